@@ -1,0 +1,206 @@
+"""Intervals and p-values: `Interval` is the one way in which this package states a figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats
+
+LEVEL = 0.95
+Z = 1.959963984540054  # normal quantile of 97.5 %
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95 % interval; n counts what it was averaged over (test rows, draws, pairs)."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def half(self) -> float:
+        """Half the interval's width."""
+        return (self.high - self.low) / 2
+
+    def percent(self, digits: int = 1) -> str:
+        """Write a fraction as '94.1 % ± 0.5' (the half width, in points)."""
+        return f"{100 * self.value:.{digits}f} % ± {100 * self.half:.{digits}f}"
+
+    def plain(self, digits: int = 3) -> str:
+        """Write as '0.941 ± 0.005'."""
+        return f"{self.value:.{digits}f} ± {self.half:.{digits}f}"
+
+    def apart(self, other: Interval) -> bool:
+        """Tell whether the two intervals do not overlap."""
+        return self.low > other.high or other.low > self.high
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A yardstick beside a figure, measured in the same way on something that learned nothing."""
+
+    name: str  # "pixels", "PCA 50", "untrained", "shuffled", "random direction", ...
+    figure: Interval
+    note: str = ""
+
+
+UNKNOWN = Interval(math.nan, math.nan, math.nan, 0)
+
+
+def _quantiles(draws: Floats) -> tuple[float, float]:
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def wilson(hits: int, n: int) -> Interval:
+    """Wilson's score interval for a proportion (Wilson 1927); not degenerate at 0 or n hits."""
+    if n == 0:
+        return UNKNOWN
+    p, z2 = hits / n, Z * Z
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return Interval(p, max(0.0, centre - half), min(1.0, centre + half), n)
+
+
+def proportion(hits: Bools, *, rng: np.random.Generator, repeats: int = 10_000) -> Interval:
+    """Bootstrap the mean of (n,) booleans over rows.
+
+    Resampling n booleans with replacement is a binomial draw, so no row is touched. Where all agree the
+    bootstrap has no width; Wilson's interval stands in.
+    """
+    n, count = len(hits), int(np.count_nonzero(hits))
+    if n == 0 or count in (0, n):
+        return wilson(count, n)
+    low, high = _quantiles(rng.binomial(n, count / n, size=repeats) / n)
+    return Interval(count / n, low, high, n)
+
+
+def bootstrap(
+    statistic: Callable[..., float], *arrays: AnyArray, rng: np.random.Generator, repeats: int = 1000
+) -> Interval:
+    """Percentile bootstrap of `statistic(*arrays)` over their common rows, each (n, ...)."""
+    n = len(arrays[0])
+    if n == 0:
+        return UNKNOWN
+    draws = np.empty(repeats)
+    for i in range(repeats):
+        rows = rng.integers(n, size=n)
+        draws[i] = statistic(*(array[rows] for array in arrays))
+    low, high = _quantiles(draws[np.isfinite(draws)]) if np.isfinite(draws).any() else (math.nan, math.nan)
+    return Interval(float(statistic(*arrays)), low, high, n)
+
+
+def bootstrap_mean(values: Floats, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
+    """Percentile bootstrap of the mean of (n,) values over rows."""
+    return bootstrap_ratio(values, np.ones(len(values)), rng=rng, repeats=repeats)
+
+
+def bootstrap_ratio(
+    above: Floats, below: Floats, *, rng: np.random.Generator, repeats: int = 1000
+) -> Interval:
+    """Percentile bootstrap of sum(above) / sum(below) over common rows, each (n,)."""
+    n = len(above)
+    if n == 0:
+        return UNKNOWN
+    both = np.stack([above, below], axis=1).astype(np.float64)
+    chunk = max(1, 2_000_000 // n)  # counts of `chunk` resamples at once: (chunk, n) doubles
+    sums: list[Doubles] = []
+    for start in range(0, repeats, chunk):
+        m = min(chunk, repeats - start)
+        rows = rng.integers(n, size=(m, n)) + n * np.arange(m)[:, None]
+        counts = np.bincount(rows.ravel(), minlength=m * n).reshape(m, n)
+        sums.append(counts @ both)
+    total = np.concatenate(sums)
+    low, high = _quantiles(total[:, 0] / total[:, 1])
+    return Interval(float(both[:, 0].sum() / both[:, 1].sum()), low, high, n)
+
+
+def mean_interval(values: Floats) -> Interval:
+    """Student's t interval for the mean of a few independent (n,) values, such as draws of labels."""
+    from scipy.stats import t
+
+    n = len(values)
+    if n == 0:
+        return UNKNOWN
+    mean = float(np.mean(values))
+    if n == 1:
+        return Interval(mean, math.nan, math.nan, 1)
+    half = float(t.ppf((1 + LEVEL) / 2, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def r2_score(truth: Floats, predicted: Floats) -> float:
+    """Share of variance explained, 1 − Σ(y − ŷ)² / Σ(y − mean y)²; NaN where y is constant."""
+    spread = float(np.sum((truth - np.mean(truth)) ** 2))
+    return 1 - float(np.sum((truth - predicted) ** 2)) / spread if spread > 0 else math.nan
+
+
+def ranks(values: Floats) -> Doubles:
+    """Rank (n,) values from 1; equal values share the mean of their ranks."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    first = np.r_[True, ordered[1:] != ordered[:-1]]
+    group = np.cumsum(first) - 1
+    bounds = np.r_[np.flatnonzero(first), len(values)]
+    shared = (bounds[:-1] + 1 + bounds[1:]) / 2
+    out = np.empty(len(values))
+    out[order] = shared[group]
+    return out
+
+
+def auc(scores: Floats, positive: Bools) -> float:
+    """Area under the ROC curve: P(score of a positive row > of a negative one), ties counting a half."""
+    m = int(np.count_nonzero(positive))
+    n = len(positive) - m
+    if m == 0 or n == 0:
+        raise AnalysisError("an AUC needs positive and negative rows, and one of the two is missing")
+    return float((ranks(scores)[positive].sum() - m * (m + 1) / 2) / (m * n))
+
+
+def auc_interval(scores: Floats, positive: Bools) -> Interval:
+    """AUC with Newcombe's interval (Statist. Med. 25, 2006, method 5).
+
+    Solves |A − θ| = z·sd(θ) for θ with Hanley and McNeil's variance, which keeps a width at A = 1.
+    """
+    value = auc(scores, positive)
+    m = int(np.count_nonzero(positive))
+    n = len(positive) - m
+    star = (m + n) / 2 - 1
+
+    def deviation(theta: float) -> float:
+        bracket = 1 + star * (1 - theta) / (2 - theta) + star * theta / (1 + theta)
+        return Z * math.sqrt(max(0.0, theta * (1 - theta) * bracket / (m * n)))
+
+    low = _bisect(lambda theta: value - theta - deviation(theta), 0.0, value)
+    high = _bisect(lambda theta: theta - value - deviation(theta), 1.0, value)
+    return Interval(value, low, high, m + n)
+
+
+def _bisect(gap: Callable[[float], float], outer: float, inner: float) -> float:
+    """Find where `gap` changes sign between `outer` (gap >= 0) and `inner` (gap <= 0)."""
+    for _ in range(60):
+        middle = (outer + inner) / 2
+        outer, inner = (middle, inner) if gap(middle) >= 0 else (outer, middle)
+    return (outer + inner) / 2
+
+
+def permutation_p(observed: float, null: Floats) -> float:
+    """One-sided p-value (1 + #{null >= observed}) / (1 + n), never 0 (Phipson & Smyth 2010)."""
+    return float((1 + np.count_nonzero(null >= observed)) / (1 + len(null)))
+
+
+def permuted_auc(scores: Floats, positive: Bools, *, repeats: int, rng: np.random.Generator) -> Doubles:
+    """AUCs of fixed `scores` against `repeats` shuffles of `positive`: (repeats,)."""
+    rank = ranks(scores)
+    m, n = int(np.count_nonzero(positive)), int(np.count_nonzero(~positive))
+    few = min(m, n)  # the smaller group's rank sum is enough
+    sums = np.array([rank[rng.choice(m + n, size=few, replace=False)].sum() for _ in range(repeats)])
+    values: np.ndarray[Any, np.dtype[np.float64]] = (sums - few * (few + 1) / 2) / (m * n)
+    return values
