@@ -1,0 +1,231 @@
+"""Settings at the outer boundary: frozen, typed, documented; read from TOML and from --set a.b=c.
+
+Inside the program nothing validates again: a family's numbers are checked once, here, and a mistyped key
+gets the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SerializeAsAny, ValidationError
+
+from latentgan.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, no unknown keys, each field documented by the string below it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+
+class OptimizerConfig(Settings):
+    """How a player moves."""
+
+    kind: Literal["adam", "rmsprop", "sgd"] = "adam"
+    """Adam (Kingma & Ba 2015), RMSProp or SGD."""
+    learning_rate: PositiveFloat = 2e-4
+    """Step size at the start of the schedule."""
+    beta1: Fraction = 0.5
+    """Adam's decay of the mean gradient; 0.5 is DCGAN's (Radford et al. 2016)."""
+    beta2: Fraction = 0.999
+    """Adam's (and RMSProp's) decay of the squared gradient."""
+    epsilon: PositiveFloat = 1e-8
+    """Added to the denominator."""
+    momentum: Fraction = 0.0
+    """SGD's and RMSProp's momentum."""
+    weight_decay: NotNegative = 0.0
+    """L2 coefficient, added to every gradient."""
+    schedule: Literal["constant", "linear", "exponential"] = "constant"
+    """Learning rate over the images of the run."""
+    decay_from: Fraction = 0.5
+    """Share of the run after which the schedule starts to fall."""
+    decay_to: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """Factor that the schedule reaches at the end."""
+
+    def factor(self, progress: float) -> float:
+        """Return the factor on the learning rate after `progress` in [0, 1] of the run's images."""
+        if self.schedule == "constant":
+            return 1.0
+        t = min(max((progress - self.decay_from) / (1 - self.decay_from), 0.0), 1.0)
+        return self.decay_to**t if self.schedule == "exponential" else 1 + t * (self.decay_to - 1)
+
+
+class DataConfig(Settings):
+    """Which images, and how they are read."""
+
+    source: str = "digits"
+    """A named set (digits, mnist, fashion-mnist, …) or a path."""
+    attributes: str | None = None
+    """CSV of attributes for a folder of images."""
+    label: str | None = None
+    """Which column is the label."""
+    size: PositiveInt | None = None
+    """Resize to this many pixels a side."""
+    crop: bool = False
+    """Cut the largest centred square first."""
+    channels: Literal[1, 3] | None = None
+    """Convert to grey (1) or colour (3)."""
+    skip_bad: bool = False
+    """Go on without files that cannot be decoded."""
+    mirror: str | None = None
+    """Folder with the files of a named set, used in place of a download."""
+
+
+class TrainingConfig(Settings):
+    """How long, how fast, and what is kept."""
+
+    total_images: PositiveInt = 320_000
+    """Images seen in the whole run (2,500 turns of 128)."""
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    """Images a minibatch."""
+    log_images: PositiveInt = 12_800
+    """Images between two lines of metrics.jsonl and two sample grids."""
+    checkpoint_images: PositiveInt = 64_000
+    """Images between two checkpoints."""
+    average_halflife_images: NotNegative = 10_000
+    """Half-life of the moving average of the weights, in images; 0 keeps the last weights."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """bf16 autocasts the networks; losses stay in float32. auto: bf16 on CUDA devices that have it, else fp32."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    compile: bool = False
+    """torch.compile each network: slower start, faster turns."""
+    seed: int = 0
+    """Seeds weights, batches and noise."""
+
+
+class FamilyConfig(Settings):
+    """Base of every family's own settings."""
+
+
+class RunConfig(Settings):
+    """Everything that determines a run."""
+
+    name: str
+    """The family's name."""
+    family: SerializeAsAny[FamilyConfig]
+    """The family's settings."""
+    data: DataConfig = DataConfig()
+    """The images."""
+    training: TrainingConfig = TrainingConfig()
+    """The schedule."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain nested dictionaries without None, ready for TOML or JSON."""
+        return _without_none(self.model_dump(mode="json"))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; ConfigError names the file and the line if it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Turn ["training.batch_size=64", "family.latent=8"] into nested dictionaries, values as TOML where they are."""
+    tree: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {assignment!r} is not of the form a.b=value, for example family.latent=16")
+        node = tree
+        *parents, last = key.strip().split(".")
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            if not isinstance(child, dict):
+                raise ConfigError(f"--set {assignment!r}: {parent!r} already has a value of its own")
+            node = child
+        node[last] = _value(text.strip())
+    return tree
+
+
+def merge(*trees: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested dictionaries; later ones win, key by key."""
+    merged: dict[str, Any] = {}
+    for tree in trees:
+        for key, value in tree.items():
+            old = merged.get(key)
+            merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def resolve(name: str, family: type[FamilyConfig], tree: Mapping[str, Any]) -> RunConfig:
+    """Build the configuration of a run of family `name` from nested dictionaries.
+
+    Args:
+        name: the family's name.
+        family: its Config class.
+        tree: the tables "family", "data", "training"; missing keys take their defaults.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest known one), a wrong type or a value out of range.
+    """
+    if tree.get("name", name) != name:
+        raise ConfigError(f"the configuration is for family {tree['name']!r}, but {name!r} was asked for")
+    tables = {"family": family, "data": DataConfig, "training": TrainingConfig}
+    for key in tree:
+        if key not in tables and key != "name":
+            raise ConfigError(_unknown(key, "", list(tables)))
+    parts = {table: _validated(kind, tree.get(table, {}), table) for table, kind in tables.items()}
+    return RunConfig(name=name, **parts)  # type: ignore[arg-type]
+
+
+def _validated(kind: type[Settings], values: Any, where: str) -> Settings:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where} is a table of settings, not {values!r}; write for example {where}.key=value")
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, kind, where)) from error
+
+
+def _sentence(error: ValidationError, kind: type[Settings], where: str) -> str:
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        return _unknown(path[-1], ".".join([where, *path[:-1]]), _keys(kind, path[:-1]))
+    message = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    return f"{'.'.join([where, *path])} = {first['input']!r} is not possible: {message}"
+
+
+def _keys(kind: type[Settings], path: list[str]) -> list[str]:
+    for part in path:
+        inner = kind.model_fields[part].annotation
+        if isinstance(inner, type) and issubclass(inner, Settings):
+            kind = inner
+    return list(kind.model_fields)
+
+
+def _unknown(key: str, where: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    place = f"{where}." if where else ""
+    hint = f"did you mean {place}{near[0]}?" if near else f"known are: {', '.join(known)}"
+    return f"unknown setting {place}{key}; {hint}"
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in tree.items()
+        if value is not None
+    }

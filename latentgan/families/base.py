@@ -1,0 +1,127 @@
+"""What a family is, and how one is found by its name."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from latentgan.config import FamilyConfig
+from latentgan.data import Batches, ImageSpec
+from latentgan.errors import ConfigError
+from latentgan.game import Player, Update
+from latentgan.networks.blocks import Layers
+from latentgan.priors import Prior
+
+
+class Family(nn.Module):
+    """A game on images: networks as children, `players` who move them, `step` that says who moves when.
+
+    Args:
+        config: the family's settings.
+        spec: shape of the images and names of the classes.
+    """
+
+    Config: ClassVar[type[FamilyConfig]] = FamilyConfig
+    prior: Prior
+
+    def __init__(self, config: FamilyConfig, spec: ImageSpec) -> None:
+        super().__init__()
+        self.config: Any = config
+        self.spec = spec
+
+    def players(self) -> dict[str, Player]:
+        """Return the players by name; called once, after the networks are on their device."""
+        raise NotImplementedError
+
+    def step(self, batches: Batches, update: Update) -> None:
+        """Play one turn: draw minibatches, compute terms, call `update` as often as the algorithm says."""
+        raise NotImplementedError
+
+    def represent(self, x: Tensor) -> Tensor | None:
+        """Run the feature networks once on images x (n, c, h, w) and return the codes (n, d), if there are any.
+
+        Hooks on the layers named by `feature_layers` see their outputs during this one pass.
+        """
+        raise NotImplementedError
+
+    def rehearse(self, x: Tensor) -> None:
+        """Run every network as a turn would, on images x and a draw from the prior, without a move.
+
+        Batch norm's statistics are recomputed by this.
+        """
+        raise NotImplementedError
+
+    def feature_networks(self) -> dict[str, Layers]:
+        """Return the networks whose named layers are features of an image: prefix -> network."""
+        raise NotImplementedError
+
+    def feature_layers(self) -> dict[str, nn.Module]:
+        """Return "network.layer" -> module for every feature that `represent` computes."""
+        return {
+            f"{prefix}.{name}": module
+            for prefix, network in self.feature_networks().items()
+            for name, module in network.named_children()
+            if name not in ("flat", "code", "logit")
+        }
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Families that map images to codes."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """x: (n, c, h, w) in [-1, 1] → codes (n, d)."""
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """Families that map codes to images."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """z: (n, d) → images (n, c, h, w) in [-1, 1]."""
+
+
+def family_names() -> list[str]:
+    """Return the names of the families that this installation has, sorted."""
+    import latentgan.families as package
+
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "base")
+
+
+def load_family(name: str) -> type[Family]:
+    """Return the family of a name: a file of this folder, or "my_lab.models:MyGAN" for a foreign class.
+
+    Raises:
+        ConfigError: no such family; names the nearest and lists the known ones.
+    """
+    if ":" in name:
+        return _foreign(name)
+    names = family_names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ConfigError(f"no family is called {name!r}; {hint}known are: {', '.join(names)}")
+    module = importlib.import_module(f"latentgan.families.{name}")
+    found = [v for v in vars(module).values() if _defined_there(v, module.__name__)]
+    if len(found) != 1:
+        raise ConfigError(f"families/{name}.py defines {len(found)} families; a file defines exactly one")
+    return found[0]
+
+
+def _defined_there(value: object, module: str) -> bool:
+    return isinstance(value, type) and issubclass(value, Family) and value.__module__ == module
+
+
+def _foreign(name: str) -> type[Family]:
+    module_name, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"cannot import {name!r}: {error}; write it as package.module:ClassName") from error
+    if not (isinstance(found, type) and issubclass(found, Family)):
+        raise ConfigError(f"{name!r} is not a latentgan.Family")
+    return found

@@ -1,0 +1,136 @@
+"""BiGAN: a generator, an encoder, and a discriminator that sees (image, code) pairs.
+
+    V(D, E, G) = E_x log D(x, E(x)) + E_z log(1 − D(G(z), z))
+
+The discriminator maximises V; encoder and generator minimise it together. At the optimum the two joint
+distributions agree and E inverts G (almost everywhere).
+
+Source: Donahue, Krähenbühl, Darrell: Adversarial Feature Learning, ICLR 2017 (arXiv:1605.09782), eq. 3 and
+appendix C; reconstruction term: Li et al.: ALICE, NeurIPS 2017 (arXiv:1709.01215).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from latentgan.config import FamilyConfig, NotNegative, OptimizerConfig
+from latentgan.data import Batches, ImageSpec
+from latentgan.families.base import Family
+from latentgan.game import Player, Update
+from latentgan.losses import Objective, ObjectiveName, accuracy, conditional_entropy_bound
+from latentgan.networks.blocks import Layers, add_spectral_norm
+from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk, trunk_width
+from latentgan.networks.joint import JointDiscriminator, judge
+from latentgan.networks.mlp import MLPGenerator, mlp_encoder, mlp_trunk
+from latentgan.priors import Part, Prior
+
+
+class BiGAN(Family):
+    """Generator, encoder, and a discriminator of (image, code) pairs (Donahue et al. 2017, arXiv:1605.09782)."""
+
+    class Config(FamilyConfig):
+        latent: PositiveInt = 50
+        """Dimension of the code z (paper: 50 on MNIST)."""
+        prior: Literal["uniform", "normal"] = "uniform"
+        """p(z): U(-1, 1), which the encoder matches by tanh, or N(0, 1)."""
+        network: Literal["dcgan", "mlp"] = "dcgan"
+        """Convolutions sized to the image, or the authors' permutation-invariant MLP."""
+        width: PositiveInt = 32
+        """Channels of the first convolution; each further one has twice as many."""
+        hidden: PositiveInt | None = None
+        """Width of the dense layers: 256 for dcgan, 1024 for mlp unless given."""
+        spectral: bool = True
+        """Spectral norm in the discriminator (not in the paper; False gives the paper's batch norm there)."""
+        objective: ObjectiveName = "bce"
+        """bce is the paper's; hinge, least-squares and wasserstein are alternatives."""
+        reconstruction_weight: NotNegative = 0.0
+        """Weight of ‖x − G(E(x))‖² per pixel for encoder and generator; 0 is BiGAN, above 0 ALICE's explicit form."""
+        discriminator: OptimizerConfig = OptimizerConfig(learning_rate=4e-4)
+        """The discriminator's optimiser (paper: 2e-4 with weight decay 2.5e-5)."""
+        encoder_generator: OptimizerConfig = OptimizerConfig(learning_rate=4e-4)
+        """The optimiser of encoder and generator (paper: the same)."""
+
+    config: Config
+
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__(config, spec)
+        self.prior = Prior([Part("z", config.prior, config.latent)])
+        self.objective = Objective(config.objective)
+        if config.network == "mlp":
+            self._build_mlp(config, spec)
+        else:
+            self._build_dcgan(config, spec)
+        if config.spectral:
+            add_spectral_norm(self.discriminator)
+
+    def players(self) -> dict[str, Player]:
+        return {
+            "discriminator": Player({"discriminator": self.discriminator}, self.config.discriminator),
+            "encoder_generator": Player(
+                {"encoder": self.encoder, "generator": self.generator}, self.config.encoder_generator
+            ),
+        }
+
+    def step(self, batches: Batches, update: Update) -> None:
+        """Both players move at once, on one minibatch."""
+        x = next(batches).image
+        z = self.prior.sample(len(x))
+        code, image = self.encode(x), self.generator(z)
+        encoded, generated = judge(self.discriminator, (x, code), (image, z))
+        real, fake, as_real, as_fake = (getattr(self.objective, n) for n in ("real", "fake", "as_real", "as_fake"))
+        wish = {"encoded": as_fake(encoded), "generated": as_real(generated)}
+        if self.config.reconstruction_weight:
+            error = conditional_entropy_bound(x, self.generator(code))
+            wish["reconstruction"] = self.config.reconstruction_weight * error
+        update(
+            discriminator={"encoded": real(encoded), "generated": fake(generated)},
+            encoder_generator=wish,
+        )
+        update.note(discriminator_accuracy=accuracy(encoded, generated))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """x: (n, c, h, w) in [-1, 1] → codes (n, latent), in the prior's range."""
+        code: Tensor = self.encoder(x)
+        # The authors' 2σ(l) − 1 = tanh(l / 2).
+        return torch.tanh(code / 2) if self.config.prior == "uniform" else code
+
+    def decode(self, z: Tensor) -> Tensor:
+        """z: (n, latent) → images (n, c, h, w) in [-1, 1]."""
+        image: Tensor = self.generator(z)
+        return image
+
+    def represent(self, x: Tensor) -> Tensor:
+        self.discriminator.trunk(x)
+        return self.encode(x)
+
+    def rehearse(self, x: Tensor) -> None:
+        z = self.prior.sample(len(x))
+        self.discriminator(x, self.encode(x))
+        self.discriminator(self.generator(z), z)
+
+    def feature_networks(self) -> dict[str, Layers]:
+        return {"encoder": self.encoder, "discriminator": self.discriminator.trunk}
+
+    def _build_dcgan(self, config: Config, spec: ImageSpec) -> None:
+        shape, width, hidden = spec.shape, config.width, config.hidden or 256
+        norm = "none" if config.spectral else "batch"
+        self.generator: nn.Module = ConvGenerator(config.latent, shape, width=width, hidden=hidden)
+        self.encoder = conv_encoder(shape, config.latent, width=width, hidden=hidden)
+        trunk = conv_trunk(shape, width=width, norm=norm)
+        self.discriminator = JointDiscriminator(
+            trunk, trunk_width(shape, width=width), config.latent, hidden=hidden, code_hidden=hidden, norm=norm
+        )
+
+    def _build_mlp(self, config: Config, spec: ImageSpec) -> None:
+        shape, hidden = spec.shape, config.hidden or 1024
+        self.generator = MLPGenerator(config.latent, shape, hidden=hidden)
+        self.encoder = mlp_encoder(shape, config.latent, hidden=hidden)
+        norm = "none" if config.spectral else "batch-plain"
+        trunk = mlp_trunk(shape, hidden=hidden, bias=config.spectral)
+        self.discriminator = JointDiscriminator(
+            trunk, hidden, config.latent, hidden=hidden, norm=norm, bias=config.spectral
+        )

@@ -1,0 +1,252 @@
+"""The vocabulary of adversarial training: players move, updates are moves, terms are what they minimise.
+
+An adversarial model is a game. Each player owns some parameters and an optimiser and minimises a named sum
+of terms. One call of `Update` is one move: every player named in it takes the gradient of its own objective
+with respect to its own parameters, at the same point, and only then do they all step.
+
+    update(discriminator={"real": real(d_real), "fake": fake(d_fake)},
+           generator={"fake": real(d_fake)})
+
+Two keywords in one call share one forward pass; two calls alternate. No `zero_grad`, no `detach`, no
+`requires_grad_` toggling: a parameter of an unnamed player cannot move.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from latentgan.config import OptimizerConfig
+from latentgan.errors import DivergedError
+
+Terms = Mapping[str, Tensor]
+"""Term name -> scalar tensor, weight already applied; a player's objective is the sum of its terms."""
+
+PATIENCE = 20
+"""A parameter without a gradient in a player's first 20 moves stops the run: its network is detached."""
+
+
+class Player:
+    """Parameters that move together, and how they move.
+
+    Args:
+        parameters: the networks (or single parameters) that this player moves; named for messages.
+        optimizer: kind, learning rate and schedule.
+        optional: lifts the rule that every parameter must have had a gradient within the first 20 moves.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Module | nn.Parameter] | nn.Module,
+        optimizer: OptimizerConfig,
+        *,
+        optional: bool = False,
+    ) -> None:
+        self.names, self.parameters = _named_parameters(parameters)
+        if not self.parameters:
+            raise ValueError("a player without parameters cannot move")
+        self.settings = optimizer
+        self.optional = optional
+        self.optimizer = _build_optimizer(self.parameters, optimizer)
+
+    def set_progress(self, progress: float) -> None:
+        """Set the learning rate for `progress` in [0, 1], the share of the run's images already seen."""
+        rate = self.settings.learning_rate * self.settings.factor(progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+
+class Update:
+    """One move of the named players, and the record of what it cost them.
+
+    Args:
+        players: name -> player; the names are the keywords of a call.
+    """
+
+    def __init__(self, players: Mapping[str, Player]) -> None:
+        self.players = dict(players)
+        self.moves = dict.fromkeys(self.players, 0)
+        self._waiting = {
+            name: set() if player.optional else set(range(len(player.parameters)))
+            for name, player in self.players.items()
+        }
+        self._sums: dict[str, tuple[Tensor, int]] = {}
+        self._finite: Tensor | None = None
+        self._blame: dict[str, Tensor] = {}
+        self._cache: contextlib.ExitStack | None = None
+        self.turn_number = 0
+
+    def __call__(self, **objectives: Terms) -> None:
+        """Move every named player once, each down the gradient of the sum of its own terms.
+
+        Raises:
+            ValueError: a player is unknown, an objective is empty or a term is not a scalar.
+            DivergedError: a gradient is not finite, or a parameter has had none in the first 20 moves.
+        """
+        totals = {name: self._total(name, terms) for name, terms in objectives.items()}
+        with torch.autocast(_device_type(totals), enabled=False):
+            gradients = self._gradients(totals)
+            self._close_cache()
+            self._record(objectives, gradients)
+            for name in totals:
+                self._step(self.players[name], gradients[name])
+        torch.clear_autocast_cache()  # type: ignore[no-untyped-call]
+        if self._cache is not None:
+            self._cache.enter_context(parametrize.cached())
+
+    def note(self, **values: Tensor | float) -> None:
+        """Log what is no objective: a distance estimate, an accuracy, information in nats. Scalars."""
+        for name, value in values.items():
+            self._add(f"note:{name}", value)
+
+    @contextlib.contextmanager
+    def turn(self, number: int, progress: float) -> Iterator[None]:
+        """Scope of one turn: learning rates follow the schedule, spectral norms iterate once an update.
+
+        Args:
+            number: the turn about to be played, from 1; named in errors.
+            progress: share of the run's images already seen, in [0, 1].
+        """
+        self.turn_number = number
+        for player in self.players.values():
+            player.set_progress(progress)
+        with contextlib.ExitStack() as self._cache:
+            self._cache.enter_context(parametrize.cached())
+            yield
+        self._cache = None
+
+    def drain(self) -> dict[str, dict[str, float]]:
+        """Return the means since the last call, by kind ("terms", "gradient_norm", "notes"), and forget them."""
+        means: dict[str, dict[str, float]] = {"terms": {}, "gradient_norm": {}, "notes": {}}
+        kinds = {"term": "terms", "norm": "gradient_norm", "note": "notes"}
+        for key, (total, count) in self._sums.items():
+            kind, name = key.split(":", 1)
+            means[kinds[kind]][name] = float(total) / count
+        self._sums.clear()
+        return means
+
+    def check_finite(self) -> None:
+        """Raise DivergedError if any gradient since the last check was not finite (reads the device once)."""
+        if self._finite is None or bool(self._finite):
+            return
+        culprits = [name for name, value in self._blame.items() if not bool(value)]
+        raise DivergedError(
+            f"turn {self.turn_number:,}: a gradient is not finite ({'; '.join(culprits) or 'unknown'}); "
+            "lower that player's learning_rate, or use a bounded objective such as hinge"
+        )
+
+    def _total(self, name: str, terms: Terms) -> Tensor:
+        if name not in self.players:
+            raise ValueError(f"no player is called {name!r}; this game has: {', '.join(self.players)}")
+        if not terms:
+            raise ValueError(f"player {name!r} was given no terms")
+        for term, value in terms.items():
+            if value.ndim != 0:
+                raise ValueError(f"term {name}/{term} has shape {tuple(value.shape)}; a term is a scalar")
+        return torch.stack([value.float() for value in terms.values()]).sum()
+
+    def _gradients(self, totals: Mapping[str, Tensor]) -> dict[str, tuple[Tensor | None, ...]]:
+        gradients: dict[str, tuple[Tensor | None, ...]] = {}
+        for position, (name, total) in enumerate(totals.items()):
+            player = self.players[name]
+            if not total.requires_grad:
+                raise DivergedError(f"the objective of player {name!r} does not depend on any parameter")
+            gradients[name] = torch.autograd.grad(
+                total, player.parameters, allow_unused=True, retain_graph=position < len(totals) - 1
+            )
+            self._expect_every_gradient(name, gradients[name])
+        return gradients
+
+    def _expect_every_gradient(self, name: str, gradients: tuple[Tensor | None, ...]) -> None:
+        self.moves[name] += 1
+        waiting = self._waiting[name]
+        if waiting:
+            waiting.difference_update([i for i in waiting if gradients[i] is not None])
+        if waiting and self.moves[name] >= PATIENCE:
+            names = [self.players[name].names[i] for i in sorted(waiting)]
+            raise DivergedError(
+                f"player {name!r}: {', '.join(names[:4])}{' …' if len(names) > 4 else ''} had no gradient in "
+                f"{PATIENCE} moves, so it does not learn; is its output detached or unused? "
+                "(Player(optional=True) allows it)"
+            )
+
+    def _record(self, objectives: Mapping[str, Terms], gradients: Mapping[str, tuple[Tensor | None, ...]]) -> None:
+        for name, terms in objectives.items():
+            for term, value in terms.items():
+                self._add(f"term:{name}/{term}", value)
+            norm = _norm(gradients[name])
+            self._add(f"norm:{name}", norm)
+            self._blame_if_not_finite(name, terms, norm)
+        if self._finite is not None and self._finite.device.type == "cpu":
+            self.check_finite()
+
+    def _blame_if_not_finite(self, name: str, terms: Terms, norm: Tensor) -> None:
+        finite = torch.isfinite(norm)
+        self._finite = finite if self._finite is None else self._finite & finite
+        watched = {f"player {name}, term {term}": torch.isfinite(v.detach()) for term, v in terms.items()}
+        watched[f"player {name}, gradient norm"] = finite
+        for key, value in watched.items():
+            self._blame[key] = self._blame[key] & value if key in self._blame else value
+
+    def _step(self, player: Player, gradients: tuple[Tensor | None, ...]) -> None:
+        for parameter, gradient in zip(player.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        player.optimizer.step()
+        player.optimizer.zero_grad(set_to_none=True)
+        # Fused optimisers do not bump tensor versions; without this, a graph that was built before the
+        # step would silently give a wrong gradient instead of raising.
+        torch.autograd.graph.increment_version(player.parameters)
+
+    def _add(self, key: str, value: Tensor | float) -> None:
+        value = value.detach().float() if isinstance(value, Tensor) else torch.tensor(float(value))
+        total, count = self._sums.get(key, (torch.zeros_like(value), 0))
+        self._sums[key] = (total + value, count + 1)
+
+    def _close_cache(self) -> None:
+        if self._cache is not None:
+            self._cache.pop_all().close()
+
+
+def _named_parameters(
+    parameters: Mapping[str, nn.Module | nn.Parameter] | nn.Module,
+) -> tuple[list[str], list[nn.Parameter]]:
+    parts = {"": parameters} if isinstance(parameters, nn.Module) else parameters
+    found: dict[int, tuple[str, nn.Parameter]] = {}
+    for prefix, part in parts.items():
+        pairs: Iterable[tuple[str, nn.Parameter]]
+        pairs = [("", part)] if isinstance(part, nn.Parameter) else part.named_parameters()
+        for name, parameter in pairs:
+            found.setdefault(id(parameter), (".".join(filter(None, (prefix, name))), parameter))
+    return [name for name, _ in found.values()], [parameter for _, parameter in found.values()]
+
+
+def _build_optimizer(parameters: list[nn.Parameter], settings: OptimizerConfig) -> torch.optim.Optimizer:
+    """Return the optimiser that `settings` names; fused where torch has a fused one for this device."""
+    s = settings
+    fused = all(p.device.type in ("cpu", "cuda", "mps") and p.dtype in (torch.float32, torch.float64) for p in parameters)
+    if s.kind == "adam":
+        return torch.optim.Adam(
+            parameters, s.learning_rate, (s.beta1, s.beta2), eps=s.epsilon, weight_decay=s.weight_decay, fused=fused
+        )
+    if s.kind == "rmsprop":
+        return torch.optim.RMSprop(
+            parameters, s.learning_rate, alpha=s.beta2, eps=s.epsilon, weight_decay=s.weight_decay, momentum=s.momentum
+        )
+    return torch.optim.SGD(
+        parameters, s.learning_rate, momentum=s.momentum, weight_decay=s.weight_decay, fused=fused
+    )
+
+
+def _norm(gradients: Iterable[Tensor | None]) -> Tensor:
+    present = [g for g in gradients if g is not None]
+    if not present:
+        return torch.zeros(())
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present)))
+
+
+def _device_type(totals: Mapping[str, Tensor]) -> str:
+    return next(iter(totals.values())).device.type if totals else "cpu"

@@ -1,0 +1,160 @@
+"""What tells a game that goes wrong, in numbers at every log mark and in plain words when they cross a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentgan.families.base import Decodes, Encodes, Family
+
+ENCODER_IDLE = 0.98
+"""Reconstruction error over the error with shuffled pairs: at 1 the code says nothing about its image."""
+DISCRIMINATOR_WON = 0.995
+"""Mean accuracy of the discriminator over a log interval."""
+DUPLICATE_SHARE = 0.25
+"""Share of samples that have a near-duplicate among a few hundred others."""
+WARMUP = 0.1
+"""Share of the run before which nothing is judged."""
+
+
+@dataclass(frozen=True)
+class Warning:
+    """One thing that looks wrong.
+
+    Args:
+        name: stable identifier.
+        sentence: what was seen, what it means and what to try.
+        images: images seen when it was last true.
+        resolved: whether a later log mark no longer showed it.
+    """
+
+    name: str
+    sentence: str
+    images: int
+    resolved: bool = False
+
+
+class Health:
+    """Collects warnings over a run; its state travels in checkpoints.
+
+    Args:
+        total_images: length of the run; warnings start after a tenth of it.
+    """
+
+    def __init__(self, total_images: int) -> None:
+        self.total_images = total_images
+        self.warnings: dict[str, Warning] = {}
+        self.status = "ok"
+
+    def observe(self, images: int, vitals: Mapping[str, float]) -> list[Warning]:
+        """Judge the vitals of one log mark and return the warnings that are new."""
+        if images < WARMUP * self.total_images:
+            return []
+        seen = {w.name: w for w in judge_vitals(images, vitals)}
+        new = [w for name, w in seen.items() if name not in self.warnings or self.warnings[name].resolved]
+        for name, old in self.warnings.items():
+            if name not in seen:
+                self.warnings[name] = replace(old, resolved=True)
+        self.warnings.update(seen)
+        self.status = "warning" if any(not w.resolved for w in self.warnings.values()) else "ok"
+        return new
+
+    def state(self) -> dict[str, Any]:
+        """Return {"status", "warnings"} as plain JSON."""
+        return {"status": self.status, "warnings": [asdict(w) for w in self.warnings.values()]}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` gave."""
+        self.status = state["status"]
+        self.warnings = {w["name"]: Warning(**w) for w in state["warnings"]}
+
+
+def judge_vitals(images: int, vitals: Mapping[str, float]) -> list[Warning]:
+    """Return what the vitals of one moment say: reconstruction_ratio, discriminator_accuracy, duplicate_share."""
+    found = []
+    ratio = vitals.get("reconstruction_ratio", 0.0)
+    if ratio >= ENCODER_IDLE:
+        found.append(
+            Warning(
+                "encoder_not_learning",
+                f"The encoder is not learning: reconstructions are as far from their images as from other images "
+                f"(ratio {ratio:.2f}; below 0.98 expected). Train longer, or set family.reconstruction_weight above 0.",
+                images,
+            )
+        )
+    accuracy = vitals.get("discriminator_accuracy", 0.0)
+    if accuracy >= DISCRIMINATOR_WON:
+        found.append(
+            Warning(
+                "discriminator_has_won",
+                f"The discriminator has won: it tells {accuracy:.1%} of pairs apart, so the others learn little. "
+                "Lower its learning rate, or set family.spectral=true or family.objective=hinge.",
+                images,
+            )
+        )
+    share = vitals.get("duplicate_share", 0.0)
+    if share >= DUPLICATE_SHARE:
+        found.append(
+            Warning(
+                "samples_collapsed",
+                f"Samples have collapsed: {share:.0%} of them have a near-duplicate among a few hundred others, "
+                "where images of the data have none. Try family.spectral=true, a smaller learning rate or more data.",
+                images,
+            )
+        )
+    return found
+
+
+@torch.no_grad()
+def measure(family: Family, x: Tensor, *, seed: int = 0) -> dict[str, float]:
+    """Return the vitals that need networks: reconstruction_ratio and duplicate_share, where the family has them.
+
+    Args:
+        family: in evaluation mode.
+        x: held-out images, (n, c, h, w) in [-1, 1], n at least 2.
+        seed: of the samples.
+    """
+    vitals: dict[str, float] = {}
+    if isinstance(family, Encodes) and isinstance(family, Decodes):
+        vitals["reconstruction_ratio"] = reconstruction_ratio(x, family.decode(family.encode(x)))
+    if isinstance(family, Decodes):
+        z = family.prior.sample(len(x), generator=torch.Generator().manual_seed(seed))
+        vitals["duplicate_share"] = duplicate_share(family.decode(z), x)
+    return vitals
+
+
+def reconstruction_ratio(x: Tensor, reconstructed: Tensor) -> float:
+    """Return mean ‖x_i − r_i‖ over mean ‖x_i − r_(i+1)‖: below 1 if a reconstruction is of its own image.
+
+    Args:
+        x: images (n, …).
+        reconstructed: their reconstructions, same shape.
+    """
+    x, r = x.flatten(1).float(), reconstructed.flatten(1).float()
+    own = torch.linalg.vector_norm(x - r, dim=1).mean()
+    other = torch.linalg.vector_norm(x - r.roll(1, 0), dim=1).mean()
+    return float(own / other.clamp_min(1e-12))
+
+
+def duplicate_share(samples: Tensor, images: Tensor) -> float:
+    """Return the share of samples with a near-duplicate: a neighbour a quarter as far as images' neighbours are.
+
+    A generator of few modes repeats itself in a small sample (the birthday test of Arora & Zhang 2017,
+    arXiv:1706.08224); the distance that counts as a repetition is taken from the images themselves.
+
+    Args:
+        samples: (n, …).
+        images: real ones, (m, …); as many, so that neighbours are equally dense.
+    """
+    return float((_nearest(samples) < 0.25 * _nearest(images).median()).float().mean())
+
+
+def _nearest(x: Tensor) -> Tensor:
+    flat = x.flatten(1).float()
+    distances = torch.cdist(flat, flat)
+    distances.fill_diagonal_(torch.inf)
+    return distances.min(dim=1).values

@@ -1,0 +1,122 @@
+"""Formulas used by two or more families, as functions of discriminator logits d (never of probabilities).
+
+With D = σ(d):  -log D = softplus(-d)  and  -log(1 - D) = softplus(d), exact for any d.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+from latentgan.errors import ConfigError
+
+ObjectiveName = Literal["bce", "hinge", "least-squares", "wasserstein"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """How logits become terms: one side for the discriminator, one for whoever fools it.
+
+    `real(d)` asks the discriminator to call the logits real, `fake(d)` to call them fake. `as_real(d)` and
+    `as_fake(d)` are the same wishes of the players that want it fooled; for the hinge they are linear, so
+    that their gradient does not vanish where the discriminator is sure. All take logits of any shape and
+    return a scalar mean.
+
+    Args:
+        name: "bce" (Goodfellow et al. 2014, non-saturating), "hinge" (Miyato et al. 2018, arXiv:1802.05957),
+            "least-squares" (Mao et al. 2017, arXiv:1611.04076), "wasserstein" (Arjovsky et al. 2017).
+        smoothing: one-sided label smoothing, the target 1 - smoothing for real logits of "bce", in the
+            discriminator only (Salimans et al. 2016, §3.4): smoothing fakes as well would reward present fakes.
+    """
+
+    name: ObjectiveName = "bce"
+    smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(ObjectiveName):
+            raise ConfigError(f"objective {self.name!r} is not known; known are: {', '.join(get_args(ObjectiveName))}")
+        if self.smoothing and self.name != "bce":
+            raise ConfigError(f"label smoothing is defined for the bce objective, not for {self.name!r}")
+
+    def real(self, logits: Tensor) -> Tensor:
+        """Discriminator's term for logits of real samples."""
+        d = logits.float()
+        match self.name:
+            case "bce":
+                return ((1 - self.smoothing) * softplus(-d) + self.smoothing * softplus(d)).mean()
+            case "hinge":
+                return relu(1 - d).mean()
+            case "least-squares":
+                return 0.5 * (d - 1).square().mean()
+            case "wasserstein":
+                return -d.mean()
+
+    def fake(self, logits: Tensor) -> Tensor:
+        """Discriminator's term for logits of fake samples."""
+        d = logits.float()
+        match self.name:
+            case "bce":
+                return softplus(d).mean()
+            case "hinge":
+                return relu(1 + d).mean()
+            case "least-squares":
+                return 0.5 * d.square().mean()
+            case "wasserstein":
+                return d.mean()
+
+    def as_real(self, logits: Tensor) -> Tensor:
+        """Term of a player that wants these logits to look real."""
+        d = logits.float()
+        match self.name:
+            case "bce":
+                return softplus(-d).mean()
+            case "least-squares":
+                return 0.5 * (d - 1).square().mean()
+            case "hinge" | "wasserstein":
+                return -d.mean()
+
+    def as_fake(self, logits: Tensor) -> Tensor:
+        """Term of a player that wants these logits to look fake (BiGAN's encoder, on real images)."""
+        d = logits.float()
+        match self.name:
+            case "bce":
+                return softplus(d).mean()
+            case "least-squares":
+                return 0.5 * d.square().mean()
+            case "hinge" | "wasserstein":
+                return d.mean()
+
+
+def minimax_generator(fake: Tensor) -> Tensor:
+    """Return E log(1 - D(G(z))), the generator's minimax loss (Goodfellow et al. 2014, eq. 1).
+
+    Its gradient vanishes where the discriminator is sure; `Objective("bce").as_real` is the non-saturating form.
+
+    Args:
+        fake: logits of generated images, (n,).
+    """
+    return -softplus(fake.float()).mean()
+
+
+def conditional_entropy_bound(x: Tensor, reconstructed: Tensor) -> Tensor:
+    """Return E ‖x − G(E(x))‖², summed over an image and averaged over images, per pixel.
+
+    Up to constants this bounds the conditional entropy H(x|z) that BiGAN and ALI leave free
+    (ALICE; Li et al. 2017, arXiv:1709.01215, eq. 7, Gaussian likelihood). It is divided by the number of
+    values in an image, so that a weight means the same at any size.
+
+    Args:
+        x: images, (n, c, h, w) in [-1, 1].
+        reconstructed: their reconstructions, same shape.
+    """
+    return (x - reconstructed).float().square().mean()
+
+
+@torch.no_grad()
+def accuracy(real: Tensor, fake: Tensor, threshold: float = 0.0) -> Tensor:
+    """Return the discriminator's accuracy on logits (n,) of real and fake samples; 1 means it has won."""
+    return 0.5 * ((real > threshold).float().mean() + (fake < threshold).float().mean())

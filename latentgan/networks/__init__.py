@@ -1,0 +1,1 @@
+"""Architectures, one a file, each with its source on top."""

@@ -1,0 +1,118 @@
+"""Layers that several architectures are made of, and what is done to a finished network."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+Norm = Literal["none", "batch", "batch-plain"]
+"""batch: with gain and bias; batch-plain: without, as in the BiGAN authors' code."""
+Activation = Literal["none", "relu", "leaky"]
+
+
+class Layers(nn.Sequential):
+    """A feature network: a chain whose children have names (conv1, conv2, dense1, …) that features are read by."""
+
+    def __init__(self, layers: Mapping[str, nn.Module]) -> None:
+        super().__init__(OrderedDict(layers))
+
+
+class UnitRange(nn.Module):
+    """Map images from [-1, 1] to [0, 1], as networks expect whose papers trained on that range."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: any shape."""
+        return (x + 1) / 2
+
+
+class Reshape(nn.Module):
+    """View (n, …) as (n, *shape)."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (n, …) with as many values as the shape."""
+        return x.reshape(len(x), *self.shape)
+
+
+def dense(fan_in: int, width: int, *, norm: Norm = "none", activation: Activation = "relu") -> nn.Sequential:
+    """Return linear → norm → activation, (n, fan_in) → (n, width)."""
+    return _block(nn.Linear(fan_in, width, bias=norm == "none"), norm, width, activation, nn.BatchNorm1d)
+
+
+def conv(
+    channels_in: int, channels: int, *, norm: Norm = "none", activation: Activation = "leaky"
+) -> nn.Sequential:
+    """Return a 4×4 convolution of stride 2 → norm → activation: (n, in, h, w) → (n, out, h/2, w/2)."""
+    layer = nn.Conv2d(channels_in, channels, 4, stride=2, padding=1, bias=norm == "none")
+    return _block(layer, norm, channels, activation, nn.BatchNorm2d)
+
+
+def deconv(
+    channels_in: int, channels: int, *, norm: Norm = "batch", activation: Activation = "relu"
+) -> nn.Sequential:
+    """Return a 4×4 transposed convolution of stride 2 → norm → activation: (n, in, h, w) → (n, out, 2h, 2w)."""
+    layer = nn.ConvTranspose2d(channels_in, channels, 4, stride=2, padding=1, bias=norm == "none")
+    return _block(layer, norm, channels, activation, nn.BatchNorm2d)
+
+
+def initialise(network: nn.Module, std: float = 0.02) -> None:
+    """Draw weights from N(0, std²), norm gains from N(1, std²), zero biases (DCGAN; Radford et al. 2016, §3)."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, std)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.affine:
+            nn.init.normal_(module.weight, 1.0, std)
+        if getattr(module, "bias", None) is not None:
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+
+def add_spectral_norm(network: nn.Module) -> None:
+    """Divide every weight of `network` by its largest singular value (Miyato et al. 2018, arXiv:1802.05957)."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            spectral_norm(module)
+
+
+def has_batch_statistics(network: nn.Module) -> bool:
+    """Return whether an output of `network` depends on the rest of its batch in training mode."""
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
+
+
+def _block(
+    layer: nn.Module, norm: Norm, width: int, activation: Activation, batch_norm: type[nn.Module]
+) -> nn.Sequential:
+    parts: list[nn.Module] = [layer]
+    if norm == "batch":
+        parts.append(batch_norm(width))
+    elif norm == "batch-plain":
+        parts.append(batch_norm(width, eps=1e-8, affine=False))
+    if activation == "relu":
+        parts.append(nn.ReLU())
+    elif activation == "leaky":
+        parts.append(nn.LeakyReLU(0.2))
+    return nn.Sequential(*parts)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of trainable values."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def settle(network: nn.Module, iterations: int = 15) -> None:
+    """Run the power iterations of every spectral norm in `network`, so that its weights are exactly normalised."""
+    for module in network.modules():
+        if isinstance(module, nn.utils.parametrize.ParametrizationList):
+            training = module.training
+            module.train()
+            with torch.no_grad():
+                for _ in range(iterations):
+                    module()
+            module.train(training)

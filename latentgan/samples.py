@@ -1,0 +1,76 @@
+"""Sample and reconstruction grids: pictures of how a run goes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from latentgan.families.base import Decodes, Encodes, Family
+
+TILE = 32
+"""Images smaller than this are enlarged by whole factors."""
+SAMPLES = 64
+RECONSTRUCTIONS = 32
+
+
+@torch.no_grad()
+def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
+    """Write <images>-samples.png and, with an encoder, <images>-reconstructions.png.
+
+    Args:
+        family: in evaluation mode.
+        folder: where to.
+        images: images seen; names the files.
+        x: images to reconstruct, (n, c, h, w) in [-1, 1]; the first 32 are shown.
+    """
+    folder.mkdir(exist_ok=True)
+    if isinstance(family, Decodes):
+        # The same codes at every mark, so that the pictures of a run can be compared.
+        z = family.prior.sample(SAMPLES, generator=torch.Generator().manual_seed(1))
+        _save(grid(family.decode(z), columns=8), folder / f"{images:09d}-samples.png")
+    if isinstance(family, Decodes) and isinstance(family, Encodes):
+        pairs = alternate(x[:RECONSTRUCTIONS], family.decode(family.encode(x[:RECONSTRUCTIONS])), columns=8)
+        _save(grid(pairs, columns=8), folder / f"{images:09d}-reconstructions.png")
+
+
+def alternate(x: Tensor, reconstructed: Tensor, *, columns: int) -> Tensor:
+    """Return rows of `columns` images, each followed by the row of their reconstructions: (2n, c, h, w)."""
+    rows = [part for start in range(0, len(x), columns) for part in (_row(x, start, columns), _row(reconstructed, start, columns))]
+    return torch.cat(rows)
+
+
+def grid(x: Tensor, *, columns: int) -> Image.Image:
+    """Return images (n, c, h, w) in [-1, 1] as one picture, left to right, top to bottom, a pixel between them."""
+    tiles = to_uint8(x)
+    factor = max(1, math.ceil(TILE / max(tiles.shape[1:3])))
+    tiles = tiles.repeat_interleave(factor, 1).repeat_interleave(factor, 2)
+    n, height, width, channels = tiles.shape
+    rows = math.ceil(n / columns)
+    canvas = torch.zeros(rows * (height + 1) - 1, columns * (width + 1) - 1, channels, dtype=torch.uint8)
+    for i, tile in enumerate(tiles):
+        top, left = i // columns * (height + 1), i % columns * (width + 1)
+        canvas[top : top + height, left : left + width] = tile
+    array = canvas.numpy()
+    return Image.fromarray(array[..., 0] if channels == 1 else array)
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """Return images (n, c, h, w) in [-1, 1] as (n, h, w, c) uint8 on the CPU."""
+    return ((x.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu()
+
+
+def _row(x: Tensor, start: int, columns: int) -> Tensor:
+    row = x[start : start + columns]
+    if len(row) < columns:
+        row = torch.cat([row, -torch.ones_like(x[:1]).expand(columns - len(row), *x.shape[1:])])
+    return row
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    image.save(temporary, format="PNG")
+    temporary.replace(path)
