@@ -1,0 +1,36 @@
+"""Images from anywhere, as uint8 rows with labels, attributes, splits and a fingerprint.
+
+`load_source` reads a named set or a path; `Batches` draws minibatches from it. Names that need torch are resolved
+on first use, so that importing this package stays cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .arrays import from_arrays
+from .columns import AttributeKind
+from .readers import load_source
+from .source import ImageSource, ImageSpec
+
+if TYPE_CHECKING:
+    from .batches import Batch, Batches, from_model, to_model
+
+__all__ = [
+    "AttributeKind",
+    "Batch",
+    "Batches",
+    "ImageSource",
+    "ImageSpec",
+    "from_arrays",
+    "from_model",
+    "load_source",
+    "to_model",
+]
+
+_NEED_TORCH = ("Batch", "Batches", "from_model", "to_model")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NEED_TORCH:
+        return getattr(import_module(".batches", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,208 @@
+"""Minibatches: batch i of a stream is a pure function of (seed, stream, i), so the state to keep is one counter a stream.
+
+Images stay uint8 until they are on the device; one gather and one normalisation make a batch.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentgan.errors import DataError
+
+from .source import ImageSource
+
+MAIN, LABELLED = "main", "labelled"
+_RESIDENT_SHARE = 0.5  # of the device's free memory that images may take
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a family's step draws."""
+
+    image: Tensor  # (n, c, h, w) float32 in [-1, 1]
+    label: Tensor | None  # (n,) int64, -1 = unlabelled; None: the set has no labels
+    index: Tensor  # (n,) int64, row of the source
+    target: Tensor | None = None  # (n, c, h, w), for translations
+    text: Tensor | None = None  # (n, d), for text conditions
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+
+def to_model(images: Tensor) -> Tensor:
+    """Turn (n, h, w, c) uint8 into (n, c, h, w) float32 in [-1, 1]; 0 and 255 map to the ends exactly."""
+    planes = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    return planes.sub_(127.5).div_(127.5)
+
+
+def from_model(images: Tensor) -> np.ndarray:
+    """Turn (n, c, h, w) in [-1, 1] into (n, h, w, c) uint8; values beyond are clipped."""
+    scaled = images.detach().float().mul(127.5).add_(127.5).round_().clamp_(0, 255)
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+class Batches:
+    """Endless random minibatches of one split.
+
+    `next(batches)` is the main stream, `next(batches.labelled)` one over the rows that have a label. Each epoch is a
+    permutation of the stream's rows; batches are always full and run on from one epoch into the next, so no row is
+    left out and a set smaller than a batch works.
+
+    Args:
+        source: where the rows come from.
+        batch_size: images a batch, over all ranks.
+        seed: of the order, together with the stream's name.
+        device: where the batches are needed.
+        split: rows to draw from; None means all.
+        counters: batches already drawn, by stream, as `counters` gave them in a checkpoint.
+        rank, ranks: which contiguous part of every batch to return, for distributed training.
+
+    Raises:
+        DataError: the split is empty, or the batch cannot be divided among the ranks.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        split: str | None = "train",
+        counters: Mapping[str, int] | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        if batch_size < 1 or batch_size % ranks:
+            raise DataError(
+                f"batch size {batch_size} is no positive multiple of the number of processes ({ranks})"
+            )
+        self.source, self.split, self.batch_size, self.seed = source, split, batch_size, seed
+        self.device = torch.device(device)
+        self.part = slice(rank * batch_size // ranks, (rank + 1) * batch_size // ranks)
+        self.rows = source.rows(split)  # (n,) rows of the split, ascending; streams count positions in it
+        if len(self.rows) == 0:
+            raise DataError(f"{source.name} has no {split} images")
+        self.counters: dict[str, int] = dict(counters or {})
+        self._pixels = _Pixels(source.images, self.rows, self.device)
+        self._index = torch.from_numpy(self.rows).to(self.device)
+        self._labels = (
+            torch.from_numpy(source.labels[self.rows]).to(self.device) if source.spec.classes else None
+        )
+        self._streams: dict[str, Stream] = {}
+
+    def __iter__(self) -> Batches:
+        return self
+
+    def __next__(self) -> Batch:
+        return next(self.stream(MAIN))
+
+    @property
+    def labelled(self) -> Stream:
+        """Endless batches over the rows of the split that have a label.
+
+        Raises:
+            DataError: there are none.
+        """
+        if LABELLED not in self._streams:
+            positions = np.flatnonzero(self.source.labels[self.rows] >= 0)
+            if len(positions) == 0:
+                where = f" in its {self.split} split" if self.split else ""
+                raise DataError(f"{self.source.name} has no labelled images{where}, which this family needs")
+            return self.stream(LABELLED, positions)
+        return self._streams[LABELLED]
+
+    def stream(self, name: str, positions: np.ndarray | None = None) -> Stream:
+        """Return the stream of that name, made on first use over the given positions of `rows` (default: all)."""
+        if name not in self._streams:
+            chosen = np.arange(len(self.rows)) if positions is None else positions
+            self.counters.setdefault(name, 0)
+            self._streams[name] = Stream(self, name, chosen)
+        return self._streams[name]
+
+    def gather(self, positions: Tensor) -> Batch:
+        """Return the batch of the given positions of `rows`, (n,) int64 on the device."""
+        labels = None if self._labels is None else self._labels.index_select(0, positions)
+        return Batch(self._pixels.gather(positions), labels, self._index.index_select(0, positions))
+
+
+class Stream(Iterator[Batch]):
+    """One endless sequence of batches; its state is `batches.counters[name]`."""
+
+    def __init__(self, batches: Batches, name: str, positions: np.ndarray) -> None:
+        self.batches, self.name, self.positions = batches, name, positions
+        self._epochs: dict[int, Tensor] = {}
+
+    def __next__(self) -> Batch:
+        turn = self.batches.counters[self.name]
+        batch = self.batches.gather(self.order(turn)[self.batches.part])
+        self.batches.counters[self.name] = turn + 1
+        return batch
+
+    def order(self, turn: int) -> Tensor:
+        """Positions of batch `turn` (batch_size,): that stretch of the epochs' permutations laid end to end."""
+        size, n = self.batches.batch_size, len(self.positions)
+        start, stop = turn * size, (turn + 1) * size
+        parts = [
+            self._permutation(epoch)[max(start - epoch * n, 0) : stop - epoch * n]
+            for epoch in range(start // n, (stop - 1) // n + 1)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _permutation(self, epoch: int) -> Tensor:
+        """The order of one epoch, on the device; derived from (seed, stream, epoch), kept while it is in use."""
+        if epoch not in self._epochs:
+            words = [self.batches.seed % 2**64, zlib.crc32(self.name.encode()), epoch]
+            order = self.positions[np.random.default_rng(words).permutation(len(self.positions))]
+            self._epochs = {k: v for k, v in self._epochs.items() if k == epoch - 1}
+            self._epochs[epoch] = torch.from_numpy(order).to(self.batches.device)
+        return self._epochs[epoch]
+
+
+class _Pixels:
+    """The uint8 images of a split: on the device where they fit, else gathered on the host from memory or disk."""
+
+    def __init__(self, images: np.ndarray, rows: np.ndarray, device: torch.device) -> None:
+        self.images, self.rows, self.device = images, rows, device
+        self.resident: Tensor | None = None  # (m, h, w, c) uint8
+        self.where: Tensor | None = None  # position -> row of resident; None: the same
+        if device.type == "cpu":
+            if (
+                images.flags.writeable and images.flags.c_contiguous
+            ):  # torch warns about read-only memory, as maps are
+                self.resident, self.where = torch.from_numpy(images), torch.from_numpy(rows)
+        elif len(rows) * images[:1].nbytes <= _free_bytes(device) * _RESIDENT_SHARE:
+            self.resident = _upload(images, rows, device)
+
+    def gather(self, positions: Tensor) -> Tensor:
+        """Return (n, c, h, w) float32 in [-1, 1] of the positions (n,)."""
+        if self.resident is not None:
+            rows = positions if self.where is None else self.where.index_select(0, positions)
+            return to_model(self.resident.index_select(0, rows))
+        images = np.ascontiguousarray(self.images[self.rows[positions.cpu().numpy()]])
+        host = torch.from_numpy(images)
+        return to_model(
+            host.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else host
+        )
+
+
+def _upload(images: np.ndarray, rows: np.ndarray, device: torch.device) -> Tensor:
+    """Copy rows to the device in slices, so that a memory map is never whole in the host's memory."""
+    resident = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
+    step = max(1, (1 << 26) // max(1, images[:1].nbytes))
+    for start in range(0, len(rows), step):
+        part = np.array(images[rows[start : start + step]], order="C")
+        resident[start : start + step] = torch.from_numpy(part).to(device)
+    return resident
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return 4 << 30  # other accelerators share the machine's memory: stay modest

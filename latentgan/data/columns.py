@@ -1,0 +1,180 @@
+"""Labels and attribute columns: from arrays and from texts to codes, numbers, booleans and missing values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from latentgan.errors import DataError
+
+AttributeKind = Literal["numeric", "boolean", "text"]
+
+# What pandas reads as missing, save "None" and "none", which are answers ("hat: none").
+MISSING = frozenset({"", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "NULL", "null"})
+_YES = {"true": "false", "yes": "no", "t": "f", "y": "n", "1": "0"}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Attribute columns by name: values (n,) float64 with NaN missing, or object str with None missing."""
+
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    kinds: dict[str, AttributeKind] = field(default_factory=dict)
+
+    def add(self, name: str, values: np.ndarray, kind: AttributeKind) -> None:
+        self.values[name], self.kinds[name] = values, kind
+
+    def take(self, rows: np.ndarray) -> Columns:
+        return Columns({name: values[rows] for name, values in self.values.items()}, dict(self.kinds))
+
+
+def labels_from_array(
+    labels: np.ndarray | Sequence[Any] | None, n: int, what: str, classes: tuple[str, ...] = ()
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return (codes (n,) int64 with -1 = unlabelled, class names) of integer, whole floating or text labels.
+
+    Raises:
+        DataError: the count differs from n, or a value is no label.
+    """
+    if labels is None:
+        return np.full(n, -1, dtype=np.int64), ()
+    values = np.asarray(labels)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        hint = "; .argmax(axis=1) turns one-hot rows into labels" if values.ndim == 2 else ""
+        raise DataError(f"{what}: labels have shape {values.shape}, they must be one a row{hint}")
+    if len(values) != n:
+        raise DataError(
+            f"{what}: {n:,} images but {len(values):,} labels; each image needs one (-1 = unlabelled)"
+        )
+    if values.dtype.kind in "iuf" and classes:
+        return _named_codes(values, classes, what), classes
+    return codes_from_texts([_label_text(value, row, what) for row, value in enumerate(values.tolist())])
+
+
+def _label_text(value: Any, row: int, what: str) -> str | None:
+    """The text of one label: whole numbers without a point, None for missing."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise DataError(
+                f"{what}: label {value:g} in row {row} is no class; labels are whole numbers or texts"
+            )
+        return str(int(value))
+    return str(value)
+
+
+def _named_codes(values: np.ndarray, classes: tuple[str, ...], what: str) -> np.ndarray:
+    codes = np.where(np.isnan(values), -1, values) if values.dtype.kind == "f" else values
+    wrong = (codes < -1) | (codes >= len(classes)) | (codes != np.floor(codes))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f"{what}: label {values[row]} in row {row} is none of 0 to {len(classes) - 1} (-1 = unlabelled)"
+        )
+    return codes.astype(np.int64)
+
+
+def codes_from_texts(texts: Sequence[str | None]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return (codes (n,) int64, class names in natural order); None, empty, NA and -1 mean unlabelled."""
+    cleaned = _whole(
+        [None if text is None or is_missing(text) or text.strip() == "-1" else text.strip() for text in texts]
+    )
+    names = sorted({text for text in cleaned if text is not None}, key=_natural)
+    codes = {name: code for code, name in enumerate(names)}
+    return np.array([-1 if text is None else codes[text] for text in cleaned], dtype=np.int64), tuple(names)
+
+
+def _whole(texts: list[str | None]) -> list[str | None]:
+    """Write 3.0 as 3 where all texts are whole numbers: a table program makes 3.0 of 3 when a cell is empty."""
+    try:
+        numbers = [None if text is None else float(text) for text in texts]
+    except ValueError:
+        return texts
+    if not all(number is None or number.is_integer() for number in numbers):
+        return texts
+    return [None if number is None else str(int(number)) for number in numbers]
+
+
+def _natural(text: str) -> tuple[int, float, str]:
+    """Numbers by value first, then texts by letters: 2 before 10, 10 before ten."""
+    try:
+        return 0, float(text), text
+    except ValueError:
+        return 1, 0.0, text
+
+
+def is_missing(text: str) -> bool:
+    return text.strip() in MISSING
+
+
+def column_from_texts(texts: Sequence[str | None], what: str) -> tuple[np.ndarray, AttributeKind]:
+    """Return (values (n,), kind) of a column of texts: boolean, else numeric, else text.
+
+    Boolean: true/false, yes/no, 1/0 or 1/-1, whatever the case. Numeric: every value parses as a finite number.
+
+    Raises:
+        DataError: a number is infinite.
+    """
+    cells = [None if text is None or is_missing(text) else text.strip() for text in texts]
+    if (yes := _boolean_yes({cell.lower() for cell in cells if cell is not None})) is not None:
+        return np.array([np.nan if cell is None else float(cell.lower() == yes) for cell in cells]), "boolean"
+    try:
+        values = np.array([np.nan if cell is None else float(cell) for cell in cells], dtype=np.float64)
+    except ValueError:
+        return np.array(cells, dtype=object), "text"
+    if np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        raise DataError(
+            f"{what}: {cells[row]!r} in row {row} is no finite number; leave the cell empty if it is unknown"
+        )
+    return values, "numeric"
+
+
+def _boolean_yes(seen: set[str]) -> str | None:
+    """Which of the lower-case texts means true, None where the column is not boolean; words may be alone, digits not."""
+    if seen == {"-1", "1"}:
+        return "1"
+    for yes, no in _YES.items():
+        if seen == {yes, no} or (len(yes) > 1 and seen and seen <= {yes, no}):
+            return yes
+    return None
+
+
+def column_from_array(values: np.ndarray, n: int, what: str) -> tuple[np.ndarray, AttributeKind]:
+    """Return (values (n,), kind) of an array of numbers, booleans or texts.
+
+    Raises:
+        DataError: the length differs from n, the array has several columns, or a number is infinite.
+    """
+    if values.shape != (n,):
+        raise DataError(f"{what} has shape {values.shape}, but there are {n} images")
+    if values.dtype.kind == "b":
+        return values.astype(np.float64), "boolean"
+    if values.dtype.kind in "iuf":
+        numbers = values.astype(np.float64)
+        if np.isinf(numbers).any():
+            row = int(np.flatnonzero(np.isinf(numbers))[0])
+            raise DataError(f"{what} is infinite in row {row}; NaN means unknown")
+        return numbers, "numeric"
+    return column_from_objects(values.tolist(), what)
+
+
+def column_from_objects(values: Sequence[Any], what: str) -> tuple[np.ndarray, AttributeKind]:
+    """Return (values (n,), kind) of Python values; None and NaN are missing."""
+    known = [value for value in values if value is not None and value == value]
+    if known and all(isinstance(value, bool) for value in known):
+        return np.array([np.nan if value is None else float(value) for value in values]), "boolean"
+    if known and all(isinstance(value, (int, float)) for value in known):
+        numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+        return column_from_array(numbers, len(numbers), what)
+    texts = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
+    blank = [None if text is None or text != text or str(text).strip() == "" else str(text) for text in texts]
+    return np.array(blank, dtype=object), "text"

@@ -1,0 +1,143 @@
+"""A set of images held in memory (or memory-mapped) as bytes, with everything that is known about each of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .checks import check_classes, check_images
+from .columns import AttributeKind, Columns
+from .pixels import Geometry, fit
+from .splits import complete_split
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_SLICE_BYTES = 1 << 24  # images are hashed and decoded in slices of about 16 MiB
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Size of the images and the names of their classes, in label order."""
+
+    channels: int
+    height: int
+    width: int
+    classes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width), as a network sees one image."""
+        return self.channels, self.height, self.width
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What a reader found, before splits, checks and the fingerprint."""
+
+    images: np.ndarray  # (n, h, w, c) uint8
+    labels: np.ndarray  # (n,) int64, -1 = unlabelled
+    classes: tuple[str, ...] = ()
+    columns: Columns = field(default_factory=Columns)
+    ids: np.ndarray | None = None  # (n,) str; None: row numbers
+    split: np.ndarray | None = None  # (n,) "train" | "validation" | "test"; None: to be drawn
+    notes: tuple[str, ...] = ()
+    provenance: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSource:
+    """Images with labels, attributes and splits; nothing in it changes after loading.
+
+    `notes` is what the reader wants to say in the log; `provenance` says where the bytes came from.
+    """
+
+    name: str
+    spec: ImageSpec
+    images: np.ndarray  # (n, h, w, c) uint8, maybe memory-mapped
+    labels: np.ndarray  # (n,) int64, index into spec.classes, -1 = unlabelled
+    attributes: dict[str, np.ndarray]  # (n,) float64 (NaN missing; boolean 0/1) or object str (None missing)
+    attribute_kinds: dict[str, AttributeKind]
+    split: np.ndarray  # (n,) "train" | "validation" | "test"
+    ids: np.ndarray  # (n,) str: file path relative to the folder, or the row number
+    fingerprint: str  # sha256 of the images and labels
+    provenance: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def rows(self, split: str | None = None) -> np.ndarray:
+        """Indices (int64, ascending) of the rows of a split; None means all rows."""
+        return np.arange(len(self)) if split is None else np.flatnonzero(self.split == split)
+
+    def tensor(self, rows: np.ndarray | Sequence[int], device: Any = "cpu") -> Tensor:
+        """Return the given rows as the model sees them: (n, c, h, w) float32 in [-1, 1] on the device."""
+        import torch
+
+        from .batches import to_model
+
+        rows = np.asarray(rows, dtype=np.int64)
+        images = np.array(self.images[rows], order="C")  # a writable copy: torch warns about read-only memory
+        return to_model(torch.from_numpy(images).to(device))
+
+    def slices(
+        self, rows: np.ndarray | None = None, *, size: int = 512, device: Any = "cpu"
+    ) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Yield (rows, images) in order, `size` rows at a time, so that memory does not grow with the set."""
+        rows = self.rows() if rows is None else np.asarray(rows, dtype=np.int64)
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            yield part, self.tensor(part, device)
+
+    @property
+    def summary(self) -> str:
+        """One line for the log: how many images of which size, and how they are split."""
+        spec, counts = self.spec, {name: len(self.rows(name)) for name in ("train", "validation", "test")}
+        labelled = int((self.labels >= 0).sum())
+        known = "" if labelled == len(self) else f" ({labelled:,} labelled)"
+        classes = f"{len(spec.classes)} classes{known}" if spec.classes else "no labels"
+        parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        size = f"{spec.height} × {spec.width} × {spec.channels}"
+        return f"{self.name}: {len(self):,} images of {size}, {classes}; {parts}"
+
+
+def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
+    """Return the sha256 of shape, image bytes and labels, read in slices so that a memory map stays on disk."""
+    digest = hashlib.sha256(f"{images.shape}".encode())
+    step = max(1, _SLICE_BYTES // max(1, images[:1].nbytes))
+    for start in range(0, len(images), step):
+        digest.update(np.ascontiguousarray(images[start : start + step]).data)
+    digest.update(np.ascontiguousarray(labels.astype("<i8")).data)
+    return digest.hexdigest()
+
+
+def build_source(name: str, raw: Raw, geometry: Geometry | None = None) -> ImageSource:
+    """Bring the images to the asked geometry, check them, draw the splits and hash: the last step of every reader.
+
+    Raises:
+        DataError: images, labels or classes cannot be trained on.
+    """
+    images, notes = fit(raw.images, geometry or Geometry(), name)
+    ids = raw.ids if raw.ids is not None else np.arange(len(images)).astype(str)
+    check_images(images, name)
+    check_classes(raw.labels, raw.classes, ids, name)
+    mark = fingerprint(images, raw.labels)
+    _, height, width, channels = images.shape
+    return ImageSource(
+        name=name,
+        spec=ImageSpec(channels, height, width, raw.classes),
+        images=images,
+        labels=raw.labels,
+        attributes=raw.columns.values,
+        attribute_kinds=raw.columns.kinds,
+        split=complete_split(raw.split, raw.labels, mark),
+        ids=ids,
+        fingerprint=mark,
+        provenance=raw.provenance,
+        notes=raw.notes + notes,
+    )

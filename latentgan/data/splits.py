@@ -1,0 +1,70 @@
+"""Who trains, who chooses, who judges: train, validation and test rows of a set."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from latentgan.errors import DataError
+
+TEST_SHARE = 0.2  # of a set without an official test split
+VALIDATION_SHARE = 0.1  # of what is left for training
+_SPELLINGS = {
+    "train": "train", "training": "train",
+    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+def split_name(word: str) -> str | None:
+    """Return train, validation or test for the usual spellings of a split, None for any other word."""
+    return _SPELLINGS.get(word.strip().lower())
+
+
+def official_split(words: np.ndarray, n: int, what: str) -> np.ndarray:
+    """Translate a given column of split names (n,) to "train" | "validation" | "test".
+
+    Raises:
+        DataError: the length differs from n, or a word is no split.
+    """
+    if words.shape != (n,):
+        raise DataError(f"{what}: the split has shape {words.shape}, but there are {n} images")
+    known = {str(word): split_name(str(word)) for word in set(words.tolist())}
+    for word, name in known.items():
+        if name is None:
+            row = int(np.flatnonzero(words.astype(str) == word)[0])
+            raise DataError(f"{what}: split {word!r} in row {row} is none of train, validation, test")
+    return np.array([known[str(word)] for word in words.tolist()], dtype="U10")
+
+
+def complete_split(official: np.ndarray | None, labels: np.ndarray, fingerprint: str) -> np.ndarray:
+    """Return (n,) split names: the official ones, and drawn from the training rows what they lack.
+
+    A missing test split is a fifth, a missing validation split a tenth of the training rows, stratified by label
+    (unlabelled rows are a stratum of their own), by a generator seeded with the fingerprint: the same data always
+    split the same way, whatever the seed of the training.
+    """
+    n = len(labels)
+    split = np.full(n, "train", dtype="U10") if official is None else official.astype("U10")
+    rng = np.random.default_rng(int(fingerprint[:32], 16))
+    for name, share, least in (("test", TEST_SHARE, 1), ("validation", VALIDATION_SHARE, 0)):
+        if not (split == name).any():
+            rows = np.flatnonzero(split == "train")
+            split[rows[stratified(labels[rows], share, rng, least=least)]] = name
+    return split
+
+
+def stratified(labels: np.ndarray, share: float, rng: np.random.Generator, *, least: int = 0) -> np.ndarray:
+    """Choose round(share·n) positions of labels (n,), each class by its share, at least `least` of a class of two or more.
+
+    Fractions are settled by largest remainder, so that many small classes together still give their share.
+    """
+    order = rng.permutation(len(labels))
+    strata, counts = np.unique(labels, return_counts=True)
+    quota = counts * share
+    take = np.floor(quota).astype(int)
+    left = round(share * len(labels)) - int(take.sum())
+    for stratum in np.lexsort((rng.random(len(strata)), -(quota - take)))[: max(left, 0)]:
+        take[stratum] += 1
+    take = np.where(counts >= 2, np.maximum(take, least), take)
+    chosen = [order[labels[order] == stratum][:count] for stratum, count in zip(strata, take, strict=True)]
+    return np.sort(np.concatenate(chosen)) if chosen else np.empty(0, dtype=np.int64)
