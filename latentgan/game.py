@@ -129,6 +129,13 @@ class Update:
         self._sums.clear()
         return means
 
+    def resume(self, moves: Mapping[str, int]) -> None:
+        """Continue counting moves where a checkpoint stopped."""
+        self.moves.update(moves)
+        for name, count in moves.items():
+            if count >= PATIENCE:
+                self._waiting[name].clear()
+
     def check_finite(self) -> None:
         """Raise DivergedError if any gradient since the last check was not finite (reads the device once)."""
         if self._finite is None or bool(self._finite):

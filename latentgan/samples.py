@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from latentgan.data import from_model
 from latentgan.families.base import Decodes, Encodes, Family
 
 TILE = 32
@@ -45,22 +47,16 @@ def alternate(x: Tensor, reconstructed: Tensor, *, columns: int) -> Tensor:
 
 def grid(x: Tensor, *, columns: int) -> Image.Image:
     """Return images (n, c, h, w) in [-1, 1] as one picture, left to right, top to bottom, a pixel between them."""
-    tiles = to_uint8(x)
+    tiles = from_model(x)
     factor = max(1, math.ceil(TILE / max(tiles.shape[1:3])))
-    tiles = tiles.repeat_interleave(factor, 1).repeat_interleave(factor, 2)
+    tiles = tiles.repeat(factor, 1).repeat(factor, 2)
     n, height, width, channels = tiles.shape
     rows = math.ceil(n / columns)
-    canvas = torch.zeros(rows * (height + 1) - 1, columns * (width + 1) - 1, channels, dtype=torch.uint8)
+    canvas = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), np.uint8)
     for i, tile in enumerate(tiles):
         top, left = i // columns * (height + 1), i % columns * (width + 1)
         canvas[top : top + height, left : left + width] = tile
-    array = canvas.numpy()
-    return Image.fromarray(array[..., 0] if channels == 1 else array)
-
-
-def to_uint8(x: Tensor) -> Tensor:
-    """Return images (n, c, h, w) in [-1, 1] as (n, h, w, c) uint8 on the CPU."""
-    return ((x.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu()
+    return Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
 
 
 def _row(x: Tensor, start: int, columns: int) -> Tensor:

@@ -1,0 +1,198 @@
+"""A trained family as numpy maps: images in [0, 1] as (n, h, w, c) and codes (n, d), in batches, in evaluation mode.
+
+This is the door through which `analysis`, a notebook or another tool sees a model; torch stays behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_max_pool2d
+from torch.nn.utils import parametrize
+
+from latentgan.checkpoint import read_model
+from latentgan.config import resolve
+from latentgan.data import ImageSpec
+from latentgan.errors import CheckpointError, ConfigError
+from latentgan.families.base import Decodes, Encodes, Family, load_family
+from latentgan.training import pick_device
+
+BATCH = 256
+
+
+class NumpyModel:
+    """A trained model that takes and gives numpy arrays.
+
+    Args:
+        family: the networks, any mode; put into evaluation mode on `device`.
+        device: where they run.
+        about: what the model folder says (family, data, images seen, sha256, …).
+    """
+
+    def __init__(self, family: Family, *, device: torch.device | str = "cpu", about: dict[str, Any] | None = None) -> None:
+        self.device = torch.device(device)
+        self.family = family.to(self.device).eval().requires_grad_(False)
+        self.about = about or {}
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto", family: str | None = None, untrained: bool = False) -> NumpyModel:
+        """Load a run folder or a model folder.
+
+        Args:
+            path: the folder.
+            device: auto, cpu, cuda or mps.
+            family: a foreign family "module:Class" must be named by you; a file never names code to import.
+            untrained: load the run's weights of turn 0 instead, the yardstick of features.
+
+        Raises:
+            CheckpointError: no model there, damaged, or of a foreign family that was not named.
+        """
+        path = Path(path)
+        tensors, about = read_model(path)
+        name = str(about["name"])
+        if ":" in name and family != name:
+            raise CheckpointError(f"{path} is of the foreign family {name!r}; name it if you trust that code")
+        kind = load_family(name)
+        tree = {key: about[key] for key in ("name", "family", "data", "training") if key in about}
+        spec = ImageSpec(**{**about["spec"], "classes": tuple(about["spec"]["classes"])})
+        built = kind(resolve(name, kind.Config, tree).family, spec)
+        try:
+            built.load_state_dict(_untrained(path) if untrained else tensors)
+        except RuntimeError as error:
+            raise CheckpointError(f"the weights in {path} do not fit family {name!r}: {error}") from error
+        return cls(built, device=pick_device(device), about=about)
+
+    @property
+    def spec(self) -> ImageSpec:
+        """Size of the images that go in and come out."""
+        return self.family.spec
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the feature layers, "network.layer"."""
+        return list(self.family.feature_layers())
+
+    @property
+    def code_width(self) -> int:
+        """Number of columns of a code."""
+        return self.family.prior.width
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Return codes (n, d) float32 of images (n, h, w, c), uint8 or float in [0, 1].
+
+        Raises:
+            ConfigError: the family has no encoder, or the images are of another size.
+        """
+        family = self.family
+        if not isinstance(family, Encodes):
+            raise ConfigError(f"family {self.about.get('name', '?')!r} has no encoder, so it cannot encode")
+        return self._map(lambda x: family.encode(x), self._batches(images), self.code_width)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Return images (n, h, w, c) float32 in [0, 1] of codes (n, d).
+
+        Raises:
+            ConfigError: the family has no decoder, or the codes are of another width.
+        """
+        family = self.family
+        if not isinstance(family, Decodes):
+            raise ConfigError(f"family {self.about.get('name', '?')!r} cannot decode")
+        codes = np.asarray(codes, dtype=np.float32)
+        if codes.ndim != 2 or codes.shape[1] != self.code_width:
+            raise ConfigError(f"codes have shape {codes.shape}; this model decodes (n, {self.code_width})")
+        shape = (self.spec.height, self.spec.width, self.spec.channels)
+        parts = (torch.from_numpy(codes[i : i + BATCH].copy()).to(self.device) for i in range(0, len(codes), BATCH))
+        return self._map(lambda z: to_unit(family.decode(z)), parts, *shape)
+
+    def sample(self, n: int, *, seed: int = 0) -> np.ndarray:
+        """Return n images drawn from the prior, (n, h, w, c) float32 in [0, 1]; the same for the same seed."""
+        z = self.family.prior.sample(n, generator=torch.Generator().manual_seed(seed))
+        return self.decode(z.cpu().numpy())
+
+    def features(self, images: np.ndarray, names: Sequence[str], *, pool: int = 0) -> dict[str, np.ndarray]:
+        """Return feature layers of images (n, h, w, c) by name, each (n, width) float32, from one pass.
+
+        Args:
+            images: uint8 or float in [0, 1].
+            names: "network.layer", see `feature_names`.
+            pool: max-pool convolutional layers to pool × pool cells first (DCGAN's probe: 4); 0 flattens them whole.
+        """
+        with self.tap(names, pool=pool) as represent:
+            parts = [{k: v.cpu().numpy() for k, v in represent(x).items()} for x in self._batches(images)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+    @contextmanager
+    def tap(self, names: Sequence[str], *, pool: int = 0) -> Iterator[Any]:
+        """Give a function from images (n, c, h, w) in [-1, 1] to {"code": …, name: …}, each (n, width), in one pass.
+
+        Hooks live as long as the context; weights under spectral norm are computed once for all passes.
+        """
+        layers = self.family.feature_layers()
+        for name in names:
+            if name not in layers:
+                raise ConfigError(f"no feature layer is called {name!r}; this model has: {', '.join(layers)}")
+        seen: dict[str, Tensor] = {}
+        hooks = [layers[name].register_forward_hook(_recorder(name, seen, pool)) for name in names]
+
+        def represent(x: Tensor) -> dict[str, Tensor]:
+            seen.clear()
+            code = self.family.represent(x)
+            return ({} if code is None else {"code": code}) | {name: seen[name] for name in names}
+
+        try:
+            with torch.inference_mode(), parametrize.cached():
+                yield represent
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _batches(self, images: np.ndarray) -> Iterator[Tensor]:
+        images = np.asarray(images)
+        expected = (self.spec.height, self.spec.width, self.spec.channels)
+        if images.ndim != 4 or images.shape[1:] != expected:
+            raise ConfigError(f"images have shape {images.shape}; this model takes (n, {', '.join(map(str, expected))})")
+        scale = 255.0 if images.dtype == np.uint8 else 1.0
+        for start in range(0, len(images), BATCH):
+            x = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH], dtype=np.float32))
+            yield (x.to(self.device) / (scale / 2) - 1).permute(0, 3, 1, 2).contiguous()
+
+    def _map(self, function: Any, parts: Iterator[Tensor], *shape: int) -> np.ndarray:
+        with torch.inference_mode(), parametrize.cached():
+            outputs = [function(part).float().cpu().numpy() for part in parts]
+        return np.concatenate(outputs) if outputs else np.zeros((0, *shape), np.float32)
+
+
+def to_unit(x: Tensor) -> Tensor:
+    """Return images (n, c, h, w) in [-1, 1] as (n, h, w, c) in [0, 1]."""
+    return ((x.float() + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).contiguous()
+
+
+def flatten_features(output: Tensor, pool: int) -> Tensor:
+    """Return a layer's output as (n, width) float32; convolutional ones max-pooled to pool × pool where larger."""
+    if output.ndim == 4 and pool and max(output.shape[2:]) > pool:
+        output = adaptive_max_pool2d(output, pool)
+    return output.flatten(1).float()
+
+
+def _recorder(name: str, seen: dict[str, Tensor], pool: int) -> Any:
+    def record(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        seen.setdefault(name, flatten_features(output, pool))
+
+    return record
+
+
+def _untrained(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    file = path / "untrained.safetensors"
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} has no weights of turn 0 (untrained.safetensors): {error}") from error

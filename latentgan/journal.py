@@ -1,0 +1,175 @@
+"""A run's records: metrics.jsonl, health.json, summary.json, and what a person watches while it runs."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from latentgan.averages import shadow_of
+from latentgan.checkpoint import replace_text
+from latentgan.families.base import Family
+from latentgan.networks.blocks import count_parameters
+from latentgan.version import __version__
+
+if TYPE_CHECKING:
+    from latentgan.training import Session
+
+
+class Journal:
+    """Writes a run's records and draws its progress; used as a context around the game.
+
+    Args:
+        out: the run folder.
+        session: where the run continues from; records after that point are cut.
+        command: what the user typed.
+        show_progress: draw a bar on standard error (in a log file one line at the end).
+    """
+
+    def __init__(self, out: Path, session: Session, *, command: str, show_progress: bool) -> None:
+        self.out, self.session, self.command = out, session, command
+        self._shadow: Family | None = None
+        self._marks = (session.seconds, session.images)
+        self._progress = Progress(
+            TextColumn("[bold]{task.fields[title]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:3.0f}%"),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("·"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[terms]}"),
+            console=Console(stderr=True),
+            disable=not show_progress,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Journal:
+        cut_back(self.out, self.session.images)
+        title = f"{self.session.config.name} on {escape(self.session.source.name)}"
+        total = self.session.config.training.total_images
+        self._progress.start()
+        self._task = self._progress.add_task(
+            title, total=total, completed=min(self.session.images, total), title=title, rate="", terms=""
+        )
+        self._write_summary("running")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def advance(self, session: Session) -> None:
+        """Move the bar after a turn."""
+        if self._task is not None:
+            total = session.config.training.total_images
+            self._progress.update(self._task, completed=min(session.images, total))
+
+    def shadow(self, session: Session) -> Family:
+        """Return a copy with the averaged weights, in evaluation mode, to measure and sample with."""
+        if self._shadow is None:
+            self._shadow = shadow_of(session.family)
+        session.average.write_to(self._shadow, session.family)
+        return self._shadow
+
+    def log(self, session: Session, vitals: dict[str, float]) -> None:
+        """Append a line to metrics.jsonl, judge the run's health and show both."""
+        means = session.update.drain()
+        seconds, images = self._marks
+        rate = (session.images - images) / max(session.seconds - seconds, 1e-9)
+        self._marks = (session.seconds, session.images)
+        vitals = {**vitals, **{k: v for k, v in means["notes"].items() if k == "discriminator_accuracy"}}
+        line = {
+            "turn": session.turn,
+            "images": session.images,
+            "seconds": round(session.seconds, 3),
+            "images_per_second": round(rate, 1),
+            **means,
+            "health": vitals,
+        }
+        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line) + "\n")
+        for warning in session.health.observe(session.images, vitals):
+            self._progress.console.print(f"[yellow]warning[/]: {escape(warning.sentence)}")
+        self._write_health()
+        if self._task is not None:
+            self._progress.update(self._task, rate=f"{rate:,.0f} images/s", terms=_brief(means["terms"], vitals))
+
+    def finish(self, status: str, sentence: str = "") -> None:
+        """Write the last records: "finished", or "diverged" with the sentence that says why."""
+        self._write_health(sentence)
+        self._write_summary(status)
+
+    def _write_health(self, sentence: str = "") -> None:
+        state: dict[str, Any] = self.session.health.state()
+        if sentence:
+            failure = {"name": "diverged", "sentence": sentence, "images": self.session.images, "resolved": False}
+            state["warnings"] = [failure, *state["warnings"]]
+        replace_text(self.out / "health.json", json.dumps(state, indent=1))
+
+    def _write_summary(self, status: str) -> None:
+        session = self.session
+        path = self.out / "summary.json"
+        command = self.command
+        if session.images and path.is_file():  # a resumed run is the work of its first command
+            command = json.loads(path.read_text(encoding="utf-8")).get("command", command)
+        networks = {name: count_parameters(child) for name, child in session.family.named_children()}
+        summary = {
+            "status": status,
+            "command": command,
+            "family": session.config.name,
+            "source": (type(session.family).__doc__ or "").strip().split("\n")[0],
+            "data": session.source.name,
+            "data_summary": session.source.summary,
+            "provenance": session.source.provenance,
+            "notes": list(session.source.notes),
+            "images": session.images,
+            "turns": session.turn,
+            "seconds": round(session.seconds, 1),
+            "device": str(session.batches.device),
+            "threads": torch.get_num_threads(),
+            "parameters": {name: count for name, count in networks.items() if count},
+            "versions": {"latentgan": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        }
+        replace_text(path, json.dumps(summary, indent=1))
+
+
+def cut_back(out: Path, images: int) -> None:
+    """Drop log lines and sample grids of more than `images` images, which a killed run wrote after its checkpoint."""
+    metrics = out / "metrics.jsonl"
+    if metrics.is_file():
+        replace_text(metrics, "".join(_lines_until(metrics, images)))
+    for picture in (out / "samples").glob("[0-9]*-*.png"):
+        if int(picture.name.split("-")[0]) > images:
+            picture.unlink()
+
+
+def _lines_until(path: Path, images: int) -> list[str]:
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        try:
+            record = json.loads(line)
+        except ValueError:  # the line that was being written when the run was killed
+            continue
+        if record["images"] <= images and line.endswith("\n"):
+            kept.append(line)
+    return kept
+
+
+def _brief(terms: dict[str, float], vitals: dict[str, float]) -> str:
+    players: dict[str, float] = {}
+    for name, value in terms.items():
+        player = name.split("/")[0]
+        players[player] = players.get(player, 0.0) + value
+    parts = [f"{player.replace('_', '+')} {value:.2f}" for player, value in players.items()]
+    if "reconstruction_ratio" in vitals:
+        parts.append(f"ratio {vitals['reconstruction_ratio']:.2f}")
+    return "  ".join(parts)
