@@ -1,8 +1,8 @@
 """Statistics on tables of codes: numpy in, frozen results out; imports neither torch nor latentgan.
 
 Every function takes arrays (or a callable `decode`) and returns a frozen dataclass of arrays, and every
-figure comes with its yardsticks: n, a 95 % interval, raw pixels, PCA of equal width, the same network untrained,
-shuffled labels. Names are resolved on first use (PEP 562), so that importing the package costs nothing.
+figure comes with its yardsticks: n, a 95 % interval, raw pixels, PCA of equal width, the same network
+untrained, shuffled labels. Names are resolved on first use (PEP 562): importing the package costs nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from .arrays import AnalysisError
     from .concepts import Concept, ConceptTable, concept_vector
     from .embeddings import Embeddings, Overview
+    from .few import few_labels
     from .interpolation import Interpolations, Path, lerp, path, slerp
     from .maps import Map, Maps, latent_map
     from .mixtures import Mixture, fit_mixture
     from .model import Model
     from .neighbours import Neighbours, nearest
-    from .probes import FewLabels, Probe, ProbeTable, few_labels, linear_probe
+    from .probes import FewLabels, Probe, ProbeTable, linear_probe
     from .reconstruction import Reconstruction, reconstruction_error
     from .statistics import Baseline, Interval
     from .store import load, save
@@ -43,7 +44,7 @@ _HOME = {
     "ProbeTable": "probes",
     "Reconstruction": "reconstruction",
     "concept_vector": "concepts",
-    "few_labels": "probes",
+    "few_labels": "few",
     "fit_mixture": "mixtures",
     "latent_map": "maps",
     "lerp": "interpolation",

@@ -55,7 +55,8 @@ def as_images(values: npt.ArrayLike, name: str = "images") -> Singles:
 
 def to_pixels(images: npt.ArrayLike) -> Pixels:
     """Round images in [0, 1], any shape, to uint8; values outside are clipped."""
-    return np.rint(np.clip(np.asarray(images), 0, 1) * 255).astype(np.uint8)
+    pixels: Pixels = np.rint(np.clip(np.asarray(images), 0, 1) * 255).astype(np.uint8)
+    return pixels
 
 
 def same_length(**arrays: AnyArray) -> int:

@@ -1,50 +1,269 @@
-"""The table of codes, one row an image: what every analysis reads."""
+"""The table of codes, one row an image: what every analysis reads, column by column."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-from .arrays import Doubles, Ints, Pixels, Strings
+import numpy as np
 
+from .arrays import AnalysisError, Bools, Ints, Singles, Strings, as_codes
+from .overview import Column, Overview, Summary
+from .parquet import ParquetRows
 
-@dataclass(frozen=True)
-class Column:
-    """One column of the rows that the report shows, aligned with Overview.rows."""
+__all__ = ["Column", "Embeddings", "Overview", "Summary"]
 
-    name: str
-    kind: str  # "class", "boolean", "numeric" or "text"
-    values: Doubles  # (m,): the number; for class, boolean and text an index into `categories`; NaN = missing
-    categories: tuple[str, ...]  # empty for numeric columns
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One line on a label or attribute column over the whole table."""
-
-    name: str
-    kind: str  # "class", "boolean", "numeric" or "text"
-    present: int  # rows with a value
-    missing: int
-    categories: tuple[str, ...]  # the commonest 50, most frequent first; empty for numeric columns
-    counts: tuple[int, ...]  # rows of each category
-    low: float  # minimum, mean, maximum of numeric columns, else NaN
-    mean: float
-    high: float
+OWN = ("id", "row", "split", "label", "thumbnail", "image")  # columns with a meaning of their own
+SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
 
 
-@dataclass(frozen=True)
-class Overview:
-    """What the table holds, and the thumbnails and columns of every row that any result shows."""
+class Embeddings:
+    """A table of codes on disk. Vectors are read when asked for; nothing is held but labels and splits.
 
-    table: str  # file name
-    n: int  # rows
-    splits: tuple[tuple[str, int], ...]  # ("train", 45000), ...
-    representations: tuple[tuple[str, int], ...]  # vector columns and their width: ("code", 50), ...
-    summaries: tuple[Summary, ...]  # the label first, then attributes
-    rows: Ints  # (m,) positions in the table, ascending; results name rows by position
-    ids: Strings  # (m,) the table's ids of those rows
-    split: Strings  # (m,) split of those rows, "" if the table has none
-    columns: tuple[Column, ...]  # label and attributes of those rows
-    thumbnails: Pixels | None  # (m, h, w, c), c = 1 or 3; None where the table has no pictures
-    metadata: str  # the table's `latentgan` metadata as JSON text, "{}" if there is none
-    notes: tuple[str, ...]
+    Args: path: a Parquet file, or a folder of them. code: the vector column that is the code. label: the
+        column that is the label; a table without it is unlabelled. split: the column with train,
+        validation, test. Raises: AnalysisError for what is missing.
+    """
+
+    def __init__(
+        self, path: str | Path, *, code: str = "code", label: str = "label", split: str = "split"
+    ) -> None:
+        self.path = Path(path)
+        self.code = code
+        self.label = label
+        self.split_name = split
+        self._table = ParquetRows(self.path)
+        self.n = self._table.n
+        if self.n == 0:
+            raise AnalysisError(f"the table {self.path.name!r} has no rows")
+        if self._table.kinds.get(code) != "vector":
+            self._refuse(code, self.vector_columns, "--code COLUMN")
+        if label != "label" and label not in self._table.kinds:
+            self._refuse(label, self._table.kinds, "--label COLUMN")
+
+    def _refuse(self, name: str, known: Iterable[str], option: str) -> None:
+        known = list(known)
+        near = difflib.get_close_matches(name, known, n=1)
+        said = f"the nearest is {near[0]!r}" if near else f"it has {', '.join(map(repr, known)) or 'none'}"
+        kind = "vector column" if "code" in option else "column"
+        raise AnalysisError(
+            f"the table {self.path.name!r} has no {kind} {name!r} ({said}): choose one with {option}"
+        )
+
+    # What the table is ------------------------------------------------------------------------------
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """What `latentgan encode` says about itself; empty for a foreign table."""
+        try:
+            found = json.loads(self._table.metadata.get("latentgan", "{}"))
+        except ValueError as error:
+            raise AnalysisError(
+                f"the table {self.path.name!r} has a broken `latentgan` metadata entry"
+            ) from error
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def vector_columns(self) -> tuple[str, ...]:
+        """Every column of vectors."""
+        return tuple(name for name, kind in self._table.kinds.items() if kind == "vector")
+
+    @property
+    def representations(self) -> tuple[str, ...]:
+        """The model's own vector columns: the code, then feature layers."""
+        others = [
+            name for name in self.vector_columns
+            if name not in (self.code, "pixels") and not name.startswith("untrained.")
+        ]  # fmt: skip
+        return (self.code, *others)
+
+    def untrained(self, name: str) -> str | None:
+        """The column of the untrained network's values of representation `name`, if the table has it."""
+        column = f"untrained.{name}"
+        return column if column in self.vector_columns else None
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the raw-pixel yardstick is there."""
+        return "pixels" in self.vector_columns
+
+    @property
+    def pixels_shape(self) -> tuple[int, int, int] | None:
+        """(h, w, c) of the pixels column, where the metadata gives it and it fits."""
+        shape = self.metadata.get("pixels_shape")
+        if not self.has_pixels or not isinstance(shape, list) or len(shape) not in (2, 3):
+            return None
+        h, w, c = (*map(int, shape), 1)[:3]
+        return (h, w, c) if h * w * c == self.width("pixels") else None
+
+    def width(self, name: str) -> int:
+        """Number of values in each row of a vector column."""
+        if name not in self.vector_columns:
+            self._refuse(name, self.vector_columns, "--code COLUMN")
+        return self._table.width(name)
+
+    # Parts of the code ------------------------------------------------------------------------------
+
+    def _parts(self) -> list[dict[str, Any]]:
+        parts = self.metadata.get("parts", []) if self.code == "code" else []
+        return [part for part in parts if isinstance(part, dict)]
+
+    def _mask(self, keep: Any) -> Bools:
+        mask = np.ones(self.width(self.code), np.bool_)
+        for part in self._parts():
+            mask[int(part["start"]) : int(part["start"]) + int(part["width"])] = keep(part)
+        if not mask.any():
+            raise AnalysisError(f"the encoder of {self.path.name!r} gives no continuous part of the code")
+        return mask
+
+    @cached_property
+    def encoded(self) -> Bools:
+        """Columns of the code that the encoder gives: (d,)."""
+        return self._mask(lambda part: part.get("encoded", True))
+
+    @cached_property
+    def continuous(self) -> Bools:
+        """Columns of the code that are encoded and continuous: (d,)."""
+        return self._mask(
+            lambda part: part.get("encoded", True) and part.get("kind") not in ("categorical", "condition")
+        )
+
+    @property
+    def prior(self) -> str:
+        """Kind of the continuous parts' prior: "normal", "uniform", "mixed" or "" where unknown."""
+        kinds = {
+            str(part.get("kind")) for part in self._parts()
+            if part.get("encoded", True) and part.get("kind") not in ("categorical", "condition")
+        }  # fmt: skip
+        return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else ""
+
+    # Columns ----------------------------------------------------------------------------------------
+
+    def vectors(self, name: str, rows: Ints | None = None) -> Singles:
+        """Read a vector column as (m, d) float32, of `rows` in any order, or of all; uint8 becomes [0, 1].
+
+        Raises: AnalysisError where the column is missing or holds values that are not finite.
+        """
+        if name not in self.vector_columns:
+            self._refuse(name, self.vector_columns, "--code COLUMN")
+        wanted, back = (None, None) if rows is None else np.unique(rows, return_inverse=True)
+        found = self._table.vectors(name, wanted)
+        found = found if back is None else found[back]
+        if found.dtype == np.uint8:
+            return np.multiply(found, np.float32(1 / 255), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            single = np.array(found, np.float32)
+        if len(single):
+            as_codes(single, f"column {name!r}")
+        return single
+
+    @cached_property
+    def split(self) -> Strings:
+        """Split of every row: (n,), "" where missing. Raises: AnalysisError without a split column."""
+        if not self.has_split:
+            raise AnalysisError(
+                f"the table {self.path.name!r} has no column {self.split_name!r} with the values train, "
+                "validation and test, so nothing can be held out: add one, or name it with --split COLUMN"
+            )
+        raw = ["" if v is None else str(v).strip().lower() for v in self._table.values(self.split_name)]
+        named = [SPLITS.get(value, value) for value in raw]
+        strange = sorted(set(named) - {"train", "validation", "test", ""})
+        if strange:
+            raise AnalysisError(
+                f"column {self.split_name!r} of {self.path.name!r} holds {strange[0]!r}: "
+                "only train, validation and test are known"
+            )
+        return np.array(named, dtype="U10")
+
+    @property
+    def has_split(self) -> bool:
+        """Whether there is a split column."""
+        return self._table.kinds.get(self.split_name) == "text"
+
+    def rows(self, split: str | None = None) -> Ints:
+        """Positions of the rows of a split, or of all rows."""
+        return np.arange(self.n) if split is None else np.flatnonzero(self.split == split)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Scalar columns that are neither the label nor the table's own."""
+        own = {*OWN, self.label, self.split_name}
+        scalar = ("boolean", "numeric", "text")
+        return tuple(name for name, kind in self._table.kinds.items() if kind in scalar and name not in own)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is a label column."""
+        return self._table.kinds.get(self.label) in ("boolean", "numeric", "text")
+
+    def column(self, name: str = "") -> Column:
+        """Read a label ("" means the label) or attribute column of all rows.
+
+        Raises: AnalysisError where there is no such column, or a label column without a single label.
+        """
+        name = name or self.label
+        kind = self._table.kinds.get(name)
+        if kind not in ("boolean", "numeric", "text"):
+            self._refuse(
+                name, [self.label, *self.attributes] if self.labelled else self.attributes, "--label COLUMN"
+            )
+        found = self._label(kind) if name == self.label else self._attribute(name, str(kind))
+        if name == self.label and not found.present.any():
+            raise AnalysisError(f"no row of {self.path.name!r} has a label in column {name!r}")
+        return found
+
+    def _label(self, kind: str | None) -> Column:
+        """Classes as text; empty, missing, NaN and -1 mean unlabelled."""
+        if kind == "text":
+            index, names = self._table.texts(self.label)
+        else:
+            numbers = self._table.numbers(self.label)
+            numbers = np.where(numbers == -1, np.nan, numbers)
+            known = np.unique(numbers[~np.isnan(numbers)])
+            index = np.where(np.isnan(numbers), -1, np.searchsorted(known, numbers)).astype(np.int64)
+            names = [f"{number:g}" for number in known]
+        order = _class_order(names, self.metadata.get("classes"))
+        place = np.array([order.index(value) for value in names] + [-1], np.int64)
+        values = place[index].astype(np.float64)  # index -1 picks the last entry, -1
+        return Column(self.label, "class", np.where(values < 0, np.nan, values), tuple(order))
+
+    def _attribute(self, name: str, kind: str) -> Column:
+        declared = self.metadata.get("attributes", {}).get(name)
+        if kind == "text":
+            index, names = self._table.texts(name)
+            return Column(name, "text", np.where(index < 0, np.nan, index.astype(np.float64)), tuple(names))
+        values = self._table.numbers(name)
+        values = np.where(np.isfinite(values), values, np.nan)
+        if kind == "boolean" or declared == "boolean":
+            return Column(name, "boolean", values, ("false", "true"))
+        return Column(name, "numeric", values, ())
+
+    def ids(self, rows: Ints) -> Strings:
+        """The table's ids of `rows`, or their positions where it has none: (m,)."""
+        if "id" not in self._table.kinds:
+            return np.array([str(row) for row in rows], dtype=np.str_)
+        wanted, back = np.unique(rows, return_inverse=True)
+        values = ["" if v is None else str(v) for v in self._table.values("id", wanted)]
+        return np.array(values, dtype=np.str_)[back]
+
+    def picture_bytes(self, rows: Ints) -> list[bytes] | None:
+        """Encoded thumbnails of `rows` (ascending), or None where the table has no pictures."""
+        for name in ("thumbnail", "image"):
+            if self._table.kinds.get(name) == "picture":
+                values = self._table.values(name, rows)
+                return [v.get("bytes") or b"" if isinstance(v, dict) else v or b"" for v in values]
+        return None
+
+
+def _class_order(names: list[str], declared: Any) -> list[str]:
+    """Declared classes that occur come first, in their order; then the others, by number or alphabet."""
+    first = [str(name) for name in declared or [] if str(name) in set(names)]
+    rest = [name for name in names if name not in set(first)]
+    try:
+        return first + sorted(rest, key=float)
+    except ValueError:
+        return first + sorted(rest)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .arrays import Doubles, Ints
+import numpy as np
+
+from .arrays import AnalysisError, Doubles, Floats, Ints, Singles
 from .statistics import Interval
 
 
@@ -28,3 +30,64 @@ class Neighbours:
     chance: float  # agreement of random train rows: the sum over classes of p_train · p_test; NaN unlabelled
     tables: tuple[NeighbourTable, ...]
     notes: tuple[str, ...]
+
+
+def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = False) -> tuple[Ints, Doubles]:
+    """Find the k nearest `references` (n, d) of each query (q, d) in Euclidean distance, exactly.
+
+    Products run in float32 blocks, after both sides are centred on the references' mean (which takes most of
+    the cancellation away); for k > 1 the candidates' distances are computed again directly, and ordered.
+
+    Args: own: queries are the references themselves, and no row counts as its own neighbour.
+    Returns: indices (q, k), nearest first, and distances (q, k).
+    """
+    n, k = len(references), min(k, len(references) - own)
+    if k < 1:
+        raise AnalysisError("neighbours need at least one other row")
+    centre = references.mean(0, dtype=np.float64)
+    right = (references - centre).astype(np.float32)
+    norms = np.einsum("ij,ij->i", right, right)
+    right = np.ascontiguousarray(right.T)
+    block = max(1, min(len(queries), 40_000_000 // max(1, n)))
+    index = np.empty((len(queries), k), np.int64)
+    distance = np.empty((len(queries), k))
+    for start in range(0, len(queries), block):
+        left = (queries[start : start + block] - centre).astype(np.float32)
+        scores = left @ right
+        scores *= -2
+        scores += norms  # |q − r|² − |q|²
+        if own:
+            scores[np.arange(len(left)), np.arange(start, start + len(left))] = np.inf
+        index[start : start + block] = _least(scores, k)
+        stop = start + len(left)
+        distance[start:stop] = _distances(left, right, index[start:stop])
+    order = np.argsort(distance, axis=1, kind="stable")
+    return np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1)
+
+
+def _least(scores: Singles, k: int) -> Ints:
+    """Columns of the k least values in each row, in any order."""
+    if k == 1:
+        return np.asarray(scores.argmin(1)[:, None], np.int64)
+    least: Ints = np.argpartition(scores, k - 1, axis=1)[:, :k].astype(np.int64)
+    return least
+
+
+def _distances(left: Singles, right: Singles, index: Ints) -> Doubles:
+    """Distances of left (m, d) to columns `index` (m, k) of right (d, n), computed directly."""
+    out = np.empty(index.shape)
+    for column in range(index.shape[1]):
+        gap = left - right[:, index[:, column]].T
+        out[:, column] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64))
+    return out
+
+
+def vote(labels: Ints) -> Ints:
+    """Majority class of (q, k) neighbours' labels, nearest first; ties go to the nearer ones."""
+    classes = int(labels.max()) + 1
+    counts = np.zeros((len(labels), classes))
+    rows = np.arange(len(labels))
+    k = labels.shape[1]
+    for column in range(k):
+        counts[rows, labels[:, column]] += 1 + (k - column) * 1e-6 / k
+    return np.asarray(counts.argmax(1), np.int64)

@@ -2,10 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from .arrays import Doubles, Ints
-from .statistics import Interval
+import numpy as np
+
+from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, as_codes, same_length, subsample
+from .linear import (
+    PENALTIES,
+    SETTINGS,
+    Linear,
+    Loss,
+    fit_linear,
+    fit_ridge,
+    fit_scaler,
+    hinge_loss,
+    signs_of,
+    softmax_loss,
+)
+from .neighbours import nearest, vote
+from .pca import fit_pca
+from .statistics import Interval, bootstrap, proportion, r2_score
+
+WIDEST = 1024  # columns; wider representations go through a PCA fitted on train
+SEARCH = 10_000  # rows at most, of train and of validation, on which C is chosen
+METHODS = ("logistic", "svm", "knn")
+PROTOCOL = (
+    "Every representation is read in the same way: columns standardised by the train rows (k-NN takes them as "
+    f"they are); more than {WIDEST} columns reduced by a PCA fitted on train; C of the logistic and L2-SVM "
+    f"probes, and alpha of ridge, the best of 5 values on at most {SEARCH} validation rows after fitting on at "
+    f"most {SEARCH} train rows, then refitted on all train rows; the score is on test rows, its 95 % interval a "
+    "bootstrap over them."
+)
+
+
+class Rows(NamedTuple):
+    """One split of a representation."""
+
+    x: Floats  # (n, d)
+    y: AnyArray  # (n,) int64 classes, or float64 values for ridge
 
 
 @dataclass(frozen=True)
@@ -63,3 +99,182 @@ class ProbeTable:
     few: tuple[FewLabels, ...]
     protocol: str  # one paragraph: standardisation, C, rows
     notes: tuple[str, ...]  # what was left out and why
+
+
+def linear_probe(
+    train: Rows,
+    test: Rows,
+    *,
+    rng: np.random.Generator,
+    validation: Rows | None = None,
+    methods: Iterable[str] = ("logistic",),
+    classes: tuple[str, ...] = (),
+    representation: str = "code",
+    baseline: bool = False,
+    target: str = "label",
+    shuffled: bool = True,
+    k: int = 1,
+) -> tuple[Probe, ...]:
+    """Train each of `methods` on train rows and score it on test rows.
+
+    Args: train, test, validation: rows with a target each; without validation, a tenth of train stands in
+        for it. methods: "logistic", "svm", "knn", or "ridge" for numeric targets. classes: names.
+        shuffled: also train on shuffled targets (on at most 10,000 rows). k: neighbours of "knn".
+    Returns: one Probe a method. Raises: AnalysisError for too few rows or classes.
+    """
+    methods = tuple(methods)
+    note = [] if validation is not None else ["no validation rows: a tenth of train chose the setting"]
+    train, test, validation = _check(train, test, validation, rng=rng, numeric="ridge" in methods)
+    width = train.x.shape[1]
+    if width > WIDEST:
+        pca = fit_pca(train.x, WIDEST, rng=rng)
+        train, validation, test = (Rows(pca.project(rows.x), rows.y) for rows in (train, validation, test))
+        note.append(f"{width} columns reduced to {pca.axes.shape[0]} by PCA")
+    bench = _Bench(train, validation, test, classes, rng, k)
+    found = []
+    for method in methods:
+        part = (
+            bench.ridge() if method == "ridge" else bench.knn() if method == "knn" else bench.linear(method)
+        )
+        score, null, setting, confusion = part if shuffled else (part[0], None, part[2], part[3])
+        metric = "R2" if method == "ridge" else "accuracy"
+        found.append(
+            Probe(
+                representation, baseline, method, target, metric, score, null,
+                setting, width, train.x.shape[1], len(train.y), len(validation.y),
+                () if method == "ridge" else classes, confusion, "; ".join(note),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _check(
+    train: Rows, test: Rows, validation: Rows | None, *, rng: np.random.Generator, numeric: bool
+) -> tuple[Rows, Rows, Rows]:
+    """Refuse what no probe can be trained on, and take a validation set from train where there is none."""
+    for name, rows in (("train", train), ("test", test)):
+        if len(rows.y) < 2:
+            raise AnalysisError(
+                f"a probe needs at least 2 {name} rows with a value, and there are {len(rows.y)}"
+            )
+        same_length(rows=rows.x, targets=rows.y)
+    if len(np.unique(train.y)) < 2:
+        raise AnalysisError("a probe needs at least two different values in train, and there is one")
+    if numeric and np.ptp(test.y) == 0:
+        raise AnalysisError("R2 needs test rows with different values")
+    if validation is None or len(validation.y) < 2:
+        order = rng.permutation(len(train.y))
+        held = max(1, len(order) // 10)
+        validation, train = _take(train, order[:held]), _take(train, np.sort(order[held:]))
+        if len(np.unique(train.y)) < 2:
+            raise AnalysisError("a probe needs more train rows: none are left for choosing its setting")
+    return Rows(as_codes(train.x), train.y), Rows(as_codes(test.x), test.y), validation
+
+
+def _take(rows: Rows, index: Ints) -> Rows:
+    return Rows(rows.x[index], rows.y[index])
+
+
+_Part = tuple[Interval, Interval | None, float, Ints | None]  # score, shuffled score, setting, confusion
+
+
+class _Bench:
+    """Three splits of one representation, standardised once for all readers."""
+
+    def __init__(
+        self,
+        train: Rows,
+        validation: Rows,
+        test: Rows,
+        classes: tuple[str, ...],
+        rng: np.random.Generator,
+        k: int,
+    ) -> None:
+        self.raw = train, test
+        self.scaler = fit_scaler(train.x)
+        self.train, self.test = Rows(self.scaler(train.x), train.y), Rows(self.scaler(test.x), test.y)
+        some = subsample(np.arange(len(validation.y)), SEARCH, rng=rng)
+        self.validation = Rows(self.scaler(validation.x[some]), validation.y[some])
+        self.search = subsample(np.arange(len(train.y)), SEARCH, rng=rng)
+        highest = -1 if train.y.dtype.kind == "f" else max(int(train.y.max()), int(test.y.max()))
+        self.columns = max(len(classes), 1 + highest)
+        self.rng, self.k = rng, k
+
+    def linear(self, method: str) -> _Part:
+        """Choose C, refit, score; then once more with shuffled labels."""
+        if method not in ("logistic", "svm"):
+            raise AnalysisError(f"unknown probe {method!r}: known are logistic, svm, knn, ridge")
+        loss: Loss = softmax_loss if method == "logistic" else hinge_loss
+        some = _take(self.train, self.search)
+        c, start = choose_c(some, self.validation, self.columns, loss)
+        reader = start
+        if len(self.search) < len(self.train.y):
+            reader = self._fit(self.train, loss, c, start)
+        shuffled = Rows(some.x, self.rng.permutation(some.y))
+        null = self._fit(shuffled, loss, c, None, iterations=50)
+        return (
+            *self._score(reader(self.test.x).argmax(1), null(self.test.x).argmax(1)),
+            c,
+            self._confusion(reader),
+        )
+
+    def _fit(self, rows: Rows, loss: Loss, c: float, start: Linear | None, iterations: int = 200) -> Linear:
+        return fit_linear(
+            rows.x, _targets(rows.y, self.columns, loss), self.columns, loss=loss, c=c, start=start,
+            iterations=iterations,
+        )  # fmt: skip
+
+    def _score(self, predicted: Ints, null: Ints) -> tuple[Interval, Interval]:
+        truth = self.test.y
+        return proportion(predicted == truth, rng=self.rng), proportion(null == truth, rng=self.rng)
+
+    def _confusion(self, reader: Linear) -> Ints | None:
+        return confusion(self.test.y, reader(self.test.x).argmax(1), self.columns)
+
+    def knn(self) -> _Part:
+        """Vote of the k nearest train rows, Euclidean, columns as they are."""
+        train, test = self.raw
+        index, _ = nearest(test.x, train.x, k=self.k)
+        predicted, null = vote(train.y[index]), vote(self.rng.permutation(train.y)[index])
+        return (*self._score(predicted, null), float(self.k), confusion(test.y, predicted, self.columns))
+
+    def ridge(self) -> _Part:
+        """R2 of ridge regression, alpha a row chosen on validation."""
+        readers = fit_ridge(self.train.x, self.train.y, penalties=PENALTIES)
+        held = [r2_score(self.validation.y, r(self.validation.x)[:, 0]) for r in readers]
+        best = int(np.argmax(np.nan_to_num(held, nan=-np.inf)))
+        null = fit_ridge(
+            self.train.x, self.rng.permutation(self.train.y), penalties=PENALTIES[best : best + 1]
+        )[0]
+        scores = [
+            bootstrap(r2_score, self.test.y, reader(self.test.x)[:, 0].astype(np.float64), rng=self.rng)
+            for reader in (readers[best], null)
+        ]
+        return scores[0], scores[1], PENALTIES[best], None
+
+
+def _targets(y: Ints, columns: int, loss: Loss) -> Ints:
+    return y if loss is softmax_loss else signs_of(y, columns)
+
+
+def choose_c(
+    train: Rows, validation: Rows, columns: int, loss: Loss, settings: tuple[float, ...] = SETTINGS
+) -> tuple[float, Linear]:
+    """Fit standardised rows at each C, least first and from the fit before; return the best on validation."""
+    best, start = -1.0, None
+    target = _targets(train.y, columns, loss)
+    for c in settings:
+        start = fit_linear(
+            train.x, target, columns, loss=loss, c=c, start=start, iterations=100, tolerance=1e-6
+        )
+        accuracy = float(np.mean(start(validation.x).argmax(1) == validation.y))
+        if accuracy > best:
+            best, kept = accuracy, (c, start)
+    return kept
+
+
+def confusion(truth: Ints, predicted: Ints, classes: int) -> Ints | None:
+    """Count (truth, predicted) pairs: (classes, classes), or None above 50 classes."""
+    if classes > 50:
+        return None
+    return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)

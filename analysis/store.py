@@ -17,7 +17,7 @@ from .arrays import AnalysisError, AnyArray
 
 # A file names its kind, and only these kinds are ever loaded: kind -> (module, class).
 KINDS = {
-    "overview": ("analysis.embeddings", "Overview"),
+    "overview": ("analysis.overview", "Overview"),
     "probes": ("analysis.probes", "ProbeTable"),
     "neighbours": ("analysis.neighbours", "Neighbours"),
     "concepts": ("analysis.concepts", "ConceptTable"),
@@ -129,7 +129,7 @@ def _pack(value: object, key: str, arrays: dict[str, AnyArray]) -> Any:
         if value.dtype == object:
             raise AnalysisError(f"{key} is an array of objects, which cannot be stored without pickle")
         arrays[key] = value
-        return {"array": key, "shape": list(value.shape), "dtype": str(value.dtype)}
+        return {"array": key, "dtype": str(value.dtype), "shape": "×".join(map(str, value.shape))}
     if dataclasses.is_dataclass(value):
         return {
             field.name: _pack(getattr(value, field.name), f"{key}.{field.name}", arrays)

@@ -1,0 +1,135 @@
+"""Few labels: logistic probes on k rows a class, the same draws for every representation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .arrays import AnalysisError, Doubles, Ints, Singles, subsample
+from .linear import fit_linear, fit_scaler, softmax_loss
+from .probes import Difference, FewLabels, Rows
+from .statistics import mean_interval
+
+SETTINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+TRIED = 5  # draws on which C is chosen
+VALIDATION = 2000  # rows on which C is chosen
+
+
+def protocol(per_class: int, draws: int, n_test: int) -> str:
+    """Say how the figures were made."""
+    return (
+        f"{draws} draws of {per_class} train rows a class, the same for every representation; columns "
+        "standardised by all train rows (no labels needed); multinomial logistic regression; one C a "
+        f"representation, the best of {len(SETTINGS)} values on at most {VALIDATION} validation rows, averaged "
+        f"over the first {TRIED} draws; accuracy on {n_test} test rows; intervals (t) are over draws of labels "
+        "with the test rows held fixed; differences are paired by draw."
+    )
+
+
+def draw_labels(labels: Ints, *, per_class: int, draws: int, rng: np.random.Generator) -> Ints:
+    """Draw `per_class` rows of every class without replacement: (draws, classes · per_class) positions.
+
+    Args: labels: (n,) classes, -1 = unlabelled. Raises: AnalysisError where a class has fewer rows.
+    """
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
+    least = min((len(rows) for rows in members), default=0)
+    if len(members) < 2 or least < per_class:
+        raise AnalysisError(
+            f"{per_class} labels a class cannot be drawn: there are {len(members)} classes, the smallest "
+            f"with {least} labelled train rows"
+        )
+    return np.stack(
+        [
+            np.concatenate([rng.choice(rows, per_class, replace=False) for rows in members])
+            for _ in range(draws)
+        ]
+    )
+
+
+def few_label_accuracy(
+    train: Rows, validation: Rows, test: Rows, *, draws: Ints, columns: int
+) -> tuple[Doubles, float]:
+    """Accuracy on test for each draw of train rows, and the C that was chosen.
+
+    Args: draws: (draws, m) positions in train. columns: number of classes. Returns: (draws,), C.
+    """
+    scaler = fit_scaler(train.x)
+    held, judged = scaler(validation.x), scaler(test.x)
+    picked = scaler(train.x[draws.ravel()]).reshape(*draws.shape, -1)
+
+    def accuracies(c: float, count: int, x: Singles, y: Ints) -> Doubles:
+        hits = np.empty(count)
+        for i in range(count):
+            reader = fit_linear(picked[i], train.y[draws[i]], columns, loss=softmax_loss, c=c)
+            hits[i] = np.mean(reader(x).argmax(1) == y)
+        return hits
+
+    some = min(TRIED, len(draws))
+    means = [accuracies(c, some, held, validation.y).mean() for c in SETTINGS]
+    best = SETTINGS[int(np.argmax(means))]
+    return accuracies(best, len(draws), judged, test.y), best
+
+
+def compare(
+    accuracy: Doubles,
+    names: tuple[str, ...],
+    baselines: tuple[bool, ...],
+    settings: tuple[float, ...],
+    *,
+    per_class: int,
+    n_test: int,
+) -> FewLabels:
+    """Put (representations, draws) accuracies side by side: means, and differences paired by draw."""
+    scores = tuple(mean_interval(row) for row in accuracy)
+    spread = tuple(float(row.std(ddof=1)) if len(row) > 1 else 0.0 for row in accuracy)
+    differences = []
+    for i, name in enumerate(names):
+        for j, other in enumerate(names):
+            if not baselines[i] and (other == "pixels" or other == f"untrained.{name}"):
+                differences.append(Difference(name, other, mean_interval(accuracy[i] - accuracy[j])))
+    note = protocol(per_class, accuracy.shape[1], n_test)
+    return FewLabels(
+        per_class, names, baselines, accuracy, scores, spread, tuple(differences), settings, n_test, note
+    )
+
+
+def few_labels(
+    train: Mapping[str, Rows],
+    validation: Mapping[str, Rows],
+    test: Mapping[str, Rows],
+    *,
+    rng: np.random.Generator,
+    per_class: int = 10,
+    draws: int = 20,
+) -> FewLabels:
+    """Compare representations on `per_class` labels a class.
+
+    Args: train, validation, test: name -> rows, the same rows in the same order for every name. Names that
+        are "pixels" or begin with "untrained." or "PCA" are yardsticks.
+    """
+    names = tuple(train)
+    labels = train[names[0]].y
+    picked = draw_labels(labels, per_class=per_class, draws=draws, rng=rng)
+    columns = 1 + max(int(labels.max()), int(test[names[0]].y.max()))
+    kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
+    found = [
+        few_label_accuracy(
+            train[name], Rows(validation[name].x[kept], validation[name].y[kept]), test[name],
+            draws=picked, columns=columns,
+        )
+        for name in names
+    ]  # fmt: skip
+    return compare(
+        np.stack([accuracy for accuracy, _ in found]),
+        names,
+        tuple(is_baseline(name) for name in names),
+        tuple(c for _, c in found),
+        per_class=per_class,
+        n_test=len(test[names[0]].y),
+    )
+
+
+def is_baseline(name: str) -> bool:
+    """Tell a yardstick by its name."""
+    return name == "pixels" or name.startswith(("untrained.", "PCA "))

@@ -1,0 +1,167 @@
+"""Columns of Parquet files as numpy arrays, row group by row group: only what is asked for is held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .arrays import AnalysisError, AnyArray, Ints
+
+
+@dataclass(frozen=True)
+class ParquetRows:
+    """One Parquet file, or the *.parquet files of a folder in order of their names."""
+
+    path: Path
+
+    @cached_property
+    def files(self) -> list[Any]:
+        """Open every file's footer. Raises: AnalysisError for a missing path or another format."""
+        import pyarrow
+        import pyarrow.parquet as parquet
+
+        paths = sorted(self.path.glob("*.parquet")) if self.path.is_dir() else [self.path]
+        if not paths or not paths[0].is_file():
+            raise AnalysisError(
+                f"no table {str(self.path)!r}: latentgan encode RUN --data DATA --out {self.path} writes one"
+            )
+        try:
+            opened = [parquet.ParquetFile(path) for path in paths]
+        except (pyarrow.ArrowException, OSError) as error:
+            raise AnalysisError(
+                f"{str(self.path)!r} is not a readable Parquet file ({str(error).splitlines()[0]})"
+            ) from error
+        if any(not file.schema_arrow.equals(opened[0].schema_arrow) for file in opened):
+            raise AnalysisError(f"the Parquet files in {str(self.path)!r} have different columns")
+        return opened
+
+    @cached_property
+    def n(self) -> int:
+        """Number of rows."""
+        return sum(file.metadata.num_rows for file in self.files)
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """Kind of each column: "vector", "boolean", "numeric", "text", "picture" or "other"."""
+        return {field.name: _kind(field.type) for field in self.files[0].schema_arrow}
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """The schema's own key-value metadata."""
+        raw = self.files[0].schema_arrow.metadata or {}
+        return {
+            key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in raw.items()
+        }
+
+    def width(self, name: str) -> int:
+        """Number of values in each row of a vector column."""
+        kind = self.files[0].schema_arrow.field(name).type
+        if hasattr(kind, "list_size"):
+            return int(kind.list_size)
+        return int(self.vectors(name, np.arange(1)).shape[1])
+
+    def groups(self, name: str, rows: Ints | None = None) -> Iterator[Any]:
+        """Yield column `name` as Arrow arrays, row group by row group, of `rows` (ascending) or of all."""
+        start = 0
+        for file in self.files:
+            for group in range(file.metadata.num_row_groups):
+                stop = start + file.metadata.row_group(group).num_rows
+                wanted = (
+                    None if rows is None else rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
+                )
+                if wanted is None or len(wanted):
+                    column = file.read_row_group(group, columns=[name]).column(name).combine_chunks()
+                    column = column.chunk(0) if hasattr(column, "chunk") else column
+                    yield column if wanted is None else column.take(_indices(wanted - start))
+                start = stop
+
+    def vectors(self, name: str, rows: Ints | None = None) -> AnyArray:
+        """Read a vector column as (m, d), in its own number type, of `rows` (ascending) or of all."""
+        parts = [_matrix(column, name) for column in self.groups(name, rows)]
+        if len({part.shape[1] for part in parts}) > 1:
+            raise AnalysisError(f"column {name!r} holds vectors of different lengths")
+        if not parts:
+            return np.empty((0, self.width(name)), np.float32)
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def values(self, name: str, rows: Ints | None = None) -> list[Any]:
+        """Read a scalar column as Python values, None where missing."""
+        return [value for column in self.groups(name, rows) for value in column.to_pylist()]
+
+    def numbers(self, name: str) -> AnyArray:
+        """Read a numeric or boolean column as (n,) float64, NaN where missing."""
+        import pyarrow
+
+        parts = [
+            column.cast(
+                pyarrow.uint8() if pyarrow.types.is_boolean(column.type) else pyarrow.float64(), safe=False
+            )
+            .cast(pyarrow.float64())
+            .to_numpy(zero_copy_only=False)
+            for column in self.groups(name)
+        ]
+        return np.concatenate(parts).astype(np.float64)
+
+    def texts(self, name: str) -> tuple[Ints, list[str]]:
+        """Read a text column as (n,) indices (-1 = missing or empty) into its sorted distinct values."""
+        values = self.values(name)
+        known = sorted({str(value) for value in values if value is not None and str(value) != ""})
+        index = {value: i for i, value in enumerate(known)}
+        missing = -1
+        return (
+            np.array([missing if v is None else index.get(str(v), missing) for v in values], np.int64),
+            known,
+        )
+
+
+def _indices(rows: Ints) -> Any:
+    import pyarrow
+
+    return pyarrow.array(rows)
+
+
+def _kind(kind: Any) -> str:
+    """Sort an Arrow type into what an analysis can do with it."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _kind(kind.value_type)
+    if types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind):
+        inner = kind.value_type
+        return "vector" if types.is_floating(inner) or types.is_integer(inner) else "other"
+    if types.is_boolean(kind):
+        return "boolean"
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        return "numeric"
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return "text"
+    if types.is_binary(kind) or types.is_large_binary(kind):
+        return "picture"
+    if types.is_struct(kind) and "bytes" in {field.name for field in kind}:
+        return "picture"
+    return "other"
+
+
+def _matrix(column: Any, name: str) -> AnyArray:
+    """Turn an Arrow array of equally long lists into (m, d)."""
+    if column.null_count:
+        raise AnalysisError(f"column {name!r} is empty in {column.null_count} rows: leave those rows out")
+    flat = column.flatten()
+    if flat.null_count:
+        raise AnalysisError(f"column {name!r} has {flat.null_count} missing values inside its vectors")
+    if hasattr(column.type, "list_size"):
+        width = column.type.list_size
+    else:
+        lengths = set(column.value_lengths().unique().to_pylist())
+        if len(lengths) != 1:
+            raise AnalysisError(
+                f"column {name!r} holds vectors of different lengths, {min(lengths)} to {max(lengths)}"
+            )
+        width = lengths.pop()
+    array: AnyArray = flat.to_numpy(zero_copy_only=False).reshape(len(column), width)
+    return array

@@ -1,0 +1,81 @@
+"""Principal components, fitted on a sample and applied in blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import Doubles, Floats, Singles, as_codes
+
+SAMPLE = 10_000  # rows that a fit looks at
+BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class PCA:
+    """An affine projection on the directions of largest variance."""
+
+    mean: Doubles  # (p,)
+    axes: Doubles  # (w, p) orthonormal rows, largest variance first
+    variances: Doubles  # (w,)
+    total: float  # variance over all p columns
+
+    def project(self, x: Floats) -> Singles:
+        """Scores of (n, p) rows: (n, w) float32."""
+        axes, shift = self.axes.T.astype(np.float32), (self.axes @ self.mean).astype(np.float32)
+        out = np.empty((len(x), len(self.axes)), np.float32)
+        for start in range(0, len(x), BLOCK):
+            out[start : start + BLOCK] = (
+                x[start : start + BLOCK].astype(np.float32, copy=False) @ axes - shift
+            )
+        return out
+
+    def restore(self, scores: Floats) -> Singles:
+        """Rows with the given (n, w) scores: (n, p) float32."""
+        rows: Singles = (scores @ self.axes + self.mean).astype(np.float32)
+        return rows
+
+    @property
+    def explained(self) -> Doubles:
+        """Share of the variance on each axis: (w,)."""
+        return self.variances / self.total if self.total > 0 else np.zeros_like(self.variances)
+
+
+def fit_pca(x: Floats, width: int, *, rng: np.random.Generator, sample: int = SAMPLE) -> PCA:
+    """Fit the leading `width` components (fewer where rows or columns allow fewer) on at most `sample` rows.
+
+    The smaller of the two Gram matrices is decomposed: columns (p × p), or rows (n × n) where p > n. Signs
+    are fixed (the largest entry of an axis is positive), so that a map is the same twice.
+    """
+    from scipy.linalg import eigh
+
+    x = as_codes(x)
+    if x.shape[1] > BLOCK:  # the row Gram matrix is then the smaller one, and small enough
+        sample = min(sample, BLOCK)
+    if len(x) > sample:
+        x = x[np.sort(rng.choice(len(x), sample, replace=False))]
+    mean = x.mean(0, dtype=np.float64)
+    centred = x - mean.astype(x.dtype)
+    n, p = centred.shape
+    width = max(1, min(width, p, n - 1 if n > 1 else 1))
+    by_columns = p <= n
+    gram = (centred.T @ centred if by_columns else centred @ centred.T).astype(np.float64) / max(1, n - 1)
+    total = float(np.trace(gram))
+    values, vectors = eigh(gram, subset_by_index=(len(gram) - width, len(gram) - 1))
+    variances, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+    axes = vectors.T if by_columns else _lengthen(vectors.T @ centred)
+    return PCA(mean, _fix_signs(axes.astype(np.float64)), variances, total)
+
+
+def _lengthen(axes: Doubles) -> Doubles:
+    """Scale rows to length 1, leaving those of no length at 0."""
+    length = np.linalg.norm(axes, axis=1, keepdims=True)
+    unit: Doubles = axes / np.where(length > 0, length, 1)
+    return unit
+
+
+def _fix_signs(axes: Doubles) -> Doubles:
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(1)[:, None], axis=1)
+    signed: Doubles = axes * np.where(largest < 0, -1.0, 1.0)
+    return signed
