@@ -1,7 +1,7 @@
 """Images from anywhere, as uint8 rows with labels, attributes, splits and a fingerprint.
 
-`load_source` reads a named set or a path; `Batches` draws minibatches from it. Names that need torch are resolved
-on first use, so that importing this package stays cheap.
+`load_source` reads a named set or a path; `Batches` draws minibatches from it. Names that need torch are
+resolved on first use, so that importing this package stays cheap.
 """
 
 from importlib import import_module

@@ -118,8 +118,8 @@ def _short(error: BaseException) -> str:
 def read_npz(path: Path, label: str | None) -> Raw:
     """Read an .npz: `images` (or x, data), `labels` (or y), `split`, `classes`, `ids`, and further columns.
 
-    Also understood: x_train, y_train, x_test, y_test, and train_images, val_labels and the like. Arrays (n,) of other
-    names become attributes.
+    Also understood: x_train, y_train, x_test, y_test, and train_images, val_labels and the like. Arrays (n,)
+    of other names become attributes.
 
     Raises:
         DataError: no images, counts that differ, Python objects, or a damaged file.
@@ -144,7 +144,7 @@ def _member(archive: Any, key: str, path: Path) -> np.ndarray:
 
 
 def _split_members(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, str]]:
-    """Map split -> {"images": key, "labels": key} for keys such as x_train and test_images; empty if there are none."""
+    """Map split -> {"images": key, "labels": key} for keys such as x_train and test_images."""
     found: dict[str, dict[str, str]] = {}
     for key in arrays:
         for split, role in (key.partition("_")[::2], key.rpartition("_")[::-2]):
@@ -166,9 +166,10 @@ def _read_split_members(arrays: dict[str, np.ndarray], given: dict[str, dict[str
             else arrays.get(key or "")
         )
         if values is not None and len(values) != len(part):
-            raise DataError(
-                f"{path.name}: {len(part):,} images in {given[name]['images']!r} but {len(values):,} in {key!r}"
+            counts = (
+                f"{len(part):,} images in {given[name]['images']!r} but {len(values):,} labels in {key!r}"
             )
+            raise DataError(f"{path.name}: {counts}; each image needs one")
         labels.append(values)
     if any(part.shape[1:] != parts[0].shape[1:] for part in parts):
         shapes = ", ".join(f"{given[name]['images']} {arrays[given[name]['images']].shape}" for name in order)

@@ -1,4 +1,4 @@
-"""Minibatches: batch i of a stream is a pure function of (seed, stream, i), so the state to keep is one counter a stream.
+"""Minibatches: batch i of a stream is a pure function of (seed, stream, i), its state one counter.
 
 Images stay uint8 until they are on the device; one gather and one normalisation make a batch.
 """
@@ -50,9 +50,9 @@ def from_model(images: Tensor) -> np.ndarray:
 class Batches:
     """Endless random minibatches of one split.
 
-    `next(batches)` is the main stream, `next(batches.labelled)` one over the rows that have a label. Each epoch is a
-    permutation of the stream's rows; batches are always full and run on from one epoch into the next, so no row is
-    left out and a set smaller than a batch works.
+    `next(batches)` is the main stream, `next(batches.labelled)` one over the rows that have a label. Each
+    epoch is a permutation of the stream's rows; batches are always full and run on from one epoch into the
+    next, so no row is left out and a set smaller than a batch works.
 
     Args:
         source: where the rows come from.
@@ -119,7 +119,7 @@ class Batches:
         return self._streams[LABELLED]
 
     def stream(self, name: str, positions: np.ndarray | None = None) -> Stream:
-        """Return the stream of that name, made on first use over the given positions of `rows` (default: all)."""
+        """Return the stream of that name, made on first use over the given positions of `rows` (or all)."""
         if name not in self._streams:
             chosen = np.arange(len(self.rows)) if positions is None else positions
             self.counters.setdefault(name, 0)
@@ -146,7 +146,7 @@ class Stream(Iterator[Batch]):
         return batch
 
     def order(self, turn: int) -> Tensor:
-        """Positions of batch `turn` (batch_size,): that stretch of the epochs' permutations laid end to end."""
+        """Positions of batch `turn`, (batch_size,): a stretch of the permutations laid end to end."""
         size, n = self.batches.batch_size, len(self.positions)
         start, stop = turn * size, (turn + 1) * size
         parts = [
@@ -156,7 +156,7 @@ class Stream(Iterator[Batch]):
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _permutation(self, epoch: int) -> Tensor:
-        """The order of one epoch, on the device; derived from (seed, stream, epoch), kept while it is in use."""
+        """The order of one epoch, on the device; derived from (seed, stream, epoch), kept while in use."""
         if epoch not in self._epochs:
             words = [self.batches.seed % 2**64, zlib.crc32(self.name.encode()), epoch]
             order = self.positions[np.random.default_rng(words).permutation(len(self.positions))]
@@ -166,7 +166,7 @@ class Stream(Iterator[Batch]):
 
 
 class _Pixels:
-    """The uint8 images of a split: on the device where they fit, else gathered on the host from memory or disk."""
+    """The uint8 images of a split: on the device where they fit, else gathered on the host."""
 
     def __init__(self, images: np.ndarray, rows: np.ndarray, device: torch.device) -> None:
         self.images, self.rows, self.device = images, rows, device

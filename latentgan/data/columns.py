@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,6 +15,7 @@ AttributeKind = Literal["numeric", "boolean", "text"]
 
 # What pandas reads as missing, save "None" and "none", which are answers ("hat: none").
 MISSING = frozenset({"", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "NULL", "null"})
+_WHOLE = re.compile(r"[+-]?\d+(\.0+)?")
 _YES = {"true": "false", "yes": "no", "t": "f", "y": "n", "1": "0"}
 
 
@@ -53,10 +55,10 @@ def labels_from_array(
         )
     if values.dtype.kind in "iuf" and classes:
         return _named_codes(values, classes, what), classes
-    return codes_from_texts([_label_text(value, row, what) for row, value in enumerate(values.tolist())])
+    return codes_from_texts([label_text(value, row, what) for row, value in enumerate(values.tolist())])
 
 
-def _label_text(value: Any, row: int, what: str) -> str | None:
+def label_text(value: Any, row: int, what: str) -> str | None:
     """The text of one label: whole numbers without a point, None for missing."""
     if value is None or value != value:
         return None
@@ -93,14 +95,10 @@ def codes_from_texts(texts: Sequence[str | None]) -> tuple[np.ndarray, tuple[str
 
 
 def _whole(texts: list[str | None]) -> list[str | None]:
-    """Write 3.0 as 3 where all texts are whole numbers: a table program makes 3.0 of 3 when a cell is empty."""
-    try:
-        numbers = [None if text is None else float(text) for text in texts]
-    except ValueError:
-        return texts
-    if not all(number is None or number.is_integer() for number in numbers):
-        return texts
-    return [None if number is None else str(int(number)) for number in numbers]
+    """Write 3.0 as 3 where all texts are whole numbers: table programs write 3.0 when a cell is empty."""
+    if all(text is None or _WHOLE.fullmatch(text) for text in texts):
+        return [None if text is None else text.partition(".")[0] for text in texts]
+    return texts
 
 
 def _natural(text: str) -> tuple[int, float, str]:
@@ -118,7 +116,7 @@ def is_missing(text: str) -> bool:
 def column_from_texts(texts: Sequence[str | None], what: str) -> tuple[np.ndarray, AttributeKind]:
     """Return (values (n,), kind) of a column of texts: boolean, else numeric, else text.
 
-    Boolean: true/false, yes/no, 1/0 or 1/-1, whatever the case. Numeric: every value parses as a finite number.
+    Boolean: true/false, yes/no, 1/0 or 1/-1, whatever the case. Numeric: every value is a finite number.
 
     Raises:
         DataError: a number is infinite.
@@ -139,7 +137,7 @@ def column_from_texts(texts: Sequence[str | None], what: str) -> tuple[np.ndarra
 
 
 def _boolean_yes(seen: set[str]) -> str | None:
-    """Which of the lower-case texts means true, None where the column is not boolean; words may be alone, digits not."""
+    """Which of the lower-case texts means true; None: not boolean. Words may stand alone, digits not."""
     if seen == {"-1", "1"}:
         return "1"
     for yes, no in _YES.items():

@@ -1,6 +1,6 @@
 """IDX files, the format of MNIST: gzipped or not, a folder of pairs or one pair.
 
-Layout (LeCun): two zero bytes, a type byte, the number of axes, each axis as big-endian uint32, then the values.
+Layout (LeCun): two zero bytes, a type byte, the number of axes, each axis as big-endian uint32, then values.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def read_pairs(pairs: list[tuple[str, dict[str, Path]]], where: Path, classes: t
             )
     if any(part.shape[1:] != images[0].shape[1:] for part in images):
         raise DataError(
-            f"{where}: the images of the splits differ in size: {' and '.join(str(p.shape[1:]) for p in images)}"
+            f"{where}: train and test images differ in size: {' and '.join(str(p.shape[1:]) for p in images)}"
         )
     pixels, more = as_images(np.concatenate(images), where.name)
     codes, names = labels_from_array(np.concatenate(labels), len(pixels), where.name, classes)

@@ -1,4 +1,4 @@
-"""Arrays of any number type to uint8 images (n, h, w, c), and to the size and channels that were asked for."""
+"""Arrays of any number type to uint8 images (n, h, w, c), and to the size and channels asked for."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def as_bytes(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]
     """Return (array as uint8, notes); numbers are on the scale 0…255, floating ones maybe on 0…1.
 
     Raises:
-        DataError: NaN, infinite, out of range, or on another scale, which would give black images without a word.
+        DataError: NaN, infinite, out of range, or on another scale, which would give black images in silence.
     """
     if array.dtype == np.uint8:
         top = int(array.max())
-        dark = f"{what}: the largest value is {top} of 255, so the images are very dark; is the scale 0 to {top}?"
+        dark = f"{what}: the largest value is {top} of 255: very dark images; or is the scale 0 to {top}?"
         return array, (dark,) if 0 < top < 64 else ()
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255), ()

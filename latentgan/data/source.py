@@ -1,4 +1,4 @@
-"""A set of images held in memory (or memory-mapped) as bytes, with everything that is known about each of them."""
+"""A set of images held in memory (or memory-mapped) as bytes, with what is known about each of them."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class ImageSource:
 
 
 def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
-    """Return the sha256 of shape, image bytes and labels, read in slices so that a memory map stays on disk."""
+    """Return the sha256 of shape, image bytes and labels, read in slices: a memory map stays on disk."""
     digest = hashlib.sha256(f"{images.shape}".encode())
     step = max(1, _SLICE_BYTES // max(1, images[:1].nbytes))
     for start in range(0, len(images), step):
@@ -117,7 +117,7 @@ def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
 
 
 def build_source(name: str, raw: Raw, geometry: Geometry | None = None) -> ImageSource:
-    """Bring the images to the asked geometry, check them, draw the splits and hash: the last step of every reader.
+    """Bring images to the asked geometry, check them, draw splits and hash: the last step of every reader.
 
     Raises:
         DataError: images, labels or classes cannot be trained on.

@@ -39,9 +39,9 @@ def official_split(words: np.ndarray, n: int, what: str) -> np.ndarray:
 def complete_split(official: np.ndarray | None, labels: np.ndarray, fingerprint: str) -> np.ndarray:
     """Return (n,) split names: the official ones, and drawn from the training rows what they lack.
 
-    A missing test split is a fifth, a missing validation split a tenth of the training rows, stratified by label
-    (unlabelled rows are a stratum of their own), by a generator seeded with the fingerprint: the same data always
-    split the same way, whatever the seed of the training.
+    A missing test split is a fifth, a missing validation split a tenth of the training rows, stratified by
+    label (unlabelled rows are a stratum of their own), by a generator seeded with the fingerprint: the same
+    data always split the same way, whatever the seed of the training.
     """
     n = len(labels)
     split = np.full(n, "train", dtype="U10") if official is None else official.astype("U10")
@@ -54,9 +54,10 @@ def complete_split(official: np.ndarray | None, labels: np.ndarray, fingerprint:
 
 
 def stratified(labels: np.ndarray, share: float, rng: np.random.Generator, *, least: int = 0) -> np.ndarray:
-    """Choose round(share·n) positions of labels (n,), each class by its share, at least `least` of a class of two or more.
+    """Choose round(share·n) positions of labels (n,), each class by its share.
 
-    Fractions are settled by largest remainder, so that many small classes together still give their share.
+    Fractions are settled by largest remainder, so that many small classes together still give their share;
+    of a class of two or more at least `least` are chosen.
     """
     order = rng.permutation(len(labels))
     strata, counts = np.unique(labels, return_counts=True)

@@ -1,0 +1,148 @@
+"""One encoded image: what its header says, and its pixels as uint8, whatever the file's mode."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .pixels import Geometry, shaped
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+    + (".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".avif", ".jp2")
+)
+MAX_PIXELS = 1 << 26  # 8192 × 8192: beyond, a file of kilobytes may unpack to gigabytes
+_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+_DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+_TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange width and height
+_ORIENTATION = 0x0112
+
+
+class BadImageError(Exception):
+    """An image that cannot be decoded; the message is the reason, without the file's name."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known before decoding; width and height are those after EXIF orientation."""
+
+    width: int
+    height: int
+    grey: bool
+    deep: bool  # 16 bits
+    clear: bool  # has transparency
+    frames: int
+
+
+@contextmanager
+def opened(source: Path | bytes) -> Iterator[Image]:
+    """Open an image and turn everything that can go wrong with it into BadImageError."""
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(source, bytes) and not source:
+        raise BadImageError("0 bytes")
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise BadImageError(f"{image.width} × {image.height} pixels are more than {MAX_PIXELS:,}")
+            yield image
+    except Image.DecompressionBombError:
+        raise BadImageError(f"it would unpack to far more than {MAX_PIXELS:,} pixels") from None
+    except UnidentifiedImageError:
+        empty = isinstance(source, Path) and source.stat().st_size == 0
+        raise BadImageError("0 bytes" if empty else "its content is no image that Pillow knows") from None
+    except OSError as error:
+        raise BadImageError(error.strerror or str(error) or "unreadable") from None
+    except (SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, MemoryError) as error:
+        raise BadImageError(str(error) or type(error).__name__) from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Pillow's warnings (odd EXIF, large files); our own limits hold."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def read_header(source: Path | bytes) -> Header:
+    """Read size and mode without decoding the pixels.
+
+    Raises:
+        BadImageError: the content is no image, or too large a one.
+    """
+    with opened(source) as image:
+        width, height = image.size[::-1] if _orientation(image) in _TURNED else image.size
+        frames = getattr(image, "n_frames", 1) if image.format in ("GIF", "TIFF", "WEBP", "AVIF") else 1
+        return Header(width, height, _is_grey(image), image.mode in _DEEP_MODES, _is_clear(image), frames)
+
+
+def _orientation(image: Image) -> int:
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # asking a PNG for EXIF decodes it
+    return int(image.getexif().get(_ORIENTATION, 1))
+
+
+def _is_grey(image: Image) -> bool:
+    if image.mode in ("P", "PA"):
+        colours = np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+        return bool((colours == colours[:, :1]).all())
+    return image.mode in _GREY_MODES
+
+
+def _is_clear(image: Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+
+
+def decode(source: Path | bytes, geometry: Geometry, channels: int) -> np.ndarray:
+    """Decode the first frame to (h, w, channels) uint8.
+
+    16-bit grey is scaled by 255/65535; transparency is laid on white; palettes become what they show; EXIF
+    orientation is applied; large JPEGs are decoded at a fraction of their size where `geometry.size` allows.
+
+    Raises:
+        BadImageError: the pixels cannot be decoded.
+    """
+    from PIL import ImageOps
+
+    with opened(source) as image:
+        turned = _orientation(image) != 1
+        if geometry.size is not None and image.format == "JPEG":
+            # Twice the final size is kept for the antialiased resize that follows.
+            image.draft("L" if channels == 1 else "RGB", (2 * geometry.size, 2 * geometry.size))
+        image.load()
+        plain = _eight_bits(ImageOps.exif_transpose(image) if turned else image, channels)
+        pixels = np.asarray(shaped(plain, Geometry(geometry.size, geometry.crop, channels)))
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _eight_bits(image: Image, channels: int) -> Image:
+    """Any mode to L or RGB."""
+    from PIL import Image as Pillow
+
+    if image.mode == "F":
+        raise BadImageError(
+            "floating-point pixels have no agreed scale; save 8 or 16 bits, or an .npy in [0, 1]"
+        )
+    if image.mode in _DEEP_MODES:
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise BadImageError(f"values from {values.min()} to {values.max()} are no 16-bit pixels")
+        return Pillow.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+    if _is_clear(image):
+        white = Pillow.new("RGBA", image.size, "white")
+        white.alpha_composite(image.convert("RGBA"))
+        return white.convert("L" if channels == 1 else "RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("L" if channels == 1 else "RGB")

@@ -1,0 +1,166 @@
+"""Parquet with image bytes as image hubs lay them out: struct {bytes, path} or plain binary, and columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentgan.errors import DataError
+
+from .decode import Items, decode_items
+from .pixels import Geometry
+from .source import Raw
+from .splits import split_name
+from .tables import interpret
+
+_ROWS = 64  # images a job
+
+
+def find_parquet(folder: Path) -> list[Path]:
+    """Parquet files in a folder or its sub-folder `data`, sorted."""
+    return sorted(folder.glob("*.parquet")) or sorted((folder / "data").glob("*.parquet"))
+
+
+def read_parquet(
+    files: Sequence[Path],
+    where: Path,
+    geometry: Geometry,
+    *,
+    label: str | None = None,
+    skip_bad: bool = False,
+    progress: bool = True,
+) -> Raw:
+    """Read one Parquet file, or the shards of one set; shards called train-…, test-… give the split.
+
+    Raises:
+        DataError: no Parquet, no column of images, or a bad image (unless skip_bad).
+    """
+    opened = [_open(file) for file in files]
+    schema = opened[0].schema_arrow
+    for file, shard in zip(files, opened, strict=True):
+        if shard.schema_arrow.names != schema.names:
+            raise DataError(f"{file.name} has other columns than {files[0].name}; give one set at a time")
+    image = _image_column(schema, where)
+    counts = [shard.metadata.num_rows for shard in opened]
+    columns = {
+        name: _values(opened, name, schema) for name in schema.names if name != image and _plain(schema, name)
+    }
+    names = _names(opened, image, schema, sum(counts))
+    identity = {
+        "files": [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files],
+        "image": image,
+    }
+    items = Items(where.name, names, lambda: _chunks(opened, image, where), identity)
+    decoded = decode_items(items, geometry, skip_bad=skip_bad, progress=progress)
+    cells = {name: [values[row] for row in decoded.rows] for name, values in columns.items()}
+    known = interpret(cells, len(decoded.rows), where.name, label, texts=False)
+    split = known.split if known.split is not None else _shard_split(files, counts, decoded.rows)
+    left = [name for name in schema.names if name != image and name not in columns]
+    notes = (
+        (f"{where.name}: columns that are no numbers or texts are left out: {', '.join(left)}",)
+        if left
+        else ()
+    )
+    return Raw(
+        decoded.images, known.labels, known.classes, known.columns, np.array(names)[decoded.rows], split,
+        decoded.notes + known.notes + notes, {"from": str(where)},
+    )  # fmt: skip
+
+
+def _open(file: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{file} is no readable Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def _image_column(schema: Any, where: Path) -> str:
+    import pyarrow.types as types
+
+    def holds_bytes(kind: Any) -> bool:
+        if types.is_struct(kind):
+            return any(field.name == "bytes" for field in kind)
+        return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+    found = [name for name in schema.names if holds_bytes(schema.field(name).type)]
+    preferred: list[str] = [name for name in found if name.lower() in ("image", "img", "images")] or found
+    if len(preferred) != 1:
+        held = ", ".join(f"{field.name} ({field.type})" for field in schema)
+        many = "more than one column" if preferred else "no column"
+        raise DataError(
+            f"{where.name} has {many} of image bytes (struct of bytes and path, or binary); it has {held}"
+        )
+    return preferred[0]
+
+
+def _plain(schema: Any, name: str) -> bool:
+    import pyarrow.types as types
+
+    kind = schema.field(name).type
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    text = types.is_string(kind) or types.is_large_string(kind)
+    return bool(text or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+
+
+def _values(opened: Sequence[Any], name: str, schema: Any) -> list[Any]:
+    """The column as Python values; class numbers become names where the schema of an image hub gives them."""
+    values = [value for shard in opened for value in shard.read(columns=[name]).column(0).to_pylist()]
+    names = _hub_classes(schema, name)
+    if not names:
+        return values
+    return [names[value] if isinstance(value, int) and 0 <= value < len(names) else None for value in values]
+
+
+def _hub_classes(schema: Any, name: str) -> list[str]:
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return [str(word) for word in features[name]["names"]]
+    except (KeyError, TypeError, ValueError):
+        return []
+
+
+def _names(opened: Sequence[Any], image: str, schema: Any, n: int) -> list[str]:
+    """Paths inside the image column where each row has its own, else row numbers."""
+    rows = [str(row) for row in range(n)]
+    if not any(field.name == "path" for field in _fields(schema.field(image).type)):
+        return rows
+    paths = [v for shard in opened for v in shard.read(columns=[f"{image}.path"]).column(0).to_pylist()]
+    inner = [value and value.get("path") for value in paths]
+    return [str(path) for path in inner] if all(inner) and len(set(inner)) == n else rows
+
+
+def _fields(kind: Any) -> list[Any]:
+    import pyarrow.types as types
+
+    return list(kind) if types.is_struct(kind) else []
+
+
+def _chunks(opened: Sequence[Any], image: str, where: Path) -> Iterator[Sequence[Path | bytes]]:
+    folder = where if where.is_dir() else where.parent
+    for shard in opened:
+        for batch in shard.iter_batches(batch_size=_ROWS, columns=[image]):
+            yield [_encoded(value, folder) for value in batch.column(0).to_pylist()]
+
+
+def _encoded(value: Any, folder: Path) -> Path | bytes:
+    """The bytes of one cell, or the file that it points to; b"" for an empty cell, which decoding refuses."""
+    if not isinstance(value, dict):
+        return bytes(value or b"")
+    if value.get("bytes") is None and value.get("path"):
+        return folder / str(value["path"])
+    return bytes(value.get("bytes") or b"")
+
+
+def _shard_split(files: Sequence[Path], counts: Sequence[int], rows: np.ndarray) -> np.ndarray | None:
+    names = [split_name(file.name.split(".")[0].split("-")[0]) for file in files]
+    if None in names or "train" not in names or len(set(names)) < 2:
+        return None
+    split: np.ndarray = np.repeat(np.array(names, dtype="U10"), counts)[rows]
+    return split
