@@ -1,0 +1,56 @@
+"""The report: results and a run folder in, one self-contained interactive HTML file out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
+    """Write the report of a results folder, and of a run where one is given, as one HTML file.
+
+    Args:
+        results: folder written by the analyses; what is missing there is named in the report.
+        out: the file to write, replaced at once; a folder gets `report.html` inside.
+        run: folder written by `latentgan train`, for curves, samples, warnings and the configuration.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        AnalysisError: a folder that is not there, or a damaged file in one.
+    """
+    from ..store import load
+    from .html import render
+    from .material import Material
+    from .run import read_run
+    from .sections import build
+
+    results, out = Path(results), Path(out)
+    found = load(results)
+    said = {kind: _said(results / f"{kind}.json") for kind in found}
+    material = Material(
+        results=found,
+        commands={kind: str(one.get("command", "")) for kind, one in said.items()},
+        versions={kind: str(one.get("version", "")) for kind, one in said.items()},
+        run=None if run is None else read_run(Path(run)),
+    )
+    return _write(render(build(material)), out / "report.html" if out.is_dir() else out)
+
+
+def _said(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return found if isinstance(found, dict) else {}
+
+
+def _write(text: str, out: Path) -> Path:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(out.name + ".tmp")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, out)
+    return out
+
+
+__all__ = ["write_report"]

@@ -1,0 +1,84 @@
+"""Charts as plotly figures: plain dictionaries, colours by token, numbers as typed arrays."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from .document import Line, Lines, Map, Thumbnails
+
+Figure = dict[str, Any]
+"""`data` and `layout` as plotly.js reads them."""
+
+
+def label(text: str) -> str:
+    """Keep plotly from reading a label as its own small HTML: `<b>` is shown, not obeyed."""
+    return html.escape(text, quote=False).replace("\n", " ")
+
+
+def lines_figure(chart: Lines) -> Figure:
+    """Draw curves, each over its interval where it has one."""
+    traces: list[Figure] = []
+    for index, line in enumerate(chart.lines):
+        colour = f"@{line.role}" if line.role else f"@c{index % 10}"
+        traces += _band(line, colour) + [_curve(line, colour, index)]
+    return {"data": traces, "layout": _layout(chart)}
+
+
+def map_data(chart: Map, thumbnails: Thumbnails) -> dict[str, object]:
+    """Give the script what it draws a map from: row numbers and the views; colours come with the thumbnails."""
+    return {
+        "rows": chart.rows,
+        "colour": chart.colour or (thumbnails.columns[0].name if thumbnails.columns else ""),
+        "views": [
+            {"name": view.name, "note": view.note, "x": view.points[:, 0], "y": view.points[:, 1]}
+            for view in chart.views
+        ],
+    }
+
+
+def _curve(line: Line, colour: str, index: int) -> Figure:
+    dash = ("solid", "dash", "dot", "dashdot")[index // 10 % 4]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if line.markers else "lines",
+        "name": label(line.name),
+        "x": line.x,
+        "y": line.y,
+        "line": {"color": colour, "width": 2, "dash": dash},
+        "marker": {"size": 7, "color": colour},
+    }
+
+
+def _band(line: Line, colour: str) -> list[Figure]:
+    if line.low is None or line.high is None:
+        return []
+    common = {"type": "scatter", "mode": "lines", "x": line.x, "hoverinfo": "skip", "showlegend": False}
+    invisible = {"width": 0, "color": colour}
+    return [
+        common | {"y": line.low, "line": invisible},
+        common | {"y": line.high, "line": invisible, "fill": "tonexty", "fillcolor": f"{colour}/0.16"},
+    ]
+
+
+def _layout(chart: Lines) -> Figure:
+    layout: Figure = {
+        "xaxis": {"title": {"text": label(chart.x_title)}, "type": chart.x_scale},
+        "yaxis": {"title": {"text": label(chart.y_title)}},
+        "showlegend": len(chart.lines) > 1,
+    }
+    if chart.y_scale == "log":
+        layout["yaxis"] |= {"type": "log", "exponentformat": "power", "dtick": 1}
+    elif chart.y_scale == "percent":
+        layout["yaxis"] |= {"tickformat": ".0%"}
+    if chart.level is not None:
+        value, name = chart.level
+        layout["shapes"] = [
+            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value,
+             "line": {"color": "@faint", "width": 1.2, "dash": "dash"}}
+        ]  # fmt: skip
+        layout["annotations"] = [
+            {"xref": "paper", "x": 1, "y": value, "xanchor": "right", "yanchor": "bottom", "showarrow": False,
+             "text": label(name), "font": {"size": 12, "color": "@muted"}}
+        ]  # fmt: skip
+    return layout

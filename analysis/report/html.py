@@ -1,0 +1,170 @@
+"""Report to one HTML file that asks nobody for anything.
+
+The Content-Security-Policy allows no network and only the page's own two scripts, by hash: ours, and plotly.js,
+which travels gzipped in an inert script and is unpacked (DecompressionStream) and inserted when the first chart
+comes into view. No `unsafe-eval`: plotly.js 4.1 draws SVG and WebGL scatters without it (measured in Chromium
+156, from file://). `style-src 'unsafe-inline'` stays: plotly sets styles at run time and is unusable without.
+"""
+
+from __future__ import annotations
+
+import gzip
+from functools import cache
+from pathlib import Path
+
+from . import blocks, estimates, pictures
+from .document import (
+    Block,
+    Choice,
+    Code,
+    Comparison,
+    Disclosure,
+    Facts,
+    Gallery,
+    Lines,
+    Map,
+    Notice,
+    Prose,
+    Report,
+    Section,
+    Slideshow,
+    Strips,
+    Table,
+    Thumbnails,
+    all_blocks,
+)  # fmt: skip
+from .markup import Markup, clean, digest, inert, inert_json, join, tag
+from .theme import palettes, style_variables
+
+ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("core.js", "pictures.js", "charts.js", "map.js")
+
+
+def render(report: Report) -> str:
+    """Write the whole document."""
+    content = page(report)
+    charts = any(isinstance(b, Lines | Map) for s in report.sections for b in all_blocks(s.blocks))
+    library, source = (_library(), _plotly()) if charts else (Markup(), "")
+    script = _script()
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_policy(script, source)),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", report.title),
+        tag("style", Markup(style_variables() + (ASSETS / "report.css").read_text(encoding="utf-8"))),
+    )
+    body = tag("body", content, inert_json(palettes(), id="theme"), library, tag("script", Markup(script)))
+    return "<!doctype html>\n" + tag("html", head, body, lang="en", class_="no-js")
+
+
+def page(report: Report) -> Markup:
+    """Everything visible: masthead, table of contents, sections, footer; then the thumbnails."""
+    masthead = tag(
+        "header",
+        tag("p", "latentgan report", class_="eyebrow"),
+        tag("h1", report.title),
+        tag("p", report.lead, class_="lead"),
+        blocks.facts(Facts(report.facts)) if report.facts else Markup(),
+        class_="masthead",
+    )
+    sections = [section(one, report.thumbnails) for one in report.sections]
+    main = tag("main", masthead, join(sections), tag("footer", report.footer) if report.footer else Markup())
+    images = pictures.thumbnails(report.thumbnails) if report.thumbnails is not None else Markup()
+    skip = (
+        tag("a", "Skip to the report", href="#" + report.sections[0].id, class_="skip")
+        if report.sections
+        else Markup()
+    )
+    notice = tag("noscript", tag("p", "Charts and sliders need JavaScript; findings, tables and pictures are all here "
+                                 "without it.", class_="notice warning"))  # fmt: skip
+    card = tag("div", id="card", aria_hidden="true", hidden=True)
+    return join([skip, contents(report), notice, main, card, images])
+
+
+def contents(report: Report) -> Markup:
+    """The list of sections, and the switch between light and dark."""
+    items = [
+        tag("li", tag("a", one.title, href=f"#{one.id}", class_="missing" if one.missing else None))
+        for one in report.sections
+    ]
+    button = tag("button", "Dark", type="button", id="scheme", class_="js-only")
+    return tag("nav", tag("ol", join(items)), button, aria_label="Sections")
+
+
+def section(one: Section, thumbnails: Thumbnails | None) -> Markup:
+    """One stop of the story: its name small, its finding large, the evidence below."""
+    name = tag("h2", tag("span", one.title, class_="name"), tag("span", one.finding, class_="finding"))
+    parts = [block(b, thumbnails) for b in one.blocks]
+    return tag("section", name, join(parts), id=one.id, class_="stop missing" if one.missing else "stop")
+
+
+def block(one: Block, thumbnails: Thumbnails | None) -> Markup:
+    """Render one block by its kind."""
+    match one:
+        case Prose():
+            return blocks.prose(one)
+        case Facts():
+            return blocks.facts(one)
+        case Notice():
+            return blocks.notice(one)
+        case Code():
+            return blocks.code(one)
+        case Comparison():
+            return estimates.comparison(one)
+        case Table():
+            return blocks.table(one)
+        case Lines():
+            return blocks.lines(one)
+        case Gallery():
+            return pictures.gallery(one)
+        case Slideshow():
+            return pictures.slideshow(one)
+        case Strips():
+            return pictures.strips(one)
+        case Map():
+            empty = tag("p", "No rows were stored for the map.", class_="hint")
+            return blocks.point_map(one, thumbnails) if thumbnails is not None else empty
+        case Choice():
+            return choice(one, thumbnails)
+        case Disclosure():
+            inside = join([block(b, thumbnails) for b in one.blocks])
+            return tag("details", tag("summary", one.summary), inside, class_="more")
+
+
+def choice(one: Choice, thumbnails: Thumbnails | None) -> Markup:
+    """A menu over panels; the script hides all but the chosen one."""
+    options = [tag("option", name, value=i) for i, (name, _) in enumerate(one.options)]
+    menu = tag("label", f"{one.label} ", tag("select", join(options)), class_="menu js-only")
+    panels = [
+        tag("div", tag("h3", name), join([block(b, thumbnails) for b in inside]), class_="panel")
+        for name, inside in one.options
+    ]
+    return tag("div", menu, join(panels), class_="choice", id=one.id)
+
+
+def _policy(*scripts: str) -> str:
+    allowed = " ".join(digest(source) for source in scripts if source)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _script() -> str:
+    parts = [(ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    return clean('"use strict";\n(() => {\n' + "\n".join(parts) + "\n})();")
+
+
+@cache
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+@cache
+def _library() -> Markup:
+    return inert(gzip.compress(_plotly().encode(), 6, mtime=0), id="library")

@@ -1,0 +1,126 @@
+"""The section on training: what every player minimised, and what the health checks watched."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from .document import Block, Disclosure, Line, Lines, Section, missing
+from .material import Material
+from .run import Run, Series
+from .sections_run import NO_RUN
+from .wording import count, listed, number, plural
+
+
+def curves(material: Material) -> Section:
+    """Terms by player, gradient norms, reconstruction ratio, speed."""
+    run = material.run
+    if run is None:
+        return missing("curves", "Training", NO_RUN)
+    if not run.series:
+        return missing("curves", "Training", "The run has no metrics.jsonl yet.")
+    charts: list[Block] = [*_vitals(run), *_terms(run), *_rest(run)]
+    return Section("curves", "Training", _course(run), tuple(charts))
+
+
+def _terms(run: Run) -> list[Lines]:
+    """One chart a player: what it minimises, term by term."""
+    caption = (
+        "Each curve is one term of this player's objective, weight included, averaged between log marks. Players "
+        "work against each other, so level curves, not falling ones, are the sign of a balanced game."
+    )
+    charts = []
+    for i, player in enumerate(dict.fromkeys(one.name.split("/")[0] for one in run.group("terms"))):
+        inside = [one for one in run.group("terms") if one.name.split("/")[0] == player]
+        title = f"What the {player.replace('_', ' + ')} minimises"
+        charts.append(_chart(f"terms-{i}", title, "term", inside, caption, strip=f"{player}/"))
+    return charts
+
+
+def _course(run: Run) -> str:
+    ratio = _named(run, "health", "reconstruction_ratio")
+    if ratio is not None and len(ratio.values) > 1:
+        first, last = float(ratio.values[0]), float(ratio.values[-1])
+        moved = "fell" if last < first else "rose"
+        return (
+            f"The reconstruction ratio {moved} from {number(first)} to {number(last)} over "
+            f"{count(int(ratio.images[-1]))} images: 1 means that a code says nothing about its image, 0 is perfect."
+        )
+    terms = run.group("terms")
+    if not terms:
+        return f"{plural(len(run.series), 'quantity', 'quantities')} logged."
+    ends = listed([f"{one.name.replace('_', ' ')} {number(float(one.values[-1]))}" for one in terms[:3]])
+    return f"After {count(int(terms[0].images[-1]))} images the terms stood at: {ends}."
+
+
+def _vitals(run: Run) -> list[Lines]:
+    ratio = _named(run, "health", "reconstruction_ratio")
+    charts = []
+    if ratio is not None:
+        line = Line("ratio", ratio.images, ratio.values, role="ours")
+        caption = (
+            "Mean error of reconstructions over their error against other images, on held-out images. Lower is better; "
+            "at the dashed line the code carries nothing of its image."
+        )
+        charts.append(
+            Lines(
+                "ratio",
+                "Reconstruction ratio",
+                "images seen",
+                "ratio",
+                (line,),
+                caption,
+                level=(1.0, "says nothing"),
+            )
+        )
+    others = [one for one in run.group("health") if one.name != "reconstruction_ratio"]
+    if others:
+        caption = (
+            "Shares between 0 and 1 that the health checks watch: the discriminator's accuracy (near 100 % it has won) "
+            "and samples with a near-duplicate (a collapse)."
+        )
+        charts.append(
+            _chart("vitals", "What the health checks watch", "share", others, caption, y_scale="percent")
+        )
+    return charts
+
+
+def _rest(run: Run) -> list[Block]:
+    inside: list[Block] = []
+    norms = run.group("gradient_norm")
+    if norms:
+        caption = "Length of each player's gradient. A norm that explodes or dies away shows trouble before the terms do."
+        inside.append(_chart("gradients", "Gradient norms", "norm", norms, caption, y_scale="log"))
+    notes = [one for one in run.group("notes") if one.name != "discriminator_accuracy"]
+    if notes:
+        inside.append(
+            _chart("notes", "Other logged quantities", "value", notes, "Logged, but nobody's objective.")
+        )
+    speed = run.group("speed")
+    if speed:
+        caption = "Images a second between log marks; dips are other work on the machine or checkpoints."
+        inside.append(_chart("speed", "Speed", "images per second", speed, caption))
+    return [Disclosure("Gradient norms, speed and the rest", tuple(inside))] if inside else []
+
+
+def _chart(
+    id: str,
+    title: str,
+    y_title: str,
+    series: list[Series] | tuple[Series, ...],
+    caption: str,
+    *,
+    y_scale: Literal["linear", "log", "percent"] = "linear",
+    strip: str = "",
+) -> Lines:
+    lines = tuple(
+        Line(one.name.removeprefix(strip).replace("_", " "), one.images, one.values) for one in series
+    )
+    if y_scale == "log" and not all(np.nanmin(one.values, initial=np.inf) > 0 for one in series):
+        y_scale = "linear"
+    return Lines(id, title, "images seen", y_title, lines, caption, y_scale=y_scale)
+
+
+def _named(run: Run, group: str, name: str) -> Series | None:
+    return next((one for one in run.group(group) if one.name == name), None)

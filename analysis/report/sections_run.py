@@ -1,0 +1,194 @@
+"""Sections on the run: what was trained on what, its health, what it draws, and how this file was made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .document import Block, Code, Disclosure, Facts, Frame, Notice, Prose, Section, Slideshow, Table, missing
+from .material import Material
+from .run import Grid, Run, Warned
+from .wording import count, duration, listed, number, percent, plural, sentence
+
+if TYPE_CHECKING:
+    from ..embeddings import Summary
+
+NO_RUN = "No run folder was given: latentgan report RESULTS --run RUN reads one."
+
+
+def overview(material: Material) -> Section:
+    """What was trained on what."""
+    blocks: list[Block] = [Facts(_facts(material))]
+    table = material.overview
+    if table is not None:
+        rows = tuple(_summary_row(one) for one in table.summaries)
+        if rows:
+            blocks.append(
+                Table(("column", "kind", "known", "missing", "values"), rows, "What is known of each image.")
+            )
+        blocks += [Prose(sentence(note)) for note in table.notes]
+    run = material.run
+    if run is not None:
+        blocks += [Prose(sentence(str(note))) for note in run.said("notes") or []]
+        if run.said("command"):
+            blocks.append(Code(str(run.said("command")), "The command that trained it"))
+    return Section("overview", "What was trained on what", _trained(material), tuple(blocks))
+
+
+def _trained(material: Material) -> str:
+    run, table, said = material.run, material.overview, material.metadata
+    data = (run and run.said("data")) or said.get("data") or (table.table if table else "these images")
+    if run is not None and run.said("images"):
+        size = run.configured("family.latent")
+        codes = f" with {size}-dimensional codes" if size else ""
+        took = f" in {duration(float(run.said('seconds')))}" if run.said("seconds") else ""
+        device = f" on {_device(run)}" if run.said("device") else ""
+        family = run.said("family") or run.configured("name") or "model"
+        return f"{family}{codes} saw {count(int(run.said('images')))} images of {data}{took}{device}."
+    if table is None:
+        return "No analysis of codes was found; what is known of the run stands below."
+    vectors = listed([f"{name} ({width})" for name, width in table.representations[:3]])
+    return f"A table of {count(table.n)} images from {data}, with the vectors {vectors}."
+
+
+def _device(run: Run) -> str:
+    device, threads = str(run.said("device")), run.said("threads")
+    return f"{device} ({plural(int(threads), 'thread')})" if threads and device == "cpu" else device
+
+
+def _facts(material: Material) -> tuple[tuple[str, str], ...]:
+    run, table, said = material.run, material.overview, material.metadata
+    facts: list[tuple[str, str]] = []
+    if table is not None:
+        facts.append(("images in the table", count(table.n)))
+        facts += [(f"{name} split", count(n)) for name, n in table.splits]
+        facts += [("code", f"{width} numbers") for name, width in table.representations[:1]]
+    image = said.get("image")
+    if isinstance(image, dict) and {"height", "width", "channels"} <= image.keys():
+        facts.append(
+            ("image", f"{image['height']} × {image['width']}, {plural(int(image['channels']), 'channel')}")
+        )
+    if run is not None:
+        parameters = run.said("parameters")
+        if isinstance(parameters, dict):
+            total = sum(int(n) for n in parameters.values() if isinstance(n, int | float))
+            facts.append(("parameters", count(total)))
+        if run.said("turns"):
+            facts.append(("turns", count(int(run.said("turns")))))
+        if run.said("seconds") and run.said("images"):
+            facts.append(("speed", f"{number(run.said('images') / run.said('seconds'), 0)} images/s"))
+    if said.get("checkpoint"):
+        facts.append(("checkpoint", str(said["checkpoint"])[:12]))
+    return tuple(facts)
+
+
+def _summary_row(one: Summary) -> tuple[str, ...]:
+    if one.kind == "numeric":
+        values = f"{number(one.low)} to {number(one.high)}, mean {number(one.mean)}"
+    else:
+        shown = [f"{name} ({count(n)})" for name, n in zip(one.categories[:8], one.counts, strict=False)]
+        rest = len(one.categories) - 8
+        values = ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+    return one.name, one.kind, count(one.present), count(one.missing), values
+
+
+def health(material: Material) -> Section:
+    """What the checks during training said, in their own words."""
+    run = material.run
+    if run is None:
+        return missing("health", "Health", NO_RUN)
+    if not run.status:
+        return missing(
+            "health", "Health", "The run has no health.json: it was stopped before its first log mark."
+        )
+    open_ = [one for one in run.warnings if not one.resolved]
+    if run.status == "diverged":
+        finding = "Training stopped: " + (open_[0].sentence if open_ else "a gradient was not finite.")
+    elif open_:
+        finding = f"{plural(len(open_), 'health warning')} at the end of training; read the figures below with care."
+    else:
+        finding = "No health warning at the end: discriminator, encoder and samples passed every check."
+    return Section("health", "Health", sentence(finding), tuple(map(_notice, run.warnings)))
+
+
+def _notice(one: Warned) -> Notice:
+    when = f" Last seen at {count(one.images)} images." if one.images >= 0 else ""
+    text = sentence(one.sentence) + when + (" It no longer held at the end." if one.resolved else "")
+    title = one.name.replace("_", " ")
+    if one.resolved:
+        return Notice("ok", title, text)
+    return Notice("failure" if one.name == "diverged" else "warning", title, text)
+
+
+def samples(material: Material) -> Section:
+    """What the generator draws, over training."""
+    run = material.run
+    if run is None:
+        return missing("samples", "Samples", NO_RUN)
+    if not run.samples:
+        return missing("samples", "Samples", "The run has no sample grids.")
+    last = run.samples[-1].images
+    share = next((one for one in run.group("health") if one.name == "duplicate_share"), None)
+    finding = f"Samples of the generator after {count(last)} images"
+    if share is not None:
+        finding += f"; {percent(float(share.values[-1]), 0)} of them have a near-duplicate among a few hundred others"
+    caption = (
+        "Every picture of the grid is drawn from its own random code; the codes are the same at every stop of the "
+        "slider, so a place in the grid can be followed through training."
+    )
+    return Section(
+        "samples", "Samples", sentence(finding), (slides("samples-over", run.samples, "Samples", caption),)
+    )
+
+
+def slides(id: str, grids: tuple[Grid, ...], what: str, caption: str) -> Slideshow:
+    """Grids over training, under a slider."""
+    frames = tuple(Frame(grid.png, f"{count(grid.images)} images") for grid in grids)
+    return Slideshow(id, frames, "Seen so far", f"{what} after training", caption)
+
+
+def configuration(material: Material) -> Section:
+    """The whole resolved configuration."""
+    run = material.run
+    if run is None or not run.config_text:
+        return missing(
+            "configuration", "Configuration", NO_RUN if run is None else "The run has no run.toml."
+        )
+    tables = [name for name, value in run.config.items() if isinstance(value, dict)]
+    total = len(run.config) - len(tables) + sum(len(run.config[name]) for name in tables)
+    finding = (
+        f"{plural(total, 'setting')} determine this run; with the seed, the same ones give the same weights."
+    )
+    code = Code(run.config_text, "run.toml")
+    return Section("configuration", "Configuration", finding, (Disclosure("Show all settings", (code,)),))
+
+
+def made(material: Material) -> Section:
+    """The commands and versions behind every figure."""
+    run, said = material.run, material.metadata
+    commands = [("train", str(run.said("command") or ""))] if run is not None else []
+    commands += [("encode", str(said.get("command") or ""))]
+    commands += [(kind, material.commands.get(kind, "")) for kind in material.results]
+    commands = [(name, command) for name, command in commands if command]
+    groups: dict[str, list[str]] = {}
+    for name, command in commands:
+        groups.setdefault(command, []).append(name)
+    blocks: list[Block] = [Code(command, listed(names)) for command, names in groups.items()]
+    versions = _versions(material)
+    if versions:
+        blocks.append(Facts(versions))
+    finding = (
+        f"{plural(len(groups), 'command')} made what is shown here; every figure can be made again."
+        if groups
+        else "The results do not say which commands made them."
+    )
+    return Section("made", "How it was made", finding, tuple(blocks))
+
+
+def _versions(material: Material) -> tuple[tuple[str, str], ...]:
+    run = material.run
+    found = dict((run and run.said("versions")) or {})
+    analysed = sorted(set(material.versions.values()) - {""})
+    rows = [(f"{name} (training)", str(version)) for name, version in found.items()]
+    if analysed:
+        rows.append(("latentgan (analysis)", ", ".join(analysed)))
+    return tuple(rows)

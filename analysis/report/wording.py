@@ -1,0 +1,74 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """0.9412 → "94.1 %" (no-break space)."""
+    return f"{100 * value:.{digits}f}\u00a0%" if math.isfinite(value) else "–"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Write a figure with few digits; a true minus sign, a dash for what is not finite."""
+    if not math.isfinite(value):
+        return "–"
+    if value == int(value) and abs(value) >= 1000:
+        return count(int(value))
+    size = abs(value)
+    if size >= 1000 or (0 < size < 10.0**-digits):
+        return f"{value:.3g}".replace("-", "\u2212")
+    return f"{value:.{digits}f}".replace("-", "\u2212")
+
+
+def count(value: int) -> str:
+    """60000 → "60,000"."""
+    return f"{value:,}".replace("-", "\u2212")
+
+
+def plural(value: int, noun: str, nouns: str = "") -> str:
+    """1 → "1 image", 2 → "2 images"."""
+    return f"{count(value)} {noun if value == 1 else nouns or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """437 → "7 min 17 s"."""
+    if not math.isfinite(seconds):
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def half_width(low: float, high: float, scale: str = "percent") -> str:
+    """Half of an interval's width: "± 0.5" points, or in the figure's own unit."""
+    half = (high - low) / 2
+    return f"±\u00a0{100 * half:.1f}" if scale == "percent" else f"±\u00a0{number(half)}"
+
+
+def p_value(value: float, permutations: int | None = None) -> str:
+    """Write "p = 0.003", or "p < 0.001"."""
+    if permutations and value <= 1 / (permutations + 1) + 1e-12:
+        return f"p ≤ {value:.3g}"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """a, b and c."""
+    if len(words) <= 1:
+        return "".join(words)
+    return ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital, end with a full stop."""
+    text = text.strip()
+    if not text:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
