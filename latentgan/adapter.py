@@ -19,9 +19,9 @@ from torch.nn.utils import parametrize
 from latentgan.checkpoint import read_model
 from latentgan.config import resolve
 from latentgan.data import ImageSpec
+from latentgan.devices import pick_device
 from latentgan.errors import CheckpointError, ConfigError
 from latentgan.families.base import Decodes, Encodes, Family, load_family
-from latentgan.training import pick_device
 
 BATCH = 256
 
@@ -35,13 +35,17 @@ class NumpyModel:
         about: what the model folder says (family, data, images seen, sha256, …).
     """
 
-    def __init__(self, family: Family, *, device: torch.device | str = "cpu", about: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, family: Family, *, device: torch.device | str = "cpu", about: dict[str, Any] | None = None
+    ) -> None:
         self.device = torch.device(device)
         self.family = family.to(self.device).eval().requires_grad_(False)
         self.about = about or {}
 
     @classmethod
-    def load(cls, path: str | Path, *, device: str = "auto", family: str | None = None, untrained: bool = False) -> NumpyModel:
+    def load(
+        cls, path: str | Path, *, device: str = "auto", family: str | None = None, untrained: bool = False
+    ) -> NumpyModel:
         """Load a run folder or a model folder.
 
         Args:
@@ -59,7 +63,7 @@ class NumpyModel:
         if ":" in name and family != name:
             raise CheckpointError(f"{path} is of the foreign family {name!r}; name it if you trust that code")
         kind = load_family(name)
-        tree = {key: about[key] for key in ("name", "family", "data", "training") if key in about}
+        tree: dict[str, Any] = {key: about[key] for key in ("name", "family", "data", "training") if key in about}
         spec = ImageSpec(**{**about["spec"], "classes": tuple(about["spec"]["classes"])})
         built = kind(resolve(name, kind.Config, tree).family, spec)
         try:
@@ -156,7 +160,9 @@ class NumpyModel:
         images = np.asarray(images)
         expected = (self.spec.height, self.spec.width, self.spec.channels)
         if images.ndim != 4 or images.shape[1:] != expected:
-            raise ConfigError(f"images have shape {images.shape}; this model takes (n, {', '.join(map(str, expected))})")
+            raise ConfigError(
+                f"images have shape {images.shape}; this model takes (n, {', '.join(map(str, expected))})"
+            )
         scale = 255.0 if images.dtype == np.uint8 else 1.0
         for start in range(0, len(images), BATCH):
             x = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH], dtype=np.float32))

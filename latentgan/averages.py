@@ -29,7 +29,7 @@ class Average:
     def __init__(self, family: Family, halflife_images: float) -> None:
         self.halflife_images = halflife_images
         self.names = [name for name, _ in family.named_parameters()]
-        self._source = [p for _, p in family.named_parameters()]
+        self._source: list[Tensor] = [p for _, p in family.named_parameters()]
         self.values: list[Tensor] = [p.detach().clone() for p in self._source]
 
     @torch.no_grad()

@@ -79,7 +79,9 @@ def locked(run: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise CheckpointError(f"another process is training in {run}; wait for it, or name another --out") from error
+            raise CheckpointError(
+                f"another process is training in {run}; wait for it, or name another --out"
+            ) from error
         yield
 
 

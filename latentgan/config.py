@@ -59,6 +59,19 @@ class OptimizerConfig(Settings):
         return self.decay_to**t if self.schedule == "exponential" else 1 + t * (self.decay_to - 1)
 
 
+class AugmentConfig(Settings):
+    """Random affine maps in front of the discriminator, for real and generated images alike; 0 is off."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Largest rotation in degrees, either way."""
+    scale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest log-ratio of magnification: 0.15 is from 0.86 to 1.16 times."""
+    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Largest shift as a share of the image's side."""
+    shear: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest shear, as a slope."""
+
+
 class DataConfig(Settings):
     """Which images, and how they are read."""
 
@@ -175,7 +188,7 @@ def resolve(name: str, family: type[FamilyConfig], tree: Mapping[str, Any]) -> R
     """
     if tree.get("name", name) != name:
         raise ConfigError(f"the configuration is for family {tree['name']!r}, but {name!r} was asked for")
-    tables = {"family": family, "data": DataConfig, "training": TrainingConfig}
+    tables: dict[str, type[Settings]] = {"family": family, "data": DataConfig, "training": TrainingConfig}
     for key in tree:
         if key not in tables and key != "name":
             raise ConfigError(_unknown(key, "", list(tables)))

@@ -94,7 +94,7 @@ class Update:
             self._record(objectives, gradients)
             for name in totals:
                 self._step(self.players[name], gradients[name])
-        torch.clear_autocast_cache()  # type: ignore[no-untyped-call]
+        torch.clear_autocast_cache()
         if self._cache is not None:
             self._cache.enter_context(parametrize.cached())
 
@@ -234,25 +234,36 @@ def _named_parameters(
 def _build_optimizer(parameters: list[nn.Parameter], settings: OptimizerConfig) -> torch.optim.Optimizer:
     """Return the optimiser that `settings` names; fused where torch has a fused one for this device."""
     s = settings
-    fused = all(p.device.type in ("cpu", "cuda", "mps") and p.dtype in (torch.float32, torch.float64) for p in parameters)
+    fused = all(
+        p.device.type in ("cpu", "cuda", "mps") and p.dtype in (torch.float32, torch.float64) for p in parameters
+    )
     if s.kind == "adam":
         return torch.optim.Adam(
-            parameters, s.learning_rate, (s.beta1, s.beta2), eps=s.epsilon, weight_decay=s.weight_decay, fused=fused
+            parameters,
+            s.learning_rate,
+            (s.beta1, s.beta2),
+            eps=s.epsilon,
+            weight_decay=s.weight_decay,
+            fused=fused,
         )
     if s.kind == "rmsprop":
         return torch.optim.RMSprop(
-            parameters, s.learning_rate, alpha=s.beta2, eps=s.epsilon, weight_decay=s.weight_decay, momentum=s.momentum
+            parameters,
+            s.learning_rate,
+            alpha=s.beta2,
+            eps=s.epsilon,
+            weight_decay=s.weight_decay,
+            momentum=s.momentum,
         )
-    return torch.optim.SGD(
-        parameters, s.learning_rate, momentum=s.momentum, weight_decay=s.weight_decay, fused=fused
-    )
+    return torch.optim.SGD(parameters, s.learning_rate, momentum=s.momentum, weight_decay=s.weight_decay, fused=fused)
 
 
 def _norm(gradients: Iterable[Tensor | None]) -> Tensor:
     present = [g for g in gradients if g is not None]
     if not present:
         return torch.zeros(())
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present)))
+    return norm
 
 
 def _device_type(totals: Mapping[str, Tensor]) -> str:

@@ -20,7 +20,7 @@ from latentgan.networks.blocks import count_parameters
 from latentgan.version import __version__
 
 if TYPE_CHECKING:
-    from latentgan.training import Session
+    from latentgan.session import Session
 
 
 class Journal:
@@ -111,7 +111,12 @@ class Journal:
     def _write_health(self, sentence: str = "") -> None:
         state: dict[str, Any] = self.session.health.state()
         if sentence:
-            failure = {"name": "diverged", "sentence": sentence, "images": self.session.images, "resolved": False}
+            failure = {
+                "name": "diverged",
+                "sentence": sentence,
+                "images": self.session.images,
+                "resolved": False,
+            }
             state["warnings"] = [failure, *state["warnings"]]
         replace_text(self.out / "health.json", json.dumps(state, indent=1))
 
@@ -137,7 +142,11 @@ class Journal:
             "device": str(session.batches.device),
             "threads": torch.get_num_threads(),
             "parameters": {name: count for name, count in networks.items() if count},
-            "versions": {"latentgan": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            "versions": {
+                "latentgan": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
         }
         replace_text(path, json.dumps(summary, indent=1))
 

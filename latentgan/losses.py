@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import cross_entropy, relu, softplus
 
 from latentgan.errors import ConfigError
 
@@ -114,6 +114,19 @@ def conditional_entropy_bound(x: Tensor, reconstructed: Tensor) -> Tensor:
         reconstructed: their reconstructions, same shape.
     """
     return (x - reconstructed).float().square().mean()
+
+
+def contrastive(similarity: Tensor) -> Tensor:
+    """Return the mean cross-entropy, over rows and columns, of naming each one's partner on the diagonal.
+
+    −½ E_i [log softmax_j(s_ij)]_{j=i} − ½ E_j [log softmax_i(s_ij)]_{i=j}; log n where all are alike, 0 at best
+    (InfoNCE, van den Oord et al. 2018, arXiv:1807.03748, eq. 4, symmetric).
+
+    Args:
+        similarity: (n, n), row i and column i belong together.
+    """
+    partner = torch.arange(len(similarity), device=similarity.device)
+    return 0.5 * (cross_entropy(similarity.float(), partner) + cross_entropy(similarity.float().T, partner))
 
 
 @torch.no_grad()

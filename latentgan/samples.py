@@ -41,7 +41,11 @@ def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
 
 def alternate(x: Tensor, reconstructed: Tensor, *, columns: int) -> Tensor:
     """Return rows of `columns` images, each followed by the row of their reconstructions: (2n, c, h, w)."""
-    rows = [part for start in range(0, len(x), columns) for part in (_row(x, start, columns), _row(reconstructed, start, columns))]
+    rows = [
+        part
+        for start in range(0, len(x), columns)
+        for part in (_row(x, start, columns), _row(reconstructed, start, columns))
+    ]
     return torch.cat(rows)
 
 

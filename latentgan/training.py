@@ -14,35 +14,32 @@ import hashlib
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from latentgan.averages import Average, make_usable, shadow_of
-from latentgan.checkpoint import (
-    Checkpoint,
-    create_run,
-    flatten_optimizer,
-    locked,
-    read_checkpoint,
-    read_config,
-    restore_optimizer,
-    write_checkpoint,
-    write_model,
-    write_tensors,
-)
-from latentgan.config import RunConfig, resolve
-from latentgan.data import Batches, ImageSource, load_source
-from latentgan.errors import CheckpointError, ConfigError, DivergedError, LatentganError
-from latentgan.families.base import Family, load_family
+from latentgan.averages import make_usable, shadow_of
+from latentgan.checkpoint import create_run, locked, read_checkpoint, write_checkpoint, write_model, write_tensors
+from latentgan.config import RunConfig
+from latentgan.data import Batches, ImageSource
+from latentgan.devices import pick_precision
+from latentgan.errors import CheckpointError, DivergedError, LatentganError
+from latentgan.families.base import Family
 from latentgan.game import Update
-from latentgan.health import Health, measure
+from latentgan.health import measure
 from latentgan.journal import Journal
 from latentgan.samples import write_grids
+from latentgan.session import (
+    Session,
+    evaluation_images,
+    images_seen,
+    load_config,
+    model_config,
+    open_session,
+    open_source,
+    statistics_images,
+)
 
-EVALUATION_IMAGES = 256
 STATISTICS_IMAGES = 10_000
 """Batch statistics of the final model are recomputed over this many training images, a tenth of it in between."""
 
@@ -83,63 +80,13 @@ def turns(
         yield number
 
 
-def images_seen(batches: Batches) -> int:
-    """Return the number of images that the main stream has given."""
-    return batches.counters.get("main", 0) * batches.batch_size
-
-
-@dataclass
-class Session:
-    """A game in progress: everything that a checkpoint holds."""
-
-    config: RunConfig
-    source: ImageSource
-    family: Family
-    update: Update
-    batches: Batches
-    average: Average
-    health: Health
-    turn: int = 0
-    seconds: float = 0.0
-    extra: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def images(self) -> int:
-        """Images of the main stream seen so far."""
-        return images_seen(self.batches)
-
-    def checkpoint(self) -> Checkpoint:
-        """Return the whole state."""
-        tensors = {f"family/{k}": v for k, v in self.family.state_dict().items()}
-        tensors |= {f"average/{k}": v for k, v in self.average.state().items()}
-        for name, player in self.update.players.items():
-            tensors |= flatten_optimizer(f"optimizer/{name}", player.optimizer)
-        state = {
-            "turn": self.turn,
-            "images": self.images,
-            "seconds": round(self.seconds, 3),
-            "counters": dict(self.batches.counters),
-            "moves": dict(self.update.moves),
-            "fingerprint": self.source.fingerprint,
-            "health": self.health.state(),
-        }
-        return Checkpoint(tensors, state)
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue from what `checkpoint` gave."""
-        tensors, state = checkpoint.tensors, checkpoint.state
-        self.family.load_state_dict(_strip("family/", tensors))
-        self.average.load(_strip("average/", tensors))
-        for name, player in self.update.players.items():
-            restore_optimizer(f"optimizer/{name}", player.optimizer, tensors)
-        self.batches.counters.update(state["counters"])
-        self.update.resume(state["moves"])
-        self.health.load(state["health"])
-        self.turn, self.seconds = state["turn"], state["seconds"]
-
-
 def train(
-    config: RunConfig, out: Path, *, source: ImageSource | None = None, show_progress: bool = True, command: str = ""
+    config: RunConfig,
+    out: str | Path,
+    *,
+    source: ImageSource | None = None,
+    show_progress: bool = True,
+    command: str = "",
 ) -> Path:
     """Train a family into a new run folder and return the folder.
 
@@ -154,6 +101,7 @@ def train(
         ConfigError: `out` is not empty, the device is missing or the images do not fit the networks.
         DivergedError: the game diverged; the last good checkpoint is kept.
     """
+    out = Path(out)
     with locked(out):
         source = source or open_source(config)
         session = open_session(config, source)
@@ -162,7 +110,12 @@ def train(
 
 
 def resume(
-    run: Path, *, source: ImageSource | None = None, show_progress: bool = True, command: str = "", family: str | None = None
+    run: str | Path,
+    *,
+    source: ImageSource | None = None,
+    show_progress: bool = True,
+    command: str = "",
+    family: str | None = None,
 ) -> Path:
     """Continue a run from its last checkpoint, bit for bit, or from its start if it has none.
 
@@ -176,6 +129,7 @@ def resume(
     Raises:
         CheckpointError: not a run folder, damaged, or the images are not the same ones.
     """
+    run = Path(run)
     config, fingerprint = load_config(run, family=family)
     with locked(run):
         source = source or open_source(config)
@@ -189,70 +143,6 @@ def resume(
         if checkpoint is not None:
             session.restore(checkpoint)
         return _play(session, run, show_progress=show_progress, command=command)
-
-
-def load_config(run: Path, *, family: str | None = None) -> tuple[RunConfig, str]:
-    """Return the configuration of a run folder and the fingerprint of its images."""
-    tree = read_config(run)
-    fingerprint = str(tree.pop("fingerprint", ""))
-    name = str(tree.get("name", ""))
-    if ":" in name and family != name:
-        raise CheckpointError(f"{run} is of the foreign family {name!r}; give --family {name} if you trust that code")
-    return resolve(name, load_family(name).Config, tree), fingerprint
-
-
-def open_source(config: RunConfig) -> ImageSource:
-    """Load the images that a configuration names."""
-    d = config.data
-    return load_source(
-        d.source,
-        attributes=None if d.attributes is None else Path(d.attributes),
-        label=d.label,
-        size=d.size,
-        crop=d.crop,
-        channels=d.channels,
-        skip_bad=d.skip_bad,
-        mirror=None if d.mirror is None else Path(d.mirror),
-    )
-
-
-def open_session(config: RunConfig, source: ImageSource) -> Session:
-    """Build networks, players and streams at turn 0."""
-    t = config.training
-    device = pick_device(t.device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(t.seed)
-        family = load_family(config.name)(config.family, source.spec)
-    family.to(device).train()
-    if t.compile:
-        for network in family.children():
-            network.compile()
-    batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device)
-    average = Average(family, t.average_halflife_images)
-    return Session(config, source, family, Update(family.players()), batches, average, Health(t.total_images))
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device of a name; "auto" takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        ConfigError: torch does not know it or does not see it here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {name!r} is not available here; use auto, cpu, cuda or mps") from error
-    return device
-
-
-def pick_precision(name: str, device: torch.device) -> str:
-    """Return "fp32" or "bf16"; auto is bf16 on CUDA devices that have it (on CPUs its convolutions are slower)."""
-    if name != "auto":
-        return name
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
 
 
 def _play(session: Session, out: Path, *, show_progress: bool, command: str) -> Path:
@@ -333,40 +223,6 @@ def write_untrained(session: Session, out: Path) -> None:
         raise CheckpointError(f"could not write {out / 'untrained.safetensors'}: {error}") from error
 
 
-def statistics_images(session: Session, limit: int) -> Iterator[torch.Tensor]:
-    """Yield batches of up to `limit` training images in [-1, 1], the same ones every time."""
-    rows = session.source.rows("train")[:limit]
-    size = max(2, session.config.training.batch_size)
-    for start in range(0, len(rows), size):
-        if len(rows) - start >= 2 or start == 0:
-            yield session.source.tensor(rows[start : start + size], session.batches.device)
-
-
-def evaluation_images(session: Session) -> torch.Tensor:
-    """Return up to 256 validation images (training images where there are none), (n, c, h, w) in [-1, 1]."""
-    rows = session.source.rows("validation")
-    if len(rows) < 2:
-        rows = session.source.rows("train")
-    return session.source.tensor(rows[:EVALUATION_IMAGES], session.batches.device)
-
-
-def model_config(session: Session) -> dict[str, Any]:
-    """Return what config.json says: all that is needed to build the model again."""
-    spec = session.source.spec
-    return {
-        **session.config.as_dict(),
-        "spec": {
-            "channels": spec.channels,
-            "height": spec.height,
-            "width": spec.width,
-            "classes": list(spec.classes),
-        },
-        "images_seen": session.images,
-        "fingerprint": session.source.fingerprint,
-        "parts": session.family.prior.describe(),
-    }
-
-
 @contextlib.contextmanager
 def _interruptible() -> Iterator[list[int]]:
     """Turn the first Ctrl-C into a request to stop after the present turn; a second one stops at once."""
@@ -393,8 +249,3 @@ def _turn_seed(seed: int, turn: int) -> int:
 
 def _crossed(before: int, after: int, every: int) -> bool:
     return before // every != after // every
-
-
-def _strip(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from latentgan.config import FamilyConfig
+from latentgan.config import FamilyConfig, RunConfig, resolve
 from latentgan.data import Batches, ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.game import Player, Update
@@ -106,10 +107,21 @@ def load_family(name: str) -> type[Family]:
         hint = f"did you mean {near[0]}? " if near else ""
         raise ConfigError(f"no family is called {name!r}; {hint}known are: {', '.join(names)}")
     module = importlib.import_module(f"latentgan.families.{name}")
-    found = [v for v in vars(module).values() if _defined_there(v, module.__name__)]
+    found: list[type[Family]] = [v for v in vars(module).values() if _defined_there(v, module.__name__)]
     if len(found) != 1:
         raise ConfigError(f"families/{name}.py defines {len(found)} families; a file defines exactly one")
     return found[0]
+
+
+def configure(name: str, tables: Mapping[str, Any] | None = None, /, **more: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration of a run of family `name`; what is not given takes its default.
+
+        configure("bigan", family={"latent": 16}, training={"total_images": 64_000})
+
+    Raises:
+        ConfigError: an unknown family or setting, or a value out of range.
+    """
+    return resolve(name, load_family(name).Config, {**(tables or {}), **more})
 
 
 def _defined_there(value: object, module: str) -> bool:
@@ -119,7 +131,7 @@ def _defined_there(value: object, module: str) -> bool:
 def _foreign(name: str) -> type[Family]:
     module_name, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module_name), attribute)
+        found: Any = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"cannot import {name!r}: {error}; write it as package.module:ClassName") from error
     if not (isinstance(found, type) and issubclass(found, Family)):

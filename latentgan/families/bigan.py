@@ -17,16 +17,17 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from latentgan.config import FamilyConfig, NotNegative, OptimizerConfig
+from latentgan.config import AugmentConfig, FamilyConfig, NotNegative, OptimizerConfig
 from latentgan.data import Batches, ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
-from latentgan.losses import Objective, ObjectiveName, accuracy, conditional_entropy_bound
-from latentgan.networks.blocks import Layers, add_spectral_norm
-from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk, trunk_width
-from latentgan.networks.joint import JointDiscriminator, judge
-from latentgan.networks.mlp import MLPGenerator, mlp_encoder, mlp_trunk
+from latentgan.losses import Objective, ObjectiveName, accuracy, conditional_entropy_bound, contrastive
+from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics
+from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk
+from latentgan.networks.joint import JointDiscriminator, Matcher, judge
+from latentgan.networks.mlp import MLPGenerator, mlp_discriminator, mlp_encoder
 from latentgan.priors import Part, Prior
+from latentgan.tricks import Augmentation
 
 
 class BiGAN(Family):
@@ -49,6 +50,11 @@ class BiGAN(Family):
         """bce is the paper's; hinge, least-squares and wasserstein are alternatives."""
         reconstruction_weight: NotNegative = 0.0
         """Weight of ‖x − G(E(x))‖² per pixel for encoder and generator; 0 is BiGAN, above 0 ALICE's explicit form."""
+        matching_weight: NotNegative = 0.0
+        """Weight of the discriminator's matching term (ours): tell which code of the minibatch belongs to which image.
+        Its image features gain most from it where labels are few; encoder and generator do not see it."""
+        augment: AugmentConfig = AugmentConfig()
+        """Random affine maps in front of the discriminator (Zhao et al. 2020, arXiv:2006.10738)."""
         discriminator: OptimizerConfig = OptimizerConfig(learning_rate=4e-4)
         """The discriminator's optimiser (paper: 2e-4 with weight decay 2.5e-5)."""
         encoder_generator: OptimizerConfig = OptimizerConfig(learning_rate=4e-4)
@@ -60,16 +66,21 @@ class BiGAN(Family):
         super().__init__(config, spec)
         self.prior = Prior([Part("z", config.prior, config.latent)])
         self.objective = Objective(config.objective)
+        self.augment = Augmentation(config.augment)
         if config.network == "mlp":
-            self._build_mlp(config, spec)
+            hidden = self._build_mlp(config, spec)
         else:
-            self._build_dcgan(config, spec)
+            hidden = self._build_dcgan(config, spec)
         if config.spectral:
             add_spectral_norm(self.discriminator)
+        self.together = not has_batch_statistics(self.discriminator)
+        if config.matching_weight:
+            self.matcher = Matcher(hidden, config.latent, hidden=hidden)
 
     def players(self) -> dict[str, Player]:
+        judges = {name: child for name, child in self.named_children() if name in ("discriminator", "matcher")}
         return {
-            "discriminator": Player({"discriminator": self.discriminator}, self.config.discriminator),
+            "discriminator": Player(judges, self.config.discriminator),
             "encoder_generator": Player(
                 {"encoder": self.encoder, "generator": self.generator}, self.config.encoder_generator
             ),
@@ -80,16 +91,18 @@ class BiGAN(Family):
         x = next(batches).image
         z = self.prior.sample(len(x))
         code, image = self.encode(x), self.generator(z)
-        encoded, generated = judge(self.discriminator, (x, code), (image, z))
-        real, fake, as_real, as_fake = (getattr(self.objective, n) for n in ("real", "fake", "as_real", "as_fake"))
-        wish = {"encoded": as_fake(encoded), "generated": as_real(generated)}
+        trunk, join, together = self.discriminator.trunk, self.discriminator.join, self.together
+        real, fake = judge(trunk, (self.augment(x),), (self.augment(image),), together=together)
+        encoded, generated = judge(join, (real, code), (fake, z), together=together)
+        wish = self.objective
+        judging = {"encoded": wish.real(encoded), "generated": wish.fake(generated)}
+        fooling = {"encoded": wish.as_fake(encoded), "generated": wish.as_real(generated)}
+        if self.config.matching_weight:
+            judging["matching"] = self.config.matching_weight * contrastive(self.matcher(real, code))
         if self.config.reconstruction_weight:
             error = conditional_entropy_bound(x, self.generator(code))
-            wish["reconstruction"] = self.config.reconstruction_weight * error
-        update(
-            discriminator={"encoded": real(encoded), "generated": fake(generated)},
-            encoder_generator=wish,
-        )
+            fooling["reconstruction"] = self.config.reconstruction_weight * error
+        update(discriminator=judging, encoder_generator=fooling)
         update.note(discriminator_accuracy=accuracy(encoded, generated))
 
     def encode(self, x: Tensor) -> Tensor:
@@ -115,22 +128,21 @@ class BiGAN(Family):
     def feature_networks(self) -> dict[str, Layers]:
         return {"encoder": self.encoder, "discriminator": self.discriminator.trunk}
 
-    def _build_dcgan(self, config: Config, spec: ImageSpec) -> None:
+    def _build_dcgan(self, config: Config, spec: ImageSpec) -> int:
         shape, width, hidden = spec.shape, config.width, config.hidden or 256
-        norm = "none" if config.spectral else "batch"
+        norm: Norm = "none" if config.spectral else "batch"
         self.generator: nn.Module = ConvGenerator(config.latent, shape, width=width, hidden=hidden)
-        self.encoder = conv_encoder(shape, config.latent, width=width, hidden=hidden)
-        trunk = conv_trunk(shape, width=width, norm=norm)
+        self.encoder = conv_encoder(shape, config.latent, width=width, hidden=hidden, norm=norm)
+        trunk = conv_trunk(shape, width=width, hidden=hidden, norm=norm)
         self.discriminator = JointDiscriminator(
-            trunk, trunk_width(shape, width=width), config.latent, hidden=hidden, code_hidden=hidden, norm=norm
+            trunk, hidden, config.latent, hidden=hidden, code_hidden=hidden, norm=norm
         )
+        return hidden
 
-    def _build_mlp(self, config: Config, spec: ImageSpec) -> None:
+    def _build_mlp(self, config: Config, spec: ImageSpec) -> int:
         shape, hidden = spec.shape, config.hidden or 1024
+        norm: Norm = "none" if config.spectral else "batch-plain"
         self.generator = MLPGenerator(config.latent, shape, hidden=hidden)
         self.encoder = mlp_encoder(shape, config.latent, hidden=hidden)
-        norm = "none" if config.spectral else "batch-plain"
-        trunk = mlp_trunk(shape, hidden=hidden, bias=config.spectral)
-        self.discriminator = JointDiscriminator(
-            trunk, hidden, config.latent, hidden=hidden, norm=norm, bias=config.spectral
-        )
+        self.discriminator = mlp_discriminator(shape, config.latent, hidden=hidden, norm=norm)
+        return hidden

@@ -47,17 +47,13 @@ def dense(fan_in: int, width: int, *, norm: Norm = "none", activation: Activatio
     return _block(nn.Linear(fan_in, width, bias=norm == "none"), norm, width, activation, nn.BatchNorm1d)
 
 
-def conv(
-    channels_in: int, channels: int, *, norm: Norm = "none", activation: Activation = "leaky"
-) -> nn.Sequential:
+def conv(channels_in: int, channels: int, *, norm: Norm = "none", activation: Activation = "leaky") -> nn.Sequential:
     """Return a 4×4 convolution of stride 2 → norm → activation: (n, in, h, w) → (n, out, h/2, w/2)."""
     layer = nn.Conv2d(channels_in, channels, 4, stride=2, padding=1, bias=norm == "none")
     return _block(layer, norm, channels, activation, nn.BatchNorm2d)
 
 
-def deconv(
-    channels_in: int, channels: int, *, norm: Norm = "batch", activation: Activation = "relu"
-) -> nn.Sequential:
+def deconv(channels_in: int, channels: int, *, norm: Norm = "batch", activation: Activation = "relu") -> nn.Sequential:
     """Return a 4×4 transposed convolution of stride 2 → norm → activation: (n, in, h, w) → (n, out, 2h, 2w)."""
     layer = nn.ConvTranspose2d(channels_in, channels, 4, stride=2, padding=1, bias=norm == "none")
     return _block(layer, norm, channels, activation, nn.BatchNorm2d)

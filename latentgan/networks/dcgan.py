@@ -14,38 +14,42 @@ from latentgan.networks.blocks import Layers, Norm, Reshape, conv, deconv, dense
 
 
 def halvings(height: int, width: int) -> int:
-    """Return how often convolutions of stride 2 halve an image: until its shorter side is at most 7, at most 5 times.
+    """Return how often convolutions of stride 2 halve an image: two to five times, until its shorter side is below 8.
 
     Raises:
         ConfigError: the sides cannot be halved that often; names the sizes that can.
     """
     side, levels = min(height, width), 0
-    while side > 7 and levels < 5:
-        side, levels = side // 2, levels + 1
-    if side > 7:
-        levels = 5
-    step = 2**levels
-    if levels == 0:
+    if side < 8:
         raise ConfigError(
-            f"images of {height}×{width} are too small for convolutions of stride 2; use 8×8 or more, "
+            f"images of {height}×{width} are too small for convolutions of stride 2; use --size 8 or more, "
             "or --set family.network=mlp"
         )
+    while levels < 2 or (side > 7 and levels < 5):
+        side, levels = side // 2, levels + 1
+    step = 2**levels
     if height % step or width % step:
-        near = [side // step * step for side in (height, width)]
+        below = min(height, width) // step * step
         raise ConfigError(
-            f"images of {height}×{width} cannot be halved {levels} times; give sides that are multiples of {step}, "
-            f"for example --size {max(near[0], step)} or {near[0] + step}, or use --set family.network=mlp"
+            f"images of {height}×{width} cannot be halved {levels} times; both sides must be multiples of {step}: "
+            f"use --size {below} --crop or --size {below + step} --crop, or --set family.network=mlp"
         )
     return levels
 
 
-def conv_trunk(shape: tuple[int, int, int], *, width: int = 32, norm: Norm = "none") -> Layers:
-    """Return conv1 … convL, each halving the image: (n, c, h, w) → (n, width·2^(L-1), h/2^L, w/2^L).
+def conv_trunk(
+    shape: tuple[int, int, int], *, width: int = 32, hidden: int = 0, norm: Norm = "none", std: float | None = None
+) -> Layers:
+    """Return conv1 … convL, each halving the image, and dense1 on top if `hidden` is not 0.
+
+    (n, c, h, w) → (n, width·2^(L-1), h/2^L, w/2^L), or (n, hidden).
 
     Args:
         shape: (c, h, w) of an image.
         width: channels of conv1; each further one has twice as many, at most eight times.
-        norm: of every convolution but the first.
+        hidden: width of dense1.
+        norm: of every layer but the first.
+        std: initial weights are N(0, std²); None keeps torch's scaled uniform ones.
     """
     channels, height, side = shape
     layers: dict[str, nn.Module] = {}
@@ -53,66 +57,79 @@ def conv_trunk(shape: tuple[int, int, int], *, width: int = 32, norm: Norm = "no
         out = width * 2 ** min(level, 3)
         layers[f"conv{level + 1}"] = conv(channels, out, norm="none" if level == 0 else norm)
         channels = out
-    network = Layers(layers)
-    initialise(network)
-    return network
+    if hidden:
+        layers["flat"] = nn.Flatten()
+        layers["dense1"] = dense(trunk_width(shape, width=width), hidden, norm=norm, activation="leaky")
+    return _initialised(Layers(layers), std)
 
 
 def trunk_width(shape: tuple[int, int, int], *, width: int = 32) -> int:
-    """Return the number of values that `conv_trunk` gives for one image."""
+    """Return the number of values that the convolutions of `conv_trunk` give for one image."""
     levels = halvings(shape[1], shape[2])
-    return width * 2 ** min(levels - 1, 3) * (shape[1] >> levels) * (shape[2] >> levels)
+    return int(width * 2 ** min(levels - 1, 3)) * (shape[1] >> levels) * (shape[2] >> levels)
 
 
 def conv_encoder(
-    shape: tuple[int, int, int], latent: int, *, width: int = 32, hidden: int = 256, norm: Norm = "batch"
+    shape: tuple[int, int, int],
+    latent: int,
+    *,
+    width: int = 32,
+    hidden: int = 256,
+    norm: Norm = "none",
+    std: float | None = None,
 ) -> Layers:
     """Return conv1 … convL → dense1 → code: (n, c, h, w) in [-1, 1] → (n, latent), not squashed."""
-    trunk = conv_trunk(shape, width=width, norm=norm)
-    fan_in = trunk_width(shape, width=width)
-    network = Layers(
-        {
-            **dict(trunk.named_children()),
-            "flat": nn.Flatten(),
-            "dense1": dense(fan_in, hidden, norm=norm, activation="leaky"),
-            "code": nn.Linear(hidden, latent),
-        }
-    )
-    initialise(network)
-    return network
+    trunk = conv_trunk(shape, width=width, hidden=hidden, norm=norm)
+    return _initialised(Layers({**dict(trunk.named_children()), "code": nn.Linear(hidden, latent)}), std)
 
 
 class ConvGenerator(nn.Module):
-    """z → dense → dense → transposed convolutions → tanh image, the trunk's mirror.
+    """z → dense → dense → transposed convolutions → tanh image, the trunk's mirror, batch norm in all but the last.
 
     Args:
         latent: width of z.
         shape: (c, h, w) of an image.
         width: channels before the image; each earlier layer has twice as many, at most eight times.
         hidden: width of the dense layer.
+        std: initial weights are N(0, std²); None keeps torch's scaled uniform ones.
     """
 
-    def __init__(self, latent: int, shape: tuple[int, int, int], *, width: int = 32, hidden: int = 256) -> None:
+    def __init__(
+        self,
+        latent: int,
+        shape: tuple[int, int, int],
+        *,
+        width: int = 32,
+        hidden: int = 256,
+        std: float | None = None,
+    ) -> None:
         super().__init__()
         channels, height, side = shape
         levels = halvings(height, side)
         first = width * 2 ** min(levels - 1, 3)
         small = (height >> levels, side >> levels)
-        layers: dict[str, nn.Module] = {
-            "dense1": dense(latent, hidden, norm="batch"),
-            "dense2": dense(hidden, first * small[0] * small[1], norm="batch"),
-            "grid": Reshape(first, *small),
-        }
+        layers: dict[str, nn.Module] = {"dense1": dense(latent, hidden, norm="batch")} if hidden else {}
+        layers["project"] = nn.Sequential(
+            nn.Linear(hidden or latent, first * small[0] * small[1], bias=False),
+            Reshape(first, *small),
+            nn.BatchNorm2d(first),
+            nn.ReLU(),
+        )
         for level in reversed(range(1, levels)):
             out = width * 2 ** min(level - 1, 3)
             layers[f"deconv{levels - level}"] = deconv(first, out)
             first = out
         layers["image"] = deconv(first, channels, norm="none", activation="none")
         layers["tanh"] = nn.Tanh()
-        self.layers = Layers(layers)
-        initialise(self)
+        self.layers = _initialised(Layers(layers), std)
 
     def forward(self, z: Tensor) -> Tensor:
         """z: (n, latent) → images (n, c, h, w) in [-1, 1]."""
         image: Tensor = self.layers(z)
         return image
+
+
+def _initialised(network: Layers, std: float | None) -> Layers:
+    if std is not None:
+        initialise(network, std)
+    return network

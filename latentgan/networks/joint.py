@@ -6,34 +6,33 @@ trunk, so that the trunk's named layers are features of the image alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
-from latentgan.networks.blocks import Layers, Norm, dense, has_batch_statistics, initialise
+from latentgan.networks.blocks import Layers, Norm, dense, initialise
 
 
-class Discriminator(Layers):
-    """x → trunk → dense1 → logit; every child but the last is a named feature.
+class Discriminator(nn.Module):
+    """x → trunk → logit; the trunk's named layers are the features.
 
     Args:
         trunk: feature network of images.
         trunk_width: number of values it gives for one image.
-        hidden: width of the dense layer; 0 leaves it out.
+        std: the last weights start as N(0, std²).
     """
 
-    def __init__(self, trunk: Layers, trunk_width: int, *, hidden: int = 0, norm: Norm = "none") -> None:
-        layers = dict(trunk.named_children())
-        layers["flat"] = nn.Flatten()
-        if hidden:
-            layers["dense1"] = dense(trunk_width, hidden, norm=norm, activation="leaky")
-            initialise(layers["dense1"])
-        layers["logit"] = nn.Linear(hidden or trunk_width, 1)
-        initialise(layers["logit"])
-        super().__init__(layers)
+    def __init__(self, trunk: Layers, trunk_width: int, *, std: float = 0.02) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.logit = nn.Linear(trunk_width, 1)
+        initialise(self.logit, std)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → logits (n,)."""
-        logits: Tensor = super().forward(x)
+        logits: Tensor = self.logit(self.trunk(x).flatten(1))
         return logits.squeeze(1)
 
 
@@ -47,8 +46,6 @@ class JointDiscriminator(nn.Module):
         hidden: width of the joint layer.
         code_hidden: width of a dense layer on the code before it joins; 0 joins the code as it is.
         norm: of the joint layer.
-        bias: False leaves out the biases of the joint and last layers, whose last weights then start at zero
-            (the authors' MLP).
     """
 
     def __init__(
@@ -60,32 +57,66 @@ class JointDiscriminator(nn.Module):
         hidden: int = 256,
         code_hidden: int = 0,
         norm: Norm = "none",
-        bias: bool = True,
     ) -> None:
         super().__init__()
         self.trunk = trunk
         self.code = dense(latent, code_hidden, activation="leaky") if code_hidden else nn.Identity()
         self.joint = dense(trunk_width + (code_hidden or latent), hidden, norm=norm, activation="leaky")
-        self.logit = nn.Linear(hidden, 1, bias=bias)
-        for part in (self.code, self.joint, self.logit):
-            initialise(part)
-        if not bias:
-            nn.init.zeros_(self.logit.weight)
+        self.logit = nn.Linear(hidden, 1, bias=norm != "batch-plain")
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1]; z: (n, latent) → logits (n,)."""
-        h = torch.cat([self.trunk(x).flatten(1), self.code(z)], dim=1)
+        return self.join(self.trunk(x), z)
+
+    def join(self, features: Tensor, z: Tensor) -> Tensor:
+        """features: the trunk's output for the images, (n, …); z: (n, latent) → logits (n,)."""
+        h = torch.cat([features.flatten(1), self.code(z)], dim=1)
         logits: Tensor = self.logit(self.joint(h))
         return logits.squeeze(1)
 
 
-def judge(network: nn.Module, real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-    """Return the logits of real and of fake inputs, (n,) and (m,).
+class Matcher(nn.Module):
+    """Which code belongs to which image? Two projections whose cosine is high for a pair of one image.
 
-    One pass over both where the network has no batch statistics; two where it has, since mixing real and fake
-    images in one batch would change what each is normalised by.
+    Source: the symmetric contrastive loss of van den Oord et al. 2018 (arXiv:1807.03748, eq. 4) as in Chen et al.
+    2020 (arXiv:2002.05709), between an image's features and its code instead of between two views.
+
+    Args:
+        features: width of the image features.
+        latent: width of the code.
+        hidden: width of the dense layer on the code.
+        width: dimension of the common space.
+        temperature: divides the cosines.
     """
-    if has_batch_statistics(network):
-        return network(*real), network(*fake)
-    both = network(*(torch.cat(pair) for pair in zip(real, fake, strict=True)))
+
+    def __init__(
+        self, features: int, latent: int, *, hidden: int = 256, width: int = 64, temperature: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.image = nn.Linear(features, width)
+        self.code = nn.Sequential(*dense(latent, hidden, activation="leaky"), nn.Linear(hidden, width))
+        self.temperature = temperature
+
+    def forward(self, features: Tensor, z: Tensor) -> Tensor:
+        """features: (n, f); z: (n, latent), row by row of the same images → cosines / temperature (n, n)."""
+        a = normalize(self.image(features.flatten(1)).float(), dim=1)
+        b = normalize(self.code(z).float(), dim=1)
+        return a @ b.T / self.temperature
+
+
+def judge(
+    function: Callable[..., Tensor], real: tuple[Tensor, ...], fake: tuple[Tensor, ...], *, together: bool
+) -> tuple[Tensor, Tensor]:
+    """Return `function`'s outputs on real and on fake inputs, (n, …) and (m, …).
+
+    Args:
+        function: a network.
+        real: its arguments for real images.
+        fake: its arguments for generated ones.
+        together: one pass over both. Wrong for a network with batch statistics: mixing real and fake images in
+            one batch would change what each is normalised by.
+    """
+    if not together:
+        return function(*real), function(*fake)
+    both = function(*(torch.cat(pair) for pair in zip(real, fake, strict=True)))
     return both[: len(real[0])], both[len(real[0]) :]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from latentgan.networks.blocks import Layers, Reshape, UnitRange, dense, initialise
+from latentgan.networks.blocks import Layers, Norm, Reshape, UnitRange, dense, initialise
+from latentgan.networks.joint import JointDiscriminator
 
 
 class MLPGenerator(nn.Module):
@@ -51,10 +52,30 @@ def mlp_encoder(shape: tuple[int, int, int], latent: int, *, hidden: int = 1024)
     return network
 
 
-def mlp_trunk(shape: tuple[int, int, int], *, hidden: int = 1024, bias: bool = False) -> Layers:
-    """Return the discriminator's image trunk x → dense1: (n, c, h, w) → (n, hidden)."""
-    pixels = shape[0] * shape[1] * shape[2]
+def mlp_discriminator(
+    shape: tuple[int, int, int], latent: int, *, hidden: int = 1024, norm: Norm = "batch-plain"
+) -> JointDiscriminator:
+    """Return x → dense1, then (dense1, z) → dense → logit; the last weights start at zero.
+
+    Args:
+        shape: (c, h, w) of an image.
+        latent: width of z.
+        hidden: width of both dense layers.
+        norm: of the second layer: "batch-plain" as in the paper, "none" for spectral norm, then with biases.
+    """
+    pixels, bias = shape[0] * shape[1] * shape[2], norm == "none"
     first = nn.Sequential(nn.Flatten(), UnitRange(), nn.Linear(pixels, hidden, bias=bias), nn.LeakyReLU(0.2))
-    network = Layers({"dense1": first})
+    network = JointDiscriminator(Layers({"dense1": first}), hidden, latent, hidden=hidden, norm=norm)
+    initialise(network)
+    if norm != "none":
+        nn.init.zeros_(network.logit.weight)
+    return network
+
+
+def mlp_trunk(shape: tuple[int, int, int], *, hidden: int = 1024) -> Layers:
+    """Return x → dense1 → dense2 with biases: (n, c, h, w) in [-1, 1] → (n, hidden)."""
+    pixels = shape[0] * shape[1] * shape[2]
+    first = nn.Sequential(nn.Flatten(), *dense(pixels, hidden, activation="leaky"))
+    network = Layers({"dense1": first, "dense2": dense(hidden, hidden, activation="leaky")})
     initialise(network)
     return network

@@ -1,0 +1,64 @@
+"""latentgan: GANs that come with an encoder, and what their latent spaces are good for.
+
+    import latentgan
+
+    source = latentgan.load_source("digits")
+    run = latentgan.train(latentgan.configure("bigan"), "run", source=source)
+    codes = latentgan.NumpyModel.load(run).encode(source.images)
+
+Names are resolved on first use, so that importing this package does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from latentgan.version import __version__
+
+if TYPE_CHECKING:
+    from latentgan.adapter import NumpyModel
+    from latentgan.data import ImageSource, from_arrays, load_source
+    from latentgan.encoding import encode_table
+    from latentgan.families.base import Family, configure, load_family
+    from latentgan.game import Player, Update
+    from latentgan.training import resume, train
+
+_HOMES = {
+    "Family": "families.base",
+    "ImageSource": "data",
+    "NumpyModel": "adapter",
+    "Player": "game",
+    "Update": "game",
+    "configure": "families.base",
+    "encode_table": "encoding",
+    "from_arrays": "data",
+    "load_family": "families.base",
+    "load_source": "data",
+    "resume": "training",
+    "train": "training",
+}
+
+__all__ = [
+    "Family",
+    "ImageSource",
+    "NumpyModel",
+    "Player",
+    "Update",
+    "__version__",
+    "configure",
+    "encode_table",
+    "from_arrays",
+    "load_family",
+    "load_source",
+    "resume",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"latentgan.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'latentgan' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

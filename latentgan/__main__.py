@@ -1,0 +1,5 @@
+"""python -m latentgan."""
+
+from latentgan.cli import main
+
+main()

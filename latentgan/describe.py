@@ -1,0 +1,191 @@
+"""Settings made readable: which families there are, what their parameters mean, what a run would cost."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import time
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from latentgan.config import RunConfig, Settings, TrainingConfig, merge, parse_assignments, read_toml
+from latentgan.errors import ConfigError
+from latentgan.families.base import configure, family_names, load_family
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One parameter as a person reads it."""
+
+    key: str
+    type: str
+    range: str
+    default: str
+    meaning: str
+
+
+def settings_tree(
+    file: Path | None, *, data: Mapping[str, Any], training: Mapping[str, Any], assignments: Sequence[str]
+) -> dict[str, Any]:
+    """Merge a TOML file, the command line's options and --set, later ones winning."""
+    tree = read_toml(file) if file is not None else {}
+    tree.pop("format", None)
+    tree.pop("fingerprint", None)
+    return merge(tree, {"data": data, "training": training}, parse_assignments(assignments))
+
+
+def resolve_run(name: str | None, tree: Mapping[str, Any]) -> RunConfig:
+    """Return the run's configuration; the family's name may come from the file."""
+    chosen = name or tree.get("name")
+    if not chosen:
+        raise ConfigError(f"which family? `latentgan train FAMILY …` with one of: {', '.join(family_names())}")
+    return configure(str(chosen), tree)
+
+
+def demo_config(*, quick: bool) -> RunConfig:
+    """Return the demo's configuration: a small convolutional BiGAN with the reconstruction term, on digits."""
+    images = 12_800 if quick else 512_000
+    return configure(
+        "bigan",
+        family={"latent": 16, "reconstruction_weight": 1.0, "objective": "hinge"},
+        data={"source": "digits"},
+        training={
+            "total_images": images,
+            "batch_size": 128,
+            "log_images": images // 40,
+            "checkpoint_images": images // 4,
+            "average_halflife_images": 5_000,
+        },
+    )
+
+
+def list_settings(kind: type[Settings], prefix: str) -> list[Setting]:
+    """Return every setting of a configuration class, nested ones with dotted keys."""
+    rows = []
+    for name, info in kind.model_fields.items():
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, Settings):
+            changed = info.default.model_dump() if isinstance(info.default, Settings) else {}
+            for row in list_settings(inner, f"{prefix}{name}."):
+                default = changed.get(row.key.rsplit(".", 1)[-1])
+                rows.append(row if default is None else Setting(**{**asdict(row), "default": str(default)}))
+            continue
+        rows.append(
+            Setting(
+                prefix + name,
+                _type_name(inner),
+                ", ".join(_bounds(info.metadata)),
+                "" if info.default is None else str(info.default),
+                (info.description or "").strip(),
+            )
+        )
+    return rows
+
+
+def print_families(name: str | None, *, as_json: bool) -> None:
+    """Print all families, or one family's settings."""
+    console = Console()
+    if name is None:
+        found = {known: _first_line(load_family(known).__doc__) for known in family_names()}
+        if as_json:
+            print(json.dumps(found, indent=1))
+            return
+        table = Table("family", "what it is", box=None, header_style="bold")
+        for known, line in found.items():
+            table.add_row(f"[bold cyan]{known}[/]", escape(line))
+        console.print(table)
+        console.print("\n[dim]latentgan families NAME shows a family's parameters.[/]")
+        return
+    family = load_family(name)
+    rows = list_settings(family.Config, "family.") + list_settings(TrainingConfig, "training.")
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], indent=1))
+        return
+    console.print(f"[bold cyan]{name}[/]  {escape(_first_line(family.__doc__))}")
+    console.print(f"[dim]{escape(_source_line(family))}[/]\n")
+    table = Table("--set", "type", "range", "default", "meaning", box=None, header_style="bold")
+    for row in rows:
+        table.add_row(f"[cyan]{row.key}[/]", escape(row.type), row.range, escape(row.default), escape(row.meaning))
+    console.print(table)
+
+
+def print_dry_run(config: RunConfig) -> None:
+    """Print what would be trained: settings, parameter counts, and the time that a few turns foretell."""
+    from latentgan.devices import pick_precision
+    from latentgan.networks.blocks import count_parameters
+    from latentgan.session import open_session, open_source
+    from latentgan.training import turns
+
+    console = Console()
+    console.print(escape(tomli_w.dumps(config.as_dict())))
+    source = open_source(config)
+    for note in source.notes:
+        console.print(f"[dim]{escape(note)}[/]")
+    console.print(escape(source.summary))
+    session = open_session(config, source)
+    table = Table("network", "parameters", box=None, header_style="bold")
+    for name, network in session.family.named_children():
+        if count := count_parameters(network):
+            table.add_row(name, f"{count:,}")
+    console.print(table)
+    t = config.training
+    precision = pick_precision(t.precision, session.batches.device)
+    game = turns(
+        session.family,
+        session.batches,
+        session.update,
+        seed=t.seed,
+        total_images=t.total_images,
+        precision=precision,
+    )
+    next(game)
+    before, started = session.images, time.perf_counter()
+    for _ in range(5):
+        next(game)
+    rate = (session.images - before) / (time.perf_counter() - started)
+    console.print(
+        f"about {_duration(t.total_images / rate)} for {t.total_images:,} images at {rate:,.0f} images/s "
+        f"on {session.batches.device} ({precision}; measured over 5 turns)"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _type_name(annotation: Any) -> str:
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _type_name(typing.get_args(annotation)[0])
+    if origin is Literal:
+        return " | ".join(map(str, typing.get_args(annotation)))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(_type_name(a) for a in typing.get_args(annotation) if a is not type(None))
+    return str(getattr(annotation, "__name__", annotation))
+
+
+def _bounds(metadata: Sequence[Any]) -> list[str]:
+    signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+    return [f"{sign} {getattr(rule, key):g}" for rule in metadata for key, sign in signs.items() if hasattr(rule, key)]
+
+
+def _first_line(doc: str | None) -> str:
+    return inspect.cleandoc(doc or "").split("\n")[0]
+
+
+def _source_line(family: type) -> str:
+    module = inspect.cleandoc(inspect.getmodule(family).__doc__ or "")
+    _, found, rest = module.partition("Source: ")
+    return "Source: " + " ".join(rest.split()) if found else ""

@@ -1,0 +1,155 @@
+"""A game in progress: networks, players, streams, averages and counters, and how they are built and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from latentgan.averages import Average
+from latentgan.checkpoint import Checkpoint, flatten_optimizer, read_config, restore_optimizer
+from latentgan.config import RunConfig, resolve
+from latentgan.data import Batches, ImageSource, load_source
+from latentgan.devices import pick_device
+from latentgan.errors import CheckpointError
+from latentgan.families.base import Family, load_family
+from latentgan.game import Update
+from latentgan.health import Health
+
+EVALUATION_IMAGES = 256
+
+
+def images_seen(batches: Batches) -> int:
+    """Return the number of images that the main stream has given."""
+    return batches.counters.get("main", 0) * batches.batch_size
+
+
+@dataclass
+class Session:
+    """A game in progress: everything that a checkpoint holds."""
+
+    config: RunConfig
+    source: ImageSource
+    family: Family
+    update: Update
+    batches: Batches
+    average: Average
+    health: Health
+    turn: int = 0
+    seconds: float = 0.0
+
+    @property
+    def images(self) -> int:
+        """Images of the main stream seen so far."""
+        return images_seen(self.batches)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the whole state."""
+        tensors = {f"family/{k}": v for k, v in self.family.state_dict().items()}
+        tensors |= {f"average/{k}": v for k, v in self.average.state().items()}
+        for name, player in self.update.players.items():
+            tensors |= flatten_optimizer(f"optimizer/{name}", player.optimizer)
+        state = {
+            "turn": self.turn,
+            "images": self.images,
+            "seconds": round(self.seconds, 3),
+            "counters": dict(self.batches.counters),
+            "moves": dict(self.update.moves),
+            "fingerprint": self.source.fingerprint,
+            "health": self.health.state(),
+        }
+        return Checkpoint(tensors, state)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from what `checkpoint` gave."""
+        tensors, state = checkpoint.tensors, checkpoint.state
+        self.family.load_state_dict(_strip("family/", tensors))
+        self.average.load(_strip("average/", tensors))
+        for name, player in self.update.players.items():
+            restore_optimizer(f"optimizer/{name}", player.optimizer, tensors)
+        self.batches.counters.update(state["counters"])
+        self.update.resume(state["moves"])
+        self.health.load(state["health"])
+        self.turn, self.seconds = state["turn"], state["seconds"]
+
+
+def load_config(run: Path, *, family: str | None = None) -> tuple[RunConfig, str]:
+    """Return the configuration of a run folder and the fingerprint of its images."""
+    tree = read_config(run)
+    fingerprint = str(tree.pop("fingerprint", ""))
+    name = str(tree.get("name", ""))
+    if ":" in name and family != name:
+        raise CheckpointError(f"{run} is of the foreign family {name!r}; give --family {name} if you trust that code")
+    return resolve(name, load_family(name).Config, tree), fingerprint
+
+
+def open_source(config: RunConfig) -> ImageSource:
+    """Load the images that a configuration names."""
+    d = config.data
+    return load_source(
+        d.source,
+        attributes=None if d.attributes is None else Path(d.attributes),
+        label=d.label,
+        size=d.size,
+        crop=d.crop,
+        channels=d.channels,
+        skip_bad=d.skip_bad,
+        mirror=None if d.mirror is None else Path(d.mirror),
+    )
+
+
+def open_session(config: RunConfig, source: ImageSource) -> Session:
+    """Build networks, players and streams at turn 0."""
+    t = config.training
+    device = pick_device(t.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(t.seed)
+        family = load_family(config.name)(config.family, source.spec)
+    family.to(device).train()
+    if t.compile:
+        for network in family.children():
+            network.compile()
+    batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device)
+    average = Average(family, t.average_halflife_images)
+    return Session(config, source, family, Update(family.players()), batches, average, Health(t.total_images))
+
+
+def evaluation_images(session: Session) -> torch.Tensor:
+    """Return up to 256 validation images (training images where there are none), (n, c, h, w) in [-1, 1]."""
+    rows = session.source.rows("validation")
+    if len(rows) < 2:
+        rows = session.source.rows("train")
+    return session.source.tensor(rows[:EVALUATION_IMAGES], session.batches.device)
+
+
+def statistics_images(session: Session, limit: int) -> Iterator[torch.Tensor]:
+    """Yield batches of up to `limit` training images in [-1, 1], the same ones every time."""
+    rows = session.source.rows("train")[:limit]
+    size = max(2, session.config.training.batch_size)
+    for start in range(0, len(rows), size):
+        if len(rows) - start >= 2 or start == 0:
+            yield session.source.tensor(rows[start : start + size], session.batches.device)
+
+
+def model_config(session: Session) -> dict[str, Any]:
+    """Return what config.json says: all that is needed to build the model again."""
+    spec = session.source.spec
+    return {
+        **session.config.as_dict(),
+        "spec": {
+            "channels": spec.channels,
+            "height": spec.height,
+            "width": spec.width,
+            "classes": list(spec.classes),
+        },
+        "images_seen": session.images,
+        "fingerprint": session.source.fingerprint,
+        "parts": session.family.prior.describe(),
+    }
+
+
+def _strip(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

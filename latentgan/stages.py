@@ -1,0 +1,166 @@
+"""What the command line's stages do, between parsing and printing: load, run with a progress bar, write files."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from latentgan.adapter import NumpyModel
+from latentgan.checkpoint import read_model
+from latentgan.data import ImageSource, load_source
+from latentgan.data.image_file import BadImageError, decode
+from latentgan.data.pixels import Geometry
+from latentgan.encoding import Plan, default_features, encode_table
+from latentgan.errors import ConfigError, DataError
+from latentgan.samples import grid
+
+console = Console(stderr=True)
+
+
+def headline(text: str) -> None:
+    """Print the title of a stage."""
+    console.print(f"\n[bold]{escape(text)}[/]")
+
+
+def encode(
+    run: Path,
+    out: Path,
+    *,
+    data: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    features: Sequence[str] | None = None,
+    pool: int = 4,
+    yardsticks: bool = True,
+    device: str = "auto",
+    command: str = "",
+) -> Path:
+    """Write the table of `data` (default: the run's own images) under the model of `run`."""
+    if out.suffix != ".parquet":
+        raise ConfigError(f"--out {out} should end in .parquet")
+    source = load_images(run, data, options or {})
+    for note in source.notes:
+        console.print(f"[dim]{escape(note)}[/]")
+    names = tuple(features or default_features(NumpyModel.load(run, device=device)))
+    plan = Plan(() if names == ("none",) else names, pool, yardsticks)
+    with _bar(f"encode {source.name}", len(source)) as advance:
+        return encode_table(run, source, out, plan, device=device, command=command, advance=advance)
+
+
+def load_images(run: Path, data: str | None, options: Mapping[str, Any]) -> ImageSource:
+    """Load `data`, or the images that the run was trained on, read as they were then."""
+    recorded = dict(read_model(run)[1].get("data", {}))
+    chosen = {key: value for key, value in options.items() if value not in (None, False)}
+    if data is not None:
+        same = {key: recorded[key] for key in ("size", "crop", "channels") if key in recorded}
+        return load_source(data, **{**same, **chosen})
+    merged = {**recorded, **chosen}
+    for key in ("attributes", "mirror"):
+        if merged.get(key):
+            merged[key] = Path(merged[key])
+    return load_source(merged.pop("source", "digits"), **merged)
+
+
+def sample(run: Path, out: Path, *, count: int, seed: int, device: str) -> Path:
+    """Write `count` samples as a grid (a .png) or one file each (a folder)."""
+    import torch
+
+    images = NumpyModel.load(run, device=device).sample(count, seed=seed)
+    if out.suffix.lower() == ".png":
+        x = torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
+        _save(grid(x, columns=max(1, round(count**0.5))), out)
+        return out
+    out.mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(images):
+        _save(picture(image), out / f"{i:06d}.png")
+    return out
+
+
+def find_concept(names: Sequence[str], wanted: str) -> int:
+    """Return the position of a concept by its full name, or by its value alone where that is unique."""
+    exact = [i for i, name in enumerate(names) if name == wanted]
+    loose = [i for i, name in enumerate(names) if wanted in (name.split(": ", 1)[-1], name.split(": ", 1)[0])]
+    for found in (exact, loose):
+        if found:
+            return found[0]
+    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.3)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ConfigError(f"no concept is called {wanted!r}; {hint}known are: {', '.join(dict.fromkeys(names))}")
+
+
+def edit(
+    run: Path,
+    files: Sequence[Path],
+    *,
+    direction: np.ndarray,
+    name: str,
+    strengths: Sequence[float],
+    out: Path,
+    crop: bool,
+    device: str,
+) -> list[Path]:
+    """Write each image moved along `direction` (d,) by each strength, and a strip of them; return the files."""
+    model = NumpyModel.load(run, device=device)
+    codes = model.encode(read_files(files, model, crop=crop))
+    out.mkdir(parents=True, exist_ok=True)
+    safe = "".join(c if c.isalnum() or c in "-._" else "-" for c in name)
+    written = []
+    for number, (file, code) in enumerate(zip(files, codes, strict=True)):
+        moved = code[None] + np.asarray(strengths)[:, None] * direction[None]
+        frames = model.decode(moved.astype(np.float32))
+        stem = file.stem if [f.stem for f in files].count(file.stem) == 1 else f"{file.stem}-{number}"
+        for strength, frame in zip(strengths, frames, strict=True):
+            written.append(_save(picture(frame), out / f"{stem}_{safe}_{strength:+g}.png"))
+        written.append(_save(picture(np.concatenate(list(frames), axis=1)), out / f"{stem}_{safe}_strip.png"))
+    return written
+
+
+def read_files(files: Sequence[Path], model: NumpyModel, *, crop: bool) -> np.ndarray:
+    """Return image files as the model takes them, (n, h, w, c) uint8, resized to its size."""
+    spec = model.spec
+    geometry = Geometry(size=spec.height, crop=crop, channels=spec.channels)
+    images = []
+    for file in files:
+        if not file.is_file():
+            raise DataError(f"{file} does not exist")
+        try:
+            images.append(decode(file, geometry, spec.channels))
+        except BadImageError as error:
+            raise DataError(f"{file} cannot be read as an image: {error}") from error
+    return np.stack(images)
+
+
+def picture(image: np.ndarray) -> Image.Image:
+    """Return an image (h, w, c) in [0, 1] as a PIL image."""
+    array = np.rint(image * 255).clip(0, 255).astype(np.uint8)
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+
+
+def _save(image: Image.Image, path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path, format="PNG")
+    except OSError as error:
+        raise DataError(f"could not write {path}: {error.strerror or error}") from error
+    return path
+
+
+@contextmanager
+def _bar(title: str, total: int) -> Iterator[Any]:
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(escape(title), total=total)
+        yield lambda rows: progress.advance(task, rows)
