@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .arrays import AnalysisError
     from .concepts import Concept, ConceptTable, concept_vector
     from .embeddings import Embeddings, Overview
+    from .errors import AnalysisError
     from .few import few_labels
     from .interpolation import Interpolations, Path, lerp, path, slerp
     from .maps import Map, Maps, latent_map
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .store import load, save
 
 _HOME = {
-    "AnalysisError": "arrays",
+    "AnalysisError": "errors",
     "Baseline": "statistics",
     "Concept": "concepts",
     "ConceptTable": "concepts",

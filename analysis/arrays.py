@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .errors import AnalysisError as AnalysisError
+
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -15,10 +17,6 @@ Bools = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 Strings = npt.NDArray[np.str_]
 AnyArray = npt.NDArray[Any]
-
-
-class AnalysisError(Exception):
-    """A user's mistake or a table's gap, said in one sentence that names the value and the way out."""
 
 
 def as_codes(values: npt.ArrayLike, name: str = "codes") -> Floats:

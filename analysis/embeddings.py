@@ -29,9 +29,7 @@ class Embeddings:
         validation, test. Raises: AnalysisError for what is missing.
     """
 
-    def __init__(
-        self, path: str | Path, *, code: str = "code", label: str = "label", split: str = "split"
-    ) -> None:
+    def __init__(self, path: str | Path, *, code: str = "code", label: str = "label", split: str = "split") -> None:
         self.path = Path(path)
         self.code = code
         self.label = label
@@ -50,9 +48,7 @@ class Embeddings:
         near = difflib.get_close_matches(name, known, n=1)
         said = f"the nearest is {near[0]!r}" if near else f"it has {', '.join(map(repr, known)) or 'none'}"
         kind = "vector column" if "code" in option else "column"
-        raise AnalysisError(
-            f"the table {self.path.name!r} has no {kind} {name!r} ({said}): choose one with {option}"
-        )
+        raise AnalysisError(f"the table {self.path.name!r} has no {kind} {name!r} ({said}): choose one with {option}")
 
     # What the table is ------------------------------------------------------------------------------
 
@@ -62,9 +58,7 @@ class Embeddings:
         try:
             found = json.loads(self._table.metadata.get("latentgan", "{}"))
         except ValueError as error:
-            raise AnalysisError(
-                f"the table {self.path.name!r} has a broken `latentgan` metadata entry"
-            ) from error
+            raise AnalysisError(f"the table {self.path.name!r} has a broken `latentgan` metadata entry") from error
         return found if isinstance(found, dict) else {}
 
     @property
@@ -208,9 +202,7 @@ class Embeddings:
         name = name or self.label
         kind = self._table.kinds.get(name)
         if kind not in ("boolean", "numeric", "text"):
-            self._refuse(
-                name, [self.label, *self.attributes] if self.labelled else self.attributes, "--label COLUMN"
-            )
+            self._refuse(name, [self.label, *self.attributes] if self.labelled else self.attributes, "--label COLUMN")
         found = self._label(kind) if name == self.label else self._attribute(name, str(kind))
         if name == self.label and not found.present.any():
             raise AnalysisError(f"no row of {self.path.name!r} has a label in column {name!r}")

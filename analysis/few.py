@@ -21,8 +21,8 @@ def protocol(per_class: int, draws: int, n_test: int) -> str:
     return (
         f"{draws} draws of {per_class} train rows a class, the same for every representation; columns "
         "standardised by all train rows (no labels needed); multinomial logistic regression; one C a "
-        f"representation, the best of {len(SETTINGS)} values on at most {VALIDATION} validation rows, averaged "
-        f"over the first {TRIED} draws; accuracy on {n_test} test rows; intervals (t) are over draws of labels "
+        f"representation, the best of {len(SETTINGS)} values on at most {VALIDATION} validation rows, "
+        f"averaged over the first {TRIED} draws; accuracy on {n_test} test rows; intervals (t) over draws, "
         "with the test rows held fixed; differences are paired by draw."
     )
 
@@ -40,10 +40,7 @@ def draw_labels(labels: Ints, *, per_class: int, draws: int, rng: np.random.Gene
             f"with {least} labelled train rows"
         )
     return np.stack(
-        [
-            np.concatenate([rng.choice(rows, per_class, replace=False) for rows in members])
-            for _ in range(draws)
-        ]
+        [np.concatenate([rng.choice(rows, per_class, replace=False) for rows in members]) for _ in range(draws)]
     )
 
 
@@ -89,9 +86,7 @@ def compare(
             if not baselines[i] and (other == "pixels" or other == f"untrained.{name}"):
                 differences.append(Difference(name, other, mean_interval(accuracy[i] - accuracy[j])))
     note = protocol(per_class, accuracy.shape[1], n_test)
-    return FewLabels(
-        per_class, names, baselines, accuracy, scores, spread, tuple(differences), settings, n_test, note
-    )
+    return FewLabels(per_class, names, baselines, accuracy, scores, spread, tuple(differences), settings, n_test, note)
 
 
 def few_labels(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from .arrays import Doubles, Floats, Ints, Pixels, Singles, Strings
+import numpy as np
+
+from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, Strings
 from .statistics import Baseline, Interval
+
+ALONG = ("lerp", "slerp")
+NEARLY = 1e-6  # radians from 0 or π at which sin Ω no longer divides well
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,98 @@ class Interpolations:
     midpoint: (
         Interval | None
     )  # distance of the decoded midpoints to the nearest real image, mean over pairs (L2, [0, 1])
-    baselines: tuple[
-        Baseline, ...
-    ]  # the same of the pixel-wise blend of the two images, and of other real images
+    baselines: tuple[Baseline, ...]  # the same of the pixel-wise blend of the two images, and of other real images
     notes: tuple[str, ...]
+
+
+def lerp(start: Floats, end: Floats, at: Doubles) -> Doubles:
+    """Straight line (1 − t)·start + t·end: codes (..., d), at (steps,) -> (..., steps, d)."""
+    t = np.asarray(at, np.float64)[:, None]
+    a, b = _ends(start, end)
+    line: Doubles = (1 - t) * a + t * b
+    return line
+
+
+def slerp(start: Floats, end: Floats, at: Doubles) -> Doubles:
+    """Great circle [sin((1 − t)Ω)·start + sin(tΩ)·end] / sin Ω: (..., d), at (steps,) -> (..., steps, d).
+
+    Ω is the angle between the two, in float64 by atan2, which is exact near 0 and π where arccos is not.
+    Nearly parallel, or one of length 0: lerp. Nearly opposite: through a fixed direction orthogonal to both,
+    since a straight line would pass through the origin; the length goes from the one's to the other's.
+
+    Source: Shoemake 1985, with the edge cases of White 2016 (arXiv:1609.04468).
+    """
+    t = np.asarray(at, np.float64)[:, None]
+    a, b = _ends(start, end)
+    lengths = np.linalg.norm(a, axis=-1, keepdims=True), np.linalg.norm(b, axis=-1, keepdims=True)
+    u, v = (x / np.where(length > 0, length, 1) for x, length in zip((a, b), lengths, strict=True))
+    gap, total = np.linalg.norm(u - v, axis=-1, keepdims=True), np.linalg.norm(u + v, axis=-1, keepdims=True)
+    omega = 2 * np.arctan2(gap, total)
+    safe = np.where((omega > NEARLY) & (omega < np.pi - NEARLY), omega, 1.0)
+    circle = (np.sin((1 - t) * safe) * a + np.sin(t * safe) * b) / np.sin(safe)
+    straight = (omega <= NEARLY) | (lengths[0] == 0) | (lengths[1] == 0)
+    detour = ((1 - t) * lengths[0] + t * lengths[1]) * (np.cos(np.pi * t) * u + np.sin(np.pi * t) * _across(u))
+    detour = np.where(t == 1, b, detour)
+    bent: Doubles = np.where(straight, (1 - t) * a + t * b, np.where(omega >= np.pi - NEARLY, detour, circle))
+    return bent
+
+
+def _ends(start: Floats, end: Floats) -> tuple[Doubles, Doubles]:
+    """Both ends as (..., 1, d) float64."""
+    a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    if a.shape != b.shape or a.ndim < 1:
+        raise AnalysisError(f"a path needs two codes of one shape, not {a.shape} and {b.shape}")
+    return a[..., None, :], b[..., None, :]
+
+
+def _across(u: Doubles) -> Doubles:
+    """A fixed unit direction orthogonal to each unit vector (..., d): the axis where it is least, made so."""
+    if u.shape[-1] == 1:
+        return np.zeros_like(u)  # a line has no way round its origin
+    axis = np.zeros_like(u)
+    np.put_along_axis(axis, np.abs(u).argmin(-1, keepdims=True), 1.0, axis=-1)
+    axis -= np.sum(axis * u, axis=-1, keepdims=True) * u
+    across: Doubles = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
+    return across
+
+
+def choose_along(prior: str) -> tuple[str, str]:
+    """Choose lerp or slerp by the kind of prior; say why."""
+    if prior == "normal":
+        return "slerp", "the prior is normal: its mass lies on a sphere, which a great circle does not leave"
+    if prior == "uniform":
+        return "lerp", "the prior is uniform on a cube, which a straight line does not leave"
+    if prior == "mixed":
+        return "lerp", "the code mixes priors of several kinds, and a straight line favours none"
+    return "lerp", "the table does not say which prior the codes have"
+
+
+def path(
+    decode: Callable[[Singles], Singles], start: Floats, end: Floats, *, steps: int = 11, along: str = "lerp"
+) -> Path:
+    """Decode `steps` codes on the way from `start` (d,) to `end` (d,), both included."""
+    if along not in ALONG:
+        raise AnalysisError(f"unknown path {along!r}: known are {', '.join(ALONG)}")
+    if steps < 2:
+        raise AnalysisError(f"a path needs at least 2 steps, not {steps}")
+    at = np.linspace(0, 1, steps)
+    codes = (slerp if along == "slerp" else lerp)(start, end, at)
+    return Path(along, at, codes, decode(codes.astype(np.float32)))
+
+
+def pairs_of_classes(labels: Ints, rows: Ints, *, count: int, rng: np.random.Generator) -> Ints:
+    """Draw `count` pairs of rows of different classes, classes start in turn: (count, 2) positions.
+
+    Args: labels: (n,) of `rows`, -1 = unlabelled; where fewer than two classes occur any two rows are paired.
+    """
+    if len(rows) < 2:
+        raise AnalysisError(f"a path needs two images, and there are {len(rows)} rows to choose from")
+    classes = np.unique(labels[labels >= 0])
+    if len(classes) < 2:
+        return np.stack([rng.choice(rows, 2, replace=False) for _ in range(count)])
+    found = []
+    starts = np.resize(rng.permutation(classes), count)
+    for first in starts:
+        second = rng.choice(classes[classes != first])
+        found.append([rng.choice(rows[labels == first]), rng.choice(rows[labels == second])])
+    return np.array(found, np.int64)

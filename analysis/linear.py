@@ -34,9 +34,8 @@ class Scaler:
 
     def __call__(self, x: Floats) -> Singles:
         """Standardise (n, d) rows to float32."""
-        out = np.subtract(x, self.mean, dtype=np.float32).astype(np.float32, copy=False)
-        out /= self.scale
-        return out
+        standard = (x - self.mean).astype(np.float32, copy=False)
+        return np.divide(standard, self.scale, out=standard)
 
 
 def fit_scaler(x: Floats) -> Scaler:
@@ -160,9 +159,7 @@ def _minimise(
     )  # fmt: skip
     w = np.asarray(found.x, np.float32).reshape(d + 1, k)
     if not np.isfinite(w).all():
-        raise AnalysisError(
-            "a linear probe diverged: are there values of extreme size in the representation?"
-        )
+        raise AnalysisError("a linear probe diverged: are there values of extreme size in the representation?")
     return Linear(np.ascontiguousarray(w[:d]), w[d].copy())
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
-from .arrays import Ints, Singles
-from .statistics import Interval
+import numpy as np
+
+from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, as_codes
+from .neighbours import nearest
+from .pca import fit_pca
+from .statistics import Interval, bootstrap_mean, proportion
+
+METHODS = ("umap", "pca")
+NEIGHBOURS = 15
 
 
 @dataclass(frozen=True)
@@ -31,3 +39,94 @@ class Maps:
     rows: Ints  # (n,) positions in the table, shared by all maps
     maps: tuple[Map, ...]  # the best first
     notes: tuple[str, ...]
+
+
+def place(codes: Floats, *, method: str, seed: int = 0, k: int = NEIGHBOURS) -> tuple[Singles, tuple[float, ...], str]:
+    """Place (n, d) codes in the plane: (n, 2), the explained variance of a PCA's axes, and a note."""
+    codes = as_codes(codes)
+    if method == "pca":
+        pca = fit_pca(codes, 2, rng=np.random.default_rng(seed))
+        xy = pca.project(codes)
+        if xy.shape[1] == 1:  # a code of one column
+            xy = np.column_stack([xy, np.zeros(len(xy), np.float32)])
+        share = (*pca.explained, 0.0)[:2]
+        return xy, (float(share[0]), float(share[1])), f"principal components, {sum(share):.0%} of the variance"
+    if method != "umap":
+        raise AnalysisError(f"unknown map {method!r}: known are {', '.join(METHODS)}")
+    if len(codes) < 2 * k:
+        raise AnalysisError(f"UMAP with {k} neighbours needs at least {2 * k} rows, and there are {len(codes)}")
+    return _umap(codes, seed, k), (), f"UMAP, {k} neighbours, min_dist 0.1, start from PCA, seed {seed}"
+
+
+def _umap(codes: Floats, seed: int, k: int) -> Singles:
+    """Run UMAP on our own exact neighbours: its own search costs half a minute of compilation (measured)."""
+    import umap
+
+    index, distance = nearest(codes, codes, k=k - 1, own=True)
+    rows = np.arange(len(codes))[:, None]
+    known = np.hstack([rows, index]).astype(np.int32), np.hstack([0 * rows, distance]).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one thread because of the seed; no transform because of the neighbours
+        reducer = umap.UMAP(n_neighbors=k, min_dist=0.1, init="pca", random_state=seed, precomputed_knn=(*known, None))
+        return np.asarray(reducer.fit_transform(codes), np.float32)
+
+
+def latent_map(
+    codes: Floats,
+    *,
+    rng: np.random.Generator,
+    method: str = "umap",
+    labels: Ints | None = None,
+    representation: str = "code",
+    seed: int = 0,
+    k: int = NEIGHBOURS,
+) -> Map:
+    """Place (n, d) codes in the plane and measure how far the placement can be trusted.
+
+    Args: labels: (n,) classes, -1 = unlabelled, for the neighbours' accuracy on the map and in the whole code.
+        seed: of the placement; the same seed gives the same map.
+    """
+    xy, explained, note = place(codes, method=method, seed=seed)
+    k = min(k, max(1, (len(codes) - 1) // 3))
+    parts = trust(codes, xy, k=k)
+    accuracy = full = None
+    if labels is not None and np.count_nonzero(labels >= 0) > 1:
+        accuracy, full = (neighbour_accuracy(x, labels, rng=rng) for x in (xy, codes))
+    lost = trust(codes, xy[rng.permutation(len(xy))], k=k)
+    return Map(
+        method, representation, xy, k, bootstrap_mean(parts, rng=rng), float(lost.mean()), accuracy, full,
+        explained, note,
+    )  # fmt: skip
+
+
+def trust(codes: Floats, xy: Floats, *, k: int) -> Doubles:
+    """Trustworthiness of each row: its mean over rows is Venna and Kaski's, (n,).
+
+    1 − 2 / (k (2n − 3k − 1)) · Σ_{j ∈ U_k(i)} (r(i, j) − k), U_k(i) being the neighbours on the map that are
+    not among the k nearest in the code, and r the rank in the code. Args: k < n / 2.
+    """
+    n = len(codes)
+    if k >= n / 2:
+        raise AnalysisError(f"trustworthiness with {k} neighbours needs more than {2 * k} rows, not {n}")
+    close, _ = nearest(xy, xy, k=k, own=True)
+    centred = (codes - codes.mean(0)).astype(np.float32)
+    norms = np.einsum("ij,ij->i", centred, centred)
+    penalty = np.empty(n)
+    for start in range(0, n, 512):
+        rows = slice(start, min(start + 512, n))
+        gaps = norms - 2 * (centred[rows] @ centred.T)
+        own = np.arange(rows.start, rows.stop)
+        gaps[np.arange(len(own)), own] = -np.inf
+        picked = np.take_along_axis(gaps, close[rows], 1)
+        rank = np.stack([np.count_nonzero(gaps < picked[:, [j]], axis=1) for j in range(k)], axis=1)
+        penalty[rows] = np.maximum(rank - k, 0).sum(1)  # rank counts the row itself, so the nearest has 1
+    worth: Doubles = 1 - 2 / (k * (2 * n - 3 * k - 1)) * penalty
+    return worth
+
+
+def neighbour_accuracy(x: Floats, labels: Ints, *, rng: np.random.Generator) -> Interval:
+    """How often the nearest other labelled row has the same label, of (n, d) rows with labels (n,)."""
+    known = labels >= 0
+    index, _ = nearest(x[known], x[known], k=1, own=True)
+    truth = labels[known]
+    return proportion(truth[index[:, 0]] == truth, rng=rng)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .arrays import Doubles, Ints, Pixels, Singles
+import numpy as np
+
+from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, as_codes, subsample, to_pixels
+from .gaussians import Gaussians, fit_gaussians
+from .pca import PCA, fit_pca
 from .statistics import Baseline, Interval
+
+GRID = (1, 2, 4, 8, 16, 32)
+COVARIANCES = ("full", "diag")
+SEARCH = 10_000  # rows on which the number of components is chosen
+WIDEST = 64  # columns; wider codes are reduced by PCA, since a full covariance has d²/2 entries
 
 
 @dataclass(frozen=True)
@@ -31,9 +42,7 @@ class Agreement:
     shuffled_purity: float
     counts: Ints  # (components, classes) rows
     classes: tuple[str, ...]
-    baselines: tuple[
-        Baseline, ...
-    ]  # NMI of mixtures with as many components on pixels (PCA), untrained codes
+    baselines: tuple[Baseline, ...]  # NMI of mixtures with as many components on pixels (PCA), untrained codes
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,224 @@ class Mixture:
     assignments: Ints  # (n,) component of each
     confidence: Singles  # (n,) its responsibility
     agreement: Agreement | None  # None without labels
-    nearest: (
-        Ints  # (k, m) positions of the rows nearest to each mean, nearest first; -1 where there are fewer
-    )
+    nearest: Ints  # (k, m) positions of the rows nearest to each mean, nearest first; -1 where there are fewer
     samples: Pixels | None  # (k, s, h, w, c) drawn from each component and decoded; None without a model
     notes: tuple[str, ...]  # PCA, degenerate covariances, what was left out
+
+
+@dataclass(frozen=True)
+class FittedMixture:
+    """A chosen mixture, as a map from codes to components and back."""
+
+    gaussians: Gaussians  # in the code, or in its leading principal components
+    pca: PCA | None
+    candidates: tuple[Candidate, ...]
+    fitted_on: int
+    notes: tuple[str, ...]
+
+    def inner(self, codes: Floats) -> Floats:
+        """Codes (n, d) as the mixture sees them."""
+        return codes if self.pca is None else self.pca.project(codes)
+
+    def outer(self, inner: Doubles) -> Doubles:
+        """The way back: (n, d)."""
+        return inner if self.pca is None else self.pca.restore(inner).astype(np.float64)
+
+    def assign(self, codes: Floats) -> tuple[Ints, Singles]:
+        """Likeliest component of (n, d) codes and its responsibility: (n,), (n,)."""
+        resp, _ = self.gaussians.responsibilities(self.inner(codes))
+        index = np.asarray(resp.argmax(1), np.int64)
+        return index, resp[np.arange(len(resp)), index].astype(np.float32)
+
+    def log_density(self, codes: Floats) -> Doubles:
+        """log p of (n, d) codes: (n,)."""
+        return self.gaussians.responsibilities(self.inner(codes))[1]
+
+
+def fit_mixture(
+    codes: Floats,
+    *,
+    rng: np.random.Generator,
+    components: Sequence[int] = GRID,
+    covariances: Sequence[str] = COVARIANCES,
+    search: int = SEARCH,
+    restarts: int = 2,
+    progress: Callable[[str], None] = lambda text: None,
+) -> FittedMixture:
+    """Choose the number of components and the shape of covariances by BIC, and refit the best on all rows.
+
+    Args: codes: (n, d). search: rows on which candidates are fitted; half as many others, where there are any,
+        give the held-out likelihood. restarts: k-means++ seeds a candidate.
+    Returns: the mixture, components ordered by weight. Raises: AnalysisError for fewer than 10 rows.
+    """
+    codes, notes, pca = as_codes(codes), [], None
+    if len(codes) < 10:
+        raise AnalysisError(f"a mixture needs at least 10 rows, and there are {len(codes)}")
+    if not codes.var(0).any():
+        raise AnalysisError("all codes are the same: there is nothing to group")
+    if codes.shape[1] > WIDEST:
+        pca = fit_pca(codes, WIDEST, rng=rng)
+        notes.append(f"{codes.shape[1]} columns reduced to {len(pca.axes)} by PCA")
+        codes = pca.project(codes)
+    order = rng.permutation(len(codes))
+    used = order[: min(search, max(len(codes) * 4 // 5, 10))]
+    held = order[len(used) : len(used) + search // 2]
+    best: tuple[float, Gaussians] | None = None
+    candidates = []
+    for k in sorted({k for k in components if k <= max(1, len(used) // 5)}):
+        for shape in covariances:
+            progress(f"{k} components, {shape} covariance")
+            fitted, floored = fit_gaussians(codes[used], k, covariance=shape, rng=rng, restarts=restarts)
+            total = float(fitted.responsibilities(codes[used])[1].sum())
+            beyond = float(fitted.responsibilities(codes[held])[1].mean()) if len(held) else math.nan
+            bic = -2 * total + fitted.parameters * math.log(len(used))
+            candidates.append(Candidate(k, shape, bic, beyond, floored))
+            if best is None or bic < best[0]:
+                best = (bic, fitted)
+    if best is None:
+        raise AnalysisError(f"no number of components in {tuple(components)} fits {len(codes)} rows")
+    notes += _warnings(candidates, min(candidates, key=lambda c: c.bic))
+    final, floored = fit_gaussians(
+        codes, len(best[1].weights), covariance=best[1].covariance, rng=rng, start=best[1], iterations=20
+    )
+    if floored:
+        notes.append(f"{floored} components of the chosen mixture have degenerated (few rows, or flat in a direction)")
+    rank = np.argsort(-final.weights, kind="stable")
+    ordered = Gaussians(final.weights[rank], final.means[rank], final.covariances[rank], final.covariance)
+    return FittedMixture(ordered, pca, tuple(candidates), len(codes), tuple(notes))
+
+
+def _warnings(candidates: Sequence[Candidate], best: Candidate) -> list[str]:
+    """Say what a reader must know about the choice."""
+    notes = []
+    bad = [f"{c.components} {c.covariance}" for c in candidates if c.floored and c is not best]
+    if bad:
+        notes.append(f"degenerate covariances were raised to the floor in the candidates {', '.join(bad)}")
+    largest = max(c.components for c in candidates)
+    if best.components == largest and largest > 1:
+        notes.append(f"the best number of components, {largest}, is the largest tried: more may fit better")
+    return notes
+
+
+def agreement(
+    assignments: Ints,
+    labels: Ints,
+    *,
+    components: int,
+    classes: tuple[str, ...],
+    rng: np.random.Generator,
+    baselines: tuple[Baseline, ...] = (),
+    repeats: int = 500,
+) -> Agreement | None:
+    """Compare components with labels (-1 = unlabelled), each (n,); intervals bootstrap the table of counts."""
+    known = labels >= 0
+    n, width = int(np.count_nonzero(known)), max(len(classes), 1 + int(labels.max(initial=0)))
+    if n < 2:
+        return None
+    part, truth = assignments[known], labels[known]
+    counts = _contingency(part, truth, components, width)
+    draws = rng.multinomial(n, counts.ravel() / n, size=repeats).reshape(repeats, components, width)
+    shuffled = np.stack([_contingency(part, rng.permutation(truth), components, width) for _ in range(20)])
+    figures, chance = [], []
+    for score in (nmi, ari, purity):
+        low, high = np.quantile(score(draws), [0.025, 0.975])
+        figures.append(Interval(float(score(counts[None])[0]), float(low), float(high), n))
+        chance.append(float(score(shuffled).mean()))
+    return Agreement(figures[0], figures[1], figures[2], chance[0], chance[1], chance[2], counts, classes, baselines)
+
+
+def _contingency(part: Ints, truth: Ints, components: int, classes: int) -> Ints:
+    return np.bincount(part * classes + truth, minlength=components * classes).reshape(components, classes)
+
+
+def nmi(counts: Ints) -> Doubles:
+    """Normalised mutual information, 2 I / (H(part) + H(label)), of (r, k, c) tables: (r,); 0 where H is 0."""
+    p = counts / counts.sum((1, 2), keepdims=True)
+    rows, columns = p.sum(2), p.sum(1)
+    entropies = _entropy(rows), _entropy(columns)
+    mutual = entropies[0] + entropies[1] - _entropy(p.reshape(len(p), -1))
+    total = entropies[0] + entropies[1]
+    return np.where(total > 0, 2 * np.maximum(mutual, 0) / np.where(total > 0, total, 1), 0.0)
+
+
+def _entropy(p: Doubles) -> Doubles:
+    total: Doubles = -(p * np.log(np.where(p > 0, p, 1))).sum(1)
+    return total
+
+
+def ari(counts: Ints) -> Doubles:
+    """Adjusted Rand index of (r, k, c) tables (Hubert & Arabie 1985): (r,)."""
+    table = counts.astype(np.float64)
+    both = (table * (table - 1) / 2).sum((1, 2))
+    rows, columns = table.sum(2), table.sum(1)
+    first, second = (rows * (rows - 1) / 2).sum(1), (columns * (columns - 1) / 2).sum(1)
+    n = rows.sum(1)
+    expected = first * second / (n * (n - 1) / 2)
+    room = (first + second) / 2 - expected
+    return np.where(room > 0, (both - expected) / np.where(room > 0, room, 1), 1.0)
+
+
+def purity(counts: Ints) -> Doubles:
+    """Share of rows that have their component's commonest label, of (r, k, c) tables: (r,)."""
+    share: Doubles = counts.max(2).sum(1) / counts.sum((1, 2))
+    return share
+
+
+def mixture_result(
+    fitted: FittedMixture,
+    codes: Floats,
+    rows: Ints,
+    *,
+    rng: np.random.Generator,
+    labels: Ints | None = None,
+    classes: tuple[str, ...] = (),
+    baselines: tuple[Baseline, ...] = (),
+    decode: Callable[[Singles], Singles] | None = None,
+    shown: int = 12,
+    notes: Sequence[str] = (),
+) -> Mixture:
+    """Assign codes (n, d) of `rows` (n,) to components, compare with labels, and find each one's images.
+
+    Samples are clipped to the range of the codes, column by column: a prior on a cube has no mass outside.
+    """
+    index, confidence = fitted.assign(codes)
+    k = len(fitted.gaussians.weights)
+    means = fitted.outer(fitted.gaussians.means)
+    near = np.full((k, shown), -1, np.int64)
+    for component in range(k):
+        members = np.flatnonzero(index == component)
+        order = np.argsort(np.linalg.norm(codes[members] - means[component], axis=1))[:shown]
+        near[component, : len(order)] = rows[members[order]]
+    samples = None if decode is None else _decoded(fitted, codes, decode, shown, rng)
+    agreed = None
+    if labels is not None:
+        agreed = agreement(index, labels, components=k, classes=classes, rng=rng, baselines=baselines)
+    return Mixture(
+        k, fitted.gaussians.covariance, fitted.gaussians.weights, means, fitted.gaussians.covariances,
+        fitted.candidates, fitted.fitted_on, rows, index, confidence, agreed, near, samples,
+        (*fitted.notes, *notes),
+    )  # fmt: skip
+
+
+def _decoded(
+    fitted: FittedMixture, codes: Floats, decode: Callable[[Singles], Singles], count: int, rng: np.random.Generator
+) -> Pixels:
+    """Draw and decode `count` codes of every component: (k, count, h, w, c)."""
+    k = len(fitted.gaussians.weights)
+    drawn = np.concatenate([fitted.outer(fitted.gaussians.sample(i, count, rng=rng)) for i in range(k)])
+    images = decode(np.clip(drawn, codes.min(0), codes.max(0)).astype(np.float32))
+    return to_pixels(images).reshape(k, count, *images.shape[1:])
+
+
+def mixture_nmi(
+    codes: Floats, labels: Ints, *, components: int, covariance: str, name: str, rng: np.random.Generator
+) -> Baseline:
+    """NMI of a mixture of the same size on another representation (n, d) with labels (n,), half to fit on."""
+    order = rng.permutation(len(codes))
+    fit = subsample(order[: len(order) // 2], SEARCH, rng=rng)
+    fitted = fit_mixture(codes[fit], rng=rng, components=(components,), covariances=(covariance,), restarts=1)
+    rest = order[len(order) // 2 :]
+    found = agreement(fitted.assign(codes[rest])[0], labels[rest], components=components, classes=(), rng=rng)
+    if found is None:
+        raise AnalysisError(f"no labelled rows to judge the mixture on {name!r} by")
+    return Baseline(name, found.nmi, "NMI")

@@ -54,9 +54,7 @@ class ParquetRows:
     def metadata(self) -> dict[str, str]:
         """The schema's own key-value metadata."""
         raw = self.files[0].schema_arrow.metadata or {}
-        return {
-            key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in raw.items()
-        }
+        return {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in raw.items()}
 
     def width(self, name: str) -> int:
         """Number of values in each row of a vector column."""
@@ -71,9 +69,7 @@ class ParquetRows:
         for file in self.files:
             for group in range(file.metadata.num_row_groups):
                 stop = start + file.metadata.row_group(group).num_rows
-                wanted = (
-                    None if rows is None else rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
-                )
+                wanted = None if rows is None else rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
                 if wanted is None or len(wanted):
                     column = file.read_row_group(group, columns=[name]).column(name).combine_chunks()
                     column = column.chunk(0) if hasattr(column, "chunk") else column
@@ -98,9 +94,7 @@ class ParquetRows:
         import pyarrow
 
         parts = [
-            column.cast(
-                pyarrow.uint8() if pyarrow.types.is_boolean(column.type) else pyarrow.float64(), safe=False
-            )
+            column.cast(pyarrow.uint8() if pyarrow.types.is_boolean(column.type) else pyarrow.float64(), safe=False)
             .cast(pyarrow.float64())
             .to_numpy(zero_copy_only=False)
             for column in self.groups(name)
@@ -159,9 +153,7 @@ def _matrix(column: Any, name: str) -> AnyArray:
     else:
         lengths = set(column.value_lengths().unique().to_pylist())
         if len(lengths) != 1:
-            raise AnalysisError(
-                f"column {name!r} holds vectors of different lengths, {min(lengths)} to {max(lengths)}"
-            )
+            raise AnalysisError(f"column {name!r} holds vectors of different lengths, {min(lengths)} to {max(lengths)}")
         width = lengths.pop()
     array: AnyArray = flat.to_numpy(zero_copy_only=False).reshape(len(column), width)
     return array

@@ -26,9 +26,7 @@ class PCA:
         axes, shift = self.axes.T.astype(np.float32), (self.axes @ self.mean).astype(np.float32)
         out = np.empty((len(x), len(self.axes)), np.float32)
         for start in range(0, len(x), BLOCK):
-            out[start : start + BLOCK] = (
-                x[start : start + BLOCK].astype(np.float32, copy=False) @ axes - shift
-            )
+            out[start : start + BLOCK] = x[start : start + BLOCK].astype(np.float32, copy=False) @ axes - shift
         return out
 
     def restore(self, scores: Floats) -> Singles:

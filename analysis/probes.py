@@ -29,11 +29,11 @@ WIDEST = 1024  # columns; wider representations go through a PCA fitted on train
 SEARCH = 10_000  # rows at most, of train and of validation, on which C is chosen
 METHODS = ("logistic", "svm", "knn")
 PROTOCOL = (
-    "Every representation is read in the same way: columns standardised by the train rows (k-NN takes them as "
-    f"they are); more than {WIDEST} columns reduced by a PCA fitted on train; C of the logistic and L2-SVM "
-    f"probes, and alpha of ridge, the best of 5 values on at most {SEARCH} validation rows after fitting on at "
-    f"most {SEARCH} train rows, then refitted on all train rows; the score is on test rows, its 95 % interval a "
-    "bootstrap over them."
+    "Every representation is read in the same way: columns standardised by the train rows (k-NN takes them "
+    f"as they are); more than {WIDEST} columns reduced by a PCA fitted on train; C of the logistic and L2-SVM "
+    f"probes, and alpha of ridge, the best of 5 values on at most {SEARCH} validation rows after fitting on "
+    f"at most {SEARCH} train rows, then refitted on all train rows; the score is on test rows, its 95 % "
+    "interval a bootstrap over them."
 )
 
 
@@ -133,9 +133,7 @@ def linear_probe(
     bench = _Bench(train, validation, test, classes, rng, k)
     found = []
     for method in methods:
-        part = (
-            bench.ridge() if method == "ridge" else bench.knn() if method == "knn" else bench.linear(method)
-        )
+        part = bench.ridge() if method == "ridge" else bench.knn() if method == "knn" else bench.linear(method)
         score, null, setting, confusion = part if shuffled else (part[0], None, part[2], part[3])
         metric = "R2" if method == "ridge" else "accuracy"
         found.append(
@@ -154,9 +152,7 @@ def _check(
     """Refuse what no probe can be trained on, and take a validation set from train where there is none."""
     for name, rows in (("train", train), ("test", test)):
         if len(rows.y) < 2:
-            raise AnalysisError(
-                f"a probe needs at least 2 {name} rows with a value, and there are {len(rows.y)}"
-            )
+            raise AnalysisError(f"a probe needs at least 2 {name} rows with a value, and there are {len(rows.y)}")
         same_length(rows=rows.x, targets=rows.y)
     if len(np.unique(train.y)) < 2:
         raise AnalysisError("a probe needs at least two different values in train, and there is one")
@@ -243,9 +239,7 @@ class _Bench:
         readers = fit_ridge(self.train.x, self.train.y, penalties=PENALTIES)
         held = [r2_score(self.validation.y, r(self.validation.x)[:, 0]) for r in readers]
         best = int(np.argmax(np.nan_to_num(held, nan=-np.inf)))
-        null = fit_ridge(
-            self.train.x, self.rng.permutation(self.train.y), penalties=PENALTIES[best : best + 1]
-        )[0]
+        null = fit_ridge(self.train.x, self.rng.permutation(self.train.y), penalties=PENALTIES[best : best + 1])[0]
         scores = [
             bootstrap(r2_score, self.test.y, reader(self.test.x)[:, 0].astype(np.float64), rng=self.rng)
             for reader in (readers[best], null)
@@ -264,9 +258,7 @@ def choose_c(
     best, start = -1.0, None
     target = _targets(train.y, columns, loss)
     for c in settings:
-        start = fit_linear(
-            train.x, target, columns, loss=loss, c=c, start=start, iterations=100, tolerance=1e-6
-        )
+        start = fit_linear(train.x, target, columns, loss=loss, c=c, start=start, iterations=100, tolerance=1e-6)
         accuracy = float(np.mean(start(validation.x).argmax(1) == validation.y))
         if accuracy > best:
             best, kept = accuracy, (c, start)

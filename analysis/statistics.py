@@ -102,9 +102,7 @@ def bootstrap_mean(values: Floats, *, rng: np.random.Generator, repeats: int = 1
     return bootstrap_ratio(values, np.ones(len(values)), rng=rng, repeats=repeats)
 
 
-def bootstrap_ratio(
-    above: Floats, below: Floats, *, rng: np.random.Generator, repeats: int = 1000
-) -> Interval:
+def bootstrap_ratio(above: Floats, below: Floats, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
     """Percentile bootstrap of sum(above) / sum(below) over common rows, each (n,)."""
     n = len(above)
     if n == 0:

@@ -54,9 +54,7 @@ def save(result: object, folder: str | Path, *, command: str = "") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, AnyArray] = {}
     body = _pack(result, kind, arrays)
-    text = json.dumps(
-        {"kind": kind, "command": command, "version": version(), **body}, indent=1, ensure_ascii=False
-    )
+    text = json.dumps({"kind": kind, "command": command, "version": version(), **body}, indent=1, ensure_ascii=False)
     partial = folder / f"{kind}.npz.tmp"
     with partial.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -74,9 +72,7 @@ def load(folder: str | Path) -> dict[str, Any]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise AnalysisError(
-            f"no results folder {str(folder)!r}: write one with latentgan analyze TABLE --out {folder}"
-        )
+        raise AnalysisError(f"no results folder {str(folder)!r}: write one with latentgan analyze TABLE --out {folder}")
     return {kind: load_one(folder, kind) for kind in ORDER if (folder / f"{kind}.json").is_file()}
 
 
@@ -91,9 +87,7 @@ def load_one(folder: str | Path, kind: str) -> Any:
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
             return _unpack(body, getattr(importlib.import_module(module), name), arrays)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AnalysisError(
-            f"cannot read the result {str(path)!r} ({error}): run the analysis again"
-        ) from error
+        raise AnalysisError(f"cannot read the result {str(path)!r} ({error}): run the analysis again") from error
 
 
 def load_command(folder: str | Path, kind: str) -> str:

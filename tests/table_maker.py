@@ -115,7 +115,7 @@ def digits_columns(width: int = 10, *, rows: int | None = None) -> dict[str, Any
         "code": model.encode(images),
         "encoder.hidden": np.maximum(flat @ hidden, 0).astype(np.float32),
         "untrained.code": (flat @ wild).astype(np.float32),
-        "untrained.encoder.hidden": np.maximum(flat @ hidden[:, ::-1], 0).astype(np.float32),
+        "untrained.encoder.hidden": np.maximum(flat @ rng.normal(size=(64, 96)) / 8, 0).astype(np.float32),
         "pixels": np.rint(flat * 255).astype(np.uint8),
         "thumbnail": pa.array([png(image) for image in images], pa.binary()),
     }
@@ -145,6 +145,4 @@ def digits_metadata(width: int = 10, *, prior: str = "normal") -> dict[str, Any]
 
 def digits_table(folder: Path, *, width: int = 10, rows: int | None = None, prior: str = "normal") -> Path:
     """Write the digits table into `folder` and return its path."""
-    return write_table(
-        folder / "digits.parquet", digits_columns(width, rows=rows), digits_metadata(width, prior=prior)
-    )
+    return write_table(folder / "digits.parquet", digits_columns(width, rows=rows), digits_metadata(width, prior=prior))

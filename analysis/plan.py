@@ -1,0 +1,162 @@
+"""Which rows and which representations of a table an analysis looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .arrays import AnalysisError, Bools, Floats, Ints, Singles
+from .embeddings import Embeddings
+from .model import Model
+from .pca import fit_pca
+
+Progress = Callable[[str], None]
+
+
+def silent(text: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much an analysis looks at; None means every row. The defaults take minutes, not hours."""
+
+    train_rows: int | None = 10_000  # fitted on
+    test_rows: int | None = 10_000  # scored on
+    map_rows: int | None = 5_000
+    seed: int = 0
+    methods: tuple[str, ...] = ("logistic", "svm", "knn")
+    per_class: tuple[int, ...] = (10,)  # few labels a class
+    draws: int = 20
+    neighbours: int = 1  # k of the k-NN probe
+    permutations: int = 999
+    maps: tuple[str, ...] = ("umap", "pca")
+    components: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    along: str = "auto"  # or lerp, slerp
+    steps: int = 11
+    shown: int = 8  # images, pairs or codes in a gallery
+
+    def full(self) -> Options:
+        """Look at every row; maps keep a sample."""
+        return replace(self, train_rows=None, test_rows=None)
+
+    def rng(self, name: str) -> np.random.Generator:
+        """A generator of the analysis' own, so that it finds the same alone and among others."""
+        return np.random.default_rng([self.seed, *name.encode()])
+
+
+@dataclass(frozen=True)
+class Representation:
+    """A vector column, perhaps of selected columns or seen through a PCA of pixels."""
+
+    name: str
+    baseline: bool
+    column: str
+    mask: Bools | None = None  # columns that are kept
+    width: int = 0  # > 0: components of a PCA fitted on train
+
+    def read(self, table: Embeddings, *parts: Ints, rng: np.random.Generator) -> list[Singles]:
+        """Read `parts`, the first of which is the train rows: one (n, d) array each."""
+        found = [table.vectors(self.column, rows) for rows in parts]
+        if self.mask is not None and not self.mask.all():
+            found = [np.ascontiguousarray(x[:, self.mask]) for x in found]
+        if self.width:
+            pca = fit_pca(found[0], self.width, rng=rng)
+            found = [pca.project(x) for x in found]
+        return found
+
+
+def representations(table: Embeddings) -> Iterator[Representation]:
+    """Yield the model's own representations, then the yardsticks."""
+    for name in table.representations:
+        yield Representation(name, False, name, table.encoded if name == table.code else None)
+    if table.has_pixels:
+        width = int(table.encoded.sum())
+        yield Representation("pixels", True, "pixels")
+        if width < table.width("pixels"):
+            yield Representation(f"PCA {width} of pixels", True, "pixels", width=width)
+    for name in table.representations:
+        column = table.untrained(name)
+        if column is not None:
+            yield Representation(column, True, column, table.encoded if name == table.code else None)
+
+
+def missing_yardsticks(table: Embeddings) -> list[str]:
+    """Say which yardsticks the table cannot give."""
+    notes = []
+    if not table.has_pixels:
+        notes.append("no raw-pixel baseline: the table has no column 'pixels'")
+    if table.untrained(table.code) is None:
+        notes.append(f"no untrained network: the table has no column 'untrained.{table.code}'")
+    return notes
+
+
+def sample(table: Embeddings, split: str | None, limit: int | None, options: Options) -> Ints:
+    """Draw at most `limit` rows of a split, ascending; a smaller sample is part of a larger one."""
+    rows = table.rows(split)
+    if limit is None or len(rows) <= limit:
+        return rows
+    return np.sort(np.random.default_rng([options.seed, 7]).permutation(rows)[:limit])
+
+
+def held_out(table: Embeddings, limit: int | None, options: Options) -> tuple[Ints, str]:
+    """Rows to look at: test rows where there are enough of them, else any; and the words for it."""
+    if table.has_split and len(table.rows("test")) >= 100:
+        return sample(table, "test", limit, options), "test rows"
+    return sample(table, None, limit, options), "rows of all splits" if table.has_split else "rows"
+
+
+def said(options: Options, table: Embeddings, **counts: int) -> list[str]:
+    """Say which samples were taken: name of the split -> rows used."""
+    notes = []
+    for split, used in counts.items():
+        there = len(table.rows(None if split == "all" else split))
+        if used < there:
+            notes.append(f"a sample of {used} of {there} {split} rows (--full takes all)")
+    return notes
+
+
+def train_and_test(table: Embeddings, options: Options) -> tuple[Ints, Ints]:
+    """Sampled train and test rows. Raises: AnalysisError where either is missing."""
+    for split in ("train", "test"):
+        if len(table.rows(split)) == 0:
+            raise AnalysisError(f"the table {table.path.name!r} has no {split} rows in column {table.split_name!r}")
+    return sample(table, "train", options.train_rows, options), sample(table, "test", options.test_rows, options)
+
+
+def labels_of(table: Embeddings) -> tuple[Ints, tuple[str, ...]] | None:
+    """Classes (n,) of all rows, -1 = unlabelled, and their names; None where nothing is labelled."""
+    if not table.labelled:
+        return None
+    try:
+        column = table.column()
+    except AnalysisError:
+        return None
+    return column.codes, column.categories
+
+
+def decoder(table: Embeddings, model: Model | None) -> Callable[[Singles], Singles] | None:
+    """The model's decode, checked for shape and finite values; None without a model."""
+    if model is None:
+        return None
+
+    def decode(codes: Singles) -> Singles:
+        images = np.asarray(model.decode(codes), np.float32)
+        if images.ndim != 4 or len(images) != len(codes):
+            raise AnalysisError(f"decode gave {images.shape} for {len(codes)} codes, not ({len(codes)}, h, w, c)")
+        if not np.isfinite(images).all():
+            raise AnalysisError("the model decodes codes to images that are not finite")
+        return images
+
+    return decode
+
+
+def widen(table: Embeddings, codes: Floats, inner: Floats) -> Floats:
+    """Put (n, m) continuous columns back into whole codes (n, d); the others take the mean of `codes`."""
+    if table.continuous.all():
+        return inner
+    whole = np.tile(codes.mean(0), (len(inner), 1))
+    whole[:, table.continuous] = inner
+    return whole

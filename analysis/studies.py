@@ -1,0 +1,180 @@
+"""Each analysis on a table: rows chosen, yardsticks beside, what is missing said. One function a result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .arrays import AnalysisError, Ints
+from .concepts import concept_table, decode_edits
+from .embeddings import Embeddings
+from .maps import Maps, latent_map
+from .mixtures import Mixture, fit_mixture, mixture_nmi, mixture_result
+from .model import Model
+from .neighbours import Neighbours, NeighbourTable, nearest
+from .plan import (
+    Options,
+    Progress,
+    decoder,
+    held_out,
+    labels_of,
+    missing_yardsticks,
+    representations,
+    said,
+    sample,
+    silent,
+    train_and_test,
+    widen,
+)
+from .questions import answerable, questions
+from .statistics import Baseline, mean_interval
+
+
+def study_concepts(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Any:
+    """Find and judge the direction of every label class and attribute."""
+    rng = options.rng("concepts")
+    train, test = train_and_test(table, options)
+    columns = [table.column(name) for name in [*([table.label] if labels_of(table) else []), *table.attributes]]
+    asked = [question for column in columns for question in questions(column, train)]
+    asked, left = answerable(asked, train, test)
+    if not asked:
+        raise AnalysisError(
+            "no concept to look for: " + (left[0] if left else "the table has neither labels nor attributes")
+        )
+    codes = {rows: table.vectors(table.code, index) for rows, index in (("train", train), ("test", test))}
+    beside = {}
+    for name in ("pixels", table.untrained(table.code)):
+        if name is not None and name in table.vector_columns:
+            progress(f"reading {name}")
+            beside[name] = table.vectors(name, train), table.vectors(name, test)
+    progress(f"{len(asked)} concepts")
+    notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test)), *left]
+    found = concept_table(
+        codes["train"], codes["test"], asked, train, test, rng=rng, yardsticks=beside,
+        mask=table.continuous, permutations=options.permutations, notes=notes,
+    )  # fmt: skip
+    decode = decoder(table, model)
+    if decode is None:
+        return replace(found, notes=(*found.notes, "no edited images: they need a model that decodes (--model RUN)"))
+    progress("decoding edits")
+    chosen = _spread(test, labels_of(table), options.shown, rng)
+    return replace(found, edits=decode_edits(decode, found, table.vectors(table.code, chosen), chosen))
+
+
+def _spread(rows: Ints, labels: tuple[Ints, tuple[str, ...]] | None, count: int, rng: np.random.Generator) -> Ints:
+    """Choose `count` rows, of as many classes as there are."""
+    mixed = rng.permutation(rows)
+    if labels is not None:
+        seen: dict[int, int] = {}
+        turn = np.empty(len(mixed))
+        for i, label in enumerate(labels[0][mixed].tolist()):
+            seen[label] = seen.get(label, 0) + 1
+            turn[i] = seen[label] + (1000 if label < 0 else label / 1e6)
+        mixed = mixed[np.argsort(turn, kind="stable")]
+    return np.asarray(mixed[:count], np.int64)
+
+
+def study_neighbours(
+    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
+) -> Neighbours:
+    """Look the same test images up among the train images, in each representation."""
+    rng = options.rng("neighbours")
+    train, test = train_and_test(table, options)
+    test = test[np.sort(rng.permutation(len(test))[:2000])]
+    labels, k = labels_of(table), min(8, len(train))
+    gallery = _spread(test, labels, options.shown, rng)
+    tables = []
+    for wanted in representations(table):
+        progress(wanted.name)
+        known, asked, shown = wanted.read(table, train, test, gallery, rng=rng)
+        index, distance = nearest(shown, known, k=k)
+        agreement = None
+        if labels is not None:
+            truth, near = labels[0][test], labels[0][train[nearest(asked, known, k=k)[0]]]
+            use = truth >= 0
+            agreement = mean_interval_of_shares((near == truth[:, None])[use], (near >= 0)[use])
+        tables.append(NeighbourTable(wanted.name, wanted.baseline, train[index], distance, agreement))
+    chance = float("nan")
+    if labels is not None:
+        shares = [np.bincount(labels[0][r][labels[0][r] >= 0], minlength=len(labels[1])) for r in (train, test)]
+        if all(share.sum() for share in shares):
+            chance = float((shares[0] / shares[0].sum()) @ (shares[1] / shares[1].sum()))
+    notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
+    return Neighbours(gallery, k, chance, tuple(tables), tuple(notes))
+
+
+def mean_interval_of_shares(hits: Any, counted: Any) -> Any:
+    """Mean share of hits a row, (n, k) of counted ones, with the interval over rows; None without a row."""
+    use = counted.any(1)
+    if use.sum() < 2:
+        return None
+    return mean_interval((hits & counted)[use].sum(1) / counted[use].sum(1))
+
+
+def study_mixture(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Mixture:
+    """Group the codes, and compare the groups with the labels."""
+    rng = options.rng("mixture")
+    fit_on = "train" if table.has_split and len(table.rows("train")) >= 10 else None
+    train = sample(table, fit_on, options.train_rows, options)
+    rows, words = held_out(table, options.test_rows, options)
+    keep = table.continuous
+    whole = table.vectors(table.code, rows)
+    fitted = fit_mixture(
+        table.vectors(table.code, train)[:, keep], rng=rng, components=options.components, progress=progress
+    )
+    labels = labels_of(table)
+    baselines = _mixture_yardsticks(table, rows, labels, fitted, rng, progress) if labels else ()
+    decode = decoder(table, model)
+    notes = [f"assigned and compared with labels on {len(rows)} {words}"]
+    notes += said(options, table, **{fit_on or "all": len(train)})
+    notes += [] if decode else ["no decoded samples: they need a model that decodes (--model RUN)"]
+    notes += missing_yardsticks(table) if labels else ["no agreement: the table has no labels"]
+    progress("assigning and decoding")
+    found = mixture_result(
+        fitted, whole[:, keep], rows, rng=rng, labels=labels[0][rows] if labels else None,
+        classes=labels[1] if labels else (), baselines=baselines, notes=notes,
+        decode=None if decode is None else lambda codes: decode(np.float32(widen(table, whole, codes))),
+    )  # fmt: skip
+    return replace(found, means=np.float64(widen(table, whole, found.means)))
+
+
+def _mixture_yardsticks(
+    table: Embeddings, rows: Ints, labels: Any, fitted: Any, rng: np.random.Generator, progress: Progress
+) -> tuple[Baseline, ...]:
+    """NMI with the labels of as many components on pixels and on untrained codes."""
+    known = rows[labels[0][rows] >= 0]
+    if len(known) < 40:
+        return ()
+    found = []
+    for name in ("pixels", table.untrained(table.code)):
+        if name is not None and name in table.vector_columns:
+            progress(f"yardstick: {name}")
+            k, shape = len(fitted.gaussians.weights), fitted.gaussians.covariance
+            k = min(k, max(1, len(known) // 10))
+            x = table.vectors(name, known)
+            found.append(mixture_nmi(x, labels[0][known], components=k, covariance=shape, name=name, rng=rng))
+    return tuple(found)
+
+
+def study_maps(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Maps:
+    """Place a sample of codes in the plane by each method."""
+    rng = options.rng("maps")
+    rows, words = held_out(table, options.map_rows, options)
+    codes, labels = table.vectors(table.code, rows)[:, table.encoded], labels_of(table)
+    maps, notes = [], [f"{len(rows)} {words}"]
+    for method in options.maps:
+        progress(method)
+        try:
+            maps.append(
+                latent_map(
+                    codes, rng=rng, method=method, labels=labels[0][rows] if labels else None,
+                    representation=table.code, seed=options.seed,
+                )
+            )  # fmt: skip
+        except AnalysisError as error:
+            notes.append(f"no {method} map: {error}")
+    if not maps:
+        raise AnalysisError(notes[-1])
+    return Maps(rows, tuple(maps), tuple(notes))

@@ -1,0 +1,101 @@
+"""All analyses of a table, one after the other, each saved as soon as it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .arrays import AnalysisError, Ints
+from .embeddings import Embeddings
+from .model import Model
+from .overview import summarise
+from .plan import Options, Progress, silent
+from .store import KINDS, load_one, save
+from .studies import study_concepts, study_maps, study_mixture, study_neighbours
+from .study_decoded import study_interpolation, study_reconstruction
+from .study_probes import study_probes
+
+Study = Callable[[Embeddings, Model | None, Options, Progress], Any]
+
+# In the order in which `analyze` runs them, quick and telling ones first. A new analysis adds a line.
+STUDIES: dict[str, Study] = {
+    "reconstruction": study_reconstruction,
+    "interpolation": study_interpolation,
+    "probes": study_probes,
+    "neighbours": study_neighbours,
+    "concepts": study_concepts,
+    "mixture": study_mixture,
+    "maps": study_maps,
+}
+
+
+def run_study(
+    kind: str,
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    *,
+    out: Path | None = None,
+    command: str = "",
+    progress: Progress = silent,
+) -> Any:
+    """Run one analysis; with `out`, save it there and bring the folder's overview up to date."""
+    result = STUDIES[kind](table, model, options, progress)
+    if out is not None:
+        save(result, out, command=command)
+        refresh_overview(table, out, command=command)
+    return result
+
+
+def run_all(
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    *,
+    out: Path,
+    command: str = "",
+    progress: Callable[[str, str], None] = lambda kind, text: None,
+) -> Iterator[tuple[str, Any]]:
+    """Yield (kind, result) of every analysis as it is saved, or (kind, AnalysisError) where one is refused."""
+    for kind, study in STUDIES.items():
+        for old in (out / f"{kind}.json", out / f"{kind}.npz"):
+            old.unlink(missing_ok=True)  # a refused analysis must not leave an older table's result behind
+        progress(kind, "")
+        try:
+            result = study(table, model, options, lambda text, kind=kind: progress(kind, text))  # type: ignore[misc]
+        except AnalysisError as error:
+            yield kind, error
+        else:
+            save(result, out, command=command)
+            yield kind, result
+    refresh_overview(table, out, command=command)
+
+
+def refresh_overview(table: Embeddings, out: Path, *, command: str = "") -> None:
+    """Write the overview with the rows that the results in `out` show."""
+    found = [load_one(out, kind) for kind in KINDS if kind != "overview" and (out / f"{kind}.json").is_file()]
+    rows = np.unique(np.concatenate([np.zeros(0, np.int64), *map(shown_rows, found)]))
+    save(summarise(table, rows[rows < table.n]), out, command=command)
+
+
+def shown_rows(result: Any) -> Ints:
+    """Positions of the rows whose images a report shows for `result`."""
+    match type(result).__name__:
+        case "Neighbours":
+            found = [result.queries, *(one.rows.ravel() for one in result.tables)]
+        case "ConceptTable":
+            found = [result.edits.rows] if result.edits is not None else []
+        case "Interpolations":
+            found = [result.pairs.ravel()]
+        case "Mixture":
+            found = [result.nearest[result.nearest >= 0]]
+        case "Maps":
+            found = [result.rows]
+        case "Reconstruction":
+            found = [result.shown.ravel()]
+        case _:
+            found = []
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *found])).astype(np.int64)
