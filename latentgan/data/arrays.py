@@ -48,7 +48,8 @@ def from_arrays(
     Raises:
         DataError: a shape, range or value cannot be used; the sentence names it.
     """
-    raw = raw_arrays(np.asarray(images), labels, tuple(classes), attributes or {}, name)
+    held = images if isinstance(images, np.memmap) else np.asarray(images)  # a map stays a map
+    raw = raw_arrays(held, labels, tuple(classes), attributes or {}, name)
     if split is not None:
         raw = _with_split(raw, official_split(np.asarray(split), len(raw.images), name))
     return build_source(name, raw, Geometry(size=size, crop=crop, channels=channels))

@@ -1,0 +1,201 @@
+"""Arrays in memory, .npy and .npz: ranges, axes, labels and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from latentgan.data import from_arrays, load_source
+from latentgan.errors import DataError
+
+RNG = np.random.default_rng(0)
+BYTES = RNG.integers(0, 256, (40, 6, 6), dtype=np.uint8)
+LABELS = np.arange(40) % 4
+
+
+def refused(*arguments: Any, **options: Any) -> str:
+    call = load_source if isinstance(arguments[0], Path) else from_arrays
+    with pytest.raises(DataError) as caught:
+        call(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_digits_need_nothing_from_anywhere() -> None:
+    source = load_source("digits")
+    assert len(source) == 1797 and source.spec.shape == (1, 8, 8) and source.images.max() == 255
+    assert source.spec.classes == tuple("0123456789")
+    assert load_source("digits").fingerprint == source.fingerprint
+    assert "1,797 images of 8 × 8 × 1" in source.summary
+
+
+@pytest.mark.parametrize("scale", [255, 1])
+def test_floats_on_either_scale_give_the_same_bytes(scale: int) -> None:
+    np.testing.assert_array_equal(from_arrays(BYTES / 255 * scale).images[..., 0], BYTES)
+
+
+def test_booleans_are_black_and_white() -> None:
+    assert set(np.unique(from_arrays(BYTES > 127).images)) == {0, 255}
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        (BYTES / 127.5 - 1, "brings [-1, 1] to [0, 1]"),
+        (BYTES * 3.0, "values from 0 to 765"),
+        (BYTES / 255 * 16.0, "divide by 16"),
+        ((BYTES > 127).astype(int), "multiply by 255"),
+        (BYTES.astype(np.uint16) * 256, "65280"),
+        (BYTES / 255 * 1.04, "clip them to [0, 1]"),
+        (BYTES.astype(complex), "not numbers"),
+        (BYTES.astype("U3"), "not numbers"),
+        (BYTES.reshape(40, 36), ".reshape(-1, 6, 6)"),
+        (BYTES[0, 0], "images are (n, height, width)"),
+        (BYTES.reshape(40, 6, 3, 2), "must come last"),
+        (BYTES[:0], "no images"),
+        (BYTES[:1], "1 image"),
+        (np.zeros((9, 4, 4)), "every pixel of all 9 images is 0"),
+        (np.full((9, 4, 4), 200, np.uint8), "every pixel of all 9 images is 200"),
+        (np.repeat(BYTES[:1], 9, axis=0), "all 9 images are the same"),
+    ],
+)
+def test_images_that_cannot_be_meant_are_refused(images: np.ndarray, says: str) -> None:
+    assert says in refused(images)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_named_with_its_row(value: float) -> None:
+    images = BYTES / 255
+    images[17, 2, 3] = value
+    assert f"image 17 holds {value}" in refused(images)
+
+
+def test_dark_bytes_are_said_but_not_refused() -> None:
+    assert any("very dark" in note for note in from_arrays(BYTES // 16).notes)
+
+
+def test_channels_may_come_first_or_last_and_opacity_is_laid_on_white() -> None:
+    colours = RNG.integers(0, 256, (20, 6, 6, 3), dtype=np.uint8)
+    first = from_arrays(colours.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(first.images, colours)
+    clear = np.concatenate([colours, np.zeros((20, 6, 6, 1), np.uint8)], axis=3)
+    clear[0, ..., 3] = 255
+    laid = from_arrays(clear)
+    np.testing.assert_array_equal(laid.images[0], colours[0])
+    assert (laid.images[1:] == 255).all() and any("opacity" in note for note in laid.notes)
+
+
+def test_labels_may_be_texts_numbers_or_missing() -> None:
+    assert from_arrays(BYTES, ["cat", "dog"] * 20).spec.classes == ("cat", "dog")
+    assert from_arrays(BYTES, LABELS + 10).spec.classes == ("10", "11", "12", "13")
+    named = from_arrays(BYTES, LABELS, classes=["a", "b", "c", "d", "never"])
+    assert named.spec.classes[named.labels[5]] == "b"
+    for nothing, rest in ((-1, LABELS), (np.nan, LABELS.astype(float)), ("", LABELS.astype("U2"))):
+        labels = rest.copy()
+        labels[3] = nothing
+        source = from_arrays(BYTES, labels)
+        assert source.labels[3] == -1 and (source.labels >= 0).sum() == 39
+        assert source.spec.classes == ("0", "1", "2", "3")
+    assert from_arrays(BYTES, [None, "x", "x", "y"] * 10).spec.classes == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "says"),
+    [
+        (LABELS[:-1], {}, "40 images but 39 labels"),
+        (np.eye(4)[LABELS], {}, ".argmax(axis=1)"),
+        (LABELS + 0.5, {}, "label 0.5 in row 0"),
+        (LABELS, {"classes": ["a", "b", "c"]}, "label 3 in row 3"),
+        ([0] * 39 + [1], {}, "class '1' has a single image (39)"),
+    ],
+)
+def test_labels_that_cannot_be_meant_are_refused(labels: Any, options: dict[str, Any], says: str) -> None:
+    assert says in refused(BYTES, labels, **options)
+
+
+def test_attributes_are_typed_and_checked() -> None:
+    source = from_arrays(
+        BYTES,
+        attributes={"size": np.arange(40), "bold": LABELS > 1, "font": ["a", None, "b", ""] * 10},
+    )
+    assert source.attribute_kinds == {"size": "numeric", "bold": "boolean", "font": "text"}
+    assert source.attributes["font"].tolist()[:4] == ["a", None, "b", None]
+    assert source.attributes["bold"].tolist()[:4] == [0.0, 0.0, 1.0, 1.0]
+    assert "infinite in row 2" in refused(BYTES, attributes={"size": [0, 1, np.inf] + [0] * 37})
+    assert "shape (39,)" in refused(BYTES, attributes={"size": np.arange(39)})
+
+
+def test_npz_with_everything(tmp_path: Path) -> None:
+    path = tmp_path / "set.npz"
+    split = np.array(["train", "test"] * 20)
+    ids = np.array([f"scan-{row}" for row in range(40)])
+    np.savez(path, images=BYTES, labels=LABELS, split=split, ids=ids, weight=np.arange(40.0), other=np.eye(3))
+    source = load_source(path)
+    assert source.name == "set" and (source.split[1::2] == "test").all() and source.ids[7] == "scan-7"
+    assert list(source.attributes) == ["weight"]
+    assert any("other (3, 3)" in note for note in source.notes)
+
+
+@pytest.mark.parametrize("keys", ["x_train y_train x_test y_test", "train_images train_labels test_images test_labels"])
+def test_npz_with_official_splits(tmp_path: Path, keys: str) -> None:
+    a, b, c, d = keys.split()
+    np.savez(tmp_path / "set.npz", **{a: BYTES, b: LABELS[:, None], c: BYTES[:10], d: LABELS[:10, None]})  # type: ignore[arg-type]
+    source = load_source(tmp_path / "set.npz")
+    assert len(source) == 50 and (source.split[40:] == "test").all() and source.labels[41] == 1
+
+
+def test_npz_label_chooses_the_array(tmp_path: Path) -> None:
+    path = tmp_path / "set.npz"
+    np.savez(path, images=BYTES, labels=LABELS, parity=LABELS % 2)
+    assert load_source(path, label="parity").spec.classes == ("0", "1")
+    assert "no array 'size'; it has images, labels, parity" in refused(path, label="size")
+
+
+def test_python_objects_are_never_unpickled(tmp_path: Path) -> None:
+    objects = np.array([BYTES[0], BYTES[1, :3]], dtype=object)
+    np.save(tmp_path / "objects.npy", objects, allow_pickle=True)
+    np.savez(tmp_path / "objects.npz", images=objects)
+    for name in ("objects.npy", "objects.npz"):
+        assert "never read" in refused(tmp_path / name)
+    (tmp_path / "set.pkl").write_bytes(b"\x80\x04N.")
+    assert "never read" in refused(tmp_path / "set.pkl")
+
+
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "set.npz", images=BYTES, labels=LABELS)
+    np.save(tmp_path / "set.npy", BYTES)
+    for name in ("set.npz", "set.npy"):
+        path = tmp_path / name
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        assert name in refused(path)
+        path.write_bytes(b"")
+        assert "0 bytes" in refused(path)
+
+
+def test_npz_without_images_lists_what_it_holds(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", a=BYTES, b=BYTES, y=LABELS)
+    assert "a (40, 6, 6), b (40, 6, 6), y (40,)" in refused(tmp_path / "set.npz")
+
+
+@pytest.mark.parametrize("options", [{"size": 1}, {"size": 9999}, {"channels": 2}])
+def test_impossible_geometry_is_refused(options: dict[str, int]) -> None:
+    assert str(next(iter(options.values()))) in refused(BYTES, **options)
+
+
+def test_resizing_keeps_grey_levels_and_crop_takes_the_centre() -> None:
+    wide = np.zeros((4, 8, 12, 3), np.uint8)
+    wide[:, :, 2:10] = 200
+    wide[1:, 0, 5] = 90
+    source = from_arrays(wide, size=4, crop=True)
+    assert source.images.shape == (4, 4, 4, 3) and (source.images[0] == 200).all()
+    grey = from_arrays(wide, channels=1)
+    assert grey.spec.shape == (1, 8, 12) and grey.images[0, 4, 5, 0] == 200
+
+
+def test_unknown_data_names_what_is_known() -> None:
+    assert "did you mean 'mnist'?" in refused(Path("minst"))
+    assert "no named set" in refused(Path("nist=/nowhere"))
