@@ -7,6 +7,7 @@ That replacement is the commit: before it the previous checkpoint is the state o
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -36,16 +36,28 @@ class Checkpoint:
     state: dict[str, Any]
 
 
+def refuse_used(out: Path) -> None:
+    """Raise ConfigError if `out` is a file, or a folder that holds something already."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; name another --out")
+    if (out / "run.toml").exists():
+        raise ConfigError(f"{out} exists and is not empty; continue it with --resume {out}, or name another --out")
+    # A run that was killed before it had a run.toml leaves these two.
+    if out.exists() and any(p.name not in ("lock", ".run.toml.tmp") for p in out.iterdir()):
+        raise ConfigError(f"{out} exists, is not empty and is not a run; name another --out")
+
+
 def create_run(out: Path, config: Mapping[str, Any]) -> None:
-    """Make the folder of a new run with its run.toml.
+    """Make the folder of a new run with its run.toml, whole or not at all.
 
     Raises:
         ConfigError: the folder holds something already.
+        CheckpointError: it cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(p.name != "lock" for p in out.iterdir())):
-        raise ConfigError(f"{out} exists and is not empty; continue it with --resume {out}, or name another --out")
-    (out / "samples").mkdir(parents=True, exist_ok=True)
-    replace_text(out / "run.toml", tomli_w.dumps({"format": FORMAT, **config}))
+    refuse_used(out)
+    with writing(out, out / "run.toml"):
+        replace_text(out / "run.toml", tomli_w.dumps({"format": FORMAT, **config}))
+        (out / "samples").mkdir(exist_ok=True)
 
 
 def read_config(run: Path) -> dict[str, Any]:
@@ -69,13 +81,15 @@ def locked(run: Path) -> Iterator[None]:
     Raises:
         CheckpointError: another process holds it.
     """
-    run.mkdir(parents=True, exist_ok=True)
+    with writing(run, run / "lock"):
+        run.mkdir(parents=True, exist_ok=True)
+        lock = (run / "lock").open("w")
     try:
         import fcntl
     except ImportError:  # not on this platform
         yield
         return
-    with (run / "lock").open("w") as handle:
+    with lock as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -88,6 +102,9 @@ def locked(run: Path) -> Iterator[None]:
 def write_checkpoint(run: Path, images: int, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint and commit it; on any failure the previous one stays the run's state.
 
+    One that is committed already is left as it is: at the same images a run's state is the same, and replacing
+    the folder that `latest` names would open a moment without a checkpoint.
+
     Args:
         run: the run folder.
         images: images seen; names the checkpoint.
@@ -96,24 +113,24 @@ def write_checkpoint(run: Path, images: int, checkpoint: Checkpoint) -> Path:
     Raises:
         CheckpointError: it could not be written (a full disk, say).
     """
+    name, previous = f"{images:012d}", latest_name(run)
     folder = run / "checkpoints"
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"{images:012d}"
     temporary, final = folder / f".{name}.tmp", folder / name
-    try:
-        _remove(temporary)
-        temporary.mkdir()
-        write_tensors(temporary / "state.safetensors", checkpoint.tensors)
-        replace_text(temporary / "state.json", json.dumps({"format": FORMAT, **checkpoint.state}, indent=1))
-        _fsync(temporary)
-        _remove(final)
-        temporary.rename(final)
-        _fsync(folder)
-        previous = latest_name(run)
-        replace_text(run / "latest", name + "\n")
-    except OSError as error:
-        _remove(temporary)
-        raise CheckpointError(_unwritten(run, final, error)) from error
+    if name == previous:
+        return final
+    with writing(run, final):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _fill(temporary, checkpoint)
+            _remove(final)  # left by a run that was killed before its commit
+            temporary.rename(final)
+            _fsync(folder)
+            replace_text(run / "latest", name + "\n")
+        except OSError:
+            for unfinished in (temporary, final):
+                if latest_name(run) != name:
+                    _remove(unfinished)
+            raise
     _prune(folder, keep={name, previous})
     return final
 
@@ -130,9 +147,11 @@ def read_checkpoint(run: Path) -> Checkpoint | None:
     folder = run / "checkpoints" / name
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        if file_sha256(folder / "state.safetensors") != state["sha256"]:
+            raise ValueError("state.safetensors is not as it was written")
         return Checkpoint(load_file(folder / "state.safetensors"), state)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointError(f"the checkpoint {folder} is damaged or missing: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CheckpointError(f"the checkpoint {folder} is damaged or missing: {error}; {_ways_out(folder)}") from error
 
 
 def latest_name(run: Path) -> str | None:
@@ -149,15 +168,13 @@ def latest_name(run: Path) -> str | None:
 def write_model(run: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
     """Write model/: the averaged weights and config.json, file by file, each replaced whole."""
     folder = run / "model"
-    try:
+    with writing(run, folder):
         folder.mkdir(exist_ok=True)
         temporary = folder / ".model.tmp"
         write_tensors(temporary, tensors)
         temporary.replace(folder / "model.safetensors")
         digest = file_sha256(folder / "model.safetensors")
         replace_text(folder / "config.json", json.dumps({"format": FORMAT, **config, "sha256": digest}, indent=1))
-    except OSError as error:
-        raise CheckpointError(_unwritten(run, folder, error)) from error
 
 
 def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -185,18 +202,23 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     plain = {name: value.detach().to("cpu").contiguous().clone() for name, value in tensors.items()}
     try:
         save_file(plain, path)
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
-    _fsync(path)
+        _fsync(path)
+    except (OSError, SafetensorError) as error:
+        path.unlink(missing_ok=True)  # a full disk gets its room back
+        raise error if isinstance(error, OSError) else OSError(errno.EIO, str(error)) from error
 
 
 def replace_text(path: Path, text: str) -> None:
     """Replace a text file whole: a reader sees the old or the new content, never a part."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
+    try:
+        with temporary.open("w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     temporary.replace(path)
     _fsync(path.parent)
 
@@ -207,28 +229,46 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def flatten_optimizer(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return an optimiser's state as named tensors: prefix/<parameter index>/<key>."""
-    state = optimizer.state_dict()["state"]
-    return {f"{prefix}/{i}/{key}": torch.as_tensor(v) for i, values in state.items() for key, v in values.items()}
+@contextlib.contextmanager
+def writing(run: Path, target: Path) -> Iterator[None]:
+    """Turn an OSError into one sentence that says what could not be written and from where the run can go on.
+
+    Raises:
+        CheckpointError: `target`, in the run folder `run`, could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CheckpointError(f"could not write {target}: {reason}; {_way_on(run)}") from error
 
 
-def restore_optimizer(prefix: str, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give `optimizer` the state that `flatten_optimizer` wrote under the same prefix."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith(prefix + "/"):
-            index, key = name.removeprefix(prefix + "/").split("/")
-            state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _unwritten(run: Path, target: Path, error: OSError) -> str:
+def _way_on(run: Path) -> str:
     name = None
-    with contextlib.suppress(CheckpointError):
+    with contextlib.suppress(CheckpointError, OSError):
         name = latest_name(run)
-    kept = f"the checkpoint at {int(name):,} images is intact" if name else "there was no earlier checkpoint"
-    return f"could not write {target}: {error.strerror or error}; {kept}; make room and continue with --resume {run}"
+    if name is None:
+        return "there is no checkpoint yet" + (
+            f"; continue with --resume {run} once it can be written" if (run / "run.toml").is_file() else ""
+        )
+    return f"the checkpoint at {int(name):,} images is intact; continue with --resume {run} once there is room"
+
+
+def _ways_out(damaged: Path) -> str:
+    """Say how to go on without the checkpoint `damaged`: from the one before, if it is there."""
+    others = sorted(p.name for p in damaged.parent.glob("[0-9]*") if p != damaged) if damaged.parent.is_dir() else []
+    if not others:
+        return "start a new run, or restore the file"
+    return f"to go back to the one before, write {others[-1]} into {damaged.parent.parent / 'latest'}"
+
+
+def _fill(folder: Path, checkpoint: Checkpoint) -> None:
+    _remove(folder)
+    folder.mkdir()
+    write_tensors(folder / "state.safetensors", checkpoint.tensors)
+    digest = file_sha256(folder / "state.safetensors")
+    replace_text(folder / "state.json", json.dumps({"format": FORMAT, "sha256": digest, **checkpoint.state}, indent=1))
+    _fsync(folder)
 
 
 def _prune(folder: Path, keep: set[str | None]) -> None:

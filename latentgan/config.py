@@ -24,7 +24,9 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 class Settings(BaseModel):
     """Base of all settings: frozen, no unknown keys, each field documented by the string below it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
+    )
 
 
 class OptimizerConfig(Settings):
@@ -112,7 +114,7 @@ class TrainingConfig(Settings):
     """auto, cpu, cuda, cuda:1, mps."""
     compile: bool = False
     """torch.compile each network: slower start, faster turns."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seeds weights, batches and noise."""
 
 

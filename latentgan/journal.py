@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from latentgan.averages import shadow_of
-from latentgan.checkpoint import replace_text
+from latentgan.checkpoint import replace_text, writing
 from latentgan.families.base import Family
 from latentgan.networks.blocks import count_parameters
 from latentgan.version import __version__
@@ -52,14 +52,15 @@ class Journal:
         self._task: TaskID | None = None
 
     def __enter__(self) -> Journal:
-        cut_back(self.out, self.session.images)
+        with writing(self.out, self.out):
+            cut_back(self.out, self.session.images)
+            self._write_summary("running")
         title = f"{self.session.config.name} on {escape(self.session.source.name)}"
         total = self.session.config.training.total_images
         self._progress.start()
         self._task = self._progress.add_task(
             title, total=total, completed=min(self.session.images, total), title=title, rate="", terms=""
         )
-        self._write_summary("running")
         return self
 
     def __exit__(
@@ -104,9 +105,10 @@ class Journal:
             self._progress.update(self._task, rate=f"{rate:,.0f} images/s", terms=_brief(means["terms"], vitals))
 
     def finish(self, status: str, sentence: str = "") -> None:
-        """Write the last records: "finished", or "diverged" with the sentence that says why."""
-        self._write_health(sentence)
-        self._write_summary(status)
+        """Write the last records: "finished", "stopped", or "diverged" with the sentence that says why."""
+        with writing(self.out, self.out / "summary.json"):
+            self._write_health(sentence)
+            self._write_summary(status)
 
     def _write_health(self, sentence: str = "") -> None:
         state: dict[str, Any] = self.session.health.state()
@@ -123,9 +125,8 @@ class Journal:
     def _write_summary(self, status: str) -> None:
         session = self.session
         path = self.out / "summary.json"
-        command = self.command
-        if session.images and path.is_file():  # a resumed run is the work of its first command
-            command = json.loads(path.read_text(encoding="utf-8")).get("command", command)
+        # A resumed run is the work of its first command.
+        command = read_summary(self.out).get("command", self.command)
         networks = {name: count_parameters(child) for name, child in session.family.named_children()}
         summary = {
             "status": status,
@@ -151,6 +152,15 @@ class Journal:
         replace_text(path, json.dumps(summary, indent=1))
 
 
+def read_summary(out: Path) -> dict[str, Any]:
+    """Return summary.json of a run folder; empty where there is none yet."""
+    try:
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return summary if isinstance(summary, dict) else {}
+
+
 def cut_back(out: Path, images: int) -> None:
     """Drop log lines and sample grids of more than `images` images, which a killed run wrote after its checkpoint."""
     metrics = out / "metrics.jsonl"
@@ -159,6 +169,8 @@ def cut_back(out: Path, images: int) -> None:
     for picture in (out / "samples").glob("[0-9]*-*.png"):
         if int(picture.name.split("-")[0]) > images:
             picture.unlink()
+    for unfinished in (out / "samples").glob(".*.tmp"):
+        unfinished.unlink()
 
 
 def _lines_until(path: Path, images: int) -> list[str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from latentgan.averages import Average
-from latentgan.checkpoint import Checkpoint, flatten_optimizer, read_config, restore_optimizer
+from latentgan.checkpoint import Checkpoint, read_config
 from latentgan.config import RunConfig, resolve
 from latentgan.data import Batches, ImageSource, load_source
 from latentgan.devices import pick_device
@@ -64,8 +65,19 @@ class Session:
         return Checkpoint(tensors, state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue from what `checkpoint` gave."""
-        tensors, state = checkpoint.tensors, checkpoint.state
+        """Continue from what `checkpoint` gave.
+
+        Raises:
+            CheckpointError: it is of networks other than those that the configuration describes.
+        """
+        try:
+            self._restore(checkpoint.tensors, checkpoint.state)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            reason = reason if len(reason) <= 200 else reason[:200] + " …"
+            raise CheckpointError(f"the checkpoint does not fit the run's configuration: {reason}") from error
+
+    def _restore(self, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
         self.family.load_state_dict(_strip("family/", tensors))
         self.average.load(_strip("average/", tensors))
         for name, player in self.update.players.items():
@@ -122,16 +134,18 @@ def evaluation_images(session: Session) -> torch.Tensor:
     rows = session.source.rows("validation")
     if len(rows) < 2:
         rows = session.source.rows("train")
-    return session.source.tensor(rows[:EVALUATION_IMAGES], session.batches.device)
+    return session.source.tensor(_mixed(rows, EVALUATION_IMAGES), session.batches.device)
 
 
 def statistics_images(session: Session, limit: int) -> Iterator[torch.Tensor]:
-    """Yield batches of up to `limit` training images in [-1, 1], the same ones every time."""
-    rows = session.source.rows("train")[:limit]
-    size = max(2, session.config.training.batch_size)
-    for start in range(0, len(rows), size):
-        if len(rows) - start >= 2 or start == 0:
-            yield session.source.tensor(rows[start : start + size], session.batches.device)
+    """Yield batches of up to `limit` training images in [-1, 1], the same ones every time.
+
+    As in training they are mixed and, unless there are too few for one, full: each batch counts alike.
+    """
+    rows = _mixed(session.source.rows("train"), limit)
+    size = min(session.config.training.batch_size, len(rows))
+    for start in range(0, len(rows) - size + 1, size):
+        yield session.source.tensor(rows[start : start + size], session.batches.device)
 
 
 def model_config(session: Session) -> dict[str, Any]:
@@ -149,6 +163,27 @@ def model_config(session: Session) -> dict[str, Any]:
         "fingerprint": session.source.fingerprint,
         "parts": session.family.prior.describe(),
     }
+
+
+def flatten_optimizer(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Return an optimiser's state as named tensors: prefix/<parameter index>/<key>."""
+    state = optimizer.state_dict()["state"]
+    return {f"{prefix}/{i}/{key}": torch.as_tensor(v) for i, values in state.items() for key, v in values.items()}
+
+
+def restore_optimizer(prefix: str, optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Give `optimizer` the state that `flatten_optimizer` wrote under the same prefix."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith(prefix + "/"):
+            index, key = name.removeprefix(prefix + "/").split("/")
+            state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _mixed(rows: np.ndarray, limit: int) -> np.ndarray:
+    """Return up to `limit` of `rows`, always the same: the first ones of a sorted folder would be of one class."""
+    return np.random.default_rng(0).permutation(rows)[:limit]
 
 
 def _strip(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -19,7 +19,17 @@ from pathlib import Path
 import torch
 
 from latentgan.averages import make_usable, shadow_of
-from latentgan.checkpoint import create_run, locked, read_checkpoint, write_checkpoint, write_model, write_tensors
+from latentgan.checkpoint import (
+    create_run,
+    latest_name,
+    locked,
+    read_checkpoint,
+    refuse_used,
+    write_checkpoint,
+    write_model,
+    write_tensors,
+    writing,
+)
 from latentgan.config import RunConfig
 from latentgan.data import Batches, ImageSource
 from latentgan.devices import pick_precision
@@ -27,7 +37,7 @@ from latentgan.errors import CheckpointError, DivergedError, LatentganError
 from latentgan.families.base import Family
 from latentgan.game import Update
 from latentgan.health import measure
-from latentgan.journal import Journal
+from latentgan.journal import Journal, read_summary
 from latentgan.samples import write_grids
 from latentgan.session import (
     Session,
@@ -99,9 +109,12 @@ def train(
 
     Raises:
         ConfigError: `out` is not empty, the device is missing or the images do not fit the networks.
+        CheckpointError: the run folder cannot be written (a full disk, say).
         DivergedError: the game diverged; the last good checkpoint is kept.
+        LatentganError: Ctrl-C stopped it, after a checkpoint.
     """
     out = Path(out)
+    refuse_used(out)
     with locked(out):
         source = source or open_source(config)
         session = open_session(config, source)
@@ -132,6 +145,8 @@ def resume(
     run = Path(run)
     config, fingerprint = load_config(run, family=family)
     with locked(run):
+        if _finished(run, config):
+            return run
         source = source or open_source(config)
         if source.fingerprint != fingerprint:
             raise CheckpointError(
@@ -165,15 +180,19 @@ def _play(session: Session, out: Path, *, show_progress: bool, command: str) -> 
         with _interruptible() as interrupted, journal:
             while session.images < t.total_images and not interrupted:
                 _play_a_turn(session, game, out, journal, x)
-            if interrupted:
-                _commit(session, out, journal, x, final=False)
+            if interrupted and session.images < t.total_images:
+                if _committed(out) != session.images:
+                    _commit(session, out, journal, x, final=False)
+                journal.finish("stopped")
                 raise LatentganError(f"stopped at {session.images:,} images; continue with --resume {out}")
         _commit_model(session, out, final=True)
         journal.finish("finished")
     except DivergedError as error:
         session.health.status = "diverged"
         journal.finish("diverged", str(error))
-        raise DivergedError(f"{error}; the last good checkpoint is kept in {out}") from error
+        kept = _committed(out)
+        where = "there was no checkpoint yet" if kept is None else f"{out} keeps the checkpoint at {kept:,} images"
+        raise DivergedError(f"{error}; {where}") from error
     return out
 
 
@@ -192,11 +211,15 @@ def _play_a_turn(session: Session, game: Iterator[int], out: Path, journal: Jour
 
 
 def _log(session: Session, out: Path, journal: Journal, x: torch.Tensor) -> None:
-    session.update.check_finite()
+    started = time.perf_counter()
+    session.update.check_finite()  # waits for an accelerator, so it is part of the turns' time
+    session.seconds += time.perf_counter() - started
     shadow = journal.shadow(session)
     vitals = measure(shadow, x)
-    journal.log(session, vitals)
-    write_grids(shadow, out / "samples", session.images, x)
+    with writing(out, out / "metrics.jsonl"):
+        journal.log(session, vitals)
+    with writing(out, out / "samples"):
+        write_grids(shadow, out / "samples", session.images, x)
 
 
 def _commit(session: Session, out: Path, journal: Journal, x: torch.Tensor, *, final: bool) -> None:
@@ -217,10 +240,18 @@ def write_untrained(session: Session, out: Path) -> None:
     """Write the weights of turn 0, their batch statistics computed like the model's: the yardstick of features."""
     shadow = shadow_of(session.family)
     make_usable(shadow, statistics_images(session, STATISTICS_IMAGES))
-    try:
+    with writing(out, out / "untrained.safetensors"):
         write_tensors(out / "untrained.safetensors", shadow.state_dict())
-    except OSError as error:
-        raise CheckpointError(f"could not write {out / 'untrained.safetensors'}: {error}") from error
+
+
+def _finished(run: Path, config: RunConfig) -> bool:
+    summary = read_summary(run)
+    return summary.get("status") == "finished" and int(summary.get("images", 0)) >= config.training.total_images
+
+
+def _committed(run: Path) -> int | None:
+    name = latest_name(run)
+    return None if name is None else int(name)
 
 
 @contextlib.contextmanager
