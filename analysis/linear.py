@@ -34,8 +34,10 @@ class Scaler:
 
     def __call__(self, x: Floats) -> Singles:
         """Standardise (n, d) rows to float32."""
-        standard = (x - self.mean).astype(np.float32, copy=False)
-        return np.divide(standard, self.scale, out=standard)
+        standard = np.empty(x.shape, np.float32)
+        np.subtract(x, self.mean, out=standard, casting="same_kind")
+        np.divide(standard, self.scale, out=standard)
+        return standard
 
 
 def fit_scaler(x: Floats) -> Scaler:
@@ -52,7 +54,7 @@ class Linear:
     weights: Singles  # (d, k)
     bias: Singles  # (k,)
 
-    def __call__(self, x: Floats) -> Singles:
+    def __call__(self, x: Singles) -> Singles:
         """Scores of (n, d) standardised rows: (n, k)."""
         scores: Singles = x @ self.weights + self.bias
         return scores

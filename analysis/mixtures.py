@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, as_codes, subsample, to_pixels
+from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, as_codes, to_pixels
 from .gaussians import Gaussians, fit_gaussians
 from .pca import PCA, fit_pca
 from .statistics import Baseline, Interval
@@ -169,7 +169,10 @@ def agreement(
     baselines: tuple[Baseline, ...] = (),
     repeats: int = 500,
 ) -> Agreement | None:
-    """Compare components with labels (-1 = unlabelled), each (n,); intervals bootstrap the table of counts."""
+    """Compare components with labels (-1 = unlabelled), each (n,); intervals bootstrap the table of counts.
+
+    The bootstrap is the basic one, 2 v − quantile: resampling inflates these scores as sampling itself does.
+    """
     known = labels >= 0
     n, width = int(np.count_nonzero(known)), max(len(classes), 1 + int(labels.max(initial=0)))
     if n < 2:
@@ -180,8 +183,9 @@ def agreement(
     shuffled = np.stack([_contingency(part, rng.permutation(truth), components, width) for _ in range(20)])
     figures, chance = [], []
     for score in (nmi, ari, purity):
-        low, high = np.quantile(score(draws), [0.025, 0.975])
-        figures.append(Interval(float(score(counts[None])[0]), float(low), float(high), n))
+        value = float(score(counts[None])[0])
+        low, high = 2 * value - np.quantile(score(draws), [0.975, 0.025])
+        figures.append(Interval(value, float(max(low, -1.0)), float(min(high, 1.0)), n))
         chance.append(float(score(shuffled).mean()))
     return Agreement(figures[0], figures[1], figures[2], chance[0], chance[1], chance[2], counts, classes, baselines)
 
@@ -270,14 +274,15 @@ def _decoded(
 
 
 def mixture_nmi(
-    codes: Floats, labels: Ints, *, components: int, covariance: str, name: str, rng: np.random.Generator
+    train: Floats, codes: Floats, labels: Ints, *, like: Gaussians, name: str, rng: np.random.Generator
 ) -> Baseline:
-    """NMI of a mixture of the same size on another representation (n, d) with labels (n,), half to fit on."""
-    order = rng.permutation(len(codes))
-    fit = subsample(order[: len(order) // 2], SEARCH, rng=rng)
-    fitted = fit_mixture(codes[fit], rng=rng, components=(components,), covariances=(covariance,), restarts=1)
-    rest = order[len(order) // 2 :]
-    found = agreement(fitted.assign(codes[rest])[0], labels[rest], components=components, classes=(), rng=rng)
+    """NMI with labels (n,) of a mixture of the same size and shape on another representation.
+
+    Args: train: (m, p) rows to fit on. codes: (n, p) rows to assign. like: the mixture to match.
+    """
+    k = len(like.weights)
+    fitted = fit_mixture(train, rng=rng, components=(k,), covariances=(like.covariance,), restarts=1)
+    found = agreement(fitted.assign(codes)[0], labels, components=k, classes=(), rng=rng)
     if found is None:
         raise AnalysisError(f"no labelled rows to judge the mixture on {name!r} by")
     return Baseline(name, found.nmi, "NMI")

@@ -101,9 +101,9 @@ def sample(table: Embeddings, split: str | None, limit: int | None, options: Opt
     return np.sort(np.random.default_rng([options.seed, 7]).permutation(rows)[:limit])
 
 
-def held_out(table: Embeddings, limit: int | None, options: Options) -> tuple[Ints, str]:
-    """Rows to look at: test rows where there are enough of them, else any; and the words for it."""
-    if table.has_split and len(table.rows("test")) >= 100:
+def held_out(table: Embeddings, limit: int | None, options: Options, *, least: int = 100) -> tuple[Ints, str]:
+    """Rows to look at: test rows where there are at least `least`, else any; and the words for it."""
+    if table.has_split and len(table.rows("test")) >= least:
         return sample(table, "test", limit, options), "test rows"
     return sample(table, None, limit, options), "rows of all splits" if table.has_split else "rows"
 

@@ -118,14 +118,14 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     rng = options.rng("mixture")
     fit_on = "train" if table.has_split and len(table.rows("train")) >= 10 else None
     train = sample(table, fit_on, options.train_rows, options)
-    rows, words = held_out(table, options.test_rows, options)
+    rows, words = held_out(table, options.test_rows, options, least=1000)
     keep = table.continuous
     whole = table.vectors(table.code, rows)
     fitted = fit_mixture(
         table.vectors(table.code, train)[:, keep], rng=rng, components=options.components, progress=progress
     )
     labels = labels_of(table)
-    baselines = _mixture_yardsticks(table, rows, labels, fitted, rng, progress) if labels else ()
+    baselines = _mixture_yardsticks(table, train, rows, labels, fitted, rng, progress) if labels else ()
     decode = decoder(table, model)
     notes = [f"assigned and compared with labels on {len(rows)} {words}"]
     notes += said(options, table, **{fit_on or "all": len(train)})
@@ -135,33 +135,37 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     found = mixture_result(
         fitted, whole[:, keep], rows, rng=rng, labels=labels[0][rows] if labels else None,
         classes=labels[1] if labels else (), baselines=baselines, notes=notes,
-        decode=None if decode is None else lambda codes: decode(np.float32(widen(table, whole, codes))),
+        decode=None if decode is None else lambda codes: decode(widen(table, whole, codes).astype(np.float32)),
     )  # fmt: skip
-    return replace(found, means=np.float64(widen(table, whole, found.means)))
+    return replace(found, means=widen(table, whole, found.means).astype(np.float64))
 
 
 def _mixture_yardsticks(
-    table: Embeddings, rows: Ints, labels: Any, fitted: Any, rng: np.random.Generator, progress: Progress
+    table: Embeddings,
+    train: Ints,
+    rows: Ints,
+    labels: Any,
+    fitted: Any,
+    rng: np.random.Generator,
+    progress: Progress,
 ) -> tuple[Baseline, ...]:
-    """NMI with the labels of as many components on pixels and on untrained codes."""
+    """NMI with the labels of as many components on pixels and on untrained codes, fitted on the same rows."""
     known = rows[labels[0][rows] >= 0]
-    if len(known) < 40:
+    if len(known) < 2:
         return ()
-    found = []
+    like, found = fitted.gaussians, []
     for name in ("pixels", table.untrained(table.code)):
         if name is not None and name in table.vector_columns:
             progress(f"yardstick: {name}")
-            k, shape = len(fitted.gaussians.weights), fitted.gaussians.covariance
-            k = min(k, max(1, len(known) // 10))
-            x = table.vectors(name, known)
-            found.append(mixture_nmi(x, labels[0][known], components=k, covariance=shape, name=name, rng=rng))
+            parts = table.vectors(name, train), table.vectors(name, known)
+            found.append(mixture_nmi(*parts, labels[0][known], like=like, name=name, rng=rng))
     return tuple(found)
 
 
 def study_maps(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Maps:
     """Place a sample of codes in the plane by each method."""
     rng = options.rng("maps")
-    rows, words = held_out(table, options.map_rows, options)
+    rows, words = held_out(table, options.map_rows, options, least=1000)
     codes, labels = table.vectors(table.code, rows)[:, table.encoded], labels_of(table)
     maps, notes = [], [f"{len(rows)} {words}"]
     for method in options.maps:

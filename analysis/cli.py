@@ -1,0 +1,212 @@
+"""The analyses as commands, mounted by latentgan's command line and alone as `python -m analysis`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import AnalysisError
+
+if TYPE_CHECKING:
+    from .embeddings import Embeddings
+    from .model import Model
+    from .plan import Options
+
+__all__ = ["AnalysisError", "analyze_table", "register", "write_report"]
+
+LoadModel = Callable[[Path], Any]
+PANEL = "Analyse a table of codes"
+
+Table = Annotated[
+    Path,
+    typer.Argument(help="Table of codes: a Parquet file from `latentgan encode`, or anybody's.", show_default=False),
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Results folder to save into.", show_default=False)]
+Run = Annotated[
+    Path | None,
+    typer.Option("--model", help="Run that decodes. Default: the run that the table names.", show_default=False),
+]
+Code = Annotated[str, typer.Option(help="Vector column that is the code.")]
+Label = Annotated[str, typer.Option(help="Column that is the label.")]
+Split = Annotated[str, typer.Option(help="Column with train, validation, test.")]
+Rows = Annotated[int, typer.Option("--rows", min=50, help="Train and test rows to look at, at most, each.")]
+Full = Annotated[bool, typer.Option("--full", help="Look at every row.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same figures.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One analysis of one table, as it was asked for."""
+
+    kind: str
+    table: Path
+    out: Path | None
+    as_json: bool
+    rows: int
+    full: bool
+    seed: int
+    code: str
+    label: str
+    split: str
+    model: Path | None = None
+
+    def options(self, **changes: Any) -> Options:
+        """The options that the command line gave."""
+        from .plan import Options
+
+        chosen = Options(train_rows=self.rows, test_rows=self.rows, seed=self.seed, **changes)
+        return chosen.full() if self.full else chosen
+
+    def run(self, load_model: LoadModel | None, *, decodes: bool = True, **changes: Any) -> None:
+        """Run it, save it, print it."""
+        from .embeddings import Embeddings
+        from .workflow import run_study
+
+        table = Embeddings(self.table, code=self.code, label=self.label, split=self.split)
+        model = find_model(table, self.model, load_model) if decodes else None
+        with _progress() as progress:
+            task = progress.add_task(self.kind, total=None)
+            result = run_study(
+                self.kind, table, model, self.options(**changes), out=self.out, command=command_line(),
+                progress=lambda text: progress.update(task, description=_shown(self.kind, text)),
+            )  # fmt: skip
+        _print(self.kind, result, self.as_json)
+
+
+def register(app: typer.Typer, load_model: LoadModel | None = None) -> None:
+    """Add probe, concepts, interpolate, mixture, map, reconstruction, neighbours, analyze, report to `app`.
+
+    Args: load_model: makes a Model of a run folder; None for a command line that cannot decode.
+    """
+    from .commands import add_commands
+
+    add_commands(app, load_model)
+
+
+def command_line() -> str:
+    """What the user typed, ready to be pasted into a shell."""
+    name = Path(sys.argv[0]).name
+    start = ["python", "-m", "analysis"] if name == "__main__.py" else [name]
+    return shlex.join([*start, *sys.argv[1:]])
+
+
+def find_model(table: Embeddings, run: Path | None, load_model: LoadModel | None) -> Model | None:
+    """Load the model of `run`, or of the run that the table names, if there is one and a loader for it."""
+    if load_model is None:
+        if run is not None:
+            raise AnalysisError("python -m analysis cannot load a model: use latentgan, which can, for --model")
+        return None
+    named = table.metadata.get("run")
+    found = run or (Path(named) if named and isinstance(named, str) else None)
+    if found is None or (run is None and not found.is_dir()):
+        return None
+    model: Model = load_model(found)
+    if not hasattr(model, "decode"):
+        raise AnalysisError(f"the model in {str(found)!r} does not decode")
+    return model
+
+
+def analyze_table(
+    table: str | Path,
+    out: str | Path,
+    *,
+    model: Any = None,
+    command: str = "",
+    options: Options | None = None,
+    code: str = "code",
+    label: str = "label",
+    split: str = "split",
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Run every analysis of a table with one progress display, each saved in `out` when it is done.
+
+    Returns: kind -> result, or the AnalysisError that says why there is none.
+    """
+    from .embeddings import Embeddings
+    from .plan import Options
+    from .workflow import STUDIES, run_all
+
+    opened, found = Embeddings(table, code=code, label=label, split=split), {}
+    with _progress(quiet) as progress:
+        total = progress.add_task("analyses", total=len(STUDIES))
+
+        def tell(kind: str, text: str) -> None:
+            progress.update(total, description=_shown(kind, text))
+
+        steps = run_all(
+            opened, model, options or Options(), out=Path(out), command=command or command_line(), progress=tell
+        )
+        for kind, result in steps:
+            found[kind] = result
+            progress.advance(total)
+        progress.update(total, description="done")
+    return found
+
+
+def write_report(results: str | Path, out: str | Path, *, run: str | Path | None = None) -> Path:
+    """Write the report of a results folder; returns the file."""
+    from . import report
+
+    return report.write_report(Path(results), Path(out), run=None if run is None else Path(run))
+
+
+def _shown(kind: str, text: str) -> str:
+    from .terminal import clean
+
+    return f"{kind}: {clean(text)}" if text else kind
+
+
+def _progress(quiet: bool = False) -> Any:
+    """A progress display on standard error; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        SpinnerColumn(), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False), console=console, transient=True,
+        disable=quiet or not console.is_terminal,
+    )  # fmt: skip
+
+
+def _print(kind: str, result: Any, as_json: bool) -> None:
+    """Print a result for a person, or as JSON."""
+    if as_json:
+        from .store import to_json
+
+        typer.echo(json.dumps({"kind": kind, **to_json(result)}, indent=1, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from .terminal import show
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)  # a file has no width: do not cut the figures
+    show(result, console)
+
+
+def main() -> None:
+    """Run `python -m analysis`; a user's error is one line on standard error and exit code 2."""
+    app = typer.Typer(
+        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown",
+        help="Analyses of a table of codes, without a model: what must decode is left out, and said.",
+    )  # fmt: skip
+    register(app, None)
+    try:
+        app(prog_name="python -m analysis")
+    except AnalysisError as error:
+        typer.echo(f"analysis: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)

@@ -1,0 +1,240 @@
+"""One function a command: what it answers, how to read it, an example. Options in, a job out, no arithmetic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from .cli import (
+    PANEL,
+    Code,
+    Full,
+    Json,
+    Label,
+    LoadModel,
+    Out,
+    Rows,
+    Run,
+    Seed,
+    Split,
+    Table,
+    _Job,
+    _print,
+    analyze_table,
+    command_line,
+    find_model,
+    write_report,
+)
+from .errors import AnalysisError
+
+ROWS = 10_000
+
+FewLabels = Annotated[
+    list[int] | None,
+    typer.Option("--few", min=1, help="Labels a class for the few-label probes; may be repeated. Default 10."),
+]
+Neighbours = Annotated[int, typer.Option("-k", min=1, help="Neighbours of the k-NN probe.")]
+Draws = Annotated[int, typer.Option(min=2, help="Draws of few labels.")]
+Permutations = Annotated[int, typer.Option(min=19, help="Label shuffles behind each p-value.")]
+Along = Annotated[Literal["auto", "lerp", "slerp"], typer.Option(help="Straight, or along a great circle.")]
+Steps = Annotated[int, typer.Option(min=2, max=101, help="Images on a path, both ends included.")]
+Shown = Annotated[int, typer.Option("-n", "--count", min=1, max=100, help="Paths to decode.")]
+Components = Annotated[
+    list[int] | None,
+    typer.Option("--components", min=1, help="Number to try; may be repeated. Default 1 2 4 8 16 32."),
+]
+Method = Annotated[list[str] | None, typer.Option("--method", help="umap or pca; may be repeated. Default both.")]
+MapRows = Annotated[int, typer.Option("--rows", min=50, help="Rows on the map, at most.")]
+
+
+def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
+    """Add every command to `app`; `load_model` is None where nothing can be decoded."""
+    command = app.command
+
+    @command(rich_help_panel=PANEL)
+    def probe(
+        table: Table, out: Out = None, few: FewLabels = None, draws: Draws = 20, k: Neighbours = 1,
+        rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = "code", label: Label = "label",
+        split: Split = "split", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """How much of the labels and attributes a simple reader finds in the codes.
+
+        Linear probes (logistic, L2-SVM), k-NN, and ridge regression for numbers, trained on train rows and
+        scored on test rows. Compare each figure with the dim lines below it: raw pixels, a PCA of equal
+        width, the same network untrained. Only what lies above them was learned. With few labels, look at
+        the paired differences: an interval that does not contain 0 is evidence.
+
+            latentgan probe codes.parquet --few 1 --few 10 --out results
+        """
+        _Job("probes", table, out, as_json, rows, full, seed, code, label, split).run(
+            None, decodes=False, per_class=tuple(few or (10,)), draws=draws, neighbours=k
+        )
+
+    @command(rich_help_panel=PANEL)
+    def neighbours(
+        table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = "code",
+        label: Label = "label", split: Split = "split", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """What the codes consider similar: the nearest train images of test images.
+
+        The share of neighbours with the same label, beside pixels and the untrained network; with --out the
+        pictures go into the report.
+
+            latentgan neighbours codes.parquet
+        """
+        _Job("neighbours", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False)
+
+    @command(rich_help_panel=PANEL)
+    def concepts(
+        table: Table, out: Out = None, model: Run = None, permutations: Permutations = 999, rows: Rows = ROWS,
+        full: Full = False, seed: Seed = 0, code: Code = "code", label: Label = "label", split: Split = "split",
+        as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """Directions in the code along which a label or attribute changes, with the evidence.
+
+        AUC is how well the projection ranks test rows that have the concept above those that have not (0.5
+        is chance); p is the share of label shuffles that do as well. A direction is worth something where its
+        AUC lies well above the random direction's. With a model, images edited along each are decoded too.
+
+            latentgan concepts codes.parquet --out results
+        """
+        job = _Job("concepts", table, out, as_json, rows, full, seed, code, label, split, model)
+        job.run(load_model, permutations=permutations)
+
+    @command(rich_help_panel=PANEL)
+    def interpolate(
+        table: Table, out: Out = None, model: Run = None, along: Along = "auto", steps: Steps = 11, count: Shown = 8,
+        rows: Rows = ROWS, seed: Seed = 0, code: Code = "code", label: Label = "label", split: Split = "split",
+        as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """Walk from one image to another through the code, and decode on the way.
+
+        auto takes a great circle under a normal prior and a straight line under a uniform one. The figure
+        asks whether the middle of a path looks like an image: its distance to the nearest real image,
+        beside that of a pixel-wise blend (a double exposure) and of real images. Needs a model.
+
+            latentgan interpolate codes.parquet --model runs/mnist --steps 15 --out results
+        """
+        job = _Job("interpolation", table, out, as_json, rows, False, seed, code, label, split, model)
+        job.run(load_model, along=along, steps=steps, shown=count)
+
+    @command(rich_help_panel=PANEL)
+    def mixture(
+        table: Table, out: Out = None, model: Run = None, components: Components = None, rows: Rows = ROWS,
+        full: Full = False, seed: Seed = 0, code: Code = "code", label: Label = "label", split: Split = "split",
+        as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """How many groups the codes form, and whether they are the labels.
+
+        Gaussian mixtures of several sizes; the least BIC wins. NMI, adjusted Rand index and purity compare
+        groups with labels: read them against the shuffled labels' column (many groups are pure by chance)
+        and against as many groups of raw pixels and of the untrained network's codes.
+
+            latentgan mixture codes.parquet --components 10 --components 20 --out results
+        """
+        job = _Job("mixture", table, out, as_json, rows, full, seed, code, label, split, model)
+        job.run(load_model, components=tuple(components or (1, 2, 4, 8, 16, 32)))
+
+    @command(name="map", rich_help_panel=PANEL)
+    def map_(
+        table: Table, out: Out = None, method: Method = None, rows: MapRows = 5000, seed: Seed = 0,
+        code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """A picture of the codes in two dimensions, and how far it can be trusted.
+
+        Trustworthiness is 1 where neighbours on the map are neighbours in the code, and about 0.5 for a
+        shuffled map. 1-NN accuracy on the map beside that in the whole code says what flattening has lost.
+        The same seed gives the same map.
+
+            latentgan map codes.parquet --method umap --out results
+        """
+        job = _Job("maps", table, out, as_json, ROWS, False, seed, code, label, split)
+        job.run(None, decodes=False, map_rows=rows, maps=tuple(method or ("umap", "pca")))
+
+    @command(rich_help_panel=PANEL)
+    def reconstruction(
+        table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
+        code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """How much of its own image a code keeps.
+
+        The error of decoding an image's own code over the error against another image's: 1 means that the
+        code says nothing about its image, 0 that nothing is lost. Beside it a PCA of equal width. Needs a model.
+
+            latentgan reconstruction codes.parquet --model runs/mnist
+        """
+        job = _Job("reconstruction", table, out, as_json, rows, full, seed, code, label, split, model)
+        job.run(load_model)
+
+    @command(rich_help_panel=PANEL)
+    def analyze(
+        table: Table, out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),
+        model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = "code",
+        label: Label = "label", split: Split = "split", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """Every analysis of a table, each saved as soon as it is done.
+
+        What cannot be done (no labels, no split, no model) is said, and the rest goes on. Afterwards
+        `report` makes one HTML file of the results.
+
+            latentgan analyze codes.parquet --out results
+            latentgan report results --out report.html
+        """
+        from .embeddings import Embeddings
+
+        job = _Job("", table, out, as_json, rows, full, seed, code, label, split, model)
+        opened = Embeddings(table, code=code, label=label, split=split)
+        found = analyze_table(
+            table, out, model=find_model(opened, model, load_model), command=command_line(), options=job.options(),
+            code=code, label=label, split=split,
+        )  # fmt: skip
+        _report_back(found, out, as_json)
+
+    @command(rich_help_panel=PANEL)
+    def report(
+        results: Annotated[Path, typer.Argument(help="Results folder.", show_default=False)] = Path("results"),
+        out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path("report.html"),
+        run: Annotated[
+            Path | None, typer.Option("--run", help="Run folder, for curves, samples, warnings.", show_default=False)
+        ] = None,
+    ) -> None:
+        """One interactive HTML file of a results folder; it asks nobody for anything.
+
+        latentgan report results --run runs/mnist --out report.html
+        """
+        typer.echo(write_report(results, out, run=run or run_of(results)))
+
+
+def run_of(results: Path) -> Path | None:
+    """The run folder that the analysed table named, if it is still there."""
+    import json
+
+    from .store import load_one
+
+    if not (results / "overview.json").is_file():
+        return None
+    named = json.loads(load_one(results, "overview").metadata).get("run")
+    return Path(named) if named and Path(named).is_dir() else None
+
+
+def _report_back(found: dict[str, Any], out: Path, as_json: bool) -> None:
+    """Print every result, then what was left out; fail where nothing could be done."""
+    refused = {kind: str(one) for kind, one in found.items() if isinstance(one, AnalysisError)}
+    done = {kind: one for kind, one in found.items() if kind not in refused}
+    if as_json:
+        import json
+
+        from .store import to_json
+
+        body = {**{kind: to_json(one) for kind, one in done.items()}, "left_out": refused}
+        typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
+    else:
+        for kind, one in done.items():
+            _print(kind, one, False)
+        for kind, sentence in refused.items():
+            typer.echo(f"left out: {kind}: {sentence}", err=True)
+    if not done:
+        raise AnalysisError("no analysis could be done: " + "; ".join(refused.values()))
+    typer.echo(f"results: {out}   next: latentgan report {out}", err=True)

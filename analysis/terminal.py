@@ -1,0 +1,182 @@
+"""Results as tables for a terminal. What comes from the data (names, labels) is text, never markup."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .statistics import Interval
+
+Block = tuple[str, Sequence[str], Sequence[Sequence[str]]]  # title, header, rows
+
+
+def clean(text: object) -> str:
+    """Replace what a terminal would act on (escape sequences, line breaks) by a dot."""
+    return "".join(c if c.isprintable() else "·" for c in str(text))
+
+
+def percent(figure: Interval | None) -> str:
+    """'94.1 %  [93.6, 94.5]', or a dash."""
+    if figure is None or math.isnan(figure.value):
+        return "–"
+    return f"{100 * figure.value:.1f} %  [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
+
+
+def plain(figure: Interval | None, digits: int = 3) -> str:
+    """'0.941  [0.936, 0.945]', or a dash."""
+    if figure is None or math.isnan(figure.value):
+        return "–"
+    return f"{figure.value:.{digits}f}  [{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
+
+
+def points(figure: Interval) -> str:
+    """'+6.1  [+5.0, +7.2]' percentage points."""
+    return f"{100 * figure.value:+.1f}  [{100 * figure.low:+.1f}, {100 * figure.high:+.1f}]"
+
+
+def show(result: Any, console: Console) -> None:
+    """Print a result's tables, each with n and 95 % intervals, then its notes."""
+    for title, header, rows in _tables(result):
+        console.print(_table(title, header, rows))
+    for note in result.notes:
+        console.print(f"note: {clean(note)}", style="dim", markup=False, highlight=False)
+
+
+def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(clean(title)), title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for i, name in enumerate(header):
+        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold" if i == 0 else "ellipsis")
+    for row in rows:
+        own = row[0].startswith("  ")  # yardsticks are indented and dim
+        table.add_row(*(Text(clean(cell)) for cell in row), style="dim" if own else "")
+    return table
+
+
+def _tables(result: Any) -> Iterator[Block]:
+    kind = type(result).__name__
+    yield from globals()[f"_{kind.lower()}"](result)
+
+
+def _named(name: str, baseline: bool) -> str:
+    return f"  {name}" if baseline else name
+
+
+def _probetable(result: Any) -> Iterator[Block]:
+    for target in dict.fromkeys(probe.target for probe in result.probes):
+        chosen = [probe for probe in result.probes if probe.target == target]
+        methods = list(dict.fromkeys(probe.method for probe in chosen))
+        rows = []
+        for name in dict.fromkeys(probe.representation for probe in chosen):
+            of = {probe.method: probe for probe in chosen if probe.representation == name}
+            first = next(iter(of.values()))
+            cells = [_score(of.get(method)) for method in methods]
+            null = next((p.shuffled for p in of.values() if p.shuffled), None)
+            cells.append("–" if null is None else f"{null.value:.2f}" if first.metric == "R2" else _short(null))
+            rows.append((_named(name, first.baseline), str(first.width), *cells, str(first.score.n)))
+        metric = "R²" if chosen[0].metric == "R2" else "accuracy"
+        header = ("representation", "width", *methods, "shuffled", "n")
+        yield f"{target}: {metric} on test rows, 95 % interval", header, rows
+    for few in result.few:
+        few_rows = [
+            (_named(name, base), f"{percent(score)}", f"{100 * sd:.1f}", str(score.n))
+            for name, base, score, sd in zip(
+                few.representations, few.baselines, few.scores, few.deviations, strict=True
+            )
+        ]
+        yield (
+            f"{few.per_class} labels a class: logistic accuracy on {few.n_test} test rows",
+            ("representation", "mean over draws", "sd", "draws"), few_rows,
+        )  # fmt: skip
+        paired = [(f"{d.representation} − {d.baseline}", points(d.difference)) for d in few.differences]
+        yield "difference over the same draws, percentage points", ("pair", "mean"), paired
+
+
+def _score(probe: Any) -> str:
+    if probe is None:
+        return "–"
+    return plain(probe.score, 2) if probe.metric == "R2" else percent(probe.score)
+
+
+def _short(figure: Interval) -> str:
+    return f"{100 * figure.value:.1f} %"
+
+
+def _neighbours(result: Any) -> Iterator[Block]:
+    rows = [
+        (_named(t.representation, t.baseline), percent(t.agreement), str(t.agreement.n if t.agreement else 0))
+        for t in result.tables
+    ]
+    chance = "" if math.isnan(result.chance) else f" (chance {100 * result.chance:.1f} %)"
+    title = f"share of the {result.k} nearest train images that have the label{chance}"
+    yield title, ("representation", "agreement", "n"), rows
+
+
+def _concepttable(result: Any) -> Iterator[Block]:
+    names = list(dict.fromkeys(b.name for c in result.concepts for b in c.baselines))
+    for method in dict.fromkeys(c.method for c in result.concepts):
+        rows = []
+        for c in result.concepts:
+            if c.method == method:
+                beside = {b.name: f"{b.figure.value:.3f}" for b in c.baselines}
+                cells = (plain(c.auc), f"{c.p_value:.3f}", *(beside.get(n, "–") for n in names), str(c.auc.n))
+                rows.append((c.name, *cells))
+        title = f"concept directions by {method}: AUC on test rows, 95 % interval"
+        yield title, ("concept", "AUC", "p", *names, "n"), rows
+
+
+def _interpolations(result: Any) -> Iterator[Block]:
+    title = f"{len(result.pairs)} paths by {result.along} ({result.reason}), {len(result.at)} steps each"
+    if result.midpoint is None:
+        yield title, ("path",), [(" → ".join(pair),) for pair in result.labels.tolist()]
+        return
+    rows = [("decoded midpoints", plain(result.midpoint), str(result.midpoint.n))]
+    rows += [(f"  {b.name}", plain(b.figure), str(b.figure.n)) for b in result.baselines]
+    yield title, ("distance to the nearest real image", "mean", "n"), rows
+
+
+def _mixture(result: Any) -> Iterator[Block]:
+    best = min(c.bic for c in result.candidates)
+    rows = [
+        (
+            f"{c.components} {c.covariance}", f"{c.bic - best:.0f}",
+            "–" if math.isnan(c.held_out) else f"{c.held_out:.2f}", str(c.floored or ""),
+        )
+        for c in result.candidates
+    ]  # fmt: skip
+    title = f"chosen: {result.components} components, {result.covariance} covariance, on {result.fitted_on} rows"
+    yield title, ("candidate", "BIC above the best", "held-out log p a row", "degenerate"), rows
+    found = result.agreement
+    if found is None:
+        return
+    rows = [
+        ("NMI", plain(found.nmi), f"{found.shuffled_nmi:.3f}", str(found.nmi.n)),
+        ("adjusted Rand index", plain(found.ari), f"{found.shuffled_ari:.3f}", str(found.ari.n)),
+        ("purity", plain(found.purity), f"{found.shuffled_purity:.3f}", str(found.purity.n)),
+    ]
+    rows += [(f"  NMI on {b.name}", plain(b.figure), "", str(b.figure.n)) for b in found.baselines]
+    yield "agreement of components with labels", ("score", "value", "shuffled labels", "n"), rows
+
+
+def _maps(result: Any) -> Iterator[Block]:
+    rows = [
+        (m.method, plain(m.trustworthiness), f"{m.random:.3f}", percent(m.accuracy), percent(m.full_accuracy),
+         str(m.trustworthiness.n))
+        for m in result.maps
+    ]  # fmt: skip
+    header = ("map", "trustworthiness", "shuffled", "1-NN on the map", "1-NN in the code", "n")
+    yield "maps of the code", header, rows
+
+
+def _reconstruction(result: Any) -> Iterator[Block]:
+    rows = [("this model", plain(result.ratio), str(result.ratio.n))]
+    rows += [(f"  {b.name}", plain(b.figure), str(b.figure.n)) for b in result.baselines]
+    title = "reconstruction error / error against another image (0 perfect, 1 useless)"
+    yield title, ("reconstruction", "ratio", "n"), rows
