@@ -1,0 +1,153 @@
+"""Measure what latentgan costs beyond what the algorithm needs; every ratio is of interleaved runs in one process.
+
+    make bench        # or: python examples/reproduce/bench.py [--quick]
+
+Prints a table and exits 1 if a ratio is out of the bound that stands beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.utils import parametrize
+
+from latentgan import configure, from_arrays
+from latentgan.averages import Average, make_usable, shadow_of
+from latentgan.checkpoint import write_model, write_tensors
+from latentgan.data import ImageSource
+from latentgan.encoding import Plan, default_features, encode_table, open_models
+from latentgan.losses import Objective
+from latentgan.session import Session, model_config, open_session
+from latentgan.training import turns
+
+PAPER = {"network": "mlp", "spectral": False, "hidden": 1024}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a few rounds only")
+    rounds = 5 if parser.parse_args().quick else 25
+    source = fake_mnist(4096)
+    rows = [turn_cost(source, rounds), batch_cost(source, rounds), encode_cost(fake_mnist(20_000), max(3, rounds // 5))]
+    rows += [start_cost("latentgan --help", ["-m", "latentgan", "--help"], 0.4)]
+    rows += [start_cost("import latentgan", ["-c", "import latentgan"], 0.2)]
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
+    print(f"{'what':58} {'measured':>10} {'bound':>8}")
+    failed = False
+    for what, value, bound, unit in rows:
+        bad = value > bound
+        failed |= bad
+        print(f"{what:58} {value:9.3f}{unit} {'≤':>3} {bound:g}{unit}{'   OUT OF BOUND' if bad else ''}")
+    return int(failed)
+
+
+def turn_cost(source: ImageSource, rounds: int) -> tuple[str, float, float, str]:
+    """A whole BiGAN turn (batch, noise, passes, Adam, average) over its bare passes: MLP configuration, batch 128."""
+    session = open_session(configure("bigan", family=PAPER), source)
+    t = session.config.training
+    game = turns(session.family, session.batches, session.update, seed=0, total_images=t.total_images)
+
+    def turn() -> None:
+        next(game)
+        session.average.update(t.batch_size, session.images)
+
+    ratios = interleave(turn, lambda: bare_passes(session), rounds)
+    return "BiGAN turn / bare forward and backward passes", statistics.median(ratios), 1.3, "×"
+
+
+def bare_passes(session: Session) -> None:
+    """The forward and backward passes that the algorithm needs, on data that is there already."""
+    family, n = session.family, session.config.training.batch_size
+    x = session.batches.source.tensor(np.arange(n))
+    z = family.prior.sample(n)
+    bce = Objective("bce")
+    encoded = family.discriminator(x, family.encode(x))
+    generated = family.discriminator(family.generator(z), z)
+    judged, fooled = bce.real(encoded) + bce.fake(generated), bce.as_fake(encoded) + bce.as_real(generated)
+    players = session.update.players
+    torch.autograd.grad(judged, players["discriminator"].parameters, retain_graph=True)
+    torch.autograd.grad(fooled, players["encoder_generator"].parameters)
+
+
+def batch_cost(source: ImageSource, rounds: int) -> tuple[str, float, float, str]:
+    """Drawing a batch over a turn of the convolutional BiGAN."""
+    session = open_session(configure("bigan"), source)
+    game = turns(session.family, session.batches, session.update, seed=0, total_images=10**6)
+    ratios = interleave(lambda: next(session.batches), lambda: next(game), rounds)
+    return "drawing a batch / convolutional BiGAN turn", statistics.median(ratios), 0.02, "×"
+
+
+def encode_cost(source: ImageSource, rounds: int) -> tuple[str, float, float, str]:
+    """The bare forward passes of `latentgan encode` over the whole command's work, as a share of throughput lost."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = untrained_run(Path(folder) / "run", source)
+        plan = Plan(default_features(open_models(run, Plan())[""]))
+        models = open_models(run, plan)
+
+        def bare() -> None:
+            with torch.inference_mode(), parametrize.cached():
+                for start in range(0, len(source), 512):
+                    x = source.tensor(np.arange(start, min(start + 512, len(source))))
+                    for model in models.values():
+                        model.family.represent(x)
+
+        def whole() -> None:
+            encode_table(run, source, Path(folder) / "table.parquet", plan)
+
+        ratios = interleave(whole, bare, rounds)
+    return "encode to Parquet / bare forward passes", statistics.median(ratios), 1 / 0.95, "×"
+
+
+def untrained_run(run: Path, source: ImageSource) -> Path:
+    """Write a run folder with a model of turn 0, enough to encode with."""
+    session = open_session(configure("bigan"), source)
+    shadow = shadow_of(session.family)
+    Average(session.family, 0).write_to(shadow, session.family)
+    make_usable(shadow, iter([source.tensor(np.arange(256))]))
+    run.mkdir()
+    write_model(run, shadow.state_dict(), model_config(session))
+    write_tensors(run / "untrained.safetensors", shadow.state_dict())
+    return run
+
+
+def start_cost(what: str, arguments: list[str], bound: float) -> tuple[str, float, float, str]:
+    """Seconds from start to exit of a fresh interpreter, the best of seven (the machine's noise only adds)."""
+
+    def once() -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+        return time.perf_counter() - started
+
+    return what, min(once() for _ in range(7)), bound, "s"
+
+
+def interleave(one: Callable[[], object], other: Callable[[], object], rounds: int) -> list[float]:
+    """Return the ratio of the two's times for each round, A B A B …, after a warm-up of both."""
+    one(), other()
+    return [clock(one) / clock(other) for _ in range(rounds)]
+
+
+def clock(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def fake_mnist(n: int) -> ImageSource:
+    """Blurred noise of MNIST's size with ten labels; speed does not depend on what is in an image."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (n, 7, 7, 1), dtype=np.uint8)
+    return from_arrays(coarse.repeat(4, 1).repeat(4, 2), np.arange(n) % 10, name="noise")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
