@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latentgan.data import from_arrays, load_source
+from latentgan.data import from_arrays, from_dataset, load_source, shapes
 from latentgan.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -199,3 +199,46 @@ def test_resizing_keeps_grey_levels_and_crop_takes_the_centre() -> None:
 def test_unknown_data_names_what_is_known() -> None:
     assert "did you mean 'mnist'?" in refused(Path("minst"))
     assert "no named set" in refused(Path("nist=/nowhere"))
+
+
+def test_an_empty_name_and_a_file_of_another_kind_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no file, no folder and no named set"):
+        load_source("")
+    (tmp_path / "notes.toml").write_text("[a]")
+    assert ".toml files are not read; what is read: IDX" in refused(tmp_path / "notes.toml")
+
+
+def test_any_dataset_with_pairs_of_image_and_label_is_taken() -> None:
+    import torch
+
+    class Pairs(list[Any]):
+        classes = ("a", "b", "c", "d")
+
+    pairs = Pairs((torch.from_numpy(image / 255)[None], int(label)) for image, label in zip(BYTES, LABELS, strict=True))
+    source = from_dataset(pairs, size=12)
+    assert source.spec.shape == (1, 12, 12) and source.spec.classes == pairs.classes
+    np.testing.assert_array_equal(from_dataset(pairs).images[..., 0], BYTES)
+    with pytest.raises(DataError, match="item 0 is no pair"):
+        from_dataset([BYTES[0]])
+    with pytest.raises(DataError, match="item 1 is"):
+        from_dataset([(BYTES[0], 0), (BYTES[0, 1:], 0)])
+    with pytest.raises(DataError, match="empty"):
+        from_dataset([])
+
+
+def test_grey_images_stored_as_colour_are_noticed() -> None:
+    notes = from_arrays(np.repeat(BYTES[..., None], 3, axis=3)).notes
+    assert any("--channels 1" in note for note in notes)
+
+
+def test_planted_shapes_are_where_their_factors_say() -> None:
+    source = shapes(600, size=20)
+    assert source.spec.classes == ("disc", "square", "triangle") and source.attribute_kinds["hollow"] == "boolean"
+    grid = (np.arange(20) + 0.5) / 10 - 1
+    for axis, factor in ((1, "x"), (2, "y")):
+        mass = source.images[..., 0].sum(axis=axis, dtype=float)
+        centre = (mass * grid).sum(axis=1) / mass.sum(axis=1)
+        assert np.corrcoef(centre, source.attributes[factor])[0, 1] > 0.95
+    brightest = source.images.max(axis=(1, 2, 3)) / 255
+    assert np.corrcoef(brightest, source.attributes["brightness"])[0, 1] > 0.95
+    assert shapes(600, size=20).fingerprint == source.fingerprint != shapes(600, size=20, seed=1).fingerprint

@@ -187,7 +187,10 @@ def cells(text: str) -> bytes:
         (cells("file,a,a\n00.png,1,2\n"), "column 'a' occurs twice"),
         (cells("file,a\n00.png,1\n02.png\n"), "line 3: 1 cells where the header has 2"),
         (cells("file,a\n00.png,1\n00.png,2\n"), "'00.png' is named twice, in lines 2 and 3"),
-        (cells("name,a\n00.png,1\n"), "no column of file names (one of file, filename, image, path)"),
+        (
+            cells("name,a\n00.png,1\n"),
+            "no column of file names: call it one of file, filename, image, path; it has 'name', 'a'",
+        ),
         (cells("file,a\n,1\n"), "line 2: the cell of column 'file' is empty"),
         (cells("file,a\n"), "no rows"),
         (cells("\n"), "is empty"),

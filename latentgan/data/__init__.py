@@ -7,10 +7,11 @@ resolved on first use, so that importing this package stays cheap.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .arrays import from_arrays
+from .arrays import from_arrays, from_dataset
 from .columns import AttributeKind
 from .readers import load_source
 from .source import ImageSource, ImageSpec
+from .synthetic import shapes
 
 if TYPE_CHECKING:
     from .batches import Batch, Batches, from_model, to_model
@@ -22,8 +23,10 @@ __all__ = [
     "ImageSource",
     "ImageSpec",
     "from_arrays",
+    "from_dataset",
     "from_model",
     "load_source",
+    "shapes",
     "to_model",
 ]
 

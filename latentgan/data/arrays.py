@@ -39,7 +39,8 @@ def from_arrays(
     """Make a source of arrays that are already in memory.
 
     Args:
-        images: (n, h, w) or (n, h, w, c) or (n, c, h, w); uint8, or numbers in [0, 1] or [0, 255].
+        images: (n, h, w) or (n, h, w, c) or (n, c, h, w); uint8 (kept without a copy, memory maps too), or
+            numbers in [0, 1] or [0, 255].
         labels: (n,) integers or texts; -1, NaN, None or "" mean unlabelled.
         classes: names of the integer labels 0, 1, …; default: the values themselves.
         attributes: columns (n,) of numbers, booleans or texts.
@@ -53,6 +54,33 @@ def from_arrays(
     if split is not None:
         raw = _with_split(raw, official_split(np.asarray(split), len(raw.images), name))
     return build_source(name, raw, Geometry(size=size, crop=crop, channels=channels))
+
+
+def from_dataset(dataset: Any, *, name: str = "dataset", **options: Any) -> ImageSource:
+    """Make a source of any object with a length and items (image, label), such as a torchvision dataset.
+
+    Args:
+        dataset: images are PIL images, arrays or tensors of one size; labels are numbers or texts.
+        options: as for from_arrays.
+
+    Raises:
+        DataError: an item has another form, or images differ in size.
+    """
+    images, labels = [], []
+    for row in range(len(dataset)):
+        try:
+            image, label = dataset[row]
+            images.append(np.asarray(image))
+        except (TypeError, ValueError):
+            raise DataError(f"{name}: item {row} is no pair of an image and a label") from None
+        labels.append(label.item() if hasattr(label, "item") else label)
+        if images[-1].shape != images[0].shape:
+            shapes = f"{images[-1].shape} instead of {images[0].shape}"
+            raise DataError(f"{name}: the image of item {row} is {shapes}; resize images in the dataset")
+    if not images:
+        raise DataError(f"{name} is empty")
+    classes = options.pop("classes", getattr(dataset, "classes", ()))
+    return from_arrays(np.stack(images), labels, classes=classes, name=name, **options)
 
 
 def raw_arrays(
@@ -69,9 +97,7 @@ def raw_arrays(
     columns = Columns()
     for column, values in attributes.items():
         columns.add(column, *column_from_array(np.asarray(values), len(pixels), f"{what}: column {column!r}"))
-    return Raw(
-        pixels, codes, names, columns, notes=notes, provenance=provenance or {"from": "arrays in memory"}
-    )
+    return Raw(pixels, codes, names, columns, notes=notes, provenance=provenance or {"from": "arrays in memory"})
 
 
 def _with_split(raw: Raw, split: np.ndarray) -> Raw:
@@ -167,19 +193,13 @@ def _read_split_members(arrays: dict[str, np.ndarray], given: dict[str, dict[str
             else arrays.get(key or "")
         )
         if values is not None and len(values) != len(part):
-            counts = (
-                f"{len(part):,} images in {given[name]['images']!r} but {len(values):,} labels in {key!r}"
-            )
+            counts = f"{len(part):,} images in {given[name]['images']!r} but {len(values):,} labels in {key!r}"
             raise DataError(f"{path.name}: {counts}; each image needs one")
         labels.append(values)
     if any(part.shape[1:] != parts[0].shape[1:] for part in parts):
         shapes = ", ".join(f"{given[name]['images']} {arrays[given[name]['images']].shape}" for name in order)
         raise DataError(f"{path.name}: the images of the splits differ in shape: {shapes}")
-    joined = (
-        None
-        if any(values is None for values in labels)
-        else np.concatenate([v for v in labels if v is not None])
-    )
+    joined = None if any(values is None for values in labels) else np.concatenate([v for v in labels if v is not None])
     raw = raw_arrays(np.concatenate(parts), joined, _class_names(arrays), {}, path.name, {"from": str(path)})
     return _with_split(raw, np.repeat(np.array(order, dtype="U10"), [len(part) for part in parts]))
 
@@ -201,18 +221,10 @@ def _read_members(arrays: dict[str, np.ndarray], path: Path, label: str | None) 
     values = None if labels is None else arrays[labels]
     raw = raw_arrays(arrays[images], values, _class_names(arrays), columns, path.name, {"from": str(path)})
     left = [f"{key} {array.shape}" for key, array in rest.items() if key not in columns]
-    notes = (
-        (f"{path.name}: arrays that are no column of {n} values are left out: {', '.join(left)}",)
-        if left
-        else ()
-    )
-    ids = next(
-        (arrays[key].astype(str) for key in arrays if key.lower() in _IDS and arrays[key].shape == (n,)), None
-    )
+    notes = (f"{path.name}: arrays that are no column of {n} values are left out: {', '.join(left)}",) if left else ()
+    ids = next((arrays[key].astype(str) for key in arrays if key.lower() in _IDS and arrays[key].shape == (n,)), None)
     split = official_split(arrays["split"], n, path.name) if "split" in arrays else None
-    return Raw(
-        raw.images, raw.labels, raw.classes, raw.columns, ids, split, raw.notes + notes, raw.provenance
-    )
+    return Raw(raw.images, raw.labels, raw.classes, raw.columns, ids, split, raw.notes + notes, raw.provenance)
 
 
 def _image_key(arrays: dict[str, np.ndarray], path: Path) -> str:
@@ -220,7 +232,5 @@ def _image_key(arrays: dict[str, np.ndarray], path: Path) -> str:
     shaped = named or [key for key, array in arrays.items() if array.ndim in (3, 4)]
     if len(shaped) != 1:
         held = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "nothing"
-        raise DataError(
-            f"{path.name} has no single array of images: name it `images` (n, h, w[, c]); it holds {held}"
-        )
+        raise DataError(f"{path.name} has no single array of images: name it `images` (n, h, w[, c]); it holds {held}")
     return shaped[0]

@@ -80,9 +80,7 @@ class Batches:
         ranks: int = 1,
     ) -> None:
         if batch_size < 1 or batch_size % ranks:
-            raise DataError(
-                f"batch size {batch_size} is no positive multiple of the number of processes ({ranks})"
-            )
+            raise DataError(f"batch size {batch_size} is no positive multiple of the number of processes ({ranks})")
         self.source, self.split, self.batch_size, self.seed = source, split, batch_size, seed
         self.device = torch.device(device)
         self.part = slice(rank * batch_size // ranks, (rank + 1) * batch_size // ranks)
@@ -92,9 +90,7 @@ class Batches:
         self.counters: dict[str, int] = dict(counters or {})
         self._pixels = _Pixels(source.images, self.rows, self.device)
         self._index = torch.from_numpy(self.rows).to(self.device)
-        self._labels = (
-            torch.from_numpy(source.labels[self.rows]).to(self.device) if source.spec.classes else None
-        )
+        self._labels = torch.from_numpy(source.labels[self.rows]).to(self.device) if source.spec.classes else None
         self._streams: dict[str, Stream] = {}
 
     def __iter__(self) -> Batches:
@@ -173,9 +169,7 @@ class _Pixels:
         self.resident: Tensor | None = None  # (m, h, w, c) uint8
         self.where: Tensor | None = None  # position -> row of resident; None: the same
         if device.type == "cpu":
-            if (
-                images.flags.writeable and images.flags.c_contiguous
-            ):  # torch warns about read-only memory, as maps are
+            if images.flags.writeable and images.flags.c_contiguous:  # torch warns about read-only memory, as maps are
                 self.resident, self.where = torch.from_numpy(images), torch.from_numpy(rows)
         elif len(rows) * images[:1].nbytes <= _free_bytes(device) * _RESIDENT_SHARE:
             self.resident = _upload(images, rows, device)
@@ -187,9 +181,7 @@ class _Pixels:
             return to_model(self.resident.index_select(0, rows))
         images = np.ascontiguousarray(self.images[self.rows[positions.cpu().numpy()]])
         host = torch.from_numpy(images)
-        return to_model(
-            host.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else host
-        )
+        return to_model(host.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else host)
 
 
 def _upload(images: np.ndarray, rows: np.ndarray, device: torch.device) -> Tensor:

@@ -15,17 +15,13 @@ def check_images(images: np.ndarray, name: str) -> None:
     """
     n = len(images)
     if n < 2:
-        raise DataError(
-            f"{name} holds {n} image{'' if n == 1 else 's'}: at least two are needed, to train and to test"
-        )
+        raise DataError(f"{name} holds {n} image{'' if n == 1 else 's'}: at least two are needed, to train and to test")
     first = images[0]
     step = max(1, (1 << 24) // max(1, first.nbytes))
     if any((images[start : start + step] != first).any() for start in range(0, n, step)):
         return
     if (first == first.flat[0]).all():
-        raise DataError(
-            f"{name}: every pixel of all {n} images is {first.flat[0]}; there is nothing to learn from"
-        )
+        raise DataError(f"{name}: every pixel of all {n} images is {first.flat[0]}; there is nothing to learn from")
     raise DataError(f"{name}: all {n} images are the same; there is nothing to learn from")
 
 

@@ -50,9 +50,7 @@ def labels_from_array(
         hint = "; .argmax(axis=1) turns one-hot rows into labels" if values.ndim == 2 else ""
         raise DataError(f"{what}: labels have shape {values.shape}, they must be one a row{hint}")
     if len(values) != n:
-        raise DataError(
-            f"{what}: {n:,} images but {len(values):,} labels; each image needs one (-1 = unlabelled)"
-        )
+        raise DataError(f"{what}: {n:,} images but {len(values):,} labels; each image needs one (-1 = unlabelled)")
     if values.dtype.kind in "iuf" and classes:
         return _named_codes(values, classes, what), classes
     return codes_from_texts([label_text(value, row, what) for row, value in enumerate(values.tolist())])
@@ -66,9 +64,7 @@ def label_text(value: Any, row: int, what: str) -> str | None:
         return value.decode("utf-8", "replace")
     if isinstance(value, float):
         if not value.is_integer():
-            raise DataError(
-                f"{what}: label {value:g} in row {row} is no class; labels are whole numbers or texts"
-            )
+            raise DataError(f"{what}: label {value:g} in row {row} is no class; labels are whole numbers or texts")
         return str(int(value))
     return str(value)
 

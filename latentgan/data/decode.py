@@ -222,9 +222,7 @@ def _describe(headers: Mapping[int, Header], findings: _Findings) -> None:
     }
     findings.notes += [f"{kinds[kind]:,} {text}" for kind, text in says.items() if kinds[kind]]
     if 0 < kinds["grey"] < len(headers):
-        findings.notes.append(
-            f"{kinds['grey']:,} grey images among coloured ones; --channels 1 makes all grey"
-        )
+        findings.notes.append(f"{kinds['grey']:,} grey images among coloured ones; --channels 1 makes all grey")
 
 
 def _fill(

@@ -138,9 +138,7 @@ def _attempt(url: str, part: Path, stall: float, advance: Callable[[int], None])
 
 def _continues(answer: Any, offset: int) -> bool:
     """Whether the answer goes on at the offset; a server may send the whole file instead."""
-    return bool(
-        answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
-    )
+    return bool(answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {offset}-"))
 
 
 def _length(answer: Any, offset: int) -> int | None:
@@ -162,9 +160,7 @@ def _receive(answer: Any, part: Path, offset: int, advance: Callable[[int], None
 
 
 def _judge_status(error: urllib.error.HTTPError, part: Path) -> None:
-    if (
-        error.code == 416
-    ):  # the part is as long as the file, or longer: its digest will tell, or it starts anew
+    if error.code == 416:  # the part is as long as the file, or longer: its digest will tell, or it starts anew
         return
     if error.code in (408, 425, 429) or error.code >= 500:
         raise _RetryError(f"the server answered {error.code}") from None

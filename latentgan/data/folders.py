@@ -14,6 +14,7 @@ from latentgan.errors import DataError
 
 from .columns import Columns, codes_from_texts
 from .decode import Items, decode_items
+from .idx import find_pairs
 from .image_file import SUFFIXES
 from .pixels import Geometry
 from .source import Raw
@@ -35,9 +36,7 @@ class Listing:
     @property
     def names(self) -> list[str]:
         """File names that can be written anywhere: bytes that are no UTF-8 become \\x escapes."""
-        return [
-            file.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for file in self.files
-        ]
+        return [file.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for file in self.files]
 
 
 def list_images(folder: Path) -> Listing:
@@ -100,21 +99,17 @@ def read_folder(
     listing = list_images(folder)
     if not listing.files:
         found = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(5)) or "nothing"
-        raise DataError(f"{folder} holds no images (.png, .jpg, .webp, …); it holds {found}")
+        raise DataError(f"{folder} holds no images (.png, .jpg, .webp, …); it holds {found}{_inside(folder)}")
     table = attributes or _only_csv(folder)
     if label is not None and table is None:
-        raise DataError(
-            f"--label {label} needs a table: there is no CSV in {folder}; --attributes names one elsewhere"
-        )
+        raise DataError(f"--label {label} needs a table: there is no CSV in {folder}; --attributes names one elsewhere")
     if table is not None:
         sheet = read_csv(table)
         rows, notes = join(sheet, listing.names, folder, skip_bad=skip_bad)
     decoded = decode_items(_items(listing), geometry, skip_bad=skip_bad, progress=progress)
     names = np.array(listing.names)[decoded.rows]
     others = {
-        suffix: count
-        for suffix, count in listing.others.items()
-        if suffix not in (".csv", ".txt", ".md", ".json")
+        suffix: count for suffix, count in listing.others.items() if suffix not in (".csv", ".txt", ".md", ".json")
     }
     left = ", ".join(f"{count} {suffix}" for suffix, count in others.items())
     first = (
@@ -126,15 +121,19 @@ def read_folder(
         labels, classes, split, said = _from_folders(names, folder)
         return Raw(decoded.images, labels, classes, Columns(), names, split, first + said, provenance)
     chosen = rows[decoded.rows]
-    cells = {
-        name: [values[row] if row >= 0 else None for row in chosen] for name, values in sheet.columns.items()
-    }
+    cells = {name: [values[row] if row >= 0 else None for row in chosen] for name, values in sheet.columns.items()}
     known = interpret(cells, len(names), table.name, label, texts=True)
     provenance["attributes"] = str(table)
     said = first + notes + known.notes
-    return Raw(
-        decoded.images, known.labels, known.classes, known.columns, names, known.split, said, provenance
-    )
+    return Raw(decoded.images, known.labels, known.classes, known.columns, names, known.split, said, provenance)
+
+
+def _inside(folder: Path) -> str:
+    """A hint at a file or sub-folder that could be meant."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".npz", ".npy") or (path.is_dir() and find_pairs(path)):
+            return f"; did you mean {path}?"
+    return ""
 
 
 def _only_csv(folder: Path) -> Path | None:
@@ -155,7 +154,7 @@ def _items(listing: Listing) -> Items:
 
     versions = [(name, *stat) for name, stat in zip(listing.names, listing.stats, strict=True)]
     identity = {"folder": str(listing.folder.resolve()), "files": versions}
-    return Items(listing.folder.name or str(listing.folder), listing.names, chunks, identity)
+    return Items(listing.folder.resolve().name, listing.names, chunks, identity)
 
 
 def _from_folders(

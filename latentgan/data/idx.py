@@ -22,15 +22,19 @@ from .source import Raw
 from .splits import split_name
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_NAME = re.compile(
-    r"(?P<stem>.*?)[-_.]?(?P<role>images|labels)[-_.]idx\d[-_.](ubyte|int)(\.gz)?$", re.IGNORECASE
-)
+_NAME = re.compile(r"(?P<stem>.*?)[-_.]?(?P<role>images|labels)[-_.]idx\d[-_.](ubyte|int)(\.gz)?$", re.IGNORECASE)
 _READ = 1 << 22
 
 
 def is_idx(path: Path) -> bool:
-    """Whether a file name is that of an IDX file."""
-    return _NAME.match(path.name) is not None
+    """Whether a file is called as IDX files are, or begins as they do."""
+    if _NAME.match(path.name):
+        return True
+    try:
+        with (gzip.open if _is_gzip(path) else open)(path, "rb") as stream:
+            return bytes(stream.read(2)) == b"\0\0"
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -76,9 +80,7 @@ def _parse(stream: BinaryIO, path: Path) -> np.ndarray:
     body = _read_up_to(stream, expected + 1)
     if len(body) != expected:
         has = "more" if len(body) > expected else f"only {len(body):,}"
-        raise DataError(
-            f"{path}: the header promises {expected:,} bytes of values {shape}, the file has {has}"
-        )
+        raise DataError(f"{path}: the header promises {expected:,} bytes of values {shape}, the file has {has}")
     return np.frombuffer(body, dtype=kind).reshape(shape)
 
 
@@ -93,11 +95,7 @@ def read_images(path: Path) -> np.ndarray:
     """Read an IDX file of images (n, h, w), or (n, h, w, c)."""
     array = read_idx(path)
     if array.ndim not in (3, 4):
-        hint = (
-            " (these are labels: give the images file, the labels are found beside it)"
-            if array.ndim == 1
-            else ""
-        )
+        hint = " (these are labels: give the images file, the labels are found beside it)" if array.ndim == 1 else ""
         raise DataError(f"{path} has {array.ndim} axes, images have 3: the magic number should be 2051{hint}")
     return array
 
@@ -113,9 +111,7 @@ def read_labels(path: Path) -> np.ndarray:
 def find_pairs(folder: Path) -> dict[str, dict[str, Path]]:
     """Map stem -> {"images": file, "labels": file} of the IDX files in a folder; unpacked before gzipped."""
     pairs: dict[str, dict[str, Path]] = {}
-    for path in sorted(
-        folder.iterdir(), key=lambda path: path.name, reverse=True
-    ):  # x.gz, then x, which replaces it
+    for path in sorted(folder.iterdir(), key=lambda path: path.name, reverse=True):  # x.gz, then x, which replaces it
         match = _NAME.match(path.name)
         if match and path.is_file():
             pairs.setdefault(match["stem"].lower(), {})[match["role"].lower()] = path
@@ -131,9 +127,7 @@ def read_folder(folder: Path, classes: tuple[str, ...] = ()) -> Raw:
     pairs = find_pairs(folder)
     named = {_pair_split(stem): stem for stem in pairs}
     if len(named) < len(pairs) or (len(pairs) > 1 and not set(named) <= {"train", "validation", "test"}):
-        raise DataError(
-            f"{folder} holds several IDX sets ({', '.join(sorted(pairs))}): give the images file of one"
-        )
+        raise DataError(f"{folder} holds several IDX sets ({', '.join(sorted(pairs))}): give the images file of one")
     order = [name for name in ("train", "validation", "test", "") if name in named]
     return read_pairs([(name, pairs[named[name]]) for name in order], folder, classes)
 
@@ -168,9 +162,7 @@ def read_pairs(pairs: list[tuple[str, dict[str, Path]]], where: Path, classes: t
         labels.append(read_labels(pair["labels"]).astype(np.int64))
         if len(images[-1]) != len(labels[-1]):
             counts = f"{len(images[-1]):,} images but {len(labels[-1]):,} labels"
-            raise DataError(
-                f"{pair['images']} has {counts} in {pair['labels'].name}; both must count the same"
-            )
+            raise DataError(f"{pair['images']} has {counts} in {pair['labels'].name}; both must count the same")
     if any(part.shape[1:] != images[0].shape[1:] for part in images):
         raise DataError(
             f"{where}: train and test images differ in size: {' and '.join(str(p.shape[1:]) for p in images)}"
@@ -178,7 +170,5 @@ def read_pairs(pairs: list[tuple[str, dict[str, Path]]], where: Path, classes: t
     pixels, more = as_images(np.concatenate(images), where.name)
     codes, names = labels_from_array(np.concatenate(labels), len(pixels), where.name, classes)
     drawn = any(name == "" for name, _ in pairs)
-    split = (
-        None if drawn else np.repeat(np.array([n for n, _ in pairs], dtype="U10"), [len(p) for p in images])
-    )
+    split = None if drawn else np.repeat(np.array([n for n, _ in pairs], dtype="U10"), [len(p) for p in images])
     return Raw(pixels, codes, names, split=split, notes=(*notes, *more), provenance={"from": str(where)})

@@ -133,9 +133,7 @@ def _eight_bits(image: Image, channels: int) -> Image:
     from PIL import Image as Pillow
 
     if image.mode == "F":
-        raise BadImageError(
-            "floating-point pixels have no agreed scale; save 8 or 16 bits, or an .npy in [0, 1]"
-        )
+        raise BadImageError("floating-point pixels have no agreed scale; save 8 or 16 bits, or an .npy in [0, 1]")
     if image.mode in _DEEP_MODES:
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,16 +108,14 @@ def read_named(
     """
     if name == "digits":
         return read_digits()
-    if isinstance(mirror, str) and mirror.startswith(("http://", "https://")):
-        folder = _fetched(name, (mirror.rstrip("/") + "/",), patience, progress)
+    if address := re.match(r"(https?):/+(.+)", str(mirror)):  # a Path has made one slash of two
+        folder = _fetched(name, (f"{address[1]}://{address[2].rstrip('/')}/",), patience, progress)
         return _read(name, folder, _checked(name, folder))
     if mirror is not None:
         folder = Path(mirror).expanduser()
         if not folder.is_dir():
             raise DataError(f"{name}: the mirror {folder} is no folder; it must hold {_files(name)}")
-        return _read(
-            name, folder, {"from": str(folder), "checksum": "not checked: a mirror is taken as it is"}
-        )
+        return _read(name, folder, {"from": str(folder), "checksum": "not checked: a mirror is taken as it is"})
     folder = cache_folder() / name
     if all((folder / file).exists() for file in SETS[name].files):
         return _read(name, folder, _checked(name, folder))
@@ -161,9 +160,7 @@ def _fetched(name: str, bases: tuple[str, ...], patience: Patience | None, progr
 def _checked(name: str, folder: Path) -> dict[str, str]:
     """Provenance of a cached set: which files have the published digest."""
     known = SETS[name]
-    other = [
-        file for file, checksum in known.files.items() if digest(folder / file, known.algorithm) != checksum
-    ]
+    other = [file for file, checksum in known.files.items() if digest(folder / file, known.algorithm) != checksum]
     said = f"{known.algorithm} as published" if not other else f"not the published one: {', '.join(other)}"
     return {"from": str(folder), "checksum": said}
 
@@ -171,9 +168,7 @@ def _checked(name: str, folder: Path) -> dict[str, str]:
 def _read(name: str, folder: Path, provenance: dict[str, str]) -> Raw:
     classes = SETS[name].classes
     raw = (
-        cifar.read_folder(folder, classes)
-        if name == "cifar10"
-        else idx.read_folder(_idx_folder(name, folder), classes)
+        cifar.read_folder(folder, classes) if name == "cifar10" else idx.read_folder(_idx_folder(name, folder), classes)
     )
     notes = raw.notes
     if not provenance["checksum"].endswith("as published"):
@@ -187,9 +182,7 @@ def _idx_folder(name: str, folder: Path) -> Path:
     for place in (folder, folder / name, folder / "raw", folder / camel / "raw"):
         if place.is_dir() and idx.find_pairs(place):
             return place
-    raise DataError(
-        f"{name}: {folder} holds no IDX files; it must hold {_files(name)} (unpacked ones will do)"
-    )
+    raise DataError(f"{name}: {folder} holds no IDX files; it must hold {_files(name)} (unpacked ones will do)")
 
 
 def read_digits() -> Raw:
@@ -197,9 +190,5 @@ def read_digits() -> Raw:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[
-        ..., None
-    ]  # scans have 17 grey levels, 0 to 16
-    return Raw(
-        images, bunch.target.astype(np.int64), DIGITS, provenance={"from": "scikit-learn's load_digits"}
-    )
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # scans have 17 grey levels, 0 to 16
+    return Raw(images, bunch.target.astype(np.int64), DIGITS, provenance={"from": "scikit-learn's load_digits"})

@@ -46,9 +46,7 @@ def read_parquet(
             raise DataError(f"{file.name} has other columns than {files[0].name}; give one set at a time")
     image = _image_column(schema, where)
     counts = [shard.metadata.num_rows for shard in opened]
-    columns = {
-        name: _values(opened, name, schema) for name in schema.names if name != image and _plain(schema, name)
-    }
+    columns = {name: _values(opened, name, schema) for name in schema.names if name != image and _plain(schema, name)}
     names = _names(opened, image, schema, sum(counts))
     identity = {
         "files": [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files],
@@ -60,11 +58,7 @@ def read_parquet(
     known = interpret(cells, len(decoded.rows), where.name, label, texts=False)
     split = known.split if known.split is not None else _shard_split(files, counts, decoded.rows)
     left = [name for name in schema.names if name != image and name not in columns]
-    notes = (
-        (f"{where.name}: columns that are no numbers or texts are left out: {', '.join(left)}",)
-        if left
-        else ()
-    )
+    notes = (f"{where.name}: columns that are no numbers or texts are left out: {', '.join(left)}",) if left else ()
     return Raw(
         decoded.images, known.labels, known.classes, known.columns, np.array(names)[decoded.rows], split,
         decoded.notes + known.notes + notes, {"from": str(where)},
@@ -94,9 +88,7 @@ def _image_column(schema: Any, where: Path) -> str:
     if len(preferred) != 1:
         held = ", ".join(f"{field.name} ({field.type})" for field in schema)
         many = "more than one column" if preferred else "no column"
-        raise DataError(
-            f"{where.name} has {many} of image bytes (struct of bytes and path, or binary); it has {held}"
-        )
+        raise DataError(f"{where.name} has {many} of image bytes (struct of bytes and path, or binary); it has {held}")
     return preferred[0]
 
 

@@ -58,15 +58,9 @@ def _axes(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
     if array.ndim == 4 and array.shape[1] in (1, 3, 4):
         return array.transpose(0, 2, 3, 1), (f"{what}: axes read as (images, channels, height, width)",)
     if array.ndim == 4:
-        raise DataError(
-            f"{what} has shape {array.shape}: 1, 3 or 4 channels must come last (n, h, w, c) or second"
-        )
+        raise DataError(f"{what} has shape {array.shape}: 1, 3 or 4 channels must come last (n, h, w, c) or second")
     hint = ""
-    if (
-        array.ndim == 2
-        and array.shape[1] > 1
-        and (side := round(array.shape[1] ** 0.5)) ** 2 == array.shape[1]
-    ):
+    if array.ndim == 2 and array.shape[1] > 1 and (side := round(array.shape[1] ** 0.5)) ** 2 == array.shape[1]:
         hint = f"; if its rows are flattened images, .reshape(-1, {side}, {side}) makes them so"
     raise DataError(
         f"{what} has shape {array.shape}: images are (n, height, width) or (n, height, width, channels){hint}"
@@ -86,22 +80,14 @@ def as_bytes(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255), ()
     if array.dtype.kind not in "iuf":
-        raise DataError(
-            f"{what} holds {array.dtype}, not numbers: images are uint8, or floats in [0, 1] or [0, 255]"
-        )
+        raise DataError(f"{what} holds {array.dtype}, not numbers: images are uint8, or floats in [0, 1] or [0, 255]")
     low, high = _range(array, what)
     unit = array.dtype.kind == "f" and high <= 1
     if low < 0 or high > 255:
         hint = "; (x + 1) / 2 brings [-1, 1] to [0, 1]" if low >= -1 and high <= 1 else ""
-        raise DataError(
-            f"{what} holds values from {low:g} to {high:g}: bring them to [0, 1] or [0, 255]{hint}"
-        )
+        raise DataError(f"{what} holds values from {low:g} to {high:g}: bring them to [0, 1] or [0, 255]{hint}")
     if not unit and 0 < high < 64:
-        way = (
-            f"if the scale is 0 to {high:g}, divide by {high:g} as floats"
-            if high > 1.1
-            else "clip them to [0, 1]"
-        )
+        way = f"if the scale is 0 to {high:g}, divide by {high:g} as floats" if high > 1.1 else "clip them to [0, 1]"
         way = "multiply by 255" if high == 1 else way
         raise DataError(f"{what}: the largest value is {high:g}, on a scale of 255 nearly black; {way}")
     out = np.empty(array.shape, dtype=np.uint8)
@@ -118,9 +104,7 @@ def _range(array: np.ndarray, what: str) -> tuple[float, float]:
         if array.dtype.kind == "f" and not np.isfinite(part).all():
             row = start + int(np.flatnonzero(~np.isfinite(part).reshape(len(part), -1).all(axis=1))[0])
             bad = array[row][~np.isfinite(array[row])].flat[0]
-            raise DataError(
-                f"{what}: image {row} holds {bad}, which is no pixel value; remove or repair that row"
-            )
+            raise DataError(f"{what}: image {row} holds {bad}, which is no pixel value; remove or repair that row")
         low, high = min(low, float(part.min())), max(high, float(part.max()))
     return low, high
 
@@ -156,9 +140,7 @@ def fit(images: np.ndarray, geometry: Geometry, what: str) -> tuple[np.ndarray, 
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(convert, range(0, n, 256)))
-    return out, (
-        f"{what}: images of {width} × {height} × {channels} made {shape[1]} × {shape[0]} × {wanted}",
-    )
+    return out, (f"{what}: images of {width} × {height} × {channels} made {shape[1]} × {shape[0]} × {wanted}",)
 
 
 def shaped(image: Image, geometry: Geometry) -> Image:

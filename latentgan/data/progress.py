@@ -7,9 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def bar(
-    description: str, total: int | None, *, shown: bool, unit: str = "images"
-) -> Iterator[Callable[[int], None]]:
+def bar(description: str, total: int | None, *, shown: bool, unit: str = "images") -> Iterator[Callable[[int], None]]:
     """Show a bar while the block runs; call the yielded function with what has been done since the last call.
 
     Args:

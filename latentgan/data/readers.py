@@ -68,7 +68,7 @@ def load_source(
     path = Path(data).expanduser()
     if mirror is not None:
         raise DataError(f"a mirror goes with a named set ({', '.join(named.NAMES)}), not with {path}")
-    if not path.exists():
+    if not str(data) or not path.exists():
         raise DataError(_unknown(str(data)))
     raw = _read(path, geometry, attributes, label, skip_bad, progress)
     return build_source(path.resolve().name if path.is_dir() else path.stem, raw, geometry)
@@ -89,14 +89,12 @@ def _named(data: str, mirror: Path | str | None) -> tuple[str | None, Path | str
 def _unknown(data: str) -> str:
     near = get_close_matches(data.lower(), named.NAMES, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{data} is neither a file or folder nor a named set ({', '.join(named.NAMES)}){hint}"
+    return f"{data!r} is no file, no folder and no named set ({', '.join(named.NAMES)}){hint}"
 
 
 def _refuse_table(data: str, attributes: Path | None, label: str | None) -> None:
     if attributes is not None:
-        raise DataError(
-            f"--attributes joins by file name, which {data} has none of; it goes with a folder of images"
-        )
+        raise DataError(f"--attributes joins by file name, which {data} has none of; it goes with a folder of images")
     if label is not None:
         raise DataError(f"--label chooses a column, and {data} has none; it goes with a CSV, .npz or Parquet")
 
@@ -117,9 +115,10 @@ def _read(
         return arrays.read_npy(path)
     if suffix in SUFFIXES:
         raise DataError(f"{path} is a single image; give the folder that holds it and others")
-    if not idx.is_idx(path) and (way := _NOT_READ.get(suffix)):
-        raise DataError(f"{path}: {suffix} files are not read; {way}")
-    return idx.read_file(path)
+    if idx.is_idx(path):
+        return idx.read_file(path)
+    way = _NOT_READ.get(suffix, "what is read: IDX, .npy, .npz, .parquet, and folders of images")
+    raise DataError(f"{path}: {suffix or 'such'} files are not read; {way}")
 
 
 def _read_folder(
@@ -136,6 +135,4 @@ def _read_folder(
         return parquet.read_parquet(files, path, geometry, label=label, skip_bad=skip_bad, progress=progress)
     if attributes is not None and not attributes.is_file():
         raise DataError(f"--attributes {attributes} is no file")
-    return folders.read_folder(
-        path, geometry, attributes=attributes, label=label, skip_bad=skip_bad, progress=progress
-    )
+    return folders.read_folder(path, geometry, attributes=attributes, label=label, skip_bad=skip_bad, progress=progress)

@@ -116,6 +116,14 @@ def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
+def _grey_note(images: np.ndarray, name: str) -> tuple[str, ...]:
+    """A hint where grey images are stored as colour, judged by 64 of them."""
+    some = images[:: max(1, len(images) // 64)]
+    if some.shape[-1] == 3 and (some == some[..., :1]).all():
+        return (f"{name}: the images are grey, though stored as colour; --channels 1 makes them a third as large",)
+    return ()
+
+
 def build_source(name: str, raw: Raw, geometry: Geometry | None = None) -> ImageSource:
     """Bring images to the asked geometry, check them, draw splits and hash: the last step of every reader.
 
@@ -123,6 +131,8 @@ def build_source(name: str, raw: Raw, geometry: Geometry | None = None) -> Image
         DataError: images, labels or classes cannot be trained on.
     """
     images, notes = fit(raw.images, geometry or Geometry(), name)
+    if not isinstance(images, np.memmap):
+        images = np.ascontiguousarray(images)
     ids = raw.ids if raw.ids is not None else np.arange(len(images)).astype(str)
     check_images(images, name)
     check_classes(raw.labels, raw.classes, ids, name)
@@ -139,5 +149,5 @@ def build_source(name: str, raw: Raw, geometry: Geometry | None = None) -> Image
         ids=ids,
         fingerprint=mark,
         provenance=raw.provenance,
-        notes=raw.notes + notes,
+        notes=(*raw.notes, *notes, *_grey_note(images, name)),
     )

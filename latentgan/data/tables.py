@@ -26,9 +26,7 @@ from .columns import (
 from .splits import official_split, split_name
 
 FILE_COLUMNS = ("file", "filename", "image", "path", "file_name")
-RESERVED = frozenset(
-    {"id", "row", "label", "split", "code", "pixels", "thumbnail"}
-)  # of the embeddings table
+RESERVED = frozenset({"id", "row", "label", "split", "code", "pixels", "thumbnail"})  # of the embeddings table
 _MOST_CLASSES = 1_000
 
 
@@ -56,22 +54,16 @@ def read_csv(path: Path) -> Sheet:
         raise DataError(f"{path.name}: column {twice[0]!r} occurs twice in the header; rename one of them")
     for line, row in zip(lines, rows, strict=True):
         if len(row) != len(header):
-            raise DataError(
-                f"{path.name}, line {line}: {len(row)} cells where the header has {len(header)} columns"
-            )
+            raise DataError(f"{path.name}, line {line}: {len(row)} cells where the header has {len(header)} columns")
     key = _file_column(header, path)
     notes = []
     if len(named) < len(header):
-        notes.append(f"{path.name}: {len(header) - len(named)} column without a name is left out")
-    columns = {
-        header[i]: [row[i] if row[i].strip() else None for row in rows] for i in named if header[i] != key
-    }
+        notes.append(f"{path.name}: a column without a name (row numbers?) is left out")
+    columns = {header[i]: [row[i] if row[i].strip() else None for row in rows] for i in named if header[i] != key}
     files = [row[header.index(key)].strip() for row in rows]
     for line, file in zip(lines, files, strict=True):
         if not file:
-            raise DataError(
-                f"{path.name}, line {line}: the cell of column {key!r} is empty; it must name an image"
-            )
+            raise DataError(f"{path.name}, line {line}: the cell of column {key!r} is empty; it must name an image")
     return Sheet(path.name, files, lines, {c: list(v) for c, v in columns.items()}, tuple(notes))
 
 
@@ -114,15 +106,13 @@ def _file_column(header: Sequence[str], path: Path) -> str:
     for name in FILE_COLUMNS:
         if name in lowered:
             return lowered[name]
+    held = ", ".join(repr(column) for column in header)
     raise DataError(
-        f"{path.name} has no column of file names (one of {', '.join(FILE_COLUMNS[:4])}); it has "
-        f"{', '.join(repr(column) for column in header)}"
+        f"{path.name} has no column of file names: call it one of {', '.join(FILE_COLUMNS[:4])}; it has {held}"
     )
 
 
-def join(
-    sheet: Sheet, names: Sequence[str], folder: Path, *, skip_bad: bool
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def join(sheet: Sheet, names: Sequence[str], folder: Path, *, skip_bad: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return (row of the sheet for each image name, -1 for none; notes).
 
     A cell is a path relative to the folder, or a bare file name that only one image has.
@@ -174,13 +164,11 @@ def _join_notes(sheet: Sheet, unknown: Sequence[int], loose: int, rows: np.ndarr
     notes = list(sheet.notes)
     if unknown:
         cells = ", ".join(sheet.files[number] for number in unknown[:20])
-        notes.append(f"{sheet.name}: {len(unknown):,} rows name no image and are left out: {cells}")
+        notes.append(f"{sheet.name}: rows that name no image are left out ({len(unknown):,}): {cells}")
     if loose:
         notes.append(f"{sheet.name}: {loose:,} file names without their sub-folder, found by name")
     if (missing := int((rows < 0).sum())) > 0:
-        notes.append(
-            f"{sheet.name}: no row for {missing:,} of {len(rows):,} images: unlabelled, attributes unknown"
-        )
+        notes.append(f"{sheet.name}: no row for {missing:,} of {len(rows):,} images: unlabelled, attributes unknown")
     return tuple(notes)
 
 
@@ -195,9 +183,7 @@ class Known:
     notes: tuple[str, ...]
 
 
-def interpret(
-    table: Mapping[str, Sequence[Any]], n: int, what: str, label: str | None, *, texts: bool
-) -> Known:
+def interpret(table: Mapping[str, Sequence[Any]], n: int, what: str, label: str | None, *, texts: bool) -> Known:
     """Type the columns, choose the label among them and take a column `split` as the official split.
 
     Args:
@@ -219,9 +205,7 @@ def interpret(
     labels = np.full(n, -1, dtype=np.int64)
     classes: tuple[str, ...] = ()
     if chosen is not None:
-        cells = [
-            label_text(value, row, f"{what}, column {chosen!r}") for row, value in enumerate(table[chosen])
-        ]
+        cells = [label_text(value, row, f"{what}, column {chosen!r}") for row, value in enumerate(table[chosen])]
         labels, classes = codes_from_texts(cells)
         _check_label(labels, classes, what, chosen)
     return Known(labels, classes, _attributes(columns, chosen, notes, what), split, tuple(notes))
@@ -235,18 +219,14 @@ def _choose_label(columns: Columns, what: str, asked: str | None) -> tuple[str |
     names = list(columns.values)
     if asked is not None:
         if asked not in names:
-            raise DataError(
-                f"{what} has no column {asked!r} for the label; it has {', '.join(names) or 'none'}"
-            )
+            raise DataError(f"{what} has no column {asked!r} for the label; it has {', '.join(names) or 'none'}")
         return asked, [f"label: column {asked!r} of {what}"]
     named = [name for name in names if name.lower() == "label"]
     if named:
         return named[0], [f"label: column {named[0]!r} of {what}"]
     fit = [name for name in names if _categorical(columns.values[name], columns.kinds[name])]
     if not fit:
-        return None, [
-            f"{what}: no column called label and none with a few repeated values; --label chooses one"
-        ]
+        return None, [f"{what}: no column called label and none with a few repeated values; --label chooses one"]
     others = f"; --label chooses another, such as {', '.join(fit[1:4])}" if fit[1:] else ""
     return fit[0], [f"label: column {fit[0]!r} of {what}, the first categorical one{others}"]
 
@@ -281,8 +261,6 @@ def _attributes(columns: Columns, label: str | None, notes: list[str], what: str
             continue
         new = f"attribute_{name}" if name in RESERVED else name
         if new != name:
-            notes.append(
-                f"{what}: column {name!r} is called {new!r} from here on, since {name!r} has its own meaning"
-            )
+            notes.append(f"{what}: column {name!r} is called {new!r} from here on, since {name!r} has its own meaning")
         kept.add(new, values, kind)
     return kept
