@@ -51,9 +51,9 @@ def _disc(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.asarray(np.maximum(abs(u), abs(v)) * 1.1
+    return np.asarray(np.maximum(abs(u), abs(v)) * 1.1)
 
 
 def _triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """An equilateral triangle that points up."""
-    return np.asarray(np.maximum(v, 0.866 * abs(u) - 0.5 * v) * 1.6
+    return np.asarray(np.maximum(v, 0.866 * abs(u) - 0.5 * v) * 1.6)
