@@ -1,0 +1,33 @@
+"""What all tests share: one thread (tiny networks are faster so, and two cores may run two tests), and a data set."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from latentgan.data import ImageSource
+
+sys.path.insert(0, str(Path(__file__).parent))  # helpers without tests of their own are imported by their names
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImageSource:
+    """1,797 scanned digits of 8×8."""
+    from latentgan.data import load_source
+
+    return load_source("digits")
