@@ -81,46 +81,96 @@ def overview(n: int, names: tuple[str, ...]) -> Overview:
     ink = images[:n].mean(axis=(1, 2, 3)).astype(np.float64)
     ink[::17] = np.nan
     metadata = {
-        "format": 1, "family": "bigan", "data": "digits", "checkpoint": "3f9a" * 16, "images_seen": 320000,
-        "image": {"height": 8, "width": 8, "channels": 1}, "command": "latentgan encode runs/digits --out digits.parquet",
-    }  # fmt: skip
+        "format": 1,
+        "family": "bigan",
+        "data": "digits",
+        "checkpoint": "3f9a" * 16,
+        "images_seen": 320000,
+        "image": {"height": 8, "width": 8, "channels": 1},
+        "command": "latentgan encode runs/digits --out digits.parquet",
+    }
     counts = tuple(int(k) for k in np.bincount(labels, minlength=10))
     return Overview(
-        table="digits.parquet", n=1797, splits=(("train", 1294), ("validation", 143), ("test", 360)),
+        table="digits.parquet",
+        n=1797,
+        splits=(("train", 1294), ("validation", 143), ("test", 360)),
         representations=(("code", LATENT), ("encoder.dense1", 256), ("pixels", 64)),
         summaries=(
             Summary("label", "class", 1797, 0, names, counts, np.nan, np.nan, np.nan),
             Summary("ink", "numeric", 1691, 106, (), (), 0.12, 0.31, 0.52),
         ),
-        rows=np.arange(n), ids=np.array([f"scan-{i:04d}" for i in range(n)]),
+        rows=np.arange(n),
+        ids=np.array([f"scan-{i:04d}" for i in range(n)]),
         split=np.array((["train"] * 7 + ["validation"] + ["test"] * 2) * n)[:n],
         columns=(
             Column("label", "class", labels[:n].astype(float), names),
             Column("ink", "numeric", ink, ()),
         ),
-        thumbnails=pixels(images[:n]), metadata=json.dumps(metadata), notes=(),
-    )  # fmt: skip
+        thumbnails=pixels(images[:n]),
+        metadata=json.dumps(metadata),
+        notes=(),
+    )
 
 
 def probes(names: tuple[str, ...]) -> ProbeTable:
     layers = {
-        "discriminator.conv2": (0.972, False), "encoder.dense1": (0.961, False), "code": (0.925, False),
-        "pixels": (0.958, True), f"PCA {LATENT} of pixels": (0.931, True),
-        "untrained.discriminator.conv2": (0.942, True), "untrained.code": (0.812, True),
-    }  # fmt: skip
+        "discriminator.conv2": (0.972, False),
+        "encoder.dense1": (0.961, False),
+        "code": (0.925, False),
+        "pixels": (0.958, True),
+        f"PCA {LATENT} of pixels": (0.931, True),
+        "untrained.discriminator.conv2": (0.942, True),
+        "untrained.code": (0.812, True),
+    }
     confusion = np.diag(np.full(10, 35)) + (np.arange(100).reshape(10, 10) % 7 == 3)
     rows = tuple(
-        Probe(name, yardstick, method, "label", "accuracy", near(score - drop, 0.016, 360),
-              None if yardstick else near(0.1, 0.03, 360), 1.0, 64, 64, 1294, 143, names, confusion, "")
+        Probe(
+            name,
+            yardstick,
+            method,
+            "label",
+            "accuracy",
+            near(score - drop, 0.016, 360),
+            None if yardstick else near(0.1, 0.03, 360),
+            1.0,
+            64,
+            64,
+            1294,
+            143,
+            names,
+            confusion,
+            "",
+        )
         for method, drop in (("logistic", 0.0), ("svm", 0.006), ("knn", 0.012))
         for name, (score, yardstick) in layers.items()
-    )  # fmt: skip
+    )
     ridge = tuple(
-        Probe(name, name == "pixels", "ridge", "ink", "R2", near(score, 0.01, 360), None, 1.0, 64, 64, 1294, 143, (), None, "")
+        Probe(
+            name,
+            name == "pixels",
+            "ridge",
+            "ink",
+            "R2",
+            near(score, 0.01, 360),
+            None,
+            1.0,
+            64,
+            64,
+            1294,
+            143,
+            (),
+            None,
+            "",
+        )
         for name, score in (("code", 0.93), ("pixels", 0.99))
-    )  # fmt: skip
-    return ProbeTable("label", (*rows, *ridge), tuple(few(k, layers) for k in (1, 2, 5, 10)),
-                      "features are standardised on the train split; C from five values by validation accuracy", ())  # fmt: skip
+    )
+    return ProbeTable(
+        "label",
+        (*rows, *ridge),
+        tuple(few(k, layers) for k in (1, 2, 5, 10)),
+        "features are standardised on the train split; C from five values by validation accuracy",
+        (),
+    )
 
 
 def few(per_class: int, layers: dict[str, tuple[float, bool]]) -> FewLabels:
@@ -128,10 +178,17 @@ def few(per_class: int, layers: dict[str, tuple[float, bool]]) -> FewLabels:
     drawn = np.array(list(score.values()))[:, None] + np.linspace(-0.03, 0.03, 20)
     gap = near(score["discriminator.conv2"] - score["pixels"], 0.006, 20)
     return FewLabels(
-        per_class, tuple(layers), tuple(y for _, y in layers.values()), drawn,
-        tuple(near(s, 0.01, 20) for s in score.values()), (0.018,) * len(layers),
-        (Difference("discriminator.conv2", "pixels", gap),), (1.0,) * len(layers), 360, "20 balanced draws, C fixed at 1",
-    )  # fmt: skip
+        per_class,
+        tuple(layers),
+        tuple(y for _, y in layers.values()),
+        drawn,
+        tuple(near(s, 0.01, 20) for s in score.values()),
+        (0.018,) * len(layers),
+        (Difference("discriminator.conv2", "pixels", gap),),
+        (1.0,) * len(layers),
+        360,
+        "20 balanced draws, C fixed at 1",
+    )
 
 
 def neighbours(n: int) -> Neighbours:
@@ -155,23 +212,33 @@ def concepts(n: int, names: tuple[str, ...]) -> ConceptTable:
     for k in chosen:
         v = codes[labels == k].mean(axis=0) - codes[labels != k].mean(axis=0)
         directions.append(v / np.linalg.norm(v))
-        found.append(Concept(
-            f"label: {names[k]}", "label", "class", "mean difference", Interval(0.995 - 0.012 * k, 0.985 - 0.014 * k, 1 - 0.01 * k, 360),
-            0.001 if k < 9 else 0.21, 999, (
-                Baseline("pixels", near(0.985 - 0.01 * k, 0.01, 360)), Baseline("untrained", near(0.88, 0.02, 360)),
-                Baseline("shuffled", near(0.52, 0.05, 360)), Baseline("random direction", near(0.61, 0.05, 20)),
-            ), 0.9, 130, 1164, 0.83, "",
-        ))  # fmt: skip
+        found.append(
+            Concept(
+                f"label: {names[k]}",
+                "label",
+                "class",
+                "mean difference",
+                Interval(0.995 - 0.012 * k, 0.985 - 0.014 * k, 1 - 0.01 * k, 360),
+                0.001 if k < 9 else 0.21,
+                999,
+                (
+                    Baseline("pixels", near(0.985 - 0.01 * k, 0.01, 360)),
+                    Baseline("untrained", near(0.88, 0.02, 360)),
+                    Baseline("shuffled", near(0.52, 0.05, 360)),
+                    Baseline("random direction", near(0.61, 0.05, 20)),
+                ),
+                0.9,
+                130,
+                1164,
+                0.83,
+                "",
+            )
+        )
     strengths = np.linspace(-3, 3, 9)
     rows = np.arange(0, min(n, 60), 8)[:6]
-    moved = (
-        codes[rows][None, :, None]
-        + strengths[None, None, :, None] * 0.6 * np.array(directions)[:, None, None]
-    )
+    moved = codes[rows][None, :, None] + strengths[None, None, :, None] * 0.6 * np.array(directions)[:, None, None]
     edits = Edits(tuple(chosen), strengths, rows, pixels(decode(moved)))
-    return ConceptTable(
-        tuple(found), np.array(directions), np.array(directions) @ np.array(directions).T, edits, ()
-    )
+    return ConceptTable(tuple(found), np.array(directions), np.array(directions) @ np.array(directions).T, edits, ())
 
 
 def interpolation(n: int, names: tuple[str, ...]) -> Interpolations:
@@ -179,17 +246,23 @@ def interpolation(n: int, names: tuple[str, ...]) -> Interpolations:
     labels = digits()[1]
     pairs = np.array([(i, i + 13) for i in range(0, min(n - 14, 70), 12)])
     at = np.linspace(0, 1, 11)
-    path = (
-        codes[pairs[:, 0]][:, None] * (1 - at)[None, :, None]
-        + codes[pairs[:, 1]][:, None] * at[None, :, None]
-    )
+    path = codes[pairs[:, 0]][:, None] * (1 - at)[None, :, None] + codes[pairs[:, 1]][:, None] * at[None, :, None]
     ends = np.array([[names[labels[a]], names[labels[b]]] for a, b in pairs])
     base = (
         Baseline("pixel blend", near(1.62, 0.06, 40)),
         Baseline("other real images", near(1.21, 0.04, 40)),
     )
-    return Interpolations("lerp", "the prior is uniform, where straight lines stay inside", at, pairs, ends,
-                          pixels(decode(path)), near(1.38, 0.05, 40), base, ())  # fmt: skip
+    return Interpolations(
+        "lerp",
+        "the prior is uniform, where straight lines stay inside",
+        at,
+        pairs,
+        ends,
+        pixels(decode(path)),
+        near(1.38, 0.05, 40),
+        base,
+        (),
+    )
 
 
 def mixture(n: int, names: tuple[str, ...]) -> Mixture:
@@ -203,12 +276,38 @@ def mixture(n: int, names: tuple[str, ...]) -> Mixture:
     rng = np.random.default_rng(0)
     drawn = pixels(decode(means[:, None] + rng.normal(0, 0.35, (10, 6, LATENT))))
     weights = np.sort(np.bincount(owner, minlength=10) / n)[::-1]
-    tried = tuple(Candidate(k, kind, 9e4 + 900 * (np.log2(k) - at) ** 2, -31.0, 0)
-                  for kind, at in (("full", 3.2), ("diag", 4.4)) for k in (1, 2, 4, 8, 16, 32))  # fmt: skip
-    agreement = Agreement(near(0.78, 0.02, 360), near(0.71, 0.03, 360), near(0.86, 0.02, 360), 0.03, 0.0, 0.17, counts,
-                          names, (Baseline("pixels", near(0.72, 0.03, 360)), Baseline("untrained", near(0.41, 0.03, 360))))  # fmt: skip
-    return Mixture(10, "full", weights, means, np.tile(np.eye(LATENT), (10, 1, 1)), tried, 1797, np.arange(n),
-                   owner.astype(np.int64), np.ones(n, np.float32), agreement, nearest.astype(np.int64), drawn, ())  # fmt: skip
+    tried = tuple(
+        Candidate(k, kind, 9e4 + 900 * (np.log2(k) - at) ** 2, -31.0, 0)
+        for kind, at in (("full", 3.2), ("diag", 4.4))
+        for k in (1, 2, 4, 8, 16, 32)
+    )
+    agreement = Agreement(
+        near(0.78, 0.02, 360),
+        near(0.71, 0.03, 360),
+        near(0.86, 0.02, 360),
+        0.03,
+        0.0,
+        0.17,
+        counts,
+        names,
+        (Baseline("pixels", near(0.72, 0.03, 360)), Baseline("untrained", near(0.41, 0.03, 360))),
+    )
+    return Mixture(
+        10,
+        "full",
+        weights,
+        means,
+        np.tile(np.eye(LATENT), (10, 1, 1)),
+        tried,
+        1797,
+        np.arange(n),
+        owner.astype(np.int64),
+        np.ones(n, np.float32),
+        agreement,
+        nearest.astype(np.int64),
+        drawn,
+        (),
+    )
 
 
 def maps(n: int) -> Maps:
@@ -216,17 +315,27 @@ def maps(n: int) -> Maps:
     labels = digits()[1][:n]
     rng = np.random.default_rng(1)
     angle = 2 * np.pi * labels / 10
-    umap = (
-        np.stack([np.cos(angle), np.sin(angle)], axis=1) * 6
-        + codes[:n, 2:4] * 0.9
-        + rng.normal(0, 0.25, (n, 2))
-    )
+    umap = np.stack([np.cos(angle), np.sin(angle)], axis=1) * 6 + codes[:n, 2:4] * 0.9 + rng.normal(0, 0.25, (n, 2))
     made = [("umap", umap, ()), ("pca", codes[:n, :2], (0.15, 0.13))]
-    return Maps(np.arange(n), tuple(
-        Map(method, "code", xy.astype(np.float32), 10, near(0.975, 0.004, n), 0.5, near(0.951, 0.01, n), near(0.972, 0.008, n),
-            explained, "seed 0")
-        for method, xy, explained in made
-    ), ())  # fmt: skip
+    return Maps(
+        np.arange(n),
+        tuple(
+            Map(
+                method,
+                "code",
+                xy.astype(np.float32),
+                10,
+                near(0.975, 0.004, n),
+                0.5,
+                near(0.951, 0.01, n),
+                near(0.972, 0.008, n),
+                explained,
+                "seed 0",
+            )
+            for method, xy, explained in made
+        ),
+        (),
+    )
 
 
 def reconstruction(n: int, names: tuple[str, ...]) -> Reconstruction:
@@ -239,11 +348,21 @@ def reconstruction(n: int, names: tuple[str, ...]) -> Reconstruction:
     shown = np.stack([order[:8], order[n // 2 - 4 : n // 2 + 4], order[-8:][::-1]])
     ratio = float(errors.mean() / shuffled.mean())
     return Reconstruction(
-        np.arange(n), errors.astype(np.float32), shuffled.astype(np.float32), near(ratio, 0.01, n),
-        near(float(errors.mean()), 0.02, n), (Baseline(f"PCA {LATENT}", near(0.33, 0.01, n)), Baseline("mean image", near(0.82, 0.01, n))),
-        np.array([errors[labels[:n] == k].mean() / shuffled.mean() for k in range(10)]), names, shown,
-        np.array(["best", "typical", "worst"]), pixels(images[shown]), pixels(made[shown]), errors[shown].astype(float), (),
-    )  # fmt: skip
+        np.arange(n),
+        errors.astype(np.float32),
+        shuffled.astype(np.float32),
+        near(ratio, 0.01, n),
+        near(float(errors.mean()), 0.02, n),
+        (Baseline(f"PCA {LATENT}", near(0.33, 0.01, n)), Baseline("mean image", near(0.82, 0.01, n))),
+        np.array([errors[labels[:n] == k].mean() / shuffled.mean() for k in range(10)]),
+        names,
+        shown,
+        np.array(["best", "typical", "worst"]),
+        pixels(images[shown]),
+        pixels(made[shown]),
+        errors[shown].astype(float),
+        (),
+    )
 
 
 def write_run(
@@ -255,14 +374,26 @@ def write_run(
         'name = "bigan"\n\n[family]\nlatent = 16\n\n[training]\ntotal_images = 320000\nseed = 0\n'
     )
     summary = {
-        "status": "finished", "command": command, "family": "bigan", "data": "digits", "notes": ["label column: target"],
-        "images": 320000, "turns": 2500, "seconds": 133.4, "device": "cpu", "threads": 2,
+        "status": "finished",
+        "command": command,
+        "family": "bigan",
+        "data": "digits",
+        "notes": ["label column: target"],
+        "images": 320000,
+        "turns": 2500,
+        "seconds": 133.4,
+        "device": "cpu",
+        "threads": 2,
         "parameters": {"generator": 210432, "encoder": 205312, "discriminator": 251000},
         "versions": {"latentgan": "0.1.0", "torch": "2.13.0", "python": "3.11.2"},
-    }  # fmt: skip
+    }
     (folder / "summary.json").write_text(json.dumps(summary))
-    warning = {"name": "samples_collapsed", "sentence": "Samples have collapsed: 31% of them have a near-duplicate.",
-               "images": 64000, "resolved": True}  # fmt: skip
+    warning = {
+        "name": "samples_collapsed",
+        "sentence": "Samples have collapsed: 31% of them have a near-duplicate.",
+        "images": 64000,
+        "resolved": True,
+    }
     (folder / "health.json").write_text(json.dumps({"status": "ok", "warnings": [warning]}))
     rng = np.random.default_rng(0)
     images, _ = digits()
@@ -270,16 +401,30 @@ def write_run(
     for mark in range(marks):
         share, seen = mark / (marks - 1), round(320000 * (mark + 1) / marks)
         jitter = rng.normal(0, 0.02, 6)
-        lines.append(json.dumps({
-            "turn": seen // 128, "images": seen, "seconds": 133 * share, "images_per_second": 2400 + 900 * jitter[0],
-            "terms": {"discriminator/encoded": 0.55 + jitter[1], "discriminator/generated": 0.6 + jitter[2],
-                      "encoder_generator/encoded": 1.1 - 0.2 * share + jitter[3], "encoder_generator/generated": 1.0 + jitter[4],
-                      "encoder_generator/reconstruction": 0.5 * np.exp(-3 * share) + 0.1},
-            "gradient_norm": {"discriminator": 1.2 + jitter[1], "encoder_generator": 0.6 + jitter[2]},
-            "notes": {"discriminator_accuracy": 0.8 + jitter[5]},
-            "health": {"reconstruction_ratio": 0.4 + 0.6 * np.exp(-4 * share), "duplicate_share": max(0.0, 0.3 - share),
-                       "discriminator_accuracy": 0.8 + jitter[5]},
-        }))  # fmt: skip
+        lines.append(
+            json.dumps(
+                {
+                    "turn": seen // 128,
+                    "images": seen,
+                    "seconds": 133 * share,
+                    "images_per_second": 2400 + 900 * jitter[0],
+                    "terms": {
+                        "discriminator/encoded": 0.55 + jitter[1],
+                        "discriminator/generated": 0.6 + jitter[2],
+                        "encoder_generator/encoded": 1.1 - 0.2 * share + jitter[3],
+                        "encoder_generator/generated": 1.0 + jitter[4],
+                        "encoder_generator/reconstruction": 0.5 * np.exp(-3 * share) + 0.1,
+                    },
+                    "gradient_norm": {"discriminator": 1.2 + jitter[1], "encoder_generator": 0.6 + jitter[2]},
+                    "notes": {"discriminator_accuracy": 0.8 + jitter[5]},
+                    "health": {
+                        "reconstruction_ratio": 0.4 + 0.6 * np.exp(-4 * share),
+                        "duplicate_share": max(0.0, 0.3 - share),
+                        "discriminator_accuracy": 0.8 + jitter[5],
+                    },
+                }
+            )
+        )
         for kind in ("samples", "reconstructions"):
             noisy = share * images[:64] + (1 - share) * rng.random((64, 8, 8, 1))
             (folder / "samples" / f"{seen:09d}-{kind}.png").write_bytes(grid_png(noisy))
@@ -291,14 +436,7 @@ def grid_png(images: np.ndarray) -> bytes:
     """64 pictures as one grid, four times their size."""
     from PIL import Image
 
-    sheet = (
-        pixels(images[..., 0])
-        .reshape(8, 8, 8, 8)
-        .transpose(0, 2, 1, 3)
-        .reshape(64, 64)
-        .repeat(4, 0)
-        .repeat(4, 1)
-    )
+    sheet = pixels(images[..., 0]).reshape(8, 8, 8, 8).transpose(0, 2, 1, 3).reshape(64, 64).repeat(4, 0).repeat(4, 1)
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, "PNG")
     return buffer.getvalue()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,7 @@ def _write(text: str, out: Path) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".tmp")
     partial.write_text(text, encoding="utf-8")
-    os.replace(partial, out)
-    return out
+    return partial.replace(out)
 
 
 __all__ = ["write_report"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .charts import lines_figure, map_data
+from .charts import lines_figure, map_data, strokes
 from .document import Code, Facts, Lines, Map, Notice, Prose, Table, Thumbnails
 from .markup import Markup, inert_json, join, tag
-from .wording import count, number
+from .wording import count, number, unbroken
 
 
 def prose(block: Prose) -> Markup:
@@ -21,7 +21,7 @@ def facts(block: Facts) -> Markup:
 
 def notice(block: Notice) -> Markup:
     """A coloured note; its level is written out too, since colour alone says nothing to some."""
-    mark = {"ok": "All clear", "warning": "Warning", "failure": "Stopped"}[block.level]
+    mark = {"resolved": "Resolved", "warning": "Warning", "failure": "Stopped"}[block.level]
     head = tag("p", tag("span", mark, class_="mark"), tag("strong", block.title))
     return tag("div", head, tag("p", block.text) if block.text else Markup(), class_=f"notice {block.level}")
 
@@ -38,9 +38,7 @@ def table(block: Table) -> Markup:
     """Plain cells in a box that scrolls by itself when the window is narrow."""
     numeric = [all(_is_number(row[i]) for row in block.rows) for i in range(len(block.columns))]
     kinds = ["number" if flag else None for flag in numeric]
-    head = [
-        tag("th", name, scope="col", class_=kind) for name, kind in zip(block.columns, kinds, strict=True)
-    ]
+    head = [tag("th", name, scope="col", class_=kind) for name, kind in zip(block.columns, kinds, strict=True)]
     shades = block.shades or ((),) * len(block.rows)
     rows = [
         tag("tr", join([_cell(cell, i, kinds[i], shade) for i, cell in enumerate(row)]))
@@ -55,7 +53,19 @@ def lines(block: Lines) -> Markup:
     alt = f"{block.title}: {block.y_title} against {block.x_title}, {len(block.lines)} curves: " + ", ".join(
         f"{line.name} ends at {number(float(line.y[-1]), 3)}" for line in block.lines[:8] if len(line.y)
     )
-    return figure(_chart(block.id, "lines", lines_figure(block), alt), block.caption, title=block.title)
+    chart = _chart(block.id, "lines", lines_figure(block), alt)
+    return figure(chart, block.caption, title=block.title, key=_legend(block))
+
+
+def _legend(block: Lines) -> Markup:
+    """The legend as text: it wraps on a phone, prints, and reads without scripts."""
+    if len(block.lines) < 2:
+        return Markup()
+    marks = [
+        tag("span", tag("i", class_=f"stroke {dash}", style=f"--role:var(--{colour})"), line.name)
+        for line, (colour, dash) in zip(block.lines, strokes(block.lines), strict=True)
+    ]
+    return tag("p", join(marks), class_="key")
 
 
 def point_map(block: Map, thumbnails: Thumbnails) -> Markup:
@@ -75,11 +85,10 @@ def point_map(block: Map, thumbnails: Thumbnails) -> Markup:
         class_="switches js-only",
     )
     alt = f"Map of {count(len(block.rows))} images as points, arranged by {', '.join(v.name for v in block.views)}"
-    selection = tag("div", tag("p", "Draw around points to see their images here.", class_="hint"),
-                    class_="selection js-only", aria_live="polite")  # fmt: skip
+    selection = tag("div", class_="selection js-only", aria_live="polite")
     note = tag("p", block.views[0].note, class_="view-note") if block.views[0].note else Markup()
     chart = _chart(block.id, "map", map_data(block, thumbnails), alt)
-    return figure(join([switches, chart, note, selection]), block.caption)
+    return figure(join([switches, chart, selection, note]), block.caption)
 
 
 def _chart(id: str, kind: str, data: object, alt: str) -> Markup:
@@ -91,7 +100,7 @@ def _chart(id: str, kind: str, data: object, alt: str) -> Markup:
 def figure(body: Markup, caption: str, *, title: str = "", key: Markup | None = None) -> Markup:
     """Frame evidence: a heading, a key, the thing itself, and how to read it."""
     head = tag("h3", title) if title else Markup()
-    foot = tag("figcaption", caption) if caption else Markup()
+    foot = tag("figcaption", unbroken(caption)) if caption else Markup()
     return tag("figure", head, key or Markup(), body, foot)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .document import Line, Lines, Map, Thumbnails
 
+DASHES = ("solid", "dash", "dot", "dashdot")
 Figure = dict[str, Any]
 """`data` and `layout` as plotly.js reads them."""
 
@@ -19,10 +20,23 @@ def label(text: str) -> str:
 def lines_figure(chart: Lines) -> Figure:
     """Draw curves, each over its interval where it has one."""
     traces: list[Figure] = []
-    for index, line in enumerate(chart.lines):
-        colour = f"@{line.role}" if line.role else f"@c{index % 10}"
-        traces += _band(line, colour) + [_curve(line, colour, index)]
+    for line, (colour, dash) in zip(chart.lines, strokes(chart.lines), strict=True):
+        traces += _band(line, f"@{colour}") + [_curve(line, f"@{colour}", dash)]
     return {"data": traces, "layout": _layout(chart)}
+
+
+def strokes(lines: tuple[Line, ...]) -> list[tuple[str, str]]:
+    """Choose each curve's colour token and dash: a role has its colour, and repeats differ in the dash."""
+    names, free = [], 0
+    for line in lines:
+        names.append(line.role or f"c{free % 10}")
+        free += line.role is None
+    seen: dict[str, int] = {}
+    out = []
+    for name in names:
+        out.append((name, DASHES[seen.get(name, 0) % len(DASHES)]))
+        seen[name] = seen.get(name, 0) + 1
+    return out
 
 
 def map_data(chart: Map, thumbnails: Thumbnails) -> dict[str, object]:
@@ -37,8 +51,7 @@ def map_data(chart: Map, thumbnails: Thumbnails) -> dict[str, object]:
     }
 
 
-def _curve(line: Line, colour: str, index: int) -> Figure:
-    dash = ("solid", "dash", "dot", "dashdot")[index // 10 % 4]
+def _curve(line: Line, colour: str, dash: str) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines+markers" if line.markers else "lines",
@@ -65,8 +78,11 @@ def _layout(chart: Lines) -> Figure:
     layout: Figure = {
         "xaxis": {"title": {"text": label(chart.x_title)}, "type": chart.x_scale},
         "yaxis": {"title": {"text": label(chart.y_title)}},
-        "showlegend": len(chart.lines) > 1,
+        "showlegend": False,
     }
+    if chart.x_scale == "log":
+        marks = sorted({float(x) for line in chart.lines for x in line.x})[:12]
+        layout["xaxis"] |= {"tickvals": marks, "ticktext": [f"{mark:g}" for mark in marks]}
     if chart.y_scale == "log":
         layout["yaxis"] |= {"type": "log", "exponentformat": "power", "dtick": 1}
     elif chart.y_scale == "percent":

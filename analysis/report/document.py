@@ -7,13 +7,12 @@ looks like is html.py's affair, so this module, and whatever builds it, is teste
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-Role = Literal["ours", "pixels", "pca", "untrained", "chance"]
-"""What a figure stands for: the trained network's own, or one of the yardsticks."""
+Role = Literal["ours", "pixels", "pca", "untrained", "chance"]  # the trained network's own figure, or a yardstick
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Notice:
-    """One warning, or the statement that there is none."""
+    """One warning; "resolved" ones held once and no longer."""
 
-    level: Literal["ok", "warning", "failure"]
+    level: Literal["resolved", "warning", "failure"]
     title: str
     text: str
 
@@ -54,6 +53,7 @@ class Choice:
     id: str
     label: str
     options: tuple[tuple[str, tuple[Block, ...]], ...]
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,19 +96,17 @@ class Comparison:
     caption: str
     scale: Literal["percent", "number"] = "percent"
     axis: tuple[float, float] | None = None
+    digits: int = 2  # decimals of plain numbers; shares always show one tenth of a percent
 
 
 @dataclass(frozen=True)
 class Table:
-    """Plain cells; a column is set flush right where all its cells are numbers.
-
-    `shades` gives each cell of a row but the first a depth in [0, 1], for tables that are read as pictures.
-    """
+    """Plain cells; a column is set flush right where all its cells are numbers."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
-    shades: tuple[tuple[float, ...], ...] = ()
+    shades: tuple[tuple[float, ...], ...] = ()  # depth in [0, 1] of each cell but a row's first: a table as a picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,14 +139,10 @@ class Lines:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A value for each thumbnail row, to colour points by and to show on hover.
-
-    `values` is (n,) float64 with NaN where unknown for numbers, or (n,) int64 indices into `categories`
-    with -1 where unknown.
-    """
+    """A value for each thumbnail row, to colour points by and to show on hover."""
 
     name: str
-    values: np.ndarray
+    values: np.ndarray  # (n,) float64, NaN unknown; or int64 indices into `categories`, -1 unknown
     categories: tuple[str, ...] | None = None
 
 
@@ -163,14 +157,13 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """Points of the rows `rows` (n,), which are row numbers of the table, in one or several views."""
+    """Images as points, in one or several views."""
 
     id: str
-    rows: np.ndarray
+    rows: np.ndarray  # (n,) row numbers of the table
     views: tuple[View, ...]
     caption: str
-    colour: str = ""
-    """Name of the column to colour by at first."""
+    colour: str = ""  # the column to colour by at first
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +196,7 @@ class Gallery:
 
     groups: tuple[Group, ...]
     caption: str
-    beside: bool = False
-    """Groups stand beside each other where there is room."""
+    beside: bool = False  # groups stand beside each other where there is room
 
 
 @dataclass(frozen=True)
@@ -251,20 +243,9 @@ class Strips:
 
 
 Block = (
-    Prose
-    | Facts
-    | Notice
-    | Code
-    | Choice
-    | Disclosure
-    | Comparison
-    | Table
-    | Lines
-    | Map
-    | Gallery
-    | Slideshow
-    | Strips
-)
+    Prose | Facts | Notice | Code | Choice | Disclosure | Comparison | Table | Lines | Map
+    | Gallery | Slideshow | Strips
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -280,28 +261,23 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Thumbnails:
-    """The images behind row numbers, the same ones wherever a point is hovered.
+    """The images behind row numbers, the same ones wherever a point is hovered."""
 
-    `rows` (n,) int64 row numbers of the table, `ids` n texts, `pixels` (n, h, w, c) uint8, or None where the
-    table has no pictures; `columns` are values of the same rows.
-    """
-
-    rows: np.ndarray
+    rows: np.ndarray  # (n,) int64 row numbers of the table
     ids: tuple[str, ...]
-    pixels: np.ndarray | None
+    pixels: np.ndarray | None  # (n, h, w, c) uint8; None where the table has no pictures
     columns: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The whole document; `facts` stand under its title."""
+    """The whole document: a title, a lead of two or three sentences, the sections in their order."""
 
     title: str
     lead: str
     sections: tuple[Section, ...]
     thumbnails: Thumbnails | None = None
     footer: str = ""
-    facts: tuple[tuple[str, str], ...] = field(default=())
 
 
 def missing(id: str, title: str, note: str) -> Section:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 
 from .blocks import figure, scroll
 from .document import Comparison, Estimate, Mark
 from .markup import Markup, join, tag
+from .rows import axis
 from .wording import count, number, percent
 
 ROLE_NAMES = {
@@ -25,7 +27,7 @@ Place = Callable[[float], float]
 def comparison(block: Comparison) -> Markup:
     """Rows by group; a dashed line marks the raw pixels' figure of each group."""
     low, high = block.axis or axis(block)
-    show: Show = percent if block.scale == "percent" else number
+    show: Show = percent if block.scale == "percent" else partial(number, digits=block.digits)
     bodies = []
     for name, members in groupby(block.rows, key=lambda row: row.group):
         rows = list(members)
@@ -35,22 +37,6 @@ def comparison(block: Comparison) -> Markup:
         bodies.append(tag("tbody", title, join([_row(row, line, show, place) for row in rows])))
     body = tag("table", _head(low, high, block.scale), join(bodies), class_="comparison")
     return figure(scroll(body, block.caption), block.caption, key=_key(block))
-
-
-def axis(block: Comparison) -> tuple[float, float]:
-    """Choose round ends around all figures and intervals; shares stay within 0 and 1."""
-    values = [v for row in block.rows for v in _values(row) if math.isfinite(v)]
-    if not values:
-        return 0.0, 1.0
-    step = 0.1 if block.scale == "percent" else 10.0 ** math.floor(math.log10(max(map(abs, values)) or 1.0))
-    low, high = math.floor(min(values) / step) * step, math.ceil(max(values) / step) * step
-    if block.scale == "percent" and min(values) >= 0 and max(values) <= 1:
-        low, high = max(low, 0.0), min(high, 1.0)
-    return (low, high) if high > low else (low, low + step)
-
-
-def _values(row: Estimate) -> list[float]:
-    return [row.value, row.low, row.high, *(mark.value for mark in row.marks)]
 
 
 def _placer(low: float, high: float) -> Place:
@@ -66,11 +52,11 @@ def _head(low: float, high: float, scale: str) -> Markup:
 
 
 def _row(row: Estimate, line: float, show: Show, place: Place) -> Markup:
-    said = [row.note] if row.note else []
-    said += [f"{mark.name} {show(mark.value)}" for mark in row.marks]
-    interval = f"{show(row.low)} – {show(row.high)}" if math.isfinite(row.low) else "–"
+    note = tag("small", row.note, class_="short" if len(row.note) < 24 else None) if row.note else Markup()
+    low = show(row.low).removesuffix("\u00a0%")
+    interval = f"{low} – {show(row.high)}" if math.isfinite(row.low) else "–"
     cells = [
-        tag("th", tag("span", row.label), tag("small", "; ".join(said)) if said else Markup(), scope="row"),
+        tag("th", tag("span", row.label), note, scope="row"),
         tag("td", tag("span", _track(row, line, place), class_="track", aria_hidden="true"), class_="plot"),
         tag("td", show(row.value), class_="number strong"),
         tag("td", interval, class_="number"),
@@ -82,12 +68,13 @@ def _row(row: Estimate, line: float, show: Show, place: Place) -> Markup:
 def _track(row: Estimate, line: float, place: Place) -> Markup:
     """Draw the pixels' line, the yardsticks' small marks, the interval, and the dot on top."""
     parts = [tag("i", class_="ref", style=f"left:{place(line)}%")] if math.isfinite(line) else []
-    parts += [_mark(mark, place) for mark in row.marks if math.isfinite(mark.value)]
+    parts += [_mark(mark, place) for mark in row.marks if math.isfinite(mark.value) and place(mark.value) > 0]
     if math.isfinite(row.low) and math.isfinite(row.high):
         width = round(place(row.high) - place(row.low), 2)
         parts.append(tag("i", class_="whisker", style=f"left:{place(row.low)}%;width:{width}%"))
     if math.isfinite(row.value):
-        parts.append(tag("i", class_="dot", style=f"left:{place(row.value)}%"))
+        off = row.role == "chance" and place(row.value) == 0
+        parts.append(tag("i", class_="off" if off else "dot", style=f"left:{place(row.value)}%"))
     return join(parts)
 
 
@@ -97,6 +84,8 @@ def _mark(mark: Mark, place: Place) -> Markup:
 
 def _key(block: Comparison) -> Markup:
     rows = [role for row in block.rows for role in (row.role, *(mark.role for mark in row.marks))]
-    roles = dict.fromkeys(rows)
+    roles = [role for role in ROLE_NAMES if role in rows]
     marks = [tag("span", tag("i", class_="dot"), ROLE_NAMES[role], class_=f"role-{role}") for role in roles]
+    if any(row.role == "pixels" for row in block.rows):
+        marks.append(tag("span", tag("i", class_="ref"), "raw pixels' figure", class_="role-pixels"))
     return tag("p", join(marks), class_="key") if len(roles) > 1 else Markup()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 from . import blocks, estimates, pictures
@@ -35,6 +36,7 @@ from .document import (
 )  # fmt: skip
 from .markup import Markup, clean, digest, inert, inert_json, join, tag
 from .theme import palettes, style_variables
+from .wording import unbroken
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("core.js", "pictures.js", "charts.js", "map.js")
@@ -55,8 +57,8 @@ def render(report: Report) -> str:
         tag("title", report.title),
         tag("style", Markup(style_variables() + (ASSETS / "report.css").read_text(encoding="utf-8"))),
     )
-    body = tag("body", content, inert_json(palettes(), id="theme"), library, tag("script", Markup(script)))
-    return "<!doctype html>\n" + tag("html", head, body, lang="en", class_="no-js")
+    whole = tag("body", content, inert_json(palettes(), id="theme"), library, tag("script", Markup(script)))
+    return "<!doctype html>\n" + tag("html", head, whole, lang="en", class_="no-js")
 
 
 def page(report: Report) -> Markup:
@@ -65,17 +67,14 @@ def page(report: Report) -> Markup:
         "header",
         tag("p", "latentgan report", class_="eyebrow"),
         tag("h1", report.title),
-        tag("p", report.lead, class_="lead"),
-        blocks.facts(Facts(report.facts)) if report.facts else Markup(),
+        tag("p", unbroken(report.lead), class_="lead"),
         class_="masthead",
     )
     sections = [section(one, report.thumbnails) for one in report.sections]
     main = tag("main", masthead, join(sections), tag("footer", report.footer) if report.footer else Markup())
     images = pictures.thumbnails(report.thumbnails) if report.thumbnails is not None else Markup()
     skip = (
-        tag("a", "Skip to the report", href="#" + report.sections[0].id, class_="skip")
-        if report.sections
-        else Markup()
+        tag("a", "Skip to the report", href="#" + report.sections[0].id, class_="skip") if report.sections else Markup()
     )
     notice = tag("noscript", tag("p", "Charts and sliders need JavaScript; findings, tables and pictures are all here "
                                  "without it.", class_="notice warning"))  # fmt: skip
@@ -95,9 +94,19 @@ def contents(report: Report) -> Markup:
 
 def section(one: Section, thumbnails: Thumbnails | None) -> Markup:
     """One stop of the story: its name small, its finding large, the evidence below."""
-    name = tag("h2", tag("span", one.title, class_="name"), tag("span", one.finding, class_="finding"))
-    parts = [block(b, thumbnails) for b in one.blocks]
-    return tag("section", name, join(parts), id=one.id, class_="stop missing" if one.missing else "stop")
+    name = tag("h2", tag("span", one.title, class_="name"), tag("span", unbroken(one.finding), class_="finding"))
+    return tag(
+        "section", name, body(one.blocks, thumbnails), id=one.id, class_="stop missing" if one.missing else "stop"
+    )
+
+
+def body(parts: tuple[Block, ...], thumbnails: Thumbnails | None) -> Markup:
+    """Blocks in their order; charts of curves that follow each other share a row where there is room."""
+    done = []
+    for chart, members in groupby(parts, key=lambda one: isinstance(one, Lines)):
+        inside = [block(one, thumbnails) for one in members]
+        done.append(tag("div", join(inside), class_="charts") if chart and len(inside) > 1 else join(inside))
+    return join(done)
 
 
 def block(one: Block, thumbnails: Thumbnails | None) -> Markup:
@@ -129,18 +138,14 @@ def block(one: Block, thumbnails: Thumbnails | None) -> Markup:
         case Choice():
             return choice(one, thumbnails)
         case Disclosure():
-            inside = join([block(b, thumbnails) for b in one.blocks])
-            return tag("details", tag("summary", one.summary), inside, class_="more")
+            return tag("details", tag("summary", one.summary), body(one.blocks, thumbnails), class_="more")
 
 
 def choice(one: Choice, thumbnails: Thumbnails | None) -> Markup:
     """A menu over panels; the script hides all but the chosen one."""
-    options = [tag("option", name, value=i) for i, (name, _) in enumerate(one.options)]
+    options = [tag("option", name, value=i, selected=i == one.start) for i, (name, _) in enumerate(one.options)]
     menu = tag("label", f"{one.label} ", tag("select", join(options)), class_="menu js-only")
-    panels = [
-        tag("div", tag("h3", name), join([block(b, thumbnails) for b in inside]), class_="panel")
-        for name, inside in one.options
-    ]
+    panels = [tag("div", tag("h3", name), body(inside, thumbnails), class_="panel") for name, inside in one.options]
     return tag("div", menu, join(panels), class_="choice", id=one.id)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .document import Column, Estimate, Mark, Picture, Role, Thumbnails
+from .document import Column, Picture, Thumbnails
 from .images import as_uint8
 from .run import Run
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..embeddings import Overview
     from ..mixtures import Mixture
     from ..reconstruction import Reconstruction
-    from ..statistics import Baseline, Interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,38 +97,6 @@ class Material:
             values = _spread(rows, reconstruction.rows, reconstruction.errors)
             added.append(_column("reconstruction error", values, ()))
         return [column for column in added if np.any(np.isfinite(column.values) & (column.values != -1))]
-
-
-def estimate(label: str, figure: Interval, role: Role = "ours", **more: Any) -> Estimate:
-    """Put an interval in a row."""
-    return Estimate(label, figure.value, figure.low, figure.high, figure.n, role, **more)
-
-
-def role_of(name: str) -> Role:
-    """Tell what kind of yardstick a representation or baseline is by its name."""
-    lowered = name.lower()
-    if lowered.startswith("untrained"):
-        return "untrained"
-    if "pca" in lowered:
-        return "pca"
-    if lowered.startswith("pixel"):
-        return "pixels"
-    return "chance" if any(word in lowered for word in ("shuffl", "random", "chance", "mean")) else "ours"
-
-
-def readable(name: str) -> str:
-    """Name a representation for people: "untrained.code" → "code, untrained"."""
-    if name == "pixels":
-        return "raw pixels"
-    return f"{name.removeprefix('untrained.')}, untrained" if name.startswith("untrained.") else name
-
-
-def marks(baselines: tuple[Baseline, ...]) -> tuple[Mark, ...]:
-    """Draw baselines as small marks in the row that they belong to."""
-    return tuple(
-        Mark(role if (role := role_of(b.name)) != "ours" else "chance", b.figure.value, readable(b.name))
-        for b in baselines
-    )
 
 
 def _column(name: str, values: Doubles, categories: tuple[str, ...]) -> Column:

@@ -7,13 +7,14 @@ import numpy as np
 from .document import Column, Gallery, Group, Picture, Slideshow, Strip, Strips, Thumbnails
 from .images import film, pages, png
 from .markup import Markup, data_url, inert, inert_json, join, tag
+from .wording import unbroken
 
 
 def gallery(block: Gallery) -> Markup:
     """Groups of pictures, each group under its heading."""
     groups = [_group(group) for group in block.groups]
     kind = "gallery beside" if block.beside else "gallery"
-    return tag("figure", tag("div", join(groups), class_=kind), tag("figcaption", block.caption))
+    return tag("figure", tag("div", join(groups), class_=kind), tag("figcaption", unbroken(block.caption)))
 
 
 def slideshow(block: Slideshow) -> Markup:
@@ -25,7 +26,7 @@ def slideshow(block: Slideshow) -> Markup:
     slider = _slider(block.id, block.control, len(block.frames), len(block.frames) - 1, last.label)
     body = tag("div", shown, join(held), class_="slideshow", id=block.id, data_alt=block.alt)
     return tag(
-        "figure", body, slider if len(block.frames) > 1 else Markup(), tag("figcaption", block.caption)
+        "figure", body, slider if len(block.frames) > 1 else Markup(), tag("figcaption", unbroken(block.caption))
     )
 
 
@@ -38,13 +39,11 @@ def strips(block: Strips) -> Markup:
     if block.layout == "films":
         body = tag("div", join(items), class_="films")
     else:
-        tiles = tag("div", join([_tile(strip, block) for strip in block.strips]), class_="tiles js-only")
+        tiles = tag("div", join([_tile(strip, block) for strip in block.strips]), class_="board js-only")
         whole = tag("div", join(items), class_="films")
         body = join([tiles, tag("details", tag("summary", "All positions at once"), whole)])
-    shell = tag(
-        "div", slider, body, labels, class_=f"strips {block.layout}", id=block.id, data_start=block.start
-    )
-    return tag("figure", head, shell, tag("figcaption", block.caption))
+    shell = tag("div", slider, body, labels, class_=f"strips {block.layout}", id=block.id, data_start=block.start)
+    return tag("figure", head, shell, tag("figcaption", unbroken(block.caption)))
 
 
 def thumbnails(block: Thumbnails) -> Markup:
@@ -108,9 +107,7 @@ def _film(strip: Strip, block: Strips) -> Markup:
     if block.layout == "films":
         big = tag("canvas", class_="px big js-only", role="img", aria_label=strip.alt, data_row=strip.row)
     reel = tag("div", image, marker, class_="reel")
-    return tag(
-        "div", big, tag("div", tag("span", strip.label, class_="label"), reel, class_="run"), class_="strip"
-    )
+    return tag("div", big, tag("div", tag("span", strip.label, class_="label"), reel, class_="run"), class_="strip")
 
 
 def _slider(id: str, control: str, steps: int, start: int, label: str) -> Markup:

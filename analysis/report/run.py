@@ -83,9 +83,7 @@ class Run:
 def read_run(folder: Path) -> Run:
     """Read what there is. Raises: AnalysisError where `folder` is no folder, or a file is damaged."""
     if not folder.is_dir():
-        raise AnalysisError(
-            f"no run folder {str(folder)!r}: name the folder that latentgan train wrote with --run"
-        )
+        raise AnalysisError(f"no run folder {str(folder)!r}: name the folder that latentgan train wrote with --run")
     text = _text(folder / "run.toml")
     health = _json(folder / "health.json")
     warnings = tuple(

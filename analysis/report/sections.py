@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from .document import Report, Section
 from .material import Material
-from .sections_codes import few_labels, figure, latent_map, neighbours, probes
+from .rows import figure
+from .sections_codes import latent_map, neighbours
 from .sections_curves import curves
-from .sections_decoded import concepts, interpolations, mixture, reconstructions
+from .sections_decoded import interpolations, reconstructions
+from .sections_probes import few_labels, headline, probes
 from .sections_run import configuration, health, made, overview, samples
-from .wording import count, number, percent
+from .sections_structure import concepts, mixture
+from .wording import family_name, number, plural
 
 if TYPE_CHECKING:
     from ..probes import ProbeTable
@@ -53,7 +56,7 @@ def _title(material: Material) -> str:
     family = (run and (run.said("family") or run.configured("name"))) or said.get("family")
     data = (run and run.said("data")) or said.get("data") or (table.table if table else None)
     if family and data:
-        return f"{family} on {data}"
+        return f"{family_name(str(family))} on {data}"
     return str(data or family or "Latent space")
 
 
@@ -68,22 +71,21 @@ def _lead(material: Material) -> str:
 
 def _features(material: Material) -> str:
     table: ProbeTable | None = material.results.get("probes")
-    few = table.few[0] if table is not None and table.few else None
+    few = headline(table.few) if table is not None and table.few else None
     own = [i for i, yardstick in enumerate(few.baselines) if not yardstick] if few else []
     if few is None or not own:
         return ""
     best = max(own, key=lambda i: few.scores[i].value)
     name = few.representations[best]
-    said = (
-        f"From {count(few.per_class)} labels a class, {name} tells {figure(few.scores[best])} of test images"
-    )
+    labels = plural(few.per_class, "label")
+    said = f"From {labels} a class, {name} names {figure(few.scores[best])} of test images right"
     for gap in few.differences:
         if (gap.representation, gap.baseline) == (name, "pixels"):
             points, low, high = 100 * gap.difference.value, gap.difference.low, gap.difference.high
             if low > 0:
-                return f"{said}, {points:.1f} points more than raw pixels allow."
+                return f"{said}, {points:.1f} points more than raw pixels."
             if high < 0:
-                return f"{said}, {-points:.1f} points fewer than raw pixels allow: as a feature it gains nothing here."
+                return f"{said}, {-points:.1f} points fewer than raw pixels: here these features gain nothing."
             return f"{said}, no clear difference from raw pixels ({number(points, 1)} points)."
     return said + "."
 
@@ -93,11 +95,14 @@ def _codes(material: Material) -> str:
     mixture_ = material.results.get("mixture")
     said = []
     if found is not None:
-        kept = percent(1 - found.ratio.value, 0)
-        said.append(f"a code keeps {kept} of what tells its image from another")
+        closer = number(1 / max(found.ratio.value, 1e-9), 1)
+        useless = "reconstructions lie no closer to their own image than to another's"
+        useful = f"reconstructions lie {closer} times closer to their own image than to another's"
+        said.append(useful if found.ratio.value < 0.95 else useless)
     if mixture_ is not None and mixture_.agreement is not None:
+        shared = number(mixture_.agreement.nmi.value)
         said.append(
-            f"the codes form {mixture_.components} groups that match the labels to {number(mixture_.agreement.nmi.value)}"
+            f"the codes form {mixture_.components} groups that share {shared} of their information with the labels"
         )
     text = ", and ".join(said)
     return text[:1].upper() + text[1:] + "." if text else ""

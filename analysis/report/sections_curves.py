@@ -35,6 +35,7 @@ def _terms(run: Run) -> list[Lines]:
         inside = [one for one in run.group("terms") if one.name.split("/")[0] == player]
         title = f"What the {player.replace('_', ' + ')} minimises"
         charts.append(_chart(f"terms-{i}", title, "term", inside, caption, strip=f"{player}/"))
+        caption = "The terms of this player's objective, weight included."
     return charts
 
 
@@ -42,9 +43,11 @@ def _course(run: Run) -> str:
     ratio = _named(run, "health", "reconstruction_ratio")
     if ratio is not None and len(ratio.values) > 1:
         first, last = float(ratio.values[0]), float(ratio.values[-1])
-        moved = "fell" if last < first else "rose"
+        moved = f"fell from {number(first)} to" if last < first else f"rose from {number(first)} to"
+        if number(first) == number(last):
+            moved = "stayed at"
         return (
-            f"The reconstruction ratio {moved} from {number(first)} to {number(last)} over "
+            f"The reconstruction ratio {moved} {number(last)} over "
             f"{count(int(ratio.images[-1]))} images: 1 means that a code says nothing about its image, 0 is perfect."
         )
     terms = run.group("terms")
@@ -80,9 +83,7 @@ def _vitals(run: Run) -> list[Lines]:
             "Shares between 0 and 1 that the health checks watch: the discriminator's accuracy (near 100 % it has won) "
             "and samples with a near-duplicate (a collapse)."
         )
-        charts.append(
-            _chart("vitals", "What the health checks watch", "share", others, caption, y_scale="percent")
-        )
+        charts.append(_chart("vitals", "What the health checks watch", "share", others, caption, y_scale="percent"))
     return charts
 
 
@@ -90,13 +91,13 @@ def _rest(run: Run) -> list[Block]:
     inside: list[Block] = []
     norms = run.group("gradient_norm")
     if norms:
-        caption = "Length of each player's gradient. A norm that explodes or dies away shows trouble before the terms do."
+        caption = (
+            "Length of each player's gradient. A norm that explodes or dies away shows trouble before the terms do."
+        )
         inside.append(_chart("gradients", "Gradient norms", "norm", norms, caption, y_scale="log"))
     notes = [one for one in run.group("notes") if one.name != "discriminator_accuracy"]
     if notes:
-        inside.append(
-            _chart("notes", "Other logged quantities", "value", notes, "Logged, but nobody's objective.")
-        )
+        inside.append(_chart("notes", "Other logged quantities", "value", notes, "Logged, but nobody's objective."))
     speed = run.group("speed")
     if speed:
         caption = "Images a second between log marks; dips are other work on the machine or checkpoints."
@@ -114,9 +115,7 @@ def _chart(
     y_scale: Literal["linear", "log", "percent"] = "linear",
     strip: str = "",
 ) -> Lines:
-    lines = tuple(
-        Line(one.name.removeprefix(strip).replace("_", " "), one.images, one.values) for one in series
-    )
+    lines = tuple(Line(one.name.removeprefix(strip).replace("_", " "), one.images, one.values) for one in series)
     if y_scale == "log" and not all(np.nanmin(one.values, initial=np.inf) > 0 for one in series):
         y_scale = "linear"
     return Lines(id, title, "images seen", y_title, lines, caption, y_scale=y_scale)

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .document import Block, Code, Disclosure, Facts, Frame, Notice, Prose, Section, Slideshow, Table, missing
+from .document import (
+    Block,
+    Code,
+    Disclosure,
+    Facts,
+    Frame,
+    Gallery,
+    Group,
+    Notice,
+    Prose,
+    Section,
+    Slideshow,
+    Table,
+    missing,
+)
 from .material import Material
 from .run import Grid, Run, Warned
-from .wording import count, duration, listed, number, percent, plural, sentence
+from .wording import count, duration, family_name, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..embeddings import Summary
 
+FEW_IMAGES = 20
 NO_RUN = "No run folder was given: latentgan report RESULTS --run RUN reads one."
 
 
@@ -22,16 +37,32 @@ def overview(material: Material) -> Section:
     if table is not None:
         rows = tuple(_summary_row(one) for one in table.summaries)
         if rows:
-            blocks.append(
-                Table(("column", "kind", "known", "missing", "values"), rows, "What is known of each image.")
-            )
+            blocks.append(Table(("column", "kind", "known", "missing", "values"), rows, "What is known of each image."))
         blocks += [Prose(sentence(note)) for note in table.notes]
+    blocks += _some_images(material)
     run = material.run
+    if run is not None and run.said("source"):
+        blocks.append(Prose(sentence(str(run.said("source")))))
     if run is not None:
         blocks += [Prose(sentence(str(note))) for note in run.said("notes") or []]
         if run.said("command"):
             blocks.append(Code(str(run.said("command")), "The command that trained it"))
-    return Section("overview", "What was trained on what", _trained(material), tuple(blocks))
+    return Section("overview", "Overview", _trained(material), tuple(blocks))
+
+
+def _some_images(material: Material) -> list[Block]:
+    """A few images of every class, or a few of all: what the data looks like."""
+    if material.thumbnails is None or material.thumbnails.pixels is None:
+        return []
+    rows = material.thumbnails.rows
+    by_label: dict[str, list[int]] = {}
+    for row in rows[:: max(1, len(rows) // 2000)]:
+        by_label.setdefault(material.label(int(row)), []).append(int(row))
+    few = max(1, FEW_IMAGES // len(by_label))
+    chosen = [row for _, members in sorted(by_label.items())[:FEW_IMAGES] for row in members[:few]]
+    pictures = [material.picture(row, material.label(row)) for row in chosen]
+    group = Group("", "", tuple(picture for picture in pictures if picture is not None))
+    return [Gallery((group,), "Some of the images, with their labels." if len(by_label) > 1 else "Some of the images.")]
 
 
 def _trained(material: Material) -> str:
@@ -42,7 +73,7 @@ def _trained(material: Material) -> str:
         codes = f" with {size}-dimensional codes" if size else ""
         took = f" in {duration(float(run.said('seconds')))}" if run.said("seconds") else ""
         device = f" on {_device(run)}" if run.said("device") else ""
-        family = run.said("family") or run.configured("name") or "model"
+        family = family_name(str(run.said("family") or run.configured("name") or "model"))
         return f"{family}{codes} saw {count(int(run.said('images')))} images of {data}{took}{device}."
     if table is None:
         return "No analysis of codes was found; what is known of the run stands below."
@@ -64,9 +95,7 @@ def _facts(material: Material) -> tuple[tuple[str, str], ...]:
         facts += [("code", f"{width} numbers") for name, width in table.representations[:1]]
     image = said.get("image")
     if isinstance(image, dict) and {"height", "width", "channels"} <= image.keys():
-        facts.append(
-            ("image", f"{image['height']} × {image['width']}, {plural(int(image['channels']), 'channel')}")
-        )
+        facts.append(("image", f"{image['height']} × {image['width']}, {plural(int(image['channels']), 'channel')}"))
     if run is not None:
         parameters = run.said("parameters")
         if isinstance(parameters, dict):
@@ -85,8 +114,8 @@ def _summary_row(one: Summary) -> tuple[str, ...]:
     if one.kind == "numeric":
         values = f"{number(one.low)} to {number(one.high)}, mean {number(one.mean)}"
     else:
-        shown = [f"{name} ({count(n)})" for name, n in zip(one.categories[:8], one.counts, strict=False)]
-        rest = len(one.categories) - 8
+        shown = [f"{name} ({count(n)})" for name, n in zip(one.categories[:12], one.counts, strict=False)]
+        rest = len(one.categories) - 12
         values = ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
     return one.name, one.kind, count(one.present), count(one.missing), values
 
@@ -97,9 +126,7 @@ def health(material: Material) -> Section:
     if run is None:
         return missing("health", "Health", NO_RUN)
     if not run.status:
-        return missing(
-            "health", "Health", "The run has no health.json: it was stopped before its first log mark."
-        )
+        return missing("health", "Health", "The run has no health.json: it was stopped before its first log mark.")
     open_ = [one for one in run.warnings if not one.resolved]
     if run.status == "diverged":
         finding = "Training stopped: " + (open_[0].sentence if open_ else "a gradient was not finite.")
@@ -115,7 +142,7 @@ def _notice(one: Warned) -> Notice:
     text = sentence(one.sentence) + when + (" It no longer held at the end." if one.resolved else "")
     title = one.name.replace("_", " ")
     if one.resolved:
-        return Notice("ok", title, text)
+        return Notice("resolved", title, text)
     return Notice("failure" if one.name == "diverged" else "warning", title, text)
 
 
@@ -135,9 +162,7 @@ def samples(material: Material) -> Section:
         "Every picture of the grid is drawn from its own random code; the codes are the same at every stop of the "
         "slider, so a place in the grid can be followed through training."
     )
-    return Section(
-        "samples", "Samples", sentence(finding), (slides("samples-over", run.samples, "Samples", caption),)
-    )
+    return Section("samples", "Samples", sentence(finding), (slides("samples-over", run.samples, "Samples", caption),))
 
 
 def slides(id: str, grids: tuple[Grid, ...], what: str, caption: str) -> Slideshow:
@@ -150,14 +175,10 @@ def configuration(material: Material) -> Section:
     """The whole resolved configuration."""
     run = material.run
     if run is None or not run.config_text:
-        return missing(
-            "configuration", "Configuration", NO_RUN if run is None else "The run has no run.toml."
-        )
+        return missing("configuration", "Configuration", NO_RUN if run is None else "The run has no run.toml.")
     tables = [name for name, value in run.config.items() if isinstance(value, dict)]
     total = len(run.config) - len(tables) + sum(len(run.config[name]) for name in tables)
-    finding = (
-        f"{plural(total, 'setting')} determine this run; with the seed, the same ones give the same weights."
-    )
+    finding = f"{plural(total, 'setting')} determine this run; with the seed, the same ones give the same weights."
     code = Code(run.config_text, "run.toml")
     return Section("configuration", "Configuration", finding, (Disclosure("Show all settings", (code,)),))
 

@@ -82,27 +82,26 @@ LAYOUT = {
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
     "font": {"family": FONT, "size": 13, "color": "@muted"},
-    "margin": {"l": 58, "r": 16, "t": 12, "b": 48},
+    "margin": {"l": 52, "r": 16, "t": 16, "b": 46},
     "hovermode": "x unified",
     "dragmode": False,
     "hoverlabel": {"bgcolor": "@panel", "bordercolor": "@rule", "font": {"color": "@ink", "family": FONT, "size": 13}},
-    "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "font": {"color": "@ink"}},
+    "legend": {"orientation": "h", "x": 0, "xanchor": "left", "font": {"color": "@ink"}},
     "xaxis": {"gridcolor": "rgba(0,0,0,0)", "linecolor": "@rule", "zeroline": False, "ticks": "outside",
-              "tickcolor": "@rule", "ticklen": 4, "fixedrange": True, "title": {"standoff": 10}},
-    "yaxis": {"gridcolor": "@grid", "zeroline": False, "fixedrange": True, "title": {"standoff": 8},
-              "automargin": True},
+              "tickcolor": "@rule", "ticklen": 4, "fixedrange": True, "title": {"standoff": 10, "font": {"size": 13}}},
+    "yaxis": {"gridcolor": "@grid", "zeroline": False, "fixedrange": True, "automargin": True,
+              "title": {"standoff": 8, "font": {"size": 13}}},
 }  # fmt: skip
 """What all line charts share; a figure's own layout goes on top."""
 
 
 def style_variables() -> str:
     """Write both palettes as CSS custom properties: by preference of the system, or by the reader's choice."""
-    light, dark = (
-        _declarations(palette) for palette in (_palette(LIGHT, CATEGORIES), _palette(DARK, CATEGORIES_DARK))
-    )
+    light, dark = (_declarations(palette) for palette in (_palette(LIGHT, CATEGORIES), _palette(DARK, CATEGORIES_DARK)))
     return (
         f":root{{color-scheme:light;--font:{FONT};--mono:{MONO};{light}}}\n"
-        f'@media screen and (prefers-color-scheme:dark){{:root:not([data-theme="light"]){{color-scheme:dark;{dark}}}}}\n'
+        "@media screen and (prefers-color-scheme:dark)"
+        f'{{:root:not([data-theme="light"]){{color-scheme:dark;{dark}}}}}\n'
         f'@media screen{{:root[data-theme="dark"]{{color-scheme:dark;{dark}}}}}\n'
     )
 

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+
+FAMILIES = {
+    "aae": "AAE", "ali": "ALI", "avb": "AVB", "bigan": "BiGAN", "cgan": "cGAN", "dcgan": "DCGAN", "deligan": "DeLiGAN",
+    "fgan": "f-GAN", "gan": "GAN", "infogan": "InfoGAN", "lapgan": "LAPGAN", "vae": "VAE", "wgan": "WGAN",
+    "wgan_gp": "WGAN-GP",
+}  # fmt: skip
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -15,17 +22,22 @@ def number(value: float, digits: int = 2) -> str:
     """Write a figure with few digits; a true minus sign, a dash for what is not finite."""
     if not math.isfinite(value):
         return "–"
-    if value == int(value) and abs(value) >= 1000:
-        return count(int(value))
+    if abs(value) >= 1000 and (digits == 0 or value == int(value)):
+        return count(round(value))
     size = abs(value)
-    if size >= 1000 or (0 < size < 10.0**-digits):
-        return f"{value:.3g}".replace("-", "\u2212")
+    if size >= 1e7 or 1e-4 <= size < 0.5 * 10.0**-digits:
+        return f"{value:.2g}".replace("-", "\u2212")
     return f"{value:.{digits}f}".replace("-", "\u2212")
 
 
 def count(value: int) -> str:
     """60000 → "60,000"."""
     return f"{value:,}".replace("-", "\u2212")
+
+
+def family_name(name: str) -> str:
+    """Write a family as its papers do: "bigan" → "BiGAN"; other names as they are."""
+    return FAMILIES.get(name, name)
 
 
 def plural(value: int, noun: str, nouns: str = "") -> str:
@@ -57,6 +69,13 @@ def p_value(value: float, permutations: int | None = None) -> str:
     if permutations and value <= 1 / (permutations + 1) + 1e-12:
         return f"p ≤ {value:.3g}"
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
+def unbroken(text: str) -> str:
+    """Keep figures and their units on one line."""
+    return re.sub(
+        r"(?<=\d) (?=%|±|min\b|s\b|h\b)|(?<=±) (?=\d)|(?<=[=≤<]) (?=\d)|(?<=\b[npk]) (?=[=≤<])", "\u00a0", text
+    )
 
 
 def listed(words: Sequence[str]) -> str:

@@ -74,7 +74,7 @@ function mapLayout(state) {
 }
 
 function showSelection(box, tiles, state) {
-  if (!tiles) return box.replaceChildren(element("p", { class: "hint" }, "Draw around points to see their images here."));
+  if (!tiles) return box.replaceChildren();
   const counts = new Map();
   const column = state.column && state.column.categories ? state.column : null;
   if (column) for (const tile of tiles) counts.set(describe(column, tile), (counts.get(describe(column, tile)) || 0) + 1);

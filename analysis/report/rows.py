@@ -1,0 +1,95 @@
+"""Figures to rows of a comparison: roles by name, yardsticks as marks, a common axis, one group at a time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from .document import Block, Choice, Comparison, Estimate, Mark, Role
+from .wording import half_width, number, percent
+
+if TYPE_CHECKING:
+    from ..statistics import Baseline, Interval
+
+
+def estimate(label: str, figure: Interval, role: Role = "ours", **more: Any) -> Estimate:
+    """Put an interval in a row."""
+    return Estimate(label, figure.value, figure.low, figure.high, figure.n, role, **more)
+
+
+def figure(interval: Interval) -> str:
+    """Write "94.1 % ± 0.5"."""
+    return f"{percent(interval.value)}\u00a0{half_width(interval.low, interval.high)}"
+
+
+def brackets(interval: Interval, digits: int = 2) -> str:
+    """Write "0.41 [0.40, 0.42]"."""
+    return f"{number(interval.value, digits)} [{number(interval.low, digits)}, {number(interval.high, digits)}]"
+
+
+def role_of(name: str) -> Role:
+    """Tell what kind of yardstick a representation or baseline is by its name."""
+    lowered = name.lower()
+    if lowered.startswith("untrained"):
+        return "untrained"
+    if "pca" in lowered:
+        return "pca"
+    if lowered.startswith("pixel"):
+        return "pixels"
+    return "chance" if any(word in lowered for word in ("shuffl", "random", "chance", "mean")) else "ours"
+
+
+def readable(name: str) -> str:
+    """Name a representation for people: "untrained.code" → "code, untrained"."""
+    if name == "pixels":
+        return "raw pixels"
+    return f"{name.removeprefix('untrained.')}, untrained" if name.startswith("untrained.") else name
+
+
+def marks(baselines: tuple[Baseline, ...]) -> tuple[Mark, ...]:
+    """Draw baselines as small marks in the row that they belong to."""
+    return tuple(
+        Mark(role if (role := role_of(b.name)) != "ours" else "chance", b.figure.value, readable(b.name))
+        for b in baselines
+    )
+
+
+def by_group(
+    id: str,
+    label: str,
+    rows: tuple[Estimate, ...],
+    caption: str,
+    scale: Literal["percent", "number"] = "percent",
+    start: str = "",
+    ends: tuple[float, float] | None = None,
+    digits: int = 2,
+) -> Block:
+    """Show one group of rows at a time, all on the same axis."""
+    names = tuple(dict.fromkeys(row.group for row in rows))
+    if len(names) == 1:
+        return Comparison(rows, caption, scale, ends, digits)
+    ends = ends or axis(Comparison(rows, caption, scale))
+    options = []
+    for name in names:
+        inside = tuple(replace(row, group="") for row in rows if row.group == name)
+        options.append((name, (Comparison(inside, caption, scale, ends, digits),)))
+    return Choice(id, label, tuple(options), names.index(start) if start in names else 0)
+
+
+def axis(block: Comparison) -> tuple[float, float]:
+    """Choose round ends around figures and intervals; what is left to chance may fall off, and is marked so."""
+    near = [row for row in block.rows if row.role != "chance"] or list(block.rows)
+    values = [v for row in near for v in _values(row) if math.isfinite(v)]
+    if not values:
+        return 0.0, 1.0
+    step = 0.1 if block.scale == "percent" else 10.0 ** math.floor(math.log10(max(map(abs, values)) or 1.0))
+    low, high = math.floor(min(values) / step) * step, math.ceil(max(values) / step) * step
+    if block.scale == "percent" and min(values) >= 0 and max(values) <= 1:
+        low, high = max(low, 0.0), min(high, 1.0)
+    return (low, high) if high > low else (low, low + step)
+
+
+def _values(row: Estimate) -> list[float]:
+    marks = [mark.value for mark in row.marks if mark.role != "chance"]
+    return [row.value, row.low, row.high, *marks]

@@ -1,0 +1,224 @@
+"""Sections on structure in the codes: directions that mean something, and groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .document import (
+    Block,
+    Choice,
+    Comparison,
+    Disclosure,
+    Estimate,
+    Gallery,
+    Group,
+    Line,
+    Lines,
+    Picture,
+    Prose,
+    Section,
+    Strip,
+    Strips,
+    Table,
+    missing,
+)
+from .images import as_uint8
+from .material import Material
+from .rows import brackets, by_group, estimate, marks, readable, role_of
+from .wording import count, number, p_value, percent, plural, sentence
+
+if TYPE_CHECKING:
+    from ..concepts import Concept, ConceptTable, Edits
+    from ..mixtures import Agreement, Mixture
+
+SIGNIFICANT = 0.05
+SHOWN_MEMBERS = 8
+
+
+def concepts(material: Material) -> Section:
+    """Directions in the code along which something changes."""
+    table: ConceptTable | None = material.results.get("concepts")
+    if table is None or not table.concepts:
+        note = "None yet: latentgan concepts TABLE --out RESULTS finds one for each label and attribute."
+        return missing("concepts", "Concept directions", note)
+    rows = tuple(_concept_row(one) for one in table.concepts)
+    caption = (
+        "How well the position along a direction, found on the train split, ranks test images with the concept above "
+        "those without: 1 always, 0.5 by chance (AUC with its 95 % interval). Small marks are the same for a direction "
+        "in raw pixels, in the untrained network, for shuffled labels and for random directions."
+    )
+    lowest = np.floor(10 * min(row.low for row in rows)) / 10
+    blocks: list[Block] = [
+        *_edits(material, table),
+        by_group("found-by", "Directions of", rows, caption, "number", ends=(min(lowest, 0.5), 1.0), digits=3),
+    ]
+    blocks.append(Disclosure("All figures, and cosines between directions", (_figures(table), _cosines(table))))
+    blocks += [Prose(sentence(note)) for note in table.notes]
+    return Section("concepts", "Concept directions", _concept_finding(table), tuple(blocks))
+
+
+def _concept_row(one: Concept) -> Estimate:
+    note = p_value(one.p_value, one.permutations) + (f"; {one.note}" if one.note else "")
+    group = f"{one.column}, by {one.method}"
+    return estimate(one.name, one.auc, group=group, note=note, marks=marks(one.baselines))
+
+
+def _figures(table: ConceptTable) -> Table:
+    names = list(dict.fromkeys(b.name for one in table.concepts for b in one.baselines))
+    rows = []
+    for one in table.concepts:
+        beside = {b.name: number(b.figure.value, 3) for b in one.baselines}
+        rows.append((
+            one.name, one.method, number(one.auc.value, 3), p_value(one.p_value, one.permutations),
+            *(beside.get(name, "–") for name in names), number(one.agreement),
+            f"{count(one.positive)} / {count(one.negative)}",
+        ))  # fmt: skip
+    columns = ("direction", "method", "AUC", "permutation", *map(readable, names), "other method", "train rows")
+    caption = (
+        "AUC of each direction beside the same from every yardstick. “Other method” is the cosine with the direction "
+        "that the other method finds for the same concept; train rows with and without the concept."
+    )
+    return Table(columns, tuple(rows), caption)
+
+
+def _concept_finding(table: ConceptTable) -> str:
+    real = [one for one in table.concepts if one.p_value <= SIGNIFICANT]
+    best = max(table.concepts, key=lambda one: one.auc.value)
+    beside = [(one, b.figure) for one in table.concepts for b in one.baselines if role_of(b.name) == "pixels"]
+    ahead = sum(one.auc.value > pixels.value for one, pixels in beside)
+    said = f"; {count(ahead)} of {count(len(beside))} do so better than a direction in raw pixels" if beside else ""
+    return (
+        f"{count(len(real))} of {plural(len(table.concepts), 'direction')} rank held-out images better than chance "
+        f"(p ≤ {SIGNIFICANT}){said}. The clearest is {best.name}, AUC {brackets(best.auc, 3)} "
+        f"(n = {count(best.auc.n)})."
+    )
+
+
+def _edits(material: Material, table: ConceptTable) -> list[Block]:
+    edits = table.edits
+    if edits is None or not len(edits.concepts):
+        return [Prose("No edited images: they need a model that decodes (--model RUN).")]
+    options = tuple(
+        (table.concepts[int(c)].name, (_edit(material, table.concepts[int(c)], edits, i),))
+        for i, c in enumerate(edits.concepts)
+    )
+    return [Choice("edit", "Edit along", options)] if len(options) > 1 else list(options[0][1])
+
+
+def _edit(material: Material, concept: Concept, edits: Edits, index: int) -> Strips:
+    steps = tuple(f"{number(float(s), 1).rstrip('0').rstrip('.')} sd" for s in edits.strengths)
+    steps = tuple(step if step.startswith(("−", "0")) else f"+{step}" for step in steps)
+    frames = as_uint8(edits.frames[index])
+    strips = tuple(
+        Strip(material.label(int(row)) or material.describe(int(row)), frames[i],
+              f"{material.describe(int(row))} edited along {concept.name}", int(row))
+        for i, row in enumerate(edits.rows)
+    )  # fmt: skip
+    caption = (
+        f"Codes moved along “{concept.name}” by the slider's number of standard deviations of all images' positions, "
+        "then decoded; 0 is the plain reconstruction. Hover a picture for its original."
+    )
+    start = int(np.argmin(np.abs(edits.strengths)))
+    return Strips(f"edit-{index}", strips, steps, start, "Strength", caption)
+
+
+def _cosines(table: ConceptTable) -> Table:
+    names = [
+        one.name if len({c.method for c in table.concepts}) == 1 else f"{one.name} ({one.method})"
+        for one in table.concepts
+    ]
+    values = np.nan_to_num(np.asarray(table.cosines, float))
+    rows = tuple((name, *(number(float(v)) for v in row)) for name, row in zip(names, values, strict=True))
+    shades = tuple(tuple(min(abs(float(v)), 1.0) for v in row) for row in values)
+    caption = "1 is the same direction, 0 none in common, −1 the opposite: concepts that are not free of each other."
+    return Table(("direction", *names), rows, caption, shades)
+
+
+def mixture(material: Material) -> Section:
+    """How many groups the codes form, and whether they are the labels."""
+    found: Mixture | None = material.results.get("mixture")
+    if found is None:
+        return missing("mixture", "Mixture", "None yet: latentgan mixture TABLE --out RESULTS fits Gaussian mixtures.")
+    groups = tuple(_component(material, found, k) for k in range(found.components))
+    caption = (
+        "Each component of the mixture: first row, the real images nearest to its mean; second row, where a model "
+        "decodes, new images drawn from it. A component that is one thing shows one thing."
+    )
+    blocks: list[Block] = [Gallery(groups, caption, beside=True), *_bic(found)]
+    if found.agreement is not None:
+        blocks += [
+            _agreement(found.agreement),
+            Disclosure("Components by label", (_counts(found.agreement),)),
+        ]
+    blocks += [Prose(sentence(note)) for note in found.notes]
+    return Section("mixture", "Mixture", _mixture_finding(found), tuple(blocks))
+
+
+def _mixture_finding(found: Mixture) -> str:
+    said = f"By BIC the codes form {plural(found.components, 'Gaussian component')} ({found.covariance} covariances)"
+    if found.agreement is None:
+        return said + "."
+    nmi = found.agreement.nmi
+    return (
+        f"{said}; they agree with the labels with a mutual information of {brackets(nmi)} (n = {count(nmi.n)}), "
+        f"shuffled labels {number(found.agreement.shuffled_nmi)}."
+    )
+
+
+def _component(material: Material, found: Mixture, k: int) -> Group:
+    near = [material.picture(int(row)) for row in found.nearest[k][:SHOWN_MEMBERS] if row >= 0]
+    pictures = [picture for picture in near if picture is not None]
+    across = len(pictures) or SHOWN_MEMBERS
+    if found.samples is not None:
+        drawn = as_uint8(found.samples[k])[:across]
+        pictures += [Picture(one, f"sample of component {k + 1}") for one in drawn]
+    detail = f"weight {percent(float(found.weights[k]))}"
+    if found.agreement is not None:
+        row = np.asarray(found.agreement.counts[k])
+        if row.sum():
+            top = int(row.argmax())
+            detail += (
+                f"; {percent(row[top] / row.sum(), 0)} of {count(int(row.sum()))} are {found.agreement.classes[top]}"
+            )
+    return Group(f"Component {k + 1}", detail, tuple(pictures), across=across)
+
+
+def _bic(found: Mixture) -> list[Block]:
+    lines = []
+    for kind in dict.fromkeys(one.covariance for one in found.candidates):
+        tried = sorted((one for one in found.candidates if one.covariance == kind), key=lambda one: one.components)
+        x = np.array([one.components for one in tried], float)
+        lines.append(Line(f"{kind} covariances", x, np.array([one.bic for one in tried]), markers=True))
+    caption = "Bayesian information criterion by number of components; the least wins. n of the fit: " + count(
+        found.fitted_on
+    )
+    return (
+        [Lines("bic", "How many components", "components", "BIC", tuple(lines), caption + ".", x_scale="log")]
+        if lines
+        else []
+    )
+
+
+def _agreement(found: Agreement) -> Comparison:
+    rows: list[Estimate] = []
+    for name, figure, shuffled in (
+        ("mutual information (NMI)", found.nmi, found.shuffled_nmi),
+        ("adjusted Rand index", found.ari, found.shuffled_ari),
+        ("purity", found.purity, found.shuffled_purity),
+    ):
+        rows.append(estimate("codes", figure, group=name))
+        rows.append(Estimate("labels shuffled", shuffled, np.nan, np.nan, figure.n, "chance", name))
+        if name.startswith("mutual"):
+            rows += [
+                estimate(readable(b.name), b.figure, role_of(b.name), group=name, note=b.note) for b in found.baselines
+            ]
+    return Comparison(tuple(rows), "Agreement of components with labels: 1 is the same grouping.", "number", (0.0, 1.0))
+
+
+def _counts(found: Agreement) -> Table:
+    counts = np.asarray(found.counts)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    rows = tuple((f"component {k + 1}", *map(count, row.tolist())) for k, row in enumerate(counts))
+    return Table(("", *found.classes), rows, "Rows of each label in each component.", tuple(map(tuple, share.tolist())))

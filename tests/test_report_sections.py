@@ -1,0 +1,301 @@
+"""Sections over results: what the findings say, what is missing, what a run folder tells."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.arrays import AnalysisError
+from analysis.report import write_report
+from analysis.report.document import (
+    Choice,
+    Comparison,
+    Gallery,
+    Lines,
+    Map,
+    Report,
+    Section,
+    Slideshow,
+    Strips,
+    all_blocks,
+)
+from analysis.report.material import Material
+from analysis.report.rows import readable, role_of
+from analysis.report.run import GRIDS, read_run
+from analysis.report.sections import ORDER, build
+from analysis.store import save
+
+_spec = importlib.util.spec_from_file_location("report_samples", Path(__file__).with_name("report_samples.py"))
+assert _spec is not None and _spec.loader is not None
+samples = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(samples)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return samples.write_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    return samples.results(200)
+
+
+@pytest.fixture(scope="module")
+def report(results: dict[str, Any], folder: Path) -> Report:
+    commands = dict.fromkeys(results, "latentgan analyze t.parquet --out results")
+    return build(Material(results, commands, dict.fromkeys(results, "0.1.0"), read_run(folder)))
+
+
+def section(report: Report, id: str) -> Section:
+    return next(one for one in report.sections if one.id == id)
+
+
+def kinds(one: Section) -> set[type]:
+    return {type(block) for block in all_blocks(one.blocks)}
+
+
+def text(value: str) -> str:
+    return value.replace("\u00a0", " ")
+
+
+def test_sections_come_in_the_order_of_the_story(report: Report) -> None:
+    assert [one.id for one in report.sections] == [
+        "overview", "health", "curves", "samples", "reconstructions", "map", "probes", "few-labels", "neighbours",
+        "concepts", "interpolations", "mixture", "configuration", "made",
+    ]  # fmt: skip
+    assert len(report.sections) == len(ORDER) and not any(one.missing for one in report.sections)
+
+
+def test_every_section_opens_with_one_finding_that_holds_a_number(report: Report) -> None:
+    for one in report.sections:
+        assert one.finding.endswith(".") and one.finding[0] == one.finding[0].upper(), one.id
+        assert re.search(r"\d", one.finding) or one.id == "health", one.id
+
+
+def test_every_chart_says_how_to_read_it(report: Report) -> None:
+    for one in report.sections:
+        for block in all_blocks(one.blocks):
+            if isinstance(block, Lines | Map | Comparison | Gallery | Slideshow | Strips):
+                assert len(block.caption) > 20, (one.id, block)
+
+
+def test_identifiers_are_unique(report: Report) -> None:
+    ids = [one.id for one in report.sections]
+    for one in report.sections:
+        ids += [b.id for b in all_blocks(one.blocks) if isinstance(b, Lines | Map | Slideshow | Strips | Choice)]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_title_and_lead_name_model_data_and_result(report: Report) -> None:
+    assert report.title == "BiGAN on digits"
+    assert "From 10 labels a class, discriminator.conv2 names 87.1 % ± 1.0 of test images right" in text(report.lead)
+    assert "1.4 points more than raw pixels" in report.lead
+
+
+def test_the_overview_says_what_was_trained_on_what(report: Report) -> None:
+    finding = section(report, "overview").finding
+    assert finding == "BiGAN with 16-dimensional codes saw 320,000 images of digits in 2 min 13 s on cpu (2 threads)."
+
+
+def test_the_probe_finding_names_the_best_features_and_the_yardsticks(report: Report) -> None:
+    finding = text(section(report, "probes").finding)
+    assert finding.startswith("Logistic regression on discriminator.conv2 reads the label right in 97.2 % ± 1.6 of 360")
+    assert "raw pixels reach 95.8 %" in finding and "untrained 94.2 %" in finding
+    assert finding.endswith("The intervals of features and pixels overlap.")
+
+
+def test_each_group_of_probes_has_pixels_untrained_and_shuffled_beside_it(report: Report) -> None:
+    choice = next(b for b in section(report, "probes").blocks if isinstance(b, Choice))
+    for _, (inside, *_) in choice.options:
+        assert isinstance(inside, Comparison)
+        assert {row.role for row in inside.rows} == {"ours", "pixels", "pca", "untrained", "chance"}
+        assert all(row.n == 360 for row in inside.rows)
+
+
+def test_few_labels_states_the_paired_difference_and_the_draws(report: Report) -> None:
+    assert text(section(report, "few-labels").finding) == (
+        "With 10 labels a class, discriminator.conv2 reads 87.1 % ± 1.0 of test images right, 1.4 points more than raw "
+        "pixels on the same draws [0.8, 2.0] (n = 20 draws)."
+    )
+
+
+def test_a_difference_that_may_be_chance_is_called_so(results: dict[str, Any]) -> None:
+    few = results["probes"].few[-1]
+    gap = replace(few.differences[0], difference=samples.near(0.004, 0.01, 20))
+    probes = replace(results["probes"], few=(replace(few, differences=(gap,)),))
+    report = build(Material({**results, "probes": probes}))
+    assert "which may be chance" in section(report, "few-labels").finding
+    assert "no clear difference from raw pixels" in report.lead
+
+
+def test_features_that_lose_to_pixels_are_said_to_lose(results: dict[str, Any]) -> None:
+    few = results["probes"].few[-1]
+    gap = replace(few.differences[0], difference=samples.near(-0.05, 0.01, 20))
+    probes = replace(results["probes"], few=(replace(few, differences=(gap,)),))
+    report = build(Material({**results, "probes": probes}))
+    assert "5.0 points fewer than raw pixels" in section(report, "few-labels").finding
+    assert "gain nothing" in report.lead
+
+
+def test_concepts_count_what_beats_chance_and_what_beats_pixels(report: Report) -> None:
+    finding = section(report, "concepts").finding
+    assert finding.startswith("9 of 10 directions rank held-out images better than chance (p ≤ 0.05); ")
+    assert "of 10 do so better than a direction in raw pixels" in finding
+    assert Strips in kinds(section(report, "concepts"))
+
+
+def test_concepts_without_a_model_say_what_edits_need(results: dict[str, Any]) -> None:
+    table = replace(results["concepts"], edits=None)
+    one = section(build(Material({**results, "concepts": table})), "concepts")
+    assert Strips not in kinds(one) and "need a model" in str(one.blocks[0])
+
+
+def test_edits_start_at_the_plain_reconstruction(report: Report) -> None:
+    strips = next(b for b in all_blocks(section(report, "concepts").blocks) if isinstance(b, Strips))
+    assert strips.steps[strips.start] == "0 sd"
+    assert strips.steps[0] == "−3 sd" and strips.steps[-1] == "+3 sd"
+
+
+def test_the_map_can_be_coloured_by_everything_known_of_its_rows(report: Report) -> None:
+    assert report.thumbnails is not None
+    names = [column.name for column in report.thumbnails.columns]
+    assert names == ["label", "ink", "split", "mixture component", "reconstruction error"]
+    assert all(len(column.values) == len(report.thumbnails.rows) for column in report.thumbnails.columns)
+
+
+def test_values_of_other_results_stand_at_their_own_rows(results: dict[str, Any]) -> None:
+    found = results["reconstruction"]
+    shuffled = replace(found, rows=found.rows[::-1][:50].copy(), errors=found.errors[::-1][:50].copy())
+    thumbnails = Material({**results, "reconstruction": shuffled}).thumbnails
+    assert thumbnails is not None
+    errors = thumbnails.columns[-1].values
+    np.testing.assert_allclose(errors[-50:], found.errors[-50:], rtol=1e-6)
+    assert np.isnan(errors[:-50]).all()
+
+
+def test_points_without_a_thumbnail_are_left_off_the_map(results: dict[str, Any]) -> None:
+    overview = results["overview"]
+    few = replace(
+        overview, rows=overview.rows[:90], ids=overview.ids[:90], split=overview.split[:90],
+        thumbnails=overview.thumbnails[:90], columns=tuple(c.take(np.arange(90)) for c in overview.columns),
+    )  # fmt: skip
+    one = section(build(Material({**results, "overview": few})), "map")
+    chart = next(b for b in one.blocks if isinstance(b, Map))
+    assert len(chart.rows) == 90 and all(len(view.points) == 90 for view in chart.views)
+
+
+@pytest.mark.parametrize("kind", ["probes", "neighbours", "concepts", "interpolation", "mixture", "maps", "overview"])
+def test_a_result_that_is_missing_leaves_a_line_and_no_hole(results: dict[str, Any], kind: str) -> None:
+    report = build(Material({name: value for name, value in results.items() if name != kind}))
+    ids = {"maps": "map", "interpolation": "interpolations"}
+    one = section(report, ids.get(kind, kind))
+    assert len(report.sections) == len(ORDER)
+    if kind != "overview":
+        assert one.missing and not one.blocks and "latentgan" in one.finding
+
+
+def test_nothing_at_all_still_makes_a_report() -> None:
+    report = build(Material())
+    assert len(report.sections) == len(ORDER) and report.title == "Latent space"
+    assert "--run RUN" in section(report, "curves").finding
+
+
+def test_a_table_without_labels_split_and_pictures_makes_a_report(results: dict[str, Any]) -> None:
+    overview = replace(results["overview"], columns=(), summaries=(), thumbnails=None, splits=(), metadata="{}",
+                       split=np.full(200, ""))  # fmt: skip
+    mixture = replace(results["mixture"], agreement=None, samples=None)
+    report = build(Material({"overview": overview, "mixture": mixture, "maps": results["maps"]}))
+    assert report.title == "digits.parquet"
+    assert section(report, "mixture").finding == "By BIC the codes form 10 Gaussian components (full covariances)."
+    assert report.thumbnails is not None and report.thumbnails.pixels is None
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "shown"),
+    [
+        ("pixels", "pixels", "raw pixels"),
+        ("PCA 50 of pixels", "pca", "PCA 50 of pixels"),
+        ("untrained.encoder.dense1", "untrained", "encoder.dense1, untrained"),
+        ("shuffled", "chance", "shuffled"),
+        ("random direction", "chance", "random direction"),
+        ("mean image", "chance", "mean image"),
+        ("discriminator.conv2", "ours", "discriminator.conv2"),
+    ],
+)
+def test_yardsticks_are_known_by_their_names(name: str, role: str, shown: str) -> None:
+    assert role_of(name) == role and readable(name) == shown
+
+
+def test_a_run_folder_is_read_as_plain_files(folder: Path) -> None:
+    run = read_run(folder)
+    assert run.configured("family.latent") == 16 and run.configured("family.none.deeper") is None
+    assert [one.name for one in run.group("gradient_norm")] == ["discriminator", "encoder_generator"]
+    ratio = next(one for one in run.group("health") if one.name == "reconstruction_ratio")
+    assert len(ratio.values) == 12 and ratio.images[-1] == 320000
+    assert run.warnings[0].resolved and run.samples[-1].images == 320000
+
+
+def test_a_line_that_was_being_written_is_skipped(folder: Path) -> None:
+    assert (folder / "metrics.jsonl").read_text().endswith('"ima')
+    assert all(np.isfinite(one.values).all() for one in read_run(folder).series)
+
+
+def test_many_grids_are_thinned_to_first_last_and_between(tmp_path: Path) -> None:
+    run = read_run(samples.write_run(tmp_path / "long", marks=60))
+    assert len(run.samples) == GRIDS and run.samples[-1].images == 320000
+    assert run.samples[0].images == round(320000 / 60)
+
+
+def test_an_empty_run_folder_leaves_notes(tmp_path: Path) -> None:
+    report = build(Material(run=read_run(tmp_path)))
+    assert all(section(report, id).missing for id in ("health", "curves", "samples", "configuration"))
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AnalysisError, match=r"no run folder .*nowhere"):
+        read_run(tmp_path / "nowhere")
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "health.json").write_text("{")
+    with pytest.raises(AnalysisError, match=r"cannot read health\.json"):
+        read_run(tmp_path)
+
+
+def test_a_run_that_diverged_says_so_first(folder: Path, tmp_path: Path) -> None:
+    warning = {"name": "diverged", "sentence": "the gradient of encoder was not finite at turn 7", "images": 896}
+    (tmp_path / "health.json").write_text(json.dumps({"status": "diverged", "warnings": [warning]}))
+    one = section(build(Material(run=read_run(tmp_path))), "health")
+    assert one.finding == "Training stopped: the gradient of encoder was not finite at turn 7."
+    assert one.blocks[0].level == "failure"  # type: ignore[union-attr]
+
+
+def test_the_file_of_2000_rows_is_small_and_quickly_written(folder: Path, tmp_path: Path) -> None:
+    for result in samples.results(1797).values():
+        save(result, tmp_path / "results", command="latentgan analyze")
+    start = time.perf_counter()
+    out = write_report(tmp_path / "results", tmp_path / "out" / "report.html", run=folder)
+    assert time.perf_counter() - start < 3 * 3  # 3 s is the aim (0.4 s measured); other work may share the machine
+    assert 2_000_000 < out.stat().st_size < 8_000_000
+    assert [path.name for path in out.parent.iterdir()] == ["report.html"]
+
+
+def test_a_folder_as_target_gets_a_report_html(tmp_path: Path) -> None:
+    save(samples.maps(50), tmp_path, command="")
+    assert write_report(tmp_path, tmp_path).name == "report.html"
+
+
+def test_names_that_hold_markup_come_through_as_text(tmp_path: Path) -> None:
+    names = tuple(f"{samples.HOSTILE[i % 5]}{i}" for i in range(10))
+    report = build(Material(samples.results(60, names)))
+    assert report.thumbnails is not None
+    assert report.thumbnails.columns[0].categories == names
