@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import Doubles, Floats, Ints, Singles
+from .threads import threads_for
 
 FLOOR = 1e-5  # least variance in any direction, as a share of the mean variance of the columns
 BLOCK = 8192
@@ -124,6 +125,20 @@ def fit_gaussians(
     Each restart runs 10 rounds from its own k-means++ seed; the likeliest goes on until the mean
     log-likelihood gains less than `tolerance`. A variance never falls below FLOOR of the mean variance.
     """
+    with threads_for(x.size):
+        return _fit(x, k, covariance, rng, restarts, iterations, tolerance, start)
+
+
+def _fit(
+    x: Floats,
+    k: int,
+    covariance: str,
+    rng: np.random.Generator,
+    restarts: int,
+    iterations: int,
+    tolerance: float,
+    start: Gaussians | None,
+) -> tuple[Gaussians, int]:
     shift, spread = x.mean(0, dtype=np.float64), float(np.sqrt(x.var(0, dtype=np.float64).mean())) or 1.0
     scaled = ((x - shift) / spread).astype(np.float32)
     if start is not None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Singles
+from .threads import threads_for
 
 BLOCK = 2048  # rows a block: 8 MB at 1,024 columns, so that the second product finds them in the cache
 SETTINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, least first: each fit starts from the one before
@@ -109,7 +110,8 @@ def fit_linear(
     the result: a penalised W has no part outside it.
     """
     if len(x) < x.shape[1] // 2 and start is None:
-        q, r = np.linalg.qr(x.T)
+        with threads_for(x.size):
+            q, r = np.linalg.qr(x.T)
         inner = fit_linear(
             np.ascontiguousarray(r.T),
             target,
@@ -155,10 +157,11 @@ def _minimise(
     first = np.zeros((d + 1, k))
     if start is not None:
         first[:d], first[d] = start.weights, start.bias
-    found = minimize(
-        objective, first.ravel(), jac=True, method="L-BFGS-B",
-        options={"maxiter": iterations, "maxcor": 10, "ftol": tolerance, "gtol": 1e-5},
-    )  # fmt: skip
+    with threads_for(n * d):
+        found = minimize(
+            objective, first.ravel(), jac=True, method="L-BFGS-B",
+            options={"maxiter": iterations, "maxcor": 10, "ftol": tolerance, "gtol": 1e-5},
+        )  # fmt: skip
     w = np.asarray(found.x, np.float32).reshape(d + 1, k)
     if not np.isfinite(w).all():
         raise AnalysisError("a linear probe diverged: are there values of extreme size in the representation?")

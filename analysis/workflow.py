@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from .store import KINDS, load_one, save
 from .studies import study_concepts, study_maps, study_mixture, study_neighbours
 from .study_decoded import study_interpolation, study_reconstruction
 from .study_probes import study_probes
+from .threads import threads_for
 
 Study = Callable[[Embeddings, Model | None, Options, Progress], Any]
 
@@ -43,7 +46,8 @@ def run_study(
     progress: Progress = silent,
 ) -> Any:
     """Run one analysis; with `out`, save it there and bring the folder's overview up to date."""
-    result = STUDIES[kind](table, model, options, progress)
+    with _threads(table):
+        result = STUDIES[kind](table, model, options, progress)
     if out is not None:
         save(result, out, command=command)
         refresh_overview(table, out, command=command)
@@ -65,13 +69,19 @@ def run_all(
             old.unlink(missing_ok=True)  # a refused analysis must not leave an older table's result behind
         progress(kind, "")
         try:
-            result = study(table, model, options, lambda text, kind=kind: progress(kind, text))  # type: ignore[misc]
+            with _threads(table):
+                result = study(table, model, options, partial(progress, kind))
         except AnalysisError as error:
             yield kind, error
         else:
             save(result, out, command=command)
             yield kind, result
     refresh_overview(table, out, command=command)
+
+
+def _threads(table: Embeddings) -> AbstractContextManager[Any]:
+    """One thread for a small table, all for a large one."""
+    return threads_for(table.n * max(table.width(name) for name in table.vector_columns))
 
 
 def refresh_overview(table: Embeddings, out: Path, *, command: str = "") -> None:
