@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,7 +22,11 @@ _IMAGES = ("images", "image", "imgs", "x", "data", "arr_0")
 _LABELS = ("labels", "label", "y", "targets", "target", "arr_1")
 _CLASSES = ("classes", "class_names", "label_names")
 _IDS = ("ids", "id", "filenames", "files")
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError)
+# What NumPy and zipfile were seen to raise on damaged files, beside ValueError.
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, EOFError, OSError),
+    *(KeyError, TypeError, SyntaxError, MemoryError, OverflowError, NotImplementedError, RuntimeError),
+)
 
 
 def from_arrays(
@@ -110,7 +115,7 @@ def read_npy(path: Path) -> Raw:
     Raises:
         DataError: the file is broken, or holds Python objects, or no images.
     """
-    array = _load(path, mmap_mode="r")
+    array = _load(path, path, mmap_mode="r")
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path} is no .npy file; rename it to what it is (.npz?)")
     note = f"{path.name}: images without labels; an .npz with `images` and `labels` has both"
@@ -118,15 +123,23 @@ def read_npy(path: Path) -> Raw:
     return Raw(raw.images, raw.labels, notes=(*raw.notes, note), provenance=raw.provenance)
 
 
-def _load(path: Path, mmap_mode: Any = None) -> Any:
+def _load(path: Path, source: Any, mmap_mode: Any = None) -> Any:
+    """Load from the source (the path, or a stream of it) without ever unpickling."""
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes)")
     try:
-        return np.load(path, allow_pickle=False, mmap_mode=mmap_mode)
+        return np.load(source, allow_pickle=False, mmap_mode=mmap_mode)
     except _BROKEN as error:
         raise DataError(f"{path} is damaged or no NumPy file: {_short(error)}") from None
     except ValueError as error:
         raise DataError(_value_error(path.name, error)) from None
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _value_error(what: str, error: ValueError) -> str:
@@ -151,14 +164,13 @@ def read_npz(path: Path, label: str | None) -> Raw:
     Raises:
         DataError: no images, counts that differ, Python objects, or a damaged file.
     """
-    archive = _load(path)
-    if isinstance(archive, np.ndarray):
-        raise DataError(f"{path} is a .npy file under the name of an .npz; rename it")
-    with archive:
+    with _opened(path) as stream:  # NumPy leaves its own open when an archive is damaged
+        archive = _load(path, stream)
+        if isinstance(archive, np.ndarray):
+            raise DataError(f"{path} is a .npy file under the name of an .npz; rename it")
         arrays = {key: _member(archive, key, path) for key in archive.files}
     given = _split_members(arrays)
-    raw = _read_split_members(arrays, given, path) if given else _read_members(arrays, path, label)
-    return raw
+    return _read_split_members(arrays, given, path) if given else _read_members(arrays, path, label)
 
 
 def _member(archive: Any, key: str, path: Path) -> np.ndarray:

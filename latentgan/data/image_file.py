@@ -30,6 +30,13 @@ _TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange width and h
 _ORIENTATION = 0x0112
 
 
+# What Pillow's plug-ins were seen to raise on damaged files, beside OSError.
+_BROKEN = (
+    *(SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError),
+    *(EOFError, MemoryError, struct.error, zlib.error),
+)
+
+
 class BadImageError(Exception):
     """An image that cannot be decoded; the message is the reason, without the file's name."""
 
@@ -65,7 +72,7 @@ def opened(source: Path | bytes) -> Iterator[Image]:
         raise BadImageError("0 bytes" if empty else "its content is no image that Pillow knows") from None
     except OSError as error:
         raise BadImageError(error.strerror or str(error) or "unreadable") from None
-    except (SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, MemoryError) as error:
+    except _BROKEN as error:
         raise BadImageError(str(error) or type(error).__name__) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,10 @@ def read_parquet(
             raise DataError(f"{file.name} has other columns than {files[0].name}; give one set at a time")
     image = _image_column(schema, where)
     counts = [shard.metadata.num_rows for shard in opened]
-    columns = {name: _values(opened, name, schema) for name in schema.names if name != image and _plain(schema, name)}
-    names = _names(opened, image, schema, sum(counts))
+    columns = {
+        name: _values(opened, name, schema, where) for name in schema.names if name != image and _plain(schema, name)
+    }
+    names = _names(opened, image, schema, sum(counts), where)
     identity = {
         "files": [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files],
         "image": image,
@@ -65,14 +68,28 @@ def read_parquet(
     )  # fmt: skip
 
 
-def _open(file: Path) -> Any:
+@contextmanager
+def _reading(where: Path) -> Iterator[None]:
+    """Turn what pyarrow raises on damaged files into one sentence."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{where} is no readable Parquet file, or damaged: {reason}") from None
+
+
+def _open(file: Path) -> Any:
+    import pyarrow.parquet as pq
+
+    with _reading(file):
         return pq.ParquetFile(file)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{file} is no readable Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def _column(opened: Sequence[Any], path: str, where: Path) -> list[Any]:
+    with _reading(where):
+        return [value for shard in opened for value in shard.read(columns=[path]).column(0).to_pylist()]
 
 
 def _image_column(schema: Any, where: Path) -> str:
@@ -101,9 +118,9 @@ def _plain(schema: Any, name: str) -> bool:
     return bool(text or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
 
 
-def _values(opened: Sequence[Any], name: str, schema: Any) -> list[Any]:
+def _values(opened: Sequence[Any], name: str, schema: Any, where: Path) -> list[Any]:
     """The column as Python values; class numbers become names where the schema of an image hub gives them."""
-    values = [value for shard in opened for value in shard.read(columns=[name]).column(0).to_pylist()]
+    values = _column(opened, name, where)
     names = _hub_classes(schema, name)
     if not names:
         return values
@@ -118,13 +135,12 @@ def _hub_classes(schema: Any, name: str) -> list[str]:
         return []
 
 
-def _names(opened: Sequence[Any], image: str, schema: Any, n: int) -> list[str]:
+def _names(opened: Sequence[Any], image: str, schema: Any, n: int, where: Path) -> list[str]:
     """Paths inside the image column where each row has its own, else row numbers."""
     rows = [str(row) for row in range(n)]
     if not any(field.name == "path" for field in _fields(schema.field(image).type)):
         return rows
-    paths = [v for shard in opened for v in shard.read(columns=[f"{image}.path"]).column(0).to_pylist()]
-    inner = [value and value.get("path") for value in paths]
+    inner = [value and value.get("path") for value in _column(opened, f"{image}.path", where)]
     return [str(path) for path in inner] if all(inner) and len(set(inner)) == n else rows
 
 
@@ -137,8 +153,14 @@ def _fields(kind: Any) -> list[Any]:
 def _chunks(opened: Sequence[Any], image: str, where: Path) -> Iterator[Sequence[Path | bytes]]:
     folder = where if where.is_dir() else where.parent
     for shard in opened:
-        for batch in shard.iter_batches(batch_size=_ROWS, columns=[image]):
-            yield [_encoded(value, folder) for value in batch.column(0).to_pylist()]
+        batches = iter(shard.iter_batches(batch_size=_ROWS, columns=[image]))
+        while True:
+            with _reading(where):
+                batch = next(batches, None)
+                cells = [] if batch is None else batch.column(0).to_pylist()
+            if batch is None:
+                break
+            yield [_encoded(value, folder) for value in cells]
 
 
 def _encoded(value: Any, folder: Path) -> Path | bytes:

@@ -47,7 +47,7 @@ def _coverage(size: int, label: np.ndarray, x: np.ndarray, y: np.ndarray, radius
 
 
 def _disc(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.sqrt(u**2 + v**2)
+    return np.asarray(np.sqrt(u**2 + v**2))
 
 
 def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
