@@ -96,10 +96,7 @@ def read_folder(
     Raises:
         DataError: no images, a bad one (unless skip_bad), sizes that differ, or a table that does not fit.
     """
-    listing = list_images(folder)
-    if not listing.files:
-        found = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(5)) or "nothing"
-        raise DataError(f"{folder} holds no images (.png, .jpg, .webp, …); it holds {found}{_inside(folder)}")
+    listing = _some_images(folder)
     table = attributes or _only_csv(folder)
     if label is not None and table is None:
         raise DataError(f"--label {label} needs a table: there is no CSV in {folder}; --attributes names one elsewhere")
@@ -108,14 +105,7 @@ def read_folder(
         rows, notes = join(sheet, listing.names, folder, skip_bad=skip_bad)
     decoded = decode_items(_items(listing), geometry, skip_bad=skip_bad, progress=progress)
     names = np.array(listing.names)[decoded.rows]
-    others = {
-        suffix: count for suffix, count in listing.others.items() if suffix not in (".csv", ".txt", ".md", ".json")
-    }
-    left = ", ".join(f"{count} {suffix}" for suffix, count in others.items())
-    first = (
-        *decoded.notes,
-        *((f"{folder.name}: files that are no images are passed over: {left}",) if left else ()),
-    )
+    first = (*decoded.notes, *_passed_over(listing))
     provenance = {"from": str(folder)}
     if table is None:
         labels, classes, split, said = _from_folders(names, folder)
@@ -126,6 +116,20 @@ def read_folder(
     provenance["attributes"] = str(table)
     said = first + notes + known.notes
     return Raw(decoded.images, known.labels, known.classes, known.columns, names, known.split, said, provenance)
+
+
+def _passed_over(listing: Listing) -> tuple[str, ...]:
+    said = (".csv", ".txt", ".md", ".json")  # tables and descriptions go without saying
+    left = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.items() if suffix not in said)
+    return (f"{listing.folder.name}: files that are no images are passed over: {left}",) if left else ()
+
+
+def _some_images(folder: Path) -> Listing:
+    listing = list_images(folder)
+    if not listing.files:
+        found = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(5)) or "nothing"
+        raise DataError(f"{folder} holds no images (.png, .jpg, .webp, …); it holds {found}{_inside(folder)}")
+    return listing
 
 
 def _inside(folder: Path) -> str:

@@ -43,9 +43,8 @@ def load_source(
     """Read a named set, a file or a folder.
 
     Args:
-        data: "digits", "mnist", "fashion-mnist", "kmnist" or "cifar10"; "mnist=FOLDER" for a local copy; or a
-            path: IDX (folder, or images file), .npy, .npz, .parquet (or a folder of shards), or a folder of
-            images (one sub-folder a class, or with a CSV of attributes).
+        data: "digits", "mnist", "fashion-mnist", "kmnist", "cifar10"; "mnist=FOLDER" for a local copy; or a path:
+            IDX (folder or images file), .npy, .npz, .parquet (or a folder of shards), a folder of images.
         attributes: CSV for a folder of images that is not the only one in it.
         label: column (CSV, Parquet) or array (.npz) that is the label.
         size: side in pixels to resize to; images that are not square also need `crop`.
@@ -65,13 +64,18 @@ def load_source(
         _refuse_table(str(data), attributes, label)
         raw = named.read_named(name, mirror=place, download=download, progress=progress)
         return build_source(name, raw, geometry)
-    path = Path(data).expanduser()
     if mirror is not None:
-        raise DataError(f"a mirror goes with a named set ({', '.join(named.NAMES)}), not with {path}")
-    if not str(data) or not path.exists():
-        raise DataError(_unknown(str(data)))
+        raise DataError(f"a mirror goes with a named set ({', '.join(named.NAMES)}), not with {data}")
+    path = _existing(data)
     raw = _read(path, geometry, attributes, label, skip_bad, progress)
     return build_source(path.resolve().name if path.is_dir() else path.stem, raw, geometry)
+
+
+def _existing(data: str | Path) -> Path:
+    path = Path(data).expanduser()
+    if not str(data) or not path.exists():
+        raise DataError(_unknown(str(data)))
+    return path
 
 
 def _named(data: str, mirror: Path | str | None) -> tuple[str | None, Path | str | None]:

@@ -22,7 +22,7 @@ from latentgan.data import Batches, ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.losses import Objective, ObjectiveName, accuracy, conditional_entropy_bound, contrastive
-from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics
+from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics, initialise_he
 from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk
 from latentgan.networks.joint import JointDiscriminator, Matcher, judge
 from latentgan.networks.mlp import MLPGenerator, mlp_discriminator, mlp_encoder
@@ -46,6 +46,8 @@ class BiGAN(Family):
         """Width of the dense layers: 256 for dcgan, 1024 for mlp unless given."""
         spectral: bool = True
         """Spectral norm in the discriminator (not in the paper; False gives the paper's batch norm there)."""
+        generator_norm: Literal["none", "batch"] = "none"
+        """Norm of the convolutional generator. Batch norm sees other statistics on encoded than on drawn codes."""
         objective: ObjectiveName = "bce"
         """bce is the paper's; hinge, least-squares and wasserstein are alternatives."""
         reconstruction_weight: NotNegative = 0.0
@@ -131,8 +133,13 @@ class BiGAN(Family):
     def _build_dcgan(self, config: Config, spec: ImageSpec) -> int:
         shape, width, hidden = spec.shape, config.width, config.hidden or 256
         norm: Norm = "none" if config.spectral else "batch"
-        self.generator: nn.Module = ConvGenerator(config.latent, shape, width=width, hidden=hidden)
+        generator = ConvGenerator(config.latent, shape, width=width, hidden=hidden, norm=config.generator_norm)
+        self.generator: nn.Module = generator
         self.encoder = conv_encoder(shape, config.latent, width=width, hidden=hidden, norm=norm)
+        if config.generator_norm == "none":
+            initialise_he(self.generator, last=0.02)
+        if norm == "none":
+            initialise_he(self.encoder, last=0.1)
         trunk = conv_trunk(shape, width=width, hidden=hidden, norm=norm)
         self.discriminator = JointDiscriminator(
             trunk, hidden, config.latent, hidden=hidden, code_hidden=hidden, norm=norm

@@ -70,6 +70,20 @@ def initialise(network: nn.Module, std: float = 0.02) -> None:
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
 
+def initialise_he(network: nn.Module, *, last: float) -> None:
+    """Draw weights from N(0, 2 / (1.04 · fan in)), zero biases, and the last layer's weights from N(0, last²).
+
+    Without batch norm this keeps the scale of activations through LeakyReLU 0.2 (He et al. 2015, arXiv:1502.01852,
+    eq. 15); the last layer starts small, so that tanh is not saturated.
+    """
+    layers = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
+    for layer in layers:
+        nn.init.kaiming_normal_(layer.weight, a=0.2, nonlinearity="leaky_relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    nn.init.normal_(layers[-1].weight, 0.0, last)
+
+
 def add_spectral_norm(network: nn.Module) -> None:
     """Divide every weight of `network` by its largest singular value (Miyato et al. 2018, arXiv:1802.05957)."""
     for module in list(network.modules()):

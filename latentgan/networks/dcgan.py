@@ -84,13 +84,14 @@ def conv_encoder(
 
 
 class ConvGenerator(nn.Module):
-    """z → dense → dense → transposed convolutions → tanh image, the trunk's mirror, batch norm in all but the last.
+    """z → dense → dense → transposed convolutions → tanh image, the trunk's mirror.
 
     Args:
         latent: width of z.
         shape: (c, h, w) of an image.
         width: channels before the image; each earlier layer has twice as many, at most eight times.
-        hidden: width of the dense layer.
+        hidden: width of the dense layer; 0 leaves it out.
+        norm: of all layers but the last.
         std: initial weights are N(0, std²); None keeps torch's scaled uniform ones.
     """
 
@@ -101,6 +102,7 @@ class ConvGenerator(nn.Module):
         *,
         width: int = 32,
         hidden: int = 256,
+        norm: Norm = "batch",
         std: float | None = None,
     ) -> None:
         super().__init__()
@@ -108,16 +110,16 @@ class ConvGenerator(nn.Module):
         levels = halvings(height, side)
         first = width * 2 ** min(levels - 1, 3)
         small = (height >> levels, side >> levels)
-        layers: dict[str, nn.Module] = {"dense1": dense(latent, hidden, norm="batch")} if hidden else {}
+        layers: dict[str, nn.Module] = {"dense1": dense(latent, hidden, norm=norm)} if hidden else {}
         layers["project"] = nn.Sequential(
-            nn.Linear(hidden or latent, first * small[0] * small[1], bias=False),
+            nn.Linear(hidden or latent, first * small[0] * small[1], bias=norm == "none"),
             Reshape(first, *small),
-            nn.BatchNorm2d(first),
+            nn.BatchNorm2d(first) if norm == "batch" else nn.Identity(),
             nn.ReLU(),
         )
         for level in reversed(range(1, levels)):
             out = width * 2 ** min(level - 1, 3)
-            layers[f"deconv{levels - level}"] = deconv(first, out)
+            layers[f"deconv{levels - level}"] = deconv(first, out, norm=norm)
             first = out
         layers["image"] = deconv(first, channels, norm="none", activation="none")
         layers["tanh"] = nn.Tanh()

@@ -1,0 +1,43 @@
+# Two commands do all the set-up: `make demo` and `make test`. An active virtual environment is used as it is;
+# without one, .venv is made.
+
+PYTHON ?= python3
+ifdef VIRTUAL_ENV
+  BIN := $(VIRTUAL_ENV)/bin
+else
+  BIN := .venv/bin
+endif
+MARK := $(BIN)/.latentgan-installed
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check bench browser format clean
+
+demo: $(MARK)  ## train a BiGAN on real digits and write the report: three minutes on two cores
+	$(BIN)/latentgan demo --out demo
+
+test: $(MARK)  ## every test that this machine can run (browser tests skip without Chromium)
+	$(BIN)/python -m pytest -m "not gpu"
+
+check: $(MARK)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(MARK)  ## what latentgan costs beyond what the algorithms need
+	$(BIN)/python examples/reproduce/bench.py
+
+format: $(MARK)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+$(MARK): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing latentgan into $(dir $(BIN)) (torch is large: a few minutes the first time)"
+	$(INSTALL) torch
+	$(INSTALL) -e '.[dev]'
+	@touch $@
