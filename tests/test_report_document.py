@@ -82,7 +82,7 @@ def curve(name: str, role: str | None = None) -> Line:
 
 def test_a_role_has_its_colour_and_repeats_differ_in_the_dash() -> None:
     found = strokes((curve("a"), curve("u1", "untrained"), curve("u2", "untrained"), curve("b")))
-    assert found == [("c0", "solid"), ("untrained", "solid"), ("untrained", "dash"), ("c1", "solid")]
+    assert found == [("ours", "solid"), ("untrained", "solid"), ("untrained", "dash"), ("c2", "solid")]
 
 
 def test_an_interval_is_drawn_as_a_band_under_its_curve() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from .document import Line, Lines, Map, Thumbnails
 
+EVERY = tuple(f"c{i}" for i in range(10))
+BESIDE_YARDSTICKS = ("ours", "c2", "c9", "c7", "c5")  # none that looks like a yardstick's colour
 DASHES = ("solid", "dash", "dot", "dashdot")
 Figure = dict[str, Any]
 """`data` and `layout` as plotly.js reads them."""
@@ -27,9 +29,10 @@ def lines_figure(chart: Lines) -> Figure:
 
 def strokes(lines: tuple[Line, ...]) -> list[tuple[str, str]]:
     """Choose each curve's colour token and dash: a role has its colour, and repeats differ in the dash."""
+    own = BESIDE_YARDSTICKS if any(line.role for line in lines) else EVERY
     names, free = [], 0
     for line in lines:
-        names.append(line.role or f"c{free % 10}")
+        names.append(line.role or own[free % len(own)])
         free += line.role is None
     seen: dict[str, int] = {}
     out = []

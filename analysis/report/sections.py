@@ -102,7 +102,7 @@ def _codes(material: Material) -> str:
     if mixture_ is not None and mixture_.agreement is not None:
         shared = number(mixture_.agreement.nmi.value)
         said.append(
-            f"the codes form {mixture_.components} groups that share {shared} of their information with the labels"
+            f"the codes form {mixture_.components} groups that agree with the labels to {shared} (mutual information)"
         )
     text = ", and ".join(said)
     return text[:1].upper() + text[1:] + "." if text else ""

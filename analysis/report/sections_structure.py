@@ -161,9 +161,11 @@ def _mixture_finding(found: Mixture) -> str:
     if found.agreement is None:
         return said + "."
     nmi = found.agreement.nmi
+    pixels = next((b.figure for b in found.agreement.baselines if role_of(b.name) == "pixels"), None)
+    beside = f", a mixture of raw pixels {number(pixels.value)}" if pixels is not None else ""
     return (
         f"{said}; they agree with the labels with a mutual information of {brackets(nmi)} (n = {count(nmi.n)}), "
-        f"shuffled labels {number(found.agreement.shuffled_nmi)}."
+        f"shuffled labels {number(found.agreement.shuffled_nmi)}{beside}."
     )
 
 
