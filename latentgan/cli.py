@@ -8,10 +8,22 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import analysis.cli
 import typer
 
+import analysis.cli
 from latentgan.errors import ConfigError, LatentganError
+from latentgan.options import (
+    Attributes,
+    Channels,
+    Crop,
+    Data,
+    Device,
+    Label,
+    Mirror,
+    Run,
+    Size,
+    SkipBad,
+)
 from latentgan.version import __version__
 
 app = typer.Typer(
@@ -25,35 +37,6 @@ app = typer.Typer(
 )
 
 TRAIN, USE, ANALYSE = "Train", "Use a model", "Analyse a table of codes"
-
-Data = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        "-d",
-        help="A named set (digits, mnist, fashion-mnist, kmnist, cifar10; mnist=FOLDER for files you have) or a path: "
-        "folder of images, IDX files, .npz, .npy, .parquet.",
-        show_default=False,
-    ),
-]
-Attributes = Annotated[
-    Path | None,
-    typer.Option(help="CSV of attributes for a folder of images (default: the one CSV in it)."),
-]
-Label = Annotated[str | None, typer.Option(help="Column that is the label.")]
-Size = Annotated[int | None, typer.Option(help="Resize images to this many pixels a side.")]
-Crop = Annotated[bool, typer.Option("--crop", help="Cut the largest centred square first.")]
-Channels = Annotated[int | None, typer.Option(help="Convert to grey (1) or colour (3).")]
-SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Go on without images that cannot be decoded, and list them.")
-]
-Mirror = Annotated[Path | None, typer.Option(help="Folder with the files of a named set, instead of a download.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Run = Annotated[Path, typer.Argument(help="Run folder that `latentgan train` made.", show_default=False)]
-FamilyOption = Annotated[
-    str | None,
-    typer.Option("--family", help="Only for a foreign family module:Class; name it again to trust it."),
-]
 
 
 @app.command(rich_help_panel=TRAIN)

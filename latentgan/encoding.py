@@ -130,7 +130,7 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
         "pixels_shape": list(pixel_shape(source.images.shape[1:])),
         "classes": list(spec.classes),
-        "attributes": dict(source.attribute_kinds),
+        "attributes": {c: source.attribute_kinds[name] for name, c in attribute_columns(source, plan).items()},
         "parts": model.family.prior.describe(),
         "features": list(plan.features),
         "preprocessing": {"range": "[-1, 1]", "pool": plan.pool, "yardsticks": plan.yardsticks},
@@ -211,8 +211,8 @@ def _table(source: ImageSource, rows: np.ndarray, vectors: Mapping[str, np.ndarr
         "split": pa.array(source.split[rows].astype(str)).dictionary_encode(),
         "label": pa.array(_label_names(source, rows), pa.string()).dictionary_encode(),
     }
-    for name, values in source.attributes.items():
-        columns[_free_name(name, columns)] = _attribute(values[rows], source.attribute_kinds[name])
+    for name, column in attribute_columns(source, plan).items():
+        columns[column] = _attribute(source.attributes[name][rows], source.attribute_kinds[name])
     for name, array in vectors.items():
         columns[name] = _vectors(array)
     if plan.yardsticks:
@@ -221,9 +221,11 @@ def _table(source: ImageSource, rows: np.ndarray, vectors: Mapping[str, np.ndarr
     return pa.table(columns)
 
 
-def _free_name(name: str, taken: Mapping[str, Any]) -> str:
-    reserved = {"id", "row", "split", "label", "code", "pixels", "thumbnail"}
-    return f"attribute.{name}" if name in reserved or name in taken else name
+def attribute_columns(source: ImageSource, plan: Plan) -> dict[str, str]:
+    """Return the table's column for every attribute: its own name, unless a column of ours has it."""
+    ours = {"id", "row", "split", "label", "code", "pixels", "thumbnail", *plan.features}
+    taken = {name for name in source.attributes if name in ours or name.startswith("untrained.")}
+    return {name: f"attribute.{name}" if name in taken else name for name in source.attributes}
 
 
 def _label_names(source: ImageSource, rows: np.ndarray) -> list[str | None]:

@@ -115,9 +115,9 @@ def train(
     """
     out = Path(out)
     refuse_used(out)
+    source = source or open_source(config)
+    session = open_session(config, source)
     with locked(out):
-        source = source or open_source(config)
-        session = open_session(config, source)
         create_run(out, {**config.as_dict(), "fingerprint": source.fingerprint})
         return _play(session, out, show_progress=show_progress, command=command)
 

@@ -1,0 +1,35 @@
+"""The command line's options that several commands share, with their help."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        "-d",
+        help="A named set (digits, mnist, fashion-mnist, kmnist, cifar10; mnist=FOLDER for files you have) or a path: "
+        "folder of images, IDX files, .npz, .npy, .parquet.",
+        show_default=False,
+    ),
+]
+Attributes = Annotated[
+    Path | None,
+    typer.Option(help="CSV of attributes for a folder of images (default: the one CSV in it)."),
+]
+Label = Annotated[str | None, typer.Option(help="Column that is the label.")]
+Size = Annotated[int | None, typer.Option(help="Resize images to this many pixels a side.")]
+Crop = Annotated[bool, typer.Option("--crop", help="Cut the largest centred square first.")]
+Channels = Annotated[int | None, typer.Option(help="Convert to grey (1) or colour (3).")]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Go on without images that cannot be decoded, and list them.")
+]
+Mirror = Annotated[Path | None, typer.Option(help="Folder with the files of a named set, instead of a download.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Run = Annotated[Path, typer.Argument(help="Run folder that `latentgan train` made.", show_default=False)]
+FamilyOption = Annotated[
+    str | None,
+    typer.Option("--family", help="Only for a foreign family module:Class; name it again to trust it."),
+]

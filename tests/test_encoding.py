@@ -1,0 +1,168 @@
+"""The embeddings table: what is in it, that it is right, and that an interruption loses nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from latentgan import NumpyModel, configure, from_arrays, train
+from latentgan import encoding as module
+from latentgan.encoding import Plan, default_features, encode_table
+from latentgan.errors import ConfigError
+from latentgan.thumbnails import area_average, pixel_shape, png_rows, shrink, thumbnails
+
+TINY = {"latent": 4, "width": 4, "hidden": 16}
+
+
+@pytest.fixture(scope="module")
+def source():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
+    label = np.arange(60) % 3
+    label[7] = -1
+    weight = np.where(np.arange(60) % 5, np.arange(60) / 7, np.nan)
+    bold = np.array([None if i == 3 else bool(i % 2) for i in range(60)], dtype=object)
+    font = np.array([None if i == 4 else f"<b>{i % 4}" for i in range(60)], dtype=object)
+    return from_arrays(
+        pixels,
+        label,
+        classes=["a", "b", "<c>"],
+        attributes={"weight": weight, "bold": bold, "font": font, "code": weight},
+    )
+
+
+@pytest.fixture(scope="module")
+def run(source, tmp_path_factory):
+    config = configure("bigan", family=TINY, training={"total_images": 64, "batch_size": 16})
+    return train(config, tmp_path_factory.mktemp("encode") / "run", source=source, show_progress=False)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(module, "ROWS", 16)
+
+
+def test_a_row_an_image_with_everything_that_is_known_of_it(run, source, tmp_path):
+    model = NumpyModel.load(run)
+    encode_table(run, source, tmp_path / "t.parquet", Plan(default_features(model)))
+    table = pd.read_parquet(tmp_path / "t.parquet")
+    assert list(table["row"]) == list(range(60))
+    assert table["label"].isna().sum() == 1 and set(table["label"].dropna()) == {"a", "b", "<c>"}
+    assert (table["split"].astype(str).to_numpy() == source.split).all()
+    assert np.array_equal(table["weight"].isna(), np.isnan(source.attributes["weight"]))
+    assert pd.isna(table["bold"][3]) and bool(table["bold"][1]) is True
+    assert pd.isna(table["font"][4]) and table["font"][5] == "<b>1"
+    assert "attribute.code" in table, "an attribute never takes the code's name"
+
+
+def test_codes_and_features_are_those_of_the_model_and_of_turn_0(run, source, tmp_path):
+    model, untrained = NumpyModel.load(run), NumpyModel.load(run, untrained=True)
+    names = tuple(model.feature_names)
+    encode_table(run, source, tmp_path / "t.parquet", Plan(names, pool=2))
+    table = pq.read_table(tmp_path / "t.parquet")
+    for prefix, network in (("", model), ("untrained.", untrained)):
+        assert np.abs(vectors(table, prefix + "code") - network.encode(source.images)).max() < 1e-6
+        for name, expected in network.features(source.images, names, pool=2).items():
+            assert np.abs(vectors(table, prefix + name) - expected).max() < 1e-6, prefix + name
+
+
+def test_pixels_and_thumbnails_are_the_images(run, source, tmp_path):
+    encode_table(run, source, tmp_path / "t.parquet", Plan())
+    table = pq.read_table(tmp_path / "t.parquet")
+    assert np.array_equal(vectors(table, "pixels"), source.images.reshape(60, -1))
+    first = Image.open(io.BytesIO(table["thumbnail"][0].as_py()))
+    assert np.array_equal(np.array(first), source.images[0, :, :, 0])
+
+
+def test_the_metadata_says_which_model_and_which_images(run, source, tmp_path):
+    encode_table(run, source, tmp_path / "t.parquet", Plan(), command="latentgan encode …")
+    about = json.loads(pq.read_schema(tmp_path / "t.parquet").metadata[b"latentgan"])
+    assert about["family"] == "bigan" and about["command"] == "latentgan encode …"
+    assert about["fingerprint"] == source.fingerprint and len(about["checkpoint"]) == 64
+    assert about["parts"] == [{"name": "z", "kind": "uniform", "width": 4, "encoded": True, "start": 0}]
+    assert about["classes"] == ["a", "b", "<c>"] and about["pixels_shape"] == [8, 8, 1]
+    assert about["attributes"] == {"weight": "numeric", "bold": "boolean", "font": "text", "attribute.code": "numeric"}
+
+
+def test_without_yardsticks_neither_pixels_nor_the_untrained_network_are_there(run, source, tmp_path):
+    encode_table(run, source, tmp_path / "t.parquet", Plan(yardsticks=False))
+    names = pq.read_schema(tmp_path / "t.parquet").names
+    assert "code" in names and not [n for n in names if n.startswith("untrained") or n == "pixels"]
+
+
+def test_an_interrupted_encode_goes_on_where_it_stopped(run, source, tmp_path, small_parts, monkeypatch):
+    out, plan, encoded = tmp_path / "t.parquet", Plan(), []
+    whole = encode_table(run, source, tmp_path / "whole.parquet", plan).read_bytes()
+    original = module._network_columns
+
+    def stop_at_the_third(taps, device, images, rows):
+        if len(encoded) == 2:
+            raise KeyboardInterrupt
+        encoded.append(rows[0])
+        return original(taps, device, images, rows)
+
+    monkeypatch.setattr(module, "_network_columns", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        encode_table(run, source, out, plan)
+    assert not out.exists()
+    encoded.clear()
+    monkeypatch.setattr(module, "_network_columns", lambda *a: encoded.append(a[-1][0]) or original(*a))
+    encode_table(run, source, out, plan)
+    assert encoded == [32, 48], "the first two parts were not encoded again"
+    assert out.read_bytes() == whole
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_parts_of_another_plan_are_not_used(run, source, tmp_path, small_parts):
+    parts = tmp_path / ".t.parquet.parts"
+    parts.mkdir()
+    (parts / "plan").write_text("another")
+    (parts / "000000.arrow").write_text("rubbish")
+    encode_table(run, source, tmp_path / "t.parquet", Plan())
+    assert pq.read_table(tmp_path / "t.parquet").num_rows == 60
+
+
+def test_memory_does_not_grow_with_the_number_of_images(run, source, tmp_path, small_parts):
+    encode_table(run, source, tmp_path / "t.parquet", Plan())
+    file = pq.ParquetFile(tmp_path / "t.parquet")
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [16, 16, 16, 12]
+
+
+def test_images_of_another_size_and_unknown_layers_are_refused_with_the_way_out(run, tmp_path):
+    big = from_arrays(np.random.default_rng(0).integers(0, 256, (9, 12, 12, 1), dtype=np.uint8))
+    with pytest.raises(ConfigError, match=r"12×12 with 1 channel.*takes 8×8.*--size 8"):
+        encode_table(run, big, tmp_path / "t.parquet", Plan())
+    same = from_arrays(np.random.default_rng(0).integers(0, 256, (9, 8, 8, 1), dtype=np.uint8))
+    with pytest.raises(ConfigError, match=r"no feature layer is called 'encoder.conv9'; this model has: encoder.conv1"):
+        encode_table(run, same, tmp_path / "t.parquet", Plan(("encoder.conv9",)))
+
+
+@pytest.mark.parametrize("side", [8, 28, 48])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_our_pngs_are_read_back_exactly(side, channels):
+    tiles = np.random.default_rng(side).integers(0, 256, (4, side, side - 3, channels), dtype=np.uint8)
+    for row, tile in zip(png_rows(tiles), tiles, strict=True):
+        picture = Image.open(io.BytesIO(row.tobytes()))
+        picture.verify()
+        assert np.array_equal(np.array(Image.open(io.BytesIO(row.tobytes()))).reshape(tile.shape), tile)
+
+
+def test_area_averages_are_means_of_whole_squares():
+    images = np.arange(2 * 4 * 4).reshape(2, 4, 4, 1).astype(np.uint8)
+    half = shrink(images, 2)
+    assert half.shape == (2, 2, 2, 1)
+    assert half[0, 0, 0, 0] == round((0 + 1 + 4 + 5) / 4)
+    large = np.zeros((1, 100, 80, 3), np.uint8)
+    assert area_average(large).shape[1:] == pixel_shape((100, 80, 3)) == (34, 27, 3)
+    assert max(thumbnails(large).shape[1:3]) <= 48
+
+
+def vectors(table, name: str) -> np.ndarray:
+    column = table[name].combine_chunks()
+    return column.flatten().to_numpy().reshape(len(column), -1)
