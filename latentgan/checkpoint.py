@@ -7,7 +7,6 @@ That replacement is the commit: before it the previous checkpoint is the state o
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -20,7 +19,7 @@ from typing import Any
 
 import tomli_w
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from latentgan.errors import CheckpointError, ConfigError
@@ -170,9 +169,7 @@ def write_model(run: Path, tensors: Mapping[str, Tensor], config: Mapping[str, A
     folder = run / "model"
     with writing(run, folder):
         folder.mkdir(exist_ok=True)
-        temporary = folder / ".model.tmp"
-        write_tensors(temporary, tensors)
-        temporary.replace(folder / "model.safetensors")
+        write_tensors(folder / "model.safetensors", tensors)
         digest = file_sha256(folder / "model.safetensors")
         replace_text(folder / "config.json", json.dumps({"format": FORMAT, **config, "sha256": digest}, indent=1))
 
@@ -198,28 +195,28 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file and fsync it; raises OSError where it cannot."""
-    plain = {name: value.detach().to("cpu").contiguous().clone() for name, value in tensors.items()}
-    try:
-        save_file(plain, path)
-        _fsync(path)
-    except (OSError, SafetensorError) as error:
-        path.unlink(missing_ok=True)  # a full disk gets its room back
-        raise error if isinstance(error, OSError) else OSError(errno.EIO, str(error)) from error
+    """Replace a safetensors file whole; raises OSError where it cannot."""
+    # Not save_file: it leaves files that only their owner can read and, when killed, others of random names.
+    replace_bytes(path, save({name: value.detach().to("cpu").contiguous().clone() for name, value in tensors.items()}))
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replace a text file whole: a reader sees the old or the new content, never a part."""
+    """Replace a text file whole, as `replace_bytes` does."""
+    replace_bytes(path, text.encode("utf-8"))
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Replace a file whole: a reader sees the old or the new content, never a part, even after a loss of power."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as handle:
-            handle.write(text)
+        with temporary.open("wb") as handle:
+            handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
+        temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)  # a full disk gets its room back
         raise
-    temporary.replace(path)
     _fsync(path.parent)
 
 
