@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
+import report_samples as samples
 
 from analysis.report.charts import label, lines_figure, strokes
 from analysis.report.document import Choice, Comparison, Disclosure, Estimate, Line, Lines, Mark, Prose, all_blocks
@@ -15,11 +14,6 @@ from analysis.report.images import PAGE_TILES, as_uint8, film, pages, png
 from analysis.report.rows import axis
 from analysis.report.theme import CATEGORIES, CATEGORIES_DARK, DARK, LIGHT, palettes
 from analysis.report.wording import count, duration, family_name, listed, number, p_value, percent, plural, sentence
-
-_spec = importlib.util.spec_from_file_location("report_samples", Path(__file__).with_name("report_samples.py"))
-assert _spec is not None and _spec.loader is not None
-samples = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(samples)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import time
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import report_samples as samples
+from report_run import write_run
 
 from analysis.arrays import AnalysisError
 from analysis.report import write_report
@@ -33,15 +34,10 @@ from analysis.report.run import GRIDS, read_run
 from analysis.report.sections import ORDER, build
 from analysis.store import save
 
-_spec = importlib.util.spec_from_file_location("report_samples", Path(__file__).with_name("report_samples.py"))
-assert _spec is not None and _spec.loader is not None
-samples = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(samples)
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return samples.write_run(tmp_path_factory.mktemp("run"))
+    return write_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +246,7 @@ def test_a_line_that_was_being_written_is_skipped(folder: Path) -> None:
 
 
 def test_many_grids_are_thinned_to_first_last_and_between(tmp_path: Path) -> None:
-    run = read_run(samples.write_run(tmp_path / "long", marks=60))
+    run = read_run(write_run(tmp_path / "long", marks=60))
     assert len(run.samples) == GRIDS and run.samples[-1].images == 320000
     assert run.samples[0].images == round(320000 / 60)
 

@@ -134,6 +134,8 @@ def health(material: Material) -> Section:
         finding = f"{plural(len(open_), 'health warning')} at the end of training; read the figures below with care."
     else:
         finding = "No health warning at the end: discriminator, encoder and samples passed every check."
+        if run.warnings:
+            finding = finding[:-1] + f"; {plural(len(run.warnings), 'earlier warning')} no longer held."
     return Section("health", "Health", sentence(finding), tuple(map(_notice, run.warnings)))
 
 

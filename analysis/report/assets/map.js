@@ -42,7 +42,7 @@ function mapTraces(state) {
   const known = every.filter((p) => Number.isFinite(values[p]));
   const unknown = every.filter((p) => !Number.isFinite(values[p]));
   const scale = theme.scale.map((shade, i) => [i / (theme.scale.length - 1), shade]);
-  const bar = { thickness: 10, len: 0.6, outlinewidth: 0, title: { text: label(column.name), side: "right" } };
+  const bar = { thickness: 10, len: 0.6, outlinewidth: 0, title: { text: label(column.name), side: "right", font: { size: 13 } } };
   const out = [trace(known, { color: pick(known, values), colorscale: scale, colorbar: bar, showscale: true }, column.name)];
   if (unknown.length) out.unshift(trace(unknown, { color: "@unknown" }, "unknown"));
   return out;
@@ -79,10 +79,12 @@ function showSelection(box, tiles, state) {
   const column = state.column && state.column.categories ? state.column : null;
   if (column) for (const tile of tiles) counts.set(describe(column, tile), (counts.get(describe(column, tile)) || 0) + 1);
   const common = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([name, n]) => `${name} (${n})`).join(", ");
-  const more = tiles.length > SHOWN ? `, the first ${SHOWN} shown` : "";
+  const more = tiles.length > SHOWN ? `, ${SHOWN} of them shown` : "";
   const words = `${tiles.length} images selected${more}${common ? `: ${common}` : ""}.`;
   const pictures = element("div", { class: "pictures" });
-  for (const tile of store.width ? tiles.slice(0, SHOWN) : []) {
+  const step = Math.max(1, tiles.length / SHOWN); // spread over the selection, not its first rows
+  const shown = Array.from({ length: Math.min(SHOWN, tiles.length) }, (_, i) => tiles[Math.floor(i * step)]);
+  for (const tile of store.width ? shown : []) {
     const canvas = element("canvas", { class: "px", role: "img", "data-row": store.rows[tile], "aria-label": store.ids[tile] });
     drawTile(canvas, tile);
     pictures.append(canvas);

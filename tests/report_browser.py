@@ -1,0 +1,117 @@
+"""A headless browser for the report's tests, and a report to open in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import report_samples as samples
+from report_run import write_run
+
+from analysis.report import write_report
+from analysis.store import save
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+CARD = "document.querySelector('#card')"
+PIXELS = """selector => {
+  const shown = document.querySelector(selector), copy = document.createElement('canvas');
+  [copy.width, copy.height] = [shown.width, shown.height];
+  const pen = copy.getContext('2d', {willReadFrequently: true});
+  pen.drawImage(shown, 0, 0);
+  return [copy.width, ...pen.getImageData(0, 0, copy.width, copy.height).data];
+}"""
+
+
+def grey(pixels: list[int]) -> list[int]:
+    return pixels[1::4]
+
+
+def point_on_screen(page: Any, place: int) -> tuple[float, float, int]:
+    """Client position and thumbnail number of a point of the map's first trace."""
+    found = page.evaluate(
+        """place => {
+          const map = document.querySelector('#latent-map'), trace = map.data[0];
+          const box = map.getBoundingClientRect(), {xaxis, yaxis} = map._fullLayout;
+          return [box.left + xaxis._offset + xaxis.d2p(trace.x[place]),
+                  box.top + yaxis._offset + yaxis.d2p(trace.y[place]), trace.customdata[place]];
+        }""",
+        place,
+    )
+    return found[0], found[1], int(found[2])
+
+
+def without_browser(reason: str) -> None:
+    """Skip on a developer's machine; fail where CI promised a browser."""
+    if os.environ.get("CI", "").lower() in ("true", "1"):
+        pytest.fail(f"{reason}, and CI must have it")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        without_browser("no Chromium or Chrome on this machine")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        without_browser("the Python package playwright is not installed")
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Seen:
+    """A page, with what it said and what it asked for."""
+
+    page: Any
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def assert_quiet(self) -> None:
+        assert self.said == []
+        assert [url for url in self.asked if not url.startswith(("data:", "blob:"))] == [self.page.url.split("#")[0]]
+
+
+def open_report(browser: Any, path: Path, **options: Any) -> Seen:
+    page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **options})
+    seen = Seen(page)
+    page.on("console", lambda message: seen.said.append(message.text))
+    page.on("pageerror", lambda error: seen.said.append(str(error)))
+    page.on("request", lambda request: seen.asked.append(request.url))
+    page.goto(path.as_uri())
+    return seen
+
+
+def until(page: Any, condition: str) -> None:
+    """Wait for a condition from outside: the page's own policy forbids the driver's polling, which evaluates text."""
+    for _ in range(300):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(30)
+    pytest.fail(f"never became true: {condition}")
+
+
+def scroll_to(page: Any, selector: str) -> None:
+    page.evaluate("s => document.querySelector(s).scrollIntoView({behavior: 'instant', block: 'center'})", selector)
+
+
+def drawn(page: Any, id: str) -> None:
+    scroll_to(page, f"#{id}")
+    page.wait_for_selector(f"#{id}[data-state=drawn]", timeout=15000)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    for result in samples.results(500).values():
+        save(result, folder / "results", command="latentgan analyze t.parquet --out results")
+    return write_report(folder / "results", folder / "report.html", run=write_run(folder / "run"))
