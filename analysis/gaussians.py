@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import Doubles, Floats, Ints, Singles
-from .threads import threads_for
+from .threads import one_blas_thread, over_blocks
 
 FLOOR = 1e-5  # least variance in any direction, as a share of the mean variance of the columns
 BLOCK = 8192
@@ -37,7 +37,8 @@ class Gaussians:
         """log π_k + log N(x; μ_k, Σ_k) of (n, d) rows: (n, k)."""
         k, d = self.means.shape
         out = np.empty((len(x), k))
-        for i in range(k):
+
+        def component(i: int) -> None:
             factor = np.linalg.cholesky(self.covariances[i])
             whiten = np.linalg.inv(factor).T.astype(np.float32)  # (d, d): |(x − μ) whiten|² is Mahalanobis
             constant = np.log(self.weights[i]) - np.log(np.diag(factor)).sum() - d / 2 * math.log(2 * math.pi)
@@ -45,6 +46,8 @@ class Gaussians:
                 gap = (x[start : start + BLOCK] - self.means[i]).astype(np.float32)
                 gap = gap * np.diag(whiten) if self.covariance == "diag" else gap @ whiten
                 out[start : start + BLOCK, i] = constant - 0.5 * np.einsum("ij,ij->i", gap, gap)
+
+        list(over_blocks(component, range(k), cells=x.size * k))
         return out
 
     def responsibilities(self, x: Floats) -> tuple[Doubles, Doubles]:
@@ -69,13 +72,16 @@ def maximise(x: Singles, resp: Doubles, covariance: str, floor: float) -> Gaussi
     light = resp.astype(np.float32)
     means = (light.T @ x).astype(np.float64) / mass[:, None]
     covariances = np.zeros((len(mass), d, d))
-    for k in range(len(mass)):
+
+    def component(k: int) -> None:
         gap = (x - means[k]).astype(np.float32)
         if covariance == "diag":
             np.fill_diagonal(covariances[k], light[:, k] @ np.square(gap) / mass[k])
         else:
             covariances[k] = (gap * light[:, k : k + 1]).T @ gap / mass[k]
         covariances[k] += floor * np.eye(d)
+
+    list(over_blocks(component, range(len(mass)), cells=x.size * len(mass)))
     return Gaussians(mass / mass.sum(), means, covariances, covariance)
 
 
@@ -125,7 +131,7 @@ def fit_gaussians(
     Each restart runs 10 rounds from its own k-means++ seed; the likeliest goes on until the mean
     log-likelihood gains less than `tolerance`. A variance never falls below FLOOR of the mean variance.
     """
-    with threads_for(x.size):
+    with one_blas_thread():
         return _fit(x, k, covariance, rng, restarts, iterations, tolerance, start)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Singles
-from .threads import threads_for
+from .threads import one_blas_thread, over_blocks
 
 BLOCK = 2048  # rows a block: 8 MB at 1,024 columns, so that the second product finds them in the cache
 SETTINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, least first: each fit starts from the one before
@@ -110,7 +110,7 @@ def fit_linear(
     the result: a penalised W has no part outside it.
     """
     if len(x) < x.shape[1] // 2 and start is None:
-        with threads_for(x.size):
+        with one_blas_thread():
             q, r = np.linalg.qr(x.T)
         inner = fit_linear(
             np.ascontiguousarray(r.T),
@@ -144,12 +144,16 @@ def _minimise(
         w = flat.reshape(d + 1, k)
         w32 = w.astype(np.float32)
         total, gradient = 0.0, np.zeros((d + 1, k))
-        for begin in range(0, n, BLOCK):
+
+        def block(begin: int) -> tuple[float, Singles, Doubles]:
             rows = x[begin : begin + BLOCK]
             value, slope = loss(rows @ w32[:d] + w32[d], target[begin : begin + BLOCK])
+            return value, rows.T @ slope, slope.sum(0, dtype=np.float64)
+
+        for value, slopes, shifts in over_blocks(block, range(0, n, BLOCK), cells=n * d):
             total += value
-            gradient[:d] += rows.T @ slope
-            gradient[d] += slope.sum(0, dtype=np.float64)
+            gradient[:d] += slopes
+            gradient[d] += shifts
         gradient /= n
         gradient[:d] += w[:d] / (c * n)
         return total / n + float(np.vdot(w[:d], w[:d])) / (2 * c * n), gradient.ravel()
@@ -157,7 +161,7 @@ def _minimise(
     first = np.zeros((d + 1, k))
     if start is not None:
         first[:d], first[d] = start.weights, start.bias
-    with threads_for(n * d):
+    with one_blas_thread():
         found = minimize(
             objective, first.ravel(), jac=True, method="L-BFGS-B",
             options={"maxiter": iterations, "maxcor": 10, "ftol": tolerance, "gtol": 1e-5},

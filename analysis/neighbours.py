@@ -8,6 +8,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Singles
 from .statistics import Interval
+from .threads import one_blas_thread, over_blocks
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,11 @@ def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = Fals
     right = (references - centre).astype(np.float32)
     norms = np.einsum("ij,ij->i", right, right)
     right = np.ascontiguousarray(right.T)
-    block = max(1, min(len(queries), 40_000_000 // max(1, n)))
+    block = max(1, min(len(queries), 20_000_000 // max(1, n)))
     index = np.empty((len(queries), k), np.int64)
     distance = np.empty((len(queries), k))
-    for start in range(0, len(queries), block):
+
+    def look_up(start: int) -> None:
         left = (queries[start : start + block] - centre).astype(np.float32)
         scores = left @ right
         scores *= -2
@@ -61,6 +63,9 @@ def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = Fals
         index[start : start + block] = _least(scores, k)
         stop = start + len(left)
         distance[start:stop] = _distances(left, right, index[start:stop])
+
+    with one_blas_thread():
+        list(over_blocks(look_up, range(0, len(queries), block), cells=len(queries) * n))
     order = np.argsort(distance, axis=1, kind="stable")
     return np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from .store import KINDS, load_one, save
 from .studies import study_concepts, study_maps, study_mixture, study_neighbours
 from .study_decoded import study_interpolation, study_reconstruction
 from .study_probes import study_probes
-from .threads import threads_for
+from .threads import one_blas_thread
 
 Study = Callable[[Embeddings, Model | None, Options, Progress], Any]
 
@@ -46,7 +45,7 @@ def run_study(
     progress: Progress = silent,
 ) -> Any:
     """Run one analysis; with `out`, save it there and bring the folder's overview up to date."""
-    with _threads(table):
+    with one_blas_thread():
         result = STUDIES[kind](table, model, options, progress)
     if out is not None:
         save(result, out, command=command)
@@ -69,7 +68,7 @@ def run_all(
             old.unlink(missing_ok=True)  # a refused analysis must not leave an older table's result behind
         progress(kind, "")
         try:
-            with _threads(table):
+            with one_blas_thread():
                 result = study(table, model, options, partial(progress, kind))
         except AnalysisError as error:
             yield kind, error
@@ -77,11 +76,6 @@ def run_all(
             save(result, out, command=command)
             yield kind, result
     refresh_overview(table, out, command=command)
-
-
-def _threads(table: Embeddings) -> AbstractContextManager[Any]:
-    """One thread for a small table, all for a large one."""
-    return threads_for(table.n * max(table.width(name) for name in table.vector_columns))
 
 
 def refresh_overview(table: Embeddings, out: Path, *, command: str = "") -> None:
