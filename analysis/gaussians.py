@@ -1,7 +1,7 @@
 """Expectation–maximisation for Gaussian mixtures, shaped for BLAS: float32 products, float64 sums.
 
 log p(x) = log Σ_k π_k N(x; μ_k, Σ_k),  log N = −½ (d log 2π + |Lᵀ(x − μ)|²) + log |L|,  Σ⁻¹ = L Lᵀ.
-Rows are centred and scaled by one number before; likelihoods are given back in the rows' own units.
+Columns are standardised before, which changes neither kind of mixture; results are in the rows' own units.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from .arrays import Doubles, Floats, Ints, Singles
 from .threads import one_blas_thread, over_blocks
 
-FLOOR = 1e-5  # least variance in any direction, as a share of the mean variance of the columns
+FLOOR = 1e-5  # least variance in any direction, columns being standardised
 BLOCK = 8192
 
 
@@ -129,7 +129,7 @@ def fit_gaussians(
     """Fit k Gaussians to (n, d) rows; return them and how many are degenerate.
 
     Each restart runs 10 rounds from its own k-means++ seed; the likeliest goes on until the mean
-    log-likelihood gains less than `tolerance`. A variance never falls below FLOOR of the mean variance.
+    log-likelihood gains less than `tolerance`. A variance never falls below FLOOR of its column's.
     """
     with one_blas_thread():
         return _fit(x, k, covariance, rng, restarts, iterations, tolerance, start)
@@ -145,19 +145,23 @@ def _fit(
     tolerance: float,
     start: Gaussians | None,
 ) -> tuple[Gaussians, int]:
-    shift, spread = x.mean(0, dtype=np.float64), float(np.sqrt(x.var(0, dtype=np.float64).mean())) or 1.0
+    shift, spread = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+    size = float(np.sqrt(np.square(spread).mean())) or 1.0  # of the columns together, for seeding
+    spread = np.where(spread > 1e-6 * size, spread, size)
+    square = np.outer(spread, spread)
     scaled = ((x - shift) / spread).astype(np.float32)
     if start is not None:
-        runs = [Gaussians(start.weights, (start.means - shift) / spread, start.covariances / spread**2, covariance)]
+        runs = [Gaussians(start.weights, (start.means - shift) / spread, start.covariances / square, covariance)]
     else:
-        seeds = [seed_means(scaled, k, rng=rng) for _ in range(restarts if k > 1 else 1)]
+        seen = ((x - shift) / size).astype(np.float32)  # distances as they are in the code
+        seeds = [seed_means(seen, k, rng=rng) for _ in range(restarts if k > 1 else 1)]
         runs = [maximise(scaled, np.eye(k)[seed], covariance, FLOOR) for seed in seeds]
         if len(runs) > 1:
             rough = [_climb(scaled, run, covariance, 10, tolerance) for run in runs]
             runs = [max(rough, key=lambda pair: pair[1])[0]]
     best, _ = _climb(scaled, runs[0], covariance, iterations, tolerance)
     count = degenerate(best, len(x), FLOOR)
-    return Gaussians(best.weights, best.means * spread + shift, best.covariances * spread**2, covariance), count
+    return Gaussians(best.weights, best.means * spread + shift, best.covariances * square, covariance), count
 
 
 def _climb(

@@ -173,18 +173,18 @@ def _minimise(
 
 
 def fit_ridge(x: Singles, y: Floats, *, penalties: tuple[float, ...]) -> list[Linear]:
-    """Ridge regression of (n,) values on standardised rows, one reader a penalty (alpha a row).
+    """Ridge regression of (n,) or (n, t) values on standardised rows, one reader a penalty (alpha a row).
 
     w = (XᵀX / n + alpha I)⁻¹ Xᵀ(y − mean y) / n, by one eigendecomposition for all penalties.
     """
     n = len(x)
-    mean, shift = float(np.mean(y, dtype=np.float64)), x.mean(0, dtype=np.float64)
+    y = y.reshape(n, -1)
+    mean, shift = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
     gram = (x.T @ x).astype(np.float64) / n - np.outer(shift, shift)
     values, vectors = np.linalg.eigh(gram)
     moment = vectors.T @ ((x.T @ (y - mean).astype(np.float32)).astype(np.float64) / n)
     readers = []
     for alpha in penalties:
-        w = vectors @ (moment / (np.maximum(values, 0) + alpha))
-        bias = np.array([mean - shift @ w], np.float32)
-        readers.append(Linear(w[:, None].astype(np.float32), bias))
+        w = vectors @ (moment / (np.maximum(values, 0) + alpha)[:, None])
+        readers.append(Linear(w.astype(np.float32), (mean - shift @ w).astype(np.float32)))
     return readers

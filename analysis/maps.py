@@ -41,7 +41,9 @@ class Maps:
     notes: tuple[str, ...]
 
 
-def place(codes: Floats, *, method: str, seed: int = 0, k: int = NEIGHBOURS) -> tuple[Singles, tuple[float, ...], str]:
+def place(
+    codes: Floats, *, method: str, seed: int = 0, k: int = NEIGHBOURS, epochs: int | None = None
+) -> tuple[Singles, tuple[float, ...], str]:
     """Place (n, d) codes in the plane: (n, 2), the explained variance of a PCA's axes, and a note."""
     codes = as_codes(codes)
     if method == "pca":
@@ -55,10 +57,10 @@ def place(codes: Floats, *, method: str, seed: int = 0, k: int = NEIGHBOURS) -> 
         raise AnalysisError(f"unknown map {method!r}: known are {', '.join(METHODS)}")
     if len(codes) < 2 * k:
         raise AnalysisError(f"UMAP with {k} neighbours needs at least {2 * k} rows, and there are {len(codes)}")
-    return _umap(codes, seed, k), (), f"UMAP, {k} neighbours, min_dist 0.1, start from PCA, seed {seed}"
+    return _umap(codes, seed, k, epochs), (), f"UMAP, {k} neighbours, min_dist 0.1, start from PCA, seed {seed}"
 
 
-def _umap(codes: Floats, seed: int, k: int) -> Singles:
+def _umap(codes: Floats, seed: int, k: int, epochs: int | None = None) -> Singles:
     """Run UMAP on our own exact neighbours: its own search costs half a minute of compilation (measured)."""
     import umap
 
@@ -67,7 +69,14 @@ def _umap(codes: Floats, seed: int, k: int) -> Singles:
     known = np.hstack([rows, index]).astype(np.int32), np.hstack([0 * rows, distance]).astype(np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one thread because of the seed; no transform because of the neighbours
-        reducer = umap.UMAP(n_neighbors=k, min_dist=0.1, init="pca", random_state=seed, precomputed_knn=(*known, None))
+        reducer = umap.UMAP(
+            n_neighbors=k,
+            min_dist=0.1,
+            init="pca",
+            random_state=seed,
+            n_epochs=epochs,
+            precomputed_knn=(*known, None),
+        )
         return np.asarray(reducer.fit_transform(codes), np.float32)
 
 
@@ -80,13 +89,14 @@ def latent_map(
     representation: str = "code",
     seed: int = 0,
     k: int = NEIGHBOURS,
+    epochs: int | None = None,
 ) -> Map:
     """Place (n, d) codes in the plane and measure how far the placement can be trusted.
 
     Args: labels: (n,) classes, -1 = unlabelled, for the neighbours' accuracy on the map and in the whole code.
-        seed: of the placement; the same seed gives the same map.
+        seed: of the placement; the same seed gives the same map. epochs: of UMAP, by default its own choice.
     """
-    xy, explained, note = place(codes, method=method, seed=seed)
+    xy, explained, note = place(codes, method=method, seed=seed, epochs=epochs)
     k = min(k, max(1, (len(codes) - 1) // 3))
     parts = trust(codes, xy, k=k)
     accuracy = full = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,10 @@ from .linear import (
 )
 from .neighbours import nearest, vote
 from .pca import fit_pca
-from .statistics import Interval, bootstrap, proportion, r2_score
+from .statistics import Interval, bootstrap, mean_interval, proportion, r2_score
 
+SHUFFLES = 10  # shuffles of the targets behind the chance level
+SHUFFLED = 2000  # train rows that each linear probe of shuffled targets sees
 WIDEST = 1024  # columns; wider representations go through a PCA fitted on train
 SEARCH = 10_000  # rows at most, of train and of validation, on which C is chosen
 METHODS = ("logistic", "svm", "knn")
@@ -54,7 +56,7 @@ class Probe:
     target: str  # "label" or an attribute's name
     metric: str  # "accuracy" or "R2"
     score: Interval  # over test rows
-    shuffled: Interval | None  # the same reader trained on shuffled targets
+    shuffled: Interval | None  # the same reader on shuffled targets: mean over n shuffles, interval over them
     setting: float  # C of logistic and svm, alpha of ridge, k of knn
     width: int  # columns of the representation
     used: int  # columns after PCA, = width where none was needed
@@ -119,7 +121,8 @@ def linear_probe(
 
     Args: train, test, validation: rows with a target each; without validation, a tenth of train stands in
         for it. methods: "logistic", "svm", "knn", or "ridge" for numeric targets. classes: names.
-        shuffled: also train on shuffled targets (on at most 10,000 rows). k: neighbours of "knn".
+        shuffled: also train on shuffled targets, ten times (linear probes on at most 2,000 rows).
+        k: neighbours of "knn".
     Returns: one Probe a method. Raises: AnalysisError for too few rows or classes.
     """
     methods = tuple(methods)
@@ -130,11 +133,11 @@ def linear_probe(
         pca = fit_pca(train.x, WIDEST, rng=rng)
         train, validation, test = (Rows(pca.project(rows.x), rows.y) for rows in (train, validation, test))
         note.append(f"{width} columns reduced to {pca.axes.shape[0]} by PCA")
-    bench = _Bench(train, validation, test, classes, rng, k)
+    bench = _Bench(train, validation, test, classes, rng, k, shuffled)
     found = []
     for method in methods:
         part = bench.ridge() if method == "ridge" else bench.knn() if method == "knn" else bench.linear(method)
-        score, null, setting, confusion = part if shuffled else (part[0], None, part[2], part[3])
+        score, null, setting, confusion = part
         metric = "R2" if method == "ridge" else "accuracy"
         found.append(
             Probe(
@@ -185,6 +188,7 @@ class _Bench:
         classes: tuple[str, ...],
         rng: np.random.Generator,
         k: int,
+        shuffled: bool,
     ) -> None:
         self.raw = train, test
         self.scaler = fit_scaler(train.x)
@@ -194,10 +198,10 @@ class _Bench:
         self.search = subsample(np.arange(len(train.y)), SEARCH, rng=rng)
         highest = -1 if train.y.dtype.kind == "f" else max(int(train.y.max()), int(test.y.max()))
         self.columns = max(len(classes), 1 + highest)
-        self.rng, self.k = rng, k
+        self.rng, self.k, self.shuffles = rng, k, SHUFFLES if shuffled else 0
 
     def linear(self, method: str) -> _Part:
-        """Choose C, refit, score; then once more with shuffled labels."""
+        """Choose C, refit, score; then again with shuffled labels."""
         if method not in ("logistic", "svm"):
             raise AnalysisError(f"unknown probe {method!r}: known are logistic, svm, knn, ridge")
         loss: Loss = softmax_loss if method == "logistic" else hinge_loss
@@ -206,13 +210,13 @@ class _Bench:
         reader = start
         if len(self.search) < len(self.train.y):
             reader = self._fit(self.train, loss, c, start)
-        shuffled = Rows(some.x, self.rng.permutation(some.y))
-        null = self._fit(shuffled, loss, c, None, iterations=50)
-        return (
-            *self._score(reader(self.test.x).argmax(1), null(self.test.x).argmax(1)),
-            c,
-            self._confusion(reader),
-        )
+        predicted = np.asarray(reader(self.test.x).argmax(1), np.int64)
+        few = _take(some, subsample(np.arange(len(some.y)), SHUFFLED, rng=self.rng))
+        null = []
+        for _ in range(self.shuffles):
+            lost = self._fit(Rows(few.x, self.rng.permutation(few.y)), loss, c, None, iterations=50)
+            null.append(np.mean(lost(self.test.x).argmax(1) == self.test.y))
+        return self._score(predicted), _over(null), c, confusion(self.test.y, predicted, self.columns)
 
     def _fit(self, rows: Rows, loss: Loss, c: float, start: Linear | None, iterations: int = 200) -> Linear:
         return fit_linear(
@@ -220,31 +224,32 @@ class _Bench:
             iterations=iterations,
         )  # fmt: skip
 
-    def _score(self, predicted: Ints, null: Ints) -> tuple[Interval, Interval]:
-        truth = self.test.y
-        return proportion(predicted == truth, rng=self.rng), proportion(null == truth, rng=self.rng)
-
-    def _confusion(self, reader: Linear) -> Ints | None:
-        return confusion(self.test.y, reader(self.test.x).argmax(1), self.columns)
+    def _score(self, predicted: Ints) -> Interval:
+        return proportion(predicted == self.test.y, rng=self.rng)
 
     def knn(self) -> _Part:
         """Vote of the k nearest train rows, Euclidean, columns as they are."""
         train, test = self.raw
         index, _ = nearest(test.x, train.x, k=self.k)
-        predicted, null = vote(train.y[index]), vote(self.rng.permutation(train.y)[index])
-        return (*self._score(predicted, null), float(self.k), confusion(test.y, predicted, self.columns))
+        predicted = vote(train.y[index])
+        null = [np.mean(vote(self.rng.permutation(train.y)[index]) == test.y) for _ in range(self.shuffles)]
+        return self._score(predicted), _over(null), float(self.k), confusion(test.y, predicted, self.columns)
 
     def ridge(self) -> _Part:
-        """R2 of ridge regression, alpha a row chosen on validation."""
-        readers = fit_ridge(self.train.x, self.train.y, penalties=PENALTIES)
+        """R2 of ridge regression, alpha a row chosen on validation; shuffled targets are further columns."""
+        lost = [self.rng.permutation(self.train.y) for _ in range(self.shuffles)]
+        readers = fit_ridge(self.train.x, np.column_stack([self.train.y, *lost]), penalties=PENALTIES)
         held = [r2_score(self.validation.y, r(self.validation.x)[:, 0]) for r in readers]
         best = int(np.argmax(np.nan_to_num(held, nan=-np.inf)))
-        null = fit_ridge(self.train.x, self.rng.permutation(self.train.y), penalties=PENALTIES[best : best + 1])[0]
-        scores = [
-            bootstrap(r2_score, self.test.y, reader(self.test.x)[:, 0].astype(np.float64), rng=self.rng)
-            for reader in (readers[best], null)
-        ]
-        return scores[0], scores[1], PENALTIES[best], None
+        predicted = readers[best](self.test.x).astype(np.float64)
+        null = [r2_score(self.test.y, column) for column in predicted[:, 1:].T]
+        score = bootstrap(r2_score, self.test.y, predicted[:, 0], rng=self.rng)
+        return score, _over(null), PENALTIES[best], None
+
+
+def _over(null: list[Any]) -> Interval | None:
+    """Mean over shuffles, with the interval over shuffles; None where there were none."""
+    return mean_interval(np.array(null, np.float64)) if null else None
 
 
 def _targets(y: Ints, columns: int, loss: Loss) -> Ints:

@@ -1,0 +1,160 @@
+"""The table of codes: what it gives, and the sentence for each thing that it lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import table_maker
+
+from analysis import AnalysisError, Embeddings
+from analysis.overview import summarise
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Embeddings:
+    return Embeddings(table_maker.digits_table(tmp_path_factory.mktemp("table")))
+
+
+def write(folder: Path, **columns: Any) -> Path:
+    return table_maker.write_table(folder / "foreign.parquet", columns)
+
+
+def test_a_table_tells_what_it_holds(table: Embeddings) -> None:
+    assert table.n == 1797
+    assert table.representations == ("code", "encoder.hidden")
+    assert table.untrained("code") == "untrained.code" and table.pixels_shape == (8, 8, 1)
+    assert table.attributes == ("ink", "round", "parity")
+    assert table.prior == "normal" and table.continuous.all()
+    assert [len(table.rows(split)) for split in ("train", "validation", "test")] == [1079, 359, 359]
+
+
+def test_rows_come_in_the_order_asked_for_over_row_groups(table: Embeddings) -> None:
+    rows = np.array([1700, 3, 3, 701])
+    assert np.array_equal(table.vectors("code", rows), table.vectors("code")[rows])
+    assert table.ids(rows).tolist() == [f"digits/{row}" for row in rows]
+
+
+def test_pixels_are_read_as_fractions(table: Embeddings) -> None:
+    pixels = table.vectors("pixels", np.arange(20))
+    assert pixels.dtype == np.float32 and pixels.min() >= 0 and pixels.max() == 1
+
+
+def test_unlabelled_rows_and_missing_values_are_kept_apart(table: Embeddings) -> None:
+    label, ink, parity = table.column(), table.column("ink"), table.column("parity")
+    assert label.categories == tuple(map(str, range(10)))
+    assert (label.codes[::50] == -1).all() and (label.codes[1:50] >= 0).all()
+    assert ink.kind == "numeric" and np.isnan(ink.values[::40]).all() and ink.present.sum() == 1797 - 45
+    assert parity.categories == ("<b>odd</b>", "even") and table.column("round").kind == "boolean"
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ([3, -1, 10, 3], ("3", "10")),
+        ([2.0, float("nan"), 1.0, 2.0], ("1", "2")),
+        (["10", "", "9", None], ("9", "10")),
+        ([True, False, None, True], ("0", "1")),
+    ],
+)
+def test_labels_of_any_type_become_classes(tmp_path: Path, labels: list[Any], classes: tuple[str, ...]) -> None:
+    label = Embeddings(write(tmp_path, code=np.eye(4, dtype=np.float32), label=labels)).column()
+    assert label.categories == classes and label.kind == "class"
+    assert (label.codes == -1).sum() == sum(v in (-1, "", None) or v != v for v in labels)
+
+
+def test_a_folder_of_tables_is_one_table(tmp_path: Path) -> None:
+    for i in range(3):
+        table_maker.write_table(tmp_path / f"{i}.parquet", {"code": np.full((4, 2), i, np.float32)})
+    table = Embeddings(tmp_path)
+    assert table.n == 12
+    assert table.vectors("code", np.array([0, 5, 11]))[:, 0].tolist() == [0, 1, 2]
+
+
+def test_vectors_of_pandas_lists_and_other_numbers_are_read(tmp_path: Path) -> None:
+    import pandas
+
+    path = tmp_path / "pandas.parquet"
+    pandas.DataFrame({"code": [np.arange(3.0), np.ones(3)]}).to_parquet(path)
+    assert Embeddings(path).vectors("code").tolist() == [[0, 1, 2], [1, 1, 1]]
+    half = write(tmp_path, half=np.eye(3, dtype=np.float16))
+    assert Embeddings(half, code="half").vectors("half").dtype == np.float32
+
+
+def test_missing_things_are_named_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(AnalysisError, match=r"no table .*nowhere.*latentgan encode"):
+        Embeddings(tmp_path / "nowhere.parquet")
+    bad = tmp_path / "bad.parquet"
+    bad.write_bytes(b"not parquet at all")
+    with pytest.raises(AnalysisError, match="not a readable Parquet file"):
+        Embeddings(bad)
+    path = write(tmp_path, codes=np.eye(3, dtype=np.float32), digit=[1, 2, 3])
+    with pytest.raises(AnalysisError, match=r"no vector column 'code' \(the nearest is 'codes'\).*--code"):
+        Embeddings(path)
+    with pytest.raises(AnalysisError, match=r"no column 'digits'.*'digit'.*--label"):
+        Embeddings(path, code="codes", label="digits")
+    table = Embeddings(path, code="codes")
+    with pytest.raises(AnalysisError, match="no column 'label'"):
+        table.column()
+    with pytest.raises(AnalysisError, match=r"no column 'split'.*--split"):
+        table.rows("test")
+    with pytest.raises(AnalysisError, match="no rows"):
+        Embeddings(write(tmp_path, code=np.zeros((0, 2), np.float32)))
+
+
+def test_strange_splits_and_values_are_refused(tmp_path: Path) -> None:
+    eye = np.eye(3, dtype=np.float32)
+    with pytest.raises(AnalysisError, match="holds 'holdout'"):
+        Embeddings(write(tmp_path, code=eye, split=["train", "test", "holdout"])).rows("test")
+    assert Embeddings(write(tmp_path, code=eye, split=["train", "val", None])).rows("validation").tolist() == [1]
+    with pytest.raises(AnalysisError, match=r"column 'code' has values that are not finite in 1 of 3 rows"):
+        Embeddings(write(tmp_path, code=np.where(eye > 0, np.array([1, np.inf, 1]), 0))).vectors("code")
+    with pytest.raises(AnalysisError, match="'code' is empty in 1 rows"):
+        Embeddings(write(tmp_path, code=[[1.0], None, [2.0]])).vectors("code")
+    with pytest.raises(AnalysisError, match="different lengths, 1 to 2"):
+        Embeddings(write(tmp_path, code=[[1.0], [1.0, 2.0]])).vectors("code")
+    with pytest.raises(AnalysisError, match=r"no row of .* has a label"):
+        Embeddings(write(tmp_path, code=eye, label=[-1, -1, -1])).column()
+
+
+def test_parts_that_the_encoder_does_not_give_are_masked(tmp_path: Path) -> None:
+    metadata = table_maker.digits_metadata(6) | {
+        "parts": [
+            {"name": "noise", "kind": "normal", "start": 0, "width": 2, "encoded": False},
+            {"name": "class", "kind": "categorical", "start": 2, "width": 3, "encoded": True},
+            {"name": "style", "kind": "uniform", "start": 5, "width": 1, "encoded": True},
+        ]
+    }
+    columns = {"code": np.eye(6, dtype=np.float32)}
+    table = Embeddings(table_maker.write_table(tmp_path / "parts.parquet", columns, metadata))
+    assert table.encoded.tolist() == [False, False, True, True, True, True]
+    assert np.flatnonzero(table.continuous).tolist() == [5] and table.prior == "uniform"
+
+
+def test_the_overview_carries_the_shown_rows(table: Embeddings) -> None:
+    overview = summarise(table, np.array([9, 4, 9, 50]))
+    assert overview.rows.tolist() == [4, 9, 50] and overview.ids[0] == "digits/4"
+    assert overview.thumbnails is not None and overview.thumbnails.shape == (3, 8, 8, 1)
+    images = table_maker.digits()[0]
+    assert np.array_equal(overview.thumbnails[1], np.rint(images[9] * 255).astype(np.uint8))
+    label = overview.columns[0]
+    assert label.codes.tolist() == [4, 9, -1]
+    assert overview.summaries[0].missing == 36 and sum(overview.summaries[0].counts) == 1761
+    assert dict(overview.splits)["train"] == 1079
+
+
+def test_a_bare_table_has_an_overview_too(tmp_path: Path) -> None:
+    overview = summarise(Embeddings(write(tmp_path, code=np.eye(4, dtype=np.float32))), np.arange(4))
+    assert overview.thumbnails is None and overview.columns == () and overview.split.tolist() == [""] * 4
+    assert any("no pictures" in note for note in overview.notes)
+
+
+def test_broken_thumbnails_are_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    picture = pa.array([b"no image", None, b""], pa.binary())
+    path = write(tmp_path, code=np.eye(3, dtype=np.float32), thumbnail=picture)
+    with pytest.raises(AnalysisError, match="thumbnail is no readable image"):
+        summarise(Embeddings(path), np.arange(3))
