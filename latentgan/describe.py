@@ -52,18 +52,26 @@ def resolve_run(name: str | None, tree: Mapping[str, Any]) -> RunConfig:
 
 
 def demo_config(*, quick: bool) -> RunConfig:
-    """Return the demo's configuration: a small convolutional BiGAN with the reconstruction term, on digits."""
-    images = 12_800 if quick else 512_000
+    """Return the demo's configuration: the recipe of examples/configs/bigan_mnist.toml, sized to 8×8 digits."""
+    images = 19_200 if quick else 384_000
+    falling = {"schedule": "linear", "decay_from": 0.6, "decay_to": 0.02}
     return configure(
         "bigan",
-        family={"latent": 16, "reconstruction_weight": 1.0, "objective": "hinge"},
+        family={
+            "latent": 16,
+            "norm": "none",
+            "reconstruction_weight": 20.0,
+            "matching_weight": 1.0,
+            "augment": {"rotation": 12.0, "scale": 0.12, "shift": 0.06, "shear": 0.15},
+            "discriminator": {"learning_rate": 1.2e-3, **falling},
+            "encoder_generator": {"learning_rate": 4e-4, **falling},
+        },
         data={"source": "digits"},
         training={
             "total_images": images,
-            "batch_size": 128,
-            "log_images": images // 40,
-            "checkpoint_images": images // 4,
-            "average_halflife_images": 5_000,
+            "log_images": images // 30,
+            "checkpoint_images": images // 3,
+            "average_halflife_images": 6_400,
         },
     )
 

@@ -11,7 +11,7 @@ appendix C; reconstruction term: Li et al.: ALICE, NeurIPS 2017 (arXiv:1709.0121
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import PositiveInt
@@ -46,8 +46,9 @@ class BiGAN(Family):
         """Width of the dense layers: 256 for dcgan, 1024 for mlp unless given."""
         spectral: bool = True
         """Spectral norm in the discriminator (not in the paper; False gives the paper's batch norm there)."""
-        generator_norm: Literal["none", "batch"] = "none"
-        """Norm of the convolutional generator. Batch norm sees other statistics on encoded than on drawn codes."""
+        norm: Literal["batch", "none"] = "batch"
+        """Of convolutional encoder and generator: batch norm as in the paper; none suits the reconstruction term, since
+        the generator's batch statistics differ between encoded and drawn codes."""
         objective: ObjectiveName = "bce"
         """bce is the paper's; hinge, least-squares and wasserstein are alternatives."""
         reconstruction_weight: NotNegative = 0.0
@@ -132,14 +133,14 @@ class BiGAN(Family):
 
     def _build_dcgan(self, config: Config, spec: ImageSpec) -> int:
         shape, width, hidden = spec.shape, config.width, config.hidden or 256
-        norm: Norm = "none" if config.spectral else "batch"
-        generator = ConvGenerator(config.latent, shape, width=width, hidden=hidden, norm=config.generator_norm)
-        self.generator: nn.Module = generator
-        self.encoder = conv_encoder(shape, config.latent, width=width, hidden=hidden, norm=norm)
-        if config.generator_norm == "none":
+        std = 0.02 if config.norm == "batch" else None
+        sizes: dict[str, Any] = {"width": width, "hidden": hidden, "norm": config.norm, "std": std}
+        self.generator: nn.Module = ConvGenerator(config.latent, shape, **sizes)
+        self.encoder = conv_encoder(shape, config.latent, **sizes)
+        if config.norm == "none":
             initialise_he(self.generator, last=0.02)
-        if norm == "none":
             initialise_he(self.encoder, last=0.1)
+        norm: Norm = "none" if config.spectral else "batch"
         trunk = conv_trunk(shape, width=width, hidden=hidden, norm=norm)
         self.discriminator = JointDiscriminator(
             trunk, hidden, config.latent, hidden=hidden, code_hidden=hidden, norm=norm
