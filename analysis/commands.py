@@ -46,6 +46,9 @@ Components = Annotated[
     typer.Option("--components", min=1, help="Number to try; may be repeated. Default 1 2 4 8 16 32."),
 ]
 Method = Annotated[list[str] | None, typer.Option("--method", help="umap or pca; may be repeated. Default both.")]
+Maps = Annotated[
+    list[str] | None, typer.Option("--map", help="Maps to make, umap or pca; may be repeated. Default both.")
+]
 MapRows = Annotated[int, typer.Option("--rows", min=50, help="Rows on the map, at most.")]
 
 
@@ -171,8 +174,8 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
     @command(rich_help_panel=PANEL)
     def analyze(
         table: Table, out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),
-        model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = "code",
-        label: Label = "label", split: Split = "split", as_json: Json = False,
+        model: Run = None, maps: Maps = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
+        code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """Every analysis of a table, each saved as soon as it is done.
 
@@ -187,7 +190,8 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
         job = _Job("", table, out, as_json, rows, full, seed, code, label, split, model)
         opened = Embeddings(table, code=code, label=label, split=split)
         found = analyze_table(
-            table, out, model=find_model(opened, model, load_model), command=command_line(), options=job.options(),
+            table, out, model=find_model(opened, model, load_model), command=command_line(),
+            options=job.options(maps=tuple(maps or ("umap", "pca"))),
             code=code, label=label, split=split,
         )  # fmt: skip
         _report_back(found, out, as_json)

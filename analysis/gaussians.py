@@ -79,16 +79,29 @@ def maximise(x: Singles, resp: Doubles, covariance: str, floor: float) -> Gaussi
             np.fill_diagonal(covariances[k], light[:, k] @ np.square(gap) / mass[k])
         else:
             covariances[k] = (gap * light[:, k : k + 1]).T @ gap / mass[k]
-        covariances[k] += floor * np.eye(d)
+        covariances[k] = _positive((covariances[k] + covariances[k].T) / 2 + floor * np.eye(d), floor)
 
     list(over_blocks(component, range(len(mass)), cells=x.size * len(mass)))
     return Gaussians(mass / mass.sum(), means, covariances, covariance)
 
 
+def _positive(covariance: Doubles, floor: float) -> Doubles:
+    """Raise the eigenvalues that rounding has made negative (float32 sums of rows far out)."""
+    try:
+        np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        raised = np.maximum(values, max(floor, 1e-6 * float(values[-1])))
+        covariance = (vectors * raised) @ vectors.T
+        covariance = (covariance + covariance.T) / 2
+    return covariance
+
+
 def degenerate(mixture: Gaussians, n: int, floor: float) -> int:
     """Count components with fewer than d + 1 rows to themselves, or flat in some direction."""
     few = mixture.weights * n < mixture.means.shape[1] + 1
-    flat = np.linalg.eigvalsh(mixture.covariances)[:, 0] < 3 * floor
+    values = np.linalg.eigvalsh(mixture.covariances)
+    flat = values[:, 0] < np.maximum(3 * floor, 2e-6 * values[:, -1])
     return int(np.count_nonzero(few | flat))
 
 

@@ -1,0 +1,163 @@
+"""The command line alone: on a foreign table, with nothing of latentgan or torch, and with hostile names."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import table_maker
+import typer
+from typer.testing import CliRunner
+
+from analysis import AnalysisError, cli
+from analysis.store import load
+
+ROOT = Path(__file__).parent.parent
+HOSTILE = "<script>alert(1)</script>[red]x[/red]\x1b[2J\n"
+
+
+def python(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, *arguments], env=env, cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table that latentgan did not make: other names, integer labels, lists, no metadata, no split."""
+    images, labels, _ = table_maker.digits()
+    columns = {
+        "emb": images.reshape(len(images), -1),
+        "digit": labels,
+        "kind": [HOSTILE if v < 5 else "b" for v in labels],
+    }
+    return table_maker.write_table(tmp_path_factory.mktemp("foreign") / "foreign.parquet", columns)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return table_maker.digits_table(tmp_path_factory.mktemp("cli"))
+
+
+def run(*arguments: str, load_model: Any = None) -> Any:
+    app = typer.Typer(pretty_exceptions_enable=False)
+    cli.register(app, load_model)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_foreign_table_gets_what_it_can_and_is_told_the_rest(foreign: Path, tmp_path: Path) -> None:
+    done = python(
+        "-m", "analysis", "analyze", str(foreign), "--code", "emb", "--label", "digit", "--map", "pca", "--out", "res",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert set(load(tmp_path / "res")) == {"overview", "mixture", "maps"}
+    assert "left out: probes" in done.stderr and "--split COLUMN" in done.stderr
+    assert "needs a model" in done.stderr and "Traceback" not in done.stderr
+    assert "trustworthiness" in done.stdout and "NMI" in done.stdout
+
+
+def test_analysis_imports_neither_torch_nor_latentgan_and_nothing_heavy_early(table: Path) -> None:
+    code = (
+        "import sys, pkgutil, importlib, analysis\n"
+        "for m in pkgutil.iter_modules(analysis.__path__, 'analysis.'):\n"
+        "    if m.name != 'analysis.__main__' and not m.name.startswith('analysis.report'):\n"
+        "        importlib.import_module(m.name)\n"
+        "heavy = {'sklearn', 'scipy', 'umap', 'pandas', 'pyarrow', 'plotly', 'analysis.report'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "from analysis.workflow import run_study\n"
+        "from analysis.plan import Options\n"
+        "for kind in ('probes', 'concepts', 'mixture'):\n"
+        f"    run_study(kind, analysis.Embeddings({str(table)!r}), None, Options(components=(1, 2), draws=2))\n"
+        "assert not {'torch', 'latentgan', 'plotly', 'sklearn'} & set(sys.modules)\n"
+        "print(*sorted(analysis.__all__))\n"
+        "assert all(getattr(analysis, name) is not None for name in analysis.__all__)\n"
+    )
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_command_line_is_light() -> None:
+    done = python("-c", "import sys, analysis.cli; print('numpy' in sys.modules, 'rich.table' in sys.modules)")
+    assert done.stdout.split()[0] == "False", done.stdout + done.stderr
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    done = python("-m", "analysis", "probe", "nowhere.parquet", cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("analysis: no table 'nowhere.parquet'") and done.stderr.count("\n") == 1
+
+
+def test_probe_prints_figures_with_n_and_intervals(table: Path, tmp_path: Path) -> None:
+    shown = run("probe", table, "--draws", "2", "--out", tmp_path)
+    assert shown.exit_code == 0, shown.output
+    assert "untrained.code" in shown.stdout and "352" in shown.stdout and "[" in shown.stdout
+    assert set(load(tmp_path)) == {"overview", "probes"}
+
+
+def test_json_is_json_and_nothing_else(table: Path) -> None:
+    for arguments in (("mixture", "--components", "2"), ("map", "--method", "pca"), ("neighbours",)):
+        shown = run(arguments[0], table, "--json", *arguments[1:])
+        body = json.loads(shown.stdout)
+        assert shown.exit_code == 0 and body["kind"] in ("mixture", "maps", "neighbours")
+
+
+def test_hostile_names_are_text_in_a_terminal(foreign: Path, tmp_path: Path) -> None:
+    columns = {
+        "code": np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32),
+        HOSTILE: [bool(i % 2) for i in range(300)],
+        "label": [HOSTILE if i % 3 else "[/]" for i in range(300)],
+        "split": [["train", "train", "test"][i % 3] for i in range(300)],
+    }
+    path = table_maker.write_table(tmp_path / "hostile.parquet", columns)
+    for command in ("concepts", "probe"):
+        shown = run(
+            command, path, "--out", tmp_path / "out", *(["--permutations", "19"] if command == "concepts" else [])
+        )
+        assert shown.exit_code == 0, shown.output
+        assert "\x1b[2J" not in shown.stdout and "<script>alert(1)</script>[red]x[/red]" in shown.stdout
+    load(tmp_path / "out")
+
+
+def test_a_loader_decodes_and_its_absence_is_said(table: Path, tmp_path: Path) -> None:
+    found = run("reconstruction", table, "--model", tmp_path, load_model=lambda _: table_maker.digits_model())
+    assert found.exit_code == 0 and "PCA 10 of pixels" in found.stdout
+    found = run(
+        "interpolate", table, "--model", tmp_path, "--along", "lerp", load_model=lambda _: table_maker.digits_model()
+    )
+    assert found.exit_code == 0 and "asked for" in found.stdout
+    lacking = run("interpolate", table)
+    assert isinstance(lacking.exception, AnalysisError) and "--model RUN" in str(lacking.exception)
+    refused = run("reconstruction", table, "--model", tmp_path)
+    assert isinstance(refused.exception, AnalysisError) and "cannot load a model" in str(refused.exception)
+
+
+def test_a_model_that_decodes_badly_is_refused(table: Path, tmp_path: Path) -> None:
+    class Broken:
+        def decode(self, codes: np.ndarray) -> np.ndarray:
+            return np.full((len(codes), 8, 8, 1), np.nan)
+
+    found = run("reconstruction", table, "--model", tmp_path, load_model=lambda _: Broken())
+    assert isinstance(found.exception, AnalysisError) and "not finite" in str(found.exception)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["probe", "neighbours", "concepts", "interpolate", "mixture", "map", "reconstruction", "analyze", "report"],
+)
+def test_every_help_has_an_example(command: str) -> None:
+    shown = run(command, "--help")
+    assert shown.exit_code == 0 and f"latentgan {command} " in shown.stdout
+
+
+def test_analyze_table_returns_results_and_refusals(table: Path, tmp_path: Path) -> None:
+    from analysis.plan import Options
+
+    options = Options(maps=("pca",), components=(1, 2), permutations=19, draws=2, methods=("knn",))
+    done = cli.analyze_table(table, tmp_path / "out", options=options, command="test", quiet=True)
+    assert isinstance(done["interpolation"], AnalysisError) and done["probes"].target == "label"
