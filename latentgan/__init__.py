@@ -16,16 +16,18 @@ from latentgan.version import __version__
 
 if TYPE_CHECKING:
     from latentgan.adapter import NumpyModel
-    from latentgan.data import ImageSource, from_arrays, load_source
-    from latentgan.encoding import encode_table
+    from latentgan.data import Batches, ImageSource, from_arrays, load_source
+    from latentgan.encoding import Plan, encode_table
     from latentgan.families.base import Family, configure, load_family
     from latentgan.game import Player, Update
-    from latentgan.training import resume, train
+    from latentgan.training import resume, train, turns
 
 _HOMES = {
+    "Batches": "data",
     "Family": "families.base",
     "ImageSource": "data",
     "NumpyModel": "adapter",
+    "Plan": "encoding",
     "Player": "game",
     "Update": "game",
     "configure": "families.base",
@@ -35,12 +37,15 @@ _HOMES = {
     "load_source": "data",
     "resume": "training",
     "train": "training",
+    "turns": "training",
 }
 
 __all__ = [
+    "Batches",
     "Family",
     "ImageSource",
     "NumpyModel",
+    "Plan",
     "Player",
     "Update",
     "__version__",
@@ -51,6 +56,7 @@ __all__ = [
     "load_source",
     "resume",
     "train",
+    "turns",
 ]
 
 

@@ -1,0 +1,56 @@
+"""From images to the report in Python: what `latentgan demo` does, step by step.
+
+    python examples/bigan_digits.py --out runs/bigan-digits            # trains for two minutes on two cores
+    python examples/bigan_digits.py --out runs/bigan-digits --quick    # seconds: everything works, nothing is learned
+
+Expect: the probes' figures beside their yardsticks, concepts and reconstructions in words, and report.html, which
+opens in any browser. `--quick` leaves the map to PCA, since UMAP alone takes longer than the rest.
+"""
+
+import argparse
+from pathlib import Path
+
+import latentgan
+from analysis import Embeddings, load
+from analysis.cli import analyze_table, write_report
+from analysis.plan import Options
+from latentgan.encoding import Plan, default_features
+
+parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+parser.add_argument("--quick", action="store_true", help="train for seconds only")
+parser.add_argument("--out", type=Path, default=Path("runs/bigan-digits"), help="new folder for everything")
+options = parser.parse_args()
+
+# 1. Images: a named set, or the path of a folder, an .npz, a Parquet file ... The splits are made here, once.
+source = latentgan.load_source("digits")
+print(source.summary)
+
+# 2. Training. Whatever is not said here has its default; `latentgan families bigan` lists every setting.
+images = 6_400 if options.quick else 256_000
+config = latentgan.configure(
+    "bigan",
+    family={"latent": 16, "reconstruction_weight": 1.0, "objective": "hinge"},
+    data={"source": "digits"},
+    training={"total_images": images, "log_images": images // 20, "average_halflife_images": 5_000},
+)
+run = latentgan.train(config, options.out / "run", source=source)
+
+# 3. The model as numpy maps: images (n, h, w, c) to codes (n, d) and back.
+model = latentgan.NumpyModel.load(run)
+codes = model.encode(source.images[:5])
+print(f"codes {codes.shape}, images again {model.decode(codes).shape}, new ones {model.sample(3).shape}")
+
+# 4. The table of codes: one row an image, with the layers below the code and the yardsticks beside it.
+plan = Plan(features=default_features(model))
+table = latentgan.encode_table(run, source, options.out / "codes.parquet", plan)
+print(f"the table has the vectors {', '.join(Embeddings(table).vector_columns)}")
+
+# 5. Every analysis of the table, each saved when it is done, and the report of what was saved.
+chosen = Options(maps=("pca",), methods=("logistic",), draws=3, permutations=199) if options.quick else Options()
+analyze_table(table, options.out / "results", model=model, options=chosen)
+results = load(options.out / "results")
+for probe in results["probes"].probes:
+    if probe.method == "logistic":
+        print(f"{probe.representation:28} {probe.score.percent()}  (n = {probe.score.n})")
+print(f"reconstruction: {results['reconstruction'].ratio.plain(2)} of the error of a random pairing")
+print(f"report: {write_report(options.out / 'results', options.out / 'report.html', run=run)}")
