@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,11 +55,28 @@ MapRows = Annotated[int, typer.Option("--rows", min=50, help="Rows on the map, a
 
 def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
     """Add every command to `app`; `load_model` is None where nothing can be decoded."""
-    command = app.command
+    found = Commands(load_model)
+    for function in (
+        found.probe, found.neighbours, found.concepts, found.interpolate, found.mixture, found.map,
+        found.reconstruction, found.analyze, found.report,
+    ):  # fmt: skip
+        app.command(name=function.__name__, help=unwrap(function.__doc__ or ""), rich_help_panel=PANEL)(function)
 
-    @command(rich_help_panel=PANEL)
+
+def unwrap(text: str) -> str:
+    """Join the lines of each paragraph, which typer would break where the source does; examples stay."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(p if p.startswith("    ") else " ".join(p.split()) for p in paragraphs)
+
+
+class Commands:
+    """The commands, knowing how a model is loaded."""
+
+    def __init__(self, load_model: LoadModel | None) -> None:
+        self.load_model = load_model
+
     def probe(
-        table: Table, out: Out = None, few: FewLabels = None, draws: Draws = 20, k: Neighbours = 1,
+        self, table: Table, out: Out = None, few: FewLabels = None, draws: Draws = 20, k: Neighbours = 1,
         rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = "code", label: Label = "label",
         split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
@@ -75,10 +93,9 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
             None, decodes=False, per_class=tuple(few or (10,)), draws=draws, neighbours=k
         )
 
-    @command(rich_help_panel=PANEL)
     def neighbours(
-        table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = "code",
-        label: Label = "label", split: Split = "split", as_json: Json = False,
+        self, table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
+        code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """What the codes consider similar: the nearest train images of test images.
 
@@ -89,9 +106,8 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
         """
         _Job("neighbours", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False)
 
-    @command(rich_help_panel=PANEL)
     def concepts(
-        table: Table, out: Out = None, model: Run = None, permutations: Permutations = 999, rows: Rows = ROWS,
+        self, table: Table, out: Out = None, model: Run = None, permutations: Permutations = 999, rows: Rows = ROWS,
         full: Full = False, seed: Seed = 0, code: Code = "code", label: Label = "label", split: Split = "split",
         as_json: Json = False,
     ) -> None:  # fmt: skip
@@ -104,13 +120,12 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
             latentgan concepts codes.parquet --out results
         """
         job = _Job("concepts", table, out, as_json, rows, full, seed, code, label, split, model)
-        job.run(load_model, permutations=permutations)
+        job.run(self.load_model, permutations=permutations)
 
-    @command(rich_help_panel=PANEL)
     def interpolate(
-        table: Table, out: Out = None, model: Run = None, along: Along = "auto", steps: Steps = 11, count: Shown = 8,
-        rows: Rows = ROWS, seed: Seed = 0, code: Code = "code", label: Label = "label", split: Split = "split",
-        as_json: Json = False,
+        self, table: Table, out: Out = None, model: Run = None, along: Along = "auto", steps: Steps = 11,
+        count: Shown = 8, rows: Rows = ROWS, seed: Seed = 0, code: Code = "code", label: Label = "label",
+        split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """Walk from one image to another through the code, and decode on the way.
 
@@ -121,11 +136,10 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
             latentgan interpolate codes.parquet --model runs/mnist --steps 15 --out results
         """
         job = _Job("interpolation", table, out, as_json, rows, False, seed, code, label, split, model)
-        job.run(load_model, along=along, steps=steps, shown=count)
+        job.run(self.load_model, along=along, steps=steps, shown=count)
 
-    @command(rich_help_panel=PANEL)
     def mixture(
-        table: Table, out: Out = None, model: Run = None, components: Components = None, rows: Rows = ROWS,
+        self, table: Table, out: Out = None, model: Run = None, components: Components = None, rows: Rows = ROWS,
         full: Full = False, seed: Seed = 0, code: Code = "code", label: Label = "label", split: Split = "split",
         as_json: Json = False,
     ) -> None:  # fmt: skip
@@ -138,11 +152,10 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
             latentgan mixture codes.parquet --components 10 --components 20 --out results
         """
         job = _Job("mixture", table, out, as_json, rows, full, seed, code, label, split, model)
-        job.run(load_model, components=tuple(components or (1, 2, 4, 8, 16, 32)))
+        job.run(self.load_model, components=tuple(components or (1, 2, 4, 8, 16, 32)))
 
-    @command(name="map", rich_help_panel=PANEL)
-    def map_(
-        table: Table, out: Out = None, method: Method = None, rows: MapRows = 5000, seed: Seed = 0,
+    def map(
+        self, table: Table, out: Out = None, method: Method = None, rows: MapRows = 5000, seed: Seed = 0,
         code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """A picture of the codes in two dimensions, and how far it can be trusted.
@@ -156,9 +169,8 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
         job = _Job("maps", table, out, as_json, ROWS, False, seed, code, label, split)
         job.run(None, decodes=False, map_rows=rows, maps=tuple(method or ("umap", "pca")))
 
-    @command(rich_help_panel=PANEL)
     def reconstruction(
-        table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
+        self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
         code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """How much of its own image a code keeps.
@@ -169,11 +181,10 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
             latentgan reconstruction codes.parquet --model runs/mnist
         """
         job = _Job("reconstruction", table, out, as_json, rows, full, seed, code, label, split, model)
-        job.run(load_model)
+        job.run(self.load_model)
 
-    @command(rich_help_panel=PANEL)
     def analyze(
-        table: Table, out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),
+        self, table: Table, out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),
         model: Run = None, maps: Maps = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
         code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
@@ -190,14 +201,14 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
         job = _Job("", table, out, as_json, rows, full, seed, code, label, split, model)
         opened = Embeddings(table, code=code, label=label, split=split)
         found = analyze_table(
-            table, out, model=find_model(opened, model, load_model), command=command_line(),
+            table, out, model=find_model(opened, model, self.load_model), command=command_line(),
             options=job.options(maps=tuple(maps or ("umap", "pca"))),
             code=code, label=label, split=split,
         )  # fmt: skip
         _report_back(found, out, as_json)
 
-    @command(rich_help_panel=PANEL)
     def report(
+        self,
         results: Annotated[Path, typer.Argument(help="Results folder.", show_default=False)] = Path("results"),
         out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path("report.html"),
         run: Annotated[

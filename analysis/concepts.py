@@ -130,32 +130,41 @@ def concept_table(
     judged = np.stack([question.signs[test_rows] for question in asked], axis=1)
     same_length(codes=train, rows=fitted)
     found = {method: find_directions(train, fitted, method=method) for method in methods}
-    lucky = _shuffled(train, test, fitted, judged, draws, rng)
-    aimless = _random(test, judged, draws, rng)
-    concepts, directions = [], []
-    for method in methods:
-        beside = {
-            name: find_directions(known, fitted, method=method) for name, (known, _) in (yardsticks or {}).items()
-        }
-        others = [found[other] for other in methods if other != method]
+    chance = _shuffled(train, test, fitted, judged, draws, rng), _random(test, judged, draws, rng)
+    concepts = []
+    for method, axes in found.items():
+        beside = _beside(yardsticks or {}, fitted, judged, method)
+        other = next((found[name] for name in methods if name != method), None)
         for i, question in enumerate(asked):
-            baselines = [
-                Baseline(name, held_out_auc((yardsticks or {})[name][1], axes[i], judged[:, i]))
-                for name, axes in beside.items()
-            ]
-            baselines += [
-                Baseline("shuffled", lucky[i]),
-                Baseline("random direction", aimless[i], "either sign"),
-            ]
-            agreement = float(found[method][i] @ others[0][i]) if others else math.nan
+            baselines = _baselines({name: figures[i] for name, figures in beside.items()}, chance[0][i], chance[1][i])
+            agreement = math.nan if other is None else float(axes[i] @ other[i])
             concepts.append(
-                _judge(question, method, train, test, found[method][i], fitted[:, i], judged[:, i],
-                       tuple(baselines), agreement, permutations, rng)
+                _judge(question, method, train, test, axes[i], fitted[:, i], judged[:, i], baselines, agreement,
+                       permutations, rng)
             )  # fmt: skip
-            directions.append(found[method][i])
+    directions = np.concatenate(list(found.values()))
     wide = np.zeros((len(directions), len(mask)))
-    wide[:, mask] = np.stack(directions)
+    wide[:, mask] = directions
     return ConceptTable(tuple(concepts), wide, wide @ wide.T, None, tuple(notes))
+
+
+def _baselines(beside: Mapping[str, Interval], shuffled: Interval, aimless: Interval) -> tuple[Baseline, ...]:
+    return (
+        *(Baseline(name, figure) for name, figure in beside.items()),
+        Baseline("shuffled", shuffled),
+        Baseline("random direction", aimless, "either sign"),
+    )
+
+
+def _beside(
+    yardsticks: Mapping[str, tuple[Floats, Floats]], fitted: Ints, judged: Ints, method: str
+) -> dict[str, list[Interval]]:
+    """Held-out AUC of every question in each yardstick's own direction."""
+    found = {}
+    for name, (train, test) in yardsticks.items():
+        axes = find_directions(train, fitted, method=method)
+        found[name] = [held_out_auc(test, axis, signs) for axis, signs in zip(axes, judged.T, strict=True)]
+    return found
 
 
 def _judge(

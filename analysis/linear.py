@@ -138,6 +138,23 @@ def _minimise(
     """L-BFGS on the objective divided by C n; the bias is the last row of the parameters (d + 1, k)."""
     from scipy.optimize import minimize
 
+    d = x.shape[1]
+    first = np.zeros((d + 1, k))
+    if start is not None:
+        first[:d], first[d] = start.weights, start.bias
+    with one_blas_thread():
+        found = minimize(
+            _objective(x, target, k, loss, c), first.ravel(), jac=True, method="L-BFGS-B",
+            options={"maxiter": iterations, "maxcor": 10, "ftol": tolerance, "gtol": 1e-5},
+        )  # fmt: skip
+    w = np.asarray(found.x, np.float32).reshape(d + 1, k)
+    if not np.isfinite(w).all():
+        raise AnalysisError("a linear probe diverged: are there values of extreme size in the representation?")
+    return Linear(np.ascontiguousarray(w[:d]), w[d].copy())
+
+
+def _objective(x: Singles, target: Ints, k: int, loss: Loss, c: float) -> Callable[[Doubles], tuple[float, Doubles]]:
+    """The penalised mean loss and its gradient as functions of the flat parameters (d + 1) · k."""
     n, d = x.shape
 
     def objective(flat: Doubles) -> tuple[float, Doubles]:
@@ -158,18 +175,7 @@ def _minimise(
         gradient[:d] += w[:d] / (c * n)
         return total / n + float(np.vdot(w[:d], w[:d])) / (2 * c * n), gradient.ravel()
 
-    first = np.zeros((d + 1, k))
-    if start is not None:
-        first[:d], first[d] = start.weights, start.bias
-    with one_blas_thread():
-        found = minimize(
-            objective, first.ravel(), jac=True, method="L-BFGS-B",
-            options={"maxiter": iterations, "maxcor": 10, "ftol": tolerance, "gtol": 1e-5},
-        )  # fmt: skip
-    w = np.asarray(found.x, np.float32).reshape(d + 1, k)
-    if not np.isfinite(w).all():
-        raise AnalysisError("a linear probe diverged: are there values of extreme size in the representation?")
-    return Linear(np.ascontiguousarray(w[:d]), w[d].copy())
+    return objective
 
 
 def fit_ridge(x: Singles, y: Floats, *, penalties: tuple[float, ...]) -> list[Linear]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, as_codes, to_pixels
 from .gaussians import Gaussians, fit_gaussians
+from .partitions import ari, nmi, purity
 from .pca import PCA, fit_pca
 from .statistics import Baseline, Interval
 
@@ -119,11 +120,34 @@ def fit_mixture(
         pca = fit_pca(codes, WIDEST, rng=rng)
         notes.append(f"{codes.shape[1]} columns reduced to {len(pca.axes)} by PCA")
         codes = pca.project(codes)
+    tried = _search(codes, components, covariances, search, restarts, rng, progress)
+    candidates = [candidate for candidate, _ in tried]
+    chosen, start = min(tried, key=lambda pair: pair[0].bic)
+    notes += _warnings(candidates, chosen)
+    final, floored = fit_gaussians(
+        codes, chosen.components, covariance=chosen.covariance, rng=rng, start=start, iterations=20
+    )
+    if floored:
+        notes.append(f"{floored} components of the chosen mixture have degenerated (few rows, or flat in a direction)")
+    rank = np.argsort(-final.weights, kind="stable")
+    ordered = Gaussians(final.weights[rank], final.means[rank], final.covariances[rank], final.covariance)
+    return FittedMixture(ordered, pca, tuple(candidates), len(codes), tuple(notes))
+
+
+def _search(
+    codes: Floats,
+    components: Sequence[int],
+    covariances: Sequence[str],
+    search: int,
+    restarts: int,
+    rng: np.random.Generator,
+    progress: Callable[[str], None],
+) -> list[tuple[Candidate, Gaussians]]:
+    """Fit every candidate on a sample, and judge it there by BIC and on other rows by likelihood."""
     order = rng.permutation(len(codes))
     used = order[: min(search, max(len(codes) * 4 // 5, 10))]
     held = order[len(used) : len(used) + search // 2]
-    best: tuple[float, Gaussians] | None = None
-    candidates = []
+    tried = []
     for k in sorted({k for k in components if k <= max(1, len(used) // 5)}):
         for shape in covariances:
             progress(f"{k} components, {shape} covariance")
@@ -131,20 +155,10 @@ def fit_mixture(
             total = float(fitted.responsibilities(codes[used])[1].sum())
             beyond = float(fitted.responsibilities(codes[held])[1].mean()) if len(held) else math.nan
             bic = -2 * total + fitted.parameters * math.log(len(used))
-            candidates.append(Candidate(k, shape, bic, beyond, floored))
-            if best is None or bic < best[0]:
-                best = (bic, fitted)
-    if best is None:
+            tried.append((Candidate(k, shape, bic, beyond, floored), fitted))
+    if not tried:
         raise AnalysisError(f"no number of components in {tuple(components)} fits {len(codes)} rows")
-    notes += _warnings(candidates, min(candidates, key=lambda c: c.bic))
-    final, floored = fit_gaussians(
-        codes, len(best[1].weights), covariance=best[1].covariance, rng=rng, start=best[1], iterations=20
-    )
-    if floored:
-        notes.append(f"{floored} components of the chosen mixture have degenerated (few rows, or flat in a direction)")
-    rank = np.argsort(-final.weights, kind="stable")
-    ordered = Gaussians(final.weights[rank], final.means[rank], final.covariances[rank], final.covariance)
-    return FittedMixture(ordered, pca, tuple(candidates), len(codes), tuple(notes))
+    return tried
 
 
 def _warnings(candidates: Sequence[Candidate], best: Candidate) -> list[str]:
@@ -192,39 +206,6 @@ def agreement(
 
 def _contingency(part: Ints, truth: Ints, components: int, classes: int) -> Ints:
     return np.bincount(part * classes + truth, minlength=components * classes).reshape(components, classes)
-
-
-def nmi(counts: Ints) -> Doubles:
-    """Normalised mutual information, 2 I / (H(part) + H(label)), of (r, k, c) tables: (r,); 0 where H is 0."""
-    p = counts / counts.sum((1, 2), keepdims=True)
-    rows, columns = p.sum(2), p.sum(1)
-    entropies = _entropy(rows), _entropy(columns)
-    mutual = entropies[0] + entropies[1] - _entropy(p.reshape(len(p), -1))
-    total = entropies[0] + entropies[1]
-    return np.where(total > 0, 2 * np.maximum(mutual, 0) / np.where(total > 0, total, 1), 0.0)
-
-
-def _entropy(p: Doubles) -> Doubles:
-    total: Doubles = -(p * np.log(np.where(p > 0, p, 1))).sum(1)
-    return total
-
-
-def ari(counts: Ints) -> Doubles:
-    """Adjusted Rand index of (r, k, c) tables (Hubert & Arabie 1985): (r,)."""
-    table = counts.astype(np.float64)
-    both = (table * (table - 1) / 2).sum((1, 2))
-    rows, columns = table.sum(2), table.sum(1)
-    first, second = (rows * (rows - 1) / 2).sum(1), (columns * (columns - 1) / 2).sum(1)
-    n = rows.sum(1)
-    expected = first * second / (n * (n - 1) / 2)
-    room = (first + second) / 2 - expected
-    return np.where(room > 0, (both - expected) / np.where(room > 0, room, 1), 1.0)
-
-
-def purity(counts: Ints) -> Doubles:
-    """Share of rows that have their component's commonest label, of (r, k, c) tables: (r,)."""
-    share: Doubles = counts.max(2).sum(1) / counts.sum((1, 2))
-    return share
 
 
 def mixture_result(

@@ -134,19 +134,14 @@ def linear_probe(
         train, validation, test = (Rows(pca.project(rows.x), rows.y) for rows in (train, validation, test))
         note.append(f"{width} columns reduced to {pca.axes.shape[0]} by PCA")
     bench = _Bench(train, validation, test, classes, rng, k, shuffled)
-    found = []
-    for method in methods:
-        part = bench.ridge() if method == "ridge" else bench.knn() if method == "knn" else bench.linear(method)
-        score, null, setting, confusion = part
-        metric = "R2" if method == "ridge" else "accuracy"
-        found.append(
-            Probe(
-                representation, baseline, method, target, metric, score, null,
-                setting, width, train.x.shape[1], len(train.y), len(validation.y),
-                () if method == "ridge" else classes, confusion, "; ".join(note),
-            )
-        )  # fmt: skip
-    return tuple(found)
+    return tuple(
+        Probe(
+            representation, baseline, method, target, "R2" if method == "ridge" else "accuracy", score, null, setting,
+            width, train.x.shape[1], len(train.y), len(validation.y), () if method == "ridge" else classes, table,
+            "; ".join(note),
+        )
+        for method, (score, null, setting, table) in ((method, bench.read(method)) for method in methods)
+    )  # fmt: skip
 
 
 def _check(
@@ -199,6 +194,10 @@ class _Bench:
         highest = -1 if train.y.dtype.kind == "f" else max(int(train.y.max()), int(test.y.max()))
         self.columns = max(len(classes), 1 + highest)
         self.rng, self.k, self.shuffles = rng, k, SHUFFLES if shuffled else 0
+
+    def read(self, method: str) -> _Part:
+        """Train and score one reader."""
+        return self.ridge() if method == "ridge" else self.knn() if method == "knn" else self.linear(method)
 
     def linear(self, method: str) -> _Part:
         """Choose C, refit, score; then again with shuffled labels."""

@@ -7,7 +7,8 @@ import pytest
 
 from analysis.arrays import AnalysisError
 from analysis.gaussians import Gaussians, fit_gaussians
-from analysis.mixtures import agreement, ari, fit_mixture, mixture_result, nmi, purity
+from analysis.mixtures import agreement, fit_mixture, mixture_result
+from analysis.partitions import ari, nmi, purity
 
 
 @pytest.fixture

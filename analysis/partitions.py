@@ -1,0 +1,40 @@
+"""How far two partitions of the same rows agree, from tables of counts, many tables at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .arrays import Doubles, Ints
+
+
+def nmi(counts: Ints) -> Doubles:
+    """Normalised mutual information, 2 I / (H(part) + H(label)), of (r, k, c) tables: (r,); 0 where H is 0."""
+    p = counts / counts.sum((1, 2), keepdims=True)
+    rows, columns = p.sum(2), p.sum(1)
+    entropies = _entropy(rows), _entropy(columns)
+    mutual = entropies[0] + entropies[1] - _entropy(p.reshape(len(p), -1))
+    total = entropies[0] + entropies[1]
+    return np.where(total > 0, 2 * np.maximum(mutual, 0) / np.where(total > 0, total, 1), 0.0)
+
+
+def _entropy(p: Doubles) -> Doubles:
+    total: Doubles = -(p * np.log(np.where(p > 0, p, 1))).sum(1)
+    return total
+
+
+def ari(counts: Ints) -> Doubles:
+    """Adjusted Rand index of (r, k, c) tables (Hubert & Arabie 1985): (r,)."""
+    table = counts.astype(np.float64)
+    both = (table * (table - 1) / 2).sum((1, 2))
+    rows, columns = table.sum(2), table.sum(1)
+    first, second = (rows * (rows - 1) / 2).sum(1), (columns * (columns - 1) / 2).sum(1)
+    n = rows.sum(1)
+    expected = first * second / (n * (n - 1) / 2)
+    room = (first + second) / 2 - expected
+    return np.where(room > 0, (both - expected) / np.where(room > 0, room, 1), 1.0)
+
+
+def purity(counts: Ints) -> Doubles:
+    """Share of rows that have their component's commonest label, of (r, k, c) tables: (r,)."""
+    share: Doubles = counts.max(2).sum(1) / counts.sum((1, 2))
+    return share
