@@ -114,10 +114,12 @@ class Update:
         self.turn_number = number
         for player in self.players.values():
             player.set_progress(progress)
-        with contextlib.ExitStack() as self._cache:
-            self._cache.enter_context(parametrize.cached())
-            yield
-        self._cache = None
+        try:
+            with contextlib.ExitStack() as self._cache:
+                self._cache.enter_context(parametrize.cached())
+                yield
+        finally:
+            self._cache = None
 
     def drain(self) -> dict[str, dict[str, float]]:
         """Return the means since the last call, by kind ("terms", "gradient_norm", "notes"), and forget them."""

@@ -122,7 +122,7 @@ def open_session(config: RunConfig, source: ImageSource) -> Session:
         family = load_family(config.name)(config.family, source.spec)
     family.to(device).train()
     if t.compile:
-        for network in family.children():
+        for network in family.callables():
             network.compile()
     batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device)
     average = Average(family, t.average_halflife_images)

@@ -195,7 +195,7 @@ def test_a_foreign_family_is_found_by_module_and_class():
     assert load_family("latentgan.families.gan:GAN") is load_family("gan")
     with pytest.raises(ConfigError, match="cannot import"):
         load_family("no.such.module:Thing")
-    with pytest.raises(ConfigError, match="is not a latentgan.Family"):
+    with pytest.raises(ConfigError, match=r"is not a latentgan\.Family"):
         load_family("pathlib:Path")
 
 

@@ -56,6 +56,10 @@ class Family(nn.Module):
         """
         raise NotImplementedError
 
+    def callables(self) -> list[nn.Module]:
+        """Return the modules that `step` calls, each compiled by itself under training.compile."""
+        return [network for network in self.children() if network is not self.prior]
+
     def feature_networks(self) -> dict[str, Layers]:
         """Return the networks whose named layers are features of an image: prefix -> network."""
         raise NotImplementedError

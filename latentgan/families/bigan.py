@@ -128,6 +128,10 @@ class BiGAN(Family):
         self.discriminator(x, self.encode(x))
         self.discriminator(self.generator(z), z)
 
+    def callables(self) -> list[nn.Module]:
+        judge = self.discriminator
+        return [self.generator, self.encoder, judge.trunk, judge.code, judge.joint, judge.logit]
+
     def feature_networks(self) -> dict[str, Layers]:
         return {"encoder": self.encoder, "discriminator": self.discriminator.trunk}
 
