@@ -1,10 +1,10 @@
 """From images to the report in Python: what `latentgan demo` does, step by step.
 
-    python examples/bigan_digits.py --out runs/bigan-digits            # trains for two minutes on two cores
+    python examples/bigan_digits.py --out runs/bigan-digits            # a minute and a half on one core
     python examples/bigan_digits.py --out runs/bigan-digits --quick    # seconds: everything works, nothing is learned
 
-Expect: the probes' figures beside their yardsticks, concepts and reconstructions in words, and report.html, which
-opens in any browser. `--quick` leaves the map to PCA, since UMAP alone takes longer than the rest.
+Expect: code 92.8 % ± 2.6 beside 75.5 % ± 4.5 untrained, a reconstruction at 0.29 of the error of a random pairing, and
+report.html, which opens in any browser. `--quick` leaves the map to PCA, and the warnings say that it is too short.
 """
 
 import argparse

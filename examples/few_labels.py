@@ -1,6 +1,6 @@
 """Ten labels a class: a BiGAN's features, learned without any label, against pixels and the untrained network.
 
-    python examples/few_labels.py --out runs/few-labels            # trains for a minute
+    python examples/few_labels.py --out runs/few-labels            # a minute on one core
     python examples/few_labels.py --out runs/few-labels --quick    # seconds: everything works, little is learned
 
 Expect: the accuracy of a logistic regression on ten labelled digits a class, mean of twenty draws of labels with its

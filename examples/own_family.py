@@ -1,6 +1,6 @@
 """A family of your own in one file outside of the package: a least-squares GAN (Mao et al. 2017, arXiv:1611.04076).
 
-    python examples/own_family.py --out runs/own-family [--quick]      # half a minute, or seconds
+    python examples/own_family.py --out runs/own-family [--quick]      # half a minute on one core, or seconds
 
 Expect: the terms of a game played by hand, then a run folder with logs, samples and checkpoints, and images from its
 model. With this folder on the PYTHONPATH the command line takes it too: latentgan train own_family:MyGAN ...
@@ -55,6 +55,6 @@ if __name__ == "__main__":
         if turn % 50 == 0:
             print(f"turn {turn}:", {name: round(value, 3) for name, value in update.drain()["terms"].items()})
     # ... or with everything around it. A foreign family is named whenever it is loaded: a file never names code.
-    config = configure("own_family:MyGAN", training={"total_images": 6_400 if options.quick else 256_000})
+    config = configure("own_family:MyGAN", training={"total_images": 6_400 if options.quick else 128_000})
     model = NumpyModel.load(train(config, options.out, source=source), family="own_family:MyGAN")
     print(f"{model.sample(64).shape[0]} samples of {model.spec.shape}; grids of them are in {options.out}/samples")

@@ -1,6 +1,6 @@
 """Your own images: a folder of PNGs and a CSV of what is known about them, a trained model, and edits along a concept.
 
-    python examples/own_folder.py --out runs/own-folder [--quick]      # a minute on two cores, or seconds
+    python examples/own_folder.py --out runs/own-folder [--quick]      # a minute on one core, or seconds
 
 Expect: the columns found, concepts with held-out AUC, and edits.png: digits bolder and bolder from left to right.
 """
