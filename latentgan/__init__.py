@@ -9,10 +9,15 @@
 Names are resolved on first use, so that importing this package does not import torch.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from latentgan.version import __version__
+
+# Threads that wait for each other should sleep, not spin: beside another busy process, spinning made a turn six times
+# slower (40 s against 7 s for 60 turns on two cores). Has its effect if torch is not imported yet; yours wins.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from latentgan.adapter import NumpyModel

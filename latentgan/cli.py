@@ -18,6 +18,7 @@ from latentgan.options import (
     Crop,
     Data,
     Device,
+    FamilyOption,
     Label,
     Mirror,
     Run,
@@ -146,6 +147,7 @@ def encode(
         bool, typer.Option(help="Also the untrained network's codes and features, and the pixels.")
     ] = True,
     device: Device = "auto",
+    family: FamilyOption = None,
     attributes: Attributes = None,
     label: Label = None,
     size: Size = None,
@@ -173,6 +175,7 @@ def encode(
         pool=pool,
         yardsticks=yardsticks,
         device=device,
+        family=family,
         command=command_line(),
     )
     typer.echo(f"table: {table}   next: latentgan analyze {shlex.quote(str(table))} --out results", err=True)
@@ -187,6 +190,7 @@ def sample(
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")] = 64,
     seed: Annotated[int, typer.Option(help="Same seed, same images.")] = 0,
     device: Device = "auto",
+    family: FamilyOption = None,
 ) -> None:
     """Draw images from the prior.
 
@@ -194,7 +198,7 @@ def sample(
     """
     from latentgan import stages
 
-    typer.echo(f"wrote {stages.sample(run, out, count=count, seed=seed, device=device)}", err=True)
+    typer.echo(f"wrote {stages.sample(run, out, count=count, seed=seed, device=device, family=family)}", err=True)
 
 
 @app.command(rich_help_panel=USE)
@@ -210,6 +214,7 @@ def edit(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the edited images.")] = Path("edits"),
     crop: Crop = False,
     device: Device = "auto",
+    family: FamilyOption = None,
 ) -> None:
     """Edit image files along a concept: encode, move along its direction, decode.
 
@@ -234,6 +239,7 @@ def edit(
         out=out,
         crop=crop,
         device=device,
+        family=family,
     )
     typer.echo(f"wrote {len(written)} images and strips to {out}", err=True)
 

@@ -49,12 +49,13 @@ class Plan:
 
 
 def encode_table(
-    run: Path,
+    run: str | Path,
     source: ImageSource,
-    out: Path,
-    plan: Plan,
+    out: str | Path,
+    plan: Plan | None = None,
     *,
     device: str = "auto",
+    family: str | None = None,
     command: str = "",
     advance: Callable[[int], None] = lambda rows: None,
 ) -> Path:
@@ -64,8 +65,9 @@ def encode_table(
         run: run or model folder.
         source: the images; of the model's size.
         out: the Parquet file.
-        plan: columns.
+        plan: columns; by default the last layer of every feature network, and the yardsticks.
         device: where the networks run.
+        family: a foreign family "module:Class" must be named again.
         command: what the user typed, for the records.
         advance: told the number of rows after each part.
 
@@ -73,7 +75,9 @@ def encode_table(
         ConfigError: unknown feature layers, or images of another size than the model takes.
         DataError: the file cannot be written.
     """
-    models = open_models(run, plan, device=device)
+    run, out = Path(run), Path(out)
+    plan = plan or Plan(default_features(NumpyModel.load(run, device=device, family=family)))
+    models = open_models(run, plan, device=device, family=family)
     check_fit(models[""], source, plan)
     metadata = describe(models[""], source, plan, run, command)
     parts = out.with_name(f".{out.name}.parts")
@@ -90,11 +94,11 @@ def encode_table(
     return out
 
 
-def open_models(run: Path, plan: Plan, *, device: str = "auto") -> dict[str, NumpyModel]:
+def open_models(run: Path, plan: Plan, *, device: str = "auto", family: str | None = None) -> dict[str, NumpyModel]:
     """Return the trained model under "" and, for yardsticks, the untrained one under "untrained."."""
-    models = {"": NumpyModel.load(run, device=device)}
+    models = {"": NumpyModel.load(run, device=device, family=family)}
     if plan.yardsticks and (run / "untrained.safetensors").is_file():
-        models["untrained."] = NumpyModel.load(run, device=device, untrained=True)
+        models["untrained."] = NumpyModel.load(run, device=device, family=family, untrained=True)
     return models
 
 

@@ -92,7 +92,7 @@ def judge_vitals(images: int, vitals: Mapping[str, float]) -> list[Warning]:
             Warning(
                 "discriminator_has_won",
                 f"The discriminator has won: it tells {accuracy:.1%} of pairs apart, so the others learn little. "
-                "Lower its learning rate, or set family.spectral=true or family.objective=hinge.",
+                "Lower its learning rate, add family.augment, or switch family.spectral.",
                 images,
             )
         )
@@ -102,7 +102,7 @@ def judge_vitals(images: int, vitals: Mapping[str, float]) -> list[Warning]:
             Warning(
                 "samples_collapsed",
                 f"Samples have collapsed: {share:.0%} of them have a near-duplicate among a few hundred others, "
-                "where images of the data have none. Try family.spectral=true, a smaller learning rate or more data.",
+                "where images of the data have none. Train longer, or balance the learning rates.",
                 images,
             )
         )

@@ -41,6 +41,7 @@ def encode(
     pool: int = 4,
     yardsticks: bool = True,
     device: str = "auto",
+    family: str | None = None,
     command: str = "",
 ) -> Path:
     """Write the table of `data` (default: the run's own images) under the model of `run`."""
@@ -49,10 +50,10 @@ def encode(
     source = load_images(run, data, options or {})
     for note in source.notes:
         console.print(f"[dim]{escape(note)}[/]")
-    names = tuple(features or default_features(NumpyModel.load(run, device=device)))
+    names = tuple(features or default_features(NumpyModel.load(run, device=device, family=family)))
     plan = Plan(() if names == ("none",) else names, pool, yardsticks)
     with _bar(f"encode {source.name}", len(source)) as advance:
-        return encode_table(run, source, out, plan, device=device, command=command, advance=advance)
+        return encode_table(run, source, out, plan, device=device, family=family, command=command, advance=advance)
 
 
 def load_images(run: Path, data: str | None, options: Mapping[str, Any]) -> ImageSource:
@@ -69,11 +70,11 @@ def load_images(run: Path, data: str | None, options: Mapping[str, Any]) -> Imag
     return load_source(merged.pop("source", "digits"), **merged)
 
 
-def sample(run: Path, out: Path, *, count: int, seed: int, device: str) -> Path:
+def sample(run: Path, out: Path, *, count: int, seed: int, device: str, family: str | None = None) -> Path:
     """Write `count` samples as a grid (a .png) or one file each (a folder)."""
     import torch
 
-    images = NumpyModel.load(run, device=device).sample(count, seed=seed)
+    images = NumpyModel.load(run, device=device, family=family).sample(count, seed=seed)
     if out.suffix.lower() == ".png":
         x = torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
         _save(grid(x, columns=max(1, round(count**0.5))), out)
@@ -106,9 +107,10 @@ def edit(
     out: Path,
     crop: bool,
     device: str,
+    family: str | None = None,
 ) -> list[Path]:
     """Write each image moved along `direction` (d,) by each strength, and a strip of them; return the files."""
-    model = NumpyModel.load(run, device=device)
+    model = NumpyModel.load(run, device=device, family=family)
     codes = model.encode(read_files(files, model, crop=crop))
     out.mkdir(parents=True, exist_ok=True)
     safe = "".join(c if c.isalnum() or c in "-._" else "-" for c in name)

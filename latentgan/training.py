@@ -30,7 +30,7 @@ from latentgan.checkpoint import (
     write_tensors,
     writing,
 )
-from latentgan.config import RunConfig
+from latentgan.config import DataConfig, RunConfig
 from latentgan.data import Batches, ImageSource
 from latentgan.devices import pick_precision
 from latentgan.errors import CheckpointError, DivergedError, LatentganError
@@ -115,6 +115,10 @@ def train(
     """
     out = Path(out)
     refuse_used(out)
+    if source is not None and config.data == DataConfig():
+        config = config.model_copy(
+            update={"data": DataConfig(source=source.name)}
+        )  # what was trained on, not the default
     source = source or open_source(config)
     session = open_session(config, source)
     with locked(out):

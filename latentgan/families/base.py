@@ -47,14 +47,16 @@ class Family(nn.Module):
 
         Hooks on the layers named by `feature_layers` see their outputs during this one pass.
         """
-        raise NotImplementedError
+        return self.encode(x) if isinstance(self, Encodes) else None
 
     def rehearse(self, x: Tensor) -> None:
         """Run every network as a turn would, on images x and a draw from the prior, without a move.
 
-        Batch norm's statistics are recomputed by this.
+        Batch norm's statistics are recomputed by this; a family whose other networks have batch norm overrides it.
         """
-        raise NotImplementedError
+        self.represent(x)
+        if isinstance(self, Decodes):
+            self.decode(self.prior.sample(len(x)))
 
     def callables(self) -> list[nn.Module]:
         """Return the modules that `step` calls, each compiled by itself under training.compile."""
@@ -62,7 +64,7 @@ class Family(nn.Module):
 
     def feature_networks(self) -> dict[str, Layers]:
         """Return the networks whose named layers are features of an image: prefix -> network."""
-        raise NotImplementedError
+        return {}
 
     def feature_layers(self) -> dict[str, nn.Module]:
         """Return "network.layer" -> module for every feature that `represent` computes."""
