@@ -30,7 +30,9 @@ config = latentgan.configure(
     family={
         "latent": 16,
         "width": 4 if options.quick else 16,
-        "reconstruction_weight": 1.0,
+        "norm": "none",
+        "spectral": True,
+        "reconstruction_weight": 20.0,
         "matching_weight": 1.0,
         "augment": {"rotation": 15.0, "scale": 0.15, "shift": 0.0714, "shear": 0.2},
         "discriminator": {"learning_rate": 1.2e-3, "schedule": "linear"},

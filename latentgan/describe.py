@@ -60,6 +60,7 @@ def demo_config(*, quick: bool) -> RunConfig:
         family={
             "latent": 16,
             "norm": "none",
+            "spectral": True,
             "reconstruction_weight": 20.0,
             "matching_weight": 1.0,
             "augment": {"rotation": 12.0, "scale": 0.12, "shift": 0.06, "shear": 0.15},

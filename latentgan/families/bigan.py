@@ -23,8 +23,8 @@ from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.losses import Objective, ObjectiveName, accuracy, conditional_entropy_bound, contrastive
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics, initialise_he
-from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk
-from latentgan.networks.joint import JointDiscriminator, Matcher, judge
+from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk, trunk_width
+from latentgan.networks.joint import JointDiscriminator, Matcher, judge, paper_discriminator
 from latentgan.networks.mlp import MLPGenerator, mlp_discriminator, mlp_encoder
 from latentgan.priors import Part, Prior
 from latentgan.tricks import Augmentation
@@ -44,8 +44,10 @@ class BiGAN(Family):
         """Channels of the first convolution; each further one has twice as many."""
         hidden: PositiveInt | None = None
         """Width of the dense layers: 256 for dcgan, 1024 for mlp unless given."""
-        spectral: bool = True
-        """Spectral norm in the discriminator (not in the paper; False gives the paper's batch norm there)."""
+        spectral: bool = False
+        """Spectral norm in the discriminator, then with dense layers on image and code before they join; it goes with
+        the reconstruction term. False is the paper's arrangement: batch norm in the joint layer alone, which the code
+        enters as it is, and last weights that start at zero."""
         norm: Literal["batch", "none"] = "batch"
         """Of convolutional encoder and generator: batch norm as in the paper; none suits the reconstruction term, since
         the generator's batch statistics differ between encoded and drawn codes."""
@@ -58,9 +60,9 @@ class BiGAN(Family):
         Its image features gain most from it where labels are few; encoder and generator do not see it."""
         augment: AugmentConfig = AugmentConfig()
         """Random affine maps in front of the discriminator (Zhao et al. 2020, arXiv:2006.10738)."""
-        discriminator: OptimizerConfig = OptimizerConfig(learning_rate=4e-4)
+        discriminator: OptimizerConfig = OptimizerConfig()
         """The discriminator's optimiser (paper: 2e-4 with weight decay 2.5e-5)."""
-        encoder_generator: OptimizerConfig = OptimizerConfig(learning_rate=4e-4)
+        encoder_generator: OptimizerConfig = OptimizerConfig()
         """The optimiser of encoder and generator (paper: the same)."""
 
     config: Config
@@ -71,14 +73,14 @@ class BiGAN(Family):
         self.objective = Objective(config.objective)
         self.augment = Augmentation(config.augment)
         if config.network == "mlp":
-            hidden = self._build_mlp(config, spec)
+            features = self._build_mlp(config, spec)
         else:
-            hidden = self._build_dcgan(config, spec)
+            features = self._build_dcgan(config, spec)
         if config.spectral:
             add_spectral_norm(self.discriminator)
         self.together = not has_batch_statistics(self.discriminator)
         if config.matching_weight:
-            self.matcher = Matcher(hidden, config.latent, hidden=hidden)
+            self.matcher = Matcher(features, config.latent)
 
     def players(self) -> dict[str, Player]:
         judges = {name: child for name, child in self.named_children() if name in ("discriminator", "matcher")}
@@ -144,12 +146,13 @@ class BiGAN(Family):
         if config.norm == "none":
             initialise_he(self.generator, last=0.02)
             initialise_he(self.encoder, last=0.1)
-        norm: Norm = "none" if config.spectral else "batch"
-        trunk = conv_trunk(shape, width=width, hidden=hidden, norm=norm)
-        self.discriminator = JointDiscriminator(
-            trunk, hidden, config.latent, hidden=hidden, code_hidden=hidden, norm=norm
-        )
-        return hidden
+        trunk = conv_trunk(shape, width=width, hidden=hidden if config.spectral else 0, std=std)
+        features = hidden if config.spectral else trunk_width(shape, width=width)
+        if config.spectral:
+            self.discriminator = JointDiscriminator(trunk, features, config.latent, hidden=hidden, code_hidden=hidden)
+        else:
+            self.discriminator = paper_discriminator(trunk, features, config.latent, hidden=hidden)
+        return features
 
     def _build_mlp(self, config: Config, spec: ImageSpec) -> int:
         shape, hidden = spec.shape, config.hidden or 1024

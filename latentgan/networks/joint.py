@@ -75,6 +75,26 @@ class JointDiscriminator(nn.Module):
         return logits.squeeze(1)
 
 
+def paper_discriminator(
+    trunk: Layers, trunk_width: int, latent: int, *, hidden: int, norm: Norm = "batch-plain"
+) -> JointDiscriminator:
+    """Return (x, z) → logit as BiGAN's authors arrange it: norm in the joint layer alone, last weights zero.
+
+    Args:
+        trunk: feature network of images, without norm.
+        trunk_width: number of values it gives for one image.
+        latent: width of z, which joins as it is.
+        hidden: width of the joint layer.
+        norm: of the joint layer: "batch-plain", or "none" under spectral norm, then with ordinary last weights.
+    """
+    network = JointDiscriminator(trunk, trunk_width, latent, hidden=hidden, norm=norm)
+    initialise(network.joint)
+    initialise(network.logit)
+    if norm != "none":
+        nn.init.zeros_(network.logit.weight)
+    return network
+
+
 class Matcher(nn.Module):
     """Which code belongs to which image? Two projections whose cosine is high for a pair of one image.
 

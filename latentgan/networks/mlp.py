@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from latentgan.networks.blocks import Layers, Norm, Reshape, UnitRange, dense, initialise
-from latentgan.networks.joint import JointDiscriminator
+from latentgan.networks.joint import JointDiscriminator, paper_discriminator
 
 
 class MLPGenerator(nn.Module):
@@ -65,11 +65,9 @@ def mlp_discriminator(
     """
     pixels, bias = shape[0] * shape[1] * shape[2], norm == "none"
     first = nn.Sequential(nn.Flatten(), UnitRange(), nn.Linear(pixels, hidden, bias=bias), nn.LeakyReLU(0.2))
-    network = JointDiscriminator(Layers({"dense1": first}), hidden, latent, hidden=hidden, norm=norm)
-    initialise(network)
-    if norm != "none":
-        nn.init.zeros_(network.logit.weight)
-    return network
+    trunk = Layers({"dense1": first})
+    initialise(trunk)
+    return paper_discriminator(trunk, hidden, latent, hidden=hidden, norm=norm)
 
 
 def mlp_trunk(shape: tuple[int, int, int], *, hidden: int = 1024) -> Layers:
