@@ -101,7 +101,7 @@ def latent_map(
     parts = trust(codes, xy, k=k)
     accuracy = full = None
     if labels is not None and np.count_nonzero(labels >= 0) > 1:
-        accuracy, full = (neighbour_accuracy(x, labels, rng=rng) for x in (xy, codes))
+        accuracy, full = (neighbour_accuracy(x, labels) for x in (xy, codes))
     lost = trust(codes, xy[rng.permutation(len(xy))], k=k)
     return Map(
         method, representation, xy, k, bootstrap_mean(parts, rng=rng), float(lost.mean()), accuracy, full,
@@ -134,9 +134,9 @@ def trust(codes: Floats, xy: Floats, *, k: int) -> Doubles:
     return worth
 
 
-def neighbour_accuracy(x: Floats, labels: Ints, *, rng: np.random.Generator) -> Interval:
+def neighbour_accuracy(x: Floats, labels: Ints) -> Interval:
     """How often the nearest other labelled row has the same label, of (n, d) rows with labels (n,)."""
     known = labels >= 0
     index, _ = nearest(x[known], x[known], k=1, own=True)
     truth = labels[known]
-    return proportion(truth[index[:, 0]] == truth, rng=rng)
+    return proportion(truth[index[:, 0]] == truth)

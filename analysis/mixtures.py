@@ -28,7 +28,7 @@ class Candidate:
     covariance: str  # "full" or "diag"
     bic: float  # −2 log L + p log n; the least wins
     held_out: float  # mean log-likelihood of held-out rows, nats a row
-    floored: int  # components whose covariance had degenerated and was raised to the floor
+    floored: int  # components whose covariance had degenerated and was raised to the floor; > 0 is never chosen
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Mixture:
-    """The mixture with the least BIC, refitted on all rows."""
+    """The mixture with the least BIC among those without a degenerate component, refitted on all rows."""
 
     components: int
     covariance: str  # "full" or "diag"
@@ -103,12 +103,16 @@ def fit_mixture(
     covariances: Sequence[str] = COVARIANCES,
     search: int = SEARCH,
     restarts: int = 2,
+    keep_degenerate: bool = False,
     progress: Callable[[str], None] = lambda text: None,
 ) -> FittedMixture:
     """Choose the number of components and the shape of covariances by BIC, and refit the best on all rows.
 
+    The likelihood of a singular covariance has no bound, so that its BIC means nothing: candidates with a
+    degenerate component are not chosen. Where every one has, a single full Gaussian stands in.
+
     Args: codes: (n, d). search: rows on which candidates are fitted; half as many others, where there are any,
-        give the held-out likelihood. restarts: k-means++ seeds a candidate.
+        give the held-out likelihood. restarts: k-means++ seeds a candidate. keep_degenerate: choose among all.
     Returns: the mixture, components ordered by weight. Raises: AnalysisError for fewer than 10 rows.
     """
     codes, notes, pca = as_codes(codes), [], None
@@ -122,7 +126,7 @@ def fit_mixture(
         codes = pca.project(codes)
     tried = _search(codes, components, covariances, search, restarts, rng, progress)
     candidates = [candidate for candidate, _ in tried]
-    chosen, start = min(tried, key=lambda pair: pair[0].bic)
+    chosen, start = _choose(tried, keep_degenerate)
     notes += _warnings(candidates, chosen)
     final, floored = fit_gaussians(
         codes, chosen.components, covariance=chosen.covariance, rng=rng, start=start, iterations=20
@@ -161,12 +165,25 @@ def _search(
     return tried
 
 
+def _choose(
+    tried: Sequence[tuple[Candidate, Gaussians]], keep_degenerate: bool
+) -> tuple[Candidate, Gaussians | None]:
+    """The least BIC among sound candidates; one full Gaussian, fitted afresh, where there is none."""
+    sound = [pair for pair in tried if keep_degenerate or not pair[0].floored]
+    if sound:
+        return min(sound, key=lambda pair: pair[0].bic)
+    single = [pair for pair in tried if pair[0].components == 1 and pair[0].covariance == "full"]
+    return single[0] if single else (Candidate(1, "full", math.nan, math.nan, 0), None)
+
+
 def _warnings(candidates: Sequence[Candidate], best: Candidate) -> list[str]:
     """Say what a reader must know about the choice."""
     notes = []
     bad = [f"{c.components} {c.covariance}" for c in candidates if c.floored and c is not best]
     if bad:
-        notes.append(f"degenerate covariances were raised to the floor in the candidates {', '.join(bad)}")
+        notes.append(f"degenerate, so not to be chosen whatever their BIC: the candidates {', '.join(bad)}")
+    if all(c.floored for c in candidates):
+        notes.append("every candidate is degenerate (few rows, or flat in a direction): one full Gaussian stands in")
     largest = max(c.components for c in candidates)
     if best.components == largest and largest > 1:
         notes.append(f"the best number of components, {largest}, is the largest tried: more may fit better")
@@ -262,7 +279,9 @@ def mixture_nmi(
     Args: train: (m, p) rows to fit on. codes: (n, p) rows to assign. like: the mixture to match.
     """
     k = len(like.weights)
-    fitted = fit_mixture(train, rng=rng, components=(k,), covariances=(like.covariance,), restarts=1)
+    fitted = fit_mixture(
+        train, rng=rng, components=(k,), covariances=(like.covariance,), restarts=1, keep_degenerate=True
+    )
     found = agreement(fitted.assign(codes)[0], labels, components=k, classes=(), rng=rng)
     if found is None:
         raise AnalysisError(f"no labelled rows to judge the mixture on {name!r} by")

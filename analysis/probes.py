@@ -34,8 +34,8 @@ PROTOCOL = (
     "Every representation is read in the same way: columns standardised by the train rows (k-NN takes them "
     f"as they are); more than {WIDEST} columns reduced by a PCA fitted on train; C of the logistic and L2-SVM "
     f"probes, and alpha of ridge, the best of 5 values on at most {SEARCH} validation rows after fitting on "
-    f"at most {SEARCH} train rows, then refitted on all train rows; the score is on test rows, its 95 % "
-    "interval a bootstrap over them."
+    f"at most {SEARCH} train rows, then refitted on all train rows; the score is on test rows, the 95 % "
+    "interval of an accuracy Wilson's, of an R2 a bootstrap over them."
 )
 
 
@@ -224,7 +224,7 @@ class _Bench:
         )  # fmt: skip
 
     def _score(self, predicted: Ints) -> Interval:
-        return proportion(predicted == self.test.y, rng=self.rng)
+        return proportion(predicted == self.test.y)
 
     def knn(self) -> _Part:
         """Vote of the k nearest train rows, Euclidean, columns as they are."""

@@ -29,13 +29,25 @@ class Interval:
         """Half the interval's width."""
         return (self.high - self.low) / 2
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether '± half' tells the truth: the value lies in the interval's middle, to a tenth of its width."""
+        return abs(self.value - (self.low + self.high) / 2) <= 0.1 * (self.high - self.low)
+
     def percent(self, digits: int = 1) -> str:
-        """Write a fraction as '94.1 % ± 0.5' (the half width, in points)."""
-        return f"{100 * self.value:.{digits}f} % ± {100 * self.half:.{digits}f}"
+        """Write a fraction as '94.1 % ± 0.5' (half width, in points), or '100.0 % [87.5, 100.0]' if one-sided."""
+        return f"{100 * self.value:.{digits}f} %{self._spread(100, digits)}"
 
     def plain(self, digits: int = 3) -> str:
-        """Write as '0.941 ± 0.005'."""
-        return f"{self.value:.{digits}f} ± {self.half:.{digits}f}"
+        """Write as '0.941 ± 0.005', or '0.990 [0.940, 0.999]' where the interval is one-sided."""
+        return f"{self.value:.{digits}f}{self._spread(1, digits)}"
+
+    def _spread(self, scale: float, digits: int) -> str:
+        if math.isnan(self.low) or math.isnan(self.high):
+            return ""
+        if self.symmetric:
+            return f" ± {scale * self.half:.{digits}f}"
+        return f" [{scale * self.low:.{digits}f}, {scale * self.high:.{digits}f}]"
 
     def apart(self, other: Interval) -> bool:
         """Tell whether the two intervals do not overlap."""
@@ -69,17 +81,9 @@ def wilson(hits: int, n: int) -> Interval:
     return Interval(p, max(0.0, centre - half), min(1.0, centre + half), n)
 
 
-def proportion(hits: Bools, *, rng: np.random.Generator, repeats: int = 10_000) -> Interval:
-    """Bootstrap the mean of (n,) booleans over rows.
-
-    Resampling n booleans with replacement is a binomial draw, so no row is touched. Where all agree the
-    bootstrap has no width; Wilson's interval stands in.
-    """
-    n, count = len(hits), int(np.count_nonzero(hits))
-    if n == 0 or count in (0, n):
-        return wilson(count, n)
-    low, high = _quantiles(rng.binomial(n, count / n, size=repeats) / n)
-    return Interval(count / n, low, high, n)
+def proportion(hits: Bools) -> Interval:
+    """Mean of (n,) booleans with Wilson's interval, whose bounds never fall as hits rise, unlike a bootstrap's."""
+    return wilson(int(np.count_nonzero(hits)), len(hits))
 
 
 def bootstrap(
@@ -201,4 +205,4 @@ def permuted_auc(scores: Floats, positive: Bools, *, repeats: int, rng: np.rando
     few = min(m, n)  # the smaller group's rank sum is enough
     sums = np.array([rank[rng.choice(m + n, size=few, replace=False)].sum() for _ in range(repeats)])
     values: np.ndarray[Any, np.dtype[np.float64]] = (sums - few * (few + 1) / 2) / (m * n)
-    return values
+    return values if m <= n else 1 - values  # the drawn group is the negative one where positives are the majority

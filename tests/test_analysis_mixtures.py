@@ -80,6 +80,16 @@ def test_degenerate_codes_are_fitted_and_said(rng: np.random.Generator) -> None:
     assert np.isfinite(fit_mixture(few, rng=rng).log_density(few)).all()
 
 
+def test_noise_is_not_grouped_by_degenerate_components(rng: np.random.Generator) -> None:
+    noise = rng.uniform(-1, 1, size=(200, 40))  # 160 rows to choose on: 4 full components have 41 · 4 rows to fill
+    fitted = fit_mixture(noise, rng=rng)
+    best = min(fitted.candidates, key=lambda candidate: candidate.bic)
+    assert len(fitted.gaussians.weights) == 1 and best.floored
+    assert any("not to be chosen" in note and f"{best.components} {best.covariance}" in note for note in fitted.notes)
+    forced = fit_mixture(noise, rng=rng, components=(8,), covariances=("full",))
+    assert len(forced.gaussians.weights) == 1 and any("stands in" in note for note in forced.notes)
+
+
 def test_wide_codes_are_reduced_and_come_back_whole(rng: np.random.Generator) -> None:
     codes, _ = blobs(rng, 700, d=100)
     fitted = fit_mixture(codes, rng=rng, components=(3,), covariances=("diag",))

@@ -43,18 +43,24 @@ def test_an_auc_of_one_sided_rows_is_refused() -> None:
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.93])
 def test_the_accuracy_interval_covers_the_truth(share: float, rng: np.random.Generator) -> None:
-    found = [proportion(rng.random(400) < share, rng=rng, repeats=2000) for _ in range(300)]
+    found = [proportion(rng.random(400) < share) for _ in range(300)]
     assert 0.90 <= np.mean([i.low <= share <= i.high for i in found]) <= 0.99
 
 
-def test_the_bootstrap_of_booleans_is_that_of_the_rows(rng: np.random.Generator) -> None:
+def test_one_more_hit_never_lowers_the_bounds() -> None:
+    found = [proportion(np.arange(27) < hits) for hits in range(28)]
+    assert found[27].low > found[26].low and (found[26].value, found[26].n) == (26 / 27, 27)
+    assert (np.diff([i.low for i in found]) > 0).all() and (np.diff([i.high for i in found]) >= 0).all()
+
+
+def test_the_interval_of_many_rows_is_the_bootstraps(rng: np.random.Generator) -> None:
     hits = rng.random(300) < 0.8
-    quick, slow = proportion(hits, rng=rng), bootstrap(np.mean, hits, rng=rng, repeats=4000)
+    quick, slow = proportion(hits), bootstrap(np.mean, hits, rng=rng, repeats=4000)
     assert (quick.low, quick.high) == pytest.approx((slow.low, slow.high), abs=0.01)
 
 
 def test_no_misses_still_leave_a_width() -> None:
-    perfect = proportion(np.ones(50, bool), rng=np.random.default_rng(0))
+    perfect = proportion(np.ones(50, bool))
     assert perfect.value == perfect.high == 1 and 0.9 < perfect.low < 0.95
     assert math.isnan(wilson(0, 0).value)
 
@@ -113,6 +119,12 @@ def test_permuted_aucs_are_those_of_shuffled_labels_whichever_side_is_smaller(rn
         assert quick.std() == pytest.approx(np.std(slow), rel=0.1)
 
 
+def test_permuted_aucs_point_the_same_way_when_positives_are_the_majority() -> None:
+    scores = np.r_[np.zeros(19), 1.0]  # drawing the one high row as negative gives an AUC of 0, else 10/19
+    values = permuted_auc(scores, np.arange(20) < 19, repeats=400, rng=np.random.default_rng(0))
+    assert set(np.round(values, 6).tolist()) == {0.0, round(10 / 19, 6)}
+
+
 def test_a_p_value_is_never_zero() -> None:
     assert permutation_p(1.0, np.zeros(99)) == 0.01
 
@@ -120,6 +132,8 @@ def test_a_p_value_is_never_zero() -> None:
 def test_an_interval_speaks() -> None:
     figure = Interval(0.9412, 0.935, 0.946, 10_000)
     assert figure.percent() == "94.1 % ± 0.5" and figure.plain(2) == "0.94 ± 0.01"
+    assert wilson(27, 27).percent() == "100.0 % [87.5, 100.0]" and "±" not in wilson(1, 30).plain()
+    assert Interval(0.5, math.nan, math.nan, 1).percent() == "50.0 %"
     assert figure.apart(Interval(0.92, 0.91, 0.93, 10)) and not figure.apart(Interval(0.94, 0.93, 0.95, 10))
 
 
