@@ -64,7 +64,10 @@ class NumpyModel:
             raise CheckpointError(f"{path} is of the foreign family {name!r}; name it if you trust that code")
         kind = load_family(name)
         tree: dict[str, Any] = {key: about[key] for key in ("name", "family", "data", "training") if key in about}
-        spec = ImageSpec(**{**about["spec"], "classes": tuple(about["spec"]["classes"])})
+        try:
+            spec = ImageSpec(**{**about["spec"], "classes": tuple(about["spec"]["classes"])})
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"the model in {path} is damaged: config.json has an odd spec ({error})") from error
         built = kind(resolve(name, kind.Config, tree).family, spec)
         try:
             built.load_state_dict(_untrained(path) if untrained else tensors)

@@ -189,8 +189,15 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = load_file(folder / "model.safetensors")
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"the model in {folder} is damaged: {error}") from error
-    if config.get("format") != FORMAT:
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise CheckpointError(f"{folder} was written by another version of latentgan; this one reads format {FORMAT}")
+    if missing := [key for key in ("name", "family", "spec", "sha256") if key not in config]:
+        raise CheckpointError(f"the model in {folder} is damaged: config.json lacks {', '.join(missing)}")
+    if config["sha256"] != file_sha256(folder / "model.safetensors"):
+        raise CheckpointError(
+            f"the weights in {folder} are not those that config.json describes; `latentgan train --resume` on the run "
+            "writes both again"
+        )
     return tensors, config
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -24,6 +25,8 @@ from latentgan.options import (
     Run,
     Size,
     SkipBad,
+    command_line,
+    given_only,
 )
 from latentgan.version import __version__
 
@@ -83,23 +86,16 @@ def train(
     from latentgan import describe, training
 
     if resume is not None:
-        given = [
-            family and ":" not in family and family,
-            data,
-            out,
-            config,
-            settings,
-            seed,
-            device,
-            precision,
-        ]
-        if any(given) or compile:
+        named = family if family is not None and ":" not in family else None
+        given = [named, data, out, config, settings, seed, device, precision, attributes, label, size, channels, mirror]
+        given += [crop, skip_bad, compile, dry_run]
+        if any(value is not None and value is not False for value in given):
             raise ConfigError(f"--resume {resume} takes everything from that run; give no other settings with it")
         training.resume(resume, command=command_line(), family=family)
         return _say_trained(resume)
     tree = describe.settings_tree(
         config,
-        data=_given(
+        data=given_only(
             source=data,
             attributes=attributes and str(attributes),
             label=label,
@@ -109,7 +105,7 @@ def train(
             skip_bad=skip_bad or None,
             mirror=mirror and str(mirror),
         ),
-        training=_given(seed=seed, device=device, precision=precision, compile=compile or None),
+        training=given_only(seed=seed, device=device, precision=precision, compile=compile or None),
         assignments=settings or [],
     )
     chosen = describe.resolve_run(family, tree)
@@ -142,7 +138,9 @@ def encode(
         list[str] | None,
         typer.Option(help="Feature layer, network.layer; may be repeated. Default: the last of each network; `none`."),
     ] = None,
-    pool: Annotated[int, typer.Option(help="Max-pool convolutional features to N×N cells; 0 keeps them whole.")] = 4,
+    pool: Annotated[
+        int, typer.Option(min=0, help="Max-pool convolutional features to N×N cells; 0 keeps them whole.")
+    ] = 4,
     yardsticks: Annotated[
         bool, typer.Option(help="Also the untrained network's codes and features, and the pixels.")
     ] = True,
@@ -225,10 +223,12 @@ def edit(
     from analysis.store import load
     from latentgan import stages
 
-    found = load(results).get("concepts")
+    loaded = load(results)
+    found = loaded.get("concepts")
     if found is None:
         raise ConfigError(f"{results} holds no concepts; run `latentgan concepts TABLE --out {results}` first")
-    direction, scale = stages.find_concept([c.name for c in found.concepts], concept), None
+    stages.same_model(run, json.loads(loaded["overview"].metadata) if "overview" in loaded else {}, results)
+    direction = stages.find_concept([c.name for c in found.concepts], concept)
     scale = found.concepts[direction].scale
     written = stages.edit(
         run,
@@ -258,6 +258,7 @@ def demo(
     config = describe.demo_config(quick=quick)
     stages.headline("1/4  train a BiGAN on 1,797 scanned digits")
     if (run / "run.toml").is_file():
+        describe.refuse_other_demo(run, config)
         training.resume(run, command=command_line())
     else:
         training.train(config, run, command=command_line())
@@ -275,15 +276,6 @@ def load_model(run: Path) -> Any:
     from latentgan.adapter import NumpyModel
 
     return NumpyModel.load(run)
-
-
-def command_line() -> str:
-    """Return what the user typed, ready to be pasted into a shell."""
-    return shlex.join(["latentgan", *sys.argv[1:]])
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
 
 
 def _say_trained(run: Path) -> None:
@@ -309,6 +301,9 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
+        typer.echo(f"latentgan: cannot use {error.filename}: {error.strerror}", err=True)
+        sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

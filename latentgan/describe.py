@@ -53,7 +53,7 @@ def resolve_run(name: str | None, tree: Mapping[str, Any]) -> RunConfig:
 
 def demo_config(*, quick: bool) -> RunConfig:
     """Return the demo's configuration: the recipe of examples/configs/bigan_mnist.toml, sized to 8×8 digits."""
-    images = 19_200 if quick else 384_000
+    images = 19_200 if quick else 256_000
     falling = {"schedule": "linear", "decay_from": 0.6, "decay_to": 0.02}
     return configure(
         "bigan",
@@ -75,6 +75,14 @@ def demo_config(*, quick: bool) -> RunConfig:
             "average_halflife_images": 6_400,
         },
     )
+
+
+def refuse_other_demo(run: Path, config: RunConfig) -> None:
+    """Raise ConfigError where `run` was made with other settings than `config`."""
+    from latentgan.session import load_config
+
+    if load_config(run)[0] != config:
+        raise ConfigError(f"{run.parent} holds a demo of other settings; remove it or name another --out")
 
 
 def list_settings(kind: type[Settings], prefix: str) -> list[Setting]:

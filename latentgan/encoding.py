@@ -23,6 +23,7 @@ import torch
 
 from latentgan.adapter import NumpyModel
 from latentgan.data import ImageSource
+from latentgan.data.seen import without_leak
 from latentgan.errors import ConfigError, DataError
 from latentgan.thumbnails import area_average, pixel_shape, png_rows, thumbnails
 from latentgan.version import __version__
@@ -79,6 +80,7 @@ def encode_table(
     plan = plan or Plan(default_features(NumpyModel.load(run, device=device, family=family)))
     models = open_models(run, plan, device=device, family=family)
     check_fit(models[""], source, plan)
+    source = without_leak(run, source, str(models[""].about.get("fingerprint", "")))
     metadata = describe(models[""], source, plan, run, command)
     parts = out.with_name(f".{out.name}.parts")
     try:
@@ -138,6 +140,7 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
         "parts": model.family.prior.describe(),
         "features": list(plan.features),
         "preprocessing": {"range": "[-1, 1]", "pool": plan.pool, "yardsticks": plan.yardsticks},
+        "notes": list(source.notes),
         "command": command,
         "version": __version__,
     }
@@ -259,7 +262,8 @@ def _equal_binaries(rows: np.ndarray) -> pa.BinaryArray:
 
 def _plan_key(metadata: Mapping[str, Any]) -> str:
     """Return what must be equal for parts of an earlier, interrupted encode to be used."""
-    relevant = {k: metadata[k] for k in ("checkpoint", "fingerprint", "features", "preprocessing", "version")}
+    keys = ("checkpoint", "fingerprint", "features", "preprocessing", "notes", "version")
+    relevant = {k: metadata[k] for k in keys}
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,7 +1,9 @@
 """The command line's options that several commands share, with their help."""
 
+import shlex
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,3 +35,13 @@ FamilyOption = Annotated[
     str | None,
     typer.Option("--family", help="Only for a foreign family module:Class; name it again to trust it."),
 ]
+
+
+def command_line() -> str:
+    """Return what the user typed, ready to be pasted into a shell."""
+    return shlex.join(["latentgan", *sys.argv[1:]])
+
+
+def given_only(**values: Any) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {key: value for key, value in values.items() if value is not None}

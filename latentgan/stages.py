@@ -19,6 +19,7 @@ from latentgan.checkpoint import read_model
 from latentgan.data import ImageSource, load_source
 from latentgan.data.image_file import BadImageError, decode
 from latentgan.data.pixels import Geometry
+from latentgan.data.seen import without_leak
 from latentgan.encoding import Plan, default_features, encode_table
 from latentgan.errors import ConfigError, DataError
 from latentgan.samples import grid
@@ -47,7 +48,8 @@ def encode(
     """Write the table of `data` (default: the run's own images) under the model of `run`."""
     if out.suffix != ".parquet":
         raise ConfigError(f"--out {out} should end in .parquet")
-    source = load_images(run, data, options or {})
+    about = read_model(run)[1]
+    source = without_leak(run, load_images(run, data, options or {}), str(about.get("fingerprint", "")))
     for note in source.notes:
         console.print(f"[dim]{escape(note)}[/]")
     names = tuple(features or default_features(NumpyModel.load(run, device=device, family=family)))
@@ -88,13 +90,23 @@ def sample(run: Path, out: Path, *, count: int, seed: int, device: str, family: 
 def find_concept(names: Sequence[str], wanted: str) -> int:
     """Return the position of a concept by its full name, or by its value alone where that is unique."""
     exact = [i for i, name in enumerate(names) if name == wanted]
-    loose = [i for i, name in enumerate(names) if wanted in (name.split(": ", 1)[-1], name.split(": ", 1)[0])]
+    loose = [i for i, name in enumerate(names) if name.split(": ", 1)[-1] == wanted]
     for found in (exact, loose):
-        if found:
+        if len({names[i] for i in found}) == 1:  # one concept has a direction a method; the first is the default
             return found[0]
     near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.3)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ConfigError(f"no concept is called {wanted!r}; {hint}known are: {', '.join(dict.fromkeys(names))}")
+
+
+def same_model(run: Path, metadata: Mapping[str, Any], results: Path) -> None:
+    """Raise ConfigError where results were computed on the codes of another model than that of `run`."""
+    mine, theirs = read_model(run)[1]["sha256"], metadata.get("checkpoint", "")
+    if theirs and theirs != mine:
+        raise ConfigError(
+            f"{results} was computed on codes of another model ({metadata.get('run') or theirs[:12]}) than {run}; "
+            f"encode and analyze with {run} first, since a direction has no meaning in another model's codes"
+        )
 
 
 def edit(
@@ -110,6 +122,8 @@ def edit(
     family: str | None = None,
 ) -> list[Path]:
     """Write each image moved along `direction` (d,) by each strength, and a strip of them; return the files."""
+    if not np.isfinite(strengths).all():
+        raise ConfigError("--strength takes finite numbers, for example 2 or -1.5")
     model = NumpyModel.load(run, device=device, family=family)
     codes = model.encode(read_files(files, model, crop=crop))
     out.mkdir(parents=True, exist_ok=True)

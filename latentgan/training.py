@@ -32,6 +32,7 @@ from latentgan.checkpoint import (
 )
 from latentgan.config import DataConfig, RunConfig
 from latentgan.data import Batches, ImageSource
+from latentgan.data.seen import write_seen
 from latentgan.devices import pick_precision
 from latentgan.errors import CheckpointError, DivergedError, LatentganError
 from latentgan.families.base import Family
@@ -241,9 +242,11 @@ def _commit_model(session: Session, out: Path, *, final: bool) -> None:
 
 
 def write_untrained(session: Session, out: Path) -> None:
-    """Write the weights of turn 0, their batch statistics computed like the model's: the yardstick of features."""
+    """Keep which images are trained on, and the weights of turn 0 made usable like the model's: the yardstick."""
     shadow = shadow_of(session.family)
     make_usable(shadow, statistics_images(session, STATISTICS_IMAGES))
+    with writing(out, out / "seen.npy"):
+        write_seen(out, session.source)
     with writing(out, out / "untrained.safetensors"):
         write_tensors(out / "untrained.safetensors", shadow.state_dict())
 

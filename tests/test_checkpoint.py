@@ -295,7 +295,7 @@ def test_a_folder_that_is_no_run_is_refused_and_left_as_it_is(tmp_path: Path) ->
 
 
 def test_a_model_is_read_as_it_was_written_or_refused(tmp_path: Path) -> None:
-    write_model(tmp_path, {"w": torch.ones(2)}, {"name": "bigan"})
+    write_model(tmp_path, {"w": torch.ones(2)}, {"name": "bigan", "family": {}, "spec": {}})
     tensors, about = read_model(tmp_path)
     assert torch.equal(tensors["w"], torch.ones(2)) and about["name"] == "bigan"
     assert about["sha256"] == module.file_sha256(tmp_path / "model" / "model.safetensors")

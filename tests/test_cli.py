@@ -100,7 +100,8 @@ def test_train_and_the_next_step_that_it_names(call, tmp_path):
     code, _, err = call("train", "bigan", "--out", tmp_path / "run")
     assert code == 2 and "--resume" in err
     assert call("train", "--resume", tmp_path / "run")[0] == 0
-    assert call("train", "--resume", tmp_path / "run", "--seed", "4")[0] == 2
+    for option in (["--seed", "4"], ["--dry-run"], ["--size", "8"], ["--skip-bad"]):
+        assert call("train", "--resume", tmp_path / "run", *option)[0] == 2, option
 
 
 def test_the_options_of_the_data_are_recorded(call, tmp_path):
@@ -134,6 +135,24 @@ def test_from_a_run_to_a_table_to_an_edited_image(call, run, tmp_path, digits):
     assert code == 2 and "did you mean 'label: 3'" in err
     code, _, err = call("edit", run, tmp_path / "none.png", "--concept", "3", "--results", tmp_path / "results")
     assert code == 2 and "none.png does not exist" in err
+
+
+def test_directions_of_another_model_are_refused(call, run, tmp_path):
+    call("train", "bigan", "--data", "digits", "--out", tmp_path / "other", "--seed", "9", *TINY, *SHORT)
+    call("encode", tmp_path / "other", "--out", tmp_path / "t.parquet")
+    call("concepts", tmp_path / "t.parquet", "--out", tmp_path / "results")
+    picture = tmp_path / "one.png"
+    Image.new("L", (8, 8)).save(picture)
+    code, _, err = call("edit", run, picture, "--concept", "3", "--results", tmp_path / "results", "--out", tmp_path)
+    assert code == 2 and "codes of another model" in err
+
+
+def test_what_cannot_be_written_is_named(call, run, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = call("sample", run, "--out", tmp_path / "file" / "samples.png")
+    assert code == 2 and err.count("\n") == 1 and "file" in err
+    code, _, err = call("sample", run, "--out", tmp_path / "file")
+    assert code == 2 and err.count("\n") == 1
 
 
 def test_a_table_needs_the_right_ending(call, run, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,9 @@ from PIL import Image
 
 from latentgan import NumpyModel, configure, from_arrays, train
 from latentgan import encoding as module
+from latentgan.data.seen import without_leak
 from latentgan.encoding import Plan, default_features, encode_table
-from latentgan.errors import ConfigError
+from latentgan.errors import CheckpointError, ConfigError
 from latentgan.thumbnails import area_average, pixel_shape, png_rows, shrink, thumbnails
 
 TINY = {"latent": 4, "width": 4, "hidden": 16}
@@ -166,3 +168,27 @@ def test_area_averages_are_means_of_whole_squares():
 def vectors(table, name: str) -> np.ndarray:
     column = table[name].combine_chunks()
     return column.flatten().to_numpy().reshape(len(column), -1)
+
+
+def test_an_image_that_was_trained_on_is_never_called_test(run, source, tmp_path):
+    trained = {source.images[row].tobytes() for row in source.rows("train")}
+    relabelled = from_arrays(source.images, np.arange(60) % 2)  # other labels: another fingerprint, another split
+    assert {relabelled.images[row].tobytes() for row in relabelled.rows("test")} & trained, "the draw alone would leak"
+    encode_table(run, relabelled, tmp_path / "t.parquet", Plan())
+    table = pq.read_table(tmp_path / "t.parquet")
+    split = np.array(table["split"].to_pylist())
+    tested = {relabelled.images[row].tobytes() for row in np.flatnonzero(split == "test")}
+    assert tested and not tested & trained
+    assert "seen in training" in json.loads(table.schema.metadata[b"latentgan"])["notes"][-1]
+    assert np.array_equal(without_leak(run, source, source.fingerprint).split, source.split)
+
+
+def test_swapped_weights_are_refused(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.copy(copy / "untrained.safetensors", copy / "model" / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"not those that config\.json describes"):
+        NumpyModel.load(copy)
+    (copy / "model" / "config.json").write_text('{"format": 1}')
+    with pytest.raises(CheckpointError, match="lacks name, family, spec"):
+        NumpyModel.load(copy)

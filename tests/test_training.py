@@ -474,6 +474,7 @@ def test_the_run_folder_holds_what_it_should_and_nothing_else(convolutional: Pat
         "model",
         "run.toml",
         "samples",
+        "seen.npy",
         "summary.json",
         "untrained.safetensors",
     ]
