@@ -118,7 +118,7 @@ def _cell(text: str, index: int, kind: str | None, shade: tuple[float, ...]) -> 
 
 
 def _is_number(text: str) -> bool:
-    bare = text.replace(",", "").replace("\u2212", "-").replace("\u00a0", "").replace("±", "").strip(" %–")
+    bare = text.replace(",", "").replace("\u2212", "-").replace("\u00a0", "").strip(" %–")
     try:
         float(bare or "0")
     except ValueError:

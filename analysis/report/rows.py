@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from .document import Block, Choice, Comparison, Estimate, Mark, Role
-from .wording import half_width, number, percent
+from .wording import number, percent
 
 if TYPE_CHECKING:
     from ..statistics import Baseline, Interval
@@ -19,12 +19,17 @@ def estimate(label: str, figure: Interval, role: Role = "ours", **more: Any) -> 
 
 
 def figure(interval: Interval) -> str:
-    """Write "94.1 % ± 0.5"."""
-    return f"{percent(interval.value)}\u00a0{half_width(interval.low, interval.high)}"
+    """Write "94.1 % [93.4, 94.7]": the ends, as an interval near 100 % is not symmetric."""
+    said = percent(interval.value)
+    if not math.isfinite(interval.low) or not math.isfinite(interval.high):
+        return said
+    return f"{said} [{100 * interval.low:.1f},\u00a0{100 * interval.high:.1f}]"
 
 
 def brackets(interval: Interval, digits: int = 2) -> str:
     """Write "0.41 [0.40, 0.42]"."""
+    if not math.isfinite(interval.low) or not math.isfinite(interval.high):
+        return number(interval.value, digits)
     return f"{number(interval.value, digits)} [{number(interval.low, digits)}, {number(interval.high, digits)}]"
 
 

@@ -58,12 +58,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def half_width(low: float, high: float, scale: str = "percent") -> str:
-    """Half of an interval's width: "± 0.5" points, or in the figure's own unit."""
-    half = (high - low) / 2
-    return f"±\u00a0{100 * half:.1f}" if scale == "percent" else f"±\u00a0{number(half)}"
-
-
 def p_value(value: float, permutations: int | None = None) -> str:
     """Write "p = 0.003", or "p < 0.001"."""
     if permutations and value <= 1 / (permutations + 1) + 1e-12:
@@ -74,7 +68,7 @@ def p_value(value: float, permutations: int | None = None) -> str:
 def unbroken(text: str) -> str:
     """Keep figures and their units on one line."""
     return re.sub(
-        r"(?<=\d) (?=%|±|min\b|s\b|h\b)|(?<=±) (?=\d)|(?<=[=≤<]) (?=\d)|(?<=\b[npk]) (?=[=≤<])", "\u00a0", text
+        r"(?<=\d) (?=%|min\b|s\b|h\b)|(?<=[=≤<]) (?=\d)|(?<=\b[npk]) (?=[=≤<])", "\u00a0", text
     )
 
 
