@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Ints, Singles, subsample
+from .arrays import AnalysisError, Bools, Ints, Singles, subsample
 from .linear import fit_linear, fit_scaler, softmax_loss
 from .probes import Difference, FewLabels, Rows
-from .statistics import mean_interval
+from .statistics import Interval, Z, mean_interval, wilson_share
 
 SETTINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 TRIED = 5  # draws on which C is chosen
@@ -22,8 +23,9 @@ def protocol(per_class: int, draws: int, n_test: int) -> str:
         f"{draws} draws of {per_class} train rows a class, the same for every representation; columns "
         "standardised by all train rows (no labels needed); multinomial logistic regression; one C a "
         f"representation, the best of {len(SETTINGS)} values on at most {VALIDATION} validation rows, "
-        f"averaged over the first {TRIED} draws; accuracy on {n_test} test rows; intervals (t) over draws, "
-        "with the test rows held fixed; differences are paired by draw."
+        f"averaged over the first {TRIED} draws; accuracy on {n_test} test rows, which all draws share; 95 % intervals "
+        "cover both the draw of labels and that of test rows: the sum of the two variances (t over draws, Wilson "
+        "over rows); differences are paired by draw and by row."
     )
 
 
@@ -46,45 +48,71 @@ def draw_labels(labels: Ints, *, per_class: int, draws: int, rng: np.random.Gene
 
 def few_label_accuracy(
     train: Rows, validation: Rows, test: Rows, *, draws: Ints, columns: int
-) -> tuple[Doubles, float]:
-    """Accuracy on test for each draw of train rows, and the C that was chosen.
+) -> tuple[Bools, float]:
+    """Which test rows each draw of train rows gets right, and the C that was chosen.
 
-    Args: draws: (draws, m) positions in train. columns: number of classes. Returns: (draws,), C.
+    Args: draws: (draws, m) positions in train. columns: number of classes. Returns: (draws, n_test), C.
     """
     scaler = fit_scaler(train.x)
     held, judged = scaler(validation.x), scaler(test.x)
     picked = scaler(train.x[draws.ravel()]).reshape(*draws.shape, -1)
 
-    def accuracies(c: float, count: int, x: Singles, y: Ints) -> Doubles:
-        hits = np.empty(count)
+    def hits(c: float, count: int, x: Singles, y: Ints) -> Bools:
+        found = np.empty((count, len(y)), np.bool_)
         for i in range(count):
             reader = fit_linear(picked[i], train.y[draws[i]], columns, loss=softmax_loss, c=c)
-            hits[i] = np.mean(reader(x).argmax(1) == y)
-        return hits
+            found[i] = reader(x).argmax(1) == y
+        return found
 
     some = min(TRIED, len(draws))
-    means = [accuracies(c, some, held, validation.y).mean() for c in SETTINGS]
+    means = [hits(c, some, held, validation.y).mean() for c in SETTINGS]
     best = SETTINGS[int(np.argmax(means))]
-    return accuracies(best, len(draws), judged, test.y), best
+    return hits(best, len(draws), judged, test.y), best
+
+
+def draws_and_rows(hits: Bools) -> Interval:
+    """Mean of (draws, n_test) hits; its interval adds the variance over draws (t) and over rows (Wilson).
+
+    Each row counts as one trial however many draws judge it, which is conservative. n counts draws.
+    """
+    found = mean_interval(hits.mean(1))
+    rows = wilson_share(found.value, hits.shape[1])
+    low, high = math.hypot(found.half, found.value - rows.low), math.hypot(found.half, rows.high - found.value)
+    return Interval(found.value, max(0.0, found.value - low), min(1.0, found.value + high), found.n)
+
+
+def paired_draws_and_rows(ours: Bools, theirs: Bools) -> Interval:
+    """Mean difference of (draws, n_test) hits, paired both ways; variances over draws (t) and rows are summed.
+
+    Over rows Wald's interval after half a disagreement was added on each side and two rows in all, so that rows
+    that all agree leave a width (Agresti and Min, Statist. Med. 24, 2005). n counts draws.
+    """
+    gaps = ours.mean(0) - theirs.mean(0)
+    n = len(gaps) + 2
+    variance = (float(np.sum(gaps**2)) + 1 - float(np.sum(gaps)) ** 2 / n) / n**2
+    found = mean_interval(ours.mean(1) - theirs.mean(1))
+    half = math.hypot(found.half, Z * math.sqrt(variance))
+    return Interval(found.value, max(-1.0, found.value - half), min(1.0, found.value + half), found.n)
 
 
 def compare(
-    accuracy: Doubles,
+    hits: Sequence[Bools],
     names: tuple[str, ...],
     baselines: tuple[bool, ...],
     settings: tuple[float, ...],
     *,
     per_class: int,
-    n_test: int,
 ) -> FewLabels:
-    """Put (representations, draws) accuracies side by side: means, and differences paired by draw."""
-    scores = tuple(mean_interval(row) for row in accuracy)
+    """Put each representation's (draws, n_test) hits side by side: means, and paired differences."""
+    accuracy = np.stack([one.mean(1) for one in hits])
+    n_test = hits[0].shape[1]
+    scores = tuple(draws_and_rows(one) for one in hits)
     spread = tuple(float(row.std(ddof=1)) if len(row) > 1 else 0.0 for row in accuracy)
     differences = []
     for i, name in enumerate(names):
         for j, other in enumerate(names):
             if not baselines[i] and (other == "pixels" or other == f"untrained.{name}"):
-                differences.append(Difference(name, other, mean_interval(accuracy[i] - accuracy[j])))
+                differences.append(Difference(name, other, paired_draws_and_rows(hits[i], hits[j])))
     note = protocol(per_class, accuracy.shape[1], n_test)
     return FewLabels(per_class, names, baselines, accuracy, scores, spread, tuple(differences), settings, n_test, note)
 
@@ -116,12 +144,11 @@ def few_labels(
         for name in names
     ]  # fmt: skip
     return compare(
-        np.stack([accuracy for accuracy, _ in found]),
+        [hits for hits, _ in found],
         names,
         tuple(is_baseline(name) for name in names),
         tuple(c for _, c in found),
         per_class=per_class,
-        n_test=len(test[names[0]].y),
     )
 
 

@@ -165,9 +165,7 @@ def _search(
     return tried
 
 
-def _choose(
-    tried: Sequence[tuple[Candidate, Gaussians]], keep_degenerate: bool
-) -> tuple[Candidate, Gaussians | None]:
+def _choose(tried: Sequence[tuple[Candidate, Gaussians]], keep_degenerate: bool) -> tuple[Candidate, Gaussians | None]:
     """The least BIC among sound candidates; one full Gaussian, fitted afresh, where there is none."""
     sound = [pair for pair in tried if keep_degenerate or not pair[0].floored]
     if sound:

@@ -69,11 +69,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class Difference:
-    """Paired difference of accuracies over the same draws of labels."""
+    """Difference of accuracies, paired by draw of labels and by test row."""
 
     representation: str
     baseline: str
-    difference: Interval  # accuracy minus the baseline's, mean over draws
+    difference: Interval  # accuracy minus the baseline's; covers draws and test rows
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class FewLabels:
     representations: tuple[str, ...]
     baselines: tuple[bool, ...]  # which of them are yardsticks
     accuracy: Doubles  # (representations, draws) on the test rows
-    scores: tuple[Interval, ...]  # mean over draws with its interval (t), n = draws
+    scores: tuple[Interval, ...]  # mean over draws; covers draws and test rows, n = draws
     deviations: tuple[float, ...]  # standard deviation over draws
     differences: tuple[Difference, ...]
     settings: tuple[float, ...]  # C of each representation

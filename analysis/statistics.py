@@ -73,12 +73,17 @@ def _quantiles(draws: Floats) -> tuple[float, float]:
 
 def wilson(hits: int, n: int) -> Interval:
     """Wilson's score interval for a proportion (Wilson 1927); not degenerate at 0 or n hits."""
+    return wilson_share(hits / n, n) if n else UNKNOWN
+
+
+def wilson_share(p: float, n: int) -> Interval:
+    """Wilson's interval for a share `p` of n rows; `p` n need not be whole (a mean over draws or neighbours)."""
     if n == 0:
         return UNKNOWN
-    p, z2 = hits / n, Z * Z
+    z2 = Z * Z
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return Interval(p, max(0.0, centre - half), min(1.0, centre + half), n)
+    return Interval(p, min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half)), n)
 
 
 def proportion(hits: Bools) -> Interval:

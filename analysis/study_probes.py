@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .arrays import AnalysisError, Ints, Singles, subsample
+from .arrays import AnalysisError, Bools, Ints, Singles, subsample
 from .embeddings import Column, Embeddings
 from .few import VALIDATION, compare, draw_labels, few_label_accuracy
 from .model import Model
@@ -32,11 +32,11 @@ class _Draws:
 
     def __init__(self, per_class: int, picked: Ints) -> None:
         self.per_class, self.picked = per_class, picked
-        self.found: list[tuple[str, bool, np.ndarray, float]] = []
+        self.found: list[tuple[str, bool, Bools, float]] = []
 
-    def result(self, n_test: int) -> FewLabels:
-        names, baselines, accuracy, settings = zip(*self.found, strict=True)
-        return compare(np.stack(accuracy), names, baselines, settings, per_class=self.per_class, n_test=n_test)
+    def result(self) -> FewLabels:
+        names, baselines, hits, settings = zip(*self.found, strict=True)
+        return compare(hits, names, baselines, settings, per_class=self.per_class)
 
 
 def study_probes(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> ProbeTable:
@@ -58,10 +58,9 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
             draws.found.append(_few_one(targets[0], wanted, x, (train, validation, test), draws.picked))
     order = {column.name: i for i, column in enumerate(targets)}
     probes.sort(key=lambda probe: order[probe.target])
-    n_test = int(np.count_nonzero(targets[0].present[test]))
     notes += [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
     return ProbeTable(
-        targets[0].name, tuple(probes), tuple(draws.result(n_test) for draws in few), PROTOCOL, tuple(notes)
+        targets[0].name, tuple(probes), tuple(draws.result() for draws in few), PROTOCOL, tuple(notes)
     )
 
 
@@ -141,11 +140,11 @@ def _few(
 
 def _few_one(
     column: Column, wanted: Representation, x: Sequence[Singles], rows: Sequence[Ints], picked: Ints
-) -> tuple[str, bool, np.ndarray, float]:
-    """Accuracy of one representation on every draw."""
+) -> tuple[str, bool, Bools, float]:
+    """Which test rows one representation gets right on every draw."""
     train, validation, test = (_rows(column, part, index) for part, index in zip(x, rows, strict=True))
     kept = subsample(np.arange(len(validation.y)), VALIDATION, rng=np.random.default_rng(0))
-    accuracy, c = few_label_accuracy(
+    hits, c = few_label_accuracy(
         train, Rows(validation.x[kept], validation.y[kept]), test, draws=picked, columns=len(column.categories)
     )
-    return wanted.name, wanted.baseline, accuracy, c
+    return wanted.name, wanted.baseline, hits, c

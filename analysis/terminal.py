@@ -96,7 +96,8 @@ def _probetable(result: Any) -> Iterator[Block]:
             ("representation", "mean over draws", "sd", "draws"), few_rows,
         )  # fmt: skip
         paired = [(f"{d.representation} − {d.baseline}", points(d.difference)) for d in few.differences]
-        yield "difference over the same draws, percentage points", ("pair", "mean"), paired
+        if paired:
+            yield "difference over the same draws and test rows, percentage points", ("pair", "mean"), paired
 
 
 def _score(probe: Any) -> str:

@@ -7,7 +7,7 @@ import pytest
 import table_maker
 
 from analysis.arrays import AnalysisError
-from analysis.few import draw_labels, few_labels
+from analysis.few import draw_labels, draws_and_rows, few_labels, paired_draws_and_rows
 from analysis.linear import (
     fit_linear,
     fit_ridge,
@@ -20,6 +20,7 @@ from analysis.linear import (
 from analysis.neighbours import nearest, vote
 from analysis.pca import fit_pca
 from analysis.probes import WIDEST, Rows, linear_probe
+from analysis.statistics import mean_interval, wilson
 
 
 @pytest.fixture
@@ -214,6 +215,29 @@ def test_few_labels_pair_their_differences_and_favour_the_better_code(rng: np.ra
     assert to_pixels.difference.value == pytest.approx((found.accuracy[0] - found.accuracy[1]).mean())
     assert abs(to_untrained.difference.value) < 0.01  # the same columns in another order
     assert found.scores[0].n == 12 and found.n_test == 400
+
+
+def test_few_label_intervals_cover_the_test_rows_and_not_the_draws_alone(rng: np.random.Generator) -> None:
+    right = np.tile(rng.random(30) < 0.8, (20, 1))  # every draw reads the same 30 rows right: no spread over draws
+    found, other = draws_and_rows(right), mean_interval(right.mean(1))
+    assert other.half == pytest.approx(0) and found.half >= wilson(24, 30).half - 0.02
+    perfect = draws_and_rows(np.ones((20, 27), bool))
+    assert perfect.high == 1 and perfect.low == pytest.approx(wilson(27, 27).low)
+    even = paired_draws_and_rows(np.ones((20, 27), bool), np.ones((20, 27), bool))
+    assert even.value == 0 and even.low < -0.05 and even.high > 0.05
+
+
+def test_few_label_differences_cover_the_truth_with_few_test_rows(rng: np.random.Generator) -> None:
+    covered, over_draws = [], []
+    for _ in range(300):
+        easy = rng.random(40) < 0.7  # which rows are read right is mostly a matter of the row
+        ours = np.where(rng.random((12, 40)) < 0.9, easy, ~easy)
+        theirs = np.where(rng.random((12, 40)) < 0.9, rng.random(40) < 0.7, rng.random((12, 40)) < 0.7)
+        found, fixed = paired_draws_and_rows(ours, theirs), mean_interval(ours.mean(1) - theirs.mean(1))
+        truth = 0.9 * 0.7 + 0.1 * 0.3 - 0.7
+        covered.append(found.low <= truth <= found.high)
+        over_draws.append(fixed.low <= truth <= fixed.high)
+    assert np.mean(covered) >= 0.9 > 0.8 > np.mean(over_draws)
 
 
 def test_digits_are_read_as_well_as_scikit_learn_reads_them(rng: np.random.Generator) -> None:
