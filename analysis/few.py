@@ -46,9 +46,7 @@ def draw_labels(labels: Ints, *, per_class: int, draws: int, rng: np.random.Gene
     )
 
 
-def few_label_accuracy(
-    train: Rows, validation: Rows, test: Rows, *, draws: Ints, columns: int
-) -> tuple[Bools, float]:
+def few_label_accuracy(train: Rows, validation: Rows, test: Rows, *, draws: Ints, columns: int) -> tuple[Bools, float]:
     """Which test rows each draw of train rows gets right, and the C that was chosen.
 
     Args: draws: (draws, m) positions in train. columns: number of classes. Returns: (draws, n_test), C.

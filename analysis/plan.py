@@ -95,17 +95,32 @@ def missing_yardsticks(table: Embeddings) -> list[str]:
 
 def sample(table: Embeddings, split: str | None, limit: int | None, options: Options) -> Ints:
     """Draw at most `limit` rows of a split, ascending; a smaller sample is part of a larger one."""
-    rows = table.rows(split)
+    return thin(table.rows(split), limit, options)
+
+
+def thin(rows: Ints, limit: int | None, options: Options) -> Ints:
+    """Draw at most `limit` of `rows`, ascending."""
     if limit is None or len(rows) <= limit:
         return rows
     return np.sort(np.random.default_rng([options.seed, 7]).permutation(rows)[:limit])
 
 
 def held_out(table: Embeddings, limit: int | None, options: Options, *, least: int = 100) -> tuple[Ints, str]:
-    """Rows to look at: test rows where there are at least `least`, else any; and the words for it."""
-    if table.has_split and len(table.rows("test")) >= least:
+    """Rows to look at, and the words for them.
+
+    Test rows where there are at least `least`, else test and validation rows where they suffice, else rows of
+    all splits, of which it is said that they include training rows.
+    """
+    if not table.has_split:
+        return sample(table, None, limit, options), "rows (the table has no split, so that nothing is held out)"
+    test, validation = len(table.rows("test")), len(table.rows("validation"))
+    if test >= least:
         return sample(table, "test", limit, options), "test rows"
-    return sample(table, None, limit, options), "rows of all splits" if table.has_split else "rows"
+    if test + validation >= least:
+        rows = np.sort(np.concatenate([table.rows("test"), table.rows("validation")]))
+        return thin(rows, limit, options), f"test and validation rows, since only {test} test rows exist"
+    words = f"rows of all splits, which includes training rows, since only {test} test rows exist"
+    return sample(table, None, limit, options), words
 
 
 def said(options: Options, table: Embeddings, **counts: int) -> list[str]:

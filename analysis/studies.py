@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AnalysisError, Ints
+from .arrays import AnalysisError, Bools, Ints
 from .concepts import concept_table, decode_edits
 from .embeddings import Embeddings
 from .maps import Maps, latent_map
@@ -29,7 +29,7 @@ from .plan import (
     widen,
 )
 from .questions import answerable, questions
-from .statistics import Baseline, mean_interval
+from .statistics import Baseline, Interval, wilson_share
 
 
 def study_concepts(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Any:
@@ -95,7 +95,7 @@ def study_neighbours(
         if labels is not None:
             truth, near = labels[0][test], labels[0][train[nearest(asked, known, k=k)[0]]]
             use = truth >= 0
-            agreement = mean_interval_of_shares((near == truth[:, None])[use], (near >= 0)[use])
+            agreement = share_of_neighbours((near == truth[:, None])[use], (near >= 0)[use])
         tables.append(NeighbourTable(wanted.name, wanted.baseline, train[index], distance, agreement))
     chance = float("nan")
     if labels is not None:
@@ -106,12 +106,16 @@ def study_neighbours(
     return Neighbours(gallery, k, chance, tuple(tables), tuple(notes))
 
 
-def mean_interval_of_shares(hits: Any, counted: Any) -> Any:
-    """Mean share of hits a row, (n, k) of counted ones, with the interval over rows; None without a row."""
+def share_of_neighbours(hits: Bools, counted: Bools) -> Interval | None:
+    """Mean share of hits a row, (n, k) of counted ones; None without a row.
+
+    A row's neighbours vary together, so each row counts as one trial of Wilson's interval: it stays within
+    [0, 1], has a width at the edges, and is conservative in between.
+    """
     use = counted.any(1)
-    if use.sum() < 2:
+    if not use.any():
         return None
-    return mean_interval((hits & counted)[use].sum(1) / counted[use].sum(1))
+    return wilson_share(float(np.mean((hits & counted)[use].sum(1) / counted[use].sum(1))), int(use.sum()))
 
 
 def study_mixture(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Mixture:

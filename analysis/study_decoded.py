@@ -81,7 +81,7 @@ def _realism(
 def study_reconstruction(
     table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
 ) -> Reconstruction:
-    """Decode the codes of held-out images and compare with the images."""
+    """Decode the codes of held-out images, where there are 20, and compare with the images."""
     rng = options.rng("reconstruction")
     decode = _needs_model("reconstruction", decoder(table, model))
     if not table.encoded.all():
@@ -91,11 +91,11 @@ def study_reconstruction(
         raise AnalysisError(
             f"the table {table.path.name!r} has no column 'pixels' with a shape to compare reconstructions with"
         )
-    rows, words = held_out(table, options.test_rows, options)
+    rows, words = held_out(table, options.test_rows, options, least=20)
     images = table.vectors("pixels", rows).reshape(-1, *shape)
     progress(f"decoding {len(rows)} codes")
     made = decode_all(decode, table.vectors(table.code, rows), shape)
-    train = sample(table, "train" if table.has_split and words == "test rows" else None, 10_000, options)
+    train = sample(table, "train" if table.has_split and "all splits" not in words else None, 10_000, options)
     progress("PCA of equal width")
     baseline = pca_ratio(table.vectors("pixels", train), images, table.width(table.code), rng=rng)
     labels = labels_of(table)

@@ -59,9 +59,7 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
     order = {column.name: i for i, column in enumerate(targets)}
     probes.sort(key=lambda probe: order[probe.target])
     notes += [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
-    return ProbeTable(
-        targets[0].name, tuple(probes), tuple(draws.result() for draws in few), PROTOCOL, tuple(notes)
-    )
+    return ProbeTable(targets[0].name, tuple(probes), tuple(draws.result() for draws in few), PROTOCOL, tuple(notes))
 
 
 def _targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Column], list[str]]:

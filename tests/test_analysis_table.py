@@ -11,6 +11,8 @@ import table_maker
 
 from analysis import AnalysisError, Embeddings
 from analysis.overview import summarise
+from analysis.plan import Options, held_out
+from analysis.studies import share_of_neighbours
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +160,29 @@ def test_broken_thumbnails_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, code=np.eye(3, dtype=np.float32), thumbnail=picture)
     with pytest.raises(AnalysisError, match="thumbnail is no readable image"):
         summarise(Embeddings(path), np.arange(3))
+
+
+@pytest.mark.parametrize(
+    ("test", "validation", "rows", "said"),
+    [
+        (30, 10, 30, "test rows"),
+        (15, 10, 25, "test and validation rows, since only 15 test rows exist"),
+        (9, 6, 100, "rows of all splits, which includes training rows, since only 9 test rows exist"),
+    ],
+)
+def test_training_rows_are_looked_at_only_where_it_is_said(
+    test: int, validation: int, rows: int, said: str, tmp_path: Path
+) -> None:
+    split = ["test"] * test + ["validation"] * validation + ["train"] * (100 - test - validation)
+    path = write(tmp_path, code=np.ones((100, 2), np.float32), split=split)
+    found, words = held_out(Embeddings(path), None, Options(), least=20)
+    assert (len(found), words) == (rows, said) and found.max() == rows - 1
+
+
+def test_the_agreement_of_neighbours_stays_within_0_and_1() -> None:
+    hits, counted = np.array([[True] * 4, [False] * 4]), np.ones((2, 4), bool)
+    found = share_of_neighbours(hits, counted)
+    assert found is not None and (found.value, found.n) == (0.5, 2) and 0 <= found.low < found.high <= 1
+    perfect = share_of_neighbours(np.ones((27, 8), bool), np.ones((27, 8), bool))
+    assert perfect is not None and perfect.high == 1 and 0.8 < perfect.low < 0.9
+    assert share_of_neighbours(hits, ~counted) is None
