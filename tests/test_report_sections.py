@@ -29,9 +29,10 @@ from analysis.report.document import (
     all_blocks,
 )
 from analysis.report.material import Material
-from analysis.report.rows import readable, role_of
+from analysis.report.rows import brackets, figure, readable, role_of
 from analysis.report.run import GRIDS, read_run
 from analysis.report.sections import ORDER, build
+from analysis.statistics import Baseline, Interval
 from analysis.store import save
 
 
@@ -93,10 +94,23 @@ def test_identifiers_are_unique(report: Report) -> None:
 
 def test_the_title_and_lead_name_model_data_and_result(report: Report) -> None:
     assert report.title == "BiGAN on digits"
-    assert "From 10 labels a class, discriminator.conv2 names 87.1 % [86.1, 88.1] of test images right" in text(
-        report.lead
-    )
-    assert "1.4 points more than raw pixels" in report.lead
+    lead = text(report.lead)
+    assert lead.startswith("From 10 labels a class, discriminator.conv2, the best of 3 representations on these ")
+    assert " names 87.1 % [86.1, 88.1] of test images right (20 draws, 360 test images), " in lead
+    assert "1.4 points [0.8, 2.0] more than raw pixels" in lead
+    assert "0.78 [0.76, 0.80] with the labels (n = 360), more than raw pixels 0.72 [0.69, 0.75]" in lead
+    assert "the same network untrained 0.41 [0.38, 0.44]" in lead
+
+
+def test_groups_that_yardsticks_find_too_are_no_better(results: dict[str, Any]) -> None:
+    mixture = results["mixture"]
+    untrained = Baseline("untrained.code", samples.near(0.77, 0.02, 360))
+    even = (Baseline("pixels", samples.near(0.79, 0.02, 360)), untrained)
+    agreement = replace(mixture.agreement, baselines=even)
+    report = build(Material({"mixture": replace(mixture, agreement=agreement)}))
+    said = "no better than raw pixels 0.79 [0.77, 0.81] and the same network untrained 0.77 [0.75, 0.79]"
+    assert said in report.lead and said in section(report, "mixture").finding
+    assert "more than" not in report.lead
 
 
 def test_the_overview_says_what_was_trained_on_what(report: Report) -> None:
@@ -107,10 +121,26 @@ def test_the_overview_says_what_was_trained_on_what(report: Report) -> None:
 def test_the_probe_finding_names_the_best_features_and_the_yardsticks(report: Report) -> None:
     finding = text(section(report, "probes").finding)
     assert finding.startswith(
-        "Logistic regression on discriminator.conv2 reads the label right in 97.2 % [95.6, 98.8] of 360"
+        "Logistic regression on discriminator.conv2, the best of 3 representations on these test rows, reads the label "
+        "right in 97.2 % [95.6, 98.8] of 360 test images; "
     )
     assert "raw pixels reach 95.8 %" in finding and "untrained 94.2 %" in finding
     assert finding.endswith("The intervals of features and pixels overlap.")
+
+
+def test_the_probe_finding_keeps_to_the_reader_that_the_chart_opens_with(results: dict[str, Any]) -> None:
+    table = results["probes"]
+    tuned = tuple(replace(p, score=samples.near(0.99, 0.01, 360)) if p.method == "svm" else p for p in table.probes)
+    one = section(build(Material({"probes": replace(table, probes=tuned)})), "probes")
+    assert one.finding.startswith("Logistic regression on ")
+    assert isinstance(one.blocks[0], Choice)
+    assert one.blocks[0].options[one.blocks[0].start][0] == "Logistic regression"
+
+
+def test_an_interval_at_the_edge_is_written_by_its_ends() -> None:
+    assert text(figure(Interval(1.0, 0.875, 1.0, 27))) == "100.0 % [87.5, 100.0]"
+    assert text(figure(Interval(0.5, np.nan, np.nan, 1))) == "50.0 %"
+    assert brackets(Interval(0.5, np.nan, np.nan, 1)) == "0.50"
 
 
 def test_each_group_of_probes_has_pixels_untrained_and_shuffled_beside_it(report: Report) -> None:
@@ -123,9 +153,18 @@ def test_each_group_of_probes_has_pixels_untrained_and_shuffled_beside_it(report
 
 def test_few_labels_states_the_paired_difference_and_the_draws(report: Report) -> None:
     assert text(section(report, "few-labels").finding) == (
-        "With 10 labels a class, discriminator.conv2 reads 87.1 % [86.1, 88.1] of test images right, 1.4 points more than raw "
-        "pixels on the same draws [0.8, 2.0] (n = 20 draws)."
+        "With 10 labels a class, discriminator.conv2, the best of 3 representations on these test rows, reads 87.1 % "
+        "[86.1, 88.1] of test images right, 1.4 points more than raw pixels on the same draws [0.8, 2.0] "
+        "(n = 20 draws, 360 test images)."
     )
+
+
+def test_few_labels_quotes_what_its_intervals_cover(results: dict[str, Any]) -> None:
+    note = "20 draws; intervals over draws, with the test rows held fixed; differences are paired by draw."
+    few = replace(results["probes"].few[-1], note=note)
+    one = section(build(Material({"probes": replace(results["probes"], few=(few,))})), "few-labels")
+    assert one.finding.endswith(" Intervals over draws, with the test rows held fixed.")
+    assert not any("luck" in getattr(block, "caption", "") for block in all_blocks(one.blocks))
 
 
 def test_a_difference_that_may_be_chance_is_called_so(results: dict[str, Any]) -> None:
@@ -147,10 +186,20 @@ def test_features_that_lose_to_pixels_are_said_to_lose(results: dict[str, Any]) 
 
 
 def test_concepts_count_what_beats_chance_and_what_beats_pixels(report: Report) -> None:
-    finding = section(report, "concepts").finding
-    assert finding.startswith("9 of 10 directions rank held-out images better than chance (p ≤ 0.05); ")
-    assert "of 10 do so better than a direction in raw pixels" in finding
+    assert section(report, "concepts").finding.startswith(
+        "9 of 10 directions rank test images better than chance (p ≤ 0.05 after Bonferroni over 10); "
+        "0 of these 9 do so better than a direction in raw pixels, by intervals that do not overlap."
+    )
     assert Strips in kinds(section(report, "concepts"))
+
+
+def test_concepts_are_corrected_for_their_number(results: dict[str, Any]) -> None:
+    table = results["concepts"]
+    weak = replace(table, concepts=tuple(replace(one, p_value=0.02) for one in table.concepts))
+    finding = section(build(Material({"concepts": weak})), "concepts").finding
+    assert finding.startswith("0 of 10 directions") and "raw pixels" not in finding
+    rough = replace(table, concepts=tuple(replace(one, p_value=0.01, permutations=99) for one in table.concepts))
+    assert "can be below 0.01" in section(build(Material({"concepts": rough})), "concepts").finding
 
 
 def test_concepts_without_a_model_say_what_edits_need(results: dict[str, Any]) -> None:

@@ -16,8 +16,8 @@ from .sections_curves import curves
 from .sections_decoded import interpolations, reconstructions
 from .sections_probes import few_labels, headline, probes
 from .sections_run import configuration, health, made, overview, samples
-from .sections_structure import concepts, mixture
-from .wording import family_name, number, plural
+from .sections_structure import concepts, mixture, shared_with_labels
+from .wording import best_of, family_name, listed, number, plural, sentence
 
 if TYPE_CHECKING:
     from ..probes import ProbeTable
@@ -65,7 +65,9 @@ def _lead(material: Material) -> str:
     parts = [_features(material), _codes(material)]
     warned = [one for one in material.run.warnings if not one.resolved] if material.run else []
     if warned:
-        parts.append(f"Training ended with a health warning: {warned[0].name.replace('_', ' ')}.")
+        names = listed(list(dict.fromkeys(one.name.replace("_", " ") for one in warned)))
+        several = "a health warning" if len(warned) == 1 else f"{len(warned)} health warnings"
+        parts.append(f"Training ended with {several}: {names}.")
     return " ".join(part for part in parts if part) or "What was found stands below, section by section."
 
 
@@ -78,15 +80,17 @@ def _features(material: Material) -> str:
     best = max(own, key=lambda i: few.scores[i].value)
     name = few.representations[best]
     labels = plural(few.per_class, "label")
-    said = f"From {labels} a class, {name} names {figure(few.scores[best])} of test images right"
+    said = f"From {labels} a class, {name}{best_of(len(own))} names {figure(few.scores[best])} of test images right"
+    said += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, 'test image')})"
     for gap in few.differences:
         if (gap.representation, gap.baseline) == (name, "pixels"):
             points, low, high = 100 * gap.difference.value, gap.difference.low, gap.difference.high
+            ends = f"[{number(100 * low, 1)}, {number(100 * high, 1)}]"
             if low > 0:
-                return f"{said}, {points:.1f} points more than raw pixels."
+                return f"{said}, {points:.1f} points {ends} more than raw pixels."
             if high < 0:
-                return f"{said}, {-points:.1f} points fewer than raw pixels: here these features gain nothing."
-            return f"{said}, no clear difference from raw pixels ({number(points, 1)} points)."
+                return f"{said}, {-points:.1f} points fewer than raw pixels {ends}: here these features gain nothing."
+            return f"{said}, no clear difference from raw pixels ({number(points, 1)} points {ends})."
     return said + "."
 
 
@@ -100,9 +104,6 @@ def _codes(material: Material) -> str:
         useful = f"reconstructions lie {closer} times closer to their own image than to another's"
         said.append(useful if found.ratio.value < 0.95 else useless)
     if mixture_ is not None and mixture_.agreement is not None:
-        shared = number(mixture_.agreement.nmi.value)
-        said.append(
-            f"the codes form {mixture_.components} groups that agree with the labels to {shared} (mutual information)"
-        )
-    text = ", and ".join(said)
-    return text[:1].upper() + text[1:] + "." if text else ""
+        groups = f"the codes form {plural(mixture_.components, 'group')}"
+        said.append(f"{groups}; {shared_with_labels(mixture_.agreement)}")
+    return " ".join(sentence(text) for text in said)

@@ -8,8 +8,8 @@ import numpy as np
 
 from .document import Block, Comparison, Disclosure, Estimate, Line, Lines, Prose, Section, Table, missing
 from .material import Material
-from .rows import by_group, estimate, figure, readable, role_of
-from .wording import count, listed, number, percent, plural, sentence
+from .rows import brackets, by_group, estimate, figure, readable, role_of
+from .wording import best_of, count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..probes import FewLabels, Probe, ProbeTable
@@ -47,6 +47,11 @@ def probes(material: Material) -> Section:
     return Section("probes", "Probes", _probe_finding(main or others), tuple(blocks))
 
 
+def _first_reader(found: list[Probe]) -> list[Probe]:
+    """Keep the reader that the chart opens with, whichever is best: a choice made before looking."""
+    return [one for one in found if (one.method, one.target) == (found[0].method, found[0].target)]
+
+
 def _probe_rows(found: list[Probe], target: str) -> tuple[Estimate, ...]:
     """Rows by method, best first; the best one's shuffled figure last."""
     rows: list[Estimate] = []
@@ -74,14 +79,17 @@ def _probe_rows(found: list[Probe], target: str) -> tuple[Estimate, ...]:
 
 
 def _probe_finding(found: list[Probe]) -> str:
+    found = _first_reader(found)
     own = [probe for probe in found if not probe.baseline]
     if not own:
         return "Only yardsticks were probed."
     best = max(own, key=lambda probe: probe.score.value)
-    rivals = [one for one in found if one.baseline and (one.method, one.target) == (best.method, best.target)]
-    score = figure(best.score) if best.metric == "accuracy" else f"R² {number(best.score.value)}"
-    what = f"{METHODS.get(best.method, best.method)} on {best.representation} reads the {best.target} right in"
-    said = f"{what} {score} of {count(best.score.n)} test images"
+    rivals = [one for one in found if one.baseline]
+    score = figure(best.score) if best.metric == "accuracy" else f"R² {brackets(best.score)}"
+    what = f"{METHODS.get(best.method, best.method)} on {best.representation}{best_of(len(own))}"
+    said = f"{what} reads the {best.target} right in {score} of {count(best.score.n)} test images"
+    if best.metric != "accuracy":
+        said = f"{what} reads the {best.target} with {score} on {count(best.score.n)} test images"
     show = percent if best.metric == "accuracy" else number
     others = [f"{readable(one.representation)} reach {show(one.score.value)}" for one in rivals if role_of(
         one.representation) in ("pixels", "pca")] + [
@@ -104,7 +112,7 @@ def _probe_details(table: ProbeTable, main: list[Probe]) -> tuple[Block, ...]:
     names = ("representation", "target", "reader", "C, α or k", "width", "used", "n train", "n test")
     blocks: list[Block] = [Prose(sentence(table.protocol))] if table.protocol else []
     blocks.append(Table(names, rows, "Widths above what the reader takes were reduced by PCA of the train split."))
-    own = [one for one in main if not one.baseline and one.confusion is not None]
+    own = [one for one in _first_reader(main) if not one.baseline and one.confusion is not None] if main else []
     if own:
         blocks.append(_confusion(max(own, key=lambda one: one.score.value)))
     return (*blocks, *(Prose(sentence(note)) for note in table.notes))
@@ -137,7 +145,8 @@ def few_labels(material: Material) -> Section:
     ]  # fmt: skip
     caption = (
         "Test accuracy of a logistic probe trained on so few labels, mean over balanced draws with its 95 % interval "
-        "(t; n counts draws) and the standard deviation over draws. All representations see the same draws."
+        "and the standard deviation over draws. All representations see the same draws and the same test rows."
+        + _covered(headline(table.few))
     )
     start = f"{plural(headline(table.few).per_class, 'label')} a class"
     blocks.append(by_group("labels", "Trained on", tuple(rows), caption, start=start))
@@ -151,22 +160,30 @@ def headline(few: tuple[FewLabels, ...]) -> FewLabels:
     return min(few, key=lambda one: abs(np.log(one.per_class / 10)))
 
 
+def _covered(few: FewLabels) -> str:
+    """Quote from the result's own protocol what its intervals cover."""
+    said = [part.strip() for part in few.note.split(";") if "interval" in part]
+    return "".join(f" {sentence(part)}" for part in said)
+
+
 def _few_finding(few: FewLabels) -> str:
     own = [i for i, baseline in enumerate(few.baselines) if not baseline]
     if not own:
         return "Only yardsticks were measured."
     best = max(own, key=lambda i: few.scores[i].value)
     name, score = few.representations[best], few.scores[best]
-    said = f"With {plural(few.per_class, 'label')} a class, {name} reads {figure(score)} of test images right"
+    chosen = f"{name}{best_of(len(own))}"
+    said = f"With {plural(few.per_class, 'label')} a class, {chosen} reads {figure(score)} of test images right"
+    counted = f"(n = {plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, 'test image')})"
     paired = next((d for d in few.differences if (d.representation, d.baseline) == (name, "pixels")), None)
     if paired is None:
-        return f"{said} ({plural(score.n, 'draw')})."
+        return f"{said} {counted}.{_covered(few)}"
     gap = paired.difference
     relation = "more" if gap.value >= 0 else "fewer"
     sure = "" if gap.low > 0 or gap.high < 0 else ", which may be chance"
     return (
         f"{said}, {abs(100 * gap.value):.1f} points {relation} than raw pixels on the same draws "
-        f"[{number(100 * gap.low, 1)}, {number(100 * gap.high, 1)}]{sure} (n = {plural(gap.n, 'draw')})."
+        f"[{number(100 * gap.low, 1)}, {number(100 * gap.high, 1)}]{sure} {counted}.{_covered(few)}"
     )
 
 
@@ -184,7 +201,8 @@ def _curve(few: tuple[FewLabels, ...]) -> Lines:
             role=None if role == "ours" else role, markers=True,
         ))  # fmt: skip
     caption = (
-        "Accuracy against labels a class; bands are 95 % intervals over draws. A curve above pixels' saves labels."
+        "Accuracy against labels a class; bands are 95 % intervals. A curve above pixels' saves labels."
+        + _covered(headline(few))
     )
     title = "Accuracy by number of labels"
     return Lines(
@@ -198,5 +216,8 @@ def _differences(few: tuple[FewLabels, ...]) -> list[Block]:
                  group=f"{plural(one.per_class, 'label')} a class")
         for one in few for d in one.differences
     ]  # fmt: skip
-    caption = "Paired differences over the same draws: an interval that leaves zero out is a difference, not luck."
+    caption = (
+        "Paired differences over the same draws and test rows, with their 95 % intervals: one that holds zero shows "
+        "no difference." + _covered(headline(few))
+    )
     return [Disclosure("Paired differences", (Comparison(tuple(rows), caption),))] if rows else []

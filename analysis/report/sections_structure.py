@@ -27,13 +27,13 @@ from .document import (
 from .images import as_uint8
 from .material import Material
 from .rows import brackets, by_group, estimate, marks, readable, role_of
-from .wording import count, number, p_value, percent, plural, sentence
+from .wording import count, listed, number, p_value, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..concepts import Concept, ConceptTable, Edits
     from ..mixtures import Agreement, Mixture
 
-SIGNIFICANT = 0.05
+SIGNIFICANT = 0.05  # after Bonferroni
 SHOWN_MEMBERS = 8
 
 
@@ -47,7 +47,8 @@ def concepts(material: Material) -> Section:
     caption = (
         "How well the position along a direction, found on the train split, ranks test images with the concept above "
         "those without: 1 always, 0.5 by chance (AUC with its 95 % interval). Small marks are the same for a direction "
-        "in raw pixels, in the untrained network, for shuffled labels and for random directions."
+        "in raw pixels, in the untrained network, for shuffled labels and for random directions. p is each direction's "
+        "own, before any correction for their number."
     )
     lowest = np.floor(10 * min(row.low for row in rows)) / 10
     blocks: list[Block] = [
@@ -84,15 +85,19 @@ def _figures(table: ConceptTable) -> Table:
 
 
 def _concept_finding(table: ConceptTable) -> str:
-    real = [one for one in table.concepts if one.p_value <= SIGNIFICANT]
-    best = max(table.concepts, key=lambda one: one.auc.value)
-    beside = [(one, b.figure) for one in table.concepts for b in one.baselines if role_of(b.name) == "pixels"]
-    ahead = sum(one.auc.value > pixels.value for one, pixels in beside)
-    said = f"; {count(ahead)} of {count(len(beside))} do so better than a direction in raw pixels" if beside else ""
+    tests = len(table.concepts)
+    real = [one for one in table.concepts if one.p_value * tests <= SIGNIFICANT]
+    best = max(real or table.concepts, key=lambda one: one.auc.value)
+    beside = [(one, b.figure) for one in real for b in one.baselines if role_of(b.name) == "pixels"]
+    ahead = sum(one.auc.value > pixels.value and one.auc.apart(pixels) for one, pixels in beside)
+    better = f"{count(ahead)} of these {count(len(beside))} do so better than a direction in raw pixels"
+    said = f"; {better}, by intervals that do not overlap" if beside else ""
+    least = min(1 / (one.permutations + 1) for one in table.concepts)
+    few = f" No p of so few permutations can be below {least:.2g}." if least * tests > SIGNIFICANT else ""
     return (
-        f"{count(len(real))} of {plural(len(table.concepts), 'direction')} rank held-out images better than chance "
-        f"(p ≤ {SIGNIFICANT}){said}. The clearest is {best.name}, AUC {brackets(best.auc, 3)} "
-        f"(n = {count(best.auc.n)})."
+        f"{count(len(real))} of {plural(tests, 'direction')} rank test images better than chance "
+        f"(p ≤ {SIGNIFICANT} after Bonferroni over {count(tests)}){said}.{few} The highest AUC of "
+        f"{'these' if real else 'all'} is that of {best.name}, {brackets(best.auc, 3)} (n = {count(best.auc.n)})."
     )
 
 
@@ -160,13 +165,24 @@ def _mixture_finding(found: Mixture) -> str:
     said = f"By BIC the codes form {plural(found.components, 'Gaussian component')} ({found.covariance} covariances)"
     if found.agreement is None:
         return said + "."
-    nmi = found.agreement.nmi
-    pixels = next((b.figure for b in found.agreement.baselines if role_of(b.name) == "pixels"), None)
-    beside = f", a mixture of raw pixels {number(pixels.value)}" if pixels is not None else ""
-    return (
-        f"{said}; they agree with the labels with a mutual information of {brackets(nmi)} (n = {count(nmi.n)}), "
-        f"shuffled labels {number(found.agreement.shuffled_nmi)}{beside}."
+    return f"{said}; {shared_with_labels(found.agreement)}; shuffled labels {number(found.agreement.shuffled_nmi)}."
+
+
+def shared_with_labels(found: Agreement) -> str:
+    """State the mutual information with its interval, n, and whether the yardsticks reach as much."""
+    names = {"pixels": "raw pixels", "untrained": "the same network untrained"}
+    figures = [(names[role_of(b.name)], b.figure) for b in found.baselines if role_of(b.name) in names]
+    groups = (
+        ("more than", [one for one in figures if found.nmi.low > one[1].high]),
+        ("no better than", [one for one in figures if found.nmi.low <= one[1].high]),
     )
+    said = [
+        f"{relation} {listed([f'{name} {brackets(figure)}' for name, figure in some])}"
+        for relation, some in groups if some
+    ]  # fmt: skip
+    beside = f", {listed(said)}" if said else ""
+    shared = f"they share a mutual information of {brackets(found.nmi)} with the labels (n = {count(found.nmi.n)})"
+    return f"{shared}{beside}"
 
 
 def _component(material: Material, found: Mixture, k: int) -> Group:

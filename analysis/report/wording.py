@@ -72,6 +72,11 @@ def unbroken(text: str) -> str:
     )
 
 
+def best_of(n: int, noun: str = "representation") -> str:
+    """Own up to a choice made by looking: ", the best of 3 representations on these test rows,"."""
+    return f", the best of {plural(n, noun)} on these test rows," if n > 1 else ""
+
+
 def listed(words: Sequence[str]) -> str:
     """a, b and c."""
     if len(words) <= 1:
