@@ -29,7 +29,7 @@ from analysis.report.document import (
     all_blocks,
 )
 from analysis.report.material import Material
-from analysis.report.rows import brackets, figure, readable, role_of
+from analysis.report.rows import brackets, figure, readable, role_of, trained_on
 from analysis.report.run import GRIDS, read_run
 from analysis.report.sections import ORDER, build
 from analysis.statistics import Baseline, Interval
@@ -348,3 +348,43 @@ def test_names_that_hold_markup_come_through_as_text(tmp_path: Path) -> None:
     report = build(Material(samples.results(60, names)))
     assert report.thumbnails is not None
     assert report.thumbnails.columns[0].categories == names
+
+
+def test_a_note_on_training_rows_stands_beside_the_finding(results: dict[str, Any]) -> None:
+    noted = {
+        kind: replace(results[kind], notes=("assigned on 200 rows of all splits",))
+        for kind in ("mixture", "maps", "reconstruction", "interpolation", "neighbours", "concepts")
+    }
+    report = build(Material({**results, **noted}))
+    for id in ("mixture", "map", "reconstructions", "interpolations", "neighbours", "concepts"):
+        finding = section(report, id).finding
+        assert finding.endswith(" Assigned on 200 rows of all splits. Training rows are among them."), id
+    assert report.lead.count("training images included") == 2
+    said = trained_on(("300 test rows", "includes 120 training images"))
+    assert said == " Includes 120 training images." and trained_on(("300 test rows", "train=5")) == ""
+
+
+@pytest.mark.parametrize("form", ["left out: {}: {}", "{}: {}"])
+def test_a_refused_analysis_says_why(results: dict[str, Any], form: str) -> None:
+    kinds = {"probes": "probes", "maps": "map", "concepts": "concepts", "reconstruction": "reconstructions",
+             "interpolation": "interpolations", "mixture": "mixture", "neighbours": "neighbours"}  # fmt: skip
+    notes = tuple(form.format(kind, f"{kind} need 10 rows, there are 7") for kind in kinds)
+    report = build(Material({"overview": replace(results["overview"], notes=notes)}))
+    for kind, id in kinds.items():
+        assert section(report, id).finding == f"Left out: {kind.capitalize()} need 10 rows, there are 7.", kind
+    table = replace(results["probes"], few=(), notes=("no few-label probe: class 3 has 2 rows",))
+    few = section(build(Material({"probes": table})), "few-labels")
+    assert few.missing and few.finding == "No few-label probe: class 3 has 2 rows."
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnalysisError, match=r"holds no results; run latentgan analyze .* first"):
+        write_report(tmp_path, tmp_path / "report.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    save(samples.maps(50), tmp_path, command="")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AnalysisError, match=r"cannot write the report .*name another file"):
+        write_report(tmp_path, tmp_path / "file" / "report.html")

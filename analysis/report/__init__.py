@@ -19,8 +19,10 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
         The path of the file.
 
     Raises:
-        AnalysisError: a folder that is not there, or a damaged file in one.
+        AnalysisError: a folder that is not there or holds no results, a damaged file in one, or an `out` that cannot
+            be written.
     """
+    from ..arrays import AnalysisError
     from ..store import load
     from .html import render
     from .material import Material
@@ -29,6 +31,8 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
 
     results, out = Path(results), Path(out)
     found = load(results)
+    if not found:
+        raise AnalysisError(f"{str(results)!r} holds no results; run latentgan analyze TABLE --out {results} first")
     said = {kind: _said(results / f"{kind}.json") for kind in found}
     material = Material(
         results=found,
@@ -45,10 +49,15 @@ def _said(path: Path) -> dict[str, Any]:
 
 
 def _write(text: str, out: Path) -> Path:
-    out.parent.mkdir(parents=True, exist_ok=True)
+    from ..arrays import AnalysisError
+
     partial = out.with_name(out.name + ".tmp")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        return partial.replace(out)
+    except OSError as error:
+        raise AnalysisError(f"cannot write the report {str(out)!r} ({error.strerror}): name another file") from error
 
 
 __all__ = ["write_report"]

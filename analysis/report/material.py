@@ -13,6 +13,7 @@ import numpy as np
 from .document import Column, Picture, Thumbnails
 from .images import as_uint8
 from .run import Run
+from .wording import sentence
 
 if TYPE_CHECKING:
     from ..arrays import Doubles, Ints
@@ -43,6 +44,14 @@ class Material:
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
+
+    def refusal(self, kind: str) -> str:
+        """Say why an analysis was left out, "" where it was not tried: the overview's notes "left out: KIND: why"."""
+        for note in self.overview.notes if self.overview is not None else ():
+            head, _, why = note.removeprefix("left out:").strip().partition(":")
+            if head.strip() == kind and why:
+                return f"Left out: {sentence(why)}"
+        return ""
 
     @cached_property
     def thumbnails(self) -> Thumbnails | None:

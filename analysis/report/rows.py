@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from .document import Block, Choice, Comparison, Estimate, Mark, Role
-from .wording import number, percent
+from .wording import number, percent, sentence
 
 if TYPE_CHECKING:
     from ..statistics import Baseline, Interval
+
+TRAINING_ROWS = re.compile(r"all splits|includ\w*[^;.]* train|train\w*[^;.]* (includ|among)", re.IGNORECASE)
 
 
 def estimate(label: str, figure: Interval, role: Role = "ours", **more: Any) -> Estimate:
@@ -31,6 +35,14 @@ def brackets(interval: Interval, digits: int = 2) -> str:
     if not math.isfinite(interval.low) or not math.isfinite(interval.high):
         return number(interval.value, digits)
     return f"{number(interval.value, digits)} [{number(interval.low, digits)}, {number(interval.high, digits)}]"
+
+
+def trained_on(notes: Sequence[str]) -> str:
+    """Quote, to stand beside the finding, a note that says that training rows are among those measured."""
+    said = next((note for note in notes if TRAINING_ROWS.search(note)), "")
+    if not said:
+        return ""
+    return f" {sentence(said)}" + ("" if "train" in said else " Training rows are among them.")
 
 
 def role_of(name: str) -> Role:

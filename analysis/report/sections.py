@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .document import Report, Section
 from .material import Material
-from .rows import figure
+from .rows import figure, trained_on
 from .sections_codes import latent_map, neighbours
 from .sections_curves import curves
 from .sections_decoded import interpolations, reconstructions
@@ -94,6 +94,10 @@ def _features(material: Material) -> str:
     return said + "."
 
 
+def _among(notes: tuple[str, ...]) -> str:
+    return ", training images included" if trained_on(notes) else ""
+
+
 def _codes(material: Material) -> str:
     found = material.results.get("reconstruction")
     mixture_ = material.results.get("mixture")
@@ -102,8 +106,8 @@ def _codes(material: Material) -> str:
         closer = number(1 / max(found.ratio.value, 1e-9), 1)
         useless = "reconstructions lie no closer to their own image than to another's"
         useful = f"reconstructions lie {closer} times closer to their own image than to another's"
-        said.append(useful if found.ratio.value < 0.95 else useless)
+        said.append((useful if found.ratio.value < 0.95 else useless) + _among(found.notes))
     if mixture_ is not None and mixture_.agreement is not None:
         groups = f"the codes form {plural(mixture_.components, 'group')}"
-        said.append(f"{groups}; {shared_with_labels(mixture_.agreement)}")
+        said.append(f"{groups}; {shared_with_labels(mixture_.agreement)}{_among(mixture_.notes)}")
     return " ".join(sentence(text) for text in said)

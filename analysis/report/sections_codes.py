@@ -8,7 +8,7 @@ import numpy as np
 
 from .document import Block, Comparison, Gallery, Group, Map, Picture, Prose, Section, View, missing
 from .material import Material
-from .rows import estimate, figure, readable, role_of
+from .rows import estimate, figure, readable, role_of, trained_on
 from .wording import count, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def latent_map(material: Material) -> Section:
     """The codes in the plane."""
     maps: Maps | None = material.results.get("maps")
     if maps is None or not maps.maps:
-        return missing("map", "Map", "No map yet: latentgan map TABLE --out RESULTS draws one.")
+        note = "No map yet: latentgan map TABLE --out RESULTS draws one."
+        return missing("map", "Map", material.refusal("maps") or note)
     known = np.array([int(row) in material.places for row in maps.rows], bool)
     views = tuple(View(NAMES.get(one.method, one.method), one.xy[known], _trust(one)) for one in maps.maps)
     colour = material.thumbnails.columns[0].name if material.thumbnails and material.thumbnails.columns else ""
@@ -33,7 +34,7 @@ def latent_map(material: Material) -> Section:
     )
     blocks: list[Block] = [Map("latent-map", maps.rows[known], views, caption, colour)]
     blocks += [Prose(sentence(note)) for note in maps.notes]
-    return Section("map", "Map", _map_finding(maps.maps[0]), tuple(blocks))
+    return Section("map", "Map", _map_finding(maps.maps[0]) + trained_on(maps.notes), tuple(blocks))
 
 
 def _map_finding(best: Placement) -> str:
@@ -67,7 +68,8 @@ def neighbours(material: Material) -> Section:
     """What a representation considers similar."""
     found: Neighbours | None = material.results.get("neighbours")
     if found is None or not found.tables:
-        return missing("neighbours", "Neighbours", "Not looked up yet: latentgan analyze TABLE --out RESULTS does.")
+        note = "Not looked up yet: latentgan analyze TABLE --out RESULTS does."
+        return missing("neighbours", "Neighbours", material.refusal("neighbours") or note)
     groups = [_lookup(material, found, one) for one in found.tables[:6]]
     shown = tuple(group for group in groups if group.pictures)
     caption = (
@@ -92,7 +94,8 @@ def neighbours(material: Material) -> Section:
             f"Of the {found.k} nearest train images in {best.representation}, {figure(agreement)} share the test "
             f"image's label (n = {count(agreement.n)}){beside}."
         )
-    return Section("neighbours", "Neighbours", finding, blocks)
+    blocks += tuple(Prose(sentence(note)) for note in found.notes)
+    return Section("neighbours", "Neighbours", finding + trained_on(found.notes), blocks)
 
 
 def _lookup(material: Material, found: Neighbours, one: NeighbourTable) -> Group:

@@ -25,7 +25,7 @@ from .document import (
 )
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, estimate, role_of
+from .rows import brackets, estimate, role_of, trained_on
 from .sections_run import slides
 from .wording import count, listed, number, percent, plural, sentence
 
@@ -45,6 +45,7 @@ def reconstructions(material: Material) -> Section:
     during: tuple[Block, ...] = (slides("reconstructions-over", grids, "Reconstructions", caption),) if grids else ()
     if found is None:
         note = "Not measured: latentgan reconstruction TABLE --out RESULTS does, where a model decodes."
+        note = material.refusal("reconstruction") or note
         if not during:
             return missing("reconstructions", "Reconstructions", note)
         return Section("reconstructions", "Reconstructions", note, during)
@@ -61,7 +62,8 @@ def reconstructions(material: Material) -> Section:
     if during:
         blocks.append(Disclosure("The same images over training", during))
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("reconstructions", "Reconstructions", _ratio_finding(found), tuple(blocks))
+    finding = _ratio_finding(found) + trained_on(found.notes)
+    return Section("reconstructions", "Reconstructions", finding, tuple(blocks))
 
 
 def _ratio_finding(found: Reconstruction) -> str:
@@ -111,7 +113,7 @@ def interpolations(material: Material) -> Section:
     found: Interpolations | None = material.results.get("interpolation")
     if found is None or not len(found.pairs):
         note = "None yet: latentgan interpolate TABLE --out RESULTS draws paths, where a model decodes."
-        return missing("interpolations", "Interpolations", note)
+        return missing("interpolations", "Interpolations", material.refusal("interpolation") or note)
     steps = tuple(percent(float(t), 0) for t in found.at)
     frames = as_uint8(found.frames)
     strips = tuple(
@@ -138,7 +140,8 @@ def interpolations(material: Material) -> Section:
         )
         blocks.append(Comparison(tuple(rows), said, "number"))
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("interpolations", "Interpolations", _path_finding(found), tuple(blocks))
+    finding = _path_finding(found) + trained_on(found.notes)
+    return Section("interpolations", "Interpolations", finding, tuple(blocks))
 
 
 def _blend(name: str) -> Role:

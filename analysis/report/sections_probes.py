@@ -8,7 +8,7 @@ import numpy as np
 
 from .document import Block, Comparison, Disclosure, Estimate, Line, Lines, Prose, Section, Table, missing
 from .material import Material
-from .rows import brackets, by_group, estimate, figure, readable, role_of
+from .rows import brackets, by_group, estimate, figure, readable, role_of, trained_on
 from .wording import best_of, count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ def probes(material: Material) -> Section:
     """How well simple readers get labels out of each representation."""
     table: ProbeTable | None = material.results.get("probes")
     if table is None or not table.probes:
-        return missing("probes", "Probes", "No probes yet: latentgan probe TABLE --out RESULTS trains them.")
+        note = material.refusal("probes") or "No probes yet: latentgan probe TABLE --out RESULTS trains them."
+        return missing("probes", "Probes", note)
     main = [probe for probe in table.probes if probe.target == table.target]
     others = [probe for probe in table.probes if probe.target != table.target]
     caption = (
@@ -44,7 +45,7 @@ def probes(material: Material) -> Section:
             scale: Literal["percent", "number"] = "percent" if metric == "accuracy" else "number"
             blocks.append(by_group(f"attribute-{metric}", "Attribute", rows, said, scale))
     blocks.append(Disclosure("Settings, widths, and what is confused with what", _probe_details(table, main)))
-    return Section("probes", "Probes", _probe_finding(main or others), tuple(blocks))
+    return Section("probes", "Probes", _probe_finding(main or others) + trained_on(table.notes), tuple(blocks))
 
 
 def _first_reader(found: list[Probe]) -> list[Probe]:
@@ -131,7 +132,8 @@ def few_labels(material: Material) -> Section:
     """What remains when labels are scarce."""
     table: ProbeTable | None = material.results.get("probes")
     if table is None or not table.few:
-        note = (
+        why = [note for note in (table.notes if table is not None else ()) if "few-label" in note]
+        note = " ".join(map(sentence, why)) or material.refusal("probes") or (
             "Not measured: latentgan probe TABLE --out RESULTS draws a few labels a class where the table has labels."
         )
         return missing("few-labels", "Few labels", note)
@@ -152,7 +154,8 @@ def few_labels(material: Material) -> Section:
     blocks.append(by_group("labels", "Trained on", tuple(rows), caption, start=start))
     blocks += _differences(table.few)
     blocks += [Prose(sentence(note)) for note in dict.fromkeys(few.note for few in table.few) if note]
-    return Section("few-labels", "Few labels", _few_finding(headline(table.few)), tuple(blocks))
+    finding = _few_finding(headline(table.few)) + trained_on(table.notes)
+    return Section("few-labels", "Few labels", finding, tuple(blocks))
 
 
 def headline(few: tuple[FewLabels, ...]) -> FewLabels:

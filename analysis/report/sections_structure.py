@@ -26,7 +26,7 @@ from .document import (
 )
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, by_group, estimate, marks, readable, role_of
+from .rows import brackets, by_group, estimate, marks, readable, role_of, trained_on
 from .wording import count, listed, number, p_value, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def concepts(material: Material) -> Section:
     table: ConceptTable | None = material.results.get("concepts")
     if table is None or not table.concepts:
         note = "None yet: latentgan concepts TABLE --out RESULTS finds one for each label and attribute."
-        return missing("concepts", "Concept directions", note)
+        return missing("concepts", "Concept directions", material.refusal("concepts") or note)
     rows = tuple(_concept_row(one) for one in table.concepts)
     caption = (
         "How well the position along a direction, found on the train split, ranks test images with the concept above "
@@ -57,7 +57,8 @@ def concepts(material: Material) -> Section:
     ]
     blocks.append(Disclosure("All figures, and cosines between directions", (_figures(table), _cosines(table))))
     blocks += [Prose(sentence(note)) for note in table.notes]
-    return Section("concepts", "Concept directions", _concept_finding(table), tuple(blocks))
+    finding = _concept_finding(table) + trained_on(table.notes)
+    return Section("concepts", "Concept directions", finding, tuple(blocks))
 
 
 def _concept_row(one: Concept) -> Estimate:
@@ -145,7 +146,8 @@ def mixture(material: Material) -> Section:
     """How many groups the codes form, and whether they are the labels."""
     found: Mixture | None = material.results.get("mixture")
     if found is None:
-        return missing("mixture", "Mixture", "None yet: latentgan mixture TABLE --out RESULTS fits Gaussian mixtures.")
+        note = "None yet: latentgan mixture TABLE --out RESULTS fits Gaussian mixtures."
+        return missing("mixture", "Mixture", material.refusal("mixture") or note)
     groups = tuple(_component(material, found, k) for k in range(found.components))
     caption = (
         "Each component of the mixture: first row, the real images nearest to its mean; second row, where a model "
@@ -158,7 +160,7 @@ def mixture(material: Material) -> Section:
             Disclosure("Components by label", (_counts(found.agreement),)),
         ]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("mixture", "Mixture", _mixture_finding(found), tuple(blocks))
+    return Section("mixture", "Mixture", _mixture_finding(found) + trained_on(found.notes), tuple(blocks))
 
 
 def _mixture_finding(found: Mixture) -> str:

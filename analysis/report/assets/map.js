@@ -21,11 +21,17 @@ function parts(column, tiles) {
   return out;
 }
 
+// A legend of long names would take the room of the points; the whole name is on the card.
+const short = (name, most = innerWidth < 640 ? 16 : 24) => {
+  const signs = [...name];
+  return signs.length > most ? signs.slice(0, most - 1).join("") + "…" : name;
+};
+
 function mapTraces(state) {
   const { column, view, tiles, kind, size } = state;
   const pick = (positions, values) => positions.map((p) => values[p]);
   const trace = (positions, marker, name) => ({
-    type: kind, mode: "markers", name: label(name), hoverinfo: "none",
+    type: kind, mode: "markers", name: label(short(name)), hoverinfo: "none",
     x: pick(positions, view.x), y: pick(positions, view.y), customdata: pick(positions, tiles),
     marker: { size, opacity: 0.82, line: { width: 0 }, ...marker },
     selected: { marker: { opacity: 1 } }, unselected: { marker: { opacity: 0.14 } },
@@ -42,7 +48,7 @@ function mapTraces(state) {
   const known = every.filter((p) => Number.isFinite(values[p]));
   const unknown = every.filter((p) => !Number.isFinite(values[p]));
   const scale = theme.scale.map((shade, i) => [i / (theme.scale.length - 1), shade]);
-  const bar = { thickness: 10, len: 0.6, outlinewidth: 0, title: { text: label(column.name), side: "right", font: { size: 13 } } };
+  const bar = { thickness: 10, len: 0.6, outlinewidth: 0, title: { text: label(short(column.name)), side: "right", font: { size: 13 } } };
   const out = [trace(known, { color: pick(known, values), colorscale: scale, colorbar: bar, showscale: true }, column.name)];
   if (unknown.length) out.unshift(trace(unknown, { color: "@unknown" }, "unknown"));
   return out;
@@ -55,7 +61,7 @@ function centres(state) {
   if (!state.column || !state.column.categories) return [];
   return parts(state.column, state.tiles).filter((part) => part.named && part.positions.length > 2).map((part) => ({
     x: median(part.positions.map((p) => state.view.x[p])), y: median(part.positions.map((p) => state.view.y[p])),
-    text: label(part.name.length > 24 ? part.name.slice(0, 23) + "…" : part.name), showarrow: false, captureevents: false,
+    text: label(short(part.name)), showarrow: false, captureevents: false,
     font: { size: 14, color: "@ink", weight: 650 }, bgcolor: "@panel/0.72", borderpad: 2,
   }));
 }
