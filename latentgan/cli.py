@@ -224,8 +224,7 @@ def edit(
     from latentgan import stages
 
     loaded = load(results)
-    found = loaded.get("concepts")
-    if found is None:
+    if (found := loaded.get("concepts")) is None:
         raise ConfigError(f"{results} holds no concepts; run `latentgan concepts TABLE --out {results}` first")
     stages.same_model(run, json.loads(loaded["overview"].metadata) if "overview" in loaded else {}, results)
     direction = stages.find_concept([c.name for c in found.concepts], concept)

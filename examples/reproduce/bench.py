@@ -24,7 +24,7 @@ from latentgan import configure, from_arrays
 from latentgan.averages import Average, make_usable, shadow_of
 from latentgan.checkpoint import write_model, write_tensors
 from latentgan.data import ImageSource
-from latentgan.encoding import Plan, default_features, encode_table, open_models
+from latentgan.encoding import BATCH, Plan, default_features, encode_table, open_models
 from latentgan.losses import Objective
 from latentgan.session import Session, model_config, open_session
 from latentgan.training import turns
@@ -95,8 +95,8 @@ def encode_cost(source: ImageSource, rounds: int) -> tuple[str, float, float, st
 
         def bare() -> None:
             with torch.inference_mode(), parametrize.cached():
-                for start in range(0, len(source), 512):
-                    x = source.tensor(np.arange(start, min(start + 512, len(source))))
+                for start in range(0, len(source), BATCH):
+                    x = source.tensor(np.arange(start, min(start + BATCH, len(source))))
                     for model in models.values():
                         model.family.represent(x)
 
