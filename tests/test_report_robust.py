@@ -101,7 +101,7 @@ def test_hostile_names_are_shown_and_never_run(browser: Any, tmp_path: Path) -> 
     page.mouse.move(x, y)
     until(page, f"!{CARD}.hidden")
     assert page.evaluate("window.pwned") is None
-    assert "</script><script>window.pwned=1</script>0" in page.text_content("#map")
+    assert "</script><script>window…" in page.text_content("#map")  # long names are cut, never read as markup
     assert evil[0] in page.text_content("#made")
     assert page.locator("img[onerror], main a[href^=javascript], #card img").count() == 0
     seen.assert_quiet()
