@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Ints, Singles, Strings, as_codes
+from .arrays import AnalysisError, AnyArray, Bools, Ints, Singles, Strings
 from .overview import Column, Overview, Summary
 from .parquet import ParquetRows
 
 __all__ = ["Column", "Embeddings", "Overview", "Summary"]
 
 OWN = ("id", "row", "split", "label", "thumbnail", "image")  # columns with a meaning of their own
+LARGEST = 1e15  # of a vector's values: float32 sums of their squares stay finite
+MOST_NUMBERS = 50  # different numbers, not whole, that are still taken for classes
 SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
 
 
@@ -45,6 +47,11 @@ class Embeddings:
 
     def _refuse(self, name: str, known: Iterable[str], option: str) -> None:
         known = list(known)
+        if "code" in option and not known:
+            raise AnalysisError(
+                f"the table {self.path.name!r} has no column of vectors, so no codes to analyse: encode with a model "
+                "that has an encoder, or add a list column and name it with --code COLUMN"
+            )
         near = difflib.get_close_matches(name, known, n=1)
         said = f"the nearest is {near[0]!r}" if near else f"it has {', '.join(map(repr, known)) or 'none'}"
         kind = "vector column" if "code" in option else "column"
@@ -140,20 +147,18 @@ class Embeddings:
     def vectors(self, name: str, rows: Ints | None = None) -> Singles:
         """Read a vector column as (m, d) float32, of `rows` in any order, or of all; uint8 becomes [0, 1].
 
-        Raises: AnalysisError where the column is missing or holds values that are not finite.
+        Raises: AnalysisError where the column is missing or holds values that are missing, not finite or huge.
         """
         if name not in self.vector_columns:
             self._refuse(name, self.vector_columns, "--code COLUMN")
         wanted, back = (None, None) if rows is None else np.unique(rows, return_inverse=True)
         found = self._table.vectors(name, wanted)
+        if found.dtype != np.uint8:
+            _check_values(found, np.arange(self.n) if wanted is None else wanted, name)
         found = found if back is None else found[back]
         if found.dtype == np.uint8:
             return np.multiply(found, np.float32(1 / 255), dtype=np.float32)
-        with np.errstate(over="ignore"):
-            single = np.array(found, np.float32)
-        if len(single):
-            as_codes(single, f"column {name!r}")
-        return single
+        return np.array(found, np.float32)
 
     @cached_property
     def split(self) -> Strings:
@@ -187,24 +192,44 @@ class Embeddings:
         """Scalar columns that are neither the label nor the table's own."""
         own = {*OWN, self.label, self.split_name}
         scalar = ("boolean", "numeric", "text")
-        return tuple(name for name, kind in self._table.kinds.items() if kind in scalar and name not in own)
+        measured = {self.label} if self.continuous_label else set()
+        return tuple(
+            name for name, kind in self._table.kinds.items() if kind in scalar and (name not in own or name in measured)
+        )
+
+    @cached_property
+    def continuous_label(self) -> str:
+        """The sentence about a label column of measurements, which is read as an attribute; "" for classes."""
+        if self._table.kinds.get(self.label) != "numeric":
+            return ""
+        numbers = np.unique(self._table.numbers(self.label))
+        numbers = numbers[np.isfinite(numbers)]
+        if len(numbers) <= MOST_NUMBERS or bool((numbers == np.rint(numbers)).all()):
+            return ""
+        return (
+            f"column {self.label!r} holds {len(numbers)} different numbers, which are no classes: it is read as a "
+            "numeric attribute, and --label COLUMN names another label"
+        )
 
     @property
     def labelled(self) -> bool:
-        """Whether there is a label column."""
-        return self._table.kinds.get(self.label) in ("boolean", "numeric", "text")
+        """Whether there is a label column that holds classes."""
+        return self._table.kinds.get(self.label) in ("boolean", "numeric", "text") and not self.continuous_label
 
     def column(self, name: str = "") -> Column:
         """Read a label ("" means the label) or attribute column of all rows.
 
         Raises: AnalysisError where there is no such column, or a label column without a single label.
         """
+        if not name and self.continuous_label:
+            raise AnalysisError(self.continuous_label)
         name = name or self.label
         kind = self._table.kinds.get(name)
         if kind not in ("boolean", "numeric", "text"):
             self._refuse(name, [self.label, *self.attributes] if self.labelled else self.attributes, "--label COLUMN")
-        found = self._label(kind) if name == self.label else self._attribute(name, str(kind))
-        if name == self.label and not found.present.any():
+        is_label = name == self.label and not self.continuous_label
+        found = self._label(kind) if is_label else self._attribute(name, str(kind))
+        if is_label and not found.present.any():
             raise AnalysisError(f"no row of {self.path.name!r} has a label in column {name!r}")
         return found
 
@@ -249,6 +274,20 @@ class Embeddings:
                 values = self._table.values(name, rows)
                 return [v.get("bytes") or b"" if isinstance(v, dict) else v or b"" for v in values]
         return None
+
+
+def _check_values(found: AnyArray, rows: Ints, name: str) -> None:
+    """Refuse vectors (m, d) with values that no analysis can use; `rows` (m,) are their places in the table."""
+    found = found.astype(np.float32) if found.dtype == np.float16 else found  # which cannot hold LARGEST
+    bad = ~(np.abs(found) <= LARGEST).all(axis=1)  # NaN compares as false
+    if bad.any():
+        row = found[first := int(np.argmax(bad))].astype(np.float64)
+        value = row[~(np.abs(row) <= LARGEST)][0]
+        what = f"beyond ±{LARGEST:g}" if np.isfinite(value) else "missing or not finite"
+        raise AnalysisError(
+            f"column {name!r} has values that are {what} in {int(bad.sum())} of {len(found)} rows, first {value:g} in "
+            f"row {rows[first]} (from 0): leave those rows out or encode again"
+        )
 
 
 def _class_order(names: list[str], declared: Any) -> list[str]:

@@ -84,7 +84,7 @@ def summarise(table: Embeddings, rows: Ints) -> Overview:
     split = table.split if table.has_split else np.full(table.n, "", dtype="U10")
     counts = [(name, int(np.count_nonzero(split == name))) for name in ("train", "validation", "test", "")]
     pictures = thumbnails(table, rows)
-    notes = [] if names else [f"unlabelled: the table has no column {table.label!r}"]
+    notes = [] if names else [table.continuous_label or f"unlabelled: the table has no column {table.label!r}"]
     notes += [] if table.has_split else [f"no split: the table has no column {table.split_name!r}"]
     notes += [] if pictures is not None else ["no pictures: the table has no thumbnail column"]
     return Overview(

@@ -78,7 +78,10 @@ class ParquetRows:
 
     def vectors(self, name: str, rows: Ints | None = None) -> AnyArray:
         """Read a vector column as (m, d), in its own number type, of `rows` (ascending) or of all."""
-        parts = [_matrix(column, name) for column in self.groups(name, rows)]
+        parts, seen = [], 0
+        for column in self.groups(name, rows):
+            parts.append(_matrix(column, name, np.arange(seen, seen + len(column)) if rows is None else rows[seen:]))
+            seen += len(column)
         if len({part.shape[1] for part in parts}) > 1:
             raise AnalysisError(f"column {name!r} holds vectors of different lengths")
         if not parts:
@@ -141,13 +144,14 @@ def _kind(kind: Any) -> str:
     return "other"
 
 
-def _matrix(column: Any, name: str) -> AnyArray:
-    """Turn an Arrow array of equally long lists into (m, d)."""
+def _matrix(column: Any, name: str, rows: Ints) -> AnyArray:
+    """Turn an Arrow array of equally long lists, at places `rows` of the table, into (m, d); NaN where missing."""
     if column.null_count:
-        raise AnalysisError(f"column {name!r} is empty in {column.null_count} rows: leave those rows out")
+        first = rows[int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))]
+        raise AnalysisError(
+            f"column {name!r} is empty in {column.null_count} rows, first in row {first} (from 0): leave those rows out"
+        )
     flat = column.flatten()
-    if flat.null_count:
-        raise AnalysisError(f"column {name!r} has {flat.null_count} missing values inside its vectors")
     if hasattr(column.type, "list_size"):
         width = column.type.list_size
     else:

@@ -13,6 +13,7 @@ from .model import Model
 from .pca import fit_pca
 
 Progress = Callable[[str], None]
+NEEDS_MODEL = "they need a model, and only `latentgan` decodes (--model RUN), or a model passed from Python"
 
 
 def silent(text: str) -> None:
@@ -84,8 +85,8 @@ def representations(table: Embeddings) -> Iterator[Representation]:
 
 
 def missing_yardsticks(table: Embeddings) -> list[str]:
-    """Say which yardsticks the table cannot give."""
-    notes = []
+    """Say which yardsticks the table cannot give, and what its label column is not."""
+    notes = [table.continuous_label] if table.continuous_label else []
     if not table.has_pixels:
         notes.append("no raw-pixel baseline: the table has no column 'pixels'")
     if table.untrained(table.code) is None:

@@ -51,7 +51,10 @@ def save(result: object, folder: str | Path, *, command: str = "") -> Path:
     """Write `result` as folder/KIND.json and .npz, each replaced at once; return the JSON's path."""
     kind = kind_of(result)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AnalysisError(f"cannot make the folder {str(folder)!r} ({error.strerror}): choose another") from error
     arrays: dict[str, AnyArray] = {}
     body = _pack(result, kind, arrays)
     text = json.dumps({"kind": kind, "command": command, "version": version(), **body}, indent=1, ensure_ascii=False)

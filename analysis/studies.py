@@ -15,6 +15,7 @@ from .mixtures import Mixture, fit_mixture, mixture_nmi, mixture_result
 from .model import Model
 from .neighbours import Neighbours, NeighbourTable, nearest
 from .plan import (
+    NEEDS_MODEL,
     Options,
     Progress,
     decoder,
@@ -57,7 +58,7 @@ def study_concepts(table: Embeddings, model: Model | None, options: Options, pro
     )  # fmt: skip
     decode = decoder(table, model)
     if decode is None:
-        return replace(found, notes=(*found.notes, "no edited images: they need a model that decodes (--model RUN)"))
+        return replace(found, notes=(*found.notes, f"no edited images: {NEEDS_MODEL}"))
     progress("decoding edits")
     chosen = _spread(test, labels_of(table), options.shown, rng)
     return replace(found, edits=decode_edits(decode, found, table.vectors(table.code, chosen), chosen))
@@ -134,8 +135,10 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     decode = decoder(table, model)
     notes = [f"assigned and compared with labels on {len(rows)} {words}"]
     notes += said(options, table, **{fit_on or "all": len(train)})
-    notes += [] if decode else ["no decoded samples: they need a model that decodes (--model RUN)"]
-    notes += missing_yardsticks(table) if labels else ["no agreement: the table has no labels"]
+    notes += [] if decode else [f"no decoded samples: {NEEDS_MODEL}"]
+    notes += (
+        missing_yardsticks(table) if labels else [table.continuous_label or "no agreement: the table has no labels"]
+    )
     progress("assigning and decoding")
     found = mixture_result(
         fitted, whole[:, keep], rows, rng=rng, labels=labels[0][rows] if labels else None,

@@ -42,7 +42,10 @@ def study_interpolation(
 
 def _needs_model(name: str, decode: Any) -> Any:
     if decode is None:
-        raise AnalysisError(f"{name} decodes codes, which needs a model: name the run with --model RUN")
+        raise AnalysisError(
+            f"{name} decodes codes, which needs a model: only `latentgan` decodes (--model RUN), or a model passed "
+            "from Python"
+        )
     return decode
 
 

@@ -64,18 +64,28 @@ def run_all(
 ) -> Iterator[tuple[str, Any]]:
     """Yield (kind, result) of every analysis as it is saved, or (kind, AnalysisError) where one is refused."""
     for kind, study in STUDIES.items():
-        for old in (out / f"{kind}.json", out / f"{kind}.npz"):
-            old.unlink(missing_ok=True)  # a refused analysis must not leave an older table's result behind
+        _forget(out, kind)
         progress(kind, "")
         try:
             with one_blas_thread():
                 result = study(table, model, options, partial(progress, kind))
         except AnalysisError as error:
             yield kind, error
+        except (ValueError, ArithmeticError) as error:  # LinAlgError is a ValueError: the others go on
+            yield kind, AnalysisError(f"{kind} cannot be computed from this table: {str(error).splitlines()[0]}")
         else:
             save(result, out, command=command)
             yield kind, result
     refresh_overview(table, out, command=command)
+
+
+def _forget(out: Path, kind: str) -> None:
+    """Remove an older result: a refused analysis must not leave another table's behind."""
+    try:
+        for old in (out / f"{kind}.json", out / f"{kind}.npz"):
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        raise AnalysisError(f"cannot write into {str(out)!r} ({error.strerror}): choose another folder") from error
 
 
 def refresh_overview(table: Embeddings, out: Path, *, command: str = "") -> None:

@@ -13,6 +13,7 @@ from analysis import AnalysisError, Embeddings
 from analysis.overview import summarise
 from analysis.plan import Options, held_out
 from analysis.studies import share_of_neighbours
+from analysis.workflow import STUDIES, run_all
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +112,9 @@ def test_strange_splits_and_values_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match="holds 'holdout'"):
         Embeddings(write(tmp_path, code=eye, split=["train", "test", "holdout"])).rows("test")
     assert Embeddings(write(tmp_path, code=eye, split=["train", "val", None])).rows("validation").tolist() == [1]
-    with pytest.raises(AnalysisError, match=r"column 'code' has values that are not finite in 1 of 3 rows"):
+    with pytest.raises(AnalysisError, match=r"'code' .* missing or not finite in 1 of 3 rows, first inf in row 1"):
         Embeddings(write(tmp_path, code=np.where(eye > 0, np.array([1, np.inf, 1]), 0))).vectors("code")
-    with pytest.raises(AnalysisError, match="'code' is empty in 1 rows"):
+    with pytest.raises(AnalysisError, match="'code' is empty in 1 rows, first in row 1"):
         Embeddings(write(tmp_path, code=[[1.0], None, [2.0]])).vectors("code")
     with pytest.raises(AnalysisError, match="different lengths, 1 to 2"):
         Embeddings(write(tmp_path, code=[[1.0], [1.0, 2.0]])).vectors("code")
@@ -186,3 +187,40 @@ def test_the_agreement_of_neighbours_stays_within_0_and_1() -> None:
     perfect = share_of_neighbours(np.ones((27, 8), bool), np.ones((27, 8), bool))
     assert perfect is not None and perfect.high == 1 and 0.8 < perfect.low < 0.9
     assert share_of_neighbours(hits, ~counted) is None
+
+
+@pytest.mark.parametrize(("value", "said"), [(1e30, r"beyond ±1e\+15"), (np.nan, "not finite"), (None, "missing")])
+def test_unusable_values_are_named_by_their_row_in_the_table(value: float | None, said: str, tmp_path: Path) -> None:
+    codes: list[Any] = [[float(i), 1.0] for i in range(20)]
+    codes[13] = [value, 1.0]
+    table = Embeddings(write(tmp_path, code=codes))
+    with pytest.raises(AnalysisError, match=f"'code'.*{said}.*row 13"):
+        table.vectors("code", np.array([15, 13, 2]))
+    assert len(table.vectors("code", np.array([15, 2]))) == 2
+
+
+def test_analyze_refuses_huge_codes_one_analysis_at_a_time(tmp_path: Path) -> None:
+    codes = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    codes[7] = 1e30
+    path = write(tmp_path, code=codes, split=["train", "train", "test"] * 20, label=[0, 1] * 30)
+    done = dict(run_all(Embeddings(path), None, Options(maps=("pca",)), out=tmp_path / "out"))
+    assert set(done) == set(STUDIES) and all(isinstance(error, AnalysisError) for error in done.values())
+    assert "row 7" in str(done["mixture"]) and (tmp_path / "out" / "overview.json").is_file()
+    with pytest.raises(AnalysisError, match="choose another folder"):
+        list(run_all(Embeddings(path), None, Options(), out=path))
+
+
+def test_measurements_in_the_label_column_are_an_attribute_and_no_classes(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=200)
+    table = Embeddings(write(tmp_path, code=np.ones((200, 2), np.float32), label=values))
+    assert not table.labelled and table.attributes == ("label",) and table.column("label").kind == "numeric"
+    with pytest.raises(AnalysisError, match=r"200 different numbers, which are no classes.*--label COLUMN"):
+        table.column()
+    assert any("numeric attribute" in note for note in summarise(table, np.arange(3)).notes)
+    halves = Embeddings(write(tmp_path, code=np.ones((200, 2), np.float32), label=np.rint(values * 2) / 2))
+    assert halves.labelled
+
+
+def test_a_table_without_codes_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(AnalysisError, match=r"no column of vectors.*--code COLUMN"):
+        Embeddings(write(tmp_path, label=[1, 2]))
