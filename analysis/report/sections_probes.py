@@ -133,8 +133,10 @@ def few_labels(material: Material) -> Section:
     table: ProbeTable | None = material.results.get("probes")
     if table is None or not table.few:
         why = [note for note in (table.notes if table is not None else ()) if "few-label" in note]
-        note = " ".join(map(sentence, why)) or material.refusal("probes") or (
-            "Not measured: latentgan probe TABLE --out RESULTS draws a few labels a class where the table has labels."
+        note = (
+            " ".join(map(sentence, why))
+            or material.refusal("probes")
+            or ("Not measured: latentgan probe TABLE --out RESULTS draws a few labels a class where there are labels.")
         )
         return missing("few-labels", "Few labels", note)
     blocks: list[Block] = [_curve(table.few)] if len(table.few) > 1 else []
