@@ -186,7 +186,7 @@ def test_on_a_disk_that_is_really_full_the_checkpoint_before_is_intact(tmp_path:
     (tmp_path / "small.py").write_text(TRAIN_ON_A_SMALL_DISK.format(tests=str(ROOT / "tests")))
     python = f"{sys.executable} small.py"
     keep = "cp -r disk/run kept"
-    script = f"mount -t tmpfs -o size=4m tmpfs disk && PYTHONPATH={ROOT} {python} && rm disk/filler && {keep}"
+    script = f"mount -t tmpfs -o size=4m tmpfs disk && OMP_NUM_THREADS=1 PYTHONPATH={ROOT} {python} && rm disk/filler && {keep}"
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
     if (
         not shutil.which("unshare")
