@@ -184,9 +184,9 @@ def test_on_a_disk_that_is_really_full_the_checkpoint_before_is_intact(tmp_path:
     """A 4 MB file system in memory, in a mount namespace of its own."""
     (tmp_path / "disk").mkdir()
     (tmp_path / "small.py").write_text(TRAIN_ON_A_SMALL_DISK.format(tests=str(ROOT / "tests")))
-    python = f"{sys.executable} small.py"
+    python = f"OMP_NUM_THREADS=1 PYTHONPATH={ROOT} {sys.executable} small.py"
     keep = "cp -r disk/run kept"
-    script = f"mount -t tmpfs -o size=4m tmpfs disk && OMP_NUM_THREADS=1 PYTHONPATH={ROOT} {python} && rm disk/filler && {keep}"
+    script = f"mount -t tmpfs -o size=4m tmpfs disk && {python} && rm disk/filler && {keep}"
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
     if (
         not shutil.which("unshare")
