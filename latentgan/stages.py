@@ -48,19 +48,19 @@ def encode(
     """Write the table of `data` (default: the run's own images) under the model of `run`."""
     if out.suffix != ".parquet":
         raise ConfigError(f"--out {out} should end in .parquet")
-    about = read_model(run)[1]
-    source = without_leak(run, load_images(run, data, options or {}), str(about.get("fingerprint", "")))
+    model = NumpyModel.load(run, device=device, family=family)
+    images = load_images(model.about.get("data", {}), data, options or {})
+    source = without_leak(run, images, str(model.about.get("fingerprint", "")))
     for note in source.notes:
         console.print(f"[dim]{escape(note)}[/]")
-    names = tuple(features or default_features(NumpyModel.load(run, device=device, family=family)))
+    names = tuple(features or default_features(model))
     plan = Plan(() if names == ("none",) else names, pool, yardsticks)
     with _bar(f"encode {source.name}", len(source)) as advance:
         return encode_table(run, source, out, plan, device=device, family=family, command=command, advance=advance)
 
 
-def load_images(run: Path, data: str | None, options: Mapping[str, Any]) -> ImageSource:
-    """Load `data`, or the images that the run was trained on, read as they were then."""
-    recorded = dict(read_model(run)[1].get("data", {}))
+def load_images(recorded: Mapping[str, Any], data: str | None, options: Mapping[str, Any]) -> ImageSource:
+    """Load `data`, or the images that `recorded`, a run's data settings, name, read as they were then."""
     chosen = {key: value for key, value in options.items() if value not in (None, False)}
     if data is not None:
         same = {key: recorded[key] for key in ("size", "crop", "channels") if key in recorded}
