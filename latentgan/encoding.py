@@ -1,37 +1,36 @@
 """From images to the embeddings table: one forward pass an image, streamed, resumable, with the yardsticks beside it.
 
-The table is written in parts of a fixed slice of the rows each; a part is renamed into place when it is whole, so an
-interrupted encode goes on where it stopped. At the end the parts become one Parquet file, a row group each.
+Some threads run the networks and another writes, see `latentgan.table`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from latentgan.adapter import NumpyModel
 from latentgan.data import ImageSource
 from latentgan.data.seen import without_leak
 from latentgan.errors import ConfigError, DataError
-from latentgan.thumbnails import area_average, pixel_shape, png_rows, thumbnails
+from latentgan.table import Columns, Parts, attribute_columns, make_table
+from latentgan.thumbnails import pixel_shape
 from latentgan.version import __version__
 
 ROWS = 4096
-"""Rows of a part and of a row group."""
-BATCH = 128
-"""Images a forward pass; larger ones leave the processor's caches (measured: 1.7 times slower at 512)."""
+"""Rows of a row group."""
+BATCH = 256
+"""Images a forward pass."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ def encode_table(
     family: str | None = None,
     command: str = "",
     advance: Callable[[int], None] = lambda rows: None,
+    note: Callable[[str], None] = lambda note: None,
 ) -> Path:
     """Write the embeddings table of `source` under the model of `run` and return its path.
 
@@ -70,36 +70,41 @@ def encode_table(
         device: where the networks run.
         family: a foreign family "module:Class" must be named again.
         command: what the user typed, for the records.
-        advance: told the number of rows after each part.
+        advance: told how many more rows are done.
+        note: told of images that were moved to the train split, since the model has seen them.
 
     Raises:
         ConfigError: unknown feature layers, or images of another size than the model takes.
         DataError: the file cannot be written.
     """
     run, out = Path(run), Path(out)
-    plan = plan or Plan(default_features(NumpyModel.load(run, device=device, family=family)))
-    models = open_models(run, plan, device=device, family=family)
+    models = open_models(run, yardsticks=plan is None or plan.yardsticks, device=device, family=family)
+    plan = plan or Plan(default_features(models[""]))
     check_fit(models[""], source, plan)
-    source = without_leak(run, source, str(models[""].about.get("fingerprint", "")))
+    kept = without_leak(run, source, str(models[""].about.get("fingerprint", "")))
+    for line in kept.notes[len(source.notes) :]:
+        note(line)
+    source = kept
     metadata = describe(models[""], source, plan, run, command)
-    parts = out.with_name(f".{out.name}.parts")
+    folder = out.with_name(f".{out.name}.parts")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _claim(parts, _plan_key(metadata))
-        _write_parts(models, source, plan, parts, advance)
-        _merge(parts, out, metadata)
+        parts = Parts(folder, metadata, _plan_key(metadata))
+        _encode_rows(models, source, plan, parts, advance)
+        parts.join(out)
     except OSError as error:
         raise DataError(
             f"could not write {out}: {error.strerror or error}; run the same command again to go on"
         ) from error
-    shutil.rmtree(parts, ignore_errors=True)
     return out
 
 
-def open_models(run: Path, plan: Plan, *, device: str = "auto", family: str | None = None) -> dict[str, NumpyModel]:
+def open_models(
+    run: Path, *, yardsticks: bool, device: str = "auto", family: str | None = None
+) -> dict[str, NumpyModel]:
     """Return the trained model under "" and, for yardsticks, the untrained one under "untrained."."""
     models = {"": NumpyModel.load(run, device=device, family=family)}
-    if plan.yardsticks and (run / "untrained.safetensors").is_file():
+    if yardsticks and (run / "untrained.safetensors").is_file():
         models["untrained."] = NumpyModel.load(run, device=device, family=family, untrained=True)
     return models
 
@@ -136,7 +141,7 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
         "pixels_shape": list(pixel_shape(source.images.shape[1:])),
         "classes": list(spec.classes),
-        "attributes": {c: source.attribute_kinds[name] for name, c in attribute_columns(source, plan).items()},
+        "attributes": {c: source.attribute_kinds[name] for name, c in attribute_columns(source, plan.features).items()},
         "parts": model.family.prior.describe(),
         "features": list(plan.features),
         "preprocessing": {"range": "[-1, 1]", "pool": plan.pool, "yardsticks": plan.yardsticks},
@@ -146,118 +151,80 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
     }
 
 
-def _write_parts(
+def _encode_rows(
     models: Mapping[str, NumpyModel],
     source: ImageSource,
     plan: Plan,
-    parts: Path,
+    parts: Parts,
     advance: Callable[[int], None],
 ) -> None:
-    """Run the networks in this thread and write in another, so that neither waits for the other."""
-    with ExitStack() as stack, ThreadPoolExecutor(1) as writer:
+    """Run the networks in some threads and write in another, so that none waits for the others."""
+    attributes = attribute_columns(source, plan.features)
+
+    def write(rows: np.ndarray, columns: Columns) -> None:
+        parts.write(make_table(source, rows, columns, attributes, pixels=plan.yardsticks))
+
+    with ExitStack() as stack:
         taps = {
             prefix: stack.enter_context(model.tap(plan.features, pool=plan.pool)) for prefix, model in models.items()
         }
-        pending = []
-        for number, start in enumerate(range(0, len(source), ROWS)):
-            rows = np.arange(start, min(start + ROWS, len(source)))
-            path = parts / f"{number:06d}.arrow"
-            if not path.is_file():
-                columns = _network_columns(taps, models[""].device, source, rows)
-                pending.append(writer.submit(_write_part, path, source, rows, columns, plan))
-            while len(pending) > 2:  # bounds memory: at most three parts are held
-                pending.pop(0).result()
+        stack.callback(parts.close)  # also after an interruption: what was written is kept
+        writer = stack.enter_context(ThreadPoolExecutor(1))
+        workers = stack.enter_context(_workers(models[""].device))
+        written: deque[Future[None]] = deque()
+        encoded: deque[tuple[np.ndarray, list[Future[Columns]]]] = deque()
+        advance(parts.rows)
+        starts = iter(range(parts.rows, len(source), ROWS))
+        while True:
+            while len(encoded) < 2 and (start := next(starts, None)) is not None:
+                rows = np.arange(start, min(start + ROWS, len(source)))
+                batches = [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
+                encoded.append(
+                    (rows, [workers.submit(_represent, taps, models[""].device, source, b) for b in batches])
+                )
+            if not encoded:
+                break
+            rows, jobs = encoded.popleft()
+            columns = _collect((job.result() for job in jobs), len(rows))
+            written.append(writer.submit(write, rows, columns))
+            while len(written) > 2:  # bounds memory: at most three row groups are held
+                written.popleft().result()
             advance(len(rows))
-        for job in pending:
-            job.result()
+        for done in written:
+            done.result()
 
 
-def _network_columns(
-    taps: Mapping[str, Any], device: torch.device, source: ImageSource, rows: np.ndarray
-) -> dict[str, np.ndarray]:
-    collected: dict[str, list[np.ndarray]] = {}
-    for start in range(0, len(rows), BATCH):
-        x = source.tensor(rows[start : start + BATCH], device)
-        for prefix, represent in taps.items():
-            for name, value in represent(x).items():
-                collected.setdefault(prefix + name, []).append(value.float().cpu().numpy())
-    return {name: np.concatenate(values) for name, values in collected.items()}
+@contextmanager
+def _workers(device: torch.device) -> Iterator[ThreadPoolExecutor]:
+    """Give threads to run batches in: as many as a CPU has cores, each batch on one, so that none waits for another."""
+    threads = torch.get_num_threads()
+    alone = partial(torch.set_num_threads, 1) if device.type == "cpu" else None
+    pool = ThreadPoolExecutor(threads if device.type == "cpu" else 1, initializer=alone)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # what a worker sets is also every later thread's
 
 
-def _write_part(
-    path: Path, source: ImageSource, rows: np.ndarray, vectors: Mapping[str, np.ndarray], plan: Plan
-) -> None:
-    table = _table(source, rows, vectors, plan)
-    temporary = path.with_suffix(".tmp")
-    with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    temporary.replace(path)
-
-
-def _layout(schema: pa.Schema) -> dict[str, Any]:
-    """Return how columns are stored: floats hardly shrink, so they are left as they are; the rest is compressed."""
-    vectors = {
-        f"{field.name}.list.element": "none"
-        for field in schema
-        if pa.types.is_fixed_size_list(field.type) and pa.types.is_floating(field.type.value_type)
-    }
-    pixels = {"pixels.list.element": "zstd"} if "pixels" in schema.names else {}
-    others = {field.name: "zstd" for field in schema if not pa.types.is_fixed_size_list(field.type)}
+def _represent(taps: Mapping[str, Any], device: torch.device, source: ImageSource, rows: np.ndarray) -> Columns:
+    x = source.tensor(rows, device)
     return {
-        "compression": {**others, **vectors, **pixels},
-        "use_dictionary": ["split", "label"],
-        "write_statistics": False,
+        prefix + name: value.cpu().numpy() for prefix, represent in taps.items() for name, value in represent(x).items()
     }
 
 
-def _table(source: ImageSource, rows: np.ndarray, vectors: Mapping[str, np.ndarray], plan: Plan) -> pa.Table:
-    images = np.asarray(source.images[rows])
-    columns: dict[str, pa.Array] = {
-        "id": pa.array(source.ids[rows].astype(str), pa.string()),
-        "row": pa.array(rows, pa.int64()),
-        "split": pa.array(source.split[rows].astype(str)).dictionary_encode(),
-        "label": pa.array(_label_names(source, rows), pa.string()).dictionary_encode(),
-    }
-    for name, column in attribute_columns(source, plan).items():
-        columns[column] = _attribute(source.attributes[name][rows], source.attribute_kinds[name])
-    for name, array in vectors.items():
-        columns[name] = _vectors(array)
-    if plan.yardsticks:
-        columns["pixels"] = _vectors(area_average(images).reshape(len(rows), -1))
-    columns["thumbnail"] = _equal_binaries(png_rows(thumbnails(images)))
-    return pa.table(columns)
-
-
-def attribute_columns(source: ImageSource, plan: Plan) -> dict[str, str]:
-    """Return the table's column for every attribute: its own name, unless a column of ours has it."""
-    ours = {"id", "row", "split", "label", "code", "pixels", "thumbnail", *plan.features}
-    taken = {name for name in source.attributes if name in ours or name.startswith("untrained.")}
-    return {name: f"attribute.{name}" if name in taken else name for name in source.attributes}
-
-
-def _label_names(source: ImageSource, rows: np.ndarray) -> list[str | None]:
-    names: list[str | None] = [*source.spec.classes, None]
-    return [names[i] for i in source.labels[rows]]  # -1 is the last: None
-
-
-def _attribute(values: np.ndarray, kind: str) -> pa.Array:
-    if kind == "text":
-        return pa.array(list(values), pa.string())
-    missing = np.isnan(values)
-    if kind == "boolean":
-        return pa.array(np.where(missing, 0, values).astype(bool), pa.bool_(), mask=missing)
-    return pa.array(values, pa.float64(), mask=missing)
-
-
-def _vectors(array: np.ndarray) -> pa.FixedSizeListArray:
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(array).reshape(-1)), array.shape[1])
-
-
-def _equal_binaries(rows: np.ndarray) -> pa.BinaryArray:
-    """Return each row of (n, length) uint8 as one binary value, without a copy."""
-    offsets = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(rows))]
-    return pa.Array.from_buffers(pa.binary(), len(rows), buffers)
+def _collect(batches: Iterable[Columns], rows: int) -> Columns:
+    columns: Columns = {}
+    start = end = 0
+    for batch in batches:
+        for name, values in batch.items():
+            if name not in columns:
+                columns[name] = np.empty((rows, values.shape[1]), np.float32)
+            end = start + len(values)
+            columns[name][start:end] = values
+        start = end
+    return columns
 
 
 def _plan_key(metadata: Mapping[str, Any]) -> str:
@@ -265,24 +232,3 @@ def _plan_key(metadata: Mapping[str, Any]) -> str:
     keys = ("checkpoint", "fingerprint", "features", "preprocessing", "notes", "version")
     relevant = {k: metadata[k] for k in keys}
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
-
-
-def _claim(parts: Path, key: str) -> None:
-    """Keep the parts of an interrupted encode if they are of the same plan, else start afresh."""
-    mark = parts / "plan"
-    if parts.is_dir() and not (mark.is_file() and mark.read_text(encoding="utf-8") == key):
-        shutil.rmtree(parts)
-    parts.mkdir(exist_ok=True)
-    mark.write_text(key, encoding="utf-8")
-
-
-def _merge(parts: Path, out: Path, metadata: Mapping[str, Any]) -> None:
-    files: Sequence[Path] = sorted(parts.glob("*.arrow"))
-    temporary = out.with_name(f".{out.name}.tmp")
-    about = {b"latentgan": json.dumps(metadata).encode()}
-    schema = pa.ipc.open_file(pa.memory_map(str(files[0]))).schema.with_metadata(about)
-    with pq.ParquetWriter(temporary, schema, **_layout(schema)) as writer:
-        for file in files:
-            with pa.memory_map(str(file)) as mapped:
-                writer.write_table(pa.ipc.open_file(mapped).read_all().cast(schema), row_group_size=ROWS)
-    temporary.replace(out)

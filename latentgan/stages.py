@@ -19,7 +19,6 @@ from latentgan.checkpoint import read_model
 from latentgan.data import ImageSource, load_source
 from latentgan.data.image_file import BadImageError, decode
 from latentgan.data.pixels import Geometry
-from latentgan.data.seen import without_leak
 from latentgan.encoding import Plan, default_features, encode_table
 from latentgan.errors import ConfigError, DataError
 from latentgan.samples import grid
@@ -49,14 +48,19 @@ def encode(
     if out.suffix != ".parquet":
         raise ConfigError(f"--out {out} should end in .parquet")
     model = NumpyModel.load(run, device=device, family=family)
-    images = load_images(model.about.get("data", {}), data, options or {})
-    source = without_leak(run, images, str(model.about.get("fingerprint", "")))
-    for note in source.notes:
-        console.print(f"[dim]{escape(note)}[/]")
+    source = load_images(model.about.get("data", {}), data, options or {})
+    for line in source.notes:
+        _say(line)
     names = tuple(features or default_features(model))
     plan = Plan(() if names == ("none",) else names, pool, yardsticks)
     with _bar(f"encode {source.name}", len(source)) as advance:
-        return encode_table(run, source, out, plan, device=device, family=family, command=command, advance=advance)
+        return encode_table(
+            run, source, out, plan, device=device, family=family, command=command, advance=advance, note=_say
+        )
+
+
+def _say(line: str) -> None:
+    console.print(f"[dim]{escape(line)}[/]")
 
 
 def load_images(recorded: Mapping[str, Any], data: str | None, options: Mapping[str, Any]) -> ImageSource:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from latentgan import NumpyModel, configure, from_arrays, train
 from latentgan import encoding as module
+from latentgan import table as table_module
 from latentgan.data.seen import without_leak
 from latentgan.encoding import Plan, default_features, encode_table
 from latentgan.errors import CheckpointError, ConfigError
@@ -98,34 +99,57 @@ def test_without_yardsticks_neither_pixels_nor_the_untrained_network_are_there(r
     assert "code" in names and not [n for n in names if n.startswith("untrained") or n == "pixels"]
 
 
-def test_an_interrupted_encode_goes_on_where_it_stopped(run, source, tmp_path, small_parts, monkeypatch):
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_interrupted_encode_goes_on_where_it_stopped(run, source, tmp_path, small_parts, monkeypatch, killed):
     out, plan, encoded = tmp_path / "t.parquet", Plan(), []
-    whole = encode_table(run, source, tmp_path / "whole.parquet", plan).read_bytes()
-    original = module._network_columns
+    whole = pq.read_table(encode_table(run, source, tmp_path / "whole.parquet", plan))
+    original = module._represent
+    if killed:  # nothing is tidied up: each row group was a part, and one is left half written
+        monkeypatch.setattr(table_module, "SECONDS", -1.0)
 
     def stop_at_the_third(taps, device, images, rows):
-        if len(encoded) == 2:
+        if rows[0] >= 32:
             raise KeyboardInterrupt
-        encoded.append(rows[0])
         return original(taps, device, images, rows)
 
-    monkeypatch.setattr(module, "_network_columns", stop_at_the_third)
+    monkeypatch.setattr(module, "_represent", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         encode_table(run, source, out, plan)
     assert not out.exists()
-    encoded.clear()
-    monkeypatch.setattr(module, "_network_columns", lambda *a: encoded.append(a[-1][0]) or original(*a))
-    encode_table(run, source, out, plan)
-    assert encoded == [32, 48], "the first two parts were not encoded again"
-    assert out.read_bytes() == whole
+    if killed:
+        (tmp_path / ".t.parquet.parts" / "open").write_bytes(b"PAR1 half a row group")
+    monkeypatch.setattr(module, "_represent", lambda *a: encoded.append(a[-1][0]) or original(*a))
+    rows = []
+    encode_table(run, source, out, plan, advance=rows.append)
+    assert sorted(encoded) == [32, 48], "the first two row groups were not encoded again"
+    assert rows == [32, 16, 12], "the progress bar starts where the encode stopped"
+    assert pq.read_table(out).equals(whole, check_metadata=True)
+    assert pq.read_metadata(out).num_row_groups == 4
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_part_that_is_damaged_is_encoded_again(run, source, tmp_path, small_parts, monkeypatch):
+    plan, encoded = Plan(), []
+    monkeypatch.setattr(table_module, "SECONDS", -1.0)
+    monkeypatch.setattr(table_module.Parts, "join", lambda *_: None)
+    encode_table(run, source, tmp_path / "t.parquet", plan)
+    parts = sorted((tmp_path / ".t.parquet.parts").glob("*-*.parquet"))
+    assert [p.stem for p in parts] == [f"{a:012d}-{b:012d}" for a, b in ((0, 16), (16, 32), (32, 48), (48, 60))]
+    parts[1].write_bytes(parts[1].read_bytes()[:-100])
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "ROWS", 16)
+    original = module._represent
+    monkeypatch.setattr(module, "_represent", lambda *a: encoded.append(a[-1][0]) or original(*a))
+    encode_table(run, source, tmp_path / "t.parquet", plan)
+    assert sorted(encoded) == [16, 32, 48]
+    assert pq.read_table(tmp_path / "t.parquet")["row"].to_pylist() == list(range(60))
 
 
 def test_parts_of_another_plan_are_not_used(run, source, tmp_path, small_parts):
     parts = tmp_path / ".t.parquet.parts"
     parts.mkdir()
     (parts / "plan").write_text("another")
-    (parts / "000000.arrow").write_text("rubbish")
+    (parts / f"{0:012d}-{16:012d}.parquet").write_text("rubbish")
     encode_table(run, source, tmp_path / "t.parquet", Plan())
     assert pq.read_table(tmp_path / "t.parquet").num_rows == 60
 
@@ -167,6 +191,8 @@ def test_area_averages_are_means_of_whole_squares():
 
 def vectors(table, name: str) -> np.ndarray:
     column = table[name].combine_chunks()
+    if name == "pixels":
+        return np.frombuffer(b"".join(column.to_pylist()), np.uint8).reshape(len(column), -1)
     return column.flatten().to_numpy().reshape(len(column), -1)
 
 

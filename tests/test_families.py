@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentgan import from_arrays
 from latentgan.adapter import NumpyModel
@@ -17,6 +17,7 @@ from latentgan.data import Batches, ImageSource
 from latentgan.errors import ConfigError
 from latentgan.families.base import Decodes, Encodes, Family, configure, family_names, load_family
 from latentgan.game import Update
+from latentgan.networks.blocks import fold_batch_norm
 from latentgan.training import turns
 
 SMALL = {"latent": 4, "width": 4, "hidden": 16}
@@ -160,6 +161,24 @@ def test_outputs_do_not_depend_on_the_companions_in_a_batch(case):
         assert np.abs(model.encode(pictures[:16])[3:4] - model.encode(pictures[3:4])).max() < 1e-5
     codes = game.family.prior.sample(16).numpy()
     assert np.abs(model.decode(codes)[3:4] - model.decode(codes[3:4])).max() < 1e-5
+
+
+def test_folding_batch_norms_changes_no_output(case):
+    family = Game(*case).family
+    with torch.no_grad():
+        for buffer in (
+            b for m in family.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for b in m.buffers()
+        ):
+            if buffer.is_floating_point():
+                buffer.uniform_(0.5, 2)
+    plain, folded = NumpyModel(copy.deepcopy(family)), copy.deepcopy(family)
+    fold_batch_norm(folded)
+    folded_model, pictures = NumpyModel(folded), images().images[:6]
+    for name, value in plain.features(pictures, plain.feature_names).items():
+        ours = folded_model.features(pictures, [name])[name]
+        assert np.abs(ours - value).max() < 1e-5 * max(1, np.abs(value).max()), name
+    codes = family.prior.sample(6).numpy()
+    assert np.abs(plain.decode(codes) - folded_model.decode(codes)).max() < 1e-5
 
 
 def test_feature_layers_have_names_and_give_one_row_an_image(case):

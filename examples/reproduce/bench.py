@@ -21,10 +21,11 @@ import torch
 from torch.nn.utils import parametrize
 
 from latentgan import configure, from_arrays
+from latentgan.adapter import NumpyModel
 from latentgan.averages import Average, make_usable, shadow_of
 from latentgan.checkpoint import write_model, write_tensors
 from latentgan.data import ImageSource
-from latentgan.encoding import BATCH, Plan, default_features, encode_table, open_models
+from latentgan.encoding import BATCH, Plan, default_features, encode_table
 from latentgan.losses import Objective
 from latentgan.session import Session, model_config, open_session
 from latentgan.training import turns
@@ -87,18 +88,19 @@ def batch_cost(source: ImageSource, rounds: int) -> tuple[str, float, float, str
 
 
 def encode_cost(source: ImageSource, rounds: int) -> tuple[str, float, float, str]:
-    """The bare forward passes of `latentgan encode` over the whole command's work, as a share of throughput lost."""
+    """The whole of `latentgan encode` over the bare forward passes of its two networks, built as for training."""
     with tempfile.TemporaryDirectory() as folder:
         run = untrained_run(Path(folder) / "run", source)
-        plan = Plan(default_features(open_models(run, Plan())[""]))
-        models = open_models(run, plan)
+        model = NumpyModel.load(run)
+        networks = [open_session(configure("bigan"), source).family.eval() for _ in ("trained", "untrained")]
+        plan = Plan(default_features(model))
 
         def bare() -> None:
             with torch.inference_mode(), parametrize.cached():
                 for start in range(0, len(source), BATCH):
                     x = source.tensor(np.arange(start, min(start + BATCH, len(source))))
-                    for model in models.values():
-                        model.family.represent(x)
+                    for network in networks:
+                        network.represent(x)
 
         def whole() -> None:
             encode_table(run, source, Path(folder) / "table.parquet", plan)

@@ -48,9 +48,9 @@ class BiGAN(Family):
         """Spectral norm in the discriminator, then with dense layers on image and code before they join; it goes with
         the reconstruction term. False is the paper's arrangement: batch norm in the joint layer alone, which the code
         enters as it is, and last weights that start at zero."""
-        norm: Literal["batch", "none"] = "batch"
-        """Of convolutional encoder and generator: batch norm as in the paper; none suits the reconstruction term, since
-        the generator's batch statistics differ between encoded and drawn codes."""
+        norm: Literal["batch", "encoder", "none"] = "batch"
+        """Of convolutional encoder and generator: batch is the paper's. encoder suits the reconstruction term: none in
+        the generator, whose batch statistics differ between encoded and drawn codes. none risks that codes saturate."""
         objective: ObjectiveName = "bce"
         """bce is the paper's; hinge, least-squares and wasserstein are alternatives."""
         reconstruction_weight: NotNegative = 0.0
@@ -140,11 +140,13 @@ class BiGAN(Family):
     def _build_dcgan(self, config: Config, spec: ImageSpec) -> int:
         shape, width, hidden = spec.shape, config.width, config.hidden or 256
         std = 0.02 if config.norm == "batch" else None
-        sizes: dict[str, Any] = {"width": width, "hidden": hidden, "norm": config.norm, "std": std}
-        self.generator: nn.Module = ConvGenerator(config.latent, shape, **sizes)
-        self.encoder = conv_encoder(shape, config.latent, **sizes)
-        if config.norm == "none":
+        normed: dict[str, Any] = {"width": width, "hidden": hidden, "norm": "batch", "std": 0.02}
+        plain: dict[str, Any] = {"width": width, "hidden": hidden, "norm": "none"}
+        self.generator: nn.Module = ConvGenerator(config.latent, shape, **(normed if config.norm == "batch" else plain))
+        self.encoder = conv_encoder(shape, config.latent, **(plain if config.norm == "none" else normed))
+        if config.norm != "batch":
             initialise_he(self.generator, last=0.02)
+        if config.norm == "none":
             initialise_he(self.encoder, last=0.1)
         trunk = conv_trunk(shape, width=width, hidden=hidden if config.spectral else 0, std=std)
         features = hidden if config.spectral else trunk_width(shape, width=width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Literal
@@ -13,6 +14,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 Norm = Literal["none", "batch", "batch-plain"]
 """batch: with gain and bias; batch-plain: without, as in the BiGAN authors' code."""
 Activation = Literal["none", "relu", "leaky"]
+Affine = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+"""Layers with weights and a bias."""
 
 
 class Layers(nn.Sequential):
@@ -62,7 +65,7 @@ def deconv(channels_in: int, channels: int, *, norm: Norm = "batch", activation:
 def initialise(network: nn.Module, std: float = 0.02) -> None:
     """Draw weights from N(0, std²), norm gains from N(1, std²), zero biases (DCGAN; Radford et al. 2016, §3)."""
     for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, Affine):
             nn.init.normal_(module.weight, 0.0, std)
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.affine:
             nn.init.normal_(module.weight, 1.0, std)
@@ -76,7 +79,7 @@ def initialise_he(network: nn.Module, *, last: float) -> None:
     Without batch norm this keeps the scale of activations through LeakyReLU 0.2 (He et al. 2015, arXiv:1502.01852,
     eq. 15); the last layer starts small, so that tanh is not saturated.
     """
-    layers = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
+    layers = [m for m in network.modules() if isinstance(m, Affine)]
     for layer in layers:
         nn.init.kaiming_normal_(layer.weight, a=0.2, nonlinearity="leaky_relu")
         if layer.bias is not None:
@@ -87,13 +90,41 @@ def initialise_he(network: nn.Module, *, last: float) -> None:
 def add_spectral_norm(network: nn.Module) -> None:
     """Divide every weight of `network` by its largest singular value (Miyato et al. 2018, arXiv:1802.05957)."""
     for module in list(network.modules()):
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, Affine):
             spectral_norm(module)
 
 
 def has_batch_statistics(network: nn.Module) -> bool:
     """Return whether an output of `network` depends on the rest of its batch in training mode."""
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
+
+
+@torch.no_grad()
+def fold_batch_norm(network: nn.Module) -> None:
+    """Multiply batch norms into the linear layers and convolutions right before them, for evaluation only.
+
+    In evaluation mode a batch norm is a fixed affine map of each channel, so the two layers are one (up to rounding).
+
+    Args:
+        network: changed in place; a folded batch norm becomes an identity.
+    """
+    for chain in [m for m in network.modules() if isinstance(m, nn.Sequential)]:
+        for (_, layer), (name, norm) in itertools.pairwise(list(chain.named_children())):
+            if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) and isinstance(layer, Affine):
+                _fold(layer, norm)
+                setattr(chain, name, nn.Identity())
+
+
+def _fold(layer: Affine, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("a batch norm without running statistics cannot be folded")
+    scale = torch.rsqrt(norm.running_var + norm.eps)
+    shift = -norm.running_mean * scale
+    if norm.affine:
+        scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
+    outputs = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+    layer.weight.mul_(scale.view([-1 if i == outputs else 1 for i in range(layer.weight.ndim)]))
+    layer.bias = nn.Parameter(shift if layer.bias is None else layer.bias * scale + shift)
 
 
 def _block(
@@ -105,9 +136,9 @@ def _block(
     elif norm == "batch-plain":
         parts.append(batch_norm(width, eps=1e-8, affine=False))
     if activation == "relu":
-        parts.append(nn.ReLU())
+        parts.append(nn.ReLU(inplace=True))
     elif activation == "leaky":
-        parts.append(nn.LeakyReLU(0.2))
+        parts.append(nn.LeakyReLU(0.2, inplace=True))
     return nn.Sequential(*parts)
 
 

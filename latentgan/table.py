@@ -1,0 +1,182 @@
+"""The embeddings table as a Parquet file: a row an image, written a row group at a time.
+
+Every half minute the file is closed and a new one begun, so an interrupted encode goes on where it stopped; a table
+that took longer is put together from these parts at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from latentgan.data import ImageSource
+from latentgan.thumbnails import area_average, png_rows, thumbnails
+
+SECONDS = 30.0
+"""Work after which a part is closed: what a killed encode can lose at most."""
+Columns = dict[str, np.ndarray]
+"""Codes and features by column, each (rows, width) float32."""
+
+
+class Parts:
+    """Parquet files of consecutive rows, "FIRST-END.parquet", in a folder beside the table.
+
+    Args:
+        folder: where they lie; those that an interrupted encode left there are gone on with, see `key`.
+        metadata: of the table.
+        key: parts that were written under another key are removed.
+    """
+
+    def __init__(self, folder: Path, metadata: Mapping[str, Any], key: str) -> None:
+        self.folder = folder
+        self.about = {b"latentgan": json.dumps(metadata).encode()}
+        self._claim(key)
+        whole = self._whole()
+        for path in self.folder.glob("*-*.parquet"):
+            if path not in whole:
+                path.unlink()
+        self.rows = sum(pq.read_metadata(path).num_rows for path in whole)
+        """Rows that are written."""
+        self._writer: pq.ParquetWriter | None = None
+        self._first, self._since = self.rows, 0.0
+
+    def write(self, table: pa.Table) -> None:
+        """Append a row group, and close the part if it took long enough."""
+        table = table.replace_schema_metadata(self.about)
+        if self._writer is None:
+            self._first, self._since = self.rows, time.monotonic()
+            self._writer = pq.ParquetWriter(self.folder / "open", table.schema, **_layout(table.schema))
+        self._writer.write_table(table, row_group_size=len(table))
+        self.rows += len(table)
+        if time.monotonic() - self._since > SECONDS:
+            self.close()
+
+    def close(self) -> None:
+        """Finish the open part, if there is one."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.close()
+            (self.folder / "open").replace(self.folder / f"{self._first:012d}-{self.rows:012d}.parquet")
+
+    def join(self, out: Path) -> None:
+        """Move the only part to `out`, or write several as one, and remove the folder."""
+        self.close()
+        paths = self._whole()
+        if len(paths) == 1:
+            paths[0].replace(out)
+        else:
+            schema = pq.read_schema(paths[0])
+            with pq.ParquetWriter(self.folder / "open", schema, **_layout(schema)) as writer:
+                for path in paths:
+                    file = pq.ParquetFile(path)
+                    for group in range(file.num_row_groups):
+                        writer.write_table(file.read_row_group(group))
+            (self.folder / "open").replace(out)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _claim(self, key: str) -> None:
+        mark = self.folder / "plan"
+        if self.folder.is_dir() and not (mark.is_file() and mark.read_text(encoding="utf-8") == key):
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(exist_ok=True)
+        mark.write_text(key, encoding="utf-8")
+
+    def _whole(self) -> list[Path]:
+        """Return the parts that follow each other from row 0, up to one that is damaged."""
+        parts, rows = [], 0
+        while found := list(self.folder.glob(f"{rows:012d}-*.parquet")):
+            try:
+                rows += pq.read_metadata(found[0]).num_rows
+            except (pa.ArrowInvalid, OSError):
+                break
+            parts.append(found[0])
+        return parts
+
+
+def _layout(schema: pa.Schema) -> dict[str, Any]:
+    """Return how columns are stored: floats hardly shrink, so they are left as they are; the rest is compressed."""
+    vectors = {f.name for f in schema if pa.types.is_fixed_size_list(f.type)}
+    return {
+        "compression": {
+            **dict.fromkeys(schema.names, "zstd"),
+            **{f"{name}.list.element": "none" for name in vectors},
+        },
+        "use_dictionary": ["split", "label"],
+        "write_statistics": False,
+    }
+
+
+def make_table(
+    source: ImageSource, rows: np.ndarray, vectors: Columns, attributes: Mapping[str, str], *, pixels: bool
+) -> pa.Table:
+    """Return rows of the embeddings table.
+
+    Args:
+        source: the images.
+        rows: (n,) which of them.
+        vectors: codes and features of these rows by column.
+        attributes: the column of every attribute, see `attribute_columns`.
+        pixels: with the pixels, area-averaged where they are many.
+    """
+    images = np.asarray(source.images[rows])
+    columns: dict[str, pa.Array] = {
+        "id": pa.array(source.ids[rows].astype(str), pa.string()),
+        "row": pa.array(rows, pa.int64()),
+        "split": pa.array(source.split[rows].astype(str)).dictionary_encode(),
+        "label": pa.array(_label_names(source, rows), pa.string()).dictionary_encode(),
+    }
+    for name, column in attributes.items():
+        columns[column] = _attribute(source.attributes[name][rows], source.attribute_kinds[name])
+    for name, array in vectors.items():
+        columns[name] = _vectors(array)
+    if pixels:
+        columns["pixels"] = _bytes(area_average(images).reshape(len(rows), -1))
+    columns["thumbnail"] = _equal_binaries(png_rows(thumbnails(images)))
+    return pa.table(columns)
+
+
+def attribute_columns(source: ImageSource, features: Sequence[str]) -> dict[str, str]:
+    """Return the table's column for every attribute: its own name, unless a column of ours has it."""
+    ours = {"id", "row", "split", "label", "code", "pixels", "thumbnail", *features}
+    taken = {name for name in source.attributes if name in ours or name.startswith("untrained.")}
+    return {name: f"attribute.{name}" if name in taken else name for name in source.attributes}
+
+
+def _label_names(source: ImageSource, rows: np.ndarray) -> list[str | None]:
+    names: list[str | None] = [*source.spec.classes, None]
+    return [names[i] for i in source.labels[rows]]  # -1 is the last: None
+
+
+def _attribute(values: np.ndarray, kind: str) -> pa.Array:
+    if kind == "text":
+        return pa.array(list(values), pa.string())
+    missing = np.isnan(values)
+    if kind == "boolean":
+        return pa.array(np.where(missing, 0, values).astype(bool), pa.bool_(), mask=missing)
+    return pa.array(values, pa.float64(), mask=missing)
+
+
+def _vectors(array: np.ndarray) -> pa.FixedSizeListArray:
+    kind = pa.list_(pa.field("element", pa.float32(), nullable=False), array.shape[1])
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(array).reshape(-1)), type=kind)
+
+
+def _bytes(array: np.ndarray) -> pa.FixedSizeBinaryArray:
+    """Return rows of (n, width) uint8 as byte strings of one length, which Parquet writes 8 times faster than lists."""
+    kind = pa.binary(array.shape[1])
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(array), [None, pa.py_buffer(np.ascontiguousarray(array))])
+
+
+def _equal_binaries(rows: np.ndarray) -> pa.BinaryArray:
+    """Return each row of (n, length) uint8 as one binary value, without a copy."""
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(rows))]
+    return pa.Array.from_buffers(pa.binary(), len(rows), buffers)
