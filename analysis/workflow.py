@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,12 +46,18 @@ def run_study(
     command: str = "",
     progress: Progress = silent,
 ) -> Any:
-    """Run one analysis; with `out`, save it there and bring the folder's overview up to date."""
+    """Run one analysis; with `out`, save it there and bring the folder's overview up to date.
+
+    Raises: AnalysisError where it cannot be done, or where `out` holds results of another table.
+    """
+    if out is not None:
+        _refuse_strangers(table, out)
     with one_blas_thread():
         result = STUDIES[kind](table, model, options, progress)
     if out is not None:
         save(result, out, command=command)
-        refresh_overview(table, out, command=command)
+        left = [note for note in _left_out(out) if not note.startswith(_refusal(kind, ""))]
+        refresh_overview(table, out, command=command, left_out=left)
     return result
 
 
@@ -63,20 +71,47 @@ def run_all(
     progress: Callable[[str, str], None] = lambda kind, text: None,
 ) -> Iterator[tuple[str, Any]]:
     """Yield (kind, result) of every analysis as it is saved, or (kind, AnalysisError) where one is refused."""
+    left: list[str] = []
     for kind, study in STUDIES.items():
         _forget(out, kind)
         progress(kind, "")
         try:
             with one_blas_thread():
                 result = study(table, model, options, partial(progress, kind))
-        except AnalysisError as error:
-            yield kind, error
-        except (ValueError, ArithmeticError) as error:  # LinAlgError is a ValueError: the others go on
-            yield kind, AnalysisError(f"{kind} cannot be computed from this table: {str(error).splitlines()[0]}")
+        except (AnalysisError, ValueError, ArithmeticError) as error:  # LinAlgError is a ValueError: the others go on
+            reason = str(error).splitlines()[0]
+            ours = isinstance(error, AnalysisError)
+            refused = AnalysisError(reason if ours else f"{kind} cannot be computed from this table: {reason}")
+            left.append(_refusal(kind, str(refused)))
+            yield kind, refused
         else:
             save(result, out, command=command)
             yield kind, result
-    refresh_overview(table, out, command=command)
+    refresh_overview(table, out, command=command, left_out=left)
+
+
+def _refusal(kind: str, reason: str) -> str:
+    """The overview's note on an analysis that was refused, which the report reads."""
+    return f"left out: {kind}: {reason}"
+
+
+def _left_out(out: Path) -> list[str]:
+    notes = load_one(out, "overview").notes if (out / "overview.json").is_file() else ()
+    return [note for note in notes if note.startswith("left out: ")]
+
+
+def _refuse_strangers(table: Embeddings, out: Path) -> None:
+    """Raise AnalysisError where the results in `out` are of another model, other images or other columns."""
+    if not (out / "overview.json").is_file():
+        return
+    before = load_one(out, "overview")
+    about, metadata = json.loads(before.metadata), table.metadata
+    differs = any(about.get(key) != metadata.get(key) for key in ("checkpoint", "fingerprint", "features"))
+    if before.n != table.n or differs:
+        raise AnalysisError(
+            f"{str(out)!r} holds results of another table ({before.table}, {before.n:,} rows): choose another --out, "
+            f"or run latentgan analyze {table.path.name} --out {out}, which replaces them all"
+        )
 
 
 def _forget(out: Path, kind: str) -> None:
@@ -88,11 +123,12 @@ def _forget(out: Path, kind: str) -> None:
         raise AnalysisError(f"cannot write into {str(out)!r} ({error.strerror}): choose another folder") from error
 
 
-def refresh_overview(table: Embeddings, out: Path, *, command: str = "") -> None:
-    """Write the overview with the rows that the results in `out` show."""
+def refresh_overview(table: Embeddings, out: Path, *, command: str = "", left_out: Sequence[str] = ()) -> None:
+    """Write the overview with the rows that the results in `out` show, and notes on what was left out."""
     found = [load_one(out, kind) for kind in KINDS if kind != "overview" and (out / f"{kind}.json").is_file()]
     rows = np.unique(np.concatenate([np.zeros(0, np.int64), *map(shown_rows, found)]))
-    save(summarise(table, rows[rows < table.n]), out, command=command)
+    overview = summarise(table, rows[rows < table.n])
+    save(replace(overview, notes=(*overview.notes, *left_out)), out, command=command)
 
 
 def shown_rows(result: Any) -> Ints:

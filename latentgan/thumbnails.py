@@ -60,7 +60,7 @@ def png_rows(tiles: np.ndarray) -> np.ndarray:
     parts = [
         _repeat(start + data, n),
         raw,
-        _big_endian(np.array([zlib.adler32(row) for row in raw], np.uint32)),
+        _big_endian(np.array([zlib.adler32(row.tobytes()) for row in raw], np.uint32)),
         np.zeros((n, 4), np.uint8),
         _repeat(_chunk(b"IEND", b""), n),
     ]

@@ -101,6 +101,22 @@ def test_a_refused_analysis_leaves_no_older_result_behind(tmp_path: Path) -> Non
     run_study("reconstruction", table, table_maker.digits_model(), QUICK, out=out)
     done = dict(run_all(table, None, QUICK, out=out))
     assert isinstance(done["reconstruction"], AnalysisError) and "reconstruction" not in load(out)
+    assert f"left out: reconstruction: {done['reconstruction']}" in load(out)["overview"].notes
+    run_study("reconstruction", table, table_maker.digits_model(), QUICK, out=out)
+    notes = load(out)["overview"].notes
+    assert not any("reconstruction" in note for note in notes) and any("interpolation" in note for note in notes)
+
+
+def test_results_of_two_tables_do_not_mix_in_a_folder(tmp_path: Path) -> None:
+    table = Embeddings(table_maker.digits_table(tmp_path, rows=400))
+    out = tmp_path / "results"
+    run_study("probes", table, None, QUICK, out=out)
+    other = Embeddings(table_maker.digits_table(tmp_path, rows=300))
+    with pytest.raises(AnalysisError, match=r"holds results of another table \(.*400 rows\): choose another --out"):
+        run_study("maps", other, None, QUICK, out=out)
+    assert set(load(out)) == {"overview", "probes"}
+    dict(run_all(other, None, QUICK, out=out))
+    assert load(out)["overview"].n == 300
 
 
 def test_damage_and_strangers_are_said_in_a_sentence(tmp_path: Path) -> None:
