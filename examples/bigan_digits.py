@@ -29,7 +29,7 @@ print(source.summary)
 images = 6_400 if options.quick else 256_000
 config = latentgan.configure(
     "bigan",
-    family={"latent": 16, "norm": "none", "spectral": True, "reconstruction_weight": 20.0},
+    family={"latent": 16, "norm": "encoder", "spectral": True, "reconstruction_weight": 20.0},
     data={"source": "digits"},
     training={"total_images": images, "log_images": images // 20, "average_halflife_images": 5_000},
 )

@@ -30,7 +30,7 @@ config = latentgan.configure(
     family={
         "latent": 16,
         "width": 4 if options.quick else 16,
-        "norm": "none",
+        "norm": "encoder",
         "spectral": True,
         "reconstruction_weight": 20.0,
         "matching_weight": 1.0,

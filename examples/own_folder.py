@@ -39,7 +39,7 @@ for name, page in zip(about["file"], pages, strict=True):
 # 2. Read, train, encode. `attributes=` names a CSV that lies elsewhere; `size=` and `crop=` fit odd images.
 source = latentgan.load_source(folder)
 print(source.summary, *source.notes, f"attributes: {source.attribute_kinds}", sep="\n")
-game = {"norm": "none", "spectral": True, "reconstruction_weight": 20.0, "width": 4 if options.quick else 16}
+game = {"norm": "encoder", "spectral": True, "reconstruction_weight": 20.0, "width": 4 if options.quick else 16}
 length = {"total_images": 6_400 if options.quick else 128_000, "average_halflife_images": 5_000}
 config = latentgan.configure("bigan", family=game, data={"source": str(folder)}, training=length)
 run = latentgan.train(config, options.out / "run", source=source)

@@ -59,7 +59,7 @@ def demo_config(*, quick: bool) -> RunConfig:
         "bigan",
         family={
             "latent": 16,
-            "norm": "none",
+            "norm": "encoder",
             "spectral": True,
             "reconstruction_weight": 20.0,
             "matching_weight": 1.0,
