@@ -130,7 +130,7 @@ def said(options: Options, table: Embeddings, **counts: int) -> list[str]:
     for split, used in counts.items():
         there = len(table.rows(None if split == "all" else split))
         if used < there:
-            notes.append(f"a sample of {used} of {there} {split} rows (--full takes all)")
+            notes.append(f"a sample of {used:,} of {there:,} {split} rows (--full takes all)")
     return notes
 
 

@@ -133,7 +133,7 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     labels = labels_of(table)
     baselines = _mixture_yardsticks(table, train, rows, labels, fitted, rng, progress) if labels else ()
     decode = decoder(table, model)
-    notes = [f"assigned and compared with labels on {len(rows)} {words}"]
+    notes = [f"assigned and compared with labels on {len(rows):,} {words}"]
     notes += said(options, table, **{fit_on or "all": len(train)})
     notes += [] if decode else [f"no decoded samples: {NEEDS_MODEL}"]
     notes += (
@@ -175,7 +175,7 @@ def study_maps(table: Embeddings, model: Model | None, options: Options, progres
     rng = options.rng("maps")
     rows, words = held_out(table, options.map_rows, options, least=1000)
     codes, labels = table.vectors(table.code, rows)[:, table.encoded], labels_of(table)
-    maps, notes = [], [f"{len(rows)} {words}"]
+    maps, notes = [], [f"{len(rows):,} {words}"]
     for method in options.maps:
         progress(method)
         try:

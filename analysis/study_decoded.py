@@ -76,7 +76,7 @@ def _realism(
         return None, (), ["midpoints are not judged: there are no other images to compare them with"]
     real = table.vectors("pixels", others)
     figures = [mean_interval(nearest(x, real)[1][:, 0]) for x in (made, (ends[0] + ends[1]) / 2, ends[0])]
-    note = f"L2 distance to the nearest of {len(others)} real images, pixels in [0, 1]"
+    note = f"L2 distance to the nearest of {len(others):,} real images, pixels in [0, 1]"
     blend = Baseline("pixel-wise blend", figures[1], "the mean of the two images")
     return figures[0], (blend, Baseline("real images", figures[2], "the pairs' own first images")), [note]
 
@@ -103,7 +103,7 @@ def study_reconstruction(
     baseline = pca_ratio(table.vectors("pixels", train), images, table.width(table.code), rng=rng)
     labels = labels_of(table)
     size = table.metadata.get("image", {})
-    notes = [f"{len(rows)} {words}"]
+    notes = [f"{len(rows):,} {words}"]
     if size and (size.get("height"), size.get("width")) != shape[:2]:
         notes.append(f"compared at {shape[0]} × {shape[1]} pixels, to which the table has reduced its images")
     return reconstruction_result(

@@ -80,13 +80,13 @@ def _probetable(result: Any) -> Iterator[Block]:
             cells = [_score(of.get(method)) for method in methods]
             null = next((p.shuffled for p in of.values() if p.shuffled), None)
             cells.append("–" if null is None else f"{null.value:.2f}" if first.metric == "R2" else _short(null))
-            rows.append((_named(name, first.baseline), str(first.width), *cells, str(first.score.n)))
+            rows.append((_named(name, first.baseline), str(first.width), *cells, f"{first.score.n:,}"))
         metric = "R²" if chosen[0].metric == "R2" else "accuracy"
         header = ("representation", "width", *methods, "shuffled", "n")
         yield f"{target}: {metric} on test rows, 95 % interval", header, rows
     for few in result.few:
         few_rows = [
-            (_named(name, base), f"{percent(score)}", f"{100 * sd:.1f}", str(score.n))
+            (_named(name, base), f"{percent(score)}", f"{100 * sd:.1f}", f"{score.n:,}")
             for name, base, score, sd in zip(
                 few.representations, few.baselines, few.scores, few.deviations, strict=True
             )
@@ -127,7 +127,7 @@ def _concepttable(result: Any) -> Iterator[Block]:
         for c in result.concepts:
             if c.method == method:
                 beside = {b.name: f"{b.figure.value:.3f}" for b in c.baselines}
-                cells = (plain(c.auc), f"{c.p_value:.3f}", *(beside.get(n, "–") for n in names), str(c.auc.n))
+                cells = (plain(c.auc), f"{c.p_value:.3f}", *(beside.get(n, "–") for n in names), f"{c.auc.n:,}")
                 rows.append((c.name, *cells))
         title = f"concept directions by {method}: AUC on test rows, 95 % interval"
         yield title, ("concept", "AUC", "p", *names, "n"), rows
@@ -138,8 +138,8 @@ def _interpolations(result: Any) -> Iterator[Block]:
     if result.midpoint is None:
         yield title, ("path",), [(" → ".join(pair),) for pair in result.labels.tolist()]
         return
-    rows = [("decoded midpoints", plain(result.midpoint), str(result.midpoint.n))]
-    rows += [(f"  {b.name}", plain(b.figure), str(b.figure.n)) for b in result.baselines]
+    rows = [("decoded midpoints", plain(result.midpoint), f"{result.midpoint.n:,}")]
+    rows += [(f"  {b.name}", plain(b.figure), f"{b.figure.n:,}") for b in result.baselines]
     yield title, ("distance to the nearest real image", "mean", "n"), rows
 
 
@@ -154,24 +154,24 @@ def _mixture(result: Any) -> Iterator[Block]:
         )
         for c in result.candidates
     ]  # fmt: skip
-    title = f"chosen: {result.components} components, {result.covariance} covariance, on {result.fitted_on} rows"
+    title = f"chosen: {result.components} components, {result.covariance} covariance, on {result.fitted_on:,} rows"
     yield title, ("candidate", "BIC above the chosen", "held-out log p a row", "degenerate"), rows
     found = result.agreement
     if found is None:
         return
     rows = [
-        ("NMI", plain(found.nmi), f"{found.shuffled_nmi:.3f}", str(found.nmi.n)),
-        ("adjusted Rand index", plain(found.ari), f"{found.shuffled_ari:.3f}", str(found.ari.n)),
-        ("purity", plain(found.purity), f"{found.shuffled_purity:.3f}", str(found.purity.n)),
+        ("NMI", plain(found.nmi), f"{found.shuffled_nmi:.3f}", f"{found.nmi.n:,}"),
+        ("adjusted Rand index", plain(found.ari), f"{found.shuffled_ari:.3f}", f"{found.ari.n:,}"),
+        ("purity", plain(found.purity), f"{found.shuffled_purity:.3f}", f"{found.purity.n:,}"),
     ]
-    rows += [(f"  NMI on {b.name}", plain(b.figure), "", str(b.figure.n)) for b in found.baselines]
+    rows += [(f"  NMI on {b.name}", plain(b.figure), "", f"{b.figure.n:,}") for b in found.baselines]
     yield "agreement of components with labels", ("score", "value", "shuffled labels", "n"), rows
 
 
 def _maps(result: Any) -> Iterator[Block]:
     rows = [
         (m.method, plain(m.trustworthiness), f"{m.random:.3f}", percent(m.accuracy), percent(m.full_accuracy),
-         str(m.trustworthiness.n))
+         f"{m.trustworthiness.n:,}")
         for m in result.maps
     ]  # fmt: skip
     header = ("map", "trustworthiness", "shuffled", "1-NN on the map", "1-NN in the code", "n")
@@ -179,7 +179,7 @@ def _maps(result: Any) -> Iterator[Block]:
 
 
 def _reconstruction(result: Any) -> Iterator[Block]:
-    rows = [("this model", plain(result.ratio), str(result.ratio.n))]
-    rows += [(f"  {b.name}", plain(b.figure), str(b.figure.n)) for b in result.baselines]
+    rows = [("this model", plain(result.ratio), f"{result.ratio.n:,}")]
+    rows += [(f"  {b.name}", plain(b.figure), f"{b.figure.n:,}") for b in result.baselines]
     title = "reconstruction error / error against another image (0 perfect, 1 useless)"
     yield title, ("reconstruction", "ratio", "n"), rows

@@ -28,7 +28,7 @@ VARIANTS = {
         {"network": "mlp", "spectral": True},
         {"prior": "normal", "matching_weight": 1.0},
         {"spectral": True, "norm": "none", "reconstruction_weight": 1.0, "objective": "hinge"},
-        {"spectral": True, "matching_weight": 1.0, "augment": {"rotation": 10.0, "shift": 0.1}},
+        {"spectral": True, "norm": "encoder", "matching_weight": 1.0, "augment": {"rotation": 10.0, "shift": 0.1}},
     ],
     "gan": [{}, {"spectral": False, "generator_loss": "minimax"}, {"discriminator_moves": 2}],
 }

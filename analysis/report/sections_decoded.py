@@ -55,7 +55,7 @@ def reconstructions(material: Material) -> Section:
         "Reconstruction ratio: mean error ‖x − G(E(x))‖ over the mean error against another image's reconstruction. "
         "0 is perfect, 1 says nothing about the image."
     )
-    blocks: list[Block] = [_pairs(found), Comparison(tuple(rows), said, "number"), _histogram(found)]
+    blocks: list[Block] = [_pairs(found), Comparison(tuple(rows), said, "number", digits=3), _histogram(found)]
     if len(found.by_class) and np.isfinite(found.by_class).any():
         cells = tuple((name, number(float(r))) for name, r in zip(found.classes, found.by_class, strict=True))
         blocks.append(Disclosure("Ratio by class", (Table(("class", "ratio"), cells),)))
@@ -67,11 +67,11 @@ def reconstructions(material: Material) -> Section:
 
 
 def _ratio_finding(found: Reconstruction) -> str:
-    others = [f"{b.name} {number(b.figure.value)}" for b in found.baselines]
+    others = [f"{b.name} {number(b.figure.value, 3)}" for b in found.baselines]
     beside = f"; {listed(others)}" if others else ""
     return (
         f"A reconstruction is off by {percent(found.ratio.value, 0)} of what another image's would be: ratio "
-        f"{brackets(found.ratio)}, n = {count(found.ratio.n)}{beside}."
+        f"{brackets(found.ratio, 3)}, n = {count(found.ratio.n)}{beside}."
     )
 
 
@@ -156,7 +156,7 @@ def _ends(material: Material, found: Interpolations, i: int) -> str:
 def _path_finding(found: Interpolations) -> str:
     if found.midpoint is None:
         return f"{plural(len(found.pairs), 'path')} between images of different classes, along {found.along}."
-    others = [f"{b.name} {number(b.figure.value)}" for b in found.baselines]
+    others = [f"{b.name} {number(b.figure.value, 3)}" for b in found.baselines]
     beside = f"; {listed(others)}" if others else ""
     return (
         f"Halfway between two images, decoded pictures lie {brackets(found.midpoint)} from the nearest real image "

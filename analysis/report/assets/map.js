@@ -54,16 +54,25 @@ function mapTraces(state) {
   return out;
 }
 
-const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+const thin = (list, most) => list.filter((_, i) => i % Math.ceil(list.length / most) === 0);
 
-// The name of each category over the median of its points.
+// The point with the nearest quarter of its category: in the largest group, where a mean may lie between groups.
+function densest(positions, { x, y }) {
+  const others = thin(positions, 300);
+  const reach = (p) => others.map((q) => (x[p] - x[q]) ** 2 + (y[p] - y[q]) ** 2).sort((a, b) => a - b)[others.length >> 2];
+  return thin(positions, 150).map((p) => [reach(p), p]).reduce((a, b) => (b[0] < a[0] ? b : a))[1];
+}
+
+// The name of each category where its points lie closest.
 function centres(state) {
   if (!state.column || !state.column.categories) return [];
-  return parts(state.column, state.tiles).filter((part) => part.named && part.positions.length > 2).map((part) => ({
-    x: median(part.positions.map((p) => state.view.x[p])), y: median(part.positions.map((p) => state.view.y[p])),
-    text: label(short(part.name)), showarrow: false, captureevents: false,
-    font: { size: 14, color: "@ink", weight: 650 }, bgcolor: "@panel/0.72", borderpad: 2,
-  }));
+  return parts(state.column, state.tiles).filter((part) => part.named && part.positions.length > 2).map((part) => {
+    const p = densest(part.positions, state.view);
+    return {
+      x: state.view.x[p], y: state.view.y[p], text: label(short(part.name)), showarrow: false, captureevents: false,
+      font: { size: 14, color: "@ink", weight: 650 }, bgcolor: "@panel/0.72", borderpad: 2,
+    };
+  });
 }
 
 function mapLayout(state) {
