@@ -5,6 +5,7 @@ With D = σ(d):  -log D = softplus(-d)  and  -log(1 - D) = softplus(d), exact fo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -127,6 +128,63 @@ def contrastive(similarity: Tensor) -> Tensor:
     """
     partner = torch.arange(len(similarity), device=similarity.device)
     return 0.5 * (cross_entropy(similarity.float(), partner) + cross_entropy(similarity.float().T, partner))
+
+
+def categorical_information(logits: Tensor, code: Tensor) -> Tensor:
+    """Return InfoGAN's bound on I(c; G(z, c)) for a categorical code, in nats: E log Q(c|x) + log K ≤ log K.
+
+    Source: Chen et al. 2016 (arXiv:1606.03657), eq. 5; H(c) = log K for K equally likely classes.
+
+    Args:
+        logits: Q's, of the images that the code made, (n, K).
+        code: one-hot, (n, K).
+    """
+    return math.log(code.shape[1]) - cross_entropy(logits.float(), code.float())
+
+
+def gaussian_error(mean: Tensor, code: Tensor) -> Tensor:
+    """Return −E log Q(c|x) up to a constant where Q is a Gaussian of standard deviation 1: E Σ_j ½ (c_j − μ_j)².
+
+    Source: Chen et al. 2016 (arXiv:1606.03657), eq. 5 and appendix C.1, with the authors' fixed deviation.
+
+    Args:
+        mean: Q's, of the images that the codes made, (n, d).
+        code: (n, d).
+    """
+    return 0.5 * (mean.float() - code.float()).square().sum(1).mean()
+
+
+@torch.no_grad()
+def uniform_information(mean: Tensor, code: Tensor) -> Tensor:
+    """Return the bound on I(c; G(z, c)) in nats for codes U(-1, 1) with the best fixed deviation, summed over codes.
+
+    log 2 − ½ log(2πe · MSE) for each code: H(c) is log 2, and −E log Q is least where σ² is the mean square error. It
+    is below zero where the mean says nothing, and has no upper bound.
+
+    Args:
+        mean: Q's, (n, d).
+        code: (n, d).
+    """
+    error = (mean.float() - code.float()).square().mean(0)
+    return (math.log(2) - 0.5 * (2 * math.pi * math.e * error).log()).sum()
+
+
+def paired_information(one: Tensor, other: Tensor) -> Tensor:
+    """Return the mutual information in nats of the classes that two views of the same images are given.
+
+    P = mean_i softmax(one_i) softmax(other_i)ᵀ, symmetrised; I = Σ_jk P_jk log(P_jk / (P_j P_k)). It is log K where
+    every class is as frequent and both views agree for certain, 0 where they have nothing to do with each other.
+
+    Source: Ji, Henriques, Vedaldi 2019 (arXiv:1807.06653), eq. 3.
+
+    Args:
+        one: logits of one view, (n, K).
+        other: logits of the other, row by row of the same images, (n, K).
+    """
+    joint = one.float().softmax(1).T @ other.float().softmax(1) / len(one)
+    joint = ((joint + joint.T) / 2).clamp_min(1e-8)
+    rows, columns = joint.sum(1, keepdim=True), joint.sum(0, keepdim=True)
+    return (joint * (joint.log() - rows.log() - columns.log())).sum()
 
 
 @torch.no_grad()

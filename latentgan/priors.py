@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
-PartKind = Literal["normal", "uniform"]
+PartKind = Literal["normal", "uniform", "categorical"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Part:
 
     Args:
         name: what it is called in tables and reports.
-        kind: "normal" N(0, 1) or "uniform" U(-1, 1), independent per dimension.
+        kind: "normal" N(0, 1) or "uniform" U(-1, 1), independent per dimension; "categorical" one of `width`
+            equally likely classes, as 0 and 1.
         width: number of columns.
         encoded: whether the family's encoder gives it.
     """
@@ -62,6 +64,9 @@ class Prior(nn.Module):
         shape = (n, part.width)
         if part.kind == "normal":
             z = torch.randn(shape, generator=generator, device=device)
+        elif part.kind == "categorical":
+            classes = torch.randint(part.width, (n,), generator=generator, device=device)
+            z = one_hot(classes, part.width).float()
         else:
             z = torch.rand(shape, generator=generator, device=device) * 2 - 1
         return z.to(self._anchor.device)

@@ -30,6 +30,11 @@ VARIANTS = {
         {"spectral": True, "norm": "none", "reconstruction_weight": 1.0, "objective": "hinge"},
         {"spectral": True, "norm": "encoder", "matching_weight": 1.0, "augment": {"rotation": 10.0, "shift": 0.1}},
     ],
+    "infogan": [
+        {"noise": 3},
+        {"noise": 3, "categorical": (), "spectral": True},
+        {"noise": 3, "categorical": (3, 2), "continuous": 0, "consistency_weight": 1.0, "augment": {"rotation": 10.0}},
+    ],
     "gan": [{}, {"spectral": False, "generator_loss": "minimax"}, {"discriminator_moves": 2}],
 }
 CASES = [(name, v) for name in family_names() for v in VARIANTS.get(name, [{}])]

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import mutual_info_score
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
+from latentgan.data import ImageSpec
 from latentgan.errors import ConfigError
-from latentgan.losses import Objective, accuracy, conditional_entropy_bound, contrastive, minimax_generator
+from latentgan.families.base import configure, load_family
+from latentgan.losses import (
+    Objective,
+    accuracy,
+    categorical_information,
+    conditional_entropy_bound,
+    contrastive,
+    gaussian_error,
+    minimax_generator,
+    paired_information,
+    uniform_information,
+)
 
 d = torch.tensor([-3.0, -0.5, 0.0, 0.7, 4.0])
 target = torch.ones_like
@@ -135,3 +149,71 @@ def test_contrastive_by_hand():
 
 def test_accuracy_counts_both_sides_alike():
     assert accuracy(torch.tensor([1.0, 1.0, -1.0, -1.0]), torch.tensor([-1.0])).item() == 0.75
+
+
+def test_the_categorical_information_is_what_a_table_says():
+    p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.25, 0.25, 0.5]], dtype=torch.float64)
+    by_hand = math.log(3) + sum(math.log(p[i, i]) for i in range(3)) / 3
+    assert categorical_information(p.log(), torch.eye(3, dtype=torch.float64)).item() == pytest.approx(
+        by_hand, abs=1e-6
+    )
+    certain = 50 * torch.eye(3)
+    assert categorical_information(certain, torch.eye(3)).item() == pytest.approx(math.log(3), abs=1e-6)
+    assert categorical_information(torch.zeros(3, 3), torch.eye(3)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_gaussian_error_is_torchs_likelihood_up_to_its_constant():
+    mean, code = torch.randn(40, 3, dtype=torch.float64), torch.rand(40, 3, dtype=torch.float64)
+    likelihood = torch.distributions.Normal(mean, 1.0).log_prob(code).sum(1).mean()
+    constant = 3 * 0.5 * math.log(2 * math.pi)
+    assert gaussian_error(mean, code).item() == pytest.approx(-(likelihood.item() + constant), abs=1e-5)
+
+
+def test_the_uniform_information_of_a_noisy_reading_bounds_the_true_one_from_below():
+    code = 2 * torch.rand(200_000, 1, dtype=torch.float64) - 1
+    for deviation in (0.01, 0.05):
+        read = code + deviation * torch.randn_like(code)
+        ours = uniform_information(read, code).item()
+        # With noise much narrower than the range, I(c; read) is log 2 minus the entropy of the noise, up to the edges.
+        true = math.log(2) - 0.5 * math.log(2 * math.pi * math.e * deviation**2)
+        assert ours == pytest.approx(true, abs=0.02)
+    assert uniform_information(torch.zeros_like(code), code).item() < 0, "a constant reading says nothing"
+
+
+def test_the_paired_information_is_scikit_learns_for_certain_classes_and_numpys_for_soft_ones():
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 4, 500)
+    b = np.where(rng.random(500) < 0.7, a, rng.integers(0, 4, 500))
+    a, b = np.concatenate([a, b]), np.concatenate([b, a])  # so that the table is symmetric, as ours is made
+    hard = [torch.tensor(60.0 * np.eye(4)[labels]) for labels in (a, b)]
+    assert paired_information(*hard).item() == pytest.approx(mutual_info_score(a, b), abs=1e-4)
+    one, other = torch.randn(50, 3, dtype=torch.float64), torch.randn(50, 3, dtype=torch.float64)
+    p, q = one.softmax(1).numpy(), other.softmax(1).numpy()
+    joint = (p.T @ q + q.T @ p) / 100
+    by_hand = sum(
+        joint[i, j] * math.log(joint[i, j] / (joint[i].sum() * joint[:, j].sum())) for i in range(3) for j in range(3)
+    )
+    assert paired_information(one, other).item() == pytest.approx(by_hand, abs=1e-6)
+    assert paired_information(60 * torch.eye(5), 60 * torch.eye(5)).item() == pytest.approx(math.log(5), abs=1e-5)
+
+
+@pytest.mark.parametrize("network", ["generator", "recogniser"])
+def test_infogans_information_reaches_generator_and_recogniser(network):
+    family = load_family("infogan")(
+        configure("infogan", family={"noise": 3, "width": 4, "hidden": 16, "head": 8}).family, ImageSpec(1, 8, 8)
+    )
+    z = family.prior.sample(16)
+    terms = family._information(family.recogniser(family.discriminator.trunk(family.generator(z))), z, Notes())
+    for name in ("class", "style"):
+        gradients = torch.autograd.grad(
+            terms[name], list(getattr(family, network).parameters()), retain_graph=True, allow_unused=True
+        )
+        size = sum(float(g.abs().sum()) for g in gradients if g is not None)
+        assert size > 1e-6, f"{name} has no gradient in the {network}"
+
+
+class Notes:
+    """Takes what a family notes."""
+
+    def note(self, **values: torch.Tensor) -> None:
+        assert all(torch.isfinite(v).all() for v in values.values())

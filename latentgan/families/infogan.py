@@ -1,0 +1,182 @@
+"""InfoGAN: a GAN whose code has parts that can be read back from the image.
+
+    min_{G, Q} max_D V(D, G) − λ L_I(G, Q),    L_I = E_{c, x ~ G(z, c)} log Q(c|x) + H(c) ≤ I(c; G(z, c))
+
+Q is a head on the discriminator's features; the information term goes to the generator and to Q (with the features
+below it). Categorical parts become classes, continuous ones what varies within a class.
+
+Source: Chen et al.: InfoGAN, NeurIPS 2016 (arXiv:1606.03657), eq. 6, appendix C.1; the consistency term on real images:
+Ji et al.: Invariant Information Clustering, ICCV 2019 (arXiv:1807.06653), eq. 3.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from latentgan.config import AugmentConfig, FamilyConfig, NotNegative, OptimizerConfig
+from latentgan.data import Batches, ImageSpec
+from latentgan.errors import ConfigError
+from latentgan.families.base import Family
+from latentgan.game import Player, Update
+from latentgan.losses import (
+    Objective,
+    ObjectiveName,
+    accuracy,
+    categorical_information,
+    gaussian_error,
+    paired_information,
+    uniform_information,
+)
+from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, dense, has_batch_statistics, initialise
+from latentgan.networks.dcgan import ConvGenerator, conv_trunk
+from latentgan.networks.joint import Discriminator, judge
+from latentgan.priors import Part, Prior
+from latentgan.tricks import Augmentation
+
+
+class InfoGAN(Family):
+    """GAN whose categorical and continuous codes are read back from its images (Chen et al. 2016, arXiv:1606.03657)."""
+
+    class Config(FamilyConfig):
+        noise: PositiveInt = 62
+        """Dimension of the part of the code that is not read back, U(-1, 1) (paper: 62 on MNIST)."""
+        categorical: tuple[PositiveInt, ...] = (10,)
+        """Number of classes of each categorical part (paper: one of 10 on MNIST)."""
+        continuous: int = 2
+        """Number of continuous codes, U(-1, 1) (paper: 2 on MNIST)."""
+        width: PositiveInt = 32
+        """Channels of the first convolution; each further one has twice as many (paper: 64)."""
+        hidden: PositiveInt = 256
+        """Width of the dense layers (paper: 1024)."""
+        head: PositiveInt = 128
+        """Width of Q's own dense layer (paper: 128)."""
+        spectral: bool = False
+        """Spectral norm in the discriminator in place of the paper's batch norm."""
+        objective: ObjectiveName = "bce"
+        """bce is the paper's."""
+        categorical_weight: NotNegative = 1.0
+        """λ of the categorical parts (paper: 1)."""
+        continuous_weight: NotNegative = 1.0
+        """λ of the continuous codes, whose Q has standard deviation 1 as in the authors' code (there: 1)."""
+        consistency_weight: NotNegative = 0.0
+        """Weight of the information that Q's classes of two random views of a real image share, see augment (not in the
+        paper; arXiv:1807.06653). It keeps the classes equally frequent on real images and blind to the views."""
+        augment: AugmentConfig = AugmentConfig()
+        """Random affine maps in front of the discriminator (arXiv:2006.10738); the views of the consistency term."""
+        discriminator: OptimizerConfig = OptimizerConfig()
+        """The optimiser of discriminator and Q (paper: 2e-4)."""
+        generator: OptimizerConfig = OptimizerConfig(learning_rate=1e-3)
+        """The generator's optimiser (paper: 1e-3)."""
+
+    config: Config
+
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__(config, spec)
+        if config.continuous < 0 or not (config.categorical or config.continuous):
+            raise ConfigError("an infogan needs codes: set family.categorical or family.continuous")
+        if config.consistency_weight and not config.categorical:
+            raise ConfigError("family.consistency_weight is about categorical parts: set family.categorical")
+        names = ["class"] if len(config.categorical) == 1 else [f"class{i + 1}" for i in range(len(config.categorical))]
+        parts = [Part("noise", "uniform", config.noise, encoded=False)]
+        parts += [Part(name, "categorical", k) for name, k in zip(names, config.categorical, strict=True)]
+        parts += [Part("style", "uniform", config.continuous)] if config.continuous else []
+        self.prior = Prior(parts)
+        self.objective = Objective(config.objective)
+        self.augment = Augmentation(config.augment)
+        shape = spec.shape
+        norm: Norm = "none" if config.spectral else "batch"
+        self.generator = ConvGenerator(self.prior.width, shape, width=config.width, hidden=config.hidden, std=0.02)
+        trunk = conv_trunk(
+            shape, width=config.width, hidden=config.hidden, norm=norm, std=None if config.spectral else 0.02
+        )
+        self.discriminator = Discriminator(trunk, config.hidden)
+        self.recogniser = _recogniser(config, sum(part.width for part in parts[1:]), norm)
+        if config.spectral:
+            add_spectral_norm(self.discriminator)
+        self.together = not has_batch_statistics(self.discriminator)
+
+    def players(self) -> dict[str, Player]:
+        judges = {"discriminator": self.discriminator, "recogniser": self.recogniser}
+        return {
+            "discriminator": Player(judges, self.config.discriminator),
+            "generator": Player({"generator": self.generator}, self.config.generator),
+        }
+
+    def step(self, batches: Batches, update: Update) -> None:
+        """Both players move at once, on one minibatch."""
+        x, wish, weight = next(batches).image, self.objective, self.config.consistency_weight
+        z = self.prior.sample(len(x))
+        image, trunk, logit = self.generator(z), self.discriminator.trunk, self.discriminator.logit
+        seen, made = judge(trunk, (self.augment(x),), (self.augment(image),), together=self.together)
+        real, fake = logit(seen).squeeze(1), logit(made).squeeze(1)
+        information = self._information(self.recogniser(made), z, update)
+        judging = {"real": wish.real(real), "fake": wish.fake(fake), **information}
+        if weight:
+            views = self.recogniser(seen), self.recogniser(trunk(self.augment(x)))
+            shared = [paired_information(*(v[:, a:b] for v in views)) for a, b in self._columns("categorical")]
+            judging["consistency"] = -weight * torch.stack(shared).sum()
+        update(discriminator=judging, generator={"fake": wish.as_real(fake), **information})
+        update.note(discriminator_accuracy=accuracy(real, fake))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """x: (n, c, h, w) in [-1, 1] → codes (n, d): 0 for the noise, Q's probabilities, Q's means kept in [-1, 1]."""
+        return self._code(self.discriminator.trunk(x))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """z: (n, d) → images (n, c, h, w) in [-1, 1]."""
+        image: Tensor = self.generator(z)
+        return image
+
+    def rehearse(self, x: Tensor) -> None:
+        image = self.generator(self.prior.sample(len(x)))
+        for seen in (x, image):
+            features = self.discriminator.trunk(seen)
+            self.discriminator.logit(features)
+            self.recogniser(features)
+
+    def callables(self) -> list[nn.Module]:
+        return [self.generator, self.discriminator.trunk, self.discriminator.logit, self.recogniser]
+
+    def feature_networks(self) -> dict[str, Layers]:
+        return {"discriminator": self.discriminator.trunk}
+
+    def _columns(self, kind: str) -> list[tuple[int, int]]:
+        """Return (first, end) of the parts of a kind among Q's outputs, which leave out the noise."""
+        found, start = [], 0
+        for part in self.prior.parts[1:]:
+            if part.kind == kind:
+                found.append((start, start + part.width))
+            start += part.width
+        return found
+
+    def _information(self, q: Tensor, z: Tensor, update: Update) -> dict[str, Tensor]:
+        """Return the terms to be minimised, −λ L_I up to constants, and note the information in nats."""
+        codes, terms, config = z[:, self.config.noise :], {}, self.config
+        classes = [categorical_information(q[:, a:b], codes[:, a:b]) for a, b in self._columns("categorical")]
+        if classes:
+            total = torch.stack(classes).sum()
+            terms["class"] = -config.categorical_weight * total
+            update.note(class_information=total.detach())
+        for a, b in self._columns("uniform"):
+            terms["style"] = config.continuous_weight * gaussian_error(q[:, a:b], codes[:, a:b])
+            update.note(style_information=uniform_information(q[:, a:b], codes[:, a:b]))
+        return terms
+
+    def _code(self, features: Tensor) -> Tensor:
+        q = self.recogniser(features)
+        parts = [q.new_zeros(len(q), self.config.noise)]
+        parts += [q[:, a:b].softmax(1) for a, b in self._columns("categorical")]
+        parts += [q[:, a:b].clamp(-1, 1) for a, b in self._columns("uniform")]
+        return torch.cat(parts, dim=1)
+
+
+def _recogniser(config: InfoGAN.Config, outputs: int, norm: Norm) -> nn.Sequential:
+    """Return Q's own layers: features (n, hidden) → class logits and means (n, outputs)."""
+    network = nn.Sequential(
+        dense(config.hidden, config.head, norm=norm, activation="leaky"), nn.Linear(config.head, outputs)
+    )
+    if norm == "batch":
+        initialise(network)
+    return network
