@@ -93,8 +93,8 @@ def register(app: typer.Typer, load_model: LoadModel | None = None) -> None:
 
 def command_line() -> str:
     """What the user typed, ready to be pasted into a shell."""
-    name = Path(sys.argv[0]).name
-    start = ["python", "-m", "analysis"] if name == "__main__.py" else [name]
+    path = Path(sys.argv[0])
+    start = ["python", "-m", path.parent.name] if path.name == "__main__.py" else [path.name]
     return shlex.join([*start, *sys.argv[1:]])
 
 
@@ -108,9 +108,19 @@ def find_model(table: Embeddings, run: Path | None, load_model: LoadModel | None
     found = run or (Path(named) if named and isinstance(named, str) else None)
     if found is None or (run is None and not found.is_dir()):
         return None
+    if table.code != "code" and table.metadata:
+        if run is not None:
+            raise AnalysisError(f"a model decodes the column 'code', not {table.code!r}: leave out --model or --code")
+        return None
     model: Model = load_model(found)
     if not hasattr(model, "decode"):
         raise AnalysisError(f"the model in {str(found)!r} does not decode")
+    theirs, mine = getattr(model, "about", {}).get("sha256"), table.metadata.get("checkpoint")
+    if theirs and mine and theirs != mine:
+        raise AnalysisError(
+            f"the model in {str(found)!r} is not the one that {table.path.name!r} was encoded with (it is another, or "
+            "was trained since): encode again, or name the right one with --model"
+        )
     return model
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 from collections.abc import Iterable
 from functools import cached_property
@@ -67,6 +68,18 @@ class Embeddings:
         except ValueError as error:
             raise AnalysisError(f"the table {self.path.name!r} has a broken `latentgan` metadata entry") from error
         return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of what results depend on: model, images, columns, their roles, and the codes of some rows."""
+        about = {key: self.metadata.get(key) for key in ("checkpoint", "fingerprint", "preprocessing")}
+        columns = [(name, kind) for name, kind in self._table.kinds.items()]
+        facts = [self.n, about, columns, self.code, self.label, self.split_name]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        some = np.arange(min(8, self.n))
+        for name in self.vector_columns:
+            digest.update(np.ascontiguousarray(self._table.vectors(name, some)).tobytes())
+        return digest.hexdigest()
 
     @property
     def vector_columns(self) -> tuple[str, ...]:

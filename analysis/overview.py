@@ -73,6 +73,8 @@ class Overview:
     thumbnails: Pixels | None  # (m, h, w, c), c = 1 or 3; None where the table has no pictures
     metadata: str  # the table's `latentgan` metadata as JSON text, "{}" if there is none
     notes: tuple[str, ...]
+    identity: str = ""  # of the table, see Embeddings.identity
+    code: str = "code"  # the vector column that was the code
 
 
 def summarise(table: Embeddings, rows: Ints) -> Overview:
@@ -100,6 +102,8 @@ def summarise(table: Embeddings, rows: Ints) -> Overview:
         thumbnails=pictures,
         metadata=json.dumps(table.metadata, ensure_ascii=False),
         notes=tuple(notes),
+        identity=table.identity,
+        code=table.code,
     )
 
 

@@ -48,7 +48,10 @@ class ParquetRows:
     @cached_property
     def kinds(self) -> dict[str, str]:
         """Kind of each column: "vector", "boolean", "numeric", "text", "picture" or "other"."""
-        return {field.name: _kind(field.type) for field in self.files[0].schema_arrow}
+        kinds = {field.name: _kind(field.type) for field in self.files[0].schema_arrow}
+        fields = self.files[0].schema_arrow
+        # Elsewhere, byte strings of one length are identifiers.
+        return kinds | ({"pixels": "vector"} if "pixels" in kinds and _is_bytes(fields.field("pixels").type) else {})
 
     @cached_property
     def metadata(self) -> dict[str, str]:
@@ -132,9 +135,9 @@ def _kind(kind: Any) -> str:
         return _kind(kind.value_type)
     if types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind):
         inner = kind.value_type
+        if getattr(kind, "list_size", 1) == 0:
+            return "other"
         return "vector" if types.is_floating(inner) or types.is_integer(inner) else "other"
-    if _is_bytes(kind):
-        return "vector"  # of uint8
     if types.is_boolean(kind):
         return "boolean"
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
@@ -149,7 +152,7 @@ def _kind(kind: Any) -> str:
 
 
 def _is_bytes(kind: Any) -> bool:
-    """Whether a column holds byte strings of one length: vectors of uint8, and much faster than lists of them."""
+    """Whether a column holds byte strings of one length, which Parquet writes much faster than lists of uint8."""
     from pyarrow import types
 
     return bool(types.is_fixed_size_binary(kind))

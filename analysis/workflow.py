@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,7 +13,7 @@ import numpy as np
 from .arrays import AnalysisError, Ints
 from .embeddings import Embeddings
 from .model import Model
-from .overview import summarise
+from .overview import Overview, summarise
 from .plan import Options, Progress, silent
 from .store import KINDS, load_one, save
 from .studies import study_concepts, study_maps, study_mixture, study_neighbours
@@ -72,6 +71,25 @@ def run_all(
 ) -> Iterator[tuple[str, Any]]:
     """Yield (kind, result) of every analysis as it is saved, or (kind, AnalysisError) where one is refused."""
     left: list[str] = []
+    if not (out / "overview.json").is_file() or _stranger(table, out) is not None:
+        for kind in KINDS:  # nothing of another table stays, however this ends
+            _forget(out, kind)
+        refresh_overview(table, out, command=command)
+    try:
+        yield from _each(table, model, options, out, command, progress, left)
+    finally:
+        refresh_overview(table, out, command=command, left_out=left)
+
+
+def _each(
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    out: Path,
+    command: str,
+    progress: Callable[[str, str], None],
+    left: list[str],
+) -> Iterator[tuple[str, Any]]:
     for kind, study in STUDIES.items():
         _forget(out, kind)
         progress(kind, "")
@@ -87,7 +105,6 @@ def run_all(
         else:
             save(result, out, command=command)
             yield kind, result
-    refresh_overview(table, out, command=command, left_out=left)
 
 
 def _refusal(kind: str, reason: str) -> str:
@@ -100,17 +117,21 @@ def _left_out(out: Path) -> list[str]:
     return [note for note in notes if note.startswith("left out: ")]
 
 
-def _refuse_strangers(table: Embeddings, out: Path) -> None:
-    """Raise AnalysisError where the results in `out` are of another model, other images or other columns."""
+def _stranger(table: Embeddings, out: Path) -> Overview | None:
+    """Return the overview in `out` if the results there are of another table, or of other columns of this one."""
     if not (out / "overview.json").is_file():
-        return
-    before = load_one(out, "overview")
-    about, metadata = json.loads(before.metadata), table.metadata
-    differs = any(about.get(key) != metadata.get(key) for key in ("checkpoint", "fingerprint", "features"))
-    if before.n != table.n or differs:
+        return None
+    before: Overview = load_one(out, "overview")
+    return before if before.identity != table.identity else None
+
+
+def _refuse_strangers(table: Embeddings, out: Path) -> None:
+    before = _stranger(table, out)
+    if before is not None:
         raise AnalysisError(
-            f"{str(out)!r} holds results of another table ({before.table}, {before.n:,} rows): choose another --out, "
-            f"or run latentgan analyze {table.path.name} --out {out}, which replaces them all"
+            f"{str(out)!r} holds results of another table or of other columns ({before.table}, {before.n:,} rows, code "
+            f"{before.code!r}): choose another --out, or run latentgan analyze {table.path.name} --out {out}, which "
+            "replaces them all"
         )
 
 

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from latentgan.errors import CheckpointError, ConfigError
+from latentgan.locks import held
 
 FORMAT = 1
 
@@ -82,19 +83,9 @@ def locked(run: Path) -> Iterator[None]:
     """
     with writing(run, run / "lock"):
         run.mkdir(parents=True, exist_ok=True)
-        lock = (run / "lock").open("w")
-    try:
-        import fcntl
-    except ImportError:  # not on this platform
-        yield
-        return
-    with lock as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CheckpointError(
-                f"another process is training in {run}; wait for it, or name another --out"
-            ) from error
+        (run / "lock").touch()
+    refusal = CheckpointError(f"another process is training in {run}; wait for it, or name another --out")
+    with held(run / "lock", refusal):
         yield
 
 

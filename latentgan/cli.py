@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -186,7 +185,7 @@ def sample(
         "samples.png"
     ),
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")] = 64,
-    seed: Annotated[int, typer.Option(help="Same seed, same images.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same images.")] = 0,
     device: Device = "auto",
     family: FamilyOption = None,
 ) -> None:
@@ -226,7 +225,7 @@ def edit(
     loaded = load(results)
     if (found := loaded.get("concepts")) is None:
         raise ConfigError(f"{results} holds no concepts; run `latentgan concepts TABLE --out {results}` first")
-    stages.same_model(run, json.loads(loaded["overview"].metadata) if "overview" in loaded else {}, results)
+    stages.same_model(run, loaded.get("overview"), results)
     direction = stages.find_concept([c.name for c in found.concepts], concept)
     scale = found.concepts[direction].scale
     written = stages.edit(

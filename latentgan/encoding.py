@@ -86,12 +86,13 @@ def encode_table(
         note(line)
     source = kept
     metadata = describe(models[""], source, plan, run, command)
-    folder = out.with_name(f".{out.name}.parts")
+    if out.is_dir():
+        raise ConfigError(f"{out} is a folder; name a file that ends in .parquet")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        parts = Parts(folder, metadata, _plan_key(metadata))
-        _encode_rows(models, source, plan, parts, advance)
-        parts.join(out)
+        with Parts(out, metadata, _plan_key(metadata, source)) as parts:
+            _encode_rows(models, source, plan, parts, advance)
+            parts.join(len(source))
     except OSError as error:
         raise DataError(
             f"could not write {out}: {error.strerror or error}; run the same command again to go on"
@@ -119,9 +120,12 @@ def check_fit(model: NumpyModel, source: ImageSource, plan: Plan) -> None:
     """Raise ConfigError where the images or the asked layers are not the model's."""
     mine, theirs = model.spec.shape, source.spec.shape
     if mine != theirs:
+        ways = ([f"--size {mine[1]} --crop"] if mine[1:] != theirs[1:] else []) + (
+            [f"--channels {mine[0]}"] if mine[0] != theirs[0] else []
+        )
         raise ConfigError(
             f"{source.name} has images of {theirs[1]}×{theirs[2]} with {theirs[0]} channel(s); this model takes "
-            f"{mine[1]}×{mine[2]} with {mine[0]}: use --size {mine[1]} --crop or --channels {mine[0]}"
+            f"{mine[1]}×{mine[2]} with {mine[0]}: use {' '.join(ways)}"
         )
     with model.tap(plan.features):
         pass
@@ -162,13 +166,12 @@ def _encode_rows(
     attributes = attribute_columns(source, plan.features)
 
     def write(rows: np.ndarray, columns: Columns) -> None:
-        parts.write(make_table(source, rows, columns, attributes, pixels=plan.yardsticks))
+        parts.write(int(rows[0]), make_table(source, rows, columns, attributes, pixels=plan.yardsticks))
 
     with ExitStack() as stack:
         taps = {
             prefix: stack.enter_context(model.tap(plan.features, pool=plan.pool)) for prefix, model in models.items()
         }
-        stack.callback(parts.close)  # also after an interruption: what was written is kept
         writer = stack.enter_context(ThreadPoolExecutor(1))
         workers = stack.enter_context(_workers(models[""].device))
         written: deque[Future[None]] = deque()
@@ -227,8 +230,10 @@ def _collect(batches: Iterable[Columns], rows: int) -> Columns:
     return columns
 
 
-def _plan_key(metadata: Mapping[str, Any]) -> str:
+def _plan_key(metadata: Mapping[str, Any], source: ImageSource) -> str:
     """Return what must be equal for parts of an earlier, interrupted encode to be used."""
-    keys = ("checkpoint", "fingerprint", "features", "preprocessing", "notes", "version")
-    relevant = {k: metadata[k] for k in keys}
-    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+    settings = {key: value for key, value in metadata.items() if key not in ("run", "command")}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for column in (source.ids, source.split, source.labels, *source.attributes.values()):
+        digest.update(b"\n".join(repr(value).encode("utf-8", "surrogateescape") for value in column.tolist()))
+    return digest.hexdigest()

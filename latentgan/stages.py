@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +53,8 @@ def encode(
     for line in source.notes:
         _say(line)
     names = tuple(features or default_features(model))
+    if "none" in names and len(names) > 1:
+        raise ConfigError("--features none leaves all features out: give it alone, or name layers only")
     plan = Plan(() if names == ("none",) else names, pool, yardsticks)
     with _bar(f"encode {source.name}", len(source)) as advance:
         return encode_table(
@@ -103,8 +106,13 @@ def find_concept(names: Sequence[str], wanted: str) -> int:
     raise ConfigError(f"no concept is called {wanted!r}; {hint}known are: {', '.join(dict.fromkeys(names))}")
 
 
-def same_model(run: Path, metadata: Mapping[str, Any], results: Path) -> None:
-    """Raise ConfigError where results were computed on the codes of another model than that of `run`."""
+def same_model(run: Path, overview: Any, results: Path) -> None:
+    """Raise ConfigError where results (with this overview, or None) are not about what the model of `run` decodes."""
+    if overview is None:
+        return
+    if overview.code != "code":
+        raise ConfigError(f"{results} is about the column {overview.code!r}, which {run} does not decode")
+    metadata = json.loads(overview.metadata)
     mine, theirs = read_model(run)[1]["sha256"], metadata.get("checkpoint", "")
     if theirs and theirs != mine:
         raise ConfigError(

@@ -10,6 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latentgan.data import ImageSource
+from latentgan.errors import DataError
+from latentgan.locks import held
 from latentgan.thumbnails import area_average, png_rows, thumbnails
 
 SECONDS = 30.0
@@ -29,49 +32,89 @@ Columns = dict[str, np.ndarray]
 class Parts:
     """Parquet files of consecutive rows, "FIRST-END.parquet", in a folder beside the table.
 
+    A context manager: leaving it, after an interruption too, finishes the open part.
+
     Args:
-        folder: where they lie; those that an interrupted encode left there are gone on with, see `key`.
+        out: the table.
         metadata: of the table.
-        key: parts that were written under another key are removed.
+        key: parts that an interrupted encode left are gone on with if they were written under the same key.
+
+    Raises:
+        DataError: another process writes the same table.
     """
 
-    def __init__(self, folder: Path, metadata: Mapping[str, Any], key: str) -> None:
-        self.folder = folder
+    def __init__(self, out: Path, metadata: Mapping[str, Any], key: str) -> None:
+        self.out = out
+        self.folder = out.with_name(f".{out.name}.parts")
         self.about = {b"latentgan": json.dumps(metadata).encode()}
-        self._claim(key)
-        whole = self._whole()
-        for path in self.folder.glob("*-*.parquet"):
+        self.rows = 0
+        """Rows that are written."""
+        self._key = key.encode()
+        self._held = ExitStack()
+        self._writer: pq.ParquetWriter | None = None
+        self._first, self._since, self._failed = 0, 0.0, False
+
+    def __enter__(self) -> Parts:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._held.enter_context(held(self.folder, DataError(f"another encode is writing {self.out}; wait for it")))
+        mark = self.folder / "plan"
+        same = mark.is_file() and mark.read_bytes() == self._key
+        whole = self._whole() if same else []
+        for path in self.folder.iterdir():
             if path not in whole:
                 path.unlink()
-        self.rows = sum(pq.read_metadata(path).num_rows for path in whole)
-        """Rows that are written."""
-        self._writer: pq.ParquetWriter | None = None
-        self._first, self._since = self.rows, 0.0
+        mark.write_bytes(self._key)
+        self.rows = _end(whole)
+        return self
 
-    def write(self, table: pa.Table) -> None:
-        """Append a row group, and close the part if it took long enough."""
-        table = table.replace_schema_metadata(self.about)
-        if self._writer is None:
-            self._first, self._since = self.rows, time.monotonic()
-            self._writer = pq.ParquetWriter(self.folder / "open", table.schema, **_layout(table.schema))
-        self._writer.write_table(table, row_group_size=len(table))
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.close()
+        finally:
+            self._held.close()
+
+    def write(self, first: int, table: pa.Table) -> None:
+        """Append the row group that begins with row `first`, and close the part if it took long enough.
+
+        Raises:
+            OSError: it could not be written, or what comes before it was not.
+        """
+        if self._failed or first != self.rows:
+            raise OSError("what comes before could not be written")
+        try:
+            table = table.replace_schema_metadata(self.about)
+            if self._writer is None:
+                self._first, self._since = self.rows, time.monotonic()
+                self._writer = pq.ParquetWriter(self.folder / "open", table.schema, **_layout(table.schema))
+            self._writer.write_table(table, row_group_size=len(table))
+        except BaseException:
+            self._failed = True
+            raise
         self.rows += len(table)
         if time.monotonic() - self._since > SECONDS:
             self.close()
 
     def close(self) -> None:
-        """Finish the open part, if there is one."""
+        """Finish the open part, if there is one; one that could not be written is left out."""
         if self._writer is not None:
             writer, self._writer = self._writer, None
-            writer.close()
-            (self.folder / "open").replace(self.folder / f"{self._first:012d}-{self.rows:012d}.parquet")
+            with suppress(OSError) if self._failed else nullcontext():
+                writer.close()
+            if not self._failed:
+                (self.folder / "open").replace(self.folder / f"{self._first:012d}-{self.rows:012d}.parquet")
 
-    def join(self, out: Path) -> None:
-        """Move the only part to `out`, or write several as one, and remove the folder."""
+    def join(self, rows: int) -> None:
+        """Move the only part into the table's place, or write several as one, and remove the folder.
+
+        Raises:
+            OSError: the parts do not hold `rows` rows.
+        """
         self.close()
         paths = self._whole()
+        if _end(paths) != rows:
+            raise OSError(f"only {_end(paths):,} of {rows:,} rows are written")
         if len(paths) == 1:
-            paths[0].replace(out)
+            paths[0].replace(self.out)
         else:
             schema = pq.read_schema(paths[0])
             with pq.ParquetWriter(self.folder / "open", schema, **_layout(schema)) as writer:
@@ -79,26 +122,26 @@ class Parts:
                     file = pq.ParquetFile(path)
                     for group in range(file.num_row_groups):
                         writer.write_table(file.read_row_group(group))
-            (self.folder / "open").replace(out)
+            (self.folder / "open").replace(self.out)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _claim(self, key: str) -> None:
-        mark = self.folder / "plan"
-        if self.folder.is_dir() and not (mark.is_file() and mark.read_text(encoding="utf-8") == key):
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(exist_ok=True)
-        mark.write_text(key, encoding="utf-8")
 
     def _whole(self) -> list[Path]:
         """Return the parts that follow each other from row 0, up to one that is damaged."""
-        parts, rows = [], 0
-        while found := list(self.folder.glob(f"{rows:012d}-*.parquet")):
+        parts: list[Path] = []
+        while found := list(self.folder.glob(f"{_end(parts):012d}-*.parquet")):
             try:
-                rows += pq.read_metadata(found[0]).num_rows
+                rows = pq.read_metadata(found[0]).num_rows
             except (pa.ArrowInvalid, OSError):
                 break
-            parts.append(found[0])
+            if len(found) > 1 or rows != _end(found) - _end(parts):
+                break
+            parts += found
         return parts
+
+
+def _end(parts: Sequence[Path]) -> int:
+    """Return the row after the last one of parts."""
+    return int(parts[-1].stem.split("-")[1]) if parts else 0
 
 
 def _layout(schema: pa.Schema) -> dict[str, Any]:

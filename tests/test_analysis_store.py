@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import table_maker
 
 from analysis import AnalysisError, Embeddings, load, save
+from analysis.cli import find_model
 from analysis.plan import Options
 from analysis.statistics import Interval
 from analysis.store import KINDS, load_command, load_one
@@ -112,11 +114,47 @@ def test_results_of_two_tables_do_not_mix_in_a_folder(tmp_path: Path) -> None:
     out = tmp_path / "results"
     run_study("probes", table, None, QUICK, out=out)
     other = Embeddings(table_maker.digits_table(tmp_path, rows=300))
-    with pytest.raises(AnalysisError, match=r"holds results of another table \(.*400 rows\): choose another --out"):
+    with pytest.raises(AnalysisError, match=r"holds results of another table or of other columns \(.*400 rows, code"):
         run_study("maps", other, None, QUICK, out=out)
     assert set(load(out)) == {"overview", "probes"}
-    dict(run_all(other, None, QUICK, out=out))
-    assert load(out)["overview"].n == 300
+    steps = run_all(other, None, QUICK, out=out)
+    while next(steps)[0] != "probes":
+        pass
+    steps.close()  # as by Ctrl-C
+    found = load(out)
+    assert found["overview"].n == 300 and set(found) == {"overview", "probes"}
+    run_study("maps", other, None, QUICK, out=out)
+    labelled = Embeddings(other.path, label="round")
+    with pytest.raises(AnalysisError, match="of other columns"):
+        run_study("maps", labelled, None, QUICK, out=out)
+
+
+def test_a_model_that_did_not_make_the_table_decodes_nothing(tmp_path: Path) -> None:
+    class Other:
+        about: ClassVar = {"sha256": "2" * 64}
+        decode = staticmethod(len)
+
+    path = table_maker.digits_table(tmp_path, rows=100)
+    rows = pq.read_table(path)
+    about = {**json.loads((rows.schema.metadata or {}).get(b"latentgan", b"{}")), "checkpoint": "1" * 64}
+    pq.write_table(rows.replace_schema_metadata({b"latentgan": json.dumps(about).encode()}), path)
+    with pytest.raises(AnalysisError, match=r"is not the one that .* was encoded with .* encode again"):
+        find_model(Embeddings(path), tmp_path, lambda _: Other())
+    other_column = Embeddings(path, code="untrained.code")
+    assert find_model(other_column, None, lambda _: Other()) is None
+    with pytest.raises(AnalysisError, match=r"a model decodes the column 'code', not 'untrained\.code'"):
+        find_model(other_column, tmp_path, lambda _: Other())
+
+
+def test_identifiers_of_one_length_are_no_representation(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    codes = pa.FixedSizeListArray.from_arrays(pa.array(np.arange(40, dtype=np.float32)), 4)
+    uuid = pa.array([bytes([i] * 16) for i in range(10)], pa.binary(16))
+    pq.write_table(pa.table({"code": codes, "uuid": uuid, "pixels": uuid}), tmp_path / "t.parquet")
+    table = Embeddings(tmp_path / "t.parquet")
+    assert table.vector_columns == ("code", "pixels") and table.representations == ("code",)
+    assert np.allclose(table.vectors("pixels", np.array([3, 1]))[:, 0], [3 / 255, 1 / 255])
 
 
 def test_damage_and_strangers_are_said_in_a_sentence(tmp_path: Path) -> None:

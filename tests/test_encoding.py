@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from latentgan import encoding as module
 from latentgan import table as table_module
 from latentgan.data.seen import without_leak
 from latentgan.encoding import Plan, default_features, encode_table
-from latentgan.errors import CheckpointError, ConfigError
+from latentgan.errors import CheckpointError, ConfigError, DataError
 from latentgan.thumbnails import area_average, pixel_shape, png_rows, shrink, thumbnails
 
 TINY = {"latent": 4, "width": 4, "hidden": 16}
@@ -143,6 +144,47 @@ def test_a_part_that_is_damaged_is_encoded_again(run, source, tmp_path, small_pa
     encode_table(run, source, tmp_path / "t.parquet", plan)
     assert sorted(encoded) == [16, 32, 48]
     assert pq.read_table(tmp_path / "t.parquet")["row"].to_pylist() == list(range(60))
+
+
+@pytest.mark.parametrize("where", ["make_table", "ParquetWriter"])
+def test_a_row_group_that_cannot_be_written_is_not_skipped(run, source, tmp_path, small_parts, monkeypatch, where):
+    monkeypatch.setattr(table_module, "SECONDS", -1.0)
+    home, calls = (module if where == "make_table" else table_module.pq), []
+    original = getattr(home, where)
+
+    def second_fails(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError("No space left on device")
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(home, where, second_fails)
+    with pytest.raises(DataError, match="No space left on device; run the same command again"):
+        encode_table(run, source, tmp_path / "t.parquet", Plan())
+    assert [p.name for p in (tmp_path / ".t.parquet.parts").glob("*-*")] == [f"{0:012d}-{16:012d}.parquet"]
+    encode_table(run, source, tmp_path / "t.parquet", Plan())
+    assert pq.read_table(tmp_path / "t.parquet")["row"].to_pylist() == list(range(60))
+
+
+def test_parts_with_other_labels_or_attributes_are_encoded_anew(run, source, tmp_path, small_parts, monkeypatch):
+    monkeypatch.setattr(table_module, "SECONDS", -1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(table_module.Parts, "join", lambda *_: None)
+        encode_table(run, source, tmp_path / "t.parquet", Plan())
+    weight = source.attributes["weight"].copy()
+    weight[0] = 999.0
+    other = replace(source, attributes={**source.attributes, "weight": weight})
+    encode_table(run, other, tmp_path / "t.parquet", Plan())
+    assert pq.read_table(tmp_path / "t.parquet")["weight"][0].as_py() == 999.0
+
+
+def test_two_encodes_of_one_table_do_not_meet(run, source, tmp_path):
+    out = tmp_path / "t.parquet"
+    with table_module.Parts(out, {}, "key"), pytest.raises(DataError, match="another encode is writing"):
+        encode_table(run, source, out, Plan())
+    encode_table(run, source, out, Plan())
+    with pytest.raises(ConfigError, match="is a folder"):
+        encode_table(run, source, tmp_path, Plan())
 
 
 def test_parts_of_another_plan_are_not_used(run, source, tmp_path, small_parts):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from latentgan import from_arrays
 from latentgan.adapter import NumpyModel
@@ -184,6 +185,28 @@ def test_folding_batch_norms_changes_no_output(case):
         assert np.abs(ours - value).max() < 1e-5 * max(1, np.abs(value).max()), name
     codes = family.prior.sample(6).numpy()
     assert np.abs(plain.decode(codes) - folded_model.decode(codes)).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        spectral_norm(nn.Conv2d(3, 4, 3)),
+        nn.ConvTranspose2d(3, 4, 3),
+        nn.ConvTranspose2d(4, 4, 3, groups=2, bias=False),
+        nn.Conv2d(4, 4, 3, groups=2),
+    ],
+    ids=["spectral", "transposed", "grouped transposed", "grouped"],
+)
+@pytest.mark.parametrize("tracked", [True, False])
+def test_folding_is_right_or_left_alone(layer, tracked):
+    network = nn.Sequential(copy.deepcopy(layer), nn.BatchNorm2d(4, track_running_stats=tracked), nn.ReLU())
+    x = torch.randn(5, layer.in_channels, 6, 6)
+    network(x)
+    network.eval()
+    with torch.no_grad():
+        before = network(x)
+        fold_batch_norm(network)
+        assert (network(x) - before).abs().max() < 1e-5
 
 
 def test_feature_layers_have_names_and_give_one_row_an_image(case):

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 Norm = Literal["none", "batch", "batch-plain"]
@@ -104,22 +105,27 @@ def fold_batch_norm(network: nn.Module) -> None:
     """Multiply batch norms into the linear layers and convolutions right before them, for evaluation only.
 
     In evaluation mode a batch norm is a fixed affine map of each channel, so the two layers are one (up to rounding).
+    Left as they are: layers under a spectral norm, grouped transposed convolutions, norms without running statistics.
 
     Args:
         network: changed in place; a folded batch norm becomes an identity.
     """
     for chain in [m for m in network.modules() if isinstance(m, nn.Sequential)]:
         for (_, layer), (name, norm) in itertools.pairwise(list(chain.named_children())):
-            if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) and isinstance(layer, Affine):
-                _fold(layer, norm)
+            if (
+                isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+                and norm.running_mean is not None
+                and norm.running_var is not None
+                and isinstance(layer, Affine)
+                and not (isinstance(layer, nn.ConvTranspose2d) and layer.groups > 1)
+                and not parametrize.is_parametrized(layer)  # a spectral norm: its weight is computed anew each time
+            ):
+                scale = torch.rsqrt(norm.running_var + norm.eps)
+                _scale(layer, norm, scale, -norm.running_mean * scale)
                 setattr(chain, name, nn.Identity())
 
 
-def _fold(layer: Affine, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-    if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("a batch norm without running statistics cannot be folded")
-    scale = torch.rsqrt(norm.running_var + norm.eps)
-    shift = -norm.running_mean * scale
+def _scale(layer: Affine, norm: nn.BatchNorm1d | nn.BatchNorm2d, scale: Tensor, shift: Tensor) -> None:
     if norm.affine:
         scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
     outputs = 1 if isinstance(layer, nn.ConvTranspose2d) else 0

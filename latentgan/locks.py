@@ -1,0 +1,33 @@
+"""One process at a time; a lock goes when its process does, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from latentgan.errors import LatentganError
+
+
+@contextlib.contextmanager
+def held(path: Path, refusal: LatentganError) -> Iterator[None]:
+    """Hold a file or folder that exists.
+
+    Raises:
+        LatentganError: another process holds it; `refusal`.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on this platform
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise refusal from None
+        yield
+    finally:
+        os.close(handle)
