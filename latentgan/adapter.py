@@ -136,12 +136,14 @@ class NumpyModel:
             pool: max-pool convolutional layers to pool × pool cells first (DCGAN's probe: 4); 0 flattens them whole.
         """
         with self.tap(names, pool=pool) as represent:
-            parts = [{k: v.cpu().numpy() for k, v in represent(x).items()} for x in self._batches(images)]
+            parts = [
+                {k: v.flatten(1).float().cpu().numpy() for k, v in represent(x).items()} for x in self._batches(images)
+            ]
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     @contextmanager
     def tap(self, names: Sequence[str], *, pool: int = 0) -> Iterator[Any]:
-        """Give a function from images (n, c, h, w) in [-1, 1] to {"code": …, name: …}, each (n, width), in one pass.
+        """Give a function from images (n, c, h, w) in [-1, 1] to {"code": …, name: …}, each (n, …), in one pass.
 
         Hooks live as long as the context; weights under spectral norm are computed once for all passes. The function
         may be called from several threads at once.
@@ -157,8 +159,7 @@ class NumpyModel:
             seen.layers = {}
             with torch.inference_mode():  # a thread's own
                 code = self.family.represent(x)
-            found = ({} if code is None else {"code": code}) | {name: seen.layers[name] for name in names}
-            return {name: value.float() for name, value in found.items()}
+            return ({} if code is None else {"code": code}) | {name: seen.layers[name] for name in names}
 
         try:
             with torch.inference_mode(), parametrize.cached():
@@ -190,17 +191,17 @@ def to_unit(x: Tensor) -> Tensor:
     return ((x.float() + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).contiguous()
 
 
-def flatten_features(output: Tensor, pool: int) -> Tensor:
-    """Return a layer's output as (n, width) float32; convolutional ones max-pooled to pool × pool where larger."""
+def pooled(output: Tensor, pool: int) -> Tensor:
+    """Return a layer's output, convolutional ones max-pooled to pool × pool where larger."""
     if output.ndim == 4 and pool and max(output.shape[2:]) > pool:
         cells = (min(pool, output.shape[2]), min(pool, output.shape[3]))
-        output = adaptive_max_pool2d(output.contiguous(memory_format=torch.channels_last), cells)
-    return output.flatten(1).float()
+        return adaptive_max_pool2d(output.contiguous(memory_format=torch.channels_last), cells)
+    return output
 
 
 def _recorder(name: str, seen: threading.local, pool: int) -> Any:
     def record(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        seen.layers.setdefault(name, flatten_features(output, pool))
+        seen.layers.setdefault(name, pooled(output, pool))
 
     return record
 

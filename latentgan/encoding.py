@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -175,24 +176,25 @@ def _encode_rows(
         writer = stack.enter_context(ThreadPoolExecutor(1))
         workers = stack.enter_context(_workers(models[""].device))
         written: deque[Future[None]] = deque()
-        encoded: deque[tuple[np.ndarray, list[Future[Columns]]]] = deque()
+        encoded: deque[tuple[_RowGroup, list[Future[None]]]] = deque()
         advance(parts.rows)
         starts = iter(range(parts.rows, len(source), ROWS))
         while True:
             while len(encoded) < 2 and (start := next(starts, None)) is not None:
-                rows = np.arange(start, min(start + ROWS, len(source)))
-                batches = [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
+                group = _RowGroup(np.arange(start, min(start + ROWS, len(source))))
+                batches = range(0, len(group.rows), BATCH)
                 encoded.append(
-                    (rows, [workers.submit(_represent, taps, models[""].device, source, b) for b in batches])
+                    (group, [workers.submit(group.fill, taps, models[""].device, source, batch) for batch in batches])
                 )
             if not encoded:
                 break
-            rows, jobs = encoded.popleft()
-            columns = _collect((job.result() for job in jobs), len(rows))
-            written.append(writer.submit(write, rows, columns))
+            group, jobs = encoded.popleft()
+            for job in jobs:
+                job.result()
+            written.append(writer.submit(write, group.rows, group.columns))
             while len(written) > 2:  # bounds memory: at most three row groups are held
                 written.popleft().result()
-            advance(len(rows))
+            advance(len(group.rows))
         for done in written:
             done.result()
 
@@ -210,24 +212,25 @@ def _workers(device: torch.device) -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(threads)  # what a worker sets is also every later thread's
 
 
-def _represent(taps: Mapping[str, Any], device: torch.device, source: ImageSource, rows: np.ndarray) -> Columns:
-    x = source.tensor(rows, device)
-    return {
-        prefix + name: value.cpu().numpy() for prefix, represent in taps.items() for name, value in represent(x).items()
-    }
+@dataclass(frozen=True)
+class _RowGroup:
+    """Rows that are encoded, batch by batch, in any order and by any thread."""
 
+    rows: np.ndarray
+    columns: Columns = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
-def _collect(batches: Iterable[Columns], rows: int) -> Columns:
-    columns: Columns = {}
-    start = end = 0
-    for batch in batches:
-        for name, values in batch.items():
-            if name not in columns:
-                columns[name] = np.empty((rows, values.shape[1]), np.float32)
-            end = start + len(values)
-            columns[name][start:end] = values
-        start = end
-    return columns
+    def fill(self, taps: Mapping[str, Any], device: torch.device, source: ImageSource, start: int) -> None:
+        """Encode the batch that begins at `start` of the rows."""
+        x = source.tensor(self.rows[start : start + BATCH], device)
+        for prefix, represent in taps.items():
+            for name, value in represent(x).items():
+                with self._lock:
+                    if prefix + name not in self.columns:
+                        width = value[0].numel()
+                        self.columns[prefix + name] = np.empty((len(self.rows), width), np.float32)
+                there = torch.from_numpy(self.columns[prefix + name][start : start + len(x)])
+                there.view(value.shape).copy_(value)  # one copy, from any device, layout and number type
 
 
 def _plan_key(metadata: Mapping[str, Any], source: ImageSource) -> str:

@@ -66,7 +66,7 @@ def png_rows(tiles: np.ndarray) -> np.ndarray:
     ]
     files = np.concatenate(parts, axis=1)
     body = slice(len(start), len(start) + len(data) + length + 4)
-    checks = np.array([zlib.crc32(row) for row in np.ascontiguousarray(files[:, body])], np.uint32)
+    checks = np.array([zlib.crc32(row[body]) for row in files], np.uint32)
     files[:, body.stop : body.stop + 4] = _big_endian(checks)
     return files
 

@@ -104,22 +104,22 @@ def test_without_yardsticks_neither_pixels_nor_the_untrained_network_are_there(r
 def test_an_interrupted_encode_goes_on_where_it_stopped(run, source, tmp_path, small_parts, monkeypatch, killed):
     out, plan, encoded = tmp_path / "t.parquet", Plan(), []
     whole = pq.read_table(encode_table(run, source, tmp_path / "whole.parquet", plan))
-    original = module._represent
+    original = module._RowGroup.fill
     if killed:  # nothing is tidied up: each row group was a part, and one is left half written
         monkeypatch.setattr(table_module, "SECONDS", -1.0)
 
-    def stop_at_the_third(taps, device, images, rows):
-        if rows[0] >= 32:
+    def stop_at_the_third(group, *arguments):
+        if group.rows[0] >= 32:
             raise KeyboardInterrupt
-        return original(taps, device, images, rows)
+        return original(group, *arguments)
 
-    monkeypatch.setattr(module, "_represent", stop_at_the_third)
+    monkeypatch.setattr(module._RowGroup, "fill", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         encode_table(run, source, out, plan)
     assert not out.exists()
     if killed:
         (tmp_path / ".t.parquet.parts" / "open").write_bytes(b"PAR1 half a row group")
-    monkeypatch.setattr(module, "_represent", lambda *a: encoded.append(a[-1][0]) or original(*a))
+    monkeypatch.setattr(module._RowGroup, "fill", lambda *a: encoded.append(a[0].rows[0]) or original(*a))
     rows = []
     encode_table(run, source, out, plan, advance=rows.append)
     assert sorted(encoded) == [32, 48], "the first two row groups were not encoded again"
@@ -139,8 +139,8 @@ def test_a_part_that_is_damaged_is_encoded_again(run, source, tmp_path, small_pa
     parts[1].write_bytes(parts[1].read_bytes()[:-100])
     monkeypatch.undo()
     monkeypatch.setattr(module, "ROWS", 16)
-    original = module._represent
-    monkeypatch.setattr(module, "_represent", lambda *a: encoded.append(a[-1][0]) or original(*a))
+    original = module._RowGroup.fill
+    monkeypatch.setattr(module._RowGroup, "fill", lambda *a: encoded.append(a[0].rows[0]) or original(*a))
     encode_table(run, source, tmp_path / "t.parquet", plan)
     assert sorted(encoded) == [16, 32, 48]
     assert pq.read_table(tmp_path / "t.parquet")["row"].to_pylist() == list(range(60))

@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a few rounds only")
     rounds = 5 if parser.parse_args().quick else 25
     source = fake_mnist(4096)
-    rows = [turn_cost(source, rounds), batch_cost(source, rounds), encode_cost(fake_mnist(20_000), max(3, rounds // 5))]
+    rows = [turn_cost(source, rounds), batch_cost(source, rounds), encode_cost(fake_mnist(70_000), max(3, rounds // 3))]
     rows += [start_cost("latentgan --help", ["-m", "latentgan", "--help"], 0.4)]
     rows += [start_cost("import latentgan", ["-c", "import latentgan"], 0.2)]
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
