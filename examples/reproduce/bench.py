@@ -31,6 +31,7 @@ from latentgan.session import Session, model_config, open_session
 from latentgan.training import turns
 
 PAPER = {"network": "mlp", "spectral": False, "hidden": 1024}
+RECIPE = {"spectral": True, "norm": "encoder"}
 
 
 def main() -> int:
@@ -38,16 +39,19 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a few rounds only")
     rounds = 5 if parser.parse_args().quick else 25
     source = fake_mnist(4096)
-    rows = [turn_cost(source, rounds), batch_cost(source, rounds), encode_cost(fake_mnist(70_000), max(3, rounds // 3))]
+    rows = [turn_cost(source, rounds), batch_cost(source, rounds)]
+    large = fake_mnist(70_000)
+    for what, family in (("dense features", RECIPE), ("convolutional features", {})):
+        rows.append(encode_cost(large, max(3, rounds // 5), what, family))
     rows += [start_cost("latentgan --help", ["-m", "latentgan", "--help"], 0.4)]
     rows += [start_cost("import latentgan", ["-c", "import latentgan"], 0.2)]
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
-    print(f"{'what':58} {'measured':>10} {'bound':>8}")
+    print(f"{'what':66} {'measured':>10} {'bound':>8}")
     failed = False
     for what, value, bound, unit in rows:
         bad = value > bound
         failed |= bad
-        print(f"{what:58} {value:9.3f}{unit} {'≤':>3} {bound:g}{unit}{'   OUT OF BOUND' if bad else ''}")
+        print(f"{what:66} {value:9.3f}{unit} {'≤':>3} {bound:g}{unit}{'   OUT OF BOUND' if bad else ''}")
     return int(failed)
 
 
@@ -87,12 +91,14 @@ def batch_cost(source: ImageSource, rounds: int) -> tuple[str, float, float, str
     return "drawing a batch / convolutional BiGAN turn", statistics.median(ratios), 0.02, "×"
 
 
-def encode_cost(source: ImageSource, rounds: int) -> tuple[str, float, float, str]:
+def encode_cost(
+    source: ImageSource, rounds: int, what: str, settings: dict[str, object]
+) -> tuple[str, float, float, str]:
     """The whole of `latentgan encode` over the bare forward passes of its two networks, built as for training."""
     with tempfile.TemporaryDirectory() as folder:
-        run = untrained_run(Path(folder) / "run", source)
+        run = untrained_run(Path(folder) / "run", source, settings)
         model = NumpyModel.load(run)
-        networks = [open_session(configure("bigan"), source).family.eval() for _ in ("trained", "untrained")]
+        networks = [open_session(configure("bigan", family=settings), source).family.eval() for _ in range(2)]
         plan = Plan(default_features(model))
 
         def bare() -> None:
@@ -105,13 +111,16 @@ def encode_cost(source: ImageSource, rounds: int) -> tuple[str, float, float, st
         def whole() -> None:
             encode_table(run, source, Path(folder) / "table.parquet", plan)
 
-        ratios = interleave(whole, bare, rounds)
-    return "encode to Parquet / bare forward passes", statistics.median(ratios), 1 / 0.95, "×"
+        def tidy() -> None:
+            (Path(folder) / "table.parquet").unlink(missing_ok=True)
+
+        ratios = interleave(whole, bare, rounds, tidy)
+    return f"encode to Parquet / bare forward passes, {what}", statistics.median(ratios), 1 / 0.95, "×"
 
 
-def untrained_run(run: Path, source: ImageSource) -> Path:
+def untrained_run(run: Path, source: ImageSource, settings: dict[str, object]) -> Path:
     """Write a run folder with a model of turn 0, enough to encode with."""
-    session = open_session(configure("bigan"), source)
+    session = open_session(configure("bigan", family=settings), source)
     shadow = shadow_of(session.family)
     Average(session.family, 0).write_to(shadow, session.family)
     make_usable(shadow, iter([source.tensor(np.arange(256))]))
@@ -132,10 +141,16 @@ def start_cost(what: str, arguments: list[str], bound: float) -> tuple[str, floa
     return what, min(once() for _ in range(7)), bound, "s"
 
 
-def interleave(one: Callable[[], object], other: Callable[[], object], rounds: int) -> list[float]:
-    """Return the ratio of the two's times for each round, A B A B …, after a warm-up of both."""
+def interleave(
+    one: Callable[[], object], other: Callable[[], object], rounds: int, tidy: Callable[[], None] = lambda: None
+) -> list[float]:
+    """Return the ratio of the two's times for each round, A B A B …, after a warm-up of both; `tidy` is not timed."""
     one(), other()
-    return [clock(one) / clock(other) for _ in range(rounds)]
+    ratios = []
+    for _ in range(rounds):
+        tidy()
+        ratios.append(clock(one) / clock(other))
+    return ratios
 
 
 def clock(work: Callable[[], object]) -> float:
