@@ -162,7 +162,7 @@ class NumpyModel:
             return ({} if code is None else {"code": code}) | {name: seen.layers[name] for name in names}
 
         try:
-            with torch.inference_mode(), parametrize.cached():
+            with parametrize.cached():
                 yield represent
         finally:
             for hook in hooks:

@@ -11,8 +11,8 @@ from latentgan.errors import LatentganError
 
 
 @contextlib.contextmanager
-def held(path: Path, refusal: LatentganError) -> Iterator[None]:
-    """Hold a file or folder that exists.
+def held(path: Path, refusal: LatentganError | None = None) -> Iterator[None]:
+    """Hold a file or folder that exists; without a refusal, wait until whoever holds it is done.
 
     Raises:
         LatentganError: another process holds it; `refusal`.
@@ -25,9 +25,9 @@ def held(path: Path, refusal: LatentganError) -> Iterator[None]:
     handle = os.open(path, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise refusal from None
+            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
+        except OSError as error:
+            raise (refusal or error) from None
         yield
     finally:
         os.close(handle)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from latentgan.locks import held
+
 VARIABLE = "LATENTGAN_DATA"
 
 
@@ -42,13 +44,9 @@ def writable(folder: Path) -> Path:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold path.lock: of several processes one fetches or decodes, the others find it done."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system: the work may be done twice, the result is the same
-        yield
-        return
-    with path.with_name(path.name + ".lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    lock = path.with_name(path.name + ".lock")
+    lock.touch()
+    with held(lock):
         yield
 
 

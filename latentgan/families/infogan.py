@@ -122,7 +122,11 @@ class InfoGAN(Family):
 
     def encode(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → codes (n, d): 0 for the noise, Q's probabilities, Q's means kept in [-1, 1]."""
-        return self._code(self.discriminator.trunk(x))
+        q = self.recogniser(self.discriminator.trunk(x))
+        parts = [q.new_zeros(len(q), self.config.noise)]
+        parts += [q[:, a:b].softmax(1) for a, b in self._columns("categorical")]
+        parts += [q[:, a:b].clamp(-1, 1) for a, b in self._columns("uniform")]
+        return torch.cat(parts, dim=1)
 
     def decode(self, z: Tensor) -> Tensor:
         """z: (n, d) → images (n, c, h, w) in [-1, 1]."""
@@ -163,13 +167,6 @@ class InfoGAN(Family):
             terms["style"] = config.continuous_weight * gaussian_error(q[:, a:b], codes[:, a:b])
             update.note(style_information=uniform_information(q[:, a:b], codes[:, a:b]))
         return terms
-
-    def _code(self, features: Tensor) -> Tensor:
-        q = self.recogniser(features)
-        parts = [q.new_zeros(len(q), self.config.noise)]
-        parts += [q[:, a:b].softmax(1) for a, b in self._columns("categorical")]
-        parts += [q[:, a:b].clamp(-1, 1) for a, b in self._columns("uniform")]
-        return torch.cat(parts, dim=1)
 
 
 def _recogniser(config: InfoGAN.Config, outputs: int, norm: Norm) -> nn.Sequential:
