@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from latentgan.data import Batches, ImageSource, from_arrays, load_source
     from latentgan.encoding import Plan, encode_table
     from latentgan.families.base import Family, configure, load_family
+    from latentgan.fitting import fit_encoder
     from latentgan.game import Player, Update
     from latentgan.training import resume, train, turns
 
@@ -37,6 +38,7 @@ _HOMES = {
     "Update": "game",
     "configure": "families.base",
     "encode_table": "encoding",
+    "fit_encoder": "fitting",
     "from_arrays": "data",
     "load_family": "families.base",
     "load_source": "data",
@@ -56,6 +58,7 @@ __all__ = [
     "__version__",
     "configure",
     "encode_table",
+    "fit_encoder",
     "from_arrays",
     "load_family",
     "load_source",

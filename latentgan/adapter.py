@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 from torch.nn.utils import parametrize
 
-from latentgan.checkpoint import read_model
+from latentgan.checkpoint import read_model, read_untrained
 from latentgan.config import resolve
 from latentgan.data import ImageSpec
 from latentgan.devices import pick_device
@@ -74,7 +74,7 @@ class NumpyModel:
             raise CheckpointError(f"the model in {path} is damaged: config.json has an odd spec ({error})") from error
         built = kind(resolve(name, kind.Config, tree).family, spec)
         try:
-            built.load_state_dict(_untrained(path) if untrained else tensors)
+            built.load_state_dict(read_untrained(path) if untrained else tensors)
         except RuntimeError as error:
             raise CheckpointError(f"the weights in {path} do not fit family {name!r}: {error}") from error
         fold_batch_norm(built)
@@ -204,14 +204,3 @@ def _recorder(name: str, seen: threading.local, pool: int) -> Any:
         seen.layers.setdefault(name, pooled(output, pool))
 
     return record
-
-
-def _untrained(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    file = path / "untrained.safetensors"
-    try:
-        return load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} has no weights of turn 0 (untrained.safetensors): {error}") from error

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latentgan.families.base import Family
-from latentgan.networks.blocks import has_batch_statistics, settle
+from latentgan.networks.blocks import settle
 
 RAMP = 0.05
 """The half-life is at most this share of the images seen, so that the average forgets the random start."""
@@ -74,8 +74,9 @@ def make_usable(family: Family, images: Iterable[Tensor], *, seed: int = 0) -> N
         seed: of the prior's draws while statistics are recomputed.
     """
     settle(family)
-    if has_batch_statistics(family):
-        norms = [m for m in family.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    still = {m for network in family.still() for m in network.modules()}
+    norms = [m for m in family.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m not in still]
+    if norms:
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.reset_running_stats()

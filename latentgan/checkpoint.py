@@ -26,6 +26,8 @@ from latentgan.errors import CheckpointError, ConfigError
 from latentgan.locks import held
 
 FORMAT = 1
+START = "start.safetensors"
+"""Weights that a run starts from, in place of random ones."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,19 @@ def refuse_used(out: Path) -> None:
         raise ConfigError(f"{out} is a file; name another --out")
     if (out / "run.toml").exists():
         raise ConfigError(f"{out} exists and is not empty; continue it with --resume {out}, or name another --out")
-    # A run that was killed before it had a run.toml leaves these two.
-    if out.exists() and any(p.name not in ("lock", ".run.toml.tmp") for p in out.iterdir()):
+    # A run that was killed before it had a run.toml leaves these.
+    left = ("lock", ".run.toml.tmp", START, f".{START}.tmp")
+    if out.exists() and any(p.name not in left for p in out.iterdir()):
         raise ConfigError(f"{out} exists, is not empty and is not a run; name another --out")
 
 
-def create_run(out: Path, config: Mapping[str, Any]) -> None:
+def create_run(out: Path, config: Mapping[str, Any], start: Mapping[str, Tensor] | None = None) -> None:
     """Make the folder of a new run with its run.toml, whole or not at all.
+
+    Args:
+        out: the folder.
+        config: the resolved configuration.
+        start: weights to start from, see `read_start`.
 
     Raises:
         ConfigError: the folder holds something already.
@@ -56,8 +64,21 @@ def create_run(out: Path, config: Mapping[str, Any]) -> None:
     """
     refuse_used(out)
     with writing(out, out / "run.toml"):
+        (out / START).unlink(missing_ok=True)
+        if start:
+            write_tensors(out / START, start)
         replace_text(out / "run.toml", tomli_w.dumps({"format": FORMAT, **config}))
         (out / "samples").mkdir(exist_ok=True)
+
+
+def read_start(run: Path) -> dict[str, Tensor]:
+    """Return the weights that `run` starts from: untrained/… for the yardstick, start/… for turn 0; often none."""
+    if not (run / START).is_file():
+        return {}
+    try:
+        return load_file(run / START)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{run / START} is damaged: {error}; begin again in a new folder") from error
 
 
 def read_config(run: Path) -> dict[str, Any]:
@@ -190,6 +211,14 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             "writes both again"
         )
     return tensors, config
+
+
+def read_untrained(run: Path) -> dict[str, Tensor]:
+    """Return the weights of turn 0 that a run keeps as a yardstick; CheckpointError where it has none."""
+    try:
+        return load_file(run / "untrained.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{run} has no weights of turn 0 (untrained.safetensors): {error}") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

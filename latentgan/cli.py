@@ -11,14 +11,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 import analysis.cli
+from latentgan import cli_model
 from latentgan.errors import ConfigError, LatentganError
 from latentgan.options import (
     Attributes,
     Channels,
     Crop,
     Data,
-    Device,
-    FamilyOption,
     Label,
     Mirror,
     Run,
@@ -39,7 +38,11 @@ app = typer.Typer(
     "[bold]report[/] → one HTML file. [bold]latentgan demo[/] walks it in three minutes.",
 )
 
-TRAIN, USE, ANALYSE = "Train", "Use a model", "Analyse a table of codes"
+TRAIN = "Train"
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="One setting, a.b=value; may be repeated. E.g. training.total_images=100000"),
+]
 
 
 @app.command(rich_help_panel=TRAIN)
@@ -51,10 +54,7 @@ def train(
     data: Data = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="New run folder.", show_default=False)] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings; --set and options win over it.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="One setting, a.b=value; may be repeated. E.g. training.total_images=100000"),
-    ] = None,
+    settings: Settings = None,
     resume: Annotated[
         Path | None, typer.Option(help="Continue this run from its last checkpoint.", show_default=False)
     ] = None,
@@ -118,6 +118,29 @@ def train(
 
 
 @app.command(rich_help_panel=TRAIN)
+def fit_encoder(
+    run: Run,
+    out: Annotated[Path, typer.Option("--out", "-o", help="New run folder.", show_default=False)],
+    settings: Settings = None,
+    seed: Annotated[int | None, typer.Option(help="Seeds weights and noise.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+) -> None:
+    """Give a run without an encoder one: learn from generated images which codes made them.
+
+    The generator stands still (BiGAN's latent regressor baseline, fitted afterwards). The result is a run like any
+    other; continue it with `latentgan train --resume`.
+
+        latentgan fit-encoder runs/dcgan --out runs/dcgan-encoder
+    """
+    from latentgan import fitting
+    from latentgan.config import merge, parse_assignments
+
+    tree = merge({"training": given_only(seed=seed, device=device)}, parse_assignments(settings or []))
+    fitting.fit_encoder(run, out, settings=tree, command=command_line())
+    _say_trained(out)
+
+
+@app.command(rich_help_panel=TRAIN)
 def families(
     name: Annotated[str | None, typer.Argument(help="Show this family's parameters.", show_default=False)] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -126,120 +149,6 @@ def families(
     from latentgan import describe
 
     describe.print_families(name, as_json=json_)
-
-
-@app.command(rich_help_panel=USE)
-def encode(
-    run: Run,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Parquet file to write.", show_default=False)],
-    data: Data = None,
-    features: Annotated[
-        list[str] | None,
-        typer.Option(help="Feature layer, network.layer; may be repeated. Default: the last of each network; `none`."),
-    ] = None,
-    pool: Annotated[
-        int, typer.Option(min=0, help="Max-pool convolutional features to N×N cells; 0 keeps them whole.")
-    ] = 4,
-    yardsticks: Annotated[
-        bool, typer.Option(help="Also the untrained network's codes and features, and the pixels.")
-    ] = True,
-    device: Device = "auto",
-    family: FamilyOption = None,
-    attributes: Attributes = None,
-    label: Label = None,
-    size: Size = None,
-    crop: Crop = False,
-    channels: Channels = None,
-    skip_bad: SkipBad = False,
-    mirror: Mirror = None,
-) -> None:
-    """Write the table of codes: one row an image, readable with pandas.read_parquet.
-
-    Without --data the run's own images are encoded. An interrupted encode goes on where it stopped.
-
-        latentgan encode runs/mnist --out mnist.parquet --features discriminator.conv2
-    """
-    from latentgan import stages
-
-    options = {"attributes": attributes, "label": label, "size": size, "crop": crop, "channels": channels}
-    options |= {"skip_bad": skip_bad, "mirror": mirror}
-    table = stages.encode(
-        run,
-        out,
-        data=data,
-        options=options,
-        features=features,
-        pool=pool,
-        yardsticks=yardsticks,
-        device=device,
-        family=family,
-        command=command_line(),
-    )
-    typer.echo(f"table: {table}   next: latentgan analyze {shlex.quote(str(table))} --out results", err=True)
-
-
-@app.command(rich_help_panel=USE)
-def sample(
-    run: Run,
-    out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write (a grid), or a folder (one PNG each).")] = Path(
-        "samples.png"
-    ),
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")] = 64,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same images.")] = 0,
-    device: Device = "auto",
-    family: FamilyOption = None,
-) -> None:
-    """Draw images from the prior.
-
-    latentgan sample runs/mnist -n 100 --out samples.png
-    """
-    from latentgan import stages
-
-    typer.echo(f"wrote {stages.sample(run, out, count=count, seed=seed, device=device, family=family)}", err=True)
-
-
-@app.command(rich_help_panel=USE)
-def edit(
-    run: Run,
-    images: Annotated[list[Path], typer.Argument(help="Image files to edit.", show_default=False)],
-    concept: Annotated[str, typer.Option(help="Name of the concept, as `latentgan concepts` prints it.")],
-    results: Annotated[Path, typer.Option(help="Results folder with the concepts.", show_default=False)],
-    strength: Annotated[
-        list[float] | None,
-        typer.Option(help="How far, in standard deviations of the concept; may be repeated. Default -3 -1.5 0 1.5 3."),
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the edited images.")] = Path("edits"),
-    crop: Crop = False,
-    device: Device = "auto",
-    family: FamilyOption = None,
-) -> None:
-    """Edit image files along a concept: encode, move along its direction, decode.
-
-    Writes one PNG an image and strength, and a strip an image. Strength 0 is the plain reconstruction.
-
-        latentgan edit runs/faces me.png --concept smiling --strength 2 --results results
-    """
-    from analysis.store import load
-    from latentgan import stages
-
-    loaded = load(results)
-    if (found := loaded.get("concepts")) is None:
-        raise ConfigError(f"{results} holds no concepts; run `latentgan concepts TABLE --out {results}` first")
-    stages.same_model(run, loaded.get("overview"), results)
-    direction = stages.find_concept([c.name for c in found.concepts], concept)
-    scale = found.concepts[direction].scale
-    written = stages.edit(
-        run,
-        images,
-        direction=found.directions[direction] * scale,
-        name=found.concepts[direction].name,
-        strengths=strength or [-3.0, -1.5, 0.0, 1.5, 3.0],
-        out=out,
-        crop=crop,
-        device=device,
-        family=family,
-    )
-    typer.echo(f"wrote {len(written)} images and strips to {out}", err=True)
 
 
 @app.command(rich_help_panel=TRAIN)
@@ -316,4 +225,5 @@ def _warn_of_shadowing() -> None:
         )
 
 
+cli_model.register(app)
 analysis.cli.register(app, load_model)

@@ -211,11 +211,12 @@ def resolve(name: str, family: type[FamilyConfig], tree: Mapping[str, Any]) -> R
     for key in tree:
         if key not in tables and key != "name":
             raise ConfigError(_unknown(key, "", list(tables)))
-    parts = {table: _validated(kind, tree.get(table, {}), table) for table, kind in tables.items()}
+    parts = {table: validated(kind, tree.get(table, {}), table) for table, kind in tables.items()}
     return RunConfig(name=name, **parts)  # type: ignore[arg-type]
 
 
-def _validated(kind: type[Settings], values: Any, where: str) -> Settings:
+def validated(kind: type[Settings], values: Any, where: str) -> Settings:
+    """Return `values` as settings of a kind; ConfigError says which one, under the table `where`, is not possible."""
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where} is a table of settings, not {values!r}; write for example {where}.key=value")
     try:

@@ -82,7 +82,8 @@ def judge_vitals(images: int, vitals: Mapping[str, float]) -> list[Warning]:
             Warning(
                 "encoder_not_learning",
                 f"The encoder is not learning: reconstructions are as far from their images as from other images "
-                f"(ratio {ratio:.2f}; below 0.98 expected). Train longer, or set family.reconstruction_weight above 0.",
+                f"(ratio {ratio:.2f}; below 0.98 expected). Train longer, or (bigan, ali) set "
+                "family.reconstruction_weight above 0.",
                 images,
             )
         )

@@ -77,6 +77,20 @@ class Session:
             reason = reason if len(reason) <= 200 else reason[:200] + " …"
             raise CheckpointError(f"the checkpoint does not fit the run's configuration: {reason}") from error
 
+    def take(self, tensors: Mapping[str, torch.Tensor], prefix: str) -> None:
+        """Replace the weights and buffers that `tensors` holds under `prefix`, in the averages too.
+
+        Raises:
+            CheckpointError: they are of other networks.
+        """
+        mine = self.family.state_dict()
+        given = _strip(prefix, tensors)
+        if odd := [name for name, value in given.items() if name not in mine or mine[name].shape != value.shape]:
+            raise CheckpointError(f"the weights to start from do not fit the run's configuration: {', '.join(odd[:3])}")
+        self.family.load_state_dict({**mine, **given})
+        with torch.no_grad():
+            self.average.load(dict(self.family.named_parameters()))
+
     def _restore(self, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
         self.family.load_state_dict(_strip("family/", tensors))
         self.average.load(_strip("average/", tensors))
@@ -186,5 +200,5 @@ def _mixed(rows: np.ndarray, limit: int) -> np.ndarray:
     return np.random.default_rng(0).permutation(rows)[:limit]
 
 
-def _strip(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _strip(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -24,6 +24,7 @@ from latentgan.checkpoint import (
     latest_name,
     locked,
     read_checkpoint,
+    read_start,
     refuse_used,
     write_checkpoint,
     write_model,
@@ -96,6 +97,7 @@ def train(
     out: str | Path,
     *,
     source: ImageSource | None = None,
+    start: Mapping[str, torch.Tensor] | None = None,
     show_progress: bool = True,
     command: str = "",
 ) -> Path:
@@ -105,6 +107,8 @@ def train(
         config: the resolved configuration.
         out: a folder that is empty or does not exist yet.
         source: the images; by default config.data is loaded.
+        start: weights in place of random ones, for some or all of the family's: start/NAME for turn 0, untrained/NAME
+            for the untrained network that is kept as a yardstick.
         show_progress: draw a progress bar.
         command: what the user typed, for the records.
 
@@ -123,7 +127,7 @@ def train(
     source = source or open_source(config)
     session = open_session(config, source)
     with locked(out):
-        create_run(out, {**config.as_dict(), "fingerprint": source.fingerprint})
+        create_run(out, {**config.as_dict(), "fingerprint": source.fingerprint}, start)
         return _play(session, out, show_progress=show_progress, command=command)
 
 
@@ -169,7 +173,10 @@ def _play(session: Session, out: Path, *, show_progress: bool, command: str) -> 
     t = session.config.training
     journal = Journal(out, session, command=command, show_progress=show_progress)
     if session.turn == 0:
+        start = read_start(out)
+        session.take(start, "untrained/")
         write_untrained(session, out)
+        session.take(start, "start/")
     x = evaluation_images(session)
     precision = pick_precision(t.precision, session.batches.device)
     game = turns(

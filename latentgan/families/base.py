@@ -6,7 +6,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -57,6 +57,16 @@ class Family(nn.Module):
         self.represent(x)
         if isinstance(self, Decodes):
             self.decode(self.prior.sample(len(x)))
+
+    def still(self) -> list[nn.Module]:
+        """Return the networks that nothing may change, batch statistics included: always in evaluation mode."""
+        return []
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for network in self.still():
+            network.eval()
+        return self
 
     def callables(self) -> list[nn.Module]:
         """Return the modules that `step` calls, each compiled by itself under training.compile."""
