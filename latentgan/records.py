@@ -1,0 +1,133 @@
+"""Records of reproduced figures: a JSON file a seed, and the table "paper / ours" that is made from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from latentgan.checkpoint import replace_text
+from latentgan.errors import DataError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """One seed of one recipe of one protocol."""
+
+    protocol: str
+    recipe: str
+    seed: int
+    status: str  # "finished", or "failed" with the reason
+    reason: str
+    command: str
+    seconds: dict[str, float]  # train, encode, …; "total"
+    figures: dict[str, dict[str, float]]  # name -> value, low, high (95 %), n
+    yardsticks: dict[str, dict[str, float]]
+    settings: dict[str, Any]  # the resolved configuration, without paths
+    hardware: dict[str, Any]
+    version: str
+    date: str
+
+
+def hardware(device: str) -> dict[str, Any]:
+    """Return what the figure's seconds depend on."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    except OSError:
+        pass
+    gpu = {"gpu": torch.cuda.get_device_name()} if device.startswith("cuda") else {}
+    return {
+        "cpu": name,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1),
+        "device": device,
+        "torch": torch.__version__,
+        **gpu,
+    }
+
+
+def record_path(folder: Path, protocol: str, recipe: str, seed: int) -> Path:
+    """Return the file of a seed."""
+    return folder / protocol / f"{recipe}-{seed}.json"
+
+
+def write_record(folder: Path, record: Record) -> Path:
+    """Write a record, whole or not at all."""
+    path = record_path(folder, record.protocol, record.recipe, record.seed)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(path, json.dumps({"format": FORMAT, **asdict(record)}, indent=1, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise DataError(f"could not write {path}: {error.strerror or error}") from error
+    return path
+
+
+def read_record(path: Path) -> Record | None:
+    """Read a record; None where there is no file.
+
+    Raises:
+        DataError: it is not a record.
+    """
+    if not path.is_file():
+        return None
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        if tree.pop("format") != FORMAT:
+            raise ValueError("another format")
+        return Record(**tree)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{path} is not a record of `latentgan reproduce`: {error}; remove it") from error
+
+
+def read_records(folder: Path, protocol: str, recipe: str) -> list[Record]:
+    """Return all seeds of a recipe, by seed."""
+    found = [read_record(path) for path in (folder / protocol).glob(f"{recipe}-*.json")]
+    mine = [record for record in found if record is not None and record.recipe == recipe]
+    return sorted(mine, key=lambda record: record.seed)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A figure over seeds."""
+
+    values: tuple[float, ...]  # by seed, of those that gave it
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds."""
+        return statistics.fmean(self.values)
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation over seeds (n − 1); 0 for one seed."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
+
+    def text(self, *, percent: bool) -> str:
+        """Write as "97.4 % ± 0.1", one seed without ±."""
+        scale, digits, unit = (100, 1, " %") if percent else (1, 3, "")
+        spread = f" ± {scale * self.deviation:.{digits}f}" if len(self.values) > 1 else ""
+        return f"{scale * self.mean:.{digits}f}{unit}{spread}"
+
+    def seeds(self, *, percent: bool) -> str:
+        """Write every seed's figure: "97.4, 97.3, 97.5"."""
+        return ", ".join(f"{100 * v:.1f}" if percent else f"{v:.3f}" for v in self.values)
+
+
+def summarise(records: Iterable[Record], name: str, *, yardstick: bool = False) -> Summary | None:
+    """Return a figure, or a yardstick, over the seeds that have it; None where none has."""
+    tables: Iterable[Mapping[str, Mapping[str, float]]]
+    tables = [record.yardsticks if yardstick else record.figures for record in records]
+    values = tuple(float(table[name]["value"]) for table in tables if name in table)
+    return Summary(values) if values else None
