@@ -23,12 +23,14 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from pydantic.fields import FieldInfo
 
 from latentgan.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+ObjectiveName = Literal["bce", "hinge", "least-squares", "wasserstein"]
 
 
 class Settings(BaseModel):
@@ -139,6 +141,33 @@ class FamilyConfig(Settings):
     """Base of every family's own settings."""
 
 
+class AdversarialConfig(FamilyConfig):
+    """What every family with a discriminator can switch on; a family overrides a default where its paper has another.
+
+    The family's side of it: Objective, View and R1, a line each where it is built and where it is used.
+    """
+
+    objective: ObjectiveName = "bce"
+    """bce (Goodfellow et al. 2014), hinge, least-squares or wasserstein."""
+    smoothing: Fraction = 0.0
+    """One-sided label smoothing: what the discriminator's target 1 for real pictures is lowered by; 0.1 is usual
+    (Salimans et al. 2016, arXiv:1606.03498, §3.4). For the bce objective."""
+    spectral: bool = False
+    """Spectral norm in the discriminator (Miyato et al. 2018, arXiv:1802.05957), in place of batch norm."""
+    augment: AugmentConfig = AugmentConfig()
+    """Random affine maps in front of the discriminator (Zhao et al. 2020, arXiv:2006.10738)."""
+    instance_noise: NotNegative = 0.0
+    """Standard deviation of the Gaussian noise that the discriminator sees on every picture at the start of the run, in
+    units of the pixels' range from -1 to 1; it falls linearly to 0 (Sønderby et al. 2017, arXiv:1610.04490)."""
+    instance_noise_until: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the run after which the instance noise is 0."""
+    r1: NotNegative = 0.0
+    """γ of the penalty γ/2 E‖∇d‖² on the discriminator's gradient at real inputs (Mescheder et al. 2018,
+    arXiv:1801.04406, eq. 9; 10 there, 0.1 to 10 in use). It needs a discriminator without batch norm."""
+    r1_every: PositiveInt = 1
+    """Turns between two penalties, each of as many times the weight (Karras et al. 2020, arXiv:1912.04958, §3.1)."""
+
+
 class RunConfig(Settings):
     """Everything that determines a run."""
 
@@ -154,6 +183,12 @@ class RunConfig(Settings):
     def as_dict(self) -> dict[str, Any]:
         """Return plain nested dictionaries without None, ready for TOML or JSON."""
         return _without_none(self.model_dump(mode="json"))
+
+
+def fields(kind: type[Settings]) -> dict[str, FieldInfo]:
+    """Return the fields of a configuration class by name, a family's own before those that all share."""
+    shared = AdversarialConfig.model_fields
+    return dict(sorted(kind.model_fields.items(), key=lambda item: kind is not AdversarialConfig and item[0] in shared))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -239,7 +274,7 @@ def _keys(kind: type[Settings], path: list[str]) -> list[str]:
         inner = kind.model_fields[part].annotation
         if isinstance(inner, type) and issubclass(inner, Settings):
             kind = inner
-    return list(kind.model_fields)
+    return list(fields(kind))
 
 
 def _unknown(key: str, where: str, known: list[str]) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from latentgan.config import RunConfig, Settings, TrainingConfig, merge, parse_assignments, read_toml
+from latentgan.config import RunConfig, Settings, TrainingConfig, fields, merge, parse_assignments, read_toml
 from latentgan.errors import ConfigError
 from latentgan.families.base import configure, family_names, load_family
 
@@ -86,9 +86,9 @@ def refuse_other_demo(run: Path, config: RunConfig) -> None:
 
 
 def list_settings(kind: type[Settings], prefix: str) -> list[Setting]:
-    """Return every setting of a configuration class, nested ones with dotted keys."""
+    """Return every setting of a configuration class, nested ones with dotted keys, a family's own before the shared."""
     rows = []
-    for name, info in kind.model_fields.items():
+    for name, info in fields(kind).items():
         inner = info.annotation
         if isinstance(inner, type) and issubclass(inner, Settings):
             changed = info.default.model_dump() if isinstance(info.default, Settings) else {}

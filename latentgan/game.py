@@ -65,6 +65,8 @@ class Update:
 
     Args:
         players: name -> player; the names are the keywords of a call.
+
+    Inside a turn, `turn_number` and `progress` say which one it is and what share of the run has gone before it.
     """
 
     def __init__(self, players: Mapping[str, Player]) -> None:
@@ -79,6 +81,7 @@ class Update:
         self._blame: dict[str, Tensor] = {}
         self._cache: contextlib.ExitStack | None = None
         self.turn_number = 0
+        self.progress = 0.0
 
     def __call__(self, **objectives: Terms) -> None:
         """Move every named player once, each down the gradient of the sum of its own terms.
@@ -111,7 +114,7 @@ class Update:
             number: the turn about to be played, from 1; named in errors.
             progress: share of the run's images already seen, in [0, 1].
         """
-        self.turn_number = number
+        self.turn_number, self.progress = number, progress
         for player in self.players.values():
             player.set_progress(progress)
         try:

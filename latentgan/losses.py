@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, relu, softplus
 
+from latentgan.config import ObjectiveName
 from latentgan.errors import ConfigError
-
-ObjectiveName = Literal["bce", "hinge", "least-squares", "wasserstein"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Objective:
         if self.name not in get_args(ObjectiveName):
             raise ConfigError(f"objective {self.name!r} is not known; known are: {', '.join(get_args(ObjectiveName))}")
         if self.smoothing and self.name != "bce":
-            raise ConfigError(f"label smoothing is defined for the bce objective, not for {self.name!r}")
+            raise ConfigError(f"label smoothing is defined for the bce objective, not for {self.name!r}: leave one out")
 
     def real(self, logits: Tensor) -> Tensor:
         """Discriminator's term for logits of real samples."""

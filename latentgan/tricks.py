@@ -1,17 +1,114 @@
 """Training techniques that any family can switch on, in the seams that the house has for them.
 
-Here: transforms in front of every discriminator, the same kind for real and fake images, fresh for each image.
+View: the transform in front of every discriminator, the same kind for real and generated images, fresh for each image.
+R1: the penalty that needs a discriminator and a batch, one line in a family's step.
+(Label smoothing is part of losses.Objective, spectral norm of networks.blocks.)
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
 
-from latentgan.config import AugmentConfig
+from latentgan.config import AdversarialConfig, AugmentConfig
+from latentgan.errors import ConfigError
+from latentgan.networks.blocks import has_batch_statistics
+
+
+class View(nn.Module):
+    """What a discriminator is shown of an image: a random affine map of it, then instance noise.
+
+    Every image that reaches a discriminator, real or generated, in whoever's terms, passes here; those that people
+    see do not. Noise makes the supports of the two distributions overlap (Sønderby et al. 2017, arXiv:1610.04490;
+    Arjovsky & Bottou 2017, arXiv:1701.04862): x + ε, ε ~ N(0, σ²), with σ falling linearly from `instance_noise` to 0.
+
+    Args:
+        config: augment, instance_noise, instance_noise_until; all zero passes images through untouched.
+    """
+
+    def __init__(self, config: AdversarialConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.augment = Augmentation(config.augment)
+
+    def forward(self, x: Tensor, progress: float) -> Tensor:
+        """x: images (n, c, h, w) → the same shape; progress: share of the run that has gone, in [0, 1]."""
+        moved: Tensor = self.augment(x)
+        deviation = self.deviation(progress)
+        return moved.float() + deviation * torch.randn(x.shape, device=x.device) if deviation else moved
+
+    def deviation(self, progress: float) -> float:
+        """Return σ after `progress` in [0, 1] of the run."""
+        return self.config.instance_noise * max(0.0, 1 - progress / self.config.instance_noise_until)
+
+
+class R1:
+    """The penalty γ/2 E‖∇d‖² at real inputs: a discriminator that is right has no slope on the data.
+
+    Lazy: every k-th turn with weight kγ (Karras et al. 2020, arXiv:1912.04958, §3.1).
+
+    Source: Mescheder, Geiger, Nowozin: Which Training Methods for GANs do actually Converge?, ICML 2018
+    (arXiv:1801.04406), eq. 9.
+
+    Args:
+        config: r1 (γ; 0 is off) and r1_every (k).
+        discriminator: gives logits (n,).
+
+    Raises:
+        ConfigError: the penalty is on and the discriminator has batch statistics: then a logit depends on every image
+            of the batch, and the gradient of one image is not defined.
+    """
+
+    def __init__(self, config: AdversarialConfig, discriminator: nn.Module) -> None:
+        if config.r1 and has_batch_statistics(discriminator):
+            raise ConfigError(
+                "family.r1 takes the discriminator's gradient image by image, which batch norm mixes: "
+                "set family.spectral=true (batch norm then gives way to spectral norm), or family.r1=0"
+            )
+        self.weight, self.every, self.discriminator = config.r1, config.r1_every, discriminator
+
+    def __call__(self, turn: int, *real: Tensor) -> dict[str, Tensor]:
+        """Return the discriminator's term "r1" in this turn: 0 in those that are left out, no term where it is off.
+
+        Args:
+            turn: the turn's number, from 1.
+            real: what the discriminator is given for real images; no gradient reaches where it came from.
+        """
+        if not self.weight:
+            return {}
+        if turn % self.every:
+            return {"r1": real[0].new_zeros(())}
+        with _uncompiled(self.discriminator):
+            squares = squared_gradients(self.discriminator, *real)
+        return {"r1": 0.5 * self.weight * self.every * squares.mean()}
+
+
+def squared_gradients(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """Return ‖∇d‖² of each item's logit with respect to all of its own inputs, (n,), in float32 or better.
+
+    Differentiable in the function's parameters; the inputs are taken as constants.
+
+    Args:
+        function: inputs → logits (n,), the i-th of the i-th items alone.
+        inputs: each (n, …).
+    """
+    points = [x.detach().to(torch.promote_types(x.dtype, torch.float32)).requires_grad_() for x in inputs]
+    with torch.autocast(points[0].device.type, enabled=False):
+        gradients = torch.autograd.grad(function(*points).sum(), points, create_graph=True)
+    return torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0)
+
+
+def _uncompiled(network: nn.Module) -> contextlib.AbstractContextManager[object]:
+    """Return a scope in which `network` runs as written: a compiled one has no second derivatives."""
+    if all(module._compiled_call_impl is None for module in network.modules()):
+        return contextlib.nullcontext()
+    eager: contextlib.AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+    return eager
 
 
 class Augmentation(nn.Module):

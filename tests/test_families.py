@@ -22,6 +22,7 @@ from latentgan.networks.blocks import fold_batch_norm
 from latentgan.training import turns
 
 SMALL = {"latent": 4, "width": 4, "hidden": 16}
+TRICKS = {"smoothing": 0.1, "instance_noise": 0.2, "instance_noise_until": 0.03}  # until within six turns
 VARIANTS = {
     "bigan": [
         {},
@@ -30,19 +31,27 @@ VARIANTS = {
         {"prior": "normal", "matching_weight": 1.0},
         {"spectral": True, "norm": "none", "reconstruction_weight": 1.0, "objective": "hinge"},
         {"spectral": True, "norm": "encoder", "matching_weight": 1.0, "augment": {"rotation": 10.0, "shift": 0.1}},
+        {"spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS},
     ],
     "infogan": [
         {"noise": 3},
         {"noise": 3, "categorical": (), "spectral": True},
         {"noise": 3, "categorical": (3, 2), "continuous": 0, "consistency_weight": 1.0, "augment": {"rotation": 10.0}},
+        {"noise": 3, "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS},
     ],
     "latent_regressor": [
         {"base": {"latent": 4, "width": 4}},
         {"of": "gan", "base": {"latent": 4, "hidden": 16}, "network": "mlp", "generator_weight": 0.0},
         {"of": "infogan", "base": {"noise": 3, "width": 4, "hidden": 16, "categorical": (3,)}},
         {"base": {"latent": 4, "width": 4, "prior": "normal"}, "frozen": True},
+        {"base": {"latent": 4, "width": 4, "spectral": True, "r1": 1.0, **TRICKS}},
     ],
-    "gan": [{}, {"spectral": False, "generator_loss": "minimax"}, {"discriminator_moves": 2}],
+    "gan": [
+        {},
+        {"spectral": False, "generator_loss": "minimax"},
+        {"discriminator_moves": 2, "r1": 1.0, "r1_every": 2, **TRICKS},
+    ],
+    "dcgan": [{}, {"spectral": True, "r1": 1.0}],
 }
 CASES = [(name, v) for name in family_names() for v in VARIANTS.get(name, [{}])]
 IDS = [f"{name}-{'-'.join(map(str, v)) or 'default'}" for name, v in CASES]

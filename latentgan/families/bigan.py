@@ -17,23 +17,23 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from latentgan.config import AugmentConfig, FamilyConfig, NotNegative, OptimizerConfig
+from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
 from latentgan.data import Batches, ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
-from latentgan.losses import Objective, ObjectiveName, accuracy, conditional_entropy_bound, contrastive
+from latentgan.losses import Objective, accuracy, conditional_entropy_bound, contrastive
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics, initialise_he
 from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk, trunk_width
 from latentgan.networks.joint import JointDiscriminator, Matcher, judge, paper_discriminator
 from latentgan.networks.mlp import MLPGenerator, mlp_discriminator, mlp_encoder
 from latentgan.priors import Part, Prior
-from latentgan.tricks import Augmentation
+from latentgan.tricks import R1, View
 
 
 class BiGAN(Family):
     """Generator, encoder, and a discriminator of (image, code) pairs (Donahue et al. 2017, arXiv:1605.09782)."""
 
-    class Config(FamilyConfig):
+    class Config(AdversarialConfig):
         latent: PositiveInt = 50
         """Dimension of the code z (paper: 50 on MNIST)."""
         prior: Literal["uniform", "normal"] = "uniform"
@@ -51,15 +51,11 @@ class BiGAN(Family):
         norm: Literal["batch", "encoder", "none"] = "batch"
         """Of convolutional encoder and generator: batch is the paper's. encoder suits the reconstruction term: none in
         the generator, whose batch statistics differ between encoded and drawn codes. none risks that codes saturate."""
-        objective: ObjectiveName = "bce"
-        """bce is the paper's; hinge, least-squares and wasserstein are alternatives."""
         reconstruction_weight: NotNegative = 0.0
         """Weight of ‖x − G(E(x))‖² per pixel for encoder and generator; 0 is BiGAN, above 0 ALICE's explicit form."""
         matching_weight: NotNegative = 0.0
         """Weight of the discriminator's matching term (ours): tell which code of the minibatch belongs to which image.
         Its image features gain most from it where labels are few; encoder and generator do not see it."""
-        augment: AugmentConfig = AugmentConfig()
-        """Random affine maps in front of the discriminator (Zhao et al. 2020, arXiv:2006.10738)."""
         discriminator: OptimizerConfig = OptimizerConfig()
         """The discriminator's optimiser (paper: 2e-4 with weight decay 2.5e-5)."""
         encoder_generator: OptimizerConfig = OptimizerConfig()
@@ -70,14 +66,15 @@ class BiGAN(Family):
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         self.prior = Prior([Part("z", config.prior, config.latent)])
-        self.objective = Objective(config.objective)
-        self.augment = Augmentation(config.augment)
+        self.objective = Objective(config.objective, config.smoothing)
+        self.view = View(config)
         if config.network == "mlp":
             features = self._build_mlp(config, spec)
         else:
             features = self._build_dcgan(config, spec)
         if config.spectral:
             add_spectral_norm(self.discriminator)
+        self.r1 = R1(config, self.discriminator)
         self.together = not has_batch_statistics(self.discriminator)
         if config.matching_weight:
             self.matcher = Matcher(features, config.latent)
@@ -97,10 +94,12 @@ class BiGAN(Family):
         z = self.prior.sample(len(x))
         code, image = self.encode(x), self.generator(z)
         trunk, join, together = self.discriminator.trunk, self.discriminator.join, self.together
-        real, fake = judge(trunk, (self.augment(x),), (self.augment(image),), together=together)
+        shown, made = self.view(x, update.progress), self.view(image, update.progress)
+        real, fake = judge(trunk, (shown,), (made,), together=together)
         encoded, generated = judge(join, (real, code), (fake, z), together=together)
         wish = self.objective
         judging = {"encoded": wish.real(encoded), "generated": wish.fake(generated)}
+        judging |= self.r1(update.turn_number, shown, code)
         fooling = {"encoded": wish.as_fake(encoded), "generated": wish.as_real(generated)}
         if self.config.matching_weight:
             judging["matching"] = self.config.matching_weight * contrastive(self.matcher(real, code))

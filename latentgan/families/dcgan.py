@@ -28,7 +28,7 @@ class DCGAN(GAN):
         width: PositiveInt = 64
         """Channels of the first convolution (paper: 128 for 64×64); each further one has twice as many."""
         spectral: bool = False
-        """Spectral norm in the discriminator in place of the paper's batch norm."""
+        """Spectral norm in the discriminator (arXiv:1802.05957), in place of the paper's batch norm."""
 
     config: Config
 

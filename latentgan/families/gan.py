@@ -15,22 +15,22 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from latentgan.config import AugmentConfig, FamilyConfig, OptimizerConfig
+from latentgan.config import AdversarialConfig, OptimizerConfig
 from latentgan.data import Batches, ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
-from latentgan.losses import Objective, ObjectiveName, accuracy, minimax_generator
+from latentgan.losses import Objective, accuracy, minimax_generator
 from latentgan.networks.blocks import Layers, add_spectral_norm, has_batch_statistics
 from latentgan.networks.joint import Discriminator, judge
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
 from latentgan.priors import Part, Prior
-from latentgan.tricks import Augmentation
+from latentgan.tricks import R1, View
 
 
 class GAN(Family):
     """Generator and discriminator of images, multilayer perceptrons (Goodfellow et al. 2014, arXiv:1406.2661)."""
 
-    class Config(FamilyConfig):
+    class Config(AdversarialConfig):
         latent: PositiveInt = 100
         """Dimension of the code z (paper: 100 on MNIST)."""
         prior: Literal["uniform", "normal"] = "normal"
@@ -40,13 +40,9 @@ class GAN(Family):
         spectral: bool = True
         """Spectral norm in the discriminator (not in the paper; arXiv:1802.05957)."""
         generator_loss: Literal["non-saturating", "minimax"] = "non-saturating"
-        """The generator's side of the bce objective; minimax is eq. 1 to the letter."""
-        objective: ObjectiveName = "bce"
-        """bce is the paper's; the others have no minimax form."""
+        """The generator's side of the bce objective; minimax is eq. 1 to the letter. Others have no such form."""
         discriminator_moves: PositiveInt = 1
         """Moves of the discriminator per move of the generator (k in algorithm 1; paper: 1)."""
-        augment: AugmentConfig = AugmentConfig()
-        """Random affine maps in front of the discriminator (arXiv:2006.10738)."""
         discriminator: OptimizerConfig = OptimizerConfig()
         """The discriminator's optimiser (paper: SGD with momentum)."""
         generator: OptimizerConfig = OptimizerConfig()
@@ -57,11 +53,12 @@ class GAN(Family):
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         self.prior = Prior([Part("z", config.prior, config.latent)])
-        self.objective = Objective(config.objective)
-        self.augment = Augmentation(config.augment)
+        self.objective = Objective(config.objective, config.smoothing)
+        self.view = View(config)
         self.generator, self.discriminator = self.build(spec)
         if config.spectral:
             add_spectral_norm(self.discriminator)
+        self.r1 = R1(config, self.discriminator)
         self.together = not has_batch_statistics(self.discriminator)
 
     def build(self, spec: ImageSpec) -> tuple[nn.Module, Discriminator]:
@@ -78,14 +75,15 @@ class GAN(Family):
 
     def step(self, batches: Batches, update: Update) -> None:
         """Move the discriminator k times, each on a new minibatch, then the generator (algorithm 1)."""
-        wish = self.objective
+        wish, turn, progress = self.objective, update.turn_number, update.progress
         for _ in range(self.config.discriminator_moves):
             x = next(batches).image
-            inputs = (self.augment(x),), (self.augment(self.generator(self.prior.sample(len(x)))),)
-            real, fake = judge(self.discriminator, *inputs, together=self.together)
-            update(discriminator={"real": wish.real(real), "fake": wish.fake(fake)})
+            shown = self.view(x, progress)
+            made = self.view(self.generator(self.prior.sample(len(x))), progress)
+            real, fake = judge(self.discriminator, (shown,), (made,), together=self.together)
+            update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **self.r1(turn, shown)})
             update.note(discriminator_accuracy=accuracy(real, fake))
-        fooled = self.discriminator(self.augment(self.generator(self.prior.sample(len(x)))))
+        fooled = self.discriminator(self.view(self.generator(self.prior.sample(len(x))), progress))
         minimax = self.config.generator_loss == "minimax" and self.config.objective == "bce"
         update(generator={"fake": minimax_generator(fooled) if minimax else wish.as_real(fooled)})
 

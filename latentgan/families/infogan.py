@@ -15,14 +15,13 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from latentgan.config import AugmentConfig, FamilyConfig, NotNegative, OptimizerConfig
+from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
 from latentgan.data import Batches, ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.losses import (
     Objective,
-    ObjectiveName,
     accuracy,
     categorical_information,
     gaussian_error,
@@ -33,13 +32,13 @@ from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, dense, ha
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk
 from latentgan.networks.joint import Discriminator, judge
 from latentgan.priors import Part, Prior
-from latentgan.tricks import Augmentation
+from latentgan.tricks import R1, View
 
 
 class InfoGAN(Family):
     """GAN whose categorical and continuous codes are read back from its images (Chen et al. 2016, arXiv:1606.03657)."""
 
-    class Config(FamilyConfig):
+    class Config(AdversarialConfig):
         noise: PositiveInt = 62
         """Dimension of the part of the code that is not read back, U(-1, 1) (paper: 62 on MNIST)."""
         categorical: tuple[PositiveInt, ...] = (10,)
@@ -52,19 +51,14 @@ class InfoGAN(Family):
         """Width of the dense layers (paper: 1024)."""
         head: PositiveInt = 128
         """Width of Q's own dense layer (paper: 128)."""
-        spectral: bool = False
-        """Spectral norm in the discriminator in place of the paper's batch norm."""
-        objective: ObjectiveName = "bce"
-        """bce is the paper's."""
         categorical_weight: NotNegative = 1.0
         """λ of the categorical parts (paper: 1)."""
         continuous_weight: NotNegative = 1.0
         """λ of the continuous codes, whose Q has standard deviation 1 as in the authors' code (there: 1)."""
         consistency_weight: NotNegative = 0.0
-        """Weight of the information that Q's classes of two random views of a real image share, see augment (not in the
-        paper; arXiv:1807.06653). It keeps the classes equally frequent on real images and blind to the views."""
-        augment: AugmentConfig = AugmentConfig()
-        """Random affine maps in front of the discriminator (arXiv:2006.10738); the views of the consistency term."""
+        """Weight of the information that Q's classes of two random views of a real image share (not in the paper;
+        arXiv:1807.06653). It keeps the classes equally frequent on real images and blind to what augment and
+        instance_noise do."""
         discriminator: OptimizerConfig = OptimizerConfig()
         """The optimiser of discriminator and Q (paper: 2e-4)."""
         generator: OptimizerConfig = OptimizerConfig(learning_rate=1e-3)
@@ -83,8 +77,8 @@ class InfoGAN(Family):
         parts += [Part(name, "categorical", k) for name, k in zip(names, config.categorical, strict=True)]
         parts += [Part("style", "uniform", config.continuous)] if config.continuous else []
         self.prior = Prior(parts)
-        self.objective = Objective(config.objective)
-        self.augment = Augmentation(config.augment)
+        self.objective = Objective(config.objective, config.smoothing)
+        self.view = View(config)
         shape = spec.shape
         norm: Norm = "none" if config.spectral else "batch"
         self.generator = ConvGenerator(self.prior.width, shape, width=config.width, hidden=config.hidden, std=0.02)
@@ -95,6 +89,7 @@ class InfoGAN(Family):
         self.recogniser = _recogniser(config, sum(part.width for part in parts[1:]), norm)
         if config.spectral:
             add_spectral_norm(self.discriminator)
+        self.r1 = R1(config, self.discriminator)
         self.together = not has_batch_statistics(self.discriminator)
 
     def players(self) -> dict[str, Player]:
@@ -109,12 +104,15 @@ class InfoGAN(Family):
         x, wish, weight = next(batches).image, self.objective, self.config.consistency_weight
         z = self.prior.sample(len(x))
         image, trunk, logit = self.generator(z), self.discriminator.trunk, self.discriminator.logit
-        seen, made = judge(trunk, (self.augment(x),), (self.augment(image),), together=self.together)
+        progress = update.progress
+        shown = self.view(x, progress)
+        seen, made = judge(trunk, (shown,), (self.view(image, progress),), together=self.together)
         real, fake = logit(seen).squeeze(1), logit(made).squeeze(1)
         information = self._information(self.recogniser(made), z, update)
         judging = {"real": wish.real(real), "fake": wish.fake(fake), **information}
+        judging |= self.r1(update.turn_number, shown)
         if weight:
-            views = self.recogniser(seen), self.recogniser(trunk(self.augment(x)))
+            views = self.recogniser(seen), self.recogniser(trunk(self.view(x, progress)))
             shared = [paired_information(*(v[:, a:b] for v in views)) for a, b in self._columns("categorical")]
             judging["consistency"] = -weight * torch.stack(shared).sum()
         update(discriminator=judging, generator={"fake": wish.as_real(fake), **information})
