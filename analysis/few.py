@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Ints, Singles, subsample
-from .linear import fit_linear, fit_scaler, softmax_loss
-from .probes import Difference, FewLabels, Rows
+from .linear import Loss, fit_linear, fit_scaler, softmax_loss
+from .probes import Difference, FewLabels, Rows, targets
 from .statistics import Interval, Z, mean_interval, wilson_share
 
 SETTINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -46,10 +46,13 @@ def draw_labels(labels: Ints, *, per_class: int, draws: int, rng: np.random.Gene
     )
 
 
-def few_label_accuracy(train: Rows, validation: Rows, test: Rows, *, draws: Ints, columns: int) -> tuple[Bools, float]:
+def few_label_accuracy(
+    train: Rows, validation: Rows, test: Rows, *, draws: Ints, columns: int, loss: Loss = softmax_loss
+) -> tuple[Bools, float]:
     """Which test rows each draw of train rows gets right, and the C that was chosen.
 
-    Args: draws: (draws, m) positions in train. columns: number of classes. Returns: (draws, n_test), C.
+    Args: draws: (draws, m) positions in train. columns: number of classes. loss: softmax_loss, or hinge_loss for an
+        L2-SVM. Returns: (draws, n_test), C.
     """
     scaler = fit_scaler(train.x)
     held, judged = scaler(validation.x), scaler(test.x)
@@ -58,7 +61,7 @@ def few_label_accuracy(train: Rows, validation: Rows, test: Rows, *, draws: Ints
     def hits(c: float, count: int, x: Singles, y: Ints) -> Bools:
         found = np.empty((count, len(y)), np.bool_)
         for i in range(count):
-            reader = fit_linear(picked[i], train.y[draws[i]], columns, loss=softmax_loss, c=c)
+            reader = fit_linear(picked[i], targets(train.y[draws[i]], columns, loss), columns, loss=loss, c=c)
             found[i] = reader(x).argmax(1) == y
         return found
 

@@ -219,7 +219,7 @@ class _Bench:
 
     def _fit(self, rows: Rows, loss: Loss, c: float, start: Linear | None, iterations: int = 200) -> Linear:
         return fit_linear(
-            rows.x, _targets(rows.y, self.columns, loss), self.columns, loss=loss, c=c, start=start,
+            rows.x, targets(rows.y, self.columns, loss), self.columns, loss=loss, c=c, start=start,
             iterations=iterations,
         )  # fmt: skip
 
@@ -251,7 +251,8 @@ def _over(null: list[Any]) -> Interval | None:
     return mean_interval(np.array(null, np.float64)) if null else None
 
 
-def _targets(y: Ints, columns: int, loss: Loss) -> Ints:
+def targets(y: Ints, columns: int, loss: Loss) -> Ints:
+    """What `loss` compares with: the classes (n,), or their one-against-rest signs (n, columns) for a hinge."""
     return y if loss is softmax_loss else signs_of(y, columns)
 
 
@@ -260,9 +261,9 @@ def choose_c(
 ) -> tuple[float, Linear]:
     """Fit standardised rows at each C, least first and from the fit before; return the best on validation."""
     best, start = -1.0, None
-    target = _targets(train.y, columns, loss)
+    wanted = targets(train.y, columns, loss)
     for c in settings:
-        start = fit_linear(train.x, target, columns, loss=loss, c=c, start=start, iterations=100, tolerance=1e-6)
+        start = fit_linear(train.x, wanted, columns, loss=loss, c=c, start=start, iterations=100, tolerance=1e-6)
         accuracy = float(np.mean(start(validation.x).argmax(1) == validation.y))
         if accuracy > best:
             best, kept = accuracy, (c, start)

@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis import Embeddings, Interval
 from analysis.plan import Options
-from latentgan.config import merge, read_toml
+from latentgan.config import RunConfig, merge, read_toml
 from latentgan.devices import pick_device
 from latentgan.errors import ConfigError, DivergedError
 from latentgan.families.base import configure, load_family
@@ -145,23 +145,26 @@ class Job:
         """Add the seconds since `started` (time.perf_counter) to the record."""
         self.seconds[what] = round(self.seconds.get(what, 0.0) + time.perf_counter() - started, 1)
 
-    def trained(self, config: str = "", **changes: Any) -> Path:
-        """Train the recipe's configuration, or go on with it, and return the run folder.
+    def configured(self, config: str = "", **changes: Any) -> RunConfig:
+        """Return the resolved configuration of a file in `configs`, by default the recipe's.
 
         Args:
-            config: another file than the recipe's.
+            config: the file.
             changes: the tables "family" and "training", over the file's.
         """
+        tree = read_config_file(self.configs / (config or self.protocol.recipes[self.recipe].config))
+        tree = merge(tree, changes, {"data": self.data, "training": {"seed": self.seed, "device": self.device}})
+        if self.quick:
+            tree = merge(tree, {"training": dict.fromkeys(SCHEDULE, QUICK_IMAGES), "family": _narrow(tree)})
+        return configure(str(tree["name"]), tree)
+
+    def trained(self, config: str = "", **changes: Any) -> Path:
+        """Train a configuration, or go on with it, and return the run folder; arguments as in `configured`."""
         from latentgan.session import load_config
         from latentgan.training import resume, train
 
-        file = config or self.protocol.recipes[self.recipe].config
-        tree = merge(read_config_file(self.configs / file), changes, {"data": self.data})
-        tree = merge(tree, {"training": {"seed": self.seed, "device": self.device}})
-        if self.quick:
-            tree = merge(tree, {"training": dict.fromkeys(SCHEDULE, QUICK_IMAGES), "family": _narrow(tree)})
-        run = self.work / Path(file).stem
-        chosen = configure(str(tree["name"]), tree)
+        chosen = self.configured(config, **changes)
+        run = self.work / Path(config or self.protocol.recipes[self.recipe].config).stem
         self.settings[run.name] = {**chosen.as_dict(), "data": {"source": chosen.data.source}}
         self.say(f"train {run.name}")
         started = time.perf_counter()
@@ -174,15 +177,15 @@ class Job:
         self.timed("train", started)
         return run
 
-    def encoded(self, run: Path, features: Sequence[str], *, pool: int = 0) -> Embeddings:
-        """Encode the run's images with these feature layers and the yardsticks, and return the table."""
+    def encoded(self, run: Path, features: Sequence[str], *, pool: int = 0, code: str = "code") -> Embeddings:
+        """Encode the run's images with these feature layers and the yardsticks; return the table, read for `code`."""
         from latentgan.stages import encode
 
         started = time.perf_counter()
         table = run.parent / f"{run.name}.parquet"
         encode(run, table, features=features, pool=pool, device=self.device)
         self.timed("encode", started)
-        return Embeddings(table)
+        return Embeddings(table, code=code)
 
 
 def perform(job: Job) -> Record:

@@ -1,0 +1,112 @@
+"""Two papers' probes of convolutional features, on Fashion-MNIST with 1,000 labels: an L2-SVM on several layers at once.
+
+ALI reads the encoder's last three hidden layers and its output; DCGAN reads every convolution of the discriminator,
+max-pooled to 4×4. Both papers have their figures on SVHN, which is not comparable: what stands beside ours are raw
+pixels, the same layers untrained, and a classifier of the discriminator's shape trained on the same labels.
+
+Source: Dumoulin et al.: Adversarially Learned Inference, ICLR 2017 (arXiv:1606.00704), §4.3; Radford et al. 2016
+(arXiv:1511.06434), §5.1 and §5.2.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from analysis import Embeddings, Interval
+from analysis.few import draw_labels, draws_and_rows, few_label_accuracy, paired_draws_and_rows
+from analysis.linear import hinge_loss
+from analysis.plan import sample
+from analysis.probes import Rows
+from latentgan.adapter import NumpyModel
+from latentgan.devices import pick_device
+from latentgan.session import open_source
+from latentgan.supervised import Classifier, few_label_hits
+
+from .base import Headline, Job, Outcome, Protocol, Recipe
+
+LABELS = 1_000
+DRAWS = 10
+VALIDATION = 2_000
+TRAIN = 20_000
+FEATURES, SUPERVISED = "features, L2-SVM", "supervised"
+
+
+def measure(job: Job) -> Outcome:
+    """Train, encode the paper's layers, and read them all at once by an L2-SVM on each draw of labels."""
+    if job.recipe == SUPERVISED:
+        return supervised(job)
+    run = job.trained()
+    layers = _layers(job.recipe, NumpyModel.load(run, device=job.device).feature_names)
+    table = job.encoded(run, layers, pool=4)
+    job.say(f"L2-SVM, {LABELS} labels")
+    started = time.perf_counter()
+    columns = [*layers, "code"] if job.recipe == "ali" else layers
+    read = {FEATURES: columns, "untrained": [f"untrained.{name}" for name in columns], "pixels": ["pixels"]}
+    hits = {name: _hits(job, table, columns) for name, columns in read.items()}
+    job.timed("read", started)
+    scores: dict[str, Interval] = {name: draws_and_rows(found) for name, found in hits.items()}
+    gains = {
+        f"features − {name}": paired_draws_and_rows(hits[FEATURES], hits[name]) for name in ("pixels", "untrained")
+    }
+    return Outcome({FEATURES: scores.pop(FEATURES), **gains}, scores)
+
+
+def _layers(recipe: str, names: list[str]) -> list[str]:
+    """Return the layers that the recipe's paper reads."""
+    if recipe == "ali":
+        return [name for name in names if name.startswith("encoder.")][-3:]
+    return [name for name in names if name.startswith("discriminator.conv")]
+
+
+def _hits(job: Job, table: Embeddings, columns: list[str]) -> np.ndarray:
+    """Which test rows each draw of labels gets right: (draws, n_test)."""
+    options = replace(job.options, train_rows=TRAIN, draws=3 if job.quick else DRAWS)
+    labels = table.column().codes
+    kept = [sample(table, *part, options) for part in (("train", TRAIN), ("validation", VALIDATION), ("test", None))]
+    rows = [
+        Rows(np.concatenate([table.vectors(name, index) for name in columns], axis=1), labels[index])
+        for index in (index[labels[index] >= 0] for index in kept)
+    ]
+    classes = 1 + int(labels.max())
+    per_class = 10 if job.quick else LABELS // classes
+    draws = draw_labels(rows[0].y, per_class=per_class, draws=options.draws, rng=options.rng("fashion"))
+    return few_label_accuracy(*rows, draws=draws, columns=classes, loss=hinge_loss)[0]
+
+
+def supervised(job: Job) -> Outcome:
+    """Train a classifier of the discriminator's shape on each draw of labels."""
+    source = open_source(job.configured("dcgan_fashion.toml"))
+    train, validation, test = map(source.rows, ("train", "validation", "test"))
+    rng, classes = job.options.rng("fashion"), len(source.spec.classes)
+    draws, per_class = (3, 10) if job.quick else (DRAWS, LABELS // classes)
+    picked = draw_labels(source.labels[train], per_class=per_class, draws=draws, rng=rng)
+    held = rng.permutation(validation)[:VALIDATION]
+    job.say(f"{draws} networks on {per_class} labels a class")
+    started = time.perf_counter()
+    hits, steps = few_label_hits(
+        source, train[picked], held, test, Classifier(), seed=job.seed, device=str(pick_device(job.device))
+    )
+    job.timed("train", started)
+    job.settings[SUPERVISED] = {"steps": steps}
+    return Outcome({SUPERVISED: draws_and_rows(hits)})
+
+
+BESIDE = {"pixels": "pixels", "untrained": "untrained"}
+PROTOCOL = Protocol(
+    title="Fashion-MNIST, 1,000 labels, 10 draws",
+    source="Dumoulin et al. 2017, §4.3; Radford et al. 2016, §5 (their figures are on SVHN)",
+    dataset="fashion-mnist",
+    recipes={
+        "ali": Recipe("the encoder's last three hidden layers and its output", "ali_fashion.toml"),
+        "dcgan": Recipe("every convolution of the discriminator, pooled to 4×4", "dcgan_fashion.toml"),
+        SUPERVISED: Recipe("a classifier of the discriminator's shape on the labels alone"),
+    },
+    headlines={
+        "": (Headline(FEATURES, "accuracy", yardsticks=BESIDE),),
+        SUPERVISED: (Headline(SUPERVISED, "accuracy"),),
+    },
+    measure=measure,
+)

@@ -1,0 +1,144 @@
+"""Plain classifiers of a given shape, trained on labels alone: the yardstick of features that were learned without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from latentgan.config import AugmentConfig
+from latentgan.data import ImageSource
+from latentgan.networks.blocks import Norm
+from latentgan.networks.dcgan import conv_trunk
+from latentgan.tricks import Augmentation
+
+STEPS = (50, 100, 200, 400, 800)
+"""Numbers of steps that are tried on validation images."""
+BATCH = 128
+EVALUATED = 512
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A convolutional network with a linear layer on top, shaped as a discriminator's trunk, and how it learns.
+
+    Args:
+        width: channels of the first convolution.
+        hidden: width of the dense layer.
+        norm: of every layer but the first.
+        augment: random affine maps of the training images.
+        learning_rate: Adam's.
+    """
+
+    width: int = 32
+    hidden: int = 256
+    norm: Norm = "none"
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    learning_rate: float = 1e-3
+
+    def build(self, source: ImageSource) -> nn.Module:
+        """Return the network: images (n, c, h, w) in [-1, 1] → logits (n, classes)."""
+        trunk = conv_trunk(source.spec.shape, width=self.width, hidden=self.hidden, norm=self.norm)
+        return nn.Sequential(trunk, nn.Linear(self.hidden, len(source.spec.classes)))
+
+
+def train_classifier(
+    source: ImageSource,
+    rows: np.ndarray,
+    classifier: Classifier,
+    *,
+    marks: Sequence[int],
+    seed: int = 0,
+    device: str = "cpu",
+) -> Iterator[nn.Module]:
+    """Train on labelled rows and yield the network, in evaluation mode, after each of the numbers of steps.
+
+    Args:
+        source: the images and labels.
+        rows: (m,) rows to train on; each batch is a random one of up to 128 of them.
+        classifier: network and learning rate.
+        marks: ascending numbers of steps.
+        seed: of weights, batches and augmentation.
+        device: where to train.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = classifier.build(source).to(device).train()
+        augment = Augmentation(classifier.augment)
+        adam = torch.optim.Adam(network.parameters(), classifier.learning_rate, fused=True)
+        images, labels = source.tensor(rows, device), torch.from_numpy(source.labels[rows]).to(device)
+        for step in range(1, marks[-1] + 1):
+            batch = torch.randperm(len(rows))[:BATCH].to(device)
+            loss = cross_entropy(network(augment(images[batch])), labels[batch])
+            adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            adam.step()
+            if step in marks:
+                yield network.eval()
+                network.train()
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, source: ImageSource, rows: np.ndarray, *, device: str = "cpu") -> np.ndarray:
+    """Return the class of each of the rows, (m,) int64."""
+    parts: list[Tensor] = []
+    for start in range(0, len(rows), EVALUATED):
+        parts.append(network(source.tensor(rows[start : start + EVALUATED], device)).argmax(1))
+    return torch.cat(parts).cpu().numpy()
+
+
+def few_label_hits(
+    source: ImageSource,
+    draws: np.ndarray,
+    validation: np.ndarray,
+    test: np.ndarray,
+    classifier: Classifier,
+    *,
+    seed: int = 0,
+    tried: int = 3,
+    device: str = "cpu",
+    progress: Callable[[int], None] = lambda draw: None,
+) -> tuple[np.ndarray, int]:
+    """Train a network on each draw of labelled rows and say which test rows it gets right.
+
+    The number of steps is one for all draws: the best of STEPS on the validation rows, averaged over the first draws,
+    as C is chosen for a probe.
+
+    Args:
+        source: the images.
+        draws: (draws, m) labelled rows to train on.
+        validation: (v,) labelled rows on which the number of steps is chosen.
+        test: (t,) labelled rows to judge.
+        classifier: network and learning rate.
+        seed: of the first draw's weights; each further draw has the next one.
+        tried: draws on which the number of steps is chosen.
+        device: where to train.
+        progress: told the number of each draw as it is done.
+
+    Returns:
+        (draws, t) booleans, and the number of steps.
+    """
+
+    def right(network: nn.Module, rows: np.ndarray) -> np.ndarray:
+        hits: np.ndarray = predict(network, source, rows, device=device) == source.labels[rows]
+        return hits
+
+    scores, first = np.zeros(len(STEPS)), []
+    for number, rows in enumerate(draws[:tried]):
+        networks = train_classifier(source, rows, classifier, marks=STEPS, seed=seed + number, device=device)
+        pairs = [(right(network, validation), right(network, test)) for network in networks]
+        scores += [held.mean() for held, _ in pairs]
+        first.append([judged for _, judged in pairs])
+        progress(number)
+    best = int(scores.argmax())
+    hits = [judged[best] for judged in first]
+    for number, rows in enumerate(draws[tried:], tried):
+        marks = STEPS[best : best + 1]
+        networks = train_classifier(source, rows, classifier, marks=marks, seed=seed + number, device=device)
+        hits += [right(network, test) for network in networks]
+        progress(number)
+    return np.stack(hits), STEPS[best]
