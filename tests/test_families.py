@@ -50,8 +50,9 @@ VARIANTS = {
         {},
         {"spectral": False, "generator_loss": "minimax"},
         {"discriminator_moves": 2, "r1": 1.0, "r1_every": 2, **TRICKS},
+        {"spectral": False, "maxout": 5, "discriminator_hidden": 6, "dropout": 0.5, "input_dropout": 0.2, "r1": 1.0},
     ],
-    "dcgan": [{}, {"spectral": True, "r1": 1.0}],
+    "dcgan": [{}, {"spectral": True, "r1": 1.0}, {"maxout": 2, "dropout": 0.5, "input_dropout": 0.2}],
 }
 CASES = [(name, v) for name in family_names() for v in VARIANTS.get(name, [{}])]
 IDS = [f"{name}-{'-'.join(map(str, v)) or 'default'}" for name, v in CASES]

@@ -37,5 +37,5 @@ class DCGAN(GAN):
         shape, width = spec.shape, self.config.width
         norm: Norm = "none" if self.config.spectral else "batch"
         generator = ConvGenerator(self.config.latent, shape, width=width, hidden=0, std=0.02)
-        trunk = conv_trunk(shape, width=width, norm=norm, std=0.02)
+        trunk = conv_trunk(shape, width=width, norm=norm, std=0.02, **self.units())
         return generator, Discriminator(trunk, trunk_width(shape, width=width))

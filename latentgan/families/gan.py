@@ -10,12 +10,12 @@ Source: Goodfellow et al.: Generative Adversarial Nets, NeurIPS 2014 (arXiv:1406
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from latentgan.config import AdversarialConfig, OptimizerConfig
+from latentgan.config import AdversarialConfig, Fraction, OptimizerConfig
 from latentgan.data import Batches, ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
@@ -36,7 +36,15 @@ class GAN(Family):
         prior: Literal["uniform", "normal"] = "normal"
         """p(z): N(0, 1) or U(-1, 1)."""
         hidden: PositiveInt = 1024
-        """Width of the hidden layers."""
+        """Width of the hidden layers (paper: 1200)."""
+        discriminator_hidden: PositiveInt | None = None
+        """Width of the discriminator's hidden layers; the generator's unless given (paper: 240, with maxout)."""
+        maxout: PositiveInt = 1
+        """Pieces of the discriminator's hidden units (arXiv:1302.4389); 1 is LeakyReLU (paper: 5, spectral off)."""
+        dropout: Fraction = 0.0
+        """Share of the discriminator's hidden units that are dropped in training (paper: 0.5)."""
+        input_dropout: Fraction = 0.0
+        """Share of the pixels that are dropped in front of the discriminator in training (paper: 0.2)."""
         spectral: bool = True
         """Spectral norm in the discriminator (not in the paper; arXiv:1802.05957)."""
         generator_loss: Literal["non-saturating", "minimax"] = "non-saturating"
@@ -63,9 +71,15 @@ class GAN(Family):
 
     def build(self, spec: ImageSpec) -> tuple[nn.Module, Discriminator]:
         """Return generator and discriminator."""
-        hidden = self.config.hidden
-        trunk = mlp_trunk(spec.shape, hidden=hidden)
-        return MLPGenerator(self.config.latent, spec.shape, hidden=hidden), Discriminator(trunk, hidden)
+        config = self.config
+        width = config.discriminator_hidden or config.hidden
+        trunk = mlp_trunk(spec.shape, hidden=width, **self.units())
+        return MLPGenerator(config.latent, spec.shape, hidden=config.hidden), Discriminator(trunk, width)
+
+    def units(self) -> dict[str, Any]:
+        """Return what the discriminator's hidden units are, as arguments of its trunk."""
+        config = self.config
+        return {"pieces": config.maxout, "drop": config.dropout, "drop_input": config.input_dropout}
 
     def players(self) -> dict[str, Player]:
         return {

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import dropout
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -46,15 +47,72 @@ class Reshape(nn.Module):
         return x.reshape(len(x), *self.shape)
 
 
-def dense(fan_in: int, width: int, *, norm: Norm = "none", activation: Activation = "relu") -> nn.Sequential:
-    """Return linear → norm → activation, (n, fan_in) → (n, width)."""
-    return _block(nn.Linear(fan_in, width, bias=norm == "none"), norm, width, activation, nn.BatchNorm1d)
+class Maxout(nn.Module):
+    """The largest of each unit's pieces, h_i = max_j (xᵀW_ij + b_ij): an activation that the layer before it learns.
+
+    Source: Goodfellow et al.: Maxout Networks, ICML 2013 (arXiv:1302.4389), §3.
+
+    Args:
+        pieces: k, the number of channels next to each other that one output is the largest of.
+    """
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__()
+        self.pieces = pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (n, width · pieces, …) → (n, width, …)."""
+        return x.reshape(len(x), -1, self.pieces, *x.shape[2:]).amax(2)
 
 
-def conv(channels_in: int, channels: int, *, norm: Norm = "none", activation: Activation = "leaky") -> nn.Sequential:
-    """Return a 4×4 convolution of stride 2 → norm → activation: (n, in, h, w) → (n, out, h/2, w/2)."""
-    layer = nn.Conv2d(channels_in, channels, 4, stride=2, padding=1, bias=norm == "none")
-    return _block(layer, norm, channels, activation, nn.BatchNorm2d)
+class PixelDropout(nn.Module):
+    """Dropout on images in [-1, 1]: a dropped pixel is black, as where papers have images in [0, 1], not grey.
+
+    Args:
+        share: of the pixels that are dropped; the others' distance from black grows by 1 / (1 − share).
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (n, …) in [-1, 1] → the same shape."""
+        return dropout(x + 1, self.share) - 1 if self.training else x
+
+
+def dense(
+    fan_in: int, width: int, *, norm: Norm = "none", activation: Activation = "relu", pieces: int = 1, drop: float = 0.0
+) -> nn.Sequential:
+    """Return linear → norm → activation → dropout, (n, fan_in) → (n, width).
+
+    Args:
+        fan_in: values of an input.
+        width: values of an output.
+        norm: on the linear layer's output.
+        activation: gives way to maxout where there are pieces.
+        pieces: of each maxout unit; 1 is none.
+        drop: share of the outputs that are dropped in training.
+    """
+    layer = nn.Linear(fan_in, width * pieces, bias=norm == "none")
+    return _block(layer, norm, width * pieces, activation, nn.BatchNorm1d, pieces, drop)
+
+
+def conv(
+    channels_in: int,
+    channels: int,
+    *,
+    norm: Norm = "none",
+    activation: Activation = "leaky",
+    pieces: int = 1,
+    drop: float = 0.0,
+) -> nn.Sequential:
+    """Return a 4×4 convolution of stride 2 → norm → activation → dropout: (n, in, h, w) → (n, out, h/2, w/2).
+
+    Args: as of `dense`.
+    """
+    layer = nn.Conv2d(channels_in, channels * pieces, 4, stride=2, padding=1, bias=norm == "none")
+    return _block(layer, norm, channels * pieces, activation, nn.BatchNorm2d, pieces, drop)
 
 
 def deconv(channels_in: int, channels: int, *, norm: Norm = "batch", activation: Activation = "relu") -> nn.Sequential:
@@ -134,17 +192,27 @@ def _scale(layer: Affine, norm: nn.BatchNorm1d | nn.BatchNorm2d, scale: Tensor, 
 
 
 def _block(
-    layer: nn.Module, norm: Norm, width: int, activation: Activation, batch_norm: type[nn.Module]
+    layer: nn.Module,
+    norm: Norm,
+    width: int,
+    activation: Activation,
+    batch_norm: type[nn.Module],
+    pieces: int = 1,
+    drop: float = 0.0,
 ) -> nn.Sequential:
     parts: list[nn.Module] = [layer]
     if norm == "batch":
         parts.append(batch_norm(width))
     elif norm == "batch-plain":
         parts.append(batch_norm(width, eps=1e-8, affine=False))
-    if activation == "relu":
+    if pieces > 1:
+        parts.append(Maxout(pieces))
+    elif activation == "relu":
         parts.append(nn.ReLU(inplace=True))
     elif activation == "leaky":
         parts.append(nn.LeakyReLU(0.2, inplace=True))
+    if drop:
+        parts.append(nn.Dropout(drop))
     return nn.Sequential(*parts)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from latentgan.errors import ConfigError
-from latentgan.networks.blocks import Layers, Norm, Reshape, conv, deconv, dense, initialise
+from latentgan.networks.blocks import Layers, Norm, PixelDropout, Reshape, conv, deconv, dense, initialise
 
 
 def halvings(height: int, width: int) -> int:
@@ -38,7 +38,15 @@ def halvings(height: int, width: int) -> int:
 
 
 def conv_trunk(
-    shape: tuple[int, int, int], *, width: int = 32, hidden: int = 0, norm: Norm = "none", std: float | None = None
+    shape: tuple[int, int, int],
+    *,
+    width: int = 32,
+    hidden: int = 0,
+    norm: Norm = "none",
+    std: float | None = None,
+    pieces: int = 1,
+    drop: float = 0.0,
+    drop_input: float = 0.0,
 ) -> Layers:
     """Return conv1 … convL, each halving the image, and dense1 on top if `hidden` is not 0.
 
@@ -50,16 +58,23 @@ def conv_trunk(
         hidden: width of dense1.
         norm: of every layer but the first.
         std: initial weights are N(0, std²); None keeps torch's scaled uniform ones.
+        pieces: of each maxout unit; 1 is LeakyReLU.
+        drop: share of hidden units that are dropped in training.
+        drop_input: share of pixels that are dropped in training.
     """
     channels, height, side = shape
     layers: dict[str, nn.Module] = {}
     for level in range(halvings(height, side)):
         out = width * 2 ** min(level, 3)
-        layers[f"conv{level + 1}"] = conv(channels, out, norm="none" if level == 0 else norm)
+        block = conv(channels, out, norm="none" if level == 0 else norm, pieces=pieces, drop=drop)
+        at_door = drop_input and level == 0
+        layers[f"conv{level + 1}"] = nn.Sequential(PixelDropout(drop_input), *block) if at_door else block
         channels = out
     if hidden:
         layers["flat"] = nn.Flatten()
-        layers["dense1"] = dense(trunk_width(shape, width=width), hidden, norm=norm, activation="leaky")
+        layers["dense1"] = dense(
+            trunk_width(shape, width=width), hidden, norm=norm, activation="leaky", pieces=pieces, drop=drop
+        )
     return _initialised(Layers(layers), std)
 
 

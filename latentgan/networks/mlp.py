@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from latentgan.networks.blocks import Layers, Norm, Reshape, UnitRange, dense, initialise
+from latentgan.networks.blocks import Layers, Norm, PixelDropout, Reshape, UnitRange, dense, initialise
 from latentgan.networks.joint import JointDiscriminator, paper_discriminator
 
 
@@ -70,10 +70,21 @@ def mlp_discriminator(
     return paper_discriminator(trunk, hidden, latent, hidden=hidden, norm=norm)
 
 
-def mlp_trunk(shape: tuple[int, int, int], *, hidden: int = 1024) -> Layers:
-    """Return x → dense1 → dense2 with biases: (n, c, h, w) in [-1, 1] → (n, hidden)."""
+def mlp_trunk(
+    shape: tuple[int, int, int], *, hidden: int = 1024, pieces: int = 1, drop: float = 0.0, drop_input: float = 0.0
+) -> Layers:
+    """Return x → dense1 → dense2 with biases: (n, c, h, w) in [-1, 1] → (n, hidden).
+
+    Args:
+        shape: (c, h, w) of an image.
+        hidden: width of both layers.
+        pieces: of each maxout unit; 1 is LeakyReLU.
+        drop: share of hidden units that are dropped in training.
+        drop_input: share of pixels that are dropped in training.
+    """
     pixels = shape[0] * shape[1] * shape[2]
-    first = nn.Sequential(nn.Flatten(), *dense(pixels, hidden, activation="leaky"))
-    network = Layers({"dense1": first, "dense2": dense(hidden, hidden, activation="leaky")})
+    door = [PixelDropout(drop_input)] if drop_input else []
+    first, second = (dense(fan_in, hidden, activation="leaky", pieces=pieces, drop=drop) for fan_in in (pixels, hidden))
+    network = Layers({"dense1": nn.Sequential(nn.Flatten(), *door, *first), "dense2": second})
     initialise(network)
     return network
