@@ -1,4 +1,4 @@
-"""Two papers' probes of convolutional features, on Fashion-MNIST with 1,000 labels: an L2-SVM on several layers at once.
+"""Two papers' probes of convolutional features, on Fashion-MNIST with 1,000 labels: an L2-SVM on several layers.
 
 ALI reads the encoder's last three hidden layers and its output; DCGAN reads every convolution of the discriminator,
 max-pooled to 4×4. Both papers have their figures on SVHN, which is not comparable: what stands beside ours are raw
@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis import Embeddings, Interval
+from analysis import Embeddings
 from analysis.few import draw_labels, draws_and_rows, few_label_accuracy, paired_draws_and_rows
 from analysis.linear import hinge_loss
 from analysis.plan import sample
@@ -40,18 +40,18 @@ def measure(job: Job) -> Outcome:
         return supervised(job)
     run = job.trained()
     layers = _layers(job.recipe, NumpyModel.load(run, device=job.device).feature_names)
-    table = job.encoded(run, layers, pool=4)
+    columns = [*layers, "code"] if job.recipe == "ali" else layers
+    table = job.encoded(run, layers, pool=4, code=columns[-1])
     job.say(f"L2-SVM, {LABELS} labels")
     started = time.perf_counter()
-    columns = [*layers, "code"] if job.recipe == "ali" else layers
-    read = {FEATURES: columns, "untrained": [f"untrained.{name}" for name in columns], "pixels": ["pixels"]}
-    hits = {name: _hits(job, table, columns) for name, columns in read.items()}
+    read = {"untrained": [f"untrained.{name}" for name in columns], "pixels": ["pixels"]}
+    ours = _hits(job, table, columns)
+    theirs = {name: _hits(job, table, wanted) for name, wanted in read.items()}
     job.timed("read", started)
-    scores: dict[str, Interval] = {name: draws_and_rows(found) for name, found in hits.items()}
-    gains = {
-        f"features − {name}": paired_draws_and_rows(hits[FEATURES], hits[name]) for name in ("pixels", "untrained")
-    }
-    return Outcome({FEATURES: scores.pop(FEATURES), **gains}, scores)
+    gains = {f"features − {name}": paired_draws_and_rows(ours, hits) for name, hits in theirs.items()}
+    return Outcome(
+        {FEATURES: draws_and_rows(ours), **gains}, {name: draws_and_rows(hits) for name, hits in theirs.items()}
+    )
 
 
 def _layers(recipe: str, names: list[str]) -> list[str]:
@@ -65,7 +65,8 @@ def _hits(job: Job, table: Embeddings, columns: list[str]) -> np.ndarray:
     """Which test rows each draw of labels gets right: (draws, n_test)."""
     options = replace(job.options, train_rows=TRAIN, draws=3 if job.quick else DRAWS)
     labels = table.column().codes
-    kept = [sample(table, *part, options) for part in (("train", TRAIN), ("validation", VALIDATION), ("test", None))]
+    limits = {"train": TRAIN, "validation": VALIDATION, "test": None}
+    kept = [sample(table, split, limit, options) for split, limit in limits.items()]
     rows = [
         Rows(np.concatenate([table.vectors(name, index) for name in columns], axis=1), labels[index])
         for index in (index[labels[index] >= 0] for index in kept)
