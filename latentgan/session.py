@@ -127,20 +127,26 @@ def open_source(config: RunConfig) -> ImageSource:
     )
 
 
-def open_session(config: RunConfig, source: ImageSource) -> Session:
-    """Build networks, players and streams at turn 0."""
+def open_session(config: RunConfig, source: ImageSource, *, family: type[Family] | None = None) -> Session:
+    """Build networks, players and streams at turn 0.
+
+    Args:
+        config: the resolved configuration.
+        source: the images.
+        family: a class with these settings to play in place of the one that config.name names.
+    """
     t = config.training
     device = pick_device(t.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(t.seed)
-        family = load_family(config.name)(config.family, source.spec)
-    family.to(device).train()
+        built = (family or load_family(config.name))(config.family, source.spec)
+    built.to(device).train()
     if t.compile:
-        for network in family.callables():
+        for network in built.callables():
             network.compile()
     batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device)
-    average = Average(family, t.average_halflife_images)
-    return Session(config, source, family, Update(family.players()), batches, average, Health(t.total_images))
+    average = Average(built, t.average_halflife_images)
+    return Session(config, source, built, Update(built.players()), batches, average, Health(t.total_images))
 
 
 def evaluation_images(session: Session) -> torch.Tensor:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from loops import ScriptInfoGAN, by_hand, script_infogan
 from torch.nn.utils import parametrize
 
 from latentgan import configure, from_arrays
@@ -30,6 +31,7 @@ from latentgan.losses import Objective
 from latentgan.session import Session, model_config, open_session
 from latentgan.training import turns
 
+LOOPS = ("gan", "dcgan", "bigan", "infogan")
 PAPER = {"network": "mlp", "spectral": False, "hidden": 1024}
 RECIPE = {"spectral": True, "norm": "encoder"}
 
@@ -40,6 +42,8 @@ def main() -> int:
     rounds = 5 if parser.parse_args().quick else 25
     source = fake_mnist(4096)
     rows = [turn_cost(source, rounds), batch_cost(source, rounds)]
+    rows += [family_cost(source, rounds, name) for name in LOOPS]
+    rows += [script_cost(rounds)]
     large = fake_mnist(70_000)
     for what, family in (("dense features", RECIPE), ("convolutional features", {})):
         rows.append(encode_cost(large, max(3, rounds // 5), what, family))
@@ -58,14 +62,7 @@ def main() -> int:
 def turn_cost(source: ImageSource, rounds: int) -> tuple[str, float, float, str]:
     """A whole BiGAN turn (batch, noise, passes, Adam, average) over its bare passes: MLP configuration, batch 128."""
     session = open_session(configure("bigan", family=PAPER), source)
-    t = session.config.training
-    game = turns(session.family, session.batches, session.update, seed=0, total_images=t.total_images)
-
-    def turn() -> None:
-        next(game)
-        session.average.update(t.batch_size, session.images)
-
-    ratios = interleave(turn, lambda: bare_passes(session), rounds)
+    ratios = interleave(turn_of(session), lambda: bare_passes(session), rounds)
     return "BiGAN turn / bare forward and backward passes", statistics.median(ratios), 1.3, "×"
 
 
@@ -81,6 +78,36 @@ def bare_passes(session: Session) -> None:
     players = session.update.players
     torch.autograd.grad(judged, players["discriminator"].parameters, retain_graph=True)
     torch.autograd.grad(fooled, players["encoder_generator"].parameters)
+
+
+def family_cost(source: ImageSource, rounds: int, name: str) -> tuple[str, float, float, str]:
+    """A whole turn of a family's default networks over one of a loop written by hand with fused Adam."""
+    session = open_session(configure(name), source)
+    theirs = by_hand(open_session(configure(name), source))
+    ratios = interleave(turn_of(session), theirs, rounds)
+    return f"{name} turn / a loop by hand with fused Adam", statistics.median(ratios), 1 / 0.9, "×"
+
+
+def script_cost(rounds: int) -> tuple[str, float, float, str]:
+    """InfoGAN's turn over a batch of the PyTorch-GAN script's loop: the script's layers, 64 images of 32×32."""
+    source = fake_mnist(2048)
+    large = from_arrays(np.pad(source.images, ((0, 0), (2, 2), (2, 2), (0, 0))), source.labels, name="noise")
+    config = configure("infogan", family={"objective": "least-squares"}, training={"batch_size": 64})
+    session = open_session(config, large, family=ScriptInfoGAN)
+    ratios = interleave(turn_of(session), script_infogan(source, batch=64), rounds)
+    return "infogan turn / PyTorch-GAN script's loop, same layers", statistics.median(ratios), 1 / 1.5, "×"
+
+
+def turn_of(session: Session) -> Callable[[], None]:
+    """Return a function that plays one turn as training does, averages included."""
+    t = session.config.training
+    game = turns(session.family, session.batches, session.update, seed=0, total_images=t.total_images)
+
+    def turn() -> None:
+        next(game)
+        session.average.update(t.batch_size, session.images)
+
+    return turn
 
 
 def batch_cost(source: ImageSource, rounds: int) -> tuple[str, float, float, str]:

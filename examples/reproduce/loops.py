@@ -1,0 +1,220 @@
+"""Training loops written by hand, against which `bench.py` measures latentgan: what a careful author types.
+
+`by_hand(session)` plays the session's own networks with torch alone: uint8 images in memory, one forward pass where one
+will do, gradients of each player's parameters only, fused Adam; no averages, no log, no checks.
+
+`script_infogan` is the loop of the well-known PyTorch-GAN collection's InfoGAN script, written anew from its
+description: its layers, its three optimisers and three backward passes a batch, its data loader that resizes and
+normalises image by image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, softplus
+from torch.nn.utils import parametrize
+
+from latentgan.data import ImageSource, ImageSpec
+from latentgan.families.infogan import InfoGAN
+from latentgan.networks.blocks import Layers
+from latentgan.networks.joint import Discriminator
+from latentgan.session import Session
+
+Turn = Callable[[], None]
+
+
+def by_hand(session: Session) -> Turn:
+    """Return a function that plays one turn of the session's family, with optimisers of its own."""
+    family, config = session.family, session.config
+    images = torch.from_numpy(np.ascontiguousarray(session.source.images[session.source.rows("train")]))
+    n = config.training.batch_size
+    adams = {
+        name: torch.optim.Adam(p.parameters, p.settings.learning_rate, (p.settings.beta1, 0.999), fused=True)
+        for name, p in session.update.players.items()
+    }
+    parameters = {name: p.parameters for name, p in session.update.players.items()}
+
+    def draw() -> Tensor:
+        rows = torch.randint(len(images), (n,))
+        return images[rows].permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
+
+    def move(name: str, loss: Tensor, keep: bool = False) -> tuple[str, tuple[Tensor, ...]]:
+        return name, torch.autograd.grad(loss, parameters[name], retain_graph=keep, allow_unused=True)
+
+    def step(*moves: tuple[str, tuple[Tensor, ...]]) -> None:
+        for name, gradients in moves:
+            for parameter, gradient in zip(parameters[name], gradients, strict=True):
+                parameter.grad = gradient
+            adams[name].step()
+
+    play = {"bigan": _pairs, "ali": _pairs, "gan": _gan, "dcgan": _gan, "infogan": _infogan}[config.name]
+
+    def turn() -> None:
+        with parametrize.cached():
+            play(family, draw, move, step)
+
+    return turn
+
+
+def _real(d: Tensor) -> Tensor:
+    return softplus(-d).mean()
+
+
+def _fake(d: Tensor) -> Tensor:
+    return softplus(d).mean()
+
+
+def _pairs(family: Any, draw: Any, move: Any, step: Any) -> None:
+    """BiGAN and ALI: both players on one batch."""
+    x = draw()
+    z = family.prior.sample(len(x))
+    code = family.draw(x) if hasattr(family, "draw") else family.encode(x)
+    encoded, generated = family.discriminator(x, code), family.discriminator(family.generator(z), z)
+    step(
+        move("discriminator", _real(encoded) + _fake(generated), keep=True),
+        move("encoder_generator", _fake(encoded) + _real(generated)),
+    )
+
+
+def _gan(family: Any, draw: Any, move: Any, step: Any) -> None:
+    """GAN and DCGAN: the discriminator, then the generator."""
+    x = draw()
+    with torch.no_grad():
+        image = family.generator(family.prior.sample(len(x)))
+    step(move("discriminator", _real(family.discriminator(x)) + _fake(family.discriminator(image))))
+    step(move("generator", _real(family.discriminator(family.generator(family.prior.sample(len(x)))))))
+
+
+def _infogan(family: Any, draw: Any, move: Any, step: Any) -> None:
+    """InfoGAN: both players on one batch, the information in both objectives."""
+    x = draw()
+    z = family.prior.sample(len(x))
+    image, noise, k = family.generator(z), family.config.noise, family.config.categorical[0]
+    seen, made = family.discriminator.trunk(x), family.discriminator.trunk(image)
+    real, fake = family.discriminator.logit(seen), family.discriminator.logit(made)
+    q = family.recogniser(made)
+    information = cross_entropy(q[:, :k], z[:, noise : noise + k])
+    information = information + 0.5 * (q[:, k:] - z[:, noise + k :]).square().sum(1).mean()
+    step(
+        move("discriminator", _real(real) + _fake(fake) + information, keep=True),
+        move("generator", _real(fake) + information),
+    )
+
+
+class ScriptGenerator(nn.Module):
+    """Linear to 8×8×128, then twice: up-sample, 3×3 convolution, batch norm, LeakyReLU; 3×3 convolution, tanh."""
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(latent, 128 * 8 * 8)
+        self.rest = nn.Sequential(
+            nn.BatchNorm2d(128),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(128, 128, 3, padding=1),
+            nn.BatchNorm2d(128, 0.8),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(128, 64, 3, padding=1),
+            nn.BatchNorm2d(64, 0.8),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(64, 1, 3, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z: (n, latent) → images (n, 1, 32, 32)."""
+        image: Tensor = self.rest(self.first(z).view(len(z), 128, 8, 8))
+        return image
+
+
+def script_trunk() -> nn.Sequential:
+    """Four 3×3 convolutions of stride 2 with LeakyReLU, dropout and batch norm: (n, 1, 32, 32) → (n, 512)."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in ((1, 16), (16, 32), (32, 64), (64, 128)):
+        layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), nn.LeakyReLU(0.2, inplace=True), nn.Dropout2d(0.25)]
+        layers += [nn.BatchNorm2d(outputs, 0.8)] if inputs > 1 else []
+    return nn.Sequential(*layers, nn.Flatten())
+
+
+def script_infogan(source: ImageSource, *, batch: int, noise: int = 62, classes: int = 10, codes: int = 2) -> Turn:
+    """Return a function that plays one batch of the script: generator, then discriminator, then information."""
+    generator, trunk = ScriptGenerator(noise + classes + codes), script_trunk()
+    judge, aux, latent = nn.Linear(512, 1), nn.Sequential(nn.Linear(512, classes), nn.Softmax(1)), nn.Linear(512, codes)
+    discriminator = nn.ModuleList([trunk, judge, aux, latent])
+    everything = [*generator.parameters(), *discriminator.parameters()]
+    adams = [
+        torch.optim.Adam(list(p), lr=2e-4, betas=(0.5, 0.999))
+        for p in (generator.parameters(), discriminator.parameters(), everything)
+    ]
+    loader = _script_loader(source, batch)
+
+    def turn() -> None:
+        x, _ = next(loader)
+        valid, fake = torch.ones(len(x), 1), torch.zeros(len(x), 1)
+        z = torch.tensor(np.random.normal(0, 1, (len(x), noise)), dtype=torch.float32)
+        label = _one_hot(np.random.randint(0, classes, len(x)), classes)
+        code = torch.tensor(np.random.uniform(-1, 1, (len(x), codes)), dtype=torch.float32)
+        adams[0].zero_grad()
+        images = generator(torch.cat([z, label, code], 1))
+        loss = nn.functional.mse_loss(judge(trunk(images)), valid)
+        loss.backward()
+        adams[0].step()
+        adams[1].zero_grad()
+        real = nn.functional.mse_loss(judge(trunk(x)), valid)
+        made = nn.functional.mse_loss(judge(trunk(images.detach())), fake)
+        ((real + made) / 2).backward()
+        adams[1].step()
+        adams[2].zero_grad()
+        wanted = torch.from_numpy(np.random.randint(0, classes, len(x)))
+        z = torch.tensor(np.random.normal(0, 1, (len(x), noise)), dtype=torch.float32)
+        code = torch.tensor(np.random.uniform(-1, 1, (len(x), codes)), dtype=torch.float32)
+        features = trunk(generator(torch.cat([z, _one_hot(wanted.numpy(), classes), code], 1)))
+        information = cross_entropy(aux(features), wanted) + 0.1 * nn.functional.mse_loss(latent(features), code)
+        information.backward()
+        adams[2].step()
+        # The script prints its losses after every batch, so it reads them.
+        loss.item(), real.item(), made.item(), information.item()
+
+    return turn
+
+
+class _ScriptSet(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    """Images one by one through PIL: resize to 32×32, to [0, 1], normalise."""
+
+    def __init__(self, source: ImageSource) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        picture = Image.fromarray(self.source.images[row, :, :, 0]).resize((32, 32), Image.Resampling.BILINEAR)
+        unit = torch.from_numpy(np.array(picture)).unsqueeze(0).float().div(255)
+        return (unit - 0.5) / 0.5, int(self.source.labels[row])
+
+
+def _script_loader(source: ImageSource, batch: int) -> Iterator[Any]:
+    while True:
+        yield from torch.utils.data.DataLoader(_ScriptSet(source), batch_size=batch, shuffle=True)
+
+
+def _one_hot(labels: np.ndarray, classes: int) -> Tensor:
+    table = np.zeros((len(labels), classes))
+    table[range(len(labels)), labels] = 1.0
+    return torch.tensor(table, dtype=torch.float32)
+
+
+class ScriptInfoGAN(InfoGAN):
+    """latentgan's InfoGAN on the script's layers, so that the two loops play the same networks (arXiv:1606.03657)."""
+
+    def __init__(self, config: InfoGAN.Config, spec: ImageSpec) -> None:
+        super().__init__(config, spec)
+        self.generator = ScriptGenerator(self.prior.width)
+        self.discriminator = Discriminator(Layers({"conv": script_trunk()}), 512)
+        self.recogniser = nn.Sequential(nn.Linear(512, sum(config.categorical) + config.continuous))
