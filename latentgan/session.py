@@ -15,7 +15,7 @@ from latentgan.checkpoint import Checkpoint, read_config
 from latentgan.config import RunConfig, resolve
 from latentgan.data import Batches, ImageSource, load_source
 from latentgan.devices import pick_device
-from latentgan.errors import CheckpointError
+from latentgan.errors import CheckpointError, ConfigError
 from latentgan.families.base import Family, load_family
 from latentgan.game import Update
 from latentgan.health import Health
@@ -128,7 +128,16 @@ def open_source(config: RunConfig) -> ImageSource:
 
 
 def open_session(config: RunConfig, source: ImageSource) -> Session:
-    """Build networks, players and streams at turn 0."""
+    """Build networks, players and streams at turn 0.
+
+    Raises:
+        ConfigError: the source holds points, or its images do not fit the networks.
+    """
+    if source.images.dtype != np.uint8:
+        raise ConfigError(
+            f"{source.name} holds points, which have no pictures to write into a run folder; "
+            "play them with latentgan.turns"
+        )
     t = config.training
     device = pick_device(t.device)
     with torch.random.fork_rng(devices=[]):
