@@ -15,7 +15,7 @@ from latentgan.checkpoint import Checkpoint, read_config
 from latentgan.config import RunConfig, resolve
 from latentgan.data import Batches, ImageSource, load_source
 from latentgan.devices import pick_device
-from latentgan.errors import CheckpointError
+from latentgan.errors import CheckpointError, ConfigError
 from latentgan.families.base import Family, load_family
 from latentgan.game import Update
 from latentgan.health import Health
@@ -134,7 +134,15 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
         config: the resolved configuration.
         source: the images.
         family: a class with these settings to play in place of the one that config.name names.
+
+    Raises:
+        ConfigError: the source holds points, or its images do not fit the networks.
     """
+    if source.images.dtype != np.uint8:
+        raise ConfigError(
+            f"{source.name} holds points, which have no pictures to write into a run folder; "
+            "play them with latentgan.turns"
+        )
     t = config.training
     device = pick_device(t.device)
     with torch.random.fork_rng(devices=[]):

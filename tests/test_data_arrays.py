@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latentgan.data import from_arrays, from_dataset, load_source, shapes
-from latentgan.errors import DataError
+import latentgan
+from latentgan.data import Batches, from_arrays, from_dataset, from_points, load_source, shapes
+from latentgan.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (40, 6, 6), dtype=np.uint8)
@@ -242,3 +243,20 @@ def test_planted_shapes_are_where_their_factors_say() -> None:
     brightest = source.images.max(axis=(1, 2, 3)) / 255
     assert np.corrcoef(brightest, source.attributes["brightness"])[0, 1] > 0.95
     assert shapes(600, size=20).fingerprint == source.fingerprint != shapes(600, size=20, seed=1).fingerprint
+
+
+def test_points_reach_a_batch_as_they_are() -> None:
+    points = np.random.default_rng(0).normal(0, 30, (60, 2))
+    source = from_points(points, np.arange(60) % 2, split=["train"] * 50 + ["test"] * 10)
+    batch = next(Batches(source, batch_size=8, seed=0, device="cpu"))
+    assert source.spec.shape == (2, 1, 1) and len(source.spec.classes) == 2
+    np.testing.assert_array_equal(batch.image[:, :, 0, 0], points[batch.index].astype(np.float32))
+    np.testing.assert_array_equal(source.tensor([3])[0, :, 0, 0], points[3].astype(np.float32))
+
+
+def test_points_that_are_none_are_refused_and_so_is_training_on_them(tmp_path: Path) -> None:
+    for bad in (np.zeros(5), np.full((5, 2), np.nan), np.array([["a", "b"]])):
+        with pytest.raises(DataError, match="finite numbers of shape"):
+            from_points(bad)
+    with pytest.raises(ConfigError, match="turns"):
+        latentgan.train(latentgan.configure("gan"), tmp_path / "run", source=from_points(np.eye(8)))

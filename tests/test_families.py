@@ -31,7 +31,15 @@ VARIANTS = {
         {"prior": "normal", "matching_weight": 1.0},
         {"spectral": True, "norm": "none", "reconstruction_weight": 1.0, "objective": "hinge"},
         {"spectral": True, "norm": "encoder", "matching_weight": 1.0, "augment": {"rotation": 10.0, "shift": 0.1}},
+        {"reconstruction": "adversarial", "reconstruction_weight": 1.0, "spectral": True, "r1": 0.1},
+        {"network": "mlp", "reconstruction": "adversarial", "reconstruction_weight": 1.0, "instance_noise": 0.1},
         {"spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS},
+    ],
+    "ali": [
+        {},
+        {"network": "mlp", "prior": "uniform"},
+        {"conditional": True, "spectral": True, "norm": "none", "r1": 0.1, "matching_weight": 1.0},
+        {"conditional": True, "norm": "encoder", "reconstruction": "adversarial", "reconstruction_weight": 1.0},
     ],
     "infogan": [
         {"noise": 3},
@@ -249,7 +257,7 @@ def test_the_file_and_the_class_name_their_source(name):
 
 def test_an_unknown_family_names_the_nearest_and_lists_the_known():
     with pytest.raises(
-        ConfigError, match=r"no family is called .bigam.; did you mean bigan\? known are: bigan, dcgan, gan"
+        ConfigError, match=r"no family is called .bigam.; did you mean bigan\? known are: ali, bigan, dcgan, gan"
     ):
         load_family("bigam")
 

@@ -7,11 +7,11 @@ resolved on first use, so that importing this package stays cheap.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .arrays import from_arrays, from_dataset
+from .arrays import from_arrays, from_dataset, from_points
 from .columns import AttributeKind
 from .readers import load_source
 from .source import ImageSource, ImageSpec
-from .synthetic import shapes
+from .synthetic import Coverage, Gaussians, grid_of_gaussians, modes_covered, ring_of_gaussians, shapes
 
 if TYPE_CHECKING:
     from .batches import Batch, Batches, from_model, to_model
@@ -20,12 +20,18 @@ __all__ = [
     "AttributeKind",
     "Batch",
     "Batches",
+    "Coverage",
+    "Gaussians",
     "ImageSource",
     "ImageSpec",
     "from_arrays",
     "from_dataset",
     "from_model",
+    "from_points",
+    "grid_of_gaussians",
     "load_source",
+    "modes_covered",
+    "ring_of_gaussians",
     "shapes",
     "to_model",
 ]

@@ -61,6 +61,36 @@ def from_arrays(
     return build_source(name, raw, Geometry(size=size, crop=crop, channels=channels))
 
 
+def from_points(
+    points: np.ndarray,
+    labels: np.ndarray | Sequence[Any] | None = None,
+    *,
+    classes: Sequence[str] = (),
+    split: np.ndarray | Sequence[str] | None = None,
+    name: str = "points",
+) -> ImageSource:
+    """Make a source of points for `Batches` and `turns`: one pixel of d channels each, float32 in their own units.
+
+    Networks see them as (n, d, 1, 1), neither scaled nor rounded. There is no picture of a point, so `train`, which
+    writes pictures, refuses such a source.
+
+    Args:
+        points: (n, d) numbers.
+        labels, classes, split: as for from_arrays.
+
+    Raises:
+        DataError: a shape or value cannot be used; the sentence names it.
+    """
+    values = np.asarray(points)
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.number) or not np.isfinite(values).all():
+        raise DataError(f"{name}: points are finite numbers of shape (n, d), not {values.dtype} of {values.shape}")
+    codes, names = labels_from_array(labels, len(values), name, tuple(classes))
+    raw = Raw(values.astype(np.float32)[:, None, None, :], codes, names, provenance={"from": "points in memory"})
+    if split is not None:
+        raw = _with_split(raw, official_split(np.asarray(split), len(values), name))
+    return build_source(name, raw)
+
+
 def from_dataset(dataset: Any, *, name: str = "dataset", **options: Any) -> ImageSource:
     """Make a source of any object with a length and items (image, label), such as a torchvision dataset.
 

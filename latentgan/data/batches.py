@@ -36,8 +36,13 @@ class Batch:
 
 
 def to_model(images: Tensor) -> Tensor:
-    """Turn (n, h, w, c) uint8 into (n, c, h, w) float32 in [-1, 1]; 0 and 255 map to the ends exactly."""
+    """Turn (n, h, w, c) uint8 into (n, c, h, w) float32 in [-1, 1]; 0 and 255 map to the ends exactly.
+
+    Points (float32, see from_points) keep their values.
+    """
     planes = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    if images.is_floating_point():
+        return planes
     return planes.sub_(127.5).div_(127.5)
 
 
@@ -162,7 +167,7 @@ class Stream(Iterator[Batch]):
 
 
 class _Pixels:
-    """The uint8 images of a split: on the device where they fit, else gathered on the host."""
+    """The images (uint8) or points (float32) of a split: on the device where they fit, else gathered on the host."""
 
     def __init__(self, images: np.ndarray, rows: np.ndarray, device: torch.device) -> None:
         self.images, self.rows, self.device = images, rows, device
@@ -186,7 +191,8 @@ class _Pixels:
 
 def _upload(images: np.ndarray, rows: np.ndarray, device: torch.device) -> Tensor:
     """Copy rows to the device in slices, so that a memory map is never whole in the host's memory."""
-    resident = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
+    kind = torch.uint8 if images.dtype == np.uint8 else torch.float32
+    resident = torch.empty((len(rows), *images.shape[1:]), dtype=kind, device=device)
     step = max(1, (1 << 26) // max(1, images[:1].nbytes))
     for start in range(0, len(rows), step):
         part = np.array(images[rows[start : start + step]], order="C")

@@ -58,7 +58,7 @@ class ImageSource:
 
     name: str
     spec: ImageSpec
-    images: np.ndarray  # (n, h, w, c) uint8, maybe memory-mapped
+    images: np.ndarray  # (n, h, w, c) uint8, maybe memory-mapped; points: (n, 1, 1, d) float32
     labels: np.ndarray  # (n,) int64, index into spec.classes, -1 = unlabelled
     attributes: dict[str, np.ndarray]  # (n,) float64 (NaN missing; boolean 0/1) or object str (None missing)
     attribute_kinds: dict[str, AttributeKind]

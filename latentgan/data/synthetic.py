@@ -1,13 +1,40 @@
-"""Planted images: every factor is known, so that what an analysis should find is known too."""
+"""Planted data: every factor or mode is known, so that what a game or an analysis should find is known too."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from .arrays import from_arrays
+from .arrays import from_arrays, from_points
 from .source import ImageSource
 
 SHAPES = ("disc", "square", "triangle")
+NEAR = 4.0
+"""A sample within so many standard deviations is of that Gaussian: 99.97 % of its own are, in two dimensions."""
+FAIR_SHARE = 0.05
+"""A mode is covered if it gets this part of what it should: 20 of 10,000 samples of 25 modes."""
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """Equally likely round Gaussians, and points drawn from them."""
+
+    source: ImageSource  # points as (d, 1, 1) float32 in their own units; label: the mode
+    centres: np.ndarray  # (modes, d)
+    deviation: float  # standard deviation of each, in every direction
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How samples meet planted modes, see modes_covered."""
+
+    covered: int
+    """Modes with a twentieth of their fair share of samples, within 4 standard deviations."""
+    reached: int
+    """Modes that are the nearest one of any sample at all: the count of Dumoulin et al. 2016, more lenient."""
+    share: float
+    """Share of samples within 4 standard deviations of a mode, 0.9997 for samples of two-dimensional Gaussians."""
 
 
 def shapes(n: int = 3_000, *, size: int = 16, seed: int = 0) -> ImageSource:
@@ -57,3 +84,49 @@ def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 def _triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """An equilateral triangle that points up."""
     return np.asarray(np.maximum(v, 0.866 * abs(u) - 0.5 * v) * 1.6)
+
+
+def grid_of_gaussians(
+    n: int = 100_000, *, side: int = 5, spacing: float = 2.0, deviation: float = 0.05, seed: int = 0
+) -> Gaussians:
+    """Draw n points of side × side Gaussians on a grid around 0.
+
+    The defaults are ALI's toy (Dumoulin et al. 2016, arXiv:1606.00704, §4.4, and the authors' code): 25 Gaussians at
+    {-4, -2, 0, 2, 4}² of standard deviation 0.05, 100,000 points.
+    """
+    ticks = spacing * (np.arange(side) - (side - 1) / 2)
+    centres = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2)
+    return _gaussians(centres, n, deviation, seed, "grid")
+
+
+def ring_of_gaussians(
+    n: int = 10_000, *, modes: int = 8, radius: float = 2.0, deviation: float = 0.02, seed: int = 0
+) -> Gaussians:
+    """Draw n points of Gaussians that stand evenly on a circle around 0 (the toy of Metz et al., arXiv:1611.02163)."""
+    angles = 2 * np.pi * np.arange(modes) / modes
+    return _gaussians(radius * np.stack([np.cos(angles), np.sin(angles)], axis=1), n, deviation, seed, "ring")
+
+
+def modes_covered(samples: np.ndarray, gaussians: Gaussians) -> Coverage:
+    """Return which share of samples lies at a mode, and how many modes they cover.
+
+    A mode is covered if at least 5 % of its fair share of samples (20 of 10,000 for 25 modes) lies within 4 standard
+    deviations of its centre.
+
+    Args:
+        samples: (n, d), in the units of the Gaussians.
+        gaussians: of which.
+    """
+    distances = np.linalg.norm(samples[:, None, :].astype(np.float64) - gaussians.centres, axis=2)
+    nearest, modes = distances.argmin(axis=1), len(gaussians.centres)
+    near = distances.min(axis=1) <= NEAR * gaussians.deviation
+    counts = np.bincount(nearest[near], minlength=modes)
+    enough = max(1.0, FAIR_SHARE * len(samples) / modes)
+    return Coverage(int((counts >= enough).sum()), len(np.unique(nearest)), float(near.mean()))
+
+
+def _gaussians(centres: np.ndarray, n: int, deviation: float, seed: int, name: str) -> Gaussians:
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, len(centres), n)
+    points = centres[label] + deviation * rng.standard_normal((n, centres.shape[1]))
+    return Gaussians(from_points(points, label, name=f"{name} of {len(centres)} Gaussians"), centres, deviation)

@@ -6,7 +6,7 @@ The discriminator maximises V; encoder and generator minimise it together. At th
 distributions agree and E inverts G (almost everywhere).
 
 Source: Donahue, Krähenbühl, Darrell: Adversarial Feature Learning, ICLR 2017 (arXiv:1605.09782), eq. 3 and
-appendix C; reconstruction term: Li et al.: ALICE, NeurIPS 2017 (arXiv:1709.01215).
+appendix C; reconstruction terms: Li et al.: ALICE, NeurIPS 2017 (arXiv:1709.01215), eq. 7 and 8.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
-from latentgan.data import Batches, ImageSpec
+from latentgan.data import Batch, Batches, ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.losses import Objective, accuracy, conditional_entropy_bound, contrastive
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics, initialise_he
 from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk, trunk_width
-from latentgan.networks.joint import JointDiscriminator, Matcher, judge, paper_discriminator
-from latentgan.networks.mlp import MLPGenerator, mlp_discriminator, mlp_encoder
+from latentgan.networks.joint import Discriminator, JointDiscriminator, Matcher, judge, paper_discriminator
+from latentgan.networks.mlp import MLPGenerator, mlp_discriminator, mlp_encoder, mlp_trunk
 from latentgan.priors import Part, Prior
 from latentgan.tricks import R1, View
 
@@ -52,7 +52,10 @@ class BiGAN(Family):
         """Of convolutional encoder and generator: batch is the paper's. encoder suits the reconstruction term: none in
         the generator, whose batch statistics differ between encoded and drawn codes. none risks that codes saturate."""
         reconstruction_weight: NotNegative = 0.0
-        """Weight of ‖x − G(E(x))‖² per pixel for encoder and generator; 0 is BiGAN, above 0 ALICE's explicit form."""
+        """Weight λ of the reconstruction term for encoder and generator; 0 is BiGAN, above 0 it is ALICE."""
+        reconstruction: Literal["explicit", "adversarial"] = "explicit"
+        """ALICE's forms: explicit is ‖x − G(E(x))‖² per pixel. adversarial has a second discriminator tell the pairs
+        (x, x) from (x, G(E(x))): no blur, since no distance of pixels is asked for; try a weight of 1."""
         matching_weight: NotNegative = 0.0
         """Weight of the discriminator's matching term (ours): tell which code of the minibatch belongs to which image.
         Its image features gain most from it where labels are few; encoder and generator do not see it."""
@@ -65,22 +68,43 @@ class BiGAN(Family):
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        self.prior = Prior([Part("z", config.prior, config.latent)])
+        self.prior = Prior(self.parts(spec))
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
-        if config.network == "mlp":
-            features = self._build_mlp(config, spec)
-        else:
-            features = self._build_dcgan(config, spec)
+        features = self.build(spec)
         if config.spectral:
             add_spectral_norm(self.discriminator)
         self.r1 = R1(config, self.discriminator)
         self.together = not has_batch_statistics(self.discriminator)
         if config.matching_weight:
-            self.matcher = Matcher(features, config.latent)
+            self.matcher = Matcher(features, self.prior.width)
+        if config.reconstruction_weight and config.reconstruction == "adversarial":
+            self.pair_discriminator = self.build_pair(spec)
+            if config.spectral:
+                add_spectral_norm(self.pair_discriminator)
+            self.pair_r1 = R1(config, self.pair_discriminator)
+
+    def parts(self, spec: ImageSpec) -> list[Part]:
+        """Return the parts of the prior."""
+        return [Part("z", self.config.prior, self.config.latent)]
+
+    def build(self, spec: ImageSpec) -> int:
+        """Make generator, encoder and discriminator; return the width of the discriminator's features of an image."""
+        build = self._build_mlp if self.config.network == "mlp" else self._build_dcgan
+        return build(self.config, spec)
+
+    def build_pair(self, spec: ImageSpec) -> Discriminator:
+        """Return ALICE's second discriminator, of two images one upon the other."""
+        shape = (2 * spec.channels, spec.height, spec.width)
+        if self.config.network == "mlp":
+            hidden = self.config.hidden or 1024
+            return Discriminator(mlp_trunk(shape, hidden=hidden), hidden)
+        hidden = self.config.hidden or 256
+        return Discriminator(conv_trunk(shape, width=self.config.width, hidden=hidden), hidden)
 
     def players(self) -> dict[str, Player]:
-        judges = {name: child for name, child in self.named_children() if name in ("discriminator", "matcher")}
+        names = ("discriminator", "matcher", "pair_discriminator")
+        judges = {name: child for name, child in self.named_children() if name in names}
         return {
             "discriminator": Player(judges, self.config.discriminator),
             "encoder_generator": Player(
@@ -90,9 +114,9 @@ class BiGAN(Family):
 
     def step(self, batches: Batches, update: Update) -> None:
         """Both players move at once, on one minibatch."""
-        x = next(batches).image
-        z = self.prior.sample(len(x))
-        code, image = self.encode(x), self.generator(z)
+        batch = next(batches)
+        x, (code, z) = batch.image, self.codes(batch)
+        image = self.generator(z)
         trunk, join, together = self.discriminator.trunk, self.discriminator.join, self.together
         shown, made = self.view(x, update.progress), self.view(image, update.progress)
         real, fake = judge(trunk, (shown,), (made,), together=together)
@@ -104,15 +128,22 @@ class BiGAN(Family):
         if self.config.matching_weight:
             judging["matching"] = self.config.matching_weight * contrastive(self.matcher(real, code))
         if self.config.reconstruction_weight:
-            error = conditional_entropy_bound(x, self.generator(code))
+            judged, error = self._reconstruction(x, self.generator(code), update)
+            judging |= judged
             fooling["reconstruction"] = self.config.reconstruction_weight * error
         update(discriminator=judging, encoder_generator=fooling)
         update.note(discriminator_accuracy=accuracy(encoded, generated))
 
+    def codes(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the codes of both pairs, (n, d) each: the encoder's of the images, and draws from the prior."""
+        return self.encode(batch.image), self.prior.sample(len(batch))
+
     def encode(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → codes (n, latent), in the prior's range."""
-        code: Tensor = self.encoder(x)
-        # The authors' 2σ(l) − 1 = tanh(l / 2).
+        return self.squash(self.encoder(x))
+
+    def squash(self, code: Tensor) -> Tensor:
+        """Bring codes into the prior's range, with the authors' 2σ(l) − 1 = tanh(l / 2) where it is U(-1, 1)."""
         return torch.tanh(code / 2) if self.config.prior == "uniform" else code
 
     def decode(self, z: Tensor) -> Tensor:
@@ -131,17 +162,30 @@ class BiGAN(Family):
 
     def callables(self) -> list[nn.Module]:
         judge = self.discriminator
-        return [self.generator, self.encoder, judge.trunk, judge.code, judge.joint, judge.logit]
+        pair = [child for name, child in self.named_children() if name == "pair_discriminator"]
+        return [self.generator, self.encoder, judge.trunk, judge.code, judge.joint, judge.logit, *pair]
 
     def feature_networks(self) -> dict[str, Layers]:
         return {"encoder": self.encoder, "discriminator": self.discriminator.trunk}
 
+    def _reconstruction(self, x: Tensor, rebuilt: Tensor, update: Update) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the second discriminator's terms, if it plays, and the term of encoder and generator (ALICE)."""
+        if self.config.reconstruction == "explicit":
+            return {}, conditional_entropy_bound(x, rebuilt)
+        wish, progress = self.objective, update.progress
+        same = self.view(torch.cat([x, x], dim=1), progress)
+        made = self.view(torch.cat([x, rebuilt], dim=1), progress)
+        real, fake = judge(self.pair_discriminator, (same,), (made,), together=True)
+        judging = {"same": wish.real(real), "rebuilt": wish.fake(fake)}
+        judging |= {f"pair_{name}": term for name, term in self.pair_r1(update.turn_number, same).items()}
+        return judging, wish.as_real(fake)
+
     def _build_dcgan(self, config: Config, spec: ImageSpec) -> int:
-        shape, width, hidden = spec.shape, config.width, config.hidden or 256
+        shape, width, hidden, latent = spec.shape, config.width, config.hidden or 256, self.prior.width
         std = 0.02 if config.norm == "batch" else None
         normed: dict[str, Any] = {"width": width, "hidden": hidden, "norm": "batch", "std": 0.02}
         plain: dict[str, Any] = {"width": width, "hidden": hidden, "norm": "none"}
-        self.generator: nn.Module = ConvGenerator(config.latent, shape, **(normed if config.norm == "batch" else plain))
+        self.generator: nn.Module = ConvGenerator(latent, shape, **(normed if config.norm == "batch" else plain))
         self.encoder = conv_encoder(shape, config.latent, **(plain if config.norm == "none" else normed))
         if config.norm != "batch":
             initialise_he(self.generator, last=0.02)
@@ -150,15 +194,15 @@ class BiGAN(Family):
         trunk = conv_trunk(shape, width=width, hidden=hidden if config.spectral else 0, std=std)
         features = hidden if config.spectral else trunk_width(shape, width=width)
         if config.spectral:
-            self.discriminator = JointDiscriminator(trunk, features, config.latent, hidden=hidden, code_hidden=hidden)
+            self.discriminator = JointDiscriminator(trunk, features, latent, hidden=hidden, code_hidden=hidden)
         else:
-            self.discriminator = paper_discriminator(trunk, features, config.latent, hidden=hidden)
+            self.discriminator = paper_discriminator(trunk, features, latent, hidden=hidden)
         return features
 
     def _build_mlp(self, config: Config, spec: ImageSpec) -> int:
-        shape, hidden = spec.shape, config.hidden or 1024
+        shape, hidden, latent = spec.shape, config.hidden or 1024, self.prior.width
         norm: Norm = "none" if config.spectral else "batch-plain"
-        self.generator = MLPGenerator(config.latent, shape, hidden=hidden)
+        self.generator = MLPGenerator(latent, shape, hidden=hidden)
         self.encoder = mlp_encoder(shape, config.latent, hidden=hidden)
-        self.discriminator = mlp_discriminator(shape, config.latent, hidden=hidden, norm=norm)
+        self.discriminator = mlp_discriminator(shape, latent, hidden=hidden, norm=norm)
         return hidden
