@@ -17,6 +17,7 @@ from torch import Tensor
 
 from latentgan.adapter import NumpyModel
 from latentgan.checkpoint import read_checkpoint
+from latentgan.checks import base
 from latentgan.data import Batches
 from latentgan.devices import pick_device, pick_precision
 from latentgan.errors import DivergedError, LatentganError
@@ -198,3 +199,17 @@ def explode_at(monkeypatch: pytest.MonkeyPatch, *, turn: int, played: list[int])
             handle.remove()
 
     monkeypatch.setattr(BiGAN, "step", step)
+
+
+@pytest.mark.parametrize("name", [f"{theme}.{name}" for theme in base.themes() for name in base.functions(theme)])
+def test_every_closed_form_holds_on_the_device(name: str) -> None:
+    theme, _, function = name.partition(".")
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        checks = base.run(base.functions(theme)[function], torch.device(DEVICE))
+    assert checks and not [check for check in checks if not check.ok]
+
+
+def test_noise_and_penalty_play_on_the_device(tmp_path: Path) -> None:
+    tricks = {"r1": 1.0, "r1_every": 2, "instance_noise": 0.1, "smoothing": 0.1, "augment": {"rotation": 10.0}}
+    config = tiny(device=DEVICE, family=tricks, precision="auto")
+    assert_finite(train(config, tmp_path / "run", source=stripes(), show_progress=False))

@@ -1,0 +1,100 @@
+"""What a check is, and how all are found: every public function of every other file here yields checks.
+
+A theme is a file, whose name is the theme's name; a function takes the device and yields. The toolkit's own formulas
+are called as `losses.contrastive(…)` on that device in float32; what is expected is written down or computed in
+float64 without them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import FunctionType
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from latentgan.game import Terms, Update
+
+
+@dataclass(frozen=True)
+class Check:
+    """A figure beside what it must be.
+
+    Args:
+        name: what is computed, in a phrase.
+        source: paper and equation, or the formula.
+        value: what this installation computes.
+        expected: the closed form.
+        tolerance: largest absolute difference.
+    """
+
+    name: str
+    source: str
+    value: float
+    expected: float
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the figure is within its tolerance; a NaN never is."""
+        return abs(self.value - self.expected) <= self.tolerance
+
+
+Checks = Iterator[Check]
+CheckFunction = FunctionType
+"""Takes the device, yields checks."""
+
+
+def themes() -> list[str]:
+    """Return the names of the themes, sorted."""
+    import latentgan.checks as package
+
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "base")
+
+
+def functions(theme: str) -> Mapping[str, CheckFunction]:
+    """Return a theme's functions by name, in the file's order."""
+    module = importlib.import_module(f"latentgan.checks.{theme}")
+    mine = {name: value for name, value in vars(module).items() if isinstance(value, FunctionType)}
+    return {k: f for k, f in mine.items() if f.__module__ == module.__name__ and not k.startswith("_")}
+
+
+def run(function: CheckFunction, device: torch.device) -> list[Check]:
+    """Return a function's checks, computed from their own seed, whatever ran before.
+
+    One that raises is a check that fails.
+    """
+    found: list[Check] = []
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        try:
+            found.extend(function(device))
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            name = function.__name__.replace("_", " ")
+            found.append(Check(f"{name}: stopped", f"{type(error).__name__}: {reason}", math.nan, 0.0, 0.0))
+    return found
+
+
+class Recorder:
+    """Stands in for an Update: keeps what the players would minimise, and moves nobody."""
+
+    turn_number, progress = 1, 0.0
+
+    def __init__(self) -> None:
+        self.objectives: dict[str, Terms] = {}
+
+    def __call__(self, **objectives: Terms) -> None:
+        self.objectives |= objectives
+
+    def note(self, **values: Tensor | float) -> None:
+        """Forget it."""
+
+    def as_update(self) -> Update:
+        """Return itself as what a family's step takes."""
+        return cast(Update, self)
