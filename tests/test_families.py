@@ -28,6 +28,8 @@ VARIANTS = {
         {},
         {"network": "mlp"},
         {"network": "mlp", "spectral": True},
+        {"network": "mlp", "norm": "encoder", "reconstruction_weight": 1.0},
+        {"network": "mlp", "norm": "none"},
         {"prior": "normal", "matching_weight": 1.0},
         {"spectral": True, "norm": "none", "reconstruction_weight": 1.0, "objective": "hinge"},
         {"spectral": True, "norm": "encoder", "matching_weight": 1.0, "augment": {"rotation": 10.0, "shift": 0.1}},

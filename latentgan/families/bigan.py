@@ -49,7 +49,7 @@ class BiGAN(Family):
         the reconstruction term. False is the paper's arrangement: batch norm in the joint layer alone, which the code
         enters as it is, and last weights that start at zero."""
         norm: Literal["batch", "encoder", "none"] = "batch"
-        """Of convolutional encoder and generator: batch is the paper's. encoder suits the reconstruction term: none in
+        """Of encoder and generator: batch is the paper's. encoder suits the reconstruction term: none in
         the generator, whose batch statistics differ between encoded and drawn codes. none risks that codes saturate."""
         reconstruction_weight: NotNegative = 0.0
         """Weight λ of the reconstruction term for encoder and generator; 0 is BiGAN, above 0 it is ALICE."""
@@ -202,7 +202,14 @@ class BiGAN(Family):
     def _build_mlp(self, config: Config, spec: ImageSpec) -> int:
         shape, hidden, latent = spec.shape, config.hidden or 1024, self.prior.width
         norm: Norm = "none" if config.spectral else "batch-plain"
-        self.generator = MLPGenerator(latent, shape, hidden=hidden)
-        self.encoder = mlp_encoder(shape, config.latent, hidden=hidden)
+        made: Norm = "batch-plain" if config.norm == "batch" else "none"
+        self.generator = MLPGenerator(latent, shape, hidden=hidden, norm=made)
+        self.encoder = mlp_encoder(
+            shape, config.latent, hidden=hidden, norm="none" if config.norm == "none" else "batch-plain"
+        )
+        if config.norm != "batch":
+            initialise_he(self.generator, last=0.02)
+        if config.norm == "none":
+            initialise_he(self.encoder, last=0.1)
         self.discriminator = mlp_discriminator(shape, latent, hidden=hidden, norm=norm)
         return hidden

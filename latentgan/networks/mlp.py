@@ -20,13 +20,16 @@ class MLPGenerator(nn.Module):
         latent: width of z.
         shape: (c, h, w) of an image.
         hidden: width of the two hidden layers.
+        norm: of the hidden layers: "batch-plain" as in the paper, "none" with biases.
     """
 
-    def __init__(self, latent: int, shape: tuple[int, int, int], *, hidden: int = 1024) -> None:
+    def __init__(
+        self, latent: int, shape: tuple[int, int, int], *, hidden: int = 1024, norm: Norm = "batch-plain"
+    ) -> None:
         super().__init__()
         pixels = shape[0] * shape[1] * shape[2]
-        self.dense1 = dense(latent, hidden, norm="batch-plain")
-        self.dense2 = dense(hidden + latent, hidden, norm="batch-plain")
+        self.dense1 = dense(latent, hidden, norm=norm)
+        self.dense2 = dense(hidden + latent, hidden, norm=norm)
         self.image = nn.Sequential(nn.Linear(hidden, pixels, bias=False), Reshape(*shape))
         initialise(self)
 
@@ -37,14 +40,14 @@ class MLPGenerator(nn.Module):
         return image
 
 
-def mlp_encoder(shape: tuple[int, int, int], latent: int, *, hidden: int = 1024) -> Layers:
-    """Return x → dense1 → dense2 → code: (n, c, h, w) in [-1, 1] → (n, latent), not squashed."""
+def mlp_encoder(shape: tuple[int, int, int], latent: int, *, hidden: int = 1024, norm: Norm = "batch-plain") -> Layers:
+    """Return x → dense1 → dense2 → code: (n, c, h, w) in [-1, 1] → (n, latent), not squashed; `norm` is dense2's."""
     pixels = shape[0] * shape[1] * shape[2]
     first = nn.Sequential(nn.Flatten(), UnitRange(), nn.Linear(pixels, hidden, bias=False), nn.LeakyReLU(0.2))
     network = Layers(
         {
             "dense1": first,
-            "dense2": dense(hidden, hidden, norm="batch-plain", activation="leaky"),
+            "dense2": dense(hidden, hidden, norm=norm, activation="leaky"),
             "code": nn.Linear(hidden, latent, bias=False),
         }
     )
