@@ -29,7 +29,7 @@ def reproduce(
     ] = None,
     results: Annotated[Path, typer.Option(help="Folder of the records, a JSON file a seed.")] = RESULTS,
     configs: Annotated[Path, typer.Option(help="Folder of the configurations.")] = CONFIGS,
-    work: Annotated[Path, typer.Option(help="Folder for runs and tables; a stopped seed goes on from it.")] = WORK,
+    work: Annotated[Path, typer.Option(help="Folder for runs and tables; a stopped seed goes on there.")] = WORK,
     mirror: Annotated[
         Path | None, typer.Option(help="Folder with the files of the set, instead of a download.")
     ] = None,
@@ -64,8 +64,7 @@ def reproduce(
             if records.read_record(path) is not None:
                 _say(f"recorded already: {path}")
                 continue
-            folder = work / name / f"{chosen}-{number}"
-            job = base.Job(protocol, name, chosen, number, folder, configs, mirror, device, quick, _say)
+            job = base.Job(protocol, name, chosen, number, work, configs, mirror, device, quick, _say)
             _say(f"wrote {records.write_record(results, base.perform(job))}")
     scoreboard.show(results, only=name, markdown=table)
 

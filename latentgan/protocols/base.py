@@ -105,7 +105,7 @@ class Job:
         name: the protocol's name.
         recipe: the recipe's name.
         seed: of weights, batches, noise and draws.
-        work: folder for run and table; a job that was stopped goes on from it.
+        work: folder for runs and tables, which protocols share; a job that was stopped goes on from it.
         configs: the folder examples/configs.
         mirror: folder with the set's files, instead of a download.
         device: where networks run.
@@ -160,21 +160,22 @@ class Job:
 
     def trained(self, config: str = "", **changes: Any) -> Path:
         """Train a configuration, or go on with it, and return the run folder; arguments as in `configured`."""
+        from latentgan.journal import read_summary
         from latentgan.session import load_config
         from latentgan.training import resume, train
 
         chosen = self.configured(config, **changes)
-        run = self.work / Path(config or self.protocol.recipes[self.recipe].config).stem
-        self.settings[run.name] = {**chosen.as_dict(), "data": {"source": chosen.data.source}}
+        name = Path(config or self.protocol.recipes[self.recipe].config).stem
+        run = self.work / f"{name}-{self.seed}"
+        self.settings[name] = {**chosen.as_dict(), "data": {"source": chosen.data.source}}
         self.say(f"train {run.name}")
-        started = time.perf_counter()
         if (run / "run.toml").is_file():
             if load_config(run)[0] != chosen:
                 raise ConfigError(f"{run} was begun with other settings; remove it, or name another --work folder")
             resume(run)
         else:
             train(chosen, run)
-        self.timed("train", started)
+        self.seconds["train"] = round(float(read_summary(run)["seconds"]), 1)  # also of a run that was there already
         return run
 
     def encoded(self, run: Path, features: Sequence[str], *, pool: int = 0, code: str = "code") -> Embeddings:
@@ -182,7 +183,7 @@ class Job:
         from latentgan.stages import encode
 
         started = time.perf_counter()
-        table = run.parent / f"{run.name}.parquet"
+        table = run.parent / f"{run.name}-{self.name}.parquet"
         encode(run, table, features=features, pool=pool, device=self.device)
         self.timed("encode", started)
         return Embeddings(table, code=code)
@@ -190,12 +191,12 @@ class Job:
 
 def perform(job: Job) -> Record:
     """Do one seed and return its record; a game that diverges is recorded as failed."""
-    started, reason, outcome = time.perf_counter(), "", Outcome({})
+    reason, outcome = "", Outcome({})
     try:
         outcome = job.protocol.measure(job)
     except DivergedError as error:
         reason = str(error).replace(str(job.work), job.work.name)
-    job.timed("total", started)
+    job.seconds["total"] = round(sum(job.seconds.values()), 1)
     return Record(
         job.name, job.recipe, job.seed, "failed" if reason else "finished", reason,
         f"latentgan reproduce {job.name} --recipe {job.recipe} --seed {job.seed}", job.seconds,
