@@ -195,6 +195,9 @@ def test_the_paired_information_is_scikit_learns_for_certain_classes_and_numpys_
     )
     assert paired_information(one, other).item() == pytest.approx(by_hand, abs=1e-6)
     assert paired_information(60 * torch.eye(5), 60 * torch.eye(5)).item() == pytest.approx(math.log(5), abs=1e-5)
+    entropy = -2 * (joint.sum(1) * np.log(joint.sum(1))).sum()
+    more = paired_information(one, other, balance=2.5).item()
+    assert more == pytest.approx(by_hand + 1.5 * entropy, abs=1e-6), "I + (balance − 1)(H_j + H_k)"
 
 
 @pytest.mark.parametrize("network", ["generator", "recogniser"])

@@ -46,6 +46,8 @@ def paired(device: torch.device) -> Checks:
     true = sum(joint[i][j] * math.log(joint[i][j] / margin[i] / margin[j]) for i in range(3) for j in range(3))
     value = float(losses.paired_information(one.float().to(device), other.float().to(device)))
     yield Check("two soft tables of 3 classes, summed by hand", JI, value, true, 1e-6)
+    value = float(losses.paired_information(certain, certain, balance=2.0))
+    yield Check("two views agree for certain on 5, balance 2: 3 log 5", JI, value, 3 * math.log(5), 1e-5)
 
 
 def contrastive(device: torch.device) -> Checks:
