@@ -1,4 +1,4 @@
-"""Codes that are classes: which categories an encoder uses, and whether they are the labels."""
+"""What the parts of a code do: which categories are used and whether they are labels, what each number changes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Ints, same_length
-from .statistics import Interval, proportion
+from .arrays import AnalysisError, Doubles, Ints, Pixels, Singles, same_length
+from .partitions import nmi
+from .statistics import Baseline, Interval, bootstrap_ratio, proportion
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,72 @@ def match_categories(chosen_on: tuple[Ints, Ints], judged_on: tuple[Ints, Ints],
     known = judged_on[1] >= 0
     right = names[judged_on[0][known]] == judged_on[1][known]
     return Matching(names, rule, proportion(right), int(counts.sum()))
+
+
+@dataclass(frozen=True)
+class Categories:
+    """One categorical part of the code, read as the category of the highest probability."""
+
+    part: str
+    counts: Ints  # (k,) rows that each category has
+    effective: Interval  # exp of the entropy of the usage: k where all are used alike, 1 where one is
+    confidence: Interval  # mean probability of the chosen category
+    table: Ints  # (k, classes) labelled rows; (k, 0) where nothing is labelled
+    matching: Matching | None
+    shared: Interval | None  # normalised mutual information with the labels
+    shuffled: float  # the same with shuffled labels
+    baselines: tuple[Baseline, ...]  # accuracy of as many groups of something else, matched alike
+    samples: Pixels | None  # (k, m, h, w, c): decoded, all but the category the same down each column
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One continuous number of the code, moved over its range while the others stay."""
+
+    part: str
+    dimension: int  # within the part, from 0
+    effect: Interval  # mean L2 change of the image from end to end, over that between images of unrelated codes
+    ends: tuple[float, float]  # of the range
+    frames: Pixels | None  # (bases, steps, h, w, c), of those with the largest effects
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What the parts of a code do: categories and their labels, and what each continuous number changes."""
+
+    categories: tuple[Categories, ...]
+    sweeps: tuple[Sweep, ...]  # the largest effect first
+    bases: Ints  # (bases,) rows whose codes the films start from
+    classes: tuple[str, ...]
+    rows: int  # that usage and accuracy were counted on
+    notes: tuple[str, ...]
+
+
+def effective_number(counts: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
+    """exp H of the shares of (k,) counts, with a multinomial bootstrap over rows; n is the number of rows."""
+    n = int(counts.sum())
+    draws = rng.multinomial(n, counts / n, size=repeats)
+    low, high = np.quantile(_perplexity(draws), [0.025, 0.975])
+    value = float(_perplexity(counts[None])[0])
+    return Interval(value, min(float(low), value), max(float(high), value), n)
+
+
+def _perplexity(counts: Ints) -> Doubles:
+    p = counts / counts.sum(1, keepdims=True)
+    entropy: Doubles = -(p * np.log(np.where(p > 0, p, 1))).sum(1)
+    return np.exp(entropy)
+
+
+def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
+    """Normalised mutual information of a (k, c) table, with a multinomial bootstrap over its rows."""
+    n = int(table.sum())
+    draws = rng.multinomial(n, (table / n).ravel(), size=repeats).reshape(repeats, *table.shape)
+    low, high = np.quantile(nmi(draws), [0.025, 0.975])
+    value = float(nmi(table[None])[0])
+    return Interval(value, min(float(low), value), max(float(high), value), n)
+
+
+def sweep_effect(low: Singles, high: Singles, unrelated: Doubles, *, rng: np.random.Generator) -> Interval:
+    """Mean L2 distance between (m, h, w, c) images at both ends, over the mean of `unrelated` distances (m,)."""
+    moved = np.linalg.norm((high - low).reshape(len(low), -1).astype(np.float64), axis=1)
+    return bootstrap_ratio(moved, unrelated, rng=rng)

@@ -58,7 +58,7 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
     found = Commands(load_model)
     for function in (
         found.probe, found.neighbours, found.concepts, found.interpolate, found.mixture, found.map,
-        found.reconstruction, found.analyze, found.report,
+        found.reconstruction, found.codes, found.analyze, found.report,
     ):  # fmt: skip
         app.command(name=function.__name__, help=unwrap(function.__doc__ or ""), rich_help_panel=PANEL)(function)
 
@@ -182,6 +182,21 @@ class Commands:
         """
         job = _Job("reconstruction", table, out, as_json, rows, full, seed, code, label, split, model)
         job.run(self.load_model)
+
+    def codes(
+        self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
+        code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """What the parts of a code do: which categories are used, and what each continuous number changes.
+
+        A categorical part is matched to the labels on validation rows and judged on test rows, beside k-means
+        on pixels and the untrained network. Continuous numbers are moved from end to end; the effect is the
+        change of the image, where 1 is that between images of unrelated codes and 0 a number without use. Needs a
+        model for the second.
+
+            latentgan codes codes.parquet --model runs/infogan --out results
+        """
+        _Job("codes", table, out, as_json, rows, full, seed, code, label, split, model).run(self.load_model)
 
     def analyze(
         self, table: Table, out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),

@@ -122,13 +122,15 @@ class Embeddings:
 
     # Parts of the code ------------------------------------------------------------------------------
 
-    def _parts(self) -> list[dict[str, Any]]:
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """The code's parts as `latentgan encode` wrote them: name, kind, width, encoded, start; none if foreign."""
         parts = self.metadata.get("parts", []) if self.code == "code" else []
         return [part for part in parts if isinstance(part, dict)]
 
     def _mask(self, keep: Any) -> Bools:
         mask = np.ones(self.width(self.code), np.bool_)
-        for part in self._parts():
+        for part in self.parts:
             mask[int(part["start"]) : int(part["start"]) + int(part["width"])] = keep(part)
         if not mask.any():
             raise AnalysisError(f"the encoder of {self.path.name!r} gives no continuous part of the code")
@@ -150,7 +152,7 @@ class Embeddings:
     def prior(self) -> str:
         """Kind of the continuous parts' prior: "normal", "uniform", "mixed" or "" where unknown."""
         kinds = {
-            str(part.get("kind")) for part in self._parts()
+            str(part.get("kind")) for part in self.parts
             if part.get("encoded", True) and part.get("kind") not in ("categorical", "condition")
         }  # fmt: skip
         return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else ""

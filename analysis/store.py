@@ -18,6 +18,7 @@ from .arrays import AnalysisError, AnyArray
 # A file names its kind, and only these kinds are ever loaded: kind -> (module, class).
 KINDS = {
     "overview": ("analysis.overview", "Overview"),
+    "codes": ("analysis.codes", "Codes"),
     "probes": ("analysis.probes", "ProbeTable"),
     "neighbours": ("analysis.neighbours", "Neighbours"),
     "concepts": ("analysis.concepts", "ConceptTable"),

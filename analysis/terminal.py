@@ -183,3 +183,26 @@ def _reconstruction(result: Any) -> Iterator[Block]:
     rows += [(f"  {b.name}", plain(b.figure), f"{b.figure.n:,}") for b in result.baselines]
     title = "reconstruction error / error against another image (0 perfect, 1 useless)"
     yield title, ("reconstruction", "ratio", "n"), rows
+
+
+def _codes(result: Any) -> Iterator[Block]:
+    for one in result.categories:
+        named = one.matching.names if one.matching else [-1] * len(one.counts)
+        rows = [
+            (str(i + 1), _short_share(count, result.rows), result.classes[name] if name >= 0 else "–", *map(str, cells))
+            for i, (count, name, cells) in enumerate(zip(one.counts, named, one.table, strict=True))
+        ]
+        title = f"{one.part}: {plain(one.effective, 2)} of {len(one.counts)} categories in use, {result.rows:,} rows"
+        yield title, ("category", "usage", "stands for", *(result.classes if one.table.shape[1] else ())), rows
+        if one.matching:
+            scores = [("category as classifier", percent(one.matching.accuracy), f"{one.matching.accuracy.n:,}")]
+            scores += [(f"  {b.name}", percent(b.figure), f"{b.figure.n:,}") for b in one.baselines]
+            yield f"names chosen on {one.matching.n_matched:,} other rows", ("accuracy", "test rows", "n"), scores
+    if result.sweeps:
+        swept = [(f"{s.part} {s.dimension + 1}", plain(s.effect), f"{s.effect.n}") for s in result.sweeps[:16]]
+        title = f"effect of each continuous number, the first of {len(result.sweeps)} (1: as unrelated codes)"
+        yield title, ("number", "effect", "codes"), swept
+
+
+def _short_share(count: int, n: int) -> str:
+    return f"{100 * count / max(1, n):.1f} %"

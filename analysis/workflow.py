@@ -17,6 +17,7 @@ from .overview import Overview, summarise
 from .plan import Options, Progress, silent
 from .store import KINDS, load_one, save
 from .studies import study_concepts, study_maps, study_mixture, study_neighbours
+from .study_codes import study_codes
 from .study_decoded import study_interpolation, study_reconstruction
 from .study_probes import study_probes
 from .threads import one_blas_thread
@@ -27,6 +28,7 @@ Study = Callable[[Embeddings, Model | None, Options, Progress], Any]
 STUDIES: dict[str, Study] = {
     "reconstruction": study_reconstruction,
     "interpolation": study_interpolation,
+    "codes": study_codes,
     "probes": study_probes,
     "neighbours": study_neighbours,
     "concepts": study_concepts,

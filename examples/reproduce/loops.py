@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 from torch.nn.utils import parametrize
 
 from latentgan.data import ImageSource, ImageSpec
@@ -53,7 +53,8 @@ def by_hand(session: Session) -> Turn:
                 parameter.grad = gradient
             adams[name].step()
 
-    play = {"bigan": _pairs, "ali": _pairs, "gan": _gan, "dcgan": _gan, "infogan": _infogan}[config.name]
+    plays = {"bigan": _pairs, "ali": _pairs, "gan": _gan, "dcgan": _gan, "infogan": _infogan}
+    play = (plays | {"latent_regressor": _regressed})[config.name]
 
     def turn() -> None:
         with parametrize.cached():
@@ -89,6 +90,19 @@ def _gan(family: Any, draw: Any, move: Any, step: Any) -> None:
         image = family.generator(family.prior.sample(len(x)))
     step(move("discriminator", _real(family.discriminator(x)) + _fake(family.discriminator(image))))
     step(move("generator", _real(family.discriminator(family.generator(family.prior.sample(len(x)))))))
+
+
+def _regressed(family: Any, draw: Any, move: Any, step: Any) -> None:
+    """DCGAN with the joint latent regressor: the encoder undoes the generator on the images that are to fool."""
+    game, x = family.base, draw()
+    with torch.no_grad():
+        image = game.generator(game.prior.sample(len(x)))
+    step(move("discriminator", _real(game.discriminator(x)) + _fake(game.discriminator(image))))
+    z = game.prior.sample(len(x))
+    image = game.generator(z)
+    regression = binary_cross_entropy_with_logits(family.encoder(image), (z + 1) / 2)
+    fooling = _real(game.discriminator(image)) + family.config.generator_weight * regression
+    step(move("generator", fooling, keep=True), move("encoder", regression))
 
 
 def _infogan(family: Any, draw: Any, move: Any, step: Any) -> None:

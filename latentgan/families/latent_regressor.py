@@ -15,7 +15,7 @@ Source: Donahue, Krähenbühl, Darrell: Adversarial Feature Learning, ICLR 2017 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, cast
 
@@ -82,6 +82,9 @@ class LatentRegressor(Family):
             reason = "has an encoder of its whole code already" if complete else "has no generator"
             raise ConfigError(f"family.of={config.of!r} {reason}, so there is nothing to fit; name another, as dcgan")
         self.prior = Prior([replace(part, encoded=True) for part in self.base.prior.parts])
+        self.made = _Made()
+        if not config.frozen:
+            self._generator().register_forward_hook(self.made.keep)
         latent, shape, hidden = self.prior.width, spec.shape, config.hidden
         if config.network == "mlp":
             self.encoder = mlp_encoder(shape, latent, hidden=hidden or 1024)
@@ -93,12 +96,10 @@ class LatentRegressor(Family):
 
     def players(self) -> dict[str, Player]:
         game = {} if self.config.frozen else self.base.players()
-        if not self.config.frozen and "generator" not in game:
-            raise ConfigError(f"the players of {self.config.of!r} are {', '.join(game)}; one named generator is needed")
         return {**game, "encoder": Player({"encoder": self.encoder}, self.config.encoder)}
 
     def step(self, batches: Batches, update: Update) -> None:
-        """Play the other family's turn; where its generator moves, the encoder moves with it."""
+        """Play the other family's turn; where its generator moves, the encoder moves with it, on the same images."""
         if self.config.frozen:
             n = len(next(batches))  # no real image is looked at; the stream counts what the run has done
             with torch.no_grad():
@@ -106,9 +107,7 @@ class LatentRegressor(Family):
                 image = self.decode(z)
             update(encoder=self._regression(self.encoder(image), z))
             return
-        z = self.prior.sample(batches.batch_size)
-        terms = self._regression(self.encoder(self.decode(z)), z)
-        self.base.step(batches, cast(Update, _Along(update, terms, self.config.generator_weight)))
+        self.base.step(batches, cast(Update, _Along(update, self._regress, self.config.generator_weight)))
 
     def encode(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → codes (n, latent): each part in its prior's range, classes as probabilities."""
@@ -147,6 +146,18 @@ class LatentRegressor(Family):
             yield part, start, start + part.width
             start += part.width
 
+    def _generator(self) -> nn.Module:
+        """Return the network of the other game that turns codes into images, and that its generator moves."""
+        network = getattr(self.base, "generator", None)
+        if not isinstance(network, nn.Module) or "generator" not in self.base.players():
+            raise ConfigError(f"{self.config.of!r} has no player named generator with a network of that name to follow")
+        return network
+
+    def _regress(self) -> dict[str, Tensor]:
+        """Return the regression's terms on what the generator has just made."""
+        z, image = self.made.take()
+        return self._regression(self.encoder(image), z)
+
     def _regression(self, raw: Tensor, z: Tensor) -> dict[str, Tensor]:
         """Return the terms by the part's name; for parts of several columns the mean over them.
 
@@ -166,17 +177,35 @@ class LatentRegressor(Family):
         return terms
 
 
+class _Made:
+    """The codes and images of a generator's last pass with gradients: one pass serves the game and the regression."""
+
+    def __init__(self) -> None:
+        self.last: tuple[Tensor, Tensor] | None = None
+
+    def keep(self, _generator: nn.Module, inputs: tuple[Tensor, ...], image: Tensor) -> None:
+        """Remember a pass, as a forward hook."""
+        if torch.is_grad_enabled():
+            self.last = inputs[0], image
+
+    def take(self) -> tuple[Tensor, Tensor]:
+        """Return codes (n, d) and images (n, c, h, w) of the last pass, and forget them with their graph."""
+        assert self.last is not None, "a generator moves after it has made images"
+        made, self.last = self.last, None
+        return made
+
+
 class _Along:
     """An update that adds the regression to the move in which the generator moves."""
 
-    def __init__(self, update: Update, terms: Terms, weight: float) -> None:
-        self.update, self.terms, self.weight = update, terms, weight
+    def __init__(self, update: Update, regress: Callable[[], Terms], weight: float) -> None:
+        self.update, self.regress, self.weight = update, regress, weight
 
     def __call__(self, **objectives: Terms) -> None:
         if "generator" in objectives:
-            objectives["encoder"] = self.terms
+            terms = objectives["encoder"] = self.regress()
             if self.weight:
-                share = self.weight * torch.stack(list(self.terms.values())).sum()
+                share = self.weight * torch.stack(list(terms.values())).sum()
                 objectives["generator"] = {**objectives["generator"], "regression": share}
         self.update(**objectives)
 

@@ -1,0 +1,233 @@
+"""The study of a code's parts: categories against labels, and what each continuous number changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .arrays import AnalysisError, Ints, Singles, to_pixels
+from .codes import (
+    Categories,
+    Codes,
+    Matching,
+    Sweep,
+    contingency,
+    effective_number,
+    match_categories,
+    shared_information,
+    sweep_effect,
+)
+from .embeddings import Embeddings
+from .model import Model
+from .pca import fit_pca
+from .plan import NEEDS_MODEL, Options, Progress, decoder, held_out, labels_of, said, sample, silent
+from .reconstruction import derangement
+from .statistics import Baseline, mean_interval, proportion
+
+STEPS = 9
+FILMS = 8  # continuous numbers that are shown
+MEASURED = 100  # base codes of an effect
+MOST = 256  # continuous numbers that are measured
+COLUMNS = 10  # samples of a category
+KMEANS_ROWS = 10_000
+
+Decode = Callable[[Singles], Singles]
+
+
+def study_codes(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Codes:
+    """Count and match the categorical parts, then move the continuous ones one number at a time."""
+    rng, decode = options.rng("codes"), decoder(table, model)
+    rows, words = held_out(table, options.test_rows, options)
+    parts = _parts(table)
+    categorical = [part for part in parts if part["kind"] == "categorical" and part["encoded"]]
+    if not categorical and decode is None:
+        raise AnalysisError(
+            f"the code has no categorical part, and the others are shown by decoding them: {NEEDS_MODEL}"
+        )
+    labels = labels_of(table)
+    notes = [f"usage and labels on {words}"] if words != "test rows" else []
+    found = []
+    for part in categorical:
+        progress(f"categories of {part['name']}")
+        found.append(_categories(table, part, parts, rows, labels, decode, options, rng))
+    sweeps, bases, more = _sweeps(table, parts, rows, labels, decode, options, rng, progress)
+    notes += [*more, *said(options, table, test=len(rows))]
+    return Codes(tuple(found), sweeps, bases, labels[1] if labels else (), len(rows), tuple(notes))
+
+
+def _parts(table: Embeddings) -> list[dict[str, Any]]:
+    """The code's parts as the table says, or one part of an unknown prior."""
+    known = table.parts
+    whole = {"name": "code", "kind": "unknown", "width": table.width(table.code), "encoded": True, "start": 0}
+    return known or [whole]
+
+
+def _columns(part: dict[str, Any]) -> slice:
+    return slice(int(part["start"]), int(part["start"]) + int(part["width"]))
+
+
+def _categories(
+    table: Embeddings, part: dict[str, Any], parts: list[dict[str, Any]], rows: Ints, labels: Any,
+    decode: Decode | None, options: Options, rng: np.random.Generator,
+) -> Categories:  # fmt: skip
+    k = int(part["width"])
+    probabilities = table.vectors(table.code, rows)[:, _columns(part)]
+    chosen = probabilities.argmax(1)
+    counts = np.bincount(chosen, minlength=k)
+    known = labels[0][rows] if labels else np.full(len(rows), -1)
+    classes = len(labels[1]) if labels else 0
+    matching, shared, shuffled, baselines = None, None, float("nan"), ()
+    cross = np.zeros((k, 0), np.int64)
+    if (known >= 0).any():
+        cross = contingency(chosen, known, rows=k, columns=classes)
+        shared = shared_information(cross, rng=rng)
+        lost = contingency(chosen, rng.permutation(known), rows=k, columns=classes)
+        shuffled = float(shared_information(lost, rng=rng, repeats=1).value)
+        matching, baselines = _matched(table, part, rows, labels[0], options, rng)
+    return Categories(
+        str(part["name"]), counts, effective_number(counts, rng=rng), mean_interval(probabilities.max(1)), cross,
+        matching, shared, shuffled, baselines, None if decode is None else _samples(part, parts, decode, rng),
+    )  # fmt: skip
+
+
+def _matched(
+    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, options: Options, rng: np.random.Generator
+) -> tuple[Matching | None, tuple[Baseline, ...]]:
+    """Name categories on validation rows and judge them on `rows`; the same for as many groups of other things."""
+    held = sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
+    held = np.setdiff1d(held, rows)
+    if not (labels[held] >= 0).any():
+        return None, ()
+    k = int(part["width"])
+
+    def judged(of: Callable[[Ints], Ints]) -> Matching:
+        return match_categories((of(held), labels[held]), (of(rows), labels[rows]), categories=k)
+
+    baselines = []
+    if column := table.untrained(table.code):
+        figure = judged(lambda index: table.vectors(column, index)[:, _columns(part)].argmax(1)).accuracy
+        baselines.append(Baseline("untrained", figure, "the same part of the untrained network's code"))
+    if table.has_pixels:
+        figure = judged(_grouped_pixels(table, k, options, rng)).accuracy
+        baselines.append(Baseline("pixels", figure, f"k-means with {k} groups on a PCA of raw pixels"))
+    order = rng.permutation(len(labels[rows]))
+    own = judged(lambda index: table.vectors(table.code, index)[:, _columns(part)].argmax(1))
+    chosen = table.vectors(table.code, rows)[:, _columns(part)].argmax(1)
+    lost = labels[rows][order]
+    figure = proportion(own.names[chosen][lost >= 0] == lost[lost >= 0])
+    return own, (*baselines, Baseline("shuffled", figure, "the same names against shuffled labels"))
+
+
+def _grouped_pixels(table: Embeddings, k: int, options: Options, rng: np.random.Generator) -> Callable[[Ints], Ints]:
+    """Fit k-means on train pixels, and give the function from rows to groups."""
+    from sklearn.cluster import KMeans
+
+    train = sample(table, "train", KMEANS_ROWS, options)
+    pixels = table.vectors("pixels", train)
+    pca = fit_pca(pixels, min(50, pixels.shape[1], len(train) - 1), rng=rng)
+    fitted = KMeans(k, n_init=5, random_state=int(rng.integers(2**31))).fit(pca.project(pixels))
+
+    def group(rows: Ints) -> Ints:
+        found: Ints = fitted.predict(pca.project(table.vectors("pixels", rows))).astype(np.int64)
+        return found
+
+    return group
+
+
+def _samples(part: dict[str, Any], parts: list[dict[str, Any]], decode: Decode, rng: np.random.Generator) -> Any:
+    """Decode every category with the same draws of everything else: (k, columns, h, w, c)."""
+    k = int(part["width"])
+    base = np.concatenate([_draw(other, COLUMNS, rng) for other in parts], axis=1)
+    codes = np.tile(base, (k, 1, 1))
+    codes[:, :, _columns(part)] = np.eye(k, dtype=np.float32)[:, None]
+    images = decode(codes.reshape(k * COLUMNS, -1))
+    return to_pixels(images).reshape(k, COLUMNS, *images.shape[1:])
+
+
+def _draw(part: dict[str, Any], n: int, rng: np.random.Generator) -> Singles:
+    """Draw n values of a part from its prior: (n, width)."""
+    width = int(part["width"])
+    if part["kind"] == "categorical":
+        return np.eye(width, dtype=np.float32)[rng.integers(width, size=n)]
+    if part["kind"] == "normal":
+        return rng.standard_normal((n, width)).astype(np.float32)
+    return rng.uniform(-1, 1, (n, width)).astype(np.float32)
+
+
+def _sweeps(
+    table: Embeddings, parts: list[dict[str, Any]], rows: Ints, labels: Any, decode: Decode | None,
+    options: Options, rng: np.random.Generator, progress: Progress,
+) -> tuple[tuple[Sweep, ...], Ints, list[str]]:  # fmt: skip
+    """Move each continuous number from end to end on many codes; film the largest effects on a few."""
+    if decode is None:
+        return (), rows[:0], [f"no traversals: {NEEDS_MODEL}"]
+    numbers = [
+        (part, i) for part in parts if part["kind"] != "categorical" and part["encoded"] for i in range(part["width"])
+    ]
+    notes = [f"the first {MOST} of {len(numbers)} continuous numbers were moved"] if len(numbers) > MOST else []
+    chosen = _one_of_each(rows, labels, options.shown)
+    measured = np.concatenate([chosen, np.setdiff1d(rows, chosen)[: max(2, MEASURED - len(chosen))]])
+    codes, filled = _bases(table, parts, measured, rng)
+    if not numbers or len(measured) < 2:
+        return (), chosen, notes
+    notes += [filled] if filled else []
+    plain = decode(codes)
+    order = derangement(len(codes), rng=rng)
+    unrelated = np.linalg.norm((plain - plain[order]).reshape(len(plain), -1).astype(np.float64), axis=1)
+    values = table.vectors(table.code, rows)
+    sweeps = []
+    for part, i in numbers[:MOST]:
+        progress(f"moving {part['name']} {i + 1}")
+        column = int(part["start"]) + i
+        ends = _ends(str(part["kind"]), values[:, column])
+        low, high = (decode(_set(codes, column, end)) for end in ends)
+        sweeps.append((Sweep(str(part["name"]), i, sweep_effect(low, high, unrelated, rng=rng), ends, None), column))
+    sweeps.sort(key=lambda pair: -pair[0].effect.value)
+    shown = [_filmed(sweep, column, codes[: len(chosen)], decode) for sweep, column in sweeps[:FILMS]]
+    return (*shown, *(sweep for sweep, _ in sweeps[FILMS:])), chosen, notes
+
+
+def _one_of_each(rows: Ints, labels: Any, most: int) -> Ints:
+    """The first row of each class, or the first rows: at most `most`."""
+    if labels is None or not (labels[0][rows] >= 0).any():
+        return rows[:most]
+    known = rows[labels[0][rows] >= 0]
+    _, first = np.unique(labels[0][known], return_index=True)
+    return known[first][:most]
+
+
+def _bases(table: Embeddings, parts: list[dict[str, Any]], rows: Ints, rng: np.random.Generator) -> tuple[Singles, str]:
+    """Codes of `rows` that a decoder takes: categories one-hot, parts that are not encoded drawn from the prior."""
+    codes = table.vectors(table.code, rows)
+    drawn = []
+    for part in parts:
+        if not part["encoded"]:
+            codes[:, _columns(part)] = _draw(part, len(rows), rng)
+            drawn.append(str(part["name"]))
+        elif part["kind"] == "categorical":
+            choice = codes[:, _columns(part)].argmax(1)
+            codes[:, _columns(part)] = np.eye(int(part["width"]), dtype=np.float32)[choice]
+    return codes, f"{', '.join(drawn)}: not given by the encoder, so drawn from the prior" if drawn else ""
+
+
+def _ends(kind: str, values: Singles) -> tuple[float, float]:
+    """The range of a number: that of a uniform prior, two deviations of a normal one, else what 98 % of rows have."""
+    if kind in ("uniform", "normal"):
+        return (-1.0, 1.0) if kind == "uniform" else (-2.0, 2.0)
+    low, high = np.quantile(values, [0.01, 0.99])
+    return float(low), float(high)
+
+
+def _set(codes: Singles, column: int, value: float) -> Singles:
+    moved = codes.copy()
+    moved[:, column] = value
+    return moved
+
+
+def _filmed(sweep: Sweep, column: int, codes: Singles, decode: Decode) -> Sweep:
+    at = np.linspace(*sweep.ends, STEPS)
+    images = decode(np.concatenate([_set(codes, column, float(value)) for value in at]))
+    frames = to_pixels(images).reshape(STEPS, len(codes), *images.shape[1:]).swapaxes(0, 1)
+    return Sweep(sweep.part, sweep.dimension, sweep.effect, sweep.ends, np.ascontiguousarray(frames))
