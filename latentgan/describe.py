@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
+from pydantic_core import PydanticUndefined
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from latentgan.config import RunConfig, Settings, TrainingConfig, fields, merge, parse_assignments, read_toml
@@ -90,18 +92,18 @@ def list_settings(kind: type[Settings], prefix: str) -> list[Setting]:
     rows = []
     for name, info in fields(kind).items():
         inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, Settings):
+        if isinstance(inner, type) and issubclass(inner, Settings) and inner.model_fields:
             changed = info.default.model_dump() if isinstance(info.default, Settings) else {}
             for row in list_settings(inner, f"{prefix}{name}."):
                 default = changed.get(row.key.rsplit(".", 1)[-1])
-                rows.append(row if default is None else Setting(**{**asdict(row), "default": str(default)}))
+                rows.append(row if default is None else Setting(**{**asdict(row), "default": _as_toml(default)}))
             continue
         rows.append(
             Setting(
                 prefix + name,
                 _type_name(inner),
                 ", ".join(_bounds(info.metadata)),
-                "" if info.default is None else str(info.default),
+                _as_toml(info.default),
                 (info.description or "").strip(),
             )
         )
@@ -129,10 +131,12 @@ def print_families(name: str | None, *, as_json: bool) -> None:
         return
     console.print(f"[bold cyan]{name}[/]  {escape(_first_line(family.__doc__))}")
     console.print(f"[dim]{escape(_source_line(family))}[/]\n")
-    table = Table("--set", "type", "range", "default", "meaning", box=None, header_style="bold")
     for row in rows:
-        table.add_row(f"[cyan]{row.key}[/]", escape(row.type), row.range, escape(row.default), escape(row.meaning))
-    console.print(table)
+        default = f" = {row.default}" if row.default else ""
+        range_ = f", {row.range}" if row.range else ""
+        console.print(f"[bold cyan]{row.key}[/]{escape(default)}  [dim]{escape(row.type + range_)}[/]", highlight=False)
+        console.print(Padding(escape(" ".join(row.meaning.split())), (0, 0, 0, 4)), highlight=False)
+    console.print("\n[dim]Give them as --set KEY=VALUE, or in a TOML file with --config.[/]")
 
 
 def print_dry_run(config: RunConfig) -> None:
@@ -182,6 +186,15 @@ def _duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
+def _as_toml(value: Any) -> str:
+    """Write a default as --set takes it: true, [10], 0.0002, uniform; nothing for None."""
+    if value is None or isinstance(value, Settings) or value is PydanticUndefined:
+        return ""
+    if isinstance(value, bool | tuple | list):
+        return json.dumps(value)
+    return str(value)
+
+
 def _type_name(annotation: Any) -> str:
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
@@ -190,6 +203,8 @@ def _type_name(annotation: Any) -> str:
         return " | ".join(map(str, typing.get_args(annotation)))
     if origin in (typing.Union, types.UnionType):
         return " | ".join(_type_name(a) for a in typing.get_args(annotation) if a is not type(None))
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return "table"
     return str(getattr(annotation, "__name__", annotation))
 
 

@@ -18,6 +18,9 @@ from latentgan.checks.base import Check, functions, run, themes
 from latentgan.devices import pick_device
 from latentgan.version import __version__
 
+WIDE = 110
+"""Columns of a terminal that has room for the sources."""
+
 
 def selfcheck(device: str = "auto", *, as_json: bool = False) -> bool:
     """Compute every closed form on a device, print all, and return whether all are within tolerance.
@@ -45,7 +48,9 @@ def selfcheck(device: str = "auto", *, as_json: bool = False) -> bool:
 
 
 def _print(found: Mapping[str, Sequence[Check]]) -> None:
-    table = Table("what", "source", box=None, header_style="bold")
+    console = Console()
+    wide = console.width >= WIDE
+    table = Table("what", *(["source"] if wide else []), box=None, header_style="bold")
     for column in ("computed", "expected", "tolerance"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
@@ -54,8 +59,10 @@ def _print(found: Mapping[str, Sequence[Check]]) -> None:
         for c in checks:
             mark = "[green]ok[/]" if c.ok else "[bold red]NO[/]"
             figures = f"{c.value:.6g}", f"{c.expected:.6g}", f"{c.tolerance:.0e}" if c.tolerance else "0"
-            table.add_row(escape(c.name), escape(c.source), *figures, mark)
-    Console().print(table)
+            table.add_row(escape(c.name), *([escape(c.source)] if wide else []), *figures, mark)
+    console.print(table)
+    if not wide:
+        console.print(f"[dim]A terminal of {WIDE} columns shows each one's source, as --json does.[/]")
 
 
 def _as_dict(found: Mapping[str, Sequence[Check]], device: torch.device, seconds: float) -> dict[str, Any]:

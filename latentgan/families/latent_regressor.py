@@ -43,7 +43,7 @@ class LatentRegressor(Family):
         of: str = "dcgan"
         """The family whose generator is undone."""
         base: SerializeAsAny[FamilyConfig] = Field(default_factory=dict, validate_default=True)
-        """That family's settings, for example base.latent."""
+        """That family's settings: family.base.latent=16, for example; `latentgan families` has them under its name."""
         frozen: bool = False
         """Whether its networks stand still, as after `latentgan fit-encoder`."""
         generator_weight: NotNegative = 0.25
