@@ -33,7 +33,13 @@ Run = Annotated[
     Path | None,
     typer.Option("--model", help="Run that decodes. Default: the run that the table names.", show_default=False),
 ]
-Code = Annotated[str, typer.Option(help="Vector column that is the code.")]
+Code = Annotated[
+    str | None,
+    typer.Option(
+        help="Vector column that is the code. Default: code, or without one the last feature layer.",
+        show_default=False,
+    ),
+]
 Label = Annotated[str, typer.Option(help="Column that is the label.")]
 Split = Annotated[str, typer.Option(help="Column with train, validation, test.")]
 Rows = Annotated[int, typer.Option("--rows", min=50, help="Train and test rows to look at, at most, each.")]
@@ -53,7 +59,7 @@ class _Job:
     rows: int
     full: bool
     seed: int
-    code: str
+    code: str | None
     label: str
     split: str
     model: Path | None = None
@@ -131,7 +137,7 @@ def analyze_table(
     model: Any = None,
     command: str = "",
     options: Options | None = None,
-    code: str = "code",
+    code: str | None = None,
     label: str = "label",
     split: str = "split",
     quiet: bool = False,

@@ -77,7 +77,7 @@ class Commands:
 
     def probe(
         self, table: Table, out: Out = None, few: FewLabels = None, draws: Draws = 20, k: Neighbours = 1,
-        rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = "code", label: Label = "label",
+        rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label",
         split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """How much of the labels and attributes a simple reader finds in the codes.
@@ -95,7 +95,7 @@ class Commands:
 
     def neighbours(
         self, table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """What the codes consider similar: the nearest train images of test images.
 
@@ -108,7 +108,7 @@ class Commands:
 
     def concepts(
         self, table: Table, out: Out = None, model: Run = None, permutations: Permutations = 999, rows: Rows = ROWS,
-        full: Full = False, seed: Seed = 0, code: Code = "code", label: Label = "label", split: Split = "split",
+        full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split",
         as_json: Json = False,
     ) -> None:  # fmt: skip
         """Directions in the code along which a label or attribute changes, with the evidence.
@@ -124,7 +124,7 @@ class Commands:
 
     def interpolate(
         self, table: Table, out: Out = None, model: Run = None, along: Along = "auto", steps: Steps = 11,
-        count: Shown = 8, rows: Rows = ROWS, seed: Seed = 0, code: Code = "code", label: Label = "label",
+        count: Shown = 8, rows: Rows = ROWS, seed: Seed = 0, code: Code = None, label: Label = "label",
         split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """Walk from one image to another through the code, and decode on the way.
@@ -140,7 +140,7 @@ class Commands:
 
     def mixture(
         self, table: Table, out: Out = None, model: Run = None, components: Components = None, rows: Rows = ROWS,
-        full: Full = False, seed: Seed = 0, code: Code = "code", label: Label = "label", split: Split = "split",
+        full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split",
         as_json: Json = False,
     ) -> None:  # fmt: skip
         """How many groups the codes form, and whether they are the labels.
@@ -156,7 +156,7 @@ class Commands:
 
     def map(
         self, table: Table, out: Out = None, method: Method = None, rows: MapRows = 5000, seed: Seed = 0,
-        code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """A picture of the codes in two dimensions, and how far it can be trusted.
 
@@ -171,7 +171,7 @@ class Commands:
 
     def reconstruction(
         self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """How much of its own image a code keeps.
 
@@ -185,7 +185,7 @@ class Commands:
 
     def codes(
         self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """What the parts of a code do: which categories are used, and what each continuous number changes.
 
@@ -201,7 +201,7 @@ class Commands:
     def analyze(
         self, table: Table, out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),
         model: Run = None, maps: Maps = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = "code", label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """Every analysis of a table, each saved as soon as it is done.
 

@@ -27,24 +27,33 @@ SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
 class Embeddings:
     """A table of codes on disk. Vectors are read when asked for; nothing is held but labels and splits.
 
-    Args: path: a Parquet file, or a folder of them. code: the vector column that is the code. label: the
-        column that is the label; a table without it is unlabelled. split: the column with train,
-        validation, test. Raises: AnalysisError for what is missing.
+    Args: path: a Parquet file, or a folder of them. code: the vector column that is the code; by default "code", or
+        where a model without an encoder wrote none, its deepest features (`stands_in`). label: the column that is the
+        label; a table without it is unlabelled. split: the column with train, validation, test. Raises: AnalysisError
+        for what is missing.
     """
 
-    def __init__(self, path: str | Path, *, code: str = "code", label: str = "label", split: str = "split") -> None:
+    def __init__(
+        self, path: str | Path, *, code: str | None = None, label: str = "label", split: str = "split"
+    ) -> None:
         self.path = Path(path)
-        self.code = code
         self.label = label
         self.split_name = split
         self._table = ParquetRows(self.path)
+        self.code = code or self._default_code()
+        self.stands_in = code is None and self.code != "code"
         self.n = self._table.n
         if self.n == 0:
             raise AnalysisError(f"the table {self.path.name!r} has no rows")
-        if self._table.kinds.get(code) != "vector":
-            self._refuse(code, self.vector_columns, "--code COLUMN")
+        if self._table.kinds.get(self.code) != "vector":
+            self._refuse(self.code, self.vector_columns, "--code COLUMN")
         if label != "label" and label not in self._table.kinds:
             self._refuse(label, self._table.kinds, "--label COLUMN")
+
+    def _default_code(self) -> str:
+        """The column "code", or without one the last feature layer of a table by `latentgan encode`."""
+        vectors = [n for n in self.vector_columns if n != "pixels" and not n.startswith("untrained.")]
+        return vectors[-1] if vectors and self.metadata and "code" not in vectors else "code"
 
     def _refuse(self, name: str, known: Iterable[str], option: str) -> None:
         known = list(known)

@@ -13,7 +13,13 @@ from .model import Model
 from .pca import fit_pca
 
 Progress = Callable[[str], None]
-NEEDS_MODEL = "they need a model, and only `latentgan` decodes (--model RUN), or a model passed from Python"
+
+
+def needs_model(table: Embeddings) -> str:
+    """Say what is missing where nothing can be decoded."""
+    if table.stands_in:
+        return "the table has no codes, as its model has no encoder; `latentgan fit-encoder RUN` gives it one"
+    return "that needs a model, and only `latentgan` decodes (--model RUN), or a model passed from Python"
 
 
 def silent(text: str) -> None:
@@ -125,8 +131,8 @@ def held_out(table: Embeddings, limit: int | None, options: Options, *, least: i
 
 
 def said(options: Options, table: Embeddings, **counts: int) -> list[str]:
-    """Say which samples were taken: name of the split -> rows used."""
-    notes = []
+    """Say what was read in place of a code, and which samples were taken: name of the split -> rows used."""
+    notes = [f"the table has no codes, so {table.code!r} is read in their place"] if table.stands_in else []
     for split, used in counts.items():
         there = len(table.rows(None if split == "all" else split))
         if used < there:

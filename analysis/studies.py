@@ -15,13 +15,13 @@ from .mixtures import Mixture, fit_mixture, mixture_nmi, mixture_result
 from .model import Model
 from .neighbours import Neighbours, NeighbourTable, nearest
 from .plan import (
-    NEEDS_MODEL,
     Options,
     Progress,
     decoder,
     held_out,
     labels_of,
     missing_yardsticks,
+    needs_model,
     representations,
     said,
     sample,
@@ -58,7 +58,7 @@ def study_concepts(table: Embeddings, model: Model | None, options: Options, pro
     )  # fmt: skip
     decode = decoder(table, model)
     if decode is None:
-        return replace(found, notes=(*found.notes, f"no edited images: {NEEDS_MODEL}"))
+        return replace(found, notes=(*found.notes, f"no edited images: {needs_model(table)}"))
     progress("decoding edits")
     chosen = _spread(test, labels_of(table), options.shown, rng)
     return replace(found, edits=decode_edits(decode, found, table.vectors(table.code, chosen), chosen))
@@ -135,7 +135,7 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     decode = decoder(table, model)
     notes = [f"assigned and compared with labels on {len(rows):,} {words}"]
     notes += said(options, table, **{fit_on or "all": len(train)})
-    notes += [] if decode else [f"no decoded samples: {NEEDS_MODEL}"]
+    notes += [] if decode else [f"no decoded samples: {needs_model(table)}"]
     notes += (
         missing_yardsticks(table) if labels else [table.continuous_label or "no agreement: the table has no labels"]
     )

@@ -22,7 +22,7 @@ from .codes import (
 from .embeddings import Embeddings
 from .model import Model
 from .pca import fit_pca
-from .plan import NEEDS_MODEL, Options, Progress, decoder, held_out, labels_of, said, sample, silent
+from .plan import Options, Progress, decoder, held_out, labels_of, needs_model, said, sample, silent
 from .reconstruction import derangement
 from .statistics import Baseline, mean_interval, proportion
 
@@ -44,7 +44,7 @@ def study_codes(table: Embeddings, model: Model | None, options: Options, progre
     categorical = [part for part in parts if part["kind"] == "categorical" and part["encoded"]]
     if not categorical and decode is None:
         raise AnalysisError(
-            f"the code has no categorical part, and the others are shown by decoding them: {NEEDS_MODEL}"
+            f"the code has no categorical part, and the others are shown by decoding them: {needs_model(table)}"
         )
     labels = labels_of(table)
     notes = [f"usage and labels on {words}"] if words != "test rows" else []
@@ -162,7 +162,7 @@ def _sweeps(
 ) -> tuple[tuple[Sweep, ...], Ints, list[str]]:  # fmt: skip
     """Move each continuous number from end to end on many codes; film the largest effects on a few."""
     if decode is None:
-        return (), rows[:0], [f"no traversals: {NEEDS_MODEL}"]
+        return (), rows[:0], [f"no traversals: {needs_model(table)}"]
     numbers = [
         (part, i) for part in parts if part["kind"] != "categorical" and part["encoded"] for i in range(part["width"])
     ]

@@ -11,7 +11,7 @@ from .embeddings import Embeddings
 from .interpolation import Interpolations, choose_along, lerp, pairs_of_classes, slerp
 from .model import Model
 from .neighbours import nearest
-from .plan import Options, Progress, decoder, held_out, labels_of, sample, silent
+from .plan import Options, Progress, decoder, held_out, labels_of, needs_model, sample, silent
 from .reconstruction import Reconstruction, decode_all, pca_ratio, reconstruction_result, shrink
 from .statistics import Baseline, mean_interval
 
@@ -21,7 +21,7 @@ def study_interpolation(
 ) -> Interpolations:
     """Walk between images of different classes, and measure whether the middle looks like an image."""
     rng = options.rng("interpolation")
-    decode = _needs_model("interpolation", decoder(table, model))
+    decode = _decoding("interpolation", table, model)
     rows, words = held_out(table, options.test_rows, options)
     labels = labels_of(table)
     known = labels[0][rows] if labels else np.full(len(rows), -1)
@@ -40,12 +40,10 @@ def study_interpolation(
     return Interpolations(along, reason, at, pairs, names, frames, midpoint, baselines, (f"pairs of {words}", *notes))
 
 
-def _needs_model(name: str, decode: Any) -> Any:
+def _decoding(name: str, table: Embeddings, model: Model | None) -> Any:
+    decode = decoder(table, model)
     if decode is None:
-        raise AnalysisError(
-            f"{name} decodes codes, which needs a model: only `latentgan` decodes (--model RUN), or a model passed "
-            "from Python"
-        )
+        raise AnalysisError(f"{name} decodes codes: {needs_model(table)}")
     return decode
 
 
@@ -86,9 +84,12 @@ def study_reconstruction(
 ) -> Reconstruction:
     """Decode the codes of held-out images, where there are 20, and compare with the images."""
     rng = options.rng("reconstruction")
-    decode = _needs_model("reconstruction", decoder(table, model))
+    decode = _decoding("reconstruction", table, model)
     if not table.encoded.all():
-        raise AnalysisError("the decoder needs parts of the code that the encoder does not give")
+        raise AnalysisError(
+            "the decoder needs parts of the code that the encoder does not give; `latentgan fit-encoder RUN` fits an "
+            "encoder of all of them"
+        )
     shape = table.pixels_shape
     if shape is None:
         raise AnalysisError(

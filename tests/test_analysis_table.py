@@ -11,7 +11,7 @@ import table_maker
 
 from analysis import AnalysisError, Embeddings
 from analysis.overview import summarise
-from analysis.plan import Options, held_out
+from analysis.plan import Options, held_out, needs_model, said
 from analysis.studies import share_of_neighbours
 from analysis.workflow import STUDIES, run_all
 
@@ -224,3 +224,17 @@ def test_measurements_in_the_label_column_are_an_attribute_and_no_classes(tmp_pa
 def test_a_table_without_codes_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match=r"no column of vectors.*--code COLUMN"):
         Embeddings(write(tmp_path, label=[1, 2]))
+
+
+def test_a_table_without_codes_is_read_by_its_deepest_features_and_says_so(tmp_path):
+    """As `latentgan encode` writes it for a family without an encoder; a foreign table must name one of several."""
+    rng = np.random.default_rng(0)
+    vectors = {name: rng.normal(size=(40, 3)) for name in ("discriminator.conv1", "discriminator.conv2")}
+    beside = {f"untrained.{name}": values for name, values in vectors.items()}
+    encoded = Embeddings(table_maker.write_table(tmp_path / "encoded.parquet", vectors | beside, {"family": "dcgan"}))
+    assert encoded.code == "discriminator.conv2" and encoded.stands_in
+    assert "fit-encoder" in needs_model(encoded)
+    assert said(Options(), encoded) == ["the table has no codes, so 'discriminator.conv2' is read in their place"]
+    assert not Embeddings(encoded.path, code="discriminator.conv1").stands_in
+    with pytest.raises(AnalysisError, match="--code COLUMN"):
+        Embeddings(write(tmp_path, **vectors))
