@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,12 +21,12 @@ VALIDATION = 2000  # rows on which C is chosen
 def protocol(per_class: int, draws: int, n_test: int) -> str:
     """Say how the figures were made."""
     return (
-        f"{draws} draws of {per_class} train rows a class, the same for every representation; columns "
-        "standardised by all train rows (no labels needed); multinomial logistic regression; one C a "
-        f"representation, the best of {len(SETTINGS)} values on at most {VALIDATION} validation rows, "
-        f"averaged over the first {TRIED} draws; accuracy on {n_test} test rows, which all draws share; 95 % intervals "
-        "cover both the draw of labels and that of test rows: the sum of the two variances (t over draws, Wilson "
-        "over rows); differences are paired by draw and by row."
+        f"{draws} draws of {per_class} train rows a class, the same for every representation; multinomial logistic "
+        "regression; columns standardised by all train rows, or all divided by one number so that wide ones stay wide "
+        f"(no labels needed); that choice and C, of {len(SETTINGS)} values, are the best on at most {VALIDATION} "
+        f"validation rows, averaged over the first {TRIED} draws; accuracy on {n_test} test rows, which all draws "
+        "share; 95 % intervals cover both the draw of labels and that of test rows: the sum of the two variances (t "
+        "over draws, Wilson over rows); differences are paired by draw and by row."
     )
 
 
@@ -46,29 +47,47 @@ def draw_labels(labels: Ints, *, per_class: int, draws: int, rng: np.random.Gene
     )
 
 
+@dataclass(frozen=True)
+class Setting:
+    """How a representation is read best, chosen on validation rows."""
+
+    common: bool  # all columns divided by one number, rather than each by its own deviation
+    c: float
+
+
 def few_label_accuracy(
     train: Rows, validation: Rows, test: Rows, *, draws: Ints, columns: int, loss: Loss = softmax_loss
-) -> tuple[Bools, float]:
-    """Which test rows each draw of train rows gets right, and the C that was chosen.
+) -> tuple[Bools, Setting]:
+    """Which test rows each draw of train rows gets right, and the setting that was chosen.
+
+    A representation whose directions are of unequal width, as a PCA's, loses where each column is standardised, and
+    one with columns of unlike units where they are not; so both are tried.
 
     Args: draws: (draws, m) positions in train. columns: number of classes. loss: softmax_loss, or hinge_loss for an
-        L2-SVM. Returns: (draws, n_test), C.
+        L2-SVM. Returns: (draws, n_test), the setting.
     """
-    scaler = fit_scaler(train.x)
-    held, judged = scaler(validation.x), scaler(test.x)
-    picked = scaler(train.x[draws.ravel()]).reshape(*draws.shape, -1)
-
-    def hits(c: float, count: int, x: Singles, y: Ints) -> Bools:
-        found = np.empty((count, len(y)), np.bool_)
-        for i in range(count):
-            reader = fit_linear(picked[i], targets(train.y[draws[i]], columns, loss), columns, loss=loss, c=c)
-            found[i] = reader(x).argmax(1) == y
-        return found
 
     some = min(TRIED, len(draws))
-    means = [hits(c, some, held, validation.y).mean() for c in SETTINGS]
-    best = SETTINGS[int(np.argmax(means))]
-    return hits(best, len(draws), judged, test.y), best
+    trials: list[tuple[float, Setting]] = []
+    for common in (False, True):
+        scaler = fit_scaler(train.x, common=common)
+        picked, held = scaler(train.x[draws[:some].ravel()]), Rows(scaler(validation.x), validation.y)
+        for c in SETTINGS:
+            hits = _hits(picked, train.y[draws[:some]], held, c, columns, loss)
+            trials.append((float(hits.mean()), Setting(common, c)))
+    best = max(trials, key=lambda trial: trial[0])[1]
+    scaler = fit_scaler(train.x, common=best.common)
+    picked, judged = scaler(train.x[draws.ravel()]), Rows(scaler(test.x), test.y)
+    return _hits(picked, train.y[draws], judged, best.c, columns, loss), best
+
+
+def _hits(picked: Singles, labels: Ints, rows: Rows, c: float, columns: int, loss: Loss) -> Bools:
+    """Fit a reader on the rows of each draw (draws · m, d), labels (draws, m), and judge it: (draws, n)."""
+    found = np.empty((len(labels), len(rows.y)), np.bool_)
+    for i, (x, y) in enumerate(zip(picked.reshape(*labels.shape, -1), labels, strict=True)):
+        reader = fit_linear(x, targets(y, columns, loss), columns, loss=loss, c=c)
+        found[i] = reader(rows.x).argmax(1) == rows.y
+    return found
 
 
 def draws_and_rows(hits: Bools) -> Interval:
@@ -100,7 +119,7 @@ def compare(
     hits: Sequence[Bools],
     names: tuple[str, ...],
     baselines: tuple[bool, ...],
-    settings: tuple[float, ...],
+    settings: Sequence[Setting],
     *,
     per_class: int,
 ) -> FewLabels:
@@ -115,7 +134,10 @@ def compare(
             if not baselines[i] and (other == "pixels" or other == f"untrained.{name}"):
                 differences.append(Difference(name, other, paired_draws_and_rows(hits[i], hits[j])))
     note = protocol(per_class, accuracy.shape[1], n_test)
-    return FewLabels(per_class, names, baselines, accuracy, scores, spread, tuple(differences), settings, n_test, note)
+    chosen, common = tuple(one.c for one in settings), tuple(one.common for one in settings)
+    return FewLabels(
+        per_class, names, baselines, accuracy, scores, spread, tuple(differences), chosen, n_test, note, common
+    )
 
 
 def few_labels(
@@ -148,7 +170,7 @@ def few_labels(
         [hits for hits, _ in found],
         names,
         tuple(is_baseline(name) for name in names),
-        tuple(c for _, c in found),
+        [setting for _, setting in found],
         per_class=per_class,
     )
 

@@ -41,9 +41,14 @@ class Scaler:
         return standard
 
 
-def fit_scaler(x: Floats) -> Scaler:
-    """Mean and standard deviation of the columns of (n, d)."""
+def fit_scaler(x: Floats, *, common: bool = False) -> Scaler:
+    """Mean and standard deviation of the columns of (n, d).
+
+    Args: common: one deviation for all columns, the root of their mean variance, so that wide columns stay wide.
+    """
     mean, deviation = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+    if common:
+        deviation = np.full_like(deviation, np.sqrt(np.mean(deviation**2)))
     dead = deviation <= 1e-7 * np.maximum(1e-30, np.abs(mean) + deviation)
     return Scaler(mean.astype(np.float32), np.where(dead, np.inf, deviation).astype(np.float32))
 

@@ -90,6 +90,7 @@ class FewLabels:
     settings: tuple[float, ...]  # C of each representation
     n_test: int
     note: str  # the protocol
+    common: tuple[bool, ...] = ()  # of each, whether one number scaled all columns rather than each its own
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Bools, Ints, Singles, subsample
 from .embeddings import Column, Embeddings
-from .few import VALIDATION, compare, draw_labels, few_label_accuracy
+from .few import VALIDATION, Setting, compare, draw_labels, few_label_accuracy
 from .model import Model
 from .plan import (
     Options,
@@ -32,7 +32,7 @@ class _Draws:
 
     def __init__(self, per_class: int, picked: Ints) -> None:
         self.per_class, self.picked = per_class, picked
-        self.found: list[tuple[str, bool, Bools, float]] = []
+        self.found: list[tuple[str, bool, Bools, Setting]] = []
 
     def result(self) -> FewLabels:
         names, baselines, hits, settings = zip(*self.found, strict=True)
@@ -138,11 +138,11 @@ def _few(
 
 def _few_one(
     column: Column, wanted: Representation, x: Sequence[Singles], rows: Sequence[Ints], picked: Ints
-) -> tuple[str, bool, Bools, float]:
+) -> tuple[str, bool, Bools, Setting]:
     """Which test rows one representation gets right on every draw."""
     train, validation, test = (_rows(column, part, index) for part, index in zip(x, rows, strict=True))
     kept = subsample(np.arange(len(validation.y)), VALIDATION, rng=np.random.default_rng(0))
-    hits, c = few_label_accuracy(
+    hits, setting = few_label_accuracy(
         train, Rows(validation.x[kept], validation.y[kept]), test, draws=picked, columns=len(column.categories)
     )
-    return wanted.name, wanted.baseline, hits, c
+    return wanted.name, wanted.baseline, hits, setting

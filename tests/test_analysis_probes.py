@@ -7,7 +7,7 @@ import pytest
 import table_maker
 
 from analysis.arrays import AnalysisError
-from analysis.few import draw_labels, draws_and_rows, few_labels, paired_draws_and_rows
+from analysis.few import draw_labels, draws_and_rows, few_label_accuracy, few_labels, paired_draws_and_rows
 from analysis.linear import (
     fit_linear,
     fit_ridge,
@@ -215,6 +215,27 @@ def test_few_labels_pair_their_differences_and_favour_the_better_code(rng: np.ra
     assert to_pixels.difference.value == pytest.approx((found.accuracy[0] - found.accuracy[1]).mean())
     assert abs(to_untrained.difference.value) < 0.01  # the same columns in another order
     assert found.scores[0].n == 12 and found.n_test == 400
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_few_labels_are_read_at_the_scale_that_serves_a_code(rng: np.random.Generator, wide: bool) -> None:
+    """Classes in two wide ones of forty directions, as in a PCA, or in two narrow ones.
+
+    Over five seeds 93 to 95 % and 57 to 59 % of test rows were right; chance is 25 %.
+    """
+
+    def rows(n: int) -> Rows:
+        y = rng.integers(0, 4, n)
+        x = rng.normal(size=(n, 40))
+        x[:, :2] += 4 * np.stack([y % 2, y // 2], axis=1)
+        x[:, :2] *= 5 if wide else 1 / 5
+        return Rows(x.astype(np.float32), y)
+
+    train, validation, test = rows(400), rows(400), rows(1000)
+    draws = draw_labels(train.y, per_class=10, draws=8, rng=rng)
+    hits, setting = few_label_accuracy(train, validation, test, draws=draws, columns=4)
+    assert setting.common == wide
+    assert hits.shape == (8, 1000) and hits.mean() > (0.9 if wide else 0.5)
 
 
 def test_few_label_intervals_cover_the_test_rows_and_not_the_draws_alone(rng: np.random.Generator) -> None:
