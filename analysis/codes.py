@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Ints, Pixels, Singles, same_length
 from .partitions import nmi
-from .statistics import Baseline, Interval, bootstrap_ratio, proportion
+from .statistics import UNKNOWN, Baseline, Interval, bootstrap_ratio, proportion
 
 
 @dataclass(frozen=True)
@@ -91,16 +92,35 @@ class Codes:
     bases: Ints  # (bases,) rows whose codes the films start from
     classes: tuple[str, ...]
     rows: int  # that usage and accuracy were counted on
+    baselines: tuple[Baseline, ...]  # effects of something else than one number, measured alike
     notes: tuple[str, ...]
 
 
 def effective_number(counts: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
-    """exp H of the shares of (k,) counts, with a multinomial bootstrap over rows; n is the number of rows."""
+    """exp H of the shares of (k,) counts, with a bootstrap over rows; n is the number of rows."""
+    return _resampled(_perplexity, counts, float(len(counts)), rng, repeats)
+
+
+def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
+    """Normalised mutual information of a (k, c) table, with a bootstrap over its rows."""
+    return _resampled(nmi, table, 1.0, rng, repeats)
+
+
+def _resampled(
+    score: Callable[[Ints], Doubles], counts: Ints, most: float, rng: np.random.Generator, repeats: int
+) -> Interval:
+    """Score counts of any shape, with the basic bootstrap, 2 v − quantile, kept in [0, most].
+
+    Not the quantiles themselves: resampling loses entropy as sampling itself does, so that the draws of an even
+    usage all lie below its score, and their quantiles never hold the truth.
+    """
     n = int(counts.sum())
-    draws = rng.multinomial(n, counts / n, size=repeats)
-    low, high = np.quantile(_perplexity(draws), [0.025, 0.975])
-    value = float(_perplexity(counts[None])[0])
-    return Interval(value, min(float(low), value), max(float(high), value), n)
+    if n == 0:
+        return UNKNOWN
+    value = float(score(counts[None])[0])
+    draws = rng.multinomial(n, (counts / n).ravel(), size=repeats).reshape(repeats, *counts.shape)
+    low, high = 2 * value - np.quantile(score(draws), [0.975, 0.025])
+    return Interval(value, min(max(float(low), 0.0), value), max(min(float(high), most), value), n)
 
 
 def _perplexity(counts: Ints) -> Doubles:
@@ -109,16 +129,20 @@ def _perplexity(counts: Ints) -> Doubles:
     return np.exp(entropy)
 
 
-def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
-    """Normalised mutual information of a (k, c) table, with a multinomial bootstrap over its rows."""
-    n = int(table.sum())
-    draws = rng.multinomial(n, (table / n).ravel(), size=repeats).reshape(repeats, *table.shape)
-    low, high = np.quantile(nmi(draws), [0.025, 0.975])
-    value = float(nmi(table[None])[0])
-    return Interval(value, min(float(low), value), max(float(high), value), n)
+def change(one: Singles, other: Singles) -> Doubles:
+    """L2 distance between (m, h, w, c) images, one by one: (m,)."""
+    distance: Doubles = np.linalg.norm((one - other).reshape(len(one), -1).astype(np.float64), axis=1)
+    return distance
 
 
 def sweep_effect(low: Singles, high: Singles, unrelated: Doubles, *, rng: np.random.Generator) -> Interval:
-    """Mean L2 distance between (m, h, w, c) images at both ends, over the mean of `unrelated` distances (m,)."""
-    moved = np.linalg.norm((high - low).reshape(len(low), -1).astype(np.float64), axis=1)
-    return bootstrap_ratio(moved, unrelated, rng=rng)
+    """Mean change between (m, h, w, c) images at both ends, over the mean of `unrelated` changes (m,).
+
+    Not a number where all codes decode to one image, so that there is nothing to compare with.
+    """
+    return effect(change(low, high), unrelated, rng=rng)
+
+
+def effect(moved: Doubles, unrelated: Doubles, *, rng: np.random.Generator) -> Interval:
+    """Mean of the changes `moved` (m,) over that of `unrelated` (m,); not a number where the latter is 0."""
+    return bootstrap_ratio(moved, unrelated, rng=rng) if unrelated.any() else UNKNOWN

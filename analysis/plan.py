@@ -159,6 +159,19 @@ def labels_of(table: Embeddings) -> tuple[Ints, tuple[str, ...]] | None:
     return column.codes, column.categories
 
 
+def spread(rows: Ints, labels: tuple[Ints, tuple[str, ...]] | None, count: int, rng: np.random.Generator) -> Ints:
+    """Choose `count` rows, of as many classes as there are."""
+    mixed = rng.permutation(rows)
+    if labels is not None:
+        seen: dict[int, int] = {}
+        turn = np.empty(len(mixed))
+        for i, label in enumerate(labels[0][mixed].tolist()):
+            seen[label] = seen.get(label, 0) + 1
+            turn[i] = seen[label] + (1000 if label < 0 else label / 1e6)
+        mixed = mixed[np.argsort(turn, kind="stable")]
+    return np.asarray(mixed[:count], np.int64)
+
+
 def decoder(table: Embeddings, model: Model | None) -> Callable[[Singles], Singles] | None:
     """The model's decode, checked for shape and finite values; None without a model."""
     if model is None:

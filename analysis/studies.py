@@ -26,6 +26,7 @@ from .plan import (
     said,
     sample,
     silent,
+    spread,
     train_and_test,
     widen,
 )
@@ -60,21 +61,8 @@ def study_concepts(table: Embeddings, model: Model | None, options: Options, pro
     if decode is None:
         return replace(found, notes=(*found.notes, f"no edited images: {needs_model(table)}"))
     progress("decoding edits")
-    chosen = _spread(test, labels_of(table), options.shown, rng)
+    chosen = spread(test, labels_of(table), options.shown, rng)
     return replace(found, edits=decode_edits(decode, found, table.vectors(table.code, chosen), chosen))
-
-
-def _spread(rows: Ints, labels: tuple[Ints, tuple[str, ...]] | None, count: int, rng: np.random.Generator) -> Ints:
-    """Choose `count` rows, of as many classes as there are."""
-    mixed = rng.permutation(rows)
-    if labels is not None:
-        seen: dict[int, int] = {}
-        turn = np.empty(len(mixed))
-        for i, label in enumerate(labels[0][mixed].tolist()):
-            seen[label] = seen.get(label, 0) + 1
-            turn[i] = seen[label] + (1000 if label < 0 else label / 1e6)
-        mixed = mixed[np.argsort(turn, kind="stable")]
-    return np.asarray(mixed[:count], np.int64)
 
 
 def study_neighbours(
@@ -86,7 +74,7 @@ def study_neighbours(
     if options.test_rows is not None:  # every query is compared with every train row
         test = test[np.sort(rng.permutation(len(test))[:2000])]
     labels, k = labels_of(table), min(8, len(train))
-    gallery = _spread(test, labels, options.shown, rng)
+    gallery = spread(test, labels, options.shown, rng)
     tables = []
     for wanted in representations(table):
         progress(wanted.name)

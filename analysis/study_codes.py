@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .arrays import AnalysisError, Ints, Singles, to_pixels
+from .arrays import AnalysisError, Doubles, Ints, Singles, subsample, to_pixels
 from .codes import (
     Categories,
     Codes,
     Matching,
     Sweep,
+    change,
     contingency,
+    effect,
     effective_number,
     match_categories,
     shared_information,
@@ -22,7 +25,19 @@ from .codes import (
 from .embeddings import Embeddings
 from .model import Model
 from .pca import fit_pca
-from .plan import Options, Progress, decoder, held_out, labels_of, needs_model, said, sample, silent
+from .plan import (
+    Options,
+    Progress,
+    decoder,
+    held_out,
+    labels_of,
+    missing_yardsticks,
+    needs_model,
+    said,
+    sample,
+    silent,
+    spread,
+)
 from .reconstruction import derangement
 from .statistics import Baseline, mean_interval, proportion
 
@@ -32,6 +47,7 @@ MEASURED = 100  # base codes of an effect
 MOST = 256  # continuous numbers that are measured
 COLUMNS = 10  # samples of a category
 KMEANS_ROWS = 10_000
+DIRECTIONS = 10  # random ones, as a yardstick of effects
 
 Decode = Callable[[Singles], Singles]
 
@@ -52,16 +68,24 @@ def study_codes(table: Embeddings, model: Model | None, options: Options, progre
     for part in categorical:
         progress(f"categories of {part['name']}")
         found.append(_categories(table, part, parts, rows, labels, decode, options, rng))
-    sweeps, bases, more = _sweeps(table, parts, rows, labels, decode, options, rng, progress)
-    notes += [*more, *said(options, table, test=len(rows))]
-    return Codes(tuple(found), sweeps, bases, labels[1] if labels else (), len(rows), tuple(notes))
+    if any(one.matching is None and one.table.size for one in found):
+        notes.append("categories are not matched to labels: there are no other labelled rows to choose names on")
+    notes += missing_yardsticks(table) if found else []
+    moved = _sweeps(table, parts, rows, labels, decode, options, rng, progress)
+    notes += [*moved.notes, *_sampled(options, table, rows, words)]
+    classes = labels[1] if labels else ()
+    return Codes(tuple(found), moved.sweeps, moved.bases, classes, len(rows), moved.baselines, tuple(notes))
+
+
+def _sampled(options: Options, table: Embeddings, rows: Ints, words: str) -> list[str]:
+    split = {"test": len(rows)} if words == "test rows" else {"all": len(rows)} if "test and" not in words else {}
+    return said(options, table, **split)
 
 
 def _parts(table: Embeddings) -> list[dict[str, Any]]:
     """The code's parts as the table says, or one part of an unknown prior."""
-    known = table.parts
-    whole = {"name": "code", "kind": "unknown", "width": table.width(table.code), "encoded": True, "start": 0}
-    return known or [whole]
+    usual = {"name": "code", "kind": "unknown", "width": table.width(table.code), "encoded": True, "start": 0}
+    return [usual | part for part in table.parts] or [usual]
 
 
 def _columns(part: dict[str, Any]) -> slice:
@@ -78,7 +102,8 @@ def _categories(
     counts = np.bincount(chosen, minlength=k)
     known = labels[0][rows] if labels else np.full(len(rows), -1)
     classes = len(labels[1]) if labels else 0
-    matching, shared, shuffled, baselines = None, None, float("nan"), ()
+    matching, shared, shuffled = None, None, float("nan")
+    baselines: tuple[Baseline, ...] = ()
     cross = np.zeros((k, 0), np.int64)
     if (known >= 0).any():
         cross = contingency(chosen, known, rows=k, columns=classes)
@@ -109,8 +134,8 @@ def _matched(
     if column := table.untrained(table.code):
         figure = judged(lambda index: table.vectors(column, index)[:, _columns(part)].argmax(1)).accuracy
         baselines.append(Baseline("untrained", figure, "the same part of the untrained network's code"))
-    if table.has_pixels:
-        figure = judged(_grouped_pixels(table, k, options, rng)).accuracy
+    if table.has_pixels and len(train := sample(table, "train", KMEANS_ROWS, options)) > k:
+        figure = judged(_grouped_pixels(table, train, k, rng)).accuracy
         baselines.append(Baseline("pixels", figure, f"k-means with {k} groups on a PCA of raw pixels"))
     order = rng.permutation(len(labels[rows]))
     own = judged(lambda index: table.vectors(table.code, index)[:, _columns(part)].argmax(1))
@@ -120,11 +145,10 @@ def _matched(
     return own, (*baselines, Baseline("shuffled", figure, "the same names against shuffled labels"))
 
 
-def _grouped_pixels(table: Embeddings, k: int, options: Options, rng: np.random.Generator) -> Callable[[Ints], Ints]:
-    """Fit k-means on train pixels, and give the function from rows to groups."""
+def _grouped_pixels(table: Embeddings, train: Ints, k: int, rng: np.random.Generator) -> Callable[[Ints], Ints]:
+    """Fit k-means on pixels of the rows `train`, and give the function from rows to groups."""
     from sklearn.cluster import KMeans
 
-    train = sample(table, "train", KMEANS_ROWS, options)
     pixels = table.vectors("pixels", train)
     pca = fit_pca(pixels, min(50, pixels.shape[1], len(train) - 1), rng=rng)
     fitted = KMeans(k, n_init=5, random_state=int(rng.integers(2**31))).fit(pca.project(pixels))
@@ -156,50 +180,82 @@ def _draw(part: dict[str, Any], n: int, rng: np.random.Generator) -> Singles:
     return rng.uniform(-1, 1, (n, width)).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class _Moved:
+    """Continuous numbers moved one by one, and what that did to the images."""
+
+    sweeps: tuple[Sweep, ...] = ()
+    bases: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    baselines: tuple[Baseline, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def _sweeps(
     table: Embeddings, parts: list[dict[str, Any]], rows: Ints, labels: Any, decode: Decode | None,
     options: Options, rng: np.random.Generator, progress: Progress,
-) -> tuple[tuple[Sweep, ...], Ints, list[str]]:  # fmt: skip
+) -> _Moved:  # fmt: skip
     """Move each continuous number from end to end on many codes; film the largest effects on a few."""
     if decode is None:
-        return (), rows[:0], [f"no traversals: {needs_model(table)}"]
-    numbers = [
-        (part, i) for part in parts if part["kind"] != "categorical" and part["encoded"] for i in range(part["width"])
-    ]
-    notes = [f"the first {MOST} of {len(numbers)} continuous numbers were moved"] if len(numbers) > MOST else []
-    chosen = _one_of_each(rows, labels, options.shown)
-    measured = np.concatenate([chosen, np.setdiff1d(rows, chosen)[: max(2, MEASURED - len(chosen))]])
-    codes, filled = _bases(table, parts, measured, rng)
-    if not numbers or len(measured) < 2:
-        return (), chosen, notes
-    notes += [filled] if filled else []
-    plain = decode(codes)
-    order = derangement(len(codes), rng=rng)
-    unrelated = np.linalg.norm((plain - plain[order]).reshape(len(plain), -1).astype(np.float64), axis=1)
-    values = table.vectors(table.code, rows)
-    sweeps = []
+        return _Moved(notes=(f"no traversals: {needs_model(table)}",))
+    numbers = [(part, i) for part in parts if part["encoded"] and _moves(part) for i in range(int(part["width"]))]
+    if not numbers or len(rows) < 2:
+        return _Moved()
+    # Drawn, not the first ones: tables that are sorted by class would compare images of a single class.
+    codes, filled = _bases(table, parts, subsample(rows, MEASURED, rng=rng), rng)
+    plain, values = decode(codes), table.vectors(table.code, rows)
+    unrelated = change(plain, plain[derangement(len(codes), rng=rng)])
+    found = []
     for part, i in numbers[:MOST]:
         progress(f"moving {part['name']} {i + 1}")
         column = int(part["start"]) + i
         ends = _ends(str(part["kind"]), values[:, column])
         low, high = (decode(_set(codes, column, end)) for end in ends)
-        sweeps.append((Sweep(str(part["name"]), i, sweep_effect(low, high, unrelated, rng=rng), ends, None), column))
-    sweeps.sort(key=lambda pair: -pair[0].effect.value)
-    shown = [_filmed(sweep, column, codes[: len(chosen)], decode) for sweep, column in sweeps[:FILMS]]
-    return (*shown, *(sweep for sweep, _ in sweeps[FILMS:])), chosen, notes
+        found.append((Sweep(str(part["name"]), i, sweep_effect(low, high, unrelated, rng=rng), ends, None), column))
+    found.sort(key=lambda pair: -np.nan_to_num(pair[0].effect.value))
+    progress("random directions")
+    baselines = _random_directions(parts, values, codes, unrelated, decode, rng)
+    chosen = spread(rows, labels, options.shown, rng)
+    bases = _bases(table, parts, chosen, rng)[0]
+    shown = [_filmed(sweep, column, bases, decode) for sweep, column in found[:FILMS]]
+    notes = [f"only the first {MOST} of {len(numbers)} continuous numbers were moved"] if len(numbers) > MOST else []
+    sweeps = (*shown, *(sweep for sweep, _ in found[FILMS:]))
+    return _Moved(sweeps, chosen, baselines, (*notes, *filled))
 
 
-def _one_of_each(rows: Ints, labels: Any, most: int) -> Ints:
-    """The first row of each class, or the first rows: at most `most`."""
-    if labels is None or not (labels[0][rows] >= 0).any():
-        return rows[:most]
-    known = rows[labels[0][rows] >= 0]
-    _, first = np.unique(labels[0][known], return_index=True)
-    return known[first][:most]
+def _moves(part: dict[str, Any]) -> bool:
+    return part["kind"] not in ("categorical", "condition")
 
 
-def _bases(table: Embeddings, parts: list[dict[str, Any]], rows: Ints, rng: np.random.Generator) -> tuple[Singles, str]:
-    """Codes of `rows` that a decoder takes: categories one-hot, parts that are not encoded drawn from the prior."""
+def _random_directions(
+    parts: list[dict[str, Any]], values: Singles, codes: Singles, unrelated: Doubles, decode: Decode,
+    rng: np.random.Generator,
+) -> tuple[Baseline, ...]:  # fmt: skip
+    """Move codes (m, d) as far as a number goes, along random directions through all continuous numbers."""
+    columns = np.array([int(p["start"]) + i for p in parts if _moves(p) for i in range(int(p["width"]))])
+    if len(columns) < 2:
+        return ()
+    kinds = [str(p["kind"]) for p in parts if _moves(p) for _ in range(int(p["width"]))]
+    ends = np.array([_ends(kind, values[:, c]) for kind, c in zip(kinds, columns, strict=True)])
+    middle, half = ends.mean(1), np.maximum(np.diff(ends, axis=1)[:, 0] / 2, 1e-12)
+    inner = (codes[:, columns] - middle) / half
+    moved = np.zeros(len(codes))
+    for _ in range(DIRECTIONS):
+        u = rng.standard_normal(len(columns))
+        u /= np.linalg.norm(u)
+        rest = inner - (inner @ u)[:, None] * u
+        images = [decode(_set(codes, columns, middle + half * (rest + sign * u))) for sign in (-1, 1)]
+        moved += change(*images) / DIRECTIONS
+    note = f"{DIRECTIONS} directions through all {len(columns)} continuous numbers, as far as one number goes"
+    return (Baseline("random direction", effect(moved, unrelated, rng=rng), note),)
+
+
+def _bases(
+    table: Embeddings, parts: list[dict[str, Any]], rows: Ints, rng: np.random.Generator
+) -> tuple[Singles, tuple[str, ...]]:
+    """Codes of `rows` that a decoder takes, and what was filled in.
+
+    Categories are one-hot, parts that are not encoded are drawn from the prior.
+    """
     codes = table.vectors(table.code, rows)
     drawn = []
     for part in parts:
@@ -209,7 +265,7 @@ def _bases(table: Embeddings, parts: list[dict[str, Any]], rows: Ints, rng: np.r
         elif part["kind"] == "categorical":
             choice = codes[:, _columns(part)].argmax(1)
             codes[:, _columns(part)] = np.eye(int(part["width"]), dtype=np.float32)[choice]
-    return codes, f"{', '.join(drawn)}: not given by the encoder, so drawn from the prior" if drawn else ""
+    return codes, (f"{', '.join(drawn)}: not given by the encoder, so drawn from the prior",) if drawn else ()
 
 
 def _ends(kind: str, values: Singles) -> tuple[float, float]:
@@ -220,9 +276,9 @@ def _ends(kind: str, values: Singles) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _set(codes: Singles, column: int, value: float) -> Singles:
+def _set(codes: Singles, columns: Any, values: Any) -> Singles:
     moved = codes.copy()
-    moved[:, column] = value
+    moved[:, columns] = values
     return moved
 
 

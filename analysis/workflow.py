@@ -163,6 +163,8 @@ def shown_rows(result: Any) -> Ints:
             found = [result.edits.rows] if result.edits is not None else []
         case "Interpolations":
             found = [result.pairs.ravel()]
+        case "Codes":
+            found = [result.bases]
         case "Mixture":
             found = [result.nearest[result.nearest >= 0]]
         case "Maps":

@@ -1,0 +1,233 @@
+"""Parts of a code on planted tables: known usage, known names, a linear decoder whose effects can be computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import table_maker
+
+from analysis import AnalysisError, Embeddings, load, save
+from analysis.codes import Codes, effective_number, shared_information, sweep_effect
+from analysis.plan import Options
+from analysis.study_codes import MEASURED, study_codes
+from analysis.workflow import run_study
+
+NOISE, CLASS, STYLE = slice(0, 2), slice(2, 5), slice(5, 7)
+PARTS: list[dict[str, Any]] = [
+    {"name": "noise", "kind": "uniform", "width": 2, "encoded": False, "start": 0},
+    {"name": "class", "kind": "categorical", "width": 3, "encoded": True, "start": 2},
+    {"name": "style", "kind": "uniform", "width": 2, "encoded": True, "start": 5},
+]
+
+
+@dataclass
+class Linear:
+    """Images (n, 1, 3, 1) = codes · weights (7, 3); remembers what it was given."""
+
+    weights: np.ndarray
+    given: list[np.ndarray] = field(default_factory=list)
+
+    def decode(self, codes: np.ndarray, /) -> np.ndarray:
+        self.given.append(codes.copy())
+        return (codes @ self.weights).reshape(len(codes), 1, 3, 1).astype(np.float32)
+
+
+def weights(**rows: list[float]) -> np.ndarray:
+    out = np.zeros((7, 3))
+    for name, row in rows.items():
+        out[{"noise1": 0, "class1": 2, "class2": 3, "class3": 4, "style1": 5, "style2": 6}[name]] = row
+    return out
+
+
+def columns(n: int = 1000, *, wrong: float = 0.1) -> dict[str, Any]:
+    """Rows sorted by label 0, 1, 2; category 2, 0, 1 but for `wrong` of them; style U(-1, 1); the noise is 0."""
+    rng = np.random.default_rng(0)
+    labels = np.sort(np.arange(n) % 3)
+    shown = np.where(rng.random(n) < wrong, (labels + 1) % 3, labels)
+    category = np.array([2, 0, 1])[shown]
+    code = np.zeros((n, 7), np.float32)
+    code[:, CLASS] = 0.1
+    code[np.arange(n), 2 + category] = 0.8
+    code[:, STYLE] = rng.uniform(-1, 1, (n, 2))
+    pixels = np.clip(120 * labels[:, None] + rng.normal(0, 8, (n, 3)), 0, 255).astype(np.uint8)
+    return {
+        "code": code,
+        "untrained.code": rng.normal(size=(n, 7)).astype(np.float32),
+        "pixels": pixels,
+        "label": labels,
+        "split": np.array(["train", "validation", "test", "test", "test"])[np.arange(n) % 5].tolist(),
+    }
+
+
+def planted(folder: Path, parts: list[dict[str, Any]] = PARTS, **changes: Any) -> Embeddings:
+    found = {name: values for name, values in (columns() | changes).items() if values is not None}
+    return Embeddings(table_maker.write_table(folder / "planted.parquet", found, {"format": 1, "parts": parts}))
+
+
+def study(table: Embeddings, model: Any = None, **options: Any) -> Codes:
+    return study_codes(table, model, Options(**options))
+
+
+def test_usage_is_counted_and_its_effective_number_holds_the_truth() -> None:
+    rng = np.random.default_rng(0)
+    assert effective_number(np.array([50, 0, 0]), rng=rng).value == 1
+    assert effective_number(np.array([20, 20, 20, 0]), rng=rng).value == pytest.approx(3)
+    for shares in (np.full(10, 0.1), np.array([0.4, 0.2, 0.1, 0.1, 0.1, 0.04, 0.03, 0.02, 0.005, 0.005])):
+        truth = np.exp(-np.sum(shares * np.log(shares)))
+        found = [effective_number(rng.multinomial(360, shares), rng=rng, repeats=300) for _ in range(100)]
+        assert np.mean([one.low <= truth + 1e-9 and truth - 1e-9 <= one.high for one in found]) >= 0.85
+        assert all(1 <= one.low <= one.value <= one.high <= 10 for one in found)
+
+
+def test_shared_information_holds_the_truth_although_sampling_inflates_it() -> None:
+    rng = np.random.default_rng(0)
+    alone, half = np.full((10, 10), 0.01), np.full((10, 10), 0.5 / 90)
+    np.fill_diagonal(half, 0.05)
+    joint = float(np.sum(half * np.log(half * 100)) / np.log(10))
+    for shares, truth in ((alone, 0.0), (half, joint)):
+        tables = rng.multinomial(360, shares.ravel(), size=60).reshape(60, 10, 10)
+        found = [shared_information(one, rng=rng, repeats=300) for one in tables]
+        assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.85
+    assert shared_information(np.diag([5, 5, 5]), rng=rng).value == pytest.approx(1)
+
+
+def test_categories_are_named_on_validation_and_judged_on_test_beside_yardsticks(tmp_path: Path) -> None:
+    table = planted(tmp_path)
+    (one,) = study(table).categories
+    test = table.rows("test")
+    codes, labels = columns()["code"][test], columns()["label"][test]
+    right = np.mean(np.array([1, 2, 0])[codes[:, CLASS].argmax(1)] == labels)
+    assert one.matching is not None and one.matching.names.tolist() == [1, 2, 0]
+    assert (one.matching.rule, one.matching.accuracy.value, one.matching.n_matched) == ("one to one", right, 200)
+    beside = {b.name: b.figure for b in one.baselines}
+    assert set(beside) == {"untrained", "pixels", "shuffled"} and all(b.n == 600 for b in beside.values())
+    assert beside["pixels"].value > 0.99  # the pixels were planted to be told apart
+    assert beside["shuffled"].low < 1 / 3 < beside["shuffled"].high and beside["untrained"].value < 0.45
+    assert one.shared is not None and one.shared.low > one.shuffled
+    assert one.counts.sum() == one.table.sum() == 600 and one.effective.value > 2.9
+    assert one.confidence.value == pytest.approx(0.8)
+
+
+def test_without_other_labelled_rows_categories_get_no_names_and_it_is_said(tmp_path: Path) -> None:
+    found = study(planted(tmp_path, split=None))
+    assert found.categories[0].matching is None and found.categories[0].table.sum() == 1000
+    assert "nothing is held out" in found.notes[0]
+    assert any("no other labelled rows to choose names on" in note for note in found.notes)
+    bare = study(planted(tmp_path, label=None, pixels=None))
+    assert bare.categories[0].matching is None and bare.categories[0].table.shape == (3, 0) and bare.classes == ()
+
+
+def test_a_table_without_train_rows_lacks_the_groups_of_pixels_only(tmp_path: Path) -> None:
+    split = ["validation" if i % 2 else "test" for i in range(1000)]
+    (one,) = study(planted(tmp_path, split=split)).categories
+    assert {b.name for b in one.baselines} == {"untrained", "shuffled"}
+
+
+def test_an_effect_is_the_change_from_end_to_end_over_that_between_unrelated_codes(tmp_path: Path) -> None:
+    found = study(planted(tmp_path), Linear(weights(style1=[3, 0, 0])))
+    first, second = found.sweeps
+    assert (first.part, first.dimension, first.ends) == ("style", 0, (-1.0, 1.0))
+    # |1 − (−1)| = 2 over E|u − v| = 2/3 of independent U(-1, 1).
+    assert first.effect.low < 3 < first.effect.high and first.effect.n == MEASURED
+    assert (second.dimension, second.effect.value) == (1, 0)
+
+
+def test_effects_of_a_linear_decoder_stand_to_each_other_as_its_weights(tmp_path: Path) -> None:
+    model = Linear(weights(noise1=[1, 0, 0], class1=[0, 2, 0], style1=[0, 0, 0.5], style2=[0, 2, 0]))
+    found = study(planted(tmp_path), model)
+    assert [one.dimension for one in found.sweeps] == [1, 0]
+    assert found.sweeps[0].effect.value == pytest.approx(4 * found.sweeps[1].effect.value)
+
+
+def test_where_all_numbers_do_alike_a_random_direction_does_as_much(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    parts = [{"name": "z", "kind": "normal", "width": 7, "encoded": True, "start": 0}]
+    codes = rng.normal(size=(1000, 7)).astype(np.float32)
+    turned = np.linalg.qr(rng.normal(size=(7, 7)))[0]
+
+    class Turned:
+        def decode(self, codes: np.ndarray, /) -> np.ndarray:
+            return (codes @ turned).reshape(len(codes), 1, 7, 1).astype(np.float32)
+
+    found = study(planted(tmp_path, parts, code=codes), Turned())
+    (random,) = found.baselines
+    assert random.name == "random direction" and "10 directions through all 7" in random.note
+    effects = [one.effect.value for one in found.sweeps]
+    assert np.allclose(effects, random.figure.value, rtol=1e-4) and found.sweeps[0].ends == (-2.0, 2.0)
+
+
+def test_parts_that_the_encoder_does_not_give_are_drawn_from_the_prior(tmp_path: Path) -> None:
+    model = Linear(weights(style1=[1, 0, 0]))
+    found = study(planted(tmp_path), model)
+    given = next(codes for codes in model.given if len(codes) == MEASURED)
+    assert np.abs(given[:, NOISE]).max() <= 1 and given[:, NOISE].std() == pytest.approx(3**-0.5, abs=0.06)
+    assert set(np.unique(given[:, CLASS])) == {0, 1} and (given[:, CLASS].sum(1) == 1).all()
+    assert "noise: not given by the encoder, so drawn from the prior" in found.notes
+
+
+def test_a_condition_that_the_encoder_does_not_give_is_drawn_as_a_class(tmp_path: Path) -> None:
+    parts = [PARTS[0], PARTS[1] | {"encoded": False}, PARTS[2]]
+    model = Linear(weights(style1=[1, 0, 0]))
+    found = study(planted(tmp_path, parts), model)
+    given = next(codes for codes in model.given if len(codes) == MEASURED)
+    assert found.categories == () and set(np.unique(given[:, CLASS])) == {0, 1} and (given[:, CLASS].sum(1) == 1).all()
+    assert {one.part for one in found.sweeps} == {"style"}
+
+
+def test_effects_are_of_codes_from_all_over_a_table_that_is_sorted_by_label(tmp_path: Path) -> None:
+    model = Linear(weights(class1=[1, 0, 0], class2=[0, 1, 0], class3=[0, 0, 1], style1=[1, 1, 1]))
+    found = study(planted(tmp_path), model)
+    given = next(codes for codes in model.given if len(codes) == MEASURED)
+    assert given[:, CLASS].sum(0).min() > 20
+    labels = columns()["label"][found.bases]
+    assert sorted(labels.tolist()) == [0, 0, 0, 1, 1, 1, 2, 2]
+
+
+def test_down_a_column_of_samples_only_the_category_differs(tmp_path: Path) -> None:
+    model = Linear(weights(style1=[1, 0, 0]))
+    found = study(planted(tmp_path), model)
+    given = model.given[0].reshape(3, 10, 7)
+    assert (given[:, :, CLASS] == np.eye(3)[:, None]).all()
+    assert (given[:, :, [0, 1, 5, 6]] == given[:1, :, [0, 1, 5, 6]]).all()
+    assert len(np.unique(given[0, :, 5])) == 10 and found.categories[0].samples is not None
+    assert found.categories[0].samples.shape == (3, 10, 1, 3, 1)
+
+
+def test_films_move_one_number_of_the_same_codes(tmp_path: Path) -> None:
+    found = study(planted(tmp_path), Linear(weights(style1=[0.5, 0, 0], noise1=[0, 0.3, 0])), shown=4)
+    frames = found.sweeps[0].frames
+    assert frames is not None and frames.shape == (4, 9, 1, 3, 1)
+    assert (frames[:, :, 0, 0, 0] == np.rint(255 * np.clip(0.5 * np.linspace(-1, 1, 9), 0, 1))).all()
+    assert (frames[:, :, 0, 1, 0] == frames[:, :1, 0, 1, 0]).all()
+
+
+def test_a_decoder_that_gives_one_image_has_no_effects(tmp_path: Path) -> None:
+    found = study(planted(tmp_path), Linear(weights()))
+    assert all(np.isnan(one.effect.value) for one in found.sweeps) and np.isnan(found.baselines[0].figure.value)
+    save(found, tmp_path / "out")
+    assert np.isnan(load(tmp_path / "out")["codes"].sweeps[0].effect.value)
+
+
+def test_a_foreign_code_is_one_part_between_its_own_quantiles(tmp_path: Path) -> None:
+    table = planted(tmp_path, [])
+    found = study(table, Linear(weights(style1=[1, 0, 0])))
+    assert found.categories == () and len(found.sweeps) == 7 and found.sweeps[0].dimension == 5
+    values = table.vectors("code", table.rows("test"))[:, 5]
+    assert found.sweeps[0].ends == pytest.approx(tuple(np.quantile(values, [0.01, 0.99])))
+    with pytest.raises(AnalysisError, match=r"no categorical part, .* that needs a model"):
+        study(table)
+
+
+def test_the_images_that_films_start_from_are_kept_for_the_report(tmp_path: Path) -> None:
+    found = run_study("codes", planted(tmp_path), Linear(weights(style1=[1, 0, 0])), Options(), out=tmp_path / "out")
+    assert np.isin(found.bases, load(tmp_path / "out")["overview"].rows).all()
+
+
+def test_an_effect_is_a_ratio_of_means() -> None:
+    low, high = np.zeros((3, 1, 2, 1), np.float32), np.full((3, 1, 2, 1), 3 / np.sqrt(2), np.float32)
+    found = sweep_effect(low, high, np.array([1.0, 2.0, 3.0]), rng=np.random.default_rng(0))
+    assert found.value == pytest.approx(1.5) and found.n == 3
