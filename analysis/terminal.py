@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .statistics import wilson
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -53,7 +55,8 @@ def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
     table = Table(title=Text(clean(title)), title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold" if i == 0 else "ellipsis")
+        title_cell = Text(clean(name))  # never markup
+        table.add_column(title_cell, justify="left" if i == 0 else "right", overflow="fold" if i == 0 else "ellipsis")
     for row in rows:
         own = row[0].startswith("  ")  # yardsticks are indented and dim
         table.add_row(*(Text(clean(cell)) for cell in row), style="dim" if own else "")
@@ -187,22 +190,35 @@ def _reconstruction(result: Any) -> Iterator[Block]:
 
 def _codes(result: Any) -> Iterator[Block]:
     for one in result.categories:
+        title = f"{one.part}: {plain(one.effective, 2)} of {len(one.counts)} categories in use, {result.rows:,} rows"
         named = one.matching.names if one.matching else [-1] * len(one.counts)
         rows = [
-            (str(i + 1), _short_share(count, result.rows), result.classes[name] if name >= 0 else "–", *map(str, cells))
-            for i, (count, name, cells) in enumerate(zip(one.counts, named, one.table, strict=True))
-        ]
-        title = f"{one.part}: {plain(one.effective, 2)} of {len(one.counts)} categories in use, {result.rows:,} rows"
-        yield title, ("category", "usage", "stands for", *(result.classes if one.table.shape[1] else ())), rows
+            (str(k + 1), result.classes[name] if name >= 0 else "–", percent(wilson(int(n), result.rows)), f"{n:,}",
+             _made_of(one.table[k], result.classes))
+            for k, (n, name) in enumerate(zip(one.counts, named, strict=True))
+        ]  # fmt: skip
+        yield title, ("category", "stands for", "usage", "n", "its labels"), rows
+        scores = []
         if one.matching:
-            scores = [("category as classifier", percent(one.matching.accuracy), f"{one.matching.accuracy.n:,}")]
-            scores += [(f"  {b.name}", percent(b.figure), f"{b.figure.n:,}") for b in one.baselines]
-            yield f"names chosen on {one.matching.n_matched:,} other rows", ("accuracy", "test rows", "n"), scores
+            scores = [("accuracy", percent(one.matching.accuracy), f"{one.matching.accuracy.n:,}")]
+            names = {"pixels": "k-means on pixels"}
+            scores += [(f"  {names.get(b.name, b.name)}", percent(b.figure), f"{b.figure.n:,}") for b in one.baselines]
+        if one.shared:
+            scores += [("mutual information (NMI)", plain(one.shared), f"{one.shared.n:,}")]
+            scores += [("  shuffled", f"{one.shuffled:.3f}", f"{one.shared.n:,}")]
+        how = f", matched {one.matching.rule} on {one.matching.n_matched:,} other rows" if one.matching else ""
+        if scores:
+            yield f"{one.part} and labels{how}", ("score", "value", "n"), scores
     if result.sweeps:
         swept = [(f"{s.part} {s.dimension + 1}", plain(s.effect), f"{s.effect.n}") for s in result.sweeps[:16]]
-        title = f"effect of each continuous number, the first of {len(result.sweeps)} (1: as unrelated codes)"
-        yield title, ("number", "effect", "codes"), swept
+        swept += [(f"  {b.name}", plain(b.figure), f"{b.figure.n}") for b in result.baselines]
+        shown, there = min(16, len(result.sweeps)), len(result.sweeps)
+        of = f"the {shown} largest of {there} continuous numbers" if there > shown else "each continuous number"
+        yield f"effect of {of} on the image (1: as unrelated codes)", ("number", "effect", "codes"), swept
 
 
-def _short_share(count: int, n: int) -> str:
-    return f"{100 * count / max(1, n):.1f} %"
+def _made_of(counts: Any, classes: Sequence[str]) -> str:
+    """'3 97 %, 5 2 %': the commonest labels of a category, at most three."""
+    total = max(1, int(counts.sum()))
+    top = sorted(range(len(counts)), key=lambda c: -int(counts[c]))[:3]
+    return ", ".join(f"{classes[c]} {100 * counts[c] / total:.0f} %" for c in top if counts[c]) or "–"

@@ -124,6 +124,22 @@ def test_hostile_names_are_text_in_a_terminal(foreign: Path, tmp_path: Path) -> 
     load(tmp_path / "out")
 
 
+def test_hostile_labels_of_categories_are_text_in_a_terminal(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    columns = {
+        "code": np.eye(2, dtype=np.float32)[rng.integers(2, size=500)],
+        "label": [HOSTILE if i % 3 else "[/]" for i in range(500)],
+        "split": [["train", "validation", "test"][i % 3 if i % 7 else 2] for i in range(500)],
+    }
+    parts = [{"name": HOSTILE, "kind": "categorical", "width": 2, "encoded": True, "start": 0}]
+    path = table_maker.write_table(tmp_path / "hostile.parquet", columns, {"format": 1, "parts": parts})
+    shown = run("codes", path, "--out", tmp_path / "out")
+    assert shown.exit_code == 0, shown.output
+    assert "\x1b[2J" not in shown.stdout and "<script>alert(1)</script>[red]x[/red]" in shown.stdout
+    assert "no raw-pixel baseline" in shown.stdout and "NMI" in shown.stdout
+    load(tmp_path / "out")
+
+
 def test_a_loader_decodes_and_its_absence_is_said(table: Path, tmp_path: Path) -> None:
     found = run("reconstruction", table, "--model", tmp_path, load_model=lambda _: table_maker.digits_model())
     assert found.exit_code == 0 and "PCA 10 of pixels" in found.stdout
@@ -148,8 +164,11 @@ def test_a_model_that_decodes_badly_is_refused(table: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "command",
-    ["probe", "neighbours", "concepts", "interpolate", "mixture", "map", "reconstruction", "analyze", "report"],
-)
+    [
+        "probe", "neighbours", "concepts", "interpolate", "mixture", "map", "reconstruction", "codes", "analyze",
+        "report",
+    ],
+)  # fmt: skip
 def test_every_help_has_an_example(command: str) -> None:
     shown = run(command, "--help")
     assert shown.exit_code == 0 and f"latentgan {command} " in shown.stdout
