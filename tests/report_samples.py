@@ -7,7 +7,9 @@ import json
 from typing import Any
 
 import numpy as np
+import report_codes
 
+from analysis.codes import Codes
 from analysis.concepts import Concept, ConceptTable, Edits
 from analysis.embeddings import Column, Overview, Summary
 from analysis.interpolation import Interpolations
@@ -64,6 +66,7 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
     """One result of every kind over the first `n` digits."""
     return {
         "overview": overview(n, names),
+        "codes": codes(names),
         "probes": probes(names),
         "neighbours": neighbours(n),
         "concepts": concepts(n, names),
@@ -108,6 +111,12 @@ def overview(n: int, names: tuple[str, ...]) -> Overview:
         metadata=json.dumps(metadata),
         notes=(),
     )
+
+
+def codes(names: tuple[str, ...]) -> Codes:
+    values, labels = pca()[2], digits()[1]
+    means = np.array([values[labels == k].mean(axis=0) for k in range(10)])
+    return report_codes.codes(names, means, values, decode)
 
 
 def probes(names: tuple[str, ...]) -> ProbeTable:

@@ -139,6 +139,43 @@ def test_a_slider_moves_edits_by_keyboard_and_says_its_value(seen: Seen) -> None
     seen.assert_quiet()
 
 
+def test_a_number_of_the_code_is_moved_by_its_slider_and_another_can_be_chosen(seen: Seen) -> None:
+    page = seen.page
+    scroll_to(page, "#number-0")
+    canvas = "#number-0 canvas.big"
+    until(page, f"document.querySelector('{canvas}').width === 8")
+    assert page.inner_text("#number-0 output") == "0.00"
+    page.locator("#number-0-slider").focus()
+    page.keyboard.press("End")
+    until(page, f"document.querySelector('{canvas}').dataset.step === '8'")
+    frames = samples.codes(tuple("0123456789")).sweeps[0].frames
+    assert frames is not None and grey(page.evaluate(PIXELS, canvas)) == frames[0, 8, ..., 0].ravel().tolist()
+    assert page.inner_text("#number-0 output") == "+1.00"
+    scroll_to(page, canvas)
+    page.locator(canvas).first.hover()
+    until(page, f"!{CARD}.hidden")
+    assert "scan-0000" in page.inner_text("#card")
+    page.mouse.move(2, 2)
+    assert not page.is_visible("#number-1")
+    page.select_option("#number > .menu select", index=1)
+    assert page.is_visible("#number-1") and not page.is_visible("#number-0")
+    page.select_option("#number > .menu select", index=0)
+    seen.assert_quiet()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_samples_of_a_category_stand_in_one_row_with_its_name(browser: Any, written: Path, width: int) -> None:
+    seen = open_report(browser, written, viewport={"width": width, "height": 844})
+    group = seen.page.locator("#parts .gallery.rows .group").nth(4)
+    name, pictures = group.locator("h4").bounding_box(), group.locator("img")
+    boxes = [pictures.nth(i).bounding_box() for i in range(pictures.count())]
+    assert group.locator("h4").inner_text() == "4" and len(boxes) == 8
+    assert len({box["y"] for box in boxes}) == 1 and max(box["x"] + box["width"] for box in boxes) <= width
+    beside = boxes[0]["x"] >= name["x"] + name["width"]
+    assert beside if width > 640 else boxes[0]["y"] >= name["y"] + name["height"]
+    seen.page.close()
+
+
 def test_another_concept_can_be_chosen(seen: Seen) -> None:
     page = seen.page
     assert page.is_visible("#edit-0") and not page.is_visible("#edit-3")

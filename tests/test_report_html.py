@@ -67,6 +67,7 @@ def every_block(text: str) -> Report:
         Lines("lines", text, text, text, (line, line), text, level=(1.0, text)),
         Map("map", np.array([0]), (View(text, np.zeros((1, 2)), text),), text, text),
         Gallery((Group(text, text, (picture, picture), pairs=True), Group(text, text, (picture,))), text),
+        Gallery((Group(text, text, (picture,), across=1),), text, rows=True),
         Slideshow("slides", (Frame(png(TILE), text), Frame(png(TILE), text)), text, text, text),
         Strips("strips", (Strip(text, np.stack([TILE, TILE]), text, 0),), (text, text), 0, text, text, title=text),
     )

@@ -66,8 +66,8 @@ def text(value: str) -> str:
 
 def test_sections_come_in_the_order_of_the_story(report: Report) -> None:
     assert [one.id for one in report.sections] == [
-        "overview", "health", "curves", "samples", "reconstructions", "map", "probes", "few-labels", "neighbours",
-        "concepts", "interpolations", "mixture", "configuration", "made",
+        "overview", "health", "curves", "samples", "reconstructions", "parts", "map", "probes", "few-labels",
+        "neighbours", "concepts", "interpolations", "mixture", "configuration", "made",
     ]  # fmt: skip
     assert len(report.sections) == len(ORDER) and not any(one.missing for one in report.sections)
 
@@ -242,10 +242,12 @@ def test_points_without_a_thumbnail_are_left_off_the_map(results: dict[str, Any]
     assert len(chart.rows) == 90 and all(len(view.points) == 90 for view in chart.views)
 
 
-@pytest.mark.parametrize("kind", ["probes", "neighbours", "concepts", "interpolation", "mixture", "maps", "overview"])
+@pytest.mark.parametrize(
+    "kind", ["codes", "probes", "neighbours", "concepts", "interpolation", "mixture", "maps", "overview"]
+)
 def test_a_result_that_is_missing_leaves_a_line_and_no_hole(results: dict[str, Any], kind: str) -> None:
     report = build(Material({name: value for name, value in results.items() if name != kind}))
-    ids = {"maps": "map", "interpolation": "interpolations"}
+    ids = {"maps": "map", "interpolation": "interpolations", "codes": "parts"}
     one = section(report, ids.get(kind, kind))
     assert len(report.sections) == len(ORDER)
     if kind != "overview":
@@ -353,10 +355,10 @@ def test_names_that_hold_markup_come_through_as_text(tmp_path: Path) -> None:
 def test_a_note_on_training_rows_stands_beside_the_finding(results: dict[str, Any]) -> None:
     noted = {
         kind: replace(results[kind], notes=("assigned on 200 rows of all splits",))
-        for kind in ("mixture", "maps", "reconstruction", "interpolation", "neighbours", "concepts")
+        for kind in ("codes", "mixture", "maps", "reconstruction", "interpolation", "neighbours", "concepts")
     }
     report = build(Material({**results, **noted}))
-    for id in ("mixture", "map", "reconstructions", "interpolations", "neighbours", "concepts"):
+    for id in ("parts", "mixture", "map", "reconstructions", "interpolations", "neighbours", "concepts"):
         finding = section(report, id).finding
         assert finding.endswith(" Assigned on 200 rows of all splits. Training rows are among them."), id
     assert report.lead.count("training images included") == 2
@@ -367,7 +369,8 @@ def test_a_note_on_training_rows_stands_beside_the_finding(results: dict[str, An
 @pytest.mark.parametrize("form", ["left out: {}: {}", "{}: {}"])
 def test_a_refused_analysis_says_why(results: dict[str, Any], form: str) -> None:
     kinds = {"probes": "probes", "maps": "map", "concepts": "concepts", "reconstruction": "reconstructions",
-             "interpolation": "interpolations", "mixture": "mixture", "neighbours": "neighbours"}  # fmt: skip
+             "interpolation": "interpolations", "mixture": "mixture", "neighbours": "neighbours",
+             "codes": "parts"}  # fmt: skip
     notes = tuple(form.format(kind, f"{kind} need 10 rows, there are 7") for kind in kinds)
     report = build(Material({"overview": replace(results["overview"], notes=notes)}))
     for kind, id in kinds.items():

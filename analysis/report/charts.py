@@ -88,6 +88,8 @@ def _layout(chart: Lines) -> Figure:
         layout["xaxis"] |= {"tickvals": marks, "ticktext": [f"{mark:g}" for mark in marks]}
     if chart.y_scale == "log":
         layout["yaxis"] |= {"type": "log", "exponentformat": "power", "dtick": 1}
+    elif chart.y_scale == "from zero":
+        layout["yaxis"] |= {"rangemode": "tozero"}
     elif chart.y_scale == "percent":
         layout["yaxis"] |= {"tickformat": ".0%"}
     if chart.level is not None:

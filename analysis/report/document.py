@@ -132,7 +132,7 @@ class Lines:
     y_title: str
     lines: tuple[Line, ...]
     caption: str
-    y_scale: Literal["linear", "log", "percent"] = "linear"
+    y_scale: Literal["linear", "from zero", "log", "percent"] = "linear"
     x_scale: Literal["linear", "log"] = "linear"
     level: tuple[float, str] | None = None
 
@@ -192,11 +192,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Groups of pictures side by side."""
+    """Groups of pictures, one after the other."""
 
     groups: tuple[Group, ...]
     caption: str
     beside: bool = False  # groups stand beside each other where there is room
+    rows: bool = False  # each group is one row, its heading at the left
 
 
 @dataclass(frozen=True)

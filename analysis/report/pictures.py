@@ -13,7 +13,7 @@ from .wording import unbroken
 def gallery(block: Gallery) -> Markup:
     """Groups of pictures, each group under its heading."""
     groups = [_group(group) for group in block.groups]
-    kind = "gallery beside" if block.beside else "gallery"
+    kind = "gallery beside" if block.beside else "gallery rows" if block.rows else "gallery"
     return tag("figure", tag("div", join(groups), class_=kind), tag("figcaption", unbroken(block.caption)))
 
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from .document import Report, Section
 from .material import Material
 from .rows import figure, trained_on
+from .sections_categories import categories_in_short
 from .sections_codes import latent_map, neighbours
 from .sections_curves import curves
 from .sections_decoded import interpolations, reconstructions
+from .sections_parts import parts
 from .sections_probes import few_labels, headline, probes
 from .sections_run import configuration, health, made, overview, samples
 from .sections_structure import concepts, mixture, shared_with_labels
@@ -28,6 +30,7 @@ ORDER: tuple[Callable[[Material], Section], ...] = (
     curves,
     samples,
     reconstructions,
+    parts,
     latent_map,
     probes,
     few_labels,
@@ -62,13 +65,13 @@ def _title(material: Material) -> str:
 
 def _lead(material: Material) -> str:
     """Say in two or three sentences what came out."""
-    parts = [_features(material), _codes(material)]
+    said = [_features(material), categories_in_short(material.results.get("codes")), _codes(material)]
     warned = [one for one in material.run.warnings if not one.resolved] if material.run else []
     if warned:
         names = listed(list(dict.fromkeys(one.name.replace("_", " ") for one in warned)))
         several = "a health warning" if len(warned) == 1 else f"{len(warned)} health warnings"
-        parts.append(f"Training ended with {several}: {names}.")
-    return " ".join(part for part in parts if part) or "What was found stands below, section by section."
+        said.append(f"Training ended with {several}: {names}.")
+    return " ".join(text for text in said if text) or "What was found stands below, section by section."
 
 
 def _features(material: Material) -> str:
@@ -109,5 +112,6 @@ def _codes(material: Material) -> str:
         said.append((useful if found.ratio.value < 0.95 else useless) + _among(found.notes))
     if mixture_ is not None and mixture_.agreement is not None:
         groups = f"the codes form {plural(mixture_.components, 'group')}"
-        said.append(f"{groups}; {shared_with_labels(mixture_.agreement)}{_among(mixture_.notes)}")
+        shared = f"; {shared_with_labels(mixture_.agreement)}" if mixture_.components > 1 else ""
+        said.append(f"{groups}{shared}{_among(mixture_.notes)}")
     return " ".join(sentence(text) for text in said)

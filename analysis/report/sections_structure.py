@@ -165,7 +165,7 @@ def mixture(material: Material) -> Section:
 
 def _mixture_finding(found: Mixture) -> str:
     said = f"By BIC the codes form {plural(found.components, 'Gaussian component')} ({found.covariance} covariances)"
-    if found.agreement is None:
+    if found.agreement is None or found.components == 1:  # a single group says nothing of labels
         return said + "."
     return f"{said}; {shared_with_labels(found.agreement)}; shuffled labels {number(found.agreement.shuffled_nmi)}."
 

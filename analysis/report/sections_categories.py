@@ -1,0 +1,200 @@
+"""Categorical parts of a code: are their categories the labels, how often is each used, what does each look like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..statistics import wilson
+from .document import Block, Comparison, Disclosure, Facts, Gallery, Group, Picture, Prose, Table
+from .images import as_uint8
+from .rows import axis, brackets, estimate, figure, role_of, trained_on
+from .wording import best_of, count, listed, number, percent
+
+if TYPE_CHECKING:
+    from ..codes import Categories, Codes
+    from ..statistics import Baseline
+
+SHOWN = 20  # categories; more open on request
+WIDE = 24  # labels; a wider table opens on request
+YARDSTICKS = {"pixels": "k-means on pixels", "untrained": "the same network untrained", "shuffled": "shuffled labels"}
+
+
+def categories_in_short(found: Codes | None) -> str:
+    """Say in one sentence whether the categories are the labels, "" where there are none."""
+    one = _best(found) if found is not None else None
+    if one is None or found is None:
+        return ""
+    if one.matching is None:
+        return f"{_in_use(one)} of the {len(one.counts)} categories of {one.part} are in use."
+    pixels = next((b.figure for b in one.baselines if role_of(b.name) == "pixels"), None)
+    beside = f"; {YARDSTICKS['pixels']} {figure(pixels)}" if pixels is not None else ""
+    chosen = best_of(len(found.categories), "part") or ","
+    return (
+        f"The {len(one.counts)} categories of {one.part}{chosen} {_how(one)}, name "
+        f"{figure(one.matching.accuracy)} of {_images(found)} right (n = {count(one.matching.accuracy.n)}){beside}."
+    )
+
+
+def _best(found: Codes) -> Categories | None:
+    """Choose the part to speak of: the one whose names are right most often, else the first."""
+    matched = [(one.matching.accuracy.value, one) for one in found.categories if one.matching is not None]
+    if matched:
+        return max(matched, key=lambda pair: pair[0])[1]
+    return found.categories[0] if found.categories else None
+
+
+def categories_finding(found: Codes) -> str:
+    one = _best(found)
+    if one is None:
+        return ""
+    k = len(one.counts)
+    if one.matching is None:
+        said = f"{_in_use(one)} of the {k} categories of {one.part} are in use (n = {count(found.rows)})"
+        if one.shared is None:
+            return said + "."
+        shared = f"they share a mutual information of {brackets(one.shared)} with the labels"
+        return f"{said}; {shared}, shuffled labels {number(one.shuffled)}."
+    right = one.matching.accuracy
+    others = [f"{_yardstick(b)} {percent(b.figure.value)}" for b in _beside(one)]
+    overlap = [b for b in one.baselines if role_of(b.name) == "pixels" and not b.figure.apart(right)]
+    verdict = " The intervals of categories and pixels overlap." if overlap else ""
+    return (
+        f"The {k} categories of {one.part}{best_of(len(found.categories), 'part')} name {figure(right)} of "
+        f"{_images(found)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
+        f"{_in_use(one)} of {k} categories are in use.{verdict}"
+    )
+
+
+def _how(one: Categories) -> str:
+    if one.matching is not None and one.matching.rule == "one to one":
+        return "each matched to a label on validation images"
+    return "each named by its commonest label among validation images"
+
+
+def _in_use(one: Categories) -> str:
+    return number(one.effective.value, 1)
+
+
+def _images(found: Codes) -> str:
+    return "images" if trained_on(found.notes) else "test images"
+
+
+def category_blocks(one: Categories, found: Codes) -> list[Block]:
+    order = _order(one)
+    blocks: list[Block] = [_facts(one)]
+    if one.samples is None:
+        blocks.append(Prose("No decoded samples: they need a model that decodes (--model RUN)."))
+    else:
+        blocks += _galleries(one, found, order)
+    if one.matching is not None:
+        caption = (
+            f"Share of {_images(found)} whose category has their label's name, with its 95 % interval; the names were "
+            f"chosen on {count(one.matching.n_matched)} other images. The yardsticks are named and judged on the same."
+        )
+        rows = [estimate("categories", one.matching.accuracy)]
+        rows += [estimate(_yardstick(b), b.figure, role_of(b.name), note=b.note) for b in _beside(one)]
+        blocks.append(Comparison(tuple(rows), caption, axis=(0.0, 1.0)))
+    blocks += _usage(one, found, order)
+    if one.table.shape[1]:
+        table = _by_label(one, found, order)
+        blocks.append(Disclosure("Categories by label", (table,)) if one.table.shape[1] > WIDE else table)
+    return blocks
+
+
+def _beside(one: Categories) -> list[Baseline]:
+    """The yardsticks, pixels first."""
+    known = list(YARDSTICKS)
+    return sorted(one.baselines, key=lambda b: known.index(b.name) if b.name in known else len(known))
+
+
+def _yardstick(one: Baseline) -> str:
+    return YARDSTICKS.get(one.name, one.name)
+
+
+def _order(one: Categories) -> list[int]:
+    """Categories by the label that they stand for, so that a heat map has its diagonal; else by usage."""
+    names = one.matching.names.tolist() if one.matching is not None else [-1] * len(one.counts)
+    return sorted(range(len(names)), key=lambda k: (names[k] < 0, names[k], -int(one.counts[k]), k))
+
+
+def _name(one: Categories, found: Codes, k: int) -> str:
+    """Name a category by its label, "" where it stands for none."""
+    label = int(one.matching.names[k]) if one.matching is not None else -1
+    return found.classes[label] if 0 <= label < len(found.classes) else ""
+
+
+def _both(name: str, k: int) -> str:
+    return f"{name} (category {k + 1})" if name else f"category {k + 1}"
+
+
+def _facts(one: Categories) -> Facts:
+    use = f"{brackets(one.effective)} of {len(one.counts)}"
+    items = [("effective number of categories", use), ("mean probability of the choice", figure(one.confidence))]
+    if one.shared is not None:
+        shared = f"{brackets(one.shared)}; shuffled {number(one.shuffled)}"
+        items.append(("mutual information with labels (NMI)", shared))
+    return Facts(tuple(items))
+
+
+def _galleries(one: Categories, found: Codes, order: list[int]) -> list[Block]:
+    assert one.samples is not None
+    caption = (
+        "New images of each category, a row each, with the share of images that have it. Down a column all but the "
+        "category is the same draw from the prior, so that what stays the same there is not the category's doing. "
+        "Nothing was picked by eye."
+    )
+    pixels, share = as_uint8(one.samples), one.counts / max(int(one.counts.sum()), 1)
+    groups = []
+    for k in order:
+        name = _name(one, found, k)
+        alt = f"sample of category {k + 1}" + (f", {name}" if name else "")
+        title, detail = (name, f"category {k + 1}, ") if name else (f"Category {k + 1}", "")
+        pictures = tuple(Picture(image, alt) for image in pixels[k])
+        groups.append(Group(title, f"{detail}{percent(float(share[k]))}", pictures, across=len(pictures)))
+    first = Gallery(tuple(groups[:SHOWN]), caption, rows=True)
+    rest = tuple(groups[SHOWN:])
+    more = Disclosure(f"Samples of {_others(rest)}", (Gallery(rest, caption, rows=True),))
+    return [first, more] if rest else [first]
+
+
+def _others(rest: tuple[object, ...]) -> str:
+    return f"{count(len(rest))} more " + ("category" if len(rest) == 1 else "categories")
+
+
+def _usage(one: Categories, found: Codes, order: list[int]) -> list[Block]:
+    """Show how often each category is used, beside how often its label occurs."""
+    n, known = int(one.counts.sum()), one.table.sum()
+    rows = []
+    for k in order:
+        name, note = _name(one, found, k), ""
+        if name:
+            label = int(one.matching.names[k]) if one.matching is not None else -1
+            there = percent(float(one.table[:, label].sum() / max(known, 1)))
+            note = f"label: {there}"
+        rows.append(estimate(_both(name, k), wilson(int(one.counts[k]), n), note=note))
+    even = percent(1 / len(one.counts))
+    caption = (
+        f"Share of images that have each category, with its 95 % interval; even usage would be {even} each. Beside the "
+        "name, the share of labelled images that have the label."
+    )
+    top, rest = tuple(rows[:SHOWN]), tuple(rows[SHOWN:])
+    ends = (0.0, axis(Comparison(tuple(rows), caption))[1])
+    more = Disclosure(f"Usage of {_others(rest)}", (Comparison(rest, caption, axis=ends),))
+    return [Comparison(top, caption, axis=ends), more] if rest else [Comparison(top, caption, axis=ends)]
+
+
+def _by_label(one: Categories, found: Codes, order: list[int]) -> Table:
+    counts = one.table[order]
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    known = [_name(one, found, k) for k in order]
+    twins = len(set(known)) < len(known)
+    names = [name if name and not twins else _both(name, k) for name, k in zip(known, order, strict=True)]
+    rows = tuple((name, *map(count, row.tolist())) for name, row in zip(names, counts, strict=True))
+    caption = (
+        f"Labelled images of each category (rows, by the label that it stands for) and their labels (columns), "
+        f"n = {count(int(counts.sum()))}. The shade is the share within the category: one that is one thing has one "
+        "shaded cell."
+    )
+    return Table((one.part, *found.classes), rows, caption, tuple(map(tuple, share.tolist())))
