@@ -206,7 +206,10 @@ def _codes(result: Any) -> Iterator[Block]:
         if one.shared:
             scores += [("mutual information (NMI)", plain(one.shared), f"{one.shared.n:,}")]
             scores += [("  shuffled", f"{one.shuffled:.3f}", f"{one.shared.n:,}")]
-        how = f", matched {one.matching.rule} on {one.matching.n_matched:,} other rows" if one.matching else ""
+        how = ""
+        if one.matching:
+            rule = "by majority" if one.matching.rule == "majority" else one.matching.rule
+            how = f", matched {rule} on {one.matching.n_matched:,} other rows"
         if scores:
             yield f"{one.part} and labels{how}", ("score", "value", "n"), scores
     if result.sweeps:
@@ -218,7 +221,7 @@ def _codes(result: Any) -> Iterator[Block]:
 
 
 def _made_of(counts: Any, classes: Sequence[str]) -> str:
-    """'3 97 %, 5 2 %': the commonest labels of a category, at most three."""
+    """'3: 97 %, 5: 2 %': the commonest labels of a category, at most three."""
     total = max(1, int(counts.sum()))
     top = sorted(range(len(counts)), key=lambda c: -int(counts[c]))[:3]
-    return ", ".join(f"{classes[c]} {100 * counts[c] / total:.0f} %" for c in top if counts[c]) or "–"
+    return ", ".join(f"{classes[c]}: {100 * counts[c] / total:.0f} %" for c in top if counts[c]) or "–"
