@@ -58,13 +58,20 @@ def categories_finding(found: Codes) -> str:
         return f"{said}; {shared}, shuffled labels {number(one.shuffled)}."
     right = one.matching.accuracy
     others = [f"{_yardstick(b)} {percent(b.figure.value)}" for b in _beside(one)]
-    overlap = [b for b in one.baselines if role_of(b.name) == "pixels" and not b.figure.apart(right)]
-    verdict = " The intervals of categories and pixels overlap." if overlap else ""
     return (
         f"The {k} categories of {one.part}{best_of(len(found.categories), 'part')} name {figure(right)} of "
         f"{_images(found)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
-        f"{_in_use(one)} of {k} categories are in use.{verdict}"
+        f"{_in_use(one)} of {k} categories are in use.{_beside_pixels(one)}"
     )
+
+
+def _beside_pixels(one: Categories) -> str:
+    pixels = next((b.figure for b in one.baselines if role_of(b.name) == "pixels"), None)
+    if one.matching is None or pixels is None or one.matching.accuracy.low > pixels.high:
+        return ""
+    if one.matching.accuracy.apart(pixels):
+        return " K-means on pixels does better."
+    return " The intervals of categories and pixels overlap."
 
 
 def _how(one: Categories) -> str:
