@@ -47,6 +47,7 @@ MEASURED = 100  # base codes of an effect
 MOST = 256  # continuous numbers that are measured
 COLUMNS = 10  # samples of a category
 KMEANS_ROWS = 10_000
+DEVIATIONS = {"normal": 1.0, "uniform": 3**-0.5}  # of the priors N(0, 1) and U(-1, 1)
 DIRECTIONS = 10  # random ones, as a yardstick of effects
 
 Decode = Callable[[Singles], Singles]
@@ -219,11 +220,20 @@ def _sweeps(
     shown = [_filmed(sweep, column, bases, decode) for sweep, column in found[:FILMS]]
     notes = [f"only the first {MOST} of {len(numbers)} continuous numbers were moved"] if len(numbers) > MOST else []
     sweeps = (*shown, *(sweep for sweep, _ in found[FILMS:]))
-    return _Moved(sweeps, chosen, baselines, (*notes, *filled))
+    return _Moved(sweeps, chosen, baselines, (*notes, *_narrow(parts, values), *filled))
 
 
 def _moves(part: dict[str, Any]) -> bool:
     return part["kind"] not in ("categorical", "condition")
+
+
+def _narrow(parts: list[dict[str, Any]], values: Singles) -> list[str]:
+    """Say where codes (n, d) lie in a small part of the prior, whose whole range numbers are moved over."""
+    known = [part for part in parts if part["encoded"] and part["kind"] in DEVIATIONS]
+    ratios = [values[:, _columns(part)].std(0) / DEVIATIONS[str(part["kind"])] for part in known]
+    if not ratios or (share := float(np.median(np.concatenate(ratios)))) >= 0.5:
+        return []
+    return [f"codes spread {share:.2f} times as wide as the prior, over whose range numbers move: effects are large"]
 
 
 def _random_directions(

@@ -205,6 +205,14 @@ def test_films_move_one_number_of_the_same_codes(tmp_path: Path) -> None:
     assert (frames[:, :, 0, 1, 0] == frames[:, :1, 0, 1, 0]).all()
 
 
+def test_codes_that_are_narrower_than_the_prior_are_said_to_be(tmp_path: Path) -> None:
+    model = Linear(weights(style1=[1, 0, 0]))
+    assert not any("as wide as the prior" in note for note in study(planted(tmp_path), model).notes)
+    code = columns()["code"]
+    code[:, STYLE] *= 0.2
+    assert any("codes spread 0.20 times as wide" in n for n in study(planted(tmp_path, code=code), model).notes)
+
+
 def test_a_decoder_that_gives_one_image_has_no_effects(tmp_path: Path) -> None:
     found = study(planted(tmp_path), Linear(weights()))
     assert all(np.isnan(one.effect.value) for one in found.sweeps) and np.isnan(found.baselines[0].figure.value)

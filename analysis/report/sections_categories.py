@@ -97,8 +97,9 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
         blocks += _galleries(one, found, order)
     if one.matching is not None:
         caption = (
-            f"Share of {_images(found)} whose category has their label's name, with its 95 % interval; the names were "
-            f"chosen on {count(one.matching.n_matched)} other images. The yardsticks are named and judged on the same."
+            f"Share of {_images(found)} whose category has their label's name, with its 95 % interval over images; the "
+            f"names were chosen on {count(one.matching.n_matched)} other images and are held fixed. The yardsticks are "
+            "named and judged on the same."
         )
         rows = [estimate("categories", one.matching.accuracy)]
         rows += [estimate(_yardstick(b), b.figure, role_of(b.name), note=b.note) for b in _beside(one)]
