@@ -113,6 +113,12 @@ def test_groups_that_yardsticks_find_too_are_no_better(results: dict[str, Any]) 
     assert "more than" not in report.lead
 
 
+def test_a_single_group_says_nothing_of_labels(results: dict[str, Any]) -> None:
+    one = build(Material({**results, "mixture": replace(results["mixture"], components=1)}))
+    assert section(one, "mixture").finding == "By BIC the codes form 1 Gaussian component (full covariances)."
+    assert "group" not in one.lead
+
+
 def test_the_overview_says_what_was_trained_on_what(report: Report) -> None:
     finding = section(report, "overview").finding
     assert finding == "BiGAN with 16-dimensional codes saw 320,000 images of digits in 2 min 13 s on cpu (2 threads)."

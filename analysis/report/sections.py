@@ -110,8 +110,7 @@ def _codes(material: Material) -> str:
         useless = "reconstructions lie no closer to their own image than to another's"
         useful = f"reconstructions lie {closer} times closer to their own image than to another's"
         said.append((useful if found.ratio.value < 0.95 else useless) + _among(found.notes))
-    if mixture_ is not None and mixture_.agreement is not None:
+    if mixture_ is not None and mixture_.agreement is not None and mixture_.components > 1:
         groups = f"the codes form {plural(mixture_.components, 'group')}"
-        shared = f"; {shared_with_labels(mixture_.agreement)}" if mixture_.components > 1 else ""
-        said.append(f"{groups}{shared}{_among(mixture_.notes)}")
+        said.append(f"{groups}; {shared_with_labels(mixture_.agreement)}{_among(mixture_.notes)}")
     return " ".join(sentence(text) for text in said)
