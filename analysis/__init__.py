@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .codes import Codes
     from .concepts import Concept, ConceptTable, concept_vector
     from .embeddings import Embeddings, Overview
     from .errors import AnalysisError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AnalysisError": "errors",
     "Baseline": "statistics",
+    "Codes": "codes",
     "Concept": "concepts",
     "ConceptTable": "concepts",
     "Embeddings": "embeddings",
@@ -60,6 +62,7 @@ _HOME = {
 __all__ = [
     "AnalysisError",
     "Baseline",
+    "Codes",
     "Concept",
     "ConceptTable",
     "Embeddings",
