@@ -35,6 +35,7 @@ def show(results: Path, *, only: str | None = None, markdown: bool = False) -> N
         return
     from rich.console import Console
     from rich.markup import escape
+    from rich.padding import Padding
 
     console, before, figure = Console(highlight=False), "", ""
     for row in rows:
@@ -46,7 +47,9 @@ def show(results: Path, *, only: str | None = None, markdown: bool = False) -> N
             figure = title
             console.print(f"  {title}: paper {paper}" if paper != "–" else f"  {title}")
         beside = [text for text in (f"seeds {seeds}", yardsticks, f"{minutes} min a seed") if "–" not in text]
-        console.print(f"    {recipe:12} [bold]{ours}[/]" + (f"  [dim]{'; '.join(beside)}[/]" if beside else ""))
+        console.print(Padding(f"{recipe}  [bold]{ours}[/]", (0, 0, 0, 4)))
+        if beside:
+            console.print(Padding(f"[dim]{'; '.join(beside)}[/]", (0, 0, 0, 6)))
     if only is None:
         console.print("\n[dim]latentgan reproduce NAME does the seeds that are not recorded yet.[/]")
 
@@ -83,7 +86,7 @@ def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[
     minutes = Summary(tuple(record.seconds["total"] / 60 for record in records)) if records else None
     return (
         headline.title,
-        recipe,
+        f"{recipe}, {headline.of}" if headline.of else recipe,
         headline.paper or "–",
         ours,
         found.seeds(percent=headline.percent) if found else "–",

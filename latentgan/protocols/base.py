@@ -53,6 +53,7 @@ class Headline:
         percent: written as a percentage, or as it is.
         yardsticks: the outcome's yardsticks that belong beside it: name -> how the table calls it.
         median: whether the median over seeds is the figure that counts.
+        of: what it was read from, where that differs between recipes: a feature layer.
     """
 
     figure: str
@@ -61,6 +62,7 @@ class Headline:
     percent: bool = True
     yardsticks: Mapping[str, str] = field(default_factory=dict)
     median: bool = False
+    of: str = ""
 
 
 @dataclass(frozen=True)

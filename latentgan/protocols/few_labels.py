@@ -79,7 +79,7 @@ def supervised(job: Job) -> Outcome:
 def _headlines(layer: str) -> tuple[Headline, ...]:
     beside = {"pixels": "pixels", f"untrained.{layer}": "untrained"}
     return (
-        Headline(layer, "features", yardsticks=beside),
+        Headline(layer, "features", yardsticks=beside, of=layer),
         Headline("code", "codes", yardsticks={"pixels": "pixels", "untrained.code": "untrained"}),
     )
 
