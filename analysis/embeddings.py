@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import AnalysisError, AnyArray, Bools, Ints, Singles, Strings
-from .overview import Column, Overview, Summary
+from .overview import Column, Overview, Summary, class_order
 from .parquet import ParquetRows
 
 __all__ = ["Column", "Embeddings", "Overview", "Summary"]
@@ -267,7 +267,7 @@ class Embeddings:
             known = np.unique(numbers[~np.isnan(numbers)])
             index = np.where(np.isnan(numbers), -1, np.searchsorted(known, numbers)).astype(np.int64)
             names = [f"{number:g}" for number in known]
-        order = _class_order(names, self.metadata.get("classes"))
+        order = class_order(names, self.metadata.get("classes"))
         place = np.array([order.index(value) for value in names] + [-1], np.int64)
         values = place[index].astype(np.float64)  # index -1 picks the last entry, -1
         return Column(self.label, "class", np.where(values < 0, np.nan, values), tuple(order))
@@ -312,13 +312,3 @@ def _check_values(found: AnyArray, rows: Ints, name: str) -> None:
             f"column {name!r} has values that are {what} in {int(bad.sum())} of {len(found)} rows, first {value:g} in "
             f"row {rows[first]} (from 0): leave those rows out or encode again"
         )
-
-
-def _class_order(names: list[str], declared: Any) -> list[str]:
-    """Declared classes that occur come first, in their order; then the others, by number or alphabet."""
-    first = [str(name) for name in declared or [] if str(name) in set(names)]
-    rest = [name for name in names if name not in set(first)]
-    try:
-        return first + sorted(rest, key=float)
-    except ValueError:
-        return first + sorted(rest)

@@ -177,3 +177,13 @@ def _decode(encoded: list[bytes]) -> Pixels:
             plain = plain if plain.size == size else plain.resize(size)
             tile[...] = np.asarray(plain).reshape(tile.shape)
     return tiles
+
+
+def class_order(names: list[str], declared: Any) -> list[str]:
+    """Declared classes that occur come first, in their order; then the others, by number or alphabet."""
+    first = [str(name) for name in declared or [] if str(name) in set(names)]
+    rest = [name for name in names if name not in set(first)]
+    try:
+        return first + sorted(rest, key=float)
+    except ValueError:
+        return first + sorted(rest)
