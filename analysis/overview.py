@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -179,7 +180,7 @@ def _decode(encoded: list[bytes]) -> Pixels:
     return tiles
 
 
-def class_order(names: list[str], declared: Any) -> list[str]:
+def class_order(names: list[str], declared: Iterable[object] | None) -> list[str]:
     """Declared classes that occur come first, in their order; then the others, by number or alphabet."""
     first = [str(name) for name in declared or [] if str(name) in set(names)]
     rest = [name for name in names if name not in set(first)]
