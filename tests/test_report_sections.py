@@ -397,3 +397,21 @@ def test_a_report_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path
     (tmp_path / "file").write_text("")
     with pytest.raises(AnalysisError, match=r"cannot write the report .*name another file"):
         write_report(tmp_path, tmp_path / "file" / "report.html")
+
+
+def test_infogans_information_stands_against_what_its_categories_can_say(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    (folder / "run.toml").write_text('name = "infogan"\n[family]\ncategorical = [10, 4]\n')
+    lines = (folder / "metrics.jsonl").read_text().splitlines()[:-1]
+    marks = [json.loads(line) for line in lines]
+    for i, mark in enumerate(marks):
+        mark["notes"] |= {"class_information": 0.1 * i, "style_information": -0.2 * i}
+    (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, marks)))
+    (chart,) = [
+        b
+        for b in section(build(Material(run=read_run(folder))), "curves").blocks
+        if getattr(b, "id", "") == "information"
+    ]
+    assert [line.name for line in chart.lines] == ["class", "style"]
+    assert chart.level is not None and chart.level[0] == pytest.approx(np.log(10) + np.log(4))
+    assert "log 10 + log 4 = 3.69" in chart.caption and chart.lines[1].y[-1] == pytest.approx(-0.2 * (len(marks) - 1))

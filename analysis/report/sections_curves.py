@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,9 @@ from .run import Run, Series
 from .sections_run import NO_RUN
 from .wording import count, listed, number, plural
 
+INFORMATION = "_information"
+"""How the names of logged information end, as InfoGAN's."""
+
 
 def curves(material: Material) -> Section:
     """Terms by player, gradient norms, reconstruction ratio, speed."""
@@ -20,7 +24,7 @@ def curves(material: Material) -> Section:
         return missing("curves", "Training", NO_RUN)
     if not run.series:
         return missing("curves", "Training", "The run has no metrics.jsonl yet.")
-    charts: list[Block] = [*_vitals(run), *_terms(run), *_rest(run)]
+    charts: list[Block] = [*_vitals(run), *_information(run), *_terms(run), *_rest(run)]
     return Section("curves", "Training", _course(run), tuple(charts))
 
 
@@ -87,6 +91,25 @@ def _vitals(run: Run) -> list[Lines]:
     return charts
 
 
+def _information(run: Run) -> list[Lines]:
+    """InfoGAN's information in nats, against log K of its categorical parts where the configuration names them."""
+    found = [one for one in run.group("notes") if one.name.endswith(INFORMATION)]
+    if not found:
+        return []
+    sizes = run.configured("family.categorical")
+    sizes = [size for size in sizes if isinstance(size, int) and size > 0] if isinstance(sizes, list) else []
+    bound = sum(math.log(size) for size in sizes)
+    caption = "Lower bounds on how much an image tells of the code that made it, in nats; below 0 they say nothing."
+    if bound:
+        of = " + ".join(f"log {size}" for size in sizes)
+        caption += f" Categories reach at most {of} = {number(bound)}; continuous codes have no such limit."
+    level = (bound, "all that categories can say") if bound else None
+    lines = tuple(Line(one.name.removesuffix(INFORMATION), one.images, one.values) for one in found)
+    return [
+        Lines("information", "Information between codes and images", "images seen", "nats", lines, caption, level=level)
+    ]
+
+
 def _rest(run: Run) -> list[Block]:
     inside: list[Block] = []
     norms = run.group("gradient_norm")
@@ -95,7 +118,8 @@ def _rest(run: Run) -> list[Block]:
             "Length of each player's gradient. A norm that explodes or dies away shows trouble before the terms do."
         )
         inside.append(_chart("gradients", "Gradient norms", "norm", norms, caption, y_scale="log"))
-    notes = [one for one in run.group("notes") if one.name != "discriminator_accuracy"]
+    shown = ("discriminator_accuracy", *(one.name for one in run.group("notes") if one.name.endswith(INFORMATION)))
+    notes = [one for one in run.group("notes") if one.name not in shown]
     if notes:
         inside.append(_chart("notes", "Other logged quantities", "value", notes, "Logged, but nobody's objective."))
     speed = run.group("speed")
