@@ -120,7 +120,9 @@ def train(
 @app.command(rich_help_panel=TRAIN)
 def fit_encoder(
     run: Run,
-    out: Annotated[Path, typer.Option("--out", "-o", help="New run folder.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="New run folder. Default: RUN-encoder.", show_default=False)
+    ] = None,
     settings: Settings = None,
     seed: Annotated[int | None, typer.Option(help="Seeds weights and noise.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
@@ -130,14 +132,17 @@ def fit_encoder(
     The generator stands still (BiGAN's latent regressor baseline, fitted afterwards). The result is a run like any
     other; continue it with `latentgan train --resume`.
 
-        latentgan fit-encoder runs/dcgan --out runs/dcgan-encoder
+        latentgan fit-encoder runs/dcgan
+
+        latentgan encode runs/dcgan-encoder --out dcgan.parquet
     """
     from latentgan import fitting
     from latentgan.config import merge, parse_assignments
 
     tree = merge({"training": given_only(seed=seed, device=device)}, parse_assignments(settings or []))
-    fitting.fit_encoder(run, out, settings=tree, command=command_line())
-    _say_trained(out)
+    fitted = out or Path(f"{run.resolve()}-encoder" if run.name in ("", "..") else f"{run}-encoder")
+    fitting.fit_encoder(run, fitted, settings=tree, command=command_line())
+    _say_trained(fitted)
 
 
 @app.command(rich_help_panel=TRAIN)
