@@ -131,7 +131,8 @@ def test_a_run_of_other_settings_is_not_taken_for_this_one(tmp_path):
     first = job(tmp_path, "bigan-permutation", "paper")
     first.trained()
     with pytest.raises(ConfigError, match="was begun with other settings"):
-        replace(first, seed=1).trained()
+        first.trained(family={"latent": 7})
+    assert replace(first, seed=1).trained().name == "bigan_mnist_mlp-1"
 
 
 def test_a_damaged_record_is_named(tmp_path):

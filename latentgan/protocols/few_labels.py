@@ -2,7 +2,8 @@
 
 All recipes of a seed are judged on the same draws of labels. The yardsticks are raw pixels, a PCA of them, the same
 layers untrained, and a classifier of the discriminator's shape that is trained on the labels alone, without and with
-the affine maps that stand in front of the discriminators.
+the affine maps that stand in front of the discriminators. The recipe "pixels" also reads the PCA with every number
+scaled to unit variance, as a prior has it: what a code loses by that alone.
 
 Source: no paper has this figure for MNIST; the protocol is that of `latentgan probe --few 10 --draws 20 --full`.
 """
@@ -10,14 +11,17 @@ Source: no paper has this figure for MNIST; the protocol is that of `latentgan p
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
-from analysis.few import draw_labels, draws_and_rows
+from analysis.few import draw_labels, draws_and_rows, few_label_accuracy
+from analysis.pca import fit_pca
+from analysis.probes import Rows
 from analysis.study_probes import study_probes
 from latentgan.adapter import NumpyModel
 from latentgan.config import AugmentConfig
+from latentgan.data import ImageSource
 from latentgan.devices import pick_device
 from latentgan.session import open_source
 from latentgan.supervised import Classifier, few_label_hits
@@ -26,13 +30,15 @@ from .base import Headline, Job, Outcome, Protocol, Recipe, read_config_file
 
 PER_CLASS = 10
 VALIDATION = 2_000
-SUPERVISED = "supervised"
+SUPERVISED, PIXELS = "supervised", "pixels"
+COMPONENTS = 50
+PCA, WHITENED = f"PCA {COMPONENTS} of pixels", f"PCA {COMPONENTS} of pixels, unit variances"
 AUGMENTED_AS = "bigan_mnist.toml"
 
 
 def measure(job: Job) -> Outcome:
-    """Train and probe every layer but the first, or train classifiers on the draws."""
-    return supervised(job) if job.recipe == SUPERVISED else probed(job)
+    """Train and probe every layer but the first, train classifiers on the draws, or read pixels."""
+    return {SUPERVISED: supervised, PIXELS: read_pixels}.get(job.recipe, probed)(job)
 
 
 def probed(job: Job) -> Outcome:
@@ -55,25 +61,48 @@ def probed(job: Job) -> Outcome:
 
 def supervised(job: Job) -> Outcome:
     """Train a classifier on each draw of labels, without and with random affine maps."""
-    source = open_source(job.configured(AUGMENTED_AS))
-    known = [rows[source.labels[rows] >= 0] for rows in map(source.rows, ("train", "validation", "test"))]
-    train, validation, test = known
-    options = job.options
-    picked = draw_labels(source.labels[train], per_class=PER_CLASS, draws=options.draws, rng=options.rng("probes"))
-    held = np.random.default_rng(0).permutation(validation)[:VALIDATION]
+    source, (train, validation, test), picked = _images(job)
     maps = read_config_file(job.configs / AUGMENTED_AS)["family"]["augment"]
     figures = {}
     for name, augment in ((SUPERVISED, AugmentConfig()), (f"{SUPERVISED}, augmented", AugmentConfig(**maps))):
         started = time.perf_counter()
-        job.say(f"{name}: {options.draws} networks")
+        job.say(f"{name}: {len(picked)} networks")
         hits, steps = few_label_hits(
-            source, train[picked], held, test, Classifier(augment=augment), seed=job.seed,
+            source, train[picked], validation, test, Classifier(augment=augment), seed=job.seed,
             device=str(pick_device(job.device)),
         )  # fmt: skip
         job.timed(name, started)
         job.settings[name] = {"steps": steps, "augment": augment.model_dump()}
         figures[name] = draws_and_rows(hits)
     return Outcome(figures)
+
+
+def read_pixels(job: Job) -> Outcome:
+    """Read pixels, their PCA as it is, and with unit variances."""
+    source, rows, picked = _images(job)
+    job.say("pixels and their PCA")
+    started = time.perf_counter()
+    x = [source.images[part].reshape(len(part), -1).astype(np.float32) / 255 for part in rows]
+    pca = fit_pca(x[0], COMPONENTS, rng=job.options.rng("probes"))
+    scores = [pca.project(part) for part in x]
+    deviations = scores[0].std(0)
+    readings = {PIXELS: x, PCA: scores, WHITENED: [part / deviations for part in scores]}
+    figures = {}
+    for name, parts in readings.items():
+        split = [Rows(part, source.labels[index]) for part, index in zip(parts, rows, strict=True)]
+        hits, setting = few_label_accuracy(*split, draws=picked, columns=len(source.spec.classes))
+        figures[name] = draws_and_rows(hits)
+        job.settings[name] = asdict(setting)
+    job.timed("read", started)
+    return Outcome(figures)
+
+
+def _images(job: Job) -> tuple[ImageSource, list[np.ndarray], np.ndarray]:
+    """Return the images, labelled rows of train, validation (some) and test, and the draws as positions in train."""
+    source, options = open_source(job.configured(AUGMENTED_AS)), job.options
+    train, validation, test = (r[source.labels[r] >= 0] for r in map(source.rows, ("train", "validation", "test")))
+    picked = draw_labels(source.labels[train], per_class=PER_CLASS, draws=options.draws, rng=options.rng("probes"))
+    return source, [train, np.random.default_rng(0).permutation(validation)[:VALIDATION], test], picked
 
 
 def _headlines(layer: str) -> tuple[Headline, ...]:
@@ -93,6 +122,7 @@ PROTOCOL = Protocol(
         "alice": Recipe("with reconstruction and matching term", "bigan_mnist.toml"),
         "ali": Recipe("stochastic encoder", "ali_mnist.toml"),
         "infogan": Recipe("with the consistency term", "infogan_mnist.toml"),
+        PIXELS: Recipe("raw pixels, and their PCA with its own and with unit variances"),
         SUPERVISED: Recipe("a classifier of the discriminator's shape on the labels alone"),
     },
     headlines={
@@ -100,6 +130,11 @@ PROTOCOL = Protocol(
         "alice": _headlines("discriminator.dense1"),
         "ali": _headlines("discriminator.dense1"),
         "infogan": _headlines("discriminator.dense1"),
+        PIXELS: (
+            Headline(PIXELS, "pixels"),
+            Headline(PCA, "PCA of pixels, 50 numbers"),
+            Headline(WHITENED, "the same, each number at unit variance"),
+        ),
         SUPERVISED: (
             Headline(SUPERVISED, "network trained on the labels"),
             Headline(f"{SUPERVISED}, augmented", "the same, with random affine maps"),
