@@ -28,7 +28,9 @@ def contingency(categories: Ints, labels: Ints, *, rows: int, columns: int) -> I
     return np.bincount(categories[known] * columns + labels[known], minlength=rows * columns).reshape(rows, columns)
 
 
-def match_categories(chosen_on: tuple[Ints, Ints], judged_on: tuple[Ints, Ints], *, categories: int) -> Matching:
+def match_categories(
+    chosen_on: tuple[Ints, Ints], judged_on: tuple[Ints, Ints], *, categories: int, classes: int = 0
+) -> Matching:
     """Name categories after labels and say how often the names are right.
 
     With as many categories as labels the best one-to-one assignment (Hungarian; Kuhn 1955) names them, else each
@@ -36,7 +38,8 @@ def match_categories(chosen_on: tuple[Ints, Ints], judged_on: tuple[Ints, Ints],
     but the names are chosen on other rows than those they are judged on.
 
     Args: chosen_on, judged_on: (categories (n,), labels (n,)) of rows, label -1 = unlabelled, left out.
-        categories: how many there are. Raises: AnalysisError where either has no labelled rows.
+        categories: how many there are. classes: how many labels there are, where these rows may lack the last ones.
+    Raises: AnalysisError where either has no labelled rows.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -44,7 +47,7 @@ def match_categories(chosen_on: tuple[Ints, Ints], judged_on: tuple[Ints, Ints],
         same_length(categories=pair[0], labels=pair[1])
         if not (pair[1] >= 0).any():
             raise AnalysisError(f"categories cannot be compared with labels: there are no labelled rows to {name}")
-    labels = 1 + max(int(chosen_on[1].max()), int(judged_on[1].max()))
+    labels = max(classes, 1 + int(chosen_on[1].max()), 1 + int(judged_on[1].max()))
     counts = contingency(*chosen_on, rows=categories, columns=labels)
     names = np.where(counts.sum(1) > 0, counts.argmax(1), -1)
     rule = "majority"

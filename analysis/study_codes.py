@@ -111,7 +111,7 @@ def _categories(
         shared = shared_information(cross, rng=rng)
         lost = contingency(chosen, rng.permutation(known), rows=k, columns=classes)
         shuffled = float(shared_information(lost, rng=rng, repeats=1).value)
-        matching, baselines = _matched(table, part, rows, labels[0], options, rng)
+        matching, baselines = _matched(table, part, rows, labels[0], classes, options, rng)
     return Categories(
         str(part["name"]), counts, effective_number(counts, rng=rng), mean_interval(probabilities.max(1)), cross,
         matching, shared, shuffled, baselines, None if decode is None else _samples(part, parts, decode, rng),
@@ -119,7 +119,13 @@ def _categories(
 
 
 def _matched(
-    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, options: Options, rng: np.random.Generator
+    table: Embeddings,
+    part: dict[str, Any],
+    rows: Ints,
+    labels: Ints,
+    classes: int,
+    options: Options,
+    rng: np.random.Generator,
 ) -> tuple[Matching | None, tuple[Baseline, ...]]:
     """Name categories on validation rows and judge them on `rows`; the same for as many groups of other things."""
     held = sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
@@ -129,7 +135,7 @@ def _matched(
     k = int(part["width"])
 
     def judged(of: Callable[[Ints], Ints]) -> Matching:
-        return match_categories((of(held), labels[held]), (of(rows), labels[rows]), categories=k)
+        return match_categories((of(held), labels[held]), (of(rows), labels[rows]), categories=k, classes=classes)
 
     baselines = []
     if column := table.untrained(table.code):

@@ -50,10 +50,14 @@ def reproduce(
     from latentgan.protocols import base
 
     if name is None:
+        if quick or recipe or seed:
+            raise ConfigError(
+                "--recipe, --seed and --quick belong to a protocol: name one, as `latentgan reproduce` lists"
+            )
         scoreboard.show(results, markdown=table)
         return
     protocol = base.load_protocol(name)
-    if quick and results == RESULTS:
+    if quick and results.resolve() == RESULTS.resolve():
         raise ConfigError("--quick gives figures that mean nothing; name another folder for them: --results FOLDER")
     if recipe is not None and recipe not in protocol.recipes:
         raise ConfigError(f"{name} has no recipe {recipe!r}; it has: {', '.join(protocol.recipes)}")
@@ -61,7 +65,10 @@ def reproduce(
         for number in seed or range(protocol.recipes[chosen].seeds):
             path = records.record_path(results, name, chosen, number)
             _say(f"{name}, {chosen}, seed {number}")
-            if records.read_record(path) is not None:
+            found = records.read_record(path)
+            if found is not None and records.is_quick(found) != quick:
+                raise ConfigError(f"{path} is of {'a real run' if quick else 'a --quick one'}: name another --results")
+            if found is not None:
                 _say(f"recorded already: {path}")
                 continue
             job = base.Job(protocol, name, chosen, number, work, configs, mirror, device, quick, _say)

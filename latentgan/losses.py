@@ -79,6 +79,20 @@ class Objective:
             case "hinge" | "wasserstein":
                 return -d.mean()
 
+    def accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Share of logits (n,) of real and of fake samples on their own side of what this objective tells apart by.
+
+        That is 0, for least squares ½ between its targets 1 and 0, and for Wasserstein, whose logits have no zero, the
+        middle between the two means.
+        """
+        match self.name:
+            case "least-squares":
+                return accuracy(real, fake, 0.5)
+            case "wasserstein":
+                return accuracy(real, fake, (real.detach().mean() + fake.detach().mean()) / 2)
+            case "bce" | "hinge":
+                return accuracy(real, fake)
+
     def as_fake(self, logits: Tensor) -> Tensor:
         """Term of a player that wants these logits to look fake (BiGAN's encoder, on real images)."""
         d = logits.float()
@@ -191,6 +205,6 @@ def paired_information(one: Tensor, other: Tensor, *, balance: float = 1.0) -> T
 
 
 @torch.no_grad()
-def accuracy(real: Tensor, fake: Tensor, threshold: float = 0.0) -> Tensor:
+def accuracy(real: Tensor, fake: Tensor, threshold: float | Tensor = 0.0) -> Tensor:
     """Return the discriminator's accuracy on logits (n,) of real and fake samples; 1 means it has won."""
     return 0.5 * ((real > threshold).float().mean() + (fake < threshold).float().mean())

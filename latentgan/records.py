@@ -91,6 +91,11 @@ def read_record(path: Path) -> Record | None:
         raise DataError(f"{path} is not a record of `latentgan reproduce`: {error}; remove it") from error
 
 
+def is_quick(record: Record) -> bool:
+    """Tell a record of a few turns on embedded digits, whose figures mean nothing."""
+    return record.command.endswith(" --quick")
+
+
 def read_records(folder: Path, protocol: str, recipe: str) -> list[Record]:
     """Return all seeds of a recipe, by seed."""
     found = [read_record(path) for path in (folder / protocol).glob(f"{recipe}-*.json")]

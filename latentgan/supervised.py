@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from latentgan.config import AugmentConfig
 from latentgan.data import ImageSource
 from latentgan.networks.blocks import Norm
-from latentgan.networks.dcgan import conv_trunk
+from latentgan.networks.dcgan import conv_trunk, trunk_width
 from latentgan.tricks import Augmentation
 
 STEPS = (50, 100, 200, 400, 800)
@@ -28,7 +28,7 @@ class Classifier:
 
     Args:
         width: channels of the first convolution.
-        hidden: width of the dense layer.
+        hidden: width of the dense layer; 0 is none, as in DCGAN.
         norm: of every layer but the first.
         augment: random affine maps of the training images.
         learning_rate: Adam's.
@@ -42,8 +42,11 @@ class Classifier:
 
     def build(self, source: ImageSource) -> nn.Module:
         """Return the network: images (n, c, h, w) in [-1, 1] → logits (n, classes)."""
-        trunk = conv_trunk(source.spec.shape, width=self.width, hidden=self.hidden, norm=self.norm)
-        return nn.Sequential(trunk, nn.Linear(self.hidden, len(source.spec.classes)))
+        shape, classes = source.spec.shape, len(source.spec.classes)
+        trunk = conv_trunk(shape, width=self.width, hidden=self.hidden, norm=self.norm)
+        return nn.Sequential(
+            trunk, nn.Flatten(), nn.Linear(self.hidden or trunk_width(shape, width=self.width), classes)
+        )
 
 
 def train_classifier(

@@ -35,6 +35,7 @@ class View(nn.Module):
         super().__init__()
         self.config = config
         self.augment = Augmentation(config.augment)
+        self.active = self.augment.active or config.instance_noise > 0
 
     def forward(self, x: Tensor, progress: float) -> Tensor:
         """x: images (n, c, h, w) → the same shape; progress: share of the run that has gone, in [0, 1]."""
@@ -132,12 +133,13 @@ class Augmentation(nn.Module):
         if not self.active:
             return x
         with torch.autocast(x.device.type, enabled=False):
-            grid = affine_grid(random_affine(len(x), self.config, x.device), list(x.shape), align_corners=False)
+            maps = random_affine(len(x), self.config, x.device, aspect=x.shape[3] / x.shape[2])
+            grid = affine_grid(maps, list(x.shape), align_corners=False)
             moved: Tensor = grid_sample(x.float(), grid, padding_mode="reflection", align_corners=False)
         return moved
 
 
-def random_affine(n: int, config: AugmentConfig, device: torch.device) -> Tensor:
+def random_affine(n: int, config: AugmentConfig, device: torch.device, *, aspect: float = 1.0) -> Tensor:
     """Draw n affine maps (n, 2, 3) in normalised coordinates from torch's seeded default generator.
 
     Args:
@@ -145,6 +147,8 @@ def random_affine(n: int, config: AugmentConfig, device: torch.device) -> Tensor
         config: rotation in degrees, scale as a log-ratio, shift as a share of the side, shear as a slope; each is
             drawn uniformly from ± its value, the two axes' scales differing by up to half of `scale`.
         device: where to draw.
+        aspect: width over height of the images: normalised coordinates stretch the longer side less, and rotations
+            and slopes are meant in pixels.
     """
     draws = torch.rand(6, n, device=device) * 2 - 1
     angle = draws[0] * math.radians(config.rotation)
@@ -154,7 +158,7 @@ def random_affine(n: int, config: AugmentConfig, device: torch.device) -> Tensor
     shift = draws[4:] * 2 * config.shift  # the side is 2 in normalised coordinates
     cos, sin = torch.cos(angle), torch.sin(angle)
     rows = [
-        torch.stack([cos * across, (shear - sin) * down, shift[0]], dim=1),
-        torch.stack([sin * across, cos * down, shift[1]], dim=1),
+        torch.stack([cos * across, (shear - sin) * down / aspect, shift[0]], dim=1),
+        torch.stack([sin * across * aspect, cos * down, shift[1]], dim=1),
     ]
     return torch.stack(rows, dim=1)

@@ -14,7 +14,7 @@ from latentgan import from_arrays
 from latentgan.adapter import NumpyModel
 from latentgan.averages import make_usable
 from latentgan.config import resolve
-from latentgan.data import Batches, ImageSource
+from latentgan.data import Batches, ImageSource, ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.families.base import Decodes, Encodes, Family, configure, family_names, load_family
 from latentgan.game import Update
@@ -281,3 +281,9 @@ def test_sizes_that_a_network_cannot_take_are_refused_with_those_it_can(side, se
 
 def _name(family: Family, parameter: Tensor) -> str:
     return next(name for name, p in family.named_parameters() if p is parameter)
+
+
+def test_infogans_two_views_of_an_image_have_to_differ():
+    spec = ImageSpec(8, 8, 1, ("a", "b"))
+    with pytest.raises(ConfigError, match=r"two random views.*family\.augment"):
+        load_family("infogan")(configure("infogan", family={"consistency_weight": 1.0}).family, spec)

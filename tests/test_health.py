@@ -116,6 +116,12 @@ def test_a_family_without_an_encoder_has_no_ratio(x: Tensor, others: Tensor) -> 
     assert look(family, x).keys() == {"duplicate_share"}
 
 
+def test_an_encoder_that_leaves_out_what_the_decoder_needs_has_no_ratio(x: Tensor, others: Tensor) -> None:
+    family = Planted(lambda x: x, pick(others))
+    family.prior.parts = (Part("z", "normal", 4), Part("noise", "normal", 2, encoded=False))
+    assert look(family, x).keys() == {"duplicate_share"}
+
+
 def test_nothing_is_judged_before_a_tenth_of_the_run() -> None:
     health = Health(1000)
     assert health.observe(99, {"discriminator_accuracy": 1.0}) == []

@@ -151,6 +151,14 @@ def test_accuracy_counts_both_sides_alike():
     assert accuracy(torch.tensor([1.0, 1.0, -1.0, -1.0]), torch.tensor([-1.0])).item() == 0.75
 
 
+@pytest.mark.parametrize("name", ["bce", "hinge", "least-squares", "wasserstein"])
+def test_a_discriminator_at_its_targets_is_always_right_and_a_blind_one_half_the_time(name):
+    real, fake = {"least-squares": (1.0, 0.0), "wasserstein": (7.0, 5.0)}.get(name, (2.0, -2.0))
+    o, noise = Objective(name), 0.2 * torch.randn(500, generator=torch.Generator().manual_seed(0))
+    assert o.accuracy(real + noise, fake + noise).item() == pytest.approx(1, abs=0.02)
+    assert o.accuracy(fake + noise, fake + noise).item() == pytest.approx(0.5, abs=0.02)
+
+
 def test_the_categorical_information_is_what_a_table_says():
     p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.25, 0.25, 0.5]], dtype=torch.float64)
     by_hand = math.log(3) + sum(math.log(p[i, i]) for i in range(3)) / 3

@@ -78,8 +78,8 @@ def test_the_finding_gives_accuracy_yardsticks_usage_and_the_largest_effect(show
     assert text(shown.finding) == (
         "The 10 categories of “class” name 91.4 % [88.4, 94.4] of test images right, each matched to a label on "
         "validation images (n = 360); k-means on pixels 76.0 %, the same network untrained 25.0 % and shuffled labels "
-        "11.0 %; 9.9 of 10 categories are in use. Of 2 continuous numbers, style 2 changes the image most: from end to "
-        "end by 0.83 [0.78, 0.88] times the distance between images of unrelated codes (n = 100 codes); a random "
+        "11.0 %; 9.9 of 10 categories are effectively in use. Of 2 continuous numbers, style 2 changes the image most: "
+        "from end to end by 0.83 [0.78, 0.88] times the distance between images of unrelated codes (n = 100 codes); a random "
         "direction 0.14."
     )
 
@@ -89,7 +89,10 @@ def test_the_lead_names_the_categories_and_their_yardstick(codes: Codes) -> None
         "The 10 categories of “class”, each matched to a label on validation images, name 91.4 % [88.4, 94.4] of test "
         "images right (n = 360); k-means on pixels 76.0 % [72.0, 80.0]."
     )
-    assert text(report(renamed(codes, matching=None)).lead) == "9.9 of the 10 categories of “class” are in use."
+    assert (
+        text(report(renamed(codes, matching=None)).lead)
+        == "9.9 of the 10 categories of “class” are effectively in use."
+    )
     assert "categor" not in report(numbers(codes, 50)).lead and "categor" not in build(Material()).lead
 
 
@@ -209,7 +212,7 @@ def test_categories_of_one_label_keep_their_numbers_and_an_empty_one_has_no_name
 def test_without_labels_usage_is_all_there_is(codes: Codes) -> None:
     bare = renamed(codes, matching=None, shared=None, table=np.zeros((10, 0), np.int64), baselines=())
     found = section(replace(bare, sweeps=()))
-    assert text(found.finding) == "9.9 of the 10 categories of “class” are in use (n = 360)."
+    assert text(found.finding) == "9.9 of the 10 categories of “class” are effectively in use (n = 360)."
     assert not only(found, Table) and len(only(found, Comparison)) == 1
     assert [group.title for group in only(found, Gallery)[0].groups][:2] == ["Category 1", "Category 2"]
 

@@ -412,6 +412,10 @@ def test_infogans_information_stands_against_what_its_categories_can_say(tmp_pat
         for b in section(build(Material(run=read_run(folder))), "curves").blocks
         if getattr(b, "id", "") == "information"
     ]
+    seen = f"After {marks[-1]['images']:,} images, a generated image tells"
+    health = [mark.pop("health") for mark in marks]
+    (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, marks)))
+    assert health and section(build(Material(run=read_run(folder))), "curves").finding.startswith(seen)
     assert [line.name for line in chart.lines] == ["class", "style"]
     assert chart.level is not None and chart.level[0] == pytest.approx(np.log(10) + np.log(4))
     assert "log 10 + log 4 = 3.69" in chart.caption and chart.lines[1].y[-1] == pytest.approx(-0.2 * (len(marks) - 1))

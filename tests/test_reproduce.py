@@ -135,6 +135,19 @@ def test_a_run_of_other_settings_is_not_taken_for_this_one(tmp_path):
     assert replace(first, seed=1).trained().name == "bigan_mnist_mlp-1"
 
 
+def test_quick_figures_do_not_pass_for_real_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    code, output = run("few-labels", "--recipe", "pixels", "--quick", "--results", RESULTS.resolve())
+    assert code != 0 and "mean nothing" in output
+    quick = ["few-labels", "--recipe", "pixels", "--seed", 0, "--results", tmp_path, "--work", tmp_path / "work"]
+    assert run(*quick, "--quick")[0] == 0
+    record = read_record(record_path(tmp_path, "few-labels", "pixels", 0))
+    assert record is not None and record.command.endswith(" --quick")
+    code, output = run(*quick)
+    assert code != 0 and "--quick" in output and "another --results" in output
+    assert run("--quick")[0] != 0
+
+
 def test_a_damaged_record_is_named(tmp_path):
     path = record_path(tmp_path, "bigan-permutation", "ours", 0)
     path.parent.mkdir(parents=True)

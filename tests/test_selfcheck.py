@@ -136,7 +136,7 @@ MISTAKES: list[tuple[str, object, str, object]] = [
     ("one norm a batch", tricks, "squared_gradients", one_norm_a_batch),
     ("norms that are not squared", tricks, "squared_gradients", lambda f, *x: SQUARES(f, *x).sqrt()),
     ("noise that never ends", tricks.View, "deviation", lambda self, progress: self.config.instance_noise),
-    ("a scale where none is asked", tricks, "random_affine", lambda n, c, d: 1.1 * MAPS(n, c, d)),
+    ("a scale where none is asked", tricks, "random_affine", lambda n, c, d, **k: 1.1 * MAPS(n, c, d, **k)),
     ("U(0, 1)", priors.Prior, "_draw", unit_interval),
     ("Adam without momentum", game, "_build_optimizer", rmsprop_for_adam),
     ("players that do not move from one point", game.Update, "__call__", one_player_after_the_other),

@@ -16,7 +16,7 @@ from latentgan.errors import ConfigError
 from latentgan.families.base import Family, configure, family_names, load_family
 from latentgan.game import Update
 from latentgan.training import turns
-from latentgan.tricks import R1, View, squared_gradients
+from latentgan.tricks import R1, View, random_affine, squared_gradients
 
 SMALL = {"latent": 4, "width": 4, "hidden": 16, "noise": 3}
 ADVERSARIAL = [name for name in family_names() if issubclass(load_family(name).Config, AdversarialConfig)]
@@ -185,6 +185,17 @@ def test_instance_noise_is_white_and_fresh_for_every_pixel_and_call():
     one, other = view(x, 0.0).flatten(1), view(x, 0.0).flatten(1)
     correlation = torch.corrcoef(torch.cat([one, other], dim=1).T)
     assert (correlation - torch.eye(18)).abs().max() < 5 / math.sqrt(4000)
+
+
+def test_a_rotation_of_an_oblong_image_keeps_distances_in_pixels():
+    """In pixels the map is S A S⁻¹, with S the sides' halves; without the aspect it would be a shear."""
+    torch.manual_seed(0)
+    maps = random_affine(50, AugmentConfig(rotation=40), torch.device("cpu"), aspect=24 / 8).double()[:, :, :2]
+    sides = torch.tensor([24.0, 8.0], dtype=torch.float64)
+    pixels = sides[:, None] * maps / sides
+    identity = torch.eye(2, dtype=torch.float64).expand(50, 2, 2)
+    assert torch.allclose(pixels @ pixels.mT, identity, atol=1e-6)
+    assert (maps @ maps.mT - identity).abs().max() > 0.5
 
 
 def test_instance_noise_follows_the_affine_map_in_full_precision():

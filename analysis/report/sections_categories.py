@@ -27,7 +27,7 @@ def categories_in_short(found: Codes | None) -> str:
     if one is None or found is None:
         return ""
     if one.matching is None:
-        return f"{_in_use(one)} of the {len(one.counts)} categories of “{one.part}” are in use."
+        return f"{_in_use(one)} of the {len(one.counts)} categories of “{one.part}” are effectively in use."
     pixels = next((b.figure for b in one.baselines if role_of(b.name) == "pixels"), None)
     beside = f"; {YARDSTICKS['pixels']} {figure(pixels)}" if pixels is not None else ""
     chosen = best_of(len(found.categories), "part") or ","
@@ -51,7 +51,7 @@ def categories_finding(found: Codes) -> str:
         return ""
     k = len(one.counts)
     if one.matching is None:
-        said = f"{_in_use(one)} of the {k} categories of “{one.part}” are in use (n = {count(found.rows)})"
+        said = f"{_in_use(one)} of the {k} categories of “{one.part}” are effectively in use (n = {count(found.rows)})"
         if one.shared is None:
             return said + "."
         shared = f"they share a mutual information of {brackets(one.shared)} with the labels"
@@ -61,7 +61,7 @@ def categories_finding(found: Codes) -> str:
     return (
         f"The {k} categories of “{one.part}”{best_of(len(found.categories), 'part')} name {figure(right)} of "
         f"{_images(found)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
-        f"{_in_use(one)} of {k} categories are in use.{_beside_pixels(one)}"
+        f"{_in_use(one)} of {k} categories are effectively in use.{_beside_pixels(one)}"
     )
 
 

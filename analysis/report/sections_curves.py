@@ -54,6 +54,14 @@ def _course(run: Run) -> str:
             f"The reconstruction ratio {moved} {number(last)} over "
             f"{count(int(ratio.images[-1]))} images: 1 means that a code says nothing about its image, 0 is perfect."
         )
+    found = [one for one in run.group("notes") if one.name.endswith(INFORMATION) and len(one.values)]
+    if found:
+        said = listed(
+            [f"{number(float(one.values[-1]))} nats of {one.name.removesuffix(INFORMATION)}" for one in found]
+        )
+        bound = _bound(run)
+        beside = f"; its categories can tell {number(sum(map(math.log, bound)))}" if bound else ""
+        return f"After {count(int(found[0].images[-1]))} images, a generated image tells {said}{beside}."
     terms = run.group("terms")
     if not terms:
         return f"{plural(len(run.series), 'quantity', 'quantities')} logged."
@@ -96,8 +104,7 @@ def _information(run: Run) -> list[Lines]:
     found = [one for one in run.group("notes") if one.name.endswith(INFORMATION)]
     if not found:
         return []
-    sizes = run.configured("family.categorical")
-    sizes = [size for size in sizes if isinstance(size, int) and size > 0] if isinstance(sizes, list) else []
+    sizes = _bound(run)
     bound = sum(math.log(size) for size in sizes)
     caption = "Lower bounds on how much an image tells of the code that made it, in nats; below 0 they say nothing."
     if bound:
@@ -108,6 +115,12 @@ def _information(run: Run) -> list[Lines]:
     return [
         Lines("information", "Information between codes and images", "images seen", "nats", lines, caption, level=level)
     ]
+
+
+def _bound(run: Run) -> list[int]:
+    """Sizes of the categorical parts that the configuration names, each of which can tell log K."""
+    sizes = run.configured("family.categorical")
+    return [size for size in sizes if isinstance(size, int) and size > 0] if isinstance(sizes, list) else []
 
 
 def _rest(run: Run) -> list[Block]:

@@ -21,7 +21,7 @@ from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
 from latentgan.data import Batch, Batches, ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
-from latentgan.losses import Objective, accuracy, conditional_entropy_bound, contrastive
+from latentgan.losses import Objective, conditional_entropy_bound, contrastive
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics, initialise_he
 from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk, trunk_width
 from latentgan.networks.joint import Discriminator, JointDiscriminator, Matcher, judge, paper_discriminator
@@ -132,7 +132,7 @@ class BiGAN(Family):
             judging |= judged
             fooling["reconstruction"] = self.config.reconstruction_weight * error
         update(discriminator=judging, encoder_generator=fooling)
-        update.note(discriminator_accuracy=accuracy(encoded, generated))
+        update.note(discriminator_accuracy=self.objective.accuracy(encoded, generated))
 
     def codes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the codes of both pairs, (n, d) each: the encoder's of the images, and draws from the prior."""

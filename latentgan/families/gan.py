@@ -19,7 +19,7 @@ from latentgan.config import AdversarialConfig, Fraction, OptimizerConfig
 from latentgan.data import Batches, ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
-from latentgan.losses import Objective, accuracy, minimax_generator
+from latentgan.losses import Objective, minimax_generator
 from latentgan.networks.blocks import Layers, add_spectral_norm, has_batch_statistics
 from latentgan.networks.joint import Discriminator, judge
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
@@ -96,7 +96,7 @@ class GAN(Family):
             made = self.view(self.generator(self.prior.sample(len(x))), progress)
             real, fake = judge(self.discriminator, (shown,), (made,), together=self.together)
             update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **self.r1(turn, shown)})
-            update.note(discriminator_accuracy=accuracy(real, fake))
+            update.note(discriminator_accuracy=self.objective.accuracy(real, fake))
         fooled = self.discriminator(self.view(self.generator(self.prior.sample(len(x))), progress))
         minimax = self.config.generator_loss == "minimax" and self.config.objective == "bce"
         update(generator={"fake": minimax_generator(fooled) if minimax else wish.as_real(fooled)})

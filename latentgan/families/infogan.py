@@ -12,7 +12,7 @@ Ji et al.: Invariant Information Clustering, ICCV 2019 (arXiv:1807.06653), eq. 3
 from __future__ import annotations
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
@@ -22,7 +22,6 @@ from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.losses import (
     Objective,
-    accuracy,
     categorical_information,
     gaussian_error,
     paired_information,
@@ -43,7 +42,7 @@ class InfoGAN(Family):
         """Dimension of the part of the code that is not read back, U(-1, 1) (paper: 62 on MNIST)."""
         categorical: tuple[PositiveInt, ...] = (10,)
         """Number of classes of each categorical part (paper: one of 10 on MNIST)."""
-        continuous: int = 2
+        continuous: NonNegativeInt = 2
         """Number of continuous codes, U(-1, 1) (paper: 2 on MNIST)."""
         width: PositiveInt = 32
         """Channels of the first convolution; each further one has twice as many (paper: 64)."""
@@ -71,7 +70,7 @@ class InfoGAN(Family):
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        if config.continuous < 0 or not (config.categorical or config.continuous):
+        if not (config.categorical or config.continuous):
             raise ConfigError("an infogan needs codes: set family.categorical or family.continuous")
         if config.consistency_weight and not config.categorical:
             raise ConfigError("family.consistency_weight is about categorical parts: set family.categorical")
@@ -82,6 +81,11 @@ class InfoGAN(Family):
         self.prior = Prior(parts)
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
+        if config.consistency_weight and not self.view.active:
+            raise ConfigError(
+                "family.consistency_weight compares two random views of an image, and without family.augment or "
+                "family.instance_noise they are the same: set family.augment.rotation=15, for example"
+            )
         shape = spec.shape
         norm: Norm = "none" if config.spectral else "batch"
         self.generator = ConvGenerator(self.prior.width, shape, width=config.width, hidden=config.hidden, std=0.02)
@@ -120,7 +124,7 @@ class InfoGAN(Family):
             shared = [paired_information(*(v[:, a:b] for v in views), balance=balance) for a, b in columns]
             judging["consistency"] = -weight * torch.stack(shared).sum()
         update(discriminator=judging, generator={"fake": wish.as_real(fake), **information})
-        update.note(discriminator_accuracy=accuracy(real, fake))
+        update.note(discriminator_accuracy=self.objective.accuracy(real, fake))
 
     def encode(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → codes (n, d): 0 for the noise, Q's probabilities, Q's means kept in [-1, 1]."""

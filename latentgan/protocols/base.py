@@ -168,7 +168,7 @@ class Job:
 
         chosen = self.configured(config, **changes)
         name = Path(config or self.protocol.recipes[self.recipe].config).stem
-        run = self.work / f"{name}-{self.seed}"
+        run = (self.work / "quick" if self.quick else self.work) / f"{name}-{self.seed}"
         self.settings[name] = {**chosen.as_dict(), "data": {"source": chosen.data.source}}
         self.say(f"train {run.name}")
         if (run / "run.toml").is_file():
@@ -201,7 +201,7 @@ def perform(job: Job) -> Record:
     job.seconds["total"] = round(sum(job.seconds.values()), 1)
     return Record(
         job.name, job.recipe, job.seed, "failed" if reason else "finished", reason,
-        f"latentgan reproduce {job.name} --recipe {job.recipe} --seed {job.seed}", job.seconds,
+        f"latentgan reproduce {job.name} --recipe {job.recipe} --seed {job.seed}{' --quick' * job.quick}", job.seconds,
         {name: asdict(figure) for name, figure in outcome.figures.items()},
         {name: asdict(figure) for name, figure in outcome.yardsticks.items()},
         job.settings, hardware(str(pick_device(job.device))), __version__, datetime.date.today().isoformat(),

@@ -2,7 +2,7 @@
 
 ALI reads the encoder's last three hidden layers and its output; DCGAN reads every convolution of the discriminator,
 max-pooled to 4×4. Both papers have their figures on SVHN, which is not comparable: what stands beside ours are raw
-pixels, the same layers untrained, and a classifier of the discriminator's shape trained on the same labels.
+pixels, the same layers untrained, and a classifier of the shape of DCGAN's discriminator trained on the same labels.
 
 Source: Dumoulin et al.: Adversarially Learned Inference, ICLR 2017 (arXiv:1606.00704), §4.3; Radford et al. 2016
 (arXiv:1511.06434), §5.1 and §5.2.
@@ -11,14 +11,14 @@ Source: Dumoulin et al.: Adversarially Learned Inference, ICLR 2017 (arXiv:1606.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 
 from analysis import Embeddings
 from analysis.few import draw_labels, draws_and_rows, few_label_accuracy, paired_draws_and_rows
 from analysis.linear import hinge_loss
-from analysis.plan import sample
+from analysis.plan import thin
 from analysis.probes import Rows
 from latentgan.adapter import NumpyModel
 from latentgan.devices import pick_device
@@ -63,35 +63,37 @@ def _layers(recipe: str, names: list[str]) -> list[str]:
 
 def _hits(job: Job, table: Embeddings, columns: list[str]) -> np.ndarray:
     """Which test rows each draw of labels gets right: (draws, n_test)."""
-    options = replace(job.options, train_rows=TRAIN, draws=3 if job.quick else DRAWS)
     labels = table.column().codes
-    limits = {"train": TRAIN, "validation": VALIDATION, "test": None}
-    kept = [sample(table, split, limit, options) for split, limit in limits.items()]
+    index, draws = _drawn(job, labels, table.rows)
     rows = [
-        Rows(np.concatenate([table.vectors(name, index) for name in columns], axis=1), labels[index])
-        for index in (index[labels[index] >= 0] for index in kept)
+        Rows(np.concatenate([table.vectors(name, part) for name in columns], axis=1), labels[part]) for part in index
     ]
-    classes = 1 + int(labels.max())
-    per_class = 10 if job.quick else LABELS // classes
-    draws = draw_labels(rows[0].y, per_class=per_class, draws=options.draws, rng=options.rng("fashion"))
-    return few_label_accuracy(*rows, draws=draws, columns=classes, loss=hinge_loss)[0]
+    return few_label_accuracy(*rows, draws=draws, columns=1 + int(labels.max()), loss=hinge_loss)[0]
+
+
+def _drawn(job: Job, labels: np.ndarray, rows: Callable[[str], np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return labelled rows of train, validation and test, and draws (draws, m) as positions in train: one for all."""
+    limits = {"train": TRAIN, "validation": VALIDATION, "test": None}
+    kept = [thin(rows(split), limit, job.options) for split, limit in limits.items()]
+    train, validation, test = (part[labels[part] >= 0] for part in kept)
+    count, per_class = (3, 10) if job.quick else (DRAWS, LABELS // (1 + int(labels.max())))
+    rng = job.options.rng("fashion")
+    return [train, validation, test], draw_labels(labels[train], per_class=per_class, draws=count, rng=rng)
 
 
 def supervised(job: Job) -> Outcome:
-    """Train a classifier of the discriminator's shape on each draw of labels."""
-    source = open_source(job.configured("dcgan_fashion.toml"))
-    train, validation, test = map(source.rows, ("train", "validation", "test"))
-    rng, classes = job.options.rng("fashion"), len(source.spec.classes)
-    draws, per_class = (3, 10) if job.quick else (DRAWS, LABELS // classes)
-    picked = draw_labels(source.labels[train], per_class=per_class, draws=draws, rng=rng)
-    held = rng.permutation(validation)[:VALIDATION]
-    job.say(f"{draws} networks on {per_class} labels a class")
+    """Train a classifier of the shape of DCGAN's discriminator on each draw of labels."""
+    config = job.configured("dcgan_fashion.toml")
+    source = open_source(config)
+    (train, validation, test), draws = _drawn(job, source.labels, source.rows)
+    job.say(f"{len(draws)} networks on {draws.shape[1]} labels")
     started = time.perf_counter()
+    shape = Classifier(width=config.family.width, hidden=0, norm="batch")  # type: ignore[attr-defined]
     hits, steps = few_label_hits(
-        source, train[picked], held, test, Classifier(), seed=job.seed, device=str(pick_device(job.device))
+        source, train[draws], validation, test, shape, seed=job.seed, device=str(pick_device(job.device))
     )
     job.timed("train", started)
-    job.settings[SUPERVISED] = {"steps": steps}
+    job.settings[SUPERVISED] = {"steps": steps, "width": shape.width, "norm": shape.norm}
     return Outcome({SUPERVISED: draws_and_rows(hits)})
 
 
@@ -103,7 +105,7 @@ PROTOCOL = Protocol(
     recipes={
         "ali": Recipe("the encoder's last three hidden layers and its output", "ali_fashion.toml"),
         "dcgan": Recipe("every convolution of the discriminator, pooled to 4×4", "dcgan_fashion.toml"),
-        SUPERVISED: Recipe("a classifier of the discriminator's shape on the labels alone"),
+        SUPERVISED: Recipe("a classifier of the shape of DCGAN's discriminator, on the labels alone"),
     },
     headlines={
         "": (Headline(FEATURES, "accuracy", yardsticks=BESIDE),),

@@ -105,11 +105,12 @@ def _images(job: Job) -> tuple[ImageSource, list[np.ndarray], np.ndarray]:
     return source, [train, np.random.default_rng(0).permutation(validation)[:VALIDATION], test], picked
 
 
-def _headlines(layer: str) -> tuple[Headline, ...]:
-    beside = {"pixels": "pixels", f"untrained.{layer}": "untrained"}
+def _headlines(layer: str, width: int = COMPONENTS) -> tuple[Headline, ...]:
+    both = {"pixels": "pixels"} | ({PCA: "PCA 50"} if width == COMPONENTS else {})  # a PCA is as wide as the code
+    beside = both | {f"untrained.{layer}": "untrained"}
     return (
         Headline(layer, "features", yardsticks=beside, of=layer),
-        Headline("code", "codes", yardsticks={"pixels": "pixels", "untrained.code": "untrained"}),
+        Headline("code", "codes", yardsticks=both | {"untrained.code": "untrained"}),
     )
 
 
@@ -129,7 +130,7 @@ PROTOCOL = Protocol(
         "bigan": _headlines("discriminator.conv2"),
         "alice": _headlines("discriminator.dense1"),
         "ali": _headlines("discriminator.dense1"),
-        "infogan": _headlines("discriminator.dense1"),
+        "infogan": _headlines("discriminator.dense1", width=74),
         PIXELS: (
             Headline(PIXELS, "pixels"),
             Headline(PCA, "PCA of pixels, 50 numbers"),

@@ -1,7 +1,8 @@
 """InfoGAN's categorical code as an unsupervised classifier of MNIST digits.
 
 Each category is matched to a digit (one to one) on the labelled validation images; accuracy is on the test images. No
-label is used in training, nor to choose between seeds: the table keeps them all, and the median counts.
+label is used in training, nor to choose between seeds: the table keeps them all, and the median counts. Labels were
+looked at when the recipe "ours" was made: its weights are those that did best in earlier runs.
 
 Source: Chen et al.: InfoGAN, NeurIPS 2016 (arXiv:1606.03657), §7.2: 5 % error, one run. Other users see classes merge.
 """
@@ -52,7 +53,7 @@ def _accuracy(table: Embeddings, chosen: np.ndarray, categories: int) -> Interva
     labels = table.column().codes
     validation, test = table.rows("validation"), table.rows("test")
     pairs = [(chosen[rows], labels[rows]) for rows in (validation, test)]
-    return match_categories(*pairs, categories=categories).accuracy
+    return match_categories(*pairs, categories=categories, classes=1 + int(labels.max())).accuracy
 
 
 PROTOCOL = Protocol(
