@@ -79,8 +79,8 @@ def test_the_finding_gives_accuracy_yardsticks_usage_and_the_largest_effect(show
         "The 10 categories of “class” name 91.4 % [88.4, 94.4] of test images right, each matched to a label on "
         "validation images (n = 360); k-means on pixels 76.0 %, the same network untrained 25.0 % and shuffled labels "
         "11.0 %; 9.9 of 10 categories are effectively in use. Of 2 continuous numbers, style 2 changes the image most: "
-        "from end to end by 0.83 [0.78, 0.88] times the distance between images of unrelated codes (n = 100 codes); a random "
-        "direction 0.14."
+        "from end to end by 0.83 [0.78, 0.88] times the distance between images of unrelated codes (n = 100 codes); a "
+        "random direction 0.14."
     )
 
 
