@@ -43,7 +43,8 @@ class ALI(BiGAN):
         hidden_labels: Share = 0.5
         """Share of the labels that conditional training hides, as an unlabelled image hides its own: then all networks
         see 1/K for each of the K classes, and learn that this means any of them. `encode`, which has no label, is
-        thereby defined, and its codes were told nothing that a probe could read off."""
+        thereby defined, and its codes were told nothing that a probe could read off. 0 leaves `encode` undefined where
+        every image has a label."""
         discriminator: OptimizerConfig = OptimizerConfig(learning_rate=1e-4)
         """The discriminator's optimiser (paper: Adam 1e-4 with beta1 0.5)."""
         encoder_generator: OptimizerConfig = OptimizerConfig(learning_rate=1e-4)
