@@ -119,15 +119,23 @@ class Summary:
         """Standard deviation over seeds (n − 1); 0 for one seed."""
         return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
 
-    def text(self, *, percent: bool) -> str:
-        """Write as "97.4 % ± 0.1", one seed without ±."""
-        scale, digits, unit = (100, 1, " %") if percent else (1, 3, "")
-        spread = f" ± {scale * self.deviation:.{digits}f}" if len(self.values) > 1 else ""
-        return f"{scale * self.mean:.{digits}f}{unit}{spread}"
+    def text(self, *, percent: bool, count: bool = False) -> str:
+        """Write as "97.4 % ± 0.1", or as "24.3 ± 0.6" where things are counted; one seed without ±."""
+        spread = written(self.deviation, percent=percent, count=count).removesuffix(" %")
+        return written(self.mean, percent=percent, count=count) + (f" ± {spread}" if len(self.values) > 1 else "")
 
-    def seeds(self, *, percent: bool) -> str:
-        """Write every seed's figure: "97.4, 97.3, 97.5"."""
-        return ", ".join(f"{100 * v:.1f}" if percent else f"{v:.3f}" for v in self.values)
+    def seeds(self, *, percent: bool, count: bool = False) -> str:
+        """Write every seed's figure: "97.4, 97.3, 97.5", or "24, 25, 24"."""
+        if count:
+            return ", ".join(f"{value:.0f}" for value in self.values)
+        return ", ".join(written(value, percent=percent).removesuffix(" %") for value in self.values)
+
+
+def written(value: float, *, percent: bool, count: bool = False) -> str:
+    """Write a figure as "97.4 %", as "0.620", or as "24.3", the mean of a count."""
+    if count:
+        return f"{value:.1f}"
+    return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
 
 
 def summarise(records: Iterable[Record], name: str, *, yardstick: bool = False) -> Summary | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentgan.protocols.base import Headline, load_protocol, protocol_names
-from latentgan.records import Record, Summary, read_records, summarise
+from latentgan.records import Record, Summary, read_records, summarise, written
 
 COLUMNS = ("protocol and figure", "recipe", "paper", "ours: mean ± sd", "each seed", "yardsticks", "minutes a seed")
 
@@ -76,11 +76,11 @@ def as_markdown(rows: Sequence[Row]) -> str:
 
 
 def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[str, ...]:
-    found = summarise(records, headline.figure)
+    found, style = summarise(records, headline.figure), _style(headline)
     failed = [str(record.seed) for record in records if record.status != "finished"]
-    ours = found.text(percent=headline.percent) if found else "not recorded yet"
+    ours = found.text(**style) if found else "not recorded yet"
     if found and headline.median:
-        ours += f"; median {_number(statistics.median(found.values), headline.percent)}"
+        ours += f"; median {written(statistics.median(found.values), **style)}"
     if failed:
         ours += f"; failed: seed {', '.join(failed)}"
     minutes = Summary(tuple(record.seconds["total"] / 60 for record in records)) if records else None
@@ -89,7 +89,7 @@ def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[
         f"{recipe}, {headline.of}" if headline.of else recipe,
         headline.paper or "–",
         ours,
-        found.seeds(percent=headline.percent) if found else "–",
+        found.seeds(**style) if found else "–",
         "; ".join(_yardsticks(headline, records)) or "–",
         f"{minutes.mean:.1f}" if minutes else "–",
     )
@@ -98,8 +98,8 @@ def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[
 def _yardsticks(headline: Headline, records: Sequence[Record]) -> Iterator[str]:
     for name, title in headline.yardsticks.items():
         if (found := summarise(records, name, yardstick=True)) is not None:
-            yield f"{title} {_number(found.mean, headline.percent)}"
+            yield f"{title} {written(found.mean, **_style(headline))}"
 
 
-def _number(value: float, percent: bool) -> str:
-    return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
+def _style(headline: Headline) -> dict[str, bool]:
+    return {"percent": headline.percent, "count": headline.count}

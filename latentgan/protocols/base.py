@@ -51,6 +51,7 @@ class Headline:
         title: how the table calls it.
         paper: the published figure as text, "" where there is none.
         percent: written as a percentage, or as it is.
+        count: a number of things, which is whole for each seed; then `percent` does not matter.
         yardsticks: the outcome's yardsticks that belong beside it: name -> how the table calls it.
         median: whether the median over seeds is the figure that counts.
         of: what it was read from, where that differs between recipes: a feature layer.
@@ -60,6 +61,7 @@ class Headline:
     title: str
     paper: str = ""
     percent: bool = True
+    count: bool = False
     yardsticks: Mapping[str, str] = field(default_factory=dict)
     median: bool = False
     of: str = ""
