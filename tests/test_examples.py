@@ -89,6 +89,20 @@ def test_own_family_plays_and_trains_from_one_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_gaussians_counts_modes_and_draws_them(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    said = play("gaussians", out)
+    rows = re.findall(r"^ *([\d,]+) +(\d+) +(\d+) +(\d+\.\d)%$", said, re.MULTILINE)
+    assert rows[0][0] == "0" and len(rows) == 6
+    assert int(rows[0][1]) <= 1, "an untrained generator covers nothing but the middle"
+    assert all(int(covered) <= int(reached) <= 25 for _, covered, reached, _ in rows)
+    assert int(rows[-1][2]) > int(rows[0][2]), "samples spread"
+    picture = np.asarray(Image.open(out / "gaussians.png"))
+    assert picture.shape == (328, 984)
+    assert all(panel.std() > 10 for panel in np.split(picture[4:-4], 3, axis=1))
+
+
+@pytest.mark.slow
 def test_few_labels_prints_a_table_with_intervals(tmp_path: Path) -> None:
     said = play("few_labels", tmp_path / "out")
     cell = r"-?\d+\.\d %  ?(?:± \d+\.\d|\[-?\d+\.\d, -?\d+\.\d\])"

@@ -195,18 +195,20 @@ class Job:
 
 def perform(job: Job) -> Record:
     """Do one seed and return its record; a game that diverges is recorded as failed."""
-    reason, outcome = "", Outcome({})
+    reason, outcome, started = "", Outcome({}), time.process_time()
     try:
         outcome = job.protocol.measure(job)
     except DivergedError as error:
         reason = str(error).replace(str(job.work), job.work.name)
     job.seconds["total"] = round(sum(job.seconds.values()), 1)
+    machine = hardware(str(pick_device(job.device)))
+    machine["processor_seconds"] = round(time.process_time() - started, 1)  # what a busy machine does not prolong
     return Record(
         job.name, job.recipe, job.seed, "failed" if reason else "finished", reason,
         f"latentgan reproduce {job.name} --recipe {job.recipe} --seed {job.seed}{' --quick' * job.quick}", job.seconds,
         {name: asdict(figure) for name, figure in outcome.figures.items()},
         {name: asdict(figure) for name, figure in outcome.yardsticks.items()},
-        job.settings, hardware(str(pick_device(job.device))), __version__, datetime.date.today().isoformat(),
+        job.settings, machine, __version__, datetime.date.today().isoformat(),
     )  # fmt: skip
 
 
