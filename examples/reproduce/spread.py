@@ -28,12 +28,15 @@ def spread(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 def representations(table: Embeddings, rows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     for name in table.vector_columns:
-        if table.width(name) <= 1024:
-            yield name, table.vectors(name, rows)
-    scores = fit_pca(table.vectors("pixels", rows), table.width(table.code), rng=np.random.default_rng(0))
-    projected = scores.project(table.vectors("pixels", rows))
-    yield f"PCA {projected.shape[1]} of pixels", projected
-    yield f"PCA {projected.shape[1]} of pixels, unit variances", projected / projected.std(0)
+        if name != "pixels" and table.width(name) > 1024:
+            continue
+        values = table.vectors(name, rows)
+        yield name, values
+        if name == "pixels":
+            pca = fit_pca(values, table.width(table.code), rng=np.random.default_rng(0))
+            projected = pca.project(values)
+            yield f"PCA {projected.shape[1]} of pixels", projected
+            yield f"PCA {projected.shape[1]} of pixels, unit variances", projected / projected.std(0)
 
 
 parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])

@@ -50,15 +50,16 @@ def _one_nearest(table: Embeddings, job: Job) -> Iterator[tuple[str, Interval]]:
     """
     labels, test = table.column().codes, table.rows("test")
     known = np.concatenate([table.rows("train"), table.rows("validation")])
-    pixels = table.vectors("pixels", known)
-    pca = fit_pca(pixels, table.width("code"), rng=job.options.rng("probes"))
 
     def accuracy(among: Singles, asked: Singles) -> Interval:
         return proportion(labels[known][nearest(asked, among, k=1)[0][:, 0]] == labels[test])
 
-    yield f"PCA {len(pca.axes)} of pixels", accuracy(pca.project(pixels), pca.project(table.vectors("pixels", test)))
     for name in table.vector_columns:
-        yield name, accuracy(table.vectors(name, known), table.vectors(name, test))
+        among, asked = table.vectors(name, known), table.vectors(name, test)
+        yield name, accuracy(among, asked)
+        if name == "pixels":
+            pca = fit_pca(among, table.width("code"), rng=job.options.rng("probes"))
+            yield f"PCA {len(pca.axes)} of pixels", accuracy(pca.project(among), pca.project(asked))
 
 
 PROTOCOL = Protocol(

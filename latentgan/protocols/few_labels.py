@@ -106,7 +106,7 @@ def _images(job: Job) -> tuple[ImageSource, list[np.ndarray], np.ndarray]:
 
 
 def _headlines(layer: str, width: int = COMPONENTS) -> tuple[Headline, ...]:
-    both = {"pixels": "pixels"} | ({PCA: "PCA 50"} if width == COMPONENTS else {})  # a PCA is as wide as the code
+    both = {"pixels": "pixels", f"PCA {width} of pixels": f"PCA {width}"}  # as wide as what the encoder gives
     beside = both | {f"untrained.{layer}": "untrained"}
     return (
         Headline(layer, "features", yardsticks=beside, of=layer),
@@ -130,7 +130,7 @@ PROTOCOL = Protocol(
         "bigan": _headlines("discriminator.conv2"),
         "alice": _headlines("discriminator.dense1"),
         "ali": _headlines("discriminator.dense1"),
-        "infogan": _headlines("discriminator.dense1", width=74),
+        "infogan": _headlines("discriminator.dense1", width=12),
         PIXELS: (
             Headline(PIXELS, "pixels"),
             Headline(PCA, "PCA of pixels, 50 numbers"),
