@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -153,17 +153,12 @@ class Embeddings:
     @cached_property
     def continuous(self) -> Bools:
         """Columns of the code that are encoded and continuous: (d,)."""
-        return self._mask(
-            lambda part: part.get("encoded", True) and part.get("kind") not in ("categorical", "condition")
-        )
+        return self._mask(lambda part: part.get("encoded", True) and is_continuous(part))
 
     @property
     def prior(self) -> str:
         """Kind of the continuous parts' prior: "normal", "uniform", "mixed" or "" where unknown."""
-        kinds = {
-            str(part.get("kind")) for part in self.parts
-            if part.get("encoded", True) and part.get("kind") not in ("categorical", "condition")
-        }  # fmt: skip
+        kinds = {str(part.get("kind")) for part in self.parts if part.get("encoded", True) and is_continuous(part)}
         return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else ""
 
     # Columns ----------------------------------------------------------------------------------------
@@ -312,3 +307,8 @@ def _check_values(found: AnyArray, rows: Ints, name: str) -> None:
             f"column {name!r} has values that are {what} in {int(bad.sum())} of {len(found)} rows, first {value:g} in "
             f"row {rows[first]} (from 0): leave those rows out or encode again"
         )
+
+
+def is_continuous(part: Mapping[str, Any]) -> bool:
+    """Tell whether the numbers of a code's part can be moved a little, as those of categories cannot."""
+    return part.get("kind") not in ("categorical", "condition")

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Ints, Singles, subsample
-from .linear import Loss, fit_linear, fit_scaler, softmax_loss
+from .linear import SETTINGS, Loss, fit_linear, fit_scalers, softmax_loss
 from .probes import Difference, FewLabels, Rows, targets
 from .statistics import Interval, Z, mean_interval, wilson_share
 
-SETTINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 TRIED = 5  # draws on which C is chosen
 VALIDATION = 2000  # rows on which C is chosen
 
@@ -66,17 +65,16 @@ def few_label_accuracy(
     Args: draws: (draws, m) positions in train. columns: number of classes. loss: softmax_loss, or hinge_loss for an
         L2-SVM. Returns: (draws, n_test), the setting.
     """
-
     some = min(TRIED, len(draws))
     trials: list[tuple[float, Setting]] = []
-    for common in (False, True):
-        scaler = fit_scaler(train.x, common=common)
+    scalers = fit_scalers(train.x)
+    for common, scaler in enumerate(scalers):
         picked, held = scaler(train.x[draws[:some].ravel()]), Rows(scaler(validation.x), validation.y)
         for c in SETTINGS:
             hits = _hits(picked, train.y[draws[:some]], held, c, columns, loss)
-            trials.append((float(hits.mean()), Setting(common, c)))
+            trials.append((float(hits.mean()), Setting(bool(common), c)))
     best = max(trials, key=lambda trial: trial[0])[1]
-    scaler = fit_scaler(train.x, common=best.common)
+    scaler = scalers[best.common]
     picked, judged = scaler(train.x[draws.ravel()]), Rows(scaler(test.x), test.y)
     return _hits(picked, train.y[draws], judged, best.c, columns, loss), best
 

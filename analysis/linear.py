@@ -41,14 +41,22 @@ class Scaler:
         return standard
 
 
-def fit_scaler(x: Floats, *, common: bool = False) -> Scaler:
-    """Mean and standard deviation of the columns of (n, d).
+def fit_scaler(x: Floats) -> Scaler:
+    """Mean and standard deviation of the columns of (n, d)."""
+    return _scaler(x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64))
 
-    Args: common: one deviation for all columns, the root of their mean variance, so that wide columns stay wide.
+
+def fit_scalers(x: Floats) -> tuple[Scaler, Scaler]:
+    """That of `fit_scaler`, and one with a single deviation for all columns of (n, d), so that wide ones stay wide.
+
+    The single one is the root of the columns' mean variance.
     """
     mean, deviation = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
-    if common:
-        deviation = np.full_like(deviation, np.sqrt(np.mean(deviation**2)))
+    single = np.full_like(deviation, np.sqrt(np.mean(deviation**2)))
+    return _scaler(mean, deviation), _scaler(mean, single)
+
+
+def _scaler(mean: Doubles, deviation: Doubles) -> Scaler:
     dead = deviation <= 1e-7 * np.maximum(1e-30, np.abs(mean) + deviation)
     return Scaler(mean.astype(np.float32), np.where(dead, np.inf, deviation).astype(np.float32))
 

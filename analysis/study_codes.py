@@ -22,7 +22,7 @@ from .codes import (
     shared_information,
     sweep_effect,
 )
-from .embeddings import Embeddings
+from .embeddings import Embeddings, is_continuous
 from .model import Model
 from .pca import fit_pca
 from .plan import (
@@ -111,7 +111,7 @@ def _categories(
         shared = shared_information(cross, rng=rng)
         lost = contingency(chosen, rng.permutation(known), rows=k, columns=classes)
         shuffled = float(shared_information(lost, rng=rng, repeats=1).value)
-        matching, baselines = _matched(table, part, rows, labels[0], classes, options, rng)
+        matching, baselines = _matched(table, part, rows, chosen, labels[0], classes, options, rng)
     return Categories(
         str(part["name"]), counts, effective_number(counts, rng=rng), mean_interval(probabilities.max(1)), cross,
         matching, shared, shuffled, baselines, None if decode is None else _samples(part, parts, decode, rng),
@@ -122,20 +122,25 @@ def _matched(
     table: Embeddings,
     part: dict[str, Any],
     rows: Ints,
+    chosen: Ints,
     labels: Ints,
     classes: int,
     options: Options,
     rng: np.random.Generator,
 ) -> tuple[Matching | None, tuple[Baseline, ...]]:
-    """Name categories on validation rows and judge them on `rows`; the same for as many groups of other things."""
+    """Name categories on validation rows and judge them on `rows`, of which each has its `chosen` one.
+
+    The same for as many groups of other things.
+    """
     held = sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
     held = np.setdiff1d(held, rows)
     if not (labels[held] >= 0).any():
         return None, ()
     k = int(part["width"])
 
-    def judged(of: Callable[[Ints], Ints]) -> Matching:
-        return match_categories((of(held), labels[held]), (of(rows), labels[rows]), categories=k, classes=classes)
+    def judged(of: Callable[[Ints], Ints], on_rows: Ints | None = None) -> Matching:
+        found = of(rows) if on_rows is None else on_rows
+        return match_categories((of(held), labels[held]), (found, labels[rows]), categories=k, classes=classes)
 
     baselines = []
     if column := table.untrained(table.code):
@@ -145,8 +150,7 @@ def _matched(
         figure = judged(_grouped_pixels(table, train, k, rng)).accuracy
         baselines.append(Baseline("pixels", figure, f"k-means with {k} groups on a PCA of raw pixels"))
     order = rng.permutation(len(labels[rows]))
-    own = judged(lambda index: table.vectors(table.code, index)[:, _columns(part)].argmax(1))
-    chosen = table.vectors(table.code, rows)[:, _columns(part)].argmax(1)
+    own = judged(lambda index: table.vectors(table.code, index)[:, _columns(part)].argmax(1), chosen)
     lost = labels[rows][order]
     figure = proportion(own.names[chosen][lost >= 0] == lost[lost >= 0])
     return own, (*baselines, Baseline("shuffled", figure, "the same names against shuffled labels"))
@@ -204,7 +208,8 @@ def _sweeps(
     """Move each continuous number from end to end on many codes; film the largest effects on a few."""
     if decode is None:
         return _Moved(notes=(f"no traversals: {needs_model(table)}",))
-    numbers = [(part, i) for part in parts if part["encoded"] and _moves(part) for i in range(int(part["width"]))]
+    moving = [part for part in parts if part["encoded"] and is_continuous(part)]
+    numbers = [(part, i) for part in moving for i in range(int(part["width"]))]
     if not numbers or len(rows) < 2:
         return _Moved()
     # Drawn, not the first ones: tables that are sorted by class would compare images of a single class.
@@ -229,10 +234,6 @@ def _sweeps(
     return _Moved(sweeps, chosen, baselines, (*notes, *_narrow(parts, values), *filled))
 
 
-def _moves(part: dict[str, Any]) -> bool:
-    return part["kind"] not in ("categorical", "condition")
-
-
 def _narrow(parts: list[dict[str, Any]], values: Singles) -> list[str]:
     """Say where codes (n, d) lie in a small part of the prior, whose whole range numbers are moved over."""
     known = [part for part in parts if part["encoded"] and part["kind"] in DEVIATIONS]
@@ -247,10 +248,11 @@ def _random_directions(
     rng: np.random.Generator,
 ) -> tuple[Baseline, ...]:  # fmt: skip
     """Move codes (m, d) as far as a number goes, along random directions through all continuous numbers."""
-    columns = np.array([int(p["start"]) + i for p in parts if _moves(p) for i in range(int(p["width"]))])
+    moving = [part for part in parts if is_continuous(part)]
+    columns = np.array([int(p["start"]) + i for p in moving for i in range(int(p["width"]))])
     if len(columns) < 2:
         return ()
-    kinds = [str(p["kind"]) for p in parts if _moves(p) for _ in range(int(p["width"]))]
+    kinds = [str(p["kind"]) for p in moving for _ in range(int(p["width"]))]
     ends = np.array([_ends(kind, values[:, c]) for kind, c in zip(kinds, columns, strict=True)])
     middle, half = ends.mean(1), np.maximum(np.diff(ends, axis=1)[:, 0] / 2, 1e-12)
     inner = (codes[:, columns] - middle) / half

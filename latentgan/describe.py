@@ -144,7 +144,7 @@ def print_dry_run(config: RunConfig) -> None:
     from latentgan.devices import pick_precision
     from latentgan.networks.blocks import count_parameters
     from latentgan.session import open_session, open_source
-    from latentgan.training import turns
+    from latentgan.training import played
 
     console = Console()
     console.print(escape(tomli_w.dumps(config.as_dict())))
@@ -158,24 +158,17 @@ def print_dry_run(config: RunConfig) -> None:
         if count := count_parameters(network):
             table.add_row(name, f"{count:,}")
     console.print(table)
-    t = config.training
-    precision = pick_precision(t.precision, session.batches.device)
-    game = turns(
-        session.family,
-        session.batches,
-        session.update,
-        seed=t.seed,
-        total_images=t.total_images,
-        precision=precision,
-    )
+    game = played(session)
     next(game)
     before, started = session.images, time.perf_counter()
     for _ in range(5):
         next(game)
     rate = (session.images - before) / (time.perf_counter() - started)
+    total, device = config.training.total_images, session.batches.device
+    precision = pick_precision(config.training.precision, device)
     console.print(
-        f"about {_duration(t.total_images / rate)} for {t.total_images:,} images at {rate:,.0f} images/s "
-        f"on {session.batches.device} ({precision}; measured over 5 turns)"
+        f"about {_duration(total / rate)} for {total:,} images at {rate:,.0f} images/s "
+        f"on {device} ({precision}; measured over 5 turns)"
     )
 
 

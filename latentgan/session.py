@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentgan.averages import Average
+from latentgan.averages import Average, make_usable, shadow_of
 from latentgan.checkpoint import Checkpoint, read_config
 from latentgan.config import RunConfig, resolve
 from latentgan.data import Batches, ImageSource, load_source
 from latentgan.devices import pick_device
-from latentgan.errors import CheckpointError, ConfigError
+from latentgan.errors import CheckpointError
 from latentgan.families.base import Family, load_family
 from latentgan.game import Update
 from latentgan.health import Health
@@ -136,13 +136,8 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
         family: a class with these settings to play in place of the one that config.name names.
 
     Raises:
-        ConfigError: the source holds points, or its images do not fit the networks.
+        ConfigError: the images do not fit the networks.
     """
-    if source.images.dtype != np.uint8:
-        raise ConfigError(
-            f"{source.name} holds points, which have no pictures to write into a run folder; "
-            "play them with latentgan.turns"
-        )
     t = config.training
     device = pick_device(t.device)
     with torch.random.fork_rng(devices=[]):
@@ -163,6 +158,14 @@ def evaluation_images(session: Session) -> torch.Tensor:
     if len(rows) < 2:
         rows = session.source.rows("train")
     return session.source.tensor(_mixed(rows, EVALUATION_IMAGES), session.batches.device)
+
+
+def usable(session: Session, limit: int) -> Family:
+    """Return a copy with the averaged weights, made fit for use on up to `limit` training images (see averages)."""
+    shadow = shadow_of(session.family)
+    session.average.write_to(shadow, session.family)
+    make_usable(shadow, statistics_images(session, limit))
+    return shadow
 
 
 def statistics_images(session: Session, limit: int) -> Iterator[torch.Tensor]:

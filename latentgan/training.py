@@ -35,7 +35,7 @@ from latentgan.config import DataConfig, RunConfig
 from latentgan.data import Batches, ImageSource
 from latentgan.data.seen import write_seen
 from latentgan.devices import pick_precision
-from latentgan.errors import CheckpointError, DivergedError, LatentganError
+from latentgan.errors import CheckpointError, ConfigError, DivergedError, LatentganError
 from latentgan.families.base import Family
 from latentgan.game import Update
 from latentgan.health import measure
@@ -50,6 +50,7 @@ from latentgan.session import (
     open_session,
     open_source,
     statistics_images,
+    usable,
 )
 
 STATISTICS_IMAGES = 10_000
@@ -92,6 +93,20 @@ def turns(
         yield number
 
 
+def played(session: Session) -> Iterator[int]:
+    """Play the turns of a session from where it stands, see `turns`; counters and averages are the caller's affair."""
+    t = session.config.training
+    return turns(
+        session.family,
+        session.batches,
+        session.update,
+        seed=t.seed,
+        total_images=t.total_images,
+        start=session.turn,
+        precision=pick_precision(t.precision, session.batches.device),
+    )
+
+
 def train(
     config: RunConfig,
     out: str | Path,
@@ -113,7 +128,8 @@ def train(
         command: what the user typed, for the records.
 
     Raises:
-        ConfigError: `out` is not empty, the device is missing or the images do not fit the networks.
+        ConfigError: `out` is not empty, the device is missing, the source holds points, or its images do not fit the
+            networks.
         CheckpointError: the run folder cannot be written (a full disk, say).
         DivergedError: the game diverged; the last good checkpoint is kept.
         LatentganError: Ctrl-C stopped it, after a checkpoint.
@@ -125,6 +141,11 @@ def train(
             update={"data": DataConfig(source=source.name)}
         )  # what was trained on, not the default
     source = source or open_source(config)
+    if not source.has_pictures:
+        raise ConfigError(
+            f"{source.name} holds points, which have no pictures to write into a run folder; "
+            "play them with latentgan.points.play"
+        )
     session = open_session(config, source)
     with locked(out):
         create_run(out, {**config.as_dict(), "fingerprint": source.fingerprint}, start)
@@ -177,17 +198,7 @@ def _play(session: Session, out: Path, *, show_progress: bool, command: str) -> 
         session.take(start, "untrained/")
         write_untrained(session, out)
         session.take(start, "start/")
-    x = evaluation_images(session)
-    precision = pick_precision(t.precision, session.batches.device)
-    game = turns(
-        session.family,
-        session.batches,
-        session.update,
-        seed=t.seed,
-        total_images=t.total_images,
-        start=session.turn,
-        precision=precision,
-    )
+    x, game = evaluation_images(session), played(session)
     try:
         with _interruptible() as interrupted, journal:
             while session.images < t.total_images and not interrupted:
@@ -242,10 +253,8 @@ def _commit(session: Session, out: Path, journal: Journal, x: torch.Tensor, *, f
 
 
 def _commit_model(session: Session, out: Path, *, final: bool) -> None:
-    shadow = shadow_of(session.family)
-    session.average.write_to(shadow, session.family)
-    make_usable(shadow, statistics_images(session, STATISTICS_IMAGES if final else STATISTICS_IMAGES // 10))
-    write_model(out, shadow.state_dict(), model_config(session))
+    model = usable(session, STATISTICS_IMAGES if final else STATISTICS_IMAGES // 10)
+    write_model(out, model.state_dict(), model_config(session))
 
 
 def write_untrained(session: Session, out: Path) -> None:

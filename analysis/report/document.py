@@ -56,6 +56,13 @@ class Choice:
     start: int = 0
 
 
+def one_of(id: str, label: str, options: Sequence[tuple[str, tuple[Block, ...]]]) -> tuple[Block, ...]:
+    """Let one choose among options; the blocks of a single one stand as they are, of none there are none."""
+    if len(options) > 1:
+        return (Choice(id, label, tuple(options)),)
+    return tuple(block for _, inside in options for block in inside)
+
+
 @dataclass(frozen=True)
 class Disclosure:
     """Blocks that open on request."""

@@ -54,13 +54,13 @@ def _course(run: Run) -> str:
             f"The reconstruction ratio {moved} {number(last)} over "
             f"{count(int(ratio.images[-1]))} images: 1 means that a code says nothing about its image, 0 is perfect."
         )
-    found = [one for one in run.group("notes") if one.name.endswith(INFORMATION) and len(one.values)]
+    found = [one for one in _informations(run) if len(one.values)]
     if found:
         said = listed(
             [f"{number(float(one.values[-1]))} nats of {one.name.removesuffix(INFORMATION)}" for one in found]
         )
-        bound = _bound(run)
-        beside = f"; its categories can tell {number(sum(map(math.log, bound)))}" if bound else ""
+        sizes = _categories(run)
+        beside = f"; its categories can tell {number(sum(map(math.log, sizes)))}" if sizes else ""
         return f"After {count(int(found[0].images[-1]))} images, a generated image tells {said}{beside}."
     terms = run.group("terms")
     if not terms:
@@ -101,10 +101,10 @@ def _vitals(run: Run) -> list[Lines]:
 
 def _information(run: Run) -> list[Lines]:
     """InfoGAN's information in nats, against log K of its categorical parts where the configuration names them."""
-    found = [one for one in run.group("notes") if one.name.endswith(INFORMATION)]
+    found = _informations(run)
     if not found:
         return []
-    sizes = _bound(run)
+    sizes = _categories(run)
     bound = sum(math.log(size) for size in sizes)
     caption = "Lower bounds on how much an image tells of the code that made it, in nats; below 0 they say nothing."
     if bound:
@@ -117,7 +117,11 @@ def _information(run: Run) -> list[Lines]:
     ]
 
 
-def _bound(run: Run) -> list[int]:
+def _informations(run: Run) -> list[Series]:
+    return [one for one in run.group("notes") if one.name.endswith(INFORMATION)]
+
+
+def _categories(run: Run) -> list[int]:
     """Sizes of the categorical parts that the configuration names, each of which can tell log K."""
     sizes = run.configured("family.categorical")
     return [size for size in sizes if isinstance(size, int) and size > 0] if isinstance(sizes, list) else []
@@ -131,7 +135,7 @@ def _rest(run: Run) -> list[Block]:
             "Length of each player's gradient. A norm that explodes or dies away shows trouble before the terms do."
         )
         inside.append(_chart("gradients", "Gradient norms", "norm", norms, caption, y_scale="log"))
-    shown = ("discriminator_accuracy", *(one.name for one in run.group("notes") if one.name.endswith(INFORMATION)))
+    shown = ("discriminator_accuracy", *(one.name for one in _informations(run)))
     notes = [one for one in run.group("notes") if one.name not in shown]
     if notes:
         inside.append(_chart("notes", "Other logged quantities", "value", notes, "Logged, but nobody's objective."))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .document import Block, Choice, Comparison, Estimate, Line, Lines, Prose, Section, Strip, Strips, missing
+from .document import Block, Comparison, Estimate, Line, Lines, Prose, Section, Strip, Strips, missing, one_of
 from .images import as_uint8
 from .material import Material
 from .rows import brackets, estimate, role_of, trained_on
@@ -27,9 +27,7 @@ def parts(material: Material) -> Section:
         note = "Not looked at: latentgan codes TABLE --out RESULTS does, where a model decodes or there are categories."
         return missing("parts", "Parts of the code", material.refusal("codes") or note)
     shown = tuple((one.part, tuple(category_blocks(one, found))) for one in found.categories)
-    blocks: list[Block] = (
-        [Choice("part", "Part", shown)] if len(shown) > 1 else [b for _, inside in shown for b in inside]
-    )
+    blocks: list[Block] = [*one_of("part", "Part", shown)]
     if found.sweeps:
         blocks += [*_films(material, found), *_effects(found)]
     blocks += [Prose(sentence(note)) for note in found.notes]
@@ -71,7 +69,7 @@ def _films(material: Material, found: Codes) -> list[Block]:
         (f"{_number(one, found)}, effect {number(one.effect.value)}", (_film(material, found, one, i),))
         for i, one in enumerate(filmed)
     )
-    return [Choice("number", "Move", options)] if len(options) > 1 else [b for _, inside in options for b in inside]
+    return list(one_of("number", "Move", options))
 
 
 def _film(material: Material, found: Codes, one: Sweep, index: int) -> Strips:

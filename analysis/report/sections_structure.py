@@ -8,7 +8,6 @@ import numpy as np
 
 from .document import (
     Block,
-    Choice,
     Comparison,
     Disclosure,
     Estimate,
@@ -23,6 +22,7 @@ from .document import (
     Strips,
     Table,
     missing,
+    one_of,
 )
 from .images import as_uint8
 from .material import Material
@@ -110,7 +110,7 @@ def _edits(material: Material, table: ConceptTable) -> list[Block]:
         (table.concepts[int(c)].name, (_edit(material, table.concepts[int(c)], edits, i),))
         for i, c in enumerate(edits.concepts)
     )
-    return [Choice("edit", "Edit along", options)] if len(options) > 1 else list(options[0][1])
+    return list(one_of("edit", "Edit along", options))
 
 
 def _edit(material: Material, concept: Concept, edits: Edits, index: int) -> Strips:

@@ -23,12 +23,11 @@ from torch.nn.utils import parametrize
 
 from latentgan import configure, from_arrays
 from latentgan.adapter import NumpyModel
-from latentgan.averages import Average, make_usable, shadow_of
 from latentgan.checkpoint import write_model, write_tensors
 from latentgan.data import ImageSource
 from latentgan.encoding import BATCH, Plan, default_features, encode_table
 from latentgan.losses import Objective
-from latentgan.session import Session, model_config, open_session
+from latentgan.session import Session, model_config, open_session, usable
 from latentgan.training import turns
 
 LOOPS = ("gan", "dcgan", "bigan", "ali", "infogan", "latent_regressor")
@@ -148,12 +147,10 @@ def encode_cost(
 def untrained_run(run: Path, source: ImageSource, settings: dict[str, object]) -> Path:
     """Write a run folder with a model of turn 0, enough to encode with."""
     session = open_session(configure("bigan", family=settings), source)
-    shadow = shadow_of(session.family)
-    Average(session.family, 0).write_to(shadow, session.family)
-    make_usable(shadow, iter([source.tensor(np.arange(256))]))
+    weights = usable(session, 256).state_dict()
     run.mkdir()
-    write_model(run, shadow.state_dict(), model_config(session))
-    write_tensors(run / "untrained.safetensors", shadow.state_dict())
+    write_model(run, weights, model_config(session))
+    write_tensors(run / "untrained.safetensors", weights)
     return run
 
 

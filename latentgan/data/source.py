@@ -95,6 +95,11 @@ class ImageSource:
             yield part, self.tensor(part, device)
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether rows are images that one can look at, rather than points."""
+        return self.images.dtype == np.uint8
+
+    @property
     def summary(self) -> str:
         """One line for the log: how many images of which size, and how they are split."""
         spec, counts = self.spec, {name: len(self.rows(name)) for name in ("train", "validation", "test")}

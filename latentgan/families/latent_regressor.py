@@ -96,6 +96,8 @@ class LatentRegressor(Family):
 
     def players(self) -> dict[str, Player]:
         game = {} if self.config.frozen else self.base.players()
+        if not self.config.frozen and "generator" not in game:
+            raise ConfigError(f"{self.config.of!r} has no player named generator, so there is no game to go along with")
         return {**game, "encoder": Player({"encoder": self.encoder}, self.config.encoder)}
 
     def step(self, batches: Batches, update: Update) -> None:
@@ -147,10 +149,10 @@ class LatentRegressor(Family):
             start += part.width
 
     def _generator(self) -> nn.Module:
-        """Return the network of the other game that turns codes into images, and that its generator moves."""
+        """Return the network of the other game that turns codes into images."""
         network = getattr(self.base, "generator", None)
-        if not isinstance(network, nn.Module) or "generator" not in self.base.players():
-            raise ConfigError(f"{self.config.of!r} has no player named generator with a network of that name to follow")
+        if not isinstance(network, nn.Module):
+            raise ConfigError(f"{self.config.of!r} has no network named generator to follow")
         return network
 
     def _regress(self) -> dict[str, Tensor]:
