@@ -128,8 +128,8 @@ def train(
         command: what the user typed, for the records.
 
     Raises:
-        ConfigError: `out` is not empty, the device is missing, the source holds points, or its images do not fit the
-            networks.
+        ConfigError: `out` is not empty, the device is missing, the source holds points, its images do not fit the
+            networks, or networks that stand still are given no weights.
         CheckpointError: the run folder cannot be written (a full disk, say).
         DivergedError: the game diverged; the last good checkpoint is kept.
         LatentganError: Ctrl-C stopped it, after a checkpoint.
@@ -147,6 +147,11 @@ def train(
             "play them with latentgan.points.play"
         )
     session = open_session(config, source)
+    if start is None and session.family.still():
+        raise ConfigError(
+            f"these settings of {config.name} keep networks still, which would stay random: "
+            "start from a trained run, as `latentgan fit-encoder RUN` does"
+        )
     with locked(out):
         create_run(out, {**config.as_dict(), "fingerprint": source.fingerprint}, start)
         return _play(session, out, show_progress=show_progress, command=command)

@@ -150,3 +150,10 @@ def test_other_images_are_refused(run, source, tmp_path, monkeypatch):
     monkeypatch.setattr("latentgan.fitting.open_source", lambda config: from_arrays(source.images[::-1].copy()))
     with pytest.raises(CheckpointError, match="not those that"):
         fit_encoder(run, tmp_path / "fit")
+
+
+def test_networks_that_stand_still_are_not_left_random(tmp_path, source):
+    config = configure("latent_regressor", TINY, family={"of": "dcgan", "base": BASE, "frozen": True})
+    with pytest.raises(ConfigError, match="fit-encoder"):
+        train(config, tmp_path / "run", source=source, show_progress=False)
+    assert not (tmp_path / "run").exists()
