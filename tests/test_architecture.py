@@ -71,14 +71,19 @@ def test_analyses_know_neither_plotly_nor_the_report():
 
 
 def test_losses_priors_and_networks_stand_on_torch_alone():
-    for path in files("latentgan.losses", "latentgan.priors", "latentgan.tricks", "latentgan.networks"):
+    for path in files(
+        "latentgan.losses", "latentgan.priors", "latentgan.conditions", "latentgan.tricks", "latentgan.networks"
+    ):
         allowed = ("latentgan.errors", "latentgan.config", "latentgan.networks", "torch")
         foreign = {n for n in imports(path) if under(n, "latentgan") and not under(n, *allowed)} - {"latentgan"}
         assert not foreign, f"{path} imports {foreign}"
 
 
 def test_a_family_imports_the_vocabulary_and_at_most_one_other_family():
-    allowed = [f"latentgan.{n}" for n in ("config", "data", "game", "losses", "priors", "tricks", "networks", "errors")]
+    allowed = [
+        f"latentgan.{n}"
+        for n in ("config", "data", "game", "losses", "priors", "conditions", "tricks", "networks", "errors")
+    ]
     for path in files("latentgan.families"):
         if path.stem in ("base", "__init__"):
             continue

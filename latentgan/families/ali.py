@@ -19,8 +19,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
+from latentgan.conditions import told_label, unknown_label
 from latentgan.config import OptimizerConfig, Share
 from latentgan.data import Batch, ImageSpec
 from latentgan.errors import ConfigError
@@ -89,11 +89,7 @@ class ALI(BiGAN):
 
     def told(self, batch: Batch) -> Tensor:
         """Return what the networks are told of each label, (n, K): the class, or 1/K where it is hidden or unknown."""
-        y = self._unknown(batch.image)
-        if batch.label is None:
-            return y
-        hidden = (batch.label < 0) | (torch.rand(len(y), device=y.device) < self.config.hidden_labels)
-        return torch.where(hidden[:, None], y, one_hot(batch.label.clamp_min(0), y.shape[1]).to(y.dtype))
+        return told_label(batch.image, batch.label, len(self.spec.classes), hidden=self.config.hidden_labels)
 
     def draw(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Draw one code (n, d) for each image from q(z|x), or q(z|x, y).
@@ -132,5 +128,4 @@ class ALI(BiGAN):
         return torch.cat([z, self._unknown(x) if y is None else y], dim=1) if self.config.conditional else z
 
     def _unknown(self, x: Tensor) -> Tensor:
-        classes = len(self.spec.classes)
-        return x.new_full((len(x), classes), 1 / classes)
+        return unknown_label(x, len(self.spec.classes))

@@ -1,0 +1,72 @@
+"""Networks on codes: the discriminator of an adversarial autoencoder, and the heads that its encoders end in.
+
+Source: Makhzani et al.: Adversarial Autoencoders, 2015 (arXiv:1511.05644), §2.1 and appendix A.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from latentgan.networks.blocks import Layers, dense, initialise_he
+
+
+class CodeDiscriminator(nn.Module):
+    """z, and what is told beside it → two dense layers → logit.
+
+    Args:
+        latent: width of z.
+        told: width of what is told beside it, as a label; 0 is nothing.
+        hidden: width of both layers.
+    """
+
+    def __init__(self, latent: int, *, told: int = 0, hidden: int = 256) -> None:
+        super().__init__()
+        self.trunk = Layers(
+            {
+                "dense1": dense(latent + told, hidden, activation="leaky"),
+                "dense2": dense(hidden, hidden, activation="leaky"),
+            }
+        )
+        self.logit = nn.Linear(hidden, 1)
+        initialise_he(self, last=0.02)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z: (n, latent + told) → logits (n,)."""
+        logits: Tensor = self.logit(self.trunk(z))
+        return logits.squeeze(1)
+
+
+class UniversalHead(nn.Module):
+    """An encoder's features and noise → z: a draw from a q(z|x) of any shape.
+
+    Args:
+        features: width of the encoder's features.
+        latent: dimension of z.
+        noise: dimension of the noise, N(0, I).
+        hidden: width of the dense layer in which features and noise meet.
+    """
+
+    DRAWS = 16
+    """Fixed draws of the noise over which the mean code is taken."""
+    pool: Tensor
+
+    def __init__(self, features: int, latent: int, *, noise: int, hidden: int) -> None:
+        super().__init__()
+        self.noise = noise
+        self.features = nn.Linear(features, hidden)
+        self.join = nn.Linear(noise, hidden, bias=False)
+        self.code = nn.Sequential(nn.LeakyReLU(0.2), nn.Linear(hidden, latent))
+        self.register_buffer("pool", torch.randn(self.DRAWS, noise))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """h: (n, features) → one draw of z for each, (n, latent)."""
+        noise = torch.randn((len(h), self.noise), device=h.device)
+        z: Tensor = self.code(self.features(h) + self.join(noise))
+        return z
+
+    def mean(self, h: Tensor) -> Tensor:
+        """h: (n, features) → the mean of z over fixed draws of the noise, (n, latent): the same at every call."""
+        seen, noise = self.features(h), self.join(self.pool)
+        z: Tensor = self.code(seen[:, None] + noise).mean(1)
+        return z
