@@ -313,7 +313,7 @@ def test_a_label_informed_prior_puts_every_class_into_its_component():
 
 @pytest.mark.slow
 def test_a_decoder_that_is_told_labels_draws_what_is_asked_for():
-    """All samples as asked; untrained 0.06 to 0.16. Without telling the discriminator, as in the paper, 0.69 to 0.93."""
+    """All samples as asked, untrained 0.06 to 0.16. With the discriminator not told, as in the paper, 0.69 to 0.93."""
     assert_learned(aae_told_decoder(0), {"as asked": 0.9})
 
 
