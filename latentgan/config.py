@@ -125,6 +125,9 @@ class TrainingConfig(Settings):
     """Images between two lines of metrics.jsonl and two sample grids."""
     checkpoint_images: PositiveInt = 64_000
     """Images between two checkpoints."""
+    labels: PositiveInt | None = None
+    """How many labels of the train split the networks are told, equally many a class, drawn by the seed; the other
+    images count as unlabelled. By default all that there are. For families that learn from labels."""
     average_halflife_images: NotNegative = 10_000
     """Half-life of the moving average of the weights, in images; 0 keeps the last weights."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

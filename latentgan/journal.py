@@ -58,6 +58,12 @@ class Journal:
         title = f"{self.session.config.name} on {escape(self.session.source.name)}"
         total = self.session.config.training.total_images
         self._progress.start()
+        if self.session.family.uses_labels:
+            rows = len(self.session.batches.rows)
+            self._progress.console.print(
+                f"[dim]labels: the networks are told {self.session.labels:,} of {rows:,} train images[/]",
+                highlight=False,
+            )
         self._task = self._progress.add_task(
             title, total=total, completed=min(self.session.images, total), title=title, rate="", terms=""
         )
@@ -139,6 +145,7 @@ class Journal:
             "notes": list(session.source.notes),
             "images": session.images,
             "turns": session.turn,
+            "labels": session.labels,
             "seconds": round(session.seconds, 1),
             "device": str(session.batches.device),
             "threads": torch.get_num_threads(),

@@ -15,7 +15,7 @@ from latentgan.checkpoint import Checkpoint, read_config
 from latentgan.config import RunConfig, resolve
 from latentgan.data import Batches, ImageSource, load_source
 from latentgan.devices import pick_device
-from latentgan.errors import CheckpointError
+from latentgan.errors import CheckpointError, ConfigError
 from latentgan.families.base import Family, load_family
 from latentgan.game import Update
 from latentgan.health import Health
@@ -46,6 +46,11 @@ class Session:
     def images(self) -> int:
         """Images of the main stream seen so far."""
         return images_seen(self.batches)
+
+    @property
+    def labels(self) -> int:
+        """Labels of the train split that the networks are told: 0 where the family learns without."""
+        return int((self.batches.labels >= 0).sum()) if self.family.uses_labels else 0
 
     def checkpoint(self) -> Checkpoint:
         """Return the whole state."""
@@ -136,18 +141,21 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
         family: a class with these settings to play in place of the one that config.name names.
 
     Raises:
-        ConfigError: the images do not fit the networks.
+        ConfigError: the images do not fit the networks, or labels are counted that nobody is told.
+        DataError: there are fewer labels than training.labels.
     """
     t = config.training
     device = pick_device(t.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(t.seed)
         built = (family or load_family(config.name))(config.family, source.spec)
+    if t.labels is not None and not built.uses_labels:
+        raise ConfigError(f"training.labels: with these settings {config.name} is told no labels at all; leave it out")
     built.to(device).train()
     if t.compile:
         for network in built.callables():
             network.compile()
-    batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device)
+    batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device, labels=t.labels)
     average = Average(built, t.average_halflife_images)
     return Session(config, source, built, Update(built.players()), batches, average, Health(t.total_images))
 

@@ -196,3 +196,18 @@ def test_without_a_component_all_are_equally_likely():
 def test_settings_that_do_not_go_together_are_refused(settings, labels, sentence):
     with pytest.raises(ConfigError, match=sentence):
         made(pictures(labels=labels), **settings)
+
+
+def test_exactly_the_asked_number_of_labels_reaches_the_networks():
+    source = pictures()
+    family = made(source, labels="decoder", latent=2)
+    batches, told = Batches(source, batch_size=16, seed=3, device="cpu", labels=7), set()
+    hook = family.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    for _ in range(30):
+        seen: list[Tensor] = []
+        turn = dict(batches.counters)
+        family.step(batches, Recorder().as_update())
+        index = next(Batches(source, batch_size=16, seed=3, device="cpu", labels=7, counters=turn)).index
+        told |= set(index[seen[0][:, 2:].max(1).values == 1].tolist())
+    hook.remove()
+    assert len(told) == 7 and sorted(np.bincount(source.labels[sorted(told)])) == [2, 2, 3]

@@ -158,3 +158,39 @@ def test_on_an_accelerator_images_live_there_as_bytes_and_batches_equal_those_of
         one, other = next(there), next(here)
         assert one.image.device.type == "cuda"
         assert torch.equal(one.image.cpu(), other.image) and torch.equal(one.index.cpu(), other.index)
+
+
+def test_told_labels_are_drawn_by_the_seed_equally_many_a_class():
+    y = np.repeat([0, 1, 2, -1], [40, 30, 20, 10])
+    source = from_arrays(
+        np.random.default_rng(0).integers(0, 256, (100, 4, 4, 1), np.uint8), y, split=["train"] * 99 + ["test"]
+    )
+
+    def told(n: int | None, seed: int = 0) -> np.ndarray:
+        return Batches(source, batch_size=8, seed=seed, device="cpu", labels=n).labels
+
+    rows = source.rows("train")
+    for n, expected in ((3, [1, 1, 1]), (9, [3, 3, 3]), (10, [3, 3, 4])):
+        labels = told(n)
+        known = labels >= 0
+        assert sorted(np.bincount(labels[known])) == expected
+        assert np.array_equal(labels[known], source.labels[rows][known])
+    assert np.array_equal(told(9), told(9)) and not np.array_equal(told(9), told(9, seed=1))
+    assert np.array_equal(told(None), source.labels[rows])
+    with pytest.raises(DataError, match="too few for 3 classes"):
+        told(2)
+    with pytest.raises(DataError, match="more than there are"):
+        told(90)
+
+
+def test_the_labelled_stream_holds_the_told_rows_only():
+    source = from_arrays(
+        np.random.default_rng(0).integers(0, 256, (60, 4, 4, 1), np.uint8),
+        np.arange(60) % 3,
+        split=["train"] * 59 + ["test"],
+    )
+    batches = Batches(source, batch_size=8, seed=0, device="cpu", labels=6)
+    seen = {int(i) for _ in range(12) for i in next(batches.labelled).index}
+    assert len(seen) == 6
+    main = [next(batches) for _ in range(20)]
+    assert {int(i) for b in main for i, y in zip(b.index, b.label, strict=True) if y >= 0} == seen

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_runs import CASES, CONVOLUTIONAL, MLP, TWO_MOVES, differences, metrics, read_json, stripes, tiny
@@ -17,10 +18,12 @@ import latentgan.training as module
 from latentgan.adapter import NumpyModel
 from latentgan.checkpoint import latest_name, read_checkpoint, read_model
 from latentgan.config import RunConfig
-from latentgan.data import ImageSource
+from latentgan.data import ImageSource, from_arrays
 from latentgan.errors import ConfigError, DivergedError, LatentganError
+from latentgan.families.base import configure
 from latentgan.families.bigan import BiGAN
 from latentgan.families.gan import GAN
+from latentgan.journal import read_summary
 from latentgan.session import Session, evaluation_images, open_session
 from latentgan.training import resume, train, turns
 
@@ -512,3 +515,17 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="device 'cuda:77' is not available here; use auto, cpu, cuda or mps"):
         play(tiny(device="cuda:77"), tmp_path / "run")
     assert play(tiny(total_images=8), tmp_path / "run") == tmp_path / "run"
+
+
+def test_labels_are_counted_where_they_are_told_and_refused_where_nobody_is(tmp_path):
+    source = from_arrays(np.random.default_rng(0).integers(0, 256, (80, 8, 8), dtype=np.uint8), np.arange(80) % 4)
+    sizes = {"total_images": 32, "batch_size": 16, "device": "cpu"}
+    told = {"latent": 2, "width": 4, "hidden": 8, "labels": "decoder"}
+    run = train(
+        configure("aae", family=told, training={**sizes, "labels": 8}), tmp_path / "told", source=source,
+        show_progress=False,
+    )  # fmt: skip
+    assert read_summary(run)["labels"] == 8
+    silent = configure("aae", family={**told, "labels": "none"}, training={**sizes, "labels": 8})
+    with pytest.raises(ConfigError, match=r"training\.labels.*told no labels"):
+        train(silent, tmp_path / "silent", source=source, show_progress=False)

@@ -103,6 +103,8 @@ def _facts(material: Material) -> tuple[tuple[str, str], ...]:
             facts.append(("parameters", count(total)))
         if run.said("turns"):
             facts.append(("turns", count(int(run.said("turns")))))
+        if isinstance(run.said("labels"), int):
+            facts.append(("labels in training", count(run.said("labels")) if run.said("labels") else "none"))
         if run.said("seconds") and run.said("images"):
             facts.append(("speed", f"{number(run.said('images') / run.said('seconds'), 0)} images/s"))
     if said.get("checkpoint"):

@@ -16,6 +16,7 @@ from torch import Tensor
 from latentgan.errors import DataError
 
 from .source import ImageSource
+from .splits import balanced
 
 MAIN, LABELLED = "main", "labelled"
 _RESIDENT_SHARE = 0.5  # of the device's free memory that images may take
@@ -65,11 +66,14 @@ class Batches:
         seed: of the order, together with the stream's name.
         device: where the batches are needed.
         split: rows to draw from; None means all.
+        labels: how many of the split's labels are told, equally many a class, drawn by the seed; the other images count
+            as unlabelled. None is all.
         counters: batches already drawn, by stream, as `counters` gave them in a checkpoint.
         rank, ranks: which contiguous part of every batch to return, for distributed training.
 
     Raises:
-        DataError: the split is empty, or the batch cannot be divided among the ranks.
+        DataError: the split is empty, the batch cannot be divided among the ranks, or there are fewer labels than
+            `labels`.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Batches:
         seed: int,
         device: torch.device | str,
         split: str | None = "train",
+        labels: int | None = None,
         counters: Mapping[str, int] | None = None,
         rank: int = 0,
         ranks: int = 1,
@@ -95,7 +100,11 @@ class Batches:
         self.counters: dict[str, int] = dict(counters or {})
         self._pixels = _Pixels(source.images, self.rows, self.device)
         self._index = torch.from_numpy(self.rows).to(self.device)
-        self._labels = torch.from_numpy(source.labels[self.rows]).to(self.device) if source.spec.classes else None
+        self.labels = source.labels[self.rows]  # (n,) int64, -1 = unlabelled or not told
+        if labels is not None:
+            told = balanced(self.labels, labels, np.random.default_rng([seed % 2**64, zlib.crc32(b"told labels")]))
+            self.labels = np.where(np.isin(np.arange(len(self.rows)), told), self.labels, -1)
+        self._labels = torch.from_numpy(self.labels).to(self.device) if source.spec.classes else None
         self._streams: dict[str, Stream] = {}
 
     def __iter__(self) -> Batches:
@@ -112,7 +121,7 @@ class Batches:
             DataError: there are none.
         """
         if LABELLED not in self._streams:
-            positions = np.flatnonzero(self.source.labels[self.rows] >= 0)
+            positions = np.flatnonzero(self.labels >= 0)
             if len(positions) == 0:
                 where = f" in its {self.split} split" if self.split else ""
                 raise DataError(f"{self.source.name} has no labelled images{where}, which this family needs")

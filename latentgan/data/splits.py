@@ -69,3 +69,24 @@ def stratified(labels: np.ndarray, share: float, rng: np.random.Generator, *, le
     take = np.where(counts >= 2, np.maximum(take, least), take)
     chosen = [order[labels[order] == stratum][:count] for stratum, count in zip(strata, take, strict=True)]
     return np.sort(np.concatenate(chosen)) if chosen else np.empty(0, dtype=np.int64)
+
+
+def balanced(labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Choose n positions of labels (m,), ascending, as many of each class as of every other; never an unlabelled one.
+
+    Where n is no multiple of the number of classes, classes drawn at random have one more.
+
+    Raises:
+        DataError: fewer than the classes, or a class has too few.
+    """
+    classes, counts = np.unique(labels[labels >= 0], return_counts=True)
+    if n < max(1, len(classes)) or not len(classes):
+        raise DataError(f"{n} labels are too few for {len(classes)} classes: each needs one at least")
+    take = np.full(len(classes), n // len(classes))
+    take[rng.permutation(len(classes))[: n % len(classes)]] += 1
+    if (counts < take).any():
+        raise DataError(
+            f"{n} labels, equally many a class, are more than there are: the smallest class has {min(counts)}"
+        )
+    members = [rng.permutation(np.flatnonzero(labels == label)) for label in classes]
+    return np.sort(np.concatenate([rows[:k] for rows, k in zip(members, take, strict=True)]))

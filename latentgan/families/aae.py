@@ -96,6 +96,10 @@ class AAE(Family):
             add_spectral_norm(self.discriminator)
         self.r1 = R1(config, self.discriminator)
 
+    @property
+    def uses_labels(self) -> bool:
+        return self.config.labels != "none"
+
     def players(self) -> dict[str, Player]:
         encoder = {"encoder": self.encoder, "head": self.head}
         return {

@@ -52,6 +52,10 @@ class ALI(BiGAN):
 
     config: Config
 
+    @property
+    def uses_labels(self) -> bool:
+        return bool(self.config.conditional)
+
     def parts(self, spec: ImageSpec) -> list[Part]:
         """Return z, and for a conditional model the label."""
         config, classes = self.config, len(spec.classes)

@@ -58,6 +58,11 @@ class Family(nn.Module):
         if isinstance(self, Decodes):
             self.decode(self.prior.sample(len(x)))
 
+    @property
+    def uses_labels(self) -> bool:
+        """Whether `step` tells any network the labels of images."""
+        return False
+
     def still(self) -> list[nn.Module]:
         """Return the networks that nothing may change, batch statistics included: always in evaluation mode."""
         return []

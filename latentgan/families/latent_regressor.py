@@ -91,6 +91,10 @@ class LatentRegressor(Family):
         else:
             self.encoder = conv_encoder(shape, latent, width=config.width, hidden=hidden or 256, norm="batch", std=0.02)
 
+    @property
+    def uses_labels(self) -> bool:
+        return self.base.uses_labels and not self.config.frozen
+
     def still(self) -> list[nn.Module]:
         return [self.base] if self.config.frozen else []
 
