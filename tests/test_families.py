@@ -50,6 +50,7 @@ VARIANTS = {
         {"network": "mlp", "labels": "decoder"},
         {"latent": 2, "prior": "mixture", "labels": "prior", "components": 3},
     ],
+    "aae_semi": [{}, {"network": "mlp", "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS}],
     "infogan": [
         {"noise": 3},
         {"noise": 3, "categorical": (), "spectral": True},
@@ -266,7 +267,8 @@ def test_the_file_and_the_class_name_their_source(name):
 
 def test_an_unknown_family_names_the_nearest_and_lists_the_known():
     with pytest.raises(
-        ConfigError, match=r"no family is called .bigam.; did you mean bigan\? known are: aae, ali, bigan, dcgan, gan"
+        ConfigError,
+        match=r"no family is called .bigam.; did you mean bigan\? known are: aae, aae_semi, ali, bigan, dcgan, gan",
     ):
         load_family("bigam")
 

@@ -28,9 +28,12 @@ def falling(rate: float) -> dict[str, Any]:
     return {"learning_rate": rate, "beta1": 0.0, "schedule": "linear", "decay_from": 0.3, "decay_to": 0.1}
 
 
-def learned(name: str, source: ImageSource, *, seed: int, total: int, batch: int = 64, **family: Any) -> list[Family]:
+def learned(
+    name: str, source: ImageSource, *, seed: int, total: int, batch: int = 64, labels: int | None = None, **family: Any
+) -> list[Family]:
     """Return the untrained family and the trained one."""
     training = {"total_images": total, "batch_size": batch, "average_halflife_images": 2_000, "seed": seed}
+    training["labels"] = labels
     config = configure(name, family=family, training={**training, "device": "cpu"})
     return [game for _, game in play(config, source)]
 
@@ -235,9 +238,26 @@ def aae_told_decoder(seed: int) -> list[Figures]:
     return figures
 
 
+def aae_semi_tiles(seed: int) -> list[Figures]:
+    """Five labels a class: which test images it names, and how many samples of a class are of it."""
+    planted = tiles(3)
+    source, rows, asked = planted.source, planted.source.rows("test"), torch.arange(900) % 9
+    figures = []
+    for game in learned("aae_semi", source, seed=seed, total=64_000, labels=45, **{**AAE, "latent": 2}):
+        classes = encoded(game, source, "class")[rows].argmax(1)
+        z = game.prior.sample(900, generator=torch.Generator().manual_seed(0))
+        z[:, :9] = torch.nn.functional.one_hot(asked, 9)
+        with torch.no_grad():
+            made = game.decode(z).flatten(1).numpy()
+        nearest = np.linalg.norm(made[:, None] - planted.centres, axis=2).argmin(1)
+        right = {"accuracy": float((classes == source.labels[rows]).mean())}
+        figures.append(right | {"as asked": float((nearest == asked.numpy()).mean())} | unexplained(game, source))
+    return figures
+
+
 STRUCTURES = (
     gan_ring, bigan_ring, ali_grid, dcgan_tiles, infogan_tiles, regressor_discs, bigan_shapes, ali_digits, aae_tiles,
-    aae_told_prior, aae_told_decoder,
+    aae_told_prior, aae_told_decoder, aae_semi_tiles,
 )  # fmt: skip
 
 
@@ -315,6 +335,13 @@ def test_a_label_informed_prior_puts_every_class_into_its_component():
 def test_a_decoder_that_is_told_labels_draws_what_is_asked_for():
     """All samples as asked, untrained 0.06 to 0.16. With the discriminator not told, as in the paper, 0.69 to 0.93."""
     assert_learned(aae_told_decoder(0), {"as asked": 0.9})
+
+
+@pytest.mark.slow
+def test_a_semi_supervised_autoencoder_names_tiles_from_five_labels_a_class():
+    """Accuracy 0.89 to 1.00 on test images, 0.63 to 0.90 of samples as asked, 0.03 to 0.07 of the variance left;
+    untrained at most 0.22, 0.13 and more than 4."""
+    assert_learned(aae_semi_tiles(0), {"accuracy": 0.75, "as asked": 0.45}, {"unexplained": 0.25})
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def _adversarial(terms: dict[str, Tensor]) -> dict[str, float]:
 
 def _images() -> ImageSource:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
-    return from_arrays(pixels, split=["train"] * 40)
+    return from_arrays(pixels, np.arange(40) % 3, split=["train"] * 40)
 
 
 def _quantiles(n: int) -> Tensor:

@@ -31,10 +31,8 @@ from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.losses import Objective
 from latentgan.networks.blocks import Layers, add_spectral_norm, initialise_he
-from latentgan.networks.codes import CodeDiscriminator, UniversalHead
-from latentgan.networks.dcgan import ConvGenerator, conv_trunk
+from latentgan.networks.codes import CodeDiscriminator, UniversalHead, autoencoder
 from latentgan.networks.joint import judge
-from latentgan.networks.mlp import MLPGenerator, mlp_trunk
 from latentgan.networks.posterior import Posterior, reparameterise
 from latentgan.priors import Part, Prior
 from latentgan.tricks import R1, View
@@ -179,22 +177,16 @@ class AAE(Family):
 
     def _build(self, spec: ImageSpec) -> int:
         """Make encoder, head and decoder, and return the width of their dense layers."""
-        config, shape, latent = self.config, spec.shape, self.config.latent
-        if config.network == "mlp":
-            hidden = config.hidden or 1000
-            self.encoder = mlp_trunk(shape, hidden=hidden)
-            self.decoder: nn.Module = MLPGenerator(self.prior.width, shape, hidden=hidden, norm="none")
-        else:
-            hidden = config.hidden or 256
-            self.encoder = conv_trunk(shape, width=config.width, hidden=hidden)
-            self.decoder = ConvGenerator(self.prior.width, shape, width=config.width, hidden=hidden, norm="none")
+        config, latent = self.config, self.config.latent
+        self.encoder, self.decoder, hidden = autoencoder(
+            config.network, spec.shape, self.prior.width, width=config.width, hidden=config.hidden
+        )
         self.head: nn.Module = nn.Linear(hidden, latent)
         if config.posterior == "gaussian":
             self.head = Posterior(hidden, latent)
         elif config.posterior == "universal":
             self.head = UniversalHead(hidden, latent, noise=config.noise, hidden=hidden)
         initialise_he(nn.Sequential(self.encoder, self.head), last=1 / math.sqrt(hidden))
-        initialise_he(self.decoder, last=0.02)
         return hidden
 
     def _squash(self, z: Tensor) -> Tensor:

@@ -1,14 +1,44 @@
-"""Networks on codes: the discriminator of an adversarial autoencoder, and the heads that its encoders end in.
+"""Networks of adversarial autoencoders: trunk and decoder, heads that give codes, discriminators that judge them.
 
 Source: Makhzani et al.: Adversarial Autoencoders, 2015 (arXiv:1511.05644), §2.1 and appendix A.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from latentgan.networks.blocks import Layers, dense, initialise_he
+from latentgan.networks.dcgan import ConvGenerator, conv_trunk
+from latentgan.networks.mlp import MLPGenerator, mlp_trunk
+
+
+def autoencoder(
+    network: Literal["dcgan", "mlp"], shape: tuple[int, int, int], latent: int, *, width: int, hidden: int | None
+) -> tuple[Layers, nn.Module, int]:
+    """Return a trunk on images, a decoder of codes, and the width of their dense layers, which the trunk gives.
+
+    Without norms: batch statistics would differ between codes of images and draws from the prior.
+
+    Args:
+        network: convolutions sized to the image, or two dense layers each, as in the paper.
+        shape: (c, h, w) of an image.
+        latent: width of the code.
+        width: channels of the first convolution.
+        hidden: width of the dense layers; None is 256 for dcgan and the paper's 1000 for mlp.
+    """
+    decoder: nn.Module
+    if network == "mlp":
+        hidden = hidden or 1000
+        trunk, decoder = mlp_trunk(shape, hidden=hidden), MLPGenerator(latent, shape, hidden=hidden, norm="none")
+    else:
+        hidden = hidden or 256
+        trunk = conv_trunk(shape, width=width, hidden=hidden)
+        decoder = ConvGenerator(latent, shape, width=width, hidden=hidden, norm="none")
+    initialise_he(decoder, last=0.02)
+    return trunk, decoder, hidden
 
 
 class CodeDiscriminator(nn.Module):

@@ -105,7 +105,9 @@ PROTOCOL = Protocol(
     recipes={
         "ali": Recipe("the encoder's last three hidden layers and its output", "ali_fashion.toml"),
         "dcgan": Recipe("every convolution of the discriminator, pooled to 4×4", "dcgan_fashion.toml"),
-        SUPERVISED: Recipe("a classifier of the shape of DCGAN's discriminator, on the labels alone"),
+        SUPERVISED: Recipe(
+            "a classifier of the shape of DCGAN's discriminator, on the labels alone, one for each draw", seeds=1
+        ),
     },
     headlines={
         "": (Headline(FEATURES, "accuracy", yardsticks=BESIDE),),

@@ -124,7 +124,7 @@ PROTOCOL = Protocol(
         "ali": Recipe("stochastic encoder", "ali_mnist.toml"),
         "infogan": Recipe("with the consistency term", "infogan_mnist.toml"),
         PIXELS: Recipe("raw pixels, and their PCA with its own and with unit variances"),
-        SUPERVISED: Recipe("a classifier of the discriminator's shape on the labels alone"),
+        SUPERVISED: Recipe("a classifier of the discriminator's shape on the labels alone, one for each draw", seeds=1),
     },
     headlines={
         "bigan": _headlines("discriminator.conv2"),

@@ -1,0 +1,117 @@
+"""The semi-supervised adversarial autoencoder: its terms, who sees labels, and what moves whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from latentgan import configure, from_arrays, load_family
+from latentgan.checks.base import Recorder
+from latentgan.data import Batches, ImageSource
+from latentgan.errors import ConfigError
+
+
+def pictures(*, labels: bool = True) -> ImageSource:
+    x = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
+    return from_arrays(x, np.arange(60) % 3 if labels else None, split=["train"] * 60)
+
+
+def made(source: ImageSource, **settings: Any) -> Any:
+    torch.manual_seed(0)
+    config = configure("aae_semi", family={"latent": 2, "width": 4, "hidden": 16, **settings})
+    return load_family("aae_semi")(config.family, source.spec).train()
+
+
+def turn(family: Any, batches: Batches) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
+    """Return the objectives of one turn, and what each network was given."""
+    recorder, given = Recorder(), {}
+    hooks = [
+        getattr(family, name).register_forward_pre_hook(
+            lambda _, inputs, name=name: given.__setitem__(name, inputs[0].detach())
+        )
+        for name in ("encoder", "decoder", "discriminator", "class_discriminator")
+    ]
+    family.step(batches, recorder.as_update())
+    for hook in hooks:
+        hook.remove()
+    return {player: dict(terms) for player, terms in recorder.objectives.items()}, given
+
+
+def test_the_terms_are_the_papers_computed_anew_in_float64():
+    source = pictures()
+    family = made(source)
+    found, given = turn(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    again = Batches(source, batch_size=16, seed=0, device="cpu")
+    x, labelled = next(again).image, next(again.labelled)
+    assert torch.equal(given["encoder"], torch.cat([x, labelled.image]))
+    family.double()
+    with torch.no_grad():
+        out = family.head(family.encoder(given["encoder"].double()))
+        p = out[:, :3].softmax(1)
+        code = torch.cat([p[:16], out[:16, 3:]], 1)
+        style, classes = (family.get_submodule(n)(given[n].double()) for n in ("discriminator", "class_discriminator"))
+        expected = {
+            ("autoencoder", "reconstruction"): (x.double() - family.decode(code)).square().mean(),
+            ("classifier", "cross_entropy"): -p[16:].gather(1, labelled.label[:, None]).log().mean(),
+            ("discriminator", "real"): softplus(-style[:16]).mean(),
+            ("discriminator", "fake"): softplus(style[16:]).mean(),
+            ("discriminator", "class_real"): softplus(-classes[:16]).mean(),
+            ("discriminator", "class_fake"): softplus(classes[16:]).mean(),
+            ("encoder", "fake"): softplus(-style[16:]).mean(),
+            ("encoder", "class_fake"): softplus(-classes[16:]).mean(),
+        }
+    assert {(player, term) for player, terms in found.items() for term in terms} == set(expected)
+    for (player, term), value in expected.items():
+        assert float(found[player][term].detach()) == pytest.approx(float(value), abs=2e-6), (player, term)
+    drawn = given["class_discriminator"][:16]
+    assert torch.equal(drawn.sort(1).values, torch.tensor([[0.0, 0.0, 1.0]]).expand(16, 3))
+    assert torch.allclose(given["class_discriminator"][16:].double(), p[:16], atol=1e-5)
+    assert torch.allclose(given["decoder"].double(), code, atol=1e-5)
+
+
+def test_exactly_the_told_labels_reach_the_cross_entropy():
+    source = pictures()
+    family = made(source)
+    batches, rows = Batches(source, batch_size=16, seed=0, device="cpu", labels=6), set()
+    x = source.tensor(source.rows())
+    for _ in range(20):
+        _, given = turn(family, batches)
+        for image in given["encoder"][16:]:
+            rows |= {int((x - image).flatten(1).abs().sum(1).argmin())}
+    assert len(rows) == 6 and np.bincount(source.labels[sorted(rows)]).tolist() == [2, 2, 2]
+
+
+def test_cross_entropy_moves_the_encoder_and_not_the_style():
+    source = pictures()
+    family = made(source)
+    found, _ = turn(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    head, trunk = torch.autograd.grad(
+        found["classifier"]["cross_entropy"], [family.head.weight, family.encoder.conv1[0].weight]
+    )
+    assert trunk.abs().max() > 0 and head[:3].abs().max() > 0 and head[3:].abs().max() == 0
+
+
+def test_a_code_is_probabilities_and_a_style():
+    source = pictures()
+    family = made(source).eval()
+    x = source.tensor(range(5))
+    code = family.encode(x)
+    assert code.shape == (5, 5) and torch.allclose(code[:, :3].sum(1), torch.ones(5))
+    assert torch.equal(code[:, :3], family.classify(x))
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings", "sentence"),
+    [
+        (False, {}, "learns classes from labels.*--label.*aae"),
+        (True, {"augment": {"rotation": 10.0}}, r"family\.augment maps images"),
+    ],
+)
+def test_what_it_cannot_play_is_refused(labels, settings, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        made(pictures(labels=labels), **settings)
