@@ -63,7 +63,10 @@ class Prior(nn.Module):
         """Return the parts with their first column ("start"), as plain dictionaries."""
         rows, start = [], 0
         for part in self.parts:
-            rows.append(asdict(part) | {"start": start})
+            about = asdict(part)
+            if part.components == 1:
+                del about["components"]
+            rows.append(about | {"start": start})
             start += part.width
         return rows
 

@@ -29,11 +29,11 @@ def falling(rate: float) -> dict[str, Any]:
 
 
 def learned(
-    name: str, source: ImageSource, *, seed: int, total: int, batch: int = 64, labels: int | None = None, **family: Any
+    name: str, source: ImageSource, *, seed: int, total: int, batch: int = 64, told: int | None = None, **family: Any
 ) -> list[Family]:
-    """Return the untrained family and the trained one."""
+    """Return the untrained family and the trained one, of `told` labels."""
     training = {"total_images": total, "batch_size": batch, "average_halflife_images": 2_000, "seed": seed}
-    training["labels"] = labels
+    training["labels"] = told
     config = configure(name, family=family, training={**training, "device": "cpu"})
     return [game for _, game in play(config, source)]
 
@@ -243,7 +243,7 @@ def aae_semi_tiles(seed: int) -> list[Figures]:
     planted = tiles(3)
     source, rows, asked = planted.source, planted.source.rows("test"), torch.arange(900) % 9
     figures = []
-    for game in learned("aae_semi", source, seed=seed, total=64_000, labels=45, **{**AAE, "latent": 2}):
+    for game in learned("aae_semi", source, seed=seed, total=64_000, told=45, **{**AAE, "latent": 2}):
         classes = encoded(game, source, "class")[rows].argmax(1)
         z = game.prior.sample(900, generator=torch.Generator().manual_seed(0))
         z[:, :9] = torch.nn.functional.one_hot(asked, 9)
