@@ -26,6 +26,9 @@ from latentgan.errors import DivergedError
 Terms = Mapping[str, Tensor]
 """Term name -> scalar tensor, weight already applied; a player's objective is the sum of its terms."""
 
+Gradients = tuple[Tensor | None, ...]
+"""One for each of a player's parameters; None where the objective does not depend on it."""
+
 PATIENCE = 20
 """A parameter without a gradient in a player's first 20 moves stops the run: its network is detached."""
 
@@ -58,6 +61,44 @@ class Player:
         rate = self.settings.learning_rate * self.settings.factor(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+
+    @torch.no_grad()
+    def pulled(self, gradients: Gradients, move: int) -> tuple[Gradients, Tensor]:
+        """Return the gradients with that of historical averaging added, and its term λ ‖θ − m‖².
+
+        m is the mean of θ over all moves up to this one, in which θ stands before its step; m is no part of the
+        gradient.
+
+        Args:
+            gradients: of the other terms, one for each parameter.
+            move: the number of this move, from 1.
+        """
+        values: list[Tensor] = list(self.parameters)
+        means = self._history() or [value.clone() for value in values]
+        torch._foreach_lerp_(means, values, 1 / move)
+        away = torch._foreach_sub(values, means)
+        pull = torch._foreach_mul(away, 2 * self.settings.historical_averaging)
+        added = tuple(p if g is None else g + p for g, p in zip(gradients, pull, strict=True))
+        return added, self.settings.historical_averaging * torch.stack(torch._foreach_norm(away)).square().sum()
+
+    def step(self, gradients: Gradients) -> None:
+        """Move down the gradients, one for each parameter."""
+        keeps = self.settings.historical_averaging > 0 and not self._history()
+        first = [parameter.detach().clone() for parameter in self.parameters] if keeps else []
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        for parameter, start in zip(self.parameters, first, strict=False):  # optimisers expect an empty state before
+            self.optimizer.state[parameter]["history"] = start
+        # Fused optimisers do not bump tensor versions; without this, a graph that was built before the
+        # step would silently give a wrong gradient instead of raising.
+        torch.autograd.graph.increment_version(self.parameters)
+
+    def _history(self) -> list[Tensor]:
+        """Return the mean of each parameter over the moves so far, kept with the optimiser's state; [] before any."""
+        state = self.optimizer.state
+        return [state[p]["history"] for p in self.parameters if p in state and "history" in state[p]]
 
 
 class Update:
@@ -93,10 +134,11 @@ class Update:
         totals = {name: self._total(name, terms) for name, terms in objectives.items()}
         with torch.autocast(_device_type(totals), enabled=False):
             gradients = self._gradients(totals)
+            objectives = {name: {**terms, **self._pull(name, gradients)} for name, terms in objectives.items()}
             self._close_cache()
             self._record(objectives, gradients)
             for name in totals:
-                self._step(self.players[name], gradients[name])
+                self.players[name].step(gradients[name])
         torch.clear_autocast_cache()
         if self._cache is not None:
             self._cache.enter_context(parametrize.cached())
@@ -161,8 +203,8 @@ class Update:
                 raise ValueError(f"term {name}/{term} has shape {tuple(value.shape)}; a term is a scalar")
         return torch.stack([value.float() for value in terms.values()]).sum()
 
-    def _gradients(self, totals: Mapping[str, Tensor]) -> dict[str, tuple[Tensor | None, ...]]:
-        gradients: dict[str, tuple[Tensor | None, ...]] = {}
+    def _gradients(self, totals: Mapping[str, Tensor]) -> dict[str, Gradients]:
+        gradients: dict[str, Gradients] = {}
         for position, (name, total) in enumerate(totals.items()):
             player = self.players[name]
             if not total.requires_grad:
@@ -173,7 +215,14 @@ class Update:
             self._expect_every_gradient(name, gradients[name])
         return gradients
 
-    def _expect_every_gradient(self, name: str, gradients: tuple[Tensor | None, ...]) -> None:
+    def _pull(self, name: str, gradients: dict[str, Gradients]) -> Terms:
+        """Add historical averaging to a player's gradients, where it is on, and return its term."""
+        if not self.players[name].settings.historical_averaging:
+            return {}
+        gradients[name], term = self.players[name].pulled(gradients[name], self.moves[name])
+        return {"historical_averaging": term}
+
+    def _expect_every_gradient(self, name: str, gradients: Gradients) -> None:
         self.moves[name] += 1
         waiting = self._waiting[name]
         if waiting:
@@ -186,7 +235,7 @@ class Update:
                 "(Player(optional=True) allows it)"
             )
 
-    def _record(self, objectives: Mapping[str, Terms], gradients: Mapping[str, tuple[Tensor | None, ...]]) -> None:
+    def _record(self, objectives: Mapping[str, Terms], gradients: Mapping[str, Gradients]) -> None:
         for name, terms in objectives.items():
             for term, value in terms.items():
                 self._add(f"term:{name}/{term}", value)
@@ -203,15 +252,6 @@ class Update:
         watched[f"player {name}, gradient norm"] = finite
         for key, value in watched.items():
             self._blame[key] = self._blame[key] & value if key in self._blame else value
-
-    def _step(self, player: Player, gradients: tuple[Tensor | None, ...]) -> None:
-        for parameter, gradient in zip(player.parameters, gradients, strict=True):
-            parameter.grad = gradient
-        player.optimizer.step()
-        player.optimizer.zero_grad(set_to_none=True)
-        # Fused optimisers do not bump tensor versions; without this, a graph that was built before the
-        # step would silently give a wrong gradient instead of raising.
-        torch.autograd.graph.increment_version(player.parameters)
 
     def _add(self, key: str, value: Tensor | float) -> None:
         value = value.detach().float() if isinstance(value, Tensor) else torch.tensor(float(value))

@@ -116,6 +116,21 @@ def minimax_generator(fake: Tensor) -> Tensor:
     return -softplus(fake.float()).mean()
 
 
+def feature_matching(real: Tensor, made: Tensor) -> Tensor:
+    """Return the mean square, over features, of E f(x) − E f(G(z)): expectations first, over each minibatch.
+
+    ‖E f(x) − E f(G(z))‖² of the paper, divided by the number of features as in the authors' MNIST code. E f(x) is a
+    target: no gradient goes through it.
+
+    Source: Salimans et al. 2016 (arXiv:1606.03498), §3.1.
+
+    Args:
+        real: features of real images, (n, …).
+        made: features of generated images, (m, …).
+    """
+    return (real.detach().float().mean(0) - made.float().mean(0)).square().mean()
+
+
 def conditional_entropy_bound(x: Tensor, reconstructed: Tensor) -> Tensor:
     """Return E ‖x − G(E(x))‖², summed over an image and averaged over images, per pixel.
 

@@ -21,6 +21,8 @@ from latentgan.game import Update
 from latentgan.health import Health
 
 EVALUATION_IMAGES = 256
+INITIAL_IMAGES = 500
+"""Images that a data-dependent start looks at."""
 
 
 def images_seen(batches: Batches) -> int:
@@ -156,6 +158,9 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
         for network in built.callables():
             network.compile()
     batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device, labels=t.labels)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(t.seed)
+        built.initialise(source.tensor(_mixed(source.rows("train"), INITIAL_IMAGES), device))
     average = Average(built, t.average_halflife_images)
     return Session(config, source, built, Update(built.players()), batches, average, Health(t.total_images))
 

@@ -68,8 +68,9 @@ class R1:
     def __init__(self, config: AdversarialConfig, discriminator: nn.Module) -> None:
         if config.r1 and has_batch_statistics(discriminator):
             raise ConfigError(
-                "family.r1 takes the discriminator's gradient image by image, which batch norm mixes: "
-                "set family.spectral=true (batch norm then gives way to spectral norm), or family.r1=0"
+                "family.r1 takes the discriminator's gradient image by image, which batch norm and minibatch "
+                "discrimination mix: set family.spectral=true (batch norm then gives way to spectral norm) without "
+                "minibatch discrimination, or family.r1=0"
             )
         self.weight, self.every, self.discriminator = config.r1, config.r1_every, discriminator
 

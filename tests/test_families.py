@@ -51,6 +51,23 @@ VARIANTS = {
         {"latent": 2, "prior": "mixture", "labels": "prior", "components": 3},
     ],
     "aae_semi": [{}, {"network": "mlp", "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS}],
+    "improved_gan": [
+        {},
+        {"network": "mlp", "layers": (16, 8)},
+        {
+            "network": "mlp",
+            "layers": (16, 8),
+            "spectral": True,
+            "generator_loss": "non-saturating",
+            "r1": 1.0,
+            **TRICKS,
+        },
+    ],
+    "ali_semi": [
+        {},
+        {"network": "mlp", "spectral": True, "norm": "none", "r1": 0.1},
+        {"norm": "encoder", "reconstruction_weight": 1.0, **TRICKS},
+    ],
     "infogan": [
         {"noise": 3},
         {"noise": 3, "categorical": (), "spectral": True},
@@ -69,8 +86,15 @@ VARIANTS = {
         {"spectral": False, "generator_loss": "minimax"},
         {"discriminator_moves": 2, "r1": 1.0, "r1_every": 2, **TRICKS},
         {"spectral": False, "maxout": 5, "discriminator_hidden": 6, "dropout": 0.5, "input_dropout": 0.2, "r1": 1.0},
+        {"generator_loss": "feature-matching", "generator_norm": "virtual", "minibatch_discrimination": 3},
+        {"discriminator": {"historical_averaging": 0.1}, "generator": {"historical_averaging": 0.1}},
     ],
-    "dcgan": [{}, {"spectral": True, "r1": 1.0}, {"maxout": 2, "dropout": 0.5, "input_dropout": 0.2}],
+    "dcgan": [
+        {},
+        {"generator_loss": "feature-matching", "generator_norm": "virtual", "minibatch_discrimination": 3},
+        {"spectral": True, "r1": 1.0},
+        {"maxout": 2, "dropout": 0.5, "input_dropout": 0.2},
+    ],
 }
 CASES = [(name, v) for name in family_names() for v in VARIANTS.get(name, [{}])]
 IDS = [f"{name}-{'-'.join(map(str, v)) or 'default'}" for name, v in CASES]
@@ -165,6 +189,7 @@ def test_three_turns_and_three_more_are_six_turns_bit_for_bit(case):
     second.family.load_state_dict(first.family.state_dict())
     for name, player in second.update.players.items():
         player.optimizer.load_state_dict(copy.deepcopy(first.update.players[name].optimizer.state_dict()))
+    second.update.resume(first.update.moves)
     second.batches.counters.update(first.batches.counters)
     second.play(3, start=3)
     assert equal(straight.state(), second.state())
@@ -268,7 +293,7 @@ def test_the_file_and_the_class_name_their_source(name):
 def test_an_unknown_family_names_the_nearest_and_lists_the_known():
     with pytest.raises(
         ConfigError,
-        match=r"no family is called .bigam.; did you mean bigan\? known are: aae, aae_semi, ali, bigan, dcgan, gan",
+        match=r"no family is called .bigam.; did you mean bigan\? known are: aae, .*ali, .*bigan, .*dcgan, gan",
     ):
         load_family("bigam")
 

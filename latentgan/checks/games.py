@@ -50,7 +50,10 @@ def bigan_of_a_normal(device: torch.device) -> Checks:
 
 
 def terms_at_chance(device: torch.device) -> Checks:
-    """Every family with a discriminator of logits: at D = ½ its real and fake terms add up to log 4."""
+    """Every family with a discriminator of logits: at D = ½ its terms are log 2 each.
+
+    Where it names K classes, logits of 0 are log Σ exp = log K: D = K / (K + 1).
+    """
     for name in family_names():
         if not issubclass(load_family(name).Config, AdversarialConfig):
             continue
@@ -61,13 +64,16 @@ def terms_at_chance(device: torch.device) -> Checks:
         with torch.no_grad():
             for parameter in head.parameters():
                 parameter.zero_()
-        terms = {player: _adversarial(t) for player, t in _play(family, device).items()}
-        value = sum(terms.pop("discriminator").values())
-        yield Check(f"{name}: the discriminator's terms at D = ½", "log 4", value, math.log(4), 1e-6)
-        for player, fooling in terms.items():
-            if fooling:
-                expected = len(fooling) * math.log(2)
-                yield Check(f"{name}: {player}'s terms at D = ½", "log 2 each", sum(fooling.values()), expected, 1e-6)
+        classes = head.out_features
+        as_real, as_fake = math.log1p(1 / classes), math.log1p(classes)
+        chance = "½" if classes == 1 else f"{classes}/{classes + 1}"
+        for player, terms in _play(family, device).items():
+            found = _adversarial(terms)
+            swapped = player != "discriminator"
+            wanted = [as_real if (term in ("real", "encoded")) != swapped else as_fake for term in found]
+            if found:
+                title, value = f"{name}: {player}'s terms at D = {chance}", sum(found.values())
+                yield Check(title, "−log D, −log(1 − D)", value, sum(wanted), 1e-6)
 
 
 def information_gradient(device: torch.device) -> Checks:

@@ -38,6 +38,9 @@ class Family(nn.Module):
         """Return the players by name; called once, after the networks are on their device."""
         raise NotImplementedError
 
+    def initialise(self, x: Tensor) -> None:
+        """Set weights by a look at training images x (n, c, h, w), once, before turn 0 (data-dependent start)."""
+
     def step(self, batches: Batches, update: Update) -> None:
         """Play one turn: draw minibatches, compute terms, call `update` as often as the algorithm says."""
         raise NotImplementedError

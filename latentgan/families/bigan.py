@@ -65,6 +65,8 @@ class BiGAN(Family):
         """The optimiser of encoder and generator (paper: the same)."""
 
     config: Config
+    named_classes = 0
+    """Classes that the discriminator names, 0 in BiGAN and ALI."""
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
@@ -131,8 +133,13 @@ class BiGAN(Family):
             judged, error = self._reconstruction(x, self.generator(code), update)
             judging |= judged
             fooling["reconstruction"] = self.config.reconstruction_weight * error
+        judging |= self.naming(batches, update)
         update(discriminator=judging, encoder_generator=fooling)
         update.note(discriminator_accuracy=self.objective.accuracy(encoded, generated))
+
+    def naming(self, batches: Batches, update: Update) -> dict[str, Tensor]:
+        """Return the discriminator's terms on labelled images, in families where it names classes."""
+        return {}
 
     def codes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the codes of both pairs, (n, d) each: the encoder's of the images, and draws from the prior."""
@@ -194,9 +201,11 @@ class BiGAN(Family):
         trunk = conv_trunk(shape, width=width, hidden=hidden if config.spectral else 0, std=std)
         features = hidden if config.spectral else trunk_width(shape, width=width)
         if config.spectral:
-            self.discriminator = JointDiscriminator(trunk, features, latent, hidden=hidden, code_hidden=hidden)
+            self.discriminator = JointDiscriminator(
+                trunk, features, latent, hidden=hidden, code_hidden=hidden, classes=self.named_classes
+            )
         else:
-            self.discriminator = paper_discriminator(trunk, features, latent, hidden=hidden)
+            self.discriminator = paper_discriminator(trunk, features, latent, hidden=hidden, classes=self.named_classes)
         return features
 
     def _build_mlp(self, config: Config, spec: ImageSpec) -> int:
@@ -211,5 +220,5 @@ class BiGAN(Family):
             initialise_he(self.generator, last=0.02)
         if config.norm == "none":
             initialise_he(self.encoder, last=0.1)
-        self.discriminator = mlp_discriminator(shape, latent, hidden=hidden, norm=norm)
+        self.discriminator = mlp_discriminator(shape, latent, hidden=hidden, norm=norm, classes=self.named_classes)
         return hidden

@@ -36,6 +36,8 @@ class DCGAN(GAN):
         """Return generator and discriminator, without hidden dense layers."""
         shape, width = spec.shape, self.config.width
         norm: Norm = "none" if self.config.spectral else "batch"
-        generator = ConvGenerator(self.config.latent, shape, width=width, hidden=0, std=0.02)
+        made = self.config.generator_norm
+        generator = ConvGenerator(self.config.latent, shape, width=width, hidden=0, norm=made, std=0.02)
         trunk = conv_trunk(shape, width=width, norm=norm, std=0.02, **self.units())
-        return generator, Discriminator(trunk, trunk_width(shape, width=width))
+        judged = trunk_width(shape, width=width)
+        return generator, Discriminator(trunk, judged, kernels=self.config.minibatch_discrimination)

@@ -10,17 +10,18 @@ Source: Goodfellow et al.: Generative Adversarial Nets, NeurIPS 2014 (arXiv:1406
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from latentgan.config import AdversarialConfig, Fraction, OptimizerConfig
 from latentgan.data import Batches, ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
-from latentgan.losses import Objective, minimax_generator
-from latentgan.networks.blocks import Layers, add_spectral_norm, has_batch_statistics
+from latentgan.losses import Objective, feature_matching, minimax_generator
+from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics
+from latentgan.networks.companions import REFERENCE, Referenced
 from latentgan.networks.joint import Discriminator, judge
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
 from latentgan.priors import Part, Prior
@@ -47,8 +48,17 @@ class GAN(Family):
         """Share of the pixels that are dropped in front of the discriminator in training (paper: 0.2)."""
         spectral: bool = True
         """Spectral norm in the discriminator (not in the paper; arXiv:1802.05957)."""
-        generator_loss: Literal["non-saturating", "minimax"] = "non-saturating"
-        """The generator's side of the bce objective; minimax is eq. 1 to the letter. Others have no such form."""
+        generator_loss: Literal["non-saturating", "minimax", "feature-matching"] = "non-saturating"
+        """The generator's side of the bce objective; minimax is eq. 1 to the letter, and others have no such form.
+        feature-matching, with any objective, asks for the mean features of real images instead, on the discriminator's
+        last hidden layer (Salimans et al. 2016, arXiv:1606.03498, §3.1)."""
+        generator_norm: Literal["batch", "virtual"] = "batch"
+        """Of the generator: over the minibatch, or virtual, by a reference batch that never changes, so that an image
+        does not depend on its companions (arXiv:1606.03498, §3.5)."""
+        minibatch_discrimination: Annotated[int, Field(ge=0)] = 0
+        """Kernels of minibatch discrimination in the discriminator: it sees how close an image's features are to those
+        of its companions, so that a generator of few images is found out (arXiv:1606.03498, §3.2; the authors' code has
+        100). 0 is off."""
         discriminator_moves: PositiveInt = 1
         """Moves of the discriminator per move of the generator (k in algorithm 1; paper: 1)."""
         discriminator: OptimizerConfig = OptimizerConfig()
@@ -64,6 +74,8 @@ class GAN(Family):
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
         self.generator, self.discriminator = self.build(spec)
+        if config.generator_norm == "virtual":
+            self.generator = Referenced(self.generator, self.prior.sample(REFERENCE))
         if config.spectral:
             add_spectral_norm(self.discriminator)
         self.r1 = R1(config, self.discriminator)
@@ -74,7 +86,9 @@ class GAN(Family):
         config = self.config
         width = config.discriminator_hidden or config.hidden
         trunk = mlp_trunk(spec.shape, hidden=width, **self.units())
-        return MLPGenerator(config.latent, spec.shape, hidden=config.hidden), Discriminator(trunk, width)
+        norm: Norm = "virtual" if config.generator_norm == "virtual" else "batch-plain"
+        generator = MLPGenerator(config.latent, spec.shape, hidden=config.hidden, norm=norm)
+        return generator, Discriminator(trunk, width, kernels=config.minibatch_discrimination)
 
     def units(self) -> dict[str, Any]:
         """Return what the discriminator's hidden units are, as arguments of its trunk."""
@@ -97,9 +111,17 @@ class GAN(Family):
             real, fake = judge(self.discriminator, (shown,), (made,), together=self.together)
             update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **self.r1(turn, shown)})
             update.note(discriminator_accuracy=self.objective.accuracy(real, fake))
-        fooled = self.discriminator(self.view(self.generator(self.prior.sample(len(x))), progress))
-        minimax = self.config.generator_loss == "minimax" and self.config.objective == "bce"
-        update(generator={"fake": minimax_generator(fooled) if minimax else wish.as_real(fooled)})
+        made = self.view(self.generator(self.prior.sample(len(x))), progress)
+        update(generator=self._fooling(shown, made))
+
+    def _fooling(self, shown: Tensor, made: Tensor) -> dict[str, Tensor]:
+        """Return the generator's term, of what the discriminator is shown of real and of generated images."""
+        loss = self.config.generator_loss
+        if loss == "feature-matching":
+            real, fake = judge(self.discriminator.trunk, (shown,), (made,), together=self.together)
+            return {"matching": feature_matching(real, fake)}
+        minimax = loss == "minimax" and self.config.objective == "bce"
+        return {"fake": (minimax_generator if minimax else self.objective.as_real)(self.discriminator(made))}
 
     def decode(self, z: Tensor) -> Tensor:
         """z: (n, latent) → images (n, c, h, w) in [-1, 1]."""

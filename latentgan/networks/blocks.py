@@ -13,9 +13,11 @@ from torch.nn.functional import dropout
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-Norm = Literal["none", "batch", "batch-plain"]
-"""batch: with gain and bias; batch-plain: without, as in the BiGAN authors' code."""
-Activation = Literal["none", "relu", "leaky"]
+from latentgan.networks.companions import MinibatchDiscrimination, VirtualBatchNorm
+
+Norm = Literal["none", "batch", "batch-plain", "virtual"]
+"""batch: with gain and bias; batch-plain: without, as in the BiGAN authors' code; virtual: see networks.virtual."""
+Activation = Literal["none", "relu", "leaky", "softplus"]
 Affine = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 """Layers with weights and a bias."""
 
@@ -155,7 +157,8 @@ def add_spectral_norm(network: nn.Module) -> None:
 
 def has_batch_statistics(network: nn.Module) -> bool:
     """Return whether an output of `network` depends on the rest of its batch in training mode."""
-    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
+    mixing = (nn.modules.batchnorm._BatchNorm, MinibatchDiscrimination)
+    return any(isinstance(m, mixing) for m in network.modules())
 
 
 @torch.no_grad()
@@ -205,12 +208,16 @@ def _block(
         parts.append(batch_norm(width))
     elif norm == "batch-plain":
         parts.append(batch_norm(width, eps=1e-8, affine=False))
+    elif norm == "virtual":
+        parts.append(VirtualBatchNorm(width))
     if pieces > 1:
         parts.append(Maxout(pieces))
     elif activation == "relu":
         parts.append(nn.ReLU(inplace=True))
     elif activation == "leaky":
         parts.append(nn.LeakyReLU(0.2, inplace=True))
+    elif activation == "softplus":
+        parts.append(nn.Softplus())
     if drop:
         parts.append(nn.Dropout(drop))
     return nn.Sequential(*parts)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from latentgan.errors import ConfigError
 from latentgan.networks.blocks import Layers, Norm, PixelDropout, Reshape, conv, deconv, dense, initialise
+from latentgan.networks.companions import VirtualBatchNorm
 
 
 def halvings(height: int, width: int) -> int:
@@ -129,7 +130,7 @@ class ConvGenerator(nn.Module):
         layers["project"] = nn.Sequential(
             nn.Linear(hidden or latent, first * small[0] * small[1], bias=norm == "none"),
             Reshape(first, *small),
-            nn.BatchNorm2d(first) if norm == "batch" else nn.Identity(),
+            {"batch": nn.BatchNorm2d, "virtual": VirtualBatchNorm}.get(norm, nn.Identity)(first),
             nn.ReLU(),
         )
         for level in reversed(range(1, levels)):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from latentgan.networks.blocks import Layers, Norm, dense, initialise
+from latentgan.networks.companions import MinibatchDiscrimination
 
 
 class Discriminator(nn.Module):
@@ -22,22 +23,58 @@ class Discriminator(nn.Module):
         trunk: feature network of images.
         trunk_width: number of values it gives for one image.
         std: the last weights start as N(0, std²).
+        kernels: of minibatch discrimination on the trunk's output; 0 is none.
     """
 
-    def __init__(self, trunk: Layers, trunk_width: int, *, std: float = 0.02) -> None:
+    def __init__(self, trunk: Layers, trunk_width: int, *, std: float = 0.02, kernels: int = 0) -> None:
         super().__init__()
         self.trunk = trunk
-        self.logit = nn.Linear(trunk_width, 1)
+        self.beside = MinibatchDiscrimination(trunk_width, kernels) if kernels else nn.Identity()
+        self.logit = nn.Linear(trunk_width + kernels, 1)
         initialise(self.logit, std)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → logits (n,)."""
-        logits: Tensor = self.logit(self.trunk(x).flatten(1))
+        return self.judge(self.trunk(x))
+
+    def judge(self, features: Tensor) -> Tensor:
+        """features: the trunk's output for the images, (n, …) → logits (n,)."""
+        logits: Tensor = self.logit(self.beside(features.flatten(1)))
         return logits.squeeze(1)
+
+
+class ClassDiscriminator(nn.Module):
+    """x → trunk → K class logits l, whose log Σ exp is the logit of "real": K + 1 classes, that of fakes at logit 0.
+
+    D(x) = Σ_k e^{l_k} / (Σ_k e^{l_k} + 1) = σ(log Σ_k e^{l_k}).
+
+    Source: Salimans et al. 2016 (arXiv:1606.03498), §5.
+
+    Args:
+        trunk: feature network of images.
+        trunk_width: number of values it gives for one image.
+        classes: K.
+    """
+
+    def __init__(self, trunk: Layers, trunk_width: int, classes: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.logit = nn.Linear(trunk_width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (n, c, h, w) in [-1, 1] → logits of "real" (n,)."""
+        return self.classes(self.trunk(x)).logsumexp(1)
+
+    def classes(self, features: Tensor) -> Tensor:
+        """features: the trunk's output for the images, (n, …) → class logits (n, K) float32."""
+        logits: Tensor = self.logit(features.flatten(1)).float()
+        return logits
 
 
 class JointDiscriminator(nn.Module):
     """(x, z) → logit: the image's trunk, then a dense layer on its features and the code together.
+
+    With classes it gives K logits l instead, whose log Σ exp is the logit: see `ClassDiscriminator`.
 
     Args:
         trunk: feature network of images.
@@ -46,6 +83,7 @@ class JointDiscriminator(nn.Module):
         hidden: width of the joint layer.
         code_hidden: width of a dense layer on the code before it joins; 0 joins the code as it is.
         norm: of the joint layer.
+        classes: K; 0 is one logit.
     """
 
     def __init__(
@@ -57,12 +95,13 @@ class JointDiscriminator(nn.Module):
         hidden: int = 256,
         code_hidden: int = 0,
         norm: Norm = "none",
+        classes: int = 0,
     ) -> None:
         super().__init__()
         self.trunk = trunk
         self.code = dense(latent, code_hidden, activation="leaky") if code_hidden else nn.Identity()
         self.joint = dense(trunk_width + (code_hidden or latent), hidden, norm=norm, activation="leaky")
-        self.logit = nn.Linear(hidden, 1, bias=norm != "batch-plain")
+        self.logit = nn.Linear(hidden, classes or 1, bias=norm != "batch-plain")
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1]; z: (n, latent) → logits (n,)."""
@@ -70,13 +109,17 @@ class JointDiscriminator(nn.Module):
 
     def join(self, features: Tensor, z: Tensor) -> Tensor:
         """features: the trunk's output for the images, (n, …); z: (n, latent) → logits (n,)."""
-        h = torch.cat([features.flatten(1), self.code(z)], dim=1)
-        logits: Tensor = self.logit(self.joint(h))
-        return logits.squeeze(1)
+        logits = self.classes(features, z)
+        return logits.squeeze(1) if logits.shape[1] == 1 else logits.float().logsumexp(1)
+
+    def classes(self, features: Tensor, z: Tensor) -> Tensor:
+        """features: the trunk's output for the images, (n, …); z: (n, latent) → class logits (n, K)."""
+        logits: Tensor = self.logit(self.joint(torch.cat([features.flatten(1), self.code(z)], dim=1)))
+        return logits
 
 
 def paper_discriminator(
-    trunk: Layers, trunk_width: int, latent: int, *, hidden: int, norm: Norm = "batch-plain"
+    trunk: Layers, trunk_width: int, latent: int, *, hidden: int, norm: Norm = "batch-plain", classes: int = 0
 ) -> JointDiscriminator:
     """Return (x, z) → logit as BiGAN's authors arrange it: norm in the joint layer alone, last weights zero.
 
@@ -86,8 +129,9 @@ def paper_discriminator(
         latent: width of z, which joins as it is.
         hidden: width of the joint layer.
         norm: of the joint layer: "batch-plain", or "none" under spectral norm, then with ordinary last weights.
+        classes: K class logits in place of one; 0 is one.
     """
-    network = JointDiscriminator(trunk, trunk_width, latent, hidden=hidden, norm=norm)
+    network = JointDiscriminator(trunk, trunk_width, latent, hidden=hidden, norm=norm, classes=classes)
     initialise(network.joint)
     initialise(network.logit)
     if norm != "none":

@@ -6,10 +6,13 @@ and the authors' code. Weights N(0, 0.02²), no biases, batch norm without gain 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from latentgan.networks.blocks import Layers, Norm, PixelDropout, Reshape, UnitRange, dense, initialise
+from latentgan.networks.blocks import Activation, Layers, Norm, PixelDropout, Reshape, UnitRange, dense, initialise
 from latentgan.networks.joint import JointDiscriminator, paper_discriminator
 
 
@@ -21,15 +24,22 @@ class MLPGenerator(nn.Module):
         shape: (c, h, w) of an image.
         hidden: width of the two hidden layers.
         norm: of the hidden layers: "batch-plain" as in the paper, "none" with biases.
+        activation: of the hidden layers.
     """
 
     def __init__(
-        self, latent: int, shape: tuple[int, int, int], *, hidden: int = 1024, norm: Norm = "batch-plain"
+        self,
+        latent: int,
+        shape: tuple[int, int, int],
+        *,
+        hidden: int = 1024,
+        norm: Norm = "batch-plain",
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         pixels = shape[0] * shape[1] * shape[2]
-        self.dense1 = dense(latent, hidden, norm=norm)
-        self.dense2 = dense(hidden + latent, hidden, norm=norm)
+        self.dense1 = dense(latent, hidden, norm=norm, activation=activation)
+        self.dense2 = dense(hidden + latent, hidden, norm=norm, activation=activation)
         self.image = nn.Sequential(nn.Linear(hidden, pixels, bias=False), Reshape(*shape))
         initialise(self)
 
@@ -56,7 +66,7 @@ def mlp_encoder(shape: tuple[int, int, int], latent: int, *, hidden: int = 1024,
 
 
 def mlp_discriminator(
-    shape: tuple[int, int, int], latent: int, *, hidden: int = 1024, norm: Norm = "batch-plain"
+    shape: tuple[int, int, int], latent: int, *, hidden: int = 1024, norm: Norm = "batch-plain", classes: int = 0
 ) -> JointDiscriminator:
     """Return x → dense1, then (dense1, z) → dense → logit; the last weights start at zero.
 
@@ -65,12 +75,13 @@ def mlp_discriminator(
         latent: width of z.
         hidden: width of both dense layers.
         norm: of the second layer: "batch-plain" as in the paper, "none" for spectral norm, then with biases.
+        classes: K class logits in place of one; 0 is one.
     """
     pixels, bias = shape[0] * shape[1] * shape[2], norm == "none"
     first = nn.Sequential(nn.Flatten(), UnitRange(), nn.Linear(pixels, hidden, bias=bias), nn.LeakyReLU(0.2))
     trunk = Layers({"dense1": first})
     initialise(trunk)
-    return paper_discriminator(trunk, hidden, latent, hidden=hidden, norm=norm)
+    return paper_discriminator(trunk, hidden, latent, hidden=hidden, norm=norm, classes=classes)
 
 
 def mlp_trunk(
@@ -90,4 +101,18 @@ def mlp_trunk(
     first, second = (dense(fan_in, hidden, activation="leaky", pieces=pieces, drop=drop) for fan_in in (pixels, hidden))
     network = Layers({"dense1": nn.Sequential(nn.Flatten(), *door, *first), "dense2": second})
     initialise(network)
+    return network
+
+
+def dense_trunk(shape: tuple[int, int, int], widths: Sequence[int]) -> Layers:
+    """Return x → dense1 → … with biases and ReLU: (n, c, h, w) → (n, the last of `widths`).
+
+    Args:
+        shape: (c, h, w) of an image.
+        widths: of the layers.
+    """
+    fans = [shape[0] * shape[1] * shape[2], *widths]
+    layers = {f"dense{i}": dense(fan, width) for i, (fan, width) in enumerate(itertools.pairwise(fans), 1)}
+    network = Layers({"flat": nn.Flatten(), **layers})
+    initialise(network, 0.1)
     return network
