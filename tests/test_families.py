@@ -51,6 +51,13 @@ VARIANTS = {
         {"latent": 2, "prior": "mixture", "labels": "prior", "components": 3},
     ],
     "aae_semi": [{}, {"network": "mlp", "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS}],
+    "cgan": [
+        {},
+        {"condition": "embedding", "prior": "uniform", "spectral": False, "maxout": 2, "dropout": 0.5},
+        {"condition": "concatenation", "network": "mlp", "discriminator_moves": 2},
+        {"network": "mlp", "augment": {"rotation": 10.0}, "r1": 1.0, "r1_every": 2, **TRICKS},
+        {"condition": "concatenation", "objective": "hinge", "r1": 0.1},
+    ],
     "infogan": [
         {"noise": 3},
         {"noise": 3, "categorical": (), "spectral": True},
@@ -63,6 +70,7 @@ VARIANTS = {
         {"of": "infogan", "base": {"noise": 3, "width": 4, "hidden": 16, "categorical": (3,)}},
         {"base": {"latent": 4, "width": 4, "prior": "normal"}, "frozen": True},
         {"base": {"latent": 4, "width": 4, "spectral": True, "r1": 1.0, **TRICKS}},
+        {"of": "cgan", "base": {"latent": 4, "width": 4, "hidden": 16}},
     ],
     "gan": [
         {},
@@ -268,7 +276,7 @@ def test_the_file_and_the_class_name_their_source(name):
 def test_an_unknown_family_names_the_nearest_and_lists_the_known():
     with pytest.raises(
         ConfigError,
-        match=r"no family is called .bigam.; did you mean bigan\? known are: aae, aae_semi, ali, bigan, dcgan, gan",
+        match=r"no family is called .bigam.; did you mean bigan\? known are: aae, aae_semi, ali, bigan, cgan, dcgan",
     ):
         load_family("bigam")
 
