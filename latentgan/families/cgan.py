@@ -67,9 +67,10 @@ class CGAN(Family):
         width: PositiveInt = 32
         """Channels of the first convolution; each further one has twice as many."""
         hidden: PositiveInt | None = None
-        """Width of the dense layers: 256 for dcgan, 1024 for mlp unless given (paper: 1200 in the generator)."""
+        """Width of the dense layers: 256 for dcgan, whose projecting discriminator has one, and 1024 for mlp unless
+        given (paper: 1200 in the generator)."""
         discriminator_hidden: PositiveInt | None = None
-        """Width of the discriminator's dense layers; that of the generator's unless given (paper: 240)."""
+        """Width of the discriminator's dense layers; `hidden` unless given (paper: 240)."""
         maxout: PositiveInt = 1
         """Pieces of the discriminator's hidden units on the image (arXiv:1302.4389); 1 is LeakyReLU (paper: 5)."""
         dropout: Fraction = 0.0
@@ -79,8 +80,8 @@ class CGAN(Family):
         (arXiv:1802.05957)."""
         discriminator_moves: PositiveInt = 1
         """Moves of the discriminator per move of the generator (paper: 1)."""
-        discriminator: OptimizerConfig = OptimizerConfig()
-        """The discriminator's optimiser (paper: SGD with momentum)."""
+        discriminator: OptimizerConfig = OptimizerConfig(learning_rate=4e-4)
+        """The discriminator's optimiser (paper: SGD with momentum). Where it is slow, a class's images are all alike."""
         generator: OptimizerConfig = OptimizerConfig()
         """The generator's optimiser (paper: the same)."""
 
@@ -168,7 +169,7 @@ class CGAN(Family):
         if config.network == "mlp":
             network = MLPGenerator(told, spec.shape, hidden=config.hidden or 1024)
         else:
-            network = ConvGenerator(told, spec.shape, width=config.width, hidden=config.hidden or 256, std=0.02)
+            network = ConvGenerator(told, spec.shape, width=config.width, hidden=0, std=0.02)
         return network if plain else EmbeddingGenerator(network, config.latent, self.classes, config.embedding)
 
     def _discriminator(self, spec: ImageSpec) -> JointDiscriminator | PlanesDiscriminator | ProjectionDiscriminator:

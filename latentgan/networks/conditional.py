@@ -20,13 +20,14 @@ class EmbeddingGenerator(nn.Module):
         generator: codes (n, latent + embedding) → images.
         latent: width of z.
         classes: K.
-        embedding: width of a class's embedding, drawn from N(0, 1) as z may be.
+        embedding: width of a class's embedding. It starts with a length of about 1, as a one-hot has: where it is much
+            longer than z, the generator learns to pass over z, and draws one image a class.
     """
 
     def __init__(self, generator: nn.Module, latent: int, classes: int, embedding: int) -> None:
         super().__init__()
         self.latent = latent
-        self.embedding = embed(classes, embedding, std=1.0)
+        self.embedding = embed(classes, embedding, std=embedding**-0.5)
         self.generator = generator
 
     def forward(self, code: Tensor) -> Tensor:
@@ -93,7 +94,7 @@ class PlanesDiscriminator(nn.Module):
     def __init__(self, trunk: Layers, trunk_width: int, classes: int, *, embedding: int = 0) -> None:
         super().__init__()
         self.trunk = trunk
-        self.code: nn.Module = embed(classes, embedding, std=1.0) if embedding else nn.Identity()
+        self.code: nn.Module = embed(classes, embedding, std=embedding**-0.5) if embedding else nn.Identity()
         self.logit = nn.Linear(trunk_width, 1)
         initialise(self.logit)
 
@@ -119,7 +120,7 @@ def dense_discriminator(trunk: Layers, trunk_width: int, classes: int, *, embedd
     initialise(network.joint)
     initialise(network.logit)
     if embedding:
-        network.code = embed(classes, embedding, std=1.0)
+        network.code = embed(classes, embedding, std=embedding**-0.5)
     return network
 
 
