@@ -81,7 +81,7 @@ class CGAN(Family):
         discriminator_moves: PositiveInt = 1
         """Moves of the discriminator per move of the generator (paper: 1)."""
         discriminator: OptimizerConfig = OptimizerConfig(learning_rate=4e-4)
-        """The discriminator's optimiser (paper: SGD with momentum). Where it is slow, a class's images are all alike."""
+        """The discriminator's optimiser (paper: SGD with momentum). A slow one leaves a class's images all alike."""
         generator: OptimizerConfig = OptimizerConfig()
         """The generator's optimiser (paper: the same)."""
 
