@@ -5,6 +5,7 @@ This is the door through which `analysis`, a notebook or another tool sees a mod
 
 from __future__ import annotations
 
+import difflib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,10 +23,12 @@ from latentgan.config import resolve
 from latentgan.data import ImageSpec
 from latentgan.devices import pick_device
 from latentgan.errors import CheckpointError, ConfigError
-from latentgan.families.base import Decodes, Encodes, Family, load_family
+from latentgan.families.base import Decodes, Encodes, Family, Scores, load_family
 from latentgan.networks.blocks import fold_batch_norm
 
 BATCH = 256
+NAMED = 100
+"""Classes that a sentence lists."""
 
 
 class NumpyModel:
@@ -122,10 +125,53 @@ class NumpyModel:
         parts = (torch.from_numpy(codes[i : i + BATCH].copy()).to(self.device) for i in range(0, len(codes), BATCH))
         return self._map(lambda z: to_unit(family.decode(z)), parts, *shape)
 
-    def sample(self, n: int, *, seed: int = 0) -> np.ndarray:
-        """Return n images drawn from the prior, (n, h, w, c) float32 in [0, 1]; the same for the same seed."""
-        z = self.family.prior.sample(n, generator=torch.Generator().manual_seed(seed))
-        return self.decode(z.cpu().numpy())
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that images can be asked for, in label order; empty where codes hold no label."""
+        return () if self._label_columns() is None else self.spec.classes
+
+    def draw(self, n: int, *, seed: int = 0, label: str | None = None) -> np.ndarray:
+        """Return n codes drawn from the prior, (n, d) float32; the same for the same seed.
+
+        Args:
+            n: how many.
+            seed: of the draw.
+            label: name of the class that all of them ask for; None leaves it to the prior.
+
+        Raises:
+            ConfigError: no class can be asked for, or none has this name; names those that can.
+        """
+        z = self.family.prior.sample(n, generator=torch.Generator().manual_seed(seed)).cpu().numpy()
+        if label is not None:
+            position = self._class(label)  # refuses a family without classes
+            z[:, self._label_columns()] = np.eye(len(self.classes), dtype=z.dtype)[position]
+        return z
+
+    def sample(self, n: int, *, seed: int = 0, label: str | None = None) -> np.ndarray:
+        """Return n images drawn from the prior, (n, h, w, c) float32 in [0, 1]; arguments and errors as of `draw`."""
+        return self.decode(self.draw(n, seed=seed, label=label))
+
+    def sample_classes(self, n: int, *, seed: int = 0) -> np.ndarray:
+        """Return n images of every class, class by class, (classes · n, h, w, c) float32 in [0, 1].
+
+        The i-th image of each class is of the same code but for the label.
+        """
+        return np.concatenate([self.sample(n, seed=seed, label=name) for name in self.classes])
+
+    def score(self, codes: np.ndarray) -> np.ndarray:
+        """Return the discriminator's logits (n,) of the images that codes (n, d) make, given what the codes ask for.
+
+        Raises:
+            ConfigError: the family has no discriminator of images and what they were asked for.
+        """
+        family = self.family
+        if not (isinstance(family, Scores) and isinstance(family, Decodes)):
+            raise ConfigError(
+                f"family {self.about.get('name', '?')!r} gives its images no score, so the best cannot be told; leave "
+                "--keep-best out, or train a cgan or a conditional ali"
+            )
+        parts = (torch.from_numpy(codes[i : i + BATCH].copy()).to(self.device) for i in range(0, len(codes), BATCH))
+        return self._map(lambda z: family.score(family.decode(z), z), parts)
 
     def features(self, images: np.ndarray, names: Sequence[str], *, pool: int = 0) -> dict[str, np.ndarray]:
         """Return feature layers of images (n, h, w, c) by name, each (n, width) float32, from one pass.
@@ -167,6 +213,31 @@ class NumpyModel:
         finally:
             for hook in hooks:
                 hook.remove()
+
+    def _label_columns(self) -> slice | None:
+        """The columns of a code that ask for a class by its one-hot label.
+
+        A part "label" is told by labels; "class" is where labels are used, and else a category without a name.
+        """
+        for part in self.family.prior.describe():
+            named = part["name"] == "label" or (part["name"] == "class" and self.family.uses_labels)
+            if named and part["kind"] == "categorical" and part["width"] == len(self.spec.classes):
+                return slice(part["start"], part["start"] + part["width"])
+        return None
+
+    def _class(self, label: str) -> int:
+        """The position of a class by its name."""
+        if not self.classes:
+            raise ConfigError(
+                f"this {self.about.get('name', 'model')} was told no labels, so no class can be asked for; cgan and "
+                "aae_semi can, ali with family.conditional=true and aae with family.labels=decoder"
+            )
+        if label not in self.classes:
+            near = difflib.get_close_matches(label, self.classes, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            known = ", ".join(map(repr, self.classes[:NAMED])) + (" …" if len(self.classes) > NAMED else "")
+            raise ConfigError(f"no class is called {label!r}; {hint}known are: {known}")
+        return self.classes.index(label)
 
     def _batches(self, images: np.ndarray) -> Iterator[Tensor]:
         images = np.asarray(images)

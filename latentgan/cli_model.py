@@ -1,4 +1,4 @@
-"""Commands that use a trained model: encode, sample, edit."""
+"""Commands that use a trained model: encode, sample, augment, edit."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from latentgan.options import (
 )
 
 PANEL = "Use a model"
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same images.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (encode, sample, edit):
+    for command in (encode, sample, augment, edit):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -88,17 +89,71 @@ def sample(
         "samples.png"
     ),
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")] = 64,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same images.")] = 0,
+    label: Annotated[
+        str | None, typer.Option(help="Only images of this class, by its name.", show_default=False)
+    ] = None,
+    seed: Seed = 0,
     device: Device = "auto",
     family: FamilyOption = None,
 ) -> None:
     """Draw images from the prior.
 
-    latentgan sample runs/mnist -n 100 --out samples.png
+    Where a model can be asked for classes (cgan, aae_semi, ali with family.conditional, aae with family.labels=decoder)
+    and no --label is given, the grid has a row a class, in the order that is printed, and --count is rounded up to full
+    rows; the images of a column share all of their code but the class.
+
+        latentgan sample runs/mnist -n 100 --out samples.png
+
+        latentgan sample runs/cgan --label 5 -n 16 --out fives.png
     """
     from latentgan import stages
 
-    typer.echo(f"wrote {stages.sample(run, out, count=count, seed=seed, device=device, family=family)}", err=True)
+    written = stages.sample(run, out, count=count, seed=seed, device=device, family=family, label=label)
+    typer.echo(f"wrote {written}", err=True)
+
+
+def augment(
+    run: Run,
+    per_class: Annotated[int, typer.Option(min=1, help="Images of each class.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Empty folder (one sub-folder a class), or a new .parquet file.", show_default=False
+        ),
+    ],
+    keep_best: Annotated[
+        float,
+        typer.Option(
+            help="Share of the drawn images that is kept, above 0 and up to 1: the best by score; 1 keeps all."
+        ),
+    ] = 1.0,
+    seed: Seed = 0,
+    device: Device = "auto",
+    family: FamilyOption = None,
+) -> None:
+    """Draw labelled images of every class from a conditional generator, for training on them.
+
+    With --keep-best 0.25 four times as many are drawn, and of each class those kept that the discriminator, told the
+    class, finds most real: its logit D(x | y) of a cgan, D(x, z, y) of a conditional ali. Memory does not grow with
+    their number but for 4 bytes a draw.
+
+        latentgan augment runs/cgan --per-class 500 --keep-best 0.5 --out generated
+
+        latentgan train bigan --data generated --out runs/on-generated
+    """
+    from latentgan import stages
+
+    written = stages.augment(
+        run,
+        out,
+        per_class=per_class,
+        keep_best=keep_best,
+        seed=seed,
+        device=device,
+        family=family,
+        command=command_line(),
+    )
+    typer.echo(f"wrote {written}   next: latentgan train FAMILY --data {shlex.quote(str(written))} --out RUN", err=True)
 
 
 def edit(

@@ -14,6 +14,7 @@ from latentgan.averages import Average, make_usable, shadow_of
 from latentgan.checkpoint import Checkpoint, read_config
 from latentgan.config import RunConfig, resolve
 from latentgan.data import Batches, ImageSource, load_source
+from latentgan.data.batches import LABELLED, MAIN
 from latentgan.devices import pick_device
 from latentgan.errors import CheckpointError, ConfigError
 from latentgan.families.base import Family, load_family
@@ -26,8 +27,9 @@ INITIAL_IMAGES = 500
 
 
 def images_seen(batches: Batches) -> int:
-    """Return the number of images that the main stream has given."""
-    return batches.counters.get("main", 0) * batches.batch_size
+    """Return the number of images that the main stream has given, or the labelled one where it alone is drawn from."""
+    drawn = batches.counters.get(MAIN) or batches.counters.get(LABELLED, 0)
+    return drawn * batches.batch_size
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Session:
 
     @property
     def images(self) -> int:
-        """Images of the main stream seen so far."""
+        """Images seen so far, see `images_seen`."""
         return images_seen(self.batches)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,19 +80,57 @@ def load_images(recorded: Mapping[str, Any], data: str | None, options: Mapping[
     return load_source(merged.pop("source", "digits"), **merged)
 
 
-def sample(run: Path, out: Path, *, count: int, seed: int, device: str, family: str | None = None) -> Path:
-    """Write `count` samples as a grid (a .png) or one file each (a folder)."""
+def sample(
+    run: Path, out: Path, *, count: int, seed: int, device: str, family: str | None = None, label: str | None = None
+) -> Path:
+    """Write `count` samples as a grid (a .png) or one file each (a folder).
+
+    Where classes can be asked for and `label` names none, the grid has a row a class and as many columns as it takes
+    for `count` images; the images of a column share the rest of their code.
+    """
     import torch
 
-    images = NumpyModel.load(run, device=device, family=family).sample(count, seed=seed)
+    model = NumpyModel.load(run, device=device, family=family)
     if out.suffix.lower() == ".png":
+        columns = max(1, round(count**0.5))
+        if model.classes and label is None:
+            columns = math.ceil(count / len(model.classes))
+            images = model.sample_classes(columns, seed=seed)
+            _say(f"rows: {', '.join(map(repr, model.classes))}")
+        else:
+            images = model.sample(count, seed=seed, label=label)
         x = torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
-        _save(grid(x, columns=max(1, round(count**0.5))), out)
+        _save(grid(x, columns=columns), out)
         return out
+    images = model.sample(count, seed=seed, label=label)
     out.mkdir(parents=True, exist_ok=True)
     for i, image in enumerate(images):
         _save(picture(image), out / f"{i:06d}.png")
     return out
+
+
+def augment(
+    run: Path,
+    out: Path,
+    *,
+    per_class: int,
+    keep_best: float,
+    seed: int,
+    device: str,
+    family: str | None = None,
+    command: str = "",
+) -> Path:
+    """Write images of every class by the generator of `run` as a folder of labelled images, or a Parquet table."""
+    from latentgan.augmenting import Plan, write_images, written_names
+
+    plan = Plan(per_class, keep_best, seed)
+    model = NumpyModel.load(run, device=device, family=family)
+    plan.check(model, out)
+    for label, name in zip(model.classes, written_names(model.classes, out), strict=True):
+        if label != name:
+            _say(f"class {label!r} is written as {name!r}, which any reader takes")
+    with _bar(f"augment {run.name}", plan.steps(model)) as advance:
+        return write_images(model, out, plan, command=command, advance=advance)
 
 
 def find_concept(names: Sequence[str], wanted: str) -> int:

@@ -74,19 +74,20 @@ class R1:
             )
         self.weight, self.every, self.discriminator = config.r1, config.r1_every, discriminator
 
-    def __call__(self, turn: int, *real: Tensor) -> dict[str, Tensor]:
+    def __call__(self, turn: int, *real: Tensor, given: tuple[Tensor, ...] = ()) -> dict[str, Tensor]:
         """Return the discriminator's term "r1" in this turn: 0 in those that are left out, no term where it is off.
 
         Args:
             turn: the turn's number, from 1.
             real: what the discriminator is given for real images; no gradient reaches where it came from.
+            given: what it is told beside them and has no slope in, as labels.
         """
         if not self.weight:
             return {}
         if turn % self.every:
             return {"r1": real[0].new_zeros(())}
         with _uncompiled(self.discriminator):
-            squares = squared_gradients(self.discriminator, *real)
+            squares = squared_gradients(lambda *points: self.discriminator(*points, *given), *real)
         return {"r1": 0.5 * self.weight * self.every * squares.mean()}
 
 

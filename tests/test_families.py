@@ -68,6 +68,13 @@ VARIANTS = {
         {"network": "mlp", "spectral": True, "norm": "none", "r1": 0.1},
         {"norm": "encoder", "reconstruction_weight": 1.0, **TRICKS},
     ],
+    "cgan": [
+        {},
+        {"condition": "embedding", "prior": "uniform", "spectral": False, "maxout": 2, "dropout": 0.5},
+        {"condition": "concatenation", "network": "mlp", "discriminator_moves": 2},
+        {"network": "mlp", "augment": {"rotation": 10.0}, "r1": 1.0, "r1_every": 2, **TRICKS},
+        {"condition": "concatenation", "objective": "hinge", "r1": 0.1},
+    ],
     "infogan": [
         {"noise": 3},
         {"noise": 3, "categorical": (), "spectral": True},
@@ -80,6 +87,7 @@ VARIANTS = {
         {"of": "infogan", "base": {"noise": 3, "width": 4, "hidden": 16, "categorical": (3,)}},
         {"base": {"latent": 4, "width": 4, "prior": "normal"}, "frozen": True},
         {"base": {"latent": 4, "width": 4, "spectral": True, "r1": 1.0, **TRICKS}},
+        {"of": "cgan", "base": {"latent": 4, "width": 4, "hidden": 16}},
     ],
     "gan": [
         {},

@@ -110,6 +110,14 @@ class Decodes(Protocol):
         """z: (n, d) → images (n, c, h, w) in [-1, 1]."""
 
 
+@runtime_checkable
+class Scores(Protocol):
+    """Families whose discriminator says how real a generated image is, given what was asked for."""
+
+    def score(self, x: Tensor, z: Tensor) -> Tensor:
+        """x: (n, c, h, w) in [-1, 1], made of codes z (n, d) → logits (n,): the higher, the more real."""
+
+
 def family_names() -> list[str]:
     """Return the names of the families that this installation has, sorted."""
     import latentgan.families as package

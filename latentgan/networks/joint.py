@@ -99,7 +99,7 @@ class JointDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.trunk = trunk
-        self.code = dense(latent, code_hidden, activation="leaky") if code_hidden else nn.Identity()
+        self.code: nn.Module = dense(latent, code_hidden, activation="leaky") if code_hidden else nn.Identity()
         self.joint = dense(trunk_width + (code_hidden or latent), hidden, norm=norm, activation="leaky")
         self.logit = nn.Linear(hidden, classes or 1, bias=norm != "batch-plain")
 

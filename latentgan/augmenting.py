@@ -1,0 +1,263 @@
+"""Labelled images of a conditional generator as a set that any trainer reads: a folder, or a Parquet table.
+
+Images are drawn, scored and written batch by batch. Where only the best are kept, all draws are scored first, and the
+codes of the chosen ones drawn again: a batch's codes follow from (seed, class, batch).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from latentgan.adapter import NumpyModel
+from latentgan.data.columns import is_missing
+from latentgan.data.splits import split_name
+from latentgan.errors import ConfigError, DataError
+from latentgan.families.base import Scores
+
+BATCH = 256
+"""Images drawn, and written, at once."""
+MOST_DRAWN = 50_000_000
+TABLES = (".parquet", ".pq")
+_PART = ".part"
+_WHOLE = re.compile(r"[+-]?\d+(\.0+)?")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file names on Windows
+Write = Callable[[int, np.ndarray], None]
+"""Takes the position of a class and images of it, (n, h, w, c) uint8."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is drawn.
+
+    Args:
+        per_class: images of each class that are written.
+        keep_best: share of the drawn images that is kept, in (0, 1]: those with the highest score; 1 keeps all.
+        seed: of the draws.
+    """
+
+    per_class: int
+    keep_best: float = 1.0
+    seed: int = 0
+
+    @property
+    def drawn(self) -> int:
+        """Images of each class that are drawn."""
+        return max(self.per_class, math.ceil(self.per_class / self.keep_best - 1e-9))
+
+    def steps(self, model: NumpyModel) -> int:
+        """Images that are scored or written, of all classes."""
+        return len(model.classes) * (self.per_class + (self.drawn if self.drawn > self.per_class else 0))
+
+    def check(self, model: NumpyModel, out: Path) -> None:
+        """Raise ConfigError where the model, the plan or the place cannot serve."""
+        if self.per_class < 1:
+            raise ConfigError(f"--per-class {self.per_class} is no positive number of images")
+        if not 0 < self.keep_best <= 1:
+            raise ConfigError(f"--keep-best {self.keep_best} is no share above 0 and up to 1, for example 0.25")
+        if self.per_class / self.keep_best > MOST_DRAWN:
+            raise ConfigError(
+                f"{self.per_class:,} images at --keep-best {self.keep_best:g} are the best of more than {MOST_DRAWN:,} "
+                "draws a class; ask for fewer, or keep a larger share"
+            )
+        if not model.classes:
+            model.draw(0, label="")  # says which families can be asked for a class
+        if self.keep_best < 1 and not isinstance(model.family, Scores):
+            model.score(np.zeros((0, model.code_width), np.float32))  # says which families score
+        _refuse_used(out)
+
+
+def write_images(
+    model: NumpyModel,
+    out: str | Path,
+    plan: Plan,
+    *,
+    command: str = "",
+    advance: Callable[[int], None] = lambda images: None,
+) -> Path:
+    """Write `plan.per_class` generated images of every class and return `out`.
+
+    Args:
+        model: a family that can be asked for a class.
+        out: a folder that is empty or does not exist, for one sub-folder a class; or a .parquet file that does not, of
+            columns image (struct of bytes and path, PNG) and label. Names that no reader would take are changed, see
+            `written_names`; augment.json, or the table's metadata, keeps the true ones.
+        plan: how many, and which.
+        command: what the user typed, for the records.
+        advance: told how many more images have been scored or written.
+
+    Raises:
+        ConfigError: the model cannot be asked for classes or cannot score, or `out` is not empty.
+        DataError: the images cannot be written.
+    """
+    out = Path(out)
+    plan.check(model, out)
+    names = written_names(model.classes, out)
+    about = {
+        "family": model.about.get("name", ""),
+        "checkpoint": model.about.get("sha256", ""),
+        **asdict(plan),
+        "classes": dict(zip(names, model.classes, strict=True)),
+        "command": command,
+    }
+    opened = _table if out.suffix.lower() in TABLES else _folder
+    try:
+        with opened(out, names, about) as write:
+            for position in range(len(names)):
+                for codes in kept_codes(model, position, plan, advance):
+                    write(position, np.rint(model.decode(codes) * 255).astype(np.uint8))
+                    advance(len(codes))
+    except OSError as error:
+        raise DataError(f"could not write {out}: {error.strerror or error}") from error
+    return out
+
+
+def kept_codes(
+    model: NumpyModel, position: int, plan: Plan, advance: Callable[[int], None] = lambda images: None
+) -> Iterator[np.ndarray]:
+    """Yield the codes of one class whose images are kept, (n, d) each, n at most 256.
+
+    Args:
+        model: a family that can be asked for a class.
+        position: which class.
+        plan: how many are drawn, and how many of them kept.
+        advance: told how many more images have been scored.
+    """
+
+    def batch(number: int) -> np.ndarray:
+        size = min(BATCH, plan.drawn - number * BATCH)
+        seed = np.random.SeedSequence([plan.seed, position, number]).generate_state(1, np.uint64)[0] >> np.uint64(1)
+        return model.draw(size, seed=int(seed), label=model.classes[position])
+
+    numbers = range(math.ceil(plan.drawn / BATCH))
+    if plan.drawn == plan.per_class:
+        yield from map(batch, numbers)
+        return
+    scores = np.empty(plan.drawn, np.float32)
+    for number in numbers:
+        part = slice(number * BATCH, min((number + 1) * BATCH, plan.drawn))
+        scores[part] = model.score(batch(number))
+        advance(part.stop - part.start)
+    best = np.sort(np.argsort(-scores, kind="stable")[: plan.per_class])
+    for number in numbers:
+        rows = best[(best >= number * BATCH) & (best < (number + 1) * BATCH)] - number * BATCH
+        if len(rows):
+            yield batch(number)[rows]
+
+
+def written_names(classes: Sequence[str], out: Path) -> list[str]:
+    """Return the name under which each class is written: its own wherever every reader takes it, else a safe one.
+
+    A folder's name has letters, digits, spaces, -, _ and . only, is no hidden, reserved or overlong one, and differs
+    from others in more than case. In folders and tables alike it is no word for a missing label or a split.
+    """
+    folder, names, taken = out.suffix.lower() not in TABLES, list[str](), set[str]()
+    for position, label in enumerate(classes):
+        text = unicodedata.normalize("NFC", label) if folder else label
+        if not _taken_by_readers(text, folder=folder) or _key(text) in taken:
+            spelt = "".join(c if c.isalnum() or c in "-_." else "-" for c in unicodedata.normalize("NFC", label))
+            text = "-".join(filter(None, (f"class{position}", spelt.strip("-_.")[:40])))
+        while _key(text) in taken:
+            text += "-"
+        names.append(text)
+        taken.add(_key(text))
+    return names
+
+
+def _taken_by_readers(text: str, *, folder: bool) -> bool:
+    if text != text.strip() or is_missing(text) or text == "-1" or any(0xD800 <= ord(c) < 0xE000 for c in text):
+        return False
+    if not folder:
+        return True
+    plain = all(c.isalnum() or c in "-_. " for c in text) and text[0] not in ".-" and text[-1] != "."
+    reserved = split_name(text) or _DEVICES.fullmatch(text) or text == "__MACOSX"
+    return plain and not reserved and len(text.encode()) <= 100
+
+
+def _key(text: str) -> str:
+    """What is equal for names that a file system or a reader takes for the same one: A and a, 3 and 3.0."""
+    return text.partition(".")[0] if _WHOLE.fullmatch(text) else text.casefold()
+
+
+def _refuse_used(out: Path) -> None:
+    table = out.suffix.lower() in TABLES
+    if table and out.exists():
+        raise ConfigError(f"{out} exists already; remove it, or name another --out")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; name a folder or a .parquet file as --out")
+    if not table and out.is_dir() and any(path.name != _PART for path in out.iterdir()):
+        raise ConfigError(f"{out} is not empty; remove what is in it, or name another --out")
+
+
+@contextmanager
+def _folder(out: Path, names: Sequence[str], about: dict[str, Any]) -> Iterator[Write]:
+    """Give what writes PNGs into one sub-folder a class; they are in place once all are written, or not at all."""
+    part, counts, new = out / _PART, [0] * len(names), not out.exists()
+    shutil.rmtree(part, ignore_errors=True)  # what a killed process left
+
+    def write(position: int, images: np.ndarray) -> None:
+        for image in images:
+            (part / names[position] / f"{counts[position]:06d}.png").write_bytes(_png(image))
+            counts[position] += 1
+
+    try:
+        for name in names:
+            (part / name).mkdir(parents=True)
+        yield write
+        for name in names:
+            (part / name).rename(out / name)
+        (out / "augment.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        part.rmdir()
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        if new:
+            with suppress(OSError):
+                out.rmdir()
+        raise
+
+
+@contextmanager
+def _table(out: Path, names: Sequence[str], about: dict[str, Any]) -> Iterator[Write]:
+    """Give what writes rows of a Parquet table, which takes its name once all are written."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    features = {"image": {"_type": "Image"}, "label": {"dtype": "string", "_type": "Value"}}
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    metadata = {"huggingface": json.dumps({"info": {"features": features}}), "latentgan": json.dumps(about)}
+    schema = pa.schema([("image", image), ("label", pa.string())], metadata=metadata)
+    part, count = out.with_name(f".{out.name}{_PART}"), 0
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with pq.ParquetWriter(part, schema) as writer:
+
+            def write(position: int, images: np.ndarray) -> None:
+                nonlocal count
+                cells = [{"bytes": _png(x), "path": f"{count + i:07d}.png"} for i, x in enumerate(images)]
+                count += len(cells)
+                columns = [pa.array(cells, image), pa.array([names[position]] * len(cells), pa.string())]
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+
+            yield write
+        part.replace(out)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _png(image: np.ndarray) -> bytes:
+    stream = BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(stream, format="PNG")
+    return stream.getvalue()

@@ -1,0 +1,131 @@
+"""Networks that are told a class: an embedding in front of a generator, and the two ways of asking a discriminator.
+
+Source: Mirza, Osindero: Conditional Generative Adversarial Nets, 2014 (arXiv:1411.1784), §3.2 and §4.1; Miyato, Koyama:
+cGANs with Projection Discriminator, ICLR 2018 (arXiv:1802.05637), eq. 3.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from latentgan.networks.blocks import Layers, initialise
+from latentgan.networks.joint import JointDiscriminator
+
+
+class EmbeddingGenerator(nn.Module):
+    """(z, y) → (z, the embedding of y) → image.
+
+    Args:
+        generator: codes (n, latent + embedding) → images.
+        latent: width of z.
+        classes: K.
+        embedding: width of a class's embedding. It starts with a length of about 1, as a one-hot has: where it is much
+            longer than z, the generator learns to pass over z, and draws one image a class.
+    """
+
+    def __init__(self, generator: nn.Module, latent: int, classes: int, embedding: int) -> None:
+        super().__init__()
+        self.latent = latent
+        self.embedding = embed(classes, embedding, std=embedding**-0.5)
+        self.generator = generator
+
+    def forward(self, code: Tensor) -> Tensor:
+        """code: (n, latent + K), z and one-hot y → images (n, c, h, w)."""
+        z, y = code[:, : self.latent], code[:, self.latent :]
+        image: Tensor = self.generator(torch.cat([z, self.embedding(y)], dim=1))
+        return image
+
+
+class ProjectionHead(nn.Module):
+    """φ, y → yᵀV φ + ψ(φ), with ψ linear: how much the features are those of the class, and how real they are.
+
+    Source: Miyato, Koyama 2018 (arXiv:1802.05637), eq. 3.
+
+    Args:
+        features: width of φ.
+        classes: K.
+    """
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.embedding = embed(classes, features)
+        self.psi = nn.Linear(features, 1)
+
+    def forward(self, phi: Tensor, y: Tensor) -> Tensor:
+        """phi: (n, features); y: one-hot (n, K) → logits (n,)."""
+        logits: Tensor = (self.embedding(y) * phi).sum(1) + self.psi(phi).squeeze(1)
+        return logits
+
+
+class ProjectionDiscriminator(nn.Module):
+    """(x, y) → trunk φ of the image → projection head.
+
+    Args:
+        trunk: feature network of images; it is told no label.
+        trunk_width: number of values it gives for one image.
+        classes: K.
+    """
+
+    def __init__(self, trunk: Layers, trunk_width: int, classes: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.logit = ProjectionHead(trunk_width, classes)
+        initialise(self.logit)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """x: (n, c, h, w) in [-1, 1]; y: one-hot (n, K) → logits (n,)."""
+        logits: Tensor = self.logit(self.trunk(x).flatten(1), y)
+        return logits
+
+
+class PlanesDiscriminator(nn.Module):
+    """(x, y) → logit, where y, or its embedding, stands beside the image as planes of one value each.
+
+    A class that only joined the convolutions' flattened features would hardly be heard among them.
+
+    Args:
+        trunk: feature network of images of c + (embedding or K) channels.
+        trunk_width: number of values it gives for one image.
+        classes: K.
+        embedding: width of a class's embedding; 0 shows the one-hot y itself.
+    """
+
+    def __init__(self, trunk: Layers, trunk_width: int, classes: int, *, embedding: int = 0) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.code: nn.Module = embed(classes, embedding, std=embedding**-0.5) if embedding else nn.Identity()
+        self.logit = nn.Linear(trunk_width, 1)
+        initialise(self.logit)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """x: (n, c, h, w) in [-1, 1]; y: one-hot (n, K) → logits (n,)."""
+        planes = self.code(y)[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        logits: Tensor = self.logit(self.trunk(torch.cat([x, planes], dim=1)).flatten(1))
+        return logits.squeeze(1)
+
+
+def dense_discriminator(trunk: Layers, trunk_width: int, classes: int, *, embedding: int = 0) -> JointDiscriminator:
+    """Return (x, y) → logit whose last dense layer is given the features of x beside y, or beside the embedding of y.
+
+    As in the paper y joins after layers on the image alone.
+
+    Args:
+        trunk: feature network of images, of dense layers.
+        trunk_width: number of values it gives for one image, and of the joint layer.
+        classes: K.
+        embedding: width of a class's embedding; 0 joins the one-hot y itself.
+    """
+    network = JointDiscriminator(trunk, trunk_width, embedding or classes, hidden=trunk_width)
+    initialise(network.joint)
+    initialise(network.logit)
+    if embedding:
+        network.code = embed(classes, embedding, std=embedding**-0.5)
+    return network
+
+
+def embed(classes: int, width: int, *, std: float = 0.02) -> nn.Linear:
+    """Return one-hot (n, K) → embeddings (n, width), which start as draws from N(0, std²)."""
+    network = nn.Linear(classes, width, bias=False)
+    nn.init.normal_(network.weight, 0.0, std)
+    return network
