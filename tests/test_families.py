@@ -47,7 +47,7 @@ VARIANTS = {
         {},
         {"network": "mlp", "posterior": "gaussian", "prior": "uniform", "spectral": True, "r1": 1.0, "r1_every": 2},
         {"posterior": "universal", "noise": 3, "latent": 2, "prior": "swiss-roll", **TRICKS},
-        {"network": "mlp", "labels": "decoder"},
+        {"network": "mlp", "labels": "decoder", "adversarial_weight": 0.1},
         {"latent": 2, "prior": "mixture", "labels": "prior", "components": 3},
     ],
     "aae_semi": [{}, {"network": "mlp", "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS}],
