@@ -51,6 +51,12 @@ VARIANTS = {
         {"latent": 2, "prior": "mixture", "labels": "prior", "components": 3},
     ],
     "aae_semi": [{}, {"network": "mlp", "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS}],
+    "aae_cluster": [
+        {"clusters": 5},
+        {"clusters": 5, "network": "mlp", "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS},
+        {"clusters": 5, "reduction": True, "latent": 2},
+        {"clusters": 5, "reduction": True, "consistency_weight": 1.0, "augment": {"rotation": 10.0}},
+    ],
     "infogan": [
         {"noise": 3},
         {"noise": 3, "categorical": (), "spectral": True},
@@ -268,7 +274,7 @@ def test_the_file_and_the_class_name_their_source(name):
 def test_an_unknown_family_names_the_nearest_and_lists_the_known():
     with pytest.raises(
         ConfigError,
-        match=r"no family is called .bigam.; did you mean bigan\? known are: aae, aae_semi, ali, bigan, dcgan, gan",
+        match=r"no family is called .bigam.; did you mean bigan\? known are: aae, aae_cluster, aae_semi, ali, bigan",
     ):
         load_family("bigam")
 
