@@ -41,6 +41,8 @@ class ClassAndStyleConfig(AdversarialConfig):
     """Channels of the first convolution; each further one has twice as many."""
     hidden: PositiveInt | None = None
     """Width of the dense layers: 256 for dcgan, 1000 for mlp unless given (paper: 1000)."""
+    norm: Literal["none", "batch"] = "none"
+    """Batch norm in the encoder, in every layer but the first (not in the paper)."""
     discriminator_hidden: PositiveInt | None = None
     """Width of the discriminators' two layers each; by default that of the others (paper: 1000)."""
     autoencoder: OptimizerConfig = OptimizerConfig(learning_rate=1e-3)
@@ -71,7 +73,12 @@ class ClassAndStyle(Family):
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config.model_copy(update={"augment": AugmentConfig()}))
         self.encoder, self.decoder, hidden = autoencoder(
-            config.network, spec.shape, decoded or self.prior.width, width=config.width, hidden=config.hidden
+            config.network,
+            spec.shape,
+            decoded or self.prior.width,
+            width=config.width,
+            hidden=config.hidden,
+            norm=config.norm,
         )
         self.head = nn.Linear(hidden, self.prior.width)
         initialise_he(nn.Sequential(self.encoder, self.head), last=1 / math.sqrt(hidden))

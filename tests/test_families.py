@@ -55,7 +55,8 @@ VARIANTS = {
         {"clusters": 5},
         {"clusters": 5, "network": "mlp", "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS},
         {"clusters": 5, "reduction": True, "latent": 2},
-        {"clusters": 5, "reduction": True, "consistency_weight": 1.0, "augment": {"rotation": 10.0}},
+        {"clusters": 5, "reduction": True, "norm": "batch", "consistency_weight": 1.0, "augment": {"rotation": 10.0}},
+        {"clusters": 5, "network": "mlp", "norm": "batch"},
     ],
     "infogan": [
         {"noise": 3},

@@ -47,8 +47,9 @@ class AAECluster(ClassAndStyle):
         head_weight: NotNegative = 1.0
         """Weight of the heads' term, which stands in the autoencoder's objective (the paper's is not published)."""
         consistency_weight: NotNegative = 0.0
-        """Weight, in the encoder's objective, of the information that the clusters of an image and of a random view of
-        it share (not in the paper; arXiv:1807.06653). The view is what augment makes of it."""
+        """Weight, in the autoencoder's objective, of the information that the clusters of an image and of a random view
+        of it share (not in the paper; arXiv:1807.06653). The view is what augment makes of it. Under one optimiser with
+        the reconstruction, whose pull on the clusters is far weaker, it decides what they are."""
         consistency_balance: PositiveFloat = 1.0
         """Weight of the clusters' entropy in the consistency term: 1 is the mutual information; more asks harder for
         clusters that are equally frequent."""
@@ -83,7 +84,7 @@ class AAECluster(ClassAndStyle):
             rebuilding["heads"] = config.head_weight * head_penalty(heads, config.head_distance)
         if weight:
             shared = paired_information(logits[:n], logits[n:], balance=config.consistency_balance)
-            fooling["consistency"] = -weight * shared
+            rebuilding["consistency"] = -weight * shared
         update(autoencoder=rebuilding, discriminator=judging, encoder=fooling)
         update.note(confidence=y.detach().amax(1).mean())
 
