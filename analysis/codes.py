@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Ints, Pixels, Singles, same_length
+from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, same_length
 from .partitions import nmi
 from .statistics import UNKNOWN, Baseline, Interval, bootstrap_ratio, proportion
 
@@ -17,7 +17,7 @@ class Matching:
     """Categories named after labels on some rows, judged on others."""
 
     names: Ints  # (categories,) the label that each category stands for, -1 where it stands for none
-    rule: str  # "one to one" (Hungarian) or "majority"
+    rule: str  # "one to one" (Hungarian), "majority" or "most confident"
     accuracy: Interval  # share of judged rows whose category stands for their label
     n_matched: int  # rows that the names were chosen on
 
@@ -59,6 +59,40 @@ def match_categories(
     return Matching(names, rule, proportion(right), int(counts.sum()))
 
 
+def match_by_confidence(chosen_on: tuple[Doubles, Ints], judged_on: tuple[Ints, Ints]) -> Matching:
+    """Name each category i after the label of one row, argmax_n q(y_i|x_n), and say how often the names are right.
+
+    The protocol of adversarial autoencoders (Makhzani et al. 2015, arXiv:1511.05644, §6): one label a category.
+
+    Args: chosen_on: (scores (n, k), labels (n,)) of rows, label -1 = unlabelled, left out.
+        judged_on: (categories (n,), labels (n,)) of other rows.
+    Raises: AnalysisError where either has no labelled rows.
+    """
+    for name, pair in (("choose names on", chosen_on), ("judge", judged_on)):
+        same_length(categories=pair[0], labels=pair[1])
+        if not (pair[1] >= 0).any():
+            raise AnalysisError(f"categories cannot be compared with labels: there are no labelled rows to {name}")
+    scores, labels = (values[chosen_on[1] >= 0] for values in chosen_on)
+    names = labels[scores.argmax(0)]
+    known = judged_on[1] >= 0
+    right = names[judged_on[0][known]] == judged_on[1][known]
+    return Matching(names, "most confident", proportion(right), len(labels))
+
+
+def most_confident(scores: Floats, count: int) -> Ints:
+    """Return which rows of (n, k) scores are of each category most surely, the surest first: (k, count).
+
+    A row is shown under the category that it is of; -1 where a category has no more.
+    """
+    chosen = scores.argmax(1)
+    found = np.full((scores.shape[1], count), -1)
+    for k in range(scores.shape[1]):
+        mine = np.flatnonzero(chosen == k)
+        mine = mine[np.argsort(-scores[mine, k], kind="stable")][:count]
+        found[k, : len(mine)] = mine
+    return found
+
+
 @dataclass(frozen=True)
 class Categories:
     """One categorical part of the code, read as the category of the highest probability."""
@@ -73,6 +107,10 @@ class Categories:
     shuffled: float  # the same with shuffled labels
     baselines: tuple[Baseline, ...]  # accuracy of as many groups of something else, matched alike
     samples: Pixels | None  # (k, m, h, w, c): decoded, all but the category the same down each column
+    confident: Matching | None = None  # named by one row each, the most confident
+    confident_baselines: tuple[Baseline, ...] = ()  # the same groups as in `baselines`, named by one row each
+    exemplars: Pixels | None = None  # (k, m, h, w, c): images that are of each category most surely
+    exemplar_rows: Ints | None = None  # (k, m) their rows, -1 where a category has fewer
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,16 @@
-"""The study of a code's parts: categories against labels, and what each continuous number changes."""
+"""The study of a code's parts: its categories, and what each continuous number changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Ints, Singles, subsample, to_pixels
-from .codes import (
-    Categories,
-    Codes,
-    Matching,
-    Sweep,
-    change,
-    contingency,
-    effect,
-    effective_number,
-    match_categories,
-    shared_information,
-    sweep_effect,
-)
+from .codes import Codes, Sweep, change, effect, sweep_effect
 from .embeddings import Embeddings, is_continuous
 from .model import Model
-from .pca import fit_pca
 from .plan import (
     Options,
     Progress,
@@ -34,23 +20,19 @@ from .plan import (
     missing_yardsticks,
     needs_model,
     said,
-    sample,
     silent,
     spread,
 )
 from .reconstruction import derangement
-from .statistics import Baseline, mean_interval, proportion
+from .statistics import Baseline
+from .study_categories import Decode, columns, draw, study_part
 
 STEPS = 9
 FILMS = 8  # continuous numbers that are shown
 MEASURED = 100  # base codes of an effect
 MOST = 256  # continuous numbers that are measured
-COLUMNS = 10  # samples of a category
-KMEANS_ROWS = 10_000
 DEVIATIONS = {"normal": 1.0, "uniform": 3**-0.5}  # of the priors N(0, 1) and U(-1, 1)
 DIRECTIONS = 10  # random ones, as a yardstick of effects
-
-Decode = Callable[[Singles], Singles]
 
 
 def study_codes(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Codes:
@@ -68,7 +50,7 @@ def study_codes(table: Embeddings, model: Model | None, options: Options, progre
     found = []
     for part in categorical:
         progress(f"categories of {part['name']}")
-        found.append(_categories(table, part, parts, rows, labels, decode, options, rng))
+        found.append(study_part(table, part, parts, rows, labels, decode, options, rng))
     if any(one.matching is None and one.table.size for one in found):
         notes.append("categories are not matched to labels: there are no other labelled rows to choose names on")
     notes += missing_yardsticks(table) if found else []
@@ -87,108 +69,6 @@ def _parts(table: Embeddings) -> list[dict[str, Any]]:
     """The code's parts as the table says, or one part of an unknown prior."""
     usual = {"name": "code", "kind": "unknown", "width": table.width(table.code), "encoded": True, "start": 0}
     return [usual | part for part in table.parts] or [usual]
-
-
-def _columns(part: dict[str, Any]) -> slice:
-    return slice(int(part["start"]), int(part["start"]) + int(part["width"]))
-
-
-def _categories(
-    table: Embeddings, part: dict[str, Any], parts: list[dict[str, Any]], rows: Ints, labels: Any,
-    decode: Decode | None, options: Options, rng: np.random.Generator,
-) -> Categories:  # fmt: skip
-    k = int(part["width"])
-    probabilities = table.vectors(table.code, rows)[:, _columns(part)]
-    chosen = probabilities.argmax(1)
-    counts = np.bincount(chosen, minlength=k)
-    known = labels[0][rows] if labels else np.full(len(rows), -1)
-    classes = len(labels[1]) if labels else 0
-    matching, shared, shuffled = None, None, float("nan")
-    baselines: tuple[Baseline, ...] = ()
-    cross = np.zeros((k, 0), np.int64)
-    if (known >= 0).any():
-        cross = contingency(chosen, known, rows=k, columns=classes)
-        shared = shared_information(cross, rng=rng)
-        lost = contingency(chosen, rng.permutation(known), rows=k, columns=classes)
-        shuffled = float(shared_information(lost, rng=rng, repeats=1).value)
-        matching, baselines = _matched(table, part, rows, chosen, labels[0], classes, options, rng)
-    return Categories(
-        str(part["name"]), counts, effective_number(counts, rng=rng), mean_interval(probabilities.max(1)), cross,
-        matching, shared, shuffled, baselines, None if decode is None else _samples(part, parts, decode, rng),
-    )  # fmt: skip
-
-
-def _matched(
-    table: Embeddings,
-    part: dict[str, Any],
-    rows: Ints,
-    chosen: Ints,
-    labels: Ints,
-    classes: int,
-    options: Options,
-    rng: np.random.Generator,
-) -> tuple[Matching | None, tuple[Baseline, ...]]:
-    """Name categories on validation rows and judge them on `rows`, of which each has its `chosen` one.
-
-    The same for as many groups of other things.
-    """
-    held = sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
-    held = np.setdiff1d(held, rows)
-    if not (labels[held] >= 0).any():
-        return None, ()
-    k = int(part["width"])
-
-    def judged(of: Callable[[Ints], Ints], on_rows: Ints | None = None) -> Matching:
-        found = of(rows) if on_rows is None else on_rows
-        return match_categories((of(held), labels[held]), (found, labels[rows]), categories=k, classes=classes)
-
-    baselines = []
-    if column := table.untrained(table.code):
-        figure = judged(lambda index: table.vectors(column, index)[:, _columns(part)].argmax(1)).accuracy
-        baselines.append(Baseline("untrained", figure, "the same part of the untrained network's code"))
-    if table.has_pixels and len(train := sample(table, "train", KMEANS_ROWS, options)) > k:
-        figure = judged(_grouped_pixels(table, train, k, rng)).accuracy
-        baselines.append(Baseline("pixels", figure, f"k-means with {k} groups on a PCA of raw pixels"))
-    order = rng.permutation(len(labels[rows]))
-    own = judged(lambda index: table.vectors(table.code, index)[:, _columns(part)].argmax(1), chosen)
-    lost = labels[rows][order]
-    figure = proportion(own.names[chosen][lost >= 0] == lost[lost >= 0])
-    return own, (*baselines, Baseline("shuffled", figure, "the same names against shuffled labels"))
-
-
-def _grouped_pixels(table: Embeddings, train: Ints, k: int, rng: np.random.Generator) -> Callable[[Ints], Ints]:
-    """Fit k-means on pixels of the rows `train`, and give the function from rows to groups."""
-    from sklearn.cluster import KMeans
-
-    pixels = table.vectors("pixels", train)
-    pca = fit_pca(pixels, min(50, pixels.shape[1], len(train) - 1), rng=rng)
-    fitted = KMeans(k, n_init=5, random_state=int(rng.integers(2**31))).fit(pca.project(pixels))
-
-    def group(rows: Ints) -> Ints:
-        found: Ints = fitted.predict(pca.project(table.vectors("pixels", rows))).astype(np.int64)
-        return found
-
-    return group
-
-
-def _samples(part: dict[str, Any], parts: list[dict[str, Any]], decode: Decode, rng: np.random.Generator) -> Any:
-    """Decode every category with the same draws of everything else: (k, columns, h, w, c)."""
-    k = int(part["width"])
-    base = np.concatenate([_draw(other, COLUMNS, rng) for other in parts], axis=1)
-    codes = np.tile(base, (k, 1, 1))
-    codes[:, :, _columns(part)] = np.eye(k, dtype=np.float32)[:, None]
-    images = decode(codes.reshape(k * COLUMNS, -1))
-    return to_pixels(images).reshape(k, COLUMNS, *images.shape[1:])
-
-
-def _draw(part: dict[str, Any], n: int, rng: np.random.Generator) -> Singles:
-    """Draw n values of a part from its prior: (n, width)."""
-    width = int(part["width"])
-    if part["kind"] == "categorical":
-        return np.eye(width, dtype=np.float32)[rng.integers(width, size=n)]
-    if part["kind"] == "normal":
-        return rng.standard_normal((n, width)).astype(np.float32)
-    return rng.uniform(-1, 1, (n, width)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -237,7 +117,7 @@ def _sweeps(
 def _narrow(parts: list[dict[str, Any]], values: Singles) -> list[str]:
     """Say where codes (n, d) lie in a small part of the prior, whose whole range numbers are moved over."""
     known = [part for part in parts if part["encoded"] and part["kind"] in DEVIATIONS]
-    ratios = [values[:, _columns(part)].std(0) / DEVIATIONS[str(part["kind"])] for part in known]
+    ratios = [values[:, columns(part)].std(0) / DEVIATIONS[str(part["kind"])] for part in known]
     if not ratios or (share := float(np.median(np.concatenate(ratios)))) >= 0.5:
         return []
     return [f"codes spread {share:.2f} times as wide as the prior, over whose range numbers move: effects are large"]
@@ -249,21 +129,21 @@ def _random_directions(
 ) -> tuple[Baseline, ...]:  # fmt: skip
     """Move codes (m, d) as far as a number goes, along random directions through all continuous numbers."""
     moving = [part for part in parts if is_continuous(part)]
-    columns = np.array([int(p["start"]) + i for p in moving for i in range(int(p["width"]))])
-    if len(columns) < 2:
+    places = np.array([int(p["start"]) + i for p in moving for i in range(int(p["width"]))])
+    if len(places) < 2:
         return ()
     kinds = [str(p["kind"]) for p in moving for _ in range(int(p["width"]))]
-    ends = np.array([_ends(kind, values[:, c]) for kind, c in zip(kinds, columns, strict=True)])
+    ends = np.array([_ends(kind, values[:, c]) for kind, c in zip(kinds, places, strict=True)])
     middle, half = ends.mean(1), np.maximum(np.diff(ends, axis=1)[:, 0] / 2, 1e-12)
-    inner = (codes[:, columns] - middle) / half
+    inner = (codes[:, places] - middle) / half
     moved = np.zeros(len(codes))
     for _ in range(DIRECTIONS):
-        u = rng.standard_normal(len(columns))
+        u = rng.standard_normal(len(places))
         u /= np.linalg.norm(u)
         rest = inner - (inner @ u)[:, None] * u
-        images = [decode(_set(codes, columns, middle + half * (rest + sign * u))) for sign in (-1, 1)]
+        images = [decode(_set(codes, places, middle + half * (rest + sign * u))) for sign in (-1, 1)]
         moved += change(*images) / DIRECTIONS
-    note = f"{DIRECTIONS} directions through all {len(columns)} continuous numbers, as far as one number goes"
+    note = f"{DIRECTIONS} directions through all {len(places)} continuous numbers, as far as one number goes"
     return (Baseline("random direction", effect(moved, unrelated, rng=rng), note),)
 
 
@@ -278,11 +158,11 @@ def _bases(
     drawn = []
     for part in parts:
         if not part["encoded"]:
-            codes[:, _columns(part)] = _draw(part, len(rows), rng)
+            codes[:, columns(part)] = draw(part, len(rows), rng)
             drawn.append(str(part["name"]))
         elif part["kind"] == "categorical":
-            choice = codes[:, _columns(part)].argmax(1)
-            codes[:, _columns(part)] = np.eye(int(part["width"]), dtype=np.float32)[choice]
+            choice = codes[:, columns(part)].argmax(1)
+            codes[:, columns(part)] = np.eye(int(part["width"]), dtype=np.float32)[choice]
     return codes, (f"{', '.join(drawn)}: not given by the encoder, so drawn from the prior",) if drawn else ()
 
 

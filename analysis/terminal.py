@@ -198,11 +198,17 @@ def _codes(result: Any) -> Iterator[Block]:
             for k, (n, name) in enumerate(zip(one.counts, named, strict=True))
         ]  # fmt: skip
         yield title, ("category", "stands for", "usage", "n", "its labels"), rows
-        scores = []
+        scores, names = [], {"pixels": "k-means on pixels"}
         if one.matching:
             scores = [("accuracy", percent(one.matching.accuracy), f"{one.matching.accuracy.n:,}")]
-            names = {"pixels": "k-means on pixels"}
             scores += [(f"  {names.get(b.name, b.name)}", percent(b.figure), f"{b.figure.n:,}") for b in one.baselines]
+        if one.confident:
+            right = one.confident.accuracy
+            scores += [("accuracy, named by one image each, the most confident", percent(right), f"{right.n:,}")]
+            scores += [
+                (f"  {names.get(b.name, b.name)}", percent(b.figure), f"{b.figure.n:,}")
+                for b in one.confident_baselines
+            ]
         if one.shared:
             scores += [("mutual information (NMI)", plain(one.shared), f"{one.shared.n:,}")]
             scores += [("  shuffled", f"{one.shuffled:.3f}", f"{one.shared.n:,}")]

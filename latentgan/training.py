@@ -88,9 +88,17 @@ def turns(
             torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
             update.turn(number, images_seen(batches) / total_images),
         ):
-            torch.manual_seed(_turn_seed(seed, number))
+            _seed(device, _turn_seed(seed, number))
             family.step(batches, update)
         yield number
+
+
+def _seed(device: torch.device, seed: int) -> None:
+    """Seed torch's default generators; on the CPU its own alone, as seeding those of absent devices takes a while."""
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
 
 
 def played(session: Session) -> Iterator[int]:

@@ -85,6 +85,21 @@ def test_reconstruction_moves_the_autoencoder_and_the_game_the_encoder_and_nothi
     assert all(g.abs().max() > 0 for g in gradient)
 
 
+def test_one_optimiser_moves_the_encoder_on_the_weighted_sum_where_the_game_has_a_weight():
+    source = pictures()
+    apart, together = made(source), made(source, adversarial_weight=0.25)
+    torch.manual_seed(1)
+    first, *_ = played(apart, source)
+    torch.manual_seed(1)
+    second, *_ = played(together, source)
+    assert set(together.players()) == set(second) == {"autoencoder", "discriminator"}
+    assert float(second["autoencoder"]["fake"].detach()) == pytest.approx(
+        0.25 * float(first["encoder"]["fake"].detach())
+    )
+    for player, term in (("autoencoder", "reconstruction"), ("discriminator", "real"), ("discriminator", "fake")):
+        assert torch.equal(second[player][term], first[player][term])
+
+
 def test_without_labels_nothing_is_told():
     source = pictures()
     _, (judged,), (decoded,) = played(made(source), source)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis import AnalysisError
-from analysis.codes import contingency, match_categories
+from analysis.codes import contingency, match_by_confidence, match_categories, most_confident
 
 
 def planted(rng: np.random.Generator, n: int, wrong: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,3 +51,48 @@ def test_rows_without_a_label_are_left_out():
     assert counts.tolist() == [[1, 0], [0, 1]]
     with pytest.raises(AnalysisError, match="no labelled rows to judge"):
         match_categories((np.array([0]), np.array([0])), (np.array([0]), np.array([-1])), categories=1)
+
+
+def planted_scores() -> tuple[np.ndarray, np.ndarray]:
+    """Rows of four categories: 0 is of label 2 but for its surest row, 1 of 0, 2 of 1; 3 is the largest of no row."""
+    scores = np.full((40, 4), 0.1)
+    labels = np.repeat([2, 0, 1, 1], 10)
+    scores[np.arange(40), np.repeat([0, 1, 2, 2], 10)] = 0.6
+    scores[3, 0], labels[3] = 0.7, 1
+    scores[15, 3] = 0.2
+    return scores, labels
+
+
+def test_a_category_is_named_by_the_one_row_that_is_of_it_most_surely():
+    scores, labels = planted_scores()
+    chosen = scores.argmax(1)
+    found = match_by_confidence((scores, labels), (chosen, labels))
+    assert found.names.tolist() == [1, 0, 1, 0]  # category 3 by row 15, though that is of category 1
+    assert found.rule == "most confident" and found.n_matched == 40
+    assert found.accuracy.value == 31 / 40 and found.accuracy.n == 40  # the nine others of category 0 are of label 2
+    majority = match_categories((chosen, labels), (chosen, labels), categories=4)
+    assert majority.names.tolist() == [2, 0, 1, -1] and majority.accuracy.value == 39 / 40
+
+
+def test_a_row_without_a_label_names_nothing_and_is_not_judged():
+    scores, labels = planted_scores()
+    labels[3] = -1
+    found = match_by_confidence((scores, labels), (scores.argmax(1), labels))
+    assert found.names.tolist() == [2, 0, 1, 0] and found.n_matched == found.accuracy.n == 39
+    assert found.accuracy.value == 1
+    with pytest.raises(AnalysisError, match="no labelled rows to choose names on"):
+        match_by_confidence((scores, np.full(40, -1)), (scores.argmax(1), labels))
+
+
+def test_names_by_one_row_are_chosen_on_other_rows_than_those_judged():
+    scores = np.array([[0.9, 0.1], [0.2, 0.8]])
+    found = match_by_confidence((scores, np.array([0, 1])), (np.array([0, 1]), np.array([1, 0])))
+    assert found.accuracy.value == 0
+
+
+def test_the_surest_rows_of_a_category_are_those_that_are_of_it():
+    scores, _ = planted_scores()
+    found = most_confident(scores, 12)
+    assert found[0, 0] == 3 and sorted(found[0, :10].tolist()) == list(range(10)) and (found[0, 10:] == -1).all()
+    assert len(set(found[2].tolist())) == 12 and (found[2] >= 20).all()
+    assert (found[3] == -1).all()

@@ -82,7 +82,18 @@ def test_losses_priors_and_networks_stand_on_torch_alone():
 def test_a_family_imports_the_vocabulary_and_at_most_one_other_family():
     allowed = [
         f"latentgan.{n}"
-        for n in ("config", "data", "game", "losses", "priors", "conditions", "tricks", "networks", "errors")
+        for n in (
+            "config",
+            "data",
+            "game",
+            "losses",
+            "priors",
+            "conditions",
+            "tricks",
+            "networks",
+            "errors",
+            "class_and_style",
+        )
     ]
     for path in files("latentgan.families"):
         if path.stem in ("base", "__init__"):

@@ -47,7 +47,7 @@ VARIANTS = {
         {},
         {"network": "mlp", "posterior": "gaussian", "prior": "uniform", "spectral": True, "r1": 1.0, "r1_every": 2},
         {"posterior": "universal", "noise": 3, "latent": 2, "prior": "swiss-roll", **TRICKS},
-        {"network": "mlp", "labels": "decoder"},
+        {"network": "mlp", "labels": "decoder", "adversarial_weight": 0.1},
         {"latent": 2, "prior": "mixture", "labels": "prior", "components": 3},
     ],
     "aae_semi": [{}, {"network": "mlp", "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS}],
@@ -74,6 +74,13 @@ VARIANTS = {
         {"condition": "concatenation", "network": "mlp", "discriminator_moves": 2},
         {"network": "mlp", "augment": {"rotation": 10.0}, "r1": 1.0, "r1_every": 2, **TRICKS},
         {"condition": "concatenation", "objective": "hinge", "r1": 0.1},
+    ],
+    "aae_cluster": [
+        {"clusters": 5},
+        {"clusters": 5, "network": "mlp", "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS},
+        {"clusters": 5, "reduction": True, "latent": 2},
+        {"clusters": 5, "reduction": True, "norm": "batch", "consistency_weight": 1.0, "augment": {"rotation": 10.0}},
+        {"clusters": 5, "network": "mlp", "norm": "batch"},
     ],
     "infogan": [
         {"noise": 3},
@@ -301,7 +308,7 @@ def test_the_file_and_the_class_name_their_source(name):
 def test_an_unknown_family_names_the_nearest_and_lists_the_known():
     with pytest.raises(
         ConfigError,
-        match=r"no family is called .bigam.; did you mean bigan\? known are: aae, .*ali, .*bigan, .*dcgan, gan",
+        match=r"no family is called .bigam.; did you mean bigan\? known are: aae, .*aae_semi, ali, .*bigan, .*gan",
     ):
         load_family("bigam")
 

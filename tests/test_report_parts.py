@@ -29,7 +29,7 @@ from analysis.report.html import render
 from analysis.report.material import Material
 from analysis.report.sections import build
 from analysis.report.sections_parts import parts
-from analysis.statistics import UNKNOWN, wilson
+from analysis.statistics import UNKNOWN, Baseline, wilson
 
 DIGITS = tuple("0123456789")
 
@@ -255,3 +255,46 @@ def test_hostile_labels_and_parts_come_through_as_text(codes: Codes) -> None:
     html = render(build(Material({"overview": samples.overview(60, names), "codes": evil})))
     assert "<img src=x" not in html and "&lt;img src=x onerror=" in html
     assert "<script>window" not in html and "&lt;/script&gt;&lt;script&gt;window.pwned=1" in html
+
+
+@pytest.fixture(scope="module")
+def clusters(codes: Codes) -> Codes:
+    """The ten categories named by the majority, as where there are more of them than labels, with images of each."""
+    one = codes.categories[0]
+    matching = replace(one.matching, rule="majority")
+    confident = Matching(one.matching.names, "most confident", samples.near(0.84, 0.03, 360), 143)
+    beside = (Baseline("pixels", samples.near(0.61, 0.04, 360)), Baseline("untrained", samples.near(0.2, 0.04, 360)))
+    rows = np.arange(40).reshape(10, 4)
+    rows[7, 1:], rows[3] = -1, -1
+    pictures = np.repeat(np.arange(40, dtype=np.uint8), 64).reshape(10, 4, 8, 8, 1)
+    return renamed(
+        codes, matching=matching, confident=confident, confident_baselines=beside, exemplars=pictures,
+        exemplar_rows=rows,
+    )  # fmt: skip
+
+
+def test_both_accuracies_stand_in_the_finding_and_beside_their_own_yardsticks(clusters: Codes) -> None:
+    found = section(clusters)
+    said = "Named by the label of a single image each, the most confident one, 84.0 % [81.0, 87.0] are."
+    assert said in text(found.finding) and "each named by its commonest label" in found.finding
+    first, second = only(found, Comparison)[:2]
+    assert [row.label for row in second.rows] == ["categories", "k-means on pixels", "the same network untrained"]
+    assert [row.value for row in second.rows] == [0.84, 0.61, 0.2] and first.rows[0].value == 0.914
+    assert "the one that is of it most surely (of 143)" in text(second.caption)
+
+
+def test_where_each_category_is_one_label_the_second_rule_stays_out_of_the_finding(codes: Codes) -> None:
+    confident = Matching(codes.categories[0].matching.names, "most confident", samples.near(0.84, 0.03, 360), 143)
+    assert "most confident" not in section(renamed(codes, confident=confident)).finding
+
+
+def test_the_surest_images_of_a_category_stand_in_its_row_and_lead_to_themselves(clusters: Codes) -> None:
+    drawn, images = only(section(clusters), Gallery)
+    assert drawn.rows and images.rows and "most surely" in images.caption
+    groups = {text(group.detail).split(",")[0]: group for group in images.groups}
+    assert len(groups) == 9 and "category 4" not in groups  # a category without an image has no row
+    assert [picture.row for picture in groups["category 8"].pictures] == [28]
+    assert [picture.row for picture in groups["category 2"].pictures] == [4, 5, 6, 7]
+    assert (groups["category 2"].pictures[1].pixels == 5).all()
+    assert groups["category 2"].title == "1" and text(groups["category 2"].pictures[0].alt) == "image of category 2, 1"
+    assert 'data-row="28"' in render(report(clusters))

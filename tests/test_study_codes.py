@@ -112,6 +112,36 @@ def test_categories_are_named_on_validation_and_judged_on_test_beside_yardsticks
     assert one.confidence.value == pytest.approx(0.8)
 
 
+def test_categories_are_also_named_by_their_surest_validation_row_beside_the_same_yardsticks(tmp_path: Path) -> None:
+    table = planted(tmp_path)
+    (one,) = study(table).categories
+    held, test = table.rows("validation"), table.rows("test")
+    codes, labels = columns()["code"][:, CLASS], columns()["label"]
+    names = labels[held][codes[held].argmax(0)]
+    right = np.mean(names[codes[test].argmax(1)] == labels[test])
+    assert one.confident is not None and one.confident.names.tolist() == names.tolist()
+    assert (one.confident.rule, one.confident.accuracy.value) == ("most confident", right)
+    assert one.confident.n_matched == 200 and one.confident.accuracy.n == 600
+    beside = {b.name: b.figure for b in one.confident_baselines}
+    assert set(beside) == {"untrained", "pixels", "shuffled"} and all(b.n == 600 for b in beside.values())
+    assert beside["pixels"].value > 0.99 and beside["shuffled"].value < 0.45
+
+
+def test_the_images_of_a_category_are_those_that_are_of_it_most_surely(tmp_path: Path) -> None:
+    about = {"format": 1, "parts": PARTS, "pixels_shape": [1, 3, 1]}
+    table = Embeddings(table_maker.write_table(tmp_path / "pictures.parquet", columns(), about))
+    (one,) = study(table).categories
+    test, codes = table.rows("test"), columns()["code"][:, CLASS]
+    assert one.exemplars is not None and one.exemplar_rows is not None
+    assert one.exemplars.shape[:2] == one.exemplar_rows.shape == (3, 10) and one.exemplars.dtype == np.uint8
+    for k, rows in enumerate(one.exemplar_rows):
+        mine = test[codes[test].argmax(1) == k]
+        assert set(rows.tolist()) <= set(mine.tolist())
+        assert codes[rows, k].min() >= np.sort(codes[mine, k])[-10] - 1e-6
+    (bare,) = study(planted(tmp_path, pixels=None)).categories
+    assert bare.exemplars is None and bare.exemplar_rows is None
+
+
 def test_without_other_labelled_rows_categories_get_no_names_and_it_is_said(tmp_path: Path) -> None:
     found = study(planted(tmp_path, split=None))
     assert found.categories[0].matching is None and found.categories[0].table.sum() == 1000

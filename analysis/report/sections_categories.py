@@ -13,7 +13,7 @@ from .rows import axis, brackets, estimate, figure, role_of, trained_on
 from .wording import best_of, count, listed, number, percent
 
 if TYPE_CHECKING:
-    from ..codes import Categories, Codes
+    from ..codes import Categories, Codes, Matching
     from ..statistics import Baseline
 
 SHOWN = 20  # categories; more open on request
@@ -61,7 +61,7 @@ def categories_finding(found: Codes) -> str:
     return (
         f"The {k} categories of “{one.part}”{best_of(len(found.categories), 'part')} name {figure(right)} of "
         f"{_images(found)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
-        f"{_in_use(one)} of {k} categories are effectively in use.{_beside_pixels(one)}"
+        f"{_in_use(one)} of {k} categories are effectively in use.{_beside_pixels(one)}{_by_one_image(one)}"
     )
 
 
@@ -72,6 +72,13 @@ def _beside_pixels(one: Categories) -> str:
     if one.matching.accuracy.apart(pixels):
         return " K-means on pixels does better."
     return " The intervals of categories and pixels overlap."
+
+
+def _by_one_image(one: Categories) -> str:
+    """Say what is right where one label a category is told; not where each is one label and both rules agree."""
+    if one.confident is None or one.matching is None or one.matching.rule == "one to one":
+        return ""
+    return f" Named by the label of a single image each, the most confident one, {figure(one.confident.accuracy)} are."
 
 
 def _how(one: Categories) -> str:
@@ -95,15 +102,22 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
         blocks.append(Prose("No decoded samples: they need a model that decodes (--model RUN)."))
     else:
         blocks += _galleries(one, found, order)
+    if one.exemplars is not None:
+        blocks += _exemplars(one, found, order)
     if one.matching is not None:
         caption = (
             f"Share of {_images(found)} whose category has their label's name, with its 95 % interval over images; the "
             f"names were chosen on {count(one.matching.n_matched)} other images and are held fixed. The yardsticks are "
             "named and judged on the same."
         )
-        rows = [estimate("categories", one.matching.accuracy)]
-        rows += [estimate(_yardstick(b), b.figure, role_of(b.name), note=b.note) for b in _beside(one)]
-        blocks.append(Comparison(tuple(rows), caption, axis=(0.0, 1.0)))
+        blocks.append(_accuracies(one.matching, one.baselines, caption))
+    if one.confident is not None:
+        caption = (
+            "The same where each category has the label of one validation image, the one that is of it most surely "
+            f"(of {count(one.confident.n_matched)}), so that as many labels are told as there are categories: the "
+            "protocol of adversarial autoencoders."
+        )
+        blocks.append(_accuracies(one.confident, one.confident_baselines, caption))
     blocks += _usage(one, found, order)
     if one.table.shape[1]:
         table = _by_label(one, found, order)
@@ -111,10 +125,20 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
     return blocks
 
 
+def _accuracies(named: Matching, baselines: tuple[Baseline, ...], caption: str) -> Comparison:
+    rows = [estimate("categories", named.accuracy)]
+    rows += [estimate(_yardstick(b), b.figure, role_of(b.name), note=b.note) for b in _ordered(baselines)]
+    return Comparison(tuple(rows), caption, axis=(0.0, 1.0))
+
+
 def _beside(one: Categories) -> list[Baseline]:
+    return _ordered(one.baselines)
+
+
+def _ordered(baselines: tuple[Baseline, ...]) -> list[Baseline]:
     """The yardsticks, pixels first."""
     known = list(YARDSTICKS)
-    return sorted(one.baselines, key=lambda b: known.index(b.name) if b.name in known else len(known))
+    return sorted(baselines, key=lambda b: known.index(b.name) if b.name in known else len(known))
 
 
 def _yardstick(one: Baseline) -> str:
@@ -153,18 +177,51 @@ def _galleries(one: Categories, found: Codes, order: list[int]) -> list[Block]:
         "category is the same draw from the prior, so that what stays the same there is not the category's doing. "
         "Nothing was picked by eye."
     )
-    pixels, share = as_uint8(one.samples), one.counts / max(int(one.counts.sum()), 1)
-    groups = []
+    pixels = as_uint8(one.samples)
+    alt = {k: "sample of " + _known(one, found, k) for k in order}
+    pictures = {k: tuple(Picture(image, alt[k]) for image in pixels[k]) for k in order}
+    return _rows_of_pictures("Samples", _headed(one, found, order, pictures), caption)
+
+
+def _exemplars(one: Categories, found: Codes, order: list[int]) -> list[Block]:
+    """Show the images that are of each category most surely."""
+    assert one.exemplars is not None and one.exemplar_rows is not None
+    caption = (
+        f"The {_images(found)} that are of each category most surely, the surest first; where a row is short, no "
+        "other image is of that category. The category of a row is what these have in common."
+    )
+    pixels, rows = as_uint8(one.exemplars), one.exemplar_rows
+    alt = {k: "image of " + _known(one, found, k) for k in order}
+    pictures = {
+        k: tuple(
+            Picture(image, alt[k], "", int(row)) for image, row in zip(pixels[k], rows[k], strict=True) if row >= 0
+        )
+        for k in order
+    }
+    filled = [k for k in order if pictures[k]]
+    return _rows_of_pictures("Images", _headed(one, found, filled, pictures), caption)
+
+
+def _known(one: Categories, found: Codes, k: int) -> str:
+    name = _name(one, found, k)
+    return f"category {k + 1}" + (f", {name}" if name else "")
+
+
+def _headed(
+    one: Categories, found: Codes, order: list[int], pictures: dict[int, tuple[Picture, ...]]
+) -> tuple[Group, ...]:
+    """Put each category's pictures under its name and the share of images that have it."""
+    share, groups = one.counts / max(int(one.counts.sum()), 1), []
     for k in order:
         name = _name(one, found, k)
-        alt = f"sample of category {k + 1}" + (f", {name}" if name else "")
         title, detail = (name, f"category {k + 1}, ") if name else (f"Category {k + 1}", "")
-        pictures = tuple(Picture(image, alt) for image in pixels[k])
-        groups.append(Group(title, f"{detail}{percent(float(share[k]))}", pictures, across=len(pictures)))
-    first = Gallery(tuple(groups[:SHOWN]), caption, rows=True)
-    rest = tuple(groups[SHOWN:])
-    more = Disclosure(f"Samples of {_others(rest)}", (Gallery(rest, caption, rows=True),))
-    return [first, more] if rest else [first]
+        groups.append(Group(title, f"{detail}{percent(float(share[k]))}", pictures[k], across=len(pictures[k])))
+    return tuple(groups)
+
+
+def _rows_of_pictures(what: str, groups: tuple[Group, ...], caption: str) -> list[Block]:
+    first, rest = Gallery(groups[:SHOWN], caption, rows=True), groups[SHOWN:]
+    return [first, Disclosure(f"{what} of {_others(rest)}", (Gallery(rest, caption, rows=True),))] if rest else [first]
 
 
 def _others(rest: tuple[object, ...]) -> str:

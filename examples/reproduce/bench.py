@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from loops import ScriptInfoGAN, by_hand, script_infogan
+from pythae_loop import PythaeAAE, missing, pythae_aae
 from torch.nn.utils import parametrize
 
 from latentgan import configure, from_arrays
@@ -30,7 +31,7 @@ from latentgan.losses import Objective
 from latentgan.session import Session, model_config, open_session, usable
 from latentgan.training import turns
 
-LOOPS = ("gan", "dcgan", "bigan", "ali", "infogan", "latent_regressor")
+LOOPS = ("gan", "dcgan", "bigan", "ali", "infogan", "latent_regressor", "aae", "aae_semi")
 PAPER = {"network": "mlp", "spectral": False, "hidden": 1024}
 RECIPE = {"spectral": True, "norm": "encoder"}
 
@@ -42,7 +43,7 @@ def main() -> int:
     source = fake_mnist(4096)
     rows = [turn_cost(source, rounds), batch_cost(source, rounds)]
     rows += [family_cost(source, rounds, name) for name in LOOPS]
-    rows += [script_cost(rounds)]
+    rows += [script_cost(rounds), *pythae_costs(source, rounds)]
     large = fake_mnist(70_000)
     for what, family in (("dense features", RECIPE), ("convolutional features", {})):
         rows.append(encode_cost(large, max(3, rounds // 5), what, family))
@@ -95,6 +96,27 @@ def script_cost(rounds: int) -> tuple[str, float, float, str]:
     session = open_session(config, large, family=ScriptInfoGAN)
     ratios = interleave(turn_of(session), script_infogan(source, batch=64), rounds)
     return "infogan turn / PyTorch-GAN script's loop, same layers", statistics.median(ratios), 1 / 1.5, "×"
+
+
+def pythae_costs(source: ImageSource, rounds: int, turns: int = 4) -> list[tuple[str, float, float, str]]:
+    """AAE's turns over as many of pythae's Adversarial_AE: the same networks, optimisers and batches.
+
+    One optimiser moves the encoder on a sum, as pythae has it. First pythae's own networks and batch, then those of
+    the paper in batches of 128, where the same matrix products are nearly everything on both sides.
+    """
+    if lacking := missing():
+        print(f"aae beside pythae is left out: {', '.join(lacking)} not installed (see pythae_loop.py)\n")
+        return []
+    cases = (("its networks", "dcgan", PythaeAAE, 64, 1 / 1.3), ("the paper's networks", "mlp", None, 128, 1.0))
+    rows = []
+    for what, network, family, batch, bound in cases:
+        settings = {"posterior": "gaussian", "network": network, "adversarial_weight": 1e-3}
+        config = configure("aae", family=settings, training={"batch_size": batch})
+        turn = turn_of(open_session(config, source, family=family))
+        theirs = pythae_aae(open_session(config, source, family=family), turns=turns)
+        ratios = interleave(lambda turn=turn: [turn() for _ in range(turns)], theirs, rounds)
+        rows.append((f"aae turn / pythae's Adversarial_AE, {what}", statistics.median(ratios), bound, "×"))
+    return rows
 
 
 def turn_of(session: Session) -> Callable[[], None]:

@@ -32,7 +32,9 @@ Turn = Callable[[], None]
 def by_hand(session: Session) -> Turn:
     """Return a function that plays one turn of the session's family, with optimisers of its own."""
     family, config = session.family, session.config
-    images = torch.from_numpy(np.ascontiguousarray(session.source.images[session.source.rows("train")]))
+    rows = session.source.rows("train")
+    images = torch.from_numpy(np.ascontiguousarray(session.source.images[rows]))
+    labels = torch.from_numpy(np.ascontiguousarray(session.source.labels[rows]))
     n = config.training.batch_size
     adams = {
         name: torch.optim.Adam(p.parameters, p.settings.learning_rate, (p.settings.beta1, 0.999), fused=True)
@@ -41,8 +43,11 @@ def by_hand(session: Session) -> Turn:
     parameters = {name: p.parameters for name, p in session.update.players.items()}
 
     def draw() -> Tensor:
+        return draw_labelled()[0]
+
+    def draw_labelled() -> tuple[Tensor, Tensor]:
         rows = torch.randint(len(images), (n,))
-        return images[rows].permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
+        return images[rows].permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5), labels[rows]
 
     def move(name: str, loss: Tensor, keep: bool = False) -> tuple[str, tuple[Tensor, ...]]:
         return name, torch.autograd.grad(loss, parameters[name], retain_graph=keep, allow_unused=True)
@@ -53,12 +58,13 @@ def by_hand(session: Session) -> Turn:
                 parameter.grad = gradient
             adams[name].step()
 
-    plays = {"bigan": _pairs, "ali": _pairs, "gan": _gan, "dcgan": _gan, "infogan": _infogan}
-    play = (plays | {"latent_regressor": _regressed})[config.name]
+    plays = {"bigan": _pairs, "ali": _pairs, "gan": _gan, "dcgan": _gan, "infogan": _infogan, "aae": _aae}
+    play = (plays | {"latent_regressor": _regressed, "aae_semi": _aae_semi})[config.name]
+    drawing = draw_labelled if config.name == "aae_semi" else draw
 
     def turn() -> None:
         with parametrize.cached():
-            play(family, draw, move, step)
+            play(family, drawing, move, step)
 
     return turn
 
@@ -118,6 +124,36 @@ def _infogan(family: Any, draw: Any, move: Any, step: Any) -> None:
     step(
         move("discriminator", _real(real) + _fake(fake) + information, keep=True),
         move("generator", _real(fake) + information),
+    )
+
+
+def _aae(family: Any, draw: Any, move: Any, step: Any) -> None:
+    """AAE: reconstruction and game on one draw of the codes."""
+    x = draw()
+    z = family.draw(x)
+    judged = family.discriminator(torch.cat([family.prior.sample(len(x)), z]))
+    real, fake = judged[: len(x)], judged[len(x) :]
+    step(
+        move("autoencoder", (x - family.decoder(z)).square().mean(), keep=True),
+        move("discriminator", _real(real) + _fake(fake), keep=True),
+        move("encoder", _real(fake)),
+    )
+
+
+def _aae_semi(family: Any, draw_labelled: Any, move: Any, step: Any) -> None:
+    """Semi-supervised AAE: all images and labelled ones in one pass, a discriminator of classes and one of styles."""
+    (x, _), (labelled, label), k = draw_labelled(), draw_labelled(), family.classes
+    n = len(x)
+    out = family.head(family.encoder(torch.cat([x, labelled])))
+    y, z, drawn = out[:n, :k].softmax(1), out[:n, k:], family.prior.sample(n)
+    classes = family.class_discriminator(torch.cat([drawn[:, :k], y]))
+    styles = family.discriminator(torch.cat([drawn[:, k:], z]))
+    judging = _real(classes[:n]) + _fake(classes[n:]) + _real(styles[:n]) + _fake(styles[n:])
+    step(
+        move("autoencoder", (x - family.decoder(torch.cat([y, z], 1))).square().mean(), keep=True),
+        move("discriminator", judging, keep=True),
+        move("encoder", _real(classes[n:]) + _real(styles[n:]), keep=True),
+        move("classifier", cross_entropy(out[n:, :k], label)),
     )
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from latentgan.conditions import told_label, unknown_label
-from latentgan.config import AdversarialConfig, OptimizerConfig
+from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
 from latentgan.data import Batch, Batches, ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.families.base import Family
@@ -69,6 +69,10 @@ class AAE(Family):
         """Width of the dense layers: 256 for dcgan, 1000 for mlp unless given (paper: 1000)."""
         discriminator_hidden: PositiveInt | None = None
         """Width of the discriminator's two layers; by default that of the others (paper: 1000)."""
+        adversarial_weight: NotNegative = 0.0
+        """Above 0, one optimiser, `autoencoder`, moves the encoder on the reconstruction (a mean over pixels) plus this
+        much of the game's term, as most published code has it: a gradient of the encoder less, and the weight is then
+        theirs to balance. 0 is the paper's way, an optimiser each."""
         autoencoder: OptimizerConfig = OptimizerConfig(learning_rate=1e-3)
         """The optimiser of encoder and decoder on the reconstruction."""
         discriminator: OptimizerConfig = OptimizerConfig(learning_rate=5e-4)
@@ -100,11 +104,13 @@ class AAE(Family):
 
     def players(self) -> dict[str, Player]:
         encoder = {"encoder": self.encoder, "head": self.head}
-        return {
+        players = {
             "autoencoder": Player({**encoder, "decoder": self.decoder}, self.config.autoencoder),
             "discriminator": Player({"discriminator": self.discriminator}, self.config.discriminator),
-            "encoder": Player(encoder, self.config.encoder),
         }
+        return (
+            players if self.config.adversarial_weight else {**players, "encoder": Player(encoder, self.config.encoder)}
+        )
 
     def step(self, batches: Batches, update: Update) -> None:
         """All players move at once, on one minibatch and one draw of its codes."""
@@ -117,11 +123,11 @@ class AAE(Family):
         made = torch.cat([self.view(z, progress), beside], dim=1)
         real, fake = judge(self.discriminator, (shown,), (made,), together=True)
         judging = {"real": wish.real(real), "fake": wish.fake(fake), **self.r1(update.turn_number, shown)}
-        update(
-            autoencoder={"reconstruction": (x - rebuilt).float().square().mean()},
-            discriminator=judging,
-            encoder={"fake": wish.as_real(fake)},
-        )
+        rebuilding, fooling = {"reconstruction": (x - rebuilt).float().square().mean()}, {"fake": wish.as_real(fake)}
+        if weight := self.config.adversarial_weight:
+            update(autoencoder={**rebuilding, "fake": weight * fooling["fake"]}, discriminator=judging)
+        else:
+            update(autoencoder=rebuilding, discriminator=judging, encoder=fooling)
         update.note(discriminator_accuracy=wish.accuracy(real, fake))
 
     def draw(self, x: Tensor) -> Tensor:

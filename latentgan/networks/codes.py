@@ -10,17 +10,23 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from latentgan.networks.blocks import Layers, dense, initialise_he
+from latentgan.networks.blocks import Layers, Norm, dense, initialise_he
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
 
 
 def autoencoder(
-    network: Literal["dcgan", "mlp"], shape: tuple[int, int, int], latent: int, *, width: int, hidden: int | None
+    network: Literal["dcgan", "mlp"],
+    shape: tuple[int, int, int],
+    latent: int,
+    *,
+    width: int,
+    hidden: int | None,
+    norm: Norm = "none",
 ) -> tuple[Layers, nn.Module, int]:
     """Return a trunk on images, a decoder of codes, and the width of their dense layers, which the trunk gives.
 
-    Without norms: batch statistics would differ between codes of images and draws from the prior.
+    The decoder has no norms: batch statistics would differ between codes of images and draws from the prior.
 
     Args:
         network: convolutions sized to the image, or two dense layers each, as in the paper.
@@ -28,14 +34,18 @@ def autoencoder(
         latent: width of the code.
         width: channels of the first convolution.
         hidden: width of the dense layers; None is 256 for dcgan and the paper's 1000 for mlp.
+        norm: of every layer of the trunk but the first.
     """
     decoder: nn.Module
     if network == "mlp":
         hidden = hidden or 1000
-        trunk, decoder = mlp_trunk(shape, hidden=hidden), MLPGenerator(latent, shape, hidden=hidden, norm="none")
+        trunk, decoder = (
+            mlp_trunk(shape, hidden=hidden, norm=norm),
+            MLPGenerator(latent, shape, hidden=hidden, norm="none"),
+        )
     else:
         hidden = hidden or 256
-        trunk = conv_trunk(shape, width=width, hidden=hidden)
+        trunk = conv_trunk(shape, width=width, hidden=hidden, norm=norm)
         decoder = ConvGenerator(latent, shape, width=width, hidden=hidden, norm="none")
     initialise_he(decoder, last=0.02)
     return trunk, decoder, hidden

@@ -85,20 +85,28 @@ def mlp_discriminator(
 
 
 def mlp_trunk(
-    shape: tuple[int, int, int], *, hidden: int = 1024, pieces: int = 1, drop: float = 0.0, drop_input: float = 0.0
+    shape: tuple[int, int, int],
+    *,
+    hidden: int = 1024,
+    norm: Norm = "none",
+    pieces: int = 1,
+    drop: float = 0.0,
+    drop_input: float = 0.0,
 ) -> Layers:
-    """Return x → dense1 → dense2 with biases: (n, c, h, w) in [-1, 1] → (n, hidden).
+    """Return x → dense1 → dense2: (n, c, h, w) in [-1, 1] → (n, hidden).
 
     Args:
         shape: (c, h, w) of an image.
         hidden: width of both layers.
+        norm: of the second layer.
         pieces: of each maxout unit; 1 is LeakyReLU.
         drop: share of hidden units that are dropped in training.
         drop_input: share of pixels that are dropped in training.
     """
     pixels = shape[0] * shape[1] * shape[2]
     door = [PixelDropout(drop_input)] if drop_input else []
-    first, second = (dense(fan_in, hidden, activation="leaky", pieces=pieces, drop=drop) for fan_in in (pixels, hidden))
+    first = dense(pixels, hidden, activation="leaky", pieces=pieces, drop=drop)
+    second = dense(hidden, hidden, norm=norm, activation="leaky", pieces=pieces, drop=drop)
     network = Layers({"dense1": nn.Sequential(nn.Flatten(), *door, *first), "dense2": second})
     initialise(network)
     return network
