@@ -64,7 +64,7 @@ def terms_at_chance(device: torch.device) -> Checks:
         with torch.no_grad():
             for parameter in head.parameters():
                 parameter.zero_()
-        classes = head.out_features
+        classes = getattr(head, "out_features", 1)
         as_real, as_fake = math.log1p(1 / classes), math.log1p(classes)
         chance = "½" if classes == 1 else f"{classes}/{classes + 1}"
         for player, terms in _play(family, device).items():
