@@ -15,19 +15,20 @@ import math
 from typing import Literal
 
 import torch
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from latentgan.config import AdversarialConfig, AugmentConfig, OptimizerConfig
+from latentgan.config import AdversarialConfig, AugmentConfig, NotNegative, OptimizerConfig
 from latentgan.data import ImageSpec
+from latentgan.errors import ConfigError
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
-from latentgan.losses import Objective
+from latentgan.losses import Objective, paired_information
 from latentgan.networks.blocks import Layers, add_spectral_norm, initialise_he
 from latentgan.networks.codes import CodeDiscriminator, autoencoder
 from latentgan.networks.joint import judge
 from latentgan.priors import Part, Prior
-from latentgan.tricks import R1, View
+from latentgan.tricks import R1, Augmentation, View
 
 
 class ClassAndStyleConfig(AdversarialConfig):
@@ -51,13 +52,20 @@ class ClassAndStyleConfig(AdversarialConfig):
     """The optimiser of both discriminators."""
     encoder: OptimizerConfig = OptimizerConfig(learning_rate=5e-4)
     """The encoder's optimiser in the game against the discriminators."""
+    consistency_weight: NotNegative = 0.0
+    """Weight, in the autoencoder's objective, of the information that the classes of an image and of a random view
+    of it share (not in the paper; arXiv:1807.06653). The view is what augment makes of it. Under one optimiser with
+    the reconstruction, whose pull on the clusters is far weaker, it decides what they are."""
+    consistency_balance: PositiveFloat = 1.0
+    """Weight of the clusters' entropy in the consistency term: 1 is the mutual information; more asks harder for
+    clusters that are equally frequent."""
 
 
 class ClassAndStyle(Family):
     """Encoder, decoder and the game of two discriminators; a family adds its `step`.
 
     Args:
-        config: its settings; `augment` is the family's affair, since the discriminators see codes.
+        config: its settings; `augment` makes the views of the consistency term, since the discriminators see codes.
         spec: shape of the images and names of the classes.
         classes: K, the width of y.
         part: what y is called in tables and reports.
@@ -67,8 +75,10 @@ class ClassAndStyle(Family):
     def __init__(
         self, config: ClassAndStyleConfig, spec: ImageSpec, *, classes: int, part: str, decoded: int | None = None
     ) -> None:
+        _refuse(config)
         super().__init__(config, spec)
         self.classes = classes
+        self.augment = Augmentation(config.augment)
         self.prior = Prior([Part(part, "categorical", classes), Part("style", "normal", config.latent)])
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config.model_copy(update={"augment": AugmentConfig()}))
@@ -127,6 +137,16 @@ class ClassAndStyle(Family):
         )
         return judging, {"fake": wish.as_real(fake), "class_fake": wish.as_real(class_fake)}
 
+    def consistency(self, logits: Tensor, views: Tensor) -> Tensor:
+        """Return the term that asks for classes which an image and a random view of it share.
+
+        Args:
+            logits: of the classes of images, (n, K).
+            views: of the classes of their views, (n, K).
+        """
+        shared = paired_information(logits, views, balance=self.config.consistency_balance)
+        return -float(self.config.consistency_weight) * shared
+
     def classify(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → q(y|x), (n, K)."""
         return self.split(x)[0].softmax(1)
@@ -143,3 +163,18 @@ class ClassAndStyle(Family):
 
     def feature_networks(self) -> dict[str, Layers]:
         return {"encoder": self.encoder}
+
+
+def _refuse(config: ClassAndStyleConfig) -> None:
+    """Raise ConfigError where views and the term that compares them do not go together."""
+    moves = config.augment != type(config.augment)()
+    if config.consistency_weight and not moves:
+        raise ConfigError(
+            "family.consistency_weight compares an image with a random view of it, and without family.augment they "
+            "are the same: set family.augment.rotation=15, for example"
+        )
+    if moves and not config.consistency_weight:
+        raise ConfigError(
+            "family.augment makes the views of the consistency term, since these discriminators see codes: set "
+            "family.consistency_weight=1, or leave it out"
+        )

@@ -109,7 +109,7 @@ def test_a_code_is_probabilities_and_a_style():
     ("labels", "settings", "sentence"),
     [
         (False, {}, "learns classes from labels.*--label.*aae"),
-        (True, {"augment": {"rotation": 10.0}}, r"family\.augment maps images"),
+        (True, {"augment": {"rotation": 10.0}}, r"set family\.consistency_weight=1, or leave it out"),
     ],
 )
 def test_what_it_cannot_play_is_refused(labels, settings, sentence):

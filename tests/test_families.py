@@ -50,7 +50,11 @@ VARIANTS = {
         {"network": "mlp", "labels": "decoder", "adversarial_weight": 0.1},
         {"latent": 2, "prior": "mixture", "labels": "prior", "components": 3},
     ],
-    "aae_semi": [{}, {"network": "mlp", "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS}],
+    "aae_semi": [
+        {},
+        {"consistency_weight": 1.0, "augment": {"rotation": 10.0}},
+        {"network": "mlp", "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS},
+    ],
     "improved_gan": [
         {},
         {"network": "mlp", "layers": (16, 8)},

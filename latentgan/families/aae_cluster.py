@@ -25,11 +25,8 @@ from torch.nn.functional import pdist
 from latentgan.class_and_style import ClassAndStyle, ClassAndStyleConfig
 from latentgan.config import NotNegative
 from latentgan.data import Batches, ImageSpec
-from latentgan.errors import ConfigError
 from latentgan.game import Player, Update
-from latentgan.losses import paired_information
 from latentgan.networks.blocks import Layers
-from latentgan.tricks import Augmentation
 
 
 class AAECluster(ClassAndStyle):
@@ -46,21 +43,12 @@ class AAECluster(ClassAndStyle):
         heads, N(0, I), hardly overlap."""
         head_weight: NotNegative = 1.0
         """Weight of the heads' term, which stands in the autoencoder's objective (the paper's is not published)."""
-        consistency_weight: NotNegative = 0.0
-        """Weight, in the autoencoder's objective, of the information that the clusters of an image and of a random view
-        of it share (not in the paper; arXiv:1807.06653). The view is what augment makes of it. Under one optimiser with
-        the reconstruction, whose pull on the clusters is far weaker, it decides what they are."""
-        consistency_balance: PositiveFloat = 1.0
-        """Weight of the clusters' entropy in the consistency term: 1 is the mutual information; more asks harder for
-        clusters that are equally frequent."""
 
     config: Config
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
-        _refuse(config)
         m, n = config.clusters, config.latent
         super().__init__(config, spec, classes=m, part="cluster", decoded=n if config.reduction else None)
-        self.augment = Augmentation(config.augment)
         self.reduction = None
         if config.reduction:
             self.reduction = Layers({"representation": ClusterHeads(m, n, distance=config.head_distance)})
@@ -73,18 +61,17 @@ class AAECluster(ClassAndStyle):
 
     def step(self, batches: Batches, update: Update) -> None:
         """All players move at once, on one minibatch and, for the consistency term, a view of it, in one pass."""
-        x, weight, config = next(batches).image, self.config.consistency_weight, self.config
+        x, config = next(batches).image, self.config
         n = len(x)
-        logits, styles = self.split(torch.cat([x, self.augment(x)]) if weight else x)
+        logits, styles = self.split(torch.cat([x, self.augment(x)]) if config.consistency_weight else x)
         y, z = logits[:n].softmax(1), styles[:n]
         judging, fooling = self.judged(y, z, update)
         rebuilding = {"reconstruction": (x - self.decode(torch.cat([y, z], dim=1))).float().square().mean()}
         if self.reduction is not None:
             (heads,) = self.reduction.parameters()
             rebuilding["heads"] = config.head_weight * head_penalty(heads, config.head_distance)
-        if weight:
-            shared = paired_information(logits[:n], logits[n:], balance=config.consistency_balance)
-            rebuilding["consistency"] = -weight * shared
+        if config.consistency_weight:
+            rebuilding["consistency"] = self.consistency(logits[:n], logits[n:])
         update(autoencoder=rebuilding, discriminator=judging, encoder=fooling)
         update.note(confidence=y.detach().amax(1).mean())
 
@@ -134,18 +121,3 @@ def head_penalty(heads: Tensor, threshold: float) -> Tensor:
         threshold: η.
     """
     return torch.relu(threshold - pdist(heads.float())).sum()
-
-
-def _refuse(config: AAECluster.Config) -> None:
-    """Raise ConfigError where views and the term that compares them do not go together."""
-    moves = config.augment != type(config.augment)()
-    if config.consistency_weight and not moves:
-        raise ConfigError(
-            "family.consistency_weight compares an image with a random view of it, and without family.augment they "
-            "are the same: set family.augment.rotation=15, for example"
-        )
-    if moves and not config.consistency_weight:
-        raise ConfigError(
-            "family.augment makes the views of the consistency term, since these discriminators see codes: set "
-            "family.consistency_weight=1, or leave it out"
-        )

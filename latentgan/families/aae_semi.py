@@ -30,8 +30,6 @@ class AAESemi(ClassAndStyle):
     config: Config
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
-        if config.augment != type(config.augment)():
-            raise ConfigError("family.augment maps images, and these discriminators see codes: leave it out")
         if len(spec.classes) < 2:
             raise ConfigError(
                 "an aae_semi learns classes from labels, and these images have none: name the label's column with "
@@ -48,17 +46,21 @@ class AAESemi(ClassAndStyle):
         return {**super().players(), "classifier": Player(encoder, self.config.classifier)}
 
     def step(self, batches: Batches, update: Update) -> None:
-        """All players move at once, on a minibatch of all images and one of labelled images, in one pass."""
-        x, labelled = next(batches).image, next(batches.labelled)
+        """All players move at once, on a minibatch of all images and one of labelled images, in one pass.
+
+        Where there is a consistency term, labelled images are seen as views too, and so is the minibatch once more.
+        """
+        x, labelled, consistent = next(batches).image, next(batches.labelled), self.config.consistency_weight > 0
         assert labelled.label is not None
         n = len(x)
-        logits, styles = self.split(torch.cat([x, labelled.image]))
-        y, z = logits[:n].softmax(1), styles[:n]
+        logits, styles = self.split(torch.cat([x, self.augment(labelled.image), *[self.augment(x)] * consistent]))
+        y, z, told = logits[:n].softmax(1), styles[:n], logits[n : n + len(labelled)].float()
         judging, fooling = self.judged(y, z, update)
-        rebuilt = self.decoder(torch.cat([y, z], dim=1))
-        told = logits[n:].float()
+        rebuilding = {"reconstruction": (x - self.decoder(torch.cat([y, z], dim=1))).float().square().mean()}
+        if consistent:
+            rebuilding["consistency"] = self.consistency(logits[:n], logits[n + len(labelled) :])
         update(
-            autoencoder={"reconstruction": (x - rebuilt).float().square().mean()},
+            autoencoder=rebuilding,
             discriminator=judging,
             encoder=fooling,
             classifier={"cross_entropy": cross_entropy(told, labelled.label)},
