@@ -23,7 +23,7 @@ from latentgan.config import resolve
 from latentgan.data import ImageSpec
 from latentgan.devices import pick_device
 from latentgan.errors import CheckpointError, ConfigError
-from latentgan.families.base import Decodes, Encodes, Family, Scores, load_family
+from latentgan.families.base import Classifies, Decodes, Encodes, Family, Scores, load_family
 from latentgan.networks.blocks import fold_batch_norm
 
 BATCH = 256
@@ -108,6 +108,18 @@ class NumpyModel:
         if not isinstance(family, Encodes):
             raise ConfigError(f"family {self.about.get('name', '?')!r} has no encoder, so it cannot encode")
         return self._map(lambda x: family.encode(x), self._batches(images), self.code_width)
+
+    def classify(self, images: np.ndarray) -> np.ndarray:
+        """Return class probabilities (n, K) float32 of images (n, h, w, c), uint8 or float in [0, 1].
+
+        Raises:
+            ConfigError: the family names no classes, or the images are of another size.
+        """
+        family = self.family
+        if not isinstance(family, Classifies):
+            raise ConfigError(f"family {self.about.get('name', '?')!r} names no classes, so it cannot classify")
+        width = family.classify(torch.zeros(1, *self.spec.shape, device=self.device)).shape[1]
+        return self._map(lambda x: family.classify(x), self._batches(images), width)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Return images (n, h, w, c) float32 in [0, 1] of codes (n, d).

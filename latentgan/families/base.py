@@ -118,6 +118,14 @@ class Scores(Protocol):
         """x: (n, c, h, w) in [-1, 1], made of codes z (n, d) → logits (n,): the higher, the more real."""
 
 
+@runtime_checkable
+class Classifies(Protocol):
+    """Families that name the class, or cluster, of an image."""
+
+    def classify(self, x: Tensor) -> Tensor:
+        """x: (n, c, h, w) in [-1, 1] → probabilities (n, K)."""
+
+
 def family_names() -> list[str]:
     """Return the names of the families that this installation has, sorted."""
     import latentgan.families as package
