@@ -74,6 +74,26 @@ def test_the_terms_are_the_papers_computed_anew_in_float64():
     assert torch.allclose(given["decoder"].double(), code, atol=1e-5)
 
 
+def test_the_consistency_term_is_the_information_that_images_share_with_their_views():
+    source = pictures()
+    family = made(source, consistency_weight=0.5, consistency_balance=2.0, augment={"rotation": 20.0})
+    found, given = turn(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    seen = given["encoder"]
+    assert len(seen) == 48
+    again = Batches(source, batch_size=16, seed=0, device="cpu")
+    x, labelled = next(again).image, next(again.labelled)
+    assert torch.equal(seen[:16], x) and not torch.allclose(seen[16:32], labelled.image, atol=0.1)  # a view of each
+    family.double()
+    with torch.no_grad():
+        p = family.head(family.encoder(seen.double()))[:, :3].softmax(1)
+        joint = p[:16].T @ p[32:] / 16
+        joint = (joint + joint.T) / 2
+        expected = (joint * (joint.log() - 2 * joint.sum(1, keepdim=True).log() - 2 * joint.sum(0).log())).sum()
+        error = -p[16:32].gather(1, labelled.label[:, None]).log().mean()
+    assert float(found["autoencoder"]["consistency"].detach()) == pytest.approx(-0.5 * float(expected), abs=1e-5)
+    assert float(found["classifier"]["cross_entropy"].detach()) == pytest.approx(float(error), abs=1e-5)
+
+
 def test_exactly_the_told_labels_reach_the_cross_entropy():
     source = pictures()
     family = made(source)
