@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentgan.families.base import Decodes, Encodes, Family
+from latentgan.families.base import Classifies, Decodes, Encodes, Family
 
 ENCODER_IDLE = 0.98
 """Reconstruction error over the error with shuffled pairs: at 1 the code says nothing about its image."""
@@ -111,17 +111,22 @@ def judge_vitals(images: int, vitals: Mapping[str, float]) -> list[Warning]:
 
 
 @torch.no_grad()
-def measure(family: Family, x: Tensor, *, seed: int = 0) -> dict[str, float]:
-    """Return the vitals that need networks: reconstruction_ratio and duplicate_share, where the family has them.
+def measure(family: Family, x: Tensor, labels: Tensor | None = None, *, seed: int = 0) -> dict[str, float]:
+    """Return the vitals that need networks: reconstruction_ratio, duplicate_share and, of families that learn classes
+    from labels, validation_accuracy.
 
     There is no ratio where the encoder leaves out parts of the code that the decoder needs, as InfoGAN's its noise.
 
     Args:
         family: in evaluation mode.
         x: held-out images, (n, c, h, w) in [-1, 1], n at least 2.
+        labels: theirs, (n,), -1 where there is none; None where they are not held out.
         seed: of the samples.
     """
     vitals: dict[str, float] = {}
+    if labels is not None and bool((labels >= 0).any()) and family.uses_labels and isinstance(family, Classifies):
+        right = family.classify(x).argmax(1) == labels
+        vitals["validation_accuracy"] = float(right[labels >= 0].float().mean())
     complete = all(part.encoded for part in family.prior.parts)
     if isinstance(family, Encodes) and isinstance(family, Decodes) and complete:
         vitals["reconstruction_ratio"] = reconstruction_ratio(x, family.decode(family.encode(x)))

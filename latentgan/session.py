@@ -167,12 +167,28 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
     return Session(config, source, built, Update(built.players()), batches, average, Health(t.total_images))
 
 
-def evaluation_images(session: Session) -> torch.Tensor:
-    """Return up to 256 validation images (training images where there are none), (n, c, h, w) in [-1, 1]."""
-    rows = session.source.rows("validation")
+@dataclass(frozen=True)
+class HeldOut:
+    """Up to 256 images on which a run is watched.
+
+    Args:
+        images: (n, c, h, w) in [-1, 1], of the validation split; training images where it has none.
+        labels: (n,) int64, -1 where there is none; None for training images.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor | None
+
+
+def held_out(session: Session) -> HeldOut:
+    """Return the images on which a run is watched."""
+    source, device = session.source, session.batches.device
+    rows, held = source.rows("validation"), True
     if len(rows) < 2:
-        rows = session.source.rows("train")
-    return session.source.tensor(_mixed(rows, EVALUATION_IMAGES), session.batches.device)
+        rows, held = source.rows("train"), False
+    rows = _mixed(rows, EVALUATION_IMAGES)
+    labels = torch.from_numpy(source.labels[rows]).to(device) if held else None
+    return HeldOut(source.tensor(rows, device), labels)
 
 
 def usable(session: Session, limit: int) -> Family:

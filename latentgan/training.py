@@ -42,8 +42,9 @@ from latentgan.health import measure
 from latentgan.journal import Journal, read_summary
 from latentgan.samples import write_grids
 from latentgan.session import (
+    HeldOut,
     Session,
-    evaluation_images,
+    held_out,
     images_seen,
     load_config,
     model_config,
@@ -211,14 +212,14 @@ def _play(session: Session, out: Path, *, show_progress: bool, command: str) -> 
         session.take(start, "untrained/")
         write_untrained(session, out)
         session.take(start, "start/")
-    x, game = evaluation_images(session), played(session)
+    watched, game = held_out(session), played(session)
     try:
         with _interruptible() as interrupted, journal:
             while session.images < t.total_images and not interrupted:
-                _play_a_turn(session, game, out, journal, x)
+                _play_a_turn(session, game, out, journal, watched)
             if interrupted and session.images < t.total_images:
                 if _committed(out) != session.images:
-                    _commit(session, out, journal, x, final=False)
+                    _commit(session, out, journal, watched, final=False)
                 journal.finish("stopped")
                 raise LatentganError(f"stopped at {session.images:,} images; continue with --resume {out}")
         _commit_model(session, out, final=True)
@@ -232,7 +233,7 @@ def _play(session: Session, out: Path, *, show_progress: bool, command: str) -> 
     return out
 
 
-def _play_a_turn(session: Session, game: Iterator[int], out: Path, journal: Journal, x: torch.Tensor) -> None:
+def _play_a_turn(session: Session, game: Iterator[int], out: Path, journal: Journal, watched: HeldOut) -> None:
     t = session.config.training
     before, started = session.images, time.perf_counter()
     session.turn = next(game)
@@ -241,25 +242,25 @@ def _play_a_turn(session: Session, game: Iterator[int], out: Path, journal: Jour
     journal.advance(session)
     done = session.images >= t.total_images
     if done or _crossed(before, session.images, t.checkpoint_images):
-        _commit(session, out, journal, x, final=done)
+        _commit(session, out, journal, watched, final=done)
     elif _crossed(before, session.images, t.log_images):
-        _log(session, out, journal, x)
+        _log(session, out, journal, watched)
 
 
-def _log(session: Session, out: Path, journal: Journal, x: torch.Tensor) -> None:
+def _log(session: Session, out: Path, journal: Journal, watched: HeldOut) -> None:
     started = time.perf_counter()
     session.update.check_finite()  # waits for an accelerator, so it is part of the turns' time
     session.seconds += time.perf_counter() - started
     shadow = journal.shadow(session)
-    vitals = measure(shadow, x)
+    vitals = measure(shadow, watched.images, watched.labels)
     with writing(out, out / "metrics.jsonl"):
         journal.log(session, vitals)
     with writing(out, out / "samples"):
-        write_grids(shadow, out / "samples", session.images, x)
+        write_grids(shadow, out / "samples", session.images, watched.images)
 
 
-def _commit(session: Session, out: Path, journal: Journal, x: torch.Tensor, *, final: bool) -> None:
-    _log(session, out, journal, x)
+def _commit(session: Session, out: Path, journal: Journal, watched: HeldOut, *, final: bool) -> None:
+    _log(session, out, journal, watched)
     write_checkpoint(out, session.images, session.checkpoint())
     if not final:
         _commit_model(session, out, final=False)

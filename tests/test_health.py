@@ -204,3 +204,23 @@ def test_a_game_that_goes_well_has_no_warning_from_start_to_end(tmp_path: Path, 
     run = train(config, tmp_path / "run", source=digits, show_progress=False)
     assert read_json(run, "health.json") == {"status": "ok", "warnings": []}
     assert metrics(run)[-1]["health"]["reconstruction_ratio"] < 0.6
+
+
+class Naming:
+    """A family that names class 1 whatever it sees."""
+
+    prior, uses_labels = Prior([Part("z", "uniform", 4)]), True
+
+    def classify(self, x: Tensor) -> Tensor:
+        return torch.tensor([[0.2, 0.7, 0.1]]).expand(len(x), 3)
+
+
+def test_accuracy_is_over_the_validation_images_that_have_a_label():
+    x = torch.zeros(5, 1, 2, 2)
+    labels = torch.tensor([1, -1, 0, 1, -1])
+    assert measure(Naming(), x, labels)["validation_accuracy"] == pytest.approx(2 / 3)  # type: ignore[arg-type]
+    assert "validation_accuracy" not in measure(Naming(), x)  # type: ignore[arg-type]
+    assert "validation_accuracy" not in measure(Naming(), x, torch.full((5,), -1))  # type: ignore[arg-type]
+    clusters = Naming()
+    clusters.uses_labels = False  # numbers of clusters are no labels
+    assert "validation_accuracy" not in measure(clusters, x, labels)  # type: ignore[arg-type]

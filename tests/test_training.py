@@ -24,7 +24,7 @@ from latentgan.families.base import configure
 from latentgan.families.bigan import BiGAN
 from latentgan.families.gan import GAN
 from latentgan.journal import read_summary
-from latentgan.session import Session, evaluation_images, open_session
+from latentgan.session import Session, held_out, open_session
 from latentgan.training import resume, train, turns
 
 
@@ -505,9 +505,9 @@ def test_a_run_shorter_than_a_batch_is_one_turn(tmp_path: Path) -> None:
 
 def test_held_out_images_are_mixed_and_from_the_validation_split() -> None:
     session = open_session(tiny(), stripes(900))
-    x, source = evaluation_images(session), session.source
-    held_out = {image.numpy().tobytes() for image in source.tensor(source.rows("validation"))}
-    assert len(x) == len(source.rows("validation")) and {image.numpy().tobytes() for image in x} == held_out
+    x, source = held_out(session).images, session.source
+    expected = {image.numpy().tobytes() for image in source.tensor(source.rows("validation"))}
+    assert len(x) == len(source.rows("validation")) and {image.numpy().tobytes() for image in x} == expected
     assert not torch.equal(x, source.tensor(source.rows("validation")))
 
 

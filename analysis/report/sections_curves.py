@@ -11,8 +11,9 @@ from .document import Block, Disclosure, Line, Lines, Section, missing
 from .material import Material
 from .run import Run, Series
 from .sections_run import NO_RUN
-from .wording import count, listed, number, plural
+from .wording import count, listed, number, percent, plural
 
+ACCURACY = "validation_accuracy"
 INFORMATION = "_information"
 """How the names of logged information end, as InfoGAN's."""
 
@@ -44,6 +45,14 @@ def _terms(run: Run) -> list[Lines]:
 
 
 def _course(run: Run) -> str:
+    named = _named(run, "health", ACCURACY)
+    if named is not None and len(named.values):
+        told = run.summary.get("labels")
+        by = f", told {count(int(told))} labels in training," if isinstance(told, int) and told else ""
+        return (
+            f"After {count(int(named.images[-1]))} images the network{by} names {percent(float(named.values[-1]), 0)} "
+            "of the validation images right that it is watched on."
+        )
     ratio = _named(run, "health", "reconstruction_ratio")
     if ratio is not None and len(ratio.values) > 1:
         first, last = float(ratio.values[0]), float(ratio.values[-1])
@@ -89,7 +98,17 @@ def _vitals(run: Run) -> list[Lines]:
                 level=(1.0, "says nothing"),
             )
         )
-    others = [one for one in run.group("health") if one.name != "reconstruction_ratio"]
+    named = _named(run, "health", ACCURACY)
+    if named is not None:
+        line = Line("accuracy", named.images, named.values, role="ours")
+        caption = (
+            "Share of up to 256 validation images, whose labels no network is told, that the averaged weights name "
+            "right: at 90 % of 256 the 95 % interval is 4 points either way."
+        )
+        charts.append(
+            Lines("named", "Validation images named right", "images seen", "share", (line,), caption, y_scale="percent")
+        )
+    others = [one for one in run.group("health") if one.name not in ("reconstruction_ratio", ACCURACY)]
     if others:
         caption = (
             "Shares between 0 and 1 that the health checks watch: the discriminator's accuracy (near 100 % it has won) "

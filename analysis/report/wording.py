@@ -7,9 +7,11 @@ import re
 from collections.abc import Sequence
 
 FAMILIES = {
-    "aae": "AAE", "aae_cluster": "clustering AAE", "aae_semi": "semi-supervised AAE", "ali": "ALI", "avb": "AVB",
+    "aae": "AAE", "aae_cluster": "clustering AAE", "aae_semi": "semi-supervised AAE", "ali": "ALI",
+    "ali_semi": "semi-supervised ALI", "avb": "AVB",
     "bigan": "BiGAN", "cgan": "cGAN", "dcgan": "DCGAN", "deligan": "DeLiGAN", "fgan": "f-GAN", "gan": "GAN",
-    "infogan": "InfoGAN", "lapgan": "LAPGAN", "vae": "VAE", "wgan": "WGAN", "wgan_gp": "WGAN-GP",
+    "improved_gan": "Improved GAN", "infogan": "InfoGAN", "lapgan": "LAPGAN", "vae": "VAE", "wgan": "WGAN",
+    "wgan_gp": "WGAN-GP",
 }  # fmt: skip
 
 
