@@ -103,6 +103,7 @@ def few_label_hits(
     *,
     seed: int = 0,
     tried: int = 3,
+    sets: Sequence[tuple[ImageSource, np.ndarray]] | None = None,
     device: str = "cpu",
     progress: Callable[[int], None] = lambda draw: None,
 ) -> tuple[np.ndarray, int]:
@@ -119,6 +120,7 @@ def few_label_hits(
         classifier: network and learning rate.
         seed: of the first draw's weights; each further draw has the next one.
         tried: draws on which the number of steps is chosen.
+        sets: what each draw's network is trained on in place of its rows of `source`: other images and rows of them.
         device: where to train.
         progress: told the number of each draw as it is done.
 
@@ -131,17 +133,18 @@ def few_label_hits(
         return hits
 
     scores, first = np.zeros(len(STEPS)), []
-    for number, rows in enumerate(draws[:tried]):
-        networks = train_classifier(source, rows, classifier, marks=STEPS, seed=seed + number, device=device)
+    learned = sets or [(source, rows) for rows in draws]
+    for number, (images, rows) in enumerate(learned[:tried]):
+        networks = train_classifier(images, rows, classifier, marks=STEPS, seed=seed + number, device=device)
         pairs = [(right(network, validation), right(network, test)) for network in networks]
         scores += [held.mean() for held, _ in pairs]
         first.append([judged for _, judged in pairs])
         progress(number)
     best = int(scores.argmax())
     hits = [judged[best] for judged in first]
-    for number, rows in enumerate(draws[tried:], tried):
+    for number, (images, rows) in enumerate(learned[tried:], tried):
         marks = STEPS[best : best + 1]
-        networks = train_classifier(source, rows, classifier, marks=marks, seed=seed + number, device=device)
+        networks = train_classifier(images, rows, classifier, marks=marks, seed=seed + number, device=device)
         hits += [right(network, test) for network in networks]
         progress(number)
     return np.stack(hits), STEPS[best]

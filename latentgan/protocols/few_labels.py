@@ -61,10 +61,12 @@ def probed(job: Job) -> Outcome:
 
 def supervised(job: Job) -> Outcome:
     """Train a classifier on each draw of labels, without and with random affine maps."""
-    source, (train, validation, test), picked = _images(job)
-    maps = read_config_file(job.configs / AUGMENTED_AS)["family"]["augment"]
+    source, (train, validation, test), picked = labelled_images(job)
     figures = {}
-    for name, augment in ((SUPERVISED, AugmentConfig()), (f"{SUPERVISED}, augmented", AugmentConfig(**maps))):
+    for name, augment in (
+        (SUPERVISED, AugmentConfig()),
+        (f"{SUPERVISED}, augmented", AugmentConfig(**affine_maps(job))),
+    ):
         started = time.perf_counter()
         job.say(f"{name}: {len(picked)} networks")
         hits, steps = few_label_hits(
@@ -79,7 +81,7 @@ def supervised(job: Job) -> Outcome:
 
 def read_pixels(job: Job) -> Outcome:
     """Read pixels, their PCA as it is, and with unit variances."""
-    source, rows, picked = _images(job)
+    source, rows, picked = labelled_images(job)
     job.say("pixels and their PCA")
     started = time.perf_counter()
     x = [source.images[part].reshape(len(part), -1).astype(np.float32) / 255 for part in rows]
@@ -97,7 +99,13 @@ def read_pixels(job: Job) -> Outcome:
     return Outcome(figures)
 
 
-def _images(job: Job) -> tuple[ImageSource, list[np.ndarray], np.ndarray]:
+def affine_maps(job: Job) -> dict[str, float]:
+    """Return the ranges of the random affine maps that stand in front of the discriminators."""
+    maps: dict[str, float] = read_config_file(job.configs / AUGMENTED_AS)["family"]["augment"]
+    return maps
+
+
+def labelled_images(job: Job) -> tuple[ImageSource, list[np.ndarray], np.ndarray]:
     """Return the images, labelled rows of train, validation (some) and test, and the draws as positions in train."""
     source, options = open_source(job.configured(AUGMENTED_AS)), job.options
     train, validation, test = (r[source.labels[r] >= 0] for r in map(source.rows, ("train", "validation", "test")))

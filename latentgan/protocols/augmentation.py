@@ -1,0 +1,161 @@
+"""Does a conditional generator that saw the same 10 labels a class help the classifier that learns from them?
+
+One classifier, that of few-labels' recipe "supervised", is trained on four things: the 100 labelled images of a draw;
+these behind random affine maps; these and generated images; and these and generated images, all behind the maps. Real
+and generated images are as frequent in its batches. The cgan of a draw is given those 100 images and nothing else, no
+unlabelled image either; the draws are the first ten of few-labels' with the same seed, and all four are judged on the
+same draws and test images, so that differences are paired by draw and by image. The number of steps is chosen for each
+of the four on 2,000 validation labels, over the first three draws, as in few-labels.
+
+Two recipes differ in how the cgan meets the affine maps, which are knowledge about digits that no label gives: "mapped"
+trains it on fifty mapped copies of each of the 100 images, so that it draws mapped digits, and what it gives a
+classifier that knows no maps is first of all the maps (real images behind the maps are therefore the yardstick);
+"view" puts the maps in front of its discriminator, for real and generated images alike.
+
+Images and shares kept were chosen on validation images of other draws of labels. Source: ours; no paper has this
+figure.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from analysis import Interval
+from analysis.few import draws_and_rows, paired_draws_and_rows
+from latentgan.adapter import NumpyModel
+from latentgan.augmenting import Plan, kept_codes
+from latentgan.config import AugmentConfig
+from latentgan.data import ImageSource
+from latentgan.data.batches import from_model
+from latentgan.devices import pick_device
+from latentgan.points import play
+from latentgan.supervised import Classifier, few_label_hits
+from latentgan.tricks import Augmentation
+
+from .base import Headline, Job, Outcome, Protocol, Recipe
+from .few_labels import affine_maps, labelled_images
+
+DRAWS = 10
+MADE = 500
+"""Generated images of each class."""
+KEEP_BEST = 1.0
+"""Share of the drawn images that is kept by the discriminator's score."""
+COPIES = 50
+"""Mapped copies of each image that the cgan of the recipe "mapped" is trained on."""
+MAPPED = "mapped"
+REAL, MADE_TOO = "real", "real and generated"
+AFFINE, AFFINE_TOO = "real, affine maps", "real and generated, affine maps"
+GAIN, AFFINE_GAIN = "gain by generated", "gain by generated beside affine maps"
+
+
+def measure(job: Job) -> Outcome:
+    """Train a cgan a draw, and a classifier on each of the four sets of images."""
+    source, (train, validation, test), picked = labelled_images(job)
+    draws, maps = train[picked[:DRAWS]], AugmentConfig(**affine_maps(job))
+    sets = [mixed(source, rows, *generated(job, source, rows, number, maps)) for number, rows in enumerate(draws)]
+    hits = {}
+    for name in (REAL, AFFINE, MADE_TOO, AFFINE_TOO):
+        started = time.perf_counter()
+        job.say(f"{name}: {len(draws)} networks")
+        augment = maps if name in (AFFINE, AFFINE_TOO) else AugmentConfig()
+        hits[name], steps = few_label_hits(
+            source, draws, validation, test, Classifier(augment=augment), seed=job.seed,
+            sets=sets if name in (MADE_TOO, AFFINE_TOO) else None, device=str(pick_device(job.device)),
+        )  # fmt: skip
+        job.timed(name, started)
+        job.settings[name] = {"steps": steps, "augment": augment.model_dump()}
+    return outcome(hits)
+
+
+def outcome(hits: dict[str, np.ndarray]) -> Outcome:
+    """Return accuracies and paired differences of (draws, test images) hits by name."""
+    accuracy: dict[str, Interval] = {name: draws_and_rows(found) for name, found in hits.items()}
+    gains = {
+        GAIN: paired_draws_and_rows(hits[MADE_TOO], hits[REAL]),
+        AFFINE_GAIN: paired_draws_and_rows(hits[AFFINE_TOO], hits[AFFINE]),
+    }
+    beside = {name: accuracy.pop(name) for name in (REAL, AFFINE)}
+    return Outcome(accuracy | gains, beside)
+
+
+def generated(
+    job: Job, source: ImageSource, rows: np.ndarray, number: int, maps: AugmentConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train the cgan of one draw and return what it draws: images (n, h, w, c) uint8 and labels (n,)."""
+    started = time.perf_counter()
+    told = alone(source, rows)
+    if job.recipe == MAPPED:
+        told = mapped(told, maps, seed=job.seed * DRAWS + number)
+    config = job.configured()
+    job.settings["cgan"] = {**config.as_dict(), "data": {"source": config.data.source}}
+    job.settings["generated"] = {"per_class": MADE, "keep_best": KEEP_BEST, "copies": len(told) // len(rows)}
+    job.say(f"cgan of draw {number}: {len(rows)} labelled images")
+    own = config.training.model_copy(update={"seed": job.seed * DRAWS + number})  # each draw starts from other weights
+    *_, (_, family) = play(config.model_copy(update={"training": own}), told)
+    model = NumpyModel(family, device=pick_device(job.device))
+    images = [np.concatenate(list(drawn(model, k, seed=job.seed))) for k in range(len(model.classes))]
+    job.timed("cgan", started)
+    return np.concatenate(images), np.repeat(np.arange(len(images)), [len(part) for part in images])
+
+
+def drawn(model: NumpyModel, position: int, *, seed: int) -> Iterator[np.ndarray]:
+    """Yield generated images of one class, (n, h, w, c) uint8, batch by batch."""
+    for codes in kept_codes(model, position, Plan(MADE, KEEP_BEST, seed)):
+        yield np.rint(model.decode(codes) * 255).astype(np.uint8)
+
+
+def alone(source: ImageSource, rows: np.ndarray) -> ImageSource:
+    """Return a set of these rows and no others, all of them to train on."""
+    return _set(source, source.images[rows], source.labels[rows])
+
+
+def mapped(source: ImageSource, maps: AugmentConfig, *, seed: int) -> ImageSource:
+    """Return a set of COPIES of each image of `source`, each behind its own random affine map."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        move, x = Augmentation(maps), source.tensor(source.rows())
+        images = np.concatenate([from_model(move(x)) for _ in range(COPIES)])
+    return _set(source, images, np.tile(source.labels, COPIES))
+
+
+def mixed(
+    source: ImageSource, rows: np.ndarray, images: np.ndarray, labels: np.ndarray
+) -> tuple[ImageSource, np.ndarray]:
+    """Return a set of the real rows and the generated images, and its rows with each real one as often as it takes for
+    real and generated ones to be as many."""
+    both = _set(source, np.concatenate([source.images[rows], images]), np.concatenate([source.labels[rows], labels]))
+    real = np.tile(np.arange(len(rows)), max(1, round(len(images) / len(rows))))
+    return both, np.concatenate([real, np.arange(len(rows), len(both))])
+
+
+def _set(source: ImageSource, images: np.ndarray, labels: np.ndarray) -> ImageSource:
+    n = len(images)
+    return replace(
+        source, images=np.ascontiguousarray(images), labels=labels, attributes={}, attribute_kinds={},
+        split=np.full(n, "train"), ids=np.arange(n).astype(str), fingerprint="",
+    )  # fmt: skip
+
+
+PROTOCOL = Protocol(
+    title="Generated images beside 10 labels a class, MNIST, 10 draws, classifier",
+    source="ours",
+    dataset="mnist",
+    recipes={
+        MAPPED: Recipe("the cgan is trained on affine maps of the labelled images", "cgan_mnist_few.toml"),
+        "view": Recipe("the affine maps stand in front of its discriminator", "cgan_mnist_few_view.toml"),
+    },
+    headlines={
+        "": (
+            Headline(GAIN, "gain of accuracy by generated images, in points"),
+            Headline(AFFINE_GAIN, "the same where the classifier is shown affine maps of everything"),
+            Headline(MADE_TOO, "accuracy, real and generated", yardsticks={REAL: "real", AFFINE: "real, affine maps"}),
+            Headline(AFFINE_TOO, "accuracy, real and generated, affine maps", yardsticks={AFFINE: "real, affine maps"}),
+        )
+    },
+    measure=measure,
+)
