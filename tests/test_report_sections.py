@@ -30,8 +30,9 @@ from analysis.report.document import (
 )
 from analysis.report.material import Material
 from analysis.report.rows import brackets, figure, readable, role_of, trained_on
-from analysis.report.run import GRIDS, read_run
+from analysis.report.run import GRIDS, Series, read_run
 from analysis.report.sections import ORDER, build
+from analysis.report.sections_curves import curves
 from analysis.statistics import Baseline, Interval
 from analysis.store import save
 
@@ -299,6 +300,21 @@ def test_a_run_folder_is_read_as_plain_files(folder: Path) -> None:
     ratio = next(one for one in run.group("health") if one.name == "reconstruction_ratio")
     assert len(ratio.values) == 12 and ratio.images[-1] == 320000
     assert run.warnings[0].resolved and run.samples[-1].images == 320000
+
+
+def test_a_family_of_few_labels_is_introduced_by_its_accuracy_and_the_labels_it_was_told(folder: Path) -> None:
+    plain = read_run(folder)
+    named = Series("health", "validation_accuracy", np.array([100.0, 200.0]), np.array([0.5, 0.925]))
+    run = replace(plain, series=(*plain.series, named), summary={**plain.summary, "labels": 50})
+    found = curves(Material(run=run))
+    assert found.finding == (
+        "After 200 images the network, told 50 labels in training, names 92\u00a0% of the validation images right that "
+        "it is watched on."
+    )
+    charts = {block.id: block for block in found.blocks if isinstance(block, Lines)}
+    assert [line.name for line in charts["named"].lines] == ["accuracy"]
+    assert all(line.name.split()[-1] != "accuracy" or "validation" not in line.name for line in charts["vitals"].lines)
+    assert "labels" not in curves(Material(run=replace(run, summary=plain.summary))).finding
 
 
 def test_a_line_that_was_being_written_is_skipped(folder: Path) -> None:
