@@ -241,8 +241,8 @@ class NumpyModel:
         """The position of a class by its name."""
         if not self.classes:
             raise ConfigError(
-                f"this {self.about.get('name', 'model')} was told no labels, so no class can be asked for; cgan and "
-                "aae_semi can, ali with family.conditional=true and aae with family.labels=decoder"
+                f"the generator of this {self.about.get('name', 'model')} is told no class, so none can be asked for; "
+                "that of cgan and aae_semi is, of ali with family.conditional=true and of aae with family.labels=decoder"
             )
         if label not in self.classes:
             near = difflib.get_close_matches(label, self.classes, n=1)
