@@ -242,7 +242,7 @@ class NumpyModel:
         if not self.classes:
             raise ConfigError(
                 f"the generator of this {self.about.get('name', 'model')} is told no class, so none can be asked for; "
-                "that of cgan and aae_semi is, of ali with family.conditional=true and of aae with family.labels=decoder"
+                "that of cgan and aae_semi is, of ali with family.conditional=true, of aae with family.labels=decoder"
             )
         if label not in self.classes:
             near = difflib.get_close_matches(label, self.classes, n=1)
