@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from analysis import Embeddings, Interval
 from analysis.plan import Options
 from latentgan.config import RunConfig, merge, read_toml
@@ -22,6 +24,7 @@ from latentgan.records import Record, hardware
 from latentgan.version import __version__
 
 QUICK_IMAGES = 1_280
+GROUPED = 20_000
 SCHEDULE = ("total_images", "log_images", "checkpoint_images")
 
 
@@ -191,6 +194,19 @@ class Job:
         encode(run, table, features=features, pool=pool, device=self.device)
         self.timed("encode", started)
         return Embeddings(table, code=code)
+
+
+def nearness_to_groups(table: Embeddings, k: int, seed: int) -> np.ndarray:
+    """Fit k-means on the pixels of 20,000 training images; return minus every row's distance to its centres, (n, k).
+
+    The largest is the row's group.
+    """
+    from sklearn.cluster import KMeans
+
+    rows = np.random.default_rng(seed).permutation(table.rows("train"))[:GROUPED]
+    fitted = KMeans(k, n_init=5, random_state=seed).fit(table.vectors("pixels", np.sort(rows)))
+    distances: np.ndarray = fitted.transform(table.vectors("pixels"))
+    return -distances
 
 
 def perform(job: Job) -> Record:

@@ -17,10 +17,9 @@ from analysis import Interval
 from analysis.codes import match_categories
 from analysis.embeddings import Embeddings
 
-from .base import Headline, Job, Outcome, Protocol, Recipe
+from .base import Headline, Job, Outcome, Protocol, Recipe, nearness_to_groups
 
 ACCURACY, KMEANS = "category as classifier", "k-means on pixels"
-FITTED = 20_000
 
 
 def measure(job: Job) -> Outcome:
@@ -33,20 +32,11 @@ def measure(job: Job) -> Outcome:
     choices = {
         ACCURACY: table.vectors("code")[:, columns].argmax(1),
         "untrained": table.vectors("untrained.code")[:, columns].argmax(1),
-        KMEANS: _kmeans(table, part["width"], job.seed),
+        KMEANS: nearness_to_groups(table, part["width"], job.seed).argmax(1),
     }
     scores = {name: _accuracy(table, chosen, part["width"]) for name, chosen in choices.items()}
     job.timed("read", started)
     return Outcome({ACCURACY: scores.pop(ACCURACY)}, scores)
-
-
-def _kmeans(table: Embeddings, k: int, seed: int) -> np.ndarray:
-    from sklearn.cluster import KMeans
-
-    rows = np.random.default_rng(seed).permutation(table.rows("train"))[:FITTED]
-    fitted = KMeans(k, n_init=5, random_state=seed).fit(table.vectors("pixels", np.sort(rows)))
-    found: np.ndarray = fitted.predict(table.vectors("pixels")).astype(np.int64)
-    return found
 
 
 def _accuracy(table: Embeddings, chosen: np.ndarray, categories: int) -> Interval:
