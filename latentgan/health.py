@@ -113,7 +113,7 @@ def judge_vitals(images: int, vitals: Mapping[str, float]) -> list[Warning]:
 @torch.no_grad()
 def measure(family: Family, x: Tensor, labels: Tensor | None = None, *, seed: int = 0) -> dict[str, float]:
     """Return the vitals that need networks: reconstruction_ratio, duplicate_share and, of families that learn classes
-    from labels, validation_accuracy.
+    from labels, validation_accuracy over validation_labels images.
 
     There is no ratio where the encoder leaves out parts of the code that the decoder needs, as InfoGAN's its noise.
 
@@ -125,8 +125,8 @@ def measure(family: Family, x: Tensor, labels: Tensor | None = None, *, seed: in
     """
     vitals: dict[str, float] = {}
     if labels is not None and bool((labels >= 0).any()) and family.uses_labels and isinstance(family, Classifies):
-        right = family.classify(x).argmax(1) == labels
-        vitals["validation_accuracy"] = float(right[labels >= 0].float().mean())
+        right = (family.classify(x).argmax(1) == labels)[labels >= 0].float()
+        vitals |= {"validation_accuracy": float(right.mean()), "validation_labels": float(len(right))}
     complete = all(part.encoded for part in family.prior.parts)
     if isinstance(family, Encodes) and isinstance(family, Decodes) and complete:
         vitals["reconstruction_ratio"] = reconstruction_ratio(x, family.decode(family.encode(x)))

@@ -218,7 +218,8 @@ class Naming:
 def test_accuracy_is_over_the_validation_images_that_have_a_label():
     x = torch.zeros(5, 1, 2, 2)
     labels = torch.tensor([1, -1, 0, 1, -1])
-    assert measure(Naming(), x, labels)["validation_accuracy"] == pytest.approx(2 / 3)  # type: ignore[arg-type]
+    vitals = measure(Naming(), x, labels)  # type: ignore[arg-type]
+    assert vitals == {"validation_accuracy": pytest.approx(2 / 3), "validation_labels": 3}
     assert "validation_accuracy" not in measure(Naming(), x)  # type: ignore[arg-type]
     assert "validation_accuracy" not in measure(Naming(), x, torch.full((5,), -1))  # type: ignore[arg-type]
     clusters = Naming()

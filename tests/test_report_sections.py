@@ -33,7 +33,7 @@ from analysis.report.rows import brackets, figure, readable, role_of, trained_on
 from analysis.report.run import GRIDS, Series, read_run
 from analysis.report.sections import ORDER, build
 from analysis.report.sections_curves import curves
-from analysis.statistics import Baseline, Interval
+from analysis.statistics import Baseline, Interval, wilson
 from analysis.store import save
 
 
@@ -304,12 +304,14 @@ def test_a_run_folder_is_read_as_plain_files(folder: Path) -> None:
 
 def test_a_family_of_few_labels_is_introduced_by_its_accuracy_and_the_labels_it_was_told(folder: Path) -> None:
     plain = read_run(folder)
-    named = Series("health", "validation_accuracy", np.array([100.0, 200.0]), np.array([0.5, 0.925]))
-    run = replace(plain, series=(*plain.series, named), summary={**plain.summary, "labels": 50})
+    at = np.array([100.0, 200.0])
+    named = Series("health", "validation_accuracy", at, np.array([0.5, 0.75]))
+    judged = Series("health", "validation_labels", at, np.array([4.0, 4.0]))
+    run = replace(plain, series=(*plain.series, named, judged), summary={**plain.summary, "labels": 50})
     found = curves(Material(run=run))
     assert found.finding == (
-        "After 200 images the network, told 50 labels in training, names 92\u00a0% of the validation images right that "
-        "it is watched on."
+        f"After 200 images the network, told 50 labels in training, names {wilson(3, 4).percent()} of 4 validation "
+        "images right."
     )
     charts = {block.id: block for block in found.blocks if isinstance(block, Lines)}
     assert [line.name for line in charts["named"].lines] == ["accuracy"]

@@ -7,13 +7,15 @@ from typing import Literal
 
 import numpy as np
 
+from ..statistics import wilson_share
 from .document import Block, Disclosure, Line, Lines, Section, missing
 from .material import Material
 from .run import Run, Series
 from .sections_run import NO_RUN
-from .wording import count, listed, number, percent, plural
+from .wording import count, listed, number, plural
 
-ACCURACY = "validation_accuracy"
+ACCURACY, JUDGED = "validation_accuracy", "validation_labels"
+"""The share of validation images named right, and of how many."""
 INFORMATION = "_information"
 """How the names of logged information end, as InfoGAN's."""
 
@@ -45,13 +47,14 @@ def _terms(run: Run) -> list[Lines]:
 
 
 def _course(run: Run) -> str:
-    named = _named(run, "health", ACCURACY)
-    if named is not None and len(named.values):
+    named, judged = (_named(run, "health", name) for name in (ACCURACY, JUDGED))
+    if named is not None and judged is not None and len(named.values):
         told = run.summary.get("labels")
         by = f", told {count(int(told))} labels in training," if isinstance(told, int) and told else ""
+        share = wilson_share(float(named.values[-1]), int(judged.values[-1])).percent()
         return (
-            f"After {count(int(named.images[-1]))} images the network{by} names {percent(float(named.values[-1]), 0)} "
-            "of the validation images right that it is watched on."
+            f"After {count(int(named.images[-1]))} images the network{by} names {share} of "
+            f"{plural(int(judged.values[-1]), 'validation image', 'validation images')} right."
         )
     ratio = _named(run, "health", "reconstruction_ratio")
     if ratio is not None and len(ratio.values) > 1:
@@ -102,13 +105,13 @@ def _vitals(run: Run) -> list[Lines]:
     if named is not None:
         line = Line("accuracy", named.images, named.values, role="ours")
         caption = (
-            "Share of up to 256 validation images, whose labels no network is told, that the averaged weights name "
-            "right: at 90 % of 256 the 95 % interval is 4 points either way."
+            "Share of the validation images with a label, at most 256, that the averaged weights name right. Their "
+            "labels are told to no network."
         )
         charts.append(
             Lines("named", "Validation images named right", "images seen", "share", (line,), caption, y_scale="percent")
         )
-    others = [one for one in run.group("health") if one.name not in ("reconstruction_ratio", ACCURACY)]
+    others = [one for one in run.group("health") if one.name not in ("reconstruction_ratio", ACCURACY, JUDGED)]
     if others:
         caption = (
             "Shares between 0 and 1 that the health checks watch: the discriminator's accuracy (near 100 % it has won) "
