@@ -179,7 +179,8 @@ def test_killed_before_or_after_any_step_of_a_commit_a_run_has_one_whole_checkpo
         code, _ = Worker(context, training_process.work_until_call, run, k, bool(k % 2)).end()
         if code == 0:
             return None  # it had fewer calls than the one that was counted: nothing to import any more
-        assert code == -signal.SIGKILL
+        # 255: on a busy machine the fork server may fail to say how the process ended (multiprocessing).
+        assert code in (-signal.SIGKILL, 255)
         checkpoint, name = read_checkpoint(run), latest_name(run) or ""
         assert checkpoint is not None and checkpoint.state["images"] == int(name)
         assert {key: t.numpy().tobytes() for key, t in checkpoint.tensors.items()} == whole[name]
