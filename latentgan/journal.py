@@ -146,7 +146,7 @@ class Journal:
             "images": session.images,
             "turns": session.turn,
             "labels": session.labels,
-            "seconds": round(session.seconds, 1),
+            "seconds": round(session.seconds, 3),
             "device": str(session.batches.device),
             "threads": torch.get_num_threads(),
             "parameters": {name: count for name, count in networks.items() if count},
