@@ -22,8 +22,6 @@ from latentgan.game import Update
 from latentgan.health import Health
 
 EVALUATION_IMAGES = 256
-INITIAL_IMAGES = 500
-"""Images that a data-dependent start looks at."""
 
 
 def images_seen(batches: Batches) -> int:
@@ -156,13 +154,13 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
     if t.labels is not None and not built.uses_labels:
         raise ConfigError(f"training.labels: with these settings {config.name} is told no labels at all; leave it out")
     built.to(device).train()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(t.seed)
+        built.initialise(lambda n: source.tensor(_mixed(source.rows("train"), n), device))
     if t.compile:
         for network in built.callables():
             network.compile()
     batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device, labels=t.labels)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(t.seed)
-        built.initialise(source.tensor(_mixed(source.rows("train"), INITIAL_IMAGES), device))
     average = Average(built, t.average_halflife_images)
     return Session(config, source, built, Update(built.players()), batches, average, Health(t.total_images))
 

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from latentgan.class_and_style import ClassAndStyle, ClassAndStyleConfig
 from latentgan.config import OptimizerConfig
 from latentgan.data import Batches, ImageSpec
-from latentgan.errors import ConfigError
+from latentgan.families.base import need_classes
 from latentgan.game import Player, Update
 
 
@@ -30,11 +30,7 @@ class AAESemi(ClassAndStyle):
     config: Config
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
-        if len(spec.classes) < 2:
-            raise ConfigError(
-                "an aae_semi learns classes from labels, and these images have none: name the label's column with "
-                "--label or use a folder with a sub-folder a class; aae and aae_cluster learn without"
-            )
+        need_classes(spec, "an aae_semi learns classes from labels", "aae and aae_cluster learn without")
         super().__init__(config, spec, classes=len(spec.classes), part="class")
 
     @property

@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from latentgan.data import Batches, ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.families.ali import ALI
+from latentgan.families.base import need_classes
 from latentgan.game import Update
 
 
@@ -33,11 +34,7 @@ class ALISemi(ALI):
     config: Config
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
-        if len(spec.classes) < 2:
-            raise ConfigError(
-                "an ali_semi learns classes from labels, and these images have none: name the label's column with "
-                "--label or use a folder with a sub-folder a class; ali learns without"
-            )
+        need_classes(spec, "an ali_semi learns classes from labels", "ali learns without")
         if config.conditional:
             raise ConfigError(
                 "family.conditional tells all networks the labels that an ali_semi is to learn: leave it out"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from torch import Tensor, nn
@@ -38,8 +38,12 @@ class Family(nn.Module):
         """Return the players by name; called once, after the networks are on their device."""
         raise NotImplementedError
 
-    def initialise(self, x: Tensor) -> None:
-        """Set weights by a look at training images x (n, c, h, w), once, before turn 0 (data-dependent start)."""
+    def initialise(self, images: Callable[[int], Tensor]) -> None:
+        """Set weights by a look at training images, once, before turn 0 (data-dependent start).
+
+        Args:
+            images: gives up to so many training images, (n, c, h, w) in [-1, 1].
+        """
 
     def step(self, batches: Batches, update: Update) -> None:
         """Play one turn: draw minibatches, compute terms, call `update` as often as the algorithm says."""
@@ -124,6 +128,21 @@ class Classifies(Protocol):
 
     def classify(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → probabilities (n, K)."""
+
+
+def need_classes(spec: ImageSpec, why: str, otherwise: str) -> None:
+    """Raise ConfigError where images have fewer than two classes.
+
+    Args:
+        spec: of the images.
+        why: the family needs them.
+        otherwise: which families do without, as a clause.
+    """
+    if len(spec.classes) < 2:
+        raise ConfigError(
+            f"{why}, and these images have none: name the label's column with --label or use a folder with a "
+            f"sub-folder a class; {otherwise}"
+        )
 
 
 def family_names() -> list[str]:

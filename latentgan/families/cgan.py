@@ -30,8 +30,7 @@ from torch.nn.functional import one_hot
 from latentgan.conditions import unknown_label
 from latentgan.config import AdversarialConfig, Fraction, OptimizerConfig
 from latentgan.data import Batch, Batches, ImageSpec
-from latentgan.errors import ConfigError
-from latentgan.families.base import Family
+from latentgan.families.base import Family, need_classes
 from latentgan.game import Player, Update
 from latentgan.losses import Objective
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics
@@ -90,11 +89,7 @@ class CGAN(Family):
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         self.classes = len(spec.classes)
-        if self.classes < 2:
-            raise ConfigError(
-                "a cgan is told classes, and these images have none: name the label's column with --label or use a "
-                "folder with a sub-folder a class; gan and dcgan learn without"
-            )
+        need_classes(spec, "a cgan is told classes", "gan and dcgan learn without")
         z = Part("z", config.prior, config.latent)
         self.prior = Prior([z, Part("label", "categorical", self.classes, encoded=False)])
         self.objective = Objective(config.objective, config.smoothing)

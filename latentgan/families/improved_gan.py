@@ -14,6 +14,7 @@ Source: Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen: Improved Technique
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -23,8 +24,7 @@ from torch.nn.functional import cross_entropy
 
 from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
 from latentgan.data import Batches, ImageSpec
-from latentgan.errors import ConfigError
-from latentgan.families.base import Family
+from latentgan.families.base import Family, need_classes
 from latentgan.game import Player, Update
 from latentgan.losses import Objective, feature_matching
 from latentgan.networks.blocks import Layers, add_spectral_norm, initialise, initialise_he
@@ -34,6 +34,9 @@ from latentgan.networks.mlp import MLPGenerator, dense_trunk
 from latentgan.networks.weight_norm import add_weight_norm, initialise_from_data, noisy
 from latentgan.priors import Part, Prior
 from latentgan.tricks import R1, View
+
+LOOKED_AT = 500
+"""Images that the data-dependent start looks at, as many as in the authors' code."""
 
 
 class ImprovedGAN(Family):
@@ -70,11 +73,7 @@ class ImprovedGAN(Family):
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        if len(spec.classes) < 2:
-            raise ConfigError(
-                "an improved_gan learns classes from labels, and these images have none: name the label's column with "
-                "--label or use a folder with a sub-folder a class; gan and dcgan learn without"
-            )
+        need_classes(spec, "an improved_gan learns classes from labels", "gan and dcgan learn without")
         self.prior = Prior([Part("z", "uniform", config.latent)])
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
@@ -93,9 +92,9 @@ class ImprovedGAN(Family):
     def uses_labels(self) -> bool:
         return True
 
-    def initialise(self, x: Tensor) -> None:
+    def initialise(self, images: Callable[[int], Tensor]) -> None:
         if not self.config.spectral:
-            initialise_from_data(self.discriminator, self.view(x, 0.0))
+            initialise_from_data(self.discriminator, self.view(images(LOOKED_AT), 0.0))
 
     def players(self) -> dict[str, Player]:
         return {
