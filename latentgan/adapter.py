@@ -130,12 +130,8 @@ class NumpyModel:
         family = self.family
         if not isinstance(family, Decodes):
             raise ConfigError(f"family {self.about.get('name', '?')!r} cannot decode")
-        codes = np.asarray(codes, dtype=np.float32)
-        if codes.ndim != 2 or codes.shape[1] != self.code_width:
-            raise ConfigError(f"codes have shape {codes.shape}; this model decodes (n, {self.code_width})")
         shape = (self.spec.height, self.spec.width, self.spec.channels)
-        parts = (torch.from_numpy(codes[i : i + BATCH].copy()).to(self.device) for i in range(0, len(codes), BATCH))
-        return self._map(lambda z: to_unit(family.decode(z)), parts, *shape)
+        return self._map(lambda z: to_unit(family.decode(z)), self._code_batches(codes), *shape)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -182,8 +178,7 @@ class NumpyModel:
                 f"family {self.about.get('name', '?')!r} gives its images no score, so the best cannot be told; leave "
                 "--keep-best out, or train a cgan or a conditional ali"
             )
-        parts = (torch.from_numpy(codes[i : i + BATCH].copy()).to(self.device) for i in range(0, len(codes), BATCH))
-        return self._map(lambda z: family.score(family.decode(z), z), parts)
+        return self._map(lambda z: family.score(family.decode(z), z), self._code_batches(codes))
 
     def features(self, images: np.ndarray, names: Sequence[str], *, pool: int = 0) -> dict[str, np.ndarray]:
         """Return feature layers of images (n, h, w, c) by name, each (n, width) float32, from one pass.
@@ -262,6 +257,13 @@ class NumpyModel:
         for start in range(0, len(images), BATCH):
             x = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH], dtype=np.float32))
             yield (x.to(self.device) / (scale / 2) - 1).permute(0, 3, 1, 2).contiguous()
+
+    def _code_batches(self, codes: np.ndarray) -> Iterator[Tensor]:
+        codes = np.asarray(codes, dtype=np.float32)
+        if codes.ndim != 2 or codes.shape[1] != self.code_width:
+            raise ConfigError(f"codes have shape {codes.shape}; this model decodes (n, {self.code_width})")
+        for start in range(0, len(codes), BATCH):
+            yield torch.from_numpy(codes[start : start + BATCH].copy()).to(self.device)
 
     def _map(self, function: Any, parts: Iterator[Tensor], *shape: int) -> np.ndarray:
         with torch.inference_mode(), parametrize.cached():

@@ -116,12 +116,20 @@ def write_images(
     try:
         with opened(out, names, about) as write:
             for position in range(len(names)):
-                for codes in kept_codes(model, position, plan, advance):
-                    write(position, np.rint(model.decode(codes) * 255).astype(np.uint8))
-                    advance(len(codes))
+                for images in kept_images(model, position, plan, advance):
+                    write(position, images)
+                    advance(len(images))
     except OSError as error:
         raise DataError(f"could not write {out}: {error.strerror or error}") from error
     return out
+
+
+def kept_images(
+    model: NumpyModel, position: int, plan: Plan, advance: Callable[[int], None] = lambda images: None
+) -> Iterator[np.ndarray]:
+    """Yield the images of one class that are kept, (n, h, w, c) uint8, n at most 256; arguments as of `kept_codes`."""
+    for codes in kept_codes(model, position, plan, advance):
+        yield np.rint(model.decode(codes) * 255).astype(np.uint8)
 
 
 def kept_codes(

@@ -6,14 +6,13 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
+import one_turn
 import pytest
 import torch
+from one_turn import CODE_NETWORKS, pictures, small
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from latentgan import configure, from_arrays, load_family
-from latentgan.checks.base import Recorder
 from latentgan.data import Batch, Batches, ImageSource
 from latentgan.errors import ConfigError
 from latentgan.families.aae_cluster import ClusterHeads, head_penalty
@@ -21,31 +20,13 @@ from latentgan.families.aae_cluster import ClusterHeads, head_penalty
 VIEWS = {"consistency_weight": 0.5, "consistency_balance": 2.0, "augment": {"rotation": 20.0}}
 
 
-def pictures(*, labels: bool = True) -> ImageSource:
-    x = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
-    return from_arrays(x, np.arange(60) % 3 if labels else None, split=["train"] * 60)
-
-
 def made(source: ImageSource, **settings: Any) -> Any:
-    torch.manual_seed(0)
-    config = configure("aae_cluster", family={"clusters": 4, "latent": 2, "width": 4, "hidden": 16, **settings})
-    return load_family("aae_cluster")(config.family, source.spec).train()
+    return small("aae_cluster", source, **{"clusters": 4, "latent": 2, **settings})
 
 
 def turn(family: Any, batches: Any) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
-    """Return the objectives of one turn, and what each network was given."""
-    recorder, given = Recorder(), {}
-    hooks = [
-        getattr(family, name).register_forward_pre_hook(
-            lambda _, inputs, name=name: given.__setitem__(name, inputs[0].detach())
-        )
-        for name in ("encoder", "decoder", "discriminator", "class_discriminator")
-    ]
     torch.manual_seed(1)
-    family.step(batches, recorder.as_update())
-    for hook in hooks:
-        hook.remove()
-    return {player: dict(terms) for player, terms in recorder.objectives.items()}, given
+    return one_turn.turn(family, batches, CODE_NETWORKS)
 
 
 def batches_of(source: ImageSource) -> Batches:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import one_turn
 import pytest
 import torch
+from one_turn import pictures, small
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from latentgan import configure, from_arrays, load_family
-from latentgan.checks.base import Recorder
+from latentgan import configure
 from latentgan.data import Batches, ImageSource
 from latentgan.errors import ConfigError
 from latentgan.session import open_session
@@ -20,21 +21,12 @@ FAMILIES = ("improved_gan", "ali_semi")
 QUIET = {"improved_gan": {"input_noise": 0.0, "layer_noise": 0.0}, "ali_semi": {"spectral": True, "norm": "none"}}
 
 
-def pictures(*, labels: bool = True) -> ImageSource:
-    x = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
-    return from_arrays(x, np.arange(60) % 3 if labels else None, split=["train"] * 60)
-
-
 def made(name: str, source: ImageSource, **settings: Any) -> Any:
-    torch.manual_seed(0)
-    config = configure(name, family={"latent": 4, "width": 4, "hidden": 16, **QUIET[name], **settings})
-    return load_family(name)(config.family, source.spec).train()
+    return small(name, source, **{"latent": 4, **QUIET[name], **settings})
 
 
 def turn(family: Any, batches: Batches) -> dict[str, dict[str, Tensor]]:
-    recorder = Recorder()
-    family.step(batches, recorder.as_update())
-    return {player: dict(terms) for player, terms in recorder.objectives.items()}
+    return one_turn.turn(family, batches)[0]
 
 
 def lse(l: Tensor) -> Tensor:  # noqa: E741

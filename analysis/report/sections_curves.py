@@ -49,7 +49,7 @@ def _terms(run: Run) -> list[Lines]:
 def _course(run: Run) -> str:
     named, judged = (_named(run, "health", name) for name in (ACCURACY, JUDGED))
     if named is not None and judged is not None and len(named.values):
-        told = run.summary.get("labels")
+        told = run.said("labels")
         by = f", told {count(int(told))} labels in training," if isinstance(told, int) and told else ""
         share = wilson_share(float(named.values[-1]), int(judged.values[-1])).percent()
         return (

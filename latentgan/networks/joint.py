@@ -35,11 +35,7 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → logits (n,)."""
-        return self.judge(self.trunk(x))
-
-    def judge(self, features: Tensor) -> Tensor:
-        """features: the trunk's output for the images, (n, …) → logits (n,)."""
-        logits: Tensor = self.logit(self.beside(features.flatten(1)))
+        logits: Tensor = self.logit(self.beside(self.trunk(x).flatten(1)))
         return logits.squeeze(1)
 
 

@@ -18,10 +18,9 @@ from analysis import Interval
 from analysis.codes import match_by_confidence, match_categories
 from analysis.embeddings import Embeddings
 
-from .base import Headline, Job, Outcome, Protocol, Recipe, nearness_to_groups
+from .base import KMEANS, UNTRAINED, Headline, Job, Outcome, Protocol, Recipe, category_scores
 
 CONFIDENT, MAJORITY = "named by one image each", "named by the majority"
-KMEANS, UNTRAINED = "k-means on pixels", "untrained"
 
 
 def measure(job: Job) -> Outcome:
@@ -29,13 +28,8 @@ def measure(job: Job) -> Outcome:
     table = job.encoded(job.trained(), ["none"])
     job.say("clusters and labels")
     started = time.perf_counter()
-    (part,) = [part for part in table.metadata["parts"] if part["kind"] == "categorical"]
-    columns = slice(part["start"], part["start"] + part["width"])
-    figures = _accuracies(table, table.vectors("code")[:, columns])
-    beside = {
-        KMEANS: nearness_to_groups(table, part["width"], job.seed),
-        UNTRAINED: table.vectors("untrained.code")[:, columns],
-    }
+    beside = category_scores(table, job.seed)
+    figures = _accuracies(table, beside.pop("code"))
     yardsticks = {
         f"{name}, {rule}": figure for name, q in beside.items() for rule, figure in _accuracies(table, q).items()
     }

@@ -21,7 +21,6 @@ Source: ours; no paper has this figure.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +29,7 @@ import torch
 from analysis import Interval
 from analysis.few import draws_and_rows, paired_draws_and_rows
 from latentgan.adapter import NumpyModel
-from latentgan.augmenting import Plan, kept_codes
+from latentgan.augmenting import Plan, kept_images
 from latentgan.config import AugmentConfig
 from latentgan.data import ImageSource
 from latentgan.data.batches import from_model
@@ -58,7 +57,7 @@ GAIN, AFFINE_GAIN = "gain by generated", "gain by generated beside affine maps"
 def measure(job: Job) -> Outcome:
     """Train a cgan a draw, and a classifier on each of the four sets of images."""
     source, (train, validation, test), picked = labelled_images(job)
-    draws, maps = train[picked[:DRAWS]], AugmentConfig(**affine_maps(job))
+    draws, maps = train[picked[:DRAWS]], affine_maps(job)
     sets = [mixed(source, rows, *generated(job, source, rows, number, maps)) for number, rows in enumerate(draws)]
     hits = {}
     for name in (REAL, AFFINE, MADE_TOO, AFFINE_TOO):
@@ -100,15 +99,10 @@ def generated(
     own = config.training.model_copy(update={"seed": job.seed * DRAWS + number})  # each draw starts from other weights
     *_, (_, family) = play(config.model_copy(update={"training": own}), told)
     model = NumpyModel(family, device=pick_device(job.device))
-    images = [np.concatenate(list(drawn(model, k, seed=job.seed))) for k in range(len(model.classes))]
+    plan = Plan(MADE, KEEP_BEST, job.seed)
+    images = [np.concatenate(list(kept_images(model, k, plan))) for k in range(len(model.classes))]
     job.timed("cgan", started)
     return np.concatenate(images), np.repeat(np.arange(len(images)), [len(part) for part in images])
-
-
-def drawn(model: NumpyModel, position: int, *, seed: int) -> Iterator[np.ndarray]:
-    """Yield generated images of one class, (n, h, w, c) uint8, batch by batch."""
-    for codes in kept_codes(model, position, Plan(MADE, KEEP_BEST, seed)):
-        yield np.rint(model.decode(codes) * 255).astype(np.uint8)
 
 
 def alone(source: ImageSource, rows: np.ndarray) -> ImageSource:

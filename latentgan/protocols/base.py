@@ -25,6 +25,7 @@ from latentgan.version import __version__
 
 QUICK_IMAGES = 1_280
 GROUPED = 20_000
+KMEANS, UNTRAINED = "k-means on pixels", "untrained"
 SCHEDULE = ("total_images", "log_images", "checkpoint_images")
 
 
@@ -194,6 +195,18 @@ class Job:
         encode(run, table, features=features, pool=pool, device=self.device)
         self.timed("encode", started)
         return Embeddings(table, code=code)
+
+
+def category_scores(table: Embeddings, seed: int) -> dict[str, np.ndarray]:
+    """Return how strongly each row is of each category, (n, k): "code" by the code's categorical part, the yardsticks
+    UNTRAINED by the untrained network's, and KMEANS by as many groups of pixels."""
+    (part,) = [part for part in table.metadata["parts"] if part["kind"] == "categorical"]
+    columns = slice(part["start"], part["start"] + part["width"])
+    return {
+        "code": table.vectors("code")[:, columns],
+        KMEANS: nearness_to_groups(table, part["width"], seed),
+        UNTRAINED: table.vectors("untrained.code")[:, columns],
+    }
 
 
 def nearness_to_groups(table: Embeddings, k: int, seed: int) -> np.ndarray:

@@ -65,7 +65,7 @@ def supervised(job: Job) -> Outcome:
     figures = {}
     for name, augment in (
         (SUPERVISED, AugmentConfig()),
-        (f"{SUPERVISED}, augmented", AugmentConfig(**affine_maps(job))),
+        (f"{SUPERVISED}, augmented", affine_maps(job)),
     ):
         started = time.perf_counter()
         job.say(f"{name}: {len(picked)} networks")
@@ -84,7 +84,7 @@ def read_pixels(job: Job) -> Outcome:
     source, rows, picked = labelled_images(job)
     job.say("pixels and their PCA")
     started = time.perf_counter()
-    x = [source.images[part].reshape(len(part), -1).astype(np.float32) / 255 for part in rows]
+    x = [flat_pixels(source, part) for part in rows]
     pca = fit_pca(x[0], COMPONENTS, rng=job.options.rng("probes"))
     scores = [pca.project(part) for part in x]
     deviations = scores[0].std(0)
@@ -99,18 +99,29 @@ def read_pixels(job: Job) -> Outcome:
     return Outcome(figures)
 
 
-def affine_maps(job: Job) -> dict[str, float]:
+def affine_maps(job: Job) -> AugmentConfig:
     """Return the ranges of the random affine maps that stand in front of the discriminators."""
-    maps: dict[str, float] = read_config_file(job.configs / AUGMENTED_AS)["family"]["augment"]
-    return maps
+    return AugmentConfig(**read_config_file(job.configs / AUGMENTED_AS)["family"]["augment"])
 
 
 def labelled_images(job: Job) -> tuple[ImageSource, list[np.ndarray], np.ndarray]:
     """Return the images, labelled rows of train, validation (some) and test, and the draws as positions in train."""
     source, options = open_source(job.configured(AUGMENTED_AS)), job.options
+    rows = labelled_rows(source)
+    picked = draw_labels(source.labels[rows[0]], per_class=PER_CLASS, draws=options.draws, rng=options.rng("probes"))
+    return source, rows, picked
+
+
+def labelled_rows(source: ImageSource) -> list[np.ndarray]:
+    """Return the labelled rows of train, validation (some of them) and test."""
     train, validation, test = (r[source.labels[r] >= 0] for r in map(source.rows, ("train", "validation", "test")))
-    picked = draw_labels(source.labels[train], per_class=PER_CLASS, draws=options.draws, rng=options.rng("probes"))
-    return source, [train, np.random.default_rng(0).permutation(validation)[:VALIDATION], test], picked
+    return [train, np.random.default_rng(0).permutation(validation)[:VALIDATION], test]
+
+
+def flat_pixels(source: ImageSource, rows: np.ndarray) -> np.ndarray:
+    """Return the pixels of rows, (n, h · w · c) float32 in [0, 1]."""
+    pixels: np.ndarray = source.images[rows].reshape(len(rows), -1).astype(np.float32) / 255
+    return pixels
 
 
 def _headlines(layer: str, width: int = COMPONENTS) -> tuple[Headline, ...]:

@@ -17,9 +17,9 @@ from analysis import Interval
 from analysis.codes import match_categories
 from analysis.embeddings import Embeddings
 
-from .base import Headline, Job, Outcome, Protocol, Recipe, nearness_to_groups
+from .base import KMEANS, UNTRAINED, Headline, Job, Outcome, Protocol, Recipe, category_scores
 
-ACCURACY, KMEANS = "category as classifier", "k-means on pixels"
+ACCURACY = "category as classifier"
 
 
 def measure(job: Job) -> Outcome:
@@ -27,16 +27,10 @@ def measure(job: Job) -> Outcome:
     table = job.encoded(job.trained(), ["none"])
     job.say("categories and labels")
     started = time.perf_counter()
-    (part,) = [part for part in table.metadata["parts"] if part["kind"] == "categorical"]
-    columns = slice(part["start"], part["start"] + part["width"])
-    choices = {
-        ACCURACY: table.vectors("code")[:, columns].argmax(1),
-        "untrained": table.vectors("untrained.code")[:, columns].argmax(1),
-        KMEANS: nearness_to_groups(table, part["width"], job.seed).argmax(1),
-    }
-    scores = {name: _accuracy(table, chosen, part["width"]) for name, chosen in choices.items()}
+    found = category_scores(table, job.seed)
+    scores = {name: _accuracy(table, q.argmax(1), q.shape[1]) for name, q in found.items()}
     job.timed("read", started)
-    return Outcome({ACCURACY: scores.pop(ACCURACY)}, scores)
+    return Outcome({ACCURACY: scores.pop("code")}, scores)
 
 
 def _accuracy(table: Embeddings, chosen: np.ndarray, categories: int) -> Interval:
@@ -60,7 +54,7 @@ PROTOCOL = Protocol(
                 ACCURACY,
                 "accuracy without labels",
                 "95 % (one run)",
-                yardsticks={KMEANS: "k-means on pixels", "untrained": "untrained"},
+                yardsticks={name: name for name in (KMEANS, UNTRAINED)},
                 median=True,
             ),
         )

@@ -26,11 +26,11 @@ from latentgan.devices import pick_device
 from latentgan.session import open_source
 from latentgan.supervised import Classifier, few_label_hits
 
-from .base import Headline, Job, Outcome, Protocol, Recipe, read_config_file
+from .base import Headline, Job, Outcome, Protocol, Recipe
+from .few_labels import affine_maps, flat_pixels, labelled_rows
 
 ERROR, PIXELS, SUPERVISED = "error", "pixels, the same labels", "network, the same labels"
 AUGMENTED, UNTRAINED = f"{SUPERVISED}, affine maps", "untrained"
-MAPS = "bigan_mnist.toml"
 
 
 def measure(job: Job) -> Outcome:
@@ -39,22 +39,15 @@ def measure(job: Job) -> Outcome:
     source = open_source(config)
     started = time.perf_counter()
     job.say("test images, by the family and by yardsticks")
-    test = labelled(source, "test")
+    _, validation, test = labelled_rows(source)
     models = {name: NumpyModel.load(run, device=job.device, untrained=name == UNTRAINED) for name in (ERROR, UNTRAINED)}
     wrong = {
         name: proportion(model.classify(source.images[test]).argmax(1) != source.labels[test])
         for name, model in models.items()
     }
-    yardsticks = {UNTRAINED: wrong[UNTRAINED], **taught(job, source, told_rows(source, config), test)}
+    yardsticks = {UNTRAINED: wrong[UNTRAINED], **taught(job, source, (told_rows(source, config), validation, test))}
     job.timed("read", started)
     return Outcome({ERROR: wrong[ERROR]}, yardsticks)
-
-
-def labelled(source: ImageSource, split: str) -> np.ndarray:
-    """Return the rows of a split that have a label."""
-    rows = source.rows(split)
-    known: np.ndarray = rows[source.labels[rows] >= 0]
-    return known
 
 
 def told_rows(source: ImageSource, config: RunConfig) -> np.ndarray:
@@ -65,17 +58,13 @@ def told_rows(source: ImageSource, config: RunConfig) -> np.ndarray:
     return told
 
 
-def taught(job: Job, source: ImageSource, told: np.ndarray, test: np.ndarray) -> dict[str, Interval]:
-    """Return the errors of what is taught by the labels of the rows `told` alone."""
-    validation = np.random.default_rng(0).permutation(labelled(source, "validation"))[:2_000]
-    parts = [
-        Rows(source.images[rows].reshape(len(rows), -1).astype(np.float32) / 255, source.labels[rows])
-        for rows in (told, validation, test)
-    ]
+def taught(job: Job, source: ImageSource, rows: tuple[np.ndarray, np.ndarray, np.ndarray]) -> dict[str, Interval]:
+    """Return the errors of what is taught by labels alone; rows: those it is told, validation, test."""
+    told, validation, test = rows
+    parts = [Rows(flat_pixels(source, part), source.labels[part]) for part in rows]
     hits, _ = few_label_accuracy(*parts, draws=np.arange(len(told))[None], columns=len(source.spec.classes))
     errors = {PIXELS: proportion(~hits[0])}
-    maps = AugmentConfig(**read_config_file(job.configs / MAPS)["family"]["augment"])
-    for name, augment in ((SUPERVISED, AugmentConfig()), (AUGMENTED, maps)):
+    for name, augment in ((SUPERVISED, AugmentConfig()), (AUGMENTED, affine_maps(job))):
         hits, _ = few_label_hits(
             source, told[None], validation, test, Classifier(augment=augment), seed=job.seed,
             device=str(pick_device(job.device)),
