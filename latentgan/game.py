@@ -14,6 +14,7 @@ Two keywords in one call share one forward pass; two calls alternate. No `zero_g
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
 import torch
@@ -88,7 +89,8 @@ class Player:
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         for parameter, start in zip(self.parameters, first, strict=False):  # optimisers expect an empty state before
             self.optimizer.state[parameter]["history"] = start
         # Fused optimisers do not bump tensor versions; without this, a graph that was built before the
@@ -117,9 +119,7 @@ class Update:
             name: set() if player.optional else set(range(len(player.parameters)))
             for name, player in self.players.items()
         }
-        self._sums: dict[str, tuple[Tensor, int]] = {}
-        self._finite: Tensor | None = None
-        self._blame: dict[str, Tensor] = {}
+        self._sums: dict[tuple[str, ...], tuple[Tensor, int]] = {}
         self._cache: contextlib.ExitStack | None = None
         self.turn_number = 0
         self.progress = 0.0
@@ -146,7 +146,7 @@ class Update:
     def note(self, **values: Tensor | float) -> None:
         """Log what is no objective: a distance estimate, an accuracy, information in nats. Scalars."""
         for name, value in values.items():
-            self._add(f"note:{name}", value)
+            self._add((f"note:{name}",), torch.as_tensor(value, dtype=torch.float32).detach().reshape(1))
 
     @contextlib.contextmanager
     def turn(self, number: int, progress: float) -> Iterator[None]:
@@ -168,13 +168,17 @@ class Update:
 
     def drain(self) -> dict[str, dict[str, float]]:
         """Return the means since the last call, by kind ("terms", "gradient_norm", "notes"), and forget them."""
-        means: dict[str, dict[str, float]] = {"terms": {}, "gradient_norm": {}, "notes": {}}
+        sums: dict[str, dict[str, list[tuple[float, int]]]] = {"terms": {}, "gradient_norm": {}, "notes": {}}
         kinds = {"term": "terms", "norm": "gradient_norm", "note": "notes"}
-        for key, (total, count) in self._sums.items():
-            kind, name = key.split(":", 1)
-            means[kinds[kind]][name] = float(total) / count
+        for names, (total, count) in self._sums.items():
+            for key, value in zip(names, total.tolist(), strict=True):
+                kind, name = key.split(":", 1)
+                sums[kinds[kind]].setdefault(name, []).append((value, count))
         self._sums.clear()
-        return means
+        return {
+            kind: {name: sum(v for v, _ in pairs) / sum(n for _, n in pairs) for name, pairs in found.items()}
+            for kind, found in sums.items()
+        }
 
     def resume(self, moves: Mapping[str, int]) -> None:
         """Continue counting moves where a checkpoint stopped."""
@@ -184,14 +188,10 @@ class Update:
                 self._waiting[name].clear()
 
     def check_finite(self) -> None:
-        """Raise DivergedError if any gradient since the last check was not finite (reads the device once)."""
-        if self._finite is None or bool(self._finite):
-            return
-        culprits = [name for name, value in self._blame.items() if not bool(value)]
-        raise DivergedError(
-            f"turn {self.turn_number:,}: a gradient is not finite ({'; '.join(culprits) or 'unknown'}); "
-            "lower that player's learning_rate, or use a bounded objective such as hinge"
-        )
+        """Raise DivergedError if a term or gradient since the last `drain` was not finite (reads the device once)."""
+        for names, (total, _) in self._sums.items():
+            if not names[0].startswith("note:"):
+                self._blame(names, total)
 
     def _total(self, name: str, terms: Terms) -> Tensor:
         if name not in self.players:
@@ -201,7 +201,8 @@ class Update:
         for term, value in terms.items():
             if value.ndim != 0:
                 raise ValueError(f"term {name}/{term} has shape {tuple(value.shape)}; a term is a scalar")
-        return torch.stack([value.float() for value in terms.values()]).sum()
+        first, *others = (value.float() for value in terms.values())
+        return sum(others, first)
 
     def _gradients(self, totals: Mapping[str, Tensor]) -> dict[str, Gradients]:
         gradients: dict[str, Gradients] = {}
@@ -236,27 +237,30 @@ class Update:
             )
 
     def _record(self, objectives: Mapping[str, Terms], gradients: Mapping[str, Gradients]) -> None:
+        """Add terms and gradient norms to the sums, all of one move at once: scalars cost a call each otherwise."""
+        names: list[str] = []
+        values: list[Tensor] = []
         for name, terms in objectives.items():
-            for term, value in terms.items():
-                self._add(f"term:{name}/{term}", value)
-            norm = _norm(gradients[name])
-            self._add(f"norm:{name}", norm)
-            self._blame_if_not_finite(name, terms, norm)
-        if self._finite is not None and self._finite.device.type == "cpu":
-            self.check_finite()
+            names += [f"term:{name}/{term}" for term in terms] + [f"norm:{name}"]
+            values += [value.detach().float() for value in terms.values()] + [_norm(gradients[name])]
+        kept = torch.stack(values)
+        self._add(tuple(names), kept)
+        if kept.device.type == "cpu":
+            self._blame(names, kept)
 
-    def _blame_if_not_finite(self, name: str, terms: Terms, norm: Tensor) -> None:
-        finite = torch.isfinite(norm)
-        self._finite = finite if self._finite is None else self._finite & finite
-        watched = {f"player {name}, term {term}": torch.isfinite(v.detach()) for term, v in terms.items()}
-        watched[f"player {name}, gradient norm"] = finite
-        for key, value in watched.items():
-            self._blame[key] = self._blame[key] & value if key in self._blame else value
+    def _blame(self, names: Iterable[str], values: Tensor) -> None:
+        """Raise DivergedError where a term or a norm, or the sum of many of either, is not finite."""
+        found = dict(zip(names, values.tolist(), strict=True))
+        culprits = [_in_words(name) for name, value in found.items() if not math.isfinite(value)]
+        if culprits:
+            raise DivergedError(
+                f"turn {self.turn_number:,}: a gradient is not finite ({'; '.join(culprits)}); "
+                "lower that player's learning_rate, or use a bounded objective such as hinge"
+            )
 
-    def _add(self, key: str, value: Tensor | float) -> None:
-        value = value.detach().float() if isinstance(value, Tensor) else torch.tensor(float(value))
-        total, count = self._sums.get(key, (torch.zeros_like(value), 0))
-        self._sums[key] = (total + value, count + 1)
+    def _add(self, names: tuple[str, ...], values: Tensor) -> None:
+        total, count = self._sums.get(names, (None, 0))
+        self._sums[names] = (values if total is None else total + values, count + 1)
 
     def _close_cache(self) -> None:
         if self._cache is not None:
@@ -301,6 +305,13 @@ def _build_optimizer(parameters: list[nn.Parameter], settings: OptimizerConfig) 
             momentum=s.momentum,
         )
     return torch.optim.SGD(parameters, s.learning_rate, momentum=s.momentum, weight_decay=s.weight_decay, fused=fused)
+
+
+def _in_words(key: str) -> str:
+    """What "term:player/name" and "norm:player" are in a message."""
+    kind, name = key.split(":", 1)
+    player, _, term = name.partition("/")
+    return f"player {player}, term {term}" if kind == "term" else f"player {player}, gradient norm"
 
 
 def _norm(gradients: Iterable[Tensor | None]) -> Tensor:

@@ -47,7 +47,8 @@ class Objective:
         d = logits.float()
         match self.name:
             case "bce":
-                return ((1 - self.smoothing) * softplus(-d) + self.smoothing * softplus(d)).mean()
+                present = softplus(-d).mean()
+                return present if not self.smoothing else torch.lerp(present, softplus(d).mean(), self.smoothing)
             case "hinge":
                 return relu(1 - d).mean()
             case "least-squares":

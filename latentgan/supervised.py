@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -135,13 +136,13 @@ def few_label_hits(
     scores, first = np.zeros(len(STEPS)), []
     learned = sets or [(source, rows) for rows in draws]
     for number, (images, rows) in enumerate(learned[:tried]):
-        networks = train_classifier(images, rows, classifier, marks=STEPS, seed=seed + number, device=device)
-        pairs = [(right(network, validation), right(network, test)) for network in networks]
-        scores += [held.mean() for held, _ in pairs]
-        first.append([judged for _, judged in pairs])
+        trained = train_classifier(images, rows, classifier, marks=STEPS, seed=seed + number, device=device)
+        networks = [copy.deepcopy(network) for network in trained]
+        scores += [right(network, validation).mean() for network in networks]
+        first.append(networks)
         progress(number)
     best = int(scores.argmax())
-    hits = [judged[best] for judged in first]
+    hits = [right(networks[best], test) for networks in first]
     for number, (images, rows) in enumerate(learned[tried:], tried):
         marks = STEPS[best : best + 1]
         networks = train_classifier(images, rows, classifier, marks=marks, seed=seed + number, device=device)
