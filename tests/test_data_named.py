@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.io
 
 from latentgan.data import cifar, load_source, named
 from latentgan.data.fetch import Patience
@@ -191,3 +192,32 @@ class TestCifar:
         (tmp_path / "cifar-10-batches-py").mkdir()
         (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(b"\x80\x02")
         assert "pickle, which is never read" in refused(f"cifar10={tmp_path}")
+
+
+class TestSvhn:
+    def write(self, folder: Path, **changed: Any) -> None:
+        for name, n in (("train_32x32.mat", 20), ("test_32x32.mat", 10)):
+            images = RNG.integers(0, 256, (32, 32, 3, n), dtype=np.uint8)
+            images[3, 7, :, 0] = [10, 20, 30]
+            labels = (np.arange(n) % 10 + 1).astype(np.uint8)[:, None]
+            scipy.io.savemat(folder / name, {"X": images, "y": labels, **changed})
+
+    def test_images_stand_upright_and_ten_is_the_digit_0(self, tmp_path: Path) -> None:
+        self.write(tmp_path)
+        source = load_source(f"svhn={tmp_path}")
+        assert source.images.shape == (30, 32, 32, 3) and source.images[0, 3, 7].tolist() == [10, 20, 30]
+        assert source.labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0] * 3
+        assert (source.split[20:] == "test").all() and (source.split[:20] != "test").all()
+
+    def test_what_is_broken_is_named(self, tmp_path: Path) -> None:
+        assert "no train_32x32.mat" in refused(f"svhn={tmp_path}")
+        self.write(tmp_path, X=np.zeros((32, 32, 3, 7), np.uint8))
+        assert "X (32, 32, 3, 7) and y (20,)" in refused(f"svhn={tmp_path}")
+        self.write(tmp_path, X=np.zeros((32, 32, 3, 2), np.uint8), y=np.array([[1], [11]], np.uint8))
+        assert "label 11" in refused(f"svhn={tmp_path}")
+        self.write(tmp_path)
+        file = tmp_path / "train_32x32.mat"
+        file.write_bytes(file.read_bytes()[:3000])
+        assert "truncated, damaged" in refused(f"svhn={tmp_path}")
+        file.write_bytes(b"\x80\x02 no such thing")
+        assert "truncated, damaged" in refused(f"svhn={tmp_path}")

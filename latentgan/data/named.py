@@ -10,7 +10,7 @@ import numpy as np
 
 from latentgan.errors import DataError
 
-from . import cifar, idx
+from . import cifar, idx, svhn
 from .cache import cache_folder, writable
 from .fetch import FetchError, Patience, digest, fetch
 from .source import Raw
@@ -44,6 +44,7 @@ def _idx_set(
 # MNIST, Fashion-MNIST, KMNIST: addresses and MD5 as torchvision publishes them (datasets/mnist.py),
 # with a second address where one is known. CIFAR-10, binary version: SHA-256 as MLDatasets.jl publishes it
 # (torchvision reads the Python version); its MD5 on the authors' page is c32a1d4ab5d03f1284b67883e8d87530.
+# SVHN, cropped digits: address and MD5 as torchvision publishes them (datasets/svhn.py).
 SETS = {
     "mnist": _idx_set(
         "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -84,6 +85,12 @@ SETS = {
         "sha256",
         ("https://www.cs.toronto.edu/~kriz/",),
         cifar.CLASSES,
+    ),
+    "svhn": NamedSet(
+        {"train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373", "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3"},
+        "md5",
+        ("http://ufldl.stanford.edu/housenumbers/",),
+        DIGITS,
     ),
 }
 NAMES = ("digits", *SETS)
@@ -167,9 +174,12 @@ def _checked(name: str, folder: Path) -> dict[str, str]:
 
 def _read(name: str, folder: Path, provenance: dict[str, str]) -> Raw:
     classes = SETS[name].classes
-    raw = (
-        cifar.read_folder(folder, classes) if name == "cifar10" else idx.read_folder(_idx_folder(name, folder), classes)
-    )
+    if name == "cifar10":
+        raw = cifar.read_folder(folder, classes)
+    elif name == "svhn":
+        raw = svhn.read_folder(folder, classes)
+    else:
+        raw = idx.read_folder(_idx_folder(name, folder), classes)
     notes = raw.notes
     if not provenance["checksum"].endswith("as published"):
         notes = (f"{name}: read from {folder}; checksum {provenance['checksum']}", *notes)

@@ -43,8 +43,8 @@ def load_source(
     """Read a named set, a file or a folder.
 
     Args:
-        data: "digits", "mnist", "fashion-mnist", "kmnist", "cifar10"; "mnist=FOLDER" for a local copy; or a path:
-            IDX (folder or images file), .npy, .npz, .parquet (or a folder of shards), a folder of images.
+        data: "digits", "mnist", "fashion-mnist", "kmnist", "cifar10", "svhn"; "mnist=FOLDER" for a local copy; or a
+            path: IDX (folder or images file), .npy, .npz, .parquet (or a folder of shards), a folder of images.
         attributes: CSV for a folder of images that is not the only one in it.
         label: column (CSV, Parquet) or array (.npz) that is the label.
         size: side in pixels to resize to; images that are not square also need `crop`.
