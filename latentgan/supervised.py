@@ -136,13 +136,13 @@ def few_label_hits(
     scores, first = np.zeros(len(STEPS)), []
     learned = sets or [(source, rows) for rows in draws]
     for number, (images, rows) in enumerate(learned[:tried]):
-        trained = train_classifier(images, rows, classifier, marks=STEPS, seed=seed + number, device=device)
-        networks = [copy.deepcopy(network) for network in trained]
-        scores += [right(network, validation).mean() for network in networks]
-        first.append(networks)
+        marked = train_classifier(images, rows, classifier, marks=STEPS, seed=seed + number, device=device)
+        kept = [copy.deepcopy(network) for network in marked]
+        scores += [right(network, validation).mean() for network in kept]
+        first.append(kept)
         progress(number)
     best = int(scores.argmax())
-    hits = [right(networks[best], test) for networks in first]
+    hits = [right(kept[best], test) for kept in first]
     for number, (images, rows) in enumerate(learned[tried:], tried):
         marks = STEPS[best : best + 1]
         networks = train_classifier(images, rows, classifier, marks=marks, seed=seed + number, device=device)
