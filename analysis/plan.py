@@ -35,7 +35,7 @@ class Options:
     map_rows: int | None = 5_000
     seed: int = 0
     methods: tuple[str, ...] = ("logistic", "svm", "knn")
-    per_class: tuple[int, ...] = (10,)  # few labels a class
+    per_class: tuple[int, ...] | None = None  # few labels a class; None: from 1 to all
     draws: int = 20
     neighbours: int = 1  # k of the k-NN probe
     permutations: int = 999

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, as_codes, same_length, subsample
+from .arrays import AnalysisError, AnyArray, Floats, Ints, as_codes, same_length, subsample
 from .linear import (
     PENALTIES,
     SETTINGS,
@@ -68,40 +68,14 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Difference of accuracies, paired by draw of labels and by test row."""
-
-    representation: str
-    baseline: str
-    difference: Interval  # accuracy minus the baseline's; covers draws and test rows
-
-
-@dataclass(frozen=True)
-class FewLabels:
-    """Logistic probes on a few labels a class, the same draws for every representation."""
-
-    per_class: int
-    representations: tuple[str, ...]
-    baselines: tuple[bool, ...]  # which of them are yardsticks
-    accuracy: Doubles  # (representations, draws) on the test rows
-    scores: tuple[Interval, ...]  # mean over draws; covers draws and test rows, n = draws
-    deviations: tuple[float, ...]  # standard deviation over draws
-    differences: tuple[Difference, ...]
-    settings: tuple[float, ...]  # C of each representation
-    n_test: int
-    note: str  # the protocol
-    common: tuple[bool, ...] = ()  # of each, whether one number scaled all columns rather than each its own
-
-
-@dataclass(frozen=True)
 class ProbeTable:
     """All probes of one table."""
 
     target: str  # the main target: "label" or the column in its place
     probes: tuple[Probe, ...]  # the main target's first, then attributes'
-    few: tuple[FewLabels, ...]
     protocol: str  # one paragraph: standardisation, C, rows
     notes: tuple[str, ...]  # what was left out and why
+    told: int = 0  # labels that the networks themselves were told in training
 
 
 def linear_probe(
