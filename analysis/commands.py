@@ -88,9 +88,7 @@ class Commands:
 
             latentgan probe codes.parquet --out results
         """
-        _Job("probes", table, out, as_json, rows, full, seed, code, label, split).run(
-            None, decodes=False, neighbours=k
-        )
+        _Job("probes", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False, neighbours=k)
 
     def efficiency(
         self, table: Table, out: Out = None, few: FewLabels = None, draws: Draws = 20, rows: Rows = ROWS,

@@ -8,24 +8,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import Bools, Doubles, Ints
+from .arrays import Bools, Doubles, Ints, subsample
 from .few import (
+    SEARCH,
+    TRIED,
     FewLabels,
     Setting,
     compare,
     draw_labels,
+    draws_and_rows,
     few_label_accuracy,
     paired_draws_and_rows,
     read_draws,
     within,
 )
-from .probes import Rows
+from .probes import SHUFFLED, SHUFFLES, Rows
 from .statistics import Interval
 
-ROWS = 20_000  # train rows in all draws of one size together: large draws differ little, so that fewer will do
+ROWS = 10000  # train rows in all draws of one size together: large draws differ little, so that fewer will do
 LEAST = 5  # draws, however large
 REFERENCE = 10  # labels a class at which yardsticks are asked how many they need for as much
-SHUFFLED = ", labels shuffled"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class _Size:
     per_class: int
     picked: Ints  # (draws, m) positions in train
     everything: bool = False
+    shuffled: Interval | None = None
 
 
 class Curve:
@@ -110,17 +113,21 @@ class Curve:
     def read(self, name: str, baseline: bool, train: Rows, validation: Rows, test: Rows) -> None:
         """Read one representation at every size; rows are the same ones, in the same order, for every name."""
         self._found[name] = baseline, [
-            few_label_accuracy(train, validation, test, draws=size.picked, columns=self.columns) for size in self.sizes
-        ]
+            few_label_accuracy(
+                train, validation, test, draws=size.picked, columns=self.columns,
+                tried=max(1, min(TRIED, SEARCH // size.picked.shape[1])),
+            )
+            for size in self.sizes
+        ]  # fmt: skip
 
     def read_shuffled(self, name: str, train: Rows, test: Rows, rng: np.random.Generator) -> None:
-        """Teach shuffled labels of the same draws, with the settings that the right ones led to, as chance level."""
-        found = []
+        """Teach shuffled labels, ten times a size, with the settings that the right ones led to, as chance level."""
         for size, (_, setting) in zip(self.sizes, self._found[name][1], strict=True):
-            lost = rng.permuted(self.labels[size.picked], axis=1)
-            hits = read_draws(train, test, lost, setting, draws=size.picked, columns=self.columns)
-            found.append((hits, setting))
-        self._found[name + SHUFFLED] = True, found
+            places = np.resize(np.arange(len(size.picked)), SHUFFLES)
+            some = subsample(np.arange(size.picked.shape[1]), SHUFFLED, rng=rng)
+            picked = size.picked[places][:, some]
+            lost = rng.permuted(self.labels[picked], axis=1)
+            size.shuffled = draws_and_rows(read_draws(train, test, lost, setting, draws=picked, columns=self.columns))
 
     def results(self) -> tuple[FewLabels, ...]:
         """Every representation side by side, size by size."""
@@ -132,6 +139,7 @@ class Curve:
                 compare(
                     hits, names, baselines, settings,
                     per_class=size.per_class, labels=size.picked.shape[1], everything=size.everything,
+                    shuffled=size.shuffled,
                 )
             )  # fmt: skip
         return tuple(out)

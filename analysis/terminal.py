@@ -97,6 +97,8 @@ def _efficiency(result: Any) -> Iterator[Block]:
         names = dict.fromkeys(name for few in shown for name in few.representations)
         baseline = {name: base for few in shown for name, base in zip(few.representations, few.baselines, strict=True)}
         rows = [(_named(name, baseline[name]), *(percent(_at(few, name)) for few in shown)) for name in names]
+        if any(few.shuffled for few in shown):
+            rows.append(("  labels shuffled", *(percent(few.shuffled) for few in shown)))
         title = f"{result.target}: logistic accuracy on {shown[0].n_test:,} test rows by labels a class{told}"
         yield title, ("representation", *map(_drawn, shown)), rows
     for few in result.curve:

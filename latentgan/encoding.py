@@ -141,6 +141,7 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
         "family": about.get("name", ""),
         "checkpoint": about.get("sha256", ""),
         "images_seen": about.get("images_seen", 0),
+        "labels_told": _labels_told(model, source),
         "data": source.name,
         "fingerprint": source.fingerprint,
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
@@ -154,6 +155,13 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
         "command": command,
         "version": __version__,
     }
+
+
+def _labels_told(model: NumpyModel, source: ImageSource) -> int:
+    """Return how many labels the networks learned from; a run of an earlier version did not write it down."""
+    about = model.about
+    known = int((source.labels[source.rows("train")] >= 0).sum()) if model.family.uses_labels else 0
+    return int(about.get("labels_told", about.get("training", {}).get("labels") or known if known else 0))
 
 
 def _encode_rows(
