@@ -27,6 +27,7 @@ from .statistics import Interval
 
 ROWS = 10000  # train rows in all draws of one size together: large draws differ little, so that fewer will do
 LEAST = 5  # draws, however large
+LARGEST = 5_000  # train rows of a draw that is not all of them
 REFERENCE = 10  # labels a class at which yardsticks are asked how many they need for as much
 
 
@@ -57,14 +58,16 @@ class Efficiency:
 
 
 def sizes(labels: Ints) -> tuple[int, ...]:
-    """1, 2, 5, 10, 20, … labels a class, up to half of the smallest class: larger draws would be nearly the same rows.
+    """1, 2, 5, 10, 20, … labels a class, up to half of the smallest class and 5,000 rows.
+
+    Of a class's rows larger draws would be nearly the same; and from 5,000 rows to all a curve is all but straight.
 
     Args: labels: (n,) classes, -1 = unlabelled.
     """
     counts = np.unique(labels[labels >= 0], return_counts=True)[1]
     if len(counts) < 2:
         return ()
-    most = max(1, int(counts.min()) // 2)
+    most = max(1, min(int(counts.min()) // 2, LARGEST // len(counts)))
     found = [step * 10**power for power in range(len(str(most))) for step in (1, 2, 5)]
     return tuple(size for size in found if size <= most)
 
@@ -121,9 +124,9 @@ class Curve:
         ]  # fmt: skip
 
     def read_shuffled(self, name: str, train: Rows, test: Rows, rng: np.random.Generator) -> None:
-        """Teach shuffled labels, ten times a size, with the settings that the right ones led to, as chance level."""
+        """Teach shuffled labels, ten times a size or more, with the settings that the right ones led to, as chance level."""
         for size, (_, setting) in zip(self.sizes, self._found[name][1], strict=True):
-            places = np.resize(np.arange(len(size.picked)), SHUFFLES)
+            places = np.resize(np.arange(len(size.picked)), max(SHUFFLES, len(size.picked)))
             some = subsample(np.arange(size.picked.shape[1]), SHUFFLED, rng=rng)
             picked = size.picked[places][:, some]
             lost = rng.permuted(self.labels[picked], axis=1)

@@ -55,8 +55,8 @@ def protocol(n_test: int) -> str:
         f"stay wide (no labels needed); that choice and C, of {len(SETTINGS)} values, are the best on at most "
         f"{VALIDATION} validation rows, averaged over the first {TRIED} draws, of large draws fewer; "
         f"accuracy on {n_test} test rows, which all draws share; 95 % intervals cover both the draw of labels and that "
-        "of test rows: the sum of the two variances (t over draws, Wilson over rows, and the rows alone where "
-        "all labels are used); differences are paired by draw and by row."
+        "of test rows; their two variances are summed (t over draws, Wilson over rows, which stand alone where all "
+        "labels are used); differences are paired by draw and by row."
     )
 
 

@@ -51,6 +51,7 @@ def planted(rng: np.random.Generator, gap: float, draws: int = 10) -> Curve:
 
 def test_sizes_go_up_by_one_two_five_to_half_of_the_smallest_class() -> None:
     assert sizes(np.repeat([0, 1], [900, 230])) == (1, 2, 5, 10, 20, 50, 100)
+    assert sizes(np.arange(100_000) % 10)[-1] == 500  # of 5,000 rows
     assert sizes(np.repeat([0, 1], 20)) == (1, 2, 5, 10)
     assert sizes(np.repeat([0, 1, -1], [50, 1, 9])) == (1,)
     assert sizes(np.repeat([0, -1], 50)) == ()
@@ -98,7 +99,7 @@ def test_at_no_gap_every_size_is_at_chance_inside_its_interval() -> None:
 
 def test_shuffled_labels_are_at_chance_where_right_ones_are_read(rng: np.random.Generator) -> None:
     for few in planted(rng, 3.0).results():
-        assert few.shuffled is not None and few.shuffled.n == 10
+        assert few.shuffled is not None and few.shuffled.n >= 10
         assert few.shuffled.low < 1 / CLASSES < few.shuffled.high < few.scores[0].low
 
 

@@ -152,7 +152,7 @@ def few_labels(material: Material) -> Section:
     blocks.append(by_group("labels", "Trained on", tuple(rows), caption, start=_trained_on(at)))
     blocks += _needed(found) + _differences(curve)
     blocks += [Prose(sentence(note)) for note in dict.fromkeys([few.note for few in curve] + list(found.notes)) if note]
-    finding = _few_finding(at) + _few_needed(found) + told_labels(found.told) + trained_on(found.notes)
+    finding = _few_finding(at, _few_needed(found)) + told_labels(found.told) + trained_on(found.notes)
     return Section("few-labels", "Few labels", finding, tuple(blocks))
 
 
@@ -194,7 +194,7 @@ def _covered(few: FewLabels) -> str:
     return "".join(f" {sentence(part)}" for part in said)
 
 
-def _few_finding(few: FewLabels) -> str:
+def _few_finding(few: FewLabels, needed: str) -> str:
     own = [i for i, baseline in enumerate(few.baselines) if not baseline]
     if not own:
         return "Only yardsticks were measured."
@@ -205,23 +205,25 @@ def _few_finding(few: FewLabels) -> str:
     counted = f"(n = {plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, 'test image')})"
     paired = next((d for d in few.differences if (d.representation, d.baseline) == (name, "pixels")), None)
     if paired is None:
-        return f"{said} {counted}.{_covered(few)}"
+        return f"{said} {counted}.{needed}{_covered(few)}"
     gap = paired.difference
     relation = "more" if gap.value >= 0 else "fewer"
     sure = "" if gap.low > 0 or gap.high < 0 else ", which may be chance"
     return (
         f"{said}, {abs(100 * gap.value):.1f} points {relation} than raw pixels on the same draws "
-        f"[{number(100 * gap.low, 1)}, {number(100 * gap.high, 1)}]{sure} {counted}.{_covered(few)}"
+        f"[{number(100 * gap.low, 1)}, {number(100 * gap.high, 1)}]{sure} {counted}.{needed}{_covered(few)}"
     )
+
+
+def _best(few: FewLabels) -> str:
+    """The model's own representation that is read best, "" without one."""
+    own = [i for i, baseline in enumerate(few.baselines) if not baseline]
+    return few.representations[max(own, key=lambda i: few.scores[i].value)] if own else ""
 
 
 def _few_needed(found: Efficiency) -> str:
     """How many labels a class raw pixels need for what the finding names."""
-    few = headline(found.curve)
-    own = [i for i, baseline in enumerate(few.baselines) if not baseline]
-    if not own:
-        return ""
-    best = few.representations[max(own, key=lambda i: few.scores[i].value)]
+    best = _best(headline(found.curve))
     for one in found.needed:
         if (one.representation, one.baseline) == (best, "pixels"):
             return f" For that, raw pixels {_needs(one.needed, found.curve)}."
@@ -249,7 +251,10 @@ def _curve(found: Efficiency) -> Lines:
     few = found.curve
     names = dict.fromkeys(name for one in few for name in one.representations)
     lines = []
+    best = _best(headline(few))
     for name in names:
+        if name.startswith("untrained.") and name != f"untrained.{best}":
+            continue  # one of them is enough to look at; the others stand below
         at = [
             (one.per_class, one.scores[one.representations.index(name)]) for one in few if name in one.representations
         ]
@@ -263,7 +268,10 @@ def _curve(found: Efficiency) -> Lines:
     told = f" The networks were told {plural(found.told, 'label')} more." if found.told else ""
     caption = (
         "Accuracy against the labels a class that the probe is taught; bands are 95 % intervals. How far a curve lies "
-        "to the left of pixels' is how many labels it saves." + end + told + _covered(headline(few))
+        "to the left of pixels' is how many labels it saves. Of the untrained network the layer that leads is drawn."
+        + end
+        + told
+        + _covered(headline(few))
     )
     title = "Accuracy by number of labels"
     return Lines(
