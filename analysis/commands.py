@@ -37,6 +37,9 @@ FewLabels = Annotated[
     typer.Option("--few", min=1, help="Labels a class; may be repeated. Default 1 2 5 10 20 50 … and all."),
 ]
 Neighbours = Annotated[int, typer.Option("-k", min=1, help="Neighbours of the k-NN probe.")]
+ProtocolName = Annotated[
+    str | None, typer.Option("--protocol", help="Read as a paper does; see below.", show_default=False)
+]
 Draws = Annotated[int, typer.Option(min=2, help="Draws of each number of labels; large draws are fewer.")]
 Permutations = Annotated[int, typer.Option(min=19, help="Label shuffles behind each p-value.")]
 Along = Annotated[Literal["auto", "lerp", "slerp"], typer.Option(help="Straight, or along a great circle.")]
@@ -76,7 +79,7 @@ class Commands:
         self.load_model = load_model
 
     def probe(
-        self, table: Table, out: Out = None, k: Neighbours = 1, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
+        self, table: Table, out: Out = None, protocol: ProtocolName = None, k: Neighbours = 1, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
         code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """How much of the labels and attributes a simple reader finds in the codes.
@@ -87,8 +90,15 @@ class Commands:
         all labels; `efficiency` asks with few.
 
             latentgan probe codes.parquet --out results
+
+        --protocol reads as a paper does: bigan-1nn, dcgan-svm-4x4 (every convolution of the discriminator pooled to
+        4×4, L2-SVM, ten balanced draws of 1,000 labels), ali-svm-last4, linear, knn (also weighted by cosine).
+
+            latentgan probe codes.parquet --protocol dcgan-svm-4x4
         """
-        _Job("probes", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False, neighbours=k)
+        _Job("probes", table, out, as_json, rows, full, seed, code, label, split).run(
+            None, decodes=False, neighbours=k, protocol=protocol or ""
+        )
 
     def efficiency(
         self, table: Table, out: Out = None, few: FewLabels = None, draws: Draws = 20, rows: Rows = ROWS,

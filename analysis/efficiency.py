@@ -124,7 +124,7 @@ class Curve:
         ]  # fmt: skip
 
     def read_shuffled(self, name: str, train: Rows, test: Rows, rng: np.random.Generator) -> None:
-        """Teach shuffled labels, ten times a size or more, with the settings that the right ones led to, as chance level."""
+        """Teach shuffled labels, ten times a size or more, at the right ones' settings, as chance level."""
         for size, (_, setting) in zip(self.sizes, self._found[name][1], strict=True):
             places = np.resize(np.arange(len(size.picked)), max(SHUFFLES, len(size.picked)))
             some = subsample(np.arange(size.picked.shape[1]), SHUFFLED, rng=rng)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from .arrays import AnalysisError, Ints, Singles
+from .arrays import AnalysisError, Ints, Singles, subsample
 from .embeddings import Column, Embeddings
+from .few import VALIDATION, draw_labels, draws_and_rows, few_label_accuracy
+from .linear import hinge_loss
 from .model import Model
 from .plan import (
     Options,
@@ -21,6 +24,7 @@ from .plan import (
     train_and_test,
 )
 from .probes import PROTOCOL, SEARCH, Probe, ProbeTable, Rows, linear_probe
+from .protocols import DRAWS, find_protocol
 
 MOST_CLASSES = 50  # of a text attribute that is probed
 MOST_ATTRIBUTES = 12
@@ -33,15 +37,53 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
     validation = sample(table, "validation", SEARCH, options)
     targets, notes = find_targets(table, train, test)
     probes: list[Probe] = []
-    for wanted in representations(table):
+    named = find_protocol(options.protocol) if options.protocol else None
+    if named is not None:
+        targets, options = targets[:1], replace(options, methods=named.readers)
+        if targets[0].kind == "numeric":
+            raise AnalysisError(f"{named.name} reads classes, and {targets[0].name!r} holds numbers: --label COLUMN")
+    drawn = _drawn(targets[0], train, named.labels, options, notes) if named is not None and named.labels else None
+    for wanted in named.representations(table) if named is not None else representations(table):
         x = wanted.read(table, train, validation, test, rng=rng)
         for column in targets:
             progress(f"{wanted.name} → {column.name}")
+            if drawn is not None:
+                probes.append(_by_draws(column, wanted, x, (train, validation, test), drawn))
+                continue
             probes += _probe(column, wanted, x, (train, validation, test), options, rng)
     order = {column.name: i for i, column in enumerate(targets)}
     probes.sort(key=lambda probe: order[probe.target])
     notes += [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
-    return ProbeTable(targets[0].name, tuple(probes), PROTOCOL, tuple(notes), table.labels_told)
+    protocol = PROTOCOL if named is None else f"{named.name}: {named.about} ({named.source}). {PROTOCOL}"
+    return ProbeTable(targets[0].name, tuple(probes), protocol, tuple(notes), table.labels_told)
+
+
+def _drawn(column: Column, train: Ints, labels: int, options: Options, notes: list[str]) -> Ints:
+    """Balanced draws of `labels` labelled train rows, or of as many as the smallest class allows, which is noted."""
+    known = column.codes[train][column.present[train]]
+    classes, counts = np.unique(known, return_counts=True)
+    per_class = max(1, min(labels // len(classes), int(counts.min())))
+    if per_class * len(classes) < labels // len(classes) * len(classes):
+        notes.append(f"draws hold {per_class * len(classes):,} labels, not {labels:,}: the smallest class has no more")
+    return draw_labels(known, per_class=per_class, draws=min(options.draws, DRAWS), rng=options.rng("draws"))
+
+
+def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows: Sequence[Ints], draws: Ints) -> Probe:
+    """An L2-SVM on each draw of labels; C and scale on validation rows, the interval over draws and test rows."""
+    train, validation, test = (rows_with_values(column, part, index) for part, index in zip(x, rows, strict=True))
+    if len(validation.y) < 2:
+        raise AnalysisError("this protocol chooses C on validation rows, and there are none with a label")
+    kept = subsample(np.arange(len(validation.y)), VALIDATION, rng=np.random.default_rng(0))
+    hits, setting = few_label_accuracy(
+        train, Rows(validation.x[kept], validation.y[kept]), test, draws=draws, columns=len(column.categories),
+        loss=hinge_loss,
+    )  # fmt: skip
+    width = train.x.shape[1]
+    note = f"{len(draws)} balanced draws of {draws.shape[1]:,} labels, {len(test.y):,} test rows; n counts draws"
+    return Probe(
+        wanted.name, wanted.baseline, "svm", column.name, "accuracy", draws_and_rows(hits), None, setting.c, width,
+        width, draws.shape[1], len(kept), column.categories, None, note,
+    )  # fmt: skip
 
 
 def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Column], list[str]]:

@@ -150,6 +150,7 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
         "attributes": {c: source.attribute_kinds[name] for name, c in attribute_columns(source, plan.features).items()},
         "parts": model.family.prior.describe(),
         "features": list(plan.features),
+        "layers": list(model.feature_names),
         "preprocessing": {"range": "[-1, 1]", "pool": plan.pool, "yardsticks": plan.yardsticks},
         "notes": list(source.notes),
         "command": command,

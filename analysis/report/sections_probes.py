@@ -21,6 +21,8 @@ METHODS = {
     "logistic": "Logistic regression",
     "svm": "Linear support vector machine",
     "knn": "Nearest neighbours",
+    "cosine-20": "Votes by cosine, k = 20",
+    "cosine-200": "Votes by cosine, k = 200",
     "ridge": "Ridge regression",
 }
 
