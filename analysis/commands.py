@@ -40,6 +40,9 @@ Neighbours = Annotated[int, typer.Option("-k", min=1, help="Neighbours of the k-
 ProtocolName = Annotated[
     str | None, typer.Option("--protocol", help="Read as a paper does; see below.", show_default=False)
 ]
+SaveProbe = Annotated[
+    Path | None, typer.Option("--save", help="Keep a fitted logistic probe in this .npz.", show_default=False)
+]
 Draws = Annotated[int, typer.Option(min=2, help="Draws of each number of labels; large draws are fewer.")]
 Permutations = Annotated[int, typer.Option(min=19, help="Label shuffles behind each p-value.")]
 Along = Annotated[Literal["auto", "lerp", "slerp"], typer.Option(help="Straight, or along a great circle.")]
@@ -79,8 +82,9 @@ class Commands:
         self.load_model = load_model
 
     def probe(
-        self, table: Table, out: Out = None, protocol: ProtocolName = None, k: Neighbours = 1, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+        self, table: Table, out: Out = None, protocol: ProtocolName = None, save: SaveProbe = None, k: Neighbours = 1,
+        rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label",
+        split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
         """How much of the labels and attributes a simple reader finds in the codes.
 
@@ -95,10 +99,24 @@ class Commands:
         4×4, L2-SVM, ten balanced draws of 1,000 labels), ali-svm-last4, linear, knn (also weighted by cosine).
 
             latentgan probe codes.parquet --protocol dcgan-svm-4x4
+
+        --save keeps one fitted logistic probe, of the code or of the column that --code names, and does only that;
+        `classify` names images with it.
+
+            latentgan probe codes.parquet --code discriminator.dense1 --save probe.npz
         """
-        _Job("probes", table, out, as_json, rows, full, seed, code, label, split).run(
-            None, decodes=False, neighbours=k, protocol=protocol or ""
-        )
+        job = _Job("probes", table, out, as_json, rows, full, seed, code, label, split)
+        if save is None:
+            return job.run(None, decodes=False, neighbours=k, protocol=protocol or "")
+        if protocol or out:
+            raise AnalysisError("--save fits one logistic probe and nothing else: leave out --protocol and --out")
+        from .embeddings import Embeddings
+        from .fitted import fit_probe
+
+        fitted = fit_probe(Embeddings(table, code=code, label=label, split=split), job.options())
+        written, right = fitted.save(save), fitted.accuracy
+        typer.echo(f"{fitted.column}: {right.percent()} of {right.n:,} test rows right; wrote {written}", err=True)
+        return None
 
     def efficiency(
         self, table: Table, out: Out = None, few: FewLabels = None, draws: Draws = 20, rows: Rows = ROWS,

@@ -62,6 +62,14 @@ def _needed(table: Embeddings, protocol: str, wanted: list[str], what: str, *, p
         return
     run = table.metadata.get("run") or "RUN"
     named = " ".join(f"--features {name}" for name in wanted if name != "code")
+    if not wanted and "layers" not in table.metadata:
+        start = "discriminator.conv" if "discriminator" in what else "encoder."
+        raise AnalysisError(
+            f"{protocol} reads {what}, and {table.path.name!r} does not say which layers its model has: latentgan encode "
+            f"{run} --features {start}… (each of them)"
+            + (f" --pool {pool}" if pool is not None else "")
+            + " --out OTHER.parquet writes them"
+        )
     if not wanted:
         raise AnalysisError(
             f"{protocol} reads {what}, and the model of {table.path.name!r} has none: it needs a run of another family"
