@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .codes import Codes
     from .concepts import Concept, ConceptTable, concept_vector
+    from .efficiency import Efficiency
     from .embeddings import Embeddings, Overview
     from .errors import AnalysisError
-    from .few import few_labels
+    from .few import FewLabels, few_labels
     from .interpolation import Interpolations, Path, lerp, path, slerp
     from .maps import Map, Maps, latent_map
     from .mixtures import Mixture, fit_mixture
     from .model import Model
     from .neighbours import Neighbours, nearest
-    from .probes import FewLabels, Probe, ProbeTable, linear_probe
+    from .probes import Probe, ProbeTable, linear_probe
     from .reconstruction import Reconstruction, reconstruction_error
     from .statistics import Baseline, Interval
     from .store import load, save
@@ -31,8 +32,9 @@ _HOME = {
     "Codes": "codes",
     "Concept": "concepts",
     "ConceptTable": "concepts",
+    "Efficiency": "efficiency",
     "Embeddings": "embeddings",
-    "FewLabels": "probes",
+    "FewLabels": "few",
     "Interpolations": "interpolation",
     "Interval": "statistics",
     "Map": "maps",
@@ -65,6 +67,7 @@ __all__ = [
     "Codes",
     "Concept",
     "ConceptTable",
+    "Efficiency",
     "Embeddings",
     "FewLabels",
     "Interpolations",

@@ -88,7 +88,7 @@ class _Job:
 
 
 def register(app: typer.Typer, load_model: LoadModel | None = None) -> None:
-    """Add probe, concepts, interpolate, mixture, map, reconstruction, codes, neighbours, analyze, report to `app`.
+    """Add the commands probe, efficiency, neighbours, concepts and so on, analyze and report to `app`.
 
     Args: load_model: makes a Model of a run folder; None for a command line that cannot decode.
     """

@@ -34,10 +34,16 @@ ROWS = 10_000
 
 FewLabels = Annotated[
     list[int] | None,
-    typer.Option("--few", min=1, help="Labels a class for the few-label probes; may be repeated. Default 10."),
+    typer.Option("--few", min=1, help="Labels a class; may be repeated. Default 1 2 5 10 20 50 … and all."),
 ]
 Neighbours = Annotated[int, typer.Option("-k", min=1, help="Neighbours of the k-NN probe.")]
-Draws = Annotated[int, typer.Option(min=2, help="Draws of few labels.")]
+ProtocolName = Annotated[
+    str | None, typer.Option("--protocol", help="Read as a paper does; see below.", show_default=False)
+]
+SaveProbe = Annotated[
+    Path | None, typer.Option("--save", help="Keep a fitted logistic probe in this .npz.", show_default=False)
+]
+Draws = Annotated[int, typer.Option(min=2, help="Draws of each number of labels; large draws are fewer.")]
 Permutations = Annotated[int, typer.Option(min=19, help="Label shuffles behind each p-value.")]
 Along = Annotated[Literal["auto", "lerp", "slerp"], typer.Option(help="Straight, or along a great circle.")]
 Steps = Annotated[int, typer.Option(min=2, max=101, help="Images on a path, both ends included.")]
@@ -57,7 +63,7 @@ def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
     """Add every command to `app`; `load_model` is None where nothing can be decoded."""
     found = Commands(load_model)
     for function in (
-        found.probe, found.neighbours, found.concepts, found.interpolate, found.mixture, found.map,
+        found.probe, found.efficiency, found.neighbours, found.concepts, found.interpolate, found.mixture, found.map,
         found.reconstruction, found.codes, found.analyze, found.report,
     ):  # fmt: skip
         app.command(name=function.__name__, help=unwrap(function.__doc__ or ""), rich_help_panel=PANEL)(function)
@@ -76,7 +82,7 @@ class Commands:
         self.load_model = load_model
 
     def probe(
-        self, table: Table, out: Out = None, few: FewLabels = None, draws: Draws = 20, k: Neighbours = 1,
+        self, table: Table, out: Out = None, protocol: ProtocolName = None, save: SaveProbe = None, k: Neighbours = 1,
         rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label",
         split: Split = "split", as_json: Json = False,
     ) -> None:  # fmt: skip
@@ -84,13 +90,52 @@ class Commands:
 
         Linear probes (logistic, L2-SVM), k-NN, and ridge regression for numbers, trained on train rows and
         scored on test rows. Compare each figure with the dim lines below it: raw pixels, a PCA of equal
-        width, the same network untrained. Only what lies above them was learned. With few labels, look at
-        the paired differences: an interval that does not contain 0 is evidence.
+        width, the same network untrained. Only what lies above them was learned. Features rarely differ with
+        all labels; `efficiency` asks with few.
 
-            latentgan probe codes.parquet --few 1 --few 10 --out results
+            latentgan probe codes.parquet --out results
+
+        --protocol reads as a paper does: bigan-1nn, dcgan-svm-4x4 (every convolution of the discriminator pooled to
+        4×4, L2-SVM, ten balanced draws of 1,000 labels), ali-svm-last4, linear, knn (also weighted by cosine).
+
+            latentgan probe codes.parquet --protocol dcgan-svm-4x4
+
+        --save keeps one fitted logistic probe, of the code or of the column that --code names, and does only that;
+        `classify` names images with it.
+
+            latentgan probe codes.parquet --code discriminator.dense1 --save probe.npz
         """
-        _Job("probes", table, out, as_json, rows, full, seed, code, label, split).run(
-            None, decodes=False, per_class=tuple(few or (10,)), draws=draws, neighbours=k
+        job = _Job("probes", table, out, as_json, rows, full, seed, code, label, split)
+        if save is None:
+            return job.run(None, decodes=False, neighbours=k, protocol=protocol or "")
+        if protocol or out:
+            raise AnalysisError("--save fits one logistic probe and nothing else: leave out --protocol and --out")
+        from .embeddings import Embeddings
+        from .fitted import fit_probe
+
+        fitted = fit_probe(Embeddings(table, code=code, label=label, split=split), job.options())
+        written, right = fitted.save(save), fitted.accuracy
+        typer.echo(f"{fitted.column}: {right.percent()} of {right.n:,} test rows right; wrote {written}", err=True)
+        return None
+
+    def efficiency(
+        self, table: Table, out: Out = None, few: FewLabels = None, draws: Draws = 20, rows: Rows = ROWS,
+        full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split",
+        as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """How many labels a representation saves: accuracy against labels a class, from one to all.
+
+        A logistic probe reads the code and every feature layer from the same draws of labels, beside raw pixels,
+        a PCA of equal width, the untrained network and shuffled labels. Below the curve stands how many labels a
+        class a yardstick needs for what the representation gives with 10. A paired difference whose interval
+        does not contain 0 is evidence.
+
+            latentgan efficiency codes.parquet --out results
+
+            latentgan efficiency codes.parquet --few 10 --draws 50
+        """
+        _Job("efficiency", table, out, as_json, rows, full, seed, code, label, split).run(
+            None, decodes=False, per_class=tuple(few) if few else None, draws=draws
         )
 
     def neighbours(

@@ -91,6 +91,12 @@ class Embeddings:
         return digest.hexdigest()
 
     @property
+    def labels_told(self) -> int:
+        """Labels that the networks were told in training, as `latentgan encode` wrote; 0 where none or unknown."""
+        told = self.metadata.get("labels_told", 0)
+        return told if isinstance(told, int) and told > 0 else 0
+
+    @property
     def vector_columns(self) -> tuple[str, ...]:
         """Every column of vectors."""
         return tuple(name for name, kind in self._table.kinds.items() if kind == "vector")

@@ -8,24 +8,55 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Ints, Singles, subsample
-from .linear import SETTINGS, Loss, fit_linear, fit_scalers, softmax_loss
-from .probes import Difference, FewLabels, Rows, targets
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles, subsample
+from .linear import SETTINGS, Loss, fit_linear, fit_scalers, into_span, softmax_loss
+from .probes import Rows, targets
 from .statistics import Interval, Z, mean_interval, wilson_share
 
 TRIED = 5  # draws on which C is chosen
 VALIDATION = 2000  # rows on which C is chosen
+SEARCH = 2500  # train rows on which C is chosen, of all draws that are tried together
 
 
-def protocol(per_class: int, draws: int, n_test: int) -> str:
+@dataclass(frozen=True)
+class Difference:
+    """Difference of accuracies, paired by draw of labels and by test row."""
+
+    representation: str
+    baseline: str
+    difference: Interval  # accuracy minus the baseline's; covers draws and test rows
+
+
+@dataclass(frozen=True)
+class FewLabels:
+    """Logistic probes on a few labels a class, the same draws for every representation."""
+
+    per_class: int  # labels a class; their mean over classes where `everything`
+    representations: tuple[str, ...]
+    baselines: tuple[bool, ...]  # which of them are yardsticks
+    accuracy: Doubles  # (representations, draws) on the test rows
+    scores: tuple[Interval, ...]  # mean over draws; covers draws and test rows, n = draws
+    deviations: tuple[float, ...]  # standard deviation over draws
+    differences: tuple[Difference, ...]
+    settings: tuple[float, ...]  # C of each representation
+    n_test: int
+    note: str  # the protocol
+    common: tuple[bool, ...] = ()  # of each, whether one number scaled all columns rather than each its own
+    everything: bool = False  # all labelled train rows in place of a balanced draw
+    shuffled: Interval | None = None  # the first representation taught shuffled labels; n counts shuffles
+    labels: int = 0  # train rows with a label that each draw holds
+
+
+def protocol(n_test: int) -> str:
     """Say how the figures were made."""
     return (
-        f"{draws} draws of {per_class} train rows a class, the same for every representation; multinomial logistic "
-        "regression; columns standardised by all train rows, or all divided by one number so that wide ones stay wide "
-        f"(no labels needed); that choice and C, of {len(SETTINGS)} values, are the best on at most {VALIDATION} "
-        f"validation rows, averaged over the first {TRIED} draws; accuracy on {n_test} test rows, which all draws "
-        "share; 95 % intervals cover both the draw of labels and that of test rows: the sum of the two variances (t "
-        "over draws, Wilson over rows); differences are paired by draw and by row."
+        "Balanced draws of train rows, the same for every representation, each within the next larger one; multinomial "
+        "logistic regression; columns standardised by all train rows, or all divided by one number so that wide ones "
+        f"stay wide (no labels needed); that choice and C, of {len(SETTINGS)} values, are the best on at most "
+        f"{VALIDATION} validation rows, averaged over the first {TRIED} draws, of large draws fewer; "
+        f"accuracy on {n_test} test rows, which all draws share; 95 % intervals cover both the draw of labels and that "
+        "of test rows; their two variances are summed (t over draws, Wilson over rows, which stand alone where all "
+        "labels are used); differences are paired by draw and by row."
     )
 
 
@@ -46,6 +77,12 @@ def draw_labels(labels: Ints, *, per_class: int, draws: int, rng: np.random.Gene
     )
 
 
+def within(picked: Ints, *, of: int, per_class: int) -> Ints:
+    """The first `per_class` rows of every class of draws (draws, classes · of): (draws, classes · per_class)."""
+    inner: Ints = picked.reshape(len(picked), -1, of)[:, :, :per_class].reshape(len(picked), -1)
+    return inner
+
+
 @dataclass(frozen=True)
 class Setting:
     """How a representation is read best, chosen on validation rows."""
@@ -55,7 +92,14 @@ class Setting:
 
 
 def few_label_accuracy(
-    train: Rows, validation: Rows, test: Rows, *, draws: Ints, columns: int, loss: Loss = softmax_loss
+    train: Rows,
+    validation: Rows,
+    test: Rows,
+    *,
+    draws: Ints,
+    columns: int,
+    loss: Loss = softmax_loss,
+    tried: int = TRIED,
 ) -> tuple[Bools, Setting]:
     """Which test rows each draw of train rows gets right, and the setting that was chosen.
 
@@ -63,20 +107,43 @@ def few_label_accuracy(
     one with columns of unlike units where they are not; so both are tried.
 
     Args: draws: (draws, m) positions in train. columns: number of classes. loss: softmax_loss, or hinge_loss for an
-        L2-SVM. Returns: (draws, n_test), the setting.
+        L2-SVM. tried: draws on which the setting is chosen. Returns: (draws, n_test), the setting.
     """
-    some = min(TRIED, len(draws))
+    some = draws[:tried]
+    if some.shape[1] > SEARCH:
+        some = subsample(some[0], SEARCH, rng=np.random.default_rng(0))[None]
     trials: list[tuple[float, Setting]] = []
     scalers = fit_scalers(train.x)
     for common, scaler in enumerate(scalers):
-        picked, held = scaler(train.x[draws[:some].ravel()]), Rows(scaler(validation.x), validation.y)
-        for c in SETTINGS:
-            hits = _hits(picked, train.y[draws[:some]], held, c, columns, loss)
-            trials.append((float(hits.mean()), Setting(bool(common), c)))
+        picked, held = scaler(train.x[some.ravel()]), Rows(scaler(validation.x), validation.y)
+        accuracy = _by_setting(picked, train.y[some], held, columns, loss)
+        trials += [(right, Setting(bool(common), c)) for right, c in zip(accuracy, SETTINGS, strict=True)]
     best = max(trials, key=lambda trial: trial[0])[1]
-    scaler = scalers[best.common]
-    picked, judged = scaler(train.x[draws.ravel()]), Rows(scaler(test.x), test.y)
-    return _hits(picked, train.y[draws], judged, best.c, columns, loss), best
+    return read_draws(train, test, train.y[draws], best, draws=draws, columns=columns, loss=loss), best
+
+
+def read_draws(
+    train: Rows, test: Rows, labels: Ints, setting: Setting, *, draws: Ints, columns: int, loss: Loss = softmax_loss
+) -> Bools:
+    """Which test rows (draws, n_test) readers with a known setting get right.
+
+    Args: labels: (draws, m) classes that they are taught, the rows' own or shuffled ones.
+    """
+    scaler = fit_scalers(train.x)[setting.common]
+    return _hits(scaler(train.x[draws.ravel()]), labels, Rows(scaler(test.x), test.y), setting.c, columns, loss)
+
+
+def _by_setting(picked: Singles, labels: Ints, rows: Rows, columns: int, loss: Loss) -> list[float]:
+    """Mean accuracy at each C, least first, each fit from the one before; arguments as in `_hits`."""
+    right = np.zeros(len(SETTINGS))
+    for x, y in zip(picked.reshape(*labels.shape, -1), labels, strict=True):
+        (inner, judged), start = into_span(x, rows.x), None
+        for i, c in enumerate(SETTINGS):
+            start = fit_linear(
+                inner, targets(y, columns, loss), columns, loss=loss, c=c, start=start, iterations=100, tolerance=1e-6
+            )
+            right[i] += np.mean(start(judged).argmax(1) == rows.y)
+    return [float(share) for share in right / len(labels)]
 
 
 def _hits(picked: Singles, labels: Ints, rows: Rows, c: float, columns: int, loss: Loss) -> Bools:
@@ -91,12 +158,13 @@ def _hits(picked: Singles, labels: Ints, rows: Rows, c: float, columns: int, los
 def draws_and_rows(hits: Bools) -> Interval:
     """Mean of (draws, n_test) hits; its interval adds the variance over draws (t) and over rows (Wilson).
 
-    Each row counts as one trial however many draws judge it, which is conservative. n counts draws.
+    Each row counts as one trial however many draws judge it, which is conservative. One draw tells nothing of others,
+    so that its interval covers the rows alone. n counts draws.
     """
-    found = mean_interval(hits.mean(1))
-    rows = wilson_share(found.value, hits.shape[1])
-    low, high = math.hypot(found.half, found.value - rows.low), math.hypot(found.half, rows.high - found.value)
-    return Interval(found.value, max(0.0, found.value - low), min(1.0, found.value + high), found.n)
+    value, half = float(hits.mean()), _over_draws(hits.mean(1))
+    rows = wilson_share(value, hits.shape[1])
+    low, high = math.hypot(half, value - rows.low), math.hypot(half, rows.high - value)
+    return Interval(value, max(0.0, value - low), min(1.0, value + high), len(hits))
 
 
 def paired_draws_and_rows(ours: Bools, theirs: Bools) -> Interval:
@@ -108,9 +176,14 @@ def paired_draws_and_rows(ours: Bools, theirs: Bools) -> Interval:
     gaps = ours.mean(0) - theirs.mean(0)
     n = len(gaps) + 2
     variance = (float(np.sum(gaps**2)) + 1 - float(np.sum(gaps)) ** 2 / n) / n**2
-    found = mean_interval(ours.mean(1) - theirs.mean(1))
-    half = math.hypot(found.half, Z * math.sqrt(variance))
-    return Interval(found.value, max(-1.0, found.value - half), min(1.0, found.value + half), found.n)
+    value = float(gaps.mean())
+    half = math.hypot(_over_draws(ours.mean(1) - theirs.mean(1)), Z * math.sqrt(variance))
+    return Interval(value, max(-1.0, value - half), min(1.0, value + half), len(ours))
+
+
+def _over_draws(values: Floats) -> float:
+    """Half the t interval of a mean over draws (n,); 0 for a single one."""
+    return mean_interval(values).half if len(values) > 1 else 0.0
 
 
 def compare(
@@ -120,22 +193,25 @@ def compare(
     settings: Sequence[Setting],
     *,
     per_class: int,
+    labels: int = 0,
+    everything: bool = False,
+    shuffled: Interval | None = None,
 ) -> FewLabels:
     """Put each representation's (draws, n_test) hits side by side: means, and paired differences."""
     accuracy = np.stack([one.mean(1) for one in hits])
     n_test = hits[0].shape[1]
     scores = tuple(draws_and_rows(one) for one in hits)
-    spread = tuple(float(row.std(ddof=1)) if len(row) > 1 else 0.0 for row in accuracy)
+    spread = tuple(float(row.std(ddof=1)) if len(row) > 1 else math.nan for row in accuracy)
     differences = []
     for i, name in enumerate(names):
         for j, other in enumerate(names):
             if not baselines[i] and (other == "pixels" or other == f"untrained.{name}"):
                 differences.append(Difference(name, other, paired_draws_and_rows(hits[i], hits[j])))
-    note = protocol(per_class, accuracy.shape[1], n_test)
     chosen, common = tuple(one.c for one in settings), tuple(one.common for one in settings)
     return FewLabels(
-        per_class, names, baselines, accuracy, scores, spread, tuple(differences), chosen, n_test, note, common
-    )
+        per_class, names, baselines, accuracy, scores, spread, tuple(differences), chosen, n_test, protocol(n_test),
+        common, everything, shuffled, labels,
+    )  # fmt: skip
 
 
 def few_labels(
@@ -147,30 +223,21 @@ def few_labels(
     per_class: int = 10,
     draws: int = 20,
 ) -> FewLabels:
-    """Compare representations on `per_class` labels a class.
+    """Compare representations on `per_class` labels a class; `analysis.efficiency` has the whole curve.
 
     Args: train, validation, test: name -> rows, the same rows in the same order for every name. Names that
         are "pixels" or begin with "untrained." or "PCA" are yardsticks.
     """
+    from .efficiency import Curve
+
     names = tuple(train)
-    labels = train[names[0]].y
-    picked = draw_labels(labels, per_class=per_class, draws=draws, rng=rng)
-    columns = 1 + max(int(labels.max()), int(test[names[0]].y.max()))
+    columns = 1 + max(int(train[names[0]].y.max()), int(test[names[0]].y.max()))
+    curve = Curve(train[names[0]].y, (per_class,), columns=columns, draws=draws, rng=rng)
     kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
-    found = [
-        few_label_accuracy(
-            train[name], Rows(validation[name].x[kept], validation[name].y[kept]), test[name],
-            draws=picked, columns=columns,
-        )
-        for name in names
-    ]  # fmt: skip
-    return compare(
-        [hits for hits, _ in found],
-        names,
-        tuple(is_baseline(name) for name in names),
-        [setting for _, setting in found],
-        per_class=per_class,
-    )
+    for name in names:
+        held = Rows(validation[name].x[kept], validation[name].y[kept])
+        curve.read(name, is_baseline(name), train[name], held, test[name])
+    return curve.results()[0]
 
 
 def is_baseline(name: str) -> bool:

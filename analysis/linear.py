@@ -138,6 +138,18 @@ def fit_linear(
     return _minimise(x, target, columns, loss, c, start, iterations, tolerance)
 
 
+def into_span(x: Singles, *others: Singles) -> tuple[Singles, ...]:
+    """Rotate rows (n, d), and others of that width, to coordinates of the span of x where that is much smaller.
+
+    Penalised readers of x are the same there, so that what is fitted several times is rotated once.
+    """
+    if len(x) >= x.shape[1] // 2:
+        return (x, *others)
+    with one_blas_thread():
+        q, r = np.linalg.qr(x.T)
+        return (np.ascontiguousarray(r.T), *(np.asarray(other @ q, np.float32) for other in others))
+
+
 def _minimise(
     x: Singles,
     target: Ints,

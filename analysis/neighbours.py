@@ -87,6 +87,20 @@ def _distances(left: Singles, right: Singles, index: Ints) -> Doubles:
     return out
 
 
+def unit_rows(x: Floats) -> Singles:
+    """Rows (n, d) scaled to length 1; those of no length stay 0."""
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.divide(x, np.where(length > 0, length, 1)).astype(np.float32)
+
+
+def weighted_vote(labels: Ints, weights: Doubles, classes: int) -> Ints:
+    """Class of the largest sum of weights (q, k) over neighbours' labels (q, k): (q,)."""
+    q, k = labels.shape
+    flat = np.repeat(np.arange(q), k) * classes + labels.ravel()
+    sums = np.bincount(flat, weights=weights.ravel(), minlength=q * classes).reshape(q, classes)
+    return np.asarray(sums.argmax(1), np.int64)
+
+
 def vote(labels: Ints) -> Ints:
     """Majority class of (q, k) neighbours' labels, nearest first; ties go to the nearer ones."""
     classes = int(labels.max()) + 1

@@ -35,9 +35,10 @@ class Options:
     map_rows: int | None = 5_000
     seed: int = 0
     methods: tuple[str, ...] = ("logistic", "svm", "knn")
-    per_class: tuple[int, ...] = (10,)  # few labels a class
+    per_class: tuple[int, ...] | None = None  # few labels a class; None: from 1 to all
     draws: int = 20
     neighbours: int = 1  # k of the k-NN probe
+    protocol: str = ""  # a named way of reading, see analysis.protocols; "" for every column by `methods`
     permutations: int = 999
     maps: tuple[str, ...] = ("umap", "pca")
     components: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
@@ -63,10 +64,14 @@ class Representation:
     column: str
     mask: Bools | None = None  # columns that are kept
     width: int = 0  # > 0: components of a PCA fitted on train
+    joined: tuple[str, ...] = ()  # further columns, side by side with the first
 
     def read(self, table: Embeddings, *parts: Ints, rng: np.random.Generator) -> list[Singles]:
         """Read `parts`, the first of which is the train rows: one (n, d) array each."""
         found = [table.vectors(self.column, rows) for rows in parts]
+        if self.joined:
+            beside = [[table.vectors(name, rows) for name in self.joined] for rows in parts]
+            found = [np.hstack([x, *more]) for x, more in zip(found, beside, strict=True)]
         if self.mask is not None and not self.mask.all():
             found = [np.ascontiguousarray(x[:, self.mask]) for x in found]
         if self.width:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, as_codes, same_length, subsample
+from .arrays import AnalysisError, AnyArray, Floats, Ints, as_codes, same_length, subsample
 from .linear import (
     PENALTIES,
     SETTINGS,
@@ -21,7 +21,7 @@ from .linear import (
     signs_of,
     softmax_loss,
 )
-from .neighbours import nearest, vote
+from .neighbours import nearest, unit_rows, vote, weighted_vote
 from .pca import fit_pca
 from .statistics import Interval, bootstrap, mean_interval, proportion, r2_score
 
@@ -30,6 +30,7 @@ SHUFFLED = 2000  # train rows that each linear probe of shuffled targets sees
 WIDEST = 1024  # columns; wider representations go through a PCA fitted on train
 SEARCH = 10_000  # rows at most, of train and of validation, on which C is chosen
 METHODS = ("logistic", "svm", "knn")
+COSINE = {"cosine-20": (20, 0.07), "cosine-200": (200, 0.1)}  # reader: k, temperature
 PROTOCOL = (
     "Every representation is read in the same way: columns standardised by the train rows (k-NN takes them "
     f"as they are); more than {WIDEST} columns reduced by a PCA fitted on train; C of the logistic and L2-SVM "
@@ -68,40 +69,14 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Difference of accuracies, paired by draw of labels and by test row."""
-
-    representation: str
-    baseline: str
-    difference: Interval  # accuracy minus the baseline's; covers draws and test rows
-
-
-@dataclass(frozen=True)
-class FewLabels:
-    """Logistic probes on a few labels a class, the same draws for every representation."""
-
-    per_class: int
-    representations: tuple[str, ...]
-    baselines: tuple[bool, ...]  # which of them are yardsticks
-    accuracy: Doubles  # (representations, draws) on the test rows
-    scores: tuple[Interval, ...]  # mean over draws; covers draws and test rows, n = draws
-    deviations: tuple[float, ...]  # standard deviation over draws
-    differences: tuple[Difference, ...]
-    settings: tuple[float, ...]  # C of each representation
-    n_test: int
-    note: str  # the protocol
-    common: tuple[bool, ...] = ()  # of each, whether one number scaled all columns rather than each its own
-
-
-@dataclass(frozen=True)
 class ProbeTable:
     """All probes of one table."""
 
     target: str  # the main target: "label" or the column in its place
     probes: tuple[Probe, ...]  # the main target's first, then attributes'
-    few: tuple[FewLabels, ...]
     protocol: str  # one paragraph: standardisation, C, rows
     notes: tuple[str, ...]  # what was left out and why
+    told: int = 0  # labels that the networks themselves were told in training
 
 
 def linear_probe(
@@ -121,7 +96,8 @@ def linear_probe(
     """Train each of `methods` on train rows and score it on test rows.
 
     Args: train, test, validation: rows with a target each; without validation, a tenth of train stands in
-        for it. methods: "logistic", "svm", "knn", or "ridge" for numeric targets. classes: names.
+        for it. methods: "logistic", "svm", "knn", "cosine-20", "cosine-200", or "ridge" for numeric targets. classes:
+        names.
         shuffled: also train on shuffled targets, ten times (linear probes on at most 2,000 rows).
         k: neighbours of "knn".
     Returns: one Probe a method. Raises: AnalysisError for too few rows or classes.
@@ -198,12 +174,14 @@ class _Bench:
 
     def read(self, method: str) -> _Part:
         """Train and score one reader."""
+        if method in COSINE:
+            return self.cosine(*COSINE[method])
         return self.ridge() if method == "ridge" else self.knn() if method == "knn" else self.linear(method)
 
     def linear(self, method: str) -> _Part:
         """Choose C, refit, score; then again with shuffled labels."""
         if method not in ("logistic", "svm"):
-            raise AnalysisError(f"unknown probe {method!r}: known are logistic, svm, knn, ridge")
+            raise AnalysisError(f"unknown probe {method!r}: known are logistic, svm, knn, cosine-20, cosine-200, ridge")
         loss: Loss = softmax_loss if method == "logistic" else hinge_loss
         some = _take(self.train, self.search)
         c, start = choose_c(some, self.validation, self.columns, loss)
@@ -234,6 +212,21 @@ class _Bench:
         predicted = vote(train.y[index])
         null = [np.mean(vote(self.rng.permutation(train.y)[index]) == test.y) for _ in range(self.shuffles)]
         return self._score(predicted), _over(null), float(self.k), confusion(test.y, predicted, self.columns)
+
+    def cosine(self, k: int, temperature: float) -> _Part:
+        """Vote of the k train rows of largest cosine, each weighted by exp(cos / T), columns as they are."""
+        train, test = (unit_rows(rows.x) for rows in self.raw)
+        index, distance = nearest(test, train, k=k)
+        weights = np.exp((1 - distance**2 / 2 - 1) / temperature)  # |a − b|² = 2 − 2 cos; the −1 cancels in a vote
+        labels = self.raw[0].y
+
+        def read(given: Ints) -> Ints:
+            return weighted_vote(given[index], weights, self.columns)
+
+        predicted = read(labels)
+        null = [np.mean(read(self.rng.permutation(labels)) == self.test.y) for _ in range(self.shuffles)]
+        score = self._score(predicted)
+        return score, _over(null), float(index.shape[1]), confusion(self.test.y, predicted, self.columns)
 
     def ridge(self) -> _Part:
         """R2 of ridge regression, alpha a row chosen on validation; shuffled targets are further columns."""

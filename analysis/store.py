@@ -20,6 +20,7 @@ KINDS = {
     "overview": ("analysis.overview", "Overview"),
     "codes": ("analysis.codes", "Codes"),
     "probes": ("analysis.probes", "ProbeTable"),
+    "efficiency": ("analysis.efficiency", "Efficiency"),
     "neighbours": ("analysis.neighbours", "Neighbours"),
     "concepts": ("analysis.concepts", "ConceptTable"),
     "interpolation": ("analysis.interpolation", "Interpolations"),

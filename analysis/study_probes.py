@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Ints, Singles, subsample
+from .arrays import AnalysisError, Ints, Singles, subsample
 from .embeddings import Column, Embeddings
-from .few import VALIDATION, Setting, compare, draw_labels, few_label_accuracy
+from .few import VALIDATION, draw_labels, draws_and_rows, few_label_accuracy
+from .linear import hinge_loss
 from .model import Model
 from .plan import (
     Options,
@@ -21,48 +23,70 @@ from .plan import (
     silent,
     train_and_test,
 )
-from .probes import PROTOCOL, SEARCH, FewLabels, Probe, ProbeTable, Rows, linear_probe
+from .probes import PROTOCOL, SEARCH, Probe, ProbeTable, Rows, linear_probe
+from .protocols import DRAWS, find_protocol
 
 MOST_CLASSES = 50  # of a text attribute that is probed
 MOST_ATTRIBUTES = 12
 
 
-class _Draws:
-    """The same draws of labels, collected over representations."""
-
-    def __init__(self, per_class: int, picked: Ints) -> None:
-        self.per_class, self.picked = per_class, picked
-        self.found: list[tuple[str, bool, Bools, Setting]] = []
-
-    def result(self) -> FewLabels:
-        names, baselines, hits, settings = zip(*self.found, strict=True)
-        return compare(hits, names, baselines, settings, per_class=self.per_class)
-
-
 def study_probes(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> ProbeTable:
-    """Probe every representation for the label, then for each attribute; the label also from few labels."""
+    """Probe every representation for the label, then for each attribute."""
     rng = options.rng("probes")
     train, test = train_and_test(table, options)
     validation = sample(table, "validation", SEARCH, options)
-    targets, notes = _targets(table, train, test)
-    few, refused = _few(targets, train, validation, options, rng)
-    notes += refused
+    targets, notes = find_targets(table, train, test)
     probes: list[Probe] = []
-    for wanted in representations(table):
+    named = find_protocol(options.protocol) if options.protocol else None
+    if named is not None:
+        targets, options = targets[:1], replace(options, methods=named.readers)
+        if targets[0].kind == "numeric":
+            raise AnalysisError(f"{named.name} reads classes, and {targets[0].name!r} holds numbers: --label COLUMN")
+    drawn = _drawn(targets[0], train, named.labels, options, notes) if named is not None and named.labels else None
+    for wanted in named.representations(table) if named is not None else representations(table):
         x = wanted.read(table, train, validation, test, rng=rng)
         for column in targets:
             progress(f"{wanted.name} → {column.name}")
+            if drawn is not None:
+                probes.append(_by_draws(column, wanted, x, (train, validation, test), drawn))
+                continue
             probes += _probe(column, wanted, x, (train, validation, test), options, rng)
-        for draws in few:
-            progress(f"{wanted.name}, {draws.per_class} labels a class")
-            draws.found.append(_few_one(targets[0], wanted, x, (train, validation, test), draws.picked))
     order = {column.name: i for i, column in enumerate(targets)}
     probes.sort(key=lambda probe: order[probe.target])
     notes += [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
-    return ProbeTable(targets[0].name, tuple(probes), tuple(draws.result() for draws in few), PROTOCOL, tuple(notes))
+    protocol = PROTOCOL if named is None else f"{named.name}: {named.about} ({named.source}). {PROTOCOL}"
+    return ProbeTable(targets[0].name, tuple(probes), protocol, tuple(notes), table.labels_told)
 
 
-def _targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Column], list[str]]:
+def _drawn(column: Column, train: Ints, labels: int, options: Options, notes: list[str]) -> Ints:
+    """Balanced draws of `labels` labelled train rows, or of as many as the smallest class allows, which is noted."""
+    known = column.codes[train][column.present[train]]
+    classes, counts = np.unique(known, return_counts=True)
+    per_class = max(1, min(labels // len(classes), int(counts.min())))
+    if per_class * len(classes) < labels // len(classes) * len(classes):
+        notes.append(f"draws hold {per_class * len(classes):,} labels, not {labels:,}: the smallest class has no more")
+    return draw_labels(known, per_class=per_class, draws=min(options.draws, DRAWS), rng=options.rng("draws"))
+
+
+def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows: Sequence[Ints], draws: Ints) -> Probe:
+    """An L2-SVM on each draw of labels; C and scale on validation rows, the interval over draws and test rows."""
+    train, validation, test = (rows_with_values(column, part, index) for part, index in zip(x, rows, strict=True))
+    if len(validation.y) < 2:
+        raise AnalysisError("this protocol chooses C on validation rows, and there are none with a label")
+    kept = subsample(np.arange(len(validation.y)), VALIDATION, rng=np.random.default_rng(0))
+    hits, setting = few_label_accuracy(
+        train, Rows(validation.x[kept], validation.y[kept]), test, draws=draws, columns=len(column.categories),
+        loss=hinge_loss,
+    )  # fmt: skip
+    width = train.x.shape[1]
+    note = f"{len(draws)} balanced draws of {draws.shape[1]:,} labels, {len(test.y):,} test rows; n counts draws"
+    return Probe(
+        wanted.name, wanted.baseline, "svm", column.name, "accuracy", draws_and_rows(hits), None, setting.c, width,
+        width, draws.shape[1], len(kept), column.categories, None, note,
+    )  # fmt: skip
+
+
+def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Column], list[str]]:
     """The label, then attributes that can be probed; and what was left out."""
     found, left = [], []
     names = [*([table.label] if table.labelled else []), *table.attributes]
@@ -89,7 +113,7 @@ def _targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Column], 
     return found, notes
 
 
-def _rows(column: Column, x: Singles, rows: Ints) -> Rows:
+def rows_with_values(column: Column, x: Singles, rows: Ints) -> Rows:
     """Rows with a value, and their values."""
     known = column.present[rows]
     y = column.values[rows][known]
@@ -105,7 +129,7 @@ def _probe(
     rng: np.random.Generator,
 ) -> tuple[Probe, ...]:
     """All readers for the label, one for an attribute."""
-    train, validation, test = (_rows(column, part, index) for part, index in zip(x, rows, strict=True))
+    train, validation, test = (rows_with_values(column, part, index) for part, index in zip(x, rows, strict=True))
     methods: tuple[str, ...] = options.methods if column.kind == "class" else ("logistic",)
     return linear_probe(
         train, test, rng=rng, validation=validation if len(validation.y) > 1 else None,
@@ -113,36 +137,3 @@ def _probe(
         representation=wanted.name, baseline=wanted.baseline, target=column.name, k=options.neighbours,
         shuffled=not wanted.baseline,
     )  # fmt: skip
-
-
-def _few(
-    targets: Sequence[Column], train: Ints, validation: Ints, options: Options, rng: np.random.Generator
-) -> tuple[list[_Draws], list[str]]:
-    """Draw labels for the first target, or say why not."""
-    if targets[0].kind == "numeric":
-        return [], []
-    known = train[targets[0].present[train]]
-    labels = targets[0].codes[known]
-    found, notes = [], []
-    for per_class in options.per_class:
-        if np.count_nonzero(targets[0].present[validation]) < 2:
-            notes.append("no few-label probes: they choose C on validation rows, and there are none with a label")
-            break
-        try:
-            picked = draw_labels(labels, per_class=per_class, draws=options.draws, rng=rng)
-            found.append(_Draws(per_class, picked))
-        except AnalysisError as error:
-            notes.append(f"no few-label probe: {error}")
-    return found, notes
-
-
-def _few_one(
-    column: Column, wanted: Representation, x: Sequence[Singles], rows: Sequence[Ints], picked: Ints
-) -> tuple[str, bool, Bools, Setting]:
-    """Which test rows one representation gets right on every draw."""
-    train, validation, test = (_rows(column, part, index) for part, index in zip(x, rows, strict=True))
-    kept = subsample(np.arange(len(validation.y)), VALIDATION, rng=np.random.default_rng(0))
-    hits, setting = few_label_accuracy(
-        train, Rows(validation.x[kept], validation.y[kept]), test, draws=picked, columns=len(column.categories)
-    )
-    return wanted.name, wanted.baseline, hits, setting

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from .statistics import Interval
 
+COLUMNS = 5  # of sizes that stand side by side
 Block = tuple[str, Sequence[str], Sequence[Sequence[str]]]  # title, header, rows
 
 
@@ -87,20 +88,49 @@ def _probetable(result: Any) -> Iterator[Block]:
         metric = "R²" if chosen[0].metric == "R2" else "accuracy"
         header = ("representation", "width", *methods, "shuffled", "n")
         yield f"{target}: {metric} on test rows, 95 % interval", header, rows
-    for few in result.few:
-        few_rows = [
-            (_named(name, base), f"{percent(score)}", f"{100 * sd:.1f}", f"{score.n:,}")
-            for name, base, score, sd in zip(
-                few.representations, few.baselines, few.scores, few.deviations, strict=True
-            )
-        ]
-        yield (
-            f"{few.per_class} labels a class: logistic accuracy on {few.n_test} test rows",
-            ("representation", "mean over draws", "sd", "draws"), few_rows,
-        )  # fmt: skip
+
+
+def _efficiency(result: Any) -> Iterator[Block]:
+    told = f" beyond the {result.told:,} that the networks were told" if result.told else ""
+    for start in range(0, len(result.curve), COLUMNS):
+        shown = result.curve[start : start + COLUMNS]
+        names = dict.fromkeys(name for few in shown for name in few.representations)
+        baseline = {name: base for few in shown for name, base in zip(few.representations, few.baselines, strict=True)}
+        rows = [(_named(name, baseline[name]), *(percent(_at(few, name)) for few in shown)) for name in names]
+        if any(few.shuffled for few in shown):
+            rows.append(("  labels shuffled", *(percent(few.shuffled) for few in shown)))
+        title = f"{result.target}: logistic accuracy on {shown[0].n_test:,} test rows by labels a class{told}"
+        yield title, ("representation", *map(_drawn, shown)), rows
+    for few in result.curve:
         paired = [(f"{d.representation} − {d.baseline}", points(d.difference)) for d in few.differences]
-        if paired:
-            yield "difference over the same draws and test rows, percentage points", ("pair", "mean"), paired
+        if paired and few.per_class == min((one.per_class for one in result.curve), key=lambda k: abs(k - 10)):
+            yield f"difference with {few.per_class} labels a class, in points, paired", ("pair", "mean"), paired
+    most = result.curve[-1].per_class
+    needs = [
+        (f"{one.representation}, {one.per_class} a class", one.baseline, labels_a_class(one.needed, most))
+        for one in result.needed
+    ]
+    if needs:
+        yield "labels a class that a yardstick needs to be read as well", ("read from", "yardstick", "needs"), needs
+
+
+def _at(few: Any, name: str) -> Interval | None:
+    return few.scores[few.representations.index(name)] if name in few.representations else None
+
+
+def _drawn(few: Any) -> str:
+    if few.everything:
+        return f"all {few.labels:,}"
+    return f"{few.per_class:,} ({len(few.accuracy[0])} draws)"
+
+
+def labels_a_class(needed: Interval, most: int) -> str:
+    """'62  [45, 80]' labels a class; what lies beyond `most`, all labels, is said so."""
+    low, value, high = (
+        f"{end:.3g}" if not math.isnan(end) else f"more than {most:,}"
+        for end in (needed.low, needed.value, needed.high)
+    )
+    return value if low == value == high else f"{value}  [{low}, {high}]"
 
 
 def _score(probe: Any) -> str:

@@ -19,6 +19,7 @@ from .store import KINDS, load_one, save
 from .studies import study_concepts, study_maps, study_mixture, study_neighbours
 from .study_codes import study_codes
 from .study_decoded import study_interpolation, study_reconstruction
+from .study_efficiency import study_efficiency
 from .study_probes import study_probes
 from .threads import one_blas_thread
 
@@ -30,6 +31,7 @@ STUDIES: dict[str, Study] = {
     "interpolation": study_interpolation,
     "codes": study_codes,
     "probes": study_probes,
+    "efficiency": study_efficiency,
     "neighbours": study_neighbours,
     "concepts": study_concepts,
     "mixture": study_mixture,

@@ -47,9 +47,9 @@ model = latentgan.NumpyModel.load(run)
 plan = latentgan.Plan(features=default_features(model))
 table = Embeddings(latentgan.encode_table(run, source, options.out / "codes.parquet", plan))
 
-# Only the probes, and of the probes only those from few labels need many draws.
-chosen = Options(methods=("logistic",), per_class=(10,), draws=3 if options.quick else 20)
-few = run_study("probes", table, model, chosen, out=options.out / "results").few[0]
+# Without per_class the curve goes from one label a class to all.
+chosen = Options(per_class=(10,), draws=3 if options.quick else 20)
+few = run_study("efficiency", table, model, chosen, out=options.out / "results").curve[0]
 print(f"{'representation':30} {'10 labels a class':>18} {'minus pixels':>14} {'minus untrained':>16}")
 for name, score in zip(few.representations, few.scores, strict=True):
     gains = {pair.baseline: pair.difference.percent() for pair in few.differences if pair.representation == name}

@@ -30,7 +30,7 @@ Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same i
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (encode, sample, augment, edit):
+    for command in (encode, sample, augment, classify, edit):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -154,6 +154,49 @@ def augment(
         command=command_line(),
     )
     typer.echo(f"wrote {written}   next: latentgan train FAMILY --data {shlex.quote(str(written))} --out RUN", err=True)
+
+
+def classify(
+    run: Run,
+    images: Annotated[list[Path], typer.Argument(help="Image files to name.", show_default=False)],
+    probe: Annotated[
+        Path | None,
+        typer.Option(help="Fitted probe, of `latentgan probe TABLE --save FILE.npz`.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    crop: Crop = False,
+    device: Device = "auto",
+    family: FamilyOption = None,
+) -> None:
+    """Name the class of image files, by a probe that was fitted on the run's features.
+
+    Prints each file's most probable class and its probability, which is as good as the probe: its accuracy on test
+    images stands below. Families that learned classes themselves (aae_semi, improved_gan, ali_semi) need no probe.
+
+        latentgan probe codes.parquet --code discriminator.dense1 --save probe.npz
+
+        latentgan classify runs/mnist digit.png --probe probe.npz
+    """
+    import json
+    from dataclasses import asdict
+
+    from analysis.fitted import load_probe
+    from analysis.terminal import clean
+    from latentgan.classifying import classify_files
+
+    fitted = None if probe is None else load_probe(probe)
+    named = classify_files(run, images, probe=fitted, crop=crop, device=device, family=family)
+    if as_json:
+        accuracy = None if fitted is None else asdict(fitted.accuracy)
+        body = {"kind": "classes", "test_accuracy": accuracy, "images": [asdict(one) for one in named]}
+        typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
+        return
+    width = max(len(clean(one.file)) for one in named)
+    for one in named:
+        typer.echo(f"{clean(one.file):{width}}  {clean(one.label)}  {100 * one.probability:.1f} %")
+    if fitted is not None:
+        right = fitted.accuracy
+        typer.echo(f"the probe names {right.percent()} of {right.n:,} test images right", err=True)
 
 
 def edit(

@@ -141,6 +141,7 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
         "family": about.get("name", ""),
         "checkpoint": about.get("sha256", ""),
         "images_seen": about.get("images_seen", 0),
+        "labels_told": _labels_told(model, source),
         "data": source.name,
         "fingerprint": source.fingerprint,
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
@@ -149,11 +150,19 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
         "attributes": {c: source.attribute_kinds[name] for name, c in attribute_columns(source, plan.features).items()},
         "parts": model.family.prior.describe(),
         "features": list(plan.features),
+        "layers": list(model.feature_names),
         "preprocessing": {"range": "[-1, 1]", "pool": plan.pool, "yardsticks": plan.yardsticks},
         "notes": list(source.notes),
         "command": command,
         "version": __version__,
     }
+
+
+def _labels_told(model: NumpyModel, source: ImageSource) -> int:
+    """Return how many labels the networks learned from; a run of an earlier version did not write it down."""
+    about = model.about
+    known = int((source.labels[source.rows("train")] >= 0).sum()) if model.family.uses_labels else 0
+    return int(about.get("labels_told", about.get("training", {}).get("labels") or known if known else 0))
 
 
 def _encode_rows(

@@ -220,6 +220,7 @@ def model_config(session: Session) -> dict[str, Any]:
             "classes": list(spec.classes),
         },
         "images_seen": session.images,
+        "labels_told": session.labels,
         "fingerprint": session.source.fingerprint,
         "parts": session.family.prior.describe(),
     }

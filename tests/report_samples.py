@@ -11,12 +11,14 @@ import report_codes
 
 from analysis.codes import Codes
 from analysis.concepts import Concept, ConceptTable, Edits
+from analysis.efficiency import Efficiency, LabelsNeeded
 from analysis.embeddings import Column, Overview, Summary
+from analysis.few import Difference, FewLabels
 from analysis.interpolation import Interpolations
 from analysis.maps import Map, Maps
 from analysis.mixtures import Agreement, Candidate, Mixture
 from analysis.neighbours import Neighbours, NeighbourTable
-from analysis.probes import Difference, FewLabels, Probe, ProbeTable
+from analysis.probes import Probe, ProbeTable
 from analysis.reconstruction import Reconstruction
 from analysis.statistics import Baseline, Interval
 
@@ -68,6 +70,7 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
         "overview": overview(n, names),
         "codes": codes(names),
         "probes": probes(names),
+        "efficiency": efficiency(),
         "neighbours": neighbours(n),
         "concepts": concepts(n, names),
         "interpolation": interpolation(n, names),
@@ -119,16 +122,24 @@ def codes(names: tuple[str, ...]) -> Codes:
     return report_codes.codes(names, means, values, decode)
 
 
+LAYERS = {
+    "discriminator.conv2": (0.972, False),
+    "encoder.dense1": (0.961, False),
+    "code": (0.925, False),
+    "pixels": (0.958, True),
+    f"PCA {LATENT} of pixels": (0.931, True),
+    "untrained.discriminator.conv2": (0.942, True),
+    "untrained.code": (0.812, True),
+}
+
+
+def efficiency() -> Efficiency:
+    needed = LabelsNeeded("discriminator.conv2", "pixels", 10, Interval(14.2, 11.6, 19.3, 20))
+    return Efficiency("label", tuple(few(k, LAYERS) for k in (1, 2, 5, 10)), (needed,), 0, ())
+
+
 def probes(names: tuple[str, ...]) -> ProbeTable:
-    layers = {
-        "discriminator.conv2": (0.972, False),
-        "encoder.dense1": (0.961, False),
-        "code": (0.925, False),
-        "pixels": (0.958, True),
-        f"PCA {LATENT} of pixels": (0.931, True),
-        "untrained.discriminator.conv2": (0.942, True),
-        "untrained.code": (0.812, True),
-    }
+    layers = LAYERS
     confusion = np.diag(np.full(10, 35)) + (np.arange(100).reshape(10, 10) % 7 == 3)
     rows = tuple(
         Probe(
@@ -174,7 +185,6 @@ def probes(names: tuple[str, ...]) -> ProbeTable:
     return ProbeTable(
         "label",
         (*rows, *ridge),
-        tuple(few(k, layers) for k in (1, 2, 5, 10)),
         "features are standardised on the train split; C from five values by validation accuracy",
         (),
     )

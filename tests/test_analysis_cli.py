@@ -94,17 +94,22 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
 
 
 def test_probe_prints_figures_with_n_and_intervals(table: Path, tmp_path: Path) -> None:
-    shown = run("probe", table, "--draws", "2", "--out", tmp_path)
+    shown = run("probe", table, "--out", tmp_path)
     assert shown.exit_code == 0, shown.output
     assert "untrained.code" in shown.stdout and "352" in shown.stdout and "[" in shown.stdout
     assert set(load(tmp_path)) == {"overview", "probes"}
 
 
 def test_json_is_json_and_nothing_else(table: Path) -> None:
-    for arguments in (("mixture", "--components", "2"), ("map", "--method", "pca"), ("neighbours",)):
+    for arguments in (
+        ("efficiency", "--draws", "2", "--few", "3"),
+        ("mixture", "--components", "2"),
+        ("map", "--method", "pca"),
+        ("neighbours",),
+    ):
         shown = run(arguments[0], table, "--json", *arguments[1:])
         body = json.loads(shown.stdout)
-        assert shown.exit_code == 0 and body["kind"] in ("mixture", "maps", "neighbours")
+        assert shown.exit_code == 0 and body["kind"] in ("efficiency", "mixture", "maps", "neighbours")
 
 
 def test_hostile_names_are_text_in_a_terminal(foreign: Path, tmp_path: Path) -> None:
@@ -165,8 +170,8 @@ def test_a_model_that_decodes_badly_is_refused(table: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "command",
     [
-        "probe", "neighbours", "concepts", "interpolate", "mixture", "map", "reconstruction", "codes", "analyze",
-        "report",
+        "probe", "efficiency", "neighbours", "concepts", "interpolate", "mixture", "map", "reconstruction", "codes",
+        "analyze", "report",
     ],
 )  # fmt: skip
 def test_every_help_has_an_example(command: str) -> None:

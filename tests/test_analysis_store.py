@@ -87,7 +87,7 @@ def test_figures_on_digits_are_what_they_should_be(results: tuple[Path, dict[str
     )
     ink = {p.representation: p for p in done["probes"].probes if p.target == "ink"}
     assert ink["pixels"].score.value > 0.99 and ink["pixels"].metric == "R2"
-    assert done["probes"].few[0].representations[0] == "code"
+    assert done["efficiency"].curve[0].representations[0] == "code"
     assert done["reconstruction"].ratio.value == pytest.approx(
         done["reconstruction"].baselines[0].figure.value, abs=0.03
     )

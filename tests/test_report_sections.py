@@ -26,6 +26,7 @@ from analysis.report.document import (
     Section,
     Slideshow,
     Strips,
+    Table,
     all_blocks,
 )
 from analysis.report.material import Material
@@ -162,32 +163,70 @@ def test_few_labels_states_the_paired_difference_and_the_draws(report: Report) -
     assert text(section(report, "few-labels").finding) == (
         "With 10 labels a class, discriminator.conv2, the best of 3 representations on these test rows, reads 87.1 % "
         "[86.1, 88.1] of test images right, 1.4 points more than raw pixels on the same draws [0.8, 2.0] "
-        "(n = 20 draws, 360 test images)."
+        "(n = 20 draws, 360 test images). For that, raw pixels need about 14 labels a class [12, 19]."
     )
+
+
+def test_the_curve_has_every_size_and_a_table_of_what_yardsticks_need(report: Report) -> None:
+    blocks = all_blocks(section(report, "few-labels").blocks)
+    (chart,) = [b for b in blocks if isinstance(b, Lines)]
+    assert chart.x_scale == "log" and all(line.x.tolist() == [1, 2, 5, 10] for line in chart.lines)
+    assert {line.role for line in chart.lines} == {None, "pixels", "pca", "untrained"}
+    (needs,) = [b for b in blocks if isinstance(b, Table)]
+    assert needs.rows == (("discriminator.conv2", "10", "raw pixels", "need about 14 labels a class [12, 19]"),)
+
+
+@pytest.mark.parametrize(
+    ("needed", "said"),
+    [
+        (Interval(np.nan, np.nan, np.nan, 20), "raw pixels do not suffice with all 1,294 labels."),
+        (Interval(np.nan, 40.0, np.nan, 20), "with all 1,294 labels (the interval begins at 40 a class)."),
+        (Interval(50.0, 40.0, np.nan, 20), "need about 50 labels a class [40, more than all 1,294 labels]."),
+        (Interval(1.0, 1.0, 1.5, 20), "raw pixels need 1 a class or fewer."),
+    ],
+)
+def test_what_yardsticks_need_is_said_beyond_the_ends_too(results: dict[str, Any], needed: Interval, said: str) -> None:
+    found = results["efficiency"]
+    last = replace(found.curve[-1], per_class=129, everything=True, labels=1294)
+    found = replace(found, curve=(*found.curve, last), needed=(replace(found.needed[0], needed=needed),))
+    one = section(build(Material({"efficiency": found})), "few-labels")
+    assert text(one.finding).endswith(said)
+    (choice,) = [b for b in one.blocks if isinstance(b, Choice)]
+    assert choice.options[-1][0] == "all 1,294 labels"
+
+
+def test_networks_that_learned_from_labels_are_said_to_wherever_they_are_probed(results: dict[str, Any]) -> None:
+    told = {kind: replace(results[kind], told=100) for kind in ("efficiency", "probes")}
+    report = build(Material({**results, **told}))
+    for one in (report.lead, section(report, "few-labels").finding, section(report, "probes").finding):
+        assert "The networks were themselves told 100 labels in training, which these figures do not count" in one
+    (chart,) = [b for b in section(report, "few-labels").blocks if isinstance(b, Lines)]
+    assert "told 100 labels more" in chart.caption
 
 
 def test_few_labels_quotes_what_its_intervals_cover(results: dict[str, Any]) -> None:
     note = "20 draws; intervals over draws, with the test rows held fixed; differences are paired by draw."
-    few = replace(results["probes"].few[-1], note=note)
-    one = section(build(Material({"probes": replace(results["probes"], few=(few,))})), "few-labels")
+    few = replace(results["efficiency"].curve[-1], note=note)
+    curve = replace(results["efficiency"], curve=(few,), needed=())
+    one = section(build(Material({"efficiency": curve})), "few-labels")
     assert one.finding.endswith(" Intervals over draws, with the test rows held fixed.")
     assert not any("luck" in getattr(block, "caption", "") for block in all_blocks(one.blocks))
 
 
 def test_a_difference_that_may_be_chance_is_called_so(results: dict[str, Any]) -> None:
-    few = results["probes"].few[-1]
+    few = results["efficiency"].curve[-1]
     gap = replace(few.differences[0], difference=samples.near(0.004, 0.01, 20))
-    probes = replace(results["probes"], few=(replace(few, differences=(gap,)),))
-    report = build(Material({**results, "probes": probes}))
+    curve = replace(results["efficiency"], curve=(replace(few, differences=(gap,)),))
+    report = build(Material({**results, "efficiency": curve}))
     assert "which may be chance" in section(report, "few-labels").finding
     assert "no clear difference from raw pixels" in report.lead
 
 
 def test_features_that_lose_to_pixels_are_said_to_lose(results: dict[str, Any]) -> None:
-    few = results["probes"].few[-1]
+    few = results["efficiency"].curve[-1]
     gap = replace(few.differences[0], difference=samples.near(-0.05, 0.01, 20))
-    probes = replace(results["probes"], few=(replace(few, differences=(gap,)),))
-    report = build(Material({**results, "probes": probes}))
+    curve = replace(results["efficiency"], curve=(replace(few, differences=(gap,)),))
+    report = build(Material({**results, "efficiency": curve}))
     assert "5.0 points fewer than raw pixels" in section(report, "few-labels").finding
     assert "gain nothing" in report.lead
 
@@ -250,11 +289,11 @@ def test_points_without_a_thumbnail_are_left_off_the_map(results: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "kind", ["codes", "probes", "neighbours", "concepts", "interpolation", "mixture", "maps", "overview"]
+    "kind", ["codes", "probes", "efficiency", "neighbours", "concepts", "interpolation", "mixture", "maps", "overview"]
 )
 def test_a_result_that_is_missing_leaves_a_line_and_no_hole(results: dict[str, Any], kind: str) -> None:
     report = build(Material({name: value for name, value in results.items() if name != kind}))
-    ids = {"maps": "map", "interpolation": "interpolations", "codes": "parts"}
+    ids = {"maps": "map", "interpolation": "interpolations", "codes": "parts", "efficiency": "few-labels"}
     one = section(report, ids.get(kind, kind))
     assert len(report.sections) == len(ORDER)
     if kind != "overview":
@@ -394,14 +433,11 @@ def test_a_note_on_training_rows_stands_beside_the_finding(results: dict[str, An
 def test_a_refused_analysis_says_why(results: dict[str, Any], form: str) -> None:
     kinds = {"probes": "probes", "maps": "map", "concepts": "concepts", "reconstruction": "reconstructions",
              "interpolation": "interpolations", "mixture": "mixture", "neighbours": "neighbours",
-             "codes": "parts"}  # fmt: skip
+             "codes": "parts", "efficiency": "few-labels"}  # fmt: skip
     notes = tuple(form.format(kind, f"{kind} need 10 rows, there are 7") for kind in kinds)
     report = build(Material({"overview": replace(results["overview"], notes=notes)}))
     for kind, id in kinds.items():
         assert section(report, id).finding == f"Left out: {kind.capitalize()} need 10 rows, there are 7.", kind
-    table = replace(results["probes"], few=(), notes=("no few-label probe: class 3 has 2 rows",))
-    few = section(build(Material({"probes": table})), "few-labels")
-    assert few.missing and few.finding == "No few-label probe: class 3 has 2 rows."
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ from .sections_codes import latent_map, neighbours
 from .sections_curves import curves
 from .sections_decoded import interpolations, reconstructions
 from .sections_parts import parts
-from .sections_probes import few_labels, headline, probes
+from .sections_probes import few_labels, headline, probes, told_labels
 from .sections_run import configuration, health, made, overview, samples
 from .sections_structure import concepts, mixture, shared_with_labels
 from .wording import best_of, family_name, listed, number, plural, sentence
 
 if TYPE_CHECKING:
-    from ..probes import ProbeTable
+    from ..efficiency import Efficiency
 
 ORDER: tuple[Callable[[Material], Section], ...] = (
     overview,
@@ -75,26 +75,28 @@ def _lead(material: Material) -> str:
 
 
 def _features(material: Material) -> str:
-    table: ProbeTable | None = material.results.get("probes")
-    few = headline(table.few) if table is not None and table.few else None
+    found: Efficiency | None = material.results.get("efficiency")
+    few = headline(found.curve) if found is not None and found.curve else None
     own = [i for i, yardstick in enumerate(few.baselines) if not yardstick] if few else []
-    if few is None or not own:
+    if few is None or found is None or not own:
         return ""
     best = max(own, key=lambda i: few.scores[i].value)
     name = few.representations[best]
     labels = plural(few.per_class, "label")
     said = f"From {labels} a class, {name}{best_of(len(own))} names {figure(few.scores[best])} of test images right"
     said += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, 'test image')})"
+    told = told_labels(found.told)
     for gap in few.differences:
         if (gap.representation, gap.baseline) == (name, "pixels"):
             points, low, high = 100 * gap.difference.value, gap.difference.low, gap.difference.high
             ends = f"[{number(100 * low, 1)}, {number(100 * high, 1)}]"
             if low > 0:
-                return f"{said}, {points:.1f} points {ends} more than raw pixels."
+                return f"{said}, {points:.1f} points {ends} more than raw pixels.{told}"
             if high < 0:
-                return f"{said}, {-points:.1f} points fewer than raw pixels {ends}: here these features gain nothing."
-            return f"{said}, no clear difference from raw pixels ({number(points, 1)} points {ends})."
-    return said + "."
+                fewer = f"{-points:.1f} points fewer than raw pixels {ends}"
+                return f"{said}, {fewer}: here these features gain nothing.{told}"
+            return f"{said}, no clear difference from raw pixels ({number(points, 1)} points {ends}).{told}"
+    return f"{said}.{told}"
 
 
 def _among(notes: tuple[str, ...]) -> str:

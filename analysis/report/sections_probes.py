@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from .document import Block, Comparison, Disclosure, Estimate, Line, Lines, Prose, Section, Table, missing
+from .document import Block, Comparison, Disclosure, Estimate, Line, Lines, Prose, Role, Section, Table, missing
 from .material import Material
 from .rows import brackets, by_group, estimate, figure, readable, role_of, trained_on
 from .wording import best_of, count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
-    from ..probes import FewLabels, Probe, ProbeTable
+    from ..efficiency import Efficiency
+    from ..few import FewLabels
+    from ..probes import Probe, ProbeTable
+    from ..statistics import Interval
 
 METHODS = {
     "logistic": "Logistic regression",
     "svm": "Linear support vector machine",
     "knn": "Nearest neighbours",
+    "cosine-20": "Votes by cosine, k = 20",
+    "cosine-200": "Votes by cosine, k = 200",
     "ridge": "Ridge regression",
 }
 
@@ -45,7 +50,8 @@ def probes(material: Material) -> Section:
             scale: Literal["percent", "number"] = "percent" if metric == "accuracy" else "number"
             blocks.append(by_group(f"attribute-{metric}", "Attribute", rows, said, scale))
     blocks.append(Disclosure("Settings, widths, and what is confused with what", _probe_details(table, main)))
-    return Section("probes", "Probes", _probe_finding(main or others) + trained_on(table.notes), tuple(blocks))
+    finding = _probe_finding(main or others) + told_labels(table.told) + trained_on(table.notes)
+    return Section("probes", "Probes", finding, tuple(blocks))
 
 
 def _first_reader(found: list[Probe]) -> list[Probe]:
@@ -129,34 +135,26 @@ def _confusion(best: Probe) -> Table:
 
 
 def few_labels(material: Material) -> Section:
-    """What remains when labels are scarce."""
-    table: ProbeTable | None = material.results.get("probes")
-    if table is None or not table.few:
-        why = [note for note in (table.notes if table is not None else ()) if "few-label" in note]
-        note = (
-            " ".join(map(sentence, why))
-            or material.refusal("probes")
-            or ("Not measured: latentgan probe TABLE --out RESULTS draws a few labels a class where there are labels.")
+    """What remains when labels are scarce: accuracy against labels a class."""
+    found: Efficiency | None = material.results.get("efficiency")
+    if found is None or not found.curve:
+        note = material.refusal("efficiency") or (
+            "Not measured: latentgan efficiency TABLE --out RESULTS draws few labels a class and many, where there are "
+            "labels."
         )
         return missing("few-labels", "Few labels", note)
-    blocks: list[Block] = [_curve(table.few)] if len(table.few) > 1 else []
-    rows = [
-        estimate(readable(name), score, role_of(name), group=f"{plural(few.per_class, 'label')} a class",
-                 note=f"sd {100 * deviation:.1f}")
-        for few in table.few
-        for name, score, deviation in sorted(
-            zip(few.representations, few.scores, few.deviations, strict=True), key=lambda one: -one[1].value)
-    ]  # fmt: skip
+    curve, at = found.curve, headline(found.curve)
+    blocks: list[Block] = [_curve(found)] if len(curve) > 1 else []
+    rows = [row for few in curve for row in _few_rows(few)]
     caption = (
         "Test accuracy of a logistic probe trained on so few labels, mean over balanced draws with its 95 % interval "
         "and the standard deviation over draws. All representations see the same draws and the same test rows."
-        + _covered(headline(table.few))
+        + _covered(at)
     )
-    start = f"{plural(headline(table.few).per_class, 'label')} a class"
-    blocks.append(by_group("labels", "Trained on", tuple(rows), caption, start=start))
-    blocks += _differences(table.few)
-    blocks += [Prose(sentence(note)) for note in dict.fromkeys(few.note for few in table.few) if note]
-    finding = _few_finding(headline(table.few)) + trained_on(table.notes)
+    blocks.append(by_group("labels", "Trained on", tuple(rows), caption, start=_trained_on(at)))
+    blocks += _needed(found) + _differences(curve)
+    blocks += [Prose(sentence(note)) for note in dict.fromkeys([few.note for few in curve] + list(found.notes)) if note]
+    finding = _few_finding(at, _few_needed(found)) + told_labels(found.told) + trained_on(found.notes)
     return Section("few-labels", "Few labels", finding, tuple(blocks))
 
 
@@ -165,13 +163,40 @@ def headline(few: tuple[FewLabels, ...]) -> FewLabels:
     return min(few, key=lambda one: abs(np.log(one.per_class / 10)))
 
 
+def told_labels(told: int) -> str:
+    """Say that the networks learned from labels themselves, which probes' figures then do not count."""
+    if not told:
+        return ""
+    return (
+        f" The networks were themselves told {plural(told, 'label')} in training, which these figures do not count: "
+        "yardsticks were told none, so that no difference from them shows what was gained without labels."
+    )
+
+
+def _trained_on(few: FewLabels) -> str:
+    return f"all {plural(few.labels, 'label')}" if few.everything else f"{plural(few.per_class, 'label')} a class"
+
+
+def _few_rows(few: FewLabels) -> list[Estimate]:
+    order = sorted(zip(few.representations, few.scores, few.deviations, strict=True), key=lambda one: -one[1].value)
+    rows = [
+        estimate(readable(name), score, role_of(name), group=_trained_on(few),
+                 note=f"sd {100 * deviation:.1f}" if score.n > 1 else "one draw")
+        for name, score, deviation in order
+    ]  # fmt: skip
+    if few.shuffled is not None:
+        name = f"{readable(few.representations[0])}, labels shuffled"
+        rows.append(estimate(name, few.shuffled, "chance", group=_trained_on(few)))
+    return rows
+
+
 def _covered(few: FewLabels) -> str:
     """Quote from the result's own protocol what its intervals cover."""
     said = [part.strip() for part in few.note.split(";") if "interval" in part]
     return "".join(f" {sentence(part)}" for part in said)
 
 
-def _few_finding(few: FewLabels) -> str:
+def _few_finding(few: FewLabels, needed: str) -> str:
     own = [i for i, baseline in enumerate(few.baselines) if not baseline]
     if not own:
         return "Only yardsticks were measured."
@@ -182,31 +207,72 @@ def _few_finding(few: FewLabels) -> str:
     counted = f"(n = {plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, 'test image')})"
     paired = next((d for d in few.differences if (d.representation, d.baseline) == (name, "pixels")), None)
     if paired is None:
-        return f"{said} {counted}.{_covered(few)}"
+        return f"{said} {counted}.{needed}{_covered(few)}"
     gap = paired.difference
     relation = "more" if gap.value >= 0 else "fewer"
     sure = "" if gap.low > 0 or gap.high < 0 else ", which may be chance"
     return (
         f"{said}, {abs(100 * gap.value):.1f} points {relation} than raw pixels on the same draws "
-        f"[{number(100 * gap.low, 1)}, {number(100 * gap.high, 1)}]{sure} {counted}.{_covered(few)}"
+        f"[{number(100 * gap.low, 1)}, {number(100 * gap.high, 1)}]{sure} {counted}.{needed}{_covered(few)}"
     )
 
 
-def _curve(few: tuple[FewLabels, ...]) -> Lines:
+def _best(few: FewLabels) -> str:
+    """The model's own representation that is read best, "" without one."""
+    own = [i for i, baseline in enumerate(few.baselines) if not baseline]
+    return few.representations[max(own, key=lambda i: few.scores[i].value)] if own else ""
+
+
+def _few_needed(found: Efficiency) -> str:
+    """How many labels a class raw pixels need for what the finding names."""
+    best = _best(headline(found.curve))
+    for one in found.needed:
+        if (one.representation, one.baseline) == (best, "pixels"):
+            return f" For that, raw pixels {_needs(one.needed, found.curve)}."
+    return ""
+
+
+def _needs(needed: Interval, curve: tuple[FewLabels, ...]) -> str:
+    """Write "need about 60 labels a class [45, 80]"; a bound beyond all labels is said in words."""
+    first, last = curve[0].per_class, curve[-1]
+    most = f"all {plural(last.labels, 'label')}" if last.everything else f"{count(last.per_class)} a class"
+    if np.isnan(needed.value):
+        least = "" if np.isnan(needed.low) else f" (the interval begins at {_labels(needed.low)} a class)"
+        return f"do not suffice with {most}{least}"
+    if needed.value <= first:
+        return f"need {count(first)} a class or fewer"
+    high = f"more than {most}" if np.isnan(needed.high) else _labels(needed.high)
+    return f"need about {_labels(needed.value)} labels a class [{_labels(needed.low)}, {high}]"
+
+
+def _labels(value: float) -> str:
+    return number(value, 0 if value >= 10 else 1)
+
+
+def _curve(found: Efficiency) -> Lines:
+    few = found.curve
     names = dict.fromkeys(name for one in few for name in one.representations)
     lines = []
+    best = _best(headline(few))
     for name in names:
+        if name.startswith("untrained.") and name != f"untrained.{best}":
+            continue  # one of them is enough to look at; the others stand below
         at = [
             (one.per_class, one.scores[one.representations.index(name)]) for one in few if name in one.representations
         ]
         role = role_of(name)
-        lines.append(Line(
-            readable(name), np.array([x for x, _ in at], float), np.array([y.value for _, y in at]),
-            np.array([y.low for _, y in at]), np.array([y.high for _, y in at]),
-            role=None if role == "ours" else role, markers=True,
-        ))  # fmt: skip
+        lines.append(_line(readable(name), at, None if role == "ours" else role))
+    shuffled = [(one.per_class, one.shuffled) for one in few if one.shuffled is not None]
+    if shuffled:
+        lines.append(_line(f"{readable(few[0].representations[0])}, labels shuffled", shuffled, "chance"))
+    last = few[-1]
+    end = f" The last point is all {plural(last.labels, 'label')}." if last.everything else ""
+    told = f" The networks were told {plural(found.told, 'label')} more." if found.told else ""
     caption = (
-        "Accuracy against labels a class; bands are 95 % intervals. A curve above pixels' saves labels."
+        "Accuracy against the labels a class that the probe is taught; bands are 95 % intervals. How far a curve lies "
+        "to the left of pixels' is how many labels it saves. Of the untrained network the layer that leads is drawn."
+        + end
+        + told
         + _covered(headline(few))
     )
     title = "Accuracy by number of labels"
@@ -215,10 +281,33 @@ def _curve(few: tuple[FewLabels, ...]) -> Lines:
     )
 
 
+def _line(name: str, at: list[tuple[int, Interval]], role: Role | None) -> Line:
+    return Line(
+        name, np.array([x for x, _ in at], float), np.array([y.value for _, y in at]),
+        np.array([y.low for _, y in at]), np.array([y.high for _, y in at]), role=role, markers=True,
+    )  # fmt: skip
+
+
+def _needed(found: Efficiency) -> list[Block]:
+    """A table of how many labels each yardstick needs."""
+    if not found.needed:
+        return []
+    rows = tuple(
+        (one.representation, count(one.per_class), readable(one.baseline), _needs(one.needed, found.curve))
+        for one in found.needed
+    )
+    caption = (
+        "Where the yardstick's curve reaches what the representation gives; in brackets the sizes at which their "
+        "paired difference is not clear of zero."
+    )
+    names = ("representation", "labels a class", "yardstick", "for as much it must")
+    return [Disclosure("How many labels the yardsticks need", (Table(names, rows, caption),))]
+
+
 def _differences(few: tuple[FewLabels, ...]) -> list[Block]:
     rows = [
         estimate(f"{d.representation} minus {readable(d.baseline)}", d.difference,
-                 group=f"{plural(one.per_class, 'label')} a class")
+                 group=_trained_on(one))
         for one in few for d in one.differences
     ]  # fmt: skip
     caption = (

@@ -5,7 +5,7 @@ layers untrained, and a classifier of the discriminator's shape that is trained 
 the affine maps that stand in front of the discriminators. The recipe "pixels" also reads the PCA with every number
 scaled to unit variance, as a prior has it: what a code loses by that alone.
 
-Source: no paper has this figure for MNIST; the protocol is that of `latentgan probe --few 10 --draws 20 --full`.
+Source: no paper has this figure for MNIST; the protocol is that of `latentgan efficiency --few 10 --draws 20 --full`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from analysis.few import draw_labels, draws_and_rows, few_label_accuracy
 from analysis.pca import fit_pca
 from analysis.probes import Rows
-from analysis.study_probes import study_probes
+from analysis.study_efficiency import study_efficiency
 from latentgan.adapter import NumpyModel
 from latentgan.config import AugmentConfig
 from latentgan.data import ImageSource
@@ -48,7 +48,7 @@ def probed(job: Job) -> Outcome:
     table = job.encoded(run, layers)
     job.say(f"{PER_CLASS} labels a class, {job.options.draws} draws")
     started = time.perf_counter()
-    (few,) = study_probes(table, None, replace(job.options, methods=(), per_class=(PER_CLASS,))).few
+    (few,) = study_efficiency(table, None, replace(job.options, per_class=(PER_CLASS,))).curve
     job.timed("read", started)
     scores = dict(zip(few.representations, few.scores, strict=True))
     yardsticks = {name for name, is_yardstick in zip(few.representations, few.baselines, strict=True) if is_yardstick}

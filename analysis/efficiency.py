@@ -1,0 +1,191 @@
+"""Label efficiency: accuracy of a simple reader against the labels that it was taught, from 1 a class to all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import Bools, Doubles, Ints, subsample
+from .few import (
+    SEARCH,
+    TRIED,
+    FewLabels,
+    Setting,
+    compare,
+    draw_labels,
+    draws_and_rows,
+    few_label_accuracy,
+    paired_draws_and_rows,
+    read_draws,
+    within,
+)
+from .probes import SHUFFLED, SHUFFLES, Rows
+from .statistics import Interval
+
+ROWS = 10000  # train rows in all draws of one size together: large draws differ little, so that fewer will do
+LEAST = 5  # draws, however large
+LARGEST = 5_000  # train rows of a draw that is not all of them
+REFERENCE = 10  # labels a class at which yardsticks are asked how many they need for as much
+
+
+@dataclass(frozen=True)
+class LabelsNeeded:
+    """How many labels a class a yardstick needs to be read as well as a representation with few.
+
+    The figure is where the yardstick's curve crosses, linear in the logarithm of labels, and its interval holds the
+    sizes at which the paired difference is not clear of 0. NaN lies beyond all labels; the smallest size means "that
+    or fewer".
+    """
+
+    representation: str
+    baseline: str
+    per_class: int  # labels a class of the representation
+    needed: Interval  # labels a class of the yardstick; n counts draws
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """Accuracy against labels a class, for every representation and its yardsticks."""
+
+    target: str  # "label" or the column in its place
+    curve: tuple[FewLabels, ...]  # by size, ascending
+    needed: tuple[LabelsNeeded, ...]
+    told: int  # labels that the networks themselves were told in training, which no figure here counts
+    notes: tuple[str, ...]
+
+
+def sizes(labels: Ints) -> tuple[int, ...]:
+    """1, 2, 5, 10, 20, … labels a class, up to half of the smallest class and 5,000 rows.
+
+    Of a class's rows larger draws would be nearly the same; and from 5,000 rows to all a curve is all but straight.
+
+    Args: labels: (n,) classes, -1 = unlabelled.
+    """
+    counts = np.unique(labels[labels >= 0], return_counts=True)[1]
+    if len(counts) < 2:
+        return ()
+    most = max(1, min(int(counts.min()) // 2, LARGEST // len(counts)))
+    found = [step * 10**power for power in range(len(str(most))) for step in (1, 2, 5)]
+    return tuple(size for size in found if size <= most)
+
+
+@dataclass
+class _Size:
+    per_class: int
+    picked: Ints  # (draws, m) positions in train
+    everything: bool = False
+    shuffled: Interval | None = None
+
+
+class Curve:
+    """The same nested draws of labels for one representation after the other.
+
+    Args: labels: (n,) classes of the train rows, -1 = unlabelled. sizes: labels a class. columns: number of classes.
+        draws: of each size; of large ones fewer, at least 5. all_labels: also all labelled rows, once.
+    Raises: AnalysisError where a class has fewer rows than a size.
+    """
+
+    def __init__(
+        self,
+        labels: Ints,
+        sizes: Sequence[int],
+        *,
+        columns: int,
+        draws: int,
+        rng: np.random.Generator,
+        all_labels: bool = False,
+    ) -> None:
+        self.labels, self.columns = labels, columns
+        self.sizes: list[_Size] = []
+        if sizes:
+            largest = max(sizes)
+            picked = draw_labels(labels, per_class=largest, draws=draws, rng=rng)
+            for size in sorted(set(sizes)):
+                inner = within(picked, of=largest, per_class=size)
+                kept = min(draws, max(LEAST, ROWS // inner.shape[1]))
+                self.sizes.append(_Size(size, inner[:kept]))
+        if all_labels:
+            known = np.flatnonzero(labels >= 0)
+            mean = round(len(known) / max(1, len(np.unique(labels[known]))))
+            self.sizes.append(_Size(mean, known[None], everything=True))
+        self._found: dict[str, tuple[bool, list[tuple[Bools, Setting]]]] = {}
+
+    def read(self, name: str, baseline: bool, train: Rows, validation: Rows, test: Rows) -> None:
+        """Read one representation at every size; rows are the same ones, in the same order, for every name."""
+        self._found[name] = baseline, [
+            few_label_accuracy(
+                train, validation, test, draws=size.picked, columns=self.columns,
+                tried=max(1, min(TRIED, SEARCH // size.picked.shape[1])),
+            )
+            for size in self.sizes
+        ]  # fmt: skip
+
+    def read_shuffled(self, name: str, train: Rows, test: Rows, rng: np.random.Generator) -> None:
+        """Teach shuffled labels, ten times a size or more, at the right ones' settings, as chance level."""
+        for size, (_, setting) in zip(self.sizes, self._found[name][1], strict=True):
+            places = np.resize(np.arange(len(size.picked)), max(SHUFFLES, len(size.picked)))
+            some = subsample(np.arange(size.picked.shape[1]), SHUFFLED, rng=rng)
+            picked = size.picked[places][:, some]
+            lost = rng.permuted(self.labels[picked], axis=1)
+            size.shuffled = draws_and_rows(read_draws(train, test, lost, setting, draws=picked, columns=self.columns))
+
+    def results(self) -> tuple[FewLabels, ...]:
+        """Every representation side by side, size by size."""
+        names, baselines = tuple(self._found), tuple(baseline for baseline, _ in self._found.values())
+        out = []
+        for i, size in enumerate(self.sizes):
+            hits, settings = zip(*(found[i] for _, found in self._found.values()), strict=True)
+            out.append(
+                compare(
+                    hits, names, baselines, settings,
+                    per_class=size.per_class, labels=size.picked.shape[1], everything=size.everything,
+                    shuffled=size.shuffled,
+                )
+            )  # fmt: skip
+        return tuple(out)
+
+    def needed(self, per_class: int = REFERENCE) -> tuple[LabelsNeeded, ...]:
+        """Ask pixels and the untrained network how many labels they need for what others read with `per_class`.
+
+        Taken at the size nearest to `per_class`; nothing where there is no other size.
+        """
+        if len(self.sizes) < 2:
+            return ()
+        at = int(np.argmin([abs(math.log(size.per_class / per_class)) for size in self.sizes]))
+        places = np.array([size.per_class for size in self.sizes], np.float64)
+        out = []
+        for name, (baseline, found) in self._found.items():
+            for other in ("pixels", f"untrained.{name}"):
+                if not baseline and other in self._found:
+                    curve = [hits for hits, _ in self._found[other][1]]
+                    crossing = labels_needed(found[at][0], curve, places)
+                    out.append(LabelsNeeded(name, other, self.sizes[at].per_class, crossing))
+        return tuple(out)
+
+
+def labels_needed(ours: Bools, curve: Sequence[Bools], places: Doubles) -> Interval:
+    """Where a yardstick's curve reaches `ours`, with the sizes at which the paired difference may be 0.
+
+    Args: ours: (draws, n) hits. curve: hits of the yardstick at each of `places` (k,), ascending, on the same rows and
+        draws. Returns: labels a class, NaN beyond the last place; n counts the draws of `ours`.
+    """
+    gaps = [paired_draws_and_rows(ours[: len(theirs)], theirs[: len(ours)]) for theirs in curve]
+    value, low, high = (
+        _crossing(np.array([getattr(gap, end) for gap in gaps]), places) for end in ("value", "low", "high")
+    )
+    return Interval(value, low, high, len(ours))
+
+
+def _crossing(gaps: Doubles, places: Doubles) -> float:
+    """Where (k,) gaps first fall to 0 over ascending places (k,), linear in their logarithm; NaN where they do not."""
+    below = np.flatnonzero(gaps <= 0)
+    if len(below) == 0:
+        return math.nan
+    i = int(below[0])
+    if i == 0:
+        return float(places[0])
+    share = gaps[i - 1] / (gaps[i - 1] - gaps[i])
+    return float(np.exp(np.log(places[i - 1]) + share * np.log(places[i] / places[i - 1])))

@@ -1,0 +1,154 @@
+"""A fitted probe as a file: weights, scaling, classes and what they belong to, as arrays and JSON text in one .npz."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, subsample
+from .embeddings import Embeddings
+from .linear import fit_linear, fit_scaler, softmax_loss
+from .pca import fit_pca
+from .plan import Options, sample, train_and_test
+from .probes import SEARCH, WIDEST, Rows, choose_c
+from .statistics import Interval, proportion
+from .study_probes import rows_with_values
+
+FORMAT = 1
+ARRAYS = ("mean", "scale", "weights", "bias")
+
+
+@dataclass(frozen=True)
+class FittedProbe:
+    """A multinomial logistic reader of one column: softmax of ((x − mean) / scale) W + b."""
+
+    column: str  # "code", or a feature layer
+    pool: int  # cells to which convolutional layers were pooled, 0 whole
+    checkpoint: str  # hash of the model that made the column, "" for a foreign table
+    target: str
+    classes: tuple[str, ...]
+    mean: Singles  # (d,)
+    scale: Singles  # (d,), infinite where a column says nothing
+    weights: Singles  # (d, k)
+    bias: Singles  # (k,)
+    c: float
+    accuracy: Interval  # on test rows
+
+    def scores(self, x: Floats) -> Singles:
+        """Logits (n, k) of rows (n, d). Raises: AnalysisError for another width."""
+        if x.ndim != 2 or x.shape[1] != len(self.mean):
+            raise AnalysisError(
+                f"the probe reads {len(self.mean)} columns of {self.column!r}, and was given {x.shape}: "
+                "it was fitted on other features"
+            )
+        found: Singles = ((x - self.mean) / self.scale).astype(np.float32) @ self.weights + self.bias
+        return found
+
+    def probabilities(self, x: Floats) -> Doubles:
+        """Class probabilities (n, k) of rows (n, d)."""
+        scores = self.scores(x).astype(np.float64)
+        scores = np.exp(scores - scores.max(1, keepdims=True))
+        found: Doubles = scores / scores.sum(1, keepdims=True)
+        return found
+
+    def save(self, path: str | Path) -> Path:
+        """Write the probe as one .npz without pickle, replaced at once."""
+        path = Path(path)
+        if path.suffix != ".npz":
+            raise AnalysisError(f"a probe is saved as .npz, and {str(path)!r} does not end so")
+        about = {
+            "format": FORMAT, "column": self.column, "pool": self.pool, "checkpoint": self.checkpoint,
+            "target": self.target, "classes": self.classes, "c": self.c,
+            "accuracy": [self.accuracy.value, self.accuracy.low, self.accuracy.high, self.accuracy.n],
+        }  # fmt: skip
+        partial = path.with_name(path.name + ".tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                arrays = {name: getattr(self, name) for name in ARRAYS}
+                np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+            partial.replace(path)
+        except OSError as error:
+            raise AnalysisError(f"cannot write the probe {str(path)!r} ({error.strerror})") from error
+        return path
+
+
+def load_probe(path: str | Path) -> FittedProbe:
+    """Read what `FittedProbe.save` wrote. Raises: AnalysisError for anything else."""
+    path = Path(path)
+    if not path.is_file():
+        raise AnalysisError(f"no probe {str(path)!r}: latentgan probe TABLE --save {path} writes one")
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            about, arrays = json.loads(str(found["about"])), {name: found[name] for name in ARRAYS}
+        return _probe(about, arrays)
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        reason = (str(error) or "damaged").splitlines()[0]
+        raise AnalysisError(
+            f"{str(path)!r} is no fitted probe of this version ({reason}): latentgan probe TABLE --save FILE.npz writes one"
+        ) from error
+
+
+def _probe(about: Any, arrays: dict[str, Any]) -> FittedProbe:
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise ValueError("unknown format")
+    classes = tuple(map(str, about["classes"]))
+    (d,), k = arrays["mean"].shape, len(classes)
+    shapes = {"mean": (d,), "scale": (d,), "weights": (d, k), "bias": (k,)}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape or arrays[name].dtype != np.float32:
+            raise ValueError(f"{name} is {arrays[name].shape}, not {shape}")
+        if not (np.isfinite(arrays[name]) | (name == "scale")).all() or np.isnan(arrays[name]).any():
+            raise ValueError(f"{name} is not finite")
+    value, low, high, n = about["accuracy"]
+    return FittedProbe(
+        str(about["column"]), int(about["pool"]), str(about["checkpoint"]), str(about["target"]), classes,
+        **arrays, c=float(about["c"]), accuracy=Interval(float(value), float(low), float(high), int(n)),
+    )  # fmt: skip
+
+
+def fit_probe(table: Embeddings, options: Options) -> FittedProbe:
+    """Fit a logistic probe for the label on the table's code column, C chosen on validation rows.
+
+    More than 1,024 columns are fitted through a PCA of train rows, which is then folded into the weights.
+    """
+    column = table.column()
+    train, test = train_and_test(table, options)
+    rng = options.rng("probes")
+    held = sample(table, "validation", SEARCH, options)
+    parts = [rows_with_values(column, table.vectors(table.code, rows), rows) for rows in (train, held, test)]
+    if len(np.unique(parts[0].y)) < 2 or len(parts[1].y) < 2 or len(parts[2].y) < 2:
+        raise AnalysisError("a probe needs train rows of two classes, and validation and test rows with a label")
+    mean, scale, weights, bias, c = _fit(parts[0], parts[1], table, len(column.categories), rng)
+    metadata = table.metadata
+    found = FittedProbe(
+        table.code, int(metadata.get("preprocessing", {}).get("pool", 0)), str(metadata.get("checkpoint", "")),
+        table.label, column.categories, mean, scale, weights, bias, c, Interval(0, 0, 0, 0),
+    )  # fmt: skip
+    right = found.scores(parts[2].x).argmax(1) == parts[2].y
+    return FittedProbe(**{**found.__dict__, "accuracy": proportion(right)})
+
+
+def _fit(
+    train: Rows, validation: Rows, table: Embeddings, classes: int, rng: np.random.Generator
+) -> tuple[Singles, Singles, Singles, Singles, float]:
+    """Mean, scale, weights, bias of a softmax reader in the columns as they are, and its C."""
+    mask = table.encoded if table.code == "code" else np.ones(train.x.shape[1], np.bool_)
+    pca = fit_pca(train.x, WIDEST, rng=rng) if train.x.shape[1] > WIDEST else None
+    x, held = (pca.project(rows.x) if pca else rows.x for rows in (train, validation))
+    scaler = fit_scaler(x)
+    scale = scaler.scale if pca else np.where(mask, scaler.scale, np.inf).astype(np.float32)
+    standard, judged = (((part - scaler.mean) / scale).astype(np.float32) for part in (x, held))
+    some: Ints = subsample(np.arange(len(train.y)), SEARCH, rng=rng)
+    c, start = choose_c(Rows(standard[some], train.y[some]), Rows(judged, validation.y), classes, softmax_loss)
+    reader = fit_linear(standard, train.y, classes, loss=softmax_loss, c=c, start=start)
+    if pca is None:
+        return scaler.mean, scale, reader.weights, reader.bias, c
+    inner = reader.weights / scale[:, None]
+    bias = reader.bias - scaler.mean @ inner
+    ones = np.ones(train.x.shape[1], np.float32)
+    return pca.mean.astype(np.float32), ones, (pca.axes.T @ inner).astype(np.float32), bias.astype(np.float32), c

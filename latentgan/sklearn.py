@@ -1,0 +1,114 @@
+"""A trained encoder as a scikit-learn transformer: codes or features in a Pipeline, in cross_val_score, as a data frame.
+
+Importing this module imports scikit-learn; `import latentgan` does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from latentgan.adapter import NumpyModel
+
+
+class LatentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Images to the codes, or feature layers, of a trained run. The run is not trained further, so labels leak nowhere.
+
+    Args:
+        run: run or model folder.
+        features: feature layers "network.layer", side by side; None gives the code.
+        pool: max-pool convolutional layers to pool × pool cells; 0 keeps them whole.
+        device: auto, cpu, cuda or mps.
+        family: a foreign family "module:Class" must be named.
+
+    Images are (n, h, w, c), or flat rows (n, h · w · c) as scikit-learn has them: uint8, or float in [0, 1].
+    """
+
+    def __init__(
+        self,
+        run: str | Path,
+        *,
+        features: Sequence[str] | None = None,
+        pool: int = 4,
+        device: str = "auto",
+        family: str | None = None,
+    ) -> None:
+        self.run = run
+        self.features = features
+        self.pool = pool
+        self.device = device
+        self.family = family
+
+    def fit(self, X: Any, y: Any = None) -> LatentEncoder:
+        """Load the model and check that images fit it; nothing is learned.
+
+        Raises:
+            ConfigError: no such feature layer, or no encoder where `features` is None.
+            ValueError: images of another size.
+        """
+        self._model = NumpyModel.load(self.run, device=self.device, family=self.family)
+        with self._model.tap(tuple(self.features or ())):
+            pass
+        self._images(X, reset=True)
+        spec = self._model.spec
+        self.n_features_in_ = spec.height * spec.width * spec.channels
+        grey = np.zeros((1, spec.height, spec.width, spec.channels), np.float32)
+        self.widths_ = [part.shape[1] for part in self._parts(grey)]
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return codes or features (n, d) float32 of images."""
+        check_is_fitted(self)
+        return np.concatenate(self._parts(self._images(X, reset=False)), axis=1)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return column names, "code0" or "encoder.dense1_0" and so on: (d,) objects."""
+        check_is_fitted(self)
+        names = [f"{name}_" for name in self.features] if self.features else ["code"]
+        columns = [f"{name}{i}" for name, width in zip(names, self.widths_, strict=True) for i in range(width)]
+        return np.array(columns, dtype=object)
+
+    def _parts(self, images: np.ndarray) -> list[np.ndarray]:
+        if not self.features:
+            return [self._loaded.encode(images)]
+        found = self._loaded.features(images, list(self.features), pool=self.pool)
+        return [found[name] for name in self.features]
+
+    def _images(self, X: Any, *, reset: bool) -> np.ndarray:
+        """Return images (n, h, w, c), uint8 or float32 in [0, 1]."""
+        spec = self._loaded.spec
+        shape = (spec.height, spec.width, spec.channels)
+        if getattr(X, "ndim", 2) == 4:
+            images = np.asarray(X)
+            if images.shape[1:] != shape:
+                raise ValueError(f"images are {images.shape[1:]}, and this run takes {shape}")
+        else:
+            flat = validate_data(self, X, reset=reset, dtype=[np.float32, np.float64, np.uint8])
+            if flat.shape[1] != np.prod(shape):
+                raise ValueError(f"X has {flat.shape[1]} features, and this run takes {np.prod(shape)} = {shape}")
+            images = flat.reshape(-1, *shape)
+        if images.dtype != np.uint8 and (not np.isfinite(images).all() or images.min() < 0 or images.max() > 1):
+            raise ValueError("images are uint8, or float in [0, 1]; divide by the largest value that there can be")
+        return images if images.dtype == np.uint8 else images.astype(np.float32)
+
+    @property
+    def _loaded(self) -> NumpyModel:
+        """The model; loaded again where a copy came without it."""
+        if "_model" not in self.__dict__:
+            self._model = NumpyModel.load(self.run, device=self.device, family=self.family)
+        return self._model
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the networks out of copies for other processes: they are read from the run again."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_model", None)
+        return state
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell whether `fit` has seen the images' size."""
+        return hasattr(self, "widths_")
