@@ -44,7 +44,9 @@ Steps = Annotated[int, typer.Option(min=2, max=101, help="Images on a path, both
 Shown = Annotated[int, typer.Option("-n", "--count", min=1, max=100, help="Paths to decode.")]
 Components = Annotated[
     list[int] | None,
-    typer.Option("--components", min=1, help="Number to try; may be repeated. Default 1 2 4 8 16 32."),
+    typer.Option(
+        "--components", min=1, help="Number to try; may be repeated. Default 1 2 4 8 16 32, then around the best."
+    ),
 ]
 Method = Annotated[list[str] | None, typer.Option("--method", help="umap or pca; may be repeated. Default both.")]
 Maps = Annotated[
@@ -152,7 +154,7 @@ class Commands:
             latentgan mixture codes.parquet --components 10 --components 20 --out results
         """
         job = _Job("mixture", table, out, as_json, rows, full, seed, code, label, split, model)
-        job.run(self.load_model, components=tuple(components or (1, 2, 4, 8, 16, 32)))
+        job.run(self.load_model, components=tuple(components or ()))
 
     def map(
         self, table: Table, out: Out = None, method: Method = None, rows: MapRows = 5000, seed: Seed = 0,

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, as_codes, to_pixels
-from .gaussians import Gaussians, fit_gaussians
+from .expectation import fit_gaussians
+from .gaussians import COVARIANCES, Gaussians
 from .partitions import ari, nmi, purity
 from .pca import PCA, fit_pca
 from .statistics import Baseline, Interval
 
 GRID = (1, 2, 4, 8, 16, 32)
-COVARIANCES = ("full", "diag")
 SEARCH = 10_000  # rows on which the number of components is chosen
 WIDEST = 64  # columns; wider codes are reduced by PCA, since a full covariance has d²/2 entries
 
@@ -25,10 +25,11 @@ class Candidate:
     """One model that was tried."""
 
     components: int
-    covariance: str  # "full" or "diag"
+    covariance: str  # "full", "tied" or "diag"
     bic: float  # −2 log L + p log n; the least wins
     held_out: float  # mean log-likelihood of held-out rows, nats a row
     floored: int  # components whose covariance had degenerated and was raised to the floor; > 0 is never chosen
+    aic: float = math.nan  # −2 log L + 2 p
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Mixture:
     """The mixture with the least BIC among those without a degenerate component, refitted on all rows."""
 
     components: int
-    covariance: str  # "full" or "diag"
+    covariance: str  # "full", "tied" or "diag"
     weights: Doubles  # (k,) descending
     means: Doubles  # (k, d) in the code
     covariances: Doubles  # (k, u, u): of the code, or of its u leading principal components where reduced
@@ -99,10 +100,10 @@ def fit_mixture(
     codes: Floats,
     *,
     rng: np.random.Generator,
-    components: Sequence[int] = GRID,
+    components: Sequence[int] = (),
     covariances: Sequence[str] = COVARIANCES,
     search: int = SEARCH,
-    restarts: int = 2,
+    restarts: int = 6,
     keep_degenerate: bool = False,
     progress: Callable[[str], None] = lambda text: None,
 ) -> FittedMixture:
@@ -111,8 +112,10 @@ def fit_mixture(
     The likelihood of a singular covariance has no bound, so that its BIC means nothing: candidates with a
     degenerate component are not chosen. Where every one has, a single full Gaussian stands in.
 
-    Args: codes: (n, d). search: rows on which candidates are fitted; half as many others, where there are any,
-        give the held-out likelihood. restarts: k-means++ seeds a candidate. keep_degenerate: choose among all.
+    Args: codes: (n, d). components: numbers to try; by default GRID, and then between the best and those beside it
+        until its neighbours k − 1 and k + 1 are tried. search: rows on which candidates are fitted; half as many
+        others, where there are any, give the held-out likelihood. restarts: k-means++ seeds a candidate.
+        keep_degenerate: choose among all.
     Returns: the mixture, components ordered by weight. Raises: AnalysisError for fewer than 10 rows.
     """
     codes, notes, pca = as_codes(codes), [], None
@@ -133,9 +136,7 @@ def fit_mixture(
     )
     if floored:
         notes.append(f"{floored} components of the chosen mixture have degenerated (few rows, or flat in a direction)")
-    rank = np.argsort(-final.weights, kind="stable")
-    ordered = Gaussians(final.weights[rank], final.means[rank], final.covariances[rank], final.covariance)
-    return FittedMixture(ordered, pca, tuple(candidates), len(codes), tuple(notes))
+    return FittedMixture(final.reordered(), pca, tuple(candidates), len(codes), tuple(notes))
 
 
 def _search(
@@ -150,19 +151,47 @@ def _search(
     """Fit every candidate on a sample, and judge it there by BIC and on other rows by likelihood."""
     order = rng.permutation(len(codes))
     used = order[: min(search, max(len(codes) * 4 // 5, 10))]
-    held = order[len(used) : len(used) + search // 2]
+    parts = codes[used], codes[order[len(used) : len(used) + search // 2]]
+    most = max(1, len(used) // 5)
     tried = []
-    for k in sorted({k for k in components if k <= max(1, len(used) // 5)}):
+    for k in sorted({k for k in components or GRID if k <= most}):
         for shape in covariances:
+            if k == 1 and shape == "tied" and "full" in covariances:
+                continue  # the same model
             progress(f"{k} components, {shape} covariance")
-            fitted, floored = fit_gaussians(codes[used], k, covariance=shape, rng=rng, restarts=restarts)
-            total = float(fitted.responsibilities(codes[used])[1].sum())
-            beyond = float(fitted.responsibilities(codes[held])[1].mean()) if len(held) else math.nan
-            bic = -2 * total + fitted.parameters * math.log(len(used))
-            tried.append((Candidate(k, shape, bic, beyond, floored), fitted))
+            tried.append(_candidate(*parts, k, shape, restarts, rng))
     if not tried:
         raise AnalysisError(f"no number of components in {tuple(components)} fits {len(codes)} rows")
+    while not components and (beside := _beside([candidate for candidate, _ in tried])):
+        for k, shape in beside:
+            progress(f"{k} components, {shape} covariance")
+            tried.append(_candidate(*parts, k, shape, restarts, rng))
     return tried
+
+
+def _candidate(
+    used: Floats, held: Floats, k: int, shape: str, restarts: int, rng: np.random.Generator
+) -> tuple[Candidate, Gaussians]:
+    fitted, floored = fit_gaussians(used, k, covariance=shape, rng=rng, restarts=restarts)
+    total = float(fitted.responsibilities(used)[1].sum())
+    beyond = float(fitted.responsibilities(held)[1].mean()) if len(held) else math.nan
+    bic = -2 * total + fitted.parameters * math.log(len(used))
+    return Candidate(k, shape, bic, beyond, floored, 2 * fitted.parameters - 2 * total), fitted
+
+
+def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:
+    """Numbers half-way between the best sound candidate and the tried ones of its shape on either side."""
+    sound = [candidate for candidate in candidates if not candidate.floored]
+    if not sound:
+        return []
+    best = min(sound, key=lambda candidate: candidate.bic)
+    tried = [c.components for c in candidates if c.covariance == best.covariance or c.components == 1]
+    around = (
+        max((k for k in tried if k < best.components), default=best.components),
+        min((k for k in tried if k > best.components), default=best.components),
+    )
+    middles = {(best.components + k) // 2 if k < best.components else -(-(best.components + k) // 2) for k in around}
+    return [(k, best.covariance) for k in sorted(middles) if k not in tried and k != best.components]
 
 
 def _choose(tried: Sequence[tuple[Candidate, Gaussians]], keep_degenerate: bool) -> tuple[Candidate, Gaussians | None]:

@@ -40,7 +40,7 @@ class Options:
     neighbours: int = 1  # k of the k-NN probe
     permutations: int = 999
     maps: tuple[str, ...] = ("umap", "pca")
-    components: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    components: tuple[int, ...] = ()  # of the mixture; none means 1 2 4 8 16 32 and the neighbours of the best
     along: str = "auto"  # or lerp, slerp
     steps: int = 11
     shown: int = 8  # images, pairs or codes in a gallery

@@ -149,16 +149,21 @@ def _interpolations(result: Any) -> Iterator[Block]:
 def _mixture(result: Any) -> Iterator[Block]:
     own = [c.bic for c in result.candidates if (c.components, c.covariance) == (result.components, result.covariance)]
     best = own[0] if own else min(c.bic for c in result.candidates)
+    akaike = min(c.aic for c in result.candidates)
     rows = [
         (
-            f"{c.components} {c.covariance}", f"{c.bic - best:.0f}",
+            f"{c.components} {c.covariance}", f"{c.bic - best:.0f}", f"{c.aic - akaike:.0f}",
             "–" if math.isnan(c.held_out) else f"{c.held_out:.2f}",
             f"{c.floored} of {c.components}: not to be chosen" if c.floored else "",
         )
-        for c in result.candidates
+        for c in sorted(result.candidates, key=lambda c: (c.components, c.covariance))
     ]  # fmt: skip
     title = f"chosen: {result.components} components, {result.covariance} covariance, on {result.fitted_on:,} rows"
-    yield title, ("candidate", "BIC above the chosen", "held-out log p a row", "degenerate"), rows
+    yield (
+        title,
+        ("candidate", "BIC above the chosen", "AIC above the least", "held-out log p a row", "degenerate"),
+        rows,
+    )
     found = result.agreement
     if found is None:
         return
