@@ -1,4 +1,4 @@
-"""Expectation–maximisation for Gaussian mixtures, warm-started on a sample (Dempster, Laird & Rubin 1977).
+"""Expectation–maximisation for Gaussian mixtures, seeded on a sample (Dempster, Laird & Rubin 1977).
 
 Columns are standardised before, which changes none of the mixtures; results are in the rows' own units. In many
 dimensions nearly every row belongs to one or two components, so that the M-step visits, for each component, only
@@ -17,7 +17,7 @@ from .gaussians import TASK, Gaussians, normalise
 from .threads import one_blas_thread, over_blocks
 
 FLOOR = 1e-5  # added to the variance in every direction, columns being standardised
-SAMPLE = 10_000  # rows of the warm start
+SAMPLE = 10_000  # rows that seeds are chosen on
 ROUGH = 5  # rounds of each restart
 BLOCK = 8192
 LEAST = {np.dtype(np.float32): 1e-8, np.dtype(np.float64): 1e-20}  # responsibility of a row that counts
@@ -149,9 +149,9 @@ def fit_gaussians(
 ) -> tuple[Gaussians, int]:
     """Fit k Gaussians to (n, d) rows; return them and how many are degenerate.
 
-    Each restart runs ROUGH rounds from its own k-means++ seed on at most `sample` rows; the likeliest goes on
-    there, and then on all rows, until the mean log-likelihood gains less than `tolerance`. Every variance is
-    raised by `floor` of its column's. With `start`, EM goes on from there on all rows.
+    Each restart runs ROUGH rounds from its own k-means++ seed on at most `sample` rows; the likeliest seed goes on
+    with all rows until the mean log-likelihood gains less than `tolerance`. Every variance is raised by `floor`
+    of its column's. With `start`, EM goes on from there on all rows.
     """
     with one_blas_thread():
         shift, spread, size = _scale(x)
@@ -160,11 +160,8 @@ def fit_gaussians(
         if start is not None:
             begun = Gaussians(start.weights, (start.means - shift) / spread, start.covariances / square, covariance)
         else:
-            rows = slice(None) if len(x) <= sample else np.sort(rng.choice(len(x), sample, replace=False))
-            seen = ((x[rows] - shift) / size).astype(np.float32)  # distances as they are in the code
-            begun = _begin(scaled[rows], seen, k, covariance, rng, restarts, tolerance, floor)
-            if len(x) > sample:
-                begun, _ = climb(scaled[rows], begun, iterations=iterations, tolerance=tolerance, floor=floor)
+            seen = ((x - shift) / size).astype(np.float32)  # distances as they are in the code
+            begun = _begin(scaled, seen, k, covariance, rng, restarts, tolerance, floor, sample)
         best, _ = climb(scaled, begun, iterations=iterations, tolerance=tolerance, floor=floor)
         flaws = degenerate(best, len(x), floor)
     return Gaussians(best.weights, best.means * spread + shift, best.covariances * square, covariance), flaws
@@ -179,17 +176,27 @@ def _scale(x: Floats) -> tuple[Doubles, Doubles, float]:
 
 def _begin(
     x: Floats, seen: Singles, k: int, covariance: str, rng: np.random.Generator, restarts: int, tolerance: float,
-    floor: float,
+    floor: float, sample: int,
 ) -> Gaussians:  # fmt: skip
-    """The likeliest of `restarts` mixtures, each ROUGH rounds from its own seed; `seen` is what distances are of."""
-    count = restarts if k > 1 else 1
+    """The likeliest of `restarts` mixtures after ROUGH rounds each, from seeds in either view of the rows.
+
+    On a sample only the seeds are chosen, and all rows go to the nearest: covariances of few rows a component
+    harden its memberships, and EM on all rows, begun there, ended 0.1 to 0.3 nats a row lower.
+    """
     views = [seen, np.asarray(x, np.float32)]  # groups may show in either: in large columns, or in all alike
-    seeds = [seed_means(views[i % 2], k, rng=rng) for i in range(count)]
-    runs = [maximise(x, np.eye(k, dtype=x.dtype)[:, seed], covariance, floor) for seed in seeds]
-    if len(runs) == 1:
-        return runs[0]
-    rough = [climb(x, run, iterations=ROUGH, tolerance=tolerance, floor=floor) for run in runs]
-    return max(rough, key=lambda pair: pair[1])[0]
+    rows = np.arange(len(x)) if len(x) <= sample else np.sort(rng.choice(len(x), sample, replace=False))
+    runs = []
+    for i in range(restarts if k > 1 else 1):
+        seed = seed_means(views[i % 2][rows], k, rng=rng)
+        run = maximise(x[rows], np.eye(k, dtype=x.dtype)[:, seed], covariance, floor)
+        runs.append((*climb(x[rows], run, iterations=ROUGH, tolerance=tolerance, floor=floor), i % 2, seed))
+    best, _, view, seed = max(runs, key=lambda run: run[1])
+    if len(rows) == len(x):
+        return best
+    members = [views[view][rows[seed == j]] for j in range(k)]
+    centres = np.stack([some.mean(0) for some in members if len(some)])
+    cluster = _gaps(views[view], np.einsum("ij,ij->i", views[view], views[view]), centres).argmin(1)
+    return maximise(x, np.eye(k, dtype=x.dtype)[:, cluster], covariance, floor)
 
 
 def climb(

@@ -177,7 +177,7 @@ def test_single_precision_loses_nothing_that_matters(covariance: str, rng: np.ra
     assert single == pytest.approx(double, abs=0.05) and single.mean() == pytest.approx(double.mean(), abs=1e-3)
 
 
-def test_likelihood_never_falls_and_a_warm_start_ends_as_likely(rng: np.random.Generator) -> None:
+def test_likelihood_never_falls_and_seeds_of_a_sample_end_as_likely(rng: np.random.Generator) -> None:
     x = blobs(rng, 4000, d=5, k=5)[0].astype(np.float64) / 4
     mixture = maximise(x, np.eye(6)[:, rng.integers(0, 6, len(x))], "full")
     steps = []
