@@ -57,10 +57,12 @@ MapRows = Annotated[int, typer.Option("--rows", min=50, help="Rows on the map, a
 
 def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
     """Add every command to `app`; `load_model` is None where nothing can be decoded."""
+    from .commands_more import compare, disentanglement, fidelity, geometry, prior
+
     found = Commands(load_model)
     for function in (
-        found.probe, found.neighbours, found.concepts, found.interpolate, found.mixture, found.map,
-        found.reconstruction, found.codes, found.analyze, found.report,
+        found.probe, found.neighbours, found.concepts, found.interpolate, found.mixture, geometry, prior, found.map,
+        found.reconstruction, found.codes, disentanglement, compare, fidelity, found.analyze, found.report,
     ):  # fmt: skip
         app.command(name=function.__name__, help=unwrap(function.__doc__ or ""), rich_help_panel=PANEL)(function)
 

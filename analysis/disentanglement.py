@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, as_codes, same_length, subsample
-from .statistics import Interval, jackknife, jackknife_interval, permutation_p, proportion, r2_score
+from .statistics import Interval, jackknife_interval, permutation_p, proportion, r2_score
 from .threads import one_blas_thread
 
 ROWS = 5000
@@ -185,7 +185,7 @@ def importances(codes: Floats, factors: Sequence[Factor], *, rng: np.random.Gene
             chance = float(np.bincount(truth).max()) / len(truth)
             scores[j] = (float(np.mean(read == truth)) - chance) / max(1 - chance, 1e-9)
         else:
-            scores[j] = r2_score(truth, read)
+            scores[j] = r2_score(truth.astype(np.float64), read)
         table[:, j] = reader.feature_importances_
     scores = np.clip(np.nan_to_num(scores), 0, 1)
     return table * np.where(scores > INFORMATIVE, scores, 0), scores
@@ -242,11 +242,14 @@ def disentangle(
     kept = rng.permutation(subsample(np.arange(len(codes)), rows, rng=rng))
     codes = codes[kept]
     varying = [Factor(f.name, f.values[kept], f.discrete) for f in varying]
-    table = _Table(codes, varying)
+    table, every = _Table(codes, varying), np.arange(len(codes))
     with one_blas_thread():
-        figures = {name: jackknife(lambda r, name=name: table.score(r, r)[name], np.arange(len(codes)), groups=10)
-                   for name in ("MIG", "modularity", "SAP")}  # fmt: skip
-        null = [table.score(np.arange(len(codes)), rng.permutation(len(codes))) for _ in range(SHUFFLES)]
+        whole, left = table.score(every, every), [table.score(r, r) for r in _without(len(codes), 10)]
+        figures = {
+            name: jackknife_interval(value, np.array([one[name] for one in left]), len(codes))
+            for name, value in whole.items()
+        }
+        null = [table.score(every, rng.permutation(len(codes))) for _ in range(SHUFFLES)]
         scores = [_score(name, figure, [one[name] for one in null]) for name, figure in figures.items()]
         vae = factor_vae(codes, table.indices, rng=rng)
         mixed = [factor_vae(codes, rng.permutation(table.indices), rng=rng).value for _ in range(SHUFFLES)]
@@ -258,6 +261,12 @@ def disentangle(
         tuple(scores), tuple(f.name for f in varying), table.information, table.entropies, importance, len(codes),
         (*notes, *said),
     )  # fmt: skip
+
+
+def _without(n: int, groups: int) -> list[Ints]:
+    """Rows of n without each of `groups` groups."""
+    rows = np.arange(n)
+    return [rows[rows % groups != g] for g in range(groups)]
 
 
 @dataclass(frozen=True)
@@ -312,7 +321,7 @@ def _dci(
 
     rows = np.arange(len(codes))
     whole = figures(rows, rows)
-    left = np.array([figures(rows[rows % 5 != g], rows[rows % 5 != g]) for g in range(5)])
+    left = np.array([figures(some, some) for some in _without(len(codes), 5)])
     null = np.array([figures(rows, rng.permutation(len(rows))) for _ in range(DCI_SHUFFLES)])
     for i, name in enumerate(("DCI disentanglement", "DCI completeness")):
         scores.append(_score(name, jackknife_interval(whole[i], left[:, i], len(rows)), null[:, i].tolist()))

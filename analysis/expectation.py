@@ -149,7 +149,7 @@ def fit_gaussians(
 ) -> tuple[Gaussians, int]:
     """Fit k Gaussians to (n, d) rows; return them and how many are degenerate.
 
-    Each restart runs ROUGH rounds from its own k-means++ seed on at most `sample` rows; the likeliest seed goes on
+    Each restart runs a few rounds from its own k-means++ seed on at most `sample` rows; the likeliest goes on
     with all rows until the mean log-likelihood gains less than `tolerance`. Every variance is raised by `floor`
     of its column's. With `start`, EM goes on from there on all rows.
     """
@@ -180,21 +180,23 @@ def _begin(
 ) -> Gaussians:  # fmt: skip
     """The likeliest of `restarts` mixtures after ROUGH rounds each, from seeds in either view of the rows.
 
-    On a sample only the seeds are chosen, and all rows go to the nearest: covariances of few rows a component
-    harden its memberships, and EM on all rows, begun there, ended 0.1 to 0.3 nats a row lower.
+    On a sample only the seeds are chosen, by the likelihood of other rows, and all rows go to the nearest: there
+    covariances of few rows a component harden its memberships, and EM that began with them ended lower.
     """
     views = [seen, np.asarray(x, np.float32)]  # groups may show in either: in large columns, or in all alike
-    rows = np.arange(len(x)) if len(x) <= sample else np.sort(rng.choice(len(x), sample, replace=False))
+    order = np.arange(len(x)) if len(x) <= sample else rng.permutation(len(x))
+    rows, others = np.sort(order[:sample]), np.sort(order[sample : 2 * sample])
     runs = []
     for i in range(restarts if k > 1 else 1):
         seed = seed_means(views[i % 2][rows], k, rng=rng)
         run = maximise(x[rows], np.eye(k, dtype=x.dtype)[:, seed], covariance, floor)
-        runs.append((*climb(x[rows], run, iterations=ROUGH, tolerance=tolerance, floor=floor), i % 2, seed))
+        rounds = 1 if len(others) else ROUGH
+        run, score = climb(x[rows], run, iterations=rounds, tolerance=tolerance, floor=floor)
+        runs.append((run, expect(run, x[others])[1] if len(others) else score, i % 2, seed))
     best, _, view, seed = max(runs, key=lambda run: run[1])
-    if len(rows) == len(x):
+    if not len(others):
         return best
-    members = [views[view][rows[seed == j]] for j in range(k)]
-    centres = np.stack([some.mean(0) for some in members if len(some)])
+    centres = np.stack([views[view][rows[seed == j]].mean(0) for j in np.unique(seed)])
     cluster = _gaps(views[view], np.einsum("ij,ij->i", views[view], views[view]), centres).argmin(1)
     return maximise(x, np.eye(k, dtype=x.dtype)[:, cluster], covariance, floor)
 

@@ -54,4 +54,5 @@ def conformal(scores: Doubles, references: Doubles) -> Doubles:
     """(1 + #{references ≥ score}) / (1 + m) of each score: (n,)."""
     ordered = np.sort(references)
     above = len(ordered) - np.searchsorted(ordered, scores, side="left")
-    return (1.0 + above) / (1.0 + len(ordered))
+    quantiles: Doubles = (1 + above.astype(np.float64)) / (1 + len(ordered))
+    return quantiles

@@ -225,5 +225,6 @@ def transfers(
     for i, question in enumerate(kept):
         views = ((carried, here[i]), (x[judge], here[i]), (y[judge], own[i]), (lost, here[i]))
         figures = [held_out_auc(rows, direction, signs[judge, i]) for rows, direction in views]
-        found.append(Transfer(question.name, *figures, question.note))
+        there, home, away, null = figures
+        found.append(Transfer(question.name, there, home, away, null, question.note))
     return tuple(found), left

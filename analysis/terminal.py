@@ -64,8 +64,11 @@ def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _tables(result: Any) -> Iterator[Block]:
-    kind = type(result).__name__
-    yield from globals()[f"_{kind.lower()}"](result)
+    from . import terminal_more
+
+    kind = type(result).__name__.lower()
+    more = {"priorcomparison": "prior"}.get(kind, kind)
+    yield from (globals().get(f"_{kind}") or getattr(terminal_more, more))(result)
 
 
 def _named(name: str, baseline: bool) -> str:
@@ -167,13 +170,13 @@ def _mixture(result: Any) -> Iterator[Block]:
     found = result.agreement
     if found is None:
         return
-    rows = [
+    scores = [
         ("NMI", plain(found.nmi), f"{found.shuffled_nmi:.3f}", f"{found.nmi.n:,}"),
         ("adjusted Rand index", plain(found.ari), f"{found.shuffled_ari:.3f}", f"{found.ari.n:,}"),
         ("purity", plain(found.purity), f"{found.shuffled_purity:.3f}", f"{found.purity.n:,}"),
     ]
-    rows += [(f"  NMI on {b.name}", plain(b.figure), "", f"{b.figure.n:,}") for b in found.baselines]
-    yield "agreement of components with labels", ("score", "value", "shuffled labels", "n"), rows
+    scores += [(f"  NMI on {b.name}", plain(b.figure), "", f"{b.figure.n:,}") for b in found.baselines]
+    yield "agreement of components with labels", ("score", "value", "shuffled labels", "n"), scores
 
 
 def _maps(result: Any) -> Iterator[Block]:
