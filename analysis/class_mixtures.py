@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, as_codes, same_length, to_pixels
-from .mixtures import WIDEST, FittedMixture, fit_mixture
+from .mixture_fits import WIDEST, FittedMixture, fit_mixture
 from .pca import PCA, fit_pca
 from .statistics import Interval, proportion
 
 GRID = (1, 2, 4, 8)
 FEWEST = 10  # rows of a class
+SHUFFLES = 10
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class ByClass:
     covariances: tuple[str, ...]  # the shape of each
     rows: Ints  # (c,) that each was fitted on
     accuracy: Interval  # held-out rows whose class Bayes' rule names
-    shuffled: Interval  # the same of mixtures that were fitted to shuffled labels
+    shuffled: float  # the same of one Gaussian a class, fitted to shuffled labels, the mean of several shuffles
     samples: Pixels | None  # (c, s, h, w, c') drawn from each class and decoded; None without a model
     notes: tuple[str, ...]
 
@@ -77,6 +78,13 @@ def fit_class_mixtures(
     return ClassMixtures(classes[use].astype(np.int64), counts[use] / counts[use].sum(), fitted, pca)
 
 
+def _shuffled(codes: Floats, labels: Ints, *, rng: np.random.Generator) -> ClassMixtures:
+    """One Gaussian a class, of rows whose labels are exchanged."""
+    mixed = labels.copy()
+    mixed[labels >= 0] = rng.permutation(labels[labels >= 0])
+    return fit_class_mixtures(codes, mixed, rng=rng, components=(1,), restarts=1)
+
+
 def judge(found: ClassMixtures, codes: Floats, labels: Ints) -> Interval:
     """Share of labelled (m, d) codes whose class has the highest posterior."""
     known = np.isin(labels, found.classes)
@@ -99,10 +107,7 @@ def by_class(
     Args: train, test: codes (n, d), labels (n,).
     """
     found = fit_class_mixtures(*train, rng=rng, components=components)
-    known = train[1] >= 0
-    mixed = np.where(known, -1, train[1])
-    mixed[known] = rng.permutation(train[1][known])
-    null = fit_class_mixtures(train[0], mixed, rng=rng, components=(1,), restarts=1)
+    null = [judge(_shuffled(*train, rng=rng), *test).value for _ in range(SHUFFLES)]
     samples = None
     if decode is not None:
         drawn = np.concatenate([found.sample(i, shown, rng=rng) for i in range(len(found.classes))])
@@ -114,5 +119,5 @@ def by_class(
         np.array([len(one.gaussians.weights) for one in found.mixtures], np.int64),
         tuple(one.gaussians.covariance for one in found.mixtures),
         np.array([one.fitted_on for one in found.mixtures], np.int64),
-        judge(found, *test), judge(null, *test), samples, tuple(notes),
+        judge(found, *test), float(np.mean(null)), samples, tuple(notes),
     )  # fmt: skip

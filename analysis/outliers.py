@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes
-from .mixtures import FittedMixture
+from .mixture_fits import FittedMixture
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .arrays import AnalysisError, Floats, Ints
-from .disentanglement import Disentanglement, Factor, disentangle
+from .dci import Factor
+from .disentanglement import Disentanglement, disentangle
 from .embeddings import Embeddings
 from .fidelity import Fidelity, compare, warnings_of
 from .memory import copying, count_modes, duplicate_threshold

@@ -167,6 +167,8 @@ def _mixture(result: Any) -> Iterator[Block]:
         ("candidate", "BIC above the chosen", "AIC above the least", "held-out log p a row", "degenerate"),
         rows,
     )
+    if result.by_class is not None:
+        yield _by_class(result.by_class)
     found = result.agreement
     if found is None:
         return
@@ -177,6 +179,18 @@ def _mixture(result: Any) -> Iterator[Block]:
     ]
     scores += [(f"  NMI on {b.name}", plain(b.figure), "", f"{b.figure.n:,}") for b in found.baselines]
     yield "agreement of components with labels", ("score", "value", "shuffled labels", "n"), scores
+
+
+def _by_class(result: Any) -> Block:
+    rows = [
+        (name, f"{k} {shape}", f"{n:,}")
+        for name, k, shape, n in zip(
+            result.classes, result.components.tolist(), result.covariances, result.rows.tolist(), strict=True
+        )
+    ]
+    named = f"Bayes' rule names {percent(result.accuracy)} of {result.accuracy.n:,} other rows right"
+    title = f"a mixture for each class; {named}, of shuffled labels {100 * result.shuffled:.1f} %"
+    return title, ("class", "components", "train rows"), rows
 
 
 def _maps(result: Any) -> Iterator[Block]:

@@ -23,6 +23,8 @@ from .study_probes import study_probes
 from .study_shape import study_geometry, study_prior
 from .threads import one_blas_thread
 
+UNUSUAL = 12  # images that a report shows as such
+
 Study = Callable[[Embeddings, Model | None, Options, Progress], Any]
 
 # In the order in which `analyze` runs them, quick and telling ones first. A new analysis adds a line.
@@ -176,7 +178,10 @@ def shown_rows(result: Any) -> Ints:
         case "Codes":
             found = [result.bases]
         case "Mixture":
-            found = [result.nearest[result.nearest >= 0]]
+            found = [
+                result.nearest[result.nearest >= 0],
+                *([result.outliers.rows[:UNUSUAL]] if result.outliers else []),
+            ]
         case "Maps":
             found = [result.rows]
         case "Reconstruction":

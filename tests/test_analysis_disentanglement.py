@@ -7,11 +7,10 @@ import pytest
 from sklearn.metrics import mutual_info_score
 
 from analysis.arrays import AnalysisError
+from analysis.dci import Factor, dci
 from analysis.disentanglement import (
     Disentanglement,
-    Factor,
     binned,
-    dci,
     disentangle,
     entropy,
     mig,

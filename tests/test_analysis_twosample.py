@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import kstest, wasserstein_distance
 
 from analysis.arrays import AnalysisError
-from analysis.mixtures import fit_mixture
+from analysis.mixture_fits import fit_mixture
 from analysis.outliers import outlier_scores
 from analysis.twosample import _memberships, _sliced, discoveries, squared_gaps, two_sample
 
