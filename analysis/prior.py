@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats
-from .twosample import TwoSample, two_sample
+from .twosample import ROWS, TwoSample, two_sample
 
 PRIORS = {"normal": (0.0, 1.0), "uniform": (0.0, 3**-0.5)}  # mean and deviation of N(0, 1) and U(-1, 1)
 
@@ -42,10 +42,12 @@ def draw_prior(kind: str, rows: int, width: int, *, rng: np.random.Generator) ->
     return rng.uniform(-1, 1, (rows, width)).astype(np.float32)
 
 
-def compare_with_prior(codes: Floats, *, kind: str, rng: np.random.Generator, name: str = "code") -> PartOfPrior:
-    """Compare (n, d) codes with draws from N(0, 1) or U(-1, 1)."""
+def compare_with_prior(
+    codes: Floats, *, kind: str, rng: np.random.Generator, name: str = "code", rows: int = ROWS
+) -> PartOfPrior:
+    """Compare (n, d) codes with draws from N(0, 1) or U(-1, 1), at most `rows` of each."""
     draws = [draw_prior(kind, len(codes), codes.shape[1], rng=rng) for _ in range(3)]
-    found, null = two_sample(codes, draws[0], rng=rng), two_sample(draws[1], draws[2], rng=rng)
+    found, null = (two_sample(*pair, rng=rng, rows=rows) for pair in ((codes, draws[0]), (draws[1], draws[2])))
     mean, deviation = PRIORS[kind]
     return PartOfPrior(
         name, kind, found, null, codes.mean(0, dtype=np.float64) - mean, codes.std(0, dtype=np.float64) / deviation

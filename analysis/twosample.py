@@ -14,8 +14,8 @@ from .statistics import permutation_p
 from .threads import one_blas_thread
 
 ROWS = 1000  # of each side; the kernel matrix has (2 · ROWS)² entries
-REPEATS = 499
-PROJECTIONS = 100
+REPEATS = 199
+PROJECTIONS = 50
 BLOCK = 64  # permutations at once
 
 

@@ -29,7 +29,7 @@ def test_a_shift_of_one_column_is_found_and_named(rng: np.random.Generator) -> N
     x, y = rng.normal(size=(2, 500, 6))
     y[:, 2] += 0.8
     found = two_sample(x, y, rng=rng)
-    assert found.mmd_p == found.wasserstein_p == 1 / 500 and found.rejected.tolist() == [2]
+    assert found.mmd_p == found.wasserstein_p == 1 / 200 and found.rejected.tolist() == [2]
     assert found.wasserstein == pytest.approx(0.8 / np.sqrt(6), rel=0.25) and found.wasserstein > found.wasserstein_null
 
 

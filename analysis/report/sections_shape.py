@@ -13,7 +13,7 @@ from .rows import brackets, by_group, estimate, readable, role_of, trained_on
 from .wording import count, listed, number, p_value, plural, sentence
 
 if TYPE_CHECKING:
-    from ..geometry import Geometry
+    from ..geometry import Geometry, Shape
     from ..prior import PartOfPrior, PriorComparison
     from ..twosample import TwoSample
 
@@ -69,7 +69,7 @@ def _shape_finding(found: Geometry) -> str:
     return f"{said}, and their variance fills {brackets(one.participation, 1)} directions."
 
 
-def _yardsticks(found: Geometry) -> list[tuple[object, str]]:
+def _yardsticks(found: Geometry) -> list[tuple[Shape, str]]:
     names = {"pixels": "raw pixels", "untrained": "the same network untrained"}
     code = found.shapes[0].representation
     wanted = {"pixels": "pixels", f"untrained.{code}": "untrained"}
@@ -93,8 +93,8 @@ def _prior_finding(part: PartOfPrior) -> str:
     one = part.codes
     differs = min(one.wasserstein_p, one.mmd_p) <= SIGNIFICANT / 2  # two tests of one question
     distance = (
-        f"sliced Wasserstein distance {number(one.wasserstein, 3)}, {p_value(one.wasserstein_p, one.permutations)}; two "
-        f"sets of draws from the prior {number(part.null.wasserstein, 3)}; kernel test "
+        f"sliced Wasserstein distance {number(one.wasserstein, 3)}, {p_value(one.wasserstein_p, one.permutations)}; "
+        f"two sets of draws from the prior {number(part.null.wasserstein, 3)}; kernel test "
         f"{p_value(one.mmd_p, one.permutations)}; n = {count(one.n)}"
     )
     if not differs:
@@ -109,8 +109,8 @@ def _prior_finding(part: PartOfPrior) -> str:
 def _part(part: PartOfPrior, index: int) -> list[Block]:
     rows = tuple(_tests(name, one) for name, one in (("codes and prior", part.codes), ("prior and prior", part.null)))
     caption = (
-        "The sliced Wasserstein distance is in units of the code, over random directions; MMD² is about 0, or below, where "
-        "the two are one. p is the share of exchanges of codes and draws that lie as far apart. The last column "
+        "The sliced Wasserstein distance is in units of the code, over random directions; MMD² is about 0, or below, "
+        "where the two are one. p is the share of exchanges of codes and draws that lie as far apart. The last column "
         "counts numbers whose Kolmogorov–Smirnov tests are discoveries (Benjamini and Hochberg, 5\u00a0%)."
     )
     table = Table(("compared", "sliced Wasserstein", "test", "MMD²", "test", "numbers that differ"), rows, caption)

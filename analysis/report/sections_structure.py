@@ -267,13 +267,13 @@ def _bic(found: Mixture) -> list[Block]:
 
 def _agreement(found: Agreement) -> Comparison:
     rows: list[Estimate] = []
-    for name, figure, shuffled in (
+    for name, score, shuffled in (
         ("mutual information (NMI)", found.nmi, found.shuffled_nmi),
         ("adjusted Rand index", found.ari, found.shuffled_ari),
         ("purity", found.purity, found.shuffled_purity),
     ):
-        rows.append(estimate("codes", figure, group=name))
-        rows.append(Estimate("labels shuffled", shuffled, np.nan, np.nan, figure.n, "chance", name))
+        rows.append(estimate("codes", score, group=name))
+        rows.append(Estimate("labels shuffled", shuffled, np.nan, np.nan, score.n, "chance", name))
         if name.startswith("mutual"):
             rows += [
                 estimate(readable(b.name), b.figure, role_of(b.name), group=name, note=b.note) for b in found.baselines
