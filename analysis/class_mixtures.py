@@ -12,7 +12,7 @@ from .mixture_fits import WIDEST, FittedMixture, fit_mixture
 from .pca import PCA, fit_pca
 from .statistics import Interval, proportion
 
-GRID = (1, 2, 4, 8)
+GRID = (1, 2, 4)
 FEWEST = 10  # rows of a class
 SHUFFLES = 10
 
@@ -57,7 +57,7 @@ class ByClass:
 
 
 def fit_class_mixtures(
-    codes: Floats, labels: Ints, *, rng: np.random.Generator, components: Sequence[int] = GRID, restarts: int = 2
+    codes: Floats, labels: Ints, *, rng: np.random.Generator, components: Sequence[int] = GRID, restarts: int = 1
 ) -> ClassMixtures:
     """Fit a mixture, chosen by BIC, to the (n, d) codes of every class; `labels` (n,), -1 = unlabelled.
 

@@ -128,7 +128,7 @@ def _search(
     while not components and (beside := _beside([candidate for candidate, _ in tried])):
         for k, shape in beside:
             progress(f"{k} components, {shape} covariance")
-            tried.append(_candidate(*parts, k, shape, restarts, rng))
+            tried.append(_candidate(*parts, k, shape, min(restarts, 3), rng))
     return tried
 
 
