@@ -10,31 +10,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .class_mixtures import ByClass, by_class
     from .codes import Codes
     from .concepts import Concept, ConceptTable, concept_vector
+    from .dci import Factor
+    from .disentanglement import Disentanglement, disentangle
     from .efficiency import Efficiency
     from .embeddings import Embeddings, Overview
     from .errors import AnalysisError
     from .few import FewLabels, few_labels
+    from .fidelity import Fidelity, frechet_distance, kernel_distance
+    from .geometry import Geometry, shape_of
     from .interpolation import Interpolations, Path, lerp, path, slerp
     from .maps import Map, Maps, latent_map
-    from .mixtures import Mixture, fit_mixture
+    from .memory import copying, count_modes
+    from .mixture_fits import fit_mixture
+    from .mixtures import Mixture
     from .model import Model
     from .neighbours import Neighbours, nearest
+    from .outliers import outlier_scores
+    from .prior import PriorComparison, compare_with_prior
     from .probes import Probe, ProbeTable, linear_probe
     from .reconstruction import Reconstruction, reconstruction_error
+    from .similarity import Comparison, similarities, transfers
     from .statistics import Baseline, Interval
     from .store import load, save
+    from .twosample import two_sample
 
 _HOME = {
     "AnalysisError": "errors",
     "Baseline": "statistics",
+    "ByClass": "class_mixtures",
     "Codes": "codes",
+    "Comparison": "similarity",
     "Concept": "concepts",
     "ConceptTable": "concepts",
+    "Disentanglement": "disentanglement",
     "Efficiency": "efficiency",
     "Embeddings": "embeddings",
+    "Factor": "dci",
     "FewLabels": "few",
+    "Fidelity": "fidelity",
+    "Geometry": "geometry",
     "Interpolations": "interpolation",
     "Interval": "statistics",
     "Map": "maps",
@@ -44,32 +61,51 @@ _HOME = {
     "Neighbours": "neighbours",
     "Overview": "embeddings",
     "Path": "interpolation",
+    "PriorComparison": "prior",
     "Probe": "probes",
     "ProbeTable": "probes",
     "Reconstruction": "reconstruction",
+    "by_class": "class_mixtures",
+    "compare_with_prior": "prior",
     "concept_vector": "concepts",
+    "copying": "memory",
+    "count_modes": "memory",
+    "disentangle": "disentanglement",
     "few_labels": "few",
-    "fit_mixture": "mixtures",
+    "fit_mixture": "mixture_fits",
+    "frechet_distance": "fidelity",
+    "kernel_distance": "fidelity",
     "latent_map": "maps",
     "lerp": "interpolation",
     "linear_probe": "probes",
     "load": "store",
     "nearest": "neighbours",
+    "outlier_scores": "outliers",
     "path": "interpolation",
     "reconstruction_error": "reconstruction",
     "save": "store",
+    "shape_of": "geometry",
+    "similarities": "similarity",
     "slerp": "interpolation",
+    "transfers": "similarity",
+    "two_sample": "twosample",
 }
 
 __all__ = [
     "AnalysisError",
     "Baseline",
+    "ByClass",
     "Codes",
+    "Comparison",
     "Concept",
     "ConceptTable",
+    "Disentanglement",
     "Efficiency",
     "Embeddings",
+    "Factor",
     "FewLabels",
+    "Fidelity",
+    "Geometry",
     "Interpolations",
     "Interval",
     "Map",
@@ -79,21 +115,34 @@ __all__ = [
     "Neighbours",
     "Overview",
     "Path",
+    "PriorComparison",
     "Probe",
     "ProbeTable",
     "Reconstruction",
+    "by_class",
+    "compare_with_prior",
     "concept_vector",
+    "copying",
+    "count_modes",
+    "disentangle",
     "few_labels",
     "fit_mixture",
+    "frechet_distance",
+    "kernel_distance",
     "latent_map",
     "lerp",
     "linear_probe",
     "load",
     "nearest",
+    "outlier_scores",
     "path",
     "reconstruction_error",
     "save",
+    "shape_of",
+    "similarities",
     "slerp",
+    "transfers",
+    "two_sample",
 ]
 
 

@@ -71,12 +71,33 @@ class _Job:
         chosen = Options(train_rows=self.rows, test_rows=self.rows, seed=self.seed, **changes)
         return chosen.full() if self.full else chosen
 
+    def open(self, path: Path) -> Embeddings:
+        """A table with the columns that were asked for."""
+        from .embeddings import Embeddings
+
+        return Embeddings(path, code=self.code, label=self.label, split=self.split)
+
+    def ask(self, study: Callable[[Embeddings, Options, Callable[[str], None]], Any], **changes: Any) -> None:
+        """Run a study that is no part of `analyze`, save it, print it."""
+        from .workflow import run_asked
+
+        table, options = self.open(self.table), self.options(**changes)
+        with _progress() as progress:
+            task = progress.add_task(self.kind, total=None)
+
+            def tell(text: str) -> None:
+                progress.update(task, description=_shown(self.kind, text))
+
+            result = run_asked(
+                self.kind, table, lambda: study(table, options, tell), out=self.out, command=command_line()
+            )
+        _print(self.kind, result, self.as_json)
+
     def run(self, load_model: LoadModel | None, *, decodes: bool = True, **changes: Any) -> None:
         """Run it, save it, print it."""
-        from .embeddings import Embeddings
         from .workflow import run_study
 
-        table = Embeddings(self.table, code=self.code, label=self.label, split=self.split)
+        table = self.open(self.table)
         model = find_model(table, self.model, load_model) if decodes else None
         with _progress() as progress:
             task = progress.add_task(self.kind, total=None)
@@ -88,7 +109,7 @@ class _Job:
 
 
 def register(app: typer.Typer, load_model: LoadModel | None = None) -> None:
-    """Add the commands probe, efficiency, neighbours, concepts and so on, analyze and report to `app`.
+    """Add the analyses, analyze and report to `app`.
 
     Args: load_model: makes a Model of a run folder; None for a command line that cannot decode.
     """

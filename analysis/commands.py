@@ -50,7 +50,9 @@ Steps = Annotated[int, typer.Option(min=2, max=101, help="Images on a path, both
 Shown = Annotated[int, typer.Option("-n", "--count", min=1, max=100, help="Paths to decode.")]
 Components = Annotated[
     list[int] | None,
-    typer.Option("--components", min=1, help="Number to try; may be repeated. Default 1 2 4 8 16 32."),
+    typer.Option(
+        "--components", min=1, help="Number to try; may be repeated. Default 1 2 4 8 16 32, then around the best."
+    ),
 ]
 Method = Annotated[list[str] | None, typer.Option("--method", help="umap or pca; may be repeated. Default both.")]
 Maps = Annotated[
@@ -61,10 +63,13 @@ MapRows = Annotated[int, typer.Option("--rows", min=50, help="Rows on the map, a
 
 def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
     """Add every command to `app`; `load_model` is None where nothing can be decoded."""
+    from .commands_more import compare, disentanglement, fidelity, geometry, prior
+
     found = Commands(load_model)
     for function in (
-        found.probe, found.efficiency, found.neighbours, found.concepts, found.interpolate, found.mixture, found.map,
-        found.reconstruction, found.codes, found.analyze, found.report,
+        found.probe, found.efficiency, found.neighbours, found.concepts, found.interpolate, found.mixture, geometry,
+        prior, found.map, found.reconstruction, found.codes, disentanglement, compare, fidelity, found.analyze,
+        found.report,
     ):  # fmt: skip
         app.command(name=function.__name__, help=unwrap(function.__doc__ or ""), rich_help_panel=PANEL)(function)
 
@@ -197,7 +202,7 @@ class Commands:
             latentgan mixture codes.parquet --components 10 --components 20 --out results
         """
         job = _Job("mixture", table, out, as_json, rows, full, seed, code, label, split, model)
-        job.run(self.load_model, components=tuple(components or (1, 2, 4, 8, 16, 32)))
+        job.run(self.load_model, components=tuple(components or ()))
 
     def map(
         self, table: Table, out: Out = None, method: Method = None, rows: MapRows = 5000, seed: Seed = 0,

@@ -1,21 +1,25 @@
-"""Expectation–maximisation for Gaussian mixtures, shaped for BLAS: float32 products, float64 sums.
+"""Mixtures of Gaussians: densities in whitened blocks, float32 products beside float64 sums.
 
-log p(x) = log Σ_k π_k N(x; μ_k, Σ_k),  log N = −½ (d log 2π + |Lᵀ(x − μ)|²) + log |L|,  Σ⁻¹ = L Lᵀ.
-Columns are standardised before, which changes neither kind of mixture; results are in the rows' own units.
+log p(x) = log Σ_k π_k N(x; μ_k, Σ_k),  log N = −½ (d log 2π + |Wᵀ(x − μ)|²) + log |W|,  Σ⁻¹ = W Wᵀ.
+All components are whitened by one matrix product a block of rows, (rows, d) × (d, k d); the block is so small
+that what comes out stays in the cache while it is squared and summed.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from .arrays import Doubles, Floats, Ints, Singles
+from .arrays import Doubles, Floats
 from .threads import one_blas_thread, over_blocks
 
-FLOOR = 1e-5  # least variance in any direction, columns being standardised
-BLOCK = 8192
+COVARIANCES = ("full", "tied", "diag")
+TASK = 4096  # rows of a thread's turn
+CELLS = 500_000  # of a block's product, which is so many numbers: 2 MB in float32
 
 
 @dataclass(frozen=True)
@@ -24,169 +28,123 @@ class Gaussians:
 
     weights: Doubles  # (k,)
     means: Doubles  # (k, d)
-    covariances: Doubles  # (k, d, d); diagonal where covariance is "diag"
-    covariance: str  # "full" or "diag"
+    covariances: Doubles  # (k, d, d); all the same where covariance is "tied", diagonal where it is "diag"
+    covariance: str  # "full", "tied" or "diag"
 
     @property
     def parameters(self) -> int:
-        """Free parameters, for BIC."""
+        """Free parameters, for BIC and AIC."""
         k, d = self.means.shape
-        return int(k - 1 + k * d + k * (d * (d + 1) // 2 if self.covariance == "full" else d))
+        spread = {"full": k * d * (d + 1) // 2, "tied": d * (d + 1) // 2, "diag": k * d}[self.covariance]
+        return int(k - 1 + k * d + spread)
 
-    def log_joint(self, x: Floats) -> Doubles:
-        """log π_k + log N(x; μ_k, Σ_k) of (n, d) rows: (n, k)."""
-        k, d = self.means.shape
-        out = np.empty((len(x), k))
+    @cached_property
+    def whitening(self) -> tuple[Doubles, Doubles]:
+        """W of each component, (k, d, d), or one for all, (1, d, d); and log π + log |W| − d/2 log 2π, (k,)."""
+        factors = np.linalg.cholesky(self.covariances[:1] if self.covariance == "tied" else self.covariances)
+        size = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
+        with np.errstate(divide="ignore"):  # a component may have lost its weight
+            share = np.log(self.weights)
+        constant = share - size - self.means.shape[1] / 2 * math.log(2 * math.pi)
+        return np.linalg.inv(factors).swapaxes(1, 2), constant
 
-        def component(i: int) -> None:
-            factor = np.linalg.cholesky(self.covariances[i])
-            whiten = np.linalg.inv(factor).T.astype(np.float32)  # (d, d): |(x − μ) whiten|² is Mahalanobis
-            constant = np.log(self.weights[i]) - np.log(np.diag(factor)).sum() - d / 2 * math.log(2 * math.pi)
-            for start in range(0, len(x), BLOCK):
-                gap = (x[start : start + BLOCK] - self.means[i]).astype(np.float32)
-                gap = gap * np.diag(whiten) if self.covariance == "diag" else gap @ whiten
-                out[start : start + BLOCK, i] = constant - 0.5 * np.einsum("ij,ij->i", gap, gap)
+    @cached_property
+    def centre(self) -> Doubles:
+        """The mixture's mean, (d,), from which rows are measured so that little cancels."""
+        mean: Doubles = self.weights @ self.means
+        return mean
 
-        list(over_blocks(component, range(k), cells=x.size * k))
+    def gaps(self, x: Floats, *, precision: Any = np.float32) -> Doubles:
+        """Squared Mahalanobis distances of (n, d) rows to each component: (n, k)."""
+        out = np.empty((len(x), len(self.weights)))
+        measure = self.measure(precision)
+
+        def task(start: int) -> None:
+            out[start : start + TASK] = measure(x[start : start + TASK])
+
+        with one_blas_thread():
+            list(over_blocks(task, range(0, len(x), TASK), cells=x.size * len(self.weights)))
         return out
 
-    def responsibilities(self, x: Floats) -> tuple[Doubles, Doubles]:
+    def measure(self, precision: Any) -> Any:
+        """Return the function that measures squared Mahalanobis distances, (m, d) rows -> (m, k)."""
+        whiten, _ = self.whitening
+        if self.covariance == "diag":
+            return self._measure_diagonal(np.diagonal(whiten, axis1=1, axis2=2))
+        k, d = self.means.shape
+        if len(whiten) < k:
+            return self._measure_tied(whiten[0])
+        side = whiten.transpose(1, 0, 2).reshape(d, k * d)
+        offset = np.einsum("ki,kij->kj", self.means - self.centre, whiten).reshape(k * d)
+        weights, shift = side.astype(precision), offset.astype(precision)
+        block = max(1, CELLS // (k * d))
+
+        def measure(x: Floats) -> Doubles:
+            out = np.empty((len(x), k))
+            room = np.empty((min(block, len(x)), k * d), precision)
+            for start in range(0, len(x), block):
+                rows = (x[start : start + block] - self.centre).astype(precision)
+                white = np.matmul(rows, weights, out=room[: len(rows)])
+                white -= shift
+                white = white.reshape(len(rows), k, d)
+                out[start : start + block] = np.einsum("nki,nki->nk", white, white)
+            return out
+
+        return measure
+
+    def _measure_tied(self, whiten: Doubles) -> Any:
+        """|Wᵀx|² − 2 xᵀW Wᵀμ + |Wᵀμ|² in float64: two small products whatever the number of components."""
+        means = (self.means - self.centre) @ whiten
+        norms = np.square(means).sum(1)
+
+        def measure(x: Floats) -> Doubles:
+            white = (x - self.centre) @ whiten
+            found: Doubles = np.square(white).sum(1)[:, None] - 2 * white @ means.T + norms
+            return np.maximum(found, 0)
+
+        return measure
+
+    def _measure_diagonal(self, whiten: Doubles) -> Any:
+        """Σ_i (x_i − μ_i)² / σ_i² by products in float64, since squares of rows far out cancel."""
+        precisions = np.square(whiten)
+        means = self.means - self.centre
+        middle, norms = (means * precisions).T, (np.square(means) * precisions).sum(1)
+
+        def measure(x: Floats) -> Doubles:
+            rows = (x - self.centre).astype(np.float64)
+            found: Doubles = np.square(rows) @ precisions.T - 2 * rows @ middle + norms
+            return np.maximum(found, 0)
+
+        return measure
+
+    def log_joint(self, x: Floats, *, precision: Any = np.float32) -> Doubles:
+        """log π_k + log N(x; μ_k, Σ_k) of (n, d) rows: (n, k)."""
+        joint = self.gaps(x, precision=precision)
+        joint *= -0.5
+        joint += self.whitening[1]
+        return joint
+
+    def responsibilities(self, x: Floats, *, precision: Any = np.float32) -> tuple[Doubles, Doubles]:
         """Posterior of each component (n, k), and log p(x) of each row (n,)."""
-        joint = self.log_joint(x)
-        top = joint.max(1, keepdims=True)
-        joint -= top
-        np.exp(joint, out=joint)
-        total = joint.sum(1, keepdims=True)
-        joint /= total
-        return joint, (np.log(total) + top)[:, 0]
+        joint = self.log_joint(x, precision=precision)
+        return joint, normalise(joint)
 
     def sample(self, component: int, count: int, *, rng: np.random.Generator) -> Doubles:
         """Draw (count, d) rows from one component."""
         return rng.multivariate_normal(self.means[component], self.covariances[component], count, method="cholesky")
 
-
-def maximise(x: Singles, resp: Doubles, covariance: str, floor: float) -> Gaussians:
-    """M-step: weighted means and covariances of (n, d) rows, each direction's variance at least `floor`."""
-    d = x.shape[1]
-    mass = resp.sum(0) + 1e-10
-    light = resp.astype(np.float32)
-    means = (light.T @ x).astype(np.float64) / mass[:, None]
-    covariances = np.zeros((len(mass), d, d))
-
-    def component(k: int) -> None:
-        gap = (x - means[k]).astype(np.float32)
-        if covariance == "diag":
-            np.fill_diagonal(covariances[k], light[:, k] @ np.square(gap) / mass[k])
-        else:
-            covariances[k] = (gap * light[:, k : k + 1]).T @ gap / mass[k]
-        covariances[k] = _positive((covariances[k] + covariances[k].T) / 2 + floor * np.eye(d), floor)
-
-    list(over_blocks(component, range(len(mass)), cells=x.size * len(mass)))
-    return Gaussians(mass / mass.sum(), means, covariances, covariance)
+    def reordered(self) -> Gaussians:
+        """The same mixture with the heaviest component first."""
+        rank = np.argsort(-self.weights, kind="stable")
+        return Gaussians(self.weights[rank], self.means[rank], self.covariances[rank], self.covariance)
 
 
-def _positive(covariance: Doubles, floor: float) -> Doubles:
-    """Raise the eigenvalues that rounding has made negative (float32 sums of rows far out)."""
-    try:
-        np.linalg.cholesky(covariance)
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(covariance)
-        raised = np.maximum(values, max(floor, 1e-6 * float(values[-1])))
-        covariance = (vectors * raised) @ vectors.T
-        covariance = (covariance + covariance.T) / 2
-    return covariance
-
-
-def degenerate(mixture: Gaussians, n: int, floor: float) -> int:
-    """Count components with fewer than d + 1 rows to themselves, or flat in some direction."""
-    few = mixture.weights * n < mixture.means.shape[1] + 1
-    values = np.linalg.eigvalsh(mixture.covariances)
-    flat = values[:, 0] < np.maximum(3 * floor, 2e-6 * values[:, -1])
-    return int(np.count_nonzero(few | flat))
-
-
-def seed_means(x: Singles, k: int, *, rng: np.random.Generator, rounds: int = 10) -> Ints:
-    """k-means++ seeding and a few rounds of Lloyd: the cluster of each row, (n,)."""
-    norms = np.einsum("ij,ij->i", x, x)
-    centres = x[rng.integers(len(x), size=1)]
-    nearest = _gaps(x, norms, centres)[:, 0]
-    for _ in range(k - 1):
-        total = nearest.sum(dtype=np.float64)
-        share = nearest.astype(np.float64) / total if total > 0 else np.full(len(x), 1 / len(x))
-        centres = np.concatenate([centres, x[[rng.choice(len(x), p=share / share.sum())]]])
-        nearest = np.minimum(nearest, _gaps(x, norms, centres[-1:])[:, 0])
-    for _ in range(rounds):
-        cluster = _gaps(x, norms, centres).argmin(1)
-        member = (cluster[:, None] == np.arange(k)).astype(np.float32)
-        count = member.sum(0)[:, None]
-        centres = np.where(count > 0, member.T @ x / np.maximum(count, 1), centres)
-    return np.asarray(_gaps(x, norms, centres).argmin(1), np.int64)
-
-
-def _gaps(x: Singles, norms: Singles, centres: Singles) -> Singles:
-    gaps: Singles = norms[:, None] - 2 * (x @ centres.T) + np.einsum("ij,ij->i", centres, centres)
-    return np.maximum(gaps, 0)
-
-
-def fit_gaussians(
-    x: Floats,
-    k: int,
-    *,
-    covariance: str,
-    rng: np.random.Generator,
-    restarts: int = 2,
-    iterations: int = 100,
-    tolerance: float = 1e-3,
-    start: Gaussians | None = None,
-) -> tuple[Gaussians, int]:
-    """Fit k Gaussians to (n, d) rows; return them and how many are degenerate.
-
-    Each restart runs 10 rounds from its own k-means++ seed; the likeliest goes on until the mean
-    log-likelihood gains less than `tolerance`. A variance never falls below FLOOR of its column's.
-    """
-    with one_blas_thread():
-        return _fit(x, k, covariance, rng, restarts, iterations, tolerance, start)
-
-
-def _fit(
-    x: Floats,
-    k: int,
-    covariance: str,
-    rng: np.random.Generator,
-    restarts: int,
-    iterations: int,
-    tolerance: float,
-    start: Gaussians | None,
-) -> tuple[Gaussians, int]:
-    shift, spread = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
-    size = float(np.sqrt(np.square(spread).mean())) or 1.0  # of the columns together, for seeding
-    spread = np.where(spread > 1e-6 * size, spread, size)
-    square = np.outer(spread, spread)
-    scaled = ((x - shift) / spread).astype(np.float32)
-    if start is not None:
-        runs = [Gaussians(start.weights, (start.means - shift) / spread, start.covariances / square, covariance)]
-    else:
-        seen = ((x - shift) / size).astype(np.float32)  # distances as they are in the code
-        seeds = [seed_means(seen, k, rng=rng) for _ in range(restarts if k > 1 else 1)]
-        runs = [maximise(scaled, np.eye(k)[seed], covariance, FLOOR) for seed in seeds]
-        if len(runs) > 1:
-            rough = [_climb(scaled, run, covariance, 10, tolerance) for run in runs]
-            runs = [max(rough, key=lambda pair: pair[1])[0]]
-    best, _ = _climb(scaled, runs[0], covariance, iterations, tolerance)
-    count = degenerate(best, len(x), FLOOR)
-    return Gaussians(best.weights, best.means * spread + shift, best.covariances * square, covariance), count
-
-
-def _climb(
-    x: Singles, mixture: Gaussians, covariance: str, iterations: int, tolerance: float
-) -> tuple[Gaussians, float]:
-    """Alternate E and M steps; return the mixture and the mean log-likelihood before its last step."""
-    last = -math.inf
-    for _ in range(iterations):
-        resp, rows = mixture.responsibilities(x)
-        now = float(rows.mean())
-        mixture = maximise(x, resp, covariance, FLOOR)
-        if now - last < tolerance:
-            break
-        last = now
-    return mixture, now
+def normalise(joint: Doubles) -> Doubles:
+    """Turn log-joints (n, k) into posteriors, in place; return log p(x), (n,)."""
+    top = joint.max(1, keepdims=True)
+    joint -= top
+    np.exp(joint, out=joint)
+    total = joint.sum(1, keepdims=True)
+    joint /= total
+    log_p: Doubles = (np.log(total) + top)[:, 0]
+    return log_p

@@ -41,7 +41,7 @@ class Options:
     protocol: str = ""  # a named way of reading, see analysis.protocols; "" for every column by `methods`
     permutations: int = 999
     maps: tuple[str, ...] = ("umap", "pca")
-    components: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    components: tuple[int, ...] = ()  # of the mixture; none means 1 2 4 8 16 32 and the neighbours of the best
     along: str = "auto"  # or lerp, slerp
     steps: int = 11
     shown: int = 8  # images, pairs or codes in a gallery

@@ -211,3 +211,26 @@ def permuted_auc(scores: Floats, positive: Bools, *, repeats: int, rng: np.rando
     sums = np.array([rank[rng.choice(m + n, size=few, replace=False)].sum() for _ in range(repeats)])
     values: np.ndarray[Any, np.dtype[np.float64]] = (sums - few * (few + 1) / 2) / (m * n)
     return values if m <= n else 1 - values  # the drawn group is the negative one where positives are the majority
+
+
+def jackknife(statistic: Callable[[AnyArray], float], values: AnyArray, *, groups: int = 20) -> Interval:
+    """Delete-a-group jackknife of a statistic of (n, …) rows; row i is in group i mod `groups`.
+
+    For statistics that equal rows would mislead, as a bootstrap draws them.
+    """
+    groups = min(groups, len(values))
+    part = np.arange(len(values)) % groups
+    left = np.array([statistic(values[part != g]) for g in range(groups)])
+    return jackknife_interval(statistic(values), left, len(values))
+
+
+def jackknife_interval(value: float, left: Floats, n: int) -> Interval:
+    """Student's t interval of a figure from those without each group of rows, (groups,)."""
+    from scipy.stats import t
+
+    groups = len(left)
+    if groups < 2 or not (np.isfinite(left).all() and math.isfinite(value)):
+        return Interval(value, math.nan, math.nan, n)
+    error = math.sqrt((groups - 1) / groups * float(np.square(left - left.mean()).sum()))
+    half = float(t.ppf((1 + LEVEL) / 2, groups - 1)) * error
+    return Interval(value, value - half, value + half, n)

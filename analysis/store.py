@@ -25,10 +25,19 @@ KINDS = {
     "concepts": ("analysis.concepts", "ConceptTable"),
     "interpolation": ("analysis.interpolation", "Interpolations"),
     "mixture": ("analysis.mixtures", "Mixture"),
+    "geometry": ("analysis.geometry", "Geometry"),
+    "prior": ("analysis.prior", "PriorComparison"),
     "maps": ("analysis.maps", "Maps"),
     "reconstruction": ("analysis.reconstruction", "Reconstruction"),
 }
-ORDER = tuple(KINDS)
+# What one must ask for by name, as it needs factors, another table, or samples.
+ASKED = {
+    "comparison": ("analysis.similarity", "Comparison"),
+    "disentanglement": ("analysis.disentanglement", "Disentanglement"),
+    "fidelity": ("analysis.fidelity", "Fidelity"),
+}
+HOMES = KINDS | ASKED
+ORDER = tuple(HOMES)
 
 
 def version() -> str:
@@ -43,10 +52,10 @@ def version() -> str:
 
 def kind_of(result: object) -> str:
     """Return the kind of a result, which is also its file's name."""
-    for kind, home in KINDS.items():
+    for kind, home in HOMES.items():
         if (type(result).__module__, type(result).__name__) == home:
             return kind
-    raise AnalysisError(f"{type(result).__name__} is not a result: known are {', '.join(KINDS)}")
+    raise AnalysisError(f"{type(result).__name__} is not a result: known are {', '.join(HOMES)}")
 
 
 def save(result: object, folder: str | Path, *, command: str = "") -> Path:
@@ -84,9 +93,9 @@ def load(folder: str | Path) -> dict[str, Any]:
 def load_one(folder: str | Path, kind: str) -> Any:
     """Read one result of `kind` from `folder`."""
     path = Path(folder) / f"{kind}.json"
-    if kind not in KINDS:
-        raise AnalysisError(f"unknown kind of result {kind!r}: known are {', '.join(KINDS)}")
-    module, name = KINDS[kind]
+    if kind not in HOMES:
+        raise AnalysisError(f"unknown kind of result {kind!r}: known are {', '.join(HOMES)}")
+    module, name = HOMES[kind]
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:

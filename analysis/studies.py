@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Ints
+from .class_mixtures import ByClass, by_class
 from .concepts import concept_table, decode_edits
 from .embeddings import Embeddings
 from .maps import Maps, latent_map
 from .mixtures import Mixture, fit_mixture, mixture_nmi, mixture_result
 from .model import Model
 from .neighbours import Neighbours, NeighbourTable, nearest
+from .outliers import outlier_scores
 from .plan import (
     Options,
     Progress,
@@ -133,7 +135,36 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
         classes=labels[1] if labels else (), baselines=baselines, notes=notes,
         decode=None if decode is None else lambda codes: decode(widen(table, whole, codes).astype(np.float32)),
     )  # fmt: skip
-    return replace(found, means=widen(table, whole, found.means).astype(np.float64))
+    progress("outliers and classes")
+    part = rng.permutation(len(rows))
+    ours, others = np.sort(part[: len(rows) // 2]), np.sort(part[len(rows) // 2 :])
+    unusual = outlier_scores(fitted, whole[ours][:, keep], whole[others][:, keep], rows[ours])
+    classes, why = _classes(table, train, rows, labels, decode, rng)
+    return replace(
+        found, means=widen(table, whole, found.means).astype(np.float64), outliers=unusual, by_class=classes,
+        notes=(*found.notes, *why),
+    )  # fmt: skip
+
+
+def _classes(
+    table: Embeddings, train: Ints, rows: Ints, labels: Any, decode: Any, rng: np.random.Generator
+) -> tuple[ByClass | None, list[str]]:
+    """A mixture for each class, fitted on train rows and judged on others; None, and why, where there are too few."""
+    if not labels:
+        return None, []
+    judged = np.setdiff1d(rows, train)
+    if not (labels[0][judged] >= 0).any():
+        return None, ["no mixtures of classes: there are no other labelled rows to judge them on"]
+    keep, whole = table.continuous, table.vectors(table.code, judged)
+    try:
+        found = by_class(
+            (table.vectors(table.code, train)[:, keep], labels[0][train]), (whole[:, keep], labels[0][judged]),
+            classes=labels[1], rng=rng,
+            decode=None if decode is None else lambda codes: decode(widen(table, whole, codes).astype(np.float32)),
+        )  # fmt: skip
+    except AnalysisError as error:
+        return None, [str(error)]
+    return found, []
 
 
 def _mixture_yardsticks(

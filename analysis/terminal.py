@@ -65,8 +65,11 @@ def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _tables(result: Any) -> Iterator[Block]:
-    kind = type(result).__name__
-    yield from globals()[f"_{kind.lower()}"](result)
+    from . import terminal_more
+
+    kind = type(result).__name__.lower()
+    more = {"priorcomparison": "prior"}.get(kind, kind)
+    yield from (globals().get(f"_{kind}") or getattr(terminal_more, more))(result)
 
 
 def _named(name: str, baseline: bool) -> str:
@@ -179,26 +182,45 @@ def _interpolations(result: Any) -> Iterator[Block]:
 def _mixture(result: Any) -> Iterator[Block]:
     own = [c.bic for c in result.candidates if (c.components, c.covariance) == (result.components, result.covariance)]
     best = own[0] if own else min(c.bic for c in result.candidates)
+    akaike = min(c.aic for c in result.candidates)
     rows = [
         (
-            f"{c.components} {c.covariance}", f"{c.bic - best:.0f}",
+            f"{c.components} {c.covariance}", f"{c.bic - best:.0f}", f"{c.aic - akaike:.0f}",
             "–" if math.isnan(c.held_out) else f"{c.held_out:.2f}",
             f"{c.floored} of {c.components}: not to be chosen" if c.floored else "",
         )
-        for c in result.candidates
+        for c in sorted(result.candidates, key=lambda c: (c.components, c.covariance))
     ]  # fmt: skip
     title = f"chosen: {result.components} components, {result.covariance} covariance, on {result.fitted_on:,} rows"
-    yield title, ("candidate", "BIC above the chosen", "held-out log p a row", "degenerate"), rows
+    yield (
+        title,
+        ("candidate", "BIC above the chosen", "AIC above the least", "held-out log p a row", "degenerate"),
+        rows,
+    )
+    if result.by_class is not None:
+        yield _by_class(result.by_class)
     found = result.agreement
     if found is None:
         return
-    rows = [
+    scores = [
         ("NMI", plain(found.nmi), f"{found.shuffled_nmi:.3f}", f"{found.nmi.n:,}"),
         ("adjusted Rand index", plain(found.ari), f"{found.shuffled_ari:.3f}", f"{found.ari.n:,}"),
         ("purity", plain(found.purity), f"{found.shuffled_purity:.3f}", f"{found.purity.n:,}"),
     ]
-    rows += [(f"  NMI on {b.name}", plain(b.figure), "", f"{b.figure.n:,}") for b in found.baselines]
-    yield "agreement of components with labels", ("score", "value", "shuffled labels", "n"), rows
+    scores += [(f"  NMI on {b.name}", plain(b.figure), "", f"{b.figure.n:,}") for b in found.baselines]
+    yield "agreement of components with labels", ("score", "value", "shuffled labels", "n"), scores
+
+
+def _by_class(result: Any) -> Block:
+    rows = [
+        (name, f"{k} {shape}", f"{n:,}")
+        for name, k, shape, n in zip(
+            result.classes, result.components.tolist(), result.covariances, result.rows.tolist(), strict=True
+        )
+    ]
+    named = f"Bayes' rule names {percent(result.accuracy)} of {result.accuracy.n:,} other rows right"
+    title = f"a mixture for each class; {named}, of shuffled labels {100 * result.shuffled:.1f} %"
+    return title, ("class", "components", "train rows"), rows
 
 
 def _maps(result: Any) -> Iterator[Block]:

@@ -15,13 +15,16 @@ from .embeddings import Embeddings
 from .model import Model
 from .overview import Overview, summarise
 from .plan import Options, Progress, silent
-from .store import KINDS, load_one, save
+from .store import HOMES, KINDS, load_one, save
 from .studies import study_concepts, study_maps, study_mixture, study_neighbours
 from .study_codes import study_codes
 from .study_decoded import study_interpolation, study_reconstruction
 from .study_efficiency import study_efficiency
 from .study_probes import study_probes
+from .study_shape import study_geometry, study_prior
 from .threads import one_blas_thread
+
+UNUSUAL = 12  # images that a report shows as such
 
 Study = Callable[[Embeddings, Model | None, Options, Progress], Any]
 
@@ -35,6 +38,8 @@ STUDIES: dict[str, Study] = {
     "neighbours": study_neighbours,
     "concepts": study_concepts,
     "mixture": study_mixture,
+    "geometry": study_geometry,
+    "prior": study_prior,
     "maps": study_maps,
 }
 
@@ -53,10 +58,17 @@ def run_study(
 
     Raises: AnalysisError where it cannot be done, or where `out` holds results of another table.
     """
+    return run_asked(kind, table, lambda: STUDIES[kind](table, model, options, progress), out=out, command=command)
+
+
+def run_asked(
+    kind: str, table: Embeddings, study: Callable[[], Any], *, out: Path | None = None, command: str = ""
+) -> Any:
+    """Run one study of a table, perhaps beside another, and save it in `out` as a result of that table."""
     if out is not None:
         _refuse_strangers(table, out)
     with one_blas_thread():
-        result = STUDIES[kind](table, model, options, progress)
+        result = study()
     if out is not None:
         save(result, out, command=command)
         left = [note for note in _left_out(out) if not note.startswith(_refusal(kind, ""))]
@@ -76,7 +88,7 @@ def run_all(
     """Yield (kind, result) of every analysis as it is saved, or (kind, AnalysisError) where one is refused."""
     left: list[str] = []
     if not (out / "overview.json").is_file() or _stranger(table, out) is not None:
-        for kind in KINDS:  # nothing of another table stays, however this ends
+        for kind in HOMES:  # nothing of another table stays, however this ends
             _forget(out, kind)
         refresh_overview(table, out, command=command)
     try:
@@ -168,7 +180,10 @@ def shown_rows(result: Any) -> Ints:
         case "Codes":
             found = [result.bases]
         case "Mixture":
-            found = [result.nearest[result.nearest >= 0]]
+            found = [
+                result.nearest[result.nearest >= 0],
+                *([result.outliers.rows[:UNUSUAL]] if result.outliers else []),
+            ]
         case "Maps":
             found = [result.rows]
         case "Reconstruction":

@@ -14,10 +14,12 @@ from analysis.concepts import Concept, ConceptTable, Edits
 from analysis.efficiency import Efficiency, LabelsNeeded
 from analysis.embeddings import Column, Overview, Summary
 from analysis.few import Difference, FewLabels
+from analysis.geometry import Geometry, null_shape, shape_of
 from analysis.interpolation import Interpolations
 from analysis.maps import Map, Maps
 from analysis.mixtures import Agreement, Candidate, Mixture
 from analysis.neighbours import Neighbours, NeighbourTable
+from analysis.prior import PriorComparison, compare_with_prior
 from analysis.probes import Probe, ProbeTable
 from analysis.reconstruction import Reconstruction
 from analysis.statistics import Baseline, Interval
@@ -75,6 +77,8 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
         "concepts": concepts(n, names),
         "interpolation": interpolation(n, names),
         "mixture": mixture(n, names),
+        "geometry": geometry(),
+        "prior": prior(),
         "maps": maps(n),
         "reconstruction": reconstruction(n, names),
     }
@@ -325,6 +329,26 @@ def mixture(n: int, names: tuple[str, ...]) -> Mixture:
         drawn,
         (),
     )
+
+
+def geometry() -> Geometry:
+    """Measured on the codes of all digits, and on pixels."""
+    rng = np.random.default_rng(0)
+    codes, flat = pca()[2], digits()[0].reshape(-1, 64)
+    shapes = (
+        shape_of(codes, rng=rng),
+        shape_of(flat, rng=rng, representation="pixels", baseline=True),
+        shape_of(flat @ rng.normal(size=(64, LATENT)), rng=rng, representation="untrained.code", baseline=True),
+    )
+    return Geometry(shapes, null_shape(codes, rng=rng), ("1,797 test rows",))
+
+
+def prior() -> PriorComparison:
+    """The codes of all digits, of unequal spread, beside N(0, 1), and numbers that are N(0, 1) themselves."""
+    rng = np.random.default_rng(0)
+    parts = {"z": pca()[2], "noise": rng.normal(size=(1797, 3))}
+    found = [compare_with_prior(codes, kind="normal", rng=rng, name=name, rows=200) for name, codes in parts.items()]
+    return PriorComparison(tuple(found), 1797, ("1,797 test rows",))
 
 
 def maps(n: int) -> Maps:

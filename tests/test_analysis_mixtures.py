@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.arrays import AnalysisError
-from analysis.gaussians import Gaussians, fit_gaussians
+from analysis.expectation import FLOOR, climb, fit_gaussians, maximise
+from analysis.gaussians import Gaussians
 from analysis.mixtures import agreement, fit_mixture, mixture_result
 from analysis.partitions import ari, nmi, purity
 
@@ -137,3 +138,88 @@ def test_what_has_no_groups_is_refused(rng: np.random.Generator) -> None:
         fit_mixture(np.ones((50, 3)), rng=rng)
     with pytest.raises(AnalysisError, match="at least 10 rows"):
         fit_mixture(np.ones((5, 3)), rng=rng)
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied", "diag"])
+def test_em_makes_the_steps_of_scikit_learn_from_the_same_start(covariance: str, rng: np.random.Generator) -> None:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    x = rng.normal(size=(700, 5)) @ rng.normal(size=(5, 5)) + 1.5 * np.eye(3, 5)[rng.integers(0, 3, 700)]
+    x = (x - x.mean(0)) / x.std(0)  # columns as fit_gaussians has them
+    begun = maximise(x, np.eye(3)[:, rng.integers(0, 3, 700)], covariance)
+    ours, likelihood = climb(x, begun, iterations=5, tolerance=-np.inf)
+    inverse = np.linalg.inv(begun.covariances)
+    theirs = GaussianMixture(
+        3, covariance_type=covariance, max_iter=5, tol=0, reg_covar=FLOOR,
+        weights_init=begun.weights, means_init=begun.means,
+        precisions_init={"full": inverse, "tied": inverse[0], "diag": np.diagonal(inverse, 0, 1, 2)}[covariance],
+    )  # fmt: skip
+    with pytest.warns(ConvergenceWarning):
+        theirs.fit(x)
+    found = {"full": ours.covariances, "tied": ours.covariances[0], "diag": np.diagonal(ours.covariances, 0, 1, 2)}
+    np.testing.assert_allclose(ours.weights, theirs.weights_, rtol=1e-9)
+    np.testing.assert_allclose(ours.means, theirs.means_, rtol=1e-7, atol=1e-10)
+    np.testing.assert_allclose(found[covariance], theirs.covariances_, rtol=1e-7, atol=1e-10)
+    assert likelihood == pytest.approx(theirs.lower_bound_, abs=1e-10)
+    assert ours.parameters == theirs._n_parameters()
+    assert ours.responsibilities(x, precision=np.float64)[1] == pytest.approx(theirs.score_samples(x), abs=1e-9)
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied", "diag"])
+def test_single_precision_loses_nothing_that_matters(covariance: str, rng: np.random.Generator) -> None:
+    x = blobs(rng, 2000, d=6)[0].astype(np.float64) * 0.6
+    found = {
+        kind: fit_gaussians(x, 5, covariance=covariance, rng=np.random.default_rng(1), precision=kind)[0]
+        for kind in (np.float32, np.float64)
+    }
+    single, double = (found[kind].responsibilities(x, precision=np.float64)[1] for kind in (np.float32, np.float64))
+    assert single == pytest.approx(double, abs=0.05) and single.mean() == pytest.approx(double.mean(), abs=1e-3)
+
+
+def test_likelihood_never_falls_and_seeds_of_a_sample_end_as_likely(rng: np.random.Generator) -> None:
+    x = blobs(rng, 4000, d=5, k=5)[0].astype(np.float64) / 4
+    mixture = maximise(x, np.eye(6)[:, rng.integers(0, 6, len(x))], "full")
+    steps = []
+    for _ in range(12):
+        mixture, before = climb(x, mixture, iterations=1)
+        steps.append(before)
+    assert (np.diff(steps) > -1e-9).all()
+    whole, warm = (fit_gaussians(x, 6, covariance="full", rng=rng, sample=s)[0] for s in (4000, 1000))
+    assert warm.responsibilities(x)[1].mean() == pytest.approx(whole.responsibilities(x)[1].mean(), abs=0.02)
+
+
+def test_the_fit_turns_with_the_codes_and_knows_no_order_of_rows(rng: np.random.Generator) -> None:
+    x = blobs(rng, 1500, d=4)[0].astype(np.float64)
+    turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    start = fit_gaussians(x, 3, covariance="full", rng=rng)[0]
+    turned = Gaussians(start.weights, start.means @ turn, turn.T @ start.covariances @ turn, "full")
+    # Double precision and no floor: standardised columns differ between the two, and so would the floor's size.
+    settings = {"covariance": "full", "rng": rng, "precision": np.float64, "floor": 0.0}
+    plain = fit_gaussians(x, 3, start=start, **settings)[0]
+    other = fit_gaussians(x @ turn, 3, start=turned, **settings)[0]
+    assert other.means == pytest.approx(plain.means @ turn, abs=1e-7)
+    mixed = fit_gaussians(x[rng.permutation(len(x))] * 3, 3, start=scaled(start, 3), **settings)[0]
+    assert mixed.means == pytest.approx(plain.means * 3, abs=1e-7)
+
+
+def scaled(mixture: Gaussians, by: float) -> Gaussians:
+    return Gaussians(mixture.weights, mixture.means * by, mixture.covariances * by**2, mixture.covariance)
+
+
+def test_the_neighbours_of_the_best_number_are_tried_too(rng: np.random.Generator) -> None:
+    codes = blobs(rng, 2500, d=6, k=6)[0]
+    fitted = fit_mixture(codes, rng=rng)
+    assert len(fitted.gaussians.weights) == 6
+    tried = {c.components for c in fitted.candidates if c.covariance == fitted.gaussians.covariance}
+    assert {5, 6, 7} <= tried and all(np.isfinite(c.aic) and c.aic < c.bic for c in fitted.candidates)
+    asked = fit_mixture(codes, rng=rng, components=(2, 8))
+    assert {c.components for c in asked.candidates} == {2, 8}
+
+
+def test_one_shape_for_all_components_is_recognised(rng: np.random.Generator) -> None:
+    shape = rng.normal(size=(5, 5))
+    codes = rng.normal(size=(2000, 5)) @ shape + 9 * np.eye(4, 5)[rng.integers(0, 4, 2000)] @ shape
+    found = fit_mixture(codes, rng=rng).gaussians
+    assert (len(found.weights), found.covariance) == (4, "tied")
+    assert found.covariances[0] == pytest.approx(shape.T @ shape, rel=0.25, abs=0.3)

@@ -69,7 +69,7 @@ def text(value: str) -> str:
 def test_sections_come_in_the_order_of_the_story(report: Report) -> None:
     assert [one.id for one in report.sections] == [
         "overview", "health", "curves", "samples", "reconstructions", "parts", "map", "probes", "few-labels",
-        "neighbours", "concepts", "interpolations", "mixture", "configuration", "made",
+        "neighbours", "concepts", "interpolations", "mixture", "geometry", "prior", "configuration", "made",
     ]  # fmt: skip
     assert len(report.sections) == len(ORDER) and not any(one.missing for one in report.sections)
 
@@ -289,7 +289,11 @@ def test_points_without_a_thumbnail_are_left_off_the_map(results: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "kind", ["codes", "probes", "efficiency", "neighbours", "concepts", "interpolation", "mixture", "maps", "overview"]
+    "kind",
+    [
+        *("codes", "probes", "efficiency", "neighbours", "concepts", "interpolation", "mixture", "geometry", "prior"),
+        *("maps", "overview"),
+    ],
 )
 def test_a_result_that_is_missing_leaves_a_line_and_no_hole(results: dict[str, Any], kind: str) -> None:
     report = build(Material({name: value for name, value in results.items() if name != kind}))

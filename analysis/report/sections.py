@@ -18,6 +18,7 @@ from .sections_decoded import interpolations, reconstructions
 from .sections_parts import parts
 from .sections_probes import few_labels, headline, probes, told_labels
 from .sections_run import configuration, health, made, overview, samples
+from .sections_shape import geometry, prior
 from .sections_structure import concepts, mixture, shared_with_labels
 from .wording import best_of, family_name, listed, number, plural, sentence
 
@@ -38,6 +39,8 @@ ORDER: tuple[Callable[[Material], Section], ...] = (
     concepts,
     interpolations,
     mixture,
+    geometry,
+    prior,
     configuration,
     made,
 )

@@ -26,7 +26,7 @@ from .document import (
 )
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, by_group, estimate, marks, readable, role_of, trained_on
+from .rows import brackets, by_group, estimate, figure, marks, readable, role_of, trained_on
 from .wording import count, listed, number, p_value, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANT = 0.05  # after Bonferroni
 SHOWN_MEMBERS = 8
+UNUSUAL = 12
 
 
 def concepts(material: Material) -> Section:
@@ -159,6 +160,7 @@ def mixture(material: Material) -> Section:
             _agreement(found.agreement),
             Disclosure("Components by label", (_counts(found.agreement),)),
         ]
+    blocks += [*_unusual(material, found), *_classes(found)]
     blocks += [Prose(sentence(note)) for note in found.notes]
     return Section("mixture", "Mixture", _mixture_finding(found) + trained_on(found.notes), tuple(blocks))
 
@@ -205,6 +207,48 @@ def _component(material: Material, found: Mixture, k: int) -> Group:
     return Group(f"Component {k + 1}", detail, tuple(pictures), across=across)
 
 
+def _unusual(material: Material, found: Mixture) -> list[Block]:
+    """The images whose codes are least likely under the mixture."""
+    one = found.outliers
+    pictures = [] if one is None else [material.picture(int(row)) for row in one.rows[:UNUSUAL]]
+    shown = tuple(picture for picture in pictures if picture is not None)
+    if one is None or not shown:
+        return []
+    detail = f"{count(len(one.unusual))} of {plural(len(one.rows), 'image')} beyond chance"
+    caption = (
+        "Images with the least likely codes, the least likely first. Beyond chance are those that no more than "
+        f"0.05 / n of {plural(one.references, 'other image')}, n = {count(len(one.rows))}, are as unlikely as."
+    )
+    return [Gallery((Group("Most unusual", detail, shown, across=len(shown)),), caption)]
+
+
+def _classes(found: Mixture) -> list[Block]:
+    """What mixtures of classes say: how many groups each has, and new images of each."""
+    one = found.by_class
+    if one is None:
+        return []
+    rows = tuple(
+        (name, f"{k} {shape}", count(n))
+        for name, k, shape, n in zip(
+            one.classes, one.components.tolist(), one.covariances, one.rows.tolist(), strict=True
+        )
+    )  # fmt: skip
+    caption = (
+        f"A mixture for each class, chosen by BIC. By Bayes' rule they name {figure(one.accuracy)} of "
+        f"{plural(one.accuracy.n, 'other image')} right; mixtures of shuffled labels {percent(one.shuffled)}."
+    )
+    blocks: list[Block] = [
+        Disclosure("A mixture for each class", (Table(("class", "components", "rows"), rows, caption),))
+    ]
+    if one.samples is not None:
+        groups = tuple(
+            Group(name, "", tuple(Picture(p, f"new image of {name}") for p in as_uint8(drawn)[:SHOWN_MEMBERS]))
+            for name, drawn in zip(one.classes, one.samples, strict=True)
+        )
+        blocks.append(Gallery(groups, "Codes drawn from the mixture of each class, decoded.", rows=True))
+    return blocks
+
+
 def _bic(found: Mixture) -> list[Block]:
     lines = []
     for kind in dict.fromkeys(one.covariance for one in found.candidates):
@@ -223,13 +267,13 @@ def _bic(found: Mixture) -> list[Block]:
 
 def _agreement(found: Agreement) -> Comparison:
     rows: list[Estimate] = []
-    for name, figure, shuffled in (
+    for name, score, shuffled in (
         ("mutual information (NMI)", found.nmi, found.shuffled_nmi),
         ("adjusted Rand index", found.ari, found.shuffled_ari),
         ("purity", found.purity, found.shuffled_purity),
     ):
-        rows.append(estimate("codes", figure, group=name))
-        rows.append(Estimate("labels shuffled", shuffled, np.nan, np.nan, figure.n, "chance", name))
+        rows.append(estimate("codes", score, group=name))
+        rows.append(Estimate("labels shuffled", shuffled, np.nan, np.nan, score.n, "chance", name))
         if name.startswith("mutual"):
             rows += [
                 estimate(readable(b.name), b.figure, role_of(b.name), group=name, note=b.note) for b in found.baselines

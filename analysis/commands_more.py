@@ -1,0 +1,107 @@
+"""Commands that decode nothing: where codes lie, and how they compare with factors, other tables, and samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli import Code, Full, Json, Label, Out, Rows, Seed, Split, Table, _Job
+
+ROWS = 10_000
+
+Second = Annotated[
+    Path, typer.Argument(help="Table of the same images, encoded with another model.", show_default=False)
+]
+Fake = Annotated[
+    Path, typer.Argument(help="Table of samples, encoded with the same model as the real one.", show_default=False)
+]
+Factors = Annotated[
+    list[str] | None,
+    typer.Option("--factor", help="Column that is a known factor; may be repeated. Default: label and attributes."),
+]
+
+
+def geometry(
+    table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None,
+    label: Label = "label", split: Split = "split", as_json: Json = False,
+) -> None:  # fmt: skip
+    """How many dimensions the codes fill, and whether some images are everybody's neighbours.
+
+    Intrinsic dimension by two estimators, the participation ratio (dimensions that hold variance) and hubness.
+    Read them against independent numbers of the same variances, which fill all dimensions, against pixels and the
+    untrained network. At most 5,000 rows are looked at.
+
+        latentgan geometry codes.parquet --out results
+    """
+    _Job("geometry", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False)
+
+
+def prior(
+    table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None,
+    label: Label = "label", split: Split = "split", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Whether the codes are distributed as the prior that the decoder was trained on.
+
+    A kernel test and a sliced Wasserstein distance with permutation p-values, and a test for each number with a
+    false discovery rate of 5 %. Beside them what two sets of draws from the prior have. At most 1,000 rows are
+    looked at.
+
+        latentgan prior codes.parquet --out results
+    """
+    _Job("prior", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False)
+
+
+def disentanglement(
+    table: Table, out: Out = None, factor: Factors = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
+    code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Whether single numbers of the code are single known factors of the images.
+
+    MIG, SAP, DCI, the FactorVAE score and modularity: 1 is one number a factor, and what the same rows reach with
+    shuffled factors stands beside each.
+
+        latentgan disentanglement codes.parquet --factor x --factor y --factor size
+    """
+    from .study_asked import study_disentanglement
+
+    _Job("disentanglement", table, out, as_json, rows, full, seed, code, label, split).ask(
+        lambda opened, options, tell: study_disentanglement(opened, options, factors=factor or (), progress=tell)
+    )
+
+
+def compare(
+    table: Table, second: Second, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
+    code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Whether two models arrange the same images alike, and share concepts.
+
+    Linear CKA, RSA, common neighbours, and maps from one code to the other, fitted on one half of the rows and
+    judged on the other; beside each the same with shuffled rows. A concept's direction is carried over by a map
+    that saw no label. Rows are matched by id.
+
+        latentgan compare seed0.parquet seed1.parquet
+    """
+    from .study_asked import compare_tables
+
+    job = _Job("comparison", table, out, as_json, rows, full, seed, code, label, split)
+    job.ask(lambda opened, options, tell: compare_tables(opened, job.open(second), options, progress=tell))
+
+
+def fidelity(
+    real: Table, fake: Fake, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None,
+    label: Label = "label", split: Split = "split", as_json: Json = False,
+) -> None:  # fmt: skip
+    """How near samples are to real images, in features that you choose; no FID, which has Inception's features.
+
+    Fréchet and kernel distances, precision, recall, density, coverage, beside those of real train rows; whether
+    samples repeat training images; and how many different ones there are. Encode samples with the same model as
+    the real images, and name the features with --code.
+
+        latentgan fidelity real.parquet samples.parquet --code discriminator.dense1
+    """
+    from .study_asked import study_fidelity
+
+    job = _Job("fidelity", real, out, as_json, rows, full, seed, code, label, split)
+    job.ask(lambda opened, options, tell: study_fidelity(opened, job.open(fake), options, progress=tell))

@@ -1,0 +1,215 @@
+"""Expectation–maximisation for Gaussian mixtures, seeded on a sample (Dempster, Laird & Rubin 1977).
+
+Columns are standardised before, which changes none of the mixtures; results are in the rows' own units. In many
+dimensions nearly every row belongs to one or two components, so that the M-step visits, for each component, only
+the rows whose responsibility is more than the sums' precision: what is left out would be lost in rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .arrays import Doubles, Floats, Ints, Singles
+from .gaussians import TASK, Gaussians, normalise
+from .threads import one_blas_thread, over_blocks
+
+FLOOR = 1e-5  # added to the variance in every direction, columns being standardised
+SAMPLE = 10_000  # rows that seeds are chosen on
+ROUGH = 5  # rounds of each restart
+BLOCK = 8192
+LEAST = {np.dtype(np.float32): 1e-8, np.dtype(np.float64): 1e-20}  # responsibility of a row that counts
+
+
+def expect(mixture: Gaussians, x: Floats, *, precision: Any = np.float32) -> tuple[Floats, float]:
+    """E-step on (n, d) rows: responsibilities (k, n) in `precision`, and the mean log-likelihood."""
+    resp = np.empty((len(mixture.weights), len(x)), precision)
+    measure, constant = mixture.measure(precision), mixture.whitening[1]
+
+    def task(start: int) -> float:
+        joint = measure(x[start : start + TASK])
+        joint *= -0.5
+        joint += constant
+        log_p = normalise(joint)
+        resp[:, start : start + TASK] = joint.T
+        return float(log_p.sum())
+
+    cells = x.size * len(mixture.weights)
+    return resp, sum(over_blocks(task, range(0, len(x), TASK), cells=cells)) / len(x)
+
+
+def maximise(x: Floats, resp: Floats, covariance: str, floor: float = FLOOR) -> Gaussians:
+    """M-step: weighted means and covariances of (n, d) rows by (k, n) responsibilities; `floor` raises variances."""
+    d = x.shape[1]
+    mass = resp.sum(1, dtype=np.float64) + 10 * np.finfo(np.float64).eps
+    means = _sums(resp, x) / mass[:, None]
+    covariances = np.zeros((len(mass), d, d))
+    if covariance == "tied":
+        within = _sums(np.ascontiguousarray(x.T), x) - (means.T * mass) @ means
+        covariances[:] = _positive(within / mass.sum() + floor * np.eye(d), floor)
+        return Gaussians(mass / mass.sum(), means, covariances, covariance)
+    least = LEAST[resp.dtype]
+
+    def component(k: int) -> None:
+        rows = np.flatnonzero(resp[k] > least)
+        centre = means[k].astype(x.dtype)
+        total = np.zeros((d, d))
+        for start in range(0, len(rows), BLOCK):
+            some = rows[start : start + BLOCK]
+            gap, share = x[some] - centre, resp[k, some]
+            if covariance == "diag":
+                np.fill_diagonal(total, total.diagonal() + share @ np.square(gap))
+            else:
+                total += (gap * share[:, None]).T @ gap
+        found = total / mass[k] + floor * np.eye(d)
+        covariances[k] = _positive((found + found.T) / 2, floor)
+
+    list(over_blocks(component, range(len(mass)), cells=x.size * len(mass)))
+    return Gaussians(mass / mass.sum(), means, covariances, covariance)
+
+
+def _sums(left: Floats, right: Floats) -> Doubles:
+    """left (m, n) · right (n, d), summed over blocks of n in float64."""
+    total = np.zeros((len(left), right.shape[1]))
+    for start in range(0, len(right), BLOCK):
+        total += left[:, start : start + BLOCK] @ right[start : start + BLOCK]
+    return total
+
+
+def _positive(covariance: Doubles, floor: float) -> Doubles:
+    """Raise the eigenvalues that rounding has made negative (float32 sums of rows far out)."""
+    try:
+        np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        raised = np.maximum(values, max(floor, 1e-6 * float(values[-1])))
+        covariance = (vectors * raised) @ vectors.T
+        covariance = (covariance + covariance.T) / 2
+    return covariance
+
+
+def degenerate(mixture: Gaussians, n: int, floor: float = FLOOR) -> int:
+    """Count components that are flat in some direction, or have fewer than d + 1 of n rows to themselves.
+
+    A tied covariance is shared, so that a component may be small: one row is enough.
+    """
+    least = 1 if mixture.covariance == "tied" else mixture.means.shape[1] + 1
+    few = mixture.weights * n < least
+    values = np.linalg.eigvalsh(mixture.covariances[:1] if mixture.covariance == "tied" else mixture.covariances)
+    flat = values[:, 0] < np.maximum(3 * floor, 2e-6 * values[:, -1])
+    return int(np.count_nonzero(few | flat))
+
+
+def seed_means(x: Singles, k: int, *, rng: np.random.Generator, rounds: int = 25) -> Ints:
+    """Greedy k-means++ seeding (Arthur & Vassilvitskii 2007) and Lloyd's rounds: the cluster of each row, (n,).
+
+    Each centre is the best of 2 + log k draws. Rounds end early where no row changes its cluster.
+    """
+    norms = np.einsum("ij,ij->i", x, x)
+    centres = x[rng.integers(len(x), size=1)]
+    nearest = _gaps(x, norms, centres)[:, 0]
+    for _ in range(k - 1):
+        total = nearest.sum(dtype=np.float64)
+        share = nearest.astype(np.float64) / total if total > 0 else np.full(len(x), 1 / len(x))
+        drawn = x[rng.choice(len(x), 2 + int(math.log(k)), p=share / share.sum())]
+        left = np.minimum(nearest[:, None], _gaps(x, norms, drawn))
+        best = int(left.sum(0, dtype=np.float64).argmin())
+        centres, nearest = np.concatenate([centres, drawn[best : best + 1]]), left[:, best]
+    cluster = _gaps(x, norms, centres).argmin(1)
+    for _ in range(rounds):
+        member = (cluster[:, None] == np.arange(k)).astype(np.float32)
+        count = member.sum(0)[:, None]
+        centres = np.where(count > 0, member.T @ x / np.maximum(count, 1), centres)
+        before, cluster = cluster, _gaps(x, norms, centres).argmin(1)
+        if np.array_equal(before, cluster):
+            break
+    return np.asarray(cluster, np.int64)
+
+
+def _gaps(x: Singles, norms: Singles, centres: Singles) -> Singles:
+    gaps: Singles = norms[:, None] - 2 * (x @ centres.T) + np.einsum("ij,ij->i", centres, centres)
+    return np.maximum(gaps, 0)
+
+
+def fit_gaussians(
+    x: Floats,
+    k: int,
+    *,
+    covariance: str,
+    rng: np.random.Generator,
+    restarts: int = 6,
+    iterations: int = 100,
+    tolerance: float = 1e-3,
+    start: Gaussians | None = None,
+    sample: int = SAMPLE,
+    precision: Any = np.float32,
+    floor: float = FLOOR,
+) -> tuple[Gaussians, int]:
+    """Fit k Gaussians to (n, d) rows; return them and how many are degenerate.
+
+    Each restart runs a few rounds from its own k-means++ seed on at most `sample` rows; the likeliest goes on
+    with all rows until the mean log-likelihood gains less than `tolerance`. Every variance is raised by `floor`
+    of its column's. With `start`, EM goes on from there on all rows.
+    """
+    with one_blas_thread():
+        shift, spread, size = _scale(x)
+        square = np.outer(spread, spread)
+        scaled = ((x - shift) / spread).astype(precision)
+        if start is not None:
+            begun = Gaussians(start.weights, (start.means - shift) / spread, start.covariances / square, covariance)
+        else:
+            seen = ((x - shift) / size).astype(np.float32)  # distances as they are in the code
+            begun = _begin(scaled, seen, k, covariance, rng, restarts, tolerance, floor, sample)
+        best, _ = climb(scaled, begun, iterations=iterations, tolerance=tolerance, floor=floor)
+        flaws = degenerate(best, len(x), floor)
+    return Gaussians(best.weights, best.means * spread + shift, best.covariances * square, covariance), flaws
+
+
+def _scale(x: Floats) -> tuple[Doubles, Doubles, float]:
+    """Mean and deviation of the columns, (d,), and one deviation for all; constant columns take the latter."""
+    shift, spread = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+    size = float(np.sqrt(np.square(spread).mean())) or 1.0
+    return shift, np.where(spread > 1e-6 * size, spread, size), size
+
+
+def _begin(
+    x: Floats, seen: Singles, k: int, covariance: str, rng: np.random.Generator, restarts: int, tolerance: float,
+    floor: float, sample: int,
+) -> Gaussians:  # fmt: skip
+    """The likeliest of `restarts` mixtures after ROUGH rounds each, from seeds in either view of the rows.
+
+    On a sample only the seeds are chosen, by the likelihood of other rows, and all rows go to the nearest: there
+    covariances of few rows a component harden its memberships, and EM that began with them ended lower.
+    """
+    views = [seen, np.asarray(x, np.float32)]  # groups may show in either: in large columns, or in all alike
+    order = np.arange(len(x)) if len(x) <= sample else rng.permutation(len(x))
+    rows, others = np.sort(order[:sample]), np.sort(order[sample : 2 * sample])
+    runs = []
+    for i in range(restarts if k > 1 else 1):
+        seed = seed_means(views[i % 2][rows], k, rng=rng)
+        run = maximise(x[rows], np.eye(k, dtype=x.dtype)[:, seed], covariance, floor)
+        rounds = 1 if len(others) else ROUGH
+        run, score = climb(x[rows], run, iterations=rounds, tolerance=tolerance, floor=floor)
+        runs.append((run, expect(run, x[others])[1] if len(others) else score, i % 2, seed))
+    best, _, view, seed = max(runs, key=lambda run: run[1])
+    if not len(others):
+        return best
+    centres = np.stack([views[view][rows[seed == j]].mean(0) for j in np.unique(seed)])
+    cluster = _gaps(views[view], np.einsum("ij,ij->i", views[view], views[view]), centres).argmin(1)
+    return maximise(x, np.eye(k, dtype=x.dtype)[:, cluster], covariance, floor)
+
+
+def climb(
+    x: Floats, mixture: Gaussians, *, iterations: int = 100, tolerance: float = 1e-3, floor: float = FLOOR
+) -> tuple[Gaussians, float]:
+    """Alternate E and M steps on (n, d) rows; return the mixture and the mean log-likelihood before its last step."""
+    last, now = -math.inf, -math.inf
+    for _ in range(iterations):
+        resp, now = expect(mixture, x, precision=x.dtype)
+        mixture = maximise(x, resp, mixture.covariance, floor)
+        if now - last < tolerance:
+            break
+        last = now
+    return mixture, now

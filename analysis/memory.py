@@ -1,0 +1,98 @@
+"""Whether a generator repeats: its training images, or itself."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .arrays import AnalysisError, Floats, as_codes, same_length
+from .fidelity import Copying, Modes
+from .neighbours import nearest
+from .statistics import LEVEL, Interval, auc_interval, jackknife
+from .threads import one_blas_thread
+from .twosample import squared_gaps
+
+SHOWN = 16
+
+
+def copying(samples: Floats, train: Floats, held_out: Floats, *, shown: int = SHOWN) -> Copying:
+    """Compare the distance of samples to their nearest train row with that of held-out rows.
+
+    P(held-out farther than sample) is the Mann–Whitney statistic of the data-copying test (Meehan, Chaudhuri &
+    Dasgupta 2020, arXiv:2004.05675): 0.5 where samples are like new real rows, below where they lie off the data.
+
+    Args: samples (n, d), train (m, d), held_out (r, d) features. Raises: AnalysisError for fewer than 20 rows.
+    """
+    parts = [as_codes(z, name) for z, name in ((samples, "samples"), (train, "train rows"), (held_out, "others"))]
+    for z, name in zip(parts, ("samples", "train rows", "held-out rows"), strict=True):
+        if len(z) < 20:
+            raise AnalysisError(f"a test of copying needs at least 20 {name}, and there are {len(z)}")
+    index, distance = nearest(parts[0], parts[1])
+    near, others = distance[:, 0], nearest(parts[2], parts[1])[1][:, 0]
+    scores = np.concatenate([others, near])
+    closer = auc_interval(scores, np.arange(len(scores)) < len(others))
+    order = np.argsort(near, kind="stable")[:shown]
+    copies = int(np.count_nonzero(near < np.quantile(others, 0.01)))
+    return Copying(closer, _ratio(near, others), copies, len(near), index[order, 0], order, near[order])
+
+
+def _ratio(near: Floats, others: Floats) -> Interval:
+    """Median of `near` over that of `others`, each resampled by itself."""
+    rng = np.random.default_rng(0)
+    below = float(np.median(others))
+    if below == 0:
+        return Interval(math.nan, math.nan, math.nan, len(near))
+    draws = [
+        float(np.median(rng.choice(near, len(near))) / max(np.median(rng.choice(others, len(others))), 1e-300))
+        for _ in range(500)
+    ]
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(np.median(near)) / below, float(low), float(high), len(near))
+
+
+def duplicate_threshold(real: Floats, *, share: float = 0.01) -> float:
+    """The distance that a share of (n, d) different real rows have to their nearest other: nearer is a duplicate."""
+    distances = nearest(real, real, own=True)[1][:, 0]
+    return float(np.quantile(distances, share))
+
+
+def count_modes(x: Floats, *, threshold: float) -> Modes:
+    """Estimate how many different rows a source of (n, d) rows has: 1 / P(two are within `threshold`).
+
+    The birthday paradox turned round (Arora & Zhang 2017, arXiv:1706.08224): n rows of a uniform source of N
+    hold about n² / 2N pairs. Sources that are not uniform count by their collisions, 1 / Σ p², so that N is a lower
+    bound of the number. The interval is the jackknife's over rows for P, or Poisson's 3 / pairs where none is found.
+    """
+    x = as_codes(x)
+    n = same_length(rows=x)
+    if n < 20:
+        raise AnalysisError(f"counting modes needs at least 20 rows, and there are {n}")
+    matrix = _near(x, threshold)
+    pairs, possible = int(matrix.sum()) // 2, n * (n - 1) // 2
+    if pairs == 0:
+        return Modes(Interval(math.inf, possible / 3.0, math.inf, n), 0, n, threshold)  # 95 %: at most 3 expected
+
+    def share(rows: Floats) -> float:
+        index = rows.astype(np.int64)
+        return float(matrix[np.ix_(index, index)].sum()) / (len(index) * (len(index) - 1))
+
+    found = jackknife(share, np.random.default_rng(0).permutation(n))
+    exact = _poisson(pairs)
+    low, high = min(found.low, exact[0] / possible), max(found.high, exact[1] / possible)
+    return Modes(Interval(1 / found.value, 1 / high, 1 / low if low > 0 else math.inf, n), pairs, n, threshold)
+
+
+def _near(x: Floats, threshold: float) -> Floats:
+    with one_blas_thread():
+        matrix = (squared_gaps(x, x) <= threshold**2).astype(np.float32)
+    np.fill_diagonal(matrix, 0)
+    return matrix
+
+
+def _poisson(count: int) -> tuple[float, float]:
+    """Garwood's 95 % interval of a Poisson mean."""
+    from scipy.stats import chi2
+
+    tail = (1 - LEVEL) / 2
+    return float(chi2.ppf(tail, 2 * count)) / 2, float(chi2.ppf(1 - tail, 2 * count + 2)) / 2

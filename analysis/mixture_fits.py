@@ -1,0 +1,180 @@
+"""Gaussian mixtures of codes: the number of components and the shape of covariances chosen, and fitted on all rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, as_codes
+from .expectation import fit_gaussians
+from .gaussians import COVARIANCES, Gaussians
+from .pca import PCA, fit_pca
+
+GRID = (1, 2, 4, 8, 16, 32)
+SEARCH = 10_000  # rows on which the number of components is chosen
+WIDEST = 64  # columns; wider codes are reduced by PCA, since a full covariance has d²/2 entries
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model that was tried."""
+
+    components: int
+    covariance: str  # "full", "tied" or "diag"
+    bic: float  # −2 log L + p log n; the least wins
+    held_out: float  # mean log-likelihood of held-out rows, nats a row
+    floored: int  # components whose covariance had degenerated and was raised to the floor; > 0 is never chosen
+    aic: float = math.nan  # −2 log L + 2 p
+
+
+@dataclass(frozen=True)
+class FittedMixture:
+    """A chosen mixture, as a map from codes to components and back."""
+
+    gaussians: Gaussians  # in the code, or in its leading principal components
+    pca: PCA | None
+    candidates: tuple[Candidate, ...]
+    fitted_on: int
+    notes: tuple[str, ...]
+
+    def inner(self, codes: Floats) -> Floats:
+        """Codes (n, d) as the mixture sees them."""
+        return codes if self.pca is None else self.pca.project(codes)
+
+    def outer(self, inner: Doubles) -> Doubles:
+        """The way back: (n, d)."""
+        return inner if self.pca is None else self.pca.restore(inner).astype(np.float64)
+
+    def assign(self, codes: Floats) -> tuple[Ints, Singles]:
+        """Likeliest component of (n, d) codes and its responsibility: (n,), (n,)."""
+        resp, _ = self.gaussians.responsibilities(self.inner(codes))
+        index = np.asarray(resp.argmax(1), np.int64)
+        return index, resp[np.arange(len(resp)), index].astype(np.float32)
+
+    def log_density(self, codes: Floats) -> Doubles:
+        """log p of (n, d) codes: (n,)."""
+        return self.gaussians.responsibilities(self.inner(codes))[1]
+
+
+def fit_mixture(
+    codes: Floats,
+    *,
+    rng: np.random.Generator,
+    components: Sequence[int] = (),
+    covariances: Sequence[str] = COVARIANCES,
+    search: int = SEARCH,
+    restarts: int = 6,
+    keep_degenerate: bool = False,
+    progress: Callable[[str], None] = lambda text: None,
+) -> FittedMixture:
+    """Choose the number of components and the shape of covariances by BIC, and refit the best on all rows.
+
+    The likelihood of a singular covariance has no bound, so that its BIC means nothing: candidates with a
+    degenerate component are not chosen. Where every one has, a single full Gaussian stands in.
+
+    Args: codes: (n, d). components: numbers to try; by default GRID, and then between the best and those beside it
+        until its neighbours k − 1 and k + 1 are tried. search: rows on which candidates are fitted; half as many
+        others, where there are any, give the held-out likelihood. restarts: k-means++ seeds a candidate.
+        keep_degenerate: choose among all.
+    Returns: the mixture, components ordered by weight. Raises: AnalysisError for fewer than 10 rows.
+    """
+    codes, notes, pca = as_codes(codes), [], None
+    if len(codes) < 10:
+        raise AnalysisError(f"a mixture needs at least 10 rows, and there are {len(codes)}")
+    if not codes.var(0).any():
+        raise AnalysisError("all codes are the same: there is nothing to group")
+    if codes.shape[1] > WIDEST:
+        pca = fit_pca(codes, WIDEST, rng=rng)
+        notes.append(f"{codes.shape[1]} columns reduced to {len(pca.axes)} by PCA")
+        codes = pca.project(codes)
+    tried = _search(codes, components, covariances, search, restarts, rng, progress)
+    candidates = [candidate for candidate, _ in tried]
+    chosen, start = _choose(tried, keep_degenerate)
+    notes += _warnings(candidates, chosen)
+    final, floored = fit_gaussians(
+        codes, chosen.components, covariance=chosen.covariance, rng=rng, start=start, iterations=20
+    )
+    if floored:
+        notes.append(f"{floored} components of the chosen mixture have degenerated (few rows, or flat in a direction)")
+    return FittedMixture(final.reordered(), pca, tuple(candidates), len(codes), tuple(notes))
+
+
+def _search(
+    codes: Floats,
+    components: Sequence[int],
+    covariances: Sequence[str],
+    search: int,
+    restarts: int,
+    rng: np.random.Generator,
+    progress: Callable[[str], None],
+) -> list[tuple[Candidate, Gaussians]]:
+    """Fit every candidate on a sample, and judge it there by BIC and on other rows by likelihood."""
+    order = rng.permutation(len(codes))
+    used = order[: min(search, max(len(codes) * 4 // 5, 10))]
+    parts = codes[used], codes[order[len(used) : len(used) + search // 2]]
+    most = max(1, len(used) // 5)
+    tried = []
+    for k in sorted({k for k in components or GRID if k <= most}):
+        for shape in covariances:
+            if k == 1 and shape == "tied" and "full" in covariances:
+                continue  # the same model
+            progress(f"{k} components, {shape} covariance")
+            tried.append(_candidate(*parts, k, shape, restarts, rng))
+    if not tried:
+        raise AnalysisError(f"no number of components in {tuple(components)} fits {len(codes)} rows")
+    while not components and (beside := _beside([candidate for candidate, _ in tried])):
+        for k, shape in beside:
+            progress(f"{k} components, {shape} covariance")
+            tried.append(_candidate(*parts, k, shape, min(restarts, 3), rng))
+    return tried
+
+
+def _candidate(
+    used: Floats, held: Floats, k: int, shape: str, restarts: int, rng: np.random.Generator
+) -> tuple[Candidate, Gaussians]:
+    fitted, floored = fit_gaussians(used, k, covariance=shape, rng=rng, restarts=restarts)
+    total = float(fitted.responsibilities(used)[1].sum())
+    beyond = float(fitted.responsibilities(held)[1].mean()) if len(held) else math.nan
+    bic = -2 * total + fitted.parameters * math.log(len(used))
+    return Candidate(k, shape, bic, beyond, floored, 2 * fitted.parameters - 2 * total), fitted
+
+
+def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:
+    """Numbers half-way between the best sound candidate and the tried ones of its shape on either side."""
+    sound = [candidate for candidate in candidates if not candidate.floored]
+    if not sound:
+        return []
+    best = min(sound, key=lambda candidate: candidate.bic)
+    tried = [c.components for c in candidates if c.covariance == best.covariance or c.components == 1]
+    around = (
+        max((k for k in tried if k < best.components), default=best.components),
+        min((k for k in tried if k > best.components), default=best.components),
+    )
+    middles = {(best.components + k) // 2 if k < best.components else -(-(best.components + k) // 2) for k in around}
+    return [(k, best.covariance) for k in sorted(middles) if k not in tried and k != best.components]
+
+
+def _choose(tried: Sequence[tuple[Candidate, Gaussians]], keep_degenerate: bool) -> tuple[Candidate, Gaussians | None]:
+    """The least BIC among sound candidates; one full Gaussian, fitted afresh, where there is none."""
+    sound = [pair for pair in tried if keep_degenerate or not pair[0].floored]
+    if sound:
+        return min(sound, key=lambda pair: pair[0].bic)
+    single = [pair for pair in tried if pair[0].components == 1 and pair[0].covariance == "full"]
+    return single[0] if single else (Candidate(1, "full", math.nan, math.nan, 0), None)
+
+
+def _warnings(candidates: Sequence[Candidate], best: Candidate) -> list[str]:
+    """Say what a reader must know about the choice."""
+    notes = []
+    bad = [f"{c.components} {c.covariance}" for c in candidates if c.floored and c is not best]
+    if bad:
+        notes.append(f"degenerate, so not to be chosen whatever their BIC: the candidates {', '.join(bad)}")
+    if all(c.floored for c in candidates):
+        notes.append("every candidate is degenerate (few rows, or flat in a direction): one full Gaussian stands in")
+    largest = max(c.components for c in candidates)
+    if best.components == largest and largest > 1:
+        notes.append(f"the best number of components, {largest}, is the largest tried: more may fit better")
+    return notes

@@ -1,0 +1,230 @@
+"""Whether two representations of the same rows are alike, each figure beside that of shuffled rows.
+
+Kernel alignment and distances ask for the same arrangement up to rotation and scale; maps are fitted on one half of
+the rows and judged on the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, same_length, subsample
+from .concepts import find_directions, held_out_auc
+from .linear import fit_ridge, fit_scaler
+from .neighbours import nearest
+from .questions import Question, answerable
+from .statistics import Interval, bootstrap_ratio, jackknife, permutation_p, ranks, wilson_share
+from .threads import one_blas_thread
+from .twosample import squared_gaps
+
+ROWS = 2000
+DISTANCES = 400  # rows between which all distances are compared
+NEIGHBOURS = 10
+SHUFFLES = 99
+RIDGE = 1e-3
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """One figure of alikeness, 1 for the same arrangement."""
+
+    name: str
+    value: Interval
+    shuffled: float  # the mean with the rows of one side shuffled
+    p_value: float  # share of shuffles that are as alike
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A concept's direction found in the first, carried over to the second by a map that saw no label."""
+
+    name: str
+    there: Interval  # AUC of the direction carried over, on the second's held-out rows
+    here: Interval  # AUC at home, same rows
+    own: Interval  # AUC of a direction found in the second itself
+    shuffled: Interval  # AUC carried by a map that was fitted to shuffled rows
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two representations of the same rows."""
+
+    names: tuple[str, str]
+    widths: tuple[int, int]
+    rows: int
+    similarities: tuple[Similarity, ...]
+    transfers: tuple[Transfer, ...]
+    notes: tuple[str, ...]
+
+
+def linear_cka(x: Floats, y: Floats) -> float:
+    """|YᵀX|²_F / (|XᵀX|_F |YᵀY|_F) of centred (n, d), (n, e) rows (Kornblith et al. 2019, arXiv:1905.00414)."""
+    x, y = _centred(x), _centred(y)
+    below = np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
+    return float(np.linalg.norm(y.T @ x) ** 2 / below) if below > 0 else 0.0
+
+
+def _centred(x: Floats) -> Doubles:
+    rows = x.astype(np.float64)
+    rows -= rows.mean(0)
+    return rows
+
+
+def procrustes(x: Floats, y: Floats) -> tuple[Doubles, float]:
+    """Rotation R (d, e) and scale s with least |Y − s X R| for centred rows (Schönemann 1966).
+
+    R has orthonormal rows or columns, whichever are fewer.
+    """
+    u, sizes, v = np.linalg.svd(x.T @ y, full_matrices=False)
+    below = float(np.square(x @ u).sum()) if x.shape[1] > y.shape[1] else float(np.square(x).sum())
+    return u @ v, float(sizes.sum()) / below if below > 0 else 0.0
+
+
+def procrustes_r2(x: Floats, y: Floats, halves: tuple[Ints, Ints], *, rng: np.random.Generator) -> Interval:
+    """Share of the variance of the second half of y that the rotation and scale of the first half explain."""
+    fit, judge = halves
+    shift = x[fit].mean(0, dtype=np.float64), y[fit].mean(0, dtype=np.float64)
+    turn, scale = procrustes(x[fit] - shift[0], y[fit] - shift[1])
+    gap = (y[judge] - shift[1]) - scale * (x[judge] - shift[0]) @ turn
+    return _explained(gap, y[judge] - shift[1], rng)
+
+
+def linear_r2(x: Floats, y: Floats, halves: tuple[Ints, Ints], *, rng: np.random.Generator) -> Interval:
+    """Share of the variance of the second half of y that a linear map fitted on the first half explains."""
+    fit, judge = halves
+    return _explained(y[judge] - _map(x, y, fit)(x[judge]), y[judge] - y[fit].mean(0, dtype=np.float64), rng)
+
+
+def _explained(gap: Floats, spread: Floats, rng: np.random.Generator) -> Interval:
+    left = bootstrap_ratio(np.square(gap).sum(1), np.square(spread).sum(1), rng=rng, repeats=500)
+    return Interval(1 - left.value, 1 - left.high, 1 - left.low, left.n)
+
+
+def _map(x: Floats, y: Floats, fit: Ints) -> Callable[[Floats], Floats]:
+    """An affine map from x to y, fitted on rows `fit` with a slight ridge on standardised columns."""
+    scaler = fit_scaler(x[fit])
+    (reader,) = fit_ridge(scaler(x[fit]), y[fit], penalties=(RIDGE,))
+    return lambda rows: scaler(rows) @ reader.weights + reader.bias
+
+
+def distance_correlation(x: Floats, y: Floats) -> float:
+    """Spearman's correlation of all distances between rows (Kriegeskorte et al. 2008, RSA)."""
+    pairs = np.triu_indices(len(x), 1)
+    one, other = (ranks(squared_gaps(z, z)[pairs]) for z in (x, y))
+    return float(np.corrcoef(one, other)[0, 1]) if one.std() * other.std() > 0 else 0.0
+
+
+def common_neighbours(first: Ints, second: Ints) -> Doubles:
+    """Share of neighbours (n, k) that two tables of them have in common, a row: (n,)."""
+    return np.asarray((first[:, :, None] == second[:, None, :]).any(2).mean(1), np.float64)
+
+
+def similarities(
+    x: Floats, y: Floats, *, rng: np.random.Generator, rows: int = ROWS, shuffles: int = SHUFFLES
+) -> tuple[Similarity, ...]:
+    """CKA, RSA, neighbour overlap, Procrustes and linear maps between (n, d) and (n, e) rows in the same order.
+
+    Raises: AnalysisError where lengths differ or fewer than 50 rows are there.
+    """
+    x, y = as_codes(x, "the first codes"), as_codes(y, "the second codes")
+    if same_length(first=x, second=y) < 50:
+        raise AnalysisError(f"a comparison needs at least 50 common rows, and there are {len(x)}")
+    order = rng.permutation(subsample(np.arange(len(x)), rows, rng=rng))
+    x, y = _centred(x[order]), _centred(y[order])
+    n = len(x)
+    with one_blas_thread():
+        found = [
+            _tested("linear CKA", jackknife(lambda r: linear_cka(x[r], y[r]), np.arange(n)), linear_cka, x, y,
+                    shuffles, rng),
+            _distances(x[:DISTANCES], y[:DISTANCES], shuffles, rng),
+            _overlap(x, y, shuffles, rng),
+        ]  # fmt: skip
+        halves = np.arange(n // 2), np.arange(n // 2, n)
+        for name, score in (("orthogonal Procrustes R²", procrustes_r2), ("linear map R²", linear_r2)):
+            value = score(x, y, halves, rng=rng)
+            null = [_shuffled_map(score, x, y, halves, rng) for _ in range(min(shuffles, 19))]
+            found.append(Similarity(name, value, float(np.mean(null)), permutation_p(value.value, np.array(null))))
+    return tuple(found)
+
+
+def _tested(
+    name: str, value: Interval, score: Callable[[Floats, Floats], float], x: Floats, y: Floats, shuffles: int,
+    rng: np.random.Generator,
+) -> Similarity:  # fmt: skip
+    null = np.array([score(x, rng.permutation(y)) for _ in range(shuffles)])
+    return Similarity(name, value, float(null.mean()), permutation_p(value.value, null))
+
+
+def _distances(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> Similarity:
+    """RSA; the ranks of distances are found once and their matrix is shuffled by rows and columns."""
+    n, pairs = len(x), np.triu_indices(len(x), 1)
+    matrices = []
+    for z in (x, y):
+        rank = ranks(squared_gaps(z, z)[pairs])
+        spread = rank.std() or 1.0
+        matrix = np.zeros((n, n))
+        matrix[pairs] = (rank - rank.mean()) / spread
+        matrices.append(matrix + matrix.T)
+    one, other = matrices[0][pairs], matrices[1]
+    null = []
+    for _ in range(shuffles):
+        order = rng.permutation(n)
+        null.append(float(one @ other[np.ix_(order, order)][pairs]) / len(one))
+    value = jackknife(lambda r: distance_correlation(x[r], y[r]), np.arange(n))
+    return Similarity("RSA", value, float(np.mean(null)), permutation_p(value.value, np.array(null)))
+
+
+def _overlap(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> Similarity:
+    """Common neighbours; shuffling relabels the second table's rows."""
+    n = len(x)
+    first, second = (nearest(z, z, k=NEIGHBOURS, own=True)[0] for z in (x, y))
+    null = []
+    for _ in range(min(shuffles, 99)):
+        order = rng.permutation(n)
+        back = np.argsort(order)
+        null.append(float(common_neighbours(first, back[second[order]]).mean()))
+    value = wilson_share(float(common_neighbours(first, second).mean()), n)
+    name = f"common {NEIGHBOURS} nearest neighbours"
+    return Similarity(name, value, float(np.mean(null)), permutation_p(value.value, np.array(null)))
+
+
+def _shuffled_map(
+    score: Callable[..., Interval], x: Floats, y: Floats, halves: tuple[Ints, Ints], rng: np.random.Generator
+) -> float:
+    mixed = y.copy()
+    mixed[halves[0]] = rng.permutation(y[halves[0]])
+    return score(x, mixed, halves, rng=np.random.default_rng(0)).value
+
+
+def transfers(
+    x: Floats, y: Floats, asked: Sequence[Question], *, rng: np.random.Generator, method: str = "logistic"
+) -> tuple[tuple[Transfer, ...], list[str]]:
+    """Carry each question's direction from x (n, d) to y (n, e); return the transfers and what was left out.
+
+    The direction w and an affine map y → x are fitted on one half, the map without labels; on the other half y is
+    ranked by map(y) · w. A direction that is shared keeps the AUC that it has at home.
+    """
+    same_length(first=x, second=y)
+    order = rng.permutation(len(x))
+    fit, judge = np.sort(order[: len(x) // 2]), np.sort(order[len(x) // 2 :])
+    kept, left = answerable(asked, fit, judge)
+    if not kept:
+        return (), left
+    signs = np.stack([question.signs for question in kept], axis=1)
+    with one_blas_thread():
+        here, own = (find_directions(z[fit], signs[fit], method=method) for z in (x, y))
+        carried = _map(y, x, fit)(y[judge])
+        mixed = y.copy()
+        mixed[fit] = y[rng.permutation(fit)]
+        lost = _map(mixed, x, fit)(y[judge])
+    found = []
+    for i, question in enumerate(kept):
+        views = ((carried, here[i]), (x[judge], here[i]), (y[judge], own[i]), (lost, here[i]))
+        figures = [held_out_auc(rows, direction, signs[judge, i]) for rows, direction in views]
+        there, home, away, null = figures
+        found.append(Transfer(question.name, there, home, away, null, question.note))
+    return tuple(found), left

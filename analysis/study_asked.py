@@ -1,0 +1,129 @@
+"""The studies that `analyze` leaves out, since one must say of what: known factors, another table, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .arrays import AnalysisError, Floats, Ints
+from .dci import Factor
+from .disentanglement import Disentanglement, disentangle
+from .embeddings import Embeddings
+from .fidelity import Fidelity, compare, warnings_of
+from .memory import copying, count_modes, duplicate_threshold
+from .plan import Options, Progress, held_out, labels_of, sample, silent, thin
+from .questions import questions
+from .similarity import Comparison, similarities, transfers
+
+MODE_ROWS = 5000
+
+
+def study_disentanglement(
+    table: Embeddings, options: Options, *, factors: Sequence[str] = (), progress: Progress = silent
+) -> Disentanglement:
+    """Score the code against columns of the table as factors; by default its attributes and its label."""
+    rng = options.rng("disentanglement")
+    rows, words = held_out(table, options.test_rows, options, least=1000)
+    names = list(factors) or [*([table.label] if labels_of(table) else []), *table.attributes]
+    if not names:
+        raise AnalysisError("disentanglement needs known factors: the table has neither labels nor attributes")
+    columns = [table.column(name) for name in names]
+    use = rows[np.all([column.present[rows] for column in columns], axis=0)]
+    found = [Factor(c.name, np.asarray(c.values[use], np.float64), c.kind != "numeric") for c in columns]
+    progress(f"{len(found)} factors")
+    codes = table.vectors(table.code, use)[:, table.encoded]
+    notes = [f"{len(use):,} {words}, those with every factor known"]
+    return disentangle(codes, found, rng=rng, notes=notes)
+
+
+def compare_tables(
+    first: Embeddings, second: Embeddings, options: Options, *, progress: Progress = silent
+) -> Comparison:
+    """Compare the codes of two tables on the images that both have, by their ids."""
+    rng = options.rng("comparison")
+    mine, theirs, notes = _common(first, second)
+    where, words = held_out(first, None, options, least=200)
+    kept = np.isin(mine, where)
+    if kept.sum() >= 100:
+        mine, theirs = mine[kept], theirs[kept]
+        notes.append(f"{len(mine):,} common {words}")
+    else:
+        notes.append(f"{len(mine):,} common rows of all splits, which includes training rows")
+    if options.test_rows is not None and len(mine) > options.test_rows:
+        chosen = np.sort(rng.choice(len(mine), options.test_rows, replace=False))
+        mine, theirs = mine[chosen], theirs[chosen]
+        notes.append(f"a sample of {len(mine):,} of them")
+    x = first.vectors(first.code, mine)[:, first.encoded]
+    y = second.vectors(second.code, theirs)[:, second.encoded]
+    progress("similarities")
+    found = similarities(x, y, rng=rng)
+    progress("concepts")
+    columns = [first.column(name) for name in [*([first.label] if labels_of(first) else []), *first.attributes]]
+    every = np.arange(len(mine))
+    asked = [q for column in columns for q in questions(column.take(mine), every)]
+    carried, left = transfers(x, y, asked, rng=rng)
+    named = (f"{first.path.name}: {first.code}", f"{second.path.name}: {second.code}")
+    return Comparison(named, (x.shape[1], y.shape[1]), len(mine), found, carried, (*notes, *left))
+
+
+def _common(first: Embeddings, second: Embeddings) -> tuple[Ints, Ints, list[str]]:
+    """Positions of the rows that both tables have."""
+    mine, theirs = (table.ids(np.arange(table.n)) for table in (first, second))
+    prints = [table.metadata.get("fingerprint") for table in (first, second)]
+    if all(prints) and prints[0] != prints[1]:
+        raise AnalysisError(
+            f"{first.path.name!r} and {second.path.name!r} are of different images (their fingerprints differ): encode "
+            "the same images with both models"
+        )
+    for table, ids in ((first, mine), (second, theirs)):
+        if len(np.unique(ids)) < len(ids):
+            raise AnalysisError(f"rows of {table.path.name!r} share ids, so they cannot be matched: make ids unique")
+    _, one, other = np.intersect1d(mine, theirs, assume_unique=True, return_indices=True)
+    if len(one) < 50:
+        raise AnalysisError(f"the tables share {len(one)} ids, and a comparison needs 50 common rows")
+    order = np.argsort(one)
+    said = [] if len(one) == first.n == second.n else [f"{len(one):,} of {first.n:,} and {second.n:,} rows are in both"]
+    return one[order].astype(np.int64), other[order].astype(np.int64), said
+
+
+def study_fidelity(real: Embeddings, fake: Embeddings, options: Options, *, progress: Progress = silent) -> Fidelity:
+    """Compare samples with held-out real rows in the column that is both tables' code."""
+    rng = options.rng("fidelity")
+    rows, words = held_out(real, options.test_rows, options)
+    drawn = sample(fake, None, options.test_rows, options)
+    parts = real.vectors(real.code, rows), fake.vectors(fake.code, drawn)
+    if real.code != fake.code:
+        raise AnalysisError(f"features must be the same: {real.code!r} of real rows, {fake.code!r} of samples")
+    progress("distances")
+    found = compare(*parts, rng=rng)
+    notes = [f"real: {len(rows):,} {words}; samples: {len(drawn):,} rows of {fake.path.name}", *warnings_of(found)]
+    yardstick, repeats = None, None
+    train = _train(real, rows, options, len(drawn))
+    if train is None:
+        notes.append("no yardstick of real rows, and no test of copying: the table has no train split beside the rows")
+    else:
+        progress("yardstick")
+        known = real.vectors(real.code, train)
+        yardstick = compare(parts[0], known[: len(drawn)], rng=rng)
+        progress("nearest training images")
+        repeats = copying(
+            parts[1], real.vectors(real.code, sample(real, "train", options.train_rows, options)), parts[0]
+        )
+    progress("duplicates")
+    modes = [z[rng.permutation(len(z))[:MODE_ROWS]] for z in parts]
+    threshold = duplicate_threshold(_as_many(modes[0], modes[1]))
+    counted = [count_modes(_as_many(z, other), threshold=threshold) for z, other in (modes[::-1], modes)]
+    return Fidelity(real.code, found, yardstick, repeats, counted[0], counted[1], tuple(notes))
+
+
+def _as_many(x: Floats, y: Floats) -> Floats:
+    return x[: min(len(x), len(y))]
+
+
+def _train(real: Embeddings, rows: Ints, options: Options, count: int) -> Ints | None:
+    """Train rows other than `rows`, as many as there are samples."""
+    if not real.has_split:
+        return None
+    train = np.setdiff1d(real.rows("train"), rows)
+    return thin(train, count, options) if len(train) >= 50 else None

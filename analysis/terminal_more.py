@@ -1,0 +1,85 @@
+"""Tables for a terminal of geometry, prior, disentanglement, comparison and fidelity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .terminal import Block, percent, plain
+
+
+def geometry(result: Any) -> Iterator[Block]:
+    """Dimensions and hubs, a representation a row."""
+    rows: list[tuple[str, ...]] = [
+        (f"  {s.representation}" if s.baseline else s.representation, str(s.width), plain(s.two_nn, 1), plain(s.mle, 1),
+         plain(s.participation, 1), plain(s.hubness, 2), f"{s.rows:,}")
+        for s in result.shapes
+    ]  # fmt: skip
+    if result.null:
+        figures = [plain(b.figure, 2 if b.name == "hubness" else 1) for b in result.null]
+        rows.insert(1, ("  independent numbers", rows[0][1], *figures, f"{result.null[0].figure.n:,}"))
+    header = ("representation", "width", "dimension, TwoNN", "dimension, MLE", "participation", "hubness", "n")
+    yield "the shape of the codes, 95 % interval", header, rows
+
+
+def prior(result: Any) -> Iterator[Block]:
+    """Codes beside draws, a part after the other."""
+    for part in result.parts:
+        rows = [
+            ("codes and draws", f"{part.codes.wasserstein:.3f}", f"{part.codes.wasserstein_p:.3f}",
+             f"{part.codes.mmd:.2e}", f"{part.codes.mmd_p:.3f}", f"{len(part.codes.rejected)} of {len(part.codes.ks)}",
+             f"{part.codes.n:,}"),
+            ("  draws and draws", f"{part.null.wasserstein:.3f}", f"{part.null.wasserstein_p:.3f}",
+             f"{part.null.mmd:.2e}", f"{part.null.mmd_p:.3f}", f"{len(part.null.rejected)} of {len(part.null.ks)}",
+             f"{part.null.n:,}"),
+        ]  # fmt: skip
+        header = ("compared", "sliced Wasserstein", "p", "MMD²", "p", "numbers that differ", "n")
+        yield f"{part.name} beside its {part.kind} prior", header, rows
+
+
+def disentanglement(result: Any) -> Iterator[Block]:
+    """Scores beside shuffled factors."""
+    rows = [(s.name, plain(s.value), f"{s.shuffled:.3f}", f"{s.p_value:.3f}", f"{s.value.n:,}") for s in result.scores]
+    title = f"single numbers and single factors ({', '.join(result.factors)}), {result.rows:,} rows"
+    yield title, ("score", "value", "shuffled factors", "p", "n"), rows
+
+
+def comparison(result: Any) -> Iterator[Block]:
+    """Similarities beside shuffled rows, then concepts carried over."""
+    rows = [
+        (s.name, plain(s.value), f"{s.shuffled:.3f}", f"{s.p_value:.3f}", f"{s.value.n:,}") for s in result.similarities
+    ]
+    yield f"{result.names[0]} and {result.names[1]}", ("figure", "value", "shuffled rows", "p", "n"), rows
+    carried = [
+        (t.name, plain(t.there), plain(t.here), plain(t.own), f"{t.shuffled.value:.3f}", f"{t.there.n:,}")
+        for t in result.transfers
+    ]
+    if carried:
+        header = ("concept", "carried over", "at home", "found there", "shuffled map", "n")
+        yield "AUC of directions of the first in the second, on the other half of the rows", header, carried
+
+
+def fidelity(result: Any) -> Iterator[Block]:
+    """Distances and shares beside real rows, then repetition."""
+    columns = [("samples", result.samples), *([("real train rows", result.yardstick)] if result.yardstick else [])]
+    names = (
+        ("Fréchet distance, at infinitely many rows", "frechet", plain), ("kernel distance", "kernel", plain),
+        ("precision", "precision", percent), ("recall", "recall", percent), ("density", "density", plain),
+        ("coverage", "coverage", percent),
+    )  # fmt: skip
+    rows = [(name, *(show(getattr(one, key)) for _, one in columns)) for name, key, show in names]
+    rows.append(("Fréchet distance, as it is", *(f"{one.frechet_plain:.3f}" for _, one in columns)))
+    rows.append(("rows, real and compared", *(f"{one.real:,}, {one.fake:,}" for _, one in columns)))
+    yield f"distances in {result.features} (not FID)", ("figure", *(name for name, _ in columns)), rows
+    found = result.copying
+    if found is not None:
+        rows = [
+            ("P(nearer to a train row than held-out rows are); 0.5 copies nothing", plain(found.closer)),
+            ("median distance to train over that of held-out rows", plain(found.ratio)),
+            ("samples nearer than 99 % of held-out rows (1 % expected)", f"{found.copies:,} of {found.samples:,}"),
+        ]
+        yield "copies of training images", ("figure", "value"), rows
+    counted = [(name, plain(m.number, 0), f"{m.pairs:,}", f"{m.rows:,}")
+               for name, m in (("samples", result.modes), ("  real rows", result.real_modes))]  # fmt: skip
+    title = f"different rows by duplicate pairs (nearer than {result.modes.threshold:.3g})"
+    yield title, ("source", "number", "pairs", "rows"), counted

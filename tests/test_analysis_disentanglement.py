@@ -1,0 +1,125 @@
+"""Disentanglement: one number a factor scores near 1, a rotation low, independent numbers near 0 and by chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import mutual_info_score
+
+from analysis.arrays import AnalysisError
+from analysis.dci import Factor, dci
+from analysis.disentanglement import (
+    Disentanglement,
+    binned,
+    disentangle,
+    entropy,
+    mig,
+    modularity,
+    mutual_information,
+    predictability,
+    separated,
+)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(9)
+
+
+def planted(rng: np.random.Generator, n: int = 1200) -> tuple[np.ndarray, list[Factor]]:
+    """Three factors, one of them of four classes, as the first three of five numbers."""
+    place = rng.integers(0, 4, n).astype(float)
+    size, turn = rng.uniform(-1, 1, (2, n))
+    codes = np.stack([place - 1.5, size, turn, *0.02 * rng.normal(size=(2, n))], axis=1)
+    factors = [Factor("place", place, True), Factor("size", size, False), Factor("turn", turn, False)]
+    return codes + 0.02 * rng.normal(size=codes.shape), factors
+
+
+def scores(found: Disentanglement) -> dict[str, float]:
+    return {one.name: one.value.value for one in found.scores}
+
+
+def test_axes_score_near_one_a_rotation_low_and_shuffled_factors_near_nothing(rng: np.random.Generator) -> None:
+    codes, factors = planted(rng)
+    axes = disentangle(codes, factors, rng=rng)
+    turned = disentangle(codes @ np.linalg.qr(rng.normal(size=(5, 5)))[0], factors, rng=rng)
+    for name, least in (
+        ("MIG", 0.75), ("modularity", 0.97), ("SAP", 0.95), ("FactorVAE score", 0.99), ("DCI disentanglement", 0.95),
+        ("DCI completeness", 0.95),
+    ):  # fmt: skip
+        assert scores(axes)[name] > least, name
+        if name != "FactorVAE score":  # its votes need numbers that differ between factors, not numbers of one factor
+            assert scores(turned)[name] < scores(axes)[name] - 0.1, name
+    for one in axes.scores:
+        assert one.p_value == 1 / (1 + one.shuffles), one.name
+        if one.name != "modularity":  # which noise reaches by chance: its yardstick says so
+            assert one.shuffled < 0.5, one.name
+    assert scores(turned)["MIG"] < 0.25 and scores(turned)["SAP"] < 0.6 and scores(turned)["DCI disentanglement"] < 0.5
+    assert axes.importance.shape == (5, 3) and axes.importance.argmax(0).tolist() == [0, 1, 2]
+
+
+def test_independent_numbers_score_near_nothing_and_as_shuffled_ones_do(rng: np.random.Generator) -> None:
+    _, factors = planted(rng)
+    found = disentangle(rng.normal(size=(1200, 5)), factors, rng=rng)
+    assert scores(found)["MIG"] < 0.03 and scores(found)["SAP"] < 0.03 and scores(found)["DCI disentanglement"] < 0.05
+    assert scores(found)["FactorVAE score"] < 0.55
+    assert [one.name for one in found.scores if one.p_value <= 0.05] == []
+
+
+def test_order_of_rows_and_of_numbers_and_their_scale_change_nothing(rng: np.random.Generator) -> None:
+    codes, factors = planted(rng, 600)
+    order, columns = rng.permutation(600), rng.permutation(5)
+    mixed = [Factor(f.name, f.values[order], f.discrete) for f in factors]
+    plain, other = (
+        disentangle(x, f, rng=np.random.default_rng(0))
+        for x, f in ((codes, factors), (codes[order][:, columns] * 7, mixed))
+    )
+    for name in ("MIG", "modularity", "SAP"):
+        assert scores(plain)[name] == pytest.approx(scores(other)[name], abs=1e-6)
+    assert scores(plain)["FactorVAE score"] == pytest.approx(scores(other)["FactorVAE score"], abs=0.02)
+
+
+def test_information_is_scikit_learns(rng: np.random.Generator) -> None:
+    codes, factors = rng.integers(0, 6, (300, 3)), rng.integers(0, 4, (300, 2))
+    codes[:, 1] = factors[:, 0]
+    found = mutual_information(codes, factors)
+    for i in range(3):
+        for j in range(2):
+            assert found[i, j] == pytest.approx(mutual_info_score(codes[:, i], factors[:, j]), abs=1e-6)
+    assert found[1, 0] == pytest.approx(entropy(factors[:, 0]), abs=1e-6)
+
+
+def test_scores_by_hand() -> None:
+    information, entropies = np.array([[1.0, 0.2], [0.4, 0.6], [0.0, 0.0]]), np.array([2.0, 1.0])
+    assert mig(information, entropies) == pytest.approx(((1 - 0.4) / 2 + (0.6 - 0.2) / 1) / 2)
+    rows = [1 - 0.04, 1 - 0.16 / 0.36]
+    assert modularity(information) == pytest.approx((1.0 * rows[0] + 0.6 * rows[1]) / 1.6)
+    assert separated(np.array([[0.9, 0.1], [0.3, 0.5]])) == pytest.approx((0.6 + 0.4) / 2)
+    assert dci(np.eye(3)) == pytest.approx((1, 1)) and dci(np.ones((3, 3))) == pytest.approx((0, 0))
+    table = np.array([[3.0, 1.0], [0.0, 4.0]])
+    h = -(0.75 * np.log2(0.75) + 0.25 * np.log2(0.25))
+    column = -(0.2 * np.log2(0.2) + 0.8 * np.log2(0.8))
+    assert dci(table) == pytest.approx((0.5 * (1 - h) + 0.5, 3 / 8 + 5 / 8 * (1 - column)))
+
+
+def test_one_number_tells_a_factor_by_its_correlation(rng: np.random.Generator) -> None:
+    codes = rng.normal(size=(400, 2))
+    size, place = codes[:, 0] + rng.normal(size=400), rng.integers(0, 3, 400).astype(float)
+    found = predictability(codes, [Factor("size", size, False), Factor("place", place, True)])
+    assert found[0, 0] == pytest.approx(np.corrcoef(codes[:, 0], size)[0, 1] ** 2)
+    between = sum((place == c).sum() * (codes[place == c, 1].mean() - codes[:, 1].mean()) ** 2 for c in range(3))
+    assert found[1, 1] == pytest.approx(between / np.square(codes[:, 1] - codes[:, 1].mean()).sum())
+
+
+def test_bins_are_even_and_equal_values_share_one(rng: np.random.Generator) -> None:
+    counts = np.bincount(binned(rng.normal(size=2000), 20))
+    assert len(counts) == 20 and counts.min() >= 99 and counts.max() <= 101
+    assert len(np.unique(binned(np.repeat([1.0, 2.0], 500)))) == 2
+
+
+def test_what_has_no_factors_is_refused(rng: np.random.Generator) -> None:
+    codes, factors = planted(rng, 200)
+    with pytest.raises(AnalysisError, match="two known factors that vary, and there are 1"):
+        disentangle(codes, [factors[0], Factor("still", np.ones(200), False)], rng=rng)
+    with pytest.raises(AnalysisError, match="100 rows of two numbers, not 50 × 5"):
+        disentangle(codes[:50], [Factor(f.name, f.values[:50], f.discrete) for f in factors], rng=rng)

@@ -1,0 +1,74 @@
+"""The sections on geometry and prior, and what the mixture's section says of unusual images and classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import report_samples as samples
+
+from analysis.class_mixtures import ByClass
+from analysis.outliers import Outliers
+from analysis.report.document import Comparison, Gallery, Table, all_blocks
+from analysis.report.material import Material
+from analysis.report.sections_shape import geometry, prior
+from analysis.report.sections_structure import mixture
+from analysis.statistics import Interval
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    return samples.results(200)
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def test_geometry_states_the_dimension_beside_its_yardsticks(results: dict[str, Any]) -> None:
+    found = geometry(Material(results))
+    shape = results["geometry"].shapes[0]
+    assert plain(found.finding).startswith(
+        f"The 16 numbers of the code have an intrinsic dimension of {shape.two_nn.value:.1f} [{shape.two_nn.low:.1f}, "
+    )
+    for word in ("n = 1,797", "independent numbers", "raw pixels", "the same network untrained", "directions"):
+        assert word in plain(found.finding)
+    rows = [row for block in all_blocks(found.blocks) if isinstance(block, Comparison) for row in block.rows]
+    assert {row.label for row in rows} == {"code", "independent numbers", "raw pixels", "code, untrained"}
+    assert {row.role for row in rows} == {"ours", "chance", "pixels", "untrained"} and len(rows) == 16
+
+
+def test_the_prior_is_said_to_fit_where_it_does_and_not_where_it_does_not(results: dict[str, Any]) -> None:
+    found = plain(prior(Material(results)).finding)
+    assert "The codes of z are not distributed as the normal prior (sliced Wasserstein distance" in found
+    assert "No difference shows between the codes of noise and the normal prior" in found
+    assert "n = 200" in found and "of 16 numbers differ by themselves" in found
+    tables = [block for block in all_blocks(prior(Material(results)).blocks) if isinstance(block, Table)]
+    assert [len(table.rows) for table in tables] == [2, 16, 2, 3]
+
+
+def test_training_rows_are_owned_up_to(results: dict[str, Any]) -> None:
+    note = "900 rows of all splits, which includes training rows, since only 9 test rows exist"
+    for kind, section in (("geometry", geometry), ("prior", prior)):
+        changed = replace(results[kind], notes=(note,))
+        assert "includes training rows" in section(Material({**results, kind: changed})).finding
+
+
+def test_the_mixture_shows_unusual_images_and_mixtures_of_classes(results: dict[str, Any]) -> None:
+    rows = np.arange(12)
+    scores = np.linspace(-30, -20, 12)
+    outliers = Outliers(rows, scores, -scores, np.full(12, 0.5), np.full(12, 0.5), 400, rows[:2])
+    drawn = np.zeros((2, 3, 8, 8, 1), np.uint8)
+    classes = ByClass(
+        ("a", "<b>"), np.array([1, 4]), ("full", "diag"), np.array([90, 80]), Interval(0.9, 0.85, 0.94, 200), 0.5,
+        drawn, (),
+    )  # fmt: skip
+    changed = replace(results["mixture"], outliers=outliers, by_class=classes)
+    found = mixture(Material({**results, "mixture": changed}))
+    galleries = [block for block in found.blocks if isinstance(block, Gallery)]
+    assert galleries[1].groups[0].title == "Most unusual" and "2 of 12 images" in galleries[1].groups[0].detail
+    assert [group.title for group in galleries[2].groups] == ["a", "<b>"]
+    (table,) = [b for b in all_blocks(found.blocks) if isinstance(b, Table) and b.columns[0] == "class"]
+    assert table.rows[1] == ("<b>", "4 diag", "80") and "90.0 % [85.0, 94.0]" in plain(table.caption)

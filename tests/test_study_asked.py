@@ -1,0 +1,109 @@
+"""Studies of factors, of two tables and of samples, as a user asks for them on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import table_maker
+import typer
+from typer.testing import CliRunner
+
+from analysis import AnalysisError, Embeddings, cli, load
+from analysis.plan import Options
+from analysis.study_asked import compare_tables, study_disentanglement, study_fidelity
+
+WIDTH = 6
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Digits by a PCA, the same turned, other images, and samples: train rows copied, and noise."""
+    where = tmp_path_factory.mktemp("asked")
+    columns, about = table_maker.digits_columns(WIDTH), table_maker.digits_metadata(WIDTH)
+    table_maker.write_table(where / "one.parquet", columns, about)
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0].astype(np.float32)
+    turned = {**columns, "code": columns["code"] @ turn}
+    order = rng.permutation(len(turned["code"]))
+    mixed = {name: _taken(values, order) for name, values in turned.items()}
+    table_maker.write_table(where / "turned.parquet", mixed, about)
+    table_maker.write_table(where / "other.parquet", columns, about | {"fingerprint": "0" * 64})
+    train = np.flatnonzero(table_maker.digits()[2] == "train")[:400]
+    copies = columns["code"][train] + 1e-3 * rng.normal(size=(400, WIDTH)).astype(np.float32)
+    table_maker.write_table(where / "copies.parquet", {"code": copies})
+    table_maker.write_table(where / "noise.parquet", {"code": 3 * rng.normal(size=(400, WIDTH)).astype(np.float32)})
+    return where
+
+
+def _taken(values: Any, order: np.ndarray) -> Any:
+    if isinstance(values, np.ndarray):
+        return values[order]
+    return [values[i] for i in order] if isinstance(values, list) else values.take(order)
+
+
+def run(*arguments: object) -> Any:
+    app = typer.Typer(pretty_exceptions_enable=False)
+    cli.register(app, None)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_turned_code_in_another_order_is_the_same_and_carries_every_concept(folder: Path) -> None:
+    found = compare_tables(Embeddings(folder / "one.parquet"), Embeddings(folder / "turned.parquet"), Options())
+    assert found.rows == 359 and any("359 common test rows" in note for note in found.notes)
+    assert all(one.value.value > 0.999 and one.shuffled < 0.1 for one in found.similarities)
+    assert all(one.there.value == pytest.approx(one.here.value, abs=0.02) for one in found.transfers)
+    assert {"label: 3", "ink", "round"} <= {one.name for one in found.transfers}
+
+
+def test_tables_of_different_images_are_not_compared(folder: Path) -> None:
+    with pytest.raises(AnalysisError, match="different images"):
+        compare_tables(Embeddings(folder / "one.parquet"), Embeddings(folder / "other.parquet"), Options())
+
+
+def test_copied_training_rows_and_noise_are_told_apart_from_real_rows(folder: Path) -> None:
+    real = Embeddings(folder / "one.parquet")
+    copies = study_fidelity(real, Embeddings(folder / "copies.parquet"), Options())
+    noise = study_fidelity(real, Embeddings(folder / "noise.parquet"), Options())
+    assert copies.copying is not None and copies.copying.closer.low > 0.95 and copies.copying.copies > 380
+    assert noise.copying is not None and noise.copying.closer.high < 0.1
+    assert copies.samples.precision.low > 0.9 > 0.3 > noise.samples.precision.high
+    assert noise.samples.frechet.low > 5 and copies.yardstick is not None and copies.yardstick.frechet.low < 0.3
+    assert any("subsets of" in note for note in copies.notes)
+
+
+def test_factors_are_the_columns_that_are_named(folder: Path) -> None:
+    table = Embeddings(folder / "one.parquet")
+    found = study_disentanglement(table, Options(), factors=("ink", "round"))
+    assert found.factors == ("ink", "round") and any("every factor known" in note for note in found.notes)
+    with pytest.raises(AnalysisError, match="no column 'wrong'"):
+        study_disentanglement(table, Options(), factors=("ink", "wrong"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        (("geometry", "one.parquet"), "geometry"),
+        (("prior", "one.parquet"), "prior"),
+        (("compare", "one.parquet", "turned.parquet"), "comparison"),
+        (("fidelity", "one.parquet", "noise.parquet"), "fidelity"),
+        (("disentanglement", "one.parquet", "--factor", "ink", "--factor", "round"), "disentanglement"),
+    ],
+)
+def test_every_command_prints_saves_and_gives_json(
+    arguments: tuple[str, ...], kind: str, folder: Path, tmp_path: Path
+) -> None:
+    said = [str(folder / one) if one.endswith(".parquet") else one for one in arguments]
+    shown = run(*said, "--out", tmp_path)
+    assert shown.exit_code == 0, shown.output
+    assert "[" in shown.stdout and set(load(tmp_path)) == {"overview", kind}
+    body = json.loads(run(*said, "--json").stdout)
+    assert body["kind"] == kind
+
+
+def test_a_table_without_a_known_prior_is_told_so(folder: Path) -> None:
+    done = run("prior", folder / "noise.parquet")
+    assert isinstance(done.exception, AnalysisError) and "does not say which prior" in str(done.exception)
