@@ -110,7 +110,8 @@ class AVB(VAE):
 
     def encode(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → codes (n, latent), the mean of q(z|x) over fixed noise; see `draw`."""
-        return self.encoder.mean(self.likelihood.settled(x))
+        mean: Tensor = self.encoder.mean(self.likelihood.settled(x))
+        return mean.float()
 
     def represent(self, x: Tensor) -> Tensor:
         seen = self.likelihood.settled(x)

@@ -14,7 +14,7 @@ Source: Kingma, Welling: Auto-Encoding Variational Bayes, ICLR 2014 (arXiv:1312.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -43,8 +43,8 @@ class VAE(Family):
         """Of Gaussian pixels, in units of their range from -1 to 1. It says how much of an image is noise: the smaller,
         the more the code has to say about it."""
         binarise: Binarisation = "none"
-        """What a Bernoulli pixel of grey u in [0, 1] is: threshold, 1 from 0.5 on; stochastic, 1 with probability u, drawn
-        anew at each turn; none, u itself."""
+        """What a Bernoulli pixel of grey u in [0, 1] is: threshold, 1 from 0.5 on; stochastic, 1 with probability u,
+        drawn anew at each turn; none, u itself."""
         kl_warmup: Share = 0.0
         """Share of the run over which the weight of the divergence rises from 0 to 1."""
         network: Literal["dcgan", "mlp"] = "dcgan"
@@ -57,6 +57,8 @@ class VAE(Family):
         """The optimiser of encoder and decoder."""
 
     config: Config
+    encoder: Any
+    """The trunk on images; in AVB the whole black box."""
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)

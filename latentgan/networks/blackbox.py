@@ -5,6 +5,7 @@ Source: Mescheder, Nowozin, Geiger: Adversarial Variational Bayes, ICML 2017 (ar
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -41,8 +42,8 @@ class NoisyEncoder(nn.Module):
         widths = {name: _outputs(block) for name, block in trunk.named_children()}
         self.added = nn.ModuleDict({n: nn.Linear(noise, width, bias=False) for n, width in widths.items() if width})
         self.last = nn.Linear(noise, latent, bias=False)
-        for layer in (*self.added.values(), self.last):
-            nn.init.normal_(layer.weight, 0, 1 / math.sqrt(noise))
+        for weight in (*self.added.parameters(), self.last.weight):
+            nn.init.normal_(weight, 0, 1 / math.sqrt(noise))
         self.register_buffer("pool", torch.randn(self.DRAWS, noise))
 
     def forward(self, x: Tensor) -> Draw:
@@ -73,9 +74,9 @@ class BasisEncoder(nn.Module):
     """z = z₀(x) + Σᵢ aᵢ(x) ⊙ vᵢ(εᵢ): an encoder whose first two moments are known, for adaptive contrast.
 
     E z = z₀ + Σᵢ aᵢ E vᵢ and Var z = Σᵢ aᵢ² Var vᵢ, with moments of the vᵢ over the minibatch, whose ε are independent;
-    in evaluation over a fixed pool, since one image has no variance. The Gaussian of comparison is N(E z, Var z + 10⁻⁴),
-    through which no gradient goes. The authors' a = elu(l − 5) + 1 starts at 0.007, so that millions of turns pass
-    before q(z|x) is as wide as it should be; here l starts at `START` above, at a = 0.2.
+    in evaluation over a fixed pool, since one image has no variance. The Gaussian of comparison is
+    N(E z, Var z + 10⁻⁴), through which no gradient goes. The authors' a = elu(l − 5) + 1 starts at 0.007; here l starts
+    at `START`, where a is 0.2, so that q(z|x) need not grow first.
 
     Args:
         trunk: of images.
@@ -103,8 +104,7 @@ class BasisEncoder(nn.Module):
         nn.init.constant_(self.scale.bias, self.START)
         widths = (noise, hidden, hidden, hidden, latent)
         self.weights = nn.ParameterList(
-            torch.randn(basis, a, b) * math.sqrt((1 if b == latent else 2) / a)
-            for a, b in zip(widths, widths[1:], strict=False)
+            torch.randn(basis, a, b) * math.sqrt((1 if b == latent else 2) / a) for a, b in itertools.pairwise(widths)
         )
         self.biases = nn.ParameterList(torch.zeros(basis, 1, b) for b in widths[1:])
         self.register_buffer("pool", torch.randn(basis, self.DRAWS, noise))
@@ -115,7 +115,8 @@ class BasisEncoder(nn.Module):
         v = self.functions(torch.randn(self.basis, len(x), self.noise, device=x.device))
         z = z0 + (a * v.transpose(0, 1)).sum(1)
         seen = v if self.training else self.functions(self.pool)
-        return z, *(moment.detach() for moment in moments(z0, a, seen))
+        mean, deviation = moments(z0, a, seen)
+        return z, mean.detach(), deviation.detach()
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x: (n, c, h, w) → z₀ (n, latent) and a (n, basis, latent), which is positive."""
