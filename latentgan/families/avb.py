@@ -46,6 +46,8 @@ class AVB(VAE):
         """Dimension of the encoder's noise ε, N(0, I): with adaptive contrast of each noise function (paper: 32)."""
         basis: PositiveInt = 16
         """Noise functions of the encoder under adaptive contrast (authors: 16 for 8 dimensions, 32 for 32)."""
+        basis_hidden: PositiveInt = 32
+        """Width of the three layers of each noise function (authors: 128, which is most of a turn on a CPU)."""
         adversary_hidden: PositiveInt | None = None
         """Width of the adversary's layers on z; by default that of the other dense layers (paper: 1024)."""
         adversary_moves: PositiveInt = 1
@@ -64,7 +66,8 @@ class AVB(VAE):
         """Make encoder and adversary, which looks at images with a trunk of its own."""
         config = self.config
         if config.adaptive_contrast:
-            self.encoder = BasisEncoder(trunk, hidden, config.latent, noise=config.noise, basis=config.basis)
+            sizes = {"noise": config.noise, "basis": config.basis, "hidden": config.basis_hidden}
+            self.encoder = BasisEncoder(trunk, hidden, config.latent, **sizes)
         else:
             self.encoder = NoisyEncoder(trunk, hidden, config.latent, noise=config.noise)
         judging, *_ = autoencoder(config.network, self.spec.shape, 1, width=config.width, hidden=config.hidden)
@@ -79,21 +82,40 @@ class AVB(VAE):
 
     def step(self, batches: Batches, update: Update) -> None:
         """The adversary moves on its own as often as it is asked to, then all move at once; terms are nats an image."""
-        x, wish = self.likelihood.observed(next(batches).image), self.objective
+        x = self.likelihood.observed(next(batches).image)
         for _ in range(self.config.adversary_moves - 1):
             with torch.no_grad():
                 z, mean, deviation = self.encoder(x)
-            inferred, drawn = self.adversary(x, (z - mean) / deviation, self.prior.sample(len(x)))
-            update(adversary={"posterior": wish.real(inferred), "prior": wish.fake(drawn)})
-        z, mean, deviation = self.encoder(x)
-        inferred, drawn = self.adversary(x, (z - mean) / deviation, self.prior.sample(len(x)))
-        kl = (inferred + log_normal(z.float(), mean, deviation) - log_normal(z.float())).mean()
-        error = -self.log_likelihood(x, z).mean()
+            update(adversary=self.judged(*self.adversary(x, (z - mean) / deviation, self.prior.sample(len(x)))))
+        explained, divergence, inferred, drawn = self.contrasted(x)
+        error, kl = -explained.mean(), divergence.mean()
         update(
             autoencoder={"reconstruction": error, "kl": self.warmed(update.progress) * kl},
-            adversary={"posterior": wish.real(inferred), "prior": wish.fake(drawn)},
+            adversary=self.judged(inferred, drawn),
         )
-        update.note(elbo=-error - kl, kl=kl, adversary_accuracy=wish.accuracy(inferred, drawn))
+        update.note(elbo=-error - kl, kl=kl, adversary_accuracy=self.objective.accuracy(inferred, drawn))
+
+    def judged(self, inferred: Tensor, drawn: Tensor) -> dict[str, Tensor]:
+        """Return the adversary's terms on logits of codes of images and of draws from r, (n,) each."""
+        return {"posterior": self.objective.real(inferred), "prior": self.objective.fake(drawn)}
+
+    def contrasted(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return log p(x|z) of one draw z from q(z|x), T + log r − log p of it, T, and T of a draw from r, (n,) each.
+
+        Args:
+            x: what was observed of images, (n, c, h, w).
+        """
+        z, mean, deviation = self.encoder(x)
+        inferred, drawn = self.adversary(x, (z - mean) / deviation, self.prior.sample(len(x)))
+        divergence = inferred + log_normal(z.float(), mean, deviation) - log_normal(z.float())
+        return self.log_likelihood(x, z), divergence, inferred, drawn
+
+    def bound(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log p(x|z) of one draw z from q(z|x), and what the adversary makes of its divergence, (n,) each.
+
+        The second is one sample of T + log r − log p, whose mean is KL(q(z|x) ‖ p(z)) where T is at its optimum.
+        """
+        return self.contrasted(x)[:2]
 
     def draw(self, x: Tensor) -> Tensor:
         z: Tensor = self.encoder(x)[0]

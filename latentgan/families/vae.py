@@ -80,12 +80,19 @@ class VAE(Family):
 
     def step(self, batches: Batches, update: Update) -> None:
         """Encoder and decoder move on one draw of z for each image of a minibatch; terms are nats an image."""
-        x = self.likelihood.observed(next(batches).image)
-        mean, log_deviation = self.moments(x)
-        z = reparameterise(mean, log_deviation)
-        error, kl = -self.log_likelihood(x, z).mean(), gaussian_kl(mean, log_deviation).mean()
+        explained, divergence = self.bound(self.likelihood.observed(next(batches).image))
+        error, kl = -explained.mean(), divergence.mean()
         update(autoencoder={"reconstruction": error, "kl": self.warmed(update.progress) * kl})
         update.note(elbo=-error - kl, kl=kl)
+
+    def bound(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log p(x|z) of one draw z from q(z|x), and KL(q(z|x) ‖ p(z)), (n,) each, in nats.
+
+        Args:
+            x: what was observed of images, (n, c, h, w); see `likelihood.observed`.
+        """
+        mean, log_deviation = self.moments(x)
+        return self.log_likelihood(x, reparameterise(mean, log_deviation)), gaussian_kl(mean, log_deviation)
 
     def warmed(self, progress: float) -> float:
         """Return the weight of the divergence after `progress` in [0, 1] of the run."""
