@@ -239,6 +239,8 @@ def _sampled(
 def _annealed(
     family: Explains, x: Tensor, plan: Plan, advance: Callable[[int], None]
 ) -> tuple[Tensor | None, float | None]:
+    if len(x) == 0:
+        return None, None
     generator, found, accepted = torch.Generator().manual_seed(plan.seed), [], 0.0
     for part in torch.split(x, max(1, AT_ONCE // plan.annealing.chains)):
         latent = family.prior.width
@@ -248,7 +250,7 @@ def _annealed(
         found.append(logs)
         accepted += rate * len(part) / len(x)
         advance(len(part))
-    return (torch.cat(found), accepted) if found else (None, None)
+    return torch.cat(found), accepted
 
 
 def _independent(source: ImageSource, x: Tensor, likelihood: Likelihood, seed: int) -> Tensor:

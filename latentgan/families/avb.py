@@ -71,7 +71,13 @@ class AVB(VAE):
         else:
             self.encoder = NoisyEncoder(trunk, hidden, config.latent, noise=config.noise)
         judging, *_ = autoencoder(config.network, self.spec.shape, 1, width=config.width, hidden=config.hidden)
-        self.adversary = Adversary(judging, hidden, config.latent, hidden=config.adversary_hidden or hidden)
+        self.adversary = Adversary(
+            judging,
+            hidden,
+            config.latent,
+            hidden=config.adversary_hidden or hidden,
+            quadratic=not config.adaptive_contrast,
+        )
         self.objective = Objective("bce")
 
     def players(self) -> dict[str, Player]:

@@ -48,7 +48,7 @@ class NoisyEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Draw:
         """x: (n, c, h, w) → a draw of z for each, and 0 and 1, (n, latent) each."""
-        z = self.code_of(x, torch.randn(len(x), self.noise, device=x.device))
+        z = self.code_of(x, torch.randn(len(x), self.noise, dtype=x.dtype, device=x.device))
         return z, torch.zeros_like(z), torch.ones_like(z)
 
     def code_of(self, x: Tensor, noise: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class BasisEncoder(nn.Module):
     def forward(self, x: Tensor) -> Draw:
         """x: (n, c, h, w) → a draw of z for each, E z and deviation √(Var z + 10⁻⁴), (n, latent) each."""
         z0, a = self.coefficients(x)
-        v = self.functions(torch.randn(self.basis, len(x), self.noise, device=x.device))
+        v = self.functions(torch.randn(self.basis, len(x), self.noise, dtype=x.dtype, device=x.device))
         z = z0 + (a * v.transpose(0, 1)).sum(1)
         seen = v if self.training else self.functions(self.pool)
         mean, deviation = moments(z0, a, seen)
@@ -151,23 +151,25 @@ def moments(z0: Tensor, a: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 class Adversary(nn.Module):
     """T(x, z) = θ(x)·s(z) + t(x) + u(z), the logit of "z was drawn from q(z|x), not from the Gaussian of comparison".
 
-    At its optimum it is the logarithm of their ratio. s(z) holds the last layer of a network on z, z itself and z² (the
-    last two are ours), so that the ratio of Gaussians, which is a quadratic, is among what T can be.
+    At its optimum it is the logarithm of their ratio.
 
     Args:
         trunk: of images.
         features: number of values that it gives for one image.
         latent: dimension of z.
-        hidden: width of the two layers on z.
+        hidden: width of the two layers on z, whose output is s(z).
+        quadratic: put z and z² beside it in s(z) (ours): then T can be the ratio of any diagonal Gaussian to the prior,
+            far as these may be from each other. Under adaptive contrast there is no such part, and squares would
+            promise the encoder the most where it never was.
     """
 
-    def __init__(self, trunk: Layers, features: int, latent: int, *, hidden: int) -> None:
+    def __init__(self, trunk: Layers, features: int, latent: int, *, hidden: int, quadratic: bool) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk, self.quadratic = trunk, quadratic
         self.code = nn.Sequential(
             *dense(latent, hidden, activation="leaky"), *dense(hidden, hidden, activation="leaky")
         )
-        width = hidden + 2 * latent
+        width = hidden + 2 * latent * quadratic
         self.image = nn.Linear(features, width + 1)
         self.own = nn.Linear(width, 1)
         initialise_he(self.code, last=1 / math.sqrt(hidden))
@@ -177,7 +179,7 @@ class Adversary(nn.Module):
     def forward(self, x: Tensor, *codes: Tensor) -> tuple[Tensor, ...]:
         """x: (n, c, h, w); codes: (n, latent) each → logits (n,) for each of them, from one pass over the images."""
         z = torch.cat(codes)
-        s = torch.cat([self.code(z), z, z.square()], dim=1)
+        s = torch.cat([self.code(z), z, z.square()], dim=1) if self.quadratic else self.code(z)
         theta = self.image(self.trunk(x).flatten(1)).repeat(len(codes), 1)
         logits: Tensor = (theta[:, :-1] * s).sum(1) + theta[:, -1] + self.own(s).squeeze(1)
         return logits.float().chunk(len(codes))
