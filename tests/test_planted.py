@@ -413,7 +413,7 @@ def four_points(seed: int, name: str, **family: Any) -> list[Figures]:
 
 @torch.no_grad()
 def divided(game: Any, x: torch.Tensor) -> Figures:
-    """log p(x) by quadrature, and how draws of the four q(z|x) share out 64 parts of the plane, as likely as each other.
+    """log p(x) by quadrature, and how draws of the four q(z|x) share out 64 equally likely parts of the plane.
 
     Args:
         game: a family with a code in the plane.

@@ -11,7 +11,7 @@ from latentgan import annealing
 from latentgan.checks.base import Check, Checks, fit_logit, quantiles
 from latentgan.families import vae
 from latentgan.likelihoods import Likelihood, log_normal
-from latentgan.networks.blackbox import moments
+from latentgan.networks import blackbox
 
 MESCHEDER = "Mescheder et al. 2017"
 KINGMA = "Kingma & Welling 2014, appendix B"
@@ -70,7 +70,7 @@ def basis_moments(device: torch.device) -> Checks:
     """z = z₀ + Σ aᵢ vᵢ of vᵢ that take two values each, all combinations equally often."""
     z0, a = torch.tensor([[1.0]], device=device), torch.tensor([[[2.0], [0.5]]], device=device)
     v = torch.tensor([[[0.0], [1.0]], [[-1.0], [3.0]]], device=device)
-    mean, deviation = moments(z0, a, v)
+    mean, deviation = blackbox.moments(z0, a, v)
     z = [1 + 2 * one + 0.5 * two for one in (0.0, 1.0) for two in (-1.0, 3.0)]
     true = sum(z) / 4
     source = "Σ aᵢ E vᵢ, Σ aᵢ² Var vᵢ"
@@ -87,17 +87,12 @@ def evidence(device: torch.device) -> Checks:
     def log_likelihood(z: Tensor) -> Tensor:
         return log_normal(x[None, :, None], z, 0.5)
 
-    source = "Burda et al. 2016, eq. 8"
-    for name, deviation, samples, tolerance in (
-        ("the posterior", math.sqrt(0.2), 2, 1e-5),
-        ("N(0.8x, 1)", 1.0, 20_000, 0.02),
-    ):
-        root = torch.full((3, 1, 1), deviation, device=device)
-        found = annealing.importance_weights(
-            log_likelihood, 0.8 * x[:, None], root, samples=samples, generator=generator
-        )
-        value = float(found.evidence.mean())
-        yield Check(f"log p(x) by {samples:,} samples of {name}", source, value, true, tolerance)
+    proposals = ("the posterior", math.sqrt(0.2), 2, 1e-5), ("N(0.8x, 1)", 1.0, 20_000, 0.02)
+    for name, deviation, samples, tolerance in proposals:
+        proposal = 0.8 * x[:, None], torch.full((3, 1, 1), deviation, device=device)
+        found = annealing.importance_weights(log_likelihood, *proposal, samples=samples, generator=generator)
+        title, value = f"log p(x) by {samples:,} samples of {name}", float(found.evidence.mean())
+        yield Check(title, "Burda et al. 2016, eq. 8", value, true, tolerance)
     plan = annealing.Annealing(temperatures=50, chains=200, leapfrog=3)
     logs, _ = annealing.annealed(log_likelihood, 3, 1, plan, like=x, generator=generator)
     yield Check("log p(x) by 200 annealed chains", "Neal 2001", float(logs.mean()), true, 0.06)
