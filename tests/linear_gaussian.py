@@ -18,7 +18,7 @@ from latentgan.families.avb import AVB
 from latentgan.families.vae import VAE
 
 DEVIATION = 0.1
-CORRELATED = torch.tensor([[0.12, 0.06], [-0.03, 0.11], [0.08, 0.10], [0.02, -0.05]], dtype=torch.float64)
+CORRELATED = torch.tensor([[0.12, 0.10], [0.06, 0.09], [0.10, 0.12], [-0.05, -0.03]], dtype=torch.float64)
 """W of a model whose posterior is correlated: no diagonal Gaussian is it."""
 ORTHOGONAL = torch.tensor([[0.12, 0.06], [-0.06, 0.12], [0.12, 0.06], [-0.06, 0.12]], dtype=torch.float64)
 
