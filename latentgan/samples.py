@@ -39,10 +39,10 @@ def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
     if isinstance(family, Decodes) and isinstance(family, Encodes):
         pairs = alternate(x[:RECONSTRUCTIONS], family.decode(family.encode(x[:RECONSTRUCTIONS])), columns=8)
         _save(grid(pairs, columns=8), folder / f"{images:09d}-reconstructions.png")
-        if (z := drawn(family, x[:IMAGES])) is not None:
-            pictures = rows_of_draws(family, x[:IMAGES], z)
+        if (codes := drawn(family, x[:IMAGES])) is not None:
+            pictures = rows_of_draws(family, x[:IMAGES], codes)
             _save(grid(pictures, columns=1 + SHOWN), folder / f"{images:09d}-posteriors.png")
-            write_draws(folder, images, z)
+            write_draws(folder, images, codes)
 
 
 def alternate(x: Tensor, reconstructed: Tensor, *, columns: int) -> Tensor:

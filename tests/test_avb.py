@@ -262,7 +262,7 @@ def trained(kind: type[VAE], model: Model, **family: Any) -> tuple[Any, Tensor]:
     settings = {"latent": 2, "network": "mlp", "hidden": 48, "deviation": 0.1, "autoencoder": rates, **family}
     if kind is AVB:
         settings["adversary"] = {**rates, "learning_rate": 4e-3}
-    total = 400_000
+    total = 256_000
     training = {"total_images": total, "batch_size": 128, "device": "cpu", "average_halflife_images": 10_000}
     source = model.points(20_000)
     name = "avb" if kind is AVB else "vae"
