@@ -12,6 +12,7 @@ from torch import Tensor
 
 from latentgan.data import from_model
 from latentgan.families.base import Decodes, Encodes, Family
+from latentgan.posteriors import IMAGES, SHOWN, drawn, rows_of_draws, write_draws
 
 TILE = 32
 """Images smaller than this are enlarged by whole factors."""
@@ -21,7 +22,8 @@ RECONSTRUCTIONS = 32
 
 @torch.no_grad()
 def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
-    """Write <images>-samples.png and, with an encoder, <images>-reconstructions.png.
+    """Write <images>-samples.png, with an encoder <images>-reconstructions.png, and with one that draws
+    <images>-posteriors.png and posteriors.json.
 
     Args:
         family: in evaluation mode.
@@ -37,6 +39,10 @@ def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
     if isinstance(family, Decodes) and isinstance(family, Encodes):
         pairs = alternate(x[:RECONSTRUCTIONS], family.decode(family.encode(x[:RECONSTRUCTIONS])), columns=8)
         _save(grid(pairs, columns=8), folder / f"{images:09d}-reconstructions.png")
+        if (codes := drawn(family, x[:IMAGES])) is not None:
+            pictures = rows_of_draws(family, x[:IMAGES], codes)
+            _save(grid(pictures, columns=1 + SHOWN), folder / f"{images:09d}-posteriors.png")
+            write_draws(folder, images, codes)
 
 
 def alternate(x: Tensor, reconstructed: Tensor, *, columns: int) -> Tensor:

@@ -21,7 +21,7 @@ from latentgan.checkpoint import read_model
 from latentgan.data import ImageSource, load_source
 from latentgan.data.image_file import BadImageError, decode
 from latentgan.data.pixels import Geometry
-from latentgan.encoding import Plan, default_features, encode_table
+from latentgan.encoding import Plan, check_fit, default_features, encode_table
 from latentgan.errors import ConfigError, DataError
 from latentgan.samples import grid
 
@@ -131,6 +131,31 @@ def augment(
             _say(f"class {label!r} is written as {name!r}, which any reader takes")
     with _bar(f"augment {run.name}", plan.steps(model)) as advance:
         return write_images(model, out, plan, command=command, advance=advance)
+
+
+def evidence(
+    run: Path,
+    plan: Any,
+    *,
+    data: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    family: str | None = None,
+) -> Any:
+    """Estimate log p(x) of test images, write evidence.json into `run`, and return what was found."""
+    from latentgan.data.seen import without_leak
+    from latentgan.evidence import held_out_evidence, work, write_evidence
+
+    model = NumpyModel.load(run, device=device, family=family)
+    source = load_images(model.about.get("data", {}), data, options or {})
+    check_fit(model, source, Plan())
+    source = without_leak(run, source, str(model.about.get("fingerprint", "")))
+    for line in source.notes:
+        _say(line)
+    with _bar(f"evidence of {source.name}", work(plan, source)) as advance:
+        found = held_out_evidence(model, source, plan, advance=advance)
+    write_evidence(run, model, source, plan, found)
+    return found
 
 
 def find_concept(names: Sequence[str], wanted: str) -> int:

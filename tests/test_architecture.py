@@ -72,7 +72,12 @@ def test_analyses_know_neither_plotly_nor_the_report():
 
 def test_losses_priors_and_networks_stand_on_torch_alone():
     for path in files(
-        "latentgan.losses", "latentgan.priors", "latentgan.conditions", "latentgan.tricks", "latentgan.networks"
+        "latentgan.losses",
+        "latentgan.likelihoods",
+        "latentgan.priors",
+        "latentgan.conditions",
+        "latentgan.tricks",
+        "latentgan.networks",
     ):
         allowed = ("latentgan.errors", "latentgan.config", "latentgan.networks", "torch")
         foreign = {n for n in imports(path) if under(n, "latentgan") and not under(n, *allowed)} - {"latentgan"}
@@ -93,6 +98,7 @@ def test_a_family_imports_the_vocabulary_and_at_most_one_other_family():
             "networks",
             "errors",
             "class_and_style",
+            "likelihoods",
         )
     ]
     for path in files("latentgan.families"):

@@ -86,6 +86,17 @@ VARIANTS = {
         {"clusters": 5, "reduction": True, "norm": "batch", "consistency_weight": 1.0, "augment": {"rotation": 10.0}},
         {"clusters": 5, "network": "mlp", "norm": "batch"},
     ],
+    "vae": [
+        {},
+        {"network": "mlp", "likelihood": "bernoulli", "binarise": "stochastic", "kl_warmup": 0.5},
+        {"likelihood": "bernoulli", "binarise": "threshold"},
+    ],
+    "avb": [
+        {"noise": 3, "basis": 4},
+        {"noise": 3, "adaptive_contrast": False},
+        {"network": "mlp", "noise": 3, "basis": 4, "adversary_moves": 2, "likelihood": "bernoulli"},
+        {"network": "mlp", "noise": 3, "adaptive_contrast": False, "likelihood": "bernoulli", "binarise": "stochastic"},
+    ],
     "infogan": [
         {"noise": 3},
         {"noise": 3, "categorical": (), "spectral": True},

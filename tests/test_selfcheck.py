@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 from typer.testing import CliRunner
 
-from latentgan import game, losses, priors, tricks
+from latentgan import annealing, game, likelihoods, losses, priors, tricks
 from latentgan.checks import base
 from latentgan.cli import app
-from latentgan.families import infogan
-from latentgan.networks import blocks
+from latentgan.families import infogan, vae
+from latentgan.networks import blackbox, blocks
 
 CPU = torch.device("cpu")
 FUNCTIONS = [(theme, name) for theme in base.themes() for name in base.functions(theme)]
@@ -121,6 +121,8 @@ def scale_without_shift(layer: blocks.Affine, norm: Any, scale: Tensor, shift: T
     SCALE(layer, norm, scale, torch.zeros_like(shift))
 
 
+DIVERGENCE, MOMENTS, BETAS = vae.gaussian_kl, blackbox.moments, annealing.temperatures
+PIXELS = likelihoods.Likelihood.log_prob
 UNIFORM, FAKE = losses.uniform_information, losses.Objective.fake
 DRAW, OPTIMIZER, SCALE = priors.Prior._draw, game._build_optimizer, blocks._scale
 MISTAKES: list[tuple[str, object, str, object]] = [
@@ -142,6 +144,15 @@ MISTAKES: list[tuple[str, object, str, object]] = [
     ("players that do not move from one point", game.Update, "__call__", one_player_after_the_other),
     ("power iterations left out", blocks, "settle", lambda network: None),
     ("a running mean forgotten", blocks, "_scale", scale_without_shift),
+    ("a divergence without its half", vae, "gaussian_kl", lambda m, s: 2 * DIVERGENCE(m, s)),
+    ("a mean over pixels", likelihoods.Likelihood, "log_prob", lambda self, x, a: PIXELS(self, x, a) / x[0].numel()),
+    ("annealing that stops half way", annealing, "temperatures", lambda count: [0.5 * b for b in BETAS(count)]),
+    (
+        "a variance for a deviation",
+        blackbox,
+        "moments",
+        lambda z, a, v: (MOMENTS(z, a, v)[0], MOMENTS(z, a, v)[1] ** 2),
+    ),
     ("the mean of the pieces", blocks.Maxout, "forward", lambda self, x: x.unflatten(1, (-1, self.pieces)).mean(2)),
 ]
 SQUARES, MAPS = tricks.squared_gradients, tricks.random_affine

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,9 @@ class Run:
     warnings: tuple[Warned, ...]
     samples: tuple[Grid, ...]
     reconstructions: tuple[Grid, ...]
+    posteriors: tuple[Grid, ...] = ()
+    draws: dict[str, Any] = field(default_factory=dict)  # posteriors.json: images, dimensions, draws of each image
+    evidence: dict[str, Any] = field(default_factory=dict)  # evidence.json
 
     def said(self, *names: str) -> Any:
         """Give the summary's value under the first of `names` that it has, else None."""
@@ -105,6 +108,9 @@ def read_run(folder: Path) -> Run:
         warnings=warnings,
         samples=_grids(folder / "samples", "samples"),
         reconstructions=_grids(folder / "samples", "reconstructions"),
+        posteriors=_grids(folder / "samples", "posteriors"),
+        draws=_json(folder / "samples" / "posteriors.json"),
+        evidence=_json(folder / "evidence.json"),
     )
 
 

@@ -26,6 +26,7 @@ from .document import (
 from .images import as_uint8
 from .material import Material
 from .rows import brackets, estimate, role_of, trained_on
+from .sections_posteriors import left_open
 from .sections_run import slides
 from .wording import count, listed, number, percent, plural, sentence
 
@@ -43,12 +44,13 @@ def reconstructions(material: Material) -> Section:
     caption = "Rows come in twos: held-out images, and below each row what the generator makes of their codes."
     grids = run.reconstructions if run is not None else ()
     during: tuple[Block, ...] = (slides("reconstructions-over", grids, "Reconstructions", caption),) if grids else ()
+    open_: tuple[Block, ...] = left_open(run) if run is not None else ()
     if found is None:
         note = "Not measured: latentgan reconstruction TABLE --out RESULTS does, where a model decodes."
         note = material.refusal("reconstruction") or note
         if not during:
             return missing("reconstructions", "Reconstructions", note)
-        return Section("reconstructions", "Reconstructions", note, during)
+        return Section("reconstructions", "Reconstructions", note, (*during, *open_))
     rows = [estimate("this model", found.ratio)]
     rows += [estimate(b.name, b.figure, role_of(b.name), note=b.note) for b in found.baselines]
     said = (
@@ -61,7 +63,7 @@ def reconstructions(material: Material) -> Section:
         blocks.append(Disclosure("Ratio by class", (Table(("class", "ratio"), cells),)))
     if during:
         blocks.append(Disclosure("The same images over training", during))
-    blocks += [Prose(sentence(note)) for note in found.notes]
+    blocks += [*open_, *(Prose(sentence(note)) for note in found.notes)]
     finding = _ratio_finding(found) + trained_on(found.notes)
     return Section("reconstructions", "Reconstructions", finding, tuple(blocks))
 

@@ -21,6 +21,7 @@ from .document import (
 )
 from .material import Material
 from .run import Grid, Run, Warned
+from .sections_evidence import held_out_evidence
 from .wording import count, duration, family_name, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def overview(material: Material) -> Section:
         blocks += [Prose(sentence(note)) for note in table.notes]
     blocks += _some_images(material)
     run = material.run
+    if run is not None:
+        blocks += held_out_evidence(run)
     if run is not None and run.said("source"):
         blocks.append(Prose(sentence(str(run.said("source")))))
     if run is not None:

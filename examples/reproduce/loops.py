@@ -59,7 +59,8 @@ def by_hand(session: Session) -> Turn:
             adams[name].step()
 
     plays = {"bigan": _pairs, "ali": _pairs, "gan": _gan, "dcgan": _gan, "infogan": _infogan, "aae": _aae}
-    play = (plays | {"latent_regressor": _regressed, "aae_semi": _aae_semi})[config.name]
+    plays |= {"latent_regressor": _regressed, "aae_semi": _aae_semi, "vae": _vae, "avb": _avb}
+    play = plays[config.name]
     drawing = draw_labelled if config.name == "aae_semi" else draw
 
     def turn() -> None:
@@ -137,6 +138,33 @@ def _aae(family: Any, draw: Any, move: Any, step: Any) -> None:
         move("autoencoder", (x - family.decoder(z)).square().mean(), keep=True),
         move("discriminator", _real(real) + _fake(fake), keep=True),
         move("encoder", _real(fake)),
+    )
+
+
+def _explained(family: Any, x: Tensor, z: Tensor) -> Tensor:
+    """E log p(x|z) of Gaussian pixels, but for a constant."""
+    return -0.5 * ((x - family.decoder(z).tanh()) / family.config.deviation).square().sum((1, 2, 3)).mean()
+
+
+def _vae(family: Any, draw: Any, move: Any, step: Any) -> None:
+    """VAE: one draw of z an image, and the divergence of two Gaussians."""
+    x = draw()
+    mean, log_deviation = family.head(family.encoder(x))
+    z = mean + log_deviation.exp() * torch.randn_like(mean)
+    kl = 0.5 * (mean.square() + (2 * log_deviation).exp() - 1 - 2 * log_deviation).sum(1).mean()
+    step(move("autoencoder", kl - _explained(family, x, z)))
+
+
+def _avb(family: Any, draw: Any, move: Any, step: Any) -> None:
+    """AVB with adaptive contrast: all networks on one draw of z an image."""
+    x = draw()
+    z, mean, s = family.encoder(x)
+    shown = (z - mean) / s
+    inferred, drawn = family.adversary(x, shown, torch.randn_like(z))
+    kl = (inferred + 0.5 * (z.square() - shown.square()).sum(1) - s.log().sum(1)).mean()
+    step(
+        move("autoencoder", kl - _explained(family, x, z), keep=True),
+        move("adversary", _real(inferred) + _fake(drawn)),
     )
 
 

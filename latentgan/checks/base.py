@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from latentgan.game import Terms, Update
+from latentgan.losses import Objective
 
 
 @dataclass(frozen=True)
@@ -98,3 +99,25 @@ class Recorder:
     def as_update(self) -> Update:
         """Return itself as what a family's step takes."""
         return cast(Update, self)
+
+
+def quantiles(n: int) -> Tensor:
+    """Return n equally likely values of N(0, 1)."""
+    values: Tensor = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n)
+    return values.float()
+
+
+def fit_logit(real: Tensor, fake: Tensor, *, start: Tensor) -> tuple[Tensor, float]:
+    """Return the weights (f,) that tell features (f, n) apart best, by Newton's method, and the loss that is left."""
+    wish, weights = Objective("bce"), start.clone()
+
+    def loss(w: Tensor) -> Tensor:
+        return wish.real(w @ real) + wish.fake(w @ fake)
+
+    for _ in range(12):
+        at = weights.to(real.device).requires_grad_()
+        (slope,) = torch.autograd.grad(loss(at), at, create_graph=True)
+        curvature = torch.stack([torch.autograd.grad(s, at, retain_graph=True)[0] for s in slope])
+        step = torch.linalg.pinv(curvature.cpu().double(), rtol=1e-5) @ slope.detach().cpu().double()
+        weights = weights.detach() - step.float()
+    return weights, float(loss(weights.to(real.device)))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentgan import losses
-from latentgan.checks.base import Check, Checks, Recorder
+from latentgan.checks.base import Check, Checks, Recorder, fit_logit, quantiles
 from latentgan.config import AdversarialConfig
 from latentgan.data import Batches, ImageSource, from_arrays
 from latentgan.families.base import Family, configure, family_names, load_family
@@ -20,9 +20,9 @@ DONAHUE = "Donahue et al. 2017, eq. 3"
 
 def line_between_two_normals(device: torch.device) -> Checks:
     """Between N(0, 1) and N(1, 1), the best logit is log p(x)/q(x) = ½ − x."""
-    x = _quantiles(20_001).to(device)
+    x = quantiles(20_001).to(device)
     features = torch.stack([torch.ones_like(x), x]), torch.stack([torch.ones_like(x), x + 1])
-    weights, value = _fit(*features, start=torch.zeros(2))
+    weights, value = fit_logit(*features, start=torch.zeros(2))
     source = "log p(x)/q(x) = ½ − x"
     yield Check("1-D GAN: slope of the best logit", source, float(weights[1]), -1.0, 1e-3)
     yield Check("1-D GAN: the best logit at 0", source, float(weights[0]), 0.5, 1e-3)
@@ -34,14 +34,14 @@ def line_between_two_normals(device: torch.device) -> Checks:
 
 def bigan_of_a_normal(device: torch.device) -> Checks:
     """x ~ N(2, 3²), z ~ N(0, 1): with G(z) = 2 + 3z and E = G⁻¹ no discriminator of pairs does better than chance."""
-    z = _quantiles(4_001).to(device)
-    x = 2 + 3 * _quantiles(4_001).to(device)
+    z = quantiles(4_001).to(device)
+    x = 2 + 3 * quantiles(4_001).to(device)
 
     def pairs(x: Tensor, z: Tensor) -> Tensor:
         return torch.stack([torch.ones_like(x), x / 3, z, x * z / 3, z * z])
 
     start = torch.tensor([0.5, -0.3, 0.4, 0.2, -0.1])
-    _, inverse = _fit(pairs(x, (x - 2) / 3), pairs(2 + 3 * z, z), start=start)
+    _, inverse = fit_logit(pairs(x, (x - 2) / 3), pairs(2 + 3 * z, z), start=start)
     yield Check("1-D BiGAN: V where E inverts G, −log 4", DONAHUE, -inverse, -math.log(4), 1e-5)
     # With E(x) = x/3 the pairs lie on the lines 3z − x = 0 and 3z − x = −2: d = 30 (3z − x + 1) is ±30 on them.
     across, wish = torch.tensor([30.0, -90.0, 90.0, 0.0, 0.0], device=device), losses.Objective("bce")
@@ -134,25 +134,3 @@ def _adversarial(terms: dict[str, Tensor]) -> dict[str, float]:
 def _images() -> ImageSource:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
     return from_arrays(pixels, np.arange(40) % 3, split=["train"] * 40)
-
-
-def _quantiles(n: int) -> Tensor:
-    """Return n equally likely values of N(0, 1)."""
-    values: Tensor = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n)
-    return values.float()
-
-
-def _fit(real: Tensor, fake: Tensor, *, start: Tensor) -> tuple[Tensor, float]:
-    """Return the weights (f,) that tell features (f, n) apart best, by Newton's method, and the loss that is left."""
-    wish, weights = losses.Objective("bce"), start.clone()
-
-    def loss(w: Tensor) -> Tensor:
-        return wish.real(w @ real) + wish.fake(w @ fake)
-
-    for _ in range(12):
-        at = weights.to(real.device).requires_grad_()
-        (slope,) = torch.autograd.grad(loss(at), at, create_graph=True)
-        curvature = torch.stack([torch.autograd.grad(s, at, retain_graph=True)[0] for s in slope])
-        step = torch.linalg.pinv(curvature.cpu().double(), rtol=1e-5) @ slope.detach().cpu().double()
-        weights = weights.detach() - step.float()
-    return weights, float(loss(weights.to(real.device)))

@@ -14,6 +14,7 @@ from latentgan.config import FamilyConfig, RunConfig, resolve
 from latentgan.data import Batches, ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.game import Player, Update
+from latentgan.likelihoods import Likelihood
 from latentgan.networks.blocks import Layers
 from latentgan.priors import Prior
 
@@ -112,6 +113,34 @@ class Decodes(Protocol):
 
     def decode(self, z: Tensor) -> Tensor:
         """z: (n, d) → images (n, c, h, w) in [-1, 1]."""
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """Families whose encoder is a distribution q(z|x)."""
+
+    def draw(self, x: Tensor) -> Tensor:
+        """Draw one code (n, d) for each image x (n, c, h, w)."""
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """Families with a likelihood p(x|z) and the prior N(0, I), of which evidence p(x) can be estimated.
+
+    Everywhere x is what was observed of images, (n, c, h, w): see `likelihood.observed`.
+    """
+
+    likelihood: Likelihood
+    prior: Prior
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """x; z: (n, d) → log p(x|z) (n,) in nats."""
+
+    def proposal(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x → mean (n, d) and lower triangular root (n, d, d) of a Gaussian near the posterior."""
+
+    def bound(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x → log p(x|z) (n,) of a draw z from q(z|x), and what training takes for KL(q(z|x) ‖ p(z)), (n,)."""
 
 
 @runtime_checkable

@@ -23,6 +23,7 @@ def autoencoder(
     width: int,
     hidden: int | None,
     norm: Norm = "none",
+    squash: bool = True,
 ) -> tuple[Layers, nn.Module, int]:
     """Return a trunk on images, a decoder of codes, and the width of their dense layers, which the trunk gives.
 
@@ -35,18 +36,19 @@ def autoencoder(
         width: channels of the first convolution.
         hidden: width of the dense layers; None is 256 for dcgan and the paper's 1000 for mlp.
         norm: of every layer of the trunk but the first.
+        squash: whether the decoder gives images; without it, that of which tanh is the image.
     """
     decoder: nn.Module
     if network == "mlp":
         hidden = hidden or 1000
         trunk, decoder = (
             mlp_trunk(shape, hidden=hidden, norm=norm),
-            MLPGenerator(latent, shape, hidden=hidden, norm="none"),
+            MLPGenerator(latent, shape, hidden=hidden, norm="none", squash=squash),
         )
     else:
         hidden = hidden or 256
         trunk = conv_trunk(shape, width=width, hidden=hidden, norm=norm)
-        decoder = ConvGenerator(latent, shape, width=width, hidden=hidden, norm="none")
+        decoder = ConvGenerator(latent, shape, width=width, hidden=hidden, norm="none", squash=squash)
     initialise_he(decoder, last=0.02)
     return trunk, decoder, hidden
 

@@ -109,6 +109,7 @@ class ConvGenerator(nn.Module):
         hidden: width of the dense layer; 0 leaves it out.
         norm: of all layers but the last.
         std: initial weights are N(0, std²); None keeps torch's scaled uniform ones.
+        squash: whether tanh comes last; without it the values are those whose tanh is the image.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class ConvGenerator(nn.Module):
         hidden: int = 256,
         norm: Norm = "batch",
         std: float | None = None,
+        squash: bool = True,
     ) -> None:
         super().__init__()
         channels, height, side = shape
@@ -138,7 +140,8 @@ class ConvGenerator(nn.Module):
             layers[f"deconv{levels - level}"] = deconv(first, out, norm=norm)
             first = out
         layers["image"] = deconv(first, channels, norm="none", activation="none")
-        layers["tanh"] = nn.Tanh()
+        if squash:
+            layers["tanh"] = nn.Tanh()
         self.layers = _initialised(Layers(layers), std)
 
     def forward(self, z: Tensor) -> Tensor:

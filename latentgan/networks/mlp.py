@@ -25,6 +25,7 @@ class MLPGenerator(nn.Module):
         hidden: width of the two hidden layers.
         norm: of the hidden layers: "batch-plain" as in the paper, "none" with biases.
         activation: of the hidden layers.
+        squash: whether the sigmoid comes last; without it the values are those whose tanh is the image.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class MLPGenerator(nn.Module):
         hidden: int = 1024,
         norm: Norm = "batch-plain",
         activation: Activation = "relu",
+        squash: bool = True,
     ) -> None:
         super().__init__()
+        self.squash = squash
         pixels = shape[0] * shape[1] * shape[2]
         self.dense1 = dense(latent, hidden, norm=norm, activation=activation)
         self.dense2 = dense(hidden + latent, hidden, norm=norm, activation=activation)
@@ -46,8 +49,8 @@ class MLPGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """z: (n, latent) → images (n, c, h, w) in [-1, 1]."""
         h = self.dense2(torch.cat([self.dense1(z), z], dim=1))
-        image: Tensor = torch.tanh(self.image(h) / 2)  # = 2σ(l) − 1
-        return image
+        half: Tensor = self.image(h) / 2  # of the log-odds l of a pixel in [0, 1]: tanh(l / 2) = 2σ(l) − 1
+        return half.tanh() if self.squash else half
 
 
 def mlp_encoder(shape: tuple[int, int, int], latent: int, *, hidden: int = 1024, norm: Norm = "batch-plain") -> Layers:

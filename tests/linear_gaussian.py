@@ -1,0 +1,104 @@
+"""A model whose evidence and posterior are known, x = W z + σ ε with z ~ N(0, I), and families that have it as decoder.
+
+Beside it, encoders whose q(z|x) is a Gaussian that is written down.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import MultivariateNormal
+
+from latentgan.data import ImageSource
+from latentgan.data.arrays import from_points
+from latentgan.families.avb import AVB
+from latentgan.families.vae import VAE
+
+DEVIATION = 0.1
+CORRELATED = torch.tensor([[0.12, 0.10], [0.06, 0.09], [0.10, 0.12], [-0.05, -0.03]], dtype=torch.float64)
+"""W of a model whose posterior is correlated: no diagonal Gaussian is it."""
+ORTHOGONAL = torch.tensor([[0.12, 0.06], [-0.06, 0.12], [0.12, 0.06], [-0.06, 0.12]], dtype=torch.float64)
+
+
+class Linear(nn.Module):
+    """z → that of which tanh is W z, (n, D, 1, 1)."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+
+    def forward(self, z: Tensor) -> Tensor:
+        image: Tensor = torch.atanh((z @ self.weight.to(z.dtype).T).clamp(-0.999, 0.999))
+        return image[:, :, None, None]
+
+
+class Model:
+    """The model of a W (D, d): everything that is known of it, in float64."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self.weight = weight
+        identity = torch.eye(weight.shape[1], dtype=torch.float64)
+        self.precision = identity + weight.T @ weight / DEVIATION**2
+        self.covariance = torch.linalg.inv(self.precision)
+
+    def points(self, n: int) -> ImageSource:
+        rng = np.random.default_rng(0)
+        z, noise = rng.standard_normal((n, self.weight.shape[1])), rng.standard_normal((n, self.weight.shape[0]))
+        return from_points(z @ self.weight.numpy().T + DEVIATION * noise)
+
+    def evidence(self, x: Tensor) -> Tensor:
+        """x: (n, D, 1, 1) → log p(x), (n,)."""
+        own = torch.eye(len(self.weight), dtype=torch.float64)
+        normal = MultivariateNormal(
+            torch.zeros(len(own), dtype=torch.float64), self.weight @ self.weight.T + DEVIATION**2 * own
+        )
+        return normal.log_prob(x.double().flatten(1))
+
+    def posterior(self, x: Tensor) -> MultivariateNormal:
+        mean = x.double().flatten(1) @ self.weight @ self.covariance / DEVIATION**2
+        return MultivariateNormal(mean, self.covariance)
+
+    def divergence(self, x: Tensor) -> Tensor:
+        """x: (n, D, 1, 1) → KL(p(z|x) ‖ p(z)), (n,)."""
+        posterior = self.posterior(x)
+        d = self.weight.shape[1]
+        trace = self.covariance.diagonal().sum() - d - torch.logdet(self.covariance)
+        return 0.5 * (posterior.mean.square().sum(1) + trace)
+
+    @property
+    def gap(self) -> float:
+        """What the best diagonal Gaussian's bound is below log p(x): ½ (Σ log P_ii − log det P), P the precision."""
+        return float(0.5 * (self.precision.diagonal().log().sum() - torch.logdet(self.precision)))
+
+
+def family_of(kind: type[VAE], model: Model) -> type[VAE]:
+    """Return a family whose decoder is the model's and does not learn."""
+
+    class Known(kind):  # type: ignore[misc, valid-type]
+        def __init__(self, config: Any, spec: Any) -> None:
+            super().__init__(config, spec)
+            self.decoder = Linear(model.weight)
+
+    return Known
+
+
+class KnownEncoder(nn.Module):
+    """z = A x + S ε: q(z|x) = N(A x, S Sᵀ), whatever it is compared with."""
+
+    def __init__(self, model: Model, *, contrast: bool) -> None:
+        super().__init__()
+        self.model, self.contrast = model, contrast
+        self.root = torch.linalg.cholesky(model.covariance).float()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean = self.model.posterior(x).mean.float()
+        z = mean + torch.randn_like(mean) @ self.root.T
+        if self.contrast:
+            return z, mean, self.model.covariance.diagonal().sqrt().float().expand_as(z)
+        return z, torch.zeros_like(z), torch.ones_like(z)
+
+
+__all__ = ["AVB", "CORRELATED", "DEVIATION", "ORTHOGONAL", "VAE", "KnownEncoder", "Linear", "Model", "family_of"]
