@@ -15,8 +15,8 @@ discriminator, between 0.70 (log 2 = 0.69 is chance) and 1.0. The authors decide
 batch statistics; here the pass that decides is the one that moves. They draw component i for the i-th image of each
 minibatch; here i is random, as in the paper, so that the batch may have any size.
 
-Networks are DCGAN's, sized to the image, or GAN's perceptrons; the authors' for MNIST are of `width` 16, with batch norm
-and minibatch discrimination as here.
+Networks are DCGAN's, sized to the image, or GAN's perceptrons; the authors' for MNIST are of `width` 16, with batch
+norm and minibatch discrimination as here.
 
 Source: Gurumurthy, Sarvadevabhatla, Babu: DeLiGAN: Generative Adversarial Networks for Diverse and Limited Data, CVPR
 2017 (arXiv:1706.02071), §4; the balance rule and all numbers: src/mnist/dg_mnist.py of the authors' code.

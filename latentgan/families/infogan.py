@@ -131,7 +131,7 @@ class InfoGAN(Family):
         update.note(discriminator_accuracy=self.objective.accuracy(real, fake))
 
     def encode(self, x: Tensor) -> Tensor:
-        """x: (n, c, h, w) in [-1, 1] → codes (n, d): the prior's mean for the noise, Q's probabilities, Q's means kept in [-1, 1]."""
+        """x: (n, c, h, w) in [-1, 1] → codes (n, d): the noise's mean, Q's probabilities, Q's means kept in [-1, 1]."""
         q = self.recogniser(self.discriminator.trunk(x))
         noise, learned = q.new_zeros(len(q), self.config.noise), self.prior.learned
         parts = [noise if learned is None else noise + learned.mean.mean(0)]
