@@ -109,8 +109,8 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
     if one.matching is not None:
         caption = (
             f"Share of {_images(found)} whose {one.noun} has their label's name, with its 95 % interval over images; "
-            f"the names were chosen on {count(one.matching.n_matched)} other images and are held fixed. The yardsticks are "
-            "named and judged on the same."
+            f"the names were chosen on {count(one.matching.n_matched)} other images and are held fixed. The yardsticks "
+            "are named and judged on the same."
         )
         blocks.append(_accuracies(one, one.matching, one.baselines, caption))
     if one.confident is not None:
