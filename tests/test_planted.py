@@ -134,7 +134,7 @@ def deligan_ring(seed: int) -> list[Figures]:
     ring = ring_of_gaussians(radius=0.7, deviation=0.03)
     settings = {"mixture": {"components": 16, "deviation": 0.1, "deviation_weight": 0.1}, **POINT_DELIGAN}
     return [
-        found(game, ring) for game in learned("deligan", ring.source, seed=seed, total=50_000, batch=128, **settings)
+        found(game, ring) for game in learned("deligan", ring.source, seed=seed, total=100_000, batch=128, **settings)
     ]
 
 

@@ -1,7 +1,9 @@
 """DeLiGAN's toys: points of Gaussians with voids between them, and what a learned mixture changes.
 
-"pair" has the paper's bimodal points, 400 of two Gaussians; "ring" is harder, eight narrow Gaussians on a circle. The
-same networks are trained twice from the same seed, with the mixture and without. Covered, reached and near are as in
+"pair" has the paper's bimodal points, 400 of two Gaussians, the authors' deviations, λ and balance rule; "ring" is ours
+and harder, eight narrow Gaussians on a circle, with players that alternate, R1 and a small λ: the authors' of 0.1 pulls
+deviations towards 1, and the components of one mode then reach over to the next. λ was chosen on these points. The same
+networks are trained twice from the same seed, with the mixture and without. Covered, reached and near are as in
 ali-gaussians: the paper's result is a picture, in which points of a GAN without the mixture lie in the voids.
 
 Source: Gurumurthy, Sarvadevabhatla, Babu: DeLiGAN, CVPR 2017 (arXiv:1706.02071), §5.2 and fig. 3; src/Toy/dg_toy.py of
@@ -33,7 +35,15 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "training": {"total_images": 100_000, "batch_size": 50, "average_halflife_images": 2_000},
     },
     RING: {
-        "family": {"hidden": 64, "mixture": {"components": 16, "deviation": 0.1, "deviation_weight": 0.1}},
+        "family": {
+            "hidden": 64,
+            "mixture": {"components": 16, "deviation": 0.1, "deviation_weight": 0.001},
+            "balance": "alternate",
+            "spectral": False,
+            "r1": 0.01,
+            "discriminator": {"beta1": 0.0, "learning_rate": 2e-3},
+            "generator": {"beta1": 0.0},
+        },
         "training": {"total_images": 200_000, "batch_size": 128, "average_halflife_images": 5_000},
     },
 }
@@ -84,8 +94,8 @@ PROTOCOL = Protocol(
     source="Gurumurthy et al. 2017 (arXiv:1706.02071), §5.2, fig. 3, a picture",
     dataset="",
     recipes={
-        PAIR: Recipe("the paper's two Gaussians, 400 points", seeds=5),
-        RING: Recipe("eight narrow Gaussians on a circle", seeds=5),
+        PAIR: Recipe("the paper's two Gaussians, 400 points, the authors' rule and λ", seeds=5),
+        RING: Recipe("eight narrow Gaussians on a circle, players alternate, λ 0.001", seeds=5),
     },
     headlines={
         "": (
