@@ -113,6 +113,11 @@ class Categories:
     exemplar_rows: Ints | None = None  # (k, m) their rows, -1 where a category has fewer
     noun: str = "category"  # or "component", of a learned mixture
 
+    @property
+    def nouns(self) -> str:
+        """What several of them are called."""
+        return "categories" if self.noun == "category" else f"{self.noun}s"
+
 
 @dataclass(frozen=True)
 class Sweep:

@@ -432,14 +432,15 @@ def test_gan_covers_a_ring_of_gaussians():
 
 @pytest.mark.slow
 def test_deligan_covers_a_ring_of_gaussians():
-    """TODO"""
-    assert_learned(deligan_ring(0), {"covered": 7, "near": 0.3})
+    """By the authors' balance rule: 8 of 8 modes, 0.57 to 0.74 of the samples near one; untrained 0 and 0."""
+    assert_learned(deligan_ring(0), {"covered": 7, "near": 0.35})
 
 
 @pytest.mark.slow
 def test_components_of_a_learned_mixture_are_modes():
-    """TODO"""
-    assert_learned(deligan_components(0), {"covered": 7, "near": 0.4, "shared": 0.6})
+    """8 of 8 modes, 0.81 to 0.91 near one, a mutual information of 0.69 to 0.77 between component and mode; untrained
+    0, 0 and 0.46 to 0.55."""
+    assert_learned(deligan_components(0), {"covered": 7, "near": 0.5, "shared": 0.6})
 
 
 @pytest.mark.slow

@@ -27,12 +27,12 @@ def categories_in_short(found: Codes | None) -> str:
     if one is None or found is None:
         return ""
     if one.matching is None:
-        return f"{_in_use(one)} of the {len(one.counts)} {_nouns(one)} of “{one.part}” are effectively in use."
+        return f"{_in_use(one)} of the {len(one.counts)} {one.nouns} of “{one.part}” are effectively in use."
     pixels = next((b.figure for b in one.baselines if role_of(b.name) == "pixels"), None)
     beside = f"; {YARDSTICKS['pixels']} {figure(pixels)}" if pixels is not None else ""
     chosen = best_of(len(found.categories), "part") or ","
     return (
-        f"The {len(one.counts)} {_nouns(one)} of “{one.part}”{chosen} {_how(one)}, name "
+        f"The {len(one.counts)} {one.nouns} of “{one.part}”{chosen} {_how(one)}, name "
         f"{figure(one.matching.accuracy)} of {_images(found)} right (n = {count(one.matching.accuracy.n)}){beside}."
     )
 
@@ -51,9 +51,7 @@ def categories_finding(found: Codes) -> str:
         return ""
     k = len(one.counts)
     if one.matching is None:
-        said = (
-            f"{_in_use(one)} of the {k} {_nouns(one)} of “{one.part}” are effectively in use (n = {count(found.rows)})"
-        )
+        said = f"{_in_use(one)} of the {k} {one.nouns} of “{one.part}” are effectively in use (n = {count(found.rows)})"
         if one.shared is None:
             return said + "."
         shared = f"they share a mutual information of {brackets(one.shared)} with the labels"
@@ -61,9 +59,9 @@ def categories_finding(found: Codes) -> str:
     right = one.matching.accuracy
     others = [f"{_yardstick(b)} {percent(b.figure.value)}" for b in _beside(one)]
     return (
-        f"The {k} {_nouns(one)} of “{one.part}”{best_of(len(found.categories), 'part')} name {figure(right)} of "
+        f"The {k} {one.nouns} of “{one.part}”{best_of(len(found.categories), 'part')} name {figure(right)} of "
         f"{_images(found)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
-        f"{_in_use(one)} of {k} {_nouns(one)} are effectively in use.{_beside_pixels(one)}{_by_one_image(one)}"
+        f"{_in_use(one)} of {k} {one.nouns} are effectively in use.{_beside_pixels(one)}{_by_one_image(one)}"
     )
 
 
@@ -73,7 +71,7 @@ def _beside_pixels(one: Categories) -> str:
         return ""
     if one.matching.accuracy.apart(pixels):
         return " K-means on pixels does better."
-    return f" The intervals of {_nouns(one)} and pixels overlap."
+    return f" The intervals of {one.nouns} and pixels overlap."
 
 
 def _by_one_image(one: Categories) -> str:
@@ -116,7 +114,7 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
     if one.confident is not None:
         caption = (
             f"The same where each {one.noun} has the label of one validation image, the one that is of it most surely "
-            f"(of {count(one.confident.n_matched)}), so that as many labels are told as there are {_nouns(one)}: the "
+            f"(of {count(one.confident.n_matched)}), so that as many labels are told as there are {one.nouns}: the "
             "protocol of adversarial autoencoders."
         )
         blocks.append(_accuracies(one, one.confident, one.confident_baselines, caption))
@@ -124,13 +122,13 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
     if one.table.shape[1]:
         table = _by_label(one, found, order)
         blocks.append(
-            Disclosure(f"{_nouns(one).capitalize()} by label", (table,)) if one.table.shape[1] > WIDE else table
+            Disclosure(f"{one.nouns.capitalize()} by label", (table,)) if one.table.shape[1] > WIDE else table
         )
     return blocks
 
 
 def _accuracies(one: Categories, named: Matching, baselines: tuple[Baseline, ...], caption: str) -> Comparison:
-    rows = [estimate(_nouns(one), named.accuracy)]
+    rows = [estimate(one.nouns, named.accuracy)]
     rows += [estimate(_yardstick(b), b.figure, role_of(b.name), note=b.note) for b in _ordered(baselines)]
     return Comparison(tuple(rows), caption, axis=(0.0, 1.0))
 
@@ -161,17 +159,13 @@ def _name(one: Categories, found: Codes, k: int) -> str:
     return found.classes[label] if 0 <= label < len(found.classes) else ""
 
 
-def _nouns(one: Categories) -> str:
-    return "categories" if one.noun == "category" else f"{one.noun}s"
-
-
 def _both(one: Categories, name: str, k: int) -> str:
     return f"{name} ({one.noun} {k + 1})" if name else f"{one.noun} {k + 1}"
 
 
 def _facts(one: Categories) -> Facts:
     use = f"{brackets(one.effective)} of {len(one.counts)}"
-    items = [(f"effective number of {_nouns(one)}", use), ("mean probability of the choice", figure(one.confidence))]
+    items = [(f"effective number of {one.nouns}", use), ("mean probability of the choice", figure(one.confidence))]
     if one.shared is not None:
         shared = f"{brackets(one.shared)}; shuffled {number(one.shuffled)}"
         items.append(("mutual information with labels (NMI)", shared))
@@ -237,7 +231,7 @@ def _rows_of_pictures(one: Categories, what: str, groups: tuple[Group, ...], cap
 
 
 def _others(one: Categories, rest: tuple[object, ...]) -> str:
-    return f"{count(len(rest))} more " + (one.noun if len(rest) == 1 else _nouns(one))
+    return f"{count(len(rest))} more " + (one.noun if len(rest) == 1 else one.nouns)
 
 
 def _usage(one: Categories, found: Codes, order: list[int]) -> list[Block]:
