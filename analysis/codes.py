@@ -95,7 +95,7 @@ def most_confident(scores: Floats, count: int) -> Ints:
 
 @dataclass(frozen=True)
 class Categories:
-    """One categorical part of the code, read as the category of the highest probability."""
+    """One categorical part of the code, or learned mixture, read as the category of the highest probability."""
 
     part: str
     counts: Ints  # (k,) rows that each category has
@@ -111,6 +111,12 @@ class Categories:
     confident_baselines: tuple[Baseline, ...] = ()  # the same groups as in `baselines`, named by one row each
     exemplars: Pixels | None = None  # (k, m, h, w, c): images that are of each category most surely
     exemplar_rows: Ints | None = None  # (k, m) their rows, -1 where a category has fewer
+    noun: str = "category"  # or "component", of a learned mixture
+
+    @property
+    def nouns(self) -> str:
+        """What several of them are called."""
+        return "categories" if self.noun == "category" else f"{self.noun}s"
 
 
 @dataclass(frozen=True)

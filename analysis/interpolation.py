@@ -100,6 +100,8 @@ def choose_along(prior: str) -> tuple[str, str]:
         return "lerp", "the prior is uniform on a cube, which a straight line does not leave"
     if prior == "mixed":
         return "lerp", "the code mixes priors of several kinds, and a straight line favours none"
+    if prior in ("learned-mixture", "mixture", "swiss-roll"):
+        return "lerp", "the prior is a mixture, whose parts have no shape in common that another path would follow"
     return "lerp", "the table does not say which prior the codes have"
 
 

@@ -1,4 +1,7 @@
-"""The study of one categorical part of a code: usage, labels by two rules, yardsticks, what categories look like."""
+"""The study of one categorical part of a code: usage, labels by two rules, yardsticks, what categories look like.
+
+A learned mixture is read alike: its components are the categories, their posterior the probabilities.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from .codes import (
     shared_information,
 )
 from .embeddings import Embeddings
+from .learned import drawn, drawn_of_each, is_learned, moments, responsibilities
 from .overview import thumbnails
 from .pca import fit_pca
 from .plan import Options, sample
@@ -37,11 +41,23 @@ def columns(part: Mapping[str, Any]) -> slice:
     return slice(int(part["start"]), int(part["start"]) + int(part["width"]))
 
 
+def is_discrete(part: Mapping[str, Any]) -> bool:
+    """Tell whether a part of the code sorts images: by categories, or by the components of a learned mixture."""
+    return part["kind"] == "categorical" or is_learned(part)
+
+
+def size(part: Mapping[str, Any]) -> int:
+    """Return how many categories, or components, a part has."""
+    return len(moments(part)[0]) if is_learned(part) else int(part["width"])
+
+
 def draw(part: Mapping[str, Any], n: int, rng: np.random.Generator) -> Singles:
     """Draw n values of a part from its prior: (n, width)."""
     width = int(part["width"])
     if part["kind"] == "categorical":
         return np.eye(width, dtype=np.float32)[rng.integers(width, size=n)]
+    if is_learned(part):
+        return drawn(part, n, rng)
     if part["kind"] == "normal":
         return rng.standard_normal((n, width)).astype(np.float32)
     return rng.uniform(-1, 1, (n, width)).astype(np.float32)
@@ -52,8 +68,8 @@ def study_part(
     decode: Decode | None, options: Options, rng: np.random.Generator,
 ) -> Categories:  # fmt: skip
     """Count a part's categories on `rows`, name them after labels, and collect their images."""
-    k = int(part["width"])
-    probabilities = table.vectors(table.code, rows)[:, columns(part)]
+    k = size(part)
+    probabilities = _columns_of(table, table.code, part)(rows)
     chosen = probabilities.argmax(1)
     counts = np.bincount(chosen, minlength=k)
     known = labels[0][rows] if labels else np.full(len(rows), -1)
@@ -73,6 +89,7 @@ def study_part(
     return Categories(
         str(part["name"]), counts, effective_number(counts, rng=rng), mean_interval(probabilities.max(1)), cross,
         matching, shared, shuffled, baselines, samples, confident, confident_baselines, exemplars, places,
+        "component" if is_learned(part) else "category",
     )  # fmt: skip
 
 
@@ -92,7 +109,7 @@ def _named(
     held = np.setdiff1d(held, rows)
     if not (labels[held] >= 0).any():
         return None, (), None, ()
-    k = int(part["width"])
+    k = size(part)
     others = _others(table, part, k, options, rng)
     order = rng.permutation(len(rows))
 
@@ -129,7 +146,11 @@ def _others(
 
 
 def _columns_of(table: Embeddings, column: str, part: dict[str, Any]) -> Scores:
-    return lambda rows: table.vectors(column, rows)[:, columns(part)].astype(np.float64)
+    def scores(rows: Ints) -> Doubles:
+        values = table.vectors(column, rows)[:, columns(part)].astype(np.float64)
+        return responsibilities(part, values) if is_learned(part) else values
+
+    return scores
 
 
 def _grouped_pixels(table: Embeddings, train: Ints, k: int, rng: np.random.Generator) -> Scores:
@@ -149,15 +170,16 @@ def _grouped_pixels(table: Embeddings, train: Ints, k: int, rng: np.random.Gener
 
 def _samples(part: dict[str, Any], parts: list[dict[str, Any]], decode: Decode, rng: np.random.Generator) -> Any:
     """Decode every category with the same draws of everything else: (k, columns, h, w, c)."""
-    k = int(part["width"])
+    k = size(part)
     base = np.concatenate([draw(other, COLUMNS, rng) for other in parts], axis=1)
     codes = np.tile(base, (k, 1, 1))
-    codes[:, :, columns(part)] = np.eye(k, dtype=np.float32)[:, None]
+    one_hot = np.eye(k, dtype=np.float32)[:, None]
+    codes[:, :, columns(part)] = drawn_of_each(part, COLUMNS, rng) if is_learned(part) else one_hot
     images = decode(codes.reshape(k * COLUMNS, -1))
     return to_pixels(images).reshape(k, COLUMNS, *images.shape[1:])
 
 
-def _exemplars(table: Embeddings, rows: Ints, probabilities: Singles) -> tuple[Pixels | None, Ints | None]:
+def _exemplars(table: Embeddings, rows: Ints, probabilities: Doubles) -> tuple[Pixels | None, Ints | None]:
     """Return images of the rows that are of each category most surely, and which rows these are."""
     places = most_confident(probabilities, COLUMNS)
     shown = np.where(places >= 0, rows[places], -1)

@@ -25,7 +25,7 @@ from .plan import (
 )
 from .reconstruction import derangement
 from .statistics import Baseline
-from .study_categories import Decode, columns, draw, study_part
+from .study_categories import Decode, columns, draw, is_discrete, study_part
 
 STEPS = 9
 FILMS = 8  # continuous numbers that are shown
@@ -40,7 +40,7 @@ def study_codes(table: Embeddings, model: Model | None, options: Options, progre
     rng, decode = options.rng("codes"), decoder(table, model)
     rows, words = held_out(table, options.test_rows, options)
     parts = _parts(table)
-    categorical = [part for part in parts if part["kind"] == "categorical" and part["encoded"]]
+    categorical = [part for part in parts if is_discrete(part) and part["encoded"]]
     if not categorical and decode is None:
         raise AnalysisError(
             f"the code has no categorical part, and the others are shown by decoding them: {needs_model(table)}"

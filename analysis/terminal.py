@@ -242,14 +242,14 @@ def _reconstruction(result: Any) -> Iterator[Block]:
 
 def _codes(result: Any) -> Iterator[Block]:
     for one in result.categories:
-        title = f"{one.part}: {plain(one.effective, 2)} of {len(one.counts)} categories in use, {result.rows:,} rows"
+        title = f"{one.part}: {plain(one.effective, 2)} of {len(one.counts)} {one.nouns} in use, {result.rows:,} rows"
         named = one.matching.names if one.matching else [-1] * len(one.counts)
         rows = [
             (str(k + 1), result.classes[name] if name >= 0 else "–", percent(wilson(int(n), result.rows)), f"{n:,}",
              _made_of(one.table[k], result.classes))
             for k, (n, name) in enumerate(zip(one.counts, named, strict=True))
         ]  # fmt: skip
-        yield title, ("category", "stands for", "usage", "n", "its labels"), rows
+        yield title, (one.noun, "stands for", "usage", "n", "its labels"), rows
         scores, names = [], {"pixels": "k-means on pixels"}
         if one.matching:
             scores = [("accuracy", percent(one.matching.accuracy), f"{one.matching.accuracy.n:,}")]

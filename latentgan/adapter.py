@@ -5,7 +5,6 @@ This is the door through which `analysis`, a notebook or another tool sees a mod
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 from torch.nn.utils import parametrize
 
+from latentgan.asking import draw_codes, label_columns
 from latentgan.checkpoint import read_model, read_untrained
 from latentgan.config import resolve
 from latentgan.data import ImageSpec
@@ -27,8 +27,6 @@ from latentgan.families.base import Classifies, Decodes, Encodes, Family, Scores
 from latentgan.networks.blocks import fold_batch_norm
 
 BATCH = 256
-NAMED = 100
-"""Classes that a sentence lists."""
 
 
 class NumpyModel:
@@ -136,28 +134,32 @@ class NumpyModel:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes that images can be asked for, in label order; empty where codes hold no label."""
-        return () if self._label_columns() is None else self.spec.classes
+        return () if label_columns(self.family) is None else self.spec.classes
 
-    def draw(self, n: int, *, seed: int = 0, label: str | None = None) -> np.ndarray:
+    @property
+    def components(self) -> int:
+        """Number of components of the prior's mixture, 0 where it has none."""
+        return self.family.prior.components
+
+    def draw(self, n: int, *, seed: int = 0, label: str | None = None, component: int | None = None) -> np.ndarray:
         """Return n codes drawn from the prior, (n, d) float32; the same for the same seed.
 
         Args:
             n: how many.
             seed: of the draw.
             label: name of the class that all of them ask for; None leaves it to the prior.
+            component: number, from 0, of the prior's component that all are drawn from; None is any.
 
         Raises:
-            ConfigError: no class can be asked for, or none has this name; names those that can.
+            ConfigError: no class or component can be asked for, or there is none of this name or number.
         """
-        z = self.family.prior.sample(n, generator=torch.Generator().manual_seed(seed)).cpu().numpy()
-        if label is not None:
-            position = self._class(label)  # refuses a family without classes
-            z[:, self._label_columns()] = np.eye(len(self.classes), dtype=z.dtype)[position]
-        return z
+        return draw_codes(
+            self.family, n, seed=seed, label=label, component=component, name=self.about.get("name", "model")
+        )
 
-    def sample(self, n: int, *, seed: int = 0, label: str | None = None) -> np.ndarray:
+    def sample(self, n: int, *, seed: int = 0, label: str | None = None, component: int | None = None) -> np.ndarray:
         """Return n images drawn from the prior, (n, h, w, c) float32 in [0, 1]; arguments and errors as of `draw`."""
-        return self.decode(self.draw(n, seed=seed, label=label))
+        return self.decode(self.draw(n, seed=seed, label=label, component=component))
 
     def sample_classes(self, n: int, *, seed: int = 0) -> np.ndarray:
         """Return n images of every class, class by class, (classes · n, h, w, c) float32 in [0, 1].
@@ -165,6 +167,31 @@ class NumpyModel:
         The i-th image of each class is of the same code but for the label.
         """
         return np.concatenate([self.sample(n, seed=seed, label=name) for name in self.classes])
+
+    def sample_components(self, n: int, *, seed: int = 0) -> np.ndarray:
+        """Return n images of every component of the prior, one after the other, (components · n, h, w, c) float32.
+
+        The i-th image of each component is of the same noise.
+        """
+        return np.concatenate([self.sample(n, seed=seed, component=k) for k in range(self.components)])
+
+    def component(self, images: np.ndarray) -> np.ndarray:
+        """Return the component that each image is of, argmax_i N(E(x); μ_i, σ_i): (n, h, w, c) → (n,) int64.
+
+        Raises:
+            ConfigError: there is no encoder or no learned mixture, or the images are of another size.
+        """
+        prior = self.family.prior
+        if prior.learned is None:
+            raise ConfigError("no mixture was learned, so images are of no component: family.mixture.components is 0")
+        if not prior.parts[0].encoded:
+            raise ConfigError(
+                "the encoder does not give the part of the code that is a mixture; `latentgan fit-encoder RUN` fits "
+                "one of the whole code"
+            )
+        codes = self.encode(images)
+        parts = [prior.component(z).cpu().numpy() for z in self._code_batches(codes)]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         """Return the discriminator's logits (n,) of the images that codes (n, d) make, given what the codes ask for.
@@ -220,31 +247,6 @@ class NumpyModel:
         finally:
             for hook in hooks:
                 hook.remove()
-
-    def _label_columns(self) -> slice | None:
-        """The columns of a code that ask for a class by its one-hot label.
-
-        A part "label" is told by labels; "class" is where labels are used, and else a category without a name.
-        """
-        for part in self.family.prior.describe():
-            named = part["name"] == "label" or (part["name"] == "class" and self.family.uses_labels)
-            if named and part["kind"] == "categorical" and part["width"] == len(self.spec.classes):
-                return slice(part["start"], part["start"] + part["width"])
-        return None
-
-    def _class(self, label: str) -> int:
-        """The position of a class by its name."""
-        if not self.classes:
-            raise ConfigError(
-                f"the generator of this {self.about.get('name', 'model')} is told no class, so none can be asked for; "
-                "that of cgan and aae_semi is, of ali with family.conditional=true, of aae with family.labels=decoder"
-            )
-        if label not in self.classes:
-            near = difflib.get_close_matches(label, self.classes, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            known = ", ".join(map(repr, self.classes[:NAMED])) + (" …" if len(self.classes) > NAMED else "")
-            raise ConfigError(f"no class is called {label!r}; {hint}known are: {known}")
-        return self.classes.index(label)
 
     def _batches(self, images: np.ndarray) -> Iterator[Tensor]:
         images = np.asarray(images)

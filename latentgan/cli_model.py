@@ -129,6 +129,12 @@ def sample(
     label: Annotated[
         str | None, typer.Option(help="Only images of this class, by its name.", show_default=False)
     ] = None,
+    component: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Only of this component of the prior's mixture, from 1 as in the report.", show_default=False
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     family: FamilyOption = None,
@@ -137,15 +143,21 @@ def sample(
 
     Where a model can be asked for classes (cgan, aae_semi, ali with family.conditional, aae with family.labels=decoder)
     and no --label is given, the grid has a row a class, in the order that is printed, and --count is rounded up to full
-    rows; the images of a column share all of their code but the class.
+    rows; the images of a column share all of their code but the class. Where the prior is a mixture (deligan, others
+    with family.mixture.components, aae with family.prior=mixture), the grid likewise has a row a component, unless
+    --component is given.
 
         latentgan sample runs/mnist -n 100 --out samples.png
+
+        latentgan sample runs/deligan --component 7 -n 16 --out seventh.png
 
         latentgan sample runs/cgan --label 5 -n 16 --out fives.png
     """
     from latentgan import stages
 
-    written = stages.sample(run, out, count=count, seed=seed, device=device, family=family, label=label)
+    written = stages.sample(
+        run, out, count=count, seed=seed, device=device, family=family, label=label, component=component
+    )
     typer.echo(f"wrote {written}", err=True)
 
 

@@ -148,7 +148,7 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
         "pixels_shape": list(pixel_shape(source.images.shape[1:])),
         "classes": list(spec.classes),
         "attributes": {c: source.attribute_kinds[name] for name, c in attribute_columns(source, plan.features).items()},
-        "parts": model.family.prior.describe(),
+        "parts": model.family.prior.describe(learned=True),
         "features": list(plan.features),
         "layers": list(model.feature_names),
         "preprocessing": {"range": "[-1, 1]", "pool": plan.pool, "yardsticks": plan.yardsticks},

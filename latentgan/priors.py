@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
+from pydantic import NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
+from torch.nn.functional import embedding, one_hot
 
-PartKind = Literal["normal", "uniform", "categorical", "mixture", "swiss-roll"]
+from latentgan.config import NotNegative, Settings
+
+PartKind = Literal["normal", "uniform", "categorical", "mixture", "swiss-roll", "learned-mixture"]
+
+
+class MixtureConfig(Settings):
+    """A learned mixture of Gaussians as the distribution of z (Gurumurthy et al. 2017, arXiv:1706.02071)."""
+
+    components: NonNegativeInt = 0
+    """Gaussians of the mixture, equally likely, whose centres and deviations are learned; z then is a draw of it,
+    whatever family.prior says. 0 is off (DeLiGAN: 50 for 500 images)."""
+    deviation: PositiveFloat = 0.2
+    """Standard deviation of every Gaussian at the start (authors' code: 0.2 on MNIST, 0.02 on points)."""
+    deviation_weight: NotNegative = 0.333
+    """λ of the term λ · mean (1 − σ)², without which deviations shrink to 0 (authors' code: 1/3 on MNIST, 0.1 on
+    points, 0.05 on sketches)."""
+
+
+COMPOSED = ("mixture", "swiss-roll", "learned-mixture")
+"""Kinds of parts that are made of components."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +41,8 @@ class Part:
     Args:
         name: what it is called in tables and reports.
         kind: "normal" N(0, 1) or "uniform" U(-1, 1), independent per dimension; "categorical" one of `width`
-            equally likely classes, as 0 and 1; in two dimensions "mixture" (see `gaussian_mixture`) or "swiss-roll".
+            equally likely classes, as 0 and 1; in two dimensions "mixture" (see `gaussian_mixture`) or "swiss-roll";
+            "learned-mixture" see `GaussianMixture`.
         width: number of columns.
         encoded: whether the family's encoder gives it.
         components: Gaussians of a mixture, or stretches of a roll, all equally likely.
@@ -34,20 +55,94 @@ class Part:
     components: int = 1
 
 
+class GaussianMixture(nn.Module):
+    """N equally likely Gaussians with learned centres and deviations: z = μ_i + σ_i ε, ε ~ N(0, I).
+
+    Gradients reach μ and σ through the draw. σ is a parameter as it is, so that its sign means nothing.
+
+    Source: Gurumurthy, Sarvadevabhatla, Babu: DeLiGAN, CVPR 2017 (arXiv:1706.02071), eq. 4 to 6, and the authors' code.
+
+    Args:
+        components: N.
+        width: dimension d of z.
+        deviation: every σ at the start; centres start uniform on (-1, 1).
+    """
+
+    def __init__(self, components: int, width: int, *, deviation: float) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.rand(components, width) * 2 - 1)
+        self.deviation = nn.Parameter(torch.full((components, width), deviation))
+
+    def forward(self, component: Tensor, normal: Tensor) -> Tensor:
+        """component: (n,) int64, ε: (n, d) → z, (n, d)."""
+        return embedding(component, self.mean) + embedding(component, self.deviation) * normal
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """z: (n, d) → log N(z; μ_i, σ_i²), (n, N)."""
+        distance = ((z[:, None] - self.mean) / self.deviation).square().sum(2)
+        size = self.deviation.abs().log().sum(1) + self.mean.shape[1] / 2 * math.log(2 * math.pi)
+        return -distance / 2 - size
+
+    def penalty(self) -> Tensor:
+        """Return mean (1 − σ)², which keeps deviations from shrinking to 0 (arXiv:1706.02071, eq. 8)."""
+        return (1 - self.deviation).square().mean()
+
+
 class Prior(nn.Module):
     """Independent parts side by side; draws on the device that the family lives on.
 
     Args:
         parts: from left to right.
+        mixture: where it has components, the first part becomes a learned mixture of Gaussians. Draws then depend on
+            its parameters: the player that moves the generator moves those of `movers` too and minimises `terms`.
+        lent: a learned mixture that belongs to another prior, in place of one of its own.
     """
 
     _anchor: Tensor
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(
+        self, parts: Sequence[Part], mixture: MixtureConfig | None = None, *, lent: GaussianMixture | None = None
+    ) -> None:
         super().__init__()
+        self.mixture, self._lent, self._weight = None, () if lent is None else (lent,), 0.0
+        if mixture is not None and mixture.components:
+            first = replace(parts[0], kind="learned-mixture", components=mixture.components)
+            parts = [first, *parts[1:]]
+            self.mixture = GaussianMixture(mixture.components, first.width, deviation=mixture.deviation)
+            self._weight = mixture.deviation_weight
         self.parts = tuple(parts)
         self.width = sum(part.width for part in parts)
         self.register_buffer("_anchor", torch.empty(0), persistent=False)
+
+    @property
+    def learned(self) -> GaussianMixture | None:
+        """The learned mixture of the first part, if it is one."""
+        return self._lent[0] if self._lent else self.mixture
+
+    @property
+    def components(self) -> int:
+        """Number of components of the first part that has any, 0 where none has."""
+        return next((part.components for part in self.parts if part.kind in COMPOSED), 0)
+
+    def movers(self) -> dict[str, nn.Module]:
+        """Return what the generator's player moves beside its networks: the mixture, if it is learned here."""
+        return {} if self.mixture is None else {"mixture": self.mixture}
+
+    def terms(self) -> dict[str, Tensor]:
+        """Return what the generator's player minimises for the sake of the mixture: λ · mean (1 − σ)²."""
+        if self.mixture is None or not self._weight:
+            return {}
+        return {"deviation": self._weight * self.mixture.penalty()}
+
+    def whole(self) -> Prior:
+        """Return the prior of an encoder that gives every part; a learned mixture stays this prior's."""
+        return Prior([replace(part, encoded=True) for part in self.parts], lent=self.learned)
+
+    def component(self, z: Tensor) -> Tensor:
+        """Return argmax_i N(z; μ_i, σ_i) of the learned mixture: codes (n, width) → (n,) int64."""
+        if self.learned is None:
+            raise ValueError("this prior has no learned mixture")
+        return self.learned.log_density(z[:, : self.parts[0].width]).argmax(1)
 
     def sample(self, n: int, *, generator: torch.Generator | None = None, component: Tensor | None = None) -> Tensor:
         """Draw n codes, (n, width) float32, from `generator` or (in a turn) from torch's seeded default one.
@@ -59,13 +154,20 @@ class Prior(nn.Module):
         """
         return torch.cat([self._draw(part, n, generator, component) for part in self.parts], dim=1)
 
-    def describe(self) -> list[dict[str, Any]]:
-        """Return the parts with their first column ("start"), as plain dictionaries."""
+    def describe(self, *, learned: bool = False) -> list[dict[str, Any]]:
+        """Return the parts with their first column ("start"), as plain dictionaries.
+
+        Args:
+            learned: also a learned mixture's "means" and "deviations", (components, width) as lists.
+        """
         rows, start = [], 0
         for part in self.parts:
             about = asdict(part)
             if part.components == 1:
                 del about["components"]
+            if learned and part.kind == "learned-mixture" and self.learned is not None:
+                values = {"means": self.learned.mean, "deviations": self.learned.deviation.abs()}
+                about |= {name: [[float(f"{x:.6g}") for x in row] for row in v.tolist()] for name, v in values.items()}
             rows.append(about | {"start": start})
             start += part.width
         return rows
@@ -79,18 +181,26 @@ class Prior(nn.Module):
         elif part.kind == "categorical":
             classes = torch.randint(part.width, (n,), generator=generator, device=device)
             z = one_hot(classes, part.width).float()
-        elif part.kind in ("mixture", "swiss-roll"):
+        elif part.kind in COMPOSED:
             drawn = torch.randint(part.components, (n,), generator=generator, device=device)
             if component is not None:
                 drawn = torch.where(component < 0, drawn, component.to(device))
-            if part.kind == "mixture":
-                normal = torch.randn((n, 2), generator=generator, device=device)
-                z = gaussian_mixture(drawn, normal, part.components)
-            else:
+            if part.kind == "swiss-roll":
                 z = swiss_roll(drawn, torch.rand(n, generator=generator, device=device), part.components)
+            else:
+                normal = torch.randn(shape, generator=generator, device=device)
+                z = self._of_components(part, drawn, normal)
         else:
             z = torch.rand(shape, generator=generator, device=device) * 2 - 1
         return z.to(self._anchor.device)
+
+    def _of_components(self, part: Part, drawn: Tensor, normal: Tensor) -> Tensor:
+        """Turn components (n,) and draws from N(0, I), (n, width), into draws of a mixture."""
+        if part.kind == "mixture":
+            return gaussian_mixture(drawn, normal, part.components)
+        assert self.learned is not None
+        z: Tensor = self.learned(drawn.to(self._anchor.device), normal.to(self._anchor.device))
+        return z
 
 
 def gaussian_mixture(component: Tensor, normal: Tensor, components: int) -> Tensor:

@@ -81,28 +81,42 @@ def load_images(recorded: Mapping[str, Any], data: str | None, options: Mapping[
 
 
 def sample(
-    run: Path, out: Path, *, count: int, seed: int, device: str, family: str | None = None, label: str | None = None
+    run: Path,
+    out: Path,
+    *,
+    count: int,
+    seed: int,
+    device: str,
+    family: str | None = None,
+    label: str | None = None,
+    component: int | None = None,
 ) -> Path:
     """Write `count` samples as a grid (a .png) or one file each (a folder).
 
-    Where classes can be asked for and `label` names none, the grid has a row a class and as many columns as it takes
-    for `count` images; the images of a column share the rest of their code.
+    Where neither `label` nor `component` (from 1) is given, the grid has a row a class, if classes can be asked for, or
+    a row a component, if the prior has some, and as many columns as it takes for `count` images; the images of a column
+    share the rest of their code.
     """
     import torch
 
     model = NumpyModel.load(run, device=device, family=family)
+    number = None if component is None else component - 1
     if out.suffix.lower() == ".png":
-        columns = max(1, round(count**0.5))
-        if model.classes and label is None:
+        columns, free = max(1, round(count**0.5)), label is None and component is None
+        if model.classes and free:
             columns = math.ceil(count / len(model.classes))
             images = model.sample_classes(columns, seed=seed)
             _say(f"rows: {', '.join(map(repr, model.classes))}")
+        elif model.components and free:
+            columns = math.ceil(count / model.components)
+            images = model.sample_components(columns, seed=seed)
+            _say(f"rows: components 1 to {model.components} of the prior")
         else:
-            images = model.sample(count, seed=seed, label=label)
+            images = model.sample(count, seed=seed, label=label, component=number)
         x = torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
         _save(grid(x, columns=columns), out)
         return out
-    images = model.sample(count, seed=seed, label=label)
+    images = model.sample(count, seed=seed, label=label, component=number)
     out.mkdir(parents=True, exist_ok=True)
     for i, image in enumerate(images):
         _save(picture(image), out / f"{i:06d}.png")

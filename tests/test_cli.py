@@ -118,6 +118,28 @@ def test_sample_writes_a_grid_or_files_and_repeats_itself(call, run, tmp_path):
     assert sorted(p.name for p in (tmp_path / "folder").iterdir()) == ["000000.png", "000001.png", "000002.png"]
 
 
+def test_components_of_a_learned_prior_are_sampled_by_number_and_found_again(call, tmp_path):
+    """Trained, sampled a row a component, given an encoder, encoded, read and reported."""
+    small = [f"--set=family.{key}" for key in ("width=4", "minibatch_discrimination=0", "mixture.components=5")]
+    run = tmp_path / "run"
+    assert call("train", "deligan", "--data", "digits", "--out", run, *small, *SHORT)[0] == 0
+    code, _, err = call("sample", run, "-n", "12", "--out", tmp_path / "rows.png")
+    assert code == 0 and "rows: components 1 to 5" in err
+    assert np.array(Image.open(tmp_path / "rows.png")).shape == (5 * 33 - 1, 3 * 33 - 1)
+    for name in ("a.png", "b.png"):
+        assert call("sample", run, "--component", "5", "-n", "4", "--out", tmp_path / name)[0] == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    code, _, err = call("sample", run, "--component", "6", "--out", tmp_path / "c.png")
+    assert code == 2 and "no component 6: this model's are numbered from 1 to 5" in err
+    assert call("fit-encoder", run, "--out", tmp_path / "encoder", *SHORT)[0] == 0
+    table, results = tmp_path / "t.parquet", tmp_path / "results"
+    assert call("encode", tmp_path / "encoder", "--out", table)[0] == 0
+    assert call("codes", table, "--model", tmp_path / "encoder", "--out", results)[0] == 0
+    assert call("interpolate", table, "--model", tmp_path / "encoder", "--out", results)[0] == 0
+    assert call("report", results, "--out", tmp_path / "report.html")[0] == 0
+    assert "The 5 components of “z”" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_from_a_run_to_a_table_to_an_edited_image(call, run, tmp_path, digits):
     assert call("encode", run, "--out", tmp_path / "t.parquet")[0] == 0
     assert call("concepts", tmp_path / "t.parquet", "--out", tmp_path / "results")[0] == 0

@@ -23,6 +23,7 @@ from latentgan.training import turns
 
 SMALL = {"latent": 4, "width": 4, "hidden": 16}
 TRICKS = {"smoothing": 0.1, "instance_noise": 0.2, "instance_noise_until": 0.03}  # until within six turns
+BALANCED = {"balance_moves": 9, "balance_most": 0.69, "balance_least": 0.68}  # both players move within two turns
 VARIANTS = {
     "bigan": [
         {},
@@ -36,12 +37,14 @@ VARIANTS = {
         {"reconstruction": "adversarial", "reconstruction_weight": 1.0, "spectral": True, "r1": 0.1},
         {"network": "mlp", "reconstruction": "adversarial", "reconstruction_weight": 1.0, "instance_noise": 0.1},
         {"spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS},
+        {"network": "mlp", "mixture": {"components": 3}, "matching_weight": 1.0},
     ],
     "ali": [
         {},
         {"network": "mlp", "prior": "uniform"},
         {"conditional": True, "spectral": True, "norm": "none", "r1": 0.1, "matching_weight": 1.0},
         {"conditional": True, "norm": "encoder", "reconstruction": "adversarial", "reconstruction_weight": 1.0},
+        {"conditional": True, "prior": "uniform", "mixture": {"components": 3}},
     ],
     "aae": [
         {},
@@ -49,6 +52,8 @@ VARIANTS = {
         {"posterior": "universal", "noise": 3, "latent": 2, "prior": "swiss-roll", **TRICKS},
         {"network": "mlp", "labels": "decoder", "adversarial_weight": 0.1},
         {"latent": 2, "prior": "mixture", "labels": "prior", "components": 3},
+        {"prior": "uniform", "labels": "decoder", "mixture": {"components": 3}},
+        {"network": "mlp", "adversarial_weight": 0.1, "mixture": {"components": 3, "deviation_weight": 0.0}},
     ],
     "aae_semi": [
         {},
@@ -102,6 +107,14 @@ VARIANTS = {
         {"noise": 3, "categorical": (), "spectral": True},
         {"noise": 3, "categorical": (3, 2), "continuous": 0, "consistency_weight": 1.0, "augment": {"rotation": 10.0}},
         {"noise": 3, "spectral": True, "r1": 1.0, "r1_every": 2, **TRICKS},
+        {"noise": 3, "mixture": {"components": 3}},
+    ],
+    "deligan": [
+        {**BALANCED, "mixture": {"components": 5}},
+        {**BALANCED, "network": "mlp", "mixture": {"components": 5}, "minibatch_discrimination": 0, "spectral": True},
+        {"balance": "alternate", "mixture": {"components": 5, "deviation_weight": 0.0}},
+        {"balance": "alternate", "mixture": {"components": 0}},
+        {**BALANCED, "spectral": True, "minibatch_discrimination": 0, "r1": 1.0, "r1_every": 2, **TRICKS},
     ],
     "latent_regressor": [
         {"base": {"latent": 4, "width": 4}},
@@ -110,6 +123,8 @@ VARIANTS = {
         {"base": {"latent": 4, "width": 4, "prior": "normal"}, "frozen": True},
         {"base": {"latent": 4, "width": 4, "spectral": True, "r1": 1.0, **TRICKS}},
         {"of": "cgan", "base": {"latent": 4, "width": 4, "hidden": 16}},
+        {"base": {"latent": 4, "width": 4, "mixture": {"components": 3}}},
+        {"of": "infogan", "base": {"noise": 3, "width": 4, "hidden": 16, "mixture": {"components": 3}}, "frozen": True},
     ],
     "gan": [
         {},
@@ -118,12 +133,14 @@ VARIANTS = {
         {"spectral": False, "maxout": 5, "discriminator_hidden": 6, "dropout": 0.5, "input_dropout": 0.2, "r1": 1.0},
         {"generator_loss": "feature-matching", "generator_norm": "virtual", "minibatch_discrimination": 3},
         {"discriminator": {"historical_averaging": 0.1}, "generator": {"historical_averaging": 0.1}},
+        {"mixture": {"components": 3}, "generator_norm": "virtual", "generator": {"historical_averaging": 0.1}},
     ],
     "dcgan": [
         {},
         {"generator_loss": "feature-matching", "generator_norm": "virtual", "minibatch_discrimination": 3},
         {"spectral": True, "r1": 1.0},
         {"maxout": 2, "dropout": 0.5, "input_dropout": 0.2},
+        {"mixture": {"components": 3}, "generator_loss": "feature-matching"},
     ],
 }
 CASES = [(name, v) for name in family_names() for v in VARIANTS.get(name, [{}])]
@@ -272,7 +289,7 @@ def test_folding_batch_norms_changes_no_output(case):
     for name, value in plain.features(pictures, plain.feature_names).items():
         ours = folded_model.features(pictures, [name])[name]
         assert np.abs(ours - value).max() < 1e-5 * max(1, np.abs(value).max()), name
-    codes = family.prior.sample(6).numpy()
+    codes = family.prior.sample(6).detach().numpy()
     assert np.abs(plain.decode(codes) - folded_model.decode(codes)).max() < 1e-5
 
 

@@ -27,12 +27,12 @@ def categories_in_short(found: Codes | None) -> str:
     if one is None or found is None:
         return ""
     if one.matching is None:
-        return f"{_in_use(one)} of the {len(one.counts)} categories of “{one.part}” are effectively in use."
+        return f"{_in_use(one)} of the {len(one.counts)} {one.nouns} of “{one.part}” are effectively in use."
     pixels = next((b.figure for b in one.baselines if role_of(b.name) == "pixels"), None)
     beside = f"; {YARDSTICKS['pixels']} {figure(pixels)}" if pixels is not None else ""
     chosen = best_of(len(found.categories), "part") or ","
     return (
-        f"The {len(one.counts)} categories of “{one.part}”{chosen} {_how(one)}, name "
+        f"The {len(one.counts)} {one.nouns} of “{one.part}”{chosen} {_how(one)}, name "
         f"{figure(one.matching.accuracy)} of {_images(found)} right (n = {count(one.matching.accuracy.n)}){beside}."
     )
 
@@ -51,7 +51,7 @@ def categories_finding(found: Codes) -> str:
         return ""
     k = len(one.counts)
     if one.matching is None:
-        said = f"{_in_use(one)} of the {k} categories of “{one.part}” are effectively in use (n = {count(found.rows)})"
+        said = f"{_in_use(one)} of the {k} {one.nouns} of “{one.part}” are effectively in use (n = {count(found.rows)})"
         if one.shared is None:
             return said + "."
         shared = f"they share a mutual information of {brackets(one.shared)} with the labels"
@@ -59,9 +59,9 @@ def categories_finding(found: Codes) -> str:
     right = one.matching.accuracy
     others = [f"{_yardstick(b)} {percent(b.figure.value)}" for b in _beside(one)]
     return (
-        f"The {k} categories of “{one.part}”{best_of(len(found.categories), 'part')} name {figure(right)} of "
+        f"The {k} {one.nouns} of “{one.part}”{best_of(len(found.categories), 'part')} name {figure(right)} of "
         f"{_images(found)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
-        f"{_in_use(one)} of {k} categories are effectively in use.{_beside_pixels(one)}{_by_one_image(one)}"
+        f"{_in_use(one)} of {k} {one.nouns} are effectively in use.{_beside_pixels(one)}{_by_one_image(one)}"
     )
 
 
@@ -71,7 +71,7 @@ def _beside_pixels(one: Categories) -> str:
         return ""
     if one.matching.accuracy.apart(pixels):
         return " K-means on pixels does better."
-    return " The intervals of categories and pixels overlap."
+    return f" The intervals of {one.nouns} and pixels overlap."
 
 
 def _by_one_image(one: Categories) -> str:
@@ -106,27 +106,29 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
         blocks += _exemplars(one, found, order)
     if one.matching is not None:
         caption = (
-            f"Share of {_images(found)} whose category has their label's name, with its 95 % interval over images; the "
-            f"names were chosen on {count(one.matching.n_matched)} other images and are held fixed. The yardsticks are "
-            "named and judged on the same."
+            f"Share of {_images(found)} whose {one.noun} has their label's name, with its 95 % interval over images; "
+            f"the names were chosen on {count(one.matching.n_matched)} other images and are held fixed. The yardsticks "
+            "are named and judged on the same."
         )
-        blocks.append(_accuracies(one.matching, one.baselines, caption))
+        blocks.append(_accuracies(one, one.matching, one.baselines, caption))
     if one.confident is not None:
         caption = (
-            "The same where each category has the label of one validation image, the one that is of it most surely "
-            f"(of {count(one.confident.n_matched)}), so that as many labels are told as there are categories: the "
+            f"The same where each {one.noun} has the label of one validation image, the one that is of it most surely "
+            f"(of {count(one.confident.n_matched)}), so that as many labels are told as there are {one.nouns}: the "
             "protocol of adversarial autoencoders."
         )
-        blocks.append(_accuracies(one.confident, one.confident_baselines, caption))
+        blocks.append(_accuracies(one, one.confident, one.confident_baselines, caption))
     blocks += _usage(one, found, order)
     if one.table.shape[1]:
         table = _by_label(one, found, order)
-        blocks.append(Disclosure("Categories by label", (table,)) if one.table.shape[1] > WIDE else table)
+        blocks.append(
+            Disclosure(f"{one.nouns.capitalize()} by label", (table,)) if one.table.shape[1] > WIDE else table
+        )
     return blocks
 
 
-def _accuracies(named: Matching, baselines: tuple[Baseline, ...], caption: str) -> Comparison:
-    rows = [estimate("categories", named.accuracy)]
+def _accuracies(one: Categories, named: Matching, baselines: tuple[Baseline, ...], caption: str) -> Comparison:
+    rows = [estimate(one.nouns, named.accuracy)]
     rows += [estimate(_yardstick(b), b.figure, role_of(b.name), note=b.note) for b in _ordered(baselines)]
     return Comparison(tuple(rows), caption, axis=(0.0, 1.0))
 
@@ -157,13 +159,13 @@ def _name(one: Categories, found: Codes, k: int) -> str:
     return found.classes[label] if 0 <= label < len(found.classes) else ""
 
 
-def _both(name: str, k: int) -> str:
-    return f"{name} (category {k + 1})" if name else f"category {k + 1}"
+def _both(one: Categories, name: str, k: int) -> str:
+    return f"{name} ({one.noun} {k + 1})" if name else f"{one.noun} {k + 1}"
 
 
 def _facts(one: Categories) -> Facts:
     use = f"{brackets(one.effective)} of {len(one.counts)}"
-    items = [("effective number of categories", use), ("mean probability of the choice", figure(one.confidence))]
+    items = [(f"effective number of {one.nouns}", use), ("mean probability of the choice", figure(one.confidence))]
     if one.shared is not None:
         shared = f"{brackets(one.shared)}; shuffled {number(one.shuffled)}"
         items.append(("mutual information with labels (NMI)", shared))
@@ -173,22 +175,22 @@ def _facts(one: Categories) -> Facts:
 def _galleries(one: Categories, found: Codes, order: list[int]) -> list[Block]:
     assert one.samples is not None
     caption = (
-        "New images of each category, a row each, with the share of images that have it. Down a column all but the "
-        "category is the same draw from the prior, so that what stays the same there is not the category's doing. "
+        f"New images of each {one.noun}, a row each, with the share of images that have it. Down a column all but the "
+        f"{one.noun} is the same draw from the prior, so that what stays the same there is not the {one.noun}'s doing. "
         "Nothing was picked by eye."
     )
     pixels = as_uint8(one.samples)
     alt = {k: "sample of " + _known(one, found, k) for k in order}
     pictures = {k: tuple(Picture(image, alt[k]) for image in pixels[k]) for k in order}
-    return _rows_of_pictures("Samples", _headed(one, found, order, pictures), caption)
+    return _rows_of_pictures(one, "Samples", _headed(one, found, order, pictures), caption)
 
 
 def _exemplars(one: Categories, found: Codes, order: list[int]) -> list[Block]:
     """Show the images that are of each category most surely."""
     assert one.exemplars is not None and one.exemplar_rows is not None
     caption = (
-        f"The {_images(found)} that are of each category most surely, the surest first; where a row is short, no "
-        "other image is of that category. The category of a row is what these have in common."
+        f"The {_images(found)} that are of each {one.noun} most surely, the surest first; where a row is short, no "
+        f"other image is of that {one.noun}. The {one.noun} of a row is what these have in common."
     )
     pixels, rows = as_uint8(one.exemplars), one.exemplar_rows
     alt = {k: "image of " + _known(one, found, k) for k in order}
@@ -199,12 +201,12 @@ def _exemplars(one: Categories, found: Codes, order: list[int]) -> list[Block]:
         for k in order
     }
     filled = [k for k in order if pictures[k]]
-    return _rows_of_pictures("Images", _headed(one, found, filled, pictures), caption)
+    return _rows_of_pictures(one, "Images", _headed(one, found, filled, pictures), caption)
 
 
 def _known(one: Categories, found: Codes, k: int) -> str:
     name = _name(one, found, k)
-    return f"category {k + 1}" + (f", {name}" if name else "")
+    return f"{one.noun} {k + 1}" + (f", {name}" if name else "")
 
 
 def _headed(
@@ -214,18 +216,22 @@ def _headed(
     share, groups = one.counts / max(int(one.counts.sum()), 1), []
     for k in order:
         name = _name(one, found, k)
-        title, detail = (name, f"category {k + 1}, ") if name else (f"Category {k + 1}", "")
+        title, detail = (name, f"{one.noun} {k + 1}, ") if name else (f"{one.noun.capitalize()} {k + 1}", "")
         groups.append(Group(title, f"{detail}{percent(float(share[k]))}", pictures[k], across=len(pictures[k])))
     return tuple(groups)
 
 
-def _rows_of_pictures(what: str, groups: tuple[Group, ...], caption: str) -> list[Block]:
+def _rows_of_pictures(one: Categories, what: str, groups: tuple[Group, ...], caption: str) -> list[Block]:
     first, rest = Gallery(groups[:SHOWN], caption, rows=True), groups[SHOWN:]
-    return [first, Disclosure(f"{what} of {_others(rest)}", (Gallery(rest, caption, rows=True),))] if rest else [first]
+    return (
+        [first, Disclosure(f"{what} of {_others(one, rest)}", (Gallery(rest, caption, rows=True),))]
+        if rest
+        else [first]
+    )
 
 
-def _others(rest: tuple[object, ...]) -> str:
-    return f"{count(len(rest))} more " + ("category" if len(rest) == 1 else "categories")
+def _others(one: Categories, rest: tuple[object, ...]) -> str:
+    return f"{count(len(rest))} more " + (one.noun if len(rest) == 1 else one.nouns)
 
 
 def _usage(one: Categories, found: Codes, order: list[int]) -> list[Block]:
@@ -238,16 +244,20 @@ def _usage(one: Categories, found: Codes, order: list[int]) -> list[Block]:
             label = int(one.matching.names[k]) if one.matching is not None else -1
             there = percent(float(one.table[:, label].sum() / max(known, 1)))
             note = f"label: {there}"
-        rows.append(estimate(_both(name, k), wilson(int(one.counts[k]), n), note=note))
+        rows.append(estimate(_both(one, name, k), wilson(int(one.counts[k]), n), note=note))
     even = percent(1 / len(one.counts))
     caption = (
-        f"Share of images that have each category, with its 95 % interval; even usage would be {even} each. Beside the "
+        f"Share of images that have each {one.noun}, with its 95 % interval; {_evenly(one)} {even} each. Beside the "
         "name, the share of labelled images that have the label."
     )
     top, rest = tuple(rows[:SHOWN]), tuple(rows[SHOWN:])
     ends = (0.0, axis(Comparison(tuple(rows), caption))[1])
-    more = Disclosure(f"Usage of {_others(rest)}", (Comparison(rest, caption, axis=ends),))
+    more = Disclosure(f"Usage of {_others(one, rest)}", (Comparison(rest, caption, axis=ends),))
     return [Comparison(top, caption, axis=ends), more] if rest else [Comparison(top, caption, axis=ends)]
+
+
+def _evenly(one: Categories) -> str:
+    return "even usage would be" if one.noun == "category" else "samples, by the prior's fixed weights, have"
 
 
 def _by_label(one: Categories, found: Codes, order: list[int]) -> Table:
@@ -255,11 +265,11 @@ def _by_label(one: Categories, found: Codes, order: list[int]) -> Table:
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     known = [_name(one, found, k) for k in order]
     twins = len(set(known)) < len(known)
-    names = [name if name and not twins else _both(name, k) for name, k in zip(known, order, strict=True)]
+    names = [name if name and not twins else _both(one, name, k) for name, k in zip(known, order, strict=True)]
     rows = tuple((name, *map(count, row.tolist())) for name, row in zip(names, counts, strict=True))
     caption = (
-        f"Labelled images of each category (rows, by the label that it stands for) and their labels (columns), "
-        f"n = {count(int(counts.sum()))}. The shade is the share within the category: one that is one thing has one "
+        f"Labelled images of each {one.noun} (rows, by the label that it stands for) and their labels (columns), "
+        f"n = {count(int(counts.sum()))}. The shade is the share within the {one.noun}: one that is one thing has one "
         "shaded cell."
     )
     return Table((one.part, *found.classes), rows, caption, tuple(map(tuple, share.tolist())))

@@ -32,7 +32,7 @@ from latentgan.losses import Objective
 from latentgan.session import Session, model_config, open_session, usable
 from latentgan.training import turns
 
-LOOPS = ("gan", "dcgan", "bigan", "ali", "infogan", "latent_regressor", "aae", "aae_semi", "vae", "avb")
+LOOPS = ("gan", "dcgan", "bigan", "ali", "infogan", "latent_regressor", "aae", "aae_semi", "vae", "avb", "deligan")
 PAPER = {"network": "mlp", "spectral": False, "hidden": 1024}
 RECIPE = {"spectral": True, "norm": "encoder"}
 

@@ -59,7 +59,7 @@ def by_hand(session: Session) -> Turn:
             adams[name].step()
 
     plays = {"bigan": _pairs, "ali": _pairs, "gan": _gan, "dcgan": _gan, "infogan": _infogan, "aae": _aae}
-    plays |= {"latent_regressor": _regressed, "aae_semi": _aae_semi, "vae": _vae, "avb": _avb}
+    plays |= {"latent_regressor": _regressed, "aae_semi": _aae_semi, "vae": _vae, "avb": _avb, "deligan": _deligan()}
     play = plays[config.name]
     drawing = draw_labelled if config.name == "aae_semi" else draw
 
@@ -97,6 +97,33 @@ def _gan(family: Any, draw: Any, move: Any, step: Any) -> None:
         image = family.generator(family.prior.sample(len(x)))
     step(move("discriminator", _real(family.discriminator(x)) + _fake(family.discriminator(image))))
     step(move("generator", _real(family.discriminator(family.generator(family.prior.sample(len(x)))))))
+
+
+def _deligan() -> Any:
+    """DeLiGAN: on each batch five moves, of the generator where its loss is above a threshold, else of the other."""
+    threshold, run = 1.0, {"generator": 0, "discriminator": 0}
+
+    def play(family: Any, draw: Any, move: Any, step: Any) -> None:
+        nonlocal threshold
+        x, mixture = draw(), family.prior.mixture
+        components, width = mixture.mean.shape
+        if run["generator"] > 3:
+            threshold, run["generator"] = min(threshold + 0.003, 1.0), 0
+        if run["discriminator"] > 1:
+            threshold, run["discriminator"] = max(threshold - 0.003, 0.7), 0
+        for _ in range(5):
+            i = torch.randint(components, (len(x),))
+            z = mixture.mean[i] + mixture.deviation[i] * torch.randn(len(x), width)
+            fake = family.discriminator(family.generator(z))
+            loss = _real(fake)
+            if loss.item() > threshold:
+                run["generator"], run["discriminator"] = run["generator"] + 1, 0
+                step(move("generator", loss + 0.333 * (1 - mixture.deviation).square().mean()))
+            else:
+                run["generator"], run["discriminator"] = 0, run["discriminator"] + 1
+                step(move("discriminator", _real(family.discriminator(x)) + _fake(fake)))
+
+    return play
 
 
 def _regressed(family: Any, draw: Any, move: Any, step: Any) -> None:

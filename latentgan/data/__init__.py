@@ -11,7 +11,7 @@ from .arrays import from_arrays, from_dataset, from_points
 from .columns import AttributeKind
 from .readers import load_source
 from .source import ImageSource, ImageSpec
-from .synthetic import Coverage, Gaussians, grid_of_gaussians, modes_covered, ring_of_gaussians, shapes
+from .synthetic import Coverage, Gaussians, grid_of_gaussians, modes_covered, ring_of_gaussians, shapes, two_gaussians
 
 if TYPE_CHECKING:
     from .batches import Batch, Batches, from_model, to_model
@@ -34,6 +34,7 @@ __all__ = [
     "ring_of_gaussians",
     "shapes",
     "to_model",
+    "two_gaussians",
 ]
 
 _NEED_TORCH = ("Batch", "Batches", "from_model", "to_model")

@@ -107,6 +107,14 @@ def ring_of_gaussians(
     return _gaussians(radius * np.stack([np.cos(angles), np.sin(angles)], axis=1), n, deviation, seed, "ring")
 
 
+def two_gaussians(n: int = 400, *, at: float = 0.6, deviation: float = 0.15, seed: int = 0) -> Gaussians:
+    """Draw n points of two Gaussians at (at, at) and (-at, -at), with a void between them.
+
+    The defaults are DeLiGAN's toy (Gurumurthy et al. 2017, arXiv:1706.02071, §5.2, and the authors' code).
+    """
+    return _gaussians(np.array([[at, at], [-at, -at]]), n, deviation, seed, "pair")
+
+
 def modes_covered(samples: np.ndarray, gaussians: Gaussians) -> Coverage:
     """Return which share of samples lies at a mode, and how many modes they cover.
 

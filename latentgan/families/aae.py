@@ -34,7 +34,7 @@ from latentgan.networks.blocks import Layers, add_spectral_norm, initialise_he
 from latentgan.networks.codes import CodeDiscriminator, UniversalHead, autoencoder
 from latentgan.networks.joint import judge
 from latentgan.networks.posterior import Posterior, reparameterise
-from latentgan.priors import Part, Prior
+from latentgan.priors import MixtureConfig, Part, Prior
 from latentgan.tricks import R1, View
 
 PLANAR = ("mixture", "swiss-roll")
@@ -51,6 +51,10 @@ class AAE(Family):
         around the origin, or a swiss roll."""
         components: PositiveInt = 10
         """Gaussians of the mixture, or stretches of the roll (paper: 10)."""
+        mixture: MixtureConfig = MixtureConfig()
+        """A learned mixture of Gaussians in p(z)'s place (arXiv:1706.02071). Who plays against the discriminator, the
+        encoder, moves it: in V(E, D) = E_p log D + E_q log(1 − D) draws from p stand opposite the codes as a generator
+        of their own would, and E and p both make V less by drawing near each other."""
         posterior: Literal["deterministic", "gaussian", "universal"] = "deterministic"
         """The encoder: e(x), the paper's usual one; a Gaussian; or e(x, η), which has noise of its own."""
         noise: PositiveInt = 10
@@ -88,7 +92,9 @@ class AAE(Family):
         classes = len(spec.classes)
         z = Part("z", config.prior, config.latent, components=config.components if config.prior in PLANAR else 1)
         self.told = classes if config.labels == "decoder" else 0
-        self.prior = Prior([z, Part("label", "categorical", classes, encoded=False)] if self.told else [z])
+        self.prior = Prior(
+            [z, *[Part("label", "categorical", classes, encoded=False)] * bool(self.told)], config.mixture
+        )
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
         hidden = self._build(spec)
@@ -103,14 +109,14 @@ class AAE(Family):
         return self.config.labels != "none"
 
     def players(self) -> dict[str, Player]:
-        encoder = {"encoder": self.encoder, "head": self.head}
+        networks, config = {"encoder": self.encoder, "head": self.head}, self.config
+        drawn, alone = self.prior.movers(), config.adversarial_weight > 0
+        moved = {**networks, "decoder": self.decoder, **(drawn if alone else {})}
         players = {
-            "autoencoder": Player({**encoder, "decoder": self.decoder}, self.config.autoencoder),
-            "discriminator": Player({"discriminator": self.discriminator}, self.config.discriminator),
+            "autoencoder": Player(moved, config.autoencoder),
+            "discriminator": Player({"discriminator": self.discriminator}, config.discriminator),
         }
-        return (
-            players if self.config.adversarial_weight else {**players, "encoder": Player(encoder, self.config.encoder)}
-        )
+        return players if alone else {**players, "encoder": Player({**networks, **drawn}, config.encoder)}
 
     def step(self, batches: Batches, update: Update) -> None:
         """All players move at once, on one minibatch and one draw of its codes."""
@@ -124,8 +130,10 @@ class AAE(Family):
         real, fake = judge(self.discriminator, (shown,), (made,), together=True)
         judging = {"real": wish.real(real), "fake": wish.fake(fake), **self.r1(update.turn_number, shown)}
         rebuilding, fooling = {"reconstruction": (x - rebuilt).float().square().mean()}, {"fake": wish.as_real(fake)}
+        if self.prior.learned is not None:
+            fooling |= {"prior": wish.as_fake(real), **self.prior.terms()}
         if weight := self.config.adversarial_weight:
-            update(autoencoder={**rebuilding, "fake": weight * fooling["fake"]}, discriminator=judging)
+            update(autoencoder=rebuilding | {k: weight * term for k, term in fooling.items()}, discriminator=judging)
         else:
             update(autoencoder=rebuilding, discriminator=judging, encoder=fooling)
         update.note(discriminator_accuracy=wish.accuracy(real, fake))
@@ -168,6 +176,11 @@ class AAE(Family):
         config, classes = self.config, len(self.spec.classes)
         if config.prior in PLANAR and config.latent != 2:
             raise ConfigError(f"family.prior={config.prior!r} is a prior in two dimensions: set family.latent=2")
+        if config.prior in PLANAR and config.mixture.components:
+            raise ConfigError(
+                f"family.mixture learns p(z), which family.prior={config.prior!r} fixes: set family.prior=normal, or "
+                "leave family.mixture.components out"
+            )
         if config.labels != "none" and not classes:
             raise ConfigError(
                 f"family.labels={config.labels!r} needs classes, and these images have none: name the label's column "
@@ -196,7 +209,7 @@ class AAE(Family):
         return hidden
 
     def _squash(self, z: Tensor) -> Tensor:
-        return torch.tanh(z / 2) if self.config.prior == "uniform" else z
+        return torch.tanh(z / 2) if self.prior.parts[0].kind == "uniform" else z
 
     def _drawn(self, batch: Batch) -> Tensor:
         """Draw z from the prior, (n, latent): under labels=prior each from its image's component, or from any."""

@@ -80,7 +80,8 @@ class ALI(BiGAN):
         return features
 
     def players(self) -> dict[str, Player]:
-        movers = {"encoder": self.encoder, "posterior": self.posterior, "generator": self.generator}
+        networks = {"encoder": self.encoder, "posterior": self.posterior, "generator": self.generator}
+        movers = {**networks, **self.prior.movers()}
         return super().players() | {"encoder_generator": Player(movers, self.config.encoder_generator)}
 
     def codes(self, batch: Batch) -> tuple[Tensor, Tensor]:

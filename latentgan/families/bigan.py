@@ -26,7 +26,7 @@ from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch
 from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk, trunk_width
 from latentgan.networks.joint import Discriminator, JointDiscriminator, Matcher, judge, paper_discriminator
 from latentgan.networks.mlp import MLPGenerator, mlp_discriminator, mlp_encoder, mlp_trunk
-from latentgan.priors import Part, Prior
+from latentgan.priors import MixtureConfig, Part, Prior
 from latentgan.tricks import R1, View
 
 
@@ -38,6 +38,8 @@ class BiGAN(Family):
         """Dimension of the code z (paper: 50 on MNIST)."""
         prior: Literal["uniform", "normal"] = "uniform"
         """p(z): U(-1, 1), which the encoder matches by tanh, or N(0, 1)."""
+        mixture: MixtureConfig = MixtureConfig()
+        """A learned mixture of Gaussians in p(z)'s place, which encoder and generator move (arXiv:1706.02071)."""
         network: Literal["dcgan", "mlp"] = "dcgan"
         """Convolutions sized to the image, or the authors' permutation-invariant MLP."""
         width: PositiveInt = 32
@@ -70,7 +72,7 @@ class BiGAN(Family):
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        self.prior = Prior(self.parts(spec))
+        self.prior = Prior(self.parts(spec), config.mixture)
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
         features = self.build(spec)
@@ -110,7 +112,8 @@ class BiGAN(Family):
         return {
             "discriminator": Player(judges, self.config.discriminator),
             "encoder_generator": Player(
-                {"encoder": self.encoder, "generator": self.generator}, self.config.encoder_generator
+                {"encoder": self.encoder, "generator": self.generator, **self.prior.movers()},
+                self.config.encoder_generator,
             ),
         }
 
@@ -134,7 +137,7 @@ class BiGAN(Family):
             judging |= judged
             fooling["reconstruction"] = self.config.reconstruction_weight * error
         judging |= self.naming(batches, update)
-        update(discriminator=judging, encoder_generator=fooling)
+        update(discriminator=judging, encoder_generator=fooling | self.prior.terms())
         update.note(discriminator_accuracy=self.objective.accuracy(encoded, generated))
 
     def naming(self, batches: Batches, update: Update) -> dict[str, Tensor]:
@@ -151,7 +154,7 @@ class BiGAN(Family):
 
     def squash(self, code: Tensor) -> Tensor:
         """Bring codes into the prior's range, with the authors' 2σ(l) − 1 = tanh(l / 2) where it is U(-1, 1)."""
-        return torch.tanh(code / 2) if self.config.prior == "uniform" else code
+        return torch.tanh(code / 2) if self.prior.parts[0].kind == "uniform" else code
 
     def decode(self, z: Tensor) -> Tensor:
         """z: (n, latent) → images (n, c, h, w) in [-1, 1]."""

@@ -24,7 +24,7 @@ from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch
 from latentgan.networks.companions import REFERENCE, Referenced
 from latentgan.networks.joint import Discriminator, judge
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
-from latentgan.priors import Part, Prior
+from latentgan.priors import MixtureConfig, Part, Prior
 from latentgan.tricks import R1, View
 
 
@@ -36,6 +36,8 @@ class GAN(Family):
         """Dimension of the code z (paper: 100 on MNIST)."""
         prior: Literal["uniform", "normal"] = "normal"
         """p(z): N(0, 1) or U(-1, 1)."""
+        mixture: MixtureConfig = MixtureConfig()
+        """A learned mixture of Gaussians in p(z)'s place, which the generator's player moves (arXiv:1706.02071)."""
         hidden: PositiveInt = 1024
         """Width of the hidden layers (paper: 1200)."""
         discriminator_hidden: PositiveInt | None = None
@@ -70,7 +72,7 @@ class GAN(Family):
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        self.prior = Prior([Part("z", config.prior, config.latent)])
+        self.prior = Prior([Part("z", config.prior, config.latent)], config.mixture)
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
         self.generator, self.discriminator = self.build(spec)
@@ -98,7 +100,7 @@ class GAN(Family):
     def players(self) -> dict[str, Player]:
         return {
             "discriminator": Player({"discriminator": self.discriminator}, self.config.discriminator),
-            "generator": Player({"generator": self.generator}, self.config.generator),
+            "generator": Player({"generator": self.generator, **self.prior.movers()}, self.config.generator),
         }
 
     def step(self, batches: Batches, update: Update) -> None:
@@ -112,7 +114,7 @@ class GAN(Family):
             update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **self.r1(turn, shown)})
             update.note(discriminator_accuracy=self.objective.accuracy(real, fake))
         made = self.view(self.generator(self.prior.sample(len(x))), progress)
-        update(generator=self._fooling(shown, made))
+        update(generator=self._fooling(shown, made) | self.prior.terms())
 
     def _fooling(self, shown: Tensor, made: Tensor) -> dict[str, Tensor]:
         """Return the generator's term, of what the discriminator is shown of real and of generated images."""

@@ -30,7 +30,7 @@ from latentgan.losses import (
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, dense, has_batch_statistics, initialise
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk
 from latentgan.networks.joint import Discriminator, judge
-from latentgan.priors import Part, Prior
+from latentgan.priors import MixtureConfig, Part, Prior
 from latentgan.tricks import R1, View
 
 
@@ -40,6 +40,10 @@ class InfoGAN(Family):
     class Config(AdversarialConfig):
         noise: PositiveInt = 62
         """Dimension of the part of the code that is not read back, U(-1, 1) (paper: 62 on MNIST)."""
+        mixture: MixtureConfig = MixtureConfig()
+        """A learned mixture of Gaussians as the distribution of that noise, which the generator's player moves
+        (arXiv:1706.02071). Codes that are read back keep their priors, since L_I holds their entropy as a constant:
+        a learned one would be told most easily where it is a point."""
         categorical: tuple[PositiveInt, ...] = (10,)
         """Number of classes of each categorical part (paper: one of 10 on MNIST)."""
         continuous: NonNegativeInt = 2
@@ -78,7 +82,7 @@ class InfoGAN(Family):
         parts = [Part("noise", "uniform", config.noise, encoded=False)]
         parts += [Part(name, "categorical", k) for name, k in zip(names, config.categorical, strict=True)]
         parts += [Part("style", "uniform", config.continuous)] if config.continuous else []
-        self.prior = Prior(parts)
+        self.prior = Prior(parts, config.mixture)
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
         if config.consistency_weight and not self.view.active:
@@ -103,7 +107,7 @@ class InfoGAN(Family):
         judges = {"discriminator": self.discriminator, "recogniser": self.recogniser}
         return {
             "discriminator": Player(judges, self.config.discriminator),
-            "generator": Player({"generator": self.generator}, self.config.generator),
+            "generator": Player({"generator": self.generator, **self.prior.movers()}, self.config.generator),
         }
 
     def step(self, batches: Batches, update: Update) -> None:
@@ -123,13 +127,14 @@ class InfoGAN(Family):
             balance, columns = self.config.consistency_balance, self._columns("categorical")
             shared = [paired_information(*(v[:, a:b] for v in views), balance=balance) for a, b in columns]
             judging["consistency"] = -weight * torch.stack(shared).sum()
-        update(discriminator=judging, generator={"fake": wish.as_real(fake), **information})
+        update(discriminator=judging, generator={"fake": wish.as_real(fake), **information, **self.prior.terms()})
         update.note(discriminator_accuracy=self.objective.accuracy(real, fake))
 
     def encode(self, x: Tensor) -> Tensor:
-        """x: (n, c, h, w) in [-1, 1] → codes (n, d): 0 for the noise, Q's probabilities, Q's means kept in [-1, 1]."""
+        """x: (n, c, h, w) in [-1, 1] → codes (n, d): the noise's mean, Q's probabilities, Q's means kept in [-1, 1]."""
         q = self.recogniser(self.discriminator.trunk(x))
-        parts = [q.new_zeros(len(q), self.config.noise)]
+        noise, learned = q.new_zeros(len(q), self.config.noise), self.prior.learned
+        parts = [noise if learned is None else noise + learned.mean.mean(0)]
         parts += [q[:, a:b].softmax(1) for a, b in self._columns("categorical")]
         parts += [q[:, a:b].clamp(-1, 1) for a, b in self._columns("uniform")]
         return torch.cat(parts, dim=1)

@@ -16,7 +16,6 @@ Source: Donahue, Krähenbühl, Darrell: Adversarial Feature Learning, ICLR 2017 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Literal, cast
 
 import torch
@@ -33,7 +32,7 @@ from latentgan.losses import gaussian_error
 from latentgan.networks.blocks import Layers
 from latentgan.networks.dcgan import conv_encoder
 from latentgan.networks.mlp import mlp_encoder
-from latentgan.priors import Part, Prior
+from latentgan.priors import Part
 
 
 class LatentRegressor(Family):
@@ -81,7 +80,7 @@ class LatentRegressor(Family):
         if complete or not isinstance(self.base, Decodes):
             reason = "has an encoder of its whole code already" if complete else "has no generator"
             raise ConfigError(f"family.of={config.of!r} {reason}, so there is nothing to fit; name another, as dcgan")
-        self.prior = Prior([replace(part, encoded=True) for part in self.base.prior.parts])
+        self.prior = self.base.prior.whole()
         self.made = _Made()
         if not config.frozen:
             self._generator().register_forward_hook(self.made.keep)
@@ -192,7 +191,7 @@ class _Made:
     def keep(self, _generator: nn.Module, inputs: tuple[Tensor, ...], image: Tensor) -> None:
         """Remember a pass, as a forward hook."""
         if torch.is_grad_enabled():
-            self.last = inputs[0], image
+            self.last = inputs[0].detach(), image  # codes of a learned prior are not moved to be easily told
 
     def take(self) -> tuple[Tensor, Tensor]:
         """Return codes (n, d) and images (n, c, h, w) of the last pass, and forget them with their graph."""

@@ -95,7 +95,7 @@ class Referenced(nn.Module):
     def __init__(self, network: nn.Module, reference: Tensor) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("reference", reference)
+        self.register_buffer("reference", reference.detach())
         for module in network.modules():
             if isinstance(module, VirtualBatchNorm):
                 module.reference = len(reference)

@@ -1,0 +1,161 @@
+"""DeLiGAN: a GAN whose code is drawn from a mixture of Gaussians that the generator's player learns too.
+
+    z = μ_i + σ_i ε,   ε ~ N(0, I),   i uniform on 1 … N
+    L_G = GAN's + λ · mean (1 − σ)²
+
+Few and diverse images leave gaps between their kinds, and a generator has to stretch one Gaussian over them all; N
+Gaussians that move leave room between each other. Gradients reach μ and σ by reparameterisation, and the last term
+keeps every σ from shrinking to 0, where a component is a single image. The mixture itself is an option of other
+families as well, see `latentgan.priors`.
+
+Balance, a reading of the authors' code, which the paper does not mention: of the moves on a minibatch each belongs to
+the generator where its term is above a threshold, else to the discriminator, so that neither gets far ahead. The
+threshold rises after more than three moves of the generator in a row and falls after more than one of the
+discriminator, between 0.70 (log 2 = 0.69 is chance) and 1.0. The authors decide by a pass of their own, with running
+batch statistics; here the pass that decides is the one that moves. They draw component i for the i-th image of each
+minibatch; here i is random, as in the paper, so that the batch may have any size.
+
+Networks are DCGAN's, sized to the image, or GAN's perceptrons; the authors' for MNIST are of `width` 16, with batch
+norm and minibatch discrimination as here.
+
+Source: Gurumurthy, Sarvadevabhatla, Babu: DeLiGAN: Generative Adversarial Networks for Diverse and Limited Data, CVPR
+2017 (arXiv:1706.02071), §4; the balance rule and all numbers: src/mnist/dg_mnist.py of the authors' code.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from latentgan.config import NotNegative, OptimizerConfig
+from latentgan.data import Batches, ImageSpec
+from latentgan.errors import ConfigError
+from latentgan.families.dcgan import DCGAN
+from latentgan.game import Update
+from latentgan.networks.joint import Discriminator
+from latentgan.priors import MixtureConfig
+
+RATE = OptimizerConfig(learning_rate=5e-4, schedule="linear", decay_from=0.25)
+
+
+class DeLiGAN(DCGAN):
+    """GAN with a learned mixture of Gaussians as its latent distribution (Gurumurthy et al. 2017, arXiv:1706.02071)."""
+
+    class Config(DCGAN.Config):
+        network: Literal["dcgan", "mlp"] = "dcgan"
+        """Convolutions sized to the image, or dense layers (`hidden`)."""
+        latent: PositiveInt = 30
+        """Dimension of the code z (authors' code: 30 on MNIST, 2 on points)."""
+        prior: Literal["uniform", "normal"] = "normal"
+        """p(z) where family.mixture.components is 0: the same GAN without the mixture."""
+        mixture: MixtureConfig = MixtureConfig(components=50)
+        """The learned mixture of Gaussians that z is drawn from."""
+        width: PositiveInt = 16
+        """Channels of the first convolution; each further one has twice as many (authors' code: 16)."""
+        minibatch_discrimination: Annotated[int, Field(ge=0)] = 64
+        """Kernels of minibatch discrimination in the discriminator (authors' code: 64 on MNIST, none on points)."""
+        balance: Literal["threshold", "alternate"] = "threshold"
+        """Who moves: by the authors' threshold on the generator's term, or in turn as in a GAN."""
+        balance_moves: PositiveInt = 5
+        """Moves on each minibatch under the threshold (authors' code: 5)."""
+        balance_least: PositiveFloat = 0.70
+        """The lowest threshold (authors' code: 0.70 on MNIST, 0.73 on points)."""
+        balance_most: PositiveFloat = 1.0
+        """The highest threshold, and the first (authors' code: 1.0)."""
+        balance_step: NotNegative = 0.003
+        """What the threshold rises or falls by (authors' code: 0.003)."""
+        discriminator: OptimizerConfig = RATE
+        """The discriminator's optimiser (authors' code: Adam 5e-4, falling to 0 over the last three quarters)."""
+        generator: OptimizerConfig = RATE
+        """The optimiser of generator and mixture (authors' code: the same)."""
+
+    config: Config
+    balance: Tensor
+
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__(config, spec)
+        by_threshold = config.balance == "threshold"
+        if by_threshold and (config.objective != "bce" or config.generator_loss != "non-saturating"):
+            raise ConfigError(
+                "family.balance=threshold compares the generator's term −log D with thresholds, so it goes with "
+                "family.objective=bce and family.generator_loss=non-saturating: keep these, or set "
+                "family.balance=alternate"
+            )
+        if config.balance_least > config.balance_most:
+            raise ConfigError(
+                f"family.balance_least={config.balance_least:g} is above family.balance_most={config.balance_most:g}"
+            )
+        if by_threshold:
+            # The threshold, and moves in a row of the generator and of the discriminator: part of every checkpoint.
+            self.register_buffer("balance", torch.tensor([config.balance_most, 0.0, 0.0]))
+
+    def build(self, spec: ImageSpec) -> tuple[nn.Module, Discriminator]:
+        """Return generator and discriminator."""
+        return super().build(spec) if self.config.network == "dcgan" else super(DCGAN, self).build(spec)
+
+    def step(self, batches: Batches, update: Update) -> None:
+        """Move k times on a minibatch, each time the player whose turn the threshold says it is."""
+        if self.config.balance == "alternate":
+            super().step(batches, update)
+            return
+        x, wish, progress = next(batches).image, self.objective, update.progress
+        rule = Balance.read(self.balance, self.config)
+        rule.adjust()
+        for _ in range(self.config.balance_moves):
+            fake = self.discriminator(self.view(self.generator(self.prior.sample(len(x))), progress))
+            fooling = wish.as_real(fake)
+            if rule.generator_moves(float(fooling.detach())):
+                update(generator={"fake": fooling, **self.prior.terms()})
+                continue
+            shown = self.view(x, progress)
+            real = self.discriminator(shown)
+            penalty = self.r1(update.turn_number, shown)
+            update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **penalty})
+            update.note(discriminator_accuracy=wish.accuracy(real, fake))
+        update.note(threshold=rule.threshold)
+        self.balance.copy_(torch.tensor([rule.threshold, rule.generator, rule.discriminator]))
+
+
+class Balance:
+    """Which player moves, so that none gets far ahead: the rule of the authors' code.
+
+    Args:
+        threshold: of the generator's term, above which it moves.
+        generator: its moves in a row so far.
+        discriminator: the discriminator's.
+        least: the lowest threshold.
+        most: the highest one.
+        step: what it rises or falls by.
+    """
+
+    def __init__(
+        self, threshold: float, generator: int, discriminator: int, *, least: float, most: float, step: float
+    ) -> None:
+        self.threshold, self.generator, self.discriminator = threshold, generator, discriminator
+        self.least, self.most, self.step = least, most, step
+
+    @classmethod
+    def read(cls, state: Tensor, config: DeLiGAN.Config) -> Balance:
+        """Return the rule as a state (3,) of threshold and moves in a row has it."""
+        threshold, generator, discriminator = state.tolist()
+        limits = {"least": config.balance_least, "most": config.balance_most, "step": config.balance_step}
+        return cls(threshold, int(generator), int(discriminator), **limits)
+
+    def adjust(self) -> None:
+        """Raise the threshold after more than 3 moves of the generator in a row, lower it after more than one of the
+        discriminator; once a minibatch."""
+        if self.generator > 3:
+            self.threshold, self.generator = min(self.threshold + self.step, self.most), 0
+        if self.discriminator > 1:
+            self.threshold, self.discriminator = max(self.threshold - self.step, self.least), 0
+
+    def generator_moves(self, term: float) -> bool:
+        """Tell whether the generator is to move, its term being this, and count the move."""
+        if term > self.threshold:
+            self.generator, self.discriminator = self.generator + 1, 0
+            return True
+        self.generator, self.discriminator = 0, self.discriminator + 1
+        return False
