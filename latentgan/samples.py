@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import one_hot
 
+from latentgan.asking import label_columns
 from latentgan.data import from_model
 from latentgan.families.base import Decodes, Encodes, Family
 from latentgan.posteriors import IMAGES, SHOWN, drawn, rows_of_draws, write_draws
@@ -18,12 +21,18 @@ TILE = 32
 """Images smaller than this are enlarged by whole factors."""
 SAMPLES = 64
 RECONSTRUCTIONS = 32
+CLASSES = 16
+"""Rows of a samples grid that has a row a class."""
+ROWS_FILE = "rows.json"
+"""Names of these classes, from the top."""
 
 
 @torch.no_grad()
 def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
-    """Write <images>-samples.png, with an encoder <images>-reconstructions.png, and with one that draws
-    <images>-posteriors.png and posteriors.json.
+    """Write what a run's pictures are at one mark.
+
+    <images>-samples.png, and rows.json where each row is of a class; with an encoder <images>-reconstructions.png; with
+    one that draws <images>-posteriors.png and posteriors.json.
 
     Args:
         family: in evaluation mode.
@@ -33,9 +42,10 @@ def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
     """
     folder.mkdir(exist_ok=True)
     if isinstance(family, Decodes):
-        # The same codes at every mark, so that the pictures of a run can be compared.
-        z = family.prior.sample(SAMPLES, generator=torch.Generator().manual_seed(1))
+        z, classes = sample_codes(family)
         _save(grid(family.decode(z), columns=8), folder / f"{images:09d}-samples.png")
+        if classes:
+            (folder / ROWS_FILE).write_text(json.dumps(classes), encoding="utf-8")
     if isinstance(family, Decodes) and isinstance(family, Encodes):
         pairs = alternate(x[:RECONSTRUCTIONS], family.decode(family.encode(x[:RECONSTRUCTIONS])), columns=8)
         _save(grid(pairs, columns=8), folder / f"{images:09d}-reconstructions.png")
@@ -43,6 +53,22 @@ def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
             pictures = rows_of_draws(family, x[:IMAGES], codes)
             _save(grid(pictures, columns=1 + SHOWN), folder / f"{images:09d}-posteriors.png")
             write_draws(folder, images, codes)
+
+
+def sample_codes(family: Family) -> tuple[Tensor, list[str]]:
+    """Return the codes of a samples grid, rows of 8, and the class that each row asks for, where classes can be asked.
+
+    They are the same at every mark, so that the pictures of a run can be compared. Rows of classes have one code but
+    for the class in each column.
+    """
+    generator, columns = torch.Generator().manual_seed(1), label_columns(family)
+    if columns is None:
+        return family.prior.sample(SAMPLES, generator=generator), []
+    classes = list(family.spec.classes[:CLASSES])
+    z = family.prior.sample(8, generator=generator).repeat(len(classes), 1)
+    asked = torch.arange(len(classes), device=z.device).repeat_interleave(8)
+    z[:, columns] = one_hot(asked, len(family.spec.classes)).to(z.dtype)
+    return z, classes
 
 
 def alternate(x: Tensor, reconstructed: Tensor, *, columns: int) -> Tensor:

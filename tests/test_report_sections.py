@@ -373,6 +373,18 @@ def test_many_grids_are_thinned_to_first_last_and_between(tmp_path: Path) -> Non
     assert run.samples[0].images == round(320000 / 60)
 
 
+def test_samples_of_classes_say_which_row_is_which(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    plain = section(build(Material(run=read_run(folder))), "samples")
+    assert "a row a class" not in plain.finding
+    (folder / "samples" / "rows.json").write_text('["cat", "<i>dog</i>"]')
+    told = section(build(Material(run=read_run(folder))), "samples")
+    assert told.finding.endswith("a row a class.")
+    assert "From the top, a row each of cat and <i>dog</i>" in told.blocks[0].caption  # escaped where it is drawn
+    (folder / "samples" / "rows.json").write_text("{damaged")
+    assert section(build(Material(run=read_run(folder))), "samples").finding == plain.finding
+
+
 def test_an_empty_run_folder_leaves_notes(tmp_path: Path) -> None:
     report = build(Material(run=read_run(tmp_path)))
     assert all(section(report, id).missing for id in ("health", "curves", "samples", "configuration"))

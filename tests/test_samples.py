@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ from PIL import Image
 from tiny_runs import TWO_MOVES, stripes, tiny
 from torch import Tensor
 
+from latentgan.asking import label_columns
 from latentgan.averages import shadow_of
-from latentgan.samples import alternate, grid, write_grids
+from latentgan.data import load_source
+from latentgan.families.base import configure
+from latentgan.samples import alternate, grid, sample_codes, write_grids
 from latentgan.session import open_session
 
 
@@ -97,3 +101,21 @@ def test_two_marks_show_the_same_codes(tmp_path: Path) -> None:
     torch.rand(5)
     write_grids(family, tmp_path, 16, x)
     assert (tmp_path / "000000008-samples.png").read_bytes() == (tmp_path / "000000016-samples.png").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["cgan", "aae_semi"])
+def test_a_family_that_is_told_classes_shows_a_row_of_each(name: str, tmp_path: Path) -> None:
+    source = load_source("digits")
+    family = shadow_of(open_session(configure(name), source).family)
+    columns = label_columns(family)
+    assert columns is not None
+    z, classes = sample_codes(family)
+    assert classes == list("0123456789") and z.shape == (80, family.prior.width)
+    assert z[:, columns].argmax(1).tolist() == np.repeat(np.arange(10), 8).tolist()
+    assert (z[:, columns].sum(1) == 1).all()
+    rest = torch.cat([z[:, : columns.start], z[:, columns.stop :]], dim=1).view(10, 8, -1)
+    assert (rest == rest[:1]).all() and len(rest[0].unique(dim=0)) == 8
+    write_grids(family, tmp_path, 8, source.tensor(np.arange(40)))
+    assert json.loads((tmp_path / "rows.json").read_text()) == classes
+    with Image.open(tmp_path / "000000008-samples.png") as picture:
+        assert picture.size == (8 * 33 - 1, 10 * 33 - 1)

@@ -63,6 +63,7 @@ class Run:
     warnings: tuple[Warned, ...]
     samples: tuple[Grid, ...]
     reconstructions: tuple[Grid, ...]
+    classes: tuple[str, ...] = ()  # of the rows of `samples`, where classes were asked for
     posteriors: tuple[Grid, ...] = ()
     draws: dict[str, Any] = field(default_factory=dict)  # posteriors.json: images, dimensions, draws of each image
     evidence: dict[str, Any] = field(default_factory=dict)  # evidence.json
@@ -108,10 +109,20 @@ def read_run(folder: Path) -> Run:
         warnings=warnings,
         samples=_grids(folder / "samples", "samples"),
         reconstructions=_grids(folder / "samples", "reconstructions"),
+        classes=_names(folder / "samples" / "rows.json"),
         posteriors=_grids(folder / "samples", "posteriors"),
         draws=_json(folder / "samples" / "posteriors.json"),
         evidence=_json(folder / "evidence.json"),
     )
+
+
+def _names(file: Path) -> tuple[str, ...]:
+    """Read a list of names, if there is one."""
+    try:
+        found = json.loads(_text(file) or "[]")
+    except ValueError:
+        found = []
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def _series(text: str) -> tuple[Series, ...]:

@@ -165,9 +165,13 @@ def samples(material: Material) -> Section:
     finding = f"Samples of the generator after {count(last)} images"
     if share is not None:
         finding += f"; {percent(float(share.values[-1]), 0)} of them have a near-duplicate among a few hundred others"
+    drawn = "Every picture of the grid is drawn from its own random code"
+    if run.classes:
+        finding += ", a row a class"
+        drawn = f"From the top, a row each of {listed(run.classes)}; a column has one random code, but for the class"
     caption = (
-        "Every picture of the grid is drawn from its own random code; the codes are the same at every stop of the "
-        "slider, so a place in the grid can be followed through training."
+        f"{drawn}; the codes are the same at every stop of the slider, so a place in the grid can be followed through "
+        "training."
     )
     return Section("samples", "Samples", sentence(finding), (slides("samples-over", run.samples, "Samples", caption),))
 
