@@ -643,9 +643,10 @@ CUT_IN_FOUR = {"log p": -1.48, "own": 0.75, "prior": 0.9}
 
 @pytest.mark.slow
 def test_black_box_posteriors_cut_the_prior_in_four_and_gaussians_cannot():
-    """log p(x) −1.417 and −1.419 in seeds 0 and 1, at most 0.013 nats off the prior, 0.92 of draws in parts of their
-    own, 0.96 of the prior's mass explained; without adaptive contrast −1.432, 0.009, 0.83 and 0.95 in seed 0. Gaussians
-    in seeds 0 to 3: −1.625 to −1.571, 0.066 to 0.138, 0.86 to 0.89, 0.74 to 0.80. Untrained at most −2.7, 0.67 and 0.08.
+    """log p(x) −1.417 and −1.419 in seeds 0 and 1, at most 0.013 nats off the prior, 0.92 of draws in their own
+    parts, 0.96 of the prior's mass explained; without adaptive contrast −1.432, 0.009, 0.83 and 0.95 in seed 0.
+    Gaussians in seeds 0 to 3: −1.625 to −1.571, 0.066 to 0.138, 0.86 to 0.89, 0.74 to 0.80. Untrained at most −2.7,
+    0.67 and 0.08.
     """
     assert_learned(avb_four_points(0), CUT_IN_FOUR, {"aggregate ‖ prior": 0.03})
     assert_learned(avb_four_points_plain(0), CUT_IN_FOUR, {"aggregate ‖ prior": 0.03})
