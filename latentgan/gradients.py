@@ -45,10 +45,7 @@ def probe_slopes(
         ConfigError: the probe belongs to another model.
     """
     check_probe(model, probe)
-    mean, scale, weights, bias = (
-        torch.from_numpy(np.array(part, np.float32)).to(model.device)
-        for part in (probe.mean, probe.scale, probe.weights, probe.bias)
-    )
+    mean, scale, weights, bias = (_tensor(part, model) for part in (probe.mean, probe.scale, probe.weights, probe.bias))
 
     def logits(images: Tensor) -> Tensor:
         x = (2 * images - 1).permute(0, 3, 1, 2).contiguous()
@@ -56,7 +53,7 @@ def probe_slopes(
 
     def scores(images: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            found: np.ndarray = logits(_tensor(images, model)).float().cpu().numpy()
+            found: np.ndarray = logits(_tensor(images, model)).cpu().numpy()
         return found
 
     def gradient(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -64,14 +61,16 @@ def probe_slopes(
         with torch.enable_grad():
             loss = functional.cross_entropy(logits(x), torch.from_numpy(labels).to(model.device), reduction="sum")
         (slope,) = torch.autograd.grad(loss, x)
-        found: np.ndarray = slope.float().cpu().numpy()
+        found: np.ndarray = slope.cpu().numpy()
         return found
 
     return scores, gradient
 
 
 def _tensor(images: np.ndarray, model: NumpyModel) -> Tensor:
-    return torch.from_numpy(np.array(images, np.float32)).to(model.device)
+    """Return an array in the number type of the networks."""
+    kind = next(model.family.parameters()).dtype
+    return torch.from_numpy(np.array(images)).to(model.device, kind)
 
 
 def _read(model: NumpyModel, probe: Probe, x: Tensor) -> Tensor:
