@@ -89,7 +89,8 @@ def load_probe(path: str | Path) -> FittedProbe:
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         reason = (str(error) or "damaged").splitlines()[0]
         raise AnalysisError(
-            f"{str(path)!r} is no fitted probe of this version ({reason}): latentgan probe TABLE --save FILE.npz writes one"
+            f"{str(path)!r} is no fitted probe of this version ({reason}): latentgan probe TABLE --save FILE.npz "
+            "writes one"
         ) from error
 
 

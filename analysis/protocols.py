@@ -65,8 +65,8 @@ def _needed(table: Embeddings, protocol: str, wanted: list[str], what: str, *, p
     if not wanted and "layers" not in table.metadata:
         start = "discriminator.conv" if "discriminator" in what else "encoder."
         raise AnalysisError(
-            f"{protocol} reads {what}, and {table.path.name!r} does not say which layers its model has: latentgan encode "
-            f"{run} --features {start}… (each of them)"
+            f"{protocol} reads {what}, and {table.path.name!r} does not say which layers its model has: latentgan "
+            f"encode {run} --features {start}… (each of them)"
             + (f" --pool {pool}" if pool is not None else "")
             + " --out OTHER.parquet writes them"
         )

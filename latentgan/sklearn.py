@@ -1,4 +1,4 @@
-"""A trained encoder as a scikit-learn transformer: codes or features in a Pipeline, in cross_val_score, as a data frame.
+"""A trained encoder as a scikit-learn transformer: codes or features in a Pipeline, cross-validated, as a data frame.
 
 Importing this module imports scikit-learn; `import latentgan` does not.
 """
@@ -108,6 +108,12 @@ class LatentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         state: dict[str, Any] = dict(super().__getstate__())
         state.pop("_model", None)
         return state
+
+    def __sklearn_tags__(self) -> Any:
+        """Say that images hold no negative numbers."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         """Tell whether `fit` has seen the images' size."""

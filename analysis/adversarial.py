@@ -1,0 +1,166 @@
+"""Adversarial examples of a reader: how much of its accuracy survives a change of every pixel by at most ε.
+
+FGSM  x' = clip(x + ε sign ∇ loss)                      (Goodfellow et al. 2015, arXiv:1412.6572, §4)
+PGD   steps of α = 2.5 ε / steps along sign ∇ loss, each projected on |x' − x|∞ <= ε and [0, 1], from a random start
+      (Madry et al. 2018, arXiv:1706.06083, §2.1)
+
+Who is attacked is a `Target`: images to scores, and the gradient of their cross-entropy by the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, as_images, same_length, to_pixels
+from .statistics import Interval, proportion
+
+BATCH = 512
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader of images (n, h, w, c) in [0, 1].
+
+    Args: name: as figures call it. scores: images -> (n, k). gradient: images, classes (n,) -> the gradient of each
+        image's own cross-entropy by its pixels, of the images' shape. baseline: a yardstick.
+    """
+
+    name: str
+    scores: Callable[[Singles], Floats]
+    gradient: Callable[[Singles, Ints], Floats]
+    baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What is left of one reader."""
+
+    name: str
+    baseline: bool
+    method: str  # "fgsm" or "pgd"
+    accuracy: tuple[Interval, ...]  # at each ε; n test images
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Readers of the same images under the same attacks."""
+
+    epsilons: Doubles  # (e,) largest change of a pixel, in [0, 1]; the first is 0
+    readers: tuple[Attacked, ...]
+    shown: Pixels  # (m, 1 + e, h, w, c) the first reader's images under PGD: as they are, then at each ε
+    read_as: Ints  # (m, 1 + e) the class that the first reader names; the first column is the truth
+    note: str
+
+
+def linear_target(name: str, weights: Floats, bias: Floats, *, baseline: bool = False) -> Target:
+    """A softmax reader of pixels: weights (h · w · c, k) and bias (k,) on images as they are."""
+
+    def scores(images: Singles) -> Floats:
+        found: Floats = images.reshape(len(images), -1) @ weights + bias
+        return found
+
+    def gradient(images: Singles, labels: Ints) -> Floats:
+        slope = softmax(scores(images))
+        slope[np.arange(len(labels)), labels] -= 1
+        found: Floats = (slope @ weights.T).reshape(images.shape)
+        return found
+
+    return Target(name, scores, gradient, baseline)
+
+
+def softmax(scores: Floats) -> Doubles:
+    """Probabilities (n, k) of scores (n, k)."""
+    shifted = np.exp(scores.astype(np.float64) - scores.max(1, keepdims=True))
+    found: Doubles = shifted / shifted.sum(1, keepdims=True)
+    return found
+
+
+def fgsm(target: Target, images: Singles, labels: Ints, epsilon: float) -> Singles:
+    """One step of ε along the sign of the gradient: images (n, h, w, c) in [0, 1]."""
+    return _clip(images + epsilon * np.sign(target.gradient(images, labels)))
+
+
+def pgd(
+    target: Target, images: Singles, labels: Ints, epsilon: float, *, rng: np.random.Generator, steps: int = 20
+) -> Singles:
+    """Several steps within the ball of ε, from a random start; of each image the step of the largest loss is kept."""
+    low, high = images - epsilon, images + epsilon
+    moved = _clip(images + rng.uniform(-epsilon, epsilon, images.shape))
+    best, worst = images.copy(), np.full(len(images), -np.inf)
+    for step in range(steps + 1):
+        loss = -np.log(np.maximum(softmax(target.scores(moved))[np.arange(len(labels)), labels], 1e-300))
+        worse = loss > worst
+        best[worse], worst[worse] = moved[worse], loss[worse]
+        if step < steps:
+            ahead = moved + 2.5 * epsilon / steps * np.sign(target.gradient(moved, labels))
+            moved = _clip(np.clip(ahead, low, high))
+    return best
+
+
+def _clip(images: Floats) -> Singles:
+    clipped: Singles = np.clip(images, 0, 1).astype(np.float32)
+    return clipped
+
+
+def robustness(
+    targets: Sequence[Target],
+    images: Floats | Pixels,
+    labels: Ints,
+    *,
+    epsilons: Sequence[float] = (0.01, 0.02, 0.05, 0.1, 0.2),
+    rng: np.random.Generator,
+    steps: int = 20,
+    shown: int = 8,
+) -> Robustness:
+    """Attack each reader with FGSM and PGD and count what it still reads right, with Wilson's interval.
+
+    Every reader is attacked by its own gradient: figures compare what each withstands, not one set of images.
+
+    Args: images: (n, h, w, c) test images, uint8 or in [0, 1]. labels: (n,) classes. epsilons: ascending, above 0.
+    Raises: AnalysisError for no images, or epsilons that are not ascending in (0, 1].
+    """
+    x = as_images(images)
+    if same_length(images=x, labels=labels) == 0 or not targets:
+        raise AnalysisError("robustness needs test images with a label, and a reader")
+    sizes = np.array([0.0, *epsilons])
+    if not (np.diff(sizes) > 0).all() or sizes[-1] > 1 or len(sizes) < 2:
+        raise AnalysisError(f"epsilons must ascend within (0, 1], not {tuple(epsilons)}")
+    seeds = rng.integers(2**32, size=len(sizes))
+    readers, frames = [], [x[:shown]]
+    for target in targets:
+        for method in ("fgsm", "pgd"):
+            accuracy = []
+            for epsilon, seed in zip(sizes, seeds, strict=True):
+                moved = x if epsilon == 0 else _attack(target, x, labels, epsilon, method, steps, int(seed))
+                accuracy.append(proportion(_named(target, moved) == labels))
+                if target is targets[0] and method == "pgd":
+                    frames.append(moved[:shown])
+            readers.append(Attacked(target.name, target.baseline, method, tuple(accuracy)))
+    named = [labels[:shown], *(_named(targets[0], frame) for frame in frames[1:])]
+    note = (
+        f"every pixel in [0, 1] moved by at most epsilon; FGSM is one step, PGD {steps} from a random start; each "
+        f"reader attacked through its own gradient; Wilson's 95 % interval over {len(x):,} test images"
+    )
+    return Robustness(sizes, tuple(readers), to_pixels(np.stack(frames, 1)), np.stack(named, 1).astype(np.int64), note)
+
+
+def _attack(target: Target, x: Singles, labels: Ints, epsilon: float, method: str, steps: int, seed: int) -> Singles:
+    """Attack in batches, each with random starts of its own."""
+    out = np.empty_like(x)
+    for start in range(0, len(x), BATCH):
+        part = slice(start, start + BATCH)
+        rng = np.random.default_rng([seed, start])
+        out[part] = (
+            fgsm(target, x[part], labels[part], epsilon)
+            if method == "fgsm"
+            else pgd(target, x[part], labels[part], epsilon, rng=rng, steps=steps)
+        )
+    return out
+
+
+def _named(target: Target, images: Singles) -> Ints:
+    parts = [target.scores(images[start : start + BATCH]).argmax(1) for start in range(0, len(images), BATCH)]
+    return np.concatenate(parts).astype(np.int64)
