@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -44,7 +44,8 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_true_as_one(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and annotation is not bool and bool not in get_args(annotation):
             raise ValueError("it should not be true or false")
         return value
 
@@ -146,6 +147,10 @@ class TrainingConfig(Settings):
 
 class FamilyConfig(Settings):
     """Base of every family's own settings."""
+
+    def told(self) -> tuple[str, ...]:
+        """Return the names of the images' attributes that networks are told."""
+        return ()
 
 
 class AdversarialConfig(FamilyConfig):

@@ -57,6 +57,9 @@ class LatentRegressor(Family):
         encoder: OptimizerConfig = OptimizerConfig()
         """The encoder's optimiser."""
 
+        def told(self) -> tuple[str, ...]:
+            return self.base.told()
+
         @field_validator("of")
         @classmethod
         def _of_this_package(cls, value: str) -> str:
