@@ -20,6 +20,7 @@ from latentgan.errors import ConfigError
 from latentgan.families.base import Draws, Explains
 from latentgan.families.vae import gaussian_kl
 from latentgan.game import Update
+from latentgan.health import NOTED
 from latentgan.likelihoods import Likelihood, log_normal
 from latentgan.networks.blackbox import moments
 from latentgan.session import open_session, usable
@@ -250,6 +251,15 @@ def test_a_moving_adversary_moves_as_often_as_it_is_asked():
     update = Update(family.players())
     family.step(batches(), update)
     assert update.moves == {"autoencoder": 1, "adversary": 3}
+
+
+def test_the_adversarys_loss_is_among_a_runs_vitals():
+    family = small("avb", pictures(), latent=3, noise=4, **WITHOUT)
+    update = Update(family.players())
+    family.step(batches(), update)
+    seen = update.drain()
+    expected = seen["terms"]["adversary/posterior"] + seen["terms"]["adversary/prior"]
+    assert seen["notes"]["adversary_loss"] == pytest.approx(expected, rel=1e-5) and "adversary_loss" in NOTED
 
 
 def test_both_are_known_to_draw_and_to_explain_images():
