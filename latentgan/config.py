@@ -7,6 +7,7 @@ gets the nearest known one.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -276,7 +277,7 @@ def _sentence(error: ValidationError, kind: type[Settings], where: str) -> str:
     path = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
         return _unknown(path[-1], ".".join([where, *path[:-1]]), _keys(kind, path[:-1]))
-    message = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    message = re.sub("(Input|Tuple) should", "it should", first["msg"].removeprefix("Value error, "))
     return f"{'.'.join([where, *path])} = {first['input']!r} is not possible: {message}"
 
 

@@ -15,8 +15,13 @@ ENCODER_IDLE = 0.98
 """Reconstruction error over the error with shuffled pairs: at 1 the code says nothing about its image."""
 DISCRIMINATOR_WON = 0.995
 """Mean accuracy of the discriminator over a log interval."""
+ADVERSARY_LOST = 1.6
+"""Mean loss in nats, over a log interval, of an adversary whose logits the others read as log-ratios; a guess has
+2 log 2 = 1.39."""
 DUPLICATE_SHARE = 0.25
 """Share of samples that have a near-duplicate among a few hundred others."""
+NOTED = "discriminator_accuracy", "adversary_loss"
+"""Vitals that families note themselves, as means over a log interval."""
 WARMUP = 0.1
 """Share of the run before which nothing is judged."""
 
@@ -74,7 +79,8 @@ class Health:
 
 
 def judge_vitals(images: int, vitals: Mapping[str, float]) -> list[Warning]:
-    """Return what the vitals of one moment say: reconstruction_ratio, discriminator_accuracy, duplicate_share."""
+    """Return what the vitals of one moment say: reconstruction_ratio, discriminator_accuracy, adversary_loss (nats),
+    duplicate_share."""
     found = []
     ratio = vitals.get("reconstruction_ratio", 0.0)
     if ratio >= ENCODER_IDLE:
@@ -94,6 +100,17 @@ def judge_vitals(images: int, vitals: Mapping[str, float]) -> list[Warning]:
                 "discriminator_has_won",
                 f"The discriminator has won: it tells {accuracy:.1%} of pairs apart, so the others learn little. "
                 "Lower its learning rate, add family.augment, or switch family.spectral.",
+                images,
+            )
+        )
+    loss = vitals.get("adversary_loss", 0.0)
+    if loss >= ADVERSARY_LOST:
+        found.append(
+            Warning(
+                "adversary_lost_the_encoder",
+                f"The adversary has lost the encoder: its loss is {loss:.2f} nats where a guess has 1.39, so that the "
+                "divergence and the bound that it gives are none. Lower family.autoencoder.learning_rate, or set "
+                "family.adaptive_contrast.",
                 images,
             )
         )

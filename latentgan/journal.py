@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from latentgan.averages import shadow_of
 from latentgan.checkpoint import replace_text, writing
 from latentgan.families.base import Family
+from latentgan.health import NOTED
 from latentgan.networks.blocks import count_parameters
 from latentgan.version import __version__
 
@@ -93,7 +94,7 @@ class Journal:
         seconds, images = self._marks
         rate = (session.images - images) / max(session.seconds - seconds, 1e-9)
         self._marks = (session.seconds, session.images)
-        vitals = {**vitals, **{k: v for k, v in means["notes"].items() if k == "discriminator_accuracy"}}
+        vitals = {**vitals, **{k: v for k, v in means["notes"].items() if k in NOTED}}
         line = {
             "turn": session.turn,
             "images": session.images,

@@ -12,7 +12,16 @@ import pytest
 if TYPE_CHECKING:
     from latentgan.data import ImageSource
 
+SLOW_SECONDS = 1800
+"""Limit of a slow test, by the clock on the wall: where other work had the cores, 10 s of the processor took 183."""
+
 sys.path.insert(0, str(Path(__file__).parent))  # helpers without tests of their own are imported by their names
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,7 +16,7 @@ from linear_gaussian import CORRELATED, DEVIATION, VAE, Model, family_of
 from torch import Tensor
 from typer.testing import CliRunner
 
-from latentgan import NumpyModel, configure, from_arrays, train
+from latentgan import NumpyModel, annealing, configure, from_arrays, train
 from latentgan.annealing import Annealing, annealed, importance_weights, temperatures
 from latentgan.cli import app
 from latentgan.data import ImageSource
@@ -91,6 +91,30 @@ def test_annealing_agrees_with_the_known_evidence_within_its_standard_error_at_t
     error = found - MODEL.evidence(x)
     assert abs(float(error.mean())) < 4 * float(error.std()) / math.sqrt(len(x)) < 0.1
     assert accepted == pytest.approx(0.65, abs=0.08)
+
+
+def test_a_hamiltonian_move_keeps_its_target_by_what_it_rejects():
+    """Draws of p(z) p(x|z)^½, which is a Gaussian here, are draws of it after a move of coarse steps; all that were
+    taken would not be."""
+    x, beta, n = points(2)[:1], 0.5, 40_000
+    precision = torch.eye(2).double() + beta * MODEL.weight.T @ MODEL.weight / DEVIATION**2
+    root = torch.linalg.cholesky(torch.linalg.inv(precision))
+    mean = beta / DEVIATION**2 * x.flatten(1) @ MODEL.weight @ root @ root.T
+    rng = generator()
+    z, momentum = torch.randn(2, n, 1, 2, generator=rng).double()
+    z, chance = mean + z @ root.T, torch.rand(n, 1, generator=rng).double()
+    state = z, *annealing._slope(log_likelihood(x), z)
+    for threshold, kept in ((chance, True), (torch.zeros_like(chance), False)):
+        size = torch.tensor([0.8]).double()
+        (moved, value, slope), rate = annealing._transition(
+            log_likelihood(x), state, beta, size, 3, momentum, threshold
+        )
+        white = torch.linalg.solve_triangular(root, (moved[:, 0] - mean).T, upper=False)
+        away = (white @ white.T / n - torch.eye(2)).abs().max() / math.sqrt(2 / n)
+        assert (float(away) < 4 and float((white.mean(1) * n**0.5).abs().max()) < 4) if kept else float(away) > 20
+        assert 0.3 < float(rate.mean()) < 0.9
+        again = annealing._slope(log_likelihood(x), moved)
+        assert torch.allclose(value, again[0]) and torch.allclose(slope, again[1])
 
 
 def test_two_temperatures_are_importance_sampling_from_the_prior():

@@ -151,11 +151,19 @@ def test_health_survives_its_state() -> None:
     assert other.observe(400, {"reconstruction_ratio": 1.0}) == []
 
 
-@pytest.mark.parametrize("name", ["reconstruction_ratio", "discriminator_accuracy", "duplicate_share"])
-def test_a_warning_says_the_number_and_what_to_try(name: str) -> None:
-    (warning,) = judge_vitals(100, {name: 1.0})
+def test_an_adversary_worse_than_a_guess_has_lost_the_encoder() -> None:
+    assert names({"adversary_loss": 2.0}) == ["adversary_lost_the_encoder"]
+    assert names({"adversary_loss": 2 * math.log(2) + 0.1}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("reconstruction_ratio", 1.0), ("discriminator_accuracy", 1.0), ("duplicate_share", 1.0), ("adversary_loss", 2.0)],
+)
+def test_a_warning_says_the_number_and_what_to_try(name: str, value: float) -> None:
+    (warning,) = judge_vitals(100, {name: value})
     assert isinstance(warning, Warning)
-    assert any(number in warning.sentence for number in ("1.00", "100"))
+    assert any(number in warning.sentence for number in (f"{value:.2f}", "100"))
     assert "family." in warning.sentence or "learning rate" in warning.sentence
 
 

@@ -95,11 +95,13 @@ class AVB(VAE):
             update(adversary=self.judged(*self.adversary(x, (z - mean) / deviation, self.prior.sample(len(x)))))
         explained, divergence, inferred, drawn = self.contrasted(x)
         error, kl = -explained.mean(), divergence.mean()
+        judged = self.judged(inferred, drawn)
         update(
             autoencoder={"reconstruction": error, "kl": self.warmed(update.progress) * kl},
-            adversary=self.judged(inferred, drawn),
+            adversary=judged,
         )
-        update.note(elbo=-error - kl, kl=kl, adversary_accuracy=self.objective.accuracy(inferred, drawn))
+        accuracy = self.objective.accuracy(inferred, drawn)
+        update.note(elbo=-error - kl, kl=kl, adversary_accuracy=accuracy, adversary_loss=sum(judged.values()))
 
     def judged(self, inferred: Tensor, drawn: Tensor) -> dict[str, Tensor]:
         """Return the adversary's terms on logits of codes of images and of draws from r, (n,) each."""

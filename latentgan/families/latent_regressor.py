@@ -100,6 +100,10 @@ class LatentRegressor(Family):
     def still(self) -> list[nn.Module]:
         return [self.base] if self.config.frozen else []
 
+    def initialise(self, images: Callable[[int], Tensor]) -> None:
+        if not self.config.frozen:  # the weights of a finished game are given
+            self.base.initialise(images)
+
     def players(self) -> dict[str, Player]:
         game = {} if self.config.frozen else self.base.players()
         if not self.config.frozen and "generator" not in game:

@@ -62,7 +62,7 @@ class NoisyEncoder(nn.Module):
                 x = layer(x)
                 if isinstance(layer, Affine):
                     x = x + extra.view(*extra.shape, *[1] * (x.ndim - 2))
-        z: Tensor = self.code(x.flatten(1)) + self.last(noise)
+        z: Tensor = self.code(x.flatten(1)).to(noise.dtype) + self.last(noise).to(noise.dtype)
         return z
 
     def mean(self, x: Tensor) -> Tensor:
@@ -119,9 +119,14 @@ class BasisEncoder(nn.Module):
         return z, mean.detach(), deviation.detach()
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x: (n, c, h, w) → z₀ (n, latent) and a (n, basis, latent), which is positive."""
+        """x: (n, c, h, w) → z₀ (n, latent) and a (n, basis, latent), which is positive.
+
+        Of x's number type also under autocast, as what `functions` gives is: z in bf16 would be on a grid, which the
+        adversary sees through z̃ = (z − E z)/s where q(z|x) is narrow.
+        """
         h = self.trunk(x).flatten(1)
-        return self.code(h), elu(self.scale(h).view(-1, self.basis, self.latent) - 5) + 1
+        scale = self.scale(h).to(x.dtype).view(-1, self.basis, self.latent)
+        return self.code(h).to(x.dtype), elu(scale - 5) + 1
 
     def functions(self, noise: Tensor) -> Tensor:
         """noise: (basis, n, noise) → every vᵢ(εᵢ), (basis, n, latent)."""
@@ -129,7 +134,7 @@ class BasisEncoder(nn.Module):
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             v = torch.baddbmm(bias, v, weight)
             v = elu(v) if i < last else v
-        return v
+        return v.to(noise.dtype)
 
     def mean(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) → E z over the pool, (n, latent): the same at every call."""
