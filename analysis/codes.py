@@ -17,7 +17,9 @@ class Matching:
     """Categories named after labels on some rows, judged on others."""
 
     names: Ints  # (categories,) the label that each category stands for, -1 where it stands for none
-    rule: str  # "one to one" (Hungarian), "majority" or "most confident"
+    rule: (
+        str  # "one to one" (Hungarian), "majority", "most confident", or "told": class k is label k, nothing is chosen
+    )
     accuracy: Interval  # share of judged rows whose category stands for their label
     n_matched: int  # rows that the names were chosen on
 
@@ -57,6 +59,28 @@ def match_categories(
     known = judged_on[1] >= 0
     right = names[judged_on[0][known]] == judged_on[1][known]
     return Matching(names, rule, proportion(right), int(counts.sum()))
+
+
+def match_one_to_one(chosen_on: tuple[Ints, Ints], judged_on: tuple[Ints, Ints], *, categories: int) -> Matching:
+    """Give each label one category at most, as many rows as possible agreeing, and say how often the names are right.
+
+    Where there are more categories than labels, those left over stand for none, and their rows count as wrong: the
+    clustering accuracy of a rectangular assignment (Kuhn 1955). Arguments and errors as of `match_categories`.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    several = match_categories(chosen_on, judged_on, categories=categories)  # checks the rows
+    labels = 1 + max(int(chosen_on[1].max()), int(judged_on[1].max()))
+    rows, columns = linear_sum_assignment(contingency(*chosen_on, rows=categories, columns=labels), maximize=True)
+    names = np.full(categories, -1)
+    names[rows] = columns
+    return judge_names(names, "one to one", judged_on, several.n_matched)
+
+
+def judge_names(names: Ints, rule: str, judged_on: tuple[Ints, Ints], n_matched: int = 0) -> Matching:
+    """Say how often names (categories,), -1 for none, are right on rows: categories (n,), labels (n,), -1 = unknown."""
+    known = judged_on[1] >= 0
+    return Matching(names, rule, proportion(names[judged_on[0][known]] == judged_on[1][known]), n_matched)
 
 
 def match_by_confidence(chosen_on: tuple[Doubles, Ints], judged_on: tuple[Ints, Ints]) -> Matching:
@@ -112,6 +136,9 @@ class Categories:
     exemplars: Pixels | None = None  # (k, m, h, w, c): images that are of each category most surely
     exemplar_rows: Ints | None = None  # (k, m) their rows, -1 where a category has fewer
     noun: str = "category"  # or "component", of a learned mixture
+    assigned: Matching | None = None  # where there are more categories than labels: one to one, the others are wrong
+    assigned_baselines: tuple[Baseline, ...] = ()  # the same groups as in `baselines`, assigned alike
+    told: int = 0  # labels that the network was told, where it learned these classes from them
 
     @property
     def nouns(self) -> str:

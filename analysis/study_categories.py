@@ -16,20 +16,25 @@ from .codes import (
     Matching,
     contingency,
     effective_number,
+    judge_names,
     match_by_confidence,
     match_categories,
+    match_one_to_one,
     most_confident,
     shared_information,
 )
 from .embeddings import Embeddings
+from .few import draw_labels, few_label_accuracy
 from .learned import drawn, drawn_of_each, is_learned, moments, responsibilities
 from .overview import thumbnails
 from .pca import fit_pca
 from .plan import Options, sample
+from .probes import Rows
 from .statistics import Baseline, mean_interval, proportion
 
 COLUMNS = 10  # samples, and images, of a category
 KMEANS_ROWS = 10_000
+PROBE_LABELS = 2_000  # most labels of the probe that stands beside classes learned from labels
 
 Decode = Callable[[Singles], Singles]
 Scores = Callable[[Ints], Doubles]
@@ -77,60 +82,120 @@ def study_part(
     known = labels[0][rows] if labels else np.full(len(rows), -1)
     classes = len(labels[1]) if labels else 0
     shared, shuffled = None, float("nan")
-    named: _Named = (None, (), None, ())
+    named: dict[str, tuple[Matching, tuple[Baseline, ...]]] = {}
+    names = _told_names(table, part, labels[1] if labels else ())
     cross = np.zeros((k, 0), np.int64)
     if (known >= 0).any():
         cross = contingency(chosen, known, rows=k, columns=classes)
         shared = shared_information(cross, rng=rng)
         lost = contingency(chosen, rng.permutation(known), rows=k, columns=classes)
         shuffled = float(shared_information(lost, rng=rng, repeats=1).value)
-        named = _named(table, part, rows, labels[0], classes, options, rng)
-    matching, baselines, confident, confident_baselines = named
+        named = _named(table, part, rows, labels[0], classes, options, rng, names)
     samples = None if decode is None else _samples(part, parts, decode, rng)
     exemplars, places = _exemplars(table, rows, probabilities)
+    (matching, baselines), (confident, confident_baselines), (assigned, assigned_baselines) = (
+        named.get(rule, (None, ())) for rule in ("matching", "confident", "assigned")
+    )
     return Categories(
         str(part["name"]), counts, effective_number(counts, rng=rng), mean_interval(probabilities.max(1)), cross,
         matching, shared, shuffled, baselines, samples, confident, confident_baselines, exemplars, places,
-        "component" if is_learned(part) else "category",
+        "component" if is_learned(part) else "category", assigned, assigned_baselines,
+        table.labels_told if names is not None and matching is not None else 0,
     )  # fmt: skip
 
 
-_Named = tuple[Matching | None, tuple[Baseline, ...], Matching | None, tuple[Baseline, ...]]
+def _told_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...]) -> Ints | None:
+    """Return the label of each class of a part that was learned from labels, (k,) with -1 where it is in no row.
+
+    None where categories have no names yet: no label was told, or the table's label is another than the told one.
+    """
+    told = [str(name) for name in table.metadata.get("classes") or ()]
+    learned = part["name"] == "class" and table.labels_told > 0 and len(told) == size(part)
+    if not learned or table.label != "label" or not set(classes) <= set(told):
+        return None
+    return np.array([classes.index(name) if name in classes else -1 for name in told], np.int64)
 
 
 def _named(
     table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, classes: int, options: Options,
-    rng: np.random.Generator,
-) -> _Named:  # fmt: skip
-    """Name categories on validation rows by both rules and judge them on `rows`; the same for groups of other things.
+    rng: np.random.Generator, told: Ints | None,
+) -> dict[str, tuple[Matching, tuple[Baseline, ...]]]:  # fmt: skip
+    """Name categories on validation rows by each rule and judge them on `rows`; the same for groups of other things.
 
-    Returns:
-        the matching of categories and its yardsticks, then the same by the most confident row.
+    Args: told: names of classes that were learned from labels, which are judged as they are.
+    Returns: rule -> the matching of categories and its yardsticks.
     """
+    if told is not None:
+        return {"matching": _named_as_told(table, part, rows, labels, told, options, rng)}
     held = sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
     held = np.setdiff1d(held, rows)
     if not (labels[held] >= 0).any():
-        return None, (), None, ()
+        return {}
     k = size(part)
     others = _others(table, part, k, options, rng)
     order = rng.permutation(len(rows))
 
-    def judged(scores: Scores) -> tuple[Matching, Matching, Ints]:
+    def judged(scores: Scores) -> tuple[dict[str, Matching], Ints]:
         on_held, chosen = scores(held), scores(rows).argmax(1)
         pairs = (on_held.argmax(1), labels[held]), (chosen, labels[rows])
-        matched = match_categories(*pairs, categories=k, classes=classes)
-        return matched, match_by_confidence((on_held, labels[held]), pairs[1]), chosen
+        by = {
+            "matching": match_categories(*pairs, categories=k, classes=classes),
+            "confident": match_by_confidence((on_held, labels[held]), pairs[1]),
+        }
+        return by | ({"assigned": match_one_to_one(*pairs, categories=k)} if k > classes else {}), chosen
 
-    matching, confident, chosen = judged(_columns_of(table, table.code, part))
-    beside: tuple[list[Baseline], list[Baseline]] = ([], [])
+    ours, chosen = judged(_columns_of(table, table.code, part))
+    beside: dict[str, list[Baseline]] = {rule: [] for rule in ours}
     for name, (scores, note) in others.items():
-        for found, one in zip(beside, judged(scores)[:2], strict=True):
-            found.append(Baseline(name, one.accuracy, note))
+        for rule, one in judged(scores)[0].items():
+            beside[rule].append(Baseline(name, one.accuracy, note))
     lost = labels[rows][order]
-    for found, one in zip(beside, (matching, confident), strict=True):
-        figure = proportion(one.names[chosen][lost >= 0] == lost[lost >= 0])
-        found.append(Baseline("shuffled", figure, "the same names against shuffled labels"))
-    return matching, tuple(beside[0]), confident, tuple(beside[1])
+    for rule, one in ours.items():
+        beside[rule].append(_shuffled(one, chosen, lost))
+    return {rule: (one, tuple(beside[rule])) for rule, one in ours.items()}
+
+
+def _shuffled(one: Matching, chosen: Ints, lost: Ints) -> Baseline:
+    figure = judge_names(one.names, one.rule, (chosen, lost)).accuracy
+    return Baseline("shuffled", figure, "the same names against shuffled labels")
+
+
+def _named_as_told(
+    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, names: Ints, options: Options,
+    rng: np.random.Generator,
+) -> tuple[Matching, tuple[Baseline, ...]]:  # fmt: skip
+    """Judge class k against label k, beside groups of pixels that are matched on validation rows, and a probe."""
+    judged = labels[rows]
+    chosen = _columns_of(table, table.code, part)(rows).argmax(1)
+    matching = judge_names(names, "told", (chosen, judged))
+    beside = []
+    held = np.setdiff1d(sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0], rows)
+    for name, (scores, note) in _others(table, part, len(names), options, rng).items():
+        groups = scores(rows).argmax(1), judged
+        if name == "untrained":
+            beside.append(Baseline(name, judge_names(names, "told", groups).accuracy, note))
+        elif (labels[held] >= 0).any():
+            pairs = (scores(held).argmax(1), labels[held]), groups
+            right = match_categories(*pairs, categories=len(names), classes=1 + int(labels.max())).accuracy
+            beside.append(Baseline(name, right, f"{note}, matched to labels on validation rows"))
+    beside += _probe_of_pixels(table, rows, held, labels, rng)
+    return matching, (*beside, _shuffled(matching, chosen, rng.permutation(judged)))
+
+
+def _probe_of_pixels(
+    table: Embeddings, rows: Ints, held: Ints, labels: Ints, rng: np.random.Generator
+) -> list[Baseline]:
+    """Read raw pixels by a logistic probe of as many labels as the network was told, equally many a class."""
+    train, classes = table.rows("train") if table.has_split else rows[:0], np.unique(labels[labels >= 0])
+    train, held, rows = (some[labels[some] >= 0] for some in (train, held, rows))
+    counts = [int((labels[train] == one).sum()) for one in classes]
+    each = min([table.labels_told // max(len(classes), 1), *counts])
+    if not table.has_pixels or not len(held) or len(classes) < 2 or not 0 < each * len(classes) <= PROBE_LABELS:
+        return []
+    picked = train[draw_labels(labels[train], per_class=each, draws=1, rng=rng)[0]]
+    parts = [Rows(table.vectors("pixels", some), labels[some]) for some in (picked, held[:PROBE_LABELS], rows)]
+    hits, _ = few_label_accuracy(*parts, draws=np.arange(len(picked))[None], columns=1 + int(labels.max()))
+    return [Baseline("probe of pixels", proportion(hits[0]), f"logistic, {len(picked):,} labels, C by validation rows")]
 
 
 def _others(

@@ -261,6 +261,12 @@ def _codes(result: Any) -> Iterator[Block]:
                 (f"  {names.get(b.name, b.name)}", percent(b.figure), f"{b.figure.n:,}")
                 for b in one.confident_baselines
             ]
+        if one.assigned:
+            right = one.assigned.accuracy
+            scores += [("accuracy, one category a label, the others wrong", percent(right), f"{right.n:,}")]
+            scores += [
+                (f"  {names.get(b.name, b.name)}", percent(b.figure), f"{b.figure.n:,}") for b in one.assigned_baselines
+            ]
         if one.shared:
             scores += [("mutual information (NMI)", plain(one.shared), f"{one.shared.n:,}")]
             scores += [("  shuffled", f"{one.shuffled:.3f}", f"{one.shared.n:,}")]
@@ -268,6 +274,8 @@ def _codes(result: Any) -> Iterator[Block]:
         if one.matching:
             rule = "by majority" if one.matching.rule == "majority" else one.matching.rule
             how = f", matched {rule} on {one.matching.n_matched:,} other rows"
+            if one.told:
+                how = f", class k against label k: the network was told {one.told:,} labels"
         if scores:
             yield f"{one.part} and labels{how}", ("score", "value", "n"), scores
     if result.sweeps:

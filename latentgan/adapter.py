@@ -168,12 +168,10 @@ class NumpyModel:
             seed: of the draw.
             label: name of the class that all of them ask for; None leaves it to the prior.
             component: number, from 0, of the prior's component that all are drawn from; None is any.
-            attributes: values, as texts in the attributes' own units, that all of them ask for; the others are those of
-                training images.
+            attributes: values, as texts in their own units, that all ask for; others are those of training images.
 
         Raises:
-            ConfigError: no class, component or attribute can be asked for, or there is none of this name, number or
-                value.
+            ConfigError: nothing of the kind can be asked for, or there is none of this name, number or value.
         """
         asked: dict[str, Any] = {"label": label, "component": component, "attributes": attributes}
         return draw_codes(self.family, n, seed=seed, name=self.about.get("name", "model"), **asked)
@@ -185,8 +183,7 @@ class NumpyModel:
     def sample_attribute(self, rows: int, columns: int, *, seed: int = 0, label: str | None = None) -> np.ndarray:
         """Return rows of images that differ in the first attribute alone, (rows · m, h, w, c) float32 in [0, 1].
 
-        Along a row a numeric one goes from its 5th to its 95th percentile in m = `columns` steps; others take each of
-        their m values (at most `columns` texts).
+        Along a row it takes m values, see `Condition.steps`: of a number `columns`, from 5th to 95th percentile.
         """
         return self.decode(varied(self.family, self.draw(rows, seed=seed, label=label), columns))
 
@@ -195,16 +192,12 @@ class NumpyModel:
 
         The i-th image of each class is of the same code but for the label.
         """
-        codes, asked = self.draw(n, seed=seed), label_columns(self.family)
-        rows = np.tile(codes, (len(self.classes), 1))
-        rows[:, asked] = np.repeat(np.eye(len(self.classes), dtype=rows.dtype), n, axis=0)
+        rows = np.tile(self.draw(n, seed=seed), (len(self.classes), 1))
+        rows[:, label_columns(self.family)] = np.repeat(np.eye(len(self.classes), dtype=rows.dtype), n, axis=0)
         return self.decode(rows)
 
     def sample_components(self, n: int, *, seed: int = 0) -> np.ndarray:
-        """Return n images of every component of the prior, one after the other, (components · n, h, w, c) float32.
-
-        The i-th image of each component is of the same noise.
-        """
+        """Return n images of each component in turn, (components · n, h, w, c); the i-th ones are of the same noise."""
         return np.concatenate([self.sample(n, seed=seed, component=k) for k in range(self.components)])
 
     def component(self, images: np.ndarray) -> np.ndarray:

@@ -91,7 +91,7 @@ def train(
         if any(value is not None and value is not False for value in given):
             raise ConfigError(f"--resume {resume} takes everything from that run; give no other settings with it")
         training.resume(resume, command=command_line(), family=family)
-        return _say_trained(resume)
+        return _say_trained(resume, family)
     tree = describe.settings_tree(
         config,
         data=given_only(
@@ -114,7 +114,7 @@ def train(
     if out is None:
         raise ConfigError(f"give the new run a folder, for example --out runs/{chosen.name}")
     training.train(chosen, out, command=command_line())
-    return _say_trained(out)
+    return _say_trained(out, chosen.name)
 
 
 @app.command(rich_help_panel=TRAIN)
@@ -190,8 +190,25 @@ def load_model(run: Path) -> Any:
     return NumpyModel.load(run)
 
 
-def _say_trained(run: Path) -> None:
-    typer.echo(f"run: {run}   next: latentgan encode {shlex.quote(str(run))} --out codes.parquet", err=True)
+def _say_trained(run: Path, family: str | None = None) -> None:
+    from latentgan.session import load_config
+
+    place = shlex.quote(str(run))
+    typer.echo(f"run: {run}   next: latentgan encode {place} --out codes.parquet", err=True)
+    name = load_config(run, family=family)[0].name
+    if ways := ways_on(name):
+        typer.echo(f"  or: {'; '.join(f'latentgan {way.format(place)}' for way in ways)}", err=True)
+
+
+def ways_on(family: str) -> list[str]:
+    """Return what else to do with a run of a family whose encoder does not give its code, as commands on {}."""
+    from latentgan.families.base import Decodes, Encodes, load_family
+
+    kind = load_family(family)
+    if issubclass(kind, Encodes) or not issubclass(kind, Decodes):
+        return []
+    asked = ["augment {} --per-class 500 --out generated"] if family == "cgan" else []
+    return ["sample {} --out samples.png", *asked, *([] if ":" in family else ["fit-encoder {}"])]
 
 
 @app.callback(invoke_without_command=True)

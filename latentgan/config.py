@@ -68,8 +68,8 @@ class OptimizerConfig(Settings):
     weight_decay: NotNegative = 0.0
     """L2 coefficient, added to every gradient."""
     historical_averaging: NotNegative = 0.0
-    """Weight of ‖θ − mean of all earlier θ‖² among the player's terms: it damps orbits (Salimans et al. 2016,
-    arXiv:1606.03498, §3.3)."""
+    """Weight of ‖θ − mean of all θ so far, the present one too‖² among the player's terms: it damps orbits (Salimans et
+    al. 2016, arXiv:1606.03498, §3.3)."""
     schedule: Literal["constant", "linear", "exponential"] = "constant"
     """Learning rate over the images of the run."""
     decay_from: Fraction = 0.5

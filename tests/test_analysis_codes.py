@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis import AnalysisError
-from analysis.codes import contingency, match_by_confidence, match_categories, most_confident
+from analysis.codes import contingency, match_by_confidence, match_categories, match_one_to_one, most_confident
 
 
 def planted(rng: np.random.Generator, n: int, wrong: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,3 +96,12 @@ def test_the_surest_rows_of_a_category_are_those_that_are_of_it():
     assert found[0, 0] == 3 and sorted(found[0, :10].tolist()) == list(range(10)) and (found[0, 10:] == -1).all()
     assert len(set(found[2].tolist())) == 12 and (found[2] >= 20).all()
     assert (found[3] == -1).all()
+
+
+def test_one_to_one_leaves_clusters_over_and_counts_their_rows_as_wrong():
+    clusters = np.repeat([0, 1, 2, 3], [30, 20, 40, 10])
+    labels = np.repeat([0, 0, 1, 1], [30, 20, 40, 10])
+    found = match_one_to_one((clusters, labels), (clusters, labels), categories=4)
+    assert found.names.tolist() == [0, -1, 1, -1] and found.rule == "one to one"
+    assert found.accuracy.value == 0.7 and found.accuracy.n == found.n_matched == 100
+    assert match_categories((clusters, labels), (clusters, labels), categories=4).accuracy.value == 1

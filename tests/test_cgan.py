@@ -237,3 +237,9 @@ def test_images_without_classes_are_refused_with_the_way_out():
     batches = Batches(unlabelled, batch_size=4, seed=0, device="cpu")
     with pytest.raises(DataError, match="no labelled images"):
         made(unlabelled).step(batches, Recorder().as_update())
+
+
+def test_images_of_a_single_class_are_refused_by_its_name():
+    x = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
+    with pytest.raises(ConfigError, match=r"a single one, 'cat'.*another column with --label"):
+        made(from_arrays(x, [0] * 20, classes=("cat",)))

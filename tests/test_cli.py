@@ -195,3 +195,11 @@ def test_the_demo_ends_with_a_report(call, tmp_path):
     assert report.as_uri() in out
     assert 100_000 < report.stat().st_size <= 8_000_000
     assert call("demo", "--quick", "--out", tmp_path / "demo")[0] == 0, "a second demo uses the finished run"
+
+
+@pytest.mark.parametrize(
+    ("family", "ways"),
+    [("bigan", []), ("cgan", ["sample", "augment", "fit-encoder"]), ("improved_gan", ["sample", "fit-encoder"])],
+)
+def test_a_run_without_an_encoder_is_told_what_else_it_can_do(family, ways):
+    assert [way.split()[0] for way in cli.ways_on(family)] == ways

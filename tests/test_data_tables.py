@@ -211,6 +211,8 @@ def test_a_label_that_is_no_class_is_refused(folder: Path) -> None:
     assert "no column 'size' for the label; it has label, weight" in refused(folder, label="size")
     table(folder, ("label", ["a"] * 11 + ["b"]))
     assert "class 'b' has a single image (sub/11.png)" in refused(folder)
+    table(folder, ("kind", ["a", "b", "c"] + [""] * 9))
+    assert "class 'a' has a single image" in refused(folder, label="kind")
 
 
 def test_label_needs_a_table(folder: Path) -> None:

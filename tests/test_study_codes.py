@@ -269,3 +269,36 @@ def test_an_effect_is_a_ratio_of_means() -> None:
     low, high = np.zeros((3, 1, 2, 1), np.float32), np.full((3, 1, 2, 1), 3 / np.sqrt(2), np.float32)
     found = sweep_effect(low, high, np.array([1.0, 2.0, 3.0]), rng=np.random.default_rng(0))
     assert found.value == pytest.approx(1.5) and found.n == 3
+
+
+def told(folder: Path, **changes: Any) -> Embeddings:
+    """The planted table of a network that was told 30 labels: its class k stands for label k, but for some rows."""
+    about = {"format": 1, "parts": PARTS, "labels_told": 30, "classes": ["0", "1", "2"]}
+    return Embeddings(table_maker.write_table(folder / "told.parquet", columns() | changes, about))
+
+
+def test_classes_that_were_told_labels_are_judged_as_they_are_so_that_a_permutation_is_wrong(tmp_path: Path) -> None:
+    permuted = told(tmp_path)
+    (one,) = study(permuted).categories
+    test = permuted.rows("test")
+    chosen, labels = columns()["code"][test][:, CLASS].argmax(1), columns()["label"][test]
+    assert one.matching is not None and (one.matching.rule, one.told) == ("told", 30)
+    assert one.matching.accuracy.value == np.mean(chosen == labels) < 0.2
+    code = columns()["code"]
+    code[:, CLASS] = code[:, CLASS][:, [2, 0, 1]]  # class k is label k
+    (right,) = study(told(tmp_path, code=code)).categories
+    assert right.matching is not None and right.matching.accuracy.value > 0.85
+    beside = {b.name: b.figure for b in right.baselines}
+    assert set(beside) == {"untrained", "pixels", "probe of pixels", "shuffled"}
+    assert beside["probe of pixels"].value > 0.95 and beside["pixels"].value > 0.95
+    assert beside["shuffled"].low < 1 / 3 < beside["shuffled"].high and beside["untrained"].value < 0.45
+    assert right.confident is None and right.assigned is None
+
+
+def test_more_categories_than_labels_are_also_judged_one_to_one(tmp_path: Path) -> None:
+    label = np.minimum(columns()["label"], 1)  # labels 1 and 2 become one: two categories share it
+    (one,) = study(planted(tmp_path, label=label)).categories
+    assert one.matching is not None and one.matching.rule == "majority" and one.assigned is not None
+    assert sorted(one.assigned.names.tolist()) == [-1, 0, 1]
+    assert one.matching.accuracy.value > 0.85 > 0.7 > one.assigned.accuracy.value > 0.5
+    assert {b.name for b in one.assigned_baselines} == {"untrained", "pixels", "shuffled"}

@@ -52,7 +52,7 @@ def role_of(name: str) -> Role:
         return "untrained"
     if "pca" in lowered:
         return "pca"
-    if lowered.startswith("pixel"):
+    if lowered.startswith("pixel") or lowered.endswith("of pixels"):
         return "pixels"
     return "chance" if any(word in lowered for word in ("shuffl", "random", "chance", "mean")) else "ours"
 

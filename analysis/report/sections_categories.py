@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # categories; more open on request
 WIDE = 24  # labels; a wider table opens on request
-YARDSTICKS = {"pixels": "k-means on pixels", "untrained": "the same network untrained", "shuffled": "shuffled labels"}
+YARDSTICKS = {
+    "pixels": "k-means on pixels",
+    "probe of pixels": "as many labels on pixels",
+    "untrained": "the same network untrained",
+    "shuffled": "shuffled labels",
+}
 
 
 def categories_in_short(found: Codes | None) -> str:
@@ -78,10 +83,15 @@ def _by_one_image(one: Categories) -> str:
     """Say what is right where one label a category is told; not where each is one label and both rules agree."""
     if one.confident is None or one.matching is None or one.matching.rule == "one to one":
         return ""
-    return f" Named by the label of a single image each, the most confident one, {figure(one.confident.accuracy)} are."
+    alone = one.assigned
+    single = f" With one {one.noun} a label, the others wrong, {figure(alone.accuracy)} are right." if alone else ""
+    right = figure(one.confident.accuracy)
+    return f"{single} Named by the label of a single image each, the most confident one, {right} are."
 
 
 def _how(one: Categories) -> str:
+    if one.told:
+        return f"class k judged against label k, of which the network was told {count(one.told)}"
     if one.matching is not None and one.matching.rule == "one to one":
         return "each matched to a label on validation images"
     return "each named by its commonest label among validation images"
@@ -110,7 +120,19 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
             f"the names were chosen on {count(one.matching.n_matched)} other images and are held fixed. The yardsticks "
             "are named and judged on the same."
         )
+        if one.told:
+            caption = (
+                f"Share of {_images(found)} whose class is their label, with its 95 % interval over images. The "
+                f"network was told {count(one.told)} labels, and which class is which, so that nothing is matched; "
+                "k-means was told those of the validation images alone, to match its groups."
+            )
         blocks.append(_accuracies(one, one.matching, one.baselines, caption))
+    if one.assigned is not None:
+        caption = (
+            f"The same one to one: each label is given one {one.noun} at most, and images of the {one.nouns} that are "
+            f"left over count as wrong, which a name of its own for each {one.noun} hides."
+        )
+        blocks.append(_accuracies(one, one.assigned, one.assigned_baselines, caption))
     if one.confident is not None:
         caption = (
             f"The same where each {one.noun} has the label of one validation image, the one that is of it most surely "

@@ -177,7 +177,12 @@ def need_classes(spec: ImageSpec, why: str, otherwise: str) -> None:
         why: the family needs them.
         otherwise: which families do without, as a clause.
     """
-    if len(spec.classes) < 2:
+    if len(spec.classes) == 1:
+        raise ConfigError(
+            f"{why}, and these images have a single one, {spec.classes[0]!r}: add images of another, or choose another "
+            f"column with --label; {otherwise}"
+        )
+    if not spec.classes:
         raise ConfigError(
             f"{why}, and these images have none: name the label's column with --label or use a folder with a "
             f"sub-folder a class; {otherwise}"

@@ -16,7 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from latentgan.networks.companions import MinibatchDiscrimination, VirtualBatchNorm
 
 Norm = Literal["none", "batch", "batch-plain", "virtual"]
-"""batch: with gain and bias; batch-plain: without, as in the BiGAN authors' code; virtual: see networks.virtual."""
+"""batch: with gain and bias; batch-plain: without, as in the BiGAN authors' code; virtual: see networks.companions."""
 Activation = Literal["none", "relu", "leaky", "softplus"]
 Affine = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 """Layers with weights and a bias."""
