@@ -287,23 +287,10 @@ def _build_optimizer(parameters: list[nn.Parameter], settings: OptimizerConfig) 
         p.device.type in ("cpu", "cuda", "mps") and p.dtype in (torch.float32, torch.float64) for p in parameters
     )
     if s.kind == "adam":
-        return torch.optim.Adam(
-            parameters,
-            s.learning_rate,
-            (s.beta1, s.beta2),
-            eps=s.epsilon,
-            weight_decay=s.weight_decay,
-            fused=fused,
-        )
+        betas = (s.beta1, s.beta2)
+        return torch.optim.Adam(parameters, s.learning_rate, betas, s.epsilon, s.weight_decay, fused=fused)
     if s.kind == "rmsprop":
-        return torch.optim.RMSprop(
-            parameters,
-            s.learning_rate,
-            alpha=s.beta2,
-            eps=s.epsilon,
-            weight_decay=s.weight_decay,
-            momentum=s.momentum,
-        )
+        return torch.optim.RMSprop(parameters, s.learning_rate, s.beta2, s.epsilon, s.weight_decay, s.momentum)
     return torch.optim.SGD(parameters, s.learning_rate, momentum=s.momentum, weight_decay=s.weight_decay, fused=fused)
 
 

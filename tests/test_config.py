@@ -44,7 +44,7 @@ def test_an_unknown_key_gets_the_nearest_known_one(tree: dict[str, Any], sentenc
 
 
 def test_a_key_like_no_other_gets_the_list_of_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"unknown setting family\.qqq; known are: latent, prior, network"):
+    with pytest.raises(ConfigError, match=r"unknown setting family\.qqq; known are: latent, prior, mixture, network"):
         configure("bigan", family={"qqq": 1})
 
 
