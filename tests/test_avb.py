@@ -360,7 +360,7 @@ def test_the_adversarys_optimum_is_the_logarithm_of_the_ratio(contrast):
     model = Model(CORRELATED)
     source = model.points(20_000)
     rates = {"learning_rate": 4e-3, "schedule": "linear", "decay_from": 0.2, "decay_to": 0.02}
-    settings = {"latent": 2, "network": "mlp", "hidden": 48, "adversary": rates}
+    settings = {"latent": 2, "network": "mlp", "hidden": 48, "adversary": rates, "adaptive_contrast": contrast}
     torch.manual_seed(0)
     family: Any = AVB(configure("avb", family=settings).family, source.spec).train()
     family.encoder = KnownEncoder(model, contrast=contrast)
