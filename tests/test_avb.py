@@ -356,7 +356,11 @@ def test_avb_finds_evidence_and_posterior_where_it_is_correlated(settings):
 @pytest.mark.slow
 @pytest.mark.parametrize("contrast", [True, False], ids=IDS)
 def test_the_adversarys_optimum_is_the_logarithm_of_the_ratio(contrast):
-    """Trained alone against a Gaussian q(z|x) that is known; compared on draws of q that it has not seen."""
+    """Trained alone against a Gaussian q(z|x) that is known; compared on draws of q that it has not seen.
+
+    Plain: correlation 0.982, mean error 0.098, divergence 0.006 above its own. Twice the turns: 0.972, 0.091, 0.008
+    below; the correlation has little margin.
+    """
     model = Model(CORRELATED)
     source = model.points(20_000)
     rates = {"learning_rate": 4e-3, "schedule": "linear", "decay_from": 0.2, "decay_to": 0.02}
