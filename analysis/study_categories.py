@@ -60,6 +60,8 @@ def draw(part: Mapping[str, Any], n: int, rng: np.random.Generator) -> Singles:
         return drawn(part, n, rng)
     if part["kind"] == "normal":
         return rng.standard_normal((n, width)).astype(np.float32)
+    if part["kind"] == "condition":  # only the model knows which values there are: an attribute stands at its mean
+        return np.zeros((n, width), np.float32)
     return rng.uniform(-1, 1, (n, width)).astype(np.float32)
 
 

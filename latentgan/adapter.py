@@ -6,7 +6,7 @@ This is the door through which `analysis`, a notebook or another tool sees a mod
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 from torch.nn.utils import parametrize
 
-from latentgan.asking import draw_codes, label_columns
+from latentgan.asking import attribute_columns, draw_codes, label_columns, varied
 from latentgan.checkpoint import read_model, read_untrained
 from latentgan.config import resolve
 from latentgan.data import ImageSpec
+from latentgan.data.told import Condition
 from latentgan.devices import pick_device
 from latentgan.errors import CheckpointError, ConfigError
 from latentgan.families.base import Classifies, Decodes, Encodes, Family, Scores, load_family
@@ -70,7 +71,7 @@ class NumpyModel:
         kind = load_family(name)
         tree: dict[str, Any] = {key: about[key] for key in ("name", "family", "data", "training") if key in about}
         try:
-            spec = ImageSpec(**{**about["spec"], "classes": tuple(about["spec"]["classes"])})
+            spec = ImageSpec.from_dict(about["spec"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"the model in {path} is damaged: config.json has an odd spec ({error})") from error
         built = kind(resolve(name, kind.Config, tree).family, spec)
@@ -137,11 +138,29 @@ class NumpyModel:
         return () if label_columns(self.family) is None else self.spec.classes
 
     @property
+    def attributes(self) -> tuple[Condition, ...]:
+        """The attributes that images can be asked for, in the order of their columns."""
+        return self.spec.attributes if attribute_columns(self.family) else ()
+
+    def told(self, codes: np.ndarray) -> dict[str, list[Any]]:
+        """Return the values (n) of each attribute that codes (n, d) ask for, in its own unit."""
+        columns = attribute_columns(self.family)
+        return {one.name: one.decode(codes[:, columns[one.name]]) for one in self.attributes}
+
+    @property
     def components(self) -> int:
         """Number of components of the prior's mixture, 0 where it has none."""
         return self.family.prior.components
 
-    def draw(self, n: int, *, seed: int = 0, label: str | None = None, component: int | None = None) -> np.ndarray:
+    def draw(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        label: str | None = None,
+        component: int | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> np.ndarray:
         """Return n codes drawn from the prior, (n, d) float32; the same for the same seed.
 
         Args:
@@ -149,24 +168,37 @@ class NumpyModel:
             seed: of the draw.
             label: name of the class that all of them ask for; None leaves it to the prior.
             component: number, from 0, of the prior's component that all are drawn from; None is any.
+            attributes: values, as texts in the attributes' own units, that all of them ask for; the others are those of
+                training images.
 
         Raises:
-            ConfigError: no class or component can be asked for, or there is none of this name or number.
+            ConfigError: no class, component or attribute can be asked for, or there is none of this name, number or
+                value.
         """
-        return draw_codes(
-            self.family, n, seed=seed, label=label, component=component, name=self.about.get("name", "model")
-        )
+        asked: dict[str, Any] = {"label": label, "component": component, "attributes": attributes}
+        return draw_codes(self.family, n, seed=seed, name=self.about.get("name", "model"), **asked)
 
-    def sample(self, n: int, *, seed: int = 0, label: str | None = None, component: int | None = None) -> np.ndarray:
+    def sample(self, n: int, **asked: Any) -> np.ndarray:
         """Return n images drawn from the prior, (n, h, w, c) float32 in [0, 1]; arguments and errors as of `draw`."""
-        return self.decode(self.draw(n, seed=seed, label=label, component=component))
+        return self.decode(self.draw(n, **asked))
+
+    def sample_attribute(self, rows: int, columns: int, *, seed: int = 0, label: str | None = None) -> np.ndarray:
+        """Return rows of images that differ in the first attribute alone, (rows · m, h, w, c) float32 in [0, 1].
+
+        Along a row a numeric one goes from its 5th to its 95th percentile in m = `columns` steps; others take each of
+        their m values (at most `columns` texts).
+        """
+        return self.decode(varied(self.family, self.draw(rows, seed=seed, label=label), columns))
 
     def sample_classes(self, n: int, *, seed: int = 0) -> np.ndarray:
         """Return n images of every class, class by class, (classes · n, h, w, c) float32 in [0, 1].
 
         The i-th image of each class is of the same code but for the label.
         """
-        return np.concatenate([self.sample(n, seed=seed, label=name) for name in self.classes])
+        codes, asked = self.draw(n, seed=seed), label_columns(self.family)
+        rows = np.tile(codes, (len(self.classes), 1))
+        rows[:, asked] = np.repeat(np.eye(len(self.classes), dtype=rows.dtype), n, axis=0)
+        return self.decode(rows)
 
     def sample_components(self, n: int, *, seed: int = 0) -> np.ndarray:
         """Return n images of every component of the prior, one after the other, (components · n, h, w, c) float32.

@@ -1,8 +1,9 @@
-"""What can be asked of a generator by its code: images of a class, images of a component of the prior."""
+"""What can be asked of a generator by its code: images of a class, with attributes, of a component of the prior."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -14,7 +15,16 @@ NAMED = 100
 """Classes that a sentence lists."""
 
 
-def draw_codes(family: Family, n: int, *, seed: int, label: str | None, component: int | None, name: str) -> np.ndarray:
+def draw_codes(
+    family: Family,
+    n: int,
+    *,
+    seed: int,
+    label: str | None,
+    component: int | None,
+    name: str,
+    attributes: Mapping[str, str] | None = None,
+) -> np.ndarray:
     """Return n codes drawn from the prior, (n, d) float32; the same for the same seed.
 
     Args:
@@ -24,17 +34,36 @@ def draw_codes(family: Family, n: int, *, seed: int, label: str | None, componen
         label: name of the class that all of them ask for; None leaves it to the prior.
         component: number, from 0, of the component that all are drawn from; None is any.
         name: of the family, for messages.
+        attributes: values that all of them ask for, in the attributes' own units; others are those of training images,
+            of the class if one is asked for.
 
     Raises:
-        ConfigError: no class or component can be asked for, or there is none of this name or number.
+        ConfigError: no class, component or attribute can be asked for, or there is none of this name, number or value.
     """
     chosen = None if component is None else torch.full((n,), _component(family, component, name))
     generator = torch.Generator().manual_seed(seed)
     z = family.prior.sample(n, generator=generator, component=chosen).detach().cpu().numpy()
     if label is not None:
         position = _class(family, label, name)  # refuses a family without classes
-        z[:, label_columns(family)] = np.eye(len(family.spec.classes), dtype=z.dtype)[position]
+        one = np.eye(len(family.spec.classes), dtype=z.dtype)[position]
+        z[:, label_columns(family)] = one
+        if family.prior.told is not None:  # the prior's draw is of images of any class
+            y = torch.from_numpy(np.tile(one, (n, 1)))
+            drawn = family.prior.conditions(n, y, torch.Generator().manual_seed(seed)).cpu().numpy()
+            z[:, z.shape[1] - drawn.shape[1] :] = drawn
+    for key, value in (attributes or {}).items():
+        columns, told = _attribute(family, key, value, name)
+        z[:, columns] = told
     return z
+
+
+def attribute_columns(family: Family) -> dict[str, slice]:
+    """Return the columns of a code that tell each attribute, by its name."""
+    parts = [part for part in family.prior.describe() if part["kind"] == "condition"]
+    return {
+        one.name: slice(part["start"], part["start"] + part["width"])
+        for one, part in zip(family.spec.attributes, parts, strict=False)  # a family that is told none has no parts
+    }
 
 
 def label_columns(family: Family) -> slice | None:
@@ -63,6 +92,36 @@ def _class(family: Family, label: str, name: str) -> int:
         known = ", ".join(map(repr, classes[:NAMED])) + (" …" if len(classes) > NAMED else "")
         raise ConfigError(f"no class is called {label!r}; {hint}known are: {known}")
     return classes.index(label)
+
+
+def _attribute(family: Family, key: str, value: str, name: str) -> tuple[slice, np.ndarray]:
+    """Return the columns of the attribute `key`, and what stands there where `value` is asked for."""
+    columns = attribute_columns(family)
+    if not columns:
+        raise ConfigError(
+            f"the generator of this {name} is told no attributes, so none can be asked for; that of a cgan is with "
+            "family.attributes, a list of names"
+        )
+    if key not in columns:
+        near = difflib.get_close_matches(key, columns, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ConfigError(f"no attribute is called {key!r}; {hint}known are: {', '.join(map(repr, columns))}")
+    (one,) = (one for one in family.spec.attributes if one.name == key)
+    return columns[key], one.read(value)
+
+
+def varied(family: Family, z: np.ndarray, steps: int) -> np.ndarray:
+    """Return each code beside copies of it that differ in the first attribute alone, row by row: (n · m, d).
+
+    Args:
+        family: that is told attributes.
+        z: codes (n, d).
+        steps: m, about how many values the attribute takes (a boolean one has two), see `Condition.steps`.
+    """
+    columns, told = next(iter(attribute_columns(family).values())), family.spec.attributes[0].steps(steps)
+    rows = np.repeat(z, len(told), axis=0)
+    rows[:, columns] = np.tile(told, (len(z), 1))
+    return rows
 
 
 def _component(family: Family, component: int, name: str) -> int:

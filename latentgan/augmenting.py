@@ -1,4 +1,4 @@
-"""Labelled images of a conditional generator as a set that any trainer reads: a folder, or a Parquet table.
+"""Images of a conditional generator, with what was asked for, as a set that any trainer reads: folder or Parquet table.
 
 Images are drawn, scored and written batch by batch. Where only the best are kept, all draws are scored first, and the
 codes of the chosen ones drawn again: a batch's codes follow from (seed, class, batch).
@@ -6,6 +6,7 @@ codes of the chosen ones drawn again: a batch's codes follow from (seed, class, 
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
@@ -31,11 +32,18 @@ BATCH = 256
 """Images drawn, and written, at once."""
 MOST_DRAWN = 50_000_000
 TABLES = (".parquet", ".pq")
+SHEET = "attributes.csv"
+_TYPES = {"numeric": "float64", "boolean": "bool", "categorical": "string"}
 _PART = ".part"
 _WHOLE = re.compile(r"[+-]?\d+(\.0+)?")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file names on Windows
-Write = Callable[[int, np.ndarray], None]
-"""Takes the position of a class and images of it, (n, h, w, c) uint8."""
+ONE_FOLDER = "images"
+"""Where images go that are of no class."""
+_TAKEN = ("file", "image", "label", "split")  # columns that a reader takes for something else
+Told = dict[str, list[Any]]
+"""Values (n) of each attribute, by column."""
+Write = Callable[[int, np.ndarray, Told], None]
+"""Takes the position of a class, images of it, (n, h, w, c) uint8, and their attributes."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Plan:
     """What is drawn.
 
     Args:
-        per_class: images of each class that are written.
+        per_class: images of each class that are written; of all where no class can be asked for.
         keep_best: share of the drawn images that is kept, in (0, 1]: those with the highest score; 1 keeps all.
         seed: of the draws.
     """
@@ -59,7 +67,7 @@ class Plan:
 
     def steps(self, model: NumpyModel) -> int:
         """Images that are scored or written, of all classes."""
-        return len(model.classes) * (self.per_class + (self.drawn if self.drawn > self.per_class else 0))
+        return max(1, len(model.classes)) * (self.per_class + (self.drawn if self.drawn > self.per_class else 0))
 
     def check(self, model: NumpyModel, out: Path) -> None:
         """Raise ConfigError where the model, the plan or the place cannot serve."""
@@ -72,7 +80,7 @@ class Plan:
                 f"{self.per_class:,} images at --keep-best {self.keep_best:g} are the best of more than {MOST_DRAWN:,} "
                 "draws a class; ask for fewer, or keep a larger share"
             )
-        if not model.classes:
+        if not model.classes and not model.attributes:
             model.draw(0, label="")  # says which families can be asked for a class
         if self.keep_best < 1 and not isinstance(model.family, Scores):
             model.score(np.zeros((0, model.code_width), np.float32))  # says which families score
@@ -89,11 +97,14 @@ def write_images(
 ) -> Path:
     """Write `plan.per_class` generated images of every class and return `out`.
 
+    Told attributes are drawn from training images, of the class where classes are told, and written beside.
+
     Args:
-        model: a family that can be asked for a class.
-        out: a folder that is empty or does not exist, for one sub-folder a class; or a .parquet file that does not, of
-            columns image (struct of bytes and path, PNG) and label. Names that no reader would take are changed, see
-            `written_names`; augment.json, or the table's metadata, keeps the true ones.
+        model: a family that can be asked for a class, or with attributes.
+        out: a folder that is empty or does not exist, for one sub-folder a class, and attributes.csv where attributes
+            are told; or a .parquet file that does not, of columns image (struct of bytes and path, PNG), label and
+            attributes. Names that no reader would take are changed, see `written_names`; augment.json, or the table's
+            metadata, keeps the true ones.
         plan: how many, and which.
         command: what the user typed, for the records.
         advance: told how many more images have been scored or written.
@@ -105,20 +116,24 @@ def write_images(
     out = Path(out)
     plan.check(model, out)
     names = written_names(model.classes, out)
+    columns = {one.name: _column(one.name) for one in model.attributes}
     about = {
         "family": model.about.get("name", ""),
         "checkpoint": model.about.get("sha256", ""),
         **asdict(plan),
         "classes": dict(zip(names, model.classes, strict=True)),
+        **({"attributes": {column: name for name, column in columns.items()}} if columns else {}),
         "command": command,
     }
+    kinds: dict[str, str] = {columns[one.name]: one.kind for one in model.attributes}
     opened = _table if out.suffix.lower() in TABLES else _folder
     try:
-        with opened(out, names, about) as write:
-            for position in range(len(names)):
-                for images in kept_images(model, position, plan, advance):
-                    write(position, images)
-                    advance(len(images))
+        with opened(out, names, kinds, about) as write:
+            for position in range(max(1, len(names))):
+                for codes in kept_codes(model, position, plan, advance):
+                    told = {columns[name]: values for name, values in model.told(codes).items()}
+                    write(position, _images(model, codes), told)
+                    advance(len(codes))
     except OSError as error:
         raise DataError(f"could not write {out}: {error.strerror or error}") from error
     return out
@@ -129,7 +144,12 @@ def kept_images(
 ) -> Iterator[np.ndarray]:
     """Yield the images of one class that are kept, (n, h, w, c) uint8, n at most 256; arguments as of `kept_codes`."""
     for codes in kept_codes(model, position, plan, advance):
-        yield np.rint(model.decode(codes) * 255).astype(np.uint8)
+        yield _images(model, codes)
+
+
+def _images(model: NumpyModel, codes: np.ndarray) -> np.ndarray:
+    images: np.ndarray = np.rint(model.decode(codes) * 255).astype(np.uint8)
+    return images
 
 
 def kept_codes(
@@ -138,8 +158,8 @@ def kept_codes(
     """Yield the codes of one class whose images are kept, (n, d) each, n at most 256.
 
     Args:
-        model: a family that can be asked for a class.
-        position: which class.
+        model: a family that can be asked for a class, or with attributes.
+        position: which class; 0 where none can be asked for.
         plan: how many are drawn, and how many of them kept.
         advance: told how many more images have been scored.
     """
@@ -147,7 +167,7 @@ def kept_codes(
     def batch(number: int) -> np.ndarray:
         size = min(BATCH, plan.drawn - number * BATCH)
         seed = np.random.SeedSequence([plan.seed, position, number]).generate_state(1, np.uint64)[0] >> np.uint64(1)
-        return model.draw(size, seed=int(seed), label=model.classes[position])
+        return model.draw(size, seed=int(seed), label=model.classes[position] if model.classes else None)
 
     numbers = range(math.ceil(plan.drawn / BATCH))
     if plan.drawn == plan.per_class:
@@ -199,6 +219,10 @@ def _key(text: str) -> str:
     return text.partition(".")[0] if _WHOLE.fullmatch(text) else text.casefold()
 
 
+def _column(name: str) -> str:
+    return f"attribute_{name}" if name.lower() in _TAKEN else name
+
+
 def _refuse_used(out: Path) -> None:
     table = out.suffix.lower() in TABLES
     if table and out.exists():
@@ -210,21 +234,31 @@ def _refuse_used(out: Path) -> None:
 
 
 @contextmanager
-def _folder(out: Path, names: Sequence[str], about: dict[str, Any]) -> Iterator[Write]:
+def _folder(out: Path, names: Sequence[str], kinds: dict[str, str], about: dict[str, Any]) -> Iterator[Write]:
     """Give what writes PNGs into one sub-folder a class; they are in place once all are written, or not at all."""
-    part, counts, new = out / _PART, [0] * len(names), not out.exists()
+    folders = list(names) or [ONE_FOLDER]
+    part, counts, new = out / _PART, [0] * len(folders), not out.exists()
     shutil.rmtree(part, ignore_errors=True)  # what a killed process left
 
-    def write(position: int, images: np.ndarray) -> None:
-        for image in images:
-            (part / names[position] / f"{counts[position]:06d}.png").write_bytes(_png(image))
+    def write(position: int, images: np.ndarray, told: Told) -> None:
+        rows = []
+        for place, image in enumerate(images):
+            file = f"{folders[position]}/{counts[position]:06d}.png"
+            (part / file).write_bytes(_png(image))
             counts[position] += 1
+            rows.append([file, *names[position : position + 1], *(_cell(values[place]) for values in told.values())])
+        if told:
+            with (part / SHEET).open("a", newline="", encoding="utf-8") as sheet:
+                csv.writer(sheet).writerows(rows)
 
     try:
-        for name in names:
+        for name in folders:
             (part / name).mkdir(parents=True)
+        if kinds:
+            with (part / SHEET).open("w", newline="", encoding="utf-8") as sheet:
+                csv.writer(sheet).writerow(["file", *(["label"] if names else []), *kinds])
         yield write
-        for name in names:
+        for name in [*folders, *([SHEET] if kinds else [])]:
             (part / name).rename(out / name)
         (out / "augment.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         part.rmdir()
@@ -237,32 +271,40 @@ def _folder(out: Path, names: Sequence[str], about: dict[str, Any]) -> Iterator[
 
 
 @contextmanager
-def _table(out: Path, names: Sequence[str], about: dict[str, Any]) -> Iterator[Write]:
+def _table(out: Path, names: Sequence[str], kinds: dict[str, str], about: dict[str, Any]) -> Iterator[Write]:
     """Give what writes rows of a Parquet table, which takes its name once all are written."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    features = {"image": {"_type": "Image"}, "label": {"dtype": "string", "_type": "Value"}}
+    types = {"label": "string"} if names else {}
+    types |= {column: _TYPES[kind] for column, kind in kinds.items()}
+    features = {"image": {"_type": "Image"}} | {c: {"dtype": kind, "_type": "Value"} for c, kind in types.items()}
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     metadata = {"huggingface": json.dumps({"info": {"features": features}}), "latentgan": json.dumps(about)}
-    schema = pa.schema([("image", image), ("label", pa.string())], metadata=metadata)
+    fields = [("image", image), *((column, pa.type_for_alias(kind)) for column, kind in types.items())]
+    schema = pa.schema(fields, metadata=metadata)
     part, count = out.with_name(f".{out.name}{_PART}"), 0
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         with pq.ParquetWriter(part, schema) as writer:
 
-            def write(position: int, images: np.ndarray) -> None:
+            def write(position: int, images: np.ndarray, told: Told) -> None:
                 nonlocal count
                 cells = [{"bytes": _png(x), "path": f"{count + i:07d}.png"} for i, x in enumerate(images)]
                 count += len(cells)
-                columns = [pa.array(cells, image), pa.array([names[position]] * len(cells), pa.string())]
-                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+                values = ({"label": [names[position]] * len(cells)} if names else {}) | told
+                columns = [pa.array(values[column], pa.type_for_alias(kind)) for column, kind in types.items()]
+                writer.write_table(pa.Table.from_arrays([pa.array(cells, image), *columns], schema=schema))
 
             yield write
         part.replace(out)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _cell(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _png(image: np.ndarray) -> bytes:

@@ -7,10 +7,11 @@ gets the nearest known one.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -43,7 +44,8 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_true_as_one(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and annotation is not bool and bool not in get_args(annotation):
             raise ValueError("it should not be true or false")
         return value
 
@@ -145,6 +147,10 @@ class TrainingConfig(Settings):
 
 class FamilyConfig(Settings):
     """Base of every family's own settings."""
+
+    def told(self) -> tuple[str, ...]:
+        """Return the names of the images' attributes that networks are told."""
+        return ()
 
 
 class AdversarialConfig(FamilyConfig):
@@ -271,7 +277,7 @@ def _sentence(error: ValidationError, kind: type[Settings], where: str) -> str:
     path = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
         return _unknown(path[-1], ".".join([where, *path[:-1]]), _keys(kind, path[:-1]))
-    message = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    message = re.sub("(Input|Tuple) should", "it should", first["msg"].removeprefix("Value error, "))
     return f"{'.'.join([where, *path])} = {first['input']!r} is not possible: {message}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch.nn.functional import embedding, one_hot
 
 from latentgan.config import NotNegative, Settings
 
-PartKind = Literal["normal", "uniform", "categorical", "mixture", "swiss-roll", "learned-mixture"]
+PartKind = Literal["normal", "uniform", "categorical", "condition", "mixture", "swiss-roll", "learned-mixture"]
 
 
 class MixtureConfig(Settings):
@@ -30,6 +31,8 @@ class MixtureConfig(Settings):
     points, 0.05 on sketches)."""
 
 
+TOLD_ROWS, LEAST_ROWS = 4096, 16
+"""Training images whose attributes a prior keeps, of all classes together, and at least of each class."""
 COMPOSED = ("mixture", "swiss-roll", "learned-mixture")
 """Kinds of parts that are made of components."""
 
@@ -42,7 +45,7 @@ class Part:
         name: what it is called in tables and reports.
         kind: "normal" N(0, 1) or "uniform" U(-1, 1), independent per dimension; "categorical" one of `width`
             equally likely classes, as 0 and 1; in two dimensions "mixture" (see `gaussian_mixture`) or "swiss-roll";
-            "learned-mixture" see `GaussianMixture`.
+            "learned-mixture" see `GaussianMixture`; "condition" what is told of an attribute, see `ToldRows`.
         width: number of columns.
         encoded: whether the family's encoder gives it.
         components: Gaussians of a mixture, or stretches of a roll, all equally likely.
@@ -88,22 +91,61 @@ class GaussianMixture(nn.Module):
         return (1 - self.deviation).square().mean()
 
 
+class ToldRows(nn.Module):
+    """Attributes of training images, from which a prior draws them: those of one image together, by class.
+
+    They are kept with the weights, so that a model alone can draw them. Of larger sets it is a sample.
+
+    Args:
+        width: columns that the attributes take.
+        classes: K, where the label is told beside them; else 1.
+    """
+
+    values: Tensor
+
+    def __init__(self, width: int, classes: int = 1) -> None:
+        super().__init__()
+        self.register_buffer("values", torch.zeros(classes, max(LEAST_ROWS, TOLD_ROWS // classes), width))
+
+    def fill(self, told: np.ndarray, labels: np.ndarray) -> None:
+        """Take rows of told, (n, width) with NaN where unknown, each class those of its label, (n,)."""
+        rng, known = np.random.default_rng(0), np.flatnonzero(~np.isnan(told[:, 0]))
+        classes, size, _ = self.values.shape
+        for k in range(classes if len(known) else 0):
+            rows = known if classes == 1 else known[labels[known] == k]
+            chosen = np.resize(rng.permutation(rows if len(rows) else known), size)
+            self.values[k] = torch.from_numpy(told[chosen]).to(self.values)
+
+    def forward(self, label: Tensor | None, n: int, generator: torch.Generator | None) -> Tensor:
+        """label: (n,) int64, or None where K is 1 → attributes of rows of that class, (n, width)."""
+        device = self.values.device if generator is None else generator.device
+        row = torch.randint(self.values.shape[1], (n,), generator=generator, device=device).to(self.values.device)
+        return self.values[torch.zeros_like(row) if label is None else label.to(row.device), row]
+
+
 class Prior(nn.Module):
-    """Independent parts side by side; draws on the device that the family lives on.
+    """Independent parts side by side, but for conditions; draws on the device that the family lives on.
 
     Args:
         parts: from left to right.
         mixture: where it has components, the first part becomes a learned mixture of Gaussians. Draws then depend on
             its parameters: the player that moves the generator moves those of `movers` too and minimises `terms`.
-        lent: a learned mixture that belongs to another prior, in place of one of its own.
+        lent: another prior, whose learned mixture and told rows are used in place of own ones.
+        told: what parts of kind "condition" are drawn from; they stand last, in the order of its columns.
     """
 
     _anchor: Tensor
 
     def __init__(
-        self, parts: Sequence[Part], mixture: MixtureConfig | None = None, *, lent: GaussianMixture | None = None
+        self,
+        parts: Sequence[Part],
+        mixture: MixtureConfig | None = None,
+        *,
+        lent: Prior | None = None,
+        told: ToldRows | None = None,
     ) -> None:
         super().__init__()
+        self.described = told
         self.mixture, self._lent, self._weight = None, () if lent is None else (lent,), 0.0
         if mixture is not None and mixture.components:
             first = replace(parts[0], kind="learned-mixture", components=mixture.components)
@@ -117,7 +159,17 @@ class Prior(nn.Module):
     @property
     def learned(self) -> GaussianMixture | None:
         """The learned mixture of the first part, if it is one."""
-        return self._lent[0] if self._lent else self.mixture
+        return self._lent[0].learned if self._lent else self.mixture
+
+    @property
+    def told(self) -> ToldRows | None:
+        """The rows that conditions are drawn from, if there are any."""
+        return self._lent[0].told if self._lent else self.described
+
+    def meet(self, told: np.ndarray | None, labels: np.ndarray) -> None:
+        """Take attributes of training images to draw from: told, (n, a) with NaN where unknown, and labels (n,)."""
+        if self.told is not None and told is not None:
+            self.told.fill(told, labels)
 
     @property
     def components(self) -> int:
@@ -136,7 +188,7 @@ class Prior(nn.Module):
 
     def whole(self) -> Prior:
         """Return the prior of an encoder that gives every part; a learned mixture stays this prior's."""
-        return Prior([replace(part, encoded=True) for part in self.parts], lent=self.learned)
+        return Prior([replace(part, encoded=True) for part in self.parts], lent=self)
 
     def component(self, z: Tensor) -> Tensor:
         """Return argmax_i N(z; μ_i, σ_i) of the learned mixture: codes (n, width) → (n,) int64."""
@@ -152,7 +204,17 @@ class Prior(nn.Module):
             generator: lives on one device; codes are the same whatever device the family is on.
             component: (n,) int64, which component of a mixture or roll each code is drawn from; -1 is any.
         """
-        return torch.cat([self._draw(part, n, generator, component) for part in self.parts], dim=1)
+        free = [part for part in self.parts if part.kind != "condition"]
+        drawn = [self._draw(part, n, generator, component) for part in free]
+        if self.told is not None:
+            label = next((z for part, z in zip(free, drawn, strict=True) if part.name == "label"), None)
+            drawn.append(self.conditions(n, label, generator))
+        return torch.cat(drawn, dim=1)
+
+    def conditions(self, n: int, y: Tensor | None, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n images' attributes, (n, a): of the classes that one-hot y (n, K) asks for, where the label is told."""
+        assert self.told is not None
+        return self.told(None if y is None else y.argmax(1), n, generator)  # type: ignore[no-any-return]
 
     def describe(self, *, learned: bool = False) -> list[dict[str, Any]]:
         """Return the parts with their first column ("start"), as plain dictionaries.

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from latentgan.asking import label_columns
+from latentgan.asking import attribute_columns, label_columns, varied
 from latentgan.data import from_model
 from latentgan.families.base import Decodes, Encodes, Family
 from latentgan.posteriors import IMAGES, SHOWN, drawn, rows_of_draws, write_draws
@@ -59,9 +59,13 @@ def sample_codes(family: Family) -> tuple[Tensor, list[str]]:
     """Return the codes of a samples grid, rows of 8, and the class that each row asks for, where classes can be asked.
 
     They are the same at every mark, so that the pictures of a run can be compared. Rows of classes have one code but
-    for the class in each column.
+    for the class in each column; where attributes alone are told, the images of a row differ in the first one.
     """
     generator, columns = torch.Generator().manual_seed(1), label_columns(family)
+    if columns is None and attribute_columns(family):
+        each = min(8, len(family.spec.attributes[0].steps(8)))
+        z = family.prior.sample(SAMPLES // each, generator=generator)
+        return torch.from_numpy(varied(family, z.cpu().numpy(), each)).to(z), []
     if columns is None:
         return family.prior.sample(SAMPLES, generator=generator), []
     classes = list(family.spec.classes[:CLASSES])

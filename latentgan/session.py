@@ -14,7 +14,7 @@ from latentgan.averages import Average, make_usable, shadow_of
 from latentgan.checkpoint import Checkpoint, read_config
 from latentgan.config import RunConfig, resolve
 from latentgan.data import Batches, ImageSource, load_source
-from latentgan.data.batches import LABELLED, MAIN
+from latentgan.data.batches import DESCRIBED, LABELLED, MAIN
 from latentgan.devices import pick_device
 from latentgan.errors import CheckpointError, ConfigError
 from latentgan.families.base import Family, load_family
@@ -25,9 +25,9 @@ EVALUATION_IMAGES = 256
 
 
 def images_seen(batches: Batches) -> int:
-    """Return the number of images that the main stream has given, or the labelled one where it alone is drawn from."""
-    drawn = batches.counters.get(MAIN) or batches.counters.get(LABELLED, 0)
-    return drawn * batches.batch_size
+    """Return the number of images that the main stream has given, or that of a subset where it alone is drawn from."""
+    drawn = (batches.counters.get(name, 0) for name in (MAIN, LABELLED, DESCRIBED))
+    return next(filter(None, drawn), 0) * batches.batch_size
 
 
 @dataclass
@@ -144,10 +144,10 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
 
     Raises:
         ConfigError: the images do not fit the networks, or labels are counted that nobody is told.
-        DataError: there are fewer labels than training.labels.
+        DataError: there are fewer labels than training.labels, or an attribute that is to be told cannot be.
     """
     t = config.training
-    device = pick_device(t.device)
+    device, source = pick_device(t.device), source.telling(config.family.told())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(t.seed)
         built = (family or load_family(config.name))(config.family, source.spec)
@@ -161,6 +161,7 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
         for network in built.callables():
             network.compile()
     batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device, labels=t.labels)
+    built.prior.meet(batches.attributes, batches.labels)
     average = Average(built, t.average_halflife_images)
     return Session(config, source, built, Update(built.players()), batches, average, Health(t.total_images))
 
@@ -210,15 +211,9 @@ def statistics_images(session: Session, limit: int) -> Iterator[torch.Tensor]:
 
 def model_config(session: Session) -> dict[str, Any]:
     """Return what config.json says: all that is needed to build the model again."""
-    spec = session.source.spec
     return {
         **session.config.as_dict(),
-        "spec": {
-            "channels": spec.channels,
-            "height": spec.height,
-            "width": spec.width,
-            "classes": list(spec.classes),
-        },
+        "spec": session.source.spec.as_dict(),
         "images_seen": session.images,
         "labels_told": session.labels,
         "fingerprint": session.source.fingerprint,

@@ -90,19 +90,22 @@ def sample(
     family: str | None = None,
     label: str | None = None,
     component: int | None = None,
+    attributes: Mapping[str, str] | None = None,
 ) -> Path:
     """Write `count` samples as a grid (a .png) or one file each (a folder).
 
-    Where neither `label` nor `component` (from 1) is given, the grid has a row a class, if classes can be asked for, or
-    a row a component, if the prior has some, and as many columns as it takes for `count` images; the images of a column
-    share the rest of their code.
+    Where nothing is asked for, the grid has a row a class, if classes can be asked for, or a row a component (from 1),
+    if the prior has some, and as many columns as it takes for `count` images; the images of a column share the rest of
+    their code. Where attributes can be asked for and none is, nor classes row by row, the images of a row share all of
+    their code but the first attribute.
     """
     import torch
 
     model = NumpyModel.load(run, device=device, family=family)
-    number = None if component is None else component - 1
+    asked: dict[str, Any] = {"label": label, "attributes": attributes}
+    asked["component"] = None if component is None else component - 1
     if out.suffix.lower() == ".png":
-        columns, free = max(1, round(count**0.5)), label is None and component is None
+        columns, free = max(1, round(count**0.5)), label is None and component is None and not attributes
         if model.classes and free:
             columns = math.ceil(count / len(model.classes))
             images = model.sample_classes(columns, seed=seed)
@@ -111,12 +114,18 @@ def sample(
             columns = math.ceil(count / model.components)
             images = model.sample_components(columns, seed=seed)
             _say(f"rows: components 1 to {model.components} of the prior")
+        elif model.attributes and not attributes:
+            told = model.attributes[0]
+            values = told.decode(told.steps(columns))
+            columns = len(values)
+            images = model.sample_attribute(math.ceil(count / columns), columns, seed=seed, label=label)
+            _say(f"columns: {told.name} = {', '.join(map(str, values))}")
         else:
-            images = model.sample(count, seed=seed, label=label, component=number)
+            images = model.sample(count, seed=seed, **asked)
         x = torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
         _save(grid(x, columns=columns), out)
         return out
-    images = model.sample(count, seed=seed, label=label, component=number)
+    images = model.sample(count, seed=seed, **asked)
     out.mkdir(parents=True, exist_ok=True)
     for i, image in enumerate(images):
         _save(picture(image), out / f"{i:06d}.png")

@@ -26,6 +26,12 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(9)
 
 
+EVENLY = np.eye(5)
+"""A rotation that spreads each of four numbers evenly over four: random ones leave some axes nearly where they were
+(DCI disentanglement 0.21 to 0.96 in eight)."""
+EVENLY[:4, :4] = np.kron([[1, 1], [1, -1]], [[1, 1], [1, -1]]) / 2
+
+
 def planted(rng: np.random.Generator, n: int = 1200) -> tuple[np.ndarray, list[Factor]]:
     """Three factors, one of them of four classes, as the first three of five numbers."""
     place = rng.integers(0, 4, n).astype(float)
@@ -42,7 +48,7 @@ def scores(found: Disentanglement) -> dict[str, float]:
 def test_axes_score_near_one_a_rotation_low_and_shuffled_factors_near_nothing(rng: np.random.Generator) -> None:
     codes, factors = planted(rng)
     axes = disentangle(codes, factors, rng=rng)
-    turned = disentangle(codes @ np.linalg.qr(rng.normal(size=(5, 5)))[0], factors, rng=rng)
+    turned = disentangle(codes @ EVENLY, factors, rng=rng)
     for name, least in (
         ("MIG", 0.75), ("modularity", 0.97), ("SAP", 0.95), ("FactorVAE score", 0.99), ("DCI disentanglement", 0.95),
         ("DCI completeness", 0.95),
@@ -54,7 +60,7 @@ def test_axes_score_near_one_a_rotation_low_and_shuffled_factors_near_nothing(rn
         assert one.p_value == 1 / (1 + one.shuffles), one.name
         if one.name != "modularity":  # which noise reaches by chance: its yardstick says so
             assert one.shuffled < 0.5, one.name
-    assert scores(turned)["MIG"] < 0.25 and scores(turned)["SAP"] < 0.6 and scores(turned)["DCI disentanglement"] < 0.5
+    assert all(scores(turned)[name] < 0.2 for name in ("MIG", "SAP", "DCI disentanglement")), scores(turned)
     assert axes.importance.shape == (5, 3) and axes.importance.argmax(0).tolist() == [0, 1, 2]
 
 

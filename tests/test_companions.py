@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +41,20 @@ def test_minibatch_discrimination_is_the_papers_sum_over_the_others():
     assert torch.allclose(layer.closeness(f[:1].expand(5, 4)), torch.full((5, 3), 4.0))  # a collapsed batch: n − 1
 
 
+def virtually_normed(layer: VirtualBatchNorm, x: torch.Tensor) -> torch.Tensor:
+    """The definition in float64, example by example: (n + m, width, …) → (n + m, width, positions)."""
+    n, h = layer.reference, x.double().view(*x.shape[:2], -1)
+    mean, square = h[:n].mean((0, 2)), h[:n].square().mean((0, 2))
+    rows = []
+    for i in range(len(h)):
+        mu, s = mean, square
+        if i >= n:
+            mu, s = (h[i].mean(1) + n * mean) / (n + 1), (h[i].square().mean(1) + n * square) / (n + 1)
+        normed = (h[i] - mu[:, None]) / (s - mu.square() + layer.epsilon).sqrt()[:, None]
+        rows.append(layer.weight[:, None].double() * normed + layer.bias[:, None].double())
+    return torch.stack(rows).detach()
+
+
 @pytest.mark.parametrize("shape", [(3,), (3, 2, 4)])
 def test_virtual_batch_norm_mixes_each_example_with_the_reference_and_with_nobody_else(shape):
     torch.manual_seed(0)
@@ -46,16 +62,19 @@ def test_virtual_batch_norm_mixes_each_example_with_the_reference_and_with_nobod
     layer.reference = 5
     nn.init.normal_(layer.weight)
     nn.init.normal_(layer.bias)
-    out, h = layer(x), x.double().view(9, 3, -1)
-    mean, square = h[:5].mean((0, 2)), h[:5].square().mean((0, 2))
-    for i in range(9):
-        mu, s = mean, square
-        if i >= 5:
-            mu, s = (h[i].mean(1) + 5 * mean) / 6, (h[i].square().mean(1) + 5 * square) / 6
-        expected = (h[i] - mu[:, None]) / (s - mu.square() + 1e-5).sqrt()[:, None]
-        expected = layer.weight[:, None].double() * expected + layer.bias[:, None].double()
-        assert torch.allclose(out[i].double().view(3, -1), expected, atol=1e-5)
+    out = layer(x)
+    assert torch.allclose(out.double().view(9, 3, -1), virtually_normed(layer, x), atol=1e-5)
     assert torch.allclose(layer(torch.cat([x[:5], x[7:8]]))[5], out[7], atol=1e-6)
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(1000.0, 0.1), (30.0, 0.02), (-4.0, 0.0)])
+@pytest.mark.parametrize("shape", [(3,), (3, 4, 4)])
+def test_virtual_batch_norm_keeps_its_digits_where_the_mean_is_far_from_0(shape, mean, deviation):
+    torch.manual_seed(0)
+    layer, x = VirtualBatchNorm(3), mean + deviation * torch.randn(80, *shape)
+    layer.reference = 64
+    out = layer(x)
+    assert torch.allclose(out.double().view(80, 3, -1), virtually_normed(layer, x), atol=1e-4)
 
 
 def test_a_generator_with_virtual_batch_norm_draws_each_image_by_itself():
@@ -117,21 +136,10 @@ def test_a_run_with_historical_averaging_resumes_bit_for_bit():
     player = {"historical_averaging": 1.0}
     config = configure("gan", family={"latent": 4, "hidden": 16, "discriminator": player, "generator": player})
     whole, half, rest = (open_session(config, SOURCE) for _ in range(3))
-    for _, _ in zip(played(whole), range(6), strict=False):
-        pass
-    for turn in played(half):
-        half.turn = turn
-        if turn == 3:
-            break
+    half.turn = max(itertools.islice(played(half), 3))
     rest.restore(half.checkpoint())
-    for turn in played(rest):
-        if turn == 6:
-            break
-    again = open_session(config, SOURCE)
-    for turn in played(again):
-        if turn == 6:
-            break
-    for (name, value), other in zip(again.family.state_dict().items(), rest.family.state_dict().values(), strict=True):
+    assert max(itertools.islice(played(rest), 3)) == max(itertools.islice(played(whole), 6)) == 6
+    for (name, value), other in zip(whole.family.state_dict().items(), rest.family.state_dict().values(), strict=True):
         assert torch.equal(value, other), name
 
 

@@ -83,6 +83,10 @@ VARIANTS = {
         {"condition": "concatenation", "network": "mlp", "discriminator_moves": 2},
         {"network": "mlp", "augment": {"rotation": 10.0}, "r1": 1.0, "r1_every": 2, **TRICKS},
         {"condition": "concatenation", "objective": "hinge", "r1": 0.1},
+        {"attributes": ("slant", "bold", "ink"), "label": True},
+        {"attributes": ("slant",), "network": "mlp", "r1": 1.0},
+        {"attributes": ("ink", "slant"), "condition": "concatenation"},
+        {"attributes": ("bold",), "condition": "embedding"},
     ],
     "aae_cluster": [
         {"clusters": 5},
@@ -123,6 +127,7 @@ VARIANTS = {
         {"base": {"latent": 4, "width": 4, "prior": "normal"}, "frozen": True},
         {"base": {"latent": 4, "width": 4, "spectral": True, "r1": 1.0, **TRICKS}},
         {"of": "cgan", "base": {"latent": 4, "width": 4, "hidden": 16}},
+        {"of": "cgan", "base": {"latent": 4, "width": 4, "hidden": 16, "attributes": ("slant", "ink"), "label": True}},
         {"base": {"latent": 4, "width": 4, "mixture": {"components": 3}}},
         {"of": "infogan", "base": {"noise": 3, "width": 4, "hidden": 16, "mixture": {"components": 3}}, "frozen": True},
     ],
@@ -157,6 +162,11 @@ def images(channels: int = 1, n: int = 48) -> ImageSource:
     return from_arrays(
         rng.integers(0, 256, (n, 8, 8, channels), dtype=np.uint8),
         np.arange(n) % 3,
+        attributes={
+            "slant": np.where(np.arange(n) % 11 == 5, np.nan, rng.normal(3, 2, n)),
+            "bold": rng.random(n) < 0.5,
+            "ink": np.array(["blue", "red", "black"], dtype=object)[rng.integers(0, 3, n)],
+        },
         split=["train"] * (n - 8) + ["test"] * 8,
     )
 
@@ -165,12 +175,13 @@ class Game:
     """A family with its players and streams."""
 
     def __init__(self, name: str, variant: dict[str, object], *, channels: int = 1, seed: int = 0) -> None:
-        self.source = images(channels)
         config = configure(name, family=settings(name, variant))
+        self.source = images(channels).telling(config.family.told())
         torch.manual_seed(seed)
         self.family: Family = load_family(name)(config.family, self.source.spec).train()
         self.update = Update(self.family.players())
         self.batches = Batches(self.source, batch_size=8, seed=0, device="cpu")
+        self.family.prior.meet(self.batches.attributes, self.batches.labels)
 
     def play(self, n: int, start: int = 0) -> None:
         game = turns(self.family, self.batches, self.update, seed=0, total_images=1000, start=start)

@@ -14,6 +14,7 @@ from latentgan.checkpoint import read_model, read_untrained
 from latentgan.data import Batches, ImageSource
 from latentgan.errors import CheckpointError, ConfigError
 from latentgan.game import Update
+from latentgan.session import open_session
 from latentgan.training import turns
 
 BASE = {"latent": 3, "width": 4}
@@ -46,6 +47,20 @@ def test_terms_of_continuous_codes_are_the_closed_form(source, prior):
     t, r = (z.double() + 1) / 2, raw.double()
     expected = -(t * logsigmoid(r) + (1 - t) * logsigmoid(-r)) if prior == "uniform" else 0.5 * (r - z.double()) ** 2
     assert abs(float(family._regression(raw, z)["z"]) - float(expected.mean())) < 1e-6
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_other_family_starts_from_data_unless_its_weights_are_given(source, frozen):
+    base = {"latent": 3, "network": "mlp", "hidden": 16, "layers": (12, 8)}
+    settings = {"of": "improved_gan", "base": base, "frozen": frozen, "width": 4, "hidden": 8}
+    family = open_session(configure("latent_regressor", family=settings), source).family
+    seen = []
+    family.base.discriminator.trunk.dense1[1].register_forward_hook(
+        lambda _, __, out: seen.append(out.detach().clone())
+    )
+    family.base.represent(source.tensor(range(80)).repeat(20, 1, 1, 1))
+    standard = seen[0].mean(0).abs().max() < 0.3 and (seen[0].std(0) - 1).abs().max() < 0.3
+    assert standard != frozen
 
 
 def test_each_part_of_a_mixed_code_has_its_own_term_and_range(source):

@@ -379,7 +379,7 @@ def test_samples_of_classes_say_which_row_is_which(tmp_path: Path) -> None:
     assert "a row a class" not in plain.finding
     (folder / "samples" / "rows.json").write_text('["cat", "<i>dog</i>"]')
     told = section(build(Material(run=read_run(folder))), "samples")
-    assert told.finding.endswith("a row a class.")
+    assert " images, a row a class; " in told.finding
     assert "From the top, a row each of cat and <i>dog</i>" in told.blocks[0].caption  # escaped where it is drawn
     (folder / "samples" / "rows.json").write_text("{damaged")
     assert section(build(Material(run=read_run(folder))), "samples").finding == plain.finding

@@ -162,12 +162,11 @@ def samples(material: Material) -> Section:
         return missing("samples", "Samples", "The run has no sample grids.")
     last = run.samples[-1].images
     share = next((one for one in run.group("health") if one.name == "duplicate_share"), None)
-    finding = f"Samples of the generator after {count(last)} images"
+    finding = f"Samples of the generator after {count(last)} images{', a row a class' if run.classes else ''}"
     if share is not None:
         finding += f"; {percent(float(share.values[-1]), 0)} of them have a near-duplicate among a few hundred others"
     drawn = "Every picture of the grid is drawn from its own random code"
     if run.classes:
-        finding += ", a row a class"
         drawn = f"From the top, a row each of {listed(run.classes)}; a column has one random code, but for the class"
     caption = (
         f"{drawn}; the codes are the same at every stop of the slider, so a place in the grid can be followed through "

@@ -18,7 +18,7 @@ from latentgan.errors import DataError
 from .source import ImageSource
 from .splits import balanced
 
-MAIN, LABELLED = "main", "labelled"
+MAIN, LABELLED, DESCRIBED = "main", "labelled", "described"
 _RESIDENT_SHARE = 0.5  # of the device's free memory that images may take
 
 
@@ -31,6 +31,7 @@ class Batch:
     index: Tensor  # (n,) int64, row of the source
     target: Tensor | None = None  # (n, c, h, w), for translations
     text: Tensor | None = None  # (n, d), for text conditions
+    attributes: Tensor | None = None  # (n, a) float32, NaN where unknown; see ImageSource.telling
 
     def __len__(self) -> int:
         return len(self.image)
@@ -56,7 +57,8 @@ def from_model(images: Tensor) -> np.ndarray:
 class Batches:
     """Endless random minibatches of one split.
 
-    `next(batches)` is the main stream, `next(batches.labelled)` one over the rows that have a label. Each
+    `next(batches)` is the main stream, `next(batches.labelled)` one over the rows that have a label (and the
+    attributes, where some are told), `next(batches.described)` one over those that have the attributes. Each
     epoch is a permutation of the stream's rows; batches are always full and run on from one epoch into the
     next, so no row is left out and a set smaller than a batch works.
 
@@ -101,10 +103,14 @@ class Batches:
         self._pixels = _Pixels(source.images, self.rows, self.device)
         self._index = torch.from_numpy(self.rows).to(self.device)
         self.labels = source.labels[self.rows]  # (n,) int64, -1 = unlabelled or not told
+        self.attributes = None if source.told is None else source.told[self.rows]  # (n, a) float32, NaN = unknown
+        if self.attributes is not None:
+            self.labels = np.where(np.isnan(self.attributes[:, 0]), -1, self.labels)
         if labels is not None:
             told = balanced(self.labels, labels, np.random.default_rng([seed % 2**64, zlib.crc32(b"told labels")]))
             self.labels = np.where(np.isin(np.arange(len(self.rows)), told), self.labels, -1)
         self._labels = torch.from_numpy(self.labels).to(self.device) if source.spec.classes else None
+        self._attributes = None if self.attributes is None else torch.from_numpy(self.attributes).to(self.device)
         self._streams: dict[str, Stream] = {}
 
     def __iter__(self) -> Batches:
@@ -120,13 +126,27 @@ class Batches:
         Raises:
             DataError: there are none.
         """
-        if LABELLED not in self._streams:
-            positions = np.flatnonzero(self.labels >= 0)
+        return self._some(LABELLED, self.labels >= 0, "labelled images")
+
+    @property
+    def described(self) -> Stream:
+        """Endless batches over the rows of the split that have all attributes that are told.
+
+        Raises:
+            DataError: there are none, or none are told.
+        """
+        values = self.attributes
+        known = np.zeros(len(self.rows), dtype=bool) if values is None else ~np.isnan(values[:, 0])
+        return self._some(DESCRIBED, known, "images with all of these attributes")
+
+    def _some(self, name: str, known: np.ndarray, what: str) -> Stream:
+        if name not in self._streams:
+            positions = np.flatnonzero(known)
             if len(positions) == 0:
                 where = f" in its {self.split} split" if self.split else ""
-                raise DataError(f"{self.source.name} has no labelled images{where}, which this family needs")
-            return self.stream(LABELLED, positions)
-        return self._streams[LABELLED]
+                raise DataError(f"{self.source.name} has no {what}{where}, which this family needs")
+            return self.stream(name, positions)
+        return self._streams[name]
 
     def stream(self, name: str, positions: np.ndarray | None = None) -> Stream:
         """Return the stream of that name, made on first use over the given positions of `rows` (or all)."""
@@ -139,7 +159,9 @@ class Batches:
     def gather(self, positions: Tensor) -> Batch:
         """Return the batch of the given positions of `rows`, (n,) int64 on the device."""
         labels = None if self._labels is None else self._labels.index_select(0, positions)
-        return Batch(self._pixels.gather(positions), labels, self._index.index_select(0, positions))
+        attributes = None if self._attributes is None else self._attributes.index_select(0, positions)
+        image, index = self._pixels.gather(positions), self._index.index_select(0, positions)
+        return Batch(image, labels, index, attributes=attributes)
 
 
 class Stream(Iterator[Batch]):

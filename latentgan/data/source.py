@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from .checks import check_classes, check_images
 from .columns import AttributeKind, Columns
 from .pixels import Geometry, fit
 from .splits import complete_split
+from .told import Condition, conditions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,17 +23,29 @@ _SLICE_BYTES = 1 << 24  # images are hashed and decoded in slices of about 16 Mi
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """Size of the images and the names of their classes, in label order."""
+    """Size of the images, the names of their classes, in label order, and the attributes that networks are told."""
 
     channels: int
     height: int
     width: int
     classes: tuple[str, ...] = ()
+    attributes: tuple[Condition, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(channels, height, width), as a network sees one image."""
         return self.channels, self.height, self.width
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        size = {"channels": self.channels, "height": self.height, "width": self.width, "classes": list(self.classes)}
+        return size | ({"attributes": [one.as_dict() for one in self.attributes]} if self.attributes else {})
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> Self:
+        """Return what `as_dict` gave; TypeError or KeyError where it is damaged."""
+        attributes = tuple(Condition.from_dict(one) for one in tree.get("attributes", ()))
+        return cls(**{**tree, "classes": tuple(tree["classes"]), "attributes": attributes})
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,7 @@ class ImageSource:
     fingerprint: str  # sha256 of the images and labels
     provenance: dict[str, str]
     notes: tuple[str, ...] = ()
+    told: np.ndarray | None = None  # (n, a) float32 of spec.attributes, a row of NaN where one is missing; see telling
 
     def __len__(self) -> int:
         return len(self.images)
@@ -74,6 +88,19 @@ class ImageSource:
     def rows(self, split: str | None = None) -> np.ndarray:
         """Indices (int64, ascending) of the rows of a split; None means all rows."""
         return np.arange(len(self)) if split is None else np.flatnonzero(self.split == split)
+
+    def telling(self, names: Sequence[str]) -> ImageSource:
+        """Return the same images with these attributes ready to be told, see `Condition`.
+
+        Raises:
+            DataError: there is no such attribute, or it has nothing to tell.
+        """
+        if not names:
+            return self
+        told = conditions(names, self.attributes, self.attribute_kinds, self.rows("train"), self.name)
+        values = np.concatenate([one.encode(self.attributes[one.name]) for one in told], axis=1)
+        values[np.isnan(values).any(axis=1)] = np.nan
+        return replace(self, spec=replace(self.spec, attributes=told), told=values)
 
     def tensor(self, rows: np.ndarray | Sequence[int], device: Any = "cpu") -> Tensor:
         """Return the given rows as the model sees them: (n, c, h, w) float32 in [-1, 1] on the device."""

@@ -16,7 +16,7 @@ from latentgan.errors import ConfigError
 from latentgan.game import Player, Update
 from latentgan.likelihoods import Likelihood
 from latentgan.networks.blocks import Layers
-from latentgan.priors import Prior
+from latentgan.priors import Part, Prior
 
 
 class Family(nn.Module):
@@ -158,6 +158,15 @@ class Classifies(Protocol):
 
     def classify(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → probabilities (n, K)."""
+
+
+def condition_parts(spec: ImageSpec) -> list[Part]:
+    """Return a part of the code for each attribute that is told, under its name unless that is taken."""
+    taken = ("z", "label")
+    return [
+        Part(f"attribute_{one.name}" if one.name in taken else one.name, "condition", one.width, encoded=False)
+        for one in spec.attributes
+    ]
 
 
 def need_classes(spec: ImageSpec, why: str, otherwise: str) -> None:

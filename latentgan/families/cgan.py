@@ -1,15 +1,17 @@
-"""Conditional GAN: generator and discriminator are both told a class y, so that images of a class can be asked for.
+"""Conditional GAN: generator and discriminator are both told what y an image is, so that images can be asked for by it.
 
     V(D, G) = E_{x,y} log D(x | y) + E_{z,y} log(1 − D(G(z | y) | y))
 
-Real images come from the stream of labelled ones with their own labels, and what is generated in their place is asked
-for with the same labels: the game is about p(x | y), and classes are as frequent among real as among generated images.
-Unlabelled images take no part.
+y is the label as one-hot, attributes (numeric ones standardised, boolean ones -1 or 1, categorical ones as one-hot), or
+both side by side. Real images come from the stream of those whose y is known, each with its own, and what is generated
+in their place is asked for with the same y: the game is about p(x | y), and each y is as frequent among real as among
+generated images. Images without a label, or without one of the told attributes, take no part.
 
-How y is told (`condition`): as one-hot beside z, and in the discriminator beside the image, as planes in front of
-convolutions or, as in the paper, beside what dense layers make of it ("concatenation"); as a learned vector in its
-place ("embedding"); or the discriminator's logit is yᵀV φ(x) + ψ(φ(x)), with the generator as in embedding
-("projection").
+How y is told (`condition`): beside z, and in the discriminator beside the image, as planes in front of convolutions or,
+as in the paper, beside what dense layers make of it ("concatenation"); as a learned vector in its place, linear in y
+("embedding"); or the discriminator's logit is yᵀV φ(x) + ψ(φ(x)), with the generator as in embedding ("projection").
+The projection paper derives the latter for classes; for a real y it holds where y given x is Gaussian with the same
+variance for real and generated images, since log p(y | x) − log q(y | x) is then linear in y.
 
 The paper's discriminator is maxout throughout and has a layer on y before it joins; here maxout is an option of the
 layers on the image. The projection paper's generator is told y by conditional batch norm, this one at its door.
@@ -23,14 +25,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from pydantic import PositiveInt
+from pydantic import PositiveInt, ValidationInfo, field_validator
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from latentgan.conditions import unknown_label
 from latentgan.config import AdversarialConfig, Fraction, OptimizerConfig
 from latentgan.data import Batch, Batches, ImageSpec
-from latentgan.families.base import Family, need_classes
+from latentgan.families.base import Family, condition_parts, need_classes
 from latentgan.game import Player, Update
 from latentgan.losses import Objective
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics
@@ -43,24 +45,28 @@ from latentgan.networks.conditional import (
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk, trunk_width
 from latentgan.networks.joint import JointDiscriminator, judge
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
-from latentgan.priors import Part, Prior
+from latentgan.priors import Part, Prior, ToldRows
 from latentgan.tricks import R1, View
 
 
 class CGAN(Family):
-    """GAN whose networks are told the class of each image (Mirza & Osindero 2014, arXiv:1411.1784)."""
+    """GAN whose networks are told each image's class or attributes (Mirza & Osindero 2014, arXiv:1411.1784)."""
 
     class Config(AdversarialConfig):
         latent: PositiveInt = 100
         """Dimension of the code z (paper: 100 on MNIST)."""
         prior: Literal["uniform", "normal"] = "normal"
         """p(z): N(0, 1), or U(-1, 1) (paper: uniform on the unit hypercube)."""
+        attributes: tuple[str, ...] = ()
+        """Attributes of the images (columns of their table) that are told. Images that lack one take no part."""
+        label: bool | None = None
+        """Whether the class is told: it is unless attributes are; true tells it beside them."""
         condition: Literal["concatenation", "embedding", "projection"] = "projection"
-        """How the class is told: one-hot beside z and beside the image (the paper's way), a learned embedding in its
-        place, or as the direction on which the discriminator projects the image's features (arXiv:1802.05637; the
-        generator is given an embedding). Those features then know labels: no probe from few labels should read them."""
+        """How class and attributes are told: beside z and the image (the paper's way), as an embedding, or as the
+        direction on which the discriminator projects the image's features (arXiv:1802.05637; the generator is given an
+        embedding). Those features then know them: no probe from few labels should read them."""
         embedding: PositiveInt = 32
-        """Width of a class's embedding (paper: a layer of 200 on y in the generator, of 50 in the discriminator)."""
+        """Width of the embedding of what is told (paper: a layer of 200 on y, of 50 in the discriminator)."""
         network: Literal["dcgan", "mlp"] = "dcgan"
         """Convolutions sized to the image, or dense layers as in the paper."""
         width: PositiveInt = 32
@@ -84,14 +90,39 @@ class CGAN(Family):
         generator: OptimizerConfig = OptimizerConfig()
         """The generator's optimiser (paper: the same)."""
 
+        @field_validator("attributes")
+        @classmethod
+        def _once_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+            if twice := sorted({name for name in value if value.count(name) > 1}):
+                raise ValueError(f"{twice[0]!r} is named twice")
+            return value
+
+        @field_validator("label")
+        @classmethod
+        def _something_is_told(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+            if value is False and not info.data.get("attributes"):
+                raise ValueError("it leaves nothing to tell; name family.attributes")
+            return value
+
+        def told(self) -> tuple[str, ...]:
+            return self.attributes
+
     config: Config
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        self.classes = len(spec.classes)
-        need_classes(spec, "a cgan is told classes", "gan and dcgan learn without")
-        z = Part("z", config.prior, config.latent)
-        self.prior = Prior([z, Part("label", "categorical", self.classes, encoded=False)])
+        wanted = not config.attributes if config.label is None else config.label
+        self.classes = len(spec.classes) if wanted else 0
+        if wanted:
+            need_classes(
+                spec, "a cgan is told classes", "family.attributes tells attributes; gan and dcgan learn without"
+            )
+        label = [Part("label", "categorical", self.classes, encoded=False)] if wanted else []
+        width = sum(one.width for one in spec.attributes)
+        self.told_width = self.classes + width
+        rows = ToldRows(width, max(1, self.classes)) if width else None
+        parts = [Part("z", config.prior, config.latent), *label, *condition_parts(spec)]
+        self.prior = Prior(parts, told=rows)
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
         self.generator: nn.Module = self._generator(spec)
@@ -103,7 +134,7 @@ class CGAN(Family):
 
     @property
     def uses_labels(self) -> bool:
-        return True
+        return self.classes > 0
 
     def players(self) -> dict[str, Player]:
         return {
@@ -112,10 +143,11 @@ class CGAN(Family):
         }
 
     def step(self, batches: Batches, update: Update) -> None:
-        """Move the discriminator k times, each on a new minibatch of labelled images, then the generator."""
+        """Move the discriminator k times, each on a new minibatch of images whose y is known, then the generator."""
         wish, turn, progress = self.objective, update.turn_number, update.progress
+        known = batches.labelled if self.classes else batches.described
         for _ in range(self.config.discriminator_moves):
-            x, y = self.told(next(batches.labelled))
+            x, y = self.told(next(known))
             shown = self.view(x, progress)
             made = self.view(self.generator(self.codes(y)), progress)
             real, fake = judge(self.discriminator, (shown, y), (made, y), together=self.together)
@@ -126,27 +158,35 @@ class CGAN(Family):
         update(generator={"fake": wish.as_real(fooled)})
 
     def told(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return images (n, c, h, w) and their one-hot labels (n, K)."""
-        assert batch.label is not None
-        return batch.image, one_hot(batch.label, self.classes).to(batch.image.dtype)
+        """Return images (n, c, h, w) and what is told of them, y (n, K + a): one-hot labels beside attributes."""
+        told = []
+        if self.classes:
+            assert batch.label is not None
+            told.append(one_hot(batch.label, self.classes).to(batch.image.dtype))
+        if self.spec.attributes:
+            assert batch.attributes is not None
+            told.append(batch.attributes)
+        return batch.image, torch.cat(told, dim=1)
 
     def codes(self, y: Tensor) -> Tensor:
-        """Return codes that ask for these classes, (n, latent + K): draws of z beside one-hot y (n, K)."""
+        """Return codes that ask for y (n, K + a): draws of z beside it, (n, latent + K + a)."""
         z = self.prior.sample(len(y))[:, : self.config.latent]
         return torch.cat([z.to(y.dtype), y], dim=1)
 
     def decode(self, z: Tensor) -> Tensor:
-        """z: (n, latent + K), the last K columns one-hot → images (n, c, h, w) in [-1, 1]."""
+        """z: (n, latent + K + a), noise beside y → images (n, c, h, w) in [-1, 1]."""
         image: Tensor = self.generator(z)
         return image
 
     def score(self, x: Tensor, z: Tensor) -> Tensor:
-        """Return the discriminator's logits (n,) of images x (n, c, h, w), given the classes that codes z ask for."""
+        """Return the discriminator's logits (n,) of images x (n, c, h, w), given the y that codes z ask for."""
         logits: Tensor = self.discriminator(x, z[:, self.config.latent :])
         return logits
 
     def represent(self, x: Tensor) -> None:
-        self.discriminator(x, unknown_label(x, self.classes))
+        neutral = [value for one in self.spec.attributes for value in one.neutral]
+        y = [unknown_label(x, self.classes)] if self.classes else []
+        self.discriminator(x, torch.cat([*y, x.new_tensor(neutral).expand(len(x), -1)], dim=1))
 
     def rehearse(self, x: Tensor) -> None:
         code = self.prior.sample(len(x))
@@ -159,13 +199,13 @@ class CGAN(Family):
 
     def _generator(self, spec: ImageSpec) -> nn.Module:
         config, plain = self.config, self.config.condition == "concatenation"
-        told = config.latent + (self.classes if plain else config.embedding)
+        told = config.latent + (self.told_width if plain else config.embedding)
         network: nn.Module
         if config.network == "mlp":
             network = MLPGenerator(told, spec.shape, hidden=config.hidden or 1024)
         else:
             network = ConvGenerator(told, spec.shape, width=config.width, hidden=0, std=0.02)
-        return network if plain else EmbeddingGenerator(network, config.latent, self.classes, config.embedding)
+        return network if plain else EmbeddingGenerator(network, config.latent, self.told_width, config.embedding)
 
     def _discriminator(self, spec: ImageSpec) -> JointDiscriminator | PlanesDiscriminator | ProjectionDiscriminator:
         config, dense = self.config, self.config.network == "mlp"
@@ -175,12 +215,12 @@ class CGAN(Family):
         if dense:
             trunk = mlp_trunk(spec.shape, hidden=hidden, **units)
             if config.condition == "projection":
-                return ProjectionDiscriminator(trunk, hidden, self.classes)
-            return dense_discriminator(trunk, hidden, self.classes, embedding=embedding)
+                return ProjectionDiscriminator(trunk, hidden, self.told_width)
+            return dense_discriminator(trunk, hidden, self.told_width, embedding=embedding)
         norm: Norm = "none" if config.spectral else "batch"
         units |= {"width": config.width, "norm": norm, "std": 0.02}
         if config.condition == "projection":
-            return ProjectionDiscriminator(conv_trunk(spec.shape, hidden=hidden, **units), hidden, self.classes)
-        shape = (spec.channels + (embedding or self.classes), spec.height, spec.width)
+            return ProjectionDiscriminator(conv_trunk(spec.shape, hidden=hidden, **units), hidden, self.told_width)
+        shape = (spec.channels + (embedding or self.told_width), spec.height, spec.width)
         flat = trunk_width(shape, width=config.width)
-        return PlanesDiscriminator(conv_trunk(shape, **units), flat, self.classes, embedding=embedding)
+        return PlanesDiscriminator(conv_trunk(shape, **units), flat, self.told_width, embedding=embedding)

@@ -15,10 +15,10 @@ Source: Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen: Improved Technique
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -52,7 +52,7 @@ class ImprovedGAN(Family):
         hidden: PositiveInt | None = None
         """Width of the generator's dense layers, and of the convolutional discriminator's: 256 for dcgan, 500 for mlp
         unless given (paper: 500)."""
-        layers: tuple[PositiveInt, ...] = (1000, 500, 250, 250, 250)
+        layers: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1000, 500, 250, 250, 250)
         """Widths of the mlp discriminator's layers (paper: these)."""
         input_noise: NotNegative = 0.3
         """Deviation of the noise on the discriminator's images, of pixels from 0 to 1 (paper: 0.3)."""

@@ -57,6 +57,9 @@ class LatentRegressor(Family):
         encoder: OptimizerConfig = OptimizerConfig()
         """The encoder's optimiser."""
 
+        def told(self) -> tuple[str, ...]:
+            return self.base.told()
+
         @field_validator("of")
         @classmethod
         def _of_this_package(cls, value: str) -> str:
@@ -96,6 +99,10 @@ class LatentRegressor(Family):
 
     def still(self) -> list[nn.Module]:
         return [self.base] if self.config.frozen else []
+
+    def initialise(self, images: Callable[[int], Tensor]) -> None:
+        if not self.config.frozen:  # the weights of a finished game are given
+            self.base.initialise(images)
 
     def players(self) -> dict[str, Player]:
         game = {} if self.config.frozen else self.base.players()

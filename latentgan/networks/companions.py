@@ -53,7 +53,8 @@ class VirtualBatchNorm(nn.Module):
     Of each channel, with the reference's mean μ_R and mean square s_R over n examples and the example's own a and a²
     (means over its positions): μ = (a + n μ_R) / (n + 1), s = (a² + n s_R) / (n + 1), x → γ (x − μ) / √(s − μ²) + β.
     The reference itself, the first n rows, is normalised by its own. (The paper has this in words; the formula is a
-    reading of it.)
+    reading of it.) A shift of x changes nothing, so moments are taken about μ_R: about 0, s − μ² would lose the
+    variance of channels whose mean is large.
 
     Source: arXiv:1606.03498, §3.5.
 
@@ -71,12 +72,13 @@ class VirtualBatchNorm(nn.Module):
         """x: (n + m, width, …), the first n rows the reference's → the same shape."""
         n, positions = self.reference, tuple(range(2, x.ndim))
         h = x.float()
+        h = h - h[:n].mean((0, *positions), keepdim=True)
         mean = h.mean(positions) if positions else h
         square = h.square().mean(positions) if positions else h.square()
         center, size = mean[:n].mean(0), square[:n].mean(0)
         centers = torch.cat([center.expand(n, -1), (mean[n:] + n * center) / (n + 1)])
         sizes = torch.cat([size.expand(n, -1), (square[n:] + n * size) / (n + 1)])
-        scale = self.weight * torch.rsqrt(sizes - centers.square() + self.epsilon)
+        scale = self.weight * torch.rsqrt((sizes - centers.square()).clamp_min(0) + self.epsilon)
         shift = self.bias - centers * scale
         shape = (*scale.shape, *[1] * len(positions))
         return (h * scale.view(shape) + shift.view(shape)).to(x.dtype)

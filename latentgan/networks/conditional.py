@@ -1,4 +1,4 @@
-"""Networks that are told a class: an embedding in front of a generator, and the two ways of asking a discriminator.
+"""Networks that are told a class or attributes, y (n, K): an embedding in front of a generator, two discriminators.
 
 Source: Mirza, Osindero: Conditional Generative Adversarial Nets, 2014 (arXiv:1411.1784), §3.2 and §4.1; Miyato, Koyama:
 cGANs with Projection Discriminator, ICLR 2018 (arXiv:1802.05637), eq. 3.
@@ -19,41 +19,41 @@ class EmbeddingGenerator(nn.Module):
     Args:
         generator: codes (n, latent + embedding) → images.
         latent: width of z.
-        classes: K.
-        embedding: width of a class's embedding. It starts with a length of about 1, as a one-hot has: where it is much
+        told: K, columns of y: one for each class, and for each number of an attribute.
+        embedding: width of the embedding of y. It starts with a length of about 1, as a one-hot has: where it is much
             longer than z, the generator learns to pass over z, and draws one image a class.
     """
 
-    def __init__(self, generator: nn.Module, latent: int, classes: int, embedding: int) -> None:
+    def __init__(self, generator: nn.Module, latent: int, told: int, embedding: int) -> None:
         super().__init__()
         self.latent = latent
-        self.embedding = embed(classes, embedding, std=embedding**-0.5)
+        self.embedding = embed(told, embedding, std=embedding**-0.5)
         self.generator = generator
 
     def forward(self, code: Tensor) -> Tensor:
-        """code: (n, latent + K), z and one-hot y → images (n, c, h, w)."""
+        """code: (n, latent + K), z and y → images (n, c, h, w)."""
         z, y = code[:, : self.latent], code[:, self.latent :]
         image: Tensor = self.generator(torch.cat([z, self.embedding(y)], dim=1))
         return image
 
 
 class ProjectionHead(nn.Module):
-    """φ, y → yᵀV φ + ψ(φ), with ψ linear: how much the features are those of the class, and how real they are.
+    """φ, y → yᵀV φ + ψ(φ), with ψ linear: how much the features are those of y, and how real they are.
 
     Source: Miyato, Koyama 2018 (arXiv:1802.05637), eq. 3.
 
     Args:
         features: width of φ.
-        classes: K.
+        told: K, columns of y: one for each class, and for each number of an attribute.
     """
 
-    def __init__(self, features: int, classes: int) -> None:
+    def __init__(self, features: int, told: int) -> None:
         super().__init__()
-        self.embedding = embed(classes, features)
+        self.embedding = embed(told, features)
         self.psi = nn.Linear(features, 1)
 
     def forward(self, phi: Tensor, y: Tensor) -> Tensor:
-        """phi: (n, features); y: one-hot (n, K) → logits (n,)."""
+        """phi: (n, features); y: (n, K) → logits (n,)."""
         logits: Tensor = (self.embedding(y) * phi).sum(1) + self.psi(phi).squeeze(1)
         return logits
 
@@ -64,17 +64,17 @@ class ProjectionDiscriminator(nn.Module):
     Args:
         trunk: feature network of images; it is told no label.
         trunk_width: number of values it gives for one image.
-        classes: K.
+        told: K, columns of y: one for each class, and for each number of an attribute.
     """
 
-    def __init__(self, trunk: Layers, trunk_width: int, classes: int) -> None:
+    def __init__(self, trunk: Layers, trunk_width: int, told: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.logit = ProjectionHead(trunk_width, classes)
+        self.logit = ProjectionHead(trunk_width, told)
         initialise(self.logit)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """x: (n, c, h, w) in [-1, 1]; y: one-hot (n, K) → logits (n,)."""
+        """x: (n, c, h, w) in [-1, 1]; y: (n, K) → logits (n,)."""
         logits: Tensor = self.logit(self.trunk(x).flatten(1), y)
         return logits
 
@@ -87,25 +87,25 @@ class PlanesDiscriminator(nn.Module):
     Args:
         trunk: feature network of images of c + (embedding or K) channels.
         trunk_width: number of values it gives for one image.
-        classes: K.
-        embedding: width of a class's embedding; 0 shows the one-hot y itself.
+        told: K, columns of y: one for each class, and for each number of an attribute.
+        embedding: width of the embedding of y; 0 shows y itself.
     """
 
-    def __init__(self, trunk: Layers, trunk_width: int, classes: int, *, embedding: int = 0) -> None:
+    def __init__(self, trunk: Layers, trunk_width: int, told: int, *, embedding: int = 0) -> None:
         super().__init__()
         self.trunk = trunk
-        self.code: nn.Module = embed(classes, embedding, std=embedding**-0.5) if embedding else nn.Identity()
+        self.code: nn.Module = embed(told, embedding, std=embedding**-0.5) if embedding else nn.Identity()
         self.logit = nn.Linear(trunk_width, 1)
         initialise(self.logit)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """x: (n, c, h, w) in [-1, 1]; y: one-hot (n, K) → logits (n,)."""
+        """x: (n, c, h, w) in [-1, 1]; y: (n, K) → logits (n,)."""
         planes = self.code(y)[:, :, None, None].expand(-1, -1, *x.shape[2:])
         logits: Tensor = self.logit(self.trunk(torch.cat([x, planes], dim=1)).flatten(1))
         return logits.squeeze(1)
 
 
-def dense_discriminator(trunk: Layers, trunk_width: int, classes: int, *, embedding: int = 0) -> JointDiscriminator:
+def dense_discriminator(trunk: Layers, trunk_width: int, told: int, *, embedding: int = 0) -> JointDiscriminator:
     """Return (x, y) → logit whose last dense layer is given the features of x beside y, or beside the embedding of y.
 
     As in the paper y joins after layers on the image alone.
@@ -113,19 +113,19 @@ def dense_discriminator(trunk: Layers, trunk_width: int, classes: int, *, embedd
     Args:
         trunk: feature network of images, of dense layers.
         trunk_width: number of values it gives for one image, and of the joint layer.
-        classes: K.
-        embedding: width of a class's embedding; 0 joins the one-hot y itself.
+        told: K, columns of y: one for each class, and for each number of an attribute.
+        embedding: width of the embedding of y; 0 joins y itself.
     """
-    network = JointDiscriminator(trunk, trunk_width, embedding or classes, hidden=trunk_width)
+    network = JointDiscriminator(trunk, trunk_width, embedding or told, hidden=trunk_width)
     initialise(network.joint)
     initialise(network.logit)
     if embedding:
-        network.code = embed(classes, embedding, std=embedding**-0.5)
+        network.code = embed(told, embedding, std=embedding**-0.5)
     return network
 
 
-def embed(classes: int, width: int, *, std: float = 0.02) -> nn.Linear:
-    """Return one-hot (n, K) → embeddings (n, width), which start as draws from N(0, std²)."""
-    network = nn.Linear(classes, width, bias=False)
+def embed(told: int, width: int, *, std: float = 0.02) -> nn.Linear:
+    """Return y (n, K) → embeddings, linear in y, (n, width), which start as draws from N(0, std²)."""
+    network = nn.Linear(told, width, bias=False)
     nn.init.normal_(network.weight, 0.0, std)
     return network
