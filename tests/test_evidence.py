@@ -53,9 +53,13 @@ def test_the_exact_posterior_as_proposal_gives_the_evidence_from_a_single_sample
 
 
 def test_importance_sampling_agrees_within_its_standard_error_and_its_bound_is_what_the_proposal_lacks():
-    """From diagonal Gaussians: the mean of log w is below the evidence by the divergence, which has a closed form."""
+    """From diagonal Gaussians: the mean of log w is below the evidence by the divergence, which has a closed form.
+
+    They are twice as wide as the best ones, whose weights have no variance here (their correlation is above ½), so that
+    no standard error holds.
+    """
     x = points()
-    deviation = MODEL.precision.diagonal().rsqrt()
+    deviation = 2 * MODEL.precision.diagonal().rsqrt()
     root = torch.diag(deviation).expand(len(x), 2, 2)
     found = importance_weights(log_likelihood(x), MODEL.posterior(x).mean, root, samples=20_000, generator=generator())
     error = found.evidence - MODEL.evidence(x)
@@ -63,7 +67,7 @@ def test_importance_sampling_agrees_within_its_standard_error_and_its_bound_is_w
     scale = (1 / found.effective - 1 / 20_000).sqrt()
     assert float((error / scale).square().mean()) < 2.5
     assert abs(float(error.mean())) < 4 * float(scale.square().mean().sqrt()) / math.sqrt(len(x))
-    assert float((MODEL.evidence(x) - found.bound).mean()) == pytest.approx(MODEL.gap, abs=0.01)
+    assert float((MODEL.evidence(x) - found.bound).mean()) == pytest.approx(MODEL.gap + 3 - math.log(4), abs=0.01)
 
 
 def test_fewer_samples_give_a_lower_bound():
