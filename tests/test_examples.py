@@ -109,7 +109,7 @@ def test_few_labels_prints_a_table_with_intervals(tmp_path: Path) -> None:
     assert re.search(rf"^discriminator\.dense1 +{cell} +{cell} +{cell}$", said, re.MULTILINE)
     for yardstick in ("pixels", "untrained.discriminator.dense1"):
         assert re.search(rf"^{re.escape(yardstick)} +{cell} *$", said, re.MULTILINE)
-    assert "draws of 10 train rows a class" in said
+    assert "Balanced draws of train rows, the same for every representation" in said
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

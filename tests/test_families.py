@@ -352,7 +352,7 @@ def test_an_unknown_family_names_the_nearest_and_lists_the_known():
     with pytest.raises(
         ConfigError,
         match=r"no family is called .bigam.; did you mean bigan\? "
-        r"known are: aae, aae_cluster, aae_semi, ali, ali_semi, bigan, cgan, dcgan, gan",
+        r"known are: aae, aae_cluster, aae_semi, ali, ali_semi, avb, bigan, cgan, dcgan, deligan, gan",
     ):
         load_family("bigam")
 

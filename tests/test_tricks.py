@@ -18,7 +18,7 @@ from latentgan.game import Update
 from latentgan.training import turns
 from latentgan.tricks import R1, View, random_affine, squared_gradients
 
-SMALL = {"latent": 4, "width": 4, "hidden": 16, "noise": 3}
+SMALL = {"latent": 4, "width": 4, "hidden": 16, "noise": 3, "minibatch_discrimination": 0}
 ADVERSARIAL = [name for name in family_names() if issubclass(load_family(name).Config, AdversarialConfig)]
 IMAGES = from_arrays(np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8), np.arange(40) % 3)
 
