@@ -105,6 +105,17 @@ def scroll_to(page: Any, selector: str) -> None:
 
 
 def drawn(page: Any, id: str) -> None:
+    """Scroll to a chart, choosing what its menu must stand at for it to be there, and wait until it is drawn."""
+    page.evaluate(
+        """id => {
+          const panel = document.getElementById(id).closest(".panel[hidden]");
+          if (!panel) return;
+          const menu = panel.parentElement.querySelector("select");
+          menu.selectedIndex = [...panel.parentElement.querySelectorAll(":scope > .panel")].indexOf(panel);
+          menu.dispatchEvent(new Event("change"));
+        }""",
+        id,
+    )
     scroll_to(page, f"#{id}")
     page.wait_for_selector(f"#{id}[data-state=drawn]", timeout=15000)
 
