@@ -112,7 +112,7 @@ def test_the_mixture_moves_with_whoever_moves_the_generator_and_with_nobody_else
     found, _ = turn(family, batches(source))
     terms = dict(found[player])
     penalty = terms.pop("deviation")
-    assert float(penalty) == pytest.approx(0.333 * 0.8**2, rel=1e-5)
+    assert penalty.item() == pytest.approx(0.333 * 0.8**2, rel=1e-5)
     gradients = torch.autograd.grad(torch.stack(list(terms.values())).sum(), list(family.prior.parameters()))
     assert all(float(g.abs().sum()) > 0 for g in gradients), "the game's own terms reach the mixture"
 
