@@ -6,7 +6,6 @@ Euclidean distances; all figures but hubness' scale stay the same under rotation
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, as_codes, subsample
 from .neighbours import nearest
-from .statistics import LEVEL, Baseline, Interval, jackknife, jackknife_interval
+from .statistics import LEVEL, Baseline, Interval, bootstrap, jackknife, jackknife_interval
 
 ROWS = 10_000
 DISCARD = 0.1  # of the largest ratios, which the fit of TwoNN leaves out, as its authors do
@@ -73,8 +72,8 @@ def shape_of(
     top = np.sort(counts)[::-1][: max(1, len(x) // 100)]
     return Shape(
         representation, baseline, x.shape[1], len(x), two_nn(distances), levina_bickel(distances),
-        participation_ratio(x, rng=rng), resampled(skewness, counts, rng=rng), float(top.sum() / counts.sum()),
-        len(x) - len(unique),
+        participation_ratio(x, rng=rng), bootstrap(skewness, counts, rng=rng, repeats=DRAWS),
+        float(top.sum() / counts.sum()), len(x) - len(unique),
     )  # fmt: skip
 
 
@@ -159,13 +158,6 @@ def skewness(values: Doubles) -> float:
     gap = values - values.mean()
     spread = float(np.sqrt(np.mean(gap**2)))
     return float(np.mean(gap**3)) / spread**3 if spread > 0 else 0.0
-
-
-def resampled(statistic: Callable[[Doubles], float], values: Doubles, *, rng: np.random.Generator) -> Interval:
-    """Percentile bootstrap of a statistic of (n,) values over rows."""
-    draws = [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(DRAWS)]
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(statistic(values), float(low), float(high), len(values))
 
 
 def independent(x: Floats, *, rng: np.random.Generator) -> Floats:

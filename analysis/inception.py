@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats
-from .statistics import UNKNOWN, Interval
+from .statistics import UNKNOWN, Interval, percentiles
 
 FLOOR = 1e-6
 """Probabilities are raised to this before logarithms are taken: −log of a classifier's output has no bound, and a
@@ -87,5 +87,4 @@ def _bootstrapped(
     for start in range(0, repeats, 100):
         counts = rng.multinomial(n, np.full(n, 1 / n), size=min(100, repeats - start)).astype(np.float64)
         draws.append(score(counts @ sums))
-    low, high = np.quantile(np.concatenate(draws), [0.025, 0.975])
-    return Interval(float(score(sums.sum(0, keepdims=True))[0]), float(low), float(high), n)
+    return Interval(float(score(sums.sum(0, keepdims=True))[0]), *percentiles(np.concatenate(draws)), n)

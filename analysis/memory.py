@@ -9,7 +9,7 @@ import numpy as np
 from .arrays import AnalysisError, Floats, as_codes, same_length
 from .fidelity import Copying, Modes
 from .neighbours import nearest
-from .statistics import LEVEL, Interval, auc_interval, jackknife
+from .statistics import LEVEL, Interval, auc_interval, jackknife, percentiles
 from .threads import one_blas_thread
 from .twosample import squared_gaps
 
@@ -47,8 +47,7 @@ def _ratio(near: Floats, others: Floats) -> Interval:
         float(np.median(rng.choice(near, len(near))) / max(np.median(rng.choice(others, len(others))), 1e-300))
         for _ in range(500)
     ]
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(np.median(near)) / below, float(low), float(high), len(near))
+    return Interval(float(np.median(near)) / below, *percentiles(np.array(draws)), len(near))
 
 
 def duplicate_threshold(real: Floats, *, share: float = 0.01) -> float:

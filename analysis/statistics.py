@@ -66,7 +66,8 @@ class Baseline:
 UNKNOWN = Interval(math.nan, math.nan, math.nan, 0)
 
 
-def _quantiles(draws: Floats) -> tuple[float, float]:
+def percentiles(draws: Floats) -> tuple[float, float]:
+    """The bounds between which the middle 95 % of resampled values lie."""
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -102,7 +103,7 @@ def bootstrap(
     for i in range(repeats):
         rows = rng.integers(n, size=n)
         draws[i] = statistic(*(array[rows] for array in arrays))
-    low, high = _quantiles(draws[np.isfinite(draws)]) if np.isfinite(draws).any() else (math.nan, math.nan)
+    low, high = percentiles(draws[np.isfinite(draws)]) if np.isfinite(draws).any() else (math.nan, math.nan)
     return Interval(float(statistic(*arrays)), low, high, n)
 
 
@@ -125,7 +126,7 @@ def bootstrap_ratio(above: Floats, below: Floats, *, rng: np.random.Generator, r
         counts = np.bincount(rows.ravel(), minlength=m * n).reshape(m, n)
         sums.append(counts @ both)
     total = np.concatenate(sums)
-    low, high = _quantiles(total[:, 0] / total[:, 1])
+    low, high = percentiles(total[:, 0] / total[:, 1])
     return Interval(float(both[:, 0].sum() / both[:, 1].sum()), low, high, n)
 
 

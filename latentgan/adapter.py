@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 from torch.nn.utils import parametrize
 
-from latentgan.asking import attribute_columns, draw_codes, label_columns, varied
+from latentgan.asking import attribute_columns, draw_codes, label_columns, of_each_class, varied
 from latentgan.checkpoint import read_model, read_untrained
 from latentgan.config import resolve
 from latentgan.data import ImageSpec
@@ -192,9 +192,7 @@ class NumpyModel:
 
         The i-th image of each class is of the same code but for the label.
         """
-        rows = np.tile(self.draw(n, seed=seed), (len(self.classes), 1))
-        rows[:, label_columns(self.family)] = np.repeat(np.eye(len(self.classes), dtype=rows.dtype), n, axis=0)
-        return self.decode(rows)
+        return self.decode(of_each_class(self.family, self.draw(n, seed=seed), len(self.classes)))
 
     def sample_components(self, n: int, *, seed: int = 0) -> np.ndarray:
         """Return n images of each component in turn, (components · n, h, w, c); the i-th ones are of the same noise."""

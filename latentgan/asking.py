@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
 import numpy as np
 import torch
 
-from latentgan.errors import ConfigError
+from latentgan.errors import ConfigError, known_names
 from latentgan.families.base import Family
-
-NAMED = 100
-"""Classes that a sentence lists."""
 
 
 def draw_codes(
@@ -87,10 +83,7 @@ def _class(family: Family, label: str, name: str) -> int:
             "that of cgan and aae_semi is, of ali with family.conditional=true, of aae with family.labels=decoder"
         )
     if label not in classes:
-        near = difflib.get_close_matches(label, classes, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        known = ", ".join(map(repr, classes[:NAMED])) + (" …" if len(classes) > NAMED else "")
-        raise ConfigError(f"no class is called {label!r}; {hint}known are: {known}")
+        raise ConfigError(f"no class is called {label!r}; {known_names(label, classes)}")
     return classes.index(label)
 
 
@@ -103,11 +96,22 @@ def _attribute(family: Family, key: str, value: str, name: str) -> tuple[slice, 
             "family.attributes, a list of names"
         )
     if key not in columns:
-        near = difflib.get_close_matches(key, columns, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(f"no attribute is called {key!r}; {hint}known are: {', '.join(map(repr, columns))}")
+        raise ConfigError(f"no attribute is called {key!r}; {known_names(key, list(columns))}")
     (one,) = (one for one in family.spec.attributes if one.name == key)
     return columns[key], one.read(value)
+
+
+def of_each_class(family: Family, z: np.ndarray, count: int) -> np.ndarray:
+    """Return codes (n, d) once for each of the first `count` classes, each time asking for it: (count · n, d).
+
+    Args:
+        family: one whose codes ask for classes, see `label_columns`.
+        z: codes, (n, d).
+        count: how many classes.
+    """
+    rows = np.tile(z, (count, 1))
+    rows[:, label_columns(family)] = np.repeat(np.eye(len(family.spec.classes), dtype=z.dtype)[:count], len(z), axis=0)
+    return rows
 
 
 def varied(family: Family, z: np.ndarray, steps: int) -> np.ndarray:

@@ -1,5 +1,13 @@
 """What can go wrong, by whose doing; the command line prints the message as one line and exits 2."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+NAMED = 100
+"""Names that a sentence lists."""
+
 
 class LatentganError(Exception):
     """Base of every error that a user can cause; its message is one sentence that names the way out."""
@@ -19,3 +27,10 @@ class CheckpointError(LatentganError):
 
 class DivergedError(LatentganError):
     """Training produced a gradient that is not finite, or a parameter that never had a gradient."""
+
+
+def known_names(wanted: str, names: Sequence[str]) -> str:
+    """Return the end of a sentence on a name that is not there: the nearest one, and those that are known."""
+    near = get_close_matches(wanted, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}known are: {', '.join(map(repr, names[:NAMED]))}{' …' * (len(names) > NAMED)}"

@@ -78,53 +78,42 @@ class Health:
         self.warnings = {w["name"]: Warning(**w) for w in state["warnings"]}
 
 
+VITALS = ("reconstruction_ratio", "discriminator_accuracy", "adversary_loss", "duplicate_share")
+"""What warnings are about: shares, and the adversary's loss in nats."""
+
+
 def judge_vitals(images: int, vitals: Mapping[str, float]) -> list[Warning]:
-    """Return what the vitals of one moment say: reconstruction_ratio, discriminator_accuracy, adversary_loss (nats),
-    duplicate_share."""
-    found = []
-    ratio = vitals.get("reconstruction_ratio", 0.0)
-    if ratio >= ENCODER_IDLE:
-        found.append(
-            Warning(
-                "encoder_not_learning",
-                f"The encoder is not learning: reconstructions are as far from their images as from other images "
-                f"(ratio {ratio:.2f}; below 0.98 expected). Train longer, or (bigan, ali) set "
-                "family.reconstruction_weight above 0.",
-                images,
-            )
-        )
-    accuracy = vitals.get("discriminator_accuracy", 0.0)
-    if accuracy >= DISCRIMINATOR_WON:
-        found.append(
-            Warning(
-                "discriminator_has_won",
-                f"The discriminator has won: it tells {accuracy:.1%} of pairs apart, so the others learn little. "
-                "Lower its learning rate, add family.augment, or switch family.spectral.",
-                images,
-            )
-        )
-    loss = vitals.get("adversary_loss", 0.0)
-    if loss >= ADVERSARY_LOST:
-        found.append(
-            Warning(
-                "adversary_lost_the_encoder",
-                f"The adversary has lost the encoder: its loss is {loss:.2f} nats where a guess has 1.39, so that the "
-                "divergence and the bound that it gives are none. Lower family.autoencoder.learning_rate, or set "
-                "family.adaptive_contrast.",
-                images,
-            )
-        )
-    share = vitals.get("duplicate_share", 0.0)
-    if share >= DUPLICATE_SHARE:
-        found.append(
-            Warning(
-                "samples_collapsed",
-                f"Samples have collapsed: {share:.0%} of them have a near-duplicate among a few hundred others, "
-                "where images of the data have none. Train longer, or balance the learning rates.",
-                images,
-            )
-        )
-    return found
+    """Return what the vitals of one moment say, see VITALS; one that is not there says nothing."""
+    ratio, accuracy, loss, share = (vitals.get(name, 0.0) for name in VITALS)
+    said = (
+        (
+            ratio >= ENCODER_IDLE,
+            "encoder_not_learning",
+            f"The encoder is not learning: reconstructions are as far from their images as from other images "
+            f"(ratio {ratio:.2f}; below 0.98 expected). Train longer, or (bigan, ali) set "
+            "family.reconstruction_weight above 0.",
+        ),
+        (
+            accuracy >= DISCRIMINATOR_WON,
+            "discriminator_has_won",
+            f"The discriminator has won: it tells {accuracy:.1%} of pairs apart, so the others learn little. "
+            "Lower its learning rate, add family.augment, or switch family.spectral.",
+        ),
+        (
+            loss >= ADVERSARY_LOST,
+            "adversary_lost_the_encoder",
+            f"The adversary has lost the encoder: its loss is {loss:.2f} nats where a guess has 1.39, so that the "
+            "divergence and the bound that it gives are none. Lower family.autoencoder.learning_rate, or set "
+            "family.adaptive_contrast.",
+        ),
+        (
+            share >= DUPLICATE_SHARE,
+            "samples_collapsed",
+            f"Samples have collapsed: {share:.0%} of them have a near-duplicate among a few hundred others, "
+            "where images of the data have none. Train longer, or balance the learning rates.",
+        ),
+    )
+    return [Warning(name, sentence, images) for holds, name, sentence in said if holds]
 
 
 @torch.no_grad()

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import one_hot
 
-from latentgan.asking import attribute_columns, label_columns, varied
+from latentgan.asking import attribute_columns, label_columns, of_each_class, varied
 from latentgan.data import from_model
 from latentgan.families.base import Decodes, Encodes, Family
 from latentgan.posteriors import IMAGES, SHOWN, drawn, rows_of_draws, write_draws
@@ -69,10 +68,8 @@ def sample_codes(family: Family) -> tuple[Tensor, list[str]]:
     if columns is None:
         return family.prior.sample(SAMPLES, generator=generator), []
     classes = list(family.spec.classes[:CLASSES])
-    z = family.prior.sample(8, generator=generator).repeat(len(classes), 1)
-    asked = torch.arange(len(classes), device=z.device).repeat_interleave(8)
-    z[:, columns] = one_hot(asked, len(family.spec.classes)).to(z.dtype)
-    return z, classes
+    z = family.prior.sample(8, generator=generator)
+    return torch.from_numpy(of_each_class(family, z.cpu().numpy(), len(classes))).to(z), classes
 
 
 def alternate(x: Tensor, reconstructed: Tensor, *, columns: int) -> Tensor:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from latentgan.errors import ConfigError, DataError
+from latentgan.errors import ConfigError, DataError, known_names
 
 from .columns import AttributeKind
 
@@ -84,7 +83,7 @@ class Condition:
         """
         if self.kind == "categorical":
             if text not in self.values:
-                raise ConfigError(f"attribute {self.name!r} is never {text!r}; {_known(text, self.values)}")
+                raise ConfigError(f"attribute {self.name!r} is never {text!r}; {known_names(text, self.values)}")
             return self._told(np.array([text], dtype=object))
         if self.kind == "boolean":
             word = text.strip().lower()
@@ -156,7 +155,8 @@ def _condition(
         )
     if name not in columns:
         raise DataError(
-            f"{what} has no attribute {name!r}; {_known(name, tuple(columns))} (its label is told by family.label=true)"
+            f"{what} has no attribute {name!r}; {known_names(name, tuple(columns))} "
+            "(its label is told by family.label=true)"
         )
     kind, column = _KINDS[kinds[name]], columns[name][train]
     known = np.array([value for value in column.tolist() if value is not None and value == value])
@@ -175,9 +175,3 @@ def _condition(
         return Condition(name, kind, values=tuple(map(str, different)))
     low, high = np.percentile(known, (5, 95))
     return Condition(name, kind, float(known.mean()), float(known.std()), float(low), float(high))
-
-
-def _known(name: str, names: Sequence[str]) -> str:
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}known are: {', '.join(map(repr, names[:100]))}{' …' * (len(names) > 100)}"
