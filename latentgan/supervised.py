@@ -104,13 +104,14 @@ def few_label_hits(
     *,
     seed: int = 0,
     tried: int = 3,
+    marks: Sequence[int] = STEPS,
     sets: Sequence[tuple[ImageSource, np.ndarray]] | None = None,
     device: str = "cpu",
     progress: Callable[[int], None] = lambda draw: None,
 ) -> tuple[np.ndarray, int]:
     """Train a network on each draw of labelled rows and say which test rows it gets right.
 
-    The number of steps is one for all draws: the best of STEPS on the validation rows, averaged over the first draws,
+    The number of steps is one for all draws: the best of `marks` on the validation rows, averaged over the first draws,
     as C is chosen for a probe.
 
     Args:
@@ -121,6 +122,7 @@ def few_label_hits(
         classifier: network and learning rate.
         seed: of the first draw's weights; each further draw has the next one.
         tried: draws on which the number of steps is chosen.
+        marks: numbers of steps to choose from.
         sets: what each draw's network is trained on in place of its rows of `source`: other images and rows of them.
         device: where to train.
         progress: told the number of each draw as it is done.
@@ -133,10 +135,10 @@ def few_label_hits(
         hits: np.ndarray = predict(network, source, rows, device=device) == source.labels[rows]
         return hits
 
-    scores, first = np.zeros(len(STEPS)), []
+    scores, first = np.zeros(len(marks)), []
     learned = sets or [(source, rows) for rows in draws]
     for number, (images, rows) in enumerate(learned[:tried]):
-        marked = train_classifier(images, rows, classifier, marks=STEPS, seed=seed + number, device=device)
+        marked = train_classifier(images, rows, classifier, marks=marks, seed=seed + number, device=device)
         kept = [copy.deepcopy(network) for network in marked]
         scores += [right(network, validation).mean() for network in kept]
         first.append(kept)
@@ -144,8 +146,8 @@ def few_label_hits(
     best = int(scores.argmax())
     hits = [right(kept[best], test) for kept in first]
     for number, (images, rows) in enumerate(learned[tried:], tried):
-        marks = STEPS[best : best + 1]
-        networks = train_classifier(images, rows, classifier, marks=marks, seed=seed + number, device=device)
+        chosen = marks[best : best + 1]
+        networks = train_classifier(images, rows, classifier, marks=chosen, seed=seed + number, device=device)
         hits += [right(network, test) for network in networks]
         progress(number)
-    return np.stack(hits), STEPS[best]
+    return np.stack(hits), marks[best]

@@ -68,7 +68,8 @@ def measure(job: Job) -> Outcome:
         augment = maps if name in (AFFINE, AFFINE_TOO) else AugmentConfig()
         hits[name], steps = few_label_hits(
             source, draws, validation, test, Classifier(WIDTH, HIDDEN, augment=augment),
-            seed=job.seed, sets=sets if name in (MADE_TOO, AFFINE_TOO) else None, device=str(pick_device(job.device)),
+            seed=job.seed, marks=job.steps, device=str(pick_device(job.device)),
+            sets=sets if name in (MADE_TOO, AFFINE_TOO) else None,
         )  # fmt: skip
         job.timed(name, started)
         job.settings[name] = {"steps": steps, "width": WIDTH, "hidden": HIDDEN, "augment": augment.model_dump()}

@@ -149,6 +149,13 @@ class Job:
         """How analyses read the table: every row, draws of labels by the seed."""
         return Options(seed=self.seed, draws=3 if self.quick else 20).full()
 
+    @property
+    def steps(self) -> Sequence[int]:
+        """Numbers of steps that a classifier on the images may choose from."""
+        from latentgan.supervised import STEPS
+
+        return STEPS[:2] if self.quick else STEPS
+
     def timed(self, what: str, started: float) -> None:
         """Add the seconds since `started` (time.perf_counter) to the record."""
         self.seconds[what] = round(self.seconds.get(what, 0.0) + time.perf_counter() - started, 1)

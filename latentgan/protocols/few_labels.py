@@ -71,7 +71,7 @@ def supervised(job: Job) -> Outcome:
         job.say(f"{name}: {len(picked)} networks")
         hits, steps = few_label_hits(
             source, train[picked], validation, test, Classifier(augment=augment), seed=job.seed,
-            device=str(pick_device(job.device)),
+            marks=job.steps, device=str(pick_device(job.device)),
         )  # fmt: skip
         job.timed(name, started)
         job.settings[name] = {"steps": steps, "augment": augment.model_dump()}

@@ -67,7 +67,7 @@ def taught(job: Job, source: ImageSource, rows: tuple[np.ndarray, np.ndarray, np
     for name, augment in ((SUPERVISED, AugmentConfig()), (AUGMENTED, affine_maps(job))):
         hits, _ = few_label_hits(
             source, told[None], validation, test, Classifier(augment=augment), seed=job.seed,
-            device=str(pick_device(job.device)),
+            marks=job.steps, device=str(pick_device(job.device)),
         )  # fmt: skip
         errors[name] = proportion(~hits[0])
     return errors
