@@ -14,6 +14,9 @@ from latentgan.networks.blocks import settle
 RAMP = 0.05
 """The half-life is at most this share of the images seen, so that the average forgets the random start."""
 
+STRIDE, FINEST = 4, 1 / 8
+"""Weights are averaged every fourth turn, or more often where that is more than an eighth of the half-life."""
+
 
 class Average:
     """Exponential moving average of all parameters: avg ← avg + (1 − 2^(−n/halflife)) · (now − avg).
@@ -32,9 +35,21 @@ class Average:
         self._source: list[Tensor] = [p for _, p in family.named_parameters()]
         self.values: list[Tensor] = [p.detach().clone() for p in self._source]
 
+    def follow(self, turn: int, images: int, images_seen: int) -> None:
+        """Update every few turns for all of them, since an update reads and writes as much memory as an optimiser.
+
+        Args:
+            turn: the number of the turn just played, from 1.
+            images: what each turn is played on.
+            images_seen: in all.
+        """
+        stride = max(1, min(STRIDE, int(FINEST * self.halflife_images / images)))
+        if turn % stride == 0:
+            self.update(stride * images, images_seen)
+
     @torch.no_grad()
     def update(self, images: int, images_seen: int) -> None:
-        """Move towards the present weights after a turn on `images` images, `images_seen` in all."""
+        """Move towards the present weights after turns on `images` images, `images_seen` in all."""
         halflife = min(self.halflife_images, RAMP * images_seen)
         if halflife <= 0:
             torch._foreach_copy_(self.values, self._source)

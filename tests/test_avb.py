@@ -290,8 +290,8 @@ def trained(kind: type[VAE], model: Model, *, seed: int = 0, **family: Any) -> t
     source = model.points(20_000)
     name = "avb" if kind is AVB else "vae"
     session = open_session(configure(name, family=settings, training=training), source, family=family_of(kind, model))
-    for _ in played(session):
-        session.average.update(128, session.images)
+    for number in played(session):
+        session.average.follow(number, 128, session.images)
         if session.images >= total:
             break
     return usable(session, 1), source.tensor(source.rows("test")[:2000])

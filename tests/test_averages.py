@@ -10,7 +10,7 @@ from tiny_runs import CONVOLUTIONAL, MLP, TWO_MOVES, stripes, tiny
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from latentgan.averages import RAMP, Average, make_usable, shadow_of
+from latentgan.averages import RAMP, STRIDE, Average, make_usable, shadow_of
 from latentgan.session import Session, open_session, statistics_images
 from latentgan.training import STATISTICS_IMAGES, train, turns
 
@@ -35,7 +35,7 @@ def played(case: str, turns_played: int = 6, **training: Any) -> Session:
     for session.turn in range(1, turns_played + 1):
         before = session.images
         next(game)
-        session.average.update(session.images - before, session.images)
+        session.average.follow(session.turn, session.images - before, session.images)
     return session
 
 
@@ -222,3 +222,29 @@ def test_the_untrained_weights_on_disk_are_the_initial_ones(tmp_path: Any) -> No
     untrained = load_file(run / "untrained.safetensors")
     assert initial.keys() <= untrained.keys()
     assert all(torch.equal(untrained[name], value) for name, value in initial.items())
+
+
+def test_the_average_follows_every_fourth_turn_for_all_four() -> None:
+    dial, images, halflife = Dial(0.0), 5, 400.0
+    every, followed = Average(dial, halflife), Average(dial, halflife)  # type: ignore[arg-type]
+    dial.turn_to(1.0)
+    for turn in range(1, 81):
+        before = followed.values[0].tolist()
+        every.update(images, 10**9)
+        followed.follow(turn, images, 10**9)
+        assert (followed.values[0].tolist() != before) == (turn % STRIDE == 0)
+    assert followed.values[0].tolist() == pytest.approx(every.values[0].tolist(), abs=1e-12)
+    assert followed.values[0].tolist() == pytest.approx([0.5, 0.5], abs=1e-12)
+
+
+@pytest.mark.parametrize(("halflife", "stride"), [(0, 1), (10, 1), (80, 2), (10_000, STRIDE)])
+def test_a_short_half_life_is_followed_more_often(halflife: float, stride: int) -> None:
+    dial = Dial(0.0)
+    average = Average(dial, halflife)  # type: ignore[arg-type]
+    moved = []
+    for turn in range(1, 9):
+        dial.turn_to(float(turn))
+        before = average.values[0].tolist()
+        average.follow(turn, 5, 10**9)
+        moved += [turn] * (average.values[0].tolist() != before)
+    assert moved == list(range(stride, 9, stride))

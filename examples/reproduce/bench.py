@@ -136,8 +136,7 @@ def turn_of(session: Session) -> Callable[[], None]:
     game = turns(session.family, session.batches, session.update, seed=0, total_images=t.total_images)
 
     def turn() -> None:
-        next(game)
-        session.average.update(t.batch_size, session.images)
+        session.average.follow(next(game), t.batch_size, session.images)
 
     return turn
 
