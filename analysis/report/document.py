@@ -224,6 +224,7 @@ class Slideshow:
     control: str
     alt: str
     caption: str
+    title: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,8 +25,9 @@ def slideshow(block: Slideshow) -> Markup:
     held.append(tag("script", type="text/plain", class_="held", data_label=last.label))
     slider = _slider(block.id, block.control, len(block.frames), len(block.frames) - 1, last.label)
     body = tag("div", shown, join(held), class_="slideshow", id=block.id, data_alt=block.alt)
+    head = tag("h3", block.title) if block.title else Markup()
     return tag(
-        "figure", body, slider if len(block.frames) > 1 else Markup(), tag("figcaption", unbroken(block.caption))
+        "figure", head, body, slider if len(block.frames) > 1 else Markup(), tag("figcaption", unbroken(block.caption))
     )
 
 

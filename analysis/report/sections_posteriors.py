@@ -21,7 +21,8 @@ def left_open(run: Run) -> tuple[Block, ...]:
         "Each row is one held-out image, at the left, and decoded draws from q(z|x) of it: what they share the encoder "
         "has made up its mind about."
     )
-    blocks: list[Block] = [slides("posteriors-over", run.posteriors, "Draws from the encoder", caption)]
+    what = "Draws from the encoder"
+    blocks: list[Block] = [slides("posteriors-over", run.posteriors, what, caption, what)]
     points = _points(run.draws)
     if points is not None:
         blocks += [Prose(_spread(points)), _cloud(points, run.draws)]
@@ -60,4 +61,4 @@ def _cloud(points: np.ndarray, said: dict[str, Any]) -> Lines:
         "Draws of each image in the two dimensions in which the images' means lie farthest apart, rows from top to "
         "bottom as image 1, 2, …; the circle is one standard deviation of a Gaussian prior."
     )
-    return Lines("posteriors", "Draws from q(z|x)", first, second, tuple(lines), caption)
+    return Lines("posteriors", "Draws from q(z|x) in two dimensions", first, second, tuple(lines), caption)

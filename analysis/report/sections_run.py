@@ -175,10 +175,10 @@ def samples(material: Material) -> Section:
     return Section("samples", "Samples", sentence(finding), (slides("samples-over", run.samples, "Samples", caption),))
 
 
-def slides(id: str, grids: tuple[Grid, ...], what: str, caption: str) -> Slideshow:
+def slides(id: str, grids: tuple[Grid, ...], what: str, caption: str, title: str = "") -> Slideshow:
     """Grids over training, under a slider."""
     frames = tuple(Frame(grid.png, f"{count(grid.images)} images") for grid in grids)
-    return Slideshow(id, frames, "Seen so far", f"{what} after training", caption)
+    return Slideshow(id, frames, "Seen so far", f"{what} after training", caption, title)
 
 
 def configuration(material: Material) -> Section:
