@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,17 +22,17 @@ TILE = 32
 SAMPLES = 64
 RECONSTRUCTIONS = 32
 CLASSES = 16
-"""Rows of a samples grid that has a row a class."""
+"""Rows of a samples grid that has a row a class or a component of the prior, at most."""
 ROWS_FILE = "rows.json"
-"""Names of these classes, from the top."""
+"""What the rows are of, "class" or "component", how many there are of them, and the rows' names from the top."""
 
 
 @torch.no_grad()
 def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
     """Write what a run's pictures are at one mark.
 
-    <images>-samples.png, and rows.json where each row is of a class; with an encoder <images>-reconstructions.png; with
-    one that draws <images>-posteriors.png and posteriors.json.
+    <images>-samples.png, and rows.json where each row is of a class or component; with an encoder
+    <images>-reconstructions.png; with one that draws <images>-posteriors.png and posteriors.json.
 
     Args:
         family: in evaluation mode.
@@ -41,10 +42,10 @@ def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
     """
     folder.mkdir(exist_ok=True)
     if isinstance(family, Decodes):
-        z, classes = sample_codes(family)
+        z, rows = sample_codes(family)
         _save(grid(family.decode(z), columns=8), folder / f"{images:09d}-samples.png")
-        if classes:
-            (folder / ROWS_FILE).write_text(json.dumps(classes), encoding="utf-8")
+        if rows:
+            (folder / ROWS_FILE).write_text(json.dumps(rows), encoding="utf-8")
     if isinstance(family, Decodes) and isinstance(family, Encodes):
         pairs = alternate(x[:RECONSTRUCTIONS], family.decode(family.encode(x[:RECONSTRUCTIONS])), columns=8)
         _save(grid(pairs, columns=8), folder / f"{images:09d}-reconstructions.png")
@@ -54,22 +55,34 @@ def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
             write_draws(folder, images, codes)
 
 
-def sample_codes(family: Family) -> tuple[Tensor, list[str]]:
-    """Return the codes of a samples grid, rows of 8, and the class that each row asks for, where classes can be asked.
+def sample_codes(family: Family) -> tuple[Tensor, dict[str, Any]]:
+    """Return the codes of a samples grid, rows of 8, and what each row asks for, where a class or component can be.
 
     They are the same at every mark, so that the pictures of a run can be compared. Rows of classes have one code but
-    for the class in each column; where attributes alone are told, the images of a row differ in the first one.
+    for the class in each column, and rows of a mixture's components one noise; where attributes alone are told, the
+    images of a row differ in the first one.
     """
     generator, columns = torch.Generator().manual_seed(1), label_columns(family)
     if columns is None and attribute_columns(family):
         each = min(8, len(family.spec.attributes[0].steps(8)))
         z = family.prior.sample(SAMPLES // each, generator=generator)
-        return torch.from_numpy(varied(family, z.cpu().numpy(), each)).to(z), []
+        return torch.from_numpy(varied(family, z.cpu().numpy(), each)).to(z), {}
+    if columns is None and (components := family.prior.components) > 1:
+        rows = [
+            family.prior.sample(8, generator=torch.Generator().manual_seed(1), component=torch.full((8,), k))
+            for k in range(min(CLASSES, components))
+        ]
+        names = [f"component {k + 1}" for k in range(len(rows))]
+        return torch.cat(rows), {"of": "component", "count": components, "names": names}
     if columns is None:
-        return family.prior.sample(SAMPLES, generator=generator), []
+        return family.prior.sample(SAMPLES, generator=generator), {}
     classes = list(family.spec.classes[:CLASSES])
     z = family.prior.sample(8, generator=generator)
-    return torch.from_numpy(of_each_class(family, z.cpu().numpy(), len(classes))).to(z), classes
+    return torch.from_numpy(of_each_class(family, z.cpu().numpy(), len(classes))).to(z), {
+        "of": "class",
+        "count": len(family.spec.classes),
+        "names": classes,
+    }
 
 
 def alternate(x: Tensor, reconstructed: Tensor, *, columns: int) -> Tensor:

@@ -140,7 +140,7 @@ def test_a_row_of_the_grid_varies_the_first_attribute_alone():
     model, _ = family()
     z, rows = sample_codes(model)
     z = z.reshape(8, 8, -1)
-    assert rows == [] and (z[:, :1].expand_as(z) == z)[..., [*range(LATENT), *range(LATENT + 1, LATENT + 5)]].all()
+    assert rows == {} and (z[:, :1].expand_as(z) == z)[..., [*range(LATENT), *range(LATENT + 1, LATENT + 5)]].all()
     slant = columns()["slant"][TRAIN]
     found = np.array(NumpyModel(model).told(z[0].numpy())["slant"])
     assert np.allclose(found, np.linspace(*np.nanpercentile(slant, (5, 95)), 8), rtol=1e-4)

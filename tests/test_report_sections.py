@@ -381,6 +381,14 @@ def test_samples_of_classes_say_which_row_is_which(tmp_path: Path) -> None:
     told = section(build(Material(run=read_run(folder))), "samples")
     assert " images, a row a class; " in told.finding
     assert "From the top, a row each of cat and <i>dog</i>" in told.blocks[0].caption  # escaped where it is drawn
+    components = {"of": "component", "count": 50, "names": ["component 1", "component 2"]}
+    (folder / "samples" / "rows.json").write_text(json.dumps(components))
+    told = section(build(Material(run=read_run(folder))), "samples")
+    assert " images, a row a component; " in told.finding
+    assert "of component 1 and component 2, the first of 50; a column has one random code" in told.blocks[0].caption
+    for damaged in ("{damaged", "3", "[]", '{"of": "class", "count": "x", "names": ["a"]}'):
+        (folder / "samples" / "rows.json").write_text(damaged)
+        assert section(build(Material(run=read_run(folder))), "samples").finding == plain.finding
     (folder / "samples" / "rows.json").write_text("{damaged")
     assert section(build(Material(run=read_run(folder))), "samples").finding == plain.finding
 

@@ -109,13 +109,30 @@ def test_a_family_that_is_told_classes_shows_a_row_of_each(name: str, tmp_path: 
     family = shadow_of(open_session(configure(name), source).family)
     columns = label_columns(family)
     assert columns is not None
-    z, classes = sample_codes(family)
-    assert classes == list("0123456789") and z.shape == (80, family.prior.width)
+    z, rows = sample_codes(family)
+    assert rows == {"of": "class", "count": 10, "names": list("0123456789")} and z.shape == (80, family.prior.width)
     assert z[:, columns].argmax(1).tolist() == np.repeat(np.arange(10), 8).tolist()
     assert (z[:, columns].sum(1) == 1).all()
     rest = torch.cat([z[:, : columns.start], z[:, columns.stop :]], dim=1).view(10, 8, -1)
     assert (rest == rest[:1]).all() and len(rest[0].unique(dim=0)) == 8
     write_grids(family, tmp_path, 8, source.tensor(np.arange(40)))
-    assert json.loads((tmp_path / "rows.json").read_text()) == classes
+    assert json.loads((tmp_path / "rows.json").read_text()) == rows
     with Image.open(tmp_path / "000000008-samples.png") as picture:
         assert picture.size == (8 * 33 - 1, 10 * 33 - 1)
+
+
+@pytest.mark.parametrize(("components", "shown"), [(3, 3), (50, 16)])
+def test_a_mixture_shows_a_row_of_each_component(components: int, shown: int, tmp_path: Path) -> None:
+    source = load_source("digits")
+    family = shadow_of(
+        open_session(configure("deligan", family={"mixture": {"components": components}}), source).family
+    )
+    z, rows = sample_codes(family)
+    names = [f"component {k + 1}" for k in range(shown)]
+    assert rows == {"of": "component", "count": components, "names": names}
+    assert family.prior.learned is not None
+    means, deviations = family.prior.learned.mean[:shown, None], family.prior.learned.deviation[:shown, None]
+    noise = (z.view(shown, 8, -1) - means) / deviations
+    assert torch.allclose(noise, noise[:1].expand_as(noise), atol=1e-4) and len(noise[0].unique(dim=0)) == 8
+    write_grids(family, tmp_path, 8, source.tensor(np.arange(40)))
+    assert json.loads((tmp_path / "rows.json").read_text()) == rows

@@ -50,6 +50,15 @@ class Grid:
     png: bytes
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What the rows of sample grids are of."""
+
+    of: str  # "class" or "component"
+    count: int  # how many there are, of which the first ones are shown
+    names: tuple[str, ...]  # from the top
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """What a run folder says. `config` and `summary` are as read; use `said` and `configured` to ask them."""
@@ -63,7 +72,7 @@ class Run:
     warnings: tuple[Warned, ...]
     samples: tuple[Grid, ...]
     reconstructions: tuple[Grid, ...]
-    classes: tuple[str, ...] = ()  # of the rows of `samples`, where classes were asked for
+    rows: Rows | None = None  # of `samples`, where classes or components were asked for
     posteriors: tuple[Grid, ...] = ()
     draws: dict[str, Any] = field(default_factory=dict)  # posteriors.json: images, dimensions, draws of each image
     evidence: dict[str, Any] = field(default_factory=dict)  # evidence.json
@@ -109,20 +118,23 @@ def read_run(folder: Path) -> Run:
         warnings=warnings,
         samples=_grids(folder / "samples", "samples"),
         reconstructions=_grids(folder / "samples", "reconstructions"),
-        classes=_names(folder / "samples" / "rows.json"),
+        rows=_rows(folder / "samples" / "rows.json"),
         posteriors=_grids(folder / "samples", "posteriors"),
         draws=_json(folder / "samples" / "posteriors.json"),
         evidence=_json(folder / "evidence.json"),
     )
 
 
-def _names(file: Path) -> tuple[str, ...]:
-    """Read a list of names, if there is one."""
+def _rows(file: Path) -> Rows | None:
+    """Read what the rows of sample grids are of, if it is said; a list of names is of classes."""
     try:
-        found = json.loads(_text(file) or "[]")
-    except ValueError:
-        found = []
-    return tuple(map(str, found)) if isinstance(found, list) else ()
+        found = json.loads(_text(file) or "{}")
+        if isinstance(found, list):
+            found = {"of": "class", "count": len(found), "names": found}
+        rows = Rows(str(found["of"]), int(found["count"]), tuple(map(str, found["names"])))
+    except (ValueError, TypeError, KeyError):
+        return None
+    return rows if rows.names else None
 
 
 def _series(text: str) -> tuple[Series, ...]:

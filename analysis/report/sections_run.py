@@ -162,12 +162,17 @@ def samples(material: Material) -> Section:
         return missing("samples", "Samples", "The run has no sample grids.")
     last = run.samples[-1].images
     share = next((one for one in run.group("health") if one.name == "duplicate_share"), None)
-    finding = f"Samples of the generator after {count(last)} images{', a row a class' if run.classes else ''}"
+    finding = f"Samples of the generator after {count(last)} images{f', a row a {run.rows.of}' if run.rows else ''}"
     if share is not None:
         finding += f"; {percent(float(share.values[-1]), 0)} of them have a near-duplicate among a few hundred others"
     drawn = "Every picture of the grid is drawn from its own random code"
-    if run.classes:
-        drawn = f"From the top, a row each of {listed(run.classes)}; a column has one random code, but for the class"
+    if run.rows:
+        shown, there = len(run.rows.names), run.rows.count
+        first = f", the first of {count(there)}" if there > shown else ""
+        drawn = (
+            f"From the top, a row each of {listed(run.rows.names)}{first}; a column has one random code, but for the "
+            f"{run.rows.of}"
+        )
     caption = (
         f"{drawn}; the codes are the same at every stop of the slider, so a place in the grid can be followed through "
         "training."
