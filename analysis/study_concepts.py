@@ -24,7 +24,7 @@ from .plan import (
     train_and_test,
 )
 from .questions import answerable, questions
-from .unsupervised import effects_of, unsupervised
+from .unsupervised import FILMED, effects_of, unsupervised
 
 MEASURED = 64  # codes on which the effect of an axis is measured
 
@@ -70,7 +70,7 @@ def study_concepts(
     measured, bases = subsample(test, MEASURED, rng=rng), table.vectors(table.code, chosen)
     moved = []
     for one in blind:
-        steps = one.directions * np.array([[axis.scale] for axis in one.axes])
+        steps = (one.directions * np.array([[axis.scale] for axis in one.axes]))[:FILMED]
         frames = film(decode, steps, bases, edits.strengths.tolist())
         one = effects_of(one, decode, table.vectors(table.code, measured), table.continuous, rng=rng)
         moved.append(replace(one, frames=frames))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,8 +44,10 @@ def concepttable(result: Any) -> Iterator[Block]:
              axis.concept, plain(axis.auc), f"{axis.q_value:.3f}", f"{axis.auc.n:,}")
             for i, axis in enumerate(found.axes)
         ]  # fmt: skip
+        chance = math.sqrt(2 / math.pi * found.even)  # mean |cosine| of random directions
         header = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "q", "n")
-        yield f"{found.method}, without labels; equal shares would be {100 * found.even:.1f} %", header, rows
+        even = f"equal shares would be {100 * found.even:.1f} %"
+        yield f"{found.method}, without labels; {even}, random axes be found again by {chance:.2f}", header, rows
 
 
 def _freed(result: Any) -> Iterator[Block]:

@@ -26,6 +26,7 @@ from .statistics import UNKNOWN, Interval, auc, false_discovery
 
 PCA_OF_CODES, FIRST_LAYER = "PCA of codes", "first layer (SeFa)"
 AXES = 8  # directions of each method
+FILMED = 4  # of which so many are decoded for sliders
 REPEATS = 20  # resamples of a PCA
 RANDOM = 16  # directions behind each effect
 
@@ -52,7 +53,7 @@ class Unsupervised:
     directions: Doubles  # (k, d) unit vectors in the code
     axes: tuple[Axis, ...]
     even: float  # share of each if all were equal
-    frames: Pixels | None = None  # (k, r, s, h, w, c): edits, at the rows and strengths of ConceptTable.edits
+    frames: Pixels | None = None  # (m, r, s, h, w, c): the first, at rows and strengths of ConceptTable.edits
 
 
 def first_layer_directions(weights: Floats, *, most: int = AXES) -> tuple[Doubles, Doubles]:

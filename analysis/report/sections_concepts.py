@@ -11,7 +11,7 @@ from .document import Block, Comparison, Disclosure, Estimate, Prose, Section, S
 from .images import as_uint8
 from .material import Material
 from .rows import brackets, estimate, marks, readable, role_of, trained_on
-from .wording import count, number, p_value, percent, plural, q_value, sentence
+from .wording import count, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..concepts import Concept, ConceptTable, Edits
@@ -43,29 +43,23 @@ def concept_finding(table: ConceptTable) -> str:
     """Say how many concepts have a direction, whether pixels have it too, and whether it is found again."""
     tried, best = len(table.concepts), table.best
     real = [one for one in best if one.q_value <= SIGNIFICANT]
-    said = (
-        f"{count(len(real))} of {plural(len(best), 'concept')} have a direction that tells them better than chance on "
-        f"test images (q ≤ {SIGNIFICANT}: Benjamini–Hochberg over all {count(tried)} directions)"
-    )
-    beside = [(one, b.figure) for one in real for b in one.baselines if role_of(b.name) == "pixels"]
-    if beside:
-        ahead = sum(one.score.value > pixels.value and one.score.apart(pixels) for one, pixels in beside)
-        said += f"; {count(ahead)} of these {count(len(beside))} better than a direction in raw pixels, by intervals "
-        said += "that do not overlap"
-    if real:
-        worst = min(real, key=lambda one: one.stability.value)
-        said += f". On other rows they are found again with a cosine of at least {number(worst.stability.value)}"
-        said += f" ({worst.name})" if len(real) > 1 else ""
     least = min(1 / (one.permutations + 1) for one in table.concepts)
-    few = f" No q of so few permutations can be below {least:.2g}." if least > SIGNIFICANT else ""
-    if not few and not real and least * tried > SIGNIFICANT:
-        few = f" With so few permutations one alone among {count(tried)} could not: no p can be below {least:.2g}."
-    ranked = [one for one in real or best if one.r2 is None] or list(real or best)
-    top = max(ranked, key=lambda one: one.score.value)
-    return (
-        f"{said}.{few} The highest {top.metric} is that of {top.name}, {brackets(top.score, 3)} "
-        f"(n = {count(top.score.n)})."
+    said = (
+        f"{count(len(real))} of {plural(len(best), 'concept')} have a direction that tells them on test images better "
+        f"than chance (n = {count(max(one.score.n for one in best))}, q ≤ {SIGNIFICANT}, Benjamini–Hochberg over all "
+        f"{plural(tried, 'direction')})"
     )
+    if not real:
+        few = f"; by so few permutations no p can be below {least:.2g}" if least * tried > SIGNIFICANT else ""
+        return f"{said}{few}."
+    beside = [(one, b.figure) for one in real for b in one.baselines if role_of(b.name) == "pixels"]
+    ahead = sum(one.score.value > pixels.value and one.score.apart(pixels) for one, pixels in beside)
+    if beside:
+        said += f", {count(ahead)} of these {count(len(beside))} better than raw pixels do, by intervals apart"
+    worst = min(real, key=lambda one: one.stability.value)
+    several = len(real) > 1
+    again = f"a cosine of {'at least ' if several else ''}{brackets(worst.stability)}"
+    return f"{said}; rows left out find {'them' if several else 'it'} again with {again} ({worst.name})."
 
 
 def _comparisons(best: Sequence[Concept]) -> list[Block]:
@@ -94,45 +88,48 @@ def _comparisons(best: Sequence[Concept]) -> list[Block]:
     return found
 
 
+def _short(value: float) -> str:
+    """Two decimals whatever the size, and never −0.00."""
+    return number(round(value, 2) + 0.0)
+
+
 def _row(one: Concept) -> Estimate:
-    note = "; ".join(part for part in (f"by {one.method}", q_value(one.q_value), one.note) if part)
+    note = f"by {one.method}" + (f"; {one.note}" if one.note else "")
     return estimate(one.name, one.score, group=one.column, note=note, marks=marks(one.baselines))
 
 
 def _evidence(best: Sequence[Concept]) -> Table:
     """For and against the best direction of each concept, a column each."""
     rows = tuple(
-        (one.name, one.method, p_value(one.p_value, one.permutations), q_value(one.q_value),
+        (one.name, one.method, number(one.p_value, 3), number(one.q_value, 3),
          brackets(one.stability), brackets(one.shuffled_stability), number(one.agreement),
          f"{count(one.positive)} / {count(one.negative)}")
         for one in best
     )  # fmt: skip
-    columns = ("concept", "found by", "shuffled test rows", "corrected", "found again", "shuffled labels again",
-               "other methods", "train rows")  # fmt: skip
+    columns = ("concept", "found by", "p", "q", "found again", "of shuffled labels", "other methods", "train rows")
     caption = (
-        "The evidence for each concept's best direction. p: how rarely shuffled test rows are told as well; q: after "
-        "Benjamini–Hochberg over all directions. Found again: median cosine, and the middle 95 %, of a direction found "
-        f"on a resample of the train rows with that of the rows left out, {plural(best[0].stability.n, 'resample')}; 1 "
-        "is the same direction, and beside it what shuffled labels give. Other methods: mean cosine with what they "
-        "find. Train rows with and without the concept."
+        "The evidence for each concept's best direction. p: how rarely shuffled test rows are told as well, "
+        f"{1 / (best[0].permutations + 1):.2g} at least; q: after Benjamini–Hochberg over all directions. Found again: "
+        "median cosine, and the middle 95 %, of the direction found on a resample of the train rows with that of the "
+        f"rows left out, {plural(best[0].stability.n, 'resample')}: 1 is always the same, 0 nothing; beside it the "
+        "same for shuffled labels. Other methods: mean cosine with what they find. Train rows with and without it."
     )
     return Table(columns, rows, caption)
 
 
 def _figures(table: ConceptTable) -> Table:
     names = list(dict.fromkeys(b.name for one in table.concepts for b in one.baselines))
-    rows = []
+    rows, told = [], any(one.r2 for one in table.concepts)
     for one in table.concepts:
         beside = {b.name: number(b.figure.value, 3) for b in one.baselines}
-        rows.append((
-            one.name, one.method, number(one.auc.value, 3), number(one.r2.value, 3) if one.r2 else "–",
-            p_value(one.p_value, one.permutations), q_value(one.q_value), number(one.stability.value),
-            *(beside.get(name, "–") for name in names),
-        ))  # fmt: skip
-    columns = ("direction", "method", "AUC", "R²", "p", "q", "found again", *map(readable, names))
+        cells = [number(one.p_value, 3), number(one.q_value, 3), number(one.stability.value)]
+        cells += [beside.get(name, "–") for name in names]
+        r2 = [number(one.r2.value, 3) if one.r2 else "–"] * told
+        rows.append((one.name, one.method, number(one.auc.value, 3), *r2, *cells))
+    columns = ("direction", "method", "AUC", *["R²"] * told, "p", "q", "found again", *map(readable, names))
     caption = (
-        "Every direction; p, q and the yardsticks are of R² where the concept is a number, else of AUC, which for a "
-        "number is that of rows above the train median."
+        "Every direction with its yardsticks. Where the concept is a number, p, q and the yardsticks are of R², and "
+        "AUC is that of rows above the train median."
     )
     return Table(columns, tuple(rows), caption)
 
@@ -158,10 +155,10 @@ def _freed(table: ConceptTable) -> list[Block]:
         for kept in free.kept:
             rows.append((
                 after.name, kept.name + (" (not taken out)" if kept.dependent else ""),
-                *(f"{number(a)} → {number(b)}" for a, b in (
+                *(f"{_short(a)} → {_short(b)}" for a, b in (
                     kept.cosine, (kept.correlation[0].value, kept.correlation[1].value),
                     (kept.ranked[0].value, kept.ranked[1].value), (before.score.value, after.score.value),
-                )), number(free.left), q_value(after.q_value),
+                )), number(free.left), number(after.q_value, 3),
             ))  # fmt: skip
     if not rows:
         return []
@@ -192,9 +189,10 @@ def _axes(material: Material, table: ConceptTable, found: Unsupervised, index: i
     columns = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "p", "q")
     of = "the codes' variance" if found.axes[0].stability.n else "the first layer's squared gains"
     caption = (
-        f"Share of {of}; all alike would have {percent(found.even)} each. Found again: as above, either sign. Moves "
-        "the image: its change by a step along the direction over that by steps along random directions. The concept "
-        "that a direction tells best is chosen on train rows, its AUC is that of test rows."
+        f"Share of {of}; all alike would have {percent(found.even)} each. Found again: as above, either sign; "
+        f"random directions have about {number(np.sqrt(2 / np.pi * found.even))}. Moves the "
+        "image: its change by a step along the direction over that by steps along random directions. The concept that "
+        "a direction tells best is chosen on train rows, its AUC is that of test rows."
     )
     blocks: list[Block] = [Table(columns, rows, caption)]
     if found.frames is not None and table.edits is not None:
@@ -211,8 +209,7 @@ def _axis(name: str, one: Axis) -> tuple[str, ...]:
     told = bool(one.concept)
     return (
         name, percent(one.share), brackets(one.stability), brackets(one.effect) if one.effect else "–",
-        one.concept or "–", brackets(one.auc, 3) if told else "–", p_value(one.p_value) if told else "–",
-        q_value(one.q_value) if told else "–",
+        one.concept or "–", brackets(one.auc, 3) if told else "–", number(one.p_value, 3), number(one.q_value, 3),
     )  # fmt: skip
 
 
@@ -249,7 +246,7 @@ def _cosines(table: ConceptTable) -> Table:
     names = [one.name for one in table.best]
     places = [table.concepts.index(one) for one in table.best]
     values = np.nan_to_num(np.asarray(table.cosines, float))[np.ix_(places, places)]
-    rows = tuple((name, *(number(float(v)) for v in row)) for name, row in zip(names, values, strict=True))
+    rows = tuple((name, *(_short(float(v)) for v in row)) for name, row in zip(names, values, strict=True))
     shades = tuple(tuple(min(abs(float(v)), 1.0) for v in row) for row in values)
     caption = (
         "Between the best directions: 1 is the same, 0 none in common, −1 the opposite: concepts that are not free of "

@@ -67,13 +67,6 @@ def p_value(value: float, permutations: int | None = None) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
-def q_value(value: float) -> str:
-    """Write "q = 0.003", or "q < 0.001"."""
-    if not math.isfinite(value):
-        return "–"
-    return "q < 0.001" if value < 0.001 else f"q = {value:.2g}"
-
-
 def unbroken(text: str) -> str:
     """Keep figures and their units on one line."""
     return re.sub(r"(?<=\d) (?=%|min\b|s\b|h\b)|(?<=[=≤<]) (?=\d)|(?<=\b[npqk]) (?=[=≤<])", "\u00a0", text)
