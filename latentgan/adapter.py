@@ -135,7 +135,7 @@ class NumpyModel:
     def first_layer(self) -> np.ndarray | None:
         """Return the weights (rows, d) of the linear layers that read a code as it is; None where there is none.
 
-        Batch norm right behind them is part of them, as it is in evaluation mode.
+        Batch norm right behind them, which `load` folds into them, is part of them.
         """
         family = self.family
         if not isinstance(family, Decodes):
