@@ -231,6 +231,35 @@ def _print(kind: str, result: Any, as_json: bool) -> None:
     show(result, console)
 
 
+def run_of(results: Path) -> Path | None:
+    """The run folder that the analysed table named, if it is still there."""
+    from .store import load_one
+
+    if not (results / "overview.json").is_file():
+        return None
+    named = json.loads(load_one(results, "overview").metadata).get("run")
+    return Path(named) if named and Path(named).is_dir() else None
+
+
+def report_back(found: dict[str, Any], out: Path, as_json: bool) -> None:
+    """Print every result, then what was left out; fail where nothing could be done."""
+    refused = {kind: str(one) for kind, one in found.items() if isinstance(one, AnalysisError)}
+    done = {kind: one for kind, one in found.items() if kind not in refused}
+    if as_json:
+        from .store import to_json
+
+        body = {**{kind: to_json(one) for kind, one in done.items()}, "left_out": refused}
+        typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
+    else:
+        for kind, one in done.items():
+            _print(kind, one, False)
+        for kind, sentence in refused.items():
+            typer.echo(f"left out: {kind}: {sentence}", err=True)
+    if not done:
+        raise AnalysisError("no analysis could be done: " + "; ".join(refused.values()))
+    typer.echo(f"results: {out}   next: latentgan report {out}", err=True)
+
+
 def main() -> None:
     """Run `python -m analysis`; a user's error is one line on standard error and exit code 2."""
     app = typer.Typer(

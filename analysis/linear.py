@@ -5,13 +5,15 @@ L2-SVM    min_W,b  ½‖W‖² + C Σ_ik max(0, 1 − s_ik (x_i W + b)_k)²     
 logistic  min_W,b  ½‖W‖² + C Σ_ik log(1 + exp(−s_ik (x_i W + b)_k))
 
 with scikit-learn's C and a free intercept. x is float32 and read in blocks (two matrix products a pass),
-sums are float64. s_ik = 0 leaves row i out of column k: readers with different missing rows share a pass.
+sums are float64. s_ik = 0 leaves row i out of column k: readers with different missing rows share a pass. The SVM's and
+the binary logistic's signs may be ±w: a row of weight w, so that readers of many resamples share a pass too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +25,7 @@ SETTINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, least first: each fit starts from
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # ridge: alpha a row
 
 # block of logits (m, k), targets of those rows -> (loss, gradient by logits (m, k))
-Loss = Callable[[Singles, Ints], tuple[float, Singles]]
+Loss = Callable[[Singles, Any], tuple[float, Singles]]
 
 
 @dataclass(frozen=True)
@@ -86,17 +88,18 @@ def softmax_loss(logits: Singles, target: Ints) -> tuple[float, Singles]:
     return loss, logits
 
 
-def hinge_loss(scores: Singles, sign: Ints) -> tuple[float, Singles]:
-    """Squared hinge of (m, k) scores with (m, k) signs in {−1, 0, 1}, summed, and its gradient."""
-    signs = sign.astype(np.float32)
-    slack = np.maximum(0, 1 - signs * scores) * np.abs(signs)
-    return float(np.square(slack).sum(dtype=np.float64)), -2 * signs * slack
+def hinge_loss(scores: Singles, sign: Ints | Singles) -> tuple[float, Singles]:
+    """Squared hinge of (m, k) scores with (m, k) signs ±w, w >= 0 the row's weight, summed, and its gradient."""
+    signs = sign.astype(np.float32, copy=False)
+    slack = np.maximum(0, 1 - np.sign(signs) * scores)
+    slope = -2 * signs * slack
+    return float((np.abs(slope) * slack).sum(dtype=np.float64)) / 2, slope
 
 
-def logistic_loss(scores: Singles, sign: Ints) -> tuple[float, Singles]:
-    """log(1 + exp(−s f)) of (m, k) scores with (m, k) signs in {−1, 0, 1}, summed, and its gradient."""
-    signs = sign.astype(np.float32)
-    margin = signs * scores
+def logistic_loss(scores: Singles, sign: Ints | Singles) -> tuple[float, Singles]:
+    """log(1 + exp(−s f)) of (m, k) scores with (m, k) signs ±w, w >= 0 the row's weight, summed, and its gradient."""
+    signs = sign.astype(np.float32, copy=False)
+    margin = np.sign(signs) * scores
     loss = np.logaddexp(0, -margin) * np.abs(signs)
     return float(loss.sum(dtype=np.float64)), -signs / (1 + np.exp(np.minimum(margin, 80)))
 
@@ -108,7 +111,7 @@ def signs_of(labels: Ints, classes: int) -> Ints:
 
 def fit_linear(
     x: Singles,
-    target: Ints,
+    target: Ints | Singles,
     columns: int,
     *,
     loss: Loss,
@@ -117,7 +120,7 @@ def fit_linear(
     iterations: int = 200,
     tolerance: float = 1e-7,
 ) -> Linear:
-    """Fit standardised rows x (n, d) to `target`: (n,) classes, or (n, columns) signs.
+    """Fit standardised rows x (n, d) to `target`: (n,) classes, or (n, columns) signs, which may carry weights.
 
     Where rows are few, the fit runs in the rows' own span (W = Qᵀ V with x = R Q), which changes nothing in
     the result: a penalised W has no part outside it.
@@ -152,7 +155,7 @@ def into_span(x: Singles, *others: Singles) -> tuple[Singles, ...]:
 
 def _minimise(
     x: Singles,
-    target: Ints,
+    target: Ints | Singles,
     k: int,
     loss: Loss,
     c: float,
@@ -178,7 +181,9 @@ def _minimise(
     return Linear(np.ascontiguousarray(w[:d]), w[d].copy())
 
 
-def _objective(x: Singles, target: Ints, k: int, loss: Loss, c: float) -> Callable[[Doubles], tuple[float, Doubles]]:
+def _objective(
+    x: Singles, target: Ints | Singles, k: int, loss: Loss, c: float
+) -> Callable[[Doubles], tuple[float, Doubles]]:
     """The penalised mean loss and its gradient as functions of the flat parameters (d + 1) · k."""
     n, d = x.shape
 

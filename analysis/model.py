@@ -23,3 +23,12 @@ class Encoder(Protocol):
     def encode(self, images: Singles, /) -> Singles:
         """Map (n, h, w, c) images in [0, 1] to (n, d) codes."""
         ...
+
+
+@runtime_checkable
+class ReadsLinearly(Protocol):
+    """A decoder whose first step is linear; optional."""
+
+    def first_layer(self) -> Singles | None:
+        """Weights (rows, d) of the linear layers that read a code (n, d) as it is; None where none does."""
+        ...

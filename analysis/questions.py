@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import Ints
+from .arrays import AnalysisError, Doubles, Ints
 from .overview import Column
 
 FEWEST = 10  # train rows on either side of a concept; half as many test rows
@@ -23,6 +24,7 @@ class Question:
     kind: str
     signs: Ints  # (n,) of all rows: 1 has it, -1 has not, 0 unknown
     note: str = ""
+    values: Doubles | None = None  # (n,) of all rows: the number behind a numeric concept, NaN unknown
 
 
 def questions(column: Column, train: Ints) -> list[Question]:
@@ -33,8 +35,9 @@ def questions(column: Column, train: Ints) -> list[Question]:
         if len(known) == 0:
             return []
         median = float(np.median(known))
-        signs = np.where(column.values > median, 1, -1)
-        return [_question(column.name, column, np.where(present, signs, 0), f"above the train median, {median:.4g}")]
+        signs = np.where(present, np.where(column.values > median, 1, -1), 0).astype(np.int64)
+        note = f"above the train median, {median:.4g}"
+        return [Question(column.name, column.name, column.kind, signs, note, column.values)]
     if column.kind == "boolean":
         return [_question(column.name, column, np.where(present, np.where(column.values > 0, 1, -1), 0), "")]
     counts = np.bincount(column.codes[train][present[train]], minlength=len(column.categories))
@@ -47,6 +50,23 @@ def questions(column: Column, train: Ints) -> list[Question]:
 
 def _question(name: str, column: Column, signs: Ints, note: str) -> Question:
     return Question(name, column.name, column.kind, signs.astype(np.int64), note)
+
+
+def named(asked: Sequence[Question], wanted: Sequence[str]) -> list[int]:
+    """Places of the questions that names call: a question's, or a column's for all of its questions.
+
+    Raises: AnalysisError for a name that is neither.
+    """
+    found: list[int] = []
+    for name in wanted:
+        mine = [i for i, question in enumerate(asked) if name in (question.name, question.column)]
+        if not mine:
+            known = list(dict.fromkeys([*(q.name for q in asked), *(q.column for q in asked)]))
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise AnalysisError(f"no concept is called {name!r}; {hint}known are: {', '.join(known)}")
+        found += [i for i in mine if i not in found]
+    return found
 
 
 def answerable(asked: Sequence[Question], train: Ints, test: Ints) -> tuple[list[Question], list[str]]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, same_length, subsample
-from .concepts import find_directions, held_out_auc
+from .directions import find_directions
 from .linear import fit_ridge, fit_scaler
 from .neighbours import nearest
 from .questions import Question, answerable
-from .statistics import Interval, bootstrap_ratio, jackknife, permutation_p, ranks, wilson_share
+from .statistics import Interval, auc_interval, bootstrap_ratio, jackknife, permutation_p, ranks, wilson_share
 from .threads import one_blas_thread
 from .twosample import squared_gaps
 
@@ -224,7 +224,9 @@ def transfers(
     found = []
     for i, question in enumerate(kept):
         views = ((carried, here[i]), (x[judge], here[i]), (y[judge], own[i]), (lost, here[i]))
-        figures = [held_out_auc(rows, direction, signs[judge, i]) for rows, direction in views]
+        known = signs[judge, i] != 0
+        positive = signs[judge, i][known] > 0
+        figures = [auc_interval(rows[known] @ direction, positive) for rows, direction in views]
         there, home, away, null = figures
         found.append(Transfer(question.name, there, home, away, null, question.note))
     return tuple(found), left

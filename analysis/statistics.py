@@ -204,14 +204,43 @@ def permutation_p(observed: float, null: Floats) -> float:
     return float((1 + np.count_nonzero(null >= observed)) / (1 + len(null)))
 
 
+def false_discovery(p: Floats) -> Doubles:
+    """Turn (m,) p-values into q-values: the least false discovery rate at which each is still called a discovery.
+
+    q of the i-th smallest p is min over j >= i of m p_(j) / j (Benjamini & Hochberg 1995); NaN is not counted.
+    """
+    q = np.full(len(p), math.nan)
+    tested = np.flatnonzero(np.isfinite(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    raised = np.asarray(p, np.float64)[order] * len(order) / np.arange(1, len(order) + 1)
+    q[order] = np.minimum(np.minimum.accumulate(raised[::-1])[::-1], 1)
+    return q
+
+
 def permuted_auc(scores: Floats, positive: Bools, *, repeats: int, rng: np.random.Generator) -> Doubles:
-    """AUCs of fixed `scores` against `repeats` shuffles of `positive`: (repeats,)."""
-    rank = ranks(scores)
+    """AUCs of fixed `scores` against `repeats` shuffles of `positive`, the same ones for each column of scores.
+
+    Args: scores: (n,) or (n, r). positive: (n,). Returns: (repeats,) or (repeats, r).
+    """
+    rank = ranks(scores) if scores.ndim == 1 else np.stack([ranks(column) for column in scores.T], axis=1)
     m, n = int(np.count_nonzero(positive)), int(np.count_nonzero(~positive))
     few = min(m, n)  # the smaller group's rank sum is enough
-    sums = np.array([rank[rng.choice(m + n, size=few, replace=False)].sum() for _ in range(repeats)])
+    sums = np.array([rank[rng.choice(m + n, size=few, replace=False)].sum(0) for _ in range(repeats)])
     values: np.ndarray[Any, np.dtype[np.float64]] = (sums - few * (few + 1) / 2) / (m * n)
     return values if m <= n else 1 - values  # the drawn group is the negative one where positives are the majority
+
+
+def correlation(x: Floats, y: Floats) -> Interval:
+    """Pearson's correlation of (n,) and (n,) values with Fisher's interval; not a number where one is constant."""
+    n = len(x)
+    spread = float(np.std(x, dtype=np.float64)) * float(np.std(y, dtype=np.float64))
+    if n < 4 or spread == 0:
+        return Interval(math.nan, math.nan, math.nan, n)
+    r = float(np.clip(np.mean((x - np.mean(x)) * (y - np.mean(y)), dtype=np.float64) / spread, -1, 1))
+    if abs(r) == 1:
+        return Interval(r, r, r, n)
+    low, high = np.tanh(math.atanh(r) + Z / math.sqrt(n - 3) * np.array([-1, 1]))
+    return Interval(r, float(low), float(high), n)
 
 
 def jackknife(statistic: Callable[[AnyArray], float], values: AnyArray, *, groups: int = 20) -> Interval:

@@ -9,7 +9,6 @@ import numpy as np
 
 from .arrays import AnalysisError, Bools, Ints
 from .class_mixtures import ByClass, by_class
-from .concepts import concept_table, decode_edits
 from .embeddings import Embeddings
 from .maps import Maps, latent_map
 from .mixtures import Mixture, fit_mixture, mixture_nmi, mixture_result
@@ -32,39 +31,7 @@ from .plan import (
     train_and_test,
     widen,
 )
-from .questions import answerable, questions
 from .statistics import Baseline, Interval, wilson_share
-
-
-def study_concepts(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Any:
-    """Find and judge the direction of every label class and attribute."""
-    rng = options.rng("concepts")
-    train, test = train_and_test(table, options)
-    columns = [table.column(name) for name in [*([table.label] if labels_of(table) else []), *table.attributes]]
-    asked = [question for column in columns for question in questions(column, train)]
-    asked, left = answerable(asked, train, test)
-    if not asked:
-        raise AnalysisError(
-            "no concept to look for: " + (left[0] if left else "the table has neither labels nor attributes")
-        )
-    codes = {rows: table.vectors(table.code, index) for rows, index in (("train", train), ("test", test))}
-    beside = {}
-    for name in ("pixels", table.untrained(table.code)):
-        if name is not None and name in table.vector_columns:
-            progress(f"reading {name}")
-            beside[name] = table.vectors(name, train), table.vectors(name, test)
-    progress(f"{len(asked)} concepts")
-    notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test)), *left]
-    found = concept_table(
-        codes["train"], codes["test"], asked, train, test, rng=rng, yardsticks=beside,
-        mask=table.continuous, permutations=options.permutations, notes=notes,
-    )  # fmt: skip
-    decode = decoder(table, model)
-    if decode is None:
-        return replace(found, notes=(*found.notes, f"no edited images: {needs_model(table)}"))
-    progress("decoding edits")
-    chosen = spread(test, labels_of(table), options.shown, rng)
-    return replace(found, edits=decode_edits(decode, found, table.vectors(table.code, chosen), chosen))
 
 
 def study_neighbours(

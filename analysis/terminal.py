@@ -156,19 +156,6 @@ def _neighbours(result: Any) -> Iterator[Block]:
     yield title, ("representation", "agreement", "n"), rows
 
 
-def _concepttable(result: Any) -> Iterator[Block]:
-    names = list(dict.fromkeys(b.name for c in result.concepts for b in c.baselines))
-    for method in dict.fromkeys(c.method for c in result.concepts):
-        rows = []
-        for c in result.concepts:
-            if c.method == method:
-                beside = {b.name: f"{b.figure.value:.3f}" for b in c.baselines}
-                cells = (plain(c.auc), f"{c.p_value:.3f}", *(beside.get(n, "–") for n in names), f"{c.auc.n:,}")
-                rows.append((c.name, *cells))
-        title = f"concept directions by {method}: AUC on test rows, 95 % interval"
-        yield title, ("concept", "AUC", "p", *names, "n"), rows
-
-
 def _interpolations(result: Any) -> Iterator[Block]:
     title = f"{len(result.pairs)} paths by {result.along} ({result.reason}), {len(result.at)} steps each"
     if result.midpoint is None:

@@ -1,11 +1,68 @@
-"""Tables for a terminal of geometry, prior, disentanglement, comparison and fidelity."""
+"""Tables for a terminal of concepts, geometry, prior, disentanglement, comparison and fidelity."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from .terminal import Block, percent, plain
+
+
+def concepttable(result: Any) -> Iterator[Block]:
+    """The best direction of each concept, the evidence for it, every method, what was freed, what no label told."""
+    best = result.best
+    for metric in dict.fromkeys(one.metric for one in best):
+        mine = [one for one in best if one.metric == metric]
+        names = list(dict.fromkeys(b.name for one in mine for b in one.baselines))
+        rows = []
+        for one in mine:
+            beside = {b.name: f"{b.figure.value:.3f}" for b in one.baselines}
+            rows.append((one.name, one.method, plain(one.score), *(beside.get(n, "–") for n in names),
+                         f"{one.score.n:,}"))  # fmt: skip
+        header = ("concept", "found by", metric, *names, "n")
+        yield f"the best direction of each concept: {metric} on test rows, 95 % interval", header, rows
+    evidence = [
+        (one.name, f"{one.p_value:.3f}", f"{one.q_value:.3f}", plain(one.stability, 2),
+         plain(one.shuffled_stability, 2), f"{one.agreement:.2f}")
+        for one in best
+    ]  # fmt: skip
+    real = sum(one.q_value <= 0.05 for one in best)
+    title = (
+        f"{real} of {len(best)} concepts stand at q <= 0.05, Benjamini–Hochberg over {len(result.concepts)} directions"
+    )
+    yield title, ("concept", "p", "q", "found again", "shuffled labels", "other methods"), evidence
+    methods = list(dict.fromkeys(one.method for one in result.concepts))
+    each = {(one.name, one.method): f"{one.score.value:.3f}" for one in result.concepts}
+    if len(methods) > 1:
+        title = "AUC by method, R² of numbers"
+        yield title, ("concept", *methods), [(c.name, *(each.get((c.name, m), "–") for m in methods)) for c in best]
+    yield from _freed(result)
+    for found in result.unsupervised:
+        rows = [
+            (f"{found.method} {i + 1}", f"{100 * axis.share:.1f} %", plain(axis.stability, 2), plain(axis.effect, 2),
+             axis.concept, plain(axis.auc), f"{axis.q_value:.3f}", f"{axis.auc.n:,}")
+            for i, axis in enumerate(found.axes)
+        ]  # fmt: skip
+        chance = math.sqrt(2 / math.pi * found.even)  # mean |cosine| of random directions
+        header = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "q", "n")
+        even = f"equal shares would be {100 * found.even:.1f} %"
+        yield f"{found.method}, without labels; {even}, random axes be found again by {chance:.2f}", header, rows
+
+
+def _freed(result: Any) -> Iterator[Block]:
+    rows = []
+    for free in result.freed:
+        before, after = result.concepts[free.source], result.concepts[free.concept]
+        for kept in free.kept:
+            name = kept.name + (" (left out: nearly depends on those before)" if kept.dependent else "")
+            pairs = [kept.cosine, *((a.value, b.value) for a, b in (kept.correlation, kept.ranked))]
+            pairs.append((before.score.value, after.score.value))
+            changes = [f"{round(a, 2) + 0:.2f} → {round(b, 2) + 0:.2f}" for a, b in pairs]  # never −0.00
+            rows.append((after.name, name, *changes, f"{after.score.n:,}"))
+    if rows:
+        header = ("direction", "kept", "cosine", "correlation", "tells the kept", "tells its own", "n")
+        yield "made free of others, before → after; their figures are AUC, of numbers R², on test rows", header, rows
 
 
 def geometry(result: Any) -> Iterator[Block]:

@@ -16,8 +16,9 @@ from .model import Model
 from .overview import Overview, summarise
 from .plan import Options, Progress, silent
 from .store import HOMES, KINDS, load_one, save
-from .studies import study_concepts, study_maps, study_mixture, study_neighbours
+from .studies import study_maps, study_mixture, study_neighbours
 from .study_codes import study_codes
+from .study_concepts import study_concepts
 from .study_decoded import study_interpolation, study_reconstruction
 from .study_efficiency import study_efficiency
 from .study_probes import study_probes

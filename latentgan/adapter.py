@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import adaptive_max_pool2d
+from torch import Tensor
 from torch.nn.utils import parametrize
 
 from latentgan.asking import attribute_columns, draw_codes, label_columns, of_each_class, varied
@@ -25,6 +24,7 @@ from latentgan.data.told import Condition
 from latentgan.devices import pick_device
 from latentgan.errors import CheckpointError, ConfigError
 from latentgan.families.base import Classifies, Decodes, Encodes, Family, Scores, load_family
+from latentgan.hooks import reading_weights, recorder
 from latentgan.networks.blocks import fold_batch_norm
 
 BATCH = 256
@@ -131,6 +131,18 @@ class NumpyModel:
             raise ConfigError(f"family {self.about.get('name', '?')!r} cannot decode")
         shape = (self.spec.height, self.spec.width, self.spec.channels)
         return self._map(lambda z: to_unit(family.decode(z)), self._code_batches(codes), *shape)
+
+    def first_layer(self) -> np.ndarray | None:
+        """Return the weights (rows, d) of the linear layers that read a code as it is; None where there is none.
+
+        Batch norm right behind them, which `load` folds into them, is part of them.
+        """
+        family = self.family
+        if not isinstance(family, Decodes):
+            return None
+        z = torch.randn(3, self.code_width, generator=torch.Generator().manual_seed(0)).to(self.device)
+        found = reading_weights(family, family.decode, z)
+        return None if found is None else found.cpu().numpy()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -256,7 +268,7 @@ class NumpyModel:
             if name not in layers:
                 raise ConfigError(f"no feature layer is called {name!r}; this model has: {', '.join(layers)}")
         seen = threading.local()
-        hooks = [layers[name].register_forward_hook(_recorder(name, seen, pool)) for name in names]
+        hooks = [layers[name].register_forward_hook(recorder(name, seen, pool)) for name in names]
 
         def represent(x: Tensor) -> dict[str, Tensor]:
             seen.layers = {}
@@ -299,18 +311,3 @@ class NumpyModel:
 def to_unit(x: Tensor) -> Tensor:
     """Return images (n, c, h, w) in [-1, 1] as (n, h, w, c) in [0, 1]."""
     return ((x.float() + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).contiguous()
-
-
-def pooled(output: Tensor, pool: int) -> Tensor:
-    """Return a layer's output, convolutional ones max-pooled to pool × pool where larger."""
-    if output.ndim == 4 and pool and max(output.shape[2:]) > pool:
-        cells = (min(pool, output.shape[2]), min(pool, output.shape[3]))
-        return adaptive_max_pool2d(output.contiguous(memory_format=torch.channels_last), cells)
-    return output
-
-
-def _recorder(name: str, seen: threading.local, pool: int) -> Any:
-    def record(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        seen.layers.setdefault(name, pooled(output, pool))
-
-    return record

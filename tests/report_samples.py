@@ -240,7 +240,9 @@ def concepts(n: int, names: tuple[str, ...]) -> ConceptTable:
                 "class",
                 "mean difference",
                 Interval(0.995 - 0.012 * k, 0.985 - 0.014 * k, 1 - 0.01 * k, 360),
+                None,
                 0.001 if k < 9 else 0.21,
+                0.0011 if k < 9 else 0.21,
                 999,
                 (
                     Baseline("pixels", near(0.985 - 0.01 * k, 0.01, 360)),
@@ -248,10 +250,13 @@ def concepts(n: int, names: tuple[str, ...]) -> ConceptTable:
                     Baseline("shuffled", near(0.52, 0.05, 360)),
                     Baseline("random direction", near(0.61, 0.05, 20)),
                 ),
+                Interval(0.97 - 0.02 * k, 0.9 - 0.05 * k, 0.99, 40),
+                Interval(0.02, -0.4, 0.45, 40),
                 0.9,
                 130,
                 1164,
                 0.83,
+                True,
                 "",
             )
         )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.arrays import AnalysisError
-from analysis.concepts import concept_table, concept_vector, decode_edits, find_directions
+from analysis.concepts import concept_table, concept_vector, decode_edits
+from analysis.directions import find_directions
 from analysis.overview import Column
 from analysis.questions import Question, answerable, questions
 
@@ -25,7 +26,7 @@ def planted(rng: np.random.Generator, n: int = 800, d: int = 12, gap: float = 2.
     return codes.astype(np.float32), positive, direction
 
 
-@pytest.mark.parametrize("method", ["mean difference", "logistic"])
+@pytest.mark.parametrize("method", ["mean difference", "LDA", "logistic", "SVM"])
 def test_a_planted_direction_is_recovered(method: str, rng: np.random.Generator) -> None:
     codes, positive, truth = planted(rng, 4000)
     concept, found = concept_vector(codes, positive, rng=rng, method=method)
@@ -64,7 +65,7 @@ def test_yardsticks_stand_beside_and_shuffled_labels_give_nothing(rng: np.random
     table = concept_table(
         codes[train], codes[test], [ask], train, test, rng=rng, yardsticks={"pixels": (noise[train], noise[test])}
     )
-    assert [c.method for c in table.concepts] == ["mean difference", "logistic"]
+    assert [c.method for c in table.concepts] == ["mean difference", "LDA", "logistic", "SVM"]
     for concept in table.concepts:
         beside = {b.name: b.figure for b in concept.baselines}
         assert concept.auc.value > 0.95 and concept.agreement > 0.95 and concept.auc.n == 500
@@ -82,7 +83,7 @@ def test_masked_columns_take_no_part(rng: np.random.Generator) -> None:
     leak[:, 0] = positive * 50
     ask = Question("it", "it", "boolean", np.where(positive, 1, -1))
     table = concept_table(leak[:400], leak[400:], [ask], rows[:400], rows[400:], rng=rng, mask=mask)
-    assert table.directions.shape == (2, 12) and (table.directions[:, :5] == 0).all()
+    assert table.directions.shape == (4, 12) and (table.directions[:, :5] == 0).all()
 
 
 def test_rows_with_an_unknown_value_count_on_neither_side(rng: np.random.Generator) -> None:

@@ -13,13 +13,14 @@ from .material import Material
 from .rows import figure, trained_on
 from .sections_categories import categories_in_short
 from .sections_codes import latent_map, neighbours
+from .sections_concepts import concepts
 from .sections_curves import curves
 from .sections_decoded import interpolations, reconstructions
 from .sections_parts import parts
 from .sections_probes import few_labels, headline, probes, told_labels
 from .sections_run import configuration, health, made, overview, samples
 from .sections_shape import geometry, prior
-from .sections_structure import concepts, mixture, shared_with_labels
+from .sections_structure import mixture, shared_with_labels
 from .wording import best_of, family_name, listed, number, plural, sentence
 
 if TYPE_CHECKING:

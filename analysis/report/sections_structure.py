@@ -1,4 +1,4 @@
-"""Sections on structure in the codes: directions that mean something, and groups."""
+"""The section on groups in the codes."""
 
 from __future__ import annotations
 
@@ -18,129 +18,19 @@ from .document import (
     Picture,
     Prose,
     Section,
-    Strip,
-    Strips,
     Table,
     missing,
-    one_of,
 )
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, by_group, estimate, figure, marks, readable, role_of, trained_on
-from .wording import count, listed, number, p_value, percent, plural, sentence
+from .rows import brackets, estimate, figure, readable, role_of, trained_on
+from .wording import count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
-    from ..concepts import Concept, ConceptTable, Edits
     from ..mixtures import Agreement, Mixture
 
-SIGNIFICANT = 0.05  # after Bonferroni
 SHOWN_MEMBERS = 8
 UNUSUAL = 12
-
-
-def concepts(material: Material) -> Section:
-    """Directions in the code along which something changes."""
-    table: ConceptTable | None = material.results.get("concepts")
-    if table is None or not table.concepts:
-        note = "None yet: latentgan concepts TABLE --out RESULTS finds one for each label and attribute."
-        return missing("concepts", "Concept directions", material.refusal("concepts") or note)
-    rows = tuple(_concept_row(one) for one in table.concepts)
-    caption = (
-        "How well the position along a direction, found on the train split, ranks test images with the concept above "
-        "those without: 1 always, 0.5 by chance (AUC with its 95 % interval). Small marks are the same for a direction "
-        "in raw pixels, in the untrained network, for shuffled labels and for random directions. p is each direction's "
-        "own, before any correction for their number."
-    )
-    lowest = np.floor(10 * min(row.low for row in rows)) / 10
-    blocks: list[Block] = [
-        *_edits(material, table),
-        by_group("found-by", "Directions of", rows, caption, "number", ends=(min(lowest, 0.5), 1.0), digits=3),
-    ]
-    blocks.append(Disclosure("All figures, and cosines between directions", (_figures(table), _cosines(table))))
-    blocks += [Prose(sentence(note)) for note in table.notes]
-    finding = _concept_finding(table) + trained_on(table.notes)
-    return Section("concepts", "Concept directions", finding, tuple(blocks))
-
-
-def _concept_row(one: Concept) -> Estimate:
-    note = p_value(one.p_value, one.permutations) + (f"; {one.note}" if one.note else "")
-    group = f"{one.column}, by {one.method}"
-    return estimate(one.name, one.auc, group=group, note=note, marks=marks(one.baselines))
-
-
-def _figures(table: ConceptTable) -> Table:
-    names = list(dict.fromkeys(b.name for one in table.concepts for b in one.baselines))
-    rows = []
-    for one in table.concepts:
-        beside = {b.name: number(b.figure.value, 3) for b in one.baselines}
-        rows.append((
-            one.name, one.method, number(one.auc.value, 3), p_value(one.p_value, one.permutations),
-            *(beside.get(name, "–") for name in names), number(one.agreement),
-            f"{count(one.positive)} / {count(one.negative)}",
-        ))  # fmt: skip
-    columns = ("direction", "method", "AUC", "permutation", *map(readable, names), "other method", "train rows")
-    caption = (
-        "AUC of each direction beside the same from every yardstick. “Other method” is the cosine with the direction "
-        "that the other method finds for the same concept; train rows with and without the concept."
-    )
-    return Table(columns, tuple(rows), caption)
-
-
-def _concept_finding(table: ConceptTable) -> str:
-    tests = len(table.concepts)
-    real = [one for one in table.concepts if one.p_value * tests <= SIGNIFICANT]
-    best = max(real or table.concepts, key=lambda one: one.auc.value)
-    beside = [(one, b.figure) for one in real for b in one.baselines if role_of(b.name) == "pixels"]
-    ahead = sum(one.auc.value > pixels.value and one.auc.apart(pixels) for one, pixels in beside)
-    better = f"{count(ahead)} of these {count(len(beside))} do so better than a direction in raw pixels"
-    said = f"; {better}, by intervals that do not overlap" if beside else ""
-    least = min(1 / (one.permutations + 1) for one in table.concepts)
-    few = f" No p of so few permutations can be below {least:.2g}." if least * tests > SIGNIFICANT else ""
-    return (
-        f"{count(len(real))} of {plural(tests, 'direction')} rank test images better than chance "
-        f"(p ≤ {SIGNIFICANT} after Bonferroni over {count(tests)}){said}.{few} The highest AUC of "
-        f"{'these' if real else 'all'} is that of {best.name}, {brackets(best.auc, 3)} (n = {count(best.auc.n)})."
-    )
-
-
-def _edits(material: Material, table: ConceptTable) -> list[Block]:
-    edits = table.edits
-    if edits is None or not len(edits.concepts):
-        return [Prose("No edited images: they need a model that decodes (--model RUN).")]
-    options = tuple(
-        (table.concepts[int(c)].name, (_edit(material, table.concepts[int(c)], edits, i),))
-        for i, c in enumerate(edits.concepts)
-    )
-    return list(one_of("edit", "Edit along", options))
-
-
-def _edit(material: Material, concept: Concept, edits: Edits, index: int) -> Strips:
-    steps = tuple(f"{number(float(s), 1).rstrip('0').rstrip('.')} sd" for s in edits.strengths)
-    steps = tuple(step if step.startswith(("−", "0")) else f"+{step}" for step in steps)
-    frames = as_uint8(edits.frames[index])
-    strips = tuple(
-        Strip(material.label(int(row)) or material.describe(int(row)), frames[i],
-              f"{material.describe(int(row))} edited along {concept.name}", int(row))
-        for i, row in enumerate(edits.rows)
-    )  # fmt: skip
-    caption = (
-        f"Codes moved along “{concept.name}” by the slider's number of standard deviations of all images' positions, "
-        "then decoded; 0 is the plain reconstruction. Hover a picture for its original."
-    )
-    start = int(np.argmin(np.abs(edits.strengths)))
-    return Strips(f"edit-{index}", strips, steps, start, "Strength", caption)
-
-
-def _cosines(table: ConceptTable) -> Table:
-    names = [
-        one.name if len({c.method for c in table.concepts}) == 1 else f"{one.name} ({one.method})"
-        for one in table.concepts
-    ]
-    values = np.nan_to_num(np.asarray(table.cosines, float))
-    rows = tuple((name, *(number(float(v)) for v in row)) for name, row in zip(names, values, strict=True))
-    shades = tuple(tuple(min(abs(float(v)), 1.0) for v in row) for row in values)
-    caption = "1 is the same direction, 0 none in common, −1 the opposite: concepts that are not free of each other."
-    return Table(("direction", *names), rows, caption, shades)
 
 
 def mixture(material: Material) -> Section:

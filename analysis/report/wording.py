@@ -69,7 +69,7 @@ def p_value(value: float, permutations: int | None = None) -> str:
 
 def unbroken(text: str) -> str:
     """Keep figures and their units on one line."""
-    return re.sub(r"(?<=\d) (?=%|min\b|s\b|h\b)|(?<=[=≤<]) (?=\d)|(?<=\b[npk]) (?=[=≤<])", "\u00a0", text)
+    return re.sub(r"(?<=\d) (?=%|min\b|s\b|h\b)|(?<=[=≤<]) (?=\d)|(?<=\b[npqk]) (?=[=≤<])", "\u00a0", text)
 
 
 def best_of(n: int, noun: str = "representation") -> str:

@@ -1,0 +1,142 @@
+"""Directions of every question by every method, how steady each is, and which of them to free of which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, as_codes
+from .concept_scores import Task
+from .conditional import Orthogonal, orthogonalise
+from .directions import METHODS, NUMERIC, find_directions, in_units, mean_differences
+from .pca import fit_pca
+from .resampling import RESAMPLES, Resamples, cosines_of, stabilities
+from .statistics import UNKNOWN, Interval
+
+WIDEST = 512  # columns; wider representations go through a PCA fitted on train
+SEARCH = 10_000  # train rows that choose the best method
+EDITED = "mean difference"  # the method of edits and of freed directions: it stays where the codes are
+
+
+class Space(NamedTuple):
+    """A representation's train and test rows, and the axes (w, d) of the PCA that narrowed it, if one did."""
+
+    train: Floats
+    test: Floats
+    axes: Doubles | None = None
+
+    def along(self, directions: Doubles) -> tuple[Floats, Floats]:
+        """Positions of train and test rows on (m, w) directions: (n, m), (n', m)."""
+        axes = directions.T.astype(self.train.dtype)
+        return self.train @ axes, self.test @ axes
+
+    def whole(self, directions: Doubles) -> Doubles:
+        """Directions (m, w) in the representation's own columns: (m, d)."""
+        return directions if self.axes is None else directions @ self.axes
+
+
+def narrow(train: Floats, test: Floats, name: str, rng: np.random.Generator) -> tuple[Space, list[str]]:
+    """Check (n, d) and (n', d) rows, and reduce more columns than normals can be found in; say so."""
+    train, test = as_codes(train, f"train {name}"), as_codes(test, f"test {name}")
+    if train.shape[1] <= WIDEST:
+        return Space(train, test), []
+    pca = fit_pca(train, WIDEST, rng=rng)
+    said = [f"{train.shape[1]:,} columns of {name} reduced to {len(pca.axes)} by a PCA fitted on train"]
+    return Space(pca.project(train), pca.project(test), pca.axes), said
+
+
+@dataclass(frozen=True)
+class Found:
+    """One direction that is to be judged."""
+
+    task: int
+    method: str
+    axis: Doubles  # (w,) unit vector
+    stability: Interval  # of the cosine of what a resample finds with what the rest of the rows does
+    shuffled: Interval  # the same for shuffled labels
+    name: str
+    source: int = -1  # of a freed one: the place of the direction that it was made of
+    free: Orthogonal | None = None
+    conditions: tuple[int, ...] = ()  # places of the directions that it was made free of
+
+
+def targets_of(tasks: Sequence[Task], rows: Ints, method: str) -> AnyArray:
+    """What `find_directions` takes: signs, or the numbers for ridge, of `rows` a column a task."""
+    columns = [task.values(rows) if method == NUMERIC else task.signs(rows) for task in tasks]
+    return np.stack(columns, axis=1)
+
+
+def told_by(tasks: Sequence[Task], method: str) -> list[int]:
+    """Places of the tasks that a method is for: ridge reads numbers only."""
+    return [i for i, task in enumerate(tasks) if task.numeric or method != NUMERIC]
+
+
+def search(
+    space: Space, tasks: Sequence[Task], methods: Sequence[str], *, keep: Sequence[int], kept: str,
+    rng: np.random.Generator, resamples: int = RESAMPLES,
+) -> tuple[list[Found], list[str]]:  # fmt: skip
+    """Find every direction, method by method; last those made free of the tasks in `keep`, which are called `kept`."""
+    for method in methods:
+        if method not in METHODS:
+            raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")
+    drawn, found = Resamples(space.train, rng=rng, resamples=resamples), []
+    for method in methods:
+        if columns := told_by(tasks, method):
+            targets = targets_of([tasks[i] for i in columns], tasks[0].train, method)
+            reader = drawn.fit(targets, method)
+            if reader is None:
+                axes = mean_differences(space.train, targets)
+            else:
+                axes = in_units(reader.weights.T, drawn.scaler.scale)
+            own, null = stabilities(drawn, targets, method, reader, rng)
+            found += [
+                Found(i, method, axis, steady, lost, tasks[i].question.name)
+                for i, axis, steady, lost in zip(columns, axes, own, null, strict=True)
+            ]
+    free, said = _freed(found, tasks, drawn, list(keep), kept) if keep else ([], [])
+    return [*found, *free], said
+
+
+def _freed(
+    found: Sequence[Found], tasks: Sequence[Task], drawn: Resamples, keep: list[int], kept: str
+) -> tuple[list[Found], list[str]]:
+    """Make every other task's direction free of the kept ones'; say of which nothing is left."""
+    method = EDITED if any(one.method == EDITED for one in found) else found[0].method
+    places = {one.task: i for i, one in enumerate(found) if one.method == method}
+    signs = targets_of(tasks, tasks[0].train, method)
+    pairs = drawn.directions(signs, method)
+    axes = np.stack([found[places[i]].axis for i in keep])
+    made, said = [], []
+    for i in (i for i in places if i not in keep):
+        free = orthogonalise(found[places[i]].axis, axes)
+        if free.gone:
+            said.append(f"nothing is left of {tasks[i].question.name!r} without {kept}: it lies in their span")
+            continue
+        given = pairs[:, :, [k for k, used in zip(keep, free.used, strict=True) if used]]
+        own = pairs[:, :, i, :, None]
+        rest = (own - np.linalg.pinv(given) @ (given @ own))[:, :, None, :, 0]
+        name = f"{tasks[i].question.name}, keeping {kept}"
+        conditions = tuple(places[k] for k in keep)
+        made.append(Found(i, method, free.direction, cosines_of(rest)[0], UNKNOWN, name, places[i], free, conditions))
+    return made, said
+
+
+def best_methods(space: Space, tasks: Sequence[Task], methods: Sequence[str], *, rng: np.random.Generator) -> list[str]:
+    """Choose each task's method by a fifth of at most `SEARCH` train rows, fitted on the rest: no test row chooses."""
+    order = rng.permutation(len(space.train))[:SEARCH]
+    held, fit = np.sort(order[: len(order) // 5]), np.sort(order[len(order) // 5 :])
+    inner = [Task(task.question, task.train[fit], task.train[held]) for task in tasks]
+    some, best = Space(space.train[fit], space.train[held]), [(-np.inf, methods[0])] * len(tasks)
+    for method in methods if len(methods) > 1 else ():
+        columns = [i for i in told_by(tasks, method) if inner[i].two_sided]
+        if not columns:
+            continue
+        targets = targets_of([inner[i] for i in columns], inner[0].train, method)
+        along = some.along(find_directions(some.train, targets, method=method))
+        for place, i in enumerate(columns):
+            value = inner[i].plain((along[0][:, place], along[1][:, place]))
+            best[i] = max(best[i], (value, method), key=lambda pair: np.nan_to_num(pair[0], nan=-np.inf))
+    return [method for _, method in best]

@@ -1,0 +1,90 @@
+"""Estimators of a concept's direction in the code, each from train rows alone.
+
+mean difference   v = μ₊ − μ₋
+LDA               v = Σ⁻¹(μ₊ − μ₋)            Fisher 1936; the covariance of all rows gives the direction that the one
+                                              within the sides gives, and it is least squares on signs
+logistic          v = normal of the L2-penalised logistic regression
+SVM               v = normal of the L2-SVM      Shen et al. 2020 (InterFaceGAN, arXiv:2005.09635) take an SVM's
+ridge             v = Σ⁻¹ cov(z, value)         of numbers: where the value itself grows
+
+All but the first are found on columns standardised by the train rows and taken back to the code's own units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats, Ints, Singles
+from .linear import Linear, Loss, fit_linear, fit_ridge, fit_scaler, hinge_loss, logistic_loss
+
+METHODS = ("mean difference", "LDA", "logistic", "SVM", "ridge")
+NUMERIC = "ridge"  # the method that reads numbers where the others read sides
+LOSSES: dict[str, Loss] = {"logistic": logistic_loss, "SVM": hinge_loss}
+# Of the normals, a row, on standardised columns: C = 1 / (penalty · rows). LDA is shrunk only as far as columns that
+# are multiples of each other need.
+PENALTIES = {"LDA": 1e-3, "logistic": 0.01, "SVM": 0.01, "ridge": 0.01}
+
+
+def find_directions(codes: Floats, targets: AnyArray, *, method: str) -> Doubles:
+    """Find one direction a column of `targets`, pointing to where the concept is, or the number grows.
+
+    Args: codes: (n, d). targets: (n, m) signs 1, -1, 0 = unknown; for "ridge" numbers, NaN = unknown.
+    Returns: (m, d) unit vectors. Raises: AnalysisError for an unknown method.
+    """
+    if method == "mean difference":
+        return mean_differences(codes, targets)
+    scaler = fit_scaler(codes)
+    return in_units(fit_normals(scaler(codes), targets, method).weights.T, scaler.scale)
+
+
+def mean_differences(codes: Floats, signs: Ints) -> Doubles:
+    """μ₊ − μ₋ of (n, d) codes for each column of signs (n, m): (m, d) unit vectors."""
+    sides = [(signs > 0).astype(np.float32), (signs < 0).astype(np.float32)]
+    means = [(side.T @ codes) / np.maximum(side.sum(0, dtype=np.float64), 1)[:, None] for side in sides]
+    return unit(np.asarray(means[0] - means[1], np.float64))
+
+
+def fit_normals(x: Singles, targets: AnyArray, method: str) -> Linear:
+    """Fit the reader whose weights are the normals, on standardised rows x (n, d) and targets as above."""
+    if method in LOSSES:
+        return fit_linear(
+            x, targets, targets.shape[1], loss=LOSSES[method], c=1 / (PENALTIES[method] * len(x)), iterations=100
+        )
+    if method not in PENALTIES:
+        raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")
+    values, known = numbers(targets, method)
+    reader = Linear(np.zeros((x.shape[1], values.shape[1]), np.float32), np.zeros(values.shape[1], np.float32))
+    for columns, rows in by_rows(known):
+        some = x if rows.all() else x[rows]
+        (found,) = fit_ridge(some, values[np.ix_(rows, columns)], penalties=(PENALTIES[method],))
+        reader.weights[:, columns], reader.bias[columns] = found.weights, found.bias
+    return reader
+
+
+def numbers(targets: AnyArray, method: str) -> tuple[Doubles, Bools]:
+    """What least squares fits: targets (n, m) as numbers, unknown ones 0, and which are known."""
+    known = np.isfinite(targets) if method == NUMERIC else targets != 0
+    return np.where(known, targets, 0).astype(np.float64), known
+
+
+def by_rows(known: Bools) -> Iterator[tuple[Ints, Bools]]:
+    """Group the columns of `known` (n, m) that agree on which rows are known: yield (columns, rows (n,))."""
+    groups: dict[bytes, list[int]] = {}
+    for column, rows in enumerate(known.T):
+        groups.setdefault(np.packbits(rows).tobytes(), []).append(column)
+    for columns in groups.values():
+        yield np.asarray(columns, np.int64), known[:, columns[0]]
+
+
+def in_units(weights: Floats, scale: Singles) -> Doubles:
+    """Take normals (m, d) of standardised columns back to the code's own units: (m, d) unit vectors."""
+    return unit(np.asarray(weights, np.float64) / scale)
+
+
+def unit(directions: Doubles) -> Doubles:
+    """Scale vectors, the last axis, to length 1; one of zeros stays."""
+    length = np.linalg.norm(directions, axis=-1, keepdims=True)
+    scaled: Doubles = directions / np.where(length > 0, length, 1)
+    return scaled

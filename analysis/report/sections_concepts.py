@@ -1,0 +1,255 @@
+"""The section on directions that mean something: the best of each concept, then everything that was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .document import Block, Comparison, Disclosure, Estimate, Prose, Section, Strip, Strips, Table, missing, one_of
+from .images import as_uint8
+from .material import Material
+from .rows import brackets, estimate, marks, readable, role_of, trained_on
+from .wording import count, number, percent, plural, sentence
+
+if TYPE_CHECKING:
+    from ..concepts import Concept, ConceptTable, Edits
+    from ..unsupervised import Axis, Unsupervised
+
+SIGNIFICANT = 0.05  # false discovery rate
+
+
+def concepts(material: Material) -> Section:
+    """Directions in the code along which something changes."""
+    table: ConceptTable | None = material.results.get("concepts")
+    if table is None or not table.concepts:
+        note = "None yet: latentgan concepts TABLE --out RESULTS finds one for each label and attribute."
+        return missing("concepts", "Concept directions", material.refusal("concepts") or note)
+    blocks: list[Block] = [
+        *_edits(material, table),
+        *_comparisons(table.best),
+        _evidence(table.best),
+        *_freed(table),
+        *_unsupervised(material, table),
+        Disclosure("Every method for every concept", (_figures(table), _agreement(table))),
+        Disclosure("Cosines between the concepts", (_cosines(table),)),
+    ]
+    blocks += [Prose(sentence(note)) for note in table.notes]
+    return Section("concepts", "Concept directions", concept_finding(table) + trained_on(table.notes), tuple(blocks))
+
+
+def concept_finding(table: ConceptTable) -> str:
+    """Say how many concepts have a direction, whether pixels have it too, and whether it is found again."""
+    tried, best = len(table.concepts), table.best
+    real = [one for one in best if one.q_value <= SIGNIFICANT]
+    least = min(1 / (one.permutations + 1) for one in table.concepts)
+    said = (
+        f"{count(len(real))} of {plural(len(best), 'concept')} have a direction that tells them on test images better "
+        f"than chance (n = {count(max(one.score.n for one in best))}, q ≤ {SIGNIFICANT}, Benjamini–Hochberg over all "
+        f"{plural(tried, 'direction')})"
+    )
+    if not real:
+        few = f"; by so few permutations no p can be below {least:.2g}" if least * tried > SIGNIFICANT else ""
+        return f"{said}{few}."
+    beside = [(one, b.figure) for one in real for b in one.baselines if role_of(b.name) == "pixels"]
+    ahead = sum(one.score.value > pixels.value and one.score.apart(pixels) for one, pixels in beside)
+    if beside:
+        said += f", {count(ahead)} of these {count(len(beside))} better than raw pixels do, by intervals apart"
+    worst = min(real, key=lambda one: one.stability.value)
+    several = len(real) > 1
+    again = f"a cosine of {'at least ' if several else ''}{brackets(worst.stability)}"
+    return f"{said}; rows left out find {'them' if several else 'it'} again with {again} ({worst.name})."
+
+
+def _comparisons(best: Sequence[Concept]) -> list[Block]:
+    """The best direction of each concept as dots: AUCs, then R² of numbers."""
+    found: list[Block] = []
+    sides = tuple(_row(one) for one in best if one.r2 is None)
+    numbers = tuple(_row(one) for one in best if one.r2 is not None)
+    beside = (
+        "Small marks are the same for a direction in raw pixels, in the untrained network, for shuffled labels and for "
+        "random directions. The method is chosen on train rows alone."
+    )
+    if sides:
+        lowest = np.floor(10 * min(row.low for row in sides)) / 10
+        caption = (
+            "How well the position along a direction, found on the train split, ranks test images with the concept "
+            f"above those without: 1 always, 0.5 by chance (AUC with its 95 % interval). {beside}"
+        )
+        found.append(Comparison(sides, caption, "number", (min(lowest, 0.5), 1.0), 3))
+    if numbers:
+        lowest = np.floor(10 * min(row.low for row in numbers)) / 10
+        caption = (
+            "How much of a number's variance the position along a direction tells on test images: 1 all of it, 0 as "
+            f"little as the train rows' mean (R² with its 95 % interval). {beside}"
+        )
+        found.append(Comparison(numbers, caption, "number", (min(lowest, 0.0), 1.0), 3))
+    return found
+
+
+def _short(value: float) -> str:
+    """Two decimals whatever the size, and never −0.00."""
+    return number(round(value, 2) + 0.0)
+
+
+def _row(one: Concept) -> Estimate:
+    note = f"by {one.method}" + (f"; {one.note}" if one.note else "")
+    return estimate(one.name, one.score, group=one.column, note=note, marks=marks(one.baselines))
+
+
+def _evidence(best: Sequence[Concept]) -> Table:
+    """For and against the best direction of each concept, a column each."""
+    rows = tuple(
+        (one.name, one.method, number(one.p_value, 3), number(one.q_value, 3),
+         brackets(one.stability), brackets(one.shuffled_stability), number(one.agreement),
+         f"{count(one.positive)} / {count(one.negative)}")
+        for one in best
+    )  # fmt: skip
+    columns = ("concept", "found by", "p", "q", "found again", "of shuffled labels", "other methods", "train rows")
+    caption = (
+        "The evidence for each concept's best direction. p: how rarely shuffled test rows are told as well, "
+        f"{1 / (best[0].permutations + 1):.2g} at least; q: after Benjamini–Hochberg over all directions. Found again: "
+        "median cosine, and the middle 95 %, of the direction found on a resample of the train rows with that of the "
+        f"rows left out, {plural(best[0].stability.n, 'resample')}: 1 is always the same, 0 nothing; beside it the "
+        "same for shuffled labels. Other methods: mean cosine with what they find. Train rows with and without it."
+    )
+    return Table(columns, rows, caption)
+
+
+def _figures(table: ConceptTable) -> Table:
+    names = list(dict.fromkeys(b.name for one in table.concepts for b in one.baselines))
+    rows, told = [], any(one.r2 for one in table.concepts)
+    for one in table.concepts:
+        beside = {b.name: number(b.figure.value, 3) for b in one.baselines}
+        cells = [number(one.p_value, 3), number(one.q_value, 3), number(one.stability.value)]
+        cells += [beside.get(name, "–") for name in names]
+        r2 = [number(one.r2.value, 3) if one.r2 else "–"] * told
+        rows.append((one.name, one.method, number(one.auc.value, 3), *r2, *cells))
+    columns = ("direction", "method", "AUC", *["R²"] * told, "p", "q", "found again", *map(readable, names))
+    caption = (
+        "Every direction with its yardsticks. Where the concept is a number, p, q and the yardsticks are of R², and "
+        "AUC is that of rows above the train median."
+    )
+    return Table(columns, tuple(rows), caption)
+
+
+def _agreement(table: ConceptTable) -> Table:
+    """Mean cosine of each method's direction with the others', a concept a row."""
+    plain = [one for one in table.concepts if not np.isnan(one.agreement)]
+    methods = list(dict.fromkeys(one.method for one in plain))
+    found = {(one.name, one.method): one.agreement for one in plain}
+    names = list(dict.fromkeys(one.name for one in plain))
+    values = [[found.get((name, method), float("nan")) for method in methods] for name in names]
+    rows = tuple((name, *map(number, row)) for name, row in zip(names, values, strict=True))
+    shades = tuple(tuple(float(np.clip(np.nan_to_num(v), 0, 1)) for v in row) for row in values)
+    caption = "Mean cosine of each method's direction with those of the other methods for the same concept."
+    return Table(("concept", *methods), rows, caption, shades)
+
+
+def _freed(table: ConceptTable) -> list[Block]:
+    """What taking other concepts out of a direction changed."""
+    rows = []
+    for free in table.freed:
+        before, after = table.concepts[free.source], table.concepts[free.concept]
+        for kept in free.kept:
+            rows.append((
+                after.name, kept.name + (" (not taken out)" if kept.dependent else ""),
+                *(f"{_short(a)} → {_short(b)}" for a, b in (
+                    kept.cosine, (kept.correlation[0].value, kept.correlation[1].value),
+                    (kept.ranked[0].value, kept.ranked[1].value), (before.score.value, after.score.value),
+                )), number(free.left), number(after.q_value, 3),
+            ))  # fmt: skip
+    if not rows:
+        return []
+    columns = ("direction", "kept", "cosine", "correlation", "tells the kept", "tells its own", "length left", "q")
+    dependent = any(kept.dependent for free in table.freed for kept in free.kept)
+    first = table.concepts[table.freed[0].concept].score.n
+    caption = (
+        "Directions made free of the kept concepts, before → after: cosine of the two directions; correlation of the "
+        "positions of test images along them; AUC (R² of a number) with which the direction tells the kept concept, "
+        f"0.5 (0) if it is free of it, and its own; n = {count(first)}. Length left: 1 if nothing had to be taken out."
+    )
+    if dependent:
+        caption += " Not taken out: conditions that nearly depend on those before them, which would amplify noise."
+    return [Table(columns, tuple(rows), caption)]
+
+
+def _unsupervised(material: Material, table: ConceptTable) -> list[Block]:
+    options = [(one.method, tuple(_axes(material, table, one, i))) for i, one in enumerate(table.unsupervised)]
+    shown = one_of("unsupervised", "Directions without labels, by", options)
+    if not shown:
+        return []
+    return [Disclosure("Directions that no label told", shown)]
+
+
+def _axes(material: Material, table: ConceptTable, found: Unsupervised, index: int) -> list[Block]:
+    """Sliders along a method's axes, then what is known of each."""
+    rows = tuple(_axis(f"{found.method} {i + 1}", one) for i, one in enumerate(found.axes))
+    columns = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "p", "q")
+    of = "the codes' variance" if found.axes[0].stability.n else "the first layer's squared gains"
+    caption = (
+        f"Share of {of}; all alike would have {percent(found.even)} each. Found again: as above, either sign; "
+        f"random directions have about {number(np.sqrt(2 / np.pi * found.even))}. Moves the "
+        "image: its change by a step along the direction over that by steps along random directions. The concept that "
+        "a direction tells best is chosen on train rows, its AUC is that of test rows."
+    )
+    blocks: list[Block] = [Table(columns, rows, caption)]
+    if found.frames is not None and table.edits is not None:
+        options = tuple(
+            (f"{found.method} {i + 1}", (_strips(material, table.edits, frames, f"{found.method} {i + 1}",
+                                                 f"axis-{index}-{i}"),))
+            for i, frames in enumerate(as_uint8(found.frames))
+        )  # fmt: skip
+        blocks = [*one_of(f"axis-{index}", "Edit along", options), *blocks]
+    return blocks
+
+
+def _axis(name: str, one: Axis) -> tuple[str, ...]:
+    told = bool(one.concept)
+    return (
+        name, percent(one.share), brackets(one.stability), brackets(one.effect) if one.effect else "–",
+        one.concept or "–", brackets(one.auc, 3) if told else "–", number(one.p_value, 3), number(one.q_value, 3),
+    )  # fmt: skip
+
+
+def _edits(material: Material, table: ConceptTable) -> list[Block]:
+    edits = table.edits
+    if edits is None or not len(edits.concepts):
+        return [Prose("No edited images: they need a model that decodes (--model RUN).")]
+    frames = as_uint8(edits.frames)
+    options = tuple(
+        (table.concepts[int(c)].name, (_strips(material, edits, frames[i], table.concepts[int(c)].name, f"edit-{i}"),))
+        for i, c in enumerate(edits.concepts)
+    )
+    return list(one_of("edit", "Edit along", options))
+
+
+def _strips(material: Material, edits: Edits, frames: np.ndarray, name: str, id: str) -> Strips:
+    """A slider over frames (r, s, h, w, c) of the edits' rows and strengths."""
+    steps = tuple(f"{number(float(s), 1).rstrip('0').rstrip('.')} sd" for s in edits.strengths)
+    steps = tuple(step if step.startswith(("−", "0")) else f"+{step}" for step in steps)
+    strips = tuple(
+        Strip(material.label(int(row)) or material.describe(int(row)), frames[i],
+              f"{material.describe(int(row))} edited along {name}", int(row))
+        for i, row in enumerate(edits.rows)
+    )  # fmt: skip
+    caption = (
+        f"Codes moved along “{name}” by the slider's number of standard deviations of all images' positions, "
+        "then decoded; 0 is the plain reconstruction. Hover a picture for its original."
+    )
+    start = int(np.argmin(np.abs(edits.strengths)))
+    return Strips(id, strips, steps, start, "Strength", caption)
+
+
+def _cosines(table: ConceptTable) -> Table:
+    names = [one.name for one in table.best]
+    places = [table.concepts.index(one) for one in table.best]
+    values = np.nan_to_num(np.asarray(table.cosines, float))[np.ix_(places, places)]
+    rows = tuple((name, *(_short(float(v)) for v in row)) for name, row in zip(names, values, strict=True))
+    shades = tuple(tuple(min(abs(float(v)), 1.0) for v in row) for row in values)
+    caption = (
+        "Between the best directions: 1 is the same, 0 none in common, −1 the opposite: concepts that are not free of "
+        "each other. latentgan concepts TABLE --keep CONCEPT makes the others free of one."
+    )
+    return Table(("direction", *names), rows, caption, shades)

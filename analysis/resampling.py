@@ -1,0 +1,194 @@
+"""Whether a direction is found again: bootstrap resamples of the train rows beside the rows that each left out.
+
+A resample gives row i a weight w_i ~ Poisson(1), independently (Chamandy et al. 2012): the bootstrap without a table of
+draws. The cosine is that of two directions, one found on the resample and one on the rows with w_i = 0, which share
+no row: 1 where the direction is always the same, 0 where there is nothing to find. Two resamples, or a resample and
+all rows, share rows, and would have a cosine of 0.5 to 0.7 where there is nothing.
+
+All resamples are found at once as weighted products. Mean differences are exact. LDA and ridge need Σ w x xᵀ, logistic
+normals and SVMs a fit each: exact up to a size, and beyond it, where rows are many, to first order,
+
+    W_b = W − H⁻¹ ∇_b     ∇_b the gradient of the weighted rows at the fit of all rows, H the curvature there
+
+(the score bootstrap, Kline & Santos 2012), one product a target.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .arrays import AnyArray, Bools, Doubles, Floats, Ints, Pixels, Singles
+from .directions import LOSSES, PENALTIES, by_rows, fit_normals, in_units, numbers, unit
+from .linear import BLOCK, Linear, fit_linear, fit_scaler
+from .statistics import Interval, percentiles
+from .threads import over_blocks
+
+RESAMPLES = 40
+REFITTED = 1e8  # rows · columns · readers up to which iterative readers are refitted
+SECOND = 5e9  # rows · products of columns · resamples up to which covariances are weighted
+CELLS = 4_000_000  # floats of products of columns held at once
+
+
+class Resamples:
+    """The resamples of one table's train rows, for all methods the same.
+
+    Args: codes: (n, d). resamples: how many, b; each also with the rows that it left out.
+    """
+
+    def __init__(self, codes: Floats, *, rng: np.random.Generator, resamples: int = RESAMPLES) -> None:
+        self.scaler = fit_scaler(codes)
+        self.x = self.scaler(codes)
+        self._kept: dict[bytes, Doubles] = {}
+        self.counts: Pixels = np.minimum(rng.poisson(1, (len(codes), resamples)), 255).astype(np.uint8)
+
+    def fit(self, targets: AnyArray, method: str) -> Linear | None:
+        """The reader of all rows, whose weights are the normals; None for mean differences, which need none."""
+        return None if method == "mean difference" else fit_normals(self.x, targets, method)
+
+    def directions(self, targets: AnyArray, method: str, reader: Linear | None = None) -> Doubles:
+        """Directions of targets (n, m), as of `find_directions`, on resamples and what each left out: (2, b, m, d).
+
+        Args: reader: the fit of all rows, where it is there already.
+        """
+        n, d = self.x.shape
+        readers = targets.shape[1] * 2 * self.counts.shape[1]
+        if method in LOSSES:
+            exact = n * d * readers <= REFITTED
+            normals = self._refitted(targets, method, reader) if exact else self._first_order(targets, method, reader)
+        elif method == "mean difference" or n * (d * (d + 1) // 2) * 2 * self.counts.shape[1] <= SECOND:
+            normals = self._least_squares(targets, method)
+        else:
+            normals = self._first_order(targets, method, reader)
+        scale = self.scaler.scale
+        found = unit(normals * np.where(np.isfinite(scale), scale, 0)) if method == "mean difference" else None
+        found = in_units(normals, scale) if found is None else found
+        return found.transpose(1, 0, 2).reshape(2, self.counts.shape[1], *found.shape[::2])
+
+    def _least_squares(self, targets: AnyArray, method: str) -> Doubles:
+        """cov(x, y), which mean differences are multiples of, or Σ⁻¹ of it: (m, 2b, d)."""
+        values, known = numbers(targets, method)
+        normals = np.empty((values.shape[1], 2 * self.counts.shape[1], self.x.shape[1]))
+        for columns, rows in by_rows(known):
+            x, counts, y = self.x[rows], self.counts[rows], values[np.ix_(rows, columns)]
+            y = y - y.mean(0)
+            total = np.maximum(both(counts).sum(0, dtype=np.float64), 1)
+            sums = weighted_sums(x, np.column_stack([np.ones(len(x)), y]).astype(np.float32), counts)
+            mean = sums[0] / total[:, None]
+            shift = (y.T @ both(counts).astype(np.float64)) / total
+            covariance = sums[1:] / total[:, None] - shift[:, :, None] * mean
+            if method != "mean difference":
+                second = self._products(rows) / total[:, None, None] - mean[:, :, None] * mean[:, None, :]
+                second += PENALTIES[method] * np.eye(x.shape[1])
+                covariance = np.linalg.solve(second, covariance.transpose(1, 2, 0)).transpose(2, 0, 1)
+            normals[columns] = covariance
+        return normals
+
+    def _products(self, rows: Bools) -> Doubles:
+        """Σ w x xᵀ over `rows` (n,), kept for the next method that reads the same ones: (2b, d, d)."""
+        key = np.packbits(rows).tobytes()
+        if key not in self._kept:
+            self._kept = {key: weighted_products(self.x[rows], self.counts[rows])}
+        return self._kept[key]
+
+    def _refitted(self, targets: Ints, method: str, reader: Linear | None) -> Doubles:
+        """Every reader fitted again, all in one pass over the rows, from the fit of all rows: (m, 2b, d)."""
+        (n, d), m = self.x.shape, targets.shape[1]
+        weights = both(self.counts)
+        weights *= n / np.maximum(weights.sum(0), 1)
+        signs = (targets[:, :, None] * weights[:, None, :]).reshape(n, -1)
+        first = reader or fit_normals(self.x, targets, method)
+        start = Linear(*(np.repeat(part, weights.shape[1], axis=-1) for part in (first.weights, first.bias)))
+        reader = fit_linear(
+            self.x, signs, signs.shape[1], loss=LOSSES[method], c=1 / (PENALTIES[method] * n), start=start,
+            iterations=60,
+        )  # fmt: skip
+        return reader.weights.T.reshape(m, -1, d).astype(np.float64)
+
+    def _first_order(self, targets: AnyArray, method: str, reader: Linear | None) -> Doubles:
+        """W − H⁻¹ ∇_b, the intercept being the last column: (m, 2b, d)."""
+        n, d = self.x.shape
+        reader = reader or fit_normals(self.x, targets, method)
+        slopes, curvature, counted = _derivatives(reader(self.x), targets, method)
+        wide = np.column_stack([self.x, np.ones(n, np.float32)])
+        penalty = PENALTIES[method] * np.append(np.ones(d), 0)
+        sums, totals = weighted_sums(wide, slopes, self.counts), np.maximum(counted.T @ both(self.counts), 1)
+        normals = np.empty((targets.shape[1], totals.shape[1], d))
+        for i, fitted in enumerate(np.vstack([reader.weights, reader.bias]).T.astype(np.float64)):
+            bend = (wide.T @ (wide * curvature[:, i, None])).astype(np.float64) / counted[:, i].sum() + np.diag(penalty)
+            gradient = sums[i] / totals[i, :, None] + penalty * fitted
+            normals[i] = (fitted - np.linalg.solve(bend, gradient.T).T)[:, :d]
+        return normals
+
+
+def _derivatives(scores: Singles, targets: AnyArray, method: str) -> tuple[Singles, Singles, Singles]:
+    """First and second derivative of the loss of (n, m) scores, and the rows that its mean is over."""
+    if method in LOSSES:
+        slopes = LOSSES[method](scores, targets)[1]
+        size = np.abs(slopes)
+        bend = size * (1 - size) if method == "logistic" else 2.0 * (size > 0)
+        return slopes, bend.astype(np.float32), np.ones_like(scores)
+    values, known = numbers(targets, method)
+    return ((scores - values) * known).astype(np.float32), known.astype(np.float32), known.astype(np.float32)
+
+
+def both(counts: Pixels) -> Singles:
+    """Weights of the resamples (n, b), then of the rows that each left out: (n, 2b)."""
+    return np.hstack([counts, counts == 0]).astype(np.float32)
+
+
+def weighted_sums(x: Singles, factors: Singles, counts: Pixels) -> Doubles:
+    """Σ_i w_ib f_it x_i over rows x (n, d), factors (n, t), resamples and what they left out: (t, 2b, d)."""
+    total = np.zeros((factors.shape[1], 2 * counts.shape[1], x.shape[1]))
+
+    def block(begin: int) -> Singles:
+        rows = slice(begin, begin + BLOCK)
+        weights = both(counts[rows]).T
+        return np.stack([weights @ (x[rows] * factor[:, None]) for factor in factors[rows].T])
+
+    for part in over_blocks(block, range(0, len(x), BLOCK), cells=x.size):
+        total += part
+    return total
+
+
+def weighted_products(x: Singles, counts: Pixels) -> Doubles:
+    """Σ_i w_ib x_i x_iᵀ over rows x (n, d), as one product with the (n, d (d + 1) / 2) pairs: (2b, d, d)."""
+    one, other = np.triu_indices(x.shape[1])
+    step = max(16, min(BLOCK, CELLS // len(one)))
+    total = np.zeros((2 * counts.shape[1], len(one)))
+
+    def block(begin: int) -> Singles:
+        rows = x[begin : begin + step]
+        return both(counts[begin : begin + step]).T @ (rows[:, one] * rows[:, other])
+
+    for part in over_blocks(block, range(0, len(x), step), cells=x.size):
+        total += part
+    full = np.empty((len(total), x.shape[1], x.shape[1]))
+    full[:, one, other] = full[:, other, one] = total
+    return full
+
+
+def cosines_of(pairs: Doubles) -> list[Interval]:
+    """Median cosine of directions (2, b, m, d) with their partners, and the bounds of 95 % of them: m figures."""
+    cosines = np.einsum("bmd,bmd->mb", *unit(pairs))
+    return [Interval(float(np.median(row)), *percentiles(row), len(row)) for row in cosines]
+
+
+def shuffled(targets: AnyArray, method: str, rng: np.random.Generator) -> AnyArray:
+    """Targets (n, m) with the known values of each column in another order."""
+    mixed = targets.copy()
+    known = numbers(targets, method)[1]
+    for column, rows in zip(mixed.T, known.T, strict=True):
+        column[rows] = rng.permutation(column[rows])
+    return mixed
+
+
+def stabilities(
+    resamples: Resamples, targets: AnyArray, method: str, reader: Linear | None, rng: np.random.Generator
+) -> tuple[list[Interval], list[Interval]]:
+    """The figure of each column of targets (n, m), and that of its shuffled values.
+
+    Logistic normals and SVMs of shuffled signs are those of LDA, as without a signal all three are linear in the signs.
+    """
+    kind = "LDA" if method in LOSSES else method
+    null = resamples.directions(shuffled(targets, method, rng), kind)
+    return cosines_of(resamples.directions(targets, method, reader)), cosines_of(null)

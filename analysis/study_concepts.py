@@ -1,0 +1,89 @@
+"""The study of concepts: the questions that a table poses, yardsticks beside, edits where a model decodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .arrays import AnalysisError, Floats, subsample
+from .concept_scores import Task
+from .concepts import ConceptTable, concept_table, decode_edits, film
+from .embeddings import Embeddings
+from .model import Model, ReadsLinearly
+from .plan import (
+    Options,
+    Progress,
+    decoder,
+    labels_of,
+    missing_yardsticks,
+    needs_model,
+    said,
+    silent,
+    spread,
+    train_and_test,
+)
+from .questions import answerable, questions
+from .unsupervised import FILMED, effects_of, unsupervised
+
+MEASURED = 64  # codes on which the effect of an axis is measured
+
+
+def study_concepts(
+    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
+) -> ConceptTable:
+    """Find and judge the direction of every label class and attribute, and those that no label told."""
+    rng = options.rng("concepts")
+    train, test = train_and_test(table, options)
+    columns = [table.column(name) for name in [*([table.label] if labels_of(table) else []), *table.attributes]]
+    asked = [question for column in columns for question in questions(column, train)]
+    asked, left = answerable(asked, train, test)
+    if not asked:
+        raise AnalysisError(
+            "no concept to look for: " + (left[0] if left else "the table has neither labels nor attributes")
+        )
+    codes = {rows: table.vectors(table.code, index) for rows, index in (("train", train), ("test", test))}
+    beside = {}
+    for name in ("pixels", table.untrained(table.code)):
+        if name is not None and name in table.vector_columns:
+            progress(f"reading {name}")
+            beside[name] = table.vectors(name, train), table.vectors(name, test)
+    progress(f"{len(asked)} concepts")
+    weights, missing = first_layer(table, model)
+    notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test)), *left, *missing]
+    found = concept_table(
+        codes["train"], codes["test"], asked, train, test, rng=rng, yardsticks=beside, mask=table.continuous,
+        keep=options.keep, permutations=options.permutations, notes=notes,
+    )  # fmt: skip
+    progress("directions without labels")
+    blind = unsupervised(
+        codes["train"], codes["test"], [Task(one, train, test) for one in asked], weights=weights, rng=rng,
+        mask=table.continuous, permutations=options.permutations,
+    )  # fmt: skip
+    found = replace(found, unsupervised=blind)
+    decode = decoder(table, model)
+    if decode is None:
+        return replace(found, notes=(*found.notes, f"no edited images: {needs_model(table)}"))
+    progress("decoding edits")
+    chosen = spread(test, labels_of(table), options.shown, rng)
+    edits = decode_edits(decode, found, table.vectors(table.code, chosen), chosen)
+    measured, bases = subsample(test, MEASURED, rng=rng), table.vectors(table.code, chosen)
+    moved = []
+    for one in blind:
+        steps = (one.directions * np.array([[axis.scale] for axis in one.axes]))[:FILMED]
+        frames = film(decode, steps, bases, edits.strengths.tolist())
+        one = effects_of(one, decode, table.vectors(table.code, measured), table.continuous, rng=rng)
+        moved.append(replace(one, frames=frames))
+    return replace(found, edits=edits, unsupervised=tuple(moved))
+
+
+def first_layer(table: Embeddings, model: Model | None) -> tuple[Floats | None, list[str]]:
+    """The weights of the layers that read the code, if the model has such, and a note where it has not."""
+    if model is None:
+        return None, []
+    found = model.first_layer() if isinstance(model, ReadsLinearly) else None
+    if found is None:
+        return None, ["no directions of the first layer: no linear layer of the model reads the code as it is"]
+    if found.ndim != 2 or found.shape[1] != table.width(table.code):
+        raise AnalysisError(f"first_layer gave {found.shape}, not (rows, {table.width(table.code)})")
+    return np.asarray(found), []

@@ -1,0 +1,58 @@
+"""What modules see in a forward pass: outputs of named layers, and which linear layers read a code as it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_max_pool2d
+
+
+def pooled(output: Tensor, pool: int) -> Tensor:
+    """Return a layer's output, convolutional ones max-pooled to pool × pool where larger."""
+    if output.ndim == 4 and pool and max(output.shape[2:]) > pool:
+        cells = (min(pool, output.shape[2]), min(pool, output.shape[3]))
+        return adaptive_max_pool2d(output.contiguous(memory_format=torch.channels_last), cells)
+    return output
+
+
+def recorder(name: str, seen: threading.local, pool: int) -> Any:
+    def record(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        seen.layers.setdefault(name, pooled(output, pool))
+
+    return record
+
+
+def reading_weights(network: nn.Module, decode: Callable[[Tensor], Tensor], z: Tensor) -> Tensor | None:
+    """Return the weights of the linear layers that read codes as they are, one below the other, (rows, d).
+
+    A layer reads a code where the code's numbers stand in its input side by side, at any place: first layers, and later
+    ones that are given the code again. None where there is no such layer, as behind an embedding of labels.
+
+    Args:
+        network: whose layers are looked at.
+        decode: the pass that they run in.
+        z: codes (n, d) that no other numbers of the pass are equal to.
+    """
+    found: list[Tensor] = []
+
+    def look(layer: Any, inputs: tuple[Tensor, ...]) -> None:
+        x, width = inputs[0], z.shape[1]
+        if x.ndim != 2 or len(x) != len(z) or x.shape[1] < width:
+            return
+        for start in range(x.shape[1] - width + 1):
+            if torch.equal(x[:, start : start + width], z):
+                found.append(layer.weight[:, start : start + width].float())
+
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    hooks = [layer.register_forward_pre_hook(look) for layer in layers]
+    try:
+        with torch.inference_mode():
+            decode(z)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return torch.cat(found) if found else None
