@@ -22,10 +22,10 @@ from .cli import (
     Split,
     Table,
     _Job,
-    _print,
     analyze_table,
     command_line,
     find_model,
+    print_result,
     write_report,
 )
 from .errors import AnalysisError
@@ -312,7 +312,7 @@ def _report_back(found: dict[str, Any], out: Path, as_json: bool) -> None:
         typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
     else:
         for kind, one in done.items():
-            _print(kind, one, False)
+            print_result(kind, one, False)
         for kind, sentence in refused.items():
             typer.echo(f"left out: {kind}: {sentence}", err=True)
     if not done:
