@@ -15,6 +15,7 @@ from .sections_categories import categories_in_short
 from .sections_codes import latent_map, neighbours
 from .sections_curves import curves
 from .sections_decoded import interpolations, reconstructions
+from .sections_edits import edits
 from .sections_parts import parts
 from .sections_probes import few_labels, headline, probes, told_labels
 from .sections_run import configuration, health, made, overview, samples
@@ -37,6 +38,7 @@ ORDER: tuple[Callable[[Material], Section], ...] = (
     few_labels,
     neighbours,
     concepts,
+    edits,
     interpolations,
     mixture,
     geometry,
