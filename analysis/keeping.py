@@ -52,7 +52,7 @@ def keep_fixed(
     for name, v, size in zip(names, units, remaining.tolist(), strict=True):
         nearest = _nearest(v, fixed, kept)
         if size < SAME:
-            raise AnalysisError(f"{name!r} cannot change while {nearest} is kept: it is the same direction")
+            raise AnalysisError(f"{name!r} cannot change while {nearest} is kept: nothing of its direction is left")
         if size < least:
             notes.append(
                 f"{name!r} is nearly dependent on {nearest}: only {100 * size**2:.1f} % of its variance is left when "

@@ -28,7 +28,8 @@ from .arrays import AnalysisError, AnyArray, Doubles, Singles
 
 MEASURES = ("thickness", "slant", "width", "height", "brightness")
 INK = 1e-3  # mean ink below which an image is blank
-PLAIN = 0.1  # mean absolute difference from the background at the border of images with a plain one
+EVEN = 0.03  # difference from the background's brightness that still counts as background
+PLAIN = 0.6  # share of the border that is background where there is a plain one
 AT_ONCE = 1 << 22  # pixels that are held as doubles at once
 
 
@@ -39,7 +40,7 @@ def background(images: AnyArray) -> float:
     """
     edge = _grey(_border(images))
     level = float(np.median(edge))
-    if float(np.abs(edge - level).mean()) > PLAIN:
+    if float((np.abs(edge - level) <= EVEN).mean()) < PLAIN:
         raise AnalysisError(
             "the images have no plain background, so thickness, slant, width and height cannot be measured on them"
         )
