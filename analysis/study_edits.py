@@ -12,7 +12,7 @@ from .arrays import AnalysisError, AnyArray, Bools, Doubles, Ints, Pixels, Singl
 from .judges import Measured, measured_scores, network_scores, side_by_side
 from .plan import checked_decode, spread
 from .statistics import UNKNOWN, proportion
-from .verification import Move, Verification, verify
+from .verification import Move, Verification, verify_edits
 
 
 class Network(Protocol):
@@ -85,7 +85,7 @@ def verify_concepts(
         return found[:, use], named
 
     codes = np.asarray(model.encode(as_images(held.images[chosen])))
-    return verify(
+    return verify_edits(
         checked_decode(model), judge, [one for one, kept in zip(scores, use, strict=True) if kept],
         codes, moves, rng=rng, draws=draws, mask=mask, real=classes[chosen],
         accuracy=right, notes=[*notes, *measured.notes, *weak], advance=advance,

@@ -140,7 +140,7 @@ class Verification:
         return np.asarray(beyond, np.bool_)
 
 
-def verify(
+def verify_edits(
     decode: Decode,
     judge: Judge,
     scores: Sequence[Score],

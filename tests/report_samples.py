@@ -23,7 +23,7 @@ from analysis.prior import PriorComparison, compare_with_prior
 from analysis.probes import Probe, ProbeTable
 from analysis.reconstruction import Reconstruction
 from analysis.statistics import Baseline, Interval
-from analysis.verification import Move, Score, Verification, verify
+from analysis.verification import Move, Score, Verification, verify_edits
 
 HOSTILE = (
     "</script><script>window.pwned=1</script>",
@@ -430,7 +430,7 @@ def verification(n: int, names: tuple[str, ...]) -> Verification:
         Score(f"label: {names[three]}", "probability by a network", float(real[0][:, 1].std()), 0.5, "AUC",
               near(0.97, 0.02, n)),
     ]  # fmt: skip
-    return verify(
+    return verify_edits(
         decode, judge, scores, pca()[2][:40], moves, rng=np.random.default_rng(0), real=real[1][:40],
         accuracy=near(0.9, 0.02, n), notes=("only two of the concepts",), shown=3,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from analysis.doses import check_doses, judge_doses, kept, kept_at_one, spearman
 from analysis.judges import measured_scores, network_scores, same_as_measured, side_by_side, suited
 from analysis.measures import measure
 from analysis.store import load_one, save
-from analysis.verification import Move, Score, verify
+from analysis.verification import Move, Score, Verification, verify_edits
 
 WIDTH = 12
 DOSES = np.array([-3.0, -2, -1, 0, 1, 2, 3])
@@ -49,6 +49,11 @@ def axes(leak: float = 0.0) -> np.ndarray:
     return mixing
 
 
+def verified(world: Bands, codes: np.ndarray, asked: list[Move], *, seed: int = 1, **options: object) -> Verification:
+    rng = np.random.default_rng(seed)
+    return verify_edits(world.decode, world.judge, scores(), codes, asked, rng=rng, **options)  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def codes() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(60, WIDTH))
@@ -56,7 +61,7 @@ def codes() -> np.ndarray:
 
 def test_a_planted_decoder_is_found_with_a_diagonal_of_leakage(codes: np.ndarray) -> None:
     world = Bands(axes())
-    found = verify(world.decode, world.judge, scores(), codes, moves(np.eye(WIDTH)[:4]), rng=np.random.default_rng(1))
+    found = verified(world, codes, moves(np.eye(WIDTH)[:4]))
     np.testing.assert_allclose(found.leakage, np.eye(4), atol=1e-5)  # 0.05 of brightness a dose, and 0.05 is the sd
     assert {one.name for one in found.proven} == set("abcd")
     assert not found.leaks.any()
@@ -72,7 +77,7 @@ def test_a_planted_decoder_is_found_with_a_diagonal_of_leakage(codes: np.ndarray
 
 def test_what_stays_is_counted_beside_what_random_directions_leave(codes: np.ndarray) -> None:
     world = Bands(axes())
-    found = verify(world.decode, world.judge, scores(), codes, moves(np.eye(WIDTH)[:4]), rng=np.random.default_rng(1))
+    found = verified(world, codes, moves(np.eye(WIDTH)[:4]))
     first, last = found.responses[0], found.responses[3]
     assert (first.kept[0] == 1).all() and first.kept_one.value == 1, "band 0 says nothing of the class"
     z = codes[:, 3].astype(np.float32)
@@ -83,14 +88,13 @@ def test_what_stays_is_counted_beside_what_random_directions_leave(codes: np.nda
     np.testing.assert_allclose(first.moved, 0.05 * np.abs(DOSES) / 2, atol=1e-6)  # one of four bands
     assert (first.moved_random[[0, -1]] > first.moved_random[[2, 4]]).all() and first.moved_random[3] == 0
     real = np.asarray(z > 0, np.int64)
-    told = verify(world.decode, world.judge, scores(), codes, moves(np.eye(WIDTH)[:1]), draws=2, real=real,
-                  rng=np.random.default_rng(1))  # fmt: skip
+    told = verified(world, codes, moves(np.eye(WIDTH)[:1]), draws=2, real=real)
     assert told.reconstructed.value == 1 and np.isnan(found.reconstructed.value)
 
 
 def test_leakage_is_found_where_it_was_planted_and_only_there(codes: np.ndarray) -> None:
     world = Bands(axes(leak=-0.8))
-    found = verify(world.decode, world.judge, scores(), codes, moves(np.eye(WIDTH)[:4]), rng=np.random.default_rng(2))
+    found = verified(world, codes, moves(np.eye(WIDTH)[:4]), seed=2)
     expected = np.eye(4)
     expected[0, 1] = -0.8
     np.testing.assert_allclose(found.leakage, expected, atol=1e-5)
@@ -102,8 +106,8 @@ def test_random_directions_are_not_claimed_to_do_anything(codes: np.ndarray) -> 
     world, wide = Bands(np.eye(40)[:, :4]), np.random.default_rng(3).normal(size=(40, 40))
     claimed = leaks = 0
     for seed in range(8):
-        rng = np.random.default_rng(seed)
-        found = verify(world.decode, world.judge, scores(), wide, moves(rng.normal(size=(4, 40))), draws=20, rng=rng)
+        drawn = np.random.default_rng([seed, 9]).normal(size=(4, 40))
+        found = verified(world, wide, moves(drawn), seed=seed)
         claimed += len(found.proven)
         leaks += int(found.leaks.sum())
         assert all(abs(one.spearman_curve) == 1 for one in found.responses), "each does move its score a little"
@@ -113,7 +117,7 @@ def test_random_directions_are_not_claimed_to_do_anything(codes: np.ndarray) -> 
 
 def test_a_direction_that_lowers_its_score_is_not_proven(codes: np.ndarray) -> None:
     world = Bands(axes())
-    found = verify(world.decode, world.judge, scores(), codes, moves(-np.eye(WIDTH)[:1]), rng=np.random.default_rng(1))
+    found = verified(world, codes, moves(-np.eye(WIDTH)[:1]))
     one = found.responses[0]
     assert found.proven == () and one.effect.value == pytest.approx(-1, abs=1e-5)
     assert one.spearman.value == -1 and one.success.value == 0
@@ -128,7 +132,7 @@ def test_random_directions_have_the_concept_s_length_and_stay_in_the_mask(codes:
         return Bands(axes()).decode(z)
 
     mask = np.arange(WIDTH) < 8
-    verify(decode, Bands(axes()).judge, scores(), codes[:5], moves(np.eye(WIDTH)[:2], 0.7), draws=3, mask=mask,
+    verify_edits(decode, Bands(axes()).judge, scores(), codes[:5], moves(np.eye(WIDTH)[:2], 0.7), draws=3, mask=mask,
            rng=np.random.default_rng(1))  # fmt: skip
     doses = [z.reshape(5, 7, -1) for z in seen if len(z) == 35]
     steps = [z[:, 4] - z[:, 3] for z in doses]
@@ -162,7 +166,7 @@ def test_images_without_a_score_are_left_out_and_a_concept_without_a_judge_is_ke
         return np.where(found > 0.6, np.nan, found), np.full(len(images), -1)
 
     asked = [*moves(np.eye(WIDTH)[:1]), Move("nobody's", "x", "boolean", np.eye(WIDTH)[5], 1.0)]
-    found = verify(world.decode, judge, scores(), codes, asked, draws=3, rng=np.random.default_rng(1))
+    found = verify_edits(world.decode, judge, scores(), codes, asked, draws=3, rng=np.random.default_rng(1))
     first, other = found.responses
     assert first.spearman.n == np.sum(codes[:, 0] + 3 <= 2) < 60 and first.spearman.value == 1
     assert other.score == -1 and np.isnan(other.p_value) and np.isnan(other.curve).all()
@@ -194,15 +198,14 @@ def test_small_matters_of_counting() -> None:
 def test_judges_of_constant_scores_and_no_judges_are_refused(codes: np.ndarray) -> None:
     world, rng = Bands(axes()), np.random.default_rng(1)
     with pytest.raises(AnalysisError, match="'a' gives all real images the same score"):
-        verify(world.decode, world.judge, scores(0.0), codes, moves(np.eye(WIDTH)[:1]), rng=rng)
+        verify_edits(world.decode, world.judge, scores(0.0), codes, moves(np.eye(WIDTH)[:1]), rng=rng)
     with pytest.raises(AnalysisError, match="no judge"):
-        verify(world.decode, world.judge, [], codes, moves(np.eye(WIDTH)[:1]), rng=rng)
+        verify_edits(world.decode, world.judge, [], codes, moves(np.eye(WIDTH)[:1]), rng=rng)
 
 
 def test_a_verification_is_saved_and_read_again(codes: np.ndarray, tmp_path) -> None:
     world = Bands(axes())
-    found = verify(world.decode, world.judge, scores(), codes, moves(np.eye(WIDTH)[:2]), draws=2, notes=["said"],
-                   rng=np.random.default_rng(1))  # fmt: skip
+    found = verified(world, codes, moves(np.eye(WIDTH)[:2]), draws=2, notes=["said"])
     save(found, tmp_path)
     again = load_one(tmp_path, "verification")
     np.testing.assert_array_equal(again.leakage, found.leakage)
