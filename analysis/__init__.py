@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .fidelity import Fidelity, frechet_distance, kernel_distance
     from .geometry import Geometry, shape_of
     from .interpolation import Interpolations, Path, lerp, path, slerp
+    from .keeping import keep_fixed
     from .maps import Map, Maps, latent_map
     from .memory import copying, count_modes
     from .mixture_fits import fit_mixture
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .statistics import Baseline, Interval
     from .store import load, save
     from .twosample import two_sample
+    from .verification import Verification, verify_edits
 
 _HOME = {
     "AnalysisError": "errors",
@@ -65,6 +67,7 @@ _HOME = {
     "Probe": "probes",
     "ProbeTable": "probes",
     "Reconstruction": "reconstruction",
+    "Verification": "verification",
     "by_class": "class_mixtures",
     "compare_with_prior": "prior",
     "concept_vector": "concepts",
@@ -74,6 +77,7 @@ _HOME = {
     "few_labels": "few",
     "fit_mixture": "mixture_fits",
     "frechet_distance": "fidelity",
+    "keep_fixed": "keeping",
     "kernel_distance": "fidelity",
     "latent_map": "maps",
     "lerp": "interpolation",
@@ -89,6 +93,7 @@ _HOME = {
     "slerp": "interpolation",
     "transfers": "similarity",
     "two_sample": "twosample",
+    "verify_edits": "verification",
 }
 
 __all__ = [
@@ -119,6 +124,7 @@ __all__ = [
     "Probe",
     "ProbeTable",
     "Reconstruction",
+    "Verification",
     "by_class",
     "compare_with_prior",
     "concept_vector",
@@ -128,6 +134,7 @@ __all__ = [
     "few_labels",
     "fit_mixture",
     "frechet_distance",
+    "keep_fixed",
     "kernel_distance",
     "latent_map",
     "lerp",
@@ -143,6 +150,7 @@ __all__ = [
     "slerp",
     "transfers",
     "two_sample",
+    "verify_edits",
 ]
 
 

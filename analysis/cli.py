@@ -91,7 +91,7 @@ class _Job:
             result = run_asked(
                 self.kind, table, lambda: study(table, options, tell), out=self.out, command=command_line()
             )
-        _print(self.kind, result, self.as_json)
+        print_result(self.kind, result, self.as_json)
 
     def run(self, load_model: LoadModel | None, *, decodes: bool = True, **changes: Any) -> None:
         """Run it, save it, print it."""
@@ -105,7 +105,7 @@ class _Job:
                 self.kind, table, model, self.options(**changes), out=self.out, command=command_line(),
                 progress=lambda text: progress.update(task, description=_shown(self.kind, text)),
             )  # fmt: skip
-        _print(self.kind, result, self.as_json)
+        print_result(self.kind, result, self.as_json)
 
 
 def register(app: typer.Typer, load_model: LoadModel | None = None) -> None:
@@ -214,7 +214,7 @@ def _progress(quiet: bool = False) -> Any:
     )  # fmt: skip
 
 
-def _print(kind: str, result: Any, as_json: bool) -> None:
+def print_result(kind: str, result: Any, as_json: bool) -> None:
     """Print a result for a person, or as JSON."""
     if as_json:
         from .store import to_json
@@ -252,7 +252,7 @@ def report_back(found: dict[str, Any], out: Path, as_json: bool) -> None:
         typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
     else:
         for kind, one in done.items():
-            _print(kind, one, False)
+            print_result(kind, one, False)
         for kind, sentence in refused.items():
             typer.echo(f"left out: {kind}: {sentence}", err=True)
     if not done:

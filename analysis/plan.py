@@ -180,8 +180,11 @@ def spread(rows: Ints, labels: tuple[Ints, tuple[str, ...]] | None, count: int, 
 
 def decoder(table: Embeddings, model: Model | None) -> Callable[[Singles], Singles] | None:
     """The model's decode, checked for shape and finite values; None without a model."""
-    if model is None:
-        return None
+    return None if model is None else checked_decode(model)
+
+
+def checked_decode(model: Model) -> Callable[[Singles], Singles]:
+    """The model's decode, which refuses another shape than (n, h, w, c) and values that are not finite."""
 
     def decode(codes: Singles) -> Singles:
         images = np.asarray(model.decode(codes), np.float32)

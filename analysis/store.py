@@ -30,11 +30,12 @@ KINDS = {
     "maps": ("analysis.maps", "Maps"),
     "reconstruction": ("analysis.reconstruction", "Reconstruction"),
 }
-# What one must ask for by name, as it needs factors, another table, or samples.
+# What one must ask for by name, as it needs factors, another table, samples, or the images themselves.
 ASKED = {
     "comparison": ("analysis.similarity", "Comparison"),
     "disentanglement": ("analysis.disentanglement", "Disentanglement"),
     "fidelity": ("analysis.fidelity", "Fidelity"),
+    "verification": ("analysis.verification", "Verification"),
 }
 HOMES = KINDS | ASKED
 ORDER = tuple(HOMES)

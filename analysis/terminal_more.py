@@ -1,4 +1,4 @@
-"""Tables for a terminal of concepts, geometry, prior, disentanglement, comparison and fidelity."""
+"""Tables for a terminal of concepts, geometry, prior, disentanglement, comparison, fidelity and verification."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .terminal import Block, percent, plain
+
+LEAKS = 10  # judges side by side
 
 
 def concepttable(result: Any) -> Iterator[Block]:
@@ -140,3 +142,29 @@ def fidelity(result: Any) -> Iterator[Block]:
                for name, m in (("samples", result.modes), ("  real rows", result.real_modes))]  # fmt: skip
     title = f"different rows by duplicate pairs (nearer than {result.modes.threshold:.3g})"
     yield title, ("source", "number", "pairs", "rows"), counted
+
+
+def verification(result: Any) -> Iterator[Block]:
+    """What each concept does beside random directions, then what else changes."""
+    tests = len(result.judged)
+    rows: list[tuple[str, ...]] = []
+    for one in result.judged:
+        rows.append((one.name, plain(one.effect, 2), f"{min(1.0, tests * one.p_value):.3f}", plain(one.spearman, 2),
+                     percent(one.success), percent(one.kept_one), f"{one.effect.n:,}"))  # fmt: skip
+        rows.append(("  random directions", plain(one.effect_random, 2), "", plain(one.spearman_random, 2),
+                     percent(one.success_random), percent(one.kept_one_random), f"{result.draws:,}"))  # fmt: skip
+    header = ("edited along", "effect", "p, Bonferroni", "rank correlation", "success", "class kept at ±1", "n")
+    title = f"edits of {result.n:,} held-out images, effects in sd of real images by one sd along the concept"
+    yield title, header, rows
+    for start in range(0, len(result.scores), LEAKS):
+        part = range(start, min(start + LEAKS, len(result.scores)))
+        cells = [
+            (one.name, *(_leak(result, i, j, j == one.score) for j in part)) for i, one in enumerate(result.responses)
+        ]
+        title = "change of each judge (· beyond what 95 % of random directions do)"
+        yield title, ("edited along", *(result.scores[j].name for j in part)), cells
+
+
+def _leak(result: Any, i: int, j: int, own: bool) -> str:
+    value = f"{result.leakage[i, j]:+.2f}"
+    return f"[{value}]" if own else f"{value} ·" if result.leaks[i, j] else f"{value}  "

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import analysis.cli
-from latentgan import cli_model, cli_reproduce, cli_selfcheck
+from latentgan import cli_edit, cli_model, cli_reproduce, cli_selfcheck
 from latentgan.errors import ConfigError, LatentganError
 from latentgan.options import (
     Attributes,
@@ -248,6 +248,7 @@ def _warn_of_shadowing() -> None:
 
 
 cli_model.register(app)
+cli_edit.register(app)
 cli_reproduce.register(app)
 cli_selfcheck.register(app)
 analysis.cli.register(app, load_model)

@@ -1,4 +1,4 @@
-"""Commands that use a trained model: encode, evidence, sample, augment, edit."""
+"""Commands that use a trained model: encode, evidence, sample, augment, classify."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same i
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (encode, evidence, sample, augment, classify, edit):
+    for command in (encode, evidence, sample, augment, classify):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -270,46 +270,3 @@ def classify(
     if fitted is not None:
         right = fitted.accuracy
         typer.echo(f"the probe names {right.percent()} of {right.n:,} test images right", err=True)
-
-
-def edit(
-    run: Run,
-    images: Annotated[list[Path], typer.Argument(help="Image files to edit.", show_default=False)],
-    concept: Annotated[str, typer.Option(help="Name of the concept, as `latentgan concepts` prints it.")],
-    results: Annotated[Path, typer.Option(help="Results folder with the concepts.", show_default=False)],
-    strength: Annotated[
-        list[float] | None,
-        typer.Option(help="How far, in standard deviations of the concept; may be repeated. Default -3 -1.5 0 1.5 3."),
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the edited images.")] = Path("edits"),
-    crop: Crop = False,
-    device: Device = "auto",
-    family: FamilyOption = None,
-) -> None:
-    """Edit image files along a concept: encode, move along its direction, decode.
-
-    Writes one PNG an image and strength, and a strip an image. Strength 0 is the plain reconstruction.
-
-        latentgan edit runs/faces me.png --concept smiling --strength 2 --results results
-    """
-    from analysis.store import load
-    from latentgan import stages
-
-    loaded = load(results)
-    if (found := loaded.get("concepts")) is None:
-        raise ConfigError(f"{results} holds no concepts; run `latentgan concepts TABLE --out {results}` first")
-    stages.same_model(run, loaded.get("overview"), results)
-    direction = stages.find_concept([c.name for c in found.concepts], concept)
-    scale = found.concepts[direction].scale
-    written = stages.edit(
-        run,
-        images,
-        direction=found.directions[direction] * scale,
-        name=found.concepts[direction].name,
-        strengths=strength or [-3.0, -1.5, 0.0, 1.5, 3.0],
-        out=out,
-        crop=crop,
-        device=device,
-        family=family,
-    )
-    typer.echo(f"wrote {len(written)} images and strips to {out}", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,8 @@ from latentgan.errors import ConfigError, DataError
 from latentgan.samples import grid
 
 console = Console(stderr=True)
+LONGEST = 120
+"""Letters of a concept's name in the name of a file."""
 
 
 def headline(text: str) -> None:
@@ -52,18 +53,19 @@ def encode(
     model = NumpyModel.load(run, device=device, family=family)
     source = load_images(model.about.get("data", {}), data, options or {})
     for line in source.notes:
-        _say(line)
+        say(line)
     names = tuple(features or default_features(model))
     if "none" in names and len(names) > 1:
         raise ConfigError("--features none leaves all features out: give it alone, or name layers only")
     plan = Plan(() if names == ("none",) else names, pool, yardsticks)
-    with _bar(f"encode {source.name}", len(source)) as advance:
+    with bar(f"encode {source.name}", len(source)) as advance:
         return encode_table(
-            run, source, out, plan, device=device, family=family, command=command, advance=advance, note=_say
+            run, source, out, plan, device=device, family=family, command=command, advance=advance, note=say
         )
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Print a remark."""
     console.print(f"[dim]{escape(line)}[/]")
 
 
@@ -109,17 +111,17 @@ def sample(
         if model.classes and free:
             columns = math.ceil(count / len(model.classes))
             images = model.sample_classes(columns, seed=seed)
-            _say(f"rows: {', '.join(map(repr, model.classes))}")
+            say(f"rows: {', '.join(map(repr, model.classes))}")
         elif model.components and free:
             columns = math.ceil(count / model.components)
             images = model.sample_components(columns, seed=seed)
-            _say(f"rows: components 1 to {model.components} of the prior")
+            say(f"rows: components 1 to {model.components} of the prior")
         elif model.attributes and not attributes:
             told = model.attributes[0]
             values = told.decode(told.steps(columns))
             columns = len(values)
             images = model.sample_attribute(math.ceil(count / columns), columns, seed=seed, label=label)
-            _say(f"columns: {told.name} = {', '.join(map(str, values))}")
+            say(f"columns: {told.name} = {', '.join(map(str, values))}")
         else:
             images = model.sample(count, seed=seed, **asked)
         x = torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
@@ -151,8 +153,8 @@ def augment(
     plan.check(model, out)
     for label, name in zip(model.classes, written_names(model.classes, out), strict=True):
         if label != name:
-            _say(f"class {label!r} is written as {name!r}, which any reader takes")
-    with _bar(f"augment {run.name}", plan.steps(model)) as advance:
+            say(f"class {label!r} is written as {name!r}, which any reader takes")
+    with bar(f"augment {run.name}", plan.steps(model)) as advance:
         return write_images(model, out, plan, command=command, advance=advance)
 
 
@@ -174,23 +176,11 @@ def evidence(
     check_fit(model, source, Plan())
     source = without_leak(run, source, str(model.about.get("fingerprint", "")))
     for line in source.notes:
-        _say(line)
-    with _bar(f"evidence of {source.name}", work(plan, source)) as advance:
+        say(line)
+    with bar(f"evidence of {source.name}", work(plan, source)) as advance:
         found = held_out_evidence(model, source, plan, advance=advance)
     write_evidence(run, model, source, plan, found)
     return found
-
-
-def find_concept(names: Sequence[str], wanted: str) -> int:
-    """Return the position of a concept by its full name, or by its value alone where that is unique."""
-    exact = [i for i, name in enumerate(names) if name == wanted]
-    loose = [i for i, name in enumerate(names) if name.split(": ", 1)[-1] == wanted]
-    for found in (exact, loose):
-        if len({names[i] for i in found}) == 1:  # one concept has a direction a method; the first is the default
-            return found[0]
-    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.3)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ConfigError(f"no concept is called {wanted!r}; {hint}known are: {', '.join(dict.fromkeys(names))}")
 
 
 def same_model(run: Path, overview: Any, results: Path) -> None:
@@ -226,7 +216,7 @@ def edit(
     model = NumpyModel.load(run, device=device, family=family)
     codes = model.encode(read_files(files, model, crop=crop))
     out.mkdir(parents=True, exist_ok=True)
-    safe = "".join(c if c.isalnum() or c in "-._" else "-" for c in name)
+    safe = "".join(c if c.isalnum() or c in "-+._" else "-" for c in name)[:LONGEST]
     written = []
     for number, (file, code) in enumerate(zip(files, codes, strict=True)):
         moved = code[None] + np.asarray(strengths)[:, None] * direction[None]
@@ -269,7 +259,8 @@ def _save(image: Image.Image, path: Path) -> Path:
 
 
 @contextmanager
-def _bar(title: str, total: int) -> Iterator[Any]:
+def bar(title: str, total: int) -> Iterator[Any]:
+    """Show progress on standard error; gives a function that is told how many more are done."""
     columns = (
         TextColumn("[bold]{task.description}"),
         BarColumn(),

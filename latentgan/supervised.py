@@ -41,12 +41,11 @@ class Classifier:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     learning_rate: float = 1e-3
 
-    def build(self, source: ImageSource) -> nn.Module:
-        """Return the network: images (n, c, h, w) in [-1, 1] → logits (n, classes)."""
-        shape, classes = source.spec.shape, len(source.spec.classes)
+    def build(self, shape: tuple[int, int, int], outputs: int) -> nn.Module:
+        """Return the network: images (n, *shape) in [-1, 1] → (n, outputs), logits of classes for one."""
         trunk = conv_trunk(shape, width=self.width, hidden=self.hidden, norm=self.norm)
         return nn.Sequential(
-            trunk, nn.Flatten(), nn.Linear(self.hidden or trunk_width(shape, width=self.width), classes)
+            trunk, nn.Flatten(), nn.Linear(self.hidden or trunk_width(shape, width=self.width), outputs)
         )
 
 
@@ -69,17 +68,38 @@ def train_classifier(
         seed: of weights, batches and augmentation.
         device: where to train.
     """
+    labels = torch.from_numpy(source.labels[rows]).to(device)
+
+    def loss(logits: Tensor, batch: Tensor) -> Tensor:
+        return cross_entropy(logits, labels[batch])
+
+    yield from train_network(
+        source, rows, classifier, len(source.spec.classes), loss, marks=marks, seed=seed, device=device
+    )
+
+
+def train_network(
+    source: ImageSource,
+    rows: np.ndarray,
+    classifier: Classifier,
+    outputs: int,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    *,
+    marks: Sequence[int],
+    seed: int = 0,
+    device: str = "cpu",
+) -> Iterator[nn.Module]:
+    """Train by a loss of (outputs (b, outputs), positions (b,) among `rows`); the rest is as of train_classifier."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = classifier.build(source).to(device).train()
+        network = classifier.build(source.spec.shape, outputs).to(device).train()
         augment = Augmentation(classifier.augment)
         adam = torch.optim.Adam(network.parameters(), classifier.learning_rate, fused=True)
-        images, labels = source.tensor(rows, device), torch.from_numpy(source.labels[rows]).to(device)
+        images = source.tensor(rows, device)
         for step in range(1, marks[-1] + 1):
             batch = torch.randperm(len(rows))[:BATCH].to(device)
-            loss = cross_entropy(network(augment(images[batch])), labels[batch])
             adam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss(network(augment(images[batch])), batch).backward()  # type: ignore[no-untyped-call]
             adam.step()
             if step in marks:
                 yield network.eval()

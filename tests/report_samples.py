@@ -23,6 +23,7 @@ from analysis.prior import PriorComparison, compare_with_prior
 from analysis.probes import Probe, ProbeTable
 from analysis.reconstruction import Reconstruction
 from analysis.statistics import Baseline, Interval
+from analysis.verification import Move, Score, Verification, verify_edits
 
 HOSTILE = (
     "</script><script>window.pwned=1</script>",
@@ -81,6 +82,7 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
         "prior": prior(),
         "maps": maps(n),
         "reconstruction": reconstruction(n, names),
+        "verification": verification(n, names),
     }
 
 
@@ -409,3 +411,31 @@ def reconstruction(n: int, names: tuple[str, ...]) -> Reconstruction:
         errors[shown].astype(float),
         (),
     )
+
+
+def verification(n: int, names: tuple[str, ...]) -> Verification:
+    """Two of the concepts, edited and judged: ink by measuring, a digit by the nearest mean in pixels."""
+    images, labels = digits()
+    centres = np.stack([images[labels == k].reshape(-1, 64).mean(0) for k in range(10)])
+
+    def judge(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        flat = np.asarray(shown, np.float64).reshape(-1, 64)
+        near = -np.square(flat[:, None] - centres).sum(2)
+        return np.stack([flat.mean(1), 1 / (1 + np.exp(near.max(1) - near[:, 3] - 1))], axis=1), near.argmax(1)
+
+    table, real = concepts(n, names), judge(images[:n])
+    inks = np.linspace(-1, 1, LATENT)
+    three = min(3, len(names) - 1)
+    moves = [
+        Move("ink", "ink", "numeric", inks / np.linalg.norm(inks), 0.4),
+        Move(f"label: {names[three]}", "label", "class", table.directions[three], table.concepts[three].scale),
+    ]
+    scores = [
+        Score("ink", "measured, in [0, 1]", float(real[0][:, 0].std())),
+        Score(f"label: {names[three]}", "probability by a network", float(real[0][:, 1].std()), 0.5, "AUC",
+              near(0.97, 0.02, n)),
+    ]  # fmt: skip
+    return verify_edits(
+        decode, judge, scores, pca()[2][:40], moves, rng=np.random.default_rng(0), real=real[1][:40],
+        accuracy=near(0.9, 0.02, n), notes=("only two of the concepts",), shown=3,
+    )  # fmt: skip

@@ -12,8 +12,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted([*(ROOT / "latentgan").rglob("*.py"), *(ROOT / "analysis").rglob("*.py")])
-JOINS = ("latentgan.cli", "latentgan.cli_model", "latentgan.protocols")
-LIGHT = [f"latentgan.{name}" for name in ("cli", "cli_model", "cli_reproduce", "cli_selfcheck", "errors", "version")]
+JOINS = ("latentgan.cli", "latentgan.cli_edit", "latentgan.cli_model", "latentgan.protocols")
+LIGHT = [
+    f"latentgan.{name}"
+    for name in ("cli", "cli_edit", "cli_model", "cli_reproduce", "cli_selfcheck", "errors", "version")
+]
 SMALL = {"torch", "numpy", "pydantic", "latentgan"}
 
 

@@ -16,6 +16,7 @@ from .sections_codes import latent_map, neighbours
 from .sections_concepts import concepts
 from .sections_curves import curves
 from .sections_decoded import interpolations, reconstructions
+from .sections_edits import edits
 from .sections_parts import parts
 from .sections_probes import few_labels, headline, probes, told_labels
 from .sections_run import configuration, health, made, overview, samples
@@ -38,6 +39,7 @@ ORDER: tuple[Callable[[Material], Section], ...] = (
     few_labels,
     neighbours,
     concepts,
+    edits,
     interpolations,
     mixture,
     geometry,

@@ -1,0 +1,221 @@
+"""The section on edits: what moving along each concept does to images, as judged by what never saw the model."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .document import (
+    Block,
+    Choice,
+    Comparison,
+    Disclosure,
+    Estimate,
+    Line,
+    Lines,
+    Mark,
+    Prose,
+    Section,
+    Strip,
+    Strips,
+    Table,
+    missing,
+    one_of,
+)
+from .images import as_uint8
+from .material import Material
+from .rows import brackets, estimate, figure
+from .wording import count, number, percent, plural, sentence
+
+if TYPE_CHECKING:
+    from ..statistics import Interval
+    from ..verification import Response, Score, Verification
+
+RANDOM = "random directions"
+
+
+def edits(material: Material) -> Section:
+    """Whether edits do what they say, and what else they do."""
+    found: Verification | None = material.results.get("verification")
+    if found is None:
+        note = "None yet: latentgan verify RUN --results RESULTS has edited images judged."
+        return missing("edits", "Edits verified", material.refusal("verification") or note)
+    options = tuple((one.name, tuple(_response(found, i))) for i, one in enumerate(found.responses))
+    blocks: list[Block] = [
+        *one_of("verified", "Edited along", options),
+        *_figures(found),
+        _leakage(found),
+        Disclosure("The judges, and how good they are on real images", (_judges(found),)),
+    ]
+    notes = [*([_earlier(material, found)] if _earlier(material, found) else []), *found.notes]
+    return Section("edits", "Edits verified", _finding(found), (*blocks, *(Prose(sentence(one)) for one in notes)))
+
+
+def _finding(found: Verification) -> str:
+    if not found.judged:
+        return "Nobody judges these concepts: there is neither a label nor an attribute of theirs, nor a measure."
+    proven, tests = found.proven, len(found.judged)
+    said = (
+        f"{count(len(proven))} of {plural(tests, 'concept')} change edited images as they say, more than random "
+        f"directions of equal length do (p ≤ 0.05 after Bonferroni over {count(tests)})"
+    )
+    if not proven:
+        return f"{said}: n = {count(found.n)} images, {plural(found.draws, 'random direction')} beside each."
+    best = max(proven, key=lambda one: (one.kind != "class", one.effect.value))
+    stays = ""
+    if best.kind != "class" and math.isfinite(best.kept_one.value):
+        beside = f" (random directions {percent(best.kept_one_random.value)})"
+        stays = f", while the judged class stays in {figure(best.kept_one)}{beside} of images"
+    return (
+        f"{said}; one standard deviation along {best.name} changes it by {brackets(best.effect)} of real images' "
+        f"standard deviations (random directions {number(best.effect_random.value)}), with a rank correlation of "
+        f"{brackets(best.spearman)} over doses{stays} (n = {count(best.effect.n)})."
+    )
+
+
+def _earlier(material: Material, found: Verification) -> str:
+    """Say that the concepts are others by now than those that were verified."""
+    table = material.results.get("concepts")
+    now = {} if table is None else {one.name: one.scale for one in reversed(table.concepts)}
+    changed = [one.name for one in found.responses if one.name in now and not np.isclose(one.length, now[one.name])]
+    if not changed:
+        return ""
+    return f"the concepts were found anew since ({changed[0]!r} has another scale): run latentgan verify again"
+
+
+def _response(found: Verification, i: int) -> list[Block]:
+    """One concept's dose-response curve, what stays, and some images."""
+    one = found.responses[i]
+    blocks: list[Block] = []
+    if one.score >= 0:
+        score = found.scores[one.score]
+        caption = (
+            f"Mean score of images edited along “{one.name}”, with its 95 % interval over "
+            f"{plural(one.effect.n, 'image')}, by dose in standard deviations of the code's position along it. The "
+            f"grey band holds 95 % of {plural(found.draws, 'random direction')} of equal length, each turned to rise."
+        )
+        lines = (_line(one.name, found, one.curve), _band(found, one.curve_random))
+        blocks.append(Lines(f"dose-{i}", f"What “{one.name}” does", "dose", score.about, lines, caption))
+    if np.isfinite(one.kept).all():
+        caption = "Share of edited images whose judged class is that at dose 0, and the same of random directions."
+        random = Line(RANDOM, found.doses, one.kept_random, role="chance")
+        lines = (_line(one.name, found, one.kept), random)
+        blocks.append(Lines(f"kept-{i}", "Images that keep their class", "dose", "share", lines, caption,
+                            y_scale="percent"))  # fmt: skip
+    return [*blocks, _strip(found, i)]
+
+
+def _line(name: str, found: Verification, curve: np.ndarray) -> Line:
+    return Line(name, found.doses, curve[0], curve[1], curve[2], role="ours", markers=True)
+
+
+def _band(found: Verification, curves: np.ndarray) -> Line:
+    low, high = np.quantile(curves, [0.025, 0.975], axis=0)
+    return Line(RANDOM, found.doses, curves.mean(0), low, high, role="chance")
+
+
+def _strip(found: Verification, i: int) -> Strips:
+    one, frames = found.responses[i], as_uint8(found.frames[i])
+    steps = tuple(f"{dose:+g} sd".replace("-", "\u2212") if dose else "0 sd" for dose in found.doses.tolist())
+    strips = tuple(
+        Strip(f"image {k + 1}", strip, f"held-out image {k + 1} edited along {one.name}")
+        for k, strip in enumerate(frames)
+    )
+    moved = one.moved[found.doses == 1][0], one.moved_random[found.doses == 1][0]
+    caption = (
+        f"Held-out images edited along “{one.name}”; 0 is the plain reconstruction. One dose is {number(one.length)} "
+        f"in the code and changes pixels by {number(float(moved[0]), 3)} (root mean square, of 1), a random direction "
+        f"by {number(float(moved[1]), 3)}."
+    )
+    start = int(np.argmin(np.abs(found.doses)))
+    return Strips(f"verified-{i}", strips, steps, start, "Dose", caption, layout="films")
+
+
+def _figures(found: Verification) -> tuple[Block, ...]:
+    """Every concept's figures beside those of random directions, one kind of figure at a time."""
+    if not found.judged:
+        return ()
+    tests = len(found.judged)
+    effect = [
+        _row(one, one.effect, one.effect_random, f"p = {number(min(1.0, tests * one.p_value), 3)} after Bonferroni")
+        for one in found.judged
+    ]
+    order = [_row(one, one.spearman, one.spearman_random) for one in found.judged]
+    success = [_row(one, one.success, one.success_random, _aim(found.scores[one.score])) for one in found.judged]
+    stays = [_row(one, one.kept_one, one.kept_one_random) for one in found.responses if _known(one.kept_one)]
+    beside = "Small marks are random directions of equal length."
+    sizes = [end for one in found.judged for end in (one.effect.low, one.effect.high)]
+    ends = min(0.0, np.floor(10 * min(sizes)) / 10), max(0.1, np.ceil(10 * max(sizes)) / 10)
+    rising = (min(0.0, *(row.low for row in order)), 1.0)
+    options: list[tuple[str, tuple[Block, ...]]] = [
+        ("the effect", (Comparison(tuple(effect), f"Change of the concept's own score by one standard deviation along "
+                                   f"it, in standard deviations of real images. {beside}", "number", ends),)),
+        ("rank correlation", (Comparison(tuple(order), f"Rank correlation of dose and score, an image at a time, mean: "
+                                         f"1 is a score that always rises. {beside}", "number", rising),)),
+        ("success", (Comparison(tuple(success), f"Share of images that an edit makes what it says. {beside}",
+                                axis=(0, 1)),)),
+    ]  # fmt: skip
+    if stays:
+        text = f"Share of images whose judged class stays at ±1; concepts that are classes are to change it. {beside}"
+        options.append(("class kept", (Comparison(tuple(stays), text, axis=(0, 1)),)))
+    return (Choice("verified-figures", "Figure", tuple(options)),)
+
+
+def _known(figure_: Interval) -> bool:
+    return math.isfinite(figure_.value)
+
+
+def _row(one: Response, own: Interval, random: Interval, note: str = "") -> Estimate:
+    return estimate(one.name, own, note=note, marks=(Mark("chance", random.value, RANDOM),))
+
+
+def _aim(score: Score) -> str:
+    if math.isnan(score.threshold):
+        return "more at +1 than at −1; half are by chance"
+    return "of those that lack it, at the largest dose"
+
+
+def _leakage(found: Verification) -> Table:
+    """Edit concept i, change in judge j, shaded by size: a heat map that reads as a table."""
+    values = np.nan_to_num(found.leakage)
+    leaks = found.leaks
+    rows = tuple(
+        (one.name, *(_change(float(v)) + ("\u00a0*" if leak else "") for v, leak in zip(row, marked, strict=True)))
+        for one, row, marked in zip(found.responses, values, leaks, strict=True)
+    )
+    shades = tuple(tuple(min(abs(float(v)), 1.0) for v in row) for row in values)
+    total = leaks.size - len(found.judged)
+    caption = (
+        "Edited along (row), change of each judge (column) by one standard deviation along the concept, in standard "
+        "deviations of real images. A concept's own judge has its name; everything else is leakage. * marks the "
+        f"{count(int(leaks.sum()))} of {count(total)} whose 95 % interval lies beyond what 95 % of random directions "
+        "change."
+    )
+    return Table(("edited along", *(one.name for one in found.scores)), rows, caption, shades)
+
+
+def _change(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "\u2212")
+
+
+def _judges(found: Verification) -> Table:
+    rows = []
+    for one in found.scores:
+        good = "–" if one.quality is None else f"{one.metric.replace('R2', 'R²')} {brackets(one.quality, 3)}"
+        rows.append((one.name, one.about, number(one.spread, 3), good, "–" if one.quality is None else
+                     count(one.quality.n)))  # fmt: skip
+    right = f" It names the class of {figure(found.accuracy)} right" if _known(found.accuracy) else ""
+    right += f" (n = {count(found.accuracy.n)})." if right else ""
+    same = (
+        f" {figure(found.reconstructed)} of undosed reconstructions (n = {count(found.reconstructed.n)}) are given the "
+        "class of their image."
+        if _known(found.reconstructed)
+        else ""
+    )
+    caption = (
+        "What judges edits. The network was trained on real training images only and shares nothing with the model; "
+        f"its figures are on real test images, as are all standard deviations.{right}{same}"
+    )
+    return Table(("judge", "what it is", "standard deviation", "on real images", "n"), tuple(rows), caption)

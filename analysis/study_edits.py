@@ -1,0 +1,92 @@
+"""The verification of a model's concepts on held-out images: which images, which judges, and how good those are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from .arrays import AnalysisError, AnyArray, Bools, Doubles, Ints, Pixels, Singles, as_images
+from .judges import Measured, measured_scores, network_scores, side_by_side
+from .plan import checked_decode, spread
+from .statistics import UNKNOWN, proportion
+from .verification import Move, Verification, verify_edits
+
+
+class Network(Protocol):
+    """A network that learned from real images."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its scores, those of the concepts that they judge."""
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What each score is: "probability by a network", "value by a network"."""
+
+    def __call__(self, images: AnyArray, /) -> tuple[Doubles, Ints]:
+        """Images (n, h, w, c), uint8 or in [0, 1], to scores (n, j) and classes (n,), -1 where it tells none."""
+
+
+class Codec(Protocol):
+    """A model that encodes and decodes."""
+
+    def encode(self, images: Singles, /) -> Singles:
+        """Map (n, h, w, c) images to (n, d) codes."""
+
+    def decode(self, codes: Singles, /) -> Singles:
+        """Map (n, d) codes to (n, h, w, c) images in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Real images that neither the model nor the judge was trained on, and what is known of them."""
+
+    images: Pixels  # (t, h, w, c)
+    labels: Ints  # (t,) -1 unlabelled
+    truths: Doubles  # (t, j) of a network's scores: 0 and 1 of a probability, or numbers; NaN unknown
+
+
+def verify_concepts(
+    moves: Sequence[Move],
+    model: Codec,
+    held: HeldOut,
+    measured: Measured,
+    network: Network | None,
+    *,
+    rng: np.random.Generator,
+    edited: int = 100,
+    draws: int = 20,
+    mask: Bools | None = None,
+    notes: Sequence[str] = (),
+    advance: Callable[[int], None] = lambda directions: None,
+) -> Verification:
+    """Edit some of the held-out images, of as many classes as there are, and judge them by network and measures.
+
+    A judge's spread and quality are those on all held-out images as they are.
+    """
+    real, classes = side_by_side(network, measured)(held.images)
+    said = [] if network is None else list(network.names)
+    told = real[:, : len(said)]
+    scores, weak = ([], []) if network is None else network_scores(said, network.about, told, held.truths, rng=rng)
+    scores += measured_scores(measured, real[:, len(said) :], taken=said)
+    use = np.array([one.spread > 0 for one in scores], np.bool_)  # a constant judge can tell no change
+    if not use.any():
+        raise AnalysisError("nobody can judge these images: there is no label, no attribute, and nothing to measure")
+    chosen = spread(np.arange(len(real)), (held.labels, ()), edited, rng)
+    known = held.labels >= 0
+    right = proportion(classes[known] == held.labels[known]) if (classes >= 0).any() else UNKNOWN
+    both = side_by_side(network, measured)
+
+    def judge(images: AnyArray) -> tuple[Doubles, Ints]:
+        found, named = both(images)
+        return found[:, use], named
+
+    codes = np.asarray(model.encode(as_images(held.images[chosen])))
+    return verify_edits(
+        checked_decode(model), judge, [one for one, kept in zip(scores, use, strict=True) if kept],
+        codes, moves, rng=rng, draws=draws, mask=mask, real=classes[chosen],
+        accuracy=right, notes=[*notes, *measured.notes, *weak], advance=advance,
+    )  # fmt: skip

@@ -1,0 +1,278 @@
+"""Whether edits do what they say: images edited along concepts, judged by something that never saw the model.
+
+Codes of real images that were held out are moved along each concept's direction by doses, in standard deviations of its
+projection, decoded, and judged: by a network that was trained on real images only, or by a measured property. Each
+concept then has
+
+    a dose-response curve     the mean score of its own judge by dose
+    an effect                 its change by one dose, in standard deviations of the score over real images
+    a rank correlation        of dose and score, an image at a time, and of the mean curve
+    a success rate            images that become what the concept says; see `succeeded`
+    leakage                   the effect on every other judge: edit concept i, change in concept j
+    what stays                the judged class, and the distance in pixels and in code
+
+beside the same of random directions of equal length, several draws for each concept, each turned so that it raises the
+score. p is the share of random directions that change the score at least as much; those of all concepts count for each,
+their effects scaled to its length.
+
+Source of the protocol: Shen, Gu, Tang, Zhou, CVPR 2020 (arXiv:1907.10786), §3.2 to §3.4, who rescore edited faces by
+the classifier that also labelled the samples; here the judge is another one, and chance stands beside each figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, as_codes, to_pixels
+from .doses import (
+    Decode,
+    Judge,
+    Judged,
+    check_doses,
+    finite,
+    judge_doses,
+    kept,
+    kept_at_one,
+    means,
+    per_dose,
+    shares,
+    spearman,
+    succeeded,
+)
+from .statistics import UNKNOWN, Interval, mean_interval, permutation_p, proportion
+
+DOSES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+DRAWS = 20  # random directions a concept: with Bonferroni over m concepts, m / (1 + 20 m) is just below 0.05
+LEVEL = 0.05  # of p after Bonferroni
+CHANCE = 0.95  # quantile of random directions' effects that stands beside the leakage
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number that a judge gives an image."""
+
+    name: str  # of the concept that it judges: "label: 3", "thickness"
+    about: str  # "probability by a network", "measured, in pixels"
+    spread: float  # standard deviation over real images: the unit of effects
+    threshold: float = float("nan")  # above which an image has the concept; NaN for a number
+    metric: str = ""  # "AUC" or "R2"; "" for what is measured
+    quality: Interval | None = None  # that figure on real test images
+
+
+@dataclass(frozen=True)
+class Move:
+    """One direction to verify."""
+
+    name: str  # as the concept's
+    column: str
+    kind: str
+    direction: Doubles  # (d,) of length 1
+    length: float  # of one dose in the code: standard deviation of the projection
+
+
+@dataclass(frozen=True)
+class Response:
+    """What moving along one concept does; (s,) is one value a dose, (3, s) value, low, high of a 95 % interval."""
+
+    name: str
+    column: str
+    kind: str
+    score: int  # position of its own judge in Verification.scores, -1 where nobody judges it
+    length: float  # of one dose in the code
+    curve: Doubles  # (3, s) mean score; NaN without a judge, as all up to success_random
+    curve_random: Doubles  # (r, s) of each random direction, turned to rise
+    effect: Interval  # in standard deviations of real images by one dose
+    effect_random: Interval  # mean size over random directions
+    p_value: float  # of random directions that change the score as much
+    spearman: Interval  # mean over images of the rank correlation of dose and score
+    spearman_random: Interval  # mean over random directions of the same
+    spearman_curve: float  # of the mean curve
+    success: Interval
+    success_random: Interval
+    kept: Doubles  # (3, s) share of images whose judged class is that at dose 0; NaN where no class is judged
+    kept_random: Doubles  # (s,) mean over random directions
+    kept_one: Interval  # at doses ±1
+    kept_one_random: Interval
+    moved: Doubles  # (s,) mean over images of the root mean square difference of pixels from dose 0
+    moved_random: Doubles  # (s,)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All concepts of one model."""
+
+    responses: tuple[Response, ...]
+    scores: tuple[Score, ...]
+    doses: Doubles  # (s,) in standard deviations of the projection
+    leakage: Doubles  # (m, j) effect on every judge by one dose, in standard deviations of real images
+    leakage_low: Doubles  # (m, j) ends of the 95 % interval over images
+    leakage_high: Doubles  # (m, j)
+    chance: Doubles  # (m, j) size that 95 % of random directions of equal length stay below
+    n: int  # images
+    draws: int  # random directions a concept
+    reconstructed: Interval  # share of undosed images whose judged class is that of the real image
+    directions: Doubles  # (m, d) that were verified
+    frames: Pixels  # (m, k, s, h, w, c) of the first k images
+    notes: tuple[str, ...]
+    accuracy: Interval = UNKNOWN  # of the judged class on real test images
+
+    @property
+    def judged(self) -> tuple[Response, ...]:
+        """The concepts that have a judge."""
+        return tuple(one for one in self.responses if one.score >= 0)
+
+    @property
+    def proven(self) -> tuple[Response, ...]:
+        """The concepts that raise their own score, more than random directions do: p ≤ 0.05 after Bonferroni."""
+        tests = len(self.judged)
+        return tuple(one for one in self.judged if one.effect.low > 0 and one.p_value * tests <= LEVEL)
+
+    @property
+    def leaks(self) -> Bools:
+        """Effects on other judges, (m, j), whose interval lies beyond what 95 % of random directions do."""
+        beyond = (self.leakage_low > self.chance) | (self.leakage_high < -self.chance)
+        for i, one in enumerate(self.responses):
+            if one.score >= 0:
+                beyond[i, one.score] = False
+        return np.asarray(beyond, np.bool_)
+
+
+def verify_edits(
+    decode: Decode,
+    judge: Judge,
+    scores: Sequence[Score],
+    codes: Floats,
+    moves: Sequence[Move],
+    *,
+    rng: np.random.Generator,
+    doses: Sequence[float] = DOSES,
+    draws: int = DRAWS,
+    mask: Bools | None = None,
+    real: Ints | None = None,
+    shown: int = 4,
+    accuracy: Interval = UNKNOWN,
+    notes: Sequence[str] = (),
+    advance: Callable[[int], None] = lambda directions: None,
+) -> Verification:
+    """Edit held-out images along each direction and judge them.
+
+    Args: judge: images to scores (n, j), one column each of `scores`, and classes. codes: (n, d) of held-out images.
+        mask: columns in which random directions lie; all unless given. real: (n,) judged classes of the images
+        themselves, `accuracy` how often the judge tells them right. shown: first images whose frames are kept.
+        advance: told how many more directions are done, of (1 + draws) · len(moves).
+    """
+    codes, at = as_codes(codes), check_doses(np.asarray(doses))
+    if not moves or not scores:
+        raise AnalysisError("there is no concept to edit along, or no judge of edits")
+    if dull := [one.name for one in scores if not one.spread > 0]:
+        raise AnalysisError(f"the judge of {dull[0]!r} gives all real images the same score, so it can tell no change")
+    mask = np.ones(codes.shape[1], np.bool_) if mask is None else mask
+    names = [one.name for one in scores]
+    found: list[tuple[_Outcome, list[_Outcome]]] = []
+    unedited = np.zeros(0, np.int64)
+    for move in moves:
+        own = names.index(move.name) if move.name in names else -1
+        outcomes: list[_Outcome] = []
+        for direction in [move.direction, *_drawn(mask, draws, rng)]:
+            judged = judge_doses(decode, judge, codes, move.length * direction, at)
+            unedited = judged.classes[:, at == 0][:, 0]
+            outcomes.append(_outcome(judged, own, scores, at, turned=len(outcomes) > 0))
+            advance(1)
+        found.append((outcomes[0], outcomes[1:]))
+    lengths = np.array([move.length for move in moves])
+    random = np.array([[one.effects[0] for one in drawn] for _, drawn in found])  # (m, r, j)
+    null = np.abs(random) / lengths[:, None, None]  # by a dose of length 1
+    responses = tuple(
+        _response(move, names, own, drawn, move.length * null)
+        for move, (own, drawn) in zip(moves, found, strict=True)
+    )  # fmt: skip
+    chance = np.nanquantile(null.reshape(-1, len(scores)), CHANCE, axis=0) * lengths[:, None]
+    told = real is not None and bool((unedited >= 0).all())
+    few, leakage = codes[:shown], np.stack([own.effects for own, _ in found], axis=1)
+    return Verification(
+        responses, tuple(scores), at, leakage[0], leakage[1], leakage[2], chance, len(codes), draws,
+        proportion(unedited == real) if told else UNKNOWN, np.stack([move.direction for move in moves]),
+        _frames(decode, few, moves, at), tuple(notes), accuracy,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What one direction, a concept's or a random one, does to the same images."""
+
+    effects: Doubles  # (3, j) value, low, high by one dose, in standard deviations of real images
+    curve: Doubles  # (3, s) of its own judge
+    spearman: Interval
+    spearman_curve: float
+    success: Interval
+    kept: Doubles  # (3, s)
+    kept_one: Interval
+    moved: Doubles  # (s,)
+
+
+def _outcome(judged: Judged, own: int, scores: Sequence[Score], doses: Doubles, *, turned: bool) -> _Outcome:
+    """Sum up one direction; a `turned` one is reversed where it lowers the score of its own judge."""
+    spreads = np.array([one.spread for one in scores])
+    change = means(per_dose(judged.scores, doses) / spreads)
+    if turned and own >= 0 and change[0, own] < 0:
+        judged = Judged(judged.scores[:, ::-1], judged.classes[:, ::-1], judged.moved[:, ::-1])
+        change = -change[[0, 2, 1]]
+    mine = judged.scores[:, :, own] if own >= 0 else np.zeros((0, len(doses)))
+    mine = mine[finite(mine)]
+    curve, same = means(mine), kept(judged.classes, doses)
+    hits = succeeded(mine, doses, scores[own].threshold) if len(mine) else np.zeros(0, np.bool_)
+    return _Outcome(
+        change, curve, mean_interval(spearman(mine, doses)),
+        float(spearman(curve[:1], doses)[0]) if len(mine) else float("nan"), proportion(hits),
+        shares(same, doses), kept_at_one(same, doses), judged.moved.mean(0),
+    )  # fmt: skip
+
+
+def _response(
+    move: Move, names: Sequence[str], own: _Outcome, random: Sequence[_Outcome], null: Doubles
+) -> Response:  # fmt: skip
+    """Set a concept's outcome beside those of random directions. `null`: (m, r, j) sizes of their effects."""
+    j = names.index(move.name) if move.name in names else -1
+    value, low, high = own.effects[:, j].tolist() if j >= 0 else [float("nan")] * 3
+    sizes = [abs(float(one.effects[0, j])) for one in random] if j >= 0 else []
+    return Response(
+        move.name, move.column, move.kind, j, move.length,
+        own.curve, np.array([one.curve[0] for one in random]).reshape(-1, own.curve.shape[1]),
+        Interval(value, low, high, own.spearman.n), _over(sizes),
+        permutation_p(abs(value), null[..., j].ravel()) if j >= 0 else float("nan"),
+        own.spearman, _over([one.spearman.value for one in random]), own.spearman_curve,
+        own.success, _over([one.success.value for one in random]),
+        own.kept, _average([one.kept[0] for one in random]), own.kept_one,
+        _over([one.kept_one.value for one in random]), own.moved, _average([one.moved for one in random]),
+    )  # fmt: skip
+
+
+def _over(values: Sequence[float]) -> Interval:
+    """Mean over random directions of what is known."""
+    found = np.array(values, np.float64)
+    return mean_interval(found[np.isfinite(found)])
+
+
+def _average(values: Sequence[Doubles]) -> Doubles:
+    found: Doubles = np.mean(values, axis=0)
+    return found
+
+
+def _drawn(mask: Bools, draws: int, rng: np.random.Generator) -> Doubles:
+    """Random unit vectors (draws, d) in the columns of `mask`."""
+    found = np.where(mask, rng.normal(size=(draws, len(mask))), 0.0)
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    return found
+
+
+def _frames(decode: Decode, codes: Floats, moves: Sequence[Move], doses: Doubles) -> Pixels:
+    """Decode a few codes (k, d) moved along every direction: (m, k, s, h, w, c)."""
+    frames = []
+    for move in moves:
+        moved = codes[:, None, :] + doses[:, None] * (move.length * move.direction)
+        images = decode(moved.reshape(-1, codes.shape[1]).astype(np.float32))
+        frames.append(to_pixels(images).reshape(len(codes), len(doses), *images.shape[1:]))
+    return np.stack(frames)

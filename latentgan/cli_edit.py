@@ -1,0 +1,253 @@
+"""Commands that edit images along concepts, and that verify what such edits do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latentgan.errors import ConfigError, DataError
+from latentgan.options import Crop, Data, Device, FamilyOption, Mirror, Run, command_line
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from analysis.concepts import ConceptTable
+    from analysis.judges import Measured
+    from latentgan.data import ImageSource
+
+PANEL = "Use a model"
+JUDGED = 5_000  # real test images on which a judge is judged
+HELD_BYTES = 1 << 28  # of them
+FEWEST = 20
+MOST = 24  # concepts
+Results = Annotated[Path, typer.Option(help="Results folder with the concepts.", show_default=False)]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Concept that the edit leaves where it is, or a column for all of its concepts; may be repeated.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of images, random directions and a judge's training.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (edit, verify):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def edit(
+    run: Run,
+    images: Annotated[list[Path], typer.Argument(help="Image files to edit.", show_default=False)],
+    concept: Annotated[
+        list[str],
+        typer.Option(
+            help="Name of a concept, as `latentgan concepts` prints it, or NAME=STRENGTH; may be repeated.",
+            show_default=False,
+        ),
+    ],
+    results: Results,
+    strength: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="How far, in standard deviations of the concept, or as a factor of what NAME=STRENGTH says; may be "
+            "repeated. Default -3 -1.5 0 1.5 3, or 0 0.25 0.5 0.75 1 where a strength is named.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Keep = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the edited images.")] = Path("edits"),
+    crop: Crop = False,
+    device: Device = "auto",
+    family: FamilyOption = None,
+) -> None:
+    """Edit image files along one concept or several at once: encode, move along their directions, decode.
+
+    Writes one PNG an image and strength, and a strip an image. Strength 0 is the plain reconstruction. With --keep the
+    directions of the kept concepts are projected out first, so that the code's position along them stays; `verify`
+    tells whether the images agree.
+
+        latentgan edit runs/faces me.png --concept smiling --strength 2 --results results
+
+        latentgan edit runs/faces me.png --concept smiling=2 --concept age=-1 --keep glasses --results results
+    """
+    from latentgan import stages
+    from latentgan.concept_names import find_weighted
+
+    found = _concepts(run, results)
+    names = [one.name for one in found.concepts]
+    chosen = [find_weighted(names, text) for text in concept]
+    if len({position for position, _ in chosen}) < len(chosen):
+        raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
+    directions, kept = _directions(found, [position for position, _ in chosen], keep or [])
+    scales = [found.concepts[position].scale for position, _ in chosen]
+    weights = [1.0 if weight is None else weight for _, weight in chosen]
+    said = any(weight is not None for _, weight in chosen)
+    parts = [names[i] + (f"{weight:+g}" if said else "") for (i, _), weight in zip(chosen, weights, strict=True)]
+    written = stages.edit(
+        run,
+        images,
+        direction=sum(w * s * v for w, s, v in zip(weights, scales, directions, strict=True)),
+        name="_".join([*parts, *(f"keep-{name}" for name in kept)]),
+        strengths=strength or ([0.0, 0.25, 0.5, 0.75, 1.0] if said else [-3.0, -1.5, 0.0, 1.5, 3.0]),
+        out=out,
+        crop=crop,
+        device=device,
+        family=family,
+    )
+    typer.echo(f"wrote {len(written)} images and strips to {out}", err=True)
+
+
+def verify(
+    run: Run,
+    results: Results,
+    concept: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this concept; may be repeated. Default: all, at most 24.", show_default=False),
+    ] = None,
+    keep: Keep = None,
+    images: Annotated[int, typer.Option(min=10, help="Held-out images to edit.")] = 100,
+    draws: Annotated[int, typer.Option(min=2, help="Random directions beside each concept.")] = 20,
+    seed: Seed = 0,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data: Data = None,
+    device: Device = "auto",
+    family: FamilyOption = None,
+    mirror: Mirror = None,
+) -> None:
+    """Verify edits: move held-out images along every concept, decode, and have them judged by what never saw the model.
+
+    The judge is a small network trained on real images only (seconds; kept in RESULTS for the next time), and for
+    images of one object on a plain ground their thickness, slant, width and height, measured. Each concept gets its
+    dose-response curve, a rank correlation of dose and score, a success rate, and what else changed: the leakage into
+    every other judge, the judged class, the pixels; beside it all the same of random directions of equal length. The
+    result joins RESULTS, and the report shows it.
+
+        latentgan verify runs/mnist --results results
+
+        latentgan verify runs/mnist --results results --concept thickness --keep label
+    """
+    from analysis.cli import print_result
+    from analysis.store import save
+
+    found = _concepts(run, results)
+    result = _verified(
+        run, results, found, only=concept or [], keep=keep or [], images=images, draws=draws, seed=seed,
+        data=data, options={"mirror": mirror}, device=device, family=family,
+    )  # fmt: skip
+    save(result, results, command=command_line())
+    print_result("verification", result, json_)
+    typer.echo(f"results: {results}   next: latentgan report {results}", err=True)
+
+
+def _concepts(run: Path, results: Path) -> ConceptTable:
+    """Return the concepts of a results folder that is about the model of `run`."""
+    from analysis.store import load
+    from latentgan import stages
+
+    loaded = load(results)
+    if (found := loaded.get("concepts")) is None:
+        raise ConfigError(f"{results} holds no concepts; run `latentgan concepts TABLE --out {results}` first")
+    stages.same_model(run, loaded.get("overview"), results)
+    table: ConceptTable = found
+    return table
+
+
+def _directions(found: ConceptTable, chosen: Sequence[int], keep: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """Return the chosen concepts' directions (m, d), the kept ones' projected out, and the names of what is kept.
+
+    A concept is not kept from itself, nor from others of its own column where the whole column is named.
+    """
+    import numpy as np
+
+    from analysis.keeping import keep_fixed
+    from latentgan import stages
+    from latentgan.concept_names import find_kept
+
+    names, columns = [one.name for one in found.concepts], [one.column for one in found.concepts]
+    kept = list(dict.fromkeys(i for wanted in keep for i in find_kept(names, columns, wanted)))
+    if both := [names[i] for i in chosen if names[i] in keep]:
+        raise ConfigError(f"{both[0]!r} cannot be both edited and kept: leave one of the two out")
+    directions = []
+    for i in chosen:
+        beside = [k for k in kept if columns[k] != columns[i] or columns[i] not in keep]
+        direction = found.directions[i : i + 1]
+        if beside:
+            told = keep_fixed(
+                direction, found.directions[beside], names=names[i : i + 1], kept=[names[k] for k in beside]
+            )
+            direction = told.directions
+            for note in told.notes:
+                stages.say(f"note: {note}")
+        directions.append(direction[0])
+    return np.stack(directions), [names[k] for k in kept]
+
+
+def _verified(
+    run: Path, results: Path, found: ConceptTable, *, only: Sequence[str], keep: Sequence[str], images: int, draws: int,
+    seed: int, data: str | None, options: dict[str, Any], device: str, family: str | None,
+) -> Any:  # fmt: skip
+    """Load model and images, train the judge, and verify the concepts."""
+    import numpy as np
+
+    from analysis.judges import suited
+    from analysis.study_edits import HeldOut, verify_concepts
+    from analysis.verification import Move
+    from latentgan import stages
+    from latentgan.adapter import NumpyModel
+    from latentgan.concept_names import find_concept
+    from latentgan.data.seen import without_leak
+    from latentgan.encoding import Plan, check_fit
+
+    model = NumpyModel.load(run, device=device, family=family)
+    source = stages.load_images(model.about.get("data", {}), data, options)
+    check_fit(model, source, Plan())
+    source = without_leak(run, source, str(model.about.get("fingerprint", "")))
+    rng = np.random.default_rng([seed, *b"verification"])
+    most = min(JUDGED, HELD_BYTES // source.images[:1].nbytes)
+    rows = np.sort(rng.permutation(source.rows("test"))[:most])
+    if len(rows) < FEWEST:
+        raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
+    names = [one.name for one in found.concepts]
+    chosen = [find_concept(names, name) for name in only] or [names.index(name) for name in dict.fromkeys(names)]
+    directions, kept = _directions(found, chosen[:MOST], keep)
+    concepts = [found.concepts[i] for i in chosen[:MOST]]
+    moves = [Move(c.name, c.column, c.kind, v, c.scale) for c, v in zip(concepts, directions, strict=True)]
+    pictures = np.asarray(source.images[rows])
+    measured = suited(pictures)
+    judge, truths = _judge(results, source, rows, measured, measured(pictures), str(model.device))
+    notes = [f"{', '.join(map(repr, kept))} kept: projected out of the other directions"] if kept else []
+    notes += [f"only the first {MOST} of {len(chosen)} concepts"] if len(chosen) > MOST else []
+    if not all(part.encoded for part in model.family.prior.parts):
+        notes.append("parts of the code that the encoder does not give are as it encodes an unknown value")
+    with stages.bar("verify edits", len(moves) * (1 + draws)) as advance:
+        return verify_concepts(
+            moves, model, HeldOut(pictures, source.labels[rows], truths), measured, judge, rng=rng, edited=images,
+            draws=draws, mask=(found.directions != 0).any(0), notes=notes, advance=advance,
+        )  # fmt: skip
+
+
+def _judge(
+    results: Path, source: ImageSource, rows: np.ndarray, measured: Measured, values: np.ndarray, device: str
+) -> tuple[Any, np.ndarray]:  # fmt: skip
+    """Return the network that judges what cannot be measured, None where there is no such thing, and its truths."""
+    import numpy as np
+
+    from analysis.judges import same_as_measured
+    from latentgan import stages
+    from latentgan.judging import find_heads, open_judge
+    from latentgan.table import attribute_columns
+
+    heads = find_heads(source, attribute_columns(source, ()))
+    numbers = {head.column: head.truth(source, name, rows) for head, name in heads if head.kind == "numeric"}
+    same = same_as_measured(values, measured.names, numbers)
+    heads = [one for one in heads if one[0].column not in same]
+    if not heads:
+        return None, np.zeros((len(rows), 0))
+    judge, trained = open_judge(results, source, heads, device=device)
+    stages.say("a judge was trained on real training images" if trained else f"the judge in {results} is used again")
+    return judge, np.hstack([head.truths(source, name, rows) for head, name in heads])

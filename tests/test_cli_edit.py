@@ -1,0 +1,164 @@
+"""Editing along several concepts, keeping others, and verifying, as a user types it, on a run of a moment."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from analysis.measures import measure
+from analysis.store import load_one
+from latentgan import cli
+from latentgan.concept_names import find_kept, find_weighted
+from latentgan.errors import ConfigError
+
+NAMES = ["label: 3", "label: 7", "thickness", "slant", "a=b"]
+COLUMNS = ["label", "label", "thickness", "slant", "a=b"]
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run the command line in this process; return exit code, standard output, standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["latentgan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+            raise SystemExit(0)
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with a run on digits that were measured, its results, and one picture."""
+    from analysis.embeddings import Embeddings
+    from analysis.plan import Options
+    from analysis.workflow import run_study
+    from latentgan import Plan, configure, encode_table, load_source, train
+
+    folder, digits = tmp_path_factory.mktemp("edit"), load_source("digits")
+    known = dict(zip(("thickness", "slant"), measure(digits.images, names=("thickness", "slant")).T, strict=True))
+    np.savez(folder / "measured.npz", images=digits.images[..., 0], labels=digits.labels, split=digits.split, **known)
+    source = load_source(folder / "measured.npz")
+    config = configure(
+        "aae", family={"latent": 6, "width": 4, "hidden": 16}, data={"source": str(folder / "measured.npz")},
+        training={"total_images": 6400, "batch_size": 64, "average_halflife_images": 500},
+    )  # fmt: skip
+    run = train(config, folder / "run", source=source, show_progress=False)
+    table = encode_table(run, source, folder / "t.parquet", Plan(yardsticks=False))
+    run_study("concepts", Embeddings(table), None, Options(permutations=19), out=folder / "results")
+    Image.fromarray(digits.images[1, :, :, 0]).save(folder / "one.png")
+    return folder
+
+
+def written(folder: Path) -> dict[str, np.ndarray]:
+    return {path.name: np.asarray(Image.open(path)) for path in folder.iterdir()}
+
+
+def test_several_concepts_are_edited_at_once_each_by_its_own_strength(call, made, tmp_path):
+    from latentgan import NumpyModel
+
+    asked = ["--concept", "thickness=2", "--concept", "label: 3=-1", "--strength", "1", "--strength", "0"]
+    code, _, err = call(
+        "edit", made / "run", made / "one.png", *asked, "--results", made / "results", "--out", tmp_path
+    )
+    assert code == 0, err
+    found = written(tmp_path)
+    assert set(found) == {f"one_thickness+2_label--3-1_{end}.png" for end in ("+1", "+0", "strip")}
+    table, model = load_one(made / "results", "concepts"), NumpyModel.load(made / "run")
+    names = [one.name for one in table.concepts]
+    z = model.encode(np.asarray(Image.open(made / "one.png"))[None, ..., None])
+    step = sum(
+        weight * table.concepts[i].scale * table.directions[i]
+        for name, weight in (("thickness", 2), ("label: 3", -1))
+        for i in [names.index(name)]
+    )
+    expected = np.rint(255 * model.decode(np.concatenate([z + step, z]).astype(np.float32))).astype(np.uint8)[..., 0]
+    assert np.abs(found["one_thickness+2_label--3-1_+1.png"].astype(int) - expected[0]).max() <= 1
+    assert np.abs(found["one_thickness+2_label--3-1_strip.png"].astype(int) - np.hstack(expected)).max() <= 1
+
+
+def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
+    from latentgan.cli_edit import _directions
+
+    asked = ["--concept", "thickness", "--strength", "3", "--results", made / "results", "--out", tmp_path]
+    assert call("edit", made / "run", made / "one.png", *asked)[0] == 0
+    assert call("edit", made / "run", made / "one.png", *asked, "--keep", "slant", "--keep", "label: 3")[0] == 0
+    found = written(tmp_path)
+    assert set(found) == {
+        f"one_thickness{kept}_{end}.png" for kept in ("", "_keep-slant_keep-label--3") for end in ("+3", "strip")
+    }
+    assert (found["one_thickness_+3.png"] != found["one_thickness_keep-slant_keep-label--3_+3.png"]).any()
+    table = load_one(made / "results", "concepts")
+    names = [one.name for one in table.concepts]
+    at = [names.index(name) for name in ("thickness", "slant", "label: 3")]
+    directions, kept = _directions(table, at[:1], ["slant", "label: 3"])
+    assert kept == ["slant", "label: 3"]
+    np.testing.assert_allclose(directions @ table.directions[at[1:]].T, 0, atol=1e-9)
+    np.testing.assert_allclose(np.linalg.norm(directions), 1)
+
+
+def test_what_cannot_be_kept_or_is_not_there_is_one_sentence(call, made, tmp_path):
+    edit = ["edit", made / "run", made / "one.png", "--results", made / "results", "--out", tmp_path]
+    for extra, sentence in (
+        (["--concept", "thicknes=2"], "no concept is called 'thicknes'; did you mean 'thickness'?"),
+        (["--concept", "thickness", "--keep", "slnt"], "no concept is called 'slnt'; did you mean 'slant'?"),
+        (["--concept", "slant", "--keep", "slant"], "cannot be both edited and kept"),
+        (["--concept", "slant", "--concept", "slant=2"], "can be edited once"),
+        (["--concept", "slant=nan"], "must be a finite number"),
+        (["--concept", "slant", "--keep", "label"], "'slant' cannot change while"),
+    ):
+        code, _, err = call(*edit, *extra)
+        assert code == 2 and sentence in err and err.count("\n") == 1, (extra, err)
+
+
+def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, made, tmp_path):
+    results = made / "results"
+    given = ["verify", made / "run", "--results", results, "--images", "30", "--draws", "3"]
+    asked = ["--concept", "thickness", "--concept", "label: 3"]
+    code, out, err = call(*given, *asked)
+    assert code == 0 and "a judge was trained" in err, err
+    assert "30 held-out images" in out and "random directions" in out and "[" in out
+    found = load_one(results, "verification")
+    assert [one.name for one in found.responses] == ["thickness", "label: 3"]
+    judges = {one.name: one for one in found.scores}
+    assert judges["thickness"].about == "measured, in pixels" and judges["label: 3"].metric == "AUC"
+    assert judges["label: 3"].quality.value > 0.9, "a judge of digits tells digits"
+    with np.load(made / "measured.npz") as known:
+        thickness, test = known["thickness"], int((known["split"] == "test").sum())
+    assert found.accuracy.n == test and found.n == 30 and found.draws == 3
+    assert judges["thickness"].spread == pytest.approx(thickness.std(), rel=0.2)
+    assert {"judge.json", "judge.safetensors", "verification.json"} <= {one.name for one in results.iterdir()}
+    code, out, err = call(*given, "--concept", "thickness", "--keep", "slant", "--json")
+    body = json.loads(out)
+    assert code == 0 and "is used again" in err and body["kind"] == "verification" and body["n"] == 30
+    assert any("'slant' kept" in note for note in body["notes"])
+    again = load_one(results, "verification")
+    at = [one.name for one in load_one(results, "concepts").concepts].index("slant")
+    np.testing.assert_allclose(again.directions @ load_one(results, "concepts").directions[at], 0, atol=1e-9)
+    assert call("report", results, "--out", tmp_path / "r.html")[0] == 0
+    assert "Edits verified" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_verifying_needs_concepts_and_names_them(call, made, tmp_path):
+    code, _, err = call("verify", made / "run", "--results", made / "results", "--concept", "thicknes")
+    assert code == 2 and "did you mean 'thickness'?" in err
+    (tmp_path / "empty").mkdir()
+    code, _, err = call("verify", made / "run", "--results", tmp_path / "empty")
+    assert code == 2 and "holds no concepts" in err
+
+
+def test_names_with_strengths_and_columns_are_read():
+    assert find_weighted(NAMES, "thickness") == (2, None) and find_weighted(NAMES, "thickness=-1.5") == (2, -1.5)
+    assert find_weighted(NAMES, "3=2") == (0, 2.0) and find_weighted(NAMES, "label: 7=2") == (1, 2.0)
+    assert find_weighted(NAMES, "a=b") == (4, None) and find_weighted(NAMES, "a=b=3") == (4, 3.0)
+    with pytest.raises(ConfigError, match="thickness=much"):
+        find_weighted(NAMES, "thickness=much")
+    assert find_kept(NAMES, COLUMNS, "label") == [0, 1] and find_kept(NAMES, COLUMNS, "7") == [1]
