@@ -33,6 +33,8 @@ def plain(figure: Interval | None, digits: int = 3) -> str:
     """'0.941  [0.936, 0.945]', or a dash."""
     if figure is None or math.isnan(figure.value):
         return "–"
+    if math.isnan(figure.low):
+        return f"{figure.value:.{digits}f}"
     return f"{figure.value:.{digits}f}  [{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
 
 
@@ -167,16 +169,6 @@ def _concepttable(result: Any) -> Iterator[Block]:
                 rows.append((c.name, *cells))
         title = f"concept directions by {method}: AUC on test rows, 95 % interval"
         yield title, ("concept", "AUC", "p", *names, "n"), rows
-
-
-def _interpolations(result: Any) -> Iterator[Block]:
-    title = f"{len(result.pairs)} paths by {result.along} ({result.reason}), {len(result.at)} steps each"
-    if result.midpoint is None:
-        yield title, ("path",), [(" → ".join(pair),) for pair in result.labels.tolist()]
-        return
-    rows = [("decoded midpoints", plain(result.midpoint), f"{result.midpoint.n:,}")]
-    rows += [(f"  {b.name}", plain(b.figure), f"{b.figure.n:,}") for b in result.baselines]
-    yield title, ("distance to the nearest real image", "mean", "n"), rows
 
 
 def _mixture(result: Any) -> Iterator[Block]:

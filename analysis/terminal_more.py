@@ -1,4 +1,4 @@
-"""Tables for a terminal of geometry, prior, disentanglement, comparison and fidelity."""
+"""Tables for a terminal of paths, geometry, prior, disentanglement, comparison and fidelity."""
 
 from __future__ import annotations
 
@@ -6,6 +6,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from .terminal import Block, percent, plain
+
+
+def interpolations(result: Any) -> Iterator[Block]:
+    """Midpoints, and kinds of path on the same pairs."""
+    paths = "1 path" if len(result.pairs) == 1 else f"{len(result.pairs)} paths"
+    title = f"{paths} by {result.along} ({result.reason}) between {result.between}"
+    if result.midpoint is None:
+        yield title, ("path",), [(" → ".join(pair),) for pair in result.labels.tolist()]
+    else:
+        rows = [("decoded midpoints", plain(result.midpoint), f"{result.midpoint.n:,}")]
+        rows += [(f"  {b.name}", plain(b.figure), f"{b.figure.n:,}") for b in result.baselines]
+        yield title, ("distance to the nearest real image", "mean", "n"), rows
+    if result.kinds:
+        kinds = [
+            (f"  {k.name}" if k.baseline else k.name, plain(k.length, 2), plain(k.ratio), plain(k.straightness),
+             plain(k.off_norm, 2), plain(k.score, 2), f"{k.length.n:,}")
+            for k in result.kinds
+        ]  # fmt: skip
+        header = ("kind of path", "length in images", "/ lerp", "straightness", "off the norm", "discriminator", "n")
+        yield "the same pairs along each kind of path", header, kinds
 
 
 def geometry(result: Any) -> Iterator[Block]:

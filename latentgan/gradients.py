@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from latentgan.adapter import NumpyModel, pooled
+from latentgan.adapter import NumpyModel
 from latentgan.classifying import Probe, check_probe
+from latentgan.pooling import pooled
 
 
 class LinearProbe(Probe, Protocol):

@@ -14,8 +14,9 @@ from .rows import figure, trained_on
 from .sections_categories import categories_in_short
 from .sections_codes import latent_map, neighbours
 from .sections_curves import curves
-from .sections_decoded import interpolations, reconstructions
+from .sections_decoded import reconstructions
 from .sections_parts import parts
+from .sections_paths import interpolations
 from .sections_probes import few_labels, headline, probes, told_labels
 from .sections_run import configuration, health, made, overview, samples
 from .sections_shape import geometry, prior
