@@ -28,6 +28,20 @@ def interpolations(result: Any) -> Iterator[Block]:
         yield "the same pairs along each kind of path", header, kinds
 
 
+def robustness(result: Any) -> Iterator[Block]:
+    """Accuracy at each ε, a reader and an attack a row."""
+    names = {"noise": "random noise", "fgsm": "FGSM", "pgd": "PGD"}
+    for method, name in names.items():
+        rows = [
+            (f"  {one.name}" if one.baseline else one.name, *(percent(figure) for figure in one.accuracy),
+             f"{one.accuracy[0].n:,}")
+            for one in (*result.disturbed, *result.readers) if one.method == method
+        ]  # fmt: skip
+        if rows:
+            header = ("probe of", *(f"ε = {float(epsilon):g}" for epsilon in result.epsilons), "n")
+            yield f"accuracy under {name} by the largest change of a pixel, 95 % interval", header, rows
+
+
 def geometry(result: Any) -> Iterator[Block]:
     """Dimensions and hubs, a representation a row."""
     rows: list[tuple[str, ...]] = [

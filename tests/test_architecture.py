@@ -13,7 +13,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted([*(ROOT / "latentgan").rglob("*.py"), *(ROOT / "analysis").rglob("*.py")])
 JOINS = ("latentgan.cli", "latentgan.cli_model", "latentgan.protocols")
-LIGHT = [f"latentgan.{name}" for name in ("cli", "cli_model", "cli_reproduce", "cli_selfcheck", "errors", "version")]
+LIGHT = [
+    f"latentgan.{name}"
+    for name in ("cli", "cli_images", "cli_model", "cli_reproduce", "cli_selfcheck", "errors", "version")
+]
 SMALL = {"torch", "numpy", "pydantic", "latentgan"}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .document import Report, Section
 from .material import Material
 from .rows import figure, trained_on
+from .sections_adversarial import adversarial
 from .sections_categories import categories_in_short
 from .sections_codes import latent_map, neighbours
 from .sections_curves import curves
@@ -36,6 +37,7 @@ ORDER: tuple[Callable[[Material], Section], ...] = (
     latent_map,
     probes,
     few_labels,
+    adversarial,
     neighbours,
     concepts,
     interpolations,
