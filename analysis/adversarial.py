@@ -40,7 +40,7 @@ class Attacked:
 
     name: str
     baseline: bool
-    method: str  # "fgsm" or "pgd"
+    method: str  # "fgsm", "pgd", or "noise": every pixel moved by ε up or down at random, which is no attack
     accuracy: tuple[Interval, ...]  # at each ε; n test images
 
 
@@ -52,7 +52,9 @@ class Robustness:
     readers: tuple[Attacked, ...]
     shown: Pixels  # (m, 1 + e, h, w, c) the first reader's images under PGD: as they are, then at each ε
     read_as: Ints  # (m, 1 + e) the class that the first reader names; the first column is the truth
-    note: str
+    notes: tuple[str, ...]
+    classes: tuple[str, ...] = ()  # names, where they are known
+    disturbed: tuple[Attacked, ...] = ()  # the same readers under noise
 
 
 def linear_target(name: str, weights: Floats, bias: Floats, *, baseline: bool = False) -> Target:
@@ -100,6 +102,11 @@ def pgd(
     return best
 
 
+def noise(images: Singles, epsilon: float, *, rng: np.random.Generator) -> Singles:
+    """Every value of a pixel moved by ε, up or down at random: as large as an attack, and aimed at nothing."""
+    return _clip(images + epsilon * np.where(rng.random(images.shape) < 0.5, -1, 1))
+
+
 def _clip(images: Floats) -> Singles:
     clipped: Singles = np.clip(images, 0, 1).astype(np.float32)
     return clipped
@@ -114,8 +121,13 @@ def robustness(
     rng: np.random.Generator,
     steps: int = 20,
     shown: int = 8,
+    classes: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Robustness:
     """Attack each reader with FGSM and PGD and count what it still reads right, with Wilson's interval.
+
+    Beside them stands noise of the same size.
 
     Every reader is attacked by its own gradient: figures compare what each withstands, not one set of images.
 
@@ -131,36 +143,45 @@ def robustness(
     seeds = rng.integers(2**32, size=len(sizes))
     readers, frames = [], [x[:shown]]
     for target in targets:
-        for method in ("fgsm", "pgd"):
-            accuracy = []
+        for method in ("noise", "fgsm", "pgd"):
+            progress(f"{target.name}: {method}")
+            accuracy, moved, right = [], x.copy(), np.ones(len(x), np.bool_)
             for epsilon, seed in zip(sizes, seeds, strict=True):
-                moved = x if epsilon == 0 else _attack(target, x, labels, epsilon, method, steps, int(seed))
-                accuracy.append(proportion(_named(target, moved) == labels))
+                if epsilon > 0:  # what PGD has found once lies within every larger epsilon too
+                    left = right if method == "pgd" else np.ones(len(x), np.bool_)
+                    moved[left] = _attack(target, x[left], labels[left], epsilon, method, steps, int(seed))
+                right = _named(target, moved) == labels
+                accuracy.append(proportion(right))
                 if target is targets[0] and method == "pgd":
-                    frames.append(moved[:shown])
+                    frames.append(moved[:shown].copy())
             readers.append(Attacked(target.name, target.baseline, method, tuple(accuracy)))
     named = [labels[:shown], *(_named(targets[0], frame) for frame in frames[1:])]
     note = (
-        f"every pixel in [0, 1] moved by at most epsilon; FGSM is one step, PGD {steps} from a random start; each "
-        f"reader attacked through its own gradient; Wilson's 95 % interval over {len(x):,} test images"
+        f"every pixel in [0, 1] moved by at most epsilon; FGSM is one step, PGD {steps} from a random start, on images "
+        "that no smaller epsilon has undone; each reader attacked through its own gradient; Wilson's 95 % interval "
+        f"over {len(x):,} test images"
     )
-    return Robustness(sizes, tuple(readers), to_pixels(np.stack(frames, 1)), np.stack(named, 1).astype(np.int64), note)
+    read_as, pixels = np.stack(named, 1).astype(np.int64), to_pixels(np.stack(frames, 1))
+    attacked, beside = ([one for one in readers if (one.method == "noise") == noisy] for noisy in (False, True))
+    return Robustness(sizes, tuple(attacked), pixels, read_as, (note, *notes), classes, tuple(beside))
 
 
 def _attack(target: Target, x: Singles, labels: Ints, epsilon: float, method: str, steps: int, seed: int) -> Singles:
-    """Attack in batches, each with random starts of its own."""
+    """Attack, or disturb, in batches, each with random starts of its own."""
     out = np.empty_like(x)
     for start in range(0, len(x), BATCH):
         part = slice(start, start + BATCH)
         rng = np.random.default_rng([seed, start])
-        out[part] = (
-            fgsm(target, x[part], labels[part], epsilon)
-            if method == "fgsm"
-            else pgd(target, x[part], labels[part], epsilon, rng=rng, steps=steps)
-        )
+        if method == "noise":
+            out[part] = noise(x[part], epsilon, rng=rng)
+        elif method == "fgsm":
+            out[part] = fgsm(target, x[part], labels[part], epsilon)
+        else:
+            out[part] = pgd(target, x[part], labels[part], epsilon, rng=rng, steps=steps)
     return out
 
 
 def _named(target: Target, images: Singles) -> Ints:
-    parts = [target.scores(images[start : start + BATCH]).argmax(1) for start in range(0, len(images), BATCH)]
+    starts = range(0, max(1, len(images)), BATCH)
+    parts = [target.scores(images[start : start + BATCH]).argmax(1) for start in starts]
     return np.concatenate(parts).astype(np.int64)

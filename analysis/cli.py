@@ -108,6 +108,20 @@ class _Job:
         print_result(self.kind, result, self.as_json)
 
 
+def asked_of_a_run(
+    kind: str, study: Callable[[Callable[[str], None]], Any], *, out: Path | None, as_json: bool
+) -> None:
+    """Run a study of a run's images, which reads no table; save it beside the results of its tables, print it."""
+    from .store import save
+
+    with _progress() as progress:
+        task = progress.add_task(kind, total=None)
+        result = study(lambda text: progress.update(task, description=_shown(kind, text)))
+    if out is not None:
+        save(result, out, command=command_line())
+    print_result(kind, result, as_json)
+
+
 def register(app: typer.Typer, load_model: LoadModel | None = None) -> None:
     """Add the analyses, analyze and report to `app`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -50,9 +50,6 @@ Keep = Annotated[
     list[str] | None,
     typer.Option("--keep", help="Concept, or column, that the others are made free of; may be repeated."),
 ]
-Along = Annotated[Literal["auto", "lerp", "slerp"], typer.Option(help="Straight, or along a great circle.")]
-Steps = Annotated[int, typer.Option(min=2, max=101, help="Images on a path, both ends included.")]
-Shown = Annotated[int, typer.Option("-n", "--count", min=1, max=100, help="Paths to decode.")]
 Components = Annotated[
     list[int] | None,
     typer.Option(
@@ -68,12 +65,13 @@ MapRows = Annotated[int, typer.Option("--rows", min=50, help="Rows on the map, a
 
 def add_commands(app: typer.Typer, load_model: LoadModel | None) -> None:
     """Add every command to `app`; `load_model` is None where nothing can be decoded."""
+    from .commands_decoded import DecodedCommands
     from .commands_more import compare, disentanglement, fidelity, geometry, prior
 
-    found = Commands(load_model)
+    found, decoded = Commands(load_model), DecodedCommands(load_model)
     for function in (
-        found.probe, found.efficiency, found.neighbours, found.concepts, found.interpolate, found.mixture, geometry,
-        prior, found.map, found.reconstruction, found.codes, disentanglement, compare, fidelity, found.analyze,
+        found.probe, found.efficiency, found.neighbours, found.concepts, decoded.interpolate, found.mixture, geometry,
+        prior, found.map, decoded.reconstruction, decoded.codes, disentanglement, compare, fidelity, found.analyze,
         found.report,
     ):  # fmt: skip
         app.command(name=function.__name__, help=unwrap(function.__doc__ or ""), rich_help_panel=PANEL)(function)
@@ -185,22 +183,6 @@ class Commands:
         job = _Job("concepts", table, out, as_json, rows, full, seed, code, label, split, model)
         job.run(self.load_model, permutations=permutations, keep=tuple(keep or ()))
 
-    def interpolate(
-        self, table: Table, out: Out = None, model: Run = None, along: Along = "auto", steps: Steps = 11,
-        count: Shown = 8, rows: Rows = ROWS, seed: Seed = 0, code: Code = None, label: Label = "label",
-        split: Split = "split", as_json: Json = False,
-    ) -> None:  # fmt: skip
-        """Walk from one image to another through the code, and decode on the way.
-
-        auto takes a great circle under a normal prior and a straight line under a uniform one. The figure
-        asks whether the middle of a path looks like an image: its distance to the nearest real image,
-        beside that of a pixel-wise blend (a double exposure) and of real images. Needs a model.
-
-            latentgan interpolate codes.parquet --model runs/mnist --steps 15 --out results
-        """
-        job = _Job("interpolation", table, out, as_json, rows, False, seed, code, label, split, model)
-        job.run(self.load_model, along=along, steps=steps, shown=count)
-
     def mixture(
         self, table: Table, out: Out = None, model: Run = None, components: Components = None, rows: Rows = ROWS,
         full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split",
@@ -231,35 +213,6 @@ class Commands:
         """
         job = _Job("maps", table, out, as_json, ROWS, False, seed, code, label, split)
         job.run(None, decodes=False, map_rows=rows, maps=tuple(method or ("umap", "pca")))
-
-    def reconstruction(
-        self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
-    ) -> None:  # fmt: skip
-        """How much of its own image a code keeps.
-
-        The error of decoding an image's own code over the error against another image's: 1 means that the
-        code says nothing about its image, 0 that nothing is lost. Beside it a PCA of equal width. Needs a model.
-
-            latentgan reconstruction codes.parquet --model runs/mnist
-        """
-        job = _Job("reconstruction", table, out, as_json, rows, full, seed, code, label, split, model)
-        job.run(self.load_model)
-
-    def codes(
-        self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
-    ) -> None:  # fmt: skip
-        """What the parts of a code do: which categories are used, and what each continuous number changes.
-
-        A categorical part is matched to the labels on validation rows and judged on test rows, beside k-means
-        on pixels and the untrained network. Continuous numbers are moved from end to end; the effect is the
-        change of the image, where 1 is that between images of unrelated codes and 0 a number without use. Needs a
-        model for the second. The components of a learned mixture (deligan) are read as categories are.
-
-            latentgan codes codes.parquet --model runs/infogan --out results
-        """
-        _Job("codes", table, out, as_json, rows, full, seed, code, label, split, model).run(self.load_model)
 
     def analyze(
         self, table: Table, out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),

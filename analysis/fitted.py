@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, subsample
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles, subsample
 from .embeddings import Embeddings
-from .linear import fit_linear, fit_scaler, softmax_loss
+from .linear import fit_linear, fit_scalers, softmax_loss
 from .pca import fit_pca
 from .plan import Options, sample, train_and_test
 from .probes import SEARCH, WIDEST, Rows, choose_c
@@ -47,6 +47,12 @@ class FittedProbe:
             )
         found: Singles = ((x - self.mean) / self.scale).astype(np.float32) @ self.weights + self.bias
         return found
+
+    @property
+    def in_the_columns(self) -> tuple[Doubles, Doubles]:
+        """The same reader as x W + b on columns as they are: W (d, k) and b (k,), as float64."""
+        inner = self.weights / self.scale[:, None].astype(np.float64)
+        return inner, self.bias - self.mean.astype(np.float64) @ inner
 
     def probabilities(self, x: Floats) -> Doubles:
         """Class probabilities (n, k) of rows (n, d)."""
@@ -124,7 +130,8 @@ def fit_probe(table: Embeddings, options: Options) -> FittedProbe:
     parts = [rows_with_values(column, table.vectors(table.code, rows), rows) for rows in (train, held, test)]
     if len(np.unique(parts[0].y)) < 2 or len(parts[1].y) < 2 or len(parts[2].y) < 2:
         raise AnalysisError("a probe needs train rows of two classes, and validation and test rows with a label")
-    mean, scale, weights, bias, c = _fit(parts[0], parts[1], table, len(column.categories), rng)
+    mask = table.encoded if table.code == "code" else None
+    mean, scale, weights, bias, c = fit_rows(parts[0], parts[1], len(column.categories), mask=mask, rng=rng)
     metadata = table.metadata
     found = FittedProbe(
         table.code, int(metadata.get("preprocessing", {}).get("pool", 0)), str(metadata.get("checkpoint", "")),
@@ -134,14 +141,24 @@ def fit_probe(table: Embeddings, options: Options) -> FittedProbe:
     return FittedProbe(**{**found.__dict__, "accuracy": proportion(right)})
 
 
-def _fit(
-    train: Rows, validation: Rows, table: Embeddings, classes: int, rng: np.random.Generator
+def fit_rows(
+    train: Rows,
+    validation: Rows,
+    classes: int,
+    *,
+    rng: np.random.Generator,
+    mask: Bools | None = None,
+    common: bool = False,
 ) -> tuple[Singles, Singles, Singles, Singles, float]:
-    """Mean, scale, weights, bias of a softmax reader in the columns as they are, and its C."""
-    mask = table.encoded if table.code == "code" else np.ones(train.x.shape[1], np.bool_)
+    """Mean, scale, weights, bias of a softmax reader in the columns as they are, and its C.
+
+    Args: mask: (d,) columns that are read, by default all. common: divide all columns by one number, not each by its
+        own deviation.
+    """
+    mask = np.ones(train.x.shape[1], np.bool_) if mask is None else mask
     pca = fit_pca(train.x, WIDEST, rng=rng) if train.x.shape[1] > WIDEST else None
     x, held = (pca.project(rows.x) if pca else rows.x for rows in (train, validation))
-    scaler = fit_scaler(x)
+    scaler = fit_scalers(x)[common]
     scale = scaler.scale if pca else np.where(mask, scaler.scale, np.inf).astype(np.float32)
     standard, judged = (((part - scaler.mean) / scale).astype(np.float32) for part in (x, held))
     some: Ints = subsample(np.arange(len(train.y)), SEARCH, rng=rng)

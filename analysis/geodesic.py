@@ -2,32 +2,60 @@
 
 A decoder G pulls the metric of images back to codes, Jᵀ J (Arvanitidis, Hansen & Hauberg 2018, arXiv:1710.11379).
 The energy of a discrete path is Σ |G(z_i+1) − G(z_i)|²; its minimum moves through images at a constant speed along a
-shortest way. Decoders are black boxes: Jacobians are central differences, all of a path's in one call.
+shortest way. Decoders are black boxes: Jacobians are differences, those of many paths in one call.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Singles
-from .interpolation import lerp, slerp
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles
+from .interpolation import WALKS
 
-STEP = 1e-2  # of the differences, in the code's units: decoders in float32 leave 1e-7 / STEP of noise
+STEP = 2e-3  # of the differences, in the code's units: decoders in float32 leave 1e-7 / STEP of noise
+CELLS = 50_000_000  # numbers that the Jacobians of the paths in one batch may hold
+SECANTS = 6  # steps of a round
+WEAK = 1e-2  # share of the energy that a step must gain for the round to go on
+VARIANCES = {"normal": (1.0, 1 / 2), "uniform": (1 / 3, 1 / 15)}  # of z_i and, nearly, of |z|
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Where a prior has its mass: the mean of |z| and its standard deviation."""
+
+    radius: float
+    deviation: float
+
+    def off(self, codes: Floats) -> Doubles:
+        """Deviations between the length of (..., d) codes and the radius: (...)."""
+        found: Doubles = np.abs(np.linalg.norm(codes, axis=-1) - self.radius) / self.deviation
+        return found
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Figures of paths of codes through a decoder, (p,) each."""
+
+    length: Doubles  # Σ |G(z_i+1) − G(z_i)|
+    energy: Doubles  # Σ |G(z_i+1) − G(z_i)|²
+    straightness: Doubles  # |G(end) − G(start)| over the length; 1 is straight
+    evenness: Doubles  # the longest step over the mean one; 1 is a constant speed
+    off_norm: Doubles  # largest distance of |z| from the prior's, in its deviations
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of one path of codes through a decoder."""
+    """Figures of one path, as in `Measures`."""
 
-    length: float  # Σ |G(z_i+1) − G(z_i)|
-    energy: float  # Σ |G(z_i+1) − G(z_i)|²
-    straightness: float  # |G(end) − G(start)| over the length; 1 is straight
-    evenness: float  # the longest step over the mean one; 1 is a constant speed
-    off_norm: float  # largest | |z| − √(d − ½) | in the deviations √½ that |z| has under N(0, I)
+    length: float
+    energy: float
+    straightness: float
+    evenness: float
+    off_norm: float
 
 
 @dataclass(frozen=True)
@@ -41,41 +69,51 @@ class Geodesic:
     converged: bool  # the last round gained less than the tolerance
 
 
-def norm_preserving(start: Floats, end: Floats, at: Doubles) -> Doubles:
-    """The straight line, each point scaled to the length between the ends' that its t asks for: (steps, d).
+@dataclass(frozen=True)
+class Shortened:
+    """Paths of least energy, as far as the search went."""
 
-    Raises: AnalysisError where the line passes through the origin, where no scale helps.
-    """
-    line = lerp(start, end, at)
-    lengths = np.linalg.norm(line, axis=-1, keepdims=True)
-    ends = np.linalg.norm(np.asarray(start, np.float64)), np.linalg.norm(np.asarray(end, np.float64))
-    wanted = ((1 - at) * ends[0] + at * ends[1])[:, None]
-    if (lengths < 1e-6 * wanted).any():
-        raise AnalysisError("a straight line between these codes passes through the origin: slerp goes round it")
-    scaled: Doubles = line * np.where(wanted > 0, wanted / np.where(lengths > 0, lengths, 1), 1)
-    return scaled
+    codes: Doubles  # (p, steps, d)
+    images: Singles  # (p, steps, q) decoded
+    rounds: Ints  # (p,)
+    converged: Bools  # (p,)
+
+
+def shell_of(prior: str, codes: Floats) -> tuple[Shell, str]:
+    """Where codes (n, d) should lie under a normal or uniform prior, else where they do lie; and the words for it."""
+    d = codes.shape[1]
+    if prior in VARIANCES:
+        variance, of_norm = VARIANCES[prior]
+        return Shell(math.sqrt(d * variance - of_norm), math.sqrt(of_norm)), f"a {prior} prior's"
+    lengths = np.linalg.norm(codes.astype(np.float64), axis=1)
+    return Shell(float(lengths.mean()), float(lengths.std()) or 1.0), "the codes' own"
 
 
 def measure(decode: Callable[[Singles], Singles], codes: Floats) -> Measured:
-    """Measure a path of (steps, d) codes."""
-    return _measured(codes, _decoded(decode, codes))
+    """Measure a path of (steps, d) codes; the prior is N(0, I)."""
+    shell, _ = shell_of("normal", codes)
+    return _single(measure_paths(codes[None], _decoded(decode, codes[None]), shell))
 
 
-def _decoded(decode: Callable[[Singles], Singles], codes: Floats) -> Doubles:
-    images = np.asarray(decode(codes.astype(np.float32)), np.float64)
-    return images.reshape(len(codes), -1)
+def measure_paths(codes: Floats, images: Floats, shell: Shell) -> Measures:
+    """Measure paths of codes (p, steps, d) and what they decode to, (p, steps, q)."""
+    if codes.shape[1] < 2:
+        raise AnalysisError(f"a path needs at least 2 codes, not {codes.shape[1]}")
+    steps = np.linalg.norm(np.diff(images, axis=1).astype(np.float64), axis=2)
+    length, chord = steps.sum(1), np.linalg.norm(images[:, -1].astype(np.float64) - images[:, 0], axis=1)
+    moves = np.where(length > 0, length, 1)
+    straight, even = np.where(length > 0, chord / moves, 1), np.where(length > 0, steps.max(1) * steps.shape[1], moves)
+    return Measures(length, np.square(steps).sum(1), straight, even / moves, shell.off(codes).max(1))
 
 
-def _measured(codes: Floats, images: Doubles) -> Measured:
-    if len(codes) < 2:
-        raise AnalysisError(f"a path needs at least 2 codes, not {len(codes)}")
-    steps = np.linalg.norm(np.diff(images, axis=0), axis=1)
-    length = float(steps.sum())
-    chord = float(np.linalg.norm(images[-1] - images[0]))
-    off = np.abs(np.linalg.norm(codes, axis=1) - math.sqrt(codes.shape[1] - 0.5)) / math.sqrt(0.5)
-    straight = chord / length if length > 0 else 1.0
-    even = float(steps.max()) / (length / len(steps)) if length > 0 else 1.0
-    return Measured(length, float(np.square(steps).sum()), straight, even, float(off.max()))
+def _single(found: Measures) -> Measured:
+    return Measured(*(float(getattr(found, field.name)[0]) for field in fields(found)))
+
+
+def _decoded(decode: Callable[[Singles], Singles], codes: Floats) -> Singles:
+    """Decode paths (p, steps, d) in one call: (p, steps, q)."""
+    images = np.asarray(decode(codes.reshape(-1, codes.shape[-1]).astype(np.float32)), np.float32)
+    return images.reshape(*codes.shape[:2], -1)
 
 
 def geodesic(
@@ -89,60 +127,160 @@ def geodesic(
     tolerance: float = 1e-4,
     step: float = STEP,
 ) -> Geodesic:
-    """Find a path of `steps` codes of least energy from `start` (d,) to `end` (d,), which stay.
-
-    Gauss–Newton on the differences of neighbouring images, damped as by Levenberg and Marquardt; a round decodes
-    2 d (steps − 2) codes at once, and ends the search where the energy falls by less than `tolerance` of itself.
-    """
+    """Find a path of `steps` codes of least energy from `start` (d,) to `end` (d,), which stay; see `shorten`."""
     if steps < 3:
         raise AnalysisError(f"a geodesic needs at least 3 steps, not {steps}")
-    codes = (slerp if along == "slerp" else lerp)(start, end, np.linspace(0, 1, steps))
-    images = _decoded(decode, codes)
-    began, energy, damping, done = _measured(codes, images), _energy(images), 1e-3, False
-    used = 0
-    while used < rounds and not done:
-        used += 1
-        curvature, slope = _normal_equations(images, _jacobians(decode, codes[1:-1], step))
-        size = float(np.trace(curvature)) / len(curvature) or 1.0
-        for _ in range(8):
-            move = np.linalg.solve(curvature + damping * size * np.eye(len(curvature)), -slope)
-            tried = codes.copy()
-            tried[1:-1] += move.reshape(steps - 2, -1)
-            seen = _decoded(decode, tried)
-            if _energy(seen) < energy:
+    codes = WALKS[along](start, end, np.linspace(0, 1, steps))
+    found = shorten(decode, codes[None], rounds=rounds, tolerance=tolerance, step=step)
+    shell, _ = shell_of("normal", codes)
+    before, after = measure(decode, codes), _single(measure_paths(found.codes, found.images, shell))
+    return Geodesic(found.codes[0], before, after, int(found.rounds[0]), bool(found.converged[0]))
+
+
+def shorten(
+    decode: Callable[[Singles], Singles],
+    codes: Floats,
+    *,
+    free: Bools | None = None,
+    rounds: int = 30,
+    tolerance: float = 1e-4,
+    step: float = STEP,
+) -> Shortened:
+    """Move the inner codes of paths (p, steps, d) to where each path has the least energy.
+
+    Gauss–Newton on the differences of neighbouring images, damped as by Levenberg and Marquardt, all paths of a batch
+    at once. A round decodes d codes for each inner code of a path, takes a few steps, from which the Jacobians learn
+    (Broyden 1965), and ends the search of a path whose energy fell by less than `tolerance` of itself.
+
+    Args: free: (d,) columns that may move, by default all.
+    """
+    moved: Doubles = np.array(codes, np.float64)
+    columns = np.arange(moved.shape[2]) if free is None else np.flatnonzero(free)
+    images = _decoded(decode, moved)
+    used, done = np.zeros(len(moved), np.int64), np.zeros(len(moved), np.bool_)
+    inner, pixels = max(1, moved.shape[1] - 2), images.shape[2]
+    batch = max(1, CELLS // (inner * len(columns) * (2 * pixels + 8 * len(columns))))
+    for first in range(0, len(moved), batch):
+        part = slice(first, first + batch)
+        _descend(decode, moved[part], images[part], used[part], done[part], columns, rounds, tolerance, step)
+    return Shortened(moved, images, used, done)
+
+
+def _descend(
+    decode: Callable[[Singles], Singles],
+    codes: Doubles,
+    images: Singles,
+    used: Ints,
+    done: Bools,
+    columns: Ints,
+    rounds: int,
+    tolerance: float,
+    step: float,
+) -> None:
+    """Shorten a batch of paths in place."""
+    energy, damping = _energy(images), np.full(len(codes), 1e-3)
+    for _ in range(rounds):
+        left = np.flatnonzero(~done)
+        if not len(left):
+            return
+        used[left] += 1
+        before = energy[left]
+        jacobians = _jacobians(decode, codes[left, 1:-1], images[left, 1:-1], columns, step)
+        moving = np.arange(len(left))
+        for _ in range(SECANTS):
+            at = left[moving]
+            was, from_, shown = energy[at], codes[at, 1:-1][..., columns], images[at, 1:-1]
+            _move(decode, codes, images, energy, damping, at, jacobians[moving], columns)
+            gained = was - energy[at] > WEAK * was
+            if not gained.any():
                 break
-            damping *= 10
-        else:
-            done = True
-            break
-        done = energy - _energy(seen) < tolerance * energy
-        codes, images, energy, damping = tried, seen, _energy(seen), damping / 10
-    return Geodesic(codes, began, _measured(codes, images), used, done)
+            at, moving = at[gained], moving[gained]
+            moves = codes[at, 1:-1][..., columns] - from_[gained]
+            _learn(jacobians, moving, moves, images[at, 1:-1] - shown[gained])
+        done[left] = before - energy[left] <= tolerance * before
 
 
-def _energy(images: Doubles) -> float:
-    return float(np.square(np.diff(images, axis=0)).sum())
+def _move(
+    decode: Callable[[Singles], Singles],
+    codes: Doubles,
+    images: Singles,
+    energy: Doubles,
+    damping: Doubles,
+    at: Ints,
+    jacobians: Singles,
+    columns: Ints,
+) -> None:
+    """Take one step with paths `at`, in place; each is damped until its energy falls, or stays where it is."""
+    middle, beside, slope = _normal_equations(images[at], jacobians)
+    size = np.trace(middle, axis1=2, axis2=3).mean(1) / len(columns)
+    size = np.where(size > 0, size, 1.0)
+    waiting = np.arange(len(at))
+    for _ in range(8):
+        some = at[waiting]
+        pressed = middle[waiting] + (damping[some] * size[waiting])[:, None, None, None] * np.eye(len(columns))
+        tried = codes[some]
+        tried[:, 1:-1, columns] -= _solve(pressed, beside[waiting], slope[waiting])
+        seen = _decoded(decode, tried)
+        found = _energy(seen)
+        better = found < energy[some]
+        kept = some[better]
+        codes[kept], images[kept], energy[kept] = tried[better], seen[better], found[better]
+        damping[kept] /= 10
+        damping[some[~better]] *= 10
+        waiting = waiting[~better]
+        if not len(waiting):
+            return
 
 
-def _jacobians(decode: Callable[[Singles], Singles], codes: Doubles, step: float) -> Doubles:
-    """Central differences of the decoder at (m, d) codes: (m, p, d)."""
-    m, d = codes.shape
-    shift = step * np.eye(d)
-    ends = np.concatenate([codes[:, None] + shift, codes[:, None] - shift], axis=1)
-    images = _decoded(decode, ends.reshape(2 * m * d, d)).reshape(m, 2, d, -1)
-    found: Doubles = (images[:, 0] - images[:, 1]).transpose(0, 2, 1) / (2 * step)
+def _learn(jacobians: Singles, paths: Ints, moves: Doubles, changes: Singles) -> None:
+    """Broyden's update, in place: the least change of J with which it explains a move (p, m, d), J Δz = ΔG."""
+    step = moves.astype(np.float32)
+    missed = changes - (jacobians[paths] @ step[..., None])[..., 0]
+    missed /= np.maximum(np.square(step).sum(-1, keepdims=True), np.float32(1e-30))
+    jacobians[paths] += missed[..., None] * step[..., None, :]
+
+
+def _energy(images: Singles) -> Doubles:
+    found: Doubles = np.square(np.diff(images, axis=1).astype(np.float64)).sum((1, 2))
     return found
 
 
-def _normal_equations(images: Doubles, jacobians: Doubles) -> tuple[Doubles, Doubles]:
-    """Half the Gauss–Newton matrix (m d, m d), block-tridiagonal, and half the gradient (m d,) of the energy."""
-    m, _, d = jacobians.shape
-    matrix, slope = np.zeros((m, d, m, d)), np.zeros((m, d))
-    bend = 2 * images[1:-1] - images[:-2] - images[2:]
-    for i in range(m):
-        matrix[i, :, i] = 2 * jacobians[i].T @ jacobians[i]
-        slope[i] = jacobians[i].T @ bend[i]
-        if i + 1 < m:
-            cross = jacobians[i].T @ jacobians[i + 1]
-            matrix[i, :, i + 1], matrix[i + 1, :, i] = -cross, -cross.T
-    return matrix.reshape(m * d, m * d), slope.reshape(m * d)
+def _jacobians(
+    decode: Callable[[Singles], Singles], codes: Doubles, images: Singles, columns: Ints, step: float
+) -> Singles:
+    """Forward differences of the decoder at codes (p, m, d), which decode to `images`: (p, m, q, columns)."""
+    p, m, d = codes.shape
+    shift = np.zeros((len(columns), d))
+    shift[np.arange(len(columns)), columns] = step
+    moved = codes[:, :, None] + shift
+    seen = _decoded(decode, moved.reshape(p * m, len(columns), d)).reshape(p, m, len(columns), -1)
+    seen -= images[:, :, None]
+    seen /= np.float32(step)
+    return seen.transpose(0, 1, 3, 2)
+
+
+def _normal_equations(images: Singles, jacobians: Singles) -> tuple[Doubles, Doubles, Doubles]:
+    """Half the Gauss–Newton matrix, block-tridiagonal: (p, m, d, d) and above it (p, m − 1, d, d); half the gradient.
+
+    The gradient is (p, m, d).
+    """
+    turned = jacobians.transpose(0, 1, 3, 2)
+    bend = 2 * images[:, 1:-1] - images[:, :-2] - images[:, 2:]
+    slope = (turned @ bend[..., None])[..., 0]
+    middle, beside = 2 * (turned @ jacobians), -(turned[:, :-1] @ jacobians[:, 1:])
+    return middle.astype(np.float64), beside.astype(np.float64), slope.astype(np.float64)
+
+
+def _solve(middle: Doubles, beside: Doubles, right: Doubles) -> Doubles:
+    """Solve symmetric block-tridiagonal systems (p, m, d, d) for right sides (p, m, d), by block elimination."""
+    m = middle.shape[1]
+    pivots, sides = middle.copy(), right.copy()
+    for i in range(1, m):
+        factor = np.linalg.solve(pivots[:, i - 1], beside[:, i - 1]).transpose(0, 2, 1)  # pivots are symmetric
+        pivots[:, i] -= factor @ beside[:, i - 1]
+        sides[:, i] -= (factor @ sides[:, i - 1][..., None])[..., 0]
+    out = np.empty_like(right)
+    for i in range(m - 1, -1, -1):
+        rest = sides[:, i] if i == m - 1 else sides[:, i] - (beside[:, i] @ out[:, i + 1][..., None])[..., 0]
+        out[:, i] = np.linalg.solve(pivots[:, i], rest[..., None])[..., 0]
+    return out

@@ -1,4 +1,7 @@
-"""Paths between codes: straight (lerp) or along a great circle (slerp), decoded at every step."""
+"""Paths between codes: straight (lerp), along a great circle (slerp), straight with every length kept (norm).
+
+The shortest path in images (geodesic) has a file of its own. Whatever their kind, paths are compared on the same pairs.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, Strings
 from .statistics import Baseline, Interval
 
-ALONG = ("lerp", "slerp")
+ALONG = ("lerp", "slerp", "norm", "geodesic")
 NEARLY = 1e-6  # radians from 0 or π at which sin Ω no longer divides well
 
 
@@ -18,17 +21,34 @@ NEARLY = 1e-6  # radians from 0 or π at which sin Ω no longer divides well
 class Path:
     """One path from a code to another."""
 
-    along: str  # "lerp" or "slerp"
+    along: str  # one of ALONG
     at: Doubles  # (steps,) from 0 to 1
     codes: Floats  # (steps, d)
     images: Singles  # (steps, h, w, c) in [0, 1]
 
 
 @dataclass(frozen=True)
-class Interpolations:
-    """Paths between images of different classes."""
+class PathKind:
+    """Paths of one kind; all kinds are measured on the same pairs, random pairs but for their ends."""
 
-    along: str  # "lerp" or "slerp"
+    name: str  # one of ALONG, "pixel blend" or "random pairs"
+    baseline: bool
+    length: Interval  # Σ |G(z_i+1) − G(z_i)|, pixels in [0, 1]; mean over pairs, as all intervals here
+    straightness: Interval  # |G(end) − G(start)| over the length
+    off_norm: Interval | None  # farthest from the prior's |z|, in its deviations; None where there are no codes
+    ratio: Interval | None  # length over the straight line's, pair by pair; None for the line and for random pairs
+    score: Interval | None  # the discriminator's logit between the ends; None where the model has no discriminator
+    score_gain: Interval | None  # that logit minus the straight line's, pair by pair; None as `ratio`, and as `score`
+    scores: Doubles  # (steps, 3) mean logit at every step with its interval; (0, 3) without a discriminator
+    midpoint: Interval | None  # distance of the image halfway to the nearest real image; None without pixels
+    frames: Pixels | None  # (s, steps, h, w, c) decoded, of the first pairs; None for random pairs
+
+
+@dataclass(frozen=True)
+class Interpolations:
+    """Paths between images of different classes, or of those that were asked for."""
+
+    along: str  # one of ALONG
     reason: str  # "the prior is uniform, where straight lines stay inside"
     at: Doubles  # (steps,)
     pairs: Ints  # (p, 2) positions in the table of start and end
@@ -39,6 +59,8 @@ class Interpolations:
     )  # distance of the decoded midpoints to the nearest real image, mean over pairs (L2, [0, 1])
     baselines: tuple[Baseline, ...]  # the same of the pixel-wise blend of the two images, and of other real images
     notes: tuple[str, ...]
+    between: str = "images of different classes"
+    kinds: tuple[PathKind, ...] = ()  # every kind on the same pairs, then yardsticks
 
 
 def lerp(start: Floats, end: Floats, at: Doubles) -> Doubles:
@@ -71,6 +93,23 @@ def slerp(start: Floats, end: Floats, at: Doubles) -> Doubles:
     detour = np.where(t == 1, b, detour)
     bent: Doubles = np.where(straight, (1 - t) * a + t * b, np.where(omega >= np.pi - NEARLY, detour, circle))
     return bent
+
+
+def norm_preserving(start: Floats, end: Floats, at: Doubles) -> Doubles:
+    """The straight line, each point scaled to the length that its t asks for: (..., d), at (steps,) -> (..., steps, d).
+
+    Raises: AnalysisError where the line passes through the origin, where no scale helps.
+    """
+    line, t = lerp(start, end, at), np.asarray(at, np.float64)[:, None]
+    a, b = (np.linalg.norm(z, axis=-1, keepdims=True) for z in _ends(start, end))
+    lengths, wanted = np.linalg.norm(line, axis=-1, keepdims=True), (1 - t) * a + t * b
+    if (lengths < 1e-6 * wanted).any():
+        raise AnalysisError("a straight line between these codes passes through the origin: slerp goes round it")
+    scaled: Doubles = line * np.where(wanted > 0, wanted / np.where(lengths > 0, lengths, 1), 1)
+    return scaled
+
+
+WALKS = {"lerp": lerp, "slerp": slerp, "norm": norm_preserving}  # what needs no decoder
 
 
 def _ends(start: Floats, end: Floats) -> tuple[Doubles, Doubles]:
@@ -114,7 +153,12 @@ def path(
     if steps < 2:
         raise AnalysisError(f"a path needs at least 2 steps, not {steps}")
     at = np.linspace(0, 1, steps)
-    codes = (slerp if along == "slerp" else lerp)(start, end, at)
+    if along == "geodesic":
+        from .geodesic import geodesic
+
+        codes = geodesic(decode, start, end, steps=steps).codes
+    else:
+        codes = WALKS[along](start, end, at)
     return Path(along, at, codes, decode(codes.astype(np.float32)))
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from .arrays import Singles
+
+Score = Callable[[Singles, Singles], Singles]
+"""Codes (n, d) and images (n, h, w, c) in [0, 1], theirs or others -> the discriminator's logits (n,)."""
 
 
 @runtime_checkable
@@ -32,3 +36,22 @@ class ReadsLinearly(Protocol):
     def first_layer(self) -> Singles | None:
         """Weights (rows, d) of the linear layers that read a code (n, d) as it is; None where none does."""
         ...
+
+
+@runtime_checkable
+class Critic(Protocol):
+    """A discriminator; optional."""
+
+    @property
+    def scores(self) -> bool:
+        """Whether there is one."""
+        ...
+
+    def score(self, codes: Singles, images: Singles, /) -> Singles:
+        """Say how real images (n, h, w, c) in [0, 1] look beside codes (n, d): logits (n,), the higher the more."""
+        ...
+
+
+def score_of(model: object) -> Score | None:
+    """The discriminator of a model, if it has one."""
+    return model.score if isinstance(model, Critic) and model.scores else None

@@ -43,7 +43,8 @@ class Options:
     keep: tuple[str, ...] = ()  # concepts, or columns, that directions of the others are made free of
     maps: tuple[str, ...] = ("umap", "pca")
     components: tuple[int, ...] = ()  # of the mixture; none means 1 2 4 8 16 32 and the neighbours of the best
-    along: str = "auto"  # or lerp, slerp
+    along: str = "auto"  # or lerp, slerp, norm, geodesic
+    between: tuple[str, ...] = ()  # "classes", "images" or "A:B": which pairs, see analysis.pairs; none means classes
     steps: int = 11
     shown: int = 8  # images, pairs or codes in a gallery
 

@@ -32,6 +32,7 @@ KINDS = {
 }
 # What one must ask for by name, as it needs factors, another table, samples, or the images themselves.
 ASKED = {
+    "adversarial": ("analysis.adversarial", "Robustness"),
     "comparison": ("analysis.similarity", "Comparison"),
     "disentanglement": ("analysis.disentanglement", "Disentanglement"),
     "fidelity": ("analysis.fidelity", "Fidelity"),

@@ -33,6 +33,8 @@ def plain(figure: Interval | None, digits: int = 3) -> str:
     """'0.941  [0.936, 0.945]', or a dash."""
     if figure is None or math.isnan(figure.value):
         return "–"
+    if math.isnan(figure.low):
+        return f"{figure.value:.{digits}f}"
     return f"{figure.value:.{digits}f}  [{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
 
 
@@ -154,16 +156,6 @@ def _neighbours(result: Any) -> Iterator[Block]:
     chance = "" if math.isnan(result.chance) else f" (chance {100 * result.chance:.1f} %)"
     title = f"share of the {result.k} nearest train images that have the label{chance}"
     yield title, ("representation", "agreement", "n"), rows
-
-
-def _interpolations(result: Any) -> Iterator[Block]:
-    title = f"{len(result.pairs)} paths by {result.along} ({result.reason}), {len(result.at)} steps each"
-    if result.midpoint is None:
-        yield title, ("path",), [(" → ".join(pair),) for pair in result.labels.tolist()]
-        return
-    rows = [("decoded midpoints", plain(result.midpoint), f"{result.midpoint.n:,}")]
-    rows += [(f"  {b.name}", plain(b.figure), f"{b.figure.n:,}") for b in result.baselines]
-    yield title, ("distance to the nearest real image", "mean", "n"), rows
 
 
 def _mixture(result: Any) -> Iterator[Block]:

@@ -1,4 +1,4 @@
-"""Tables for a terminal of concepts, geometry, prior, disentanglement, comparison, fidelity and verification."""
+"""Tables for a terminal of concepts, paths, geometry, prior, disentanglement, comparison, fidelity, edits."""
 
 from __future__ import annotations
 
@@ -65,6 +65,40 @@ def _freed(result: Any) -> Iterator[Block]:
     if rows:
         header = ("direction", "kept", "cosine", "correlation", "tells the kept", "tells its own", "n")
         yield "made free of others, before → after; their figures are AUC, of numbers R², on test rows", header, rows
+
+
+def interpolations(result: Any) -> Iterator[Block]:
+    """Midpoints, and kinds of path on the same pairs."""
+    paths = "1 path" if len(result.pairs) == 1 else f"{len(result.pairs)} paths"
+    title = f"{paths} by {result.along} ({result.reason}) between {result.between}"
+    if result.midpoint is None:
+        yield title, ("path",), [(" → ".join(pair),) for pair in result.labels.tolist()]
+    else:
+        rows = [("decoded midpoints", plain(result.midpoint), f"{result.midpoint.n:,}")]
+        rows += [(f"  {b.name}", plain(b.figure), f"{b.figure.n:,}") for b in result.baselines]
+        yield title, ("distance to the nearest real image", "mean", "n"), rows
+    if result.kinds:
+        kinds = [
+            (f"  {k.name}" if k.baseline else k.name, plain(k.length, 2), plain(k.ratio), plain(k.straightness),
+             plain(k.off_norm, 2), plain(k.score, 2), f"{k.length.n:,}")
+            for k in result.kinds
+        ]  # fmt: skip
+        header = ("kind of path", "length in images", "/ lerp", "straightness", "off the norm", "discriminator", "n")
+        yield "the same pairs along each kind of path", header, kinds
+
+
+def robustness(result: Any) -> Iterator[Block]:
+    """Accuracy at each ε, a reader and an attack a row."""
+    names = {"noise": "random noise", "fgsm": "FGSM", "pgd": "PGD"}
+    for method, name in names.items():
+        rows = [
+            (f"  {one.name}" if one.baseline else one.name, *(percent(figure) for figure in one.accuracy),
+             f"{one.accuracy[0].n:,}")
+            for one in (*result.disturbed, *result.readers) if one.method == method
+        ]  # fmt: skip
+        if rows:
+            header = ("probe of", *(f"ε = {float(epsilon):g}" for epsilon in result.epsilons), "n")
+            yield f"accuracy under {name} by the largest change of a pixel, 95 % interval", header, rows
 
 
 def geometry(result: Any) -> Iterator[Block]:

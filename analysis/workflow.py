@@ -19,8 +19,9 @@ from .store import HOMES, KINDS, load_one, save
 from .studies import study_maps, study_mixture, study_neighbours
 from .study_codes import study_codes
 from .study_concepts import study_concepts
-from .study_decoded import study_interpolation, study_reconstruction
+from .study_decoded import study_reconstruction
 from .study_efficiency import study_efficiency
+from .study_paths import study_interpolation
 from .study_probes import study_probes
 from .study_shape import study_geometry, study_prior
 from .threads import one_blas_thread

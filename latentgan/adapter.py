@@ -6,7 +6,7 @@ This is the door through which `analysis`, a notebook or another tool sees a mod
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from torch.nn.utils import parametrize
 from latentgan.asking import attribute_columns, draw_codes, label_columns, of_each_class, varied
 from latentgan.checkpoint import read_model, read_untrained
 from latentgan.config import resolve
-from latentgan.data import ImageSpec
+from latentgan.data import ImageSpec, to_unit
 from latentgan.data.told import Condition
 from latentgan.devices import pick_device
 from latentgan.errors import CheckpointError, ConfigError
-from latentgan.families.base import Classifies, Decodes, Encodes, Family, Scores, load_family
+from latentgan.families.base import Classifies, Decodes, Encodes, Family, load_family
 from latentgan.hooks import reading_weights, recorder
 from latentgan.networks.blocks import fold_batch_norm
 
@@ -228,19 +228,27 @@ class NumpyModel:
         parts = [prior.component(z).cpu().numpy() for z in self._code_batches(codes)]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
-    def score(self, codes: np.ndarray) -> np.ndarray:
-        """Return the discriminator's logits (n,) of the images that codes (n, d) make, given what the codes ask for.
+    def score(self, codes: np.ndarray, images: np.ndarray | None = None) -> np.ndarray:
+        """Return the discriminator's logits (n,) of images (n, h, w, c), by default of those that codes (n, d) make.
 
         Raises:
-            ConfigError: the family has no discriminator of images and what they were asked for.
+            ConfigError: the family has no discriminator of images.
         """
-        family = self.family
-        if not (isinstance(family, Scores) and isinstance(family, Decodes)):
+        family, critic = self.family, self.family.critic()
+        if critic is None or not isinstance(family, Decodes):
             raise ConfigError(
                 f"family {self.about.get('name', '?')!r} gives its images no score, so the best cannot be told; leave "
                 "--keep-best out, or train a cgan or a conditional ali"
             )
-        return self._map(lambda z: family.score(family.decode(z), z), self._code_batches(codes))
+        if images is None:
+            return self._map(lambda z: critic.score(family.decode(z), z), self._code_batches(codes))
+        both = zip(self._batches(images), self._code_batches(codes), strict=True)
+        return self._map(lambda pair: critic.score(*pair), both)
+
+    @property
+    def scores(self) -> bool:
+        """Whether a discriminator scores images."""
+        return self.family.critic() is not None
 
     def features(self, images: np.ndarray, names: Sequence[str], *, pool: int = 0) -> dict[str, np.ndarray]:
         """Return feature layers of images (n, h, w, c) by name, each (n, width) float32, from one pass.
@@ -302,12 +310,7 @@ class NumpyModel:
         for start in range(0, len(codes), BATCH):
             yield torch.from_numpy(codes[start : start + BATCH].copy()).to(self.device)
 
-    def _map(self, function: Any, parts: Iterator[Tensor], *shape: int) -> np.ndarray:
+    def _map(self, function: Any, parts: Iterable[Any], *shape: int) -> np.ndarray:
         with torch.inference_mode(), parametrize.cached():
             outputs = [function(part).float().cpu().numpy() for part in parts]
         return np.concatenate(outputs) if outputs else np.zeros((0, *shape), np.float32)
-
-
-def to_unit(x: Tensor) -> Tensor:
-    """Return images (n, c, h, w) in [-1, 1] as (n, h, w, c) in [0, 1]."""
-    return ((x.float() + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).contiguous()

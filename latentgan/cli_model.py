@@ -1,14 +1,14 @@
-"""Commands that use a trained model: encode, evidence, sample, augment, classify."""
+"""Commands that use a trained model on images: encode, evidence, classify, adversarial."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from latentgan.errors import ConfigError
+from latentgan.cli_images import Seed, augment, sample
 from latentgan.options import (
     Attributes,
     Channels,
@@ -25,12 +25,11 @@ from latentgan.options import (
 )
 
 PANEL = "Use a model"
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same images.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (encode, evidence, sample, augment, classify):
+    for command in (encode, evidence, sample, augment, classify, adversarial):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -120,115 +119,6 @@ def evidence(
     typer.echo(f"wrote {run / FILE}", err=True)
 
 
-def sample(
-    run: Run,
-    out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write (a grid), or a folder (one PNG each).")] = Path(
-        "samples.png"
-    ),
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")] = 64,
-    label: Annotated[
-        str | None, typer.Option(help="Only images of this class, by its name.", show_default=False)
-    ] = None,
-    component: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Only of this component of the prior's mixture, from 1 as in the report.", show_default=False
-        ),
-    ] = None,
-    attribute: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only with this value of a told attribute, name=value in its own unit; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    family: FamilyOption = None,
-) -> None:
-    """Draw images from the prior.
-
-    Where a model can be asked for classes (cgan, aae_semi, ali with family.conditional, aae with family.labels=decoder)
-    and no --label is given, the grid has a row a class, in the order that is printed, and --count is rounded up to full
-    rows; the images of a column share all of their code but the class. Where the prior is a mixture (deligan, others
-    with family.mixture.components, aae with family.prior=mixture), the grid likewise has a row a component, unless
-    --component is given. Where a cgan is told attributes (family.attributes), the images of a row differ in the first
-    one alone, from its 5th to its 95th percentile, unless --attribute is given or the rows are classes; the other
-    attributes are those of training images.
-
-        latentgan sample runs/mnist -n 100 --out samples.png
-
-        latentgan sample runs/deligan --component 7 -n 16 --out seventh.png
-
-        latentgan sample runs/cgan --label 5 -n 16 --out fives.png
-
-        latentgan sample runs/told --attribute slant=2.5 --attribute bold=true --out bold.png
-    """
-    from latentgan import stages
-
-    asked: dict[str, Any] = {"label": label, "component": component, "attributes": _asked(attribute or [])}
-    written = stages.sample(run, out, count=count, seed=seed, device=device, family=family, **asked)
-    typer.echo(f"wrote {written}", err=True)
-
-
-def _asked(given: list[str]) -> dict[str, str]:
-    """Return attribute -> value of texts name=value."""
-    pairs = [text.partition("=") for text in given]
-    if odd := [text for text, (name, equals, _) in zip(given, pairs, strict=True) if not name or not equals]:
-        raise ConfigError(f"--attribute {odd[0]} is no name=value, for example --attribute slant=2.5")
-    names = [name for name, _, _ in pairs]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ConfigError(f"--attribute {twice[0]}: one value can be asked for, and there are {names.count(twice[0])}")
-    return {name: value for name, _, value in pairs}
-
-
-def augment(
-    run: Run,
-    per_class: Annotated[int, typer.Option(min=1, help="Images of each class, or in all.", show_default=False)],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="Empty folder (one sub-folder a class), or a new .parquet file.", show_default=False
-        ),
-    ],
-    keep_best: Annotated[
-        float,
-        typer.Option(
-            help="Share of the drawn images that is kept, above 0 and up to 1: the best by score; 1 keeps all."
-        ),
-    ] = 1.0,
-    seed: Seed = 0,
-    device: Device = "auto",
-    family: FamilyOption = None,
-) -> None:
-    """Draw images of every class, or with attributes, from a conditional generator, for training on them.
-
-    With --keep-best 0.25 four times as many are drawn, and of each class those kept that the discriminator, told the
-    class, finds most real: its logit D(x | y) of a cgan, D(x, z, y) of a conditional ali. Memory does not grow with
-    their number but for 20 bytes a draw of a class, where the best are kept.
-
-    Attributes that a cgan was told are drawn from training images, those of one image together (of the class, where
-    classes are told), and written into the folder's attributes.csv, or as columns of the table.
-
-        latentgan augment runs/cgan --per-class 500 --keep-best 0.5 --out generated
-
-        latentgan train bigan --data generated --out runs/on-generated
-    """
-    from latentgan import stages
-
-    written = stages.augment(
-        run,
-        out,
-        per_class=per_class,
-        keep_best=keep_best,
-        seed=seed,
-        device=device,
-        family=family,
-        command=command_line(),
-    )
-    typer.echo(f"wrote {written}   next: latentgan train FAMILY --data {shlex.quote(str(written))} --out RUN", err=True)
-
-
 def classify(
     run: Run,
     images: Annotated[list[Path], typer.Argument(help="Image files to name.", show_default=False)],
@@ -270,3 +160,63 @@ def classify(
     if fitted is not None:
         right = fitted.accuracy
         typer.echo(f"the probe names {right.percent()} of {right.n:,} test images right", err=True)
+
+
+def adversarial(
+    run: Run,
+    probe: Annotated[
+        Path, typer.Option(help="Fitted probe, of `latentgan probe TABLE --save FILE.npz`.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Results folder to save into.", show_default=False)
+    ] = None,
+    epsilon: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Largest change of a pixel in [0, 1]; may be repeated. Default 0.01 0.02 0.05 0.1 0.2.",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=2, help="Test images, drawn by the seed.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of PGD.")] = 10,
+    data: Data = None,
+    label: Label = None,
+    mirror: Mirror = None,
+    seed: Seed = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    device: Device = "auto",
+    family: FamilyOption = None,
+) -> None:
+    """How much of a probe's accuracy survives when every pixel moves a little, where it hurts most.
+
+    FGSM and PGD follow the slope of the probe's loss through the networks down to the pixels. Beside the probe stand
+    one on raw pixels and one on the untrained network, each attacked through its own slope, and noise of the same size;
+    all with n and 95 % intervals at every epsilon. With --out the images go into the report.
+
+        latentgan probe codes.parquet --code discriminator.dense1 --save probe.npz
+
+        latentgan adversarial runs/mnist --probe probe.npz --out results
+    """
+    from analysis.cli import asked_of_a_run
+    from analysis.fitted import load_probe
+    from analysis.study_adversarial import Network, Pictures, study_adversarial
+    from latentgan import stages
+    from latentgan.attacking import attackable, reader, slopes
+
+    fitted, options = load_probe(probe), {"label": label, "mirror": mirror}
+    at = attackable(
+        run, fitted, lambda recorded: stages.load_images(recorded, data, options),
+        images=count, seed=seed, device=device, family=family,
+    )  # fmt: skip
+    if out is not None:
+        stages.same_checkpoint(run, out)
+    mine = Network(reader(at.model, fitted), slopes(at.model))
+    before = None if at.untrained is None else Network(reader(at.untrained, fitted), slopes(at.untrained))
+    asked_of_a_run(
+        "adversarial",
+        lambda tell: study_adversarial(
+            fitted, mine, before, Pictures(*at.train), Pictures(*at.validation), Pictures(*at.test), progress=tell,
+            epsilons=epsilon or (0.01, 0.02, 0.05, 0.1, 0.2), steps=steps, seed=seed, notes=at.notes,
+        ),
+        out=out, as_json=as_json,
+    )  # fmt: skip

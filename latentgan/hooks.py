@@ -20,6 +20,8 @@ def pooled(output: Tensor, pool: int) -> Tensor:
 
 
 def recorder(name: str, seen: threading.local, pool: int) -> Any:
+    """Return a forward hook that keeps a layer's first output in `seen.layers[name]`."""
+
     def record(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
         seen.layers.setdefault(name, pooled(output, pool))
 

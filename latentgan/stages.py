@@ -189,7 +189,21 @@ def same_model(run: Path, overview: Any, results: Path) -> None:
         return
     if overview.code != "code":
         raise ConfigError(f"{results} is about the column {overview.code!r}, which {run} does not decode")
-    metadata = json.loads(overview.metadata)
+    _refuse_others(run, json.loads(overview.metadata), results)
+
+
+def same_checkpoint(run: Path, results: Path) -> None:
+    """Raise ConfigError where a results folder is about another model than that of `run`."""
+    path = results / "overview.json"
+    if path.is_file():
+        try:
+            metadata = json.loads(json.loads(path.read_text(encoding="utf-8"))["metadata"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"{path} cannot be read ({error}): choose another --out") from error
+        _refuse_others(run, metadata, results)
+
+
+def _refuse_others(run: Path, metadata: Mapping[str, Any], results: Path) -> None:
     mine, theirs = read_model(run)[1]["sha256"], metadata.get("checkpoint", "")
     if theirs and theirs != mine:
         raise ConfigError(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import report_codes
 
+from analysis.adversarial import Robustness, linear_target, robustness
 from analysis.codes import Codes
 from analysis.concepts import Concept, ConceptTable, Edits
 from analysis.efficiency import Efficiency, LabelsNeeded
@@ -74,6 +75,7 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
         "codes": codes(names),
         "probes": probes(names),
         "efficiency": efficiency(),
+        "adversarial": adversarial(names),
         "neighbours": neighbours(n),
         "concepts": concepts(n, names),
         "interpolation": interpolation(n, names),
@@ -84,6 +86,22 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
         "reconstruction": reconstruction(n, names),
         "verification": verification(n, names),
     }
+
+
+def adversarial(names: tuple[str, ...]) -> Robustness:
+    """Class means as readers: one of smoothed images, one of pixels."""
+    images, labels = digits()
+    means = np.stack([images[labels == k].mean(0).ravel() for k in range(10)])
+    smooth = (means.reshape(10, 4, 2, 4, 2).mean((2, 4), keepdims=True) * np.ones((1, 1, 2, 1, 2))).reshape(10, 64)
+    bias = [-(one**2).sum(1) / 2 for one in (smooth, means)]
+    targets = [
+        linear_target("code", smooth.T, bias[0]),
+        linear_target("pixels", means.T, bias[1], baseline=True),
+    ]
+    return robustness(
+        targets, images[:60], labels[:60], epsilons=(0.05, 0.2), rng=np.random.default_rng(0), steps=3, shown=3,
+        classes=names,
+    )  # fmt: skip
 
 
 def overview(n: int, names: tuple[str, ...]) -> Overview:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.arrays import AnalysisError
-from analysis.geodesic import geodesic, measure, norm_preserving
+from analysis.geodesic import geodesic, measure
+from analysis.interpolation import norm_preserving
 
 
 def polar(codes: np.ndarray) -> np.ndarray:

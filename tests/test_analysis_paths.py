@@ -74,8 +74,8 @@ def test_a_path_is_decoded_and_mistakes_are_said() -> None:
 
     found = path(decode, np.zeros(2), np.ones(2), steps=3)
     assert found.images[:, 0, 0, 0].tolist() == [0, 0.5, 1] and found.codes.shape == (3, 2)
-    with pytest.raises(AnalysisError, match="unknown path 'geodesic'"):
-        path(decode, np.zeros(2), np.ones(2), along="geodesic")
+    with pytest.raises(AnalysisError, match="unknown path 'spline'"):
+        path(decode, np.zeros(2), np.ones(2), along="spline")
     with pytest.raises(AnalysisError, match="one shape"):
         path(decode, np.zeros(2), np.ones(3))
     with pytest.raises(AnalysisError, match="2 steps"):

@@ -15,7 +15,7 @@ SOURCES = sorted([*(ROOT / "latentgan").rglob("*.py"), *(ROOT / "analysis").rglo
 JOINS = ("latentgan.cli", "latentgan.cli_edit", "latentgan.cli_model", "latentgan.protocols")
 LIGHT = [
     f"latentgan.{name}"
-    for name in ("cli", "cli_edit", "cli_model", "cli_reproduce", "cli_selfcheck", "errors", "version")
+    for name in ("cli", "cli_edit", "cli_images", "cli_model", "cli_reproduce", "cli_selfcheck", "errors", "version")
 ]
 SMALL = {"torch", "numpy", "pydantic", "latentgan"}
 

@@ -267,6 +267,9 @@ def test_declared_capabilities_have_the_declared_shapes_and_range(case):
             image = family.decode(family.prior.sample(5))
             assert image.shape == x.shape and image.dtype is torch.float32
             assert image.abs().max() <= 1
+        if (critic := family.critic()) is not None:
+            logits = critic.score(x, family.prior.sample(5))
+            assert logits.shape == (5,) and torch.isfinite(logits).all()
 
 
 def test_outputs_do_not_depend_on_the_companions_in_a_batch(case):

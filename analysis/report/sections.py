@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from .document import Report, Section
 from .material import Material
 from .rows import figure, trained_on
+from .sections_adversarial import adversarial
 from .sections_categories import categories_in_short
 from .sections_codes import latent_map, neighbours
 from .sections_concepts import concepts
 from .sections_curves import curves
-from .sections_decoded import interpolations, reconstructions
+from .sections_decoded import reconstructions
 from .sections_edits import edits
 from .sections_parts import parts
+from .sections_paths import interpolations
 from .sections_probes import few_labels, headline, probes, told_labels
 from .sections_run import configuration, health, made, overview, samples
 from .sections_shape import geometry, prior
@@ -37,6 +39,7 @@ ORDER: tuple[Callable[[Material], Section], ...] = (
     latent_map,
     probes,
     few_labels,
+    adversarial,
     neighbours,
     concepts,
     edits,

@@ -1,4 +1,4 @@
-"""Sections that look at decoded images: reconstructions, and the way from one image to another."""
+"""The section on reconstructions: what decoded codes keep of their images."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ from .document import (
     Lines,
     Picture,
     Prose,
-    Role,
     Section,
-    Strip,
-    Strips,
     Table,
     missing,
 )
@@ -28,13 +25,10 @@ from .material import Material
 from .rows import brackets, estimate, role_of, trained_on
 from .sections_posteriors import left_open
 from .sections_run import slides
-from .wording import count, listed, number, percent, plural, sentence
+from .wording import count, listed, number, percent, sentence
 
 if TYPE_CHECKING:
-    from ..interpolation import Interpolations
     from ..reconstruction import Reconstruction
-
-SHOWN_PAIRS = 8
 
 
 def reconstructions(material: Material) -> Section:
@@ -108,59 +102,3 @@ def _histogram(found: Reconstruction) -> Lines:
         f"Share of {count(len(found.errors))} images by error. The further apart the curves, the more a code says."
     )
     return Lines("errors", "Errors of reconstructions", "error", "share of images", lines, caption, y_scale="percent")
-
-
-def interpolations(material: Material) -> Section:
-    """Paths between codes."""
-    found: Interpolations | None = material.results.get("interpolation")
-    if found is None or not len(found.pairs):
-        note = "None yet: latentgan interpolate TABLE --out RESULTS draws paths, where a model decodes."
-        return missing("interpolations", "Interpolations", material.refusal("interpolation") or note)
-    steps = tuple(percent(float(t), 0) for t in found.at)
-    frames = as_uint8(found.frames)
-    strips = tuple(
-        Strip(
-            _ends(material, found, i),
-            frames[i],
-            f"path from {_ends(material, found, i)}",
-            int(found.pairs[i, 0]),
-        )
-        for i in range(min(len(found.pairs), SHOWN_PAIRS))
-    )
-    why = f" ({found.reason})" if found.reason else ""
-    caption = (
-        f"Decoded codes on the way from one image to another, along {found.along}{why}. A good path shows an image at "
-        "every step; a poor one fades from one picture into the other. Click a strip to go there."
-    )
-    shown = Strips("paths", strips, steps, len(steps) // 2, "Along the path", caption, "films")
-    blocks: list[Block] = [shown]
-    if found.midpoint is not None:
-        rows = [estimate("decoded midpoints", found.midpoint)]
-        rows += [estimate(b.name, b.figure, _blend(b.name), note=b.note) for b in found.baselines]
-        said = (
-            "Distance of the images halfway to the nearest real image (L2, pixels in [0, 1]); less is more like data."
-        )
-        blocks.append(Comparison(tuple(rows), said, "number"))
-    blocks += [Prose(sentence(note)) for note in found.notes]
-    finding = _path_finding(found) + trained_on(found.notes)
-    return Section("interpolations", "Interpolations", finding, tuple(blocks))
-
-
-def _blend(name: str) -> Role:
-    return "pixels" if "blend" in name.lower() or "pixel" in name.lower() else "chance"
-
-
-def _ends(material: Material, found: Interpolations, i: int) -> str:
-    names = [str(found.labels[i, j]) or material.describe(int(found.pairs[i, j])) for j in (0, 1)]
-    return f"{names[0]} → {names[1]}"
-
-
-def _path_finding(found: Interpolations) -> str:
-    if found.midpoint is None:
-        return f"{plural(len(found.pairs), 'path')} between images of different classes, along {found.along}."
-    others = [f"{b.name} {number(b.figure.value, 3)}" for b in found.baselines]
-    beside = f"; {listed(others)}" if others else ""
-    return (
-        f"Halfway between two images, decoded pictures lie {brackets(found.midpoint)} from the nearest real image "
-        f"(n = {plural(found.midpoint.n, 'pair')}){beside}."
-    )

@@ -14,7 +14,7 @@ from .source import ImageSource, ImageSpec
 from .synthetic import Coverage, Gaussians, grid_of_gaussians, modes_covered, ring_of_gaussians, shapes, two_gaussians
 
 if TYPE_CHECKING:
-    from .batches import Batch, Batches, from_model, to_model
+    from .batches import Batch, Batches, from_model, to_model, to_unit
 
 __all__ = [
     "AttributeKind",
@@ -34,10 +34,11 @@ __all__ = [
     "ring_of_gaussians",
     "shapes",
     "to_model",
+    "to_unit",
     "two_gaussians",
 ]
 
-_NEED_TORCH = ("Batch", "Batches", "from_model", "to_model")
+_NEED_TORCH = ("Batch", "Batches", "from_model", "to_model", "to_unit")
 
 
 def __getattr__(name: str) -> Any:

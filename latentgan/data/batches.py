@@ -54,6 +54,11 @@ def from_model(images: Tensor) -> np.ndarray:
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
+def to_unit(x: Tensor) -> Tensor:
+    """Return images (n, c, h, w) in [-1, 1] as (n, h, w, c) in [0, 1]."""
+    return ((x.float() + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).contiguous()
+
+
 class Batches:
     """Endless random minibatches of one split.
 

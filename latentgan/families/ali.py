@@ -113,11 +113,6 @@ class ALI(BiGAN):
         """
         return self._code(self._moments(x, None)[0], x, None)
 
-    def score(self, x: Tensor, z: Tensor) -> Tensor:
-        """Return the discriminator's logits (n,) of images x (n, c, h, w) together with their codes z (n, d)."""
-        logits: Tensor = self.discriminator(x, z)
-        return logits
-
     def rehearse(self, x: Tensor) -> None:
         labels = torch.randint(max(1, len(self.spec.classes)), (len(x),), device=x.device)
         code, z = self.codes(Batch(x, labels, labels))

@@ -57,6 +57,10 @@ class Family(nn.Module):
         """
         return self.encode(x) if isinstance(self, Encodes) else None
 
+    def critic(self) -> Scores | None:
+        """Return who says how real an image is, if anybody does."""
+        return self if isinstance(self, Scores) else None
+
     def rehearse(self, x: Tensor) -> None:
         """Run every network as a turn would, on images x and a draw from the prior, without a move.
 

@@ -161,6 +161,11 @@ class BiGAN(Family):
         image: Tensor = self.generator(z)
         return image
 
+    def score(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return the discriminator's logits (n,) of images x (n, c, h, w) together with their codes z (n, d)."""
+        logits: Tensor = self.discriminator(x, z)
+        return logits
+
     def represent(self, x: Tensor) -> Tensor:
         self.discriminator.trunk(x)
         return self.encode(x)

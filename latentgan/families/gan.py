@@ -130,6 +130,11 @@ class GAN(Family):
         image: Tensor = self.generator(z)
         return image
 
+    def score(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return the discriminator's logits (n,) of images x (n, c, h, w); it does not see their codes z."""
+        logits: Tensor = self.discriminator(x)
+        return logits
+
     def represent(self, x: Tensor) -> None:
         self.discriminator(x)
 

@@ -134,6 +134,11 @@ class ImprovedGAN(Family):
         image: Tensor = self.generator(z)
         return image
 
+    def score(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return log Z(x) (n,) of images x (n, c, h, w), the logit of "real"; codes z are not seen."""
+        logits: Tensor = self.discriminator(x)
+        return logits
+
     def represent(self, x: Tensor) -> None:
         self.discriminator.trunk(x)
 

@@ -144,6 +144,11 @@ class InfoGAN(Family):
         image: Tensor = self.generator(z)
         return image
 
+    def score(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return the discriminator's logits (n,) of images x (n, c, h, w); it does not see their codes z."""
+        logits: Tensor = self.discriminator(x)
+        return logits
+
     def rehearse(self, x: Tensor) -> None:
         image = self.generator(self.prior.sample(len(x)))
         for seen in (x, image):

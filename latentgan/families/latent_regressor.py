@@ -26,7 +26,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from latentgan.config import FamilyConfig, NotNegative, OptimizerConfig, validated
 from latentgan.data import Batches, ImageSpec
 from latentgan.errors import ConfigError
-from latentgan.families.base import Decodes, Encodes, Family, load_family
+from latentgan.families.base import Decodes, Encodes, Family, Scores, load_family
 from latentgan.game import Player, Terms, Update
 from latentgan.losses import gaussian_error
 from latentgan.networks.blocks import Layers
@@ -135,6 +135,9 @@ class LatentRegressor(Family):
         """z: (n, latent) → images (n, c, h, w) in [-1, 1], by the other family's generator."""
         image: Tensor = self.base.decode(z)  # type: ignore[operator]
         return image
+
+    def critic(self) -> Scores | None:
+        return self.base.critic()
 
     def represent(self, x: Tensor) -> Tensor:
         self.base.represent(x)

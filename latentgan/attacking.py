@@ -1,0 +1,115 @@
+"""What an attack on a fitted probe needs of a run: labelled images of each split, the network, and it untrained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentgan.adapter import NumpyModel
+from latentgan.classifying import check_probe, probe_inputs
+from latentgan.data import ImageSource
+from latentgan.data.seen import without_leak
+from latentgan.encoding import Plan, check_fit
+from latentgan.errors import CheckpointError, ConfigError, DataError
+from latentgan.gradients import LinearProbe, probe_slopes
+
+FITTED = 10_000
+"""Train images, and validation images, that yardsticks are fitted on at most."""
+Pictures = tuple[np.ndarray, np.ndarray]
+"""Images (n, h, w, c) uint8, and their classes (n,) as the probe numbers them."""
+
+
+@dataclass(frozen=True)
+class Attackable:
+    """A run's networks and images.
+
+    Args:
+        model: the trained networks.
+        untrained: the same at turn 0, None where the run does not hold them.
+        train: images that yardsticks learn from.
+        validation: images that choose their C.
+        test: images that are attacked.
+        notes: what is to be said about them.
+    """
+
+    model: NumpyModel
+    untrained: NumpyModel | None
+    train: Pictures
+    validation: Pictures
+    test: Pictures
+    notes: tuple[str, ...]
+
+
+def attackable(
+    run: Path,
+    probe: LinearProbe,
+    load: Callable[[Mapping[str, Any]], ImageSource],
+    *,
+    images: int,
+    seed: int,
+    device: str = "auto",
+    family: str | None = None,
+) -> Attackable:
+    """Load what `run` needs to be attacked through `probe`.
+
+    Args:
+        run: the run folder.
+        probe: fitted on a column of its table.
+        load: gives the images of the run's data settings, or others.
+        images: test images at most, drawn by the seed.
+        seed: of the draws.
+        device: where the networks run.
+        family: a foreign family must be named again.
+
+    Raises:
+        ConfigError: the probe is another model's, or reads other classes than the images have.
+        DataError: no test image has a label.
+    """
+    model = NumpyModel.load(run, device=device, family=family)
+    check_probe(model, probe)
+    source = load(model.about.get("data", {}))
+    check_fit(model, source, Plan())
+    source = without_leak(run, source, str(model.about.get("fingerprint", "")))
+    labels = _as_the_probe_counts(source, probe)
+    rng, found, notes = np.random.default_rng(seed), [], list(source.notes)
+    for split, most in (("train", FITTED), ("validation", FITTED), ("test", images)):
+        rows = source.rows(split)
+        rows = rows[labels[rows] >= 0]
+        if len(rows) > most:
+            notes.append(f"a sample of {most:,} of {len(rows):,} labelled {split} images")
+            rows = np.sort(rng.permutation(rows)[:most])
+        if not len(rows):
+            raise DataError(f"{source.name} has no {split} images with a label, which an attack on a probe needs")
+        found.append((np.asarray(source.images[rows]), labels[rows]))
+    try:
+        untrained = NumpyModel.load(run, device=device, family=family, untrained=True)
+    except CheckpointError:
+        untrained = None
+    return Attackable(model, untrained, found[0], found[1], found[2], tuple(notes))
+
+
+def _as_the_probe_counts(source: ImageSource, probe: LinearProbe) -> np.ndarray:
+    """Return each image's class as the probe numbers it, (n,), -1 where it has none that the probe knows."""
+    place = {name: k for k, name in enumerate(probe.classes)}
+    numbers = np.array([*(place.get(name, -1) for name in source.spec.classes), -1], np.int64)
+    if not (numbers >= 0).any():
+        raise ConfigError(
+            f"the probe names {', '.join(map(repr, probe.classes[:10]))}, and {source.name} has no such classes: "
+            "fit one on their label, or name their column with --label"
+        )
+    known: np.ndarray = numbers[source.labels]
+    return known
+
+
+def reader(model: NumpyModel, probe: LinearProbe) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what the probe's column is of images (n, h, w, c), as a function."""
+    return lambda images: probe_inputs(model, probe, images)
+
+
+def slopes(model: NumpyModel) -> Callable[[LinearProbe], Any]:
+    """Return the slopes of a probe through the model's networks, as a function of the probe."""
+    return lambda probe: probe_slopes(model, probe)
