@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from .class_mixtures import ByClass, by_class
     from .codes import Codes
     from .concepts import Concept, ConceptTable, concept_vector
+    from .conditional import orthogonalise
     from .dci import Factor
+    from .directions import find_directions
     from .disentanglement import Disentanglement, disentangle
     from .efficiency import Efficiency
     from .embeddings import Embeddings, Overview
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from .statistics import Baseline, Interval
     from .store import load, save
     from .twosample import two_sample
+    from .unsupervised import first_layer_directions
 
 _HOME = {
     "AnalysisError": "errors",
@@ -72,6 +75,8 @@ _HOME = {
     "count_modes": "memory",
     "disentangle": "disentanglement",
     "few_labels": "few",
+    "find_directions": "directions",
+    "first_layer_directions": "unsupervised",
     "fit_mixture": "mixture_fits",
     "frechet_distance": "fidelity",
     "kernel_distance": "fidelity",
@@ -80,6 +85,7 @@ _HOME = {
     "linear_probe": "probes",
     "load": "store",
     "nearest": "neighbours",
+    "orthogonalise": "conditional",
     "outlier_scores": "outliers",
     "path": "interpolation",
     "reconstruction_error": "reconstruction",
@@ -126,6 +132,8 @@ __all__ = [
     "count_modes",
     "disentangle",
     "few_labels",
+    "find_directions",
+    "first_layer_directions",
     "fit_mixture",
     "frechet_distance",
     "kernel_distance",
@@ -134,6 +142,7 @@ __all__ = [
     "linear_probe",
     "load",
     "nearest",
+    "orthogonalise",
     "outlier_scores",
     "path",
     "reconstruction_error",

@@ -105,9 +105,26 @@ def test_a_freed_direction_keeps_its_concept_and_lets_the_other_go(rng: np.rando
     assert null.q_value > 0.05 and null.stability.low < 0.5
 
 
+def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator) -> None:
+    one, other = (np.where(rng.random(600) < 0.5, 1, -1) for _ in range(2))
+    codes, rows = np.column_stack([3 * one, 3 * other]) + rng.normal(size=(600, 2)), np.arange(600)
+    asked = [Question(k, k, "boolean", v) for k, v in (("a", one), ("b", other), ("both", one * (one == other)))]
+    few: dict[str, Any] = {"draws": 2, "permutations": 19, "resamples": 2, "methods": ["mean difference"]}
+
+    def kept(*names: str) -> ConceptTable:
+        return concept_table(codes[:400], codes[400:], asked, rows[:400], rows[400:], rng=rng, keep=names, **few)
+
+    spanned = kept("a", "b")
+    assert spanned.freed == () and spanned.notes == (
+        "nothing is left of 'both' without a and b: it lies in their span",
+    )  # fmt: skip
+    assert kept("a", "b", "both").notes == ("nothing was made free of a and b and both: every concept is among them",)
+
+
 def test_names_call_a_question_or_all_of_a_column(rng: np.random.Generator) -> None:
     asked = [Question(f"label: {k}", "label", "class", np.zeros(3, np.int64)) for k in "abc"]
     assert named(asked, ["label: b"]) == [1] and named(asked, ["label: c", "label"]) == [2, 0, 1]
+    assert named(asked, ["c", "a"]) == [2, 0]
     with pytest.raises(AnalysisError, match="no concept is called 'lable'; did you mean 'label'"):
         named(asked, ["lable"])
 
