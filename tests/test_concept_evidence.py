@@ -179,6 +179,17 @@ def test_to_first_order_is_near_a_fit_of_each_resample(
         assert near.value == pytest.approx(exact.value, abs=0.02), method
 
 
+def test_few_rows_of_many_columns_are_refitted_on_fewer_resamples(rng: np.random.Generator) -> None:
+    codes = rng.normal(size=(60, 200)).astype(np.float32)
+    signs = np.where(rng.random((60, 30)) < 0.5, 1, -1)
+    drawn = Resamples(codes, rng=rng)
+    for method in ("LDA", "logistic", "SVM"):
+        pairs = drawn.directions(signs, method)
+        assert resampling.FEWEST <= pairs.shape[1] <= resampling.RESAMPLES, method
+        cosine = np.mean([one.value for one in cosines_of(pairs)])
+        assert abs(cosine) < 0.15, f"{method} fits every row, and finds nothing again"
+
+
 def test_methods_that_agree_say_so_and_correlated_codes_part_them(rng: np.random.Generator) -> None:
     def agreements(codes: np.ndarray, signs: np.ndarray) -> dict[str, Concept]:
         rows, ask = np.arange(len(codes)), Question("it", "it", "boolean", signs)
