@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import table_maker
+from scipy.stats import kstest
 from typer.testing import CliRunner
 
 from analysis.arrays import AnalysisError
@@ -157,6 +158,17 @@ def test_a_planted_component_is_found_again_and_named_and_a_round_cloud_has_none
     assert all(axis.share < 1.5 * none.even for axis in none.axes)
     [unnamed] = unsupervised(round_cloud[:800], round_cloud[800:], [], rng=rng)
     assert all(axis.concept == "" and np.isnan(axis.p_value) for axis in unnamed.axes)
+
+
+def test_what_axes_tell_has_uniform_p_values_where_there_is_nothing_to_tell(rng: np.random.Generator) -> None:
+    p, rows = [], np.arange(200)
+    for _ in range(8):
+        signs = np.where(rng.random((200, 5)) < 0.5, 1, -1)
+        tasks = [Task(Question(str(i), "", "boolean", v), rows[:120], rows[120:]) for i, v in enumerate(signs.T)]
+        codes = rng.normal(size=(200, 8))
+        [found] = unsupervised(codes[:120], codes[120:], tasks, rng=rng, permutations=99)
+        p += [axis.p_value for axis in found.axes]
+    assert kstest(p, "uniform").pvalue > 0.01, "the concept is chosen on train rows, and judged on others"
 
 
 def test_the_effect_of_an_axis_is_that_of_the_decoder(rng: np.random.Generator) -> None:
