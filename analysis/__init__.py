@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from .class_mixtures import ByClass, by_class
     from .codes import Codes
     from .concepts import Concept, ConceptTable, concept_vector
+    from .conditional import orthogonalise
     from .dci import Factor
+    from .directions import find_directions
     from .disentanglement import Disentanglement, disentangle
     from .efficiency import Efficiency
     from .embeddings import Embeddings, Overview
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from .statistics import Baseline, Interval
     from .store import load, save
     from .twosample import two_sample
+    from .unsupervised import first_layer_directions
     from .verification import Verification, verify_edits
 
 _HOME = {
@@ -75,6 +78,8 @@ _HOME = {
     "count_modes": "memory",
     "disentangle": "disentanglement",
     "few_labels": "few",
+    "find_directions": "directions",
+    "first_layer_directions": "unsupervised",
     "fit_mixture": "mixture_fits",
     "frechet_distance": "fidelity",
     "keep_fixed": "keeping",
@@ -84,6 +89,7 @@ _HOME = {
     "linear_probe": "probes",
     "load": "store",
     "nearest": "neighbours",
+    "orthogonalise": "conditional",
     "outlier_scores": "outliers",
     "path": "interpolation",
     "reconstruction_error": "reconstruction",
@@ -132,6 +138,8 @@ __all__ = [
     "count_modes",
     "disentangle",
     "few_labels",
+    "find_directions",
+    "first_layer_directions",
     "fit_mixture",
     "frechet_distance",
     "keep_fixed",
@@ -141,6 +149,7 @@ __all__ = [
     "linear_probe",
     "load",
     "nearest",
+    "orthogonalise",
     "outlier_scores",
     "path",
     "reconstruction_error",

@@ -109,8 +109,14 @@ def _freed(
     signs = targets_of(tasks, tasks[0].train, method)
     pairs = drawn.directions(signs, method)
     axes = np.stack([found[places[i]].axis for i in keep])
-    made, said = [], []
-    for i in (i for i in places if i not in keep):
+    made, others = [], [i for i in places if i not in keep]
+    said = [] if others else [f"nothing was made free of {kept}: every concept is among them"]
+    for i in others:
+        if not found[places[i]].axis.any():
+            said.append(
+                f"{tasks[i].question.name!r} has no direction that could be made free of {kept}: no code differs"
+            )
+            continue
         free = orthogonalise(found[places[i]].axis, axes)
         if free.gone:
             said.append(f"nothing is left of {tasks[i].question.name!r} without {kept}: it lies in their span")

@@ -17,8 +17,9 @@ from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles
 from .concept_scores import Task, by_mean, chance
 from .concept_search import EDITED, Found, Space, best_methods, narrow, search, targets_of, told_by
 from .conditional import Freed, Kept
-from .directions import METHODS, find_directions, unit
-from .questions import Question, answerable, named, sides
+from .directions import METHODS, NUMERIC, find_directions, unit
+from .overview import Column
+from .questions import Question, answerable, named, questions, sides
 from .resampling import RESAMPLES
 from .statistics import Baseline, Interval, correlation, false_discovery
 from .unsupervised import Unsupervised
@@ -218,26 +219,30 @@ def _record(space: Space, tasks: Sequence[Task], found: Sequence[Found], place: 
 
 def concept_vector(
     codes: Floats,
-    positive: Bools,
+    positive: Bools | Floats,
     *,
     rng: np.random.Generator,
     name: str = "concept",
-    method: str = "mean difference",
+    method: str = EDITED,
     permutations: int = 999,
 ) -> tuple[Concept, Doubles]:
     """Find one direction on a random 70 % of the rows and judge it on the rest.
 
-    Args: codes: (n, d). positive: (n,) which rows have the concept.
+    Args: codes: (n, d). positive: (n,) which rows have the concept; or numbers, NaN = unknown, of which "ridge" takes
+        the values, the other methods the sides of the median. method: one of METHODS.
     Returns: the evidence, and the unit vector (d,).
     """
     codes = as_codes(codes)
     n = same_length(codes=codes, positive=positive)
     order = rng.permutation(n)
     train, test = np.sort(order[: n * 7 // 10]), np.sort(order[n * 7 // 10 :])
-    asked = [Question(name, name, "boolean", np.where(positive, 1, -1).astype(np.int64))]
-    kept, left = answerable(asked, train, test)
+    numeric = np.issubdtype(positive.dtype, np.floating)
+    if method == NUMERIC and not numeric:
+        raise AnalysisError(f"{NUMERIC} reads numbers, and {name!r} says which rows have it: take another method")
+    column = Column(name, "numeric" if numeric else "boolean", positive.astype(np.float64), ("false", "true"))
+    kept, left = answerable(questions(column, train), train, test)
     if not kept:
-        raise AnalysisError(left[0])
+        raise AnalysisError(left[0] if left else f"{name!r} has no value that is known")
     table = concept_table(
         codes[train], codes[test], kept, train, test, rng=rng, methods=[method], permutations=permutations
     )

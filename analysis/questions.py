@@ -53,13 +53,15 @@ def _question(name: str, column: Column, signs: Ints, note: str) -> Question:
 
 
 def named(asked: Sequence[Question], wanted: Sequence[str]) -> list[int]:
-    """Places of the questions that names call: a question's, or a column's for all of its questions.
+    """Places of the questions that names call: a question's, its value alone, or a column's for all of its questions.
 
     Raises: AnalysisError for a name that is neither.
     """
     found: list[int] = []
     for name in wanted:
-        mine = [i for i, question in enumerate(asked) if name in (question.name, question.column)]
+        mine = [i for i, q in enumerate(asked) if name in (q.name, q.column)]
+        alone = [i for i, q in enumerate(asked) if name == q.name.split(": ", 1)[-1]]
+        mine = mine or (alone if len(alone) == 1 else [])
         if not mine:
             known = list(dict.fromkeys([*(q.name for q in asked), *(q.column for q in asked)]))
             near = difflib.get_close_matches(name, known, n=1)

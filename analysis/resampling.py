@@ -6,11 +6,12 @@ no row: 1 where the direction is always the same, 0 where there is nothing to fi
 all rows, share rows, and would have a cosine of 0.5 to 0.7 where there is nothing.
 
 All resamples are found at once as weighted products. Mean differences are exact. LDA and ridge need Σ w x xᵀ, logistic
-normals and SVMs a fit each: exact up to a size, and beyond it, where rows are many, to first order,
+normals and SVMs a fit each: exact up to a size. Beyond it, where there are `RICH` rows a column, to first order,
 
     W_b = W − H⁻¹ ∇_b     ∇_b the gradient of the weighted rows at the fit of all rows, H the curvature there
 
-(the score bootstrap, Kline & Santos 2012), one product a target.
+(the score bootstrap, Kline & Santos 2012), one product a target; where rows are few for their columns, which makes that
+optimistic, on fewer resamples.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from .threads import over_blocks
 
 RESAMPLES = 40
 REFITTED = 1e8  # rows · columns · readers up to which iterative readers are refitted
-SECOND = 5e9  # rows · products of columns · resamples up to which covariances are weighted
-CELLS = 4_000_000  # floats of products of columns held at once
+SECOND = 5e9  # rows · columns² · resamples up to which covariances are weighted
+RICH = 50  # rows a column from which the first order is within 0.03 of refitted cosines
+FEWEST = 8  # resamples
+CELLS = 4_000_000  # floats of all covariances at once; refitted readers have a 32nd, as L-BFGS keeps 20 steps of them
 
 
 class Resamples:
@@ -50,50 +53,63 @@ class Resamples:
 
         Args: reader: the fit of all rows, where it is there already.
         """
-        n, d = self.x.shape
-        readers = targets.shape[1] * 2 * self.counts.shape[1]
-        if method in LOSSES:
-            exact = n * d * readers <= REFITTED
-            normals = self._refitted(targets, method, reader) if exact else self._first_order(targets, method, reader)
-        elif method == "mean difference" or n * (d * (d + 1) // 2) * 2 * self.counts.shape[1] <= SECOND:
-            normals = self._least_squares(targets, method)
+        counts, exact = self._afforded(targets.shape[1], method)
+        if not exact:
+            normals = self._first_order(targets, method, counts, reader)
+        elif method in LOSSES:
+            normals = self._refitted(targets, method, counts, reader)
         else:
-            normals = self._first_order(targets, method, reader)
+            normals = self._least_squares(targets, method, counts)
         scale = self.scaler.scale
-        found = unit(normals * np.where(np.isfinite(scale), scale, 0)) if method == "mean difference" else None
-        found = in_units(normals, scale) if found is None else found
-        return found.transpose(1, 0, 2).reshape(2, self.counts.shape[1], *found.shape[::2])
+        if method == "mean difference":
+            found = unit(normals * np.where(np.isfinite(scale), scale, 0))
+        else:
+            found = in_units(normals, scale)
+        return found.transpose(1, 0, 2).reshape(2, counts.shape[1], *found.shape[::2])
 
-    def _least_squares(self, targets: AnyArray, method: str) -> Doubles:
+    def _afforded(self, readers: int, method: str) -> tuple[Pixels, bool]:
+        """The resamples that are within the bounds on work and memory, and whether they are found exactly."""
+        (n, d), asked = self.x.shape, self.counts.shape[1]
+        if method == "mean difference":
+            return self.counts, True
+        if method in LOSSES:
+            afforded = int(min(REFITTED / (2 * n), CELLS / 32) / (d * readers))
+        else:
+            afforded = int(min(SECOND / (2 * n * d**2), CELLS / (2 * d**2)))
+        if afforded >= asked:
+            return self.counts, True
+        return (self.counts, False) if n >= RICH * d else (self.counts[:, : max(FEWEST, afforded)], True)
+
+    def _least_squares(self, targets: AnyArray, method: str, counts: Pixels) -> Doubles:
         """cov(x, y), which mean differences are multiples of, or Σ⁻¹ of it: (m, 2b, d)."""
         values, known = numbers(targets, method)
-        normals = np.empty((values.shape[1], 2 * self.counts.shape[1], self.x.shape[1]))
+        normals = np.empty((values.shape[1], 2 * counts.shape[1], self.x.shape[1]))
         for columns, rows in by_rows(known):
-            x, counts, y = self.x[rows], self.counts[rows], values[np.ix_(rows, columns)]
+            x, some, y = self.x[rows], counts[rows], values[np.ix_(rows, columns)]
             y = y - y.mean(0)
-            total = np.maximum(both(counts).sum(0, dtype=np.float64), 1)
-            sums = weighted_sums(x, np.column_stack([np.ones(len(x)), y]).astype(np.float32), counts)
+            total = np.maximum(both(some).sum(0, dtype=np.float64), 1)
+            sums = weighted_sums(x, np.column_stack([np.ones(len(x)), y]).astype(np.float32), some)
             mean = sums[0] / total[:, None]
-            shift = (y.T @ both(counts).astype(np.float64)) / total
+            shift = (y.T @ both(some).astype(np.float64)) / total
             covariance = sums[1:] / total[:, None] - shift[:, :, None] * mean
             if method != "mean difference":
-                second = self._products(rows) / total[:, None, None] - mean[:, :, None] * mean[:, None, :]
+                second = self._products(rows, counts) / total[:, None, None] - mean[:, :, None] * mean[:, None, :]
                 second += PENALTIES[method] * np.eye(x.shape[1])
                 covariance = np.linalg.solve(second, covariance.transpose(1, 2, 0)).transpose(2, 0, 1)
             normals[columns] = covariance
         return normals
 
-    def _products(self, rows: Bools) -> Doubles:
+    def _products(self, rows: Bools, counts: Pixels) -> Doubles:
         """Σ w x xᵀ over `rows` (n,), kept for the next method that reads the same ones: (2b, d, d)."""
         key = np.packbits(rows).tobytes()
         if key not in self._kept:
-            self._kept = {key: weighted_products(self.x[rows], self.counts[rows])}
+            self._kept = {key: weighted_products(self.x[rows], counts[rows])}
         return self._kept[key]
 
-    def _refitted(self, targets: Ints, method: str, reader: Linear | None) -> Doubles:
+    def _refitted(self, targets: Ints, method: str, counts: Pixels, reader: Linear | None) -> Doubles:
         """Every reader fitted again, all in one pass over the rows, from the fit of all rows: (m, 2b, d)."""
         (n, d), m = self.x.shape, targets.shape[1]
-        weights = both(self.counts)
+        weights = both(counts)
         weights *= n / np.maximum(weights.sum(0), 1)
         signs = (targets[:, :, None] * weights[:, None, :]).reshape(n, -1)
         first = reader or fit_normals(self.x, targets, method)
@@ -104,14 +120,14 @@ class Resamples:
         )  # fmt: skip
         return reader.weights.T.reshape(m, -1, d).astype(np.float64)
 
-    def _first_order(self, targets: AnyArray, method: str, reader: Linear | None) -> Doubles:
+    def _first_order(self, targets: AnyArray, method: str, counts: Pixels, reader: Linear | None) -> Doubles:
         """W − H⁻¹ ∇_b, the intercept being the last column: (m, 2b, d)."""
         n, d = self.x.shape
         reader = reader or fit_normals(self.x, targets, method)
         slopes, curvature, counted = _derivatives(reader(self.x), targets, method)
         wide = np.column_stack([self.x, np.ones(n, np.float32)])
         penalty = PENALTIES[method] * np.append(np.ones(d), 0)
-        sums, totals = weighted_sums(wide, slopes, self.counts), np.maximum(counted.T @ both(self.counts), 1)
+        sums, totals = weighted_sums(wide, slopes, counts), np.maximum(counted.T @ both(counts), 1)
         normals = np.empty((targets.shape[1], totals.shape[1], d))
         for i, fitted in enumerate(np.vstack([reader.weights, reader.bias]).T.astype(np.float64)):
             bend = (wide.T @ (wide * curvature[:, i, None])).astype(np.float64) / counted[:, i].sum() + np.diag(penalty)
@@ -151,20 +167,16 @@ def weighted_sums(x: Singles, factors: Singles, counts: Pixels) -> Doubles:
 
 
 def weighted_products(x: Singles, counts: Pixels) -> Doubles:
-    """Σ_i w_ib x_i x_iᵀ over rows x (n, d), as one product with the (n, d (d + 1) / 2) pairs: (2b, d, d)."""
-    one, other = np.triu_indices(x.shape[1])
-    step = max(16, min(BLOCK, CELLS // len(one)))
-    total = np.zeros((2 * counts.shape[1], len(one)))
+    """Σ_i w_ib x_i x_iᵀ over rows x (n, d), resamples and what they left out: (2b, d, d)."""
+    total = np.zeros((2 * counts.shape[1], x.shape[1], x.shape[1]))
 
     def block(begin: int) -> Singles:
-        rows = x[begin : begin + step]
-        return both(counts[begin : begin + step]).T @ (rows[:, one] * rows[:, other])
+        rows = x[begin : begin + BLOCK]
+        return np.stack([(rows * weight[:, None]).T @ rows for weight in both(counts[begin : begin + BLOCK]).T])
 
-    for part in over_blocks(block, range(0, len(x), step), cells=x.size):
+    for part in over_blocks(block, range(0, len(x), BLOCK), cells=x.size):
         total += part
-    full = np.empty((len(total), x.shape[1], x.shape[1]))
-    full[:, one, other] = full[:, other, one] = total
-    return full
+    return total
 
 
 def cosines_of(pairs: Doubles) -> list[Interval]:

@@ -40,16 +40,20 @@ def concepttable(result: Any) -> Iterator[Block]:
         title = "AUC by method, R² of numbers"
         yield title, ("concept", *methods), [(c.name, *(each.get((c.name, m), "–") for m in methods)) for c in best]
     yield from _freed(result)
-    for found in result.unsupervised:
-        rows = [
-            (f"{found.method} {i + 1}", f"{100 * axis.share:.1f} %", plain(axis.stability, 2), plain(axis.effect, 2),
-             axis.concept, plain(axis.auc), f"{axis.q_value:.3f}", f"{axis.auc.n:,}")
-            for i, axis in enumerate(found.axes)
-        ]  # fmt: skip
-        chance = math.sqrt(2 / math.pi * found.even)  # mean |cosine| of random directions
-        header = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "q", "n")
-        even = f"equal shares would be {100 * found.even:.1f} %"
-        yield f"{found.method}, without labels; {even}, random axes be found again by {chance:.2f}", header, rows
+    yield from map(_blind, result.unsupervised)
+
+
+def _blind(found: Any) -> Block:
+    rows = [
+        (f"{found.method} {i + 1}", f"{100 * axis.share:.1f} %", plain(axis.stability, 2), plain(axis.effect, 2),
+         axis.concept, plain(axis.auc), f"{axis.q_value:.3f}", f"{axis.auc.n:,}")
+        for i, axis in enumerate(found.axes)
+    ]  # fmt: skip
+    header = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "q", "n")
+    title = f"{found.method}, without labels; equal shares would be {100 * found.even:.1f} %"
+    if found.axes[0].stability.n:  # mean |cosine| of random directions
+        title += f", a cosine of {math.sqrt(2 / math.pi * found.even):.2f} is chance"
+    return title, header, rows
 
 
 def _freed(result: Any) -> Iterator[Block]:

@@ -45,11 +45,11 @@ config = latentgan.configure("bigan", family=game, data={"source": str(folder)},
 run = latentgan.train(config, options.out / "run", source=source)
 table = latentgan.encode_table(run, source, options.out / "codes.parquet", latentgan.Plan())
 
-# 3. Concepts: directions found on train images and judged on test images; p is a permutation test's.
+# 3. Concepts: found on train images, judged on test images; q is p corrected for all tries, again a resample's cosine.
 found = run_study("concepts", Embeddings(table), None, Options(permutations=199), out=options.out / "results")
-for concept in found.concepts:
-    if concept.kind != "class" and concept.method == "mean difference":
-        print(f"{concept.name:13} AUC {concept.auc.plain(2)}, p = {concept.p_value:.3f} {concept.note}")
+for one in (one for one in found.best if one.kind != "class"):
+    score, again = one.score.plain(2), one.stability.plain(2)
+    print(f"{one.name:13} {one.metric:3} {score}, q = {one.q_value:.3f}, again {again}")
 
 # 4. Edit: encode, move in standard deviations along the direction, decode. The first column is the image itself.
 step = next(c.scale * v for c, v in zip(found.concepts, found.directions, strict=True) if c.name == "bold")

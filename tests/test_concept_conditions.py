@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import table_maker
+from scipy.stats import kstest
 from typer.testing import CliRunner
 
 from analysis.arrays import AnalysisError
@@ -105,9 +106,26 @@ def test_a_freed_direction_keeps_its_concept_and_lets_the_other_go(rng: np.rando
     assert null.q_value > 0.05 and null.stability.low < 0.5
 
 
+def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator) -> None:
+    one, other = (np.where(rng.random(600) < 0.5, 1, -1) for _ in range(2))
+    codes, rows = np.column_stack([3 * one, 3 * other]) + rng.normal(size=(600, 2)), np.arange(600)
+    asked = [Question(k, k, "boolean", v) for k, v in (("a", one), ("b", other), ("both", one * (one == other)))]
+    few: dict[str, Any] = {"draws": 2, "permutations": 19, "resamples": 2, "methods": ["mean difference"]}
+
+    def kept(*names: str) -> ConceptTable:
+        return concept_table(codes[:400], codes[400:], asked, rows[:400], rows[400:], rng=rng, keep=names, **few)
+
+    spanned = kept("a", "b")
+    assert spanned.freed == () and spanned.notes == (
+        "nothing is left of 'both' without a and b: it lies in their span",
+    )  # fmt: skip
+    assert kept("a", "b", "both").notes == ("nothing was made free of a and b and both: every concept is among them",)
+
+
 def test_names_call_a_question_or_all_of_a_column(rng: np.random.Generator) -> None:
     asked = [Question(f"label: {k}", "label", "class", np.zeros(3, np.int64)) for k in "abc"]
     assert named(asked, ["label: b"]) == [1] and named(asked, ["label: c", "label"]) == [2, 0, 1]
+    assert named(asked, ["c", "a"]) == [2, 0]
     with pytest.raises(AnalysisError, match="no concept is called 'lable'; did you mean 'label'"):
         named(asked, ["lable"])
 
@@ -140,6 +158,17 @@ def test_a_planted_component_is_found_again_and_named_and_a_round_cloud_has_none
     assert all(axis.share < 1.5 * none.even for axis in none.axes)
     [unnamed] = unsupervised(round_cloud[:800], round_cloud[800:], [], rng=rng)
     assert all(axis.concept == "" and np.isnan(axis.p_value) for axis in unnamed.axes)
+
+
+def test_what_axes_tell_has_uniform_p_values_where_there_is_nothing_to_tell(rng: np.random.Generator) -> None:
+    p, rows = [], np.arange(200)
+    for _ in range(8):
+        signs = np.where(rng.random((200, 5)) < 0.5, 1, -1)
+        tasks = [Task(Question(str(i), "", "boolean", v), rows[:120], rows[120:]) for i, v in enumerate(signs.T)]
+        codes = rng.normal(size=(200, 8))
+        [found] = unsupervised(codes[:120], codes[120:], tasks, rng=rng, permutations=99)
+        p += [axis.p_value for axis in found.axes]
+    assert kstest(p, "uniform").pvalue > 0.01, "the concept is chosen on train rows, and judged on others"
 
 
 def test_the_effect_of_an_axis_is_that_of_the_decoder(rng: np.random.Generator) -> None:

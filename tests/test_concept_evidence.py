@@ -7,8 +7,9 @@ import pytest
 from scipy.stats import kstest, ortho_group
 
 import analysis.resampling as resampling
+from analysis.arrays import AnalysisError
 from analysis.concept_scores import Task
-from analysis.concepts import Concept, ConceptTable, concept_table
+from analysis.concepts import Concept, ConceptTable, concept_table, concept_vector
 from analysis.directions import METHODS, PENALTIES, find_directions
 from analysis.linear import fit_scaler
 from analysis.questions import Question
@@ -117,6 +118,29 @@ def test_a_number_is_told_by_r2_beside_its_mean_and_its_p_values_are_uniform_whe
     assert sum(one.q_value <= 0.05 for one in noise) <= 2
 
 
+def test_a_vector_of_numbers_is_found_by_ridge_and_unknown_ones_take_no_part(rng: np.random.Generator) -> None:
+    codes, truth = rng.normal(size=(900, 5)).astype(np.float32), np.array([3, -4, 0, 0, 0]) / 5
+    number = 10 + codes @ truth + 0.5 * rng.normal(size=900)
+    number[::9] = np.nan
+    concept, found = concept_vector(codes, number, rng=rng, method="ridge", permutations=99)
+    assert found @ truth > 0.99 and concept.r2 is not None and concept.r2.low < 0.8 < concept.r2.high
+    assert concept.kind == "numeric" and concept.stability.low > 0.95
+    with pytest.raises(AnalysisError, match="ridge reads numbers, and 'hat' says which rows have it"):
+        concept_vector(codes, codes[:, 0] > 0, rng=rng, method="ridge", name="hat")
+    with pytest.raises(AnalysisError, match="no value that is known"):
+        concept_vector(codes, np.full(900, np.nan), rng=rng)
+
+
+def test_a_code_that_never_differs_claims_nothing(rng: np.random.Generator) -> None:
+    rows, signs = np.arange(300), np.where(rng.random((300, 2)) < 0.5, 1, -1)
+    asked = [Question(k, k, "boolean", v) for k, v in zip("ab", signs.T, strict=True)]
+    table = concept_table(np.ones((200, 3)), np.ones((100, 3)), asked, rows[:200], rows[200:], rng=rng, keep=["a"],
+                          permutations=19, draws=2)  # fmt: skip
+    assert all(one.auc.value == 0.5 and one.p_value == 1 and one.q_value == 1 for one in table.concepts)
+    assert all(one.stability.value == 0 for one in table.concepts) and not table.directions.any()
+    assert table.freed == () and "'b' has no direction that could be made free of a" in table.notes[0]
+
+
 def test_the_same_shuffles_serve_every_direction_and_each_p_value_stays_that_of_its_own(
     rng: np.random.Generator,
 ) -> None:
@@ -177,6 +201,17 @@ def test_to_first_order_is_near_a_fit_of_each_resample(
         near = cosines_of(drawn.directions(targets, method))[0]
         monkeypatch.undo()
         assert near.value == pytest.approx(exact.value, abs=0.02), method
+
+
+def test_few_rows_of_many_columns_are_refitted_on_fewer_resamples(rng: np.random.Generator) -> None:
+    codes = rng.normal(size=(60, 200)).astype(np.float32)
+    signs = np.where(rng.random((60, 30)) < 0.5, 1, -1)
+    drawn = Resamples(codes, rng=rng)
+    for method in ("LDA", "logistic", "SVM"):
+        pairs = drawn.directions(signs, method)
+        assert resampling.FEWEST <= pairs.shape[1] <= resampling.RESAMPLES, method
+        cosine = np.mean([one.value for one in cosines_of(pairs)])
+        assert abs(cosine) < 0.15, f"{method} fits every row, and finds nothing again"
 
 
 def test_methods_that_agree_say_so_and_correlated_codes_part_them(rng: np.random.Generator) -> None:

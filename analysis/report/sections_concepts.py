@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..unsupervised import Axis, Unsupervised
 
 SIGNIFICANT = 0.05  # false discovery rate
+MANY = 12  # rows above which a table waits to be opened
 
 
 def concepts(material: Material) -> Section:
@@ -107,12 +108,13 @@ def _evidence(best: Sequence[Concept]) -> Table:
         for one in best
     )  # fmt: skip
     columns = ("concept", "found by", "p", "q", "found again", "of shuffled labels", "other methods", "train rows")
+    resamples = max(one.stability.n for one in best)
     caption = (
         "The evidence for each concept's best direction. p: how rarely shuffled test rows are told as well, "
         f"{1 / (best[0].permutations + 1):.2g} at least; q: after Benjamini–Hochberg over all directions. Found again: "
         "median cosine, and the middle 95 %, of the direction found on a resample of the train rows with that of the "
-        f"rows left out, {plural(best[0].stability.n, 'resample')}: 1 is always the same, 0 nothing; beside it the "
-        "same for shuffled labels. Other methods: mean cosine with what they find. Train rows with and without it."
+        f"rows left out, {plural(resamples, 'resample')}: 1 is always the same, 0 nothing; beside it the same for "
+        "shuffled labels. Other methods: mean cosine with what they find. Train rows with and without it."
     )
     return Table(columns, rows, caption)
 
@@ -172,7 +174,8 @@ def _freed(table: ConceptTable) -> list[Block]:
     )
     if dependent:
         caption += " Not taken out: conditions that nearly depend on those before them, which would amplify noise."
-    return [Table(columns, tuple(rows), caption)]
+    shown = Table(columns, tuple(rows), caption)
+    return [shown] if len(rows) <= MANY else [Disclosure("Directions made free of others, before and after", (shown,))]
 
 
 def _unsupervised(material: Material, table: ConceptTable) -> list[Block]:
@@ -185,14 +188,17 @@ def _unsupervised(material: Material, table: ConceptTable) -> list[Block]:
 
 def _axes(material: Material, table: ConceptTable, found: Unsupervised, index: int) -> list[Block]:
     """Sliders along a method's axes, then what is known of each."""
-    rows = tuple(_axis(f"{found.method} {i + 1}", one) for i, one in enumerate(found.axes))
-    columns = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "p", "q")
-    of = "the codes' variance" if found.axes[0].stability.n else "the first layer's squared gains"
-    caption = (
-        f"Share of {of}; all alike would have {percent(found.even)} each. Found again: as above, either sign; "
-        f"random directions have about {number(np.sqrt(2 / np.pi * found.even))}. Moves the "
-        "image: its change by a step along the direction over that by steps along random directions. The concept that "
-        "a direction tells best is chosen on train rows, its AUC is that of test rows."
+    resampled = found.axes[0].stability.n > 0
+    rows = tuple(_axis(f"{found.method} {i + 1}", one, resampled) for i, one in enumerate(found.axes))
+    columns = ("direction", "share", *["found again"] * resampled, "moves the image", "tells best", "AUC", "p", "q")
+    caption = f"Share of {'the variance of codes' if resampled else 'the squared gains of the first layer'}; all alike "
+    caption += f"would have {percent(found.even)} each. "
+    if resampled:
+        by_chance = number(float(np.sqrt(2 / np.pi * found.even)))  # mean |cosine| of random directions
+        caption += f"Found again: as above, either sign; random directions have about {by_chance}. "
+    caption += (
+        "Moves the image: its change by a step along the direction over that by steps along random directions. The "
+        "concept that a direction tells best is chosen on train rows, its AUC is that of test rows."
     )
     blocks: list[Block] = [Table(columns, rows, caption)]
     if found.frames is not None and table.edits is not None:
@@ -205,10 +211,10 @@ def _axes(material: Material, table: ConceptTable, found: Unsupervised, index: i
     return blocks
 
 
-def _axis(name: str, one: Axis) -> tuple[str, ...]:
+def _axis(name: str, one: Axis, resampled: bool) -> tuple[str, ...]:
     told = bool(one.concept)
     return (
-        name, percent(one.share), brackets(one.stability), brackets(one.effect) if one.effect else "–",
+        name, percent(one.share), *[brackets(one.stability)] * resampled, brackets(one.effect) if one.effect else "–",
         one.concept or "–", brackets(one.auc, 3) if told else "–", number(one.p_value, 3), number(one.q_value, 3),
     )  # fmt: skip
 
