@@ -84,6 +84,8 @@ def verify_concepts(
         found, named = both(images)
         return found[:, use], named
 
+    alone = [one.name for one in moves if one.name not in {score.name for score in scores}]
+    weak += [f"nobody judges {', '.join(map(repr, alone))}: the images have no such column"] if alone else []
     codes = np.asarray(model.encode(as_images(held.images[chosen])))
     return verify_edits(
         checked_decode(model), judge, [one for one, kept in zip(scores, use, strict=True) if kept],

@@ -21,6 +21,7 @@ the classifier that also labelled the samples; here the judge is another one, an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ class Score:
     name: str  # of the concept that it judges: "label: 3", "thickness"
     about: str  # "probability by a network", "measured, in pixels"
     spread: float  # standard deviation over real images: the unit of effects
-    threshold: float = float("nan")  # above which an image has the concept; NaN for a number
+    threshold: float = math.nan  # above which an image has the concept; NaN for a number
     metric: str = ""  # "AUC" or "R2"; "" for what is measured
     quality: Interval | None = None  # that figure on real test images
 
@@ -169,6 +170,8 @@ def verify_edits(
         raise AnalysisError("there is no concept to edit along, or no judge of edits")
     if dull := [one.name for one in scores if not one.spread > 0]:
         raise AnalysisError(f"the judge of {dull[0]!r} gives all real images the same score, so it can tell no change")
+    if still := [one.name for one in moves if not one.length > 0]:
+        raise AnalysisError(f"codes do not vary along {still[0]!r}, so a standard deviation along it is no edit")
     mask = np.ones(codes.shape[1], np.bool_) if mask is None else mask
     names = [one.name for one in scores]
     found: list[tuple[_Outcome, list[_Outcome]]] = []
@@ -184,12 +187,13 @@ def verify_edits(
         found.append((outcomes[0], outcomes[1:]))
     lengths = np.array([move.length for move in moves])
     random = np.array([[one.effects[0] for one in drawn] for _, drawn in found])  # (m, r, j)
-    null = np.abs(random) / lengths[:, None, None]  # by a dose of length 1
+    sizes = np.where(np.isfinite(random), np.abs(random), np.inf)  # one without a score speaks for no concept
+    null = sizes / lengths[:, None, None]  # by a dose of length 1
     responses = tuple(
         _response(move, names, own, drawn, move.length * null)
         for move, (own, drawn) in zip(moves, found, strict=True)
     )  # fmt: skip
-    chance = np.nanquantile(null.reshape(-1, len(scores)), CHANCE, axis=0) * lengths[:, None]
+    chance = np.quantile(null.reshape(-1, len(scores)), CHANCE, axis=0, method="higher") * lengths[:, None]
     told = real is not None and bool((unedited >= 0).all())
     few, leakage = codes[:shown], np.stack([own.effects for own, _ in found], axis=1)
     return Verification(
@@ -226,7 +230,7 @@ def _outcome(judged: Judged, own: int, scores: Sequence[Score], doses: Doubles, 
     hits = succeeded(mine, doses, scores[own].threshold) if len(mine) else np.zeros(0, np.bool_)
     return _Outcome(
         change, curve, mean_interval(spearman(mine, doses)),
-        float(spearman(curve[:1], doses)[0]) if len(mine) else float("nan"), proportion(hits),
+        float(spearman(curve[:1], doses)[0]) if len(mine) else math.nan, proportion(hits),
         shares(same, doses), kept_at_one(same, doses), judged.moved.mean(0),
     )  # fmt: skip
 
@@ -236,24 +240,25 @@ def _response(
 ) -> Response:  # fmt: skip
     """Set a concept's outcome beside those of random directions. `null`: (m, r, j) sizes of their effects."""
     j = names.index(move.name) if move.name in names else -1
-    value, low, high = own.effects[:, j].tolist() if j >= 0 else [float("nan")] * 3
+    value, low, high = own.effects[:, j].tolist() if j >= 0 else [math.nan] * 3
     sizes = [abs(float(one.effects[0, j])) for one in random] if j >= 0 else []
     return Response(
         move.name, move.column, move.kind, j, move.length,
         own.curve, np.array([one.curve[0] for one in random]).reshape(-1, own.curve.shape[1]),
-        Interval(value, low, high, own.spearman.n), _over(sizes),
-        permutation_p(abs(value), null[..., j].ravel()) if j >= 0 else float("nan"),
-        own.spearman, _over([one.spearman.value for one in random]), own.spearman_curve,
+        Interval(value, low, high, own.spearman.n), _over(sizes, most=math.inf),
+        permutation_p(abs(value), null[..., j].ravel()) if math.isfinite(value) else math.nan,
+        own.spearman, _over([one.spearman.value for one in random], least=-1.0), own.spearman_curve,
         own.success, _over([one.success.value for one in random]),
         own.kept, _average([one.kept[0] for one in random]), own.kept_one,
         _over([one.kept_one.value for one in random]), own.moved, _average([one.moved for one in random]),
     )  # fmt: skip
 
 
-def _over(values: Sequence[float]) -> Interval:
-    """Mean over random directions of what is known."""
+def _over(values: Sequence[float], least: float = 0.0, most: float = 1.0) -> Interval:
+    """Mean over random directions of what is known; its interval ends where such figures do."""
     found = np.array(values, np.float64)
-    return mean_interval(found[np.isfinite(found)])
+    one = mean_interval(found[np.isfinite(found)])
+    return Interval(one.value, max(one.low, least), min(one.high, most), one.n)
 
 
 def _average(values: Sequence[Doubles]) -> Doubles:

@@ -83,7 +83,7 @@ def edit(
     chosen = [find_weighted(names, text) for text in concept]
     if len({position for position, _ in chosen}) < len(chosen):
         raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
-    directions, kept = _directions(found, [position for position, _ in chosen], keep or [])
+    directions = _directions(found, [position for position, _ in chosen], keep or [])
     scales = [found.concepts[position].scale for position, _ in chosen]
     weights = [1.0 if weight is None else weight for _, weight in chosen]
     said = any(weight is not None for _, weight in chosen)
@@ -92,7 +92,7 @@ def edit(
         run,
         images,
         direction=sum(w * s * v for w, s, v in zip(weights, scales, directions, strict=True)),
-        name="_".join([*parts, *(f"keep-{name}" for name in kept)]),
+        name="_".join([*parts, *(f"keep-{name}" for name in keep or [])]),
         strengths=strength or ([0.0, 0.25, 0.5, 0.75, 1.0] if said else [-3.0, -1.5, 0.0, 1.5, 3.0]),
         out=out,
         crop=crop,
@@ -157,8 +157,8 @@ def _concepts(run: Path, results: Path) -> ConceptTable:
     return table
 
 
-def _directions(found: ConceptTable, chosen: Sequence[int], keep: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Return the chosen concepts' directions (m, d), the kept ones' projected out, and the names of what is kept.
+def _directions(found: ConceptTable, chosen: Sequence[int], keep: Sequence[str]) -> np.ndarray:
+    """Return the chosen concepts' directions (m, d), from which those of the kept ones are projected out.
 
     A concept is not kept from itself, nor from others of its own column where the whole column is named.
     """
@@ -170,9 +170,9 @@ def _directions(found: ConceptTable, chosen: Sequence[int], keep: Sequence[str])
 
     names, columns = [one.name for one in found.concepts], [one.column for one in found.concepts]
     kept = list(dict.fromkeys(i for wanted in keep for i in find_kept(names, columns, wanted)))
-    if both := [names[i] for i in chosen if names[i] in keep]:
+    if both := [names[i] for i in chosen if i in kept and (names[i] in keep or columns[i] not in keep)]:
         raise ConfigError(f"{both[0]!r} cannot be both edited and kept: leave one of the two out")
-    directions = []
+    directions, notes = [], dict[str, None]()
     for i in chosen:
         beside = [k for k in kept if columns[k] != columns[i] or columns[i] not in keep]
         direction = found.directions[i : i + 1]
@@ -181,10 +181,11 @@ def _directions(found: ConceptTable, chosen: Sequence[int], keep: Sequence[str])
                 direction, found.directions[beside], names=names[i : i + 1], kept=[names[k] for k in beside]
             )
             direction = told.directions
-            for note in told.notes:
-                stages.say(f"note: {note}")
+            notes |= dict.fromkeys(told.notes)
         directions.append(direction[0])
-    return np.stack(directions), [names[k] for k in kept]
+    for note in notes:
+        stages.say(f"note: {note}")
+    return np.stack(directions)
 
 
 def _verified(
@@ -214,13 +215,13 @@ def _verified(
         raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
     names = [one.name for one in found.concepts]
     chosen = [find_concept(names, name) for name in only] or [names.index(name) for name in dict.fromkeys(names)]
-    directions, kept = _directions(found, chosen[:MOST], keep)
+    directions = _directions(found, chosen[:MOST], keep)
     concepts = [found.concepts[i] for i in chosen[:MOST]]
     moves = [Move(c.name, c.column, c.kind, v, c.scale) for c, v in zip(concepts, directions, strict=True)]
     pictures = np.asarray(source.images[rows])
     measured = suited(pictures)
     judge, truths = _judge(results, source, rows, measured, measured(pictures), str(model.device))
-    notes = [f"{', '.join(map(repr, kept))} kept: projected out of the other directions"] if kept else []
+    notes = [f"{', '.join(map(repr, keep))} kept: projected out of the other directions"] if keep else []
     notes += [f"only the first {MOST} of {len(chosen)} concepts"] if len(chosen) > MOST else []
     if not all(part.encoded for part in model.family.prior.parts):
         notes.append("parts of the code that the encoder does not give are as it encodes an unknown value")

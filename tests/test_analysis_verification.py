@@ -174,6 +174,16 @@ def test_images_without_a_score_are_left_out_and_a_concept_without_a_judge_is_ke
     np.testing.assert_allclose(found.leakage[1], 0, atol=1e-5)
 
 
+def test_a_decoder_of_blank_images_proves_nothing(codes: np.ndarray) -> None:
+    world = Bands(axes())
+    found = verify_edits(
+        world.decode, lambda x: (np.full((len(x), 4), np.nan), np.full(len(x), -1)), scores(), codes,
+        moves(np.eye(WIDTH)[:2]), draws=3, rng=np.random.default_rng(1),
+    )  # fmt: skip
+    assert found.proven == () and not found.leaks.any()
+    assert all(np.isnan(one.p_value) and one.spearman.n == one.success.n == 0 for one in found.responses)
+
+
 def test_rank_correlation_is_scipy_s_and_flat_rows_count_as_none() -> None:
     from scipy.stats import spearmanr
 
@@ -201,6 +211,8 @@ def test_judges_of_constant_scores_and_no_judges_are_refused(codes: np.ndarray) 
         verify_edits(world.decode, world.judge, scores(0.0), codes, moves(np.eye(WIDTH)[:1]), rng=rng)
     with pytest.raises(AnalysisError, match="no judge"):
         verify_edits(world.decode, world.judge, [], codes, moves(np.eye(WIDTH)[:1]), rng=rng)
+    with pytest.raises(AnalysisError, match="do not vary along 'a'"):
+        verify_edits(world.decode, world.judge, scores(), codes, moves(np.eye(WIDTH)[:1], 0.0), rng=rng)
 
 
 def test_a_verification_is_saved_and_read_again(codes: np.ndarray, tmp_path) -> None:
