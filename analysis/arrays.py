@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import AnalysisError as AnalysisError
+from .streams import Stream
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -24,6 +25,8 @@ def as_codes(values: npt.ArrayLike, name: str = "codes") -> Floats:
 
     Raises: AnalysisError for another number of axes, no rows, or values that are not finite.
     """
+    if isinstance(values, Stream):
+        return cast(Floats, values)  # whoever reads it checks its blocks
     codes = np.asarray(values)
     if codes.dtype not in (np.float32, np.float64):
         codes = codes.astype(np.float32 if codes.dtype.itemsize <= 4 else np.float64)

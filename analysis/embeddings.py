@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Bools, Ints, Singles, Strings
+from .arrays import AnalysisError, Bools, Ints, Singles, Strings
 from .overview import Column, Overview, Summary, class_order
 from .parquet import ParquetRows
+from .streams import fits, room
+from .vectors import read_vectors, streamed_vectors
 
 __all__ = ["Column", "Embeddings", "Overview", "Summary"]
 
 OWN = ("id", "row", "split", "label", "thumbnail", "image")  # columns with a meaning of their own
-LARGEST = 1e15  # of a vector's values: float32 sums of their squares stay finite
 MOST_NUMBERS = 50  # different numbers, not whole, that are still taken for classes
 SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
 
@@ -176,14 +177,22 @@ class Embeddings:
         """
         if name not in self.vector_columns:
             self._refuse(name, self.vector_columns, "--code COLUMN")
-        wanted, back = (None, None) if rows is None else np.unique(rows, return_inverse=True)
-        found = self._table.vectors(name, wanted)
-        if found.dtype != np.uint8:
-            _check_values(found, np.arange(self.n) if wanted is None else wanted, name)
-        found = found if back is None else found[back]
-        if found.dtype == np.uint8:
-            return np.multiply(found, np.float32(1 / 255), dtype=np.float32)
-        return np.array(found, np.float32)
+        count = self.n if rows is None else len(rows)
+        if 8.0 * count * self.width(name) > room():
+            raise AnalysisError(
+                f"{count:,} rows of {self.width(name):,} columns of {name!r} do not fit in memory, and this analysis "
+                "holds them: leave out --full, or give fewer --rows"
+            )
+        return read_vectors(self._table, name, rows)
+
+    def matrix(self, name: str, rows: Ints) -> Singles:
+        """`vectors` where they fit in memory, else a `Stream` in their place, for those that go through rows in blocks.
+
+        Args: rows: (m,) positions, ascending.
+        """
+        if name not in self.vector_columns or fits(len(rows), self.width(name)):
+            return self.vectors(name, rows)
+        return streamed_vectors(self._table, name, rows)
 
     @cached_property
     def split(self) -> Strings:
@@ -299,20 +308,6 @@ class Embeddings:
                 values = self._table.values(name, rows)
                 return [v.get("bytes") or b"" if isinstance(v, dict) else v or b"" for v in values]
         return None
-
-
-def _check_values(found: AnyArray, rows: Ints, name: str) -> None:
-    """Refuse vectors (m, d) with values that no analysis can use; `rows` (m,) are their places in the table."""
-    found = found.astype(np.float32) if found.dtype == np.float16 else found  # which cannot hold LARGEST
-    bad = ~(np.abs(found) <= LARGEST).all(axis=1)  # NaN compares as false
-    if bad.any():
-        row = found[first := int(np.argmax(bad))].astype(np.float64)
-        value = row[~(np.abs(row) <= LARGEST)][0]
-        what = f"beyond ±{LARGEST:g}" if np.isfinite(value) else "missing or not finite"
-        raise AnalysisError(
-            f"column {name!r} has values that are {what} in {int(bad.sum())} of {len(found)} rows, first {value:g} in "
-            f"row {rows[first]} (from 0): leave those rows out or encode again"
-        )
 
 
 def is_continuous(part: Mapping[str, Any]) -> bool:

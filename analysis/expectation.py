@@ -8,12 +8,13 @@ the rows whose responsibility is more than the sums' precision: what is left out
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from .arrays import Doubles, Floats, Ints, Singles
 from .gaussians import TASK, Gaussians, normalise
+from .streams import Stream, blocks
 from .threads import one_blas_thread, over_blocks
 
 FLOOR = 1e-5  # added to the variance in every direction, columns being standardised
@@ -68,6 +69,41 @@ def maximise(x: Floats, resp: Floats, covariance: str, floor: float = FLOOR) -> 
 
     list(over_blocks(component, range(len(mass)), cells=x.size * len(mass)))
     return Gaussians(mass / mass.sum(), means, covariances, covariance)
+
+
+def step_in_blocks(x: Floats, mixture: Gaussians, floor: float = FLOOR) -> tuple[Gaussians, float]:
+    """An E and an M step in one pass over (n, d) rows, by sufficient statistics; and the mean log-likelihood before.
+
+    Second moments are summed about the means before the step, of which a small part is then taken away.
+    """
+    (k, d), total = mixture.means.shape, 0.0
+    mass, firsts = np.full(k, 10 * np.finfo(np.float64).eps), np.zeros((k, d))
+    seconds = np.zeros((1 if mixture.covariance == "tied" else k, d, d))
+    about = mixture.means.astype(np.float32)
+    for _, rows in blocks(x):
+        resp, mean = expect(mixture, rows, precision=rows.dtype)
+        total += mean * len(rows)
+        mass += resp.sum(1, dtype=np.float64)
+        least = LEAST[resp.dtype]
+        for j in range(k):
+            some = np.flatnonzero(resp[j] > least)
+            gap, share = rows[some] - about[j], resp[j, some]
+            firsts[j] += share @ gap
+            if mixture.covariance == "diag":
+                np.fill_diagonal(seconds[j], seconds[j].diagonal() + share @ np.square(gap))
+            else:
+                seconds[0 if mixture.covariance == "tied" else j] += (gap * share[:, None]).T @ gap
+    moved = firsts / mass[:, None]
+    within = mass[:, None, None] * moved[:, :, None] * moved[:, None]
+    eye = floor * np.eye(d)
+    if mixture.covariance == "tied":
+        shared = _positive((seconds[0] - within.sum(0)) / mass.sum() + eye, floor)
+        covariances = np.tile(shared, (k, 1, 1))
+    else:
+        within = within * np.eye(d) if mixture.covariance == "diag" else within
+        found = (seconds - within) / mass[:, None, None] + eye
+        covariances = np.stack([_positive((one + one.T) / 2, floor) for one in found])
+    return Gaussians(mass / mass.sum(), about + moved, covariances, mixture.covariance), total / len(x)
 
 
 def _sums(left: Floats, right: Floats) -> Doubles:
@@ -156,7 +192,13 @@ def fit_gaussians(
     with one_blas_thread():
         shift, spread, size = _scale(x)
         square = np.outer(spread, spread)
-        scaled = ((x - shift) / spread).astype(precision)
+        if isinstance(x, Stream) and start is None:
+            some = np.asarray(x[np.sort(rng.permutation(len(x))[:sample])])
+            start, _ = fit_gaussians(
+                some, k, covariance=covariance, rng=rng, restarts=restarts, tolerance=tolerance, precision=precision,
+                floor=floor,
+            )  # fmt: skip
+        scaled = _scaled(x, shift, spread, precision)
         if start is not None:
             begun = Gaussians(start.weights, (start.means - shift) / spread, start.covariances / square, covariance)
         else:
@@ -165,6 +207,12 @@ def fit_gaussians(
         best, _ = climb(scaled, begun, iterations=iterations, tolerance=tolerance, floor=floor)
         flaws = degenerate(best, len(x), floor)
     return Gaussians(best.weights, best.means * spread + shift, best.covariances * square, covariance), flaws
+
+
+def _scaled(x: Floats, shift: Doubles, spread: Doubles, precision: Any) -> Floats:
+    if isinstance(x, Stream):
+        return cast(Floats, x.map(lambda rows: ((rows - shift) / spread).astype(precision), x.shape[1]))
+    return ((x - shift) / spread).astype(precision)
 
 
 def _scale(x: Floats) -> tuple[Doubles, Doubles, float]:
@@ -207,8 +255,11 @@ def climb(
     """Alternate E and M steps on (n, d) rows; return the mixture and the mean log-likelihood before its last step."""
     last, now = -math.inf, -math.inf
     for _ in range(iterations):
-        resp, now = expect(mixture, x, precision=x.dtype)
-        mixture = maximise(x, resp, mixture.covariance, floor)
+        if isinstance(x, Stream):
+            mixture, now = step_in_blocks(x, mixture, floor)
+        else:
+            resp, now = expect(mixture, x, precision=x.dtype)
+            mixture = maximise(x, resp, mixture.covariance, floor)
         if now - last < tolerance:
             break
         last = now

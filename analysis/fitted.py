@@ -11,11 +11,12 @@ import numpy as np
 
 from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles, subsample
 from .embeddings import Embeddings
-from .linear import fit_linear, fit_scalers, softmax_loss
+from .linear import Scaler, fit_linear, fit_scalers, softmax_loss
 from .pca import fit_pca
 from .plan import Options, sample, train_and_test
 from .probes import SEARCH, WIDEST, Rows, choose_c
 from .statistics import Interval, proportion
+from .streams import by_blocks
 from .study_probes import rows_with_values
 
 FORMAT = 1
@@ -45,8 +46,9 @@ class FittedProbe:
                 f"the probe reads {len(self.mean)} columns of {self.column!r}, and was given {x.shape}: "
                 "it was fitted on other features"
             )
-        found: Singles = ((x - self.mean) / self.scale).astype(np.float32) @ self.weights + self.bias
-        return found
+        return by_blocks(
+            lambda rows: ((rows - self.mean) / self.scale).astype(np.float32) @ self.weights + self.bias, x
+        )
 
     @property
     def in_the_columns(self) -> tuple[Doubles, Doubles]:
@@ -127,7 +129,7 @@ def fit_probe(table: Embeddings, options: Options) -> FittedProbe:
     train, test = train_and_test(table, options)
     rng = options.rng("probes")
     held = sample(table, "validation", SEARCH, options)
-    parts = [rows_with_values(column, table.vectors(table.code, rows), rows) for rows in (train, held, test)]
+    parts = [rows_with_values(column, table.matrix(table.code, rows), rows) for rows in (train, held, test)]
     if len(np.unique(parts[0].y)) < 2 or len(parts[1].y) < 2 or len(parts[2].y) < 2:
         raise AnalysisError("a probe needs train rows of two classes, and validation and test rows with a label")
     mask = table.encoded if table.code == "code" else None
@@ -160,9 +162,11 @@ def fit_rows(
     x, held = (pca.project(rows.x) if pca else rows.x for rows in (train, validation))
     scaler = fit_scalers(x)[common]
     scale = scaler.scale if pca else np.where(mask, scaler.scale, np.inf).astype(np.float32)
-    standard, judged = (((part - scaler.mean) / scale).astype(np.float32) for part in (x, held))
+    standard, judged = (Scaler(scaler.mean, scale)(part) for part in (x, held))
     some: Ints = subsample(np.arange(len(train.y)), SEARCH, rng=rng)
-    c, start = choose_c(Rows(standard[some], train.y[some]), Rows(judged, validation.y), classes, softmax_loss)
+    c, start = choose_c(
+        Rows(np.asarray(standard[some]), train.y[some]), Rows(np.asarray(judged), validation.y), classes, softmax_loss
+    )
     reader = fit_linear(standard, train.y, classes, loss=softmax_loss, c=c, start=start)
     if pca is None:
         return scaler.mean, scale, reader.weights, reader.bias, c

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Singles
+from .streams import Stream, blocks, by_blocks
 from .threads import one_blas_thread, over_blocks
 
 BLOCK = 2048  # rows a block: 8 MB at 1,024 columns, so that the second product finds them in the cache
@@ -37,6 +38,8 @@ class Scaler:
 
     def __call__(self, x: Floats) -> Singles:
         """Standardise (n, d) rows to float32."""
+        if isinstance(x, Stream):
+            return cast(Singles, x.map(self, x.shape[1]))
         standard = np.empty(x.shape, np.float32)
         np.subtract(x, self.mean, out=standard, casting="same_kind")
         np.divide(standard, self.scale, out=standard)
@@ -72,8 +75,7 @@ class Linear:
 
     def __call__(self, x: Singles) -> Singles:
         """Scores of (n, d) standardised rows: (n, k)."""
-        scores: Singles = x @ self.weights + self.bias
-        return scores
+        return by_blocks(lambda rows: rows @ self.weights + self.bias, x)
 
 
 def softmax_loss(logits: Singles, target: Ints) -> tuple[float, Singles]:
@@ -126,6 +128,7 @@ def fit_linear(
     the result: a penalised W has no part outside it.
     """
     if len(x) < x.shape[1] // 2 and start is None:
+        x = np.asarray(x)
         with one_blas_thread():
             q, r = np.linalg.qr(x.T)
         inner = fit_linear(
@@ -192,12 +195,13 @@ def _objective(
         w32 = w.astype(np.float32)
         total, gradient = 0.0, np.zeros((d + 1, k))
 
-        def block(begin: int) -> tuple[float, Singles, Doubles]:
-            rows = x[begin : begin + BLOCK]
-            value, slope = loss(rows @ w32[:d] + w32[d], target[begin : begin + BLOCK])
+        def block(part: tuple[int, Singles]) -> tuple[float, Singles, Doubles]:
+            begin, rows = part
+            value, slope = loss(rows @ w32[:d] + w32[d], target[begin : begin + len(rows)])
             return value, rows.T @ slope, slope.sum(0, dtype=np.float64)
 
-        for value, slopes, shifts in over_blocks(block, range(0, n, BLOCK), cells=n * d):
+        cells = 0 if isinstance(x, Stream) else n * d  # threads would run ahead and hold what they have not summed
+        for value, slopes, shifts in over_blocks(block, blocks(x, BLOCK), cells=cells):
             total += value
             gradient[:d] += slopes
             gradient[d] += shifts
@@ -216,9 +220,12 @@ def fit_ridge(x: Singles, y: Floats, *, penalties: tuple[float, ...]) -> list[Li
     n = len(x)
     y = y.reshape(n, -1)
     mean, shift = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
-    gram = (x.T @ x).astype(np.float64) / n - np.outer(shift, shift)
-    values, vectors = np.linalg.eigh(gram)
-    moment = vectors.T @ ((x.T @ (y - mean).astype(np.float32)).astype(np.float64) / n)
+    gram, crossed, centred = np.zeros((x.shape[1], x.shape[1])), np.zeros((x.shape[1], y.shape[1])), y - mean
+    for start, rows in blocks(x, BLOCK):
+        gram += rows.T @ rows
+        crossed += rows.T @ centred[start : start + len(rows)].astype(np.float32)
+    values, vectors = np.linalg.eigh(gram / n - np.outer(shift, shift))
+    moment = vectors.T @ (crossed / n)
     readers = []
     for alpha in penalties:
         w = vectors @ (moment / (np.maximum(values, 0) + alpha)[:, None])

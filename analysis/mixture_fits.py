@@ -12,6 +12,7 @@ from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, as_codes
 from .expectation import fit_gaussians
 from .gaussians import COVARIANCES, Gaussians
 from .pca import PCA, fit_pca
+from .streams import by_blocks
 
 GRID = (1, 2, 4, 8, 16, 32)
 SEARCH = 10_000  # rows on which the number of components is chosen
@@ -50,13 +51,18 @@ class FittedMixture:
 
     def assign(self, codes: Floats) -> tuple[Ints, Singles]:
         """Likeliest component of (n, d) codes and its responsibility: (n,), (n,)."""
-        resp, _ = self.gaussians.responsibilities(self.inner(codes))
-        index = np.asarray(resp.argmax(1), np.int64)
-        return index, resp[np.arange(len(resp)), index].astype(np.float32)
+
+        def likeliest(some: Floats) -> Doubles:
+            resp, _ = self.gaussians.responsibilities(some)
+            best = resp.argmax(1)
+            return np.stack([best, resp[np.arange(len(resp)), best]], axis=1)
+
+        found = by_blocks(likeliest, self.inner(codes))
+        return found[:, 0].astype(np.int64), found[:, 1].astype(np.float32)
 
     def log_density(self, codes: Floats) -> Doubles:
         """log p of (n, d) codes: (n,)."""
-        return self.gaussians.responsibilities(self.inner(codes))[1]
+        return by_blocks(lambda some: self.gaussians.responsibilities(some)[1], self.inner(codes))
 
 
 def fit_mixture(
@@ -114,7 +120,7 @@ def _search(
     """Fit every candidate on a sample, and judge it there by BIC and on other rows by likelihood."""
     order = rng.permutation(len(codes))
     used = order[: min(search, max(len(codes) * 4 // 5, 10))]
-    parts = codes[used], codes[order[len(used) : len(used) + search // 2]]
+    parts = np.asarray(codes[used]), np.asarray(codes[order[len(used) : len(used) + search // 2]])
     most = max(1, len(used) // 5)
     tried = []
     for k in sorted({k for k in components or GRID if k <= most}):

@@ -16,6 +16,7 @@ from .mixture_fits import fit_mixture as fit_mixture
 from .outliers import Outliers
 from .partitions import ari, nmi, purity
 from .statistics import Baseline, Interval
+from .streams import blocks
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,12 @@ def mixture_result(
     k = len(fitted.gaussians.weights)
     means = fitted.outer(fitted.gaussians.means)
     near = np.full((k, shown), -1, np.int64)
+    gap = np.concatenate([
+        np.linalg.norm(some - means[index[start : start + len(some)]], axis=1) for start, some in blocks(codes)
+    ])  # fmt: skip
     for component in range(k):
         members = np.flatnonzero(index == component)
-        order = np.argsort(np.linalg.norm(codes[members] - means[component], axis=1))[:shown]
+        order = np.argsort(gap[members])[:shown]
         near[component, : len(order)] = rows[members[order]]
     samples = None if decode is None else _decoded(fitted, codes, decode, shown, rng)
     agreed = None

@@ -8,7 +8,10 @@ import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Singles
 from .statistics import Interval
+from .streams import SHARE, Stream, blocks, room
 from .threads import one_blas_thread, over_blocks
+
+REFERENCES = 1_000_000  # numbers of a stream's rows that are compared at once
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = Fals
     n, k = len(references), min(k, len(references) - own)
     if k < 1:
         raise AnalysisError("neighbours need at least one other row")
+    if isinstance(queries, Stream) or isinstance(references, Stream):
+        return _nearest_in_blocks(queries, references, k, own)
     centre = references.mean(0, dtype=np.float64)
     right = (references - centre).astype(np.float32)
     norms = np.einsum("ij,ij->i", right, right)
@@ -68,6 +73,24 @@ def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = Fals
         list(over_blocks(look_up, range(0, len(queries), block), cells=len(queries) * n))
     order = np.argsort(distance, axis=1, kind="stable")
     return np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1)
+
+
+def _nearest_in_blocks(queries: Floats, references: Floats, k: int, own: bool) -> tuple[Ints, Doubles]:
+    """`nearest` where rows are streams: the nearest of each block of references, the nearer of the blocks kept."""
+    rows = max(4096, int(room() / (8 * SHARE * references.shape[1])))  # each block of queries reads all references
+    parts, few = [], max(256, REFERENCES // references.shape[1])
+    for first, asked in blocks(queries, rows):
+        q = len(asked)
+        index, distance = np.zeros((q, 0), np.int64), np.zeros((q, 0))
+        for start, known in blocks(references, few):
+            found, far = nearest(asked, known, k=min(len(known), k + own))
+            if own:
+                far[start + found == first + np.arange(q)[:, None]] = np.inf
+            index, distance = np.hstack([index, start + found]), np.hstack([distance, far])
+            order = np.argsort(distance, axis=1, kind="stable")[:, :k]
+            index, distance = np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1)
+        parts.append((index, distance))
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
 def _least(scores: Singles, k: int) -> Ints:

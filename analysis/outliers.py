@@ -8,6 +8,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes
 from .mixture_fits import FittedMixture
+from .streams import by_blocks
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,7 @@ def outlier_scores(fitted: FittedMixture, codes: Floats, references: Floats, row
 
 def nearest_component(fitted: FittedMixture, codes: Floats) -> Doubles:
     """Mahalanobis distance of (n, d) codes to the component that is nearest by it: (n,)."""
-    distance: Doubles = np.sqrt(fitted.gaussians.gaps(fitted.inner(codes)).min(1))
-    return distance
+    return by_blocks(lambda some: np.sqrt(fitted.gaussians.gaps(some).min(1)), fitted.inner(codes))
 
 
 def conformal(scores: Doubles, references: Doubles) -> Doubles:

@@ -12,6 +12,9 @@ import numpy as np
 
 from .arrays import AnalysisError, AnyArray, Ints
 
+PIECE = 1_000_000  # bytes of a column that are decoded at once
+BUFFER = 1_000_000  # bytes of a file that are read at once
+
 
 @dataclass(frozen=True)
 class ParquetRows:
@@ -31,7 +34,7 @@ class ParquetRows:
                 f"no table {str(self.path)!r}: latentgan encode RUN --data DATA --out {self.path} writes one"
             )
         try:
-            opened = [parquet.ParquetFile(path) for path in paths]
+            opened = [parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) for path in paths]
         except (pyarrow.ArrowException, OSError) as error:
             raise AnalysisError(
                 f"{str(self.path)!r} is not a readable Parquet file ({str(error).splitlines()[0]})"
@@ -69,24 +72,42 @@ class ParquetRows:
         return int(self.vectors(name, np.arange(1)).shape[1])
 
     def groups(self, name: str, rows: Ints | None = None) -> Iterator[Any]:
-        """Yield column `name` as Arrow arrays, row group by row group, of `rows` (ascending) or of all."""
+        """Yield column `name` as Arrow arrays, row group by row group, of `rows` (ascending) or of all.
+
+        A row group of more than PIECE bytes comes in pieces.
+        """
         start = 0
         for file in self.files:
             for group in range(file.metadata.num_row_groups):
-                stop = start + file.metadata.row_group(group).num_rows
-                wanted = None if rows is None else rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
-                if wanted is None or len(wanted):
-                    column = file.read_row_group(group, columns=[name]).column(name).combine_chunks()
-                    column = column.chunk(0) if hasattr(column, "chunk") else column
-                    yield column if wanted is None else column.take(_indices(wanted - start))
+                about = file.metadata.row_group(group)
+                stop = start + about.num_rows
+                if rows is None or np.searchsorted(rows, start) < np.searchsorted(rows, stop):
+                    yield from self._pieces(file, group, name, rows, start, _piece(about, name))
                 start = stop
+
+    def _pieces(self, file: Any, group: int, name: str, rows: Ints | None, start: int, size: int) -> Iterator[Any]:
+        """Yield the wanted rows of one row group, whose first is row `start` of the table, `size` rows read at once."""
+        for batch in file.iter_batches(batch_size=size, row_groups=[group], columns=[name], use_threads=False):
+            stop = start + batch.num_rows
+            column = batch.column(0)
+            if rows is None:
+                yield column
+            else:
+                wanted = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
+                if len(wanted):
+                    yield column.take(_indices(wanted - start)) if len(wanted) < len(column) else column
+            start = stop
+
+    def matrices(self, name: str, rows: Ints | None = None) -> Iterator[AnyArray]:
+        """Yield a vector column as (m, d) arrays, in its own number type, of `rows` (ascending) or of all."""
+        seen = 0
+        for column in self.groups(name, rows):
+            yield _matrix(column, name, np.arange(seen, seen + len(column)) if rows is None else rows[seen:])
+            seen += len(column)
 
     def vectors(self, name: str, rows: Ints | None = None) -> AnyArray:
         """Read a vector column as (m, d), in its own number type, of `rows` (ascending) or of all."""
-        parts, seen = [], 0
-        for column in self.groups(name, rows):
-            parts.append(_matrix(column, name, np.arange(seen, seen + len(column)) if rows is None else rows[seen:]))
-            seen += len(column)
+        parts = list(self.matrices(name, rows))
         if len({part.shape[1] for part in parts}) > 1:
             raise AnalysisError(f"column {name!r} holds vectors of different lengths")
         if not parts:
@@ -119,6 +140,15 @@ class ParquetRows:
             np.array([missing if v is None else index.get(str(v), missing) for v in values], np.int64),
             known,
         )
+
+
+def _piece(about: Any, name: str) -> int:
+    """Rows of a column of a row group that are PIECE bytes, nearly."""
+    columns = (about.column(i) for i in range(about.num_columns))
+    size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] == name)
+    size = size or about.total_byte_size  # a name with dots in it
+    rows = int(about.num_rows)
+    return max(256, min(rows, PIECE * rows // max(1, int(size))))
 
 
 def _indices(rows: Ints) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from .arrays import Doubles, Floats, Singles, as_codes
+from .streams import Stream, blocks, settled
 
 SAMPLE = 10_000  # rows that a fit looks at
 BLOCK = 4096
@@ -23,6 +25,8 @@ class PCA:
 
     def project(self, x: Floats) -> Singles:
         """Scores of (n, p) rows: (n, w) float32."""
+        if isinstance(x, Stream):
+            return cast(Singles, settled(cast(Floats, x.map(self.project, len(self.axes)))))
         axes, shift = self.axes.T.astype(np.float32), (self.axes @ self.mean).astype(np.float32)
         out = np.empty((len(x), len(self.axes)), np.float32)
         for start in range(0, len(x), BLOCK):
@@ -40,19 +44,23 @@ class PCA:
         return self.variances / self.total if self.total > 0 else np.zeros_like(self.variances)
 
 
-def fit_pca(x: Floats, width: int, *, rng: np.random.Generator, sample: int = SAMPLE) -> PCA:
+def fit_pca(x: Floats, width: int, *, rng: np.random.Generator, sample: int | None = SAMPLE) -> PCA:
     """Fit the leading `width` components (fewer where rows or columns allow fewer) on at most `sample` rows.
 
-    The smaller of the two Gram matrices is decomposed: columns (p × p), or rows (n × n) where p > n. Signs
+    None is all rows, whose second moments are summed block by block: wide rows (p > 4,096) are still a sample. The
+    smaller of the two Gram matrices is decomposed: columns (p × p), or rows (n × n) where p > n. Signs
     are fixed (the largest entry of an axis is positive), so that a map is the same twice.
     """
     from scipy.linalg import eigh
 
     x = as_codes(x)
     if x.shape[1] > BLOCK:  # the row Gram matrix is then the smaller one, and small enough
-        sample = min(sample, BLOCK)
-    if len(x) > sample:
+        sample = min(sample or BLOCK, BLOCK)
+    if sample is None and x.shape[1] <= len(x):
+        return _by_moments(x, width)
+    if sample is not None and len(x) > sample:
         x = x[np.sort(rng.choice(len(x), sample, replace=False))]
+    x = np.asarray(x)
     mean = x.mean(0, dtype=np.float64)
     centred = x - mean.astype(x.dtype)
     n, p = centred.shape
@@ -64,6 +72,22 @@ def fit_pca(x: Floats, width: int, *, rng: np.random.Generator, sample: int = SA
     variances, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     axes = vectors.T if by_columns else _lengthen(vectors.T @ centred)
     return PCA(mean, _fix_signs(axes.astype(np.float64)), variances, total)
+
+
+def _by_moments(x: Floats, width: int) -> PCA:
+    """Components of all (n, p) rows from one pass over their second moments, p × p in float64."""
+    from scipy.linalg import eigh
+
+    mean, (n, p) = x.mean(0, dtype=np.float64), x.shape
+    gram, centre = np.zeros((p, p)), mean.astype(np.float32)
+    for _, rows in blocks(x):
+        centred = rows - centre
+        gram += centred.T @ centred
+    gram /= max(1, n - 1)
+    width = max(1, min(width, p, n - 1 if n > 1 else 1))
+    values, vectors = eigh(gram, subset_by_index=(p - width, p - 1))
+    axes = _fix_signs(vectors[:, ::-1].T)
+    return PCA(mean, axes, np.maximum(values[::-1], 0), float(np.trace(gram)))
 
 
 def _lengthen(axes: Doubles) -> Doubles:

@@ -10,7 +10,8 @@ import numpy as np
 from .arrays import AnalysisError, Bools, Floats, Ints, Singles
 from .embeddings import Embeddings
 from .model import Model
-from .pca import fit_pca
+from .pca import SAMPLE, fit_pca
+from .streams import Stream
 
 Progress = Callable[[str], None]
 
@@ -68,16 +69,22 @@ class Representation:
     width: int = 0  # > 0: components of a PCA fitted on train
     joined: tuple[str, ...] = ()  # further columns, side by side with the first
 
-    def read(self, table: Embeddings, *parts: Ints, rng: np.random.Generator) -> list[Singles]:
-        """Read `parts`, the first of which is the train rows: one (n, d) array each."""
-        found = [table.vectors(self.column, rows) for rows in parts]
+    def read(
+        self, table: Embeddings, *parts: Ints, rng: np.random.Generator, stream: bool = False, every: bool = False
+    ) -> list[Singles]:
+        """Read `parts`, the first of which is the train rows: one (n, d) array each.
+
+        Args: stream: what does not fit in memory may come as a `Stream`. every: a PCA looks at all train rows.
+        """
+        found = [(table.matrix if stream else table.vectors)(self.column, rows) for rows in parts]
         if self.joined:
             beside = [[table.vectors(name, rows) for name in self.joined] for rows in parts]
-            found = [np.hstack([x, *more]) for x, more in zip(found, beside, strict=True)]
+            found = [np.hstack([np.asarray(x), *more]) for x, more in zip(found, beside, strict=True)]
         if self.mask is not None and not self.mask.all():
-            found = [np.ascontiguousarray(x[:, self.mask]) for x in found]
+            found = [x[:, self.mask] for x in found]
+            found = [x if isinstance(x, Stream) else np.ascontiguousarray(x) for x in found]
         if self.width:
-            pca = fit_pca(found[0], self.width, rng=rng)
+            pca = fit_pca(found[0], self.width, rng=rng, sample=None if every else SAMPLE)
             found = [pca.project(x) for x in found]
         return found
 

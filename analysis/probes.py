@@ -146,6 +146,11 @@ def _take(rows: Rows, index: Ints) -> Rows:
     return Rows(rows.x[index], rows.y[index])
 
 
+def _held(rows: Rows) -> Rows:
+    """Few rows of a stream, in memory; rows of an array as they are."""
+    return Rows(np.asarray(rows.x), rows.y)
+
+
 _Part = tuple[Interval, Interval | None, float, Ints | None]  # score, shuffled score, setting, confusion
 
 
@@ -166,7 +171,7 @@ class _Bench:
         self.scaler = fit_scaler(train.x)
         self.train, self.test = Rows(self.scaler(train.x), train.y), Rows(self.scaler(test.x), test.y)
         some = subsample(np.arange(len(validation.y)), SEARCH, rng=rng)
-        self.validation = Rows(self.scaler(validation.x[some]), validation.y[some])
+        self.validation = _held(Rows(self.scaler(validation.x[some]), validation.y[some]))
         self.search = subsample(np.arange(len(train.y)), SEARCH, rng=rng)
         highest = -1 if train.y.dtype.kind == "f" else max(int(train.y.max()), int(test.y.max()))
         self.columns = max(len(classes), 1 + highest)
@@ -183,7 +188,7 @@ class _Bench:
         if method not in ("logistic", "svm"):
             raise AnalysisError(f"unknown probe {method!r}: known are logistic, svm, knn, cosine-20, cosine-200, ridge")
         loss: Loss = softmax_loss if method == "logistic" else hinge_loss
-        some = _take(self.train, self.search)
+        some = _held(_take(self.train, self.search))
         c, start = choose_c(some, self.validation, self.columns, loss)
         reader = start
         if len(self.search) < len(self.train.y):
@@ -215,7 +220,7 @@ class _Bench:
 
     def cosine(self, k: int, temperature: float) -> _Part:
         """Vote of the k train rows of largest cosine, each weighted by exp(cos / T), columns as they are."""
-        train, test = (unit_rows(rows.x) for rows in self.raw)
+        train, test = (unit_rows(np.asarray(rows.x)) for rows in self.raw)
         index, distance = nearest(test, train, k=k)
         weights = np.exp((1 - distance**2 / 2 - 1) / temperature)  # |a − b|² = 2 − 2 cos; the −1 cancels in a vote
         labels = self.raw[0].y

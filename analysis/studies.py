@@ -32,6 +32,9 @@ from .plan import (
     widen,
 )
 from .statistics import Baseline, Interval, wilson_share
+from .streams import fits
+
+CLASS_ROWS = 10_000  # that mixtures of classes are fitted on, and judged on, where codes do not fit in memory
 
 
 def study_neighbours(
@@ -47,7 +50,8 @@ def study_neighbours(
     tables = []
     for wanted in representations(table):
         progress(wanted.name)
-        known, asked, shown = wanted.read(table, train, test, gallery, rng=rng)
+        every = options.train_rows is None
+        known, asked, shown = wanted.read(table, train, test, gallery, rng=rng, stream=True, every=every)
         index, distance = nearest(shown, known, k=k)
         agreement = None
         if labels is not None:
@@ -83,9 +87,9 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     train = sample(table, fit_on, options.train_rows, options)
     rows, words = held_out(table, options.test_rows, options, least=1000)
     keep = table.continuous
-    whole = table.vectors(table.code, rows)
+    whole = table.matrix(table.code, rows)
     fitted = fit_mixture(
-        table.vectors(table.code, train)[:, keep], rng=rng, components=options.components, progress=progress
+        table.matrix(table.code, train)[:, keep], rng=rng, components=options.components, progress=progress
     )
     labels = labels_of(table)
     baselines = _mixture_yardsticks(table, train, rows, labels, fitted, rng, progress) if labels else ()
@@ -122,7 +126,11 @@ def _classes(
     judged = np.setdiff1d(rows, train)
     if not (labels[0][judged] >= 0).any():
         return None, ["no mixtures of classes: there are no other labelled rows to judge them on"]
-    keep, whole = table.continuous, table.vectors(table.code, judged)
+    keep, notes = table.continuous, []
+    if not fits(len(train) + len(judged), len(keep)):
+        notes.append(f"mixtures of classes look at a sample of {CLASS_ROWS:,} rows: all codes do not fit in memory")
+        train, judged = (np.sort(rng.permutation(part)[:CLASS_ROWS]) for part in (train, judged))
+    whole = table.vectors(table.code, judged)
     try:
         found = by_class(
             (table.vectors(table.code, train)[:, keep], labels[0][train]), (whole[:, keep], labels[0][judged]),
@@ -131,7 +139,7 @@ def _classes(
         )  # fmt: skip
     except AnalysisError as error:
         return None, [str(error)]
-    return found, []
+    return found, notes
 
 
 def _mixture_yardsticks(
@@ -151,7 +159,7 @@ def _mixture_yardsticks(
     for name in ("pixels", table.untrained(table.code)):
         if name is not None and name in table.vector_columns:
             progress(f"yardstick: {name}")
-            parts = table.vectors(name, train), table.vectors(name, known)
+            parts = table.matrix(name, train), table.matrix(name, known)
             found.append(mixture_nmi(*parts, labels[0][known], like=like, name=name, rng=rng))
     return tuple(found)
 

@@ -44,7 +44,8 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
             raise AnalysisError(f"{named.name} reads classes, and {targets[0].name!r} holds numbers: --label COLUMN")
     drawn = _drawn(targets[0], train, named.labels, options, notes) if named is not None and named.labels else None
     for wanted in named.representations(table) if named is not None else representations(table):
-        x = wanted.read(table, train, validation, test, rng=rng)
+        every = options.train_rows is None
+        x = wanted.read(table, train, validation, test, rng=rng, stream=True, every=every)
         for column in targets:
             progress(f"{wanted.name} → {column.name}")
             if drawn is not None:
