@@ -45,8 +45,9 @@ def concept_finding(table: ConceptTable) -> str:
     tried, best = len(table.concepts), table.best
     real = [one for one in best if one.q_value <= SIGNIFICANT]
     least = min(1 / (one.permutations + 1) for one in table.concepts)
+    has, them = ("has", "it") if len(real) == 1 else ("have", "them")
     said = (
-        f"{count(len(real))} of {plural(len(best), 'concept')} have a direction that tells them on test images better "
+        f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test images better "
         f"than chance (n = {count(max(one.score.n for one in best))}, q ≤ {SIGNIFICANT}, Benjamini–Hochberg over all "
         f"{plural(tried, 'direction')})"
     )
@@ -56,11 +57,11 @@ def concept_finding(table: ConceptTable) -> str:
     beside = [(one, b.figure) for one in real for b in one.baselines if role_of(b.name) == "pixels"]
     ahead = sum(one.score.value > pixels.value and one.score.apart(pixels) for one, pixels in beside)
     if beside:
-        said += f", {count(ahead)} of these {count(len(beside))} better than raw pixels do, by intervals apart"
+        which = f"{count(ahead)} of these {count(len(beside))} " if len(beside) > 1 else "" if ahead else "no "
+        said += f", {which}better than raw pixels do, by intervals apart"
     worst = min(real, key=lambda one: one.stability.value)
-    several = len(real) > 1
-    again = f"a cosine of {'at least ' if several else ''}{brackets(worst.stability)}"
-    return f"{said}; rows left out find {'them' if several else 'it'} again with {again} ({worst.name})."
+    again = f"a cosine of {'at least ' if len(real) > 1 else ''}{brackets(worst.stability)}"
+    return f"{said}; rows left out find {them} again with {again} ({worst.name})."
 
 
 def _comparisons(best: Sequence[Concept]) -> list[Block]:
