@@ -134,9 +134,9 @@ class Judge:
         with torch.inference_mode():
             for start in range(0, len(images), EVALUATED):
                 x = torch.from_numpy(np.asarray(images[start : start + EVALUATED], np.float32)).to(self.device)
-                outputs = self.network((x / (scale / 2) - 1).permute(0, 3, 1, 2).contiguous()).double()
+                outputs = self.network((x / (scale / 2) - 1).permute(0, 3, 1, 2).contiguous()).cpu().double()
                 both = zip(self.heads, torch.split(outputs, widths(self.heads), dim=1), strict=True)
-                parts.append(torch.cat([head.scores(one) for head, one in both], dim=1).cpu().numpy())
+                parts.append(torch.cat([head.scores(one) for head, one in both], dim=1).numpy())
         scores = np.concatenate(parts) if parts else np.zeros((0, len(self.names)))
         if self.heads[0].kind != "class":
             return scores, np.full(len(images), -1)

@@ -112,6 +112,22 @@ def test_few_labels_prints_a_table_with_intervals(tmp_path: Path) -> None:
     assert "Balanced draws of train rows, the same for every representation" in said
 
 
+@pytest.mark.slow
+def test_measured_mnist_measures_edits_and_prints_baselines(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    said = play("measured_mnist", out)
+    for name in ("thickness", "slant", "width", "height"):
+        assert re.search(
+            rf"^{name}: Spearman -?\d\.\d\d .*\(random .*digit kept at ±1 sd .* n = 20$", said, re.MULTILINE
+        )
+    assert "$ latentgan verify" in said and "edits of 20 held-out images" in said
+    assert_trained(out / "run")
+    assert {"judge.safetensors", "verification.json"} <= {file.name for file in (out / "results").iterdir()}
+    with np.load(out / "measured.npz") as held:
+        assert held["thickness"].shape == held["labels"].shape == (1797,)
+    assert_report(out / "report.html")
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_an_example_is_short_and_opens_with_what_it_shows(script: Path) -> None:
     text = script.read_text(encoding="utf-8")

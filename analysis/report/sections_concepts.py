@@ -47,8 +47,8 @@ def concept_finding(table: ConceptTable) -> str:
     least = min(1 / (one.permutations + 1) for one in table.concepts)
     has, them = ("has", "it") if len(real) == 1 else ("have", "them")
     said = (
-        f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test images better "
-        f"than chance (n = {count(max(one.score.n for one in best))}, q ≤ {SIGNIFICANT}, Benjamini–Hochberg over all "
+        f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test images "
+        f"better than chance (n = {count(max(one.score.n for one in best))}, q ≤ {SIGNIFICANT}, Benjamini–Hochberg over all "
         f"{plural(tried, 'direction')})"
     )
     if not real:
