@@ -170,13 +170,13 @@ class Commands:
         (0.5 is chance); of a number R² tells how much of it the position tells (0 is its mean). p is the share of
         shuffles of the test rows that do as well, q the same after Benjamini–Hochberg over all directions. `found
         again` is the cosine of a direction found on a resample with that of the rows left out (1 always the same, 0
-        nothing there), `agree` that with the other methods: mean difference, LDA, logistic, SVM, ridge. With a model,
-        images edited along each are decoded too.
+        nothing there), `other methods` the mean cosine with what they find: mean difference, LDA, logistic, SVM, and
+        ridge for numbers. With a model, images edited along each are decoded too.
 
             latentgan concepts codes.parquet --out results
 
-        --keep makes the directions of all others free of a concept, so that an edit along them leaves it as it is; the
-        new ones are called "bold, keeping label", and `edit` takes them by that name.
+        --keep makes the directions of all others free of a concept, so that an edit along them does not move along its
+        own, and says what that changed; the new ones are called "bold, keeping label", and `edit` takes that name.
 
             latentgan concepts codes.parquet --keep label --out results
         """
