@@ -68,8 +68,11 @@ def run_asked(
     """Run one study of a table, perhaps beside another, and save it in `out` as a result of that table."""
     if out is not None:
         _refuse_strangers(table, out)
-    with one_blas_thread():
-        result = study()
+    try:
+        with one_blas_thread():
+            result = study()
+    except MemoryError as error:
+        raise _as_refusal(kind, error) from error
     if out is not None:
         save(result, out, command=command)
         left = [note for note in _left_out(out) if not note.startswith(_refusal(kind, ""))]
@@ -113,15 +116,22 @@ def _each(
         try:
             with one_blas_thread():
                 result = study(table, model, options, partial(progress, kind))
-        except (AnalysisError, ValueError, ArithmeticError) as error:  # LinAlgError is a ValueError: the others go on
-            reason = str(error).splitlines()[0]
-            ours = isinstance(error, AnalysisError)
-            refused = AnalysisError(reason if ours else f"{kind} cannot be computed from this table: {reason}")
+        except (AnalysisError, ValueError, ArithmeticError, MemoryError) as error:  # the others go on
+            refused = _as_refusal(kind, error)
             left.append(_refusal(kind, str(refused)))
             yield kind, refused
         else:
             save(result, out, command=command)
             yield kind, result
+
+
+def _as_refusal(kind: str, error: Exception) -> AnalysisError:
+    """Say in one sentence why an analysis could not be done; LinAlgError is a ValueError."""
+    if isinstance(error, AnalysisError):
+        return AnalysisError(str(error).splitlines()[0])
+    if isinstance(error, MemoryError):
+        return AnalysisError(f"{kind} needs more memory than there is: leave out --full, or give fewer --rows")
+    return AnalysisError(f"{kind} cannot be computed from this table: {(str(error) or 'it fails').splitlines()[0]}")
 
 
 def _refusal(kind: str, reason: str) -> str:
