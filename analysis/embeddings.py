@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Ints, Singles, Strings
+from .errors import TooLargeError
 from .overview import Column, Overview, Summary, class_order
 from .parquet import ParquetRows
 from .streams import fits, room
@@ -179,7 +180,7 @@ class Embeddings:
             self._refuse(name, self.vector_columns, "--code COLUMN")
         count = self.n if rows is None else len(rows)
         if 8.0 * count * self.width(name) > room():
-            raise AnalysisError(
+            raise TooLargeError(
                 f"{count:,} rows of {self.width(name):,} columns of {name!r} do not fit in memory, and this analysis "
                 "holds them: leave out --full, or give fewer --rows"
             )
