@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Ints, Singles, Strings
+from .errors import TooLargeError
 from .overview import Column, Overview, Summary, class_order
 from .parquet import ParquetRows
 from .streams import fits, room
@@ -179,7 +180,7 @@ class Embeddings:
             self._refuse(name, self.vector_columns, "--code COLUMN")
         count = self.n if rows is None else len(rows)
         if 8.0 * count * self.width(name) > room():
-            raise AnalysisError(
+            raise TooLargeError(
                 f"{count:,} rows of {self.width(name):,} columns of {name!r} do not fit in memory, and this analysis "
                 "holds them: leave out --full, or give fewer --rows"
             )
@@ -202,15 +203,16 @@ class Embeddings:
                 f"the table {self.path.name!r} has no column {self.split_name!r} with the values train, "
                 "validation and test, so nothing can be held out: add one, or name it with --split COLUMN"
             )
-        raw = ["" if v is None else str(v).strip().lower() for v in self._table.values(self.split_name)]
-        named = [SPLITS.get(value, value) for value in raw]
+        index, names = self._table.texts(self.split_name)
+        named = [SPLITS.get(value, value) for value in (name.strip().lower() for name in names)]
         strange = sorted(set(named) - {"train", "validation", "test", ""})
         if strange:
             raise AnalysisError(
                 f"column {self.split_name!r} of {self.path.name!r} holds {strange[0]!r}: "
                 "only train, validation and test are known"
             )
-        return np.array(named, dtype="U10")
+        found: Strings = np.array([*named, ""], dtype="U10")[index]  # index -1 picks the last entry
+        return found
 
     @property
     def has_split(self) -> bool:

@@ -132,14 +132,19 @@ class ParquetRows:
 
     def texts(self, name: str) -> tuple[Ints, list[str]]:
         """Read a text column as (n,) indices (-1 = missing or empty) into its sorted distinct values."""
-        values = self.values(name)
-        known = sorted({str(value) for value in values if value is not None and str(value) != ""})
-        index = {value: i for i, value in enumerate(known)}
-        missing = -1
-        return (
-            np.array([missing if v is None else index.get(str(v), missing) for v in values], np.int64),
-            known,
-        )
+        import pyarrow
+
+        seen: dict[str, int] = {"": -1}
+        parts = [np.zeros(0, np.int64)]
+        for column in self.groups(name):
+            encoded = column.cast(pyarrow.string()).dictionary_encode()
+            place = [seen.setdefault(str(value), len(seen) - 1) for value in encoded.dictionary.to_pylist()]
+            index = encoded.indices.fill_null(len(place)).to_numpy(zero_copy_only=False)
+            parts.append(np.array([*place, -1], np.int64)[index])
+        known = sorted(value for value in seen if value)
+        order = {seen[value]: i for i, value in enumerate(known)}
+        place_of = np.array([*(order[i] for i in range(len(known))), -1], np.int64)
+        return place_of[np.concatenate(parts)], known
 
 
 def _piece(about: Any, name: str) -> int:

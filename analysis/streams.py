@@ -165,9 +165,12 @@ def room() -> float:
             soft = resource.getrlimit(limit)[0]
             if soft != resource.RLIM_INFINITY:
                 left.append(soft - status.get(used, 0.0))
-    with contextlib.suppress(OSError, ValueError):  # "max", or no such group
+    with contextlib.suppress(OSError, ValueError, StopIteration):  # "max", or no such group
         group = Path("/sys/fs/cgroup")
-        left.append(float((group / "memory.max").read_text()) - float((group / "memory.current").read_text()))
+        lines = (group / "memory.stat").read_text().splitlines()
+        cached = next(float(line.split()[1]) for line in lines if line.startswith("file "))  # which gives way
+        held = float((group / "memory.current").read_text()) - cached
+        left.append(float((group / "memory.max").read_text()) - held)
     return max(0.0, min(left))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Ints
 from .embeddings import Embeddings
+from .errors import TooLargeError
 from .model import Model
 from .overview import Overview, summarise
 from .plan import Options, Progress, silent
@@ -60,7 +61,22 @@ def run_study(
 
     Raises: AnalysisError where it cannot be done, or where `out` holds results of another table.
     """
-    return run_asked(kind, table, lambda: STUDIES[kind](table, model, options, progress), out=out, command=command)
+    return run_asked(kind, table, lambda: _study(kind, table, model, options, progress), out=out, command=command)
+
+
+def _study(kind: str, table: Embeddings, model: Model | None, options: Options, progress: Progress) -> Any:
+    """Run a study of all rows, or where it must hold them and they do not fit in memory, of the usual sample."""
+    try:
+        return STUDIES[kind](table, model, options, progress)
+    except TooLargeError:
+        if options.train_rows is not None:
+            raise
+        progress("a sample")
+        usual = Options()
+        fewer = replace(options, train_rows=usual.train_rows, test_rows=usual.test_rows)
+        found = STUDIES[kind](table, model, fewer, progress)
+        note = f"a sample in place of --full: all rows do not fit in memory, and {kind} must hold what it looks at"
+        return replace(found, notes=(*found.notes, note))
 
 
 def run_asked(
@@ -69,8 +85,11 @@ def run_asked(
     """Run one study of a table, perhaps beside another, and save it in `out` as a result of that table."""
     if out is not None:
         _refuse_strangers(table, out)
-    with one_blas_thread():
-        result = study()
+    try:
+        with one_blas_thread():
+            result = study()
+    except MemoryError as error:
+        raise _as_refusal(kind, error) from error
     if out is not None:
         save(result, out, command=command)
         left = [note for note in _left_out(out) if not note.startswith(_refusal(kind, ""))]
@@ -108,21 +127,28 @@ def _each(
     progress: Callable[[str, str], None],
     left: list[str],
 ) -> Iterator[tuple[str, Any]]:
-    for kind, study in STUDIES.items():
+    for kind in STUDIES:
         _forget(out, kind)
         progress(kind, "")
         try:
             with one_blas_thread():
-                result = study(table, model, options, partial(progress, kind))
-        except (AnalysisError, ValueError, ArithmeticError) as error:  # LinAlgError is a ValueError: the others go on
-            reason = str(error).splitlines()[0]
-            ours = isinstance(error, AnalysisError)
-            refused = AnalysisError(reason if ours else f"{kind} cannot be computed from this table: {reason}")
+                result = _study(kind, table, model, options, partial(progress, kind))
+        except (AnalysisError, ValueError, ArithmeticError, MemoryError) as error:  # the others go on
+            refused = _as_refusal(kind, error)
             left.append(_refusal(kind, str(refused)))
             yield kind, refused
         else:
             save(result, out, command=command)
             yield kind, result
+
+
+def _as_refusal(kind: str, error: Exception) -> AnalysisError:
+    """Say in one sentence why an analysis could not be done; LinAlgError is a ValueError."""
+    if isinstance(error, AnalysisError):
+        return AnalysisError(str(error).splitlines()[0])
+    if isinstance(error, MemoryError):
+        return AnalysisError(f"{kind} needs more memory than there is: leave out --full, or give fewer --rows")
+    return AnalysisError(f"{kind} cannot be computed from this table: {(str(error) or 'it fails').splitlines()[0]}")
 
 
 def _refusal(kind: str, reason: str) -> str:

@@ -235,6 +235,22 @@ def test_a_family_without_a_score_keeps_all_or_says_why_not(call, tmp_path):
     assert call("augment", semi, "--per-class", 2, "--out", tmp_path / "out")[0] == 0
 
 
+def test_given_images_are_scored_beside_their_codes():
+    asked = model()
+    codes = asked.draw(6, seed=1)
+    images = np.random.default_rng(0).random((6, *asked.decode(codes).shape[1:]), np.float32)
+    with torch.no_grad():
+        x = torch.from_numpy(2 * images - 1).permute(0, 3, 1, 2)
+        expected = asked.family.score(x, torch.from_numpy(codes)).numpy()
+    assert asked.scores and asked.score(codes, images) == pytest.approx(expected, abs=1e-7)
+    assert np.abs(asked.score(codes) - expected).max() > 1e-5
+    assert asked.score(codes, asked.decode(codes)) == pytest.approx(asked.score(codes), abs=1e-7)
+
+
+def test_an_encoder_that_was_fitted_afterwards_has_the_discriminator_of_its_game():
+    assert model("latent_regressor", of="dcgan").scores and not model("vae").scores
+
+
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
 def test_what_is_stopped_halfway_leaves_nothing(name, tmp_path, monkeypatch):
     asked, decode = model(), NumpyModel.decode

@@ -17,6 +17,7 @@ import table_maker
 
 from analysis import Embeddings
 from analysis.arrays import AnalysisError, Singles
+from analysis.errors import TooLargeError
 from analysis.expectation import fit_gaussians, maximise, step_in_blocks
 from analysis.fitted import fit_probe
 from analysis.gaussians import COVARIANCES, Gaussians
@@ -39,6 +40,7 @@ from analysis.plan import Options
 from analysis.streams import Stream, blocks, by_blocks, room
 from analysis.studies import study_mixture, study_neighbours
 from analysis.study_probes import study_probes
+from analysis.workflow import run_all, run_study
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -239,6 +241,45 @@ def test_a_process_of_little_memory_reads_a_table_of_more(tmp_path: Path) -> Non
         assert little[name] == pytest.approx(plenty[name], rel=1e-3, abs=1e-4), name
     assert little["probes"] == pytest.approx(plenty["probes"], abs=0.003)
     assert little["near"] == plenty["near"]
+
+
+def test_a_study_that_must_hold_its_rows_takes_a_sample_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = Embeddings(table_maker.digits_table(tmp_path, rows=300))
+    whole = run_study("efficiency", table, None, Options(draws=2, per_class=(1,)).full())
+    assert not any("in place of --full" in note for note in whole.notes)
+    asked, read = [], Embeddings.vectors
+
+    def too_large_at_first(self: Embeddings, name: str, rows: Any = None) -> Singles:
+        asked.append(name)
+        if len(asked) == 1:
+            raise TooLargeError("does not fit")
+        return read(self, name, rows)
+
+    monkeypatch.setattr(Embeddings, "vectors", too_large_at_first)
+    found = run_study("efficiency", table, None, Options(draws=2, per_class=(1,)).full())
+    assert found.notes[-1].startswith("a sample in place of --full") and found.curve
+    asked.clear()
+    with pytest.raises(AnalysisError, match="does not fit"):
+        run_study("efficiency", table, None, Options(draws=2, per_class=(1,)))
+
+
+def test_a_study_that_runs_out_of_memory_says_so_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(*_: Any) -> Any:
+        raise MemoryError
+
+    table = Embeddings(table_maker.digits_table(tmp_path, rows=300))
+    monkeypatch.setattr(
+        "analysis.workflow.STUDIES", {"prior": greedy, "geometry": greedy, "neighbours": study_neighbours}
+    )
+    done = dict(run_all(table, None, Options(), out=tmp_path / "out"))
+    assert "prior needs more memory than there is: leave out --full" in str(done["prior"])
+    assert done["neighbours"].tables
+    with pytest.raises(AnalysisError, match="geometry needs more memory"):
+        run_study("geometry", table, None, Options())
 
 
 def test_the_room_of_this_process_is_known() -> None:

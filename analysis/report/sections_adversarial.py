@@ -8,6 +8,7 @@ import numpy as np
 
 from .document import (
     Block,
+    Choice,
     Comparison,
     Estimate,
     Gallery,
@@ -106,12 +107,16 @@ def _figures(found: Robustness) -> tuple[Block, ...]:
             for method, name in METHODS.items() for one in _under(found, method)
         ]  # fmt: skip
         options.append((f"ε = {float(epsilon):g}", (Comparison(tuple(rows), caption, "percent", (0.0, 1.0)),)))
-    return one_of("robust-figures", "Figures at", options)
+    return (Choice("robust-figures", "Figures at", tuple(options), _middle(found)),)
+
+
+def _middle(found: Robustness) -> int:
+    return len(found.epsilons) // 2
 
 
 def _finding(found: Robustness) -> str:
     """State the probe beside the best of its yardsticks at the middle ε, and whether it withstands more."""
-    at = len(found.epsilons) // 2
+    at = _middle(found)
     attacked = _under(found, "pgd")
     ours = next(one for one in attacked if not one.baseline)
     left, before = ours.accuracy[at], ours.accuracy[0]
