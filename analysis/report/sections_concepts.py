@@ -48,8 +48,8 @@ def concept_finding(table: ConceptTable) -> str:
     has, them = ("has", "it") if len(real) == 1 else ("have", "them")
     said = (
         f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test images "
-        f"better than chance (n = {count(max(one.score.n for one in best))}, q ≤ {SIGNIFICANT}, Benjamini–Hochberg over "
-        f"all {plural(tried, 'direction')})"
+        f"better than chance (n = {count(max(one.score.n for one in best))}, q ≤ {SIGNIFICANT}, Benjamini–Hochberg "
+        f"over all {plural(tried, 'direction')})"
     )
     if not real:
         few = f"; by so few permutations no p can be below {least:.2g}" if least * tried > SIGNIFICANT else ""
