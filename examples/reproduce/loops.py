@@ -161,11 +161,16 @@ def _aae(family: Any, draw: Any, move: Any, step: Any) -> None:
     z = family.draw(x)
     judged = family.discriminator(torch.cat([family.prior.sample(len(x)), z]))
     real, fake = judged[: len(x)], judged[len(x) :]
-    step(
-        move("autoencoder", (x - family.decoder(z)).square().mean(), keep=True),
-        move("discriminator", _real(real) + _fake(fake), keep=True),
-        move("encoder", _real(fake)),
-    )
+    rebuilding, fooling, weight = (x - family.decoder(z)).square().mean(), _real(fake), family.config.adversarial_weight
+    judging = _real(real) + _fake(fake)
+    if weight:
+        step(move("autoencoder", rebuilding + weight * fooling, keep=True), move("discriminator", judging))
+    else:
+        step(
+            move("autoencoder", rebuilding, keep=True),
+            move("discriminator", judging, keep=True),
+            move("encoder", fooling),
+        )
 
 
 def _explained(family: Any, x: Tensor, z: Tensor) -> Tensor:
