@@ -119,7 +119,8 @@ def _freed(
             continue
         free = orthogonalise(found[places[i]].axis, axes)
         if free.gone:
-            said.append(f"nothing is left of {tasks[i].question.name!r} without {kept}: it lies in their span")
+            whose = "its" if len(keep) == 1 else "their"
+            said.append(f"nothing is left of {tasks[i].question.name!r} without {kept}: it lies in {whose} span")
             continue
         given = pairs[:, :, [k for k, used in zip(keep, free.used, strict=True) if used]]
         own = pairs[:, :, i, :, None]

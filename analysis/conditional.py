@@ -2,7 +2,8 @@
 
 v' = v − C⁺ C v, C the conditions' unit directions as rows and C⁺ the pseudo-inverse, which for one condition is
 v − (v·c) c (Shen et al. 2020, InterFaceGAN, arXiv:2005.09635, §3.3). Conditions that nearly depend on those before
-them are named and left out, as dividing by what little is theirs would amplify noise.
+them are named and left out, as what little is theirs is noise more than a concept; `keeping` leaves out only what says
+nothing, as an edit moves along none that is to be kept.
 """
 
 from __future__ import annotations
@@ -52,13 +53,14 @@ class Orthogonal:
     @property
     def gone(self) -> bool:
         """Whether the direction itself nearly lies in the span, so that what is left is noise."""
-        return self.left < 1 / BAR
+        return not self.direction.any()
 
 
 def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -> Orthogonal:
     """Take the span of `conditions` (c, d) out of `direction` (d,), any lengths.
 
-    A condition is used where, with those used before it, the condition number of the unit vectors stays up to `bar`.
+    C⁺ C is the projector on the span of the used conditions, here Q Qᵀ of an orthonormal basis Q. A condition is used
+    where, with those used before it, the condition number of the unit vectors stays up to `bar`.
     Raises: AnalysisError for a direction without length or of another width.
     """
     if conditions.ndim != 2 or direction.shape != conditions.shape[1:]:
@@ -72,7 +74,9 @@ def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = BAR) 
         tried = _condition_number(c[used])
         used[i] = tried <= bar
         number = tried if used[i] else number
-    rest = v - np.linalg.pinv(c[used]) @ (c[used] @ v) if used.any() else v
+    basis, rest = np.linalg.qr(c[used].T)[0] if used.any() else np.zeros((len(v), 0)), v
+    for _ in range(2):  # twice, as rounding is all that the first pass leaves of a dependent one
+        rest = rest - basis @ (basis.T @ rest)
     left = float(np.linalg.norm(rest))
     return Orthogonal(unit(rest) if left >= 1 / bar else np.zeros_like(v), left, used, number)
 

@@ -89,7 +89,8 @@ def load_probe(path: str | Path) -> FittedProbe:
     """Read what `FittedProbe.save` wrote. Raises: AnalysisError for anything else."""
     path = Path(path)
     if not path.is_file():
-        raise AnalysisError(f"no probe {str(path)!r}: latentgan probe TABLE --save {path} writes one")
+        named = path if path.suffix == ".npz" else "FILE.npz"
+        raise AnalysisError(f"no probe {str(path)!r}: latentgan probe TABLE --save {named} writes one")
     try:
         with np.load(path, allow_pickle=False) as found:
             about, arrays = json.loads(str(found["about"])), {name: found[name] for name in ARRAYS}

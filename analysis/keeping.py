@@ -4,7 +4,7 @@
 
 so that c·(z + α v′) = c·z for each kept c (conditional manipulation: Shen, Gu, Tang, Zhou: Interpreting the Latent
 Space of GANs for Semantic Face Editing, CVPR 2020, arXiv:1907.10786, §2.2, whose closed form for two conditions divides
-by 1 − cos² and so fails where they are the same direction; the pseudo-inverse does not).
+by 1 − cos² and so fails where they are the same direction; `conditional.orthogonalise` does not).
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, as_codes
+from .conditional import Orthogonal, orthogonalise
+from .directions import unit
 
 SAME = 1e-6  # of a unit vector that is left below which it lies within others, up to rounding
 NEAR = 0.2  # below which little of it is its own: sin of 12°
 
 
 @dataclass(frozen=True)
-class Kept:
+class Fixed:
     """Directions that keep the projections on other ones fixed."""
 
     directions: Doubles  # (m, d) of length 1, orthogonal to every kept direction; zero where nothing is left
@@ -32,59 +34,54 @@ class Kept:
 
 def keep_fixed(
     directions: Floats, conditions: Floats, *, names: Sequence[str], kept: Sequence[str], least: float = NEAR
-) -> Kept:
+) -> Fixed:
     """Project the kept directions out of others, and name what depends on what.
 
     Args: directions: (m, d), of any length. conditions: (k, d), one a kept concept. names, kept: of both.
         least: what is left of a unit vector below which it is said to be nearly dependent.
     Raises: AnalysisError where nothing is left of a direction, since then no edit can keep what is to be kept.
     """
-    units, fixed = _unit(as_codes(directions, "directions")), _unit(as_codes(conditions, "conditions"))
+    units = unit(as_codes(directions, "directions").astype(np.float64))
+    fixed = unit(as_codes(conditions, "conditions").astype(np.float64))
     if units.shape[1] != fixed.shape[1]:
         raise AnalysisError(
             f"directions have {units.shape[1]} columns and the kept ones {fixed.shape[1]}: give both of one code"
         )
     notes = _dependent_conditions(fixed, kept, least)
-    basis = _basis(fixed)
-    left = units - units @ basis.T @ basis
-    left -= left @ basis.T @ basis  # once more: rounding is all that the first pass leaves of a dependent one
-    remaining = np.linalg.norm(left, axis=1)
-    for name, v, size in zip(names, units, remaining.tolist(), strict=True):
-        nearest = _nearest(v, fixed, kept)
-        if size < SAME:
+    freed: list[Orthogonal] = []
+    for name, v in zip(names, units, strict=True):
+        if not v.any():
+            raise AnalysisError(f"{name!r} has no direction to edit along: no code differs")
+        freed.append(_without(v, fixed))
+        size, nearest = freed[-1].left, _nearest(v, fixed, kept)
+        if freed[-1].gone:
             raise AnalysisError(f"{name!r} cannot change while {nearest} is kept: nothing of its direction is left")
         if size < least:
             notes.append(
                 f"{name!r} is nearly dependent on {nearest}: only {100 * size**2:.1f} % of its variance is left when "
                 "that is kept, so the edit is mostly of something else"
             )
-    return Kept(left / remaining[:, None], remaining, len(basis), tuple(notes))
+    spanned = max((int(one.used.sum()) for one in freed), default=0)
+    return Fixed(
+        np.stack([one.direction for one in freed]), np.array([one.left for one in freed]), spanned, tuple(notes)
+    )
 
 
-def _unit(rows: Floats) -> Doubles:
-    """Rows of length 1, in doubles; a row of zeros stays."""
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: Doubles = rows.astype(np.float64) / np.where(length > 0, length, 1)
-    return scaled
-
-
-def _basis(conditions: Doubles) -> Doubles:
-    """Orthonormal rows (rank, d) with the same span as `conditions`; C⁺C is their projector."""
-    _, sizes, rows = np.linalg.svd(conditions, full_matrices=False)
-    basis: Doubles = rows[sizes > SAME * max(float(sizes.max(initial=0.0)), 1e-300)]
-    return basis
+def _without(v: Doubles, conditions: Doubles) -> Orthogonal:
+    """`v` without the whole span of `conditions`, of which only what says nothing beside the others is left out."""
+    return orthogonalise(v, conditions, bar=1 / SAME)
 
 
 def _dependent_conditions(conditions: Doubles, kept: Sequence[str], least: float) -> list[str]:
-    """Name each kept direction of which little is left beside those before it."""
+    """Name each kept direction of which little is left beside those before it, or that is none."""
     notes = []
-    for i in range(1, len(conditions)):
-        before = _basis(conditions[:i])
-        left = conditions[i] - conditions[i] @ before.T @ before
-        if (size := float(np.linalg.norm(left))) < least:
-            among = _nearest(conditions[i], conditions[:i], kept[:i])
+    for i, (name, condition) in enumerate(zip(kept, conditions, strict=True)):
+        if not condition.any():
+            notes.append(f"the kept {name!r} has no direction, so that there is nothing to keep: no code differs")
+        elif (size := _without(condition, conditions[:i]).left) < least:
+            among = _nearest(condition, conditions[:i], kept[:i])
             counted = "it counts once" if size < SAME else f"{100 * size**2:.1f} % of it is its own"
-            notes.append(f"the kept {kept[i]!r} is nearly dependent on {among}: {counted}")
+            notes.append(f"the kept {name!r} is nearly dependent on {among}: {counted}")
     return notes
 
 

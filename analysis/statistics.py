@@ -226,8 +226,9 @@ def permuted_auc(scores: Floats, positive: Bools, *, repeats: int, rng: np.rando
     m, n = int(np.count_nonzero(positive)), int(np.count_nonzero(~positive))
     few = min(m, n)  # the smaller group's rank sum is enough
     sums = np.array([rank[rng.choice(m + n, size=few, replace=False)].sum(0) for _ in range(repeats)])
-    values: np.ndarray[Any, np.dtype[np.float64]] = (sums - few * (few + 1) / 2) / (m * n)
-    return values if m <= n else 1 - values  # the drawn group is the negative one where positives are the majority
+    won = sums - few * (few + 1) / 2  # pairs, a whole or half number, so that equal AUCs are equal to the last bit
+    values: np.ndarray[Any, np.dtype[np.float64]] = (won if m <= n else m * n - won) / (m * n)
+    return values
 
 
 def correlation(x: Floats, y: Floats) -> Interval:

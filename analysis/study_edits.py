@@ -12,7 +12,7 @@ from .arrays import AnalysisError, AnyArray, Bools, Doubles, Ints, Pixels, Singl
 from .judges import Measured, measured_scores, network_scores, side_by_side
 from .plan import checked_decode, spread
 from .statistics import UNKNOWN, proportion
-from .verification import Move, Verification, verify_edits
+from .verification import DRAWS, LEVEL, Move, Verification, verify_edits
 
 
 class Network(Protocol):
@@ -86,9 +86,19 @@ def verify_concepts(
 
     alone = [one.name for one in moves if one.name not in {score.name for score in scores}]
     weak += [f"nobody judges {', '.join(map(repr, alone))}: the images have no such column"] if alone else []
+    weak += _too_few(len(moves) - len(alone), len(moves), draws)
     codes = np.asarray(model.encode(as_images(held.images[chosen])))
     return verify_edits(
         checked_decode(model), judge, [one for one, kept in zip(scores, use, strict=True) if kept],
         codes, moves, rng=rng, draws=draws, mask=mask, real=classes[chosen],
         accuracy=right, notes=[*notes, *measured.notes, *weak], advance=advance,
     )  # fmt: skip
+
+
+def _too_few(judged: int, moved: int, draws: int) -> list[str]:
+    """Say that no effect could be told from random directions, which are too few for p to be small enough."""
+    least = judged / (1 + moved * draws)
+    if least <= LEVEL:
+        return []
+    few = f"with {draws} random directions beside each concept p is {least:.2g} at least after Bonferroni"
+    return [f"{few}, so that none can stand at {LEVEL}: {DRAWS} are enough"]

@@ -229,7 +229,7 @@ def _outcome(judged: Judged, own: int, scores: Sequence[Score], doses: Doubles, 
     curve, same = means(mine), kept(judged.classes, doses)
     hits = succeeded(mine, doses, scores[own].threshold) if len(mine) else np.zeros(0, np.bool_)
     return _Outcome(
-        change, curve, mean_interval(spearman(mine, doses)),
+        change, curve, _within(mean_interval(spearman(mine, doses)), -1.0, 1.0),
         float(spearman(curve[:1], doses)[0]) if len(mine) else math.nan, proportion(hits),
         shares(same, doses), kept_at_one(same, doses), judged.moved.mean(0),
     )  # fmt: skip
@@ -257,7 +257,11 @@ def _response(
 def _over(values: Sequence[float], least: float = 0.0, most: float = 1.0) -> Interval:
     """Mean over random directions of what is known; its interval ends where such figures do."""
     found = np.array(values, np.float64)
-    one = mean_interval(found[np.isfinite(found)])
+    return _within(mean_interval(found[np.isfinite(found)]), least, most)
+
+
+def _within(one: Interval, least: float, most: float) -> Interval:
+    """The interval, whose ends are no further than such figures go."""
     return Interval(one.value, max(one.low, least), min(one.high, most), one.n)
 
 

@@ -107,7 +107,9 @@ def verify(
     results: Results,
     concept: Annotated[
         list[str] | None,
-        typer.Option(help="Only this concept; may be repeated. Default: all, at most 24.", show_default=False),
+        typer.Option(
+            help="Only this concept; may be repeated. Default: all that are not kept, 24 at most.", show_default=False
+        ),
     ] = None,
     keep: Keep = None,
     images: Annotated[int, typer.Option(min=10, help="Held-out images to edit.")] = 100,
@@ -170,8 +172,8 @@ def _directions(found: ConceptTable, chosen: Sequence[int], keep: Sequence[str])
 
     names, columns = [one.name for one in found.concepts], [one.column for one in found.concepts]
     kept = list(dict.fromkeys(i for wanted in keep for i in find_kept(names, columns, wanted)))
-    if both := [names[i] for i in chosen if i in kept and (names[i] in keep or columns[i] not in keep)]:
-        raise ConfigError(f"{both[0]!r} cannot be both edited and kept: leave one of the two out")
+    if both := _both(found, chosen, keep):
+        raise ConfigError(f"{names[both[0]]!r} cannot be both edited and kept: leave one of the two out")
     directions, notes = [], dict[str, None]()
     for i in chosen:
         beside = [k for k in kept if columns[k] != columns[i] or columns[i] not in keep]
@@ -188,6 +190,33 @@ def _directions(found: ConceptTable, chosen: Sequence[int], keep: Sequence[str])
     return np.stack(directions)
 
 
+def _both(found: ConceptTable, chosen: Sequence[int], keep: Sequence[str]) -> list[int]:
+    """Return which of the chosen concepts are themselves to be kept, and not only others of their column."""
+    from latentgan.concept_names import find_kept
+
+    names, columns = [one.name for one in found.concepts], [one.column for one in found.concepts]
+    kept = {i for wanted in keep for i in find_kept(names, columns, wanted)}
+    return [i for i in chosen if i in kept and (names[i] in keep or columns[i] not in keep)]
+
+
+def _to_verify(found: ConceptTable, only: Sequence[str], keep: Sequence[str]) -> list[int]:
+    """Return the concepts that are asked for, or all but the kept ones.
+
+    Raises:
+        ConfigError: every concept is kept.
+    """
+    from latentgan.concept_names import find_concept
+
+    names = [one.name for one in found.concepts]
+    if only:
+        return [find_concept(names, name) for name in only]
+    every = [names.index(name) for name in dict.fromkeys(names)]
+    kept = _both(found, every, keep)
+    if len(kept) == len(every):
+        raise ConfigError("every concept is kept, so that there is none to edit along")
+    return [i for i in every if i not in kept]
+
+
 def _verified(
     run: Path, results: Path, found: ConceptTable, *, only: Sequence[str], keep: Sequence[str], images: int, draws: int,
     seed: int, data: str | None, options: dict[str, Any], device: str, family: str | None,
@@ -200,7 +229,6 @@ def _verified(
     from analysis.verification import Move
     from latentgan import stages
     from latentgan.adapter import NumpyModel
-    from latentgan.concept_names import find_concept
     from latentgan.data.seen import without_leak
     from latentgan.encoding import Plan, check_fit
 
@@ -213,8 +241,7 @@ def _verified(
     rows = np.sort(rng.permutation(source.rows("test"))[:most])
     if len(rows) < FEWEST:
         raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
-    names = [one.name for one in found.concepts]
-    chosen = [find_concept(names, name) for name in only] or [names.index(name) for name in dict.fromkeys(names)]
+    chosen = _to_verify(found, only, keep)
     directions = _directions(found, chosen[:MOST], keep)
     concepts = [found.concepts[i] for i in chosen[:MOST]]
     moves = [Move(c.name, c.column, c.kind, v, c.scale) for c, v in zip(concepts, directions, strict=True)]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.arrays import AnalysisError
+from analysis.conditional import orthogonalise
 from analysis.keeping import keep_fixed
 
 
@@ -60,3 +61,22 @@ def test_unrelated_directions_are_said_to_be_neither() -> None:
     v = np.random.default_rng(1).normal(size=(8, 50))
     found = keep_fixed(v[:4], v[4:], names="abcd", kept="wxyz")
     assert found.notes == () and (found.remaining > 0.8).all()
+
+
+@pytest.mark.parametrize("noise", [1e-4, 1e-2])
+def test_a_kept_concept_stays_where_concepts_would_leave_it_out(drawn: np.ndarray, noise: float) -> None:
+    """Both are one projection, but an edit moves along none that is to be kept, however little of it is its own."""
+    c = np.stack([drawn[3], drawn[4], drawn[3] - 2 * drawn[4] + noise * drawn[5]])
+    found = keep_fixed(drawn[:1], c, names="a", kept="xyz")
+    np.testing.assert_allclose(found.directions @ c.T, 0, atol=1e-9)
+    loose = orthogonalise(drawn[0], c)
+    assert found.rank == 3 and loose.used.tolist() == [True, True, False]
+    np.testing.assert_allclose(loose.direction, keep_fixed(drawn[:1], c[:2], names="a", kept="xy").directions[0])
+
+
+def test_concepts_without_a_direction_are_named(drawn: np.ndarray) -> None:
+    c = np.stack([drawn[3], np.zeros(10)])
+    found = keep_fixed(drawn[:1], c, names="a", kept=["slant", "bold"])
+    assert found.rank == 1 and found.notes[0].startswith("the kept 'bold' has no direction")
+    with pytest.raises(AnalysisError, match="'bold' has no direction to edit along"):
+        keep_fixed(c[1:], c[:1], names=["bold"], kept=["slant"])

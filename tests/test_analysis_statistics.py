@@ -125,6 +125,15 @@ def test_permuted_aucs_point_the_same_way_when_positives_are_the_majority() -> N
     assert set(np.round(values, 6).tolist()) == {0.0, round(10 / 19, 6)}
 
 
+@pytest.mark.parametrize("positives", [5, 7, 12])
+def test_permuted_aucs_that_equal_the_observed_one_are_equal_to_the_last_bit(positives: int) -> None:
+    """A tie lost to rounding would make a p-value too small, where rows are few most of all."""
+    rng, scores = np.random.default_rng(0), np.arange(17.0)
+    positive = np.arange(17) < positives
+    possible = {auc(scores, rng.permutation(positive)) for _ in range(4000)}
+    assert set(permuted_auc(scores, positive, repeats=200, rng=rng).tolist()) <= possible
+
+
 def test_a_p_value_is_never_zero() -> None:
     assert permutation_p(1.0, np.zeros(99)) == 0.01
 

@@ -115,6 +115,19 @@ def test_random_directions_are_not_claimed_to_do_anything(codes: np.ndarray) -> 
     assert leaks <= 0.15 * 8 * 12, "5 % of the other judges' effects lie beyond chance by chance"
 
 
+def test_rank_correlations_have_intervals_that_end_at_one(codes: np.ndarray) -> None:
+    """One image of many does not follow, as it is white at every dose: Student's interval would reach beyond 1."""
+    world, codes = Bands(axes()), codes.copy()
+    codes[0, 0] = 1e4
+
+    def decode(z: np.ndarray) -> np.ndarray:
+        return np.clip(world.decode(z), 0, 1)
+
+    asked, rng = moves(np.eye(WIDTH)[:1]), np.random.default_rng(1)
+    found = verify_edits(decode, world.judge, scores(), codes, asked, rng=rng, draws=2).responses[0].spearman
+    assert found.value == pytest.approx(59 / 60) and found.low < found.value and found.high == 1
+
+
 def test_a_direction_that_lowers_its_score_is_not_proven(codes: np.ndarray) -> None:
     world = Bands(axes())
     found = verified(world, codes, moves(-np.eye(WIDTH)[:1]))

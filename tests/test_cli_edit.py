@@ -147,6 +147,21 @@ def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, ma
     assert "Edits verified" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
+def test_verifying_all_concepts_leaves_out_those_that_are_kept(call, made):
+    results = made / "results"
+    given = ["verify", made / "run", "--results", results, "--images", "10", "--draws", "2"]
+    for kept, out_of in ((["--keep", "8"], "label: 8"), (["--keep", "slant"], "slant")):
+        code, _, err = call(*given, *kept)
+        assert code == 0, err
+        edited = [one.name for one in load_one(results, "verification").responses]
+        asked = dict.fromkeys(one.name for one in load_one(results, "concepts").concepts)
+        assert any("p is 0.4" in one and "20 are enough" in one for one in load_one(results, "verification").notes)
+        assert out_of in asked and edited == [name for name in asked if name != out_of]
+    every = [one for name in asked for one in ("--keep", name)]
+    code, _, err = call(*given, *every)
+    assert code == 2 and "every concept is kept" in err
+
+
 def test_verifying_needs_concepts_and_names_them(call, made, tmp_path):
     code, _, err = call("verify", made / "run", "--results", made / "results", "--concept", "thicknes")
     assert code == 2 and "did you mean 'thickness'?" in err

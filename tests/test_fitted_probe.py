@@ -64,6 +64,8 @@ def test_strangers_and_damage_are_refused_in_a_sentence(table: Embeddings, tmp_p
         probe.save(tmp_path / "probe.pkl")
     with pytest.raises(AnalysisError, match="no probe"):
         load_probe(tmp_path / "nowhere.npz")
+    with pytest.raises(AnalysisError, match=r"--save FILE\.npz writes one"):
+        load_probe(tmp_path / "nowhere.pkl")
     path = probe.save(tmp_path / "probe.npz")
     with np.load(path) as found:
         arrays = dict(found)

@@ -113,6 +113,7 @@ def test_the_report_says_it_in_one_sentence_and_shows_every_kind(found: Interpol
     section = interpolations(Material({"interpolation": again}))
     assert "geodesics are" in section.finding and "shorter in images than straight lines" in section.finding
     assert "less real" in section.finding and section.finding.count(". ") == 0
+    assert "less real, by \u2212" not in section.finding
     films, compared = (block for block in section.blocks if type(block).__name__ == "Choice")
     assert films.options[0][0] == "Great circle" and len(films.options) == 5
     assert [name for name, _ in compared.options] == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from .wording import count, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..concepts import Concept, ConceptTable, Edits
+    from ..statistics import Interval
     from ..unsupervised import Axis, Unsupervised
 
 SIGNIFICANT = 0.05  # false discovery rate
@@ -95,6 +97,12 @@ def _short(value: float) -> str:
     return number(round(value, 2) + 0.0)
 
 
+def _cosine(found: Interval) -> str:
+    """The same of a cosine and its bounds, where a third decimal says nothing."""
+    value, low, high = (round(end, 2) + 0.0 for end in (found.value, found.low, found.high))
+    return brackets(replace(found, value=value, low=low, high=high))
+
+
 def _row(one: Concept) -> Estimate:
     note = f"by {one.method}" + (f"; {one.note}" if one.note else "")
     return estimate(one.name, one.score, group=one.column, note=note, marks=marks(one.baselines))
@@ -104,7 +112,7 @@ def _evidence(best: Sequence[Concept]) -> Table:
     """For and against the best direction of each concept, a column each."""
     rows = tuple(
         (one.name, one.method, number(one.p_value, 3), number(one.q_value, 3),
-         brackets(one.stability), brackets(one.shuffled_stability), number(one.agreement),
+         _cosine(one.stability), _cosine(one.shuffled_stability), _short(one.agreement),
          f"{count(one.positive)} / {count(one.negative)}")
         for one in best
     )  # fmt: skip

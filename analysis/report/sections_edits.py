@@ -57,8 +57,9 @@ def _finding(found: Verification) -> str:
     if not found.judged:
         return "Nobody judges these concepts: there is neither a label nor an attribute of theirs, nor a measure."
     proven, tests = found.proven, len(found.judged)
+    change = "changes edited images as it says" if tests == 1 else "change edited images as they say"
     said = (
-        f"{count(len(proven))} of {plural(tests, 'concept')} change edited images as they say, more than random "
+        f"{count(len(proven))} of {plural(tests, 'concept')} {change}, more than random "
         f"directions of equal length do (p ≤ 0.05 after Bonferroni over {count(tests)})"
     )
     if not proven:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -186,5 +187,6 @@ def _against_line(kind: PathKind) -> str:
         length = f"{percent(abs(1 - ratio.value))} [{low:.1f}, {high:.1f}] {word} in images than straight lines"
     more = ""
     if gain is not None and not gain.low <= 0 <= gain.high:
-        more = f" (to the discriminator {'more' if gain.low > 0 else 'less'} real, by {brackets(gain)} logits)"
+        size = gain if gain.low > 0 else replace(gain, value=-gain.value, low=-gain.high, high=-gain.low)
+        more = f" (to the discriminator {'more' if gain.low > 0 else 'less'} real, by {brackets(size)} logits)"
     return f"{SEVERAL.get(kind.name, kind.name)} are {length}{more}"
