@@ -172,18 +172,18 @@ class Codes:
 
 def effective_number(counts: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
     """exp H of the shares of (k,) counts, with a bootstrap over rows; n is the number of rows."""
-    return _resampled(_perplexity, counts, float(len(counts)), rng, repeats)
+    return _resampled(_perplexity, counts, (1.0, float(len(counts))), rng, repeats)
 
 
 def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
     """Normalised mutual information of a (k, c) table, with a bootstrap over its rows."""
-    return _resampled(nmi, table, 1.0, rng, repeats)
+    return _resampled(nmi, table, (0.0, 1.0), rng, repeats)
 
 
 def _resampled(
-    score: Callable[[Ints], Doubles], counts: Ints, most: float, rng: np.random.Generator, repeats: int
+    score: Callable[[Ints], Doubles], counts: Ints, ends: tuple[float, float], rng: np.random.Generator, repeats: int
 ) -> Interval:
-    """Score counts of any shape, with the basic bootstrap, 2 v − quantile, kept in [0, most].
+    """Score counts of any shape, with the basic bootstrap, 2 v − quantile, kept between the ends of its scale.
 
     Not the quantiles themselves: resampling loses entropy as sampling itself does, so that the draws of an even
     usage all lie below its score, and their quantiles never hold the truth.
@@ -194,7 +194,7 @@ def _resampled(
     value = float(score(counts[None])[0])
     draws = rng.multinomial(n, (counts / n).ravel(), size=repeats).reshape(repeats, *counts.shape)
     low, high = 2 * value - np.quantile(score(draws), [0.975, 0.025])
-    return Interval(value, min(max(float(low), 0.0), value), max(min(float(high), most), value), n)
+    return Interval(value, min(max(float(low), ends[0]), value), max(min(float(high), ends[1]), value), n)
 
 
 def _perplexity(counts: Ints) -> Doubles:
