@@ -36,15 +36,13 @@ def match_categories(
     """Name categories after labels and say how often the names are right.
 
     With as many categories as labels the best one-to-one assignment (Hungarian; Kuhn 1955) names them, else each
-    category has the label that most of its rows have. InfoGAN's protocol (Chen et al. 2016, arXiv:1606.03657, §7.2),
-    but the names are chosen on other rows than those they are judged on.
+    category has the label that most of its rows have; one that no row speaks for has none. InfoGAN's protocol
+    (Chen et al. 2016, arXiv:1606.03657, §7.2), but names are chosen on other rows than those they are judged on.
 
     Args: chosen_on, judged_on: (categories (n,), labels (n,)) of rows, label -1 = unlabelled, left out.
         categories: how many there are. classes: how many labels there are, where these rows may lack the last ones.
     Raises: AnalysisError where either has no labelled rows.
     """
-    from scipy.optimize import linear_sum_assignment
-
     for name, pair in (("choose names on", chosen_on), ("judge", judged_on)):
         same_length(categories=pair[0], labels=pair[1])
         if not (pair[1] >= 0).any():
@@ -54,8 +52,7 @@ def match_categories(
     names = np.where(counts.sum(1) > 0, counts.argmax(1), -1)
     rule = "majority"
     if categories == labels:
-        rows, columns = linear_sum_assignment(counts, maximize=True)
-        names[rows], rule = columns, "one to one"
+        names, rule = _assigned(counts), "one to one"
     known = judged_on[1] >= 0
     right = names[judged_on[0][known]] == judged_on[1][known]
     return Matching(names, rule, proportion(right), int(counts.sum()))
@@ -67,14 +64,19 @@ def match_one_to_one(chosen_on: tuple[Ints, Ints], judged_on: tuple[Ints, Ints],
     Where there are more categories than labels, those left over stand for none, and their rows count as wrong: the
     clustering accuracy of a rectangular assignment (Kuhn 1955). Arguments and errors as of `match_categories`.
     """
-    from scipy.optimize import linear_sum_assignment
-
     several = match_categories(chosen_on, judged_on, categories=categories)  # checks the rows
     labels = 1 + max(int(chosen_on[1].max()), int(judged_on[1].max()))
-    rows, columns = linear_sum_assignment(contingency(*chosen_on, rows=categories, columns=labels), maximize=True)
-    names = np.full(categories, -1)
-    names[rows] = columns
+    names = _assigned(contingency(*chosen_on, rows=categories, columns=labels))
     return judge_names(names, "one to one", judged_on, several.n_matched)
+
+
+def _assigned(counts: Ints) -> Ints:
+    """Return the label that the best assignment gives each category, (k,); -1 where no row speaks for it."""
+    from scipy.optimize import linear_sum_assignment
+
+    names, (rows, columns) = np.full(len(counts), -1), linear_sum_assignment(counts, maximize=True)
+    names[rows] = np.where(counts[rows, columns] > 0, columns, -1)
+    return names
 
 
 def judge_names(names: Ints, rule: str, judged_on: tuple[Ints, Ints], n_matched: int = 0) -> Matching:
@@ -172,18 +174,18 @@ class Codes:
 
 def effective_number(counts: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
     """exp H of the shares of (k,) counts, with a bootstrap over rows; n is the number of rows."""
-    return _resampled(_perplexity, counts, float(len(counts)), rng, repeats)
+    return _resampled(_perplexity, counts, (1.0, float(len(counts))), rng, repeats)
 
 
 def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
     """Normalised mutual information of a (k, c) table, with a bootstrap over its rows."""
-    return _resampled(nmi, table, 1.0, rng, repeats)
+    return _resampled(nmi, table, (0.0, 1.0), rng, repeats)
 
 
 def _resampled(
-    score: Callable[[Ints], Doubles], counts: Ints, most: float, rng: np.random.Generator, repeats: int
+    score: Callable[[Ints], Doubles], counts: Ints, ends: tuple[float, float], rng: np.random.Generator, repeats: int
 ) -> Interval:
-    """Score counts of any shape, with the basic bootstrap, 2 v − quantile, kept in [0, most].
+    """Score counts of any shape, with the basic bootstrap, 2 v − quantile, kept between the ends of its scale.
 
     Not the quantiles themselves: resampling loses entropy as sampling itself does, so that the draws of an even
     usage all lie below its score, and their quantiles never hold the truth.
@@ -194,7 +196,7 @@ def _resampled(
     value = float(score(counts[None])[0])
     draws = rng.multinomial(n, (counts / n).ravel(), size=repeats).reshape(repeats, *counts.shape)
     low, high = 2 * value - np.quantile(score(draws), [0.975, 0.025])
-    return Interval(value, min(max(float(low), 0.0), value), max(min(float(high), most), value), n)
+    return Interval(value, min(max(float(low), ends[0]), value), max(min(float(high), ends[1]), value), n)
 
 
 def _perplexity(counts: Ints) -> Doubles:

@@ -109,7 +109,8 @@ def _efficiency(result: Any) -> Iterator[Block]:
     for few in result.curve:
         paired = [(f"{d.representation} − {d.baseline}", points(d.difference)) for d in few.differences]
         if paired and few.per_class == min((one.per_class for one in result.curve), key=lambda k: abs(k - 10)):
-            yield f"difference with {few.per_class} labels a class, in points, paired", ("pair", "mean"), paired
+            drawn = f"all {few.labels:,} labels" if few.everything else f"{few.per_class} labels a class"
+            yield f"difference with {drawn}, in points, paired", ("pair", "mean"), paired
     most = result.curve[-1].per_class
     needs = [
         (f"{one.representation}, {one.per_class} a class", one.baseline, labels_a_class(one.needed, most))

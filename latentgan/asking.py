@@ -77,6 +77,12 @@ def label_columns(family: Family) -> slice | None:
 def _class(family: Family, label: str, name: str) -> int:
     """Return the position of a class by its name."""
     classes = family.spec.classes
+    if label_columns(family) is None and label in classes and getattr(family.config, "labels", "none") == "prior":
+        place = classes.index(label) + 1
+        raise ConfigError(
+            f"the generator of this {name} is told no class, but under family.labels=prior {label!r} is component "
+            f"{place} of its prior: ask for it with --component {place}"
+        )
     if label_columns(family) is None:
         raise ConfigError(
             f"the generator of this {name} is told no class, so none can be asked for; "

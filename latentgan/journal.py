@@ -65,6 +65,13 @@ class Journal:
                 f"[dim]labels: the networks are told {self.session.labels:,} of {rows:,} train images[/]",
                 highlight=False,
             )
+            if untold := self.session.untold:
+                names = " or ".join(map(repr, untold[:3])) + f" or {len(untold) - 3:,} others" * (len(untold) > 3)
+                self._progress.console.print(
+                    f"[yellow]warning[/]: no train image is told to be {escape(names)}, so that the "
+                    "networks cannot learn what that is",
+                    highlight=False,
+                )
         self._task = self._progress.add_task(
             title, total=total, completed=min(self.session.images, total), title=title, rate="", terms=""
         )

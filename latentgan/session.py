@@ -16,7 +16,7 @@ from latentgan.config import RunConfig, resolve
 from latentgan.data import Batches, ImageSource, load_source
 from latentgan.data.batches import DESCRIBED, LABELLED, MAIN
 from latentgan.devices import pick_device
-from latentgan.errors import CheckpointError, ConfigError
+from latentgan.errors import CheckpointError, ConfigError, DataError
 from latentgan.families.base import Family, load_family
 from latentgan.game import Update
 from latentgan.health import Health
@@ -53,6 +53,12 @@ class Session:
     def labels(self) -> int:
         """Labels of the train split that the networks are told: 0 where the family learns without."""
         return int((self.batches.labels >= 0).sum()) if self.family.uses_labels else 0
+
+    @property
+    def untold(self) -> list[str]:
+        """Names of the classes of which no image is told, where the networks are told labels."""
+        told = set(self.batches.labels.tolist()) if self.family.uses_labels else range(len(self.source.spec.classes))
+        return [name for place, name in enumerate(self.source.spec.classes) if place not in told]
 
     def checkpoint(self) -> Checkpoint:
         """Return the whole state."""
@@ -144,7 +150,8 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
 
     Raises:
         ConfigError: the images do not fit the networks, or labels are counted that nobody is told.
-        DataError: there are fewer labels than training.labels, or an attribute that is to be told cannot be.
+        DataError: there are fewer labels than training.labels, none at all where networks are told them, or an
+            attribute that is to be told cannot be.
     """
     t = config.training
     device, source = pick_device(t.device), source.telling(config.family.told())
@@ -161,6 +168,13 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
         for network in built.callables():
             network.compile()
     batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device, labels=t.labels)
+    beside = "" if batches.attributes is None else " that have all told attributes"
+    if built.uses_labels and not (batches.labels >= 0).any():
+        raise DataError(
+            f"{source.name} has no labelled images in its train split{beside}, "
+            f"and with these settings {config.name} is told their labels: label some of them, or move labelled images "
+            "there by a column split"
+        )
     built.prior.meet(batches.attributes, batches.labels)
     average = Average(built, t.average_halflife_images)
     return Session(config, source, built, Update(built.players()), batches, average, Health(t.total_images))

@@ -74,6 +74,16 @@ def test_a_category_is_named_by_the_one_row_that_is_of_it_most_surely():
     assert majority.names.tolist() == [2, 0, 1, -1] and majority.accuracy.value == 39 / 40
 
 
+def test_an_assignment_gives_no_name_to_a_category_that_no_row_speaks_for():
+    chosen, labels = np.repeat([0, 1, 1], 10), np.repeat([2, 0, 1], 10)
+    for found in (
+        match_categories((chosen, labels), (chosen, labels), categories=3),
+        match_one_to_one((chosen, labels), (chosen, labels), categories=3),
+    ):
+        assert found.rule == "one to one" and found.names[0] == 2 and found.names[2] == -1
+        assert found.accuracy.value == 20 / 30
+
+
 def test_a_row_without_a_label_names_nothing_and_is_not_judged():
     scores, labels = planted_scores()
     labels[3] = -1

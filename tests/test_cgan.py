@@ -212,6 +212,16 @@ def test_features_are_had_without_a_label_and_the_code_has_one():
     ]  # fmt: skip
 
 
+def test_a_run_without_a_told_label_is_refused_and_classes_that_nobody_is_told_are_named():
+    config = configure("cgan", family={"latent": 4, "width": 4, "hidden": 16}, training={"device": "cpu"})
+    x = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
+    split = ["train"] * 10 + ["validation"] * 4 + ["test"] * 6
+    with pytest.raises(DataError, match=r"no labelled images in its train split.*a column split"):
+        open_session(config, from_arrays(x, [-1] * 14 + [0, 1] * 3, classes=("a", "b"), split=split))
+    session = open_session(config, from_arrays(x, [0] * 14 + [0, 1] * 3, classes=("a", "b"), split=split))
+    assert session.labels == 10 and session.untold == ["b"]
+
+
 def test_the_run_advances_by_the_labelled_stream_and_says_how_many_labels_were_told():
     source = pictures()
     config = configure(

@@ -76,6 +76,7 @@ def test_usage_is_counted_and_its_effective_number_holds_the_truth() -> None:
     rng = np.random.default_rng(0)
     assert effective_number(np.array([50, 0, 0]), rng=rng).value == 1
     assert effective_number(np.array([20, 20, 20, 0]), rng=rng).value == pytest.approx(3)
+    assert effective_number(np.array([106, 1, 0, 0]), rng=rng).low >= 1
     for shares in (np.full(10, 0.1), np.array([0.4, 0.2, 0.1, 0.1, 0.1, 0.04, 0.03, 0.02, 0.005, 0.005])):
         truth = np.exp(-np.sum(shares * np.log(shares)))
         found = [effective_number(rng.multinomial(360, shares), rng=rng, repeats=300) for _ in range(100)]

@@ -20,7 +20,7 @@ from .sections_decoded import reconstructions
 from .sections_edits import edits
 from .sections_parts import parts
 from .sections_paths import interpolations
-from .sections_probes import few_labels, headline, probes, told_labels
+from .sections_probes import few_labels, headline, probes, told_labels, trained_on_labels
 from .sections_run import configuration, health, made, overview, samples
 from .sections_shape import geometry, prior
 from .sections_structure import mixture, shared_with_labels
@@ -91,8 +91,8 @@ def _features(material: Material) -> str:
         return ""
     best = max(own, key=lambda i: few.scores[i].value)
     name = few.representations[best]
-    labels = plural(few.per_class, "label")
-    said = f"From {labels} a class, {name}{best_of(len(own))} names {figure(few.scores[best])} of test images right"
+    reader = f"{name}{best_of(len(own))}"
+    said = f"From {trained_on_labels(few)}, {reader} names {figure(few.scores[best])} of test images right"
     said += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, 'test image')})"
     told = told_labels(found.told)
     for gap in few.differences:

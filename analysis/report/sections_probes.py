@@ -151,7 +151,7 @@ def few_labels(material: Material) -> Section:
         "and the standard deviation over draws. All representations see the same draws and the same test rows."
         + _covered(at)
     )
-    blocks.append(by_group("labels", "Trained on", tuple(rows), caption, start=_trained_on(at)))
+    blocks.append(by_group("labels", "Trained on", tuple(rows), caption, start=trained_on_labels(at)))
     blocks += _needed(found) + _differences(curve)
     blocks += [Prose(sentence(note)) for note in dict.fromkeys([few.note for few in curve] + list(found.notes)) if note]
     finding = _few_finding(at, _few_needed(found)) + told_labels(found.told) + trained_on(found.notes)
@@ -173,20 +173,21 @@ def told_labels(told: int) -> str:
     )
 
 
-def _trained_on(few: FewLabels) -> str:
+def trained_on_labels(few: FewLabels) -> str:
+    """Say how many labels a probe was taught: of a balanced draw a class, else all, as classes then differ."""
     return f"all {plural(few.labels, 'label')}" if few.everything else f"{plural(few.per_class, 'label')} a class"
 
 
 def _few_rows(few: FewLabels) -> list[Estimate]:
     order = sorted(zip(few.representations, few.scores, few.deviations, strict=True), key=lambda one: -one[1].value)
     rows = [
-        estimate(readable(name), score, role_of(name), group=_trained_on(few),
+        estimate(readable(name), score, role_of(name), group=trained_on_labels(few),
                  note=f"sd {100 * deviation:.1f}" if score.n > 1 else "one draw")
         for name, score, deviation in order
     ]  # fmt: skip
     if few.shuffled is not None:
         name = f"{readable(few.representations[0])}, labels shuffled"
-        rows.append(estimate(name, few.shuffled, "chance", group=_trained_on(few)))
+        rows.append(estimate(name, few.shuffled, "chance", group=trained_on_labels(few)))
     return rows
 
 
@@ -203,7 +204,7 @@ def _few_finding(few: FewLabels, needed: str) -> str:
     best = max(own, key=lambda i: few.scores[i].value)
     name, score = few.representations[best], few.scores[best]
     chosen = f"{name}{best_of(len(own))}"
-    said = f"With {plural(few.per_class, 'label')} a class, {chosen} reads {figure(score)} of test images right"
+    said = f"With {trained_on_labels(few)}, {chosen} reads {figure(score)} of test images right"
     counted = f"(n = {plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, 'test image')})"
     paired = next((d for d in few.differences if (d.representation, d.baseline) == (name, "pixels")), None)
     if paired is None:
@@ -307,7 +308,7 @@ def _needed(found: Efficiency) -> list[Block]:
 def _differences(few: tuple[FewLabels, ...]) -> list[Block]:
     rows = [
         estimate(f"{d.representation} minus {readable(d.baseline)}", d.difference,
-                 group=_trained_on(one))
+                 group=trained_on_labels(one))
         for one in few for d in one.differences
     ]  # fmt: skip
     caption = (

@@ -72,7 +72,8 @@ def _trained(material: Material) -> str:
     run, table, said = material.run, material.overview, material.metadata
     data = (run and run.said("data")) or said.get("data") or (table.table if table else "these images")
     if run is not None and run.said("images"):
-        size = run.configured("family.latent")
+        vectors = dict(table.representations) if table is not None else {}
+        size = vectors.get("code") or run.configured("family.latent")  # a code may hold more than z: a class, a label
         codes = f" with {size}-dimensional codes" if size else ""
         took = f" in {duration(float(run.said('seconds')))}" if run.said("seconds") else ""
         device = f" on {_device(run)}" if run.said("device") else ""
@@ -80,8 +81,8 @@ def _trained(material: Material) -> str:
         return f"{family}{codes} saw {count(int(run.said('images')))} images of {data}{took}{device}."
     if table is None:
         return "No analysis of codes was found; what is known of the run stands below."
-    vectors = listed([f"{name} ({width})" for name, width in table.representations[:3]])
-    return f"A table of {count(table.n)} images from {data}, with the vectors {vectors}."
+    named = listed([f"{name} ({width})" for name, width in table.representations[:3]])
+    return f"A table of {count(table.n)} images from {data}, with the vectors {named}."
 
 
 def _device(run: Run) -> str:
