@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from analysis.arrays import AnalysisError
 from analysis.expectation import FLOOR, climb, fit_gaussians, maximise
@@ -226,20 +227,19 @@ def test_one_shape_for_all_components_is_recognised(rng: np.random.Generator) ->
 
 
 def test_groups_that_differ_by_shape_alone_are_found_by_memberships_that_harden_slowly(monkeypatch):
-    rng, k, d, n = np.random.default_rng(1), 16, 48, 8000
+    rng, k, d, n = np.random.default_rng(0), 20, 40, 9000
     member, x = rng.integers(k, size=n), rng.standard_normal((n, d)).astype(np.float32)
     for j in range(k):
         axes = np.linalg.qr(rng.standard_normal((d, d)))[0] * np.geomspace(1, 0.2, d)
         x[member == j] = x[member == j] @ axes.T  # all groups have the mean 0
 
     def found() -> tuple[float, float]:
-        fitted, _ = fit_gaussians(x, k, covariance="full", rng=np.random.default_rng(1), sample=2000, iterations=40)
+        fitted, _ = fit_gaussians(x, k, covariance="full", rng=np.random.default_rng(0), sample=2000, iterations=30)
         shares, log_p = fitted.responsibilities(x)
-        group = shares.argmax(1)
-        return sum(np.bincount(member[group == j]).max() for j in np.unique(group)) / n, float(log_p.mean())
+        return adjusted_rand_score(member, shares.argmax(1)), float(log_p.mean())
 
-    purity, likelihood = found()
+    agreed, likelihood = found()
     monkeypatch.setattr("analysis.expectation.SOFT", np.inf)  # memberships as they are from the first round on
     hard, lower = found()
-    assert purity >= 0.9 and hard <= 0.85
-    assert likelihood - lower >= 0.5
+    assert agreed >= 0.65 and hard <= 0.45  # four seeds: 0.77 to 0.86 and 0.25 to 0.35
+    assert likelihood - lower >= 1.5  # 2.1 to 2.8
