@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles, as_codes, same_length, to_pixels
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles, as_codes, same_length
 from .concept_scores import Task, by_mean, chance
 from .concept_search import EDITED, Found, Space, best_methods, narrow, search, targets_of, told_by
 from .conditional import Freed, Kept
 from .directions import METHODS, NUMERIC, find_directions, unit
+from .doses import film
 from .overview import Column
 from .questions import Question, answerable, named, questions, sides
 from .resampling import RESAMPLES
@@ -267,13 +268,3 @@ def decode_edits(
     steps = np.array([table.concepts[i].scale * table.directions[i] for i in chosen])
     frames = film(decode, steps, codes, strengths)
     return Edits(tuple(chosen), np.asarray(strengths, np.float64), np.asarray(rows, np.int64), frames)
-
-
-def film(decode: Callable[[Singles], Singles], steps: Doubles, codes: Floats, strengths: Sequence[float]) -> Pixels:
-    """Decode codes (r, d) moved by each strength along each of steps (m, d): (m, r, s, h, w, c)."""
-    frames = []
-    for step in steps:
-        moved = codes[:, None, :] + np.asarray(strengths, np.float64)[:, None] * step
-        images = decode(moved.reshape(-1, codes.shape[1]).astype(np.float32))
-        frames.append(to_pixels(images).reshape(len(codes), len(strengths), *images.shape[1:]))
-    return np.stack(frames)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats, Ints, Singles
+from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats, Ints, Pixels, Singles, to_pixels
 from .statistics import UNKNOWN, Interval, mean_interval, proportion, wilson_share
 
 AT_ONCE = 1 << 22  # values of decoded images that are held at once
@@ -117,11 +117,23 @@ def shares(same: Bools | None, doses: Doubles) -> Doubles:
     """Share of images that keep their class, with its interval, at each dose: (3, s) value, low, high."""
     if same is None:
         return np.full((3, len(doses)), np.nan)
-    found = [proportion(column) for column in same.T]
-    return np.array([[one.value for one in found], [one.low for one in found], [one.high for one in found]])
+    return _band([proportion(column) for column in same.T])
 
 
 def means(values: Doubles) -> Doubles:
     """Mean of the known values of each column of (n, s) with its interval: (3, s) value, low, high."""
-    found = [mean_interval(column[np.isfinite(column)]) for column in values.T]
+    return _band([mean_interval(column[np.isfinite(column)]) for column in values.T])
+
+
+def _band(found: Sequence[Interval]) -> Doubles:
     return np.array([[one.value for one in found], [one.low for one in found], [one.high for one in found]])
+
+
+def film(decode: Decode, steps: Doubles, codes: Floats, strengths: Doubles | Sequence[float]) -> Pixels:
+    """Decode codes (r, d) moved by each strength along each of steps (m, d): (m, r, s, h, w, c)."""
+    frames = []
+    for step in steps:
+        moved = codes[:, None, :] + np.asarray(strengths, np.float64)[:, None] * step
+        images = decode(moved.reshape(-1, codes.shape[1]).astype(np.float32))
+        frames.append(to_pixels(images).reshape(len(codes), len(strengths), *images.shape[1:]))
+    return np.stack(frames)

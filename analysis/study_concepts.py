@@ -8,7 +8,8 @@ import numpy as np
 
 from .arrays import AnalysisError, Floats, subsample
 from .concept_scores import Task
-from .concepts import ConceptTable, concept_table, decode_edits, film
+from .concepts import ConceptTable, concept_table, decode_edits
+from .doses import film
 from .embeddings import Embeddings
 from .model import Model, ReadsLinearly
 from .plan import (

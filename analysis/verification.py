@@ -27,12 +27,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, as_codes, to_pixels
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, as_codes
 from .doses import (
     Decode,
     Judge,
     Judged,
     check_doses,
+    film,
     finite,
     judge_doses,
     kept,
@@ -199,7 +200,7 @@ def verify_edits(
     return Verification(
         responses, tuple(scores), at, leakage[0], leakage[1], leakage[2], chance, len(codes), draws,
         proportion(unedited == real) if told else UNKNOWN, np.stack([move.direction for move in moves]),
-        _frames(decode, few, moves, at), tuple(notes), accuracy,
+        film(decode, np.stack([move.length * move.direction for move in moves]), few, at), tuple(notes), accuracy,
     )  # fmt: skip
 
 
@@ -275,13 +276,3 @@ def _drawn(mask: Bools, draws: int, rng: np.random.Generator) -> Doubles:
     found = np.where(mask, rng.normal(size=(draws, len(mask))), 0.0)
     found /= np.linalg.norm(found, axis=1, keepdims=True)
     return found
-
-
-def _frames(decode: Decode, codes: Floats, moves: Sequence[Move], doses: Doubles) -> Pixels:
-    """Decode a few codes (k, d) moved along every direction: (m, k, s, h, w, c)."""
-    frames = []
-    for move in moves:
-        moved = codes[:, None, :] + doses[:, None] * (move.length * move.direction)
-        images = decode(moved.reshape(-1, codes.shape[1]).astype(np.float32))
-        frames.append(to_pixels(images).reshape(len(codes), len(doses), *images.shape[1:]))
-    return np.stack(frames)

@@ -12,8 +12,7 @@ import numpy as np
 from latentgan.adapter import NumpyModel
 from latentgan.classifying import check_probe, probe_inputs
 from latentgan.data import ImageSource
-from latentgan.data.seen import without_leak
-from latentgan.encoding import Plan, check_fit
+from latentgan.encoding import fitting_images
 from latentgan.errors import CheckpointError, ConfigError, DataError
 from latentgan.gradients import LinearProbe, probe_slopes
 
@@ -71,9 +70,7 @@ def attackable(
     """
     model = NumpyModel.load(run, device=device, family=family)
     check_probe(model, probe)
-    source = load(model.about.get("data", {}))
-    check_fit(model, source, Plan())
-    source = without_leak(run, source, str(model.about.get("fingerprint", "")))
+    source = fitting_images(run, model, load(model.about.get("data", {})))
     labels = _as_the_probe_counts(source, probe)
     rng, found, notes = np.random.default_rng(seed), [], list(source.notes)
     for split, most in (("train", FITTED), ("validation", FITTED), ("test", images)):

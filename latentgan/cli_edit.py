@@ -229,13 +229,10 @@ def _verified(
     from analysis.verification import Move
     from latentgan import stages
     from latentgan.adapter import NumpyModel
-    from latentgan.data.seen import without_leak
-    from latentgan.encoding import Plan, check_fit
+    from latentgan.encoding import fitting_images
 
     model = NumpyModel.load(run, device=device, family=family)
-    source = stages.load_images(model.about.get("data", {}), data, options)
-    check_fit(model, source, Plan())
-    source = without_leak(run, source, str(model.about.get("fingerprint", "")))
+    source = fitting_images(run, model, stages.load_images(model.about.get("data", {}), data, options))
     rng = np.random.default_rng([seed, *b"verification"])
     most = min(JUDGED, HELD_BYTES // source.images[:1].nbytes)
     rows = np.sort(rng.permutation(source.rows("test"))[:most])

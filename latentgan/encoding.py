@@ -81,8 +81,7 @@ def encode_table(
     run, out = Path(run), Path(out)
     models = open_models(run, yardsticks=plan is None or plan.yardsticks, device=device, family=family)
     plan = plan or Plan(default_features(models[""]))
-    check_fit(models[""], source, plan)
-    kept = without_leak(run, source, str(models[""].about.get("fingerprint", "")))
+    kept = fitting_images(run, models[""], source, plan)
     for line in kept.notes[len(source.notes) :]:
         note(line)
     source = kept
@@ -115,6 +114,12 @@ def default_features(model: NumpyModel) -> tuple[str, ...]:
     """Return the last named layer of every feature network."""
     last = {name.split(".")[0]: name for name in model.feature_names}
     return tuple(last.values())
+
+
+def fitting_images(run: Path, model: NumpyModel, source: ImageSource, plan: Plan | None = None) -> ImageSource:
+    """Return the images as a run may be judged on them, see `without_leak`; ConfigError where they do not fit it."""
+    check_fit(model, source, plan or Plan())
+    return without_leak(run, source, str(model.about.get("fingerprint", "")))
 
 
 def check_fit(model: NumpyModel, source: ImageSource, plan: Plan) -> None:

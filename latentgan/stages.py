@@ -20,7 +20,7 @@ from latentgan.checkpoint import read_model
 from latentgan.data import ImageSource, load_source
 from latentgan.data.image_file import BadImageError, decode
 from latentgan.data.pixels import Geometry
-from latentgan.encoding import Plan, check_fit, default_features, encode_table
+from latentgan.encoding import Plan, default_features, encode_table, fitting_images
 from latentgan.errors import ConfigError, DataError
 from latentgan.samples import grid
 
@@ -168,13 +168,10 @@ def evidence(
     family: str | None = None,
 ) -> Any:
     """Estimate log p(x) of test images, write evidence.json into `run`, and return what was found."""
-    from latentgan.data.seen import without_leak
     from latentgan.evidence import held_out_evidence, work, write_evidence
 
     model = NumpyModel.load(run, device=device, family=family)
-    source = load_images(model.about.get("data", {}), data, options or {})
-    check_fit(model, source, Plan())
-    source = without_leak(run, source, str(model.about.get("fingerprint", "")))
+    source = fitting_images(run, model, load_images(model.about.get("data", {}), data, options or {}))
     for line in source.notes:
         say(line)
     with bar(f"evidence of {source.name}", work(plan, source)) as advance:

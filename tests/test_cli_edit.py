@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +11,11 @@ from PIL import Image
 
 from analysis.measures import measure
 from analysis.store import load_one
-from latentgan import cli
 from latentgan.concept_names import find_kept, find_weighted
 from latentgan.errors import ConfigError
 
 NAMES = ["label: 3", "label: 7", "thickness", "slant", "a=b"]
 COLUMNS = ["label", "label", "thickness", "slant", "a=b"]
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Run the command line in this process; return exit code, standard output, standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["latentgan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-            raise SystemExit(0)
-        out, err = capsys.readouterr()
-        return int(stop.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -68,27 +68,24 @@ def concept_finding(table: ConceptTable) -> str:
 
 def _comparisons(best: Sequence[Concept]) -> list[Block]:
     """The best direction of each concept as dots: AUCs, then R² of numbers."""
-    found: list[Block] = []
-    sides = tuple(_row(one) for one in best if one.r2 is None)
-    numbers = tuple(_row(one) for one in best if one.r2 is not None)
     beside = (
         "Small marks are the same for a direction in raw pixels, in the untrained network, for shuffled labels and for "
         "random directions. The method is chosen on train rows alone."
     )
-    if sides:
-        lowest = np.floor(10 * min(row.low for row in sides)) / 10
-        caption = (
-            "How well the position along a direction, found on the train split, ranks test images with the concept "
-            f"above those without: 1 always, 0.5 by chance (AUC with its 95 % interval). {beside}"
-        )
-        found.append(Comparison(sides, caption, "number", (min(lowest, 0.5), 1.0), 3))
-    if numbers:
-        lowest = np.floor(10 * min(row.low for row in numbers)) / 10
-        caption = (
-            "How much of a number's variance the position along a direction tells on test images: 1 all of it, 0 as "
-            f"little as the train rows' mean (R² with its 95 % interval). {beside}"
-        )
-        found.append(Comparison(numbers, caption, "number", (min(lowest, 0.0), 1.0), 3))
+    sides = (
+        "How well the position along a direction, found on the train split, ranks test images with the concept above "
+        f"those without: 1 always, 0.5 by chance (AUC with its 95 % interval). {beside}"
+    )
+    numbers = (
+        "How much of a number's variance the position along a direction tells on test images: 1 all of it, 0 as little "
+        f"as the train rows' mean (R² with its 95 % interval). {beside}"
+    )
+    found: list[Block] = []
+    for numeric, caption, chance in ((False, sides, 0.5), (True, numbers, 0.0)):
+        rows = tuple(_row(one) for one in best if (one.r2 is not None) == numeric)
+        if rows:
+            lowest = np.floor(10 * min(row.low for row in rows)) / 10
+            found.append(Comparison(rows, caption, "number", (min(lowest, chance), 1.0), 3))
     return found
 
 
