@@ -11,7 +11,7 @@ from typing import get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, relu, softplus
+from torch.nn.functional import cross_entropy, mse_loss, relu, softplus
 
 from latentgan.config import ObjectiveName
 from latentgan.errors import ConfigError
@@ -143,7 +143,7 @@ def conditional_entropy_bound(x: Tensor, reconstructed: Tensor) -> Tensor:
         x: images, (n, c, h, w) in [-1, 1].
         reconstructed: their reconstructions, same shape.
     """
-    return (x - reconstructed).float().square().mean()
+    return mse_loss(reconstructed, x)
 
 
 def contrastive(similarity: Tensor) -> Tensor:
@@ -223,4 +223,4 @@ def paired_information(one: Tensor, other: Tensor, *, balance: float = 1.0) -> T
 @torch.no_grad()
 def accuracy(real: Tensor, fake: Tensor, threshold: float | Tensor = 0.0) -> Tensor:
     """Return the discriminator's accuracy on logits (n,) of real and fake samples; 1 means it has won."""
-    return 0.5 * ((real > threshold).float().mean() + (fake < threshold).float().mean())
+    return 0.5 * ((real > threshold).mean(dtype=torch.float32) + (fake < threshold).mean(dtype=torch.float32))

@@ -86,7 +86,7 @@ def turns(
         number += 1
         with (
             torch.random.fork_rng(devices=cuda),
-            torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+            torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext(),
             update.turn(number, images_seen(batches) / total_images),
         ):
             _seed(device, _turn_seed(seed, number))

@@ -124,7 +124,7 @@ def scale_without_shift(layer: blocks.Affine, norm: Any, scale: Tensor, shift: T
 DIVERGENCE, MOMENTS, BETAS = vae.gaussian_kl, blackbox.moments, annealing.temperatures
 PIXELS = likelihoods.Likelihood.log_prob
 UNIFORM, FAKE = losses.uniform_information, losses.Objective.fake
-DRAW, OPTIMIZER, SCALE = priors.Prior._draw, game._build_optimizer, blocks._scale
+DRAW, OPTIMIZER, SCALE = priors.Prior._draw, game.build_optimizer, blocks._scale
 MISTAKES: list[tuple[str, object, str, object]] = [
     ("softmax before cross-entropy", losses, "contrastive", softmax_twice),
     ("probabilities in place of logits", losses, "categorical_information", information_of_probabilities),
@@ -140,7 +140,7 @@ MISTAKES: list[tuple[str, object, str, object]] = [
     ("noise that never ends", tricks.View, "deviation", lambda self, progress: self.config.instance_noise),
     ("a scale where none is asked", tricks, "random_affine", lambda n, c, d, **k: 1.1 * MAPS(n, c, d, **k)),
     ("U(0, 1)", priors.Prior, "_draw", unit_interval),
-    ("Adam without momentum", game, "_build_optimizer", rmsprop_for_adam),
+    ("Adam without momentum", game, "build_optimizer", rmsprop_for_adam),
     ("players that do not move from one point", game.Update, "__call__", one_player_after_the_other),
     ("power iterations left out", blocks, "settle", lambda network: None),
     ("a running mean forgotten", blocks, "_scale", scale_without_shift),

@@ -21,7 +21,7 @@ from typing import Literal
 import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
+from torch.nn.functional import mse_loss, one_hot
 
 from latentgan.conditions import told_label, unknown_label
 from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
@@ -124,12 +124,13 @@ class AAE(Family):
         x = batch.image
         z, drawn = self.draw(x), self._drawn(batch)
         rebuilt = self.decoder(torch.cat([z, told_label(x, batch.label, self.told)], dim=1) if self.told else z)
-        beside = self._beside(batch)
-        shown = torch.cat([self.view(drawn, progress), beside], dim=1)
-        made = torch.cat([self.view(z, progress), beside], dim=1)
+        shown, made = self.view(drawn, progress), self.view(z, progress)
+        if self.config.labels != "none":
+            beside = self._beside(batch)
+            shown, made = torch.cat([shown, beside], dim=1), torch.cat([made, beside], dim=1)
         real, fake = judge(self.discriminator, (shown,), (made,), together=True)
         judging = {"real": wish.real(real), "fake": wish.fake(fake), **self.r1(update.turn_number, shown)}
-        rebuilding, fooling = {"reconstruction": (x - rebuilt).float().square().mean()}, {"fake": wish.as_real(fake)}
+        rebuilding, fooling = {"reconstruction": mse_loss(rebuilt, x)}, {"fake": wish.as_real(fake)}
         if self.prior.learned is not None:
             fooling |= {"prior": wish.as_fake(real), **self.prior.terms()}
         if weight := self.config.adversarial_weight:
@@ -217,10 +218,8 @@ class AAE(Family):
         return self.prior.sample(len(batch), component=component)[:, : self.config.latent]
 
     def _beside(self, batch: Batch) -> Tensor:
-        """What the discriminator is told beside z: the class, one of K + 1, the last is unknown; or nothing."""
+        """What the discriminator is told beside z: the class, one of K + 1, the last is unknown."""
         x, classes = batch.image, len(self.spec.classes)
-        if self.config.labels == "none":
-            return x.new_empty((len(x), 0))
         unknown = torch.full((len(x),), classes, device=x.device)
         label = unknown if batch.label is None else torch.where(batch.label < 0, unknown, batch.label)
         return one_hot(label, classes + 1).to(x.dtype)

@@ -20,7 +20,7 @@ from typing import Annotated
 import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
-from torch.nn.functional import pdist
+from torch.nn.functional import mse_loss, pdist
 
 from latentgan.class_and_style import ClassAndStyle, ClassAndStyleConfig
 from latentgan.config import NotNegative
@@ -66,7 +66,7 @@ class AAECluster(ClassAndStyle):
         logits, styles = self.split(torch.cat([x, self.augment(x)]) if config.consistency_weight else x)
         y, z = logits[:n].softmax(1), styles[:n]
         judging, fooling = self.judged(y, z, update)
-        rebuilding = {"reconstruction": (x - self.decode(torch.cat([y, z], dim=1))).float().square().mean()}
+        rebuilding = {"reconstruction": mse_loss(self.decode(torch.cat([y, z], dim=1)), x)}
         if self.reduction is not None:
             (heads,) = self.reduction.parameters()
             rebuilding["heads"] = config.head_weight * head_penalty(heads, config.head_distance)

@@ -11,7 +11,7 @@ Source: Makhzani, Shlens, Jaitly, Goodfellow, Frey: Adversarial Autoencoders, 20
 from __future__ import annotations
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 from latentgan.class_and_style import ClassAndStyle, ClassAndStyleConfig
 from latentgan.config import OptimizerConfig
@@ -52,7 +52,7 @@ class AAESemi(ClassAndStyle):
         logits, styles = self.split(torch.cat([x, self.augment(labelled.image), *[self.augment(x)] * consistent]))
         y, z, told = logits[:n].softmax(1), styles[:n], logits[n : n + len(labelled)].float()
         judging, fooling = self.judged(y, z, update)
-        rebuilding = {"reconstruction": (x - self.decoder(torch.cat([y, z], dim=1))).float().square().mean()}
+        rebuilding = {"reconstruction": mse_loss(self.decoder(torch.cat([y, z], dim=1)), x)}
         if consistent:
             rebuilding["consistency"] = self.consistency(logits[:n], logits[n + len(labelled) :])
         update(

@@ -179,4 +179,5 @@ def judge(
     if not together:
         return function(*real), function(*fake)
     both = function(*(torch.cat(pair) for pair in zip(real, fake, strict=True)))
-    return both[: len(real[0])], both[len(real[0]) :]
+    of_real, of_fake = torch.split(both, [len(real[0]), len(fake[0])])
+    return of_real, of_fake
