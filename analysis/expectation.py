@@ -22,7 +22,7 @@ SAMPLE = 10_000  # rows that seeds are chosen on
 ROUGH = 5  # rounds of each restart
 ANNEALED = 10  # rounds in which memberships harden, where all rows are fitted
 SOFT = 1.6  # memberships start as powers p^(SOFT / √d): of d numbers log p differs by about √d
-BLOCK = 8192
+BLOCK = 2048
 LEAST = {np.dtype(np.float32): 1e-8, np.dtype(np.float64): 1e-20}  # responsibility of a row that counts
 
 
@@ -62,17 +62,14 @@ def maximise(x: Floats, resp: Floats, covariance: str, floor: float = FLOOR) -> 
 
     def component(k: int) -> None:
         rows = np.flatnonzero(resp[k] > least)
-        centre = means[k].astype(x.dtype)
+        centre, share, dense = means[k].astype(x.dtype), resp[k], 2 * len(rows) > len(x)
         total = np.zeros((d, d))
-        for start in range(0, len(rows), BLOCK):
-            some = rows[start : start + BLOCK]
-            gap, share = x[some] - centre, resp[k, some]
-            if covariance == "diag":
-                np.fill_diagonal(total, total.diagonal() + share @ np.square(gap))
-            else:
-                total += (gap * share[:, None]).T @ gap
-        found = total / mass[k] + floor * np.eye(d)
-        covariances[k] = _positive((found + found.T) / 2, floor)
+        for start in range(0, len(x) if dense else len(rows), BLOCK):
+            some = slice(start, start + BLOCK) if dense else rows[start : start + BLOCK]
+            gap = x[some] - centre
+            gap *= np.sqrt(share[some])[:, None]
+            total += np.diag(np.square(gap).sum(0)) if covariance == "diag" else gap.T @ gap
+        covariances[k] = _positive(total / mass[k] + floor * np.eye(d), floor)
 
     list(over_blocks(component, range(len(mass)), cells=x.size * len(mass)))
     return Gaussians(mass / mass.sum(), means, covariances, covariance)

@@ -74,20 +74,24 @@ class Gaussians:
         k, d = self.means.shape
         if len(whiten) < k:
             return self._measure_tied(whiten[0])
-        side = whiten.transpose(1, 0, 2).reshape(d, k * d)
-        offset = np.einsum("ki,kij->kj", self.means - self.centre, whiten).reshape(k * d)
-        weights, shift = side.astype(precision), offset.astype(precision)
-        block = max(1, CELLS // (k * d))
+        offset = np.einsum("ki,kij->kj", self.means - self.centre, whiten)
+        block, half = max(1, CELLS // (k * d)), d // 2
+        parts = []  # W is an upper triangle: the first half of its columns needs only the first half of a row
+        for first, last in ((0, half), (half, d)) if half else ((0, d),):
+            side = whiten[:, :last, first:last].transpose(1, 0, 2).reshape(last, -1)
+            parts.append((last, side.astype(precision), offset[:, first:last].reshape(-1).astype(precision)))
 
         def measure(x: Floats) -> Doubles:
-            out = np.empty((len(x), k))
-            room = np.empty((min(block, len(x)), k * d), precision)
+            out = np.zeros((len(x), k))
+            room = np.empty(min(block, len(x)) * max(len(shift) for _, _, shift in parts), precision)
             for start in range(0, len(x), block):
                 rows = (x[start : start + block] - self.centre).astype(precision)
-                white = np.matmul(rows, weights, out=room[: len(rows)])
-                white -= shift
-                white = white.reshape(len(rows), k, d)
-                out[start : start + block] = np.einsum("nki,nki->nk", white, white)
+                for last, weights, shift in parts:
+                    white = room[: len(rows) * len(shift)].reshape(len(rows), len(shift))
+                    np.matmul(rows[:, :last], weights, out=white)
+                    white -= shift
+                    each = white.reshape(len(rows), k, -1)
+                    out[start : start + block] += np.einsum("nki,nki->nk", each, each)
             return out
 
         return measure
