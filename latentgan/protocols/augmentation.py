@@ -63,14 +63,14 @@ def measure(job: Job) -> Outcome:
     source, (train, validation, test), picked = labelled_images(job)
     draws, maps = train[picked[:DRAWS]], affine_maps(job)
     sets = [mixed(source, rows, *generated(job, source, rows, number, maps)) for number, rows in enumerate(draws)]
-    hits = {}
+    hits, marks = {}, [steps for steps in job.steps if steps <= LONGEST]
     for name in (REAL, AFFINE, MADE_TOO, AFFINE_TOO):
         started = time.perf_counter()
         job.say(f"{name}: {len(draws)} networks")
         augment = maps if name in (AFFINE, AFFINE_TOO) else AugmentConfig()
         hits[name], steps = few_label_hits(
             source, draws, validation, test, Classifier(WIDTH, HIDDEN, augment=augment),
-            seed=job.seed, marks=[steps for steps in job.steps if steps <= LONGEST], device=str(pick_device(job.device)),
+            seed=job.seed, marks=marks, device=str(pick_device(job.device)),
             sets=sets if name in (MADE_TOO, AFFINE_TOO) else None,
         )  # fmt: skip
         job.timed(name, started)
