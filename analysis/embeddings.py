@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Ints, Singles, Strings
 from .errors import TooLargeError
+from .foreign import LEAST, bundle, drawn_split, refuse
 from .overview import Column, Overview, Summary, class_order
 from .parquet import ParquetRows
 from .streams import fits, room
@@ -29,10 +29,10 @@ SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
 class Embeddings:
     """A table of codes on disk. Vectors are read when asked for; nothing is held but labels and splits.
 
-    Args: path: a Parquet file, or a folder of them. code: the vector column that is the code; by default "code", or
-        where a model without an encoder wrote none, its deepest features (`stands_in`). label: the column that is the
-        label; a table without it is unlabelled. split: the column with train, validation, test. Raises: AnalysisError
-        for what is missing.
+    Args: path: a Parquet file, or a folder of them. code: the vector column that is the code, or a pattern such as
+        "dim_*" of the columns that hold its numbers; by default "code", or the only one, or where a model without an
+        encoder wrote none, its deepest features (`stands_in`). label: the column that is the label; a table without it
+        is unlabelled. split: the column with train, validation, test. Raises: AnalysisError for what is missing.
     """
 
     def __init__(
@@ -42,8 +42,10 @@ class Embeddings:
         self.label = label
         self.split_name = split
         self._table = ParquetRows(self.path)
+        if code and "*" in code and code not in self._table.kinds and (names := bundle(self._table.kinds, code)):
+            self._table = ParquetRows(self.path, {code: names})
         self.code = code or self._default_code()
-        self.stands_in = code is None and self.code != "code"
+        self.stands_in = code is None and self.code != "code" and bool(self.metadata)
         self.n = self._table.n
         if self.n == 0:
             raise AnalysisError(f"the table {self.path.name!r} has no rows")
@@ -53,21 +55,12 @@ class Embeddings:
             self._refuse(label, self._table.kinds, "--label COLUMN")
 
     def _default_code(self) -> str:
-        """The column "code", or without one the last feature layer of a table by `latentgan encode`."""
+        """The column "code"; without one the only vectors, or the last feature layer of `latentgan encode`."""
         vectors = [n for n in self.vector_columns if n != "pixels" and not n.startswith("untrained.")]
-        return vectors[-1] if vectors and self.metadata and "code" not in vectors else "code"
+        return vectors[-1] if "code" not in vectors and vectors and (self.metadata or not vectors[1:]) else "code"
 
-    def _refuse(self, name: str, known: Iterable[str], option: str) -> None:
-        known = list(known)
-        if "code" in option and not known:
-            raise AnalysisError(
-                f"the table {self.path.name!r} has no column of vectors, so no codes to analyse: encode with a model "
-                "that has an encoder, or add a list column and name it with --code COLUMN"
-            )
-        near = difflib.get_close_matches(name, known, n=1)
-        said = f"the nearest is {near[0]!r}" if near else f"it has {', '.join(map(repr, known)) or 'none'}"
-        kind = "vector column" if "code" in option else "column"
-        raise AnalysisError(f"the table {self.path.name!r} has no {kind} {name!r} ({said}): choose one with {option}")
+    def _refuse(self, name: str, known: Iterable[str], option: str) -> NoReturn:
+        raise refuse(self.path.name, name, known, option, self._table.kinds)
 
     # What the table is ------------------------------------------------------------------------------
 
@@ -197,7 +190,12 @@ class Embeddings:
 
     @cached_property
     def split(self) -> Strings:
-        """Split of every row: (n,), "" where missing. Raises: AnalysisError without a split column."""
+        """Split of every row: (n,), "" where missing; drawn at random where a foreign table of some size has none.
+
+        Raises: AnalysisError without a split column otherwise.
+        """
+        if self.has_drawn_split:
+            return drawn_split(self.n)
         if not self.has_split:
             raise AnalysisError(
                 f"the table {self.path.name!r} has no column {self.split_name!r} with the values train, "
@@ -218,6 +216,12 @@ class Embeddings:
     def has_split(self) -> bool:
         """Whether there is a split column."""
         return self._table.kinds.get(self.split_name) == "text"
+
+    @property
+    def has_drawn_split(self) -> bool:
+        """Whether a split is drawn, as there is none: it holds rows out from readers, not from the model."""
+        lacking = self.split_name == "split" and "split" not in self._table.kinds
+        return lacking and not self.metadata and self.n >= LEAST
 
     def rows(self, split: str | None = None) -> Ints:
         """Positions of the rows of a split, or of all rows."""
@@ -260,8 +264,7 @@ class Embeddings:
         if not name and self.continuous_label:
             raise AnalysisError(self.continuous_label)
         name = name or self.label
-        kind = self._table.kinds.get(name)
-        if kind not in ("boolean", "numeric", "text"):
+        if (kind := self._table.kinds.get(name)) not in ("boolean", "numeric", "text"):
             self._refuse(name, [self.label, *self.attributes] if self.labelled else self.attributes, "--label COLUMN")
         is_label = name == self.label and not self.continuous_label
         found = self._label(kind) if is_label else self._attribute(name, str(kind))

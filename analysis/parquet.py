@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,15 @@ BUFFER = 1_000_000  # bytes of a file that are read at once
 
 @dataclass(frozen=True)
 class ParquetRows:
-    """One Parquet file, or the *.parquet files of a folder in order of their names."""
+    """One Parquet file, or the *.parquet files of a folder in order of their names.
+
+    Args:
+        path: the file or folder.
+        bundles: names of vectors -> columns that hold their numbers, one each.
+    """
 
     path: Path
+    bundles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def files(self) -> list[Any]:
@@ -37,7 +43,8 @@ class ParquetRows:
             opened = [parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) for path in paths]
         except (pyarrow.ArrowException, OSError) as error:
             raise AnalysisError(
-                f"{str(self.path)!r} is not a readable Parquet file ({str(error).splitlines()[0]})"
+                f"{str(self.path)!r} is not a readable Parquet file ({str(error).splitlines()[0]}); "
+                "pandas.DataFrame.to_parquet writes one, of a CSV file or of arrays"
             ) from error
         if any(not file.schema_arrow.equals(opened[0].schema_arrow) for file in opened):
             raise AnalysisError(f"the Parquet files in {str(self.path)!r} have different columns")
@@ -53,6 +60,10 @@ class ParquetRows:
         """Kind of each column: "vector", "boolean", "numeric", "text", "picture" or "other"."""
         kinds = {field.name: _kind(field.type) for field in self.files[0].schema_arrow}
         fields = self.files[0].schema_arrow
+        bundled = {name for names in self.bundles.values() for name in names}
+        kinds = {name: kind for name, kind in kinds.items() if name not in bundled} | dict.fromkeys(
+            self.bundles, "vector"
+        )
         # Elsewhere, byte strings of one length are identifiers.
         return kinds | ({"pixels": "vector"} if "pixels" in kinds and _is_bytes(fields.field("pixels").type) else {})
 
@@ -64,6 +75,8 @@ class ParquetRows:
 
     def width(self, name: str) -> int:
         """Number of values in each row of a vector column."""
+        if name in self.bundles:
+            return len(self.bundles[name])
         kind = self.files[0].schema_arrow.field(name).type
         if hasattr(kind, "list_size"):
             return int(kind.list_size)
@@ -82,14 +95,17 @@ class ParquetRows:
                 about = file.metadata.row_group(group)
                 stop = start + about.num_rows
                 if rows is None or np.searchsorted(rows, start) < np.searchsorted(rows, stop):
-                    yield from self._pieces(file, group, name, rows, start, _piece(about, name))
+                    yield from self._pieces(
+                        file, group, name, rows, start, _piece(about, self.bundles.get(name, (name,)))
+                    )
                 start = stop
 
     def _pieces(self, file: Any, group: int, name: str, rows: Ints | None, start: int, size: int) -> Iterator[Any]:
         """Yield the wanted rows of one row group, whose first is row `start` of the table, `size` rows read at once."""
-        for batch in file.iter_batches(batch_size=size, row_groups=[group], columns=[name], use_threads=False):
+        names = self.bundles.get(name, (name,))
+        for batch in file.iter_batches(batch_size=size, row_groups=[group], columns=list(names), use_threads=False):
             stop = start + batch.num_rows
-            column = batch.column(0)
+            column = _joined(batch, names) if name in self.bundles else batch.column(0)
             if rows is None:
                 yield column
             else:
@@ -147,10 +163,20 @@ class ParquetRows:
         return place_of[np.concatenate(parts)], known
 
 
-def _piece(about: Any, name: str) -> int:
-    """Rows of a column of a row group that are PIECE bytes, nearly."""
+def _joined(batch: Any, names: tuple[str, ...]) -> Any:
+    """Columns of numbers side by side as one of vectors, NaN where one is missing."""
+    import pyarrow
+
+    kinds = {batch.column(name).type for name in names}
+    kind = pyarrow.float32() if kinds == {pyarrow.float32()} else pyarrow.float64()
+    sides = [batch.column(name).cast(kind, safe=False).to_numpy(zero_copy_only=False) for name in names]
+    return pyarrow.FixedSizeListArray.from_arrays(np.stack(sides, axis=1).reshape(-1), len(names))
+
+
+def _piece(about: Any, names: tuple[str, ...]) -> int:
+    """Rows of some columns of a row group that are PIECE bytes, nearly."""
     columns = (about.column(i) for i in range(about.num_columns))
-    size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] == name)
+    size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] in names)
     size = size or about.total_byte_size  # a name with dots in it
     rows = int(about.num_rows)
     return max(256, min(rows, PIECE * rows // max(1, int(size))))

@@ -147,6 +147,11 @@ def held_out(table: Embeddings, limit: int | None, options: Options, *, least: i
 def said(options: Options, table: Embeddings, **counts: int) -> list[str]:
     """Say what was read in place of a code, and which samples were taken: name of the split -> rows used."""
     notes = [f"the table has no codes, so {table.code!r} is read in their place"] if table.stands_in else []
+    if table.has_drawn_split and counts.keys() - {"all"}:
+        notes.append(
+            f"train, validation and test rows are drawn at random, as the table has no column {table.split_name!r}: "
+            "rows that belong together may stand on both sides, and the model may have been trained on any of them"
+        )
     for split, used in counts.items():
         there = len(table.rows(None if split == "all" else split))
         if used < there:

@@ -50,16 +50,26 @@ def run(*arguments: str, load_model: Any = None) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_a_foreign_table_gets_what_it_can_and_is_told_the_rest(foreign: Path, tmp_path: Path) -> None:
+def analyzed(foreign: Path, folder: Path, *more: str) -> Any:
     done = python(
-        "-m", "analysis", "analyze", str(foreign), "--code", "emb", "--label", "digit", "--map", "pca", "--out", "res",
-        cwd=tmp_path,
+        "-m", "analysis", "analyze", str(foreign), "--label", "digit", "--map", "pca", "--out", "res", *more, cwd=folder
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert set(load(tmp_path / "res")) == {"overview", "mixture", "geometry", "maps"}
-    assert "left out: probes" in done.stderr and "--split COLUMN" in done.stderr
     assert "needs a model" in done.stderr and "Traceback" not in done.stderr
     assert "trustworthiness" in done.stdout and "NMI" in done.stdout
+    return done
+
+
+def test_a_foreign_table_gets_what_it_can_and_is_told_the_rest(foreign: Path, tmp_path: Path) -> None:
+    done = analyzed(foreign, tmp_path, "--code", "emb", "--split", "part")
+    assert set(load(tmp_path / "res")) == {"overview", "mixture", "geometry", "maps"}
+    assert "left out: probes" in done.stderr and "--split COLUMN" in done.stderr
+
+
+def test_a_foreign_table_without_a_split_gets_one_that_is_said(foreign: Path, tmp_path: Path) -> None:
+    done = analyzed(foreign, tmp_path)
+    assert {"probes", "efficiency", "neighbours", "concepts", "mixture"} <= set(load(tmp_path / "res"))
+    assert "drawn at random, as the table has no column 'split'" in " ".join(done.stdout.split())
 
 
 def test_analysis_imports_neither_torch_nor_latentgan_and_nothing_heavy_early(table: Path) -> None:

@@ -93,7 +93,7 @@ def test_missing_things_are_named_with_the_way_out(tmp_path: Path) -> None:
     bad.write_bytes(b"not parquet at all")
     with pytest.raises(AnalysisError, match="not a readable Parquet file"):
         Embeddings(bad)
-    path = write(tmp_path, codes=np.eye(3, dtype=np.float32), digit=[1, 2, 3])
+    path = write(tmp_path, codes=np.eye(3, dtype=np.float32), more=np.eye(3, dtype=np.float32), digit=[1, 2, 3])
     with pytest.raises(AnalysisError, match=r"no vector column 'code' \(the nearest is 'codes'\).*--code"):
         Embeddings(path)
     with pytest.raises(AnalysisError, match=r"no column 'digits'.*'digit'.*--label"):
@@ -238,3 +238,38 @@ def test_a_table_without_codes_is_read_by_its_deepest_features_and_says_so(tmp_p
     assert not Embeddings(encoded.path, code="discriminator.conv1").stands_in
     with pytest.raises(AnalysisError, match="--code COLUMN"):
         Embeddings(write(tmp_path, **vectors))
+
+
+def test_a_foreign_table_is_read_as_it_is(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((60, 11)).astype(np.float32)
+    wide = {f"dim_{i}": x[:, i] for i in range(11)}
+    path = write(tmp_path, **wide, group=["a", "b"] * 30, **{"dim_name": ["x"] * 60})
+    with pytest.raises(AnalysisError, match=r"no column of vectors.*give --code 'dim_\*'"):
+        Embeddings(path)
+    table = Embeddings(path, code="dim_*", label="group")
+    assert np.array_equal(table.vectors("dim_*"), x)  # dim_2 before dim_10
+    assert np.array_equal(table.vectors("dim_*", np.array([41, 3])), x[[41, 3]])
+    assert table.width("dim_*") == 11
+    assert table.attributes == ("dim_name",)
+    assert table.vector_columns == ("dim_*",)
+    sizes = {name: len(table.rows(name)) for name in ("train", "validation", "test")}
+    assert sizes == {"train": 42, "validation": 6, "test": 12}
+    assert table.has_drawn_split
+    assert not table.has_split
+    assert any("drawn at random" in note for note in said(Options(), table, train=42))
+    only = Embeddings(write(tmp_path, vectors=x))
+    assert only.code == "vectors"
+    assert not only.stands_in
+
+
+def test_numbers_missing_in_one_of_many_columns_are_named(tmp_path: Path) -> None:
+    columns = {f"d{i}": np.ones(60) for i in range(5)}
+    columns["d3"][7] = np.nan
+    with pytest.raises(AnalysisError, match=r"missing or not finite in 1 of 60 rows, first nan in row 7"):
+        Embeddings(write(tmp_path, **columns), code="d*").vectors("d*")
+
+
+def test_a_split_that_is_named_and_not_there_is_not_drawn(tmp_path: Path) -> None:
+    table = Embeddings(write(tmp_path, code=np.eye(60, dtype=np.float32)), split="part")
+    with pytest.raises(AnalysisError, match=r"no column 'part'"):
+        table.rows("test")
