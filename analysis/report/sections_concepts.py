@@ -12,7 +12,7 @@ from .document import Block, Comparison, Disclosure, Estimate, Prose, Section, S
 from .images import as_uint8
 from .material import Material
 from .rows import brackets, estimate, marks, readable, role_of, trained_on
-from .wording import count, number, percent, plural, sentence
+from .wording import count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..concepts import Concept, ConceptTable, Edits
@@ -68,10 +68,8 @@ def concept_finding(table: ConceptTable) -> str:
 
 def _comparisons(best: Sequence[Concept]) -> list[Block]:
     """The best direction of each concept as dots: AUCs, then R² of numbers."""
-    beside = (
-        "Small marks are the same for a direction in raw pixels, in the untrained network, for shuffled labels and for "
-        "random directions. The method is chosen on train rows alone."
-    )
+    names = list(dict.fromkeys(readable(b.name) for one in best for b in one.baselines))
+    beside = f"Small marks are the same for {listed(names)}. The method is chosen on train rows alone."
     sides = (
         "How well the position along a direction, found on the train split, ranks test images with the concept above "
         f"those without: 1 always, 0.5 by chance (AUC with its 95 % interval). {beside}"

@@ -25,7 +25,7 @@ from .sections_evidence import held_out_evidence
 from .wording import count, duration, family_name, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
-    from ..embeddings import Summary
+    from ..embeddings import Overview, Summary
 
 FEW_IMAGES = 20
 NO_RUN = "No run folder was given: latentgan report RESULTS --run RUN reads one."
@@ -38,7 +38,9 @@ def overview(material: Material) -> Section:
     if table is not None:
         rows = tuple(_summary_row(one) for one in table.summaries)
         if rows:
-            blocks.append(Table(("column", "kind", "known", "missing", "values"), rows, "What is known of each image."))
+            blocks.append(
+                Table(("column", "kind", "known", "missing", "values"), rows, f"What is known of the {_things(table)}.")
+            )
         blocks += [Prose(sentence(note)) for note in table.notes]
     blocks += _some_images(material)
     run = material.run
@@ -82,7 +84,12 @@ def _trained(material: Material) -> str:
     if table is None:
         return "No analysis of codes was found; what is known of the run stands below."
     named = listed([f"{name} ({width})" for name, width in table.representations[:3]])
-    return f"A table of {count(table.n)} images from {data}, with the vectors {named}."
+    return f"A table of {count(table.n)} {_things(table)} from {data}, with the vectors {named}."
+
+
+def _things(table: Overview) -> str:
+    """What a row is: a table without pictures may be of anything."""
+    return "images" if table.thumbnails is not None else "rows"
 
 
 def _device(run: Run) -> str:
@@ -94,7 +101,7 @@ def _facts(material: Material) -> tuple[tuple[str, str], ...]:
     run, table, said = material.run, material.overview, material.metadata
     facts: list[tuple[str, str]] = []
     if table is not None:
-        facts.append(("images in the table", count(table.n)))
+        facts.append((f"{_things(table)} in the table", count(table.n)))
         facts += [(f"{name} split", count(n)) for name, n in table.splits]
         facts += [("code", f"{width} numbers") for name, width in table.representations[:1]]
     image = said.get("image")
