@@ -20,7 +20,8 @@ from .threads import one_blas_thread, over_blocks
 FLOOR = 1e-5  # added to the variance in every direction, columns being standardised
 SAMPLE = 10_000  # rows that seeds are chosen on
 ROUGH = 5  # rounds of each restart
-ANNEALED = 10  # rounds in which memberships harden, where all rows are fitted
+ANNEALED = 10  # rounds in which memberships harden, where more rows are fitted than seeds are chosen on
+HARDENED = 30_000  # rows that they harden on
 SOFT = 1.6  # memberships start as powers p^(SOFT / √d): of d numbers log p differs by about √d
 BLOCK = 2048
 LEAST = {np.dtype(np.float32): 1e-8, np.dtype(np.float64): 1e-20}  # responsibility of a row that counts
@@ -209,7 +210,8 @@ def fit_gaussians(
             seen = ((x - shift) / size).astype(np.float32)  # distances as they are in the code
             begun = _begin(scaled, seen, k, covariance, rng, restarts, tolerance, floor, sample)
             if len(x) > sample and k > 1:
-                begun = _annealed(scaled, begun, floor)
+                some = np.sort(rng.permutation(len(x))[:HARDENED])
+                begun = _annealed(scaled[some], begun, floor)
         best, _ = climb(scaled, begun, iterations=iterations, tolerance=tolerance, floor=floor)
         flaws = degenerate(best, len(x), floor)
     return Gaussians(best.weights, best.means * spread + shift, best.covariances * square, covariance), flaws

@@ -11,6 +11,7 @@ from .statistics import Interval
 from .streams import SHARE, Stream, blocks, room
 from .threads import one_blas_thread, over_blocks
 
+COMPARED = 2_000_000  # distances that are held at once
 REFERENCES = 1_000_000  # numbers of a stream's rows that are compared at once
 
 
@@ -54,7 +55,7 @@ def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = Fals
     right = (references - centre).astype(np.float32)
     norms = np.einsum("ij,ij->i", right, right)
     right = np.ascontiguousarray(right.T)
-    block = max(1, min(len(queries), 20_000_000 // max(1, n)))
+    block = max(1, min(len(queries), COMPARED // max(1, n)))
     index = np.empty((len(queries), k), np.int64)
     distance = np.empty((len(queries), k))
 

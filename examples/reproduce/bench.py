@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from loops import ScriptInfoGAN, by_hand, script_infogan
 from pythae_loop import PythaeAAE, missing, pythae_aae
+from table_bench import analysis_costs
 from torch.nn.utils import parametrize
 
 from latentgan import configure, from_arrays
@@ -57,7 +58,7 @@ def main() -> int:
     rows += [start_cost("latentgan --help", ["-m", "latentgan", "--help"], 0.4)]
     rows += [start_cost("import latentgan", ["-c", "import latentgan"], 0.2)]
     rows += mixture_costs(6_000 if asked.quick else 60_000)
-    return tell(rows)
+    return tell(rows + analysis_costs(7_000 if asked.quick else 70_000, full=True))
 
 
 def tell(rows: list[tuple[str, float, float, str]]) -> int:

@@ -1,0 +1,98 @@
+"""Every analysis of a table of 70,000 × 64 codes: seconds of each, and how far memory grows over the table's size.
+
+    python examples/reproduce/table_bench.py [--rows 70000] [--full]
+
+Called by bench.py. Without `--full` analyses look at samples of 10,000 rows, as `latentgan analyze` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+WIDTH, GROUPS = 64, 10
+SECONDS, TIMES = 480, 3
+
+
+def write_table(path: Path, n: int) -> int:
+    """Write n codes of ten groups with a label, a boolean and a numeric attribute and a split; return their bytes."""
+    rng = np.random.default_rng(0)
+    group, slant = rng.integers(GROUPS, size=n), rng.standard_normal(n)
+    codes = rng.standard_normal((GROUPS, WIDTH))[group] + rng.standard_normal((n, WIDTH))
+    codes += slant[:, None] * np.eye(WIDTH)[0] + (slant > 0.5)[:, None] * np.eye(WIDTH)[1]
+    split = rng.choice(["train", "validation", "test"], n, p=[0.7, 0.1, 0.2])
+    columns = {
+        "code": pa.FixedSizeListArray.from_arrays(codes.astype(np.float32).reshape(-1), WIDTH),
+        "label": group, "slant": slant, "bold": slant > 0.5, "split": split,
+    }  # fmt: skip
+    parquet.write_table(pa.table(columns), path, row_group_size=8192)
+    return 4 * n * WIDTH
+
+
+def memory(name: str) -> int:
+    """A figure of this process, in bytes: VmRSS is what it holds, VmHWM the most since it was last reset."""
+    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024 if found else 0
+
+
+def analyse(path: Path, out: Path, *, full: bool) -> None:
+    """Print a line for each analysis: its name, seconds, and by how many bytes it grew; what is refused is left out."""
+    from analysis import Embeddings
+    from analysis.plan import Options
+    from analysis.workflow import run_all
+
+    options = Options().full() if full else Options()
+    before, started = memory("VmRSS"), time.perf_counter()
+    for kind, result in run_all(Embeddings(path), None, options, out=out):
+        if not isinstance(result, Exception):
+            print(kind, time.perf_counter() - started, memory("VmHWM") - before, flush=True)
+        Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
+        before, started = memory("VmRSS"), time.perf_counter()
+
+
+def analysis_costs(n: int, *, full: bool = False) -> list[tuple[str, float, float, str]]:
+    """Seconds of all analyses of n × 64 codes in a process of their own, and the largest growth over the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        # A small table goes first: libraries are loaded and compiled.
+        *_, size = (write_table(Path(folder) / f"{rows}.parquet", rows) for rows in (2_000, n))
+        command = [sys.executable, __file__, "--run", folder, "--rows", str(n), *(["--full"] if full else [])]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    which = f"{n:,} × {WIDTH} codes{', all rows' if full else ''}"
+    print(f"analyses of {which}: " + ", ".join(f"{kind} {float(seconds):.1f} s" for kind, seconds, _ in lines))
+    print("  memory over the table: " + ", ".join(f"{kind} {int(more) / size:.1f}×" for kind, _, more in lines))
+    return [
+        (f"analyses of {which}", sum(float(seconds) for _, seconds, _ in lines), SECONDS, "s"),
+        ("  memory that an analysis takes over the table's", max(int(more) for *_, more in lines) / size, TIMES, "×"),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--rows", type=int, default=70_000)
+    parser.add_argument("--full", action="store_true", help="look at every row")
+    parser.add_argument("--run", type=Path, help="measure here, in a folder with the tables")
+    asked = parser.parse_args()
+    if asked.run is None:
+        for what, value, bound, unit in analysis_costs(asked.rows, full=asked.full):
+            print(f"{what:60} {value:9.2f}{unit}    ≤ {bound}{unit}")
+        return 0
+    with contextlib.redirect_stdout(io.StringIO()):
+        analyse(asked.run / "2000.parquet", asked.run / "first", full=False)
+    analyse(asked.run / f"{asked.rows}.parquet", asked.run / "results", full=asked.full)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
