@@ -59,16 +59,14 @@ def disentanglement(
 ) -> None:  # fmt: skip
     """Whether single numbers of the code are single known factors of the images.
 
-    MIG, SAP, DCI, the FactorVAE score and modularity: 1 is one number a factor, and what the same rows reach with
-    shuffled factors stands beside each.
+    MIG, SAP, DCI, the FactorVAE score and modularity: 1 is one number a factor. Beside each stands what the same rows
+    reach with shuffled factors, what random rotations of the code reach (which say as much, but not in single
+    numbers), a PCA of pixels and the untrained network.
 
-        latentgan disentanglement codes.parquet --factor x --factor y --factor size
+        latentgan disentanglement codes.parquet --factor x --factor y --factor size --out results
     """
-    from .study_asked import study_disentanglement
-
-    _Job("disentanglement", table, out, as_json, rows, full, seed, code, label, split).ask(
-        lambda opened, options, tell: study_disentanglement(opened, options, factors=factor or (), progress=tell)
-    )
+    job = _Job("disentanglement", table, out, as_json, rows, full, seed, code, label, split)
+    job.run(None, decodes=False, factors=tuple(factor or ()))
 
 
 def compare(

@@ -24,17 +24,17 @@ KINDS = {
     "neighbours": ("analysis.neighbours", "Neighbours"),
     "concepts": ("analysis.concepts", "ConceptTable"),
     "interpolation": ("analysis.interpolation", "Interpolations"),
+    "disentanglement": ("analysis.disentanglement", "Disentanglement"),
     "mixture": ("analysis.mixtures", "Mixture"),
     "geometry": ("analysis.geometry", "Geometry"),
     "prior": ("analysis.prior", "PriorComparison"),
     "maps": ("analysis.maps", "Maps"),
     "reconstruction": ("analysis.reconstruction", "Reconstruction"),
 }
-# What one must ask for by name, as it needs factors, another table, samples, or the images themselves.
+# What one must ask for by name, as it needs another table, samples, or the images themselves.
 ASKED = {
     "adversarial": ("analysis.adversarial", "Robustness"),
     "comparison": ("analysis.similarity", "Comparison"),
-    "disentanglement": ("analysis.disentanglement", "Disentanglement"),
     "fidelity": ("analysis.fidelity", "Fidelity"),
     "verification": ("analysis.verification", "Verification"),
 }

@@ -1,14 +1,10 @@
-"""The studies that `analyze` leaves out, since one must say of what: known factors, another table, samples."""
+"""The studies that `analyze` leaves out, since one must say of what: another table, or samples."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
 from .arrays import AnalysisError, Floats, Ints
-from .dci import Factor
-from .disentanglement import Disentanglement, disentangle
 from .embeddings import Embeddings
 from .fidelity import Fidelity, compare, warnings_of
 from .memory import copying, count_modes, duplicate_threshold
@@ -17,24 +13,6 @@ from .questions import questions
 from .similarity import Comparison, similarities, transfers
 
 MODE_ROWS = 5000
-
-
-def study_disentanglement(
-    table: Embeddings, options: Options, *, factors: Sequence[str] = (), progress: Progress = silent
-) -> Disentanglement:
-    """Score the code against columns of the table as factors; by default its attributes and its label."""
-    rng = options.rng("disentanglement")
-    rows, words = held_out(table, options.test_rows, options, least=1000)
-    names = list(factors) or [*([table.label] if labels_of(table) else []), *table.attributes]
-    if not names:
-        raise AnalysisError("disentanglement needs known factors: the table has neither labels nor attributes")
-    columns = [table.column(name) for name in names]
-    use = rows[np.all([column.present[rows] for column in columns], axis=0)]
-    found = [Factor(c.name, np.asarray(c.values[use], np.float64), c.kind != "numeric") for c in columns]
-    progress(f"{len(found)} factors")
-    codes = table.vectors(table.code, use)[:, table.encoded]
-    notes = [f"{len(use):,} {words}, those with every factor known"]
-    return disentangle(codes, found, rng=rng, notes=notes)
 
 
 def compare_tables(

@@ -135,10 +135,15 @@ def prior(result: Any) -> Iterator[Block]:
 
 
 def disentanglement(result: Any) -> Iterator[Block]:
-    """Scores beside shuffled factors."""
-    rows = [(s.name, plain(s.value), f"{s.shuffled:.3f}", f"{s.p_value:.3f}", f"{s.value.n:,}") for s in result.scores]
+    """Scores beside shuffled factors, random rotations, and other codes."""
+    names = list(dict.fromkeys(b.name for s in result.scores for b in s.baselines))
+    rows = []
+    for one in result.scores:
+        beside = {b.name: f"{b.figure.value:.3f}" for b in one.baselines}
+        rows.append((one.name, plain(one.value), f"{one.shuffled:.3f}", f"{one.p_value:.3f}",
+                     *(beside.get(name, "–") for name in names), f"{one.value.n:,}"))  # fmt: skip
     title = f"single numbers and single factors ({', '.join(result.factors)}), {result.rows:,} rows"
-    yield title, ("score", "value", "shuffled factors", "p", "n"), rows
+    yield title, ("score", "value", "shuffled factors", "p", *names, "n"), rows
 
 
 def comparison(result: Any) -> Iterator[Block]:

@@ -22,6 +22,7 @@ from .study_codes import study_codes
 from .study_concepts import study_concepts
 from .study_decoded import study_reconstruction
 from .study_efficiency import study_efficiency
+from .study_factors import study_disentanglement
 from .study_paths import study_interpolation
 from .study_probes import study_probes
 from .study_shape import study_geometry, study_prior
@@ -40,6 +41,7 @@ STUDIES: dict[str, Study] = {
     "efficiency": study_efficiency,
     "neighbours": study_neighbours,
     "concepts": study_concepts,
+    "disentanglement": study_disentanglement,
     "mixture": study_mixture,
     "geometry": study_geometry,
     "prior": study_prior,

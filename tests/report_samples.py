@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import numpy as np
+import report_asked
 import report_codes
 
 from analysis.adversarial import Robustness, linear_target, robustness
@@ -79,6 +80,7 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
         "neighbours": neighbours(n),
         "concepts": concepts(n, names),
         "interpolation": interpolation(n, names),
+        "disentanglement": report_asked.disentanglement(names),
         "mixture": mixture(n, names),
         "geometry": geometry(),
         "prior": prior(),

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from analysis import AnalysisError, Embeddings, cli, load
 from analysis.plan import Options
-from analysis.study_asked import compare_tables, study_disentanglement, study_fidelity
+from analysis.study_asked import compare_tables, study_fidelity
+from analysis.study_factors import study_disentanglement
 
 WIDTH = 6
 
@@ -77,10 +78,25 @@ def test_copied_training_rows_and_noise_are_told_apart_from_real_rows(folder: Pa
 
 def test_factors_are_the_columns_that_are_named(folder: Path) -> None:
     table = Embeddings(folder / "one.parquet")
-    found = study_disentanglement(table, Options(), factors=("ink", "round"))
+    found = study_disentanglement(table, None, Options(factors=("ink", "round")))
     assert found.factors == ("ink", "round") and any("every factor known" in note for note in found.notes)
     with pytest.raises(AnalysisError, match="no column 'wrong'"):
-        study_disentanglement(table, Options(), factors=("ink", "wrong"))
+        study_disentanglement(table, None, Options(factors=("ink", "wrong")))
+
+
+def test_factors_are_by_default_what_rows_share_and_the_rest_is_said(tmp_path: Path) -> None:
+    columns = table_maker.digits_columns(WIDTH, rows=800)
+    columns["name"] = [f"<b>{i}" for i in range(800)]
+    columns["rare"] = [float(i) if i % 3 == 0 else None for i in range(800)]
+    path = table_maker.write_table(tmp_path / "named.parquet", columns, table_maker.digits_metadata(WIDTH))
+    found = study_disentanglement(Embeddings(path), None, Options(test_rows=120))
+    assert found.factors == ("label", "ink", "round", "parity") and found.numbers[0] == "z 1"
+    assert any("no factors of these rows: 'name', 'rare'" in note for note in found.notes)
+    assert [b.name for b in found.scores[0].baselines] == ["random rotations", "PCA 6 of pixels", "untrained.code"]
+    few = {name: columns[name] for name in ("split", "label", "code")}
+    table_maker.write_table(tmp_path / "few.parquet", few)
+    with pytest.raises(AnalysisError, match=r"two known factors that vary, and the table 'few.parquet' has 'label'"):
+        study_disentanglement(Embeddings(tmp_path / "few.parquet"), None, Options())
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from .sections_concepts import concepts
 from .sections_curves import curves
 from .sections_decoded import reconstructions
 from .sections_edits import edits
+from .sections_factors import disentanglement
 from .sections_parts import parts
 from .sections_paths import interpolations
 from .sections_probes import few_labels, headline, probes, told_labels, trained_on_labels
@@ -36,6 +37,7 @@ ORDER: tuple[Callable[[Material], Section], ...] = (
     samples,
     reconstructions,
     parts,
+    disentanglement,
     latent_map,
     probes,
     few_labels,
