@@ -17,6 +17,10 @@ Second = Annotated[
 Fake = Annotated[
     Path, typer.Argument(help="Table of samples, encoded with the same model as the real one.", show_default=False)
 ]
+Features = Annotated[
+    str | None,
+    typer.Option(help="Vector column of both tables to compare in. Default: the code.", show_default=False),
+]
 Factors = Annotated[
     list[str] | None,
     typer.Option("--factor", help="Column that is a known factor; may be repeated. Default: label and attributes."),
@@ -88,18 +92,26 @@ def compare(
 
 
 def fidelity(
-    real: Table, fake: Fake, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None,
-    label: Label = "label", split: Split = "split", as_json: Json = False,
+    real: Table, fake: Fake, out: Out = None, features: Features = None, rows: Rows = ROWS, full: Full = False,
+    seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
 ) -> None:  # fmt: skip
     """How near samples are to real images, in features that you choose; no FID, which has Inception's features.
 
     Fréchet and kernel distances, precision, recall, density, coverage, beside those of real train rows; whether
     samples repeat training images; and how many different ones there are. Encode samples with the same model as
-    the real images, and name the features with --code.
+    the real images, and name the features. With --out the report shows it, with the pictures of the nearest pairs.
 
-        latentgan fidelity real.parquet samples.parquet --code discriminator.dense1
+        latentgan sample runs/mnist -n 5000 --out samples
+
+        latentgan encode runs/mnist --data samples --out samples.parquet
+
+        latentgan fidelity codes.parquet samples.parquet --features discriminator.dense1 --out results
     """
     from .study_asked import study_fidelity
 
     job = _Job("fidelity", real, out, as_json, rows, full, seed, code, label, split)
-    job.ask(lambda opened, options, tell: study_fidelity(opened, job.open(fake), options, progress=tell))
+    job.ask(
+        lambda opened, options, tell: study_fidelity(
+            opened, job.open(fake), options, features=features or "", progress=tell
+        )
+    )

@@ -147,6 +147,8 @@ def _pack(value: object, key: str, arrays: dict[str, AnyArray]) -> Any:
         }
     if isinstance(value, list | tuple):
         return [_pack(item, f"{key}.{i}", arrays) for i, item in enumerate(value)]
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"  # as text, which float() reads back
     return _plain(value)
 
 

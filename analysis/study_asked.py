@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from .arrays import AnalysisError, Floats, Ints
 from .embeddings import Embeddings
-from .fidelity import Fidelity, compare, warnings_of
+from .fidelity import Copying, Fidelity, compare, warnings_of
 from .memory import copying, count_modes, duplicate_threshold
+from .neighbours import nearest
+from .overview import thumbnails
 from .plan import Options, Progress, held_out, labels_of, sample, silent, thin
 from .questions import questions
 from .similarity import Comparison, similarities, transfers
@@ -65,34 +70,55 @@ def _common(first: Embeddings, second: Embeddings) -> tuple[Ints, Ints, list[str
     return one[order].astype(np.int64), other[order].astype(np.int64), said
 
 
-def study_fidelity(real: Embeddings, fake: Embeddings, options: Options, *, progress: Progress = silent) -> Fidelity:
-    """Compare samples with held-out real rows in the column that is both tables' code."""
+def study_fidelity(
+    real: Embeddings, fake: Embeddings, options: Options, *, features: str = "", progress: Progress = silent
+) -> Fidelity:
+    """Compare samples with held-out real rows in a vector column of both tables, by default their code."""
     rng = options.rng("fidelity")
+    if not features and real.code != fake.code:
+        raise AnalysisError(f"features must be the same: {real.code!r} of real rows, {fake.code!r} of samples")
+    name = features or real.code
     rows, words = held_out(real, options.test_rows, options)
     drawn = sample(fake, None, options.test_rows, options)
-    parts = real.vectors(real.code, rows), fake.vectors(fake.code, drawn)
-    if real.code != fake.code:
-        raise AnalysisError(f"features must be the same: {real.code!r} of real rows, {fake.code!r} of samples")
+    parts = real.vectors(name, rows), fake.vectors(name, drawn)
     progress("distances")
     found = compare(*parts, rng=rng)
     notes = [f"real: {len(rows):,} {words}; samples: {len(drawn):,} rows of {fake.path.name}", *warnings_of(found)]
     yardstick, repeats = None, None
+    pictures: dict[str, Any] = {}
     train = _train(real, rows, options, len(drawn))
     if train is None:
         notes.append("no yardstick of real rows, and no test of copying: the table has no train split beside the rows")
     else:
         progress("yardstick")
-        known = real.vectors(real.code, train)
+        known = real.vectors(name, train)
         yardstick = compare(parts[0], known[: len(drawn)], rng=rng)
         progress("nearest training images")
-        repeats = copying(
-            parts[1], real.vectors(real.code, sample(real, "train", options.train_rows, options)), parts[0]
-        )
+        every = thin(np.setdiff1d(real.rows("train"), rows), options.train_rows, options)
+        repeats, pictures = _repeats(real, fake, real.vectors(name, every), every, (rows, drawn), parts)
     progress("duplicates")
     modes = [z[rng.permutation(len(z))[:MODE_ROWS]] for z in parts]
     threshold = duplicate_threshold(_as_many(modes[0], modes[1]))
     counted = [count_modes(_as_many(z, other), threshold=threshold) for z, other in (modes[::-1], modes)]
-    return Fidelity(real.code, found, yardstick, repeats, counted[0], counted[1], tuple(notes))
+    return Fidelity(name, found, yardstick, repeats, counted[0], counted[1], tuple(notes), **pictures)
+
+
+def _repeats(
+    real: Embeddings, fake: Embeddings, known: Floats, train: Ints, rows: tuple[Ints, Ints],
+    parts: tuple[Floats, Floats],
+) -> tuple[Copying, dict[str, Any]]:  # fmt: skip
+    """The test of copying, with rows of the tables in place of positions, and the pictures of the nearest pairs."""
+    found = copying(parts[1], known, parts[0])
+    found = replace(found, nearest=train[found.nearest], which=rows[1][found.which])
+    order = np.argsort(found.which)
+    shown = thumbnails(fake, found.which[order])
+    index, distance = nearest(parts[0], known)
+    first = np.argsort(distance[:, 0], kind="stable")[: len(found.which)]
+    return found, {
+        "shown": None if shown is None else shown[np.argsort(order)],
+        "real_pairs": np.stack([rows[0][first], train[index[first, 0]]], axis=1),
+        "real_distances": distance[first, 0].astype(np.float64),
+    }
 
 
 def _as_many(x: Floats, y: Floats) -> Floats:

@@ -8,6 +8,8 @@ import numpy as np
 
 from analysis.dci import Factor
 from analysis.disentanglement import Disentanglement, disentangle
+from analysis.fidelity import Fidelity, compare, warnings_of
+from analysis.memory import copying, count_modes, duplicate_threshold
 
 
 @functools.cache
@@ -24,4 +26,23 @@ def disentanglement(names: tuple[str, ...]) -> Disentanglement:
         codes, factors, rng=np.random.default_rng(0), rows=200, notes=("200 test rows",),
         beside={"PCA 4 of pixels": pca()[2][:, :4], "untrained.code": codes @ turn},
         numbers=tuple(f"{names[0]} {i + 1}" for i in range(5)),
+    )  # fmt: skip
+
+
+@functools.cache
+def fidelity(features: str = "discriminator.dense1", copied: bool = False) -> Fidelity:
+    """Samples of a PCA of digits, beside 60 held-out ones: noisy and of two kinds, or train rows as they are."""
+    from report_samples import LATENT, decode, pca, pixels
+
+    rng = np.random.default_rng(0)
+    codes = pca()[2]
+    real, train = codes[:60], codes[60:600]
+    made = train[:80] if copied else train[np.arange(80) % 2] + rng.normal(0, 0.01, (80, LATENT))
+    found, again = compare(real, made, rng=rng), copying(made, train, real, shown=4)
+    threshold = duplicate_threshold(real)
+    modes = count_modes(made, threshold=threshold), count_modes(real, threshold=threshold)
+    return Fidelity(
+        features, found, compare(real, train[:80], rng=rng), again, *modes,
+        ("60 test rows", *warnings_of(found)), pixels(decode(made[again.which])),
+        np.stack([np.arange(4), np.arange(60, 64)], axis=1), np.linspace(0.5, 0.8, 4),
     )  # fmt: skip

@@ -73,6 +73,7 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
     """One result of every kind over the first `n` digits."""
     return {
         "overview": overview(n, names),
+        "fidelity": report_asked.fidelity(f"discriminator.dense1 {names[0]}"),
         "codes": codes(names),
         "probes": probes(names),
         "efficiency": efficiency(),

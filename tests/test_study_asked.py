@@ -74,6 +74,40 @@ def test_copied_training_rows_and_noise_are_told_apart_from_real_rows(folder: Pa
     assert copies.samples.precision.low > 0.9 > 0.3 > noise.samples.precision.high
     assert noise.samples.frechet.low > 5 and copies.yardstick is not None and copies.yardstick.frechet.low < 0.3
     assert any("subsets of" in note for note in copies.notes)
+    assert copies.shown is None  # the samples' table has no pictures
+    rows = np.flatnonzero(table_maker.digits()[2] == "train")[:400]
+    np.testing.assert_array_equal(copies.copying.nearest, rows[copies.copying.which])
+
+
+def test_samples_are_shown_beside_training_images_in_the_folder_of_the_codes_results(
+    folder: Path, tmp_path: Path
+) -> None:
+    images, _, split = table_maker.digits()
+    columns = table_maker.digits_columns(WIDTH)
+    train = np.flatnonzero(split == "train")[100:300]
+    about = table_maker.digits_metadata(WIDTH)
+    table_maker.write_table(tmp_path / "s.parquet", {name: _taken(z, train) for name, z in columns.items()}, about)
+    said = (
+        "fidelity",
+        folder / "one.parquet",
+        tmp_path / "s.parquet",
+        "--features",
+        "encoder.hidden",
+        "--out",
+        tmp_path,
+    )
+    assert run("prior", folder / "one.parquet", "--out", tmp_path).exit_code == 0
+    assert run(*said).exit_code == 0
+    found = load(tmp_path)
+    result, overview = found["fidelity"], found["overview"]
+    assert result.features == "encoder.hidden" and set(found) == {"overview", "prior", "fidelity"}
+    np.testing.assert_array_equal(result.copying.nearest, train[result.copying.which])
+    expected = np.rint(images[result.copying.nearest] * 255)
+    np.testing.assert_array_equal(result.shown, expected)
+    assert np.isin(result.copying.nearest, overview.rows).all() and np.isin(result.real_pairs, overview.rows).all()
+    assert (split[result.real_pairs[:, 0]] == "test").all() and (split[result.real_pairs[:, 1]] == "train").all()
+    wrong = run(*said[:3], "--features", "wrong")
+    assert isinstance(wrong.exception, AnalysisError) and "no vector column 'wrong'" in str(wrong.exception)
 
 
 def test_factors_are_the_columns_that_are_named(folder: Path) -> None:

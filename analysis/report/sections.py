@@ -19,6 +19,7 @@ from .sections_curves import curves
 from .sections_decoded import reconstructions
 from .sections_edits import edits
 from .sections_factors import disentanglement
+from .sections_fidelity import fidelity
 from .sections_parts import parts
 from .sections_paths import interpolations
 from .sections_probes import few_labels, headline, probes, told_labels, trained_on_labels
@@ -35,6 +36,7 @@ ORDER: tuple[Callable[[Material], Section], ...] = (
     health,
     curves,
     samples,
+    fidelity,
     reconstructions,
     parts,
     disentanglement,
