@@ -34,7 +34,7 @@ KINDS = {
 # What one must ask for by name, as it needs another table, samples, or the images themselves.
 ASKED = {
     "adversarial": ("analysis.adversarial", "Robustness"),
-    "comparison": ("analysis.similarity", "Comparison"),
+    "comparison": ("analysis.similarity", "Comparisons"),
     "fidelity": ("analysis.fidelity", "Fidelity"),
     "verification": ("analysis.verification", "Verification"),
 }

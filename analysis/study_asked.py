@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +14,52 @@ from .fidelity import Copying, Fidelity, compare, warnings_of
 from .memory import copying, count_modes, duplicate_threshold
 from .neighbours import nearest
 from .overview import thumbnails
-from .plan import Options, Progress, held_out, labels_of, sample, silent, thin
+from .plan import (
+    Options,
+    Progress,
+    held_out,
+    labels_of,
+    missing_yardsticks,
+    representations,
+    sample,
+    silent,
+    thin,
+)
 from .questions import questions
-from .similarity import Comparison, similarities, transfers
+from .similarity import Comparison, Comparisons, similarities, transfers
 
 MODE_ROWS = 5000
+YARDSTICK_SHUFFLES = 19
+
+
+def study_comparison(
+    first: Embeddings, others: Sequence[Embeddings], options: Options, *, progress: Progress = silent
+) -> Comparisons:
+    """Compare the code of a table with those of others, and with pixels, a PCA of them and the untrained network."""
+    tables = [first, *others]
+    short = [table.path.name for table in tables]
+    names = [name if short.count(name) == 1 else str(t.path) for name, t in zip(short, tables, strict=True)]
+    pairs = []
+    for name, other in zip(names[1:], others, strict=True):
+
+        def tell(text: str, name: str = name) -> None:
+            progress(f"{name}: {text}")
+
+        one = compare_tables(first, other, options, progress=tell)
+        pairs.append(replace(one, names=(_named(names[0], first), _named(name, other))))
+    rng = options.rng("yardsticks")
+    rows = thin(held_out(first, None, options, least=200)[0], options.test_rows, options)
+    train = sample(first, "train" if first.has_split else None, options.train_rows, options)
+    x, found = first.vectors(first.code, rows)[:, first.encoded], []
+    for wanted in representations(first):
+        if not wanted.baseline or (wanted.name.startswith("untrained.") and wanted.name != first.untrained(first.code)):
+            continue
+        progress(wanted.name)
+        y = wanted.read(first, train, rows, rng=rng)[1]
+        alike = similarities(x, y, rng=rng, shuffles=YARDSTICK_SHUFFLES)
+        found.append(Comparison((pairs[0].names[0], wanted.name), (x.shape[1], y.shape[1]), len(x), alike, (), ()))
+    notes = [*dict.fromkeys(note for one in pairs for note in one.notes), *missing_yardsticks(first)]
+    return Comparisons(tuple(pairs), tuple(found), tuple(notes))
 
 
 def compare_tables(
@@ -48,6 +90,10 @@ def compare_tables(
     carried, left = transfers(x, y, asked, rng=rng)
     named = (f"{first.path.name}: {first.code}", f"{second.path.name}: {second.code}")
     return Comparison(named, (x.shape[1], y.shape[1]), len(mine), found, carried, (*notes, *left))
+
+
+def _named(name: str, table: Embeddings) -> str:
+    return name if table.code == "code" else f"{name}: {table.code}"
 
 
 def _common(first: Embeddings, second: Embeddings) -> tuple[Ints, Ints, list[str]]:

@@ -10,6 +10,8 @@ from analysis.dci import Factor
 from analysis.disentanglement import Disentanglement, disentangle
 from analysis.fidelity import Fidelity, compare, warnings_of
 from analysis.memory import copying, count_modes, duplicate_threshold
+from analysis.questions import Question
+from analysis.similarity import Comparison, Comparisons, similarities, transfers
 
 
 @functools.cache
@@ -46,3 +48,26 @@ def fidelity(features: str = "discriminator.dense1", copied: bool = False) -> Fi
         ("60 test rows", *warnings_of(found)), pixels(decode(made[again.which])),
         np.stack([np.arange(4), np.arange(60, 64)], axis=1), np.linspace(0.5, 0.8, 4),
     )  # fmt: skip
+
+
+@functools.cache
+def comparison(names: tuple[str, ...]) -> Comparisons:
+    """A PCA of digits beside itself turned, beside noise, and beside pixels and an untrained map of them."""
+    from report_samples import digits, pca
+
+    rng = np.random.default_rng(0)
+    images, labels = digits()
+    flat, codes, labels = images[:200].reshape(200, -1), pca()[2][:200, :6], labels[:200]
+    signs = [np.where(labels == k, 1, -1).astype(np.int64) for k in (0, 1)]
+    asked = [Question(f"label: {names[k]}", "label", "class", signs[k]) for k in (0, 1)]
+    turned = codes @ np.linalg.qr(rng.normal(size=(6, 6)))[0] + 0.05 * rng.normal(size=(200, 6))
+    pairs = []
+    for name, other in ((f"turned {names[0]}", turned), ("noise", rng.normal(size=(200, 6)))):
+        carried, left = transfers(codes, other, asked, rng=rng)
+        alike = similarities(codes, other, rng=rng, shuffles=19)
+        pairs.append(Comparison(("pca.parquet", name), (6, 6), 200, alike, carried, tuple(left)))
+    yardsticks = [
+        Comparison(("pca.parquet", name), (6, y.shape[1]), 200, similarities(codes, y, rng=rng, shuffles=19), (), ())
+        for name, y in (("pixels", flat), ("untrained.code", flat @ rng.normal(size=(64, 6))))
+    ]
+    return Comparisons(tuple(pairs), tuple(yardsticks), ("200 common test rows",))

@@ -85,6 +85,7 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
         "mixture": mixture(n, names),
         "geometry": geometry(),
         "prior": prior(),
+        "comparison": report_asked.comparison(names),
         "maps": maps(n),
         "reconstruction": reconstruction(n, names),
         "verification": verification(n, names),

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from analysis import AnalysisError, Embeddings, cli, load
 from analysis.plan import Options
-from analysis.study_asked import compare_tables, study_fidelity
+from analysis.study_asked import compare_tables, study_comparison, study_fidelity
 from analysis.study_factors import study_disentanglement
 
 WIDTH = 6
@@ -58,6 +58,18 @@ def test_a_turned_code_in_another_order_is_the_same_and_carries_every_concept(fo
     assert all(one.value.value > 0.999 and one.shuffled < 0.1 for one in found.similarities)
     assert all(one.there.value == pytest.approx(one.here.value, abs=0.02) for one in found.transfers)
     assert {"label: 3", "ink", "round"} <= {one.name for one in found.transfers}
+
+
+def test_several_models_stand_beside_pixels_their_pca_and_the_untrained_network(folder: Path) -> None:
+    first, turned = Embeddings(folder / "one.parquet"), Embeddings(folder / "turned.parquet")
+    untrained = Embeddings(folder / "one.parquet", code="untrained.code")
+    found = study_comparison(first, [turned, untrained], Options(test_rows=200))
+    names = [str(folder / "one.parquet"), "turned.parquet", f"{folder / 'one.parquet'}: untrained.code"]
+    assert [one.names for one in found.pairs] == [(names[0], names[1]), (names[0], names[2])]
+    assert [one.names[1] for one in found.yardsticks] == ["pixels", f"PCA {WIDTH} of pixels", "untrained.code"]
+    cka = [one.similarities[0].value.value for one in (*found.pairs, *found.yardsticks)]
+    assert cka[0] == pytest.approx(1) and cka[1] == pytest.approx(cka[4], abs=0.1) and cka[2] < 0.99
+    assert all(one.rows == 200 and len(one.similarities) == 5 for one in (*found.pairs, *found.yardsticks))
 
 
 def test_tables_of_different_images_are_not_compared(folder: Path) -> None:
@@ -138,7 +150,7 @@ def test_factors_are_by_default_what_rows_share_and_the_rest_is_said(tmp_path: P
     [
         (("geometry", "one.parquet"), "geometry"),
         (("prior", "one.parquet"), "prior"),
-        (("compare", "one.parquet", "turned.parquet"), "comparison"),
+        (("compare", "one.parquet", "turned.parquet", "one.parquet"), "comparison"),
         (("fidelity", "one.parquet", "noise.parquet"), "fidelity"),
         (("disentanglement", "one.parquet", "--factor", "ink", "--factor", "round"), "disentanglement"),
     ],

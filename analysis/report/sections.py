@@ -14,6 +14,7 @@ from .rows import figure, trained_on
 from .sections_adversarial import adversarial
 from .sections_categories import categories_in_short
 from .sections_codes import latent_map, neighbours
+from .sections_comparison import comparison
 from .sections_concepts import concepts
 from .sections_curves import curves
 from .sections_decoded import reconstructions
@@ -51,6 +52,7 @@ ORDER: tuple[Callable[[Material], Section], ...] = (
     mixture,
     geometry,
     prior,
+    comparison,
     configuration,
     made,
 )
