@@ -37,11 +37,11 @@ def inside(found: Comparisons, kind: type) -> list[Any]:
 def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_yardsticks(found: Comparisons) -> None:
     said, cka = finding(found), found.pairs[0].similarities[0].value
     assert said.startswith(
-        "The codes of pca.parquet and turned 0 arrange the same images alike, more than the first and any yardstick do "
-        f"(the most alike of 2 other models, linear CKA {cka.value:.2f} [{cka.low:.2f}, {cka.high:.2f}]; the first "
+        "The codes of pca.parquet and turned 0 arrange the same images alike, closer than the first is to any yardstick"
+        f" (the most alike of 2 other models, linear CKA {cka.value:.2f} [{cka.low:.2f}, {cka.high:.2f}]; the first "
         "with noise "
     )
-    for words in ("with shuffled rows 0.0", "with raw pixels 0.", "with its network untrained 0.", "; n = 200); "):
+    for words in ("with shuffled rows 0.0", "with raw pixels 0.", "with its own network untrained 0.", "; n = 200); "):
         assert words in said
     assert said.endswith("; 2 of 4 concepts carry over to 2 models by a map that saw no label.")
 
@@ -49,7 +49,7 @@ def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_yardsticks(f
 def test_a_code_no_more_alike_than_pixels_is_said_to_be_so(found: Comparisons) -> None:
     near = replace(found.yardsticks[0], similarities=found.pairs[0].similarities)
     said = finding(replace(found, pairs=found.pairs[:1], yardsticks=(near, found.yardsticks[1])))
-    assert "alike, but no more so than the first and raw pixels do (linear CKA" in said
+    assert "alike, but the first is as close to raw pixels (linear CKA" in said
     assert said.endswith("; 2 of 2 concepts carry over by a map that saw no label.")
     assert "alike (linear CKA" in finding(replace(found, pairs=found.pairs[:1], yardsticks=()))
 

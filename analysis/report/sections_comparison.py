@@ -108,13 +108,13 @@ def _verdict(one: Similarity, yardsticks: tuple[Pair, ...]) -> str:
         return "arrange the same images no more alike than shuffled rows"
     level = [_yardstick(pair) for pair in yardsticks if one.value.low <= _first(pair).value.high]
     if level:
-        return f"arrange the same images alike, but no more so than the first and {listed(level)} do"
-    return "arrange the same images alike" + (", more than the first and any yardstick do" if yardsticks else "")
+        return f"arrange the same images alike, but the first is as close to {listed(level)}"
+    return "arrange the same images alike" + (", closer than the first is to any yardstick" if yardsticks else "")
 
 
 def _yardstick(pair: Pair) -> str:
     name = pair.names[1]
-    return "its network untrained" if role_of(name) == "untrained" else readable(name)
+    return "its own network untrained" if role_of(name) == "untrained" else readable(name)
 
 
 def _carried(found: Comparisons) -> str:
