@@ -34,6 +34,7 @@ SHUFFLES = 19
 ROTATIONS = 19
 DCI_ROWS = 1500
 DCI_SHUFFLES = 9
+DCI_ROTATIONS = 5
 ROTATED = "random rotations"
 VOTED = "FactorVAE score"
 READ = ("DCI disentanglement", "DCI completeness")
@@ -132,7 +133,7 @@ def _rotated(table: _Table, rng: np.random.Generator) -> dict[str, list[float]]:
         for name, value in turned.score(every, every).items():
             found.setdefault(name, []).append(value)
         found.setdefault(VOTED, []).append(factor_vae(turned.codes, table.indices, rng=rng).value)
-        if i < DCI_SHUFFLES:
+        if i < DCI_ROTATIONS:
             some = np.arange(len(turned.some))
             for name, value in turned.read(some, some).items():
                 found.setdefault(name, []).append(value)

@@ -13,6 +13,7 @@ from .statistics import Interval, proportion
 BINS = 20
 VOTES = 800  # of the FactorVAE score
 BATCH = 64
+BLOCK = 100  # votes that are counted at once
 
 
 def binned(values: Doubles, bins: int = BINS) -> Ints:
@@ -107,14 +108,21 @@ def factor_votes(codes: Floats, factors: Ints, *, rng: np.random.Generator, vote
     spread = codes.var(0)
     alive = spread > 1e-4 * spread.max()
     scaled = (codes - codes.mean(0)) / np.sqrt(np.where(alive, spread, 1))
-    members = [[np.flatnonzero(column == value) for value in np.unique(column)] for column in factors.T]
-    chosen = rng.integers(factors.shape[1], size=votes)
+    mixed = rng.permutation(len(codes))
+    order = np.stack([mixed[np.argsort(column[mixed], kind="stable")] for column in factors.T], axis=1)
+    chosen, row = rng.integers(factors.shape[1], size=votes), rng.integers(len(codes), size=votes)
+    starts, sizes = np.zeros(votes, np.int64), np.zeros(votes, np.int64)
+    for j, column in enumerate(factors.T):  # a random row's value is as likely as it is common
+        counts = np.bincount(column)
+        value = column[row[chosen == j]]
+        starts[chosen == j], sizes[chosen == j] = (np.cumsum(counts) - counts)[value], counts[value]
+    first = np.floor(rng.random(votes) * sizes).astype(np.int64)
     picked = np.zeros(votes, np.int64)
-    for i, j in enumerate(chosen):
-        sizes = np.array([len(rows) for rows in members[j]], np.float64)
-        rows = members[j][int(rng.choice(len(sizes), p=sizes / sizes.sum()))]
-        some = scaled[rng.choice(rows, BATCH, replace=len(rows) < BATCH)]
-        picked[i] = int(np.where(alive, some.var(0), np.inf).argmin())
+    for start in range(0, votes, BLOCK):  # each takes BATCH neighbours in a random order of the rows with its value
+        part = slice(start, start + BLOCK)
+        place = starts[part, None] + (first[part, None] + np.arange(BATCH)) % sizes[part, None]
+        some = scaled[order[place, chosen[part, None]]].var(1)
+        picked[part] = np.where(alive, some, np.inf).argmin(1)
     return picked, chosen
 
 

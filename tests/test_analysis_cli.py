@@ -56,7 +56,7 @@ def test_a_foreign_table_gets_what_it_can_and_is_told_the_rest(foreign: Path, tm
         cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert set(load(tmp_path / "res")) == {"overview", "mixture", "geometry", "maps"}
+    assert set(load(tmp_path / "res")) == {"overview", "disentanglement", "mixture", "geometry", "maps"}
     assert "left out: probes" in done.stderr and "--split COLUMN" in done.stderr
     assert "needs a model" in done.stderr and "Traceback" not in done.stderr
     assert "trustworthiness" in done.stdout and "NMI" in done.stdout
