@@ -123,6 +123,12 @@ def study_fidelity(
     rng = options.rng("fidelity")
     if not features and real.code != fake.code:
         raise AnalysisError(f"features must be the same: {real.code!r} of real rows, {fake.code!r} of samples")
+    marks = [table.metadata.get("checkpoint") for table in (real, fake)]
+    if all(marks) and marks[0] != marks[1]:
+        raise AnalysisError(
+            f"{real.path.name!r} and {fake.path.name!r} were encoded with different models, so their features do not "
+            "compare: encode the samples with the run of the real images"
+        )
     name = features or real.code
     rows, words = held_out(real, options.test_rows, options)
     drawn = sample(fake, None, options.test_rows, options)

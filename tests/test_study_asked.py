@@ -118,6 +118,9 @@ def test_samples_are_shown_beside_training_images_in_the_folder_of_the_codes_res
     np.testing.assert_array_equal(result.shown, expected)
     assert np.isin(result.copying.nearest, overview.rows).all() and np.isin(result.real_pairs, overview.rows).all()
     assert (split[result.real_pairs[:, 0]] == "test").all() and (split[result.real_pairs[:, 1]] == "train").all()
+    other = table_maker.write_table(tmp_path / "o.parquet", columns, about | {"checkpoint": "1" * 64})
+    refused = run("fidelity", folder / "one.parquet", other).exception
+    assert isinstance(refused, AnalysisError) and "encoded with different models" in str(refused)
     wrong = run(*said[:3], "--features", "wrong")
     assert isinstance(wrong.exception, AnalysisError) and "no vector column 'wrong'" in str(wrong.exception)
 
