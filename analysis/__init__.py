@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .prior import PriorComparison, compare_with_prior
     from .probes import Probe, ProbeTable, linear_probe
     from .reconstruction import Reconstruction, reconstruction_error
-    from .similarity import Comparison, similarities, transfers
+    from .similarity import Comparison, Comparisons, similarities, transfers
     from .statistics import Baseline, Interval
     from .store import load, save
     from .twosample import two_sample
@@ -48,6 +48,7 @@ _HOME = {
     "ByClass": "class_mixtures",
     "Codes": "codes",
     "Comparison": "similarity",
+    "Comparisons": "similarity",
     "Concept": "concepts",
     "ConceptTable": "concepts",
     "Disentanglement": "disentanglement",
@@ -108,6 +109,7 @@ __all__ = [
     "ByClass",
     "Codes",
     "Comparison",
+    "Comparisons",
     "Concept",
     "ConceptTable",
     "Disentanglement",

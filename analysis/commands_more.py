@@ -11,11 +11,15 @@ from .cli import Code, Full, Json, Label, Out, Rows, Seed, Split, Table, _Job
 
 ROWS = 10_000
 
-Second = Annotated[
-    Path, typer.Argument(help="Table of the same images, encoded with another model.", show_default=False)
+Others = Annotated[
+    list[Path], typer.Argument(help="Tables of the same images, encoded with other models.", show_default=False)
 ]
 Fake = Annotated[
     Path, typer.Argument(help="Table of samples, encoded with the same model as the real one.", show_default=False)
+]
+Features = Annotated[
+    str | None,
+    typer.Option(help="Vector column of both tables to compare in. Default: the code.", show_default=False),
 ]
 Factors = Annotated[
     list[str] | None,
@@ -59,49 +63,57 @@ def disentanglement(
 ) -> None:  # fmt: skip
     """Whether single numbers of the code are single known factors of the images.
 
-    MIG, SAP, DCI, the FactorVAE score and modularity: 1 is one number a factor, and what the same rows reach with
-    shuffled factors stands beside each.
+    MIG, SAP, DCI, the FactorVAE score and modularity: 1 is one number a factor. Beside each stands what the same rows
+    reach with shuffled factors, what random rotations of the code reach (which say as much, but not in single
+    numbers), a PCA of pixels and the untrained network.
 
-        latentgan disentanglement codes.parquet --factor x --factor y --factor size
+        latentgan disentanglement codes.parquet --factor x --factor y --factor size --out results
     """
-    from .study_asked import study_disentanglement
-
-    _Job("disentanglement", table, out, as_json, rows, full, seed, code, label, split).ask(
-        lambda opened, options, tell: study_disentanglement(opened, options, factors=factor or (), progress=tell)
-    )
+    job = _Job("disentanglement", table, out, as_json, rows, full, seed, code, label, split)
+    job.run(None, decodes=False, factors=tuple(factor or ()))
 
 
 def compare(
-    table: Table, second: Second, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
+    table: Table, others: Others, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
     code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Whether two models arrange the same images alike, and share concepts.
+    """Whether models arrange the same images alike, and share concepts: the first beside each of the others.
 
     Linear CKA, RSA, common neighbours, and maps from one code to the other, fitted on one half of the rows and
-    judged on the other; beside each the same with shuffled rows. A concept's direction is carried over by a map
-    that saw no label. Rows are matched by id.
+    judged on the other; beside each the same with shuffled rows, and with the first's own pixels, their PCA and
+    the untrained network. A concept's direction is carried over by a map that saw no label. Rows are matched by id.
+    With --out the report of the first table shows it.
 
-        latentgan compare seed0.parquet seed1.parquet
+        latentgan compare seed0.parquet seed1.parquet seed2.parquet --out results
     """
-    from .study_asked import compare_tables
+    from .study_asked import study_comparison
 
     job = _Job("comparison", table, out, as_json, rows, full, seed, code, label, split)
-    job.ask(lambda opened, options, tell: compare_tables(opened, job.open(second), options, progress=tell))
+    tables = [job.open(other) for other in others]
+    job.ask(lambda opened, options, tell: study_comparison(opened, tables, options, progress=tell))
 
 
 def fidelity(
-    real: Table, fake: Fake, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None,
-    label: Label = "label", split: Split = "split", as_json: Json = False,
+    real: Table, fake: Fake, out: Out = None, features: Features = None, rows: Rows = ROWS, full: Full = False,
+    seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
 ) -> None:  # fmt: skip
     """How near samples are to real images, in features that you choose; no FID, which has Inception's features.
 
     Fréchet and kernel distances, precision, recall, density, coverage, beside those of real train rows; whether
     samples repeat training images; and how many different ones there are. Encode samples with the same model as
-    the real images, and name the features with --code.
+    the real images, and name the features. With --out the report shows it, with the pictures of the nearest pairs.
 
-        latentgan fidelity real.parquet samples.parquet --code discriminator.dense1
+        latentgan sample runs/mnist -n 5000 --out samples
+
+        latentgan encode runs/mnist --data samples --out samples.parquet
+
+        latentgan fidelity codes.parquet samples.parquet --features discriminator.dense1 --out results
     """
     from .study_asked import study_fidelity
 
     job = _Job("fidelity", real, out, as_json, rows, full, seed, code, label, split)
-    job.ask(lambda opened, options, tell: study_fidelity(opened, job.open(fake), options, progress=tell))
+    job.ask(
+        lambda opened, options, tell: study_fidelity(
+            opened, job.open(fake), options, features=features or "", progress=tell
+        )
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, subsample
+from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, as_codes, subsample
 from .neighbours import nearest
 from .statistics import Interval
 from .threads import one_blas_thread
@@ -55,6 +55,9 @@ class Fidelity:
     modes: Modes
     real_modes: Modes
     notes: tuple[str, ...]
+    shown: Pixels | None = None  # (m, h, w, c) of the samples `copying.which`, beside their nearest train rows
+    real_pairs: Ints | None = None  # (m, 2) held-out rows that lie nearest to a train row, and that one; table rows
+    real_distances: Doubles | None = None  # (m,)
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,8 @@ class Copying:
     ratio: Interval  # median distance to the nearest train row, samples over held-out rows
     copies: int  # samples nearer to a train row than 99 % of held-out rows; 1 % is expected
     samples: int
-    nearest: Ints  # (m,) the nearest train row (position) of the samples that are nearest to one, nearest first
-    which: Ints  # (m,) those samples
+    nearest: Ints  # (m,) the nearest train row of the samples that are nearest to one, nearest first
+    which: Ints  # (m,) those samples; positions among the rows given, in `Fidelity` rows of the tables
     distances: Doubles  # (m,)
 
 

@@ -6,6 +6,7 @@ the rows and judged on the other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,17 @@ from .directions import find_directions
 from .linear import fit_ridge, fit_scaler
 from .neighbours import nearest
 from .questions import Question, answerable
-from .statistics import Interval, auc_interval, bootstrap_ratio, jackknife, permutation_p, ranks, wilson_share
+from .statistics import (
+    Interval,
+    auc,
+    auc_interval,
+    bootstrap_ratio,
+    jackknife,
+    percentiles,
+    permutation_p,
+    ranks,
+    wilson_share,
+)
 from .threads import one_blas_thread
 from .twosample import squared_gaps
 
@@ -24,6 +35,7 @@ ROWS = 2000
 DISTANCES = 400  # rows between which all distances are compared
 NEIGHBOURS = 10
 SHUFFLES = 99
+SHUFFLED_MAPS = 39
 RIDGE = 1e-3
 
 
@@ -45,8 +57,9 @@ class Transfer:
     there: Interval  # AUC of the direction carried over, on the second's held-out rows
     here: Interval  # AUC at home, same rows
     own: Interval  # AUC of a direction found in the second itself
-    shuffled: Interval  # AUC carried by a map that was fitted to shuffled rows
+    shuffled: Interval  # AUC carried by maps that were fitted to shuffled rows: the mean, and 95 % of them
     note: str = ""
+    p_value: float = math.nan  # share of those maps that carry as much
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,15 @@ class Comparison:
     rows: int
     similarities: tuple[Similarity, ...]
     transfers: tuple[Transfer, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """One representation beside those of other models, and beside its yardsticks."""
+
+    pairs: tuple[Comparison, ...]  # the first is the same in all
+    yardsticks: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network; without transfers
     notes: tuple[str, ...]
 
 
@@ -104,10 +126,10 @@ def _explained(gap: Floats, spread: Floats, rng: np.random.Generator) -> Interva
     return Interval(1 - left.value, 1 - left.high, 1 - left.low, left.n)
 
 
-def _map(x: Floats, y: Floats, fit: Ints) -> Callable[[Floats], Floats]:
-    """An affine map from x to y, fitted on rows `fit` with a slight ridge on standardised columns."""
+def _map(x: Floats, y: Floats, fit: Ints, onto: Ints | None = None) -> Callable[[Floats], Floats]:
+    """An affine map from x to y, fitted on rows `fit` (of y on `onto`), with a slight ridge on standardised columns."""
     scaler = fit_scaler(x[fit])
-    (reader,) = fit_ridge(scaler(x[fit]), y[fit], penalties=(RIDGE,))
+    (reader,) = fit_ridge(scaler(x[fit]), y[fit if onto is None else onto], penalties=(RIDGE,))
     return lambda rows: scaler(rows) @ reader.weights + reader.bias
 
 
@@ -218,15 +240,16 @@ def transfers(
     with one_blas_thread():
         here, own = (find_directions(z[fit], signs[fit], method=method) for z in (x, y))
         carried = _map(y, x, fit)(y[judge])
-        mixed = y.copy()
-        mixed[fit] = y[rng.permutation(fit)]
-        lost = _map(mixed, x, fit)(y[judge])
+        lost = np.stack([_map(y, x, fit, rng.permutation(fit))(y[judge]) @ here.T for _ in range(SHUFFLED_MAPS)])
     found = []
     for i, question in enumerate(kept):
-        views = ((carried, here[i]), (x[judge], here[i]), (y[judge], own[i]), (lost, here[i]))
+        views = ((carried, here[i]), (x[judge], here[i]), (y[judge], own[i]))
         known = signs[judge, i] != 0
         positive = signs[judge, i][known] > 0
         figures = [auc_interval(rows[known] @ direction, positive) for rows, direction in views]
-        there, home, away, null = figures
-        found.append(Transfer(question.name, there, home, away, null, question.note))
+        there, home, away = figures
+        null = np.array([auc(scores[known, i], positive) for scores in lost])
+        spread = Interval(float(null.mean()), *percentiles(null), len(null))
+        p = permutation_p(there.value, null)
+        found.append(Transfer(question.name, there, home, away, spread, question.note, p))
     return tuple(found), left

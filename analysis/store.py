@@ -24,17 +24,17 @@ KINDS = {
     "neighbours": ("analysis.neighbours", "Neighbours"),
     "concepts": ("analysis.concepts", "ConceptTable"),
     "interpolation": ("analysis.interpolation", "Interpolations"),
+    "disentanglement": ("analysis.disentanglement", "Disentanglement"),
     "mixture": ("analysis.mixtures", "Mixture"),
     "geometry": ("analysis.geometry", "Geometry"),
     "prior": ("analysis.prior", "PriorComparison"),
     "maps": ("analysis.maps", "Maps"),
     "reconstruction": ("analysis.reconstruction", "Reconstruction"),
 }
-# What one must ask for by name, as it needs factors, another table, samples, or the images themselves.
+# What one must ask for by name, as it needs another table, samples, or the images themselves.
 ASKED = {
     "adversarial": ("analysis.adversarial", "Robustness"),
-    "comparison": ("analysis.similarity", "Comparison"),
-    "disentanglement": ("analysis.disentanglement", "Disentanglement"),
+    "comparison": ("analysis.similarity", "Comparisons"),
     "fidelity": ("analysis.fidelity", "Fidelity"),
     "verification": ("analysis.verification", "Verification"),
 }
@@ -147,6 +147,8 @@ def _pack(value: object, key: str, arrays: dict[str, AnyArray]) -> Any:
         }
     if isinstance(value, list | tuple):
         return [_pack(item, f"{key}.{i}", arrays) for i, item in enumerate(value)]
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"  # as text, which float() reads back
     return _plain(value)
 
 

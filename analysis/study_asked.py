@@ -1,40 +1,65 @@
-"""The studies that `analyze` leaves out, since one must say of what: known factors, another table, samples."""
+"""The studies that `analyze` leaves out, since one must say of what: another table, or samples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from .arrays import AnalysisError, Floats, Ints
-from .dci import Factor
-from .disentanglement import Disentanglement, disentangle
 from .embeddings import Embeddings
-from .fidelity import Fidelity, compare, warnings_of
+from .fidelity import Copying, Fidelity, compare, warnings_of
 from .memory import copying, count_modes, duplicate_threshold
-from .plan import Options, Progress, held_out, labels_of, sample, silent, thin
+from .neighbours import nearest
+from .overview import thumbnails
+from .plan import (
+    Options,
+    Progress,
+    held_out,
+    labels_of,
+    missing_yardsticks,
+    representations,
+    sample,
+    silent,
+    thin,
+)
 from .questions import questions
-from .similarity import Comparison, similarities, transfers
+from .similarity import Comparison, Comparisons, similarities, transfers
 
 MODE_ROWS = 5000
+YARDSTICK_SHUFFLES = 19
 
 
-def study_disentanglement(
-    table: Embeddings, options: Options, *, factors: Sequence[str] = (), progress: Progress = silent
-) -> Disentanglement:
-    """Score the code against columns of the table as factors; by default its attributes and its label."""
-    rng = options.rng("disentanglement")
-    rows, words = held_out(table, options.test_rows, options, least=1000)
-    names = list(factors) or [*([table.label] if labels_of(table) else []), *table.attributes]
-    if not names:
-        raise AnalysisError("disentanglement needs known factors: the table has neither labels nor attributes")
-    columns = [table.column(name) for name in names]
-    use = rows[np.all([column.present[rows] for column in columns], axis=0)]
-    found = [Factor(c.name, np.asarray(c.values[use], np.float64), c.kind != "numeric") for c in columns]
-    progress(f"{len(found)} factors")
-    codes = table.vectors(table.code, use)[:, table.encoded]
-    notes = [f"{len(use):,} {words}, those with every factor known"]
-    return disentangle(codes, found, rng=rng, notes=notes)
+def study_comparison(
+    first: Embeddings, others: Sequence[Embeddings], options: Options, *, progress: Progress = silent
+) -> Comparisons:
+    """Compare the code of a table with those of others, and with pixels, a PCA of them and the untrained network."""
+    tables = [first, *others]
+    short = [table.path.name for table in tables]
+    names = [name if short.count(name) == 1 else str(t.path) for name, t in zip(short, tables, strict=True)]
+    pairs = []
+    for name, other in zip(names[1:], others, strict=True):
+
+        def tell(text: str, name: str = name) -> None:
+            progress(f"{name}: {text}")
+
+        one = compare_tables(first, other, options, progress=tell)
+        pairs.append(replace(one, names=(_named(names[0], first), _named(name, other))))
+    rng = options.rng("yardsticks")
+    rows = thin(held_out(first, None, options, least=200)[0], options.test_rows, options)
+    train = sample(first, "train" if first.has_split else None, options.train_rows, options)
+    x, found = first.vectors(first.code, rows)[:, first.encoded], []
+    for wanted in representations(first):
+        if not wanted.baseline or (wanted.name.startswith("untrained.") and wanted.name != first.untrained(first.code)):
+            continue
+        progress(wanted.name)
+        y = wanted.read(first, train, rows, rng=rng)[1]
+        alike = similarities(x, y, rng=rng, shuffles=YARDSTICK_SHUFFLES)
+        found.append(Comparison((pairs[0].names[0], wanted.name), (x.shape[1], y.shape[1]), len(x), alike, (), ()))
+    notes = [*dict.fromkeys(note for one in pairs for note in one.notes), *missing_yardsticks(first)]
+    return Comparisons(tuple(pairs), tuple(found), tuple(notes))
 
 
 def compare_tables(
@@ -67,6 +92,10 @@ def compare_tables(
     return Comparison(named, (x.shape[1], y.shape[1]), len(mine), found, carried, (*notes, *left))
 
 
+def _named(name: str, table: Embeddings) -> str:
+    return name if table.code == "code" else f"{name}: {table.code}"
+
+
 def _common(first: Embeddings, second: Embeddings) -> tuple[Ints, Ints, list[str]]:
     """Positions of the rows that both tables have."""
     mine, theirs = (table.ids(np.arange(table.n)) for table in (first, second))
@@ -87,34 +116,61 @@ def _common(first: Embeddings, second: Embeddings) -> tuple[Ints, Ints, list[str
     return one[order].astype(np.int64), other[order].astype(np.int64), said
 
 
-def study_fidelity(real: Embeddings, fake: Embeddings, options: Options, *, progress: Progress = silent) -> Fidelity:
-    """Compare samples with held-out real rows in the column that is both tables' code."""
+def study_fidelity(
+    real: Embeddings, fake: Embeddings, options: Options, *, features: str = "", progress: Progress = silent
+) -> Fidelity:
+    """Compare samples with held-out real rows in a vector column of both tables, by default their code."""
     rng = options.rng("fidelity")
+    if not features and real.code != fake.code:
+        raise AnalysisError(f"features must be the same: {real.code!r} of real rows, {fake.code!r} of samples")
+    marks = [table.metadata.get("checkpoint") for table in (real, fake)]
+    if all(marks) and marks[0] != marks[1]:
+        raise AnalysisError(
+            f"{real.path.name!r} and {fake.path.name!r} were encoded with different models, so their features do not "
+            "compare: encode the samples with the run of the real images"
+        )
+    name = features or real.code
     rows, words = held_out(real, options.test_rows, options)
     drawn = sample(fake, None, options.test_rows, options)
-    parts = real.vectors(real.code, rows), fake.vectors(fake.code, drawn)
-    if real.code != fake.code:
-        raise AnalysisError(f"features must be the same: {real.code!r} of real rows, {fake.code!r} of samples")
+    parts = real.vectors(name, rows), fake.vectors(name, drawn)
     progress("distances")
     found = compare(*parts, rng=rng)
     notes = [f"real: {len(rows):,} {words}; samples: {len(drawn):,} rows of {fake.path.name}", *warnings_of(found)]
     yardstick, repeats = None, None
+    pictures: dict[str, Any] = {}
     train = _train(real, rows, options, len(drawn))
     if train is None:
         notes.append("no yardstick of real rows, and no test of copying: the table has no train split beside the rows")
     else:
         progress("yardstick")
-        known = real.vectors(real.code, train)
+        known = real.vectors(name, train)
         yardstick = compare(parts[0], known[: len(drawn)], rng=rng)
         progress("nearest training images")
-        repeats = copying(
-            parts[1], real.vectors(real.code, sample(real, "train", options.train_rows, options)), parts[0]
-        )
+        every = thin(np.setdiff1d(real.rows("train"), rows), options.train_rows, options)
+        repeats, pictures = _repeats(real, fake, real.vectors(name, every), every, (rows, drawn), parts)
     progress("duplicates")
     modes = [z[rng.permutation(len(z))[:MODE_ROWS]] for z in parts]
     threshold = duplicate_threshold(_as_many(modes[0], modes[1]))
     counted = [count_modes(_as_many(z, other), threshold=threshold) for z, other in (modes[::-1], modes)]
-    return Fidelity(real.code, found, yardstick, repeats, counted[0], counted[1], tuple(notes))
+    return Fidelity(name, found, yardstick, repeats, counted[0], counted[1], tuple(notes), **pictures)
+
+
+def _repeats(
+    real: Embeddings, fake: Embeddings, known: Floats, train: Ints, rows: tuple[Ints, Ints],
+    parts: tuple[Floats, Floats],
+) -> tuple[Copying, dict[str, Any]]:  # fmt: skip
+    """The test of copying, with rows of the tables in place of positions, and the pictures of the nearest pairs."""
+    found = copying(parts[1], known, parts[0])
+    found = replace(found, nearest=train[found.nearest], which=rows[1][found.which])
+    order = np.argsort(found.which)
+    shown = thumbnails(fake, found.which[order])
+    index, distance = nearest(parts[0], known)
+    first = np.argsort(distance[:, 0], kind="stable")[: len(found.which)]
+    return found, {
+        "shown": None if shown is None else shown[np.argsort(order)],
+        "real_pairs": np.stack([rows[0][first], train[index[first, 0]]], axis=1),
+        "real_distances": distance[first, 0].astype(np.float64),
+    }
 
 
 def _as_many(x: Floats, y: Floats) -> Floats:

@@ -135,25 +135,43 @@ def prior(result: Any) -> Iterator[Block]:
 
 
 def disentanglement(result: Any) -> Iterator[Block]:
-    """Scores beside shuffled factors."""
-    rows = [(s.name, plain(s.value), f"{s.shuffled:.3f}", f"{s.p_value:.3f}", f"{s.value.n:,}") for s in result.scores]
+    """Scores beside shuffled factors, random rotations, and other codes."""
+    names = list(dict.fromkeys(b.name for s in result.scores for b in s.baselines))
+    rows = []
+    for one in result.scores:
+        beside = {b.name: f"{b.figure.value:.3f}" for b in one.baselines}
+        rows.append((one.name, plain(one.value), f"{one.shuffled:.3f}", f"{one.p_value:.3f}",
+                     *(beside.get(name, "–") for name in names), f"{one.value.n:,}"))  # fmt: skip
     title = f"single numbers and single factors ({', '.join(result.factors)}), {result.rows:,} rows"
-    yield title, ("score", "value", "shuffled factors", "p", "n"), rows
+    yield title, ("score", "value", "shuffled factors", "p", *names, "n"), rows
 
 
-def comparison(result: Any) -> Iterator[Block]:
-    """Similarities beside shuffled rows, then concepts carried over."""
-    rows = [
-        (s.name, plain(s.value), f"{s.shuffled:.3f}", f"{s.p_value:.3f}", f"{s.value.n:,}") for s in result.similarities
-    ]
-    yield f"{result.names[0]} and {result.names[1]}", ("figure", "value", "shuffled rows", "p", "n"), rows
-    carried = [
-        (t.name, plain(t.there), plain(t.here), plain(t.own), f"{t.shuffled.value:.3f}", f"{t.there.n:,}")
-        for t in result.transfers
-    ]
-    if carried:
-        header = ("concept", "carried over", "at home", "found there", "shuffled map", "n")
-        yield "AUC of directions of the first in the second, on the other half of the rows", header, carried
+def comparisons(result: Any) -> Iterator[Block]:
+    """Similarities beside yardsticks and shuffled rows, a model after the other, then concepts carried over."""
+    beside = {one.names[1]: {s.name: s.value for s in one.similarities} for one in result.yardsticks}
+    for one in result.pairs:
+        rows = [
+            (s.name, plain(s.value), *(f"{known[s.name].value:.3f}" for known in beside.values()), f"{s.shuffled:.3f}",
+             f"{s.p_value:.3f}", f"{s.value.n:,}")
+            for s in one.similarities
+        ]  # fmt: skip
+        header = ("figure", "value", *beside, "shuffled rows", "p", "n")
+        yield f"{one.names[0]} and {one.names[1]}", header, rows
+        carried = [
+            (
+                t.name,
+                plain(t.there),
+                plain(t.here),
+                plain(t.own),
+                plain(t.shuffled),
+                f"{t.p_value:.3f}",
+                f"{t.there.n:,}",
+            )
+            for t in one.transfers
+        ]
+        if carried:
+            header = ("concept", "carried over", "at home", "found there", "shuffled maps", "p", "n")
+            yield "AUC of directions of the first in the second, on the other half of the rows", header, carried
 
 
 def fidelity(result: Any) -> Iterator[Block]:

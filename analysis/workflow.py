@@ -16,12 +16,13 @@ from .errors import TooLargeError
 from .model import Model
 from .overview import Overview, summarise
 from .plan import Options, Progress, silent
-from .store import HOMES, KINDS, load_one, save
+from .store import HOMES, load_one, save
 from .studies import study_maps, study_mixture, study_neighbours
 from .study_codes import study_codes
 from .study_concepts import study_concepts
 from .study_decoded import study_reconstruction
 from .study_efficiency import study_efficiency
+from .study_factors import study_disentanglement
 from .study_paths import study_interpolation
 from .study_probes import study_probes
 from .study_shape import study_geometry, study_prior
@@ -40,6 +41,7 @@ STUDIES: dict[str, Study] = {
     "efficiency": study_efficiency,
     "neighbours": study_neighbours,
     "concepts": study_concepts,
+    "disentanglement": study_disentanglement,
     "mixture": study_mixture,
     "geometry": study_geometry,
     "prior": study_prior,
@@ -190,7 +192,7 @@ def _forget(out: Path, kind: str) -> None:
 
 def refresh_overview(table: Embeddings, out: Path, *, command: str = "", left_out: Sequence[str] = ()) -> None:
     """Write the overview with the rows that the results in `out` show, and notes on what was left out."""
-    found = [load_one(out, kind) for kind in KINDS if kind != "overview" and (out / f"{kind}.json").is_file()]
+    found = [load_one(out, kind) for kind in HOMES if kind != "overview" and (out / f"{kind}.json").is_file()]
     rows = np.unique(np.concatenate([np.zeros(0, np.int64), *map(shown_rows, found)]))
     overview = summarise(table, rows[rows < table.n])
     save(replace(overview, notes=(*overview.notes, *left_out)), out, command=command)
@@ -205,6 +207,8 @@ def shown_rows(result: Any) -> Ints:
             found = [result.edits.rows] if result.edits is not None else []
         case "Interpolations":
             found = [result.pairs.ravel()]
+        case "Fidelity" if result.shown is not None:
+            found = [result.copying.nearest, result.real_pairs.ravel()]
         case "Codes":
             found = [result.bases]
         case "Mixture":

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import numpy as np
+import report_asked
 import report_codes
 
 from analysis.adversarial import Robustness, linear_target, robustness
@@ -72,6 +73,7 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
     """One result of every kind over the first `n` digits."""
     return {
         "overview": overview(n, names),
+        "fidelity": report_asked.fidelity(f"discriminator.dense1 {names[0]}"),
         "codes": codes(names),
         "probes": probes(names),
         "efficiency": efficiency(),
@@ -79,9 +81,11 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
         "neighbours": neighbours(n),
         "concepts": concepts(n, names),
         "interpolation": interpolation(n, names),
+        "disentanglement": report_asked.disentanglement(names),
         "mixture": mixture(n, names),
         "geometry": geometry(),
         "prior": prior(),
+        "comparison": report_asked.comparison(names),
         "maps": maps(n),
         "reconstruction": reconstruction(n, names),
         "verification": verification(n, names),

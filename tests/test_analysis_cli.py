@@ -62,13 +62,13 @@ def analyzed(foreign: Path, folder: Path, *more: str) -> Any:
 
 def test_a_foreign_table_gets_what_it_can_and_is_told_the_rest(foreign: Path, tmp_path: Path) -> None:
     done = analyzed(foreign, tmp_path, "--code", "emb", "--split", "part")
-    assert set(load(tmp_path / "res")) == {"overview", "mixture", "geometry", "maps"}
+    assert set(load(tmp_path / "res")) == {"overview", "disentanglement", "mixture", "geometry", "maps"}
     assert "left out: probes" in done.stderr and "--split COLUMN" in done.stderr
 
 
 def test_a_foreign_table_without_a_split_gets_one_that_is_said(foreign: Path, tmp_path: Path) -> None:
     done = analyzed(foreign, tmp_path)
-    assert {"probes", "efficiency", "neighbours", "concepts", "mixture"} <= set(load(tmp_path / "res"))
+    assert {"probes", "efficiency", "neighbours", "concepts", "disentanglement", "mixture"} <= set(load(tmp_path / "res"))
     assert "drawn at random, as the table has no column 'split'" in " ".join(done.stdout.split())
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import kstest
 from sklearn.metrics import mutual_info_score
 
 from analysis.arrays import AnalysisError
 from analysis.dci import Factor, dci
-from analysis.disentanglement import (
-    Disentanglement,
+from analysis.disentanglement import Disentanglement, disentangle
+from analysis.factor_scores import (
     binned,
-    disentangle,
     entropy,
     mig,
     modularity,
@@ -19,6 +19,7 @@ from analysis.disentanglement import (
     predictability,
     separated,
 )
+from analysis.statistics import proportion
 
 
 @pytest.fixture
@@ -60,8 +61,40 @@ def test_axes_score_near_one_a_rotation_low_and_shuffled_factors_near_nothing(rn
         assert one.p_value == 1 / (1 + one.shuffles), one.name
         if one.name != "modularity":  # which noise reaches by chance: its yardstick says so
             assert one.shuffled < 0.5, one.name
+    for name in ("MIG", "SAP", "DCI disentanglement"):
+        one = next(each for each in axes.scores if each.name == name)
+        (rotations,) = one.baselines
+        assert rotations.name == "random rotations" and rotations.figure.n in (5, 19)
+        assert one.value.low > rotations.figure.high and one.rotated_p == 1 / (1 + rotations.figure.n), name
     assert all(scores(turned)[name] < 0.2 for name in ("MIG", "SAP", "DCI disentanglement")), scores(turned)
     assert axes.importance.shape == (5, 3) and axes.importance.argmax(0).tolist() == [0, 1, 2]
+
+
+def test_a_code_that_is_turned_at_random_is_as_random_rotations_are(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes, factors = planted(rng, 300)
+    codes /= codes.std(0)
+    monkeypatch.setattr("analysis.disentanglement.importances", lambda z, f, rng: (np.eye(5)[:, :3], np.ones(3)))
+    monkeypatch.setattr("analysis.disentanglement.factor_vae", lambda z, f, rng: proportion(np.ones(4, bool)))
+    found = []
+    for _ in range(30):
+        turn = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+        found.append(disentangle(codes @ turn, factors, rng=rng).scores[0].rotated_p)
+    assert kstest(np.array(found) - rng.uniform(0, 1 / 20, 30), "uniform").pvalue > 0.002  # p comes in steps of 1 / 20
+    assert disentangle(codes, factors, rng=rng).scores[0].rotated_p == 1 / 20
+
+
+def test_other_codes_of_the_same_rows_are_scored_alike(rng: np.random.Generator) -> None:
+    codes, factors = planted(rng, 200)
+    beside = {"noise": rng.normal(size=(200, 3)), "the same": codes}
+    found = disentangle(codes, factors, rng=rng, beside=beside)
+    for one in found.scores:
+        _, noise, again = one.baselines
+        assert (noise.name, again.name) == ("noise", "the same")
+        assert again.figure.value == pytest.approx(one.value.value, abs=0.05 if one.name == "FactorVAE score" else 1e-9)
+    assert found.scores[0].baselines[1].figure.high < 0.1
+    assert found.numbers == ("1", "2", "3", "4", "5")
 
 
 def test_independent_numbers_score_near_nothing_and_as_shuffled_ones_do(rng: np.random.Generator) -> None:

@@ -85,9 +85,20 @@ def test_a_shared_direction_carries_over_and_a_lost_one_does_not(rng: np.random.
     (found,), left = transfers(x, shared, [question], rng=rng)
     assert not left and found.there.value == pytest.approx(found.here.value, abs=0.02) and found.here.low > 0.9
     assert found.own.value > 0.9 and found.there.n == 800
+    assert found.p_value == 1 / 40 and found.shuffled.low < 0.5 < found.shuffled.high and found.shuffled.n == 39
     without = np.hstack([x[:, 1:], rng.normal(size=(len(x), 1))])
     (lost,), _ = transfers(x, without, [question], rng=rng)
     assert lost.there.low < 0.5 < lost.there.high and lost.here.low > 0.9
+
+
+def test_an_unrelated_code_carries_as_much_as_shuffled_maps_do(rng: np.random.Generator) -> None:
+    found = []
+    for _ in range(60):
+        x, question = concept(rng, 200)
+        told = np.hstack([question.signs[:, None] + rng.normal(size=(200, 1)), rng.normal(size=(200, 4))])
+        y = told[rng.permutation(200)]
+        found.append(transfers(x, y, [question], rng=rng)[0][0].p_value)
+    assert kstest(np.array(found) - rng.uniform(0, 1 / 40, 60), "uniform").pvalue > 0.002  # p comes in steps of 1 / 40
 
 
 def test_a_map_fitted_to_shuffled_rows_carries_nothing(rng: np.random.Generator) -> None:

@@ -68,9 +68,9 @@ def text(value: str) -> str:
 
 def test_sections_come_in_the_order_of_the_story(report: Report) -> None:
     assert [one.id for one in report.sections] == [
-        "overview", "health", "curves", "samples", "reconstructions", "parts", "map", "probes", "few-labels",
-        "adversarial", "neighbours", "concepts", "edits", "interpolations", "mixture", "geometry", "prior",
-        "configuration", "made",
+        "overview", "health", "curves", "samples", "fidelity", "reconstructions", "parts", "disentanglement", "map",
+        "probes", "few-labels", "adversarial", "neighbours", "concepts", "edits", "interpolations", "mixture",
+        "geometry", "prior", "comparison", "configuration", "made",
     ]  # fmt: skip
     assert len(report.sections) == len(ORDER) and not any(one.missing for one in report.sections)
 

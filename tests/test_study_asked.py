@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from analysis import AnalysisError, Embeddings, cli, load
 from analysis.plan import Options
-from analysis.study_asked import compare_tables, study_disentanglement, study_fidelity
+from analysis.study_asked import compare_tables, study_comparison, study_fidelity
+from analysis.study_factors import study_disentanglement
 
 WIDTH = 6
 
@@ -59,6 +60,18 @@ def test_a_turned_code_in_another_order_is_the_same_and_carries_every_concept(fo
     assert {"label: 3", "ink", "round"} <= {one.name for one in found.transfers}
 
 
+def test_several_models_stand_beside_pixels_their_pca_and_the_untrained_network(folder: Path) -> None:
+    first, turned = Embeddings(folder / "one.parquet"), Embeddings(folder / "turned.parquet")
+    untrained = Embeddings(folder / "one.parquet", code="untrained.code")
+    found = study_comparison(first, [turned, untrained], Options(test_rows=200))
+    names = [str(folder / "one.parquet"), "turned.parquet", f"{folder / 'one.parquet'}: untrained.code"]
+    assert [one.names for one in found.pairs] == [(names[0], names[1]), (names[0], names[2])]
+    assert [one.names[1] for one in found.yardsticks] == ["pixels", f"PCA {WIDTH} of pixels", "untrained.code"]
+    cka = [one.similarities[0].value.value for one in (*found.pairs, *found.yardsticks)]
+    assert cka[0] == pytest.approx(1) and cka[1] == pytest.approx(cka[4], abs=0.1) and cka[2] < 0.99
+    assert all(one.rows == 200 and len(one.similarities) == 5 for one in (*found.pairs, *found.yardsticks))
+
+
 def test_tables_of_different_images_are_not_compared(folder: Path) -> None:
     with pytest.raises(AnalysisError, match="different images"):
         compare_tables(Embeddings(folder / "one.parquet"), Embeddings(folder / "other.parquet"), Options())
@@ -73,14 +86,66 @@ def test_copied_training_rows_and_noise_are_told_apart_from_real_rows(folder: Pa
     assert copies.samples.precision.low > 0.9 > 0.3 > noise.samples.precision.high
     assert noise.samples.frechet.low > 5 and copies.yardstick is not None and copies.yardstick.frechet.low < 0.3
     assert any("subsets of" in note for note in copies.notes)
+    assert copies.shown is None  # the samples' table has no pictures
+    rows = np.flatnonzero(table_maker.digits()[2] == "train")[:400]
+    np.testing.assert_array_equal(copies.copying.nearest, rows[copies.copying.which])
+
+
+def test_samples_are_shown_beside_training_images_in_the_folder_of_the_codes_results(
+    folder: Path, tmp_path: Path
+) -> None:
+    images, _, split = table_maker.digits()
+    columns = table_maker.digits_columns(WIDTH)
+    train = np.flatnonzero(split == "train")[100:300]
+    about = table_maker.digits_metadata(WIDTH)
+    table_maker.write_table(tmp_path / "s.parquet", {name: _taken(z, train) for name, z in columns.items()}, about)
+    said = (
+        "fidelity",
+        folder / "one.parquet",
+        tmp_path / "s.parquet",
+        "--features",
+        "encoder.hidden",
+        "--out",
+        tmp_path,
+    )
+    assert run("prior", folder / "one.parquet", "--out", tmp_path).exit_code == 0
+    assert run(*said).exit_code == 0
+    found = load(tmp_path)
+    result, overview = found["fidelity"], found["overview"]
+    assert result.features == "encoder.hidden" and set(found) == {"overview", "prior", "fidelity"}
+    np.testing.assert_array_equal(result.copying.nearest, train[result.copying.which])
+    expected = np.rint(images[result.copying.nearest] * 255)
+    np.testing.assert_array_equal(result.shown, expected)
+    assert np.isin(result.copying.nearest, overview.rows).all() and np.isin(result.real_pairs, overview.rows).all()
+    assert (split[result.real_pairs[:, 0]] == "test").all() and (split[result.real_pairs[:, 1]] == "train").all()
+    other = table_maker.write_table(tmp_path / "o.parquet", columns, about | {"checkpoint": "1" * 64})
+    refused = run("fidelity", folder / "one.parquet", other).exception
+    assert isinstance(refused, AnalysisError) and "encoded with different models" in str(refused)
+    wrong = run(*said[:3], "--features", "wrong")
+    assert isinstance(wrong.exception, AnalysisError) and "no vector column 'wrong'" in str(wrong.exception)
 
 
 def test_factors_are_the_columns_that_are_named(folder: Path) -> None:
     table = Embeddings(folder / "one.parquet")
-    found = study_disentanglement(table, Options(), factors=("ink", "round"))
+    found = study_disentanglement(table, None, Options(factors=("ink", "round")))
     assert found.factors == ("ink", "round") and any("every factor known" in note for note in found.notes)
     with pytest.raises(AnalysisError, match="no column 'wrong'"):
-        study_disentanglement(table, Options(), factors=("ink", "wrong"))
+        study_disentanglement(table, None, Options(factors=("ink", "wrong")))
+
+
+def test_factors_are_by_default_what_rows_share_and_the_rest_is_said(tmp_path: Path) -> None:
+    columns = table_maker.digits_columns(WIDTH, rows=800)
+    columns["name"] = [f"<b>{i}" for i in range(800)]
+    columns["rare"] = [float(i) if i % 3 == 0 else None for i in range(800)]
+    path = table_maker.write_table(tmp_path / "named.parquet", columns, table_maker.digits_metadata(WIDTH))
+    found = study_disentanglement(Embeddings(path), None, Options(test_rows=120))
+    assert found.factors == ("label", "ink", "round", "parity") and found.numbers[0] == "z 1"
+    assert any("no factors of these rows: 'name', 'rare'" in note for note in found.notes)
+    assert [b.name for b in found.scores[0].baselines] == ["random rotations", "PCA 6 of pixels", "untrained.code"]
+    few = {name: columns[name] for name in ("split", "label", "code")}
+    table_maker.write_table(tmp_path / "few.parquet", few)
+    with pytest.raises(AnalysisError, match=r"two known factors that vary, and the table 'few.parquet' has 'label'"):
+        study_disentanglement(Embeddings(tmp_path / "few.parquet"), None, Options())
 
 
 @pytest.mark.parametrize(
@@ -88,7 +153,7 @@ def test_factors_are_the_columns_that_are_named(folder: Path) -> None:
     [
         (("geometry", "one.parquet"), "geometry"),
         (("prior", "one.parquet"), "prior"),
-        (("compare", "one.parquet", "turned.parquet"), "comparison"),
+        (("compare", "one.parquet", "turned.parquet", "one.parquet"), "comparison"),
         (("fidelity", "one.parquet", "noise.parquet"), "fidelity"),
         (("disentanglement", "one.parquet", "--factor", "ink", "--factor", "round"), "disentanglement"),
     ],

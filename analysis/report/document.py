@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-Role = Literal["ours", "pixels", "pca", "untrained", "chance"]  # the trained network's own figure, or a yardstick
+Role = Literal["ours", "pixels", "pca", "untrained", "real", "chance"]  # the trained network's own, or a yardstick's
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,13 @@ from .rows import figure, trained_on
 from .sections_adversarial import adversarial
 from .sections_categories import categories_in_short
 from .sections_codes import latent_map, neighbours
+from .sections_comparison import comparison
 from .sections_concepts import concepts
 from .sections_curves import curves
 from .sections_decoded import reconstructions
 from .sections_edits import edits
+from .sections_factors import disentanglement
+from .sections_fidelity import fidelity
 from .sections_parts import parts
 from .sections_paths import interpolations
 from .sections_probes import few_labels, headline, probes, told_labels, trained_on_labels
@@ -34,8 +37,10 @@ ORDER: tuple[Callable[[Material], Section], ...] = (
     health,
     curves,
     samples,
+    fidelity,
     reconstructions,
     parts,
+    disentanglement,
     latent_map,
     probes,
     few_labels,
@@ -47,6 +52,7 @@ ORDER: tuple[Callable[[Material], Section], ...] = (
     mixture,
     geometry,
     prior,
+    comparison,
     configuration,
     made,
 )

@@ -1,0 +1,126 @@
+"""The section on other models: whether they arrange the same images alike, and share concepts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..similarity import SHUFFLED_MAPS
+from .document import Block, Comparison, Disclosure, Estimate, Mark, Prose, Section, Table, missing, one_of
+from .material import Material
+from .rows import brackets, by_group, estimate, readable, role_of, trained_on
+from .wording import count, listed, number, p_value, plural, sentence
+
+if TYPE_CHECKING:
+    from ..similarity import Comparison as Pair
+    from ..similarity import Comparisons, Similarity, Transfer
+
+SIGNIFICANT = 0.05
+MEANING = {
+    "linear CKA": "likeness of the arrangement up to rotation and scale, weighted towards wide directions",
+    "RSA": "rank correlation of all distances between rows",
+    "orthogonal Procrustes R²": "variance of the other that a rotation of this code explains on rows not fitted to",
+    "linear map R²": "variance of the other that a linear map of this code explains on rows not fitted to",
+}
+
+
+def comparison(material: Material) -> Section:
+    """This model's code beside those of others, and beside pixels, PCA and the untrained network."""
+    found: Comparisons | None = material.results.get("comparison")
+    if found is None or not found.pairs:
+        note = "None yet: latentgan compare TABLE OTHER… --out RESULTS compares codes of the same images."
+        return missing("comparison", "Other models", material.refusal("comparison") or note)
+    carried: list[tuple[str, tuple[Block, ...]]] = [
+        (one.names[1], (_transfers(one), Disclosure("Every figure", (_details(one),))))
+        for one in found.pairs if one.transfers
+    ]  # fmt: skip
+    blocks: list[Block] = [_similarities(found), *one_of("carried", "Concepts carried over to", carried)]
+    blocks += [Prose(sentence(note)) for note in found.notes]
+    return Section("comparison", "Other models", _finding(found) + trained_on(found.notes), tuple(blocks))
+
+
+def _similarities(found: Comparisons) -> Block:
+    """Every figure of alikeness, the other models above the yardsticks."""
+    rows: list[Estimate] = []
+    for name in [one.name for one in found.pairs[0].similarities]:
+        for pair in (*found.pairs, *found.yardsticks):
+            one = next(each for each in pair.similarities if each.name == name)
+            role = role_of(pair.names[1]) if pair in found.yardsticks else "ours"
+            beside = (Mark("chance", one.shuffled, "shuffled rows"),)
+            label = readable(pair.names[1]) if pair in found.yardsticks else pair.names[1]
+            rows.append(estimate(label, one.value, role, group=name, marks=beside))
+    said = "; ".join(f"{name}: {text}" for name, text in MEANING.items())
+    caption = (
+        f"How alike {found.pairs[0].names[0]} and each of these arrange the same images, 1 for the same arrangement. "
+        f"{sentence(said)} Small marks are shuffled rows. Raw pixels, their PCA and the untrained network show how "
+        "much of it two models have in common because they saw the same images."
+    )
+    ends = min(0.0, *(row.value for row in rows)), 1.0
+    return by_group("alike", "Figure", tuple(rows), caption, "number", "linear CKA", ends, 3)
+
+
+def _transfers(pair: Pair) -> Comparison:
+    rows = tuple(
+        estimate(one.name, one.there, marks=(Mark("chance", one.shuffled.value, "shuffled maps"),),
+                 note=f"at home {number(one.here.value, 3)}, {p_value(one.p_value, SHUFFLED_MAPS)}")
+        for one in pair.transfers
+    )  # fmt: skip
+    caption = (
+        f"AUC of directions of {pair.names[0]} in {pair.names[1]}, carried over by a linear map that was fitted to the "
+        "codes of other rows without a label: 0.5 is chance, and what the direction has at home is the most to expect. "
+        f"Small marks are the mean of {SHUFFLED_MAPS} maps fitted to shuffled rows; p counts those that carry as much."
+    )
+    return Comparison(rows, caption, "number", (0.0, 1.0), 3)
+
+
+def _details(pair: Pair) -> Table:
+    rows = tuple(
+        (one.name, *(brackets(each, 3) for each in (one.there, one.here, one.own, one.shuffled)), count(one.there.n))
+        for one in pair.transfers
+    )
+    caption = "The same directions at home, directions found in the other code itself, and maps of shuffled rows."
+    return Table(("concept", "carried over", "at home", "found there", "shuffled maps", "n"), rows, caption)
+
+
+def carries(one: Transfer) -> bool:
+    """Whether a direction that tells its concept at home does so in the other code, more than by shuffled maps."""
+    return one.here.low > 0.5 and one.there.low > 0.5 and one.p_value <= SIGNIFICANT
+
+
+def _first(pair: Pair) -> Similarity:
+    return pair.similarities[0]
+
+
+def _finding(found: Comparisons) -> str:
+    """State the model that is most alike beside the yardsticks, the others, and how many concepts carry over."""
+    best = max(found.pairs, key=lambda pair: _first(pair).value.value)
+    one, others = _first(best), [pair for pair in found.pairs if pair is not best]
+    chosen = f"the most alike of {plural(len(found.pairs), 'other model')}, " if others else ""
+    listing = [f"with {pair.names[1]} {brackets(_first(pair).value)}" for pair in others]
+    listing += [f"with shuffled rows {number(one.shuffled)}"]
+    listing += [f"with {_yardstick(pair)} {brackets(_first(pair).value)}" for pair in found.yardsticks]
+    mine, name = best.names
+    figures = f"{chosen}{one.name} {brackets(one.value)}; the first {listed(listing)}; n = {count(one.value.n)}"
+    return f"The codes of {mine} and {name} {_verdict(one, found.yardsticks)} ({figures}){_carried(found)}."
+
+
+def _verdict(one: Similarity, yardsticks: tuple[Pair, ...]) -> str:
+    if one.p_value > SIGNIFICANT or one.value.low <= one.shuffled:
+        return "arrange the same images no more alike than shuffled rows"
+    level = [_yardstick(pair) for pair in yardsticks if one.value.low <= _first(pair).value.high]
+    if level:
+        return f"arrange the same images alike, but the first is as close to {listed(level)}"
+    return "arrange the same images alike" + (", closer than the first is to any yardstick" if yardsticks else "")
+
+
+def _yardstick(pair: Pair) -> str:
+    name = pair.names[1]
+    return "its own network untrained" if role_of(name) == "untrained" else readable(name)
+
+
+def _carried(found: Comparisons) -> str:
+    told = [one for pair in found.pairs for one in pair.transfers]
+    if not told:
+        return ""
+    to = "" if len(found.pairs) == 1 else f" to {plural(len(found.pairs), 'model')}"
+    carried = f"{count(sum(map(carries, told)))} of {plural(len(told), 'concept')}"
+    return f"; {carried} carry over{to} by a map that saw no label"

@@ -1,0 +1,167 @@
+"""The section on samples beside real images: how near they are, whether they repeat, and how many differ."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ..fidelity import warnings_of
+from .document import Block, Comparison, Gallery, Group, Notice, Picture, Prose, Section, Table, missing
+from .images import as_uint8
+from .material import Material
+from .rows import brackets, estimate, figure, trained_on
+from .wording import count, number, percent, sentence
+
+if TYPE_CHECKING:
+    from ..fidelity import Copying, Distances, Fidelity, Modes
+
+SHARES = {
+    "precision": "precision: samples among real images",
+    "recall": "recall: real images among samples",
+    "coverage": "coverage: real images that have a sample near",
+}
+INSTEAD = "training images in their place"
+
+
+def fidelity(material: Material) -> Section:
+    """Samples beside held-out images in named features, with real training images as the yardstick."""
+    found: Fidelity | None = material.results.get("fidelity")
+    if found is None:
+        note = "Not measured yet: latentgan fidelity TABLE SAMPLES --features NAME --out RESULTS does."
+        return missing("fidelity", "Samples beside real images", material.refusal("fidelity") or note)
+    few = warnings_of(found.samples)
+    blocks: list[Block] = [Notice("warning", "Few rows", " ".join(map(sentence, few)))] if few else []
+    blocks += [_shares(found), _distances(found)]
+    if found.copying is not None:
+        blocks += [*_pictures(material, found, found.copying), _copies(found.copying)]
+    blocks.append(_modes(found))
+    blocks += [Prose(sentence(note)) for note in found.notes if note not in few]
+    return Section(
+        "fidelity", "Samples beside real images", _finding(found) + trained_on(found.notes), tuple(blocks)
+    )  # fmt: skip
+
+
+def _shares(found: Fidelity) -> Comparison:
+    rows = []
+    for key, name in SHARES.items():
+        rows.append(estimate("samples", getattr(found.samples, key), group=name))
+        if found.yardstick is not None:
+            rows.append(estimate(INSTEAD, getattr(found.yardstick, key), "real", group=name))
+    at = found.samples
+    caption = (
+        f"In {found.features}. An image lies among others where it is nearer to one of them than that one is to number "
+        f"{at.k} of its own kind's nearest, {count(at.manifold_rows)} of either side. Real training images in the "
+        "samples' place show what a perfect model would reach."
+    )
+    return Comparison(tuple(rows), caption, "percent", (0.0, 1.0))
+
+
+def _distances(found: Fidelity) -> Table:
+    columns = [found.samples, *([found.yardstick] if found.yardstick is not None else [])]
+    rows = (
+        ("Fréchet distance, at infinitely many rows", *(brackets(one.frechet, 3) for one in columns)),
+        ("Fréchet distance, as it is", *(number(one.frechet_plain, 3) for one in columns)),
+        (f"kernel distance, subsets of {count(found.samples.subset)}", *(brackets(one.kernel, 4) for one in columns)),
+        ("density", *(brackets(one.density) for one in columns)),
+        ("rows", *(f"{count(one.real)} real, {count(one.fake)} beside" for one in columns)),
+    )
+    caption = (
+        f"Distances in {found.features}, {count(found.samples.width)} numbers; 0 where both are one distribution, and "
+        "comparable on the same images and features only. They are no FID, which has Inception's features. Density "
+        "counts the real neighbourhoods that a sample lies in, 1 as real images do."
+    )
+    return Table(("figure", "samples", INSTEAD)[: 1 + len(columns)], rows, caption)
+
+
+def _pictures(material: Material, found: Fidelity, copies: Copying) -> list[Gallery]:
+    """Samples beside their nearest training images, and held-out images beside theirs; pairs, nearest first."""
+    groups = []
+    if found.shown is not None:
+        tiles, own = as_uint8(found.shown), []
+        for i, (row, distance) in enumerate(zip(copies.nearest, copies.distances, strict=True)):
+            train = material.picture(int(row), number(float(distance)))
+            if train is not None:
+                own += [Picture(tiles[i], f"sample {i + 1}"), train]
+        groups.append(Group("Samples", "", tuple(own), pairs=True))
+    if found.real_pairs is not None and found.real_distances is not None:
+        real = []
+        for (row, near), distance in zip(found.real_pairs, found.real_distances, strict=True):
+            both = material.picture(int(row)), material.picture(int(near), number(float(distance)))
+            real += [one for one in both if one is not None and None not in both]
+        groups.append(Group("Held-out images", "", tuple(real), pairs=True))
+    shown = tuple(group for group in groups if group.pictures)
+    caption = (
+        f"Below each its nearest training image in {found.features}, and their distance; of all pairs the nearest. A "
+        "model that copies has samples nearer to training images than new real images come by chance."
+    )
+    return [Gallery(shown, caption)] if shown else []
+
+
+def _copies(found: Copying) -> Table:
+    share = found.copies / found.samples if found.samples else math.nan
+    rows = (
+        ("P(a held-out image is farther from training images than a sample)", brackets(found.closer), "0.50"),
+        ("median distance to the nearest training image, over that of held-out images", brackets(found.ratio), "1.00"),
+        ("samples nearer than 99\u00a0% of held-out images",
+         f"{percent(share)} ({count(found.copies)} of {count(found.samples)})", "1.0\u00a0%"),
+    )  # fmt: skip
+    caption = (
+        "P above 0.50, a ratio below 1.00 and a share above 1\u00a0% speak for copies; P far below 0.50 for samples "
+        "that lie off the data."
+    )
+    return Table(("copies of training images", "samples", "new real images"), rows, caption)
+
+
+def _modes(found: Fidelity) -> Table:
+    rows = tuple(
+        (name, _different(one), count(one.pairs), count(one.rows))
+        for name, one in (("samples", found.modes), ("held-out images", found.real_modes))
+    )
+    caption = (
+        "How many different images there are, by the share of pairs that are duplicates (birthday paradox): nearer "
+        f"than {number(found.modes.threshold, 3)}, as 1\u00a0% of held-out images are to their nearest other. Images "
+        "that are drawn unequally often count for fewer."
+    )
+    return Table(("different images", "estimate", "duplicate pairs", "rows"), rows, caption)
+
+
+def _different(one: Modes) -> str:
+    """Write "1,234 [900, 1,800]"; where no pair was found, or none may be, only the lower end is known."""
+    if math.isinf(one.number.value):
+        return f"more than {count(round(one.number.low))}"
+    high = count(round(one.number.high)) if math.isfinite(one.number.high) else "∞"
+    return f"{count(round(one.number.value))} [{count(round(one.number.low))}, {high}]"
+
+
+def _finding(found: Fidelity) -> str:
+    ours, real = found.samples, found.yardstick
+    sizes = f"n = {count(ours.fake)} samples, {count(ours.real)} held-out images"
+    said = f"In {found.features}, samples lie at a Fréchet distance of {brackets(ours.frechet, 3)} from held-out images"
+    if real is None:
+        return f"{said}, of which {figure(ours.coverage)} have a sample near ({sizes}); nothing stands beside it."
+    where = f"where training images lie at {brackets(real.frechet, 3)}{_farther(ours, real)}"
+    covered = f"{figure(ours.coverage)} of those have a sample near (of training images {percent(real.coverage.value)})"
+    return f"{said}, {where}; {covered}{_copied(found.copying)}{_repeated(found)} ({sizes})."
+
+
+def _farther(ours: Distances, real: Distances) -> str:
+    return "" if ours.frechet.low > real.frechet.high else ", so no clear difference shows"
+
+
+def _copied(found: Copying | None) -> str:
+    if found is None:
+        return ""
+    if found.closer.low <= 0.5:
+        return ", and samples lie no nearer to training images than new images do"
+    return (
+        f", and samples lie nearer to training images than new images do (P = {brackets(found.closer)}, 0.5 by chance; "
+        f"{count(found.copies)} of {count(found.samples)} nearer than 99\u00a0% of these)"
+    )
+
+
+def _repeated(found: Fidelity) -> str:
+    """Say that samples repeat themselves, where duplicates show it."""
+    if not found.modes.number.high < found.real_modes.number.low:
+        return ""
+    differ = f"{_different(found.modes)} different samples and {_different(found.real_modes)} different real images"
+    return f"; duplicates tell of about {differ}"

@@ -1,0 +1,90 @@
+"""The section on other models: what it claims of the same code turned, of one like pixels, and of noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import report_asked as asked
+import report_samples as samples
+from test_analysis_store import same
+
+from analysis.report.document import Choice, Comparison, Report, Table, all_blocks
+from analysis.report.html import page
+from analysis.report.material import Material
+from analysis.report.sections_comparison import carries, comparison
+from analysis.similarity import Comparisons
+from analysis.store import load_one, save
+
+NAMES = tuple("0123456789")
+
+
+@pytest.fixture(scope="module")
+def found() -> Comparisons:
+    return asked.comparison(NAMES)
+
+
+def finding(found: Comparisons) -> str:
+    return comparison(Material({"comparison": found})).finding.replace("\u00a0", " ")
+
+
+def inside(found: Comparisons, kind: type) -> list[Any]:
+    return [b for b in all_blocks(comparison(Material({"comparison": found})).blocks) if isinstance(b, kind)]
+
+
+def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_yardsticks(found: Comparisons) -> None:
+    said, cka = finding(found), found.pairs[0].similarities[0].value
+    assert said.startswith(
+        "The codes of pca.parquet and turned 0 arrange the same images alike, closer than the first is to any yardstick"
+        f" (the most alike of 2 other models, linear CKA {cka.value:.2f} [{cka.low:.2f}, {cka.high:.2f}]; the first "
+        "with noise "
+    )
+    for words in ("with shuffled rows 0.0", "with raw pixels 0.", "with its own network untrained 0.", "; n = 200); "):
+        assert words in said
+    assert said.endswith("; 2 of 4 concepts carry over to 2 models by a map that saw no label.")
+
+
+def test_a_code_no_more_alike_than_pixels_is_said_to_be_so(found: Comparisons) -> None:
+    near = replace(found.yardsticks[0], similarities=found.pairs[0].similarities)
+    said = finding(replace(found, pairs=found.pairs[:1], yardsticks=(near, found.yardsticks[1])))
+    assert "alike, but the first is as close to raw pixels (linear CKA" in said
+    assert said.endswith("; 2 of 2 concepts carry over by a map that saw no label.")
+    assert "alike (linear CKA" in finding(replace(found, pairs=found.pairs[:1], yardsticks=()))
+
+
+def test_noise_is_said_to_be_no_more_alike_than_shuffled_rows_and_carries_nothing(found: Comparisons) -> None:
+    said = finding(replace(found, pairs=found.pairs[1:]))
+    assert said.startswith(
+        "The codes of pca.parquet and noise arrange the same images no more alike than shuffled rows ("
+    )
+    assert said.endswith("; 0 of 2 concepts carry over by a map that saw no label.")
+    assert all(map(carries, found.pairs[0].transfers)) and not any(map(carries, found.pairs[1].transfers))
+    assert not carries(replace(found.pairs[0].transfers[0], p_value=0.1))
+
+
+def test_models_stand_side_by_side_with_yardsticks_and_shuffled_rows(found: Comparisons) -> None:
+    alike, carried = inside(found, Choice)
+    assert [name for name, _ in alike.options] == [one.name for one in found.pairs[0].similarities]
+    for i, (_, (block,)) in enumerate(alike.options):
+        assert isinstance(block, Comparison) and [row.role for row in block.rows] == [
+            "ours", "ours", "pixels", "untrained"
+        ]  # fmt: skip
+        assert block.rows[1].value == found.pairs[1].similarities[i].value.value
+        assert all(row.n >= 100 and row.marks[0].name == "shuffled rows" for row in block.rows)
+    assert [name for name, _ in carried.options] == ["turned 0", "noise"]
+    first, second = inside(found, Table)
+    assert len(first.rows) == len(second.rows) == 2 and first.columns[1:4] == ("carried over", "at home", "found there")
+
+
+def test_what_was_compared_comes_back_from_disk(found: Comparisons, tmp_path: Path) -> None:
+    save(found, tmp_path)
+    assert same(load_one(tmp_path, "comparison"), found)
+
+
+def test_hostile_names_of_tables_and_concepts_are_text_and_a_missing_result_names_its_command() -> None:
+    text = page(Report("t", "l", (comparison(Material({"comparison": asked.comparison(samples.HOSTILE)})),)))
+    assert "<img src=x" not in text and "<script>window" not in text and "&lt;img src=x" in text
+    plain = comparison(Material())
+    assert plain.missing and "latentgan compare TABLE OTHER" in plain.finding

@@ -1,0 +1,121 @@
+"""The section on samples beside real images: what it claims of far, copied, repeated and perfect samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import report_asked as asked
+import report_samples as samples
+from test_analysis_store import same
+
+from analysis.fidelity import Fidelity, Modes
+from analysis.report.document import Comparison, Gallery, Notice, Report, Section, Table
+from analysis.report.html import page
+from analysis.report.material import Material
+from analysis.report.sections_fidelity import fidelity
+from analysis.statistics import Interval
+from analysis.store import load_one, save
+
+NAMES = tuple("0123456789")
+
+
+@pytest.fixture(scope="module")
+def found() -> Fidelity:
+    return asked.fidelity()
+
+
+def section(found: Fidelity) -> Section:
+    return fidelity(Material({"fidelity": found, "overview": samples.overview(600, NAMES)}))
+
+
+def finding(found: Fidelity) -> str:
+    return section(found).finding.replace("\u00a0", " ")
+
+
+def blocks(found: Fidelity, kind: type) -> list[Any]:
+    return [block for block in section(found).blocks if isinstance(block, kind)]
+
+
+def test_samples_that_lie_off_and_repeat_are_said_to(found: Fidelity) -> None:
+    said, ours, real = finding(found), found.samples.frechet, found.yardstick
+    assert real is not None and said.startswith(
+        f"In discriminator.dense1, samples lie at a Fréchet distance of {ours.value:.3f} [{ours.low:.3f}, "
+        f"{ours.high:.3f}] from held-out images, where training images lie at "
+    )
+    assert "no clear difference" not in said and f"of training images {100 * real.coverage.value:.1f} %" in said
+    assert "(n = 80 samples, 60 held-out images)." in said
+    assert "; duplicates tell of about 2 [" in said and " different samples and " in said
+
+
+def test_real_images_in_the_samples_place_differ_in_nothing(found: Fidelity) -> None:
+    assert found.yardstick is not None and found.copying is not None
+    near = replace(found.copying, closer=Interval(0.5, 0.4, 0.6, 140))
+    modes = replace(found, samples=found.yardstick, copying=near, modes=found.real_modes)
+    said = finding(modes)
+    assert "so no clear difference shows; " in said and "duplicates tell" not in said
+    assert "no nearer to training images than new images do" in said
+
+
+def test_copies_are_said_to_lie_nearer_to_training_images_than_new_images_do() -> None:
+    copied = asked.fidelity(copied=True)
+    said = finding(copied)
+    assert "samples lie nearer to training images than new images do (P = 1.00 [" in said
+    assert "80 of 80 nearer than 99 % of these" in said
+    (copies,) = [table for table in blocks(copied, Table) if table.columns[0] == "copies of training images"]
+    assert copies.rows[2][1].replace("\u00a0", " ") == "100.0 % (80 of 80)"
+
+
+def test_nearest_training_images_stand_below_samples_and_below_held_out_images(found: Fidelity) -> None:
+    (gallery,) = blocks(found, Gallery)
+    assert [group.title for group in gallery.groups] == ["Samples", "Held-out images"]
+    for group in gallery.groups:
+        assert group.pairs and len(group.pictures) == 8 and all(p.row is not None for p in group.pictures[1::2])
+    assert found.shown is not None and found.copying is not None
+    np.testing.assert_array_equal(gallery.groups[0].pictures[2].pixels, found.shown[1])
+    assert gallery.groups[0].pictures[3].row == found.copying.nearest[1]
+    assert gallery.groups[1].pictures[1].label == "0.50"
+    assert not blocks(replace(found, shown=None, real_pairs=None), Gallery)
+
+
+def test_every_share_stands_beside_that_of_real_images_and_few_rows_are_warned_of(found: Fidelity) -> None:
+    (shares,) = blocks(found, Comparison)
+    assert [row.role for row in shares.rows] == ["ours", "real"] * 3 and all(row.n > 0 for row in shares.rows)
+    assert shares.rows[4].value == found.samples.coverage.value
+    (notice,) = blocks(found, Notice)
+    assert "few for covariances of 16 features" in notice.text and "subsets of 15" in notice.text
+    assert not any("few for" in str(block) for block in section(found).blocks if not isinstance(block, Notice))
+    plenty = replace(found.samples, real=10_000, fake=10_000, subset=1000)
+    assert not blocks(replace(found, samples=plenty), Notice)
+
+
+def test_the_word_fid_stands_only_where_it_is_said_that_it_is_none(found: Fidelity) -> None:
+    text = page(Report("t", "l", (section(found),)))
+    assert text.count("FID") == text.count("They are no FID, which has Inception") > 0
+
+
+def test_no_duplicates_give_a_lower_end_alone(found: Fidelity) -> None:
+    none = Modes(Interval(np.inf, 590.0, np.inf, 60), 0, 60, 0.5)
+    (table,) = [t for t in blocks(replace(found, modes=none), Table) if t.columns[0] == "different images"]
+    assert table.rows[0] == ("samples", "more than 590", "0", "60")
+
+
+def test_without_a_split_nothing_stands_beside_and_that_is_said(found: Fidelity) -> None:
+    alone = replace(found, yardstick=None, copying=None, shown=None, real_pairs=None, real_distances=None)
+    assert finding(alone).endswith("(n = 80 samples, 60 held-out images); nothing stands beside it.")
+    assert len(blocks(alone, Comparison)[0].rows) == 3 and not blocks(alone, Gallery)
+
+
+def test_what_was_measured_comes_back_from_disk(found: Fidelity, tmp_path: Path) -> None:
+    save(found, tmp_path)
+    assert same(load_one(tmp_path, "fidelity"), found)
+
+
+def test_hostile_names_of_features_are_text_and_a_missing_result_names_its_command() -> None:
+    text = page(Report("t", "l", (section(asked.fidelity(samples.HOSTILE[1])),)))
+    assert "<img src=x" not in text and "&lt;img src=x" in text
+    plain = fidelity(Material())
+    assert plain.missing and "latentgan fidelity TABLE SAMPLES" in plain.finding
