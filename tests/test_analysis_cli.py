@@ -68,7 +68,8 @@ def test_a_foreign_table_gets_what_it_can_and_is_told_the_rest(foreign: Path, tm
 
 def test_a_foreign_table_without_a_split_gets_one_that_is_said(foreign: Path, tmp_path: Path) -> None:
     done = analyzed(foreign, tmp_path)
-    assert {"probes", "efficiency", "neighbours", "concepts", "disentanglement", "mixture"} <= set(load(tmp_path / "res"))
+    wanted = {"probes", "efficiency", "neighbours", "concepts", "disentanglement", "mixture"}
+    assert wanted <= set(load(tmp_path / "res"))
     assert "drawn at random, as the table has no column 'split'" in " ".join(done.stdout.split())
 
 
