@@ -92,30 +92,35 @@ def fewer(draws: int, labels: int) -> int:
     return min(draws, max(LEAST, ROWS // labels))
 
 
+Found = tuple[AnyArray, Setting] | None
+"""What one representation gives at a size, and how it is read; None where it is not read."""
+
+
 class Gathered:
     """What was read at every size from one representation after the other, on the same draws and rows."""
 
     def __init__(self, sizes: list[Size], metric: Metric) -> None:
         self.sizes, self.metric = sizes, metric
-        self._found: dict[str, tuple[bool, list[tuple[AnyArray, Setting]]]] = {}
+        self._found: dict[str, tuple[bool, Sequence[Found]]] = {}
 
-    def add(self, name: str, baseline: bool, found: list[tuple[AnyArray, Setting]]) -> None:
+    def add(self, name: str, baseline: bool, found: Sequence[Found]) -> None:
         """Keep what `name` gives at each size: (draws, n_test) of the metric, of fewer draws the first ones."""
         self._found[name] = baseline, found
 
     def setting(self, name: str, at: int) -> Setting:
         """How `name` is read at a size."""
-        return self._found[name][1][at][1]
+        found = self._found[name][1][at]
+        return found[1] if found is not None else Setting(False, math.nan)
 
     def results(self) -> tuple[FewLabels, ...]:
         """Every representation side by side, size by size."""
-        names, baselines = tuple(self._found), tuple(baseline for baseline, _ in self._found.values())
         out = []
         for i, size in enumerate(self.sizes):
-            values, settings = zip(*(found[i] for _, found in self._found.values()), strict=True)
+            there = {name: one for name, (_, found) in self._found.items() if (one := found[i]) is not None}
+            values, settings = zip(*there.values(), strict=True)
             out.append(
                 compare(
-                    values, names, baselines, settings,
+                    values, tuple(there), tuple(self._found[name][0] for name in there), settings,
                     per_class=size.per_class, labels=size.picked.shape[1], everything=size.everything,
                     shuffled=size.shuffled, metric=self.metric,
                 )
@@ -133,16 +138,27 @@ class Gathered:
         at = int(np.argmin([abs(math.log(size.per_class / per_class)) for size in self.sizes]))
         places = np.array([size.per_class for size in self.sizes], np.float64)
         out = []
-        mean = self._found.get(MEAN)
-        for name, (baseline, found) in self._found.items():
-            if mean is not None and not paired(found[at][0], mean[1][at][0], self.metric).low > 0:
+        mean = self._at(MEAN, at)
+        for name, (baseline, _) in self._found.items():
+            ours = self._at(name, at)
+            if baseline or ours is None:
+                continue
+            if mean is not None and not paired(ours, mean, self.metric).low > 0:
                 continue
             for other in ("pixels", NETWORK, f"untrained.{name}"):
-                if not baseline and other in self._found:
-                    curve = [values for values, _ in self._found[other][1]]
-                    crossing = labels_needed(found[at][0], curve, places, self.metric)
+                curve = [self._at(other, i) for i in range(len(self.sizes))]
+                there = [(values, place) for values, place in zip(curve, places, strict=True) if values is not None]
+                if there:
+                    crossing = labels_needed(
+                        ours, [values for values, _ in there], np.array([place for _, place in there]), self.metric
+                    )
                     out.append(LabelsNeeded(name, other, self.sizes[at].per_class, crossing))
         return tuple(out)
+
+    def _at(self, name: str, at: int) -> AnyArray | None:
+        """What `name` gives at a size; None where it is not there."""
+        found = self._found[name][1][at] if name in self._found else None
+        return found[0] if found is not None else None
 
 
 class Curve(Gathered):
@@ -178,7 +194,7 @@ class Curve(Gathered):
 
     def read(self, name: str, baseline: bool, train: Rows, validation: Rows, test: Rows) -> None:
         """Read one representation at every size; rows are the same ones, in the same order, for every name."""
-        found: list[tuple[AnyArray, Setting]] = [
+        found = [
             few_label_accuracy(
                 train, validation, test, draws=size.picked, columns=self.columns,
                 tried=max(1, min(TRIED, SEARCH // size.picked.shape[1])),

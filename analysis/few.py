@@ -231,7 +231,8 @@ def compare(
     differences = []
     for i, name in enumerate(names):
         for j, other in enumerate(names):
-            if not baselines[i] and (other in RIVALS or other == f"untrained.{name}"):
+            rival = other in RIVALS or other == f"untrained.{name}"
+            if (rival and not baselines[i]) or name.startswith(f"{other}, "):  # a network beside one with less
                 differences.append(Difference(name, other, paired(found[i], found[j], metric)))
     chosen, common = tuple(one.c for one in settings), tuple(one.common for one in settings)
     return FewLabels(

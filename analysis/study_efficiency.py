@@ -16,6 +16,7 @@ from .model import Model
 from .plan import Options, Progress, missing_yardsticks, representations, said, sample, silent, thin, train_and_test
 from .probes import SEARCH, Rows
 from .study_probes import find_targets, rows_with_values
+from .taught import Network, teach_networks
 
 MOST_NUMBERS = 6  # numeric attributes
 JUDGED = 5_000  # test rows on which numbers are judged: what every draw gives each of them is held
@@ -33,12 +34,18 @@ class _Split:
 
 
 def study_efficiency(
-    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    progress: Progress = silent,
+    *,
+    networks: Sequence[Network] = (),
 ) -> Efficiency:
     """Read the label, and numeric attributes, from every representation with few labels and with many.
 
     A label column of classes is read by logistic probes, one of measurements by ridge regression. With `per_class`
-    only it is read, with so many labels a class, or labelled rows.
+    only it is read, with so many labels a class, or labelled rows. Of networks each is taught the first
+    `options.networks` draws of the label.
     """
     rng = options.rng("probes")  # the name by which recorded figures were drawn
     train, test = train_and_test(table, options)
@@ -57,6 +64,11 @@ def study_efficiency(
         for reader in readers:
             reader.read(wanted.name, wanted.baseline, x, shuffled=not own)
         own = wanted.name
+    taught = options.networks and networks
+    if taught and isinstance(readers[0], _Classes):
+        notes += readers[0].teach(table, networks, options, progress)
+    elif taught:
+        notes.append("networks are taught classes, and this label holds numbers")
     done = [one for reader in readers for one in reader.results(table.labels_told)]
     found, others = done[0], done[1:]
     rest = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
@@ -91,6 +103,16 @@ class _Classes:
         self.curve.read(name, baseline, known, Rows(held.x[kept], held.y[kept]), judged)
         if shuffled:
             self.curve.read_shuffled(name, known, judged, np.random.default_rng([self.seed, 11]))
+
+    def teach(self, table: Embeddings, networks: Sequence[Network], options: Options, progress: Progress) -> list[str]:
+        """Teach networks the same draws; returns notes."""
+        present = self.columns[0].present
+        train, validation, test = (rows[present[rows]] for rows in self.split.rows)
+        kept = validation[subsample(np.arange(len(validation)), VALIDATION, rng=np.random.default_rng(0))]
+        rows = (train, kept, test)
+        return teach_networks(
+            self.curve, networks, table, self.columns[0], rows, draws=options.networks, progress=progress
+        )
 
     def results(self, told: int) -> list[Efficiency]:
         name = self.columns[0].name

@@ -16,7 +16,7 @@ from analysis.cli import register, write_report
 from analysis.few import MEAN, FewLabels
 from analysis.few_numbers import NumberCurves, amounts, explained
 from analysis.plan import Options
-from analysis.report.document import Lines, all_blocks
+from analysis.report.document import Lines, Prose, all_blocks
 from analysis.report.material import Material
 from analysis.report.sections_few import few_labels
 from analysis.statistics import r2_score
@@ -179,7 +179,8 @@ def test_results_are_kept_printed_and_reported_with_hostile_names(tmp_path: Path
     charts = [block for block in all_blocks(section.blocks) if isinstance(block, Lines)]
     assert [chart.y_scale for chart in charts] == ["percent", "linear"]
     assert {line.name for line in charts[1].lines} >= {"code", "raw pixels", MEAN, "code, labels shuffled"}
-    assert "with 100 labelled rows" in section.finding
+    said = " ".join(block.text for block in section.blocks if isinstance(block, Prose))
+    assert "with 100 labelled rows" in said and "labelled rows" not in section.finding
     save(found.attributes[0], tmp_path / "alone")
     alone = few_labels(Material(load(tmp_path / "alone")))
     assert alone.finding.startswith("With 100 labelled rows,") and "R² 0." in alone.finding

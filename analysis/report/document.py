@@ -12,7 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-Role = Literal["ours", "pixels", "pca", "untrained", "chance"]  # the trained network's own figure, or a yardstick
+Role = Literal[
+    "ours", "pixels", "pca", "untrained", "taught", "chance"
+]  # the trained network's own figure, or a yardstick
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ ROLE_NAMES = {
     "pixels": "raw pixels",
     "pca": "PCA",
     "untrained": "the same network, untrained",
+    "taught": "a network that learned these labels alone",
     "chance": "shuffled or random",
 }
 Show = Callable[[float], str]

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ..few import FewLabels
     from ..statistics import Interval
 
-SHORT = 3  # numbers that the finding speaks of
 Scale = Literal["percent", "number"]
 
 
@@ -35,10 +34,12 @@ def few_labels(material: Material) -> Section:
     blocks = _blocks(found, "label")
     blocks += [Prose(sentence(note)) for note in _notes(found)]
     if found.attributes:
+        said = "".join(map(_in_short, found.attributes))
+        blocks += [Prose(f"Numbers are read by ridge regression.{said}")]
         options = [(one.target, tuple(_blocks(one, f"number-{i}"))) for i, one in enumerate(found.attributes)]
         blocks += one_of("numbers", "Number", options)
         blocks += [Prose(sentence(note)) for note in dict.fromkeys(n for one in found.attributes for n in _notes(one))]
-    finding = _few_finding(found, at, _few_needed(found)) + "".join(map(_in_short, found.attributes[:SHORT]))
+    finding = _few_finding(found, at, _few_needed(found))
     return Section(
         "few-labels", "Few labels", finding + told_labels(found.told) + trained_on(found.notes), tuple(blocks)
     )
@@ -55,7 +56,7 @@ def _blocks(found: Efficiency, id: str) -> list[Block]:
     caption = (
         f"{_capital(_figure_name(found))} of {_reader(at)} trained on so few labels, mean over "
         f"{'' if _is_number(at) else 'balanced '}draws with its 95 % interval and the standard deviation over draws. "
-        "All representations see the same draws and the same test rows." + _covered(at)
+        f"All representations see the same draws and the same test rows.{_networks(at)}" + _covered(at)
     )
     scale: Scale = "number" if _is_number(at) else "percent"
     blocks: list[Block] = [_curve(found, f"{id}-curve")] if len(curve) > 1 else []
@@ -69,6 +70,14 @@ def _is_number(few: FewLabels) -> bool:
 
 def _reader(few: FewLabels) -> str:
     return "ridge regression" if _is_number(few) else "a logistic probe"
+
+
+def _networks(few: FewLabels) -> str:
+    """Say what networks are, where there are some."""
+    draws = {score.n for name, score in zip(few.representations, few.scores, strict=True) if role_of(name) == "taught"}
+    if not draws:
+        return ""
+    return f" Networks learned from the labelled images of the first {plural(max(draws), 'draw')} alone."
 
 
 def _figure_name(found: Efficiency) -> str:
