@@ -163,6 +163,8 @@ class Commands:
             latentgan efficiency codes.parquet --few 10 --draws 50
 
             latentgan efficiency codes.parquet --label thickness
+
+            latentgan efficiency codes.parquet --few 10 --networks 3
         """
         job = _Job("efficiency", table, out, as_json, rows, full, seed, code, label, split)
         study = self._with_networks(job) if networks else None

@@ -111,7 +111,13 @@ class _Classes:
         kept = validation[subsample(np.arange(len(validation)), VALIDATION, rng=np.random.default_rng(0))]
         rows = (train, kept, test)
         return teach_networks(
-            self.curve, networks, table, self.columns[0], rows, draws=options.networks, progress=progress
+            self.curve,
+            networks,
+            table,
+            self.columns[0],
+            rows,
+            draws=min(options.networks, options.draws),
+            progress=progress,
         )
 
     def results(self, told: int) -> list[Efficiency]:
