@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["AnalysisError", "analyze_table", "register", "write_report"]
 
 LoadModel = Callable[[Path], Any]
+LoadNetworks = Callable[..., Any]
+"""From a model or None, names of classes, told= (labels that it was told) and seed= to a list of `taught.Network`."""
 PANEL = "Analyse a table of codes"
 
 Table = Annotated[
@@ -93,8 +95,8 @@ class _Job:
             )
         print_result(self.kind, result, self.as_json)
 
-    def run(self, load_model: LoadModel | None, *, decodes: bool = True, **changes: Any) -> None:
-        """Run it, save it, print it."""
+    def run(self, load_model: LoadModel | None, *, decodes: bool = True, study: Any = None, **changes: Any) -> None:
+        """Run it, or a `study` in its place, save it, print it."""
         from .workflow import run_study
 
         table = self.open(self.table)
@@ -103,7 +105,7 @@ class _Job:
             task = progress.add_task(self.kind, total=None)
             result = run_study(
                 self.kind, table, model, self.options(**changes), out=self.out, command=command_line(),
-                progress=lambda text: progress.update(task, description=_shown(self.kind, text)),
+                progress=lambda text: progress.update(task, description=_shown(self.kind, text)), study=study,
             )  # fmt: skip
         print_result(self.kind, result, self.as_json)
 
@@ -122,14 +124,15 @@ def asked_of_a_run(
     print_result(kind, result, as_json)
 
 
-def register(app: typer.Typer, load_model: LoadModel | None = None) -> None:
+def register(app: typer.Typer, load_model: LoadModel | None = None, load_networks: LoadNetworks | None = None) -> None:
     """Add the analyses, analyze and report to `app`.
 
-    Args: load_model: makes a Model of a run folder; None for a command line that cannot decode.
+    Args: load_model: makes a Model of a run folder; None for a command line that cannot decode. load_networks: makes
+        what is taught beside probes; None for one that cannot train.
     """
     from .commands import add_commands
 
-    add_commands(app, load_model)
+    add_commands(app, load_model, load_networks)
 
 
 def command_line() -> str:
@@ -139,8 +142,13 @@ def command_line() -> str:
     return shlex.join([*start, *sys.argv[1:]])
 
 
-def find_model(table: Embeddings, run: Path | None, load_model: LoadModel | None) -> Model | None:
-    """Load the model of `run`, or of the run that the table names, if there is one and a loader for it."""
+def find_model(
+    table: Embeddings, run: Path | None, load_model: LoadModel | None, *, of_codes: bool = True
+) -> Model | None:
+    """Load the model of `run`, or of the run that the table names, if there is one and a loader for it.
+
+    Args: of_codes: to decode the table's codes, which it does not where another column is in their place.
+    """
     if load_model is None:
         if run is not None:
             raise AnalysisError("python -m analysis cannot load a model: use latentgan, which can, for --model")
@@ -149,7 +157,7 @@ def find_model(table: Embeddings, run: Path | None, load_model: LoadModel | None
     found = run or (Path(named) if named and isinstance(named, str) else None)
     if found is None or (run is None and not found.is_dir()):
         return None
-    if table.code != "code" and table.metadata:
+    if of_codes and table.code != "code" and table.metadata:
         if run is not None:
             raise AnalysisError(f"a model decodes the column 'code', not {table.code!r}: leave out --model or --code")
         return None

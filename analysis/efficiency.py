@@ -1,4 +1,4 @@
-"""Label efficiency: accuracy of a simple reader against the labels that it was taught, from 1 a class to all."""
+"""Label efficiency: what a simple reader reads against the labels that it was taught, from few to all."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import Bools, Doubles, Ints, subsample
+from .arrays import AnyArray, Doubles, Ints, subsample
 from .few import (
+    ACCURACY,
+    MEAN,
+    NETWORK,
     SEARCH,
     TRIED,
     FewLabels,
+    Metric,
     Setting,
     compare,
     draw_labels,
-    draws_and_rows,
     few_label_accuracy,
-    paired_draws_and_rows,
+    paired,
     read_draws,
     within,
 )
@@ -33,7 +36,7 @@ REFERENCE = 10  # labels a class at which yardsticks are asked how many they nee
 
 @dataclass(frozen=True)
 class LabelsNeeded:
-    """How many labels a class a yardstick needs to be read as well as a representation with few.
+    """How many labels a class, or labelled rows, a yardstick needs to be read as well as a representation with few.
 
     The figure is where the yardstick's curve crosses, linear in the logarithm of labels, and its interval holds the
     sizes at which the paired difference is not clear of 0. NaN lies beyond all labels; the smallest size means "that
@@ -42,19 +45,21 @@ class LabelsNeeded:
 
     representation: str
     baseline: str
-    per_class: int  # labels a class of the representation
-    needed: Interval  # labels a class of the yardstick; n counts draws
+    per_class: int  # labels a class of the representation, or labelled rows
+    needed: Interval  # the yardstick's; n counts draws
 
 
 @dataclass(frozen=True)
 class Efficiency:
-    """Accuracy against labels a class, for every representation and its yardsticks."""
+    """Accuracy against labels a class, or R2 against labelled rows, for every representation and its yardsticks."""
 
     target: str  # "label" or the column in its place
     curve: tuple[FewLabels, ...]  # by size, ascending
     needed: tuple[LabelsNeeded, ...]
     told: int  # labels that the networks themselves were told in training, which no figure here counts
     notes: tuple[str, ...]
+    metric: str = "accuracy"  # or "R2"
+    attributes: tuple[Efficiency, ...] = ()  # likewise of numeric attributes
 
 
 def sizes(labels: Ints) -> tuple[int, ...]:
@@ -73,14 +78,90 @@ def sizes(labels: Ints) -> tuple[int, ...]:
 
 
 @dataclass
-class _Size:
-    per_class: int
+class Size:
+    """The draws of one size."""
+
+    per_class: int  # labelled rows of numbers
     picked: Ints  # (draws, m) positions in train
     everything: bool = False
     shuffled: Interval | None = None
 
 
-class Curve:
+def fewer(draws: int, labels: int) -> int:
+    """Of `draws` of so many labels, how many are used: large ones differ little."""
+    return min(draws, max(LEAST, ROWS // labels))
+
+
+Found = tuple[AnyArray, Setting] | None
+"""What one representation gives at a size, and how it is read; None where it is not read."""
+
+
+class Gathered:
+    """What was read at every size from one representation after the other, on the same draws and rows."""
+
+    def __init__(self, sizes: list[Size], metric: Metric) -> None:
+        self.sizes, self.metric = sizes, metric
+        self._found: dict[str, tuple[bool, Sequence[Found]]] = {}
+
+    def add(self, name: str, baseline: bool, found: Sequence[Found]) -> None:
+        """Keep what `name` gives at each size: (draws, n_test) of the metric, of fewer draws the first ones."""
+        self._found[name] = baseline, found
+
+    def setting(self, name: str, at: int) -> Setting:
+        """How `name` is read at a size."""
+        found = self._found[name][1][at]
+        return found[1] if found is not None else Setting(False, math.nan)
+
+    def results(self) -> tuple[FewLabels, ...]:
+        """Every representation side by side, size by size."""
+        out = []
+        for i, size in enumerate(self.sizes):
+            there = {name: one for name, (_, found) in self._found.items() if (one := found[i]) is not None}
+            values, settings = zip(*there.values(), strict=True)
+            out.append(
+                compare(
+                    values, tuple(there), tuple(self._found[name][0] for name in there), settings,
+                    per_class=size.per_class, labels=size.picked.shape[1], everything=size.everything,
+                    shuffled=size.shuffled, metric=self.metric,
+                )
+            )  # fmt: skip
+        return tuple(out)
+
+    def needed(self, per_class: int = REFERENCE) -> tuple[LabelsNeeded, ...]:
+        """Ask yardsticks how many labels they need for what others read with `per_class`.
+
+        They are pixels, a network and the untrained network. Taken at the size nearest to `per_class`; nothing where
+        there is no other size, or where what is read is not clear of the mean, which needs no label.
+        """
+        if len(self.sizes) < 2:
+            return ()
+        at = int(np.argmin([abs(math.log(size.per_class / per_class)) for size in self.sizes]))
+        places = np.array([size.per_class for size in self.sizes], np.float64)
+        out = []
+        mean = self._at(MEAN, at)
+        for name, (baseline, _) in self._found.items():
+            ours = self._at(name, at)
+            if baseline or ours is None:
+                continue
+            if mean is not None and not paired(ours, mean, self.metric).low > 0:
+                continue
+            for other in ("pixels", NETWORK, f"untrained.{name}"):
+                curve = [self._at(other, i) for i in range(len(self.sizes))]
+                there = [(values, place) for values, place in zip(curve, places, strict=True) if values is not None]
+                if there:
+                    crossing = labels_needed(
+                        ours, [values for values, _ in there], np.array([place for _, place in there]), self.metric
+                    )
+                    out.append(LabelsNeeded(name, other, self.sizes[at].per_class, crossing))
+        return tuple(out)
+
+    def _at(self, name: str, at: int) -> AnyArray | None:
+        """What `name` gives at a size; None where it is not there."""
+        found = self._found[name][1][at] if name in self._found else None
+        return found[0] if found is not None else None
+
+
+class Curve(Gathered):
     """The same nested draws of labels for one representation after the other.
 
     Args: labels: (n,) classes of the train rows, -1 = unlabelled. sizes: labels a class. columns: number of classes.
@@ -98,81 +179,50 @@ class Curve:
         rng: np.random.Generator,
         all_labels: bool = False,
     ) -> None:
+        super().__init__([], ACCURACY)
         self.labels, self.columns = labels, columns
-        self.sizes: list[_Size] = []
         if sizes:
             largest = max(sizes)
             picked = draw_labels(labels, per_class=largest, draws=draws, rng=rng)
             for size in sorted(set(sizes)):
                 inner = within(picked, of=largest, per_class=size)
-                kept = min(draws, max(LEAST, ROWS // inner.shape[1]))
-                self.sizes.append(_Size(size, inner[:kept]))
+                self.sizes.append(Size(size, inner[: fewer(draws, inner.shape[1])]))
         if all_labels:
             known = np.flatnonzero(labels >= 0)
             mean = round(len(known) / max(1, len(np.unique(labels[known]))))
-            self.sizes.append(_Size(mean, known[None], everything=True))
-        self._found: dict[str, tuple[bool, list[tuple[Bools, Setting]]]] = {}
+            self.sizes.append(Size(mean, known[None], everything=True))
 
     def read(self, name: str, baseline: bool, train: Rows, validation: Rows, test: Rows) -> None:
         """Read one representation at every size; rows are the same ones, in the same order, for every name."""
-        self._found[name] = baseline, [
+        found = [
             few_label_accuracy(
                 train, validation, test, draws=size.picked, columns=self.columns,
                 tried=max(1, min(TRIED, SEARCH // size.picked.shape[1])),
             )
             for size in self.sizes
         ]  # fmt: skip
+        self.add(name, baseline, found)
 
     def read_shuffled(self, name: str, train: Rows, test: Rows, rng: np.random.Generator) -> None:
         """Teach shuffled labels, ten times a size or more, at the right ones' settings, as chance level."""
-        for size, (_, setting) in zip(self.sizes, self._found[name][1], strict=True):
+        for at, size in enumerate(self.sizes):
             places = np.resize(np.arange(len(size.picked)), max(SHUFFLES, len(size.picked)))
             some = subsample(np.arange(size.picked.shape[1]), SHUFFLED, rng=rng)
             picked = size.picked[places][:, some]
             lost = rng.permuted(self.labels[picked], axis=1)
-            size.shuffled = draws_and_rows(read_draws(train, test, lost, setting, draws=picked, columns=self.columns))
-
-    def results(self) -> tuple[FewLabels, ...]:
-        """Every representation side by side, size by size."""
-        names, baselines = tuple(self._found), tuple(baseline for baseline, _ in self._found.values())
-        out = []
-        for i, size in enumerate(self.sizes):
-            hits, settings = zip(*(found[i] for _, found in self._found.values()), strict=True)
-            out.append(
-                compare(
-                    hits, names, baselines, settings,
-                    per_class=size.per_class, labels=size.picked.shape[1], everything=size.everything,
-                    shuffled=size.shuffled,
-                )
-            )  # fmt: skip
-        return tuple(out)
-
-    def needed(self, per_class: int = REFERENCE) -> tuple[LabelsNeeded, ...]:
-        """Ask pixels and the untrained network how many labels they need for what others read with `per_class`.
-
-        Taken at the size nearest to `per_class`; nothing where there is no other size.
-        """
-        if len(self.sizes) < 2:
-            return ()
-        at = int(np.argmin([abs(math.log(size.per_class / per_class)) for size in self.sizes]))
-        places = np.array([size.per_class for size in self.sizes], np.float64)
-        out = []
-        for name, (baseline, found) in self._found.items():
-            for other in ("pixels", f"untrained.{name}"):
-                if not baseline and other in self._found:
-                    curve = [hits for hits, _ in self._found[other][1]]
-                    crossing = labels_needed(found[at][0], curve, places)
-                    out.append(LabelsNeeded(name, other, self.sizes[at].per_class, crossing))
-        return tuple(out)
+            setting = self.setting(name, at)
+            hits = read_draws(train, test, lost, setting, draws=picked, columns=self.columns)
+            size.shuffled = self.metric.score(hits)
 
 
-def labels_needed(ours: Bools, curve: Sequence[Bools], places: Doubles) -> Interval:
+def labels_needed(ours: AnyArray, curve: Sequence[AnyArray], places: Doubles, metric: Metric = ACCURACY) -> Interval:
     """Where a yardstick's curve reaches `ours`, with the sizes at which the paired difference may be 0.
 
-    Args: ours: (draws, n) hits. curve: hits of the yardstick at each of `places` (k,), ascending, on the same rows and
-        draws. Returns: labels a class, NaN beyond the last place; n counts the draws of `ours`.
+    Args: ours: (draws, n) hits, or what the metric takes. curve: those of the yardstick at each of `places` (k,),
+        ascending, on the same rows and draws. Returns: labels a class, NaN beyond the last place; n counts the draws of
+        `ours`.
     """
-    gaps = [paired_draws_and_rows(ours[: len(theirs)], theirs[: len(ours)]) for theirs in curve]
+    gaps = [paired(ours, theirs, metric) for theirs in curve]
     value, low, high = (
         _crossing(np.array([getattr(gap, end) for gap in gaps]), places) for end in ("value", "low", "high")
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles, subsample
+from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats, Ints, Singles, subsample
 from .linear import SETTINGS, Loss, fit_linear, fit_scalers, into_span, softmax_loss
 from .probes import Rows, targets
 from .statistics import Interval, Z, mean_interval, wilson_share
@@ -16,35 +17,39 @@ from .statistics import Interval, Z, mean_interval, wilson_share
 TRIED = 5  # draws on which C is chosen
 VALIDATION = 2000  # rows on which C is chosen
 SEARCH = 2500  # train rows on which C is chosen, of all draws that are tried together
+MEAN = "mean of labels"  # predicted for every row: what a number is read from nothing
+NETWORK = "network"  # taught the drawn labels alone
+RIVALS = ("pixels", MEAN, NETWORK)  # what every representation is compared with, beside itself untrained
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Difference of accuracies, paired by draw of labels and by test row."""
+    """Difference of accuracies, or of R2, paired by draw of labels and by test row."""
 
     representation: str
     baseline: str
-    difference: Interval  # accuracy minus the baseline's; covers draws and test rows
+    difference: Interval  # the figure minus the baseline's; covers draws and test rows
 
 
 @dataclass(frozen=True)
 class FewLabels:
-    """Logistic probes on a few labels a class, the same draws for every representation."""
+    """Simple readers taught by few labels, the same draws for every representation."""
 
-    per_class: int  # labels a class; their mean over classes where `everything`
+    per_class: int  # labels a class, their mean over classes where `everything`; all labelled rows where `metric` is R2
     representations: tuple[str, ...]
     baselines: tuple[bool, ...]  # which of them are yardsticks
-    accuracy: Doubles  # (representations, draws) on the test rows
+    accuracy: Doubles  # (representations, draws) on the test rows, or R2; NaN where one was taught fewer draws
     scores: tuple[Interval, ...]  # mean over draws; covers draws and test rows, n = draws
     deviations: tuple[float, ...]  # standard deviation over draws
     differences: tuple[Difference, ...]
-    settings: tuple[float, ...]  # C of each representation
+    settings: tuple[float, ...]  # of each representation: C of a logistic probe, strength of ridge, steps of a network
     n_test: int
     note: str  # the protocol
     common: tuple[bool, ...] = ()  # of each, whether one number scaled all columns rather than each its own
-    everything: bool = False  # all labelled train rows in place of a balanced draw
+    everything: bool = False  # all labelled train rows in place of a draw
     shuffled: Interval | None = None  # the first representation taught shuffled labels; n counts shuffles
     labels: int = 0  # train rows with a label that each draw holds
+    metric: str = "accuracy"  # or "R2"
 
 
 def protocol(n_test: int) -> str:
@@ -88,7 +93,7 @@ class Setting:
     """How a representation is read best, chosen on validation rows."""
 
     common: bool  # all columns divided by one number, rather than each by its own deviation
-    c: float
+    c: float  # or the strength of ridge, or the steps of a network
 
 
 def few_label_accuracy(
@@ -161,7 +166,7 @@ def draws_and_rows(hits: Bools) -> Interval:
     Each row counts as one trial however many draws judge it, which is conservative. One draw tells nothing of others,
     so that its interval covers the rows alone. n counts draws.
     """
-    value, half = float(hits.mean()), _over_draws(hits.mean(1))
+    value, half = float(hits.mean()), over_draws(hits.mean(1))
     rows = wilson_share(value, hits.shape[1])
     low, high = math.hypot(half, value - rows.low), math.hypot(half, rows.high - value)
     return Interval(value, max(0.0, value - low), min(1.0, value + high), len(hits))
@@ -177,17 +182,35 @@ def paired_draws_and_rows(ours: Bools, theirs: Bools) -> Interval:
     n = len(gaps) + 2
     variance = (float(np.sum(gaps**2)) + 1 - float(np.sum(gaps)) ** 2 / n) / n**2
     value = float(gaps.mean())
-    half = math.hypot(_over_draws(ours.mean(1) - theirs.mean(1)), Z * math.sqrt(variance))
+    half = math.hypot(over_draws(ours.mean(1) - theirs.mean(1)), Z * math.sqrt(variance))
     return Interval(value, max(-1.0, value - half), min(1.0, value + half), len(ours))
 
 
-def _over_draws(values: Floats) -> float:
+def over_draws(values: Floats) -> float:
     """Half the t interval of a mean over draws (n,); 0 for a single one."""
     return mean_interval(values).half if len(values) > 1 else 0.0
 
 
+@dataclass(frozen=True)
+class Metric:
+    """How figures of (draws, n_test), a row's share in that of its draw, become one with its interval."""
+
+    name: str  # "accuracy" or "R2"
+    score: Callable[[Any], Interval]  # of (draws, n_test)
+    paired: Callable[[Any, Any], Interval]  # of two such, of the same draws and rows: the first minus the second
+    protocol: Callable[[int], str]  # number of test rows -> how the figures were made
+
+
+ACCURACY = Metric("accuracy", draws_and_rows, paired_draws_and_rows, protocol)
+
+
+def paired(ours: AnyArray, theirs: AnyArray, metric: Metric) -> Interval:
+    """Difference of two figures over the draws that both were taught; the first ones are the same."""
+    return metric.paired(ours[: len(theirs)], theirs[: len(ours)])
+
+
 def compare(
-    hits: Sequence[Bools],
+    found: Sequence[AnyArray],
     names: tuple[str, ...],
     baselines: tuple[bool, ...],
     settings: Sequence[Setting],
@@ -196,21 +219,25 @@ def compare(
     labels: int = 0,
     everything: bool = False,
     shuffled: Interval | None = None,
+    metric: Metric = ACCURACY,
 ) -> FewLabels:
-    """Put each representation's (draws, n_test) hits side by side: means, and paired differences."""
-    accuracy = np.stack([one.mean(1) for one in hits])
-    n_test = hits[0].shape[1]
-    scores = tuple(draws_and_rows(one) for one in hits)
-    spread = tuple(float(row.std(ddof=1)) if len(row) > 1 else math.nan for row in accuracy)
+    """Put each representation's (draws, n_test) hits, or what `metric` takes, side by side; and paired differences."""
+    n_test = found[0].shape[1]
+    accuracy = np.full((len(found), max(map(len, found))), math.nan)
+    for row, one in zip(accuracy, found, strict=True):
+        row[: len(one)] = one.mean(1)
+    scores = tuple(metric.score(one) for one in found)
+    spread = tuple(float(one.mean(1).std(ddof=1)) if len(one) > 1 else math.nan for one in found)
     differences = []
     for i, name in enumerate(names):
         for j, other in enumerate(names):
-            if not baselines[i] and (other == "pixels" or other == f"untrained.{name}"):
-                differences.append(Difference(name, other, paired_draws_and_rows(hits[i], hits[j])))
+            rival = other in RIVALS or other == f"untrained.{name}"
+            if (rival and not baselines[i]) or name.startswith(f"{other}, "):  # a network beside one with less
+                differences.append(Difference(name, other, paired(found[i], found[j], metric)))
     chosen, common = tuple(one.c for one in settings), tuple(one.common for one in settings)
     return FewLabels(
-        per_class, names, baselines, accuracy, scores, spread, tuple(differences), chosen, n_test, protocol(n_test),
-        common, everything, shuffled, labels,
+        per_class, names, baselines, accuracy, scores, spread, tuple(differences), chosen, n_test,
+        metric.protocol(n_test), common, everything, shuffled, labels, metric.name,
     )  # fmt: skip
 
 

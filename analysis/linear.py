@@ -24,6 +24,7 @@ from .threads import one_blas_thread, over_blocks
 BLOCK = 2048  # rows a block: 8 MB at 1,024 columns, so that the second product finds them in the cache
 SETTINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, least first: each fit starts from the one before
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # ridge: alpha a row
+SOLVED = 4  # penalties up to which as many systems are solved: a seventh of an eigendecomposition each
 
 # block of logits (m, k), targets of those rows -> (loss, gradient by logits (m, k))
 Loss = Callable[[Singles, Any], tuple[float, Singles]]
@@ -215,7 +216,7 @@ def _objective(
 def fit_ridge(x: Singles, y: Floats, *, penalties: tuple[float, ...]) -> list[Linear]:
     """Ridge regression of (n,) or (n, t) values on standardised rows, one reader a penalty (alpha a row).
 
-    w = (XᵀX / n + alpha I)⁻¹ Xᵀ(y − mean y) / n, by one eigendecomposition for all penalties.
+    w = (XᵀX / n + alpha I)⁻¹ Xᵀ(y − mean y) / n, by one eigendecomposition for all penalties, or by solving for few.
     """
     n = len(x)
     y = y.reshape(n, -1)
@@ -224,10 +225,11 @@ def fit_ridge(x: Singles, y: Floats, *, penalties: tuple[float, ...]) -> list[Li
     for start, rows in blocks(x, BLOCK):
         gram += rows.T @ rows
         crossed += rows.T @ centred[start : start + len(rows)].astype(np.float32)
-    values, vectors = np.linalg.eigh(gram / n - np.outer(shift, shift))
-    moment = vectors.T @ (crossed / n)
-    readers = []
-    for alpha in penalties:
-        w = vectors @ (moment / (np.maximum(values, 0) + alpha)[:, None])
-        readers.append(Linear(w.astype(np.float32), (mean - shift @ w).astype(np.float32)))
-    return readers
+    spread, moment = gram / n - np.outer(shift, shift), crossed / n
+    if len(penalties) <= SOLVED and min(penalties) > 0:
+        found = [np.linalg.solve(spread + alpha * np.eye(len(spread)), moment) for alpha in penalties]
+    else:
+        values, vectors = np.linalg.eigh(spread)
+        turned = vectors.T @ moment
+        found = [vectors @ (turned / (np.maximum(values, 0) + alpha)[:, None]) for alpha in penalties]
+    return [Linear(w.astype(np.float32), (mean - shift @ w).astype(np.float32)) for w in found]

@@ -38,6 +38,7 @@ class Options:
     methods: tuple[str, ...] = ("logistic", "svm", "knn")
     per_class: tuple[int, ...] | None = None  # few labels a class; None: from 1 to all
     draws: int = 20
+    networks: int = 0  # draws that networks are taught
     neighbours: int = 1  # k of the k-NN probe
     protocol: str = ""  # a named way of reading, see analysis.protocols; "" for every column by `methods`
     permutations: int = 999

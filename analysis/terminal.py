@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .statistics import wilson
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from .statistics import Interval
 
 COLUMNS = 5  # of sizes that stand side by side
+REFERENCE_ROWS = 100  # at which differences of numbers are shown
 Block = tuple[str, Sequence[str], Sequence[Sequence[str]]]  # title, header, rows
 
 
@@ -97,27 +99,37 @@ def _probetable(result: Any) -> Iterator[Block]:
 
 def _efficiency(result: Any) -> Iterator[Block]:
     told = f" beyond the {result.told:,} that the networks were told" if result.told else ""
+    number = result.metric == "R2"
+    write, by = (partial(plain, digits=2), "labelled rows") if number else (percent, "labels a class")
     for start in range(0, len(result.curve), COLUMNS):
         shown = result.curve[start : start + COLUMNS]
         names = dict.fromkeys(name for few in shown for name in few.representations)
         baseline = {name: base for few in shown for name, base in zip(few.representations, few.baselines, strict=True)}
-        rows = [(_named(name, baseline[name]), *(percent(_at(few, name)) for few in shown)) for name in names]
+        rows = [(_named(name, baseline[name]), *(write(_at(few, name)) for few in shown)) for name in names]
         if any(few.shuffled for few in shown):
-            rows.append(("  labels shuffled", *(percent(few.shuffled) for few in shown)))
-        title = f"{result.target}: logistic accuracy on {shown[0].n_test:,} test rows by labels a class{told}"
+            rows.append(("  labels shuffled", *(write(few.shuffled) for few in shown)))
+        read = "R² of ridge" if number else "logistic accuracy"
+        title = f"{result.target}: {read} on {shown[0].n_test:,} test rows by {by}{told}"
         yield title, ("representation", *map(_drawn, shown)), rows
+    at = REFERENCE_ROWS if number else 10
     for few in result.curve:
-        paired = [(f"{d.representation} − {d.baseline}", points(d.difference)) for d in few.differences]
-        if paired and few.per_class == min((one.per_class for one in result.curve), key=lambda k: abs(k - 10)):
-            drawn = f"all {few.labels:,} labels" if few.everything else f"{few.per_class} labels a class"
-            yield f"difference with {drawn}, in points, paired", ("pair", "mean"), paired
+        show = partial(plain, digits=2) if number else points
+        paired = [(f"{d.representation} − {d.baseline}", show(d.difference)) for d in few.differences]
+        if paired and few.per_class == min((one.per_class for one in result.curve), key=lambda k: abs(k - at)):
+            drawn = f"all {few.labels:,} labels" if few.everything else f"{few.per_class} {by}"
+            unit = f"of {result.target}, R²" if number else "in points"
+            yield f"difference with {drawn}, {unit}, paired", ("pair", "mean"), paired
     most = result.curve[-1].per_class
     needs = [
-        (f"{one.representation}, {one.per_class} a class", one.baseline, labels_a_class(one.needed, most))
+        (f"{one.representation}, {one.per_class}{'' if number else ' a class'}", one.baseline,
+         labels_a_class(one.needed, most))
         for one in result.needed
-    ]
+    ]  # fmt: skip
     if needs:
-        yield "labels a class that a yardstick needs to be read as well", ("read from", "yardstick", "needs"), needs
+        of = f" of {result.target}" if number else ""
+        yield f"{by}{of} that a yardstick needs to be read as well", ("read from", "yardstick", "needs"), needs
+    for attribute in result.attributes:
+        yield from _efficiency(attribute)
 
 
 def _at(few: Any, name: str) -> Interval | None:

@@ -58,25 +58,37 @@ def run_study(
     out: Path | None = None,
     command: str = "",
     progress: Progress = silent,
+    study: Study | None = None,
 ) -> Any:
     """Run one analysis; with `out`, save it there and bring the folder's overview up to date.
 
+    Args: study: in place of that of STUDIES, as one that was given more.
     Raises: AnalysisError where it cannot be done, or where `out` holds results of another table.
     """
-    return run_asked(kind, table, lambda: _study(kind, table, model, options, progress), out=out, command=command)
+    return run_asked(
+        kind, table, lambda: _study(kind, table, model, options, progress, study), out=out, command=command
+    )
 
 
-def _study(kind: str, table: Embeddings, model: Model | None, options: Options, progress: Progress) -> Any:
+def _study(
+    kind: str,
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    progress: Progress,
+    study: Study | None = None,
+) -> Any:
     """Run a study of all rows, or where it must hold them and they do not fit in memory, of the usual sample."""
+    study = study or STUDIES[kind]
     try:
-        return STUDIES[kind](table, model, options, progress)
+        return study(table, model, options, progress)
     except TooLargeError:
         if options.train_rows is not None:
             raise
         progress("a sample")
         usual = Options()
         fewer = replace(options, train_rows=usual.train_rows, test_rows=usual.test_rows)
-        found = STUDIES[kind](table, model, fewer, progress)
+        found = study(table, model, fewer, progress)
         note = f"a sample in place of --full: all rows do not fit in memory, and {kind} must hold what it looks at"
         return replace(found, notes=(*found.notes, note))
 

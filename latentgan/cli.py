@@ -190,6 +190,14 @@ def load_model(run: Path) -> Any:
     return NumpyModel.load(run)
 
 
+def load_networks(model: Any, classes: tuple[str, ...], *, told: int, seed: int) -> Any:
+    """Return the networks that `analysis` has taught, as it wants them; arguments as of `latentgan.teaching.ways`."""
+    from analysis.taught import Network
+    from latentgan.teaching import ways
+
+    return [Network(way.name, way.teach, way.told, way.note) for way in ways(model, classes, told=told, seed=seed)]
+
+
 def _say_trained(run: Path, family: str | None = None) -> None:
     from latentgan.session import load_config
 
@@ -251,4 +259,4 @@ cli_model.register(app)
 cli_edit.register(app)
 cli_reproduce.register(app)
 cli_selfcheck.register(app)
-analysis.cli.register(app, load_model)
+analysis.cli.register(app, load_model, load_networks)

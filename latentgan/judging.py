@@ -22,9 +22,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from latentgan.checkpoint import file_sha256, replace_text, write_tensors
 from latentgan.data import ImageSource
-from latentgan.errors import ConfigError, DataError
-from latentgan.networks.mlp import mlp_encoder
-from latentgan.supervised import Classifier, train_network
+from latentgan.errors import DataError
+from latentgan.supervised import AnySize, train_network
 
 FILE = "judge"
 STEPS = 600
@@ -148,17 +147,6 @@ def widths(heads: Sequence[Head]) -> list[int]:
     return [len(head.names) for head in heads]
 
 
-@dataclass(frozen=True)
-class _Shape(Classifier):
-    """A small classifier for images of any size: dense layers where convolutions do not fit."""
-
-    def build(self, shape: tuple[int, int, int], outputs: int) -> nn.Module:
-        try:
-            return super().build(shape, outputs)
-        except ConfigError:
-            return mlp_encoder(shape, outputs, hidden=2 * self.hidden, norm="none")
-
-
 def train_judge(
     source: ImageSource, heads: Sequence[tuple[Head, str]], *, steps: int = STEPS, seed: int = 0, device: str = "cpu"
 ) -> Judge:
@@ -178,7 +166,7 @@ def train_judge(
         parts = zip(only, torch.split(outputs, widths(only), dim=1), truths, strict=True)
         return torch.stack([head.loss(one, truth[batch]) for head, one, truth in parts]).sum()
 
-    shape = _Shape(width=16, hidden=128)
+    shape = AnySize(width=16, hidden=128)
     *_, network = train_network(source, rows, shape, sum(widths(only)), loss, marks=[steps], seed=seed, device=device)
     return Judge(network, only, device)
 
@@ -199,7 +187,7 @@ def open_judge(
     only = [head for head, _ in heads]
     try:
         if json.loads(facts.read_text(encoding="utf-8")) == {**about, "sha256": file_sha256(weights)}:
-            network = _Shape(width=16, hidden=128).build(source.spec.shape, sum(widths(only)))
+            network = AnySize(width=16, hidden=128).build(source.spec.shape, sum(widths(only)))
             network.load_state_dict(load_file(weights))
             return Judge(network, only, device), False
     except (OSError, ValueError, RuntimeError, SafetensorError):

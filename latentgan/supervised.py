@@ -13,8 +13,10 @@ from torch.nn.functional import cross_entropy
 
 from latentgan.config import AugmentConfig
 from latentgan.data import ImageSource
+from latentgan.errors import ConfigError
 from latentgan.networks.blocks import Norm
 from latentgan.networks.dcgan import conv_trunk, trunk_width
+from latentgan.networks.mlp import mlp_encoder
 from latentgan.tricks import Augmentation
 
 STEPS = (50, 100, 200, 400, 800)
@@ -47,6 +49,18 @@ class Classifier:
         return nn.Sequential(
             trunk, nn.Flatten(), nn.Linear(self.hidden or trunk_width(shape, width=self.width), outputs)
         )
+
+
+@dataclass(frozen=True)
+class AnySize(Classifier):
+    """A classifier for images of any size: dense layers where convolutions do not fit."""
+
+    def build(self, shape: tuple[int, int, int], outputs: int) -> nn.Module:
+        """Return the network, as Classifier does."""
+        try:
+            return super().build(shape, outputs)
+        except ConfigError:
+            return mlp_encoder(shape, outputs, hidden=2 * self.hidden, norm="none")
 
 
 def train_classifier(

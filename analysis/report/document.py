@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-Role = Literal["ours", "pixels", "pca", "untrained", "real", "chance"]  # the trained network's own, or a yardstick's
+Role = Literal["ours", "pixels", "pca", "untrained", "real", "taught", "chance"]  # the network's own, or a yardstick
 
 
 @dataclass(frozen=True)

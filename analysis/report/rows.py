@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..few import NETWORK
 from .document import Block, Choice, Comparison, Estimate, Mark, Role
 from .wording import number, percent, sentence
 
@@ -50,6 +51,8 @@ def role_of(name: str) -> Role:
     lowered = name.lower()
     if lowered.startswith("untrained"):
         return "untrained"
+    if name == NETWORK or name.startswith(f"{NETWORK}, "):
+        return "taught"
     if "pca" in lowered:
         return "pca"
     if lowered.startswith("pixel") or lowered.endswith("of pixels"):

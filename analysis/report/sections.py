@@ -21,9 +21,10 @@ from .sections_decoded import reconstructions
 from .sections_edits import edits
 from .sections_factors import disentanglement
 from .sections_fidelity import fidelity
+from .sections_few import few_labels, headline, trained_on_labels
 from .sections_parts import parts
 from .sections_paths import interpolations
-from .sections_probes import few_labels, headline, probes, told_labels, trained_on_labels
+from .sections_probes import probes, told_labels
 from .sections_run import configuration, health, made, overview, samples
 from .sections_shape import geometry, prior
 from .sections_structure import mixture, shared_with_labels
@@ -93,8 +94,8 @@ def _features(material: Material) -> str:
     found: Efficiency | None = material.results.get("efficiency")
     few = headline(found.curve) if found is not None and found.curve else None
     own = [i for i, yardstick in enumerate(few.baselines) if not yardstick] if few else []
-    if few is None or found is None or not own:
-        return ""
+    if few is None or found is None or not own or found.metric == "R2":
+        return ""  # the section itself speaks of numbers
     best = max(own, key=lambda i: few.scores[i].value)
     name = few.representations[best]
     reader = f"{name}{best_of(len(own))}"

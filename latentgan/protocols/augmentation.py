@@ -21,7 +21,6 @@ Source: ours; no paper has this figure.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -36,6 +35,7 @@ from latentgan.data.batches import from_model
 from latentgan.devices import pick_device
 from latentgan.points import play
 from latentgan.supervised import Classifier, few_label_hits
+from latentgan.teaching import mixed, set_of
 from latentgan.tricks import Augmentation
 
 from .base import Headline, Job, Outcome, Protocol, Recipe
@@ -112,7 +112,7 @@ def generated(
 
 def alone(source: ImageSource, rows: np.ndarray) -> ImageSource:
     """Return a set of these rows and no others, all of them to train on."""
-    return _set(source, source.images[rows], source.labels[rows])
+    return set_of(source, source.images[rows], source.labels[rows])
 
 
 def mapped(source: ImageSource, maps: AugmentConfig, *, seed: int) -> ImageSource:
@@ -121,25 +121,7 @@ def mapped(source: ImageSource, maps: AugmentConfig, *, seed: int) -> ImageSourc
         torch.manual_seed(seed)
         move, x = Augmentation(maps), source.tensor(source.rows())
         images = np.concatenate([from_model(move(x)) for _ in range(COPIES)])
-    return _set(source, images, np.tile(source.labels, COPIES))
-
-
-def mixed(
-    source: ImageSource, rows: np.ndarray, images: np.ndarray, labels: np.ndarray
-) -> tuple[ImageSource, np.ndarray]:
-    """Return a set of the real rows and the generated images, and its rows with each real one as often as it takes for
-    real and generated ones to be as many."""
-    both = _set(source, np.concatenate([source.images[rows], images]), np.concatenate([source.labels[rows], labels]))
-    real = np.tile(np.arange(len(rows)), max(1, round(len(images) / len(rows))))
-    return both, np.concatenate([real, np.arange(len(rows), len(both))])
-
-
-def _set(source: ImageSource, images: np.ndarray, labels: np.ndarray) -> ImageSource:
-    n = len(images)
-    return replace(
-        source, images=np.ascontiguousarray(images), labels=labels, attributes={}, attribute_kinds={},
-        split=np.full(n, "train"), ids=np.arange(n).astype(str), fingerprint="",
-    )  # fmt: skip
+    return set_of(source, images, np.tile(source.labels, COPIES))
 
 
 PROTOCOL = Protocol(
