@@ -20,8 +20,8 @@ from .sections_curves import curves
 from .sections_decoded import reconstructions
 from .sections_edits import edits
 from .sections_factors import disentanglement
-from .sections_fidelity import fidelity
 from .sections_few import few_labels, headline, trained_on_labels
+from .sections_fidelity import fidelity
 from .sections_parts import parts
 from .sections_paths import interpolations
 from .sections_probes import probes, told_labels
