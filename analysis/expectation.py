@@ -14,7 +14,7 @@ import numpy as np
 
 from .arrays import Doubles, Floats, Ints, Singles
 from .gaussians import TASK, Gaussians, normalise
-from .streams import Stream, blocks
+from .streams import Stream, blocks, moments
 from .threads import one_blas_thread, over_blocks
 
 FLOOR = 1e-5  # added to the variance in every direction, columns being standardised
@@ -207,7 +207,7 @@ def fit_gaussians(
         if start is not None:
             begun = Gaussians(start.weights, (start.means - shift) / spread, start.covariances / square, covariance)
         else:
-            seen = ((x - shift) / size).astype(np.float32)  # distances as they are in the code
+            seen = _scaled(x, shift, np.full_like(spread, size), np.float32)  # distances as they are in the code
             begun = _begin(scaled, seen, k, covariance, rng, restarts, tolerance, floor, sample)
             if len(x) > sample and k > 1:
                 some = np.sort(rng.permutation(len(x))[:HARDENED])
@@ -220,12 +220,15 @@ def fit_gaussians(
 def _scaled(x: Floats, shift: Doubles, spread: Doubles, precision: Any) -> Floats:
     if isinstance(x, Stream):
         return cast(Floats, x.map(lambda rows: ((rows - shift) / spread).astype(precision), x.shape[1]))
-    return ((x - shift) / spread).astype(precision)
+    scaled = np.empty(x.shape, precision)
+    for start, rows in blocks(x):
+        scaled[start : start + len(rows)] = (rows - shift) / spread
+    return scaled
 
 
 def _scale(x: Floats) -> tuple[Doubles, Doubles, float]:
     """Mean and deviation of the columns, (d,), and one deviation for all; constant columns take the latter."""
-    shift, spread = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+    shift, spread = moments(x)
     size = float(np.sqrt(np.square(spread).mean())) or 1.0
     return shift, np.where(spread > 1e-6 * size, spread, size), size
 

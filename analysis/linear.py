@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Singles
-from .streams import Stream, blocks, by_blocks
+from .streams import Stream, blocks, by_blocks, moments
 from .threads import one_blas_thread, over_blocks
 
 BLOCK = 2048  # rows a block: 8 MB at 1,024 columns, so that the second product finds them in the cache
@@ -49,7 +49,7 @@ class Scaler:
 
 def fit_scaler(x: Floats) -> Scaler:
     """Mean and standard deviation of the columns of (n, d)."""
-    return _scaler(x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64))
+    return _scaler(*moments(x))
 
 
 def fit_scalers(x: Floats) -> tuple[Scaler, Scaler]:
@@ -57,7 +57,7 @@ def fit_scalers(x: Floats) -> tuple[Scaler, Scaler]:
 
     The single one is the root of the columns' mean variance.
     """
-    mean, deviation = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+    mean, deviation = moments(x)
     single = np.full_like(deviation, np.sqrt(np.mean(deviation**2)))
     return _scaler(mean, deviation), _scaler(mean, single)
 

@@ -144,6 +144,15 @@ def by_blocks(function: Callable[[Array], Array], x: Array) -> Array:
     return np.concatenate([function(part) for _, part in blocks(x)])
 
 
+def moments(x: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of the columns of (n, d), (d,) in float64, without a copy of the rows."""
+    mean = x.mean(0, dtype=np.float64)
+    if isinstance(x, Stream):
+        return mean, x.std(0)
+    square = sum((np.square(rows - mean).sum(0) for _, rows in blocks(x)), np.zeros(x.shape[1]))
+    return mean, np.sqrt(square / max(1, len(x)))
+
+
 def settled(x: Array) -> Array:
     """`x` in memory where it fits, else as it is."""
     return np.asarray(x) if isinstance(x, Stream) and fits(*x.shape) else x

@@ -138,8 +138,8 @@ def verify(
 
     found = _concepts(run, results)
     result = _verified(
-        run, results, found, only=concept or [], keep=keep or [], images=images, draws=draws, seed=seed,
-        data=data, options={"mirror": mirror}, device=device, family=family,
+        run, results, found, only=list(dict.fromkeys(concept or [])), keep=keep or [], images=images, draws=draws,
+        seed=seed, data=data, options={"mirror": mirror}, device=device, family=family,
     )  # fmt: skip
     save(result, results, command=command_line())
     print_result("verification", result, json_)

@@ -37,7 +37,7 @@ from analysis.neighbours import nearest
 from analysis.outliers import outlier_scores
 from analysis.pca import fit_pca
 from analysis.plan import Options
-from analysis.streams import Stream, blocks, by_blocks, room
+from analysis.streams import Stream, blocks, by_blocks, moments, room
 from analysis.studies import study_mixture, study_neighbours
 from analysis.study_probes import study_probes
 from analysis.workflow import run_all, run_study
@@ -71,6 +71,10 @@ def test_a_stream_stands_for_its_array(groups: tuple[np.ndarray, np.ndarray]) ->
     assert s.shape == x.shape and len(s) == len(x) and (np.asarray(s) == x).all()
     for name, dtype in (("mean", np.float64), ("std", np.float64)):
         assert getattr(s, name)(0, dtype=dtype) == pytest.approx(getattr(x, name)(0, dtype=dtype), rel=1e-9)
+    for rows in (s, x, np.tile(x, (30, 1))):  # the last in several blocks
+        mean, deviation = moments(rows)
+        assert mean == pytest.approx(x.mean(0, dtype=np.float64), rel=1e-9)
+        assert deviation == pytest.approx(x.std(0, dtype=np.float64), rel=1e-9)
     assert (s.min(0) == x.min(0)).all() and (s.max(0) == x.max(0)).all()
     mask, mixed = labels == 1, np.random.default_rng(1).permutation(len(x))[:500]
     assert (np.asarray(s[mask]) == x[mask]).all() and (np.asarray(s[mixed]) == x[mixed]).all()
