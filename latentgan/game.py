@@ -85,6 +85,7 @@ class Player:
 
     def step(self, gradients: Gradients) -> None:
         """Move down the gradients, one for each parameter."""
+        gradients = tuple(_laid_out(g, p) for g, p in zip(gradients, self.parameters, strict=True))
         keeps = self.settings.historical_averaging > 0 and not self._history()
         first = [parameter.detach().clone() for parameter in self.parameters] if keeps else []
         if not (isinstance(self.optimizer, FusedAdam) and self.optimizer.descend(gradients)):
@@ -287,6 +288,13 @@ def _in_words(key: str) -> str:
     kind, name = key.split(":", 1)
     player, _, term = name.partition("/")
     return f"player {player}, term {term}" if kind == "term" else f"player {player}, gradient norm"
+
+
+def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """Return the gradient laid out in memory as the parameter is: torch's fused kernels read both in that order."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def _norm(gradients: Iterable[Tensor | None]) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import torch
@@ -79,3 +80,15 @@ def test_the_lists_are_used_from_the_second_step_on() -> None:
 def test_parameters_of_two_types_are_left_to_torch() -> None:
     mixed = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2, dtype=torch.float64))]
     assert not isinstance(build_optimizer(mixed, ADAM), FusedAdam)
+
+
+@pytest.mark.parametrize("kind", ["adam", "sgd"])
+def test_gradients_that_lie_otherwise_in_memory_are_followed(kind: Literal["adam", "sgd"]) -> None:
+    settings, generator = OptimizerConfig(kind=kind, learning_rate=1e-2), torch.Generator().manual_seed(3)
+    turned, plain = Player(nn.ParameterList(parts()), settings), Player(nn.ParameterList(parts()), settings)
+    for _ in range(4):
+        slope = torch.randn((3, 5), generator=generator).t()
+        given: Gradients = (slope, slope[0, 0].expand(5), slope[:1, :1].expand(1, 5))
+        turned.step(given)
+        plain.step(tuple(g.contiguous() for g in given if g is not None))
+    assert all(torch.equal(a, b) for a, b in zip(turned.parameters, plain.parameters, strict=True))
