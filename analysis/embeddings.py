@@ -42,7 +42,7 @@ class Embeddings:
         self.label = label
         self.split_name = split
         self._table = ParquetRows(self.path)
-        if code and "*" in code and code not in self._table.kinds and (names := bundle(self._table.kinds, code)):
+        if code and (names := bundle(self._table.kinds, code, leave={*OWN, label, split})):
             self._table = ParquetRows(self.path, {code: names})
         self.code = code or self._default_code()
         self.stands_in = code is None and self.code != "code" and bool(self.metadata)

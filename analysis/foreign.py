@@ -15,11 +15,19 @@ SHARES = {"test": 0.2, "validation": 0.1}
 MANY = 4  # columns named alike that are taken for the numbers of a vector
 
 
-def bundle(kinds: Mapping[str, str], pattern: str) -> tuple[str, ...]:
-    """Columns of numbers whose names fit `pattern`, in which * stands for anything; dim_2 comes before dim_10."""
+def bundle(kinds: Mapping[str, str], pattern: str, *, leave: Iterable[str] = ()) -> tuple[str, ...]:
+    """Columns of numbers whose names fit `pattern`, in which * stands for anything; dim_2 comes before dim_10.
+
+    None without a *, or where one column is named so.
+
+    Args: leave: columns that are no part of a code though they fit, such as the label, which would give itself away.
+    """
+    if "*" not in pattern or pattern in kinds:
+        return ()
     wanted = re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
-    names = [name for name, kind in kinds.items() if kind in ("numeric", "boolean") and wanted.fullmatch(name)]
-    return tuple(sorted(names, key=lambda name: [(int(p), "") if p.isdigit() else (-1, p) for p in _cut(name)]))
+    numbers = [name for name, kind in kinds.items() if kind in ("numeric", "boolean") and name not in {*leave}]
+    names = [name for name in numbers if wanted.fullmatch(name)]
+    return tuple(sorted(names, key=lambda name: [(int(p), "") if p.isdecimal() else (-1, p) for p in _cut(name)]))
 
 
 def drawn_split(n: int) -> Strings:

@@ -262,6 +262,17 @@ def test_a_foreign_table_is_read_as_it_is(tmp_path: Path) -> None:
     assert not only.stands_in
 
 
+def test_a_pattern_takes_neither_label_nor_split_nor_rows(tmp_path: Path) -> None:
+    numbers = {"dim_²": np.ones(60), "dim_1²": np.ones(60), "dim_10": np.ones(60), "dim_9": np.zeros(60)}
+    own = {"row": range(60), "split": [0, 1] * 30, "fold": [1, 0] * 30}
+    path = write(tmp_path, **numbers, **own, dim_class=[0, 1, 2] * 20)
+    table = Embeddings(path, code="*", label="dim_class", split="fold")
+    assert table.labelled, "a label that fits the pattern stays a label"
+    assert table.width("*") == 4
+    assert not Embeddings(path, code="*", label="dim_class").has_drawn_split, "there is a column 'split'"
+    assert Embeddings(path, code="dim_*", label="dim_class").vectors("dim_*")[0].tolist() == [1, 0, 1, 1]
+
+
 def test_numbers_missing_in_one_of_many_columns_are_named(tmp_path: Path) -> None:
     columns = {f"d{i}": np.ones(60) for i in range(5)}
     columns["d3"][7] = np.nan
