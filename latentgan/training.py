@@ -34,7 +34,7 @@ from latentgan.checkpoint import (
 from latentgan.config import DataConfig, RunConfig
 from latentgan.data import Batches, ImageSource
 from latentgan.data.seen import write_seen
-from latentgan.devices import pick_precision
+from latentgan.devices import full_precision, pick_precision
 from latentgan.errors import CheckpointError, ConfigError, DivergedError, LatentganError
 from latentgan.families.base import Family
 from latentgan.game import Update
@@ -86,7 +86,7 @@ def turns(
         number += 1
         with (
             torch.random.fork_rng(devices=cuda),
-            torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext(),
+            torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else full_precision(device.type),
             update.turn(number, images_seen(batches) / total_images),
         ):
             _seed(device, _turn_seed(seed, number))

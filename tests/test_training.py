@@ -362,6 +362,15 @@ def test_a_turn_in_bf16_has_finite_terms_in_float32(case: str) -> None:
         assert means["terms"][name] == pytest.approx(value, abs=0.05)
 
 
+def test_a_turn_in_fp32_is_so_whatever_scope_it_is_played_in() -> None:
+    plain, within = fresh(tiny(MLP)), fresh(tiny(MLP))
+    next(game(plain))
+    with torch.autocast("cpu", torch.bfloat16):
+        next(game(within))
+    a, b = (session.family.state_dict() for session in (plain, within))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
 def test_a_run_in_bf16_finishes(tmp_path: Path) -> None:
     run = play(tiny(total_images=16, precision="bf16"), tmp_path / "run")
     assert read_json(run, "summary.json")["status"] == "finished"
