@@ -24,6 +24,7 @@ from .threads import one_blas_thread, over_blocks
 BLOCK = 2048  # rows a block: 8 MB at 1,024 columns, so that the second product finds them in the cache
 SETTINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, least first: each fit starts from the one before
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # ridge: alpha a row
+ROUNDING = 2.0**-22  # of float32 sums: eigenvalues may be negative by so much of the trace
 SOLVED = 4  # penalties up to which as many systems are solved: a seventh of an eigendecomposition each
 
 # block of logits (m, k), targets of those rows -> (loss, gradient by logits (m, k))
@@ -226,7 +227,7 @@ def fit_ridge(x: Singles, y: Floats, *, penalties: tuple[float, ...]) -> list[Li
         gram += rows.T @ rows
         crossed += rows.T @ centred[start : start + len(rows)].astype(np.float32)
     spread, moment = gram / n - np.outer(shift, shift), crossed / n
-    if len(penalties) <= SOLVED and min(penalties) > 0:
+    if len(penalties) <= SOLVED and min(penalties) > ROUNDING * np.trace(spread):
         found = [np.linalg.solve(spread + alpha * np.eye(len(spread)), moment) for alpha in penalties]
     else:
         values, vectors = np.linalg.eigh(spread)

@@ -58,12 +58,10 @@ class ParquetRows:
     @cached_property
     def kinds(self) -> dict[str, str]:
         """Kind of each column: "vector", "boolean", "numeric", "text", "picture" or "other"."""
-        kinds = {field.name: _kind(field.type) for field in self.files[0].schema_arrow}
         fields = self.files[0].schema_arrow
         bundled = {name for names in self.bundles.values() for name in names}
-        kinds = {name: kind for name, kind in kinds.items() if name not in bundled} | dict.fromkeys(
-            self.bundles, "vector"
-        )
+        kinds = {one.name: _kind(one.type) for one in fields if one.name not in bundled}
+        kinds |= dict.fromkeys(self.bundles, "vector")
         # Elsewhere, byte strings of one length are identifiers.
         return kinds | ({"pixels": "vector"} if "pixels" in kinds and _is_bytes(fields.field("pixels").type) else {})
 
@@ -95,14 +93,13 @@ class ParquetRows:
                 about = file.metadata.row_group(group)
                 stop = start + about.num_rows
                 if rows is None or np.searchsorted(rows, start) < np.searchsorted(rows, stop):
-                    yield from self._pieces(
-                        file, group, name, rows, start, _piece(about, self.bundles.get(name, (name,)))
-                    )
+                    yield from self._pieces(file, group, name, rows, start)
                 start = stop
 
-    def _pieces(self, file: Any, group: int, name: str, rows: Ints | None, start: int, size: int) -> Iterator[Any]:
-        """Yield the wanted rows of one row group, whose first is row `start` of the table, `size` rows read at once."""
+    def _pieces(self, file: Any, group: int, name: str, rows: Ints | None, start: int) -> Iterator[Any]:
+        """Yield the wanted rows of one row group, whose first is row `start` of the table."""
         names = self.bundles.get(name, (name,))
+        size = _piece(file.metadata.row_group(group), names)
         for batch in file.iter_batches(batch_size=size, row_groups=[group], columns=list(names), use_threads=False):
             stop = start + batch.num_rows
             column = _joined(batch, names) if name in self.bundles else batch.column(0)

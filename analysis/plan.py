@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Floats, Ints, Singles
-from .embeddings import Embeddings
+from .embeddings import Column, Embeddings
 from .model import Model
 from .pca import SAMPLE, fit_pca
 from .streams import Stream
@@ -104,6 +104,17 @@ def representations(table: Embeddings) -> Iterator[Representation]:
         column = table.untrained(name)
         if column is not None:
             yield Representation(column, True, column, table.encoded if name == table.code else None)
+
+
+def code_yardsticks(table: Embeddings) -> list[Representation]:
+    """What stands beside the code where features do not: pixels, their PCA, the code of the untrained network."""
+    features = {table.untrained(name) for name in table.representations if name != table.code}
+    return [one for one in representations(table) if one.baseline and one.name not in features]
+
+
+def labelled_columns(table: Embeddings) -> list[Column]:
+    """The label, if there is one with a label, and every attribute."""
+    return [table.column(name) for name in [*([table.label] if labels_of(table) else []), *table.attributes]]
 
 
 def missing_yardsticks(table: Embeddings) -> list[str]:

@@ -17,10 +17,10 @@ from .overview import thumbnails
 from .plan import (
     Options,
     Progress,
+    code_yardsticks,
     held_out,
-    labels_of,
+    labelled_columns,
     missing_yardsticks,
-    representations,
     sample,
     silent,
     thin,
@@ -51,9 +51,7 @@ def study_comparison(
     rows = thin(held_out(first, None, options, least=200)[0], options.test_rows, options)
     train = sample(first, "train" if first.has_split else None, options.train_rows, options)
     x, found = first.vectors(first.code, rows)[:, first.encoded], []
-    for wanted in representations(first):
-        if not wanted.baseline or (wanted.name.startswith("untrained.") and wanted.name != first.untrained(first.code)):
-            continue
+    for wanted in code_yardsticks(first):
         progress(wanted.name)
         y = wanted.read(first, train, rows, rng=rng)[1]
         alike = similarities(x, y, rng=rng, shuffles=YARDSTICK_SHUFFLES)
@@ -84,9 +82,8 @@ def compare_tables(
     progress("similarities")
     found = similarities(x, y, rng=rng)
     progress("concepts")
-    columns = [first.column(name) for name in [*([first.label] if labels_of(first) else []), *first.attributes]]
     every = np.arange(len(mine))
-    asked = [q for column in columns for q in questions(column.take(mine), every)]
+    asked = [q for column in labelled_columns(first) for q in questions(column.take(mine), every)]
     carried, left = transfers(x, y, asked, rng=rng)
     named = (f"{first.path.name}: {first.code}", f"{second.path.name}: {second.code}")
     return Comparison(named, (x.shape[1], y.shape[1]), len(mine), found, carried, (*notes, *left))

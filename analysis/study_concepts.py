@@ -16,6 +16,7 @@ from .plan import (
     Options,
     Progress,
     decoder,
+    labelled_columns,
     labels_of,
     missing_yardsticks,
     needs_model,
@@ -36,8 +37,7 @@ def study_concepts(
     """Find and judge the direction of every label class and attribute, and those that no label told."""
     rng = options.rng("concepts")
     train, test = train_and_test(table, options)
-    columns = [table.column(name) for name in [*([table.label] if labels_of(table) else []), *table.attributes]]
-    asked = [question for column in columns for question in questions(column, train)]
+    asked = [question for column in labelled_columns(table) for question in questions(column, train)]
     asked, left = answerable(asked, train, test)
     if not asked:
         raise AnalysisError(

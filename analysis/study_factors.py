@@ -11,7 +11,17 @@ from .dci import Factor
 from .disentanglement import ROWS, Disentanglement, disentangle
 from .embeddings import Column, Embeddings
 from .model import Model
-from .plan import Options, Progress, held_out, labels_of, missing_yardsticks, representations, sample, silent, thin
+from .plan import (
+    Options,
+    Progress,
+    code_yardsticks,
+    held_out,
+    labelled_columns,
+    missing_yardsticks,
+    sample,
+    silent,
+    thin,
+)
 
 MOST = 20  # factors, the table's first, where none are named
 EACH = 10  # rows a value that a factor has in the mean, below which it is a name more than a factor
@@ -36,10 +46,8 @@ def study_disentanglement(
     progress(f"{len(found)} factors")
     codes = table.vectors(table.code, use)[:, table.encoded]
     train = sample(table, "train" if table.has_split else None, options.train_rows, options)
-    beside = {}
-    for wanted in representations(table):
-        if wanted.width or wanted.name == table.untrained(table.code):
-            beside[wanted.name] = wanted.read(table, train, use, rng=rng)[1]
+    codes_beside = [one for one in code_yardsticks(table) if one.name != "pixels"]
+    beside = {wanted.name: wanted.read(table, train, use, rng=rng)[1] for wanted in codes_beside}
     notes += missing_yardsticks(table)
     return disentangle(codes, found, rng=rng, notes=notes, beside=beside, numbers=_numbers(table))
 
@@ -60,8 +68,7 @@ def _factors(table: Embeddings, rows: Ints, options: Options) -> tuple[list[Colu
     """
     if options.factors:
         return [table.column(name) for name in options.factors], []
-    names = [*([table.label] if labels_of(table) else []), *table.attributes]
-    columns, notes = [table.column(name) for name in names], []
+    columns, notes = labelled_columns(table), []
     kept = [column for column in columns if _is_factor(column.take(rows))]
     if len(kept) < len(columns):
         named = _quoted([column.name for column in columns if column not in kept])

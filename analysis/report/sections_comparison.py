@@ -8,13 +8,12 @@ from ..similarity import SHUFFLED_MAPS
 from .document import Block, Comparison, Disclosure, Estimate, Mark, Prose, Section, Table, missing, one_of
 from .material import Material
 from .rows import brackets, by_group, estimate, readable, role_of, trained_on
-from .wording import count, listed, number, p_value, plural, sentence
+from .wording import SIGNIFICANT, count, listed, number, p_value, plural, sentence
 
 if TYPE_CHECKING:
     from ..similarity import Comparison as Pair
     from ..similarity import Comparisons, Similarity, Transfer
 
-SIGNIFICANT = 0.05
 MEANING = {
     "linear CKA": "likeness of the arrangement up to rotation and scale, weighted towards wide directions",
     "RSA": "rank correlation of all distances between rows",

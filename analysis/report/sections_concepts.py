@@ -12,14 +12,13 @@ from .document import Block, Comparison, Disclosure, Estimate, Prose, Section, S
 from .images import as_uint8
 from .material import Material
 from .rows import brackets, estimate, marks, readable, role_of, trained_on
-from .wording import count, listed, number, percent, plural, sentence
+from .wording import SIGNIFICANT, count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..concepts import Concept, ConceptTable, Edits
     from ..statistics import Interval
     from ..unsupervised import Axis, Unsupervised
 
-SIGNIFICANT = 0.05  # false discovery rate
 MANY = 12  # rows above which a table waits to be opened
 
 

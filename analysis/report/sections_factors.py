@@ -11,14 +11,13 @@ from ..disentanglement import ROTATED
 from .document import Block, Comparison, Estimate, Prose, Section, Table, missing, one_of
 from .material import Material
 from .rows import brackets, estimate, readable, role_of, trained_on
-from .wording import count, listed, number, p_value, percent, plural, sentence
+from .wording import SIGNIFICANT, count, listed, number, p_value, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..arrays import Doubles
     from ..disentanglement import Disentanglement, Score
 
 SHOWN = 24  # numbers of the code in the picture of importances
-SIGNIFICANT = 0.05
 MEANING = {
     "MIG": "the information on a factor in the number that holds most of it, less that in the next, over the factor's "
     "entropy (mean over factors)",

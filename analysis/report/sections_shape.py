@@ -10,7 +10,7 @@ import numpy as np
 from .document import Block, Disclosure, Estimate, Line, Lines, Prose, Section, Table, missing, one_of
 from .material import Material
 from .rows import brackets, by_group, estimate, readable, role_of, trained_on
-from .wording import count, listed, number, p_value, plural, sentence
+from .wording import SIGNIFICANT, count, listed, number, p_value, plural, sentence
 
 if TYPE_CHECKING:
     from ..geometry import Geometry, Shape
@@ -23,7 +23,6 @@ FIGURES = (
     ("participation", "participation ratio"),
     ("hubness", "hubness"),
 )
-SIGNIFICANT = 0.05
 
 
 def geometry(material: Material) -> Section:

@@ -60,6 +60,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+SIGNIFICANT = 0.05  # p, or q (false discovery rate), up to which a finding says that there is something
+
+
 def p_value(value: float, permutations: int | None = None) -> str:
     """Write "p = 0.003", or "p < 0.001"."""
     if permutations and value <= 1 / (permutations + 1) + 1e-12:
