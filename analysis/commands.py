@@ -153,10 +153,10 @@ class Commands:
         Numeric attributes follow, and a --label of numbers comes first: R² of ridge regression against labelled rows,
         10, 20, 50 … all, beside predicting the labels' mean, whose R² is about 0.
 
-        --networks 3 teaches small convolutional networks the first three draws of each size and nothing else, which is
-        what the labels give without the model: as they are, behind small affine maps, and with the model's images
-        beside them, asked for by class where it can be, else named by a network. Minutes, not seconds. A model that was
-        told labels helps no draw of fewer.
+        --networks 3 teaches networks as wide as the model's own the first three draws of each size and nothing else,
+        which is what the labels give without it: of images as they are, behind small affine maps, and with the model's
+        images beside them, asked for by class where it can be, else named by a network; numbers are read from images as
+        they are. Minutes, not seconds. A model that was told labels helps no draw of fewer.
 
             latentgan efficiency codes.parquet --out results
 

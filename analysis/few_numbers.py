@@ -141,13 +141,13 @@ class NumberCurves:
             found.append(Size(n, np.arange(n)[None], everything=True))
         self.picked = [size.picked for size in found]
         self.mean, self.scale = values.mean(0), values.std(0)
-        self.values, self.truth = self._standard(values), self._standard(truth)
+        self.values, self.truth = self.standard(values), self.standard(truth)
         self.curves = [
             Gathered([Size(one.per_class, one.picked, one.everything) for one in found], explained(column))
             for column in self.truth.T
         ]
 
-    def _standard(self, values: Doubles) -> Doubles:
+    def standard(self, values: Doubles) -> Doubles:
         """Values in standard deviations of the train rows: R² is the same, and float32 is as exact for all units."""
         standard: Doubles = (values - self.mean) / self.scale
         return standard
@@ -161,13 +161,17 @@ class NumberCurves:
 
     def read_mean(self) -> None:
         """Predict the mean of what a draw teaches."""
+        unset = [math.nan] * self.truth.shape[1]
+        self.add(MEAN, [(self.values[picked].mean(1)[:, None], unset) for picked in self.picked])
+
+    def add(self, name: str, found: Sequence[tuple[AnyArray, Sequence[float]]]) -> None:
+        """Keep what a yardstick reads at each size: (draws, n_test, t) in standard deviations, and t settings."""
         spread = np.var(self.truth, axis=0)
-        found = []
-        for picked in self.picked:
-            means = self.values[picked].mean(1).T  # (t, draws)
-            figures = 1 - (self.truth.T[:, None] - means[:, :, None]) ** 2 / spread[:, None, None]
-            found.append([(one, Setting(False, math.nan)) for one in figures.astype(np.float32)])
-        self._add(MEAN, True, found)
+        kept = []
+        for read, settings in found:
+            figures = np.moveaxis((1 - (self.truth - read) ** 2 / spread).astype(np.float32), 2, 0)
+            kept.append([(one, Setting(False, c)) for one, c in zip(figures, settings, strict=True)])
+        self._add(name, True, kept)
 
     def read_shuffled(
         self, train: Singles, validation: Singles, test: Singles, held: Doubles, rng: np.random.Generator
@@ -188,7 +192,7 @@ class NumberCurves:
         if train.shape[1] > WIDEST:
             pca = fit_pca(train, WIDEST, rng=np.random.default_rng(0))
             parts = [pca.project(x) for x in parts]
-        values = (self.values, self._standard(held), self.truth)
+        values = (self.values, self.standard(held), self.truth)
         first, second, third = (Rows(x, y) for x, y in zip(parts, values, strict=True))
         return first, second, third
 

@@ -16,7 +16,7 @@ from .model import Model
 from .plan import Options, Progress, missing_yardsticks, representations, said, sample, silent, thin, train_and_test
 from .probes import SEARCH, Rows
 from .study_probes import find_targets, rows_with_values
-from .taught import Network, teach_networks
+from .taught import Network, teach_networks, teach_numbers
 
 MOST_NUMBERS = 6  # numeric attributes
 JUDGED = 5_000  # test rows on which numbers are judged: what every draw gives each of them is held
@@ -45,7 +45,7 @@ def study_efficiency(
 
     A label column of classes is read by logistic probes, one of measurements by ridge regression. With `per_class`
     only it is read, with so many labels a class, or labelled rows. Of networks each is taught the first
-    `options.networks` draws of the label.
+    `options.networks` draws.
     """
     rng = options.rng("probes")  # the name by which recorded figures were drawn
     train, test = train_and_test(table, options)
@@ -64,11 +64,8 @@ def study_efficiency(
         for reader in readers:
             reader.read(wanted.name, wanted.baseline, x, shuffled=not own)
         own = wanted.name
-    taught = options.networks and networks
-    if taught and isinstance(readers[0], _Classes):
-        notes += readers[0].teach(table, networks, options, progress)
-    elif taught:
-        notes.append("networks are taught classes, and this label holds numbers")
+    if options.networks and networks:
+        notes += dict.fromkeys(note for one in readers for note in one.teach(table, networks, options, progress))
     done = [one for reader in readers for one in reader.results(table.labels_told)]
     found, others = done[0], done[1:]
     rest = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
@@ -144,7 +141,7 @@ class _Numbers:
     """Numbers that are known for the same rows, by ridge regression."""
 
     def __init__(self, columns: list[Column], split: _Split, options: Options) -> None:
-        self.columns, self.seed, self.notes = columns, options.seed, list[str]()
+        self.columns, self.split, self.seed, self.notes = columns, split, options.seed, list[str]()
         present = columns[0].present
         known = [np.flatnonzero(present[rows]) for rows in split.rows]
         known[1] = subsample(known[1], VALIDATION, rng=np.random.default_rng(0))
@@ -179,6 +176,13 @@ class _Numbers:
         self.curves.read(name, baseline, train, validation, test, self.held)
         if shuffled:
             self.curves.read_shuffled(train, validation, test, self.held, np.random.default_rng([self.seed, 11]))
+
+    def teach(self, table: Embeddings, networks: Sequence[Network], options: Options, progress: Progress) -> list[str]:
+        """Teach networks the same draws, of all numbers at once; returns notes."""
+        train, validation, test = (rows[part] for rows, part in zip(self.split.rows, self.known, strict=True))
+        draws = min(options.networks, options.draws)
+        rows = (train, validation, test)
+        return teach_numbers(self.curves, networks, table, rows, self.held, draws=draws, progress=progress)
 
     def results(self, told: int) -> list[Efficiency]:
         self.curves.read_mean()

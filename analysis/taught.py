@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Bools, Ints, Pixels
+from .arrays import AnalysisError, AnyArray, Bools, Doubles, Ints, Pixels, Singles
 from .efficiency import Curve
 from .embeddings import Column, Embeddings
 from .few import Setting
+from .few_numbers import NumberCurves
 from .plan import Progress
 
 
@@ -23,15 +24,18 @@ class Lesson:
     """Labelled images, the draws of them that are to be taught, and rows to choose by and to judge on."""
 
     images: Pixels  # (n, h, w, c) uint8
-    labels: Ints  # (n,) positions in `classes`
+    labels: Ints  # (n,) positions in `classes`; all -1 where numbers are to be read
     classes: tuple[str, ...]
     draws: Ints  # (draws, m) rows, a network is taught each
     validation: Ints  # (v,) rows
     test: Ints  # (t,) rows
+    values: Doubles | None = None  # (n, k) numbers to read, each in standard deviations
 
 
 Teach = Callable[[Lesson], tuple[Bools, int]]
 """From a lesson to which test rows each draw's network gets right, (draws, t), and the number of steps."""
+Read = Callable[[Lesson], tuple[Singles, Sequence[int]]]
+"""From a lesson of numbers to what each draw's network reads in test rows, (draws, t, k), and steps for each number."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Network:
 
     name: str  # few.NETWORK, or that and what is added to its images, each after a comma
     teach: Teach
+    read: Read | None = None  # None where numbers cannot be taught so
     told: int = 0
     note: str = ""
 
@@ -60,15 +65,8 @@ def teach_networks(
         that the curve draws from.
     Raises: AnalysisError where the table's pixels are no images.
     """
-    every = np.concatenate(rows)
-    images, labels = pictures(table, every), column.codes[every]
-    places = np.cumsum([0, *map(len, rows)])
-    held, judged = (np.arange(places[i], places[i + 1]) for i in (1, 2))
-    side = " × ".join(map(str, images.shape[1:]))
-    notes = [
-        f"networks are taught the first {draws} draws of each size, on the table's pixels, {side}; the number of steps "
-        f"is the best on {len(held):,} validation rows, as C is"
-    ]
+    images, held, judged, notes = _lesson(table, rows, draws)
+    labels = column.codes[np.concatenate(rows)]
     for network in networks:
         found: list[tuple[AnyArray, Setting] | None] = []
         for size in curve.sizes:
@@ -86,6 +84,48 @@ def teach_networks(
             notes.append(f"{network.name!r} is left out: every draw holds fewer than the {network.told:,} labels told")
         notes += [f"{network.name}: {network.note}"] if network.note else []
     return notes
+
+
+def teach_numbers(
+    curves: NumberCurves,
+    networks: Sequence[Network],
+    table: Embeddings,
+    rows: tuple[Ints, Ints, Ints],
+    held: Doubles,
+    *,
+    draws: int,
+    progress: Progress,
+) -> list[str]:
+    """Have the networks that can read numbers, all of them at once, do so; else as `teach_networks`.
+
+    Args: held: (v, k) values of the validation rows.
+    """
+    images, chosen, judged, notes = _lesson(table, rows, draws)
+    values = np.concatenate([curves.values, curves.standard(held), curves.truth])
+    unnamed = np.full(len(images), -1)
+    able = [(network, network.read) for network in networks if network.read is not None]
+    for network, read in able:
+        found = []
+        for picked in curves.picked:
+            progress(f"{network.name}, {picked.shape[1]:,} labelled rows")
+            readings, steps = read(Lesson(images, unnamed, (), picked[:draws], chosen, judged, values))
+            found.append((readings, [float(one) for one in steps]))
+        curves.add(network.name, found)
+        notes += [f"{network.name}: {network.note}"] if network.note else []
+    return notes if able else []
+
+
+def _lesson(table: Embeddings, rows: tuple[Ints, Ints, Ints], draws: int) -> tuple[Pixels, Ints, Ints, list[str]]:
+    """Images of train, validation and test rows, one after the other; where the last two lie; and notes."""
+    images = pictures(table, np.concatenate(rows))
+    places = np.cumsum([0, *map(len, rows)])
+    held, judged = (np.arange(places[i], places[i + 1]) for i in (1, 2))
+    side = " × ".join(map(str, images.shape[1:]))
+    notes = [
+        f"networks are taught the first {draws} draws of each size, on the table's pixels, {side}; the number of steps "
+        f"is the best on {len(held):,} validation rows, as C is"
+    ]
+    return images, held, judged, notes
 
 
 def pictures(table: Embeddings, rows: Ints) -> Pixels:

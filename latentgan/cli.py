@@ -195,7 +195,8 @@ def load_networks(model: Any, classes: tuple[str, ...], *, told: int, seed: int)
     from analysis.taught import Network
     from latentgan.teaching import ways
 
-    return [Network(way.name, way.teach, way.told, way.note) for way in ways(model, classes, told=told, seed=seed)]
+    found = ways(model, classes, told=told, seed=seed)
+    return [Network(way.name, way.teach, way.read, way.told, way.note) for way in found]
 
 
 def _say_trained(run: Path, family: str | None = None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 from latentgan.config import AugmentConfig
 from latentgan.data import ImageSource
@@ -53,14 +53,22 @@ class Classifier:
 
 @dataclass(frozen=True)
 class AnySize(Classifier):
-    """A classifier for images of any size: dense layers where convolutions do not fit."""
+    """A classifier for images of any size: two dense layers where convolutions do not fit, or are not wanted.
+
+    Args:
+        dense: no convolutions, `hidden` is the width of both layers.
+    """
+
+    dense: bool = False
 
     def build(self, shape: tuple[int, int, int], outputs: int) -> nn.Module:
         """Return the network, as Classifier does."""
+        if self.dense:
+            return mlp_encoder(shape, outputs, hidden=self.hidden, norm="none")
         try:
             return super().build(shape, outputs)
         except ConfigError:
-            return mlp_encoder(shape, outputs, hidden=2 * self.hidden, norm="none")
+            return mlp_encoder(shape, outputs, hidden=2 * (self.hidden or 4 * self.width), norm="none")
 
 
 def train_classifier(
@@ -120,13 +128,18 @@ def train_network(
                 network.train()
 
 
-@torch.inference_mode()
 def predict(network: nn.Module, source: ImageSource, rows: np.ndarray, *, device: str = "cpu") -> np.ndarray:
     """Return the class of each of the rows, (m,) int64."""
+    return outputs(network, source, rows, device=device).argmax(1).cpu().numpy()
+
+
+@torch.inference_mode()
+def outputs(network: nn.Module, source: ImageSource, rows: np.ndarray, *, device: str = "cpu") -> Tensor:
+    """Return what a network gives for each of the rows, (m, outputs)."""
     parts: list[Tensor] = []
     for start in range(0, len(rows), EVALUATED):
-        parts.append(network(source.tensor(rows[start : start + EVALUATED], device)).argmax(1))
-    return torch.cat(parts).cpu().numpy()
+        parts.append(network(source.tensor(rows[start : start + EVALUATED], device)))
+    return torch.cat(parts)
 
 
 def few_label_hits(
@@ -169,19 +182,95 @@ def few_label_hits(
         hits: np.ndarray = predict(network, source, rows, device=device) == source.labels[rows]
         return hits
 
-    scores, first = np.zeros(len(marks)), []
-    learned = sets or [(source, rows) for rows in draws]
-    for number, (images, rows) in enumerate(learned[:tried]):
-        marked = train_classifier(images, rows, classifier, marks=marks, seed=seed + number, device=device)
-        kept = [copy.deepcopy(network) for network in marked]
-        scores += [right(network, validation).mean() for network in kept]
+    def taught(number: int, marks: Sequence[int]) -> Iterator[nn.Module]:
+        images, rows = (source, draws[number]) if sets is None else sets[number]
+        return train_classifier(images, rows, classifier, marks=marks, seed=seed + number, device=device)
+
+    hits, steps = _of_draws(
+        len(draws), taught, lambda network: right(network, validation).mean(keepdims=True),
+        lambda network: right(network, test)[:, None], tried=tried, marks=marks, progress=progress,
+    )  # fmt: skip
+    return hits[:, :, 0], steps[0]
+
+
+def few_number_readings(
+    source: ImageSource,
+    values: np.ndarray,
+    draws: np.ndarray,
+    validation: np.ndarray,
+    test: np.ndarray,
+    classifier: Classifier,
+    *,
+    seed: int = 0,
+    tried: int = 3,
+    marks: Sequence[int] = STEPS,
+    device: str = "cpu",
+) -> tuple[np.ndarray, list[int]]:
+    """Train a network on each draw of rows to read t numbers, by squared error, and say what it reads in test rows.
+
+    Args:
+        values: (n, t) numbers of the images, all known and about one in scale; the rest is as of `few_label_hits`.
+
+    Returns:
+        (draws, len(test), t) float32, and steps for each number, after which its error on validation rows is least.
+    """
+    truth = torch.from_numpy(values.astype(np.float32)).to(device)
+
+    def read(network: nn.Module, rows: np.ndarray) -> np.ndarray:
+        return outputs(network, source, rows, device=device).cpu().numpy()
+
+    def taught(number: int, marks: Sequence[int]) -> Iterator[nn.Module]:
+        rows = draws[number]
+        told = truth[torch.from_numpy(rows).to(device)]
+
+        def loss(found: Tensor, batch: Tensor) -> Tensor:
+            return mse_loss(found, told[batch])
+
+        return train_network(
+            source, rows, classifier, values.shape[1], loss, marks=marks, seed=seed + number, device=device
+        )
+
+    return _of_draws(
+        len(draws), taught, lambda network: -np.mean((read(network, validation) - values[validation]) ** 2, axis=0),
+        lambda network: read(network, test), tried=tried, marks=marks,
+    )  # fmt: skip
+
+
+def _of_draws(
+    draws: int,
+    taught: Callable[[int, Sequence[int]], Iterator[nn.Module]],
+    score: Callable[[nn.Module], np.ndarray],
+    judged: Callable[[nn.Module], np.ndarray],
+    *,
+    tried: int,
+    marks: Sequence[int],
+    progress: Callable[[int], None] = lambda draw: None,
+) -> tuple[np.ndarray, list[int]]:
+    """Return what is judged of a network for each draw, each column after the number of steps that scores best.
+
+    Args:
+        draws: how many.
+        taught: gives a draw's network after each of some numbers of steps.
+        score: (k,) of a network, the higher the better; averaged over the first `tried` draws.
+        judged: (t, k) of a network.
+        tried, marks, progress: see `few_label_hits`.
+
+    Returns:
+        (draws, t, k), and k numbers of steps.
+    """
+    scores: list[np.ndarray] = []
+    first = []
+    for number in range(min(tried, draws)):
+        kept = [copy.deepcopy(network) for network in taught(number, marks)]
+        scores.append(np.stack([score(network) for network in kept]))
         first.append(kept)
         progress(number)
-    best = int(scores.argmax())
-    hits = [right(kept[best], test) for kept in first]
-    for number, (images, rows) in enumerate(learned[tried:], tried):
-        chosen = marks[best : best + 1]
-        networks = train_classifier(images, rows, classifier, marks=chosen, seed=seed + number, device=device)
-        hits += [right(network, test) for network in networks]
+    best = np.mean(scores, axis=0).argmax(0)
+    wanted = sorted(set(best.tolist()))
+    place = np.searchsorted(wanted, best)
+    found = [[judged(kept[mark]) for mark in wanted] for kept in first]
+    for number in range(len(first), draws):
+        found.append([judged(network) for network in taught(number, [marks[mark] for mark in wanted])])
         progress(number)
-    return np.stack(hits), marks[best]
+    chosen = [np.stack(one)[place, :, np.arange(len(place))].T for one in found]
+    return np.stack(chosen), [marks[mark] for mark in best]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import table_maker
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -16,6 +17,7 @@ from analysis import AnalysisError, Embeddings, load
 from analysis.cli import register
 from analysis.efficiency import Curve
 from analysis.few import few_label_accuracy
+from analysis.few_numbers import NumberCurves
 from analysis.plan import Options
 from analysis.probes import Rows
 from analysis.report.document import Comparison, Lines, all_blocks
@@ -25,7 +27,7 @@ from analysis.study_efficiency import study_efficiency
 from analysis.taught import Lesson, Network
 from latentgan import NumpyModel, configure, encode_table, from_arrays, teaching, train
 from latentgan.families.base import load_family
-from latentgan.teaching import MAPS, Teacher, as_source, by_class, by_network, mixed, ways
+from latentgan.teaching import MAPS, MARKS, Teacher, as_source, by_class, by_network, mixed, shape_of, ways
 
 
 def bars(rng: np.random.Generator, n: int, *, planted: bool = True, noise: float = 20.0) -> tuple[Any, np.ndarray]:
@@ -151,11 +153,11 @@ def test_networks_are_taught_the_first_of_the_same_draws_and_none_of_fewer_label
     assert study_efficiency(table, None, Options(draws=2, per_class=(2,)), networks=networks).notes == ()
 
 
-def test_networks_need_pictures_and_classes(tmp_path: Path) -> None:
+def test_networks_need_pictures_and_such_as_cannot_read_numbers_do_not(tmp_path: Path) -> None:
     path = table_maker.digits_table(tmp_path, rows=600)
-    few, networks = Options(draws=2, per_class=(20,), networks=2), [Network("network", counting([]))]
-    notes = study_efficiency(Embeddings(path, label="ink"), None, few, networks=networks).notes
-    assert "networks are taught classes, and this label holds numbers" in notes
+    networks = [Network("network", counting([]))]
+    few = study_efficiency(Embeddings(path, label="ink"), None, Options(draws=2, networks=2), networks=networks)
+    assert "network" not in few.curve[0].representations and not [one for one in few.notes if "network" in one]
     columns = table_maker.digits_columns(rows=600)
     del columns["pixels"]
     bare = table_maker.write_table(tmp_path / "bare.parquet", columns, table_maker.digits_metadata())
@@ -163,11 +165,92 @@ def test_networks_need_pictures_and_classes(tmp_path: Path) -> None:
         study_efficiency(Embeddings(bare), None, Options(draws=2, per_class=(2,), networks=2), networks=networks)
 
 
+def test_a_network_reads_numbers_that_ridge_of_pixels_cannot_and_nothing_where_nothing_is() -> None:
+    rng = np.random.default_rng(5)
+    images, labels = bars(rng, 800)
+    values = np.stack([2.0 * labels - 1, rng.normal(size=800)], axis=1)
+    given = Lesson(
+        images, np.full(800, -1), (), np.stack([rng.choice(300, 240, replace=False) for _ in range(2)]),
+        np.arange(300, 500), np.arange(500, 800), values,
+    )  # fmt: skip
+    network = Teacher().read(given)
+    assert network[0].shape == (2, 300, 2) and set(network[1]) <= set(MARKS)
+    again = Teacher().read(given)
+    assert np.array_equal(network[0], again[0])
+    x = images.reshape(800, -1).astype(np.float32)
+    curves = NumberCurves(values[:300], values[500:], (240,), draws=2, rng=np.random.default_rng(0))
+    curves.read("pixels", True, x[:300], x[300:500], x[500:], values[300:500])
+    curves.add("network", [((network[0] - curves.mean) / curves.scale, [7.0, 8.0])])
+    shape, nothing = (curve.results()[0] for curve in curves.curves)
+    assert shape.scores[1].value > 0.4 and shape.scores[0].value < 0.15 and shape.settings[1] == 7
+    assert -0.2 < nothing.scores[1].value < 0.05 and nothing.settings[1] == 8
+    by_hand = 1 - np.mean((network[0][..., 0] - values[500:, 0]) ** 2, axis=1) / np.var(values[500:, 0])
+    assert shape.accuracy[1] == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_networks_of_numbers_are_taught_the_draws_that_ridge_is(tmp_path: Path) -> None:
+    table = Embeddings(table_maker.digits_table(tmp_path, rows=600), label="ink")
+    seen: list[Lesson] = []
+
+    def read(given: Lesson) -> tuple[np.ndarray, list[int]]:
+        """Every test row's own value, and nothing of the draws: R² is 1."""
+        seen.append(given)
+        assert given.values is not None
+        return np.repeat(given.values[given.test][None], len(given.draws), axis=0).astype(np.float32), [3]
+
+    options = Options(draws=4, networks=2)
+    found = study_efficiency(table, None, options, networks=[Network("network", counting([]), read, note="plain")])
+    assert found.target == "ink" and "network: plain" in found.notes
+    train = table.rows("train")
+    pixels = table.vectors("pixels", train).reshape(-1, 8, 8, 1)
+    column = table.column("ink")
+    picked = [few.labels for few in found.curve]
+    for given, few in zip(seen, found.curve, strict=True):
+        at = few.representations.index("network")
+        assert (
+            few.scores[at].value == pytest.approx(1) and few.settings[at] == 3 and np.isnan(few.accuracy[at, 2:]).all()
+        )
+        assert given.draws.shape == (min(2, few.scores[0].n), few.labels) and given.draws.max() < len(train)
+        assert np.array_equal(given.images[given.draws], np.rint(255 * pixels[given.draws]))
+        assert given.values is not None
+        ink = column.values[train]
+        assert given.values[given.draws][..., 0] == pytest.approx(((ink - ink.mean()) / ink.std())[given.draws])
+    assert picked == sorted(picked) and {d.baseline for d in found.curve[0].differences} >= {"network"}
+
+
+def test_networks_are_as_wide_as_the_run_s_own() -> None:
+    source = from_arrays(*bars(np.random.default_rng(0), 60))
+
+    def of(family: str, **settings: Any) -> tuple[Any, str]:
+        config = configure(family, family=settings)
+        return shape_of(NumpyModel(load_family(family)(config.family, source.spec)))
+
+    shape, said = of("bigan", width=12, hidden=48, latent=4)
+    assert (shape.width, shape.hidden, shape.dense) == (
+        12,
+        48,
+        False,
+    ) and "12 channels on and a dense layer of 48" in said
+    own = load_family("bigan")(configure("bigan", family={"width": 12, "hidden": 48}).family, source.spec)
+    layers = [
+        [m.weight.shape for m in net.modules() if hasattr(m, "weight")]
+        for net in (own.encoder, shape.build((1, 8, 8), 9))
+    ]  # type: ignore[attr-defined]
+    assert [one for one in layers[0] if len(one) == 4] == [one for one in layers[1] if len(one) == 4]
+    shape, said = of("gan", hidden=40, discriminator_hidden=24, maxout=3, spectral=False)
+    assert (shape.hidden, shape.dense) == (24, True) and "24, as the run's discriminator" in said
+    assert of("dcgan", width=6)[0].hidden == 0
+    built = shape.build((1, 8, 8), 9)
+    assert built(torch.zeros(2, 1, 8, 8)).shape == (2, 9)
+    assert shape_of(None)[0] == teaching.SHAPE
+
+
 def test_a_model_that_knows_other_classes_is_not_asked_for_them() -> None:
     source = from_arrays(*bars(np.random.default_rng(0), 60))
     settings = configure("cgan", family={"latent": 4, "width": 4, "hidden": 16})
     model = NumpyModel(load_family("cgan")(settings.family, source.spec))
     assert [way.name for way in ways(None, ("0", "1"))] == ["network", "network, affine maps"]
+    assert [way.read is not None for way in ways(None, ("0", "1"))] == [True, False]
     asked, other = (ways(model, classes, told=60)[-1] for classes in (("0", "1"), ("0", "1", "2")))
     assert "asked for by class" in asked.note and "named by a network" in other.note
     assert asked.told == other.told == 60 and "was told 60 labels, which need not be the draw's" in other.note
