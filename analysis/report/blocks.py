@@ -40,9 +40,10 @@ def table(block: Table) -> Markup:
     kinds = ["number" if flag else None for flag in numeric]
     head = [tag("th", name, scope="col", class_=kind) for name, kind in zip(block.columns, kinds, strict=True)]
     shades = block.shades or ((),) * len(block.rows)
+    classes = tuple("quiet" if quiet else "loud" for quiet in block.quiet) or (None,) * len(block.rows)
     rows = [
-        tag("tr", join([_cell(cell, i, kinds[i], shade) for i, cell in enumerate(row)]))
-        for row, shade in zip(block.rows, shades, strict=True)
+        tag("tr", join([_cell(cell, i, kinds[i], shade) for i, cell in enumerate(row)]), class_=name)
+        for row, shade, name in zip(block.rows, shades, classes, strict=True)
     ]
     body = tag("table", tag("thead", tag("tr", join(head))), tag("tbody", join(rows)))
     return figure(scroll(body, block.caption or "table"), block.caption)
@@ -110,11 +111,13 @@ def scroll(body: Markup, label: str) -> Markup:
 
 
 def _cell(text: str, index: int, kind: str | None, shade: tuple[float, ...]) -> Markup:
+    first, *rest = text.split("\n")
+    body = join([tag("span", first), *(tag("small", line) for line in rest)]) if rest else text
     if index == 0:
-        return tag("th", text, scope="row", class_=kind)
+        return tag("th", body, scope="row", class_=kind)
     style = f"--shade:{100 * shade[index - 1]:.0f}%" if shade else None
     names = [name for name in (kind, "shaded" if shade else None) if name]
-    return tag("td", text, class_=" ".join(names) or None, style=style)
+    return tag("td", body, class_=" ".join(names) or None, style=style)
 
 
 def _is_number(text: str) -> bool:
