@@ -97,5 +97,5 @@ def _is_run(path: Path) -> bool:
 
 def _names(asked: Sequence[Path]) -> list[str]:
     """Names of folders and files, or whole paths where names are the same."""
-    short = [path.resolve().name if path.is_dir() else path.name for path in asked]
+    short = [path.resolve().name if path.name in ("", "..") else path.name for path in asked]
     return [name if short.count(name) == 1 else str(path) for name, path in zip(short, asked, strict=True)]

@@ -39,7 +39,8 @@ def tables_of(
     for run, other in zip(runs[1:], about[1:], strict=True):
         _refuse_others(runs[0], about[0], run, other)
     source = some_rows(stages.load_images(about[0].get("data", {}), None, {}), rows, seed)
-    for line in source.notes:
+    changed = f"{source.name} has changed since {runs[0]} was trained on it, or is not what it was trained on"
+    for line in (*source.notes, *([changed] if source.fingerprint != about[0].get("fingerprint") else [])):
         stages.say(line)
     names = _names(runs, [str(one["sha256"])[:8] for one in about])
     return [_table(run, source, folder / f"{name}.parquet", command) for run, name in zip(runs, names, strict=True)]
@@ -89,7 +90,7 @@ def _refuse_others(first: Path, mine: Mapping[str, Any], run: Path, theirs: Mapp
 
 def _names(runs: Sequence[Path], marks: Sequence[str]) -> list[str]:
     """Name a table after its run; runs of one name are told apart by the mark of their model."""
-    short = [run.resolve().name for run in runs]
+    short = [run.resolve().name if run.name in ("", "..") else run.name for run in runs]
     return [
         name if len({m for n, m in zip(short, marks, strict=True) if n == name}) == 1 else f"{name}-{mark}"
         for name, mark in zip(short, marks, strict=True)

@@ -41,9 +41,9 @@ def _table(found: SideBySide) -> Table:
         for one in found.standings
     )
     read = (
-        f"Accuracies are those of a logistic probe for the {found.target}, taught {count(found.train_rows)} train rows and "
-        f"judged on {count(found.test_rows)} test rows, of raw pixels and their PCA in place of a code. The feature "
-        "layer, named below the run, is its best on validation rows. "
+        f"Accuracies are those of a logistic probe for the {found.target}, taught {count(found.train_rows)} train rows "
+        f"and judged on {count(found.test_rows)} test rows, of raw pixels and their PCA in place of a code. The "
+        "feature layer, named below the run, is its best on validation rows. "
         if found.target else ""
     )  # fmt: skip
     few = f"Few labels are {plural(found.draws, 'balanced draw')}, the same for all. " if found.draws else ""
