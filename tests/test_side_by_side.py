@@ -161,7 +161,7 @@ def test_yardsticks_stand_once_and_errors_are_of_what_decodes(tables: dict[str, 
     assert len(gaps[2]) == 5 and {row[4] for row in ahead[2]} == {"ahead"}
     blocks = [block for block in all_blocks(section(found)) if isinstance(block, Table)]
     assert len(blocks[0].rows) == 6 and blocks[0].quiet == (False, False, True, True, True, True)
-    assert "told 30 labels" in blocks[0].rows[1][0] and blocks[0].rows[2][4] == "–"
+    assert "told 30 labels" in blocks[0].below[1][0] and blocks[0].rows[2][4] == "–"
 
 
 def test_what_tables_cannot_give_is_said(tmp_path: Path) -> None:

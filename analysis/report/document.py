@@ -108,13 +108,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Table:
-    """Plain cells; a column is set flush right where all its cells are numbers, a cell's further lines are small."""
+    """Plain cells; a column is set flush right where all its cells are numbers."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     shades: tuple[tuple[float, ...], ...] = ()  # depth in [0, 1] of each cell but a row's first: a table as a picture
     quiet: tuple[bool, ...] = ()  # rows that are yardsticks, set back behind the others
+    below: tuple[tuple[tuple[str, ...], ...], ...] = ()  # small lines under the cells of each row
 
 
 @dataclass(frozen=True, eq=False)

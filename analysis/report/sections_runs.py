@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +21,7 @@ Scale = Literal["percent", "number"]
 
 def side_by_side(found: SideBySide) -> list[Block]:
     """The table of all figures, and one figure at a time as a chart."""
-    return [_table(found), _charts(found)]
+    return [_table(found), *([_charts(found)] if _titles(found) else [])]
 
 
 def _titles(found: SideBySide) -> dict[str, str]:
@@ -36,10 +37,7 @@ def _titles(found: SideBySide) -> dict[str, str]:
 
 def _table(found: SideBySide) -> Table:
     titles, first = _titles(found), found.standings[0].who.name
-    rows = tuple(
-        (_who(one), count(one.who.width) if one.who.width else "–", *(_cell(one, measure) for measure in titles))
-        for one in found.standings
-    )
+    cells = [_row(one, titles) for one in found.standings]
     read = (
         f"Accuracies are those of a logistic probe for the {found.target}, taught {count(found.train_rows)} train rows "
         f"and judged on {count(found.test_rows)} test rows, of raw pixels and their PCA in place of a code. The "
@@ -47,43 +45,53 @@ def _table(found: SideBySide) -> Table:
         if found.target else ""
     )  # fmt: skip
     few = f"Few labels are {plural(found.draws, 'balanced draw')}, the same for all. " if found.draws else ""
+    held = plural(found.held_rows, "held-out image")
+    errors = f"Errors are mean distances ‖x − G(E(x))‖ of {held} in [0, 1]. " if ERROR in titles else ""
+    dimensions = "Dimensions are TwoNN's. " if DIMENSION in titles else ""
     caption = (
-        f"{read}{few}Errors are mean distances ‖x − G(E(x))‖ of {plural(found.held_rows, 'held-out image')} in [0, 1]; "
-        f"dimensions are TwoNN's. Below each figure stand its 95 % interval and, after Δ, what it has more than "
+        f"{read}{few}{errors}{dimensions}Below each figure stand its 95 % interval and, after Δ, what it has more than "
         f"{first}'s, paired by row and by draw, accuracies in points. Intervals cover rows and draws, not what another "
         "seed of training would give. A dash stands where there is nothing to measure."
     )
     names = ("", "width", *titles.values())
-    return Table(names, rows, caption, quiet=tuple(one.who.baseline for one in found.standings))
+    quiet = tuple(one.who.baseline for one in found.standings)
+    return Table(names, tuple(row for row, _ in cells), caption, quiet=quiet, below=tuple(small for _, small in cells))
 
 
-def _who(one: Standing) -> str:
-    """Name, family, images seen, labels told, the chosen layer, each on a line."""
+def _row(one: Standing, measures: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Cells, and the small lines below each."""
+    found = [_cell(one, measure) for measure in measures]
+    width = count(one.who.width) if one.who.width else "–"
+    return (_label(one), width, *(cell[0] for cell in found)), (_facts(one), (), *(cell[1:] for cell in found))
+
+
+def _facts(one: Standing) -> tuple[str, ...]:
+    """Family, images seen, labels told, the chosen layer, each on a line."""
     who = one.who
-    lines = [_label(one), *([family_name(who.family)] if who.family else [])]
+    lines = [family_name(who.family)] if who.family else []
     lines += [f"{plural(who.images_seen, 'image')} seen"] if who.images_seen else []
     lines += [f"told {plural(who.told, 'label')}"] if who.told else []
-    return "\n".join([*lines, *([who.layer] if who.layer and not who.baseline else [])])
+    return (*lines, *([who.layer] if who.layer and not who.baseline else []))
 
 
 def _label(one: Standing) -> str:
     return readable(one.who.name) if one.who.baseline else one.who.name
 
 
-def _cell(one: Standing, measure: str) -> str:
+def _cell(one: Standing, measure: str) -> tuple[str, ...]:
+    """The figure, its interval, its difference from the first run's; a dash where there is none."""
     found = one.figure(measure)
     if math.isnan(found.value.value):
-        return "–"
-    value, ends = _written(measure, found.value)
+        return ("–",)
     gap = [] if math.isnan(found.difference.value) else [f"Δ\u00a0{_gap(measure, found.difference)}"]
-    return "\n".join([value, ends, *gap])
+    return (*_written(measure, found.value), *gap)
 
 
-def _written(measure: str, value: Interval) -> tuple[str, str]:
-    """The figure, and its interval in brackets."""
+def _written(measure: str, value: Interval) -> list[str]:
+    """The figure, and its interval in brackets where it has one."""
     said = figure(value) if _scale(measure) == "percent" else brackets(value, _digits(measure))
     head, _, rest = said.partition(" [")
-    return head, "[" + rest.replace(" ", "\u00a0") if rest else ""
+    return [head, *(["[" + rest.replace(" ", "\u00a0")] if rest else [])]
 
 
 def _scale(measure: str) -> Scale:
