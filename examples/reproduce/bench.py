@@ -211,7 +211,7 @@ def mixture_costs(n: int) -> list[tuple[str, float, float, str]]:
     rows = []
     for what, kind, start, most in (
         (f"{ITERATIONS} iterations on float64", np.float64, begun, 0.2),
-        (f"{ITERATIONS} iterations on float32", np.float32, begun, 0.4),
+        (f"{ITERATIONS} iterations on float32", np.float32, begun, 0.2),
         ("from seeds to the end", np.float32, None, 1.0),
     ):
         steps, tolerance, x = (100, 1e-3, codes) if start is None else (ITERATIONS, 0.0, codes.astype(kind))
