@@ -33,6 +33,10 @@ class PCA:
             out[start : start + BLOCK] = x[start : start + BLOCK].astype(np.float32, copy=False) @ axes - shift
         return out
 
+    def first(self, width: int) -> PCA:
+        """The leading `width` components alone."""
+        return PCA(self.mean, self.axes[:width], self.variances[:width], self.total)
+
     def restore(self, scores: Floats) -> Singles:
         """Rows with the given (n, w) scores: (n, p) float32."""
         rows: Singles = (scores @ self.axes + self.mean).astype(np.float32)
@@ -42,6 +46,27 @@ class PCA:
     def explained(self) -> Doubles:
         """Share of the variance on each axis: (w,)."""
         return self.variances / self.total if self.total > 0 else np.zeros_like(self.variances)
+
+
+class Components:
+    """The PCA of some rows (n, p), fitted at the largest width when first asked for and cut to each."""
+
+    def __init__(self, largest: int, *, rng: np.random.Generator, sample: int | None = SAMPLE) -> None:
+        self.largest, self.rng, self.sample = largest, rng, sample
+        self._fitted: PCA | None = None
+
+    def __call__(self, x: Floats, width: int) -> PCA:
+        """The leading `width` components of x, which is the same (n, p) rows every time."""
+        if self._fitted is None:
+            self._fitted = fit_pca(x, self.largest, rng=self.rng, sample=self.sample)
+        return self._fitted.first(width)
+
+
+def most_components(rows: int, columns: int, *, sample: int | None = SAMPLE) -> int:
+    """The largest width that `fit_pca` gives of (rows, columns)."""
+    if columns > BLOCK:  # the row Gram matrix is then the smaller one, and small enough
+        sample = min(sample or BLOCK, BLOCK)
+    return max(1, min(columns, min(rows, sample or rows) - 1))
 
 
 def fit_pca(x: Floats, width: int, *, rng: np.random.Generator, sample: int | None = SAMPLE) -> PCA:
@@ -54,7 +79,8 @@ def fit_pca(x: Floats, width: int, *, rng: np.random.Generator, sample: int | No
     from scipy.linalg import eigh
 
     x = as_codes(x)
-    if x.shape[1] > BLOCK:  # the row Gram matrix is then the smaller one, and small enough
+    width = max(1, min(width, most_components(*x.shape, sample=sample)))
+    if x.shape[1] > BLOCK:
         sample = min(sample or BLOCK, BLOCK)
     if sample is None and x.shape[1] <= len(x):
         return _by_moments(x, width)
@@ -64,7 +90,6 @@ def fit_pca(x: Floats, width: int, *, rng: np.random.Generator, sample: int | No
     mean = x.mean(0, dtype=np.float64)
     centred = x - mean.astype(x.dtype)
     n, p = centred.shape
-    width = max(1, min(width, p, n - 1 if n > 1 else 1))
     by_columns = p <= n
     gram = (centred.T @ centred if by_columns else centred @ centred.T).astype(np.float64) / max(1, n - 1)
     total = float(np.trace(gram))
@@ -84,7 +109,6 @@ def _by_moments(x: Floats, width: int) -> PCA:
         centred = rows - centre
         gram += centred.T @ centred
     gram /= max(1, n - 1)
-    width = max(1, min(width, p, n - 1 if n > 1 else 1))
     values, vectors = eigh(gram, subset_by_index=(p - width, p - 1))
     axes = _fix_signs(vectors[:, ::-1].T)
     return PCA(mean, axes, np.maximum(values[::-1], 0), float(np.trace(gram)))

@@ -9,25 +9,27 @@ import numpy as np
 
 from .arrays import AnalysisError, Ints, Singles, subsample
 from .embeddings import Column, Embeddings
-from .few import VALIDATION, draw_labels, draws_and_rows, few_label_accuracy
+from .few import VALIDATION, Setting, draw_labels, draws_and_rows, few_label_accuracy, read_draws
 from .linear import hinge_loss
 from .model import Model
+from .pca import SAMPLE, Components, most_components
 from .plan import (
     Options,
     Progress,
     Representation,
     missing_yardsticks,
-    representations,
     said,
     sample,
     silent,
     train_and_test,
 )
-from .probes import PROTOCOL, SEARCH, Probe, ProbeTable, Rows, linear_probe
-from .protocols import DRAWS, find_protocol
+from .probes import PROTOCOL, SEARCH, WIDEST, Probe, ProbeTable, Rows, linear_probe
+from .protocols import DRAWS, Most, Protocol, each_beside_its_width, find_protocol
+from .statistics import Interval, mean_interval
 
 MOST_CLASSES = 50  # of a text attribute that is probed
 MOST_ATTRIBUTES = 12
+SHUFFLED = 5  # draws that are also read with their labels shuffled
 
 
 def study_probes(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> ProbeTable:
@@ -43,9 +45,11 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
         if targets[0].kind == "numeric":
             raise AnalysisError(f"{named.name} reads classes, and {targets[0].name!r} holds numbers: --label COLUMN")
     drawn = _drawn(targets[0], train, named.labels, options, notes) if named is not None and named.labels else None
-    for wanted in named.representations(table) if named is not None else representations(table):
-        every = options.train_rows is None
-        x = wanted.read(table, train, validation, test, rng=rng, stream=True, every=every)
+    every = options.train_rows is None
+    read, beside = _yardsticks(table, named, len(train), None if every else SAMPLE)
+    components = Components(max(one.width for one in read), rng=rng, sample=None if every else SAMPLE)
+    for wanted in read:
+        x = wanted.read(table, train, validation, test, rng=rng, stream=True, components=components)
         for column in targets:
             progress(f"{wanted.name} → {column.name}")
             if drawn is not None:
@@ -54,9 +58,23 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
             probes += _probe(column, wanted, x, (train, validation, test), options, rng)
     order = {column.name: i for i, column in enumerate(targets)}
     probes.sort(key=lambda probe: order[probe.target])
-    notes += [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
+    notes += [
+        *dict.fromkeys([*beside, *missing_yardsticks(table)]),
+        *said(options, table, train=len(train), test=len(test)),
+    ]
     protocol = PROTOCOL if named is None else f"{named.name}: {named.about} ({named.source}). {PROTOCOL}"
     return ProbeTable(targets[0].name, tuple(probes), protocol, tuple(notes), table.labels_told)
+
+
+def _yardsticks(
+    table: Embeddings, named: Protocol | None, rows: int, sample: int | None
+) -> tuple[list[Representation], list[str]]:
+    """What is read, yardsticks among it, and notes on those; a PCA is of at most `sample` of as many train rows."""
+    most = Most(
+        most_components(rows, table.width("pixels"), sample=sample) if table.has_pixels else 0,
+        0 if named is not None and named.labels else WIDEST,
+    )
+    return each_beside_its_width(table, most) if named is None else named.representations(table, most)
 
 
 def _drawn(column: Column, train: Ints, labels: int, options: Options, notes: list[str]) -> Ints:
@@ -79,12 +97,21 @@ def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows
         train, Rows(validation.x[kept], validation.y[kept]), test, draws=draws, columns=len(column.categories),
         loss=hinge_loss,
     )  # fmt: skip
+    null = None if wanted.baseline else _shuffled(train, test, setting, draws, len(column.categories))
     width = train.x.shape[1]
     note = f"{len(draws)} balanced draws of {draws.shape[1]:,} labels, {len(test.y):,} test rows; n counts draws"
     return Probe(
-        wanted.name, wanted.baseline, "svm", column.name, "accuracy", draws_and_rows(hits), None, setting.c, width,
+        wanted.name, wanted.baseline, "svm", column.name, "accuracy", draws_and_rows(hits), null, setting.c, width,
         width, draws.shape[1], len(kept), column.categories, None, note,
     )  # fmt: skip
+
+
+def _shuffled(train: Rows, test: Rows, setting: Setting, draws: Ints, columns: int) -> Interval:
+    """Accuracy of the same reader where the labels of a draw are shuffled: mean over draws, interval over them."""
+    some, rng = np.resize(draws, (SHUFFLED, draws.shape[1])), np.random.default_rng(0)
+    lost = rng.permuted(train.y[some], axis=1)
+    hits = read_draws(train, test, lost, setting, draws=some, columns=columns, loss=hinge_loss)
+    return mean_interval(hits.mean(1))
 
 
 def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Column], list[str]]:
