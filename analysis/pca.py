@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,6 +13,7 @@ from .streams import Stream, blocks, settled
 
 SAMPLE = 10_000  # rows that a fit looks at
 BLOCK = 4096
+ROUNDING = 2.0**-22  # of float32 sums, as a share of all variance
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class PCA:
         """The leading `width` components alone."""
         return PCA(self.mean, self.axes[:width], self.variances[:width], self.total)
 
+    @property
+    def sound(self) -> int:
+        """Components whose variance is more than rounding, one at least: the others' scores are noise of no size."""
+        return max(1, int(np.count_nonzero(self.variances > ROUNDING * self.total)))
+
     def restore(self, scores: Floats) -> Singles:
         """Rows with the given (n, w) scores: (n, p) float32."""
         rows: Singles = (scores @ self.axes + self.mean).astype(np.float32)
@@ -49,16 +56,28 @@ class PCA:
 
 
 class Components:
-    """The PCA of some rows (n, p), fitted at the largest width when first asked for and cut to each."""
+    """The PCA of some rows, fitted once and cut to each width.
 
-    def __init__(self, largest: int, *, rng: np.random.Generator, sample: int | None = SAMPLE) -> None:
-        self.largest, self.rng, self.sample = largest, rng, sample
+    Args: read: gives the (n, p) rows. most: the largest width that is asked for, at most.
+    """
+
+    def __init__(
+        self, read: Callable[[], Floats], most: int, *, rng: np.random.Generator, sample: int | None = SAMPLE
+    ) -> None:
+        self.read, self.most, self.rng, self.sample = read, most, rng, sample
         self._fitted: PCA | None = None
 
-    def __call__(self, x: Floats, width: int) -> PCA:
-        """The leading `width` components of x, which is the same (n, p) rows every time."""
-        if self._fitted is None:
-            self._fitted = fit_pca(x, self.largest, rng=self.rng, sample=self.sample)
+    def fit(self, width: int) -> int:
+        """Fit at most `width` components; return how many there are whose variance is more than rounding."""
+        pca = fit_pca(self.read(), min(width, self.most), rng=self.rng, sample=self.sample)
+        self._fitted = pca.first(pca.sound)
+        return len(self._fitted.axes)
+
+    def __call__(self, width: int) -> PCA:
+        """The leading `width` components of those fitted."""
+        if self._fitted is None or len(self._fitted.axes) < width:
+            self.fit(width)
+        assert self._fitted is not None
         return self._fitted.first(width)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Floats, Ints, Singles
 from .embeddings import Column, Embeddings
 from .model import Model
-from .pca import SAMPLE, Components
+from .pca import PCA, SAMPLE, fit_pca
 from .streams import Stream
 
 Progress = Callable[[str], None]
@@ -73,12 +74,12 @@ class Representation:
 
     def read(
         self, table: Embeddings, *parts: Ints, rng: np.random.Generator, stream: bool = False, every: bool = False,
-        components: Components | None = None,
+        components: Callable[[int], PCA] | None = None,
     ) -> list[Singles]:  # fmt: skip
         """Read `parts`, the first of which is the train rows: one (n, d) array each.
 
         Args: stream: what does not fit in memory may come as a `Stream`. every: a PCA looks at all train rows.
-            components: gives the PCA in place of a fit of its own.
+            components: gives a PCA of a width in place of a fit.
         """
         found = [(table.matrix if stream else table.vectors)(self.column, rows) for rows in parts]
         if self.joined:
@@ -88,8 +89,8 @@ class Representation:
             found = [x[:, self.mask] for x in found]
             found = [x if isinstance(x, Stream) else np.ascontiguousarray(x) for x in found]
         if self.width:
-            components = components or Components(self.width, rng=rng, sample=None if every else SAMPLE)
-            pca = components(found[0], self.width)
+            fit = partial(fit_pca, found[0], rng=rng, sample=None if every else SAMPLE)
+            pca = (components or fit)(self.width)
             found = [pca.project(x) for x in found]
         return found
 

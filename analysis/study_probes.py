@@ -24,7 +24,7 @@ from .plan import (
     train_and_test,
 )
 from .probes import PROTOCOL, SEARCH, WIDEST, Probe, ProbeTable, Rows, linear_probe
-from .protocols import DRAWS, Most, Protocol, each_beside_its_width, find_protocol
+from .protocols import DRAWS, Pixels, each_beside_its_width, find_protocol
 from .statistics import Interval, mean_interval
 
 MOST_CLASSES = 50  # of a text attribute that is probed
@@ -45,11 +45,12 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
         if targets[0].kind == "numeric":
             raise AnalysisError(f"{named.name} reads classes, and {targets[0].name!r} holds numbers: --label COLUMN")
     drawn = _drawn(targets[0], train, named.labels, options, notes) if named is not None and named.labels else None
-    every = options.train_rows is None
-    read, beside = _yardsticks(table, named, len(train), None if every else SAMPLE)
-    components = Components(max(one.width for one in read), rng=rng, sample=None if every else SAMPLE)
+    pixels = _pixels(table, train, options, rng)
+    width = 0 if named is not None and named.labels else WIDEST
+    one_each = each_beside_its_width if named is None else named.representations
+    read, beside = one_each(table, Pixels(pixels, width))
     for wanted in read:
-        x = wanted.read(table, train, validation, test, rng=rng, stream=True, components=components)
+        x = wanted.read(table, train, validation, test, rng=rng, stream=True, components=pixels)
         for column in targets:
             progress(f"{wanted.name} → {column.name}")
             if drawn is not None:
@@ -66,15 +67,13 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
     return ProbeTable(targets[0].name, tuple(probes), protocol, tuple(notes), table.labels_told)
 
 
-def _yardsticks(
-    table: Embeddings, named: Protocol | None, rows: int, sample: int | None
-) -> tuple[list[Representation], list[str]]:
-    """What is read, yardsticks among it, and notes on those; a PCA is of at most `sample` of as many train rows."""
-    most = Most(
-        most_components(rows, table.width("pixels"), sample=sample) if table.has_pixels else 0,
-        0 if named is not None and named.labels else WIDEST,
-    )
-    return each_beside_its_width(table, most) if named is None else named.representations(table, most)
+def _pixels(table: Embeddings, train: Ints, options: Options, rng: np.random.Generator) -> Components | None:
+    """The PCA of the train rows' pixels, of a sample of them unless all rows are asked for."""
+    if not table.has_pixels:
+        return None
+    sample = None if options.train_rows is None else SAMPLE
+    most = most_components(len(train), table.width("pixels"), sample=sample)
+    return Components(lambda: table.matrix("pixels", train), most, rng=rng, sample=sample)
 
 
 def _drawn(column: Column, train: Ints, labels: int, options: Options, notes: list[str]) -> Ints:
