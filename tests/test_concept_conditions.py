@@ -247,7 +247,16 @@ def test_the_report_shows_all_of_it_and_escapes_names(found: ConceptTable) -> No
     called = tuple(replace(one, name="<b>" + one.name, note="<s>") for one in found.concepts)
     hostile = Material({"concepts": replace(found, concepts=called, freed=freed, unsupervised=blind)})
     words = str(all_blocks(section(hostile).blocks))
-    for said in ("keeping label: 3", "first layer (SeFa) 1", "of shuffled labels", "R²", "<b>label: 3", "train rows"):
+    for said in (
+        "keeping label: 3",
+        "first layer (SeFa)",
+        "sefa1",
+        "--concept pca1",
+        "of shuffled labels",
+        "R²",
+        "<b>label: 3",
+        "train rows",
+    ):
         assert said in words, said
     page = render(build(hostile))
     for tag in ("b", "i", "u", "s"):
