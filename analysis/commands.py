@@ -78,13 +78,13 @@ MapRows = Annotated[int, typer.Option("--rows", min=50, help="Rows on the map, a
 def add_commands(app: typer.Typer, load_model: LoadModel | None, load_networks: LoadNetworks | None = None) -> None:
     """Add every command to `app`; loaders are None where nothing can be decoded, or no network trained."""
     from .commands_decoded import DecodedCommands
-    from .commands_more import compare, disentanglement, fidelity, geometry, prior
+    from .commands_more import compare, disentanglement, fidelity, geometry
 
     found, decoded = Commands(load_model, load_networks), DecodedCommands(load_model)
     for function in (
         found.probe, found.efficiency, found.neighbours, found.concepts, decoded.interpolate, found.mixture, geometry,
-        prior, found.map, decoded.reconstruction, decoded.codes, disentanglement, compare, fidelity, found.analyze,
-        found.report,
+        decoded.prior, found.map, decoded.reconstruction, decoded.codes, disentanglement, compare, fidelity,
+        found.analyze, found.report,
     ):  # fmt: skip
         app.command(name=function.__name__, help=unwrap(function.__doc__ or ""), rich_help_panel=PANEL)(function)
 

@@ -101,8 +101,6 @@ def sample(
     their code. Where attributes can be asked for and none is, nor classes row by row, the images of a row share all of
     their code but the first attribute.
     """
-    import torch
-
     model = NumpyModel.load(run, device=device, family=family)
     asked: dict[str, Any] = {"label": label, "attributes": attributes}
     asked["component"] = None if component is None else component - 1
@@ -124,10 +122,45 @@ def sample(
             say(f"columns: {told.name} = {', '.join(map(str, values))}")
         else:
             images = model.sample(count, seed=seed, **asked)
-        x = torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
-        _save(grid(x, columns=columns), out)
-        return out
-    images = model.sample(count, seed=seed, **asked)
+        return _write(images, out, columns)
+    return _write(model.sample(count, seed=seed, **asked), out)
+
+
+def sample_codes(
+    run: Path,
+    out: Path,
+    codes: np.ndarray,
+    *,
+    rows: int,
+    results: Path,
+    device: str,
+    family: str | None = None,
+) -> Path:
+    """Decode codes (n, d) that were drawn from a mixture in `results`, and write them as `sample` does.
+
+    Args: rows: of the grid; 0 is about as many as columns.
+    """
+    model = NumpyModel.load(run, device=device, family=family)
+    if codes.shape[1] != model.code_width:
+        raise ConfigError(
+            f"{results} is about codes of {codes.shape[1]} numbers, and {run} decodes {model.code_width}: encode and "
+            "analyze with this run first"
+        )
+    if lacking := [part.name for part in model.family.prior.parts if not part.encoded]:
+        way = "--label asks for a class" if model.classes else "`latentgan fit-encoder RUN` gives an encoder of all"
+        raise ConfigError(
+            f"a mixture of codes makes no whole codes for {run}: its generator is also given "
+            f"{', '.join(map(repr, lacking))}, which the encoder does not give; {way}"
+        )
+    return _write(model.decode(codes), out, len(codes) // rows if rows else max(1, round(len(codes) ** 0.5)))
+
+
+def _write(images: np.ndarray, out: Path, columns: int = 1) -> Path:
+    """Write images (n, h, w, c) as a grid (a .png) or one file each (a folder)."""
+    import torch
+
+    if out.suffix.lower() == ".png":
+        return _save(grid(torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1, columns=columns), out)
     out.mkdir(parents=True, exist_ok=True)
     for i, image in enumerate(images):
         _save(picture(image), out / f"{i:06d}.png")
