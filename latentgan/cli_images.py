@@ -81,14 +81,14 @@ def sample(
 
         latentgan sample runs/told --attribute slant=2.5 --attribute bold=true --out bold.png
     """
-    from latentgan import stages
+    from latentgan import drawing
 
     if results is not None:
         if label is not None or attribute:
             raise ConfigError("--label and --attribute ask the prior; of the mixtures in --results, ask by --class")
         grid = out.suffix.lower() == ".png"
         codes, rows = _fitted(run, results, component=component, label=class_, count=count, grid=grid, seed=seed)
-        written = stages.sample_codes(run, out, codes, rows=rows, results=results, device=device, family=family)
+        written = drawing.sample_fitted(run, out, codes, rows=rows, results=results, device=device, family=family)
         typer.echo(f"wrote {written}", err=True)
         return
     if class_ is not None:
@@ -97,7 +97,7 @@ def sample(
             "which latentgan mixture TABLE --out RESULTS writes; a generator that is told labels is asked by --label"
         )
     asked: dict[str, Any] = {"label": label, "component": component, "attributes": _asked(attribute or [])}
-    written = stages.sample(run, out, count=count, seed=seed, device=device, family=family, **asked)
+    written = drawing.sample(run, out, count=count, seed=seed, device=device, family=family, **asked)
     typer.echo(f"wrote {written}", err=True)
 
 
@@ -136,11 +136,9 @@ def _fitted(
         return mixture.draw(count, component=component - 1, rng=rng), 0
     if not grid:
         return mixture.draw(count, rng=rng), 0
-    each = -(-count // mixture.components)
-    stages.say(f"rows: components 1 to {mixture.components} of the mixture in {results}")
-    return np.concatenate(
-        [mixture.draw(each, component=k, rng=rng) for k in range(mixture.components)]
-    ), mixture.components
+    rows = mixture.components
+    drawn = [mixture.draw(-(-count // rows), component=k, rng=rng) for k in range(rows)]
+    return np.concatenate(drawn), rows
 
 
 def _asked(given: list[str]) -> dict[str, str]:

@@ -88,8 +88,8 @@ def test_codes_that_were_reduced_come_back_whole_and_inside_of_what_codes_fill(t
     for k in range(3):
         drawn, own = again.draw(4000, component=k, rng=rng), codes[again.assignments == k]
         assert drawn.mean(0) == pytest.approx(own.mean(0), abs=0.06)
-        spread = again.back.inner(drawn).var(0)[:5]
-        assert spread == pytest.approx(np.diagonal(again.covariances[k])[:5], rel=0.1)
+        spread = again.back.inner(drawn).var(0)[:4]
+        assert spread == pytest.approx(np.diagonal(again.covariances[k])[:4], rel=0.1)
         assert (drawn >= codes.min(0)).all() and (drawn <= codes.max(0)).all()
 
 
