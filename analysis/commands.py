@@ -231,7 +231,8 @@ class Commands:
 
         Gaussian mixtures of several sizes; the least BIC wins. NMI, adjusted Rand index and purity compare
         groups with labels: read them against the shuffled labels' column (many groups are pure by chance)
-        and against as many groups of raw pixels and of the untrained network's codes.
+        and against as many groups of raw pixels and of the untrained network's codes. New images of a
+        component, or of a class, are drawn by `latentgan sample RUN --results results`.
 
             latentgan mixture codes.parquet --components 10 --components 20 --out results
         """

@@ -14,7 +14,9 @@ from analysis import AnalysisError, Embeddings, load, save
 from analysis.class_mixtures import by_class
 from analysis.mixtures import Mixture, fit_mixture, mixture_result
 from analysis.plan import Options
+from analysis.streams import Stream
 from analysis.studies import study_mixture
+from analysis.way_back import way_back
 
 CENTRES = np.array([[-6.0, 0, 2], [6, 0, 0], [0, 7, -2]])
 SPREADS = np.array([[[1, 0.6, 0], [0.6, 1, 0], [0, 0, 0.25]], np.diag([0.5, 1.5, 1]), np.diag([1, 1, 2.0])])
@@ -91,6 +93,17 @@ def test_codes_that_were_reduced_come_back_whole_and_inside_of_what_codes_fill(t
         spread = again.back.inner(drawn).var(0)[:4]
         assert spread == pytest.approx(np.diagonal(again.covariances[k])[:4], rel=0.1)
         assert (drawn >= codes.min(0)).all() and (drawn <= codes.max(0)).all()
+
+
+def test_the_way_back_from_a_stream_is_that_from_an_array() -> None:
+    codes, group = planted(np.random.default_rng(0), 500)
+    stream = Stream(lambda rows: iter((codes[rows[:200]], codes[rows[200:]])), np.arange(500), 5)
+    members = [np.flatnonzero(group == k) for k in (0, 1, 7)]  # the last has none: its rows are any
+    one, other = (way_back(x, KEEP, None, members, rng=np.random.default_rng(1)) for x in (codes, stream))
+    assert one.width == 5 and one.columns.tolist() == other.columns.tolist() == [0, 2, 3]
+    for name in ("low", "high", "others"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert (one.others[0] == [1, 0]).all() and (one.others[1] == [0, 1]).all() and len(np.unique(one.others[2])) == 2
 
 
 def test_results_of_earlier_versions_say_what_to_do(found: Mixture) -> None:
