@@ -13,7 +13,7 @@ from scipy.linalg import sqrtm
 
 from analysis.arrays import AnalysisError
 from analysis.fidelity import (
-    compare,
+    compare_samples,
     frechet_distance,
     frechet_interval,
     kernel_distance,
@@ -101,7 +101,7 @@ def test_two_samples_of_one_distribution_are_at_no_distance(rng: np.random.Gener
     assert abs(np.mean([one.value for one in found])) < 0.02 < frechet_distance(*rng.normal(size=(2, 400, 10)))
     kernel = [kernel_interval(*rng.normal(size=(2, 400, 10)), rng=rng)[0] for _ in range(40)]
     assert np.mean([one.low <= 0 <= one.high for one in kernel]) >= 0.85
-    same = compare(*rng.normal(size=(2, 1500, 10)), rng=rng)
+    same = compare_samples(*rng.normal(size=(2, 1500, 10)), rng=rng)
     assert all(0.85 < one.value <= 1.05 for one in (same.precision, same.recall, same.density, same.coverage))
 
 
@@ -119,7 +119,7 @@ def test_dropped_modes_cost_recall_and_noise_costs_precision(rng: np.random.Gene
     real = centres[rng.integers(0, 4, 1200)] + rng.normal(size=(1200, 4))
     dropped = centres[rng.integers(0, 2, 1200)] + rng.normal(size=(1200, 4))
     noisy = np.concatenate([real[:600], 30 + rng.normal(size=(600, 4))]) + 0.01 * rng.normal(size=(1200, 4))
-    lost, wild = compare(real, dropped, rng=rng), compare(real, noisy, rng=rng)
+    lost, wild = compare_samples(real, dropped, rng=rng), compare_samples(real, noisy, rng=rng)
     assert lost.precision.value > 0.9 and lost.recall.value == pytest.approx(0.5, abs=0.06)
     assert lost.coverage.value < 0.55 and wild.precision.value == pytest.approx(0.5, abs=0.05)
     assert lost.frechet.low > 1 and lost.kernel.low > 0
@@ -135,14 +135,14 @@ def test_rotation_and_order_change_nothing(rng: np.random.Generator) -> None:
 
 
 def test_too_few_rows_are_warned_of_and_subsets_fit(rng: np.random.Generator) -> None:
-    found = compare(*rng.normal(size=(2, 60, 80)), rng=rng)
+    found = compare_samples(*rng.normal(size=(2, 60, 80)), rng=rng)
     assert found.subset == 15 and any("singular" in note for note in warnings_of(found))
     assert any("subsets of 15 rows" in note for note in warnings_of(found))
-    assert warnings_of(compare(*rng.normal(size=(2, 4000, 3)), rng=rng)) == []
+    assert warnings_of(compare_samples(*rng.normal(size=(2, 4000, 3)), rng=rng)) == []
     with pytest.raises(AnalysisError, match="at least 50 rows"):
-        compare(np.ones((60, 2)), np.ones((20, 2)), rng=rng)
+        compare_samples(np.ones((60, 2)), np.ones((20, 2)), rng=rng)
     with pytest.raises(AnalysisError, match="2 columns of real rows, 3 of samples"):
-        compare(np.ones((60, 2)), np.ones((60, 3)), rng=rng)
+        compare_samples(np.ones((60, 2)), np.ones((60, 3)), rng=rng)
 
 
 def test_copies_of_training_rows_are_found_and_new_rows_are_not(rng: np.random.Generator) -> None:
