@@ -109,7 +109,7 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     progress("outliers and classes")
     part = rng.permutation(len(rows))
     ours, others = np.sort(part[: len(rows) // 2]), np.sort(part[len(rows) // 2 :])
-    unusual = outlier_scores(fitted, whole[ours][:, keep], whole[others][:, keep], rows[ours])
+    unusual = outlier_scores(fitted, whole[ours][:, keep], whole[others][:, keep], rows=rows[ours])
     classes, why = _classes(table, train, rows, labels, decode, rng)
     return replace(
         found, means=widen(table, whole, found.means).astype(np.float64), outliers=unusual, by_class=classes,
