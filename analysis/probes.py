@@ -135,7 +135,8 @@ def _narrowed(train: Rows, test: Rows, validation: Rows, *, rng: np.random.Gener
     """Reduce what is wider than readers take by a PCA fitted on train."""
     if train.x.shape[1] <= WIDEST:
         return train, test, validation
-    pca = fit_pca(train.x, WIDEST, rng=rng)
+    whole = fit_pca(train.x, WIDEST, rng=rng)
+    pca = whole.first(whole.sound)
     narrow = [Rows(pca.project(rows.x), rows.y) for rows in (train, test, validation)]
     return narrow[0], narrow[1], narrow[2]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Floats, Ints
 from .embeddings import Embeddings
-from .fidelity import Copying, Fidelity, compare, warnings_of
+from .fidelity import Copying, Fidelity, compare_samples, warnings_of
 from .matching import common_rows
 from .memory import copying, count_modes, duplicate_threshold
 from .neighbours import nearest
@@ -125,7 +125,7 @@ def study_fidelity(
     drawn = sample(fake, None, options.test_rows, options)
     parts = real.vectors(name, rows), fake.vectors(name, drawn)
     progress("distances")
-    found = compare(*parts, rng=rng)
+    found = compare_samples(*parts, rng=rng)
     notes = [f"real: {len(rows):,} {words}; samples: {len(drawn):,} rows of {fake.path.name}", *warnings_of(found)]
     yardstick, repeats = None, None
     pictures: dict[str, Any] = {}
@@ -135,7 +135,7 @@ def study_fidelity(
     else:
         progress("yardstick")
         known = real.vectors(name, train)
-        yardstick = compare(parts[0], known[: len(drawn)], rng=rng)
+        yardstick = compare_samples(parts[0], known[: len(drawn)], rng=rng)
         progress("nearest training images")
         every = thin(np.setdiff1d(real.rows("train"), rows), options.train_rows, options)
         repeats, pictures = _repeats(real, fake, real.vectors(name, every), every, (rows, drawn), parts)
