@@ -42,21 +42,6 @@ def geometry(
     _Job("geometry", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False)
 
 
-def prior(
-    table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None,
-    label: Label = "label", split: Split = "split", as_json: Json = False,
-) -> None:  # fmt: skip
-    """Whether the codes are distributed as the prior that the decoder was trained on.
-
-    A kernel test and a sliced Wasserstein distance with permutation p-values, and a test for each number with a
-    false discovery rate of 5 %. Beside them what two sets of draws from the prior have. At most 1,000 rows are
-    looked at.
-
-        latentgan prior codes.parquet --out results
-    """
-    _Job("prior", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False)
-
-
 def disentanglement(
     table: Table, out: Out = None, factor: Factors = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
     code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,

@@ -191,7 +191,7 @@ class NumberCurves:
         parts: list[AnyArray] = [train, validation, test]
         if train.shape[1] > WIDEST:
             pca = fit_pca(train, WIDEST, rng=np.random.default_rng(0))
-            parts = [pca.project(x) for x in parts]
+            parts = [pca.first(pca.sound).project(x) for x in parts]
         values = (self.values, self.standard(held), self.truth)
         first, second, third = (Rows(x, y) for x, y in zip(parts, values, strict=True))
         return first, second, third

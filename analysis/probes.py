@@ -107,7 +107,8 @@ def linear_probe(
     train, test, validation = _check(train, test, validation, rng=rng, numeric="ridge" in methods)
     width = train.x.shape[1]
     if width > WIDEST:
-        pca = fit_pca(train.x, WIDEST, rng=rng)
+        whole = fit_pca(train.x, WIDEST, rng=rng)
+        pca = whole.first(whole.sound)
         train, validation, test = (Rows(pca.project(rows.x), rows.y) for rows in (train, validation, test))
         note.append(f"{width} columns reduced to {pca.axes.shape[0]} by PCA")
     bench = _Bench(train, validation, test, classes, rng, k, shuffled)

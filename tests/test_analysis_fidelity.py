@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch_fidelity_figures as reference
 from scipy.linalg import sqrtm
 
 from analysis.arrays import AnalysisError
@@ -61,6 +66,33 @@ def test_manifold_scores_are_those_of_naive_loops(rng: np.random.Generator) -> N
     recall = np.mean([any(np.linalg.norm(a - b) <= r for b, r in zip(y, radius[1], strict=True)) for a in x])
     found = manifold_scores(x, y, k=k, rng=rng)
     assert [one.value for one in found] == pytest.approx([precision, recall, density, coverage])
+
+
+PRINTED = json.loads((Path(__file__).parent / "torch_fidelity.json").read_text(encoding="utf-8"))["figures"]
+"""What torch-fidelity said of `reference.features()`."""
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_distances_and_shares_are_torch_fidelitys(name: str, rng: np.random.Generator) -> None:
+    real, fake = reference.features()[name]
+    drawn = [kernel_distance(real[i], fake[j]) for i, j in reference.subsets(len(real))]
+    ours = {
+        "frechet": frechet_distance(real, fake),
+        f"kernel, 1 × {len(real)}": kernel_distance(real, fake),
+        f"kernel, {reference.SUBSETS} × {reference.SUBSET}": float(np.mean(drawn)),
+    }
+    for k in reference.NEIGHBOURS:
+        precision, recall, *_ = manifold_scores(real, fake, k=k, rng=rng)
+        ours |= {f"precision, k = {k}": precision.value, f"recall, k = {k}": recall.value}
+    assert ours == pytest.approx(PRINTED[name], rel=1e-5)
+    interval = kernel_interval(real, fake, rng=rng, subset=reference.SUBSET)[0]
+    assert interval.low < PRINTED[name][f"kernel, 1 × {len(real)}"] < interval.high, "subsets of our own draw"
+
+
+@pytest.mark.skipif(not find_spec("torch_fidelity"), reason="torch-fidelity is not installed")
+def test_torch_fidelity_says_what_was_printed() -> None:
+    for name, figures in reference.figures().items():
+        assert figures == pytest.approx(PRINTED[name], rel=1e-5)
 
 
 def test_two_samples_of_one_distribution_are_at_no_distance(rng: np.random.Generator) -> None:

@@ -88,7 +88,7 @@ def _probe_finding(found: list[Probe]) -> str:
     if not own:
         return "Only yardsticks were probed."
     best = max(own, key=lambda probe: probe.score.value)
-    rivals = [one for one in found if one.baseline]
+    rivals = _beside(best, found)
     score = figure(best.score) if best.metric == "accuracy" else f"R² {brackets(best.score)}"
     what = f"{METHODS.get(best.method, best.method)} on {best.representation}{best_of(len(own))}"
     said = f"{what} reads the {best.target} right in {score} of {count(best.score.n)} test images"
@@ -105,6 +105,13 @@ def _probe_finding(found: list[Probe]) -> str:
     if pixels is not None and not best.score.apart(pixels.score):
         verdict = "; the intervals of features and pixels overlap"
     return f"{said}; {listed(others)}{verdict}." if others else f"{said}."
+
+
+def _beside(best: Probe, found: list[Probe]) -> list[Probe]:
+    """The yardsticks, of several PCAs of pixels the one that is nearest in width."""
+    pcas = [one for one in found if one.baseline and role_of(one.representation) == "pca"]
+    nearest = min(pcas, key=lambda one: abs(one.width - best.width), default=None)
+    return [one for one in found if one.baseline and (one is nearest or role_of(one.representation) != "pca")]
 
 
 def _probe_details(table: ProbeTable, main: list[Probe]) -> tuple[Block, ...]:
