@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..similarity import SHUFFLED_MAPS
 from .document import Block, Comparison, Disclosure, Estimate, Mark, Prose, Section, Table, missing, one_of
 from .material import Material
-from .rows import brackets, by_group, estimate, readable, role_of, trained_on
+from .rows import brackets, by_group, estimate, readable, role_of, stated, trained_on
 from .wording import SIGNIFICANT, count, listed, number, p_value, plural, sentence
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def comparison(material: Material) -> Section:
     ]  # fmt: skip
     blocks: list[Block] = [_similarities(found), *one_of("carried", "Concepts carried over to", carried)]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("comparison", "Other models", _finding(found) + trained_on(found.notes), tuple(blocks))
+    return stated("comparison", "Other models", (_finding(found), trained_on(found.notes)), blocks)
 
 
 def _similarities(found: Comparisons) -> Block:
