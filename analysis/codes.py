@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, same_length
-from .partitions import nmi
-from .statistics import UNKNOWN, Baseline, Interval, bootstrap_ratio, proportion
+from .partitions import nmi, purity
+from .statistics import UNKNOWN, Baseline, Interval, bootstrap_ratio, proportion, wilson
 
 
 @dataclass(frozen=True)
@@ -141,11 +141,18 @@ class Categories:
     assigned: Matching | None = None  # where there are more categories than labels: one to one, the others are wrong
     assigned_baselines: tuple[Baseline, ...] = ()  # the same groups as in `baselines`, assigned alike
     told: int = 0  # labels that the network was told, where it learned these classes from them
+    purity: Interval | None = None  # labelled rows that have their category's commonest label
+    purity_baselines: tuple[Baseline, ...] = ()  # the same of as many groups of something else, and of shuffled labels
 
     @property
     def nouns(self) -> str:
         """What several of them are called."""
         return "categories" if self.noun == "category" else f"{self.noun}s"
+
+    @property
+    def purities(self) -> tuple[Interval, ...]:
+        """The share of each category's labelled rows that have its commonest label; n is 0 where there are none."""
+        return tuple(wilson(int(row.max(initial=0)), int(row.sum())) for row in self.table)
 
 
 @dataclass(frozen=True)
@@ -180,6 +187,11 @@ def effective_number(counts: Ints, *, rng: np.random.Generator, repeats: int = 1
 def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
     """Normalised mutual information of a (k, c) table, with a bootstrap over its rows."""
     return _resampled(nmi, table, (0.0, 1.0), rng, repeats)
+
+
+def purity_of(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
+    """Share of rows that have their category's commonest label, of a (k, c) table, with a bootstrap over its rows."""
+    return _resampled(purity, table, (0.0, 1.0), rng, repeats)
 
 
 def _resampled(
