@@ -8,7 +8,7 @@ from ..similarity import SHUFFLED_MAPS
 from . import sections_runs as runs
 from .document import Block, Comparison, Disclosure, Estimate, Mark, Prose, Section, Table, missing, one_of
 from .material import Material
-from .rows import brackets, by_group, estimate, readable, role_of, trained_on
+from .rows import brackets, by_group, estimate, readable, role_of, stated, trained_on
 from .wording import SIGNIFICANT, count, listed, number, p_value, plural, sentence
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def comparison(material: Material) -> Section:
     blocks += [Prose(alike)] if said else []
     blocks += [_similarities(found), *one_of("carried", "Concepts carried over to", carried)]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("comparison", "Other models", (said or alike) + trained_on(found.notes), tuple(blocks))
+    return stated("comparison", "Other models", (said or alike, trained_on(found.notes)), blocks)
 
 
 def _similarities(found: Comparisons) -> Block:
