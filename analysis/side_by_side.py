@@ -73,11 +73,7 @@ class Lead:
     rival: int
     difference: Interval  # the best's figure minus the rival's, paired
     runs: int  # that have this figure
-
-    @property
-    def clear(self) -> bool:
-        """Whether the best is ahead of every other run: the interval excludes 0."""
-        return self.difference.low > 0 or self.difference.high < 0
+    clear: bool  # whether the best is ahead of every other run: no paired interval contains 0
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,8 @@ def leads(entries: Sequence[Entry], *, rng: np.random.Generator) -> tuple[Lead, 
             i: _gap(measure, entries[best].values[measure], entries[i].values[measure], rng) for i in runs if i != best
         }
         rival = min(gaps, key=lambda i: gaps[i].low if sign > 0 else -gaps[i].high)
-        found.append(Lead(measure, best, rival, gaps[rival], len(runs)))
+        gap = gaps[rival]
+        found.append(Lead(measure, best, rival, gap, len(runs), gap.low > 0 or gap.high < 0))
     return tuple(found)
 
 
