@@ -42,7 +42,12 @@ def test_geometry_states_the_dimension_beside_its_yardsticks(results: dict[str, 
 
 
 def test_the_prior_is_said_to_fit_where_it_does_and_not_where_it_does_not(results: dict[str, Any]) -> None:
-    found = plain(prior(Material(results)).finding)
+    section = prior(Material(results))
+    assert plain(section.finding) == (
+        "The codes of z are not distributed as the prior (sliced Wasserstein and kernel tests, n = 200); no difference "
+        "shows in those of noise."
+    )
+    found = plain(str(section.blocks[0]))
     assert "The codes of z are not distributed as the normal prior (sliced Wasserstein distance" in found
     assert "No difference shows between the codes of noise and the normal prior" in found
     assert "n = 200" in found and "of 16 numbers differ by themselves" in found
@@ -50,11 +55,22 @@ def test_the_prior_is_said_to_fit_where_it_does_and_not_where_it_does_not(result
     assert [len(table.rows) for table in tables] == [2, 16, 2, 3]
 
 
+def test_each_outcome_of_several_parts_has_its_sentence(results: dict[str, Any]) -> None:
+    z, noise = results["prior"].parts
+    for parts, said in (
+        ((z,), "The codes of z are not distributed as the normal prior (sliced Wasserstein distance"),
+        ((z, replace(z, name="w")), "The codes of z and w are not distributed as their priors (sliced Wasserstein and"),
+        ((noise, replace(noise, name="w")), "No difference shows between the codes of noise and w and their priors ("),
+    ):
+        finding = plain(prior(Material({"prior": replace(results["prior"], parts=parts)})).finding)
+        assert finding.startswith(said) and "n = 200" in finding
+
+
 def test_training_rows_are_owned_up_to(results: dict[str, Any]) -> None:
     note = "900 rows of all splits, which includes training rows, since only 9 test rows exist"
     for kind, section in (("geometry", geometry), ("prior", prior)):
         changed = replace(results[kind], notes=(note,))
-        assert "includes training rows" in section(Material({**results, kind: changed})).finding
+        assert "includes training rows" in str(section(Material({**results, kind: changed})).blocks[0])
 
 
 def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from .document import (
 )
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, estimate, figure, readable, role_of, trained_on
+from .rows import brackets, estimate, figure, readable, role_of, stated, trained_on
 from .wording import count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def mixture(material: Material) -> Section:
         ]
     blocks += [*_unusual(material, found), *_classes(found)]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("mixture", "Mixture", _mixture_finding(found) + trained_on(found.notes), tuple(blocks))
+    return stated("mixture", "Mixture", (_mixture_finding(found), trained_on(found.notes)), blocks)
 
 
 def _mixture_finding(found: Mixture) -> str:
