@@ -52,7 +52,8 @@ def study_comparison(
     short = [table.path.name for table in tables]
     names = names or [name if short.count(name) == 1 else str(t.path) for name, t in zip(short, tables, strict=True)]
     shown = [_named(name, table) for name, table in zip(names, tables, strict=True)]
-    runs, said = study_runs(tables, shown, options, find_model=find_model, progress=progress)
+    sides = [name if table.stands_in else side for name, side, table in zip(names, shown, tables, strict=True)]
+    runs, said = study_runs(tables, sides, options, find_model=find_model, progress=progress)
     pairs = []
     for name, other in zip(shown[1:], others, strict=True):
 

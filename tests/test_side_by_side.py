@@ -87,7 +87,10 @@ def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Emb
     said = clean(finding(found))
     value = found.runs[1].figure(CODE).value
     assert said.startswith(f"one is read best: a linear probe of its code names {100 * value.value:.1f} % [")
-    assert "; one is also ahead by the code with 10 labels a class." in said and "more than noisy's; raw pixels" in said
+    assert (
+        "; one is also ahead by the code with 10 labels a class." in said
+        and "more than noisy's; yardsticks: raw pixels" in said
+    )
     assert "noisy was told 30 labels in training" in notes
     three, _ = study_runs([tables[name] for name in names], names, OPTIONS)
     assert not three.leads[0].clear and {three.leads[0].best, three.leads[0].rival} == {1, 2}

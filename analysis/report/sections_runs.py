@@ -185,33 +185,26 @@ def _noun(found: SideBySide, measure: str) -> str:
 
 
 def _opening(found: SideBySide, lead: Lead) -> str:
+    """State the first measure: who is ahead and by how much, or who does not differ."""
     best, rival = _name(found, lead.best), _name(found, lead.rival)
     value = found.standings[lead.best].figure(lead.measure).value
-    n = count(value.n)
+    what = {CODE: "code", CODE_FEW: "code", ERROR: "reconstruction"}.get(lead.measure, "best feature layer")
+    start = f"Of {plural(lead.runs, 'run')} that have a {what}, " if lead.runs < len(found.runs) else ""
     nearest = ", the nearest of the others" if lead.runs > 2 else ""
-    if lead.measure == ERROR:
-        if lead.clear:
-            return (
-                f"{best} reconstructs best: error {brackets(value)}, {_more(lead)} less than {rival}{nearest} (n = {n})"
-            )
-        apart = f"errors apart by {_gap(ERROR, lead.difference)}, n = {n}"
-        return f"{_level(lead, best, rival)} in their reconstructions ({apart})"
-    what = "code" if lead.measure in (CODE, CODE_FEW) else "best feature layer"
+    if lead.measure == ERROR and lead.clear:
+        return f"{start}{best} reconstructs best: error {brackets(value)}, {_more(lead)} less than {rival}{nearest}"
+    right = f"{figure(value)} of {count(value.n)} test images right"
     if lead.clear:
-        return (
-            f"{best} is read best: a linear probe of its {what} names {figure(value)} of {n} test images right, "
-            f"{_more(lead)} more than {rival}'s{nearest}"
-        )
-    return (
-        f"{_level(lead, best, rival)} in what a linear probe reads from their {what}s ({best} {figure(value)} of {n} "
-        f"test images right, {_gap(lead.measure, lead.difference)} points beside {rival})"
-    )
-
-
-def _level(lead: Lead, best: str, rival: str) -> str:
-    return (
-        f"{best} and {rival} do not differ" if lead.runs == 2 else f"No run is ahead: {best} and {rival} do not differ"
-    )
+        read = f"a linear probe of its {what} names {right}"
+        return f"{start}{best} is read best: {read}, {_more(lead)} more than {rival}'s{nearest}"
+    level = f"{start}{best} and {rival} do not differ"
+    if lead.runs > 2:
+        level = f"{start}no run is ahead: {best} and {rival} do not differ"
+        level = level[0].upper() + level[1:]
+    gap = _gap(lead.measure, lead.difference)
+    if lead.measure == ERROR:
+        return f"{level} in their reconstructions (errors apart by {gap}, n = {count(value.n)})"
+    return f"{level} in what a linear probe reads from their {what}s ({best} {right}, {gap} points beside {rival})"
 
 
 def _more(lead: Lead) -> str:
@@ -224,9 +217,16 @@ def _more(lead: Lead) -> str:
 
 def _yardsticks(found: SideBySide, lead: Lead) -> str:
     """What raw pixels and the best run's own network give untrained."""
-    if lead.measure not in (CODE, CODE_FEW):
+    if lead.measure == ERROR:
         return ""
-    wanted = {"pixels": "raw pixels give", f"untrained.{_name(found, lead.best)}": "its network untrained"}
-    there = {one.who.name: one.figure(lead.measure).value.value for one in found.standings if one.who.baseline}
-    said = [f"{name} {percent(there[key])}" for key, name in wanted.items() if math.isfinite(there.get(key, math.nan))]
-    return f"; {listed(said)}" if said else ""
+    whole = {FEATURES: CODE, FEATURES_FEW: CODE_FEW}.get(lead.measure, lead.measure)  # pixels have no layers
+    beside = {
+        "pixels": (whole, "raw pixels"),
+        f"untrained.{_name(found, lead.best)}": (lead.measure, "its network untrained"),
+    }
+    rows = {one.who.name: one for one in found.standings if one.who.baseline}
+    figures = {
+        words: rows[name].figure(measure).value.value for name, (measure, words) in beside.items() if name in rows
+    }
+    said = [f"{words} {percent(value)}" for words, value in figures.items() if math.isfinite(value)]
+    return f"; yardsticks: {listed(said)}" if said else ""
