@@ -84,7 +84,7 @@ def fitted_adversary(device: torch.device) -> Checks:
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    optimizer.step(loss)
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         images, z = torch.tensor([[1.0], [-1.0]], device=device), torch.full((2, 1), MEAN, device=device)
         (found,) = adversary(images, z)
