@@ -1,8 +1,22 @@
 """Statistics on tables of codes: numpy in, frozen results out; imports neither torch nor latentgan.
 
-Every function takes arrays (or a callable `decode`) and returns a frozen dataclass of arrays, and every
-figure comes with its yardsticks: n, a 95 % interval, raw pixels, PCA of equal width, the same network
+Every function takes arrays (or a callable `decode`) and returns a frozen dataclass of arrays, its options are keywords,
+and every figure comes with its yardsticks: n, a 95 % interval, raw pixels, PCA of equal width, the same network
 untrained, shuffled labels. Names are resolved on first use (PEP 562): importing the package costs nothing.
+
+tables        Embeddings of a Parquet file; `load` and `save` of results
+probes        linear_probe; few_labels, and whole curves: label_efficiency, number_efficiency, labels_needed; nearest;
+              robustness against fgsm and pgd of any reader with a gradient, of a linear_target
+concepts      concept_vector for one, concept_table for many, with decode_edits; find_directions, orthogonalise and
+              keep_fixed; first_layer_directions
+edits         verify_edits by any judge; verify_concepts of held-out images; moves_of lists what a table can be moved
+              along
+paths         lerp, slerp, norm_preserving, geodesic_path; path decodes one
+mixtures      fit_mixture; fit_class_mixtures, by_class judges them; outlier_scores
+shape         shape_of, disentangle, compare_with_prior, two_sample, latent_map, reconstruction_error
+other models  similarities, transfers
+samples       compare_samples, frechet_distance, kernel_distance; copying, count_modes; inception_score,
+              modified_inception_score
 """
 
 from __future__ import annotations
@@ -10,20 +24,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .class_mixtures import ByClass, by_class
+    from .adversarial import Robustness, Target, fgsm, linear_target, pgd, robustness
+    from .class_mixtures import ByClass, ClassMixtures, by_class, fit_class_mixtures
     from .codes import Codes
-    from .concepts import Concept, ConceptTable, concept_vector
+    from .concepts import Concept, ConceptTable, concept_table, concept_vector, decode_edits
     from .conditional import orthogonalise
     from .dci import Factor
     from .directions import find_directions
     from .disentanglement import Disentanglement, disentangle
-    from .efficiency import Efficiency
-    from .embeddings import Embeddings, Overview
+    from .efficiency import Efficiency, LabelsNeeded, label_efficiency, labels_needed
+    from .embeddings import Embeddings
     from .errors import AnalysisError
     from .few import FewLabels, few_labels
-    from .fidelity import Fidelity, frechet_distance, kernel_distance
+    from .few_numbers import number_efficiency
+    from .fidelity import Copying, Distances, Fidelity, Modes, compare_samples, frechet_distance, kernel_distance
+    from .geodesic import Geodesic, geodesic_path
     from .geometry import Geometry, shape_of
-    from .interpolation import Interpolations, Path, lerp, path, slerp
+    from .inception import inception_score, modified_inception_score
+    from .interpolation import Interpolations, Path, lerp, norm_preserving, path, slerp
     from .keeping import keep_fixed
     from .maps import Map, Maps, latent_map
     from .memory import copying, count_modes
@@ -32,74 +50,107 @@ if TYPE_CHECKING:
     from .model import Model
     from .neighbours import Neighbours, nearest
     from .outliers import outlier_scores
+    from .overview import Overview
     from .prior import PriorComparison, compare_with_prior
-    from .probes import Probe, ProbeTable, linear_probe
+    from .probes import Probe, ProbeTable, Rows, linear_probe
+    from .questions import Question
     from .reconstruction import Reconstruction, reconstruction_error
     from .similarity import Comparison, Comparisons, similarities, transfers
     from .statistics import Baseline, Interval
     from .store import load, save
+    from .study_edits import HeldOut, moves_of, verify_concepts
     from .twosample import two_sample
     from .unsupervised import first_layer_directions
-    from .verification import Verification, verify_edits
+    from .verification import Move, Score, Verification, verify_edits
 
 _HOME = {
     "AnalysisError": "errors",
     "Baseline": "statistics",
     "ByClass": "class_mixtures",
+    "ClassMixtures": "class_mixtures",
     "Codes": "codes",
     "Comparison": "similarity",
     "Comparisons": "similarity",
     "Concept": "concepts",
     "ConceptTable": "concepts",
+    "Copying": "fidelity",
     "Disentanglement": "disentanglement",
+    "Distances": "fidelity",
     "Efficiency": "efficiency",
     "Embeddings": "embeddings",
     "Factor": "dci",
     "FewLabels": "few",
     "Fidelity": "fidelity",
+    "Geodesic": "geodesic",
     "Geometry": "geometry",
+    "HeldOut": "study_edits",
     "Interpolations": "interpolation",
     "Interval": "statistics",
+    "LabelsNeeded": "efficiency",
     "Map": "maps",
     "Maps": "maps",
     "Mixture": "mixtures",
     "Model": "model",
+    "Modes": "fidelity",
+    "Move": "verification",
     "Neighbours": "neighbours",
-    "Overview": "embeddings",
+    "Overview": "overview",
     "Path": "interpolation",
     "PriorComparison": "prior",
     "Probe": "probes",
     "ProbeTable": "probes",
+    "Question": "questions",
     "Reconstruction": "reconstruction",
+    "Robustness": "adversarial",
+    "Rows": "probes",
+    "Score": "verification",
+    "Target": "adversarial",
     "Verification": "verification",
     "by_class": "class_mixtures",
+    "compare_samples": "fidelity",
     "compare_with_prior": "prior",
+    "concept_table": "concepts",
     "concept_vector": "concepts",
     "copying": "memory",
     "count_modes": "memory",
+    "decode_edits": "concepts",
     "disentangle": "disentanglement",
     "few_labels": "few",
+    "fgsm": "adversarial",
     "find_directions": "directions",
     "first_layer_directions": "unsupervised",
+    "fit_class_mixtures": "class_mixtures",
     "fit_mixture": "mixture_fits",
     "frechet_distance": "fidelity",
+    "geodesic_path": "geodesic",
+    "inception_score": "inception",
     "keep_fixed": "keeping",
     "kernel_distance": "fidelity",
+    "label_efficiency": "efficiency",
+    "labels_needed": "efficiency",
     "latent_map": "maps",
     "lerp": "interpolation",
     "linear_probe": "probes",
+    "linear_target": "adversarial",
     "load": "store",
+    "modified_inception_score": "inception",
+    "moves_of": "study_edits",
     "nearest": "neighbours",
+    "norm_preserving": "interpolation",
+    "number_efficiency": "few_numbers",
     "orthogonalise": "conditional",
     "outlier_scores": "outliers",
     "path": "interpolation",
+    "pgd": "adversarial",
     "reconstruction_error": "reconstruction",
+    "robustness": "adversarial",
     "save": "store",
     "shape_of": "geometry",
     "similarities": "similarity",
     "slerp": "interpolation",
     "transfers": "similarity",
     "two_sample": "twosample",
+    "verify_concepts": "study_edits",
     "verify_edits": "verification",
 }
 
@@ -107,60 +158,90 @@ __all__ = [
     "AnalysisError",
     "Baseline",
     "ByClass",
+    "ClassMixtures",
     "Codes",
     "Comparison",
     "Comparisons",
     "Concept",
     "ConceptTable",
+    "Copying",
     "Disentanglement",
+    "Distances",
     "Efficiency",
     "Embeddings",
     "Factor",
     "FewLabels",
     "Fidelity",
+    "Geodesic",
     "Geometry",
+    "HeldOut",
     "Interpolations",
     "Interval",
+    "LabelsNeeded",
     "Map",
     "Maps",
     "Mixture",
     "Model",
+    "Modes",
+    "Move",
     "Neighbours",
     "Overview",
     "Path",
     "PriorComparison",
     "Probe",
     "ProbeTable",
+    "Question",
     "Reconstruction",
+    "Robustness",
+    "Rows",
+    "Score",
+    "Target",
     "Verification",
     "by_class",
+    "compare_samples",
     "compare_with_prior",
+    "concept_table",
     "concept_vector",
     "copying",
     "count_modes",
+    "decode_edits",
     "disentangle",
     "few_labels",
+    "fgsm",
     "find_directions",
     "first_layer_directions",
+    "fit_class_mixtures",
     "fit_mixture",
     "frechet_distance",
+    "geodesic_path",
+    "inception_score",
     "keep_fixed",
     "kernel_distance",
+    "label_efficiency",
+    "labels_needed",
     "latent_map",
     "lerp",
     "linear_probe",
+    "linear_target",
     "load",
+    "modified_inception_score",
+    "moves_of",
     "nearest",
+    "norm_preserving",
+    "number_efficiency",
     "orthogonalise",
     "outlier_scores",
     "path",
+    "pgd",
     "reconstruction_error",
+    "robustness",
     "save",
     "shape_of",
     "similarities",
     "slerp",
     "transfers",
     "two_sample",
+    "verify_concepts",
     "verify_edits",
 ]
 

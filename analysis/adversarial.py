@@ -80,13 +80,13 @@ def softmax(scores: Floats) -> Doubles:
     return found
 
 
-def fgsm(target: Target, images: Singles, labels: Ints, epsilon: float) -> Singles:
+def fgsm(target: Target, images: Singles, labels: Ints, *, epsilon: float) -> Singles:
     """One step of ε along the sign of the gradient: images (n, h, w, c) in [0, 1]."""
     return _clip(images + epsilon * np.sign(target.gradient(images, labels)))
 
 
 def pgd(
-    target: Target, images: Singles, labels: Ints, epsilon: float, *, rng: np.random.Generator, steps: int = 20
+    target: Target, images: Singles, labels: Ints, *, epsilon: float, rng: np.random.Generator, steps: int = 20
 ) -> Singles:
     """Several steps within the ball of ε, from a random start; of each image the step of the largest loss is kept."""
     low, high = images - epsilon, images + epsilon
@@ -175,9 +175,9 @@ def _attack(target: Target, x: Singles, labels: Ints, epsilon: float, method: st
         if method == "noise":
             out[part] = noise(x[part], epsilon, rng=rng)
         elif method == "fgsm":
-            out[part] = fgsm(target, x[part], labels[part], epsilon)
+            out[part] = fgsm(target, x[part], labels[part], epsilon=epsilon)
         else:
-            out[part] = pgd(target, x[part], labels[part], epsilon, rng=rng, steps=steps)
+            out[part] = pgd(target, x[part], labels[part], epsilon=epsilon, rng=rng, steps=steps)
     return out
 
 

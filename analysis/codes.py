@@ -88,7 +88,10 @@ def judge_names(names: Ints, rule: str, judged_on: tuple[Ints, Ints], n_matched:
 def match_by_confidence(chosen_on: tuple[Doubles, Ints], judged_on: tuple[Ints, Ints]) -> Matching:
     """Name each category i after the label of one row, argmax_n q(y_i|x_n), and say how often the names are right.
 
-    The protocol of adversarial autoencoders (Makhzani et al. 2015, arXiv:1511.05644, §6): one label a category.
+    The protocol of adversarial autoencoders (Makhzani et al. 2015, arXiv:1511.05644, §6): one label a category. Where
+    several rows have the highest score, as those at a probability that rounds to 1, the order of rows must not choose:
+    what they leave to the other categories does, the least of it, which is not rounded. Of rows that agree in that too
+    the commonest label is the name, the lowest of equally common ones.
 
     Args: chosen_on: (scores (n, k), labels (n,)) of rows, label -1 = unlabelled, left out.
         judged_on: (categories (n,), labels (n,)) of other rows.
@@ -98,11 +101,20 @@ def match_by_confidence(chosen_on: tuple[Doubles, Ints], judged_on: tuple[Ints, 
         same_length(categories=pair[0], labels=pair[1])
         if not (pair[1] >= 0).any():
             raise AnalysisError(f"categories cannot be compared with labels: there are no labelled rows to {name}")
-    scores, labels = (values[chosen_on[1] >= 0] for values in chosen_on)
-    names = labels[scores.argmax(0)]
+    told = chosen_on[1] >= 0
+    scores, labels = chosen_on[0][told], chosen_on[1][told]
+    names = np.array([np.bincount(labels[_surest(scores, k)]).argmax() for k in range(scores.shape[1])])
     known = judged_on[1] >= 0
     right = names[judged_on[0][known]] == judged_on[1][known]
     return Matching(names, "most confident", proportion(right), len(labels))
+
+
+def _surest(scores: Doubles, category: int) -> Ints:
+    """Return the rows of (n, k) scores that are of a category most surely, more than one where nothing divides them."""
+    rows = np.flatnonzero(scores[:, category] == scores[:, category].max())
+    others = np.delete(scores[rows], category, axis=1).sum(1, dtype=np.float64)
+    surest: Ints = rows[others == others.min()]
+    return surest
 
 
 def most_confident(scores: Floats, count: int) -> Ints:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, as_codes
 from .concept_scores import Task
-from .conditional import Orthogonal, orthogonalise
+from .conditional import SAME, Orthogonal, orthogonalise, span_of
 from .directions import METHODS, NUMERIC, find_directions, in_units, mean_differences
 from .pca import fit_pca
 from .resampling import RESAMPLES, Resamples, cosines_of, stabilities
@@ -106,9 +106,10 @@ def _freed(
     """Make every other task's direction free of the kept ones'; say of which nothing is left."""
     method = EDITED if any(one.method == EDITED for one in found) else found[0].method
     places = {one.task: i for i, one in enumerate(found) if one.method == method}
-    signs = targets_of(tasks, tasks[0].train, method)
-    pairs = drawn.directions(signs, method)
     axes = np.stack([found[places[i]].axis for i in keep])
+    apart = [k for k, used in zip(keep, span_of(axes).used, strict=True) if used]
+    pairs = drawn.directions(targets_of(tasks, tasks[0].train, method), method)
+    again = np.array([[span_of(one[apart], bar=1 / SAME).taken_out(one) for one in half] for half in pairs])
     made, others = [], [i for i in places if i not in keep]
     said = [] if others else [f"nothing was made free of {kept}: every concept is among them"]
     for i in others:
@@ -122,12 +123,10 @@ def _freed(
             whose = "its" if len(keep) == 1 else "their"
             said.append(f"nothing is left of {tasks[i].question.name!r} without {kept}: it lies in {whose} span")
             continue
-        given = pairs[:, :, [k for k, used in zip(keep, free.used, strict=True) if used]]
-        own = pairs[:, :, i, :, None]
-        rest = (own - np.linalg.pinv(given) @ (given @ own))[:, :, None, :, 0]
         name = f"{tasks[i].question.name}, keeping {kept}"
         conditions = tuple(places[k] for k in keep)
-        made.append(Found(i, method, free.direction, cosines_of(rest)[0], UNKNOWN, name, places[i], free, conditions))
+        steady = cosines_of(again[:, :, i : i + 1])[0]
+        made.append(Found(i, method, free.direction, steady, UNKNOWN, name, places[i], free, conditions))
     return made, said
 
 

@@ -16,6 +16,7 @@ from .arrays import AnalysisError, Bools, Doubles
 from .directions import unit
 from .statistics import Interval
 
+SAME = 1e-6  # of a unit vector that is left below which it lies within others, up to rounding
 BAR = 20.0  # condition number of unit directions up to which each says something of its own
 
 
@@ -56,29 +57,49 @@ class Orthogonal:
         return not self.direction.any()
 
 
-def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -> Orthogonal:
-    """Take the span of `conditions` (c, d) out of `direction` (d,), any lengths.
+@dataclass(frozen=True)
+class Span:
+    """What conditions span."""
 
-    C⁺ C is the projector on the span of the used conditions, here Q Qᵀ of an orthonormal basis Q. A condition is used
-    where, with those used before it, the condition number of the unit vectors stays up to `bar`.
-    Raises: AnalysisError for a direction without length or of another width.
+    basis: Doubles  # (d, r) orthonormal
+    used: Bools  # (c,) conditions that span it; the others nearly depend on those before them
+    condition: float  # condition number of the used ones
+
+    def taken_out(self, v: Doubles) -> Doubles:
+        """v − C⁺ C v of vectors (..., d): C⁺ C is the projector on the span, here Q Qᵀ of the basis Q."""
+        for _ in range(2):  # twice, as rounding is all that the first pass leaves of a dependent one
+            v = v - (v @ self.basis) @ self.basis.T
+        return v
+
+
+def span_of(conditions: Doubles, *, bar: float = BAR) -> Span:
+    """Find the span of conditions (c, d), any lengths.
+
+    A condition is used where, with those used before it, the condition number of the unit vectors stays up to `bar`.
     """
-    if conditions.ndim != 2 or direction.shape != conditions.shape[1:]:
-        raise AnalysisError(f"conditions of shape {conditions.shape} do not fit a direction of shape {direction.shape}")
-    v, c = unit(direction.astype(np.float64)), unit(conditions.astype(np.float64))
-    if not v.any():
-        raise AnalysisError("a direction of length 0 cannot be made free of others")
+    c = unit(conditions.astype(np.float64))
     used, number = np.zeros(len(c), np.bool_), 1.0
     for i in range(len(c)):
         used[i] = True
         tried = _condition_number(c[used])
         used[i] = tried <= bar
         number = tried if used[i] else number
-    basis, rest = np.linalg.qr(c[used].T)[0] if used.any() else np.zeros((len(v), 0)), v
-    for _ in range(2):  # twice, as rounding is all that the first pass leaves of a dependent one
-        rest = rest - basis @ (basis.T @ rest)
+    return Span(np.linalg.qr(c[used].T)[0] if used.any() else np.zeros((c.shape[1], 0)), used, number)
+
+
+def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -> Orthogonal:
+    """Take the span of `conditions` (c, d) out of `direction` (d,), any lengths; see `span_of` for `bar`.
+
+    Raises: AnalysisError for a direction without length or of another width.
+    """
+    if conditions.ndim != 2 or direction.shape != conditions.shape[1:]:
+        raise AnalysisError(f"conditions of shape {conditions.shape} do not fit a direction of shape {direction.shape}")
+    v, span = unit(direction.astype(np.float64)), span_of(conditions, bar=bar)
+    if not v.any():
+        raise AnalysisError("a direction of length 0 cannot be made free of others")
+    rest = span.taken_out(v)
     left = float(np.linalg.norm(rest))
-    return Orthogonal(unit(rest) if left >= 1 / bar else np.zeros_like(v), left, used, number)
+    return Orthogonal(unit(rest) if left >= 1 / bar else np.zeros_like(v), left, span.used, span.condition)
 
 
 def _condition_number(rows: Doubles) -> float:

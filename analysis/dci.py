@@ -1,4 +1,5 @@
-"""DCI: disentanglement and completeness from the importances of readers of known factors."""
+"""DCI: disentanglement and completeness from the importances of readers of known factors, informativeness from their
+held-out scores."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ DCI_SHUFFLES = 9
 DCI_ROTATIONS = 5
 ROTATED = "random rotations"
 VOTED = "FactorVAE score"
-READ = ("DCI disentanglement", "DCI completeness")
+READ = ("DCI disentanglement", "DCI completeness", "DCI informativeness")
 
 
 @dataclass(frozen=True)
@@ -191,8 +191,9 @@ class _Table:
         return importances(self.codes[mine], factors, rng=np.random.default_rng(self.seed))
 
     def read(self, mine: Ints, theirs: Ints) -> dict[str, float]:
-        """DCI's two scores of rows `mine` of the codes with rows `theirs` of the factors."""
-        return dict(zip(READ, dci(self.importances(mine, theirs)[0]), strict=True))
+        """DCI's three scores of rows `mine` of the codes with rows `theirs` of the factors."""
+        importance, informed = self.importances(mine, theirs)
+        return dict(zip(READ, (*dci(importance), float(informed.mean())), strict=True))
 
     def figures(self, rng: np.random.Generator) -> dict[str, Interval]:
         """Every score with its interval."""

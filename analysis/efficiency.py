@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnyArray, Doubles, Ints, subsample
+from .arrays import AnalysisError, AnyArray, Doubles, Ints, subsample
 from .few import (
     ACCURACY,
     MEAN,
     NETWORK,
     SEARCH,
     TRIED,
+    VALIDATION,
     FewLabels,
     Metric,
     Setting,
     compare,
     draw_labels,
     few_label_accuracy,
+    is_baseline,
     paired,
     read_draws,
     within,
@@ -149,9 +151,8 @@ class Gathered:
                 curve = [self._at(other, i) for i in range(len(self.sizes))]
                 there = [(values, place) for values, place in zip(curve, places, strict=True) if values is not None]
                 if there:
-                    crossing = labels_needed(
-                        ours, [values for values, _ in there], np.array([place for _, place in there]), self.metric
-                    )
+                    their, at_places = [values for values, _ in there], np.array([place for _, place in there])
+                    crossing = labels_needed(ours, their, at_places, metric=self.metric)
                     out.append(LabelsNeeded(name, other, self.sizes[at].per_class, crossing))
         return tuple(out)
 
@@ -215,7 +216,41 @@ class Curve(Gathered):
             size.shuffled = self.metric.score(hits)
 
 
-def labels_needed(ours: AnyArray, curve: Sequence[AnyArray], places: Doubles, metric: Metric = ACCURACY) -> Interval:
+def label_efficiency(
+    train: Mapping[str, Rows],
+    validation: Mapping[str, Rows],
+    test: Mapping[str, Rows],
+    *,
+    rng: np.random.Generator,
+    per_class: Sequence[int] | None = None,
+    draws: int = 20,
+    all_labels: bool = True,
+    target: str = "label",
+) -> Efficiency:
+    """Read classes with few labels and with many, beside shuffled labels; and how many yardsticks need.
+
+    Args: train, validation, test: name -> rows, the same rows in the same order for every name. Names that are "pixels"
+        or begin with "untrained." or "PCA" are yardsticks. per_class: sizes of draws; by default those of `sizes`.
+        all_labels: also all labelled rows, once.
+    Raises: AnalysisError where there are no two classes, or a class has fewer rows than a size.
+    """
+    names = tuple(train)
+    labels, judged = train[names[0]].y, test[names[0]].y
+    wanted = sizes(labels) if per_class is None else tuple(per_class)
+    if not wanted:
+        raise AnalysisError("a label curve needs train rows of two classes, and a size to draw")
+    columns = 1 + max(int(labels.max()), int(judged.max()))
+    curve = Curve(labels, wanted, columns=columns, draws=draws, rng=rng, all_labels=all_labels)
+    kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
+    for name in names:
+        held = Rows(validation[name].x[kept], validation[name].y[kept])
+        curve.read(name, is_baseline(name), train[name], held, test[name])
+    own = next((name for name in names if not is_baseline(name)), names[0])
+    curve.read_shuffled(own, train[own], test[own], rng)
+    return Efficiency(target, curve.results(), curve.needed(), 0, ())
+
+
+def labels_needed(ours: AnyArray, curve: Sequence[AnyArray], places: Doubles, *, metric: Metric = ACCURACY) -> Interval:
     """Where a yardstick's curve reaches `ours`, with the sizes at which the paired difference may be 0.
 
     Args: ours: (draws, n) hits, or what the metric takes. curve: those of the yardstick at each of `places` (k,),

@@ -13,7 +13,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Bools, Ints, Singles, Strings
 from .errors import TooLargeError
-from .foreign import LEAST, bundle, drawn_split, refuse
+from .foreign import LEAST, bundle, drawn_split, no_classes, no_split, refuse
 from .overview import Column, Overview, Summary, class_order
 from .parquet import ParquetRows
 from .streams import fits, room
@@ -197,10 +197,7 @@ class Embeddings:
         if self.has_drawn_split:
             return drawn_split(self.n)
         if not self.has_split:
-            raise AnalysisError(
-                f"the table {self.path.name!r} has no column {self.split_name!r} with the values train, "
-                "validation and test, so nothing can be held out: add one, or name it with --split COLUMN"
-            )
+            raise AnalysisError(f"{self.no_split}, so nothing can be held out: add one, or name it with --split COLUMN")
         index, names = self._table.texts(self.split_name)
         named = [SPLITS.get(value, value) for value in (name.strip().lower() for name in names)]
         strange = sorted(set(named) - {"train", "validation", "test", ""})
@@ -216,6 +213,11 @@ class Embeddings:
     def has_split(self) -> bool:
         """Whether there is a split column."""
         return self._table.kinds.get(self.split_name) == "text"
+
+    @property
+    def no_split(self) -> str:
+        """The sentence about the split where there is none, which is also where its column is not of text."""
+        return no_split(self.path.name, self.split_name, self._table.kinds.get(self.split_name))
 
     @property
     def has_drawn_split(self) -> bool:
@@ -246,10 +248,7 @@ class Embeddings:
         numbers = numbers[np.isfinite(numbers)]
         if len(numbers) <= MOST_NUMBERS or bool((numbers == np.rint(numbers)).all()):
             return ""
-        return (
-            f"column {self.label!r} holds {len(numbers)} different numbers, which are no classes: it is read as a "
-            "numeric attribute, and --label COLUMN names another label"
-        )
+        return no_classes(self.label, len(numbers))
 
     @property
     def labelled(self) -> bool:

@@ -6,13 +6,13 @@ Numbers that are known for the same rows are read together: one eigendecompositi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, Singles, subsample
-from .efficiency import LARGEST, Gathered, Size, fewer
-from .few import MEAN, TRIED, VALIDATION, Metric, Setting, over_draws
+from .efficiency import LARGEST, Efficiency, Gathered, Size, fewer
+from .few import MEAN, TRIED, VALIDATION, Metric, Setting, is_baseline, over_draws
 from .linear import fit_ridge, fit_scalers, into_span
 from .pca import fit_pca
 from .probes import SHUFFLED, SHUFFLES, WIDEST, Rows
@@ -191,7 +191,7 @@ class NumberCurves:
         parts: list[AnyArray] = [train, validation, test]
         if train.shape[1] > WIDEST:
             pca = fit_pca(train, WIDEST, rng=np.random.default_rng(0))
-            parts = [pca.project(x) for x in parts]
+            parts = [pca.first(pca.sound).project(x) for x in parts]
         values = (self.values, self.standard(held), self.truth)
         first, second, third = (Rows(x, y) for x, y in zip(parts, values, strict=True))
         return first, second, third
@@ -203,3 +203,37 @@ class NumberCurves:
     def _add(self, name: str, baseline: bool, found: Sequence[Sequence[tuple[AnyArray, Setting]]]) -> None:
         for i, curve in enumerate(self.curves):
             curve.add(name, baseline, [at[i] for at in found])
+
+
+def number_efficiency(
+    train: Mapping[str, Rows],
+    validation: Mapping[str, Rows],
+    test: Mapping[str, Rows],
+    *,
+    rng: np.random.Generator,
+    rows: Sequence[int] | None = None,
+    draws: int = 20,
+    all_labels: bool = True,
+    target: str = "number",
+) -> Efficiency:
+    """Read a number with few labelled rows and with many, beside shuffled ones and the mean, as `label_efficiency`.
+
+    Args: train, validation, test: name -> rows, y (n,) without unknown values. rows: sizes of draws; by default those
+        of `amounts`.
+    Raises: AnalysisError where there are too few rows for a draw.
+    """
+    names = tuple(train)
+    (_, y), (_, truth) = train[names[0]], test[names[0]]
+    wanted = amounts(len(y)) if rows is None else tuple(rows)
+    if not wanted:
+        raise AnalysisError(f"a curve of labelled rows needs {2 * LEAST_ROWS} train rows, and there are {len(y)}")
+    curves = NumberCurves(y[:, None], truth[:, None], wanted, draws=draws, rng=rng, all_labels=all_labels)
+    kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
+    held = validation[names[0]].y[kept, None]
+    for name in names:
+        curves.read(name, is_baseline(name), train[name].x, validation[name].x[kept], test[name].x, held)
+    own = next((name for name in names if not is_baseline(name)), names[0])
+    curves.read_shuffled(train[own].x, validation[own].x[kept], test[own].x, held, rng)
+    curves.read_mean()
+    (found,) = curves.curves
+    return Efficiency(target, found.results(), found.needed(REFERENCE), 0, (), "R2")

@@ -201,7 +201,7 @@ def _radii(x: Floats, k: int) -> Doubles:
     return np.square(distance) * (1 + 1e-9)
 
 
-def compare(
+def compare_samples(
     real: Floats, fake: Floats, *, rng: np.random.Generator, rows: int = ROWS, k: int = NEIGHBOURS
 ) -> Distances:
     """Measure all distances between (n, d) real and (m, d) generated features.

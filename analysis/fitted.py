@@ -159,7 +159,8 @@ def fit_rows(
         own deviation.
     """
     mask = np.ones(train.x.shape[1], np.bool_) if mask is None else mask
-    pca = fit_pca(train.x, WIDEST, rng=rng) if train.x.shape[1] > WIDEST else None
+    whole = fit_pca(train.x, WIDEST, rng=rng) if train.x.shape[1] > WIDEST else None
+    pca = whole and whole.first(whole.sound)
     x, held = (pca.project(rows.x) if pca else rows.x for rows in (train, validation))
     scaler = fit_scalers(x)[common]
     scale = scaler.scale if pca else np.where(mask, scaler.scale, np.inf).astype(np.float32)

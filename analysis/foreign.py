@@ -12,6 +12,7 @@ from .arrays import AnalysisError, Strings
 
 LEAST = 50  # rows from which a split is drawn
 SHARES = {"test": 0.2, "validation": 0.1}
+HELD = {"numeric": "numbers", "boolean": "true and false", "vector": "vectors", "picture": "pictures"}
 MANY = 4  # columns named alike that are taken for the numbers of a vector
 
 
@@ -52,6 +53,15 @@ def refuse(table: str, name: str, known: Iterable[str], option: str, kinds: Mapp
         kinds: kind of every column.
     """
     known = list(known)
+    if "code" in option and "*" in name:
+        alike = _alike(kinds)
+        there = [f"vectors in {', '.join(map(repr, known))}"] * bool(known)
+        there += [f"numbers in columns like {alike!r}"] * bool(alike)
+        has = " and ".join(there) or "neither vectors nor columns of numbers that are named alike"
+        return AnalysisError(
+            f"no column of numbers in the table {table!r} fits {name!r}, label and split apart; it has {has}: "
+            f"choose with {option}"
+        )
     if "code" in option and not known:
         pattern = _alike(kinds)
         way = (
@@ -64,6 +74,21 @@ def refuse(table: str, name: str, known: Iterable[str], option: str, kinds: Mapp
     said = f"the nearest is {near[0]!r}" if near else f"it has {', '.join(map(repr, known)) or 'none'}"
     kind = "vector column" if "code" in option else "column"
     return AnalysisError(f"the table {table!r} has no {kind} {name!r} ({said}): choose one with {option}")
+
+
+def no_split(table: str, name: str, kind: str | None) -> str:
+    """Say why column `name` of a table is no split: it is not there, or is of another `kind` than text."""
+    if kind is None:
+        return f"the table {table!r} has no column {name!r} with the values train, validation and test"
+    return f"column {name!r} of the table {table!r} holds {HELD.get(kind, kind)}, not train, validation and test"
+
+
+def no_classes(label: str, different: int) -> str:
+    """Say that a label column of so many different numbers is read as an attribute."""
+    return (
+        f"column {label!r} holds {different} different numbers, which are no classes: it is read as a numeric "
+        "attribute, and --label COLUMN names another label"
+    )
 
 
 def _alike(kinds: Mapping[str, str]) -> str:

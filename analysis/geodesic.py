@@ -116,7 +116,7 @@ def _decoded(decode: Callable[[Singles], Singles], codes: Floats) -> Singles:
     return images.reshape(*codes.shape[:2], -1)
 
 
-def geodesic(
+def geodesic_path(
     decode: Callable[[Singles], Singles],
     start: Floats,
     end: Floats,

@@ -154,9 +154,9 @@ def path(
         raise AnalysisError(f"a path needs at least 2 steps, not {steps}")
     at = np.linspace(0, 1, steps)
     if along == "geodesic":
-        from .geodesic import geodesic
+        from .geodesic import geodesic_path
 
-        codes = geodesic(decode, start, end, steps=steps).codes
+        codes = geodesic_path(decode, start, end, steps=steps).codes
     else:
         codes = WALKS[along](start, end, at)
     return Path(along, at, codes, decode(codes.astype(np.float32)))

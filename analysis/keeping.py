@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, as_codes
-from .conditional import Orthogonal, orthogonalise
+from .conditional import SAME, Orthogonal, orthogonalise
 from .directions import unit
 
-SAME = 1e-6  # of a unit vector that is left below which it lies within others, up to rounding
 NEAR = 0.2  # below which little of it is its own: sin of 12°
 
 

@@ -24,7 +24,7 @@ class Outliers:
     unusual: Ints  # rows of a density quantile that n tests do not explain: q ≤ 0.05 / n
 
 
-def outlier_scores(fitted: FittedMixture, codes: Floats, references: Floats, rows: Ints | None = None) -> Outliers:
+def outlier_scores(fitted: FittedMixture, codes: Floats, references: Floats, *, rows: Ints | None = None) -> Outliers:
     """Score (n, d) codes under a mixture beside (m, d) references, which should be held out from its fit.
 
     q = (1 + #{references at least as unusual}) / (1 + m), the conformal p-value (Vovk, Gammerman & Shafer 2005),

@@ -89,7 +89,7 @@ def summarise(table: Embeddings, rows: Ints) -> Overview:
     pictures = thumbnails(table, rows)
     notes = [] if names else [table.continuous_label or f"unlabelled: the table has no column {table.label!r}"]
     drawn = "; for readers rows are held out at random" if table.has_drawn_split else ""
-    notes += [] if table.has_split else [f"no split: the table has no column {table.split_name!r}{drawn}"]
+    notes += [] if table.has_split else [f"no split: {table.no_split}{drawn}"]
     notes += [] if pictures is not None else ["no pictures: the table has no thumbnail column"]
     return Overview(
         table=table.path.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,6 +13,7 @@ from .streams import Stream, blocks, settled
 
 SAMPLE = 10_000  # rows that a fit looks at
 BLOCK = 4096
+ROUNDING = 2.0**-22  # of float32 sums, as a share of all variance
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,15 @@ class PCA:
             out[start : start + BLOCK] = x[start : start + BLOCK].astype(np.float32, copy=False) @ axes - shift
         return out
 
+    def first(self, width: int) -> PCA:
+        """The leading `width` components alone."""
+        return PCA(self.mean, self.axes[:width], self.variances[:width], self.total)
+
+    @property
+    def sound(self) -> int:
+        """Components whose variance is more than rounding, one at least: the others' scores are noise of no size."""
+        return max(1, int(np.count_nonzero(self.variances > ROUNDING * self.total)))
+
     def restore(self, scores: Floats) -> Singles:
         """Rows with the given (n, w) scores: (n, p) float32."""
         rows: Singles = (scores @ self.axes + self.mean).astype(np.float32)
@@ -42,6 +53,39 @@ class PCA:
     def explained(self) -> Doubles:
         """Share of the variance on each axis: (w,)."""
         return self.variances / self.total if self.total > 0 else np.zeros_like(self.variances)
+
+
+class Components:
+    """The PCA of some rows, fitted once and cut to each width.
+
+    Args: read: gives the (n, p) rows. most: the largest width that is asked for, at most.
+    """
+
+    def __init__(
+        self, read: Callable[[], Floats], most: int, *, rng: np.random.Generator, sample: int | None = SAMPLE
+    ) -> None:
+        self.read, self.most, self.rng, self.sample = read, most, rng, sample
+        self._fitted: PCA | None = None
+
+    def fit(self, width: int) -> int:
+        """Fit at most `width` components; return how many there are whose variance is more than rounding."""
+        pca = fit_pca(self.read(), min(width, self.most), rng=self.rng, sample=self.sample)
+        self._fitted = pca.first(pca.sound)
+        return len(self._fitted.axes)
+
+    def __call__(self, width: int) -> PCA:
+        """The leading `width` components of those fitted."""
+        if self._fitted is None or len(self._fitted.axes) < width:
+            self.fit(width)
+        assert self._fitted is not None
+        return self._fitted.first(width)
+
+
+def most_components(rows: int, columns: int, *, sample: int | None = SAMPLE) -> int:
+    """The largest width that `fit_pca` gives of (rows, columns)."""
+    if columns > BLOCK:  # the row Gram matrix is then the smaller one, and small enough
+        sample = min(sample or BLOCK, BLOCK)
+    return max(1, min(columns, min(rows, sample or rows) - 1))
 
 
 def fit_pca(x: Floats, width: int, *, rng: np.random.Generator, sample: int | None = SAMPLE) -> PCA:
@@ -54,7 +98,8 @@ def fit_pca(x: Floats, width: int, *, rng: np.random.Generator, sample: int | No
     from scipy.linalg import eigh
 
     x = as_codes(x)
-    if x.shape[1] > BLOCK:  # the row Gram matrix is then the smaller one, and small enough
+    width = max(1, min(width, most_components(*x.shape, sample=sample)))
+    if x.shape[1] > BLOCK:
         sample = min(sample or BLOCK, BLOCK)
     if sample is None and x.shape[1] <= len(x):
         return _by_moments(x, width)
@@ -64,7 +109,6 @@ def fit_pca(x: Floats, width: int, *, rng: np.random.Generator, sample: int | No
     mean = x.mean(0, dtype=np.float64)
     centred = x - mean.astype(x.dtype)
     n, p = centred.shape
-    width = max(1, min(width, p, n - 1 if n > 1 else 1))
     by_columns = p <= n
     gram = (centred.T @ centred if by_columns else centred @ centred.T).astype(np.float64) / max(1, n - 1)
     total = float(np.trace(gram))
@@ -84,7 +128,6 @@ def _by_moments(x: Floats, width: int) -> PCA:
         centred = rows - centre
         gram += centred.T @ centred
     gram /= max(1, n - 1)
-    width = max(1, min(width, p, n - 1 if n > 1 else 1))
     values, vectors = eigh(gram, subset_by_index=(p - width, p - 1))
     axes = _fix_signs(vectors[:, ::-1].T)
     return PCA(mean, axes, np.maximum(values[::-1], 0), float(np.trace(gram)))

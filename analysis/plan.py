@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Floats, Ints, Singles
+from .arrays import AnalysisError, Bools, Ints, Singles
 from .embeddings import Column, Embeddings
 from .model import Model
-from .pca import SAMPLE, fit_pca
+from .pca import PCA, SAMPLE, fit_pca
 from .streams import Stream
 
 Progress = Callable[[str], None]
@@ -72,11 +73,13 @@ class Representation:
     joined: tuple[str, ...] = ()  # further columns, side by side with the first
 
     def read(
-        self, table: Embeddings, *parts: Ints, rng: np.random.Generator, stream: bool = False, every: bool = False
-    ) -> list[Singles]:
+        self, table: Embeddings, *parts: Ints, rng: np.random.Generator, stream: bool = False, every: bool = False,
+        components: Callable[[int], PCA] | None = None,
+    ) -> list[Singles]:  # fmt: skip
         """Read `parts`, the first of which is the train rows: one (n, d) array each.
 
         Args: stream: what does not fit in memory may come as a `Stream`. every: a PCA looks at all train rows.
+            components: gives a PCA of a width in place of a fit.
         """
         found = [(table.matrix if stream else table.vectors)(self.column, rows) for rows in parts]
         if self.joined:
@@ -86,7 +89,8 @@ class Representation:
             found = [x[:, self.mask] for x in found]
             found = [x if isinstance(x, Stream) else np.ascontiguousarray(x) for x in found]
         if self.width:
-            pca = fit_pca(found[0], self.width, rng=rng, sample=None if every else SAMPLE)
+            fit = partial(fit_pca, found[0], rng=rng, sample=None if every else SAMPLE)
+            pca = (components or fit)(self.width)
             found = [pca.project(x) for x in found]
         return found
 
@@ -123,8 +127,13 @@ def missing_yardsticks(table: Embeddings) -> list[str]:
     if not table.has_pixels:
         notes.append("no raw-pixel baseline: the table has no column 'pixels'")
     if table.untrained(table.code) is None:
-        notes.append(f"no untrained network: the table has no column 'untrained.{table.code}'")
+        notes.append(no_untrained(table.code))
     return notes
+
+
+def no_untrained(column: str) -> str:
+    """Say that the untrained network's values of a column are not there."""
+    return f"no untrained network: the table has no column 'untrained.{column}'"
 
 
 def sample(table: Embeddings, split: str | None, limit: int | None, options: Options) -> Ints:
@@ -221,12 +230,3 @@ def checked_decode(model: Model) -> Callable[[Singles], Singles]:
         return images
 
     return decode
-
-
-def widen(table: Embeddings, codes: Floats, inner: Floats) -> Floats:
-    """Put (n, m) continuous columns back into whole codes (n, d); the others take the mean of `codes`."""
-    if table.continuous.all():
-        return inner
-    whole = np.tile(codes.mean(0), (len(inner), 1))
-    whole[:, table.continuous] = inner
-    return whole

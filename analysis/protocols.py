@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from .arrays import AnalysisError
 from .embeddings import Embeddings
-from .plan import Representation, representations
+from .pca import Components
+from .plan import Representation, no_untrained, representations
 
 LABELS, DRAWS = 1000, 10
 
@@ -29,22 +30,74 @@ class Protocol:
     columns: Callable[[Embeddings], tuple[str, ...]] | None = None
     labels: int = 0
 
-    def representations(self, table: Embeddings) -> list[Representation]:
-        """What is read, then its yardsticks. Raises: AnalysisError that says how to encode what the table lacks."""
-        everything = list(representations(table))
+    def representations(self, table: Embeddings, pixels: Pixels) -> tuple[list[Representation], list[str]]:
+        """What is read, then its yardsticks; and notes on those that there are not.
+
+        Raises: AnalysisError that says how to encode what the table lacks.
+        """
         if self.columns is None:
-            return everything
+            return each_beside_its_width(table, pixels)
         own = self.columns(table)
-        width = sum(table.width(name) for name in own)
-        read = [Representation(" + ".join(own), False, own[0], joined=own[1:])]
-        read += [one for one in everything if one.column == "pixels" and not one.width]
-        if table.has_pixels and width < table.width("pixels"):
-            read.append(Representation(f"PCA {width} of pixels", True, "pixels", width=width))
-        untrained = [table.untrained(name) for name in own]
-        beside = [name for name in untrained if name is not None]
-        if len(beside) == len(own):
-            read.append(Representation(" + ".join(beside), True, beside[0], joined=tuple(beside[1:])))
-        return read
+        name = " + ".join(own)
+        raw = [one for one in representations(table) if one.name == "pixels"]
+        as_wide, notes = _as_wide(table, {name: sum(table.width(one) for one in own)}, pixels)
+        read = [Representation(name, False, own[0], joined=own[1:]), *raw, *as_wide]
+        lacking = [one for one in own if table.untrained(one) is None]
+        if lacking:
+            notes.append(no_untrained(lacking[0]))
+        else:
+            beside = tuple(f"untrained.{one}" for one in own)
+            read.append(Representation(" + ".join(beside), True, beside[0], joined=beside[1:]))
+        return read, notes
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What a PCA of pixels as wide as other columns is made of.
+
+    Args: components: of the train rows' pixels; None for a table without. read: columns of any representation that
+        readers take, the rest going through a PCA of its own; 0 where they take all.
+    """
+
+    components: Components | None
+    read: int = 0
+
+
+def each_beside_its_width(table: Embeddings, pixels: Pixels) -> tuple[list[Representation], list[str]]:
+    """Every representation, and every yardstick with a PCA of pixels as wide as each; and notes on the wider ones."""
+    every = list(representations(table))
+    widths = {one: int(table.encoded.sum()) if one == table.code else table.width(one) for one in table.representations}
+    as_wide, notes = _as_wide(table, widths, pixels)
+    own = [one for one in every if not one.baseline]
+    rest = [one for one in every if one.baseline and not one.width]
+    at = sum(one.name == "pixels" for one in rest)  # pixels come first
+    return [*own, *rest[:at], *as_wide, *rest[at:]], notes
+
+
+def _as_wide(table: Embeddings, widths: dict[str, int], pixels: Pixels) -> tuple[list[Representation], list[str]]:
+    """PCAs of pixels of all widths (name -> columns), of as many components as there are; notes say where."""
+    components, read = pixels.components, pixels.read
+    if components is None:
+        return [], []
+    most = min(components.most, read or components.most)
+    reduced = 0 < read < table.width("pixels")  # raw pixels are then themselves read through their PCA of `most`
+    same = [name for name, width in widths.items() if reduced and width >= most]
+    asked = {name: min(width, most) for name, width in widths.items() if name not in same}
+    limit = components.fit(max(asked.values())) if asked else most
+    wide, notes = [name for name in asked if widths[name] > limit], []
+    if wide:
+        notes.append(
+            f"the PCA of pixels beside {_with_width(wide, widths)} has all {limit:,} components of more variance than "
+            "rounding"
+        )
+    if same:
+        notes.append(f"the PCA of pixels beside {_with_width(same, widths)} is that through which raw pixels are read")
+    found = sorted({min(width, limit) for width in asked.values()})
+    return [Representation(f"PCA {width} of pixels", True, "pixels", width=width) for width in found], notes
+
+
+def _with_width(names: list[str], widths: dict[str, int]) -> str:
+    return ", ".join(f"{name} ({widths[name]:,} columns)" for name in names)
 
 
 def _layers(table: Embeddings, start: str) -> list[str]:

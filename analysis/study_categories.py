@@ -89,8 +89,8 @@ def study_part(
     shared, shuffled = None, float("nan")
     named: dict[str, tuple[Matching, tuple[Baseline, ...]]] = {}
     names = _told_names(table, part, labels[1] if labels else ())
-    cross = np.zeros((k, 0), np.int64)
-    pure: tuple[Interval | None, tuple[Baseline, ...]] = None, ()
+    cross, pure = np.zeros((k, 0), np.int64), None
+    beside: tuple[Baseline, ...] = ()
     if (known >= 0).any():
         cross = contingency(chosen, known, rows=k, columns=classes)
         shared = shared_information(cross, rng=rng)
@@ -98,7 +98,7 @@ def study_part(
         shuffled = float(shared_information(lost, rng=rng, repeats=1).value)
         others = _others(table, part, k, options, rng)
         named = _named(table, part, rows, labels[0], classes, others, options, rng, names)
-        pure = _purity(cross, (chosen, known), rows, others, rng)
+        pure, beside = _purity(cross, (chosen, known), rows, others, rng)
     samples = None if decode is None else _samples(part, parts, decode, rng)
     exemplars, places = _exemplars(table, rows, probabilities)
     (matching, baselines), (confident, confident_baselines), (assigned, assigned_baselines) = (
@@ -108,7 +108,7 @@ def study_part(
         str(part["name"]), counts, effective_number(counts, rng=rng), mean_interval(probabilities.max(1)), cross,
         matching, shared, shuffled, baselines, samples, confident, confident_baselines, exemplars, places,
         "component" if is_learned(part) else "category", assigned, assigned_baselines,
-        table.labels_told if names is not None and matching is not None else 0, *pure,
+        table.labels_told if names is not None and matching is not None else 0, pure, beside,
     )  # fmt: skip
 
 

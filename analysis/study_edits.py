@@ -1,14 +1,15 @@
-"""The verification of a model's concepts on held-out images: which images, which judges, and how good those are."""
+"""The verification of a model's concepts on held-out images: what is moved, which judges, and how good those are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from .arrays import AnalysisError, AnyArray, Bools, Doubles, Ints, Pixels, Singles, as_images
+from .concepts import ConceptTable
 from .judges import Measured, measured_scores, network_scores, side_by_side
 from .plan import checked_decode, spread
 from .statistics import UNKNOWN, proportion
@@ -49,6 +50,28 @@ class HeldOut:
     truths: Doubles  # (t, j) of a network's scores: 0 and 1 of a probability, or numbers; NaN unknown
 
 
+def moves_of(table: ConceptTable) -> list[Move]:
+    """Everything that codes can be moved along, by its name: concepts, then directions that no label told.
+
+    "pca1" and "sefa1" are to raise the concept that they rank train rows by best, which chose their sign; a direction
+    made free of others the one that it was made of. Where a concept is itself called "pca1" it keeps the name, and the
+    direction goes by its long one, "PCA of codes 1".
+    """
+    moves = [
+        Move(one.name, one.column, one.kind, direction, one.scale)
+        for one, direction in zip(table.concepts, table.directions, strict=True)
+    ]
+    for free in table.freed:
+        moves[free.concept] = replace(moves[free.concept], says=table.concepts[free.source].name)
+    kinds = {one.name: one.kind for one in moves}
+    for blind in table.unsupervised:
+        each = zip(blind.names, blind.axes, blind.directions, strict=True)
+        for i, (name, axis, direction) in enumerate(each):
+            called = f"{blind.method} {i + 1}" if name in kinds else name
+            moves.append(Move(called, blind.short, kinds.get(axis.concept, ""), direction, axis.scale, axis.concept))
+    return moves
+
+
 def verify_concepts(
     moves: Sequence[Move],
     model: Codec,
@@ -84,7 +107,8 @@ def verify_concepts(
         found, named = both(images)
         return found[:, use], named
 
-    alone = [one.name for one in moves if one.name not in {score.name for score in scores}]
+    weak += _claims(moves)
+    alone = [one.name for one in moves if one.claim not in {score.name for score in scores}]
     weak += [f"nobody judges {', '.join(map(repr, alone))}: the images have no such column"] if alone else []
     weak += _too_few(len(moves) - len(alone), len(moves), draws)
     codes = np.asarray(model.encode(as_images(held.images[chosen])))
@@ -93,6 +117,13 @@ def verify_concepts(
         codes, moves, rng=rng, draws=draws, mask=mask, real=classes[chosen],
         accuracy=right, notes=[*notes, *measured.notes, *weak], advance=advance,
     )  # fmt: skip
+
+
+def _claims(moves: Sequence[Move]) -> list[str]:
+    """Say what judges the directions that have no judge of their own name."""
+    named = [f"{one.name!r} by {one.says!r}" for one in moves if one.says]
+    beside = "a direction that no label told is judged by what it tells best on train rows, one made free of others by"
+    return [f"{beside} its own concept: {', '.join(named)}"] if named else []
 
 
 def _too_few(judged: int, moved: int, draws: int) -> list[str]:

@@ -9,25 +9,27 @@ import numpy as np
 
 from .arrays import AnalysisError, Ints, Singles, subsample
 from .embeddings import Column, Embeddings
-from .few import VALIDATION, draw_labels, draws_and_rows, few_label_accuracy
+from .few import VALIDATION, Setting, draw_labels, draws_and_rows, few_label_accuracy, read_draws
 from .linear import hinge_loss
 from .model import Model
+from .pca import SAMPLE, Components, most_components
 from .plan import (
     Options,
     Progress,
     Representation,
     missing_yardsticks,
-    representations,
     said,
     sample,
     silent,
     train_and_test,
 )
-from .probes import PROTOCOL, SEARCH, Probe, ProbeTable, Rows, linear_probe
-from .protocols import DRAWS, find_protocol
+from .probes import PROTOCOL, SEARCH, WIDEST, Probe, ProbeTable, Rows, linear_probe
+from .protocols import DRAWS, Pixels, each_beside_its_width, find_protocol
+from .statistics import Interval, mean_interval
 
 MOST_CLASSES = 50  # of a text attribute that is probed
 MOST_ATTRIBUTES = 12
+SHUFFLED = 5  # draws that are also read with their labels shuffled
 
 
 def study_probes(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> ProbeTable:
@@ -43,9 +45,12 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
         if targets[0].kind == "numeric":
             raise AnalysisError(f"{named.name} reads classes, and {targets[0].name!r} holds numbers: --label COLUMN")
     drawn = _drawn(targets[0], train, named.labels, options, notes) if named is not None and named.labels else None
-    for wanted in named.representations(table) if named is not None else representations(table):
-        every = options.train_rows is None
-        x = wanted.read(table, train, validation, test, rng=rng, stream=True, every=every)
+    pixels = _pixels(table, train, options, rng)
+    width = 0 if named is not None and named.labels else WIDEST
+    one_each = each_beside_its_width if named is None else named.representations
+    read, beside = one_each(table, Pixels(pixels, width))
+    for wanted in read:
+        x = wanted.read(table, train, validation, test, rng=rng, stream=True, components=pixels)
         for column in targets:
             progress(f"{wanted.name} → {column.name}")
             if drawn is not None:
@@ -54,9 +59,21 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
             probes += _probe(column, wanted, x, (train, validation, test), options, rng)
     order = {column.name: i for i, column in enumerate(targets)}
     probes.sort(key=lambda probe: order[probe.target])
-    notes += [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
+    notes += [
+        *dict.fromkeys([*beside, *missing_yardsticks(table)]),
+        *said(options, table, train=len(train), test=len(test)),
+    ]
     protocol = PROTOCOL if named is None else f"{named.name}: {named.about} ({named.source}). {PROTOCOL}"
     return ProbeTable(targets[0].name, tuple(probes), protocol, tuple(notes), table.labels_told)
+
+
+def _pixels(table: Embeddings, train: Ints, options: Options, rng: np.random.Generator) -> Components | None:
+    """The PCA of the train rows' pixels, of a sample of them unless all rows are asked for."""
+    if not table.has_pixels:
+        return None
+    sample = None if options.train_rows is None else SAMPLE
+    most = most_components(len(train), table.width("pixels"), sample=sample)
+    return Components(lambda: table.matrix("pixels", train), most, rng=rng, sample=sample)
 
 
 def _drawn(column: Column, train: Ints, labels: int, options: Options, notes: list[str]) -> Ints:
@@ -79,12 +96,21 @@ def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows
         train, Rows(validation.x[kept], validation.y[kept]), test, draws=draws, columns=len(column.categories),
         loss=hinge_loss,
     )  # fmt: skip
+    null = None if wanted.baseline else _shuffled(train, test, setting, draws, len(column.categories))
     width = train.x.shape[1]
     note = f"{len(draws)} balanced draws of {draws.shape[1]:,} labels, {len(test.y):,} test rows; n counts draws"
     return Probe(
-        wanted.name, wanted.baseline, "svm", column.name, "accuracy", draws_and_rows(hits), None, setting.c, width,
+        wanted.name, wanted.baseline, "svm", column.name, "accuracy", draws_and_rows(hits), null, setting.c, width,
         width, draws.shape[1], len(kept), column.categories, None, note,
     )  # fmt: skip
+
+
+def _shuffled(train: Rows, test: Rows, setting: Setting, draws: Ints, columns: int) -> Interval:
+    """Accuracy of the same reader where the labels of a draw are shuffled: mean over draws, interval over them."""
+    some, rng = np.resize(draws, (SHUFFLED, draws.shape[1])), np.random.default_rng(0)
+    lost = rng.permuted(train.y[some], axis=1)
+    hits = read_draws(train, test, lost, setting, draws=some, columns=columns, loss=hinge_loss)
+    return mean_interval(hits.mean(1))
 
 
 def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Column], list[str]]:

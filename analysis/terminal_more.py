@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .terminal import Block, percent, plain
+from .terminal_runs import side_by_side
 
 LEAKS = 10  # judges side by side
 
@@ -45,9 +46,9 @@ def concepttable(result: Any) -> Iterator[Block]:
 
 def _blind(found: Any) -> Block:
     rows = [
-        (f"{found.method} {i + 1}", f"{100 * axis.share:.1f} %", plain(axis.stability, 2), plain(axis.effect, 2),
+        (name, f"{100 * axis.share:.1f} %", plain(axis.stability, 2), plain(axis.effect, 2),
          axis.concept, plain(axis.auc), f"{axis.q_value:.3f}", f"{axis.auc.n:,}")
-        for i, axis in enumerate(found.axes)
+        for name, axis in zip(found.names, found.axes, strict=True)
     ]  # fmt: skip
     header = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "q", "n")
     title = f"{found.method}, without labels; equal shares would be {100 * found.even:.1f} %"
@@ -147,7 +148,9 @@ def disentanglement(result: Any) -> Iterator[Block]:
 
 
 def comparisons(result: Any) -> Iterator[Block]:
-    """Similarities beside yardsticks and shuffled rows, a model after the other, then concepts carried over."""
+    """Runs side by side, similarities beside yardsticks and shuffled rows, then concepts carried over."""
+    if result.runs is not None:
+        yield from side_by_side(result.runs)
     beside = {one.names[1]: {s.name: s.value for s in one.similarities} for one in result.yardsticks}
     for one in result.pairs:
         rows = [
@@ -205,8 +208,8 @@ def verification(result: Any) -> Iterator[Block]:
     tests = len(result.judged)
     rows: list[tuple[str, ...]] = []
     for one in result.judged:
-        rows.append((one.name, plain(one.effect, 2), f"{min(1.0, tests * one.p_value):.3f}", plain(one.spearman, 2),
-                     percent(one.success), percent(one.kept_one), f"{one.effect.n:,}"))  # fmt: skip
+        figures = (f"{min(1.0, tests * one.p_value):.3f}", plain(one.spearman, 2), percent(one.success))
+        rows.append((result.told(one), plain(one.effect, 2), *figures, percent(one.kept_one), f"{one.effect.n:,}"))
         rows.append(("  random directions", plain(one.effect_random, 2), "", plain(one.spearman_random, 2),
                      percent(one.success_random), percent(one.kept_one_random), f"{result.draws:,}"))  # fmt: skip
     header = ("edited along", "effect", "p, Bonferroni", "rank correlation", "success", "class kept at ±1", "n")

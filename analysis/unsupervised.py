@@ -25,6 +25,7 @@ from .resampling import cosines_of
 from .statistics import UNKNOWN, Interval, auc, false_discovery
 
 PCA_OF_CODES, FIRST_LAYER = "PCA of codes", "first layer (SeFa)"
+SHORT = {PCA_OF_CODES: "pca", FIRST_LAYER: "sefa"}
 AXES = 8  # directions of each method
 FILMED = 4  # of which so many are decoded for sliders
 REPEATS = 20  # resamples of a PCA
@@ -54,6 +55,16 @@ class Unsupervised:
     axes: tuple[Axis, ...]
     even: float  # share of each if all were equal
     frames: Pixels | None = None  # (m, r, s, h, w, c): the first, at rows and strengths of ConceptTable.edits
+
+    @property
+    def short(self) -> str:
+        """What all of them are called: "pca", "sefa"."""
+        return SHORT.get(self.method, self.method)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each is called, the leading one first: "pca1", "pca2"."""
+        return tuple(f"{self.short}{i + 1}" for i in range(len(self.axes)))
 
 
 def first_layer_directions(weights: Floats, *, most: int = AXES) -> tuple[Doubles, Doubles]:

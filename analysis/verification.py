@@ -73,6 +73,12 @@ class Move:
     kind: str
     direction: Doubles  # (d,) of length 1
     length: float  # of one dose in the code: standard deviation of the projection
+    says: str = ""  # the score that it is to raise; the one of its own name unless given
+
+    @property
+    def claim(self) -> str:
+        """Name of the score that it is to raise."""
+        return self.says or self.name
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,11 @@ class Verification:
         """The concepts that have a judge."""
         return tuple(one for one in self.responses if one.score >= 0)
 
+    def told(self, one: Response) -> str:
+        """Name a direction, and what judges it where that is called otherwise: "thickness", "pca1 (thickness)"."""
+        judge = self.scores[one.score].name if one.score >= 0 else one.name
+        return one.name if judge == one.name else f"{one.name} ({judge})"
+
     @property
     def proven(self) -> tuple[Response, ...]:
         """The concepts that raise their own score, more than random directions do: p ≤ 0.05 after Bonferroni."""
@@ -178,7 +189,7 @@ def verify_edits(
     found: list[tuple[_Outcome, list[_Outcome]]] = []
     unedited = np.zeros(0, np.int64)
     for move in moves:
-        own = names.index(move.name) if move.name in names else -1
+        own = names.index(move.claim) if move.claim in names else -1
         outcomes: list[_Outcome] = []
         for direction in [move.direction, *_drawn(mask, draws, rng)]:
             judged = judge_doses(decode, judge, codes, move.length * direction, at)
@@ -240,7 +251,7 @@ def _response(
     move: Move, names: Sequence[str], own: _Outcome, random: Sequence[_Outcome], null: Doubles
 ) -> Response:  # fmt: skip
     """Set a concept's outcome beside those of random directions. `null`: (m, r, j) sizes of their effects."""
-    j = names.index(move.name) if move.name in names else -1
+    j = names.index(move.claim) if move.claim in names else -1
     value, low, high = own.effects[:, j].tolist() if j >= 0 else [math.nan] * 3
     sizes = [abs(float(one.effects[0, j])) for one in random] if j >= 0 else []
     return Response(

@@ -1,8 +1,9 @@
-"""Commands that edit images along concepts, and that verify what such edits do."""
+"""Commands that edit images along concepts and other directions, and that verify what such edits do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from analysis.concepts import ConceptTable
     from analysis.judges import Measured
+    from analysis.verification import Move
     from latentgan.data import ImageSource
 
 PANEL = "Use a model"
@@ -27,7 +29,8 @@ Results = Annotated[Path, typer.Option(help="Results folder with the concepts.",
 Keep = Annotated[
     list[str] | None,
     typer.Option(
-        help="Concept that the edit leaves where it is, or a column for all of its concepts; may be repeated.",
+        help="Concept or direction that the edit leaves where it is, or a column for all of its concepts; may be "
+        "repeated.",
         show_default=False,
     ),
 ]
@@ -46,7 +49,8 @@ def edit(
     concept: Annotated[
         list[str],
         typer.Option(
-            help="Name of a concept, as `latentgan concepts` prints it, or NAME=STRENGTH; may be repeated.",
+            help="Name of a concept or direction, as `latentgan concepts` prints it: smiling, 'label: 3', pca1, sefa2; "
+            "or NAME=STRENGTH. May be repeated.",
             show_default=False,
         ),
     ],
@@ -54,7 +58,7 @@ def edit(
     strength: Annotated[
         list[float] | None,
         typer.Option(
-            help="How far, in standard deviations of the concept, or as a factor of what NAME=STRENGTH says; may be "
+            help="How far, in standard deviations of codes along it, or as a factor of what NAME=STRENGTH says; may be "
             "repeated. Default -3 -1.5 0 1.5 3, or 0 0.25 0.5 0.75 1 where a strength is named.",
             show_default=False,
         ),
@@ -74,17 +78,23 @@ def edit(
         latentgan edit runs/faces me.png --concept smiling --strength 2 --results results
 
         latentgan edit runs/faces me.png --concept smiling=2 --concept age=-1 --keep glasses --results results
+
+    Directions that no label told have names too: pca1 is the first principal component of the codes (GANSpace), sefa1
+    what the first layer that reads them stretches most (SeFa).
+
+        latentgan edit runs/faces me.png --concept pca1 --keep smiling --results results
     """
+    from analysis.study_edits import moves_of
     from latentgan import stages
     from latentgan.concept_names import find_weighted
 
-    found = _concepts(run, results)
-    names = [one.name for one in found.concepts]
+    moves = moves_of(_concepts(run, results))
+    names = [one.name for one in moves]
     chosen = [find_weighted(names, text) for text in concept]
     if len({position for position, _ in chosen}) < len(chosen):
         raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
-    directions = _directions(found, [position for position, _ in chosen], keep or [])
-    scales = [found.concepts[position].scale for position, _ in chosen]
+    directions = _directions(moves, [position for position, _ in chosen], keep or [])
+    scales = [moves[position].length for position, _ in chosen]
     weights = [1.0 if weight is None else weight for _, weight in chosen]
     said = any(weight is not None for _, weight in chosen)
     parts = [names[i] + (f"{weight:+g}" if said else "") for (i, _), weight in zip(chosen, weights, strict=True)]
@@ -108,7 +118,9 @@ def verify(
     concept: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only this concept; may be repeated. Default: all that are not kept, 24 at most.", show_default=False
+            help="Only this concept or direction (pca1, sefa2), or a column, pca or sefa for all of it; may be "
+            "repeated. Default: all concepts that are not kept, 24 at most.",
+            show_default=False,
         ),
     ] = None,
     keep: Keep = None,
@@ -132,6 +144,10 @@ def verify(
         latentgan verify runs/mnist --results results
 
         latentgan verify runs/mnist --results results --concept thickness --keep label
+
+    A direction that no label told, such as pca1, is judged by the concept that it tells best on train rows.
+
+        latentgan verify runs/mnist --results results --concept pca --concept sefa
     """
     from analysis.cli import print_result
     from analysis.store import save
@@ -159,8 +175,8 @@ def _concepts(run: Path, results: Path) -> ConceptTable:
     return table
 
 
-def _directions(found: ConceptTable, chosen: Sequence[int], keep: Sequence[str]) -> np.ndarray:
-    """Return the chosen concepts' directions (m, d), from which those of the kept ones are projected out.
+def _directions(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str]) -> np.ndarray:
+    """Return the chosen moves' directions (m, d), from which those of the kept ones are projected out.
 
     A concept is not kept from itself, nor from others of its own column where the whole column is named.
     """
@@ -168,50 +184,50 @@ def _directions(found: ConceptTable, chosen: Sequence[int], keep: Sequence[str])
 
     from analysis.keeping import keep_fixed
     from latentgan import stages
-    from latentgan.concept_names import find_kept
 
-    names, columns = [one.name for one in found.concepts], [one.column for one in found.concepts]
-    kept = list(dict.fromkeys(i for wanted in keep for i in find_kept(names, columns, wanted)))
-    if both := _both(found, chosen, keep):
-        raise ConfigError(f"{names[both[0]]!r} cannot be both edited and kept: leave one of the two out")
+    kept = _found(moves, keep)
+    if both := _both(moves, chosen, keep):
+        raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and kept: leave one of the two out")
     directions, notes = [], dict[str, None]()
     for i in chosen:
-        beside = [k for k in kept if columns[k] != columns[i] or columns[i] not in keep]
-        direction = found.directions[i : i + 1]
+        column, direction = moves[i].column, moves[i].direction
+        beside = [moves[k] for k in kept if moves[k].column != column or column not in keep]
         if beside:
-            told = keep_fixed(
-                direction, found.directions[beside], names=names[i : i + 1], kept=[names[k] for k in beside]
-            )
-            direction = told.directions
+            conditions = np.stack([one.direction for one in beside])
+            told = keep_fixed(direction[None], conditions, names=[moves[i].name], kept=[one.name for one in beside])
+            direction = told.directions[0]
             notes |= dict.fromkeys(told.notes)
-        directions.append(direction[0])
+        directions.append(direction)
     for note in notes:
         stages.say(f"note: {note}")
     return np.stack(directions)
 
 
-def _both(found: ConceptTable, chosen: Sequence[int], keep: Sequence[str]) -> list[int]:
-    """Return which of the chosen concepts are themselves to be kept, and not only others of their column."""
-    from latentgan.concept_names import find_kept
+def _found(moves: Sequence[Move], wanted: Sequence[str]) -> list[int]:
+    """Return the positions of moves that are named, or whose column is, one direction each."""
+    from latentgan.concept_names import find_all
 
-    names, columns = [one.name for one in found.concepts], [one.column for one in found.concepts]
-    kept = {i for wanted in keep for i in find_kept(names, columns, wanted)}
-    return [i for i in chosen if i in kept and (names[i] in keep or columns[i] not in keep)]
+    names, columns = [one.name for one in moves], [one.column for one in moves]
+    return list(dict.fromkeys(i for name in wanted for i in find_all(names, columns, name)))
 
 
-def _to_verify(found: ConceptTable, only: Sequence[str], keep: Sequence[str]) -> list[int]:
-    """Return the concepts that are asked for, or all but the kept ones.
+def _both(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str]) -> list[int]:
+    """Return which of the chosen moves are themselves to be kept, and not only others of their column."""
+    kept = _found(moves, keep)
+    return [i for i in chosen if i in kept and (moves[i].name in keep or moves[i].column not in keep)]
+
+
+def _to_verify(moves: Sequence[Move], only: Sequence[str], keep: Sequence[str], concepts: int) -> list[int]:
+    """Return the moves that are asked for, or all of the first so many, which are concepts, but the kept ones.
 
     Raises:
         ConfigError: every concept is kept.
     """
-    from latentgan.concept_names import find_concept
-
-    names = [one.name for one in found.concepts]
     if only:
-        return [find_concept(names, name) for name in only]
+        return _found(moves, only)
+    names = [one.name for one in moves[:concepts]]
     every = [names.index(name) for name in dict.fromkeys(names)]
-    kept = _both(found, every, keep)
+    kept = _both(moves, every, keep)
     if len(kept) == len(every):
         raise ConfigError("every concept is kept, so that there is none to edit along")
     return [i for i in every if i not in kept]
@@ -225,8 +241,7 @@ def _verified(
     import numpy as np
 
     from analysis.judges import suited
-    from analysis.study_edits import HeldOut, verify_concepts
-    from analysis.verification import Move
+    from analysis.study_edits import HeldOut, moves_of, verify_concepts
     from latentgan import stages
     from latentgan.adapter import NumpyModel
     from latentgan.encoding import fitting_images
@@ -238,10 +253,10 @@ def _verified(
     rows = np.sort(rng.permutation(source.rows("test"))[:most])
     if len(rows) < FEWEST:
         raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
-    chosen = _to_verify(found, only, keep)
-    directions = _directions(found, chosen[:MOST], keep)
-    concepts = [found.concepts[i] for i in chosen[:MOST]]
-    moves = [Move(c.name, c.column, c.kind, v, c.scale) for c, v in zip(concepts, directions, strict=True)]
+    known = moves_of(found)
+    chosen = _to_verify(known, only, keep, len(found.concepts))
+    directions = _directions(known, chosen[:MOST], keep)
+    moves = [replace(known[i], direction=v) for i, v in zip(chosen, directions, strict=False)]
     pictures = np.asarray(source.images[rows])
     measured = suited(pictures)
     judge, truths = _judge(results, source, rows, measured, measured(pictures), str(model.device))

@@ -1,4 +1,4 @@
-"""Concepts as they are named on the command line: `smiling`, `label: 3`, `3`, `thickness=2`, `label` for all of it."""
+"""Concepts as they are named on the command line: `smiling`, `3`, `pca1`, `thickness=2`, `label` for all of it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def find_weighted(names: Sequence[str], wanted: str) -> tuple[int, float | None]
     return find_concept(names, name), strength
 
 
-def find_kept(names: Sequence[str], columns: Sequence[str], wanted: str) -> list[int]:
+def find_all(names: Sequence[str], columns: Sequence[str], wanted: str) -> list[int]:
     """Return the positions of a concept, or of all concepts of a column, one direction each."""
     if _position(names, wanted) is None and wanted in columns:
         inside = [name for name, column in zip(names, columns, strict=True) if column == wanted]

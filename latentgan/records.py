@@ -35,6 +35,12 @@ class Record:
     version: str
     date: str
 
+    @property
+    def minutes(self) -> float:
+        """Of training and reading: by the clock, or of the processor where that is less, as on a busy machine."""
+        seconds = self.seconds["total"]
+        return float(min(seconds, self.hardware.get("processor_seconds", seconds))) / 60
+
 
 def hardware(device: str) -> dict[str, Any]:
     """Return what the figure's seconds depend on."""

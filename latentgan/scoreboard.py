@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentgan.protocols.base import Headline, load_protocol, protocol_names
-from latentgan.records import Record, Summary, read_records, summarise, written
+from latentgan.records import Record, read_records, summarise, written
 
 COLUMNS = ("protocol and figure", "recipe", "paper", "ours: mean ± sd", "each seed", "yardsticks", "minutes a seed")
 
@@ -83,7 +83,7 @@ def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[
         ours += f"; median {written(statistics.median(found.values), **style)}"
     if failed:
         ours += f"; failed: seed {', '.join(failed)}"
-    minutes = Summary(tuple(record.seconds["total"] / 60 for record in records)) if records else None
+    minutes = [record.minutes for record in records]
     return (
         headline.title,
         f"{recipe}, {headline.of}" if headline.of else recipe,
@@ -91,7 +91,7 @@ def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[
         ours,
         found.seeds(**style) if found else "–",
         "; ".join(_yardsticks(headline, records)) or "–",
-        f"{minutes.mean:.1f}" if minutes else "–",
+        f"{statistics.mean(minutes):.1f}, at most {max(minutes):.1f}" if minutes else "–",
     )
 
 

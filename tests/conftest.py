@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from latentgan import NumpyModel
     from latentgan.data import ImageSource
 
 SLOW_SECONDS = 1800
@@ -40,6 +41,23 @@ def digits() -> ImageSource:
     from latentgan.data import load_source
 
     return load_source("digits")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[NumpyModel, Path]:
+    """A BiGAN that saw 640 digits, in the folder "run", and beside it its table: the code and two layers."""
+    import latentgan
+
+    folder = tmp_path_factory.mktemp("trained")
+    config = latentgan.configure(
+        "bigan", family={"latent": 5, "width": 4, "hidden": 16}, data={"source": "digits"},
+        training={"total_images": 640, "device": "cpu"},
+    )  # fmt: skip
+    source = latentgan.load_source("digits")
+    run = latentgan.train(config, folder / "run", source=source, show_progress=False)
+    plan = latentgan.Plan(features=("encoder.dense1", "discriminator.conv2"), pool=1)
+    table = latentgan.encode_table(run, source, folder / "codes.parquet", plan, device="cpu")
+    return latentgan.NumpyModel.load(run, device="cpu"), table
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis.dci import Factor
 from analysis.disentanglement import Disentanglement, disentangle
-from analysis.fidelity import Fidelity, compare, warnings_of
+from analysis.fidelity import Fidelity, compare_samples, warnings_of
 from analysis.memory import copying, count_modes, duplicate_threshold
 from analysis.questions import Question
 from analysis.similarity import Comparison, Comparisons, similarities, transfers
@@ -40,11 +40,11 @@ def fidelity(features: str = "discriminator.dense1", copied: bool = False) -> Fi
     codes = pca()[2]
     real, train = codes[:60], codes[60:600]
     made = train[:80] if copied else train[np.arange(80) % 2] + rng.normal(0, 0.01, (80, LATENT))
-    found, again = compare(real, made, rng=rng), copying(made, train, real, shown=4)
+    found, again = compare_samples(real, made, rng=rng), copying(made, train, real, shown=4)
     threshold = duplicate_threshold(real)
     modes = count_modes(made, threshold=threshold), count_modes(real, threshold=threshold)
     return Fidelity(
-        features, found, compare(real, train[:80], rng=rng), again, *modes,
+        features, found, compare_samples(real, train[:80], rng=rng), again, *modes,
         ("60 test rows", *warnings_of(found)), pixels(decode(made[again.which])),
         np.stack([np.arange(4), np.arange(60, 64)], axis=1), np.linspace(0.5, 0.8, 4),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,29 +47,67 @@ def played(family: Any, source: ImageSource) -> tuple[dict[str, dict[str, Tensor
     return {player: dict(terms) for player, terms in recorder.objectives.items()}, judged, decoded
 
 
-def test_the_terms_are_the_papers_computed_anew_in_float64():
-    source = pictures()
-    family = made(source)
-    found, (judged,), (z,) = played(family, source)
-    drawn, codes = judged[:60], judged[60:]
-    assert torch.equal(codes, z)
-    weights = [
-        (m.weight.double(), m.bias.double()) for m in family.discriminator.modules() if isinstance(m, torch.nn.Linear)
-    ]
-    with torch.no_grad():
-        h = judged.double()
-        for i, (weight, bias) in enumerate(weights):
-            h = h @ weight.T + bias
-            h = torch.where(h > 0, h, 0.2 * h) if i < 2 else h
-        real, fake = h[:60, 0], h[60:, 0]
+def of(network: torch.nn.Module) -> list[Callable[[Tensor], Tensor]]:
+    """A network's linear layers in order, as functions of float64 that share only its numbers."""
+
+    def layer(w: Tensor, b: Tensor | None) -> Callable[[Tensor], Tensor]:
+        return lambda h: h @ w.T + (0 if b is None else b)
+
+    linear = [m for m in network.modules() if isinstance(m, torch.nn.Linear)]
+    return [layer(m.weight.detach().double(), None if m.bias is None else m.bias.detach().double()) for m in linear]
+
+
+def leaky(h: Tensor) -> Tensor:
+    return torch.where(h > 0, h, 0.2 * h)
+
+
+@pytest.mark.parametrize("told", [{}, {"labels": "decoder"}, PRIOR], ids=["nobody", "decoder", "prior"])
+@pytest.mark.parametrize("posterior", ["deterministic", "gaussian", "universal"])
+def test_the_terms_are_the_papers_computed_anew_in_float64(posterior, told):
+    source = pictures(unlabelled=24)
+    family = made(source, network="mlp", posterior=posterior, noise=5, **told)
+    with torch.no_grad():  # so that every bias and every column counts
+        for weight in family.parameters():
+            weight += 0.3 * torch.randn_like(weight)
+    torch.manual_seed(1)
+    found, (judged,), (decoded,) = played(family, source)
+    batch = next(Batches(source, batch_size=60, seed=0, device="cpu"))
+    torch.manual_seed(1)
+    noise = torch.randn(60, 5 if posterior == "universal" else 2).double()  # the turn's first draw
+    x, drawn = batch.image.flatten(1).double(), judged[:60, :2].double()
+
+    dense1, dense2 = of(family.encoder)
+    h = leaky(dense2(leaky(dense1(x))))
+    if posterior == "universal":  # z = e(x, η), which meet in a layer
+        features, join, code = of(family.head)
+        z = code(leaky(features(h) + join(noise)))
+    else:  # z = e(x), or z = μ + σ ε
+        (head,) = of(family.head)
+        z = head(h) if posterior == "deterministic" else head(h)[:, :2] + head(h)[:, 2:].exp() * noise
+    known = (batch.label >= 0)[:, None]
+    label = torch.where(known, torch.eye(3)[batch.label], 1 / 3).double()
+    beside = torch.eye(4)[torch.where(known[:, 0], batch.label, 3)].double()
+    given = torch.cat([z, label], 1) if told.get("labels") == "decoder" else z
+    assert torch.allclose(decoded.double(), given, atol=1e-5)
+
+    project, again, image = of(family.decoder)
+    rebuilt = (image(again(torch.cat([project(given).relu(), given], 1)).relu()) / 2).tanh()
+    first, second, last = of(family.discriminator)
+
+    def logit(z: Tensor) -> Tensor:
+        return last(leaky(second(leaky(first(torch.cat([z, beside], 1) if told else z)))))
+
     expected = {
-        ("discriminator", "real"): softplus(-real).mean(),
-        ("discriminator", "fake"): softplus(fake).mean(),
-        ("encoder", "fake"): softplus(-fake).mean(),
+        ("autoencoder", "reconstruction"): ((x - rebuilt) ** 2).sum() / x.numel(),
+        ("discriminator", "real"): softplus(-logit(drawn)).mean(),
+        ("discriminator", "fake"): softplus(logit(z)).mean(),
+        ("encoder", "fake"): softplus(-logit(z)).mean(),
     }
+    assert {(player, term) for player, terms in found.items() for term in terms} == set(expected)
     for (player, term), value in expected.items():
-        assert float(found[player][term].detach()) == pytest.approx(float(value), abs=1e-6)
-    assert drawn.std() == pytest.approx(1, abs=0.3)
+        assert float(found[player][term].detach()) == pytest.approx(float(value), rel=1e-6, abs=1e-6), (player, term)
+    if not told:
+        assert drawn.std() == pytest.approx(1, abs=0.3)
 
 
 def test_reconstruction_moves_the_autoencoder_and_the_game_the_encoder_and_nothing_else():

@@ -31,10 +31,10 @@ def test_fgsm_lowers_a_linear_margin_by_epsilon_times_the_l1_norm(rng: np.random
         scores = target.scores(x)
         return (scores[:, 0] - scores[:, 1]) * np.where(labels == 0, 1, -1)
 
-    moved = fgsm(target, images, labels, 0.1)
+    moved = fgsm(target, images, labels, epsilon=0.1)
     assert np.abs(moved - images).max() == pytest.approx(0.1, abs=1e-6)
     assert margins(images) - margins(moved) == pytest.approx(np.full(len(labels), 0.1 * np.abs(gap).sum()), abs=1e-5)
-    steps = pgd(target, images, labels, 0.1, rng=rng)
+    steps = pgd(target, images, labels, epsilon=0.1, rng=rng)
     assert np.abs(steps - images).max() <= 0.1 + 1e-6
     assert margins(steps) == pytest.approx(margins(moved), abs=1e-4)  # there is nothing worse to find
 
@@ -82,8 +82,8 @@ def test_a_reader_that_sees_no_pixel_is_not_attacked(rng: np.random.Generator) -
 def test_the_order_of_images_does_not_matter_to_fgsm(rng: np.random.Generator) -> None:
     target, images, labels, _ = setting(rng)
     order = rng.permutation(len(labels))
-    moved = fgsm(target, images, labels, 0.1)
-    assert np.array_equal(fgsm(target, images[order], labels[order], 0.1), moved[order])
+    moved = fgsm(target, images, labels, epsilon=0.1)
+    assert np.array_equal(fgsm(target, images[order], labels[order], epsilon=0.1), moved[order])
 
 
 def test_what_makes_no_sense_is_refused(rng: np.random.Generator) -> None:

@@ -52,10 +52,12 @@ def test_axes_score_near_one_a_rotation_low_and_shuffled_factors_near_nothing(rn
     turned = disentangle(codes @ EVENLY, factors, rng=rng)
     for name, least in (
         ("MIG", 0.75), ("modularity", 0.97), ("SAP", 0.95), ("FactorVAE score", 0.99), ("DCI disentanglement", 0.95),
-        ("DCI completeness", 0.95),
+        ("DCI completeness", 0.95), ("DCI informativeness", 0.95),
     ):  # fmt: skip
         assert scores(axes)[name] > least, name
-        if name != "FactorVAE score":  # its votes need numbers that differ between factors, not numbers of one factor
+        if name == "DCI informativeness":  # a rotation hides nothing from who reads all numbers
+            assert scores(turned)[name] > 0.7
+        elif name != "FactorVAE score":  # its votes need numbers that differ between factors, not numbers of one factor
             assert scores(turned)[name] < scores(axes)[name] - 0.1, name
     for one in axes.scores:
         assert one.p_value == 1 / (1 + one.shuffles), one.name
@@ -101,6 +103,7 @@ def test_independent_numbers_score_near_nothing_and_as_shuffled_ones_do(rng: np.
     _, factors = planted(rng)
     found = disentangle(rng.normal(size=(1200, 5)), factors, rng=rng)
     assert scores(found)["MIG"] < 0.03 and scores(found)["SAP"] < 0.03 and scores(found)["DCI disentanglement"] < 0.05
+    assert scores(found)["DCI informativeness"] < 0.05
     assert scores(found)["FactorVAE score"] < 0.55
     assert [one.name for one in found.scores if one.p_value <= 0.05] == []
 

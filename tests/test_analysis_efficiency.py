@@ -10,7 +10,7 @@ import pytest
 import table_maker
 
 from analysis import AnalysisError, Embeddings
-from analysis.efficiency import Curve, labels_needed, sizes
+from analysis.efficiency import Curve, label_efficiency, labels_needed, sizes
 from analysis.few import draw_labels, within
 from analysis.plan import Options
 from analysis.probes import Rows
@@ -83,6 +83,19 @@ def test_a_planted_direction_saves_the_labels_that_it_saves(rng: np.random.Gener
     assert (need.representation, need.baseline, need.per_class) == ("code", "pixels", 10)
     assert need.needed.low > 30 and (math.isnan(need.needed.value) or need.needed.value > 50)
     assert found[-1].scores[0].n == 1 and np.isfinite(found[-1].scores[0].low) and math.isnan(found[-1].deviations[0])
+
+
+def test_one_function_reads_the_whole_curve_of_arrays(rng: np.random.Generator) -> None:
+    parts = [rows(rng, n, gap=3.0) for n in (400, 200, 300)]
+    splits = [{"code": Rows(x[:, :2], y), "pixels": Rows(x, y)} for x, y in parts]
+    found = label_efficiency(*splits, rng=rng, per_class=(2, 10), draws=8, target="kind")
+    assert (found.target, found.metric, [few.per_class for few in found.curve]) == ("kind", "accuracy", [2, 10, 100])
+    assert found.curve[-1].everything and found.needed[0].representation == "code"
+    for few in found.curve:
+        assert few.baselines == (False, True) and few.shuffled is not None
+        assert few.shuffled.high < few.scores[0].low and few.scores[0].value > few.scores[1].value
+    with pytest.raises(AnalysisError, match="train rows of two classes"):
+        label_efficiency(*({"code": Rows(one["code"].x, 0 * one["code"].y)} for one in splits), rng=rng)
 
 
 def test_at_no_gap_every_size_is_at_chance_inside_its_interval() -> None:

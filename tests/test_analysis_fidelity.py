@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch_fidelity_figures as reference
 from scipy.linalg import sqrtm
 
 from analysis.arrays import AnalysisError
 from analysis.fidelity import (
-    compare,
+    compare_samples,
     frechet_distance,
     frechet_interval,
     kernel_distance,
@@ -63,13 +68,40 @@ def test_manifold_scores_are_those_of_naive_loops(rng: np.random.Generator) -> N
     assert [one.value for one in found] == pytest.approx([precision, recall, density, coverage])
 
 
+PRINTED = json.loads((Path(__file__).parent / "torch_fidelity.json").read_text(encoding="utf-8"))["figures"]
+"""What torch-fidelity said of `reference.features()`."""
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_distances_and_shares_are_torch_fidelitys(name: str, rng: np.random.Generator) -> None:
+    real, fake = reference.features()[name]
+    drawn = [kernel_distance(real[i], fake[j]) for i, j in reference.subsets(len(real))]
+    ours = {
+        "frechet": frechet_distance(real, fake),
+        f"kernel, 1 × {len(real)}": kernel_distance(real, fake),
+        f"kernel, {reference.SUBSETS} × {reference.SUBSET}": float(np.mean(drawn)),
+    }
+    for k in reference.NEIGHBOURS:
+        precision, recall, *_ = manifold_scores(real, fake, k=k, rng=rng)
+        ours |= {f"precision, k = {k}": precision.value, f"recall, k = {k}": recall.value}
+    assert ours == pytest.approx(PRINTED[name], rel=1e-5)
+    interval = kernel_interval(real, fake, rng=rng, subset=reference.SUBSET)[0]
+    assert interval.low < PRINTED[name][f"kernel, 1 × {len(real)}"] < interval.high, "subsets of our own draw"
+
+
+@pytest.mark.skipif(not find_spec("torch_fidelity"), reason="torch-fidelity is not installed")
+def test_torch_fidelity_says_what_was_printed() -> None:
+    for name, figures in reference.figures().items():
+        assert figures == pytest.approx(PRINTED[name], rel=1e-5)
+
+
 def test_two_samples_of_one_distribution_are_at_no_distance(rng: np.random.Generator) -> None:
     found = [frechet_interval(*rng.normal(size=(2, 400, 10)), rng=rng) for _ in range(40)]
     assert np.mean([one.low <= 0 <= one.high for one in found]) >= 0.8
     assert abs(np.mean([one.value for one in found])) < 0.02 < frechet_distance(*rng.normal(size=(2, 400, 10)))
     kernel = [kernel_interval(*rng.normal(size=(2, 400, 10)), rng=rng)[0] for _ in range(40)]
     assert np.mean([one.low <= 0 <= one.high for one in kernel]) >= 0.85
-    same = compare(*rng.normal(size=(2, 1500, 10)), rng=rng)
+    same = compare_samples(*rng.normal(size=(2, 1500, 10)), rng=rng)
     assert all(0.85 < one.value <= 1.05 for one in (same.precision, same.recall, same.density, same.coverage))
 
 
@@ -87,7 +119,7 @@ def test_dropped_modes_cost_recall_and_noise_costs_precision(rng: np.random.Gene
     real = centres[rng.integers(0, 4, 1200)] + rng.normal(size=(1200, 4))
     dropped = centres[rng.integers(0, 2, 1200)] + rng.normal(size=(1200, 4))
     noisy = np.concatenate([real[:600], 30 + rng.normal(size=(600, 4))]) + 0.01 * rng.normal(size=(1200, 4))
-    lost, wild = compare(real, dropped, rng=rng), compare(real, noisy, rng=rng)
+    lost, wild = compare_samples(real, dropped, rng=rng), compare_samples(real, noisy, rng=rng)
     assert lost.precision.value > 0.9 and lost.recall.value == pytest.approx(0.5, abs=0.06)
     assert lost.coverage.value < 0.55 and wild.precision.value == pytest.approx(0.5, abs=0.05)
     assert lost.frechet.low > 1 and lost.kernel.low > 0
@@ -103,14 +135,14 @@ def test_rotation_and_order_change_nothing(rng: np.random.Generator) -> None:
 
 
 def test_too_few_rows_are_warned_of_and_subsets_fit(rng: np.random.Generator) -> None:
-    found = compare(*rng.normal(size=(2, 60, 80)), rng=rng)
+    found = compare_samples(*rng.normal(size=(2, 60, 80)), rng=rng)
     assert found.subset == 15 and any("singular" in note for note in warnings_of(found))
     assert any("subsets of 15 rows" in note for note in warnings_of(found))
-    assert warnings_of(compare(*rng.normal(size=(2, 4000, 3)), rng=rng)) == []
+    assert warnings_of(compare_samples(*rng.normal(size=(2, 4000, 3)), rng=rng)) == []
     with pytest.raises(AnalysisError, match="at least 50 rows"):
-        compare(np.ones((60, 2)), np.ones((20, 2)), rng=rng)
+        compare_samples(np.ones((60, 2)), np.ones((20, 2)), rng=rng)
     with pytest.raises(AnalysisError, match="2 columns of real rows, 3 of samples"):
-        compare(np.ones((60, 2)), np.ones((60, 3)), rng=rng)
+        compare_samples(np.ones((60, 2)), np.ones((60, 3)), rng=rng)
 
 
 def test_copies_of_training_rows_are_found_and_new_rows_are_not(rng: np.random.Generator) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.arrays import AnalysisError
-from analysis.geodesic import geodesic, measure
+from analysis.geodesic import geodesic_path, measure
 from analysis.interpolation import norm_preserving
 
 
@@ -23,7 +23,7 @@ def sphere(codes: np.ndarray) -> np.ndarray:
 
 
 def test_in_polar_coordinates_the_shortest_path_is_straight() -> None:
-    found = geodesic(polar, np.array([1.0, 0.0]), np.array([1.0, 2.0]), steps=15)
+    found = geodesic_path(polar, np.array([1.0, 0.0]), np.array([1.0, 2.0]), steps=15)
     chord = 2 * np.sin(1.0)
     assert found.converged and found.start.length == pytest.approx(2, rel=0.01)
     assert found.found.length == pytest.approx(chord, rel=1e-3) and found.found.straightness > 0.999
@@ -34,7 +34,7 @@ def test_in_polar_coordinates_the_shortest_path_is_straight() -> None:
 
 def test_on_a_sphere_the_shortest_path_is_a_great_circle() -> None:
     start, end = np.array([0.0, 0.9]), np.array([2.0, 0.9])
-    found = geodesic(sphere, start, end, steps=25)
+    found = geodesic_path(sphere, start, end, steps=25)
     ends = sphere(np.stack([start, end])).reshape(2, 3)
     angle = np.arccos(ends[0] @ ends[1])
     assert found.found.length == pytest.approx(angle, rel=3e-3) and found.start.length > 1.05 * angle
@@ -44,10 +44,10 @@ def test_on_a_sphere_the_shortest_path_is_a_great_circle() -> None:
 
 def test_under_a_linear_decoder_a_straight_line_stays() -> None:
     weights = np.random.default_rng(0).normal(size=(4, 9))
-    found = geodesic(lambda z: (z @ weights).reshape(-1, 3, 3, 1), np.zeros(4), np.ones(4), steps=9)
+    found = geodesic_path(lambda z: (z @ weights).reshape(-1, 3, 3, 1), np.zeros(4), np.ones(4), steps=9)
     assert found.codes == pytest.approx(np.linspace(0, 1, 9)[:, None] * np.ones(4), abs=1e-3)
     assert found.found.straightness == pytest.approx(1) and found.rounds <= 2
-    curved = geodesic(lambda z: (z @ weights).reshape(-1, 3, 3, 1), np.eye(4)[0], np.eye(4)[1], along="slerp")
+    curved = geodesic_path(lambda z: (z @ weights).reshape(-1, 3, 3, 1), np.eye(4)[0], np.eye(4)[1], along="slerp")
     assert curved.start.straightness < 0.97 < 0.9999 < curved.found.straightness
 
 
@@ -55,7 +55,7 @@ def test_energy_never_rises_whatever_the_decoder() -> None:
     rng = np.random.default_rng(3)
     a, b = rng.normal(size=(5, 30)), rng.normal(size=(30, 12))
     for _ in range(5):
-        found = geodesic(lambda z: np.tanh(z @ a) @ b.reshape(30, 12), *rng.normal(size=(2, 5)), rounds=6)
+        found = geodesic_path(lambda z: np.tanh(z @ a) @ b.reshape(30, 12), *rng.normal(size=(2, 5)), rounds=6)
         assert found.found.energy <= found.start.energy + 1e-9
         assert found.found.length >= found.found.straightness * found.found.length
 
@@ -78,7 +78,7 @@ def test_measures_by_hand() -> None:
     assert found.evenness == pytest.approx(4 / 3.5)
     assert found.off_norm == pytest.approx((5 - np.sqrt(1.5)) / np.sqrt(0.5))
     with pytest.raises(AnalysisError, match="at least 3 steps"):
-        geodesic(polar, corner[0], corner[1], steps=2)
+        geodesic_path(polar, corner[0], corner[1], steps=2)
 
 
 def test_draws_from_the_prior_are_near_it_and_the_origin_is_far() -> None:

@@ -55,3 +55,91 @@ def test_an_svm_protocol_reads_columns_together_on_balanced_draws(tmp_path: Path
     assert first.representation == "encoder.hidden + code" and first.method == "svm" and first.score.n == 3
     assert first.width == table.width("encoder.hidden") + table.width("code") and first.score.value > 0.8
     assert any("not 1,000" in note for note in found.notes) == (first.n_train < 1000)
+    assert first.shuffled is not None and first.shuffled.low < 0.1 < first.shuffled.high < 0.3 and first.shuffled.n == 5
+    assert all(one.shuffled is None for one in found.probes[1:])
+
+
+def convolved(folder: Path) -> Embeddings:
+    """Digits with two convolutions of a discriminator, pooled to 4×4, that tell classes, and noise untrained."""
+    rng, columns = np.random.default_rng(3), table_maker.digits_columns(4, rows=900)
+    labels = table_maker.digits()[1][:900]
+    for name, channels in (("discriminator.conv1", 2), ("discriminator.conv2", 4)):
+        means = rng.normal(size=(10, 16 * channels))
+        noise = rng.normal(size=(2, 900, 16 * channels)).astype(np.float32)
+        columns |= {name: means[labels].astype(np.float32) + noise[0], f"untrained.{name}": noise[1]}
+    layers = ["encoder.hidden", "discriminator.conv1", "discriminator.conv2"]
+    metadata = {**table_maker.digits_metadata(4), "layers": layers, "preprocessing": {"pool": 4}}
+    return Embeddings(table_maker.write_table(folder / "convolved.parquet", columns, metadata))
+
+
+def rank() -> int:
+    """Pixels of the train rows that are not the same in all: as many components have a variance."""
+    images, _, split = table_maker.digits()
+    train = images[:900][split[:900] == "train"].reshape(-1, 64)
+    return int(np.linalg.matrix_rank(train - train.mean(0), tol=1e-3))
+
+
+def test_dcgans_svm_reads_all_pooled_convolutions_beside_as_many_components_as_pixels_have(tmp_path: Path) -> None:
+    found = study_probes(convolved(tmp_path), None, Options(protocol="dcgan-svm-4x4", draws=2))
+    first, *rest = found.probes
+    assert first.representation == "discriminator.conv1 + discriminator.conv2" and first.width == first.used == 96
+    assert [one.representation for one in rest] == [
+        "pixels", f"PCA {rank()} of pixels", "untrained.discriminator.conv1 + untrained.discriminator.conv2",
+    ]  # fmt: skip
+    assert first.score.value > 0.97 and rest[0].score.value > 0.85 and rest[1].score.value > 0.85
+    assert rest[2].score.low < 0.1 < rest[2].score.high, "noise is at chance"
+    assert first.shuffled is not None and first.shuffled.low < 0.1 < first.shuffled.high
+    wide = f"discriminator.conv1 + discriminator.conv2 (96 columns) has all {rank()} components"
+    assert any(wide in note for note in found.notes) and first.n_train > 300
+
+
+def test_each_layer_stands_beside_a_pca_of_its_width(tmp_path: Path) -> None:
+    table = convolved(tmp_path)
+    found = study_probes(table, None, Options(protocol="knn"))
+    names = list(dict.fromkeys(one.representation for one in found.probes))
+    own = ["code", "encoder.hidden", "discriminator.conv1", "discriminator.conv2"]
+    untrained = [f"untrained.{name}" for name in own]
+    assert names == [*own, "pixels", "PCA 4 of pixels", "PCA 32 of pixels", f"PCA {rank()} of pixels", *untrained]
+    assert all(f"PCA {one.width} of" in one.representation for one in found.probes if "PCA" in one.representation)
+    (note,) = (note for note in found.notes if f"all {rank()} components" in note)
+    assert "encoder.hidden (96 columns), discriminator.conv2 (64 columns)" in note
+    scores = {(one.representation, one.method): one.score.value for one in found.probes}
+    assert scores[f"PCA {rank()} of pixels", "knn"] == pytest.approx(scores["pixels", "knn"]), "a rotation"
+    assert {one.method for one in found.probes} == {"knn", "cosine-20", "cosine-200"}
+    assert found.protocol.startswith("knn: Every column on its own") and found.target == "label"
+    assert {one.target for one in found.probes} == {"label"}, "protocols read the label alone"
+
+
+def test_one_pca_is_fitted_for_all_widths_and_is_each_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from analysis import pca
+
+    fitted = []
+    own = pca.fit_pca
+    monkeypatch.setattr(pca, "fit_pca", lambda x, width, **more: fitted.append(width) or own(x, width, **more))
+    table = convolved(tmp_path)
+    study_probes(table, None, Options(protocol="knn"))
+    assert fitted == [64]
+    del fitted[:]
+    x, rng = table.vectors("pixels"), np.random.default_rng(0)
+    shared = pca.Components(lambda: x, 64, rng=rng)
+    for width in (32, 4):
+        np.testing.assert_allclose(shared(width).project(x), own(x, width, rng=rng).project(x), atol=1e-3)
+    assert fitted == [32]
+
+
+def test_wide_pixels_are_themselves_read_through_the_widest_pca(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.study_probes.WIDEST", 40)
+    monkeypatch.setattr("analysis.probes.WIDEST", 40)
+    found = study_probes(convolved(tmp_path), None, Options(protocol="linear"))
+    pcas = [one.representation for one in found.probes if "PCA" in one.representation]
+    assert pcas == ["PCA 4 of pixels", "PCA 32 of pixels"]
+    used = {one.representation: one.used for one in found.probes}
+    assert used["pixels"] == used["discriminator.conv2"] == 40
+    (note,) = (note for note in found.notes if "through which raw pixels are read" in note)
+    assert "encoder.hidden (96 columns), discriminator.conv2 (64 columns)" in note
+    assert {one.method for one in found.probes} == {"logistic"}
+    scores = {one.representation: one for one in found.probes}
+    assert scores["discriminator.conv1"].score.low > scores["untrained.discriminator.conv1"].score.high
+    assert scores["discriminator.conv1"].shuffled is not None

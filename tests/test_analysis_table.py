@@ -273,6 +273,37 @@ def test_a_pattern_takes_neither_label_nor_split_nor_rows(tmp_path: Path) -> Non
     assert Embeddings(path, code="dim_*", label="dim_class").vectors("dim_*")[0].tolist() == [1, 0, 1, 1]
 
 
+def test_a_pattern_that_fits_nothing_is_named_beside_what_is_there(tmp_path: Path) -> None:
+    numbers = {f"d{i}": np.ones(60) for i in range(5)}
+    alike = write(tmp_path, **numbers, dim_class=[0, 1] * 30)
+    with pytest.raises(AnalysisError) as caught:
+        Embeddings(alike, code="dim_*", label="dim_class")
+    assert str(caught.value) == (
+        "no column of numbers in the table 'foreign.parquet' fits 'dim_*', label and split apart; it has numbers in "
+        "columns like 'd*': choose with --code COLUMN"
+    )
+    both = write(tmp_path, **numbers, code=np.eye(60, dtype=np.float32))
+    with pytest.raises(
+        AnalysisError, match=r"fits 'e\*', .* it has vectors in 'code' and numbers in columns like 'd\*':"
+    ):
+        Embeddings(both, code="e*")
+    with pytest.raises(AnalysisError, match="has neither vectors nor columns of numbers that are named alike:"):
+        Embeddings(write(tmp_path, one=[1, 2]), code="dim_*")
+
+
+def test_a_split_of_numbers_is_called_so_and_not_missing(tmp_path: Path) -> None:
+    codes = np.eye(60, dtype=np.float32)
+    numbered = Embeddings(write(tmp_path, code=codes, split=[0, 1] * 30))
+    said = "column 'split' of the table 'foreign.parquet' holds numbers, not train, validation and test"
+    with pytest.raises(AnalysisError) as caught:
+        numbered.rows("train")
+    assert str(caught.value) == f"{said}, so nothing can be held out: add one, or name it with --split COLUMN"
+    assert f"no split: {said}" in summarise(numbered, np.arange(3)).notes
+    flags = Embeddings(write(tmp_path, code=codes, held=[True, False] * 30), split="held")
+    with pytest.raises(AnalysisError, match=r"column 'held' of the table 'foreign\.parquet' holds true and false, not"):
+        flags.rows("test")
+
+
 def test_numbers_missing_in_one_of_many_columns_are_named(tmp_path: Path) -> None:
     columns = {f"d{i}": np.ones(60) for i in range(5)}
     columns["d3"][7] = np.nan

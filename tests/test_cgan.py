@@ -169,6 +169,48 @@ def test_a_projections_logit_is_the_papers_formula_in_float64(network):
     assert scale > 1e-6, "the class's part is no rounding error"
 
 
+@pytest.mark.parametrize("condition", ["concatenation", "embedding"])
+def test_a_logit_where_the_label_joins_dense_features_is_the_formula_in_float64(condition):
+    d = made(network="mlp", condition=condition, spectral=False).double().eval().discriminator.requires_grad_(False)
+    x, y = torch.rand(9, 1, 8, 8, dtype=torch.float64) * 2 - 1, rows_of_y()
+    d.joint[0].bias.fill_(0.2)
+    d.logit.bias.fill_(0.3)
+    told = y @ d.code.weight.T if condition == "embedding" else y  # (9, K), or a column of E a class
+    w, features = d.joint[0].weight, d.trunk(x)
+    before = features @ w[:, : features.shape[1]].T + told @ w[:, features.shape[1] :].T + 0.2
+    expected = torch.where(before > 0, before, 0.2 * before) @ d.logit.weight[0] + 0.3
+    assert (d(x, y) - expected).abs().max() < 1e-12
+    assert (told @ w[:, features.shape[1] :].T).abs().max() > 1e-3, "the label's part is no rounding error"
+
+
+@pytest.mark.parametrize("condition", ["concatenation", "embedding"])
+def test_a_logit_where_the_label_stands_beside_the_image_is_the_formula_in_float64(condition):
+    d = made(condition=condition, spectral=False).double().eval().discriminator.requires_grad_(False)
+    x, y = torch.rand(9, 1, 8, 8, dtype=torch.float64) * 2 - 1, rows_of_y()
+    d.logit.bias.fill_(0.3)
+    told = y @ d.code.weight.T if condition == "embedding" else y
+    layers = dict(d.trunk.named_children())
+    w, b = layers.pop("conv1")[0].weight, 0.1
+    d.trunk.conv1[0].bias.fill_(b)
+    padded = torch.zeros(9, 1 + told.shape[1], 10, 10, dtype=torch.float64)  # the border is 0 in every plane
+    padded[:, :1, 1:9, 1:9], padded[:, 1:, 1:9, 1:9] = x, told[:, :, None, None]
+    windows = padded.unfold(2, 4, 2).unfold(3, 4, 2)  # (9, channels, 4, 4, 4, 4): a window of 4×4 at every other pixel
+    h = torch.einsum("nchwij,ocij->nohw", windows, w) + b
+    h = torch.where(h > 0, h, 0.2 * h)
+    for layer in layers.values():
+        h = layer(h)
+    expected = h.flatten(1) @ d.logit.weight[0] + 0.3
+    assert (d(x, y) - expected).abs().max() < 1e-12
+    change = (d(x, y) - d(x, y.roll(1, 1))).abs()
+    assert change.max() > 1e-6, "the label's part is no rounding error"
+
+
+def rows_of_y() -> Tensor:
+    """What is told of nine images: each class twice, and numbers of attributes."""
+    numbers = torch.randn(9 - 2 * K, K, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return torch.cat([torch.eye(K).double(), torch.eye(K).double(), numbers])
+
+
 def test_spectral_norm_covers_the_classes_too():
     family = made(spectral=True)
     head = family.discriminator.logit

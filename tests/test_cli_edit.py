@@ -11,7 +11,7 @@ from PIL import Image
 
 from analysis.measures import measure
 from analysis.store import load_one
-from latentgan.concept_names import find_kept, find_weighted
+from latentgan.concept_names import find_all, find_weighted
 from latentgan.errors import ConfigError
 
 NAMES = ["label: 3", "label: 7", "thickness", "slant", "a=b"]
@@ -24,7 +24,7 @@ def made(tmp_path_factory) -> Path:
     from analysis.embeddings import Embeddings
     from analysis.plan import Options
     from analysis.workflow import run_study
-    from latentgan import Plan, configure, encode_table, load_source, train
+    from latentgan import NumpyModel, Plan, configure, encode_table, load_source, train
 
     folder, digits = tmp_path_factory.mktemp("edit"), load_source("digits")
     known = dict(zip(("thickness", "slant"), measure(digits.images, names=("thickness", "slant")).T, strict=True))
@@ -36,7 +36,8 @@ def made(tmp_path_factory) -> Path:
     )  # fmt: skip
     run = train(config, folder / "run", source=source, show_progress=False)
     table = encode_table(run, source, folder / "t.parquet", Plan(yardsticks=False))
-    run_study("concepts", Embeddings(table), None, Options(permutations=19), out=folder / "results")
+    model = NumpyModel.load(run)
+    run_study("concepts", Embeddings(table), model, Options(permutations=19, shown=1), out=folder / "results")
     Image.fromarray(digits.images[1, :, :, 0]).save(folder / "one.png")
     return folder
 
@@ -69,6 +70,7 @@ def test_several_concepts_are_edited_at_once_each_by_its_own_strength(call, made
 
 
 def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
+    from analysis.study_edits import moves_of
     from latentgan.cli_edit import _directions
 
     asked = ["--concept", "thickness", "--strength", "3", "--results", made / "results", "--out", tmp_path]
@@ -82,9 +84,42 @@ def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
     table = load_one(made / "results", "concepts")
     names = [one.name for one in table.concepts]
     at = [names.index(name) for name in ("thickness", "slant", "label: 3")]
-    directions = _directions(table, at[:1], ["slant", "label: 3"])
+    directions = _directions(moves_of(table), at[:1], ["slant", "label: 3"])
     np.testing.assert_allclose(directions @ table.directions[at[1:]].T, 0, atol=1e-9)
     np.testing.assert_allclose(np.linalg.norm(directions), 1)
+
+
+def test_directions_that_no_label_told_are_edited_and_kept_by_their_names(call, made, tmp_path):
+    from analysis.study_edits import moves_of
+    from latentgan import NumpyModel
+    from latentgan.cli_edit import _directions
+
+    asked = ["--concept", "pca2=-1", "--strength", "2", "--results", made / "results", "--out", tmp_path]
+    assert call("edit", made / "run", made / "one.png", *asked)[0] == 0
+    kept = ["--keep", "slant", "--keep", "sefa1"]
+    code, _, err = call("edit", made / "run", made / "one.png", *asked, *kept)
+    assert code == 0, err
+    found, [pca, sefa] = written(tmp_path), load_one(made / "results", "concepts").unsupervised
+    assert set(found) == {f"one_pca2-1{k}_{end}.png" for k in ("", "_keep-slant_keep-sefa1") for end in ("+2", "strip")}
+    model = NumpyModel.load(made / "run")
+    z = model.encode(np.asarray(Image.open(made / "one.png"))[None, ..., None])
+    moved = model.decode((z - 2 * pca.axes[1].scale * pca.directions[1]).astype(np.float32))
+    assert np.abs(found["one_pca2-1_+2.png"].astype(int) - np.rint(255 * moved[0, ..., 0])).max() <= 1
+    moves = moves_of(load_one(made / "results", "concepts"))
+    names = [one.name for one in moves]
+    free = _directions(moves, [names.index("pca2")], ["slant", "sefa1"])
+    beside = np.stack([moves[names.index("slant")].direction, sefa.directions[0]])
+    np.testing.assert_allclose(free @ beside.T, 0, atol=1e-9)
+    code, _, err = call("edit", made / "run", made / "one.png", *asked, "--concept", "pca9")
+    assert code == 2 and "no concept is called 'pca9'; did you mean 'pca" in err and "pca6, sefa1, sefa2" in err
+    code, _, err = call("edit", made / "run", made / "one.png", *asked, "--keep", "pca2")
+    assert code == 2 and "'pca2' cannot be both edited and kept" in err
+
+
+def test_the_help_of_edit_and_verify_teaches_their_names(call):
+    for command in ("edit", "verify"):
+        code, out, _ = call(command, "--help")
+        assert code == 0 and "pca1" in out and "sefa2" in out, out
 
 
 def test_what_cannot_be_kept_or_is_not_there_is_one_sentence(call, made, tmp_path):
@@ -130,6 +165,22 @@ def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, ma
     assert "Edits verified" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
+def test_verifying_directions_that_no_label_told_judges_what_they_tell_best(call, made, tmp_path):
+    results = made / "results"
+    given = ["verify", made / "run", "--results", results, "--images", "20", "--draws", "2"]
+    code, out, err = call(*given, "--concept", "pca", "--concept", "sefa1", "--keep", "slant")
+    assert code == 0, err
+    found, [pca, sefa] = load_one(results, "verification"), load_one(results, "concepts").unsupervised
+    assert [one.name for one in found.responses] == [*pca.names, "sefa1"] and "pca6" in pca.names
+    for one, axis in zip(found.responses, (*pca.axes, sefa.axes[0]), strict=True):
+        assert one.length == axis.scale and found.scores[one.score].name == axis.concept
+        assert np.isfinite(one.effect.value) and np.isfinite(one.effect_random.value) and one.curve.shape == (3, 7)
+    assert found.leakage.shape == (7, len(found.scores)) and f"pca1 ({pca.axes[0].concept})" in out
+    assert any(f"'pca1' by '{pca.axes[0].concept}'" in note for note in found.notes)
+    assert call("report", results, "--out", tmp_path / "r.html")[0] == 0
+    assert "pca1" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
 def test_verifying_all_concepts_leaves_out_those_that_are_kept(call, made):
     results = made / "results"
     given = ["verify", made / "run", "--results", results, "--images", "10", "--draws", "2"]
@@ -159,4 +210,4 @@ def test_names_with_strengths_and_columns_are_read():
     assert find_weighted(NAMES, "a=b") == (4, None) and find_weighted(NAMES, "a=b=3") == (4, 3.0)
     with pytest.raises(ConfigError, match="thickness=much"):
         find_weighted(NAMES, "thickness=much")
-    assert find_kept(NAMES, COLUMNS, "label") == [0, 1] and find_kept(NAMES, COLUMNS, "7") == [1]
+    assert find_all(NAMES, COLUMNS, "label") == [0, 1] and find_all(NAMES, COLUMNS, "7") == [1]

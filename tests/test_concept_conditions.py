@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from analysis.arrays import AnalysisError
 from analysis.concept_scores import Task
 from analysis.concepts import ConceptTable, concept_table
-from analysis.conditional import BAR, orthogonalise
+from analysis.conditional import BAR, SAME, orthogonalise, span_of
 from analysis.embeddings import Embeddings
 from analysis.plan import Options
 from analysis.questions import Question, named
@@ -54,6 +54,14 @@ def test_any_number_of_conditions_is_projected_out(rng: np.random.Generator) -> 
     rest = v - basis @ (basis.T @ v)
     assert free.direction == pytest.approx(rest / np.linalg.norm(rest)) and free.condition > 1
     assert orthogonalise(v, np.zeros((0, 12))).direction == pytest.approx(v / np.linalg.norm(v))
+
+
+def test_a_span_is_taken_out_of_many_vectors_at_once_as_by_the_pseudo_inverse(rng: np.random.Generator) -> None:
+    v, conditions = rng.normal(size=(3, 2, 9)), rng.normal(size=(4, 9))
+    expected = v - v @ (np.linalg.pinv(conditions) @ conditions)
+    assert span_of(conditions).taken_out(v) == pytest.approx(expected, abs=1e-12)
+    twice = span_of(np.vstack([conditions, conditions, np.zeros((1, 9))]), bar=1 / SAME)
+    assert twice.used.sum() == 4 and twice.taken_out(v) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-12, 1e-5, 1e-2])
@@ -239,7 +247,16 @@ def test_the_report_shows_all_of_it_and_escapes_names(found: ConceptTable) -> No
     called = tuple(replace(one, name="<b>" + one.name, note="<s>") for one in found.concepts)
     hostile = Material({"concepts": replace(found, concepts=called, freed=freed, unsupervised=blind)})
     words = str(all_blocks(section(hostile).blocks))
-    for said in ("keeping label: 3", "first layer (SeFa) 1", "of shuffled labels", "R²", "<b>label: 3", "train rows"):
+    for said in (
+        "keeping label: 3",
+        "first layer (SeFa)",
+        "sefa1",
+        "--concept pca1",
+        "of shuffled labels",
+        "R²",
+        "<b>label: 3",
+        "train rows",
+    ):
         assert said in words, said
     page = render(build(hostile))
     for tag in ("b", "i", "u", "s"):

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from analysis import AnalysisError, Embeddings, load
 from analysis.cli import register, write_report
 from analysis.few import MEAN, FewLabels
-from analysis.few_numbers import NumberCurves, amounts, explained
+from analysis.few_numbers import NumberCurves, amounts, explained, number_efficiency
 from analysis.plan import Options
+from analysis.probes import Rows
 from analysis.report.document import Lines, Prose, all_blocks
 from analysis.report.material import Material
 from analysis.report.sections_few import few_labels
@@ -61,6 +62,21 @@ def test_amounts_go_up_by_one_two_five_to_half_of_the_rows() -> None:
     assert amounts(1000) == (10, 20, 50, 100, 200, 500)
     assert amounts(999)[-1] == 200 and amounts(60_000)[-1] == 5000
     assert amounts(20) == (10,) and amounts(19) == amounts(0) == ()
+
+
+def test_one_function_reads_the_whole_curve_of_arrays(rng: np.random.Generator) -> None:
+    codes = [rng.normal(size=(n, 4)).astype(np.float32) for n in (300, 150, 300)]
+    wide = [np.hstack([x, rng.normal(size=(len(x), WIDTH))]).astype(np.float32) for x in codes]
+    told = [x.sum(1, dtype=np.float64) / 2 + NOISE * rng.normal(size=len(x)) for x in codes]
+    splits = [{"code": Rows(x, y), "pixels": Rows(w, y)} for x, w, y in zip(codes, wide, told, strict=True)]
+    found = number_efficiency(*splits, rng=rng, rows=(10, 50), draws=8, target="slant")
+    assert (found.target, found.metric, [few.labels for few in found.curve]) == ("slant", "R2", [10, 50, 300])
+    assert (figures(found.curve, "code") > figures(found.curve, "pixels")).all() and found.curve[-1].everything
+    last = found.curve[-1]
+    assert last.scores[0].value == pytest.approx(0.8, abs=0.06) and last.shuffled is not None
+    assert last.shuffled.value < 0.1 and MEAN in last.representations and found.needed[0].baseline == "pixels"
+    with pytest.raises(AnalysisError, match="needs 20 train rows, and there are 19"):
+        number_efficiency({"code": Rows(codes[0][:19], told[0][:19])}, splits[1], splits[2], rng=rng)
 
 
 def test_a_planted_slope_is_read_up_to_its_known_r2_with_fewer_labels_than_pixels(rng: np.random.Generator) -> None:

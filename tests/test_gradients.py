@@ -17,20 +17,6 @@ from latentgan.errors import ConfigError
 from latentgan.gradients import probe_slopes
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[latentgan.NumpyModel, Path]:
-    folder = tmp_path_factory.mktemp("gradients")
-    config = latentgan.configure(
-        "bigan", family={"latent": 5, "width": 4, "hidden": 16}, data={"source": "digits"},
-        training={"total_images": 640, "device": "cpu"},
-    )  # fmt: skip
-    source = latentgan.load_source("digits")
-    run = latentgan.train(config, folder / "run", source=source)
-    plan = latentgan.Plan(features=("encoder.dense1", "discriminator.conv2"), pool=1)
-    table = latentgan.encode_table(run, source, folder / "codes.parquet", plan, device="cpu")
-    return latentgan.NumpyModel.load(run, device="cpu"), table
-
-
 @pytest.mark.parametrize("column", ["code", "encoder.dense1", "discriminator.conv2"])
 def test_slopes_are_those_of_finite_differences(trained: tuple[latentgan.NumpyModel, Path], column: str) -> None:
     model, table = trained

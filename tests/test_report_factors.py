@@ -73,7 +73,7 @@ def test_importances_are_a_table_of_numbers_and_factors_shaded_by_size(found: Di
 
 def test_every_score_stands_beside_rotations_other_codes_and_shuffled_factors(found: Disentanglement) -> None:
     choice = next(block for block in inside(found, Choice) if block.id == "factor-scores")
-    assert [name for name, _ in choice.options] == [one.name for one in found.scores] and len(choice.options) == 6
+    assert [name for name, _ in choice.options] == [one.name for one in found.scores] and len(choice.options) == 7
     for score, block in zip(found.scores, inside(found, Comparison), strict=True):
         assert [row.role for row in block.rows] == ["ours", "chance", "pca", "untrained", "chance"]
         assert block.rows[0].value == score.value.value and all(row.n > 0 for row in block.rows)

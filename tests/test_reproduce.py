@@ -96,6 +96,12 @@ def run(*arguments: object) -> tuple[int, str]:
     return done.exit_code, done.output + str(done.exception or "")
 
 
+def test_minutes_are_the_processor_s_where_the_machine_was_busy():
+    quick = Record("p", "r", 0, "finished", "", "", {"total": 90.0}, {}, {}, {}, {"processor_seconds": 60.0}, "1", "")
+    assert quick.minutes == 1 and replace(quick, hardware={}).minutes == 1.5
+    assert replace(quick, hardware={"processor_seconds": 170.0}).minutes == 1.5  # of two threads
+
+
 def test_a_seed_that_is_recorded_is_not_done_again(tmp_path, monkeypatch):
     done: list[tuple[str, int]] = []
 

@@ -19,7 +19,7 @@ from analysis.codes import Codes
 from analysis.interpolation import choose_along
 from analysis.learned import drawn, drawn_of_each, responsibilities
 from analysis.plan import Options, labels_of
-from analysis.report.sections_categories import categories_finding, category_blocks
+from analysis.report.sections_categories import categories_said, category_blocks
 from analysis.report.wording import percent
 from analysis.statistics import wilson
 from analysis.study_codes import study_codes
@@ -132,7 +132,7 @@ def test_components_that_are_not_the_labels_are_not_said_to_be(tmp_path):
 
 def test_the_report_speaks_of_components(tmp_path):
     found = study(planted(tmp_path), Places())
-    said = categories_finding(found)
+    said = categories_said(found)[0]
     assert said.startswith("The 4 components of “z”") and "k-means on pixels" in said
     text = str(category_blocks(found.categories[0], found)).replace("\\'", "'")
     assert f"samples, by the prior's fixed weights, have {percent(0.25)} each" in text.replace("\\xa0", "\xa0")

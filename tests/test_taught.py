@@ -201,9 +201,9 @@ def test_networks_of_numbers_are_taught_the_draws_that_ridge_is(tmp_path: Path) 
     options = Options(draws=4, networks=2)
     found = study_efficiency(table, None, options, networks=[Network("network", counting([]), read, note="plain")])
     assert found.target == "ink" and "network: plain" in found.notes
-    train = table.rows("train")
-    pixels = table.vectors("pixels", train).reshape(-1, 8, 8, 1)
     column = table.column("ink")
+    train = table.rows("train")[column.present[table.rows("train")]]
+    pixels = table.vectors("pixels", train).reshape(-1, 8, 8, 1)
     picked = [few.labels for few in found.curve]
     for given, few in zip(seen, found.curve, strict=True):
         at = few.representations.index("network")

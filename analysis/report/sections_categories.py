@@ -50,10 +50,13 @@ def _best(found: Codes) -> Categories | None:
     return found.categories[0] if found.categories else None
 
 
-def categories_finding(found: Codes) -> str:
+def categories_said(found: Codes) -> tuple[str, ...]:
+    """One sentence on the best part of categories, and what else is to be said of it."""
     one = _best(found)
-    if one is None:
-        return ""
+    return () if one is None else (_finding(one, found), *_by_one_image(one))
+
+
+def _finding(one: Categories, found: Codes) -> str:
     k = len(one.counts)
     if one.matching is None:
         said = f"{_in_use(one)} of the {k} {one.nouns} of “{one.part}” are effectively in use (n = {count(found.rows)})"
@@ -66,7 +69,7 @@ def categories_finding(found: Codes) -> str:
     return (
         f"The {k} {one.nouns} of “{one.part}”{best_of(len(found.categories), 'part')} name {figure(right)} of "
         f"{_images(found)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
-        f"{_in_use(one)} of {k} {one.nouns} are effectively in use.{_beside_pixels(one)}{_by_one_image(one)}"
+        f"{_in_use(one)} of {k} {one.nouns} are effectively in use{_beside_pixels(one)}."
     )
 
 
@@ -75,18 +78,18 @@ def _beside_pixels(one: Categories) -> str:
     if one.matching is None or pixels is None or one.matching.accuracy.low > pixels.high:
         return ""
     if one.matching.accuracy.apart(pixels):
-        return " K-means on pixels does better."
-    return f" The intervals of {one.nouns} and pixels overlap."
+        return "; k-means on pixels does better"
+    return f"; the intervals of {one.nouns} and pixels overlap"
 
 
-def _by_one_image(one: Categories) -> str:
+def _by_one_image(one: Categories) -> tuple[str, ...]:
     """Say what is right where one label a category is told; not where each is one label and both rules agree."""
     if one.confident is None or one.matching is None or one.matching.rule == "one to one":
-        return ""
+        return ()
     alone = one.assigned
-    single = f" With one {one.noun} a label, the others wrong, {figure(alone.accuracy)} are right." if alone else ""
+    single = f"With one {one.noun} a label, the others wrong, {figure(alone.accuracy)} are right." if alone else ""
     right = figure(one.confident.accuracy)
-    return f"{single} Named by the label of a single image each, the most confident one, {right} are."
+    return single, f"Named by the label of a single image each, the most confident one, {right} are."
 
 
 def _how(one: Categories) -> str:

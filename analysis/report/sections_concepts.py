@@ -11,7 +11,7 @@ import numpy as np
 from .document import Block, Comparison, Disclosure, Estimate, Prose, Section, Strip, Strips, Table, missing, one_of
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, estimate, marks, readable, role_of, trained_on
+from .rows import brackets, estimate, marks, readable, role_of, stated, trained_on
 from .wording import SIGNIFICANT, count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def concepts(material: Material) -> Section:
         Disclosure("Cosines between the concepts", (_cosines(table),)),
     ]
     blocks += [Prose(sentence(note)) for note in table.notes]
-    return Section("concepts", "Concept directions", concept_finding(table) + trained_on(table.notes), tuple(blocks))
+    said = (concept_finding(table), trained_on(table.notes))
+    return stated("concepts", "Concept directions", said, blocks)
 
 
 def concept_finding(table: ConceptTable) -> str:
@@ -192,7 +193,7 @@ def _unsupervised(material: Material, table: ConceptTable) -> list[Block]:
 def _axes(material: Material, table: ConceptTable, found: Unsupervised, index: int) -> list[Block]:
     """Sliders along a method's axes, then what is known of each."""
     resampled = found.axes[0].stability.n > 0
-    rows = tuple(_axis(f"{found.method} {i + 1}", one, resampled) for i, one in enumerate(found.axes))
+    rows = tuple(_axis(name, one, resampled) for name, one in zip(found.names, found.axes, strict=True))
     columns = ("direction", "share", *["found again"] * resampled, "moves the image", "tells best", "AUC", "p", "q")
     caption = f"Share of {'the variance of codes' if resampled else 'the squared gains of the first layer'}; all alike "
     caption += f"would have {percent(found.even)} each. "
@@ -201,13 +202,13 @@ def _axes(material: Material, table: ConceptTable, found: Unsupervised, index: i
         caption += f"Found again: as above, either sign; random directions have about {by_chance}. "
     caption += (
         "Moves the image: its change by a step along the direction over that by steps along random directions. The "
-        "concept that a direction tells best is chosen on train rows, its AUC is that of test rows."
+        "concept that a direction tells best is chosen on train rows, its AUC is that of test rows. latentgan edit and "
+        f"verify move along one by its name, --concept {found.names[0]}."
     )
     blocks: list[Block] = [Table(columns, rows, caption)]
     if found.frames is not None and table.edits is not None:
         options = tuple(
-            (f"{found.method} {i + 1}", (_strips(material, table.edits, frames, f"{found.method} {i + 1}",
-                                                 f"axis-{index}-{i}"),))
+            (found.names[i], (_strips(material, table.edits, frames, found.names[i], f"axis-{index}-{i}"),))
             for i, frames in enumerate(as_uint8(found.frames))
         )  # fmt: skip
         blocks = [*one_of(f"axis-{index}", "Edit along", options), *blocks]

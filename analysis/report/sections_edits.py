@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..study_edits import moves_of
 from .document import (
     Block,
     Choice,
@@ -58,28 +59,34 @@ def _finding(found: Verification) -> str:
         return "Nobody judges these concepts: there is neither a label nor an attribute of theirs, nor a measure."
     proven, tests = found.proven, len(found.judged)
     change = "changes edited images as it says" if tests == 1 else "change edited images as they say"
+    what = "concept" if all(_judge(found, one) == one.name for one in found.judged) else "direction"
     said = (
-        f"{count(len(proven))} of {plural(tests, 'concept')} {change}, more than random "
+        f"{count(len(proven))} of {plural(tests, what)} {change}, more than random "
         f"directions of equal length do (p ≤ 0.05 after Bonferroni over {count(tests)})"
     )
     if not proven:
         return f"{said}: n = {count(found.n)} images, {plural(found.draws, 'random direction')} beside each."
     best = max(proven, key=lambda one: (one.kind != "class", one.effect.value))
+    it = "it" if _judge(found, best) == best.name else _judge(found, best)
     stays = ""
     if best.kind != "class" and math.isfinite(best.kept_one.value):
         beside = f" (random directions {percent(best.kept_one_random.value)})"
         stays = f", while the judged class stays in {figure(best.kept_one)}{beside} of images"
     return (
-        f"{said}; one standard deviation along {best.name} changes it by {brackets(best.effect)} of real images' "
+        f"{said}; one standard deviation along {best.name} changes {it} by {brackets(best.effect)} of real images' "
         f"standard deviations (random directions {number(best.effect_random.value)}), with a rank correlation of "
         f"{brackets(best.spearman)} over doses{stays} (n = {count(best.effect.n)})."
     )
 
 
+def _judge(found: Verification, one: Response) -> str:
+    return found.scores[one.score].name if one.score >= 0 else one.name
+
+
 def _earlier(material: Material, found: Verification) -> str:
     """Say that the concepts are others by now than those that were verified."""
     table = material.results.get("concepts")
-    now = {} if table is None else {one.name: one.scale for one in reversed(table.concepts)}
+    now = {} if table is None else {one.name: one.length for one in reversed(moves_of(table))}
     changed = [one.name for one in found.responses if one.name in now and not np.isclose(one.length, now[one.name])]
     if not changed:
         return ""
@@ -92,13 +99,14 @@ def _response(found: Verification, i: int) -> list[Block]:
     blocks: list[Block] = []
     if one.score >= 0:
         score = found.scores[one.score]
+        to = "" if score.name == one.name else f" to {score.name}"
         caption = (
             f"Mean score of images edited along “{one.name}”, with its 95 % interval over "
             f"{plural(one.effect.n, 'image')}, by dose in standard deviations of the code's position along it. The "
             f"grey band holds 95 % of {plural(found.draws, 'random direction')} of equal length, each turned to rise."
         )
         lines = (_line(one.name, found, one.curve), _band(found, one.curve_random))
-        blocks.append(Lines(f"dose-{i}", f"What “{one.name}” does", "dose", score.about, lines, caption))
+        blocks.append(Lines(f"dose-{i}", f"What “{one.name}” does{to}", "dose", score.about, lines, caption))
     if np.isfinite(one.kept).all():
         caption = "Share of edited images whose judged class is that at dose 0, and the same of random directions."
         random = Line(RANDOM, found.doses, one.kept_random, role="chance")
@@ -140,12 +148,18 @@ def _figures(found: Verification) -> tuple[Block, ...]:
         return ()
     tests = len(found.judged)
     effect = [
-        _row(one, one.effect, one.effect_random, f"p = {number(min(1.0, tests * one.p_value), 3)} after Bonferroni")
+        _row(
+            found,
+            one,
+            one.effect,
+            one.effect_random,
+            f"p = {number(min(1.0, tests * one.p_value), 3)} after Bonferroni",
+        )
         for one in found.judged
     ]
-    order = [_row(one, one.spearman, one.spearman_random) for one in found.judged]
-    success = [_row(one, one.success, one.success_random, _aim(found.scores[one.score])) for one in found.judged]
-    stays = [_row(one, one.kept_one, one.kept_one_random) for one in found.responses if _known(one.kept_one)]
+    order = [_row(found, one, one.spearman, one.spearman_random) for one in found.judged]
+    success = [_row(found, one, one.success, one.success_random, _aim(found.scores[one.score])) for one in found.judged]
+    stays = [_row(found, one, one.kept_one, one.kept_one_random) for one in found.responses if _known(one.kept_one)]
     beside = "Small marks are random directions of equal length."
     sizes = [end for one in found.judged for end in (one.effect.low, one.effect.high)]
     ends = min(0.0, np.floor(10 * min(sizes)) / 10), max(0.1, np.ceil(10 * max(sizes)) / 10)
@@ -168,8 +182,8 @@ def _known(figure_: Interval) -> bool:
     return math.isfinite(figure_.value)
 
 
-def _row(one: Response, own: Interval, random: Interval, note: str = "") -> Estimate:
-    return estimate(one.name, own, note=note, marks=(Mark("chance", random.value, RANDOM),))
+def _row(found: Verification, one: Response, own: Interval, random: Interval, note: str = "") -> Estimate:
+    return estimate(found.told(one), own, note=note, marks=(Mark("chance", random.value, RANDOM),))
 
 
 def _aim(score: Score) -> str:
@@ -183,14 +197,18 @@ def _leakage(found: Verification) -> Table:
     values = np.nan_to_num(found.leakage)
     leaks = found.leaks
     rows = tuple(
-        (one.name, *(_change(float(v)) + ("\u00a0*" if leak else "") for v, leak in zip(row, marked, strict=True)))
+        (
+            found.told(one),
+            *(_change(float(v)) + ("\u00a0*" if leak else "") for v, leak in zip(row, marked, strict=True)),
+        )
         for one, row, marked in zip(found.responses, values, leaks, strict=True)
     )
     shades = tuple(tuple(min(abs(float(v)), 1.0) for v in row) for row in values)
     total = leaks.size - len(found.judged)
     caption = (
         "Edited along (row), change of each judge (column) by one standard deviation along the concept, in standard "
-        "deviations of real images. A concept's own judge has its name; everything else is leakage. * marks the "
+        "deviations of real images. A concept's own judge has its name, or stands in brackets; everything else is "
+        "leakage. * marks the "
         f"{count(int(leaks.sum()))} of {count(total)} whose 95 % interval lies beyond what 95 % of random directions "
         "change."
     )

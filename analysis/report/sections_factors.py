@@ -10,13 +10,14 @@ import numpy as np
 from ..disentanglement import ROTATED
 from .document import Block, Comparison, Estimate, Prose, Section, Table, missing, one_of
 from .material import Material
-from .rows import brackets, estimate, readable, role_of, trained_on
+from .rows import brackets, estimate, readable, role_of, stated, trained_on
 from .wording import SIGNIFICANT, count, listed, number, p_value, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..arrays import Doubles
     from ..disentanglement import Disentanglement, Score
 
+INFORMATIVENESS = "DCI informativeness"
 SHOWN = 24  # numbers of the code in the picture of importances
 MEANING = {
     "MIG": "the information on a factor in the number that holds most of it, less that in the next, over the factor's "
@@ -26,6 +27,8 @@ MEANING = {
     "SAP": "how much better the best number alone predicts a factor than the second best (R², of classes η²)",
     "DCI disentanglement": "how few factors a number matters for, by the importances in random forests",
     "DCI completeness": "how few numbers matter for a factor, by the importances in random forests",
+    INFORMATIVENESS: "how well random forests read a factor from all numbers together, held out (R², or accuracy above "
+    "chance; mean over factors)",
     "FactorVAE score": "how often the number that varies least among images that share a factor names that factor",
 }
 
@@ -50,12 +53,13 @@ def disentanglement(material: Material) -> Section:
         *one_of("factor-scores", "Score", scores),
     ]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("disentanglement", "Known factors", _finding(found) + trained_on(found.notes), tuple(blocks))
+    return stated("disentanglement", "Known factors", (_finding(found), trained_on(found.notes)), blocks)
 
 
 def _caption(name: str) -> str:
+    best = "all factors read without error" if name == INFORMATIVENESS else "one number a factor"
     return (
-        f"{name}: {MEANING.get(name, 'a score')}. 1 is one number a factor. Random rotations of the code, each number "
+        f"{name}: {MEANING.get(name, 'a score')}. 1 is {best}. Random rotations of the code, each number "
         "at unit variance, tell as much of the factors as the code does, in axes that mean nothing: what the code has "
         "beyond them is its axes'. Their interval holds 95\u00a0% of them."
     )

@@ -11,7 +11,16 @@ from .arrays import from_arrays, from_dataset, from_points
 from .columns import AttributeKind
 from .readers import load_source
 from .source import ImageSource, ImageSpec
-from .synthetic import Coverage, Gaussians, grid_of_gaussians, modes_covered, ring_of_gaussians, shapes, two_gaussians
+from .synthetic import (
+    Coverage,
+    Gaussians,
+    grid_of_gaussians,
+    modes_covered,
+    one_gaussian,
+    ring_of_gaussians,
+    shapes,
+    two_gaussians,
+)
 
 if TYPE_CHECKING:
     from .batches import Batch, Batches, from_model, to_model, to_unit
@@ -31,6 +40,7 @@ __all__ = [
     "grid_of_gaussians",
     "load_source",
     "modes_covered",
+    "one_gaussian",
     "ring_of_gaussians",
     "shapes",
     "to_model",

@@ -115,6 +115,11 @@ def two_gaussians(n: int = 400, *, at: float = 0.6, deviation: float = 0.15, see
     return _gaussians(np.array([[at, at], [-at, -at]]), n, deviation, seed, "pair")
 
 
+def one_gaussian(n: int = 400, *, deviation: float = 0.3, seed: int = 0) -> Gaussians:
+    """Draw n points of one Gaussian around 0: DeLiGAN's other toy, see `two_gaussians`."""
+    return _gaussians(np.zeros((1, 2)), n, deviation, seed, "ball")
+
+
 def modes_covered(samples: np.ndarray, gaussians: Gaussians) -> Coverage:
     """Return which share of samples lies at a mode, and how many modes they cover.
 

@@ -15,12 +15,13 @@ import time
 import numpy as np
 
 from analysis import Interval
-from analysis.codes import match_by_confidence, match_categories
+from analysis.codes import match_by_confidence, match_categories, match_one_to_one
 from analysis.embeddings import Embeddings
 
 from .base import KMEANS, UNTRAINED, Headline, Job, Outcome, Protocol, Recipe, category_scores
 
 CONFIDENT, MAJORITY = "named by one image each", "named by the majority"
+HUNGARIAN = "one cluster a digit (Hungarian)"
 
 
 def measure(job: Job) -> Outcome:
@@ -45,7 +46,8 @@ def _accuracies(table: Embeddings, scores: np.ndarray) -> dict[str, Interval]:
     classes, k = 1 + int(labels.max()), scores.shape[1]
     majority = match_categories((chosen[validation], labels[validation]), judged, categories=k, classes=classes)
     confident = match_by_confidence((scores[validation].astype(np.float64), labels[validation]), judged)
-    return {CONFIDENT: confident.accuracy, MAJORITY: majority.accuracy}
+    single = match_one_to_one((chosen[validation], labels[validation]), judged, categories=k)
+    return {CONFIDENT: confident.accuracy, MAJORITY: majority.accuracy, HUNGARIAN: single.accuracy}
 
 
 def _headlines(clusters: int, paper: str) -> tuple[Headline, ...]:
@@ -57,7 +59,7 @@ def _headlines(clusters: int, paper: str) -> tuple[Headline, ...]:
             yardsticks={f"{name}, {rule}": name for name in (KMEANS, UNTRAINED)},
             median=True,
         )
-        for rule, published in ((CONFIDENT, paper), (MAJORITY, ""))
+        for rule, published in ((CONFIDENT, paper), (MAJORITY, ""), (HUNGARIAN, ""))
     )
 
 

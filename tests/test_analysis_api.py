@@ -1,0 +1,60 @@
+"""What `import analysis` offers: every analysis of arrays by a name, its options as keywords."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import pkgutil
+
+import pytest
+
+import analysis
+
+FUNCTIONS = sorted(name for name in analysis.__all__ if inspect.isfunction(getattr(analysis, name)))
+ANALYSES = {
+    "by_class", "compare_samples", "compare_with_prior", "concept_table", "concept_vector", "copying", "count_modes",
+    "disentangle", "few_labels", "fgsm", "find_directions", "first_layer_directions", "fit_class_mixtures",
+    "fit_mixture", "frechet_distance", "geodesic_path", "inception_score", "keep_fixed", "kernel_distance",
+    "label_efficiency", "labels_needed", "latent_map", "lerp", "linear_probe", "modified_inception_score", "moves_of",
+    "nearest", "norm_preserving", "number_efficiency", "orthogonalise", "outlier_scores", "path", "pgd",
+    "reconstruction_error", "robustness", "shape_of", "similarities", "slerp", "transfers", "two_sample",
+    "verify_concepts", "verify_edits",
+}  # fmt: skip
+
+
+def test_every_analysis_of_arrays_has_a_name() -> None:
+    assert set(FUNCTIONS) >= ANALYSES
+
+
+def test_names_are_listed_once_and_hide_no_module() -> None:
+    assert set(analysis._HOME) == set(analysis.__all__) and len(set(analysis.__all__)) == len(analysis.__all__)
+    modules = {one.name for one in pkgutil.iter_modules(analysis.__path__)}
+    assert not modules & set(analysis.__all__), "`analysis.NAME` would be the module once it is imported"
+    assert {analysis._HOME[name] for name in analysis.__all__} <= modules
+    assert set(analysis.__all__) <= set(dir(analysis))
+    for name, home in analysis._HOME.items():
+        assert getattr(analysis, name).__module__ == f"analysis.{home}", name
+    with pytest.raises(AttributeError, match="no attribute 'robustnes'"):
+        getattr(analysis, "robustnes")  # noqa: B009
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_options_are_keywords(name: str) -> None:
+    function = getattr(analysis, name)
+    parameters = inspect.signature(function).parameters.values()
+    positional = [one.name for one in parameters if one.kind is not one.KEYWORD_ONLY]
+    optional = [one.name for one in parameters if one.default is not one.empty]
+    assert not set(positional) & set(optional), "what may be left out is named"
+    assert "rng" not in positional and function.__doc__, name
+    assert not any(one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) for one in parameters), name
+
+
+def test_the_docstring_names_every_function() -> None:
+    missing = [name for name in FUNCTIONS if name not in str(analysis.__doc__)]
+    assert not missing
+
+
+def test_results_are_frozen() -> None:
+    types = [one for name in analysis.__all__ if inspect.isclass(one := getattr(analysis, name))]
+    records = [one for one in types if dataclasses.is_dataclass(one)]
+    assert len(records) > 20 and all(one.__dataclass_params__.frozen for one in records)
