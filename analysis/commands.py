@@ -11,6 +11,7 @@ import typer
 from .cli import (
     PANEL,
     Code,
+    EncodeRuns,
     Full,
     Json,
     Label,
@@ -75,15 +76,22 @@ Maps = Annotated[
 MapRows = Annotated[int, typer.Option("--rows", min=50, help="Rows on the map, at most.")]
 
 
-def add_commands(app: typer.Typer, load_model: LoadModel | None, load_networks: LoadNetworks | None = None) -> None:
-    """Add every command to `app`; loaders are None where nothing can be decoded, or no network trained."""
+def add_commands(
+    app: typer.Typer,
+    load_model: LoadModel | None,
+    load_networks: LoadNetworks | None = None,
+    encode_runs: EncodeRuns | None = None,
+) -> None:
+    """Add every command to `app`; what is None cannot be done: decode, train a network, encode images."""
+    from .commands_compare import CompareCommand
     from .commands_decoded import DecodedCommands
-    from .commands_more import compare, disentanglement, fidelity, geometry
+    from .commands_more import disentanglement, fidelity, geometry
 
     found, decoded = Commands(load_model, load_networks), DecodedCommands(load_model)
+    beside = CompareCommand(load_model, encode_runs)
     for function in (
         found.probe, found.efficiency, found.neighbours, found.concepts, decoded.interpolate, found.mixture, geometry,
-        decoded.prior, found.map, decoded.reconstruction, decoded.codes, disentanglement, compare, fidelity,
+        decoded.prior, found.map, decoded.reconstruction, decoded.codes, disentanglement, beside.compare, fidelity,
         found.analyze, found.report,
     ):  # fmt: skip
         app.command(name=function.__name__, help=unwrap(function.__doc__ or ""), rich_help_panel=PANEL)(function)

@@ -89,7 +89,7 @@ def test_dcgans_svm_reads_all_pooled_convolutions_beside_as_many_components_as_p
     assert first.score.value > 0.97 and rest[0].score.value > 0.85 and rest[1].score.value > 0.85
     assert rest[2].score.low < 0.1 < rest[2].score.high, "noise is at chance"
     assert first.shuffled is not None and first.shuffled.low < 0.1 < first.shuffled.high
-    wide = f"discriminator.conv1 + discriminator.conv2 (96 columns) has all {rank()} components that there are"
+    wide = f"discriminator.conv1 + discriminator.conv2 (96 columns) has all {rank()} components"
     assert any(wide in note for note in found.notes) and first.n_train > 300
 
 
