@@ -226,6 +226,10 @@ class Commands:
         own, and says what that changed; the new ones are called "bold, keeping label", and `edit` takes that name.
 
             latentgan concepts codes.parquet --keep label --out results
+
+        Directions that no label told follow: pca1, pca2, … the principal components of the codes (GANSpace), and with a
+        model sefa1, sefa2, … what the first layer that reads them stretches most (SeFa). `edit` and `verify` take these
+        names too.
         """
         job = _Job("concepts", table, out, as_json, rows, full, seed, code, label, split, model)
         job.run(self.load_model, permutations=permutations, keep=tuple(keep or ()))

@@ -228,6 +228,19 @@ def test_the_probe_finding_names_the_best_features_and_the_yardsticks(report: Re
     assert finding.endswith("; the intervals of features and pixels overlap.")
 
 
+@pytest.mark.parametrize(("width", "named"), [(64, "PCA 50 of pixels"), (512, "PCA 640 of pixels")])
+def test_of_several_pcas_the_probe_finding_names_that_of_the_features_width(
+    results: dict[str, Any], width: int, named: str
+) -> None:
+    table = results["probes"]
+    first = [one for one in table.probes if one.method == table.probes[0].method]
+    features = [replace(one, width=width) for one in first if "PCA" not in one.representation]
+    pcas = [replace(first[0], representation=f"PCA {w} of pixels", baseline=True, width=w) for w in (50, 640)]
+    one = build(Material({"probes": replace(table, probes=(*features, *pcas))}))
+    finding = section(one, "probes").finding
+    assert finding.count("PCA") == 1 and named in finding
+
+
 def test_the_probe_finding_keeps_to_the_reader_that_the_chart_opens_with(results: dict[str, Any]) -> None:
     table = results["probes"]
     tuned = tuple(replace(p, score=samples.near(0.99, 0.01, 360)) if p.method == "svm" else p for p in table.probes)
