@@ -35,6 +35,9 @@ def sample(
     their code but the first attribute.
     """
     model = NumpyModel.load(run, device=device, family=family)
+    for told in model.attributes:
+        if attributes and told.name in attributes and (doubt := told.doubt(attributes[told.name])):
+            say(f"note: {doubt}")
     asked: dict[str, Any] = {"label": label, "attributes": attributes}
     asked["component"] = None if component is None else component - 1
     if out.suffix.lower() == ".png":
