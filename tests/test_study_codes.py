@@ -308,6 +308,18 @@ def test_classes_that_were_told_labels_are_judged_as_they_are_so_that_a_permutat
     assert right.confident is None and right.assigned is None
 
 
+def test_labels_that_taught_the_network_do_not_judge_it_where_rows_of_all_splits_are_looked_at(tmp_path: Path) -> None:
+    split = np.array(["train"] * 38 + ["validation", "test"])[np.arange(1000) % 40].tolist()
+    train = np.array(split) == "train"
+    code = columns(wrong=0)["code"][:, [0, 1, 4, 2, 3, 5, 6]]  # class k is label k
+    code[~train, CLASS] = code[~train, CLASS][:, [1, 2, 0]]  # and never outside of training
+    found = study(told(tmp_path, split=split, code=code, label=np.where(np.arange(1000) % 2, -1, columns()["label"])))
+    (one,) = found.categories
+    assert one.matching is not None and one.matching.accuracy.value == 0
+    assert one.matching.accuracy.n == one.table.sum() == 25 and one.purity is not None and one.purity.n == 25
+    assert found.rows == 1000 and "labels on the others alone" in found.notes[0]
+
+
 def test_more_categories_than_labels_are_also_judged_one_to_one(tmp_path: Path) -> None:
     label = np.minimum(columns()["label"], 1)  # labels 1 and 2 become one: two categories share it
     (one,) = study(planted(tmp_path, label=label)).categories

@@ -38,7 +38,8 @@ def categories_in_short(found: Codes | None) -> str:
     chosen = best_of(len(found.categories), "part") or ","
     return (
         f"The {len(one.counts)} {one.nouns} of “{one.part}”{chosen} {_how(one)}, name "
-        f"{figure(one.matching.accuracy)} of {_images(found)} right (n = {count(one.matching.accuracy.n)}){beside}."
+        f"{figure(one.matching.accuracy)} of {_judged(one, found)} right "
+        f"(n = {count(one.matching.accuracy.n)}){beside}."
     )
 
 
@@ -68,7 +69,7 @@ def _finding(one: Categories, found: Codes) -> str:
     others = [f"{_yardstick(b)} {percent(b.figure.value)}" for b in _ordered(one.baselines)]
     return (
         f"The {k} {one.nouns} of “{one.part}”{best_of(len(found.categories), 'part')} name {figure(right)} of "
-        f"{_images(found)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
+        f"{_judged(one, found)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
         f"{_in_use(one)} of {k} {one.nouns} are effectively in use{_beside_pixels(one)}."
     )
 
@@ -108,6 +109,11 @@ def _images(found: Codes) -> str:
     return "images" if trained_on(found.notes) else "test images"
 
 
+def _judged(one: Categories, found: Codes) -> str:
+    """Name the images whose labels judge: where the network learned classes from labels, none that taught it."""
+    return "held-out images" if one.told and trained_on(found.notes) else _images(found)
+
+
 def category_blocks(one: Categories, found: Codes) -> list[Block]:
     order = _order(one)
     blocks: list[Block] = [_facts(one)]
@@ -125,7 +131,7 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
         )
         if one.told:
             caption = (
-                f"Share of {_images(found)} whose class is their label, with its 95 % interval over images. The "
+                f"Share of {_judged(one, found)} whose class is their label, with its 95 % interval over images. The "
                 f"network was told {count(one.told)} labels, and which class is which, so that nothing is matched; "
                 "k-means was told those of the validation images alone, to match its groups."
             )
@@ -279,7 +285,7 @@ def _usage(one: Categories, found: Codes, order: list[int]) -> list[Block]:
 def _purity(one: Categories, found: Codes, pure: Interval, order: list[int]) -> list[Block]:
     """Show how far images of each category have one label, and of all beside what chance gives."""
     overall = (
-        f"Purity: share of labelled {_images(found)} that have the commonest label of their {one.noun}. It is the "
+        f"Purity: share of labelled {_judged(one, found)} that have the commonest label of their {one.noun}. It is the "
         f"commonest of these same images, from which many small {one.nouns} gain by chance: see shuffled labels."
     )
     rows = [
@@ -288,8 +294,8 @@ def _purity(one: Categories, found: Codes, pure: Interval, order: list[int]) -> 
         if one.purities[k].n
     ]
     caption = (
-        f"Purity of each {one.noun}: the share of its labelled {_images(found)} that have its commonest label, which "
-        "stands beside, with its 95 % interval."
+        f"Purity of each {one.noun}: the share of its labelled {_judged(one, found)} that have its commonest label, "
+        "which stands beside, with its 95 % interval."
     )
     ends = (0.0, 1.0)
     return [_beside_others(one, pure, one.purity_baselines, overall), *_each(one, "Purity", rows, caption, ends)]
