@@ -99,6 +99,8 @@ def _write(images: np.ndarray, out: Path, columns: int = 1) -> Path:
 
     if out.suffix.lower() == ".png":
         return save(grid(torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1, columns=columns), out)
+    if out.suffix.lower() in {".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".pdf"}:
+        raise ConfigError(f"{out}: a grid of samples is written as .png; any other name is a folder of single images")
     out.mkdir(parents=True, exist_ok=True)
     for i, image in enumerate(images):
         save(picture(image), out / f"{i:06d}.png")

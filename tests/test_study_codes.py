@@ -104,6 +104,8 @@ def test_purity_holds_the_truth_although_many_small_categories_inflate_it() -> N
     found = [purity_of(one, rng=rng, repeats=300) for one in tables]
     assert np.mean([one.low <= 0.5 <= one.high for one in found]) >= 0.85
     assert purity_of(np.array([[6, 2], [1, 1], [0, 0]]), rng=rng).value == 0.7
+    pure = purity_of(np.diag([2, 1, 1]), rng=rng)
+    assert pure.value == pure.high == 1 and 0.4 < pure.low < 0.6  # of four rows nobody knows that all are
 
 
 def test_categories_are_named_on_validation_and_judged_on_test_beside_yardsticks(tmp_path: Path) -> None:
