@@ -15,8 +15,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 demo: $(MARK)  ## train a BiGAN on real digits and write the report: three minutes on two cores
 	$(BIN)/latentgan demo --out demo
 
-test: $(MARK)  ## every test that this machine can run (browser tests skip without Chromium)
-	$(BIN)/python -m pytest -m "not gpu"
+test: $(MARK)  ## every test that this machine can run, two at a time (browser tests skip without Chromium)
+	$(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadfile
 
 check: $(MARK)  ## style and types
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ edits         verify_edits by any judge; verify_concepts of held-out images; mov
 paths         lerp, slerp, norm_preserving, geodesic_path; path decodes one
 mixtures      fit_mixture; fit_class_mixtures, by_class judges them; outlier_scores
 shape         shape_of, disentangle, compare_with_prior, two_sample, latent_map, reconstruction_error
-other models  similarities, transfers
+other models  similarities, transfers; standings of runs side by side, and leads where one is ahead
 samples       compare_samples, frechet_distance, kernel_distance; copying, count_modes; inception_score,
               modified_inception_score
 """
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .probes import Probe, ProbeTable, Rows, linear_probe
     from .questions import Question
     from .reconstruction import Reconstruction, reconstruction_error
+    from .side_by_side import Contender, Entry, SideBySide, leads, standings
     from .similarity import Comparison, Comparisons, similarities, transfers
     from .statistics import Baseline, Interval
     from .store import load, save
@@ -73,11 +74,13 @@ _HOME = {
     "Comparisons": "similarity",
     "Concept": "concepts",
     "ConceptTable": "concepts",
+    "Contender": "side_by_side",
     "Copying": "fidelity",
     "Disentanglement": "disentanglement",
     "Distances": "fidelity",
     "Efficiency": "efficiency",
     "Embeddings": "embeddings",
+    "Entry": "side_by_side",
     "Factor": "dci",
     "FewLabels": "few",
     "Fidelity": "fidelity",
@@ -104,6 +107,7 @@ _HOME = {
     "Robustness": "adversarial",
     "Rows": "probes",
     "Score": "verification",
+    "SideBySide": "side_by_side",
     "Target": "adversarial",
     "Verification": "verification",
     "by_class": "class_mixtures",
@@ -129,6 +133,7 @@ _HOME = {
     "label_efficiency": "efficiency",
     "labels_needed": "efficiency",
     "latent_map": "maps",
+    "leads": "side_by_side",
     "lerp": "interpolation",
     "linear_probe": "probes",
     "linear_target": "adversarial",
@@ -148,6 +153,7 @@ _HOME = {
     "shape_of": "geometry",
     "similarities": "similarity",
     "slerp": "interpolation",
+    "standings": "side_by_side",
     "transfers": "similarity",
     "two_sample": "twosample",
     "verify_concepts": "study_edits",
@@ -164,11 +170,13 @@ __all__ = [
     "Comparisons",
     "Concept",
     "ConceptTable",
+    "Contender",
     "Copying",
     "Disentanglement",
     "Distances",
     "Efficiency",
     "Embeddings",
+    "Entry",
     "Factor",
     "FewLabels",
     "Fidelity",
@@ -195,6 +203,7 @@ __all__ = [
     "Robustness",
     "Rows",
     "Score",
+    "SideBySide",
     "Target",
     "Verification",
     "by_class",
@@ -220,6 +229,7 @@ __all__ = [
     "label_efficiency",
     "labels_needed",
     "latent_map",
+    "leads",
     "lerp",
     "linear_probe",
     "linear_target",
@@ -239,6 +249,7 @@ __all__ = [
     "shape_of",
     "similarities",
     "slerp",
+    "standings",
     "transfers",
     "two_sample",
     "verify_concepts",

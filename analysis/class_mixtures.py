@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, as_codes, same_length, to_pixels
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles, as_codes, same_length
+from .gaussians import Gaussians
 from .mixture_fits import WIDEST, FittedMixture, fit_mixture
 from .pca import PCA, fit_pca
 from .statistics import Interval, proportion
+from .way_back import WayBack, decoded, must, way_back
 
 GRID = (1, 2, 4)
 FEWEST = 10  # rows of a class
@@ -35,10 +37,7 @@ class ClassMixtures:
 
     def sample(self, index: int, count: int, *, rng: np.random.Generator) -> Doubles:
         """Draw (count, d) codes of the class at `index`."""
-        found = self.mixtures[index].gaussians
-        chosen = rng.multinomial(count, found.weights)
-        drawn = np.concatenate([found.sample(k, n, rng=rng) for k, n in enumerate(chosen) if n])
-        drawn = rng.permutation(drawn)
+        drawn = self.mixtures[index].gaussians.draw(count, rng=rng)
         return drawn if self.pca is None else self.pca.restore(drawn).astype(np.float64)
 
 
@@ -54,6 +53,16 @@ class ByClass:
     shuffled: float  # the same of one Gaussian a class, fitted to shuffled labels, the mean of several shuffles
     samples: Pixels | None  # (c, s, h, w, c') drawn from each class and decoded; None without a model
     notes: tuple[str, ...]
+    mixtures: tuple[Gaussians, ...] = ()  # of each class, in the columns that `back` leads back from
+    back: WayBack | None = None  # None in results of earlier versions
+
+    def draw(self, count: int, *, label: str, rng: np.random.Generator) -> Singles:
+        """Draw (count, D) codes of a class. Raises: AnalysisError where it has no mixture."""
+        if label not in self.classes:
+            raise AnalysisError(f"no mixture is of class {label!r}: there are {', '.join(map(repr, self.classes))}")
+        index = self.classes.index(label)
+        back = must(self.back)
+        return back.whole(self.mixtures[index].draw(count, rng=rng), index, rng=rng)
 
 
 def fit_class_mixtures(
@@ -98,26 +107,30 @@ def by_class(
     classes: tuple[str, ...],
     rng: np.random.Generator,
     components: Sequence[int] = GRID,
+    columns: Bools | None = None,
     decode: Callable[[Singles], Singles] | None = None,
     shown: int = 12,
 ) -> ByClass:
     """Fit mixtures of classes on train rows, judge them on test rows, and draw from each.
 
     The yardstick is one Gaussian a class, fitted to the same rows with shuffled labels.
-    Args: train, test: codes (n, d), labels (n,).
+    Args: train, test: codes (n, D), labels (n,). columns: (D,) those that are looked at; by default all.
     """
-    found = fit_class_mixtures(*train, rng=rng, components=components)
-    null = [judge(_shuffled(*train, rng=rng), *test).value for _ in range(SHUFFLES)]
-    samples = None
-    if decode is not None:
-        drawn = np.concatenate([found.sample(i, shown, rng=rng) for i in range(len(found.classes))])
-        images = decode(np.clip(drawn, train[0].min(0), train[0].max(0)).astype(np.float32))
-        samples = to_pixels(images).reshape(len(found.classes), shown, *images.shape[1:])
-    notes = [f"{train[0].shape[1]} columns reduced to {len(found.pca.axes)} by PCA"] if found.pca is not None else []
-    return ByClass(
+    codes, labels = train
+    keep = np.ones(codes.shape[1], np.bool_) if columns is None else columns
+    inner, held = (codes[:, keep], labels), (test[0][:, keep], test[1])
+    found = fit_class_mixtures(*inner, rng=rng, components=components)
+    null = [judge(_shuffled(*inner, rng=rng), *held).value for _ in range(SHUFFLES)]
+    notes = [f"{keep.sum()} columns reduced to {len(found.pca.axes)} by PCA"] if found.pca is not None else []
+    judged = ByClass(
         tuple(classes[label] for label in found.classes),
         np.array([len(one.gaussians.weights) for one in found.mixtures], np.int64),
         tuple(one.gaussians.covariance for one in found.mixtures),
         np.array([one.fitted_on for one in found.mixtures], np.int64),
-        judge(found, *test), float(np.mean(null)), samples, tuple(notes),
+        judge(found, *held), float(np.mean(null)), None, tuple(notes), tuple(one.gaussians for one in found.mixtures),
+        way_back(codes, keep, found.pca, [np.flatnonzero(labels == label) for label in found.classes], rng=rng),
     )  # fmt: skip
+    if decode is None:
+        return judged
+    images = decoded([judged.draw(shown, label=name, rng=rng) for name in judged.classes], decode)
+    return replace(judged, samples=images)

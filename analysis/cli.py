@@ -24,6 +24,8 @@ __all__ = ["AnalysisError", "analyze_table", "register", "write_report"]
 LoadModel = Callable[[Path], Any]
 LoadNetworks = Callable[..., Any]
 """From a model or None, names of classes, told= (labels that it was told) and seed= to a list of `taught.Network`."""
+EncodeRuns = Callable[..., list[Path]]
+"""From run folders and a folder to write into, rows= (of a split, at most; None is all) and seed=, to their tables."""
 PANEL = "Analyse a table of codes"
 
 Table = Annotated[
@@ -124,15 +126,21 @@ def asked_of_a_run(
     print_result(kind, result, as_json)
 
 
-def register(app: typer.Typer, load_model: LoadModel | None = None, load_networks: LoadNetworks | None = None) -> None:
+def register(
+    app: typer.Typer,
+    load_model: LoadModel | None = None,
+    load_networks: LoadNetworks | None = None,
+    encode_runs: EncodeRuns | None = None,
+) -> None:
     """Add the analyses, analyze and report to `app`.
 
     Args: load_model: makes a Model of a run folder; None for a command line that cannot decode. load_networks: makes
-        what is taught beside probes; None for one that cannot train.
+        what is taught beside probes; None for one that cannot train. encode_runs: makes tables of run folders; None for
+        one that cannot encode.
     """
     from .commands import add_commands
 
-    add_commands(app, load_model, load_networks)
+    add_commands(app, load_model, load_networks, encode_runs)
 
 
 def command_line() -> str:

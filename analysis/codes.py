@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, same_length
-from .partitions import nmi
-from .statistics import UNKNOWN, Baseline, Interval, bootstrap_ratio, proportion
+from .partitions import nmi, purity
+from .statistics import UNKNOWN, Baseline, Interval, bootstrap_ratio, proportion, wilson
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ def match_by_confidence(chosen_on: tuple[Doubles, Ints], judged_on: tuple[Ints, 
         same_length(categories=pair[0], labels=pair[1])
         if not (pair[1] >= 0).any():
             raise AnalysisError(f"categories cannot be compared with labels: there are no labelled rows to {name}")
-    scores, labels = (values[chosen_on[1] >= 0] for values in chosen_on)
+    told = chosen_on[1] >= 0
+    scores, labels = chosen_on[0][told], chosen_on[1][told]
     names = np.array([np.bincount(labels[_surest(scores, k)]).argmax() for k in range(scores.shape[1])])
     known = judged_on[1] >= 0
     right = names[judged_on[0][known]] == judged_on[1][known]
@@ -112,7 +113,8 @@ def _surest(scores: Doubles, category: int) -> Ints:
     """Return the rows of (n, k) scores that are of a category most surely, more than one where nothing divides them."""
     rows = np.flatnonzero(scores[:, category] == scores[:, category].max())
     others = np.delete(scores[rows], category, axis=1).sum(1, dtype=np.float64)
-    return rows[others == others.min()]
+    surest: Ints = rows[others == others.min()]
+    return surest
 
 
 def most_confident(scores: Floats, count: int) -> Ints:
@@ -151,11 +153,18 @@ class Categories:
     assigned: Matching | None = None  # where there are more categories than labels: one to one, the others are wrong
     assigned_baselines: tuple[Baseline, ...] = ()  # the same groups as in `baselines`, assigned alike
     told: int = 0  # labels that the network was told, where it learned these classes from them
+    purity: Interval | None = None  # labelled rows that have their category's commonest label
+    purity_baselines: tuple[Baseline, ...] = ()  # the same of as many groups of something else, and of shuffled labels
 
     @property
     def nouns(self) -> str:
         """What several of them are called."""
         return "categories" if self.noun == "category" else f"{self.noun}s"
+
+    @property
+    def purities(self) -> tuple[Interval, ...]:
+        """The share of each category's labelled rows that have its commonest label; n is 0 where there are none."""
+        return tuple(wilson(int(row.max(initial=0)), int(row.sum())) for row in self.table)
 
 
 @dataclass(frozen=True)
@@ -190,6 +199,11 @@ def effective_number(counts: Ints, *, rng: np.random.Generator, repeats: int = 1
 def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
     """Normalised mutual information of a (k, c) table, with a bootstrap over its rows."""
     return _resampled(nmi, table, (0.0, 1.0), rng, repeats)
+
+
+def purity_of(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
+    """Share of rows that have their category's commonest label, of a (k, c) table, with a bootstrap over its rows."""
+    return _resampled(purity, table, (0.0, 1.0), rng, repeats)
 
 
 def _resampled(

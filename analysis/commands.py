@@ -11,6 +11,7 @@ import typer
 from .cli import (
     PANEL,
     Code,
+    EncodeRuns,
     Full,
     Json,
     Label,
@@ -75,16 +76,23 @@ Maps = Annotated[
 MapRows = Annotated[int, typer.Option("--rows", min=50, help="Rows on the map, at most.")]
 
 
-def add_commands(app: typer.Typer, load_model: LoadModel | None, load_networks: LoadNetworks | None = None) -> None:
-    """Add every command to `app`; loaders are None where nothing can be decoded, or no network trained."""
+def add_commands(
+    app: typer.Typer,
+    load_model: LoadModel | None,
+    load_networks: LoadNetworks | None = None,
+    encode_runs: EncodeRuns | None = None,
+) -> None:
+    """Add every command to `app`; what is None cannot be done: decode, train a network, encode images."""
+    from .commands_compare import CompareCommand
     from .commands_decoded import DecodedCommands
-    from .commands_more import compare, disentanglement, fidelity, geometry, prior
+    from .commands_more import disentanglement, fidelity, geometry
 
     found, decoded = Commands(load_model, load_networks), DecodedCommands(load_model)
+    beside = CompareCommand(load_model, encode_runs)
     for function in (
         found.probe, found.efficiency, found.neighbours, found.concepts, decoded.interpolate, found.mixture, geometry,
-        prior, found.map, decoded.reconstruction, decoded.codes, disentanglement, compare, fidelity, found.analyze,
-        found.report,
+        decoded.prior, found.map, decoded.reconstruction, decoded.codes, disentanglement, beside.compare, fidelity,
+        found.analyze, found.report,
     ):  # fmt: skip
         app.command(name=function.__name__, help=unwrap(function.__doc__ or ""), rich_help_panel=PANEL)(function)
 
@@ -218,6 +226,10 @@ class Commands:
         own, and says what that changed; the new ones are called "bold, keeping label", and `edit` takes that name.
 
             latentgan concepts codes.parquet --keep label --out results
+
+        Directions that no label told follow: pca1, pca2, … the principal components of the codes (GANSpace), and with a
+        model sefa1, sefa2, … what the first layer that reads them stretches most (SeFa). `edit` and `verify` take these
+        names too.
         """
         job = _Job("concepts", table, out, as_json, rows, full, seed, code, label, split, model)
         job.run(self.load_model, permutations=permutations, keep=tuple(keep or ()))
@@ -231,7 +243,8 @@ class Commands:
 
         Gaussian mixtures of several sizes; the least BIC wins. NMI, adjusted Rand index and purity compare
         groups with labels: read them against the shuffled labels' column (many groups are pure by chance)
-        and against as many groups of raw pixels and of the untrained network's codes.
+        and against as many groups of raw pixels and of the untrained network's codes. New images of a
+        component, or of a class, are drawn by `latentgan sample RUN --results results`.
 
             latentgan mixture codes.parquet --components 10 --components 20 --out results
         """

@@ -1,4 +1,4 @@
-"""Commands whose figures are of decoded images: paths, reconstructions, what the parts of a code do."""
+"""Commands that ask the model: paths, reconstructions, what the parts of a code do, draws from its prior."""
 
 from __future__ import annotations
 
@@ -81,3 +81,20 @@ class DecodedCommands:
             latentgan codes codes.parquet --model runs/infogan --out results
         """
         _Job("codes", table, out, as_json, rows, full, seed, code, label, split, model).run(self.load_model)
+
+    def prior(
+        self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
+        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """Whether the codes are distributed as the prior that the decoder was trained on.
+
+        A kernel test and a sliced Wasserstein distance with permutation p-values, and a test for each number with a
+        false discovery rate of 5 %. Beside them what two sets of draws from the prior have. At most 1,000 rows are
+        looked at. Needs a model for another prior than a normal, a uniform or a learned mixture.
+
+            latentgan prior codes.parquet --out results
+        """
+        from .study_shape import draws_need_model
+
+        job = _Job("prior", table, out, as_json, rows, full, seed, code, label, split, model)
+        job.run(self.load_model, decodes=model is not None or draws_need_model(job.open(table)))

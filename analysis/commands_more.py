@@ -1,4 +1,4 @@
-"""Commands that decode nothing: where codes lie, and how they compare with factors, other tables, and samples."""
+"""Commands that decode nothing: where codes lie, and how they compare with factors and samples."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from .cli import Code, Full, Json, Label, Out, Rows, Seed, Split, Table, _Job
 
 ROWS = 10_000
 
-Others = Annotated[
-    list[Path], typer.Argument(help="Tables of the same images, encoded with other models.", show_default=False)
-]
 Fake = Annotated[
     Path, typer.Argument(help="Table of samples, encoded with the same model as the real one.", show_default=False)
 ]
@@ -42,21 +39,6 @@ def geometry(
     _Job("geometry", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False)
 
 
-def prior(
-    table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None,
-    label: Label = "label", split: Split = "split", as_json: Json = False,
-) -> None:  # fmt: skip
-    """Whether the codes are distributed as the prior that the decoder was trained on.
-
-    A kernel test and a sliced Wasserstein distance with permutation p-values, and a test for each number with a
-    false discovery rate of 5 %. Beside them what two sets of draws from the prior have. At most 1,000 rows are
-    looked at.
-
-        latentgan prior codes.parquet --out results
-    """
-    _Job("prior", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False)
-
-
 def disentanglement(
     table: Table, out: Out = None, factor: Factors = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
     code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
@@ -71,26 +53,6 @@ def disentanglement(
     """
     job = _Job("disentanglement", table, out, as_json, rows, full, seed, code, label, split)
     job.run(None, decodes=False, factors=tuple(factor or ()))
-
-
-def compare(
-    table: Table, others: Others, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-    code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
-) -> None:  # fmt: skip
-    """Whether models arrange the same images alike, and share concepts: the first beside each of the others.
-
-    Linear CKA, RSA, common neighbours, and maps from one code to the other, fitted on one half of the rows and
-    judged on the other; beside each the same with shuffled rows, and with the first's own pixels, their PCA and
-    the untrained network. A concept's direction is carried over by a map that saw no label. Rows are matched by id.
-    With --out the report of the first table shows it.
-
-        latentgan compare seed0.parquet seed1.parquet seed2.parquet --out results
-    """
-    from .study_asked import study_comparison
-
-    job = _Job("comparison", table, out, as_json, rows, full, seed, code, label, split)
-    tables = [job.open(other) for other in others]
-    job.ask(lambda opened, options, tell: study_comparison(opened, tables, options, progress=tell))
 
 
 def fidelity(

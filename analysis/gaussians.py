@@ -137,6 +137,11 @@ class Gaussians:
         """Draw (count, d) rows from one component."""
         return rng.multivariate_normal(self.means[component], self.covariances[component], count, method="cholesky")
 
+    def draw(self, count: int, *, rng: np.random.Generator) -> Doubles:
+        """Draw (count, d) rows of any component, in random order."""
+        counts = rng.multinomial(count, self.weights / self.weights.sum())
+        return rng.permutation(np.concatenate([self.sample(k, int(n), rng=rng) for k, n in enumerate(counts)]))
+
     def reordered(self) -> Gaussians:
         """The same mixture with the heaviest component first."""
         rank = np.argsort(-self.weights, kind="stable")

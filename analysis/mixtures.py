@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, to_pixels
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles
 from .class_mixtures import ByClass
 from .gaussians import Gaussians
 from .mixture_fits import Candidate as Candidate
@@ -17,6 +17,7 @@ from .outliers import Outliers
 from .partitions import ari, nmi, purity
 from .statistics import Baseline, Interval
 from .streams import blocks
+from .way_back import WayBack, decoded, must, way_back
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Mixture:
     components: int
     covariance: str  # "full", "tied" or "diag"
     weights: Doubles  # (k,) descending
-    means: Doubles  # (k, d) in the code
+    means: Doubles  # (k, D) in the code
     covariances: Doubles  # (k, u, u): of the code, or of its u leading principal components where reduced
     candidates: tuple[Candidate, ...]
     fitted_on: int  # rows of the refit
@@ -54,6 +55,23 @@ class Mixture:
     notes: tuple[str, ...]  # PCA, degenerate covariances, what was left out
     outliers: Outliers | None = None  # half of the rows, beside the other half
     by_class: ByClass | None = None  # None where fewer than two classes have labelled train rows enough
+    back: WayBack | None = None  # None in results of earlier versions
+
+    @property
+    def gaussians(self) -> Gaussians:
+        """The mixture in the columns that it was fitted in."""
+        return Gaussians(self.weights, must(self.back).inner(self.means), self.covariances, self.covariance)
+
+    def draw(self, count: int, *, component: int | None = None, rng: np.random.Generator) -> Singles:
+        """Draw (count, D) codes of a component, from 0; None is any. Raises: AnalysisError where there is none such."""
+        back, gaussians = must(self.back), self.gaussians
+        if component is None:
+            counts = rng.multinomial(count, self.weights / self.weights.sum())
+            parts = [self.draw(int(n), component=k, rng=rng) for k, n in enumerate(counts)]
+            return rng.permutation(np.concatenate(parts))
+        if not 0 <= component < self.components:
+            raise AnalysisError(f"there is no component {component}: there are {self.components}, from 0")
+        return back.whole(gaussians.sample(component, count, rng=rng), component, rng=rng)
 
 
 def agreement(
@@ -100,44 +118,41 @@ def mixture_result(
     labels: Ints | None = None,
     classes: tuple[str, ...] = (),
     baselines: tuple[Baseline, ...] = (),
+    columns: Bools | None = None,
     decode: Callable[[Singles], Singles] | None = None,
     shown: int = 12,
     notes: Sequence[str] = (),
 ) -> Mixture:
-    """Assign codes (n, d) of `rows` (n,) to components, compare with labels, and find each one's images.
+    """Assign codes (n, D) of `rows` (n,) to components, compare with labels, and find each one's images.
 
-    Samples are clipped to the range of the codes, column by column: a prior on a cube has no mass outside.
+    Args: columns: (D,) those that the mixture was fitted to; by default all. Others have their mean in `means`.
     """
-    index, confidence = fitted.assign(codes)
+    keep = np.ones(codes.shape[1], np.bool_) if columns is None else columns
+    own = codes if keep.all() else codes[:, keep]
+    index, confidence = fitted.assign(own)
     k = len(fitted.gaussians.weights)
-    means = fitted.outer(fitted.gaussians.means)
+    centres = fitted.outer(fitted.gaussians.means)
     near = np.full((k, shown), -1, np.int64)
     gap = np.concatenate([
-        np.linalg.norm(some - means[index[start : start + len(some)]], axis=1) for start, some in blocks(codes)
+        np.linalg.norm(some - centres[index[start : start + len(some)]], axis=1) for start, some in blocks(own)
     ])  # fmt: skip
     for component in range(k):
         members = np.flatnonzero(index == component)
         order = np.argsort(gap[members])[:shown]
         near[component, : len(order)] = rows[members[order]]
-    samples = None if decode is None else _decoded(fitted, codes, decode, shown, rng)
+    means = np.tile(np.asarray(codes.mean(0, dtype=np.float64)), (k, 1))
+    means[:, keep] = centres
     agreed = None
     if labels is not None:
         agreed = agreement(index, labels, components=k, classes=classes, rng=rng, baselines=baselines)
-    return Mixture(
+    found = Mixture(
         k, fitted.gaussians.covariance, fitted.gaussians.weights, means, fitted.gaussians.covariances,
-        fitted.candidates, fitted.fitted_on, rows, index, confidence, agreed, near, samples,
-        (*fitted.notes, *notes),
+        fitted.candidates, fitted.fitted_on, rows, index, confidence, agreed, near, None, (*fitted.notes, *notes),
+        back=way_back(codes, keep, fitted.pca, [np.flatnonzero(index == i) for i in range(k)], rng=rng),
     )  # fmt: skip
-
-
-def _decoded(
-    fitted: FittedMixture, codes: Floats, decode: Callable[[Singles], Singles], count: int, rng: np.random.Generator
-) -> Pixels:
-    """Draw and decode `count` codes of every component: (k, count, h, w, c)."""
-    k = len(fitted.gaussians.weights)
-    drawn = np.concatenate([fitted.outer(fitted.gaussians.sample(i, count, rng=rng)) for i in range(k)])
-    images = decode(np.clip(drawn, codes.min(0), codes.max(0)).astype(np.float32))
-    return to_pixels(images).reshape(k, count, *images.shape[1:])
+    if decode is None:
+        return found
+    return replace(found, samples=decoded([found.draw(shown, component=i, rng=rng) for i in range(k)], decode))
 
 
 def mixture_nmi(

@@ -39,6 +39,15 @@ class ReadsLinearly(Protocol):
 
 
 @runtime_checkable
+class Samples(Protocol):
+    """A model that draws codes from its prior; optional."""
+
+    def draw(self, n: int, /, *, seed: int = 0) -> Singles:
+        """Return (n, d) codes; the same for the same seed."""
+        ...
+
+
+@runtime_checkable
 class Critic(Protocol):
     """A discriminator; optional."""
 

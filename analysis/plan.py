@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Floats, Ints, Singles
+from .arrays import AnalysisError, Bools, Ints, Singles
 from .embeddings import Column, Embeddings
 from .model import Model
 from .pca import PCA, SAMPLE, fit_pca
@@ -230,12 +230,3 @@ def checked_decode(model: Model) -> Callable[[Singles], Singles]:
         return images
 
     return decode
-
-
-def widen(table: Embeddings, codes: Floats, inner: Floats) -> Floats:
-    """Put (n, m) continuous columns back into whole codes (n, d); the others take the mean of `codes`."""
-    if table.continuous.all():
-        return inner
-    whole = np.tile(codes.mean(0), (len(inner), 1))
-    whole[:, table.continuous] = inner
-    return whole

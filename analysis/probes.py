@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Floats, Ints, as_codes, same_length, subsample
+from .arrays import AnalysisError, AnyArray, Bools, Floats, Ints, as_codes, same_length, subsample
 from .linear import (
     PENALTIES,
     SETTINGS,
@@ -30,6 +30,7 @@ SHUFFLED = 2000  # train rows that each linear probe of shuffled targets sees
 WIDEST = 1024  # columns; wider representations go through a PCA fitted on train
 SEARCH = 10_000  # rows at most, of train and of validation, on which C is chosen
 METHODS = ("logistic", "svm", "knn")
+LOSSES: dict[str, Loss] = {"logistic": softmax_loss, "svm": hinge_loss}
 COSINE = {"cosine-20": (20, 0.07), "cosine-200": (200, 0.1)}  # reader: k, temperature
 PROTOCOL = (
     "Every representation is read in the same way: columns standardised by the train rows (k-NN takes them "
@@ -104,13 +105,10 @@ def linear_probe(
     """
     methods = tuple(methods)
     note = [] if validation is not None else ["no validation rows: a tenth of train chose the setting"]
-    train, test, validation = _check(train, test, validation, rng=rng, numeric="ridge" in methods)
     width = train.x.shape[1]
+    train, test, validation = _narrowed(*_check(train, test, validation, rng=rng, numeric="ridge" in methods), rng=rng)
     if width > WIDEST:
-        whole = fit_pca(train.x, WIDEST, rng=rng)
-        pca = whole.first(whole.sound)
-        train, validation, test = (Rows(pca.project(rows.x), rows.y) for rows in (train, validation, test))
-        note.append(f"{width} columns reduced to {pca.axes.shape[0]} by PCA")
+        note.append(f"{width} columns reduced to {train.x.shape[1]} by PCA")
     bench = _Bench(train, validation, test, classes, rng, k, shuffled)
     return tuple(
         Probe(
@@ -120,6 +118,27 @@ def linear_probe(
         )
         for method, (score, null, setting, table) in ((method, bench.read(method)) for method in methods)
     )  # fmt: skip
+
+
+def logistic_hits(
+    train: Rows, validation: Rows, test: Rows, *, rng: np.random.Generator, classes: tuple[str, ...] = ()
+) -> tuple[Bools, float]:
+    """Which test rows (n,) the logistic probe of `linear_probe` gets right, and its accuracy on validation rows."""
+    train, test, validation = _narrowed(*_check(train, test, validation, rng=rng, numeric=False), rng=rng)
+    bench = _Bench(train, validation, test, classes, rng, 1, False)
+    reader = bench.fitted("logistic")[1]
+    held = bench.validation
+    return reader(bench.test.x).argmax(1) == test.y, float(np.mean(reader(held.x).argmax(1) == held.y))
+
+
+def _narrowed(train: Rows, test: Rows, validation: Rows, *, rng: np.random.Generator) -> tuple[Rows, Rows, Rows]:
+    """Reduce what is wider than readers take by a PCA fitted on train."""
+    if train.x.shape[1] <= WIDEST:
+        return train, test, validation
+    whole = fit_pca(train.x, WIDEST, rng=rng)
+    pca = whole.first(whole.sound)
+    narrow = [Rows(pca.project(rows.x), rows.y) for rows in (train, test, validation)]
+    return narrow[0], narrow[1], narrow[2]
 
 
 def _check(
@@ -184,16 +203,20 @@ class _Bench:
             return self.cosine(*COSINE[method])
         return self.ridge() if method == "ridge" else self.knn() if method == "knn" else self.linear(method)
 
+    def fitted(self, method: str) -> tuple[float, Linear, Rows]:
+        """The chosen C, the reader of all train rows, and those rows on which C was tried."""
+        if method not in LOSSES:
+            raise AnalysisError(f"unknown probe {method!r}: known are logistic, svm, knn, cosine-20, cosine-200, ridge")
+        some = _held(_take(self.train, self.search))
+        c, reader = choose_c(some, self.validation, self.columns, LOSSES[method])
+        if len(self.search) < len(self.train.y):
+            reader = self._fit(self.train, LOSSES[method], c, reader)
+        return c, reader, some
+
     def linear(self, method: str) -> _Part:
         """Choose C, refit, score; then again with shuffled labels."""
-        if method not in ("logistic", "svm"):
-            raise AnalysisError(f"unknown probe {method!r}: known are logistic, svm, knn, cosine-20, cosine-200, ridge")
-        loss: Loss = softmax_loss if method == "logistic" else hinge_loss
-        some = _held(_take(self.train, self.search))
-        c, start = choose_c(some, self.validation, self.columns, loss)
-        reader = start
-        if len(self.search) < len(self.train.y):
-            reader = self._fit(self.train, loss, c, start)
+        c, reader, some = self.fitted(method)
+        loss = LOSSES[method]
         predicted = np.asarray(reader(self.test.x).argmax(1), np.int64)
         few = _take(some, subsample(np.arange(len(some.y)), SHUFFLED, rng=self.rng))
         null = []

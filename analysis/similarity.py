@@ -17,6 +17,7 @@ from .directions import find_directions
 from .linear import fit_ridge, fit_scaler
 from .neighbours import nearest
 from .questions import Question, answerable
+from .side_by_side import SideBySide
 from .statistics import (
     Interval,
     auc,
@@ -81,6 +82,7 @@ class Comparisons:
     pairs: tuple[Comparison, ...]  # the first is the same in all
     yardsticks: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network; without transfers
     notes: tuple[str, ...]
+    runs: SideBySide | None = None  # what each run gives, on the same rows
 
 
 def linear_cka(x: Floats, y: Floats) -> float:

@@ -29,7 +29,6 @@ from .plan import (
     silent,
     spread,
     train_and_test,
-    widen,
 )
 from .statistics import Baseline, Interval, wilson_share
 from .streams import fits
@@ -102,19 +101,15 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     )
     progress("assigning and decoding")
     found = mixture_result(
-        fitted, whole[:, keep], rows, rng=rng, labels=labels[0][rows] if labels else None,
-        classes=labels[1] if labels else (), baselines=baselines, notes=notes,
-        decode=None if decode is None else lambda codes: decode(widen(table, whole, codes).astype(np.float32)),
+        fitted, whole, rows, rng=rng, labels=labels[0][rows] if labels else None, columns=keep,
+        classes=labels[1] if labels else (), baselines=baselines, notes=notes, decode=decode,
     )  # fmt: skip
     progress("outliers and classes")
     part = rng.permutation(len(rows))
     ours, others = np.sort(part[: len(rows) // 2]), np.sort(part[len(rows) // 2 :])
     unusual = outlier_scores(fitted, whole[ours][:, keep], whole[others][:, keep], rows=rows[ours])
     classes, why = _classes(table, train, rows, labels, decode, rng)
-    return replace(
-        found, means=widen(table, whole, found.means).astype(np.float64), outliers=unusual, by_class=classes,
-        notes=(*found.notes, *why),
-    )  # fmt: skip
+    return replace(found, outliers=unusual, by_class=classes, notes=(*found.notes, *why))
 
 
 def _classes(
@@ -126,17 +121,13 @@ def _classes(
     judged = np.setdiff1d(rows, train)
     if not (labels[0][judged] >= 0).any():
         return None, ["no mixtures of classes: there are no other labelled rows to judge them on"]
-    keep, notes = table.continuous, []
-    if not fits(len(train) + len(judged), len(keep)):
+    notes = []
+    if not fits(len(train) + len(judged), table.width(table.code)):
         notes.append(f"mixtures of classes look at a sample of {CLASS_ROWS:,} rows: all codes do not fit in memory")
         train, judged = (np.sort(rng.permutation(part)[:CLASS_ROWS]) for part in (train, judged))
-    whole = table.vectors(table.code, judged)
+    pairs = [(table.vectors(table.code, part), labels[0][part]) for part in (train, judged)]
     try:
-        found = by_class(
-            (table.vectors(table.code, train)[:, keep], labels[0][train]), (whole[:, keep], labels[0][judged]),
-            classes=labels[1], rng=rng,
-            decode=None if decode is None else lambda codes: decode(widen(table, whole, codes).astype(np.float32)),
-        )  # fmt: skip
+        found = by_class(pairs[0], pairs[1], classes=labels[1], rng=rng, columns=table.continuous, decode=decode)
     except AnalysisError as error:
         return None, [str(error)]
     return found, notes

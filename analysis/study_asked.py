@@ -11,6 +11,7 @@ import numpy as np
 from .arrays import AnalysisError, Floats, Ints
 from .embeddings import Embeddings
 from .fidelity import Copying, Fidelity, compare_samples, warnings_of
+from .matching import common_rows
 from .memory import copying, count_modes, duplicate_threshold
 from .neighbours import nearest
 from .overview import thumbnails
@@ -27,26 +28,40 @@ from .plan import (
 )
 from .questions import questions
 from .similarity import Comparison, Comparisons, similarities, transfers
+from .study_runs import FindModel, study_runs
 
 MODE_ROWS = 5000
 YARDSTICK_SHUFFLES = 19
 
 
 def study_comparison(
-    first: Embeddings, others: Sequence[Embeddings], options: Options, *, progress: Progress = silent
+    first: Embeddings,
+    others: Sequence[Embeddings],
+    options: Options,
+    *,
+    names: Sequence[str] = (),
+    find_model: FindModel | None = None,
+    progress: Progress = silent,
 ) -> Comparisons:
-    """Compare the code of a table with those of others, and with pixels, a PCA of them and the untrained network."""
+    """Put tables of the same images side by side, and the code of the first beside those of others and yardsticks.
+
+    Args: names: of the tables, by default those of their files. find_model: gives the model that decodes a table's
+        codes.
+    """
     tables = [first, *others]
     short = [table.path.name for table in tables]
-    names = [name if short.count(name) == 1 else str(t.path) for name, t in zip(short, tables, strict=True)]
+    names = names or [name if short.count(name) == 1 else str(t.path) for name, t in zip(short, tables, strict=True)]
+    shown = [_named(name, table) for name, table in zip(names, tables, strict=True)]
+    sides = [name if table.stands_in else side for name, side, table in zip(names, shown, tables, strict=True)]
+    runs, said = study_runs(tables, sides, options, find_model=find_model, progress=progress)
     pairs = []
-    for name, other in zip(names[1:], others, strict=True):
+    for name, other in zip(shown[1:], others, strict=True):
 
         def tell(text: str, name: str = name) -> None:
             progress(f"{name}: {text}")
 
         one = compare_tables(first, other, options, progress=tell)
-        pairs.append(replace(one, names=(_named(names[0], first), _named(name, other))))
+        pairs.append(replace(one, names=(shown[0], name)))
     rng = options.rng("yardsticks")
     rows = thin(held_out(first, None, options, least=200)[0], options.test_rows, options)
     train = sample(first, "train" if first.has_split else None, options.train_rows, options)
@@ -56,8 +71,8 @@ def study_comparison(
         y = wanted.read(first, train, rows, rng=rng)[1]
         alike = similarities(x, y, rng=rng, shuffles=YARDSTICK_SHUFFLES)
         found.append(Comparison((pairs[0].names[0], wanted.name), (x.shape[1], y.shape[1]), len(x), alike, (), ()))
-    notes = [*dict.fromkeys(note for one in pairs for note in one.notes), *missing_yardsticks(first)]
-    return Comparisons(tuple(pairs), tuple(found), tuple(notes))
+    notes = dict.fromkeys([*said, *(note for one in pairs for note in one.notes), *missing_yardsticks(first)])
+    return Comparisons(tuple(pairs), tuple(found), tuple(notes), runs)
 
 
 def compare_tables(
@@ -65,7 +80,7 @@ def compare_tables(
 ) -> Comparison:
     """Compare the codes of two tables on the images that both have, by their ids."""
     rng = options.rng("comparison")
-    mine, theirs, notes = _common(first, second)
+    mine, theirs, notes = common_rows(first, second)
     where, words = held_out(first, None, options, least=200)
     kept = np.isin(mine, where)
     if kept.sum() >= 100:
@@ -91,26 +106,6 @@ def compare_tables(
 
 def _named(name: str, table: Embeddings) -> str:
     return name if table.code == "code" else f"{name}: {table.code}"
-
-
-def _common(first: Embeddings, second: Embeddings) -> tuple[Ints, Ints, list[str]]:
-    """Positions of the rows that both tables have."""
-    mine, theirs = (table.ids(np.arange(table.n)) for table in (first, second))
-    prints = [table.metadata.get("fingerprint") for table in (first, second)]
-    if all(prints) and prints[0] != prints[1]:
-        raise AnalysisError(
-            f"{first.path.name!r} and {second.path.name!r} are of different images (their fingerprints differ): encode "
-            "the same images with both models"
-        )
-    for table, ids in ((first, mine), (second, theirs)):
-        if len(np.unique(ids)) < len(ids):
-            raise AnalysisError(f"rows of {table.path.name!r} share ids, so they cannot be matched: make ids unique")
-    _, one, other = np.intersect1d(mine, theirs, assume_unique=True, return_indices=True)
-    if len(one) < 50:
-        raise AnalysisError(f"the tables share {len(one)} ids, and a comparison needs 50 common rows")
-    order = np.argsort(one)
-    said = [] if len(one) == first.n == second.n else [f"{len(one):,} of {first.n:,} and {second.n:,} rows are in both"]
-    return one[order].astype(np.int64), other[order].astype(np.int64), said
 
 
 def study_fidelity(

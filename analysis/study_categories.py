@@ -21,24 +21,29 @@ from .codes import (
     match_categories,
     match_one_to_one,
     most_confident,
+    purity_of,
     shared_information,
 )
 from .embeddings import Embeddings
 from .few import draw_labels, few_label_accuracy
 from .learned import drawn, drawn_of_each, is_learned, moments, responsibilities
 from .overview import thumbnails
+from .partitions import purity
 from .pca import fit_pca
 from .plan import Options, sample
 from .probes import Rows
-from .statistics import Baseline, mean_interval, proportion
+from .statistics import Baseline, Interval, mean_interval, percentiles, proportion
 
 COLUMNS = 10  # samples, and images, of a category
 KMEANS_ROWS = 10_000
+SHUFFLES = 100  # of labels, whose purity is what chance gives
 PROBE_LABELS = 2_000  # most labels of the probe that stands beside classes learned from labels
 
 Decode = Callable[[Singles], Singles]
 Scores = Callable[[Ints], Doubles]
 """Rows (n,) → how strongly each is of each category (n, k); the largest is the row's category."""
+Others = Mapping[str, tuple[Scores, str]]
+"""What else makes as many groups: name → (scores of rows, a note)."""
 
 
 def columns(part: Mapping[str, Any]) -> slice:
@@ -84,13 +89,16 @@ def study_part(
     shared, shuffled = None, float("nan")
     named: dict[str, tuple[Matching, tuple[Baseline, ...]]] = {}
     names = _told_names(table, part, labels[1] if labels else ())
-    cross = np.zeros((k, 0), np.int64)
+    cross, pure = np.zeros((k, 0), np.int64), None
+    beside: tuple[Baseline, ...] = ()
     if (known >= 0).any():
         cross = contingency(chosen, known, rows=k, columns=classes)
         shared = shared_information(cross, rng=rng)
         lost = contingency(chosen, rng.permutation(known), rows=k, columns=classes)
         shuffled = float(shared_information(lost, rng=rng, repeats=1).value)
-        named = _named(table, part, rows, labels[0], classes, options, rng, names)
+        others = _others(table, part, k, options, rng)
+        named = _named(table, part, rows, labels[0], classes, others, options, rng, names)
+        pure, beside = _purity(cross, (chosen, known), rows, others, rng)
     samples = None if decode is None else _samples(part, parts, decode, rng)
     exemplars, places = _exemplars(table, rows, probabilities)
     (matching, baselines), (confident, confident_baselines), (assigned, assigned_baselines) = (
@@ -100,8 +108,30 @@ def study_part(
         str(part["name"]), counts, effective_number(counts, rng=rng), mean_interval(probabilities.max(1)), cross,
         matching, shared, shuffled, baselines, samples, confident, confident_baselines, exemplars, places,
         "component" if is_learned(part) else "category", assigned, assigned_baselines,
-        table.labels_told if names is not None and matching is not None else 0,
+        table.labels_told if names is not None and matching is not None else 0, pure, beside,
     )  # fmt: skip
+
+
+def _purity(
+    cross: Ints, pairs: tuple[Ints, Ints], rows: Ints, others: Others, rng: np.random.Generator
+) -> tuple[Interval, tuple[Baseline, ...]]:
+    """Return the purity of categories against labels, and that of other groups of `rows` and against shuffled labels.
+
+    Args: cross: (k, classes) counts of the pairs. pairs: categories and labels of the rows, (n,) each.
+    """
+    (k, classes), (chosen, known) = cross.shape, pairs
+
+    def counted(groups: Ints, labels: Ints) -> Ints:
+        return contingency(groups, labels, rows=k, columns=classes)
+
+    beside = [
+        Baseline(name, purity_of(counted(scores(rows).argmax(1), known), rng=rng), note)
+        for name, (scores, note) in others.items()
+    ]
+    chance = purity(np.stack([counted(chosen, rng.permutation(known)) for _ in range(SHUFFLES)]))
+    figure = Interval(float(chance.mean()), *percentiles(chance), int(cross.sum()))
+    beside.append(Baseline("shuffled", figure, f"mean of {SHUFFLES} shuffles, and where 95 % of them lie"))
+    return purity_of(cross, rng=rng), tuple(beside)
 
 
 def _told_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...]) -> Ints | None:
@@ -117,7 +147,7 @@ def _told_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...
 
 
 def _named(
-    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, classes: int, options: Options,
+    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, classes: int, others: Others, options: Options,
     rng: np.random.Generator, told: Ints | None,
 ) -> dict[str, tuple[Matching, tuple[Baseline, ...]]]:  # fmt: skip
     """Name categories on validation rows by each rule and judge them on `rows`; the same for groups of other things.
@@ -126,13 +156,12 @@ def _named(
     Returns: rule -> the matching of categories and its yardsticks.
     """
     if told is not None:
-        return {"matching": _named_as_told(table, part, rows, labels, told, options, rng)}
+        return {"matching": _named_as_told(table, part, rows, labels, told, others, options, rng)}
     held = sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
     held = np.setdiff1d(held, rows)
     if not (labels[held] >= 0).any():
         return {}
     k = size(part)
-    others = _others(table, part, k, options, rng)
     order = rng.permutation(len(rows))
 
     def judged(scores: Scores) -> tuple[dict[str, Matching], Ints]:
@@ -161,7 +190,7 @@ def _shuffled(one: Matching, chosen: Ints, lost: Ints) -> Baseline:
 
 
 def _named_as_told(
-    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, names: Ints, options: Options,
+    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, names: Ints, others: Others, options: Options,
     rng: np.random.Generator,
 ) -> tuple[Matching, tuple[Baseline, ...]]:  # fmt: skip
     """Judge class k against label k, beside groups of pixels that are matched on validation rows, and a probe."""
@@ -170,7 +199,7 @@ def _named_as_told(
     matching = judge_names(names, "told", (chosen, judged))
     beside = []
     held = np.setdiff1d(sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0], rows)
-    for name, (scores, note) in _others(table, part, len(names), options, rng).items():
+    for name, (scores, note) in others.items():
         groups = scores(rows).argmax(1), judged
         if name == "untrained":
             beside.append(Baseline(name, judge_names(names, "told", groups).accuracy, note))
@@ -198,15 +227,13 @@ def _probe_of_pixels(
     return [Baseline("probe of pixels", proportion(hits[0]), f"logistic, {len(picked):,} labels, C by validation rows")]
 
 
-def _others(
-    table: Embeddings, part: dict[str, Any], k: int, options: Options, rng: np.random.Generator
-) -> dict[str, tuple[Scores, str]]:
-    """Return what else makes k groups: name -> (scores of rows, a note)."""
+def _others(table: Embeddings, part: dict[str, Any], k: int, options: Options, rng: np.random.Generator) -> Others:
+    """Return what else makes k groups of rows."""
     found: dict[str, tuple[Scores, str]] = {}
     if column := table.untrained(table.code):
         note = "the same part of the untrained network's code"
         found["untrained"] = _columns_of(table, column, part), note
-    if table.has_pixels and len(train := sample(table, "train", KMEANS_ROWS, options)) > k:
+    if table.has_pixels and table.has_split and len(train := sample(table, "train", KMEANS_ROWS, options)) > k:
         note = f"k-means with {k} groups on a PCA of raw pixels"
         found["pixels"] = _grouped_pixels(table, train, k, rng), note
     return found

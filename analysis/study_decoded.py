@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from .arrays import AnalysisError
+from .arrays import AnalysisError, Ints, Singles
 from .embeddings import Embeddings
 from .model import Model
 from .plan import Options, Progress, decoder, held_out, labels_of, needs_model, sample, silent
 from .reconstruction import Reconstruction, decode_all, pca_ratio, reconstruction_result
 
 
-def study_reconstruction(
-    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
-) -> Reconstruction:
-    """Decode the codes of held-out images, where there are 20, and compare with the images."""
-    rng = options.rng("reconstruction")
+def reconstruct(table: Embeddings, model: Model | None, rows: Ints) -> tuple[Singles, Singles]:
+    """The images of `rows` as the table has them, and what the model makes of their codes, each (n, h, w, c).
+
+    Raises: AnalysisError where there is no decoder, or not the whole code, or no pixels.
+    """
     decode = decoder(table, model)
     if decode is None:
         raise AnalysisError(f"reconstruction decodes codes: {needs_model(table)}")
@@ -27,10 +27,19 @@ def study_reconstruction(
         raise AnalysisError(
             f"the table {table.path.name!r} has no column 'pixels' with a shape to compare reconstructions with"
         )
-    rows, words = held_out(table, options.test_rows, options, least=20)
     images = table.vectors("pixels", rows).reshape(-1, *shape)
+    return images, decode_all(decode, table.vectors(table.code, rows), shape)
+
+
+def study_reconstruction(
+    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
+) -> Reconstruction:
+    """Decode the codes of held-out images, where there are 20, and compare with the images."""
+    rng = options.rng("reconstruction")
+    rows, words = held_out(table, options.test_rows, options, least=20)
     progress(f"decoding {len(rows)} codes")
-    made = decode_all(decode, table.vectors(table.code, rows), shape)
+    images, made = reconstruct(table, model, rows)
+    shape = images.shape[1:]
     train = sample(table, "train" if table.has_split and "all splits" not in words else None, 10_000, options)
     progress("PCA of equal width")
     baseline = pca_ratio(table.vectors("pixels", train), images, table.width(table.code), rng=rng)

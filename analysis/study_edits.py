@@ -121,9 +121,16 @@ def verify_concepts(
 
 def _claims(moves: Sequence[Move]) -> list[str]:
     """Say what judges the directions that have no judge of their own name."""
-    named = [f"{one.name!r} by {one.says!r}" for one in moves if one.says]
-    beside = "a direction that no label told is judged by what it tells best on train rows, one made free of others by"
-    return [f"{beside} its own concept: {', '.join(named)}"] if named else []
+    blind, freed = list[str](), list[str]()
+    for one in moves:
+        if one.says:
+            of_it = one.name.startswith(f"{one.says}, ")
+            (freed if of_it else blind).append(f"{one.name!r} by {one.says!r}")
+    whose = (
+        (blind, "a direction that no label told is judged by what it tells best on train rows"),
+        (freed, "a direction made free of others is judged by the concept that it was made of"),
+    )
+    return [f"{why}: {', '.join(some)}" for some, why in whose if some]
 
 
 def _too_few(judged: int, moved: int, draws: int) -> list[str]:

@@ -12,7 +12,7 @@ from .statistics import wilson
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .statistics import Interval
+    from .statistics import Baseline, Interval
 
 COLUMNS = 5  # of sizes that stand side by side
 REFERENCE_ROWS = 100  # at which differences of numbers are shown
@@ -238,27 +238,19 @@ def _codes(result: Any) -> Iterator[Block]:
         named = one.matching.names if one.matching else [-1] * len(one.counts)
         rows = [
             (str(k + 1), result.classes[name] if name >= 0 else "–", percent(wilson(int(n), result.rows)), f"{n:,}",
-             _made_of(one.table[k], result.classes))
-            for k, (n, name) in enumerate(zip(one.counts, named, strict=True))
+             f"{percent(pure)} of {pure.n:,}" if pure.n else "–", _made_of(one.table[k], result.classes))
+            for k, (n, name, pure) in enumerate(zip(one.counts, named, one.purities, strict=True))
         ]  # fmt: skip
-        yield title, (one.noun, "stands for", "usage", "n", "its labels"), rows
-        scores, names = [], {"pixels": "k-means on pixels"}
-        if one.matching:
-            scores = [("accuracy", percent(one.matching.accuracy), f"{one.matching.accuracy.n:,}")]
-            scores += [(f"  {names.get(b.name, b.name)}", percent(b.figure), f"{b.figure.n:,}") for b in one.baselines]
-        if one.confident:
-            right = one.confident.accuracy
-            scores += [("accuracy, named by one image each, the most confident", percent(right), f"{right.n:,}")]
-            scores += [
-                (f"  {names.get(b.name, b.name)}", percent(b.figure), f"{b.figure.n:,}")
-                for b in one.confident_baselines
-            ]
-        if one.assigned:
-            right = one.assigned.accuracy
-            scores += [("accuracy, one category a label, the others wrong", percent(right), f"{right.n:,}")]
-            scores += [
-                (f"  {names.get(b.name, b.name)}", percent(b.figure), f"{b.figure.n:,}") for b in one.assigned_baselines
-            ]
+        yield title, (one.noun, "stands for", "usage", "n", "purity", "its labels"), rows
+        judged = (
+            ("accuracy", one.matching, one.baselines),
+            ("accuracy, named by one image each, the most confident", one.confident, one.confident_baselines),
+            ("accuracy, one category a label, the others wrong", one.assigned, one.assigned_baselines),
+        )
+        figures = [(name, matching.accuracy, beside) for name, matching, beside in judged if matching]
+        if one.purity:
+            figures.append(("purity", one.purity, one.purity_baselines))
+        scores = [row for name, figure, beside in figures for row in _beside(name, figure, beside)]
         if one.shared:
             scores += [("mutual information (NMI)", plain(one.shared), f"{one.shared.n:,}")]
             scores += [("  shuffled", f"{one.shuffled:.3f}", f"{one.shared.n:,}")]
@@ -276,6 +268,13 @@ def _codes(result: Any) -> Iterator[Block]:
         shown, there = min(16, len(result.sweeps)), len(result.sweeps)
         of = f"the {shown} largest of {there} continuous numbers" if there > shown else "each continuous number"
         yield f"effect of {of} on the image (1: as unrelated codes)", ("number", "effect", "codes"), swept
+
+
+def _beside(name: str, figure: Interval, baselines: Sequence[Baseline]) -> Iterator[tuple[str, str, str]]:
+    names = {"pixels": "k-means on pixels"}
+    yield name, percent(figure), f"{figure.n:,}"
+    for b in baselines:
+        yield f"  {names.get(b.name, b.name)}", percent(b.figure), f"{b.figure.n:,}"
 
 
 def _made_of(counts: Any, classes: Sequence[str]) -> str:

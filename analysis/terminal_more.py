@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .terminal import Block, percent, plain
+from .terminal_runs import side_by_side
 
 LEAKS = 10  # judges side by side
 
@@ -147,7 +148,9 @@ def disentanglement(result: Any) -> Iterator[Block]:
 
 
 def comparisons(result: Any) -> Iterator[Block]:
-    """Similarities beside yardsticks and shuffled rows, a model after the other, then concepts carried over."""
+    """Runs side by side, similarities beside yardsticks and shuffled rows, then concepts carried over."""
+    if result.runs is not None:
+        yield from side_by_side(result.runs)
     beside = {one.names[1]: {s.name: s.value for s in one.similarities} for one in result.yardsticks}
     for one in result.pairs:
         rows = [

@@ -140,7 +140,8 @@ def _component(family: Family, component: int, name: str) -> int:
     if not there:
         raise ConfigError(
             f"the prior of this {name} has no components: that of deligan has, of others with "
-            "family.mixture.components, and of aae with family.prior=mixture or swiss-roll"
+            "family.mixture.components, and of aae with family.prior=mixture or swiss-roll; --results RESULTS draws "
+            "from a mixture that was fitted to codes"
         )
     if not 0 <= component < there:
         raise ConfigError(f"there is no component {component + 1}: this model's are numbered from 1 to {there}")

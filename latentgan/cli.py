@@ -187,7 +187,10 @@ def load_model(run: Path) -> Any:
     """Return what `analysis` decodes with."""
     from latentgan.adapter import NumpyModel
 
-    return NumpyModel.load(run)
+    try:
+        return NumpyModel.load(run)
+    except LatentganError as error:  # an analysis that can do without goes on
+        raise analysis.cli.AnalysisError(str(error)) from error
 
 
 def load_networks(model: Any, classes: tuple[str, ...], *, told: int, seed: int) -> Any:
@@ -197,6 +200,13 @@ def load_networks(model: Any, classes: tuple[str, ...], *, told: int, seed: int)
 
     found = ways(model, classes, told=told, seed=seed)
     return [Network(way.name, way.teach, way.read, way.told, way.note) for way in found]
+
+
+def encode_runs(runs: list[Path], folder: Path, *, rows: int | None, seed: int) -> list[Path]:
+    """Return the tables that `analysis` compares, as it wants them; see `latentgan.comparing.tables_of`."""
+    from latentgan.comparing import tables_of
+
+    return tables_of(runs, folder, rows=rows, seed=seed, command=command_line())
 
 
 def _say_trained(run: Path, family: str | None = None) -> None:
@@ -260,4 +270,4 @@ cli_model.register(app)
 cli_edit.register(app)
 cli_reproduce.register(app)
 cli_selfcheck.register(app)
-analysis.cli.register(app, load_model, load_networks)
+analysis.cli.register(app, load_model, load_networks, encode_runs)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latentgan.errors import ConfigError
+from latentgan.errors import ConfigError, known_names
 from latentgan.options import Device, FamilyOption, Run, command_line
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same images.")]
 
@@ -26,7 +29,21 @@ def sample(
     component: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Only of this component of the prior's mixture, from 1 as in the report.", show_default=False
+            min=1,
+            help="Only of this component, from 1 as in the report: of the prior's mixture, or of that in --results.",
+            show_default=False,
+        ),
+    ] = None,
+    class_: Annotated[
+        str | None,
+        typer.Option("--class", help="Only from the mixture of this class in --results.", show_default=False),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="Results folder of the run's codes: draw from the mixture that was fitted to them, not from the "
+            "prior.",
+            show_default=False,
         ),
     ] = None,
     attribute: Annotated[
@@ -40,7 +57,7 @@ def sample(
     device: Device = "auto",
     family: FamilyOption = None,
 ) -> None:
-    """Draw images from the prior.
+    """Draw images from the prior, or from a mixture that was fitted to codes.
 
     Where a model can be asked for classes (cgan, aae_semi, ali with family.conditional, aae with family.labels=decoder)
     and no --label is given, the grid has a row a class, in the order that is printed, and --count is rounded up to full
@@ -50,7 +67,13 @@ def sample(
     one alone, from its 5th to its 95th percentile, unless --attribute is given or the rows are classes; the other
     attributes are those of training images.
 
+    With --results the codes are drawn from the mixture that `latentgan mixture` or `analyze` fitted to the run's codes:
+    a row a component, or of one with --component, or from the mixture of a class with --class. No generator needs to be
+    told anything for that.
+
         latentgan sample runs/mnist -n 100 --out samples.png
+
+        latentgan sample runs/mnist --results results --class 5 -n 16 --out fives.png
 
         latentgan sample runs/deligan --component 7 -n 16 --out seventh.png
 
@@ -58,11 +81,64 @@ def sample(
 
         latentgan sample runs/told --attribute slant=2.5 --attribute bold=true --out bold.png
     """
+    from latentgan import drawing
+
+    if results is not None:
+        if label is not None or attribute:
+            raise ConfigError("--label and --attribute ask the prior; of the mixtures in --results, ask by --class")
+        grid = out.suffix.lower() == ".png"
+        codes, rows = _fitted(run, results, component=component, label=class_, count=count, grid=grid, seed=seed)
+        written = drawing.sample_fitted(run, out, codes, rows=rows, results=results, device=device, family=family)
+        typer.echo(f"wrote {written}", err=True)
+        return
+    if class_ is not None:
+        raise ConfigError(
+            f"--class {class_} draws from a mixture that was fitted to codes of the class: add --results RESULTS, "
+            "which latentgan mixture TABLE --out RESULTS writes; a generator that is told labels is asked by --label"
+        )
+    asked: dict[str, Any] = {"label": label, "component": component, "attributes": _asked(attribute or [])}
+    written = drawing.sample(run, out, count=count, seed=seed, device=device, family=family, **asked)
+    typer.echo(f"wrote {written}", err=True)
+
+
+def _fitted(
+    run: Path, results: Path, *, component: int | None, label: str | None, count: int, grid: bool, seed: int
+) -> tuple[np.ndarray, int]:
+    """Draw codes from a mixture in a results folder that is about the model of `run`: (n, d), and rows of a grid or 0.
+
+    Where nothing is asked for, a grid has a row a component.
+    """
+    import numpy as np
+
+    from analysis.store import load_one
     from latentgan import stages
 
-    asked: dict[str, Any] = {"label": label, "component": component, "attributes": _asked(attribute or [])}
-    written = stages.sample(run, out, count=count, seed=seed, device=device, family=family, **asked)
-    typer.echo(f"wrote {written}", err=True)
+    if component is not None and label is not None:
+        raise ConfigError("a code is of a component, or of a class: give --component or --class, not both")
+    found = {kind: load_one(results, kind) for kind in ("overview", "mixture") if (results / f"{kind}.json").is_file()}
+    again = f"run `latentgan mixture TABLE --out {results}` first"
+    if (mixture := found.get("mixture")) is None:
+        raise ConfigError(f"{results} holds no mixture; {again}")
+    stages.same_model(run, found.get("overview"), results)
+    rng = np.random.default_rng(seed)
+    if label is not None:
+        if (by_class := mixture.by_class) is None:
+            raise ConfigError(f"{results} holds no mixtures of classes; {again}, on a table with labels")
+        if label not in by_class.classes:
+            raise ConfigError(f"{results} has no mixture of a class {label!r}; {known_names(label, by_class.classes)}")
+        return by_class.draw(count, label=label, rng=rng), 0
+    if component is not None:
+        if component > mixture.components:
+            raise ConfigError(
+                f"there is no component {component}: those of the mixture in {results} are numbered from 1 to "
+                f"{mixture.components}"
+            )
+        return mixture.draw(count, component=component - 1, rng=rng), 0
+    if not grid:
+        return mixture.draw(count, rng=rng), 0
+    rows = mixture.components
+    drawn = [mixture.draw(-(-count // rows), component=k, rng=rng) for k in range(rows)]
+    return np.concatenate(drawn), rows
 
 
 def _asked(given: list[str]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,6 @@ from latentgan.data.image_file import BadImageError, decode
 from latentgan.data.pixels import Geometry
 from latentgan.encoding import Plan, default_features, encode_table, fitting_images
 from latentgan.errors import ConfigError, DataError
-from latentgan.samples import grid
 
 console = Console(stderr=True)
 LONGEST = 120
@@ -80,58 +78,6 @@ def load_images(recorded: Mapping[str, Any], data: str | None, options: Mapping[
         if merged.get(key):
             merged[key] = Path(merged[key])
     return load_source(merged.pop("source", "digits"), **merged)
-
-
-def sample(
-    run: Path,
-    out: Path,
-    *,
-    count: int,
-    seed: int,
-    device: str,
-    family: str | None = None,
-    label: str | None = None,
-    component: int | None = None,
-    attributes: Mapping[str, str] | None = None,
-) -> Path:
-    """Write `count` samples as a grid (a .png) or one file each (a folder).
-
-    Where nothing is asked for, the grid has a row a class, if classes can be asked for, or a row a component (from 1),
-    if the prior has some, and as many columns as it takes for `count` images; the images of a column share the rest of
-    their code. Where attributes can be asked for and none is, nor classes row by row, the images of a row share all of
-    their code but the first attribute.
-    """
-    import torch
-
-    model = NumpyModel.load(run, device=device, family=family)
-    asked: dict[str, Any] = {"label": label, "attributes": attributes}
-    asked["component"] = None if component is None else component - 1
-    if out.suffix.lower() == ".png":
-        columns, free = max(1, round(count**0.5)), label is None and component is None and not attributes
-        if model.classes and free:
-            columns = math.ceil(count / len(model.classes))
-            images = model.sample_classes(columns, seed=seed)
-            say(f"rows: {', '.join(map(repr, model.classes))}")
-        elif model.components and free:
-            columns = math.ceil(count / model.components)
-            images = model.sample_components(columns, seed=seed)
-            say(f"rows: components 1 to {model.components} of the prior")
-        elif model.attributes and not attributes:
-            told = model.attributes[0]
-            values = told.decode(told.steps(columns))
-            columns = len(values)
-            images = model.sample_attribute(math.ceil(count / columns), columns, seed=seed, label=label)
-            say(f"columns: {told.name} = {', '.join(map(str, values))}")
-        else:
-            images = model.sample(count, seed=seed, **asked)
-        x = torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
-        _save(grid(x, columns=columns), out)
-        return out
-    images = model.sample(count, seed=seed, **asked)
-    out.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(images):
-        _save(picture(image), out / f"{i:06d}.png")
-    return out
 
 
 def augment(
@@ -234,8 +180,8 @@ def edit(
         frames = model.decode(moved.astype(np.float32))
         stem = file.stem if [f.stem for f in files].count(file.stem) == 1 else f"{file.stem}-{number}"
         for strength, frame in zip(strengths, frames, strict=True):
-            written.append(_save(picture(frame), out / f"{stem}_{safe}_{strength:+g}.png"))
-        written.append(_save(picture(np.concatenate(list(frames), axis=1)), out / f"{stem}_{safe}_strip.png"))
+            written.append(save(picture(frame), out / f"{stem}_{safe}_{strength:+g}.png"))
+        written.append(save(picture(np.concatenate(list(frames), axis=1)), out / f"{stem}_{safe}_strip.png"))
     return written
 
 
@@ -260,7 +206,8 @@ def picture(image: np.ndarray) -> Image.Image:
     return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
-def _save(image: Image.Image, path: Path) -> Path:
+def save(image: Image.Image, path: Path) -> Path:
+    """Write a picture as PNG; return its path."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path, format="PNG")

@@ -1,6 +1,6 @@
 """A model whose evidence and posterior are known, x = W z + σ ε with z ~ N(0, I), and families that have it as decoder.
 
-Beside it, encoders whose q(z|x) is a Gaussian that is written down.
+Beside it, encoders whose q(z|x) is a Gaussian that is written down, and one that is folded, x = w |z| + σ ε.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributions import MultivariateNormal
+from torch.distributions import MultivariateNormal, Normal
 
+from latentgan import configure
 from latentgan.data import ImageSource
 from latentgan.data.arrays import from_points
 from latentgan.families.avb import AVB
 from latentgan.families.vae import VAE
+from latentgan.session import open_session, usable
+from latentgan.training import played
 
 DEVIATION = 0.1
 CORRELATED = torch.tensor([[0.12, 0.10], [0.06, 0.09], [0.10, 0.12], [-0.05, -0.03]], dtype=torch.float64)
@@ -43,6 +46,9 @@ class Model:
         identity = torch.eye(weight.shape[1], dtype=torch.float64)
         self.precision = identity + weight.T @ weight / DEVIATION**2
         self.covariance = torch.linalg.inv(self.precision)
+
+    def decoder(self) -> nn.Module:
+        return Linear(self.weight)
 
     def points(self, n: int) -> ImageSource:
         rng = np.random.default_rng(0)
@@ -74,15 +80,85 @@ class Model:
         return float(0.5 * (self.precision.diagonal().log().sum() - torch.logdet(self.precision)))
 
 
-def family_of(kind: type[VAE], model: Model) -> type[VAE]:
+class Folded:
+    """x = w |z| + σ ε of one z ~ N(0, 1), whose sign no x tells: the posterior is symmetric, with modes at ±x/w.
+
+    Args:
+        weight: w.
+        deviation: σ.
+    """
+
+    LINE = torch.linspace(-6, 6, 6_001, dtype=torch.float64)
+    """Values of z, for quadrature."""
+
+    def __init__(self, weight: float, deviation: float) -> None:
+        self.weight, self.deviation = weight, deviation
+
+    def decoder(self) -> nn.Module:
+        return Fold(self.weight)
+
+    def points(self, n: int) -> ImageSource:
+        rng = np.random.default_rng(0)
+        z, noise = rng.standard_normal((n, 1)), rng.standard_normal((n, 1))
+        return from_points(self.weight * np.abs(z) + self.deviation * noise)
+
+    def joint(self, x: Tensor) -> Tensor:
+        """x: (n, 1, 1, 1) → log p(x, z) dz at each z of the line, (n, z)."""
+        likelihood = Normal(self.weight * self.LINE.abs(), self.deviation).log_prob(x.double().view(-1, 1))
+        return likelihood + Normal(0.0, 1.0).log_prob(self.LINE) + torch.log(self.LINE[1] - self.LINE[0])
+
+    def evidence(self, x: Tensor) -> Tensor:
+        """x: (n, 1, 1, 1) → log p(x), (n,)."""
+        return self.joint(x).logsumexp(1)
+
+    def quantiles(self, x: Tensor, n: int) -> Tensor:
+        """x: (m, 1, 1, 1) → n equally likely values of p(z|x) in order, (m, n)."""
+        below = self.joint(x).softmax(1).cumsum(1)
+        at = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+        return self.LINE[torch.searchsorted(below, at.repeat(len(x), 1)).clamp(max=len(self.LINE) - 1)]
+
+
+class Fold(nn.Module):
+    """z → that of which tanh is w |z|, (n, 1, 1, 1)."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, z: Tensor) -> Tensor:
+        image: Tensor = torch.atanh((self.weight * z.abs()).clamp(max=0.999))
+        return image[:, :, None, None]
+
+
+def family_of(kind: type[VAE], model: Model | Folded) -> type[VAE]:
     """Return a family whose decoder is the model's and does not learn."""
 
     class Known(kind):  # type: ignore[misc, valid-type]
         def __init__(self, config: Any, spec: Any) -> None:
             super().__init__(config, spec)
-            self.decoder = Linear(model.weight)
+            self.decoder = model.decoder()
 
     return Known
+
+
+def trained(
+    kind: type[VAE], model: Model | Folded, *, seed: int = 0, total: int = 256_000, **family: Any
+) -> tuple[Any, Tensor]:
+    """A family with the model's decoder, trained on its points, and 2,000 points that nobody has seen."""
+    rates = {"learning_rate": 2e-3, "schedule": "linear", "decay_from": 0.3, "decay_to": 0.05}
+    settings = {"latent": 2, "network": "mlp", "hidden": 48, "deviation": DEVIATION, "autoencoder": rates, **family}
+    if kind is AVB:
+        settings["adversary"] = {**rates, "learning_rate": 4e-3}
+    training = {"total_images": total, "batch_size": 128, "average_halflife_images": 10_000}
+    training |= {"device": "cpu", "seed": seed}
+    source = model.points(20_000)
+    name = "avb" if kind is AVB else "vae"
+    session = open_session(configure(name, family=settings, training=training), source, family=family_of(kind, model))
+    for number in played(session):
+        session.average.follow(number, 128, session.images)
+        if session.images >= total:
+            break
+    return usable(session, 1), source.tensor(source.rows("test")[:2000])
 
 
 class KnownEncoder(nn.Module):
@@ -101,4 +177,7 @@ class KnownEncoder(nn.Module):
         return z, torch.zeros_like(z), torch.ones_like(z)
 
 
-__all__ = ["AVB", "CORRELATED", "DEVIATION", "ORTHOGONAL", "VAE", "KnownEncoder", "Linear", "Model", "family_of"]
+__all__ = [
+    "AVB", "CORRELATED", "DEVIATION", "ORTHOGONAL", "VAE", "Folded", "KnownEncoder", "Linear", "Model", "family_of",
+    "trained",
+]  # fmt: skip

@@ -8,7 +8,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from analysis.arrays import AnalysisError
 from analysis.expectation import FLOOR, climb, fit_gaussians, maximise
-from analysis.gaussians import Gaussians
+from analysis.gaussians import COVARIANCES, Gaussians
+from analysis.mixture_fits import _search
 from analysis.mixtures import agreement, fit_mixture, mixture_result
 from analysis.partitions import ari, nmi, purity
 
@@ -206,6 +207,29 @@ def test_the_fit_turns_with_the_codes_and_knows_no_order_of_rows(rng: np.random.
 
 def scaled(mixture: Gaussians, by: float) -> Gaussians:
     return Gaussians(mixture.weights, mixture.means * by, mixture.covariances * by**2, mixture.covariance)
+
+
+def test_criteria_are_of_the_rows_that_they_are_said_to_be_of(rng: np.random.Generator) -> None:
+    """BIC and AIC of the 200 rows that candidates are fitted on, held-out likelihood of 100 others, by scipy."""
+    from scipy.special import logsumexp
+    from scipy.stats import multivariate_normal
+
+    codes, order = blobs(rng, 400, d=3)[0], np.random.default_rng(9).permutation(400)
+    fitted, held = codes[order[:200]], codes[order[200:300]]
+    tried = _search(codes, (1, 3, 12), COVARIANCES, 200, 1, np.random.default_rng(9), lambda text: None)
+    for one, mixture in tried:
+        parts = [
+            np.log(w) + multivariate_normal(mean, spread).logpdf(np.concatenate([fitted, held]))
+            for w, mean, spread in zip(mixture.weights, mixture.means, mixture.covariances, strict=True)
+        ]
+        log_p = logsumexp(parts, axis=0)
+        assert one.held_out == pytest.approx(log_p[200:].mean(), abs=1e-4)
+        assert one.bic == pytest.approx(-2 * log_p[:200].sum() + mixture.parameters * np.log(200), abs=0.02)
+        assert one.aic == pytest.approx(-2 * log_p[:200].sum() + 2 * mixture.parameters, abs=0.02)
+        if (one.components, one.covariance) == (12, "full"):
+            assert one.held_out < log_p[:200].mean() - 0.3, "too many components know their own rows only"
+    public = fit_mixture(codes, rng=np.random.default_rng(9), components=(1, 3, 12), search=200, restarts=1).candidates
+    assert public == tuple(one for one, _ in tried)
 
 
 def test_the_neighbours_of_the_best_number_are_tried_too(rng: np.random.Generator) -> None:

@@ -38,6 +38,16 @@ def test_bigan_1nn_reads_the_encoders_last_layer_beside_its_yardsticks(tmp_path:
     assert found.probes[0].score.n == 352 and found.protocol.startswith("bigan-1nn: One nearest neighbour")
 
 
+def test_an_untrained_layer_that_is_not_there_is_told(tmp_path: Path) -> None:
+    columns = table_maker.digits_columns(rows=300)
+    del columns["untrained.encoder.hidden"], columns["pixels"]
+    table = Embeddings(table_maker.write_table(tmp_path / "t.parquet", columns, table_maker.digits_metadata()))
+    found = study_probes(table, None, Options(protocol="bigan-1nn"))
+    assert [one.representation for one in found.probes] == ["encoder.hidden"]
+    for said in ("no untrained network: the table has no column 'untrained.encoder.hidden'", "no raw-pixel baseline"):
+        assert sum(note.startswith(said) for note in found.notes) == 1, found.notes
+
+
 def test_what_a_table_lacks_is_told_with_the_options_that_make_it(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path))
     table.metadata["layers"] = ["encoder.hidden", "discriminator.conv1", "discriminator.conv2"]
@@ -89,7 +99,7 @@ def test_dcgans_svm_reads_all_pooled_convolutions_beside_as_many_components_as_p
     assert first.score.value > 0.97 and rest[0].score.value > 0.85 and rest[1].score.value > 0.85
     assert rest[2].score.low < 0.1 < rest[2].score.high, "noise is at chance"
     assert first.shuffled is not None and first.shuffled.low < 0.1 < first.shuffled.high
-    wide = f"discriminator.conv1 + discriminator.conv2 (96 columns) has all {rank()} components that there are"
+    wide = f"discriminator.conv1 + discriminator.conv2 (96 columns) has all {rank()} components"
     assert any(wide in note for note in found.notes) and first.n_train > 300
 
 

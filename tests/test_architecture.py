@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted([*(ROOT / "latentgan").rglob("*.py"), *(ROOT / "analysis").rglob("*.py")])
-JOINS = ("latentgan.cli", "latentgan.cli_edit", "latentgan.cli_model", "latentgan.protocols")
+JOINS = ("latentgan.cli", "latentgan.cli_edit", "latentgan.cli_images", "latentgan.cli_model", "latentgan.protocols")
 LIGHT = [
     f"latentgan.{name}"
     for name in ("cli", "cli_edit", "cli_images", "cli_model", "cli_reproduce", "cli_selfcheck", "errors", "version")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -180,33 +181,53 @@ def test_the_balance_rule_is_the_authors(centre):
     assert moves == wanted and rule.threshold == pytest.approx(threshold)
 
 
+class Watching:
+    """An update that, before each move, computes its terms anew in float64 from what the networks were given."""
+
+    turn_number, progress = 1, 0.0
+
+    def __init__(self, family: Any) -> None:
+        self.family, self.update = family, Update(family.players())
+        self.moves: list[tuple[str, float]] = []
+        self.given: dict[str, list[torch.Tensor]] = {"generator": [], "discriminator": []}
+        for name, inputs in self.given.items():
+            family.get_submodule(name).register_forward_pre_hook(lambda _, x, to=inputs: to.append(x[0].detach()))
+
+    def __call__(self, **objectives: Any) -> None:
+        ((player, terms),) = objectives.items()
+        with torch.no_grad():
+            (z,), (shown, *real) = self.given.values()
+            generator, discriminator = (copy.deepcopy(self.family.get_submodule(n)).double() for n in self.given)
+            assert torch.allclose(generator(z.double()), shown.double(), atol=1e-5)
+            d = discriminator(shown.double())
+            fooling = float(softplus(-d).mean())
+            wanted = {"fake": fooling, "deviation": float(self.family.prior.terms()["deviation"])}
+            if player == "discriminator":
+                (x,) = real
+                wanted = {"real": float(softplus(-discriminator(x.double())).mean()), "fake": float(softplus(d).mean())}
+        assert {name: float(term.detach()) for name, term in terms.items()} == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+        self.moves.append((player, fooling))
+        for inputs in self.given.values():
+            inputs.clear()
+        self.update(**objectives)
+
+    def note(self, **values: Any) -> None:
+        self.update.note(**values)
+
+
 def test_a_turn_plays_by_the_rule_and_its_state_is_kept():
-    """Each move is of the player that the generator's term, as it is then, points to."""
+    """Whose move it is says the generator's term as it is then: its own above the threshold, else the other's."""
     source = pictures()
-    torch.manual_seed(0)
-    config = configure("deligan", family={"latent": 3, "width": 4, "balance_moves": 7, "balance_most": 0.8})
-    family = load_family("deligan")(config.family, source.spec).train()
-    update, seen = Update(family.players()), []
-
-    class Watching:
-        turn_number, progress = 1, 0.0
-
-        def __call__(self, **objectives: Any) -> None:
-            (name,) = objectives
-            terms = objectives[name]
-            if name == "generator":
-                assert float(terms["fake"].detach()) > family.balance[0] - 0.0031
-            seen.append(name)
-            update(**objectives)
-
-        def note(self, **values: Any) -> None:
-            update.note(**values)
-
+    family = built("deligan", source, latent=3, balance_moves=7, balance_most=0.8)
+    watching, stream = Watching(family), batches(source)
     for _ in range(6):
-        family.step(batches(source), Watching())
-    assert len(seen) == 42 and {"generator", "discriminator"} == set(seen)
-    state = family.state_dict()["balance"]
-    assert state[1:].min() == 0 and 0.7 <= float(state[0]) <= 0.8001
+        family.step(stream, watching)
+        threshold = float(family.balance[0])  # it moves before the first move of a turn
+        for player, term in watching.moves[-7:]:
+            assert term > threshold - 1e-5 if player == "generator" else term <= threshold + 1e-5
+        assert 0.7 <= threshold <= 0.8001
+    assert len(watching.moves) == 42 and {"generator", "discriminator"} == {player for player, _ in watching.moves}
+    assert family.state_dict()["balance"][1:].min() == 0
 
 
 def test_a_threshold_on_another_term_is_refused():
@@ -238,7 +259,7 @@ def test_images_of_a_component_are_made_of_its_codes():
 
 
 def test_an_encoder_finds_the_component_of_an_image():
-    """A regressor whose encoder is the identity on what its generator wrote into the pixels."""
+    """The component of an image is that of its code, whatever the encoder, here one that learned nothing."""
     source = pictures()
     regressor = built("latent_regressor", source, base={"latent": 3, "width": 4, **MIXED}, frozen=True)
     model = NumpyModel(regressor)

@@ -104,13 +104,14 @@ def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[st
 
     images = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 1)).astype(np.uint8)
     held = HeldOut(images, np.full(30, -1), np.zeros((30, 0)))
-    asked = [replace(moves["pca1"], says="brightness"), moves["sefa1"]]
+    asked = [replace(moves["pca1"], says="brightness"), moves["sefa1"], moves["a, keeping d"]]
     found = verify_concepts(asked, Inked(), held, Measured(("brightness",), 0.0), None, rng=np.random.default_rng(0),
                             edited=10, draws=2)  # fmt: skip
     assert found.responses[0].score == 0 and found.responses[0].effect.low > 0 and found.responses[1].score == -1
     notes = " ".join(found.notes)
     assert "judged by what it tells best on train rows" in notes and "'pca1' by 'brightness', 'sefa1' by 'd'" in notes
-    assert "nobody judges 'sefa1'" in notes
+    assert "judged by the concept that it was made of: 'a, keeping d' by 'a'" in notes
+    assert "nobody judges 'sefa1', 'a, keeping d'" in notes
 
 
 def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTable, verified: Verification) -> None:

@@ -15,6 +15,7 @@ import report_samples as samples
 from report_run import write_run
 
 from analysis.arrays import AnalysisError
+from analysis.few import MEAN, Difference
 from analysis.report import write_report
 from analysis.report.document import (
     Choice,
@@ -22,6 +23,7 @@ from analysis.report.document import (
     Gallery,
     Lines,
     Map,
+    Prose,
     Report,
     Section,
     Slideshow,
@@ -31,11 +33,11 @@ from analysis.report.document import (
 )
 from analysis.report.material import Material
 from analysis.report.rows import brackets, figure, readable, role_of, trained_on
-from analysis.report.run import GRIDS, Series, read_run
+from analysis.report.run import GRIDS, Series, Warned, read_run
 from analysis.report.sections import ORDER, build
 from analysis.report.sections_curves import curves
 from analysis.statistics import Baseline, Interval, wilson
-from analysis.store import save
+from analysis.store import HOMES, load, save
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,13 @@ def report(results: dict[str, Any], folder: Path) -> Report:
 
 def section(report: Report, id: str) -> Section:
     return next(one for one in report.sections if one.id == id)
+
+
+def below(one: Section) -> str:
+    """What is said right below the finding."""
+    (first, *_) = one.blocks
+    assert isinstance(first, Prose)
+    return first.text
 
 
 def kinds(one: Section) -> set[type]:
@@ -79,6 +88,88 @@ def test_every_section_opens_with_one_finding_that_holds_a_number(report: Report
     for one in report.sections:
         assert one.finding.endswith(".") and one.finding[0] == one.finding[0].upper(), one.id
         assert re.search(r"\d", one.finding) or one.id == "health", one.id
+
+
+def sentences(finding: str) -> list[str]:
+    """Sentences of a text: a full stop ends one before a space or the end, but for abbreviations."""
+    return [
+        one for one in re.split(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!vs\.)(?<!al\.)(?:\s+|$)", text(finding)) if one
+    ]
+
+
+def one_each(report: Report) -> None:
+    for one in report.sections:
+        assert len(sentences(one.finding)) == 1, (one.id, one.finding)
+        assert not re.search(r"[.;,:]{2}|\.[A-Z]| [.;,:]", one.finding), (one.id, one.finding)
+
+
+def test_sentences_are_told_from_decimals_and_abbreviations() -> None:
+    assert len(sentences("It is 0.5 [0.4, 0.6] in run.toml, e.g. of encoder.dense1 (p = 0.01).")) == 1
+    assert len(sentences("It is 0.5. It was 0.4.")) == 2
+
+
+def test_every_finding_of_a_folder_with_every_analysis_is_one_sentence(
+    results: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    for one in results.values():
+        save(one, tmp_path)
+    found = load(tmp_path)
+    assert set(found) == set(HOMES), "a kind of result that the report does not show here"
+    report = build(Material(found, run=read_run(folder)))
+    assert len(report.sections) == len(ORDER) and not any(one.missing for one in report.sections)
+    one_each(report)
+
+
+def test_every_finding_is_one_sentence_where_there_is_more_to_say(results: dict[str, Any], folder: Path) -> None:
+    """It stands below."""
+    one_each(build(Material()))
+    one_each(build(Material(run=read_run(folder))))
+    training = "assigned on 200 rows of all splits"
+    noted = {
+        kind: replace(one, notes=(training,))
+        for kind, one in results.items() if hasattr(one, "notes") and kind != "overview"
+    }  # fmt: skip
+    told = {kind: replace(noted[kind], told=100) for kind in ("efficiency", "probes")}
+    more = build(Material({**results, **noted, **told}, run=read_run(folder)))
+    one_each(more)
+    cautious = ("fidelity", "reconstructions", "parts", "disentanglement", "map", "probes", "few-labels", "neighbours",
+                "concepts", "interpolations", "mixture", "geometry", "prior", "comparison")  # fmt: skip
+    for id in cautious:
+        assert "Training rows are among them." in below(section(more, id)), id
+    assert "n = 360" in section(more, "probes").finding or "360 test images" in section(more, "probes").finding
+
+
+def test_findings_of_other_outcomes_are_one_sentence_too(results: dict[str, Any], folder: Path) -> None:
+    pixels = (Baseline("pixels", samples.near(0.914, 0.03, 360)),)
+    one = results["codes"].categories[0]
+    right = one.matching
+    assert right is not None
+    same = replace(one, baselines=pixels, matching=replace(right, rule="majority"), confident=right, assigned=right)
+    few = results["efficiency"].curve[-1]
+    number = replace(few, metric="R2", differences=(Difference("discriminator.conv2", MEAN, samples.near(0, 0.1, 20)),))
+    prior = results["prior"]
+    stopped = replace(read_run(folder), status="diverged", warnings=(
+        Warned("diverged", "A gradient of the generator was not finite (0.5 before). Lower the rate.", 100, False),
+    ))  # fmt: skip
+    changed = {
+        "codes": replace(results["codes"], categories=(same,)),
+        "efficiency": replace(results["efficiency"], curve=(number,)),
+        "prior": replace(prior, parts=prior.parts[:1]),
+        "maps": replace(results["maps"], maps=tuple(replace(m, accuracy=None) for m in results["maps"].maps)),
+        "fidelity": replace(results["fidelity"], yardstick=None),
+        "concepts": replace(results["concepts"], concepts=tuple(
+            replace(c, q_value=0.5) for c in results["concepts"].concepts
+        )),
+    }  # fmt: skip
+    for material in (Material({**results, **changed}, run=stopped), Material({"codes": changed["codes"]})):
+        one_each(build(material))
+    shown = build(Material({**results, **changed}, run=stopped))
+    assert section(shown, "health").finding == (
+        "Training stopped: A gradient of the generator was not finite (0.5 before)."
+    )
+    assert "; the intervals of categories and pixels overlap." in section(shown, "parts").finding
+    assert "Named by the label of a single image each" in below(section(shown, "parts"))
+    assert "no more than predicting the labels' mean gives" in section(shown, "few-labels").finding
 
 
 def test_every_chart_says_how_to_read_it(report: Report) -> None:
@@ -134,7 +225,20 @@ def test_the_probe_finding_names_the_best_features_and_the_yardsticks(report: Re
         "right in 97.2 % [95.6, 98.8] of 360 test images; "
     )
     assert "raw pixels reach 95.8 %" in finding and "untrained 94.2 %" in finding
-    assert finding.endswith("The intervals of features and pixels overlap.")
+    assert finding.endswith("; the intervals of features and pixels overlap.")
+
+
+@pytest.mark.parametrize(("width", "named"), [(64, "PCA 50 of pixels"), (512, "PCA 640 of pixels")])
+def test_of_several_pcas_the_probe_finding_names_that_of_the_features_width(
+    results: dict[str, Any], width: int, named: str
+) -> None:
+    table = results["probes"]
+    first = [one for one in table.probes if one.method == table.probes[0].method]
+    features = [replace(one, width=width) for one in first if "PCA" not in one.representation]
+    pcas = [replace(first[0], representation=f"PCA {w} of pixels", baseline=True, width=w) for w in (50, 640)]
+    one = build(Material({"probes": replace(table, probes=(*features, *pcas))}))
+    finding = section(one, "probes").finding
+    assert finding.count("PCA") == 1 and named in finding
 
 
 def test_the_probe_finding_keeps_to_the_reader_that_the_chart_opens_with(results: dict[str, Any]) -> None:
@@ -164,7 +268,7 @@ def test_few_labels_states_the_paired_difference_and_the_draws(report: Report) -
     assert text(section(report, "few-labels").finding) == (
         "With 10 labels a class, discriminator.conv2, the best of 3 representations on these test rows, reads 87.1 % "
         "[86.1, 88.1] of test images right, 1.4 points more than raw pixels on the same draws [0.8, 2.0] "
-        "(n = 20 draws, 360 test images). For that, raw pixels need about 14 labels a class [12, 19]."
+        "(n = 20 draws, 360 test images); for as much, raw pixels need about 14 labels a class [12, 19]."
     )
 
 
@@ -199,7 +303,7 @@ def test_what_yardsticks_need_is_said_beyond_the_ends_too(results: dict[str, Any
 def test_networks_that_learned_from_labels_are_said_to_wherever_they_are_probed(results: dict[str, Any]) -> None:
     told = {kind: replace(results[kind], told=100) for kind in ("efficiency", "probes")}
     report = build(Material({**results, **told}))
-    for one in (report.lead, section(report, "few-labels").finding, section(report, "probes").finding):
+    for one in (report.lead, below(section(report, "few-labels")), below(section(report, "probes"))):
         assert "The networks were themselves told 100 labels in training, which these figures do not count" in one
     (chart,) = [b for b in section(report, "few-labels").blocks if isinstance(b, Lines)]
     assert "told 100 labels more" in chart.caption
@@ -210,7 +314,7 @@ def test_few_labels_quotes_what_its_intervals_cover(results: dict[str, Any]) -> 
     few = replace(results["efficiency"].curve[-1], note=note)
     curve = replace(results["efficiency"], curve=(few,), needed=())
     one = section(build(Material({"efficiency": curve})), "few-labels")
-    assert one.finding.endswith(" Intervals over draws, with the test rows held fixed.")
+    assert below(one) == "Intervals over draws, with the test rows held fixed."
     assert not any("luck" in getattr(block, "caption", "") for block in all_blocks(one.blocks))
 
 
@@ -450,11 +554,11 @@ def test_a_note_on_training_rows_stands_beside_the_finding(results: dict[str, An
     }
     report = build(Material({**results, **noted}))
     for id in ("parts", "mixture", "map", "reconstructions", "interpolations", "neighbours", "concepts"):
-        finding = section(report, id).finding
-        assert finding.endswith(" Assigned on 200 rows of all splits. Training rows are among them."), id
+        said = below(section(report, id))
+        assert said.endswith("Assigned on 200 rows of all splits. Training rows are among them."), id
     assert report.lead.count("training images included") == 2
     said = trained_on(("300 test rows", "includes 120 training images"))
-    assert said == " Includes 120 training images." and trained_on(("300 test rows", "train=5")) == ""
+    assert said == "Includes 120 training images." and trained_on(("300 test rows", "train=5")) == ""
 
 
 @pytest.mark.parametrize("form", ["left out: {}: {}", "{}: {}"])

@@ -10,8 +10,9 @@ import pytest
 import report_samples as samples
 
 from analysis.class_mixtures import ByClass
+from analysis.mixtures import Candidate
 from analysis.outliers import Outliers
-from analysis.report.document import Comparison, Gallery, Table, all_blocks
+from analysis.report.document import Comparison, Gallery, Lines, Table, all_blocks
 from analysis.report.material import Material
 from analysis.report.sections_shape import geometry, prior
 from analysis.report.sections_structure import mixture
@@ -41,7 +42,12 @@ def test_geometry_states_the_dimension_beside_its_yardsticks(results: dict[str, 
 
 
 def test_the_prior_is_said_to_fit_where_it_does_and_not_where_it_does_not(results: dict[str, Any]) -> None:
-    found = plain(prior(Material(results)).finding)
+    section = prior(Material(results))
+    assert plain(section.finding) == (
+        "The codes of z are not distributed as the prior (sliced Wasserstein and kernel tests, n = 200); no difference "
+        "shows in those of noise."
+    )
+    found = plain(str(section.blocks[0]))
     assert "The codes of z are not distributed as the normal prior (sliced Wasserstein distance" in found
     assert "No difference shows between the codes of noise and the normal prior" in found
     assert "n = 200" in found and "of 16 numbers differ by themselves" in found
@@ -49,11 +55,45 @@ def test_the_prior_is_said_to_fit_where_it_does_and_not_where_it_does_not(result
     assert [len(table.rows) for table in tables] == [2, 16, 2, 3]
 
 
+def test_each_outcome_of_several_parts_has_its_sentence(results: dict[str, Any]) -> None:
+    z, noise = results["prior"].parts
+    for parts, said in (
+        ((z,), "The codes of z are not distributed as the normal prior (sliced Wasserstein distance"),
+        ((z, replace(z, name="w")), "The codes of z and w are not distributed as their priors (sliced Wasserstein and"),
+        ((noise, replace(noise, name="w")), "No difference shows between the codes of noise and w and their priors ("),
+    ):
+        finding = plain(prior(Material({"prior": replace(results["prior"], parts=parts)})).finding)
+        assert finding.startswith(said) and "n = 200" in finding
+
+
 def test_training_rows_are_owned_up_to(results: dict[str, Any]) -> None:
     note = "900 rows of all splits, which includes training rows, since only 9 test rows exist"
     for kind, section in (("geometry", geometry), ("prior", prior)):
         changed = replace(results[kind], notes=(note,))
-        assert "includes training rows" in section(Material({**results, kind: changed})).finding
+        assert "includes training rows" in str(section(Material({**results, kind: changed})).blocks[0])
+
+
+def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[str, Any]) -> None:
+    tried = (
+        Candidate(2, "full", 900.0, -4.0, 0, 850.0),
+        Candidate(1, "full", 950.0, -5.0, 0, 930.0),
+        Candidate(4, "full", 910.0, -3.5, 0, 820.0),
+        Candidate(8, "diag", 700.0, np.nan, 3, 500.0),
+    )
+    changed = replace(results["mixture"], candidates=tried)
+    blocks = all_blocks(mixture(Material({**results, "mixture": changed})).blocks)
+    charts = {b.id: b for b in blocks if isinstance(b, Lines)}
+    assert {key: chart.lines[0].y.tolist() for key, chart in charts.items()} == {
+        "bic": [950, 900, 910], "aic": [930, 850, 820], "held_out": [-5, -4, -3.5],
+    }  # fmt: skip
+    assert [len(chart.lines) for chart in charts.values()] == [2, 2, 1], "what is not known is not drawn"
+    (table,) = [b for b in blocks if isinstance(b, Table) and b.columns[0] == "candidate"]
+    assert table.rows[1] == ("2 full", "0", "30", "−4.00", "")
+    assert table.rows[3][3:] == ("–", "3 of 8 degenerate")
+    assert "BIC 2 components (full), AIC 4 components (full) and held-out log-likelihood 4" in plain(table.caption)
+    older = replace(changed, candidates=tuple(replace(one, aic=np.nan) for one in tried))
+    ids = [b.id for b in all_blocks(mixture(Material({**results, "mixture": older})).blocks) if isinstance(b, Lines)]
+    assert ids == ["bic", "held_out"]
 
 
 def test_the_mixture_shows_unusual_images_and_mixtures_of_classes(results: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from latentgan import annealing, game, likelihoods, losses, priors, tricks
 from latentgan.checks import base
 from latentgan.cli import app
-from latentgan.families import infogan, vae
+from latentgan.families import deligan, infogan, vae
 from latentgan.networks import blackbox, blocks
 
 CPU = torch.device("cpu")
@@ -121,6 +121,11 @@ def scale_without_shift(layer: blocks.Affine, norm: Any, scale: Tensor, shift: T
     SCALE(layer, norm, scale, torch.zeros_like(shift))
 
 
+def squared_deviations(self: priors.GaussianMixture, component: Tensor, normal: Tensor) -> Tensor:
+    return self.mean[component] + self.deviation[component] ** 2 * normal
+
+
+JUDGE = blackbox.Adversary.forward
 DIVERGENCE, MOMENTS, BETAS = vae.gaussian_kl, blackbox.moments, annealing.temperatures
 PIXELS = likelihoods.Likelihood.log_prob
 UNIFORM, FAKE = losses.uniform_information, losses.Objective.fake
@@ -153,6 +158,9 @@ MISTAKES: list[tuple[str, object, str, object]] = [
         "moments",
         lambda z, a, v: (MOMENTS(z, a, v)[0], MOMENTS(z, a, v)[1] ** 2),
     ),
+    ("a mixture's variances for deviations", priors.GaussianMixture, "forward", squared_deviations),
+    ("an adversary that sees no image", blackbox.Adversary, "forward", lambda self, x, *z: JUDGE(self, 0 * x, *z)),
+    ("a balance that never falls", deligan.Balance, "generator_moves", lambda self, term: True),
     ("the mean of the pieces", blocks.Maxout, "forward", lambda self, x: x.unflatten(1, (-1, self.pieces)).mean(2)),
 ]
 SQUARES, MAPS = tricks.squared_gradients, tricks.random_affine

@@ -63,7 +63,7 @@ def test_a_turned_code_in_another_order_is_the_same_and_carries_every_concept(fo
 def test_several_models_stand_beside_pixels_their_pca_and_the_untrained_network(folder: Path) -> None:
     first, turned = Embeddings(folder / "one.parquet"), Embeddings(folder / "turned.parquet")
     untrained = Embeddings(folder / "one.parquet", code="untrained.code")
-    found = study_comparison(first, [turned, untrained], Options(test_rows=200))
+    found = study_comparison(first, [turned, untrained], Options(test_rows=200, draws=2))
     names = [str(folder / "one.parquet"), "turned.parquet", f"{folder / 'one.parquet'}: untrained.code"]
     assert [one.names for one in found.pairs] == [(names[0], names[1]), (names[0], names[2])]
     assert [one.names[1] for one in found.yardsticks] == ["pixels", f"PCA {WIDTH} of pixels", "untrained.code"]
@@ -153,7 +153,7 @@ def test_factors_are_by_default_what_rows_share_and_the_rest_is_said(tmp_path: P
     [
         (("geometry", "one.parquet"), "geometry"),
         (("prior", "one.parquet"), "prior"),
-        (("compare", "one.parquet", "turned.parquet", "one.parquet"), "comparison"),
+        (("compare", "one.parquet", "turned.parquet", "one.parquet", "--rows", "100"), "comparison"),
         (("fidelity", "one.parquet", "noise.parquet"), "fidelity"),
         (("disentanglement", "one.parquet", "--factor", "ink", "--factor", "round"), "disentanglement"),
     ],

@@ -11,7 +11,7 @@ import pytest
 import table_maker
 
 from analysis import AnalysisError, Embeddings, load, save
-from analysis.codes import Codes, effective_number, shared_information, sweep_effect
+from analysis.codes import Codes, effective_number, purity_of, shared_information, sweep_effect
 from analysis.plan import Options
 from analysis.study_codes import MEASURED, study_codes
 from analysis.workflow import run_study
@@ -94,6 +94,16 @@ def test_shared_information_holds_the_truth_although_sampling_inflates_it() -> N
         found = [shared_information(one, rng=rng, repeats=300) for one in tables]
         assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.85
     assert shared_information(np.diag([5, 5, 5]), rng=rng).value == pytest.approx(1)
+
+
+def test_purity_holds_the_truth_although_many_small_categories_inflate_it() -> None:
+    rng = np.random.default_rng(0)
+    shares = np.full((10, 10), 0.5 / 90)
+    np.fill_diagonal(shares, 0.05)
+    tables = rng.multinomial(360, shares.ravel(), size=60).reshape(60, 10, 10)
+    found = [purity_of(one, rng=rng, repeats=300) for one in tables]
+    assert np.mean([one.low <= 0.5 <= one.high for one in found]) >= 0.85
+    assert purity_of(np.array([[6, 2], [1, 1], [0, 0]]), rng=rng).value == 0.7
 
 
 def test_categories_are_named_on_validation_and_judged_on_test_beside_yardsticks(tmp_path: Path) -> None:

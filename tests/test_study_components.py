@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import table_maker
+from rich.console import Console
 from scipy.stats import norm
 
 from analysis import AnalysisError, Embeddings, load, save
 from analysis.codes import Codes
 from analysis.interpolation import choose_along
 from analysis.learned import drawn, drawn_of_each, responsibilities
-from analysis.plan import Options
-from analysis.report.sections_categories import categories_finding, category_blocks
+from analysis.plan import Options, labels_of
+from analysis.report.sections_categories import categories_said, category_blocks
 from analysis.report.wording import percent
+from analysis.statistics import wilson
 from analysis.study_codes import study_codes
+from analysis.terminal import percent as percent_of
+from analysis.terminal import show
 
 MEANS = np.array([[-3.0, 0.0], [3.0, 0.0], [0.0, 4.0], [0.0, -40.0]])
 DEVIATIONS = np.array([[0.5, 0.3], [0.4, 0.8], [0.6, 0.5], [1.0, 1.0]])
@@ -35,8 +41,13 @@ class Places:
         return (0.5 + codes / 20).clip(0, 1).reshape(-1, 1, 2, 1).astype(np.float32)
 
 
-def planted(folder: Path, part: dict[str, Any] = PART, *, wrong: float = 0.1, n: int = 1000) -> Embeddings:
-    """Labels 0, 1, 2 have components 3, 1, 2 (from 1) but for `wrong` of them; component 4 has no image."""
+def planted(
+    folder: Path, part: dict[str, Any] = PART, *, wrong: float = 0.1, told: float = 1.0, n: int = 1000
+) -> Embeddings:
+    """Labels 0, 1, 2 have components 3, 1, 2 (from 1) but for `wrong` of them; component 4 has no image.
+
+    Of the labels a share of `told` is known.
+    """
     rng = np.random.default_rng(0)
     labels = np.sort(np.arange(n) % 3)
     of = np.array([2, 0, 1])[np.where(rng.random(n) < wrong, (labels + 1) % 3, labels)]
@@ -45,10 +56,14 @@ def planted(folder: Path, part: dict[str, Any] = PART, *, wrong: float = 0.1, n:
         "code": code.astype(np.float32),
         "untrained.code": rng.normal(size=(n, 2)).astype(np.float32),
         "pixels": np.clip(120 * labels[:, None] + rng.normal(0, 8, (n, 3)), 0, 255).astype(np.uint8),
-        "label": labels,
+        "label": labels if told == 1 else names_of(labels, rng.random(n) < told),
         "split": np.array(["train", "validation", "test", "test", "test"])[np.arange(n) % 5].tolist(),
     }
     return Embeddings(table_maker.write_table(folder / "planted.parquet", columns, {"format": 1, "parts": [part]}))
+
+
+def names_of(labels: np.ndarray, told: np.ndarray) -> Any:
+    return pa.array([str(v) if t else None for v, t in zip(labels, told, strict=True)]).dictionary_encode()
 
 
 def study(table: Embeddings, model: Any = None) -> Codes:
@@ -86,6 +101,29 @@ def test_components_are_counted_named_and_judged_as_categories_are(tmp_path):
     assert load(tmp_path / "results")["codes"].categories[0].noun == "component"
 
 
+def test_purity_is_counted_directly_beside_shuffled_labels_and_as_many_groups_of_pixels(tmp_path):
+    """Of half the rows the label is unknown; component 4 has no row, and each of the others a label that rules it."""
+    table = planted(tmp_path, told=0.5)
+    (one,) = study(table).categories
+    test = table.rows("test")
+    of = norm.logpdf(table.vectors("code", test)[:, None], MEANS, DEVIATIONS).sum(2).argmax(1)
+    labels, _ = labels_of(table)
+    labels = labels[test]
+    known = labels >= 0
+    assert one.purity is not None and 250 < known.sum() == one.purity.n < 350
+    right = 0
+    for k, found in enumerate(one.purities):
+        mine = labels[known & (of == k)].tolist()
+        most = max(map(mine.count, range(3)))
+        right += most
+        assert found == wilson(most, len(mine)) if mine else found.n == 0
+    assert one.purity.value == pytest.approx(right / known.sum())
+    assert one.purity.low < one.purity.value < one.purity.high
+    beside = {b.name: b.figure for b in one.purity_baselines}
+    assert set(beside) == {"untrained", "pixels", "shuffled"} and beside["pixels"].value > 0.99
+    assert 1 / 3 < beside["shuffled"].value < 0.45 and beside["shuffled"].high < one.purity.low
+
+
 def test_components_that_are_not_the_labels_are_not_said_to_be(tmp_path):
     (one,) = study(planted(tmp_path, wrong=2 / 3)).categories
     assert one.matching is not None and one.shared is not None
@@ -94,11 +132,26 @@ def test_components_that_are_not_the_labels_are_not_said_to_be(tmp_path):
 
 def test_the_report_speaks_of_components(tmp_path):
     found = study(planted(tmp_path), Places())
-    said = categories_finding(found)
+    said = categories_said(found)[0]
     assert said.startswith("The 4 components of “z”") and "k-means on pixels" in said
     text = str(category_blocks(found.categories[0], found)).replace("\\'", "'")
     assert f"samples, by the prior's fixed weights, have {percent(0.25)} each" in text.replace("\\xa0", "\xa0")
+    for said in ("Purity of each component", "Purity: share of labelled test images that have the commonest label of"):
+        assert said in text
     assert "component 4" in text.lower() and not re.search(r"categor", text.replace("category_", ""))
+
+
+def test_the_terminal_prints_the_purity_of_each_component_and_of_all_beside_its_yardsticks(tmp_path):
+    found = study(planted(tmp_path))
+    (one,), console = found.categories, Console(width=200, record=True, file=io.StringIO())
+    show(found, console)
+    printed = console.export_text()
+    for k, pure in enumerate(one.purities[:3]):
+        line = next(line for line in printed.splitlines() if re.match(rf"\W*{k + 1}\s", line))
+        assert f"{percent_of(pure)} of {pure.n}" in line
+    lines = printed[printed.index("purity", printed.index("score")) :].splitlines()
+    for name, figure in (("purity", one.purity), *((b.name, b.figure) for b in one.purity_baselines)):
+        assert any(name in line and percent_of(figure) in line for line in lines)
 
 
 def test_a_damaged_mixture_is_a_sentence(tmp_path):

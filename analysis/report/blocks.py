@@ -39,11 +39,14 @@ def table(block: Table) -> Markup:
     numeric = [all(_is_number(row[i]) for row in block.rows) for i in range(len(block.columns))]
     kinds = ["number" if flag else None for flag in numeric]
     head = [tag("th", name, scope="col", class_=kind) for name, kind in zip(block.columns, kinds, strict=True)]
-    shades = block.shades or ((),) * len(block.rows)
+    blank = ((),) * len(block.rows)
+    classes = tuple("quiet" if quiet else "loud" for quiet in block.quiet) or (None,) * len(block.rows)
     rows = [
-        tag("tr", join([_cell(cell, i, kinds[i], shade) for i, cell in enumerate(row)]))
-        for row, shade in zip(block.rows, shades, strict=True)
-    ]
+        tag("tr", join([_cell(cell, i, kinds[i], shade, below) for i, cell in enumerate(row)]), class_=name)
+        for row, shade, below, name in zip(
+            block.rows, block.shades or blank, block.below or blank, classes, strict=True
+        )
+    ]  # fmt: skip
     body = tag("table", tag("thead", tag("tr", join(head))), tag("tbody", join(rows)))
     return figure(scroll(body, block.caption or "table"), block.caption)
 
@@ -109,12 +112,15 @@ def scroll(body: Markup, label: str) -> Markup:
     return tag("div", body, class_="scroll", tabindex="0", role="region", aria_label=label)
 
 
-def _cell(text: str, index: int, kind: str | None, shade: tuple[float, ...]) -> Markup:
+def _cell(
+    text: str, index: int, kind: str | None, shade: tuple[float, ...], below: tuple[tuple[str, ...], ...]
+) -> Markup:
+    body = join([tag("span", text), *(tag("small", line) for line in below[index])]) if below else text
     if index == 0:
-        return tag("th", text, scope="row", class_=kind)
+        return tag("th", body, scope="row", class_=kind)
     style = f"--shade:{100 * shade[index - 1]:.0f}%" if shade else None
     names = [name for name in (kind, "shaded" if shade else None) if name]
-    return tag("td", text, class_=" ".join(names) or None, style=style)
+    return tag("td", body, class_=" ".join(names) or None, style=style)
 
 
 def _is_number(text: str) -> bool:

@@ -114,6 +114,8 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     shades: tuple[tuple[float, ...], ...] = ()  # depth in [0, 1] of each cell but a row's first: a table as a picture
+    quiet: tuple[bool, ...] = ()  # rows that are yardsticks, set back behind the others
+    below: tuple[tuple[tuple[str, ...], ...], ...] = ()  # small lines under the cells of each row
 
 
 @dataclass(frozen=True, eq=False)

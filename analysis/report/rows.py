@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..few import NETWORK
-from .document import Block, Choice, Comparison, Estimate, Mark, Role
+from .document import Block, Choice, Comparison, Estimate, Mark, Prose, Role, Section
 from .wording import number, percent, sentence
 
 if TYPE_CHECKING:
@@ -38,12 +38,18 @@ def brackets(interval: Interval, digits: int = 2) -> str:
     return f"{number(interval.value, digits)} [{number(interval.low, digits)}, {number(interval.high, digits)}]"
 
 
+def stated(id: str, title: str, said: Sequence[str], blocks: Sequence[Block]) -> Section:
+    """A section whose finding is the first of some sentences; the others stand right below it. "" is none."""
+    finding, *more = [text for text in said if text]
+    return Section(id, title, finding, (*([Prose(" ".join(more))] if more else []), *blocks))
+
+
 def trained_on(notes: Sequence[str]) -> str:
-    """Quote, to stand beside the finding, a note that says that training rows are among those measured."""
+    """Quote, to stand right below the finding, a note that says that training rows are among those measured."""
     said = next((note for note in notes if TRAINING_ROWS.search(note)), "")
     if not said:
         return ""
-    return f" {sentence(said)}" + ("" if "train" in said else " Training rows are among them.")
+    return sentence(said) + ("" if "train" in said else " Training rows are among them.")
 
 
 def role_of(name: str) -> Role:

@@ -101,7 +101,7 @@ def _features(material: Material) -> str:
     reader = f"{name}{best_of(len(own))}"
     said = f"From {trained_on_labels(few)}, {reader} names {figure(few.scores[best])} of test images right"
     said += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, 'test image')})"
-    told = told_labels(found.told)
+    told = f" {told_labels(found.told)}".rstrip()
     for gap in few.differences:
         if (gap.representation, gap.baseline) == (name, "pixels"):
             points, low, high = 100 * gap.difference.value, gap.difference.low, gap.difference.high

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..statistics import wilson
-from .document import Block, Comparison, Disclosure, Facts, Gallery, Group, Picture, Prose, Table
+from .document import Block, Comparison, Disclosure, Estimate, Facts, Gallery, Group, Picture, Prose, Table
 from .images import as_uint8
 from .rows import axis, brackets, estimate, figure, role_of, trained_on
 from .wording import best_of, count, listed, number, percent
 
 if TYPE_CHECKING:
-    from ..codes import Categories, Codes, Matching
-    from ..statistics import Baseline
+    from ..codes import Categories, Codes
+    from ..statistics import Baseline, Interval
 
 SHOWN = 20  # categories; more open on request
 WIDE = 24  # labels; a wider table opens on request
@@ -50,10 +50,13 @@ def _best(found: Codes) -> Categories | None:
     return found.categories[0] if found.categories else None
 
 
-def categories_finding(found: Codes) -> str:
+def categories_said(found: Codes) -> tuple[str, ...]:
+    """One sentence on the best part of categories, and what else is to be said of it."""
     one = _best(found)
-    if one is None:
-        return ""
+    return () if one is None else (_finding(one, found), *_by_one_image(one))
+
+
+def _finding(one: Categories, found: Codes) -> str:
     k = len(one.counts)
     if one.matching is None:
         said = f"{_in_use(one)} of the {k} {one.nouns} of “{one.part}” are effectively in use (n = {count(found.rows)})"
@@ -62,11 +65,11 @@ def categories_finding(found: Codes) -> str:
         shared = f"they share a mutual information of {brackets(one.shared)} with the labels"
         return f"{said}; {shared}, shuffled labels {number(one.shuffled)}."
     right = one.matching.accuracy
-    others = [f"{_yardstick(b)} {percent(b.figure.value)}" for b in _beside(one)]
+    others = [f"{_yardstick(b)} {percent(b.figure.value)}" for b in _ordered(one.baselines)]
     return (
         f"The {k} {one.nouns} of “{one.part}”{best_of(len(found.categories), 'part')} name {figure(right)} of "
         f"{_images(found)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
-        f"{_in_use(one)} of {k} {one.nouns} are effectively in use.{_beside_pixels(one)}{_by_one_image(one)}"
+        f"{_in_use(one)} of {k} {one.nouns} are effectively in use{_beside_pixels(one)}."
     )
 
 
@@ -75,18 +78,18 @@ def _beside_pixels(one: Categories) -> str:
     if one.matching is None or pixels is None or one.matching.accuracy.low > pixels.high:
         return ""
     if one.matching.accuracy.apart(pixels):
-        return " K-means on pixels does better."
-    return f" The intervals of {one.nouns} and pixels overlap."
+        return "; k-means on pixels does better"
+    return f"; the intervals of {one.nouns} and pixels overlap"
 
 
-def _by_one_image(one: Categories) -> str:
+def _by_one_image(one: Categories) -> tuple[str, ...]:
     """Say what is right where one label a category is told; not where each is one label and both rules agree."""
     if one.confident is None or one.matching is None or one.matching.rule == "one to one":
-        return ""
+        return ()
     alone = one.assigned
-    single = f" With one {one.noun} a label, the others wrong, {figure(alone.accuracy)} are right." if alone else ""
+    single = f"With one {one.noun} a label, the others wrong, {figure(alone.accuracy)} are right." if alone else ""
     right = figure(one.confident.accuracy)
-    return f"{single} Named by the label of a single image each, the most confident one, {right} are."
+    return single, f"Named by the label of a single image each, the most confident one, {right} are."
 
 
 def _how(one: Categories) -> str:
@@ -126,21 +129,23 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
                 f"network was told {count(one.told)} labels, and which class is which, so that nothing is matched; "
                 "k-means was told those of the validation images alone, to match its groups."
             )
-        blocks.append(_accuracies(one, one.matching, one.baselines, caption))
+        blocks.append(_beside_others(one, one.matching.accuracy, one.baselines, caption))
     if one.assigned is not None:
         caption = (
             f"The same one to one: each label is given one {one.noun} at most, and images of the {one.nouns} that are "
             f"left over count as wrong, which a name of its own for each {one.noun} hides."
         )
-        blocks.append(_accuracies(one, one.assigned, one.assigned_baselines, caption))
+        blocks.append(_beside_others(one, one.assigned.accuracy, one.assigned_baselines, caption))
     if one.confident is not None:
         caption = (
             f"The same where each {one.noun} has the label of one validation image, the one that is of it most surely "
             f"(of {count(one.confident.n_matched)}), so that as many labels are told as there are {one.nouns}: the "
             "protocol of adversarial autoencoders."
         )
-        blocks.append(_accuracies(one, one.confident, one.confident_baselines, caption))
+        blocks.append(_beside_others(one, one.confident.accuracy, one.confident_baselines, caption))
     blocks += _usage(one, found, order)
+    if one.purity is not None:
+        blocks += _purity(one, found, one.purity, order)
     if one.table.shape[1]:
         table = _by_label(one, found, order)
         blocks.append(
@@ -149,14 +154,10 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
     return blocks
 
 
-def _accuracies(one: Categories, named: Matching, baselines: tuple[Baseline, ...], caption: str) -> Comparison:
-    rows = [estimate(one.nouns, named.accuracy)]
+def _beside_others(one: Categories, found: Interval, baselines: tuple[Baseline, ...], caption: str) -> Comparison:
+    rows = [estimate(one.nouns, found)]
     rows += [estimate(_yardstick(b), b.figure, role_of(b.name), note=b.note) for b in _ordered(baselines)]
     return Comparison(tuple(rows), caption, axis=(0.0, 1.0))
-
-
-def _beside(one: Categories) -> list[Baseline]:
-    return _ordered(one.baselines)
 
 
 def _ordered(baselines: tuple[Baseline, ...]) -> list[Baseline]:
@@ -272,10 +273,32 @@ def _usage(one: Categories, found: Codes, order: list[int]) -> list[Block]:
         f"Share of images that have each {one.noun}, with its 95 % interval; {_evenly(one)} {even} each. Beside the "
         "name, the share of labelled images that have the label."
     )
-    top, rest = tuple(rows[:SHOWN]), tuple(rows[SHOWN:])
-    ends = (0.0, axis(Comparison(tuple(rows), caption))[1])
-    more = Disclosure(f"Usage of {_others(one, rest)}", (Comparison(rest, caption, axis=ends),))
-    return [Comparison(top, caption, axis=ends), more] if rest else [Comparison(top, caption, axis=ends)]
+    return _each(one, "Usage", rows, caption, (0.0, axis(Comparison(tuple(rows), caption))[1]))
+
+
+def _purity(one: Categories, found: Codes, pure: Interval, order: list[int]) -> list[Block]:
+    """Show how far images of each category have one label, and of all beside what chance gives."""
+    overall = (
+        f"Purity: share of labelled {_images(found)} that have the commonest label of their {one.noun}. It is the "
+        f"commonest of these same images, from which many small {one.nouns} gain by chance: see shuffled labels."
+    )
+    rows = [
+        estimate(_both(one, _name(one, found, k), k), one.purities[k], note=found.classes[int(one.table[k].argmax())])
+        for k in order
+        if one.purities[k].n
+    ]
+    caption = (
+        f"Purity of each {one.noun}: the share of its labelled {_images(found)} that have its commonest label, which "
+        "stands beside, with its 95 % interval."
+    )
+    ends = (0.0, 1.0)
+    return [_beside_others(one, pure, one.purity_baselines, overall), *_each(one, "Purity", rows, caption, ends)]
+
+
+def _each(one: Categories, what: str, rows: list[Estimate], caption: str, ends: tuple[float, float]) -> list[Block]:
+    """Show a row for each category; where there are many, the others open on request."""
+    top, rest = (Comparison(tuple(some), caption, axis=ends) for some in (rows[:SHOWN], rows[SHOWN:]))
+    return [top, Disclosure(f"{what} of {_others(one, rest.rows)}", (rest,))] if rest.rows else [top]
 
 
 def _evenly(one: Categories) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .document import Block, Comparison, Gallery, Group, Map, Picture, Prose, Section, View, missing
 from .material import Material
-from .rows import estimate, figure, readable, role_of, trained_on
+from .rows import estimate, figure, readable, role_of, stated, trained_on
 from .wording import count, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def latent_map(material: Material) -> Section:
     )
     blocks: list[Block] = [Map("latent-map", maps.rows[known], views, caption, colour)]
     blocks += [Prose(sentence(note)) for note in maps.notes]
-    return Section("map", "Map", _map_finding(maps.maps[0]) + trained_on(maps.notes), tuple(blocks))
+    return stated("map", "Map", (_map_finding(maps.maps[0]), trained_on(maps.notes)), blocks)
 
 
 def _map_finding(best: Placement) -> str:
@@ -95,7 +95,7 @@ def neighbours(material: Material) -> Section:
             f"image's label (n = {count(agreement.n)}){beside}."
         )
     blocks += tuple(Prose(sentence(note)) for note in found.notes)
-    return Section("neighbours", "Neighbours", finding + trained_on(found.notes), blocks)
+    return stated("neighbours", "Neighbours", (finding, trained_on(found.notes)), blocks)
 
 
 def _lookup(material: Material, found: Neighbours, one: NeighbourTable) -> Group:

@@ -1,13 +1,14 @@
-"""The section on other models: whether they arrange the same images alike, and share concepts."""
+"""The section on other models: side by side, whether they arrange the same images alike, and share concepts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ..similarity import SHUFFLED_MAPS
+from . import sections_runs as runs
 from .document import Block, Comparison, Disclosure, Estimate, Mark, Prose, Section, Table, missing, one_of
 from .material import Material
-from .rows import brackets, by_group, estimate, readable, role_of, trained_on
+from .rows import brackets, by_group, estimate, readable, role_of, stated, trained_on
 from .wording import SIGNIFICANT, count, listed, number, p_value, plural, sentence
 
 if TYPE_CHECKING:
@@ -32,9 +33,12 @@ def comparison(material: Material) -> Section:
         (one.names[1], (_transfers(one), Disclosure("Every figure", (_details(one),))))
         for one in found.pairs if one.transfers
     ]  # fmt: skip
-    blocks: list[Block] = [_similarities(found), *one_of("carried", "Concepts carried over to", carried)]
+    said, alike = runs.finding(found.runs) if found.runs is not None else "", _finding(found)
+    blocks: list[Block] = runs.side_by_side(found.runs) if found.runs is not None else []
+    blocks += [Prose(alike)] if said else []
+    blocks += [_similarities(found), *one_of("carried", "Concepts carried over to", carried)]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("comparison", "Other models", _finding(found) + trained_on(found.notes), tuple(blocks))
+    return stated("comparison", "Other models", (said or alike, trained_on(found.notes)), blocks)
 
 
 def _similarities(found: Comparisons) -> Block:

@@ -11,7 +11,7 @@ import numpy as np
 from .document import Block, Comparison, Disclosure, Estimate, Prose, Section, Strip, Strips, Table, missing, one_of
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, estimate, marks, readable, role_of, trained_on
+from .rows import brackets, estimate, marks, readable, role_of, stated, trained_on
 from .wording import SIGNIFICANT, count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def concepts(material: Material) -> Section:
         Disclosure("Cosines between the concepts", (_cosines(table),)),
     ]
     blocks += [Prose(sentence(note)) for note in table.notes]
-    return Section("concepts", "Concept directions", concept_finding(table) + trained_on(table.notes), tuple(blocks))
+    said = (concept_finding(table), trained_on(table.notes))
+    return stated("concepts", "Concept directions", said, blocks)
 
 
 def concept_finding(table: ConceptTable) -> str:

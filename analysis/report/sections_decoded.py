@@ -22,7 +22,7 @@ from .document import (
 )
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, estimate, role_of, trained_on
+from .rows import brackets, estimate, role_of, stated, trained_on
 from .sections_posteriors import left_open
 from .sections_run import slides
 from .wording import count, listed, number, percent, sentence
@@ -58,8 +58,7 @@ def reconstructions(material: Material) -> Section:
     if during:
         blocks.append(Disclosure("The same images over training", during))
     blocks += [*open_, *(Prose(sentence(note)) for note in found.notes)]
-    finding = _ratio_finding(found) + trained_on(found.notes)
-    return Section("reconstructions", "Reconstructions", finding, tuple(blocks))
+    return stated("reconstructions", "Reconstructions", (_ratio_finding(found), trained_on(found.notes)), blocks)
 
 
 def _ratio_finding(found: Reconstruction) -> str:

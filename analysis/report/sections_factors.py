@@ -10,7 +10,7 @@ import numpy as np
 from ..disentanglement import ROTATED
 from .document import Block, Comparison, Estimate, Prose, Section, Table, missing, one_of
 from .material import Material
-from .rows import brackets, estimate, readable, role_of, trained_on
+from .rows import brackets, estimate, readable, role_of, stated, trained_on
 from .wording import SIGNIFICANT, count, listed, number, p_value, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def disentanglement(material: Material) -> Section:
         *one_of("factor-scores", "Score", scores),
     ]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("disentanglement", "Known factors", _finding(found) + trained_on(found.notes), tuple(blocks))
+    return stated("disentanglement", "Known factors", (_finding(found), trained_on(found.notes)), blocks)
 
 
 def _caption(name: str) -> str:

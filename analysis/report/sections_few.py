@@ -9,7 +9,7 @@ import numpy as np
 from ..few import MEAN
 from .document import Block, Comparison, Disclosure, Estimate, Line, Lines, Prose, Role, Section, Table, missing, one_of
 from .material import Material
-from .rows import brackets, by_group, estimate, figure, readable, role_of, trained_on
+from .rows import brackets, by_group, estimate, figure, readable, role_of, stated, trained_on
 from .sections_probes import told_labels
 from .wording import best_of, count, number, plural, sentence
 
@@ -40,8 +40,8 @@ def few_labels(material: Material) -> Section:
         blocks += one_of("numbers", "Number", options)
         blocks += [Prose(sentence(note)) for note in dict.fromkeys(n for one in found.attributes for n in _notes(one))]
     finding = _few_finding(found, at, _few_needed(found))
-    return Section(
-        "few-labels", "Few labels", finding + told_labels(found.told) + trained_on(found.notes), tuple(blocks)
+    return stated(
+        "few-labels", "Few labels", (finding, _covered(at), told_labels(found.told), trained_on(found.notes)), blocks
     )
 
 
@@ -56,7 +56,7 @@ def _blocks(found: Efficiency, id: str) -> list[Block]:
     caption = (
         f"{_capital(_figure_name(found))} of {_reader(at)} trained on so few labels, mean over "
         f"{'' if _is_number(at) else 'balanced '}draws with its 95 % interval and the standard deviation over draws. "
-        f"All representations see the same draws and the same test rows.{_networks(at)}" + _covered(at)
+        f"All representations see the same draws and the same test rows.{_networks(at)} {_covered(at)}".rstrip()
     )
     scale: Scale = "number" if _is_number(at) else "percent"
     blocks: list[Block] = [_curve(found, f"{id}-curve")] if len(curve) > 1 else []
@@ -121,7 +121,7 @@ def _deviation(few: FewLabels, value: float) -> str:
 def _covered(few: FewLabels) -> str:
     """Quote from the result's own protocol what its intervals cover."""
     said = [part.strip() for part in few.note.split(";") if "interval" in part]
-    return "".join(f" {sentence(part)}" for part in said)
+    return " ".join(map(sentence, said))
 
 
 def _few_finding(found: Efficiency, few: FewLabels, needed: str) -> str:
@@ -136,7 +136,7 @@ def _few_finding(found: Efficiency, few: FewLabels, needed: str) -> str:
         said = f"With {trained_on_labels(few)}, {chosen} reads {found.target} with R² {brackets(score)}"
     counted = f"(n = {plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, 'test image')})"
     compared = _compared(few, name)
-    return f"{said}{compared and ', '}{compared} {counted}.{_no_more_than_the_mean(few, name)}{needed}{_covered(few)}"
+    return f"{said}{compared and ', '}{compared} {counted}{_no_more_than_the_mean(few, name)}{needed}."
 
 
 def _compared(few: FewLabels, name: str) -> str:
@@ -158,7 +158,7 @@ def _compared(few: FewLabels, name: str) -> str:
 def _no_more_than_the_mean(few: FewLabels, name: str) -> str:
     """Say so where a number is read no better than by its mean, which needs no image."""
     gap = next((d.difference for d in few.differences if (d.representation, d.baseline) == (name, MEAN)), None)
-    return " That is no more than predicting the labels' mean gives." if gap is not None and not gap.low > 0 else ""
+    return ", no more than predicting the labels' mean gives" if gap is not None and not gap.low > 0 else ""
 
 
 def _in_short(found: Efficiency) -> str:
@@ -171,7 +171,7 @@ def _in_short(found: Efficiency) -> str:
     compared = _compared(few, best)
     return (
         f" {_capital(found.target)}: R² {brackets(score)} from {best} with {trained_on_labels(few)}"
-        f"{compared and ', '}{compared}.{_no_more_than_the_mean(few, best)}"
+        f"{compared and ', '}{compared}{_no_more_than_the_mean(few, best)}."
     )
 
 
@@ -186,7 +186,7 @@ def _few_needed(found: Efficiency) -> str:
     best = _best(headline(found.curve))
     for one in found.needed:
         if (one.representation, one.baseline) == (best, "pixels"):
-            return f" For that, raw pixels {_needs(one.needed, found.curve)}."
+            return f"; for as much, raw pixels {_needs(one.needed, found.curve)}"
     return ""
 
 

@@ -9,7 +9,7 @@ from ..fidelity import warnings_of
 from .document import Block, Comparison, Gallery, Group, Notice, Picture, Prose, Section, Table, missing
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, estimate, figure, trained_on
+from .rows import brackets, estimate, figure, stated, trained_on
 from .wording import count, number, percent, sentence
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def fidelity(material: Material) -> Section:
         blocks += [*_pictures(material, found, found.copying), _copies(found.copying)]
     blocks.append(_modes(found))
     blocks += [Prose(sentence(note)) for note in found.notes if note not in few]
-    return Section(
-        "fidelity", "Samples beside real images", _finding(found) + trained_on(found.notes), tuple(blocks)
-    )  # fmt: skip
+    return stated("fidelity", "Samples beside real images", (_finding(found), trained_on(found.notes)), blocks)
 
 
 def _shares(found: Fidelity) -> Comparison:

@@ -9,8 +9,8 @@ import numpy as np
 from .document import Block, Comparison, Estimate, Line, Lines, Prose, Section, Strip, Strips, missing, one_of
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, estimate, role_of, trained_on
-from .sections_categories import categories_finding, category_blocks
+from .rows import brackets, estimate, role_of, stated, trained_on
+from .sections_categories import categories_said, category_blocks
 from .wording import count, listed, number, plural, sentence
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def parts(material: Material) -> Section:
     if found.sweeps:
         blocks += [*_films(material, found), *_effects(found)]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    said = [categories_finding(found), _numbers_finding(found)]
-    finding = " ".join(text for text in said if text) or "There was nothing to count and nothing to move."
-    return Section("parts", "Parts of the code", finding + trained_on(found.notes), tuple(blocks))
+    said = [text for text in (*categories_said(found), _numbers_finding(found)) if text]
+    said = [*(said or ["There was nothing to count and nothing to move."]), trained_on(found.notes)]
+    return stated("parts", "Parts of the code", said, blocks)
 
 
 def _number(one: Sweep, found: Codes) -> str:

@@ -24,7 +24,7 @@ from .document import (
 )
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, estimate, trained_on
+from .rows import brackets, estimate, stated, trained_on
 from .wording import count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def interpolations(material: Material) -> Section:
         )
         blocks.append(Comparison(tuple(rows), said, "number"))
     blocks += [*_compared(found), *_along(found), *(Prose(sentence(note)) for note in found.notes)]
-    finding = f"{_midpoint_finding(found)}{_kinds_finding(found)}." + trained_on(found.notes)
-    return Section("interpolations", "Interpolations", finding, tuple(blocks))
+    finding = f"{_midpoint_finding(found)}{_kinds_finding(found)}."
+    return stated("interpolations", "Interpolations", (finding, trained_on(found.notes)), blocks)
 
 
 def _films(material: Material, found: Interpolations) -> tuple[Block, ...]:

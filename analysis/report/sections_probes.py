@@ -8,7 +8,7 @@ import numpy as np
 
 from .document import Block, Disclosure, Estimate, Prose, Section, Table, missing
 from .material import Material
-from .rows import brackets, by_group, estimate, figure, readable, role_of, trained_on
+from .rows import brackets, by_group, estimate, figure, readable, role_of, stated, trained_on
 from .wording import best_of, count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ def probes(material: Material) -> Section:
         "only what stands to the right of it was gained."
     )
     blocks: list[Block] = [by_group("reader", "Reader", _probe_rows(main, table.target), caption)]
-    for metric, said in (
+    for metric, caption in (
         ("accuracy", "Accuracy on attributes."),
         ("R2", "R² on numeric attributes; 0 is the mean value."),
     ):
         rows = _probe_rows([probe for probe in others if probe.metric == metric], table.target)
         if rows:
             scale: Literal["percent", "number"] = "percent" if metric == "accuracy" else "number"
-            blocks.append(by_group(f"attribute-{metric}", "Attribute", rows, said, scale))
+            blocks.append(by_group(f"attribute-{metric}", "Attribute", rows, caption, scale))
     blocks.append(Disclosure("Settings, widths, and what is confused with what", _probe_details(table, main)))
-    finding = _probe_finding(main or others) + told_labels(table.told) + trained_on(table.notes)
-    return Section("probes", "Probes", finding, tuple(blocks))
+    said = (_probe_finding(main or others), told_labels(table.told), trained_on(table.notes))
+    return stated("probes", "Probes", said, blocks)
 
 
 def _first_reader(found: list[Probe]) -> list[Probe]:
@@ -103,8 +103,8 @@ def _probe_finding(found: list[Probe]) -> str:
     pixels = next((one for one in rivals if one.representation == "pixels"), None)
     verdict = ""
     if pixels is not None and not best.score.apart(pixels.score):
-        verdict = " The intervals of features and pixels overlap."
-    return f"{said}; {listed(others)}.{verdict}" if others else f"{said}."
+        verdict = "; the intervals of features and pixels overlap"
+    return f"{said}; {listed(others)}{verdict}." if others else f"{said}."
 
 
 def _beside(best: Probe, found: list[Probe]) -> list[Probe]:
@@ -143,6 +143,6 @@ def told_labels(told: int) -> str:
     if not told:
         return ""
     return (
-        f" The networks were themselves told {plural(told, 'label')} in training, which these figures do not count: "
+        f"The networks were themselves told {plural(told, 'label')} in training, which these figures do not count: "
         "yardsticks were told none, so that no difference from them shows what was gained without labels."
     )

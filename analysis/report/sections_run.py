@@ -22,7 +22,7 @@ from .document import (
 from .material import Material
 from .run import Grid, Run, Warned
 from .sections_evidence import held_out_evidence
-from .wording import count, duration, family_name, listed, number, percent, plural, sentence
+from .wording import count, duration, family_name, first_sentence, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..embeddings import Overview, Summary
@@ -142,7 +142,7 @@ def health(material: Material) -> Section:
         return missing("health", "Health", "The run has no health.json: it was stopped before its first log mark.")
     open_ = [one for one in run.warnings if not one.resolved]
     if run.status == "diverged":
-        finding = "Training stopped: " + (open_[0].sentence if open_ else "a gradient was not finite.")
+        finding = "Training stopped: " + (first_sentence(open_[0].sentence) if open_ else "a gradient was not finite.")
     elif open_:
         finding = f"{plural(len(open_), 'health warning')} at the end of training; read the figures below with care."
     else:

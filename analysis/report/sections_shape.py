@@ -9,7 +9,7 @@ import numpy as np
 
 from .document import Block, Disclosure, Estimate, Line, Lines, Prose, Section, Table, missing, one_of
 from .material import Material
-from .rows import brackets, by_group, estimate, readable, role_of, trained_on
+from .rows import brackets, by_group, estimate, readable, role_of, stated, trained_on
 from .wording import SIGNIFICANT, count, listed, number, p_value, plural, sentence
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def geometry(material: Material) -> Section:
     )
     blocks: list[Block] = [by_group("shape", "Figure", rows, caption, "number", digits=1)]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("geometry", "Geometry", _shape_finding(found) + trained_on(found.notes), tuple(blocks))
+    return stated("geometry", "Geometry", (_shape_finding(found), trained_on(found.notes)), blocks)
 
 
 def _figures(found: Geometry, key: str, group: str) -> list[Estimate]:
@@ -84,19 +84,36 @@ def prior(material: Material) -> Section:
     shown = tuple((part.name, tuple(_part(part, i))) for i, part in enumerate(found.parts))
     blocks: list[Block] = [*one_of("prior-part", "Part", shown)]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    finding = " ".join(_prior_finding(part) for part in found.parts)
-    return Section("prior", "Codes and prior", finding + trained_on(found.notes), tuple(blocks))
+    said = [_prior_finding(part) for part in found.parts]
+    several = [_parts_finding(found)] if len(said) > 1 else []
+    return stated("prior", "Codes and prior", (*several, *said, trained_on(found.notes)), blocks)
+
+
+def _differs(part: PartOfPrior) -> bool:
+    return min(part.codes.wasserstein_p, part.codes.mmd_p) <= SIGNIFICANT / 2  # two tests of one question
+
+
+def _parts_finding(found: PriorComparison) -> str:
+    """Say of several parts which differ from their priors."""
+    differ = [part.name for part in found.parts if _differs(part)]
+    same = [part.name for part in found.parts if not _differs(part)]
+    one = found.parts[0].codes
+    tested = f"sliced Wasserstein and kernel tests, n = {count(one.n)}"
+    if not differ:
+        return f"No difference shows between the codes of {listed(same)} and their priors ({tested})."
+    alike = f"; no difference shows in those of {listed(same)}" if same else ""
+    whose = "their priors" if len(differ) > 1 else "the prior"
+    return f"The codes of {listed(differ)} are not distributed as {whose} ({tested}){alike}."
 
 
 def _prior_finding(part: PartOfPrior) -> str:
     one = part.codes
-    differs = min(one.wasserstein_p, one.mmd_p) <= SIGNIFICANT / 2  # two tests of one question
     distance = (
         f"sliced Wasserstein distance {number(one.wasserstein, 3)}, {p_value(one.wasserstein_p, one.permutations)}; "
         f"two sets of draws from the prior {number(part.null.wasserstein, 3)}; kernel test "
         f"{p_value(one.mmd_p, one.permutations)}; n = {count(one.n)}"
     )
-    if not differs:
+    if not _differs(part):
         return f"No difference shows between the codes of {part.name} and the {part.kind} prior ({distance})."
     columns = f"{count(len(one.rejected))} of {plural(len(one.ks), 'number')}"
     return (

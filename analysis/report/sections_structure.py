@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,14 +21,15 @@ from .document import (
     Section,
     Table,
     missing,
+    one_of,
 )
 from .images import as_uint8
 from .material import Material
-from .rows import brackets, estimate, figure, readable, role_of, trained_on
+from .rows import brackets, estimate, figure, readable, role_of, stated, trained_on
 from .wording import count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
-    from ..mixtures import Agreement, Mixture
+    from ..mixtures import Agreement, Candidate, Mixture
 
 SHOWN_MEMBERS = 8
 UNUSUAL = 12
@@ -44,7 +46,7 @@ def mixture(material: Material) -> Section:
         "Each component of the mixture: first row, the real images nearest to its mean; second row, where a model "
         "decodes, new images drawn from it. A component that is one thing shows one thing."
     )
-    blocks: list[Block] = [Gallery(groups, caption, beside=True), *_bic(found)]
+    blocks: list[Block] = [Gallery(groups, caption, beside=True), *_criteria(found)]
     if found.agreement is not None:
         blocks += [
             _agreement(found.agreement),
@@ -52,7 +54,7 @@ def mixture(material: Material) -> Section:
         ]
     blocks += [*_unusual(material, found), *_classes(found)]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("mixture", "Mixture", _mixture_finding(found) + trained_on(found.notes), tuple(blocks))
+    return stated("mixture", "Mixture", (_mixture_finding(found), trained_on(found.notes)), blocks)
 
 
 def _mixture_finding(found: Mixture) -> str:
@@ -139,20 +141,54 @@ def _classes(found: Mixture) -> list[Block]:
     return blocks
 
 
-def _bic(found: Mixture) -> list[Block]:
+CRITERIA = {
+    "bic": ("BIC", "Bayesian information criterion by number of components: the least sound one is chosen."),
+    "aic": ("AIC", "Akaike's information criterion: the least is best. It asks less of a component than BIC does."),
+    "held_out": (
+        "held-out log-likelihood",
+        "Mean log-likelihood, nats a row, of rows that the candidates were not fitted on: the most is best.",
+    ),
+}  # fmt: skip
+
+
+def _criteria(found: Mixture) -> list[Block]:
+    """What speaks for each candidate: BIC, by which one is chosen, AIC, and rows that no fit has seen."""
+    known = [key for key in CRITERIA if any(np.isfinite(getattr(one, key)) for one in found.candidates)]
+    charts = [(CRITERIA[key][0], (_criterion(found, key),)) for key in known]
+    return [*one_of("criterion", "Criterion", charts), *([_tried(found, known)] if known else [])]
+
+
+def _criterion(found: Mixture, key: str) -> Lines:
     lines = []
     for kind in dict.fromkeys(one.covariance for one in found.candidates):
-        tried = sorted((one for one in found.candidates if one.covariance == kind), key=lambda one: one.components)
-        x = np.array([one.components for one in tried], float)
-        lines.append(Line(f"{kind} covariances", x, np.array([one.bic for one in tried]), markers=True))
-    caption = "Bayesian information criterion by number of components; the least wins. n of the fit: " + count(
-        found.fitted_on
-    )
-    return (
-        [Lines("bic", "How many components", "components", "BIC", tuple(lines), caption + ".", x_scale="log")]
-        if lines
-        else []
-    )
+        tried = [one for one in found.candidates if one.covariance == kind and np.isfinite(getattr(one, key))]
+        tried.sort(key=lambda one: one.components)
+        x, y = (np.array([getattr(one, of) for one in tried], float) for of in ("components", key))
+        lines += [Line(f"{kind} covariances", x, y, markers=True)] if tried else []
+    name, caption = CRITERIA[key]
+    caption += f" n of the fit: {count(found.fitted_on)}."
+    return Lines(key, "How many components", "components", name, tuple(lines), caption, x_scale="log")
+
+
+def _tried(found: Mixture, known: Sequence[str]) -> Disclosure:
+    """Every candidate in figures, and which is best by each criterion."""
+    sound = [one for one in found.candidates if not one.floored] or found.candidates
+    best = {key: _best(sound, key) for key in known}
+    said = [f"{CRITERIA[key][0]} {plural(one.components, 'component')} ({one.covariance})" for key, one in best.items()]
+    least = {key: getattr(best[key], key) if key in best else np.nan for key in ("bic", "aic")}
+    rows = tuple(
+        (f"{one.components} {one.covariance}", number(one.bic - least["bic"], 0), number(one.aic - least["aic"], 0),
+         number(one.held_out), f"{count(one.floored)} of {count(one.components)} degenerate" if one.floored else "")
+        for one in sorted(found.candidates, key=lambda one: (one.components, one.covariance))
+    )  # fmt: skip
+    caption = f"Best by {listed(said)}. BIC and AIC are those above the best; a degenerate candidate is not chosen."
+    return Disclosure("Every candidate", (Table(("candidate", "BIC", "AIC", "held-out", ""), rows, caption),))
+
+
+def _best(candidates: Sequence[Candidate], key: str) -> Candidate:
+    """The candidate with the least BIC or AIC, or the most likelihood, of those that have one."""
+    sign = -1 if key == "held_out" else 1
+    return min(candidates, key=lambda one: np.nan_to_num(sign * getattr(one, key), nan=np.inf))
 
 
 def _agreement(found: Agreement) -> Comparison:

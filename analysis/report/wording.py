@@ -87,6 +87,11 @@ def listed(words: Sequence[str]) -> str:
     return ", ".join(words[:-1]) + " and " + words[-1]
 
 
+def first_sentence(text: str) -> str:
+    """The text up to its first full stop before a space and a capital; all of it where there is none."""
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", text.strip(), maxsplit=1)[0]
+
+
 def sentence(text: str) -> str:
     """Begin with a capital, end with a full stop."""
     text = text.strip()

@@ -14,8 +14,9 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -34,6 +35,10 @@ from latentgan.session import Session, model_config, open_session, usable
 from latentgan.training import turns
 
 LOOPS = ("gan", "dcgan", "bigan", "ali", "infogan", "latent_regressor", "aae", "aae_semi", "vae", "avb", "deligan")
+OPTIONS: tuple[tuple[str, str, dict[str, object]], ...] = (
+    ("avb", ", no adaptive contrast:", {"adaptive_contrast": False}),
+    ("bigan", ", 50 components:", {"mixture": {"components": 50}}),
+)
 ITERATIONS = 10  # of EM, from one start
 BUILDS = 3  # of small networks: where in memory they lie shifts a ratio by some hundredths
 PAPER = {"network": "mlp", "spectral": False, "hidden": 1024}
@@ -51,6 +56,7 @@ def main() -> int:
     source = fake_mnist(4096)
     rows = [turn_cost(source, rounds), batch_cost(source, rounds)]
     rows += [family_cost(source, rounds, name) for name in LOOPS]
+    rows += [family_cost(source, rounds, *option) for option in OPTIONS]
     rows += [script_cost(rounds), *pythae_costs(source, rounds)]
     large = fake_mnist(70_000)
     for what, family in (("dense features", RECIPE), ("convolutional features", {})):
@@ -94,12 +100,13 @@ def bare_passes(session: Session) -> None:
     torch.autograd.grad(fooled, players["encoder_generator"].parameters)
 
 
-def family_cost(source: ImageSource, rounds: int, name: str) -> tuple[str, float, float, str]:
+def family_cost(
+    source: ImageSource, rounds: int, name: str, what: str = "", family: Mapping[str, object] = MappingProxyType({})
+) -> tuple[str, float, float, str]:
     """A whole turn of a family's default networks over one of a loop written by hand with fused Adam."""
-    session = open_session(configure(name), source)
-    theirs = by_hand(open_session(configure(name), source))
-    ratios = interleave(turn_of(session), theirs, rounds)
-    return f"{name} turn / a loop by hand with fused Adam", statistics.median(ratios), 1 / 0.9, "×"
+    session, other = (open_session(configure(name, family=family), source) for _ in range(2))
+    ratios = interleave(turn_of(session), by_hand(other), rounds)
+    return f"{name}{what} turn / a loop by hand with fused Adam", statistics.median(ratios), 1 / 0.9, "×"
 
 
 def script_cost(rounds: int) -> tuple[str, float, float, str]:

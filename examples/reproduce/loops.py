@@ -80,14 +80,21 @@ def _fake(d: Tensor) -> Tensor:
 
 def _pairs(family: Any, draw: Any, move: Any, step: Any) -> None:
     """BiGAN and ALI: both players on one batch."""
-    x = draw()
-    z = family.prior.sample(len(x))
+    x, mixture = draw(), family.prior.mixture
+    z = family.prior.sample(len(x)) if mixture is None else _mixed(mixture, len(x))
+    pull = 0 if mixture is None else 0.333 * (1 - mixture.deviation).square().mean()
     code = family.draw(x) if hasattr(family, "draw") else family.encode(x)
     encoded, generated = family.discriminator(x, code), family.discriminator(family.generator(z), z)
     step(
         move("discriminator", _real(encoded) + _fake(generated), keep=True),
-        move("encoder_generator", _fake(encoded) + _real(generated)),
+        move("encoder_generator", _fake(encoded) + _real(generated) + pull),
     )
+
+
+def _mixed(mixture: Any, n: int) -> Tensor:
+    components, width = mixture.mean.shape
+    i = torch.randint(components, (n,))
+    return mixture.mean[i] + mixture.deviation[i] * torch.randn(n, width)
 
 
 def _gan(family: Any, draw: Any, move: Any, step: Any) -> None:
@@ -106,15 +113,12 @@ def _deligan() -> Any:
     def play(family: Any, draw: Any, move: Any, step: Any) -> None:
         nonlocal threshold
         x, mixture = draw(), family.prior.mixture
-        components, width = mixture.mean.shape
         if run["generator"] > 3:
             threshold, run["generator"] = min(threshold + 0.003, 1.0), 0
         if run["discriminator"] > 1:
             threshold, run["discriminator"] = max(threshold - 0.003, 0.7), 0
         for _ in range(5):
-            i = torch.randint(components, (len(x),))
-            z = mixture.mean[i] + mixture.deviation[i] * torch.randn(len(x), width)
-            fake = family.discriminator(family.generator(z))
+            fake = family.discriminator(family.generator(_mixed(mixture, len(x))))
             loss = _real(fake)
             if loss.item() > threshold:
                 run["generator"], run["discriminator"] = run["generator"] + 1, 0
@@ -188,12 +192,13 @@ def _vae(family: Any, draw: Any, move: Any, step: Any) -> None:
 
 
 def _avb(family: Any, draw: Any, move: Any, step: Any) -> None:
-    """AVB with adaptive contrast: all networks on one draw of z an image."""
-    x = draw()
+    """AVB: all networks on one draw of z an image; without adaptive contrast T alone is the divergence."""
+    x, contrast = draw(), family.config.adaptive_contrast
     z, mean, s = family.encoder(x)
-    shown = (z - mean) / s
+    shown = (z - mean) / s if contrast else z
     inferred, drawn = family.adversary(x, shown, torch.randn_like(z))
-    kl = (inferred + 0.5 * (z.square() - shown.square()).sum(1) - s.log().sum(1)).mean()
+    rest = 0.5 * (z.square() - shown.square()).sum(1) - s.log().sum(1) if contrast else 0
+    kl = (inferred + rest).mean()
     step(
         move("autoencoder", kl - _explained(family, x, z), keep=True),
         move("adversary", _real(inferred) + _fake(drawn)),

@@ -10,6 +10,8 @@ from torch import nn
 from latentgan import game
 from latentgan.checks.base import Check, Checks
 from latentgan.config import OptimizerConfig
+from latentgan.families import deligan
+from latentgan.losses import Objective
 
 
 def adam(device: torch.device) -> Checks:
@@ -44,3 +46,21 @@ def order(device: torch.device) -> Checks:
             update(y={"xy": -x * y})
         yield Check(f"min max xy: y moves {name}", "y + 0.1 x", float(y.detach()), expected, 1e-6)
         yield Check(f"min max xy: x, when y moves {name}", "x − 0.1 y", float(x.detach()), 0.9, 1e-6)
+
+
+def balance(device: torch.device) -> Checks:
+    """DeLiGAN's rule on minibatches of five moves, all of them one player's: how far the threshold goes."""
+    for name, term, batches, expected in (
+        ("−log D above it, 5 minibatches", 1.1, 5, 0.912),
+        ("−log D above it, 200 minibatches", 1.1, 200, 1.0),
+        ("−log D below it, 5 minibatches", 0.6, 5, 0.888),
+        ("−log D below it, 200 minibatches", 0.6, 200, 0.7),
+    ):
+        rule = deligan.Balance(0.9, 0, 0, least=0.7, most=1.0, step=0.003)
+        logit = torch.tensor([-math.log(math.expm1(term))], device=device)
+        for _ in range(batches):
+            rule.adjust()
+            for _ in range(5):
+                rule.generator_moves(float(Objective("bce").as_real(logit)))
+        source = "authors' code: ± 0.003 in [0.7, 1]"
+        yield Check(f"deligan: threshold from 0.9, {name}", source, rule.threshold, expected, 1e-9)

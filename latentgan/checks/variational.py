@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentgan import annealing
 from latentgan.checks.base import Check, Checks, fit_logit, quantiles
 from latentgan.families import vae
 from latentgan.likelihoods import Likelihood, log_normal
+from latentgan.losses import Objective
 from latentgan.networks import blackbox
+from latentgan.networks.blocks import Layers
 
 MESCHEDER = "Mescheder et al. 2017"
+TSTAR = f"{MESCHEDER}, T* = log q − log p"
 KINGMA = "Kingma & Welling 2014, appendix B"
 MEAN, DEVIATION = 0.5, 0.6
 """Of a q(z|x) in one dimension."""
@@ -64,6 +67,34 @@ def optimal_adversary(device: torch.device) -> Checks:
         )
     value = float((weights.to(device) @ features[0]).mean())
     yield Check("avb: its mean over draws of q, the divergence", f"{MESCHEDER}, KL = E T*", value, DIVERGENCE, 5e-3)
+
+
+def fitted_adversary(device: torch.device) -> Checks:
+    """Of two images with q(z|x) = N(±½, 0.6²), AVB's own adversary, fitted to draws of q and of the prior."""
+    normal = quantiles(401)[:, None].to(device).repeat(2, 1)
+    x = torch.tensor([1.0, -1.0], device=device).repeat_interleave(401)[:, None]
+    adversary = blackbox.Adversary(Layers({"flat": nn.Flatten()}), 1, 1, hidden=4, quadratic=True).to(device)
+    wish = Objective("bce")
+    optimizer = torch.optim.LBFGS(adversary.parameters(), max_iter=30, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        inferred, drawn = adversary(x, MEAN * x + DEVIATION * normal, normal)
+        value = wish.real(inferred) + wish.fake(drawn)
+        optimizer.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        images, z = torch.tensor([[1.0], [-1.0]], device=device), torch.full((2, 1), MEAN, device=device)
+        (found,) = adversary(images, z)
+        (inferred,) = adversary(x, MEAN * x + DEVIATION * normal)
+    for name, value, mean in zip(("½", "−½"), found.tolist(), (MEAN, -MEAN), strict=True):
+        true = float(log_normal(z[:1].cpu().double(), mean, DEVIATION) - log_normal(z[:1].cpu().double()))
+        yield Check(
+            f"avb: the adversary, fitted, at z = ½ of an image with q = N({name}, 0.6²)", TSTAR, value, true, 0.02
+        )
+    yield Check("avb: its mean over draws of both", f"{MESCHEDER}, KL = E T*", float(inferred.mean()), DIVERGENCE, 0.01)
 
 
 def basis_moments(device: torch.device) -> Checks:

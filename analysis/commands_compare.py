@@ -1,0 +1,101 @@
+"""The command that puts runs side by side; any of them may be a run folder where images can be encoded."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .cli import Code, EncodeRuns, Full, Json, Label, LoadModel, Out, Rows, Seed, Split, _Job, find_model
+from .errors import AnalysisError
+
+if TYPE_CHECKING:
+    from .embeddings import Embeddings
+
+ROWS = 10_000
+
+First = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or table of codes.", show_default=False)]
+Others = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN…", help="Others: run folders, or tables of the same images.", show_default=False),
+]
+
+
+class CompareCommand:
+    """The command, knowing how models are loaded and images encoded."""
+
+    def __init__(self, load_model: LoadModel | None, encode_runs: EncodeRuns | None) -> None:
+        self.load_model, self.encode_runs = load_model, encode_runs
+
+    def compare(
+        self, run: First, others: Others, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
+        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        """Runs side by side, and whether they arrange the same images alike.
+
+        A row a run, on the same images and draws of labels: what a linear probe reads from the code and from the best
+        feature layer with all labels and with 10 a class, the error of reconstructions, the intrinsic dimension; beside
+        raw pixels, a PCA of equal width and each network untrained. Differences from the first run are paired: one
+        whose interval does not contain 0 is evidence, for these trainings; another seed may differ.
+
+            latentgan compare runs/a runs/b runs/c --out results
+
+        Of run folders the images of the first one's data are encoded, at most --rows of a split, into tables in
+        RESULTS-tables, which are used again while they fit. Tables of `latentgan encode`, or anybody's, may stand in
+        their place; rows are matched by id.
+
+            latentgan compare seed0.parquet seed1.parquet seed2.parquet --out results
+
+        Then the first code beside each of the others: linear CKA, RSA, common neighbours, and maps from one to the
+        other, fitted on one half of the rows and judged on the other; beside each the same with shuffled rows, and with
+        the first's own pixels, their PCA and the untrained network. A concept's direction is carried over by a map that
+        saw no label. With --out the report of the first shows it all.
+        """
+        from .study_asked import study_comparison
+
+        asked = [run, *others]
+        with ExitStack() as stack:
+            paths = self._tables(asked, out, stack, rows=None if full else rows, seed=seed)
+            job = _Job("comparison", paths[0], out, as_json, rows, full, seed, code, label, split)
+            tables = [job.open(path) for path in paths[1:]]
+
+            def study(first: Embeddings, options: Any, tell: Any) -> Any:
+                return study_comparison(
+                    first, tables, options, names=_names(asked), find_model=self._model, progress=tell
+                )
+
+            job.ask(study)
+
+    def _tables(self, asked: Sequence[Path], out: Path | None, stack: ExitStack, **how: Any) -> list[Path]:
+        """The table of each that was asked for; run folders are encoded, all of them before anything is compared."""
+        runs = [path for path in asked if _is_run(path)]
+        if not runs:
+            return list(asked)
+        if self.encode_runs is None:
+            raise AnalysisError(
+                f"{str(runs[0])!r} is a run folder, and python -m analysis encodes no images: run folders need "
+                "latentgan compare; here, give the table that latentgan encode makes of it"
+            )
+        if out is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latentgan-compare-")))
+        else:
+            folder = out.with_name(f"{out.resolve().name}-tables")
+        made = iter(self.encode_runs(runs, folder, **how))
+        return [next(made) if _is_run(path) else path for path in asked]
+
+    def _model(self, table: Embeddings) -> Any:
+        return find_model(table, None, self.load_model)
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "run.toml").is_file()
+
+
+def _names(asked: Sequence[Path]) -> list[str]:
+    """Names of folders and files, or whole paths where names are the same."""
+    short = [path.resolve().name if path.name in ("", "..") else path.name for path in asked]
+    return [name if short.count(name) == 1 else str(path) for name, path in zip(short, asked, strict=True)]

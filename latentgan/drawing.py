@@ -1,0 +1,102 @@
+"""Images that a model draws, as files: from its prior, or from mixtures that were fitted to its codes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentgan.adapter import NumpyModel
+from latentgan.errors import ConfigError
+from latentgan.samples import grid
+from latentgan.stages import picture, save, say
+
+
+def sample(
+    run: Path,
+    out: Path,
+    *,
+    count: int,
+    seed: int,
+    device: str,
+    family: str | None = None,
+    label: str | None = None,
+    component: int | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> Path:
+    """Write `count` samples as a grid (a .png) or one file each (a folder).
+
+    Where nothing is asked for, the grid has a row a class, if classes can be asked for, or a row a component (from 1),
+    if the prior has some, and as many columns as it takes for `count` images; the images of a column share the rest of
+    their code. Where attributes can be asked for and none is, nor classes row by row, the images of a row share all of
+    their code but the first attribute.
+    """
+    model = NumpyModel.load(run, device=device, family=family)
+    asked: dict[str, Any] = {"label": label, "attributes": attributes}
+    asked["component"] = None if component is None else component - 1
+    if out.suffix.lower() == ".png":
+        columns, free = max(1, round(count**0.5)), label is None and component is None and not attributes
+        if model.classes and free:
+            columns = math.ceil(count / len(model.classes))
+            images = model.sample_classes(columns, seed=seed)
+            say(f"rows: {', '.join(map(repr, model.classes))}")
+        elif model.components and free:
+            columns = math.ceil(count / model.components)
+            images = model.sample_components(columns, seed=seed)
+            say(f"rows: components 1 to {model.components} of the prior")
+        elif model.attributes and not attributes:
+            told = model.attributes[0]
+            values = told.decode(told.steps(columns))
+            columns = len(values)
+            images = model.sample_attribute(math.ceil(count / columns), columns, seed=seed, label=label)
+            say(f"columns: {told.name} = {', '.join(map(str, values))}")
+        else:
+            images = model.sample(count, seed=seed, **asked)
+        return _write(images, out, columns)
+    return _write(model.sample(count, seed=seed, **asked), out)
+
+
+def sample_fitted(
+    run: Path,
+    out: Path,
+    codes: np.ndarray,
+    *,
+    rows: int,
+    results: Path,
+    device: str,
+    family: str | None = None,
+) -> Path:
+    """Decode codes (n, d) that were drawn from a mixture in `results`, and write them as `sample` does.
+
+    Args: rows: of the grid, one a component; 0 is about as many as columns.
+    """
+    model = NumpyModel.load(run, device=device, family=family)
+    if codes.shape[1] != model.code_width:
+        raise ConfigError(
+            f"{results} is about codes of {codes.shape[1]} numbers, and {run} decodes {model.code_width}: encode and "
+            "analyze with this run first"
+        )
+    if lacking := [part.name for part in model.family.prior.parts if not part.encoded]:
+        way = "--label asks for a class" if model.classes else "`latentgan fit-encoder RUN` gives an encoder of all"
+        raise ConfigError(
+            f"a mixture of codes makes no whole codes for {run}: its generator is also given "
+            f"{', '.join(map(repr, lacking))}, which the encoder does not give; {way}"
+        )
+    if rows:
+        say(f"rows: components 1 to {rows} of the mixture in {results}")
+    return _write(model.decode(codes), out, len(codes) // rows if rows else max(1, round(len(codes) ** 0.5)))
+
+
+def _write(images: np.ndarray, out: Path, columns: int = 1) -> Path:
+    """Write images (n, h, w, c) as a grid (a .png) or one file each (a folder)."""
+    import torch
+
+    if out.suffix.lower() == ".png":
+        return save(grid(torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1, columns=columns), out)
+    out.mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(images):
+        save(picture(image), out / f"{i:06d}.png")
+    return out
