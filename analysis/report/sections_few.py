@@ -265,14 +265,18 @@ def _needed(found: Efficiency) -> list[Block]:
 
 
 def _differences(few: tuple[FewLabels, ...]) -> list[Block]:
+    unit = 1 if _is_number(few[0]) else 100  # accuracies differ by points, not by a share of each other
     rows = [
-        estimate(f"{d.representation} minus {readable(d.baseline)}", d.difference,
+        Estimate(f"{d.representation} minus {readable(d.baseline)}",
+                 unit * d.difference.value, unit * d.difference.low, unit * d.difference.high, d.difference.n, "ours",
                  group=trained_on_labels(one))
         for one in few for d in one.differences
     ]  # fmt: skip
     caption = (
-        "Paired differences over the same draws and test rows, with their 95 % intervals: one that holds zero shows "
+        f"Paired differences{', in points,' if unit > 1 else ''} over the same draws and test rows, with their 95 % intervals: one that holds zero shows "
         "no difference." + _covered(headline(few))
     )
-    scale: Scale = "number" if _is_number(few[0]) else "percent"
-    return [Disclosure("Paired differences", (Comparison(tuple(rows), caption, scale),))] if rows else []
+    digits = 1 if unit > 1 else 2
+    return (
+        [Disclosure("Paired differences", (Comparison(tuple(rows), caption, "number", digits=digits),))] if rows else []
+    )
