@@ -119,7 +119,8 @@ def concept_table(
     mask = np.ones(train.shape[1], np.bool_) if mask is None else mask
     kept = named(asked, keep)
     same_length(codes=train, rows=train_rows)
-    space, said = narrow(train[:, mask], test[:, mask], "codes", rng)
+    own = (train, test) if mask.all() else (train[:, mask], test[:, mask])  # no copy of all columns
+    space, said = narrow(*own, "codes", rng)
     tasks = [Task(question, train_rows, test_rows) for question in asked]
     found, left = search(space, tasks, methods, keep=kept, kept=" and ".join(keep), rng=rng, resamples=resamples)
     best = best_methods(space, tasks, methods, rng=rng)

@@ -152,10 +152,13 @@ def _named(
 ) -> dict[str, tuple[Matching, tuple[Baseline, ...]]]:  # fmt: skip
     """Name categories on validation rows by each rule and judge them on `rows`; the same for groups of other things.
 
-    Args: told: names of classes that were learned from labels, which are judged as they are.
+    Args: told: names of classes that were learned from labels, which are judged as they are, on no training rows.
     Returns: rule -> the matching of categories and its yardsticks.
     """
     if told is not None:
+        rows = np.setdiff1d(rows, table.rows("train")) if table.has_split else rows  # whose labels were told
+        if not (labels[rows] >= 0).any():
+            return {}
         return {"matching": _named_as_told(table, part, rows, labels, told, others, options, rng)}
     held = sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
     held = np.setdiff1d(held, rows)

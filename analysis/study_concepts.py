@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .arrays import AnalysisError, Floats, subsample
+from .arrays import AnalysisError, Floats, Ints, Singles, subsample
 from .concept_scores import Task
 from .concepts import ConceptTable, concept_table, decode_edits
 from .doses import film
@@ -44,11 +45,10 @@ def study_concepts(
             "no concept to look for: " + (left[0] if left else "the table has neither labels nor attributes")
         )
     codes = {rows: table.vectors(table.code, index) for rows, index in (("train", train), ("test", test))}
-    beside = {}
-    for name in ("pixels", table.untrained(table.code)):
-        if name is not None and name in table.vector_columns:
-            progress(f"reading {name}")
-            beside[name] = table.vectors(name, train), table.vectors(name, test)
+    names = ("pixels", table.untrained(table.code))
+    beside = _Beside(
+        table, tuple(one for one in names if one is not None and one in table.vector_columns), train, test, progress
+    )
     progress(f"{len(asked)} concepts")
     weights, missing = first_layer(table, model)
     notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test)), *left, *missing]
@@ -76,6 +76,27 @@ def study_concepts(
         one = effects_of(one, decode, table.vectors(table.code, measured), table.continuous, rng=rng)
         moved.append(replace(one, frames=frames))
     return replace(found, edits=edits, unsupervised=tuple(moved))
+
+
+@dataclass(frozen=True)
+class _Beside(Mapping[str, tuple[Singles, Singles]]):
+    """Train and test rows of other columns, each read when its turn comes: together they may be a whole table."""
+
+    table: Embeddings
+    columns: tuple[str, ...]
+    train: Ints
+    test: Ints
+    progress: Progress
+
+    def __getitem__(self, name: str) -> tuple[Singles, Singles]:
+        self.progress(f"reading {name}")
+        return self.table.vectors(name, self.train), self.table.vectors(name, self.test)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
 
 
 def first_layer(table: Embeddings, model: Model | None) -> tuple[Floats | None, list[str]]:

@@ -102,6 +102,7 @@ def test_the_report_of_few_labels_has_label_efficiency_and_samples_by_label(made
     assert all(name in few for name in ("raw pixels", "encoder.dense1, untrained", "code, labels shuffled"))
     assert "a row each of one, two and zero; a column has one random code, but for the class" in made.section("samples")
     codes = made.section("parts")
+    assert f"(n = {72 - made.trained_on()[0]})" in codes, "no label that was told is judged"
     assert "class k judged against label k" in codes and "New images of each category, a row each" in codes
 
 

@@ -125,7 +125,7 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
         )
         if one.told:
             caption = (
-                f"Share of {_images(found)} whose class is their label, with its 95 % interval over images. The "
+                f"Share of {_images(found)} outside training whose class is their label, with its 95 % interval. The "
                 f"network was told {count(one.told)} labels, and which class is which, so that nothing is matched; "
                 "k-means was told those of the validation images alone, to match its groups."
             )

@@ -109,8 +109,8 @@ def _gap(measure: str, gap: Interval) -> str:
 
 
 def _signed(value: float, *, scale: int, digits: int) -> str:
-    said = number(scale * value, digits)
-    return f"+{said}" if value > 0 else said
+    shown = round(scale * value, digits) + 0.0  # beside an interval of two digits a gap has no more; and no −0.00
+    return f"+{number(shown, digits)}" if shown > 0 else number(shown, digits)
 
 
 def _charts(found: SideBySide) -> Choice:
