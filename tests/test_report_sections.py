@@ -318,6 +318,13 @@ def test_few_labels_quotes_what_its_intervals_cover(results: dict[str, Any]) -> 
     assert not any("luck" in getattr(block, "caption", "") for block in all_blocks(one.blocks))
 
 
+def test_few_labels_without_pixels_stand_beside_shuffled_ones(results: dict[str, Any]) -> None:
+    few = replace(results["efficiency"].curve[-1], differences=(), shuffled=samples.near(0.1, 0.02, 10))
+    one = build(Material({"efficiency": replace(results["efficiency"], curve=(few,))}))
+    assert "where shuffled labels give 10.0 %" in text(section(one, "few-labels").finding)
+    assert "shuffled labels give 10.0 %" in text(one.lead)
+
+
 def test_paired_differences_of_accuracies_are_in_points(report: Report) -> None:
     (pairs,) = [
         b for b in all_blocks(section(report, "few-labels").blocks) if getattr(b, "caption", "")[:6] == "Paired"
