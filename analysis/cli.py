@@ -286,7 +286,7 @@ def report_back(found: dict[str, Any], out: Path, as_json: bool) -> None:
         for kind, sentence in refused.items():
             typer.echo(f"left out: {kind}: {sentence}", err=True)
     if not done:
-        raise AnalysisError("no analysis could be done: " + "; ".join(refused.values()))
+        raise AnalysisError("no analysis could be done: " + "; ".join(dict.fromkeys(refused.values())))
     typer.echo(f"results: {out}   next: latentgan report {out}", err=True)
 
 

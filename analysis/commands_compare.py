@@ -73,6 +73,9 @@ class CompareCommand:
     def _tables(self, asked: Sequence[Path], out: Path | None, stack: ExitStack, **how: Any) -> list[Path]:
         """The table of each that was asked for; run folders are encoded, all of them before anything is compared."""
         runs = [path for path in asked if _is_run(path)]
+        for path in asked:  # a name that is wrong is told before minutes of encoding
+            if not path.exists():
+                raise AnalysisError(f"there is neither a run folder nor a table {str(path)!r}")
         if not runs:
             return list(asked)
         if self.encode_runs is None:

@@ -44,6 +44,7 @@ class Embeddings:
         self._table = ParquetRows(self.path)
         if code and (names := bundle(self._table.kinds, code, leave={*OWN, label, split})):
             self._table = ParquetRows(self.path, {code: names})
+        self.has_ids = "id" in self._table.kinds  # else rows go by their position
         self.code = code or self._default_code()
         self.stands_in = code is None and self.code != "code" and bool(self.metadata)
         self.n = self._table.n
@@ -299,7 +300,7 @@ class Embeddings:
 
     def ids(self, rows: Ints) -> Strings:
         """The table's ids of `rows`, or their positions where it has none: (m,)."""
-        if "id" not in self._table.kinds:
+        if not self.has_ids:
             return np.array([str(row) for row in rows], dtype=np.str_)
         wanted, back = np.unique(rows, return_inverse=True)
         values = ["" if v is None else str(v) for v in self._table.values("id", wanted)]

@@ -19,6 +19,12 @@ def common_rows(first: Embeddings, second: Embeddings) -> tuple[Ints, Ints, list
             f"{first.path.name!r} and {second.path.name!r} are of different images (their fingerprints differ): encode "
             "the same images with both models"
         )
+    for table in (first, second):
+        if not table.has_ids and first.n != second.n:
+            raise AnalysisError(
+                f"{table.path.name!r} has no column 'id', and of tables of {first.n:,} and {second.n:,} rows nobody "
+                "knows which rows are the same image: give it the other table's ids"
+            )
     for table, ids in ((first, mine), (second, theirs)):
         if len(np.unique(ids)) < len(ids):
             raise AnalysisError(f"rows of {table.path.name!r} share ids, so they cannot be matched: make ids unique")
@@ -26,7 +32,11 @@ def common_rows(first: Embeddings, second: Embeddings) -> tuple[Ints, Ints, list
     if len(one) < 50:
         raise AnalysisError(f"the tables share {len(one)} ids, and a comparison needs 50 common rows")
     order = np.argsort(one)
-    said = [] if len(one) == first.n == second.n else [f"{len(one):,} of {first.n:,} and {second.n:,} rows are in both"]
+    unnamed = [table.path.name for table in (first, second) if not table.has_ids]
+    said = [f"no column 'id' in {' and '.join(unnamed)}: rows are matched by their place"] if unnamed else []
+    said += (
+        [] if len(one) == first.n == second.n else [f"{len(one):,} of {first.n:,} and {second.n:,} rows are in both"]
+    )
     return one[order].astype(np.int64), other[order].astype(np.int64), said
 
 

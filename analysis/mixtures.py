@@ -86,7 +86,8 @@ def agreement(
 ) -> Agreement | None:
     """Compare components with labels (-1 = unlabelled), each (n,); intervals bootstrap the table of counts.
 
-    The bootstrap is the basic one, 2 v − quantile: resampling inflates these scores as sampling itself does.
+    The bootstrap is the basic one, 2 v − quantile, kept on the score's scale and around v: resampling inflates these
+    scores as sampling itself does.
     """
     known = labels >= 0
     n, width = int(np.count_nonzero(known)), max(len(classes), 1 + int(labels.max(initial=0)))
@@ -97,10 +98,10 @@ def agreement(
     draws = rng.multinomial(n, counts.ravel() / n, size=repeats).reshape(repeats, components, width)
     shuffled = np.stack([_contingency(part, rng.permutation(truth), components, width) for _ in range(20)])
     figures, chance = [], []
-    for score in (nmi, ari, purity):
+    for score, least in ((nmi, 0.0), (ari, -1.0), (purity, 0.0)):
         value = float(score(counts[None])[0])
-        low, high = 2 * value - np.quantile(score(draws), [0.975, 0.025])
-        figures.append(Interval(value, float(max(low, -1.0)), float(min(high, 1.0)), n))
+        low, high = (2 * value - np.quantile(score(draws), [0.975, 0.025])).tolist()
+        figures.append(Interval(value, min(max(low, least), value), max(min(high, 1.0), value), n))
         chance.append(float(score(shuffled).mean()))
     return Agreement(figures[0], figures[1], figures[2], chance[0], chance[1], chance[2], counts, classes, baselines)
 

@@ -122,6 +122,13 @@ def study_fidelity(
             "compare: encode the samples with the run of the real images"
         )
     name = features or real.code
+    for table in (real, fake):
+        if name not in table.vector_columns:
+            known = ", ".join(map(repr, table.vector_columns))
+            raise AnalysisError(
+                f"the table {table.path.name!r} has no vector column {name!r} (it has {known}): choose one that both "
+                "tables have with --features"
+            )
     rows, words = held_out(real, options.test_rows, options)
     drawn = sample(fake, None, options.test_rows, options)
     parts = real.vectors(name, rows), fake.vectors(name, drawn)

@@ -125,6 +125,8 @@ def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Colum
             left.append(f"{name!r} (too few values in train or test, or only one)")
         elif column.kind == "numeric" and np.ptp(judged) == 0:
             left.append(f"{name!r} (constant in test)")
+        elif column.kind != "numeric" and not np.isin(judged, values).any():
+            left.append(f"{name!r} (no test row has a value that train rows have)")
         elif column.kind == "text" and len(column.categories) > MOST_CLASSES:
             left.append(f"{name!r} ({len(column.categories)} different texts)")
         else:

@@ -183,7 +183,8 @@ def _mixture(result: Any) -> Iterator[Block]:
         )
         for c in sorted(result.candidates, key=lambda c: (c.components, c.covariance))
     ]  # fmt: skip
-    title = f"chosen: {result.components} components, {result.covariance} covariance, on {result.fitted_on:,} rows"
+    chosen = f"{result.components} component{'s' * (result.components > 1)}"
+    title = f"chosen: {chosen}, {result.covariance} covariance, on {result.fitted_on:,} rows"
     yield (
         title,
         ("candidate", "BIC above the chosen", "AIC above the least", "held-out log p a row", "degenerate"),

@@ -36,7 +36,7 @@ def side_by_side(result: SideBySide) -> Iterator[Block]:
         yield title, ("run", *(names[one] for one in paired)), rows
     leads = [
         (names[one.measure], _label(result.standings[one.best]), _label(result.standings[one.rival]),
-         _difference(one.measure, one.difference), "ahead" if one.clear else "they do not differ")
+         _difference(one.measure, one.difference), "ahead" if one.clear else "no clear difference")
         for one in result.leads
     ]  # fmt: skip
     if leads:

@@ -20,7 +20,7 @@ from .arrays import AnalysisError, Bools, Doubles, Floats, Pixels, Singles, as_c
 from .codes import change, effect
 from .concept_scores import Task
 from .directions import unit
-from .pca import SAMPLE, fit_pca
+from .pca import ROUNDING, SAMPLE, fit_pca
 from .resampling import cosines_of
 from .statistics import UNKNOWN, Interval, auc, false_discovery
 
@@ -97,6 +97,8 @@ def unsupervised(
         found.append((FIRST_LAYER, axes, shares, [UNKNOWN] * len(axes)))
     tables = []
     for method, axes, shares, steady in found:
+        if not len(axes):
+            continue
         judged = [_judge(axis, train, test, tasks, permutations, rng) for axis in axes]
         wide = np.zeros((len(axes), len(mask)))
         wide[:, mask] = axes * np.array([sign for sign, _ in judged])[:, None]
@@ -108,7 +110,7 @@ def unsupervised(
 
 
 def _components(x: Floats, rng: np.random.Generator) -> tuple[Doubles, Doubles, list[Interval]]:
-    """Principal axes (k, d), their shares of the variance, and how steady each is."""
+    """Principal axes (k, d) of more variance than rounding, their shares of it, and how steady each is."""
     pca = fit_pca(x, AXES, rng=rng)
     some = x if len(x) <= SAMPLE else x[np.sort(rng.choice(len(x), SAMPLE, replace=False))]
     pairs = []
@@ -119,9 +121,10 @@ def _components(x: Floats, rng: np.random.Generator) -> tuple[Doubles, Doubles, 
         shared = min(map(len, both))
         pairs.append([axes[:shared] for axes in both])
     shared = min(len(one) for one, _ in pairs)
+    varied = min(shared, int(np.count_nonzero(pca.variances > ROUNDING * pca.total)))  # others are no direction at all
     stack = np.array([[axes[:shared] for axes in pair] for pair in pairs]).transpose(1, 0, 2, 3)
     stack[1] *= np.sign(np.einsum("bmd,bmd->bm", stack[0], stack[1]))[..., None]
-    return pca.axes[:shared], pca.explained[:shared], cosines_of(stack)
+    return pca.axes[:varied], pca.explained[:varied], cosines_of(stack)[:varied]
 
 
 def _judge(

@@ -43,7 +43,11 @@ def tables_of(
     for line in (*source.notes, *([changed] if source.fingerprint != about[0].get("fingerprint") else [])):
         stages.say(line)
     names = _names(runs, [str(one["sha256"])[:8] for one in about])
-    return [_table(run, source, folder / f"{name}.parquet", command) for run, name in zip(runs, names, strict=True)]
+    made: dict[str, Path] = {}  # runs of one name are one model
+    for run, name in zip(runs, names, strict=True):
+        if name not in made:
+            made[name] = _table(run, source, folder / f"{name}.parquet", command)
+    return [made[name] for name in names]
 
 
 def some_rows(source: ImageSource, rows: int | None, seed: int) -> ImageSource:

@@ -151,7 +151,7 @@ def _refuse_others(run: Path, metadata: Mapping[str, Any], results: Path) -> Non
     if theirs and theirs != mine:
         raise ConfigError(
             f"{results} was computed on codes of another model ({metadata.get('run') or theirs[:12]}) than {run}; "
-            f"encode and analyze with {run} first, since a direction has no meaning in another model's codes"
+            f"encode and analyze with {run} first, since directions and mixtures mean nothing in another model's codes"
         )
 
 

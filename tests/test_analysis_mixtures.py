@@ -125,6 +125,13 @@ def test_the_scores_are_scikit_learns(rng: np.random.Generator) -> None:
     assert purity(counts)[0] == pytest.approx(by_hand)
 
 
+def test_intervals_of_agreement_hold_their_figure_where_every_row_has_a_label_of_its_own(
+    rng: np.random.Generator,
+) -> None:
+    one = agreement(np.zeros(60, int), np.arange(60), components=1, classes=tuple(map(str, range(60))), rng=rng)
+    assert one is not None and 0 <= one.purity.low <= one.purity.value <= one.purity.high
+
+
 def test_agreement_leaves_unlabelled_rows_out_and_says_what_chance_gives(rng: np.random.Generator) -> None:
     part, labels = rng.integers(0, 8, 500), rng.integers(0, 4, 500)
     labels[:100] = -1

@@ -153,3 +153,11 @@ def test_wide_pixels_are_themselves_read_through_the_widest_pca(
     scores = {one.representation: one for one in found.probes}
     assert scores["discriminator.conv1"].score.low > scores["untrained.discriminator.conv1"].score.high
     assert scores["discriminator.conv1"].shuffled is not None
+
+
+def test_labels_that_no_train_row_has_are_not_probed(tmp_path: Path) -> None:
+    found = table_maker.digits_columns(rows=400)
+    columns = {"split": found["split"], "code": found["code"], "label": [f"image {i}" for i in range(400)]}
+    table = Embeddings(table_maker.write_table(tmp_path / "own.parquet", columns))
+    with pytest.raises(AnalysisError, match="no test row has a value that train rows have"):
+        study_probes(table, None, Options(methods=("knn",)))

@@ -168,6 +168,14 @@ def test_a_planted_component_is_found_again_and_named_and_a_round_cloud_has_none
     assert all(axis.concept == "" and np.isnan(axis.p_value) for axis in unnamed.axes)
 
 
+def test_an_axis_without_variance_is_no_direction(rng: np.random.Generator) -> None:
+    codes = rng.normal(size=(200, 3)).astype(np.float32)
+    codes[:, 1] = 4
+    [found] = unsupervised(codes[:120], codes[120:], [], rng=rng)
+    assert len(found.axes) == 2 and np.allclose(found.directions[:, 1], 0, atol=1e-6)
+    assert unsupervised(np.zeros((50, 3)), np.zeros((20, 3)), [], rng=rng) == ()
+
+
 def test_what_axes_tell_has_uniform_p_values_where_there_is_nothing_to_tell(rng: np.random.Generator) -> None:
     p, rows = [], np.arange(200)
     for _ in range(8):

@@ -318,6 +318,21 @@ def test_few_labels_quotes_what_its_intervals_cover(results: dict[str, Any]) -> 
     assert not any("luck" in getattr(block, "caption", "") for block in all_blocks(one.blocks))
 
 
+def test_few_labels_without_pixels_stand_beside_shuffled_ones(results: dict[str, Any]) -> None:
+    few = replace(results["efficiency"].curve[-1], differences=(), shuffled=samples.near(0.1, 0.02, 10))
+    one = build(Material({"efficiency": replace(results["efficiency"], curve=(few,))}))
+    assert "where shuffled labels give 10.0 %" in text(section(one, "few-labels").finding)
+    assert "shuffled labels give 10.0 %" in text(one.lead)
+
+
+def test_paired_differences_of_accuracies_are_in_points(report: Report) -> None:
+    (pairs,) = [
+        b for b in all_blocks(section(report, "few-labels").blocks) if getattr(b, "caption", "")[:6] == "Paired"
+    ]
+    assert isinstance(pairs, Comparison) and pairs.scale == "number" and "in points" in pairs.caption
+    assert max(abs(row.value) for row in pairs.rows) > 1
+
+
 def test_a_difference_that_may_be_chance_is_called_so(results: dict[str, Any]) -> None:
     few = results["efficiency"].curve[-1]
     gap = replace(few.differences[0], difference=samples.near(0.004, 0.01, 20))

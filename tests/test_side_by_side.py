@@ -13,6 +13,7 @@ from test_analysis_store import same
 
 from analysis import AnalysisError, Embeddings
 from analysis.few import paired_draws_and_rows
+from analysis.matching import common_rows
 from analysis.plan import Options
 from analysis.probes import Rows, linear_probe, logistic_hits
 from analysis.report.document import Table, all_blocks
@@ -203,3 +204,14 @@ def test_runs_side_by_side_lead_the_section_and_come_back_from_disk(
     written = comparison(Material({"comparison": found}))
     assert clean(written.finding).startswith("b is read best: ")
     assert any("arrange the same images" in getattr(block, "text", "") for block in written.blocks)
+
+
+def test_tables_without_ids_are_matched_by_place_only_where_they_have_as_many_rows(tmp_path: Path) -> None:
+    found = columns()
+    del found["id"]
+    bare, whole = table(tmp_path, "bare", found), table(tmp_path, "whole", columns())
+    said = "no column 'id' in bare.parquet and bare.parquet: rows are matched by their place"
+    assert common_rows(bare, bare)[2] == [said] and common_rows(whole, whole)[2] == []
+    fewer = table(tmp_path, "fewer", {name: values[:300] for name, values in found.items()})
+    with pytest.raises(AnalysisError, match=r"'fewer.parquet' has no column 'id'.* ids"):
+        common_rows(whole, fewer)

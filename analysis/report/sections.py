@@ -28,7 +28,7 @@ from .sections_probes import probes, told_labels
 from .sections_run import configuration, health, made, overview, samples
 from .sections_shape import geometry, prior
 from .sections_structure import mixture, shared_with_labels
-from .wording import best_of, family_name, listed, number, plural, sentence
+from .wording import best_of, family_name, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..efficiency import Efficiency
@@ -112,7 +112,8 @@ def _features(material: Material) -> str:
                 fewer = f"{-points:.1f} points fewer than raw pixels {ends}"
                 return f"{said}, {fewer}: here these features gain nothing.{told}"
             return f"{said}, no clear difference from raw pixels ({number(points, 1)} points {ends}).{told}"
-    return f"{said}.{told}"
+    chance = f"; shuffled labels give {percent(few.shuffled.value)}" if few.shuffled is not None else ""
+    return f"{said}{chance}.{told}"
 
 
 def _among(notes: tuple[str, ...]) -> str:

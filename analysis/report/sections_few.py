@@ -11,7 +11,7 @@ from .document import Block, Comparison, Disclosure, Estimate, Line, Lines, Pros
 from .material import Material
 from .rows import brackets, by_group, estimate, figure, readable, role_of, stated, trained_on
 from .sections_probes import told_labels
-from .wording import best_of, count, number, plural, sentence
+from .wording import best_of, count, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..efficiency import Efficiency
@@ -142,6 +142,8 @@ def _few_finding(found: Efficiency, few: FewLabels, needed: str) -> str:
 def _compared(few: FewLabels, name: str) -> str:
     """Write "13.1 points more than raw pixels on the same draws [11, 15]", or of numbers by R²; "" without pixels."""
     paired = next((d for d in few.differences if (d.representation, d.baseline) == (name, "pixels")), None)
+    if paired is None and few.shuffled is not None and not _is_number(few):
+        return f"where shuffled labels give {percent(few.shuffled.value)}"
     if paired is None:
         return ""
     gap = paired.difference
@@ -265,14 +267,18 @@ def _needed(found: Efficiency) -> list[Block]:
 
 
 def _differences(few: tuple[FewLabels, ...]) -> list[Block]:
+    unit = 1 if _is_number(few[0]) else 100  # accuracies differ by points, not by a share of each other
     rows = [
-        estimate(f"{d.representation} minus {readable(d.baseline)}", d.difference,
+        Estimate(f"{d.representation} minus {readable(d.baseline)}",
+                 unit * d.difference.value, unit * d.difference.low, unit * d.difference.high, d.difference.n, "ours",
                  group=trained_on_labels(one))
         for one in few for d in one.differences
     ]  # fmt: skip
     caption = (
-        "Paired differences over the same draws and test rows, with their 95 % intervals: one that holds zero shows "
-        f"no difference. {_covered(headline(few))}"
+        f"Paired differences{', in points,' if unit > 1 else ''} over the same draws and test rows, with their 95 % "
+        f"intervals: one that holds zero shows no difference. {_covered(headline(few))}".rstrip()
     )
-    scale: Scale = "number" if _is_number(few[0]) else "percent"
-    return [Disclosure("Paired differences", (Comparison(tuple(rows), caption, scale),))] if rows else []
+    digits = 1 if unit > 1 else 2
+    return (
+        [Disclosure("Paired differences", (Comparison(tuple(rows), caption, "number", digits=digits),))] if rows else []
+    )
