@@ -202,8 +202,12 @@ def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = 
 
 
 def purity_of(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
-    """Share of rows that have their category's commonest label, of a (k, c) table, with a bootstrap over its rows."""
-    return _resampled(purity, table, (0.0, 1.0), rng, repeats)
+    """Share of rows that have their category's commonest label, of a (k, c) table, with a bootstrap over its rows.
+
+    Where every category is pure, resamples are so too, and say nothing of how few rows there are: Wilson's interval.
+    """
+    found = _resampled(purity, table, (0.0, 1.0), rng, repeats)
+    return wilson(found.n, found.n) if found.n and found.value == 1 else found
 
 
 def _resampled(

@@ -84,11 +84,13 @@ def study_part(
     probabilities = _columns_of(table, table.code, part)(rows)
     chosen = probabilities.argmax(1)
     counts = np.bincount(chosen, minlength=k)
-    known = labels[0][rows] if labels else np.full(len(rows), -1)
     classes = len(labels[1]) if labels else 0
     shared, shuffled = None, float("nan")
     named: dict[str, tuple[Matching, tuple[Baseline, ...]]] = {}
     names = _told_names(table, part, labels[1] if labels else ())
+    known = np.asarray(labels[0][rows] if labels else np.full(len(rows), -1))
+    if names is not None and table.has_split:  # what taught the network says nothing of how well it learned
+        known = np.where(np.isin(rows, table.rows("train")), -1, known)
     cross, pure = np.zeros((k, 0), np.int64), None
     beside: tuple[Baseline, ...] = ()
     if (known >= 0).any():
@@ -97,7 +99,10 @@ def study_part(
         lost = contingency(chosen, rng.permutation(known), rows=k, columns=classes)
         shuffled = float(shared_information(lost, rng=rng, repeats=1).value)
         others = _others(table, part, k, options, rng)
-        named = _named(table, part, rows, labels[0], classes, others, options, rng, names)
+        if names is not None:
+            named = {"matching": _named_as_told(table, part, rows, labels[0], known, names, others, options, rng)}
+        else:
+            named = _named(table, part, rows, labels[0], classes, others, options, rng)
         pure, beside = _purity(cross, (chosen, known), rows, others, rng)
     samples = None if decode is None else _samples(part, parts, decode, rng)
     exemplars, places = _exemplars(table, rows, probabilities)
@@ -148,18 +153,12 @@ def _told_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...
 
 def _named(
     table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, classes: int, others: Others, options: Options,
-    rng: np.random.Generator, told: Ints | None,
+    rng: np.random.Generator,
 ) -> dict[str, tuple[Matching, tuple[Baseline, ...]]]:  # fmt: skip
     """Name categories on validation rows by each rule and judge them on `rows`; the same for groups of other things.
 
-    Args: told: names of classes that were learned from labels, which are judged as they are, on no training rows.
     Returns: rule -> the matching of categories and its yardsticks.
     """
-    if told is not None:
-        rows = np.setdiff1d(rows, table.rows("train")) if table.has_split else rows  # whose labels were told
-        if not (labels[rows] >= 0).any():
-            return {}
-        return {"matching": _named_as_told(table, part, rows, labels, told, others, options, rng)}
     held = sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
     held = np.setdiff1d(held, rows)
     if not (labels[held] >= 0).any():
@@ -193,11 +192,13 @@ def _shuffled(one: Matching, chosen: Ints, lost: Ints) -> Baseline:
 
 
 def _named_as_told(
-    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, names: Ints, others: Others, options: Options,
-    rng: np.random.Generator,
+    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, judged: Ints, names: Ints, others: Others,
+    options: Options, rng: np.random.Generator,
 ) -> tuple[Matching, tuple[Baseline, ...]]:  # fmt: skip
-    """Judge class k against label k, beside groups of pixels that are matched on validation rows, and a probe."""
-    judged = labels[rows]
+    """Judge class k against label k, beside groups of pixels that are matched on validation rows, and a probe.
+
+    Args: judged: labels of `rows`, -1 where one is unknown or the row is of the train split.
+    """
     chosen = _columns_of(table, table.code, part)(rows).argmax(1)
     matching = judge_names(names, "told", (chosen, judged))
     beside = []
@@ -210,7 +211,7 @@ def _named_as_told(
             pairs = (scores(held).argmax(1), labels[held]), groups
             right = match_categories(*pairs, categories=len(names), classes=1 + int(labels.max())).accuracy
             beside.append(Baseline(name, right, f"{note}, matched to labels on validation rows"))
-    beside += _probe_of_pixels(table, rows, held, labels, rng)
+    beside += _probe_of_pixels(table, rows[judged >= 0], held, labels, rng)
     return matching, (*beside, _shuffled(matching, chosen, rng.permutation(judged)))
 
 

@@ -46,11 +46,13 @@ def study_codes(table: Embeddings, model: Model | None, options: Options, progre
             f"the code has no categorical part, and the others are shown by decoding them: {needs_model(table)}"
         )
     labels = labels_of(table)
-    notes = [f"usage and labels on {words}"] if words != "test rows" else []
     found = []
     for part in categorical:
         progress(f"categories of {part['name']}")
         found.append(study_part(table, part, parts, rows, labels, decode, options, rng))
+    notes = [f"usage and labels on {words}"] if words != "test rows" else []
+    if notes and any(one.told for one in found) and np.isin(table.rows("train"), rows).any():
+        notes = [f"usage on {words}; labels on the others alone, as those of training rows taught the network"]
     if any(one.matching is None and one.table.size for one in found):
         notes.append("categories are not matched to labels: there are no other labelled rows to choose names on")
     notes += missing_yardsticks(table) if found else []

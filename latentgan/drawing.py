@@ -35,6 +35,9 @@ def sample(
     their code but the first attribute.
     """
     model = NumpyModel.load(run, device=device, family=family)
+    for told in model.attributes:
+        if attributes and told.name in attributes and (doubt := told.doubt(attributes[told.name])):
+            say(f"note: {doubt}")
     asked: dict[str, Any] = {"label": label, "attributes": attributes}
     asked["component"] = None if component is None else component - 1
     if out.suffix.lower() == ".png":
@@ -96,6 +99,8 @@ def _write(images: np.ndarray, out: Path, columns: int = 1) -> Path:
 
     if out.suffix.lower() == ".png":
         return save(grid(torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1, columns=columns), out)
+    if out.suffix.lower() in {".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".pdf"}:
+        raise ConfigError(f"{out}: a grid of samples is written as .png; any other name is a folder of single images")
     out.mkdir(parents=True, exist_ok=True)
     for i, image in enumerate(images):
         save(picture(image), out / f"{i:06d}.png")

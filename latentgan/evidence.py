@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -167,10 +168,18 @@ def write_evidence(run: Path, model: NumpyModel, source: ImageSource, plan: Plan
     tree = {"format": 1, "version": __version__, **about, "data": source.name, "split": "test", "unit": "nats an image"}
     path = run / FILE
     try:
-        replace_text(path, json.dumps({**tree, "plan": asdict(plan), **asdict(found)}, indent=1, ensure_ascii=False))
+        replace_text(path, json.dumps({**tree, "plan": asdict(plan), **_plain(found)}, indent=1, ensure_ascii=False))
     except OSError as error:
         raise DataError(f"could not write {path}: {error.strerror or error}") from error
     return path
+
+
+def _plain(found: Evidence) -> dict[str, Any]:
+    """Return plain values for JSON, which has no NaN: the standard error of a single image is null."""
+    return {
+        name: {key: None if part != part else part for key, part in value.items()} if isinstance(value, dict) else value
+        for name, value in asdict(found).items()
+    }
 
 
 def as_rows(found: Evidence, plan: Plan) -> list[tuple[str, Estimate, str]]:
@@ -193,14 +202,16 @@ def show(found: Evidence, plan: Plan, *, as_json: bool = False) -> None:
     from rich.table import Table
 
     if as_json:
-        print(json.dumps({"plan": asdict(plan), **asdict(found)}, indent=1, ensure_ascii=False))
+        print(json.dumps({"plan": asdict(plan), **_plain(found)}, indent=1, ensure_ascii=False))
         return
     table = Table("nats an image", box=None, header_style="bold")
     for column in ("mean", "± standard error", "images"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
     for name, e, rests in as_rows(found, plan):
-        table.add_row(name, f"{e.value:.2f}", f"{e.standard_error:.2f}", f"{e.n:,}", f"[dim]{rests}[/]")
+        table.add_row(
+            name, f"{e.value:.2f}", f"{e.standard_error:.2f}" if e.n > 1 else "–", f"{e.n:,}", f"[dim]{rests}[/]"
+        )
     Console().print(table)
     Console().print(f"[dim]{found.pixels}[/]", highlight=False)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentgan.protocols.base import Headline, load_protocol, protocol_names
-from latentgan.records import Record, read_records, summarise, written
+from latentgan.records import Record, is_quick, read_records, summarise, written
 
 COLUMNS = ("protocol and figure", "recipe", "paper", "ours: mean ± sd", "each seed", "yardsticks", "minutes a seed")
 
@@ -83,6 +83,8 @@ def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[
         ours += f"; median {written(statistics.median(found.values), **style)}"
     if failed:
         ours += f"; failed: seed {', '.join(failed)}"
+    if any(map(is_quick, records)):
+        ours += "; of --quick, a few turns on other images: no measure of the paper's figure"
     minutes = [record.minutes for record in records]
     return (
         headline.title,

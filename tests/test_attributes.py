@@ -205,6 +205,13 @@ def test_a_run_goes_on_bit_for_bit_and_is_asked_without_its_images(tmp_path, mon
     assert np.asarray(Image.open(tmp_path / "asked.png")).shape == (65, 65)
 
 
+def test_a_number_far_from_all_training_images_is_drawn_with_a_doubt():
+    slant, bold, _ = family()[0].spec.attributes
+    assert slant.doubt("2.5") is None and slant.doubt("20") is None and bold.doubt("true") is None
+    far = f"{slant.mean + 10 * slant.deviation:.9g}"
+    assert f"slant={far} is 10 standard deviations from the mean of the training images" in (slant.doubt(far) or "")
+
+
 @pytest.mark.parametrize("label", [False, True])
 @pytest.mark.parametrize("table", [False, True])
 def test_what_augment_writes_is_read_back_with_its_attributes(tmp_path, label, table):

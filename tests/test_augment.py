@@ -118,6 +118,8 @@ def test_sample_writes_a_row_a_class_or_the_class_that_is_asked_for(call, run, t
     expected = NumpyModel.load(run, device="cpu").sample(3, seed=4, label="b")
     for i in range(3):
         assert np.abs(png(tmp_path / "b" / f"{i:06d}.png").astype(int) - 255 * expected[i, :, :, 0]).max() <= 1
+    code, said = call("sample", run, "-n", 3, "--label", "b", "--out", tmp_path / "b.jpg")
+    assert code == 2 and "is written as .png" in said and not (tmp_path / "b.jpg").exists()
 
 
 @pytest.mark.parametrize("command", ["sample", "augment"])

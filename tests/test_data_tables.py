@@ -213,6 +213,10 @@ def test_a_label_that_is_no_class_is_refused(folder: Path) -> None:
     assert "class 'b' has a single image (sub/11.png)" in refused(folder)
     table(folder, ("kind", ["a", "b", "c"] + [""] * 9))
     assert "class 'a' has a single image" in refused(folder, label="kind")
+    table(folder, ("kind", ["a", "a", "b", "b", "c"] + [""] * 7))
+    assert "class 'c' has a single image (04.png); a class needs two" in refused(folder, label="kind")
+    table(folder, ("kind", ["a", "a", "b", "c"] + [""] * 8))
+    assert "and so has another class" in refused(folder, label="kind")
 
 
 def test_label_needs_a_table(folder: Path) -> None:

@@ -216,6 +216,11 @@ def test_the_command_prints_a_table_and_leaves_json(run):
     done = CliRunner().invoke(app, [*command, "--annealed", "0", "--json"])
     printed = json.loads(done.stdout)
     assert printed["annealed"] is None and printed["plan"]["samples"] == 30
+    alone = ["evidence", str(run), "--images", "1", "--samples", "2", "--annealed", "0"]
+    done = CliRunner().invoke(app, alone)
+    left = (run / "evidence.json").read_text()
+    assert "–" in done.output and "nan" not in done.output  # one image has no standard error
+    assert json.loads(left)["importance"]["standard_error"] is None and "NaN" not in left
 
 
 def test_a_known_family_has_the_known_evidence():

@@ -149,6 +149,7 @@ def test_quick_figures_do_not_pass_for_real_ones(tmp_path, monkeypatch):
     assert run(*quick, "--quick")[0] == 0
     record = read_record(record_path(tmp_path, "few-labels", "pixels", 0))
     assert record is not None and record.command.endswith(" --quick")
+    assert "; of --quick, a few turns on other images" in run("--results", tmp_path, "--table")[1]
     code, output = run(*quick)
     assert code != 0 and "--quick" in output and "another --results" in output
     assert run("--quick")[0] != 0

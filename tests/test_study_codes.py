@@ -104,6 +104,8 @@ def test_purity_holds_the_truth_although_many_small_categories_inflate_it() -> N
     found = [purity_of(one, rng=rng, repeats=300) for one in tables]
     assert np.mean([one.low <= 0.5 <= one.high for one in found]) >= 0.85
     assert purity_of(np.array([[6, 2], [1, 1], [0, 0]]), rng=rng).value == 0.7
+    pure = purity_of(np.diag([2, 1, 1]), rng=rng)
+    assert pure.value == pure.high == 1 and 0.4 < pure.low < 0.6  # of four rows nobody knows that all are
 
 
 def test_categories_are_named_on_validation_and_judged_on_test_beside_yardsticks(tmp_path: Path) -> None:
@@ -306,6 +308,18 @@ def test_classes_that_were_told_labels_are_judged_as_they_are_so_that_a_permutat
     assert beside["probe of pixels"].value > 0.95 and beside["pixels"].value > 0.95
     assert beside["shuffled"].low < 1 / 3 < beside["shuffled"].high and beside["untrained"].value < 0.45
     assert right.confident is None and right.assigned is None
+
+
+def test_labels_that_taught_the_network_do_not_judge_it_where_rows_of_all_splits_are_looked_at(tmp_path: Path) -> None:
+    split = np.array(["train"] * 38 + ["validation", "test"])[np.arange(1000) % 40].tolist()
+    train = np.array(split) == "train"
+    code = columns(wrong=0)["code"][:, [0, 1, 4, 2, 3, 5, 6]]  # class k is label k
+    code[~train, CLASS] = code[~train, CLASS][:, [1, 2, 0]]  # and never outside of training
+    found = study(told(tmp_path, split=split, code=code, label=np.where(np.arange(1000) % 2, -1, columns()["label"])))
+    (one,) = found.categories
+    assert one.matching is not None and one.matching.accuracy.value == 0
+    assert one.matching.accuracy.n == one.table.sum() == 25 and one.purity is not None and one.purity.n == 25
+    assert found.rows == 1000 and "labels on the others alone" in found.notes[0]
 
 
 def test_more_categories_than_labels_are_also_judged_one_to_one(tmp_path: Path) -> None:

@@ -32,13 +32,15 @@ def categories_in_short(found: Codes | None) -> str:
     if one is None or found is None:
         return ""
     if one.matching is None:
-        return f"{_in_use(one)} of the {len(one.counts)} {one.nouns} of “{one.part}” are effectively in use."
+        used = number(one.effective.value, 1)
+        return f"{used} of the {len(one.counts)} {one.nouns} of “{one.part}” are effectively in use."
     pixels = next((b.figure for b in one.baselines if role_of(b.name) == "pixels"), None)
     beside = f"; {YARDSTICKS['pixels']} {figure(pixels)}" if pixels is not None else ""
     chosen = best_of(len(found.categories), "part") or ","
     return (
         f"The {len(one.counts)} {one.nouns} of “{one.part}”{chosen} {_how(one)}, name "
-        f"{figure(one.matching.accuracy)} of {_images(found)} right (n = {count(one.matching.accuracy.n)}){beside}."
+        f"{figure(one.matching.accuracy)} of {_images(found, one)} right "
+        f"(n = {count(one.matching.accuracy.n)}){beside}."
     )
 
 
@@ -59,7 +61,8 @@ def categories_said(found: Codes) -> tuple[str, ...]:
 def _finding(one: Categories, found: Codes) -> str:
     k = len(one.counts)
     if one.matching is None:
-        said = f"{_in_use(one)} of the {k} {one.nouns} of “{one.part}” are effectively in use (n = {count(found.rows)})"
+        used = number(one.effective.value, 1)
+        said = f"{used} of the {k} {one.nouns} of “{one.part}” are effectively in use (n = {count(found.rows)})"
         if one.shared is None:
             return said + "."
         shared = f"they share a mutual information of {brackets(one.shared)} with the labels"
@@ -68,8 +71,8 @@ def _finding(one: Categories, found: Codes) -> str:
     others = [f"{_yardstick(b)} {percent(b.figure.value)}" for b in _ordered(one.baselines)]
     return (
         f"The {k} {one.nouns} of “{one.part}”{best_of(len(found.categories), 'part')} name {figure(right)} of "
-        f"{_images(found)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
-        f"{_in_use(one)} of {k} {one.nouns} are effectively in use{_beside_pixels(one)}."
+        f"{_images(found, one)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
+        f"{number(one.effective.value, 1)} of {k} {one.nouns} are effectively in use{_beside_pixels(one)}."
     )
 
 
@@ -100,12 +103,9 @@ def _how(one: Categories) -> str:
     return "each named by its commonest label among validation images"
 
 
-def _in_use(one: Categories) -> str:
-    return number(one.effective.value, 1)
-
-
-def _images(found: Codes) -> str:
-    return "images" if trained_on(found.notes) else "test images"
+def _images(found: Codes, judged: Categories | None = None) -> str:
+    """Name what was looked at, or whose labels judge categories: none that taught the network."""
+    return ("held-out " * bool(judged and judged.told) if trained_on(found.notes) else "test ") + "images"
 
 
 def category_blocks(one: Categories, found: Codes) -> list[Block]:
@@ -125,7 +125,7 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
         )
         if one.told:
             caption = (
-                f"Share of {_images(found)} outside training whose class is their label, with its 95 % interval. The "
+                f"Share of {_images(found, one)} whose class is their label, with its 95 % interval over images. The "
                 f"network was told {count(one.told)} labels, and which class is which, so that nothing is matched; "
                 "k-means was told those of the validation images alone, to match its groups."
             )
@@ -279,7 +279,7 @@ def _usage(one: Categories, found: Codes, order: list[int]) -> list[Block]:
 def _purity(one: Categories, found: Codes, pure: Interval, order: list[int]) -> list[Block]:
     """Show how far images of each category have one label, and of all beside what chance gives."""
     overall = (
-        f"Purity: share of labelled {_images(found)} that have the commonest label of their {one.noun}. It is the "
+        f"Purity: share of labelled {_images(found, one)} that have the commonest label of their {one.noun}. It is the "
         f"commonest of these same images, from which many small {one.nouns} gain by chance: see shuffled labels."
     )
     rows = [
@@ -288,8 +288,8 @@ def _purity(one: Categories, found: Codes, pure: Interval, order: list[int]) -> 
         if one.purities[k].n
     ]
     caption = (
-        f"Purity of each {one.noun}: the share of its labelled {_images(found)} that have its commonest label, which "
-        "stands beside, with its 95 % interval."
+        f"Purity of each {one.noun}: the share of its labelled {_images(found, one)} that have its commonest label, "
+        "which stands beside, with its 95 % interval."
     )
     ends = (0.0, 1.0)
     return [_beside_others(one, pure, one.purity_baselines, overall), *_each(one, "Purity", rows, caption, ends)]

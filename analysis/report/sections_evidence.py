@@ -33,6 +33,8 @@ def held_out_evidence(run: Run) -> tuple[Block, ...]:
 
 def _row(name: str, found: Any) -> tuple[str, ...] | None:
     try:
-        return name, number(float(found["value"])), number(float(found["standard_error"])), count(int(found["n"]))
+        error = found["standard_error"]  # None of a single image
+        shown = "–" if error is None else number(float(error))
+        return name, number(float(found["value"])), shown, count(int(found["n"]))
     except (TypeError, KeyError, ValueError):
         return None

@@ -233,8 +233,8 @@ def _curve(found: Efficiency, id: str) -> Lines:
     caption = (
         f"{what} against the {by} that the {'regression' if _is_number(last) else 'probe'} is taught; bands are 95 % "
         "intervals. How far a curve lies to the left of pixels' is how many labels it saves. Of the untrained network "
-        "the layer that leads is drawn." + _networks(headline(few)) + end + told + _covered(headline(few))
-    )
+        "the layer that leads is drawn." + _networks(headline(few)) + end + told + f" {_covered(headline(few))}"
+    ).rstrip()
     title = f"{what} {f'of {found.target} ' if _is_number(last) else ''}by number of labels"
     return Lines(
         id, title, by, _figure_name(found), tuple(lines), caption,

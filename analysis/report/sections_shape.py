@@ -146,7 +146,9 @@ def _deviations(part: PartOfPrior, index: int) -> Lines:
     x = np.arange(1, len(order) + 1, dtype=float)
     caption = (
         "Standard deviation of each number of the codes over that of the prior, the widest first: 1 throughout where "
-        "codes fill the prior; far below 1 where samples of the prior lie outside of what the encoder uses."
+        "codes fill the prior; far below 1 where samples of the prior lie outside of what the encoder uses. "
+        "Where an encoder draws, its codes are the means of these draws and narrower than they are: such codes differ "
+        "from the prior, and stay below 1, even where the draws fill it."
     )
     line = Line("deviation", x, part.deviations[order], role="ours", markers=len(x) <= 64)
     return Lines(

@@ -242,8 +242,8 @@ def _categorical(values: np.ndarray, kind: AttributeKind) -> bool:
 
 def _check_label(labels: np.ndarray, classes: tuple[str, ...], what: str, chosen: str) -> None:
     labelled = int((labels >= 0).sum())
-    if len(classes) == labelled <= len(labels) // 2:
-        return  # one label a class given by hand, the other rows empty: check_classes says what that lacks
+    if labelled <= len(labels) // 2:
+        return  # labels given by hand, the other rows empty: check_classes says which class has one image alone
     if len(classes) > max(2, labelled // 2):
         raise DataError(
             f"{what}: column {chosen!r} has {len(classes):,} different values in {labelled:,} rows: they are "

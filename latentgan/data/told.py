@@ -20,6 +20,8 @@ from .columns import AttributeKind
 Singles = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 MOST_VALUES = 1_000
 """Values of a categorical attribute."""
+FAR = 3.0
+"""Standard deviations from the mean beyond which a number that is asked for is doubted."""
 _YES, _NO = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0", "-1")
 _KINDS: dict[AttributeKind, Literal["numeric", "boolean", "categorical"]] = {
     "numeric": "numeric", "boolean": "boolean", "text": "categorical",
@@ -97,6 +99,15 @@ class Condition:
         if not math.isfinite(number):
             raise ConfigError(f"attribute {self.name!r} is a number, as {self.mean:.4g}, not {text!r}")
         return self._told(np.array([number]))
+
+    def doubt(self, text: str) -> str | None:
+        """Return a sentence where `text` asks for a number far from those of the training images, else None."""
+        if self.kind != "numeric" or abs(away := float(self.read(text)[0])) <= FAR:
+            return None
+        return (
+            f"{self.name}={text} is {abs(away):.3g} standard deviations from the mean of the training images (5th to "
+            f"95th percentile: {self.low:.4g} to {self.high:.4g}): hardly one showed the generator what that looks like"
+        )
 
     def _told(self, value: np.ndarray) -> Singles:
         row: Singles = self.encode(value)[0]
