@@ -124,9 +124,9 @@ def study_fidelity(
     name = features or real.code
     for table in (real, fake):
         if name not in table.vector_columns:
-            there = ", ".join(map(repr, table.vector_columns))
+            columns = ", ".join(map(repr, table.vector_columns))
             raise AnalysisError(
-                f"the table {table.path.name!r} has no vector column {name!r} (it has {there}): choose one that both "
+                f"the table {table.path.name!r} has no vector column {name!r} (it has {columns}): choose one that both "
                 "tables have with --features"
             )
     rows, words = held_out(real, options.test_rows, options)

@@ -84,6 +84,12 @@ def test_runs_of_other_images_or_sizes_get_one_sentence(call: Any, runs: Path, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_wrong_name_is_told_before_anything_is_encoded(call: Any, runs: Path, tmp_path: Path) -> None:
+    code, _, err = call("compare", runs / "a", tmp_path / "nowhere", "--out", tmp_path / "results")
+    assert code == 2 and "neither a run folder nor a table" in err and "encode digits" not in err
+    assert not (tmp_path / "results-tables").exists()
+
+
 def test_without_latentgan_run_folders_are_refused(runs: Path) -> None:
     app = typer.Typer(pretty_exceptions_enable=False)
     analysis.cli.register(app)

@@ -123,6 +123,7 @@ def test_samples_are_shown_beside_training_images_in_the_folder_of_the_codes_res
     assert isinstance(refused, AnalysisError) and "encoded with different models" in str(refused)
     wrong = run(*said[:3], "--features", "wrong")
     assert isinstance(wrong.exception, AnalysisError) and "no vector column 'wrong'" in str(wrong.exception)
+    assert "--features" in str(wrong.exception)
 
 
 def test_factors_are_the_columns_that_are_named(folder: Path) -> None:
