@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, same_length
-from .partitions import nmi, purity
+from .partitions import basic_interval, nmi, purity
 from .statistics import UNKNOWN, Baseline, Interval, bootstrap_ratio, proportion, wilson
 
 
@@ -213,18 +213,12 @@ def purity_of(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> 
 def _resampled(
     score: Callable[[Ints], Doubles], counts: Ints, ends: tuple[float, float], rng: np.random.Generator, repeats: int
 ) -> Interval:
-    """Score counts of any shape, with the basic bootstrap, 2 v − quantile, kept between the ends of its scale.
-
-    Not the quantiles themselves: resampling loses entropy as sampling itself does, so that the draws of an even
-    usage all lie below its score, and their quantiles never hold the truth.
-    """
+    """Score counts of any shape, with an interval by resampling their rows; not a number where there are none."""
     n = int(counts.sum())
     if n == 0:
         return UNKNOWN
-    value = float(score(counts[None])[0])
     draws = rng.multinomial(n, (counts / n).ravel(), size=repeats).reshape(repeats, *counts.shape)
-    low, high = 2 * value - np.quantile(score(draws), [0.975, 0.025])
-    return Interval(value, min(max(float(low), ends[0]), value), max(min(float(high), ends[1]), value), n)
+    return basic_interval(score, counts, draws, ends)
 
 
 def _perplexity(counts: Ints) -> Doubles:

@@ -14,7 +14,7 @@ from .mixture_fits import Candidate as Candidate
 from .mixture_fits import FittedMixture as FittedMixture
 from .mixture_fits import fit_mixture as fit_mixture
 from .outliers import Outliers
-from .partitions import ari, nmi, purity
+from .partitions import ari, basic_interval, nmi, purity
 from .statistics import Baseline, Interval
 from .streams import blocks
 from .way_back import WayBack, decoded, must, way_back
@@ -84,11 +84,7 @@ def agreement(
     baselines: tuple[Baseline, ...] = (),
     repeats: int = 500,
 ) -> Agreement | None:
-    """Compare components with labels (-1 = unlabelled), each (n,); intervals bootstrap the table of counts.
-
-    The bootstrap is the basic one, 2 v − quantile, kept on the score's scale and around v: resampling inflates these
-    scores as sampling itself does.
-    """
+    """Compare components with labels (-1 = unlabelled), each (n,); all intervals bootstrap the same table of counts."""
     known = labels >= 0
     n, width = int(np.count_nonzero(known)), max(len(classes), 1 + int(labels.max(initial=0)))
     if n < 2:
@@ -99,9 +95,7 @@ def agreement(
     shuffled = np.stack([_contingency(part, rng.permutation(truth), components, width) for _ in range(20)])
     figures, chance = [], []
     for score, least in ((nmi, 0.0), (ari, -1.0), (purity, 0.0)):
-        value = float(score(counts[None])[0])
-        low, high = (2 * value - np.quantile(score(draws), [0.975, 0.025])).tolist()
-        figures.append(Interval(value, min(max(low, least), value), max(min(high, 1.0), value), n))
+        figures.append(basic_interval(score, counts, draws, (least, 1.0)))
         chance.append(float(score(shuffled).mean()))
     return Agreement(figures[0], figures[1], figures[2], chance[0], chance[1], chance[2], counts, classes, baselines)
 

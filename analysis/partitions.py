@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .arrays import Doubles, Ints
+from .statistics import Interval
 
 
 def nmi(counts: Ints) -> Doubles:
@@ -38,3 +41,16 @@ def purity(counts: Ints) -> Doubles:
     """Share of rows that have their component's commonest label, of (r, k, c) tables: (r,)."""
     share: Doubles = counts.max(2).sum(1) / counts.sum((1, 2))
     return share
+
+
+def basic_interval(
+    score: Callable[[Ints], Doubles], counts: Ints, draws: Ints, ends: tuple[float, float] = (0.0, 1.0)
+) -> Interval:
+    """Score counts of any shape, with the basic bootstrap over their draws (r, …), 2 v − quantile, kept around v.
+
+    Not the quantiles themselves: resampling moves these scores as sampling itself does, so that the draws of an even
+    usage all lie below its score, and their quantiles never hold the truth. Args: ends: of the score's scale.
+    """
+    value = float(score(counts[None])[0])
+    low, high = (2 * value - np.quantile(score(draws), [0.975, 0.025])).tolist()
+    return Interval(value, min(max(low, ends[0]), value), max(min(high, ends[1]), value), int(counts.sum()))

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import latentgan
 from analysis import Embeddings
 from analysis.adversarial import Robustness, linear_target, softmax
 from analysis.arrays import AnalysisError
@@ -22,7 +21,7 @@ from analysis.report.sections_adversarial import adversarial
 from analysis.statistics import Interval
 from analysis.store import load_one, save
 from analysis.study_adversarial import Network, Pictures, Slopes, study_adversarial
-from latentgan import cli
+from latentgan import NumpyModel, cli
 
 SIDE = 6
 
@@ -165,17 +164,11 @@ def test_too_few_labels_are_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("attacked")
-    config = latentgan.configure(
-        "bigan", family={"latent": 5, "width": 4, "hidden": 16}, data={"source": "digits"},
-        training={"total_images": 640, "device": "cpu"},
-    )  # fmt: skip
-    source = latentgan.load_source("digits")
-    run = latentgan.train(config, folder / "run", source=source)
-    table = latentgan.encode_table(run, source, folder / "codes.parquet", latentgan.Plan(), device="cpu")
+def probed(trained: tuple[NumpyModel, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The run that all tests share, and a probe of its code."""
+    table = trained[1]
     probe = fit_probe(Embeddings(table), Options())
-    return run, probe.save(folder / "probe.npz")
+    return table.parent / "run", probe.save(tmp_path_factory.mktemp("attacked") / "probe.npz")
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -187,9 +180,9 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 
 def test_the_command_attacks_a_saved_probe_through_the_run(
-    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    probed: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, probe = trained
+    run, probe = probed
     asked = ("adversarial", run, "--probe", probe, "--epsilon", 0.02, "--epsilon", 0.1, "-n", 80, "--steps", 4)
     assert call(monkeypatch, *asked, "--out", tmp_path, "--json") == 0
     said = json.loads(capsys.readouterr().out)
