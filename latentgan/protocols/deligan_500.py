@@ -29,7 +29,7 @@ from latentgan.devices import pick_device
 from latentgan.families.base import Decodes, Family
 from latentgan.points import play
 from latentgan.session import open_source
-from latentgan.supervised import Classifier, predict, train_classifier
+from latentgan.supervised import Classifier, train_classifier
 
 from .augmentation import alone
 from .base import Headline, Job, Outcome, Protocol, Recipe
@@ -62,10 +62,12 @@ def measure(job: Job) -> Outcome:
     started = time.perf_counter()
     rows = source.rows("test")[:SAMPLES]
     test = source.tensor(rows, judge.device)
-    found = {name: judge.figures(made(family, seed=job.seed)) for name, family in families.items()}
-    found[REAL] = judge.figures(test)
+    samples = ((name, made(family, seed=job.seed)) for name, family in families.items())
+    found = {name: judge.figures(x, judge.named(x)) for name, x in samples}
+    named = judge.named(test)
+    found[REAL] = judge.figures(test, named)
     job.timed("judge", started)
-    right = proportion(predict(judge.network, source, rows, device=judge.device) == source.labels[rows])
+    right = proportion(named.argmax(1) == source.labels[rows])
     beside = {f"{k}, {of}": v for of, figures in found.items() if of != MIXED for k, v in figures.items()}
     return Outcome(found[MIXED], {**beside, RIGHT: right})
 
@@ -111,10 +113,16 @@ class Judge:
         return cls(network, known, spread_within(x, labels), device, job.seed)
 
     @torch.no_grad()
-    def figures(self, x: Tensor) -> dict[str, Interval]:
-        """Return every figure of images (n, c, h, w) in [-1, 1]."""
+    def named(self, x: Tensor) -> np.ndarray:
+        """Return the probabilities of classes (n, K) of images (n, c, h, w) in [-1, 1]."""
+        parts = [self.network(part.to(self.device)).softmax(1) for part in torch.split(x, BATCH)]
+        p: np.ndarray = torch.cat(parts).cpu().double().numpy()
+        return p
+
+    @torch.no_grad()
+    def figures(self, x: Tensor, p: np.ndarray) -> dict[str, Interval]:
+        """Return every figure of images (n, c, h, w) in [-1, 1] with probabilities p (n, K)."""
         x = x.to(self.device)
-        p = torch.cat([self.network(part).softmax(1) for part in torch.split(x, BATCH)]).cpu().double().numpy()
         nearest = torch.cat([torch.cdist(part.flatten(1), self.known).amin(1) for part in torch.split(x, BATCH)])
         rng, given = np.random.default_rng(self.seed), p.argmax(1)
         parts = np.array_split(rng.permutation(len(x)), 10)
