@@ -20,9 +20,10 @@ from .threads import one_blas_thread, over_blocks
 FLOOR = 1e-5  # added to the variance in every direction, columns being standardised
 SAMPLE = 10_000  # rows that seeds are chosen on
 ROUGH = 5  # rounds of each restart
-ANNEALED = 10  # rounds in which memberships harden, where more rows are fitted than seeds are chosen on
-HARDENED = 30_000  # rows that they harden on
-SOFT = 1.6  # memberships start as powers p^(SOFT / √d): of d numbers log p differs by about √d
+LLOYD = 50  # rounds of k-means on all rows
+SETTLED = 1000  # rows to one that still changes its cluster
+ANNEALED = 8  # rounds in which memberships harden, where more rows are fitted than seeds are chosen on
+SOFT = 2.5  # memberships start as powers p^(SOFT / √d): of d numbers log p differs by about √d
 BLOCK = 2048
 LEAST = {np.dtype(np.float32): 1e-8, np.dtype(np.float64): 1e-20}  # responsibility of a row that counts
 
@@ -146,7 +147,7 @@ def degenerate(mixture: Gaussians, n: int, floor: float = FLOOR) -> int:
 def seed_means(x: Singles, k: int, *, rng: np.random.Generator, rounds: int = 25) -> Ints:
     """Greedy k-means++ seeding (Arthur & Vassilvitskii 2007) and Lloyd's rounds: the cluster of each row, (n,).
 
-    Each centre is the best of 2 + log k draws. Rounds end early where no row changes its cluster.
+    Each centre is the best of 2 + log k draws.
     """
     norms = np.einsum("ij,ij->i", x, x)
     centres = x[rng.integers(len(x), size=1)]
@@ -158,14 +159,32 @@ def seed_means(x: Singles, k: int, *, rng: np.random.Generator, rounds: int = 25
         left = np.minimum(nearest[:, None], _gaps(x, norms, drawn))
         best = int(left.sum(0, dtype=np.float64).argmin())
         centres, nearest = np.concatenate([centres, drawn[best : best + 1]]), left[:, best]
-    cluster = _gaps(x, norms, centres).argmin(1)
-    for _ in range(rounds):
-        member = (cluster[:, None] == np.arange(k)).astype(np.float32)
-        count = member.sum(0)[:, None]
-        centres = np.where(count > 0, member.T @ x / np.maximum(count, 1), centres)
-        before, cluster = cluster, _gaps(x, norms, centres).argmin(1)
-        if np.array_equal(before, cluster):
+    return lloyd(x, centres, rounds)
+
+
+def lloyd(x: Singles, centres: Singles, rounds: int) -> Ints:
+    """Rounds of k-means from (k, d) centres: the cluster of each row, (n,).
+
+    They end where one row in SETTLED, or fewer, changes its own.
+    """
+    k = len(centres)
+
+    def task(start: int) -> tuple[Ints, Singles, Singles]:
+        rows = x[start : start + TASK]
+        gaps = rows @ (-2 * centres.T)
+        gaps += np.einsum("ij,ij->i", centres, centres)
+        nearest = gaps.argmin(1)
+        member = (nearest[:, None] == np.arange(k)).astype(np.float32)
+        return nearest, member.sum(0), member.T @ rows
+
+    cluster = np.full(len(x), -1)
+    for turn in range(rounds + 1):
+        found, counts, sums = zip(*over_blocks(task, range(0, len(x), TASK), cells=x.size * k), strict=True)
+        before, cluster = cluster, np.concatenate(found)
+        if turn == rounds or np.count_nonzero(before != cluster) * SETTLED <= len(x):
             break
+        count = np.sum(counts, 0)[:, None]
+        centres = np.where(count > 0, np.sum(sums, 0) / np.maximum(count, 1), centres)
     return np.asarray(cluster, np.int64)
 
 
@@ -210,8 +229,7 @@ def fit_gaussians(
             seen = _scaled(x, shift, np.full_like(spread, size), np.float32)  # distances as they are in the code
             begun = _begin(scaled, seen, k, covariance, rng, restarts, tolerance, floor, sample)
             if len(x) > sample and k > 1:
-                some = np.sort(rng.permutation(len(x))[:HARDENED])
-                begun = _annealed(scaled[some], begun, floor)
+                begun = _annealed(scaled, begun, floor)
         best, _ = climb(scaled, begun, iterations=iterations, tolerance=tolerance, floor=floor)
         flaws = degenerate(best, len(x), floor)
     return Gaussians(best.weights, best.means * spread + shift, best.covariances * square, covariance), flaws
@@ -247,7 +265,7 @@ def _begin(
     rows, others = np.sort(order[:sample]), np.sort(order[sample : 2 * sample])
     runs = []
     for i in range(restarts if k > 1 else 1):
-        seed = seed_means(views[i % 2][rows], k, rng=rng)
+        seed = seed_means(views[i % 2][rows], k, rng=rng, rounds=10 if len(others) else 25)
         run = maximise(x[rows], np.eye(k, dtype=x.dtype)[:, seed], covariance, floor)
         rounds = 1 if len(others) else ROUGH
         run, score = climb(x[rows], run, iterations=rounds, tolerance=tolerance, floor=floor)
@@ -256,25 +274,21 @@ def _begin(
     if not len(others):
         return best
     centres = np.stack([views[view][rows[seed == j]].mean(0) for j in np.unique(seed)])
-    cluster = _gaps(views[view], np.einsum("ij,ij->i", views[view], views[view]), centres).argmin(1)
+    cluster = lloyd(views[view], centres, LLOYD)
     return maximise(x, np.eye(k, dtype=x.dtype)[:, cluster], covariance, floor)
 
 
 def _annealed(x: Floats, mixture: Gaussians, floor: float) -> Gaussians:
-    """The likelier of two after ANNEALED rounds of EM on (n, d) rows: as it is, and with slowly hardening memberships.
+    """ANNEALED rounds of EM on (n, d) rows whose memberships are soft at first, in proportion to p^β, β rising to 1.
 
     Of many numbers log p differs so much between components that memberships are hard from the first round on, and EM
     hardly leaves its seeds; groups that differ by shape alone, which no seed by distance can see, are then missed.
     Source: Ueda & Nakano: Deterministic annealing EM algorithm, Neural Networks 11, 1998.
     """
     first = min(1.0, SOFT / math.sqrt(x.shape[1]))
-    ends = []
-    for powers in (np.ones(ANNEALED), np.geomspace(first, 1, ANNEALED)):
-        found = mixture
-        for power in powers.tolist():
-            found = maximise(x, expect(found, x, precision=x.dtype, power=power)[0], mixture.covariance, floor)
-        ends.append((expect(found, x, precision=x.dtype)[1], found))
-    return max(ends, key=lambda end: end[0])[1]
+    for power in np.geomspace(first, 1, ANNEALED).tolist():
+        mixture = maximise(x, expect(mixture, x, precision=x.dtype, power=power)[0], mixture.covariance, floor)
+    return mixture
 
 
 def climb(

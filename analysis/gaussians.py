@@ -19,7 +19,8 @@ from .threads import one_blas_thread, over_blocks
 
 COVARIANCES = ("full", "tied", "diag")
 TASK = 4096  # rows of a thread's turn
-CELLS = 500_000  # of a block's product, which is so many numbers: 2 MB in float32
+CELLS = 500_000  # of a block's product, which is so many numbers: 1 MB in float32
+STRIP = 16  # columns of W at a time
 
 
 @dataclass(frozen=True)
@@ -75,23 +76,25 @@ class Gaussians:
         if len(whiten) < k:
             return self._measure_tied(whiten[0])
         offset = np.einsum("ki,kij->kj", self.means - self.centre, whiten)
-        block, half = max(1, CELLS // (k * d)), d // 2
-        parts = []  # W is an upper triangle: the first half of its columns needs only the first half of a row
-        for first, last in ((0, half), (half, d)) if half else ((0, d),):
-            side = whiten[:, :last, first:last].transpose(1, 0, 2).reshape(last, -1)
-            parts.append((last, side.astype(precision), offset[:, first:last].reshape(-1).astype(precision)))
+        parts = []  # W is an upper triangle: a strip of its columns needs only as much of a row
+        for first in range(0, d, STRIP):
+            last = min(first + STRIP, d)
+            side = whiten[:, :last, first:last].swapaxes(1, 2)  # (k, strip, last), and what Wᵀ makes of the mean
+            side = np.concatenate([side, -offset[:, first:last, None]], axis=2).reshape(-1, last + 1)
+            parts.append((last, side.astype(precision)))
+        block = max(1, CELLS // (k * min(STRIP, d)))
 
         def measure(x: Floats) -> Doubles:
-            out = np.zeros((len(x), k))
-            room = np.empty(min(block, len(x)) * max(len(shift) for _, _, shift in parts), precision)
+            out = np.empty((len(x), k))
             for start in range(0, len(x), block):
-                rows = (x[start : start + block] - self.centre).astype(precision)
-                for last, weights, shift in parts:
-                    white = room[: len(rows) * len(shift)].reshape(len(rows), len(shift))
-                    np.matmul(rows[:, :last], weights, out=white)
-                    white -= shift
-                    each = white.reshape(len(rows), k, -1)
-                    out[start : start + block] += np.einsum("nki,nki->nk", each, each)
+                rows = (x[start : start + block] - self.centre).T.astype(precision)  # rows in the last axis: long loops
+                total, white = np.zeros((k, rows.shape[1])), np.empty((k * min(STRIP, d), rows.shape[1]), precision)
+                for last, weights in parts:
+                    each = white[: len(weights)]
+                    np.matmul(weights, np.concatenate([rows[:last], np.ones_like(rows[:1])]), out=each)
+                    np.square(each, out=each)
+                    total += np.add.reduce(each.reshape(k, -1, rows.shape[1]), axis=1)
+                out[start : start + block] = total.T
             return out
 
         return measure

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 from loops import ScriptInfoGAN, by_hand, script_infogan
+from mixture_bench import mixture_costs
 from pythae_loop import PythaeAAE, missing, pythae_aae
 from table_bench import analysis_costs
 from torch.nn.utils import parametrize
@@ -39,7 +39,6 @@ OPTIONS: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("avb", ", no adaptive contrast:", {"adaptive_contrast": False}),
     ("bigan", ", 50 components:", {"mixture": {"components": 50}}),
 )
-ITERATIONS = 10  # of EM, from one start
 BUILDS = 3  # of small networks: where in memory they lie shifts a ratio by some hundredths
 PAPER = {"network": "mlp", "spectral": False, "hidden": 1024}
 RECIPE = {"spectral": True, "norm": "encoder"}
@@ -201,64 +200,6 @@ def untrained_run(run: Path, source: ImageSource, settings: dict[str, object]) -
     write_model(run, weights, model_config(session))
     write_tensors(run / "untrained.safetensors", weights)
     return run
-
-
-def mixture_costs(n: int) -> list[tuple[str, float, float, str]]:
-    """32 full Gaussians on n × 64 codes from 40 overlapping ones: ours over scikit-learn's.
-
-    First ITERATIONS of EM from one start, which is the algorithm's speed: both then stand at the same likelihood.
-    scikit-learn computes in the codes' type, in float32 twice as fast, and ours in float32 with float64 sums, whatever
-    they are: near what two cores can multiply. Then either as it
-    is made for use, from seeds of its own to where the mean log-likelihood gains less than 1e-3.
-    """
-    from sklearn.mixture import GaussianMixture
-
-    from analysis.expectation import fit_gaussians
-
-    codes, held = (overlapping_codes(count, seed) for seed, count in enumerate((n, 10_000)))
-    begun, _ = fit_gaussians(codes[: n // 6], 32, covariance="full", rng=np.random.default_rng(0), iterations=5)
-    given = {"weights": begun.weights, "means": begun.means, "precisions": np.linalg.inv(begun.covariances)}
-    rows = []
-    for what, kind, start, most in (
-        (f"{ITERATIONS} iterations on float64", np.float64, begun, 0.2),
-        (f"{ITERATIONS} iterations on float32", np.float32, begun, 0.4),
-        ("from seeds to the end", np.float32, None, 1.0),
-    ):
-        steps, tolerance, x = (100, 1e-3, codes) if start is None else (ITERATIONS, 0.0, codes.astype(kind))
-        theirs = GaussianMixture(32, max_iter=steps, tol=tolerance, random_state=0)
-        if start is not None:
-            theirs.set_params(init_params="random_from_data")  # k-means would be in vain
-            theirs.set_params(**{f"{name}_init": value.astype(kind) for name, value in given.items()})
-        started = time.perf_counter()
-        ours, _ = fit_gaussians(
-            x, 32, covariance="full", rng=np.random.default_rng(0), start=start, iterations=steps,
-            tolerance=tolerance or -np.inf,
-        )  # fmt: skip
-        seconds, likelihood = time.perf_counter() - started, float(ours.responsibilities(held)[1].mean())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it has not converged
-            their_seconds = clock(lambda theirs=theirs, x=x: theirs.fit(x))
-        score = float(theirs.score(held))
-        print(
-            f"32 full Gaussians on {n:,} × 64 codes, {what}: {seconds:.1f} s, held-out log p {likelihood:.4f} a row; "
-            f"scikit-learn's GaussianMixture {their_seconds:.1f} s, {theirs.n_iter_} iterations, {score:.4f}"
-        )
-        rows += [
-            (f"32 full Gaussians, {what} / scikit-learn's GaussianMixture", seconds / their_seconds, most, "×"),
-            ("  held-out log p a row, scikit-learn's − ours", score - likelihood, 0.0005, " "),
-        ]
-    return rows
-
-
-def overlapping_codes(n: int, seed: int) -> np.ndarray:
-    """Draw (n, 64) float32 codes from 40 Gaussians of unequal axes, whose means are nearer than their widths."""
-    planted, rng = np.random.default_rng(100), np.random.default_rng(seed)
-    member, noise = rng.integers(40, size=n), rng.standard_normal((n, 64))
-    codes = np.empty((n, 64), np.float32)
-    for k in range(40):
-        axes = np.linalg.qr(planted.standard_normal((64, 64)))[0] * np.geomspace(1, 0.2, 64)
-        codes[member == k] = 0.1 * planted.standard_normal(64) + noise[member == k] @ axes.T
-    return codes
 
 
 def start_cost(what: str, arguments: list[str], bound: float) -> tuple[str, float, float, str]:
