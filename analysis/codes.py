@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, same_length
-from .partitions import basic_interval, nmi, purity
+from .partitions import basic_interval, contingency, nmi, purity_interval
 from .statistics import UNKNOWN, Baseline, Interval, bootstrap_ratio, proportion, wilson
 
 
@@ -22,12 +22,6 @@ class Matching:
     )
     accuracy: Interval  # share of judged rows whose category stands for their label
     n_matched: int  # rows that the names were chosen on
-
-
-def contingency(categories: Ints, labels: Ints, *, rows: int, columns: int) -> Ints:
-    """Count (category, label) pairs of (n,) rows, those without a label (-1) left out: (rows, columns)."""
-    known = labels >= 0
-    return np.bincount(categories[known] * columns + labels[known], minlength=rows * columns).reshape(rows, columns)
 
 
 def match_categories(
@@ -202,23 +196,20 @@ def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = 
 
 
 def purity_of(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
-    """Share of rows that have their category's commonest label, of a (k, c) table, with a bootstrap over its rows.
-
-    Where every category is pure, resamples are so too, and say nothing of how few rows there are: Wilson's interval.
-    """
-    found = _resampled(purity, table, (0.0, 1.0), rng, repeats)
-    return wilson(found.n, found.n) if found.n and found.value == 1 else found
+    """Share of rows that have their category's commonest label, of a (k, c) table, with a bootstrap over its rows."""
+    return purity_interval(table, _drawn(table, rng, repeats)) if table.sum() else UNKNOWN
 
 
 def _resampled(
     score: Callable[[Ints], Doubles], counts: Ints, ends: tuple[float, float], rng: np.random.Generator, repeats: int
 ) -> Interval:
     """Score counts of any shape, with an interval by resampling their rows; not a number where there are none."""
+    return basic_interval(score, counts, _drawn(counts, rng, repeats), ends) if counts.sum() else UNKNOWN
+
+
+def _drawn(counts: Ints, rng: np.random.Generator, repeats: int) -> Ints:
     n = int(counts.sum())
-    if n == 0:
-        return UNKNOWN
-    draws = rng.multinomial(n, (counts / n).ravel(), size=repeats).reshape(repeats, *counts.shape)
-    return basic_interval(score, counts, draws, ends)
+    return rng.multinomial(n, (counts / n).ravel(), size=repeats).reshape(repeats, *counts.shape)
 
 
 def _perplexity(counts: Ints) -> Doubles:

@@ -14,7 +14,7 @@ from .mixture_fits import Candidate as Candidate
 from .mixture_fits import FittedMixture as FittedMixture
 from .mixture_fits import fit_mixture as fit_mixture
 from .outliers import Outliers
-from .partitions import ari, basic_interval, nmi, purity
+from .partitions import ari, basic_interval, contingency, nmi, purity, purity_interval
 from .statistics import Baseline, Interval
 from .streams import blocks
 from .way_back import WayBack, decoded, must, way_back
@@ -90,18 +90,15 @@ def agreement(
     if n < 2:
         return None
     part, truth = assignments[known], labels[known]
-    counts = _contingency(part, truth, components, width)
+    counts = contingency(part, truth, rows=components, columns=width)
     draws = rng.multinomial(n, counts.ravel() / n, size=repeats).reshape(repeats, components, width)
-    shuffled = np.stack([_contingency(part, rng.permutation(truth), components, width) for _ in range(20)])
-    figures, chance = [], []
-    for score, least in ((nmi, 0.0), (ari, -1.0), (purity, 0.0)):
-        figures.append(basic_interval(score, counts, draws, (least, 1.0)))
-        chance.append(float(score(shuffled).mean()))
-    return Agreement(figures[0], figures[1], figures[2], chance[0], chance[1], chance[2], counts, classes, baselines)
-
-
-def _contingency(part: Ints, truth: Ints, components: int, classes: int) -> Ints:
-    return np.bincount(part * classes + truth, minlength=components * classes).reshape(components, classes)
+    shuffled = np.stack([
+        contingency(part, rng.permutation(truth), rows=components, columns=width) for _ in range(20)
+    ])  # fmt: skip
+    shared, rand = (basic_interval(score, counts, draws, (low, 1.0)) for score, low in ((nmi, 0.0), (ari, -1.0)))
+    chance = [float(score(shuffled).mean()) for score in (nmi, ari, purity)]
+    pure = purity_interval(counts, draws)
+    return Agreement(shared, rand, pure, chance[0], chance[1], chance[2], counts, classes, baselines)
 
 
 def mixture_result(

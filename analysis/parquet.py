@@ -63,7 +63,17 @@ class ParquetRows:
         kinds = {one.name: _kind(one.type) for one in fields if one.name not in bundled}
         kinds |= dict.fromkeys(self.bundles, "vector")
         # Elsewhere, byte strings of one length are identifiers.
-        return kinds | ({"pixels": "vector"} if "pixels" in kinds and _is_bytes(fields.field("pixels").type) else {})
+        return kinds | ({"pixels": "vector"} if "pixels" in kinds and self._raw_pixels() else {})
+
+    def _raw_pixels(self) -> bool:
+        """Whether the pixels are byte strings of one length: declared, or as pandas writes them, without saying so."""
+        from pyarrow import compute, types
+
+        kind = self.files[0].schema_arrow.field("pixels").type
+        if not types.is_binary(kind) or self.n < 2:
+            return _is_bytes(kind)
+        lengths = compute.min_max(compute.binary_length(next(self.groups("pixels")))).as_py()
+        return bool(lengths["min"] == lengths["max"] and lengths["min"])
 
     @cached_property
     def metadata(self) -> dict[str, str]:
@@ -218,11 +228,20 @@ def _is_bytes(kind: Any) -> bool:
 
 def _matrix(column: Any, name: str, rows: Ints) -> AnyArray:
     """Turn an Arrow array of equally long lists or byte strings, at places `rows` of the table, into (m, d)."""
+    import pyarrow
+    from pyarrow import compute
+
     if column.null_count:
         first = rows[int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))]
         raise AnalysisError(
             f"column {name!r} is empty in {column.null_count} rows, first in row {first} (from 0): leave those rows out"
         )
+    if pyarrow.types.is_binary(column.type):
+        lengths = compute.binary_length(column).unique().to_pylist()
+        if len(lengths) == 1:
+            column = column.cast(pyarrow.binary(lengths[0]))
+        elif lengths:
+            raise AnalysisError(f"column {name!r} holds byte strings of different lengths")
     if _is_bytes(column.type):
         start, width = column.offset * column.type.byte_width, column.type.byte_width
         raw = np.frombuffer(column.buffers()[1], np.uint8)

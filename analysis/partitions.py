@@ -7,7 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from .arrays import Doubles, Ints
-from .statistics import Interval
+from .statistics import Interval, wilson
+
+
+def contingency(categories: Ints, labels: Ints, *, rows: int, columns: int) -> Ints:
+    """Count (category, label) pairs of (n,) rows, those without a label (-1) left out: (rows, columns)."""
+    known = labels >= 0
+    return np.bincount(categories[known] * columns + labels[known], minlength=rows * columns).reshape(rows, columns)
 
 
 def nmi(counts: Ints) -> Doubles:
@@ -43,14 +49,27 @@ def purity(counts: Ints) -> Doubles:
     return share
 
 
+def purity_interval(counts: Ints, draws: Ints) -> Interval:
+    """Purity of a (k, c) table, with a bootstrap over its draws (r, k, c); of a pure one Wilson's interval."""
+    found = basic_interval(purity, counts, draws)
+    return wilson(found.n, found.n) if found.value == 1 else found
+
+
 def basic_interval(
     score: Callable[[Ints], Doubles], counts: Ints, draws: Ints, ends: tuple[float, float] = (0.0, 1.0)
 ) -> Interval:
     """Score counts of any shape, with the basic bootstrap over their draws (r, …), 2 v − quantile, kept around v.
 
     Not the quantiles themselves: resampling moves these scores as sampling itself does, so that the draws of an even
-    usage all lie below its score, and their quantiles never hold the truth. Args: ends: of the score's scale.
+    usage all lie below its score, and their quantiles never hold the truth. Where a table (k, c) scores the most that
+    there is, and so do draws, these say nothing of how few its rows are: low is then its score where the share of
+    rows that Wilson's interval leaves open is spread by chance. Args: ends: of the score's scale.
     """
     value = float(score(counts[None])[0])
     low, high = (2 * value - np.quantile(score(draws), [0.975, 0.025])).tolist()
+    if counts.ndim == 2 and low > ends[1] - 1e-9:
+        n = int(counts.sum())
+        sure = wilson(n, n).low
+        spread = sure * counts + (1 - sure) * np.outer(counts.sum(1), counts.sum(0)) / n
+        low = float(score(np.rint(1000 * spread[None]).astype(np.int64))[0])
     return Interval(value, min(max(low, ends[0]), value), max(min(high, ends[1]), value), int(counts.sum()))

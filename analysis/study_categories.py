@@ -14,7 +14,6 @@ from .arrays import Doubles, Ints, Pixels, Singles, to_pixels
 from .codes import (
     Categories,
     Matching,
-    contingency,
     effective_number,
     judge_names,
     match_by_confidence,
@@ -28,7 +27,7 @@ from .embeddings import Embeddings
 from .few import draw_labels, few_label_accuracy
 from .learned import drawn, drawn_of_each, is_learned, moments, responsibilities
 from .overview import thumbnails
-from .partitions import purity
+from .partitions import contingency, purity
 from .pca import fit_pca
 from .plan import Options, sample
 from .probes import Rows

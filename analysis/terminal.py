@@ -174,7 +174,8 @@ def _neighbours(result: Any) -> Iterator[Block]:
 def _mixture(result: Any) -> Iterator[Block]:
     own = [c.bic for c in result.candidates if (c.components, c.covariance) == (result.components, result.covariance)]
     best = own[0] if own else min(c.bic for c in result.candidates)
-    akaike = min(c.aic for c in result.candidates)
+    sound = [c for c in result.candidates if not c.floored] or result.candidates
+    akaike = min(c.aic for c in sound)
     rows = [
         (
             f"{c.components} {c.covariance}", f"{c.bic - best:.0f}", f"{c.aic - akaike:.0f}",
@@ -187,7 +188,7 @@ def _mixture(result: Any) -> Iterator[Block]:
     title = f"chosen: {chosen}, {result.covariance} covariance, on {result.fitted_on:,} rows"
     yield (
         title,
-        ("candidate", "BIC above the chosen", "AIC above the least", "held-out log p a row", "degenerate"),
+        ("candidate", "BIC above the chosen", "AIC above the least sound one's", "held-out log p a row", "degenerate"),
         rows,
     )
     if result.by_class is not None:

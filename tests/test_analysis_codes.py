@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from analysis import AnalysisError
-from analysis.codes import contingency, match_by_confidence, match_categories, match_one_to_one, most_confident
+from analysis.codes import match_by_confidence, match_categories, match_one_to_one, most_confident
+from analysis.partitions import contingency
 
 
 def planted(rng: np.random.Generator, n: int, wrong: int) -> tuple[np.ndarray, np.ndarray]:

@@ -132,6 +132,16 @@ def test_intervals_of_agreement_hold_their_figure_where_every_row_has_a_label_of
     assert one is not None and 0 <= one.purity.low <= one.purity.value <= one.purity.high
 
 
+@pytest.mark.parametrize("n", [6, 600])
+def test_perfect_agreement_of_few_rows_is_not_certain(n: int, rng: np.random.Generator) -> None:
+    part = np.arange(n) % 3
+    one = agreement(part, part, components=3, classes=("a", "b", "c"), rng=rng)
+    assert one is not None
+    for found in (one.nmi, one.ari, one.purity):
+        assert found.value == pytest.approx(1) and found.high == pytest.approx(1)
+        assert (0.05 <= found.low <= 0.75) if n == 6 else (0.95 <= found.low < 1)
+
+
 def test_agreement_leaves_unlabelled_rows_out_and_says_what_chance_gives(rng: np.random.Generator) -> None:
     part, labels = rng.integers(0, 8, 500), rng.integers(0, 4, 500)
     labels[:100] = -1

@@ -86,6 +86,18 @@ def test_vectors_of_pandas_lists_and_other_numbers_are_read(tmp_path: Path) -> N
     assert Embeddings(half, code="half").vectors("half").dtype == np.float32
 
 
+def test_pixels_survive_a_table_that_pandas_wrote_again(table: Embeddings, tmp_path: Path) -> None:
+    import pandas
+
+    path = tmp_path / "again.parquet"
+    pandas.read_parquet(table.path).to_parquet(path, row_group_size=500)
+    again, rows = Embeddings(path), np.array([5, 700, 1700])
+    assert again.has_pixels and again.width("pixels") == 64
+    assert np.array_equal(again.vectors("pixels", rows), table.vectors("pixels", rows))
+    uneven = write(tmp_path, code=np.eye(2, dtype=np.float32), pixels=[b"12", b"123"])
+    assert not Embeddings(uneven).has_pixels, "encoded pictures are of any length"
+
+
 def test_missing_things_are_named_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match=r"no table .*nowhere.*latentgan encode"):
         Embeddings(tmp_path / "nowhere.parquet")

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.codes import contingency, match_by_confidence, match_categories
-from analysis.partitions import nmi
+from analysis.codes import match_by_confidence, match_categories
+from analysis.partitions import contingency, nmi
 from latentgan import configure, from_arrays, load_source
 from latentgan.config import RunConfig
 from latentgan.data import Gaussians, ImageSource, grid_of_gaussians, modes_covered, ring_of_gaussians, shapes

@@ -56,6 +56,16 @@ def report(results: dict[str, Any], folder: Path) -> Report:
     return build(Material(results, commands, dict.fromkeys(results, "0.1.0"), read_run(folder)))
 
 
+def test_a_table_without_pictures_speaks_of_examples(results: dict[str, Any]) -> None:
+    bare = results | {"overview": replace(results["overview"], thumbnails=None)}
+    made = build(Material(bare, dict.fromkeys(bare, ""), dict.fromkeys(bare, "0.1.0")))
+    for name in ("map", "probes", "few-labels", "neighbours", "concepts", "mixture"):
+        found = section(made, name)
+        said = [found.finding, *(block.text for block in all_blocks(found.blocks) if isinstance(block, Prose))]
+        assert not re.search(r"\bimages?\b", " ".join(said)), f"{name}: {said}"
+        assert name == "mixture" or "example" in found.finding or "trustworthiness" in found.finding
+
+
 def section(report: Report, id: str) -> Section:
     return next(one for one in report.sections if one.id == id)
 

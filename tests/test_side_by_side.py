@@ -75,7 +75,7 @@ def test_a_code_and_the_same_turned_do_not_differ(tables: dict[str, Embeddings])
     assert one.figure(DIMENSION).value.value == pytest.approx(turned.figure(DIMENSION).value.value, rel=1e-4)
     assert abs(turned.figure(CODE).difference.value) < 0.02
     said = clean(finding(found))
-    assert "do not differ in what a linear probe reads from their codes" in said
+    assert "are not told apart by what a linear probe reads from their codes" in said
     assert said.endswith("no run is ahead by the code with 10 labels a class.")
 
 

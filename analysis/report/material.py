@@ -65,6 +65,11 @@ class Material:
         pixels = None if found.thumbnails is None else as_uint8(found.thumbnails)
         return Thumbnails(found.rows, tuple(map(str, found.ids)), pixels, (*own, *self._added(found.rows)))
 
+    @property
+    def noun(self) -> str:
+        """What a row is: "image", or "example" where the table has no pictures."""
+        return "example" if self.thumbnails is not None and self.thumbnails.pixels is None else "image"
+
     @cached_property
     def places(self) -> dict[int, int]:
         """Position of each row number among the thumbnails."""
@@ -83,7 +88,7 @@ class Material:
         if place is None or self.thumbnails is None:
             return f"row {row}"
         name = self.label(row)
-        return f"image {self.thumbnails.ids[place]}" + (f", {name}" if name else "")
+        return f"{self.noun} {self.thumbnails.ids[place]}" + (f", {name}" if name else "")
 
     def label(self, row: int) -> str:
         """The label of a row, "" where unknown."""

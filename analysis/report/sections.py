@@ -99,8 +99,8 @@ def _features(material: Material) -> str:
     best = max(own, key=lambda i: few.scores[i].value)
     name = few.representations[best]
     reader = f"{name}{best_of(len(own))}"
-    said = f"From {trained_on_labels(few)}, {reader} names {figure(few.scores[best])} of test images right"
-    said += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, 'test image')})"
+    said = f"From {trained_on_labels(few)}, {reader} names {figure(few.scores[best])} of test {material.noun}s right"
+    said += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {material.noun}')})"
     told = f" {told_labels(found.told)}".rstrip()
     for gap in few.differences:
         if (gap.representation, gap.baseline) == (name, "pixels"):

@@ -29,15 +29,15 @@ def latent_map(material: Material) -> Section:
     views = tuple(View(NAMES.get(one.method, one.method), one.xy[known], _trust(one)) for one in maps.maps)
     colour = material.thumbnails.columns[0].name if material.thumbnails and material.thumbnails.columns else ""
     caption = (
-        "Each point is an image; near points have near codes. Hover or tap for the image, draw around points to see "
-        "them together, click a name below to hide or show it. Distances between far groups mean little in UMAP."
+        f"Each point is an {material.noun}; near points have near codes. Hover or tap for it, draw around points to "
+        "see them together, click a name below to hide or show it. Distances between far groups mean little in UMAP."
     )
     blocks: list[Block] = [Map("latent-map", maps.rows[known], views, caption, colour)]
     blocks += [Prose(sentence(note)) for note in maps.notes]
-    return stated("map", "Map", (_map_finding(maps.maps[0]), trained_on(maps.notes)), blocks)
+    return stated("map", "Map", (_map_finding(maps.maps[0], material.noun), trained_on(maps.notes)), blocks)
 
 
-def _map_finding(best: Placement) -> str:
+def _map_finding(best: Placement, noun: str) -> str:
     name = NAMES.get(best.method, best.method)
     said = (
         f"{percent(best.trustworthiness.value)} of what the {name} map shows as near is near in the "
@@ -48,7 +48,7 @@ def _map_finding(best: Placement) -> str:
         return said + "."
     return (
         f"A point's nearest neighbour on the {name} map has its label in {figure(best.accuracy)} of "
-        f"{count(best.accuracy.n)} images, against {percent(best.full_accuracy.value)} in the whole "
+        f"{count(best.accuracy.n)} {noun}s, against {percent(best.full_accuracy.value)} in the whole "
         f"{best.representation}; trustworthiness is {number(best.trustworthiness.value, 3)}."
     )
 
@@ -72,6 +72,7 @@ def neighbours(material: Material) -> Section:
         return missing("neighbours", "Neighbours", material.refusal("neighbours") or note)
     groups = [_lookup(material, found, one) for one in found.tables[:6]]
     shown = tuple(group for group in groups if group.pictures)
+    noun = material.noun
     caption = (
         "The first picture of each row is a test image, the others its nearest images of the train split, nearest "
         f"first. The same test images everywhere; chance agreement is {percent(found.chance)}."
@@ -81,18 +82,18 @@ def neighbours(material: Material) -> Section:
     figures.sort(key=lambda pair: -pair[1].value)
     rows = tuple(estimate(readable(o.representation), a, role_of(o.representation)) for o, a in figures)
     if rows:
-        said = f"Share of the {found.k} nearest train images with the test image's label."
+        said = f"Share of the {found.k} nearest train {noun}s with the test {noun}'s label."
         blocks = (Comparison(rows, said), *blocks)
     own = [(one, agreement) for one, agreement in figures if not one.baseline]
     if not own:
-        finding = f"The {found.k} nearest train images of {plural(len(found.queries), 'test image')}."
+        finding = f"The {found.k} nearest train {noun}s of {plural(len(found.queries), f'test {noun}')}."
     else:
         best, agreement = max(own, key=lambda pair: pair[1].value)
         pixels = next((a for one, a in figures if one.representation == "pixels"), None)
         beside = f"; in raw pixels {percent(pixels.value)}" if pixels is not None else ""
         finding = (
-            f"Of the {found.k} nearest train images in {best.representation}, {figure(agreement)} share the test "
-            f"image's label (n = {count(agreement.n)}){beside}."
+            f"Of the {found.k} nearest train {noun}s in {best.representation}, {figure(agreement)} share the test "
+            f"{noun}'s label (n = {count(agreement.n)}){beside}."
         )
     blocks += tuple(Prose(sentence(note)) for note in found.notes)
     return stated("neighbours", "Neighbours", (finding, trained_on(found.notes)), blocks)

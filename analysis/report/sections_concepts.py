@@ -38,18 +38,18 @@ def concepts(material: Material) -> Section:
         Disclosure("Cosines between the concepts", (_cosines(table),)),
     ]
     blocks += [Prose(sentence(note)) for note in table.notes]
-    said = (concept_finding(table), trained_on(table.notes))
+    said = (concept_finding(table, material.noun), trained_on(table.notes))
     return stated("concepts", "Concept directions", said, blocks)
 
 
-def concept_finding(table: ConceptTable) -> str:
+def concept_finding(table: ConceptTable, noun: str = "image") -> str:
     """Say how many concepts have a direction, whether pixels have it too, and whether it is found again."""
     tried, best = len(table.concepts), table.best
     real = [one for one in best if one.q_value <= SIGNIFICANT]
     least = min(1 / (one.permutations + 1) for one in table.concepts)
     has, them = ("has", "it") if len(real) == 1 else ("have", "them")
     said = (
-        f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test images "
+        f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test {noun}s "
         f"better than chance (n = {count(max(one.score.n for one in best))}, q ≤ {SIGNIFICANT}, Benjamini–Hochberg "
         f"over all {plural(tried, 'direction')})"
     )
@@ -71,12 +71,12 @@ def _comparisons(best: Sequence[Concept]) -> list[Block]:
     names = list(dict.fromkeys(readable(b.name) for one in best for b in one.baselines))
     beside = f"Small marks are the same for {listed(names)}. The method is chosen on train rows alone."
     sides = (
-        "How well the position along a direction, found on the train split, ranks test images with the concept above "
+        "How well the position along a direction, found on the train split, ranks held-out rows with the concept above "
         f"those without: 1 always, 0.5 by chance (AUC with its 95 % interval). {beside}"
     )
     numbers = (
-        "How much of a number's variance the position along a direction tells on test images: 1 all of it, 0 as little "
-        f"as the train rows' mean (R² with its 95 % interval). {beside}"
+        "How much of a number's variance the position along a direction tells on held-out rows: 1 all of it, 0 as "
+        f"little as the train rows' mean (R² with its 95 % interval). {beside}"
     )
     found: list[Block] = []
     for numeric, caption, chance in ((False, sides, 0.5), (True, numbers, 0.0)):
@@ -173,7 +173,7 @@ def _freed(table: ConceptTable) -> list[Block]:
     first = table.concepts[table.freed[0].concept].score.n
     caption = (
         "Directions made free of the kept concepts, before → after: cosine of the two directions; correlation of the "
-        "positions of test images along them; AUC (R² of a number) with which the direction tells the kept concept, "
+        "positions of held-out rows along them; AUC (R² of a number) with which the direction tells the kept concept, "
         f"0.5 (0) if it is free of it, and its own; n = {count(first)}. Length left: 1 if nothing had to be taken out."
     )
     if dependent:

@@ -39,7 +39,7 @@ def few_labels(material: Material) -> Section:
         options = [(one.target, tuple(_blocks(one, f"number-{i}"))) for i, one in enumerate(found.attributes)]
         blocks += one_of("numbers", "Number", options)
         blocks += [Prose(sentence(note)) for note in dict.fromkeys(n for one in found.attributes for n in _notes(one))]
-    finding = _few_finding(found, at, _few_needed(found))
+    finding = _few_finding(found, at, _few_needed(found), material.noun)
     return stated(
         "few-labels", "Few labels", (finding, _covered(at), told_labels(found.told), trained_on(found.notes)), blocks
     )
@@ -124,17 +124,17 @@ def _covered(few: FewLabels) -> str:
     return " ".join(map(sentence, said))
 
 
-def _few_finding(found: Efficiency, few: FewLabels, needed: str) -> str:
+def _few_finding(found: Efficiency, few: FewLabels, needed: str, noun: str) -> str:
     own = [i for i, baseline in enumerate(few.baselines) if not baseline]
     if not own:
         return "Only yardsticks were measured."
     best = max(own, key=lambda i: few.scores[i].value)
     name, score = few.representations[best], few.scores[best]
     chosen = f"{name}{best_of(len(own))}"
-    said = f"With {trained_on_labels(few)}, {chosen} reads {figure(score)} of test images right"
+    said = f"With {trained_on_labels(few)}, {chosen} reads {figure(score)} of test {noun}s right"
     if _is_number(few):
         said = f"With {trained_on_labels(few)}, {chosen} reads {found.target} with R² {brackets(score)}"
-    counted = f"(n = {plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, 'test image')})"
+    counted = f"(n = {plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {noun}')})"
     compared = _compared(few, name)
     return f"{said}{compared and ', '}{compared} {counted}{_no_more_than_the_mean(few, name)}{needed}."
 

@@ -47,7 +47,7 @@ def probes(material: Material) -> Section:
             scale: Literal["percent", "number"] = "percent" if metric == "accuracy" else "number"
             blocks.append(by_group(f"attribute-{metric}", "Attribute", rows, caption, scale))
     blocks.append(Disclosure("Settings, widths, and what is confused with what", _probe_details(table, main)))
-    said = (_probe_finding(main or others), told_labels(table.told), trained_on(table.notes))
+    said = (_probe_finding(main or others, material.noun), told_labels(table.told), trained_on(table.notes))
     return stated("probes", "Probes", said, blocks)
 
 
@@ -82,7 +82,7 @@ def _probe_rows(found: list[Probe], target: str) -> tuple[Estimate, ...]:
     return tuple(rows)
 
 
-def _probe_finding(found: list[Probe]) -> str:
+def _probe_finding(found: list[Probe], noun: str) -> str:
     found = _first_reader(found)
     own = [probe for probe in found if not probe.baseline]
     if not own:
@@ -91,9 +91,9 @@ def _probe_finding(found: list[Probe]) -> str:
     rivals = _beside(best, found)
     score = figure(best.score) if best.metric == "accuracy" else f"R² {brackets(best.score)}"
     what = f"{METHODS.get(best.method, best.method)} on {best.representation}{best_of(len(own))}"
-    said = f"{what} reads the {best.target} right in {score} of {count(best.score.n)} test images"
+    said = f"{what} reads the {best.target} right in {score} of {count(best.score.n)} test {noun}s"
     if best.metric != "accuracy":
-        said = f"{what} reads the {best.target} with {score} on {count(best.score.n)} test images"
+        said = f"{what} reads the {best.target} with {score} on {count(best.score.n)} test {noun}s"
     show = percent if best.metric == "accuracy" else number
     others = [f"{readable(one.representation)} reach {show(one.score.value)}" for one in rivals if role_of(
         one.representation) in ("pixels", "pca")] + [
@@ -134,7 +134,7 @@ def _confusion(best: Probe) -> Table:
     counts = np.asarray(best.confusion)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     rows = tuple((name, *map(count, row.tolist())) for name, row in zip(best.classes, counts, strict=True))
-    caption = f"Test images by truth (rows) and by what {best.method} on {best.representation} reads (columns)."
+    caption = f"Test rows by truth (rows) and by what {best.method} on {best.representation} reads (columns)."
     return Table(("truth", *best.classes), rows, caption, tuple(map(tuple, share.tolist())))
 
 

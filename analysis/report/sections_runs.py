@@ -151,7 +151,7 @@ def _caption(found: SideBySide, measure: str) -> str:
 
 
 def finding(found: SideBySide) -> str:
-    """Name the best run where its paired interval with every other excludes 0, else say that they do not differ.
+    """Name the best run where its paired interval with every other excludes 0, else say that they are not told apart.
 
     "" where no figure that has a better side is of two runs.
     """
@@ -185,7 +185,7 @@ def _noun(found: SideBySide, measure: str) -> str:
 
 
 def _opening(found: SideBySide, lead: Lead) -> str:
-    """State the first measure: who is ahead and by how much, or who does not differ."""
+    """State the first measure: who is ahead and by how much, or who is not told apart."""
     best, rival = _name(found, lead.best), _name(found, lead.rival)
     value = found.standings[lead.best].figure(lead.measure).value
     what = {CODE: "code", CODE_FEW: "code", ERROR: "reconstruction"}.get(lead.measure, "best feature layer")
@@ -197,14 +197,14 @@ def _opening(found: SideBySide, lead: Lead) -> str:
     if lead.clear:
         read = f"a linear probe of its {what} names {right}"
         return f"{start}{best} is read best: {read}, {_more(lead)} more than {rival}'s{nearest}"
-    level = f"{start}{best} and {rival} do not differ"
+    level = f"{start}{best} and {rival} are not told apart"
     if lead.runs > 2:
-        level = f"{start}no run is ahead: {best} and {rival} do not differ"
+        level = f"{start}no run is ahead: {best} and {rival} are not told apart"
         level = level[0].upper() + level[1:]
     gap = _gap(lead.measure, lead.difference)
     if lead.measure == ERROR:
-        return f"{level} in their reconstructions (errors apart by {gap}, n = {count(value.n)})"
-    return f"{level} in what a linear probe reads from their {what}s ({best} {right}, {gap} points beside {rival})"
+        return f"{level} by their reconstructions (errors apart by {gap}, n = {count(value.n)})"
+    return f"{level} by what a linear probe reads from their {what}s ({best} {right}, {gap} points beside {rival})"
 
 
 def _more(lead: Lead) -> str:

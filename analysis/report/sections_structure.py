@@ -52,7 +52,7 @@ def mixture(material: Material) -> Section:
             _agreement(found.agreement),
             Disclosure("Components by label", (_counts(found.agreement),)),
         ]
-    blocks += [*_unusual(material, found), *_classes(found)]
+    blocks += [*_unusual(material, found), *_classes(found, material.noun)]
     blocks += [Prose(sentence(note)) for note in found.notes]
     return stated("mixture", "Mixture", (_mixture_finding(found), trained_on(found.notes)), blocks)
 
@@ -104,17 +104,22 @@ def _unusual(material: Material, found: Mixture) -> list[Block]:
     one = found.outliers
     pictures = [] if one is None else [material.picture(int(row)) for row in one.rows[:UNUSUAL]]
     shown = tuple(picture for picture in pictures if picture is not None)
-    if one is None or not shown:
+    if one is None or not len(one.rows):
         return []
-    detail = f"{count(len(one.unusual))} of {plural(len(one.rows), 'image')} beyond chance"
+    noun = material.noun
+    detail = f"{count(len(one.unusual))} of {plural(len(one.rows), noun)} beyond chance"
     caption = (
-        "Images with the least likely codes, the least likely first. Beyond chance are those that no more than "
-        f"0.05 / n of {plural(one.references, 'other image')}, n = {count(len(one.rows))}, are as unlikely as."
+        f"{noun.capitalize()}s with the least likely codes, the least likely first. Beyond chance are those that no "
+        f"more than 0.05 / n of {plural(one.references, f'other {noun}')}, n = {count(len(one.rows))}, are as unlikely "
+        "as."
     )
+    if not shown:
+        named = listed([material.describe(int(row)) for row in one.rows[:UNUSUAL]])
+        return [Prose(f"Most unusual ({detail}): {named}. {caption}")]
     return [Gallery((Group("Most unusual", detail, shown, across=len(shown)),), caption)]
 
 
-def _classes(found: Mixture) -> list[Block]:
+def _classes(found: Mixture, noun: str) -> list[Block]:
     """What mixtures of classes say: how many groups each has, and new images of each."""
     one = found.by_class
     if one is None:
@@ -127,7 +132,7 @@ def _classes(found: Mixture) -> list[Block]:
     )  # fmt: skip
     caption = (
         f"A mixture for each class, chosen by BIC. By Bayes' rule they name {figure(one.accuracy)} of "
-        f"{plural(one.accuracy.n, 'other image')} right; mixtures of shuffled labels {percent(one.shuffled)}."
+        f"{plural(one.accuracy.n, f'other {noun}')} right; mixtures of shuffled labels {percent(one.shuffled)}."
     )
     blocks: list[Block] = [
         Disclosure("A mixture for each class", (Table(("class", "components", "rows"), rows, caption),))
