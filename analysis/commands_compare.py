@@ -23,6 +23,17 @@ Others = Annotated[
     list[Path],
     typer.Argument(metavar="RUN…", help="Others: run folders, or tables of the same images.", show_default=False),
 ]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data", "-d", help="Images that run folders are judged on, a name or path as `latentgan encode` takes it. "
+        "Default: those of the first run.", show_default=False,
+    ),
+]  # fmt: skip
+Mirror = Annotated[
+    Path | None, typer.Option(help="A folder that holds the files of a named set.", show_default=False)
+]  # fmt: skip
+Device = Annotated[str, typer.Option(help="Where run folders are encoded: cpu, cuda, cuda:1, mps, or auto.")]
 
 
 class CompareCommand:
@@ -33,7 +44,8 @@ class CompareCommand:
 
     def compare(
         self, run: First, others: Others, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split", data: Data = None, mirror: Mirror = None,
+        device: Device = "auto", as_json: Json = False,
     ) -> None:  # fmt: skip
         """Runs side by side, and whether they arrange the same images alike.
 
@@ -46,7 +58,7 @@ class CompareCommand:
 
         Of run folders the images of the first one's data are encoded, at most --rows of a split, into tables in
         RESULTS-tables, which are used again while they fit. Tables of `latentgan encode`, or anybody's, may stand in
-        their place; rows are matched by id.
+        their place; rows are matched by id. With --data all are judged on other images.
 
             latentgan compare seed0.parquet seed1.parquet seed2.parquet --out results
 
@@ -59,7 +71,8 @@ class CompareCommand:
 
         asked = [run, *others]
         with ExitStack() as stack:
-            paths = self._tables(asked, out, stack, rows=None if full else rows, seed=seed)
+            how = {"rows": None if full else rows, "seed": seed, "data": data, "mirror": mirror, "device": device}
+            paths = self._tables(asked, out, stack, **how)
             job = _Job("comparison", paths[0], out, as_json, rows, full, seed, code, label, split)
             tables = [job.open(path) for path in paths[1:]]
 
@@ -76,6 +89,8 @@ class CompareCommand:
         for path in asked:  # a name that is wrong is told before minutes of encoding
             if not path.exists():
                 raise AnalysisError(f"there is neither a run folder nor a table {str(path)!r}")
+        if not runs and how["data"] is not None:
+            raise AnalysisError("--data names images for run folders to encode, and only tables were given")
         if not runs:
             return list(asked)
         if self.encode_runs is None:

@@ -202,11 +202,11 @@ def load_networks(model: Any, classes: tuple[str, ...], *, told: int, seed: int)
     return [Network(way.name, way.teach, way.read, way.told, way.note) for way in found]
 
 
-def encode_runs(runs: list[Path], folder: Path, *, rows: int | None, seed: int) -> list[Path]:
+def encode_runs(runs: list[Path], folder: Path, **how: Any) -> list[Path]:
     """Return the tables that `analysis` compares, as it wants them; see `latentgan.comparing.tables_of`."""
     from latentgan.comparing import tables_of
 
-    return tables_of(runs, folder, rows=rows, seed=seed, command=command_line())
+    return tables_of(runs, folder, **how, command=command_line())
 
 
 def _say_trained(run: Path, family: str | None = None) -> None:

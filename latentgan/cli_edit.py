@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from latentgan.data import ImageSource
 
 PANEL = "Use a model"
+FAR = 10.0  # standard deviations along a concept
 JUDGED = 5_000  # real test images on which a judge is judged
 HELD_BYTES = 1 << 28  # of them
 FEWEST = 20
@@ -98,12 +99,20 @@ def edit(
     weights = [1.0 if weight is None else weight for _, weight in chosen]
     said = any(weight is not None for _, weight in chosen)
     parts = [names[i] + (f"{weight:+g}" if said else "") for (i, _), weight in zip(chosen, weights, strict=True)]
+    used = strength or ([0.0, 0.25, 0.5, 0.75, 1.0] if said else [-3.0, -1.5, 0.0, 1.5, 3.0])
+    far = max((abs(one) for one in used), default=0.0) * max(map(abs, weights))
+    if FAR < far < float("inf"):
+        typer.echo(
+            f"{far:g} standard deviations from an image there are no real ones: what is drawn there says nothing of "
+            "them",
+            err=True,
+        )
     written = stages.edit(
         run,
         images,
         direction=sum(w * s * v for w, s, v in zip(weights, scales, directions, strict=True)),
         name="_".join([*parts, *(f"keep-{name}" for name in keep or [])]),
-        strengths=strength or ([0.0, 0.25, 0.5, 0.75, 1.0] if said else [-3.0, -1.5, 0.0, 1.5, 3.0]),
+        strengths=used,
         out=out,
         crop=crop,
         device=device,

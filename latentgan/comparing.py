@@ -21,7 +21,15 @@ from latentgan.errors import ConfigError
 
 
 def tables_of(
-    runs: Sequence[Path], folder: Path, *, rows: int | None = None, seed: int = 0, command: str = ""
+    runs: Sequence[Path],
+    folder: Path,
+    *,
+    rows: int | None = None,
+    seed: int = 0,
+    data: str | None = None,
+    mirror: Path | None = None,
+    device: str = "auto",
+    command: str = "",
 ) -> list[Path]:
     """Return the table of each run, of the images of the first one's data, written into `folder` where none fits.
 
@@ -30,6 +38,8 @@ def tables_of(
         folder: where tables lie, RUN.parquet each.
         rows: images of a split, at most, the same ones for all; None means all.
         seed: of their choice.
+        data: other images, a name or path. mirror: a folder with the files of a named set.
+        device: where they are encoded.
         command: what the user typed, for the records.
 
     Raises:
@@ -37,16 +47,17 @@ def tables_of(
     """
     about = [read_model(run)[1] for run in runs]
     for run, other in zip(runs[1:], about[1:], strict=True):
-        _refuse_others(runs[0], about[0], run, other)
-    source = some_rows(stages.load_images(about[0].get("data", {}), None, {}), rows, seed)
+        _refuse_others(runs[0], about[0], run, other, same_images=data is None)
+    source = some_rows(stages.load_images(about[0].get("data", {}), data, {"mirror": mirror}), rows, seed)
     changed = f"{source.name} has changed since {runs[0]} was trained on it, or is not what it was trained on"
-    for line in (*source.notes, *([changed] if source.fingerprint != about[0].get("fingerprint") else [])):
+    moved = data is None and source.fingerprint != about[0].get("fingerprint")
+    for line in (*source.notes, *([changed] if moved else [])):
         stages.say(line)
     names = _names(runs, [str(one["sha256"])[:8] for one in about])
     made: dict[str, Path] = {}  # runs of one name are one model
     for run, name in zip(runs, names, strict=True):
         if name not in made:
-            made[name] = _table(run, source, folder / f"{name}.parquet", command)
+            made[name] = _table(run, source, folder / f"{name}.parquet", command, device)
     return [made[name] for name in names]
 
 
@@ -74,7 +85,9 @@ def some_rows(source: ImageSource, rows: int | None, seed: int) -> ImageSource:
     )
 
 
-def _refuse_others(first: Path, mine: Mapping[str, Any], run: Path, theirs: Mapping[str, Any]) -> None:
+def _refuse_others(
+    first: Path, mine: Mapping[str, Any], run: Path, theirs: Mapping[str, Any], *, same_images: bool
+) -> None:
     """Raise ConfigError where two runs take images of different sizes, or were trained on different ones."""
     sizes = [tuple(one["spec"].get(key) for key in ("height", "width", "channels")) for one in (mine, theirs)]
     if sizes[0] != sizes[1]:
@@ -83,12 +96,12 @@ def _refuse_others(first: Path, mine: Mapping[str, Any], run: Path, theirs: Mapp
             f"{first} takes images of {words[0]} and {run} of {words[1]}: only runs that take the same images stand "
             "side by side"
         )
-    if mine.get("fingerprint") != theirs.get("fingerprint"):
+    if same_images and mine.get("fingerprint") != theirs.get("fingerprint"):
         names = [str(one.get("data", {}).get("source", "its images")) for one in (mine, theirs)]
         other = f"on {names[1]}" if names[0] != names[1] else f"on {names[1]} with other images or labels"
         raise ConfigError(
             f"{first} was trained on {names[0]} and {run} {other}: only runs of the same images stand side by side; to "
-            "judge both on images of your choice, encode each with --data and compare the tables"
+            "judge both on images of your choice, name them with --data"
         )
 
 
@@ -101,15 +114,15 @@ def _names(runs: Sequence[Path], marks: Sequence[str]) -> list[str]:
     ]
 
 
-def _table(run: Path, source: ImageSource, out: Path, command: str) -> Path:
-    model = NumpyModel.load(run)
+def _table(run: Path, source: ImageSource, out: Path, command: str, device: str) -> Path:
+    model = NumpyModel.load(run, device=device)
     plan = Plan(default_features(model))
     metadata = describe(model, fitting_images(run, model, source, plan), plan, run, command)
     if _fits(out, metadata):
         stages.say(f"{out} fits {run}; it is not encoded again")
         return out
     with stages.bar(f"encode {source.name} by {run.name}", len(source)) as advance:
-        return encode_table(run, source, out, plan, command=command, advance=advance, note=stages.say)
+        return encode_table(run, source, out, plan, command=command, device=device, advance=advance, note=stages.say)
 
 
 def _fits(path: Path, metadata: Mapping[str, Any]) -> bool:

@@ -80,6 +80,8 @@ def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
     assert set(found) == {
         f"one_thickness{kept}_{end}.png" for kept in ("", "_keep-slant_keep-label--3") for end in ("+3", "strip")
     }
+    far = call("edit", made / "run", made / "one.png", *asked, "--strength", "1e6")
+    assert far[0] == 0 and "1e+06 standard deviations from an image there are no real ones" in far[2]
     assert (found["one_thickness_+3.png"] != found["one_thickness_keep-slant_keep-label--3_+3.png"]).any()
     table = load_one(made / "results", "concepts")
     names = [one.name for one in table.concepts]

@@ -84,6 +84,22 @@ def test_runs_of_other_images_or_sizes_get_one_sentence(call: Any, runs: Path, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_runs_of_other_images_are_judged_on_images_that_are_named(call: Any, runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    code, said, err = call("compare", runs / "a", runs / "strange", "--data", "digits", "--rows", 60, "--out", out)
+    assert code == 0 and "side by side" in said, err
+    about = [pq.read_schema(tmp_path / f"results-tables/{name}.parquet").metadata for name in ("a", "strange")]
+    names = [json.loads(one[b"latentgan"])["fingerprint"] for one in about]
+    assert names[0] == names[1]
+    code, _, err = call(
+        "compare", out.with_name("results-tables") / "a.parquet", tmp_path / "a.parquet", "-d", "digits"
+    )
+    assert code == 2 and "neither a run folder nor a table" in err
+    tables = [tmp_path / f"results-tables/{name}.parquet" for name in ("a", "strange")]
+    code, _, err = call("compare", *tables, "--data", "digits")
+    assert code == 2 and "only tables were given" in err and err.count("\n") == 1
+
+
 def test_a_wrong_name_is_told_before_anything_is_encoded(call: Any, runs: Path, tmp_path: Path) -> None:
     code, _, err = call("compare", runs / "a", tmp_path / "nowhere", "--out", tmp_path / "results")
     assert code == 2 and "neither a run folder nor a table" in err and "encode digits" not in err

@@ -595,6 +595,9 @@ def test_a_refused_analysis_says_why(results: dict[str, Any], form: str) -> None
     report = build(Material({"overview": replace(results["overview"], notes=notes)}))
     for kind, id in kinds.items():
         assert section(report, id).finding == f"Left out: {kind.capitalize()} need 10 rows, there are 7.", kind
+    if form.startswith("left out"):
+        prose = [block.text for block in all_blocks(section(report, "overview").blocks) if isinstance(block, Prose)]
+        assert "Left out: probes need 10 rows, there are 7." in prose, prose
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:

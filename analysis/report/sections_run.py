@@ -41,7 +41,7 @@ def overview(material: Material) -> Section:
             blocks.append(
                 Table(("column", "kind", "known", "missing", "values"), rows, f"What is known of the {_things(table)}.")
             )
-        blocks += [Prose(sentence(note)) for note in table.notes]
+        blocks += [Prose(sentence(_said_once(note))) for note in table.notes]
     blocks += _some_images(material)
     run = material.run
     if run is not None:
@@ -53,6 +53,13 @@ def overview(material: Material) -> Section:
         if run.said("command"):
             blocks.append(Code(str(run.said("command")), "The command that trained it"))
     return Section("overview", "Overview", _trained(material), tuple(blocks))
+
+
+def _said_once(note: str) -> str:
+    """Write a note "left out: KIND: why" without its kind where the reason begins with it."""
+    head, _, why = note.removeprefix("left out:").strip().partition(": ")
+    begins = why[:5].casefold() == head[:5].casefold()
+    return f"left out: {why}" if note.startswith("left out:") and begins else note
 
 
 def _some_images(material: Material) -> list[Block]:
