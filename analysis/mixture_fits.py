@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, as_codes
-from .expectation import fit_gaussians
+from .expectation import FLOOR, fit_gaussians
 from .gaussians import COVARIANCES, Gaussians
 from .pca import PCA, fit_pca
+from .statistics import Z
 from .streams import by_blocks
 
 GRID = (1, 2, 4, 8, 16, 32)
 SEARCH = 10_000  # rows on which the number of components is chosen
+FEWEST = 30  # held-out rows that confirm a degenerate candidate
 WIDEST = 64  # columns; wider codes are reduced by PCA, since a full covariance has d²/2 entries
 
 
@@ -27,8 +30,22 @@ class Candidate:
     covariance: str  # "full", "tied" or "diag"
     bic: float  # −2 log L + p log n; the least wins
     held_out: float  # mean log-likelihood of held-out rows, nats a row
-    floored: int  # components whose covariance had degenerated and was raised to the floor; > 0 is never chosen
+    floored: int  # components whose covariance had degenerated and was raised to the floor
     aic: float = math.nan  # −2 log L + 2 p
+    confirmed: bool = False  # degenerate, but rows not fitted on are likelier under it than under any that is not
+
+    @property
+    def sound(self) -> bool:
+        """Whether its BIC counts."""
+        return not self.floored or self.confirmed
+
+
+class Tried(NamedTuple):
+    """A candidate as it was fitted."""
+
+    candidate: Candidate
+    gaussians: Gaussians
+    held: Doubles  # (m,) log p of the held-out rows
 
 
 @dataclass(frozen=True)
@@ -79,7 +96,9 @@ def fit_mixture(
     """Choose the number of components and the shape of covariances by BIC, and refit the best on all rows.
 
     The likelihood of a singular covariance has no bound, so that its BIC means nothing: candidates with a
-    degenerate component are not chosen. Where every one has, a single full Gaussian stands in.
+    degenerate component are not chosen, unless held-out rows are likelier under them than under the best that has
+    none, by more than Z standard errors of the paired difference: the rows are then as flat as that. Where every
+    candidate is degenerate, a single full Gaussian stands in.
 
     Args: codes: (n, d). components: numbers to try; by default GRID, and then between the best and those beside it
         until its neighbours k − 1 and k + 1 are tried. search: rows on which candidates are fitted; half as many
@@ -97,14 +116,17 @@ def fit_mixture(
         notes.append(f"{codes.shape[1]} columns reduced to {len(pca.axes)} by PCA")
         codes = pca.project(codes)
     tried = _search(codes, components, covariances, search, restarts, rng, progress)
-    candidates = [candidate for candidate, _ in tried]
+    candidates = [one.candidate for one in tried]
     chosen, start = _choose(tried, keep_degenerate)
     notes += _warnings(candidates, chosen)
     final, floored = fit_gaussians(
         codes, chosen.components, covariance=chosen.covariance, rng=rng, start=start, iterations=20
     )
     if floored:
-        notes.append(f"{floored} components of the chosen mixture have degenerated (few rows, or flat in a direction)")
+        notes.append(
+            f"{floored} of {chosen.components} components of the chosen mixture have degenerated (few rows, or flat in "
+            f"a direction); every variance is raised by {FLOOR:g} of its column's"
+        )
     return FittedMixture(final.reordered(), pca, tuple(candidates), len(codes), tuple(notes))
 
 
@@ -116,13 +138,13 @@ def _search(
     restarts: int,
     rng: np.random.Generator,
     progress: Callable[[str], None],
-) -> list[tuple[Candidate, Gaussians]]:
+) -> list[Tried]:
     """Fit every candidate on a sample, and judge it there by BIC and on other rows by likelihood."""
     order = rng.permutation(len(codes))
     used = order[: min(search, max(len(codes) * 4 // 5, 10))]
     parts = np.asarray(codes[used]), np.asarray(codes[order[len(used) : len(used) + search // 2]])
     most = max(1, len(used) // 5)
-    tried = []
+    tried: list[Tried] = []
     for k in sorted({k for k in components or GRID if k <= most}):
         for shape in covariances:
             if k == 1 and shape == "tied" and "full" in covariances:
@@ -131,26 +153,42 @@ def _search(
             tried.append(_candidate(*parts, k, shape, restarts, rng))
     if not tried:
         raise AnalysisError(f"no number of components in {tuple(components)} fits {len(codes)} rows")
-    while not components and (beside := _beside([candidate for candidate, _ in tried])):
+    tried = _confirmed(tried)
+    while not components and (beside := _beside([one.candidate for one in tried])):
         for k, shape in beside:
             progress(f"{k} components, {shape} covariance")
             tried.append(_candidate(*parts, k, shape, min(restarts, 3), rng))
+        tried = _confirmed(tried)
     return tried
 
 
-def _candidate(
-    used: Floats, held: Floats, k: int, shape: str, restarts: int, rng: np.random.Generator
-) -> tuple[Candidate, Gaussians]:
+def _candidate(used: Floats, held: Floats, k: int, shape: str, restarts: int, rng: np.random.Generator) -> Tried:
     fitted, floored = fit_gaussians(used, k, covariance=shape, rng=rng, restarts=restarts)
     total = float(fitted.responsibilities(used)[1].sum())
-    beyond = float(fitted.responsibilities(held)[1].mean()) if len(held) else math.nan
+    beyond = fitted.responsibilities(held)[1]
+    mean = float(beyond.mean()) if len(held) else math.nan
     bic = -2 * total + fitted.parameters * math.log(len(used))
-    return Candidate(k, shape, bic, beyond, floored, 2 * fitted.parameters - 2 * total), fitted
+    return Tried(Candidate(k, shape, bic, mean, floored, 2 * fitted.parameters - 2 * total), fitted, beyond)
+
+
+def _confirmed(tried: list[Tried]) -> list[Tried]:
+    """Mark the degenerate candidates that held-out rows find likelier than the best of the others."""
+    others = [one for one in tried if not one.candidate.floored and len(one.held) >= FEWEST]
+    if not others:
+        return tried
+    best = max(others, key=lambda one: one.candidate.held_out)
+
+    def judged(one: Tried) -> Tried:
+        gap = one.held - best.held
+        sure = bool(gap.mean() > Z * gap.std(ddof=1) / math.sqrt(len(gap)))
+        return one._replace(candidate=replace(one.candidate, confirmed=sure))
+
+    return [judged(one) if one.candidate.floored else one for one in tried]
 
 
 def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:
     """Numbers half-way between the best sound candidate and the tried ones of its shape on either side."""
-    sound = [candidate for candidate in candidates if not candidate.floored]
+    sound = [candidate for candidate in candidates if candidate.sound]
     if not sound:
         return []
     best = min(sound, key=lambda candidate: candidate.bic)
@@ -163,21 +201,27 @@ def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:
     return [(k, best.covariance) for k in sorted(middles) if k not in tried and k != best.components]
 
 
-def _choose(tried: Sequence[tuple[Candidate, Gaussians]], keep_degenerate: bool) -> tuple[Candidate, Gaussians | None]:
+def _choose(tried: Sequence[Tried], keep_degenerate: bool) -> tuple[Candidate, Gaussians | None]:
     """The least BIC among sound candidates; one full Gaussian, fitted afresh, where there is none."""
-    sound = [pair for pair in tried if keep_degenerate or not pair[0].floored]
+    sound = [one for one in tried if keep_degenerate or one.candidate.sound]
     if sound:
-        return min(sound, key=lambda pair: pair[0].bic)
-    single = [pair for pair in tried if pair[0].components == 1 and pair[0].covariance == "full"]
-    return single[0] if single else (Candidate(1, "full", math.nan, math.nan, 0), None)
+        return min(sound, key=lambda one: one.candidate.bic)[:2]
+    single = [one for one in tried if one.candidate.components == 1 and one.candidate.covariance == "full"]
+    return single[0][:2] if single else (Candidate(1, "full", math.nan, math.nan, 0), None)
 
 
 def _warnings(candidates: Sequence[Candidate], best: Candidate) -> list[str]:
     """Say what a reader must know about the choice."""
     notes = []
-    bad = [f"{c.components} {c.covariance}" for c in candidates if c.floored and c is not best]
+    bad = [f"{c.components} {c.covariance}" for c in candidates if not c.sound and c is not best]
     if bad:
         notes.append(f"degenerate, so not to be chosen whatever their BIC: the candidates {', '.join(bad)}")
+    flat = [f"{c.components} {c.covariance}" for c in candidates if c.confirmed]
+    if flat:
+        notes.append(
+            "degenerate, but likelier to held-out rows than any candidate that is not, so that they stand: "
+            f"{', '.join(flat)}"
+        )
     if all(c.floored for c in candidates):
         notes.append("every candidate is degenerate (few rows, or flat in a direction): one full Gaussian stands in")
     largest = max(c.components for c in candidates)

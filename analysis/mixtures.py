@@ -37,7 +37,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Mixture:
-    """The mixture with the least BIC among those without a degenerate component, refitted on all rows."""
+    """The mixture with the least BIC among those that are sound (see `fit_mixture`), refitted on all rows."""
 
     components: int
     covariance: str  # "full", "tied" or "diag"

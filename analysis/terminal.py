@@ -174,13 +174,13 @@ def _neighbours(result: Any) -> Iterator[Block]:
 def _mixture(result: Any) -> Iterator[Block]:
     own = [c.bic for c in result.candidates if (c.components, c.covariance) == (result.components, result.covariance)]
     best = own[0] if own else min(c.bic for c in result.candidates)
-    sound = [c for c in result.candidates if not c.floored] or result.candidates
+    sound = [c for c in result.candidates if c.sound] or result.candidates
     akaike = min(c.aic for c in sound)
     rows = [
         (
             f"{c.components} {c.covariance}", f"{c.bic - best:.0f}", f"{c.aic - akaike:.0f}",
             "–" if math.isnan(c.held_out) else f"{c.held_out:.2f}",
-            f"{c.floored} of {c.components}: not to be chosen" if c.floored else "",
+            f"{c.floored} of {c.components}: {'confirmed' if c.confirmed else 'not to be chosen'}" if c.floored else "",
         )
         for c in sorted(result.candidates, key=lambda c: (c.components, c.covariance))
     ]  # fmt: skip

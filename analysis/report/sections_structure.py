@@ -177,17 +177,26 @@ def _criterion(found: Mixture, key: str) -> Lines:
 
 def _tried(found: Mixture, known: Sequence[str]) -> Disclosure:
     """Every candidate in figures, and which is best by each criterion."""
-    sound = [one for one in found.candidates if not one.floored] or found.candidates
+    sound = [one for one in found.candidates if one.sound] or found.candidates
     best = {key: _best(sound, key) for key in known}
     said = [f"{CRITERIA[key][0]} {plural(one.components, 'component')} ({one.covariance})" for key, one in best.items()]
     least = {key: getattr(best[key], key) if key in best else np.nan for key in ("bic", "aic")}
     rows = tuple(
         (f"{one.components} {one.covariance}", number(one.bic - least["bic"], 0), number(one.aic - least["aic"], 0),
-         number(one.held_out), f"{count(one.floored)} of {count(one.components)} degenerate" if one.floored else "")
+         number(one.held_out), _flaws(one))
         for one in sorted(found.candidates, key=lambda one: (one.components, one.covariance))
     )  # fmt: skip
-    caption = f"Best by {listed(said)}. BIC and AIC are those above the best; a degenerate candidate is not chosen."
+    caption = (
+        f"Best by {listed(said)}. BIC and AIC are those above the best; a degenerate candidate is not chosen, unless "
+        "held-out rows confirm it by being likelier under it than under any that is not."
+    )
     return Disclosure("Every candidate", (Table(("candidate", "BIC", "AIC", "held-out", ""), rows, caption),))
+
+
+def _flaws(one: Candidate) -> str:
+    if not one.floored:
+        return ""
+    return f"{count(one.floored)} of {count(one.components)} degenerate" + ", confirmed" * one.confirmed
 
 
 def _best(candidates: Sequence[Candidate], key: str) -> Candidate:
