@@ -23,6 +23,8 @@ ROUGH = 5  # rounds of each restart
 LLOYD = 50  # rounds of k-means on all rows
 SETTLED = 1000  # rows to one that still changes its cluster
 ANNEALED = 8  # rounds in which memberships harden, where more rows are fitted than seeds are chosen on
+PLAIN = 3  # rounds of EM as it is beside them
+ASIDE = 10  # rows to one that judges which go on
 SOFT = 2.5  # memberships start as powers p^(SOFT / √d): of d numbers log p differs by about √d
 BLOCK = 2048
 LEAST = {np.dtype(np.float32): 1e-8, np.dtype(np.float64): 1e-20}  # responsibility of a row that counts
@@ -133,11 +135,11 @@ def _positive(covariance: Doubles, floor: float) -> Doubles:
 
 
 def degenerate(mixture: Gaussians, n: int, floor: float = FLOOR) -> int:
-    """Count components that are flat in some direction, or have fewer than d + 1 of n rows to themselves.
+    """Count components that are flat in some direction, or have fewer of n rows to themselves than span a covariance.
 
-    A tied covariance is shared, so that a component may be small: one row is enough.
+    These are d + 1 of a full one and two of a diagonal one; a tied covariance is shared: one row is enough.
     """
-    least = 1 if mixture.covariance == "tied" else mixture.means.shape[1] + 1
+    least = {"full": mixture.means.shape[1] + 1, "diag": 2, "tied": 1}[mixture.covariance]
     few = mixture.weights * n < least
     values = np.linalg.eigvalsh(mixture.covariances[:1] if mixture.covariance == "tied" else mixture.covariances)
     flat = values[:, 0] < np.maximum(3 * floor, 2e-6 * values[:, -1])
@@ -228,8 +230,8 @@ def fit_gaussians(
         else:
             seen = _scaled(x, shift, np.full_like(spread, size), np.float32)  # distances as they are in the code
             begun = _begin(scaled, seen, k, covariance, rng, restarts, tolerance, floor, sample)
-            if len(x) > sample and k > 1:
-                begun = _annealed(scaled, begun, floor)
+            if len(x) > sample and k > 1 and covariance != "tied":  # of one shape
+                begun = _annealed(scaled, begun, floor, rng)
         best, _ = climb(scaled, begun, iterations=iterations, tolerance=tolerance, floor=floor)
         flaws = degenerate(best, len(x), floor)
     return Gaussians(best.weights, best.means * spread + shift, best.covariances * square, covariance), flaws
@@ -278,17 +280,21 @@ def _begin(
     return maximise(x, np.eye(k, dtype=x.dtype)[:, cluster], covariance, floor)
 
 
-def _annealed(x: Floats, mixture: Gaussians, floor: float) -> Gaussians:
+def _annealed(x: Floats, mixture: Gaussians, floor: float, rng: np.random.Generator) -> Gaussians:
     """ANNEALED rounds of EM on (n, d) rows whose memberships are soft at first, in proportion to p^β, β rising to 1.
 
     Of many numbers log p differs so much between components that memberships are hard from the first round on, and EM
     hardly leaves its seeds; groups that differ by shape alone, which no seed by distance can see, are then missed.
-    Source: Ueda & Nakano: Deterministic annealing EM algorithm, Neural Networks 11, 1998.
+    Groups that seeds do see may be lost by it, so that rows kept aside must find what it ends with likelier than what
+    a few rounds of EM as it is do. Source: Ueda & Nakano: Deterministic annealing EM algorithm, Neural Networks 11, 1998.
     """
-    first = min(1.0, SOFT / math.sqrt(x.shape[1]))
-    for power in np.geomspace(first, 1, ANNEALED).tolist():
-        mixture = maximise(x, expect(mixture, x, precision=x.dtype, power=power)[0], mixture.covariance, floor)
-    return mixture
+    judges = rng.permutation(len(x)) < len(x) // ASIDE
+    used, aside = x[~judges], x[judges]
+    plain, _ = climb(used, mixture, iterations=PLAIN, floor=floor)
+    for power in np.geomspace(min(1.0, SOFT / math.sqrt(x.shape[1])), 1, ANNEALED).tolist():
+        resp, _ = expect(mixture, used, precision=x.dtype, power=power)
+        mixture = maximise(used, resp, mixture.covariance, floor)
+    return max(plain, mixture, key=lambda one: expect(one, aside, precision=x.dtype)[1])
 
 
 def climb(

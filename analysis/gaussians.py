@@ -152,9 +152,14 @@ class Gaussians:
 
 
 def normalise(joint: Doubles) -> Doubles:
-    """Turn log-joints (n, k) into posteriors, in place; return log p(x), (n,)."""
+    """Turn log-joints (n, k) into posteriors, in place; return log p(x), (n,).
+
+    Of a row so far out that all of them overflow, log p is −inf and nothing tells the components apart.
+    """
     top = joint.max(1, keepdims=True)
-    joint -= top
+    joint -= np.where(np.isfinite(top), top, 0)
+    if not np.isfinite(top).all():
+        joint[~np.isfinite(top[:, 0])] = 0
     np.exp(joint, out=joint)
     total = joint.sum(1, keepdims=True)
     joint /= total
