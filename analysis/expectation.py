@@ -137,13 +137,27 @@ def _positive(covariance: Doubles, floor: float) -> Doubles:
 def degenerate(mixture: Gaussians, n: int, floor: float = FLOOR) -> int:
     """Count components that are flat in some direction, or have fewer of n rows to themselves than span a covariance.
 
-    These are d + 1 of a full one and two of a diagonal one; a tied covariance is shared: one row is enough.
+    These are d + 1 of a full one and two of a diagonal one; a tied covariance is shared: one row is enough. Directions
+    that no row leaves, of a constant column or of columns that depend on each other, are not counted against any.
     """
-    least = {"full": mixture.means.shape[1] + 1, "diag": 2, "tied": 1}[mixture.covariance]
+    gap = mixture.means - mixture.weights @ mixture.means
+    values, axes = np.linalg.eigh(
+        np.einsum("k,kij->ij", mixture.weights, mixture.covariances) + (gap.T * mixture.weights) @ gap
+    )
+    if n > 2 * len(values):  # of fewer rows none lies outside of what they span
+        axes = axes[:, values >= flat_below(values, floor)]
+    least = {"full": axes.shape[1] + 1, "diag": 2, "tied": 1}[mixture.covariance]
     few = mixture.weights * n < least
-    values = np.linalg.eigvalsh(mixture.covariances[:1] if mixture.covariance == "tied" else mixture.covariances)
-    flat = values[:, 0] < np.maximum(3 * floor, 2e-6 * values[:, -1])
+    shapes = mixture.covariances[:1] if mixture.covariance == "tied" else mixture.covariances
+    values = np.linalg.eigvalsh(axes.T @ shapes @ axes)
+    flat = values[:, 0] < flat_below(values, floor)
     return int(np.count_nonzero(few | flat))
+
+
+def flat_below(values: Doubles, floor: float = FLOOR) -> Doubles:
+    """Variance below which a direction is flat, of covariances with eigenvalues (…, d) ascending: (…)."""
+    least: Doubles = np.maximum(3 * floor, 2e-6 * values[..., -1])
+    return least
 
 
 def seed_means(x: Singles, k: int, *, rng: np.random.Generator, rounds: int = 25) -> Ints:
@@ -285,8 +299,8 @@ def _annealed(x: Floats, mixture: Gaussians, floor: float, rng: np.random.Genera
 
     Of many numbers log p differs so much between components that memberships are hard from the first round on, and EM
     hardly leaves its seeds; groups that differ by shape alone, which no seed by distance can see, are then missed.
-    Groups that seeds do see may be lost by it, so that rows kept aside must find what it ends with likelier than what
-    a few rounds of EM as it is do. Source: Ueda & Nakano: Deterministic annealing EM algorithm, Neural Networks 11, 1998.
+    Groups that seeds do see may be lost by it, so that rows kept aside must find its end likelier than that of a
+    few rounds of EM as it is. Source: Ueda & Nakano: Deterministic annealing EM algorithm, Neural Networks 11, 1998.
     """
     judges = rng.permutation(len(x)) < len(x) // ASIDE
     used, aside = x[~judges], x[judges]

@@ -73,14 +73,33 @@ def test_densities_are_scipys(rng: np.random.Generator) -> None:
     assert np.cov(drawn.T) == pytest.approx(cov, abs=0.08)
 
 
+def test_directions_that_no_row_leaves_hide_no_groups(rng: np.random.Generator) -> None:
+    x, member = blobs(rng, 3000, d=6, k=4)
+    mixed = np.linalg.qr(rng.normal(size=(100, 6)))[0].T
+    balanced = x - x.mean(1, keepdims=True)  # rows sum to 0
+    for codes, said in (
+        (np.column_stack([x, np.zeros(len(x))]), "1 of 7 directions hold no variance"),
+        (np.column_stack([x, x[:, 0], np.full(len(x), 0.1)]).astype(np.float32), "2 of 8 directions"),
+        (balanced, "1 of 6 directions"),
+        (x @ mixed, "100 columns reduced to 6 by PCA"),
+    ):
+        fitted = fit_mixture(codes, rng=np.random.default_rng(0), components=(1, 2, 4, 6), restarts=3)
+        assert adjusted_rand_score(member, fitted.assign(codes)[0]) > 0.95, said
+        assert len(fitted.gaussians.weights) == 4 and any(said in note for note in fitted.notes), fitted.notes
+
+
 def test_degenerate_codes_are_fitted_and_said(rng: np.random.Generator) -> None:
-    flat = np.hstack([rng.normal(size=(400, 2)), np.zeros((400, 2))])
-    fitted = fit_mixture(flat, rng=rng, components=(1, 2))
-    assert all(candidate.floored for candidate in fitted.candidates)
-    assert any("degenerat" in note for note in fitted.notes)
-    assert np.isfinite(fitted.log_density(flat)).all()
     few = np.repeat(rng.normal(size=(4, 3)), 30, axis=0)  # four points, thirty times each
     assert np.isfinite(fit_mixture(few, rng=rng).log_density(few)).all()
+    forced = fit_mixture(few, rng=rng, components=(4,), covariances=("full",))
+    assert any("degenerat" in note for note in forced.notes)
+
+
+def test_fewer_rows_than_a_full_covariance_needs_are_a_diagonal_gaussian(rng: np.random.Generator) -> None:
+    x, beyond = rng.normal(size=(60, 64)), rng.normal(size=(500, 64))
+    fitted = fit_mixture(x, rng=rng)
+    assert fitted.gaussians.covariance == "diag"
+    assert fitted.log_density(beyond).mean() >= -64 / 2 * np.log(2 * np.pi) - 64 / 2 - 4  # the truth's, and little less
 
 
 def test_groups_that_are_truly_flat_are_kept_where_other_rows_confirm_them(rng: np.random.Generator) -> None:
@@ -106,7 +125,7 @@ def test_noise_is_not_grouped_by_degenerate_components(rng: np.random.Generator)
     assert len(fitted.gaussians.weights) == 1 and best.floored
     assert any("not to be chosen" in note and f"{best.components} {best.covariance}" in note for note in fitted.notes)
     forced = fit_mixture(noise, rng=rng, components=(8,), covariances=("full",))
-    assert len(forced.gaussians.weights) == 1 and any("stands in" in note for note in forced.notes)
+    assert len(forced.gaussians.weights) == 1 and any("of several components is degen" in note for note in forced.notes)
 
 
 def test_wide_codes_are_reduced_and_come_back_whole(rng: np.random.Generator) -> None:
