@@ -75,9 +75,12 @@ def fit_class_mixtures(
     codes = as_codes(codes)
     same_length(codes=codes, labels=labels)
     classes, counts = np.unique(labels[labels >= 0], return_counts=True)
-    use = counts >= FEWEST
+    varied = np.array([bool(codes[labels == label].var(0).any()) for label in classes], np.bool_)
+    use = (counts >= FEWEST) & varied
     if use.sum() < 2:
-        raise AnalysisError(f"mixtures of classes need two classes of {FEWEST} rows, and {int(use.sum())} have them")
+        raise AnalysisError(
+            f"mixtures of classes need two classes of {FEWEST} rows that differ, and there are {int(use.sum())}"
+        )
     pca = fit_pca(codes, WIDEST, rng=rng) if codes.shape[1] > WIDEST else None
     inner = codes if pca is None else pca.project(codes)
     fitted = tuple(

@@ -91,7 +91,8 @@ class Gaussians:
                 for last, weights in parts:
                     each = white[: len(weights)]
                     np.matmul(weights, np.concatenate([rows[:last], np.ones_like(rows[:1])]), out=each)
-                    np.square(each, out=each)
+                    with np.errstate(over="ignore"):  # of a row far out of all
+                        np.square(each, out=each)
                     total += np.add.reduce(each.reshape(k, -1, rows.shape[1]), axis=1)
                 out[start : start + block] = total.T
             return out

@@ -165,7 +165,7 @@ def _search(
     while not components and (beside := _beside([one.candidate for one in tried])):
         for k, shape in beside:
             progress(f"{k} components, {shape} covariance")
-            tried.append(_candidate(*parts, flat, k, shape, min(restarts, 3), rng))
+            tried.append(_candidate(*parts, flat, k, shape, restarts, rng))
         tried = _confirmed(tried)
     if not any(one.candidate.sound for one in tried):
         tried += [_candidate(*parts, flat, 1, shape, 1, rng) for shape in ("full", "diag")]

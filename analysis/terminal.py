@@ -191,6 +191,9 @@ def _mixture(result: Any) -> Iterator[Block]:
         ("candidate", "BIC above the chosen", "AIC above the least sound one's", "held-out log p a row", "degenerate"),
         rows,
     )
+    if result.again is not None:
+        again = ("adjusted Rand index (by chance 0)", plain(result.again), f"{result.again.n:,}")
+        yield "the same on two halves of the rows, agreement on others", ("score", "value", "n"), [again]
     if result.by_class is not None:
         yield _by_class(result.by_class)
     found = result.agreement

@@ -10,7 +10,7 @@ from analysis.arrays import AnalysisError
 from analysis.expectation import FLOOR, climb, fit_gaussians, maximise
 from analysis.gaussians import COVARIANCES, Gaussians
 from analysis.mixture_fits import _search
-from analysis.mixtures import agreement, fit_mixture, mixture_result
+from analysis.mixtures import agreement, fit_mixture, found_again, mixture_result
 from analysis.partitions import ari, nmi, purity
 
 
@@ -137,6 +137,20 @@ def test_wide_codes_are_reduced_and_come_back_whole(rng: np.random.Generator) ->
     )
     assert shown.means.shape == (3, 100) and shown.samples is not None and shown.samples.shape == (3, 12, 2, 2, 1)
     assert np.sort(shown.means.argmax(1)).tolist() == [0, 1, 2]
+
+
+def test_groups_of_the_rows_are_found_again_and_those_of_the_seeds_are_not(rng: np.random.Generator) -> None:
+    for codes, low, high in (
+        (blobs(rng, 3000, d=5, k=4)[0], 0.98, 1.0),
+        (rng.normal(size=(3000, 5)).astype(np.float32), -0.1, 0.4),
+    ):
+        train, others = codes[:2000], codes[2000:]
+        fitted = fit_mixture(train, rng=rng, components=(4,), covariances=("full",), keep_degenerate=True)
+        again = found_again(train, others, like=fitted, rng=rng)
+        assert again is not None and low <= again.value <= high and again.n == 1000
+        assert again.low <= again.value <= again.high and (again.high < 0.6 or low > 0.9)
+    single = fit_mixture(codes, rng=rng, components=(1,))
+    assert found_again(codes, codes, like=single, rng=rng) is None
 
 
 def test_nearest_images_belong_to_their_component(rng: np.random.Generator) -> None:
