@@ -79,7 +79,7 @@ def fit_class_mixtures(
     use = (counts >= FEWEST) & varied
     if use.sum() < 2:
         raise AnalysisError(
-            f"mixtures of classes need two classes of {FEWEST} rows that differ, and there are {int(use.sum())}"
+            f"mixtures of classes need two classes of {FEWEST} rows, and {int(use.sum())} have them, not all the same"
         )
     pca = fit_pca(codes, WIDEST, rng=rng) if codes.shape[1] > WIDEST else None
     inner = codes if pca is None else pca.project(codes)
