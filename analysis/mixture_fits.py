@@ -18,6 +18,7 @@ from .streams import Stream, by_blocks
 
 GRID = (1, 2, 4, 8, 16, 32)
 SEARCH = 10_000  # rows on which the number of components is chosen
+ENOUGH = 10  # rows to a parameter
 FEWEST = 30  # held-out rows that confirm a degenerate candidate
 WIDEST = 64  # columns; wider codes are reduced by PCA, since a full covariance has d²/2 entries
 
@@ -185,13 +186,15 @@ def _flat(x: Floats) -> tuple[int, int]:
 def _refitted(
     codes: Floats, chosen: Candidate, start: Gaussians | None, rng: np.random.Generator
 ) -> tuple[Gaussians, int]:
-    """Fit the chosen candidate to all rows: on from the sample's fit, and where there are many also from new seeds.
+    """Fit the chosen candidate to all rows: on from the sample's fit, and from new seeds where that was of few rows.
 
-    A fit of few rows has hard memberships, from which more rows hardly free it; the likelier of the two is returned.
+    A fit of few rows a parameter has hard memberships, from which more rows hardly free it; the likelier of the two is
+    returned.
     """
     k, shape = chosen.components, chosen.covariance
     found = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, iterations=20)
-    if len(codes) <= SAMPLE or k == 1 or isinstance(codes, Stream):
+    few = SEARCH < ENOUGH * k * free_parameters(1, codes.shape[1], shape)
+    if len(codes) <= SAMPLE or k == 1 or not few or isinstance(codes, Stream):
         return found
     other = fit_gaussians(codes, k, covariance=shape, rng=rng)
     return max(found, other, key=lambda one: float(one[0].responsibilities(codes)[1].mean()))
