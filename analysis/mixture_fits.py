@@ -193,7 +193,7 @@ def _refitted(
     """
     k, shape = chosen.components, chosen.covariance
     found = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, iterations=20)
-    few = SEARCH < ENOUGH * k * free_parameters(1, codes.shape[1], shape)
+    few = ENOUGH * k * free_parameters(1, codes.shape[1], shape) > SEARCH
     if len(codes) <= SAMPLE or k == 1 or not few or isinstance(codes, Stream):
         return found
     other = fit_gaussians(codes, k, covariance=shape, rng=rng)
