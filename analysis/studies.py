@@ -125,8 +125,12 @@ def _classes(
         notes.append(f"mixtures of classes look at a sample of {CLASS_ROWS:,} rows: all codes do not fit in memory")
         train, judged = (np.sort(rng.permutation(part)[:CLASS_ROWS]) for part in (train, judged))
     pairs = [(table.vectors(table.code, part), labels[0][part]) for part in (train, judged)]
+    names = [one for one in ("pixels", table.untrained(table.code)) if one in table.vector_columns]
+    beside = {one: (table.vectors(one, train), table.vectors(one, judged)) for one in names if one is not None}
     try:
-        found = by_class(pairs[0], pairs[1], classes=labels[1], rng=rng, columns=table.continuous, decode=decode)
+        found = by_class(
+            pairs[0], pairs[1], classes=labels[1], rng=rng, columns=table.continuous, decode=decode, beside=beside
+        )
     except AnalysisError as error:
         return None, [str(error)]
     return found, notes

@@ -216,7 +216,8 @@ def _by_class(result: Any) -> Block:
         )
     ]
     named = f"Bayes' rule names {percent(result.accuracy)} of {result.accuracy.n:,} other rows right"
-    title = f"a mixture for each class; {named}, of shuffled labels {100 * result.shuffled:.1f} %"
+    beside = "".join(f", on {one.name} {percent(one.figure)}" for one in result.baselines)
+    title = f"a mixture for each class; {named}{beside}, of shuffled labels {100 * result.shuffled:.1f} %"
     return title, ("class", "components", "train rows"), rows
 
 

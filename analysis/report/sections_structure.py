@@ -144,8 +144,10 @@ def _classes(found: Mixture, noun: str) -> list[Block]:
     )  # fmt: skip
     caption = (
         f"A mixture for each class, chosen by BIC. By Bayes' rule they name {figure(one.accuracy)} of "
-        f"{plural(one.accuracy.n, f'other {noun}')} right; mixtures of shuffled labels {percent(one.shuffled)}."
+        f"{plural(one.accuracy.n, f'other {noun}')} right; "
     )
+    beside = [f"{readable(other.name)} {figure(other.figure)}" for other in one.baselines]
+    caption += f"{listed([*beside, f'shuffled labels {percent(one.shuffled)}'])} by mixtures of theirs."
     blocks: list[Block] = [
         Disclosure("A mixture for each class", (Table(("class", "components", "rows"), rows, caption),))
     ]
