@@ -107,9 +107,14 @@ def fit_mixture(
         until its neighbours k − 1 and k + 1 are tried. search: rows on which candidates are fitted; half as many
         others, where there are any, give the held-out likelihood. restarts: k-means++ seeds a candidate.
         keep_degenerate: choose among all.
-    Returns: the mixture, components ordered by weight. Raises: AnalysisError for fewer than 10 rows.
+    Returns: the mixture, components ordered by weight. Raises: AnalysisError for fewer than 10 rows, or
+        what no mixture is.
     """
     codes, notes, pca = as_codes(codes), [], None
+    if strange := [shape for shape in covariances if shape not in COVARIANCES]:
+        raise AnalysisError(f"there is no covariance {strange[0]!r}: there are {', '.join(COVARIANCES)}")
+    if least := [k for k in components if k < 1]:
+        raise AnalysisError(f"a mixture has one component or more, not {least[0]}")
     if len(codes) < 10:
         raise AnalysisError(f"a mixture needs at least 10 rows, and there are {len(codes)}")
     if not codes.var(0).any():
