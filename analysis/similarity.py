@@ -14,6 +14,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, same_length, subsample
 from .directions import find_directions
+from .gaps import squared_gaps
 from .linear import fit_ridge, fit_scaler
 from .neighbours import nearest
 from .questions import Question, answerable
@@ -30,7 +31,6 @@ from .statistics import (
     wilson_share,
 )
 from .threads import one_blas_thread
-from .twosample import squared_gaps
 
 ROWS = 2000
 DISTANCES = 400  # rows between which all distances are compared

@@ -7,9 +7,10 @@ import pytest
 from scipy.stats import kstest, wasserstein_distance
 
 from analysis.arrays import AnalysisError
+from analysis.gaps import squared_gaps
 from analysis.mixture_fits import fit_mixture
 from analysis.outliers import outlier_scores, scored_by_halves
-from analysis.twosample import _memberships, _sliced, discoveries, squared_gaps, two_sample
+from analysis.twosample import _memberships, _sliced, discoveries, two_sample
 
 
 @pytest.fixture
