@@ -82,7 +82,7 @@ def by_rows(known: Bools) -> Iterator[tuple[Ints, Bools]]:
         yield np.asarray(columns, np.int64), known[:, columns[0]]
 
 
-def in_units(weights: Floats, scale: Singles) -> Doubles:
+def in_units(weights: Floats, scale: Floats) -> Doubles:
     """Take normals (m, d) of standardised columns back to the code's own units: (m, d) unit vectors."""
     return unit(np.asarray(weights, np.float64) / scale)
 
