@@ -16,6 +16,7 @@ from report_run import write_run
 
 from analysis.arrays import AnalysisError
 from analysis.few import MEAN, Difference
+from analysis.overview import Column, summary
 from analysis.report import write_report
 from analysis.report.document import (
     Choice,
@@ -36,6 +37,7 @@ from analysis.report.rows import brackets, figure, readable, role_of, trained_on
 from analysis.report.run import GRIDS, Series, Warned, read_run
 from analysis.report.sections import ORDER, build
 from analysis.report.sections_curves import curves
+from analysis.report.sections_run import _summary_row
 from analysis.statistics import Baseline, Interval, wilson
 from analysis.store import HOMES, load, save
 
@@ -221,6 +223,14 @@ def test_a_single_group_says_nothing_of_labels(results: dict[str, Any]) -> None:
     one = build(Material({**results, "mixture": replace(results["mixture"], components=1)}))
     assert section(one, "mixture").finding == "By BIC the codes form 1 Gaussian component (full covariances)."
     assert "group" not in one.lead
+
+
+def test_the_overview_counts_all_values_that_it_does_not_name() -> None:
+    for different, rest in ((1797, " and 1,785 more"), (13, " and 1 more"), (12, "")):
+        names = tuple(f"name {i:04d}" for i in range(different))
+        column = Column("name", "text", np.arange(different, dtype=float), names)
+        said = _summary_row(summary(column))[-1]
+        assert said.endswith(f"name 0011 (1){rest}"), said
 
 
 def test_the_overview_says_what_was_trained_on_what(report: Report) -> None:
