@@ -62,6 +62,11 @@ class Concept:
         """What `score` is."""
         return "AUC" if self.r2 is None else "R²"
 
+    @property
+    def above_chance(self) -> bool:
+        """Whether all of the figure's interval is above chance, without which a small q claims nothing."""
+        return self.score.low > (0.5 if self.r2 is None else 0)
+
 
 @dataclass(frozen=True)
 class Edits:

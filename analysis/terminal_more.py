@@ -30,9 +30,10 @@ def concepttable(result: Any) -> Iterator[Block]:
          plain(one.shuffled_stability, 2), f"{one.agreement:.2f}")
         for one in best
     ]  # fmt: skip
-    real = sum(one.q_value <= 0.05 for one in best)
+    real = sum(one.q_value <= 0.05 and one.above_chance for one in best)
     title = (
-        f"{real} of {len(best)} concepts stand at q <= 0.05, Benjamini–Hochberg over {len(result.concepts)} directions"
+        f"{real} of {len(best)} concepts stand at q <= 0.05 with a 95 % interval above chance, Benjamini–Hochberg over "
+        f"{len(result.concepts)} directions"
     )
     yield title, ("concept", "p", "q", "found again", "shuffled labels", "other methods"), evidence
     methods = list(dict.fromkeys(one.method for one in result.concepts))

@@ -14,6 +14,7 @@ import pytest
 import report_samples as samples
 from report_run import write_run
 
+from analysis import terminal_more
 from analysis.arrays import AnalysisError
 from analysis.few import MEAN, Difference
 from analysis.overview import Column, summary
@@ -36,6 +37,7 @@ from analysis.report.material import Material
 from analysis.report.rows import brackets, figure, readable, role_of, trained_on
 from analysis.report.run import GRIDS, Series, Warned, read_run
 from analysis.report.sections import ORDER, build
+from analysis.report.sections_concepts import concept_finding
 from analysis.report.sections_curves import curves
 from analysis.report.sections_run import _summary_row
 from analysis.statistics import Baseline, Interval, wilson
@@ -373,9 +375,9 @@ def test_features_that_lose_to_pixels_are_said_to_lose(results: dict[str, Any]) 
 
 def test_concepts_count_what_beats_chance_and_what_beats_pixels(report: Report) -> None:
     assert section(report, "concepts").finding.startswith(
-        "9 of 10 concepts have a direction that tells them on test images better than chance (n = 360, q ≤ 0.05, "
-        "Benjamini–Hochberg over all 10 directions), 0 of these 9 better than raw pixels do, by intervals apart; rows "
-        "left out find them again with a cosine of at least 0.81 [0.50, 0.99] (label: 8)."
+        "9 of 10 concepts have a direction that tells them on test images better than chance (n = 360, 95 % "
+        "intervals above it, q ≤ 0.05, Benjamini–Hochberg over all 10 directions), 0 of these 9 better than raw pixels "
+        "do, by intervals apart; rows left out find them again with a cosine of at least 0.81 [0.50, 0.99] (label: 8)."
     )
     assert Strips in kinds(section(report, "concepts"))
 
@@ -389,6 +391,18 @@ def test_concepts_are_corrected_for_their_number(results: dict[str, Any]) -> Non
         table, concepts=tuple(replace(one, p_value=0.01, q_value=0.1, permutations=99) for one in table.concepts)
     )
     assert "can be below 0.01" in section(build(Material({"concepts": rough})), "concepts").finding
+
+
+def test_a_small_q_without_a_figure_above_chance_claims_no_concept(results: dict[str, Any]) -> None:
+    table = results["concepts"]
+    one = replace(table.best[0], q_value=0.001)
+    reaching = replace(one, name="reaching", r2=Interval(-0.010, -0.060, 0.046, 360), kind="numeric")
+    level = replace(one, name="level", auc=Interval(0.53, 0.49, 0.57, 360))
+    told = replace(one, name="told", r2=Interval(0.2, 0.1, 0.3, 360), kind="numeric")
+    tried = replace(table, concepts=(reaching, level, told), freed=(), unsupervised=(), edits=None)
+    assert concept_finding(tried).startswith("1 of 3 concepts has a direction that tells it")
+    titles = [title for title, *_ in terminal_more.concepttable(tried)]
+    assert any("1 of 3 concepts stand at q <= 0.05 with a 95 % interval above chance" in title for title in titles)
 
 
 def test_concepts_without_a_model_say_what_edits_need(results: dict[str, Any]) -> None:

@@ -45,13 +45,13 @@ def concepts(material: Material) -> Section:
 def concept_finding(table: ConceptTable, noun: str = "image") -> str:
     """Say how many concepts have a direction, whether pixels have it too, and whether it is found again."""
     tried, best = len(table.concepts), table.best
-    real = [one for one in best if one.q_value <= SIGNIFICANT]
+    real = [one for one in best if one.q_value <= SIGNIFICANT and one.above_chance]
     least = min(1 / (one.permutations + 1) for one in table.concepts)
     has, them = ("has", "it") if len(real) == 1 else ("have", "them")
     said = (
         f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test {noun}s "
-        f"better than chance (n = {count(max(one.score.n for one in best))}, q ≤ {SIGNIFICANT}, Benjamini–Hochberg "
-        f"over all {plural(tried, 'direction')})"
+        f"better than chance (n = {count(max(one.score.n for one in best))}, 95 % intervals above it, "
+        f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over all {plural(tried, 'direction')})"
     )
     if not real:
         few = f"; by so few permutations no p can be below {least:.2g}" if least * tried > SIGNIFICANT else ""
