@@ -155,8 +155,8 @@ def comparisons(result: Any) -> Iterator[Block]:
     beside = {one.names[1]: {s.name: s.value for s in one.similarities} for one in result.yardsticks}
     for one in result.pairs:
         rows = [
-            (s.name, plain(s.value), *(f"{known[s.name].value:.3f}" for known in beside.values()), f"{s.shuffled:.3f}",
-             f"{s.p_value:.3f}", f"{s.value.n:,}")
+            (s.name, plain(s.value), *(_or_dash(known[s.name].value) for known in beside.values()),
+             _or_dash(s.shuffled), _or_dash(s.p_value), f"{s.value.n:,}")
             for s in one.similarities
         ]  # fmt: skip
         header = ("figure", "value", *beside, "shuffled rows", "p", "n")
@@ -168,7 +168,7 @@ def comparisons(result: Any) -> Iterator[Block]:
                 plain(t.here),
                 plain(t.own),
                 plain(t.shuffled),
-                f"{t.p_value:.3f}",
+                _or_dash(t.p_value),
                 f"{t.there.n:,}",
             )
             for t in one.transfers
@@ -176,6 +176,10 @@ def comparisons(result: Any) -> Iterator[Block]:
         if carried:
             header = ("concept", "carried over", "at home", "found there", "shuffled maps", "p", "n")
             yield "AUC of directions of the first in the second, on the other half of the rows", header, carried
+
+
+def _or_dash(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def fidelity(result: Any) -> Iterator[Block]:

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from analysis import AnalysisError, Embeddings, cli, load, study_factors
 from analysis.overview import Column, summarise
 from analysis.plan import Options, labelled_columns
+from analysis.report.material import Material
+from analysis.report.sections_comparison import comparison
 from analysis.study_asked import compare_tables, study_comparison, study_fidelity
 from analysis.study_factors import study_disentanglement
 
@@ -125,6 +127,16 @@ def test_samples_are_shown_beside_training_images_in_the_folder_of_the_codes_res
     wrong = run(*said[:3], "--features", "wrong")
     assert isinstance(wrong.exception, AnalysisError) and "no vector column 'wrong'" in str(wrong.exception)
     assert "--features" in str(wrong.exception)
+
+
+def test_a_collapsed_code_is_compared_by_a_sentence_and_not_by_p(folder: Path, tmp_path: Path) -> None:
+    columns = table_maker.digits_columns(WIDTH, rows=300) | {"code": np.full((300, WIDTH), 0.1, np.float32)}
+    table_maker.write_table(tmp_path / "still.parquet", columns, table_maker.digits_metadata(WIDTH))
+    done = run("compare", folder / "one.parquet", tmp_path / "still.parquet", "--out", tmp_path / "out")
+    assert done.exit_code == 0 and "nan" not in done.stdout, done.stdout
+    assert "all codes of still.parquet are the same: neighbours and maps of them cannot be judged" in done.output
+    said = comparison(Material({"comparison": load(tmp_path / "out")["comparison"]}))
+    assert "no more alike than shuffled rows" in str(said.blocks)
 
 
 def test_factors_are_the_columns_that_are_named(folder: Path) -> None:
