@@ -206,6 +206,42 @@ def test_verifying_needs_concepts_and_names_them(call, made, tmp_path):
     assert code == 2 and "holds no concepts" in err
 
 
+def test_attributes_that_encode_was_given_are_judged_where_verify_is_given_them_too(call, tmp_path):
+    from latentgan import Plan, configure, encode_table, load_source, train
+
+    digits, folder = load_source("digits").images[:500, :, :, 0], tmp_path / "images"
+    folder.mkdir()
+    for i, image in enumerate(digits):
+        Image.fromarray(image).save(folder / f"{i:04d}.png")
+    bold = digits.mean((1, 2)) > np.median(digits.mean((1, 2)))
+    lines = [f"{i:04d}.png,{one}" for i, one in enumerate(bold)]
+    (tmp_path / "more.csv").write_text("\n".join(["file,bold", *lines]), encoding="utf-8")
+    config = configure(
+        "aae", family={"latent": 4, "width": 4, "hidden": 16}, data={"source": str(folder)},
+        training={"total_images": 640, "batch_size": 64},
+    )  # fmt: skip
+    run = train(config, tmp_path / "run", source=load_source(folder), show_progress=False)
+    told = load_source(folder, attributes=tmp_path / "more.csv")
+    table = encode_table(run, told, tmp_path / "t.parquet", Plan(yardsticks=False))
+    code, _, err = call("concepts", table, "--out", tmp_path / "res", "--permutations", "19", "--model", run)
+    assert code == 0, err
+    given = ["verify", run, "--results", tmp_path / "res", "--images", "10", "--draws", "2", "--concept", "bold"]
+    assert call(*given)[0] == 0
+    notes = " ".join(load_one(tmp_path / "res", "verification").notes)
+    assert "nobody judges 'bold'" in notes and "by --attributes FILE" in notes
+    code, _, err = call(*given, "--attributes", tmp_path / "more.csv")
+    assert code == 0, err
+    found = load_one(tmp_path / "res", "verification")
+    assert [one.name for one in found.judged] == ["bold"] and not any("nobody judges" in one for one in found.notes)
+
+
+def test_concepts_beyond_the_first_are_counted(call, made, monkeypatch):
+    monkeypatch.setattr("latentgan.cli_edit.MOST", 3)
+    assert call("verify", made / "run", "--results", made / "results", "--images", "10", "--draws", "2")[0] == 0
+    found = load_one(made / "results", "verification")
+    assert len(found.responses) == 3 and found.left_out == 9 and any("first 3 of 12" in one for one in found.notes)
+
+
 def test_names_with_strengths_and_columns_are_read():
     assert find_weighted(NAMES, "thickness") == (2, None) and find_weighted(NAMES, "thickness=-1.5") == (2, -1.5)
     assert find_weighted(NAMES, "3=2") == (0, 2.0) and find_weighted(NAMES, "label: 7=2") == (1, 2.0)
