@@ -72,9 +72,9 @@ def edit(
 ) -> None:
     """Edit image files along one concept or several at once: encode, move along their directions, decode.
 
-    Writes one PNG an image and strength, and a strip an image. Strength 0 is the plain reconstruction. With --keep the
-    directions of the kept concepts are projected out first, so that the code's position along them stays; `verify`
-    tells whether the images agree.
+    Writes one PNG an image and strength, and a strip an image, its frames enlarged where they are small. Strength 0 is
+    the plain reconstruction. With --keep the directions of the kept concepts are projected out first, so that the
+    code's position along them stays; `verify` tells whether the images agree.
 
         latentgan edit runs/faces me.png --concept smiling --strength 2 --results results
 
