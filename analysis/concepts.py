@@ -122,6 +122,8 @@ def concept_table(
         stability.
     Raises: AnalysisError for an unknown method or concept to keep.
     """
+    if permutations < 1:
+        raise AnalysisError(f"p counts shuffles that do as well, so permutations must be 1 or more, not {permutations}")
     mask = np.ones(train.shape[1], np.bool_) if mask is None else mask
     kept = named(asked, keep)
     same_length(codes=train, rows=train_rows)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats, Ints, Singles
+from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats, Ints, Singles, as_codes, same_length
 from .linear import Linear, Loss, fit_linear, fit_ridge, fit_scaler, hinge_loss, logistic_loss
 from .streams import blocks
 
@@ -32,8 +32,16 @@ def find_directions(codes: Floats, targets: AnyArray, *, method: str) -> Doubles
     """Find one direction a column of `targets`, pointing to where the concept is, or the number grows.
 
     Args: codes: (n, d). targets: (n, m) signs 1, -1, 0 = unknown; for "ridge" numbers, NaN = unknown.
-    Returns: (m, d) unit vectors. Raises: AnalysisError for an unknown method.
+    Returns: (m, d) unit vectors. Raises: AnalysisError for an unknown method, or targets of another shape or kind.
     """
+    codes, targets = as_codes(codes), np.asarray(targets)
+    if targets.ndim != 2:
+        raise AnalysisError(f"targets must be (rows, concepts), a column a concept, not {targets.shape}")
+    same_length(codes=codes, targets=targets)
+    if targets.dtype.kind not in "iuf":
+        raise AnalysisError(
+            f"targets are signs, 1, -1 and 0 for unknown, or numbers for {NUMERIC}: not {targets.dtype}"
+        )
     if method == "mean difference":
         return mean_differences(codes, targets)
     scaler = fit_scaler(codes)

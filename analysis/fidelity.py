@@ -88,9 +88,22 @@ def frechet_distance(x: Floats, y: Floats) -> float:
 
     tr (Σ₁ Σ₂)^½ is the sum of the singular values of A Bᵀ, where AᵀA = Σ₁ and BᵀB = Σ₂: no matrix root, no
     imaginary parts, and exact for singular covariances. Covariances divide by n − 1.
+
+    Raises: AnalysisError for unequal widths, fewer than 2 rows on a side, or values that are not finite.
     """
+    x, y = _pair(x, y)
     one, other = _moments(x), _moments(y)
     return _frechet(one, other)
+
+
+def _pair(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Return two sets of rows (n, d), (m, d) as arrays that a distance can be measured between."""
+    x, y = as_codes(x, "the first set of rows"), as_codes(y, "the second set of rows")
+    if x.shape[1] != y.shape[1]:
+        raise AnalysisError(f"a distance is between rows of one width: the first have {x.shape[1]}, not {y.shape[1]}")
+    if min(len(x), len(y)) < 2:
+        raise AnalysisError(f"a distance of distributions needs 2 rows on either side, not {len(x)} and {len(y)}")
+    return x, y
 
 
 def _moments(x: Floats) -> tuple[Doubles, Doubles, float]:
@@ -135,7 +148,11 @@ def frechet_interval(x: Floats, y: Floats, *, rng: np.random.Generator, resample
 
 
 def kernel_distance(x: Floats, y: Floats) -> float:
-    """Unbiased MMD² with kernel (xᵀy / d + 1)³ of (n, d), (m, d) rows (Bińkowski et al. 2018, arXiv:1801.01401)."""
+    """Unbiased MMD² with kernel (xᵀy / d + 1)³ of (n, d), (m, d) rows (Bińkowski et al. 2018, arXiv:1801.01401).
+
+    Raises: AnalysisError for unequal widths, fewer than 2 rows on a side, or values that are not finite.
+    """
+    x, y = _pair(x, y)
     a, b = x.astype(np.float64), y.astype(np.float64)
     n, m, d = len(a), len(b), a.shape[1]
     within = []

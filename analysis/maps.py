@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, as_codes
+from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, as_codes, same_length
 from .neighbours import nearest
 from .pca import fit_pca
 from .statistics import Interval, bootstrap_mean, proportion
@@ -44,8 +44,13 @@ class Maps:
 def place(
     codes: Floats, *, method: str, seed: int = 0, k: int = NEIGHBOURS, epochs: int | None = None
 ) -> tuple[Singles, tuple[float, ...], str]:
-    """Place (n, d) codes in the plane: (n, 2), the explained variance of a PCA's axes, and a note."""
+    """Place (n, d) codes in the plane: (n, 2), the explained variance of a PCA's axes, and a note.
+
+    Raises: AnalysisError for an unknown method, too few rows, or rows that are all the same.
+    """
     codes = as_codes(codes)
+    if (codes == codes[0]).all():
+        raise AnalysisError(f"all {len(codes):,} codes are one and the same point, so that a map of them shows nothing")
     if method == "pca":
         pca = fit_pca(codes, 2, rng=np.random.default_rng(seed))
         xy = pca.project(codes)
@@ -64,6 +69,8 @@ def _umap(codes: Floats, seed: int, k: int, epochs: int | None = None) -> Single
     """Run UMAP on our own exact neighbours: its own search costs half a minute of compilation (measured)."""
     import umap
 
+    if codes.shape[1] == 1:  # its start, a PCA, has two axes
+        codes = np.column_stack([codes, np.zeros_like(codes)])
     index, distance = nearest(codes, codes, k=k - 1, own=True)
     rows = np.arange(len(codes))[:, None]
     known = np.hstack([rows, index]).astype(np.int32), np.hstack([0 * rows, distance]).astype(np.float32)
@@ -96,6 +103,9 @@ def latent_map(
     Args: labels: (n,) classes, -1 = unlabelled, for the neighbours' accuracy on the map and in the whole code.
         seed: of the placement; the same seed gives the same map. epochs: of UMAP, by default its own choice.
     """
+    codes = as_codes(codes)
+    if labels is not None:
+        same_length(codes=codes, labels=labels)
     xy, explained, note = place(codes, method=method, seed=seed, epochs=epochs)
     k = min(k, max(1, (len(codes) - 1) // 3))
     parts = trust(codes, xy, k=k)

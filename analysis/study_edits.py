@@ -15,6 +15,11 @@ from .plan import checked_decode, spread
 from .statistics import UNKNOWN, proportion
 from .verification import DRAWS, LEVEL, Move, Verification, verify_edits
 
+NO_COLUMN = (
+    "the images have no such column that a judge could learn; where encode was given it by --attributes FILE, or by "
+    "--data, give verify the same"
+)
+
 
 class Network(Protocol):
     """A network that learned from real images."""
@@ -109,7 +114,7 @@ def verify_concepts(
 
     weak += _claims(moves)
     alone = [one.name for one in moves if one.claim not in {score.name for score in scores}]
-    weak += [f"nobody judges {', '.join(map(repr, alone))}: the images have no such column"] if alone else []
+    weak += [f"nobody judges {', '.join(map(repr, alone))}: {NO_COLUMN}"] if alone else []
     weak += _too_few(len(moves) - len(alone), len(moves), draws)
     codes = np.asarray(model.encode(as_images(held.images[chosen])))
     return verify_edits(

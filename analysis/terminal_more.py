@@ -213,12 +213,16 @@ def verification(result: Any) -> Iterator[Block]:
     tests = len(result.judged)
     rows: list[tuple[str, ...]] = []
     for one in result.judged:
-        figures = (f"{min(1.0, tests * one.p_value):.3f}", plain(one.spearman, 2), percent(one.success))
+        p = f"{'≤ ' if result.floored(one) else ''}{min(1.0, tests * one.p_value):.3f}"
+        figures = (p, plain(one.spearman, 2), percent(one.success))
         rows.append((result.told(one), plain(one.effect, 2), *figures, percent(one.kept_one), f"{one.effect.n:,}"))
         rows.append(("  random directions", plain(one.effect_random, 2), "", plain(one.spearman_random, 2),
                      percent(one.success_random), percent(one.kept_one_random), f"{result.draws:,}"))  # fmt: skip
     header = ("edited along", "effect", "p, Bonferroni", "rank correlation", "success", "class kept at ±1", "n")
     title = f"edits of {result.n:,} held-out images, effects in sd of real images by one sd along the concept"
+    alone = len(result.responses) - tests
+    title += f"; nobody judges {alone:,} more" if alone else ""
+    title += f"; {result.left_out:,} left out" if result.left_out else ""
     yield title, header, rows
     for start in range(0, len(result.scores), LEAKS):
         part = range(start, min(start + LEAKS, len(result.scores)))

@@ -126,11 +126,16 @@ class Verification:
     frames: Pixels  # (m, k, s, h, w, c) of the first k images
     notes: tuple[str, ...]
     accuracy: Interval = UNKNOWN  # of the judged class on real test images
+    left_out: int = 0  # concepts that were asked for, beyond the first ones
 
     @property
     def judged(self) -> tuple[Response, ...]:
         """The concepts that have a judge."""
         return tuple(one for one in self.responses if one.score >= 0)
+
+    def floored(self, one: Response) -> bool:
+        """Whether no random direction of any concept changes the score as much, so that p may be less than is said."""
+        return one.p_value * (1 + len(self.responses) * self.draws) <= 1 + 1e-9
 
     def told(self, one: Response) -> str:
         """Name a direction, and what judges it where that is called otherwise: "thickness", "pca1 (thickness)"."""

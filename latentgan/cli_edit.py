@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentgan.errors import ConfigError, DataError
-from latentgan.options import Crop, Data, Device, FamilyOption, Mirror, Run, command_line
+from latentgan.options import Attributes, Crop, Data, Device, FamilyOption, Label, Mirror, Run, command_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,9 +72,9 @@ def edit(
 ) -> None:
     """Edit image files along one concept or several at once: encode, move along their directions, decode.
 
-    Writes one PNG an image and strength, and a strip an image. Strength 0 is the plain reconstruction. With --keep the
-    directions of the kept concepts are projected out first, so that the code's position along them stays; `verify`
-    tells whether the images agree.
+    Writes one PNG an image and strength, and a strip an image, its frames enlarged where they are small. Strength 0 is
+    the plain reconstruction. With --keep the directions of the kept concepts are projected out first, so that the
+    code's position along them stays; `verify` tells whether the images agree.
 
         latentgan edit runs/faces me.png --concept smiling --strength 2 --results results
 
@@ -142,6 +142,8 @@ def verify(
     data: Data = None,
     device: Device = "auto",
     family: FamilyOption = None,
+    attributes: Attributes = None,
+    label: Label = None,
     mirror: Mirror = None,
 ) -> None:
     """Verify edits: move held-out images along every concept, decode, and have them judged by what never saw the model.
@@ -159,6 +161,10 @@ def verify(
     A direction that no label told, such as pca1, is judged by the concept that it tells best on train rows.
 
         latentgan verify runs/mnist --results results --concept pca --concept sefa
+
+    What `encode` was given by --attributes or --label is given again, so that the judge can learn it.
+
+        latentgan verify runs/faces --results results --attributes faces.csv
     """
     from analysis.cli import print_result
     from analysis.store import save
@@ -166,7 +172,8 @@ def verify(
     found = _concepts(run, results)
     result = _verified(
         run, results, found, only=list(dict.fromkeys(concept or [])), keep=keep or [], images=images, draws=draws,
-        seed=seed, data=data, options={"mirror": mirror}, device=device, family=family,
+        seed=seed, data=data, options={"attributes": attributes, "label": label, "mirror": mirror}, device=device,
+        family=family,
     )  # fmt: skip
     save(result, results, command=command_line())
     print_result("verification", result, json_)
@@ -288,10 +295,11 @@ def _verified(
     if not all(part.encoded for part in model.family.prior.parts):
         notes.append("parts of the code that the encoder does not give are as it encodes an unknown value")
     with stages.bar("verify edits", len(moves) * (1 + draws)) as advance:
-        return verify_concepts(
+        result = verify_concepts(
             moves, model, HeldOut(pictures, source.labels[rows], truths), measured, judge, rng=rng, edited=images,
             draws=draws, mask=(found.directions != 0).any(0), notes=notes, advance=advance,
         )  # fmt: skip
+    return replace(result, left_out=len(chosen) - len(moves))
 
 
 def _judge(

@@ -11,7 +11,7 @@ import numpy as np
 
 from latentgan.adapter import NumpyModel
 from latentgan.errors import ConfigError
-from latentgan.samples import grid
+from latentgan.samples import sheet
 from latentgan.stages import picture, save, say
 
 
@@ -95,10 +95,8 @@ def sample_fitted(
 
 def _write(images: np.ndarray, out: Path, columns: int = 1) -> Path:
     """Write images (n, h, w, c) as a grid (a .png) or one file each (a folder)."""
-    import torch
-
     if out.suffix.lower() == ".png":
-        return save(grid(torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1, columns=columns), out)
+        return save(sheet(images, columns=columns), out)
     if out.suffix.lower() in {".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".pdf"}:
         raise ConfigError(f"{out}: a grid of samples is written as .png; any other name is a folder of single images")
     out.mkdir(parents=True, exist_ok=True)

@@ -109,6 +109,11 @@ def grid(x: Tensor, *, columns: int) -> Image.Image:
     return Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
 
 
+def sheet(images: np.ndarray, *, columns: int) -> Image.Image:
+    """Return images (n, h, w, c) in [0, 1] as one picture, see `grid`."""
+    return grid(torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1, columns=columns)
+
+
 def _row(x: Tensor, start: int, columns: int) -> Tensor:
     row = x[start : start + columns]
     if len(row) < columns:

@@ -15,25 +15,29 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentgan.adapter import NumpyModel
 
+CODE = "code"
+"""What stands for the code among names of feature layers."""
+
 
 class LatentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Images to the codes, or feature layers, of a trained run. The run is not trained further, so labels leak nowhere.
 
     Args:
         run: run or model folder.
-        features: feature layers "network.layer", side by side; None gives the code.
+        features: a feature layer "network.layer", or several side by side, "code" among them; None gives the code.
         pool: max-pool convolutional layers to pool × pool cells; 0 keeps them whole.
         device: auto, cpu, cuda or mps.
         family: a foreign family "module:Class" must be named.
 
-    Images are (n, h, w, c), or flat rows (n, h · w · c) as scikit-learn has them: uint8, or float in [0, 1].
+    Images are (n, h, w, c), grey ones also (n, h, w), a list of such, or flat rows (n, h · w · c) as scikit-learn has
+    them: uint8, or float in [0, 1].
     """
 
     def __init__(
         self,
         run: str | Path,
         *,
-        features: Sequence[str] | None = None,
+        features: str | Sequence[str] | None = None,
         pool: int = 4,
         device: str = "auto",
         family: str | None = None,
@@ -49,10 +53,10 @@ class LatentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises:
             ConfigError: no such feature layer, or no encoder where `features` is None.
-            ValueError: images of another size.
+            ValueError: images of another size, or none.
         """
         self._model = NumpyModel.load(self.run, device=self.device, family=self.family)
-        with self._model.tap(tuple(self.features or ())):
+        with self._model.tap(self._layers):
             pass
         self._images(X, reset=True)
         spec = self._model.spec
@@ -69,24 +73,42 @@ class LatentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return column names, "code0" or "encoder.dense1_0" and so on: (d,) objects."""
         check_is_fitted(self)
-        names = [f"{name}_" for name in self.features] if self.features else ["code"]
+        names = ["code" if name == CODE else f"{name}_" for name in self._names]
         columns = [f"{name}{i}" for name, width in zip(names, self.widths_, strict=True) for i in range(width)]
         return np.array(columns, dtype=object)
 
     def _parts(self, images: np.ndarray) -> list[np.ndarray]:
-        if not self.features:
-            return [self._loaded.encode(images)]
-        found = self._loaded.features(images, list(self.features), pool=self.pool)
-        return [found[name] for name in self.features]
+        found = self._loaded.features(images, self._layers, pool=self.pool) if self._layers else {}
+        if CODE in self._names:
+            found[CODE] = self._loaded.encode(images)
+        return [found[name] for name in self._names]
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """What stands side by side."""
+        return (self.features,) if isinstance(self.features, str) else tuple(self.features or (CODE,))
+
+    @property
+    def _layers(self) -> tuple[str, ...]:
+        """The feature layers among them."""
+        return tuple(name for name in self._names if name != CODE)
 
     def _images(self, X: Any, *, reset: bool) -> np.ndarray:
         """Return images (n, h, w, c), uint8 or float32 in [0, 1]."""
         spec = self._loaded.spec
         shape = (spec.height, spec.width, spec.channels)
-        if getattr(X, "ndim", 2) == 4:
+        X = _stacked(X) if isinstance(X, list | tuple) else X
+        if getattr(X, "ndim", 2) > 2:
             images = np.asarray(X)
+            if images.ndim == 3 and spec.channels == 1 and images.shape != shape:
+                images = images[..., None]
             if images.shape[1:] != shape:
-                raise ValueError(f"images are {images.shape[1:]}, and this run takes {shape}")
+                one = ": a single image goes into a list" if images.shape in (shape, shape[:2]) else ""
+                raise ValueError(f"images are {images.shape[1:]}, and this run takes {shape}{one}")
+            if images.dtype.kind not in "biuf":
+                raise ValueError(f"images are of {images.dtype}, and this run takes uint8, or float in [0, 1]")
+            if not len(images):
+                raise ValueError("there are no images: X has 0 of them, and this run takes 1 at least")
         else:
             flat = validate_data(self, X, reset=reset, dtype=[np.float32, np.float64, np.uint8])
             if flat.shape[1] != np.prod(shape):
@@ -118,3 +140,13 @@ class LatentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_is_fitted__(self) -> bool:
         """Tell whether `fit` has seen the images' size."""
         return hasattr(self, "widths_")
+
+
+def _stacked(X: Sequence[Any]) -> np.ndarray:
+    """Return a list of images, or of flat rows, as one array."""
+    if not len(X):
+        raise ValueError("there are no images: X has 0 of them, and 1 is needed at least")
+    try:
+        return np.asarray(X)
+    except ValueError:
+        raise ValueError("the images in a list must be of one size, and these differ") from None

@@ -21,6 +21,7 @@ from latentgan.data.image_file import BadImageError, decode
 from latentgan.data.pixels import Geometry
 from latentgan.encoding import Plan, default_features, encode_table, fitting_images
 from latentgan.errors import ConfigError, DataError
+from latentgan.samples import sheet
 
 console = Console(stderr=True)
 LONGEST = 120
@@ -167,7 +168,7 @@ def edit(
     device: str,
     family: str | None = None,
 ) -> list[Path]:
-    """Write each image moved along `direction` (d,) by each strength, and a strip of them; return the files."""
+    """Write each image moved along `direction` (d,) by each strength, and a strip of them, see `sheet`; return files."""
     if not np.isfinite(strengths).all():
         raise ConfigError("--strength takes finite numbers, for example 2 or -1.5")
     model = NumpyModel.load(run, device=device, family=family)
@@ -181,7 +182,7 @@ def edit(
         stem = file.stem if [f.stem for f in files].count(file.stem) == 1 else f"{file.stem}-{number}"
         for strength, frame in zip(strengths, frames, strict=True):
             written.append(save(picture(frame), out / f"{stem}_{safe}_{strength:+g}.png"))
-        written.append(save(picture(np.concatenate(list(frames), axis=1)), out / f"{stem}_{safe}_strip.png"))
+        written.append(save(sheet(frames, columns=len(frames)), out / f"{stem}_{safe}_strip.png"))
     return written
 
 

@@ -126,6 +126,23 @@ def test_rare_values_are_left_out_by_name() -> None:
     assert kept == [] and "'rare' (3 train, 0 test)" in notes[0]
 
 
+def test_targets_and_shuffles_that_tell_nothing_are_one_sentence(rng: np.random.Generator) -> None:
+    codes, positive, _ = planted(rng, 100)
+    signs = np.where(positive, 1, -1)
+    with pytest.raises(AnalysisError, match="permutations must be 1 or more, not 0"):
+        concept_vector(codes, positive, rng=rng, permutations=0)
+    for method in ("mean difference", "LDA", "logistic", "ridge"):
+        for x, targets, said in (
+            (codes, signs, r"a column a concept, not \(100,\)"),
+            (codes, signs[:5, None], "codes 100, targets 5"),
+            (codes, positive[:, None], "signs, 1, -1 and 0 for unknown, .* not bool"),
+            (np.where(codes > 2, np.nan, codes), signs[:, None], "not finite"),
+            (codes[:, 0], signs[:, None], r"codes must be \(rows, columns\)"),
+        ):
+            with pytest.raises(AnalysisError, match=said):
+                find_directions(x, targets, method=method)
+
+
 def test_too_few_rows_are_refused(rng: np.random.Generator) -> None:
     with pytest.raises(AnalysisError, match="left out"):
         concept_vector(rng.normal(size=(20, 3)), np.arange(20) < 2, rng=rng)

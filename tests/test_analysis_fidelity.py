@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,22 @@ from analysis.memory import copying, count_modes, duplicate_threshold
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(6)
+
+
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+def test_distances_of_what_has_none_are_one_sentence(rng: np.random.Generator, distance: Any) -> None:
+    x = rng.normal(size=(30, 4))
+    unknown = np.where(np.arange(30)[:, None] == 3, np.nan, x)
+    for one, other, said in (
+        (x[:1], x, "needs 2 rows on either side, not 1 and 30"),
+        (x, x[:1], "needs 2 rows on either side, not 30 and 1"),
+        (x, x[:, :3], "the first have 4, not 3"),
+        (x, unknown, "the second set of rows has values that are not finite in 1 of 30 rows, first in row 3"),
+        (x[:, 0], x[:, 0], r"the first set of rows must be \(rows, columns\)"),
+    ):
+        with pytest.raises(AnalysisError, match=said):
+            distance(one, other)
+    assert np.isfinite(distance(x[:2].tolist(), x[:2]))
 
 
 def test_frechet_distance_is_that_of_the_matrix_root(rng: np.random.Generator) -> None:

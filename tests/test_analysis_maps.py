@@ -51,6 +51,16 @@ def test_a_plane_is_mapped_without_loss_and_a_shuffled_map_is_worth_nothing(rng:
     assert np.array_equal(place(plane, method="pca")[0], found.xy)
 
 
+@pytest.mark.parametrize("method", ["umap", "pca"])
+def test_a_code_of_one_number_is_drawn_and_one_point_is_not(rng: np.random.Generator, method: str) -> None:
+    found = latent_map(rng.normal(size=(200, 1)), rng=rng, method=method)
+    assert found.xy.shape == (200, 2) and np.isfinite(found.xy).all() and found.trustworthiness.value > 0.97
+    with pytest.raises(AnalysisError, match="all 60 codes are one and the same point"):
+        latent_map(np.ones((60, 3)), rng=rng, method=method)
+    with pytest.raises(AnalysisError, match="codes 60, labels 5"):
+        latent_map(rng.normal(size=(60, 3)), rng=rng, method=method, labels=np.zeros(5, np.int64))
+
+
 def test_maps_of_one_column_or_few_rows(rng: np.random.Generator) -> None:
     assert latent_map(rng.normal(size=(30, 1)), rng=rng, method="pca").xy.shape == (30, 2)
     with pytest.raises(AnalysisError, match="needs at least 30 rows"):

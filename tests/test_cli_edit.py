@@ -68,7 +68,9 @@ def test_several_concepts_are_edited_at_once_each_by_its_own_strength(call, made
     )
     expected = np.rint(255 * model.decode(np.concatenate([z + step, z]).astype(np.float32))).astype(np.uint8)[..., 0]
     assert np.abs(found["one_thickness+2_label--3-1_+1.png"].astype(int) - expected[0]).max() <= 1
-    assert np.abs(found["one_thickness+2_label--3-1_strip.png"].astype(int) - np.hstack(expected)).max() <= 1
+    strip, frames = found["one_thickness+2_label--3-1_strip.png"].astype(int), expected.repeat(4, 1).repeat(4, 2)
+    assert strip.shape == (32, 2 * 32 + 1) and not strip[:, 32].any(), "enlarged like a grid of samples, and apart"
+    assert np.abs(np.delete(strip, 32, axis=1) - np.hstack(frames)).max() <= 1
 
 
 def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
@@ -233,6 +235,42 @@ def test_verifying_needs_concepts_and_names_them(call, made, tmp_path):
     (tmp_path / "empty").mkdir()
     code, _, err = call("verify", made / "run", "--results", tmp_path / "empty")
     assert code == 2 and "holds no concepts" in err
+
+
+def test_attributes_that_encode_was_given_are_judged_where_verify_is_given_them_too(call, tmp_path):
+    from latentgan import Plan, configure, encode_table, load_source, train
+
+    digits, folder = load_source("digits").images[:500, :, :, 0], tmp_path / "images"
+    folder.mkdir()
+    for i, image in enumerate(digits):
+        Image.fromarray(image).save(folder / f"{i:04d}.png")
+    bold = digits.mean((1, 2)) > np.median(digits.mean((1, 2)))
+    lines = [f"{i:04d}.png,{one}" for i, one in enumerate(bold)]
+    (tmp_path / "more.csv").write_text("\n".join(["file,bold", *lines]), encoding="utf-8")
+    config = configure(
+        "aae", family={"latent": 4, "width": 4, "hidden": 16}, data={"source": str(folder)},
+        training={"total_images": 640, "batch_size": 64},
+    )  # fmt: skip
+    run = train(config, tmp_path / "run", source=load_source(folder), show_progress=False)
+    told = load_source(folder, attributes=tmp_path / "more.csv")
+    table = encode_table(run, told, tmp_path / "t.parquet", Plan(yardsticks=False))
+    code, _, err = call("concepts", table, "--out", tmp_path / "res", "--permutations", "19", "--model", run)
+    assert code == 0, err
+    given = ["verify", run, "--results", tmp_path / "res", "--images", "10", "--draws", "2", "--concept", "bold"]
+    assert call(*given)[0] == 0
+    notes = " ".join(load_one(tmp_path / "res", "verification").notes)
+    assert "nobody judges 'bold'" in notes and "by --attributes FILE" in notes
+    code, _, err = call(*given, "--attributes", tmp_path / "more.csv")
+    assert code == 0, err
+    found = load_one(tmp_path / "res", "verification")
+    assert [one.name for one in found.judged] == ["bold"] and not any("nobody judges" in one for one in found.notes)
+
+
+def test_concepts_beyond_the_first_are_counted(call, made, monkeypatch):
+    monkeypatch.setattr("latentgan.cli_edit.MOST", 3)
+    assert call("verify", made / "run", "--results", made / "results", "--images", "10", "--draws", "2")[0] == 0
+    found = load_one(made / "results", "verification")
+    assert len(found.responses) == 3 and found.left_out == 9 and any("first 3 of 12" in one for one in found.notes)
 
 
 def test_names_with_strengths_and_columns_are_read():

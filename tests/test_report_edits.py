@@ -93,6 +93,33 @@ def test_nothing_proven_and_nothing_judged_are_said(found: Verification) -> None
     assert section.finding.startswith("Nobody judges") and not inside(section, Comparison)
 
 
+def test_what_nobody_judges_and_what_was_left_out_is_counted_in_the_finding(found: Verification) -> None:
+    from analysis.terminal_more import verification as printed
+
+    first, other = found.responses
+    some = replace(found, responses=(replace(first, score=-1), replace(other, p_value=0.01)), left_out=11)
+    said = edits(Material({"verification": some})).finding
+    assert said.startswith("1 of 1 judged concept changes edited images as it says"), said
+    assert "; nobody judges 1 more and 11 were left out; one standard deviation along label: 3" in said
+    title = next(iter(printed(some)))[0]
+    assert title.endswith("; nobody judges 1 more; 11 left out")
+    nobody = tuple(replace(one, score=-1) for one in found.responses)
+    alone = edits(Material({"verification": replace(some, responses=nobody)})).finding
+    assert "--attributes FILE" in alone
+
+
+def test_a_p_that_random_directions_could_not_make_smaller_is_an_upper_bound(found: Verification) -> None:
+    from analysis.terminal_more import verification as printed
+
+    least = 1 / (1 + 2 * found.draws)
+    some = replace(
+        found, responses=(replace(found.responses[0], p_value=least), replace(found.responses[1], p_value=3 * least))
+    )
+    rows = inside(edits(Material({"verification": some})), Comparison)[0].rows
+    assert [row.note[:9] for row in rows] == ["p ≤ 0.049", "p = 0.146"]
+    assert [row[2] for row in next(iter(printed(some)))[2][::2]] == ["≤ 0.049", "0.146"]
+
+
 def test_a_verification_that_is_missing_names_its_command() -> None:
     section = edits(Material())
     assert section.missing and "latentgan verify RUN" in section.finding

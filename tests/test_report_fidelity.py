@@ -60,6 +60,26 @@ def test_real_images_in_the_samples_place_differ_in_nothing(found: Fidelity) -> 
     assert "no nearer to training images than new images do" in said
 
 
+def test_no_clear_difference_is_said_only_where_no_figure_beside_that_of_real_images_differs(found: Fidelity) -> None:
+    real, copying = found.yardstick, found.copying
+    assert real is not None and copying is not None
+    near = replace(copying, closer=Interval(0.5, 0.4, 0.6, 140))
+    alike = replace(found, samples=real, copying=near, modes=found.real_modes)
+    recall, kernel = Interval(0.813, 0.77, 0.85, 400), Interval(0.5, 0.45, 0.55, 400)
+    yardstick = replace(real, recall=Interval(0.978, 0.96, 0.99, 400))
+    said = finding(replace(alike, samples=replace(real, recall=recall, kernel=kernel), yardstick=yardstick))
+    assert "no clear difference" not in said and (
+        "; the kernel distance (0.5000 [0.4500, 0.5500], training images " in said
+        and "and recall (81.3 % [77.0, 85.0], training images 97.8 % [96.0, 99.0]) differ clearly from those of" in said
+    )
+    alone = finding(replace(alike, samples=replace(real, recall=recall), yardstick=yardstick))
+    assert "; recall (81.3 % [77.0, 85.0], training images 97.8 % [96.0, 99.0]) differs clearly from that of" in alone
+    off = finding(replace(alike, copying=replace(near, closer=Interval(0.38, 0.34, 0.42, 400))))
+    assert "no clear difference" not in off and "differ" not in off
+    assert "samples lie farther from training images than new images do (P = 0.38 [0.34, 0.42], 0.5 by chance)" in off
+    assert "no clear difference" not in finding(replace(alike, modes=found.modes)), "they repeat themselves"
+
+
 def test_copies_are_said_to_lie_nearer_to_training_images_than_new_images_do() -> None:
     copied = asked.fidelity(copied=True)
     said = finding(copied)

@@ -62,6 +62,49 @@ def test_it_gives_a_data_frame_with_names(run: Path, digits: tuple[np.ndarray, n
     assert frame.columns[0] == "encoder.dense1_0" and len(set(frame.columns)) == frame.shape[1]
 
 
+def test_grey_images_are_taken_without_a_channel_and_in_a_list(
+    run: Path, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    flat = digits[0][:20]
+    encoder = LatentEncoder(run, device="cpu")
+    expected = encoder.fit_transform(flat)
+    grey = flat.reshape(-1, 8, 8)
+    for images in (
+        grey,
+        list(grey),
+        list(grey[..., None]),
+        tuple(grey),
+        grey.tolist(),
+        flat.tolist(),
+        grey.astype("f8"),
+    ):
+        assert np.array_equal(encoder.fit_transform(images), expected)
+    for images, said in (
+        (grey[0][..., None], r"images are \(8, 1\), and this run takes \(8, 8, 1\): a single image goes into a list"),
+        (np.zeros((3, 8, 9)), r"images are \(8, 9, 1\), and this run takes \(8, 8, 1\)$"),
+        ([grey[0], grey[0][:5]], "must be of one size"),
+        (grey[:0], "there are no images"),
+        (grey[:0][..., None], "there are no images"),
+        ([], "there are no images"),
+        (grey.astype(str), "images are of <U"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            encoder.fit(images)
+
+
+def test_a_layer_is_named_alone_and_the_code_stands_beside_layers(
+    run: Path, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    x = digits[0][:20]
+    alone = LatentEncoder(run, features="discriminator.conv2", device="cpu").fit(x)
+    both = LatentEncoder(run, features=["code", "discriminator.conv2"], device="cpu").fit(x)
+    code = LatentEncoder(run, features="code", device="cpu").fit(x)
+    assert np.array_equal(both.transform(x), np.hstack([code.transform(x), alone.transform(x)]))
+    assert np.array_equal(code.transform(x), LatentEncoder(run, device="cpu").fit_transform(x))
+    names = both.get_feature_names_out().tolist()
+    assert names[:6] == [f"code{i}" for i in range(5)] + ["discriminator.conv2_0"] and len(set(names)) == len(names)
+
+
 def test_what_does_not_fit_is_refused(run: Path) -> None:
     from sklearn.exceptions import NotFittedError
 

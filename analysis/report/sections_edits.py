@@ -56,13 +56,17 @@ def edits(material: Material) -> Section:
 
 def _finding(found: Verification) -> str:
     if not found.judged:
-        return "Nobody judges these concepts: there is neither a label nor an attribute of theirs, nor a measure."
+        return (
+            "Nobody judges these concepts: there is neither a label nor an attribute of theirs, nor a measure; what "
+            "encode was given by --attributes FILE, latentgan verify takes too."
+        )
     proven, tests = found.proven, len(found.judged)
     change = "changes edited images as it says" if tests == 1 else "change edited images as they say"
     what = "concept" if all(_judge(found, one) == one.name for one in found.judged) else "direction"
+    what, others = (f"judged {what}", f"; {others}") if (others := _others(found)) else (what, "")
     said = (
         f"{count(len(proven))} of {plural(tests, what)} {change}, more than random "
-        f"directions of equal length do (p ≤ 0.05 after Bonferroni over {count(tests)})"
+        f"directions of equal length do (p ≤ 0.05 after Bonferroni over {count(tests)}){others}"
     )
     if not proven:
         return f"{said}: n = {count(found.n)} images, {plural(found.draws, 'random direction')} beside each."
@@ -77,6 +81,13 @@ def _finding(found: Verification) -> str:
         f"standard deviations (random directions {number(best.effect_random.value)}), with a rank correlation of "
         f"{brackets(best.spearman)} over doses{stays} (n = {count(best.effect.n)})."
     )
+
+
+def _others(found: Verification) -> str:
+    """Say how many more there are that nobody judges, or that were left out."""
+    alone, left = len(found.responses) - len(found.judged), found.left_out
+    said = [f"nobody judges {count(alone)} more"] if alone else []
+    return " and ".join([*said, *([f"{count(left)} {'was' if left == 1 else 'were'} left out"] if left else [])])
 
 
 def _judge(found: Verification, one: Response) -> str:
@@ -153,7 +164,7 @@ def _figures(found: Verification) -> tuple[Block, ...]:
             one,
             one.effect,
             one.effect_random,
-            f"p = {number(min(1.0, tests * one.p_value), 3)} after Bonferroni",
+            f"p {'≤' if found.floored(one) else '='} {number(min(1.0, tests * one.p_value), 3)} after Bonferroni",
         )
         for one in found.judged
     ]

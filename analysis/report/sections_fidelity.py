@@ -10,7 +10,7 @@ from .document import Block, Comparison, Gallery, Group, Notice, Picture, Prose,
 from .images import as_uint8
 from .material import Material
 from .rows import brackets, estimate, figure, stated, trained_on
-from .wording import count, number, percent, sentence
+from .wording import count, listed, number, percent, sentence
 
 if TYPE_CHECKING:
     from ..fidelity import Copying, Distances, Fidelity, Modes
@@ -137,18 +137,43 @@ def _finding(found: Fidelity) -> str:
     said = f"In {found.features}, samples lie at a Fréchet distance of {brackets(ours.frechet, 3)} from held-out images"
     if real is None:
         return f"{said}, of which {figure(ours.coverage)} have a sample near ({sizes}); nothing stands beside it."
-    where = f"where training images lie at {brackets(real.frechet, 3)}{_farther(ours, real)}"
+    where = f"where training images lie at {brackets(real.frechet, 3)}{_verdict(found, real)}"
     covered = f"{figure(ours.coverage)} of those have a sample near (of training images {percent(real.coverage.value)})"
     return f"{said}, {where}; {covered}{_copied(found.copying)}{_repeated(found)} ({sizes})."
 
 
-def _farther(ours: Distances, real: Distances) -> str:
-    return "" if ours.frechet.low > real.frechet.high else ", so no clear difference shows"
+def _verdict(found: Fidelity, real: Distances) -> str:
+    """Name the figures whose intervals lie apart from real images'; no clear difference shows where nothing differs."""
+    if differ := _apart(found.samples, real):
+        those = "differs clearly from that" if len(differ) == 1 else "differ clearly from those"
+        return f"; {listed(differ)} {those} of training images"
+    off = found.copying is not None and not found.copying.closer.low <= 0.5 <= found.copying.closer.high
+    return "" if off or _repeated(found) else ", and other figures are alike too, so no clear difference shows"
+
+
+def _apart(ours: Distances, real: Distances) -> list[str]:
+    """Figures whose intervals do not meet, with both values where the finding does not say them anyway."""
+    named = (
+        ("the Fréchet distance", ours.frechet, real.frechet, None),
+        ("the kernel distance", ours.kernel, real.kernel, lambda one: brackets(one, 4)),
+        ("precision", ours.precision, real.precision, figure),
+        ("recall", ours.recall, real.recall, figure),
+        ("density", ours.density, real.density, brackets),
+        ("coverage", ours.coverage, real.coverage, None),
+    )
+    return [
+        name if write is None else f"{name} ({write(mine)}, training images {write(theirs)})"
+        for name, mine, theirs, write in named
+        if mine.low > theirs.high or mine.high < theirs.low
+    ]
 
 
 def _copied(found: Copying | None) -> str:
     if found is None:
         return ""
+    if found.closer.high < 0.5:
+        off = f"P = {brackets(found.closer)}, 0.5 by chance"
+        return f", and samples lie farther from training images than new images do ({off})"
     if found.closer.low <= 0.5:
         return ", and samples lie no nearer to training images than new images do"
     return (
