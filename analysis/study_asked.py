@@ -10,7 +10,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Floats, Ints
 from .embeddings import Embeddings
-from .fidelity import Copying, Fidelity, compare_samples, warnings_of
+from .fidelity import Copying, Distances, Duplicates, Fidelity, Modes, compare_samples, warnings_of
 from .matching import common_rows
 from .memory import copying_and_others, count_modes, duplicate_threshold, duplicates
 from .overview import thumbnails
@@ -153,12 +153,21 @@ def study_fidelity(
     held, made, others = (z[rng.permutation(len(z))[:MODE_ROWS]] for z in (*parts, others))
     threshold = duplicate_threshold(held[: len(made)])
     modes, real_pairs = count_modes(made, threshold=threshold), duplicates(others, threshold=threshold)
-    if len(made) < len(drawn) or found.manifold_rows < min(len(rows), len(drawn)):
-        notes.append(
-            f"precision, recall, density and coverage are those of {found.manifold_rows:,} rows of either side, "
-            f"duplicates of {modes.rows:,} samples and {real_pairs.rows:,} real rows"
-        )
+    notes += _sampled(found, modes, real_pairs, len(rows), len(drawn))
     return Fidelity(name, found, yardstick, repeats, modes, real_pairs, tuple(notes), **pictures)
+
+
+def _sampled(found: Distances, modes: Modes, others: Duplicates, real: int, drawn: int) -> list[str]:
+    """Say which figures are of fewer rows than there are `real` and `drawn`."""
+    if found.real == real and found.fake == modes.rows == drawn:
+        if found.manifold_rows == min(real, drawn):
+            return []
+        return [f"precision, recall, density and coverage are those of {found.manifold_rows:,} rows of either side"]
+    return [
+        f"distances are those of {found.real:,} real rows and {found.fake:,} samples, precision, recall, density and "
+        f"coverage those of {found.manifold_rows:,} of either, duplicates of {modes.rows:,} samples and "
+        f"{others.rows:,} real rows"
+    ]
 
 
 def _of(used: int, there: int) -> str:

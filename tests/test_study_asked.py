@@ -115,8 +115,11 @@ def test_results_say_what_duplicates_and_balls_were_measured_on(tmp_path: Path) 
     table_maker.write_table(tmp_path / "real.parquet", {"code": rows, "split": split})
     table_maker.write_table(tmp_path / "made.parquet", {"code": rows[::2] + 1e-3})
     found = study_fidelity(Embeddings(tmp_path / "real.parquet"), Embeddings(tmp_path / "made.parquet"), Options())
-    said = "precision, recall, density and coverage are those of 4,000 rows of either side, duplicates of 5,000"
-    assert any(said in note for note in found.notes) and found.modes.rows == 5000
+    said = (
+        "distances are those of 6,000 real rows and 8,000 samples, precision, recall, density and coverage those of "
+        "4,000 of either, duplicates of 5,000 samples and 5,000 real rows"
+    )
+    assert said in found.notes and found.modes.rows == 5000
 
 
 @pytest.mark.parametrize("clusters", [20, 100, 0])
