@@ -67,7 +67,7 @@ def _factors(table: Embeddings, rows: Ints, options: Options) -> tuple[list[Colu
     Raises: AnalysisError where fewer than two are there.
     """
     if options.factors:
-        return [table.column(name) for name in options.factors], []
+        return [table.column(name, option="--factor COLUMN") for name in options.factors], []
     columns, notes = labelled_columns(table), []
     kept = [column for column in columns if _is_factor(column.take(rows))]
     if len(kept) < len(columns):
