@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles
 from .gaussians import Gaussians
 from .mixture_fits import WIDEST, FittedMixture, fit_mixture
 from .pca import PCA, fit_pca
-from .statistics import Interval, proportion
+from .statistics import Baseline, Interval, proportion
 from .way_back import WayBack, decoded, must, way_back
 
 GRID = (1, 2, 4)
@@ -55,6 +56,7 @@ class ByClass:
     notes: tuple[str, ...]
     mixtures: tuple[Gaussians, ...] = ()  # of each class, in the columns that `back` leads back from
     back: WayBack | None = None  # None in results of earlier versions
+    baselines: tuple[Baseline, ...] = ()  # accuracy of the same on pixels and on the untrained network's codes
 
     def draw(self, count: int, *, label: str, rng: np.random.Generator) -> Singles:
         """Draw (count, D) codes of a class. Raises: AnalysisError where it has no mixture."""
@@ -75,9 +77,12 @@ def fit_class_mixtures(
     codes = as_codes(codes)
     same_length(codes=codes, labels=labels)
     classes, counts = np.unique(labels[labels >= 0], return_counts=True)
-    use = counts >= FEWEST
+    varied = np.array([bool(codes[labels == label].var(0).any()) for label in classes], np.bool_)
+    use = (counts >= FEWEST) & varied
     if use.sum() < 2:
-        raise AnalysisError(f"mixtures of classes need two classes of {FEWEST} rows, and {int(use.sum())} have them")
+        raise AnalysisError(
+            f"mixtures of classes need two classes of {FEWEST} rows, and {int(use.sum())} have them, not all the same"
+        )
     pca = fit_pca(codes, WIDEST, rng=rng) if codes.shape[1] > WIDEST else None
     inner = codes if pca is None else pca.project(codes)
     fitted = tuple(
@@ -110,11 +115,13 @@ def by_class(
     columns: Bools | None = None,
     decode: Callable[[Singles], Singles] | None = None,
     shown: int = 12,
+    beside: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({}),
 ) -> ByClass:
     """Fit mixtures of classes on train rows, judge them on test rows, and draw from each.
 
-    The yardstick is one Gaussian a class, fitted to the same rows with shuffled labels.
-    Args: train, test: codes (n, D), labels (n,). columns: (D,) those that are looked at; by default all.
+    The yardsticks are one Gaussian a class, fitted to the same rows with shuffled labels, and the same on what stands
+    beside the codes. Args: train, test: codes (n, D), labels (n,). columns: (D,) those that are looked at; by default
+    all. beside: name of another representation -> its train and test rows.
     """
     codes, labels = train
     keep = np.ones(codes.shape[1], np.bool_) if columns is None else columns
@@ -129,6 +136,13 @@ def by_class(
         np.array([one.fitted_on for one in found.mixtures], np.int64),
         judge(found, *held), float(np.mean(null)), None, tuple(notes), tuple(one.gaussians for one in found.mixtures),
         way_back(codes, keep, found.pca, [np.flatnonzero(labels == label) for label in found.classes], rng=rng),
+        tuple(
+            Baseline(
+                name, judge(fit_class_mixtures(fit_on, labels, rng=rng, components=components), other, test[1]),
+                "accuracy",
+            )
+            for name, (fit_on, other) in beside.items()
+        ),
     )  # fmt: skip
     if decode is None:
         return judged

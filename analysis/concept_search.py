@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, as_codes
+from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, Singles, as_codes
 from .concept_scores import Task
 from .conditional import SAME, Orthogonal, orthogonalise, span_of
 from .directions import METHODS, NUMERIC, find_directions, in_units, mean_differences
+from .linear import fit_scaler
 from .pca import fit_pca
 from .resampling import RESAMPLES, Resamples, cosines_of, stabilities
 from .statistics import UNKNOWN, Interval
@@ -26,6 +27,7 @@ class Space(NamedTuple):
 
     train: Floats
     test: Floats
+    deviation: Singles  # (d,) of the representation's own columns on train rows; infinite where none differs
     axes: Doubles | None = None
 
     def along(self, directions: Doubles) -> tuple[Floats, Floats]:
@@ -37,15 +39,25 @@ class Space(NamedTuple):
         """Directions (m, w) in the representation's own columns: (m, d)."""
         return directions if self.axes is None else directions @ self.axes
 
+    def at_unit_variance(self, directions: Doubles, method: str) -> Doubles:
+        """Directions (..., w) of a method as they are where every column has variance 1: (..., d), of any length.
+
+        Cosines between these do not depend on the columns' units. Columns in larger units make a difference of means
+        longer there, as it is a step, and a normal shorter, as it reads them.
+        """
+        varied = np.isfinite(self.deviation)
+        scale = np.where(varied, self.deviation, 1).astype(np.float64)
+        return self.whole(directions) * varied * (1 / scale if method == "mean difference" else scale)
+
 
 def narrow(train: Floats, test: Floats, name: str, rng: np.random.Generator) -> tuple[Space, list[str]]:
     """Check (n, d) and (n', d) rows, and reduce more columns than normals can be found in; say so."""
     train, test = as_codes(train, f"train {name}"), as_codes(test, f"test {name}")
     if train.shape[1] <= WIDEST:
-        return Space(train, test), []
+        return Space(train, test, fit_scaler(train).scale), []
     pca = fit_pca(train, WIDEST, rng=rng)
     said = [f"{train.shape[1]:,} columns of {name} reduced to {len(pca.axes)} by a PCA fitted on train"]
-    return Space(pca.project(train), pca.project(test), pca.axes), said
+    return Space(pca.project(train), pca.project(test), fit_scaler(train).scale, pca.axes), said
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,7 @@ class Found:
     task: int
     method: str
     axis: Doubles  # (w,) unit vector
-    stability: Interval  # of the cosine of what a resample finds with what the rest of the rows does
+    stability: Interval  # of the cosine, at unit variance, of what a resample finds with what the rest of the rows does
     shuffled: Interval  # the same for shuffled labels
     name: str
     source: int = -1  # of a freed one: the place of the direction that it was made of
@@ -91,17 +103,17 @@ def search(
                 axes = mean_differences(space.train, targets)
             else:
                 axes = in_units(reader.weights.T, drawn.scaler.scale)
-            own, null = stabilities(drawn, targets, method, reader, rng)
+            own, null = stabilities(drawn, targets, method, reader, space.at_unit_variance, rng)
             found += [
                 Found(i, method, axis, steady, lost, tasks[i].question.name)
                 for i, axis, steady, lost in zip(columns, axes, own, null, strict=True)
             ]
-    free, said = _freed(found, tasks, drawn, list(keep), kept) if keep else ([], [])
+    free, said = _freed(found, space, tasks, drawn, list(keep), kept) if keep else ([], [])
     return [*found, *free], said
 
 
 def _freed(
-    found: Sequence[Found], tasks: Sequence[Task], drawn: Resamples, keep: list[int], kept: str
+    found: Sequence[Found], space: Space, tasks: Sequence[Task], drawn: Resamples, keep: list[int], kept: str
 ) -> tuple[list[Found], list[str]]:
     """Make every other task's direction free of the kept ones'; say of which nothing is left."""
     method = EDITED if any(one.method == EDITED for one in found) else found[0].method
@@ -125,7 +137,7 @@ def _freed(
             continue
         name = f"{tasks[i].question.name}, keeping {kept}"
         conditions = tuple(places[k] for k in keep)
-        steady = cosines_of(again[:, :, i : i + 1])[0]
+        steady = cosines_of(space.at_unit_variance(again[:, :, i : i + 1], method))[0]
         made.append(Found(i, method, free.direction, steady, UNKNOWN, name, places[i], free, conditions))
     return made, said
 
@@ -135,7 +147,7 @@ def best_methods(space: Space, tasks: Sequence[Task], methods: Sequence[str], *,
     order = rng.permutation(len(space.train))[:SEARCH]
     held, fit = np.sort(order[: len(order) // 5]), np.sort(order[len(order) // 5 :])
     inner = [Task(task.question, task.train[fit], task.train[held]) for task in tasks]
-    some, best = Space(space.train[fit], space.train[held]), [(-np.inf, methods[0])] * len(tasks)
+    some, best = Space(space.train[fit], space.train[held], space.deviation), [(-np.inf, methods[0])] * len(tasks)
     for method in methods if len(methods) > 1 else ():
         columns = [i for i in told_by(tasks, method) if inner[i].two_sided]
         if not columns:

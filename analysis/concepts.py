@@ -2,7 +2,8 @@
 
 For and against: a figure on rows that the direction has not seen, beside pixels, an untrained network, shuffled labels
 and random directions; how rarely shuffled labels do as well, corrected for all directions that are tried; whether the
-direction is found again on other rows; and whether other estimators find the same one.
+direction is found again on other rows; and whether other estimators find the same one. The last two do not depend on
+the units of the code's columns.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ class Concept:
     baselines: tuple[
         Baseline, ...
     ]  # in the same figure: pixels, untrained, shuffled (fitted to shuffled labels), random direction, train mean
-    stability: Interval  # median cosine, and 95 % of them, of what n resamples find with what the rest of the rows does
+    stability: Interval  # median cosine at unit variance, and 95 % of them, of n resamples' with the other rows'
     shuffled_stability: Interval  # the same for shuffled labels
     scale: float  # standard deviation of the train rows' projections: an edit of strength 1
     positive: int  # train rows on either side
     negative: int
-    agreement: float  # mean cosine with the other methods' directions of the same concept, NaN where there is none
+    agreement: float  # mean cosine at unit variance with the other methods' directions, NaN where there is none
     chosen: bool  # whether it is the concept's best method, as held-out train rows say
     note: str  # numeric: "above the train median, 3.2"
 
@@ -60,6 +61,11 @@ class Concept:
     def metric(self) -> str:
         """What `score` is."""
         return "AUC" if self.r2 is None else "R²"
+
+    @property
+    def above_chance(self) -> bool:
+        """Whether all of the figure's interval is above chance, without which a small q claims nothing."""
+        return self.score.low > (0.5 if self.r2 is None else 0)
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,7 @@ def _judge(
         mine = [place for place, one in enumerate(found) if one.task == i]
         axes = np.stack([found[place].axis for place in mine])
         along = space.along(axes)
+        alike = unit(np.stack([space.at_unit_variance(found[place].axis, found[place].method) for place in mine]))
         each = [(along[0][:, k], along[1][:, k]) for k in range(len(mine))]
         aucs = [task.auc(test) for _, test in each]
         r2s = [task.r2(one, rng) if task.numeric else None for one in each]
@@ -156,7 +163,7 @@ def _judge(
         more, fewer = sides(task.signs(task.train))
         first = [k for k, place in enumerate(mine) if found[place].free is None]
         for k, place in enumerate(mine):
-            one, others = found[place], [axes[j] @ axes[k] for j in first if j != k]
+            one, others = found[place], [alike[j] @ alike[k] for j in first if j != k]
             plain = one.free is None
             concepts[place] = Concept(
                 name=one.name, column=task.question.column, kind=task.question.kind, method=one.method, auc=aucs[k],

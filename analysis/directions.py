@@ -18,6 +18,7 @@ import numpy as np
 
 from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats, Ints, Singles, as_codes, same_length
 from .linear import Linear, Loss, fit_linear, fit_ridge, fit_scaler, hinge_loss, logistic_loss
+from .streams import blocks
 
 METHODS = ("mean difference", "LDA", "logistic", "SVM", "ridge")
 NUMERIC = "ridge"  # the method that reads numbers where the others read sides
@@ -49,9 +50,12 @@ def find_directions(codes: Floats, targets: AnyArray, *, method: str) -> Doubles
 
 def mean_differences(codes: Floats, signs: Ints) -> Doubles:
     """μ₊ − μ₋ of (n, d) codes for each column of signs (n, m): (m, d) unit vectors."""
-    sides = [(signs > 0).astype(np.float32), (signs < 0).astype(np.float32)]
-    means = [(side.T @ codes) / np.maximum(side.sum(0, dtype=np.float64), 1)[:, None] for side in sides]
-    return unit(np.asarray(means[0] - means[1], np.float64))
+    sides = np.hstack([signs > 0, signs < 0]).astype(np.float64)
+    sums = np.zeros((sides.shape[1], codes.shape[1]))
+    for start, rows in blocks(codes):  # in float64, since an offset of the codes leaves float32 few digits
+        sums += sides[start : start + len(rows)].T @ rows.astype(np.float64)
+    above, below = np.split(sums / np.maximum(sides.sum(0), 1)[:, None], 2)
+    return unit(above - below)
 
 
 def fit_normals(x: Singles, targets: AnyArray, method: str) -> Linear:
@@ -86,7 +90,7 @@ def by_rows(known: Bools) -> Iterator[tuple[Ints, Bools]]:
         yield np.asarray(columns, np.int64), known[:, columns[0]]
 
 
-def in_units(weights: Floats, scale: Singles) -> Doubles:
+def in_units(weights: Floats, scale: Floats) -> Doubles:
     """Take normals (m, d) of standardised columns back to the code's own units: (m, d) unit vectors."""
     return unit(np.asarray(weights, np.float64) / scale)
 

@@ -1,14 +1,15 @@
 """Whether single numbers of a code are single factors of the images: five scores, beside shuffled factors.
 
 All compare a code (n, d) with known factors (n, f) of the same rows. 1 is one number a factor and one factor a
-number; independent codes and factors score near 0, and what the sample alone yields stands beside each figure. What
-the axes do, and not the code as a whole, is what random rotations of the code lose.
+number (SAP's best for a factor of k classes is 1 − 1 / k, as it compares accuracies); independent codes and factors
+score near 0, and what the sample alone yields stands beside each figure. What the axes do, and not the code as a whole,
+is what random rotations of the code lose.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +18,7 @@ import numpy as np
 from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, same_length, subsample
 from .dci import Factor, dci, importances
 from .factor_scores import (
+    associations,
     binned,
     entropy,
     factor_vae,
@@ -27,14 +29,15 @@ from .factor_scores import (
     separated,
 )
 from .statistics import Baseline, Interval, jackknife_interval, percentiles, permutation_p
-from .threads import one_blas_thread
+from .threads import LARGE, one_blas_thread, over_blocks
 
 ROWS = 5000
 SHUFFLES = 19
 ROTATIONS = 19
 DCI_ROWS = 1500
-DCI_SHUFFLES = 9
+DCI_SHUFFLES = 19
 DCI_ROTATIONS = 5
+LEAST = 10  # rows with another value than the commonest one that a factor must have
 ROTATED = "random rotations"
 VOTED = "FactorVAE score"
 READ = ("DCI disentanglement", "DCI completeness", "DCI informativeness")
@@ -79,9 +82,10 @@ def disentangle(
 ) -> Disentanglement:
     """Score (n, d) codes against known factors of the same n rows.
 
-    Intervals are jackknives over groups of rows (the FactorVAE score's is over votes, that of rotations holds 95 % of
-    them). The yardstick shuffles the rows of all factors together, so that relations among factors stay. Rotations are
-    of the numbers at unit variance: they keep all that the code says and lose what single numbers say.
+    Intervals are jackknives over groups of rows, cut at 0 and 1 (the FactorVAE score's is over votes, that of rotations
+    holds 95 % of them). A factor of which fewer than LEAST rows have another value than the commonest is left out, as
+    the notes say. The yardstick shuffles the rows of all factors together, so that relations among factors stay.
+    Rotations are of the numbers at unit variance: they keep all that the code says and lose what single numbers say.
 
     Args: beside: other codes (n, e) of the same rows by name, scored alike. numbers: names of the d columns.
     Raises: AnalysisError without two factors that vary, without two numbers, or for fewer than 100 rows.
@@ -93,7 +97,9 @@ def disentangle(
     if same_length(codes=codes, **{f.name: f.values for f in varying}) < 100 or codes.shape[1] < 2:
         raise AnalysisError(f"disentanglement needs 100 rows of two numbers, not {codes.shape[0]} × {codes.shape[1]}")
     kept = rng.permutation(subsample(np.arange(len(codes)), rows, rng=rng))
-    varying = [Factor(f.name, f.values[kept], f.discrete) for f in varying]
+    varying, rare = _common([Factor(f.name, f.values[kept], f.discrete) for f in varying])
+    if len(varying) < 2:
+        raise AnalysisError(f"disentanglement needs two known factors that vary, and has {len(varying)} ({rare[0]})")
     seed = int(rng.integers(2**31))
     table = _Table(codes[kept], varying, seed)
     with one_blas_thread():
@@ -116,9 +122,24 @@ def disentangle(
             for f, r in zip(varying, read, strict=True)]  # fmt: skip
     return Disentanglement(
         tuple(scores), tuple(f.name for f in varying), table.information, table.entropies, importance, len(kept),
-        (*notes, f"held-out readers of all numbers: {', '.join(said)}"),
+        (*notes, *rare, f"held-out readers of all numbers: {', '.join(said)}"),
         tuple(numbers) or tuple(str(i + 1) for i in range(codes.shape[1])),
     )  # fmt: skip
+
+
+def _common(factors: Sequence[Factor]) -> tuple[list[Factor], list[str]]:
+    """Factors of which LEAST rows or more have another value than the commonest, and a note where there are others."""
+    other = [len(f.values) - int(np.bincount(_values(f)).max()) for f in factors]
+    rare = [repr(f.name) for f, rows in zip(factors, other, strict=True) if rows < LEAST]
+    said = f"not scored, as all but fewer than {LEAST} rows have one value: {', '.join(rare)}"
+    return [f for f, rows in zip(factors, other, strict=True) if rows >= LEAST], [said] if rare else []
+
+
+def _values(factor: Factor) -> Ints:
+    """A factor as (n,) indices of its values, numbers binned."""
+    if factor.discrete:
+        return np.unique(factor.values, return_inverse=True)[1].astype(np.int64)
+    return binned(factor.values)
 
 
 def _rotated(table: _Table, rng: np.random.Generator) -> dict[str, list[float]]:
@@ -126,6 +147,7 @@ def _rotated(table: _Table, rng: np.random.Generator) -> dict[str, list[float]]:
     spread = table.codes.std(0, dtype=np.float64)
     even = (table.codes - table.codes.mean(0, dtype=np.float64)) / np.where(spread > 0, spread, 1)
     found: dict[str, list[float]] = {}
+    read: list[_Table] = []
     for i in range(ROTATIONS):
         turn = np.linalg.qr(rng.normal(size=(even.shape[1], even.shape[1])))[0]
         turned = _Table((even @ turn).astype(np.float32), table.factors, table.seed)
@@ -133,11 +155,19 @@ def _rotated(table: _Table, rng: np.random.Generator) -> dict[str, list[float]]:
         for name, value in turned.score(every, every).items():
             found.setdefault(name, []).append(value)
         found.setdefault(VOTED, []).append(factor_vae(turned.codes, table.indices, rng=rng).value)
-        if i < DCI_ROTATIONS:
-            some = np.arange(len(turned.some))
-            for name, value in turned.read(some, some).items():
-                found.setdefault(name, []).append(value)
+        read += [turned] if i < DCI_ROTATIONS else []
+    some = np.arange(len(table.some))
+    for scores in over_blocks(lambda one: one.read(some, some), read, cells=LARGE):
+        for name, value in scores.items():
+            found.setdefault(name, []).append(value)
     return found
+
+
+def _each(
+    score: Callable[[Ints, Ints], dict[str, float]], pairs: Iterable[tuple[Ints, Ints]]
+) -> Iterable[dict[str, float]]:
+    """Scores of rows of the codes with rows of the factors, on threads: a forest is slow enough for one of its own."""
+    return over_blocks(lambda pair: score(*pair), pairs, cells=LARGE)
 
 
 def _without(n: int, groups: int) -> list[Ints]:
@@ -160,9 +190,7 @@ class _Table:
 
     @cached_property
     def indices(self) -> Ints:
-        columns = [np.unique(f.values, return_inverse=True)[1] if f.discrete else binned(f.values)
-                   for f in self.factors]  # fmt: skip
-        return np.stack(columns, axis=1).astype(np.int64)
+        return np.stack([_values(factor) for factor in self.factors], axis=1)
 
     @cached_property
     def information(self) -> Doubles:
@@ -179,11 +207,12 @@ class _Table:
 
     def score(self, mine: Ints, theirs: Ints) -> dict[str, float]:
         """MIG, modularity and SAP of rows `mine` of the codes with rows `theirs` of the factors."""
-        information = mutual_information(self.bins[mine], self.indices[theirs])
+        information, told = associations(self.bins[mine], self.indices[theirs])
         entropies = np.array([entropy(column) for column in self.indices[theirs].T])
         factors = [Factor(f.name, f.values[theirs], f.discrete) for f in self.factors]
         alone = predictability(self.codes[mine].astype(np.float64), factors)
-        return {"MIG": mig(information, entropies), "modularity": modularity(information), "SAP": separated(alone)}
+        modular = modularity(np.where(told, information, 0))
+        return {"MIG": mig(information, entropies), "modularity": modular, "SAP": separated(alone)}
 
     def importances(self, mine: Ints, theirs: Ints) -> tuple[Doubles, Doubles]:
         """Importances of readers of rows `theirs` of the factors from rows `mine` of the codes, and their scores."""
@@ -201,19 +230,20 @@ class _Table:
         found: dict[str, Interval] = {}
         for score, count, groups in ((self.score, n, 10), (self.read, few, 5)):
             whole = score(np.arange(count), np.arange(count))
-            left = [score(rows, rows) for rows in _without(count, groups)]
-            found |= {
-                name: jackknife_interval(value, np.array([one[name] for one in left]), count)
-                for name, value in whole.items()
-            }
+            left = list(_each(score, [(rows, rows) for rows in _without(count, groups)]))
+            for name, value in whole.items():
+                wide = jackknife_interval(value, np.array([one[name] for one in left]), count)
+                low, high = np.clip([wide.low, wide.high], 0, 1)  # as every score is a share
+                found[name] = Interval(value, float(low), float(high), count)
         return found | {VOTED: factor_vae(self.codes, self.indices, rng=rng)}
 
     def shuffled(self, rng: np.random.Generator) -> dict[str, list[float]]:
         """Every score with the factors' rows shuffled, several times."""
         found: dict[str, list[float]] = {VOTED: []}
         for score, count, times in ((self.score, len(self.codes), SHUFFLES), (self.read, len(self.some), DCI_SHUFFLES)):
-            for _ in range(times):
-                for name, value in score(np.arange(count), rng.permutation(count)).items():
+            rows = np.arange(count)
+            for scores in _each(score, [(rows, rng.permutation(count)) for _ in range(times)]):
+                for name, value in scores.items():
                     found.setdefault(name, []).append(value)
         for _ in range(SHUFFLES):
             found[VOTED].append(factor_vae(self.codes, rng.permutation(self.indices), rng=rng).value)

@@ -21,7 +21,8 @@ from .vectors import read_vectors, streamed_vectors
 
 __all__ = ["Column", "Embeddings", "Overview", "Summary"]
 
-OWN = ("id", "row", "split", "label", "thumbnail", "image")  # columns with a meaning of their own
+OWN = ("id", "row", "split", "label", "thumbnail", "image", "")  # columns with a meaning of their own, or no name
+SCALAR = ("boolean", "numeric", "text")
 MOST_NUMBERS = 50  # different numbers, not whole, that are still taken for classes
 SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
 
@@ -45,6 +46,7 @@ class Embeddings:
         if code and (names := bundle(self._table.kinds, code, leave={*OWN, label, split})):
             self._table = ParquetRows(self.path, {code: names})
         self.has_ids = "id" in self._table.kinds  # else rows go by their position
+        self.nameless = "" in self._table.kinds  # a column without a name, which is left out
         self.code = code or self._default_code()
         self.stands_in = code is None and self.code != "code" and bool(self.metadata)
         self.n = self._table.n
@@ -233,12 +235,8 @@ class Embeddings:
     @property
     def attributes(self) -> tuple[str, ...]:
         """Scalar columns that are neither the label nor the table's own."""
-        own = {*OWN, self.label, self.split_name}
-        scalar = ("boolean", "numeric", "text")
-        measured = {self.label} if self.continuous_label else set()
-        return tuple(
-            name for name, kind in self._table.kinds.items() if kind in scalar and (name not in own or name in measured)
-        )
+        own = {*OWN, self.label, self.split_name} - ({self.label} if self.continuous_label else set())
+        return tuple(name for name, kind in self._table.kinds.items() if kind in SCALAR and name not in own)
 
     @cached_property
     def continuous_label(self) -> str:
@@ -254,7 +252,7 @@ class Embeddings:
     @property
     def labelled(self) -> bool:
         """Whether there is a label column that holds classes."""
-        return self._table.kinds.get(self.label) in ("boolean", "numeric", "text") and not self.continuous_label
+        return self._table.kinds.get(self.label) in SCALAR and not self.continuous_label
 
     def column(self, name: str = "", *, option: str = "--label COLUMN") -> Column:
         """Read a label ("" means the label) or attribute column of all rows; `option` is what named it.
@@ -264,7 +262,7 @@ class Embeddings:
         if not name and self.continuous_label:
             raise AnalysisError(self.continuous_label)
         name = name or self.label
-        if (kind := self._table.kinds.get(name)) not in ("boolean", "numeric", "text"):
+        if (kind := self._table.kinds.get(name)) not in SCALAR:
             self._refuse(name, [self.label, *self.attributes] if self.labelled else self.attributes, option)
         is_label = name == self.label and not self.continuous_label
         found = self._label(kind) if is_label else self._attribute(name, str(kind))

@@ -12,8 +12,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from .arrays import Doubles, Floats, Ints, Singles
+from .arrays import Doubles, Floats, Singles
 from .gaussians import TASK, Gaussians, normalise
+from .seeding import lloyd, seed_means
 from .streams import Stream, blocks, moments
 from .threads import one_blas_thread, over_blocks
 
@@ -21,7 +22,6 @@ FLOOR = 1e-5  # added to the variance in every direction, columns being standard
 SAMPLE = 10_000  # rows that seeds are chosen on
 ROUGH = 5  # rounds of each restart
 LLOYD = 50  # rounds of k-means on all rows
-SETTLED = 1000  # rows to one that still changes its cluster
 ANNEALED = 8  # rounds in which memberships harden, where more rows are fitted than seeds are chosen on
 PLAIN = 3  # rounds of EM as it is beside them
 ASIDE = 10  # rows to one that judges which go on
@@ -137,62 +137,27 @@ def _positive(covariance: Doubles, floor: float) -> Doubles:
 def degenerate(mixture: Gaussians, n: int, floor: float = FLOOR) -> int:
     """Count components that are flat in some direction, or have fewer of n rows to themselves than span a covariance.
 
-    These are d + 1 of a full one and two of a diagonal one; a tied covariance is shared: one row is enough.
+    These are d + 1 of a full one and two of a diagonal one; a tied covariance is shared: one row is enough. Directions
+    that no row leaves, of a constant column or of columns that depend on each other, are not counted against any.
     """
-    least = {"full": mixture.means.shape[1] + 1, "diag": 2, "tied": 1}[mixture.covariance]
+    gap = mixture.means - mixture.weights @ mixture.means
+    values, axes = np.linalg.eigh(
+        np.einsum("k,kij->ij", mixture.weights, mixture.covariances) + (gap.T * mixture.weights) @ gap
+    )
+    if n > 2 * len(values):  # of fewer rows none lies outside of what they span
+        axes = axes[:, values >= flat_below(values, floor)]
+    least = {"full": axes.shape[1] + 1, "diag": 2, "tied": 1}[mixture.covariance]
     few = mixture.weights * n < least
-    values = np.linalg.eigvalsh(mixture.covariances[:1] if mixture.covariance == "tied" else mixture.covariances)
-    flat = values[:, 0] < np.maximum(3 * floor, 2e-6 * values[:, -1])
+    shapes = mixture.covariances[:1] if mixture.covariance == "tied" else mixture.covariances
+    values = np.linalg.eigvalsh(axes.T @ shapes @ axes)
+    flat = values[:, 0] < flat_below(values, floor)
     return int(np.count_nonzero(few | flat))
 
 
-def seed_means(x: Singles, k: int, *, rng: np.random.Generator, rounds: int = 25) -> Ints:
-    """Greedy k-means++ seeding (Arthur & Vassilvitskii 2007) and Lloyd's rounds: the cluster of each row, (n,).
-
-    Each centre is the best of 2 + log k draws.
-    """
-    norms = np.einsum("ij,ij->i", x, x)
-    centres = x[rng.integers(len(x), size=1)]
-    nearest = _gaps(x, norms, centres)[:, 0]
-    for _ in range(k - 1):
-        total = nearest.sum(dtype=np.float64)
-        share = nearest.astype(np.float64) / total if total > 0 else np.full(len(x), 1 / len(x))
-        drawn = x[rng.choice(len(x), 2 + int(math.log(k)), p=share / share.sum())]
-        left = np.minimum(nearest[:, None], _gaps(x, norms, drawn))
-        best = int(left.sum(0, dtype=np.float64).argmin())
-        centres, nearest = np.concatenate([centres, drawn[best : best + 1]]), left[:, best]
-    return lloyd(x, centres, rounds)
-
-
-def lloyd(x: Singles, centres: Singles, rounds: int) -> Ints:
-    """Rounds of k-means from (k, d) centres: the cluster of each row, (n,).
-
-    They end where one row in SETTLED, or fewer, changes its own.
-    """
-    k = len(centres)
-
-    def task(start: int) -> tuple[Ints, Singles, Singles]:
-        rows = x[start : start + TASK]
-        gaps = rows @ (-2 * centres.T)
-        gaps += np.einsum("ij,ij->i", centres, centres)
-        nearest = gaps.argmin(1)
-        member = (nearest[:, None] == np.arange(k)).astype(np.float32)
-        return nearest, member.sum(0), member.T @ rows
-
-    cluster = np.full(len(x), -1)
-    for turn in range(rounds + 1):
-        found, counts, sums = zip(*over_blocks(task, range(0, len(x), TASK), cells=x.size * k), strict=True)
-        before, cluster = cluster, np.concatenate(found)
-        if turn == rounds or np.count_nonzero(before != cluster) * SETTLED <= len(x):
-            break
-        count = np.sum(counts, 0)[:, None]
-        centres = np.where(count > 0, np.sum(sums, 0) / np.maximum(count, 1), centres)
-    return np.asarray(cluster, np.int64)
-
-
-def _gaps(x: Singles, norms: Singles, centres: Singles) -> Singles:
-    gaps: Singles = norms[:, None] - 2 * (x @ centres.T) + np.einsum("ij,ij->i", centres, centres)
-    return np.maximum(gaps, 0)
+def flat_below(values: Doubles, floor: float = FLOOR) -> Doubles:
+    """Variance below which a direction is flat, of covariances with eigenvalues (…, d) ascending: (…)."""
+    least: Doubles = np.maximum(3 * floor, 2e-6 * values[..., -1])
+    return least
 
 
 def fit_gaussians(
@@ -285,8 +250,8 @@ def _annealed(x: Floats, mixture: Gaussians, floor: float, rng: np.random.Genera
 
     Of many numbers log p differs so much between components that memberships are hard from the first round on, and EM
     hardly leaves its seeds; groups that differ by shape alone, which no seed by distance can see, are then missed.
-    Groups that seeds do see may be lost by it, so that rows kept aside must find what it ends with likelier than what
-    a few rounds of EM as it is do. Source: Ueda & Nakano: Deterministic annealing EM algorithm, Neural Networks 11, 1998.
+    Groups that seeds do see may be lost by it, so that rows kept aside must find its end likelier than that of a
+    few rounds of EM as it is. Source: Ueda & Nakano: Deterministic annealing EM algorithm, Neural Networks 11, 1998.
     """
     judges = rng.permutation(len(x)) < len(x) // ASIDE
     used, aside = x[~judges], x[judges]

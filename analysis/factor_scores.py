@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .arrays import Doubles, Floats, Ints, Singles
+from .arrays import Bools, Doubles, Floats, Ints, Singles
 from .dci import Factor
 from .statistics import Interval, proportion
 
 BINS = 20
+CHANCE = 0.01  # of a table of independent columns to show any information at all
 VOTES = 800  # of the FactorVAE score
 BATCH = 64
 BLOCK = 100  # votes that are counted at once
@@ -23,16 +24,31 @@ def binned(values: Doubles, bins: int = BINS) -> Ints:
 
 
 def mutual_information(codes: Ints, factors: Ints) -> Doubles:
-    """I of every column of (n, d) with every column of (n, f) indices, in nats: (d, f), all by one product."""
+    """I of every column of (n, d) with every column of (n, f) indices, in nats: (d, f)."""
+    return associations(codes, factors)[0]
+
+
+def associations(codes: Ints, factors: Ints) -> tuple[Doubles, Bools]:
+    """I of every column of (n, d) with every column of (n, f) indices, and where it is beyond chance, (d, f) each.
+
+    All by one product. Few rows give some information to every pair; beyond chance is Pearson's χ² test of
+    independence, Bonferroni over the pairs (the mean of χ² over orders of the rows is n / (n − 1) times its degrees of
+    freedom, however few rows a cell has, which that of information is not).
+    """
+    from scipy.stats import chi2
+
     n, d = codes.shape
     mine, wide = _one_hot(codes)
     others, high = _one_hot(factors)
     joint = (mine.T @ others).astype(np.float64) / n
     joint = joint.reshape(d, wide, factors.shape[1], high)
-    expected = joint.sum(3, keepdims=True) * joint.sum(1, keepdims=True)
+    rows, columns = joint.sum(3, keepdims=True), joint.sum(1, keepdims=True)
+    expected = rows * columns
     ratio = np.where(joint > 0, joint, 1) / np.where(joint > 0, expected, 1)
-    found: Doubles = (joint * np.log(ratio)).sum((1, 3))
-    return np.maximum(found, 0)
+    found: Doubles = np.maximum((joint * np.log(ratio)).sum((1, 3)), 0)
+    squares = (np.square(joint - expected) / np.where(expected > 0, expected, 1)).sum((1, 3)) * (n - 1)
+    freedom = ((rows > 0).sum((1, 3)) - 1) * ((columns > 0).sum((1, 3)) - 1)
+    return found, squares > chi2.isf(CHANCE / found.size, np.maximum(freedom, 1))
 
 
 def _one_hot(columns: Ints) -> tuple[Singles, int]:
@@ -52,50 +68,74 @@ def entropy(column: Ints) -> float:
 
 
 def mig(information: Doubles, entropies: Doubles) -> float:
-    """Mutual information gap: mean over factors of (I₁ − I₂) / H (Chen et al. 2018, arXiv:1802.04942)."""
+    """Mutual information gap: mean over factors of (I₁ − I₂) / H (Chen et al. 2018, arXiv:1802.04942).
+
+    A factor of one value, which none can tell, has no gap.
+    """
     top = np.sort(information, axis=0)[::-1]
     second = top[1] if len(top) > 1 else 0.0
-    return float(np.mean((top[0] - second) / entropies))
+    return float(np.mean((top[0] - second) / np.where(entropies > 0, entropies, np.inf)))
 
 
 def modularity(information: Doubles) -> float:
     """Mean over numbers of 1 − Σ_{k≠k*} I_k² / (I_k*² (f − 1)) (Ridgeway & Mozer 2018, arXiv:1802.05312).
 
-    Numbers without any information count by their share of it, as 0: noise is not modular.
+    All numbers that carry information count alike, and those that carry none do not: noise is neither modular nor
+    mixed. Give 0 for what chance explains (see `associations`). Without any information the mean is 0.
     """
     f = information.shape[1]
     if f < 2:
         return float("nan")
-    squares = np.square(information)
+    squares = np.square(information[(information > 0).any(1)])
+    if not len(squares):
+        return 0.0
     best = squares.max(1)
-    rest = (squares.sum(1) - best) / np.where(best > 0, best * (f - 1), 1)
-    weights = information.max(1)
-    return float(np.average(1 - rest, weights=weights)) if weights.sum() > 0 else 0.0
+    return float(np.mean(1 - (squares.sum(1) - best) / (best * (f - 1))))
 
 
 def separated(predictability: Doubles) -> float:
-    """SAP: mean over factors of the best number's score less the second's, of (d, f) (Kumar et al. 2018)."""
+    """SAP: mean over factors of the best number's score less the second's, of (d, f) (Kumar et al. 2018).
+
+    Where accuracy is the score, the second's is at least near chance, and so is what SAP lacks of 1.
+    """
     top = np.sort(predictability, axis=0)[::-1]
     return float(np.mean(top[0] - (top[1] if len(top) > 1 else 0.0)))
 
 
 def predictability(codes: Doubles, factors: Sequence[Factor]) -> Doubles:
-    """How well each number alone tells each factor: R² of a line, or for classes η², (d, f).
-
-    η² is the share of a number's variance that lies between the classes, the R² of the line's counterpart; SAP's
-    authors take a classifier's accuracy there, which depends on how many classes there are.
-    """
+    """How well each number alone tells each factor: R² of a line, or for classes balanced accuracy, (d, f)."""
     spread = codes - codes.mean(0)
+    spread[:, np.ptp(codes, axis=0) == 0] = 0  # which rounding of the mean may not leave
     total = np.maximum(np.square(spread).sum(0), 1e-300)
     found = np.empty((codes.shape[1], len(factors)))
     for j, factor in enumerate(factors):
         if factor.discrete:
-            member = _one_hot(factor.values.astype(np.int64)[:, None])[0].astype(np.float64)
-            size = np.maximum(member.sum(0), 1)[:, None]
-            found[:, j] = (np.square(member.T @ spread / size) * size).sum(0) / total
+            found[:, j] = balanced_accuracy(spread, np.unique(factor.values, return_inverse=True)[1])
         else:
             gap = factor.values - factor.values.mean()
             found[:, j] = np.square(gap @ spread) / (total * max(float(gap @ gap), 1e-300))
+    return found
+
+
+def balanced_accuracy(codes: Doubles, classes: Ints) -> Doubles:
+    """How well the nearest class mean in each number of (n, d) tells (n,) classes 0 to k − 1: mean over classes, (d,).
+
+    That is LDA of one number with equal priors. Each row is judged by means without it: that of its own class, of m
+    rows, is then m / (m − 1) as far away. A class of one row is never told; of equal means the first is taken.
+    """
+    member = _one_hot(classes[:, None])[0].astype(np.float64)
+    size = member.sum(0)[:, None]
+    means = member.T @ codes / size
+    order = means.argsort(0, kind="stable")
+    ordered, end = np.take_along_axis(means, order, 0), np.full((1, codes.shape[1]), np.inf)
+    below, above = np.empty_like(means), np.empty_like(means)
+    np.put_along_axis(below, order, np.vstack([-end, ordered[:-1]]), 0)
+    np.put_along_axis(above, order, np.vstack([ordered[1:], end]), 0)
+    gaps = [np.abs(codes - each[classes]) for each in (means, below, above)]
+    own, lower, upper = (np.where(gap > 1e-9 * codes.std(0), gap, 0) for gap in gaps)  # equal but for rounding: equal
+    own *= (size / np.maximum(size - 1, 1))[classes]
+    right = (own < lower) & (own <= upper)
+    found: Doubles = (member.T @ right / size * (size > 1)).mean(0)
     return found
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, as_codes, subsample
+from .gaps import at_most, squared_gaps
 from .neighbours import nearest
 from .statistics import Interval
 from .threads import one_blas_thread
-from .twosample import squared_gaps
 
 ROWS = 10_000
 NEIGHBOURS = 5
@@ -201,11 +201,12 @@ def manifold_scores(
     covered = np.zeros(n, np.bool_)
     block = max(1, 4_000_000 // n)
     for start in range(0, m, block):
-        gaps = squared_gaps(fake[start : start + block], real)
-        within = gaps <= radii[0]
+        some = fake[start : start + block]
+        gaps = squared_gaps(some, real)
+        within = at_most(gaps, radii[0], some, real)
         inside_real[start : start + block] = within.sum(1)
         covered |= within.any(0)
-        inside_fake |= (gaps <= radii[1][start : start + block, None]).any(0)
+        inside_fake |= at_most(gaps, radii[1][start : start + block, None], some, real).any(0)
     return (
         proportion(inside_real > 0), proportion(inside_fake), bootstrap_mean(inside_real / k, rng=rng, repeats=300),
         proportion(covered),
@@ -213,7 +214,7 @@ def manifold_scores(
 
 
 def _radii(x: Floats, k: int) -> Doubles:
-    """Squared distance of each row to its k-th nearest other row: (n,)."""
+    """Squared distance of each row to its k-th nearest other row, rounded up, so that one as far is within: (n,)."""
     distance = nearest(x, x, k=k, own=True)[1][:, -1]
     return np.square(distance) * (1 + 1e-9)
 

@@ -173,16 +173,17 @@ def fit_rows(
     pca = whole and whole.first(whole.sound)
     x, held = (pca.project(rows.x) if pca else rows.x for rows in (train, validation))
     scaler = fit_scalers(x)[common]
-    scale = scaler.scale if pca else np.where(mask, scaler.scale, np.inf).astype(np.float32)
-    standard, judged = (Scaler(scaler.mean, scale)(part) for part in (x, held))
+    mean, scale = scaler.mean.astype(np.float32), scaler.scale.astype(np.float32)
+    scale = scale if pca else np.where(mask, scale, np.float32(np.inf))
+    standard, judged = (Scaler(mean, scale)(part) for part in (x, held))
     some: Ints = subsample(np.arange(len(train.y)), SEARCH, rng=rng)
     c, start = choose_c(
         Rows(np.asarray(standard[some]), train.y[some]), Rows(np.asarray(judged), validation.y), classes, softmax_loss
     )
     reader = fit_linear(standard, train.y, classes, loss=softmax_loss, c=c, start=start)
     if pca is None:
-        return scaler.mean, scale, reader.weights, reader.bias, c
+        return mean, scale, reader.weights, reader.bias, c
     inner = reader.weights / scale[:, None]
-    bias = reader.bias - scaler.mean @ inner
+    bias = reader.bias - mean @ inner
     ones = np.ones(train.x.shape[1], np.float32)
     return pca.mean.astype(np.float32), ones, (pca.axes.T @ inner).astype(np.float32), bias.astype(np.float32), c

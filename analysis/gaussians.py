@@ -34,10 +34,9 @@ class Gaussians:
 
     @property
     def parameters(self) -> int:
-        """Free parameters, for BIC and AIC."""
+        """Free parameters."""
         k, d = self.means.shape
-        spread = {"full": k * d * (d + 1) // 2, "tied": d * (d + 1) // 2, "diag": k * d}[self.covariance]
-        return int(k - 1 + k * d + spread)
+        return free_parameters(k, d, self.covariance)
 
     @cached_property
     def whitening(self) -> tuple[Doubles, Doubles]:
@@ -92,7 +91,8 @@ class Gaussians:
                 for last, weights in parts:
                     each = white[: len(weights)]
                     np.matmul(weights, np.concatenate([rows[:last], np.ones_like(rows[:1])]), out=each)
-                    np.square(each, out=each)
+                    with np.errstate(over="ignore"):  # of a row far out of all
+                        np.square(each, out=each)
                     total += np.add.reduce(each.reshape(k, -1, rows.shape[1]), axis=1)
                 out[start : start + block] = total.T
             return out
@@ -149,6 +149,12 @@ class Gaussians:
         """The same mixture with the heaviest component first."""
         rank = np.argsort(-self.weights, kind="stable")
         return Gaussians(self.weights[rank], self.means[rank], self.covariances[rank], self.covariance)
+
+
+def free_parameters(k: int, d: int, covariance: str) -> int:
+    """Free parameters of k Gaussians in d dimensions, for BIC and AIC."""
+    spread = {"full": k * d * (d + 1) // 2, "tied": d * (d + 1) // 2, "diag": k * d}[covariance]
+    return k - 1 + k * d + spread
 
 
 def normalise(joint: Doubles) -> Doubles:

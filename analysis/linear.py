@@ -24,6 +24,7 @@ from .threads import one_blas_thread, over_blocks
 BLOCK = 2048  # rows a block: 8 MB at 1,024 columns, so that the second product finds them in the cache
 SETTINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, least first: each fit starts from the one before
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # ridge: alpha a row
+CONSTANT = {np.dtype(np.float32): 1e-7, np.dtype(np.float64): 1e-11}  # deviation that is rounding, as share of the mean
 ROUNDING = 2.0**-22  # of float32 sums: eigenvalues may be negative by so much of the trace
 SOLVED = 4  # penalties up to which as many systems are solved: a seventh of an eigendecomposition each
 
@@ -33,24 +34,24 @@ Loss = Callable[[Singles, Any], tuple[float, Singles]]
 
 @dataclass(frozen=True)
 class Scaler:
-    """Standardisation by training rows; constant columns become 0."""
+    """Standardisation by training rows, in their precision; constant columns become 0."""
 
-    mean: Singles  # (d,)
-    scale: Singles  # (d,)
+    mean: Floats  # (d,)
+    scale: Floats  # (d,)
 
     def __call__(self, x: Floats) -> Singles:
-        """Standardise (n, d) rows to float32."""
+        """Standardise (n, d) rows to float32, which what is far from 0 becomes only when its mean is gone."""
         if isinstance(x, Stream):
             return cast(Singles, x.map(self, x.shape[1]))
         standard = np.empty(x.shape, np.float32)
-        np.subtract(x, self.mean, out=standard, casting="same_kind")
-        np.divide(standard, self.scale, out=standard)
+        for start, rows in blocks(x):
+            np.divide(rows - self.mean, self.scale, out=standard[start : start + len(rows)], casting="same_kind")
         return standard
 
 
 def fit_scaler(x: Floats) -> Scaler:
     """Mean and standard deviation of the columns of (n, d)."""
-    return _scaler(*moments(x))
+    return _scaler(*moments(x), x.dtype)
 
 
 def fit_scalers(x: Floats) -> tuple[Scaler, Scaler]:
@@ -60,12 +61,13 @@ def fit_scalers(x: Floats) -> tuple[Scaler, Scaler]:
     """
     mean, deviation = moments(x)
     single = np.full_like(deviation, np.sqrt(np.mean(deviation**2)))
-    return _scaler(mean, deviation), _scaler(mean, single)
+    return _scaler(mean, deviation, x.dtype), _scaler(mean, single, x.dtype)
 
 
-def _scaler(mean: Doubles, deviation: Doubles) -> Scaler:
-    dead = deviation <= 1e-7 * np.maximum(1e-30, np.abs(mean) + deviation)
-    return Scaler(mean.astype(np.float32), np.where(dead, np.inf, deviation).astype(np.float32))
+def _scaler(mean: Doubles, deviation: Doubles, precision: np.dtype[Any]) -> Scaler:
+    kept = np.dtype(np.float64) if precision == np.float64 else np.dtype(np.float32)
+    dead = deviation <= CONSTANT[kept] * np.maximum(1e-30, np.abs(mean) + deviation)
+    return Scaler(mean.astype(kept), np.where(dead, np.inf, deviation).astype(kept))
 
 
 @dataclass(frozen=True)

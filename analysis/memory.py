@@ -8,10 +8,10 @@ import numpy as np
 
 from .arrays import AnalysisError, Floats, as_codes, same_length
 from .fidelity import Copying, Modes
+from .gaps import at_most, squared_gaps
 from .neighbours import nearest
 from .statistics import LEVEL, Interval, auc_interval, jackknife, percentiles
 from .threads import one_blas_thread
-from .twosample import squared_gaps
 
 SHOWN = 16
 
@@ -84,7 +84,7 @@ def count_modes(x: Floats, *, threshold: float) -> Modes:
 
 def _near(x: Floats, threshold: float) -> Floats:
     with one_blas_thread():
-        matrix = (squared_gaps(x, x) <= threshold**2).astype(np.float32)
+        matrix = at_most(squared_gaps(x, x), threshold**2, x, x).astype(np.float32)
     np.fill_diagonal(matrix, 0)
     return matrix
 

@@ -10,14 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, as_codes
-from .expectation import FLOOR, fit_gaussians
-from .gaussians import COVARIANCES, Gaussians
+from .expectation import FLOOR, SAMPLE, fit_gaussians, flat_below
+from .gaussians import COVARIANCES, Gaussians, free_parameters
 from .pca import PCA, fit_pca
 from .statistics import Z
-from .streams import by_blocks
+from .streams import Stream, by_blocks
 
 GRID = (1, 2, 4, 8, 16, 32)
 SEARCH = 10_000  # rows on which the number of components is chosen
+ENOUGH = 10  # rows to a parameter
 FEWEST = 30  # held-out rows that confirm a degenerate candidate
 WIDEST = 64  # columns; wider codes are reduced by PCA, since a full covariance has d²/2 entries
 
@@ -98,30 +99,42 @@ def fit_mixture(
     The likelihood of a singular covariance has no bound, so that its BIC means nothing: candidates with a
     degenerate component are not chosen, unless held-out rows are likelier under them than under the best that has
     none, by more than Z standard errors of the paired difference: the rows are then as flat as that. Where every
-    candidate is degenerate, a single full Gaussian stands in.
+    candidate is degenerate, a single Gaussian stands in. Directions in which all rows lie flat, of constant columns or
+    of columns that depend on each other, tell no groups apart: no candidate is blamed for them, and they are not
+    counted among its parameters.
 
     Args: codes: (n, d). components: numbers to try; by default GRID, and then between the best and those beside it
         until its neighbours k − 1 and k + 1 are tried. search: rows on which candidates are fitted; half as many
         others, where there are any, give the held-out likelihood. restarts: k-means++ seeds a candidate.
         keep_degenerate: choose among all.
-    Returns: the mixture, components ordered by weight. Raises: AnalysisError for fewer than 10 rows.
+    Returns: the mixture, components ordered by weight. Raises: AnalysisError for fewer than 10 rows, or
+        what no mixture is.
     """
     codes, notes, pca = as_codes(codes), [], None
+    if strange := [shape for shape in covariances if shape not in COVARIANCES]:
+        raise AnalysisError(f"there is no covariance {strange[0]!r}: there are {', '.join(COVARIANCES)}")
+    if least := [k for k in components if k < 1]:
+        raise AnalysisError(f"a mixture has one component or more, not {least[0]}")
     if len(codes) < 10:
         raise AnalysisError(f"a mixture needs at least 10 rows, and there are {len(codes)}")
     if not codes.var(0).any():
         raise AnalysisError("all codes are the same: there is nothing to group")
     if codes.shape[1] > WIDEST:
         pca = fit_pca(codes, WIDEST, rng=rng)
+        pca = pca.first(pca.sound)
         notes.append(f"{codes.shape[1]} columns reduced to {len(pca.axes)} by PCA")
         codes = pca.project(codes)
+    _, flat = _flat(np.asarray(codes[:search]))
+    if flat:
+        notes.append(
+            f"{flat} of {codes.shape[1]} directions hold no variance (constant columns, or columns that depend on each "
+            "other), so that they tell no groups apart"
+        )
     tried = _search(codes, components, covariances, search, restarts, rng, progress)
     candidates = [one.candidate for one in tried]
     chosen, start = _choose(tried, keep_degenerate)
     notes += _warnings(candidates, chosen)
-    final, floored = fit_gaussians(
-        codes, chosen.components, covariance=chosen.covariance, rng=rng, start=start, iterations=20
-    )
+    final, floored = _refitted(codes, chosen, start, rng)
     if floored:
         notes.append(
             f"{floored} of {chosen.components} components of the chosen mixture have degenerated (few rows, or flat in "
@@ -143,6 +156,7 @@ def _search(
     order = rng.permutation(len(codes))
     used = order[: min(search, max(len(codes) * 4 // 5, 10))]
     parts = np.asarray(codes[used]), np.asarray(codes[order[len(used) : len(used) + search // 2]])
+    flat = _flat(parts[0])
     most = max(1, len(used) // 5)
     tried: list[Tried] = []
     for k in sorted({k for k in components or GRID if k <= most}):
@@ -150,25 +164,57 @@ def _search(
             if k == 1 and shape == "tied" and "full" in covariances:
                 continue  # the same model
             progress(f"{k} components, {shape} covariance")
-            tried.append(_candidate(*parts, k, shape, restarts, rng))
+            tried.append(_candidate(*parts, flat, k, shape, restarts, rng))
     if not tried:
         raise AnalysisError(f"no number of components in {tuple(components)} fits {len(codes)} rows")
     tried = _confirmed(tried)
     while not components and (beside := _beside([one.candidate for one in tried])):
         for k, shape in beside:
             progress(f"{k} components, {shape} covariance")
-            tried.append(_candidate(*parts, k, shape, min(restarts, 3), rng))
+            tried.append(_candidate(*parts, flat, k, shape, restarts, rng))
         tried = _confirmed(tried)
+    if not any(one.candidate.sound for one in tried):
+        tried += [_candidate(*parts, flat, 1, shape, 1, rng) for shape in ("full", "diag")]
     return tried
 
 
-def _candidate(used: Floats, held: Floats, k: int, shape: str, restarts: int, rng: np.random.Generator) -> Tried:
+def _flat(x: Floats) -> tuple[int, int]:
+    """Columns of (n, d) rows that are constant, and directions in which all rows lie flat, those columns included."""
+    spread = x.std(0, dtype=np.float64)
+    moving = spread > 1e-6 * spread.max()
+    scaled = (x[:, moving] - x[:, moving].mean(0, dtype=np.float64)) / spread[moving]
+    values = np.linalg.eigvalsh(scaled.T @ scaled / len(x))
+    constant, dependent = int(np.count_nonzero(~moving)), int(np.count_nonzero(values < flat_below(values)))
+    return constant, constant + (dependent if len(x) > 2 * x.shape[1] else 0)
+
+
+def _refitted(
+    codes: Floats, chosen: Candidate, start: Gaussians | None, rng: np.random.Generator
+) -> tuple[Gaussians, int]:
+    """Fit the chosen candidate to all rows: on from the sample's fit, and from new seeds where that was of few rows.
+
+    A fit of few rows a parameter has hard memberships, from which more rows hardly free it; the likelier of the two is
+    returned.
+    """
+    k, shape = chosen.components, chosen.covariance
+    found = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, iterations=20)
+    few = ENOUGH * k * free_parameters(1, codes.shape[1], shape) > SEARCH
+    if len(codes) <= SAMPLE or k == 1 or not few or isinstance(codes, Stream):
+        return found
+    other = fit_gaussians(codes, k, covariance=shape, rng=rng)
+    return max(found, other, key=lambda one: float(one[0].responsibilities(codes)[1].mean()))
+
+
+def _candidate(
+    used: Floats, held: Floats, flat: tuple[int, int], k: int, shape: str, restarts: int, rng: np.random.Generator
+) -> Tried:
     fitted, floored = fit_gaussians(used, k, covariance=shape, rng=rng, restarts=restarts)
     total = float(fitted.responsibilities(used)[1].sum())
     beyond = fitted.responsibilities(held)[1]
     mean = float(beyond.mean()) if len(held) else math.nan
-    bic = -2 * total + fitted.parameters * math.log(len(used))
-    return Tried(Candidate(k, shape, bic, mean, floored, 2 * fitted.parameters - 2 * total), fitted, beyond)
+    free = free_parameters(k, used.shape[1] - flat[shape != "diag"], shape)
+    bic = -2 * total + free * math.log(len(used))
+    return Tried(Candidate(k, shape, bic, mean, floored, 2 * free - 2 * total), fitted, beyond)
 
 
 def _confirmed(tried: list[Tried]) -> list[Tried]:
@@ -202,12 +248,9 @@ def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:
 
 
 def _choose(tried: Sequence[Tried], keep_degenerate: bool) -> tuple[Candidate, Gaussians | None]:
-    """The least BIC among sound candidates; one full Gaussian, fitted afresh, where there is none."""
+    """The least BIC among sound candidates."""
     sound = [one for one in tried if keep_degenerate or one.candidate.sound]
-    if sound:
-        return min(sound, key=lambda one: one.candidate.bic)[:2]
-    single = [one for one in tried if one.candidate.components == 1 and one.candidate.covariance == "full"]
-    return single[0][:2] if single else (Candidate(1, "full", math.nan, math.nan, 0), None)
+    return min(sound or tried, key=lambda one: one.candidate.bic)[:2]
 
 
 def _warnings(candidates: Sequence[Candidate], best: Candidate) -> list[str]:
@@ -222,8 +265,8 @@ def _warnings(candidates: Sequence[Candidate], best: Candidate) -> list[str]:
             "degenerate, but likelier to held-out rows than any candidate that is not, so that they stand: "
             f"{', '.join(flat)}"
         )
-    if all(c.floored for c in candidates):
-        notes.append("every candidate is degenerate (few rows, or flat in a direction): one full Gaussian stands in")
+    if all(c.floored and not c.confirmed for c in candidates if c.components > 1) and best.components == 1:
+        notes.append("every candidate of several components is degenerate (few rows, or flat in a direction)")
     largest = max(c.components for c in candidates)
     if best.components == largest and largest > 1:
         notes.append(f"the best number of components, {largest}, is the largest tried: more may fit better")

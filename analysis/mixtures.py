@@ -9,7 +9,9 @@ import numpy as np
 
 from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles
 from .class_mixtures import ByClass
+from .expectation import fit_gaussians
 from .gaussians import Gaussians
+from .mixture_fits import SEARCH
 from .mixture_fits import Candidate as Candidate
 from .mixture_fits import FittedMixture as FittedMixture
 from .mixture_fits import fit_mixture as fit_mixture
@@ -53,9 +55,10 @@ class Mixture:
     nearest: Ints  # (k, m) positions of the rows nearest to each mean, nearest first; -1 where there are fewer
     samples: Pixels | None  # (k, s, h, w, c) drawn from each component and decoded; None without a model
     notes: tuple[str, ...]  # PCA, degenerate covariances, what was left out
-    outliers: Outliers | None = None  # half of the rows, beside the other half
+    outliers: Outliers | None = None  # the rows, each half beside the other
     by_class: ByClass | None = None  # None where fewer than two classes have labelled train rows enough
     back: WayBack | None = None  # None in results of earlier versions
+    again: Interval | None = None  # adjusted Rand index of two mixtures like it, fitted to a half of the rows each
 
     @property
     def gaussians(self) -> Gaussians:
@@ -147,6 +150,26 @@ def mixture_result(
     return replace(found, samples=decoded([found.draw(shown, component=i, rng=rng) for i in range(k)], decode))
 
 
+def found_again(train: Floats, codes: Floats, *, like: FittedMixture, rng: np.random.Generator) -> Interval | None:
+    """Adjusted Rand index of the groups in (n, d) codes by two mixtures like this one, of half the train rows each.
+
+    1 where the groups are in the rows, near 0 where they are the seeds'; n is that of the codes. Each half is half of
+    `train` (m, d), or of a sample of it. None for one component, or too few rows.
+    """
+    k, shape = len(like.gaussians.weights), like.gaussians.covariance
+    order = rng.permutation(len(train))[:SEARCH]
+    halves = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
+    if k == 1 or len(halves[0]) < 5 * k:
+        return None
+    inner, parts = like.inner(codes), []
+    for half in halves:
+        fitted, _ = fit_gaussians(like.inner(np.asarray(train[half])), k, covariance=shape, rng=rng)
+        parts.append(FittedMixture(fitted, None, (), len(half), ()).assign(inner)[0])
+    counts = contingency(*parts, rows=k, columns=k)
+    draws = rng.multinomial(len(codes), counts.ravel() / len(codes), size=500).reshape(-1, k, k)
+    return basic_interval(ari, counts, draws, (-1.0, 1.0))
+
+
 def mixture_nmi(
     train: Floats, codes: Floats, labels: Ints, *, like: Gaussians, name: str, rng: np.random.Generator
 ) -> Baseline:
@@ -155,9 +178,7 @@ def mixture_nmi(
     Args: train: (m, p) rows to fit on. codes: (n, p) rows to assign. like: the mixture to match.
     """
     k = len(like.weights)
-    fitted = fit_mixture(
-        train, rng=rng, components=(k,), covariances=(like.covariance,), restarts=1, keep_degenerate=True
-    )
+    fitted = fit_mixture(train, rng=rng, components=(k,), covariances=(like.covariance,), keep_degenerate=True)
     found = agreement(fitted.assign(codes)[0], labels, components=k, classes=(), rng=rng)
     if found is None:
         raise AnalysisError(f"no labelled rows to judge the mixture on {name!r} by")

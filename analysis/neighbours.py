@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by blocked matrix products, k-NN probes, and what a code considers similar."""
+"""Exact nearest neighbours by blocked matrix products, k-NN votes, and what a code considers similar."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Singles
+from .gaps import LowerBounds, direct_gaps
 from .statistics import Interval
 from .streams import SHARE, Stream, blocks, room
 from .threads import one_blas_thread, over_blocks
 
-COMPARED = 2_000_000  # distances that are held at once
+COMPARED = 4_000_000  # distances that are held at once
+MANY = 64  # a query is looked up again where more than one in so many references may be its nearest
+GROUP = 16  # bounds of which only the least is looked at first
 REFERENCES = 1_000_000  # numbers of a stream's rows that are compared at once
 
 
@@ -40,40 +43,103 @@ class Neighbours:
 def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = False) -> tuple[Ints, Doubles]:
     """Find the k nearest `references` (n, d) of each query (q, d) in Euclidean distance, exactly.
 
-    Products run in float32 blocks, after both sides are centred on the references' mean (which takes most of
-    the cancellation away); for k > 1 the candidates' distances are computed again directly, and ordered.
+    A product in float32 bounds every distance from below. Distances are computed, by differences in float64, of k
+    references with small bounds, and then of all others whose bound is within the largest of these. Queries that
+    float32 leaves with many, as where rows lie in groups far apart, are looked up again by a product in float64.
 
     Args: own: queries are the references themselves, and no row counts as its own neighbour.
     Returns: indices (q, k), nearest first, and distances (q, k).
     """
-    n, k = len(references), min(k, len(references) - own)
+    k = min(k, len(references) - own)
     if k < 1:
         raise AnalysisError("neighbours need at least one other row")
     if isinstance(queries, Stream) or isinstance(references, Stream):
         return _nearest_in_blocks(queries, references, k, own)
-    centre = references.mean(0, dtype=np.float64)
-    right = (references - centre).astype(np.float32)
-    norms = np.einsum("ij,ij->i", right, right)
-    right = np.ascontiguousarray(right.T)
-    block = max(1, min(len(queries), COMPARED // max(1, n)))
-    index = np.empty((len(queries), k), np.int64)
-    distance = np.empty((len(queries), k))
-
-    def look_up(start: int) -> None:
-        left = (queries[start : start + block] - centre).astype(np.float32)
-        scores = left @ right
-        scores *= -2
-        scores += norms  # |q − r|² − |q|²
-        if own:
-            scores[np.arange(len(left)), np.arange(start, start + len(left))] = np.inf
-        index[start : start + block] = _least(scores, k)
-        stop = start + len(left)
-        distance[start:stop] = _distances(left, right, index[start:stop])
-
+    found = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
+    rows, many = np.arange(len(queries)), max(k, len(references) // MANY)
     with one_blas_thread():
-        list(over_blocks(look_up, range(0, len(queries), block), cells=len(queries) * n))
-    order = np.argsort(distance, axis=1, kind="stable")
-    return np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1)
+        for kind, most in ((np.float32, many), (np.float64, len(references))):
+            if len(rows):
+                bounds = LowerBounds(references, queries, kind=kind, multiple=_grouped(len(references), k))
+                rows = _look_up(bounds, rows, queries, references, found, most, own)
+    return found[0], np.sqrt(found[1])
+
+
+def _look_up(
+    bounds: LowerBounds, rows: Ints, queries: Floats, references: Floats, found: tuple[Ints, Doubles], most: int,
+    own: bool,
+) -> Ints:  # fmt: skip
+    """Write the nearest of queries `rows` and their squared distances to `found`, two arrays of k columns.
+
+    Returns: the queries of which more than `most` references may be the nearest; what is found of them is not final.
+    """
+    n, k = len(references), found[0].shape[1]
+    block = max(1, min(len(rows), COMPARED // n))
+
+    def look_up(start: int) -> Ints:
+        some = rows[start : start + block]
+        values, squares = bounds(queries[some])
+        if own:
+            values[np.arange(len(some)), some] = np.inf
+        least = _minima(values, _grouped(n, k))
+        index = _small(values, least, k)
+        gaps = direct_gaps(queries, references, np.repeat(some, k), index.ravel()).reshape(index.shape)
+        order = np.argsort(gaps, axis=1, kind="stable")
+        found[0][some], found[1][some] = np.take_along_axis(index, order, 1), np.take_along_axis(gaps, order, 1)
+        limits = bounds.limits(gaps.max(1), squares)
+        limits[gaps.max(1) == 0] = -np.inf  # none is nearer
+        place, column, left = _within(values, least, limits, most)
+        more = (np.bincount(place, minlength=len(some)) > k)[place]
+        place, column = place[more], column[more]
+        gaps = direct_gaps(queries, references, some[place], column)
+        order = np.lexsort((column, gaps, place))
+        which, first = np.unique(place, return_index=True)
+        best = order[first[:, None] + np.arange(k)]
+        found[0][some[which]], found[1][some[which]] = column[best], gaps[best]
+        return some[left]
+
+    return np.concatenate([*over_blocks(look_up, range(0, len(rows), block), cells=len(rows) * n)])
+
+
+def _grouped(n: int, k: int) -> int:
+    """How many references go in a group, of which the least bound alone is looked at first."""
+    return GROUP if n >= GROUP**2 * k else 1
+
+
+def _minima(values: Floats, size: int) -> Floats:
+    """The least of each group (q, m) of `size` values in rows (q, m · size): column c is in group c modulo m."""
+    m = values.shape[1] // size
+    if size == 1:
+        return values
+    least = np.minimum(values[:, :m], values[:, m : 2 * m])
+    for start in range(2 * m, values.shape[1], m):
+        np.minimum(least, values[:, start : start + m], out=least)
+    return least
+
+
+def _small(values: Floats, least: Floats, k: int) -> Ints:
+    """Columns of k small values in each row, ascending, the least among them: one of each of the k least groups."""
+    chosen = least.argmin(1)[:, None] if k == 1 else np.argpartition(least, k - 1, axis=1)[:, :k]
+    columns = _columns(chosen, values, least)
+    place = np.take_along_axis(values[:, None, :], columns, 2).argmin(2)
+    return np.sort(np.take_along_axis(columns, place[:, :, None], 2)[:, :, 0], axis=1)
+
+
+def _within(values: Floats, least: Floats, limits: Floats, most: int) -> tuple[Ints, Ints, Ints]:
+    """Rows and columns, in order of rows, of values up to the rows' limits; and rows with more than `most` of them."""
+    row, group = np.divmod(np.flatnonzero(least <= limits[:, None]), least.shape[1])
+    few = np.bincount(row, minlength=len(values)) <= most
+    row, group = row[few[row]], group[few[row]]
+    columns = _columns(group, values, least)
+    i, j = np.nonzero(values[row[:, None], columns] <= limits[row, None])
+    row, column = row[i], columns[i, j]
+    few &= np.bincount(row, minlength=len(values)) <= most
+    return row[few[row]], column[few[row]], np.flatnonzero(~few)
+
+
+def _columns(groups: Ints, values: Floats, least: Floats) -> Ints:
+    """Columns of each group: (…, size)."""
+    return np.asarray(groups[..., None] + np.arange(0, values.shape[1], least.shape[1]), np.int64)
 
 
 def _nearest_in_blocks(queries: Floats, references: Floats, k: int, own: bool) -> tuple[Ints, Doubles]:
@@ -92,23 +158,6 @@ def _nearest_in_blocks(queries: Floats, references: Floats, k: int, own: bool) -
             index, distance = np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1)
         parts.append((index, distance))
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-
-
-def _least(scores: Singles, k: int) -> Ints:
-    """Columns of the k least values in each row, in any order."""
-    if k == 1:
-        return np.asarray(scores.argmin(1)[:, None], np.int64)
-    least: Ints = np.argpartition(scores, k - 1, axis=1)[:, :k].astype(np.int64)
-    return least
-
-
-def _distances(left: Singles, right: Singles, index: Ints) -> Doubles:
-    """Distances of left (m, d) to columns `index` (m, k) of right (d, n), computed directly."""
-    out = np.empty(index.shape)
-    for column in range(index.shape[1]):
-        gap = left - right[:, index[:, column]].T
-        out[:, column] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64))
-    return out
 
 
 def unit_rows(x: Floats) -> Singles:

@@ -1,4 +1,10 @@
-"""How unusual a code is among the codes that it was fitted with: log density and Mahalanobis distance, as quantiles."""
+"""How unusual a code is under a mixture, among other codes: log density and Mahalanobis distance, as quantiles.
+
+Quantiles of m references end at 1 / (1 + m), which is too coarse to tell an outlier among n rows beyond chance. What
+lies farther out is judged by the tail of −log p, as an exponential one that begins at TAIL[1] and falls as it does
+from there back to TAIL[0], which outliers among the references, if they are few, hardly move. Under a Gaussian mixture
+it falls faster, since −log p is χ² / 2 within a component.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes
+from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, as_codes
 from .mixture_fits import FittedMixture
+from .statistics import Z
 from .streams import by_blocks
 
 
@@ -21,14 +28,21 @@ class Outliers:
     density_quantile: Doubles  # (n,) uniform on (0, 1) for a row like the reference's
     mahalanobis_quantile: Doubles  # (n,)
     references: int  # rows that the quantiles are of: held out from the fit
-    unusual: Ints  # rows of a density quantile that n tests do not explain: q ≤ 0.05 / n
+    unusual: Ints  # rows farther out than such a tail explains: p ≤ 0.05 / n, the most unusual first
 
 
-def outlier_scores(fitted: FittedMixture, codes: Floats, references: Floats, *, rows: Ints | None = None) -> Outliers:
+TAIL = 0.9, 0.98  # quantiles of −log p from which its tail is known
+
+
+def outlier_scores(
+    fitted: FittedMixture, codes: Floats, references: Floats, *, rows: Ints | None = None, among: int = 0
+) -> Outliers:
     """Score (n, d) codes under a mixture beside (m, d) references, which should be held out from its fit.
 
     q = (1 + #{references at least as unusual}) / (1 + m), the conformal p-value (Vovk, Gammerman & Shafer 2005),
     exact for a row exchangeable with the references whatever the mixture is.
+
+    Args: rows: (n,) names of the codes; by default their places. among: rows looked at in all; by default n.
     """
     codes, references = as_codes(codes), as_codes(references, "references")
     if codes.shape[1] != references.shape[1]:
@@ -38,11 +52,45 @@ def outlier_scores(fitted: FittedMixture, codes: Floats, references: Floats, *, 
     distance = conformal(scores[0][1], scores[1][1])
     order = np.argsort(scores[0][0], kind="stable")
     place = np.arange(len(codes)) if rows is None else rows
-    unusual = place[order][density[order] <= 0.05 / len(codes)]
+    unusual = place[order][tail(-scores[0][0], -scores[1][0])[order] <= 0.05 / (among or len(codes))]
     return Outliers(
         place[order], scores[0][0][order], scores[0][1][order], density[order], distance[order], len(references),
         unusual,
     )  # fmt: skip
+
+
+def scored_by_halves(fitted: FittedMixture, codes: Floats, rows: Ints, *, rng: np.random.Generator) -> Outliers:
+    """Score all (n, d) codes of `rows` (n,), each half beside the other."""
+    part = rng.permutation(len(rows))
+    halves = np.sort(part[: len(rows) // 2]), np.sort(part[len(rows) // 2 :])
+    one, other = (
+        outlier_scores(fitted, codes[mine], codes[rest], rows=rows[mine], among=len(rows))
+        for mine, rest in (halves, halves[::-1])
+    )
+    order = np.argsort(np.concatenate([one.log_density, other.log_density]), kind="stable")
+
+    def both(name: str) -> AnyArray:
+        return np.concatenate([getattr(one, name), getattr(other, name)])[order]
+
+    ranked, unusual = both("rows"), np.concatenate([one.unusual, other.unusual])
+    return Outliers(
+        ranked, both("log_density"), both("mahalanobis"), both("density_quantile"), both("mahalanobis_quantile"),
+        min(one.references, other.references), ranked[np.isin(ranked, unusual)],
+    )  # fmt: skip
+
+
+def tail(scores: Doubles, references: Doubles) -> Doubles:
+    """Share of rows beyond each score (n,), by an exponential tail of the references (m,); 1 where it does not begin.
+
+    The rate is taken at the slow end of its 95 % interval. Of fewer than 100 references no tail is known.
+    """
+    start, end = np.quantile(references, TAIL)
+    known = (TAIL[1] - TAIL[0]) * len(references)
+    if len(references) < 100 or not end > start:
+        return np.ones(len(scores))
+    scale = (end - start) / np.log((1 - TAIL[0]) / (1 - TAIL[1])) * (1 + Z / np.sqrt(known))
+    beyond: Doubles = np.where(scores > end, (1 - TAIL[1]) * np.exp(-(np.maximum(scores, end) - end) / scale), 1.0)
+    return beyond
 
 
 def nearest_component(fitted: FittedMixture, codes: Floats) -> Doubles:

@@ -56,6 +56,7 @@ class Summary:
     low: float  # minimum, mean, maximum of numeric columns, else NaN
     mean: float
     high: float
+    different: int = 0  # categories that occur, of which only the commonest are named; 0 where a table does not say
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,9 @@ def summarise(table: Embeddings, rows: Ints) -> Overview:
     notes = [] if names else [table.continuous_label or f"unlabelled: the table has no column {table.label!r}"]
     drawn = "; for readers rows are held out at random" if table.has_drawn_split else ""
     notes += [] if table.has_split else [f"no split: {table.no_split}{drawn}"]
+    notes += (
+        ["left out: a column without a name, such as the index that pandas writes to CSV"] if table.nameless else []
+    )
     notes += [] if pictures is not None else ["no pictures: the table has no thumbnail column"]
     return Overview(
         table=table.path.name,
@@ -141,8 +145,8 @@ def summary(column: Column) -> Summary:
         order = np.argsort(-found, kind="stable")[:MOST_CATEGORIES]
         names = tuple(column.categories[i] for i in order)
         counts = tuple(int(found[i]) for i in order)
-    n = len(values)
-    return Summary(column.name, column.kind, n, len(column.values) - n, names, counts, low, mean, high)
+    n, different = len(values), len(np.unique(values)) if column.kind != "numeric" else 0
+    return Summary(column.name, column.kind, n, len(column.values) - n, names, counts, low, mean, high, different)
 
 
 def thumbnails(table: Embeddings, rows: Ints) -> Pixels | None:

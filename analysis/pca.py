@@ -29,10 +29,13 @@ class PCA:
         """Scores of (n, p) rows: (n, w) float32."""
         if isinstance(x, Stream):
             return cast(Singles, settled(cast(Floats, x.map(self.project, len(self.axes)))))
-        axes, shift = self.axes.T.astype(np.float32), (self.axes @ self.mean).astype(np.float32)
-        out = np.empty((len(x), len(self.axes)), np.float32)
+        axes, out = self.axes.T.astype(np.float32), np.empty((len(x), len(self.axes)), np.float32)
+        fine = x.dtype == np.float64  # may be farther from 0 than float32 resolves: the mean goes first
+        shift = 0 if fine else (self.axes @ self.mean).astype(np.float32)
         for start in range(0, len(x), BLOCK):
-            out[start : start + BLOCK] = x[start : start + BLOCK].astype(np.float32, copy=False) @ axes - shift
+            rows = x[start : start + BLOCK]
+            out[start : start + BLOCK] = (rows - self.mean if fine else rows).astype(np.float32, copy=False) @ axes
+        out -= shift
         return out
 
     def first(self, width: int) -> PCA:
@@ -123,7 +126,7 @@ def _by_moments(x: Floats, width: int) -> PCA:
     from scipy.linalg import eigh
 
     mean, (n, p) = x.mean(0, dtype=np.float64), x.shape
-    gram, centre = np.zeros((p, p)), mean.astype(np.float32)
+    gram, centre = np.zeros((p, p)), mean.astype(x.dtype)
     for _, rows in blocks(x):
         centred = rows - centre
         gram += centred.T @ centred

@@ -153,13 +153,15 @@ def thin(rows: Ints, limit: int | None, options: Options) -> Ints:
     return np.sort(np.random.default_rng([options.seed, 7]).permutation(rows)[:limit])
 
 
-def held_out(table: Embeddings, limit: int | None, options: Options, *, least: int = 100) -> tuple[Ints, str]:
+def held_out(
+    table: Embeddings, limit: int | None, options: Options, *, least: int = 100, drawn: bool = False
+) -> tuple[Ints, str]:
     """Rows to look at, and the words for them.
 
     Test rows where there are at least `least`, else test and validation rows where they suffice, else rows of
-    all splits, of which it is said that they include training rows.
+    all splits, of which it is said that they include training rows. drawn: whether a split drawn at random counts.
     """
-    if not table.has_split:
+    if not (table.has_split or (drawn and table.has_drawn_split)):
         return sample(table, None, limit, options), "rows (the table has no split, so that nothing is held out)"
     test, validation = len(table.rows("test")), len(table.rows("validation"))
     if test >= least:

@@ -3,7 +3,8 @@
 A resample gives row i a weight w_i ~ Poisson(1), independently (Chamandy et al. 2012): the bootstrap without a table of
 draws. The cosine is that of two directions, one found on the resample and one on the rows with w_i = 0, which share
 no row: 1 where the direction is always the same, 0 where there is nothing to find. Two resamples, or a resample and
-all rows, share rows, and would have a cosine of 0.5 to 0.7 where there is nothing.
+all rows, share rows, and would have a cosine of 0.5 to 0.7 where there is nothing. It is taken where every column has
+unit variance on the train rows: in the columns' own units the widest one would decide it alone.
 
 All resamples are found at once as weighted products. Mean differences are exact. LDA and ridge need Σ w x xᵀ, logistic
 normals and SVMs a fit each: exact up to a size. Beyond it, where there are `RICH` rows a column, to first order,
@@ -15,6 +16,8 @@ optimistic, on fewer resamples.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -195,12 +198,20 @@ def shuffled(targets: AnyArray, method: str, rng: np.random.Generator) -> AnyArr
 
 
 def stabilities(
-    resamples: Resamples, targets: AnyArray, method: str, reader: Linear | None, rng: np.random.Generator
-) -> tuple[list[Interval], list[Interval]]:
+    resamples: Resamples, targets: AnyArray, method: str, reader: Linear | None,
+    at_unit_variance: Callable[[Doubles, str], Doubles], rng: np.random.Generator,
+) -> tuple[list[Interval], list[Interval]]:  # fmt: skip
     """The figure of each column of targets (n, m), and that of its shuffled values.
+
+    Args: at_unit_variance: takes directions (..., w) of a method to the columns of which cosines are taken.
 
     Logistic normals and SVMs of shuffled signs are those of LDA, as without a signal all three are linear in the signs.
     """
     kind = "LDA" if method in LOSSES else method
     null = resamples.directions(shuffled(targets, method, rng), kind)
-    return cosines_of(resamples.directions(targets, method, reader)), cosines_of(null)
+    own = resamples.directions(targets, method, reader)
+    each = [
+        [cosines_of(at_unit_variance(pairs[:, :, i : i + 1], method))[0] for i in range(pairs.shape[2])]
+        for pairs in (own, null)  # a target at a time, as all columns of a representation may be many
+    ]
+    return each[0], each[1]

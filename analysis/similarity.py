@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, same_length, subsample
 from .directions import find_directions
+from .gaps import squared_gaps
 from .linear import fit_ridge, fit_scaler
 from .neighbours import nearest
 from .questions import Question, answerable
 from .side_by_side import SideBySide
 from .statistics import (
+    UNKNOWN,
     Interval,
     auc,
     auc_interval,
@@ -30,11 +32,11 @@ from .statistics import (
     wilson_share,
 )
 from .threads import one_blas_thread
-from .twosample import squared_gaps
 
 ROWS = 2000
 DISTANCES = 400  # rows between which all distances are compared
 NEIGHBOURS = 10
+COMMON = f"common {NEIGHBOURS} nearest neighbours"
 SHUFFLES = 99
 SHUFFLED_MAPS = 39
 RIDGE = 1e-3
@@ -123,6 +125,9 @@ def linear_r2(x: Floats, y: Floats, halves: tuple[Ints, Ints], *, rng: np.random
     return _explained(y[judge] - _map(x, y, fit)(x[judge]), y[judge] - y[fit].mean(0, dtype=np.float64), rng)
 
 
+MAPS = {"orthogonal Procrustes R²": procrustes_r2, "linear map R²": linear_r2}
+
+
 def _explained(gap: Floats, spread: Floats, rng: np.random.Generator) -> Interval:
     left = bootstrap_ratio(np.square(gap).sum(1), np.square(spread).sum(1), rng=rng, repeats=500)
     return Interval(1 - left.value, 1 - left.high, 1 - left.low, left.n)
@@ -152,27 +157,37 @@ def similarities(
 ) -> tuple[Similarity, ...]:
     """CKA, RSA, neighbour overlap, Procrustes and linear maps between (n, d) and (n, e) rows in the same order.
 
+    Where one side is `collapsed` the first two are 0 by their definition, and the others no numbers.
+
     Raises: AnalysisError where lengths differ or fewer than 50 rows are there.
     """
     x, y = as_codes(x, "the first codes"), as_codes(y, "the second codes")
     if same_length(first=x, second=y) < 50:
         raise AnalysisError(f"a comparison needs at least 50 common rows, and there are {len(x)}")
     order = rng.permutation(subsample(np.arange(len(x)), rows, rng=rng))
-    x, y = _centred(x[order]), _centred(y[order])
-    n = len(x)
+    x, y = x[order], y[order]
+    n, judged = len(x), not (collapsed(x) or collapsed(y))
+    x, y = _centred(x), _centred(y)
     with one_blas_thread():
         found = [
             _tested("linear CKA", jackknife(lambda r: linear_cka(x[r], y[r]), np.arange(n)), linear_cka, x, y,
                     shuffles, rng),
             _distances(x[:DISTANCES], y[:DISTANCES], shuffles, rng),
-            _overlap(x, y, shuffles, rng),
         ]  # fmt: skip
+        if not judged:
+            return (*found, *(Similarity(name, replace(UNKNOWN, n=n), math.nan, math.nan) for name in (COMMON, *MAPS)))
+        found.append(_overlap(x, y, shuffles, rng))
         halves = np.arange(n // 2), np.arange(n // 2, n)
-        for name, score in (("orthogonal Procrustes R²", procrustes_r2), ("linear map R²", linear_r2)):
+        for name, score in MAPS.items():
             value = score(x, y, halves, rng=rng)
             null = [_shuffled_map(score, x, y, halves, rng) for _ in range(min(shuffles, 19))]
             found.append(Similarity(name, value, float(np.mean(null)), permutation_p(value.value, np.array(null))))
     return tuple(found)
+
+
+def collapsed(x: Floats) -> bool:
+    """Whether all rows (n, d) are the same, up to rounding: they have no arrangement, and no order of neighbours."""
+    return not np.isfinite(fit_scaler(x).scale).any()
 
 
 def _tested(
@@ -212,8 +227,7 @@ def _overlap(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> S
         back = np.argsort(order)
         null.append(float(common_neighbours(first, back[second[order]]).mean()))
     value = wilson_share(float(common_neighbours(first, second).mean()), n)
-    name = f"common {NEIGHBOURS} nearest neighbours"
-    return Similarity(name, value, float(np.mean(null)), permutation_p(value.value, np.array(null)))
+    return Similarity(COMMON, value, float(np.mean(null)), permutation_p(value.value, np.array(null)))
 
 
 def _shuffled_map(

@@ -200,8 +200,13 @@ def _bisect(gap: Callable[[float], float], outer: float, inner: float) -> float:
 
 
 def permutation_p(observed: float, null: Floats) -> float:
-    """One-sided p-value (1 + #{null >= observed}) / (1 + n), never 0 (Phipson & Smyth 2010)."""
-    return float((1 + np.count_nonzero(null >= observed)) / (1 + len(null)))
+    """One-sided p-value (1 + #{null >= observed}) / (1 + n), never 0 (Phipson & Smyth 2010).
+
+    Not a number where the figure is none; one of the null counts as no less.
+    """
+    if math.isnan(observed):
+        return math.nan
+    return float((1 + np.count_nonzero(~(np.asarray(null) < observed))) / (1 + len(null)))
 
 
 def false_discovery(p: Floats) -> Doubles:

@@ -11,10 +11,10 @@ from .arrays import AnalysisError, Bools, Ints
 from .class_mixtures import ByClass, by_class
 from .embeddings import Embeddings
 from .maps import Maps, latent_map
-from .mixtures import Mixture, fit_mixture, mixture_nmi, mixture_result
+from .mixtures import Mixture, fit_mixture, found_again, mixture_nmi, mixture_result
 from .model import Model
 from .neighbours import Neighbours, NeighbourTable, nearest
-from .outliers import outlier_scores
+from .outliers import scored_by_halves
 from .plan import (
     Options,
     Progress,
@@ -82,14 +82,15 @@ def share_of_neighbours(hits: Bools, counted: Bools) -> Interval | None:
 def study_mixture(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Mixture:
     """Group the codes, and compare the groups with the labels."""
     rng = options.rng("mixture")
-    fit_on = "train" if table.has_split and len(table.rows("train")) >= 10 else None
+    parted = table.has_split or table.has_drawn_split
+    fit_on = "train" if parted and len(table.rows("train")) >= 10 else None
     train = sample(table, fit_on, options.train_rows, options)
-    rows, words = held_out(table, options.test_rows, options, least=1000)
+    rows, words = held_out(table, options.test_rows, options, least=1000, drawn=True)
     keep = table.continuous
-    whole = table.matrix(table.code, rows)
-    fitted = fit_mixture(
-        table.matrix(table.code, train)[:, keep], rng=rng, components=options.components, progress=progress
-    )
+    whole, own = table.matrix(table.code, rows), table.matrix(table.code, train)[:, keep]
+    fitted = fit_mixture(own, rng=rng, components=options.components, progress=progress)
+    progress("the same on two halves of the rows")
+    again = found_again(own, whole[:, keep], like=fitted, rng=rng)
     labels = labels_of(table)
     baselines = _mixture_yardsticks(table, train, rows, labels, fitted, rng, progress) if labels else ()
     decode = decoder(table, model)
@@ -105,11 +106,9 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
         classes=labels[1] if labels else (), baselines=baselines, notes=notes, decode=decode,
     )  # fmt: skip
     progress("outliers and classes")
-    part = rng.permutation(len(rows))
-    ours, others = np.sort(part[: len(rows) // 2]), np.sort(part[len(rows) // 2 :])
-    unusual = outlier_scores(fitted, whole[ours][:, keep], whole[others][:, keep], rows=rows[ours])
+    unusual = scored_by_halves(fitted, whole[:, keep], rows, rng=rng)
     classes, why = _classes(table, train, rows, labels, decode, rng)
-    return replace(found, outliers=unusual, by_class=classes, notes=(*found.notes, *why))
+    return replace(found, again=again, outliers=unusual, by_class=classes, notes=(*found.notes, *why))
 
 
 def _classes(
@@ -126,8 +125,12 @@ def _classes(
         notes.append(f"mixtures of classes look at a sample of {CLASS_ROWS:,} rows: all codes do not fit in memory")
         train, judged = (np.sort(rng.permutation(part)[:CLASS_ROWS]) for part in (train, judged))
     pairs = [(table.vectors(table.code, part), labels[0][part]) for part in (train, judged)]
+    names = [one for one in ("pixels", table.untrained(table.code)) if one in table.vector_columns]
+    beside = {one: (table.vectors(one, train), table.vectors(one, judged)) for one in names if one is not None}
     try:
-        found = by_class(pairs[0], pairs[1], classes=labels[1], rng=rng, columns=table.continuous, decode=decode)
+        found = by_class(
+            pairs[0], pairs[1], classes=labels[1], rng=rng, columns=table.continuous, decode=decode, beside=beside
+        )
     except AnalysisError as error:
         return None, [str(error)]
     return found, notes

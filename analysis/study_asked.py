@@ -27,7 +27,7 @@ from .plan import (
     thin,
 )
 from .questions import questions
-from .similarity import Comparison, Comparisons, similarities, transfers
+from .similarity import Comparison, Comparisons, collapsed, similarities, transfers
 from .study_runs import FindModel, study_runs
 
 MODE_ROWS = 5000
@@ -94,6 +94,8 @@ def compare_tables(
         notes.append(f"a sample of {len(mine):,} of them")
     x = first.vectors(first.code, mine)[:, first.encoded]
     y = second.vectors(second.code, theirs)[:, second.encoded]
+    still = [table.path.name for table, codes in ((first, x), (second, y)) if collapsed(codes)]
+    notes += [f"all codes of {name} are the same: neighbours and maps of them cannot be judged" for name in still]
     progress("similarities")
     found = similarities(x, y, rng=rng)
     progress("concepts")

@@ -69,9 +69,10 @@ def _factors(table: Embeddings, rows: Ints, options: Options) -> tuple[list[Colu
     if options.factors:
         return [table.column(name, option="--factor COLUMN") for name in options.factors], []
     columns, notes = labelled_columns(table), []
-    kept = [column for column in columns if _is_factor(column.take(rows))]
-    if len(kept) < len(columns):
-        named = _quoted([column.name for column in columns if column not in kept])
+    varied = [_is_factor(column.take(rows)) for column in columns]
+    kept = [column for column, factor in zip(columns, varied, strict=True) if factor]
+    if not all(varied):
+        named = _quoted([column.name for column, factor in zip(columns, varied, strict=True) if not factor])
         notes.append(f"no factors of these rows: {named} (one value, a value for nearly each row, or mostly unknown)")
     if len(kept) < 2:
         raise AnalysisError(

@@ -191,6 +191,9 @@ def _mixture(result: Any) -> Iterator[Block]:
         ("candidate", "BIC above the chosen", "AIC above the least sound one's", "held-out log p a row", "degenerate"),
         rows,
     )
+    if result.again is not None:
+        again = ("adjusted Rand index (by chance 0)", plain(result.again), f"{result.again.n:,}")
+        yield "the same on two halves of the rows, agreement on others", ("score", "value", "n"), [again]
     if result.by_class is not None:
         yield _by_class(result.by_class)
     found = result.agreement
@@ -213,7 +216,8 @@ def _by_class(result: Any) -> Block:
         )
     ]
     named = f"Bayes' rule names {percent(result.accuracy)} of {result.accuracy.n:,} other rows right"
-    title = f"a mixture for each class; {named}, of shuffled labels {100 * result.shuffled:.1f} %"
+    beside = "".join(f", on {one.name} {percent(one.figure)}" for one in result.baselines)
+    title = f"a mixture for each class; {named}{beside}, of shuffled labels {100 * result.shuffled:.1f} %"
     return title, ("class", "components", "train rows"), rows
 
 

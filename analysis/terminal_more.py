@@ -30,9 +30,10 @@ def concepttable(result: Any) -> Iterator[Block]:
          plain(one.shuffled_stability, 2), f"{one.agreement:.2f}")
         for one in best
     ]  # fmt: skip
-    real = sum(one.q_value <= 0.05 for one in best)
+    real = sum(one.q_value <= 0.05 and one.above_chance for one in best)
     title = (
-        f"{real} of {len(best)} concepts stand at q <= 0.05, Benjamini–Hochberg over {len(result.concepts)} directions"
+        f"{real} of {len(best)} concepts stand at q <= 0.05 with a 95 % interval above chance, Benjamini–Hochberg over "
+        f"{len(result.concepts)} directions"
     )
     yield title, ("concept", "p", "q", "found again", "shuffled labels", "other methods"), evidence
     methods = list(dict.fromkeys(one.method for one in result.concepts))
@@ -154,8 +155,8 @@ def comparisons(result: Any) -> Iterator[Block]:
     beside = {one.names[1]: {s.name: s.value for s in one.similarities} for one in result.yardsticks}
     for one in result.pairs:
         rows = [
-            (s.name, plain(s.value), *(f"{known[s.name].value:.3f}" for known in beside.values()), f"{s.shuffled:.3f}",
-             f"{s.p_value:.3f}", f"{s.value.n:,}")
+            (s.name, plain(s.value), *(_or_dash(known[s.name].value) for known in beside.values()),
+             _or_dash(s.shuffled), _or_dash(s.p_value), f"{s.value.n:,}")
             for s in one.similarities
         ]  # fmt: skip
         header = ("figure", "value", *beside, "shuffled rows", "p", "n")
@@ -167,7 +168,7 @@ def comparisons(result: Any) -> Iterator[Block]:
                 plain(t.here),
                 plain(t.own),
                 plain(t.shuffled),
-                f"{t.p_value:.3f}",
+                _or_dash(t.p_value),
                 f"{t.there.n:,}",
             )
             for t in one.transfers
@@ -175,6 +176,10 @@ def comparisons(result: Any) -> Iterator[Block]:
         if carried:
             header = ("concept", "carried over", "at home", "found there", "shuffled maps", "p", "n")
             yield "AUC of directions of the first in the second, on the other half of the rows", header, carried
+
+
+def _or_dash(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def fidelity(result: Any) -> Iterator[Block]:

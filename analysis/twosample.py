@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, subsample
+from .gaps import squared_gaps
 from .statistics import permutation_p
 from .threads import one_blas_thread
 
@@ -78,14 +79,6 @@ def gaussian_kernel(x: Floats) -> tuple[Floats, float]:
     s2 = float(np.median(gaps[np.triu_indices(len(x), 1)])) or 1.0
     gaps *= -0.5 / s2
     return np.exp(gaps, dtype=np.float32), s2**0.5
-
-
-def squared_gaps(x: Floats, y: Floats) -> Doubles:
-    """|x − y|² of every pair of rows (n, d), (m, d): (n, m) float64."""
-    centre = y.mean(0, dtype=np.float64)
-    a, b = x - centre, y - centre
-    gaps: Doubles = np.einsum("ij,ij->i", a, a)[:, None] - 2 * a @ b.T + np.einsum("ij,ij->i", b, b)
-    return np.maximum(gaps, 0)
 
 
 def _mmds(kernel: Floats, n: int, first: Doubles) -> Doubles:

@@ -89,9 +89,11 @@ def edit(
     from latentgan import stages
     from latentgan.concept_names import find_weighted
 
-    moves = moves_of(_concepts(run, results))
+    found = _concepts(run, results)
+    moves = moves_of(found)
     names = [one.name for one in moves]
     chosen = [find_weighted(names, text) for text in concept]
+    _say_namesakes(found, [*(names[position] for position, _ in chosen), *(keep or [])])
     if len({position for position, _ in chosen}) < len(chosen):
         raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
     directions = _directions(moves, [position for position, _ in chosen], keep or [])
@@ -194,20 +196,20 @@ def _concepts(run: Path, results: Path) -> ConceptTable:
 def _directions(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str]) -> np.ndarray:
     """Return the chosen moves' directions (m, d), from which those of the kept ones are projected out.
 
-    A concept is not kept from itself, nor from others of its own column where the whole column is named.
+    Raises:
+        ConfigError: a concept is to be both edited and kept, by its name or by its column's.
     """
     import numpy as np
 
     from analysis.keeping import keep_fixed
     from latentgan import stages
 
-    kept = _found(moves, keep)
+    beside = [moves[k] for k in _found(moves, keep)]
     if both := _both(moves, chosen, keep):
         raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and kept: leave one of the two out")
     directions, notes = [], dict[str, None]()
     for i in chosen:
-        column, direction = moves[i].column, moves[i].direction
-        beside = [moves[k] for k in kept if moves[k].column != column or column not in keep]
+        direction = moves[i].direction
         if beside:
             conditions = np.stack([one.direction for one in beside])
             told = keep_fixed(direction[None], conditions, names=[moves[i].name], kept=[one.name for one in beside])
@@ -228,9 +230,20 @@ def _found(moves: Sequence[Move], wanted: Sequence[str]) -> list[int]:
 
 
 def _both(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str]) -> list[int]:
-    """Return which of the chosen moves are themselves to be kept, and not only others of their column."""
+    """Return which of the chosen moves are themselves to be kept, alone or with all of their column."""
     kept = _found(moves, keep)
-    return [i for i in chosen if i in kept and (moves[i].name in keep or moves[i].column not in keep)]
+    return [i for i in chosen if i in kept]
+
+
+def _say_namesakes(found: ConceptTable, wanted: Sequence[str]) -> None:
+    """Say of wanted names that are those of concepts what the directions that no label told go by instead."""
+    from latentgan import stages
+
+    concepts = {one.name for one in found.concepts}
+    for blind in found.unsupervised:
+        for place, name in enumerate(blind.names, start=1):
+            if name in wanted and name in concepts:
+                stages.say(f"note: {name!r} is a concept of the table; the direction goes by '{blind.method} {place}'")
 
 
 def _to_verify(moves: Sequence[Move], only: Sequence[str], keep: Sequence[str], concepts: int) -> list[int]:
@@ -271,6 +284,7 @@ def _verified(
         raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
     known = moves_of(found)
     chosen = _to_verify(known, only, keep, len(found.concepts))
+    _say_namesakes(found, [*only, *keep])
     directions = _directions(known, chosen[:MOST], keep)
     moves = [replace(known[i], direction=v) for i, v in zip(chosen, directions, strict=False)]
     pictures = np.asarray(source.images[rows])

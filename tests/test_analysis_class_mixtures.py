@@ -23,7 +23,16 @@ def planted(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_classes_of_several_groups_are_told_apart_and_shuffled_labels_are_chance(rng: np.random.Generator) -> None:
     train, test = planted(rng, 1200), planted(rng, 800)
-    found = by_class(train, test, classes=("outer", "inner"), rng=rng)
+    noise = rng.normal(size=(1200, 3)), rng.normal(size=(800, 3))
+    beside = {"the same": (train[0], test[0]), "noise": noise}
+    found = by_class(train, test, classes=("outer", "inner"), rng=rng, beside=beside)
+    same, other = found.baselines
+    assert (same.name, other.name, same.figure.value) == (
+        "the same",
+        "noise",
+        pytest.approx(found.accuracy.value, abs=0.01),
+    )
+    assert other.figure.low < 0.55 and other.figure.n == 800
     assert found.components.tolist() == [2, 1] and found.accuracy.value > 0.985 and found.accuracy.n == 800
     assert found.shuffled == pytest.approx(0.5, abs=0.1)
     assert found.rows.sum() == 1200 and found.samples is None

@@ -35,6 +35,15 @@ def test_a_planted_direction_is_recovered(method: str, rng: np.random.Generator)
     assert concept.scale == pytest.approx(np.std(codes @ truth), rel=0.03)
 
 
+@pytest.mark.parametrize("offset", [1e4, 1e5])
+def test_codes_far_from_zero_have_the_same_mean_differences(offset: float, rng: np.random.Generator) -> None:
+    codes = rng.normal(size=(20_000, 12))
+    signs = np.where(0.1 * codes[:, 0] + rng.normal(size=20_000) > 0, 1, -1)[:, None]
+    moved = (codes + offset).astype(np.float32)
+    found, same = (find_directions(z, signs, method="mean difference")[0] for z in (moved, moved - np.float32(offset)))
+    assert found @ same > 0.99999 and same[0] > 0.95
+
+
 def test_the_logistic_normal_sees_through_correlation_where_the_mean_difference_does_not(
     rng: np.random.Generator,
 ) -> None:

@@ -85,6 +85,13 @@ def test_manifold_scores_are_those_of_naive_loops(rng: np.random.Generator) -> N
     assert [one.value for one in found] == pytest.approx([precision, recall, density, coverage])
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_a_copy_of_rows_that_repeat_is_all_covered(offset: float, rng: np.random.Generator) -> None:
+    real = rng.integers(0, 2, size=(300, 6)) / 10 + offset * rng.integers(0, 2, size=(300, 1))
+    precision, recall, _, coverage = manifold_scores(real, rng.permutation(real), rng=rng)
+    assert precision.value == recall.value == coverage.value == 1
+
+
 PRINTED = json.loads((Path(__file__).parent / "torch_fidelity.json").read_text(encoding="utf-8"))["figures"]
 """What torch-fidelity said of `reference.features()`."""
 
@@ -183,6 +190,11 @@ def test_planted_modes_are_counted(modes: int, rng: np.random.Generator) -> None
         found.append(count_modes(rows, threshold=0.5).number)
     assert np.mean([one.low <= modes <= one.high for one in found]) >= 0.85
     assert np.median([one.value for one in found]) == pytest.approx(modes, rel=0.15)
+
+
+def test_equal_rows_are_duplicates_at_a_threshold_of_zero(rng: np.random.Generator) -> None:
+    rows = (rng.normal(size=(30, 8)) * 3 + 100)[np.arange(300) % 30]
+    assert count_modes(rows, threshold=0.0).pairs == 30 * 45
 
 
 def test_rows_that_all_differ_have_no_upper_bound(rng: np.random.Generator) -> None:

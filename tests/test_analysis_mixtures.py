@@ -10,7 +10,7 @@ from analysis.arrays import AnalysisError
 from analysis.expectation import FLOOR, climb, fit_gaussians, maximise
 from analysis.gaussians import COVARIANCES, Gaussians
 from analysis.mixture_fits import _search
-from analysis.mixtures import agreement, fit_mixture, mixture_result
+from analysis.mixtures import agreement, fit_mixture, found_again, mixture_result
 from analysis.partitions import ari, nmi, purity
 
 
@@ -73,14 +73,33 @@ def test_densities_are_scipys(rng: np.random.Generator) -> None:
     assert np.cov(drawn.T) == pytest.approx(cov, abs=0.08)
 
 
+def test_directions_that_no_row_leaves_hide_no_groups(rng: np.random.Generator) -> None:
+    x, member = blobs(rng, 3000, d=6, k=4)
+    mixed = np.linalg.qr(rng.normal(size=(100, 6)))[0].T
+    balanced = x - x.mean(1, keepdims=True)  # rows sum to 0
+    for codes, said in (
+        (np.column_stack([x, np.zeros(len(x))]), "1 of 7 directions hold no variance"),
+        (np.column_stack([x, x[:, 0], np.full(len(x), 0.1)]).astype(np.float32), "2 of 8 directions"),
+        (balanced, "1 of 6 directions"),
+        (x @ mixed, "100 columns reduced to 6 by PCA"),
+    ):
+        fitted = fit_mixture(codes, rng=np.random.default_rng(0), components=(1, 2, 4, 6), restarts=3)
+        assert adjusted_rand_score(member, fitted.assign(codes)[0]) > 0.95, said
+        assert len(fitted.gaussians.weights) == 4 and any(said in note for note in fitted.notes), fitted.notes
+
+
 def test_degenerate_codes_are_fitted_and_said(rng: np.random.Generator) -> None:
-    flat = np.hstack([rng.normal(size=(400, 2)), np.zeros((400, 2))])
-    fitted = fit_mixture(flat, rng=rng, components=(1, 2))
-    assert all(candidate.floored for candidate in fitted.candidates)
-    assert any("degenerat" in note for note in fitted.notes)
-    assert np.isfinite(fitted.log_density(flat)).all()
     few = np.repeat(rng.normal(size=(4, 3)), 30, axis=0)  # four points, thirty times each
     assert np.isfinite(fit_mixture(few, rng=rng).log_density(few)).all()
+    forced = fit_mixture(few, rng=rng, components=(4,), covariances=("full",))
+    assert any("degenerat" in note for note in forced.notes)
+
+
+def test_fewer_rows_than_a_full_covariance_needs_are_a_diagonal_gaussian(rng: np.random.Generator) -> None:
+    x, beyond = rng.normal(size=(60, 64)), rng.normal(size=(500, 64))
+    fitted = fit_mixture(x, rng=rng)
+    assert fitted.gaussians.covariance == "diag"
+    assert fitted.log_density(beyond).mean() >= -64 / 2 * np.log(2 * np.pi) - 64 / 2 - 4  # the truth's, and little less
 
 
 def test_groups_that_are_truly_flat_are_kept_where_other_rows_confirm_them(rng: np.random.Generator) -> None:
@@ -106,7 +125,7 @@ def test_noise_is_not_grouped_by_degenerate_components(rng: np.random.Generator)
     assert len(fitted.gaussians.weights) == 1 and best.floored
     assert any("not to be chosen" in note and f"{best.components} {best.covariance}" in note for note in fitted.notes)
     forced = fit_mixture(noise, rng=rng, components=(8,), covariances=("full",))
-    assert len(forced.gaussians.weights) == 1 and any("stands in" in note for note in forced.notes)
+    assert len(forced.gaussians.weights) == 1 and any("of several components is degen" in note for note in forced.notes)
 
 
 def test_wide_codes_are_reduced_and_come_back_whole(rng: np.random.Generator) -> None:
@@ -118,6 +137,20 @@ def test_wide_codes_are_reduced_and_come_back_whole(rng: np.random.Generator) ->
     )
     assert shown.means.shape == (3, 100) and shown.samples is not None and shown.samples.shape == (3, 12, 2, 2, 1)
     assert np.sort(shown.means.argmax(1)).tolist() == [0, 1, 2]
+
+
+def test_groups_of_the_rows_are_found_again_and_those_of_the_seeds_are_not(rng: np.random.Generator) -> None:
+    for codes, low, high in (
+        (blobs(rng, 3000, d=5, k=4)[0], 0.98, 1.0),
+        (rng.normal(size=(3000, 5)).astype(np.float32), -0.1, 0.4),
+    ):
+        train, others = codes[:2000], codes[2000:]
+        fitted = fit_mixture(train, rng=rng, components=(4,), covariances=("full",), keep_degenerate=True)
+        again = found_again(train, others, like=fitted, rng=rng)
+        assert again is not None and low <= again.value <= high and again.n == 1000
+        assert again.low <= again.value <= again.high and (again.high < 0.6 or low > 0.9)
+    single = fit_mixture(codes, rng=rng, components=(1,))
+    assert found_again(codes, codes, like=single, rng=rng) is None
 
 
 def test_nearest_images_belong_to_their_component(rng: np.random.Generator) -> None:
@@ -173,6 +206,10 @@ def test_what_has_no_groups_is_refused(rng: np.random.Generator) -> None:
         fit_mixture(np.ones((50, 3)), rng=rng)
     with pytest.raises(AnalysisError, match="at least 10 rows"):
         fit_mixture(np.ones((5, 3)), rng=rng)
+    with pytest.raises(AnalysisError, match="no covariance 'spherical': there are full, tied, diag"):
+        fit_mixture(rng.normal(size=(50, 3)), rng=rng, covariances=("spherical",))
+    with pytest.raises(AnalysisError, match="one component or more, not 0"):
+        fit_mixture(rng.normal(size=(50, 3)), rng=rng, components=(0,))
 
 
 @pytest.mark.parametrize("covariance", ["full", "tied", "diag"])

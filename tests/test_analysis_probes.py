@@ -110,6 +110,23 @@ def test_constant_columns_do_no_harm(rng: np.random.Generator) -> None:
     assert linear_probe(train, test, rng=rng)[0].score.value > 0.85
 
 
+@pytest.mark.parametrize("offset", [1e8, -1e9])
+def test_doubles_far_from_zero_are_read_as_well_as_those_near_it(offset: float, rng: np.random.Generator) -> None:
+    x, y = planted(rng)
+    near, far = x.astype(np.float64), x + np.float64(offset)
+    assert fit_scaler(far)(far) == pytest.approx(fit_scaler(near)(near), abs=1e-5)
+    assert not fit_scaler(np.full((500, 2), offset + 0.1))(far[:, :2]).any()  # constant columns are still known
+    for method in ("logistic", "svm"):
+        here, there = (
+            linear_probe(*halves(z, y), rng=np.random.default_rng(0), methods=(method,), shuffled=False)[0].score.value
+            for z in (near, far)
+        )
+        assert here == pytest.approx(there, abs=0.005) and there > 0.85
+    wide = np.hstack([rng.normal(size=(600, WIDEST)), near]) * np.r_[np.full(WIDEST, 0.1), np.full(8, 3)]
+    pca = fit_pca(wide + offset, 8, rng=rng)
+    assert pca.project(wide + offset) == pytest.approx(fit_pca(wide, 8, rng=rng).project(wide), abs=1e-3)
+
+
 def test_planted_classes_are_read_and_shuffled_labels_are_at_chance(rng: np.random.Generator) -> None:
     train, test = halves(*planted(rng, 1200))
     for probe in linear_probe(train, test, rng=rng, methods=("logistic", "svm", "knn"), k=5, classes=("a", "b", "c")):

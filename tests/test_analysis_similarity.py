@@ -11,6 +11,7 @@ from scipy.stats import kstest, spearmanr
 from analysis.arrays import AnalysisError
 from analysis.questions import Question
 from analysis.similarity import distance_correlation, linear_cka, procrustes, similarities, transfers
+from analysis.statistics import permutation_p
 
 
 @pytest.fixture
@@ -107,6 +108,20 @@ def test_a_map_fitted_to_shuffled_rows_carries_nothing(rng: np.random.Generator)
         x, question = concept(rng, 300)
         found.append(transfers(x, x @ rotation(rng, 5), [question], rng=rng)[0][0].shuffled.value)
     assert np.mean(found) == pytest.approx(0.5, abs=0.12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_code_that_collapsed_is_like_nothing_and_gets_no_small_p(rng: np.random.Generator) -> None:
+    still, moving = np.full((120, 4), 0.1, np.float32), rng.normal(size=(120, 3))
+    for x, y in ((still, moving), (moving, still), (still, still)):
+        found = similarities(x, y, rng=rng, shuffles=19)
+        assert [one.p_value for one in found[:2]] == [1, 1] and [one.value.value for one in found[:2]] == [0, 0]
+        for one in found[2:]:
+            assert np.isnan([one.value.value, one.shuffled, one.p_value]).all() and one.value.n == 120, one
+    x, question = concept(rng, 200)
+    (lost,), _ = transfers(x, np.ones((200, 3)), [question], rng=rng)
+    assert lost.p_value == 1 and lost.there.value == 0.5
+    assert np.isnan(permutation_p(np.nan, np.zeros(19))) and permutation_p(0.0, np.full(19, np.nan)) == 1
 
 
 def test_too_few_or_unequal_rows_are_refused(rng: np.random.Generator) -> None:

@@ -7,9 +7,10 @@ import pytest
 from scipy.stats import kstest, wasserstein_distance
 
 from analysis.arrays import AnalysisError
+from analysis.gaps import squared_gaps
 from analysis.mixture_fits import fit_mixture
-from analysis.outliers import outlier_scores
-from analysis.twosample import _memberships, _sliced, discoveries, squared_gaps, two_sample
+from analysis.outliers import outlier_scores, scored_by_halves
+from analysis.twosample import _memberships, _sliced, discoveries, two_sample
 
 
 @pytest.fixture
@@ -105,6 +106,24 @@ def test_scores_of_usual_rows_are_uniform_and_planted_outliers_come_first(rng: n
     found = outlier_scores(fitted, strange, rng.normal(size=(9999, 4)), rows=np.arange(400) * 2)
     assert set(found.rows[:2].tolist()) == {14, 62} == set(found.unusual.tolist())
     assert (np.diff(found.log_density) >= 0).all()
+
+
+def test_few_planted_outliers_are_told_from_all_rows_and_none_where_there_are_none(rng: np.random.Generator) -> None:
+    """As a study has them: every row is scored, by as many others, among which there are outliers too."""
+    fitted = fit_mixture(rng.normal(size=(900, 6)), rng=rng, components=(1, 2))
+    planted = rng.choice(900, 6, replace=False)
+    codes = rng.normal(size=(900, 6))
+    codes[planted] *= 12 / np.linalg.norm(codes[planted], axis=1, keepdims=True)
+    found = scored_by_halves(fitted, codes, np.arange(900) * 3, rng=rng)
+    assert set(found.unusual.tolist()) == set((3 * planted).tolist()) == set(found.rows[:6].tolist())
+    assert sorted(found.rows.tolist()) == list(range(0, 2700, 3)) and (np.diff(found.log_density) >= 0).all()
+    null = [scored_by_halves(fitted, rng.normal(size=(900, 6)), np.arange(900), rng=rng) for _ in range(40)]
+    assert sum(len(one.unusual) > 0 for one in null) <= 6  # 2 by chance; 6 or more in 1.4 % of such tests
+    far = codes.copy()
+    far[0] = 1e20
+    fitted = fit_mixture(rng.normal(size=(900, 6)), rng=rng, components=(1,), covariances=("full",))
+    last = scored_by_halves(fitted, far.astype(np.float32), np.arange(900), rng=rng)
+    assert last.rows[0] == 0 and last.log_density[0] == -np.inf and 0 in last.unusual
 
 
 def test_the_distance_is_mahalanobis_of_a_single_gaussian(rng: np.random.Generator) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image
 
 from analysis.measures import measure
-from analysis.store import load_one
+from analysis.store import load_one, save
 from latentgan.concept_names import find_all, find_weighted
 from latentgan.errors import ConfigError
 
@@ -133,6 +135,7 @@ def test_what_cannot_be_kept_or_is_not_there_is_one_sentence(call, made, tmp_pat
         (["--concept", "thickness", "--keep", "slnt"], "no concept is called 'slnt'; did you mean 'slant'?"),
         (["--concept", "slant", "--keep", "slant"], "cannot be both edited and kept"),
         (["--concept", "label: 3", "--keep", "3"], "cannot be both edited and kept"),
+        (["--concept", "label: 3", "--keep", "label"], "'label: 3' cannot be both edited and kept"),
         (["--concept", "slant", "--concept", "slant=2"], "can be edited once"),
         (["--concept", "slant=nan"], "must be a finite number"),
         (["--concept", "slant", "--keep", "label"], "'slant' cannot change while"),
@@ -198,6 +201,32 @@ def test_verifying_all_concepts_leaves_out_those_that_are_kept(call, made):
     every = [one for name in asked for one in ("--keep", name)]
     code, _, err = call(*given, *every)
     assert code == 2 and "every concept is kept" in err
+
+
+def test_a_column_is_not_verified_and_kept_at_once(call, made):
+    given = ["verify", made / "run", "--results", made / "results", "--images", "10", "--draws", "2"]
+    code, _, err = call(*given, "--concept", "label", "--keep", "label")
+    assert code == 2 and err.count("\n") == 1, err
+    assert "'label: 0' cannot be both edited and kept: leave one of the two out" in err
+    code, _, err = call(*given, "--keep", "label")
+    assert code == 2 and "cannot change while" in err and "'label: " not in err.split(" cannot")[0], "label is left out"
+
+
+def test_a_concept_called_as_a_direction_is_told_from_it(call, made, tmp_path):
+    table = load_one(made / "results", "concepts")
+    names = {"slant": "pca1", "thickness": "sefa2"}
+    renamed = [replace(one, name=names.get(one.name, one.name)) for one in table.concepts]
+    shutil.copytree(made / "results", tmp_path / "results")
+    save(replace(table, concepts=tuple(renamed)), tmp_path / "results")
+    edit = ["edit", made / "run", made / "one.png", "--results", tmp_path / "results", "--out", tmp_path / "out"]
+    for asked, said in (
+        (["--concept", "pca1=2"], "note: 'pca1' is a concept of the table; the direction goes by 'PCA of codes 1'"),
+        (["--concept", "pca2", "--keep", "sefa2"], "the direction goes by 'first layer (SeFa) 2'"),
+    ):
+        code, _, err = call(*edit, *asked)
+        assert code == 0 and said in " ".join(err.split()), err
+    code, _, err = call(*edit, "--concept", "PCA of codes 1")
+    assert code == 0 and "is a concept of the table" not in err
 
 
 def test_verifying_needs_concepts_and_names_them(call, made, tmp_path):

@@ -9,6 +9,7 @@ from scipy.stats import kstest, ortho_group
 import analysis.resampling as resampling
 from analysis.arrays import AnalysisError
 from analysis.concept_scores import Task
+from analysis.concept_search import Space
 from analysis.concepts import Concept, ConceptTable, concept_table, concept_vector
 from analysis.directions import METHODS, PENALTIES, find_directions
 from analysis.linear import fit_scaler
@@ -229,6 +230,36 @@ def test_methods_that_agree_say_so_and_correlated_codes_part_them(rng: np.random
     narrow[:, 0] = narrow[:, 1] + 0.3 * rng.normal(size=2000) + 0.5 * signs
     parted = agreements(narrow, signs)
     assert parted["mean difference"].agreement < 0.9 and parted["LDA"].agreement > parted["mean difference"].agreement
+
+
+def test_being_found_again_and_agreement_do_not_depend_on_the_units_of_columns(rng: np.random.Generator) -> None:
+    codes, signs, number = spread(rng, 600, 6, 0.4)
+    codes[:, 3], codes[:, 4] = 0.1 * rng.normal(size=600), 7
+    rows, names = np.arange(600), {"sides": None, "number": number[:, 0]}
+    asked = [Question(name, name, "numeric", signs[:, 0], "", values) for name, values in names.items()]
+    units = 2.0 ** np.array([0, 3, -4, 14, 1, -2])
+    plain, scaled = (
+        concept_table(x[:400], x[400:], asked, rows[:400], rows[400:], rng=np.random.default_rng(1), permutations=19,
+                      draws=2, resamples=9)
+        for x in (codes, codes * units.astype(np.float32))
+    )  # fmt: skip
+    for one, other in zip(plain.concepts, scaled.concepts, strict=True):
+        assert (one.name, one.method) == (other.name, other.method)
+        for figure in ("stability", "shuffled_stability"):
+            ends = [(f.low, f.value, f.high) for f in (getattr(one, figure), getattr(other, figure))]
+            assert ends[0] == pytest.approx(ends[1], abs=0.01), (one.name, one.method, figure)
+        assert one.agreement == pytest.approx(other.agreement, abs=0.01), (one.name, one.method)
+    assert not np.allclose(plain.directions, scaled.directions, atol=0.1), "directions themselves are in own units"
+
+
+def test_directions_found_behind_a_pca_are_compared_on_the_columns_themselves(rng: np.random.Generator) -> None:
+    axes, deviation = ortho_group.rvs(4, random_state=1)[:2], np.array([1, 10, 0.1, np.inf], np.float32)
+    space = Space(np.zeros((3, 2)), np.zeros((3, 2)), deviation, axes)
+    found = np.array([[0.6, 0.8], [0.8, -0.6]])
+    wide = (found @ axes)[:, :3]
+    assert space.at_unit_variance(found, "LDA")[:, :3] == pytest.approx(wide * deviation[:3])
+    assert space.at_unit_variance(found, "mean difference")[:, :3] == pytest.approx(wide / deviation[:3])
+    assert not space.at_unit_variance(found, "LDA")[:, 3].any()
 
 
 def test_the_best_method_is_chosen_without_test_rows(rng: np.random.Generator) -> None:

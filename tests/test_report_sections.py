@@ -14,8 +14,10 @@ import pytest
 import report_samples as samples
 from report_run import write_run
 
+from analysis import terminal_more
 from analysis.arrays import AnalysisError
 from analysis.few import MEAN, Difference
+from analysis.overview import Column, summary
 from analysis.report import write_report
 from analysis.report.document import (
     Choice,
@@ -35,7 +37,9 @@ from analysis.report.material import Material
 from analysis.report.rows import brackets, figure, readable, role_of, trained_on
 from analysis.report.run import GRIDS, Series, Warned, read_run
 from analysis.report.sections import ORDER, build
+from analysis.report.sections_concepts import concept_finding
 from analysis.report.sections_curves import curves
+from analysis.report.sections_run import _summary_row
 from analysis.statistics import Baseline, Interval, wilson
 from analysis.store import HOMES, load, save
 
@@ -223,6 +227,14 @@ def test_a_single_group_says_nothing_of_labels(results: dict[str, Any]) -> None:
     assert "group" not in one.lead
 
 
+def test_the_overview_counts_all_values_that_it_does_not_name() -> None:
+    for different, rest in ((1797, " and 1,785 more"), (13, " and 1 more"), (12, "")):
+        names = tuple(f"name {i:04d}" for i in range(different))
+        column = Column("name", "text", np.arange(different, dtype=float), names)
+        said = _summary_row(summary(column))[-1]
+        assert said.endswith(f"name 0011 (1){rest}"), said
+
+
 def test_the_overview_says_what_was_trained_on_what(report: Report) -> None:
     finding = section(report, "overview").finding
     assert finding == "BiGAN with 16-dimensional codes saw 320,000 images of digits in 2 min 13 s on cpu (2 threads)."
@@ -363,9 +375,9 @@ def test_features_that_lose_to_pixels_are_said_to_lose(results: dict[str, Any]) 
 
 def test_concepts_count_what_beats_chance_and_what_beats_pixels(report: Report) -> None:
     assert section(report, "concepts").finding.startswith(
-        "9 of 10 concepts have a direction that tells them on test images better than chance (n = 360, q ≤ 0.05, "
-        "Benjamini–Hochberg over all 10 directions), 0 of these 9 better than raw pixels do, by intervals apart; rows "
-        "left out find them again with a cosine of at least 0.81 [0.50, 0.99] (label: 8)."
+        "9 of 10 concepts have a direction that tells them on test images better than chance (n = 360, 95 % "
+        "intervals above it, q ≤ 0.05, Benjamini–Hochberg over all 10 directions), 0 of these 9 better than raw pixels "
+        "do, by intervals apart; rows left out find them again with a cosine of at least 0.81 [0.50, 0.99] (label: 8)."
     )
     assert Strips in kinds(section(report, "concepts"))
 
@@ -379,6 +391,18 @@ def test_concepts_are_corrected_for_their_number(results: dict[str, Any]) -> Non
         table, concepts=tuple(replace(one, p_value=0.01, q_value=0.1, permutations=99) for one in table.concepts)
     )
     assert "can be below 0.01" in section(build(Material({"concepts": rough})), "concepts").finding
+
+
+def test_a_small_q_without_a_figure_above_chance_claims_no_concept(results: dict[str, Any]) -> None:
+    table = results["concepts"]
+    one = replace(table.best[0], q_value=0.001)
+    reaching = replace(one, name="reaching", r2=Interval(-0.010, -0.060, 0.046, 360), kind="numeric")
+    level = replace(one, name="level", auc=Interval(0.53, 0.49, 0.57, 360))
+    told = replace(one, name="told", r2=Interval(0.2, 0.1, 0.3, 360), kind="numeric")
+    tried = replace(table, concepts=(reaching, level, told), freed=(), unsupervised=(), edits=None)
+    assert concept_finding(tried).startswith("1 of 3 concepts has a direction that tells it")
+    titles = [title for title, *_ in terminal_more.concepttable(tried)]
+    assert any("1 of 3 concepts stand at q <= 0.05 with a 95 % interval above chance" in title for title in titles)
 
 
 def test_concepts_without_a_model_say_what_edits_need(results: dict[str, Any]) -> None:

@@ -12,8 +12,11 @@ import table_maker
 import typer
 from typer.testing import CliRunner
 
-from analysis import AnalysisError, Embeddings, cli, load
-from analysis.plan import Options
+from analysis import AnalysisError, Embeddings, cli, load, study_factors
+from analysis.overview import Column, summarise
+from analysis.plan import Options, labelled_columns
+from analysis.report.material import Material
+from analysis.report.sections_comparison import comparison
 from analysis.study_asked import compare_tables, study_comparison, study_fidelity
 from analysis.study_factors import study_disentanglement
 
@@ -126,6 +129,16 @@ def test_samples_are_shown_beside_training_images_in_the_folder_of_the_codes_res
     assert "--features" in str(wrong.exception)
 
 
+def test_a_collapsed_code_is_compared_by_a_sentence_and_not_by_p(folder: Path, tmp_path: Path) -> None:
+    columns = table_maker.digits_columns(WIDTH, rows=300) | {"code": np.full((300, WIDTH), 0.1, np.float32)}
+    table_maker.write_table(tmp_path / "still.parquet", columns, table_maker.digits_metadata(WIDTH))
+    done = run("compare", folder / "one.parquet", tmp_path / "still.parquet", "--out", tmp_path / "out")
+    assert done.exit_code == 0 and "nan" not in done.stdout, done.stdout
+    assert "all codes of still.parquet are the same: neighbours and maps of them cannot be judged" in done.output
+    said = comparison(Material({"comparison": load(tmp_path / "out")["comparison"]}))
+    assert "no more alike than shuffled rows" in str(said.blocks)
+
+
 def test_factors_are_the_columns_that_are_named(folder: Path) -> None:
     table = Embeddings(folder / "one.parquet")
     found = study_disentanglement(table, None, Options(factors=("ink", "round")))
@@ -147,6 +160,27 @@ def test_factors_are_by_default_what_rows_share_and_the_rest_is_said(tmp_path: P
     table_maker.write_table(tmp_path / "few.parquet", few)
     with pytest.raises(AnalysisError, match=r"two known factors that vary, and the table 'few.parquet' has 'label'"):
         study_disentanglement(Embeddings(tmp_path / "few.parquet"), None, Options())
+
+
+def test_a_column_without_a_name_is_left_out_and_no_second_label(tmp_path: Path) -> None:
+    columns = table_maker.digits_columns(WIDTH, rows=800) | {"": np.arange(800), "still": np.ones(800)}
+    table = Embeddings(table_maker.write_table(tmp_path / "index.parquet", columns, table_maker.digits_metadata(WIDTH)))
+    assert [c.name for c in labelled_columns(table)] == ["label", "ink", "round", "parity", "still"]
+    found = study_disentanglement(table, None, Options(test_rows=120))
+    assert found.factors == ("label", "ink", "round", "parity")
+    assert any("no factors of these rows: 'still'" in note for note in found.notes)
+    assert any("a column without a name" in note for note in summarise(table, np.arange(3)).notes)
+    wide = {f"dim_{i}": np.ones(60) for i in range(3)} | {"": np.arange(60)}
+    assert Embeddings(table_maker.write_table(tmp_path / "wide.parquet", wide), code="*").width("*") == 3
+
+
+def test_what_is_no_factor_is_told_by_its_place_and_not_compared_as_values(tmp_path: Path) -> None:
+    table = Embeddings(table_maker.digits_table(tmp_path, width=WIDTH, rows=800))
+    twice = [Column("ink", "numeric", values, ()) for values in (np.ones(800), np.arange(800.0), np.arange(800.0))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study_factors, "labelled_columns", lambda _: twice)
+        kept, notes = study_factors._factors(table, np.arange(800), Options())
+    assert len(kept) == 2 and "no factors of these rows: 'ink' (" in notes[0]
 
 
 @pytest.mark.parametrize(

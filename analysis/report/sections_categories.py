@@ -65,7 +65,7 @@ def _finding(one: Categories, found: Codes) -> str:
         said = f"{used} of the {k} {one.nouns} of “{one.part}” are effectively in use (n = {count(found.rows)})"
         if one.shared is None:
             return said + "."
-        shared = f"they share a mutual information of {brackets(one.shared)} with the labels"
+        shared = f"they share a normalised mutual information of {brackets(one.shared)} with the labels"
         return f"{said}; {shared}, shuffled labels {number(one.shuffled)}."
     right = one.matching.accuracy
     others = [f"{_yardstick(b)} {percent(b.figure.value)}" for b in _ordered(one.baselines)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ..similarity import SHUFFLED_MAPS
@@ -47,6 +48,8 @@ def _similarities(found: Comparisons) -> Block:
     for name in [one.name for one in found.pairs[0].similarities]:
         for pair in (*found.pairs, *found.yardsticks):
             one = next(each for each in pair.similarities if each.name == name)
+            if math.isnan(one.value.value):
+                continue
             role = role_of(pair.names[1]) if pair in found.yardsticks else "ours"
             beside = (Mark("chance", one.shuffled, "shuffled rows"),)
             label = readable(pair.names[1]) if pair in found.yardsticks else pair.names[1]

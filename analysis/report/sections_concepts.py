@@ -45,13 +45,13 @@ def concepts(material: Material) -> Section:
 def concept_finding(table: ConceptTable, noun: str = "image") -> str:
     """Say how many concepts have a direction, whether pixels have it too, and whether it is found again."""
     tried, best = len(table.concepts), table.best
-    real = [one for one in best if one.q_value <= SIGNIFICANT]
+    real = [one for one in best if one.q_value <= SIGNIFICANT and one.above_chance]
     least = min(1 / (one.permutations + 1) for one in table.concepts)
     has, them = ("has", "it") if len(real) == 1 else ("have", "them")
     said = (
         f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test {noun}s "
-        f"better than chance (n = {count(max(one.score.n for one in best))}, q ≤ {SIGNIFICANT}, Benjamini–Hochberg "
-        f"over all {plural(tried, 'direction')})"
+        f"better than chance (n = {count(max(one.score.n for one in best))}, 95 % intervals above it, "
+        f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over all {plural(tried, 'direction')})"
     )
     if not real:
         few = f"; by so few permutations no p can be below {least:.2g}" if least * tried > SIGNIFICANT else ""
@@ -118,7 +118,8 @@ def _evidence(best: Sequence[Concept]) -> Table:
         f"{1 / (best[0].permutations + 1):.2g} at least; q: after Benjamini–Hochberg over all directions. Found again: "
         "median cosine, and the middle 95 %, of the direction found on a resample of the train rows with that of the "
         f"rows left out, {plural(resamples, 'resample')}: 1 is always the same, 0 nothing; beside it the same for "
-        "shuffled labels. Other methods: mean cosine with what they find. Train rows with and without it."
+        "shuffled labels. Other methods: mean cosine with what they find. Cosines are taken where every column of the "
+        "code has unit variance, so that units do not count. Train rows with and without it."
     )
     return Table(columns, rows, caption)
 
@@ -149,7 +150,10 @@ def _agreement(table: ConceptTable) -> Table:
     values = [[found.get((name, method), float("nan")) for method in methods] for name in names]
     rows = tuple((name, *map(number, row)) for name, row in zip(names, values, strict=True))
     shades = tuple(tuple(float(np.clip(np.nan_to_num(v), 0, 1)) for v in row) for row in values)
-    caption = "Mean cosine of each method's direction with those of the other methods for the same concept."
+    caption = (
+        "Mean cosine of each method's direction with those of the other methods for the same concept, where every "
+        "column of the code has unit variance."
+    )
     return Table(("concept", *methods), rows, caption, shades)
 
 

@@ -22,9 +22,10 @@ SHOWN = 24  # numbers of the code in the picture of importances
 MEANING = {
     "MIG": "the information on a factor in the number that holds most of it, less that in the next, over the factor's "
     "entropy (mean over factors)",
-    "modularity": "how little a number tells of other factors than its first (mean over numbers by what they tell); "
-    "numbers that tell nothing are modular by chance, as shuffled factors show",
-    "SAP": "how much better the best number alone predicts a factor than the second best (R², of classes η²)",
+    "modularity": "how little a number tells of other factors than its first (mean over the numbers that tell anything "
+    "beyond chance; 0 where none does)",
+    "SAP": "how much better the best number alone predicts a factor than the second best (R²; of classes the held-out "
+    "balanced accuracy of the nearest class mean, where the second best is at least near chance)",
     "DCI disentanglement": "how few factors a number matters for, by the importances in random forests",
     "DCI completeness": "how few numbers matter for a factor, by the importances in random forests",
     INFORMATIVENESS: "how well random forests read a factor from all numbers together, held out (R², or accuracy above "
@@ -58,6 +59,7 @@ def disentanglement(material: Material) -> Section:
 
 def _caption(name: str) -> str:
     best = "all factors read without error" if name == INFORMATIVENESS else "one number a factor"
+    best += " (1 − 1 / k for k classes)" if name == "SAP" else ""
     return (
         f"{name}: {MEANING.get(name, 'a score')}. 1 is {best}. Random rotations of the code, each number "
         "at unit variance, tell as much of the factors as the code does, in axes that mean nothing: what the code has "

@@ -135,8 +135,8 @@ def _summary_row(one: Summary) -> tuple[str, ...]:
         values = f"{number(one.low)} to {number(one.high)}, mean {number(one.mean)}"
     else:
         shown = [f"{name} ({count(n)})" for name, n in zip(one.categories[:12], one.counts, strict=False)]
-        rest = len(one.categories) - 12
-        values = ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+        rest = max(one.different, len(one.categories)) - len(shown)
+        values = ", ".join(shown) + (f" and {count(rest)} more" if rest > 0 else "")
     return one.name, one.kind, count(one.present), count(one.missing), values
 
 

@@ -59,9 +59,20 @@ def mixture(material: Material) -> Section:
 
 def _mixture_finding(found: Mixture) -> str:
     said = f"By BIC the codes form {plural(found.components, 'Gaussian component')} ({found.covariance} covariances)"
+    said += groups_again(found)
     if found.agreement is None or found.components == 1:  # a single group says nothing of labels
         return said + "."
     return f"{said}; {shared_with_labels(found.agreement)}; shuffled labels {number(found.agreement.shuffled_nmi)}."
+
+
+def groups_again(found: Mixture) -> str:
+    """State how far the groups are the rows' own; "" where nobody looked."""
+    if found.again is None:
+        return ""
+    return (
+        f", of which mixtures of two halves of the rows agree with an adjusted Rand index of {brackets(found.again)} "
+        "(by chance 0)"
+    )
 
 
 def shared_with_labels(found: Agreement) -> str:
@@ -77,7 +88,8 @@ def shared_with_labels(found: Agreement) -> str:
         for relation, some in groups if some
     ]  # fmt: skip
     beside = f", {listed(said)}" if said else ""
-    shared = f"they share a mutual information of {brackets(found.nmi)} with the labels (n = {count(found.nmi.n)})"
+    shared = f"they share a normalised mutual information of {brackets(found.nmi)} with the labels"
+    shared += f" (n = {count(found.nmi.n)})"
     return f"{shared}{beside}"
 
 
@@ -109,9 +121,9 @@ def _unusual(material: Material, found: Mixture) -> list[Block]:
     noun = material.noun
     detail = f"{count(len(one.unusual))} of {plural(len(one.rows), noun)} beyond chance"
     caption = (
-        f"{noun.capitalize()}s with the least likely codes, the least likely first. Beyond chance are those that no "
-        f"more than 0.05 / n of {plural(one.references, f'other {noun}')}, n = {count(len(one.rows))}, are as unlikely "
-        "as."
+        f"{noun.capitalize()}s with the least likely codes, the least likely first. Beyond chance are those farther "
+        f"out than the tail of {plural(one.references, f'other {noun}')} reaches by chance, extended exponentially: "
+        f"p ≤ 0.05 / n, n = {count(len(one.rows))}."
     )
     if not shown:
         named = listed([material.describe(int(row)) for row in one.rows[:UNUSUAL]])
@@ -132,8 +144,10 @@ def _classes(found: Mixture, noun: str) -> list[Block]:
     )  # fmt: skip
     caption = (
         f"A mixture for each class, chosen by BIC. By Bayes' rule they name {figure(one.accuracy)} of "
-        f"{plural(one.accuracy.n, f'other {noun}')} right; mixtures of shuffled labels {percent(one.shuffled)}."
+        f"{plural(one.accuracy.n, f'other {noun}')} right; "
     )
+    beside = [f"{readable(other.name)} {figure(other.figure)}" for other in one.baselines]
+    caption += f"{listed([*beside, f'shuffled labels {percent(one.shuffled)}'])} by mixtures of theirs."
     blocks: list[Block] = [
         Disclosure("A mixture for each class", (Table(("class", "components", "rows"), rows, caption),))
     ]
