@@ -168,7 +168,7 @@ def edit(
     device: str,
     family: str | None = None,
 ) -> list[Path]:
-    """Write each image moved along `direction` (d,) by each strength, and a strip of them, see `sheet`; return all."""
+    """Write each image moved along `direction` (d,) by each strength, and their strip (see `sheet`); return files."""
     if not np.isfinite(strengths).all():
         raise ConfigError("--strength takes finite numbers, for example 2 or -1.5")
     model = NumpyModel.load(run, device=device, family=family)
