@@ -37,7 +37,16 @@ if TYPE_CHECKING:
     from .errors import AnalysisError
     from .few import FewLabels, few_labels
     from .few_numbers import number_efficiency
-    from .fidelity import Copying, Distances, Fidelity, Modes, compare_samples, frechet_distance, kernel_distance
+    from .fidelity import (
+        Copying,
+        Distances,
+        Duplicates,
+        Fidelity,
+        Modes,
+        compare_samples,
+        frechet_distance,
+        kernel_distance,
+    )
     from .geodesic import Geodesic, geodesic_path
     from .geometry import Geometry, shape_of
     from .inception import inception_score, modified_inception_score
@@ -78,6 +87,7 @@ _HOME = {
     "Copying": "fidelity",
     "Disentanglement": "disentanglement",
     "Distances": "fidelity",
+    "Duplicates": "fidelity",
     "Efficiency": "efficiency",
     "Embeddings": "embeddings",
     "Entry": "side_by_side",
@@ -174,6 +184,7 @@ __all__ = [
     "Copying",
     "Disentanglement",
     "Distances",
+    "Duplicates",
     "Efficiency",
     "Embeddings",
     "Entry",

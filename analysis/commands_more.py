@@ -62,8 +62,9 @@ def fidelity(
     """How near samples are to real images, in features that you choose; no FID, which has Inception's features.
 
     Fréchet and kernel distances, precision, recall, density, coverage, beside those of real train rows; whether
-    samples repeat training images; and how many different ones there are. Encode samples with the same model as
-    the real images, and name the features. With --out the report shows it, with the pictures of the nearest pairs.
+    samples repeat training images, all of which are looked at; and how many different samples there are, where they
+    repeat themselves. Encode samples with the same model as the real images, and name the features. With --out the
+    report shows it, with the pictures of the nearest pairs.
 
         latentgan sample runs/mnist -n 5000 --out samples
 

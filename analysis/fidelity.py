@@ -52,12 +52,17 @@ class Fidelity:
     samples: Distances
     yardstick: Distances | None  # real train rows in the samples' place; None without a split
     copying: Copying | None
-    modes: Modes
-    real_modes: Modes
+    modes: Modes  # of samples: how many there are where `repeats`, else only its lower end counts
+    real_duplicates: Duplicates  # of the yardstick's rows, or without one of the held-out ones
     notes: tuple[str, ...]
     shown: Pixels | None = None  # (m, h, w, c) of the samples `copying.which`, beside their nearest train rows
     real_pairs: Ints | None = None  # (m, 2) held-out rows that lie nearest to a train row, and that one; table rows
     real_distances: Doubles | None = None  # (m,)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether two samples are duplicates more often than two real rows: the intervals of the shares are apart."""
+        return 1 / self.modes.number.high > self.real_duplicates.share.high
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,22 @@ class Copying:
 
 
 @dataclass(frozen=True)
+class Duplicates:
+    """How often two rows are duplicates."""
+
+    share: Interval  # P(two rows are duplicates)
+    pairs: int  # duplicates found
+    rows: int
+    threshold: float  # distance up to which two rows are duplicates
+
+
+@dataclass(frozen=True)
 class Modes:
-    """How many different rows there are, by the share of pairs that are duplicates (birthday paradox)."""
+    """How many different rows there are, by the share of pairs that are duplicates (birthday paradox).
+
+    It tells of a source that repeats itself at a distance at which real rows do not. At a distance that real rows
+    have to their nearest, their own number follows from how many rows there are.
+    """
 
     number: Interval  # 1 / P(two rows are duplicates); inf where no pair is
     pairs: int  # duplicates found

@@ -1,7 +1,7 @@
 """Squared distances between rows: fast by products, exact by differences, and bounds that tell where these are needed.
 
 A product of rows in float32 or float64 is off by at most `rounding` times the squares of their lengths (Higham 2002,
-Accuracy and Stability of Numerical Algorithms, eq. 3.5), which is much where rows are far from their mean and near to
+Accuracy and Stability of Numerical Algorithms, §3.1), which is much where rows are far from their mean and near to
 each other. Differences have no such loss.
 """
 

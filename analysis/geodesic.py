@@ -16,9 +16,11 @@ import numpy as np
 from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles
 from .interpolation import WALKS
 
-STEP = 2e-3  # of the differences, in the code's units: decoders in float32 leave 1e-7 / STEP of noise
+STEP = 2e-3  # of the differences, as a share of a path's extent: decoders in float32 leave 1e-7 / STEP of noise
+NEAR = 1 / 64  # least extent, as a share of the largest number of a path: float32 resolves no finer differences
 CELLS = 50_000_000  # numbers that the Jacobians of the paths in one batch may hold
 SECANTS = 6  # steps of a round
+DAMPING = 1e-3  # of the first step, as a share of the mean curvature
 WEAK = 1e-2  # share of the energy that a step must gain for the round to go on
 VARIANCES = {"normal": (1.0, 1 / 2), "uniform": (1 / 3, 1 / 15)}  # of z_i and, nearly, of |z|
 
@@ -66,7 +68,7 @@ class Geodesic:
     start: Measured  # the path that the search began with
     found: Measured
     rounds: int
-    converged: bool  # the last round gained less than the tolerance
+    converged: bool  # the last round gained less than the tolerance, and its slope promised little; see `shorten`
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Shortened:
     codes: Doubles  # (p, steps, d)
     images: Singles  # (p, steps, q) decoded
     rounds: Ints  # (p,)
-    converged: Bools  # (p,)
+    converged: Bools  # (p,) as in `Geodesic`
 
 
 def shell_of(prior: str, codes: Floats) -> tuple[Shell, str]:
@@ -150,81 +152,112 @@ def shorten(
 
     Gauss–Newton on the differences of neighbouring images, damped as by Levenberg and Marquardt, all paths of a batch
     at once. A round decodes d codes for each inner code of a path, takes a few steps, from which the Jacobians learn
-    (Broyden 1965), and ends the search of a path whose energy fell by less than `tolerance` of itself.
+    (Broyden 1965), and ends the search of a path whose energy fell by less than `tolerance` of itself. Such a path has
+    converged if its slope promises no more than that, too; after a search that came nearer, at corners of the decoder,
+    where a slope does not vanish, than the root of `tolerance`. Else the search is stuck.
 
-    Args: free: (d,) columns that may move, by default all.
+    Codes are counted in each path's extent, so that their unit changes nothing.
+
+    Args: free: (d,) columns that may move, by default all. step: of the differences, as a share of the extent.
     """
     moved: Doubles = np.array(codes, np.float64)
     columns = np.arange(moved.shape[2]) if free is None else np.flatnonzero(free)
     images = _decoded(decode, moved)
-    used, done = np.zeros(len(moved), np.int64), np.zeros(len(moved), np.bool_)
+    used, rests, extent = np.zeros(len(moved), np.int64), np.zeros(len(moved), np.bool_), _extent(moved[..., columns])
     inner, pixels = max(1, moved.shape[1] - 2), images.shape[2]
     batch = max(1, CELLS // (inner * len(columns) * (2 * pixels + 8 * len(columns))))
     for first in range(0, len(moved), batch):
         part = slice(first, first + batch)
-        _descend(decode, moved[part], images[part], used[part], done[part], columns, rounds, tolerance, step)
-    return Shortened(moved, images, used, done)
+        one = _Batch(decode, moved[part], images[part], columns, extent[part], step)
+        _descend(one, used[part], rests[part], rounds, tolerance)
+    return Shortened(moved, images, used, rests)
 
 
-def _descend(
-    decode: Callable[[Singles], Singles],
-    codes: Doubles,
-    images: Singles,
-    used: Ints,
-    done: Bools,
-    columns: Ints,
-    rounds: int,
-    tolerance: float,
-    step: float,
-) -> None:
-    """Shorten a batch of paths in place."""
-    energy, damping = _energy(images), np.full(len(codes), 1e-3)
+def _extent(codes: Doubles) -> Doubles:
+    """How far each path (p, steps, d) goes in a column, about 1 between draws from N(0, I): (p,), more than 0."""
+    wide = np.sqrt(np.square(np.ptp(codes, axis=1)).mean(1) / 2)
+    extent: Doubles = np.maximum(wide, NEAR * np.abs(codes).max((1, 2)))
+    return np.where(extent > 0, extent, 1.0)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Paths that are shortened at once, in place."""
+
+    decode: Callable[[Singles], Singles]
+    codes: Doubles  # (p, steps, d)
+    images: Singles  # (p, steps, q)
+    columns: Ints  # that may move
+    extent: Doubles  # (p,)
+    step: float  # of differences, in extents
+
+    def free(self, at: Ints) -> Doubles:
+        """What may move of the inner codes of paths `at`, in their extents."""
+        found: Doubles = self.codes[at, 1:-1][..., self.columns] / self.extent[at, None, None]
+        return found
+
+
+def _descend(batch: _Batch, used: Ints, rests: Bools, rounds: int, tolerance: float) -> None:
+    """Shorten a batch of paths; count each one's rounds, and mark those that came to rest, in place."""
+    images, ended = batch.images, np.zeros(len(batch.codes), np.bool_)
+    energy, damping = _energy(images), np.full(len(images), DAMPING)
+    first = energy.copy()
     for _ in range(rounds):
-        left = np.flatnonzero(~done)
+        left = np.flatnonzero(~ended)
         if not len(left):
             return
         used[left] += 1
         before = energy[left]
-        jacobians = _jacobians(decode, codes[left, 1:-1], images[left, 1:-1], columns, step)
+        jacobians = _jacobians(batch, left)
         moving = np.arange(len(left))
         for _ in range(SECANTS):
             at = left[moving]
-            was, from_, shown = energy[at], codes[at, 1:-1][..., columns], images[at, 1:-1]
-            _move(decode, codes, images, energy, damping, at, jacobians[moving], columns)
+            was, from_, shown = energy[at], batch.free(at), images[at, 1:-1]
+            _move(batch, energy, damping, at, jacobians[moving])
             gained = was - energy[at] > WEAK * was
             if not gained.any():
                 break
             at, moving = at[gained], moving[gained]
-            moves = codes[at, 1:-1][..., columns] - from_[gained]
-            _learn(jacobians, moving, moves, images[at, 1:-1] - shown[gained])
-        done[left] = before - energy[left] <= tolerance * before
+            _learn(jacobians, moving, batch.free(at) - from_[gained], images[at, 1:-1] - shown[gained])
+        still = before - energy[left] <= tolerance * before
+        ended[left] = still
+        at = left[still]
+        if len(at):
+            share = np.where(energy[at] < first[at], math.sqrt(tolerance), tolerance)
+            rests[at] = (energy[at] == 0) | (_promised(images[at], jacobians[still]) <= share * energy[at])
 
 
-def _move(
-    decode: Callable[[Singles], Singles],
-    codes: Doubles,
-    images: Singles,
-    energy: Doubles,
-    damping: Doubles,
-    at: Ints,
-    jacobians: Singles,
-    columns: Ints,
-) -> None:
+def _damped(middle: Doubles, damping: Doubles) -> Doubles:
+    """Blocks (p, m, d, d) with a share (p,) of their path's mean diagonal added to it."""
+    size = np.trace(middle, axis1=2, axis2=3).mean(1) / middle.shape[-1]
+    found: Doubles = middle + (damping * np.where(size > 0, size, 1))[:, None, None, None] * np.eye(middle.shape[-1])
+    return found
+
+
+def _promised(images: Singles, jacobians: Singles) -> Doubles:
+    """How much energy one step would save if images were linear in codes, gᵀ H⁻¹ g / 2: (p,).
+
+    It is not known, infinite, where no difference shows in any image, as where a decoder rounds.
+    """
+    middle, beside, slope = _normal_equations(images, jacobians)
+    found: Doubles = (slope * _solve(_damped(middle, np.full(len(middle), DAMPING)), beside, slope)).sum((1, 2))
+    return np.where(jacobians.any((1, 2, 3)), found, np.inf)
+
+
+def _move(batch: _Batch, energy: Doubles, damping: Doubles, at: Ints, jacobians: Singles) -> None:
     """Take one step with paths `at`, in place; each is damped until its energy falls, or stays where it is."""
-    middle, beside, slope = _normal_equations(images[at], jacobians)
-    size = np.trace(middle, axis1=2, axis2=3).mean(1) / len(columns)
-    size = np.where(size > 0, size, 1.0)
+    middle, beside, slope = _normal_equations(batch.images[at], jacobians)
     waiting = np.arange(len(at))
     for _ in range(8):
         some = at[waiting]
-        pressed = middle[waiting] + (damping[some] * size[waiting])[:, None, None, None] * np.eye(len(columns))
-        tried = codes[some]
-        tried[:, 1:-1, columns] -= _solve(pressed, beside[waiting], slope[waiting])
-        seen = _decoded(decode, tried)
+        tried = batch.codes[some]
+        move = _solve(_damped(middle[waiting], damping[some]), beside[waiting], slope[waiting])
+        tried[:, 1:-1, batch.columns] -= batch.extent[some, None, None] * move
+        seen = _decoded(batch.decode, tried)
         found = _energy(seen)
         better = found < energy[some]
         kept = some[better]
-        codes[kept], images[kept], energy[kept] = tried[better], seen[better], found[better]
+        batch.codes[kept], batch.images[kept], energy[kept] = tried[better], seen[better], found[better]
         damping[kept] /= 10
         damping[some[~better]] *= 10
         waiting = waiting[~better]
@@ -245,17 +278,16 @@ def _energy(images: Singles) -> Doubles:
     return found
 
 
-def _jacobians(
-    decode: Callable[[Singles], Singles], codes: Doubles, images: Singles, columns: Ints, step: float
-) -> Singles:
-    """Forward differences of the decoder at codes (p, m, d), which decode to `images`: (p, m, q, columns)."""
+def _jacobians(batch: _Batch, at: Ints) -> Singles:
+    """Forward differences of the decoder at the inner codes of paths `at`, by codes in extents: (p, m, q, columns)."""
+    codes, columns = batch.codes[at, 1:-1], batch.columns
     p, m, d = codes.shape
     shift = np.zeros((len(columns), d))
-    shift[np.arange(len(columns)), columns] = step
-    moved = codes[:, :, None] + shift
-    seen = _decoded(decode, moved.reshape(p * m, len(columns), d)).reshape(p, m, len(columns), -1)
-    seen -= images[:, :, None]
-    seen /= np.float32(step)
+    shift[np.arange(len(columns)), columns] = batch.step
+    moved = codes[:, :, None] + batch.extent[at, None, None, None] * shift
+    seen = _decoded(batch.decode, moved.reshape(p * m, len(columns), d)).reshape(p, m, len(columns), -1)
+    seen -= batch.images[at, 1:-1][:, :, None]
+    seen /= np.float32(batch.step)
     return seen.transpose(0, 1, 3, 2)
 
 

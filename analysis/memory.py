@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 
-from .arrays import AnalysisError, Floats, as_codes, same_length
-from .fidelity import Copying, Modes
+from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, same_length
+from .fidelity import Copying, Duplicates, Modes
 from .gaps import at_most, squared_gaps
 from .neighbours import nearest
 from .statistics import LEVEL, Interval, auc_interval, jackknife, percentiles
 from .threads import one_blas_thread
 
 SHOWN = 16
+BLOCK = 500  # rows that are compared with all at once
 
 
 def copying(samples: Floats, train: Floats, held_out: Floats, *, shown: int = SHOWN) -> Copying:
@@ -24,17 +25,26 @@ def copying(samples: Floats, train: Floats, held_out: Floats, *, shown: int = SH
 
     Args: samples (n, d), train (m, d), held_out (r, d) features. Raises: AnalysisError for fewer than 20 rows.
     """
+    return copying_and_others(samples, train, held_out, shown=shown)[0]
+
+
+def copying_and_others(
+    samples: Floats, train: Floats, held_out: Floats, *, shown: int = SHOWN
+) -> tuple[Copying, Ints, Doubles]:
+    """`copying`, and the nearest train row of each held-out row and its distance: (r,), (r,)."""
     parts = [as_codes(z, name) for z, name in ((samples, "samples"), (train, "train rows"), (held_out, "others"))]
     for z, name in zip(parts, ("samples", "train rows", "held-out rows"), strict=True):
         if len(z) < 20:
             raise AnalysisError(f"a test of copying needs at least 20 {name}, and there are {len(z)}")
-    index, distance = nearest(parts[0], parts[1])
-    near, others = distance[:, 0], nearest(parts[2], parts[1])[1][:, 0]
+    index, distance = nearest(np.concatenate([parts[0], parts[2]]), parts[1])  # train rows may be read from disk: once
+    m = len(parts[0])
+    which, near, others = index[:m, 0], distance[:m, 0], distance[m:, 0]
     scores = np.concatenate([others, near])
     closer = auc_interval(scores, np.arange(len(scores)) < len(others))
     order = np.argsort(near, kind="stable")[:shown]
     copies = int(np.count_nonzero(near < np.quantile(others, 0.01)))
-    return Copying(closer, _ratio(near, others), copies, len(near), index[order, 0], order, near[order])
+    found = Copying(closer, _ratio(near, others), copies, len(near), which[order], order, near[order])
+    return found, index[m:, 0], others
 
 
 def _ratio(near: Floats, others: Floats) -> Interval:
@@ -51,7 +61,10 @@ def _ratio(near: Floats, others: Floats) -> Interval:
 
 
 def duplicate_threshold(real: Floats, *, share: float = 0.01) -> float:
-    """The distance that a share of (n, d) different real rows have to their nearest other: nearer is a duplicate."""
+    """The distance that a share of (n, d) different real rows have to their nearest other: nearer is a duplicate.
+
+    At it these rows have a share · n / 2 of pairs or a little more, whatever they are.
+    """
     distances = nearest(real, real, own=True)[1][:, 0]
     return float(np.quantile(distances, share))
 
@@ -61,32 +74,49 @@ def count_modes(x: Floats, *, threshold: float) -> Modes:
 
     The birthday paradox turned round (Arora & Zhang 2017, arXiv:1706.08224): n rows of a uniform source of N
     hold about n² / 2N pairs. Sources that are not uniform count by their collisions, 1 / Σ p², so that N is a lower
-    bound of the number. The interval is the jackknife's over rows for P, or Poisson's 3 / pairs where none is found.
+    bound of the number. The interval is that of `duplicates` for P.
+    """
+    found = duplicates(x, threshold=threshold)
+    value, low, high = (1 / p if p > 0 else math.inf for p in (found.share.value, found.share.high, found.share.low))
+    return Modes(Interval(value, low, high, found.rows), found.pairs, found.rows, threshold)
+
+
+def duplicates(x: Floats, *, threshold: float) -> Duplicates:
+    """Measure how often two of (n, d) rows are within `threshold` of each other.
+
+    The interval is the jackknife's over rows and Poisson's over pairs, the wider at either end; where no pair is
+    found, up to 3 / pairs. Raises: AnalysisError for fewer than 20 rows.
     """
     x = as_codes(x)
     n = same_length(rows=x)
     if n < 20:
         raise AnalysisError(f"counting modes needs at least 20 rows, and there are {n}")
-    matrix = _near(x, threshold)
-    pairs, possible = int(matrix.sum()) // 2, n * (n - 1) // 2
+    i, j = _pairs(x, threshold)
+    pairs, possible = len(i), n * (n - 1) // 2
     if pairs == 0:
-        return Modes(Interval(math.inf, possible / 3.0, math.inf, n), 0, n, threshold)  # 95 %: at most 3 expected
+        return Duplicates(Interval(0.0, 0.0, 3.0 / possible, n), 0, n, threshold)  # 95 %: at most 3 expected
 
     def share(rows: Floats) -> float:
-        index = rows.astype(np.int64)
-        return float(matrix[np.ix_(index, index)].sum()) / (len(index) * (len(index) - 1))
+        kept = np.zeros(n, np.bool_)
+        kept[rows.astype(np.int64)] = True
+        return float(np.count_nonzero(kept[i] & kept[j])) / (len(rows) * (len(rows) - 1) // 2)
 
     found = jackknife(share, np.random.default_rng(0).permutation(n))
     exact = _poisson(pairs)
     low, high = min(found.low, exact[0] / possible), max(found.high, exact[1] / possible)
-    return Modes(Interval(1 / found.value, 1 / high, 1 / low if low > 0 else math.inf, n), pairs, n, threshold)
+    return Duplicates(Interval(found.value, max(low, 0.0), min(high, 1.0), n), pairs, n, threshold)
 
 
-def _near(x: Floats, threshold: float) -> Floats:
+def _pairs(x: Floats, threshold: float) -> tuple[Ints, Ints]:
+    """Which rows i < j of (n, d) are within `threshold`: (pairs,), (pairs,)."""
+    found = []
     with one_blas_thread():
-        matrix = at_most(squared_gaps(x, x), threshold**2, x, x).astype(np.float32)
-    np.fill_diagonal(matrix, 0)
-    return matrix
+        for start in range(0, len(x), BLOCK):
+            some = x[start : start + BLOCK]
+            i, j = np.nonzero(at_most(squared_gaps(some, x), threshold**2, some, x))
+            found.append(np.stack([start + i, j])[:, start + i < j])
+    i, j = np.hstack(found)
+    return i, j
 
 
 def _poisson(count: int) -> tuple[float, float]:

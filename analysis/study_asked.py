@@ -10,10 +10,9 @@ import numpy as np
 
 from .arrays import AnalysisError, Floats, Ints
 from .embeddings import Embeddings
-from .fidelity import Copying, Fidelity, compare_samples, warnings_of
+from .fidelity import Copying, Distances, Duplicates, Fidelity, Modes, compare_samples, warnings_of
 from .matching import common_rows
-from .memory import copying, count_modes, duplicate_threshold
-from .neighbours import nearest
+from .memory import copying_and_others, count_modes, duplicate_threshold, duplicates
 from .overview import thumbnails
 from .plan import (
     Options,
@@ -136,24 +135,45 @@ def study_fidelity(
     parts = real.vectors(name, rows), fake.vectors(name, drawn)
     progress("distances")
     found = compare_samples(*parts, rng=rng)
-    notes = [f"real: {len(rows):,} {words}; samples: {len(drawn):,} rows of {fake.path.name}", *warnings_of(found)]
+    seen = _of(len(rows), len(held_out(real, None, options)[0])), _of(len(drawn), fake.n)
+    notes = [f"real: {seen[0]} {words}; samples: {seen[1]} rows of {fake.path.name}", *warnings_of(found)]
     yardstick, repeats = None, None
     pictures: dict[str, Any] = {}
-    train = _train(real, rows, options, len(drawn))
+    train, others = _train(real, rows), parts[0]
     if train is None:
         notes.append("no yardstick of real rows, and no test of copying: the table has no train split beside the rows")
     else:
         progress("yardstick")
-        known = real.vectors(name, train)
-        yardstick = compare_samples(parts[0], known[: len(drawn)], rng=rng)
+        beside = thin(train, len(drawn), options)
+        others = real.vectors(name, beside)
+        yardstick = compare_samples(parts[0], others, rng=rng)
+        notes.append(f"the yardstick: {_of(len(beside), len(train))} train rows in the samples' place")
         progress("nearest training images")
-        every = thin(np.setdiff1d(real.rows("train"), rows), options.train_rows, options)
-        repeats, pictures = _repeats(real, fake, real.vectors(name, every), every, (rows, drawn), parts)
+        repeats, pictures = _repeats(real, fake, real.matrix(name, train), train, (rows, drawn), parts)
+        notes.append(f"the nearest training images are those of all {len(train):,} train rows")
     progress("duplicates")
-    modes = [z[rng.permutation(len(z))[:MODE_ROWS]] for z in parts]
-    threshold = duplicate_threshold(_as_many(modes[0], modes[1]))
-    counted = [count_modes(_as_many(z, other), threshold=threshold) for z, other in (modes[::-1], modes)]
-    return Fidelity(name, found, yardstick, repeats, counted[0], counted[1], tuple(notes), **pictures)
+    held, made, others = (z[rng.permutation(len(z))[:MODE_ROWS]] for z in (*parts, others))
+    threshold = duplicate_threshold(held[: len(made)])
+    modes, real_pairs = count_modes(made, threshold=threshold), duplicates(others, threshold=threshold)
+    notes += _sampled(found, modes, real_pairs, len(rows), len(drawn))
+    return Fidelity(name, found, yardstick, repeats, modes, real_pairs, tuple(notes), **pictures)
+
+
+def _sampled(found: Distances, modes: Modes, others: Duplicates, real: int, drawn: int) -> list[str]:
+    """Say which figures are of fewer rows than there are `real` and `drawn`."""
+    if found.real == real and found.fake == modes.rows == drawn:
+        if found.manifold_rows == min(real, drawn):
+            return []
+        return [f"precision, recall, density and coverage are those of {found.manifold_rows:,} rows of either side"]
+    return [
+        f"distances are those of {found.real:,} real rows and {found.fake:,} samples, precision, recall, density and "
+        f"coverage those of {found.manifold_rows:,} of either, duplicates of {modes.rows:,} samples and "
+        f"{others.rows:,} real rows"
+    ]
+
+
+def _of(used: int, there: int) -> str:
+    return f"{used:,}" if used == there else f"{used:,} of {there:,}"
 
 
 def _repeats(
@@ -161,26 +181,21 @@ def _repeats(
     parts: tuple[Floats, Floats],
 ) -> tuple[Copying, dict[str, Any]]:  # fmt: skip
     """The test of copying, with rows of the tables in place of positions, and the pictures of the nearest pairs."""
-    found = copying(parts[1], known, parts[0])
+    found, index, distance = copying_and_others(parts[1], known, parts[0])
     found = replace(found, nearest=train[found.nearest], which=rows[1][found.which])
     order = np.argsort(found.which)
     shown = thumbnails(fake, found.which[order])
-    index, distance = nearest(parts[0], known)
-    first = np.argsort(distance[:, 0], kind="stable")[: len(found.which)]
+    first = np.argsort(distance, kind="stable")[: len(found.which)]
     return found, {
         "shown": None if shown is None else shown[np.argsort(order)],
-        "real_pairs": np.stack([rows[0][first], train[index[first, 0]]], axis=1),
-        "real_distances": distance[first, 0].astype(np.float64),
+        "real_pairs": np.stack([rows[0][first], train[index[first]]], axis=1),
+        "real_distances": distance[first],
     }
 
 
-def _as_many(x: Floats, y: Floats) -> Floats:
-    return x[: min(len(x), len(y))]
-
-
-def _train(real: Embeddings, rows: Ints, options: Options, count: int) -> Ints | None:
-    """Train rows other than `rows`, as many as there are samples."""
+def _train(real: Embeddings, rows: Ints) -> Ints | None:
+    """Train rows other than `rows`, where there are enough."""
     if not real.has_split:
         return None
     train = np.setdiff1d(real.rows("train"), rows)
-    return thin(train, count, options) if len(train) >= 50 else None
+    return train if len(train) >= 50 else None

@@ -127,7 +127,7 @@ def compare_kinds(
     found = shorten(world.decode, codes.get(along, codes["lerp"]), free=world.free, rounds=ROUNDS, tolerance=GAIN)
     codes["geodesic"] = found.codes.astype(np.float32)
     if left := int((~found.converged).sum()):
-        notes.append(f"{left} of {len(pairs)} searches for a geodesic were cut off after {ROUNDS} rounds")
+        notes.append(f"{left} of {len(pairs)} searches for a geodesic did not come to rest in {ROUNDS} rounds")
     line = _seen(world, codes["lerp"])
     kinds = [_measured(world, kind, line if kind == "lerp" else _seen(world, z), line) for kind, z in codes.items()]
     t = world.at[:, None, None, None]

@@ -9,7 +9,7 @@ import numpy as np
 from analysis.dci import Factor
 from analysis.disentanglement import Disentanglement, disentangle
 from analysis.fidelity import Fidelity, compare_samples, warnings_of
-from analysis.memory import copying, count_modes, duplicate_threshold
+from analysis.memory import copying, count_modes, duplicate_threshold, duplicates
 from analysis.questions import Question
 from analysis.similarity import Comparison, Comparisons, similarities, transfers
 
@@ -42,7 +42,7 @@ def fidelity(features: str = "discriminator.dense1", copied: bool = False) -> Fi
     made = train[:80] if copied else train[np.arange(80) % 2] + rng.normal(0, 0.01, (80, LATENT))
     found, again = compare_samples(real, made, rng=rng), copying(made, train, real, shown=4)
     threshold = duplicate_threshold(real)
-    modes = count_modes(made, threshold=threshold), count_modes(real, threshold=threshold)
+    modes = count_modes(made, threshold=threshold), duplicates(train[80:160], threshold=threshold)
     return Fidelity(
         features, found, compare_samples(real, train[:80], rng=rng), again, *modes,
         ("60 test rows", *warnings_of(found)), pixels(decode(made[again.which])),

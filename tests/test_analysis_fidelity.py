@@ -22,7 +22,7 @@ from analysis.fidelity import (
     manifold_scores,
     warnings_of,
 )
-from analysis.memory import copying, count_modes, duplicate_threshold
+from analysis.memory import copying, count_modes, duplicate_threshold, duplicates
 
 
 @pytest.fixture
@@ -190,6 +190,17 @@ def test_planted_modes_are_counted(modes: int, rng: np.random.Generator) -> None
         found.append(count_modes(rows, threshold=0.5).number)
     assert np.mean([one.low <= modes <= one.high for one in found]) >= 0.85
     assert np.median([one.value for one in found]) == pytest.approx(modes, rel=0.15)
+
+
+def test_new_real_rows_seldom_seem_to_repeat(rng: np.random.Generator) -> None:
+    found = []
+    for _ in range(100):
+        held, train, new = rng.normal(size=(3, 300, 4))
+        at = duplicate_threshold(held)
+        number, other = count_modes(new, threshold=at).number, duplicates(train, threshold=at)
+        assert other.share.low <= other.share.value <= other.share.high and other.rows == 300
+        found.append(1 / number.high > other.share.high)
+    assert np.mean(found) <= 0.05
 
 
 def test_equal_rows_are_duplicates_at_a_threshold_of_zero(rng: np.random.Generator) -> None:

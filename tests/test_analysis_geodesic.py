@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.arrays import AnalysisError
-from analysis.geodesic import geodesic_path, measure
-from analysis.interpolation import norm_preserving
+from analysis.geodesic import geodesic_path, measure, shorten
+from analysis.interpolation import lerp, norm_preserving
 
 
 def polar(codes: np.ndarray) -> np.ndarray:
@@ -56,8 +56,40 @@ def test_energy_never_rises_whatever_the_decoder() -> None:
     a, b = rng.normal(size=(5, 30)), rng.normal(size=(30, 12))
     for _ in range(5):
         found = geodesic_path(lambda z: np.tanh(z @ a) @ b.reshape(30, 12), *rng.normal(size=(2, 5)), rounds=6)
-        assert found.found.energy <= found.start.energy + 1e-9
-        assert found.found.length >= found.found.straightness * found.found.length
+        assert found.found.energy < 0.999 * found.start.energy
+        seen = np.tanh(found.codes @ a) @ b
+        moves, chord = np.linalg.norm(np.diff(seen, axis=0), axis=1), np.linalg.norm(seen[-1] - seen[0])
+        assert found.found.energy == pytest.approx(np.square(moves).sum(), rel=1e-4)
+        assert found.found.length == pytest.approx(moves.sum(), rel=1e-4) and found.found.length >= chord * (1 - 1e-6)
+        assert found.found.straightness == pytest.approx(chord / moves.sum(), rel=1e-4)
+        assert found.found.energy >= found.found.length**2 / 10 * (1 - 1e-6)  # equal at a constant speed
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e-3, 1e-2, 1, 1e2, 1e4])
+def test_the_unit_of_codes_changes_no_path(scale: float) -> None:
+    start, end = np.array([0.0, 0.9]), np.array([2.0, 0.8])
+    plain = geodesic_path(sphere, start, end, steps=21)
+    other = geodesic_path(lambda z: sphere(z.astype(np.float64) / scale), start * scale, end * scale, steps=21)
+    assert other.converged and other.found.length == pytest.approx(plain.found.length, rel=1e-5)
+    assert other.codes / scale == pytest.approx(plain.codes, abs=5e-3) and other.found.evenness < 1.01
+    codes = scale * np.stack([lerp(np.r_[start, 7], np.r_[end, i], np.linspace(0, 1, 21)) for i in range(3)])
+    free = np.array([True, True, False])
+    found = shorten(lambda z: sphere(z[:, :2].astype(np.float64) / scale), codes, free=free)
+    assert found.converged.all() and (found.codes[..., 2] == codes[..., 2]).all()
+    assert found.codes[..., :2] / scale == pytest.approx(np.stack([plain.codes] * 3), abs=5e-3)
+
+
+def test_a_search_that_cannot_move_has_not_converged_unless_it_is_at_its_end() -> None:
+    start, end = np.array([0.0, 0.9]), np.array([2.0, 0.9])
+    blind = geodesic_path(sphere, start, end, steps=15, step=5.0)  # differences that say nothing of the slope
+    assert not blind.converged and blind.found.length == blind.start.length and blind.rounds == 1
+    steps = geodesic_path(lambda z: np.round(sphere(z), 1), start, end, steps=15, step=1e-6)  # no difference at all
+    assert not steps.converged and steps.found.length == steps.start.length
+    done = geodesic_path(sphere, start, end, steps=15)
+    again = shorten(sphere, done.codes[None])
+    assert done.converged and again.converged.all() and again.rounds.tolist() == [1]
+    nowhere = geodesic_path(sphere, start, start, steps=5)
+    assert nowhere.converged and nowhere.found.length == 0
 
 
 def test_a_path_that_keeps_norms_keeps_them() -> None:

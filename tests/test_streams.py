@@ -31,6 +31,7 @@ from analysis.linear import (
     signs_of,
     softmax_loss,
 )
+from analysis.memory import copying_and_others
 from analysis.mixture_fits import fit_mixture
 from analysis.mixtures import mixture_result
 from analysis.neighbours import nearest
@@ -133,6 +134,16 @@ def test_neighbours_in_blocks_are_the_nearest(
     own = nearest(streamed(x), streamed(x), k=k, own=True)
     assert (own[0] != np.arange(len(x))[:, None]).all()
     assert own[1] == pytest.approx(nearest(x, x, k=k, own=True)[1], rel=1e-4)
+
+
+def test_copies_of_streamed_train_rows_are_those_of_the_array(
+    groups: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, _ = groups
+    monkeypatch.setattr("analysis.neighbours.REFERENCES", 4_000)
+    (one, *pairs), (other, *again) = (copying_and_others(x[:900:3], z[:3000], x[3000:]) for z in (x, streamed(x)))
+    assert one.copies == other.copies == 300 and (one.nearest == other.nearest).all()
+    assert all((a == b).all() for a, b in zip(pairs, again, strict=True))
 
 
 @pytest.mark.parametrize("covariance", COVARIANCES)

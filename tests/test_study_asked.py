@@ -94,6 +94,61 @@ def test_copied_training_rows_and_noise_are_told_apart_from_real_rows(folder: Pa
     np.testing.assert_array_equal(copies.copying.nearest, rows[copies.copying.which])
 
 
+def test_copies_of_any_train_row_are_found_and_what_is_a_sample_is_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(13_000, 5)).astype(np.float32)
+    table_maker.write_table(tmp_path / "real.parquet", {"code": rows, "split": ["train"] * 12_000 + ["test"] * 1000})
+    taken = rng.choice(12_000, 400, replace=False)
+    table_maker.write_table(tmp_path / "copies.parquet", {"code": rows[taken]})
+    real, fake = Embeddings(tmp_path / "real.parquet"), Embeddings(tmp_path / "copies.parquet")
+    found = study_fidelity(real, fake, Options(train_rows=500, test_rows=300))
+    assert found.copying is not None and found.copying.copies == found.copying.samples == 300
+    np.testing.assert_array_equal(rows[found.copying.nearest], rows[taken][found.copying.which])
+    assert found.real_pairs is not None and found.real_distances is not None
+    apart = np.linalg.norm(rows[12_000:, None] - rows[None, :12_000], axis=2).min(1)
+    assert found.real_distances == pytest.approx(apart[found.real_pairs[:, 0] - 12_000], rel=1e-5)
+    assert "real: 300 of 1,000 test rows; samples: 300 of 400 rows of copies.parquet" in found.notes
+    assert "the nearest training images are those of all 12,000 train rows" in found.notes
+    assert "the yardstick: 300 of 12,000 train rows in the samples' place" in found.notes
+
+
+def test_results_say_what_duplicates_and_balls_were_measured_on(tmp_path: Path) -> None:
+    rows = np.random.default_rng(1).normal(size=(16_000, 2)).astype(np.float32)
+    split = ["train"] * 10_000 + ["test"] * 6000
+    table_maker.write_table(tmp_path / "real.parquet", {"code": rows, "split": split})
+    table_maker.write_table(tmp_path / "made.parquet", {"code": rows[::2] + 1e-3})
+    found = study_fidelity(Embeddings(tmp_path / "real.parquet"), Embeddings(tmp_path / "made.parquet"), Options())
+    said = (
+        "distances are those of 6,000 real rows and 8,000 samples, precision, recall, density and coverage those of "
+        "4,000 of either, duplicates of 5,000 samples and 5,000 real rows"
+    )
+    assert said in found.notes and found.modes.rows == 5000
+
+
+@pytest.mark.parametrize("clusters", [20, 100, 0])
+def test_samples_repeat_where_real_rows_of_any_shape_do_not(clusters: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    centres = 10 * rng.normal(size=(max(1, clusters), 8))
+
+    def drawn(count: int) -> np.ndarray:
+        return (centres[rng.integers(len(centres), size=count)] + rng.normal(size=(count, 8))).astype(np.float32)
+
+    columns = {"code": drawn(3000), "split": ["train"] * 2000 + ["test"] * 1000}
+    table_maker.write_table(tmp_path / "real.parquet", columns)
+    real = Embeddings(tmp_path / "real.parquet")
+    for name, rows in (("new", drawn(1000)), ("few", drawn(50)[rng.integers(50, size=1000)])):
+        table_maker.write_table(tmp_path / f"{name}.parquet", {"code": rows})
+        found = study_fidelity(real, Embeddings(tmp_path / f"{name}.parquet"), Options())
+        assert found.repeats == (name == "few") and found.real_duplicates.pairs < 30
+        printed = run("fidelity", tmp_path / "real.parquet", tmp_path / f"{name}.parquet").stdout
+        if found.repeats:
+            assert found.modes.number.low <= 50 <= found.modes.number.high
+            assert f"samples {found.modes.number.value:.0f} [" in " ".join(printed.split())
+        else:
+            assert f"samples more than {found.modes.number.low:,.0f}" in " ".join(printed.split())
+        assert f"real train rows – {found.real_duplicates.pairs} 1,000" in " ".join(printed.split())
+
+
 def test_samples_are_shown_beside_training_images_in_the_folder_of_the_codes_results(
     folder: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from .rows import brackets, estimate, figure, stated, trained_on
 from .wording import count, listed, number, percent, sentence
 
 if TYPE_CHECKING:
-    from ..fidelity import Copying, Distances, Fidelity, Modes
+    from ..fidelity import Copying, Distances, Fidelity
 
 SHARES = {
     "precision": "precision: samples among real images",
@@ -111,24 +111,31 @@ def _copies(found: Copying) -> Table:
 
 
 def _modes(found: Fidelity) -> Table:
-    rows = tuple(
-        (name, _different(one), count(one.pairs), count(one.rows))
-        for name, one in (("samples", found.modes), ("held-out images", found.real_modes))
+    one, other = found.modes, found.real_duplicates
+    rows = (
+        ("samples", _different(found), count(one.pairs), count(one.rows)),
+        (_others(found), "–", count(other.pairs), count(other.rows)),
     )
     caption = (
-        "How many different images there are, by the share of pairs that are duplicates (birthday paradox): nearer "
-        f"than {number(found.modes.threshold, 3)}, as 1\u00a0% of held-out images are to their nearest other. Images "
-        "that are drawn unequally often count for fewer."
+        "How many different samples there are, by the share of pairs that are duplicates (birthday paradox): nearer "
+        f"than {number(one.threshold, 3)}, as 1\u00a0% of held-out images are to their nearest other. Samples that are "
+        "drawn unequally often count for fewer. Duplicates of real images show how many pairs come by chance: how many "
+        "different ones there are they do not tell, since the distance is chosen by such images, and samples that are "
+        "duplicates no more often have a lower end only."
     )
     return Table(("different images", "estimate", "duplicate pairs", "rows"), rows, caption)
 
 
-def _different(one: Modes) -> str:
-    """Write "1,234 [900, 1,800]"; where no pair was found, or none may be, only the lower end is known."""
-    if math.isinf(one.number.value):
-        return f"more than {count(round(one.number.low))}"
-    high = count(round(one.number.high)) if math.isfinite(one.number.high) else "∞"
-    return f"{count(round(one.number.value))} [{count(round(one.number.low))}, {high}]"
+def _others(found: Fidelity) -> str:
+    return "held-out images" if found.yardstick is None else "training images"
+
+
+def _different(found: Fidelity) -> str:
+    """Write "1,234 [900, 1,800]"; where samples are duplicates no more often than real images, the lower end alone."""
+    one = found.modes.number
+    if not found.repeats:
+        return f"more than {count(round(one.low))}"
+    return f"{count(round(one.value))} [{count(round(one.low))}, {count(round(one.high))}]"
 
 
 def _finding(found: Fidelity) -> str:
@@ -184,7 +191,10 @@ def _copied(found: Copying | None) -> str:
 
 def _repeated(found: Fidelity) -> str:
     """Say that samples repeat themselves, where duplicates show it."""
-    if not found.modes.number.high < found.real_modes.number.low:
+    if not found.repeats:
         return ""
-    differ = f"{_different(found.modes)} different samples and {_different(found.real_modes)} different real images"
-    return f"; duplicates tell of about {differ}"
+    one, other = found.modes, found.real_duplicates
+    return (
+        f"; duplicates tell of about {_different(found)} different samples ({count(one.pairs)} pairs of "
+        f"{count(one.rows)}, of {count(other.rows)} {_others(found)} {count(other.pairs)})"
+    )
