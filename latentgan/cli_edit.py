@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latentgan.concept_names import find_moves, find_weighted
 from latentgan.errors import ConfigError, DataError
 from latentgan.options import Attributes, Crop, Data, Device, FamilyOption, Label, Mirror, Run, command_line
 
@@ -88,6 +87,7 @@ def edit(
     """
     from analysis.study_edits import moves_of
     from latentgan import stages
+    from latentgan.concept_names import find_weighted
 
     found = _concepts(run, results)
     moves = moves_of(found)
@@ -204,7 +204,7 @@ def _directions(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str
     from analysis.keeping import keep_fixed
     from latentgan import stages
 
-    beside = [moves[k] for k in find_moves(moves, keep)]
+    beside = [moves[k] for k in _found(moves, keep)]
     if both := _both(moves, chosen, keep):
         raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and kept: leave one of the two out")
     directions, notes = [], dict[str, None]()
@@ -221,9 +221,17 @@ def _directions(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str
     return np.stack(directions)
 
 
+def _found(moves: Sequence[Move], wanted: Sequence[str]) -> list[int]:
+    """Return the positions of moves that are named, or whose column is, one direction each."""
+    from latentgan.concept_names import find_all
+
+    names, columns = [one.name for one in moves], [one.column for one in moves]
+    return list(dict.fromkeys(i for name in wanted for i in find_all(names, columns, name)))
+
+
 def _both(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str]) -> list[int]:
     """Return which of the chosen moves are themselves to be kept, alone or with all of their column."""
-    kept = find_moves(moves, keep)
+    kept = _found(moves, keep)
     return [i for i in chosen if i in kept]
 
 
@@ -245,7 +253,7 @@ def _to_verify(moves: Sequence[Move], only: Sequence[str], keep: Sequence[str], 
         ConfigError: every concept is kept.
     """
     if only:
-        return find_moves(moves, only)
+        return _found(moves, only)
     names = [one.name for one in moves[:concepts]]
     every = [names.index(name) for name in dict.fromkeys(names)]
     kept = _both(moves, every, keep)

@@ -5,21 +5,8 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
 from latentgan.errors import ConfigError
-
-
-class Named(Protocol):
-    """What a code can be moved along; `analysis.verification.Move` is one."""
-
-    @property
-    def name(self) -> str:
-        """Its full name."""
-
-    @property
-    def column(self) -> str:
-        """What names all of its kind."""
 
 
 def find_concept(names: Sequence[str], wanted: str) -> int:
@@ -60,9 +47,3 @@ def find_all(names: Sequence[str], columns: Sequence[str], wanted: str) -> list[
         inside = [name for name, column in zip(names, columns, strict=True) if column == wanted]
         return [names.index(name) for name in dict.fromkeys(inside)]
     return [find_concept(names, wanted)]
-
-
-def find_moves(moves: Sequence[Named], wanted: Sequence[str]) -> list[int]:
-    """Return the positions of moves that are named, or whose column is, one direction each."""
-    names, columns = [one.name for one in moves], [one.column for one in moves]
-    return list(dict.fromkeys(i for name in wanted for i in find_all(names, columns, name)))
