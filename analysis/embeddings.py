@@ -254,8 +254,8 @@ class Embeddings:
         """Whether there is a label column that holds classes."""
         return self._table.kinds.get(self.label) in SCALAR and not self.continuous_label
 
-    def column(self, name: str = "") -> Column:
-        """Read a label ("" means the label) or attribute column of all rows.
+    def column(self, name: str = "", *, option: str = "--label COLUMN") -> Column:
+        """Read a label ("" means the label) or attribute column of all rows; `option` is what named it.
 
         Raises: AnalysisError where there is no such column, or a label column without a single label.
         """
@@ -263,7 +263,7 @@ class Embeddings:
             raise AnalysisError(self.continuous_label)
         name = name or self.label
         if (kind := self._table.kinds.get(name)) not in SCALAR:
-            self._refuse(name, [self.label, *self.attributes] if self.labelled else self.attributes, "--label COLUMN")
+            self._refuse(name, [self.label, *self.attributes] if self.labelled else self.attributes, option)
         is_label = name == self.label and not self.continuous_label
         found = self._label(kind) if is_label else self._attribute(name, str(kind))
         if is_label and not found.present.any():

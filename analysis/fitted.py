@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,11 +97,20 @@ def load_probe(path: str | Path) -> FittedProbe:
             about, arrays = json.loads(str(found["about"])), {name: found[name] for name in ARRAYS}
         return _probe(about, arrays)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        reason = (str(error) or "damaged").splitlines()[0]
         raise AnalysisError(
-            f"{str(path)!r} is no fitted probe of this version ({reason}): latentgan probe TABLE --save FILE.npz "
-            "writes one"
+            f"{str(path)!r} is no fitted probe of this version ({_reason(path, error)}): latentgan probe TABLE "
+            "--save FILE.npz writes one"
         ) from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Say what is wrong with a file that could not be read as a probe, without numpy's advice on pickles."""
+    if not zipfile.is_zipfile(path):
+        return "it is no .npz file"
+    if isinstance(error, KeyError):
+        return "it holds other arrays than a probe's"
+    text = (str(error) or "damaged").splitlines()[0]
+    return "it holds objects, not numbers" if "pickle" in text else text
 
 
 def _probe(about: Any, arrays: dict[str, Any]) -> FittedProbe:

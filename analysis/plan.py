@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +22,10 @@ def needs_model(table: Embeddings) -> str:
     """Say what is missing where nothing can be decoded."""
     if table.stands_in:
         return "the table has no codes, as its model has no encoder; `latentgan fit-encoder RUN` gives it one"
+    run = table.metadata.get("run")
+    if run and isinstance(run, str) and not Path(run).is_dir():
+        why = f"the run {run!r} that the table names is not there: name its folder (--model RUN)"
+        return f"that needs a model, and {why}, or pass a model from Python"
     return "that needs a model, and only `latentgan` decodes (--model RUN), or a model passed from Python"
 
 

@@ -67,7 +67,7 @@ def _factors(table: Embeddings, rows: Ints, options: Options) -> tuple[list[Colu
     Raises: AnalysisError where fewer than two are there.
     """
     if options.factors:
-        return [table.column(name) for name in options.factors], []
+        return [table.column(name, option="--factor COLUMN") for name in options.factors], []
     columns, notes = labelled_columns(table), []
     varied = [_is_factor(column.take(rows)) for column in columns]
     kept = [column for column, factor in zip(columns, varied, strict=True) if factor]

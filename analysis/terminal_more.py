@@ -169,7 +169,7 @@ def comparisons(result: Any) -> Iterator[Block]:
                 plain(t.here),
                 plain(t.own),
                 plain(t.shuffled),
-                _or_dash(t.p_value),
+                _bound(t.p_value, t.shuffled.n),
                 *(_or_dash(known[t.name]) if t.name in known else "–" for known in told.values()),
                 f"{t.there.n:,}",
             )
@@ -183,6 +183,11 @@ def comparisons(result: Any) -> Iterator[Block]:
 
 def _or_dash(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _bound(p: float, shuffles: int) -> str:
+    """Write p; where none of so many shuffles did as well it may be less than is said."""
+    return f"{'≤ ' if p * (shuffles + 1) <= 1 + 1e-9 else ''}{_or_dash(p)}"
 
 
 def fidelity(result: Any) -> Iterator[Block]:

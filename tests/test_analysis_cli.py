@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import table_maker
 import typer
@@ -167,6 +168,21 @@ def test_a_loader_decodes_and_its_absence_is_said(table: Path, tmp_path: Path) -
     assert isinstance(lacking.exception, AnalysisError) and "--model RUN" in str(lacking.exception)
     refused = run("reconstruction", table, "--model", tmp_path)
     assert isinstance(refused.exception, AnalysisError) and "cannot load a model" in str(refused.exception)
+
+
+def test_remedies_name_the_option_and_the_run_that_is_missing(table: Path) -> None:
+    asked = run("disentanglement", table, "--factor", "nope")
+    assert isinstance(asked.exception, AnalysisError)
+    assert "no column 'nope'" in str(asked.exception) and str(asked.exception).endswith("with --factor COLUMN")
+    columns = pq.read_table(table)
+    about = {**json.loads(columns.schema.metadata[b"latentgan"]), "run": "runs/elsewhere"}
+    moved = table.with_name("moved.parquet")
+    pq.write_table(columns.replace_schema_metadata({b"latentgan": json.dumps(about).encode()}), moved)
+    refused = run("reconstruction", moved)
+    assert isinstance(refused.exception, AnalysisError) and "only `latentgan`" not in str(refused.exception)
+    assert "the run 'runs/elsewhere' that the table names is not there: name its folder (--model RUN)" in str(
+        refused.exception
+    )
 
 
 def test_a_model_that_decodes_badly_is_refused(table: Path, tmp_path: Path) -> None:

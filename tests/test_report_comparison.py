@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import report_asked as asked
 import report_samples as samples
@@ -117,3 +118,16 @@ def test_hostile_names_of_tables_and_concepts_are_text_and_a_missing_result_name
     assert "<img src=x" not in text and "<script>window" not in text and "&lt;img src=x" in text
     plain = comparison(Material())
     assert plain.missing and "latentgan compare TABLE OTHER" in plain.finding
+
+
+def test_a_terminal_says_of_a_p_that_shuffled_maps_could_not_make_smaller_that_it_is_a_bound(
+    found: Comparisons,
+) -> None:
+    from analysis.terminal_more import comparisons
+
+    pair = found.pairs[0]
+    least = 1 / (1 + pair.transfers[0].shuffled.n)
+    for p, said in ((least, f"≤ {least:.3f}"), (2 * least, f"{2 * least:.3f}"), (np.nan, "–")):
+        some = replace(pair, transfers=(replace(pair.transfers[0], p_value=p),))
+        *_, (_, _, rows) = comparisons(replace(found, pairs=(some,)))
+        assert [row[5] for row in rows] == [said]

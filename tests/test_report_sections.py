@@ -678,3 +678,13 @@ def test_infogans_information_stands_against_what_its_categories_can_say(tmp_pat
     assert [line.name for line in chart.lines] == ["class", "style"]
     assert chart.level is not None and chart.level[0] == pytest.approx(np.log(10) + np.log(4))
     assert "log 10 + log 4 = 3.69" in chart.caption and chart.lines[1].y[-1] == pytest.approx(-0.2 * (len(marks) - 1))
+
+
+def test_how_it_was_made_promises_no_more_than_the_commands_that_are_recorded() -> None:
+    """A command such as fidelity reads samples that another made, which no result knows of."""
+    results = {"overview": samples.overview(60, tuple("0123456789")), "maps": samples.maps(60)}
+    results |= {"geometry": samples.geometry()}
+    commands = {"overview": "latentgan analyze t.parquet --out res", "maps": "latentgan analyze t.parquet --out res"}
+    finding = build(Material(results, commands)).sections[-1].finding
+    assert finding.startswith("2 commands made what is shown here but geometry; files that they read and that none of")
+    assert "every figure can be made again" not in finding

@@ -145,7 +145,8 @@ def _finding(found: Fidelity) -> str:
     if real is None:
         return f"{said}, of which {figure(ours.coverage)} have a sample near ({sizes}); nothing stands beside it."
     where = f"where training images lie at {brackets(real.frechet, 3)}{_verdict(found, real)}"
-    covered = f"{figure(ours.coverage)} of those have a sample near (of training images {percent(real.coverage.value)})"
+    beside = f"of training images {percent(real.coverage.value)}"
+    covered = f"{figure(ours.coverage)} of held-out images have a sample near ({beside})"
     return f"{said}, {where}; {covered}{_copied(found.copying)}{_repeated(found)} ({sizes})."
 
 

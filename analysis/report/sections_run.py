@@ -219,6 +219,7 @@ def made(material: Material) -> Section:
     commands = [("train", str(run.said("command") or ""))] if run is not None else []
     commands += [("encode", str(said.get("command") or ""))]
     commands += [(kind, material.commands.get(kind, "")) for kind in material.results]
+    untold = [name for name in material.results if not material.commands.get(name)]
     commands = [(name, command) for name, command in commands if command]
     groups: dict[str, list[str]] = {}
     for name, command in commands:
@@ -227,8 +228,10 @@ def made(material: Material) -> Section:
     versions = _versions(material)
     if versions:
         blocks.append(Facts(versions))
+    but = f" but {listed(untold)}" if untold else ""
     finding = (
-        f"{plural(len(groups), 'command')} made what is shown here; every figure can be made again."
+        f"{plural(len(groups), 'command')} made what is shown here{but}; files that they read and that none of them "
+        "writes, such as samples or another table, were made before."
         if groups
         else "The results do not say which commands made them."
     )
