@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ class Map:
     full_accuracy: Interval | None  # the same in the whole code
     explained: tuple[float, ...]  # PCA: share of variance of the two axes, else empty
     note: str  # parameters and seed
+    chance: float = math.nan  # share of pairs of labelled rows with the same label: of a random row's accuracy
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,14 @@ def latent_map(
     xy, explained, note = place(codes, method=method, seed=seed, epochs=epochs)
     k = min(k, max(1, (len(codes) - 1) // 3))
     parts = trust(codes, xy, k=k)
-    accuracy = full = None
+    accuracy, full, random = None, None, math.nan
     if labels is not None and np.count_nonzero(labels >= 0) > 1:
         accuracy, full = (neighbour_accuracy(x, labels) for x in (xy, codes))
+        random = shared_labels(labels)
     lost = trust(codes, xy[rng.permutation(len(xy))], k=k)
     return Map(
         method, representation, xy, k, bootstrap_mean(parts, rng=rng), float(lost.mean()), accuracy, full,
-        explained, note,
+        explained, note, random,
     )  # fmt: skip
 
 
@@ -142,6 +145,13 @@ def trust(codes: Floats, xy: Floats, *, k: int) -> Doubles:
         penalty[rows] = np.maximum(rank - k, 0).sum(1)  # rank counts the row itself, so the nearest has 1
     worth: Doubles = 1 - 2 / (k * (2 * n - 3 * k - 1)) * penalty
     return worth
+
+
+def shared_labels(labels: Ints) -> float:
+    """Share of pairs of different labelled rows (n,), -1 = unlabelled, with the same label."""
+    counts = np.bincount(labels[labels >= 0]).astype(np.float64)
+    n = counts.sum()
+    return float((counts * (counts - 1)).sum() / (n * (n - 1)))
 
 
 def neighbour_accuracy(x: Floats, labels: Ints) -> Interval:

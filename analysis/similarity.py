@@ -38,7 +38,8 @@ DISTANCES = 400  # rows between which all distances are compared
 NEIGHBOURS = 10
 COMMON = f"common {NEIGHBOURS} nearest neighbours"
 SHUFFLES = 99
-SHUFFLED_MAPS = 39
+SHUFFLED_MAPS = 499  # so that one concept of twenty can still stand out after all are corrected for
+AT_ONCE = 2_000_000  # shuffled positions that maps are fitted to together
 RIDGE = 1e-3
 
 
@@ -82,7 +83,7 @@ class Comparisons:
     """One representation beside those of other models, and beside its yardsticks."""
 
     pairs: tuple[Comparison, ...]  # the first is the same in all
-    yardsticks: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network; without transfers
+    yardsticks: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network
     notes: tuple[str, ...]
     runs: SideBySide | None = None  # what each run gives, on the same rows
 
@@ -133,10 +134,10 @@ def _explained(gap: Floats, spread: Floats, rng: np.random.Generator) -> Interva
     return Interval(1 - left.value, 1 - left.high, 1 - left.low, left.n)
 
 
-def _map(x: Floats, y: Floats, fit: Ints, onto: Ints | None = None) -> Callable[[Floats], Floats]:
-    """An affine map from x to y, fitted on rows `fit` (of y on `onto`), with a slight ridge on standardised columns."""
+def _map(x: Floats, y: Floats, fit: Ints) -> Callable[[Floats], Floats]:
+    """An affine map from x to y, fitted on rows `fit`, with a slight ridge on standardised columns."""
     scaler = fit_scaler(x[fit])
-    (reader,) = fit_ridge(scaler(x[fit]), y[fit if onto is None else onto], penalties=(RIDGE,))
+    (reader,) = fit_ridge(scaler(x[fit]), y[fit], penalties=(RIDGE,))
     return lambda rows: scaler(rows) @ reader.weights + reader.bias
 
 
@@ -239,12 +240,20 @@ def _shuffled_map(
 
 
 def transfers(
-    x: Floats, y: Floats, asked: Sequence[Question], *, rng: np.random.Generator, method: str = "logistic"
+    x: Floats,
+    y: Floats,
+    asked: Sequence[Question],
+    *,
+    rng: np.random.Generator,
+    method: str = "logistic",
+    shuffles: int = SHUFFLED_MAPS,
 ) -> tuple[tuple[Transfer, ...], list[str]]:
     """Carry each question's direction from x (n, d) to y (n, e); return the transfers and what was left out.
 
     The direction w and an affine map y → x are fitted on one half, the map without labels; on the other half y is
     ranked by map(y) · w. A direction that is shared keeps the AUC that it has at home.
+
+    Args: shuffles: maps fitted to shuffled rows; with none there is no p.
     """
     same_length(first=x, second=y)
     order = rng.permutation(len(x))
@@ -256,7 +265,7 @@ def transfers(
     with one_blas_thread():
         here, own = (find_directions(z[fit], signs[fit], method=method) for z in (x, y))
         carried = _map(y, x, fit)(y[judge])
-        lost = np.stack([_map(y, x, fit, rng.permutation(fit))(y[judge]) @ here.T for _ in range(SHUFFLED_MAPS)])
+        nulls = _by_shuffled_maps(y, (x[fit] @ here.T).astype(np.float64), (fit, judge), signs[judge], shuffles, rng)
     found = []
     for i, question in enumerate(kept):
         views = ((carried, here[i]), (x[judge], here[i]), (y[judge], own[i]))
@@ -264,8 +273,31 @@ def transfers(
         positive = signs[judge, i][known] > 0
         figures = [auc_interval(rows[known] @ direction, positive) for rows, direction in views]
         there, home, away = figures
-        null = np.array([auc(scores[known, i], positive) for scores in lost])
-        spread = Interval(float(null.mean()), *percentiles(null), len(null))
-        p = permutation_p(there.value, null)
+        null = nulls[:, i]
+        spread = Interval(float(null.mean()), *percentiles(null), len(null)) if shuffles else UNKNOWN
+        p = permutation_p(there.value, null) if shuffles else math.nan
         found.append(Transfer(question.name, there, home, away, spread, question.note, p))
     return tuple(found), left
+
+
+def _by_shuffled_maps(
+    y: Floats, along: Doubles, halves: tuple[Ints, Ints], signs: Ints, shuffles: int, rng: np.random.Generator
+) -> Doubles:
+    """AUCs (s, m) carried by maps that were fitted to shuffled rows.
+
+    As a ridge is linear in its targets, map(y) · w of a shuffle is the ridge on the shuffled positions `along` (n, m)
+    of the first half's rows: many are fitted as one. Args: signs: (n', m) of the other half.
+    """
+    fit, judge = halves
+    scaler, m = fit_scaler(y[fit]), along.shape[1]
+    told, seen = scaler(y[fit]), scaler(y[judge])
+    found, step = np.empty((shuffles, m)), max(1, AT_ONCE // max(1, along.size))
+    for start in range(0, shuffles, step):
+        some = range(start, min(start + step, shuffles))
+        (reader,) = fit_ridge(told, np.hstack([rng.permutation(along) for _ in some]), penalties=(RIDGE,))
+        scores = seen @ reader.weights
+        for place, s in enumerate(some):
+            for i in range(m):
+                known = signs[:, i] != 0
+                found[s, i] = auc(scores[known, place * m + i], signs[known, i] > 0)
+    return found

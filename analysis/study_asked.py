@@ -14,6 +14,7 @@ from .fidelity import Copying, Distances, Duplicates, Fidelity, Modes, compare_s
 from .matching import common_rows
 from .memory import copying_and_others, count_modes, duplicate_threshold, duplicates
 from .overview import thumbnails
+from .pca import fit_pca
 from .plan import (
     Options,
     Progress,
@@ -25,12 +26,13 @@ from .plan import (
     silent,
     thin,
 )
-from .questions import questions
+from .questions import Question, questions
 from .similarity import Comparison, Comparisons, collapsed, similarities, transfers
 from .study_runs import FindModel, study_runs
 
 MODE_ROWS = 5000
 YARDSTICK_SHUFFLES = 19
+WIDEST = 1024  # columns of a yardstick that concepts are carried to; wider ones go through a PCA, without labels
 
 
 def study_comparison(
@@ -69,7 +71,9 @@ def study_comparison(
         progress(wanted.name)
         y = wanted.read(first, train, rows, rng=rng)[1]
         alike = similarities(x, y, rng=rng, shuffles=YARDSTICK_SHUFFLES)
-        found.append(Comparison((pairs[0].names[0], wanted.name), (x.shape[1], y.shape[1]), len(x), alike, (), ()))
+        few = y if y.shape[1] <= WIDEST else fit_pca(y, WIDEST, rng=rng).project(y)
+        carried, _ = transfers(x, few, _asked(first, rows), rng=rng)
+        found.append(Comparison((pairs[0].names[0], wanted.name), (x.shape[1], y.shape[1]), len(x), alike, carried, ()))
     notes = dict.fromkeys([*said, *(note for one in pairs for note in one.notes), *missing_yardsticks(first)])
     return Comparisons(tuple(pairs), tuple(found), tuple(notes), runs)
 
@@ -98,11 +102,15 @@ def compare_tables(
     progress("similarities")
     found = similarities(x, y, rng=rng)
     progress("concepts")
-    every = np.arange(len(mine))
-    asked = [q for column in labelled_columns(first) for q in questions(column.take(mine), every)]
-    carried, left = transfers(x, y, asked, rng=rng)
+    carried, left = transfers(x, y, _asked(first, mine), rng=rng)
     named = (f"{first.path.name}: {first.code}", f"{second.path.name}: {second.code}")
     return Comparison(named, (x.shape[1], y.shape[1]), len(mine), found, carried, (*notes, *left))
+
+
+def _asked(table: Embeddings, rows: Ints) -> list[Question]:
+    """What the table's columns ask of some of its rows."""
+    every = np.arange(len(rows))
+    return [one for column in labelled_columns(table) for one in questions(column.take(rows), every)]
 
 
 def _named(name: str, table: Embeddings) -> str:

@@ -13,6 +13,7 @@ from .concepts import ConceptTable
 from .judges import Measured, measured_scores, network_scores, side_by_side
 from .plan import checked_decode, spread
 from .statistics import UNKNOWN, proportion
+from .unsupervised import SHORT
 from .verification import DRAWS, LEVEL, Move, Verification, verify_edits
 
 NO_COLUMN = (
@@ -75,6 +76,16 @@ def moves_of(table: ConceptTable) -> list[Move]:
             called = f"{blind.method} {i + 1}" if name in kinds else name
             moves.append(Move(called, blind.short, kinds.get(axis.concept, ""), direction, axis.scale, axis.concept))
     return moves
+
+
+def namesakes(moves: Sequence[Move], wanted: Sequence[str]) -> list[str]:
+    """Say of wanted names that are concepts' what the directions of those names go by, which `moves_of` renamed."""
+    said = []
+    for one in moves:
+        short = one.column + one.name.rsplit(" ", 1)[-1]
+        if short in wanted and one.name in (f"{method} {short[len(one.column) :]}" for method in SHORT):
+            said.append(f"{short!r} is a concept of the table; the direction goes by {one.name!r}")
+    return said
 
 
 def verify_concepts(

@@ -228,7 +228,9 @@ def _maps(result: Any) -> Iterator[Block]:
         for m in result.maps
     ]  # fmt: skip
     header = ("map", "trustworthiness", "shuffled", "1-NN on the map", "1-NN in the code", "n")
-    yield "maps of the code", header, rows
+    chance = next((m.chance for m in result.maps), math.nan)
+    random = "" if math.isnan(chance) else f" (1-NN by chance {100 * chance:.1f} %)"
+    yield f"maps of the code{random}", header, rows
 
 
 def _reconstruction(result: Any) -> Iterator[Block]:

@@ -153,6 +153,7 @@ def comparisons(result: Any) -> Iterator[Block]:
     if result.runs is not None:
         yield from side_by_side(result.runs)
     beside = {one.names[1]: {s.name: s.value for s in one.similarities} for one in result.yardsticks}
+    told = {one.names[1]: {t.name: t.there.value for t in one.transfers} for one in result.yardsticks if one.transfers}
     for one in result.pairs:
         rows = [
             (s.name, plain(s.value), *(_or_dash(known[s.name].value) for known in beside.values()),
@@ -169,12 +170,14 @@ def comparisons(result: Any) -> Iterator[Block]:
                 plain(t.own),
                 plain(t.shuffled),
                 _bound(t.p_value, t.shuffled.n),
+                *(_or_dash(known[t.name]) if t.name in known else "–" for known in told.values()),
                 f"{t.there.n:,}",
             )
             for t in one.transfers
         ]
         if carried:
-            header = ("concept", "carried over", "at home", "found there", "shuffled maps", "p", "n")
+            to = [f"to {name}" for name in told]
+            header = ("concept", "carried over", "at home", "found there", "shuffled maps", "p", *to, "n")
             yield "AUC of directions of the first in the second, on the other half of the rows", header, carried
 
 

@@ -89,11 +89,9 @@ def edit(
     from latentgan import stages
     from latentgan.concept_names import find_weighted
 
-    found = _concepts(run, results)
-    moves = moves_of(found)
+    moves = moves_of(_concepts(run, results))
     names = [one.name for one in moves]
     chosen = [find_weighted(names, text) for text in concept]
-    _say_namesakes(found, [*(names[position] for position, _ in chosen), *(keep or [])])
     if len({position for position, _ in chosen}) < len(chosen):
         raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
     directions = _directions(moves, [position for position, _ in chosen], keep or [])
@@ -202,12 +200,13 @@ def _directions(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str
     import numpy as np
 
     from analysis.keeping import keep_fixed
+    from analysis.study_edits import namesakes
     from latentgan import stages
 
     beside = [moves[k] for k in _found(moves, keep)]
     if both := _both(moves, chosen, keep):
         raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and kept: leave one of the two out")
-    directions, notes = [], dict[str, None]()
+    directions, notes = [], dict.fromkeys(namesakes(moves, [*(moves[i].name for i in chosen), *keep]))
     for i in chosen:
         direction = moves[i].direction
         if beside:
@@ -233,17 +232,6 @@ def _both(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str]) -> 
     """Return which of the chosen moves are themselves to be kept, alone or with all of their column."""
     kept = _found(moves, keep)
     return [i for i in chosen if i in kept]
-
-
-def _say_namesakes(found: ConceptTable, wanted: Sequence[str]) -> None:
-    """Say of wanted names that are those of concepts what the directions that no label told go by instead."""
-    from latentgan import stages
-
-    concepts = {one.name for one in found.concepts}
-    for blind in found.unsupervised:
-        for place, name in enumerate(blind.names, start=1):
-            if name in wanted and name in concepts:
-                stages.say(f"note: {name!r} is a concept of the table; the direction goes by '{blind.method} {place}'")
 
 
 def _to_verify(moves: Sequence[Move], only: Sequence[str], keep: Sequence[str], concepts: int) -> list[int]:
@@ -284,7 +272,6 @@ def _verified(
         raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
     known = moves_of(found)
     chosen = _to_verify(known, only, keep, len(found.concepts))
-    _say_namesakes(found, [*only, *keep])
     directions = _directions(known, chosen[:MOST], keep)
     moves = [replace(known[i], direction=v) for i, v in zip(chosen, directions, strict=False)]
     pictures = np.asarray(source.images[rows])

@@ -12,7 +12,7 @@ import pytest
 import table_maker
 
 from analysis.arrays import AnalysisError
-from analysis.maps import latent_map, place, trust
+from analysis.maps import latent_map, place, shared_labels, trust
 from analysis.reconstruction import (
     derangement,
     pca_ratio,
@@ -137,3 +137,13 @@ def test_images_shrink_by_areas(rng: np.random.Generator) -> None:
     assert shrink(images, (4, 5, 3)).mean((1, 2)) == pytest.approx(images.mean((1, 2)), abs=1e-6)
     with pytest.raises(AnalysisError, match="6 × 9 × 3"):
         shrink(images, (3, 3, 1))
+
+
+def test_chance_is_how_often_two_rows_have_one_label() -> None:
+    assert shared_labels(np.array([0, 0, 1, -1])) == pytest.approx(1 / 3)
+    labels = np.repeat([0, 1], [199, 1])
+    assert shared_labels(labels) == pytest.approx(198 / 200)
+    found = latent_map(np.random.default_rng(0).normal(size=(200, 3)), rng=np.random.default_rng(0), method="pca",
+                       labels=labels)  # fmt: skip
+    assert found.chance == shared_labels(labels) and found.accuracy is not None
+    assert found.accuracy.low < found.chance < found.accuracy.high

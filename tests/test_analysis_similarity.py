@@ -8,10 +8,13 @@ from scipy.spatial import procrustes as scipy_procrustes
 from scipy.spatial.distance import pdist
 from scipy.stats import kstest, spearmanr
 
+import analysis.similarity as similarity
 from analysis.arrays import AnalysisError
 from analysis.questions import Question
-from analysis.similarity import distance_correlation, linear_cka, procrustes, similarities, transfers
-from analysis.statistics import permutation_p
+from analysis.similarity import SHUFFLED_MAPS, distance_correlation, linear_cka, procrustes, similarities, transfers
+from analysis.statistics import auc, permutation_p
+
+LEAST = 1 / (SHUFFLED_MAPS + 1)
 
 
 @pytest.fixture
@@ -86,7 +89,8 @@ def test_a_shared_direction_carries_over_and_a_lost_one_does_not(rng: np.random.
     (found,), left = transfers(x, shared, [question], rng=rng)
     assert not left and found.there.value == pytest.approx(found.here.value, abs=0.02) and found.here.low > 0.9
     assert found.own.value > 0.9 and found.there.n == 800
-    assert found.p_value == 1 / 40 and found.shuffled.low < 0.5 < found.shuffled.high and found.shuffled.n == 39
+    assert found.p_value == LEAST and found.shuffled.low < 0.5 < found.shuffled.high
+    assert found.shuffled.n == SHUFFLED_MAPS
     without = np.hstack([x[:, 1:], rng.normal(size=(len(x), 1))])
     (lost,), _ = transfers(x, without, [question], rng=rng)
     assert lost.there.low < 0.5 < lost.there.high and lost.here.low > 0.9
@@ -99,7 +103,7 @@ def test_an_unrelated_code_carries_as_much_as_shuffled_maps_do(rng: np.random.Ge
         told = np.hstack([question.signs[:, None] + rng.normal(size=(200, 1)), rng.normal(size=(200, 4))])
         y = told[rng.permutation(200)]
         found.append(transfers(x, y, [question], rng=rng)[0][0].p_value)
-    assert kstest(np.array(found) - rng.uniform(0, 1 / 40, 60), "uniform").pvalue > 0.002  # p comes in steps of 1 / 40
+    assert kstest(np.array(found) - rng.uniform(0, LEAST, 60), "uniform").pvalue > 0.002  # p comes in steps
 
 
 def test_a_map_fitted_to_shuffled_rows_carries_nothing(rng: np.random.Generator) -> None:
@@ -122,6 +126,23 @@ def test_a_code_that_collapsed_is_like_nothing_and_gets_no_small_p(rng: np.rando
     (lost,), _ = transfers(x, np.ones((200, 3)), [question], rng=rng)
     assert lost.p_value == 1 and lost.there.value == 0.5
     assert np.isnan(permutation_p(np.nan, np.zeros(19))) and permutation_p(0.0, np.full(19, np.nan)) == 1
+
+
+def test_maps_of_shuffled_rows_are_those_that_are_fitted_one_by_one(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, halves = rng.normal(size=(80, 3)), rng.normal(size=(80, 4)), (np.arange(50), np.arange(50, 80))
+    signs, w = np.where(rng.random((80, 2)) < 0.5, 1, -1), rng.normal(size=(2, 3))
+    signs[60, 0] = 0
+    monkeypatch.setattr(similarity, "AT_ONCE", 250)
+    found = similarity._by_shuffled_maps(y, x[:50] @ w.T, halves, signs[50:], 5, np.random.default_rng(3))
+    again = np.random.default_rng(3)
+    for aucs in found:
+        mixed = np.vstack([again.permutation(x[:50] @ w.T), np.zeros((30, 2))])
+        scores = similarity._map(y, mixed, halves[0])(y[50:])
+        for i, value in enumerate(aucs):
+            known = signs[50:, i] != 0
+            assert value == pytest.approx(auc(scores[known, i], signs[50:][known, i] > 0), abs=0.01)
 
 
 def test_too_few_or_unequal_rows_are_refused(rng: np.random.Generator) -> None:

@@ -17,6 +17,7 @@ from analysis.report.html import page
 from analysis.report.material import Material
 from analysis.report.sections_comparison import carries, comparison
 from analysis.similarity import Comparisons
+from analysis.statistics import Interval
 from analysis.store import load_one, save
 
 NAMES = tuple("0123456789")
@@ -44,14 +45,18 @@ def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_yardsticks(f
     )
     for words in ("with shuffled rows 0.0", "with raw pixels 0.", "with its own network untrained 0.", "; n = 200); "):
         assert words in said
-    assert said.endswith("; 2 of 4 concepts carry over to 2 models by a map that saw no label.")
+    assert said.endswith(
+        "; 2 of 4 concepts carry over to 2 models by a map that saw no label (q ≤ 0.05, Benjamini–Hochberg over them)."
+    )
 
 
 def test_a_code_no_more_alike_than_pixels_is_said_to_be_so(found: Comparisons) -> None:
     near = replace(found.yardsticks[0], similarities=found.pairs[0].similarities)
     said = finding(replace(found, pairs=found.pairs[:1], yardsticks=(near, found.yardsticks[1])))
     assert "alike, but the first is as close to raw pixels (linear CKA" in said
-    assert said.endswith("; 2 of 2 concepts carry over by a map that saw no label.")
+    assert said.endswith(
+        "; 2 of 2 concepts carry over by a map that saw no label (q ≤ 0.05, Benjamini–Hochberg over them)."
+    )
     assert "alike (linear CKA" in finding(replace(found, pairs=found.pairs[:1], yardsticks=()))
 
 
@@ -60,9 +65,33 @@ def test_noise_is_said_to_be_no_more_alike_than_shuffled_rows_and_carries_nothin
     assert said.startswith(
         "The codes of pca.parquet and noise arrange the same images no more alike than shuffled rows ("
     )
-    assert said.endswith("; 0 of 2 concepts carry over by a map that saw no label.")
-    assert all(map(carries, found.pairs[0].transfers)) and not any(map(carries, found.pairs[1].transfers))
-    assert not carries(replace(found.pairs[0].transfers[0], p_value=0.1))
+    assert said.endswith(
+        "; 0 of 2 concepts carry over by a map that saw no label (q ≤ 0.05, Benjamini–Hochberg over them)."
+    )
+    assert all(carries(found.pairs[0].transfers)) and not any(carries(found.pairs[1].transfers))
+    assert carries([replace(found.pairs[0].transfers[0], p_value=0.1)]) == [False]
+
+
+def test_concepts_that_carry_over_are_corrected_for_their_number(found: Comparisons) -> None:
+    one = found.pairs[0].transfers[0]
+    tried = [replace(one, p_value=0.04), *(replace(one, name=str(i), p_value=0.5) for i in range(3))]
+    assert carries(tried[:1]) == [True] and carries(tried) == [False] * 4
+    said = finding(replace(found, pairs=(replace(found.pairs[0], transfers=tuple(tried)),)))
+    assert "; 0 of 4 concepts carry over by a map that saw no label (q ≤ 0.05, Benjamini–Hochberg over them" in said
+
+
+def test_concepts_carried_over_to_yardsticks_stand_beside(found: Comparisons) -> None:
+    told = found.pairs[0].transfers
+    weak = tuple(replace(one, there=Interval(0.55, 0.45, 0.65, 100)) for one in told)
+    pixels, untrained = found.yardsticks
+    beside = (replace(pixels, transfers=told), replace(untrained, transfers=weak))
+    one = replace(found, pairs=found.pairs[:1], yardsticks=beside)
+    assert finding(one).endswith("over them; to raw pixels 2 of 2 and to its own network untrained 0 of 2).")
+    [chart] = [b for b in inside(one, Comparison) if b.rows[0].label == told[0].name]
+    assert [(mark.role, mark.name) for mark in chart.rows[0].marks] == [
+        ("chance", "shuffled maps"), ("pixels", "raw pixels"), ("untrained", "code, untrained")
+    ]  # fmt: skip
+    assert chart.rows[0].marks[1].value == told[0].there.value and "what the images alone share" in chart.caption
 
 
 def test_models_stand_side_by_side_with_yardsticks_and_shuffled_rows(found: Comparisons) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import report_samples as samples
 
-from analysis.report.charts import label, lines_figure, strokes
+from analysis.report.charts import _apart, label, lines_figure, strokes
 from analysis.report.document import Choice, Comparison, Disclosure, Estimate, Line, Lines, Mark, Prose, all_blocks
 from analysis.report.images import PAGE_TILES, as_uint8, film, pages, png
 from analysis.report.rows import axis
@@ -143,3 +143,9 @@ def test_pictures_of_any_channel_count_encode(channels: int) -> None:
 def test_floats_outside_the_unit_interval_are_clipped() -> None:
     pixels = as_uint8(np.array([[[[-1.0], [2.0], [np.nan], [0.5]]]]))
     assert pixels.ravel().tolist() == [0, 255, 0, 128]
+
+
+def test_marks_of_a_logarithmic_axis_do_not_overlap() -> None:
+    marks = _apart([1.0, 2, 4, 8, 12, 14, 16, 17, 18, 19, 20, 22, 32])
+    assert marks == [1, 2, 4, 8, 12, 16, 22, 32] and _apart([5.0]) == [5] and _apart([]) == []
+    assert _apart([1.0, 10, 100]) == [1, 10, 100]

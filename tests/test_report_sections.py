@@ -227,6 +227,27 @@ def test_a_single_group_says_nothing_of_labels(results: dict[str, Any]) -> None:
     assert "group" not in one.lead
 
 
+def test_findings_name_what_chance_gives_where_there_are_no_pixels(results: dict[str, Any]) -> None:
+    rare, high = Interval(0.997, 0.984, 0.9995, 359), Interval(0.997, 0.99, 0.9995, 359)
+    probe, table = results["probes"].probes[0], results["neighbours"].tables[0]
+    for score, chance, verdict in ((rare, 0.997, ", no better than chance"), (high, 0.5, "")):
+        own = replace(probe, score=score, shuffled=Interval(chance, chance, chance, 10), baseline=False)
+        near = replace(results["neighbours"], chance=chance, tables=(replace(table, agreement=score),))
+        place = replace(results["maps"].maps[0], accuracy=score, full_accuracy=score, chance=chance)
+        found = {
+            "probes": replace(results["probes"], probes=(own,)), "neighbours": near,
+            "maps": replace(results["maps"], maps=(place,)),
+        }  # fmt: skip
+        report, share = build(Material(found)), f"{100 * chance:.1f} %"
+        said = {name: section(report, name).finding.replace("\u00a0", " ") for name in ("probes", "neighbours", "map")}
+        assert said["probes"].endswith(f"of 359 test images{verdict}; shuffled labels give {share}."), said
+        assert said["neighbours"].endswith(f"label (n = 359){verdict}; of random ones {share}."), said
+        assert f"in the whole code and {share} of random pairs{verdict}; trustworthiness" in said["map"], said
+    numbers = replace(probe, metric="R2", score=Interval(-0.01, -0.02, 0.1, 99), shuffled=Interval(-0.03, -0.1, 0, 9))
+    said = section(build(Material({"probes": replace(results["probes"], probes=(numbers,))})), "probes").finding
+    assert "test images, no better than chance; shuffled labels give −0.03" in said
+
+
 def test_the_overview_counts_all_values_that_it_does_not_name() -> None:
     for different, rest in ((1797, " and 1,785 more"), (13, " and 1 more"), (12, "")):
         names = tuple(f"name {i:04d}" for i in range(different))

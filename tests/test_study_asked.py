@@ -12,7 +12,7 @@ import table_maker
 import typer
 from typer.testing import CliRunner
 
-from analysis import AnalysisError, Embeddings, cli, load, study_factors
+from analysis import AnalysisError, Embeddings, cli, load, study_factors, terminal_more
 from analysis.overview import Column, summarise
 from analysis.plan import Options, labelled_columns
 from analysis.report.material import Material
@@ -73,6 +73,10 @@ def test_several_models_stand_beside_pixels_their_pca_and_the_untrained_network(
     cka = [one.similarities[0].value.value for one in (*found.pairs, *found.yardsticks)]
     assert cka[0] == pytest.approx(1) and cka[1] == pytest.approx(cka[4], abs=0.1) and cka[2] < 0.99
     assert all(one.rows == 200 and len(one.similarities) == 5 for one in (*found.pairs, *found.yardsticks))
+    ink = [{t.name: t.there.value for t in one.transfers}["ink"] for one in (found.pairs[0], *found.yardsticks)]
+    assert ink[1] == pytest.approx(ink[0], abs=0.1), "pixels hold what a PCA of them tells"
+    [*_, (_, header, _)] = terminal_more.comparisons(found)
+    assert header[6:] == ("to pixels", f"to PCA {WIDTH} of pixels", "to untrained.code", "n")
 
 
 def test_tables_of_different_images_are_not_compared(folder: Path) -> None:

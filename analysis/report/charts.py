@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from typing import Any
 
 from .document import Line, Lines, Map, Thumbnails
@@ -77,6 +78,17 @@ def _band(line: Line, colour: str) -> list[Figure]:
     ]
 
 
+def _apart(values: list[float], room: float = 1 / 14) -> list[float]:
+    """Those of ascending positive values that lie apart on a logarithmic axis by `room` of it, the ends included."""
+    least = room * math.log(values[-1] / values[0]) if values else 0.0
+    kept: list[float] = []
+    for value in values[:-1]:
+        ends = [*kept[-1:], values[-1]]
+        if all(abs(math.log(value / other)) >= least for other in ends):
+            kept.append(value)
+    return [*kept, *values[-1:]]
+
+
 def _layout(chart: Lines) -> Figure:
     layout: Figure = {
         "xaxis": {"title": {"text": label(chart.x_title)}, "type": chart.x_scale},
@@ -84,7 +96,7 @@ def _layout(chart: Lines) -> Figure:
         "showlegend": False,
     }
     if chart.x_scale == "log":
-        marks = sorted({float(x) for line in chart.lines for x in line.x})[:12]
+        marks = _apart(sorted({float(x) for line in chart.lines for x in line.x if x > 0}))
         layout["xaxis"] |= {"tickvals": marks, "ticktext": [f"{mark:g}" for mark in marks]}
     if chart.y_scale == "log":
         layout["yaxis"] |= {"type": "log", "exponentformat": "power", "dtick": 1}

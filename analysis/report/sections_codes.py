@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from .document import Block, Comparison, Gallery, Group, Map, Picture, Prose, Section, View, missing
 from .material import Material
 from .rows import estimate, figure, readable, role_of, stated, trained_on
-from .wording import count, number, percent, plural, sentence
+from .wording import count, listed, no_better, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..maps import Map as Placement
@@ -46,10 +47,12 @@ def _map_finding(best: Placement, noun: str) -> str:
     )
     if best.accuracy is None or best.full_accuracy is None:
         return said + "."
+    random = "" if math.isnan(best.chance) else f" and {percent(best.chance)} of random pairs"
     return (
         f"A point's nearest neighbour on the {name} map has its label in {figure(best.accuracy)} of "
         f"{count(best.accuracy.n)} {noun}s, against {percent(best.full_accuracy.value)} in the whole "
-        f"{best.representation}; trustworthiness is {number(best.trustworthiness.value, 3)}."
+        f"{best.representation}{random}{no_better(best.accuracy, best.chance)}; trustworthiness is "
+        f"{number(best.trustworthiness.value, 3)}."
     )
 
 
@@ -90,10 +93,12 @@ def neighbours(material: Material) -> Section:
     else:
         best, agreement = max(own, key=lambda pair: pair[1].value)
         pixels = next((a for one, a in figures if one.representation == "pixels"), None)
-        beside = f"; in raw pixels {percent(pixels.value)}" if pixels is not None else ""
+        beside = [f"in raw pixels {percent(pixels.value)}"] if pixels is not None else []
+        beside += [] if math.isnan(found.chance) else [f"of random ones {percent(found.chance)}"]
         finding = (
             f"Of the {found.k} nearest train {noun}s in {best.representation}, {figure(agreement)} share the test "
-            f"{noun}'s label (n = {count(agreement.n)}){beside}."
+            f"{noun}'s label (n = {count(agreement.n)}){no_better(agreement, found.chance)}"
+            f"{'; ' * bool(beside)}{listed(beside)}."
         )
     blocks += tuple(Prose(sentence(note)) for note in found.notes)
     return stated("neighbours", "Neighbours", (finding, trained_on(found.notes)), blocks)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..similarity import SHUFFLED_MAPS
+from ..statistics import false_discovery
 from . import sections_runs as runs
 from .document import Block, Comparison, Disclosure, Estimate, Mark, Prose, Section, Table, missing, one_of
 from .material import Material
@@ -31,7 +35,7 @@ def comparison(material: Material) -> Section:
         note = "None yet: latentgan compare TABLE OTHER… --out RESULTS compares codes of the same images."
         return missing("comparison", "Other models", material.refusal("comparison") or note)
     carried: list[tuple[str, tuple[Block, ...]]] = [
-        (one.names[1], (_transfers(one), Disclosure("Every figure", (_details(one),))))
+        (one.names[1], (_transfers(one, found.yardsticks), Disclosure("Every figure", (_details(one),))))
         for one in found.pairs if one.transfers
     ]  # fmt: skip
     said, alike = runs.finding(found.runs) if found.runs is not None else "", _finding(found)
@@ -64,9 +68,17 @@ def _similarities(found: Comparisons) -> Block:
     return by_group("alike", "Figure", tuple(rows), caption, "number", "linear CKA", ends, 3)
 
 
-def _transfers(pair: Pair) -> Comparison:
+def _transfers(pair: Pair, yardsticks: tuple[Pair, ...]) -> Comparison:
+    beside = [(each.names[1], {one.name: one.there.value for one in each.transfers}) for each in yardsticks]
+    marks = {
+        one.name: (
+            Mark("chance", one.shuffled.value, "shuffled maps"),
+            *(Mark(role_of(name), known[one.name], readable(name)) for name, known in beside if one.name in known),
+        )
+        for one in pair.transfers
+    }
     rows = tuple(
-        estimate(one.name, one.there, marks=(Mark("chance", one.shuffled.value, "shuffled maps"),),
+        estimate(one.name, one.there, marks=marks[one.name],
                  note=f"at home {number(one.here.value, 3)}, {p_value(one.p_value, SHUFFLED_MAPS)}")
         for one in pair.transfers
     )  # fmt: skip
@@ -75,6 +87,11 @@ def _transfers(pair: Pair) -> Comparison:
         "codes of other rows without a label: 0.5 is chance, and what the direction has at home is the most to expect. "
         f"Small marks are the mean of {SHUFFLED_MAPS} maps fitted to shuffled rows; p counts those that carry as much."
     )
+    if any(known for _, known in beside):
+        caption += (
+            " Further marks are the same directions carried over to yardsticks in place of the other code: what the "
+            "images alone share."
+        )
     return Comparison(rows, caption, "number", (0.0, 1.0), 3)
 
 
@@ -87,9 +104,16 @@ def _details(pair: Pair) -> Table:
     return Table(("concept", "carried over", "at home", "found there", "shuffled maps", "n"), rows, caption)
 
 
-def carries(one: Transfer) -> bool:
-    """Whether a direction that tells its concept at home does so in the other code, more than by shuffled maps."""
-    return one.here.low > 0.5 and one.there.low > 0.5 and one.p_value <= SIGNIFICANT
+def carries(told: Sequence[Transfer]) -> list[bool]:
+    """Whether each direction tells its concept at home and in the other code, there more than by shuffled maps.
+
+    That many are tried is corrected for: q by Benjamini–Hochberg.
+    """
+    q = false_discovery(np.array([one.p_value for one in told], np.float64))
+    return [
+        one.here.low > 0.5 and one.there.low > 0.5 and bool(value <= SIGNIFICANT)
+        for one, value in zip(told, q, strict=True)
+    ]
 
 
 def _first(pair: Pair) -> Similarity:
@@ -128,5 +152,11 @@ def _carried(found: Comparisons) -> str:
     if not told:
         return ""
     to = "" if len(found.pairs) == 1 else f" to {plural(len(found.pairs), 'model')}"
-    carried = f"{count(sum(map(carries, told)))} of {plural(len(told), 'concept')}"
-    return f"; {carried} carry over{to} by a map that saw no label"
+    carried = f"{count(sum(carries(told)))} of {plural(len(told), 'concept')}"
+    beside = [
+        f"to {_yardstick(one)} {count(sum(carries(one.transfers)))} of {count(len(one.transfers))}"
+        for one in found.yardsticks if one.transfers
+    ]  # fmt: skip
+    tried = f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over them"
+    said = f"{tried}; {listed(beside)}" if beside else tried
+    return f"; {carried} carry over{to} by a map that saw no label ({said})"

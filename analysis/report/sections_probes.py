@@ -9,7 +9,7 @@ import numpy as np
 from .document import Block, Disclosure, Estimate, Prose, Section, Table, missing
 from .material import Material
 from .rows import brackets, by_group, estimate, figure, readable, role_of, stated, trained_on
-from .wording import best_of, count, listed, number, percent, plural, sentence
+from .wording import best_of, count, listed, no_better, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..probes import Probe, ProbeTable
@@ -100,6 +100,9 @@ def _probe_finding(found: list[Probe], noun: str) -> str:
         f"the same network untrained {show(one.score.value)}"
         for one in rivals if one.representation == f"untrained.{best.representation}"
     ]  # fmt: skip
+    if best.shuffled is not None:
+        others.append(f"shuffled labels give {show(best.shuffled.value)}")
+        said += no_better(best.score, max(best.shuffled.value, 0.0))
     pixels = next((one for one in rivals if one.representation == "pixels"), None)
     verdict = ""
     if pixels is not None and not best.score.apart(pixels.score):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..statistics import Interval
 
 FAMILIES = {
     "aae": "AAE", "aae_cluster": "clustering AAE", "aae_semi": "semi-supervised AAE", "ali": "ALI",
@@ -73,6 +77,11 @@ def p_value(value: float, permutations: int | None = None) -> str:
 def unbroken(text: str) -> str:
     """Keep figures and their units on one line."""
     return re.sub(r"(?<=\d) (?=%|min\b|s\b|h\b)|(?<=[=≤<]) (?=\d)|(?<=\b[npqk]) (?=[=≤<])", "\u00a0", text)
+
+
+def no_better(found: Interval, chance: float) -> str:
+    """Own up to a figure that chance explains: ", no better than chance", where its interval does not exclude that."""
+    return ", no better than chance" if found.low <= chance else ""
 
 
 def best_of(n: int, noun: str = "representation") -> str:
