@@ -51,6 +51,7 @@ class Similarity:
     value: Interval
     shuffled: float  # the mean with the rows of one side shuffled
     p_value: float  # share of shuffles that are as alike
+    shuffles: int = 0  # behind p
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,9 @@ def similarities(
         for name, score in MAPS.items():
             value = score(x, y, halves, rng=rng)
             null = [_shuffled_map(score, x, y, halves, rng) for _ in range(min(shuffles, 19))]
-            found.append(Similarity(name, value, float(np.mean(null)), permutation_p(value.value, np.array(null))))
+            found.append(
+                Similarity(name, value, float(np.mean(null)), permutation_p(value.value, np.array(null)), len(null))
+            )
     return tuple(found)
 
 
@@ -196,7 +199,7 @@ def _tested(
     rng: np.random.Generator,
 ) -> Similarity:  # fmt: skip
     null = np.array([score(x, rng.permutation(y)) for _ in range(shuffles)])
-    return Similarity(name, value, float(null.mean()), permutation_p(value.value, null))
+    return Similarity(name, value, float(null.mean()), permutation_p(value.value, null), len(null))
 
 
 def _distances(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> Similarity:
@@ -215,7 +218,7 @@ def _distances(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) ->
         order = rng.permutation(n)
         null.append(float(one @ other[np.ix_(order, order)][pairs]) / len(one))
     value = jackknife(lambda r: distance_correlation(x[r], y[r]), np.arange(n))
-    return Similarity("RSA", value, float(np.mean(null)), permutation_p(value.value, np.array(null)))
+    return Similarity("RSA", value, float(np.mean(null)), permutation_p(value.value, np.array(null)), len(null))
 
 
 def _overlap(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> Similarity:
@@ -228,7 +231,7 @@ def _overlap(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> S
         back = np.argsort(order)
         null.append(float(common_neighbours(first, back[second[order]]).mean()))
     value = wilson_share(float(common_neighbours(first, second).mean()), n)
-    return Similarity(COMMON, value, float(np.mean(null)), permutation_p(value.value, np.array(null)))
+    return Similarity(COMMON, value, float(np.mean(null)), permutation_p(value.value, np.array(null)), len(null))
 
 
 def _shuffled_map(

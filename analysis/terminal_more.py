@@ -157,7 +157,7 @@ def comparisons(result: Any) -> Iterator[Block]:
     for one in result.pairs:
         rows = [
             (s.name, plain(s.value), *(_or_dash(known[s.name].value) for known in beside.values()),
-             _or_dash(s.shuffled), _or_dash(s.p_value), f"{s.value.n:,}")
+             _or_dash(s.shuffled), _bound(s.p_value, s.shuffles), f"{s.value.n:,}")
             for s in one.similarities
         ]  # fmt: skip
         header = ("figure", "value", *beside, "shuffled rows", "p", "n")
@@ -187,7 +187,7 @@ def _or_dash(value: float) -> str:
 
 def _bound(p: float, shuffles: int) -> str:
     """Write p; where none of so many shuffles did as well it may be less than is said."""
-    return f"{'≤ ' if p * (shuffles + 1) <= 1 + 1e-9 else ''}{_or_dash(p)}"
+    return f"{'≤ ' if shuffles and p * (shuffles + 1) <= 1 + 1e-9 else ''}{_or_dash(p)}"
 
 
 def fidelity(result: Any) -> Iterator[Block]:

@@ -120,7 +120,7 @@ def test_hostile_names_of_tables_and_concepts_are_text_and_a_missing_result_name
     assert plain.missing and "latentgan compare TABLE OTHER" in plain.finding
 
 
-def test_a_terminal_says_of_a_p_that_shuffled_maps_could_not_make_smaller_that_it_is_a_bound(
+def test_a_terminal_says_of_a_p_that_shuffles_could_not_make_smaller_that_it_is_a_bound(
     found: Comparisons,
 ) -> None:
     from analysis.terminal_more import comparisons
@@ -131,3 +131,5 @@ def test_a_terminal_says_of_a_p_that_shuffled_maps_could_not_make_smaller_that_i
         some = replace(pair, transfers=(replace(pair.transfers[0], p_value=p),))
         *_, (_, _, rows) = comparisons(replace(found, pairs=(some,)))
         assert [row[5] for row in rows] == [said]
+    (_, _, rows), *_ = comparisons(replace(found, pairs=(pair,)))
+    assert [row[-2] for row in rows] == ["≤ 0.050"] * 5, "of 19 shuffles none is as alike"
