@@ -13,7 +13,7 @@ import report_samples as samples
 from test_analysis_store import same
 
 from analysis.fidelity import Fidelity, Modes
-from analysis.report.document import Comparison, Gallery, Notice, Report, Section, Table
+from analysis.report.document import Comparison, Gallery, Notice, Prose, Report, Section, Table
 from analysis.report.html import page
 from analysis.report.material import Material
 from analysis.report.sections_fidelity import fidelity
@@ -33,7 +33,10 @@ def section(found: Fidelity) -> Section:
 
 
 def finding(found: Fidelity) -> str:
-    return section(found).finding.replace("\u00a0", " ")
+    """The finding and what stands right below it."""
+    made = section(found)
+    below = f" {made.blocks[0].text}" if isinstance(made.blocks[0], Prose) else ""
+    return f"{made.finding}{below}".replace("\u00a0", " ")
 
 
 def blocks(found: Fidelity, kind: type) -> list[Any]:
@@ -61,7 +64,7 @@ def test_real_images_in_the_samples_place_differ_in_nothing(found: Fidelity) -> 
     said = finding(as_real)
     (table,) = [t for t in blocks(as_real, Table) if t.columns[0] == "different images"]
     assert [row[1] for row in table.rows] == ["more than 1,500", "–"], "real images have no number of their own"
-    assert "so no clear difference shows; " in said and "duplicates tell" not in said
+    assert "so no clear difference shows (n = " in said and "duplicates tell" not in said
     assert "no nearer to training images than new images do" in said
 
 
@@ -75,12 +78,14 @@ def test_no_clear_difference_is_said_only_where_no_figure_beside_that_of_real_im
     yardstick = replace(real, recall=Interval(0.978, 0.96, 0.99, 400))
     said = finding(replace(alike, samples=replace(real, recall=recall, kernel=kernel), yardstick=yardstick))
     assert "no clear difference" not in said and (
-        "; the kernel distance (0.5000 [0.4500, 0.5500], training images " in said
-        and "and recall (81.3 % [77.0, 85.0], training images 97.8 % [96.0, 99.0]) differ clearly from those of" in said
+        "; the kernel distance and recall differ clearly from those of training images (n = " in said
+        and "; apart are the kernel distance (0.5000 [0.4500, 0.5500], training images " in said
+        and " and recall (81.3 % [77.0, 85.0], training images 97.8 % [96.0, 99.0])." in said
         and " of held-out images have a sample near (of training images " in said
     )
     alone = finding(replace(alike, samples=replace(real, recall=recall), yardstick=yardstick))
-    assert "; recall (81.3 % [77.0, 85.0], training images 97.8 % [96.0, 99.0]) differs clearly from that of" in alone
+    assert "; recall differs clearly from that of training images (n = " in alone
+    assert "; apart is recall (81.3 % [77.0, 85.0], training images 97.8 % [96.0, 99.0])." in alone
     off = finding(replace(alike, copying=replace(near, closer=Interval(0.38, 0.34, 0.42, 400))))
     assert "no clear difference" not in off and "differ" not in off
     assert "samples lie farther from training images than new images do (P = 0.38 [0.34, 0.42], 0.5 by chance)" in off

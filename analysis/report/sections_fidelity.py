@@ -36,7 +36,8 @@ def fidelity(material: Material) -> Section:
         blocks += [*_pictures(material, found, found.copying), _copies(found.copying)]
     blocks.append(_modes(found))
     blocks += [Prose(sentence(note)) for note in found.notes if note not in few]
-    return stated("fidelity", "Samples beside real images", (_finding(found), trained_on(found.notes)), blocks)
+    said = (_finding(found), _details(found), trained_on(found.notes))
+    return stated("fidelity", "Samples beside real images", said, blocks)
 
 
 def _shares(found: Fidelity) -> Comparison:
@@ -144,23 +145,31 @@ def _finding(found: Fidelity) -> str:
     said = f"In {found.features}, samples lie at a Fréchet distance of {brackets(ours.frechet, 3)} from held-out images"
     if real is None:
         return f"{said}, of which {figure(ours.coverage)} have a sample near ({sizes}); nothing stands beside it."
-    where = f"where training images lie at {brackets(real.frechet, 3)}{_verdict(found, real)}"
-    beside = f"of training images {percent(real.coverage.value)}"
-    covered = f"{figure(ours.coverage)} of held-out images have a sample near ({beside})"
-    return f"{said}, {where}; {covered}{_copied(found.copying)}{_repeated(found)} ({sizes})."
+    return f"{said}, where training images lie at {brackets(real.frechet, 3)}{_verdict(found, real)} ({sizes})."
+
+
+def _details(found: Fidelity) -> str:
+    """Say by how much, whether samples are copies, and whether they repeat themselves."""
+    if found.yardstick is None:
+        return ""
+    covered = f"{figure(found.samples.coverage)} of held-out images have a sample near"
+    beside = f"of training images {percent(found.yardstick.coverage.value)}"
+    apart = [f"{name} {values}" for name, values in _apart(found.samples, found.yardstick) if values]
+    differ = f"; apart {'is' if len(apart) == 1 else 'are'} {listed(apart)}" if apart else ""
+    return f"{covered} ({beside}){_copied(found.copying)}{_repeated(found)}{differ}."
 
 
 def _verdict(found: Fidelity, real: Distances) -> str:
     """Name the figures whose intervals lie apart from real images'; no clear difference shows where nothing differs."""
-    if differ := _apart(found.samples, real):
+    if differ := [name for name, _ in _apart(found.samples, real)]:
         those = "differs clearly from that" if len(differ) == 1 else "differ clearly from those"
         return f"; {listed(differ)} {those} of training images"
     off = found.copying is not None and not found.copying.closer.low <= 0.5 <= found.copying.closer.high
     return "" if off or _repeated(found) else ", and other figures are alike too, so no clear difference shows"
 
 
-def _apart(ours: Distances, real: Distances) -> list[str]:
-    """Figures whose intervals do not meet, with both values where the finding does not say them anyway."""
+def _apart(ours: Distances, real: Distances) -> list[tuple[str, str]]:
+    """Figures whose intervals do not meet, and both values where no other sentence says them."""
     named = (
         ("the Fréchet distance", ours.frechet, real.frechet, None),
         ("the kernel distance", ours.kernel, real.kernel, lambda one: brackets(one, 4)),
@@ -170,7 +179,7 @@ def _apart(ours: Distances, real: Distances) -> list[str]:
         ("coverage", ours.coverage, real.coverage, None),
     )
     return [
-        name if write is None else f"{name} ({write(mine)}, training images {write(theirs)})"
+        (name, "" if write is None else f"({write(mine)}, training images {write(theirs)})")
         for name, mine, theirs, write in named
         if mine.low > theirs.high or mine.high < theirs.low
     ]
