@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, same_length
-from .partitions import basic_interval, contingency, nmi, purity_interval
+from .partitions import basic_interval, contingency, nmi, purity_interval, resampled
 from .statistics import UNKNOWN, Baseline, Interval, bootstrap_ratio, proportion, wilson
 
 
@@ -197,19 +197,14 @@ def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = 
 
 def purity_of(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
     """Share of rows that have their category's commonest label, of a (k, c) table, with a bootstrap over its rows."""
-    return purity_interval(table, _drawn(table, rng, repeats)) if table.sum() else UNKNOWN
+    return purity_interval(table, resampled(table, repeats, rng=rng)) if table.sum() else UNKNOWN
 
 
 def _resampled(
     score: Callable[[Ints], Doubles], counts: Ints, ends: tuple[float, float], rng: np.random.Generator, repeats: int
 ) -> Interval:
     """Score counts of any shape, with an interval by resampling their rows; not a number where there are none."""
-    return basic_interval(score, counts, _drawn(counts, rng, repeats), ends) if counts.sum() else UNKNOWN
-
-
-def _drawn(counts: Ints, rng: np.random.Generator, repeats: int) -> Ints:
-    n = int(counts.sum())
-    return rng.multinomial(n, (counts / n).ravel(), size=repeats).reshape(repeats, *counts.shape)
+    return basic_interval(score, counts, resampled(counts, repeats, rng=rng), ends) if counts.sum() else UNKNOWN
 
 
 def _perplexity(counts: Ints) -> Doubles:

@@ -19,7 +19,7 @@ from .threads import one_blas_thread, over_blocks
 
 COVARIANCES = ("full", "tied", "diag")
 TASK = 4096  # rows of a thread's turn
-CELLS = 500_000  # of a block's product, which is so many numbers: 1 MB in float32
+CELLS = 500_000  # of a block's product, which is so many numbers: 2 MB in float32
 STRIP = 16  # columns of W at a time
 
 

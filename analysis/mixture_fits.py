@@ -47,6 +47,7 @@ class Tried(NamedTuple):
     candidate: Candidate
     gaussians: Gaussians
     held: Doubles  # (m,) log p of the held-out rows
+    flat: int  # directions in which all rows lie flat
 
 
 @dataclass(frozen=True)
@@ -124,13 +125,12 @@ def fit_mixture(
         pca = pca.first(pca.sound)
         notes.append(f"{codes.shape[1]} columns reduced to {len(pca.axes)} by PCA")
         codes = pca.project(codes)
-    _, flat = _flat(np.asarray(codes[:search]))
-    if flat:
+    tried = _search(codes, components, covariances, search, restarts, rng, progress)
+    if flat := tried[0].flat:
         notes.append(
             f"{flat} of {codes.shape[1]} directions hold no variance (constant columns, or columns that depend on each "
             "other), so that they tell no groups apart"
         )
-    tried = _search(codes, components, covariances, search, restarts, rng, progress)
     candidates = [one.candidate for one in tried]
     chosen, start = _choose(tried, keep_degenerate)
     notes += _warnings(candidates, chosen)
@@ -188,9 +188,7 @@ def _flat(x: Floats) -> tuple[int, int]:
     return constant, constant + (dependent if len(x) > 2 * x.shape[1] else 0)
 
 
-def _refitted(
-    codes: Floats, chosen: Candidate, start: Gaussians | None, rng: np.random.Generator
-) -> tuple[Gaussians, int]:
+def _refitted(codes: Floats, chosen: Candidate, start: Gaussians, rng: np.random.Generator) -> tuple[Gaussians, int]:
     """Fit the chosen candidate to all rows: on from the sample's fit, and from new seeds where that was of few rows.
 
     A fit of few rows a parameter has hard memberships, from which more rows hardly free it; the likelier of the two is
@@ -214,7 +212,7 @@ def _candidate(
     mean = float(beyond.mean()) if len(held) else math.nan
     free = free_parameters(k, used.shape[1] - flat[shape != "diag"], shape)
     bic = -2 * total + free * math.log(len(used))
-    return Tried(Candidate(k, shape, bic, mean, floored, 2 * free - 2 * total), fitted, beyond)
+    return Tried(Candidate(k, shape, bic, mean, floored, 2 * free - 2 * total), fitted, beyond, flat[1])
 
 
 def _confirmed(tried: list[Tried]) -> list[Tried]:
@@ -247,10 +245,11 @@ def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:
     return [(k, best.covariance) for k in sorted(middles) if k not in tried and k != best.components]
 
 
-def _choose(tried: Sequence[Tried], keep_degenerate: bool) -> tuple[Candidate, Gaussians | None]:
+def _choose(tried: Sequence[Tried], keep_degenerate: bool) -> tuple[Candidate, Gaussians]:
     """The least BIC among sound candidates."""
     sound = [one for one in tried if keep_degenerate or one.candidate.sound]
-    return min(sound or tried, key=lambda one: one.candidate.bic)[:2]
+    best = min(sound or tried, key=lambda one: one.candidate.bic)
+    return best.candidate, best.gaussians
 
 
 def _warnings(candidates: Sequence[Candidate], best: Candidate) -> list[str]:

@@ -16,7 +16,7 @@ from .mixture_fits import Candidate as Candidate
 from .mixture_fits import FittedMixture as FittedMixture
 from .mixture_fits import fit_mixture as fit_mixture
 from .outliers import Outliers
-from .partitions import ari, basic_interval, contingency, nmi, purity, purity_interval
+from .partitions import ari, basic_interval, contingency, nmi, purity, purity_interval, resampled
 from .statistics import Baseline, Interval
 from .streams import blocks
 from .way_back import WayBack, decoded, must, way_back
@@ -94,7 +94,7 @@ def agreement(
         return None
     part, truth = assignments[known], labels[known]
     counts = contingency(part, truth, rows=components, columns=width)
-    draws = rng.multinomial(n, counts.ravel() / n, size=repeats).reshape(repeats, components, width)
+    draws = resampled(counts, repeats, rng=rng)
     shuffled = np.stack([
         contingency(part, rng.permutation(truth), rows=components, columns=width) for _ in range(20)
     ])  # fmt: skip
@@ -166,8 +166,7 @@ def found_again(train: Floats, codes: Floats, *, like: FittedMixture, rng: np.ra
         fitted, _ = fit_gaussians(like.inner(np.asarray(train[half])), k, covariance=shape, rng=rng)
         parts.append(FittedMixture(fitted, None, (), len(half), ()).assign(inner)[0])
     counts = contingency(*parts, rows=k, columns=k)
-    draws = rng.multinomial(len(codes), counts.ravel() / len(codes), size=500).reshape(-1, k, k)
-    return basic_interval(ari, counts, draws, (-1.0, 1.0))
+    return basic_interval(ari, counts, resampled(counts, 500, rng=rng), (-1.0, 1.0))
 
 
 def mixture_nmi(

@@ -49,6 +49,12 @@ def purity(counts: Ints) -> Doubles:
     return share
 
 
+def resampled(counts: Ints, repeats: int, *, rng: np.random.Generator) -> Ints:
+    """Tables of as many rows drawn from counts of any shape: (repeats, …)."""
+    n = int(counts.sum())
+    return rng.multinomial(n, (counts / n).ravel(), size=repeats).reshape(repeats, *counts.shape)
+
+
 def purity_interval(counts: Ints, draws: Ints) -> Interval:
     """Purity of a (k, c) table, with a bootstrap over its draws (r, k, c); of a pure one Wilson's interval."""
     found = basic_interval(purity, counts, draws)

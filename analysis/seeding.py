@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from .arrays import Ints, Singles
+from .gaussians import TASK
 from .threads import over_blocks
 
-TASK = 4096  # rows of a thread's turn
 SETTLED = 1000  # rows to one that still changes its cluster
 
 

@@ -209,6 +209,11 @@ def permutation_p(observed: float, null: Floats) -> float:
     return float((1 + np.count_nonzero(~(np.asarray(null) < observed))) / (1 + len(null)))
 
 
+def at_floor(p: float, shuffles: int) -> bool:
+    """Whether none of so many shuffles did as well, so that p may be less than it says; never without shuffles."""
+    return shuffles > 0 and p <= 1 / (shuffles + 1) + 1e-12
+
+
 def false_discovery(p: Floats) -> Doubles:
     """Turn (m,) p-values into q-values: the least false discovery rate at which each is still called a discovery.
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from .statistics import at_floor
 from .terminal import Block, percent, plain
 from .terminal_runs import side_by_side
 
@@ -187,7 +188,7 @@ def _or_dash(value: float) -> str:
 
 def _bound(p: float, shuffles: int) -> str:
     """Write p; where none of so many shuffles did as well it may be less than is said."""
-    return f"{'≤ ' if shuffles and p * (shuffles + 1) <= 1 + 1e-9 else ''}{_or_dash(p)}"
+    return f"{'≤ ' if at_floor(p, shuffles) else ''}{_or_dash(p)}"
 
 
 def fidelity(result: Any) -> Iterator[Block]:

@@ -44,7 +44,7 @@ from .doses import (
     spearman,
     succeeded,
 )
-from .statistics import UNKNOWN, Interval, mean_interval, permutation_p, proportion
+from .statistics import UNKNOWN, Interval, at_floor, mean_interval, permutation_p, proportion
 
 DOSES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 DRAWS = 20  # random directions a concept: with Bonferroni over m concepts, m / (1 + 20 m) is just below 0.05
@@ -135,7 +135,7 @@ class Verification:
 
     def floored(self, one: Response) -> bool:
         """Whether no random direction of any concept changes the score as much, so that p may be less than is said."""
-        return one.p_value * (1 + len(self.responses) * self.draws) <= 1 + 1e-9
+        return at_floor(one.p_value, len(self.responses) * self.draws)
 
     def told(self, one: Response) -> str:
         """Name a direction, and what judges it where that is called otherwise: "thickness", "pca1 (thickness)"."""

@@ -287,7 +287,7 @@ def test_criteria_are_of_the_rows_that_they_are_said_to_be_of(rng: np.random.Gen
     codes, order = blobs(rng, 400, d=3)[0], np.random.default_rng(9).permutation(400)
     fitted, held = codes[order[:200]], codes[order[200:300]]
     tried = _search(codes, (1, 3, 12), COVARIANCES, 200, 1, np.random.default_rng(9), lambda text: None)
-    for one, mixture, _ in tried:
+    for one, mixture, *_ in tried:
         parts = [
             np.log(w) + multivariate_normal(mean, spread).logpdf(np.concatenate([fitted, held]))
             for w, mean, spread in zip(mixture.weights, mixture.means, mixture.covariances, strict=True)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..statistics import at_floor
+
 if TYPE_CHECKING:
     from ..statistics import Interval
 
@@ -69,7 +71,7 @@ SIGNIFICANT = 0.05  # p, or q (false discovery rate), up to which a finding says
 
 def p_value(value: float, permutations: int | None = None) -> str:
     """Write "p = 0.003", or "p < 0.001"."""
-    if permutations and value <= 1 / (permutations + 1) + 1e-12:
+    if at_floor(value, permutations or 0):
         return f"p ≤ {value:.3g}"
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
