@@ -23,7 +23,7 @@ from .doses import film
 from .overview import Column
 from .questions import Question, answerable, named, questions, sides
 from .resampling import RESAMPLES
-from .statistics import Baseline, Interval, correlation, false_discovery
+from .statistics import SIGNIFICANT, Baseline, Interval, correlation, false_discovery
 from .unsupervised import Unsupervised
 
 
@@ -61,6 +61,11 @@ class Concept:
     def metric(self) -> str:
         """What `score` is."""
         return "AUC" if self.r2 is None else "R²"
+
+    @property
+    def stands(self) -> bool:
+        """Whether it tells its concept better than chance: by q over all directions, and by its whole interval."""
+        return self.q_value <= SIGNIFICANT and self.above_chance
 
     @property
     def above_chance(self) -> bool:

@@ -13,6 +13,7 @@ from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats
 
 LEVEL = 0.95
 Z = 1.959963984540054  # normal quantile of 97.5 %
+SIGNIFICANT = 0.05  # p, or q (false discovery rate), up to which a finding says that there is something
 
 
 @dataclass(frozen=True)

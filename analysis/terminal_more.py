@@ -31,7 +31,7 @@ def concepttable(result: Any) -> Iterator[Block]:
          plain(one.shuffled_stability, 2), f"{one.agreement:.2f}")
         for one in best
     ]  # fmt: skip
-    real = sum(one.q_value <= 0.05 and one.above_chance for one in best)
+    real = sum(one.stands for one in best)
     title = (
         f"{real} of {len(best)} concepts stand at q <= 0.05 with a 95 % interval above chance, Benjamini–Hochberg over "
         f"{len(result.concepts)} directions"

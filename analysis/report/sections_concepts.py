@@ -45,7 +45,7 @@ def concepts(material: Material) -> Section:
 def concept_finding(table: ConceptTable, noun: str = "image") -> str:
     """Say how many concepts have a direction, whether pixels have it too, and whether it is found again."""
     tried, best = len(table.concepts), table.best
-    real = [one for one in best if one.q_value <= SIGNIFICANT and one.above_chance]
+    real = [one for one in best if one.stands]
     least = min(1 / (one.permutations + 1) for one in table.concepts)
     has, them = ("has", "it") if len(real) == 1 else ("have", "them")
     said = (

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..statistics import SIGNIFICANT as SIGNIFICANT
 from ..statistics import at_floor
 
 if TYPE_CHECKING:
@@ -64,9 +65,6 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-SIGNIFICANT = 0.05  # p, or q (false discovery rate), up to which a finding says that there is something
 
 
 def p_value(value: float, permutations: int | None = None) -> str:
