@@ -12,7 +12,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted([*(ROOT / "latentgan").rglob("*.py"), *(ROOT / "analysis").rglob("*.py")])
-JOINS = ("latentgan.cli", "latentgan.cli_edit", "latentgan.cli_images", "latentgan.cli_model", "latentgan.protocols")
+JOINS = (
+    "latentgan.cli",
+    "latentgan.cli_edit",
+    "latentgan.cli_images",
+    "latentgan.cli_model",
+    "latentgan.protocols",
+    "latentgan.claims",
+)
 LIGHT = [
     f"latentgan.{name}"
     for name in ("cli", "cli_edit", "cli_images", "cli_model", "cli_reproduce", "cli_selfcheck", "errors", "version")
@@ -60,7 +67,7 @@ def test_analysis_imports_neither_torch_nor_latentgan():
         assert not bad, f"{path} imports {bad}"
 
 
-def test_only_the_command_line_and_the_protocols_join_latentgan_and_analysis():
+def test_only_command_line_protocols_and_claims_join_both_packages():
     for path in files("latentgan"):
         if not under(module_name(path), *JOINS):
             assert not any(under(name, "analysis") for name in imports(path)), path
