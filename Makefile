@@ -23,8 +23,14 @@ check: $(MARK)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(MARK)  ## what latentgan costs beyond what the algorithms need
-	$(BIN)/python examples/reproduce/bench.py
+ifdef QUICK
+bench: $(MARK)  ## what latentgan costs beyond what the algorithms need, a few rounds of it: two minutes
+	$(BIN)/python examples/reproduce/bench.py --quick
+else
+bench: $(MARK)  ## what latentgan costs beyond what the algorithms need, and how often its claims hold in simulations
+	$(BIN)/python examples/reproduce/bench.py; costs=$$?; \
+	$(BIN)/latentgan selfcheck --statistics && exit $$costs
+endif
 
 format: $(MARK)
 	$(BIN)/ruff check --fix .
