@@ -214,11 +214,12 @@ class Commands:
         """Directions in the code along which a label or attribute changes, with the evidence for and against.
 
         AUC is how well the position along a direction ranks test rows that have the concept above those that have not
-        (0.5 is chance); of a number R² tells how much of it the position tells (0 is its mean). p is the share of
-        shuffles of the test rows that do as well, q the same after Benjamini–Hochberg over all directions. `found
-        again` is the cosine of a direction found on a resample with that of the rows left out (1 always the same, 0
-        nothing there), `other methods` the mean cosine with what they find: mean difference, LDA, logistic, SVM, and
-        ridge for numbers. With a model, images edited along each are decoded too.
+        (0.5 is chance); of a number R² tells how much of it the position tells (0 is its mean). p is how rarely test
+        rows are told as well by chance: Mann and Whitney's test of an AUC, shuffled test rows of R² (where no shuffle
+        does as well, Spearman's test). q is p after Benjamini–Hochberg over all concepts, each by the method that train
+        rows chose. `found again` is the cosine of a direction found on a resample with that of the rows left out (1
+        always the same, 0 nothing there), `other methods` the mean cosine with what they find: mean difference, LDA,
+        logistic, SVM, and ridge for numbers. With a model, images edited along each are decoded too.
 
             latentgan concepts codes.parquet --out results
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .arrays import Doubles, Floats, Ints
 from .questions import Question, sides
+from .rank_tests import auc_p, below_floor, rank_sum_p, spearman_p
 from .statistics import (
     Baseline,
     Interval,
@@ -82,7 +83,10 @@ class Task:
     def p_values(
         self, along: tuple[Floats, Floats], observed: list[float], repeats: int, rng: np.random.Generator
     ) -> list[float]:
-        """How rarely shuffled test rows are told as well, for r directions by the same shuffles.
+        """How rarely rows that know nothing of each other are ranked or fitted as well: r one-sided p-values.
+
+        AUCs have Mann and Whitney's p-value, exact for few rows; R² that of shuffled test rows. Where no shuffle does
+        as well, a rank test says how much rarer than the shuffles' floor it is.
 
         Args: along: positions (n, r) and (n', r). observed: r AUCs, or R² where the concept is a number.
         """
@@ -93,8 +97,13 @@ class Task:
     def p_of_sides(self, test: Floats, observed: list[float], repeats: int, rng: np.random.Generator) -> list[float]:
         """The same for the AUCs of positions (n', r), of a number too."""
         signs = self.signs(self.test)
-        null = permuted_auc(test[signs != 0], signs[signs != 0] > 0, repeats=repeats, rng=rng)
-        return [permutation_p(one, column) for one, column in zip(observed, null.T, strict=True)]
+        known, positive = test[signs != 0], signs[signs != 0] > 0
+        exact = [rank_sum_p(column, positive) for column in known.T]
+        if all(p is not None for p in exact):
+            return [p for p in exact if p is not None]
+        null = permuted_auc(known, positive, repeats=repeats, rng=rng)
+        permuted = [permutation_p(value, column) for value, column in zip(observed, null.T, strict=True)]
+        return [auc_p(column, positive, p, repeats) for column, p in zip(known.T, permuted, strict=True)]
 
     def _p_of_numbers(self, along: tuple[Floats, Floats], repeats: int, rng: np.random.Generator) -> list[float]:
         """R² of shuffled numbers rises with Σ y ŷ, all else in it staying: that is compared."""
@@ -103,7 +112,8 @@ class Task:
         told -= told.mean(0)
         null = np.array([rng.permutation(truth) @ told for _ in range(repeats)])
         tie = 1e-9 * np.abs(truth) @ np.abs(told)  # equal but for rounding, as where nothing is told, is as good
-        return [permutation_p(one, column) for one, column in zip((truth @ told - tie).tolist(), null.T, strict=True)]
+        permuted = [permutation_p(p, column) for p, column in zip((truth @ told - tie).tolist(), null.T, strict=True)]
+        return [below_floor(p, repeats, spearman_p(truth, column)) for p, column in zip(permuted, told.T, strict=True)]
 
 
 def chance(tasks: list[Task], train: Floats, test: Floats, axes: Doubles, name: str, *, either: bool) -> list[Baseline]:

@@ -1,7 +1,7 @@
 """Concept vectors: directions in the code along which a label or attribute changes, each with its evidence.
 
 For and against: a figure on rows that the direction has not seen, beside pixels, an untrained network, shuffled labels
-and random directions; how rarely shuffled labels do as well, corrected for all directions that are tried; whether the
+and random directions; how rarely such a figure comes by chance, corrected for all concepts that are tried; whether the
 direction is found again on other rows; and whether other estimators find the same one. The last two do not depend on
 the units of the code's columns.
 """
@@ -37,9 +37,9 @@ class Concept:
     method: str  # one of METHODS
     auc: Interval  # held-out (test) AUC of the projection; of a number, for rows above the train median
     r2: Interval | None  # of a number: held-out R² of the line through the train rows' positions
-    p_value: float  # of R² where there is one, else AUC, by shuffled test rows: (1 + #{as good}) / (1 + permutations)
-    q_value: float  # Benjamini–Hochberg over all directions of the table
-    permutations: int
+    p_value: float  # one-sided, of test rows: Mann-Whitney of the AUC, shuffled rows of R² (below their floor Spearman)
+    q_value: float  # Benjamini–Hochberg, see `_corrected`
+    permutations: int  # shuffles of test rows where the p-value is theirs
     baselines: tuple[
         Baseline, ...
     ]  # in the same figure: pixels, untrained, shuffled (fitted to shuffled labels), random direction, train mean
@@ -64,7 +64,7 @@ class Concept:
 
     @property
     def stands(self) -> bool:
-        """Whether it tells its concept better than chance: by q over all directions, and by its whole interval."""
+        """Whether it tells its concept better than chance: by q, and by its whole interval."""
         return self.q_value <= SIGNIFICANT and self.above_chance
 
     @property
@@ -178,9 +178,27 @@ def _judge(
                 negative=fewer, agreement=float(np.mean(others)) if plain and others else math.nan,
                 chosen=plain and one.method == best[i], note=task.question.note,
             )  # fmt: skip
-    ordered = [concepts[place] for place in range(len(found))]
-    q = false_discovery(np.array([one.p_value for one in ordered]))
-    return tuple(replace(one, q_value=float(value)) for one, value in zip(ordered, q, strict=True))
+    return _corrected([concepts[place] for place in range(len(found))], [one.free is None for one in found])
+
+
+def _corrected(concepts: Sequence[Concept], plain: Sequence[bool]) -> tuple[Concept, ...]:
+    """Give every direction the q-value of its family of tests (Benjamini–Hochberg).
+
+    Train rows choose a method for each concept, so that test rows test each concept once: the chosen directions are one
+    family. Any other direction is corrected as if its method had been chosen for all concepts. Directions that were
+    made free of others are a family of their own.
+
+    Args: plain: (m,) which were not made free of others.
+    """
+    q = np.full(len(concepts), math.nan)
+    p = np.array([concept.p_value for concept in concepts])
+    methods = np.array([concept.method if raw else "" for concept, raw in zip(concepts, plain, strict=True)])
+    for method in dict.fromkeys(methods.tolist()):
+        family = methods == method
+        q[family] = false_discovery(p[family])
+    chosen = np.array([concept.chosen for concept in concepts], np.bool_)
+    q[chosen] = false_discovery(p[chosen])
+    return tuple(replace(concept, q_value=float(value)) for concept, value in zip(concepts, q, strict=True))
 
 
 def _baselines(

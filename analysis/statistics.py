@@ -174,22 +174,53 @@ def auc(scores: Floats, positive: Bools) -> float:
 
 
 def auc_interval(scores: Floats, positive: Bools) -> Interval:
-    """AUC with Newcombe's interval (Statist. Med. 25, 2006, method 5).
+    """AUC with a score interval whose variance is that of the placements, so that unequal spreads are covered.
 
-    Solves |A − θ| = z·sd(θ) for θ with Hanley and McNeil's variance, which keeps a width at A = 1.
+    Solves |A − θ| = t · sd(θ) for θ. sd(θ)² has the shape of Hanley and McNeil's variance, as in Newcombe's method 5,
+    and is scaled by c so that it is DeLong's variance of the placements at θ = A, but no less than Hanley and McNeil's.
+    Near A = 1, where hardly any pair is out of order, placements say little of their own variance: c then moves to its
+    largest possible value, that of θ (1 − θ) / min(m, n) (Birnbaum and Klose), by the weight (1 + e)⁻², where
+    e = min(A, 1 − A) · min(m, n).
+
+    Source: DeLong et al., Biometrics 44, 1988; Newcombe, Statist. Med. 25, 2006; Brunner and Munzel, Biom. J. 42, 2000,
+        for the degrees of freedom of t; Birnbaum and Klose, Ann. Math. Statist. 28, 1957.
     """
     value = auc(scores, positive)
     m = int(np.count_nonzero(positive))
     n = len(positive) - m
-    star = (m + n) / 2 - 1
+    star, few = (m + n) / 2 - 1, min(m, n)
+
+    def shape(theta: float) -> float:  # of Hanley and McNeil's variance, without its factor θ (1 − θ)
+        return (1 + star * (1 - theta) / (2 - theta) + star * theta / (1 + theta)) / (m * n)
+
+    variance, quantile = _placement_variance(scores, positive)
+    expected = value * (1 - value) * shape(value)
+    own = max(1.0, variance / expected) if expected > 0 else 1.0
+    weight = 1 / (1 + few * min(value, 1 - value)) ** 2
+    scale = (1 - weight) * own + weight * max(1.0, 1 / (few * shape(value)))
 
     def deviation(theta: float) -> float:
-        bracket = 1 + star * (1 - theta) / (2 - theta) + star * theta / (1 + theta)
-        return Z * math.sqrt(max(0.0, theta * (1 - theta) * bracket / (m * n)))
+        return quantile * math.sqrt(max(0.0, scale * theta * (1 - theta) * shape(theta)))
 
     low = _bisect(lambda theta: value - theta - deviation(theta), 0.0, value)
     high = _bisect(lambda theta: theta - value - deviation(theta), 1.0, value)
     return Interval(value, low, high, m + n)
+
+
+def _placement_variance(scores: Floats, positive: Bools) -> tuple[float, float]:
+    """DeLong's variance of an AUC, and the quantile of t with Brunner and Munzel's degrees of freedom."""
+    from scipy.stats import t
+
+    overall, parts = ranks(scores), []
+    for group in (positive, ~positive):
+        placements = (overall[group] - ranks(scores[group])) / np.count_nonzero(~group)
+        size = len(placements)
+        parts.append((float(placements.var(ddof=1)) / size if size > 1 else 0.0, max(1, size - 1)))
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return 0.0, Z
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    return variance, float(t.ppf((1 + LEVEL) / 2, max(2.0, freedom)))
 
 
 def _bisect(gap: Callable[[float], float], outer: float, inner: float) -> float:

@@ -27,14 +27,14 @@ def concepttable(result: Any) -> Iterator[Block]:
         header = ("concept", "found by", metric, *names, "n")
         yield f"the best direction of each concept: {metric} on test rows, 95 % interval", header, rows
     evidence = [
-        (one.name, f"{one.p_value:.3f}", f"{one.q_value:.3f}", plain(one.stability, 2),
+        (one.name, _chance(one.p_value), _chance(one.q_value), plain(one.stability, 2),
          plain(one.shuffled_stability, 2), f"{one.agreement:.2f}")
         for one in best
     ]  # fmt: skip
     real = sum(one.stands for one in best)
     title = (
         f"{real} of {len(best)} concepts stand at q <= 0.05 with a 95 % interval above chance, Benjamini–Hochberg over "
-        f"{len(result.concepts)} directions"
+        f"{len(best)} concepts"
     )
     yield title, ("concept", "p", "q", "found again", "shuffled labels", "other methods"), evidence
     methods = list(dict.fromkeys(one.method for one in result.concepts))
@@ -49,7 +49,7 @@ def concepttable(result: Any) -> Iterator[Block]:
 def _blind(found: Any) -> Block:
     rows = [
         (name, f"{100 * axis.share:.1f} %", plain(axis.stability, 2), plain(axis.effect, 2),
-         axis.concept, plain(axis.auc), f"{axis.q_value:.3f}", f"{axis.auc.n:,}")
+         axis.concept, plain(axis.auc), _chance(axis.q_value), f"{axis.auc.n:,}")
         for name, axis in zip(found.names, found.axes, strict=True)
     ]  # fmt: skip
     header = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "q", "n")
@@ -184,6 +184,10 @@ def comparisons(result: Any) -> Iterator[Block]:
 
 def _or_dash(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _chance(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _bound(p: float, shuffles: int) -> str:

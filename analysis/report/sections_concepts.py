@@ -12,7 +12,7 @@ from .document import Block, Comparison, Disclosure, Estimate, Prose, Section, S
 from .images import as_uint8
 from .material import Material
 from .rows import brackets, estimate, marks, readable, role_of, stated, trained_on
-from .wording import SIGNIFICANT, count, listed, number, percent, plural, sentence
+from .wording import SIGNIFICANT, chance_of, count, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from ..concepts import Concept, ConceptTable, Edits
@@ -44,18 +44,16 @@ def concepts(material: Material) -> Section:
 
 def concept_finding(table: ConceptTable, noun: str = "image") -> str:
     """Say how many concepts have a direction, whether pixels have it too, and whether it is found again."""
-    tried, best = len(table.concepts), table.best
+    best = table.best
     real = [one for one in best if one.stands]
-    least = min(1 / (one.permutations + 1) for one in table.concepts)
     has, them = ("has", "it") if len(real) == 1 else ("have", "them")
     said = (
         f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test {noun}s "
         f"better than chance (n = {count(max(one.score.n for one in best))}, 95 % intervals above it, "
-        f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over all {plural(tried, 'direction')})"
+        f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over {plural(len(best), 'concept')})"
     )
     if not real:
-        few = f"; by so few permutations no p can be below {least:.2g}" if least * tried > SIGNIFICANT else ""
-        return f"{said}{few}."
+        return f"{said}."
     beside = [(one, b.figure) for one in real for b in one.baselines if role_of(b.name) == "pixels"]
     ahead = sum(one.score.value > pixels.value and one.score.apart(pixels) for one, pixels in beside)
     if beside:
@@ -106,7 +104,7 @@ def _row(one: Concept) -> Estimate:
 def _evidence(best: Sequence[Concept]) -> Table:
     """For and against the best direction of each concept, a column each."""
     rows = tuple(
-        (one.name, one.method, number(one.p_value, 3), number(one.q_value, 3),
+        (one.name, one.method, chance_of(one.p_value), chance_of(one.q_value),
          _cosine(one.stability), _cosine(one.shuffled_stability), _short(one.agreement),
          f"{count(one.positive)} / {count(one.negative)}")
         for one in best
@@ -114,8 +112,9 @@ def _evidence(best: Sequence[Concept]) -> Table:
     columns = ("concept", "found by", "p", "q", "found again", "of shuffled labels", "other methods", "train rows")
     resamples = max(one.stability.n for one in best)
     caption = (
-        "The evidence for each concept's best direction. p: how rarely shuffled test rows are told as well, "
-        f"{1 / (best[0].permutations + 1):.2g} at least; q: after Benjamini–Hochberg over all directions. Found again: "
+        "The evidence for each concept's best direction. p: how rarely test rows are told as well by chance (AUC: Mann "
+        f"and Whitney's test; R²: {plural(best[0].permutations, 'shuffle')}, and Spearman's test where none does as "
+        "well); q: after Benjamini–Hochberg over all concepts, whose methods train rows chose. Found again: "
         "median cosine, and the middle 95 %, of the direction found on a resample of the train rows with that of the "
         f"rows left out, {plural(resamples, 'resample')}: 1 is always the same, 0 nothing; beside it the same for "
         "shuffled labels. Other methods: mean cosine with what they find. Cosines are taken where every column of the "
@@ -129,14 +128,15 @@ def _figures(table: ConceptTable) -> Table:
     rows, told = [], any(one.r2 for one in table.concepts)
     for one in table.concepts:
         beside = {b.name: number(b.figure.value, 3) for b in one.baselines}
-        cells = [number(one.p_value, 3), number(one.q_value, 3), number(one.stability.value)]
+        cells = [chance_of(one.p_value), chance_of(one.q_value), number(one.stability.value)]
         cells += [beside.get(name, "–") for name in names]
         r2 = [number(one.r2.value, 3) if one.r2 else "–"] * told
         rows.append((one.name, one.method, number(one.auc.value, 3), *r2, *cells))
     columns = ("direction", "method", "AUC", *["R²"] * told, "p", "q", "found again", *map(readable, names))
     caption = (
         "Every direction with its yardsticks. Where the concept is a number, p, q and the yardsticks are of R², and "
-        "AUC is that of rows above the train median."
+        "AUC is that of rows above the train median. q of a method that was not chosen is as if it had been for all "
+        "concepts."
     )
     return Table(columns, tuple(rows), caption)
 
@@ -168,7 +168,7 @@ def _freed(table: ConceptTable) -> list[Block]:
                 *(f"{_short(a)} → {_short(b)}" for a, b in (
                     kept.cosine, (kept.correlation[0].value, kept.correlation[1].value),
                     (kept.ranked[0].value, kept.ranked[1].value), (before.score.value, after.score.value),
-                )), number(free.left), number(after.q_value, 3),
+                )), number(free.left), chance_of(after.q_value),
             ))  # fmt: skip
     if not rows:
         return []
@@ -223,7 +223,7 @@ def _axis(name: str, one: Axis, resampled: bool) -> tuple[str, ...]:
     told = bool(one.concept)
     return (
         name, percent(one.share), *[brackets(one.stability)] * resampled, brackets(one.effect) if one.effect else "–",
-        one.concept or "–", brackets(one.auc, 3) if told else "–", number(one.p_value, 3), number(one.q_value, 3),
+        one.concept or "–", brackets(one.auc, 3) if told else "–", chance_of(one.p_value), chance_of(one.q_value),
     )  # fmt: skip
 
 

@@ -74,6 +74,11 @@ def p_value(value: float, permutations: int | None = None) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
+def chance_of(value: float) -> str:
+    """Write a p- or q-value for a table's cell: "0.012", or "< 0.001"."""
+    return "< 0.001" if value < 0.001 else number(value, 3)
+
+
 def unbroken(text: str) -> str:
     """Keep figures and their units on one line."""
     return re.sub(r"(?<=\d) (?=%|min\b|s\b|h\b)|(?<=[=≤<]) (?=\d)|(?<=\b[npqk]) (?=[=≤<])", "\u00a0", text)
