@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +46,21 @@ Code = Annotated[
 ]
 Label = Annotated[str, typer.Option(help="Column that is the label.")]
 Split = Annotated[str, typer.Option(help="Column with train, validation, test.")]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        help="Column that says which rows belong together: a clip, a person, copies of an image. Groups are held out "
+        "whole and counted once. Default: the one that encode wrote down.",
+        show_default=False,
+    ),
+]
+Blocks = Annotated[
+    int | None,
+    typer.Option(
+        "--blocks", min=10, help="Rows in the order of time: cut them into so many groups.", show_default=False
+    ),
+]
 Rows = Annotated[int, typer.Option("--rows", min=50, help="Train and test rows to look at, at most, each.")]
 Full = Annotated[bool, typer.Option("--full", help="Look at every row.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same figures.")]
@@ -67,6 +82,8 @@ class _Job:
     label: str
     split: str
     model: Path | None = None
+    group: str | None = None
+    blocks: int | None = None
 
     def options(self, **changes: Any) -> Options:
         """The options that the command line gave."""
@@ -77,6 +94,14 @@ class _Job:
 
     def open(self, path: Path) -> Embeddings:
         """A table with the columns that were asked for."""
+        from .embeddings import Embeddings
+
+        return Embeddings(
+            path, code=self.code, label=self.label, split=self.split, group=self.group, blocks=self.blocks
+        )
+
+    def other(self, path: Path) -> Embeddings:
+        """Another table, of which rows are matched or drawn: the first one says which of them belong together."""
         from .embeddings import Embeddings
 
         return Embeddings(path, code=self.code, label=self.label, split=self.split)
@@ -191,6 +216,8 @@ def analyze_table(
     code: str | None = None,
     label: str = "label",
     split: str = "split",
+    group: str | None = None,
+    blocks: int | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Run every analysis of a table with one progress display, each saved in `out` when it is done.
@@ -201,7 +228,8 @@ def analyze_table(
     from .plan import Options
     from .workflow import STUDIES, run_all
 
-    opened, found = Embeddings(table, code=code, label=label, split=split), {}
+    opened = Embeddings(table, code=code, label=label, split=split, group=group, blocks=blocks)
+    found = {}
     with _progress(quiet) as progress:
         total = progress.add_task("analyses", total=len(STUDIES))
 
@@ -271,16 +299,18 @@ def run_of(results: Path) -> Path | None:
     return Path(named) if named and Path(named).is_dir() else None
 
 
-def report_back(found: dict[str, Any], out: Path, as_json: bool) -> None:
-    """Print every result, then what was left out; fail where nothing could be done."""
+def report_back(found: dict[str, Any], out: Path, as_json: bool, warnings: Sequence[str] = ()) -> None:
+    """Print warnings, every result, then what was left out; fail where nothing could be done."""
     refused = {kind: str(one) for kind, one in found.items() if isinstance(one, AnalysisError)}
     done = {kind: one for kind, one in found.items() if kind not in refused}
     if as_json:
         from .store import to_json
 
-        body = {**{kind: to_json(one) for kind, one in done.items()}, "left_out": refused}
+        body = {"warnings": list(warnings)} | {kind: to_json(one) for kind, one in done.items()} | {"left_out": refused}
         typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
     else:
+        for warning in warnings:
+            typer.echo(f"warning: {warning}\n")
         for kind, one in done.items():
             print_result(kind, one, False)
         for kind, sentence in refused.items():

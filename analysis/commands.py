@@ -10,9 +10,11 @@ import typer
 
 from .cli import (
     PANEL,
+    Blocks,
     Code,
     EncodeRuns,
     Full,
+    Group,
     Json,
     Label,
     LoadModel,
@@ -112,7 +114,7 @@ class Commands:
     def probe(
         self, table: Table, out: Out = None, protocol: ProtocolName = None, save: SaveProbe = None, k: Neighbours = 1,
         rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label",
-        split: Split = "split", as_json: Json = False,
+        split: Split = "split", group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """How much of the labels and attributes a simple reader finds in the codes.
 
@@ -133,15 +135,14 @@ class Commands:
 
             latentgan probe codes.parquet --code discriminator.dense1 --save probe.npz
         """
-        job = _Job("probes", table, out, as_json, rows, full, seed, code, label, split)
+        job = _Job("probes", table, out, as_json, rows, full, seed, code, label, split, group=group, blocks=blocks)
         if save is None:
             return job.run(None, decodes=False, neighbours=k, protocol=protocol or "")
         if protocol or out:
             raise AnalysisError("--save fits one logistic probe and nothing else: leave out --protocol and --out")
-        from .embeddings import Embeddings
         from .fitted import fit_probe
 
-        fitted = fit_probe(Embeddings(table, code=code, label=label, split=split), job.options())
+        fitted = fit_probe(job.open(table), job.options())
         written, right = fitted.save(save), fitted.accuracy
         typer.echo(f"{fitted.column}: {right.percent()} of {right.n:,} test rows right; wrote {written}", err=True)
         return None
@@ -149,7 +150,7 @@ class Commands:
     def efficiency(
         self, table: Table, out: Out = None, few: FewLabels = None, draws: Draws = 20, networks: Networks = 0,
         rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label",
-        split: Split = "split", as_json: Json = False,
+        split: Split = "split", group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """How many labels a representation saves: accuracy against labels a class, from one to all.
 
@@ -174,7 +175,7 @@ class Commands:
 
             latentgan efficiency codes.parquet --few 10 --networks 3
         """
-        job = _Job("efficiency", table, out, as_json, rows, full, seed, code, label, split)
+        job = _Job("efficiency", table, out, as_json, rows, full, seed, code, label, split, group=group, blocks=blocks)
         study = self._with_networks(job) if networks else None
         job.run(None, decodes=False, study=study, per_class=tuple(few) if few else None, draws=draws, networks=networks)
 
@@ -195,7 +196,8 @@ class Commands:
 
     def neighbours(
         self, table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split",
+        group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """What the codes consider similar: the nearest train images of test images.
 
@@ -204,12 +206,14 @@ class Commands:
 
             latentgan neighbours codes.parquet
         """
-        _Job("neighbours", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False)
+        _Job("neighbours", table, out, as_json, rows, full, seed, code, label, split, group=group, blocks=blocks).run(
+            None, decodes=False
+        )
 
     def concepts(
         self, table: Table, out: Out = None, model: Run = None, keep: Keep = None, permutations: Permutations = 999,
         rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label",
-        split: Split = "split", as_json: Json = False,
+        split: Split = "split", group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """Directions in the code along which a label or attribute changes, with the evidence for and against.
 
@@ -232,13 +236,15 @@ class Commands:
         model sefa1, sefa2, … what the first layer that reads them stretches most (SeFa). `edit` and `verify` take these
         names too.
         """
-        job = _Job("concepts", table, out, as_json, rows, full, seed, code, label, split, model)
+        job = _Job(
+            "concepts", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks
+        )
         job.run(self.load_model, permutations=permutations, keep=tuple(keep or ()))
 
     def mixture(
         self, table: Table, out: Out = None, model: Run = None, components: Components = None, rows: Rows = ROWS,
         full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split",
-        as_json: Json = False,
+        group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """How many groups the codes form, and whether they are the labels.
 
@@ -249,12 +255,15 @@ class Commands:
 
             latentgan mixture codes.parquet --components 10 --components 20 --out results
         """
-        job = _Job("mixture", table, out, as_json, rows, full, seed, code, label, split, model)
+        job = _Job(
+            "mixture", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks
+        )
         job.run(self.load_model, components=tuple(components or ()))
 
     def map(
         self, table: Table, out: Out = None, method: Method = None, rows: MapRows = 5000, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split",
+        group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """A picture of the codes in two dimensions, and how far it can be trusted.
 
@@ -264,13 +273,14 @@ class Commands:
 
             latentgan map codes.parquet --method umap --out results
         """
-        job = _Job("maps", table, out, as_json, ROWS, False, seed, code, label, split)
+        job = _Job("maps", table, out, as_json, ROWS, False, seed, code, label, split, group=group, blocks=blocks)
         job.run(None, decodes=False, map_rows=rows, maps=tuple(method or ("umap", "pca")))
 
     def analyze(
         self, table: Table, out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),
         model: Run = None, maps: Maps = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split",
+        group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """Every analysis of a table, each saved as soon as it is done.
 
@@ -280,16 +290,16 @@ class Commands:
             latentgan analyze codes.parquet --out results
             latentgan report results --out report.html
         """
-        from .embeddings import Embeddings
+        from .dependence import dependence_warnings
 
-        job = _Job("", table, out, as_json, rows, full, seed, code, label, split, model)
-        opened = Embeddings(table, code=code, label=label, split=split)
+        job = _Job("", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks)
+        opened = job.open(table)
         found = analyze_table(
             table, out, model=find_model(opened, model, self.load_model), command=command_line(),
             options=job.options(maps=tuple(maps or ("umap", "pca"))),
-            code=code, label=label, split=split,
+            code=code, label=label, split=split, group=group, blocks=blocks,
         )  # fmt: skip
-        report_back(found, out, as_json)
+        report_back(found, out, as_json, dependence_warnings(opened))
 
     def report(
         self,

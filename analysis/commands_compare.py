@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli import Code, EncodeRuns, Full, Json, Label, LoadModel, Out, Rows, Seed, Split, _Job, find_model
+from .cli import Blocks, Code, EncodeRuns, Full, Group, Json, Label, LoadModel, Out, Rows, Seed, Split, _Job, find_model
 from .errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class CompareCommand:
 
     def compare(
         self, run: First, others: Others, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split", data: Data = None, mirror: Mirror = None,
+        code: Code = None, label: Label = "label", split: Split = "split",
+        group: Group = None, blocks: Blocks = None, data: Data = None, mirror: Mirror = None,
         device: Device = "auto", as_json: Json = False,
     ) -> None:  # fmt: skip
         """Runs side by side, and whether they arrange the same images alike.
@@ -73,8 +74,10 @@ class CompareCommand:
         with ExitStack() as stack:
             how = {"rows": None if full else rows, "seed": seed, "data": data, "mirror": mirror, "device": device}
             paths = self._tables(asked, out, stack, **how)
-            job = _Job("comparison", paths[0], out, as_json, rows, full, seed, code, label, split)
-            tables = [job.open(path) for path in paths[1:]]
+            job = _Job(
+                "comparison", paths[0], out, as_json, rows, full, seed, code, label, split, group=group, blocks=blocks
+            )
+            tables = [job.other(path) for path in paths[1:]]
 
             def study(first: Embeddings, options: Any, tell: Any) -> Any:
                 return study_comparison(

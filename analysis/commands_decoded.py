@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .cli import Code, Full, Json, Label, LoadModel, Out, Rows, Run, Seed, Split, Table, _Job
+from .cli import Blocks, Code, Full, Group, Json, Label, LoadModel, Out, Rows, Run, Seed, Split, Table, _Job
 
 ROWS = 10_000
 
@@ -34,7 +34,8 @@ class DecodedCommands:
     def interpolate(
         self, table: Table, out: Out = None, model: Run = None, along: Along = "auto", between: Between = None,
         steps: Steps = 11, count: Shown = 8, rows: Rows = ROWS, seed: Seed = 0, code: Code = None,
-        label: Label = "label", split: Split = "split", as_json: Json = False,
+        label: Label = "label", split: Split = "split",
+        group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """Walk from one image to another through the code, and decode on the way.
 
@@ -50,12 +51,27 @@ class DecodedCommands:
 
             latentgan interpolate codes.parquet --along geodesic --between 3:8 --between 4:9
         """
-        job = _Job("interpolation", table, out, as_json, rows, False, seed, code, label, split, model)
+        job = _Job(
+            "interpolation",
+            table,
+            out,
+            as_json,
+            rows,
+            False,
+            seed,
+            code,
+            label,
+            split,
+            model,
+            group=group,
+            blocks=blocks,
+        )
         job.run(self.load_model, along=along, between=tuple(between or ()), steps=steps, shown=count)
 
     def reconstruction(
         self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split",
+        group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """How much of its own image a code keeps.
 
@@ -64,12 +80,27 @@ class DecodedCommands:
 
             latentgan reconstruction codes.parquet --model runs/mnist
         """
-        job = _Job("reconstruction", table, out, as_json, rows, full, seed, code, label, split, model)
+        job = _Job(
+            "reconstruction",
+            table,
+            out,
+            as_json,
+            rows,
+            full,
+            seed,
+            code,
+            label,
+            split,
+            model,
+            group=group,
+            blocks=blocks,
+        )
         job.run(self.load_model)
 
     def codes(
         self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split",
+        group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """What the parts of a code do: which categories are used, and what each continuous number changes.
 
@@ -80,11 +111,14 @@ class DecodedCommands:
 
             latentgan codes codes.parquet --model runs/infogan --out results
         """
-        _Job("codes", table, out, as_json, rows, full, seed, code, label, split, model).run(self.load_model)
+        _Job("codes", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks).run(
+            self.load_model
+        )
 
     def prior(
         self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+        code: Code = None, label: Label = "label", split: Split = "split",
+        group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """Whether the codes are distributed as the prior that the decoder was trained on.
 
@@ -96,5 +130,7 @@ class DecodedCommands:
         """
         from .study_shape import draws_need_model
 
-        job = _Job("prior", table, out, as_json, rows, full, seed, code, label, split, model)
+        job = _Job(
+            "prior", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks
+        )
         job.run(self.load_model, decodes=model is not None or draws_need_model(job.open(table)))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .cli import Code, Full, Json, Label, Out, Rows, Seed, Split, Table, _Job
+from .cli import Blocks, Code, Full, Group, Json, Label, Out, Rows, Seed, Split, Table, _Job
 
 ROWS = 10_000
 
@@ -26,7 +26,8 @@ Factors = Annotated[
 
 def geometry(
     table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None,
-    label: Label = "label", split: Split = "split", as_json: Json = False,
+    label: Label = "label", split: Split = "split",
+    group: Group = None, blocks: Blocks = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """How many dimensions the codes fill, and whether some images are everybody's neighbours.
 
@@ -36,12 +37,15 @@ def geometry(
 
         latentgan geometry codes.parquet --out results
     """
-    _Job("geometry", table, out, as_json, rows, full, seed, code, label, split).run(None, decodes=False)
+    _Job("geometry", table, out, as_json, rows, full, seed, code, label, split, group=group, blocks=blocks).run(
+        None, decodes=False
+    )
 
 
 def disentanglement(
     table: Table, out: Out = None, factor: Factors = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-    code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+    code: Code = None, label: Label = "label", split: Split = "split",
+    group: Group = None, blocks: Blocks = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Whether single numbers of the code are single known factors of the images.
 
@@ -51,13 +55,14 @@ def disentanglement(
 
         latentgan disentanglement codes.parquet --factor x --factor y --factor size --out results
     """
-    job = _Job("disentanglement", table, out, as_json, rows, full, seed, code, label, split)
+    job = _Job("disentanglement", table, out, as_json, rows, full, seed, code, label, split, group=group, blocks=blocks)
     job.run(None, decodes=False, factors=tuple(factor or ()))
 
 
 def fidelity(
     real: Table, fake: Fake, out: Out = None, features: Features = None, rows: Rows = ROWS, full: Full = False,
-    seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split", as_json: Json = False,
+    seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split",
+    group: Group = None, blocks: Blocks = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """How near samples are to real images, in features that you choose; no FID, which has Inception's features.
 
@@ -74,9 +79,9 @@ def fidelity(
     """
     from .study_asked import study_fidelity
 
-    job = _Job("fidelity", real, out, as_json, rows, full, seed, code, label, split)
+    job = _Job("fidelity", real, out, as_json, rows, full, seed, code, label, split, group=group, blocks=blocks)
     job.ask(
         lambda opened, options, tell: study_fidelity(
-            opened, job.open(fake), options, features=features or "", progress=tell
+            opened, job.other(fake), options, features=features or "", progress=tell
         )
     )

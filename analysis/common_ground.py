@@ -11,7 +11,7 @@ from .arrays import AnalysisError, Ints, Singles, Strings
 from .embeddings import Column, Embeddings
 from .few import draw_labels
 from .matching import common_places, common_split
-from .plan import Options, Representation, thin
+from .plan import Options, Representation, independent, thin
 from .probes import SEARCH, Rows
 
 PER_CLASS = 10  # labels of the few
@@ -63,13 +63,16 @@ def common_ground(tables: Sequence[Embeddings], options: Options) -> tuple[Groun
         split = np.full(len(places[0]), "", dtype="U10")
         notes.append(f"nothing is read: {error}")
     column = _classes(tables[0], places[0], notes)
+    alone = np.isin(places[0], independent(tables[0], places[0], options))
+    named = np.isin(places[0], independent(tables[0], places[0][split != ""], options))
+    split = np.where(named, split, "")  # one row of each group
     train, validation, test = _parts(column, split, options, notes)
     if column is not None and not _enough(column, train, test):
         notes += ["nothing is read: too few train or test rows with a label are common"] if (split != "").any() else []
         column = None
     draws = None if column is None else _draws(column.codes[train], options, notes)
     fit = thin(np.flatnonzero(split == "train"), options.train_rows, options)
-    held = thin(_held(split, notes), options.test_rows, options)
+    held = thin(_held(split, notes, np.flatnonzero(alone)), options.test_rows, options)
     return Ground(tuple(places), column, train, validation, test, draws, fit, held), notes
 
 
@@ -108,14 +111,14 @@ def _draws(labels: Ints, options: Options, notes: list[str]) -> Ints | None:
         return None
 
 
-def _held(split: Strings, notes: list[str]) -> Ints:
+def _held(split: Strings, notes: list[str], every: Ints) -> Ints:
     """Test rows where there are enough, else test and validation rows, else all, which is noted."""
     for names in (("test",), ("test", "validation")):
         held = np.flatnonzero(np.isin(split, names))
         if len(held) >= HELD:
             break
     else:
-        names, held = ("all",), np.arange(len(split))
+        names, held = ("all",), every
     if names == ("all",):
         notes.append("errors and dimensions are of rows of all splits, which includes training rows")
     elif len(names) > 1:

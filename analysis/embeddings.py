@@ -13,7 +13,8 @@ import numpy as np
 
 from .arrays import AnalysisError, Bools, Ints, Singles, Strings
 from .errors import TooLargeError
-from .foreign import LEAST, bundle, drawn_split, no_classes, no_split, refuse
+from .foreign import LEAST, SHARES, bundle, drawn_split, no_classes, no_split, refuse
+from .groups import blocks_of, drawn_order, middle_order, on_one_side, own_group, split_whole, straddling
 from .overview import Column, Overview, Summary, class_order
 from .parquet import ParquetRows
 from .streams import fits, room
@@ -33,16 +34,26 @@ class Embeddings:
     Args: path: a Parquet file, or a folder of them. code: the vector column that is the code, or a pattern such as
         "dim_*" of the columns that hold its numbers; by default "code", or the only one, or where a model without an
         encoder wrote none, its deepest features (`stands_in`). label: the column that is the label; a table without it
-        is unlabelled. split: the column with train, validation, test. Raises: AnalysisError for what is missing.
+        is unlabelled. split: the column with train, validation, test. group: the column that names what rows belong
+        to, such as a clip or a person; by default the one that `latentgan encode --group` wrote down. blocks: in its
+        place, cut the rows in their order into so many groups. Raises: AnalysisError for what is missing.
     """
 
     def __init__(
-        self, path: str | Path, *, code: str | None = None, label: str = "label", split: str = "split"
+        self,
+        path: str | Path,
+        *,
+        code: str | None = None,
+        label: str = "label",
+        split: str = "split",
+        group: str | None = None,
+        blocks: int | None = None,
     ) -> None:
         self.path = Path(path)
         self.label = label
         self.split_name = split
         self._table = ParquetRows(self.path)
+        self.blocks = blocks
         if code and (names := bundle(self._table.kinds, code, leave={*OWN, label, split})):
             self._table = ParquetRows(self.path, {code: names})
         self.has_ids = "id" in self._table.kinds  # else rows go by their position
@@ -56,6 +67,26 @@ class Embeddings:
             self._refuse(self.code, self.vector_columns, "--code COLUMN")
         if label != "label" and label not in self._table.kinds:
             self._refuse(label, self._table.kinds, "--label COLUMN")
+        self.group_name = self._group_column(group, blocks)
+
+    def _group_column(self, group: str | None, blocks: int | None) -> str:
+        """The column of groups: what was asked for, else what `latentgan encode` wrote down; "" for none."""
+        if blocks is not None:
+            if group is not None:
+                raise AnalysisError(f"rows belong together by --group {group!r} or by --blocks {blocks}: give one")
+            blocks_of(self.n, blocks)  # refuses a number that is too small or too large
+            return ""
+        declared = self.metadata.get("group")
+        name = group if group is not None else declared if isinstance(declared, str) else ""
+        if name and name in (self.label, self.split_name):
+            role = "label" if name == self.label else "split"
+            raise AnalysisError(
+                f"column {name!r} is the {role}, so it cannot say which rows belong together: name another with --group"
+            )
+        if name and self._table.kinds.get(name) not in SCALAR:
+            scalars = [column for column, kind in self._table.kinds.items() if kind in SCALAR and column]
+            self._refuse(name, scalars, "--group COLUMN")
+        return name
 
     def _default_code(self) -> str:
         """The column "code"; without one the only vectors, or the last feature layer of `latentgan encode`."""
@@ -82,6 +113,7 @@ class Embeddings:
         about = {key: self.metadata.get(key) for key in ("checkpoint", "fingerprint", "preprocessing")}
         columns = [(name, kind) for name, kind in self._table.kinds.items()]
         facts = [self.n, about, columns, self.code, self.label, self.split_name]
+        facts += [["groups", self.group_name, self.blocks]] if self.grouped else []
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         some = np.arange(min(8, self.n))
         for name in self.vector_columns:
@@ -191,14 +223,60 @@ class Embeddings:
             return self.vectors(name, rows)
         return streamed_vectors(self._table, name, rows)
 
+    # Rows that belong together ----------------------------------------------------------------------
+
+    @property
+    def grouped(self) -> bool:
+        """Whether rows belong together, by a column or by blocks."""
+        return bool(self.group_name) or self.blocks is not None
+
+    @cached_property
+    def groups(self) -> Ints | None:
+        """Group of every row, from 0: (n,); None where each row is one by itself. A row without a value is, too."""
+        if self.blocks is not None:
+            return blocks_of(self.n, self.blocks)
+        if not self.group_name:
+            return None
+        if self._table.kinds[self.group_name] == "text":
+            return own_group(np.asarray(self._table.texts(self.group_name)[0], np.int64))
+        numbers = self._table.numbers(self.group_name)
+        known = np.unique(numbers[~np.isnan(numbers)])
+        return own_group(np.where(np.isnan(numbers), -1, np.searchsorted(known, numbers)).astype(np.int64))
+
+    def representatives(self, seed: int) -> Ints:
+        """Rank of every row; the first of a group's rows stands for it: a drawn one, or the middle one of a block."""
+        if self.blocks is not None and self.groups is not None:
+            return middle_order(self.groups)
+        return drawn_order(self.n, seed)
+
+    @property
+    def straddling(self) -> int:
+        """Number of groups that the table's own split column tears apart; each is then kept in one split only."""
+        return 0 if self.groups is None or not self.has_split else straddling(self._written_split, self.groups)
+
+    # Splits -----------------------------------------------------------------------------------------
+
     @cached_property
     def split(self) -> Strings:
         """Split of every row: (n,), "" where missing; drawn at random where a foreign table of some size has none.
 
+        No group is in two: one that the split column tears apart stays where one of its rows is, without the others.
+
         Raises: AnalysisError without a split column otherwise.
         """
         if self.has_drawn_split:
-            return drawn_split(self.n)
+            if self.groups is None:
+                return drawn_split(self.n)
+            try:
+                strata = self.column().codes
+            except AnalysisError:
+                strata = np.zeros(self.n, np.int64)
+            return split_whole(self.groups, strata, SHARES, rng=np.random.default_rng(0))
+        return self._written_split if self.groups is None else on_one_side(self._written_split, self.groups)
+
+    @cached_property
+    def _written_split(self) -> Strings:
+        """Split of every row as the column says: (n,), "" where missing."""
         if not self.has_split:
             raise AnalysisError(f"{self.no_split}, so nothing can be held out: add one, or name it with --split COLUMN")
         index, names = self._table.texts(self.split_name)
@@ -235,7 +313,8 @@ class Embeddings:
     @property
     def attributes(self) -> tuple[str, ...]:
         """Scalar columns that are neither the label nor the table's own."""
-        own = {*OWN, self.label, self.split_name} - ({self.label} if self.continuous_label else set())
+        own = {*OWN, self.label, self.split_name, self.group_name}
+        own -= {self.label} if self.continuous_label else set()
         return tuple(name for name, kind in self._table.kinds.items() if kind in SCALAR and name not in own)
 
     @cached_property

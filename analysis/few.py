@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats, Ints, Singles, subsample
+from .groups import draw_of_groups
 from .linear import SETTINGS, Loss, fit_linear, fit_scalers, into_span, softmax_loss
 from .probes import Rows, targets
 from .statistics import Interval, Z, mean_interval, wilson_share
@@ -65,21 +66,33 @@ def protocol(n_test: int) -> str:
     )
 
 
-def draw_labels(labels: Ints, *, per_class: int, draws: int, rng: np.random.Generator) -> Ints:
+def draw_labels(
+    labels: Ints, *, per_class: int, draws: int, rng: np.random.Generator, groups: Ints | None = None
+) -> Ints:
     """Draw `per_class` rows of every class without replacement: (draws, classes · per_class) positions.
 
-    Args: labels: (n,) classes, -1 = unlabelled. Raises: AnalysisError where a class has fewer rows.
+    Args: labels: (n,) classes, -1 = unlabelled. groups: (n,) codes of rows that belong together, of which a class gets
+        one at most. Raises: AnalysisError where a class has fewer rows, or groups.
     """
     members = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
-    least = min((len(rows) for rows in members), default=0)
+    least = int(label_counts(labels, groups).min()) if members else 0
     if len(members) < 2 or least < per_class:
         raise AnalysisError(
             f"{per_class} labels a class cannot be drawn: there are {len(members)} classes, the smallest "
             f"with {least} labelled train rows"
         )
     return np.stack(
-        [np.concatenate([rng.choice(rows, per_class, replace=False) for rows in members]) for _ in range(draws)]
+        [np.concatenate([draw_of_groups(rows, per_class, groups, rng=rng) for rows in members]) for _ in range(draws)]
     )
+
+
+def label_counts(labels: Ints, groups: Ints | None = None) -> Ints:
+    """How many rows each class of (n,) labels has, or how many groups its rows are of; -1 is no class."""
+    known = labels >= 0
+    if groups is None:
+        return np.asarray(np.unique(labels[known], return_counts=True)[1], np.int64)
+    pairs = np.unique(np.stack([labels[known], groups[known]]), axis=1)
+    return np.asarray(np.unique(pairs[0], return_counts=True)[1], np.int64)
 
 
 def within(picked: Ints, *, of: int, per_class: int) -> Ints:

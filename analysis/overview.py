@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,10 +77,11 @@ class Overview:
     notes: tuple[str, ...]
     identity: str = ""  # of the table, see Embeddings.identity
     code: str = "code"  # the vector column that was the code
+    warnings: tuple[str, ...] = ()  # rows that depend on each other, see analysis.dependence
 
 
-def summarise(table: Embeddings, rows: Ints) -> Overview:
-    """Describe `table`, and carry along ids, columns and thumbnails of `rows` (positions, any order)."""
+def summarise(table: Embeddings, rows: Ints, *, warnings: Sequence[str] = ()) -> Overview:
+    """Describe `table`, and carry along ids, columns and thumbnails of `rows` (positions, any order), and warnings."""
     rows = np.unique(rows).astype(np.int64)
     names = [table.label] if table.labelled else []
     found = [_read(table, name) for name in [*names, *table.attributes]]
@@ -110,6 +111,7 @@ def summarise(table: Embeddings, rows: Ints) -> Overview:
         notes=tuple(notes),
         identity=table.identity,
         code=table.code,
+        warnings=tuple(warnings),
     )
 
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from .arrays import AnyArray, Bools, Doubles, Floats, Ints, Pixels, Singles
 from .directions import LOSSES, PENALTIES, by_rows, fit_normals, in_units, numbers, unit
+from .groups import poisson_counts, shuffled_whole
 from .linear import BLOCK, Linear, fit_linear, fit_scaler
 from .statistics import Interval, percentiles
 from .threads import over_blocks
@@ -38,14 +39,18 @@ CELLS = 4_000_000  # floats of all covariances at once; refitted readers have a 
 class Resamples:
     """The resamples of one table's train rows, for all methods the same.
 
-    Args: codes: (n, d). resamples: how many, b; each also with the rows that it left out.
+    Args: codes: (n, d). resamples: how many, b; each also with the rows that it left out. groups: (n,) codes of rows
+        that belong together, which have one weight, so that neither half of a pair has seen the other's groups.
     """
 
-    def __init__(self, codes: Floats, *, rng: np.random.Generator, resamples: int = RESAMPLES) -> None:
+    def __init__(
+        self, codes: Floats, *, rng: np.random.Generator, resamples: int = RESAMPLES, groups: Ints | None = None
+    ) -> None:
+        self.groups = groups
         self.scaler = fit_scaler(codes)
         self.x = self.scaler(codes)
         self._kept: dict[bytes, Doubles] = {}
-        self.counts: Pixels = np.minimum(rng.poisson(1, (len(codes), resamples)), 255).astype(np.uint8)
+        self.counts: Pixels = np.minimum(poisson_counts(len(codes), resamples, groups, rng=rng), 255).astype(np.uint8)
 
     def fit(self, targets: AnyArray, method: str) -> Linear | None:
         """The reader of all rows, whose weights are the normals; None for mean differences, which need none."""
@@ -188,12 +193,12 @@ def cosines_of(pairs: Doubles) -> list[Interval]:
     return [Interval(float(np.median(row)), *percentiles(row), len(row)) for row in cosines]
 
 
-def shuffled(targets: AnyArray, method: str, rng: np.random.Generator) -> AnyArray:
-    """Targets (n, m) with the known values of each column in another order."""
+def shuffled(targets: AnyArray, method: str, rng: np.random.Generator, groups: Ints | None = None) -> AnyArray:
+    """Targets (n, m) with the known values of each column in another order, those of a group together."""
     mixed = targets.copy()
     known = numbers(targets, method)[1]
     for column, rows in zip(mixed.T, known.T, strict=True):
-        column[rows] = rng.permutation(column[rows])
+        column[rows] = shuffled_whole(column[rows], None if groups is None else groups[rows], rng=rng)
     return mixed
 
 
@@ -208,7 +213,7 @@ def stabilities(
     Logistic normals and SVMs of shuffled signs are those of LDA, as without a signal all three are linear in the signs.
     """
     kind = "LDA" if method in LOSSES else method
-    null = resamples.directions(shuffled(targets, method, rng), kind)
+    null = resamples.directions(shuffled(targets, method, rng, resamples.groups), kind)
     own = resamples.directions(targets, method, reader)
     each = [
         [cosines_of(at_unit_variance(pairs[:, :, i : i + 1], method))[0] for i in range(pairs.shape[2])]

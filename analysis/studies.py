@@ -84,7 +84,7 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     rng = options.rng("mixture")
     parted = table.has_split or table.has_drawn_split
     fit_on = "train" if parted and len(table.rows("train")) >= 10 else None
-    train = sample(table, fit_on, options.train_rows, options)
+    train = sample(table, fit_on, options.train_rows, options, one_each=True)  # BIC counts rows
     rows, words = held_out(table, options.test_rows, options, least=1000, drawn=True)
     keep = table.continuous
     whole, own = table.matrix(table.code, rows), table.matrix(table.code, train)[:, keep]
@@ -95,7 +95,7 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     baselines = _mixture_yardsticks(table, train, rows, labels, fitted, rng, progress) if labels else ()
     decode = decoder(table, model)
     notes = [f"assigned and compared with labels on {len(rows):,} {words}"]
-    notes += said(options, table, **{fit_on or "all": len(train)})
+    notes += said(options, table, True, **{fit_on or "all": len(train)})
     notes += [] if decode else [f"no decoded samples: {needs_model(table)}"]
     notes += (
         missing_yardsticks(table) if labels else [table.continuous_label or "no agreement: the table has no labels"]

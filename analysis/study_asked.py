@@ -20,6 +20,7 @@ from .plan import (
     Progress,
     code_yardsticks,
     held_out,
+    independent,
     labelled_columns,
     missing_yardsticks,
     sample,
@@ -84,6 +85,8 @@ def compare_tables(
     """Compare the codes of two tables on the images that both have, by their ids."""
     rng = options.rng("comparison")
     mine, theirs, notes = common_rows(first, second)
+    alone = np.isin(mine, independent(first, mine, options))
+    mine, theirs = mine[alone], theirs[alone]
     where, words = held_out(first, None, options, least=200)
     kept = np.isin(mine, where)
     if kept.sum() >= 100:
@@ -152,7 +155,7 @@ def study_fidelity(
         notes.append("no yardstick of real rows, and no test of copying: the table has no train split beside the rows")
     else:
         progress("yardstick")
-        beside = thin(train, len(drawn), options)
+        beside = thin(independent(real, train, options), len(drawn), options)
         others = real.vectors(name, beside)
         yardstick = compare_samples(parts[0], others, rng=rng)
         notes.append(f"the yardstick: {_of(len(beside), len(train))} train rows in the samples' place")

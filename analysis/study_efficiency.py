@@ -48,7 +48,7 @@ def study_efficiency(
     `options.networks` draws.
     """
     rng = options.rng("probes")  # the name by which recorded figures were drawn
-    train, test = train_and_test(table, options)
+    train, test = train_and_test(table, options, one_each=True)
     main, numbers, notes = _columns(table, train, test, alone=options.per_class is not None)
     split = _Split(train, sample(table, "validation", SEARCH, options), test)
     readers: list[_Classes | _Numbers] = []
@@ -68,7 +68,7 @@ def study_efficiency(
         notes += dict.fromkeys(note for one in readers for note in one.teach(table, networks, options, progress))
     done = [one for reader in readers for one in reader.results(table.labels_told)]
     found, others = done[0], done[1:]
-    rest = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
+    rest = [*missing_yardsticks(table), *said(options, table, True, train=len(train), test=len(test))]
     return replace(found, notes=(*found.notes, *notes, *rest), attributes=tuple(others))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Ints, Singles, subsample
 from .embeddings import Column, Embeddings
-from .few import VALIDATION, Setting, draw_labels, draws_and_rows, few_label_accuracy, read_draws
+from .few import VALIDATION, Setting, draw_labels, draws_and_rows, few_label_accuracy, label_counts, read_draws
 from .linear import hinge_loss
 from .model import Model
 from .pca import SAMPLE, Components, most_components
@@ -44,7 +44,9 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
         targets, options = targets[:1], replace(options, methods=named.readers)
         if targets[0].kind == "numeric":
             raise AnalysisError(f"{named.name} reads classes, and {targets[0].name!r} holds numbers: --label COLUMN")
-    drawn = _drawn(targets[0], train, named.labels, options, notes) if named is not None and named.labels else None
+    drawn = (
+        _drawn(table, targets[0], train, named.labels, options, notes) if named is not None and named.labels else None
+    )
     pixels = _pixels(table, train, options, rng)
     width = 0 if named is not None and named.labels else WIDEST
     one_each = each_beside_its_width if named is None else named.representations
@@ -76,14 +78,16 @@ def _pixels(table: Embeddings, train: Ints, options: Options, rng: np.random.Gen
     return Components(lambda: table.matrix("pixels", train), most, rng=rng, sample=sample)
 
 
-def _drawn(column: Column, train: Ints, labels: int, options: Options, notes: list[str]) -> Ints:
+def _drawn(table: Embeddings, column: Column, train: Ints, labels: int, options: Options, notes: list[str]) -> Ints:
     """Balanced draws of `labels` labelled train rows, or of as many as the smallest class allows, which is noted."""
-    known = column.codes[train][column.present[train]]
-    classes, counts = np.unique(known, return_counts=True)
+    train = train[column.present[train]]
+    known, groups = column.codes[train], None if table.groups is None else table.groups[train]
+    classes, counts = np.unique(known), label_counts(known, groups)
     per_class = max(1, min(labels // len(classes), int(counts.min())))
     if per_class * len(classes) < labels // len(classes) * len(classes):
         notes.append(f"draws hold {per_class * len(classes):,} labels, not {labels:,}: the smallest class has no more")
-    return draw_labels(known, per_class=per_class, draws=min(options.draws, DRAWS), rng=options.rng("draws"))
+    draws = min(options.draws, DRAWS)
+    return draw_labels(known, per_class=per_class, draws=draws, rng=options.rng("draws"), groups=groups)
 
 
 def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows: Sequence[Ints], draws: Ints) -> Probe:

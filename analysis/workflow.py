@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from .arrays import AnalysisError, Ints
+from .dependence import dependence_warnings
 from .embeddings import Embeddings
 from .errors import TooLargeError
 from .model import Model
 from .overview import Overview, summarise
-from .plan import Options, Progress, silent
+from .plan import Options, Progress, grouping, silent
 from .store import HOMES, load_one, save
 from .studies import study_maps, study_mixture, study_neighbours
 from .study_codes import study_codes
@@ -65,9 +66,12 @@ def run_study(
     Args: study: in place of that of STUDIES, as one that was given more.
     Raises: AnalysisError where it cannot be done, or where `out` holds results of another table.
     """
-    return run_asked(
-        kind, table, lambda: _study(kind, table, model, options, progress, study), out=out, command=command
-    )
+
+    def warned() -> Any:
+        found = _study(kind, table, model, options, progress, study)
+        return replace(found, notes=tuple(dict.fromkeys([*dependence_warnings(table), *found.notes])))
+
+    return run_asked(kind, table, warned, out=out, command=command)
 
 
 def _study(
@@ -81,7 +85,7 @@ def _study(
     """Run a study of all rows, or where it must hold them and they do not fit in memory, of the usual sample."""
     study = study or STUDIES[kind]
     try:
-        return study(table, model, options, progress)
+        return _with_notes(study(table, model, options, progress), *grouping(table))
     except TooLargeError:
         if options.train_rows is not None:
             raise
@@ -90,7 +94,13 @@ def _study(
         fewer = replace(options, train_rows=usual.train_rows, test_rows=usual.test_rows)
         found = study(table, model, fewer, progress)
         note = f"a sample in place of --full: all rows do not fit in memory, and {kind} must hold what it looks at"
-        return replace(found, notes=(*found.notes, note))
+        return _with_notes(found, *grouping(table), note)
+
+
+def _with_notes(result: Any, *notes: str) -> Any:
+    """The result with more notes, those that it has left out."""
+    more = [note for note in notes if note not in result.notes]
+    return replace(result, notes=(*result.notes, *more)) if more else result
 
 
 def run_asked(
@@ -206,7 +216,7 @@ def refresh_overview(table: Embeddings, out: Path, *, command: str = "", left_ou
     """Write the overview with the rows that the results in `out` show, and notes on what was left out."""
     found = [load_one(out, kind) for kind in HOMES if kind != "overview" and (out / f"{kind}.json").is_file()]
     rows = np.unique(np.concatenate([np.zeros(0, np.int64), *map(shown_rows, found)]))
-    overview = summarise(table, rows[rows < table.n])
+    overview = summarise(table, rows[rows < table.n], warnings=dependence_warnings(table))
     save(replace(overview, notes=(*overview.notes, *left_out)), out, command=command)
 
 

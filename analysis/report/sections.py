@@ -82,6 +82,7 @@ def _title(material: Material) -> str:
 def _lead(material: Material) -> str:
     """Say in two or three sentences what came out."""
     said = [_features(material), categories_in_short(material.results.get("codes")), _codes(material)]
+    said = [*(sentence(one) for one in (material.overview.warnings if material.overview else ())), *said]
     warned = [one for one in material.run.warnings if not one.resolved] if material.run else []
     if warned:
         names = listed(list(dict.fromkeys(one.name.replace("_", " ") for one in warned)))

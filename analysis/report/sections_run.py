@@ -33,8 +33,10 @@ NO_RUN = "No run folder was given: latentgan report RESULTS --run RUN reads one.
 
 def overview(material: Material) -> Section:
     """What was trained on what."""
-    blocks: list[Block] = [Facts(_facts(material))]
     table = material.overview
+    warnings = () if table is None else table.warnings
+    blocks: list[Block] = [Notice("warning", "Rows depend on each other", sentence(one)) for one in warnings]
+    blocks.append(Facts(_facts(material)))
     if table is not None:
         rows = tuple(_summary_row(one) for one in table.summaries)
         if rows:

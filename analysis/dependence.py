@@ -1,0 +1,230 @@
+"""Whether rows depend on each other: near-copies across splits, and codes that drift with the order of the rows.
+
+Figures of dependent rows claim too much: each further frame of a clip counts as another observation. `--group COLUMN`
+or `--blocks N` says which rows belong together; where neither is given, or not enough, this is what warns.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, subsample
+from .embeddings import Column, Embeddings
+from .neighbours import nearest
+from .plan import labelled_columns, labels_of
+from .streams import fits
+
+QUERIES = 1000  # held-out rows that are looked up
+CELLS = 20_000_000  # numbers of the train rows that they are looked up in
+FAR = 16  # neighbours among SOME train rows whose distances say how far rows are that do not belong together
+SOME = 256
+TOO_NEAR = 0.02  # share of rows of independent ones that are as near to a train row, or nearer
+WARNED = 0.06  # share of held-out rows with a near-copy from which there is a warning
+STRETCHES = 50  # of the table, whose means are compared
+DRIFT = 1.5  # times as much as those of independent rows, from which there is a warning
+MOST_CATEGORIES = 50  # of a column that is asked whether it drifts
+WIDEST = 20  # principal components in which rows drift
+ALIKE = 0.25  # correlation of neighbouring blocks from which there is a warning
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Held-out rows that have a near-copy among the train rows."""
+
+    held_out: int  # rows that were looked up
+    train: int  # rows that they were looked up in
+    identical: int  # with the very code of a train row
+    near: int  # nearer to a train row than 1 in 50 independent rows would be, the identical ones too
+
+    @property
+    def many(self) -> bool:
+        """Whether they are more than chance has."""
+        error = 3 * math.sqrt(TOO_NEAR / max(1, self.held_out))
+        return self.near > (WARNED + error) * self.held_out or self.identical > 0.01 * self.held_out
+
+
+def near_copies(held_out: Floats, train: Floats, *, rng: np.random.Generator) -> tuple[Bools, Bools]:
+    """Which of (q, d) held-out rows are the same as one of (n, d) train rows, and which are too near to one.
+
+    Around a row the number of independent rows grows as the distance to the power of the dimension, which the distances
+    to the 8th and 16th of a few drawn train rows tell, at a scale beyond groups. From there follows how near the
+    nearest of all should be: u = n F (d / d_F)^m is about exponential of mean 1, where d_F is the distance within which
+    a share F of the rows lies; rows with u < 0.02 are too near.
+
+    Returns: identical (q,), near (q,).
+    """
+    n = len(train)
+    distance = nearest(held_out, train)[1][:, 0]
+    drawn = train[subsample(np.arange(n), max(4 * FAR, min(SOME, n // 4)), rng=rng)]
+    if len(drawn) < 2 * FAR:
+        return distance == 0, distance == 0
+    far = nearest(held_out, drawn, k=FAR)[1]
+    middle, edge = far[:, FAR // 2 - 1], far[:, FAR - 1]
+    identical = (distance == 0) & (middle > 0)
+    usual = (middle > 0) & (edge > middle)
+    if not usual.any():
+        return identical, identical
+    dimension = math.log(2) / max(1e-3, float(np.median(np.log(edge[usual] / middle[usual]))))
+    with np.errstate(divide="ignore"):
+        u = np.exp(np.log(n * FAR / len(drawn)) + dimension * (np.log(distance) - np.log(np.maximum(edge, 1e-300))))
+    return identical, identical | (usual & (u < TOO_NEAR))
+
+
+def twins_of(table: Embeddings) -> Twins | None:
+    """Look up held-out rows among the train rows, of their own class where there are labels; None without a split."""
+    if not (table.has_split or table.has_drawn_split):
+        return None
+    train, held_out = table.rows("train"), np.sort(np.concatenate([table.rows("test"), table.rows("validation")]))
+    rng = np.random.default_rng(17)
+    train = subsample(train, max(1000, CELLS // table.width(table.code)), rng=rng)
+    held_out = subsample(held_out, QUERIES, rng=rng)
+    if len(train) < 2 * FAR or not len(held_out) or not fits(len(train) + len(held_out), table.width(table.code)):
+        return None
+    columns = table.continuous
+    known, asked = (table.vectors(table.code, rows)[:, columns] for rows in (train, held_out))
+    labels = labels_of(table)
+    classes = np.zeros(table.n, np.int64) if labels is None else labels[0]
+    identical, near = np.zeros(len(held_out), np.bool_), np.zeros(len(held_out), np.bool_)
+    looked_up = 0
+    for label in np.unique(classes[held_out]):
+        mine, theirs = classes[held_out] == label, classes[train] == label
+        if np.count_nonzero(theirs) < 2 * FAR:
+            theirs = np.ones(len(train), np.bool_)
+        identical[mine], near[mine] = near_copies(asked[mine], known[theirs], rng=rng)
+        looked_up += int(np.count_nonzero(mine))
+    return Twins(looked_up, len(train), int(identical.sum()), int(near.sum()))
+
+
+def drift(x: Floats, classes: Ints) -> float:
+    """How many times as much as those of independent rows the means of stretches of (n, d) rows vary, in their order.
+
+    In the principal components of the rows about the mean of their class, so that rows sorted by class do not drift. It
+    is 1 for independent rows, and about the number of rows that count as one where neighbours are alike.
+    """
+    n = len(x)
+    if n < 4 * STRETCHES:
+        return 1.0
+    z = _whitened(x, classes)
+    stretch = np.arange(n) * STRETCHES // n
+    sizes = np.bincount(stretch, minlength=STRETCHES).astype(np.float64)
+    means = np.stack([np.bincount(stretch, weights=column, minlength=STRETCHES) for column in z.T]) / sizes
+    return float(np.mean(means**2 * sizes)) * STRETCHES / (STRETCHES - 1) if z.shape[1] else 1.0
+
+
+def neighbours_correlation(x: Floats) -> tuple[float, float]:
+    """Mean correlation of each of (n, d) rows with the next, in their principal components; and its error by chance."""
+    n = len(x)
+    z = _whitened(x, np.zeros(n, np.int64), most=max(1, n // 4))
+    if n < 8 or not z.shape[1]:
+        return 0.0, math.inf
+    return float(np.mean(z[1:] * z[:-1])) + 1 / n, 1 / math.sqrt(n * z.shape[1])
+
+
+def _whitened(x: Floats, classes: Ints, most: int = WIDEST) -> Doubles:
+    """The leading principal components of rows about the mean of their class, of unit variance: (n, at most `most`)."""
+    z = x.astype(np.float64)
+    index = np.unique(classes, return_inverse=True)[1].reshape(-1)
+    counts = np.bincount(index)
+    means = np.stack([np.bincount(index, weights=column) for column in z.T], axis=1) / counts[:, None]
+    z = z - means[index]
+    values, vectors = np.linalg.eigh(z.T @ z / len(z))
+    kept = np.argsort(-values)[:most]
+    kept = kept[values[kept] > 1e-9 * max(values.max(), 1e-300)]
+    return np.asarray(z @ vectors[:, kept] / np.sqrt(values[kept]), np.float64)
+
+
+def dependence_warnings(table: Embeddings) -> tuple[str, ...]:
+    """What speaks for rows that depend on each other beyond their groups, one sentence each; nothing if nothing does.
+
+    The same whatever an analysis' seed is, and looked for once a table. Of what cannot be read there is no warning: the
+    analyses themselves refuse it, each for itself.
+    """
+    if table not in _WARNED:
+        found: list[str] = []
+        for look in (_torn, _copied, _ordered):
+            try:
+                found += look(table)
+            except AnalysisError:
+                continue
+        _WARNED[table] = tuple(found)
+    return _WARNED[table]
+
+
+_WARNED: WeakKeyDictionary[Embeddings, tuple[str, ...]] = WeakKeyDictionary()
+
+
+def _torn(table: Embeddings) -> list[str]:
+    if not table.straddling:
+        return []
+    return [
+        f"{table.straddling:,} groups had rows in more than one split of column {table.split_name!r}: each is kept in "
+        "one split here, but the model may have been trained on some of its rows"
+    ]
+
+
+def _copied(table: Embeddings) -> list[str]:
+    twins = twins_of(table)
+    if twins is None or not twins.many:
+        return []
+    same = f", {twins.identical:,} of them with the very same code" if twins.identical else ""
+    way = (
+        "groups are larger than the column says, or copies of an image are in several"
+        if table.grouped
+        else "if they are copies of an image or frames of a clip, give the column that says so with --group COLUMN"
+    )
+    return [
+        f"{twins.near:,} of {twins.held_out:,} held-out rows have a near-copy among {twins.train:,} train rows{same}, "
+        f"where independent rows have {TOO_NEAR:.0%}: figures on them claim too much; {way}"
+    ]
+
+
+def _ordered(table: Embeddings) -> list[str]:
+    if table.group_name:
+        return []
+    rows = subsample(np.arange(table.n), max(1000, CELLS // table.width(table.code)), rng=np.random.default_rng(0))
+    if table.groups is not None:
+        order = table.representatives(0)
+        rows = np.sort(np.lexsort((order, table.groups))[np.unique(np.sort(table.groups), return_index=True)[1]])
+    columns = table.continuous
+    if not fits(len(rows), table.width(table.code)):
+        return []
+    x = table.vectors(table.code, rows)[:, columns]
+    if table.groups is not None:
+        correlation, error = neighbours_correlation(x)
+        if correlation < max(ALIKE, 3 * error):
+            return []
+        return [
+            f"neighbouring blocks are alike (their codes correlate by {correlation:.2f}), so that {table.blocks} "
+            "blocks are not independent: give fewer, longer ones with --blocks"
+        ]
+    labels = labels_of(table)
+    times = drift(x, np.zeros(len(rows), np.int64) if labels is None else labels[0][rows])
+    columns_too = [column.name for column in labelled_columns(table) if _inflation(times, column, rows) > DRIFT]
+    if times < DRIFT or not columns_too:
+        return []
+    return [
+        f"codes and {', '.join(map(repr, columns_too[:3]))} change together with the order of the rows (means of "
+        f"{STRETCHES} stretches of codes vary {times:.1f} times as much as those of independent rows): what they seem "
+        "to share may be that order alone; --group COLUMN holds clips out whole, --blocks N stretches of time"
+    ]
+
+
+def _inflation(times: float, column: Column, rows: Ints) -> float:
+    """How many times a chance association of drifting codes with a column varies as much as one of independent rows.
+
+    1 + L r_x r_y of stretches of L rows, in which codes and the column correlate by r_x and r_y.
+    """
+    values = column.values[rows]
+    known = np.isfinite(values)
+    if np.count_nonzero(known) < 4 * STRETCHES or len(column.categories) > MOST_CATEGORIES:
+        return 1.0
+    if column.kind == "numeric":
+        parts = values[known, None]
+    else:
+        parts = np.eye(len(column.categories))[values[known].astype(np.int64)]
+    theirs = drift(parts, np.zeros(len(parts), np.int64))
+    return 1 + max(0.0, times - 1) * max(0.0, theirs - 1) * STRETCHES / len(rows)
