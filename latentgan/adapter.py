@@ -298,10 +298,10 @@ class NumpyModel:
             raise ConfigError(
                 f"images have shape {images.shape}; this model takes (n, {', '.join(map(str, expected))})"
             )
-        scale = 255.0 if images.dtype == np.uint8 else 1.0
+        kind, scale = (np.uint8, 255.0) if images.dtype == np.uint8 else (np.float32, 1.0)
         for start in range(0, len(images), BATCH):
-            x = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH], dtype=np.float32))
-            yield (x.to(self.device) / (scale / 2) - 1).permute(0, 3, 1, 2).contiguous()
+            x = torch.from_numpy(np.array(images[start : start + BATCH], dtype=kind, order="C")).to(self.device)
+            yield (x.float() / (scale / 2) - 1).permute(0, 3, 1, 2).contiguous()
 
     def _code_batches(self, codes: np.ndarray) -> Iterator[Tensor]:
         codes = np.asarray(codes, dtype=np.float32)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from latentgan.devices import seeded
 from latentgan.families.base import Family
 from latentgan.networks.blocks import settle
 
@@ -43,6 +44,8 @@ class Average:
             images: what each turn is played on.
             images_seen: in all.
         """
+        if not images:  # a turn without a minibatch
+            return
         stride = max(1, min(STRIDE, int(FINEST * self.halflife_images / images)))
         if turn % stride == 0:
             self.update(stride * images, images_seen)
@@ -97,8 +100,7 @@ def make_usable(family: Family, images: Iterable[Tensor], *, seed: int = 0) -> N
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over all batches
         frozen = _eval_but_norms(family, norms)
-        with torch.random.fork_rng(devices=_cuda_devices(family)):
-            torch.manual_seed(seed)
+        with seeded(next(family.parameters()).device, seed):
             for x in images:
                 frozen.rehearse(x)
         for norm, momentum in zip(norms, momenta, strict=True):
@@ -111,7 +113,3 @@ def _eval_but_norms(family: Family, norms: list[nn.modules.batchnorm._BatchNorm]
     for norm in norms:
         norm.train()
     return family
-
-
-def _cuda_devices(family: Family) -> list[torch.device]:
-    return [d for d in {p.device for p in family.parameters()} if d.type == "cuda"]

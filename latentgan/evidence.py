@@ -21,6 +21,7 @@ from latentgan.adapter import NumpyModel
 from latentgan.annealing import Annealing, LogLikelihood, annealed, importance_weights
 from latentgan.checkpoint import replace_text
 from latentgan.data import ImageSource
+from latentgan.devices import seeded
 from latentgan.errors import ConfigError, DataError
 from latentgan.families.base import Explains
 from latentgan.likelihoods import Binarisation, Likelihood, log_normal
@@ -120,8 +121,7 @@ def held_out_evidence(
     likelihood = evaluated(family.likelihood, plan.binarise)
     rows = chosen(source, plan)
     x = _observed(source, rows, likelihood, plan.seed).to(model.device)
-    with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-        torch.manual_seed(plan.seed)
+    with seeded(model.device, plan.seed):
         criterion, found = _sampled(family, x, plan, advance)
     evidence, bound, effective = (torch.cat(column) for column in zip(*found, strict=True))
     few, acceptance = _annealed(family, x[: plan.annealed_images], plan, advance)

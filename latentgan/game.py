@@ -133,7 +133,7 @@ class Update:
 
         Raises:
             ValueError: a player is unknown, an objective is empty or a term is not a scalar.
-            DivergedError: a gradient is not finite, or a parameter has had none in the first 20 moves.
+            DivergedError: a gradient is not finite, a player has none at all, or a parameter has had none in 20 moves.
         """
         totals = {name: self._total(name, terms) for name, terms in objectives.items()}
         with full_precision(_device_type(totals)):
@@ -228,14 +228,21 @@ class Update:
         return {"historical_averaging": term}
 
     def _expect_every_gradient(self, name: str, gradients: Gradients) -> None:
+        player = self.players[name]
+        if not player.optional and all(gradient is None for gradient in gradients):
+            raise DivergedError(
+                f"the objective of player {name!r} depends on none of its parameters ({_some(player.names)}); "
+                "is their output detached or unused, or is the objective another player's? "
+                "(Player(optional=True) allows it)"
+            )
         self.moves[name] += 1
         waiting = self._waiting[name]
         if waiting:
             waiting.difference_update([i for i in waiting if gradients[i] is not None])
         if waiting and self.moves[name] >= PATIENCE:
-            names = [self.players[name].names[i] for i in sorted(waiting)]
+            names = [player.names[i] for i in sorted(waiting)]
             raise DivergedError(
-                f"player {name!r}: {', '.join(names[:4])}{' …' if len(names) > 4 else ''} had no gradient in "
+                f"player {name!r}: {_some(names)} had no gradient in "
                 f"{PATIENCE} moves, so it does not learn; is its output detached or unused? "
                 "(Player(optional=True) allows it)"
             )
@@ -246,7 +253,8 @@ class Update:
         values: list[Tensor] = []
         for name, terms in objectives.items():
             names += [f"term:{name}/{term}" for term in terms] + [f"norm:{name}"]
-            values += [value.detach().float() for value in terms.values()] + [_norm(gradients[name])]
+            scalars = [value.detach().float() for value in terms.values()]
+            values += [*scalars, _norm(gradients[name], scalars[0].device)]
         kept = torch.stack(values)
         self._add(tuple(names), kept)
         if kept.device.type == "cpu":
@@ -291,6 +299,11 @@ def _in_words(key: str) -> str:
     return f"player {player}, term {term}" if kind == "term" else f"player {player}, gradient norm"
 
 
+def _some(names: list[str]) -> str:
+    """Return the first names of a list, for a message."""
+    return ", ".join(names[:4]) + " …" * (len(names) > 4)
+
+
 def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
     """Return the gradient laid out in memory as the parameter is: torch's fused kernels read both in that order."""
     if gradient is None or gradient.stride() == parameter.stride():
@@ -298,10 +311,10 @@ def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
     return torch.empty_like(parameter).copy_(gradient)
 
 
-def _norm(gradients: Iterable[Tensor | None]) -> Tensor:
+def _norm(gradients: Iterable[Tensor | None], device: torch.device) -> Tensor:
     present = [g for g in gradients if g is not None]
     if not present:
-        return torch.zeros(())
+        return torch.zeros((), device=device)
     if present[0].device.type == "cpu":  # half the time of its foreach
         flat = [g.reshape(-1) for g in present]
         return torch.stack([torch.dot(g, g) for g in flat]).sum().sqrt()

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss, relu, softplus
 
 from latentgan.config import ObjectiveName
+from latentgan.devices import full_precision
 from latentgan.errors import ConfigError
 
 
@@ -214,7 +215,8 @@ def paired_information(one: Tensor, other: Tensor, *, balance: float = 1.0) -> T
         other: logits of the other, row by row of the same images, (n, K).
         balance: weight of the entropies; 1 is the mutual information.
     """
-    joint = one.float().softmax(1).T @ other.float().softmax(1) / len(one)
+    with full_precision(one.device.type):  # autocast takes products in bf16, in which 1/K² and its neighbours are one
+        joint = one.float().softmax(1).T @ other.float().softmax(1) / len(one)
     joint = ((joint + joint.T) / 2).clamp_min(1e-8)
     rows, columns = joint.sum(1, keepdim=True), joint.sum(0, keepdim=True)
     return (joint * (joint.log() - balance * (rows.log() + columns.log()))).sum()

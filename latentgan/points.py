@@ -36,9 +36,10 @@ def play(config: RunConfig, source: ImageSource, *, marks: int = 1) -> Iterator[
     """
     session, t = open_session(config, source), config.training
     yield 0, usable(session, STATISTICS_POINTS)
-    mark = 1
+    mark, seen = 1, 0
     for _ in played(session):
-        session.average.update(t.batch_size, session.images)
+        session.average.update(session.images - seen, session.images)
+        seen = session.images
         if session.images >= mark * t.total_images / marks:
             session.update.check_finite()
             yield session.images, usable(session, STATISTICS_POINTS)

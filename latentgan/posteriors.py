@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from latentgan.checkpoint import replace_text
+from latentgan.devices import seeded
 from latentgan.families.base import Decodes, Draws, Explains, Family
 
 IMAGES, SHOWN, DRAWS = 8, 7, 200
@@ -27,8 +28,7 @@ def drawn(family: Family, x: Tensor, *, seed: int = 0) -> Tensor | None:
     if not isinstance(family, Draws):
         return None
     shown = family.likelihood.settled(x) if isinstance(family, Explains) else x
-    with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with seeded(x.device, seed):
         first, second = family.draw(shown), family.draw(shown)
         if torch.equal(first, second):
             return None

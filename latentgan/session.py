@@ -15,7 +15,7 @@ from latentgan.checkpoint import Checkpoint, read_config
 from latentgan.config import RunConfig, resolve
 from latentgan.data import Batches, ImageSource, load_source
 from latentgan.data.batches import DESCRIBED, LABELLED, MAIN
-from latentgan.devices import pick_device
+from latentgan.devices import pick_device, seeded
 from latentgan.errors import CheckpointError, ConfigError, DataError
 from latentgan.families.base import Family, load_family
 from latentgan.game import Update
@@ -25,9 +25,15 @@ EVALUATION_IMAGES = 256
 
 
 def images_seen(batches: Batches) -> int:
-    """Return the number of images that the main stream has given, or that of a subset where it alone is drawn from."""
-    drawn = (batches.counters.get(name, 0) for name in (MAIN, LABELLED, DESCRIBED))
-    return next(filter(None, drawn), 0) * batches.batch_size
+    """Return the number of images that a run has seen: those that its main stream has given.
+
+    Where it draws from a subset alone, labelled images or those with attributes, they are that stream's; where it draws
+    from streams of its own alone, those of the one that has given most.
+    """
+    known = (MAIN, LABELLED, DESCRIBED)
+    own = max((count for name, count in batches.counters.items() if name not in known), default=0)
+    drawn = (batches.counters.get(name, 0) for name in known)
+    return next(filter(None, drawn), own) * batches.batch_size
 
 
 @dataclass
@@ -155,14 +161,12 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
     """
     t = config.training
     device, source = pick_device(t.device), source.telling(config.family.told())
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(t.seed)
+    with seeded(torch.device("cpu"), t.seed):
         built = (family or load_family(config.name))(config.family, source.spec)
     if t.labels is not None and not built.uses_labels:
         raise ConfigError(f"training.labels: with these settings {config.name} is told no labels at all; leave it out")
     built.to(device).train()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(t.seed)
+    with seeded(device, t.seed):
         built.initialise(lambda n: source.tensor(_mixed(source.rows("train"), n), device))
     if t.compile:
         for network in built.callables():

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from latentgan.config import AugmentConfig
 from latentgan.data import ImageSource
+from latentgan.devices import seeded
 from latentgan.errors import ConfigError
 from latentgan.networks.blocks import Norm
 from latentgan.networks.dcgan import conv_trunk, trunk_width
@@ -112,8 +113,7 @@ def train_network(
     device: str = "cpu",
 ) -> Iterator[nn.Module]:
     """Train by a loss of (outputs (b, outputs), positions (b,) among `rows`); the rest is as of train_classifier."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(torch.device(device), seed):
         network = classifier.build(source.spec.shape, outputs).to(device).train()
         augment = Augmentation(classifier.augment)
         adam = torch.optim.Adam(network.parameters(), classifier.learning_rate, fused=True)

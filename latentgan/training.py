@@ -34,10 +34,10 @@ from latentgan.checkpoint import (
 from latentgan.config import DataConfig, RunConfig
 from latentgan.data import Batches, ImageSource
 from latentgan.data.seen import write_seen
-from latentgan.devices import full_precision, pick_precision
+from latentgan.devices import full_precision, pick_precision, seeded
 from latentgan.errors import CheckpointError, ConfigError, DivergedError, LatentganError
 from latentgan.families.base import Family
-from latentgan.game import Update
+from latentgan.game import PATIENCE, Update
 from latentgan.health import measure
 from latentgan.journal import Journal, read_summary
 from latentgan.samples import write_grids
@@ -78,28 +78,27 @@ def turns(
         total_images: length of the run, for schedules.
         start: turns already played.
         precision: "fp32" or "bf16" (autocast around the step).
+
+    Raises:
+        ConfigError: the family draws no minibatches.
     """
-    device = batches.device
-    cuda = [device] if device.type == "cuda" else []
-    number = start
+    device, number, idle = batches.device, start, 0
     while True:
         number += 1
+        seen = images_seen(batches)
         with (
-            torch.random.fork_rng(devices=cuda),
+            seeded(device, _turn_seed(seed, number)),
             torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else full_precision(device.type),
-            update.turn(number, images_seen(batches) / total_images),
+            update.turn(number, seen / total_images),
         ):
-            _seed(device, _turn_seed(seed, number))
             family.step(batches, update)
+        idle = idle + 1 if images_seen(batches) == seen else 0
+        if idle == PATIENCE:
+            raise ConfigError(
+                f"{type(family).__name__} drew no minibatch in {PATIENCE} turns, so that a run, which is counted in "
+                "images, would have no end: its step should call next(batches) or next(batches.stream(name))"
+            )
         yield number
-
-
-def _seed(device: torch.device, seed: int) -> None:
-    """Seed torch's default generators; on the CPU its own alone, as seeding those of absent devices takes a while."""
-    if device.type == "cpu":
-        torch.default_generator.manual_seed(seed)
-    else:
-        torch.manual_seed(seed)
 
 
 def played(session: Session) -> Iterator[int]:

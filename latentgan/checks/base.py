@@ -18,6 +18,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from latentgan.devices import seeded
 from latentgan.game import Terms, Update
 from latentgan.losses import Objective
 
@@ -71,8 +72,7 @@ def run(function: CheckFunction, device: torch.device) -> list[Check]:
     One that raises is a check that fails.
     """
     found: list[Check] = []
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(0)
+    with seeded(device, 0):
         try:
             found.extend(function(device))
         except Exception as error:

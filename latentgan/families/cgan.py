@@ -149,7 +149,8 @@ class CGAN(Family):
         for _ in range(self.config.discriminator_moves):
             x, y = self.told(next(known))
             shown = self.view(x, progress)
-            made = self.view(self.generator(self.codes(y)), progress)
+            with torch.no_grad():  # the discriminator alone moves
+                made = self.view(self.generator(self.codes(y)), progress)
             real, fake = judge(self.discriminator, (shown, y), (made, y), together=self.together)
             penalty = self.r1(turn, shown, given=(y,))
             update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **penalty})

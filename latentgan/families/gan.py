@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
@@ -109,7 +110,8 @@ class GAN(Family):
         for _ in range(self.config.discriminator_moves):
             x = next(batches).image
             shown = self.view(x, progress)
-            made = self.view(self.generator(self.prior.sample(len(x))), progress)
+            with torch.no_grad():  # the discriminator alone moves
+                made = self.view(self.generator(self.prior.sample(len(x))), progress)
             real, fake = judge(self.discriminator, (shown,), (made,), together=self.together)
             update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **self.r1(turn, shown)})
             update.note(discriminator_accuracy=self.objective.accuracy(real, fake))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from latentgan.devices import full_precision
 from latentgan.networks.blocks import Layers, Norm, dense, initialise
 from latentgan.networks.companions import MinibatchDiscrimination
 
@@ -161,7 +162,8 @@ class Matcher(nn.Module):
         """features: (n, f); z: (n, latent), row by row of the same images → cosines / temperature (n, n)."""
         a = normalize(self.image(features.flatten(1)).float(), dim=1)
         b = normalize(self.code(z).float(), dim=1)
-        return a @ b.T / self.temperature
+        with full_precision(a.device.type):  # autocast takes products in bf16, whose steps are 0.04 of a logit of 10
+            return a @ b.T / self.temperature
 
 
 def judge(

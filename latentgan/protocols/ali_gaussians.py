@@ -24,6 +24,7 @@ from analysis import Interval
 from analysis.statistics import bootstrap_mean, proportion, wilson_share
 from latentgan.config import OptimizerConfig, RunConfig, merge
 from latentgan.data import Batch, Gaussians, ImageSpec, grid_of_gaussians, modes_covered
+from latentgan.devices import seeded
 from latentgan.families.base import Family, configure
 from latentgan.families.bigan import BiGAN
 from latentgan.families.gan import GAN
@@ -186,8 +187,7 @@ def covered(samples: np.ndarray, grid: Gaussians, *, seed: int) -> dict[str, Int
 @torch.no_grad()
 def rebuilt(game: PointALI, x: Tensor, *, seed: int = 0) -> np.ndarray:
     """Return G(z) of a code drawn from q(z|x), (n, d), for points x (n, d, 1, 1)."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(torch.device("cpu"), seed):
         return game.decode(game.draw(x)).flatten(1).cpu().numpy()
 
 

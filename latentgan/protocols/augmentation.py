@@ -32,7 +32,7 @@ from latentgan.augmenting import Plan, kept_images
 from latentgan.config import AugmentConfig
 from latentgan.data import ImageSource
 from latentgan.data.batches import from_model
-from latentgan.devices import pick_device
+from latentgan.devices import pick_device, seeded
 from latentgan.points import play
 from latentgan.supervised import Classifier, few_label_hits
 from latentgan.teaching import mixed, set_of
@@ -117,8 +117,7 @@ def alone(source: ImageSource, rows: np.ndarray) -> ImageSource:
 
 def mapped(source: ImageSource, maps: AugmentConfig, *, seed: int) -> ImageSource:
     """Return a set of COPIES of each image of `source`, each behind its own random affine map."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(torch.device("cpu"), seed):
         move, x = Augmentation(maps), source.tensor(source.rows())
         images = np.concatenate([from_model(move(x)) for _ in range(COPIES)])
     return set_of(source, images, np.tile(source.labels, COPIES))
