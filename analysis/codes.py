@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, same_length
-from .partitions import basic_interval, contingency, nmi, purity_interval, resampled
+from .partitions import contingency, nmi, partition_interval
 from .statistics import UNKNOWN, Baseline, Interval, bootstrap_ratio, proportion, wilson
 
 
@@ -185,32 +184,9 @@ class Codes:
     notes: tuple[str, ...]
 
 
-def effective_number(counts: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
-    """exp H of the shares of (k,) counts, with a bootstrap over rows; n is the number of rows."""
-    return _resampled(_perplexity, counts, (1.0, float(len(counts))), rng, repeats)
-
-
-def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
-    """Normalised mutual information of a (k, c) table, with a bootstrap over its rows."""
-    return _resampled(nmi, table, (0.0, 1.0), rng, repeats)
-
-
-def purity_of(table: Ints, *, rng: np.random.Generator, repeats: int = 1000) -> Interval:
-    """Share of rows that have their category's commonest label, of a (k, c) table, with a bootstrap over its rows."""
-    return purity_interval(table, resampled(table, repeats, rng=rng)) if table.sum() else UNKNOWN
-
-
-def _resampled(
-    score: Callable[[Ints], Doubles], counts: Ints, ends: tuple[float, float], rng: np.random.Generator, repeats: int
-) -> Interval:
-    """Score counts of any shape, with an interval by resampling their rows; not a number where there are none."""
-    return basic_interval(score, counts, resampled(counts, repeats, rng=rng), ends) if counts.sum() else UNKNOWN
-
-
-def _perplexity(counts: Ints) -> Doubles:
-    p = counts / counts.sum(1, keepdims=True)
-    entropy: Doubles = -(p * np.log(np.where(p > 0, p, 1))).sum(1)
-    return np.exp(entropy)
+def shared_information(table: Ints, *, rng: np.random.Generator) -> Interval:
+    """Normalised mutual information of a (k, c) table, with an interval for that of very many rows."""
+    return partition_interval(nmi, table, rng=rng)
 
 
 def change(one: Singles, other: Singles) -> Doubles:

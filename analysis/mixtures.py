@@ -16,7 +16,7 @@ from .mixture_fits import Candidate as Candidate
 from .mixture_fits import FittedMixture as FittedMixture
 from .mixture_fits import fit_mixture as fit_mixture
 from .outliers import Outliers
-from .partitions import ari, basic_interval, contingency, nmi, purity, purity_interval, resampled
+from .partitions import ari, contingency, nmi, partition_interval, purity, purity_interval
 from .statistics import Baseline, Interval
 from .streams import blocks
 from .way_back import WayBack, decoded, must, way_back
@@ -85,22 +85,20 @@ def agreement(
     classes: tuple[str, ...],
     rng: np.random.Generator,
     baselines: tuple[Baseline, ...] = (),
-    repeats: int = 500,
 ) -> Agreement | None:
-    """Compare components with labels (-1 = unlabelled), each (n,); all intervals bootstrap the same table of counts."""
+    """Compare components with labels (-1 = unlabelled), each (n,), on the same table of counts."""
     known = labels >= 0
     n, width = int(np.count_nonzero(known)), max(len(classes), 1 + int(labels.max(initial=0)))
     if n < 2:
         return None
     part, truth = assignments[known], labels[known]
     counts = contingency(part, truth, rows=components, columns=width)
-    draws = resampled(counts, repeats, rng=rng)
     shuffled = np.stack([
         contingency(part, rng.permutation(truth), rows=components, columns=width) for _ in range(20)
     ])  # fmt: skip
-    shared, rand = (basic_interval(score, counts, draws, (low, 1.0)) for score, low in ((nmi, 0.0), (ari, -1.0)))
+    shared, rand = partition_interval(nmi, counts, rng=rng), partition_interval(ari, counts, rng=rng, ends=(-1.0, 1.0))
     chance = [float(score(shuffled).mean()) for score in (nmi, ari, purity)]
-    pure = purity_interval(counts, draws)
+    pure = purity_interval(counts, rng=rng)
     return Agreement(shared, rand, pure, chance[0], chance[1], chance[2], counts, classes, baselines)
 
 
@@ -166,7 +164,7 @@ def found_again(train: Floats, codes: Floats, *, like: FittedMixture, rng: np.ra
         fitted, _ = fit_gaussians(like.inner(np.asarray(train[half])), k, covariance=shape, rng=rng)
         parts.append(FittedMixture(fitted, None, (), len(half), ()).assign(inner)[0])
     counts = contingency(*parts, rows=k, columns=k)
-    return basic_interval(ari, counts, resampled(counts, 500, rng=rng), (-1.0, 1.0))
+    return partition_interval(ari, counts, rng=rng, ends=(-1.0, 1.0))
 
 
 def mixture_nmi(

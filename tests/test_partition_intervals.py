@@ -1,0 +1,53 @@
+"""Intervals of agreement and purity hold what very many rows of the same partitions have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from analysis.partitions import ari, nmi, partition_interval, purity, purity_interval
+from latentgan.claims.intervals import _joint_shares
+
+TABLES = 100
+FEWEST_HELD = 0.93 - 1.645 * np.sqrt(0.93 * 0.07 / TABLES)  # what 93 % leave open in so many tables
+
+
+def held(score: Callable, components: int, classes: int, *, kept: float, skew: float, rows: int) -> float:
+    """The share of tables of `rows` rows whose interval holds the score of 10⁹ rows."""
+    rng = np.random.default_rng(0)
+    shares = _joint_shares(components, classes, kept=kept, skew=skew)
+    truth = float(score(np.rint(1e9 * shares).astype(np.int64)[None])[0])
+    found = []
+    for table in rng.multinomial(rows, shares.ravel(), size=TABLES).reshape(TABLES, components, classes):
+        if score is purity:
+            found.append(purity_interval(table, rng=rng))
+        else:
+            found.append(partition_interval(score, table, rng=rng, ends=(0.0 if score is nmi else -1.0, 1.0)))
+    assert all(one.low <= one.value <= one.high for one in found)
+    return float(np.mean([one.low <= truth + 1e-6 and truth - 1e-6 <= one.high for one in found]))
+
+
+@pytest.mark.parametrize("score", [nmi, ari, purity])
+@pytest.mark.parametrize(
+    ("components", "classes", "kept", "skew", "rows"),
+    [
+        (10, 10, 0.0, 0.0, 300),
+        (10, 10, 0.5, 1.0, 60),
+        (10, 10, 0.98, 0.0, 60),
+        (30, 10, 0.7, 1.0, 300),
+        (3, 2, 1.0, 1.0, 60),
+    ],
+)
+def test_the_score_of_many_rows_is_held(score, components, classes, kept, skew, rows):
+    assert held(score, components, classes, kept=kept, skew=skew, rows=rows) >= FEWEST_HELD
+
+
+@pytest.mark.parametrize("score", [nmi, ari])
+def test_dependent_rows_widen_the_interval(score):
+    rng = np.random.default_rng(0)
+    once = rng.multinomial(100, _joint_shares(4, 4, kept=0.5, skew=0.0).ravel())
+    rows = np.repeat(np.eye(16, dtype=np.int64), once, axis=0).reshape(-1, 4, 4) * 3  # each row three times
+    alone, grouped = (partition_interval(score, rows.sum(0), rng=rng, groups=g) for g in (None, rows))
+    assert grouped.high - grouped.low > 1.5 * (alone.high - alone.low)
