@@ -89,7 +89,7 @@ def test_losses_priors_and_networks_stand_on_torch_alone():
         "latentgan.tricks",
         "latentgan.networks",
     ):
-        allowed = ("latentgan.errors", "latentgan.config", "latentgan.networks", "torch")
+        allowed = ("latentgan.errors", "latentgan.config", "latentgan.devices", "latentgan.networks", "torch")
         foreign = {n for n in imports(path) if under(n, "latentgan") and not under(n, *allowed)} - {"latentgan"}
         assert not foreign, f"{path} imports {foreign}"
 
