@@ -236,3 +236,30 @@ def fit_ridge(x: Singles, y: Floats, *, penalties: tuple[float, ...]) -> list[Li
         turned = vectors.T @ moment
         found = [vectors @ (turned / (np.maximum(values, 0) + alpha)[:, None]) for alpha in penalties]
     return [Linear(w.astype(np.float32), (mean - shift @ w).astype(np.float32)) for w in found]
+
+
+GCV_PENALTIES = tuple(np.geomspace(1e-3, 1e4, 15).tolist())
+
+
+def fit_ridge_by_gcv(x: Singles, y: Floats) -> Linear:
+    """Ridge regression of (n, t) values on standardised rows, each target's penalty by generalised cross-validation.
+
+    GCV(α) = RSS(α) / (1 − (1 + tr H(α)) / n)², over GCV_PENALTIES: a target that the rows do not tell gets weights near
+    0 however many columns there are. Source: Golub, Heath & Wahba, Technometrics 21, 1979.
+    """
+    n = len(x)
+    y = y.reshape(n, -1)
+    mean, shift = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
+    rows, targets = x - shift, y - mean
+    values, vectors = np.linalg.eigh(rows.T @ rows / n)
+    values = np.maximum(values, 0)
+    turned = vectors.T @ (rows.T @ targets / n)
+    squares, total = np.square(turned), np.square(targets).mean(0)
+    scores = []
+    for alpha in GCV_PENALTIES:
+        left = total - ((values + 2 * alpha) / np.square(values + alpha)) @ squares
+        free = 1 - (1 + float((values / (values + alpha)).sum())) / n
+        scores.append(left / free**2 if free > 0 else np.full(len(total), np.inf))
+    penalties = np.array(GCV_PENALTIES)[np.argmin(scores, axis=0)]
+    weights = vectors @ (turned / (values[:, None] + penalties))
+    return Linear(weights.astype(np.float32), (mean - shift @ weights).astype(np.float32))

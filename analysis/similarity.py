@@ -1,7 +1,9 @@
 """Whether two representations of the same rows are alike, each figure beside that of shuffled rows.
 
 Kernel alignment and distances ask for the same arrangement up to rotation and scale; maps are fitted on one half of
-the rows and judged on the other.
+the rows and judged on the other. For independent codes every figure but the share of common neighbours, whose chance
+depends on the number of rows alone, is 0 in the mean or just below, however wide the codes are: models of unequal
+widths stand beside each other.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .alignment import centred, cka_interval, cka_of_shuffles
 from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, same_length, subsample
 from .directions import find_directions
 from .gaps import squared_gaps
-from .linear import fit_ridge, fit_scaler
+from .linear import fit_ridge_by_gcv, fit_scaler
 from .neighbours import nearest
 from .questions import Question, answerable
 from .side_by_side import SideBySide
@@ -40,7 +43,7 @@ COMMON = f"common {NEIGHBOURS} nearest neighbours"
 SHUFFLES = 99
 SHUFFLED_MAPS = 499  # so that one concept of twenty can still stand out after all are corrected for
 AT_ONCE = 2_000_000  # shuffled positions that maps are fitted to together
-RIDGE = 1e-3
+FOLDS = 4  # of the rows that a rotation is fitted on, for its scale
 
 
 @dataclass(frozen=True)
@@ -89,19 +92,6 @@ class Comparisons:
     runs: SideBySide | None = None  # what each run gives, on the same rows
 
 
-def linear_cka(x: Floats, y: Floats) -> float:
-    """|YᵀX|²_F / (|XᵀX|_F |YᵀY|_F) of centred (n, d), (n, e) rows (Kornblith et al. 2019, arXiv:1905.00414)."""
-    x, y = _centred(x), _centred(y)
-    below = np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
-    return float(np.linalg.norm(y.T @ x) ** 2 / below) if below > 0 else 0.0
-
-
-def _centred(x: Floats) -> Doubles:
-    rows = x.astype(np.float64)
-    rows -= rows.mean(0)
-    return rows
-
-
 def procrustes(x: Floats, y: Floats) -> tuple[Doubles, float]:
     """Rotation R (d, e) and scale s with least |Y − s X R| for centred rows (Schönemann 1966).
 
@@ -113,10 +103,21 @@ def procrustes(x: Floats, y: Floats) -> tuple[Doubles, float]:
 
 
 def procrustes_r2(x: Floats, y: Floats, halves: tuple[Ints, Ints], *, rng: np.random.Generator) -> Interval:
-    """Share of the variance of the second half of y that the rotation and scale of the first half explain."""
+    """Share of the variance of the second half of y that the rotation and scale of the first half explain.
+
+    The scale is that which rotations of FOLDS − 1 parts of the first half have on the other part: on its own rows a
+    rotation of wide codes fits noise, and its scale would add that noise to the second half.
+    """
     fit, judge = halves
     shift = x[fit].mean(0, dtype=np.float64), y[fit].mean(0, dtype=np.float64)
-    turn, scale = procrustes(x[fit] - shift[0], y[fit] - shift[1])
+    mine, theirs = x[fit] - shift[0], y[fit] - shift[1]
+    turn, _ = procrustes(mine, theirs)
+    above, below, part = 0.0, 0.0, np.arange(len(fit)) % FOLDS
+    for fold in range(FOLDS):
+        turned = mine[part == fold] @ procrustes(mine[part != fold], theirs[part != fold])[0]
+        above += float((turned * theirs[part == fold]).sum())
+        below += float(np.square(turned).sum())
+    scale = above / below if below > 0 else 0.0
     gap = (y[judge] - shift[1]) - scale * (x[judge] - shift[0]) @ turn
     return _explained(gap, y[judge] - shift[1], rng)
 
@@ -136,10 +137,10 @@ def _explained(gap: Floats, spread: Floats, rng: np.random.Generator) -> Interva
 
 
 def _map(x: Floats, y: Floats, fit: Ints) -> Callable[[Floats], Floats]:
-    """An affine map from x to y, fitted on rows `fit`, with a slight ridge on standardised columns."""
+    """An affine map from x to y, fitted on rows `fit`: a ridge on standardised columns (see `fit_ridge_by_gcv`)."""
     scaler = fit_scaler(x[fit])
-    (reader,) = fit_ridge(scaler(x[fit]), y[fit], penalties=(RIDGE,))
-    return lambda rows: scaler(rows) @ reader.weights + reader.bias
+    fitted = fit_ridge_by_gcv(scaler(x[fit]), y[fit])
+    return lambda rows: scaler(rows) @ fitted.weights + fitted.bias
 
 
 def distance_correlation(x: Floats, y: Floats) -> float:
@@ -169,11 +170,12 @@ def similarities(
     order = rng.permutation(subsample(np.arange(len(x)), rows, rng=rng))
     x, y = x[order], y[order]
     n, judged = len(x), not (collapsed(x) or collapsed(y))
-    x, y = _centred(x), _centred(y)
+    x, y = centred(x), centred(y)
     with one_blas_thread():
+        null = cka_of_shuffles(x, y, shuffles, rng=rng)
+        value = cka_interval(x, y)
         found = [
-            _tested("linear CKA", jackknife(lambda r: linear_cka(x[r], y[r]), np.arange(n)), linear_cka, x, y,
-                    shuffles, rng),
+            Similarity("linear CKA", value, float(null.mean()), permutation_p(value.value, null), len(null)),
             _distances(x[:DISTANCES], y[:DISTANCES], shuffles, rng),
         ]  # fmt: skip
         if not judged:
@@ -182,24 +184,14 @@ def similarities(
         halves = np.arange(n // 2), np.arange(n // 2, n)
         for name, score in MAPS.items():
             value = score(x, y, halves, rng=rng)
-            null = [_shuffled_map(score, x, y, halves, rng) for _ in range(min(shuffles, 19))]
-            found.append(
-                Similarity(name, value, float(np.mean(null)), permutation_p(value.value, np.array(null)), len(null))
-            )
+            null = np.array([_shuffled_map(score, x, y, halves, rng) for _ in range(min(shuffles, 19))])
+            found.append(Similarity(name, value, float(null.mean()), permutation_p(value.value, null), len(null)))
     return tuple(found)
 
 
 def collapsed(x: Floats) -> bool:
     """Whether all rows (n, d) are the same, up to rounding: they have no arrangement, and no order of neighbours."""
     return not np.isfinite(fit_scaler(x).scale).any()
-
-
-def _tested(
-    name: str, value: Interval, score: Callable[[Floats, Floats], float], x: Floats, y: Floats, shuffles: int,
-    rng: np.random.Generator,
-) -> Similarity:  # fmt: skip
-    null = np.array([score(x, rng.permutation(y)) for _ in range(shuffles)])
-    return Similarity(name, value, float(null.mean()), permutation_p(value.value, null), len(null))
 
 
 def _distances(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> Similarity:
@@ -253,8 +245,8 @@ def transfers(
 ) -> tuple[tuple[Transfer, ...], list[str]]:
     """Carry each question's direction from x (n, d) to y (n, e); return the transfers and what was left out.
 
-    The direction w and an affine map y → x are fitted on one half, the map without labels; on the other half y is
-    ranked by map(y) · w. A direction that is shared keeps the AUC that it has at home.
+    The direction w and an affine map y → w · x are fitted on one half, the map without labels; on the other half y is
+    ranked by it. A direction that is shared keeps the AUC that it has at home.
 
     Args: shuffles: maps fitted to shuffled rows; with none there is no p.
     """
@@ -267,14 +259,15 @@ def transfers(
     signs = np.stack([question.signs for question in kept], axis=1)
     with one_blas_thread():
         here, own = (find_directions(z[fit], signs[fit], method=method) for z in (x, y))
-        carried = _map(y, x, fit)(y[judge])
-        nulls = _by_shuffled_maps(y, (x[fit] @ here.T).astype(np.float64), (fit, judge), signs[judge], shuffles, rng)
+        along = (x[fit] @ here.T).astype(np.float64)
+        carried = _positions(y, along, (fit, judge))
+        nulls = _by_shuffled_maps(y, along, (fit, judge), signs[judge], shuffles, rng)
     found = []
     for i, question in enumerate(kept):
-        views = ((carried, here[i]), (x[judge], here[i]), (y[judge], own[i]))
+        views = (carried[:, i], x[judge] @ here[i], y[judge] @ own[i])
         known = signs[judge, i] != 0
         positive = signs[judge, i][known] > 0
-        figures = [auc_interval(rows[known] @ direction, positive) for rows, direction in views]
+        figures = [auc_interval(scores[known], positive) for scores in views]
         there, home, away = figures
         null = nulls[:, i]
         spread = Interval(float(null.mean()), *percentiles(null), len(null)) if shuffles else UNKNOWN
@@ -283,22 +276,27 @@ def transfers(
     return tuple(found), left
 
 
+def _positions(y: Floats, along: Doubles, halves: tuple[Ints, Ints]) -> Floats:
+    """Positions (n', m) of the second half's rows by the map that predicts those of the first half, `along` (n, m)."""
+    fit, judge = halves
+    scaler = fit_scaler(y[fit])
+    fitted = fit_ridge_by_gcv(scaler(y[fit]), along)
+    return scaler(y[judge]) @ fitted.weights + fitted.bias
+
+
 def _by_shuffled_maps(
     y: Floats, along: Doubles, halves: tuple[Ints, Ints], signs: Ints, shuffles: int, rng: np.random.Generator
 ) -> Doubles:
     """AUCs (s, m) carried by maps that were fitted to shuffled rows.
 
-    As a ridge is linear in its targets, map(y) · w of a shuffle is the ridge on the shuffled positions `along` (n, m)
-    of the first half's rows: many are fitted as one. Args: signs: (n', m) of the other half.
+    As a ridge treats each target alone, many shuffles of the positions `along` (n, m) of the first half's rows are
+    fitted as one. Args: signs: (n', m) of the other half.
     """
-    fit, judge = halves
-    scaler, m = fit_scaler(y[fit]), along.shape[1]
-    told, seen = scaler(y[fit]), scaler(y[judge])
+    m = along.shape[1]
     found, step = np.empty((shuffles, m)), max(1, AT_ONCE // max(1, along.size))
     for start in range(0, shuffles, step):
         some = range(start, min(start + step, shuffles))
-        (reader,) = fit_ridge(told, np.hstack([rng.permutation(along) for _ in some]), penalties=(RIDGE,))
-        scores = seen @ reader.weights
+        scores = _positions(y, np.hstack([rng.permutation(along) for _ in some]), halves)
         for place, s in enumerate(some):
             for i in range(m):
                 known = signs[:, i] != 0

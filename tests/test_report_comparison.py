@@ -45,8 +45,10 @@ def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_yardsticks(f
     )
     for words in ("with shuffled rows 0.0", "with raw pixels 0.", "with its own network untrained 0.", "; n = 200); "):
         assert words in said
+    carried = sum(carries([one for pair in found.pairs for one in pair.transfers]))
     assert said.endswith(
-        "; 2 of 4 concepts carry over to 2 models by a map that saw no label (q ≤ 0.05, Benjamini–Hochberg over them)."
+        f"; {carried} of 4 concepts carry over to 2 models by a "
+        "map that saw no label (q ≤ 0.05, Benjamini–Hochberg over them)."
     )
 
 

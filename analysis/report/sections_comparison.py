@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ..similarity import Comparisons, Similarity, Transfer
 
 MEANING = {
-    "linear CKA": "likeness of the arrangement up to rotation and scale, weighted towards wide directions",
+    "linear CKA": "likeness of the arrangement up to rotation and scale, weighted towards directions of much variance, "
+    "by the unbiased estimator: 0 in the mean for independent codes of any width",
     "RSA": "rank correlation of all distances between rows",
     "orthogonal Procrustes R²": "variance of the other that a rotation of this code explains on rows not fitted to",
     "linear map R²": "variance of the other that a linear map of this code explains on rows not fitted to",
@@ -62,7 +63,8 @@ def _similarities(found: Comparisons) -> Block:
     caption = (
         f"How alike {found.pairs[0].names[0]} and each of these arrange the same images, 1 for the same arrangement. "
         f"{sentence(said)} Small marks are shuffled rows. Raw pixels, their PCA and the untrained network show how "
-        "much of it two models have in common because they saw the same images."
+        "much of it two models have in common because they saw the same images. Rotations and maps of wide codes are "
+        "fitted to more numbers, and explain less of other rows than they would if they were fitted to more."
     )
     ends = min(0.0, *(row.value for row in rows)), 1.0
     return by_group("alike", "Figure", tuple(rows), caption, "number", "linear CKA", ends, 3)
