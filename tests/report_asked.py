@@ -57,17 +57,17 @@ def comparison(names: tuple[str, ...]) -> Comparisons:
 
     rng = np.random.default_rng(0)
     images, labels = digits()
-    flat, codes, labels = images[:200].reshape(200, -1), pca()[2][:200, :6], labels[:200]
+    flat, codes, labels = images[:500].reshape(500, -1), pca()[2][:500, :6], labels[:500]
     signs = [np.where(labels == k, 1, -1).astype(np.int64) for k in (0, 1)]
     asked = [Question(f"label: {names[k]}", "label", "class", signs[k]) for k in (0, 1)]
-    turned = codes @ np.linalg.qr(rng.normal(size=(6, 6)))[0] + 0.05 * rng.normal(size=(200, 6))
+    turned = codes @ np.linalg.qr(rng.normal(size=(6, 6)))[0] + 0.05 * rng.normal(size=(500, 6))
     pairs = []
-    for name, other in ((f"turned {names[0]}", turned), ("noise", rng.normal(size=(200, 6)))):
-        carried, left = transfers(codes, other, asked, rng=np.random.default_rng(2))  # halves with ten of each
+    for name, other in ((f"turned {names[0]}", turned), ("noise", rng.normal(size=(500, 6)))):
+        carried, left = transfers(codes, other, asked, rng=np.random.default_rng(2))  # halves with twenty of each
         alike = similarities(codes, other, rng=rng, shuffles=19)
-        pairs.append(Comparison(("pca.parquet", name), (6, 6), 200, alike, carried, tuple(left)))
+        pairs.append(Comparison(("pca.parquet", name), (6, 6), 500, alike, carried, tuple(left)))
     yardsticks = [
-        Comparison(("pca.parquet", name), (6, y.shape[1]), 200, similarities(codes, y, rng=rng, shuffles=19), (), ())
+        Comparison(("pca.parquet", name), (6, y.shape[1]), 500, similarities(codes, y, rng=rng, shuffles=19), (), ())
         for name, y in (("pixels", flat), ("untrained.code", flat @ rng.normal(size=(64, 6))))
     ]
-    return Comparisons(tuple(pairs), tuple(yardsticks), ("200 common test rows",))
+    return Comparisons(tuple(pairs), tuple(yardsticks), ("500 common test rows",))
