@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import report_samples as samples
+from PIL import Image
 from report_run import write_run
 
 from analysis.report import write_report
+from analysis.report.theme import CATEGORIES
 from analysis.store import save
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -32,18 +37,33 @@ def grey(pixels: list[int]) -> list[int]:
     return pixels[1::4]
 
 
-def point_on_screen(page: Any, place: int) -> tuple[float, float, int]:
-    """Client position and thumbnail number of a point of the map's first trace."""
-    found = page.evaluate(
-        """place => {
-          const map = document.querySelector('#latent-map'), trace = map.data[0];
-          const box = map.getBoundingClientRect(), {xaxis, yaxis} = map._fullLayout;
-          return [box.left + xaxis._offset + xaxis.d2p(trace.x[place]),
-                  box.top + yaxis._offset + yaxis.d2p(trace.y[place]), trace.customdata[place]];
-        }""",
-        place,
-    )
-    return found[0], found[1], int(found[2])
+def map_pixels(page: Any, selector: str = "#latent-map .points") -> np.ndarray:
+    """Pixels (h, w, 3) of the map's canvas as drawn."""
+    url = page.evaluate("selector => document.querySelector(selector).toDataURL()", selector)
+    return np.asarray(Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB"))
+
+
+def category_colour(k: int) -> tuple[int, int, int]:
+    """Red, green and blue of the k-th category in light colours."""
+    return tuple(bytes.fromhex(CATEGORIES[k][1:]))
+
+
+def coloured(pixels: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
+    """Where (h, w) pixels have just this colour."""
+    return (pixels == np.array(colour, np.uint8)).all(-1)
+
+
+def point_on_screen(page: Any, k: int = 0) -> tuple[float, float]:
+    """Client position of the middle of a point of the map's k-th category, found by its colour."""
+    full = coloured(map_pixels(page), category_colour(k))
+    inside = full[1:-1, 1:-1] & full[:-2, 1:-1] & full[2:, 1:-1] & full[1:-1, :-2] & full[1:-1, 2:]
+    box = page.locator("#latent-map .points").bounding_box()
+    for y, x in np.argwhere(inside) + 1:
+        place = box["x"] + float(x) + 0.5, box["y"] + float(y) + 0.5
+        shown = "([x, y]) => document.elementFromPoint(x, y)?.closest('.surface') !== null"
+        if page.evaluate(shown, list(place)):
+            return place
+    pytest.fail(f"no point of category {k} is on the screen")
 
 
 def without_browser(reason: str) -> None:
@@ -83,6 +103,9 @@ class Seen:
 
 def open_report(browser: Any, path: Path, **options: Any) -> Seen:
     page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **options})
+    page.add_init_script(
+        "addEventListener('securitypolicyviolation', (e) => console.error(`forbidden: ${e.violatedDirective}`))"
+    )
     seen = Seen(page)
     page.on("console", lambda message: seen.said.append(message.text))
     page.on("pageerror", lambda error: seen.said.append(str(error)))

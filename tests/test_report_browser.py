@@ -13,8 +13,11 @@ from report_browser import (
     PIXELS,
     Seen,
     browser,
+    category_colour,
+    coloured,
     drawn,
     grey,
+    map_pixels,
     open_report,
     point_on_screen,
     scroll_to,
@@ -35,33 +38,41 @@ def seen(browser: Any, written: Path) -> Iterator[Seen]:
 
 def test_every_chart_draws_as_the_reader_comes_by(seen: Seen) -> None:
     page = seen.page
-    assert page.evaluate("!window.Plotly || document.querySelectorAll('.chart[data-state=drawn]').length") is not None
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     for id in page.evaluate("[...document.querySelectorAll('.chart')].map(c => c.id)"):
         drawn(page, id)
-        assert page.locator(f"#{id} svg.main-svg").count() > 0
+        assert page.locator(f"#{id} svg.main-svg, #{id} canvas.points").count() > 0
     seen.assert_quiet()
 
 
 def test_no_chart_offers_to_send_itself_away(seen: Seen) -> None:
-    drawn(seen.page, "latent-map")
+    drawn(seen.page, "ratio")
+    seen.page.hover("#ratio")
     titles = seen.page.eval_on_selector_all(".modebar-btn", "all => all.map(b => b.dataset.title || '')")
-    assert titles and not any(word in title.lower() for title in titles for word in ("share", "cloud", "plotly"))
+    assert not any(word in title.lower() for title in titles for word in ("share", "cloud", "plotly"))
+
+
+def hovered(page: Any, k: int) -> int:
+    """Point at something of the k-th category's colour, and return the thumbnail that the card shows."""
+    drawn(page, "latent-map")
+    page.mouse.move(2, 2)
+    until(page, f"{CARD}.hidden")
+    page.mouse.move(*point_on_screen(page, k))
+    until(page, f"!{CARD}.hidden && {CARD}.querySelector('canvas').width === 8")
+    return int(page.evaluate(f"{CARD}.querySelector('canvas').dataset.tile"))
 
 
 def test_hovering_a_point_shows_its_image(seen: Seen) -> None:
     page = seen.page
-    drawn(page, "latent-map")
-    x, y, tile = point_on_screen(page, 3)
-    page.mouse.move(x, y)
-    until(page, f"!{CARD}.hidden && {CARD}.querySelector('canvas').dataset.tile !== undefined")
-    shown = int(page.evaluate(f"{CARD}.querySelector('canvas').dataset.tile"))
-    until(page, f"{CARD}.querySelector('canvas').width === 8")
-    expected = samples.pixels(samples.digits()[0][shown, ..., 0]).ravel().tolist()
-    assert grey(page.evaluate(PIXELS, "#card canvas")) == expected
-    assert f"scan-{shown:04d}" in page.inner_text("#card")
-    if shown != tile:  # another point may lie on top
-        assert abs(shown - tile) < 500
+    for k in (0, 7):
+        tile = hovered(page, k)
+        assert samples.digits()[1][tile] == k
+        expected = samples.pixels(samples.digits()[0][tile, ..., 0]).ravel().tolist()
+        until(
+            page,
+            f"({PIXELS})('#card canvas').filter((v, i) => i % 4 === 1).join() === '{','.join(map(str, expected))}'",
+        )
+        assert f"scan-{tile:04d}" in page.inner_text("#card")
     page.mouse.move(2, 2)
     until(page, f"{CARD}.hidden")
     seen.assert_quiet()
@@ -78,32 +89,96 @@ def test_hovering_a_picture_elsewhere_shows_the_same_image(seen: Seen) -> None:
     page.mouse.move(2, 2)
 
 
+def legend(page: Any) -> list[str]:
+    return page.locator("#map .legend button").all_inner_texts()
+
+
+def visible(page: Any, k: int) -> int:
+    """Number of pixels in the k-th category's colour."""
+    return int(coloured(map_pixels(page), category_colour(k)).sum())
+
+
 def test_the_menu_recolours_the_map(seen: Seen) -> None:
     page = seen.page
     drawn(page, "latent-map")
-    traces = "document.querySelector('#latent-map').data.map(t => t.name)"
-    assert page.evaluate(traces) == [str(k) for k in range(10)]
-    assert page.evaluate("document.querySelector('#latent-map').layout.annotations.length") == 10
+    assert legend(page) == [str(k) for k in range(10)]
+    assert page.locator("#map .names span").all_inner_texts() == [str(k) for k in range(10)]
+    assert all(visible(page, k) > 20 for k in range(10))
     page.select_option("#map .colour", label="ink")
-    until(page, "document.querySelector('#latent-map').data[0].name === 'unknown'")
-    assert page.evaluate("document.querySelector('#latent-map').data[1].marker.colorscale.length") == 10
+    assert legend(page) == ["unknown"]
+    assert "ink" in page.inner_text("#map .legend .shades")
+    assert visible(page, 4) == 0
     page.select_option("#map .colour", label="split")
-    until(page, "document.querySelector('#latent-map').data.length === 3")
-    assert page.evaluate(traces) == ["train", "validation", "test"]
+    assert legend(page) == ["train", "validation", "test"]
     page.select_option("#map .colour", label="label")
+    assert visible(page, 4) > 20
     seen.assert_quiet()
+
+
+def test_the_legend_hides_a_category_of_its_own_colouring_only(seen: Seen) -> None:
+    page = seen.page
+    drawn(page, "latent-map")
+    before = visible(page, 0)
+    page.click("#map .legend button >> nth=0")
+    assert visible(page, 0) == 0
+    page.select_option("#map .colour", label="split")
+    assert page.locator("#map .legend button[aria-pressed=false]").count() == 0
+    assert visible(page, 0) > 20
+    page.select_option("#map .colour", label="label")
+    assert visible(page, 0) == 0
+    page.click("#map .legend button >> nth=0")
+    assert visible(page, 0) == before
 
 
 def test_the_switch_changes_the_arrangement(seen: Seen) -> None:
     page = seen.page
     drawn(page, "latent-map")
-    first = "document.querySelector('#latent-map').data[0].x[0]"
-    before = page.evaluate(first)
+    before = map_pixels(page)
     page.click("#map [data-view='1']")
-    until(page, f"{first} !== {before}")
+    assert (map_pixels(page) != before).any()
     assert "variance" in page.inner_text("#map .view-note")
     page.click("#map [data-view='0']")
-    until(page, f"{first} === {before}")
+    assert (map_pixels(page) == before).all()
+
+
+def test_wheel_buttons_and_keys_zoom_and_reset_shows_all(seen: Seen) -> None:
+    page = seen.page
+    drawn(page, "latent-map")
+    before, top = map_pixels(page), page.evaluate("scrollY")
+    box = page.locator("#latent-map").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(box["x"] + box["width"] / 2 + 3, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -400)
+    page.wait_for_timeout(200)
+    assert page.evaluate("scrollY") == top
+    wheeled = map_pixels(page)
+    assert (wheeled != before).any()
+    page.click("#map .tools button:has-text('+')")
+    page.wait_for_timeout(100)
+    assert (map_pixels(page) != wheeled).any()
+    page.click("#map .tools button:has-text('Reset')")
+    page.wait_for_timeout(100)
+    assert (map_pixels(page) == before).all()
+    page.focus("#map .surface")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(100)
+    assert (map_pixels(page) != before).any()
+    page.keyboard.press("0")
+    page.wait_for_timeout(100)
+    assert (map_pixels(page) == before).all()
+    seen.assert_quiet()
+
+
+def test_a_page_that_scrolls_is_not_caught_by_the_map(seen: Seen) -> None:
+    page = seen.page
+    drawn(page, "latent-map")
+    page.evaluate("scrollBy({top: -700, behavior: 'instant'})")
+    page.mouse.move(640, 450)
+    before = map_pixels(page)
+    for _ in range(5):
+        page.mouse.wheel(0, 150)
+        page.wait_for_timeout(60)
+    assert (map_pixels(page) == before).all()
 
 
 def test_drawing_around_points_shows_their_images(seen: Seen) -> None:
@@ -118,6 +193,8 @@ def test_drawing_around_points_shows_their_images(seen: Seen) -> None:
     page.wait_for_selector("#map .selection canvas")
     assert page.locator("#map .selection canvas").count() == 60
     assert "images selected, 60 of them shown" in page.inner_text("#map .selection")
+    page.mouse.click(box["x"] + 5, box["y"] + box["height"] - 5)
+    until(page, "!document.querySelector('#map .selection canvas')")
     seen.assert_quiet()
 
 
@@ -167,9 +244,9 @@ def test_a_number_of_the_code_is_moved_by_its_slider_and_another_can_be_chosen(s
 def test_samples_of_a_category_stand_in_one_row_with_its_name(browser: Any, written: Path, width: int) -> None:
     seen = open_report(browser, written, viewport={"width": width, "height": 844})
     group = seen.page.locator("#parts .gallery.rows .group").nth(4)
-    name, pictures = group.locator("h4").bounding_box(), group.locator("img")
+    name, pictures = group.locator("h3").bounding_box(), group.locator("img")
     boxes = [pictures.nth(i).bounding_box() for i in range(pictures.count())]
-    assert group.locator("h4").inner_text() == "4" and len(boxes) == 8
+    assert group.locator("h3").inner_text() == "4" and len(boxes) == 8
     assert len({box["y"] for box in boxes}) == 1 and max(box["x"] + box["width"] for box in boxes) <= width
     beside = boxes[0]["x"] >= name["x"] + name["width"]
     assert beside if width > 640 else boxes[0]["y"] >= name["y"] + name["height"]

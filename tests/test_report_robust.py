@@ -8,10 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 import report_samples as samples
-from report_browser import CARD, browser, drawn, open_report, point_on_screen, scroll_to, until, written
+from report_browser import (
+    CARD,
+    PIXELS,
+    browser,
+    category_colour,
+    coloured,
+    drawn,
+    map_pixels,
+    open_report,
+    point_on_screen,
+    scroll_to,
+    until,
+    written,
+)
 from report_run import write_run
 
-from analysis.report.document import Column, Map, Prose, Report, Section, Thumbnails, View
+from analysis.report import theme
+from analysis.report.document import Column, Line, Lines, Map, Prose, Report, Section, Thumbnails, View
 from analysis.report.html import render
 from analysis.report.material import Material
 from analysis.report.run import read_run
@@ -95,40 +109,187 @@ def test_hostile_names_are_shown_and_never_run(browser: Any, tmp_path: Path) -> 
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     for id in page.evaluate("[...document.querySelectorAll('.chart')].map(c => c.id)"):
         drawn(page, id)
-    x, y, _ = point_on_screen(page, 0)
     drawn(page, "latent-map")
-    x, y, _ = point_on_screen(page, 0)
-    page.mouse.move(x, y)
+    page.mouse.move(*point_on_screen(page, 0))
     until(page, f"!{CARD}.hidden")
     assert page.evaluate("window.pwned") is None
-    assert "</script><script>window…" in page.text_content("#map")  # long names are cut, never read as markup
+    assert evil[0] in page.text_content("#map")
     assert evil[0] in page.text_content("#made")
     assert page.locator("img[onerror], main a[href^=javascript], #card img").count() == 0
     seen.assert_quiet()
     page.close()
 
 
-def test_many_points_are_drawn_by_webgl_and_freed_out_of_sight(browser: Any, tmp_path: Path) -> None:
-
-    n = 6000
+def many(n: int, out: Path, names: tuple[str, ...] = tuple("0123456789")) -> Path:
+    """A report with a chart of curves, and a map of n points in a ring of groups."""
     rng = np.random.default_rng(0)
-    thumbnails = Thumbnails(
-        np.arange(n), tuple(map(str, range(n))), np.zeros((n, 4, 4, 1), np.uint8),
-        (Column("label", rng.integers(0, 30, n), tuple(f"class {k}" for k in range(30))),),
-    )  # fmt: skip
-    chart = Map("latent-map", np.arange(n), (View("PCA", rng.normal(size=(n, 2))),), "Many points.", "label")
-    far = Section("far", "Far", "Far away.", tuple(Prose("text " * 200) for _ in range(40)))
-    out = tmp_path / "many.html"
-    out.write_text(render(Report("t", "l", (Section("s", "n", "f", (chart,)), far), thumbnails)), encoding="utf-8")
-    seen = open_report(browser, out)
+    label = np.arange(n) % len(names)
+    angle = 2 * np.pi * label / len(names)
+    points = 10 * np.column_stack([np.cos(angle), np.sin(angle)]) + rng.normal(size=(n, 2))
+    shade = np.tile(label[:, None, None, None].astype(np.uint8), (1, 4, 4, 1))
+    columns = (Column("label", label, names),)
+    thumbnails = Thumbnails(np.arange(n), tuple(f"scan-{i}" for i in range(n)), shade, columns)
+    line = Line("loss", np.arange(5.0), np.arange(5.0) ** 2, role="ours")
+    curve = Lines("curve", "Curve", "x", "y", (line,), "A curve.")
+    chart = Map("latent-map", np.arange(n), (View("PCA", points),), "Many points.", "label")
+    blocks = Section("curves", "Curves", "f", (curve,)), Section("map", "Map", "f", (chart,))
+    out.write_text(render(Report("t", "l", blocks, thumbnails)), encoding="utf-8")
+    return out
+
+
+@pytest.mark.parametrize("n", [300, 5_001, 70_000])
+def test_every_group_of_the_map_has_its_colour_and_image(browser: Any, tmp_path: Path, n: int) -> None:
+    seen = open_report(browser, many(n, tmp_path / "many.html"))
     page = seen.page
     drawn(page, "latent-map")
-    assert page.evaluate("document.querySelector('#latent-map').data.map(t => t.type)[0]") == "scattergl"
-    assert page.evaluate("document.querySelector('#latent-map').data.length") == 13
-    page.evaluate("scrollTo({top: 1e6, behavior: 'instant'})")
-    until(page, "!document.querySelector('#latent-map').data")
+    pixels = map_pixels(page)
+    for k in range(10):
+        assert coloured(pixels, category_colour(k)).sum() >= min(n, 2000) // 10 * 4
+    for k in (3, 8):
+        page.mouse.move(2, 2)
+        page.mouse.move(*point_on_screen(page, k))
+        until(page, f"!{CARD}.hidden && {CARD}.querySelector('canvas').width === 4")
+        until(page, f"({PIXELS})('#card canvas')[1] === {k}")
+    seen.assert_quiet()
+    page.close()
+
+
+def test_a_map_of_70_000_points_is_drawn_and_moved_quickly(browser: Any, tmp_path: Path) -> None:
+    seen = open_report(browser, many(70_000, tmp_path / "many.html"))
+    page = seen.page
     drawn(page, "latent-map")
-    until(page, "document.querySelector('#latent-map').data")
-    said = [line for line in seen.said if "GPU stall due to ReadPixels" not in line]
-    assert said == []
+    milliseconds = page.evaluate(
+        """() => {
+          document.querySelector("#latent-map [data-mode=move]").click();
+          const surface = document.querySelector("#latent-map .surface"), box = surface.getBoundingClientRect();
+          const point = (type, x) => surface.dispatchEvent(
+            new PointerEvent(type, {clientX: box.left + x, clientY: box.top + 300, bubbles: true}));
+          surface.setPointerCapture = () => {};
+          const frame = () => new Promise((done) => requestAnimationFrame(done));
+          return (async () => {
+            point("pointerdown", 300);
+            const taken = [];
+            for (let i = 0; i < 20; i++) {
+              point("pointermove", 300 + 5 * i);
+              const begun = performance.now();
+              await frame();
+              await frame();
+              taken.push(performance.now() - begun);
+            }
+            point("pointerup", 300);
+            return taken.sort((a, b) => a - b)[2];
+          })();
+        }"""
+    )
+    assert milliseconds < 100  # two frames, the quickest of several: a busy machine is not what is measured
+    page.close()
+
+
+def test_what_is_printed_at_once_has_its_charts(browser: Any, tmp_path: Path) -> None:
+    page = open_report(browser, many(1_500, tmp_path / "many.html")).page
+    page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
+    line = page.evaluate(
+        """() => {
+          dispatchEvent(new Event("beforeprint"));
+          return document.querySelector("#curve .js-line")?.getAttribute("d") ?? "";
+        }"""
+    )
+    assert line.count("L") >= 1
+    assert all(coloured(map_pixels(page), category_colour(k)).sum() > 100 for k in range(10))
+    page.close()
+
+
+def test_a_printed_page_is_light_and_dark_again_afterwards(browser: Any, tmp_path: Path) -> None:
+    page = open_report(browser, many(1_500, tmp_path / "many.html"), color_scheme="dark").page
+    drawn(page, "latent-map")
+    ground = tuple(map_pixels(page)[0, 0])
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tuple(map_pixels(page)[0, 0]) == (255, 255, 255)
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tuple(map_pixels(page)[0, 0]) == ground != (255, 255, 255)
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_names_of_300_characters_break_nothing(browser: Any, tmp_path: Path, width: int) -> None:
+    names = tuple(("W" * 300 if k % 2 else "word_" * 60) + str(k) for k in range(10))
+    out = tmp_path / "long.html"
+    out.write_text(render(build(Material(samples.results(120, names), {}, {}))), encoding="utf-8")
+    page = open_report(browser, out, viewport={"width": width, "height": 900}).page
+    drawn(page, "latent-map")
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    tall = page.evaluate(
+        """() => [...document.querySelectorAll("main .label, main .group h3, main th, .legend button, .names span")]
+          .filter((e) => e.getBoundingClientRect().height > 130 && e.textContent.length > 20)
+          .map((e) => e.textContent.slice(0, 40))"""
+    )
+    assert tall == []
+    assert page.locator(f'main [title="{names[0]}"]').count() > 0
+    page.close()
+
+
+def test_a_name_cannot_turn_the_words_around_it(browser: Any, tmp_path: Path) -> None:
+    out = tmp_path / "turned.html"
+    names = "\u202e\u2067evil", "\u05e9\u05dc\u05d5\u05dd"
+    prose = tuple(Prose(f"{name} 12, then 34") for name in names)
+    out.write_text(render(Report("t", "l", (Section("s", "n", "f", prose),))), encoding="utf-8")
+    page = open_report(browser, out).page
+    order = page.evaluate(
+        """() => [...document.querySelectorAll("#s > p")].map((p) => {
+          const place = (word) => {
+            const walk = document.createTreeWalker(p, NodeFilter.SHOW_TEXT);
+            for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+              const at = node.data.indexOf(word);
+              if (at < 0) continue;
+              const range = document.createRange();
+              range.setStart(node, at);
+              range.setEnd(node, at + word.length);
+              return range.getBoundingClientRect().left;
+            }
+          };
+          return [p.getBoundingClientRect().left, place("12"), place("34")];
+        })"""
+    )
+    assert all(left < first < second for left, first, second in order)
+    page.close()
+
+
+def test_small_words_are_dark_enough_to_read() -> None:
+    for palette in (theme.LIGHT, theme.DARK):
+        for ground in ("page", "panel", "sunk"):
+            for ink in ("ink", "muted", "accent"):
+                assert contrast(palette[ink], palette[ground]) >= 4.5, (ink, ground)
+        shaded = mixed(palette["accent"], palette["page"], 0.5)
+        assert contrast(palette["ink"], shaded) >= 4.5
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb (WCAG 2.2)."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in np.array(list(bytes.fromhex(colour[1:]))) / 255
+    ]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def contrast(a: str, b: str) -> float:
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def mixed(a: str, b: str, share: float) -> str:
+    values = [
+        round(share * x + (1 - share) * y) for x, y in zip(bytes.fromhex(a[1:]), bytes.fromhex(b[1:]), strict=True)
+    ]
+    return "#" + bytes(values).hex()
+
+
+@pytest.mark.parametrize("selector", ["#latent-map", "#ratio"])
+def test_what_can_be_pressed_lies_in_no_picture(browser: Any, written: Path, selector: str) -> None:
+    page = open_report(browser, written).page
+    drawn(page, selector[1:])
+    pressed = f"{selector} button, {selector} a, {selector} [tabindex]"
+    inside = "all => all.filter(e => e.parentElement.closest('[role=img], button, a')).length"
+    assert page.eval_on_selector_all(pressed, inside) == 0
     page.close()

@@ -38,7 +38,10 @@ def table(block: Table) -> Markup:
     """Plain cells in a box that scrolls by itself when the window is narrow."""
     numeric = [all(_is_number(row[i]) for row in block.rows) for i in range(len(block.columns))]
     kinds = ["number" if flag else None for flag in numeric]
-    head = [tag("th", name, scope="col", class_=kind) for name, kind in zip(block.columns, kinds, strict=True)]
+    head = [
+        tag("th", name, scope="col", class_=kind) if name else tag("td", class_=kind)
+        for name, kind in zip(block.columns, kinds, strict=True)
+    ]
     blank = ((),) * len(block.rows)
     classes = tuple("quiet" if quiet else "loud" for quiet in block.quiet) or (None,) * len(block.rows)
     rows = [

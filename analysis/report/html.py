@@ -1,9 +1,10 @@
 """Report to one HTML file that asks nobody for anything.
 
 The Content-Security-Policy allows no network and only the page's own two scripts, by hash: ours, and plotly.js,
-which travels gzipped in an inert script and is unpacked (DecompressionStream) and inserted when the first chart
-comes into view. No `unsafe-eval`: plotly.js 4.1 draws SVG and WebGL scatters without it (measured in Chromium
-156, from file://). `style-src 'unsafe-inline'` stays: plotly sets styles at run time and is unusable without.
+which travels gzipped in an inert script and is unpacked and inserted when the first chart of curves comes into view.
+No `unsafe-eval`: plotly draws curves as SVG without it. Its WebGL traces compile their code from text, which this
+policy forbids; a map of points is drawn by map.js on a plain canvas. `style-src 'unsafe-inline'` stays: plotly sets
+styles at run time and is unusable without.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ from .theme import palettes, style_variables
 from .wording import unbroken
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("core.js", "pictures.js", "charts.js", "map.js")
+SCRIPTS = ("core.js", "pictures.js", "inflate.js", "charts.js", "map.js")
 
 
 def render(report: Report) -> str:
     """Write the whole document."""
     content = page(report)
-    charts = any(isinstance(b, Lines | Map) for s in report.sections for b in all_blocks(s.blocks))
+    charts = any(isinstance(b, Lines) for s in report.sections for b in all_blocks(s.blocks))
     library, source = (_library(), _plotly()) if charts else (Markup(), "")
     script = _script()
     head = tag(

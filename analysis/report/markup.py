@@ -10,7 +10,14 @@ import re
 
 import numpy as np
 
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
+)
+_RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+_RUN = re.compile(f"[{_RIGHT_TO_LEFT}](?:[^A-Za-z\u00c0-\u024f\u0370-\u052f\n]*[{_RIGHT_TO_LEFT}])?")
+_LONG_WORD = re.compile(r"\S{61,}")
+_HEAD, _TAIL = 36, 16  # characters that are shown of a longer word
+_TEXT_ONLY = frozenset({"title", "option", "code"})  # the first two hold no tags, and code is shown whole
 _VOID = frozenset({"img", "input", "meta", "br"})
 
 
@@ -21,15 +28,39 @@ class Markup(str):
 
 
 def clean(value: str) -> str:
-    """Replace what no HTML document may hold: control characters and halves of surrogate pairs."""
+    """Replace what no HTML document may hold, and what would turn the direction of the words that follow.
+
+    These are control characters, halves of surrogate pairs, and the characters that override, embed or isolate a
+    direction of writing: in a name they would reorder the sentence around it.
+    """
     return _FORBIDDEN.sub("\ufffd", value)
 
 
 def escape(value: str) -> Markup:
-    """Make text safe between tags and inside quoted attributes; Markup passes unchanged."""
+    """Make text safe inside quoted attributes; words written from right to left keep their direction to themselves."""
     if isinstance(value, Markup):
         return value
-    return Markup(html.escape(clean(value), quote=True))
+    return Markup(_RUN.sub("\u2068\\g<0>\u2069", html.escape(clean(value), quote=True)))
+
+
+def text(value: str) -> Markup:
+    """Make text safe between tags; words written from right to left are isolated from those around them.
+
+    A word of more than 60 characters, such as a class named by a path, is cut in its middle and is whole on hover.
+    """
+    if isinstance(value, Markup):
+        return value
+    parts, end = [], 0
+    for long in _LONG_WORD.finditer(value):
+        word = long.group()
+        cut = _isolated(f"{word[:_HEAD]}…{word[-_TAIL:]}")
+        parts += [_isolated(value[end : long.start()]), f'<span title="{escape(word)}">{cut}</span>']
+        end = long.end()
+    return Markup("".join([*parts, _isolated(value[end:])]))
+
+
+def _isolated(value: str) -> str:
+    return _RUN.sub("<bdi>\\g<0></bdi>", html.escape(clean(value), quote=True))
 
 
 def tag(name: str, /, *children: str, **attributes: str | float | bool | None) -> Markup:
@@ -43,7 +74,8 @@ def tag(name: str, /, *children: str, **attributes: str | float | bool | None) -
     opening = "<" + " ".join(parts) + ">"
     if name in _VOID:
         return Markup(opening)
-    return Markup(opening + "".join(escape(child) for child in children) + f"</{name}>")
+    write = escape if name in _TEXT_ONLY else text
+    return Markup(opening + "".join(write(child) for child in children) + f"</{name}>")
 
 
 def join(parts: list[Markup] | tuple[Markup, ...]) -> Markup:

@@ -74,7 +74,7 @@ def _column(column: Column) -> dict[str, object]:
 
 
 def _group(group: Group) -> Markup:
-    head = tag("h4", group.title) if group.title else Markup()
+    head = tag("h3", group.title) if group.title else Markup()
     detail = tag("p", group.detail, class_="detail") if group.detail else Markup()
     if group.pairs:
         both = zip(group.pictures[::2], group.pictures[1::2], strict=True)

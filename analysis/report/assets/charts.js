@@ -1,19 +1,16 @@
-// Charts: plotly is unpacked when the first one comes near the window; each is drawn once, and redrawn for the scheme.
-let library = null;
+// Charts of curves: plotly is unpacked when the first one comes near the window; each is redrawn for the scheme.
 function plotly() {
-  library ||= (async () => {
-    const packed = bytes(document.getElementById("library").textContent);
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  if (!window.Plotly) {
     const script = element("script");
-    script.textContent = await new Response(stream).text();
+    script.textContent = new TextDecoder().decode(gunzip(bytes(document.getElementById("library").textContent)));
     document.head.append(script);
-    return window.Plotly;
-  })();
-  return library;
+  }
+  return window.Plotly;
 }
 
 const drawers = {};
-drawers.lines = async (place, figure, Plotly) => {
+drawers.lines = (place, figure) => {
+  const Plotly = plotly();
   place.replaceChildren();
   const draw = () => {
     const layout = painted(merged(merged(theme.layout, narrow()), figure.layout));
@@ -27,19 +24,22 @@ drawers.lines = async (place, figure, Plotly) => {
 const narrow = () =>
   innerWidth < 640 ? { font: { size: 12 }, margin: { l: 46, r: 8 }, xaxis: { nticks: 5 }, legend: { font: { size: 12 } } } : {};
 
-async function draw(place) {
+// A chart of curves or points stands on the page when this returns, whatever its promise still waits for.
+function draw(place) {
   if (place.dataset.state) return;
   place.dataset.state = "drawing";
-  try {
-    const data = json(`data-${place.id}`);
-    await drawers[place.dataset.chart](place, data, await plotly());
-    place.dataset.state = "drawn";
-  } catch (error) {
+  const failed = (error) => {
     place.dataset.state = "failed";
     place.replaceChildren(
       element("p", { class: "waiting" },
         `This browser could not draw the chart (${error.message}). The finding above says what it shows.`),
     );
+  };
+  try {
+    Promise.resolve(drawers[place.dataset.chart](place, json(`data-${place.id}`))).then(
+      () => (place.dataset.state = "drawn"), failed);
+  } catch (error) {
+    failed(error);
   }
 }
 
@@ -54,6 +54,7 @@ const near = new IntersectionObserver(
   { rootMargin: "400px 0px" },
 );
 
+// What is printed must stand there when this handler returns.
 addEventListener("beforeprint", () => {
   printing = true;
   all(".chart").forEach(draw);

@@ -73,8 +73,8 @@ function merged(base, over) {
   return out;
 }
 
-// plotly reads its own small HTML in labels; this keeps them text.
-const label = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\n/g, " ");
+// A name inside a sentence keeps its own direction of writing and leaves the sentence its own.
+const isolated = (text) => `\u2068${text}\u2069`;
 
 // The table of contents follows the reader.
 const links = new Map(all("nav a").map((link) => [link.getAttribute("href").slice(1), link]));
