@@ -18,6 +18,7 @@ from latentgan.options import (
     Channels,
     Crop,
     Data,
+    Group,
     Label,
     Mirror,
     Run,
@@ -68,6 +69,7 @@ def train(
     ] = False,
     attributes: Attributes = None,
     label: Label = None,
+    group: Group = None,
     size: Size = None,
     crop: Crop = False,
     channels: Channels = None,
@@ -87,7 +89,7 @@ def train(
     if resume is not None:
         named = family if family is not None and ":" not in family else None
         given = [named, data, out, config, settings, seed, device, precision, attributes, label, size, channels, mirror]
-        given += [crop, skip_bad, compile, dry_run]
+        given += [group, crop, skip_bad, compile, dry_run]
         if any(value is not None and value is not False for value in given):
             raise ConfigError(f"--resume {resume} takes everything from that run; give no other settings with it")
         training.resume(resume, command=command_line(), family=family)
@@ -98,6 +100,7 @@ def train(
             source=data,
             attributes=attributes and str(attributes),
             label=label,
+            group=group,
             size=size,
             crop=crop or None,
             channels=channels,

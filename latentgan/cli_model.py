@@ -16,6 +16,7 @@ from latentgan.options import (
     Data,
     Device,
     FamilyOption,
+    Group,
     Label,
     Mirror,
     Run,
@@ -51,6 +52,7 @@ def encode(
     family: FamilyOption = None,
     attributes: Attributes = None,
     label: Label = None,
+    group: Group = None,
     size: Size = None,
     crop: Crop = False,
     channels: Channels = None,
@@ -65,8 +67,8 @@ def encode(
     """
     from latentgan import stages
 
-    options = {"attributes": attributes, "label": label, "size": size, "crop": crop, "channels": channels}
-    options |= {"skip_bad": skip_bad, "mirror": mirror}
+    options = {"attributes": attributes, "label": label, "group": group, "size": size, "crop": crop}
+    options |= {"channels": channels, "skip_bad": skip_bad, "mirror": mirror}
     table = stages.encode(
         run,
         out,

@@ -107,6 +107,8 @@ class DataConfig(Settings):
     """CSV of attributes for a folder of images."""
     label: str | None = None
     """Which column is the label."""
+    group: str | None = None
+    """Which column says that images belong together, such as a clip or a person: a split keeps them on one side."""
     size: PositiveInt | None = None
     """Resize to this many pixels a side."""
     crop: bool = False

@@ -140,7 +140,9 @@ def check_fit(model: NumpyModel, source: ImageSource, plan: Plan) -> None:
 def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, command: str) -> dict[str, Any]:
     """Return the table's metadata: which model, which images, which columns."""
     about, spec = model.about, source.spec
-    return {
+    columns = attribute_columns(source, plan.features)
+    grouped = {"group": columns[source.group]} if source.group else {}
+    return grouped | {
         "format": 1,
         "run": str(run),
         "family": about.get("name", ""),
@@ -152,7 +154,7 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
         "pixels_shape": list(pixel_shape(source.images.shape[1:])),
         "classes": list(spec.classes),
-        "attributes": {c: source.attribute_kinds[name] for name, c in attribute_columns(source, plan.features).items()},
+        "attributes": {column: source.attribute_kinds[name] for name, column in columns.items()},
         "parts": model.family.prior.describe(learned=True),
         "features": list(plan.features),
         "layers": list(model.feature_names),

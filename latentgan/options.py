@@ -22,6 +22,14 @@ Attributes = Annotated[
     typer.Option(help="CSV of attributes for a folder of images (default: the one CSV in it)."),
 ]
 Label = Annotated[str | None, typer.Option(help="Column that is the label.")]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that says which images belong together: a clip, a person, copies of an image. A split that is "
+        "drawn keeps them on one side, and analyses count them once.",
+        show_default=False,
+    ),
+]
 Size = Annotated[int | None, typer.Option(help="Resize images to this many pixels a side.")]
 Crop = Annotated[bool, typer.Option("--crop", help="Cut the largest centred square first.")]
 Channels = Annotated[int | None, typer.Option(help="Convert to grey (1) or colour (3).")]

@@ -138,6 +138,7 @@ def open_source(config: RunConfig) -> ImageSource:
         d.source,
         attributes=None if d.attributes is None else Path(d.attributes),
         label=d.label,
+        group=d.group,
         size=d.size,
         crop=d.crop,
         channels=d.channels,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def encode(
     if out.suffix != ".parquet":
         raise ConfigError(f"--out {out} should end in .parquet")
     model = NumpyModel.load(run, device=device, family=family)
-    source = load_images(model.about.get("data", {}), data, options or {})
+    source = load_as_split(model.about, data, options or {})
     for line in source.notes:
         say(line)
     names = tuple(features or default_features(model))
@@ -79,6 +80,29 @@ def load_images(recorded: Mapping[str, Any], data: str | None, options: Mapping[
         if merged.get(key):
             merged[key] = Path(merged[key])
     return load_source(merged.pop("source", "digits"), **merged)
+
+
+def load_as_split(about: Mapping[str, Any], data: str | None, options: Mapping[str, Any]) -> ImageSource:
+    """Load images as `load_images`, in the very split that a model was trained on where they are its own images.
+
+    A split that keeps other groups together than the training's would hold out images that the model has seen.
+
+    Args:
+        about: what the model says of itself: "data", its data settings, and "fingerprint".
+        data: a name or path; None for the model's own.
+        options: reading options that were given.
+    """
+    recorded = about.get("data", {})
+    source, trained = load_images(recorded, data, options), str(recorded.get("group") or "")
+    if source.group == trained or source.fingerprint != about.get("fingerprint"):
+        return source
+    group = source.group or trained
+    as_trained = load_images(recorded, data, {**options, "group": trained or None})
+    note = (
+        f"{as_trained.name}: the model was trained on a split that does not keep groups of {group!r} together; it "
+        "stays, and analyses keep each group in one of its splits (train with --group to hold them out of the model too)"
+    )
+    return replace(as_trained, group=group, notes=(*as_trained.notes, *((note,) if group != trained else ())))
 
 
 def augment(

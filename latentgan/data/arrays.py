@@ -36,6 +36,7 @@ def from_arrays(
     classes: Sequence[str] = (),
     attributes: Mapping[str, np.ndarray | Sequence[Any]] | None = None,
     split: np.ndarray | Sequence[str] | None = None,
+    group: str = "",
     name: str = "arrays",
     size: int | None = None,
     crop: bool = False,
@@ -50,6 +51,7 @@ def from_arrays(
         classes: names of the integer labels 0, 1, …; default: the values themselves.
         attributes: columns (n,) of numbers, booleans or texts.
         split: (n,) of "train", "validation", "test"; default: drawn, stratified by label.
+        group: the attribute whose rows of equal value a drawn split keeps together.
 
     Raises:
         DataError: a shape, range or value cannot be used; the sentence names it.
@@ -58,7 +60,7 @@ def from_arrays(
     raw = raw_arrays(held, labels, tuple(classes), attributes or {}, name)
     if split is not None:
         raw = _with_split(raw, official_split(np.asarray(split), len(raw.images), name))
-    return build_source(name, raw, Geometry(size=size, crop=crop, channels=channels))
+    return build_source(name, raw, Geometry(size=size, crop=crop, channels=channels), group)
 
 
 def from_points(

@@ -32,6 +32,7 @@ def load_source(
     *,
     attributes: Path | None = None,
     label: str | None = None,
+    group: str | None = None,
     size: int | None = None,
     crop: bool = False,
     channels: int | None = None,
@@ -47,6 +48,8 @@ def load_source(
             path: IDX (folder or images file), .npy, .npz, .parquet (or a folder of shards), a folder of images.
         attributes: CSV for a folder of images that is not the only one in it.
         label: column (CSV, Parquet) or array (.npz) that is the label.
+        group: column (CSV, Parquet) or array (.npz) whose images of equal value belong together, such as a clip or a
+            person: a split that is drawn keeps them on one side.
         size: side in pixels to resize to; images that are not square also need `crop`.
         crop: take the centre square.
         channels: 1 makes images grey, 3 makes them RGB.
@@ -61,14 +64,14 @@ def load_source(
     geometry = Geometry(size=size, crop=crop, channels=channels)
     name, place = _named(str(data), mirror)
     if name is not None:
-        _refuse_table(str(data), attributes, label)
+        _refuse_table(str(data), attributes, label, group)
         raw = named.read_named(name, mirror=place, download=download, progress=progress)
         return build_source(name, raw, geometry)
     if mirror is not None:
         raise DataError(f"a mirror goes with a named set ({', '.join(named.NAMES)}), not with {data}")
     path = _existing(data)
     raw = _read(path, geometry, attributes, label, skip_bad, progress)
-    return build_source(path.resolve().name if path.is_dir() else path.stem, raw, geometry)
+    return build_source(path.resolve().name if path.is_dir() else path.stem, raw, geometry, group or "")
 
 
 def _existing(data: str | Path) -> Path:
@@ -96,11 +99,13 @@ def _unknown(data: str) -> str:
     return f"{data!r} is no file, no folder and no named set ({', '.join(named.NAMES)}){hint}"
 
 
-def _refuse_table(data: str, attributes: Path | None, label: str | None) -> None:
+def _refuse_table(data: str, attributes: Path | None, label: str | None, group: str | None = None) -> None:
     if attributes is not None:
         raise DataError(f"--attributes joins by file name, which {data} has none of; it goes with a folder of images")
     if label is not None:
         raise DataError(f"--label chooses a column, and {data} has none; it goes with a CSV, .npz or Parquet")
+    if group is not None:
+        raise DataError(f"--group names a column, and {data} has none; it goes with a CSV, .npz or Parquet")
 
 
 def _read(

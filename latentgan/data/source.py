@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from latentgan.errors import DataError
+
 from .checks import check_classes, check_images
 from .columns import AttributeKind, Columns
 from .pixels import Geometry, fit
-from .splits import complete_split
+from .splits import complete_split, torn_groups
 from .told import Condition, conditions
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class ImageSource:
     fingerprint: str  # sha256 of the images and labels
     provenance: dict[str, str]
     notes: tuple[str, ...] = ()
+    group: str = ""  # the attribute whose rows of equal value belong together and are on one side of a drawn split
     told: np.ndarray | None = None  # (n, a) float32 of spec.attributes, a row of NaN where one is missing; see telling
 
     def __len__(self) -> int:
@@ -156,11 +159,44 @@ def _grey_note(images: np.ndarray, name: str) -> tuple[str, ...]:
     return ()
 
 
-def build_source(name: str, raw: Raw, geometry: Geometry | None = None) -> ImageSource:
-    """Bring images to the asked geometry, check them, draw splits and hash: the last step of every reader.
+def group_codes(name: str, columns: Columns, group: str, n: int) -> np.ndarray:
+    """Return the group of each of n rows by a column's values, (n,) int64; a row without a value is one by itself.
 
     Raises:
-        DataError: images, labels or classes cannot be trained on.
+        DataError: there is no such column.
+    """
+    if group not in columns.values:
+        has = ", ".join(map(repr, list(columns.values)[:10])) or "none"
+        raise DataError(
+            f"{name} has no column {group!r} that says which images belong together; it has {has} (the label apart): "
+            "name one with --group, in the CSV, .npz or Parquet of the images"
+        )
+    values = columns.values[group]
+    missing = np.array([value is None or value != value for value in values.tolist()], dtype=bool)
+    codes = np.unique(values.astype(str), return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return np.where(missing, n + np.arange(n), codes)
+
+
+def _torn_note(name: str, group: str, torn: int) -> tuple[str, ...]:
+    if not torn:
+        return ()
+    return (
+        f"{name}: {torn:,} groups of {group!r} have images in more than one split of the set's own, so that what is "
+        "held out is not apart from what is trained on",
+    )
+
+
+def build_source(name: str, raw: Raw, geometry: Geometry | None = None, group: str = "") -> ImageSource:
+    """Bring images to the asked geometry, check them, draw splits and hash: the last step of every reader.
+
+    Args:
+        name: what the set is called.
+        raw: what a reader found.
+        geometry: size and channels that images are brought to.
+        group: column whose rows of equal value a drawn split keeps together; "" for none.
+
+    Raises:
+        DataError: images, labels or classes cannot be trained on, or there is no column `group`.
     """
     images, notes = fit(raw.images, geometry or Geometry(), name)
     if not isinstance(images, np.memmap):
@@ -169,6 +205,9 @@ def build_source(name: str, raw: Raw, geometry: Geometry | None = None) -> Image
     check_images(images, name)
     check_classes(raw.labels, raw.classes, ids, name)
     mark = fingerprint(images, raw.labels)
+    groups = group_codes(name, raw.columns, group, len(images)) if group else None
+    split = complete_split(raw.split, raw.labels, mark, groups)
+    torn = _torn_note(name, group, torn_groups(split, groups) if groups is not None else 0)
     _, height, width, channels = images.shape
     return ImageSource(
         name=name,
@@ -177,9 +216,10 @@ def build_source(name: str, raw: Raw, geometry: Geometry | None = None) -> Image
         labels=raw.labels,
         attributes=raw.columns.values,
         attribute_kinds=raw.columns.kinds,
-        split=complete_split(raw.split, raw.labels, mark),
+        split=split,
         ids=ids,
         fingerprint=mark,
         provenance=raw.provenance,
-        notes=(*raw.notes, *notes, *_grey_note(images, name)),
+        notes=(*raw.notes, *notes, *_grey_note(images, name), *torn),
+        group=group,
     )

@@ -36,12 +36,15 @@ def official_split(words: np.ndarray, n: int, what: str) -> np.ndarray:
     return np.array([known[str(word)] for word in words.tolist()], dtype="U10")
 
 
-def complete_split(official: np.ndarray | None, labels: np.ndarray, fingerprint: str) -> np.ndarray:
+def complete_split(
+    official: np.ndarray | None, labels: np.ndarray, fingerprint: str, groups: np.ndarray | None = None
+) -> np.ndarray:
     """Return (n,) split names: the official ones, and drawn from the training rows what they lack.
 
     A missing test split is a fifth, a missing validation split a tenth of the training rows, stratified by
     label (unlabelled rows are a stratum of their own), by a generator seeded with the fingerprint: the same
-    data always split the same way, whatever the seed of the training.
+    data always split the same way, whatever the seed of the training. Rows of one of the (n,) groups stay together, and
+    a group is of the class that most of its rows have.
     """
     n = len(labels)
     split = np.full(n, "train", dtype="U10") if official is None else official.astype("U10")
@@ -49,8 +52,20 @@ def complete_split(official: np.ndarray | None, labels: np.ndarray, fingerprint:
     for name, share, least in (("test", TEST_SHARE, 1), ("validation", VALIDATION_SHARE, 0)):
         if not (split == name).any():
             rows = np.flatnonzero(split == "train")
-            split[rows[stratified(labels[rows], share, rng, least=least)]] = name
+            if groups is None:
+                split[rows[stratified(labels[rows], share, rng, least=least)]] = name
+                continue
+            members, index = np.unique(groups[rows], return_inverse=True)
+            commonest = [np.unique(labels[rows][index == i], return_counts=True) for i in range(len(members))]
+            strata = np.array([classes[counts.argmax()] for classes, counts in commonest])
+            split[rows[np.isin(index, stratified(strata, share, rng, least=least))]] = name
     return split
+
+
+def torn_groups(split: np.ndarray, groups: np.ndarray) -> int:
+    """Return how many groups (n,) have rows in more than one split (n,)."""
+    pairs = {(group, name) for group, name in zip(groups.tolist(), split.tolist(), strict=True)}
+    return len(pairs) - len({group for group, _ in pairs})
 
 
 def stratified(labels: np.ndarray, share: float, rng: np.random.Generator, *, least: int = 0) -> np.ndarray:
