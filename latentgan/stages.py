@@ -100,7 +100,7 @@ def load_as_split(about: Mapping[str, Any], data: str | None, options: Mapping[s
     as_trained = load_images(recorded, data, {**options, "group": trained or None})
     note = (
         f"{as_trained.name}: the model was trained on a split that does not keep groups of {group!r} together; it "
-        "stays, and analyses keep each group in one of its splits (train with --group to hold them out of the model too)"
+        "stays, and analyses keep each group in one of its splits (train with --group to hold them out of it too)"
     )
     return replace(as_trained, group=group, notes=(*as_trained.notes, *((note,) if group != trained else ())))
 
