@@ -20,6 +20,7 @@ from .concept_search import EDITED, Found, Space, best_methods, narrow, search, 
 from .conditional import Freed, Kept
 from .directions import METHODS, NUMERIC, find_directions, unit
 from .doses import film
+from .joint import Joint, joint_of
 from .overview import Column
 from .questions import Question, answerable, named, questions, sides
 from .resampling import RESAMPLES
@@ -94,6 +95,7 @@ class ConceptTable:
     notes: tuple[str, ...]
     freed: tuple[Freed, ...] = ()
     unsupervised: tuple[Unsupervised, ...] = ()
+    joint: Joint | None = None  # how concepts and codes go together on train rows, and when labels are shuffled
 
     @property
     def best(self) -> tuple[Concept, ...]:
@@ -142,7 +144,8 @@ def concept_table(
     wide = np.zeros((len(found), len(mask)))
     wide[:, mask] = space.whole(np.stack([one.axis for one in found]))
     free = tuple(_record(space, tasks, found, i, rng) for i, one in enumerate(found) if one.free is not None)
-    return ConceptTable(judged, wide, wide @ wide.T, None, (*notes, *said, *left), free)
+    joint = joint_of(train, asked, train_rows, rng=rng.spawn(1)[0], mask=mask)
+    return ConceptTable(judged, wide, wide @ wide.T, None, (*notes, *said, *left), free, joint=joint)
 
 
 def _judge(

@@ -234,14 +234,20 @@ def verification(result: Any) -> Iterator[Block]:
     """What each concept does beside random directions, then what else changes."""
     tests = len(result.judged)
     rows: list[tuple[str, ...]] = []
+    proven = {one.name for one in result.proven}
     for one in result.judged:
-        p = f"{'≤ ' if result.floored(one) else ''}{min(1.0, tests * one.p_value):.3f}"
-        figures = (p, plain(one.spearman, 2), percent(one.success))
-        rows.append((result.told(one), plain(one.effect, 2), *figures, percent(one.kept_one), f"{one.effect.n:,}"))
-        rows.append(("  random directions", plain(one.effect_random, 2), "", plain(one.spearman_random, 2),
+        p = f"{'≤ ' if result.floored(one) else ''}{one.p_value:.3f}"
+        counts = "yes" if one.name in proven else "no: does not hold" if not one.holds else "no"
+        figures = (plain(one.spearman, 2), percent(one.success), percent(one.kept_one), f"{one.effect.n:,}")
+        rows.append((result.told(one), plain(one.effect, 2), p, counts, *figures))
+        if result.shuffles:
+            beside = plain(one.effect_shuffled, 2)
+            rows.append(("  of shuffled labels", beside, "", "", "", "", "", f"{result.shuffles:,}"))
+        rows.append(("  random directions", plain(one.effect_random, 2), "", "", plain(one.spearman_random, 2),
                      percent(one.success_random), percent(one.kept_one_random), f"{result.draws:,}"))  # fmt: skip
-    header = ("edited along", "effect", "p, Bonferroni", "rank correlation", "success", "class kept at ±1", "n")
+    header = ("edited along", "effect", "p", "proven", "rank correlation", "success", "class kept at ±1", "n")
     title = f"edits of {result.n:,} held-out images, effects in sd of real images by one sd along the concept"
+    title += f"; p is corrected for {tests:,} concepts, {len(proven):,} proven"
     alone = len(result.responses) - tests
     title += f"; nobody judges {alone:,} more" if alone else ""
     title += f"; {result.left_out:,} left out" if result.left_out else ""
@@ -251,7 +257,7 @@ def verification(result: Any) -> Iterator[Block]:
         cells = [
             (one.name, *(_leak(result, i, j, j == one.score) for j in part)) for i, one in enumerate(result.responses)
         ]
-        title = "change of each judge (· beyond what 95 % of random directions do)"
+        title = "change of each judge (· more than directions of shuffled labels do, false discovery rate 5 %)"
         yield title, ("edited along", *(result.scores[j].name for j in part)), cells
 
 

@@ -12,8 +12,13 @@ concept then has
     what stays                the judged class, and the distance in pixels and in code
 
 beside the same of random directions of equal length, several draws for each concept, each turned so that it raises the
-score. p is the share of random directions that change the score at least as much; those of all concepts count for each,
-their effects scaled to its length.
+score. Codes are rarely as wide in one direction as in another, and random directions do not know that. p therefore
+counts directions that the same estimator found for shuffled labels, moved by a standard deviation along themselves:
+where labels are noise, the concept's own direction is one of them. It is corrected for the number of concepts, see
+`edit_tests`. Where the caller has no such directions, random ones take their place.
+
+A concept is proven where its effect is more than that of every such direction, its judge tells the concept of real
+images, and the concept itself holds on rows that its direction was not fitted to.
 
 Source of the protocol: Shen, Gu, Tang, Zhou, CVPR 2020 (arXiv:1907.10786), §3.2 to §3.4, who rescore edited faces by
 the classifier that also labelled the samples; here the judge is another one, and chance stands beside each figure.
@@ -44,12 +49,13 @@ from .doses import (
     spearman,
     succeeded,
 )
-from .statistics import UNKNOWN, Interval, at_floor, mean_interval, permutation_p, proportion
+from .edit_tests import LEVEL, family_wise, leaking
+from .statistics import UNKNOWN, Interval, at_floor, mean_interval, proportion
 
 DOSES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-DRAWS = 20  # random directions a concept: with Bonferroni over m concepts, m / (1 + 20 m) is just below 0.05
-LEVEL = 0.05  # of p after Bonferroni
-CHANCE = 0.95  # quantile of random directions' effects that stands beside the leakage
+DRAWS = 20  # null directions a concept: 1 / (1 + 20) is just below 0.05
+CHANCE = 0.95  # quantile of null directions' effects that stands beside the leakage
+UNIT = np.array([-1.0, 0.0, 1.0])  # doses of null directions
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,12 @@ class Score:
     spread: float  # standard deviation over real images: the unit of effects
     threshold: float = math.nan  # above which an image has the concept; NaN for a number
     metric: str = ""  # "AUC" or "R2"; "" for what is measured
-    quality: Interval | None = None  # that figure on real test images
+    quality: Interval | None = None  # that figure on real images that the judge has not seen
+
+    @property
+    def tells(self) -> bool:
+        """Whether it tells its concept of real images: measured, or its figure's whole interval is above chance."""
+        return self.quality is None or self.quality.low > (0.0 if self.metric == "R2" else 0.5)
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,8 @@ class Move:
     direction: Doubles  # (d,) of length 1
     length: float  # of one dose in the code: standard deviation of the projection
     says: str = ""  # the score that it is to raise; the one of its own name unless given
+    evidence: str = ""  # the figure by which it tells its concept, on rows that it was not fitted to
+    holds: bool = True  # whether that figure stands
 
     @property
     def claim(self) -> str:
@@ -94,7 +107,7 @@ class Response:
     curve_random: Doubles  # (r, s) of each random direction, turned to rise
     effect: Interval  # in standard deviations of real images by one dose
     effect_random: Interval  # mean size over random directions
-    p_value: float  # of random directions that change the score as much
+    p_value: float  # of null directions that raise a score as much, corrected for the number of concepts
     spearman: Interval  # mean over images of the rank correlation of dose and score
     spearman_random: Interval  # mean over random directions of the same
     spearman_curve: float  # of the mean curve
@@ -106,6 +119,8 @@ class Response:
     kept_one_random: Interval
     moved: Doubles  # (s,) mean over images of the root mean square difference of pixels from dose 0
     moved_random: Doubles  # (s,)
+    effect_shuffled: Interval  # mean size over directions of shuffled labels
+    holds: bool  # whether the concept stands on rows that its direction was not fitted to
 
 
 @dataclass(frozen=True)
@@ -118,9 +133,11 @@ class Verification:
     leakage: Doubles  # (m, j) effect on every judge by one dose, in standard deviations of real images
     leakage_low: Doubles  # (m, j) ends of the 95 % interval over images
     leakage_high: Doubles  # (m, j)
-    chance: Doubles  # (m, j) size that 95 % of random directions of equal length stay below
+    chance: Doubles  # (m, j) size that 95 % of null directions stay below
+    leaks: Bools  # (m, j) effects on other judges that are more than null directions have, corrected for their number
     n: int  # images
     draws: int  # random directions a concept
+    shuffles: int  # directions of shuffled labels a concept; 0 where random ones took their place
     reconstructed: Interval  # share of undosed images whose judged class is that of the real image
     directions: Doubles  # (m, d) that were verified
     frames: Pixels  # (m, k, s, h, w, c) of the first k images
@@ -133,9 +150,14 @@ class Verification:
         """The concepts that have a judge."""
         return tuple(one for one in self.responses if one.score >= 0)
 
+    @property
+    def nulls(self) -> int:
+        """Null directions of each concept, by which p is counted."""
+        return self.shuffles or self.draws
+
     def floored(self, one: Response) -> bool:
-        """Whether no random direction of any concept changes the score as much, so that p may be less than is said."""
-        return at_floor(one.p_value, len(self.responses) * self.draws)
+        """Whether no null direction of any concept raises a score as much, so that p may be less than is said."""
+        return at_floor(one.p_value, self.nulls)
 
     def told(self, one: Response) -> str:
         """Name a direction, and what judges it where that is called otherwise: "thickness", "pca1 (thickness)"."""
@@ -144,18 +166,19 @@ class Verification:
 
     @property
     def proven(self) -> tuple[Response, ...]:
-        """The concepts that raise their own score, more than random directions do: p ≤ 0.05 after Bonferroni."""
-        tests = len(self.judged)
-        return tuple(one for one in self.judged if one.effect.low > 0 and one.p_value * tests <= LEVEL)
+        """The concepts that raise their own score, more than null directions do: p ≤ 0.05 over all concepts.
+
+        One that does not hold itself is never among them, nor one whose judge does not tell it of real images.
+        """
+        return tuple(
+            one for one in self.judged
+            if one.effect.low > 0 and one.p_value <= LEVEL and one.holds and self.scores[one.score].tells
+        )  # fmt: skip
 
     @property
-    def leaks(self) -> Bools:
-        """Effects on other judges, (m, j), whose interval lies beyond what 95 % of random directions do."""
-        beyond = (self.leakage_low > self.chance) | (self.leakage_high < -self.chance)
-        for i, one in enumerate(self.responses):
-            if one.score >= 0:
-                beyond[i, one.score] = False
-        return np.asarray(beyond, np.bool_)
+    def blind(self) -> tuple[str, ...]:
+        """Names of the network's judges that tell their concept of real images no better than chance."""
+        return tuple(one.name for one in self.scores if not one.tells)
 
 
 def verify_edits(
@@ -169,6 +192,7 @@ def verify_edits(
     doses: Sequence[float] = DOSES,
     draws: int = DRAWS,
     mask: Bools | None = None,
+    shuffled: Doubles | None = None,
     real: Ints | None = None,
     shown: int = 4,
     accuracy: Interval = UNKNOWN,
@@ -178,9 +202,11 @@ def verify_edits(
     """Edit held-out images along each direction and judge them.
 
     Args: judge: images to scores (n, j), one column each of `scores`, and classes. codes: (n, d) of held-out images.
-        mask: columns in which random directions lie; all unless given. real: (n,) judged classes of the images
-        themselves, `accuracy` how often the judge tells them right. shown: first images whose frames are kept.
-        advance: told how many more directions are done, of (1 + draws) · len(moves).
+        mask: columns in which random directions lie; all unless given. shuffled: (m, r, d) steps along directions of
+        shuffled labels, a dose each, that the estimator of each move found; number r of all moves is of the same
+        shuffle. real: (n,) judged classes of the images themselves, `accuracy` how often the judge tells them right.
+        shown: first images whose frames are kept. advance: told how many more directions are done, of
+        (1 + draws + r) · len(moves).
     """
     codes, at = as_codes(codes), check_doses(np.asarray(doses))
     if not moves or not scores:
@@ -191,33 +217,49 @@ def verify_edits(
         raise AnalysisError(f"codes do not vary along {still[0]!r}, so a standard deviation along it is no edit")
     mask = np.ones(codes.shape[1], np.bool_) if mask is None else mask
     names = [one.name for one in scores]
+    spreads, own = np.array([one.spread for one in scores]), [_place(names, move) for move in moves]
     found: list[tuple[_Outcome, list[_Outcome]]] = []
+    null: list[Doubles] = []  # (r, j) of each move
     unedited = np.zeros(0, np.int64)
-    for move in moves:
-        own = names.index(move.claim) if move.claim in names else -1
+    for place, (move, mine) in enumerate(zip(moves, own, strict=True)):
         outcomes: list[_Outcome] = []
         for direction in [move.direction, *_drawn(mask, draws, rng)]:
             judged = judge_doses(decode, judge, codes, move.length * direction, at)
             unedited = judged.classes[:, at == 0][:, 0]
-            outcomes.append(_outcome(judged, own, scores, at, turned=len(outcomes) > 0))
+            outcomes.append(_outcome(judged, mine, scores, at, turned=len(outcomes) > 0))
             advance(1)
         found.append((outcomes[0], outcomes[1:]))
-    lengths = np.array([move.length for move in moves])
-    random = np.array([[one.effects[0] for one in drawn] for _, drawn in found])  # (m, r, j)
-    sizes = np.where(np.isfinite(random), np.abs(random), np.inf)  # one without a score speaks for no concept
-    null = sizes / lengths[:, None, None]  # by a dose of length 1
+        some = [one.raw for one in outcomes[1:]] if shuffled is None else []
+        for step in () if shuffled is None else shuffled[place]:
+            one = judge_doses(decode, judge, codes, step, UNIT)
+            some.append(means(per_dose(one.scores, UNIT) / spreads)[0])
+            advance(1)
+        null.append(np.array(some).reshape(-1, len(scores)))
+    effects, nulls = np.stack([one.effects for one, _ in found], axis=1), np.stack(null)  # (3, m, j), (m, r, j)
+    lengths = np.array([move.length if shuffled is None else 1.0 for move in moves])
+    alike = effects[0] / lengths[:, None], nulls / lengths[:, None, None]  # random ones by a dose of length 1
+    p = family_wise(*alike, own)
     responses = tuple(
-        _response(move, names, own, drawn, move.length * null)
-        for move, (own, drawn) in zip(moves, found, strict=True)
+        _response(move, mine, *outcome, float(p[i]), nulls[i] if shuffled is not None else None)
+        for i, (move, mine, outcome) in enumerate(zip(moves, own, found, strict=True))
     )  # fmt: skip
-    chance = np.quantile(null.reshape(-1, len(scores)), CHANCE, axis=0, method="higher") * lengths[:, None]
+    sizes = np.where(np.isfinite(alike[1]), np.abs(alike[1]), np.inf)  # one without a score speaks for no concept
+    chance = np.quantile(sizes.reshape(-1, len(scores)), CHANCE, axis=0, method="higher") * lengths[:, None]
+    tells = np.array([one.tells for one in scores], np.bool_)
     told = real is not None and bool((unedited >= 0).all())
-    few, leakage = codes[:shown], np.stack([own.effects for own, _ in found], axis=1)
     return Verification(
-        responses, tuple(scores), at, leakage[0], leakage[1], leakage[2], chance, len(codes), draws,
+        responses, tuple(scores), at, effects[0], effects[1], effects[2], chance, leaking(*alike, own, tells),
+        len(codes), draws,
+        0 if shuffled is None else shuffled.shape[1],
         proportion(unedited == real) if told else UNKNOWN, np.stack([move.direction for move in moves]),
-        film(decode, np.stack([move.length * move.direction for move in moves]), few, at), tuple(notes), accuracy,
+        film(decode, np.stack([move.length * move.direction for move in moves]), codes[:shown], at), tuple(notes),
+        accuracy,
     )  # fmt: skip
+
+
+def _place(names: Sequence[str], move: Move) -> int:
+    """Position of the score that a move is to raise, -1 where nobody judges it."""
+    return names.index(move.claim) if move.claim in names else -1
 
 
 @dataclass(frozen=True)
@@ -225,6 +267,7 @@ class _Outcome:
     """What one direction, a concept's or a random one, does to the same images."""
 
     effects: Doubles  # (3, j) value, low, high by one dose, in standard deviations of real images
+    raw: Doubles  # (j,) the value as the direction was given, not turned
     curve: Doubles  # (3, s) of its own judge
     spearman: Interval
     spearman_curve: float
@@ -238,6 +281,7 @@ def _outcome(judged: Judged, own: int, scores: Sequence[Score], doses: Doubles, 
     """Sum up one direction; a `turned` one is reversed where it lowers the score of its own judge."""
     spreads = np.array([one.spread for one in scores])
     change = means(per_dose(judged.scores, doses) / spreads)
+    raw = change[0]
     if turned and own >= 0 and change[0, own] < 0:
         judged = Judged(judged.scores[:, ::-1], judged.classes[:, ::-1], judged.moved[:, ::-1])
         change = -change[[0, 2, 1]]
@@ -246,28 +290,27 @@ def _outcome(judged: Judged, own: int, scores: Sequence[Score], doses: Doubles, 
     curve, same = means(mine), kept(judged.classes, doses)
     hits = succeeded(mine, doses, scores[own].threshold) if len(mine) else np.zeros(0, np.bool_)
     return _Outcome(
-        change, curve, _within(mean_interval(spearman(mine, doses)), -1.0, 1.0),
+        change, raw, curve, _within(mean_interval(spearman(mine, doses)), -1.0, 1.0),
         float(spearman(curve[:1], doses)[0]) if len(mine) else math.nan, proportion(hits),
         shares(same, doses), kept_at_one(same, doses), judged.moved.mean(0),
     )  # fmt: skip
 
 
 def _response(
-    move: Move, names: Sequence[str], own: _Outcome, random: Sequence[_Outcome], null: Doubles
+    move: Move, j: int, own: _Outcome, random: Sequence[_Outcome], p: float, shuffled: Doubles | None
 ) -> Response:  # fmt: skip
-    """Set a concept's outcome beside those of random directions. `null`: (m, r, j) sizes of their effects."""
-    j = names.index(move.claim) if move.claim in names else -1
+    """Set a concept's outcome beside those of random directions. `shuffled`: (r, j) effects of shuffled labels'."""
     value, low, high = own.effects[:, j].tolist() if j >= 0 else [math.nan] * 3
     sizes = [abs(float(one.effects[0, j])) for one in random] if j >= 0 else []
     return Response(
         move.name, move.column, move.kind, j, move.length,
         own.curve, np.array([one.curve[0] for one in random]).reshape(-1, own.curve.shape[1]),
-        Interval(value, low, high, own.spearman.n), _over(sizes, most=math.inf),
-        permutation_p(abs(value), null[..., j].ravel()) if math.isfinite(value) else math.nan,
+        Interval(value, low, high, own.spearman.n), _over(sizes, most=math.inf), p,
         own.spearman, _over([one.spearman.value for one in random], least=-1.0), own.spearman_curve,
         own.success, _over([one.success.value for one in random]),
         own.kept, _average([one.kept[0] for one in random]), own.kept_one,
         _over([one.kept_one.value for one in random]), own.moved, _average([one.moved for one in random]),
+        UNKNOWN if shuffled is None or j < 0 else _over(np.abs(shuffled[:, j]).tolist(), most=math.inf), move.holds,
     )  # fmt: skip
 
 

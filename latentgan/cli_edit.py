@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,6 @@ PANEL = "Use a model"
 FAR = 10.0  # standard deviations along a concept
 JUDGED = 5_000  # real test images on which a judge is judged
 HELD_BYTES = 1 << 28  # of them
-FEWEST = 20
 MOST = 24  # concepts
 Results = Annotated[Path, typer.Option(help="Results folder with the concepts.", show_default=False)]
 Keep = Annotated[
@@ -72,6 +72,7 @@ def edit(
 ) -> None:
     """Edit image files along one concept or several at once: encode, move along their directions, decode.
 
+    Says by what figure the direction that is edited along tells its concept on test rows, and warns where it does not.
     Writes one PNG an image and strength, and a strip an image, its frames enlarged where they are small. Strength 0 is
     the plain reconstruction. With --keep the directions of the kept concepts are projected out first, so that the
     code's position along them stays; `verify` tells whether the images agree.
@@ -95,6 +96,8 @@ def edit(
     if len({position for position, _ in chosen}) < len(chosen):
         raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
     directions = _directions(moves, [position for position, _ in chosen], keep or [])
+    for position, _ in chosen:
+        _say_evidence(moves[position], results)
     scales = [moves[position].length for position, _ in chosen]
     weights = [1.0 if weight is None else weight for _, weight in chosen]
     said = any(weight is not None for _, weight in chosen)
@@ -178,6 +181,20 @@ def verify(
     typer.echo(f"results: {results}   next: latentgan report {results}", err=True)
 
 
+def _say_evidence(move: Move, results: Path) -> None:
+    """Say what is known of the direction that is edited along, and warn where it does not tell its concept."""
+    from latentgan import stages
+
+    if move.evidence:
+        stages.say(f"{move.name}: {move.evidence}, on test rows")
+    if not move.holds:
+        what = f"tells {move.says!r}" if move.says and move.says != move.name else "tells it"
+        stages.say(
+            f"warning: {move.name!r} does not hold: nothing shows that its direction {what} better than chance, so "
+            f"that edits along it may be of anything; `latentgan report {results}` shows the evidence"
+        )
+
+
 def _concepts(run: Path, results: Path) -> ConceptTable:
     """Return the concepts of a results folder that is about the model of `run`."""
     from analysis.store import load
@@ -258,16 +275,17 @@ def _verified(
     import numpy as np
 
     from analysis.judges import suited
-    from analysis.study_edits import HeldOut, moves_of, verify_concepts
+    from analysis.study_edits import HeldOut, moves_of, shuffled_steps, verify_concepts
     from latentgan import stages
     from latentgan.adapter import NumpyModel
     from latentgan.encoding import fitting_images
+    from latentgan.judged_rows import FEWEST, three_ways
 
     model = NumpyModel.load(run, device=device, family=family)
     source = fitting_images(run, model, stages.load_images(model.about.get("data", {}), data, options))
     rng = np.random.default_rng([seed, *b"verification"])
     most = min(JUDGED, HELD_BYTES // source.images[:1].nbytes)
-    rows = np.sort(rng.permutation(source.rows("test"))[:most])
+    rows, learned = three_ways(source, _fitted(results, source, found), edited=images, most=most, rng=rng)
     if len(rows) < FEWEST:
         raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
     known = moves_of(found)
@@ -276,21 +294,48 @@ def _verified(
     moves = [replace(known[i], direction=v) for i, v in zip(chosen, directions, strict=False)]
     pictures = np.asarray(source.images[rows])
     measured = suited(pictures)
-    judge, truths = _judge(results, source, rows, measured, measured(pictures), str(model.device))
+    judge, truths = _judge(results, source, rows, learned, measured, measured(pictures), str(model.device))
     notes = [f"{', '.join(map(repr, keep))} kept: projected out of the other directions"] if keep else []
     notes += [f"only the first {MOST} of {len(chosen)} concepts"] if len(chosen) > MOST else []
     if not all(part.encoded for part in model.family.prior.parts):
         notes.append("parts of the code that the encoder does not give are as it encodes an unknown value")
-    with stages.bar("verify edits", len(moves) * (1 + draws)) as advance:
+    shuffled = shuffled_steps(found, moves, draws)
+    if shuffled is None:
+        raise ConfigError(
+            f"{results} tells neither which rows its directions were fitted to nor what shuffled labels give: run "
+            f"`latentgan concepts TABLE --out {results}` again"
+        )
+    if learned.size:
+        notes.append(f"the network learned from {len(learned):,} images that no direction was fitted to")
+    with stages.bar("verify edits", len(moves) * (1 + draws + shuffled.shape[1])) as advance:
         result = verify_concepts(
             moves, model, HeldOut(pictures, source.labels[rows], truths), measured, judge, rng=rng, edited=images,
-            draws=draws, mask=(found.directions != 0).any(0), notes=notes, advance=advance,
+            draws=draws, mask=(found.directions != 0).any(0), shuffled=shuffled, notes=notes, advance=advance,
         )  # fmt: skip
     return replace(result, left_out=len(chosen) - len(moves))
 
 
+def _fitted(results: Path, source: ImageSource, found: ConceptTable) -> np.ndarray | None:
+    """Return the rows of the images that directions were fitted to; None where the table's images were others.
+
+    Where labels or splits are others than the table's, train rows count among them too.
+    """
+    import numpy as np
+
+    from analysis.store import load_one
+
+    if found.joint is None or not (results / "overview.json").is_file():
+        return None
+    overview = load_one(results, "overview")
+    if overview.n != len(source):
+        return None
+    same = json.loads(overview.metadata).get("fingerprint") == source.fingerprint
+    return found.joint.fitted if same else np.union1d(found.joint.fitted, source.rows("train"))
+
+
 def _judge(
-    results: Path, source: ImageSource, rows: np.ndarray, measured: Measured, values: np.ndarray, device: str
+    results: Path, source: ImageSource, rows: np.ndarray, learned: np.ndarray, measured: Measured, values: np.ndarray,
+    device: str,
 ) -> tuple[Any, np.ndarray]:  # fmt: skip
     """Return the network that judges what cannot be measured, None where there is no such thing, and its truths."""
     import numpy as np
@@ -300,12 +345,12 @@ def _judge(
     from latentgan.judging import find_heads, open_judge
     from latentgan.table import attribute_columns
 
-    heads = find_heads(source, attribute_columns(source, ()))
+    heads = find_heads(source, attribute_columns(source, ()), learned)
     numbers = {head.column: head.truth(source, name, rows) for head, name in heads if head.kind == "numeric"}
     same = same_as_measured(values, measured.names, numbers)
     heads = [one for one in heads if one[0].column not in same]
     if not heads:
         return None, np.zeros((len(rows), 0))
-    judge, trained = open_judge(results, source, heads, device=device)
-    stages.say("a judge was trained on real training images" if trained else f"the judge in {results} is used again")
+    judge, trained = open_judge(results, source, heads, rows=learned, device=device)
+    stages.say("a judge was trained on real images" if trained else f"the judge in {results} is used again")
     return judge, np.hstack([head.truths(source, name, rows) for head, name in heads])

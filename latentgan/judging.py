@@ -1,4 +1,4 @@
-"""A judge of edited images: a network that learned labels and attributes from real training images and nothing else.
+"""A judge of edited images: a network that learned labels and attributes from real images and nothing else.
 
 It shares no weight with the model whose images it judges, and reads pixels, so that what it sees in an edit is in the
 image. One trunk has a head for each column: class probabilities of the label and of text attributes, the probability of
@@ -91,14 +91,17 @@ class Head:
         return np.where(np.isnan(truth), np.nan, truth == np.arange(len(self.categories)))
 
 
-def find_heads(source: ImageSource, columns: dict[str, str]) -> list[tuple[Head, str]]:
-    """Return what can be learned from the train split, each with the name of its attribute ("" is the label).
+def find_heads(
+    source: ImageSource, columns: dict[str, str], rows: np.ndarray | None = None
+) -> list[tuple[Head, str]]:  # fmt: skip
+    """Return what can be learned from some rows, each with the name of its attribute ("" is the label).
 
     Args:
         source: the images.
         columns: the table's column of every attribute, see `latentgan.table.attribute_columns`.
+        rows: (n,) rows to learn from; the train split unless given.
     """
-    train, found = source.rows("train"), []
+    train, found = source.rows("train") if rows is None else rows, []
     if len(source.spec.classes) > 1 and (source.labels[train] >= 0).sum() >= FEWEST:
         found.append((Head("label", "class", source.spec.classes), ""))
     for name, column in columns.items():
@@ -148,9 +151,15 @@ def widths(heads: Sequence[Head]) -> list[int]:
 
 
 def train_judge(
-    source: ImageSource, heads: Sequence[tuple[Head, str]], *, steps: int = STEPS, seed: int = 0, device: str = "cpu"
+    source: ImageSource,
+    heads: Sequence[tuple[Head, str]],
+    *,
+    rows: np.ndarray | None = None,
+    steps: int = STEPS,
+    seed: int = 0,
+    device: str = "cpu",
 ) -> Judge:
-    """Train a judge on at most ROWS real training images, drawn by the seed.
+    """Train a judge on at most ROWS real images, drawn by the seed from `rows` (n,), the train split unless given.
 
     Raises:
         DataError: there is no column to learn.
@@ -158,7 +167,8 @@ def train_judge(
     if not heads:
         raise DataError(f"{source.name} has no label and no attribute that a judge could learn")
     most = max(1, min(ROWS, HELD_BYTES // (4 * int(np.prod(source.spec.shape)))))
-    rows = np.sort(np.random.default_rng(seed).permutation(source.rows("train"))[:most])
+    learned = source.rows("train") if rows is None else rows
+    rows = np.sort(np.random.default_rng(seed).permutation(learned)[:most])
     truths = [torch.from_numpy(head.truth(source, name, rows)).float().to(device) for head, name in heads]
     only = [head for head, _ in heads]
 
@@ -176,12 +186,15 @@ def open_judge(
     source: ImageSource,
     heads: Sequence[tuple[Head, str]],
     *,
+    rows: np.ndarray | None = None,
     steps: int = STEPS,
     seed: int = 0,
     device: str = "cpu",
 ) -> tuple[Judge, bool]:
     """Return the judge that `folder` keeps, or train one and keep it there, and whether it was trained now."""
-    about = {"heads": [asdict(head) for head, _ in heads], "steps": steps, "seed": seed, "key": _key(source, heads)}
+    learned = source.rows("train") if rows is None else rows
+    key = _key(source, heads, learned)
+    about = {"heads": [asdict(head) for head, _ in heads], "steps": steps, "seed": seed, "key": key}
     about = json.loads(json.dumps(about))
     weights, facts = folder / f"{FILE}.safetensors", folder / f"{FILE}.json"
     only = [head for head, _ in heads]
@@ -192,7 +205,7 @@ def open_judge(
             return Judge(network, only, device), False
     except (OSError, ValueError, RuntimeError, SafetensorError):
         pass  # none is kept, or a damaged one: train it
-    judge = train_judge(source, heads, steps=steps, seed=seed, device=device)
+    judge = train_judge(source, heads, rows=learned, steps=steps, seed=seed, device=device)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_tensors(weights, {name: value.cpu() for name, value in judge.network.state_dict().items()})
@@ -202,10 +215,10 @@ def open_judge(
     return judge, True
 
 
-def _key(source: ImageSource, heads: Sequence[tuple[Head, str]]) -> str:
-    """Return a hash of what the judge learns from: images, splits and columns."""
+def _key(source: ImageSource, heads: Sequence[tuple[Head, str]], learned: np.ndarray) -> str:
+    """Return a hash of what the judge learns from: images, the rows among them, and columns."""
     digest = hashlib.sha256(source.fingerprint.encode())
     rows = source.rows()
-    for column in (source.split, *(head.truth(source, name, rows) for head, name in heads)):
+    for column in (learned.astype(np.int64), *(head.truth(source, name, rows) for head, name in heads)):
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()

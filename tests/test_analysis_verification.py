@@ -69,7 +69,7 @@ def test_a_planted_decoder_is_found_with_a_diagonal_of_leakage(codes: np.ndarray
     assert first.spearman.value == first.spearman_curve == 1 and first.success.value == 1
     np.testing.assert_allclose(np.diff(first.curve[0]), 0.05, atol=1e-6)
     assert first.spearman.n == first.effect.n == found.n == 60
-    assert first.p_value == pytest.approx(1 / 81), "of 4 · 20 random directions"
+    assert first.p_value == pytest.approx(1 / 21), "none of 20 draws has a direction that does as well"
     assert first.spearman_random.n == found.draws == 20 and first.effect_random.value < 0.5
     reached = found.responses[3].success
     assert reached.value == np.mean(codes[codes[:, 3] <= 0, 3] > -3) and reached.n == np.sum(codes[:, 3] <= 0)
@@ -92,9 +92,11 @@ def test_what_stays_is_counted_beside_what_random_directions_leave(codes: np.nda
     assert told.reconstructed.value == 1 and np.isnan(found.reconstructed.value)
 
 
-def test_leakage_is_found_where_it_was_planted_and_only_there(codes: np.ndarray) -> None:
-    world = Bands(axes(leak=-0.8))
-    found = verified(world, codes, moves(np.eye(WIDTH)[:4]), seed=2)
+def test_leakage_is_found_where_it_was_planted_and_only_there() -> None:
+    mixing = np.eye(60)[:, :4].copy()
+    mixing[0, 1] = -0.8
+    codes = np.random.default_rng(0).normal(size=(60, 60))
+    found = verified(Bands(mixing), codes, moves(np.eye(60)[:4]), seed=2)
     expected = np.eye(4)
     expected[0, 1] = -0.8
     np.testing.assert_allclose(found.leakage, expected, atol=1e-5)
@@ -112,7 +114,7 @@ def test_random_directions_are_not_claimed_to_do_anything(codes: np.ndarray) -> 
         leaks += int(found.leaks.sum())
         assert all(abs(one.spearman_curve) == 1 for one in found.responses), "each does move its score a little"
     assert claimed <= 1
-    assert leaks <= 0.15 * 8 * 12, "5 % of the other judges' effects lie beyond chance by chance"
+    assert leaks <= 2, "in 5 % of the worlds an effect on another judge lies beyond chance"
 
 
 def test_rank_correlations_have_intervals_that_end_at_one(codes: np.ndarray) -> None:

@@ -158,7 +158,8 @@ def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, ma
     assert judges["label: 3"].quality.value > 0.9, "a judge of digits tells digits"
     with np.load(made / "measured.npz") as known:
         thickness, test = known["thickness"], int((known["split"] == "test").sum())
-    assert found.accuracy.n == test and found.n == 30 and found.draws == 3
+    assert found.accuracy.n == (test + 1) // 2 or found.accuracy.n == test // 2, "a judge learned the other half"
+    assert found.n == 30 and found.draws == found.shuffles == 3
     assert judges["thickness"].spread == pytest.approx(thickness.std(), rel=0.2)
     assert {"judge.json", "judge.safetensors", "verification.json"} <= {one.name for one in results.iterdir()}
     code, out, err = call(*given, "--concept", "thickness", "--keep", "slant", "--json")
@@ -196,7 +197,7 @@ def test_verifying_all_concepts_leaves_out_those_that_are_kept(call, made):
         assert code == 0, err
         edited = [one.name for one in load_one(results, "verification").responses]
         asked = dict.fromkeys(one.name for one in load_one(results, "concepts").concepts)
-        assert any("p is 0.4" in one and "20 are enough" in one for one in load_one(results, "verification").notes)
+        assert any("p is 0.33" in one and "20 are enough" in one for one in load_one(results, "verification").notes)
         assert out_of in asked and edited == [name for name in asked if name != out_of]
     every = [one for name in asked for one in ("--keep", name)]
     code, _, err = call(*given, *every)

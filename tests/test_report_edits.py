@@ -33,7 +33,7 @@ def inside(section: Section, kind: type) -> list[Any]:
 
 def test_the_finding_counts_what_was_proven_and_gives_n(found: Verification, section: Section) -> None:
     assert section.finding.startswith(f"{len(found.proven)} of 2 concepts change edited images as they say")
-    assert "after Bonferroni over 2" in section.finding and section.finding.count(". ") == 0, "one sentence"
+    assert "corrected for 2 concepts" in section.finding and section.finding.count(". ") == 0, "one sentence"
     assert "n = 40" in section.finding and "random directions" in section.finding
 
 
@@ -59,7 +59,7 @@ def test_every_figure_stands_beside_random_directions(found: Verification, secti
         assert [row.label for row in block.rows] == ["ink", "label: 3"]
         assert all(row.n > 0 and row.marks[0].role == "chance" for row in block.rows)
     assert [row.value for row in shown[0].rows] == [one.effect.value for one in found.responses]
-    assert "after Bonferroni" in shown[0].rows[0].note and "half are by chance" in shown[2].rows[0].note
+    assert "corrected for 2 concepts" in shown[0].rows[0].note and "half are by chance" in shown[2].rows[0].note
 
 
 def test_leakage_is_a_table_shaded_by_size(found: Verification, section: Section) -> None:
@@ -111,13 +111,13 @@ def test_what_nobody_judges_and_what_was_left_out_is_counted_in_the_finding(foun
 def test_a_p_that_random_directions_could_not_make_smaller_is_an_upper_bound(found: Verification) -> None:
     from analysis.terminal_more import verification as printed
 
-    least = 1 / (1 + 2 * found.draws)
+    least = 1 / (1 + found.draws)
     some = replace(
         found, responses=(replace(found.responses[0], p_value=least), replace(found.responses[1], p_value=3 * least))
     )
     rows = inside(edits(Material({"verification": some})), Comparison)[0].rows
-    assert [row.note[:9] for row in rows] == ["p ≤ 0.049", "p = 0.146"]
-    assert [row[2] for row in next(iter(printed(some)))[2][::2]] == ["≤ 0.049", "0.146"]
+    assert [row.note[:9] for row in rows] == ["p ≤ 0.048", "p = 0.143"]
+    assert [row[2] for row in next(iter(printed(some)))[2][::2]] == ["≤ 0.048", "0.143"]
 
 
 def test_a_verification_that_is_missing_names_its_command() -> None:

@@ -64,12 +64,13 @@ def _finding(found: Verification) -> str:
     change = "changes edited images as it says" if tests == 1 else "change edited images as they say"
     what = "concept" if all(_judge(found, one) == one.name for one in found.judged) else "direction"
     what, others = (f"judged {what}", f"; {others}") if (others := _others(found)) else (what, "")
+    beyond = "directions of shuffled labels do" if found.shuffles else "random directions of equal length do"
     said = (
-        f"{count(len(proven))} of {plural(tests, what)} {change}, more than random "
-        f"directions of equal length do (p ≤ 0.05 after Bonferroni over {count(tests)}){others}"
+        f"{count(len(proven))} of {plural(tests, what)} {change}, more than {beyond} (p ≤ 0.05, corrected for "
+        f"{plural(tests, 'concept')}), and {'holds' if tests == 1 else 'hold'} on test images{others}"
     )
     if not proven:
-        return f"{said}: n = {count(found.n)} images, {plural(found.draws, 'random direction')} beside each."
+        return f"{said}: n = {count(found.n)} images, {plural(found.nulls, 'such direction')} beside each."
     best = max(proven, key=lambda one: (one.kind != "class", one.effect.value))
     it = "it" if _judge(found, best) == best.name else _judge(found, best)
     stays = ""
@@ -164,7 +165,8 @@ def _figures(found: Verification) -> tuple[Block, ...]:
             one,
             one.effect,
             one.effect_random,
-            f"p {'≤' if found.floored(one) else '='} {number(min(1.0, tests * one.p_value), 3)} after Bonferroni",
+            f"p {'≤' if found.floored(one) else '='} {number(one.p_value, 3)}, corrected for {plural(tests, 'concept')}"
+            + ("" if one.holds else "; never counts: it does not hold on test images"),
         )
         for one in found.judged
     ]
@@ -172,12 +174,16 @@ def _figures(found: Verification) -> tuple[Block, ...]:
     success = [_row(found, one, one.success, one.success_random, _aim(found.scores[one.score])) for one in found.judged]
     stays = [_row(found, one, one.kept_one, one.kept_one_random) for one in found.responses if _known(one.kept_one)]
     beside = "Small marks are random directions of equal length."
+    also = "Small marks are random directions of equal length, and directions of shuffled labels."
+    said = (
+        "Change of the concept's own score by one standard deviation along it, in standard deviations of real images. "
+        f"{also if found.shuffles else beside}"
+    )
     sizes = [end for one in found.judged for end in (one.effect.low, one.effect.high)]
     ends = min(0.0, np.floor(10 * min(sizes)) / 10), max(0.1, np.ceil(10 * max(sizes)) / 10)
     rising = (min(0.0, *(row.low for row in order)), 1.0)
     options: list[tuple[str, tuple[Block, ...]]] = [
-        ("the effect", (Comparison(tuple(effect), f"Change of the concept's own score by one standard deviation along "
-                                   f"it, in standard deviations of real images. {beside}", "number", ends),)),
+        ("the effect", (Comparison(tuple(effect), said, "number", ends),)),
         ("rank correlation", (Comparison(tuple(order), f"Rank correlation of dose and score, an image at a time, mean: "
                                          f"1 is a score that always rises. {beside}", "number", rising),)),
         ("success", (Comparison(tuple(success), f"Share of images that an edit makes what it says. {beside}",
@@ -194,7 +200,10 @@ def _known(figure_: Interval) -> bool:
 
 
 def _row(found: Verification, one: Response, own: Interval, random: Interval, note: str = "") -> Estimate:
-    return estimate(found.told(one), own, note=note, marks=(Mark("chance", random.value, RANDOM),))
+    marks = [Mark("chance", random.value, RANDOM)]
+    if own is one.effect and _known(one.effect_shuffled):
+        marks.append(Mark("chance", one.effect_shuffled.value, "directions of shuffled labels"))
+    return estimate(found.told(one), own, note=note, marks=tuple(marks))
 
 
 def _aim(score: Score) -> str:
@@ -220,8 +229,8 @@ def _leakage(found: Verification) -> Table:
         "Edited along (row), change of each judge (column) by one standard deviation along the concept, in standard "
         "deviations of real images. A concept's own judge has its name, or stands in brackets; everything else is "
         "leakage. * marks the "
-        f"{count(int(leaks.sum()))} of {count(total)} whose 95 % interval lies beyond what 95 % of random directions "
-        "change."
+        f"{count(int(leaks.sum()))} of {count(total)} that are more than directions of "
+        f"{'shuffled labels' if found.shuffles else 'no concept'} change, false discovery rate of the rows 5 %."
     )
     return Table(("edited along", *(one.name for one in found.scores)), rows, caption, shades)
 
@@ -245,7 +254,7 @@ def _judges(found: Verification) -> Table:
         else ""
     )
     caption = (
-        "What judges edits. The network was trained on real training images only and shares nothing with the model; "
-        f"its figures are on real test images, as are all standard deviations.{right}{same}"
+        "What judges edits. The network was trained on real images that no direction was fitted to and shares nothing "
+        f"with the model; its figures are on other real images, as are all standard deviations.{right}{same}"
     )
     return Table(("judge", "what it is", "standard deviation", "on real images", "n"), tuple(rows), caption)

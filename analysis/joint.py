@@ -1,0 +1,135 @@
+"""How codes go with concepts, and concepts with each other, on the rows that directions are fitted to.
+
+Covariances of the concepts' columns (sides as ±1, numbers as they are) among each other and with the codes, each over
+the rows where its columns are known; and the same with the codes after the concepts' rows were shuffled, all concepts
+of a row together. From these follow, without the rows,
+
+    the plain direction            cov(z, a), for sides a multiple of the difference of means
+    a, keeping b by regression     the coefficient of a in the least squares of codes on a and b together,
+                                   ∝ cov(z, a) − cov(z, b) C_bb⁻¹ C_ba
+
+(Frisch–Waugh–Lovell). For b a class, whose columns are its sides against the rest, that is the difference within
+classes, pooled by n₊ n₋ / n of each. Shuffled ones tell what the same estimators find where the concepts are noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import Bools, Doubles, Floats, Ints
+from .directions import unit
+from .questions import Question
+from .streams import blocks
+
+SHUFFLES = 40
+WIDEST = 512  # columns of codes up to which their own covariance is kept
+GONE = 1e-3  # share of a column's standard deviation below which the kept ones are taken to tell it all
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Covariances on the rows that directions were fitted to; of c columns the first t are the questions' sides."""
+
+    names: tuple[str, ...]  # (t,) of the questions
+    columns: tuple[str, ...]  # (t,) labels or attributes
+    fitted: Ints  # (n,) rows of the table
+    number: Ints  # (t,) column of a question's number, of its sides where it is none
+    covariance: Doubles  # (c, c)
+    known: Ints  # (c, c) rows where both are known
+    cross: Doubles  # (c, d) with the codes
+    shuffled: Doubles  # (r, c, d) with the codes, rows of all columns shuffled together
+    spread: Doubles  # (d, d) covariance of the codes; (0, 0) where they are too wide
+
+    def deviation(self, directions: Doubles) -> Doubles:
+        """Standard deviation of the codes' positions along unit vectors (..., d): (...); NaN where it is not known."""
+        if not self.spread.size:
+            return np.full(directions.shape[:-1], np.nan)
+        found: Doubles = np.sqrt(np.maximum(((directions @ self.spread) * directions).sum(-1), 0.0))
+        return found
+
+    def shuffled_steps(self, question: int, kept: Sequence[int] = ()) -> Doubles:
+        """Steps of a standard deviation along directions of shuffled labels, by the same estimator: (r, d)."""
+        directions = unit(self._partial(self.shuffled, question, kept)[0])
+        length = self.deviation(directions)
+        return directions * np.where(np.isfinite(length), length, 1.0)[:, None]
+
+    def direction(self, question: int, kept: Sequence[int]) -> tuple[Doubles, float]:
+        """The direction of a question where the kept ones stay, and how much of its column they leave free.
+
+        Returns: unit vector (d,), zeros where nothing is free; standard deviation of the question's column where the
+            kept ones are given, as a share of all of it.
+        """
+        v, left = self._partial(self.cross, question, kept)
+        return unit(v) if left >= GONE else np.zeros_like(v), left
+
+    def _partial(self, cross: Doubles, question: int, kept: Sequence[int]) -> tuple[Doubles, float]:
+        if not kept:
+            return cross[..., question, :], 1.0
+        a, b = int(self.number[question]), self.number[list(kept)]
+        own = float(self.covariance[a, a])
+        inside, toward = self.covariance[np.ix_(b, b)], self.covariance[b, a]
+        weights = np.linalg.pinv(inside, rcond=1e-8, hermitian=True) @ toward
+        left = np.sqrt(max(0.0, 1 - float(toward @ weights) / own)) if own > 0 else 0.0
+        found: Doubles = cross[..., a, :] - np.tensordot(weights, cross[..., b, :], (0, cross.ndim - 2))
+        return found, float(left)
+
+
+def joint_of(
+    codes: Floats, asked: Sequence[Question], rows: Ints, *, rng: np.random.Generator, mask: Bools,
+    shuffles: int = SHUFFLES,
+) -> Joint:  # fmt: skip
+    """Take the covariances of codes (n, d) of `rows`, (n,) of the table; of columns beyond `mask` they are 0."""
+    values, number = columns_of(asked, rows)
+    known = np.isfinite(values)
+    x = np.where(known, values, 0.0)
+    x -= known * (x.sum(0) / np.maximum(known.sum(0), 1))
+    both = known.T.astype(np.float64) @ known
+    covariance = _pairwise(x, known)
+    n, centre = known.sum(0), np.zeros(codes.shape[1])
+    for _, part in blocks(codes):
+        centre += part.sum(0, dtype=np.float64)
+    centre /= max(1, len(codes))
+    wide = codes.shape[1] > WIDEST
+    orders = [np.arange(len(x)), *(rng.permutation(len(x)) for _ in range(shuffles))]
+    told = x.astype(np.float32)
+    sums = np.zeros((len(orders), x.shape[1], codes.shape[1]))
+    spread = np.zeros((0, 0)) if wide else np.zeros((codes.shape[1], codes.shape[1]))
+    for start, part in blocks(codes):
+        z = (part - centre).astype(np.float32) * mask
+        for total, order in zip(sums, orders, strict=True):
+            total += told[order[start : start + len(z)]].T @ z
+        spread = spread if wide else spread + z.T @ z
+    cross = sums / np.maximum(n, 1)[:, None]
+    return Joint(
+        tuple(one.name for one in asked), tuple(one.column for one in asked), np.asarray(rows, np.int64), number,
+        covariance, both.astype(np.int64), cross[0], cross[1:], spread / max(1, len(codes)),
+    )  # fmt: skip
+
+
+def columns_of(asked: Sequence[Question], rows: Ints) -> tuple[Doubles, Ints]:
+    """Sides of each question as ±1, then the numbers of those that have one, over their standard deviation.
+
+    Returns: (n, c) with NaN for unknown, and (t,) the column by which a question is regressed on.
+    """
+    sides = [np.where(one.signs[rows] == 0, np.nan, one.signs[rows].astype(np.float64)) for one in asked]
+    numbers: list[Doubles] = []
+    place = np.arange(len(asked))
+    for i, one in enumerate(asked):
+        if one.values is not None:
+            found = np.where(np.isfinite(one.values[rows]), one.values[rows], np.nan).astype(np.float64)
+            size = float(np.nanstd(found)) if np.isfinite(found).any() else 0.0
+            place[i] = len(asked) + len(numbers)
+            numbers.append(found / (size or 1.0))
+    return np.stack([*sides, *numbers], axis=1), place.astype(np.int64)
+
+
+def _pairwise(x: Doubles, known: Bools) -> Doubles:
+    """Covariances (c, c) over the rows where both columns are known; x is 0 elsewhere."""
+    k = known.astype(np.float64)
+    n = np.maximum(k.T @ k, 1)
+    means = (x.T @ k) / n  # of column i over the rows where j is known too
+    found: Doubles = (x.T @ x) / n - means * means.T
+    return found
