@@ -261,20 +261,23 @@ class Commands:
         job.run(self.load_model, components=tuple(components or ()))
 
     def map(
-        self, table: Table, out: Out = None, method: Method = None, rows: MapRows = 5000, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split",
+        self, table: Table, out: Out = None, method: Method = None, rows: MapRows = 5000, full: Full = False,
+        seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split",
         group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
         """A picture of the codes in two dimensions, and how far it can be trusted.
 
         Trustworthiness is 1 where neighbours on the map are neighbours in the code, and about 0.5 for a
         shuffled map. 1-NN accuracy on the map beside that in the whole code says what flattening has lost.
-        The same seed gives the same map.
+        The same seed gives the same map. --rows takes held-out rows; --full places every row of every split, so that
+        the report shows all of them.
 
             latentgan map codes.parquet --method umap --out results
+
+            latentgan map codes.parquet --full --out results
         """
         job = _Job("maps", table, out, as_json, ROWS, False, seed, code, label, split, group=group, blocks=blocks)
-        job.run(None, decodes=False, map_rows=rows, maps=tuple(method or ("umap", "pca")))
+        job.run(None, decodes=False, map_rows=None if full else rows, maps=tuple(method or ("umap", "pca")))
 
     def analyze(
         self, table: Table, out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),

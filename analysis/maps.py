@@ -15,6 +15,7 @@ from .statistics import Interval, bootstrap_mean, proportion
 
 METHODS = ("umap", "pca")
 NEIGHBOURS = 15
+SCORED_ROWS = 5_000  # rows on which a map is measured: all their distances are ranked
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def latent_map(
     k: int = NEIGHBOURS,
     epochs: int | None = None,
 ) -> Map:
-    """Place (n, d) codes in the plane and measure how far the placement can be trusted.
+    """Place (n, d) codes in the plane and measure how far the placement can be trusted, on at most 5,000 rows.
 
     Args: labels: (n,) classes, -1 = unlabelled, for the neighbours' accuracy on the map and in the whole code.
         seed: of the placement; the same seed gives the same map. epochs: of UMAP, by default its own choice.
@@ -109,6 +110,11 @@ def latent_map(
     if labels is not None:
         same_length(codes=codes, labels=labels)
     xy, explained, note = place(codes, method=method, seed=seed, epochs=epochs)
+    placed = xy
+    if len(codes) > SCORED_ROWS:
+        scored = np.sort(rng.choice(len(codes), SCORED_ROWS, replace=False))
+        codes, xy, labels = codes[scored], xy[scored], None if labels is None else labels[scored]
+        note += f"; its figures are of {SCORED_ROWS:,} of the {len(placed):,} points"
     k = min(k, max(1, (len(codes) - 1) // 3))
     parts = trust(codes, xy, k=k)
     accuracy, full, random = None, None, math.nan
@@ -117,7 +123,7 @@ def latent_map(
         random = shared_labels(labels)
     lost = trust(codes, xy[rng.permutation(len(xy))], k=k)
     return Map(
-        method, representation, xy, k, bootstrap_mean(parts, rng=rng), float(lost.mean()), accuracy, full,
+        method, representation, placed, k, bootstrap_mean(parts, rng=rng), float(lost.mean()), accuracy, full,
         explained, note, random,
     )  # fmt: skip
 

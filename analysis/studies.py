@@ -159,11 +159,18 @@ def _mixture_yardsticks(
 
 
 def study_maps(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Maps:
-    """Place a sample of codes in the plane by each method."""
+    """Place a sample of codes, or all, in the plane by each method, and say which they are."""
     rng = options.rng("maps")
-    rows, words = held_out(table, options.map_rows, options, least=1000)
+    if options.map_rows is None:
+        rows, words = table.rows(None), f"all {table.n:,} rows of the table, training rows included"
+    else:
+        rows, words = held_out(table, options.map_rows, options, least=1000)
+        candidates = len(held_out(table, None, options, least=1000)[0])
+        of = f"{len(rows):,} of {candidates:,}" if len(rows) < candidates else f"{len(rows):,}"
+        whole = f"; the table has {table.n:,} rows, and latentgan map TABLE --full places all of them"
+        words = f"{of} {words}{whole if len(rows) < table.n else ''}"
     codes, labels = table.vectors(table.code, rows)[:, table.encoded], labels_of(table)
-    maps, notes = [], [f"{len(rows):,} {words}"]
+    maps, notes = [], [words]
     for method in options.maps:
         progress(method)
         try:

@@ -17,6 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 from analysis import AnalysisError, cli
+from analysis.maps import latent_map
 from analysis.store import load
 
 ROOT = Path(__file__).parent.parent
@@ -212,3 +213,24 @@ def test_analyze_table_returns_results_and_refusals(table: Path, tmp_path: Path)
     options = Options(maps=("pca",), components=(1, 2), permutations=19, draws=2, methods=("knn",))
     done = cli.analyze_table(table, tmp_path / "out", options=options, command="test", quiet=True)
     assert isinstance(done["interpolation"], AnalysisError) and done["probes"].target == "label"
+
+
+def test_a_map_says_which_rows_it_shows_and_full_shows_all(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "res"
+    assert run("map", table, "--method", "pca", "--rows", "200", "--out", out).exit_code == 0
+    some = load(out)["maps"]
+    assert len(some.rows) == 200
+    assert some.notes[0].startswith("200 of 1,797 rows of all splits")
+    assert "the table has 1,797 rows, and latentgan map TABLE --full places all of them" in some.notes[0]
+    assert run("map", table, "--method", "pca", "--full", "--out", out).exit_code == 0
+    whole = load(out)
+    assert len(whole["maps"].rows) == len(whole["overview"].rows) == 1797
+    assert whole["maps"].notes[0] == "all 1,797 rows of the table, training rows included"
+
+
+def test_a_large_map_is_measured_on_a_sample_and_says_so() -> None:
+    codes = np.random.default_rng(0).normal(size=(6_000, 3)).astype(np.float32)
+    placed = latent_map(codes, rng=np.random.default_rng(0), method="pca")
+    assert placed.xy.shape == (6_000, 2)
+    assert placed.trustworthiness.n == 5_000
+    assert "of 5,000 of the 6,000 points" in placed.note
