@@ -13,9 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from latentgan.averages import shadow_of
 from latentgan.checkpoint import replace_text, writing
-from latentgan.families.base import Family
 from latentgan.health import NOTED
 from latentgan.networks.blocks import count_parameters
 from latentgan.version import __version__
@@ -36,7 +34,6 @@ class Journal:
 
     def __init__(self, out: Path, session: Session, *, command: str, show_progress: bool) -> None:
         self.out, self.session, self.command = out, session, command
-        self._shadow: Family | None = None
         self._marks = (session.seconds, session.images)
         self._progress = Progress(
             TextColumn("[bold]{task.fields[title]}"),
@@ -87,13 +84,6 @@ class Journal:
         if self._task is not None:
             total = session.config.training.total_images
             self._progress.update(self._task, completed=min(session.images, total))
-
-    def shadow(self, session: Session) -> Family:
-        """Return a copy with the averaged weights, in evaluation mode, to measure and sample with."""
-        if self._shadow is None:
-            self._shadow = shadow_of(session.family)
-        session.average.write_to(self._shadow, session.family)
-        return self._shadow
 
     def log(self, session: Session, vitals: dict[str, float]) -> None:
         """Append a line to metrics.jsonl, judge the run's health and show both."""

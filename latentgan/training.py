@@ -212,16 +212,17 @@ def _play(session: Session, out: Path, *, show_progress: bool, command: str) -> 
         write_untrained(session, out)
         session.take(start, "start/")
     watched, game = held_out(session), played(session)
+    model: Family | None = None
     try:
         with _interruptible() as interrupted, journal:
             while session.images < t.total_images and not interrupted:
-                _play_a_turn(session, game, out, journal, watched)
+                model = _play_a_turn(session, game, out, journal, watched)
             if interrupted and session.images < t.total_images:
                 if _committed(out) != session.images:
                     _commit(session, out, journal, watched, final=False)
                 journal.finish("stopped")
                 raise LatentganError(f"stopped at {session.images:,} images; continue with --resume {out}")
-        _commit_model(session, out, final=True)
+        _commit_model(session, out, usable(session, STATISTICS_IMAGES) if model is None else model)
         journal.finish("finished")
     except DivergedError as error:
         session.health.status = "diverged"
@@ -232,7 +233,8 @@ def _play(session: Session, out: Path, *, show_progress: bool, command: str) -> 
     return out
 
 
-def _play_a_turn(session: Session, game: Iterator[int], out: Path, journal: Journal, watched: HeldOut) -> None:
+def _play_a_turn(session: Session, game: Iterator[int], out: Path, journal: Journal, watched: HeldOut) -> Family | None:
+    """Play a turn, with the log or the commit that falls on it; return the model that these speak of, if any."""
     t = session.config.training
     before, started = session.images, time.perf_counter()
     session.turn = next(game)
@@ -241,32 +243,39 @@ def _play_a_turn(session: Session, game: Iterator[int], out: Path, journal: Jour
     journal.advance(session)
     done = session.images >= t.total_images
     if done or _crossed(before, session.images, t.checkpoint_images):
-        _commit(session, out, journal, watched, final=done)
-    elif _crossed(before, session.images, t.log_images):
-        _log(session, out, journal, watched)
+        return _commit(session, out, journal, watched, final=done)
+    if _crossed(before, session.images, t.log_images):
+        return _log(session, out, journal, watched)
+    return None
 
 
-def _log(session: Session, out: Path, journal: Journal, watched: HeldOut) -> None:
+def _log(
+    session: Session, out: Path, journal: Journal, watched: HeldOut, *, statistics: int = STATISTICS_IMAGES // 10
+) -> Family:
+    """Measure and draw by the model as it would be written now, and return it."""
     started = time.perf_counter()
     session.update.check_finite()  # waits for an accelerator, so it is part of the turns' time
     session.seconds += time.perf_counter() - started
-    shadow = journal.shadow(session)
-    vitals = measure(shadow, watched.images, watched.labels)
+    model = usable(session, statistics)
+    vitals = measure(model, watched.images, watched.labels)
     with writing(out, out / "metrics.jsonl"):
         journal.log(session, vitals)
     with writing(out, out / "samples"):
-        write_grids(shadow, out / "samples", session.images, watched.images)
+        write_grids(model, out / "samples", session.images, watched.images)
+    return model
 
 
-def _commit(session: Session, out: Path, journal: Journal, watched: HeldOut, *, final: bool) -> None:
-    _log(session, out, journal, watched)
+def _commit(session: Session, out: Path, journal: Journal, watched: HeldOut, *, final: bool) -> Family:
+    """Log and write a checkpoint, and the model unless it is the last one, which the caller writes."""
+    statistics = STATISTICS_IMAGES if final else STATISTICS_IMAGES // 10
+    model = _log(session, out, journal, watched, statistics=statistics)
     write_checkpoint(out, session.images, session.checkpoint())
     if not final:
-        _commit_model(session, out, final=False)
+        _commit_model(session, out, model)
+    return model
 
 
-def _commit_model(session: Session, out: Path, *, final: bool) -> None:
-    model = usable(session, STATISTICS_IMAGES if final else STATISTICS_IMAGES // 10)
+def _commit_model(session: Session, out: Path, model: Family) -> None:
     write_model(out, model.state_dict(), model_config(session))
 
 

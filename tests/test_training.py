@@ -168,8 +168,8 @@ def test_resuming_a_finished_run_does_nothing(convolutional: Path) -> None:
 def test_a_run_killed_between_its_last_checkpoint_and_its_model_gets_the_model(
     convolutional: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*_: object, final: bool) -> None:
-        if final:
+    def killed(session: Session, *_: object) -> None:
+        if session.images == 96:
             raise Killed
 
     with monkeypatch.context() as patch:

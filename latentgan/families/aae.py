@@ -125,11 +125,15 @@ class AAE(Family):
         z, drawn = self.draw(x), self._drawn(batch)
         rebuilt = self.decoder(torch.cat([z, told_label(x, batch.label, self.told)], dim=1) if self.told else z)
         shown, made = self.view(drawn, progress), self.view(z, progress)
-        if self.config.labels != "none":
-            beside = self._beside(batch)
-            shown, made = torch.cat([shown, beside], dim=1), torch.cat([made, beside], dim=1)
-        real, fake = judge(self.discriminator, (shown,), (made,), together=True)
-        judging = {"real": wish.real(real), "fake": wish.fake(fake), **self.r1(update.turn_number, shown)}
+        label = () if self.config.labels == "none" else (self._beside(batch),)
+        real, fake = judge(
+            self.discriminator,
+            (torch.cat([shown, *label], dim=1),),
+            (torch.cat([made, *label], dim=1),),
+            together=True,
+        )
+        penalty = self.r1(update.turn_number, shown, given=label)
+        judging = {"real": wish.real(real), "fake": wish.fake(fake), **penalty}
         rebuilding, fooling = {"reconstruction": mse_loss(rebuilt, x)}, {"fake": wish.as_real(fake)}
         if self.prior.learned is not None:
             fooling |= {"prior": wish.as_fake(real), **self.prior.terms()}

@@ -57,7 +57,8 @@ class ImprovedGAN(Family):
         input_noise: NotNegative = 0.3
         """Deviation of the noise on the discriminator's images, of pixels from 0 to 1 (paper: 0.3)."""
         layer_noise: NotNegative = 0.5
-        """Deviation of the noise in front of each further layer, whose units start with deviation 1 (paper: 0.5)."""
+        """Deviation of the noise in front of each further layer and the class layer, whose units start with deviation 1
+        (paper: 0.5)."""
         spectral: bool = False
         """Spectral norm in the discriminator (arXiv:1802.05957), in place of weight norm."""
         class_weight: PositiveFloat = 2.0
@@ -79,7 +80,9 @@ class ImprovedGAN(Family):
         self.view = View(config)
         trunk, width = self._build(spec)
         noise = {"door": 2 * config.input_noise, "between": config.layer_noise}  # pixels go from -1 to 1
-        self.discriminator = ClassDiscriminator(noisy(trunk, **noise), width, len(spec.classes))
+        self.discriminator = ClassDiscriminator(
+            noisy(trunk, **noise), width, len(spec.classes), noise=config.layer_noise
+        )
         initialise(self.discriminator.logit, 0.1)
         if config.spectral:
             add_spectral_norm(self.discriminator)

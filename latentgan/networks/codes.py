@@ -73,9 +73,9 @@ class CodeDiscriminator(nn.Module):
         self.logit = nn.Linear(hidden, 1)
         initialise_he(self, last=0.02)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """z: (n, latent + told) → logits (n,)."""
-        logits: Tensor = self.logit(self.trunk(z))
+    def forward(self, z: Tensor, told: Tensor | None = None) -> Tensor:
+        """z: (n, latent); told: (n, told), what is told beside it → logits (n,)."""
+        logits: Tensor = self.logit(self.trunk(z if told is None else torch.cat([z, told], dim=1)))
         return logits.squeeze(1)
 
 

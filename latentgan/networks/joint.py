@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 from latentgan.devices import full_precision
 from latentgan.networks.blocks import Layers, Norm, dense, initialise
 from latentgan.networks.companions import MinibatchDiscrimination
+from latentgan.networks.weight_norm import GaussianNoise
 
 
 class Discriminator(nn.Module):
@@ -51,11 +52,13 @@ class ClassDiscriminator(nn.Module):
         trunk: feature network of images.
         trunk_width: number of values it gives for one image.
         classes: K.
+        noise: deviation of the Gaussian noise in front of the class layer, in training.
     """
 
-    def __init__(self, trunk: Layers, trunk_width: int, classes: int) -> None:
+    def __init__(self, trunk: Layers, trunk_width: int, classes: int, *, noise: float = 0.0) -> None:
         super().__init__()
         self.trunk = trunk
+        self.noise = GaussianNoise(noise)
         self.logit = nn.Linear(trunk_width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,7 +67,7 @@ class ClassDiscriminator(nn.Module):
 
     def classes(self, features: Tensor) -> Tensor:
         """features: the trunk's output for the images, (n, …) → class logits (n, K) float32."""
-        logits: Tensor = self.logit(features.flatten(1)).float()
+        logits: Tensor = self.logit(self.noise(features.flatten(1))).float()
         return logits
 
 
@@ -100,9 +103,9 @@ class JointDiscriminator(nn.Module):
         self.joint = dense(trunk_width + (code_hidden or latent), hidden, norm=norm, activation="leaky")
         self.logit = nn.Linear(hidden, classes or 1, bias=norm != "batch-plain")
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """x: (n, c, h, w) in [-1, 1]; z: (n, latent) → logits (n,)."""
-        return self.join(self.trunk(x), z)
+    def forward(self, x: Tensor, z: Tensor, told: Tensor | None = None) -> Tensor:
+        """x: (n, c, h, w) in [-1, 1]; z: (n, latent), or its first columns and the others as `told` → logits (n,)."""
+        return self.join(self.trunk(x), z if told is None else torch.cat([z, told], dim=1))
 
     def join(self, features: Tensor, z: Tensor) -> Tensor:
         """features: the trunk's output for the images, (n, …); z: (n, latent) → logits (n,)."""
