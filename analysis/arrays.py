@@ -20,16 +20,39 @@ Strings = npt.NDArray[np.str_]
 AnyArray = npt.NDArray[Any]
 
 
-def as_codes(values: npt.ArrayLike, name: str = "codes") -> Floats:
-    """Return `values` as a finite (n, d) array of float32 or float64, n >= 1 and d >= 1.
+Seed = np.random.Generator | int | None
+"""A generator, a seed, or None for seed 0: the same call gives the same figures."""
 
-    Raises: AnalysisError for another number of axes, no rows, or values that are not finite.
+
+def as_rng(rng: Seed) -> np.random.Generator:
+    """Return a generator: the one that is given, or a new one of a seed; None is seed 0.
+
+    Raises: AnalysisError for anything else.
+    """
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is None:
+        return np.random.default_rng(0)
+    if isinstance(rng, bool | np.bool_) or not isinstance(rng, int | np.integer) or rng < 0:
+        raise AnalysisError(
+            f"rng must be a seed of 0 or more, a numpy.random.Generator or None, not {_short(rng)}: try rng=0"
+        )
+    return np.random.default_rng(int(rng))
+
+
+def as_codes(values: npt.ArrayLike, name: str = "codes", *, rows: int = 1) -> Floats:
+    """Return a table of numbers (array, list of lists, data frame) as a finite (n, d) array of float32 or float64.
+
+    Args:
+        values: (n, d), d >= 1.
+        name: what errors call it.
+        rows: how many there must be at least.
+
+    Raises: AnalysisError for another number of axes, too few rows, or values that are no finite numbers.
     """
     if isinstance(values, Stream):
         return cast(Floats, values)  # whoever reads it checks its blocks
-    codes = np.asarray(values)
-    if codes.dtype not in (np.float32, np.float64):
-        codes = codes.astype(np.float32 if codes.dtype.itemsize <= 4 else np.float64)
+    codes = as_numbers(values, name)
     if codes.ndim != 2 or 0 in codes.shape:
         raise AnalysisError(f"{name} must be (rows, columns) with at least one of each, not {codes.shape}")
     bad = ~np.isfinite(codes).all(axis=1)
@@ -38,7 +61,73 @@ def as_codes(values: npt.ArrayLike, name: str = "codes") -> Floats:
             f"{name} has values that are not finite in {bad.sum()} of {len(codes)} rows, first in row "
             f"{int(np.argmax(bad))}: leave those rows out or encode again"
         )
+    if len(codes) < rows:
+        raise AnalysisError(f"{name} must have at least {rows} rows, not {len(codes)}")
     return codes
+
+
+def as_numbers(values: npt.ArrayLike, name: str) -> Floats:
+    """Return numbers of any shape as float32 or float64; None and pandas' NA become NaN.
+
+    Raises: AnalysisError for texts, complex numbers, rows of unequal lengths.
+    """
+    numbers = _as_array(values, name)
+    if numbers.dtype in (np.float32, np.float64):
+        return numbers
+    if numbers.dtype.kind not in "biufO":
+        raise AnalysisError(f"{name} must hold numbers, not {numbers.dtype}: {_short(numbers.ravel()[:1].tolist())}")
+    if numbers.dtype == object:
+        numbers = np.where(_missing(numbers), np.nan, numbers)
+    try:
+        return numbers.astype(np.float32 if numbers.dtype != object and numbers.dtype.itemsize <= 4 else np.float64)
+    except (TypeError, ValueError) as error:
+        raise AnalysisError(f"{name} must hold numbers alone ({error})") from error
+
+
+def as_vector(values: npt.ArrayLike, name: str) -> AnyArray:
+    """Return one value a row as (n,): of a list, a series, an array (n,) or a table (n, 1) of one column.
+
+    Raises: AnalysisError for another shape, or no rows.
+    """
+    vector = _as_array(values, name)
+    if vector.ndim == 2 and vector.shape[1] == 1:
+        vector = vector[:, 0]
+    if vector.ndim != 1 or len(vector) == 0:
+        raise AnalysisError(f"{name} must be (rows,), one value a row and at least one row, not {vector.shape}")
+    return vector
+
+
+def missing_values(vector: AnyArray) -> Bools:
+    """Rows (n,) without a value: None, NaN, pandas' NA or NaT."""
+    if vector.dtype.kind == "f":
+        return np.isnan(vector)
+    return _missing(vector) if vector.dtype == object else np.zeros(vector.shape, np.bool_)
+
+
+def _missing(values: AnyArray) -> Bools:
+    def absent(value: Any) -> bool:
+        return value is None or type(value).__name__ in ("NAType", "NaTType") or (value != value) is True
+
+    flags = np.fromiter((absent(value) for value in values.ravel().tolist()), np.bool_, values.size)
+    return flags.reshape(values.shape)
+
+
+def _as_array(values: npt.ArrayLike, name: str) -> AnyArray:
+    """An array of a list, a series or a frame. Raises: AnalysisError for rows of unequal lengths."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "SUO" and not isinstance(values, np.ndarray) and not hasattr(values, "dtype"):
+            array = np.asarray(values, dtype=object)  # as numpy writes numbers beside texts as texts, and None as it is
+    except (TypeError, ValueError) as error:
+        raise AnalysisError(f"{name} must be an array whose rows are of one length ({error})") from error
+    if array.ndim == 0:
+        raise AnalysisError(f"{name} must be an array with a row for each row of the table, not {_short(values)}")
+    return array
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def as_images(values: npt.ArrayLike, name: str = "images") -> Singles:

@@ -48,14 +48,18 @@ class Task:
         """The numbers of `rows`, NaN = unknown."""
         return np.full(len(rows), np.nan) if self.question.values is None else self.question.values[rows]
 
-    def auc(self, along: Floats) -> Interval:
-        """AUC of positions (n',) of the test rows."""
+    def auc(self, along: Floats, *, inflation: tuple[float, float] = (1.0, 1.0)) -> Interval:
+        """AUC of positions (n',) of the test rows; see `auc_interval` for `inflation`."""
         signs = self.signs(self.test)
-        return auc_interval(along[signs != 0], signs[signs != 0] > 0)
+        return auc_interval(along[signs != 0], signs[signs != 0] > 0, inflation=inflation)
 
     def r2(self, along: tuple[Floats, Floats], rng: np.random.Generator) -> Interval:
         """R² of the number as told from positions of (train, test) rows, by the line fitted on train."""
-        truth, told = self._told(*along)
+        return self.r2_of(*self._told(*along), rng)
+
+    @staticmethod
+    def r2_of(truth: Doubles, told: Doubles, rng: np.random.Generator) -> Interval:
+        """R² of numbers (n,) as told (n,), with a bootstrap over rows."""
         gap, spread = np.square(truth - told), np.square(truth - truth.mean())
         error = bootstrap_ratio(gap, spread, rng=rng, repeats=500)
         return Interval(1 - error.value, 1 - error.high, 1 - error.low, error.n)

@@ -13,18 +13,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles, as_codes, same_length
+from .arrays import (
+    AnalysisError,
+    Bools,
+    Doubles,
+    Floats,
+    Ints,
+    Pixels,
+    Seed,
+    Singles,
+    as_codes,
+    as_rng,
+    same_length,
+)
 from .concept_scores import Task, by_mean, chance
-from .concept_search import EDITED, Found, Space, best_methods, narrow, search, targets_of, told_by
+from .concept_search import EDITED, WIDEST, Found, Space, best_methods, narrow, search, targets_of, told_by
 from .conditional import Freed, Kept
+from .cross_fitting import FOLDS, affordable, cross_fit
 from .directions import METHODS, NUMERIC, find_directions, unit
 from .doses import film
 from .joint import Joint, joint_of
+from .labels import as_column
 from .overview import Column
-from .questions import Question, answerable, named, questions, sides
+from .questions import FEWEST, Question, answerable, named, questions, sides
 from .resampling import RESAMPLES
-from .statistics import SIGNIFICANT, Baseline, Interval, correlation, false_discovery
+from .statistics import SIGNIFICANT, Baseline, Interval, correlation, false_discovery, mean_interval
 from .unsupervised import Unsupervised
 
 
@@ -129,8 +144,7 @@ def concept_table(
         stability.
     Raises: AnalysisError for an unknown method or concept to keep.
     """
-    if permutations < 1:
-        raise AnalysisError(f"p counts shuffles that do as well, so permutations must be 1 or more, not {permutations}")
+    check_permutations(permutations)
     mask = np.ones(train.shape[1], np.bool_) if mask is None else mask
     kept = named(asked, keep)
     same_length(codes=train, rows=train_rows)
@@ -255,35 +269,93 @@ def _record(space: Space, tasks: Sequence[Task], found: Sequence[Found], place: 
 
 
 def concept_vector(
-    codes: Floats,
-    positive: Bools | Floats,
+    codes: npt.ArrayLike,
+    positive: npt.ArrayLike,
     *,
-    rng: np.random.Generator,
+    rng: Seed = 0,
     name: str = "concept",
     method: str = EDITED,
     permutations: int = 999,
 ) -> tuple[Concept, Doubles]:
-    """Find one direction on a random 70 % of the rows and judge it on the rest.
+    """Find one direction by all rows, and judge it by scoring each row along a direction of the other rows.
 
-    Args: codes: (n, d). positive: (n,) which rows have the concept; or numbers, NaN = unknown, of which "ridge" takes
-        the values, the other methods the sides of the median. method: one of METHODS.
+    Where rows are so many that fitting again for every shuffle of the labels would take long, a random 70 % of the rows
+    find the direction and the rest judge it.
+
+    Args:
+        codes: (n, d) array, list or data frame.
+        positive: (n,) which rows have the concept: booleans, 0 and 1, -1 and 1, two texts; or numbers, of which "ridge"
+            takes the values and the other methods the sides of the median. Missing values are unknown.
+        rng: seed or generator.
+        name: what the concept is called.
+        method: one of METHODS.
+        permutations: shuffles behind p.
+
     Returns: the evidence, and the unit vector (d,).
+
+    Raises: AnalysisError for inputs of other kinds or lengths, fewer than 15 rows on a side, or an unknown method.
     """
-    codes = as_codes(codes)
-    n = same_length(codes=codes, positive=positive)
-    order = rng.permutation(n)
-    train, test = np.sort(order[: n * 7 // 10]), np.sort(order[n * 7 // 10 :])
-    numeric = np.issubdtype(positive.dtype, np.floating)
-    if method == NUMERIC and not numeric:
+    codes, rng = as_codes(codes), as_rng(rng)
+    column = as_column(positive, name, numeric=method == NUMERIC)
+    same_length(codes=codes, positive=column.values)
+    if method == NUMERIC and column.kind != "numeric":
         raise AnalysisError(f"{NUMERIC} reads numbers, and {name!r} says which rows have it: take another method")
-    column = Column(name, "numeric" if numeric else "boolean", positive.astype(np.float64), ("false", "true"))
+    check_permutations(permutations)
+    if affordable(int(column.present.sum()), min(codes.shape[1], WIDEST), permutations, method):
+        return _cross_fitted(codes, column, method, permutations, rng)
+    order = rng.permutation(len(codes))
+    train, test = np.sort(order[: len(codes) * 7 // 10]), np.sort(order[len(codes) * 7 // 10 :])
     kept, left = answerable(questions(column, train), train, test)
     if not kept:
-        raise AnalysisError(left[0] if left else f"{name!r} has no value that is known")
+        raise AnalysisError(left[0])
     table = concept_table(
         codes[train], codes[test], kept, train, test, rng=rng, methods=[method], permutations=permutations
     )
     return table.concepts[0], table.directions[0]
+
+
+def _cross_fitted(
+    codes: Floats, column: Column, method: str, permutations: int, rng: np.random.Generator
+) -> tuple[Concept, Doubles]:
+    """The direction of all rows with a value, and its evidence from held-out folds."""
+    known = column.present
+    rows, codes = np.arange(int(known.sum())), codes[known]
+    [question] = questions(column.take(np.flatnonzero(known)), rows)
+    more, fewer = sides(question.signs)
+    if min(more, fewer) < FEWEST * 3 // 2:
+        raise AnalysisError(
+            f"{column.name!r} is left out: {more} rows have it and {fewer} have not, and a concept needs "
+            f"{FEWEST * 3 // 2} on either side"
+        )
+    space, _ = narrow(codes, codes, "codes", rng)
+    task = Task(question, rows, rows)
+    [found], _ = search(space, [task], [method], keep=[], kept="", rng=rng)
+    targets = question.signs if question.values is None else question.values
+    held = cross_fit(space.train, targets, question.signs, method=method, permutations=permutations, rng=rng)
+    area, r2 = (
+        task.auc(held.positions, inflation=held.inflation),
+        None if question.values is None else task.r2_of(question.values, held.predicted, rng),
+    )
+    random = unit(rng.normal(size=(20, 1, space.train.shape[1])))
+    baselines = (
+        Baseline("shuffled", mean_interval(held.null), f"mean over {len(held.null)} shuffles"),
+        *chance([task], space.train, space.train, random, "random direction", either=True),
+    )
+    direction = space.whole(found.axis[None])[0]
+    concept = Concept(
+        name=question.name, column=column.name, kind=column.kind, method=method, auc=area, r2=r2,
+        p_value=held.p_value, q_value=held.p_value, permutations=permutations, baselines=baselines,
+        stability=found.stability, shuffled_stability=found.shuffled,
+        scale=float(np.std(codes @ direction, dtype=np.float64)), positive=more, negative=fewer, agreement=math.nan,
+        chosen=True, note="; ".join(filter(None, (question.note, f"{FOLDS}-fold cross-fitting"))),
+    )  # fmt: skip
+    return concept, direction
+
+
+def check_permutations(permutations: int) -> None:
+    """Raise: AnalysisError for a number of permutations that gives no p-value."""
+    if permutations < 1:
+        raise AnalysisError(f"p counts shuffles that do as well, so permutations must be 1 or more, not {permutations}")
 
 
 def decode_edits(

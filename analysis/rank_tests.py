@@ -85,11 +85,14 @@ def auc_p(scores: Floats, positive: Bools, permuted: float, permutations: int) -
         permutations: how many there were.
     """
     exact = rank_sum_p(scores, positive)
-    if exact is not None:
-        return exact
+    return below_floor(permuted, permutations, many_ranks_p(scores, positive)) if exact is None else exact
+
+
+def many_ranks_p(scores: Floats, positive: Bools) -> float:
+    """Return Mann and Whitney's one-sided p-value by moments, for rows (n,) too many for `rank_sum_p`."""
     midranks = ranks(scores)
-    step = float(np.gcd.reduce(np.diff(np.unique(np.rint(2 * midranks).astype(np.int64))))) / 2
-    return below_floor(permuted, permutations, permuted_product_p(midranks, positive.astype(np.float64), step=step))
+    gaps = np.diff(np.unique(np.rint(2 * midranks).astype(np.int64)))
+    return permuted_product_p(midranks, positive.astype(np.float64), step=float(np.gcd.reduce(gaps)) / 2)
 
 
 def spearman_p(x: Floats, y: Floats) -> float:

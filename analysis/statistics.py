@@ -173,7 +173,7 @@ def auc(scores: Floats, positive: Bools) -> float:
     return float((ranks(scores)[positive].sum() - m * (m + 1) / 2) / (m * n))
 
 
-def auc_interval(scores: Floats, positive: Bools) -> Interval:
+def auc_interval(scores: Floats, positive: Bools, *, inflation: tuple[float, float] = (1.0, 1.0)) -> Interval:
     """AUC with a score interval whose variance is that of the placements, so that unequal spreads are covered.
 
     Solves |A − θ| = t · sd(θ) for θ. sd(θ)² has the shape of Hanley and McNeil's variance, as in Newcombe's method 5,
@@ -198,12 +198,13 @@ def auc_interval(scores: Floats, positive: Bools) -> Interval:
     own = max(1.0, variance / expected) if expected > 0 else 1.0
     weight = 1 / (1 + few * min(value, 1 - value)) ** 2
     scale = (1 - weight) * own + weight * max(1.0, 1 / (few * shape(value)))
+    below, above = (max(quantile**2 * scale, Z**2 * least) for least in inflation)
 
-    def deviation(theta: float) -> float:
-        return quantile * math.sqrt(max(0.0, scale * theta * (1 - theta) * shape(theta)))
+    def deviation(theta: float, scale: float) -> float:
+        return math.sqrt(max(0.0, scale * theta * (1 - theta) * shape(theta)))
 
-    low = _bisect(lambda theta: value - theta - deviation(theta), 0.0, value)
-    high = _bisect(lambda theta: theta - value - deviation(theta), 1.0, value)
+    low = _bisect(lambda theta: value - theta - deviation(theta, below), 0.0, value)
+    high = _bisect(lambda theta: theta - value - deviation(theta, above), 1.0, value)
     return Interval(value, low, high, m + n)
 
 
