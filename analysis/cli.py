@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_writing import WritingGroup
 from .errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -323,7 +324,8 @@ def report_back(found: dict[str, Any], out: Path, as_json: bool, warnings: Seque
 def main() -> None:
     """Run `python -m analysis`; a user's error is one line on standard error and exit code 2."""
     app = typer.Typer(
-        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown",
+        cls=WritingGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
         help="Analyses of a table of codes, without a model: what must decode is left out, and said.",
     )  # fmt: skip
     register(app, None)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles, subsample
 from .embeddings import Embeddings
+from .files import check_outputs, npz_bytes, replace_bytes
 from .linear import Scaler, fit_linear, fit_scalers, softmax_loss
 from .pca import fit_pca
 from .plan import Options, sample, train_and_test
@@ -74,15 +75,12 @@ class FittedProbe:
             "target": self.target, "classes": self.classes, "c": self.c,
             "accuracy": [self.accuracy.value, self.accuracy.low, self.accuracy.high, self.accuracy.n],
         }  # fmt: skip
-        partial = path.with_name(path.name + ".tmp")
+        check_outputs([path], "probe")
+        arrays = {name: getattr(self, name) for name in ARRAYS}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                arrays = {name: getattr(self, name) for name in ARRAYS}
-                np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
-            partial.replace(path)
+            replace_bytes(path, npz_bytes({"about": np.array(json.dumps(about)), **arrays}))
         except OSError as error:
-            raise AnalysisError(f"cannot write the probe {str(path)!r} ({error.strerror})") from error
+            raise AnalysisError(f"cannot write the probe {str(path)!r} ({error.strerror or error})") from error
         return path
 
 

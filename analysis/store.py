@@ -6,14 +6,17 @@ import dataclasses
 import importlib
 import json
 import math
+import os
 import types
 import typing
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .arrays import AnalysisError, AnyArray
+from .files import Writing, check_outputs, npz_bytes, wrote
 
 # A file names its kind, and only these kinds are ever loaded: kind -> (module, class).
 KINDS = {
@@ -61,24 +64,62 @@ def kind_of(result: object) -> str:
 
 
 def save(result: object, folder: str | Path, *, command: str = "") -> Path:
-    """Write `result` as folder/KIND.json and .npz, each replaced at once; return the JSON's path."""
-    kind = kind_of(result)
-    folder = Path(folder)
+    """Write `result` as folder/KIND.json and .npz, both or none; return the JSON's path.
+
+    Raises: AnalysisError where they cannot be written, or would replace files that are no results.
+    """
+    return save_all([result], folder, command=command)[0]
+
+
+def save_all(results: Sequence[object], folder: str | Path, *, command: str = "") -> list[Path]:
+    """Write results as `save` does, all of them or none; return the JSON files' paths."""
+    folder, written = Path(folder), []
+    kinds = [kind_of(result) for result in results]
+    check_results(folder, kinds)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with Writing() as files:
+            for kind, result in zip(kinds, results, strict=True):
+                arrays: dict[str, AnyArray] = {}
+                body = {"kind": kind, "command": command, "version": version(), **_pack(result, kind, arrays)}
+                files.write(folder / f"{kind}.npz", npz_bytes(arrays))
+                written.append(folder / f"{kind}.json")
+                files.write(written[-1], (json.dumps(body, indent=1, ensure_ascii=False) + "\n").encode())
     except OSError as error:
-        raise AnalysisError(f"cannot make the folder {str(folder)!r} ({error.strerror}): choose another") from error
-    arrays: dict[str, AnyArray] = {}
-    body = _pack(result, kind, arrays)
-    text = json.dumps({"kind": kind, "command": command, "version": version(), **body}, indent=1, ensure_ascii=False)
-    partial = folder / f"{kind}.npz.tmp"
-    with partial.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-    partial.replace(folder / f"{kind}.npz")
-    partial = folder / f"{kind}.json.tmp"
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(folder / f"{kind}.json")
-    return folder / f"{kind}.json"
+        raise AnalysisError(
+            f"cannot write into {str(folder)!r} ({error.strerror or error}): choose another folder, or make room"
+        ) from error
+    return written
+
+
+def check_results(folder: Path, kinds: Iterable[str], *, inputs: Iterable[Path] = ()) -> None:
+    """Raise AnalysisError where results of these kinds cannot take their place in `folder`.
+
+    Args:
+        folder: where to.
+        kinds: of results.
+        inputs: what is read, over which nothing is written.
+    """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise AnalysisError(f"{str(folder)!r} is no folder, into which results go: choose another")
+    inputs = tuple(inputs)
+    for kind in kinds:
+        check_outputs([folder / f"{kind}.json"], f"result {kind}", inputs=inputs)
+        check_outputs([folder / f"{kind}.npz"], f"arrays {kind}", inputs=inputs)
+
+
+def remove(folder: Path, kind: str) -> None:
+    """Remove the result of a kind, if latentgan wrote what lies there.
+
+    Raises: AnalysisError where it cannot be removed.
+    """
+    for path, what in ((folder / f"{kind}.json", "result"), (folder / f"{kind}.npz", "arrays")):
+        try:
+            if path.is_file() and wrote(path, f"{what} {kind}"):
+                path.unlink()
+        except OSError as error:
+            raise AnalysisError(
+                f"cannot write into {str(folder)!r} ({error.strerror}): choose another folder"
+            ) from error
 
 
 def load(folder: str | Path) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,11 @@ from .arrays import AnalysisError, Ints
 from .dependence import dependence_warnings
 from .embeddings import Embeddings
 from .errors import TooLargeError
+from .files import remove_empty
 from .model import Model
 from .overview import Overview, summarise
 from .plan import Options, Progress, grouping, silent
-from .store import HOMES, load_one, save
+from .store import HOMES, check_results, load_one, remove, save, save_all
 from .studies import study_maps, study_mixture, study_neighbours
 from .study_codes import study_codes
 from .study_concepts import study_concepts
@@ -104,10 +106,17 @@ def _with_notes(result: Any, *notes: str) -> Any:
 
 
 def run_asked(
-    kind: str, table: Embeddings, study: Callable[[], Any], *, out: Path | None = None, command: str = ""
+    kind: str,
+    table: Embeddings,
+    study: Callable[[], Any],
+    *,
+    out: Path | None = None,
+    command: str = "",
+    inputs: Sequence[Path] = (),
 ) -> Any:
-    """Run one study of a table, perhaps beside another, and save it in `out` as a result of that table."""
+    """Run one study of a table, perhaps beside others, `inputs`, and save it in `out` as a result of that table."""
     if out is not None:
+        check_results(out, (kind, "overview"), inputs=(table.path, *inputs))
         _refuse_strangers(table, out)
     try:
         with one_blas_thread():
@@ -115,9 +124,9 @@ def run_asked(
     except MemoryError as error:
         raise _as_refusal(kind, error) from error
     if out is not None:
-        save(result, out, command=command)
         left = [note for note in _left_out(out) if not note.startswith(_refusal(kind, ""))]
-        refresh_overview(table, out, command=command, left_out=left)
+        overview = _overview(table, out, left, also={kind: result})
+        save_all([result, overview], out, command=command)
     return result
 
 
@@ -132,14 +141,30 @@ def run_all(
 ) -> Iterator[tuple[str, Any]]:
     """Yield (kind, result) of every analysis as it is saved, or (kind, AnalysisError) where one is refused."""
     left: list[str] = []
-    if not (out / "overview.json").is_file() or _stranger(table, out) is not None:
+    check_results(out, HOMES, inputs=[table.path])
+    begun, saved = (out / "overview.json").is_file(), False
+    made = [folder for folder in reversed((out, *out.parents)) if not folder.is_dir()]
+    if not begun or _stranger(table, out) is not None:
         for kind in HOMES:  # nothing of another table stays, however this ends
-            _forget(out, kind)
+            remove(out, kind)
         refresh_overview(table, out, command=command)
+
+    def finish() -> None:
+        if saved or begun:
+            refresh_overview(table, out, command=command, left_out=left)
+        else:  # an overview of nothing
+            remove(out, "overview")
+            remove_empty(made)
+
     try:
-        yield from _each(table, model, options, out, command, progress, left)
-    finally:
-        refresh_overview(table, out, command=command, left_out=left)
+        for kind, result in _each(table, model, options, out, command, progress, left):
+            saved = saved or not isinstance(result, AnalysisError)
+            yield kind, result
+    except BaseException:
+        with suppress(AnalysisError):  # a full disk is told once
+            finish()
+        raise
+    finish()
 
 
 def _each(
@@ -152,7 +177,7 @@ def _each(
     left: list[str],
 ) -> Iterator[tuple[str, Any]]:
     for kind in STUDIES:
-        _forget(out, kind)
+        remove(out, kind)
         progress(kind, "")
         try:
             with one_blas_thread():
@@ -203,21 +228,21 @@ def _refuse_strangers(table: Embeddings, out: Path) -> None:
         )
 
 
-def _forget(out: Path, kind: str) -> None:
-    """Remove an older result: a refused analysis must not leave another table's behind."""
-    try:
-        for old in (out / f"{kind}.json", out / f"{kind}.npz"):
-            old.unlink(missing_ok=True)
-    except OSError as error:
-        raise AnalysisError(f"cannot write into {str(out)!r} ({error.strerror}): choose another folder") from error
-
-
 def refresh_overview(table: Embeddings, out: Path, *, command: str = "", left_out: Sequence[str] = ()) -> None:
     """Write the overview with the rows that the results in `out` show, and notes on what was left out."""
-    found = [load_one(out, kind) for kind in HOMES if kind != "overview" and (out / f"{kind}.json").is_file()]
+    save(_overview(table, out, left_out), out, command=command)
+
+
+def _overview(
+    table: Embeddings, out: Path, left_out: Sequence[str], *, also: Mapping[str, Any] | None = None
+) -> Overview:
+    """Return the overview of the results in `out`, and of those that are about to be written there, by kind."""
+    new = dict(also or {})
+    kinds = [kind for kind in HOMES if kind not in ("overview", *new) and (out / f"{kind}.json").is_file()]
+    found = [*(load_one(out, kind) for kind in kinds), *new.values()]
     rows = np.unique(np.concatenate([np.zeros(0, np.int64), *map(shown_rows, found)]))
     overview = summarise(table, rows[rows < table.n], warnings=dependence_warnings(table))
-    save(replace(overview, notes=(*overview.notes, *left_out)), out, command=command)
+    return replace(overview, notes=(*overview.notes, *left_out))
 
 
 def shown_rows(result: Any) -> Ints:

@@ -10,12 +10,10 @@ import csv
 import json
 import math
 import re
-import shutil
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from latentgan.data.columns import is_missing
 from latentgan.data.splits import split_name
 from latentgan.errors import ConfigError, DataError
 from latentgan.families.base import Scores
+from latentgan.files import Writing, check_outputs, consent, png_bytes, staged
 
 BATCH = 256
 """Images drawn, and written, at once."""
@@ -34,7 +33,6 @@ MOST_DRAWN = 50_000_000
 TABLES = (".parquet", ".pq")
 SHEET = "attributes.csv"
 _TYPES = {"numeric": "float64", "boolean": "bool", "categorical": "string"}
-_PART = ".part"
 _WHOLE = re.compile(r"[+-]?\d+(\.0+)?")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file names on Windows
 ONE_FOLDER = "images"
@@ -225,49 +223,46 @@ def _column(name: str) -> str:
 
 def _refuse_used(out: Path) -> None:
     table = out.suffix.lower() in TABLES
-    if table and out.exists():
+    if table and out.exists() and not consent().overwrite:
         raise ConfigError(f"{out} exists already; remove it, or name another --out")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is a file; name a folder or a .parquet file as --out")
-    if not table and out.is_dir() and any(path.name != _PART for path in out.iterdir()):
+    if table:
+        check_outputs([out], "images", error=ConfigError)
+    elif out.is_dir() and any(out.iterdir()):
         raise ConfigError(f"{out} is not empty; remove what is in it, or name another --out")
+    elif out.is_dir() and (out.is_mount() or out.samefile(Path.cwd())):
+        raise ConfigError(
+            f"{out} is a mount point or the current folder, which no rename can fill: name a folder in it"
+        )
 
 
 @contextmanager
 def _folder(out: Path, names: Sequence[str], kinds: dict[str, str], about: dict[str, Any]) -> Iterator[Write]:
-    """Give what writes PNGs into one sub-folder a class; they are in place once all are written, or not at all."""
+    """Give what writes PNGs into one sub-folder a class; one rename puts all in place, once they are written."""
     folders = list(names) or [ONE_FOLDER]
-    part, counts, new = out / _PART, [0] * len(folders), not out.exists()
-    shutil.rmtree(part, ignore_errors=True)  # what a killed process left
+    counts = [0] * len(folders)
+    with staged(out.resolve()) as part:
 
-    def write(position: int, images: np.ndarray, told: Told) -> None:
-        rows = []
-        for place, image in enumerate(images):
-            file = f"{folders[position]}/{counts[position]:06d}.png"
-            (part / file).write_bytes(_png(image))
-            counts[position] += 1
-            rows.append([file, *names[position : position + 1], *(_cell(values[place]) for values in told.values())])
-        if told:
-            with (part / SHEET).open("a", newline="", encoding="utf-8") as sheet:
-                csv.writer(sheet).writerows(rows)
+        def write(position: int, images: np.ndarray, told: Told) -> None:
+            rows = []
+            for place, image in enumerate(images):
+                file = f"{folders[position]}/{counts[position]:06d}.png"
+                (part / file).write_bytes(png_bytes(_picture(image)))
+                counts[position] += 1
+                values = [_cell(column[place]) for column in told.values()]
+                rows.append([file, *names[position : position + 1], *values])
+            if told:
+                with (part / SHEET).open("a", newline="", encoding="utf-8") as sheet:
+                    csv.writer(sheet).writerows(rows)
 
-    try:
         for name in folders:
             (part / name).mkdir(parents=True)
         if kinds:
             with (part / SHEET).open("w", newline="", encoding="utf-8") as sheet:
                 csv.writer(sheet).writerow(["file", *(["label"] if names else []), *kinds])
         yield write
-        for name in [*folders, *([SHEET] if kinds else [])]:
-            (part / name).rename(out / name)
-        (out / "augment.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        part.rmdir()
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        if new:
-            with suppress(OSError):
-                out.rmdir()
-        raise
+        (part / "augment.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -283,31 +278,23 @@ def _table(out: Path, names: Sequence[str], kinds: dict[str, str], about: dict[s
     metadata = {"huggingface": json.dumps({"info": {"features": features}}), "latentgan": json.dumps(about)}
     fields = [("image", image), *((column, pa.type_for_alias(kind)) for column, kind in types.items())]
     schema = pa.schema(fields, metadata=metadata)
-    part, count = out.with_name(f".{out.name}{_PART}"), 0
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with pq.ParquetWriter(part, schema) as writer:
+    count = 0
+    with Writing() as files, pq.ParquetWriter(files.open(out), schema) as writer:
 
-            def write(position: int, images: np.ndarray, told: Told) -> None:
-                nonlocal count
-                cells = [{"bytes": _png(x), "path": f"{count + i:07d}.png"} for i, x in enumerate(images)]
-                count += len(cells)
-                values = ({"label": [names[position]] * len(cells)} if names else {}) | told
-                columns = [pa.array(values[column], pa.type_for_alias(kind)) for column, kind in types.items()]
-                writer.write_table(pa.Table.from_arrays([pa.array(cells, image), *columns], schema=schema))
+        def write(position: int, images: np.ndarray, told: Told) -> None:
+            nonlocal count
+            cells = [{"bytes": png_bytes(_picture(x)), "path": f"{count + i:07d}.png"} for i, x in enumerate(images)]
+            count += len(cells)
+            values = ({"label": [names[position]] * len(cells)} if names else {}) | told
+            columns = [pa.array(values[column], pa.type_for_alias(kind)) for column, kind in types.items()]
+            writer.write_table(pa.Table.from_arrays([pa.array(cells, image), *columns], schema=schema))
 
-            yield write
-        part.replace(out)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        yield write
 
 
 def _cell(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _png(image: np.ndarray) -> bytes:
-    stream = BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(stream, format="PNG")
-    return stream.getvalue()
+def _picture(image: np.ndarray) -> Image.Image:
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,11 +23,17 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from latentgan.errors import CheckpointError, ConfigError
+from latentgan.files import Writing, is_temporary, remove_known, replace_bytes, replace_text, staged
 from latentgan.locks import held
 
 FORMAT = 1
 START = "start.safetensors"
 """Weights that a run starts from, in place of random ones."""
+LIST = "checkpoints.json"
+"""Names of the checkpoints that the run wrote, or was about to write: of these alone it removes any."""
+_PARTS = ("state.safetensors", "state.json")
+_RUN = ("run.toml", START, "seen.npy", "untrained.safetensors", "metrics.jsonl", "health.json", "summary.json", LIST)
+_PICTURE = re.compile(r"\d{9,}-(samples|reconstructions|posteriors)\.png|rows\.json|posteriors\.json")
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ def refuse_used(out: Path) -> None:
         raise ConfigError(f"{out} exists and is not empty; continue it with --resume {out}, or name another --out")
     # A run that was killed before it had a run.toml leaves these.
     left = ("lock", ".run.toml.tmp", START, f".{START}.tmp")
-    if out.exists() and any(p.name not in left for p in out.iterdir()):
+    if out.exists() and any(p.name not in left and not is_temporary(p.name) for p in out.iterdir()):
         raise ConfigError(f"{out} exists, is not empty and is not a run; name another --out")
 
 
@@ -63,12 +69,21 @@ def create_run(out: Path, config: Mapping[str, Any], start: Mapping[str, Tensor]
         CheckpointError: it cannot be written.
     """
     refuse_used(out)
-    with writing(out, out / "run.toml"):
+    with writing(out, out / "run.toml"), Writing() as files:
         (out / START).unlink(missing_ok=True)
         if start:
-            write_tensors(out / START, start)
-        replace_text(out / "run.toml", tomli_w.dumps({"format": FORMAT, **config}))
-        (out / "samples").mkdir(exist_ok=True)
+            files.write(out / START, tensor_bytes(start))
+        files.write(out / "run.toml", tomli_w.dumps({"format": FORMAT, **config}).encode())
+        files.folder(out / "samples")
+
+
+def forget_run(out: Path) -> None:
+    """Remove what a run without a checkpoint wrote into its folder, and nothing else that lies there."""
+    remove_known(out / "checkpoints", ())
+    samples = out / "samples"
+    if samples.is_dir() and not samples.is_symlink():
+        remove_known(samples, [path.name for path in samples.iterdir() if _PICTURE.fullmatch(path.name)])
+    remove_known(out, (*_RUN, "lock"))
 
 
 def read_start(run: Path) -> dict[str, Tensor]:
@@ -102,8 +117,8 @@ def locked(run: Path) -> Iterator[None]:
     Raises:
         CheckpointError: another process holds it.
     """
-    with writing(run, run / "lock"):
-        run.mkdir(parents=True, exist_ok=True)
+    with writing(run, run / "lock"), Writing() as files:
+        files.folder(run)
         (run / "lock").touch()
     refusal = CheckpointError(f"another process is training in {run}; wait for it, or name another --out")
     with held(run / "lock", refusal):
@@ -126,23 +141,27 @@ def write_checkpoint(run: Path, images: int, checkpoint: Checkpoint) -> Path:
     """
     name, previous = f"{images:012d}", latest_name(run)
     folder = run / "checkpoints"
-    temporary, final = folder / f".{name}.tmp", folder / name
+    final = folder / name
     if name == previous:
         return final
     with writing(run, final):
+        ours = _listed(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_text(run / LIST, json.dumps({"format": FORMAT, "names": sorted({*ours, name})}))
+        for unfinished in (final, folder / f".{name}.tmp"):  # left by a run that was killed before its commit
+            _remove(unfinished)
+        if os.path.lexists(final):
+            raise CheckpointError(f"{final} is in the way, and not all there is this run's: move it elsewhere")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _fill(temporary, checkpoint)
-            _remove(final)  # left by a run that was killed before its commit
-            temporary.rename(final)
-            _fsync(folder)
+            with staged(final) as temporary:
+                _fill(temporary, checkpoint)
             replace_text(run / "latest", name + "\n")
         except OSError:
-            for unfinished in (temporary, final):
-                if latest_name(run) != name:
-                    _remove(unfinished)
+            if latest_name(run) != name:
+                _remove(final)
             raise
-    _prune(folder, keep={name, previous})
+    for old in ours - {name, previous}:
+        _remove(folder / old)
     return final
 
 
@@ -177,13 +196,12 @@ def latest_name(run: Path) -> str | None:
 
 
 def write_model(run: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
-    """Write model/: the averaged weights and config.json, file by file, each replaced whole."""
-    folder = run / "model"
-    with writing(run, folder):
-        folder.mkdir(exist_ok=True)
-        write_tensors(folder / "model.safetensors", tensors)
-        digest = file_sha256(folder / "model.safetensors")
-        replace_text(folder / "config.json", json.dumps({"format": FORMAT, **config, "sha256": digest}, indent=1))
+    """Write model/: the averaged weights and config.json, which names their SHA-256; both or none."""
+    folder, weights = run / "model", tensor_bytes(tensors)
+    about = {"format": FORMAT, **config, "sha256": hashlib.sha256(weights).hexdigest()}
+    with writing(run, folder), Writing() as files:
+        files.write(folder / "model.safetensors", weights)
+        files.write(folder / "config.json", json.dumps(about, indent=1).encode())
 
 
 def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -223,34 +241,27 @@ def read_untrained(run: Path) -> dict[str, Tensor]:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Replace a safetensors file whole; raises OSError where it cannot."""
+    replace_bytes(path, tensor_bytes(tensors))
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], about: dict[str, str] | None = None) -> bytes:
+    """Return tensors, and what is said about them, as a safetensors file."""
     # Not save_file: it leaves files that only their owner can read and, when killed, others of random names.
-    replace_bytes(path, save({name: value.detach().to("cpu").contiguous().clone() for name, value in tensors.items()}))
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Replace a text file whole, as `replace_bytes` does."""
-    replace_bytes(path, text.encode("utf-8"))
-
-
-def replace_bytes(path: Path, content: bytes) -> None:
-    """Replace a file whole: a reader sees the old or the new content, never a part, even after a loss of power."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # a full disk gets its room back
-        raise
-    _fsync(path.parent)
+    return save({name: value.detach().to("cpu").contiguous().clone() for name, value in tensors.items()}, about)
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal text."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+class UnwrittenError(CheckpointError):
+    """A run folder cannot be written; `reason` is the sentence without its end, which says where the run goes on."""
+
+    def __init__(self, reason: str, way: str) -> None:
+        super().__init__(f"{reason}; {way}")
+        self.reason = reason
 
 
 @contextlib.contextmanager
@@ -263,8 +274,7 @@ def writing(run: Path, target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise CheckpointError(f"could not write {target}: {reason}; {_way_on(run)}") from error
+        raise UnwrittenError(f"could not write {target}: {error.strerror or error}", _way_on(run)) from error
 
 
 def _way_on(run: Path) -> str:
@@ -287,30 +297,31 @@ def _ways_out(damaged: Path) -> str:
 
 
 def _fill(folder: Path, checkpoint: Checkpoint) -> None:
-    _remove(folder)
-    folder.mkdir()
-    write_tensors(folder / "state.safetensors", checkpoint.tensors)
-    digest = file_sha256(folder / "state.safetensors")
-    replace_text(folder / "state.json", json.dumps({"format": FORMAT, "sha256": digest, **checkpoint.state}, indent=1))
-    _fsync(folder)
+    weights = tensor_bytes(checkpoint.tensors)
+    about = {"format": FORMAT, "sha256": hashlib.sha256(weights).hexdigest(), **checkpoint.state}
+    with Writing() as files:
+        files.write(folder / "state.safetensors", weights)
+        files.write(folder / "state.json", json.dumps(about, indent=1).encode())
 
 
-def _prune(folder: Path, keep: set[str | None]) -> None:
-    for child in folder.iterdir():
-        if child.name not in keep:
-            _remove(child)
+def _listed(run: Path) -> set[str]:
+    """Return the checkpoints that the run's list names and that are there; of a run without a list all that are whole.
 
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    A run of an earlier version has no list.
+    """
+    folder, names = run / "checkpoints", set[str]()
+    if folder.is_symlink() or not folder.is_dir():
+        return names
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        names = set(json.loads((run / LIST).read_text(encoding="utf-8"))["names"])
+    except FileNotFoundError:
+        names = {path.parent.name for path in folder.glob("*/state.json")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return names  # damaged: nothing is known to be the run's
+    return {str(name) for name in names if str(name).isdigit() and (folder / str(name)).is_dir()}
+
+
+def _remove(checkpoint: Path) -> None:
+    """Remove a checkpoint, but nothing else that lies in its folder; never through a link."""
+    if not checkpoint.parent.is_symlink():
+        remove_known(checkpoint, _PARTS)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import analysis.cli
+from analysis.cli_writing import WritingGroup
 from latentgan import cli_edit, cli_model, cli_reproduce, cli_selfcheck
 from latentgan.errors import ConfigError, LatentganError
 from latentgan.options import (
@@ -31,6 +32,7 @@ from latentgan.version import __version__
 
 app = typer.Typer(
     name="latentgan",
+    cls=WritingGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

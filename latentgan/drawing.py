@@ -12,7 +12,7 @@ import numpy as np
 from latentgan.adapter import NumpyModel
 from latentgan.errors import ConfigError
 from latentgan.samples import sheet
-from latentgan.stages import picture, save, say
+from latentgan.stages import picture, save_pictures, say
 
 
 def sample(
@@ -96,10 +96,8 @@ def sample_fitted(
 def _write(images: np.ndarray, out: Path, columns: int = 1) -> Path:
     """Write images (n, h, w, c) as a grid (a .png) or one file each (a folder)."""
     if out.suffix.lower() == ".png":
-        return save(sheet(images, columns=columns), out)
+        return save_pictures([(out, sheet(images, columns=columns))], out)[0]
     if out.suffix.lower() in {".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".pdf"}:
         raise ConfigError(f"{out}: a grid of samples is written as .png; any other name is a folder of single images")
-    out.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(images):
-        save(picture(image), out / f"{i:06d}.png")
+    save_pictures(((out / f"{i:06d}.png", picture(image)) for i, image in enumerate(images)), out)
     return out

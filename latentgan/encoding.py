@@ -23,7 +23,8 @@ import torch
 from latentgan.adapter import NumpyModel
 from latentgan.data import ImageSource
 from latentgan.data.seen import without_leak
-from latentgan.errors import ConfigError, DataError
+from latentgan.errors import ConfigError
+from latentgan.files import check_outputs, made_for, told
 from latentgan.table import Columns, Parts, attribute_columns, make_table
 from latentgan.thumbnails import pixel_shape
 from latentgan.version import __version__
@@ -75,10 +76,14 @@ def encode_table(
         note: told of images that were moved to the train split, since the model has seen them.
 
     Raises:
-        ConfigError: unknown feature layers, or images of another size than the model takes.
+        ConfigError: unknown feature layers, or images of another size than the model takes, or `out` is there and is
+            no table of codes.
         DataError: the file cannot be written.
     """
     run, out = Path(run), Path(out)
+    if out.is_dir():
+        raise ConfigError(f"{out} is a folder; name a file that ends in .parquet")
+    check_outputs([out], "codes", inputs=[run], error=ConfigError)
     models = open_models(run, yardsticks=plan is None or plan.yardsticks, device=device, family=family)
     plan = plan or Plan(default_features(models[""]))
     kept = fitting_images(run, models[""], source, plan)
@@ -86,17 +91,10 @@ def encode_table(
         note(line)
     source = kept
     metadata = describe(models[""], source, plan, run, command)
-    if out.is_dir():
-        raise ConfigError(f"{out} is a folder; name a file that ends in .parquet")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with Parts(out, metadata, _plan_key(metadata, source)) as parts:
-            _encode_rows(models, source, plan, parts, advance)
-            parts.join(len(source))
-    except OSError as error:
-        raise DataError(
-            f"could not write {out}: {error.strerror or error}; run the same command again to go on"
-        ) from error
+    parts = Parts(out, metadata, _plan_key(metadata, source))
+    with told(out, "run the same command again to go on"), made_for(out), parts:
+        _encode_rows(models, source, plan, parts, advance)
+        parts.join(len(source))
     return out
 
 

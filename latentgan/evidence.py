@@ -19,11 +19,11 @@ from torch import Tensor
 
 from latentgan.adapter import NumpyModel
 from latentgan.annealing import Annealing, LogLikelihood, annealed, importance_weights
-from latentgan.checkpoint import replace_text
 from latentgan.data import ImageSource
 from latentgan.devices import seeded
 from latentgan.errors import ConfigError, DataError
 from latentgan.families.base import Explains
+from latentgan.files import check_outputs, replace_text, told
 from latentgan.likelihoods import Binarisation, Likelihood, log_normal
 from latentgan.version import __version__
 
@@ -167,10 +167,9 @@ def write_evidence(run: Path, model: NumpyModel, source: ImageSource, plan: Plan
     about = {"checkpoint": model.about.get("sha256", ""), "images_seen": model.about.get("images_seen", 0)}
     tree = {"format": 1, "version": __version__, **about, "data": source.name, "split": "test", "unit": "nats an image"}
     path = run / FILE
-    try:
+    check_outputs([path], "evidence", error=DataError)
+    with told(path):
         replace_text(path, json.dumps({**tree, "plan": asdict(plan), **_plain(found)}, indent=1, ensure_ascii=False))
-    except OSError as error:
-        raise DataError(f"could not write {path}: {error.strerror or error}") from error
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from latentgan.checkpoint import replace_text, writing
+from latentgan.checkpoint import writing
+from latentgan.files import append_text, replace_text, sweep
 from latentgan.health import NOTED
 from latentgan.networks.blocks import count_parameters
 from latentgan.version import __version__
@@ -100,8 +102,7 @@ class Journal:
             **means,
             "health": vitals,
         }
-        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(line) + "\n")
+        append_text(self.out / "metrics.jsonl", json.dumps(line) + "\n")
         for warning in session.health.observe(session.images, vitals):
             self._progress.console.print(f"[yellow]warning[/]: {escape(warning.sentence)}")
         self._write_health()
@@ -166,16 +167,26 @@ def read_summary(out: Path) -> dict[str, Any]:
     return summary if isinstance(summary, dict) else {}
 
 
+_GRID = re.compile(
+    r"(?P<unfinished>\.)?(?P<images>\d{9,})-(samples|reconstructions|posteriors)\.png(?(unfinished)\.tmp)"
+)
+"""A grid, or what a killed run of an earlier version left of one."""
+
+
 def cut_back(out: Path, images: int) -> None:
     """Drop log lines and sample grids of more than `images` images, which a killed run wrote after its checkpoint."""
     metrics = out / "metrics.jsonl"
     if metrics.is_file():
         replace_text(metrics, "".join(_lines_until(metrics, images)))
-    for picture in (out / "samples").glob("[0-9]*-*.png"):
-        if int(picture.name.split("-")[0]) > images:
+    for folder in (out, out / "samples", out / "model", out / "checkpoints"):
+        if not folder.is_symlink():
+            sweep(folder)
+    if (out / "samples").is_symlink() or not (out / "samples").is_dir():
+        return
+    for picture in list((out / "samples").iterdir()):
+        name = _GRID.fullmatch(picture.name)
+        if name and (int(name["images"]) > images or name["unfinished"]):
             picture.unlink()
-    for unfinished in (out / "samples").glob(".*.tmp"):
-        unfinished.unlink()
 
 
 def _lines_until(path: Path, images: int) -> list[str]:

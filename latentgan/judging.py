@@ -20,9 +20,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from latentgan.checkpoint import file_sha256, replace_text, write_tensors
+from latentgan.checkpoint import file_sha256, tensor_bytes
 from latentgan.data import ImageSource
 from latentgan.errors import DataError
+from latentgan.files import GENERATOR, Writing, check_outputs, told, wrote
 from latentgan.supervised import AnySize, train_network
 
 FILE = "judge"
@@ -197,6 +198,9 @@ def open_judge(
     about = {"heads": [asdict(head) for head, _ in heads], "steps": steps, "seed": seed, "key": key}
     about = json.loads(json.dumps(about))
     weights, facts = folder / f"{FILE}.safetensors", folder / f"{FILE}.json"
+    ours = facts.is_file() and wrote(facts, "judge")
+    check_outputs([facts], "judge", error=DataError)
+    check_outputs([] if ours else [weights], "weights", error=DataError)
     only = [head for head, _ in heads]
     try:
         if json.loads(facts.read_text(encoding="utf-8")) == {**about, "sha256": file_sha256(weights)}:
@@ -206,12 +210,11 @@ def open_judge(
     except (OSError, ValueError, RuntimeError, SafetensorError):
         pass  # none is kept, or a damaged one: train it
     judge = train_judge(source, heads, rows=learned, steps=steps, seed=seed, device=device)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_tensors(weights, {name: value.cpu() for name, value in judge.network.state_dict().items()})
-        replace_text(facts, json.dumps({**about, "sha256": file_sha256(weights)}, indent=1, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise DataError(f"could not keep the judge in {folder}: {error.strerror or error}") from error
+    kept = tensor_bytes(judge.network.state_dict(), {"software": GENERATOR})
+    about["sha256"] = hashlib.sha256(kept).hexdigest()
+    with told(folder), Writing() as files:
+        files.write(weights, kept)
+        files.write(facts, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
     return judge, True
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from latentgan.checkpoint import replace_text
 from latentgan.devices import seeded
 from latentgan.families.base import Decodes, Draws, Explains, Family
+from latentgan.files import replace_text
 
 IMAGES, SHOWN, DRAWS = 8, 7, 200
 FILE = "posteriors.json"

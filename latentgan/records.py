@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from latentgan.checkpoint import replace_text
 from latentgan.errors import DataError
+from latentgan.files import check_outputs, replace_text, told
 
 FORMAT = 1
 
@@ -72,11 +72,9 @@ def record_path(folder: Path, protocol: str, recipe: str, seed: int) -> Path:
 def write_record(folder: Path, record: Record) -> Path:
     """Write a record, whole or not at all."""
     path = record_path(folder, record.protocol, record.recipe, record.seed)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    check_outputs([path], "record", error=DataError)
+    with told(path):
         replace_text(path, json.dumps({"format": FORMAT, **asdict(record)}, indent=1, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise DataError(f"could not write {path}: {error.strerror or error}") from error
     return path
 
 

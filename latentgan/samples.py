@@ -15,6 +15,7 @@ from torch import Tensor
 from latentgan.asking import attribute_columns, label_columns, of_each_class, varied
 from latentgan.data import from_model
 from latentgan.families.base import Decodes, Encodes, Family
+from latentgan.files import png_bytes, replace_bytes, replace_text
 from latentgan.posteriors import IMAGES, SHOWN, drawn, rows_of_draws, write_draws
 
 TILE = 32
@@ -45,7 +46,7 @@ def write_grids(family: Family, folder: Path, images: int, x: Tensor) -> None:
         z, rows = sample_codes(family)
         _save(grid(family.decode(z), columns=8), folder / f"{images:09d}-samples.png")
         if rows:
-            (folder / ROWS_FILE).write_text(json.dumps(rows), encoding="utf-8")
+            replace_text(folder / ROWS_FILE, json.dumps(rows))
     if isinstance(family, Decodes) and isinstance(family, Encodes):
         pairs = alternate(x[:RECONSTRUCTIONS], family.decode(family.encode(x[:RECONSTRUCTIONS])), columns=8)
         _save(grid(pairs, columns=8), folder / f"{images:09d}-reconstructions.png")
@@ -122,6 +123,4 @@ def _row(x: Tensor, start: int, columns: int) -> Tensor:
 
 
 def _save(image: Image.Image, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    image.save(temporary, format="PNG")
-    temporary.replace(path)
+    replace_bytes(path, png_bytes(image), durable=False)

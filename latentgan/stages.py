@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from latentgan.data.image_file import BadImageError, decode
 from latentgan.data.pixels import Geometry
 from latentgan.encoding import Plan, default_features, encode_table, fitting_images
 from latentgan.errors import ConfigError, DataError
+from latentgan.files import Writing, check_outputs, png_bytes, told
 from latentgan.samples import sheet
 
 console = Console(stderr=True)
@@ -50,6 +52,9 @@ def encode(
     """Write the table of `data` (default: the run's own images) under the model of `run`."""
     if out.suffix != ".parquet":
         raise ConfigError(f"--out {out} should end in .parquet")
+    chosen = options or {}
+    inputs = (data, chosen.get("attributes"), chosen.get("mirror"), run)
+    check_outputs([out], "codes", inputs=inputs, error=ConfigError)
     model = NumpyModel.load(run, device=device, family=family)
     source = load_as_split(model.about, data, options or {})
     for line in source.notes:
@@ -191,23 +196,30 @@ def edit(
     crop: bool,
     device: str,
     family: str | None = None,
+    inputs: Sequence[Path] = (),
 ) -> list[Path]:
-    """Write each image moved along `direction` (d,) by each strength, and their strip (see `sheet`); return files."""
+    """Write each image moved along `direction` (d,) by each strength, and their strip (see `sheet`); return files.
+
+    Nothing is written over `files`, `run` or `inputs`, what else the caller read.
+    """
     if not np.isfinite(strengths).all():
         raise ConfigError("--strength takes finite numbers, for example 2 or -1.5")
+    safe = "".join(c if c.isalnum() or c in "-+._" else "-" for c in name)[:LONGEST]
+    stems = [file.stem for file in files]
+    stems = [stem if stems.count(stem) == 1 else f"{stem}-{number}" for number, stem in enumerate(stems)]
+    names = [*(f"{safe}_{strength:+g}.png" for strength in strengths), f"{safe}_strip.png"]
+    paths = [[out / f"{stem}_{name}" for name in names] for stem in stems]
+    check_outputs(chain(*paths), "picture", inputs=(*files, *inputs, run), error=ConfigError)
     model = NumpyModel.load(run, device=device, family=family)
     codes = model.encode(read_files(files, model, crop=crop))
-    out.mkdir(parents=True, exist_ok=True)
-    safe = "".join(c if c.isalnum() or c in "-+._" else "-" for c in name)[:LONGEST]
-    written = []
-    for number, (file, code) in enumerate(zip(files, codes, strict=True)):
-        moved = code[None] + np.asarray(strengths)[:, None] * direction[None]
-        frames = model.decode(moved.astype(np.float32))
-        stem = file.stem if [f.stem for f in files].count(file.stem) == 1 else f"{file.stem}-{number}"
-        for strength, frame in zip(strengths, frames, strict=True):
-            written.append(save(picture(frame), out / f"{stem}_{safe}_{strength:+g}.png"))
-        written.append(save(sheet(frames, columns=len(frames)), out / f"{stem}_{safe}_strip.png"))
-    return written
+
+    def pictures() -> Iterator[tuple[Path, Image.Image]]:
+        for code, mine in zip(codes, paths, strict=True):
+            moved = code[None] + np.asarray(strengths)[:, None] * direction[None]
+            frames = model.decode(moved.astype(np.float32))
+            yield from zip(mine, [*map(picture, frames), sheet(frames, columns=len(frames))], strict=True)
+
+    return save_pictures(pictures(), out)
 
 
 def read_files(files: Sequence[Path], model: NumpyModel, *, crop: bool) -> np.ndarray:
@@ -231,14 +243,19 @@ def picture(image: np.ndarray) -> Image.Image:
     return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
-def save(image: Image.Image, path: Path) -> Path:
-    """Write a picture as PNG; return its path."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, format="PNG")
-    except OSError as error:
-        raise DataError(f"could not write {path}: {error.strerror or error}") from error
-    return path
+def save_pictures(pictures: Iterable[tuple[Path, Image.Image]], out: Path) -> list[Path]:
+    """Write pictures as PNG, all of them or none; return their paths.
+
+    Args:
+        pictures: each with its path.
+        out: what could not be written, where one could not.
+    """
+    paths = []
+    with told(out), Writing(durable=False, many=True) as files:
+        for path, image in pictures:
+            files.write(path, png_bytes(image))
+            paths.append(path)
+    return paths
 
 
 @contextmanager

@@ -7,12 +7,12 @@ that took longer is put together from these parts at the end.
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +20,15 @@ import pyarrow.parquet as pq
 
 from latentgan.data import ImageSource
 from latentgan.errors import DataError
+from latentgan.files import Writing, exclusive, remove_empty, replace_bytes, sweep
 from latentgan.locks import held
 from latentgan.thumbnails import area_average, png_rows, thumbnails
 
 SECONDS = 30.0
 """Work after which a part is closed: what a killed encode can lose at most."""
+PLAN, OPEN = "plan", "open"
+"""Files beside the parts: the key that they were written under, and the part that is being written."""
+_PART = re.compile(r"\d{12}-\d{12}\.parquet")
 Columns = dict[str, np.ndarray]
 """Codes and features by column, each (rows, width) float32."""
 
@@ -52,26 +56,45 @@ class Parts:
         self._key = key.encode()
         self._held = ExitStack()
         self._writer: pq.ParquetWriter | None = None
+        self._stream: IO[bytes]
         self._first, self._since, self._failed = 0, 0.0, False
 
     def __enter__(self) -> Parts:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.folder.is_symlink():
+            raise DataError(f"{self.folder} is a link, and a table's parts are not written through one: remove it")
+        with Writing() as files:
+            files.folder(self.folder)
         self._held.enter_context(held(self.folder, DataError(f"another encode is writing {self.out}; wait for it")))
-        mark = self.folder / "plan"
-        same = mark.is_file() and mark.read_bytes() == self._key
-        whole = self._whole() if same else []
-        for path in self.folder.iterdir():
-            if path not in whole:
-                path.unlink()
-        mark.write_bytes(self._key)
-        self.rows = _end(whole)
+        with ExitStack() as unless_ready:
+            unless_ready.callback(self.__exit__)
+            sweep(self.folder)
+            mark = self.folder / PLAN
+            same = mark.is_file() and mark.read_bytes() == self._key
+            whole = self._whole() if same else []
+            self._remove({PLAN, OPEN, *self._parts()} - {path.name for path in whole})
+            replace_bytes(mark, self._key, durable=False)
+            self.rows = _end(whole)
+            unless_ready.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
             self.close()
         finally:
+            with suppress(OSError):
+                self._remove({OPEN} if self._parts() else {OPEN, PLAN})
+                remove_empty([self.folder])  # there is nothing to go on with
             self._held.close()
+
+    def _parts(self) -> list[str]:
+        """Names of closed parts in the folder; what else lies there is none of ours."""
+        return (
+            [path.name for path in self.folder.iterdir() if _PART.fullmatch(path.name)] if self.folder.is_dir() else []
+        )
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
 
     def write(self, first: int, table: pa.Table) -> None:
         """Append the row group that begins with row `first`, and close the part if it took long enough.
@@ -85,7 +108,8 @@ class Parts:
             table = table.replace_schema_metadata(self.about)
             if self._writer is None:
                 self._first, self._since = self.rows, time.monotonic()
-                self._writer = pq.ParquetWriter(self.folder / "open", table.schema, **_layout(table.schema))
+                self._stream = exclusive(self.folder / OPEN)
+                self._writer = pq.ParquetWriter(self._stream, table.schema, **_layout(table.schema))
             self._writer.write_table(table, row_group_size=len(table))
         except BaseException:
             self._failed = True
@@ -99,9 +123,12 @@ class Parts:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             with suppress(OSError) if self._failed else nullcontext():
-                writer.close()
+                try:
+                    writer.close()
+                finally:
+                    self._stream.close()
             if not self._failed:
-                (self.folder / "open").replace(self.folder / f"{self._first:012d}-{self.rows:012d}.parquet")
+                (self.folder / OPEN).replace(self.folder / f"{self._first:012d}-{self.rows:012d}.parquet")
 
     def join(self, rows: int) -> None:
         """Move the only part into the table's place, or write several as one, and remove the folder.
@@ -117,13 +144,15 @@ class Parts:
             paths[0].replace(self.out)
         else:
             schema = pq.read_schema(paths[0])
-            with pq.ParquetWriter(self.folder / "open", schema, **_layout(schema)) as writer:
+            self._remove([OPEN])
+            with exclusive(self.folder / OPEN) as stream, pq.ParquetWriter(stream, schema, **_layout(schema)) as writer:
                 for path in paths:
                     file = pq.ParquetFile(path)
                     for group in range(file.num_row_groups):
                         writer.write_table(file.read_row_group(group))
-            (self.folder / "open").replace(self.out)
-        shutil.rmtree(self.folder, ignore_errors=True)
+            (self.folder / OPEN).replace(self.out)
+        self._remove({PLAN, *self._parts()})
+        remove_empty([self.folder])
 
     def _whole(self) -> list[Path]:
         """Return the parts that follow each other from row 0, up to one that is damaged."""

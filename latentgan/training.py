@@ -20,7 +20,9 @@ import torch
 
 from latentgan.averages import make_usable, shadow_of
 from latentgan.checkpoint import (
+    UnwrittenError,
     create_run,
+    forget_run,
     latest_name,
     locked,
     read_checkpoint,
@@ -37,6 +39,7 @@ from latentgan.data.seen import write_seen
 from latentgan.devices import full_precision, pick_precision, seeded
 from latentgan.errors import CheckpointError, ConfigError, DivergedError, LatentganError
 from latentgan.families.base import Family
+from latentgan.files import made_for
 from latentgan.game import PATIENCE, Update
 from latentgan.health import measure
 from latentgan.journal import Journal, read_summary
@@ -160,9 +163,17 @@ def train(
             f"these settings of {config.name} keep networks still, which would stay random: "
             "start from a trained run, as `latentgan fit-encoder RUN` does"
         )
-    with locked(out):
-        create_run(out, {**config.as_dict(), "fingerprint": source.fingerprint}, start)
-        return _play(session, out, show_progress=show_progress, command=command)
+    with made_for(out / "run.toml"), locked(out):
+        try:
+            create_run(out, {**config.as_dict(), "fingerprint": source.fingerprint}, start)
+            return _play(session, out, show_progress=show_progress, command=command)
+        except Exception as error:
+            if isinstance(error, DivergedError) or latest_name(out) is not None:
+                raise  # how it diverged is told by its records
+            forget_run(out)
+            if isinstance(error, UnwrittenError):
+                raise CheckpointError(f"{error.reason}; there is no checkpoint yet, so nothing was kept") from error
+            raise
 
 
 def resume(

@@ -15,6 +15,7 @@ SOURCES = sorted([*(ROOT / "latentgan").rglob("*.py"), *(ROOT / "analysis").rglo
 JOINS = (
     "latentgan.cli",
     "latentgan.cli_edit",
+    "latentgan.files",
     "latentgan.cli_images",
     "latentgan.cli_model",
     "latentgan.protocols",

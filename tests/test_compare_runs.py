@@ -19,7 +19,8 @@ import analysis.cli
 from analysis import AnalysisError, load
 from latentgan.comparing import some_rows, tables_of
 from latentgan.data import ImageSource
-from latentgan.errors import CheckpointError
+from latentgan.errors import CheckpointError, ConfigError
+from latentgan.files import allowing
 from latentgan.training import train
 
 ROWS = 200
@@ -113,9 +114,13 @@ def test_without_latentgan_run_folders_are_refused(runs: Path) -> None:
     assert isinstance(done.exception, AnalysisError) and "run folders need latentgan compare" in str(done.exception)
 
 
-def test_tables_of_one_name_are_told_apart_and_a_damaged_one_is_written_again(runs: Path, tmp_path: Path) -> None:
+def test_tables_of_one_name_are_told_apart_and_no_other_file_is_replaced(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"no table")
-    assert tables_of([runs / "a", runs / "a"], tmp_path, rows=50) == [tmp_path / "a.parquet"] * 2
+    with pytest.raises(ConfigError, match="is not what latentgan writes there"):
+        tables_of([runs / "a", runs / "a"], tmp_path, rows=50)
+    assert (tmp_path / "a.parquet").read_bytes() == b"no table"
+    with allowing(overwrite=True):
+        assert tables_of([runs / "a", runs / "a"], tmp_path, rows=50) == [tmp_path / "a.parquet"] * 2
     (tmp_path / "other").mkdir()
     (tmp_path / "other/a").symlink_to(runs / "deep/b")
     one, other = tables_of([runs / "a", tmp_path / "other/a"], tmp_path, rows=50)

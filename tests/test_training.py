@@ -479,6 +479,7 @@ def test_a_run_that_runs_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_run_folder_holds_what_it_should_and_nothing_else(convolutional: Path) -> None:
     assert sorted(p.name for p in convolutional.iterdir()) == [
         "checkpoints",
+        "checkpoints.json",
         "health.json",
         "latest",
         "lock",

@@ -20,9 +20,10 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
 
     Raises:
         AnalysisError: a folder that is not there or holds no results, a damaged file in one, or an `out` that cannot
-            be written.
+            be written, or is a file that is read here, or no report.
     """
     from ..arrays import AnalysisError
+    from ..files import check_outputs
     from ..store import load
     from .html import render
     from .material import Material
@@ -30,6 +31,8 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
     from .sections import build
 
     results, out = Path(results), Path(out)
+    out = out / "report.html" if out.is_dir() else out
+    check_outputs([out], "report", inputs=(results, run))
     found = load(results)
     if not found:
         raise AnalysisError(f"{str(results)!r} holds no results; run latentgan analyze TABLE --out {results} first")
@@ -40,7 +43,7 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
         versions={kind: str(one.get("version", "")) for kind, one in said.items()},
         run=None if run is None else read_run(Path(run)),
     )
-    return _write(render(build(material)), out / "report.html" if out.is_dir() else out)
+    return _write(render(build(material)), out)
 
 
 def _said(path: Path) -> dict[str, Any]:
@@ -50,14 +53,15 @@ def _said(path: Path) -> dict[str, Any]:
 
 def _write(text: str, out: Path) -> Path:
     from ..arrays import AnalysisError
+    from ..files import replace_text
 
-    partial = out.with_name(out.name + ".tmp")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        return partial.replace(out)
+        replace_text(out, text)
     except OSError as error:
-        raise AnalysisError(f"cannot write the report {str(out)!r} ({error.strerror}): name another file") from error
+        raise AnalysisError(
+            f"cannot write the report {str(out)!r} ({error.strerror or error}): name another file"
+        ) from error
+    return out
 
 
 __all__ = ["write_report"]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+
+from latentgan.files import replace_bytes
 
 from .source import ImageSource
 
@@ -22,10 +25,9 @@ def image_marks(source: ImageSource, rows: np.ndarray) -> np.ndarray:
 
 def write_seen(run: Path, source: ImageSource) -> None:
     """Keep the hashes of the training images in the run folder."""
-    temporary = run / f".{FILE}.tmp"
-    with temporary.open("wb") as handle:
-        np.save(handle, np.unique(image_marks(source, source.rows("train"))), allow_pickle=False)
-    temporary.replace(run / FILE)
+    stream = BytesIO()
+    np.save(stream, np.unique(image_marks(source, source.rows("train"))), allow_pickle=False)
+    replace_bytes(run / FILE, stream.getvalue(), durable=False)
 
 
 def without_leak(run: Path, source: ImageSource, fingerprint: str) -> ImageSource:

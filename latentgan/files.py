@@ -1,0 +1,70 @@
+"""Where latentgan's files go out: the writers of `analysis.files`, and sentences for what cannot be written.
+
+With `latentgan.boundary`, where files come in, the only module of the core that imports `analysis`: both packages write
+by one mechanism. Callers name the error that a user meets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from analysis.files import (
+    GENERATOR,
+    Writing,
+    allow,
+    allowing,
+    append_text,
+    check_outputs,
+    consent,
+    exclusive,
+    is_temporary,
+    made_for,
+    png_bytes,
+    remove_empty,
+    remove_known,
+    replace_bytes,
+    replace_text,
+    staged,
+    sweep,
+    sync,
+    wrote,
+)
+from latentgan.errors import DataError
+
+__all__ = [
+    "GENERATOR",
+    "Writing",
+    "allow",
+    "allowing",
+    "append_text",
+    "check_outputs",
+    "consent",
+    "exclusive",
+    "is_temporary",
+    "made_for",
+    "png_bytes",
+    "remove_empty",
+    "remove_known",
+    "replace_bytes",
+    "replace_text",
+    "staged",
+    "sweep",
+    "sync",
+    "told",
+    "wrote",
+]
+
+
+@contextmanager
+def told(path: Path, way: str = "") -> Iterator[None]:
+    """Turn an OSError into one sentence on what could not be written.
+
+    Raises:
+        DataError: `path` could not be written; the sentence ends with the way out.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"could not write {path}: {error.strerror or error}{way and '; '}{way}") from error
