@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_writing import WritingGroup
-from .errors import AnalysisError
+from .console import run_app
+from .errors import AnalysisError, ForeignModelError
+from .messages import message
 
 if TYPE_CHECKING:
     from .embeddings import Embeddings
     from .model import Model
     from .plan import Options
 
-__all__ = ["AnalysisError", "analyze_table", "register", "write_report"]
+__all__ = ["AnalysisError", "ForeignModelError", "analyze_table", "register", "write_report"]
 
 LoadModel = Callable[[Path], Any]
 LoadNetworks = Callable[..., Any]
@@ -36,7 +38,12 @@ Table = Annotated[
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Results folder to save into.", show_default=False)]
 Run = Annotated[
     Path | None,
-    typer.Option("--model", help="Run that decodes. Default: the run that the table names.", show_default=False),
+    typer.Option(
+        "--model",
+        help="Run that decodes, or module:Class=RUN for one of a foreign family. Default: the run that the table "
+        "names.",
+        show_default=False,
+    ),
 ]
 Code = Annotated[
     str | None,
@@ -195,7 +202,13 @@ def find_model(
         if run is not None:
             raise AnalysisError(f"a model decodes the column 'code', not {table.code!r}: leave out --model or --code")
         return None
-    model: Model = load_model(found)
+    try:
+        model: Model = load_model(found)
+    except ForeignModelError as error:
+        if run is not None:
+            raise
+        typer.echo(message(f"without a model: {error}"), err=True)
+        return None
     if not hasattr(model, "decode"):
         raise AnalysisError(f"the model in {str(found)!r} does not decode")
     theirs, mine = getattr(model, "about", {}).get("sha256"), table.metadata.get("checkpoint")
@@ -292,11 +305,13 @@ def print_result(kind: str, result: Any, as_json: bool) -> None:
 
 def run_of(results: Path) -> Path | None:
     """The run folder that the analysed table named, if it is still there."""
+    from .boundary import table_metadata
     from .store import load_one
 
-    if not (results / "overview.json").is_file():
+    if not (results / "overview.json").exists():
         return None
-    named = json.loads(load_one(results, "overview").metadata).get("run")
+    overview = load_one(results, "overview")
+    named = table_metadata(overview.metadata, overview.table).get("run")
     return Path(named) if named and Path(named).is_dir() else None
 
 
@@ -329,12 +344,4 @@ def main() -> None:
         help="Analyses of a table of codes, without a model: what must decode is left out, and said.",
     )  # fmt: skip
     register(app, None)
-    try:
-        app(prog_name="python -m analysis")
-    except AnalysisError as error:
-        typer.echo(f"analysis: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)
+    run_app(app, "analysis", prog_name="python -m analysis")

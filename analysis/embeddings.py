@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Ints, Singles, Strings
+from .boundary import table_metadata
 from .errors import TooLargeError
 from .foreign import LEAST, SHARES, bundle, drawn_split, no_classes, no_split, refuse
 from .groups import blocks_of, drawn_order, middle_order, on_one_side, own_group, split_whole, straddling
@@ -101,11 +102,7 @@ class Embeddings:
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """What `latentgan encode` says about itself; empty for a foreign table."""
-        try:
-            found = json.loads(self._table.metadata.get("latentgan", "{}"))
-        except ValueError as error:
-            raise AnalysisError(f"the table {self.path.name!r} has a broken `latentgan` metadata entry") from error
-        return found if isinstance(found, dict) else {}
+        return table_metadata(self._table.metadata.get("latentgan", ""), self.path.name)
 
     @cached_property
     def identity(self) -> str:
@@ -123,8 +120,7 @@ class Embeddings:
     @property
     def labels_told(self) -> int:
         """Labels that the networks were told in training, as `latentgan encode` wrote; 0 where none or unknown."""
-        told = self.metadata.get("labels_told", 0)
-        return told if isinstance(told, int) and told > 0 else 0
+        return int(self.metadata.get("labels_told", 0))
 
     @property
     def vector_columns(self) -> tuple[str, ...]:

@@ -7,3 +7,7 @@ class AnalysisError(Exception):
 
 class TooLargeError(AnalysisError):
     """Rows that must be held and do not fit in memory."""
+
+
+class ForeignModelError(AnalysisError):
+    """A model of a family whose code the user has not named."""

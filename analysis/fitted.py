@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles, subsample
+from .boundary import irregular, parse_json, read_arrays, validated
 from .embeddings import Embeddings
+from .file_models import ProbeFile
 from .files import check_outputs, npz_bytes, replace_bytes
 from .linear import Scaler, fit_linear, fit_scalers, softmax_loss
+from .messages import listed
 from .pca import fit_pca
 from .plan import Options, sample, train_and_test
 from .probes import SEARCH, WIDEST, Rows, choose_c
@@ -87,45 +89,36 @@ class FittedProbe:
 def load_probe(path: str | Path) -> FittedProbe:
     """Read what `FittedProbe.save` wrote. Raises: AnalysisError for anything else."""
     path = Path(path)
-    if not path.is_file():
+    if irregular(path) == "missing":
         named = path if path.suffix == ".npz" else "FILE.npz"
         raise AnalysisError(f"no probe {str(path)!r}: latentgan probe TABLE --save {named} writes one")
     try:
-        with np.load(path, allow_pickle=False) as found:
-            about, arrays = json.loads(str(found["about"])), {name: found[name] for name in ARRAYS}
-        return _probe(about, arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        found = read_arrays(path)
+        if set(found) != {"about", *ARRAYS}:
+            raise AnalysisError(f"it holds other arrays than a probe's: {listed(found)}")
+        about = validated(parse_json(str(found.pop("about")), "about"), ProbeFile, "about")
+        return _probe(about, found)
+    except AnalysisError as error:
         raise AnalysisError(
-            f"{str(path)!r} is no fitted probe of this version ({_reason(path, error)}): latentgan probe TABLE "
-            "--save FILE.npz writes one"
+            f"{str(path)!r} is no fitted probe of this version ({error}): latentgan probe TABLE --save FILE.npz "
+            "writes one"
         ) from error
 
 
-def _reason(path: Path, error: Exception) -> str:
-    """Say what is wrong with a file that could not be read as a probe, without numpy's advice on pickles."""
-    if not zipfile.is_zipfile(path):
-        return "it is no .npz file"
-    if isinstance(error, KeyError):
-        return "it holds other arrays than a probe's"
-    text = (str(error) or "damaged").splitlines()[0]
-    return "it holds objects, not numbers" if "pickle" in text else text
-
-
-def _probe(about: Any, arrays: dict[str, Any]) -> FittedProbe:
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise ValueError("unknown format")
-    classes = tuple(map(str, about["classes"]))
+def _probe(about: ProbeFile, arrays: dict[str, Any]) -> FittedProbe:
+    classes = about.classes
+    if arrays["mean"].ndim != 1:
+        raise AnalysisError(f"mean is {arrays['mean'].shape}, not one number a column")
     (d,), k = arrays["mean"].shape, len(classes)
     shapes = {"mean": (d,), "scale": (d,), "weights": (d, k), "bias": (k,)}
     for name, shape in shapes.items():
         if arrays[name].shape != shape or arrays[name].dtype != np.float32:
-            raise ValueError(f"{name} is {arrays[name].shape}, not {shape}")
+            raise AnalysisError(f"{name} is {arrays[name].dtype} of {arrays[name].shape}, not float32 of {shape}")
         if not (np.isfinite(arrays[name]) | (name == "scale")).all() or np.isnan(arrays[name]).any():
-            raise ValueError(f"{name} is not finite")
-    value, low, high, n = about["accuracy"]
+            raise AnalysisError(f"{name} is not finite")
     return FittedProbe(
-        str(about["column"]), int(about["pool"]), str(about["checkpoint"]), str(about["target"]), classes,
-        **arrays, c=float(about["c"]), accuracy=Interval(float(value), float(low), float(high), int(n)),
+        about.column, about.pool, about.checkpoint, about.target, classes, **arrays, c=about.c,
+        accuracy=Interval(*about.accuracy),
     )  # fmt: skip
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Doubles, Ints, Pixels, Strings, to_pixels
+from .boundary import BadImageError, open_image, quiet
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from .embeddings import Embeddings
 
 MOST_CATEGORIES = 50
@@ -163,28 +166,39 @@ def thumbnails(table: Embeddings, rows: Ints) -> Pixels | None:
 
 
 def _decode(encoded: list[bytes]) -> Pixels:
-    """Decode PNG or JPEG bytes to one size, the first one's (at most 48 px); a missing one is left black."""
-    from PIL import Image, UnidentifiedImageError
-
-    pictures = []
-    for data in encoded:
-        try:
-            pictures.append(Image.open(io.BytesIO(data)) if data else None)
-        except (UnidentifiedImageError, OSError) as error:
-            raise AnalysisError(f"a thumbnail is no readable image ({error})") from error
-    first = next((picture for picture in pictures if picture is not None), None)
+    """Decode encoded images to one size, the first one's (at most 48 px); a missing one is left black."""
+    sizes = [_size(data) for data in encoded]
+    first = next((size for size in sizes if size is not None), None)
     if first is None:
         return np.zeros((len(encoded), 1, 1, 1), np.uint8)
-    scale = min(1.0, 48 / max(first.size))
-    size = (max(1, round(first.width * scale)), max(1, round(first.height * scale)))
-    grey = all(picture is None or picture.mode in ("1", "L") for picture in pictures)
+    scale = min(1.0, 48 / max(first[:2]))
+    size = (max(1, round(first[0] * scale)), max(1, round(first[1] * scale)))
+    grey = all(found is None or found[2] in ("1", "L") for found in sizes)
     tiles = np.zeros((len(encoded), size[1], size[0], 1 if grey else 3), np.uint8)
-    for tile, picture in zip(tiles, pictures, strict=True):
-        if picture is not None:
-            plain = picture.convert("L" if grey else "RGB")
-            plain = plain if plain.size == size else plain.resize(size)
-            tile[...] = np.asarray(plain).reshape(tile.shape)
+    for tile, data in zip(tiles, encoded, strict=True):
+        if data:
+            with _thumbnail(data) as picture:
+                plain = picture.convert("L" if grey else "RGB")
+                plain = plain if plain.size == size else plain.resize(size)
+                tile[...] = np.asarray(plain).reshape(tile.shape)
     return tiles
+
+
+def _size(data: bytes) -> tuple[int, int, str] | None:
+    """Width, height and mode of an encoded thumbnail; None of a missing one."""
+    if not data:
+        return None
+    with _thumbnail(data) as picture:
+        return picture.width, picture.height, picture.mode
+
+
+@contextmanager
+def _thumbnail(data: bytes) -> Iterator[Image]:
+    try:
+        with quiet(), open_image(data) as picture:
+            yield picture
+    except BadImageError as error:
+        raise AnalysisError(f"a thumbnail is no readable image ({error})") from error
 
 
 def class_order(names: list[str], declared: Iterable[object] | None) -> list[str]:

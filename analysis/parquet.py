@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import AnalysisError, AnyArray, Ints
+from .boundary import check_file, irregular, shown
 
 PIECE = 1_000_000  # bytes of a column that are decoded at once
 BUFFER = 1_000_000  # bytes of a file that are read at once
@@ -35,10 +36,12 @@ class ParquetRows:
         import pyarrow.parquet as parquet
 
         paths = sorted(self.path.glob("*.parquet")) if self.path.is_dir() else [self.path]
-        if not paths or not paths[0].is_file():
+        if not paths or irregular(paths[0]) == "missing":
             raise AnalysisError(
                 f"no table {str(self.path)!r}: latentgan encode RUN --data DATA --out {self.path} writes one"
             )
+        for path in paths:
+            check_file(path)
         try:
             opened = [parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) for path in paths]
         except (pyarrow.ArrowException, OSError) as error:
@@ -46,6 +49,11 @@ class ParquetRows:
                 f"{str(self.path)!r} is not a readable Parquet file ({str(error).splitlines()[0]}); "
                 "pandas.DataFrame.to_parquet writes one, of a CSV file or of arrays"
             ) from error
+        names = opened[0].schema_arrow.names
+        if twice := [name for name in names if names.count(name) > 1][:1]:
+            raise AnalysisError(
+                f"the table {self.path.name!r} has more than one column {shown(twice[0])}: rename one of them"
+            )
         if any(not file.schema_arrow.equals(opened[0].schema_arrow) for file in opened):
             raise AnalysisError(f"the Parquet files in {str(self.path)!r} have different columns")
         return opened

@@ -16,7 +16,10 @@ from typing import Any
 import numpy as np
 
 from .arrays import AnalysisError, AnyArray
+from .boundary import irregular, parse_json, read_arrays, read_json, read_text, shown, validated
+from .file_models import ArrayFile, ResultFile
 from .files import Writing, check_outputs, npz_bytes, wrote
+from .messages import listed
 
 # A file names its kind, and only these kinds are ever loaded: kind -> (module, class).
 KINDS = {
@@ -130,7 +133,7 @@ def load(folder: str | Path) -> dict[str, Any]:
     folder = Path(folder)
     if not folder.is_dir():
         raise AnalysisError(f"no results folder {str(folder)!r}: write one with latentgan analyze TABLE --out {folder}")
-    return {kind: load_one(folder, kind) for kind in ORDER if (folder / f"{kind}.json").is_file()}
+    return {kind: load_one(folder, kind) for kind in ORDER if irregular(folder / f"{kind}.json") != "missing"}
 
 
 def load_one(folder: str | Path, kind: str) -> Any:
@@ -140,17 +143,18 @@ def load_one(folder: str | Path, kind: str) -> Any:
         raise AnalysisError(f"unknown kind of result {kind!r}: known are {', '.join(HOMES)}")
     module, name = HOMES[kind]
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
-            return _unpack(body, getattr(importlib.import_module(module), name), arrays)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        body = parse_json(read_text(path), path)
+        validated(body, ResultFile, path)
+        arrays = read_arrays(path.with_suffix(".npz"))
+        found = _unpack(body, getattr(importlib.import_module(module), name), arrays, kind)
+    except AnalysisError as error:
         raise AnalysisError(f"cannot read the result {str(path)!r} ({error}): run the analysis again") from error
+    return found
 
 
 def load_command(folder: str | Path, kind: str) -> str:
     """Return the command that made a result."""
-    body = json.loads((Path(folder) / f"{kind}.json").read_text(encoding="utf-8"))
-    return str(body.get("command", ""))
+    return read_json(Path(folder) / f"{kind}.json", ResultFile).command
 
 
 def to_json(value: object) -> Any:
@@ -193,22 +197,68 @@ def _pack(value: object, key: str, arrays: dict[str, AnyArray]) -> Any:
     return _plain(value)
 
 
-def _unpack(value: Any, hint: Any, arrays: typing.Mapping[str, AnyArray]) -> Any:
-    """Turn JSON values back into what the type `hint` says."""
-    if isinstance(value, dict) and "array" in value and "dtype" in value:
-        return arrays[value["array"]]
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        hints = typing.get_type_hints(hint)
-        known = [field.name for field in dataclasses.fields(hint) if field.name in value]
-        return hint(**{name: _unpack(value[name], hints[name], arrays) for name in known})
+def _unpack(value: Any, hint: Any, arrays: typing.Mapping[str, AnyArray], key: str) -> Any:
+    """Turn JSON values back into what the type `hint` says.
+
+    Raises:
+        AnalysisError: a value is of another type, or a field is missing; the sentence names the key.
+    """
     options = typing.get_args(hint)
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        if value is None:
+        if value is None and type(None) in options:
             return None
-        return _unpack(value, next(option for option in options if option is not type(None)), arrays)
+        return _unpack(value, next(option for option in options if option is not type(None)), arrays, key)
+    if typing.get_origin(hint) is np.ndarray:
+        return _array(value, hint, arrays, key)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        fields = validated(value, dict[str, Any], key)
+        hints = typing.get_type_hints(hint)
+        known = [field for field in dataclasses.fields(hint) if field.init]
+        if missing := [field.name for field in known if field.name not in fields and _is_needed(field)]:
+            raise AnalysisError(f"{key} lacks {listed(missing)}")
+        given = [field.name for field in known if field.name in fields]
+        return hint(**{name: _unpack(fields[name], hints[name], arrays, f"{key}.{name}") for name in given})
     if typing.get_origin(hint) is tuple:
-        inner = [options[0]] * len(value) if options[-1] is Ellipsis else options
-        return tuple(_unpack(item, kind, arrays) for item, kind in zip(value, inner, strict=True))
+        items = validated(value, list[Any], key)
+        inner = [options[0]] * len(items) if options[-1] is Ellipsis else options
+        if len(inner) != len(items):
+            raise AnalysisError(f"{key} has {len(items)} values, not {len(inner)}")
+        pairs = enumerate(zip(items, inner, strict=True))
+        return tuple(_unpack(item, kind, arrays, f"{key}.{i}") for i, (item, kind) in pairs)
     if hint is float:
-        return math.nan if value is None else float(value)
-    return value
+        return math.nan if value is None else _number(value, key)
+    return validated(value, hint, key) if hint is Any else _exact(value, hint, key)
+
+
+def _array(value: Any, hint: Any, arrays: typing.Mapping[str, AnyArray], key: str) -> AnyArray:
+    """The array that the JSON names, of the shape and number type that it says and that `hint` takes."""
+    said = validated(value, ArrayFile, key)
+    if said.array not in arrays:
+        raise AnalysisError(f"{key} names the array {shown(said.array)}, which the .npz has not")
+    found = arrays[said.array]
+    shape = "×".join(map(str, found.shape))
+    if str(found.dtype) != said.dtype or shape != said.shape:
+        raise AnalysisError(f"{key} is {found.dtype} of {shape}, and should be {said.dtype} of {said.shape}")
+    kind = typing.get_args(typing.get_args(hint)[1])
+    wanted = kind[0] if kind and isinstance(kind[0], type) else np.generic
+    family = next(base for base in (np.floating, np.integer, np.generic) if issubclass(wanted, base))
+    if not np.issubdtype(found.dtype, wanted if family is np.generic else family):
+        raise AnalysisError(f"{key} is {found.dtype}, and should be {wanted.__name__}")
+    return found
+
+
+def _is_needed(field: Any) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _number(value: Any, key: str) -> float:
+    if value in ("Infinity", "-Infinity"):
+        return float(value)
+    return float(_exact(value, float, key))
+
+
+def _exact(value: Any, hint: Any, key: str) -> Any:
+    """A value of a plain type, not converted from another."""
+    from pydantic import Strict
+
+    return validated(value, typing.Annotated[hint, Strict()], key)  # type: ignore[arg-type]

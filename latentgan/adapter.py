@@ -5,6 +5,7 @@ This is the door through which `analysis`, a notebook or another tool sees a mod
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from latentgan.config import resolve
 from latentgan.data import ImageSpec, to_unit
 from latentgan.data.told import Condition
 from latentgan.devices import pick_device
-from latentgan.errors import CheckpointError, ConfigError
+from latentgan.errors import CheckpointError, ConfigError, ForeignFamilyError
 from latentgan.families.base import Classifies, Decodes, Encodes, Family, load_family
 from latentgan.hooks import reading_weights, recorder
 from latentgan.networks.blocks import fold_batch_norm
@@ -67,7 +68,8 @@ class NumpyModel:
         tensors, about = read_model(path)
         name = str(about["name"])
         if ":" in name and family != name:
-            raise CheckpointError(f"{path} is of the foreign family {name!r}; name it if you trust that code")
+            ways = ["latentgan", "encode", str(path), "--family", name, "--out", "codes.parquet"]
+            raise ForeignFamilyError(path, name, shlex.join(ways))
         kind = load_family(name)
         tree: dict[str, Any] = {key: about[key] for key in ("name", "family", "data", "training") if key in about}
         try:

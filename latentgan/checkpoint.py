@@ -11,18 +11,18 @@ import hashlib
 import json
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
+from latentgan.boundary import check_file, irregular, parse_json, parse_toml, read_tensors, read_text, validated
 from latentgan.errors import CheckpointError, ConfigError
+from latentgan.file_models import ModelFile, RunFile, StateFile
 from latentgan.files import Writing, is_temporary, remove_known, replace_bytes, replace_text, staged
 from latentgan.locks import held
 
@@ -88,25 +88,20 @@ def forget_run(out: Path) -> None:
 
 def read_start(run: Path) -> dict[str, Tensor]:
     """Return the weights that `run` starts from: untrained/… for the yardstick, start/… for turn 0; often none."""
-    if not (run / START).is_file():
+    if irregular(run / START) == "missing":
         return {}
-    try:
-        return load_file(run / START)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{run / START} is damaged: {error}; begin again in a new folder") from error
+    return read_tensors(run / START, error=CheckpointError)
 
 
 def read_config(run: Path) -> dict[str, Any]:
     """Return run.toml as nested dictionaries."""
     path = run / "run.toml"
-    if not path.is_file():
+    if irregular(path) == "missing":
         raise CheckpointError(f"{run} is not a run folder: it has no run.toml; `latentgan train` makes one")
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
+    tree = parse_toml(read_text(path, error=CheckpointError), path, error=CheckpointError)
     if tree.pop("format", None) != FORMAT:
         raise CheckpointError(f"{path} was written by another version of latentgan; this one reads format {FORMAT}")
+    validated(tree, RunFile, path, error=CheckpointError)
     return tree
 
 
@@ -176,21 +171,23 @@ def read_checkpoint(run: Path) -> Checkpoint | None:
         return None
     folder = run / "checkpoints" / name
     try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        if file_sha256(folder / "state.safetensors") != state["sha256"]:
-            raise ValueError("state.safetensors is not as it was written")
-        return Checkpoint(load_file(folder / "state.safetensors"), state)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        path = folder / "state.json"
+        state = parse_json(read_text(path, error=CheckpointError), path, error=CheckpointError)
+        digest = validated(state, StateFile, path, error=CheckpointError).sha256
+        check_file(folder / "state.safetensors", error=CheckpointError)
+        if file_sha256(folder / "state.safetensors") != digest:
+            raise CheckpointError("state.safetensors is not as it was written")
+        return Checkpoint(read_tensors(folder / "state.safetensors", error=CheckpointError), state)
+    except (OSError, CheckpointError) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged or missing: {error}; {_ways_out(folder)}") from error
 
 
 def latest_name(run: Path) -> str | None:
     """Return the name of the committed checkpoint, or None."""
-    try:
-        name = (run / "latest").read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+    if irregular(run / "latest") == "missing":
         return None
-    if not name.isdigit():
+    name = read_text(run / "latest", error=CheckpointError).strip()
+    if not re.fullmatch("[0-9]{1,18}", name):
         raise CheckpointError(f"{run / 'latest'} is damaged: it should hold a number of images")
     return name
 
@@ -211,18 +208,15 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         CheckpointError: there is none, or it is damaged.
     """
     folder = path / "model" if (path / "model").is_dir() else path
-    if not folder.is_dir() or not (folder / "config.json").is_file():
+    if not folder.is_dir() or irregular(folder / "config.json") == "missing":
         hint = "it has not reached its first checkpoint" if (path / "run.toml").is_file() else "no such run or model"
         raise CheckpointError(f"{path} holds no trained model: {hint}")
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        tensors = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointError(f"the model in {folder} is damaged: {error}") from error
+    path = folder / "config.json"
+    config = parse_json(read_text(path, error=CheckpointError), path, error=CheckpointError)
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise CheckpointError(f"{folder} was written by another version of latentgan; this one reads format {FORMAT}")
-    if missing := [key for key in ("name", "family", "spec", "sha256") if key not in config]:
-        raise CheckpointError(f"the model in {folder} is damaged: config.json lacks {', '.join(missing)}")
+    validated(config, ModelFile, path, error=CheckpointError)
+    tensors = read_tensors(folder / "model.safetensors", error=CheckpointError)
     if config["sha256"] != file_sha256(folder / "model.safetensors"):
         raise CheckpointError(
             f"the weights in {folder} are not those that config.json describes; `latentgan train --resume` on the run "
@@ -233,10 +227,9 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def read_untrained(run: Path) -> dict[str, Tensor]:
     """Return the weights of turn 0 that a run keeps as a yardstick; CheckpointError where it has none."""
-    try:
-        return load_file(run / "untrained.safetensors")
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{run} has no weights of turn 0 (untrained.safetensors): {error}") from error
+    if irregular(run / "untrained.safetensors") == "missing":
+        raise CheckpointError(f"{run} has no weights of turn 0 (untrained.safetensors)")
+    return read_tensors(run / "untrained.safetensors", error=CheckpointError)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

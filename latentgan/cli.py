@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,8 +10,9 @@ import typer
 
 import analysis.cli
 from analysis.cli_writing import WritingGroup
+from analysis.console import run_app
 from latentgan import cli_edit, cli_model, cli_reproduce, cli_selfcheck
-from latentgan.errors import ConfigError, LatentganError
+from latentgan.errors import ConfigError, ForeignFamilyError, LatentganError
 from latentgan.options import (
     Attributes,
     Channels,
@@ -111,6 +110,7 @@ def train(
         ),
         training=given_only(seed=seed, device=device, precision=precision, compile=compile or None),
         assignments=settings or [],
+        family=family,
     )
     chosen = describe.resolve_run(family, tree)
     if dry_run:
@@ -189,11 +189,16 @@ def demo(
 
 
 def load_model(run: Path) -> Any:
-    """Return what `analysis` decodes with."""
+    """Return what `analysis` decodes with: of a run folder, or of "module:Class=FOLDER" where its family is foreign."""
     from latentgan.adapter import NumpyModel
 
+    family, equals, folder = str(run).partition("=")
+    named = bool(equals) and ":" in family and not run.exists()
     try:
-        return NumpyModel.load(run)
+        return NumpyModel.load(folder, family=family) if named else NumpyModel.load(run)
+    except ForeignFamilyError as error:
+        way = f"an analysis that decodes takes it as --model {shlex.quote(f'{error.family}={run}')}"
+        raise analysis.cli.ForeignModelError(f"{error}; {way}") from error
     except LatentganError as error:  # an analysis that can do without goes on
         raise analysis.cli.AnalysisError(str(error)) from error
 
@@ -218,10 +223,11 @@ def _say_trained(run: Path, family: str | None = None) -> None:
     from latentgan.session import load_config
 
     place = shlex.quote(str(run))
-    typer.echo(f"run: {run}   next: latentgan encode {place} --out codes.parquet", err=True)
     name = load_config(run, family=family)[0].name
+    foreign = f" --family {shlex.quote(name)}" if ":" in name else ""
+    typer.echo(f"run: {run}   next: latentgan encode {place}{foreign} --out codes.parquet", err=True)
     if ways := ways_on(name):
-        typer.echo(f"  or: {'; '.join(f'latentgan {way.format(place)}' for way in ways)}", err=True)
+        typer.echo(f"  or: {'; '.join(f'latentgan {way.format(place)}{foreign}' for way in ways)}", err=True)
 
 
 def ways_on(family: str) -> list[str]:
@@ -247,19 +253,7 @@ def _global(
 def main() -> None:
     """Run the command line; a user's error is one line on standard error and exit code 2."""
     _warn_of_shadowing()
-    try:
-        app()
-    except (LatentganError, analysis.cli.AnalysisError) as error:
-        typer.echo(f"latentgan: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
-        typer.echo(f"latentgan: cannot use {error.filename}: {error.strerror}", err=True)
-        sys.exit(2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    run_app(app, "latentgan", (LatentganError,))
 
 
 def _warn_of_shadowing() -> None:

@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 
 from latentgan import stages
 from latentgan.adapter import NumpyModel
+from latentgan.boundary import check_file, irregular, parse_json, validated
 from latentgan.checkpoint import read_model
 from latentgan.data import ImageSource
 from latentgan.encoding import Plan, default_features, describe, encode_table, fitting_images
-from latentgan.errors import ConfigError
+from latentgan.errors import ConfigError, DataError
 
 
 def tables_of(
@@ -127,11 +128,13 @@ def _table(run: Path, source: ImageSource, out: Path, command: str, device: str)
 
 def _fits(path: Path, metadata: Mapping[str, Any]) -> bool:
     """Tell whether a table is of this model, these images and these columns, by what it says of itself."""
-    if not path.is_file():
+    if irregular(path) == "missing":
         return False
+    check_file(path, error=DataError)
     try:
-        found = json.loads((pq.read_schema(path).metadata or {})[b"latentgan"])
-    except (pa.ArrowInvalid, OSError, KeyError, ValueError):
+        text = (pq.read_schema(path).metadata or {}).get(b"latentgan", b"{}").decode("utf-8", "replace")
+        found = validated(parse_json(text, path, error=DataError), dict[str, Any], path, error=DataError)
+    except (pa.ArrowException, OSError, DataError):
         return False
     wanted = json.loads(json.dumps(metadata))
     return all(found.get(key) == value for key, value in wanted.items() if key not in ("run", "command"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,7 +27,10 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from latentgan.errors import ConfigError
+from latentgan.boundary import parse_toml, read_text, shown
+from latentgan.boundary import validated as validated_file
+from latentgan.errors import ConfigError, ForeignFamilyError
+from latentgan.file_models import SettingsFile
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -205,14 +209,21 @@ def fields(kind: type[Settings]) -> dict[str, FieldInfo]:
     return dict(sorted(kind.model_fields.items(), key=lambda item: kind is not AdversarialConfig and item[0] in shared))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; ConfigError names the file and the line if it is not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+def read_toml(path: Path, *, family: str | None = None) -> dict[str, Any]:
+    """Read a TOML file of settings.
+
+    Args:
+        path: the file.
+        family: the foreign family "module:Class" that the user named, if any.
+
+    Raises:
+        ConfigError: it cannot be read, is not TOML, or names code to import that the user has not named.
+    """
+    tree = parse_toml(read_text(path, error=ConfigError), path, error=ConfigError)
+    named = validated_file(tree, SettingsFile, path, error=ConfigError).name
+    if ":" in named and named != family:
+        raise ForeignFamilyError(path, named, shlex.join(["latentgan", "train", named, "--config", str(path)]))
+    return tree
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -267,7 +278,7 @@ def resolve(name: str, family: type[FamilyConfig], tree: Mapping[str, Any]) -> R
 def validated(kind: type[Settings], values: Any, where: str) -> Settings:
     """Return `values` as settings of a kind; ConfigError says which one, under the table `where`, is not possible."""
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where} is a table of settings, not {values!r}; write for example {where}.key=value")
+        raise ConfigError(f"{where} is a table of settings, not {shown(values)}; write for example {where}.key=value")
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
@@ -280,7 +291,7 @@ def _sentence(error: ValidationError, kind: type[Settings], where: str) -> str:
     if first["type"] == "extra_forbidden":
         return _unknown(path[-1], ".".join([where, *path[:-1]]), _keys(kind, path[:-1]))
     message = re.sub("(Input|Tuple) should", "it should", first["msg"].removeprefix("Value error, "))
-    return f"{'.'.join([where, *path])} = {first['input']!r} is not possible: {message}"
+    return f"{'.'.join([where, *path])} = {shown(first['input'])} is not possible: {message}"
 
 
 def _keys(kind: type[Settings], path: list[str]) -> list[str]:
@@ -301,7 +312,7 @@ def _unknown(key: str, where: str, known: list[str]) -> str:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, or a number of thousands of digits: a text, which is checked as one
         return text
 
 

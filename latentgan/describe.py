@@ -36,10 +36,25 @@ class Setting:
 
 
 def settings_tree(
-    file: Path | None, *, data: Mapping[str, Any], training: Mapping[str, Any], assignments: Sequence[str]
+    file: Path | None,
+    *,
+    data: Mapping[str, Any],
+    training: Mapping[str, Any],
+    assignments: Sequence[str],
+    family: str | None = None,
 ) -> dict[str, Any]:
-    """Merge a TOML file, the command line's options and --set, later ones winning."""
-    tree = read_toml(file) if file is not None else {}
+    """Merge a TOML file, the command line's options and --set, later ones winning.
+
+    Args:
+        file: the TOML file; a foreign family that it names must be `family` too, since a file never names code.
+        data, training: options of these tables.
+        assignments: texts a.b=value.
+        family: the name that the command line gave.
+
+    Raises:
+        ConfigError: the file cannot be read, names code to import, or an assignment is none.
+    """
+    tree = read_toml(file, family=family) if file is not None else {}
     tree.pop("format", None)
     tree.pop("fingerprint", None)
     return merge(tree, {"data": data, "training": training}, parse_assignments(assignments))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-NAMED = 100
-"""Names that a sentence lists."""
+from latentgan.boundary import listed
 
 
 class LatentganError(Exception):
@@ -25,6 +24,23 @@ class CheckpointError(LatentganError):
     """A run folder or checkpoint is missing, incomplete or of another configuration."""
 
 
+class ForeignFamilyError(CheckpointError, ConfigError):
+    """A file is about a family "module:Class" that the user has not named.
+
+    Args:
+        where: the file or folder.
+        family: what it names.
+        command: that names the family and does what was wanted.
+    """
+
+    def __init__(self, where: object, family: str, command: str) -> None:
+        super().__init__(
+            f"{where} is of the foreign family {family!r}, and a file never names code to import: if you trust that "
+            f"code, name it yourself: {command}"
+        )
+        self.family = family
+
+
 class DivergedError(LatentganError):
     """Training produced a gradient that is not finite, or a parameter that never had a gradient."""
 
@@ -33,4 +49,4 @@ def known_names(wanted: str, names: Sequence[str]) -> str:
     """Return the end of a sentence on a name that is not there: the nearest one, and those that are known."""
     near = get_close_matches(wanted, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}known are: {', '.join(map(repr, names[:NAMED]))}{' …' * (len(names) > NAMED)}"
+    return f"{hint}known are: {listed(names, quote=True)}"

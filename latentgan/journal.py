@@ -14,7 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from latentgan.boundary import irregular, parse_json, read_text, validated
 from latentgan.checkpoint import writing
+from latentgan.errors import CheckpointError
+from latentgan.file_models import LogLine, SummaryFile
 from latentgan.files import append_text, replace_text, sweep
 from latentgan.health import NOTED
 from latentgan.networks.blocks import count_parameters
@@ -159,12 +162,13 @@ class Journal:
 
 
 def read_summary(out: Path) -> dict[str, Any]:
-    """Return summary.json of a run folder; empty where there is none yet."""
-    try:
-        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    """Return summary.json of a run folder; empty where there is none yet, CheckpointError where it is damaged."""
+    path = out / "summary.json"
+    if irregular(path) == "missing":
         return {}
-    return summary if isinstance(summary, dict) else {}
+    summary = parse_json(read_text(path, error=CheckpointError), path, error=CheckpointError)
+    validated(summary, SummaryFile, path, error=CheckpointError)
+    return dict(summary)
 
 
 _GRID = re.compile(
@@ -176,7 +180,7 @@ _GRID = re.compile(
 def cut_back(out: Path, images: int) -> None:
     """Drop log lines and sample grids of more than `images` images, which a killed run wrote after its checkpoint."""
     metrics = out / "metrics.jsonl"
-    if metrics.is_file():
+    if irregular(metrics) != "missing":
         replace_text(metrics, "".join(_lines_until(metrics, images)))
     for folder in (out, out / "samples", out / "model", out / "checkpoints"):
         if not folder.is_symlink():
@@ -191,13 +195,12 @@ def cut_back(out: Path, images: int) -> None:
 
 def _lines_until(path: Path, images: int) -> list[str]:
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        try:
-            record = json.loads(line)
-        except ValueError:  # the line that was being written when the run was killed
-            continue
-        if record["images"] <= images and line.endswith("\n"):
-            kept.append(line)
+    for number, line in enumerate(read_text(path, error=CheckpointError).split("\n")[:-1], 1):
+        # What follows the last line break was being written when the run was killed.
+        what = f"{path}, line {number}"
+        record = validated(parse_json(line, what, error=CheckpointError), LogLine, what, error=CheckpointError)
+        if record.images <= images:
+            kept.append(line + "\n")
     return kept
 
 

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from latentgan.boundary import check_file, parse_json, read_tensors, read_text
 from latentgan.checkpoint import file_sha256, tensor_bytes
 from latentgan.data import ImageSource
 from latentgan.errors import DataError
@@ -203,11 +202,13 @@ def open_judge(
     check_outputs([] if ours else [weights], "weights", error=DataError)
     only = [head for head, _ in heads]
     try:
-        if json.loads(facts.read_text(encoding="utf-8")) == {**about, "sha256": file_sha256(weights)}:
+        check_file(weights, error=DataError)
+        kept = parse_json(read_text(facts, error=DataError), facts, error=DataError)
+        if kept == {**about, "sha256": file_sha256(weights)}:
             network = AnySize(width=16, hidden=128).build(source.spec.shape, sum(widths(only)))
-            network.load_state_dict(load_file(weights))
+            network.load_state_dict(read_tensors(weights, error=DataError))
             return Judge(network, only, device), False
-    except (OSError, ValueError, RuntimeError, SafetensorError):
+    except (OSError, RuntimeError, DataError):
         pass  # none is kept, or a damaged one: train it
     judge = train_judge(source, heads, rows=learned, steps=steps, seed=seed, device=device)
     kept = tensor_bytes(judge.network.state_dict(), {"software": GENERATOR})

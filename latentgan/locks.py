@@ -22,7 +22,7 @@ def held(path: Path, refusal: LatentganError | None = None) -> Iterator[None]:
     except ImportError:  # not on this platform
         yield
         return
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place does not hold us
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))

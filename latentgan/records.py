@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from latentgan.boundary import irregular, parse_json, read_text, validated
 from latentgan.errors import DataError
+from latentgan.file_models import RecordFile
 from latentgan.files import check_outputs, replace_text, told
 
 FORMAT = 1
@@ -84,15 +86,11 @@ def read_record(path: Path) -> Record | None:
     Raises:
         DataError: it is not a record.
     """
-    if not path.is_file():
+    if irregular(path) == "missing":
         return None
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        if tree.pop("format") != FORMAT:
-            raise ValueError("another format")
-        return Record(**tree)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(f"{path} is not a record of `latentgan reproduce`: {error}; remove it") from error
+    tree = parse_json(read_text(path, error=DataError), path, error=DataError)
+    validated(tree, RecordFile, f"{path}, which should be a record of `latentgan reproduce`", error=DataError)
+    return Record(**{key: value for key, value in tree.items() if key != "format"})
 
 
 def is_quick(record: Record) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from latentgan.config import RunConfig, resolve
 from latentgan.data import Batches, ImageSource, load_source
 from latentgan.data.batches import DESCRIBED, LABELLED, MAIN
 from latentgan.devices import pick_device, seeded
-from latentgan.errors import CheckpointError, ConfigError, DataError
+from latentgan.errors import CheckpointError, ConfigError, DataError, ForeignFamilyError
 from latentgan.families.base import Family, load_family
 from latentgan.game import Update
 from latentgan.health import Health
@@ -127,7 +128,7 @@ def load_config(run: Path, *, family: str | None = None) -> tuple[RunConfig, str
     fingerprint = str(tree.pop("fingerprint", ""))
     name = str(tree.get("name", ""))
     if ":" in name and family != name:
-        raise CheckpointError(f"{run} is of the foreign family {name!r}; give --family {name} if you trust that code")
+        raise ForeignFamilyError(run, name, shlex.join(["latentgan", "train", name, "--resume", str(run)]))
     return resolve(name, load_family(name).Config, tree), fingerprint
 
 

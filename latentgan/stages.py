@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,12 +16,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from latentgan.adapter import NumpyModel
+from latentgan.boundary import BadImageError, check_file, irregular, message, parse_json, quiet, read_json, validated
 from latentgan.checkpoint import read_model
 from latentgan.data import ImageSource, load_source
-from latentgan.data.image_file import BadImageError, decode
+from latentgan.data.image_file import decode
 from latentgan.data.pixels import Geometry
 from latentgan.encoding import Plan, default_features, encode_table, fitting_images
 from latentgan.errors import ConfigError, DataError
+from latentgan.file_models import OverviewFile
 from latentgan.files import Writing, check_outputs, png_bytes, told
 from latentgan.samples import sheet
 
@@ -71,7 +72,7 @@ def encode(
 
 def say(line: str) -> None:
     """Print a remark."""
-    console.print(f"[dim]{escape(line)}[/]")
+    console.print(f"[dim]{escape(message(line))}[/]")
 
 
 def load_images(recorded: Mapping[str, Any], data: str | None, options: Mapping[str, Any]) -> ImageSource:
@@ -162,18 +163,20 @@ def same_model(run: Path, overview: Any, results: Path) -> None:
         return
     if overview.code != "code":
         raise ConfigError(f"{results} is about the column {overview.code!r}, which {run} does not decode")
-    _refuse_others(run, json.loads(overview.metadata), results)
+    _refuse_others(run, _metadata(overview.metadata, results / "overview.json"), results)
 
 
 def same_checkpoint(run: Path, results: Path) -> None:
     """Raise ConfigError where a results folder is about another model than that of `run`."""
     path = results / "overview.json"
-    if path.is_file():
-        try:
-            metadata = json.loads(json.loads(path.read_text(encoding="utf-8"))["metadata"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"{path} cannot be read ({error}): choose another --out") from error
-        _refuse_others(run, metadata, results)
+    if irregular(path) != "missing":
+        metadata = read_json(path, OverviewFile, error=ConfigError).metadata
+        _refuse_others(run, _metadata(metadata, path), results)
+
+
+def _metadata(text: str, path: Path) -> dict[str, Any]:
+    what = f"the table's metadata in {path}"
+    return validated(parse_json(text, what, error=ConfigError), dict[str, Any], what, error=ConfigError)
 
 
 def _refuse_others(run: Path, metadata: Mapping[str, Any], results: Path) -> None:
@@ -228,10 +231,10 @@ def read_files(files: Sequence[Path], model: NumpyModel, *, crop: bool) -> np.nd
     geometry = Geometry(size=spec.height, crop=crop, channels=spec.channels)
     images = []
     for file in files:
-        if not file.is_file():
-            raise DataError(f"{file} does not exist")
+        check_file(file, error=DataError)
         try:
-            images.append(decode(file, geometry, spec.channels))
+            with quiet():
+                images.append(decode(file, geometry, spec.channels))
         except BadImageError as error:
             raise DataError(f"{file} cannot be read as an image: {error}") from error
     return np.stack(images)

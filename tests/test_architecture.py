@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted([*(ROOT / "latentgan").rglob("*.py"), *(ROOT / "analysis").rglob("*.py")])
 JOINS = (
+    "latentgan.boundary",
     "latentgan.cli",
     "latentgan.cli_edit",
     "latentgan.files",

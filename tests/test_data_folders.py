@@ -254,10 +254,10 @@ def test_a_class_with_one_image_is_refused(folder: Path) -> None:
 def test_a_file_that_may_not_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Image.open
 
-    def forbid(source: Any, *arguments: Any) -> Any:
+    def forbid(source: Any, *arguments: Any, **options: Any) -> Any:
         if str(source).endswith("005.png"):
             raise PermissionError(13, "Permission denied")
-        return opened(source, *arguments)
+        return opened(source, *arguments, **options)
 
     monkeypatch.setattr(Image, "open", forbid)
     assert "cats/005.png is no readable image (Permission denied)" in refused(folder)

@@ -83,10 +83,10 @@ def test_strangers_and_damage_are_refused_in_a_sentence(table: Embeddings, tmp_p
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     np.savez(tmp_path / "objects.npz", **{**arrays, "mean": np.array([{}], dtype=object)})
     for name, why in (
-        ("text.npz", "it is no .npz file"),
+        ("text.npz", r"is damaged or no \.npz file"),
         ("other.npz", "it holds other arrays than a probe's"),
-        ("objects.npz", "it holds objects, not numbers"),
+        ("objects.npz", "holds Python objects"),
     ):
-        with pytest.raises(AnalysisError, match=r"no fitted probe of this version \(" + why) as refused:
+        with pytest.raises(AnalysisError, match=r"no fitted probe of this version \(.*" + why) as refused:
             load_probe(tmp_path / name)
         assert "allow_pickle" not in str(refused.value)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 
 def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
@@ -23,6 +21,8 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
             be written, or is a file that is read here, or no report.
     """
     from ..arrays import AnalysisError
+    from ..boundary import read_json
+    from ..file_models import ResultFile
     from ..files import check_outputs
     from ..store import load
     from .html import render
@@ -36,19 +36,14 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
     found = load(results)
     if not found:
         raise AnalysisError(f"{str(results)!r} holds no results; run latentgan analyze TABLE --out {results} first")
-    said = {kind: _said(results / f"{kind}.json") for kind in found}
+    said = {kind: read_json(results / f"{kind}.json", ResultFile) for kind in found}
     material = Material(
         results=found,
-        commands={kind: str(one.get("command", "")) for kind, one in said.items()},
-        versions={kind: str(one.get("version", "")) for kind, one in said.items()},
+        commands={kind: one.command for kind, one in said.items()},
+        versions={kind: one.version for kind, one in said.items()},
         run=None if run is None else read_run(Path(run)),
     )
     return _write(render(build(material)), out)
-
-
-def _said(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return found if isinstance(found, dict) else {}
 
 
 def _write(text: str, out: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..boundary import table_metadata
 from .document import Column, Picture, Thumbnails
 from .images import as_uint8
 from .run import Run
@@ -39,11 +39,7 @@ class Material:
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """What the encoder wrote about itself into the table; empty for a foreign table."""
-        try:
-            found = json.loads(self.overview.metadata) if self.overview is not None else {}
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+        return {} if self.overview is None else table_metadata(self.overview.metadata, self.overview.table)
 
     def refusal(self, kind: str) -> str:
         """Say why an analysis was left out, "" where it was not tried: the overview's notes "left out: KIND: why"."""

@@ -6,17 +6,19 @@ there is to know. Each may be missing (a run in progress, one that was copied in
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..arrays import AnalysisError, Doubles
+from ..boundary import MAX_IMAGE_BYTES, irregular, parse_json, parse_toml, read_bytes, read_text, validated
+from ..file_models import DrawsFile, EvidenceFile, HealthFile, LogLine, RowsFile, SummaryFile
+
+T = TypeVar("T")
 
 GRIDS = 16
 """Most grids of one kind that go into a report: the first, the last, and others evenly between them."""
@@ -97,53 +99,53 @@ def read_run(folder: Path) -> Run:
     """Read what there is. Raises: AnalysisError where `folder` is no folder, or a file is damaged."""
     if not folder.is_dir():
         raise AnalysisError(f"no run folder {str(folder)!r}: name the folder that latentgan train wrote with --run")
-    text = _text(folder / "run.toml")
-    health = _json(folder / "health.json")
-    warnings = tuple(
-        Warned(
-            str(one.get("name", "")),
-            str(one.get("sentence", "")),
-            int(one.get("images", -1)),
-            bool(one.get("resolved", False)),
-        )
-        for one in health.get("warnings", [])
-    )
+    path = folder / "run.toml"
+    text = _text(path)
+    health = _read(folder / "health.json", HealthFile)
+    warnings = tuple(Warned(one.name, one.sentence, one.images, one.resolved) for one in health.warnings)
     return Run(
         name=folder.resolve().name,
-        config=_toml(folder / "run.toml", text),
+        config=parse_toml(text, path),
         config_text=text,
-        summary=_json(folder / "summary.json"),
-        series=_series(_text(folder / "metrics.jsonl")),
-        status=str(health.get("status", "")),
+        summary=_read(folder / "summary.json", SummaryFile).model_dump(exclude_none=True),
+        series=_series(folder / "metrics.jsonl"),
+        status=health.status,
         warnings=warnings,
         samples=_grids(folder / "samples", "samples"),
         reconstructions=_grids(folder / "samples", "reconstructions"),
         rows=_rows(folder / "samples" / "rows.json"),
         posteriors=_grids(folder / "samples", "posteriors"),
-        draws=_json(folder / "samples" / "posteriors.json"),
-        evidence=_json(folder / "evidence.json"),
+        draws=_read(folder / "samples" / "posteriors.json", DrawsFile).model_dump(),
+        evidence=_read(folder / "evidence.json", EvidenceFile).model_dump(exclude_none=True),
     )
 
 
 def _rows(file: Path) -> Rows | None:
     """Read what the rows of sample grids are of, if it is said; a list of names is of classes."""
-    try:
-        found = json.loads(_text(file) or "{}")
-        if isinstance(found, list):
-            found = {"of": "class", "count": len(found), "names": found}
-        rows = Rows(str(found["of"]), int(found["count"]), tuple(map(str, found["names"])))
-    except (ValueError, TypeError, KeyError):
+    if irregular(file) == "missing":
         return None
+    found = parse_json(_text(file), file)
+    if isinstance(found, list):
+        found = {"of": "class", "count": len(found), "names": found}
+    said = validated(found, RowsFile, file)
+    rows = Rows(said.of, said.count, tuple(said.names))
     return rows if rows.names else None
 
 
-def _series(text: str) -> tuple[Series, ...]:
+def _series(path: Path) -> tuple[Series, ...]:
     """Turn log lines into series; a line cut off by a killed process is skipped."""
     points: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for line in text.splitlines():
-        mark = _object(line)
-        images = _float(mark.get("images", mark.get("turn")))
-        for key, value in _quantities(mark):
+    lines = _text(path).split("\n")
+    for number, text in enumerate(lines, 1):
+        what = f"{path}, line {number}"
+        try:
+            line = validated(parse_json(text, what), LogLine, what)
+        except AnalysisError:
+            if number == len(lines):  # no line break ends it
+                break
+            raise
+        images = _float(line.turn if line.images is None else line.images)
+        for key, value in _quantities(line):
             points.setdefault(key, []).append((images, value))
     return tuple(
         Series(group, name, np.array([x for x, _ in pairs]), np.array([y for _, y in pairs]))
@@ -151,56 +153,36 @@ def _series(text: str) -> tuple[Series, ...]:
     )
 
 
-def _quantities(mark: dict[str, Any]) -> list[tuple[tuple[str, str], float]]:
+def _quantities(line: LogLine) -> list[tuple[tuple[str, str], float]]:
     found = []
     for group in ("terms", "gradient_norm", "notes", "health"):
-        inside = mark.get(group)
-        if isinstance(inside, dict):
-            found += [((group, str(name)), _float(value)) for name, value in inside.items()]
-    if "images_per_second" in mark:
-        found.append((("speed", "images per second"), _float(mark["images_per_second"])))
+        found += [((group, name), _float(value)) for name, value in getattr(line, group).items()]
+    if line.images_per_second is not None:
+        found.append((("speed", "images per second"), line.images_per_second))
     return found
 
 
-def _float(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
-
-
-def _object(line: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def _float(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _grids(folder: Path, kind: str) -> tuple[Grid, ...]:
     """Read grids named by the images seen, at most GRIDS of them."""
     found = []
     for path in folder.glob(f"*-{kind}.png") if folder.is_dir() else ():
-        digits = re.fullmatch(rf"(\d+)-{kind}\.png", path.name)
+        digits = re.fullmatch(rf"([0-9]{{1,18}})-{kind}\.png", path.name)
         if digits:
             found.append((int(digits[1]), path))
     found.sort()
     keep = np.linspace(0, len(found) - 1, min(GRIDS, len(found))).round().astype(int).tolist()
-    return tuple(Grid(found[i][0], found[i][1].read_bytes()) for i in dict.fromkeys(keep))
+    return tuple(Grid(found[i][0], read_bytes(found[i][1], most=MAX_IMAGE_BYTES)) for i in dict.fromkeys(keep))
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    """A file's text, "" where there is none."""
+    return "" if irregular(path) == "missing" else read_text(path)
 
 
-def _toml(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise AnalysisError(f"cannot read {path.name} of the run {path.parent.name!r}: {error}") from error
-
-
-def _json(path: Path) -> dict[str, Any]:
-    text = _text(path)
-    try:
-        found = json.loads(text or "{}")
-    except ValueError as error:
-        raise AnalysisError(f"cannot read {path.name} of the run {path.parent.name!r}: {error}") from error
-    return found if isinstance(found, dict) else {}
+def _read(path: Path, model: type[T]) -> T:
+    """A JSON file, or what `model` has where there is none."""
+    return validated(parse_json(_text(path) or "{}", path), model, path)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from latentgan.boundary import map_array, read_arrays
 from latentgan.errors import DataError
 
 from .columns import Columns, column_from_array, labels_from_array
@@ -22,11 +20,6 @@ _IMAGES = ("images", "image", "imgs", "x", "data", "arr_0")
 _LABELS = ("labels", "label", "y", "targets", "target", "arr_1")
 _CLASSES = ("classes", "class_names", "label_names")
 _IDS = ("ids", "id", "filenames", "files")
-# What NumPy and zipfile were seen to raise on damaged files, beside ValueError.
-_BROKEN = (
-    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, EOFError, OSError),
-    *(KeyError, TypeError, SyntaxError, MemoryError, OverflowError, NotImplementedError, RuntimeError),
-)
 
 
 def from_arrays(
@@ -147,44 +140,10 @@ def read_npy(path: Path) -> Raw:
     Raises:
         DataError: the file is broken, or holds Python objects, or no images.
     """
-    array = _load(path, path, mmap_mode="r")
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path} is no .npy file; rename it to what it is (.npz?)")
+    array = map_array(path, error=DataError)
     note = f"{path.name}: images without labels; an .npz with `images` and `labels` has both"
     raw = raw_arrays(array, None, (), {}, path.name, {"from": str(path)})
     return Raw(raw.images, raw.labels, notes=(*raw.notes, note), provenance=raw.provenance)
-
-
-def _load(path: Path, source: Any, mmap_mode: Any = None) -> Any:
-    """Load from the source (the path, or a stream of it) without ever unpickling."""
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty (0 bytes)")
-    try:
-        return np.load(source, allow_pickle=False, mmap_mode=mmap_mode)
-    except _BROKEN as error:
-        raise DataError(f"{path} is damaged or no NumPy file: {_short(error)}") from None
-    except ValueError as error:
-        raise DataError(_value_error(path.name, error)) from None
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _value_error(what: str, error: ValueError) -> str:
-    if "pickle" in str(error).lower() or "object" in str(error).lower():
-        return (
-            f"{what} holds Python objects (a pickle) or no NumPy array at all, which is never read; "
-            "save images as uint8 and labels as integers or fixed-width text (dtype 'U')"
-        )
-    return f"{what} is damaged: {_short(error)}"
-
-
-def _short(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
 def read_npz(path: Path, label: str | None) -> Raw:
@@ -196,22 +155,9 @@ def read_npz(path: Path, label: str | None) -> Raw:
     Raises:
         DataError: no images, counts that differ, Python objects, or a damaged file.
     """
-    with _opened(path) as stream:  # NumPy leaves its own open when an archive is damaged
-        archive = _load(path, stream)
-        if isinstance(archive, np.ndarray):
-            raise DataError(f"{path} is a .npy file under the name of an .npz; rename it")
-        arrays = {key: _member(archive, key, path) for key in archive.files}
+    arrays = read_arrays(path, error=DataError)
     given = _split_members(arrays)
     return _read_split_members(arrays, given, path) if given else _read_members(arrays, path, label)
-
-
-def _member(archive: Any, key: str, path: Path) -> np.ndarray:
-    try:
-        return np.asarray(archive[key])
-    except _BROKEN as error:
-        raise DataError(f"{path.name}: array {key!r} is damaged: {_short(error)}") from None
-    except ValueError as error:
-        raise DataError(_value_error(f"{path.name}: array {key!r}", error)) from None
 
 
 def _split_members(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, str]]:

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from latentgan.boundary import map_array, read_json
+from latentgan.errors import DataError
+from latentgan.file_models import DecodedFacts
 from latentgan.locks import held
 
 VARIABLE = "LATENTGAN_DATA"
@@ -61,11 +64,12 @@ class DecodedCache:
     def load(self) -> tuple[np.ndarray, dict[str, Any]] | None:
         """Return (memory-mapped images, facts) if they were decoded before and are whole."""
         try:
-            facts: dict[str, Any] = json.loads(self.facts.read_text(encoding="utf-8"))
-            images = np.load(self.array, mmap_mode="r", allow_pickle=False)
-            return images[: facts["kept"]], facts
-        except (OSError, ValueError, KeyError, TypeError):
+            facts = read_json(self.facts, DecodedFacts, error=DataError)
+            images = map_array(self.array, error=DataError)
+        except DataError:  # nothing is kept, or something damaged: it is decoded again
             return None
+        whole = images.dtype == np.uint8 and images.ndim == 4 and facts.kept <= len(images)
+        return (images[: facts.kept], facts.model_dump()) if whole else None
 
     def create(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return a writable memory map of zeros under a temporary name; its place on the disk is reserved.

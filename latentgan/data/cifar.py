@@ -10,6 +10,7 @@ from typing import IO
 
 import numpy as np
 
+from latentgan.boundary import check_file, irregular, read_bytes
 from latentgan.errors import DataError
 
 from .source import Raw
@@ -20,6 +21,7 @@ CLASSES = (
     *("dog", "frog", "horse", "ship", "truck"),
 )
 _ROW = 1 + 3 * 32 * 32  # a label, then the red, green and blue planes
+_MOST_BYTES = 1 << 30
 _FILES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
 
 
@@ -58,11 +60,14 @@ def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:
     """(file name, content) of the unpacked files, else of the members of the archive."""
     for place in (folder, folder / "cifar-10-batches-bin"):
         if is_cifar(place):
-            yield from ((path.name, path.read_bytes()) for path in sorted(place.glob("*.bin")))
+            yield from (
+                (path.name, read_bytes(path, most=_MOST_BYTES, error=DataError)) for path in sorted(place.glob("*.bin"))
+            )
             return
     archive = folder / ARCHIVE
-    if not archive.exists():
+    if irregular(archive) == "missing":
         return
+    check_file(archive, error=DataError)
     try:
         with tarfile.open(archive, "r|gz") as members:
             for member in members:

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from latentgan.boundary import BadImageError, quiet
 from latentgan.errors import DataError
 
 from .cache import DecodedCache, locked, writable
-from .image_file import BadImageError, Header, decode, quiet, read_header
+from .image_file import Header, decode, read_header
 from .pixels import Geometry
 from .progress import bar
 

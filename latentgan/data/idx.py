@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from latentgan.boundary import check_file, check_memory
 from latentgan.errors import DataError
 
 from .columns import labels_from_array
@@ -24,12 +25,14 @@ from .splits import split_name
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _NAME = re.compile(r"(?P<stem>.*?)[-_.]?(?P<role>images|labels)[-_.]idx\d[-_.](ubyte|int)(\.gz)?$", re.IGNORECASE)
 _READ = 1 << 22
+_MOST_PACKED = 1_032  # bytes that gzip packs into one, at most
 
 
 def is_idx(path: Path) -> bool:
     """Whether a file is called as IDX files are, or begins as they do."""
     if _NAME.match(path.name):
         return True
+    check_file(path, error=DataError)
     try:
         with (gzip.open if _is_gzip(path) else open)(path, "rb") as stream:
             return bytes(stream.read(2)) == b"\0\0"
@@ -54,6 +57,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _is_gzip(path: Path) -> bool:
+    check_file(path, error=DataError)
     try:
         with path.open("rb") as stream:
             return stream.read(2) == b"\x1f\x8b"
@@ -77,6 +81,8 @@ def _parse(stream: BinaryIO, path: Path) -> np.ndarray:
     shape = struct.unpack(f">{head[3]}I", sizes)
     kind = np.dtype(_TYPES[head[2]])
     expected = kind.itemsize * int(np.prod([int(axis) for axis in shape], dtype=object))
+    if expected <= _MOST_PACKED * path.stat().st_size:  # else the file cannot hold what its header promises
+        check_memory(2 * expected, f"{path} with {kind.name} values {shape}", error=DataError)
     body = _read_up_to(stream, expected + 1)
     if len(body) != expected:
         has = "more" if len(body) > expected else f"only {len(body):,}"

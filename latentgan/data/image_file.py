@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import struct
-import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentgan.boundary import BadImageError, open_image
+
 from .pixels import Geometry, shaped
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-    + (".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".avif", ".jp2")
-)
-MAX_PIXELS = 1 << 26  # 8192 × 8192: beyond, a file of kilobytes may unpack to gigabytes
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
+"""Of IMAGE_FORMATS; what a file is, its content says."""
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 _TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange width and height
 _ORIENTATION = 0x0112
-
-
-# What Pillow's plug-ins were seen to raise on damaged files, beside OSError.
-_BROKEN = (
-    *(SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError),
-    *(EOFError, MemoryError, struct.error, zlib.error),
-)
-
-
-class BadImageError(Exception):
-    """An image that cannot be decoded; the message is the reason, without the file's name."""
 
 
 @dataclass(frozen=True)
@@ -53,46 +35,15 @@ class Header:
     frames: int
 
 
-@contextmanager
-def opened(source: Path | bytes) -> Iterator[Image]:
-    """Open an image and turn everything that can go wrong with it into BadImageError."""
-    from PIL import Image, UnidentifiedImageError
-
-    if isinstance(source, bytes) and not source:
-        raise BadImageError("0 bytes")
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise BadImageError(f"{image.width} × {image.height} pixels are more than {MAX_PIXELS:,}")
-            yield image
-    except Image.DecompressionBombError:
-        raise BadImageError(f"it would unpack to far more than {MAX_PIXELS:,} pixels") from None
-    except UnidentifiedImageError:
-        empty = isinstance(source, Path) and source.stat().st_size == 0
-        raise BadImageError("0 bytes" if empty else "its content is no image that Pillow knows") from None
-    except OSError as error:
-        raise BadImageError(error.strerror or str(error) or "unreadable") from None
-    except _BROKEN as error:
-        raise BadImageError(str(error) or type(error).__name__) from None
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence Pillow's warnings (odd EXIF, large files); our own limits hold."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def read_header(source: Path | bytes) -> Header:
     """Read size and mode without decoding the pixels.
 
     Raises:
         BadImageError: the content is no image, or too large a one.
     """
-    with opened(source) as image:
+    with open_image(source) as image:
         width, height = image.size[::-1] if _orientation(image) in _TURNED else image.size
-        frames = getattr(image, "n_frames", 1) if image.format in ("GIF", "TIFF", "WEBP", "AVIF") else 1
+        frames = getattr(image, "n_frames", 1) if image.format in ("GIF", "TIFF", "WEBP") else 1
         return Header(width, height, _is_grey(image), image.mode in _DEEP_MODES, _is_clear(image), frames)
 
 
@@ -124,7 +75,7 @@ def decode(source: Path | bytes, geometry: Geometry, channels: int) -> np.ndarra
     """
     from PIL import ImageOps
 
-    with opened(source) as image:
+    with open_image(source) as image:
         turned = _orientation(image) != 1
         if geometry.size is not None and image.format == "JPEG":
             # Twice the final size is kept for the antialiased resize that follows.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
 
+from latentgan.boundary import check_file, listed, parse_json, shown, validated
 from latentgan.errors import DataError
+from latentgan.file_models import HubFeature, HubFile
 
 from .decode import Items, decode_items
 from .pixels import Geometry
@@ -45,6 +47,8 @@ def read_parquet(
     for file, shard in zip(files, opened, strict=True):
         if shard.schema_arrow.names != schema.names:
             raise DataError(f"{file.name} has other columns than {files[0].name}; give one set at a time")
+    if twice := [name for name, count in Counter(schema.names).items() if count > 1]:
+        raise DataError(f"{where.name} has more than one column {shown(twice[0])}; rename one of them")
     image = _image_column(schema, where)
     counts = [shard.metadata.num_rows for shard in opened]
     columns = {
@@ -83,6 +87,7 @@ def _reading(where: Path) -> Iterator[None]:
 def _open(file: Path) -> Any:
     import pyarrow.parquet as pq
 
+    check_file(file, error=DataError)
     with _reading(file):
         return pq.ParquetFile(file)
 
@@ -103,7 +108,7 @@ def _image_column(schema: Any, where: Path) -> str:
     found = [name for name in schema.names if holds_bytes(schema.field(name).type)]
     preferred: list[str] = [name for name in found if name.lower() in ("image", "img", "images")] or found
     if len(preferred) != 1:
-        held = ", ".join(f"{field.name} ({field.type})" for field in schema)
+        held = listed(f"{field.name} ({field.type})" for field in schema)
         many = "more than one column" if preferred else "no column"
         raise DataError(f"{where.name} has {many} of image bytes (struct of bytes and path, or binary); it has {held}")
     return preferred[0]
@@ -128,10 +133,13 @@ def _values(opened: Sequence[Any], name: str, schema: Any, where: Path) -> list[
 
 
 def _hub_classes(schema: Any, name: str) -> list[str]:
+    """The names of a column's classes; none where the schema's metadata does not say, or says it in another form."""
+    text = (schema.metadata or {}).get(b"huggingface", b"{}").decode("utf-8", "replace")
+    what = "the schema's entry 'huggingface'"
     try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return [str(word) for word in features[name]["names"]]
-    except (KeyError, TypeError, ValueError):
+        hub = validated(parse_json(text, what, error=DataError), HubFile, what, error=DataError)
+        return validated(hub.info.features.get(name, {}), HubFeature, what, error=DataError).names
+    except DataError:
         return []
 
 
@@ -168,8 +176,22 @@ def _encoded(value: Any, folder: Path) -> Path | bytes:
     if not isinstance(value, dict):
         return bytes(value or b"")
     if value.get("bytes") is None and value.get("path"):
-        return folder / str(value["path"])
+        return _inside(folder, str(value["path"]))
     return bytes(value.get("bytes") or b"")
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file of a name below `folder`, the only place where a table may point.
+
+    Raises:
+        DataError: the name is absolute or leads out of the folder.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or PureWindowsPath(name).drive or "\0" in name:
+        raise DataError(
+            f"a cell names the image file {shown(name)}: a table may only name files below its own folder {folder}"
+        )
+    return folder / path
 
 
 def _shard_split(files: Sequence[Path], counts: Sequence[int], rows: np.ndarray) -> np.ndarray | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
+from latentgan.boundary import check_file, irregular
 from latentgan.errors import DataError
 
 from . import arrays, cifar, folders, idx, named, parquet
@@ -113,6 +114,7 @@ def _read(
 ) -> Raw:
     if path.is_dir():
         return _read_folder(path, geometry, attributes, label, skip_bad, progress)
+    check_file(path, error=DataError)
     suffix = path.suffix.lower()
     if attributes is not None or (label is not None and suffix not in (".npz", ".parquet", ".pq")):
         _refuse_table(path.name, attributes, label)
@@ -142,6 +144,6 @@ def _read_folder(
     if files := parquet.find_parquet(path):
         _refuse_table(path.name, attributes, None)
         return parquet.read_parquet(files, path, geometry, label=label, skip_bad=skip_bad, progress=progress)
-    if attributes is not None and not attributes.is_file():
-        raise DataError(f"--attributes {attributes} is no file")
+    if attributes is not None and irregular(attributes):
+        raise DataError(f"--attributes {attributes} is no file ({irregular(attributes)})")
     return folders.read_folder(path, geometry, attributes=attributes, label=label, skip_bad=skip_bad, progress=progress)

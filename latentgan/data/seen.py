@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from latentgan.boundary import irregular, read_array
+from latentgan.errors import DataError
 from latentgan.files import replace_bytes
 
 from .source import ImageSource
@@ -42,9 +44,12 @@ def without_leak(run: Path, source: ImageSource, fingerprint: str) -> ImageSourc
         fingerprint: of the set that the run was trained on; the same set keeps its split as it is.
     """
     path = run / FILE
-    if source.fingerprint == fingerprint or not path.is_file():
+    if source.fingerprint == fingerprint or irregular(path) == "missing":
         return source
-    seen = np.isin(image_marks(source, source.rows()), np.load(path, allow_pickle=False))
+    marks = read_array(path, error=DataError)
+    if marks.dtype != np.uint64 or marks.ndim != 1:
+        raise DataError(f"{path} holds {marks.dtype} of {marks.shape}, not hashes of training images; restore it")
+    seen = np.isin(image_marks(source, source.rows()), marks)
     moved = seen & (source.split != "train")
     if not moved.any():
         return source

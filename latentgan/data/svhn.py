@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from latentgan.boundary import check_file, irregular
 from latentgan.errors import DataError
 
 from .source import Raw
@@ -35,8 +36,9 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return images (n, 32, 32, 3) uint8 and labels (n,) of one file, whose X is (32, 32, 3, n)."""
     from scipy.io import loadmat
 
-    if not path.exists():
+    if irregular(path) == "missing":
         raise DataError(f"{path.parent} has no {path.name} of SVHN's cropped digits")
+    check_file(path, error=DataError)
     try:
         found = loadmat(path, variable_names=("X", "y"))
         images, labels = found["X"], found["y"].astype(np.int64).ravel()

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from latentgan.boundary import listed, read_bytes
 from latentgan.errors import DataError
 
 from .columns import (
@@ -87,10 +88,7 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
 
 
 def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    content = read_bytes(path, error=DataError)
     utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
         return content.decode("utf-16" if utf16 else "utf-8-sig")
@@ -106,7 +104,7 @@ def _file_column(header: Sequence[str], path: Path) -> str:
     for name in FILE_COLUMNS:
         if name in lowered:
             return lowered[name]
-    held = ", ".join(repr(column) for column in header)
+    held = listed(header, quote=True)
     raise DataError(
         f"{path.name} has no column of file names: call it one of {', '.join(FILE_COLUMNS[:4])}; it has {held}"
     )
@@ -219,7 +217,7 @@ def _choose_label(columns: Columns, what: str, asked: str | None) -> tuple[str |
     names = list(columns.values)
     if asked is not None:
         if asked not in names:
-            raise DataError(f"{what} has no column {asked!r} for the label; it has {', '.join(names) or 'none'}")
+            raise DataError(f"{what} has no column {asked!r} for the label; it has {listed(names) or 'none'}")
         return asked, [f"label: column {asked!r} of {what}"]
     named = [name for name in names if name.lower() == "label"]
     if named:

@@ -16,6 +16,7 @@ import numpy as np
 
 from analysis import Embeddings, Interval
 from analysis.plan import Options
+from latentgan.boundary import irregular
 from latentgan.config import RunConfig, merge, read_toml
 from latentgan.devices import pick_device
 from latentgan.errors import ConfigError, DivergedError
@@ -257,7 +258,7 @@ def _narrow(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_config_file(path: Path) -> dict[str, Any]:
     """Read a configuration of examples/configs; ConfigError says where it is looked for."""
-    if not path.is_file():
+    if irregular(path) == "missing":
         raise ConfigError(
             f"{path} is not there: the configurations of the protocols are in examples/configs of the project's "
             "repository; run the command in a checkout of it, or give --configs FOLDER"

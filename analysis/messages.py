@@ -1,0 +1,36 @@
+"""What a message to a user looks like: one line, printable, bounded, without anybody's password."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MAX_MESSAGE = 600
+"""Characters of a message, the program's name included."""
+MESSAGE_TAIL = 220
+"""Characters at the end of a message that is too long which are kept: they name the way out."""
+MAX_NAMES = 10
+"""Names that a sentence lists."""
+MAX_NAME = 80
+"""Characters of each of them."""
+_CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*:/+)[^/\s'\"]*@")
+
+
+def message(text: object) -> str:
+    """Return one line of at most MAX_MESSAGE printable characters without credentials; its middle is left out."""
+    line = masked("".join(c if c.isprintable() else "·" for c in " ".join(str(text).splitlines())))
+    if len(line) <= MAX_MESSAGE:
+        return line
+    return f"{line[: MAX_MESSAGE - MESSAGE_TAIL - 3]} … {line[-MESSAGE_TAIL:]}"
+
+
+def masked(text: str) -> str:
+    """Replace user and password in addresses by ***."""
+    return _CREDENTIALS.sub(r"\1***@", text)
+
+
+def listed(names: Iterable[object], *, quote: bool = False) -> str:
+    """Return names for a sentence, MAX_NAMES at most: "a, b, c and 7 more"."""
+    texts = [repr(name) if quote else str(name) for name in names]
+    short = [text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 2]} …" for text in texts[:MAX_NAMES]]
+    return ", ".join(short) + (f" and {len(texts) - MAX_NAMES:,} more" if len(texts) > MAX_NAMES else "")
