@@ -88,8 +88,11 @@ def read_record(path: Path) -> Record | None:
     """
     if irregular(path) == "missing":
         return None
-    tree = parse_json(read_text(path, error=DataError), path, error=DataError)
-    validated(tree, RecordFile, f"{path}, which should be a record of `latentgan reproduce`", error=DataError)
+    try:
+        tree = parse_json(read_text(path, error=DataError), path, error=DataError)
+        validated(tree, RecordFile, path, error=DataError)
+    except DataError as error:
+        raise DataError(f"{path} is not a record of `latentgan reproduce` ({error}); remove it") from error
     return Record(**{key: value for key, value in tree.items() if key != "format"})
 
 
