@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles, subsample
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles, Strings, subsample
 from .boundary import irregular, parse_json, read_arrays, validated
 from .embeddings import Embeddings
 from .file_models import ProbeFile
@@ -66,6 +66,11 @@ class FittedProbe:
         scores = np.exp(scores - scores.max(1, keepdims=True))
         found: Doubles = scores / scores.sum(1, keepdims=True)
         return found
+
+    def predict(self, x: Floats) -> Strings:
+        """The class of each row (n, d), by its name: (n,)."""
+        names: Strings = np.array(self.classes)[self.scores(x).argmax(1)]
+        return names
 
     def save(self, path: str | Path) -> Path:
         """Write the probe as one .npz without pickle, replaced at once."""

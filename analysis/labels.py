@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -169,3 +170,10 @@ def _plain_or_numbers(vector: AnyArray, name: str) -> AnyArray:
     if vector.dtype.kind in "iu":
         return vector.astype(np.int64)
     return vector.astype(np.float64) if vector.dtype.kind == "f" else vector
+
+
+def as_pair(rows: object, name: str) -> tuple[Any, Any]:
+    """Return X and y of a pair (X, y). Raises: AnalysisError for anything else."""
+    if isinstance(rows, tuple | list) and len(rows) == 2:
+        return rows[0], rows[1]
+    raise AnalysisError(f"{name} must be a pair (X, y) of rows and their labels or numbers, not {type(rows).__name__}")

@@ -166,20 +166,29 @@ def unit_rows(x: Floats) -> Singles:
     return np.divide(x, np.where(length > 0, length, 1)).astype(np.float32)
 
 
-def weighted_vote(labels: Ints, weights: Doubles, classes: int) -> Ints:
-    """Class of the largest sum of weights (q, k) over neighbours' labels (q, k): (q,)."""
+def weighted_votes(labels: Ints, weights: Doubles, classes: int) -> Doubles:
+    """Sum of weights (q, k) of each class over neighbours' labels (q, k): (q, classes)."""
     q, k = labels.shape
     flat = np.repeat(np.arange(q), k) * classes + labels.ravel()
-    sums = np.bincount(flat, weights=weights.ravel(), minlength=q * classes).reshape(q, classes)
-    return np.asarray(sums.argmax(1), np.int64)
+    sums: Doubles = np.bincount(flat, weights=weights.ravel(), minlength=q * classes).astype(np.float64)
+    return sums.reshape(q, classes)
 
 
-def vote(labels: Ints) -> Ints:
-    """Majority class of (q, k) neighbours' labels, nearest first; ties go to the nearer ones."""
-    classes = int(labels.max()) + 1
+def weighted_vote(labels: Ints, weights: Doubles, classes: int) -> Ints:
+    """Class of the largest sum of weights (q, k) over neighbours' labels (q, k): (q,)."""
+    return np.asarray(weighted_votes(labels, weights, classes).argmax(1), np.int64)
+
+
+def votes(labels: Ints, classes: int) -> Doubles:
+    """Votes of (q, k) neighbours' labels, nearest first: (q, classes); the nearer ones weigh a trifle more."""
     counts = np.zeros((len(labels), classes))
     rows = np.arange(len(labels))
     k = labels.shape[1]
     for column in range(k):
         counts[rows, labels[:, column]] += 1 + (k - column) * 1e-6 / k
-    return np.asarray(counts.argmax(1), np.int64)
+    return counts
+
+
+def vote(labels: Ints) -> Ints:
+    """Majority class of (q, k) neighbours' labels, nearest first; ties go to the nearer ones."""
+    return np.asarray(votes(labels, int(labels.max()) + 1).argmax(1), np.int64)

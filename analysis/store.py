@@ -164,10 +164,15 @@ def to_json(value: object) -> Any:
             return to_json(tuple(value.tolist()))
         return {"shape": list(value.shape), "dtype": str(value.dtype)}
     if dataclasses.is_dataclass(value):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: to_json(getattr(value, field.name)) for field in _stored(value)}
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
     return _plain(value)
+
+
+def _stored(value: Any) -> list[dataclasses.Field[Any]]:
+    """The fields of a result that files hold."""
+    return [field for field in dataclasses.fields(value) if field.metadata.get("stored", True)]
 
 
 def _plain(value: object) -> Any:
@@ -187,8 +192,7 @@ def _pack(value: object, key: str, arrays: dict[str, AnyArray]) -> Any:
         return {"array": key, "dtype": str(value.dtype), "shape": "×".join(map(str, value.shape))}
     if dataclasses.is_dataclass(value):
         return {
-            field.name: _pack(getattr(value, field.name), f"{key}.{field.name}", arrays)
-            for field in dataclasses.fields(value)
+            field.name: _pack(getattr(value, field.name), f"{key}.{field.name}", arrays) for field in _stored(value)
         }
     if isinstance(value, list | tuple):
         return [_pack(item, f"{key}.{i}", arrays) for i, item in enumerate(value)]

@@ -164,9 +164,10 @@ def _probe(
     """All readers for the label, one for an attribute."""
     train, validation, test = (rows_with_values(column, part, index) for part, index in zip(x, rows, strict=True))
     methods: tuple[str, ...] = options.methods if column.kind == "class" else ("logistic",)
-    return linear_probe(
+    probes = linear_probe(
         train, test, rng=rng, validation=validation if len(validation.y) > 1 else None,
         methods=("ridge",) if column.kind == "numeric" else methods, classes=column.categories,
         representation=wanted.name, baseline=wanted.baseline, target=column.name, k=options.neighbours,
         shuffled=not wanted.baseline,
     )  # fmt: skip
+    return tuple(replace(probe, predictor=None) for probe in probes)  # whose weights may be a whole table's rows
