@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -63,7 +63,16 @@ Networks = Annotated[
 Permutations = Annotated[int, typer.Option(min=19, help="Label shuffles behind each p-value.")]
 Keep = Annotated[
     list[str] | None,
-    typer.Option("--keep", help="Concept, or column, that the others are made free of; may be repeated."),
+    typer.Option("--keep", help="Concept, or column, that directions of the others keep; may be repeated."),
+]
+KeepBy = Annotated[
+    Literal["regression", "projection"],
+    typer.Option(
+        "--keep-by",
+        help="regression: codes are regressed on a concept and the kept ones together, so that an edit leaves these "
+        "where they are also where they go together in the rows. projection: the kept ones' directions are taken out; "
+        "where concepts go together an edit then moves the kept ones backwards.",
+    ),
 ]
 Components = Annotated[
     list[int] | None,
@@ -211,7 +220,8 @@ class Commands:
         )
 
     def concepts(
-        self, table: Table, out: Out = None, model: Run = None, keep: Keep = None, permutations: Permutations = 999,
+        self, table: Table, out: Out = None, model: Run = None, keep: Keep = None, keep_by: KeepBy = "regression",
+        permutations: Permutations = 999,
         rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label",
         split: Split = "split", group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
@@ -227,8 +237,9 @@ class Commands:
 
             latentgan concepts codes.parquet --out results
 
-        --keep makes the directions of all others free of a concept, so that an edit along them does not move along its
-        own, and says what that changed; the new ones are called "bold, keeping label", and `edit` takes that name.
+        --keep finds directions of all others that keep a concept, see --keep-by, each with its evidence among rows
+        alike in that concept, and says how far an edit moves both; they are called "bold, keeping label", and `edit`
+        takes that name. How concepts go together in the rows is shown too.
 
             latentgan concepts codes.parquet --keep label --out results
 
@@ -239,7 +250,7 @@ class Commands:
         job = _Job(
             "concepts", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks
         )
-        job.run(self.load_model, permutations=permutations, keep=tuple(keep or ()))
+        job.run(self.load_model, permutations=permutations, keep=tuple(keep or ()), keep_by=keep_by)
 
     def mixture(
         self, table: Table, out: Out = None, model: Run = None, components: Components = None, rows: Rows = ROWS,

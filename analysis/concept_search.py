@@ -10,8 +10,9 @@ import numpy as np
 
 from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, Singles, as_codes
 from .concept_scores import Task
-from .conditional import SAME, Orthogonal, orthogonalise, span_of
-from .directions import METHODS, NUMERIC, find_directions, in_units, mean_differences
+from .conditional import PROJECTION, SAME, WAYS, Orthogonal, orthogonalise, regress, span_of
+from .directions import METHODS, NUMERIC, find_directions, in_units, mean_differences, unit
+from .joint import columns_of
 from .linear import fit_scaler
 from .pca import fit_pca
 from .resampling import RESAMPLES, Resamples, cosines_of, stabilities
@@ -73,6 +74,7 @@ class Found:
     source: int = -1  # of a freed one: the place of the direction that it was made of
     free: Orthogonal | None = None
     conditions: tuple[int, ...] = ()  # places of the directions that it was made free of
+    by: str = ""  # one of WAYS, of a freed one
 
 
 def targets_of(tasks: Sequence[Task], rows: Ints, method: str) -> AnyArray:
@@ -88,9 +90,14 @@ def told_by(tasks: Sequence[Task], method: str) -> list[int]:
 
 def search(
     space: Space, tasks: Sequence[Task], methods: Sequence[str], *, keep: Sequence[int], kept: str,
-    rng: np.random.Generator, resamples: int = RESAMPLES,
+    rng: np.random.Generator, resamples: int = RESAMPLES, by: str = WAYS[0],
 ) -> tuple[list[Found], list[str]]:  # fmt: skip
-    """Find every direction, method by method; last those made free of the tasks in `keep`, which are called `kept`."""
+    """Find every direction, method by method; last those that keep the tasks in `keep`, which are called `kept`.
+
+    `by` is one of WAYS.
+    """
+    if by not in WAYS:
+        raise AnalysisError(f"concepts are kept by {' or '.join(WAYS)}, not by {by!r}")
     for method in methods:
         if method not in METHODS:
             raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")
@@ -108,11 +115,57 @@ def search(
                 Found(i, method, axis, steady, lost, tasks[i].question.name)
                 for i, axis, steady, lost in zip(columns, axes, own, null, strict=True)
             ]
-    free, said = _freed(found, space, tasks, drawn, list(keep), kept) if keep else ([], [])
+    freed = _projected if by == PROJECTION else _regressed
+    free, said = freed(found, space, tasks, drawn, list(keep), kept) if keep else ([], [])
     return [*found, *free], said
 
 
-def _freed(
+def _regressed(
+    found: Sequence[Found], space: Space, tasks: Sequence[Task], drawn: Resamples, keep: list[int], kept: str
+) -> tuple[list[Found], list[str]]:
+    """Regress codes on every other task together with the kept ones; say of which these leave nothing."""
+    method = EDITED if any(one.method == EDITED for one in found) else found[0].method
+    places = {one.task: i for i, one in enumerate(found) if one.method == method}
+    others = [i for i in places if i not in keep]
+    if not others:
+        return [], [f"no direction keeps {kept}: every concept is among them"]
+    values, number = columns_of([task.question for task in tasks], tasks[0].train)
+    columns, beside = values[:, number[others]], values[:, number[keep]]
+    directions, left = regress(space.train, columns, beside)
+    counts = drawn.counts.astype(np.float64)
+    pairs = np.array([
+        [regress(space.train, columns, beside, some)[0] for some in halves.T] for halves in (counts, counts == 0)
+    ])  # fmt: skip
+    steady = cosines_of(unit(space.at_unit_variance(pairs, EDITED)))
+    condition = _condition(beside)
+    made, said = [], list[str]()
+    for k, i in enumerate(others):
+        name = tasks[i].question.name
+        if not found[places[i]].axis.any():
+            said.append(f"{name!r} has no direction that could keep {kept}: no code differs")
+        elif not directions[k].any():
+            said.append(
+                f"nothing is left of {name!r} where {kept} {'is' if len(keep) == 1 else 'are'} kept, which tell it"
+            )
+        else:
+            free = Orthogonal(unit(directions[k]), float(left[k]), np.ones(len(keep), np.bool_), condition)
+            conditions = tuple(places[one] for one in keep)
+            made.append(Found(i, method, free.direction, steady[k], UNKNOWN, f"{name}, keeping {kept}", places[i], free,
+                              conditions, WAYS[0]))  # fmt: skip
+    return made, said
+
+
+def _condition(columns: Doubles) -> float:
+    """Condition number of columns (n, k) at unit variance over rows that are known in all; infinite if dependent."""
+    known = columns[np.isfinite(columns).all(1)]
+    spread = known.std(0) if len(known) else np.zeros(columns.shape[1])
+    if not (spread > 0).all():
+        return float("inf")
+    sizes = np.linalg.svd((known - known.mean(0)) / spread, compute_uv=False)
+    return float(sizes[0] / sizes[-1]) if sizes[-1] > 1e-9 * sizes[0] else float("inf")
+
+
+def _projected(
     found: Sequence[Found], space: Space, tasks: Sequence[Task], drawn: Resamples, keep: list[int], kept: str
 ) -> tuple[list[Found], list[str]]:
     """Make every other task's direction free of the kept ones'; say of which nothing is left."""
@@ -135,10 +188,10 @@ def _freed(
             whose = "its" if len(keep) == 1 else "their"
             said.append(f"nothing is left of {tasks[i].question.name!r} without {kept}: it lies in {whose} span")
             continue
-        name = f"{tasks[i].question.name}, keeping {kept}"
+        name = f"{tasks[i].question.name}, keeping {kept} by projection"
         conditions = tuple(places[k] for k in keep)
         steady = cosines_of(space.at_unit_variance(again[:, :, i : i + 1], method))[0]
-        made.append(Found(i, method, free.direction, steady, UNKNOWN, name, places[i], free, conditions))
+        made.append(Found(i, method, free.direction, steady, UNKNOWN, name, places[i], free, conditions, PROJECTION))
     return made, said
 
 

@@ -30,16 +30,18 @@ from .arrays import (
 )
 from .concept_scores import Task, by_mean, chance
 from .concept_search import EDITED, WIDEST, Found, Space, best_methods, narrow, search, targets_of, told_by
-from .conditional import Freed, Kept
+from .conditional import WAYS, Freed, Kept
 from .cross_fitting import FOLDS, affordable, cross_fit
 from .directions import METHODS, NUMERIC, find_directions, unit
 from .doses import film
-from .joint import Joint, joint_of
+from .joint import Joint, columns_of, joint_of
 from .labels import as_column
+from .moved import moved_by
 from .overview import Column
 from .questions import FEWEST, Question, answerable, named, questions, sides
 from .resampling import RESAMPLES
 from .statistics import SIGNIFICANT, Baseline, Interval, correlation, false_discovery, mean_interval
+from .stratified import evidence_within
 from .unsupervised import Unsupervised
 
 
@@ -131,6 +133,7 @@ def concept_table(
     mask: Bools | None = None,
     methods: Sequence[str] = METHODS,
     keep: Sequence[str] = (),
+    keep_by: str = WAYS[0],
     permutations: int = 999,
     draws: int = 20,
     resamples: int = RESAMPLES,
@@ -140,8 +143,8 @@ def concept_table(
 
     Args: train, test: (n, d) codes of train_rows and test_rows, of which only the columns in `mask` are used.
         yardsticks: name -> (train, test) representations in which the same is tried.
-        keep: questions, or columns, that directions of all others are made free of, besides. resamples: behind each
-        stability.
+        keep: questions, or columns, that directions of all others keep, besides; keep_by: how, one of WAYS; their
+        evidence is within strata of the kept ones. resamples: behind each stability.
     Raises: AnalysisError for an unknown method or concept to keep.
     """
     check_permutations(permutations)
@@ -151,10 +154,12 @@ def concept_table(
     own = (train, test) if mask.all() else (train[:, mask], test[:, mask])  # no copy of all columns
     space, said = narrow(*own, "codes", rng)
     tasks = [Task(question, train_rows, test_rows) for question in asked]
-    found, left = search(space, tasks, methods, keep=kept, kept=" and ".join(keep), rng=rng, resamples=resamples)
+    found, left = search(
+        space, tasks, methods, keep=kept, kept=" and ".join(keep), rng=rng, resamples=resamples, by=keep_by
+    )
     best = best_methods(space, tasks, methods, rng=rng)
     baselines = _baselines(space, tasks, methods, yardsticks or {}, draws, rng)
-    judged = _judge(space, tasks, found, baselines, best, permutations, rng)
+    judged = _judge(space, tasks, found, kept, baselines, best, permutations, rng)
     wide = np.zeros((len(found), len(mask)))
     wide[:, mask] = space.whole(np.stack([one.axis for one in found]))
     free = tuple(_record(space, tasks, found, i, rng) for i, one in enumerate(found) if one.free is not None)
@@ -166,6 +171,7 @@ def _judge(
     space: Space,
     tasks: Sequence[Task],
     found: Sequence[Found],
+    keep: Sequence[int],
     baselines: Mapping[tuple[int, str], tuple[Baseline, ...]],
     best: Sequence[str],
     permutations: int,
@@ -182,6 +188,12 @@ def _judge(
         aucs = [task.auc(test) for _, test in each]
         r2s = [task.r2(one, rng) if task.numeric else None for one in each]
         p_values = task.p_values(along, [one.value for one in aucs], permutations, rng)
+        for k, place in enumerate(mine):
+            if found[place].free is not None:
+                aucs[k], r2s[k], p_values[k] = evidence_within(
+                    task.question, [tasks[j].question for j in keep], (task.train, task.test), each[k], permutations,
+                    rng,
+                )  # fmt: skip
         more, fewer = sides(task.signs(task.train))
         first = [k for k, place in enumerate(mine) if found[place].free is None]
         for k, place in enumerate(mine):
@@ -190,7 +202,7 @@ def _judge(
             concepts[place] = Concept(
                 name=one.name, column=task.question.column, kind=task.question.kind, method=one.method, auc=aucs[k],
                 r2=r2s[k], p_value=p_values[k], q_value=math.nan, permutations=permutations,
-                baselines=baselines[i, one.method if plain else ""], stability=one.stability,
+                baselines=baselines[i, one.method] if plain else (), stability=one.stability,
                 shuffled_stability=one.shuffled, scale=float(np.std(each[k][0], dtype=np.float64)), positive=more,
                 negative=fewer, agreement=float(np.mean(others)) if plain and others else math.nan,
                 chosen=plain and one.method == best[i], note=task.question.note,
@@ -257,6 +269,10 @@ def _record(space: Space, tasks: Sequence[Task], found: Sequence[Found], place: 
         raise ValueError(f"{one.name!r} was not made free of anything")
     pair = np.stack([found[one.source].axis, one.axis])
     train, test = space.along(pair)
+    numbers, place_of = columns_of([task.question for task in tasks], tasks[0].test)
+    about = [one.task, *(found[condition].task for condition in one.conditions)]
+    steps = pair * train.std(0, dtype=np.float64)[:, None]
+    moved = list(zip(*moved_by(space.test, numbers[:, place_of[about]], steps), strict=True))
     kept = []
     for k, condition in enumerate(one.conditions):
         axis, task = found[condition].axis, tasks[found[condition].task]
@@ -264,8 +280,8 @@ def _record(space: Space, tasks: Sequence[Task], found: Sequence[Found], place: 
         cosine = float(pair[0] @ axis), float(pair[1] @ axis)
         shared = correlation(test[:, 0], position), correlation(test[:, 1], position)
         ranked = task.figure((train[:, 0], test[:, 0]), rng), task.figure((train[:, 1], test[:, 1]), rng)
-        kept.append(Kept(found[condition].name, not bool(one.free.used[k]), cosine, shared, ranked))
-    return Freed(place, one.source, one.free.left, one.free.condition, tuple(kept))
+        kept.append(Kept(found[condition].name, not bool(one.free.used[k]), cosine, shared, ranked, moved[1 + k]))
+    return Freed(place, one.source, one.free.left, one.free.condition, tuple(kept), one.by, moved[0])
 
 
 def concept_vector(

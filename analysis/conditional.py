@@ -1,9 +1,17 @@
-"""Directions made free of other concepts: the part of a direction that lies in their span is taken out.
+"""Directions along which a concept changes while others stay: "a, keeping b".
 
-v' = v − C⁺ C v, C the conditions' unit directions as rows and C⁺ the pseudo-inverse, which for one condition is
-v − (v·c) c (Shen et al. 2020, InterFaceGAN, arXiv:2005.09635, §3.3). Conditions that nearly depend on those before
-them are named and left out, as what little is theirs is noise more than a concept; `keeping` leaves out only what says
-nothing, as an edit moves along none that is to be kept.
+By regression, unless projection is asked for: codes are regressed on a and the kept concepts together, and the
+direction is the coefficient of a, that is what codes of rows alike in b differ by where a does. For kept classes it is
+the difference within classes, pooled. Where a and b go together in the rows, the plain direction of a holds part of
+b's, and so does b's of a's:
+
+    z = a α + b β + …, correlation ρ of a and b      plain a ∝ α + ρ β, plain b ∝ β + ρ α, by regression ∝ α
+
+By projection v' = v − C⁺ C v, C the plain unit directions of the kept concepts as rows and C⁺ the pseudo-inverse, which
+for one is v − (v·c) c (Shen et al. 2020, InterFaceGAN, arXiv:2005.09635, §3.3). It leaves the code's position along c
+where it is. As c is ∝ β + ρ α above, an edit then moves b backwards about as far as the plain one moved it forwards.
+Conditions that nearly depend on those before them are named and left out, as what little is theirs is noise more than a
+concept; `keeping` leaves out only what says nothing, as an edit moves along none that is to be kept.
 """
 
 from __future__ import annotations
@@ -12,11 +20,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles
-from .directions import unit
-from .statistics import Interval
+from .arrays import AnalysisError, Bools, Doubles, Floats
+from .directions import by_rows, unit
+from .statistics import UNKNOWN, Interval
 
 SAME = 1e-6  # of a unit vector that is left below which it lies within others, up to rounding
+REGRESSION, PROJECTION = "regression", "projection"
+WAYS = (REGRESSION, PROJECTION)  # how others are kept, the default first
+GONE = 1e-3  # share of a concept's standard deviation that the kept ones leave, below which they tell all of it
 BAR = 20.0  # condition number of unit directions up to which each says something of its own
 
 
@@ -27,8 +38,9 @@ class Kept:
     name: str
     dependent: bool  # left out: it nearly lies in the span of those before it
     cosine: tuple[float, float]  # of the two directions
-    correlation: tuple[Interval, Interval]  # of the positions of test rows along them; 0 is free of it
-    ranked: tuple[Interval, Interval]  # AUC or R² of this concept by the direction, on test rows; chance is free of it
+    correlation: tuple[Interval, Interval]  # of the positions of test rows along them
+    ranked: tuple[Interval, Interval]  # AUC or R² of this concept by the direction, on test rows
+    moved: tuple[Interval, Interval] = (UNKNOWN, UNKNOWN)  # how far a dose moves this concept, see `moved`
 
 
 @dataclass(frozen=True)
@@ -37,17 +49,20 @@ class Freed:
 
     concept: int  # the new direction's place in ConceptTable.concepts
     source: int  # the place of the direction that it was made of
-    left: float  # length of what was left of the unit vector: 1 where it was free already
-    condition: float  # condition number of the directions that were taken out
+    left: float  # by projection length of what was left of the unit vector; by regression share of the concept's
+    # standard deviation that the kept ones leave: 1 where it was free already
+    condition: float  # condition number of the directions that were taken out, or of the kept columns
     kept: tuple[Kept, ...]
+    by: str = PROJECTION  # one of WAYS
+    moved: tuple[Interval, Interval] = (UNKNOWN, UNKNOWN)  # how far a dose moves the concept itself
 
 
 @dataclass(frozen=True)
 class Orthogonal:
-    """A direction without its part in the span of others."""
+    """A direction without its part in the span of others, or beside others in one regression."""
 
     direction: Doubles  # (d,) unit vector, zeros where nothing is left
-    left: float  # length of what was left of the unit vector
+    left: float  # as of `Freed`
     used: Bools  # (c,) conditions that were taken out; the others nearly depend on those before them
     condition: float  # condition number of the used ones
 
@@ -106,3 +121,34 @@ def _condition_number(rows: Doubles) -> float:
     """Largest over least singular value of (c, d) rows; infinite where they depend on each other."""
     sizes = np.linalg.svd(rows, compute_uv=False)
     return float(sizes[0] / sizes[-1]) if len(rows) <= rows.shape[1] and sizes[-1] > 0 else float("inf")
+
+
+def regress(codes: Floats, columns: Doubles, kept: Doubles, weights: Doubles | None = None) -> tuple[Doubles, Doubles]:
+    """Coefficients of each column in the least squares of codes on it and the kept columns together.
+
+    Args: codes: (n, d). columns: (n, m), each regressed alone with `kept` (n, k); NaN is unknown, and rows with an
+        unknown value take no part. weights: (n,) of the rows, 1 each unless given.
+    Returns: (m, d) of any length, pointing to where the column grows, zeros where the kept columns tell all of it; and
+        the share of each column's standard deviation that they leave (m,).
+    """
+    weights = np.ones(len(codes)) if weights is None else weights
+    usable = np.isfinite(kept).all(axis=1) & (weights > 0)
+    known = np.isfinite(columns) & np.reshape(usable, (-1, 1))
+    found, left = np.zeros((columns.shape[1], codes.shape[1])), np.zeros(columns.shape[1])
+    for places, rows in by_rows(known):
+        if np.count_nonzero(rows) < 2:
+            continue
+        root = np.sqrt(weights[rows])[:, None]
+        centred = np.hstack([kept[rows], columns[np.ix_(rows, places)]])
+        centred = root * (centred - np.average(centred, axis=0, weights=weights[rows]))
+        u, s, _ = np.linalg.svd(centred[:, : kept.shape[1]], full_matrices=False)
+        u = u[:, s > 1e-6 * max(s[0], 1e-300)] if len(s) else u
+        own = centred[:, kept.shape[1] :]
+        rest = own - u @ (u.T @ own)
+        rest -= u @ (u.T @ rest)  # twice, as rounding is all that the first pass leaves of a dependent one
+        sizes = np.linalg.norm(own, axis=0)
+        left[places] = np.where(sizes > 0, np.linalg.norm(rest, axis=0) / np.where(sizes > 0, sizes, 1), 0)
+        gone = left[places] < GONE
+        shift = (root * rest).T @ codes[rows].astype(np.float64)
+        found[places] = np.where(gone[:, None], 0.0, shift)
+    return found, left

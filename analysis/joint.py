@@ -14,19 +14,34 @@ classes, pooled by n₊ n₋ / n of each. Shuffled ones tell what the same estim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .arrays import Bools, Doubles, Floats, Ints
+from .conditional import GONE
 from .directions import unit
 from .questions import Question
 from .streams import blocks
 
 SHUFFLES = 40
 WIDEST = 512  # columns of codes up to which their own covariance is kept
-GONE = 1e-3  # share of a column's standard deviation below which the kept ones are taken to tell it all
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two concepts of different columns, as they go together in the rows that directions were fitted to."""
+
+    names: tuple[str, str]
+    correlation: float  # Pearson's, of sides as ±1 and numbers as they are
+    rows: int  # where both are known
+
+    @property
+    def unbalanced(self) -> bool:
+        """Whether they go together by more than rows where they do not would by chance: |r| > 3 / √n, and above 0.1."""
+        return abs(self.correlation) > max(0.1, 3 / math.sqrt(self.rows))
 
 
 @dataclass(frozen=True)
@@ -50,11 +65,22 @@ class Joint:
         found: Doubles = np.sqrt(np.maximum(((directions @ self.spread) * directions).sum(-1), 0.0))
         return found
 
-    def shuffled_steps(self, question: int, kept: Sequence[int] = ()) -> Doubles:
-        """Steps of a standard deviation along directions of shuffled labels, by the same estimator: (r, d)."""
-        directions = unit(self._partial(self.shuffled, question, kept)[0])
-        length = self.deviation(directions)
-        return directions * np.where(np.isfinite(length), length, 1.0)[:, None]
+    def together(self) -> tuple[Pair, ...]:
+        """How questions go together in the rows, the most correlated pairs of different columns first."""
+        size = np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+        found = []
+        for i in range(len(self.names)):
+            for k in range(i):
+                a, b = int(self.number[k]), int(self.number[i])
+                n, whole = int(self.known[a, b]), size[a] * size[b]
+                if self.columns[i] != self.columns[k] and n and whole > 0:
+                    r = float(np.clip(self.covariance[a, b] / whole, -1, 1))
+                    found.append(Pair((self.names[k], self.names[i]), r, n))
+        return tuple(sorted(found, key=lambda one: -abs(one.correlation)))
+
+    def shuffled_directions(self, question: int, kept: Sequence[int] = ()) -> Doubles:
+        """Unit vectors (r, d) that the same estimator finds for shuffled labels."""
+        return unit(self._partial(self.shuffled, question, kept)[0])
 
     def direction(self, question: int, kept: Sequence[int]) -> tuple[Doubles, float]:
         """The direction of a question where the kept ones stay, and how much of its column they leave free.

@@ -49,7 +49,8 @@ class Options:
     neighbours: int = 1  # k of the k-NN probe
     protocol: str = ""  # a named way of reading, see analysis.protocols; "" for every column by `methods`
     permutations: int = 999
-    keep: tuple[str, ...] = ()  # concepts, or columns, that directions of the others are made free of
+    keep: tuple[str, ...] = ()  # concepts, or columns, that directions of the others keep
+    keep_by: str = "regression"  # how, one of conditional.WAYS
     factors: tuple[str, ...] = ()  # columns that are known factors; none means the label and attributes
     maps: tuple[str, ...] = ("umap", "pca")
     components: tuple[int, ...] = ()  # of the mixture; none means 1 2 4 8 16 32 and the neighbours of the best

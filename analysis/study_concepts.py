@@ -54,7 +54,7 @@ def study_concepts(
     notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test)), *left, *missing]
     found = concept_table(
         codes["train"], codes["test"], asked, train, test, rng=rng, yardsticks=beside, mask=table.continuous,
-        keep=options.keep, permutations=options.permutations, notes=notes,
+        keep=options.keep, keep_by=options.keep_by, permutations=options.permutations, notes=notes,
     )  # fmt: skip
     progress("directions without labels")
     blind = unsupervised(

@@ -93,28 +93,6 @@ def _evidence_of_axis(axis: Axis) -> tuple[str, bool]:
     return f"AUC {axis.auc.plain()} of {axis.concept!r}, q = {axis.q_value:.2g}", holds
 
 
-def shuffled_steps(
-    table: ConceptTable, moves: Sequence[Move], draws: int, keep: Sequence[str] = ()
-) -> Doubles | None:  # fmt: skip
-    """What moves along would be where labels are shuffled: steps of a standard deviation each, (m, r, d).
-
-    Args: draws: how many at most. keep: concepts beside which the moves' directions were found by regression.
-    Returns: None where the table keeps no shuffles, as older ones.
-    """
-    joint = table.joint
-    if joint is None or not len(joint.shuffled):
-        return None
-    kept = [joint.names.index(name) for name in keep]
-    freed = {table.concepts[one.concept].name: [kept.name for kept in one.kept] for one in table.freed}
-    found = []
-    for move in moves:
-        name = move.claim if move.claim in joint.names else joint.names[0]
-        beside = [joint.names.index(one) for one in freed.get(move.name, ()) if one in joint.names] or kept
-        steps = joint.shuffled_steps(joint.names.index(name), beside)[:draws]
-        found.append(steps if joint.spread.size else steps * move.length)
-    return np.stack(found)
-
-
 def namesakes(moves: Sequence[Move], wanted: Sequence[str]) -> list[str]:
     """Say of wanted names that are concepts' what the directions of those names go by, which `moves_of` renamed."""
     said = []
@@ -144,7 +122,7 @@ def verify_concepts(
 
     A judge's spread and quality are those on all held-out images as they are. The directions of `moves` and the network
     must have been fitted to rows that share none with each other, nor with `held`, else labels that are noise look
-    proven: the judge has learned the same noise. `shuffled` is of `shuffled_steps`.
+    proven: the judge has learned the same noise. `shuffled` is of `kept_moves.keep_in`.
     """
     real, classes = side_by_side(network, measured)(held.images)
     said = [] if network is None else list(network.names)

@@ -11,6 +11,7 @@ from .terminal import Block, percent, plain
 from .terminal_runs import side_by_side
 
 LEAKS = 10  # judges side by side
+PAIRS = 12  # concepts that go together
 
 
 def concepttable(result: Any) -> Iterator[Block]:
@@ -42,8 +43,21 @@ def concepttable(result: Any) -> Iterator[Block]:
     if len(methods) > 1:
         title = "AUC by method, R² of numbers"
         yield title, ("concept", *methods), [(c.name, *(each.get((c.name, m), "–") for m in methods)) for c in best]
+    yield from _together(result)
     yield from _freed(result)
     yield from map(_blind, result.unsupervised)
+
+
+def _together(result: Any) -> Iterator[Block]:
+    """Concepts that go together in the rows, so that directions of one hold part of the other's."""
+    pairs = [one for one in result.joint.together() if one.unbalanced] if result.joint is not None else []
+    if pairs:
+        rows = [(*one.names, f"{one.correlation:+.2f}", f"{one.rows:,}") for one in pairs[:PAIRS]]
+        title = (
+            f"{len(pairs):,} pairs of concepts go together in the train rows: an edit of one moves the other, but for "
+        )
+        title += "--keep" + (f"; the {PAIRS} strongest" if len(pairs) > PAIRS else "")
+        yield title, ("concept", "goes with", "correlation", "n"), rows
 
 
 def _blind(found: Any) -> Block:
@@ -63,15 +77,23 @@ def _freed(result: Any) -> Iterator[Block]:
     rows = []
     for free in result.freed:
         before, after = result.concepts[free.source], result.concepts[free.concept]
+        own = _change(*(_or_dash(one.value, 2) for one in free.moved))
         for kept in free.kept:
             name = kept.name + (" (left out: nearly depends on those before)" if kept.dependent else "")
-            pairs = [kept.cosine, *((a.value, b.value) for a, b in (kept.correlation, kept.ranked))]
-            pairs.append((before.score.value, after.score.value))
-            changes = [f"{round(a, 2) + 0:.2f} → {round(b, 2) + 0:.2f}" for a, b in pairs]  # never −0.00
-            rows.append((after.name, name, *changes, f"{after.score.n:,}"))
+            moved = [f"{one.value:+.2f}" if math.isfinite(one.value) else "–" for one in kept.moved]
+            told = [f"{round(one.score.value, 2) + 0:.2f}" for one in (before, after)]
+            pairs = (moved, told, [f"{round(one, 2) + 0:.2f}" for one in kept.cosine])
+            rows.append((after.name, name, own, *(_change(*pair) for pair in pairs), f"{after.score.n:,}"))
     if rows:
-        header = ("direction", "kept", "cosine", "correlation", "tells the kept", "tells its own", "n")
-        yield "made free of others, before → after; their figures are AUC, of numbers R², on test rows", header, rows
+        header = ("direction", "kept", "a dose moves it by", "and the kept by", "tells its own", "cosine", "n")
+        title = (
+            "directions that keep others, before → after: change by a dose, in sd on test rows; AUC, of numbers R², "
+        )
+        yield title + "afterwards within strata of the kept", header, rows
+
+
+def _change(before: str, after: str) -> str:
+    return f"{before} → {after}"
 
 
 def interpolations(result: Any) -> Iterator[Block]:
@@ -182,8 +204,8 @@ def comparisons(result: Any) -> Iterator[Block]:
             yield "AUC of directions of the first in the second, on the other half of the rows", header, carried
 
 
-def _or_dash(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
+def _or_dash(value: float, digits: int = 3) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _chance(p: float) -> str:

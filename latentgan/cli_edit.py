@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from analysis.concepts import ConceptTable
     from analysis.judges import Measured
+    from analysis.kept_moves import KeptMoves
     from analysis.verification import Move
     from latentgan.data import ImageSource
 
@@ -33,6 +34,15 @@ Keep = Annotated[
         help="Concept or direction that the edit leaves where it is, or a column for all of its concepts; may be "
         "repeated.",
         show_default=False,
+    ),
+]
+KeepBy = Annotated[
+    Literal["regression", "projection"],
+    typer.Option(
+        help="How others are kept. regression: along what codes differ by where the concept does and the kept ones are "
+        "the same, so that these stay also where they go together with it in the rows. projection: the kept concepts' "
+        "directions are taken out of the concept's, so that positions along them stay; where concepts go together the "
+        "edit then moves the kept ones backwards.",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of images, random directions and a judge's training.")]
@@ -65,6 +75,7 @@ def edit(
         ),
     ] = None,
     keep: Keep = None,
+    keep_by: KeepBy = "regression",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the edited images.")] = Path("edits"),
     crop: Crop = False,
     device: Device = "auto",
@@ -74,8 +85,8 @@ def edit(
 
     Says by what figure the direction that is edited along tells its concept on test rows, and warns where it does not.
     Writes one PNG an image and strength, and a strip an image, its frames enlarged where they are small. Strength 0 is
-    the plain reconstruction. With --keep the directions of the kept concepts are projected out first, so that the
-    code's position along them stays; `verify` tells whether the images agree.
+    the plain reconstruction. With --keep the edit leaves other concepts where they are, see --keep-by; `verify` tells
+    whether the images agree.
 
         latentgan edit runs/faces me.png --concept smiling --strength 2 --results results
 
@@ -86,19 +97,21 @@ def edit(
 
         latentgan edit runs/faces me.png --concept pca1 --keep smiling --results results
     """
+    import numpy as np
+
     from analysis.study_edits import moves_of
     from latentgan import stages
     from latentgan.concept_names import find_weighted
 
-    moves = moves_of(_concepts(run, results))
+    table = _concepts(run, results)
+    moves = moves_of(table)
     names = [one.name for one in moves]
     chosen = [find_weighted(names, text) for text in concept]
     if len({position for position, _ in chosen}) < len(chosen):
         raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
-    directions = _directions(moves, [position for position, _ in chosen], keep or [])
-    for position, _ in chosen:
-        _say_evidence(moves[position], results)
-    scales = [moves[position].length for position, _ in chosen]
+    edited = _keeping(table, moves, [position for position, _ in chosen], keep or [], keep_by).moves
+    for one in edited:
+        _say_evidence(one, results)
     weights = [1.0 if weight is None else weight for _, weight in chosen]
     said = any(weight is not None for _, weight in chosen)
     parts = [names[i] + (f"{weight:+g}" if said else "") for (i, _), weight in zip(chosen, weights, strict=True)]
@@ -113,7 +126,7 @@ def edit(
     written = stages.edit(
         run,
         images,
-        direction=sum(w * s * v for w, s, v in zip(weights, scales, directions, strict=True)),
+        direction=np.sum([w * one.length * one.direction for w, one in zip(weights, edited, strict=True)], axis=0),
         name="_".join([*parts, *(f"keep-{name}" for name in keep or [])]),
         strengths=used,
         out=out,
@@ -136,6 +149,7 @@ def verify(
         ),
     ] = None,
     keep: Keep = None,
+    keep_by: KeepBy = "regression",
     images: Annotated[int, typer.Option(min=10, help="Held-out images to edit.")] = 100,
     draws: Annotated[int, typer.Option(min=2, help="Random directions beside each concept.")] = 20,
     seed: Seed = 0,
@@ -172,9 +186,9 @@ def verify(
 
     found = _concepts(run, results)
     result = _verified(
-        run, results, found, only=list(dict.fromkeys(concept or [])), keep=keep or [], images=images, draws=draws,
-        seed=seed, data=data, options={"attributes": attributes, "label": label, "mirror": mirror}, device=device,
-        family=family,
+        run, results, found, only=list(dict.fromkeys(concept or [])), keep=keep or [], by=keep_by, images=images,
+        draws=draws, seed=seed, data=data, options={"attributes": attributes, "label": label, "mirror": mirror},
+        device=device, family=family,
     )  # fmt: skip
     save(result, results, command=command_line())
     print_result("verification", result, json_)
@@ -208,33 +222,24 @@ def _concepts(run: Path, results: Path) -> ConceptTable:
     return table
 
 
-def _directions(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str]) -> np.ndarray:
-    """Return the chosen moves' directions (m, d), from which those of the kept ones are projected out.
+def _keeping(
+    table: ConceptTable, moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str], by: str, draws: int = 0
+) -> KeptMoves:
+    """Return the chosen moves along directions that keep others.
 
     Raises:
         ConfigError: a concept is to be both edited and kept, by its name or by its column's.
     """
-    import numpy as np
-
-    from analysis.keeping import keep_fixed
+    from analysis.kept_moves import keep_in
     from analysis.study_edits import namesakes
     from latentgan import stages
 
-    beside = [moves[k] for k in _found(moves, keep)]
     if both := _both(moves, chosen, keep):
         raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and kept: leave one of the two out")
-    directions, notes = [], dict.fromkeys(namesakes(moves, [*(moves[i].name for i in chosen), *keep]))
-    for i in chosen:
-        direction = moves[i].direction
-        if beside:
-            conditions = np.stack([one.direction for one in beside])
-            told = keep_fixed(direction[None], conditions, names=[moves[i].name], kept=[one.name for one in beside])
-            direction = told.directions[0]
-            notes |= dict.fromkeys(told.notes)
-        directions.append(direction)
-    for note in notes:
+    found = keep_in(table, moves, chosen, _found(moves, keep), by=by, draws=draws)
+    for note in (*namesakes(moves, [*(moves[i].name for i in chosen), *keep]), *found.notes):
         stages.say(f"note: {note}")
-    return np.stack(directions)
+    return found
 
 
 def _found(moves: Sequence[Move], wanted: Sequence[str]) -> list[int]:
@@ -268,14 +273,14 @@ def _to_verify(moves: Sequence[Move], only: Sequence[str], keep: Sequence[str], 
 
 
 def _verified(
-    run: Path, results: Path, found: ConceptTable, *, only: Sequence[str], keep: Sequence[str], images: int, draws: int,
-    seed: int, data: str | None, options: dict[str, Any], device: str, family: str | None,
+    run: Path, results: Path, found: ConceptTable, *, only: Sequence[str], keep: Sequence[str], by: str, images: int,
+    draws: int, seed: int, data: str | None, options: dict[str, Any], device: str, family: str | None,
 ) -> Any:  # fmt: skip
     """Load model and images, train the judge, and verify the concepts."""
     import numpy as np
 
     from analysis.judges import suited
-    from analysis.study_edits import HeldOut, moves_of, shuffled_steps, verify_concepts
+    from analysis.study_edits import HeldOut, moves_of, verify_concepts
     from latentgan import stages
     from latentgan.adapter import NumpyModel
     from latentgan.encoding import fitting_images
@@ -290,21 +295,20 @@ def _verified(
         raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
     known = moves_of(found)
     chosen = _to_verify(known, only, keep, len(found.concepts))
-    directions = _directions(known, chosen[:MOST], keep)
-    moves = [replace(known[i], direction=v) for i, v in zip(chosen, directions, strict=False)]
-    pictures = np.asarray(source.images[rows])
-    measured = suited(pictures)
-    judge, truths = _judge(results, source, rows, learned, measured, measured(pictures), str(model.device))
-    notes = [f"{', '.join(map(repr, keep))} kept: projected out of the other directions"] if keep else []
-    notes += [f"only the first {MOST} of {len(chosen)} concepts"] if len(chosen) > MOST else []
-    if not all(part.encoded for part in model.family.prior.parts):
-        notes.append("parts of the code that the encoder does not give are as it encodes an unknown value")
-    shuffled = shuffled_steps(found, moves, draws)
-    if shuffled is None:
+    kept = _keeping(found, known, chosen[:MOST], keep, by, draws)
+    moves, shuffled = kept.moves, kept.shuffled
+    if shuffled is None or not shuffled.shape[1]:
         raise ConfigError(
             f"{results} tells neither which rows its directions were fitted to nor what shuffled labels give: run "
             f"`latentgan concepts TABLE --out {results}` again"
         )
+    pictures = np.asarray(source.images[rows])
+    measured = suited(pictures)
+    judge, truths = _judge(results, source, rows, learned, measured, measured(pictures), str(model.device))
+    notes = [f"{', '.join(map(repr, keep))} kept by {by}", *kept.notes] if keep else []
+    notes += [f"only the first {MOST} of {len(chosen)} concepts"] if len(chosen) > MOST else []
+    if not all(part.encoded for part in model.family.prior.parts):
+        notes.append("parts of the code that the encoder does not give are as it encodes an unknown value")
     if learned.size:
         notes.append(f"the network learned from {len(learned):,} images that no direction was fitted to")
     with stages.bar("verify edits", len(moves) * (1 + draws + shuffled.shape[1])) as advance:

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from analysis.embeddings import Embeddings
+from analysis.kept_moves import keep_in
 from analysis.measures import measure
 from analysis.store import load_one, save
+from analysis.study_edits import moves_of
 from latentgan.concept_names import find_all, find_weighted
 from latentgan.errors import ConfigError
 
@@ -23,7 +26,6 @@ COLUMNS = ["label", "label", "thickness", "slant", "a=b"]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """A folder with a run on digits that were measured, its results, and one picture."""
-    from analysis.embeddings import Embeddings
     from analysis.plan import Options
     from analysis.workflow import run_study
     from latentgan import NumpyModel, Plan, configure, encode_table, load_source, train
@@ -74,9 +76,6 @@ def test_several_concepts_are_edited_at_once_each_by_its_own_strength(call, made
 
 
 def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
-    from analysis.study_edits import moves_of
-    from latentgan.cli_edit import _directions
-
     asked = ["--concept", "thickness", "--strength", "3", "--results", made / "results", "--out", tmp_path]
     assert call("edit", made / "run", made / "one.png", *asked)[0] == 0
     assert call("edit", made / "run", made / "one.png", *asked, "--keep", "slant", "--keep", "label: 3")[0] == 0
@@ -90,15 +89,24 @@ def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
     table = load_one(made / "results", "concepts")
     names = [one.name for one in table.concepts]
     at = [names.index(name) for name in ("thickness", "slant", "label: 3")]
-    directions = _directions(moves_of(table), at[:1], ["slant", "label: 3"])
-    np.testing.assert_allclose(directions @ table.directions[at[1:]].T, 0, atol=1e-9)
-    np.testing.assert_allclose(np.linalg.norm(directions), 1)
+    [regressed], [projected] = (
+        keep_in(table, moves_of(table), at[:1], at[1:], by=by).moves for by in ("regression", "projection")
+    )
+    np.testing.assert_allclose(projected.direction @ table.directions[at[1:]].T, 0, atol=1e-9)
+    for one in (regressed, projected):
+        np.testing.assert_allclose(np.linalg.norm(one.direction), 1)
+    with np.load(made / "measured.npz") as known:
+        train = np.isin(np.arange(len(known["split"])), table.joint.fitted)
+        slant, thick, three = known["slant"], known["thickness"], known["labels"] == 3
+    z = Embeddings(made / "t.parquet").vectors("code", np.flatnonzero(train))
+    design = np.column_stack([thick, slant, three, np.ones(len(three))])[train]
+    expected = np.linalg.lstsq(design, z, rcond=None)[0][0]
+    assert regressed.direction @ expected / np.linalg.norm(expected) > 0.9999, "the coefficient of all together"
+    assert regressed.length == pytest.approx((z @ regressed.direction).std(), rel=1e-3)
 
 
 def test_directions_that_no_label_told_are_edited_and_kept_by_their_names(call, made, tmp_path):
-    from analysis.study_edits import moves_of
     from latentgan import NumpyModel
-    from latentgan.cli_edit import _directions
 
     asked = ["--concept", "pca2=-1", "--strength", "2", "--results", made / "results", "--out", tmp_path]
     assert call("edit", made / "run", made / "one.png", *asked)[0] == 0
@@ -111,11 +119,14 @@ def test_directions_that_no_label_told_are_edited_and_kept_by_their_names(call, 
     z = model.encode(np.asarray(Image.open(made / "one.png"))[None, ..., None])
     moved = model.decode((z - 2 * pca.axes[1].scale * pca.directions[1]).astype(np.float32))
     assert np.abs(found["one_pca2-1_+2.png"].astype(int) - np.rint(255 * moved[0, ..., 0])).max() <= 1
-    moves = moves_of(load_one(made / "results", "concepts"))
+    table = load_one(made / "results", "concepts")
+    moves = moves_of(table)
     names = [one.name for one in moves]
-    free = _directions(moves, [names.index("pca2")], ["slant", "sefa1"])
+    [free] = keep_in(table, moves, [names.index("pca2")], [names.index("slant"), names.index("sefa1")],
+                     by="regression").moves  # fmt: skip
     beside = np.stack([moves[names.index("slant")].direction, sefa.directions[0]])
-    np.testing.assert_allclose(free @ beside.T, 0, atol=1e-9)
+    np.testing.assert_allclose(free.direction @ beside.T, 0, atol=1e-9)
+    assert "no label tells 'pca2'" in " ".join(err.split())
     code, _, err = call("edit", made / "run", made / "one.png", *asked, "--concept", "pca9")
     assert code == 2 and "no concept is called 'pca9'; did you mean 'pca" in err and "pca6, sefa1, sefa2" in err
     code, _, err = call("edit", made / "run", made / "one.png", *asked, "--keep", "pca2")
@@ -138,7 +149,7 @@ def test_what_cannot_be_kept_or_is_not_there_is_one_sentence(call, made, tmp_pat
         (["--concept", "label: 3", "--keep", "label"], "'label: 3' cannot be both edited and kept"),
         (["--concept", "slant", "--concept", "slant=2"], "can be edited once"),
         (["--concept", "slant=nan"], "must be a finite number"),
-        (["--concept", "slant", "--keep", "label"], "'slant' cannot change while"),
+        (["--concept", "slant", "--keep", "label", "--keep-by", "projection"], "'slant' cannot change while"),
     ):
         code, _, err = call(*edit, *extra)
         assert code == 2 and sentence in err and err.count("\n") == 1, (extra, err)
@@ -162,7 +173,8 @@ def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, ma
     assert found.n == 30 and found.draws == found.shuffles == 3
     assert judges["thickness"].spread == pytest.approx(thickness.std(), rel=0.2)
     assert {"judge.json", "judge.safetensors", "verification.json"} <= {one.name for one in results.iterdir()}
-    code, out, err = call(*given, "--concept", "thickness", "--keep", "slant", "--json")
+    kept = ["--concept", "thickness", "--keep", "slant"]
+    code, out, err = call(*given, *kept, "--keep-by", "projection", "--json")
     body = json.loads(out)
     assert code == 0 and "is used again" in " ".join(err.split()) and body["kind"] == "verification" and body["n"] == 30
     assert any("'slant' kept" in note for note in body["notes"])
@@ -209,7 +221,7 @@ def test_a_column_is_not_verified_and_kept_at_once(call, made):
     code, _, err = call(*given, "--concept", "label", "--keep", "label")
     assert code == 2 and err.count("\n") == 1, err
     assert "'label: 0' cannot be both edited and kept: leave one of the two out" in err
-    code, _, err = call(*given, "--keep", "label")
+    code, _, err = call(*given, "--keep", "label", "--keep-by", "projection")
     assert code == 2 and "cannot change while" in err and "'label: " not in err.split(" cannot")[0], "label is left out"
 
 

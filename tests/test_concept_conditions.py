@@ -85,7 +85,7 @@ def test_nothing_is_left_of_a_direction_in_the_span_of_its_conditions(rng: np.ra
         orthogonalise(np.ones(3), np.eye(4))
 
 
-def entangled(rng: np.random.Generator, n: int = 1500) -> ConceptTable:
+def entangled(rng: np.random.Generator, n: int = 1500, by: str = "projection") -> ConceptTable:
     """ "smile" and "hat" move the code along directions with a cosine of 0.6; "wet" moves nothing."""
     smile, hat, wet = (np.where(rng.random(n) < 0.5, 1, -1) for _ in range(3))
     codes = rng.normal(size=(n, 6))
@@ -94,14 +94,14 @@ def entangled(rng: np.random.Generator, n: int = 1500) -> ConceptTable:
     asked = [Question(k, k, "boolean", v) for k, v in (("smile", smile), ("hat", hat), ("wet", wet))]
     rows = np.arange(n)
     return concept_table(codes[:1000], codes[1000:], asked, rows[:1000], rows[1000:], rng=rng, keep=["hat"], draws=3,
-                         permutations=99, resamples=10)  # fmt: skip
+                         keep_by=by, permutations=99, resamples=10)  # fmt: skip
 
 
 def test_a_freed_direction_keeps_its_concept_and_lets_the_other_go(rng: np.random.Generator) -> None:
     table = entangled(rng)
     by = {table.concepts[free.concept].name: free for free in table.freed}
-    assert list(by) == ["smile, keeping hat", "wet, keeping hat"]
-    free = by["smile, keeping hat"]
+    assert list(by) == ["smile, keeping hat by projection", "wet, keeping hat by projection"]
+    free = by["smile, keeping hat by projection"]
     made, source, [kept] = table.concepts[free.concept], table.concepts[free.source], free.kept
     assert (source.name, source.method, made.method) == ("smile", "mean difference", "mean difference")
     assert kept.cosine[0] == pytest.approx(0.6, abs=0.1) and kept.cosine[1] == pytest.approx(0, abs=1e-9)
@@ -110,8 +110,20 @@ def test_a_freed_direction_keeps_its_concept_and_lets_the_other_go(rng: np.rando
     assert made.auc.value > 0.8 and made.q_value < 0.05 and made.stability.low > 0.8
     assert free.left == pytest.approx(np.sqrt(1 - kept.cosine[0] ** 2), abs=1e-6)
     assert not made.chosen and made.name not in [one.name for one in table.best]
-    null = table.concepts[by["wet, keeping hat"].concept]
+    null = table.concepts[by["wet, keeping hat by projection"].concept]
     assert null.q_value > 0.05 and null.stability.low < 0.5
+
+
+def test_independent_concepts_are_kept_by_regression_along_their_own_effects(rng: np.random.Generator) -> None:
+    """Nothing goes together in the rows, so that the plain direction keeps the other already."""
+    table = entangled(rng, by="regression")
+    free = next(one for one in table.freed if table.concepts[one.concept].name == "smile, keeping hat")
+    assert abs(table.directions[free.concept][0]) > 0.99 and free.left == pytest.approx(1, abs=0.01)
+    moved, [kept] = free.moved[1], free.kept
+    assert kept.moved[1].low < 0 < kept.moved[1].high and moved.low > 0.5
+    assert table.concepts[free.concept].stands and table.concepts[free.concept].stability.low > 0.8
+    null = next(table.concepts[one.concept] for one in table.freed if one is not free)
+    assert null.name == "wet, keeping hat" and not null.stands and null.stability.low < 0.5
 
 
 def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator) -> None:
@@ -124,10 +136,11 @@ def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator)
         return concept_table(codes[:400], codes[400:], asked, rows[:400], rows[400:], rng=rng, keep=names, **few)
 
     spanned = kept("a", "b")
-    assert spanned.freed == () and spanned.notes == (
-        "nothing is left of 'both' without a and b: it lies in their span",
-    )  # fmt: skip
-    assert kept("a", "b", "both").notes == ("nothing was made free of a and b and both: every concept is among them",)
+    said = "nothing is left of 'both' where a and b are kept, which tell it"
+    assert spanned.freed == () and spanned.notes == (said,)
+    assert kept("a", "b", "both").notes == ("no direction keeps a and b and both: every concept is among them",)
+    few["keep_by"] = "projection"
+    assert kept("a", "b").notes == ("nothing is left of 'both' without a and b: it lies in their span",)
 
 
 def test_names_call_a_question_or_all_of_a_column(rng: np.random.Generator) -> None:

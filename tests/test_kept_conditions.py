@@ -33,27 +33,29 @@ def hats(tmp_path_factory: pytest.TempPathFactory) -> Embeddings:
 
 
 def studied(table: Embeddings, *keep: str) -> ConceptTable:
-    return study_concepts(table, None, Options(permutations=19, keep=keep))
+    return study_concepts(table, None, Options(permutations=19, keep=keep, keep_by="projection"))
 
 
 def words(found: ConceptTable) -> tuple[Table, str]:
     """The report's table of what was freed, and the terminal's as text."""
     tables = [block for block in all_blocks(section(Material({"concepts": found})).blocks) if isinstance(block, Table)]
     shown = next(block for block in tables if block.columns[:2] == ("direction", "kept"))
-    return shown, str(next(block for block in concepttable(found) if block[0].startswith("made free of others")))
+    return shown, str(
+        next(block for block in concepttable(found) if block[0].startswith("directions that keep others"))
+    )
 
 
 def test_a_condition_that_nearly_depends_on_another_is_named_and_not_taken_out(hats: Embeddings) -> None:
     found = studied(hats, "hat", "cap")
     names = {found.concepts[free.concept].name: free for free in found.freed}
-    assert list(names) == ["smile, keeping hat and cap", "wet, keeping hat and cap"]
+    assert list(names) == ["smile, keeping hat and cap by projection", "wet, keeping hat and cap by projection"]
     for free in found.freed:
         hat, cap = free.kept
         assert (hat.name, hat.dependent, cap.name, cap.dependent) == ("hat", False, "cap", True)
         assert free.condition == 1 and abs(hat.cosine[1]) < 1e-12, "one condition is left"
         assert abs(cap.cosine[1]) < 2 / BAR, "hardly any of it is left all the same"
     alone = studied(hats, "hat")
-    np.testing.assert_allclose(found.directions[names["smile, keeping hat and cap"].concept],
+    np.testing.assert_allclose(found.directions[names["smile, keeping hat and cap by projection"].concept],
                                alone.directions[alone.freed[0].concept])  # fmt: skip
     shown, said = words(found)
     kept = [row[1] for row in shown.rows]
@@ -71,7 +73,7 @@ def test_the_first_of_two_that_say_the_same_is_taken_out(hats: Embeddings) -> No
 
 def test_conditions_of_their_own_are_all_taken_out_and_nothing_is_said_of_dependence(hats: Embeddings) -> None:
     found = studied(hats, "hat", "wet")
-    assert [found.concepts[free.concept].name for free in found.freed] == ["smile, keeping hat and wet"]
+    assert [found.concepts[free.concept].name for free in found.freed] == ["smile, keeping hat and wet by projection"]
     assert any(note.startswith("nothing is left of 'cap' without hat and wet") for note in found.notes)
     for free in found.freed:
         assert not any(one.dependent for one in free.kept) and 1 < free.condition < BAR

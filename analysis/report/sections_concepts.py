@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..conditional import PROJECTION
 from .document import Block, Comparison, Disclosure, Estimate, Prose, Section, Strip, Strips, Table, missing, one_of
 from .images import as_uint8
 from .material import Material
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..statistics import Interval
     from ..unsupervised import Axis, Unsupervised
 
+PAIRS = 20  # of concepts that go together
 MANY = 12  # rows above which a table waits to be opened
 
 
@@ -32,6 +34,7 @@ def concepts(material: Material) -> Section:
         *_edits(material, table),
         *_comparisons(table.best),
         _evidence(table.best),
+        *_together(table),
         *_freed(table),
         *_unsupervised(material, table),
         Disclosure("Every method for every concept", (_figures(table), _agreement(table))),
@@ -157,33 +160,59 @@ def _agreement(table: ConceptTable) -> Table:
     return Table(("concept", *methods), rows, caption, shades)
 
 
+def _together(table: ConceptTable) -> list[Block]:
+    """Concepts that go together in the rows, so that directions of one hold part of the other's."""
+    pairs = [one for one in table.joint.together() if one.unbalanced] if table.joint is not None else []
+    if not pairs:
+        return []
+    rows = tuple((*one.names, _signed(one.correlation), count(one.rows)) for one in pairs[:PAIRS])
+    most = f" The {count(PAIRS)} strongest are shown." if len(pairs) > PAIRS else ""
+    caption = (
+        f"{plural(len(pairs), 'pair')} of concepts that go together in the train rows (correlation beyond 0.1 and "
+        "beyond chance). The direction of one holds part of the other's, and an edit moves both; --keep finds "
+        f"directions that leave the other where it is.{most}"
+    )
+    shown = Table(("concept", "goes with", "correlation", "rows"), rows, caption)
+    return [Disclosure("How concepts go together in the rows", (shown,))]
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "\u2212") if np.isfinite(value) else "–"
+
+
 def _freed(table: ConceptTable) -> list[Block]:
-    """What taking other concepts out of a direction changed."""
+    """What keeping other concepts changed of a direction."""
     rows = []
     for free in table.freed:
         before, after = table.concepts[free.source], table.concepts[free.concept]
+        own = " → ".join(_signed(one.value) for one in free.moved)
         for kept in free.kept:
             rows.append((
-                after.name, kept.name + (" (not taken out)" if kept.dependent else ""),
-                *(f"{_short(a)} → {_short(b)}" for a, b in (
-                    kept.cosine, (kept.correlation[0].value, kept.correlation[1].value),
-                    (kept.ranked[0].value, kept.ranked[1].value), (before.score.value, after.score.value),
-                )), number(free.left), chance_of(after.q_value),
+                after.name, kept.name + (" (not taken out)" if kept.dependent else ""), own,
+                " → ".join(_signed(one.value) for one in kept.moved),
+                *(f"{_short(a)} → {_short(b)}" for a, b in ((before.score.value, after.score.value), kept.cosine)),
+                number(free.left), chance_of(after.q_value),
             ))  # fmt: skip
     if not rows:
         return []
-    columns = ("direction", "kept", "cosine", "correlation", "tells the kept", "tells its own", "length left", "q")
+    columns = ("direction", "kept", "a dose moves it by", "and the kept by", "tells its own", "cosine", "left", "q")
     dependent = any(kept.dependent for free in table.freed for kept in free.kept)
     first = table.concepts[table.freed[0].concept].score.n
     caption = (
-        "Directions made free of the kept concepts, before → after: cosine of the two directions; correlation of the "
-        "positions of held-out rows along them; AUC (R² of a number) with which the direction tells the kept concept, "
-        f"0.5 (0) if it is free of it, and its own; n = {count(first)}. Length left: 1 if nothing had to be taken out."
+        "Directions that keep other concepts, before → after. How far a dose moves the concept and the kept one, in "
+        "standard deviations, by least squares of held-out codes on all of them together; AUC (R² of a number) with "
+        "which the direction tells its own concept, afterwards among rows alike in the kept ones (partial R²); cosine "
+        f"with the kept one's direction; n = {count(first)}. Left: 1 if the kept ones say nothing of the concept."
     )
+    if any(free.by == PROJECTION for free in table.freed):
+        caption += (
+            " By projection the kept directions are taken out; where concepts go together in the rows that moves the "
+            "kept ones backwards."
+        )
     if dependent:
         caption += " Not taken out: conditions that nearly depend on those before them, which would amplify noise."
     shown = Table(columns, tuple(rows), caption)
-    return [shown] if len(rows) <= MANY else [Disclosure("Directions made free of others, before and after", (shown,))]
+    return [shown] if len(rows) <= MANY else [Disclosure("Directions that keep others, before and after", (shown,))]
 
 
 def _unsupervised(material: Material, table: ConceptTable) -> list[Block]:
