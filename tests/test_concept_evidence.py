@@ -139,7 +139,7 @@ def test_a_code_that_never_differs_claims_nothing(rng: np.random.Generator) -> N
                           permutations=19, draws=2)  # fmt: skip
     assert all(one.auc.value == 0.5 and one.p_value == 1 and one.q_value == 1 for one in table.concepts)
     assert all(one.stability.value == 0 for one in table.concepts) and not table.directions.any()
-    assert table.freed == () and "'b' has no direction that could be made free of a" in table.notes[0]
+    assert table.freed == () and "'b' has no direction that could keep a" in table.notes[0]
 
 
 def test_the_same_shuffles_serve_every_direction_and_each_p_value_stays_that_of_its_own(
