@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, same_length
-from .partitions import contingency, nmi, partition_interval
+from .partitions import DRAWS, SPLITS, contingency, nmi, partition_interval, purity_interval
+from .partitions import effective_number as effective_number
 from .statistics import UNKNOWN, Baseline, Interval, bootstrap_ratio, proportion, wilson
 
 
@@ -184,9 +185,14 @@ class Codes:
     notes: tuple[str, ...]
 
 
-def shared_information(table: Ints, *, rng: np.random.Generator) -> Interval:
+def shared_information(table: Ints, *, rng: np.random.Generator, repeats: int = DRAWS) -> Interval:
     """Normalised mutual information of a (k, c) table, with an interval for that of very many rows."""
-    return partition_interval(nmi, table, rng=rng)
+    return partition_interval(nmi, table, rng=rng, repeats=repeats)
+
+
+def purity_of(table: Ints, *, rng: np.random.Generator, repeats: int = SPLITS) -> Interval:
+    """Share of rows that have their category's commonest label, with an interval for that of very many rows."""
+    return purity_interval(table, rng=rng, repeats=repeats)
 
 
 def change(one: Singles, other: Singles) -> Doubles:

@@ -14,7 +14,7 @@ import numpy as np
 from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, as_codes, subsample
 from .gaps import at_most, squared_gaps
 from .neighbours import nearest
-from .statistics import Interval
+from .statistics import Interval, jackknife_interval, jackknife_parts, share_interval
 from .threads import one_blas_thread
 
 ROWS = 10_000
@@ -23,6 +23,8 @@ MANIFOLD_ROWS = 4000  # of each side: the balls of k-NN depend on n, so that bot
 SUBSET = 1000
 SUBSETS = 100
 RESAMPLES = 40
+PARTS = 20  # of either side, that are left out
+SPARE = 16  # neighbours beyond the k nearest, of which enough are left without a part
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,6 @@ def frechet_interval(x: Floats, y: Floats, *, rng: np.random.Generator, resample
     The bias is c / n to first order, so that F∞ = 2 F(n) − F(n / 2). Each of `resamples` splits of the rows gives two
     values; the interval is a jackknife's over 10 groups of rows. n counts the smaller side.
     """
-    from .statistics import jackknife_interval
 
     def extrapolated(a: Floats, b: Floats, splits: int) -> float:
         whole = frechet_distance(a, b)
@@ -209,33 +210,54 @@ def manifold_scores(
 ) -> tuple[Interval, Interval, Interval, Interval]:
     """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020) of (n, d), (m, d) rows.
 
-    A row's ball reaches to its k-th nearest other row of its own side. Intervals resample the judged rows, with
-    the balls held fixed. Shares are Wilson's.
+    A row's ball reaches to its k-th nearest other row of its own side. The balls of more rows are smaller, so that the
+    intervals are for the mean of these scores over other rows, n and m of them; not for those of very many. Rows have
+    their balls in common, and these vary too: both sides are left out in parts (a jackknife), with the balls of the
+    rows that stay.
     """
-    from .statistics import bootstrap_mean, proportion
-
-    radii = [_radii(z, k) for z in (real, fake)]
     n, m = len(real), len(fake)
-    inside_real, inside_fake = np.zeros(m, np.int64), np.zeros(n, np.bool_)
-    covered = np.zeros(n, np.bool_)
+    sides = tuple(jackknife_parts(len(z), rng=rng, parts=PARTS) for z in (real, fake))
+    radii = [_radii(z, k, part) for z, part in zip((real, fake), sides, strict=True)]
+    stay = [np.column_stack([np.ones(len(part), np.bool_), part[:, None] != np.arange(PARTS)]) for part in sides]
+    balls, recalled, covered = np.zeros((m, 1 + PARTS)), *np.zeros((2, n, 1 + PARTS), np.bool_)
     block = max(1, 4_000_000 // n)
     for start in range(0, m, block):
-        some = fake[start : start + block]
-        gaps = squared_gaps(some, real)
-        within = at_most(gaps, radii[0], some, real)
-        inside_real[start : start + block] = within.sum(1)
-        covered |= within.any(0)
-        inside_fake |= at_most(gaps, radii[1][start : start + block, None], some, real).any(0)
-    return (
-        proportion(inside_real > 0), proportion(inside_fake), bootstrap_mean(inside_real / k, rng=rng, repeats=300),
-        proportion(covered),
-    )  # fmt: skip
+        rows = slice(start, start + block)
+        gaps = squared_gaps(fake[rows], real)
+        for g in range(1 + PARTS):
+            limits = radii[0][:, g], radii[1][rows, g, None]
+            if g == 0:
+                within, without = (at_most(gaps, limit, fake[rows], real) for limit in limits)
+            else:
+                within, without = (gaps <= limit for limit in limits)
+            balls[rows, g] = within @ stay[0][:, g].astype(np.float32)
+            covered[:, g] |= within[stay[1][rows, g]].any(0)
+            recalled[:, g] |= without[stay[1][rows, g]].any(0)
+    kept = [side.sum(0) for side in stay]
+    precision, density = (((values * stay[1]).sum(0) / kept[1]) for values in (balls > 0, balls / k))
+    recall, coverage = (((values & stay[0]).sum(0) / kept[0]) for values in (recalled, covered))
+    thick = jackknife_interval(float(density[0]), density[1:], m)
+    shares = [
+        share_interval(float(share[0]), share[1:], rows, together=k)
+        for share, rows in ((precision, m), (recall, n), (coverage, n))
+    ]
+    return shares[0], shares[1], Interval(thick.value, max(0.0, thick.low), thick.high, m), shares[2]
 
 
-def _radii(x: Floats, k: int) -> Doubles:
-    """Squared distance of each row to its k-th nearest other row, rounded up, so that one as far is within: (n,)."""
-    distance = nearest(x, x, k=k, own=True)[1][:, -1]
-    return np.square(distance) * (1 + 1e-9)
+def _radii(x: Floats, k: int, part: Ints) -> Doubles:
+    """Squared distance of each row to its k-th nearest other row, of all and without each part: (n, 1 + parts).
+
+    Rounded up, so that one as far is within. Without a part it is found among the k + `SPARE` nearest of all.
+    """
+    index, distance = nearest(x, x, k=k + SPARE, own=True)
+    k = min(k, distance.shape[1])
+    out = np.empty((len(x), 1 + PARTS))
+    out[:, 0] = distance[:, k - 1]
+    for g in range(PARTS):
+        number = np.cumsum(part[index] != g, axis=1)
+        place = np.minimum((number < k).sum(1), distance.shape[1] - 1)
+        out[:, 1 + g] = np.take_along_axis(distance, place[:, None], 1)[:, 0]
+    return np.square(out) * (1 + 1e-9)
 
 
 def compare_samples(

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, as_codes, same_length
-from .neighbours import nearest
+from .neighbours import nearest, without_parts
 from .pca import fit_pca
-from .statistics import Interval, bootstrap_mean, proportion
+from .statistics import Interval, jackknife_interval, jackknife_parts, share_interval
 
 METHODS = ("umap", "pca")
 NEIGHBOURS = 15
 SCORED_ROWS = 5_000  # rows on which a map is measured: all their distances are ranked
+SPARE = 12  # neighbours that are found beyond those needed, of which enough are left without a part of the rows
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,14 @@ def latent_map(
         codes, xy, labels = codes[scored], xy[scored], None if labels is None else labels[scored]
         note += f"; its figures are of {SCORED_ROWS:,} of the {len(placed):,} points"
     k = min(k, max(1, (len(codes) - 1) // 3))
-    parts = trust(codes, xy, k=k)
+    worth = trustworthiness(codes, xy, k=k, rng=rng)
     accuracy, full, random = None, None, math.nan
     if labels is not None and np.count_nonzero(labels >= 0) > 1:
-        accuracy, full = (neighbour_accuracy(x, labels) for x in (xy, codes))
+        accuracy, full = (neighbour_accuracy(x, labels, rng=rng) for x in (xy, codes))
         random = shared_labels(labels)
     lost = trust(codes, xy[rng.permutation(len(xy))], k=k)
     return Map(
-        method, representation, placed, k, bootstrap_mean(parts, rng=rng), float(lost.mean()), accuracy, full,
+        method, representation, placed, k, worth, float(lost.mean()), accuracy, full,
         explained, note, random,
     )  # fmt: skip
 
@@ -138,19 +139,61 @@ def trust(codes: Floats, xy: Floats, *, k: int) -> Doubles:
     if k >= n / 2:
         raise AnalysisError(f"trustworthiness with {k} neighbours needs more than {2 * k} rows, not {n}")
     close, _ = nearest(xy, xy, k=k, own=True)
+    ranks = _ranks(codes, close, np.zeros(n, np.int64))[:, :, 0]
+    worth: Doubles = 1 - _penalty(n, k) * np.maximum(ranks - k, 0).sum(1)
+    return worth
+
+
+def _penalty(n: int, k: int) -> float:
+    """What a rank too many takes from a row's trustworthiness."""
+    return 2 / (k * (2 * n - 3 * k - 1))
+
+
+def _ranks(codes: Floats, close: Ints, part: Ints) -> Doubles:
+    """How many rows of each part are nearer to a row in the code than its neighbours `close` (n, m): (n, m, parts).
+
+    The row itself counts, so that the sum over parts is the rank of a neighbour, 1 for the nearest.
+    """
+    n, m = close.shape
+    member = (part[:, None] == np.arange(int(part.max()) + 1)).astype(np.float32)
     centred = (codes - codes.mean(0)).astype(np.float32)
     norms = np.einsum("ij,ij->i", centred, centred)
-    penalty = np.empty(n)
+    nearer = np.empty((n, m, member.shape[1]), np.float32)
     for start in range(0, n, 512):
         rows = slice(start, min(start + 512, n))
         gaps = norms - 2 * (centred[rows] @ centred.T)
         own = np.arange(rows.start, rows.stop)
         gaps[np.arange(len(own)), own] = -np.inf
         picked = np.take_along_axis(gaps, close[rows], 1)
-        rank = np.stack([np.count_nonzero(gaps < picked[:, [j]], axis=1) for j in range(k)], axis=1)
-        penalty[rows] = np.maximum(rank - k, 0).sum(1)  # rank counts the row itself, so the nearest has 1
-    worth: Doubles = 1 - 2 / (k * (2 * n - 3 * k - 1)) * penalty
-    return worth
+        for j in range(m):
+            nearer[rows, j] = (gaps < picked[:, [j]]).astype(np.float32) @ member
+    return nearer.astype(np.float64)
+
+
+def trustworthiness(codes: Floats, xy: Floats, *, k: int, rng: np.random.Generator) -> Interval:
+    """Trustworthiness of a map xy (n, 2) of codes (n, d), with an interval for its mean over other rows, n of them.
+
+    Rows are each other's neighbours, and ranks count all of them: a jackknife leaves parts of the rows out of the code
+    and of the map, which otherwise stays as it is. The interval is symmetric in log(1 − T).
+    """
+    n = len(codes)
+    if k >= n / 2:
+        raise AnalysisError(f"trustworthiness with {k} neighbours needs more than {2 * k} rows, not {n}")
+    part = jackknife_parts(n, rng=rng)
+    close, _ = nearest(xy, xy, k=min(k + SPARE, n - 1), own=True)
+    nearer = _ranks(codes, close, part)
+    ranks = nearer.sum(2)
+    lost = _penalty(n, k) * float(np.maximum(ranks[:, :k] - k, 0).sum(1).mean())
+    left = []
+    for g, (stay, columns) in enumerate(without_parts(close, part, k)):
+        rest = np.take_along_axis(ranks[stay] - nearer[stay, :, g], columns, 1)
+        some = int(np.count_nonzero(stay))
+        left.append(_penalty(some, k) * float(np.maximum(rest - k, 0).sum(1).mean()) if 2 * k < some else math.nan)
+    found = jackknife_interval(lost, np.array(left), n)
+    if math.isnan(found.low) or not lost > 0:
+        return Interval(1 - lost, math.nan, math.nan, n)
+    step = math.exp(found.half / lost)
+    return Interval(1 - lost, max(0.0, 1 - lost * step), 1 - lost / step, n)
 
 
 def shared_labels(labels: Ints) -> float:
@@ -160,9 +203,19 @@ def shared_labels(labels: Ints) -> float:
     return float((counts * (counts - 1)).sum() / (n * (n - 1)))
 
 
-def neighbour_accuracy(x: Floats, labels: Ints) -> Interval:
-    """How often the nearest other labelled row has the same label, of (n, d) rows with labels (n,)."""
+def neighbour_accuracy(x: Floats, labels: Ints, *, rng: np.random.Generator) -> Interval:
+    """How often the nearest other labelled row has the same label, of (n, d) rows with labels (n,).
+
+    With an interval for the mean over other rows, as many: rows are each other's neighbours, so that a jackknife leaves
+    parts of them out. Two that are nearest to each other are right or wrong together, and count as one near 0 and 1.
+    """
     known = labels >= 0
-    index, _ = nearest(x[known], x[known], k=1, own=True)
-    truth = labels[known]
-    return proportion(truth[index[:, 0]] == truth)
+    truth, own = labels[known], x[known]
+    n = len(truth)
+    index, _ = nearest(own, own, k=min(1 + SPARE, n - 1), own=True)
+    part = jackknife_parts(n, rng=rng)
+    left = [
+        float((truth[np.take_along_axis(index[stay], columns, 1)[:, 0]] == truth[stay]).mean())
+        for stay, columns in without_parts(index, part, 1)
+    ]
+    return share_interval(float((truth[index[:, 0]] == truth).mean()), np.array(left), n, together=2)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Singles
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles
 from .gaps import LowerBounds, direct_gaps
 from .statistics import Interval
 from .streams import SHARE, Stream, blocks, room
@@ -158,6 +159,22 @@ def _nearest_in_blocks(queries: Floats, references: Floats, k: int, own: bool) -
             index, distance = np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1)
         parts.append((index, distance))
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def without_parts(index: Ints, part: Ints, k: int) -> Iterator[tuple[Bools, Ints]]:
+    """Yield, without each part of the rows in turn, the rows that stay and where their k nearest are in `index`.
+
+    Args:
+        index: (n, m > k) nearest other rows of each row, nearest first, as of `nearest`. Should fewer than k of them
+            stay, the last stands in for those that are missing.
+        part: (n,) from 0.
+    Returns:
+        (n,) rows that stay; (stay, k) columns of `index`.
+    """
+    for g in range(int(part.max()) + 1):
+        stay = part != g
+        number = np.cumsum(part[index[stay]] != g, axis=1)
+        yield stay, np.stack([np.minimum((number <= j).sum(1), index.shape[1] - 1) for j in range(k)], axis=1)
 
 
 def unit_rows(x: Floats) -> Singles:

@@ -65,7 +65,7 @@ def resampled(counts: Ints, repeats: int, *, rng: np.random.Generator) -> Ints:
     return rng.multinomial(n, (counts / n).ravel(), size=repeats).reshape(repeats, *counts.shape)
 
 
-def purity_interval(counts: Ints, *, rng: np.random.Generator, splits: int = SPLITS) -> Interval:
+def purity_interval(counts: Ints, *, rng: np.random.Generator, repeats: int = SPLITS) -> Interval:
     """Purity of a (k, c) table, with an interval for the purity of very many rows of this partition.
 
     The purity of few rows is too high: of the labels in a component one is commonest by chance. The upper bound is
@@ -74,7 +74,7 @@ def purity_interval(counts: Ints, *, rng: np.random.Generator, splits: int = SPL
 
     Args:
         counts: (k, c) rows.
-        splits: halves that are drawn.
+        repeats: halves that are drawn.
     Returns:
         The purity; n counts rows. Not a number where there are none.
     """
@@ -82,7 +82,7 @@ def purity_interval(counts: Ints, *, rng: np.random.Generator, splits: int = SPL
     if n == 0:
         return UNKNOWN
     value = float(purity(counts[None])[0])
-    low = wilson_share(min(value, _out_of_sample(counts, splits, rng=rng)), n).low
+    low = wilson_share(min(value, _out_of_sample(counts, repeats, rng=rng)), n).low
     return Interval(value, min(low, value), wilson_share(value, n).high, n)
 
 
@@ -109,8 +109,7 @@ def partition_interval(
     *,
     rng: np.random.Generator,
     ends: tuple[float, float] = (0.0, 1.0),
-    groups: Ints | None = None,
-    draws: int = DRAWS,
+    repeats: int = DRAWS,
 ) -> Interval:
     """Score a (k, c) table, with an interval for the score of very many rows of these partitions.
 
@@ -129,8 +128,7 @@ def partition_interval(
         score: of tables (r, k, c): (r,).
         counts: (k, c) rows.
         ends: of the score's scale; the upper one is that of equal partitions.
-        groups: (g, k, c) tables of groups of dependent rows, which sum to `counts`; by default rows are independent.
-        draws: tables that are drawn.
+        repeats: tables that are drawn.
     Returns:
         The score as it is, which the interval holds too; n counts rows. Not a number of fewer than two rows.
     """
@@ -141,14 +139,14 @@ def partition_interval(
     surely = _score_of_errors(score, counts, rng=rng)
     if value > ends[1] - 1e-9:
         return Interval(value, min(value, surely), value, n)
-    bias, error, size = _jackknife(score, counts, groups)
+    bias, error = _jackknife(score, counts)
     shares = counts / n
     independent = np.outer(shares.sum(1), shares.sum(0))
-    alone = score(_unrelated(counts, draws, rng=rng)) * (n / size)
+    alone = score(_unrelated(counts, repeats, rng=rng))
     chance = float(alone.mean())
     kept = min(max((value - chance) / (1 - chance), 0.0), 1.0) if chance < 1 else 0.0
     blend = kept * shares + (1 - kept) * independent
-    inflation = float(score(_drawn(blend, size, draws, rng=rng)).mean()) - float(score(_as_counts(blend)[None])[0])
+    inflation = float(score(_drawn(blend, n, repeats, rng=rng)).mean()) - float(score(_as_counts(blend)[None])[0])
     above, below = np.abs(np.quantile(alone, [0.975, 0.025]) - chance).tolist()
     least, most = value - max(bias, inflation, value - kept), value - min(bias, inflation)
     low = min(surely, _towards_one(least, -math.hypot(Z * error, above)))
@@ -158,14 +156,11 @@ def partition_interval(
     return Interval(value, min(value, max(low, ends[0])), max(value, min(high, ends[1])), n)
 
 
-def _jackknife(score: Callable[[Ints], Doubles], counts: Ints, groups: Ints | None) -> tuple[float, float, int]:
-    """Bias and standard error of a score by leaving out a row or a group, and the number of rows that this is worth.
-
-    Of dependent rows so many count as have the same error when they are independent.
-    """
+def _jackknife(score: Callable[[Ints], Doubles], counts: Ints) -> tuple[float, float]:
+    """Bias and standard error of a score by leaving out a row."""
     n, value = int(counts.sum()), float(score(counts[None])[0])
     if n < 2:
-        return 0.0, 0.0, n
+        return 0.0, 0.0
     cells = np.argwhere(counts > 0)
     size = max(1, CELLS // counts.size)
     left = np.empty(len(cells))
@@ -176,15 +171,7 @@ def _jackknife(score: Callable[[Ints], Doubles], counts: Ints, groups: Ints | No
         left[start : start + size] = score(without)
     times = counts[tuple(cells.T)] / n
     mean = float(times @ left)
-    bias, error = (n - 1) * (mean - value), math.sqrt((n - 1) * float(times @ np.square(left - mean)))
-    if groups is None or len(groups) < 2:
-        return bias, error, n
-    without_one = score(counts[None] - groups)
-    m = len(groups)
-    wide = math.sqrt((m - 1) / m * float(np.square(without_one - without_one.mean()).sum()))
-    if not wide > error > 0:
-        return bias, error, n
-    return (m - 1) * (float(without_one.mean()) - value), wide, max(m, round(n * (error / wide) ** 2))
+    return (n - 1) * (mean - value), math.sqrt((n - 1) * float(times @ np.square(left - mean)))
 
 
 def _drawn(shares: Doubles, n: int, repeats: int, *, rng: np.random.Generator) -> Ints:
@@ -245,7 +232,7 @@ def perplexity(counts: Ints) -> Doubles:
     return np.exp(_entropy(counts / counts.sum(1, keepdims=True)))
 
 
-def effective_number(counts: Ints, *, rng: np.random.Generator, draws: int = DRAWS) -> Interval:
+def effective_number(counts: Ints, *, rng: np.random.Generator, repeats: int = DRAWS) -> Interval:
     """exp H of the shares of (k,) counts, with an interval for that of very many rows; n counts rows.
 
     Few rows make it too small. The bias is that of draws from these shares blended with even ones, which have as much
@@ -256,12 +243,12 @@ def effective_number(counts: Ints, *, rng: np.random.Generator, draws: int = DRA
     if n == 0:
         return UNKNOWN
     value = float(perplexity(counts[None])[0])
-    bias, error, _ = _jackknife(perplexity, counts, None)
+    bias, error = _jackknife(perplexity, counts)
     unseen = min(1.0, (np.count_nonzero(counts == 1) + 1) / n)
     blend = (1 - unseen) * counts / n + unseen / k
-    again = perplexity(_drawn(blend, n, draws, rng=rng))
+    again = perplexity(_drawn(blend, n, repeats, rng=rng))
     deflation = float(perplexity(_as_counts(blend)[None])[0]) - float(again.mean())
-    even = perplexity(_drawn(np.full(k, 1 / k), n, draws, rng=rng))
+    even = perplexity(_drawn(np.full(k, 1 / k), n, repeats, rng=rng))
     fewer, more = np.abs(np.quantile(even, [0.025, 0.975]) - even.mean()).tolist()
     wide = Z * max(error, float(again.std()))
     low, high = (

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats
+from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats, Ints
 
 LEVEL = 0.95
 Z = 1.959963984540054  # normal quantile of 97.5 %
@@ -24,6 +24,7 @@ class Interval:
     low: float
     high: float
     n: int
+    reason: str = ""  # where there is no interval, so that low and high are not numbers: "no interval: …", why
 
     @property
     def half(self) -> float:
@@ -53,6 +54,11 @@ class Interval:
     def apart(self, other: Interval) -> bool:
         """Tell whether the two intervals do not overlap."""
         return self.low > other.high or other.low > self.high
+
+
+def without_interval(value: float, n: int, why: str) -> Interval:
+    """Return a figure that has no interval, and why; for one that is biased by what rows do not tell."""
+    return Interval(value, math.nan, math.nan, n, f"no interval: {why}")
 
 
 @dataclass(frozen=True)
@@ -308,3 +314,23 @@ def jackknife_interval(value: float, left: Floats, n: int) -> Interval:
     error = math.sqrt((groups - 1) / groups * float(np.square(left - left.mean()).sum()))
     half = float(t.ppf((1 + LEVEL) / 2, groups - 1)) * error
     return Interval(value, value - half, value + half, n)
+
+
+def jackknife_parts(n: int, *, rng: np.random.Generator, parts: int = 20) -> Ints:
+    """Parts of rows to leave out, one after the other, of equal size give or take a row: (n,) from 0."""
+    return rng.permutation(n) % min(parts, n)
+
+
+def share_interval(value: float, left: Floats, n: int, *, together: float = 1.0) -> Interval:
+    """Interval for a share of n rows that depend on each other, from the shares without each part, (parts,).
+
+    It holds the jackknife's, and Wilson's with the jackknife's variance, in which near 0 and 1, where all parts agree,
+    n over `together` independent rows keep a width.
+    """
+    found = jackknife_interval(value, left, n)
+    if math.isnan(found.low):
+        return found
+    z2, worth = Z * Z, n / together
+    centre = (value + z2 / (2 * worth)) / (1 + z2 / worth)
+    half = math.sqrt(found.half**2 + (z2 / (2 * worth)) ** 2) / (1 + z2 / worth)
+    return Interval(value, max(0.0, min(found.low, centre - half)), min(1.0, max(found.high, centre + half)), n)

@@ -14,18 +14,20 @@ from .arrays import Doubles, Ints, Pixels, Singles, to_pixels
 from .codes import (
     Categories,
     Matching,
+    effective_number,
     judge_names,
     match_by_confidence,
     match_categories,
     match_one_to_one,
     most_confident,
+    purity_of,
     shared_information,
 )
 from .embeddings import Embeddings
 from .few import draw_labels, few_label_accuracy
 from .learned import drawn, drawn_of_each, is_learned, moments, responsibilities
 from .overview import thumbnails
-from .partitions import contingency, effective_number, nmi, purity, purity_interval
+from .partitions import contingency, nmi, purity
 from .pca import fit_pca
 from .plan import Options, sample
 from .probes import Rows
@@ -127,13 +129,13 @@ def _purity(
         return contingency(groups, labels, rows=k, columns=classes)
 
     beside = [
-        Baseline(name, purity_interval(counted(scores(rows).argmax(1), known), rng=rng), note)
+        Baseline(name, purity_of(counted(scores(rows).argmax(1), known), rng=rng), note)
         for name, (scores, note) in others.items()
     ]
     chance = purity(np.stack([counted(chosen, rng.permutation(known)) for _ in range(SHUFFLES)]))
     figure = Interval(float(chance.mean()), *percentiles(chance), int(cross.sum()))
     beside.append(Baseline("shuffled", figure, f"mean of {SHUFFLES} shuffles, and where 95 % of them lie"))
-    return purity_interval(cross, rng=rng), tuple(beside)
+    return purity_of(cross, rng=rng), tuple(beside)
 
 
 def _told_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...]) -> Ints | None:

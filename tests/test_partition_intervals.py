@@ -42,12 +42,3 @@ def held(score: Callable, components: int, classes: int, *, kept: float, skew: f
 )
 def test_the_score_of_many_rows_is_held(score, components, classes, kept, skew, rows):
     assert held(score, components, classes, kept=kept, skew=skew, rows=rows) >= FEWEST_HELD
-
-
-@pytest.mark.parametrize("score", [nmi, ari])
-def test_dependent_rows_widen_the_interval(score):
-    rng = np.random.default_rng(0)
-    once = rng.multinomial(100, _joint_shares(4, 4, kept=0.5, skew=0.0).ravel())
-    rows = np.repeat(np.eye(16, dtype=np.int64), once, axis=0).reshape(-1, 4, 4) * 3  # each row three times
-    alone, grouped = (partition_interval(score, rows.sum(0), rng=rng, groups=g) for g in (None, rows))
-    assert grouped.high - grouped.low > 1.5 * (alone.high - alone.low)

@@ -12,8 +12,7 @@ import table_maker
 
 from analysis import AnalysisError, Embeddings, load, save
 from analysis.arrays import Doubles
-from analysis.codes import Codes, shared_information, sweep_effect
-from analysis.partitions import effective_number, purity_interval
+from analysis.codes import Codes, effective_number, purity_of, shared_information, sweep_effect
 from analysis.plan import Options
 from analysis.study_codes import MEASURED, study_codes
 from analysis.workflow import run_study
@@ -94,8 +93,8 @@ def test_effective_number_holds_the_truth(shares: Doubles) -> None:
 
 def test_purity_of_a_few_rows_is_not_certain() -> None:
     rng = np.random.default_rng(0)
-    assert purity_interval(np.array([[6, 2], [1, 1], [0, 0]]), rng=rng).value == 0.7
-    pure = purity_interval(np.diag([2, 1, 1]), rng=rng)
+    assert purity_of(np.array([[6, 2], [1, 1], [0, 0]]), rng=rng).value == 0.7
+    pure = purity_of(np.diag([2, 1, 1]), rng=rng)
     assert pure.value == pure.high == 1
     assert pure.low < 0.6
 

@@ -6,11 +6,14 @@ the mean of figures of as many rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from analysis.arrays import Doubles, Ints
+from analysis.fidelity import manifold_scores
+from analysis.inception import inception_score, modified_inception_score
+from analysis.maps import neighbour_accuracy, place, trustworthiness
 from analysis.partitions import (
     ari,
     effective_number,
@@ -96,3 +99,61 @@ def categories_in_use(rng: np.random.Generator, trials: int) -> Claims:
         for n in ROWS:
             hits = sum(_held(effective_number(rng.multinomial(n, shares), rng=rng), truth) for _ in range(trials))
             yield coverage("effective number of categories", f"{truth:.1f} of {k}, {n:,} rows", hits, trials)
+
+
+def inception_scores(rng: np.random.Generator, trials: int) -> Claims:
+    """Answers that are unsure, sharp, or one-hot and even, whose score varies by squares alone."""
+    answers: dict[str, Callable[[int], Doubles]] = {
+        "unsure, 3 classes": lambda n: rng.dirichlet([2.0, 1.0, 1.0], n),
+        "sharp, 10 classes": lambda n: rng.dirichlet(np.full(10, 0.1), n),
+        "sharp, 100 classes": lambda n: rng.dirichlet(np.full(100, 0.01), n),
+        "one-hot and even, 10 classes": lambda n: np.eye(10)[rng.integers(0, 10, n)],
+    }
+    for score, name in ((inception_score, "inception score"), (modified_inception_score, "modified inception score")):
+        for planted, draw in answers.items():
+            truth = float(np.mean([score(draw(20_000)).value for _ in range(8)]))
+            for n in ROWS:
+                found = [one for one in (score(draw(n)) for _ in range(trials)) if not one.reason]
+                if found:
+                    hits = sum(one.low <= truth * 1.001 and truth / 1.001 <= one.high for one in found)
+                    yield coverage(name, f"{planted}, {n:,} images", hits, len(found))
+
+
+def manifolds_of_samples(rng: np.random.Generator, trials: int) -> Claims:
+    """Precision, recall, density and coverage of samples like real rows, and of narrower and moved ones."""
+    trials = min(trials, 100)
+    names = ("precision", "recall", "density", "coverage")
+    for d, moved, scale in ((2, 0.0, 1.0), (10, 0.5, 0.8), (50, 0.3, 0.9)):
+        for n in (60, 300):
+            draws = []
+            for _ in range(trials):
+                real, fake = rng.normal(size=(2, n, d))
+                fake *= scale
+                fake[:, 0] += moved
+                draws.append(manifold_scores(real, fake, rng=rng))
+            kind = "one distribution" if scale == 1 else f"{scale:g} as wide"
+            yield from _means(names, draws, f"{kind}, {d} columns, {n:,} rows of each")
+
+
+def maps_of_codes(rng: np.random.Generator, trials: int) -> Claims:
+    """Trustworthiness of maps by PCA, and 1-NN accuracy on them and in the code."""
+    trials = min(trials, 100)
+    centres = rng.normal(size=(5, 8))
+    for spread in (0.0, 1.2, 4.0):
+        for n in (60, 300):
+            draws = []
+            for _ in range(trials):
+                labels = rng.integers(0, 5, n)
+                codes = rng.normal(size=(n, 8)) + spread * centres[labels]
+                xy = place(codes, method="pca")[0]
+                worth = trustworthiness(codes, xy, k=min(15, (n - 1) // 3), rng=rng)
+                draws.append((worth, *(neighbour_accuracy(x, labels, rng=rng) for x in (xy, codes))))
+            names = ("trustworthiness", "1-NN accuracy on a map", "1-NN accuracy in the code")
+            yield from _means(names, draws, f"5 groups {spread:g} apart, 8 columns, {n:,} rows")
+
+
+def _means(names: Sequence[str], draws: Sequence[Sequence[Interval]], planted: str) -> Claims:
+    """Yield a claim for each of several figures: that its intervals hold the mean of all draws."""
+    for i, name in enumerate(names):
+        mean = float(np.mean([figures[i].value for figures in draws]))
+        yield coverage(name, planted, sum(_held(figures[i], mean) for figures in draws), len(draws))
