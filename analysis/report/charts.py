@@ -7,17 +7,20 @@ import math
 from typing import Any
 
 from .document import Line, Lines, Map, Thumbnails
+from .markup import clean, isolated
 
 EVERY = tuple(f"c{i}" for i in range(10))
 BESIDE_YARDSTICKS = ("ours", "c2", "c9", "c7", "c5")  # none that looks like a yardstick's colour
+LONGEST_LABEL = 70
 DASHES = ("solid", "dash", "dot", "dashdot")
 Figure = dict[str, Any]
 """`data` and `layout` as plotly.js reads them."""
 
 
 def label(text: str) -> str:
-    """Keep plotly from reading a label as its own small HTML: `<b>` is shown, not obeyed."""
-    return html.escape(text, quote=False).replace("\n", " ")
+    """Keep plotly from reading a label as its own small HTML: `<b>` is shown, not obeyed, and long ones are cut."""
+    shown = text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 18]}…{text[-17:]}"
+    return isolated(html.escape(clean(shown), quote=False).replace("\n", " "))
 
 
 def lines_figure(chart: Lines) -> Figure:

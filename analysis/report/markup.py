@@ -40,7 +40,12 @@ def escape(value: str) -> Markup:
     """Make text safe inside quoted attributes; words written from right to left keep their direction to themselves."""
     if isinstance(value, Markup):
         return value
-    return Markup(_RUN.sub("\u2068\\g<0>\u2069", html.escape(clean(value), quote=True)))
+    return Markup(isolated(html.escape(clean(value), quote=True)))
+
+
+def isolated(value: str) -> str:
+    """Put words written from right to left between marks that keep their direction to themselves."""
+    return _RUN.sub("\u2068\\g<0>\u2069", value)
 
 
 def text(value: str) -> Markup:
@@ -53,13 +58,13 @@ def text(value: str) -> Markup:
     parts, end = [], 0
     for long in _LONG_WORD.finditer(value):
         word = long.group()
-        cut = _isolated(f"{word[:_HEAD]}…{word[-_TAIL:]}")
-        parts += [_isolated(value[end : long.start()]), f'<span title="{escape(word)}">{cut}</span>']
+        cut = _between_tags(f"{word[:_HEAD]}…{word[-_TAIL:]}")
+        parts += [_between_tags(value[end : long.start()]), f'<span title="{escape(word)}">{cut}</span>']
         end = long.end()
-    return Markup("".join([*parts, _isolated(value[end:])]))
+    return Markup("".join([*parts, _between_tags(value[end:])]))
 
 
-def _isolated(value: str) -> str:
+def _between_tags(value: str) -> str:
     return _RUN.sub("<bdi>\\g<0></bdi>", html.escape(clean(value), quote=True))
 
 

@@ -31,7 +31,8 @@ def latent_map(material: Material) -> Section:
     colour = material.thumbnails.columns[0].name if material.thumbnails and material.thumbnails.columns else ""
     caption = (
         f"Each point is an {material.noun}; near points have near codes. Hover or tap for it, draw around points to "
-        "see them together, click a name below to hide or show it. Distances between far groups mean little in UMAP."
+        "see them together, zoom by the wheel, click a name below to hide or show it. "
+        "Distances between far groups mean little in UMAP."
     )
     blocks: list[Block] = [Map("latent-map", maps.rows[known], views, caption, colour)]
     blocks += [Prose(sentence(note)) for note in maps.notes]
