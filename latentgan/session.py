@@ -168,6 +168,7 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
     if t.labels is not None and not built.uses_labels:
         raise ConfigError(f"training.labels: with these settings {config.name} is told no labels at all; leave it out")
     built.to(device).train()
+    built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with seeded(device, t.seed):
         built.initialise(lambda n: source.tensor(_mixed(source.rows("train"), n), device))
     if t.compile:
@@ -248,11 +249,19 @@ def flatten_optimizer(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str
 
 
 def restore_optimizer(prefix: str, optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Give `optimizer` the state that `flatten_optimizer` wrote under the same prefix."""
+    """Give `optimizer` the state that `flatten_optimizer` wrote under the same prefix.
+
+    What goes with each value of a parameter, as Adam's moments, is laid out in memory as the parameter is: files hold
+    them row by row, and fused optimisers read both in one order.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith(prefix + "/"):
             index, key = name.removeprefix(prefix + "/").split("/")
+            parameter = parameters[int(index)]
+            if value.shape == parameter.shape:
+                value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
             state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 

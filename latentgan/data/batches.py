@@ -40,9 +40,10 @@ class Batch:
 def to_model(images: Tensor) -> Tensor:
     """Turn (n, h, w, c) uint8 into (n, c, h, w) float32 in [-1, 1]; 0 and 255 map to the ends exactly.
 
-    Points (float32, see from_points) keep their values.
+    Channels stay innermost in memory (torch's channels_last), as networks have their weights. Points (float32, see
+    from_points) keep their values.
     """
-    planes = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    planes = images.permute(0, 3, 1, 2).to(torch.float32)
     if images.is_floating_point():
         return planes
     return planes.sub_(127.5).div_(127.5)

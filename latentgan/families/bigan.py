@@ -122,10 +122,10 @@ class BiGAN(Family):
         batch = next(batches)
         x, (code, z) = batch.image, self.codes(batch)
         image = self.generator(z)
-        trunk, join, together = self.discriminator.trunk, self.discriminator.join, self.together
+        trunk, join = self.discriminator.trunk, self.discriminator.join
         shown, made = self.view(x, update.progress), self.view(image, update.progress)
-        real, fake = judge(trunk, (shown,), (made,), together=together)
-        encoded, generated = judge(join, (real, code), (fake, z), together=together)
+        real, fake = judge(trunk, (shown,), (made,), together=False)
+        encoded, generated = judge(join, (real, code), (fake, z), together=self.together)
         wish = self.objective
         judging = {"encoded": wish.real(encoded), "generated": wish.fake(generated)}
         inferred, told = code[:, : self.config.latent], code[:, self.config.latent :]  # a label has no slope
@@ -191,7 +191,7 @@ class BiGAN(Family):
         wish, progress = self.objective, update.progress
         same = self.view(torch.cat([x, x], dim=1), progress)
         made = self.view(torch.cat([x, rebuilt], dim=1), progress)
-        real, fake = judge(self.pair_discriminator, (same,), (made,), together=True)
+        real, fake = judge(self.pair_discriminator, (same,), (made,), together=False)
         judging = {"same": wish.real(real), "rebuilt": wish.fake(fake)}
         judging |= {f"pair_{name}": term for name, term in self.pair_r1(update.turn_number, same).items()}
         return judging, wish.as_real(fake)

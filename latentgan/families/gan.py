@@ -122,7 +122,7 @@ class GAN(Family):
         """Return the generator's term, of what the discriminator is shown of real and of generated images."""
         loss = self.config.generator_loss
         if loss == "feature-matching":
-            real, fake = judge(self.discriminator.trunk, (shown,), (made,), together=self.together)
+            real, fake = judge(self.discriminator.trunk, (shown,), (made,), together=False)
             return {"matching": feature_matching(real, fake)}
         minimax = loss == "minimax" and self.config.objective == "bce"
         return {"fake": (minimax_generator if minimax else self.objective.as_real)(self.discriminator(made))}

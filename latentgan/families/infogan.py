@@ -27,7 +27,7 @@ from latentgan.losses import (
     paired_information,
     uniform_information,
 )
-from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, dense, has_batch_statistics, initialise
+from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, dense, initialise
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk
 from latentgan.networks.joint import Discriminator, judge
 from latentgan.priors import MixtureConfig, Part, Prior
@@ -101,7 +101,6 @@ class InfoGAN(Family):
         if config.spectral:
             add_spectral_norm(self.discriminator)
         self.r1 = R1(config, self.discriminator)
-        self.together = not has_batch_statistics(self.discriminator)
 
     def players(self) -> dict[str, Player]:
         judges = {"discriminator": self.discriminator, "recogniser": self.recogniser}
@@ -117,7 +116,7 @@ class InfoGAN(Family):
         image, trunk, logit = self.generator(z), self.discriminator.trunk, self.discriminator.logit
         progress = update.progress
         shown = self.view(x, progress)
-        seen, made = judge(trunk, (shown,), (self.view(image, progress),), together=self.together)
+        seen, made = judge(trunk, (shown,), (self.view(image, progress),), together=False)
         real, fake = logit(seen).squeeze(1), logit(made).squeeze(1)
         information = self._information(self.recogniser(made), z, update)
         judging = {"real": wish.real(real), "fake": wish.fake(fake), **information}

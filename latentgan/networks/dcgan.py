@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from latentgan.errors import ConfigError
-from latentgan.networks.blocks import Layers, Norm, PixelDropout, Reshape, conv, deconv, dense, initialise
+from latentgan.networks.blocks import LaidOut, Layers, Norm, PixelDropout, Reshape, conv, deconv, dense, initialise
 from latentgan.networks.companions import VirtualBatchNorm
 
 
@@ -71,6 +71,7 @@ def conv_trunk(
         at_door = drop_input and level == 0
         layers[f"conv{level + 1}"] = nn.Sequential(PixelDropout(drop_input), *block) if at_door else block
         channels = out
+    block.append(LaidOut())
     if hidden:
         layers["flat"] = nn.Flatten()
         layers["dense1"] = dense(
