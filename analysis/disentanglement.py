@@ -33,10 +33,11 @@ from .threads import LARGE, one_blas_thread, over_blocks
 
 ROWS = 5000
 SHUFFLES = 19
-ROTATIONS = 19
+ROTATIONS = 39  # of each set of numbers, in each scale
 DCI_ROWS = 1500
 DCI_SHUFFLES = 19
-DCI_ROTATIONS = 5
+DCI_ROTATIONS = 19
+SHARES = 0.0, 0.1, 0.3  # of the most information that a number has on a factor, above which numbers are rotated
 LEAST = 10  # rows with another value than the commonest one that a factor must have
 ROTATED = "random rotations"
 VOTED = "FactorVAE score"
@@ -52,7 +53,7 @@ class Score:
     shuffled: float  # the mean with the factors' rows shuffled
     p_value: float
     shuffles: int
-    rotated_p: float = math.nan  # share of random rotations of the code that score as high
+    rotated_p: float = math.nan  # share of random rotations that score as high, for the rotations that score highest
     baselines: tuple[Baseline, ...] = ()  # random rotations, and other codes of the same rows
 
 
@@ -85,7 +86,9 @@ def disentangle(
     Intervals are jackknives over groups of rows, cut at 0 and 1 (the FactorVAE score's is over votes, that of rotations
     holds 95 % of them). A factor of which fewer than LEAST rows have another value than the commonest is left out, as
     the notes say. The yardstick shuffles the rows of all factors together, so that relations among factors stay.
-    Rotations are of the numbers at unit variance: they keep all that the code says and lose what single numbers say.
+    Rotations keep all that the code says and lose what single numbers say. Numbers that tell of no factor stay as they
+    are: mixed with those that do, they would thin out what each says, and any code with dead numbers would beat its
+    rotations. See `_rotated` for which numbers are rotated, and `rotated_p` for the largest p over them.
 
     Args: beside: other codes (n, e) of the same rows by name, scored alike. numbers: names of the d columns.
     Raises: AnalysisError without two factors that vary, without two numbers, or for fewer than 100 rows.
@@ -111,7 +114,7 @@ def disentangle(
         importance, read = table.importances(np.arange(len(table.some)), np.arange(len(table.some)))
     scores = []
     for name, value in figures.items():
-        draws = np.array(turned[name])
+        draws = _hardest(value.value, [np.array(each) for each in turned[name]])
         middle = Interval(float(draws.mean()), *percentiles(draws), len(draws))
         known = [Baseline(other, found[name]) for other, found in others.items()]
         scores.append(Score(
@@ -125,6 +128,11 @@ def disentangle(
         (*notes, *rare, f"held-out readers of all numbers: {', '.join(said)}"),
         tuple(numbers) or tuple(str(i + 1) for i in range(codes.shape[1])),
     )  # fmt: skip
+
+
+def _hardest(value: float, kinds: Sequence[Doubles]) -> Doubles:
+    """The kind of rotations that the value beats least often; of equal ones that with the higher mean."""
+    return max(kinds, key=lambda draws: (permutation_p(value, draws), float(draws.mean())))
 
 
 def _common(factors: Sequence[Factor]) -> tuple[list[Factor], list[str]]:
@@ -142,25 +150,61 @@ def _values(factor: Factor) -> Ints:
     return binned(factor.values)
 
 
-def _rotated(table: _Table, rng: np.random.Generator) -> dict[str, list[float]]:
-    """Every score of the code at unit variance behind random rotations, DCI's of fewer."""
+def _rotated(table: _Table, rng: np.random.Generator, *, all_scores: bool = True) -> dict[str, list[list[float]]]:
+    """Scores behind random rotations of several sets of numbers: for each score a list of draws for each set.
+
+    The sets are nested: numbers that tell of any factor beyond chance, and those with more than SHARES of the most
+    information. Each is rotated at unit variance and in the code's own scales, since a code of which the axes mean
+    nothing may have been scaled before it was turned or after. Beating one kind of rotations says that scales or noise
+    differ between numbers; only a code that beats every kind has axes that are factors. The FactorVAE score and DCI's
+    are of rotations of all numbers that tell anything, at unit variance; they are left out without `all_scores`.
+    """
+    centred = table.codes - table.codes.mean(0, dtype=np.float64)
     spread = table.codes.std(0, dtype=np.float64)
-    even = (table.codes - table.codes.mean(0, dtype=np.float64)) / np.where(spread > 0, spread, 1)
-    found: dict[str, list[float]] = {}
+    every, some = np.arange(len(centred)), np.arange(len(table.some))
+    found: dict[str, list[list[float]]] = {}
     read: list[_Table] = []
-    for i in range(ROTATIONS):
-        turn = np.linalg.qr(rng.normal(size=(even.shape[1], even.shape[1])))[0]
-        turned = _Table((even @ turn).astype(np.float32), table.factors, table.seed)
-        every = np.arange(len(even))
-        for name, value in turned.score(every, every).items():
-            found.setdefault(name, []).append(value)
-        found.setdefault(VOTED, []).append(factor_vae(turned.codes, table.indices, rng=rng).value)
-        read += [turned] if i < DCI_ROTATIONS else []
-    some = np.arange(len(table.some))
+    for numbers in _informative(table):
+        for scaled in (centred / np.where(spread > 0, spread, 1), centred):
+            draws: dict[str, list[float]] = {}
+            first = all_scores and not found
+            for j in range(ROTATIONS):
+                turn = np.linalg.qr(rng.normal(size=(len(numbers), len(numbers))))[0]
+                codes = scaled.copy()
+                codes[:, numbers] = scaled[:, numbers] @ turn
+                turned = _Table(codes.astype(np.float32), table.factors, table.seed)
+                for name, value in turned.score(every, every).items():
+                    draws.setdefault(name, []).append(value)
+                if first:
+                    draws.setdefault(VOTED, []).append(factor_vae(turned.codes, table.indices, rng=rng).value)
+                    read += [turned] if j < DCI_ROTATIONS else []
+            for name, values in draws.items():
+                found.setdefault(name, []).append(values)
+    dci_draws: dict[str, list[float]] = {}
     for scores in over_blocks(lambda one: one.read(some, some), read, cells=LARGE):
         for name, value in scores.items():
-            found.setdefault(name, []).append(value)
-    return found
+            dci_draws.setdefault(name, []).append(value)
+    return found | {name: [values] for name, values in dci_draws.items()}
+
+
+def rotation_p_values(codes: Floats, factors: Sequence[Factor], *, rng: np.random.Generator) -> dict[str, float]:
+    """The `rotated_p` that `disentangle` gives MIG, modularity and SAP of (n, d) codes, and nothing else."""
+    table = _Table(as_codes(codes), factors, 0)
+    every = np.arange(len(codes))
+    kinds = _rotated(table, rng, all_scores=False)
+    return {
+        name: max(permutation_p(value, np.array(draws)) for draws in kinds[name])
+        for name, value in table.score(every, every).items()
+    }
+
+
+def _informative(table: _Table) -> list[Ints]:
+    """Nested sets of two or more numbers by what they tell of the factors; all that vary where fewer tell anything."""
+    information, beyond_chance = associations(table.bins, table.indices)
+    most = np.where(beyond_chance, information / np.maximum(table.entropies, 1e-12), 0).max(1)
+    sets = [np.flatnonzero(most > share * most.max()) for share in SHARES]
+    sets = [numbers for i, numbers in enumerate(sets) if len(numbers) >= 2 and len(numbers) not in map(len, sets[:i])]
+    return sets or [np.flatnonzero(np.ptp(table.codes, axis=0) > 0)]
 
 
 def _each(

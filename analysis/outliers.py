@@ -1,18 +1,22 @@
 """How unusual a code is under a mixture, among other codes: log density and Mahalanobis distance, as quantiles.
 
 Quantiles of m references end at 1 / (1 + m), which is too coarse to tell an outlier among n rows beyond chance. What
-lies farther out is judged by the tail of −log p, as an exponential one that begins at TAIL[1] and falls as it does
-from there back to TAIL[0], which outliers among the references, if they are few, hardly move. Under a Gaussian mixture
-it falls faster, since −log p is χ² / 2 within a component.
+lies farther out is judged by the tail of −log t, t the density of the same mixture with Student's t of one degree of
+freedom (Cauchy's) in place of each Gaussian. It grows with the logarithm of the distance, in which a tail that falls
+with a power of the distance, as heavy ones do, is exponential, and all others fall faster. −log p itself has no such
+tail: it grows with the logarithm among rows like those fitted, to which wide components adapt, and beyond the farthest
+of them with the square, so that every heavy tail looks like outliers.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, as_codes
+from .gaussians import normalise
 from .mixture_fits import FittedMixture
 from .statistics import Z
 from .streams import by_blocks
@@ -31,7 +35,7 @@ class Outliers:
     unusual: Ints  # rows farther out than such a tail explains: p ≤ 0.05 / n, the most unusual first
 
 
-TAIL = 0.9, 0.98  # quantiles of −log p from which its tail is known
+TAILS = (0.9, 0.98), (0.95, 0.99)  # quantiles between which the tail is measured; it begins at TAILS[0][1]
 
 
 def outlier_scores(
@@ -52,7 +56,8 @@ def outlier_scores(
     distance = conformal(scores[0][1], scores[1][1])
     order = np.argsort(scores[0][0], kind="stable")
     place = np.arange(len(codes)) if rows is None else rows
-    unusual = place[order][tail(-scores[0][0], -scores[1][0])[order] <= 0.05 / (among or len(codes))]
+    beyond = tail(*(by_blocks(lambda some: _heavy_tailed(fitted, some), fitted.inner(x)) for x in (codes, references)))
+    unusual = place[order][beyond[order] <= 0.05 / (among or len(codes))]
     return Outliers(
         place[order], scores[0][0][order], scores[0][1][order], density[order], distance[order], len(references),
         unusual,
@@ -79,17 +84,35 @@ def scored_by_halves(fitted: FittedMixture, codes: Floats, rows: Ints, *, rng: n
     )  # fmt: skip
 
 
+def _heavy_tailed(fitted: FittedMixture, inner: Floats) -> Doubles:
+    """−log of the mixture's density with Cauchy components, less a constant, of rows (n, d) as the mixture sees them.
+
+    −log Σ_k π_k |W_k| (1 + δ_k²)^(−(1 + d) / 2), δ_k the Mahalanobis distance to component k.
+    """
+    d = inner.shape[1]
+    joint = fitted.gaussians.whitening[1] - (1 + d) / 2 * np.log1p(fitted.gaussians.gaps(inner))
+    return -normalise(joint)
+
+
 def tail(scores: Doubles, references: Doubles) -> Doubles:
     """Share of rows beyond each score (n,), by an exponential tail of the references (m,); 1 where it does not begin.
 
-    The rate is taken at the slow end of its 95 % interval. Of fewer than 100 references no tail is known.
+    The rate is the slowest of those between TAILS' pairs of quantiles, each at the slow end of its 95 % interval, which
+    outliers among the references, if they are few, hardly move. Of fewer than 100 references no tail is known.
     """
-    start, end = np.quantile(references, TAIL)
-    known = (TAIL[1] - TAIL[0]) * len(references)
-    if len(references) < 100 or not end > start:
+    begin = TAILS[0][1]
+    end = float(np.quantile(references, begin))
+    if len(references) < 100 or not math.isfinite(end):
         return np.ones(len(scores))
-    scale = (end - start) / np.log((1 - TAIL[0]) / (1 - TAIL[1])) * (1 + Z / np.sqrt(known))
-    beyond: Doubles = np.where(scores > end, (1 - TAIL[1]) * np.exp(-(np.maximum(scores, end) - end) / scale), 1.0)
+    scales = []
+    for first, last in TAILS:
+        low, high = np.quantile(references, (first, last))
+        known = (last - first) * len(references)
+        scales.append((high - low) / math.log((1 - first) / (1 - last)) * (1 + Z / math.sqrt(known)))
+    scale = max(scales)
+    if not (math.isfinite(scale) and scale > 0):
+        return np.ones(len(scores))
+    beyond: Doubles = np.where(scores > end, (1 - begin) * np.exp(-(np.maximum(scores, end) - end) / scale), 1.0)
     return beyond
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
 from sklearn.metrics import mutual_info_score
 
 from analysis.arrays import AnalysisError
 from analysis.dci import Factor, dci
-from analysis.disentanglement import Disentanglement, disentangle
+from analysis.disentanglement import ROTATIONS, Disentanglement, disentangle, rotation_p_values
 from analysis.factor_scores import (
     associations,
     balanced_accuracy,
@@ -21,7 +20,6 @@ from analysis.factor_scores import (
     predictability,
     separated,
 )
-from analysis.statistics import proportion
 
 
 @pytest.fixture
@@ -68,25 +66,41 @@ def test_axes_score_near_one_a_rotation_low_and_shuffled_factors_near_nothing(rn
     for name in ("MIG", "SAP", "DCI disentanglement"):
         one = next(each for each in axes.scores if each.name == name)
         (rotations,) = one.baselines
-        assert rotations.name == "random rotations" and rotations.figure.n in (5, 19)
+        assert rotations.name == "random rotations" and rotations.figure.n in (19, 39)
         assert one.value.low > rotations.figure.high and one.rotated_p == 1 / (1 + rotations.figure.n), name
     assert all(scores(turned)[name] < 0.2 for name in ("MIG", "SAP", "DCI disentanglement")), scores(turned)
     assert axes.importance.shape == (5, 3) and axes.importance.argmax(0).tolist() == [0, 1, 2]
 
 
-def test_a_code_that_is_turned_at_random_is_as_random_rotations_are(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    codes, factors = planted(rng, 300)
-    codes /= codes.std(0)
-    monkeypatch.setattr("analysis.disentanglement.importances", lambda z, f, rng: (np.eye(5)[:, :3], np.ones(3)))
-    monkeypatch.setattr("analysis.disentanglement.factor_vae", lambda z, f, rng: proportion(np.ones(4, bool)))
-    found = []
-    for _ in range(30):
-        turn = np.linalg.qr(rng.normal(size=(5, 5)))[0]
-        found.append(disentangle(codes @ turn, factors, rng=rng).scores[0].rotated_p)
-    assert kstest(np.array(found) - rng.uniform(0, 1 / 20, 30), "uniform").pvalue > 0.002  # p comes in steps of 1 / 20
-    assert disentangle(codes, factors, rng=rng).scores[0].rotated_p == 1 / 20
+def with_dead(codes: np.ndarray, dead: int, spread: float, rng: np.random.Generator) -> np.ndarray:
+    """Codes, and beside them columns that tell nothing, in any order."""
+    wide = np.hstack([codes, spread * rng.normal(size=(len(codes), dead))])
+    return wide[:, rng.permutation(wide.shape[1])]
+
+
+def sources(rng: np.random.Generator) -> tuple[np.ndarray, list[Factor]]:
+    """Four independent factors of 300 rows."""
+    values = rng.uniform(-1, 1, (300, 4))
+    return values, [Factor(str(i), values[:, i], False) for i in range(4)]
+
+
+@pytest.mark.parametrize(("dead", "spread"), [(3, 0.0), (13, 0.01)])
+def test_a_turned_code_with_dead_columns_is_no_evidence(dead: int, spread: float, rng: np.random.Generator) -> None:
+    claimed = 0
+    for _ in range(20):
+        values, factors = sources(rng)
+        turned = (values + 0.1 * rng.normal(size=values.shape)) @ np.linalg.qr(rng.normal(size=(4, 4)))[0]
+        turned = turned * np.geomspace(1, 0.2, 4)
+        claimed += rotation_p_values(with_dead(turned, dead, spread, rng), factors, rng=rng)["MIG"] <= 0.05
+    assert claimed <= 4  # 5 or more at a rate of 5 % in 0.3 % of such tests
+
+
+@pytest.mark.parametrize("dead", [0, 13])
+def test_axes_beat_every_rotation_beside_dead_columns(dead: int, rng: np.random.Generator) -> None:
+    values, factors = sources(rng)
+    codes = with_dead((values + 0.1 * rng.normal(size=values.shape)) * np.geomspace(1, 0.2, 4), dead, 0.01, rng)
+    found = rotation_p_values(codes, factors, rng=rng)
+    assert found["MIG"] == found["SAP"] == 1 / (1 + ROTATIONS)
 
 
 def test_other_codes_of_the_same_rows_are_scored_alike(rng: np.random.Generator) -> None:

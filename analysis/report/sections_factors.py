@@ -61,9 +61,11 @@ def _caption(name: str) -> str:
     best = "all factors read without error" if name == INFORMATIVENESS else "one number a factor"
     best += " (1 − 1 / k for k classes)" if name == "SAP" else ""
     return (
-        f"{name}: {MEANING.get(name, 'a score')}. 1 is {best}. Random rotations of the code, each number "
-        "at unit variance, tell as much of the factors as the code does, in axes that mean nothing: what the code has "
-        "beyond them is its axes'. Their interval holds 95\u00a0% of them."
+        f"{name}: {MEANING.get(name, 'a score')}. 1 is {best}. Random rotations of the numbers that tell of any factor "
+        "(numbers that tell of none stay as they are) tell as much of the factors as the code does, in axes that mean "
+        "nothing: what the code has beyond them is its axes'. Of rotations at unit variance and in the code's own "
+        "scales, of more numbers and of fewer, those that come closest to the code are shown; their interval holds "
+        "95\u00a0% of them."
     )
 
 

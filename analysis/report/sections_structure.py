@@ -122,8 +122,9 @@ def _unusual(material: Material, found: Mixture) -> list[Block]:
     detail = f"{count(len(one.unusual))} of {plural(len(one.rows), noun)} beyond chance"
     caption = (
         f"{noun.capitalize()}s with the least likely codes, the least likely first. Beyond chance are those farther "
-        f"out than the tail of {plural(one.references, f'other {noun}')} reaches by chance, extended exponentially: "
-        f"p ≤ 0.05 / n, n = {count(len(one.rows))}."
+        f"out than the tail of {plural(one.references, f'other {noun}')} reaches by chance, extended as one that falls "
+        f"with a power of the distance, as heavy tails do: p ≤ 0.05 / n, n = {count(len(one.rows))}, so that codes "
+        "without outliers have one in a table of 20."
     )
     if not shown:
         named = listed([material.describe(int(row)) for row in one.rows[:UNUSUAL]])
