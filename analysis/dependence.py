@@ -12,10 +12,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, subsample
-from .embeddings import Column, Embeddings
+from .arrays import AnalysisError, Bools, Doubles, Floats, subsample
+from .embeddings import Embeddings
 from .neighbours import nearest
 from .plan import labelled_columns, labels_of
+from .serial import STRETCHES, alike_blocks, drift
 from .streams import fits
 
 QUERIES = 1000  # held-out rows that are looked up
@@ -24,11 +25,7 @@ FAR = 16  # neighbours among SOME train rows whose distances say how far rows ar
 SOME = 256
 TOO_NEAR = 0.02  # share of rows of independent ones that are as near to a train row, or nearer
 WARNED = 0.06  # share of held-out rows with a near-copy from which there is a warning
-STRETCHES = 50  # of the table, whose means are compared
 DRIFT = 1.5  # times as much as those of independent rows, from which there is a warning
-MOST_CATEGORIES = 50  # of a column that is asked whether it drifts
-WIDEST = 20  # principal components in which rows drift
-ALIKE = 0.25  # correlation of neighbouring blocks from which there is a warning
 
 
 @dataclass(frozen=True)
@@ -84,8 +81,7 @@ def twins_of(table: Embeddings) -> Twins | None:
     held_out = subsample(held_out, QUERIES, rng=rng)
     if len(train) < 2 * FAR or not len(held_out) or not fits(len(train) + len(held_out), table.width(table.code)):
         return None
-    columns = table.continuous
-    known, asked = (table.vectors(table.code, rows)[:, columns] for rows in (train, held_out))
+    known, asked = (table.continuous_code(rows) for rows in (train, held_out))
     labels = labels_of(table)
     classes = np.zeros(table.n, np.int64) if labels is None else labels[0]
     identical, near = np.zeros(len(held_out), np.bool_), np.zeros(len(held_out), np.bool_)
@@ -97,44 +93,6 @@ def twins_of(table: Embeddings) -> Twins | None:
         identical[mine], near[mine] = near_copies(asked[mine], known[theirs], rng=rng)
         looked_up += int(np.count_nonzero(mine))
     return Twins(looked_up, len(train), int(identical.sum()), int(near.sum()))
-
-
-def drift(x: Floats, classes: Ints) -> float:
-    """How many times as much as those of independent rows the means of stretches of (n, d) rows vary, in their order.
-
-    In the principal components of the rows about the mean of their class, so that rows sorted by class do not drift. It
-    is 1 for independent rows, and about the number of rows that count as one where neighbours are alike.
-    """
-    n = len(x)
-    if n < 4 * STRETCHES:
-        return 1.0
-    z = _whitened(x, classes)
-    stretch = np.arange(n) * STRETCHES // n
-    sizes = np.bincount(stretch, minlength=STRETCHES).astype(np.float64)
-    means = np.stack([np.bincount(stretch, weights=column, minlength=STRETCHES) for column in z.T]) / sizes
-    return float(np.mean(means**2 * sizes)) * STRETCHES / (STRETCHES - 1) if z.shape[1] else 1.0
-
-
-def neighbours_correlation(x: Floats) -> tuple[float, float]:
-    """Mean correlation of each of (n, d) rows with the next, in their principal components; and its error by chance."""
-    n = len(x)
-    z = _whitened(x, np.zeros(n, np.int64), most=max(1, n // 4))
-    if n < 8 or not z.shape[1]:
-        return 0.0, math.inf
-    return float(np.mean(z[1:] * z[:-1])) + 1 / n, 1 / math.sqrt(n * z.shape[1])
-
-
-def _whitened(x: Floats, classes: Ints, most: int = WIDEST) -> Doubles:
-    """The leading principal components of rows about the mean of their class, of unit variance: (n, at most `most`)."""
-    z = x.astype(np.float64)
-    index = np.unique(classes, return_inverse=True)[1].reshape(-1)
-    counts = np.bincount(index)
-    means = np.stack([np.bincount(index, weights=column) for column in z.T], axis=1) / counts[:, None]
-    z = z - means[index]
-    values, vectors = np.linalg.eigh(z.T @ z / len(z))
-    kept = np.argsort(-values)[:most]
-    kept = kept[values[kept] > 1e-9 * max(values.max(), 1e-300)]
-    return np.asarray(z @ vectors[:, kept] / np.sqrt(values[kept]), np.float64)
 
 
 def dependence_warnings(table: Embeddings) -> tuple[str, ...]:
@@ -185,25 +143,24 @@ def _copied(table: Embeddings) -> list[str]:
 def _ordered(table: Embeddings) -> list[str]:
     if table.group_name:
         return []
-    rows = subsample(np.arange(table.n), max(1000, CELLS // table.width(table.code)), rng=np.random.default_rng(0))
     if table.groups is not None:
-        order = table.representatives(0)
-        rows = np.sort(np.lexsort((order, table.groups))[np.unique(np.sort(table.groups), return_index=True)[1]])
-    columns = table.continuous
-    if not fits(len(rows), table.width(table.code)):
-        return []
-    x = table.vectors(table.code, rows)[:, columns]
-    if table.groups is not None:
-        correlation, error = neighbours_correlation(x)
-        if correlation < max(ALIKE, 3 * error):
+        if not alike_blocks(table.n, table.n_blocks, table.continuous_code, table.values_in_order):
             return []
         return [
-            f"neighbouring blocks are alike (their codes correlate by {correlation:.2f}), so that {table.blocks} "
-            "blocks are not independent: give fewer, longer ones with --blocks"
+            f"codes and columns change slowly over the whole table, so that even {table.n_blocks} blocks of it are not "
+            "independent: what they seem to share may be the order of the rows alone"
         ]
+    rows = subsample(np.arange(table.n), max(1000, CELLS // table.width(table.code)), rng=np.random.default_rng(0))
+    if not fits(len(rows), table.width(table.code)):
+        return []
+    x = table.continuous_code(rows)
     labels = labels_of(table)
     times = drift(x, np.zeros(len(rows), np.int64) if labels is None else labels[0][rows])
-    columns_too = [column.name for column in labelled_columns(table) if _inflation(times, column, rows) > DRIFT]
+    columns_too = [
+        column.name
+        for column in labelled_columns(table)
+        if any(_inflation(times, values[rows]) > DRIFT for values in column.as_numbers())
+    ]
     if times < DRIFT or not columns_too:
         return []
     return [
@@ -213,18 +170,11 @@ def _ordered(table: Embeddings) -> list[str]:
     ]
 
 
-def _inflation(times: float, column: Column, rows: Ints) -> float:
+def _inflation(times: float, values: Doubles) -> float:
     """How many times a chance association of drifting codes with a column varies as much as one of independent rows.
 
     1 + L r_x r_y of stretches of L rows, in which codes and the column correlate by r_x and r_y.
     """
-    values = column.values[rows]
-    known = np.isfinite(values)
-    if np.count_nonzero(known) < 4 * STRETCHES or len(column.categories) > MOST_CATEGORIES:
-        return 1.0
-    if column.kind == "numeric":
-        parts = values[known, None]
-    else:
-        parts = np.eye(len(column.categories))[values[known].astype(np.int64)]
-    theirs = drift(parts, np.zeros(len(parts), np.int64))
-    return 1 + max(0.0, times - 1) * max(0.0, theirs - 1) * STRETCHES / len(rows)
+    known = values[np.isfinite(values)]
+    theirs = drift(known[:, None], np.zeros(len(known), np.int64)) if len(known) else 1.0
+    return 1 + max(0.0, times - 1) * max(0.0, theirs - 1) * STRETCHES / len(values)

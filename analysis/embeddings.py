@@ -11,13 +11,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Ints, Singles, Strings
+from .arrays import AnalysisError, Bools, Doubles, Ints, Singles, Strings
 from .boundary import table_metadata
 from .errors import TooLargeError
 from .foreign import LEAST, SHARES, bundle, drawn_split, no_classes, no_split, refuse
 from .groups import blocks_of, drawn_order, middle_order, on_one_side, own_group, split_whole, straddling
 from .overview import Column, Overview, Summary, class_order
 from .parquet import ParquetRows
+from .serial import long_enough
 from .streams import fits, room
 from .vectors import read_vectors, streamed_vectors
 
@@ -230,7 +231,7 @@ class Embeddings:
     def groups(self) -> Ints | None:
         """Group of every row, from 0: (n,); None where each row is one by itself. A row without a value is, too."""
         if self.blocks is not None:
-            return blocks_of(self.n, self.blocks)
+            return blocks_of(self.n, self.n_blocks)
         if not self.group_name:
             return None
         if self._table.kinds[self.group_name] == "text":
@@ -238,6 +239,26 @@ class Embeddings:
         numbers = self._table.numbers(self.group_name)
         known = np.unique(numbers[~np.isnan(numbers)])
         return own_group(np.where(np.isnan(numbers), -1, np.searchsorted(known, numbers)).astype(np.int64))
+
+    @cached_property
+    def n_blocks(self) -> int:
+        """Number of blocks: as many as were asked for, or fewer, longer ones where these are not independent."""
+        return long_enough(self.n, self.blocks or 1, self.continuous_code, self.values_in_order)
+
+    def continuous_code(self, rows: Ints) -> Singles:
+        """The code's continuous columns of `rows`: (m, d)."""
+        return self.vectors(self.code, rows)[:, self.continuous]
+
+    @property
+    def values_in_order(self) -> list[Doubles]:
+        """The label and every attribute as numbers, categories as 0 and 1: (n,) each, NaN = unknown."""
+        found: list[Doubles] = []
+        for name in [*([self.label] if self.labelled else []), *self.attributes]:
+            try:
+                found += self.column(name).as_numbers()
+            except AnalysisError:
+                continue
+        return found
 
     def representatives(self, seed: int) -> Ints:
         """Rank of every row; the first of a group's rows stands for it: a drawn one, or the middle one of a block."""

@@ -41,6 +41,17 @@ class Column:
         """Category of each row, -1 where missing: (n,)."""
         return np.where(self.present, self.values, -1).astype(np.int64)
 
+    def as_numbers(self) -> list[Doubles]:
+        """The number, or 1 and 0 of each category where there are not too many: (n,) each, NaN = missing."""
+        if self.kind == "numeric":
+            return [self.values]
+        if len(self.categories) > MOST_CATEGORIES:
+            return []
+        one_of_two = len(self.categories) == 2
+        return [
+            np.where(self.present, self.codes == code, math.nan) for code in range(one_of_two, len(self.categories))
+        ]
+
     def take(self, rows: Ints) -> Column:
         """Keep `rows` only."""
         return Column(self.name, self.kind, self.values[rows], self.categories)

@@ -220,7 +220,13 @@ def grouping(table: Embeddings) -> list[str]:
     if number == table.n:
         return [f"no two rows share a value of {table.group_name!r}: each row is a group by itself"]
     what = f"blocks of rows in their order (--blocks {table.blocks})" if table.blocks else f"{table.group_name!r}"
-    notes = [
+    longer = table.blocks is not None and table.n_blocks < table.blocks
+    notes = (
+        [f"{table.n_blocks} longer blocks in place of {table.blocks}, of which neighbouring ones are alike"]
+        if longer
+        else []
+    )
+    notes += [
         f"{table.n:,} rows of {number:,} groups by {what}: groups are held out whole, and one row of each is scored, "
         "so that figures count groups"
     ]

@@ -285,13 +285,25 @@ def test_drift_in_time_is_warned_about(tmp_path: Path, rng: np.random.Generator)
     assert any("order of the rows" in text for text in dependence_warnings(Embeddings(path)))
 
 
-def test_short_blocks_are_warned_about(tmp_path: Path, rng: np.random.Generator) -> None:
-    path = write(tmp_path / "t.parquet", smooth(2000, 12, rng, 0.99), coin=rng.random(2000) < 0.5)
-    assert any("fewer, longer ones" in text for text in dependence_warnings(Embeddings(path, blocks=100)))
+def test_blocks_grow_until_they_are_independent(tmp_path: Path, rng: np.random.Generator) -> None:
+    drifting = smooth(4000, 1, rng, 0.98)[:, 0] > 0
+    path = write(tmp_path / "t.parquet", smooth(4000, 12, rng, 0.98), drifting=drifting)
+    assert Embeddings(path, blocks=320).n_blocks in (20, 40)
+
+
+def test_blocks_of_coins_in_drift_stay(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = write(tmp_path / "t.parquet", smooth(4000, 12, rng, 0.98), coin=rng.random(4000) < 0.5)
+    assert Embeddings(path, blocks=320).n_blocks == 320
+
+
+def test_a_drift_of_the_whole_table_is_warned_about(tmp_path: Path, rng: np.random.Generator) -> None:
+    walks = np.cumsum(rng.normal(size=(4000, 13)), axis=0)
+    path = write(tmp_path / "t.parquet", walks[:, :12], late=np.arange(4000) > 2000)
+    assert any("are not independent" in text for text in dependence_warnings(Embeddings(path, blocks=40)))
 
 
 def test_long_blocks_are_not_warned_about(tmp_path: Path, rng: np.random.Generator) -> None:
-    path = write(tmp_path / "t.parquet", smooth(2000, 12, rng, 0.9), coin=rng.random(2000) < 0.5)
+    path = write(tmp_path / "t.parquet", smooth(2000, 12, rng, 0.9), drifting=smooth(2000, 1, rng, 0.9)[:, 0] > 0)
     assert dependence_warnings(Embeddings(path, blocks=40)) == ()
 
 
