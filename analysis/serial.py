@@ -12,7 +12,7 @@ from .groups import FEWEST, blocks_of, middle_order, one_of_each
 
 STRETCHES = 50  # of rows, whose means are compared
 WIDEST = 20  # principal components that are looked at
-ALIKE = 0.25  # correlation of neighbouring blocks above which they are not independent
+ALIKE = 0.15  # correlation of neighbouring blocks above which they are not independent
 
 
 def drift(x: Floats, classes: Ints) -> float:
