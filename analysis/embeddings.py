@@ -78,8 +78,7 @@ class Embeddings:
                 raise AnalysisError(f"rows belong together by --group {group!r} or by --blocks {blocks}: give one")
             blocks_of(self.n, blocks)  # refuses a number that is too small or too large
             return ""
-        declared = self.metadata.get("group")
-        name = group if group is not None else declared if isinstance(declared, str) else ""
+        name = str(self.metadata.get("group", "")) if group is None else group
         if name and name in (self.label, self.split_name):
             role = "label" if name == self.label else "split"
             raise AnalysisError(

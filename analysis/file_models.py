@@ -73,6 +73,7 @@ class TableFile(FileModel):
     attributes: dict[str, str] = Field(default_factory=dict)
     pixels_shape: Annotated[list[Count], Field(max_length=3)] | None = None
     labels_told: Count = 0
+    group: str = ""
 
 
 class ResultFile(FileModel):

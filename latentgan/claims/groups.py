@@ -88,7 +88,7 @@ def _drifting(rng: np.random.Generator) -> Table:
 
 def _coins(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     coins: np.ndarray = rng.random(group.max() + 1) < 0.5
-    return coins[group]
+    return np.asarray(coins[group])
 
 
 def _label(values: np.ndarray) -> dict[str, np.ndarray]:
