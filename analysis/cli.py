@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from .cli_writing import WritingGroup
 from .console import run_app
 from .errors import AnalysisError, ForeignModelError
 from .messages import message
+from .places import typed_command
 
 if TYPE_CHECKING:
     from .embeddings import Embeddings
@@ -177,10 +177,9 @@ def register(
 
 
 def command_line() -> str:
-    """What the user typed, ready to be pasted into a shell."""
+    """What the user typed, for the records: without credentials, and absolute paths shortened."""
     path = Path(sys.argv[0])
-    start = ["python", "-m", path.parent.name] if path.name == "__main__.py" else [path.name]
-    return shlex.join([*start, *sys.argv[1:]])
+    return typed_command(*(("python", "-m", path.parent.name) if path.name == "__main__.py" else (path.name,)))
 
 
 def find_model(

@@ -29,6 +29,7 @@ from pydantic.fields import FieldInfo
 
 from latentgan.boundary import parse_toml, read_text, shown
 from latentgan.boundary import validated as validated_file
+from latentgan.credentials import take_off
 from latentgan.errors import ConfigError, ForeignFamilyError
 from latentgan.file_models import SettingsFile
 
@@ -123,6 +124,11 @@ class DataConfig(Settings):
     """Go on without files that cannot be decoded."""
     mirror: str | None = None
     """Folder with the files of a named set, used in place of a download."""
+
+    @field_validator("source", "attributes", "mirror")
+    @classmethod
+    def _without_credentials(cls, value: str | None) -> str | None:
+        return value if value is None else take_off(value)
 
 
 class TrainingConfig(Settings):

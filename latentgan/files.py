@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from analysis.credentials import split_address
 from analysis.files import (
     GENERATOR,
     Writing,
@@ -31,6 +32,7 @@ from analysis.files import (
     sync,
     wrote,
 )
+from analysis.places import beside, shortened, typed_command, without_paths
 from latentgan.errors import DataError
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "allow",
     "allowing",
     "append_text",
+    "beside",
     "check_outputs",
     "consent",
     "exclusive",
@@ -49,10 +52,14 @@ __all__ = [
     "remove_known",
     "replace_bytes",
     "replace_text",
+    "shortened",
+    "split_address",
     "staged",
     "sweep",
     "sync",
     "told",
+    "typed_command",
+    "without_paths",
     "wrote",
 ]
 

@@ -1,11 +1,11 @@
 """The command line's options that several commands share, with their help."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from latentgan.files import typed_command
 
 Data = Annotated[
     str | None,
@@ -46,8 +46,8 @@ FamilyOption = Annotated[
 
 
 def command_line() -> str:
-    """Return what the user typed, ready to be pasted into a shell."""
-    return shlex.join(["latentgan", *sys.argv[1:]])
+    """Return what the user typed, for the records: without credentials, and absolute paths shortened."""
+    return typed_command("latentgan")
 
 
 def given_only(**values: Any) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latentgan.credentials import request
+
 from .cache import locked
 from .progress import bar
 
@@ -119,7 +121,7 @@ def _attempt(url: str, part: Path, stall: float, advance: Callable[[int], None])
     if offset:
         headers["Range"] = f"bytes={offset}-"
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=stall) as answer:
+        with urllib.request.urlopen(request(url, headers), timeout=stall) as answer:
             offset = offset if _continues(answer, offset) else 0
             total = _length(answer, offset)
             _receive(answer, part, offset, advance)

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from latentgan.boundary import check_file, irregular
+from latentgan.credentials import take_off
 from latentgan.errors import DataError
 
 from . import arrays, cifar, folders, idx, named, parquet
@@ -63,7 +64,8 @@ def load_source(
         DataError: one sentence that names the file, row or value, and the way out.
     """
     geometry = Geometry(size=size, crop=crop, channels=channels)
-    name, place = _named(str(data), mirror)
+    data, mirror = take_off(str(data)), mirror and take_off(str(mirror))
+    name, place = _named(data, mirror)
     if name is not None:
         _refuse_table(str(data), attributes, label, group)
         raw = named.read_named(name, mirror=place, download=download, progress=progress)
