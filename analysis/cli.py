@@ -15,7 +15,7 @@ from .cli_writing import WritingGroup
 from .console import run_app
 from .errors import AnalysisError, ForeignModelError
 from .messages import message
-from .places import typed_command
+from .places import found_beside, typed_command
 
 if TYPE_CHECKING:
     from .embeddings import Embeddings
@@ -194,8 +194,8 @@ def find_model(
             raise AnalysisError("python -m analysis cannot load a model: use latentgan, which can, for --model")
         return None
     named = table.metadata.get("run")
-    found = run or (Path(named) if named and isinstance(named, str) else None)
-    if found is None or (run is None and not found.is_dir()):
+    found = run or (found_beside(named, table.path.parent) if named and isinstance(named, str) else None)
+    if found is None:
         return None
     if of_codes and table.code != "code" and table.metadata:
         if run is not None:
@@ -311,7 +311,7 @@ def run_of(results: Path) -> Path | None:
         return None
     overview = load_one(results, "overview")
     named = table_metadata(overview.metadata, overview.table).get("run")
-    return Path(named) if named and Path(named).is_dir() else None
+    return found_beside(named, results) if named and isinstance(named, str) else None
 
 
 def report_back(found: dict[str, Any], out: Path, as_json: bool, warnings: Sequence[str] = ()) -> None:

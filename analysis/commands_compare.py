@@ -13,6 +13,7 @@ import typer
 from .cli import Blocks, Code, EncodeRuns, Full, Group, Json, Label, LoadModel, Out, Rows, Seed, Split, _Job, find_model
 from .errors import AnalysisError
 from .files import remove_empty
+from .places import distinct
 
 if TYPE_CHECKING:
     from .embeddings import Embeddings
@@ -82,7 +83,7 @@ class CompareCommand:
 
             def study(first: Embeddings, options: Any, tell: Any) -> Any:
                 return study_comparison(
-                    first, tables, options, names=_names(asked), find_model=self._model, progress=tell
+                    first, tables, options, names=distinct(asked), find_model=self._model, progress=tell
                 )
 
             job.ask(study)
@@ -130,9 +131,3 @@ def _remove_new_tables(folder: Path) -> Callable[..., None]:
 
 def _is_run(path: Path) -> bool:
     return (path / "run.toml").is_file()
-
-
-def _names(asked: Sequence[Path]) -> list[str]:
-    """Names of folders and files, or whole paths where names are the same."""
-    short = [path.resolve().name if path.name in ("", "..") else path.name for path in asked]
-    return [name if short.count(name) == 1 else str(path) for name, path in zip(short, asked, strict=True)]

@@ -30,12 +30,17 @@ def split_address(text: str) -> tuple[str, str, str, str]:
     return text[: start.start()], start[0].rstrip("/") + "//" + rest, user, query
 
 
-def without_credentials(text: str) -> str:
-    """Return any text with the user, password and query of every address in it left out."""
+def without_credentials(text: str, *, mark: str = "") -> str:
+    """Return any text with the user, password and query of every address in it left out, or replaced by a mark."""
 
     def clean(found: re.Match[str]) -> str:
-        before, address, user, query = split_address(found[0])
-        return before + address if user or query else found[0]
+        _, address, user, query = split_address(found[0])
+        if not user and not query:
+            return found[0]
+        if not mark:
+            return address
+        scheme, _, rest = address.partition("//")
+        return f"{scheme}//{f'{mark}@' if user else ''}{rest}{f'?{mark}' if query else ''}"
 
     return _IN_TEXT.sub(clean, text)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+
+from .credentials import without_credentials
 
 MAX_MESSAGE = 600
 """Characters of a message, the program's name included."""
@@ -13,7 +14,6 @@ MAX_NAMES = 10
 """Names that a sentence lists."""
 MAX_NAME = 80
 """Characters of each of them."""
-_CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*:/+)[^/\s'\"]*@")
 
 
 def message(text: object) -> str:
@@ -25,8 +25,8 @@ def message(text: object) -> str:
 
 
 def masked(text: str) -> str:
-    """Replace user and password in addresses by ***."""
-    return _CREDENTIALS.sub(r"\1***@", text)
+    """Replace user, password and query in addresses by ***."""
+    return without_credentials(text, mark="***")
 
 
 def listed(names: Iterable[object], *, quote: bool = False) -> str:

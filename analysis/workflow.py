@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +19,7 @@ from .errors import TooLargeError
 from .files import remove_empty
 from .model import Model
 from .overview import Overview, summarise
+from .places import beside, found_beside, without_paths
 from .plan import Options, Progress, grouping, silent
 from .store import HOMES, check_results, load_one, remove, save, save_all
 from .studies import study_maps, study_mixture, study_neighbours
@@ -242,7 +244,16 @@ def _overview(
     found = [*(load_one(out, kind) for kind in kinds), *new.values()]
     rows = np.unique(np.concatenate([np.zeros(0, np.int64), *map(shown_rows, found)]))
     overview = summarise(table, rows[rows < table.n], warnings=dependence_warnings(table))
-    return replace(overview, notes=(*overview.notes, *left_out))
+    notes = [without_paths(note) for note in (*overview.notes, *left_out)]
+    return replace(overview, notes=tuple(notes), metadata=_metadata(table, out))
+
+
+def _metadata(table: Embeddings, out: Path) -> str:
+    """Return the table's metadata as JSON, with the run as it is found from `out`."""
+    named = table.metadata.get("run")
+    run = found_beside(named, table.path.parent) if named and isinstance(named, str) else None
+    moved = {} if run is None else {"run": beside(run, out)}
+    return json.dumps({**table.metadata, **moved}, ensure_ascii=False)
 
 
 def shown_rows(result: Any) -> Ints:

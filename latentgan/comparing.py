@@ -118,7 +118,7 @@ def _names(runs: Sequence[Path], marks: Sequence[str]) -> list[str]:
 def _table(run: Path, source: ImageSource, out: Path, command: str, device: str) -> Path:
     model = NumpyModel.load(run, device=device)
     plan = Plan(default_features(model))
-    metadata = describe(model, fitting_images(run, model, source, plan), plan, run, command)
+    metadata = describe(model, fitting_images(run, model, source, plan), plan, run, command, out=out)
     if _fits(out, metadata):
         stages.say(f"{out} fits {run}; it is not encoded again")
         return out

@@ -24,7 +24,7 @@ from latentgan.adapter import NumpyModel
 from latentgan.data import ImageSource
 from latentgan.data.seen import without_leak
 from latentgan.errors import ConfigError
-from latentgan.files import check_outputs, made_for, told
+from latentgan.files import beside, check_outputs, made_for, told, without_paths
 from latentgan.table import Columns, Parts, attribute_columns, make_table
 from latentgan.thumbnails import pixel_shape
 from latentgan.version import __version__
@@ -90,7 +90,7 @@ def encode_table(
     for line in kept.notes[len(source.notes) :]:
         note(line)
     source = kept
-    metadata = describe(models[""], source, plan, run, command)
+    metadata = describe(models[""], source, plan, run, command, out=out)
     parts = Parts(out, metadata, _plan_key(metadata, source))
     with told(out, "run the same command again to go on"), made_for(out), parts:
         _encode_rows(models, source, plan, parts, advance)
@@ -135,14 +135,16 @@ def check_fit(model: NumpyModel, source: ImageSource, plan: Plan) -> None:
         pass
 
 
-def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, command: str) -> dict[str, Any]:
-    """Return the table's metadata: which model, which images, which columns."""
+def describe(
+    model: NumpyModel, source: ImageSource, plan: Plan, run: Path, command: str, *, out: Path
+) -> dict[str, Any]:
+    """Return the metadata of the table `out`: which model, which images, which columns."""
     about, spec = model.about, source.spec
     columns = attribute_columns(source, plan.features)
     grouped = {"group": columns[source.group]} if source.group else {}
     return grouped | {
         "format": 1,
-        "run": str(run),
+        "run": beside(run, out.parent),
         "family": about.get("name", ""),
         "checkpoint": about.get("sha256", ""),
         "images_seen": about.get("images_seen", 0),
@@ -157,7 +159,7 @@ def describe(model: NumpyModel, source: ImageSource, plan: Plan, run: Path, comm
         "features": list(plan.features),
         "layers": list(model.feature_names),
         "preprocessing": {"range": "[-1, 1]", "pool": plan.pool, "yardsticks": plan.yardsticks},
-        "notes": list(source.notes),
+        "notes": [without_paths(note, here=False) for note in source.notes],
         "command": command,
         "version": __version__,
     }

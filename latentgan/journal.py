@@ -18,7 +18,7 @@ from latentgan.boundary import irregular, parse_json, read_text, validated
 from latentgan.checkpoint import writing
 from latentgan.errors import CheckpointError
 from latentgan.file_models import LogLine, SummaryFile
-from latentgan.files import append_text, replace_text, sweep
+from latentgan.files import append_text, replace_text, shortened, sweep, without_paths
 from latentgan.health import NOTED
 from latentgan.networks.blocks import count_parameters
 from latentgan.version import __version__
@@ -143,8 +143,8 @@ class Journal:
             "source": (type(session.family).__doc__ or "").strip().split("\n")[0],
             "data": session.source.name,
             "data_summary": session.source.summary,
-            "provenance": session.source.provenance,
-            "notes": list(session.source.notes),
+            "provenance": {key: shortened(value) for key, value in session.source.provenance.items()},
+            "notes": [without_paths(note) for note in session.source.notes],
             "images": session.images,
             "turns": session.turn,
             "labels": session.labels,

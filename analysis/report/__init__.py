@@ -27,6 +27,7 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
     from ..store import load
     from .html import render
     from .material import Material
+    from .private import without_private_paths
     from .run import read_run
     from .sections import build
 
@@ -43,7 +44,8 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
         versions={kind: one.version for kind, one in said.items()},
         run=None if run is None else read_run(Path(run)),
     )
-    return _write(render(build(material)), out)
+    report = without_private_paths(build(material), material, results, run, out)
+    return _write(render(report), out)
 
 
 def _write(text: str, out: Path) -> Path:
