@@ -70,8 +70,10 @@ def distinct(paths: Sequence[Path]) -> list[str]:
     """Return names for paths: of files and folders, with what is above them where names are the same, or numbered."""
     names = [path.resolve().name if path.name in ("", "..") else path.name for path in paths]
     names = [name if names.count(name) == 1 else shortened(path) for name, path in zip(names, paths, strict=True)]
+    same = {name: list(dict.fromkeys(p for n, p in zip(names, paths, strict=True) if n == name)) for name in names}
     return [
-        name if names.count(name) == 1 else f"{name} ({names[: i + 1].count(name)})" for i, name in enumerate(names)
+        name if len(same[name]) == 1 else f"{name} ({same[name].index(path) + 1})"
+        for name, path in zip(names, paths, strict=True)
     ]
 
 

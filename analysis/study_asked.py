@@ -15,7 +15,6 @@ from .matching import common_rows
 from .memory import copying_and_others, count_modes, duplicate_threshold, duplicates
 from .overview import thumbnails
 from .pca import fit_pca
-from .places import distinct
 from .plan import (
     Options,
     Progress,
@@ -52,7 +51,8 @@ def study_comparison(
         codes.
     """
     tables = [first, *others]
-    names = names or distinct([table.path for table in tables])
+    short = [table.path.name for table in tables]
+    names = names or [name if short.count(name) == 1 else str(t.path) for name, t in zip(short, tables, strict=True)]
     shown = [_named(name, table) for name, table in zip(names, tables, strict=True)]
     sides = [name if table.stands_in else side for name, side, table in zip(names, shown, tables, strict=True)]
     runs, said = study_runs(tables, sides, options, find_model=find_model, progress=progress)
