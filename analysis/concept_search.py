@@ -12,6 +12,7 @@ from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, Singles, as_
 from .concept_scores import Task
 from .conditional import PROJECTION, SAME, WAYS, Orthogonal, orthogonalise, regress, span_of
 from .directions import METHODS, NUMERIC, find_directions, in_units, mean_differences, unit
+from .groups import cut, whole_order
 from .joint import columns_of
 from .linear import fit_scaler
 from .pca import fit_pca
@@ -90,18 +91,18 @@ def told_by(tasks: Sequence[Task], method: str) -> list[int]:
 
 def search(
     space: Space, tasks: Sequence[Task], methods: Sequence[str], *, keep: Sequence[int], kept: str,
-    rng: np.random.Generator, resamples: int = RESAMPLES, by: str = WAYS[0],
+    rng: np.random.Generator, resamples: int = RESAMPLES, by: str = WAYS[0], groups: Ints | None = None,
 ) -> tuple[list[Found], list[str]]:  # fmt: skip
     """Find every direction, method by method; last those that keep the tasks in `keep`, which are called `kept`.
 
-    `by` is one of WAYS.
+    `by` is one of WAYS. `groups` (n,) are drawn whole.
     """
     if by not in WAYS:
         raise AnalysisError(f"concepts are kept by {' or '.join(WAYS)}, not by {by!r}")
     for method in methods:
         if method not in METHODS:
             raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")
-    drawn, found = Resamples(space.train, rng=rng, resamples=resamples), []
+    drawn, found = Resamples(space.train, rng=rng, resamples=resamples, groups=groups), []
     for method in methods:
         if columns := told_by(tasks, method):
             targets = targets_of([tasks[i] for i in columns], tasks[0].train, method)
@@ -195,10 +196,15 @@ def _projected(
     return made, said
 
 
-def best_methods(space: Space, tasks: Sequence[Task], methods: Sequence[str], *, rng: np.random.Generator) -> list[str]:
-    """Choose each task's method by a fifth of at most `SEARCH` train rows, fitted on the rest: no test row chooses."""
-    order = rng.permutation(len(space.train))[:SEARCH]
-    held, fit = np.sort(order[: len(order) // 5]), np.sort(order[len(order) // 5 :])
+def best_methods(
+    space: Space, tasks: Sequence[Task], methods: Sequence[str], *, rng: np.random.Generator, groups: Ints | None = None
+) -> list[str]:
+    """Choose each task's method by a fifth of at most `SEARCH` train rows, fitted on the rest: no test row chooses.
+
+    Rows of one of the groups (n,) are on one side.
+    """
+    order = whole_order(len(space.train), groups, rng=rng)[:SEARCH]
+    held, fit = cut(order, len(order) // 5, groups)
     inner = [Task(task.question, task.train[fit], task.train[held]) for task in tasks]
     some, best = Space(space.train[fit], space.train[held], space.deviation), [(-np.inf, methods[0])] * len(tasks)
     for method in methods if len(methods) > 1 else ():

@@ -34,6 +34,7 @@ from .conditional import WAYS, Freed, Kept
 from .cross_fitting import FOLDS, affordable, cross_fit
 from .directions import METHODS, NUMERIC, find_directions, unit
 from .doses import film
+from .groups import as_groups, one_of_each, shuffled_whole
 from .joint import Joint, columns_of, joint_of
 from .labels import as_column
 from .moved import moved_by
@@ -138,13 +139,16 @@ def concept_table(
     draws: int = 20,
     resamples: int = RESAMPLES,
     notes: Sequence[str] = (),
+    groups: Ints | None = None,
 ) -> ConceptTable:
     """Find and judge every question's direction by every method; ridge reads numbers only.
 
     Args: train, test: (n, d) codes of train_rows and test_rows, of which only the columns in `mask` are used.
         yardsticks: name -> (train, test) representations in which the same is tried.
         keep: questions, or columns, that directions of all others keep, besides; keep_by: how, one of WAYS; their
-        evidence is within strata of the kept ones. resamples: behind each stability.
+        evidence is within strata of the kept ones. resamples: behind each stability. groups: (n,) codes of train rows
+        that belong together, which resamples and shuffles keep whole; test rows should be one of each group, and of
+        other groups.
     Raises: AnalysisError for an unknown method or concept to keep.
     """
     check_permutations(permutations)
@@ -155,15 +159,16 @@ def concept_table(
     space, said = narrow(*own, "codes", rng)
     tasks = [Task(question, train_rows, test_rows) for question in asked]
     found, left = search(
-        space, tasks, methods, keep=kept, kept=" and ".join(keep), rng=rng, resamples=resamples, by=keep_by
-    )
-    best = best_methods(space, tasks, methods, rng=rng)
-    baselines = _baselines(space, tasks, methods, yardsticks or {}, draws, rng)
+        space, tasks, methods, keep=kept, kept=" and ".join(keep), rng=rng, resamples=resamples, by=keep_by,
+        groups=groups,
+    )  # fmt: skip
+    best = best_methods(space, tasks, methods, rng=rng, groups=groups)
+    baselines = _baselines(space, tasks, methods, yardsticks or {}, draws, rng, groups)
     judged = _judge(space, tasks, found, kept, baselines, best, permutations, rng)
     wide = np.zeros((len(found), len(mask)))
     wide[:, mask] = space.whole(np.stack([one.axis for one in found]))
     free = tuple(_record(space, tasks, found, i, rng) for i, one in enumerate(found) if one.free is not None)
-    joint = joint_of(train, asked, train_rows, rng=rng.spawn(1)[0], mask=mask)
+    joint = joint_of(train, asked, train_rows, rng=rng.spawn(1)[0], mask=mask, groups=groups)
     return ConceptTable(judged, wide, wide @ wide.T, None, (*notes, *said, *left), free, joint=joint)
 
 
@@ -237,10 +242,12 @@ def _baselines(
     yardsticks: Mapping[str, tuple[Floats, Floats]],
     draws: int,
     rng: np.random.Generator,
+    groups: Ints | None = None,
 ) -> dict[tuple[int, str], tuple[Baseline, ...]]:
     """What stands beside each (task, method): the same in each yardstick, then what chance gives; "" has only that."""
     signs = targets_of(tasks, tasks[0].train, EDITED)
-    mixed = np.stack([find_directions(space.train, rng.permutation(signs), method=EDITED) for _ in range(draws)])
+    shuffled = (shuffled_whole(signs, groups, rng=rng) for _ in range(draws))
+    mixed = np.stack([find_directions(space.train, targets, method=EDITED) for targets in shuffled])
     aimless = np.repeat(unit(rng.normal(size=(draws, 1, mixed.shape[2]))), len(tasks), axis=1)
     lost = chance(tasks, space.train, space.test, mixed, "shuffled", either=False)
     random = chance(tasks, space.train, space.test, aimless, "random direction", either=True)
@@ -292,6 +299,7 @@ def concept_vector(
     name: str = "concept",
     method: str = EDITED,
     permutations: int = 999,
+    groups: npt.ArrayLike | None = None,
 ) -> tuple[Concept, Doubles]:
     """Find one direction by all rows, and judge it by scoring each row along a direction of the other rows.
 
@@ -306,6 +314,8 @@ def concept_vector(
         name: what the concept is called.
         method: one of METHODS.
         permutations: shuffles behind p.
+        groups: (n,) names or numbers of what rows belong to, such as clips or persons. The evidence is then that of one
+            row of each, drawn at random, whose number counts groups; the direction is still that of all rows.
 
     Returns: the evidence, and the unit vector (d,).
 
@@ -317,6 +327,28 @@ def concept_vector(
     if method == NUMERIC and column.kind != "numeric":
         raise AnalysisError(f"{NUMERIC} reads numbers, and {name!r} says which rows have it: take another method")
     check_permutations(permutations)
+    if groups is not None:
+        n = len(codes)
+        alone = one_of_each(np.arange(n), as_groups(np.asarray(groups), n), rng.permutation(n))
+        concept, _ = _found_and_judged(codes[alone], column.take(alone), method, permutations, rng)
+        return concept, direction_of(codes, column, method, rng)
+    return _found_and_judged(codes, column, method, permutations, rng)
+
+
+def direction_of(codes: Floats, column: Column, method: str, rng: np.random.Generator) -> Doubles:
+    """The unit vector (d,) that a method finds by all rows with a value."""
+    [question] = questions(column, np.arange(len(codes)))
+    space, _ = narrow(codes, codes, "codes", rng)
+    rows = np.arange(len(codes))
+    targets = targets_of([Task(question, rows, rows)], rows, method)
+    direction: Doubles = space.whole(find_directions(space.train, targets, method=method))[0]
+    return direction
+
+
+def _found_and_judged(
+    codes: Floats, column: Column, method: str, permutations: int, rng: np.random.Generator
+) -> tuple[Concept, Doubles]:
+    """One direction and its evidence: by folds where they can be fitted again often enough, else by a split."""
     if affordable(int(column.present.sum()), min(codes.shape[1], WIDEST), permutations, method):
         return _cross_fitted(codes, column, method, permutations, rng)
     order = rng.permutation(len(codes))

@@ -17,6 +17,7 @@ import numpy as np
 
 from .arrays import AnyArray, Doubles, Floats, Ints
 from .directions import LOSSES, NUMERIC, find_directions
+from .groups import folds_of
 from .questions import sides
 from .rank_tests import many_ranks_p, rank_sum_p, spearman_p
 from .statistics import Z, at_floor, percentiles, permutation_p
@@ -86,8 +87,13 @@ def _one_split_p(codes: Floats, targets: AnyArray, signs: Ints, method: str, rng
     return many_ranks_p(place, signs[held] > 0) if exact is None else exact
 
 
-def balanced_folds(signs: Ints, folds: int, *, rng: np.random.Generator) -> Ints:
-    """Assign rows to folds at random, each side spread evenly over them: (n,) numbers of folds."""
+def balanced_folds(signs: Ints, folds: int, *, rng: np.random.Generator, groups: Ints | None = None) -> Ints:
+    """Assign rows to folds at random, each side spread evenly over them: (n,) numbers of folds.
+
+    Rows of one of the groups (n,) are in one fold.
+    """
+    if groups is not None:
+        return folds_of(groups, folds, signs, rng=rng)
     fold, start = np.empty(len(signs), np.int64), 0
     for side in np.unique(signs):
         rows = rng.permutation(np.flatnonzero(signs == side))

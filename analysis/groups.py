@@ -169,6 +169,16 @@ def poisson_counts(n: int, resamples: int, groups: Ints | None, *, rng: np.rando
     return np.asarray(rng.poisson(1, (int(groups.max(initial=-1)) + 1, resamples)), np.int64)[groups]
 
 
+def drawn_whole(n: int, groups: Ints | None, *, rng: np.random.Generator) -> Ints:
+    """A bootstrap resample of n rows, of as many groups as there are, each with all its rows: positions."""
+    if groups is None:
+        return np.asarray(rng.integers(n, size=n), np.int64)
+    groups = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    number = int(groups.max(initial=-1)) + 1
+    times = np.bincount(rng.integers(number, size=number), minlength=number)
+    return np.repeat(np.arange(n), times[groups])
+
+
 def whole_order(n: int, groups: Ints | None, *, rng: np.random.Generator) -> Ints:
     """The rows in random order, those of a group next to each other: (n,). Parts of it share one group at most."""
     if groups is None:
@@ -185,18 +195,17 @@ def cut(order: Ints, size: int, groups: Ints | None) -> tuple[Ints, Ints]:
     return np.sort(order[:size]), np.sort(order[size:])
 
 
-def folds_of(n: int, k: int, groups: Ints | None, strata: Ints | None = None, *, rng: np.random.Generator) -> Ints:
+def folds_of(groups: Ints, k: int, strata: Ints, *, rng: np.random.Generator) -> Ints:
     """Fold of every row, 0 to k − 1, whole groups in one, each stratum spread evenly: (n,).
 
     Args:
-        n: rows.
-        k: folds; fewer where there are fewer groups.
         groups: (n,) codes.
+        k: folds; fewer where there are fewer groups.
         strata: (n,) classes that each fold is to have its share of.
     """
-    groups = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
+    groups = np.unique(groups, return_inverse=True)[1].reshape(-1)
     number = int(groups.max(initial=-1)) + 1
-    stratum = _commonest(groups, np.zeros(n, np.int64) if strata is None else strata, number)
+    stratum = _commonest(groups, strata, number)
     mixed = rng.permutation(number)
     mixed = mixed[np.argsort(stratum[mixed], kind="stable")]
     fold = np.empty(number, np.int64)

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .arrays import Bools, Doubles, Floats, Ints
 from .conditional import GONE
 from .directions import unit
+from .groups import shuffled_whole
 from .questions import Question
 from .streams import blocks
 
@@ -57,6 +58,7 @@ class Joint:
     cross: Doubles  # (c, d) with the codes
     shuffled: Doubles  # (r, c, d) with the codes, rows of all columns shuffled together
     spread: Doubles  # (d, d) covariance of the codes; (0, 0) where they are too wide
+    groups: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # (N,) of all rows of the table; (0,) if none
 
     def deviation(self, directions: Doubles) -> Doubles:
         """Standard deviation of the codes' positions along unit vectors (..., d): (...); NaN where it is not known."""
@@ -105,9 +107,12 @@ class Joint:
 
 def joint_of(
     codes: Floats, asked: Sequence[Question], rows: Ints, *, rng: np.random.Generator, mask: Bools,
-    shuffles: int = SHUFFLES,
+    shuffles: int = SHUFFLES, groups: Ints | None = None,
 ) -> Joint:  # fmt: skip
-    """Take the covariances of codes (n, d) of `rows`, (n,) of the table; of columns beyond `mask` they are 0."""
+    """Take the covariances of codes (n, d) of `rows`, (n,) of the table; of columns beyond `mask` they are 0.
+
+    Rows of one of the groups (n,) are shuffled together.
+    """
     values, number = columns_of(asked, rows)
     known = np.isfinite(values)
     x = np.where(known, values, 0.0)
@@ -119,7 +124,8 @@ def joint_of(
         centre += part.sum(0, dtype=np.float64)
     centre /= max(1, len(codes))
     wide = codes.shape[1] > WIDEST
-    orders = [np.arange(len(x)), *(rng.permutation(len(x)) for _ in range(shuffles))]
+    every = np.arange(len(x))
+    orders = [every, *(shuffled_whole(every, groups, rng=rng) for _ in range(shuffles))]
     told = x.astype(np.float32)
     sums = np.zeros((len(orders), x.shape[1], codes.shape[1]))
     spread = np.zeros((0, 0)) if wide else np.zeros((codes.shape[1], codes.shape[1]))

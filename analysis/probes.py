@@ -151,6 +151,7 @@ def linear_probe(
     target: str = "label",
     shuffled: bool = True,
     k: int = 1,
+    groups: Ints | None = None,
 ) -> tuple[Probe, ...]:
     """Train each of `methods` on train rows and score it on test rows.
 
@@ -167,6 +168,7 @@ def linear_probe(
         target: what the labels are.
         shuffled: also train on shuffled targets, ten times (linear probes on at most 2,000 rows).
         k: neighbours of "knn".
+        groups: (n,) codes of train rows that belong together, which a fold then holds whole.
 
     Returns: one Probe a method, which predicts.
 
@@ -180,7 +182,7 @@ def linear_probe(
     parts, known = _parts(given, methods, tuple(classes))
     return _probes(
         parts, known, methods, rng=rng, representation=representation, baseline=baseline, target=target,
-        shuffled=shuffled, k=k,
+        shuffled=shuffled, k=k, groups=groups,
     )  # fmt: skip
 
 
@@ -208,7 +210,7 @@ def _parts(
 
 def _probes(
     parts: Mapping[str, Rows], known: Classes, methods: tuple[str, ...], *, rng: np.random.Generator,
-    representation: str, baseline: bool, target: str, shuffled: bool, k: int,
+    representation: str, baseline: bool, target: str, shuffled: bool, k: int, groups: Ints | None = None,
 ) -> tuple[Probe, ...]:  # fmt: skip
     """Train and score probes of checked rows."""
     width = parts["train"].x.shape[1]
@@ -217,7 +219,7 @@ def _probes(
     note = [] if validation is not None else [f"no validation rows: {FOLDS} folds of train chose the setting"]
     if pca is not None:
         note.append(f"{width} columns reduced to {train.x.shape[1]} by PCA")
-    bench = _Bench(train, validation, test, known.names, rng, k, shuffled)
+    bench = _Bench(train, validation, test, known.names, rng, k, shuffled, groups)
     probes = []
     for method in methods:
         score, null, setting, table, (said, probabilities) = bench.read(method)
@@ -298,6 +300,7 @@ class _Bench:
         rng: np.random.Generator,
         k: int,
         shuffled: bool,
+        groups: Ints | None = None,
     ) -> None:
         self.raw = train, test
         self.scaler = fit_scaler(train.x)
@@ -307,6 +310,7 @@ class _Bench:
             some = subsample(np.arange(len(validation.y)), SEARCH, rng=rng)
             self.validation = _held(Rows(self.scaler(validation.x[some]), validation.y[some]))
         self.search = subsample(np.arange(len(train.y)), SEARCH, rng=rng)
+        self.groups = None if groups is None else groups[self.search]
         highest = -1 if train.y.dtype.kind == "f" else max(int(train.y.max()), int(test.y.max()))
         self.columns = max(len(classes), 1 + highest)
         self.rng, self.k, self.shuffles = rng, k, SHUFFLES if shuffled else 0
@@ -321,7 +325,7 @@ class _Bench:
         """The chosen C, the reader of all train rows, and those rows on which C was tried."""
         some = _held(_take(self.train, self.search))
         if self.validation is None:
-            c, reader = choose_c_by_folds(some, self.columns, LOSSES[method], rng=self.rng)
+            c, reader = choose_c_by_folds(some, self.columns, LOSSES[method], rng=self.rng, groups=self.groups)
         else:
             c, reader = choose_c(some, self.validation, self.columns, LOSSES[method])
         if len(self.search) < len(self.train.y):
@@ -404,7 +408,7 @@ class _Bench:
             truth = self.validation.y
             return np.array([r2_score(truth, reader(self.validation.x)[:, 0]) for reader in readers])
         some = _held(_take(self.train, self.search))
-        folds = balanced_folds(np.zeros(len(some.y), np.int64), FOLDS, rng=self.rng)
+        folds = balanced_folds(np.zeros(len(some.y), np.int64), FOLDS, rng=self.rng, groups=self.groups)
         told = np.empty((len(readers), len(some.y)))
         for fold in np.unique(folds):
             rest, held = folds != fold, folds == fold
@@ -436,10 +440,16 @@ def choose_c(
 
 
 def choose_c_by_folds(
-    train: Rows, columns: int, loss: Loss, *, rng: np.random.Generator, settings: tuple[float, ...] = SETTINGS
+    train: Rows,
+    columns: int,
+    loss: Loss,
+    *,
+    rng: np.random.Generator,
+    settings: tuple[float, ...] = SETTINGS,
+    groups: Ints | None = None,
 ) -> tuple[float, Linear]:
     """Choose C by the rows that folds leave out, all folds counted together, and fit all rows at it."""
-    folds = balanced_folds(train.y, FOLDS, rng=rng)
+    folds = balanced_folds(train.y, FOLDS, rng=rng, groups=groups)
     right = np.zeros(len(settings))
     for fold in np.unique(folds):
         held = _take(train, np.flatnonzero(folds == fold))

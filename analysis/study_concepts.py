@@ -50,16 +50,18 @@ def study_concepts(
         table, tuple(one for one in names if one is not None and one in table.vector_columns), train, test, progress
     )
     progress(f"{len(asked)} concepts")
+    groups = None if table.groups is None else table.groups[train]
     weights, missing = first_layer(table, model)
     notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test)), *left, *missing]
     found = concept_table(
         codes["train"], codes["test"], asked, train, test, rng=rng, yardsticks=beside, mask=table.continuous,
-        keep=options.keep, keep_by=options.keep_by, permutations=options.permutations, notes=notes,
+        keep=options.keep, keep_by=options.keep_by, permutations=options.permutations, notes=notes, groups=groups,
     )  # fmt: skip
+    found = _with_whole_groups(found, table, train)
     progress("directions without labels")
     blind = unsupervised(
         codes["train"], codes["test"], [Task(one, train, test) for one in asked], weights=weights, rng=rng,
-        mask=table.continuous, permutations=options.permutations,
+        mask=table.continuous, permutations=options.permutations, groups=groups,
     )  # fmt: skip
     found = replace(found, unsupervised=blind)
     decode = decoder(table, model)
@@ -76,6 +78,14 @@ def study_concepts(
         one = effects_of(one, decode, table.vectors(table.code, measured), table.continuous, rng=rng)
         moved.append(replace(one, frames=frames))
     return replace(found, edits=edits, unsupervised=tuple(moved))
+
+
+def _with_whole_groups(found: ConceptTable, table: Embeddings, train: Ints) -> ConceptTable:
+    """Count all rows of a group as fitted of which one is, and keep the groups: judges of edits must have seen none."""
+    if table.groups is None or found.joint is None:
+        return found
+    fitted = np.flatnonzero(np.isin(table.groups, table.groups[train]))
+    return replace(found, joint=replace(found.joint, fitted=fitted, groups=table.groups))
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def study_probes(table: Embeddings, model: Model | None, options: Options, progr
             if drawn is not None:
                 probes.append(_by_draws(column, wanted, x, (train, validation, test), drawn))
                 continue
-            probes += _probe(column, wanted, x, (train, validation, test), options, rng)
+            probes += _probe(column, wanted, x, (train, validation, test), options, rng, table.groups)
     order = {column.name: i for i, column in enumerate(targets)}
     probes.sort(key=lambda probe: order[probe.target])
     notes += [
@@ -160,6 +160,7 @@ def _probe(
     rows: Sequence[Ints],
     options: Options,
     rng: np.random.Generator,
+    groups: Ints | None,
 ) -> tuple[Probe, ...]:
     """All readers for the label, one for an attribute."""
     train, validation, test = (rows_with_values(column, part, index) for part, index in zip(x, rows, strict=True))
@@ -168,6 +169,6 @@ def _probe(
         train, test, rng=rng, validation=validation if len(validation.y) > 1 else None,
         methods=("ridge",) if column.kind == "numeric" else methods, classes=column.categories,
         representation=wanted.name, baseline=wanted.baseline, target=column.name, k=options.neighbours,
-        shuffled=not wanted.baseline,
+        shuffled=not wanted.baseline, groups=None if groups is None else groups[rows[0]][column.present[rows[0]]],
     )  # fmt: skip
     return tuple(replace(probe, predictor=None) for probe in probes)  # whose weights may be a whole table's rows

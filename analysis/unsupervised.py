@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Pixels, Singles, as_codes
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles, as_codes
 from .codes import change, effect
 from .concept_scores import Task
 from .directions import unit
+from .groups import drawn_whole
 from .pca import ROUNDING, SAMPLE, fit_pca
 from .resampling import cosines_of
 from .statistics import UNKNOWN, Interval, auc, false_discovery
@@ -80,18 +81,18 @@ def first_layer_directions(weights: Floats, *, most: int = AXES) -> tuple[Double
 
 def unsupervised(
     train: Floats, test: Floats, tasks: Sequence[Task], *, weights: Floats | None = None, mask: Bools | None = None,
-    rng: np.random.Generator, permutations: int = 999,
+    rng: np.random.Generator, permutations: int = 999, groups: Ints | None = None,
 ) -> tuple[Unsupervised, ...]:  # fmt: skip
     """Find the leading directions of codes (n, d) and of the first layer, and what each ranks.
 
     Args: train, test: (n, d), (n', d), of which only the columns in `mask` are used. weights: (rows, d) of the layers
-        that read the code.
+        that read the code. groups: (n,) codes of train rows that belong together, which resamples draw whole.
     """
     mask = np.ones(train.shape[1], np.bool_) if mask is None else mask
     train, test = as_codes(train[:, mask], "train codes"), as_codes(test[:, mask], "test codes")
     if train.shape[1] < 2 or len(train) < 4:
         return ()
-    found = [(PCA_OF_CODES, *_components(train, rng))]
+    found = [(PCA_OF_CODES, *_components(train, rng, groups))]
     if weights is not None:
         axes, shares = first_layer_directions(weights[:, mask])
         found.append((FIRST_LAYER, axes, shares, [UNKNOWN] * len(axes)))
@@ -109,13 +110,14 @@ def unsupervised(
     return tuple(replace(table, axes=tuple(replace(axis, q_value=q.pop(0)) for axis in table.axes)) for table in tables)
 
 
-def _components(x: Floats, rng: np.random.Generator) -> tuple[Doubles, Doubles, list[Interval]]:
+def _components(x: Floats, rng: np.random.Generator, groups: Ints | None) -> tuple[Doubles, Doubles, list[Interval]]:
     """Principal axes (k, d) of more variance than rounding, their shares of it, and how steady each is."""
     pca = fit_pca(x, AXES, rng=rng)
-    some = x if len(x) <= SAMPLE else x[np.sort(rng.choice(len(x), SAMPLE, replace=False))]
+    rows = np.arange(len(x)) if len(x) <= SAMPLE else np.sort(rng.choice(len(x), SAMPLE, replace=False))
+    some, mine = x[rows], None if groups is None else groups[rows]
     pairs = []
     for _ in range(REPEATS):
-        drawn = rng.integers(len(some), size=len(some))
+        drawn = drawn_whole(len(some), mine, rng=rng)
         left = np.setdiff1d(np.arange(len(some)), drawn)
         both = [fit_pca(some[rows], len(pca.axes), rng=rng).axes for rows in (drawn, left)]
         shared = min(map(len, both))

@@ -290,7 +290,9 @@ def _verified(
     source = fitting_images(run, model, stages.load_images(model.about.get("data", {}), data, options))
     rng = np.random.default_rng([seed, *b"verification"])
     most = min(JUDGED, HELD_BYTES // source.images[:1].nbytes)
-    rows, learned = three_ways(source, _fitted(results, source, found), edited=images, most=most, rng=rng)
+    fitted = _fitted(results, source, found)
+    groups = None if fitted is None or found.joint is None or not found.joint.groups.size else found.joint.groups
+    rows, learned = three_ways(source, fitted, edited=images, most=most, rng=rng, groups=groups)
     if len(rows) < FEWEST:
         raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
     known = moves_of(found)

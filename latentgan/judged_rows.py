@@ -17,7 +17,13 @@ ENOUGH = 5_000  # images for a judge, from which on test images are left for edi
 
 
 def three_ways(
-    source: ImageSource, fitted: np.ndarray | None, *, edited: int, most: int, rng: np.random.Generator
+    source: ImageSource,
+    fitted: np.ndarray | None,
+    *,
+    edited: int,
+    most: int,
+    rng: np.random.Generator,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows to edit and the rows that a judge may learn from.
 
@@ -27,6 +33,8 @@ def three_ways(
         edited: images that are to be edited, at least so many are left for it where there are twice as many.
         most: rows to edit at most.
         rng: draws the rows.
+        groups: (n,) codes of images that belong together, where some do: of each one image is edited, and the judge
+            learns from groups of which none is.
 
     Returns:
         (n,) held-out rows, ascending, and (m,) rows to learn from, ascending.
@@ -34,8 +42,12 @@ def three_ways(
     used = source.rows("train") if fitted is None else fitted
     spare = np.setdiff1d(np.concatenate([source.rows("train"), source.rows("validation")]), used)
     test = rng.permutation(np.setdiff1d(source.rows("test"), used))
+    if groups is not None:
+        test = test[np.sort(np.unique(groups[test], return_index=True)[1])]
     if len(spare) < ENOUGH:
         kept = max(len(test) // 2, min(edited, len(test) * 2 // 3), min(FEWEST, len(test)))
         test, more = test[:kept], test[kept:]
         spare = np.concatenate([spare, more])
+    if groups is not None:
+        spare = spare[~np.isin(groups[spare], groups[test])]
     return np.sort(test[:most]), np.sort(spare)

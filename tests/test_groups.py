@@ -11,15 +11,20 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from analysis.concepts import concept_vector
 from analysis.dependence import dependence_warnings, near_copies
 from analysis.embeddings import Embeddings
 from analysis.errors import AnalysisError
 from analysis.groups import draw_of_groups, folds_of, on_one_side, one_of_each, shuffled_whole, split_whole, straddling
+from analysis.joint import joint_of
 from analysis.plan import Options, held_out, train_and_test
+from analysis.questions import Question
 from analysis.report import write_report
 from analysis.resampling import Resamples
 from analysis.study_concepts import study_concepts
 from analysis.workflow import run_all, run_study
+from latentgan.data import from_arrays
+from latentgan.judged_rows import three_ways
 
 CLIPS = 60
 
@@ -136,7 +141,7 @@ def test_a_resample_weighs_a_group_as_one(rng: np.random.Generator) -> None:
 
 def test_folds_hold_groups_whole(rng: np.random.Generator) -> None:
     groups = rng.integers(0, 40, 300)
-    fold = folds_of(300, 5, groups, rng=rng)
+    fold = folds_of(groups, 5, groups % 2, rng=rng)
     assert len(np.unique(groups * 5 + fold)) == len(np.unique(groups))
 
 
@@ -224,6 +229,49 @@ def test_a_clips_own_concept_stands(tmp_path: Path, rng: np.random.Generator) ->
     codes[:, 0] += 4 * bright[clip]
     path = write(tmp_path / "t.parquet", codes, clip=clip, bright=bright[clip])
     assert names(study_concepts(Embeddings(path, group="clip"), None, Options(permutations=199))) == {"bright"}
+
+
+def test_one_direction_counts_groups(rng: np.random.Generator) -> None:
+    codes, clip = film(rng)
+    concept, _ = concept_vector(codes, (rng.random(CLIPS) < 0.5)[clip], groups=clip, permutations=99)
+    assert (concept.auc.n, concept.stands) == (CLIPS, False)
+
+
+def test_one_direction_of_clips_is_found(rng: np.random.Generator) -> None:
+    codes, clip = film(rng)
+    bright = rng.permutation(np.arange(CLIPS) % 2 == 0)[clip]
+    codes[:, 0] += 3 * bright
+    assert concept_vector(codes, bright, groups=clip, permutations=99)[0].stands
+
+
+def test_shuffled_directions_are_of_whole_groups(rng: np.random.Generator) -> None:
+    groups = np.repeat(np.arange(40), 5)
+    codes = rng.normal(size=(40, 6))[groups]
+    asked = [Question("coin", "coin", "boolean", np.where(rng.random(40) < 0.5, 1, -1)[groups])]
+    sizes = [
+        np.square(joint_of(codes, asked, np.arange(200), rng=rng, mask=np.ones(6, bool), groups=some).shuffled).mean()
+        for some in (groups, None)
+    ]
+    assert sizes[0] > 3 * sizes[1]
+
+
+def test_fitted_rows_are_whole_groups(tmp_path: Path, rng: np.random.Generator) -> None:
+    codes, clip = film(rng, 120)
+    split = np.where(rng.random(len(codes)) < 0.3, "test", "train")
+    path = write(tmp_path / "t.parquet", codes, clip=clip, split=split, coin=(rng.random(120) < 0.5)[clip])
+    joint = study_concepts(Embeddings(path, group="clip"), None, Options(permutations=99)).joint
+    assert set(np.unique(clip[joint.fitted])) == set(clip) - set(clip[np.setdiff1d(np.arange(len(clip)), joint.fitted)])
+
+
+def test_a_judge_shares_no_group_with_edits() -> None:
+    clips = np.repeat(np.arange(60), 5)
+    source = from_arrays(
+        np.zeros((300, 8, 8), np.uint8) + np.arange(300, dtype=np.uint8)[:, None, None], attributes={"clip": clips},
+        group="clip",
+    )  # fmt: skip
+    fitted = source.rows("train")[:100]
+    edited, learned = three_ways(source, fitted, edited=10, most=50, rng=np.random.default_rng(0), groups=clips)
+    assert not np.isin(clips[edited], clips[learned]).any()
 
 
 def test_figures_count_groups(clips: Path) -> None:
