@@ -146,11 +146,18 @@ class _Job:
 
 
 def asked_of_a_run(
-    kind: str, study: Callable[[Callable[[str], None]], Any], *, out: Path | None, as_json: bool
+    kind: str,
+    study: Callable[[Callable[[str], None]], Any],
+    *,
+    out: Path | None,
+    as_json: bool,
+    inputs: Sequence[Path] = (),
 ) -> None:
-    """Run a study of a run's images, which reads no table; save it beside the results of its tables, print it."""
-    from .store import save
+    """Run a study of a run's images, which reads `inputs` and no table; save it beside the results of its tables."""
+    from .store import check_results, save
 
+    if out is not None:
+        check_results(out, [kind], inputs=inputs)
     with _progress() as progress:
         task = progress.add_task(kind, total=None)
         result = study(lambda text: progress.update(task, description=_shown(kind, text)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ import typer
 
 from .cli import Blocks, Code, EncodeRuns, Full, Group, Json, Label, LoadModel, Out, Rows, Seed, Split, _Job, find_model
 from .errors import AnalysisError
-from .files import remove_empty
+from .files import forgetting
 from .places import distinct
 
 if TYPE_CHECKING:
@@ -107,26 +107,12 @@ class CompareCommand:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latentgan-compare-")))
         else:
             folder = out.with_name(f"{out.resolve().name}-tables")
-            stack.push(_remove_new_tables(folder))
+            stack.enter_context(forgetting(folder, "*.parquet"))
         made = iter(self.encode_runs(runs, folder, **how))
         return [next(made) if _is_run(path) else path for path in asked]
 
     def _model(self, table: Embeddings) -> Any:
         return find_model(table, None, self.load_model)
-
-
-def _remove_new_tables(folder: Path) -> Callable[..., None]:
-    """Return what removes, where a comparison failed, the tables that were made for it."""
-    missing = [one for one in reversed((folder, *folder.parents)) if not one.is_dir()]
-    before = set(folder.glob("*.parquet"))
-
-    def leave(kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, Exception):  # Ctrl-C keeps what took minutes
-            for path in set(folder.glob("*.parquet")) - before:
-                path.unlink()
-            remove_empty(missing)
-
-    return leave
 
 
 def _is_run(path: Path) -> bool:

@@ -245,6 +245,27 @@ def made_for(path: Path) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def forgetting(folder: Path, pattern: str) -> Iterator[None]:
+    """Remove what is new in `folder` under names like `pattern`, where an error ends the context.
+
+    What another step of a command wrote is of no use to a user who sees it fail; Ctrl-C keeps it for the next time.
+    """
+    before = set(folder.glob(pattern))
+    with made_for(folder / pattern):
+        try:
+            yield
+        except Exception:
+            for path in set(folder.glob(pattern)) - before:
+                _unlink(path)
+            raise
+
+
+def touch(path: Path) -> None:
+    """Make a file if it is not there; a link is not followed."""
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666))
+
+
 def exclusive(path: Path) -> IO[bytes]:
     """Open a file that is not there yet, to write; a link is not followed."""
     return os.fdopen(os.open(path, _NEW, 0o666), "w+b")

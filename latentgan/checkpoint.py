@@ -23,7 +23,7 @@ from torch import Tensor
 from latentgan.boundary import check_file, irregular, parse_json, parse_toml, read_tensors, read_text, validated
 from latentgan.errors import CheckpointError, ConfigError
 from latentgan.file_models import ModelFile, RunFile, StateFile
-from latentgan.files import Writing, is_temporary, remove_known, replace_bytes, replace_text, staged
+from latentgan.files import Writing, is_temporary, remove_known, replace_bytes, replace_text, staged, touch
 from latentgan.locks import held
 
 FORMAT = 1
@@ -114,7 +114,7 @@ def locked(run: Path) -> Iterator[None]:
     """
     with writing(run, run / "lock"), Writing() as files:
         files.folder(run)
-        (run / "lock").touch()
+        touch(run / "lock")
     refusal = CheckpointError(f"another process is training in {run}; wait for it, or name another --out")
     with held(run / "lock", refusal):
         yield

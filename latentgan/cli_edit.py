@@ -133,6 +133,7 @@ def edit(
         crop=crop,
         device=device,
         family=family,
+        inputs=[results],
     )
     typer.echo(f"wrote {len(written)} images and strips to {out}", err=True)
 
@@ -182,15 +183,18 @@ def verify(
         latentgan verify runs/faces --results results --attributes faces.csv
     """
     from analysis.cli import print_result
-    from analysis.store import save
+    from analysis.store import check_results, save
+    from latentgan.files import forgetting
 
+    check_results(results, ["verification"])
     found = _concepts(run, results)
-    result = _verified(
-        run, results, found, only=list(dict.fromkeys(concept or [])), keep=keep or [], by=keep_by, images=images,
-        draws=draws, seed=seed, data=data, options={"attributes": attributes, "label": label, "mirror": mirror},
-        device=device, family=family,
-    )  # fmt: skip
-    save(result, results, command=command_line())
+    with forgetting(results, "judge.*"):
+        result = _verified(
+            run, results, found, only=list(dict.fromkeys(concept or [])), keep=keep or [], by=keep_by, images=images,
+            draws=draws, seed=seed, data=data, options={"attributes": attributes, "label": label, "mirror": mirror},
+            device=device, family=family,
+        )  # fmt: skip
+        save(result, results, command=command_line())
     print_result("verification", result, json_)
     typer.echo(f"results: {results}   next: latentgan report {results}", err=True)
 

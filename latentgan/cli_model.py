@@ -220,5 +220,5 @@ def adversarial(
             fitted, mine, before, Pictures(*at.train), Pictures(*at.validation), Pictures(*at.test), progress=tell,
             epsilons=epsilon or (0.01, 0.02, 0.05, 0.1, 0.2), steps=steps, seed=seed, notes=at.notes,
         ),
-        out=out, as_json=as_json,
+        out=out, as_json=as_json, inputs=[probe],
     )  # fmt: skip

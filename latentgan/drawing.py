@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from latentgan.adapter import NumpyModel
 from latentgan.errors import ConfigError
+from latentgan.files import check_outputs
 from latentgan.samples import sheet
 from latentgan.stages import picture, save_pictures, say
 
@@ -34,6 +35,7 @@ def sample(
     their code. Where attributes can be asked for and none is, nor classes row by row, the images of a row share all of
     their code but the first attribute.
     """
+    _check(out, count, inputs=[run])
     model = NumpyModel.load(run, device=device, family=family)
     for told in model.attributes:
         if attributes and told.name in attributes and (doubt := told.doubt(attributes[told.name])):
@@ -76,6 +78,7 @@ def sample_fitted(
 
     Args: rows: of the grid, one a component; 0 is about as many as columns.
     """
+    _check(out, len(codes), inputs=[run, results])
     model = NumpyModel.load(run, device=device, family=family)
     if codes.shape[1] != model.code_width:
         raise ConfigError(
@@ -93,11 +96,21 @@ def sample_fitted(
     return _write(model.decode(codes), out, len(codes) // rows if rows else max(1, round(len(codes) ** 0.5)))
 
 
+def _check(out: Path, count: int, inputs: Sequence[Path]) -> None:
+    """Raise ConfigError where samples cannot be written to `out`, before they are drawn."""
+    paths = [out] if out.suffix.lower() == ".png" else _singles(out, count)
+    check_outputs(paths, "picture", inputs=inputs, error=ConfigError)
+
+
+def _singles(out: Path, count: int) -> list[Path]:
+    return [out / f"{i:06d}.png" for i in range(count)]
+
+
 def _write(images: np.ndarray, out: Path, columns: int = 1) -> Path:
     """Write images (n, h, w, c) as a grid (a .png) or one file each (a folder)."""
     if out.suffix.lower() == ".png":
         return save_pictures([(out, sheet(images, columns=columns))], out)[0]
     if out.suffix.lower() in {".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".pdf"}:
         raise ConfigError(f"{out}: a grid of samples is written as .png; any other name is a folder of single images")
-    save_pictures(((out / f"{i:06d}.png", picture(image)) for i, image in enumerate(images)), out)
+    save_pictures(zip(_singles(out, len(images)), map(picture, images), strict=True), out)
     return out

@@ -20,6 +20,7 @@ from analysis.files import (
     check_outputs,
     consent,
     exclusive,
+    forgetting,
     is_temporary,
     made_for,
     png_bytes,
@@ -30,6 +31,7 @@ from analysis.files import (
     staged,
     sweep,
     sync,
+    touch,
     wrote,
 )
 from analysis.places import beside, shortened, typed_command, without_paths
@@ -45,6 +47,7 @@ __all__ = [
     "check_outputs",
     "consent",
     "exclusive",
+    "forgetting",
     "is_temporary",
     "made_for",
     "png_bytes",
@@ -58,6 +61,7 @@ __all__ = [
     "sweep",
     "sync",
     "told",
+    "touch",
     "typed_command",
     "without_paths",
     "wrote",

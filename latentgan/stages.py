@@ -53,10 +53,11 @@ def encode(
     """Write the table of `data` (default: the run's own images) under the model of `run`."""
     if out.suffix != ".parquet":
         raise ConfigError(f"--out {out} should end in .parquet")
-    chosen = options or {}
-    inputs = (data, chosen.get("attributes"), chosen.get("mirror"), run)
-    check_outputs([out], "codes", inputs=inputs, error=ConfigError)
     model = NumpyModel.load(run, device=device, family=family)
+    read = {**model.about.get("data", {}), **(options or {}), **({} if data is None else {"source": data})}
+    named = [str(read.get(key) or "") for key in ("source", "attributes", "mirror")]
+    inputs: list[Path | str | None] = [*named, named[0].partition("=")[2], run]  # mnist=FOLDER
+    check_outputs([out], "codes", inputs=inputs, error=ConfigError)
     source = load_as_split(model.about, data, options or {})
     for line in source.notes:
         say(line)

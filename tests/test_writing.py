@@ -88,6 +88,7 @@ FULL_DISKS: list[tuple[int, tuple[str, ...]]] = [
     (300, ("geometry", "codes.parquet", *SMALL, "--out", "results")),
     (300, ("analyze", "codes.parquet", *SMALL, "--out", "new/results")),
     (300, ("report", "results", "--out", "new/report.html")),
+    (300, ("verify", "run", "--results", "results", "--images", "10", "--draws", "2", "--concept", "pca1")),
     (300, ("compare", "run", "run", *SMALL, "--out", "new/results", "--device", "cpu")),
     (300, ("compare", "codes.parquet", "codes.parquet", *SMALL, "--out", "new/results")),
     (300, ("fidelity", "codes.parquet", "codes.parquet", *SMALL, "--out", "new/results")),
@@ -141,6 +142,7 @@ OVER_INPUTS = [
     ("compare", "codes.parquet", "codes.parquet", "--out", "mine"),
     ("adversarial", "run", "--probe", "probe.npz", "--out", "mine"),
     ("encode", "run", "--out", "me.png.parquet"),
+    ("verify", "run", "--results", "verified"),
 ]
 
 
@@ -159,9 +161,11 @@ def crowded(here: Path) -> Path:
     shutil.copy(here / "me.png", here / "me_pca1_+1.png")
     np.savez(here / "arrays.npz", a=np.zeros(3))
     (here / "mine").mkdir()
-    for kind in ("overview", "probes", "comparison", "adversarial"):
+    for kind in ("probes", "comparison", "adversarial"):
         (here / f"mine/{kind}.json").write_text('{"my": "notes"}')
     (here / "me.png.parquet").write_bytes(b"mine")
+    shutil.copytree(here / "results", here / "verified")
+    (here / "verified/verification.json").write_text('{"my": "notes"}')
     return here
 
 
@@ -258,6 +262,7 @@ def _augmented(out: Path) -> None:
             write(position, np.full((2, 4, 4, 1), 9, np.uint8), {"ink": [1.0, 2.0]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", [False, True])
 def test_augment_killed_at_any_call_leaves_all_or_nothing(there: bool, tmp_path: Path) -> None:
     """A child process leaves at its k-th call that changes the disk, without any cleaning up."""
@@ -308,6 +313,7 @@ def test_augment_never_renames_onto_a_folder_in_use(tmp_path: Path, monkeypatch:
         augmenting._refuse_used(Path())
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_run_are_one_sentence(here: Path) -> None:
     from latentgan.checkpoint import locked
 

@@ -15,6 +15,7 @@ import numpy as np
 from latentgan.boundary import map_array, read_json
 from latentgan.errors import DataError
 from latentgan.file_models import DecodedFacts
+from latentgan.files import exclusive, replace_text, touch
 from latentgan.locks import held
 
 VARIABLE = "LATENTGAN_DATA"
@@ -48,7 +49,7 @@ def writable(folder: Path) -> Path:
 def locked(path: Path) -> Iterator[None]:
     """Hold path.lock: of several processes one fetches or decodes, the others find it done."""
     lock = path.with_name(path.name + ".lock")
-    lock.touch()
+    touch(lock)
     with held(lock):
         yield
 
@@ -78,6 +79,8 @@ class DecodedCache:
             OSError: the folder is read-only, or the disk full (a map on a full disk kills its writer).
         """
         temporary = self._temporary(writable(self.folder))
+        temporary.unlink(missing_ok=True)
+        exclusive(temporary).close()  # no link
         np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
         try:
             with temporary.open("r+b") as stream:
@@ -93,9 +96,7 @@ class DecodedCache:
         if isinstance(images, np.memmap):
             images.flush()
         self._temporary(self.folder).replace(self.array)
-        temporary = self.facts.with_suffix(f".json.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(dict(facts)), encoding="utf-8")
-        temporary.replace(self.facts)
+        replace_text(self.facts, json.dumps(dict(facts)))
 
     def discard(self) -> None:
         """Remove what `create` made."""

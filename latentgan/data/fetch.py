@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from latentgan.credentials import request
+from latentgan.files import exclusive
 
 from .cache import locked
 from .progress import bar
@@ -111,6 +112,8 @@ def _persist(
 
 
 def _size(path: Path) -> int:
+    if path.is_symlink():  # none of ours
+        path.unlink()
     return path.stat().st_size if path.exists() else 0
 
 
@@ -151,7 +154,10 @@ def _length(answer: Any, offset: int) -> int | None:
 
 
 def _receive(answer: Any, part: Path, offset: int, advance: Callable[[int], None]) -> None:
-    with part.open("ab" if offset else "wb") as stream:
+    if not offset:
+        part.unlink(missing_ok=True)
+        exclusive(part).close()
+    with part.open("ab") as stream:
         advance(offset)
         while block := answer.read1(_CHUNK):
             stream.write(block)
