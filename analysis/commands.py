@@ -257,11 +257,12 @@ class Commands:
         full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split",
         group: Group = None, blocks: Blocks = None, as_json: Json = False,
     ) -> None:  # fmt: skip
-        """How many groups the codes form, and whether they are the labels.
+        """The Gaussian mixture that fits the codes best, the groups that it shows, and whether they are the labels.
 
-        Gaussian mixtures of several sizes; the least BIC wins. NMI, adjusted Rand index and purity compare
-        groups with labels: read them against the shuffled labels' column (many groups are pure by chance)
-        and against as many groups of raw pixels and of the untrained network's codes. New images of a
+        Gaussian mixtures of several sizes; the least BIC wins. Its components are parts of a density, and groups
+        only where rows that it was not fitted to show a valley between them. NMI, adjusted Rand index and purity
+        compare components with labels: read them against the shuffled labels' column (many components are pure by
+        chance) and against as many of raw pixels and of the untrained network's codes. New images of a
         component, or of a class, are drawn by `latentgan sample RUN --results results`.
 
             latentgan mixture codes.parquet --components 10 --components 20 --out results

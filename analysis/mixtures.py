@@ -1,4 +1,4 @@
-"""Gaussian mixtures of codes: how many groups, what they hold, and whether they are the labels."""
+"""Gaussian mixtures of codes: how many components, what they hold, and whether they are the labels."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .mixture_fits import FittedMixture as FittedMixture
 from .mixture_fits import fit_mixture as fit_mixture
 from .outliers import Outliers
 from .partitions import ari, contingency, nmi, partition_interval, purity, purity_interval
+from .separation import Separation
 from .statistics import Baseline, Interval
 from .streams import blocks
 from .way_back import WayBack, decoded, must, way_back
@@ -59,6 +60,7 @@ class Mixture:
     by_class: ByClass | None = None  # None where fewer than two classes have labelled train rows enough
     back: WayBack | None = None  # None in results of earlier versions
     again: Interval | None = None  # adjusted Rand index of two mixtures like it, fitted to a half of the rows each
+    separation: Separation | None = None  # groups of components with a valley between them; None where too few rows
 
     @property
     def gaussians(self) -> Gaussians:

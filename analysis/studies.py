@@ -30,6 +30,7 @@ from .plan import (
     spread,
     train_and_test,
 )
+from .separation import separation
 from .statistics import Baseline, Interval, wilson_share
 from .streams import fits
 
@@ -91,6 +92,9 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     fitted = fit_mixture(own, rng=rng, components=options.components, progress=progress)
     progress("the same on two halves of the rows")
     again = found_again(own, whole[:, keep], like=fitted, rng=rng)
+    progress("valleys between components")
+    others = np.isin(rows, train, invert=True)
+    separated = separation(fitted, own, whole[np.flatnonzero(others)][:, keep], rng=rng)
     labels = labels_of(table)
     baselines = _mixture_yardsticks(table, train, rows, labels, fitted, rng, progress) if labels else ()
     decode = decoder(table, model)
@@ -108,7 +112,9 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     progress("outliers and classes")
     unusual = scored_by_halves(fitted, whole[:, keep], rows, rng=rng)
     classes, why = _classes(table, train, rows, labels, decode, rng)
-    return replace(found, again=again, outliers=unusual, by_class=classes, notes=(*found.notes, *why))
+    return replace(
+        found, again=again, separation=separated, outliers=unusual, by_class=classes, notes=(*found.notes, *why)
+    )
 
 
 def _classes(

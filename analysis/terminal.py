@@ -191,6 +191,10 @@ def _mixture(result: Any) -> Iterator[Block]:
         ("candidate", "BIC above the chosen", "AIC above the least sound one's", "held-out log p a row", "degenerate"),
         rows,
     )
+    if result.separation is not None and result.components > 1:
+        rows_of = "of a half, by a mixture of the other" if result.separation.refitted else "not fitted to"
+        separate = (f"{result.separation.groups}", f"{result.separation.rows:,}")
+        yield f"groups of components with a valley between them, in rows {rows_of}", ("groups", "n"), [separate]
     if result.again is not None:
         again = ("adjusted Rand index (by chance 0)", plain(result.again), f"{result.again.n:,}")
         yield "the same on two halves of the rows, agreement on others", ("score", "value", "n"), [again]

@@ -223,7 +223,10 @@ def test_groups_that_yardsticks_find_too_are_no_better(results: dict[str, Any]) 
 
 def test_a_single_group_says_nothing_of_labels(results: dict[str, Any]) -> None:
     one = build(Material({**results, "mixture": replace(results["mixture"], components=1)}))
-    assert section(one, "mixture").finding == "By BIC the codes form 1 Gaussian component (full covariances)."
+    assert (
+        section(one, "mixture").finding
+        == "By BIC a density of 1 Gaussian component (full covariances) fits the codes best."
+    )
     assert "group" not in one.lead
 
 
@@ -490,7 +493,10 @@ def test_a_table_without_labels_split_and_pictures_makes_a_report(results: dict[
     mixture = replace(results["mixture"], agreement=None, samples=None)
     report = build(Material({"overview": overview, "mixture": mixture, "maps": results["maps"]}))
     assert report.title == "digits.parquet"
-    assert section(report, "mixture").finding == "By BIC the codes form 10 Gaussian components (full covariances)."
+    assert (
+        section(report, "mixture").finding
+        == "By BIC a density of 10 Gaussian components (full covariances) fits the codes best."
+    )
     assert report.thumbnails is not None and report.thumbnails.pixels is None
 
 

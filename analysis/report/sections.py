@@ -27,7 +27,7 @@ from .sections_paths import interpolations
 from .sections_probes import probes, told_labels
 from .sections_run import configuration, health, made, overview, samples
 from .sections_shape import geometry, prior
-from .sections_structure import groups_again, mixture, shared_with_labels
+from .sections_structure import components, mixture, shared_with_labels
 from .wording import best_of, family_name, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -131,6 +131,5 @@ def _codes(material: Material) -> str:
         useful = f"reconstructions lie {closer} times closer to their own image than to another's"
         said.append((useful if found.ratio.value < 0.95 else useless) + _among(found.notes))
     if mixture_ is not None and mixture_.agreement is not None and mixture_.components > 1:
-        groups = f"the codes form {plural(mixture_.components, 'group')}{groups_again(mixture_)}"
-        said.append(f"{groups}; {shared_with_labels(mixture_.agreement)}{_among(mixture_.notes)}")
+        said.append(f"by BIC {components(mixture_)}; {shared_with_labels(mixture_.agreement)}{_among(mixture_.notes)}")
     return " ".join(sentence(text) for text in said)

@@ -1,4 +1,4 @@
-"""The section on groups in the codes."""
+"""The section on the mixture: components of the codes' density, and groups where they are separated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNUSUAL = 12
 
 
 def mixture(material: Material) -> Section:
-    """How many groups the codes form, and whether they are the labels."""
+    """The mixture that fits the codes best, and whether its components are groups, and the labels."""
     found: Mixture | None = material.results.get("mixture")
     if found is None:
         note = "None yet: latentgan mixture TABLE --out RESULTS fits Gaussian mixtures."
@@ -58,20 +58,39 @@ def mixture(material: Material) -> Section:
 
 
 def _mixture_finding(found: Mixture) -> str:
-    said = f"By BIC the codes form {plural(found.components, 'Gaussian component')} ({found.covariance} covariances)"
-    said += groups_again(found)
-    if found.agreement is None or found.components == 1:  # a single group says nothing of labels
+    said = f"By BIC {components(found)}"
+    if found.agreement is None or found.components == 1:  # a single component says nothing of labels
         return said + "."
     return f"{said}; {shared_with_labels(found.agreement)}; shuffled labels {number(found.agreement.shuffled_nmi)}."
 
 
+def components(found: Mixture) -> str:
+    """State how many components the codes' density has, whether they are separate groups, and the rows' own."""
+    density = f"a density of {plural(found.components, 'Gaussian component')} ({found.covariance} covariances)"
+    return f"{density} fits the codes best{separate_groups(found)}{groups_again(found)}"
+
+
+def separate_groups(found: Mixture) -> str:
+    """State how many groups with valleys between them the components form; "" where nobody looked, or there is one."""
+    one = found.separation
+    if one is None or found.components == 1:
+        return ""
+    fitted = (
+        "half of the rows, to which a mixture like it was not fitted" if one.refitted else "rows it was not fitted to"
+    )
+    looked = f"on {fitted}, n = {count(one.rows)}"
+    if one.groups == 1:
+        return f", whose components are parts of one group: no valley is shown between them ({looked})"
+    return f", whose components form {count(one.groups)} separate groups with valleys between them (p ≤ 0.05, {looked})"
+
+
 def groups_again(found: Mixture) -> str:
-    """State how far the groups are the rows' own; "" where nobody looked."""
+    """State how far the components are the rows' own; "" where nobody looked."""
     if found.again is None:
         return ""
     return (
-        f", of which mixtures of two halves of the rows agree with an adjusted Rand index of {brackets(found.again)} "
-        "(by chance 0)"
+        "; two mixtures like it, of half of the rows each, agree with an adjusted Rand index of "
+        f"{brackets(found.again)} (by chance 0)"
     )
 
 
@@ -88,7 +107,7 @@ def shared_with_labels(found: Agreement) -> str:
         for relation, some in groups if some
     ]  # fmt: skip
     beside = f", {listed(said)}" if said else ""
-    shared = f"they share a normalised mutual information of {brackets(found.nmi)} with the labels"
+    shared = f"the components share a normalised mutual information of {brackets(found.nmi)} with the labels"
     shared += f" (n = {count(found.nmi.n)})"
     return f"{shared}{beside}"
 
