@@ -26,6 +26,7 @@ from latentgan.devices import pick_device
 from latentgan.errors import CheckpointError, ConfigError, ForeignFamilyError
 from latentgan.families.base import Classifies, Decodes, Encodes, Family, load_family
 from latentgan.hooks import reading_weights, recorder
+from latentgan.memory import check_networks
 from latentgan.networks.blocks import fold_batch_norm
 
 BATCH = 256
@@ -76,7 +77,9 @@ class NumpyModel:
             spec = ImageSpec.from_dict(about["spec"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"the model in {path} is damaged: config.json has an odd spec ({error})") from error
-        built = kind(resolve(name, kind.Config, tree).family, spec)
+        settings = resolve(name, kind.Config, tree).family
+        check_networks(kind, settings, spec)
+        built = kind(settings, spec)
         try:
             built.load_state_dict(read_untrained(path) if untrained else tensors)
         except RuntimeError as error:

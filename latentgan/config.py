@@ -52,6 +52,8 @@ class Settings(BaseModel):
         annotation = cls.model_fields[str(info.field_name)].annotation
         if isinstance(value, bool) and annotation is not bool and bool not in get_args(annotation):
             raise ValueError("it should not be true or false")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ValueError("it should be a 64-bit integer")
         return value
 
 

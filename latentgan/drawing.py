@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentgan.adapter import NumpyModel
+from latentgan.boundary import check_memory
 from latentgan.errors import ConfigError
 from latentgan.files import check_outputs
 from latentgan.samples import sheet
@@ -37,6 +38,10 @@ def sample(
     """
     _check(out, count, inputs=[run])
     model = NumpyModel.load(run, device=device, family=family)
+    check_memory(
+        4.0 * count * (model.code_width + 2 * math.prod(model.spec.shape)), f"{count:,} images", way="lower --count",
+        error=ConfigError,
+    )  # fmt: skip
     for told in model.attributes:
         if attributes and told.name in attributes and (doubt := told.doubt(attributes[told.name])):
             say(f"note: {doubt}")

@@ -21,6 +21,7 @@ from latentgan.errors import CheckpointError, ConfigError, DataError, ForeignFam
 from latentgan.families.base import Family, load_family
 from latentgan.game import Update
 from latentgan.health import Health
+from latentgan.memory import check_training
 
 EVALUATION_IMAGES = 256
 
@@ -163,8 +164,10 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
     """
     t = config.training
     device, source = pick_device(t.device), source.telling(config.family.told())
+    kind = family or load_family(config.name)
+    check_training(kind, config, source.spec)
     with seeded(torch.device("cpu"), t.seed):
-        built = (family or load_family(config.name))(config.family, source.spec)
+        built = kind(config.family, source.spec)
     if t.labels is not None and not built.uses_labels:
         raise ConfigError(f"training.labels: with these settings {config.name} is told no labels at all; leave it out")
     built.to(device).train()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from latentgan.boundary import BadImageError, quiet
+from latentgan.boundary import BadImageError, check_memory, quiet
 from latentgan.errors import DataError
 
 from .cache import DecodedCache, locked, writable
@@ -99,6 +100,10 @@ def _fill_cache(
         return _decoded(items, kept, findings, skip_bad)
     except OSError as error:
         findings.notes.append(f"the decoded images cannot be kept for the next time: {error}")
+        check_memory(
+            float(math.prod(shape)), f"{shape[0]:,} images of {shape[2]} × {shape[1]} × {shape[3]}",
+            way="lower --size, or make room on the disk", error=DataError,
+        )  # fmt: skip
         images = _fill(items, geometry, np.zeros(shape, np.uint8), findings, skip_bad, progress)
         return _decoded(items, images, findings, skip_bad)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentgan.boundary import check_memory
 from latentgan.errors import DataError
 
 if TYPE_CHECKING:
@@ -129,6 +131,10 @@ def fit(images: np.ndarray, geometry: Geometry, what: str) -> tuple[np.ndarray, 
     if wanted == channels and (size is None or (height, width) == (size, size)):
         return images, ()
     shape = (size or height, size or width, wanted)
+    check_memory(
+        float(n) * math.prod(shape), f"{n:,} images of {shape[1]} × {shape[0]} × {shape[2]}", way="lower --size",
+        error=DataError,
+    )  # fmt: skip
     out = np.empty((n, *shape), dtype=np.uint8)
 
     def convert(start: int) -> None:
