@@ -10,6 +10,7 @@ import numpy as np
 
 from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles, as_codes, same_length
 from .gaussians import Gaussians
+from .messages import listed
 from .mixture_fits import WIDEST, FittedMixture, fit_mixture
 from .pca import PCA, fit_pca
 from .statistics import Baseline, Interval, proportion
@@ -61,7 +62,7 @@ class ByClass:
     def draw(self, count: int, *, label: str, rng: np.random.Generator) -> Singles:
         """Draw (count, D) codes of a class. Raises: AnalysisError where it has no mixture."""
         if label not in self.classes:
-            raise AnalysisError(f"no mixture is of class {label!r}: there are {', '.join(map(repr, self.classes))}")
+            raise AnalysisError(f"no mixture is of class {label!r}: there are {listed(self.classes, quote=True)}")
         index = self.classes.index(label)
         back = must(self.back)
         return back.whole(self.mixtures[index].draw(count, rng=rng), index, rng=rng)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from .arrays import AnalysisError, Strings
+from .messages import listed
 
 LEAST = 50  # rows from which a split is drawn
 SHARES = {"test": 0.2, "validation": 0.1}
@@ -55,7 +56,7 @@ def refuse(table: str, name: str, known: Iterable[str], option: str, kinds: Mapp
     known = list(known)
     if "code" in option and "*" in name:
         alike = _alike(kinds)
-        there = [f"vectors in {', '.join(map(repr, known))}"] * bool(known)
+        there = [f"vectors in {listed(known, quote=True)}"] * bool(known)
         there += [f"numbers in columns like {alike!r}"] * bool(alike)
         has = " and ".join(there) or "neither vectors nor columns of numbers that are named alike"
         return AnalysisError(
@@ -71,7 +72,7 @@ def refuse(table: str, name: str, known: Iterable[str], option: str, kinds: Mapp
         )
         return AnalysisError(f"the table {table!r} has no column of vectors, so no codes to analyse: {way}")
     near = difflib.get_close_matches(name, known, n=1)
-    said = f"the nearest is {near[0]!r}" if near else f"it has {', '.join(map(repr, known)) or 'none'}"
+    said = f"the nearest is {near[0]!r}" if near else f"it has {listed(known, quote=True) or 'none'}"
     kind = "vector column" if "code" in option else "column"
     return AnalysisError(f"the table {table!r} has no {kind} {name!r} ({said}): choose one with {option}")
 

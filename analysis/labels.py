@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import AnalysisError, AnyArray, Bools, Doubles, Ints, as_numbers, as_vector, missing_values
+from .messages import listed
 from .overview import Column
 
 UNLABELLED = -1
@@ -66,7 +67,7 @@ def as_classes(
     elif classes and kinds == {"U"}:
         strangers = sorted(set(known.tolist()) - set(classes))
         if strangers:
-            raise AnalysisError(f"label {strangers[0]!r} is none of the classes {', '.join(classes[:10])}")
+            raise AnalysisError(f"label {strangers[0]!r} is none of the classes {listed(classes)}")
         known = np.array(classes)
     elif classes and len(classes) != len(known):
         raise AnalysisError(f"classes names {len(classes)} classes, and the labels have {len(known)}")

@@ -11,6 +11,7 @@ import numpy as np
 from .arrays import AnalysisError, Ints, Strings
 from .embeddings import Embeddings
 from .interpolation import pairs_of_classes
+from .messages import listed
 from .plan import labels_of
 
 CLASSES, IMAGES = "classes", "images"
@@ -87,6 +88,6 @@ def _by_id(one: str, ids: Strings, names: Sequence[str]) -> Ints:
         hint = f"; the nearest is {near[0]!r}" if near else ""
         raise AnalysisError(
             f"no two classes or ids are called {one!r}{hint}: --between takes classes, images, or A:B, two classes "
-            f"({', '.join(map(repr, names[:20])) or 'there are none'}) or two ids"
+            f"({listed(names, quote=True) or 'there are none'}) or two ids"
         )
     return np.array([[int(np.argmax(ids == end)) for end in ends]], np.int64)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .arrays import AnalysisError
 from .embeddings import Embeddings
+from .messages import listed
 from .pca import Components
 from .plan import Representation, no_untrained, representations
 
@@ -186,5 +187,5 @@ def find_protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
         near = difflib.get_close_matches(name, PROTOCOLS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise AnalysisError(f"no probe protocol is called {name!r}; {hint}known are: {', '.join(PROTOCOLS)}")
+        raise AnalysisError(f"no probe protocol is called {name!r}; {hint}known are: {listed(PROTOCOLS)}")
     return PROTOCOLS[name]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Ints
+from .messages import listed
 from .overview import Column
 
 FEWEST = 10  # train rows on either side of a concept; half as many test rows
@@ -66,7 +67,7 @@ def named(asked: Sequence[Question], wanted: Sequence[str]) -> list[int]:
             known = list(dict.fromkeys([*(q.name for q in asked), *(q.column for q in asked)]))
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise AnalysisError(f"no concept is called {name!r}; {hint}known are: {', '.join(known)}")
+            raise AnalysisError(f"no concept is called {name!r}; {hint}known are: {listed(known)}")
         found += [i for i in mine if i not in found]
     return found
 

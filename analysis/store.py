@@ -63,7 +63,7 @@ def kind_of(result: object) -> str:
     for kind, home in HOMES.items():
         if (type(result).__module__, type(result).__name__) == home:
             return kind
-    raise AnalysisError(f"{type(result).__name__} is not a result: known are {', '.join(HOMES)}")
+    raise AnalysisError(f"{type(result).__name__} is not a result: known are {listed(HOMES)}")
 
 
 def save(result: object, folder: str | Path, *, command: str = "") -> Path:
@@ -140,7 +140,7 @@ def load_one(folder: str | Path, kind: str) -> Any:
     """Read one result of `kind` from `folder`."""
     path = Path(folder) / f"{kind}.json"
     if kind not in HOMES:
-        raise AnalysisError(f"unknown kind of result {kind!r}: known are {', '.join(HOMES)}")
+        raise AnalysisError(f"unknown kind of result {kind!r}: known are {listed(HOMES)}")
     module, name = HOMES[kind]
     try:
         body = parse_json(read_text(path), path)

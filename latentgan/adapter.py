@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 
 from latentgan.asking import attribute_columns, draw_codes, label_columns, of_each_class, varied
+from latentgan.boundary import listed
 from latentgan.checkpoint import read_model, read_untrained
 from latentgan.config import resolve
 from latentgan.data import ImageSpec, to_unit
@@ -279,7 +280,7 @@ class NumpyModel:
         layers = self.family.feature_layers()
         for name in names:
             if name not in layers:
-                raise ConfigError(f"no feature layer is called {name!r}; this model has: {', '.join(layers)}")
+                raise ConfigError(f"no feature layer is called {name!r}; this model has: {listed(layers)}")
         seen = threading.local()
         hooks = [layers[name].register_forward_hook(recorder(name, seen, pool)) for name in names]
 

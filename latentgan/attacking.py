@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentgan.adapter import NumpyModel
+from latentgan.boundary import listed
 from latentgan.classifying import check_probe, probe_inputs
 from latentgan.data import ImageSource
 from latentgan.encoding import fitting_images
@@ -95,7 +96,7 @@ def _as_the_probe_counts(source: ImageSource, probe: LinearProbe) -> np.ndarray:
     numbers = np.array([*(place.get(name, -1) for name in source.spec.classes), -1], np.int64)
     if not (numbers >= 0).any():
         raise ConfigError(
-            f"the probe names {', '.join(map(repr, probe.classes[:10]))}, and {source.name} has no such classes: "
+            f"the probe names {listed(probe.classes, quote=True)}, and {source.name} has no such classes: "
             "fit one on their label, or name their column with --label"
         )
     known: np.ndarray = numbers[source.labels]

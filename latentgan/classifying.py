@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from latentgan.adapter import NumpyModel
+from latentgan.boundary import listed
 from latentgan.errors import ConfigError
 from latentgan.families.base import Classifies
 
@@ -70,7 +71,7 @@ def check_probe(model: NumpyModel, probe: Probe) -> None:
     if probe.column != "code" and probe.column not in model.feature_names:
         raise ConfigError(
             f"the probe reads the column {probe.column!r}, which this model does not give; it has: code, "
-            f"{', '.join(model.feature_names)}"
+            f"{listed(model.feature_names)}"
         )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from latentgan.boundary import listed
 from latentgan.errors import ConfigError
 from latentgan.options import Device
 
@@ -60,7 +61,7 @@ def reproduce(
     if quick and results.resolve() == RESULTS.resolve():
         raise ConfigError("--quick gives figures that mean nothing; name another folder for them: --results FOLDER")
     if recipe is not None and recipe not in protocol.recipes:
-        raise ConfigError(f"{name} has no recipe {recipe!r}; it has: {', '.join(protocol.recipes)}")
+        raise ConfigError(f"{name} has no recipe {recipe!r}; it has: {listed(protocol.recipes)}")
     for chosen in [recipe] if recipe else list(protocol.recipes):
         for number in seed or range(protocol.recipes[chosen].seeds):
             path = records.record_path(results, name, chosen, number)

@@ -6,6 +6,7 @@ import difflib
 import math
 from collections.abc import Sequence
 
+from latentgan.boundary import listed
 from latentgan.errors import ConfigError
 
 
@@ -15,7 +16,7 @@ def find_concept(names: Sequence[str], wanted: str) -> int:
         return found
     near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.3)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ConfigError(f"no concept is called {wanted!r}; {hint}known are: {', '.join(dict.fromkeys(names))}")
+    raise ConfigError(f"no concept is called {wanted!r}; {hint}known are: {listed(dict.fromkeys(names))}")
 
 
 def _position(names: Sequence[str], wanted: str) -> int | None:

@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from latentgan.boundary import parse_toml, read_text, shown
+from latentgan.boundary import listed, parse_toml, read_text, shown
 from latentgan.boundary import validated as validated_file
 from latentgan.credentials import take_off
 from latentgan.errors import ConfigError, ForeignFamilyError
@@ -313,7 +313,7 @@ def _keys(kind: type[Settings], path: list[str]) -> list[str]:
 def _unknown(key: str, where: str, known: list[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
     place = f"{where}." if where else ""
-    hint = f"did you mean {place}{near[0]}?" if near else f"known are: {', '.join(known)}"
+    hint = f"did you mean {place}{near[0]}?" if near else f"known are: {listed(known)}"
     return f"unknown setting {place}{key}; {hint}"
 
 

@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from latentgan.boundary import listed
 from latentgan.config import RunConfig, Settings, TrainingConfig, fields, merge, parse_assignments, read_toml
 from latentgan.errors import ConfigError
 from latentgan.families.base import configure, family_names, load_family
@@ -64,7 +65,7 @@ def resolve_run(name: str | None, tree: Mapping[str, Any]) -> RunConfig:
     """Return the run's configuration; the family's name may come from the file."""
     chosen = name or tree.get("name")
     if not chosen:
-        raise ConfigError(f"which family? `latentgan train FAMILY …` with one of: {', '.join(family_names())}")
+        raise ConfigError(f"which family? `latentgan train FAMILY …` with one of: {listed(family_names())}")
     return configure(str(chosen), tree)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentgan.adapter import NumpyModel
-from latentgan.boundary import check_memory
+from latentgan.boundary import check_memory, listed
 from latentgan.errors import ConfigError
 from latentgan.files import check_outputs
 from latentgan.samples import sheet
@@ -94,7 +94,7 @@ def sample_fitted(
         way = "--label asks for a class" if model.classes else "`latentgan fit-encoder RUN` gives an encoder of all"
         raise ConfigError(
             f"a mixture of codes makes no whole codes for {run}: its generator is also given "
-            f"{', '.join(map(repr, lacking))}, which the encoder does not give; {way}"
+            f"{listed(lacking, quote=True)}, which the encoder does not give; {way}"
         )
     if rows:
         say(f"rows: components 1 to {rows} of the mixture in {results}")

@@ -798,6 +798,9 @@ def perform_all(calls: list[Call], folder: Path) -> int:
     for number, call in enumerate(calls, 1):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
+        for odd in ("folder", "nowhere"):  # where calls may write
+            shutil.rmtree(inputs[1] / odd, ignore_errors=True)
+        (inputs[1] / "folder").mkdir()
         resuming = "--resume" in call.arguments
         before = {} if resuming else {**snapshot(inputs[0]), **snapshot(inputs[1])}
         outcome = perform(call, place)

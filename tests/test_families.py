@@ -355,7 +355,7 @@ def test_an_unknown_family_names_the_nearest_and_lists_the_known():
     with pytest.raises(
         ConfigError,
         match=r"no family is called .bigam.; did you mean bigan\? "
-        r"known are: aae, aae_cluster, aae_semi, ali, ali_semi, avb, bigan, cgan, dcgan, deligan, gan",
+        r"known are: aae, aae_cluster, aae_semi, ali, ali_semi, avb, bigan, cgan, dcgan, deligan and \d+ more",
     ):
         load_family("bigam")
 

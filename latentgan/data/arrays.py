@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from latentgan.boundary import map_array, read_arrays
+from latentgan.boundary import listed, map_array, read_arrays
 from latentgan.errors import DataError
 
 from .columns import Columns, column_from_array, labels_from_array
@@ -203,7 +203,7 @@ def _read_members(arrays: dict[str, np.ndarray], path: Path, label: str | None) 
     images = _image_key(arrays, path)
     labels = label or next((key for key in arrays if key.lower() in _LABELS and key != images), None)
     if label is not None and label not in arrays:
-        raise DataError(f"{path.name} has no array {label!r}; it has {', '.join(arrays)}")
+        raise DataError(f"{path.name} has no array {label!r}; it has {listed(arrays)}")
     n = len(arrays[images])
     special = (images, labels, *(key for key in arrays if key.lower() in (*_CLASSES, *_IDS, "split")))
     rest = {key: array for key, array in arrays.items() if key not in special}
@@ -211,7 +211,7 @@ def _read_members(arrays: dict[str, np.ndarray], path: Path, label: str | None) 
     values = None if labels is None else arrays[labels]
     raw = raw_arrays(arrays[images], values, _class_names(arrays), columns, path.name, {"from": str(path)})
     left = [f"{key} {array.shape}" for key, array in rest.items() if key not in columns]
-    notes = (f"{path.name}: arrays that are no column of {n} values are left out: {', '.join(left)}",) if left else ()
+    notes = (f"{path.name}: arrays that are no column of {n} values are left out: {listed(left)}",) if left else ()
     ids = next((arrays[key].astype(str) for key in arrays if key.lower() in _IDS and arrays[key].shape == (n,)), None)
     split = official_split(arrays["split"], n, path.name) if "split" in arrays else None
     return Raw(raw.images, raw.labels, raw.classes, raw.columns, ids, split, raw.notes + notes, raw.provenance)

@@ -61,6 +61,8 @@ def decode_items(items: Items, geometry: Geometry, *, skip_bad: bool, progress: 
     Raises:
         DataError: an image is bad (unless skip_bad), or sizes differ and no size was asked for.
     """
+    if not items.names:
+        raise DataError(f"{items.what} holds no images")
     cache = DecodedCache({"format": _FORMAT, **asdict(geometry), **items.identity})
     if (found := cache.load()) is not None:
         return _from_cache(items, *found, skip_bad=skip_bad)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from latentgan.boundary import listed
 from latentgan.errors import DataError
 
 from .columns import Columns, codes_from_texts
@@ -145,9 +146,7 @@ def _only_csv(folder: Path) -> Path | None:
         path for path in folder.iterdir() if path.suffix.lower() == ".csv" and not path.name.startswith(".")
     )
     if len(tables) > 1:
-        raise DataError(
-            f"{folder} holds {len(tables)} CSVs ({', '.join(t.name for t in tables)}): --attributes names one"
-        )
+        raise DataError(f"{folder} holds {len(tables)} CSVs ({listed(t.name for t in tables)}): --attributes names one")
     return tables[0] if tables else None
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from latentgan.boundary import check_file, check_memory
+from latentgan.boundary import check_file, check_memory, listed
 from latentgan.errors import DataError
 
 from .columns import labels_from_array
@@ -133,7 +133,7 @@ def read_folder(folder: Path, classes: tuple[str, ...] = ()) -> Raw:
     pairs = find_pairs(folder)
     named = {_pair_split(stem): stem for stem in pairs}
     if len(named) < len(pairs) or (len(pairs) > 1 and not set(named) <= {"train", "validation", "test"}):
-        raise DataError(f"{folder} holds several IDX sets ({', '.join(sorted(pairs))}): give the images file of one")
+        raise DataError(f"{folder} holds several IDX sets ({listed(sorted(pairs))}): give the images file of one")
     order = [name for name in ("train", "validation", "test", "") if name in named]
     return read_pairs([(name, pairs[named[name]]) for name in order], folder, classes)
 

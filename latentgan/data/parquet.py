@@ -65,7 +65,7 @@ def read_parquet(
     known = interpret(cells, len(decoded.rows), where.name, label, texts=False)
     split = known.split if known.split is not None else _shard_split(files, counts, decoded.rows)
     left = [name for name in schema.names if name != image and name not in columns]
-    notes = (f"{where.name}: columns that are no numbers or texts are left out: {', '.join(left)}",) if left else ()
+    notes = (f"{where.name}: columns that are no numbers or texts are left out: {listed(left)}",) if left else ()
     return Raw(
         decoded.images, known.labels, known.classes, known.columns, np.array(names)[decoded.rows], split,
         decoded.notes + known.notes + notes, {"from": str(where)},

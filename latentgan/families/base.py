@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from torch import Tensor, nn
 
+from latentgan.boundary import listed
 from latentgan.config import FamilyConfig, RunConfig, resolve
 from latentgan.data import Batches, ImageSpec
 from latentgan.errors import ConfigError
@@ -212,7 +213,7 @@ def load_family(name: str) -> type[Family]:
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise ConfigError(f"no family is called {name!r}; {hint}known are: {', '.join(names)}")
+        raise ConfigError(f"no family is called {name!r}; {hint}known are: {listed(names)}")
     module = importlib.import_module(f"latentgan.families.{name}")
     found: list[type[Family]] = [v for v in vars(module).values() if _defined_there(v, module.__name__)]
     if len(found) != 1:

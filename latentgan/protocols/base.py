@@ -16,7 +16,7 @@ import numpy as np
 
 from analysis import Embeddings, Interval
 from analysis.plan import Options
-from latentgan.boundary import irregular
+from latentgan.boundary import irregular, listed
 from latentgan.config import RunConfig, merge, read_toml
 from latentgan.devices import pick_device
 from latentgan.errors import ConfigError, DivergedError
@@ -279,6 +279,6 @@ def load_protocol(name: str) -> Protocol:
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise ConfigError(f"no protocol is called {name!r}; {hint}known are: {', '.join(names)}")
+        raise ConfigError(f"no protocol is called {name!r}; {hint}known are: {listed(names)}")
     found: Protocol = importlib.import_module(f"latentgan.protocols.{name.replace('-', '_')}").PROTOCOL
     return found
