@@ -48,19 +48,21 @@ FewLabels = Annotated[
         help="Labels a class, or rows labelled with a number; may be repeated. Default 1 2 5 10 … and all.",
     ),
 ]
-Neighbours = Annotated[int, typer.Option("-k", min=1, help="Neighbours of the k-NN probe.")]
+Neighbours = Annotated[int, typer.Option("-k", min=1, max=10_000, help="Neighbours of the k-NN probe.")]
 ProtocolName = Annotated[
     str | None, typer.Option("--protocol", help="Read as a paper does; see below.", show_default=False)
 ]
 SaveProbe = Annotated[
     Path | None, typer.Option("--save", help="Keep a fitted logistic probe in this .npz.", show_default=False)
 ]
-Draws = Annotated[int, typer.Option(min=2, help="Draws of each number of labels; large draws are fewer.")]
+Draws = Annotated[int, typer.Option(min=2, max=10_000, help="Draws of each number of labels; large draws are fewer.")]
 Networks = Annotated[
     int,
-    typer.Option("--networks", min=0, help="Also teach networks so many draws of each number of labels; 0 is none."),
+    typer.Option(
+        "--networks", min=0, max=1_000, help="Also teach networks so many draws of each number of labels; 0 is none."
+    ),
 ]
-Permutations = Annotated[int, typer.Option(min=19, help="Label shuffles behind each p-value.")]
+Permutations = Annotated[int, typer.Option(min=19, max=1_000_000, help="Label shuffles behind each p-value.")]
 Keep = Annotated[
     list[str] | None,
     typer.Option("--keep", help="Concept, or column, that directions of the others keep; may be repeated."),
@@ -77,7 +79,10 @@ KeepBy = Annotated[
 Components = Annotated[
     list[int] | None,
     typer.Option(
-        "--components", min=1, help="Number to try; may be repeated. Default 1 2 4 8 16 32, then around the best."
+        "--components",
+        min=1,
+        max=10_000,
+        help="Number to try; may be repeated. Default 1 2 4 8 16 32, then around the best.",
     ),
 ]
 Method = Annotated[list[str] | None, typer.Option("--method", help="umap or pca; may be repeated. Default both.")]

@@ -43,7 +43,7 @@ def encode(
         typer.Option(help="Feature layer, network.layer; may be repeated. Default: the last of each network; `none`."),
     ] = None,
     pool: Annotated[
-        int, typer.Option(min=0, help="Max-pool convolutional features to N×N cells; 0 keeps them whole.")
+        int, typer.Option(min=0, max=256, help="Max-pool convolutional features to N×N cells; 0 keeps them whole.")
     ] = 4,
     yardsticks: Annotated[
         bool, typer.Option(help="Also the untrained network's codes and features, and the pixels.")
@@ -88,11 +88,13 @@ def evidence(
     run: Run,
     data: Data = None,
     images: Annotated[int, typer.Option(min=1, help="Test images, drawn by the seed.")] = 1000,
-    samples: Annotated[int, typer.Option(min=1, help="Importance samples an image.")] = 500,
+    samples: Annotated[int, typer.Option(min=1, max=1_000_000, help="Importance samples an image.")] = 500,
     annealed: Annotated[int, typer.Option(min=0, help="How many of the images are annealed too; 0 is none.")] = 100,
-    chains: Annotated[int, typer.Option(min=1, help="Annealed chains an image.")] = 5,
-    temperatures: Annotated[int, typer.Option(min=2, help="Temperatures from prior to posterior.")] = 500,
-    leapfrog: Annotated[int, typer.Option(min=1, help="Steps of a Hamiltonian transition.")] = 5,
+    chains: Annotated[int, typer.Option(min=1, max=10_000, help="Annealed chains an image.")] = 5,
+    temperatures: Annotated[
+        int, typer.Option(min=2, max=1_000_000, help="Temperatures from prior to posterior.")
+    ] = 500,
+    leapfrog: Annotated[int, typer.Option(min=1, max=10_000, help="Steps of a Hamiltonian transition.")] = 5,
     binarise: Annotated[
         Literal["threshold", "stochastic", "none"] | None,
         typer.Option(help="How Bernoulli pixels are made. Default: as in training, grey ones by a draw."),
@@ -180,7 +182,7 @@ def adversarial(
         ),
     ] = None,
     count: Annotated[int, typer.Option("-n", "--count", min=2, help="Test images, drawn by the seed.")] = 500,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of PGD.")] = 10,
+    steps: Annotated[int, typer.Option(min=1, max=100_000, help="Steps of PGD.")] = 10,
     data: Data = None,
     label: Label = None,
     mirror: Mirror = None,

@@ -48,7 +48,7 @@ MEMORY_BYTES = 6 << 30
 MAX_LINE = 600
 SEVERAL_NAMES = "\u202egnp.exe\nfoo\x1b[31m\tbar"
 LONG = "x" * 10_000
-INTEGERS = ("abc", "", "-1", "0", "1.5", "nan", "9" * 40, str(2**63), "1e400", "0x10", "١٢")
+INTEGERS = ("abc", "", "-1", "0", "1.5", "nan", "9" * 40, str(2**63), "1000000000", "1e400", "0x10", "١٢")
 NUMBERS = ("abc", "", "nan", "inf", "-inf", "1e400", "-1", "9" * 400)
 TEXTS = ("", LONG, SEVERAL_NAMES, "nan", "../../etc", "a:b", "%s{}", "\udcff")
 
