@@ -302,7 +302,7 @@ def test_huge_numbers_in_settings_stay_texts() -> None:
         (OSError(36, "File name too long", "x" * 5000), "File name too long"),
         (PermissionError(13, "Permission denied", "/root/x"), "cannot use /root/x: Permission denied"),
         (AnalysisError("a\nb\x1b[31m\u202e"), "a b·[31m·"),
-        (AnalysisError("https://user:p@ss@host/x and http:/u:secret@host"), "https://***@host/x and http:/***@host"),
+        (AnalysisError("https://user:p@ss@host/x and http:/u:secret@host"), "https://***@host/x and http://***@host"),
     ],
 )
 def test_an_error_is_one_short_line_and_exit_code_2(
