@@ -14,7 +14,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, as_images, same_length, to_pixels
+from .arrays import (
+    AnalysisError,
+    Doubles,
+    Floats,
+    Ints,
+    Pixels,
+    Seed,
+    Singles,
+    as_codes,
+    as_images,
+    as_point,
+    as_rng,
+    as_vector,
+    same_length,
+    to_pixels,
+)
+from .labels import as_targets
 from .statistics import Interval, proportion
 
 BATCH = 512
@@ -58,7 +74,13 @@ class Robustness:
 
 
 def linear_target(name: str, weights: Floats, bias: Floats, *, baseline: bool = False) -> Target:
-    """A softmax reader of pixels: weights (h · w · c, k) and bias (k,) on images as they are."""
+    """A softmax reader of pixels: weights (h · w · c, k) and bias (k,) on images as they are.
+
+    Raises: AnalysisError for values that are not finite, or shapes that do not fit.
+    """
+    weights, bias = as_codes(weights, "weights"), as_point(as_vector(bias, "bias"), "bias")
+    if weights.shape[1] != len(bias):
+        raise AnalysisError(f"weights of {weights.shape[1]} classes do not fit a bias of {len(bias)}")
 
     def scores(images: Singles) -> Floats:
         found: Floats = images.reshape(len(images), -1) @ weights + bias
@@ -81,14 +103,15 @@ def softmax(scores: Floats) -> Doubles:
 
 
 def fgsm(target: Target, images: Singles, labels: Ints, *, epsilon: float) -> Singles:
-    """One step of ε along the sign of the gradient: images (n, h, w, c) in [0, 1]."""
+    """One step of ε along the sign of the gradient: images (n, h, w, c) in [0, 1], labels (n,) columns of scores."""
+    images, labels = _pair(images, labels)
     return _clip(images + epsilon * np.sign(target.gradient(images, labels)))
 
 
-def pgd(
-    target: Target, images: Singles, labels: Ints, *, epsilon: float, rng: np.random.Generator, steps: int = 20
-) -> Singles:
+def pgd(target: Target, images: Singles, labels: Ints, *, epsilon: float, rng: Seed = 0, steps: int = 20) -> Singles:
     """Several steps within the ball of ε, from a random start; of each image the step of the largest loss is kept."""
+    rng = as_rng(rng)
+    images, labels = _pair(images, labels)
     low, high = images - epsilon, images + epsilon
     moved = _clip(images + rng.uniform(-epsilon, epsilon, images.shape))
     best, worst = images.copy(), np.full(len(images), -np.inf)
@@ -100,6 +123,15 @@ def pgd(
             ahead = moved + 2.5 * epsilon / steps * np.sign(target.gradient(moved, labels))
             moved = _clip(np.clip(ahead, low, high))
     return best
+
+
+def _pair(images: Singles, labels: Ints) -> tuple[Singles, Ints]:
+    """Images (n, h, w, c) and the column of each one's class, 0 or more. Raises: AnalysisError for anything else."""
+    images, places = as_images(images), as_targets(labels, "labels")
+    same_length(images=images, labels=places)
+    if (places < 0).any() or (places != np.rint(places)).any():
+        raise AnalysisError("labels are columns of the scores: whole numbers of 0 or more, and no -1 for unlabelled")
+    return images, places.astype(np.int64)
 
 
 def noise(images: Singles, epsilon: float, *, rng: np.random.Generator) -> Singles:
@@ -118,7 +150,7 @@ def robustness(
     labels: Ints,
     *,
     epsilons: Sequence[float] = (0.01, 0.02, 0.05, 0.1, 0.2),
-    rng: np.random.Generator,
+    rng: Seed = 0,
     steps: int = 20,
     shown: int = 8,
     classes: tuple[str, ...] = (),
@@ -134,9 +166,11 @@ def robustness(
     Args: images: (n, h, w, c) test images, uint8 or in [0, 1]. labels: (n,) classes. epsilons: ascending, above 0.
     Raises: AnalysisError for no images, or epsilons that are not ascending in (0, 1].
     """
+    rng = as_rng(rng)
     x = as_images(images)
-    if same_length(images=x, labels=labels) == 0 or not targets:
+    if len(x) == 0 or not targets:
         raise AnalysisError("robustness needs test images with a label, and a reader")
+    x, labels = _pair(x, labels)
     sizes = np.array([0.0, *epsilons])
     if not (np.diff(sizes) > 0).all() or sizes[-1] > 1 or len(sizes) < 2:
         raise AnalysisError(f"epsilons must ascend within (0, 1], not {tuple(epsilons)}")

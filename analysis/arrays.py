@@ -97,6 +97,15 @@ def as_vector(values: npt.ArrayLike, name: str) -> AnyArray:
     return vector
 
 
+def as_table(values: npt.ArrayLike, name: str) -> AnyArray:
+    """Return values of any kind as (n, m), (n,) being one column. Raises: AnalysisError for other shapes."""
+    table = _as_array(values, name)
+    table = table[:, None] if table.ndim == 1 else table
+    if table.ndim != 2 or 0 in table.shape:
+        raise AnalysisError(f"{name} must be (rows, concepts), a column a concept, not {table.shape}")
+    return table
+
+
 def missing_values(vector: AnyArray) -> Bools:
     """Rows (n,) without a value: None, NaN, pandas' NA or NaT."""
     if vector.dtype.kind == "f":
@@ -120,6 +129,8 @@ def _as_array(values: npt.ArrayLike, name: str) -> AnyArray:
             array = np.asarray(values, dtype=object)  # as numpy writes numbers beside texts as texts, and None as it is
     except (TypeError, ValueError) as error:
         raise AnalysisError(f"{name} must be an array whose rows are of one length ({error})") from error
+    if not isinstance(values, np.ndarray):
+        array = np.ascontiguousarray(array) if array.ndim else array  # a frame's columns lie apart, and sums differ
     if array.ndim == 0:
         raise AnalysisError(f"{name} must be an array with a row for each row of the table, not {_short(values)}")
     return array
@@ -130,11 +141,20 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def as_point(values: npt.ArrayLike, name: str) -> Doubles:
+    """Return one row of numbers, or several (..., d), as finite float64. Raises: AnalysisError for anything else."""
+    numbers = as_numbers(values, name).astype(np.float64)
+    if not numbers.size or not np.isfinite(numbers).all():
+        raise AnalysisError(f"{name} must hold finite numbers, one at least: it is {numbers.shape}")
+    return numbers
+
+
 def as_images(values: npt.ArrayLike, name: str = "images") -> Singles:
     """Return `values` as a finite (n, h, w, c) float32 array in [0, 1]; uint8 is divided by 255."""
-    images = np.asarray(values)
+    images = _as_array(values, name)
     if images.dtype == np.uint8:
         images = images.astype(np.float32) / np.float32(255)
+    images = as_numbers(images, name)
     if images.ndim != 4:
         raise AnalysisError(f"{name} must be (n, height, width, channels), not {images.shape}")
     images = images.astype(np.float32, copy=False)

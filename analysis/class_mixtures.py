@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles, as_codes, same_length
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Seed, Singles, as_codes, as_rng, same_length
 from .gaussians import Gaussians
+from .labels import as_classes, as_pair
 from .messages import listed
 from .mixture_fits import WIDEST, FittedMixture, fit_mixture
 from .pca import PCA, fit_pca
@@ -29,6 +30,7 @@ class ClassMixtures:
     shares: Doubles  # (c,) of the labelled rows
     mixtures: tuple[FittedMixture, ...]  # in the code, or in what `pca` projects it to
     pca: PCA | None
+    names: tuple[str, ...] = ()  # of the classes, as they were given
 
     def log_joint(self, codes: Floats) -> Doubles:
         """log p(y) + log p(z | y) of (n, d) codes: (n, c)."""
@@ -69,14 +71,28 @@ class ByClass:
 
 
 def fit_class_mixtures(
-    codes: Floats, labels: Ints, *, rng: np.random.Generator, components: Sequence[int] = GRID, restarts: int = 1
+    codes: Floats, labels: Ints, *, rng: Seed = 0, components: Sequence[int] = GRID, restarts: int = 1
 ) -> ClassMixtures:
-    """Fit a mixture, chosen by BIC, to the (n, d) codes of every class; `labels` (n,), -1 = unlabelled.
+    """Fit a mixture, chosen by BIC, to the (n, d) codes of every class; `labels` (n,) of any kind.
+
+    Rows without a label, or with -1 among other whole numbers than 1, belong to no class.
 
     Raises: AnalysisError where fewer than two classes have FEWEST rows.
     """
+    rng = as_rng(rng)
     codes = as_codes(codes)
-    same_length(codes=codes, labels=labels)
+    (places,), known = as_classes({"labels": labels}, unlabelled=True)
+    same_length(codes=codes, labels=places)
+    found = _fitted(codes, places, rng=rng, components=components, restarts=restarts)
+    whole = known.values.dtype.kind == "i"
+    classes = known.values[found.classes] if whole else found.classes
+    return replace(found, classes=classes, names=tuple(known.names[place] for place in found.classes))
+
+
+def _fitted(
+    codes: Floats, labels: Ints, *, rng: np.random.Generator, components: Sequence[int], restarts: int = 1
+) -> ClassMixtures:
+    """The same of checked codes and positions of classes, -1 = unlabelled."""
     classes, counts = np.unique(labels[labels >= 0], return_counts=True)
     varied = np.array([bool(codes[labels == label].var(0).any()) for label in classes], np.bool_)
     use = (counts >= FEWEST) & varied
@@ -97,7 +113,7 @@ def _shuffled(codes: Floats, labels: Ints, *, rng: np.random.Generator) -> Class
     """One Gaussian a class, of rows whose labels are exchanged."""
     mixed = labels.copy()
     mixed[labels >= 0] = rng.permutation(labels[labels >= 0])
-    return fit_class_mixtures(codes, mixed, rng=rng, components=(1,), restarts=1)
+    return _fitted(codes, mixed, rng=rng, components=(1,))
 
 
 def judge(found: ClassMixtures, codes: Floats, labels: Ints) -> Interval:
@@ -110,8 +126,8 @@ def by_class(
     train: tuple[Floats, Ints],
     test: tuple[Floats, Ints],
     *,
-    classes: tuple[str, ...],
-    rng: np.random.Generator,
+    classes: tuple[str, ...] = (),
+    rng: Seed = 0,
     components: Sequence[int] = GRID,
     columns: Bools | None = None,
     decode: Callable[[Singles], Singles] | None = None,
@@ -124,10 +140,22 @@ def by_class(
     beside the codes. Args: train, test: codes (n, D), labels (n,). columns: (D,) those that are looked at; by default
     all. beside: name of another representation -> its train and test rows.
     """
-    codes, labels = train
+    rng = as_rng(rng)
+    parts = {"train": as_pair(train, "train"), "test": as_pair(test, "test")}
+    codes, others = (as_codes(x, f"{name} X") for name, (x, _) in parts.items())
+    (labels, truth), known = as_classes(
+        {f"{name} y": y for name, (_, y) in parts.items()}, classes=tuple(classes), unlabelled=True
+    )
+    classes = known.names
+    same_length(**{"train X": codes, "train y": labels})
+    same_length(**{"test X": others, "test y": truth})
+    if codes.shape[1] != others.shape[1]:
+        raise AnalysisError(f"train X has {codes.shape[1]} columns, and test X has {others.shape[1]}")
+    if not (truth >= 0).any():
+        raise AnalysisError("mixtures of classes are judged on test rows with a label, and there are none")
     keep = np.ones(codes.shape[1], np.bool_) if columns is None else columns
-    inner, held = (codes[:, keep], labels), (test[0][:, keep], test[1])
-    found = fit_class_mixtures(*inner, rng=rng, components=components)
+    inner, held = (codes[:, keep], labels), (others[:, keep], truth)
+    found = _fitted(*inner, rng=rng, components=components)
     null = [judge(_shuffled(*inner, rng=rng), *held).value for _ in range(SHUFFLES)]
     notes = [f"{keep.sum()} columns reduced to {len(found.pca.axes)} by PCA"] if found.pca is not None else []
     judged = ByClass(
@@ -139,7 +167,7 @@ def by_class(
         way_back(codes, keep, found.pca, [np.flatnonzero(labels == label) for label in found.classes], rng=rng),
         tuple(
             Baseline(
-                name, judge(fit_class_mixtures(fit_on, labels, rng=rng, components=components), other, test[1]),
+                name, judge(_fitted(fit_on, labels, rng=rng, components=components), other, held[1]),
                 "accuracy",
             )
             for name, (fit_on, other) in beside.items()

@@ -15,19 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import (
-    AnalysisError,
-    Bools,
-    Doubles,
-    Floats,
-    Ints,
-    Pixels,
-    Seed,
-    Singles,
-    as_codes,
-    as_rng,
-    same_length,
-)
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Seed, Singles, as_codes, as_rng, same_length
 from .concept_scores import Task, by_mean, chance
 from .concept_search import EDITED, WIDEST, Found, Space, best_methods, narrow, search, targets_of, told_by
 from .conditional import WAYS, Freed, Kept
@@ -36,7 +24,7 @@ from .directions import METHODS, NUMERIC, find_directions, unit
 from .doses import film
 from .groups import as_groups, one_of_each, shuffled_whole
 from .joint import Joint, columns_of, joint_of
-from .labels import as_column
+from .labels import as_column, as_rows
 from .moved import moved_by
 from .overview import Column
 from .questions import FEWEST, Question, answerable, named, questions, sides
@@ -129,7 +117,7 @@ def concept_table(
     train_rows: Ints,
     test_rows: Ints,
     *,
-    rng: np.random.Generator,
+    rng: Seed = 0,
     yardsticks: Mapping[str, tuple[Floats, Floats]] | None = None,
     mask: Bools | None = None,
     methods: Sequence[str] = METHODS,
@@ -151,7 +139,20 @@ def concept_table(
         other groups.
     Raises: AnalysisError for an unknown method or concept to keep.
     """
+    rng = as_rng(rng)
     check_permutations(permutations)
+    train, test = as_codes(train, "train"), as_codes(test, "test")
+    if train.shape[1] != test.shape[1]:
+        raise AnalysisError(f"train has {train.shape[1]} columns, and test has {test.shape[1]}")
+    train_rows, test_rows = as_rows(train_rows, "train_rows"), as_rows(test_rows, "test_rows")
+    same_length(train=train, train_rows=train_rows)
+    same_length(test=test, test_rows=test_rows)
+    most = max(int(train_rows.max()), int(test_rows.max()))
+    for question in asked:
+        if len(question.signs) <= most:
+            raise AnalysisError(
+                f"{question.name!r} has {len(question.signs)} rows, and train_rows and test_rows go up to row {most}"
+            )
     mask = np.ones(train.shape[1], np.bool_) if mask is None else mask
     kept = named(asked, keep)
     same_length(codes=train, rows=train_rows)
@@ -420,6 +421,8 @@ def decode_edits(
 
     Args: codes: (r, d) of `rows`, the images to edit. most: concepts at most.
     """
+    codes, rows = as_codes(codes), as_rows(rows, "rows")
+    same_length(codes=codes, rows=rows)
     chosen = [i for i, concept in enumerate(table.concepts) if concept.method == method][:most]
     steps = np.array([table.concepts[i].scale * table.directions[i] for i in chosen])
     frames = film(decode, steps, codes, strengths)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats
+from .arrays import AnalysisError, Bools, Doubles, Floats, as_numbers, as_point
 from .directions import by_rows, unit
 from .statistics import UNKNOWN, Interval
 
@@ -107,8 +107,16 @@ def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = BAR) 
 
     Raises: AnalysisError for a direction without length or of another width.
     """
+    direction, conditions = as_point(direction, "direction"), as_numbers(conditions, "conditions").astype(np.float64)
+    if not np.isfinite(conditions).all():
+        raise AnalysisError("conditions have values that are not finite")
     if conditions.ndim != 2 or direction.shape != conditions.shape[1:]:
         raise AnalysisError(f"conditions of shape {conditions.shape} do not fit a direction of shape {direction.shape}")
+    return without_span(direction, conditions, bar=bar)
+
+
+def without_span(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -> Orthogonal:
+    """The same of a direction (d,) and checked conditions (c, d), of which there may be none."""
     v, span = unit(direction.astype(np.float64)), span_of(conditions, bar=bar)
     if not v.any():
         raise AnalysisError("a direction of length 0 cannot be made free of others")

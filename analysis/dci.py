@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnyArray, Doubles, Floats
+from .labels import as_classes, as_targets
 from .statistics import r2_score
 
 TREES = 10
@@ -22,6 +23,14 @@ class Factor:
     name: str
     values: Doubles  # (n,) class indices, or numbers
     discrete: bool
+
+
+def checked_factor(factor: Factor) -> Factor:
+    """A factor with classes as positions, or finite numbers. Raises: AnalysisError for missing or other values."""
+    if factor.discrete:
+        (places,), _ = as_classes({factor.name: factor.values})
+        return Factor(factor.name, places.astype(np.float64), True)
+    return Factor(factor.name, as_targets(factor.values, factor.name), False)
 
 
 def dci(importance: Doubles) -> tuple[float, float]:

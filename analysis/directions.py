@@ -13,10 +13,12 @@ All but the first are found on columns standardised by the train rows and taken 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 
 from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats, Ints, Singles, as_codes, same_length
+from .labels import as_columns, as_signs
 from .linear import Linear, Loss, fit_linear, fit_ridge, fit_scaler, hinge_loss, logistic_loss
 from .streams import blocks
 
@@ -31,17 +33,21 @@ PENALTIES = {"LDA": 1e-3, "logistic": 0.01, "SVM": 0.01, "ridge": 0.01}
 def find_directions(codes: Floats, targets: AnyArray, *, method: str) -> Doubles:
     """Find one direction a column of `targets`, pointing to where the concept is, or the number grows.
 
-    Args: codes: (n, d). targets: (n, m) signs 1, -1, 0 = unknown; for "ridge" numbers, NaN = unknown.
-    Returns: (m, d) unit vectors. Raises: AnalysisError for an unknown method, or targets of another shape or kind.
+    Args:
+        codes: (n, d).
+        targets: (n, m), or (n,) for one: signs 1, -1, 0 = unknown, or booleans, or two texts; for "ridge" numbers,
+            NaN = unknown.
+        method: one of METHODS.
+
+    Returns: (m, d) unit vectors.
+
+    Raises: AnalysisError for an unknown method, targets of another length or kind, or a column with one side alone.
     """
-    codes, targets = as_codes(codes), np.asarray(targets)
-    if targets.ndim != 2:
-        raise AnalysisError(f"targets must be (rows, concepts), a column a concept, not {targets.shape}")
+    if method not in METHODS:
+        raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")
+    codes = as_codes(codes)
+    targets = cast(AnyArray, as_columns(targets) if method == NUMERIC else as_signs(targets))
     same_length(codes=codes, targets=targets)
-    if targets.dtype.kind not in "iuf":
-        raise AnalysisError(
-            f"targets are signs, 1, -1 and 0 for unknown, or numbers for {NUMERIC}: not {targets.dtype}"
-        )
     if method == "mean difference":
         return mean_differences(codes, targets)
     scaler = fit_scaler(codes)

@@ -15,8 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, same_length, subsample
-from .dci import Factor, dci, importances
+from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, as_codes, as_rng, same_length, subsample
+from .dci import Factor, checked_factor, dci, importances
 from .factor_scores import (
     associations,
     binned,
@@ -75,7 +75,7 @@ def disentangle(
     codes: Floats,
     factors: Sequence[Factor],
     *,
-    rng: np.random.Generator,
+    rng: Seed = 0,
     rows: int = ROWS,
     notes: Sequence[str] = (),
     beside: Mapping[str, Floats] | None = None,
@@ -93,7 +93,9 @@ def disentangle(
     Args: beside: other codes (n, e) of the same rows by name, scored alike. numbers: names of the d columns.
     Raises: AnalysisError without two factors that vary, without two numbers, or for fewer than 100 rows.
     """
+    rng = as_rng(rng)
     codes = as_codes(codes)
+    factors = [checked_factor(factor) for factor in factors]
     varying = [factor for factor in factors if len(np.unique(factor.values)) > 1]
     if len(varying) < 2:
         raise AnalysisError(f"disentanglement needs two known factors that vary, and there are {len(varying)}")

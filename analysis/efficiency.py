@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Doubles, Ints, subsample
+from .arrays import AnalysisError, AnyArray, Doubles, Ints, Seed, as_rng, subsample
 from .few import (
     ACCURACY,
     MEAN,
@@ -19,6 +19,7 @@ from .few import (
     FewLabels,
     Metric,
     Setting,
+    checked_rows,
     compare,
     draw_labels,
     few_label_accuracy,
@@ -221,7 +222,7 @@ def label_efficiency(
     validation: Mapping[str, Rows],
     test: Mapping[str, Rows],
     *,
-    rng: np.random.Generator,
+    rng: Seed = 0,
     per_class: Sequence[int] | None = None,
     draws: int = 20,
     all_labels: bool = True,
@@ -234,12 +235,13 @@ def label_efficiency(
         all_labels: also all labelled rows, once.
     Raises: AnalysisError where there are no two classes, or a class has fewer rows than a size.
     """
+    rng = as_rng(rng)
+    train, validation, test, columns = checked_rows(train, validation, test, numeric=False)
     names = tuple(train)
-    labels, judged = train[names[0]].y, test[names[0]].y
+    labels = train[names[0]].y
     wanted = sizes(labels) if per_class is None else tuple(per_class)
     if not wanted:
         raise AnalysisError("a label curve needs train rows of two classes, and a size to draw")
-    columns = 1 + max(int(labels.max()), int(judged.max()))
     curve = Curve(labels, wanted, columns=columns, draws=draws, rng=rng, all_labels=all_labels)
     kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
     for name in names:

@@ -9,9 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Bools, Doubles, Floats, Ints, Singles, subsample
+from .arrays import (
+    AnalysisError,
+    AnyArray,
+    Bools,
+    Doubles,
+    Floats,
+    Ints,
+    Seed,
+    Singles,
+    as_codes,
+    as_rng,
+    as_vector,
+    same_length,
+    subsample,
+)
 from .groups import draw_of_groups
+from .labels import as_classes, as_pair, as_targets
 from .linear import SETTINGS, Loss, fit_linear, fit_scalers, into_span, softmax_loss
+from .messages import listed
 from .probes import Rows, targets
 from .statistics import Interval, Z, mean_interval, wilson_share
 
@@ -259,7 +275,7 @@ def few_labels(
     validation: Mapping[str, Rows],
     test: Mapping[str, Rows],
     *,
-    rng: np.random.Generator,
+    rng: Seed = 0,
     per_class: int = 10,
     draws: int = 20,
 ) -> FewLabels:
@@ -268,16 +284,63 @@ def few_labels(
     Args: train, validation, test: name -> rows, the same rows in the same order for every name. Names that
         are "pixels" or begin with "untrained." or "PCA" are yardsticks.
     """
+    rng = as_rng(rng)
     from .efficiency import Curve
 
+    train, validation, test, columns = checked_rows(train, validation, test, numeric=False)
     names = tuple(train)
-    columns = 1 + max(int(train[names[0]].y.max()), int(test[names[0]].y.max()))
     curve = Curve(train[names[0]].y, (per_class,), columns=columns, draws=draws, rng=rng)
     kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
     for name in names:
         held = Rows(validation[name].x[kept], validation[name].y[kept])
         curve.read(name, is_baseline(name), train[name], held, test[name])
     return curve.results()[0]
+
+
+Given = Mapping[str, Rows] | Mapping[str, tuple[Any, Any]]
+
+
+def checked_rows(
+    train: Given, validation: Given, test: Given, *, numeric: bool
+) -> tuple[dict[str, Rows], dict[str, Rows], dict[str, Rows], int]:
+    """Rows of every representation with positions of classes, or numbers, and the number of classes.
+
+    Train rows may be without a label: missing, or -1 among other whole numbers than 1.
+
+    Raises: AnalysisError for names, lengths, widths or labels that differ between representations, or are missing.
+    """
+    given = {"train": train, "validation": validation, "test": test}
+    for part, rows in given.items():
+        if not rows or set(train) - set(rows):
+            raise AnalysisError(
+                f"{part} must have train's representations, name -> (X, y): {listed(train)}, not {listed(rows)}"
+            )
+    pairs = {part: {name: as_pair(rows[name], f"{part} {name!r}") for name in train} for part, rows in given.items()}
+    first = next(iter(train))
+    y: dict[str, AnyArray] = {}
+    if numeric:
+        y = {part: as_targets(pair[first][1], f"{part} y") for part, pair in pairs.items()}
+        columns = 0
+    else:
+        found, known = as_classes(
+            {f"{part} y": pair[first][1] for part, pair in pairs.items()}, unlabelled=("train y",)
+        )
+        y, columns = dict(zip(pairs, found, strict=True)), len(known)
+    out: dict[str, dict[str, Rows]] = {}
+    for part, by_name in pairs.items():
+        out[part] = {}
+        for name, (x, labels) in by_name.items():
+            table = as_codes(x, f"{part} X of {name!r}")
+            same_length(**{f"{part} X of {name!r}": table, f"{part} y": y[part]})
+            width = out["train"][name].x.shape[1] if part != "train" else table.shape[1]
+            if table.shape[1] != width:
+                raise AnalysisError(f"{part} X of {name!r} has {table.shape[1]} columns, and train X has {width}")
+            if labels is not by_name[first][1] and not np.array_equal(
+                as_vector(labels, "y").astype(str), as_vector(by_name[first][1], "y").astype(str)
+            ):
+                raise AnalysisError(f"{part} y of {name!r} is not that of {first!r}: give the same rows, in one order")
+            out[part][name] = Rows(table, y[part])
+    return out["train"], out["validation"], out["test"], columns
 
 
 def is_baseline(name: str) -> bool:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, Singles, subsample
+from .arrays import AnalysisError, AnyArray, Doubles, Floats, Ints, Seed, Singles, as_rng, subsample
 from .efficiency import LARGEST, Efficiency, Gathered, Size, fewer
-from .few import MEAN, TRIED, VALIDATION, Metric, Setting, is_baseline, over_draws
+from .few import MEAN, TRIED, VALIDATION, Metric, Setting, checked_rows, is_baseline, over_draws
 from .linear import fit_ridge, fit_scalers, into_span
 from .pca import fit_pca
 from .probes import SHUFFLED, SHUFFLES, WIDEST, Rows
@@ -210,7 +210,7 @@ def number_efficiency(
     validation: Mapping[str, Rows],
     test: Mapping[str, Rows],
     *,
-    rng: np.random.Generator,
+    rng: Seed = 0,
     rows: Sequence[int] | None = None,
     draws: int = 20,
     all_labels: bool = True,
@@ -222,9 +222,14 @@ def number_efficiency(
         of `amounts`.
     Raises: AnalysisError where there are too few rows for a draw.
     """
+    rng = as_rng(rng)
+    train, validation, test, _ = checked_rows(train, validation, test, numeric=True)
     names = tuple(train)
     (_, y), (_, truth) = train[names[0]], test[names[0]]
     wanted = amounts(len(y)) if rows is None else tuple(rows)
+    for part, numbers in (("train", y), ("test", truth)):
+        if np.ptp(numbers) == 0:
+            raise AnalysisError(f"{part} y has one value alone, which leaves nothing to tell")
     if not wanted:
         raise AnalysisError(f"a curve of labelled rows needs {2 * LEAST_ROWS} train rows, and there are {len(y)}")
     curves = NumberCurves(y[:, None], truth[:, None], wanted, draws=draws, rng=rng, all_labels=all_labels)

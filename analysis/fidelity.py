@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, as_codes, subsample
+from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Seed, as_codes, as_rng, subsample
 from .gaps import at_most, squared_gaps
 from .neighbours import nearest
 from .statistics import Interval, jackknife_interval, jackknife_parts, share_interval
@@ -260,13 +260,12 @@ def _radii(x: Floats, k: int, part: Ints) -> Doubles:
     return np.square(out) * (1 + 1e-9)
 
 
-def compare_samples(
-    real: Floats, fake: Floats, *, rng: np.random.Generator, rows: int = ROWS, k: int = NEIGHBOURS
-) -> Distances:
+def compare_samples(real: Floats, fake: Floats, *, rng: Seed = 0, rows: int = ROWS, k: int = NEIGHBOURS) -> Distances:
     """Measure all distances between (n, d) real and (m, d) generated features.
 
     Raises: AnalysisError for unequal widths, or fewer than 50 rows on a side.
     """
+    rng = as_rng(rng)
     real, fake = as_codes(real, "the real features"), as_codes(fake, "the samples' features")
     if real.shape[1] != fake.shape[1]:
         raise AnalysisError(

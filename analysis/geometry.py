@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, as_codes, subsample
+from .arrays import AnalysisError, Doubles, Floats, Seed, as_codes, as_rng, subsample
 from .neighbours import nearest
 from .statistics import LEVEL, Baseline, Interval, bootstrap, jackknife, jackknife_interval
 
@@ -52,12 +52,13 @@ class Geometry:
 
 
 def shape_of(
-    x: Floats, *, rng: np.random.Generator, rows: int = ROWS, representation: str = "code", baseline: bool = False
+    x: Floats, *, rng: Seed = 0, rows: int = ROWS, representation: str = "code", baseline: bool = False
 ) -> Shape:
     """Measure (n, d) rows, of which at most `rows` are looked at.
 
     Raises: AnalysisError for fewer than 50 rows, or where fewer than 30 differ.
     """
+    rng = as_rng(rng)
     x = as_codes(x, representation)
     if len(x) < 50:
         raise AnalysisError(f"the shape of a cloud needs at least 50 rows, and there are {len(x)}")

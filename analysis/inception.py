@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats
+from .arrays import AnalysisError, Doubles, Floats, Seed, as_codes, as_rng
 from .statistics import UNKNOWN, Interval, Z, without_interval
 
 FLOOR = 1e-6
@@ -17,7 +17,7 @@ FEWEST = 4
 """Images that each class is given, if any, from which the modified score has an interval."""
 
 
-def inception_score(probabilities: Floats, *, rng: np.random.Generator | None = None, repeats: int = 0) -> Interval:
+def inception_score(probabilities: Floats, *, rng: Seed = 0, repeats: int = 0) -> Interval:
     """Return exp E_x KL(p(y|x) ‖ p(y)): K where answers are sure and evenly spread over K classes, 1 at the least.
 
     Few images make the score too small, as p(y) fits them. The interval is for the score of very many: around log IS
@@ -34,6 +34,7 @@ def inception_score(probabilities: Floats, *, rng: np.random.Generator | None = 
     Raises:
         AnalysisError: rows are no probabilities.
     """
+    as_rng(rng)
     p, logs = _checked(probabilities)
     n, k = p.shape
     if not n:
@@ -74,9 +75,7 @@ def _squares(p: Doubles) -> tuple[float, float]:
     return unit * float(high - degrees), unit * float(degrees - low)
 
 
-def modified_inception_score(
-    probabilities: Floats, *, rng: np.random.Generator | None = None, repeats: int = 0
-) -> Interval:
+def modified_inception_score(probabilities: Floats, *, rng: Seed = 0, repeats: int = 0) -> Interval:
     """Return the mean over classes of exp E KL(p(y|x_i) ‖ p(y|x_j)) over pairs of images that are given this class.
 
     High where the images of a class differ, to the classifier; 1 where all are answered alike. It can't tell variety
@@ -96,6 +95,7 @@ def modified_inception_score(
     Raises:
         AnalysisError: rows are no probabilities.
     """
+    as_rng(rng)
     p, logs = _checked(probabilities)
     n, k = p.shape
     if not n:
@@ -132,7 +132,7 @@ def _from_left_out(value: float, left: Doubles) -> tuple[float, float]:
 
 def _checked(probabilities: Floats) -> tuple[Doubles, Doubles]:
     """Return probabilities (n, K) and their logarithms in float64."""
-    p = np.asarray(probabilities, np.float64)
+    p = as_codes(probabilities, "probabilities").astype(np.float64)
     if p.ndim != 2 or p.shape[1] < 2:
         raise AnalysisError(f"a score of images takes class probabilities (n, K), not an array of shape {p.shape}")
     if not ((p >= 0).all() and np.allclose(p.sum(1), 1, atol=1e-3)):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, Strings
+from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, Strings, as_point, as_vector
 from .statistics import Baseline, Interval
 
 ALONG = ("lerp", "slerp", "norm", "geodesic")
@@ -65,7 +65,7 @@ class Interpolations:
 
 def lerp(start: Floats, end: Floats, at: Doubles) -> Doubles:
     """Straight line (1 − t)·start + t·end: codes (..., d), at (steps,) -> (..., steps, d)."""
-    t = np.asarray(at, np.float64)[:, None]
+    t = _times(at)
     a, b = _ends(start, end)
     line: Doubles = (1 - t) * a + t * b
     return line
@@ -80,7 +80,7 @@ def slerp(start: Floats, end: Floats, at: Doubles) -> Doubles:
 
     Source: Shoemake 1985, with the edge cases of White 2016 (arXiv:1609.04468).
     """
-    t = np.asarray(at, np.float64)[:, None]
+    t = _times(at)
     a, b = _ends(start, end)
     lengths = np.linalg.norm(a, axis=-1, keepdims=True), np.linalg.norm(b, axis=-1, keepdims=True)
     u, v = (x / np.where(length > 0, length, 1) for x, length in zip((a, b), lengths, strict=True))
@@ -100,7 +100,7 @@ def norm_preserving(start: Floats, end: Floats, at: Doubles) -> Doubles:
 
     Raises: AnalysisError where the line passes through the origin, where no scale helps.
     """
-    line, t = lerp(start, end, at), np.asarray(at, np.float64)[:, None]
+    line, t = lerp(start, end, at), _times(at)
     a, b = (np.linalg.norm(z, axis=-1, keepdims=True) for z in _ends(start, end))
     lengths, wanted = np.linalg.norm(line, axis=-1, keepdims=True), (1 - t) * a + t * b
     if (lengths < 1e-6 * wanted).any():
@@ -114,10 +114,15 @@ WALKS = {"lerp": lerp, "slerp": slerp, "norm": norm_preserving}  # what needs no
 
 def _ends(start: Floats, end: Floats) -> tuple[Doubles, Doubles]:
     """Both ends as (..., 1, d) float64."""
-    a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    a, b = as_point(start, "start"), as_point(end, "end")
     if a.shape != b.shape or a.ndim < 1:
         raise AnalysisError(f"a path needs two codes of one shape, not {a.shape} and {b.shape}")
     return a[..., None, :], b[..., None, :]
+
+
+def _times(at: Doubles) -> Doubles:
+    """Places on the way, 0 to 1, as a column (steps, 1)."""
+    return as_point(as_vector(at, "at"), "at")[:, None]
 
 
 def _across(u: Doubles) -> Doubles:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import AnalysisError, Doubles, Floats, as_codes
-from .conditional import SAME, Orthogonal, orthogonalise
+from .conditional import SAME, Orthogonal, without_span
 from .directions import unit
 
 NEAR = 0.2  # below which little of it is its own: sin of 12°
@@ -68,7 +68,7 @@ def keep_fixed(
 
 def _without(v: Doubles, conditions: Doubles) -> Orthogonal:
     """`v` without the whole span of `conditions`, of which only what says nothing beside the others is left out."""
-    return orthogonalise(v, conditions, bar=1 / SAME)
+    return without_span(v, conditions, bar=1 / SAME)
 
 
 def _dependent_conditions(conditions: Doubles, kept: Sequence[str], least: float) -> list[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import AnalysisError, AnyArray, Bools, Doubles, Ints, as_numbers, as_vector, missing_values
+from .arrays import AnalysisError, AnyArray, Bools, Doubles, Ints, as_numbers, as_table, as_vector, missing_values
 from .messages import listed
 from .overview import Column
 
@@ -28,14 +28,14 @@ class Classes:
 
 
 def as_classes(
-    labels: Mapping[str, npt.ArrayLike], *, classes: tuple[str, ...] = (), unlabelled: bool = False
+    labels: Mapping[str, npt.ArrayLike], *, classes: tuple[str, ...] = (), unlabelled: bool | Container[str] = False
 ) -> tuple[list[Ints], Classes]:
     """Return labels as positions (n,) among all their classes, which are sorted as scikit-learn does.
 
     Args:
         labels: name -> labels (n,) of a part of the rows.
         classes: names of classes, where whole numbers are their positions already.
-        unlabelled: whether a row may be without a label (missing, or -1), which becomes -1.
+        unlabelled: whether a row may be without a label (missing, or -1), which becomes -1; or of which parts.
 
     Raises: AnalysisError for rows without a label, -1 among other classes than 1, or numbers that are not whole.
     """
@@ -54,7 +54,8 @@ def as_classes(
         if whole and not signs and (vector == UNLABELLED).any():
             absent[name][~absent[name]] = vector == UNLABELLED
             plain[name] = vector[vector != UNLABELLED]
-        _refuse_absent(absent[name], name, unlabelled, minus=whole and (vector == UNLABELLED).any() and not signs)
+        may = unlabelled if isinstance(unlabelled, bool) else name in unlabelled
+        _refuse_absent(absent[name], name, may, minus=whole and (vector == UNLABELLED).any() and not signs)
     if whole and not signs:
         known = known[known != UNLABELLED]
     if classes and whole and not signs:
@@ -171,6 +172,50 @@ def _plain_or_numbers(vector: AnyArray, name: str) -> AnyArray:
     if vector.dtype.kind in "iu":
         return vector.astype(np.int64)
     return vector.astype(np.float64) if vector.dtype.kind == "f" else vector
+
+
+def as_rows(values: npt.ArrayLike, name: str) -> Ints:
+    """Return positions of rows (n,), whole numbers of 0 or more. Raises: AnalysisError for others."""
+    numbers = as_targets(values, name)
+    if (numbers < 0).any() or (numbers != np.rint(numbers)).any():
+        raise AnalysisError(f"{name} must be positions of rows, whole numbers of 0 or more")
+    return numbers.astype(np.int64)
+
+
+def as_columns(targets: npt.ArrayLike) -> Doubles:
+    """Return numbers (n, m), (n,) for one, NaN = unknown. Raises: AnalysisError for a column of one value."""
+    table = as_numbers(targets, "targets").astype(np.float64)
+    table = table[:, None] if table.ndim == 1 else table
+    if table.ndim != 2 or 0 in table.shape or np.isinf(table).any():
+        raise AnalysisError(f"targets must be finite numbers (rows, concepts), a column a concept, not {table.shape}")
+    for place, column in enumerate(table.T):
+        if not np.nanmax(column, initial=-np.inf) > np.nanmin(column, initial=np.inf):
+            raise AnalysisError(f"targets column {place} has no two different numbers: no direction tells it")
+    return table
+
+
+def as_signs(targets: npt.ArrayLike) -> Ints:
+    """Return sides (n, m), (n,) for one, as 1, -1 and 0 = unknown: of signs, booleans, or two texts a column.
+
+    Raises: AnalysisError for other values, and for a column that has one side alone.
+    """
+    table = as_table(targets, "targets")
+    if table.dtype.kind in "iuf":
+        if not np.isin(table, (-1, 0, 1)).all():
+            raise AnalysisError(
+                "targets are signs: 1 has it, -1 has not, 0 is unknown; which rows are of a class is labels == class"
+            )
+        signs = table.astype(np.int64)
+    else:
+        columns = [as_column(column, f"targets column {i}", numeric=False).values for i, column in enumerate(table.T)]
+        signs = np.nan_to_num(2 * np.stack(columns, axis=1) - 1).astype(np.int64)
+    for place, column in enumerate(signs.T):
+        if not ((column > 0).any() and (column < 0).any()):
+            raise AnalysisError(
+                f"targets column {place} has one side alone: 1 has it, -1 has not and 0 is unknown, so that 0 and 1 "
+                "must be written as booleans"
+            )
+    return signs
 
 
 def as_pair(rows: object, name: str) -> tuple[Any, Any]:

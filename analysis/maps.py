@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, as_codes, same_length
+from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, Singles, as_codes, as_rng, same_length
+from .labels import as_classes
 from .neighbours import nearest, without_parts
 from .pca import fit_pca
 from .statistics import Interval, jackknife_interval, jackknife_parts, share_interval
@@ -94,7 +95,7 @@ def _umap(codes: Floats, seed: int, k: int, epochs: int | None = None) -> Single
 def latent_map(
     codes: Floats,
     *,
-    rng: np.random.Generator,
+    rng: Seed = 0,
     method: str = "umap",
     labels: Ints | None = None,
     representation: str = "code",
@@ -107,8 +108,10 @@ def latent_map(
     Args: labels: (n,) classes, -1 = unlabelled, for the neighbours' accuracy on the map and in the whole code.
         seed: of the placement; the same seed gives the same map. epochs: of UMAP, by default its own choice.
     """
+    rng = as_rng(rng)
     codes = as_codes(codes)
     if labels is not None:
+        (labels,), _ = as_classes({"labels": labels}, unlabelled=True)
         same_length(codes=codes, labels=labels)
     xy, explained, note = place(codes, method=method, seed=seed, epochs=epochs)
     placed = xy

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Singles, as_codes
+from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, Singles, as_codes, as_rng
 from .expectation import FLOOR, SAMPLE, fit_gaussians, flat_below
 from .gaussians import COVARIANCES, Gaussians, free_parameters
 from .pca import PCA, fit_pca
@@ -87,7 +87,7 @@ class FittedMixture:
 def fit_mixture(
     codes: Floats,
     *,
-    rng: np.random.Generator,
+    rng: Seed = 0,
     components: Sequence[int] = (),
     covariances: Sequence[str] = COVARIANCES,
     search: int = SEARCH,
@@ -111,6 +111,7 @@ def fit_mixture(
     Returns: the mixture, components ordered by weight. Raises: AnalysisError for fewer than 10 rows, or
         what no mixture is.
     """
+    rng = as_rng(rng)
     codes, notes, pca = as_codes(codes), [], None
     if strange := [shape for shape in covariances if shape not in COVARIANCES]:
         raise AnalysisError(f"there is no covariance {strange[0]!r}: there are {', '.join(COVARIANCES)}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats
+from .arrays import AnalysisError, Doubles, Floats, Seed, as_codes, as_rng
 from .twosample import ROWS, TwoSample, two_sample
 
 PRIORS = {"normal": (0.0, 1.0), "uniform": (0.0, 3**-0.5)}  # mean and deviation of N(0, 1) and U(-1, 1)
@@ -49,7 +49,7 @@ def draw_prior(kind: str, rows: int, width: int, *, rng: np.random.Generator) ->
 
 
 def compare_with_prior(
-    codes: Floats, *, kind: str, rng: np.random.Generator, name: str = "code", rows: int = ROWS,
+    codes: Floats, *, kind: str, rng: Seed = 0, name: str = "code", rows: int = ROWS,
     draws: Draw | Floats | None = None,
 ) -> PartOfPrior:  # fmt: skip
     """Compare (n, d) codes with draws from their prior, at most `rows` of each.
@@ -57,6 +57,8 @@ def compare_with_prior(
     Args: kind: "normal" N(0, 1) or "uniform" U(-1, 1); with `draws`, what the prior is called. draws: from any prior,
         as a function or as (m, d) independent rows.
     """
+    rng = as_rng(rng)
+    codes = as_codes(codes)
     n, d = codes.shape
     source = (lambda count: draw_prior(kind, count, d, rng=rng)) if draws is None else draws
     found = two_sample(codes, source if isinstance(source, np.ndarray) else source(n), rng=rng, rows=rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, Strings, as_images, to_pixels
+from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Singles, Strings, as_images, same_length, to_pixels
 from .pca import fit_pca
 from .statistics import Baseline, Interval, bootstrap_mean, bootstrap_ratio
 
@@ -73,6 +73,10 @@ def _areas(size: int, cells: int) -> Singles:
 
 def reconstruction_error(images: Singles, reconstructions: Singles, *, order: Ints | None = None) -> Singles:
     """‖x_i − y_σ(i)‖₂ an image, x and y (n, h, w, c) in [0, 1]; `order` is σ, by default the identity: (n,)."""
+    images, reconstructions = as_images(images), as_images(reconstructions, "reconstructions")
+    same_length(images=images, reconstructions=reconstructions)
+    if images.shape != reconstructions.shape:
+        raise AnalysisError(f"images are {images.shape}, and reconstructions {reconstructions.shape}")
     other = reconstructions if order is None else reconstructions[order]
     errors: Singles = np.linalg.norm((images - other).reshape(len(images), -1), axis=1).astype(np.float32)
     return errors

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .arrays import AnyArray, Doubles
+from .arrays import AnyArray, Doubles, Seed, as_rng
 from .few import draws_and_rows, paired_draws_and_rows
 from .statistics import UNKNOWN, Interval, bootstrap_mean
 
@@ -95,8 +95,9 @@ class SideBySide:
         return tuple(one for one in self.standings if not one.who.baseline)
 
 
-def standings(entries: Sequence[Entry], *, rng: np.random.Generator) -> tuple[Standing, ...]:
+def standings(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Standing, ...]:
     """Put entries in a table, each beside the first."""
+    rng = as_rng(rng)
     first, found = entries[0], []
     for i, entry in enumerate(entries):
         figures = []
@@ -110,8 +111,9 @@ def standings(entries: Sequence[Entry], *, rng: np.random.Generator) -> tuple[St
     return tuple(found)
 
 
-def leads(entries: Sequence[Entry], *, rng: np.random.Generator) -> tuple[Lead, ...]:
+def leads(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Lead, ...]:
     """The best run by each measure that has a better side and that two runs have."""
+    rng = as_rng(rng)
     found = []
     for measure, sign in MEASURES.items():
         runs = [i for i, one in enumerate(entries) if not one.who.baseline and measure in one.values]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .alignment import centred, cka_interval, cka_of_shuffles
-from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, same_length, subsample
+from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, as_codes, as_rng, same_length, subsample
 from .directions import find_directions
 from .gaps import squared_gaps
 from .linear import fit_ridge_by_gcv, fit_scaler
@@ -156,7 +156,7 @@ def common_neighbours(first: Ints, second: Ints) -> Doubles:
 
 
 def similarities(
-    x: Floats, y: Floats, *, rng: np.random.Generator, rows: int = ROWS, shuffles: int = SHUFFLES
+    x: Floats, y: Floats, *, rng: Seed = 0, rows: int = ROWS, shuffles: int = SHUFFLES
 ) -> tuple[Similarity, ...]:
     """CKA, RSA, neighbour overlap, Procrustes and linear maps between (n, d) and (n, e) rows in the same order.
 
@@ -164,6 +164,7 @@ def similarities(
 
     Raises: AnalysisError where lengths differ or fewer than 50 rows are there.
     """
+    rng = as_rng(rng)
     x, y = as_codes(x, "the first codes"), as_codes(y, "the second codes")
     if same_length(first=x, second=y) < 50:
         raise AnalysisError(f"a comparison needs at least 50 common rows, and there are {len(x)}")
@@ -239,7 +240,7 @@ def transfers(
     y: Floats,
     asked: Sequence[Question],
     *,
-    rng: np.random.Generator,
+    rng: Seed = 0,
     method: str = "logistic",
     shuffles: int = SHUFFLED_MAPS,
 ) -> tuple[tuple[Transfer, ...], list[str]]:
@@ -250,7 +251,11 @@ def transfers(
 
     Args: shuffles: maps fitted to shuffled rows; with none there is no p.
     """
+    rng = as_rng(rng)
+    x, y = as_codes(x, "the first codes"), as_codes(y, "the second codes")
     same_length(first=x, second=y)
+    for question in asked:
+        same_length(**{"codes": x, question.name: question.signs})
     order = rng.permutation(len(x))
     fit, judge = np.sort(order[: len(x) // 2]), np.sort(order[len(x) // 2 :])
     kept, left = answerable(asked, fit, judge)

@@ -177,13 +177,13 @@ def study_maps(table: Embeddings, model: Model | None, options: Options, progres
         words = f"{of} {words}{whole if len(rows) < table.n else ''}"
     codes, labels = table.vectors(table.code, rows)[:, table.encoded], labels_of(table)
     maps, notes = [], [words]
+    known = np.where(labels[0][rows] < 0, np.nan, labels[0][rows]) if labels else None
     for method in options.maps:
         progress(method)
         try:
             maps.append(
                 latent_map(
-                    codes, rng=rng, method=method, labels=labels[0][rows] if labels else None,
-                    representation=table.code, seed=options.seed,
+                    codes, rng=rng, method=method, labels=known, representation=table.code, seed=options.seed,
                 )
             )  # fmt: skip
         except AnalysisError as error:

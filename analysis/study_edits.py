@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Bools, Doubles, Ints, Pixels, Singles, as_images
+from .arrays import AnalysisError, AnyArray, Bools, Doubles, Ints, Pixels, Seed, Singles, as_images, as_rng
 from .concepts import Concept, ConceptTable
 from .edit_tests import LEVEL
 from .judges import Measured, measured_scores, network_scores, side_by_side
@@ -110,7 +110,7 @@ def verify_concepts(
     measured: Measured,
     network: Network | None,
     *,
-    rng: np.random.Generator,
+    rng: Seed = 0,
     edited: int = 100,
     draws: int = 20,
     mask: Bools | None = None,
@@ -124,6 +124,7 @@ def verify_concepts(
     must have been fitted to rows that share none with each other, nor with `held`, else labels that are noise look
     proven: the judge has learned the same noise. `shuffled` is of `kept_moves.keep_in`.
     """
+    rng = as_rng(rng)
     real, classes = side_by_side(network, measured)(held.images)
     said = [] if network is None else list(network.names)
     told = real[:, : len(said)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, subsample
+from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, as_codes, as_rng, subsample
 from .gaps import squared_gaps
 from .statistics import permutation_p
 from .threads import one_blas_thread
@@ -39,7 +39,7 @@ class TwoSample:
 
 
 def two_sample(
-    x: Floats, y: Floats, *, rng: np.random.Generator, rows: int = ROWS, repeats: int = REPEATS,
+    x: Floats, y: Floats, *, rng: Seed = 0, rows: int = ROWS, repeats: int = REPEATS,
     projections: int = PROJECTIONS,
 ) -> TwoSample:  # fmt: skip
     """Compare (n, d) rows `x` with (m, d) rows `y`; at most `rows` of each are looked at.
@@ -48,6 +48,7 @@ def two_sample(
     the sliced distance; Phipson & Smyth 2010 for p; Benjamini & Hochberg 1995. Raises: AnalysisError for fewer
     than 10 rows on a side or unequal widths.
     """
+    rng = as_rng(rng)
     x, y = as_codes(x, "the first rows"), as_codes(y, "the second rows")
     if x.shape[1] != y.shape[1]:
         raise AnalysisError(f"two sets are compared column by column: one has {x.shape[1]}, the other {y.shape[1]}")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles, as_codes
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Singles, as_codes, as_numbers
 from .codes import change, effect
 from .concept_scores import Task
 from .directions import unit
@@ -73,6 +73,7 @@ def first_layer_directions(weights: Floats, *, most: int = AXES) -> tuple[Double
 
     Raises: AnalysisError for weights that are no finite matrix, or all zero.
     """
+    weights = as_numbers(weights, "the first layer's weights")
     if weights.ndim != 2 or not np.isfinite(weights).all() or not weights.any():
         raise AnalysisError(f"the first layer's weights must be a finite matrix that is not zero, not {weights.shape}")
     gains, vectors = np.linalg.eigh(weights.T.astype(np.float64) @ weights.astype(np.float64))

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, as_codes
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Seed, as_codes, as_rng
 from .doses import (
     Decode,
     Judge,
@@ -188,7 +188,7 @@ def verify_edits(
     codes: Floats,
     moves: Sequence[Move],
     *,
-    rng: np.random.Generator,
+    rng: Seed = 0,
     doses: Sequence[float] = DOSES,
     draws: int = DRAWS,
     mask: Bools | None = None,
@@ -208,6 +208,7 @@ def verify_edits(
         shown: first images whose frames are kept. advance: told how many more directions are done, of
         (1 + draws + r) · len(moves).
     """
+    rng = as_rng(rng)
     codes, at = as_codes(codes), check_doses(np.asarray(doses))
     if not moves or not scores:
         raise AnalysisError("there is no concept to edit along, or no judge of edits")

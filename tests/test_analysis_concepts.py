@@ -133,14 +133,24 @@ def test_targets_and_shuffles_that_tell_nothing_are_one_sentence(rng: np.random.
         concept_vector(codes, positive, rng=rng, permutations=0)
     for method in ("mean difference", "LDA", "logistic", "ridge"):
         for x, targets, said in (
-            (codes, signs, r"a column a concept, not \(100,\)"),
+            (codes, signs[:, None, None], r"a column a concept, not \(100, 1, 1\)"),
             (codes, signs[:5, None], "codes 100, targets 5"),
-            (codes, positive[:, None], "signs, 1, -1 and 0 for unknown, .* not bool"),
+            (codes, np.ones((100, 1)), "one side alone|no two different"),
             (np.where(codes > 2, np.nan, codes), signs[:, None], "not finite"),
             (codes[:, 0], signs[:, None], r"codes must be \(rows, columns\)"),
         ):
             with pytest.raises(AnalysisError, match=said):
                 find_directions(x, targets, method=method)
+
+
+def test_classes_are_no_signs(rng: np.random.Generator) -> None:
+    codes, positive, _ = planted(rng, 100)
+    for targets, said in (
+        (positive.astype(int), "0 and 1 must be written as booleans"),
+        (positive + 2, "labels == class"),
+    ):
+        with pytest.raises(AnalysisError, match=said):
+            find_directions(codes, targets, method="mean difference")
 
 
 def test_too_few_rows_are_refused(rng: np.random.Generator) -> None:
