@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Seed, as_codes, as_rng
+from .arrays import AnalysisError, Doubles, Floats, Seed, as_numbers, as_rng
 from .statistics import UNKNOWN, Interval, Z, without_interval
 
 FLOOR = 1e-6
@@ -132,7 +132,7 @@ def _from_left_out(value: float, left: Doubles) -> tuple[float, float]:
 
 def _checked(probabilities: Floats) -> tuple[Doubles, Doubles]:
     """Return probabilities (n, K) and their logarithms in float64."""
-    p = as_codes(probabilities, "class probabilities").astype(np.float64)
+    p = as_numbers(probabilities, "class probabilities").astype(np.float64)
     if p.ndim != 2 or p.shape[1] < 2:
         raise AnalysisError(f"a score of images takes class probabilities (n, K), not an array of shape {p.shape}")
     if not ((p >= 0).all() and np.allclose(p.sum(1), 1, atol=1e-3)):
