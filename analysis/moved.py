@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from .arrays import Doubles, Floats
-from .statistics import UNKNOWN, Interval, Z
+from .statistics import UNKNOWN, Interval
 
 ROWS = 3  # a column of the code, below which the covariance says too little
 
@@ -29,6 +29,8 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
     """
     known = np.isfinite(columns).all(1)
     x, z = columns[known], codes[known].astype(np.float64)
+    from scipy.stats import t
+
     nothing = [[UNKNOWN] * columns.shape[1] for _ in steps]
     n, d = z.shape
     if n < ROWS * (d + x.shape[1]):
@@ -51,11 +53,18 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
     filters, sizes = np.linalg.solve(true, seen.T), x.std(0)  # (k, d)
     noise = np.einsum("kd,de,ke->k", filters, spread, filters)
     found = []
+    back = np.linalg.inv(true)
+    quantile = float(t.ppf(0.975, n - d - len(own)))
     for step in steps:
         change = filters @ step
-        error = np.sqrt(np.maximum(noise * float(change @ inverse @ change), 0.0))
+        rest, mixed = step - change @ effects, inverse @ change
+        size = float(
+            change @ mixed
+        )  # of the noise of the effects: of those read, of what reads `rest`, of both at once
+        also = inverse * (rest @ np.linalg.solve(spread, rest) + d * size) + d * np.outer(mixed, mixed)
+        error = np.sqrt(noise * size + np.diag(back @ also @ back))
         told = [UNKNOWN] * columns.shape[1]
-        for place, value, half, size in zip(own, change, Z * error, sizes, strict=True):
+        for place, value, half, size in zip(own, change, quantile * error, sizes, strict=True):
             low, high = float((value - half) / size), float((value + half) / size)
             told[place] = Interval(float(value / size), low, high, n)
         found.append(told)

