@@ -48,7 +48,7 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
     seen = np.linalg.solve(spread, effects.T)  # (d, k)
     inside = effects @ seen
     true = inside - d * inverse  # without what the noise of the effects adds
-    if np.linalg.eigvalsh(true)[0] < 0.2 * np.linalg.eigvalsh(inside)[0]:
+    if np.linalg.eigvalsh(true)[0] < 0.4 * np.linalg.eigvalsh(inside)[0]:
         return nothing
     filters, sizes = np.linalg.solve(true, seen.T), x.std(0)  # (k, d)
     noise = np.einsum("kd,de,ke->k", filters, spread, filters)
