@@ -13,6 +13,7 @@ import torch
 
 from latentgan.averages import Average, make_usable, shadow_of
 from latentgan.checkpoint import Checkpoint, read_config
+from latentgan.compiling import compile_network
 from latentgan.config import RunConfig, resolve
 from latentgan.data import Batches, ImageSource, load_source
 from latentgan.data.batches import DESCRIBED, LABELLED, MAIN
@@ -176,7 +177,7 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
         built.initialise(lambda n: source.tensor(_mixed(source.rows("train"), n), device))
     if t.compile:
         for network in built.callables():
-            network.compile()
+            compile_network(network)
     batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device, labels=t.labels)
     beside = "" if batches.attributes is None else " that have all told attributes"
     if built.uses_labels and not (batches.labels >= 0).any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import threading
@@ -17,6 +18,7 @@ from tiny_runs import CASES, CONVOLUTIONAL, MLP, TWO_MOVES, differences, metrics
 import latentgan.training as module
 from latentgan.adapter import NumpyModel
 from latentgan.checkpoint import latest_name, read_checkpoint, read_model
+from latentgan.compiling import compile_network
 from latentgan.config import RunConfig
 from latentgan.data import ImageSource, from_arrays
 from latentgan.errors import ConfigError, DivergedError, LatentganError
@@ -379,8 +381,8 @@ def test_a_run_in_bf16_finishes(tmp_path: Path) -> None:
 @pytest.fixture
 def traced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compile by tracing alone: the C++ compiler would take most of a minute for these few layers."""
-    compile = torch.nn.Module.compile
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compile(self, backend="aot_eager"))
+    by_tracing = functools.partial(compile_network, backend="aot_eager")
+    monkeypatch.setattr("latentgan.session.compile_network", by_tracing)
 
 
 @pytest.mark.slow

@@ -87,7 +87,7 @@ class Family(nn.Module):
         return self
 
     def callables(self) -> list[nn.Module]:
-        """Return the modules that `step` calls, each compiled by itself under training.compile."""
+        """Return the modules that `step` calls, each compiled by itself, as a whole, under training.compile."""
         own = [network for network in self.children() if not isinstance(network, Prior)]
         return [network for network in own if any(True for _ in network.parameters())]
 

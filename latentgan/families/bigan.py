@@ -178,8 +178,9 @@ class BiGAN(Family):
 
     def callables(self) -> list[nn.Module]:
         judge = self.discriminator
-        pair = [child for name, child in self.named_children() if name == "pair_discriminator"]
-        return [self.generator, self.encoder, judge.trunk, judge.code, judge.joint, judge.logit, *pair]
+        more = [child for name, child in self.named_children() if name in ("matcher", "pair_discriminator")]
+        networks = [self.generator, self.encoder, judge.trunk, judge.code, judge.joint, judge.logit, *more]
+        return [network for network in networks if any(True for _ in network.parameters())]
 
     def feature_networks(self) -> dict[str, Layers]:
         return {"encoder": self.encoder, "discriminator": self.discriminator.trunk}
