@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .files import allow
+from .files import allow, allowing
 
 PLACES = {"out", "save", "results", "work"}
 """Parameters of which a command that writes has one."""
@@ -23,6 +23,11 @@ class WritingGroup(TyperGroup):
         if command is not None and "force" not in names and (names & PLACES or cmd_name == "evidence"):
             command.params += _options()
         return command
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; what its options allow ends with it."""
+        with allowing():
+            return super().invoke(ctx)
 
 
 def _options() -> list[Any]:

@@ -23,6 +23,7 @@ from tiny_runs import stripes, tiny
 from latentgan import NumpyModel, augmenting, train
 from latentgan.checkpoint import latest_name
 from latentgan.errors import DataError
+from latentgan.files import consent
 from latentgan.judging import find_heads, open_judge
 from latentgan.training import resume
 
@@ -186,6 +187,12 @@ def test_force_replaces_what_is_not_ours_but_not_what_is_read(crowded: Path, cal
     assert call("report", "results", "--out", "codes.parquet", "--force")[0] == 0, "the report does not read the table"
     code, _, said = call("encode", "run", "--data", "data.parquet", "--out", "hard.parquet", "--force")
     assert code == 2 and "is read by this command" in said
+
+
+def test_force_ends_with_its_command(here: Path, call: Call) -> None:
+    shutil.copy(here / "me.png", here / "other.png")
+    assert call("sample", "run", "--out", "me.png", "--force")[0] == 0
+    assert call("sample", "run", "--out", "other.png")[0] == 2 and not consent().overwrite
 
 
 def test_what_we_wrote_is_written_again_without_being_asked(here: Path, call: Call) -> None:
