@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Doubles, Floats, subsample
-from .embeddings import Embeddings
+from .embeddings import Column, Embeddings
 from .neighbours import nearest
 from .plan import labelled_columns, labels_of
 from .serial import STRETCHES, alike_blocks, drift
@@ -25,6 +25,7 @@ FAR = 16  # neighbours among SOME train rows whose distances say how far rows ar
 SOME = 256
 TOO_NEAR = 0.02  # share of rows of independent ones that are as near to a train row, or nearer
 WARNED = 0.06  # share of held-out rows with a near-copy from which there is a warning
+RUNS = 5  # of a category, in the mean, up to which rows count as sorted by it
 DRIFT = 1.5  # times as much as those of independent rows, from which there is a warning
 
 
@@ -159,7 +160,7 @@ def _ordered(table: Embeddings) -> list[str]:
     columns_too = [
         column.name
         for column in labelled_columns(table)
-        if any(_inflation(times, values[rows]) > DRIFT for values in column.as_numbers())
+        if not _sorted_by(column) and any(_inflation(times, values[rows]) > DRIFT for values in column.as_numbers())
     ]
     if times < DRIFT or not columns_too:
         return []
@@ -168,6 +169,14 @@ def _ordered(table: Embeddings) -> list[str]:
         f"{STRETCHES} stretches of codes vary {times:.1f} times as much as those of independent rows): what they seem "
         "to share may be that order alone; --group COLUMN holds clips out whole, --blocks N stretches of time"
     ]
+
+
+def _sorted_by(column: Column) -> bool:
+    """Whether rows come category by category, as images from a folder a class do: that order is the column itself."""
+    if column.kind == "numeric":
+        return False
+    codes = column.codes[column.present]
+    return int(np.count_nonzero(np.diff(codes))) < RUNS * len(np.unique(codes))
 
 
 def _inflation(times: float, values: Doubles) -> float:

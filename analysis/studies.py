@@ -20,6 +20,7 @@ from .plan import (
     Progress,
     decoder,
     held_out,
+    independent,
     labels_of,
     missing_yardsticks,
     needs_model,
@@ -167,14 +168,16 @@ def _mixture_yardsticks(
 def study_maps(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Maps:
     """Place a sample of codes, or all, in the plane by each method, and say which they are."""
     rng = options.rng("maps")
+    every = independent(table, table.rows(None), options)
+    what = "rows" if table.groups is None else "rows, one of each group,"
     if options.map_rows is None:
-        rows, words = table.rows(None), f"all {table.n:,} rows of the table, training rows included"
+        rows, words = every, f"all {len(every):,} {what} of the table, training rows included"
     else:
         rows, words = held_out(table, options.map_rows, options, least=1000)
         candidates = len(held_out(table, None, options, least=1000)[0])
         of = f"{len(rows):,} of {candidates:,}" if len(rows) < candidates else f"{len(rows):,}"
-        whole = f"; the table has {table.n:,} rows, and latentgan map TABLE --full places all of them"
-        words = f"{of} {words}{whole if len(rows) < table.n else ''}"
+        whole = f"; the table has {len(every):,} {what} and latentgan map TABLE --full places all of them"
+        words = f"{of} {words}{whole if len(rows) < len(every) else ''}"
     codes, labels = table.vectors(table.code, rows)[:, table.encoded], labels_of(table)
     maps, notes = [], [words]
     known = np.where(labels[0][rows] < 0, np.nan, labels[0][rows]) if labels else None

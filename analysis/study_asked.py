@@ -19,6 +19,7 @@ from .plan import (
     Options,
     Progress,
     code_yardsticks,
+    grouping,
     held_out,
     independent,
     labelled_columns,
@@ -75,7 +76,9 @@ def study_comparison(
         few = y if y.shape[1] <= WIDEST else fit_pca(y, WIDEST, rng=rng).project(y)
         carried, _ = transfers(x, few, _asked(first, rows), rng=rng)
         found.append(Comparison((pairs[0].names[0], wanted.name), (x.shape[1], y.shape[1]), len(x), alike, carried, ()))
-    notes = dict.fromkeys([*said, *(note for one in pairs for note in one.notes), *missing_yardsticks(first)])
+    notes = dict.fromkeys(
+        [*said, *(note for one in pairs for note in one.notes), *missing_yardsticks(first), *grouping(first)]
+    )
     return Comparisons(tuple(pairs), tuple(found), tuple(notes), runs)
 
 
@@ -166,7 +169,7 @@ def study_fidelity(
     held, made, others = (z[rng.permutation(len(z))[:MODE_ROWS]] for z in (*parts, others))
     threshold = duplicate_threshold(held[: len(made)])
     modes, real_pairs = count_modes(made, threshold=threshold), duplicates(others, threshold=threshold)
-    notes += _sampled(found, modes, real_pairs, len(rows), len(drawn))
+    notes += [*_sampled(found, modes, real_pairs, len(rows), len(drawn)), *grouping(real)]
     return Fidelity(name, found, yardstick, repeats, modes, real_pairs, tuple(notes), **pictures)
 
 

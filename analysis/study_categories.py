@@ -24,7 +24,7 @@ from .codes import (
     shared_information,
 )
 from .embeddings import Embeddings
-from .few import draw_labels, few_label_accuracy
+from .few import draw_labels, few_label_accuracy, label_counts
 from .learned import drawn, drawn_of_each, is_learned, moments, responsibilities
 from .overview import thumbnails
 from .partitions import contingency, nmi, purity
@@ -220,11 +220,12 @@ def _probe_of_pixels(
     """Read raw pixels by a logistic probe of as many labels as the network was told, equally many a class."""
     train, classes = table.rows("train") if table.has_split else rows[:0], np.unique(labels[labels >= 0])
     train, held, rows = (some[labels[some] >= 0] for some in (train, held, rows))
-    counts = [int((labels[train] == one).sum()) for one in classes]
+    together = None if table.groups is None else table.groups[train]
+    counts = [int(label_counts(np.where(labels[train] == one, 0, -1), together).sum()) for one in classes]
     each = min([table.labels_told // max(len(classes), 1), *counts])
     if not table.has_pixels or not len(held) or len(classes) < 2 or not 0 < each * len(classes) <= PROBE_LABELS:
         return []
-    picked = train[draw_labels(labels[train], per_class=each, draws=1, rng=rng)[0]]
+    picked = train[draw_labels(labels[train], per_class=each, draws=1, rng=rng, groups=together)[0]]
     parts = [Rows(table.vectors("pixels", some), labels[some]) for some in (picked, held[:PROBE_LABELS], rows)]
     hits, _ = few_label_accuracy(*parts, draws=np.arange(len(picked))[None], columns=1 + int(labels.max()))
     return [Baseline("probe of pixels", proportion(hits[0]), f"logistic, {len(picked):,} labels, C by validation rows")]

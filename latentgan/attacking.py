@@ -77,6 +77,7 @@ def attackable(
     for split, most in (("train", FITTED), ("validation", FITTED), ("test", images)):
         rows = source.rows(split)
         rows = rows[labels[rows] >= 0]
+        rows = source.one_of_each(rows, rng) if split == "test" else rows
         if len(rows) > most:
             notes.append(f"a sample of {most:,} of {len(rows):,} labelled {split} images")
             rows = np.sort(rng.permutation(rows)[:most])

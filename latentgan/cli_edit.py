@@ -295,7 +295,8 @@ def _verified(
     rng = np.random.default_rng([seed, *b"verification"])
     most = min(JUDGED, HELD_BYTES // source.images[:1].nbytes)
     fitted = _fitted(results, source, found)
-    groups = None if fitted is None or found.joint is None or not found.joint.groups.size else found.joint.groups
+    told = fitted is not None and found.joint is not None and found.joint.groups.size
+    groups = found.joint.groups if told and found.joint is not None else source.groups
     rows, learned = three_ways(source, fitted, edited=images, most=most, rng=rng, groups=groups)
     if len(rows) < FEWEST:
         raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")

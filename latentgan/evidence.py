@@ -149,11 +149,12 @@ def evaluated(likelihood: Likelihood, binarise: Binarisation | None) -> Likeliho
 
 
 def chosen(source: ImageSource, plan: Plan) -> np.ndarray:
-    """Return the rows that are evaluated: of the test split, mixed by the seed."""
+    """Return the rows that are evaluated: of the test split, one of each group, mixed by the seed."""
     rows = source.rows("test")
     if len(rows) == 0:
         raise DataError(f"{source.name} has no test images, so that none are held out")
-    return np.random.default_rng(plan.seed).permutation(rows)[: plan.images]
+    rng = np.random.default_rng(plan.seed)
+    return rng.permutation(source.one_of_each(rows, rng))[: plan.images]
 
 
 def work(plan: Plan, source: ImageSource) -> int:

@@ -9,9 +9,11 @@ import pytest
 
 from analysis.embeddings import Embeddings
 from latentgan import configure, from_arrays, train
+from latentgan.annealing import Annealing
 from latentgan.data import ImageSource, load_source
 from latentgan.data.splits import torn_groups
 from latentgan.errors import DataError
+from latentgan.evidence import Plan, chosen
 from latentgan.stages import encode
 
 CLIPS = np.repeat(np.arange(40), 4)
@@ -98,3 +100,14 @@ def test_encode_writes_the_group_that_it_is_given(data: Path, tmp_path: Path) ->
     run = trained(data, tmp_path / "run", None)
     path = encode(run, tmp_path / "t.parquet", options={"group": "clip"}, features=["none"], device="cpu")
     assert Embeddings(path).group_name == "clip"
+
+
+def test_scored_images_are_one_of_each_clip() -> None:
+    found = source(group="clip")
+    rows = found.one_of_each(found.rows("test"), np.random.default_rng(0))
+    assert np.unique(CLIPS[rows], return_counts=True)[1].tolist() == [1] * 8
+
+
+def test_a_likelihood_is_averaged_over_clips() -> None:
+    found = source(group="clip")
+    assert len(chosen(found, Plan(100, 5, 0, Annealing(1, 3, 1), None, 0))) == 8

@@ -320,6 +320,15 @@ def test_independent_rows_are_not_warned_about(tmp_path: Path, rng: np.random.Ge
     assert dependence_warnings(Embeddings(path)) == ()
 
 
+def test_rows_sorted_by_class_are_no_drift(tmp_path: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    order = np.argsort(labels, kind="stable")
+    path = write(tmp_path / "t.parquet", images[order], label=labels[order].astype(str))
+    assert dependence_warnings(Embeddings(path)) == ()
+
+
 def test_identical_rows_are_told_from_near_ones(rng: np.random.Generator) -> None:
     train = rng.normal(size=(600, 12))
     asked = np.concatenate([train[:5], train[5:10] + 1e-3, rng.normal(size=(90, 12))])

@@ -92,6 +92,21 @@ class ImageSource:
         """Indices (int64, ascending) of the rows of a split; None means all rows."""
         return np.arange(len(self)) if split is None else np.flatnonzero(self.split == split)
 
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Group of every row, (n,) int64, where the images that belong together are known; else None."""
+        if not self.group:
+            return None
+        return group_codes(self.name, Columns(self.attributes, self.attribute_kinds), self.group, len(self))
+
+    def one_of_each(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return one of `rows` for each group, drawn at random and ascending, so that scores count groups; else all."""
+        groups = self.groups
+        if groups is None:
+            return rows
+        mixed = rng.permutation(rows)
+        return np.sort(mixed[np.unique(groups[mixed], return_index=True)[1]])
+
     def telling(self, names: Sequence[str]) -> ImageSource:
         """Return the same images with these attributes ready to be told, see `Condition`.
 
