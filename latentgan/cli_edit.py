@@ -164,11 +164,13 @@ def verify(
 ) -> None:
     """Verify edits: move held-out images along every concept, decode, and have them judged by what never saw the model.
 
-    The judge is a small network trained on real images only (seconds; kept in RESULTS for the next time), and for
-    images of one object on a plain ground their thickness, slant, width and height, measured. Each concept gets its
-    dose-response curve, a rank correlation of dose and score, a success rate, and what else changed: the leakage into
-    every other judge, the judged class, the pixels; beside it all the same of random directions of equal length. The
-    result joins RESULTS, and the report shows it.
+    The judge is a small network trained on real images only, which no direction was fitted to (seconds; kept in RESULTS
+    for the next time), and for images of one object on a plain ground their thickness, slant, width and height,
+    measured. Each concept gets its dose-response curve, a rank correlation of dose and score, a success rate, and what
+    else changed: the leakage into every other judge, the judged class, the pixels; beside it all the same of random
+    directions of equal length, and the effect of directions of shuffled labels, by which p is counted, corrected for
+    the number of concepts. A concept that does not hold itself, or whose judge does not tell it of real images, never
+    counts. The result joins RESULTS, and the report shows it.
 
         latentgan verify runs/mnist --results results
 
@@ -316,8 +318,12 @@ def _verified(
     notes += [f"only the first {MOST} of {len(chosen)} concepts"] if len(chosen) > MOST else []
     if not all(part.encoded for part in model.family.prior.parts):
         notes.append("parts of the code that the encoder does not give are as it encodes an unknown value")
-    if learned.size:
-        notes.append(f"the network learned from {len(learned):,} images that no direction was fitted to")
+    left = "that no direction was fitted to and that are not edited"
+    notes.append(
+        f"the network learned from {len(learned):,} images {left}"
+        if judge is not None
+        else f"no network judges: none of the columns can be learned from the {len(learned):,} images {left}"
+    )
     with stages.bar("verify edits", len(moves) * (1 + draws + shuffled.shape[1])) as advance:
         result = verify_concepts(
             moves, model, HeldOut(pictures, source.labels[rows], truths), measured, judge, rng=rng, edited=images,
