@@ -152,7 +152,12 @@ def verify(
     keep: Keep = None,
     keep_by: KeepBy = "regression",
     images: Annotated[int, typer.Option(min=10, help="Held-out images to edit.")] = 100,
-    draws: Annotated[int, typer.Option(min=2, max=10_000, help="Random directions beside each concept.")] = 20,
+    draws: Annotated[
+        int,
+        typer.Option(
+            min=2, max=10_000, help="Random directions beside each concept, and as many of shuffled labels, up to 40."
+        ),
+    ] = 20,
     seed: Seed = 0,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data: Data = None,
