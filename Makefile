@@ -10,7 +10,7 @@ endif
 MARK := $(BIN)/.latentgan-installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check bench browser format clean
+.PHONY: demo test check fuzz bench browser format clean
 
 demo: $(MARK)  ## train a BiGAN on real digits and write the report: three minutes on two cores
 	$(BIN)/latentgan demo --out demo
@@ -24,6 +24,9 @@ check: $(MARK)  ## style and types
 	$(BIN)/mypy
 
 ifdef QUICK
+fuzz: $(MARK)  ## some 2,000 malformed calls of every command: each is refused in one sentence; minutes
+	$(BIN)/python tests/fuzz.py
+
 bench: $(MARK)  ## what latentgan costs beyond what the algorithms need, a few rounds of it: two minutes
 	$(BIN)/python examples/reproduce/bench.py --quick
 else

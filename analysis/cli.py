@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_writing import WritingGroup
-from .console import run_app
+from .console import note, run_app
 from .errors import AnalysisError, ForeignModelError
-from .messages import message
 from .places import found_beside, typed_command
 
 if TYPE_CHECKING:
@@ -213,7 +212,7 @@ def find_model(
     except ForeignModelError as error:
         if run is not None:
             raise
-        typer.echo(message(f"without a model: {error}"), err=True)
+        note(f"without a model: {error}")
         return None
     if not hasattr(model, "decode"):
         raise AnalysisError(f"the model in {str(found)!r} does not decode")
@@ -336,10 +335,10 @@ def report_back(found: dict[str, Any], out: Path, as_json: bool, warnings: Seque
         for kind, one in done.items():
             print_result(kind, one, False)
         for kind, sentence in refused.items():
-            typer.echo(f"left out: {kind}: {sentence}", err=True)
+            note(f"left out: {kind}: {sentence}")
     if not done:
         raise AnalysisError("no analysis could be done: " + "; ".join(dict.fromkeys(refused.values())))
-    typer.echo(f"results: {out}   next: latentgan report {out}", err=True)
+    note(f"results: {out}   next: latentgan report {out}")
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ from .cli import (
     run_of,
     write_report,
 )
+from .console import note
 from .errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class Commands:
 
         fitted = fit_probe(job.open(table), job.options())
         written, right = fitted.save(save), fitted.accuracy
-        typer.echo(f"{fitted.column}: {right.percent()} of {right.n:,} test rows right; wrote {written}", err=True)
+        note(f"{fitted.column}: {right.percent()} of {right.n:,} test rows right; wrote {written}")
         return None
 
     def efficiency(

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import typer
 
 from .errors import AnalysisError
-from .messages import message
+from .messages import masked, message, printable
 
 MAX_INTEGER = 2**63 - 1
 """Largest whole number that an option without a maximum of its own takes: larger ones are no 64-bit integers."""
@@ -58,6 +58,11 @@ def run_app(app: typer.Typer, name: str, errors: tuple[type[Exception], ...] = (
             raise
         typer.echo(message(f"{name}: {text}"), err=True)
         sys.exit(2)
+
+
+def note(text: str) -> None:
+    """Print a remark on standard error: one printable line without credentials."""
+    typer.echo(masked(printable(text)), err=True)
 
 
 def explain(error: Exception, errors: tuple[type[Exception], ...] = ()) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .arrays import AnalysisError, Bools, Doubles, Ints, Singles, Strings
-from .boundary import table_metadata
+from .boundary import size, table_metadata
 from .errors import TooLargeError
 from .foreign import LEAST, SHARES, bundle, drawn_split, no_classes, no_split, refuse
 from .groups import blocks_of, drawn_order, middle_order, on_one_side, own_group, split_whole, straddling
@@ -203,10 +203,10 @@ class Embeddings:
         if name not in self.vector_columns:
             self._refuse(name, self.vector_columns, "--code COLUMN")
         count = self.n if rows is None else len(rows)
-        if 8.0 * count * self.width(name) > room():
+        if (needed := 8.0 * count * self.width(name)) > (free := room()):
             raise TooLargeError(
-                f"{count:,} rows of {self.width(name):,} columns of {name!r} do not fit in memory, and this analysis "
-                "holds them: leave out --full, or give fewer --rows"
+                f"{count:,} rows of {self.width(name):,} columns of {name!r} do not fit in memory ({size(needed)}, of "
+                f"which {size(free)} are free), and this analysis holds them: leave out --full, or give fewer --rows"
             )
         return read_vectors(self._table, name, rows)
 

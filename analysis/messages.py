@@ -18,10 +18,15 @@ MAX_NAME = 80
 
 def message(text: object) -> str:
     """Return one line of at most MAX_MESSAGE printable characters without credentials; its middle is left out."""
-    line = masked("".join(c if c.isprintable() else "·" for c in " ".join(str(text).splitlines())))
+    line = masked(printable(text))
     if len(line) <= MAX_MESSAGE:
         return line
     return f"{line[: MAX_MESSAGE - MESSAGE_TAIL - 3]} … {line[-MESSAGE_TAIL:]}"
+
+
+def printable(text: object) -> str:
+    """Return one line in which a dot stands for what a terminal would act on: escapes, marks that turn text round."""
+    return "".join(c if c.isprintable() else "·" for c in " ".join(str(text).splitlines()))
 
 
 def masked(text: str) -> str:

@@ -32,7 +32,7 @@ from analysis.boundary import (
     size,
     validated,
 )
-from analysis.messages import listed, masked, message
+from analysis.messages import listed, masked, message, printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +52,7 @@ __all__ = [
     "open_image",
     "parse_json",
     "parse_toml",
+    "printable",
     "quiet",
     "read_array",
     "read_arrays",

@@ -10,7 +10,7 @@ import typer
 
 import analysis.cli
 from analysis.cli_writing import WritingGroup
-from analysis.console import run_app
+from analysis.console import note, run_app
 from latentgan import cli_edit, cli_model, cli_reproduce, cli_selfcheck
 from latentgan.errors import ConfigError, ForeignFamilyError, LatentganError
 from latentgan.options import (
@@ -225,9 +225,9 @@ def _say_trained(run: Path, family: str | None = None) -> None:
     place = shlex.quote(str(run))
     name = load_config(run, family=family)[0].name
     foreign = f" --family {shlex.quote(name)}" if ":" in name else ""
-    typer.echo(f"run: {run}   next: latentgan encode {place}{foreign} --out codes.parquet", err=True)
+    note(f"run: {run}   next: latentgan encode {place}{foreign} --out codes.parquet")
     if ways := ways_on(name):
-        typer.echo(f"  or: {'; '.join(f'latentgan {way.format(place)}{foreign}' for way in ways)}", err=True)
+        note(f"  or: {'; '.join(f'latentgan {way.format(place)}{foreign}' for way in ways)}")
 
 
 def ways_on(family: str) -> list[str]:
@@ -259,10 +259,7 @@ def main() -> None:
 def _warn_of_shadowing() -> None:
     beside = Path(__file__).resolve().parent.parent
     if Path(analysis.__file__ or "").resolve().parent.parent != beside:
-        typer.echo(
-            f"latentgan: note: `analysis` is {analysis.__file__}, not the one that came with latentgan",
-            err=True,
-        )
+        note(f"latentgan: note: `analysis` is {analysis.__file__}, not the one that came with latentgan")
 
 
 cli_model.register(app)

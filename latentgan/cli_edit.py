@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from analysis.console import note
 from latentgan.errors import ConfigError, DataError
 from latentgan.options import Attributes, Crop, Data, Device, FamilyOption, Label, Mirror, Run, command_line
 
@@ -118,10 +119,9 @@ def edit(
     used = strength or ([0.0, 0.25, 0.5, 0.75, 1.0] if said else [-3.0, -1.5, 0.0, 1.5, 3.0])
     far = max((abs(one) for one in used), default=0.0) * max(map(abs, weights))
     if FAR < far < float("inf"):
-        typer.echo(
+        note(
             f"{far:g} standard deviations from an image there are no real ones: what is drawn there says nothing of "
-            "them",
-            err=True,
+            "them"
         )
     written = stages.edit(
         run,
@@ -135,7 +135,7 @@ def edit(
         family=family,
         inputs=[results],
     )
-    typer.echo(f"wrote {len(written)} images and strips to {out}", err=True)
+    note(f"wrote {len(written)} images and strips to {out}")
 
 
 def verify(
@@ -203,7 +203,7 @@ def verify(
         )  # fmt: skip
         save(result, results, command=command_line())
     print_result("verification", result, json_)
-    typer.echo(f"results: {results}   next: latentgan report {results}", err=True)
+    note(f"results: {results}   next: latentgan report {results}")
 
 
 def _say_evidence(move: Move, results: Path) -> None:
@@ -248,8 +248,8 @@ def _keeping(
     if both := _both(moves, chosen, keep):
         raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and kept: leave one of the two out")
     found = keep_in(table, moves, chosen, _found(moves, keep), by=by, draws=draws)
-    for note in (*namesakes(moves, [*(moves[i].name for i in chosen), *keep]), *found.notes):
-        stages.say(f"note: {note}")
+    for line in (*namesakes(moves, [*(moves[i].name for i in chosen), *keep]), *found.notes):
+        stages.say(f"note: {line}")
     return found
 
 

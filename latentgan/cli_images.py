@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from analysis.console import note
 from latentgan.errors import ConfigError, known_names
 from latentgan.options import Device, FamilyOption, Run, command_line
 
@@ -89,7 +90,7 @@ def sample(
         grid = out.suffix.lower() == ".png"
         codes, rows = _fitted(run, results, component=component, label=class_, count=count, grid=grid, seed=seed)
         written = drawing.sample_fitted(run, out, codes, rows=rows, results=results, device=device, family=family)
-        typer.echo(f"wrote {written}", err=True)
+        note(f"wrote {written}")
         return
     if class_ is not None:
         raise ConfigError(
@@ -98,7 +99,7 @@ def sample(
         )
     asked: dict[str, Any] = {"label": label, "component": component, "attributes": _asked(attribute or [])}
     written = drawing.sample(run, out, count=count, seed=seed, device=device, family=family, **asked)
-    typer.echo(f"wrote {written}", err=True)
+    note(f"wrote {written}")
 
 
 def _fitted(
@@ -196,4 +197,4 @@ def augment(
         family=family,
         command=command_line(),
     )
-    typer.echo(f"wrote {written}   next: latentgan train FAMILY --data {shlex.quote(str(written))} --out RUN", err=True)
+    note(f"wrote {written}   next: latentgan train FAMILY --data {shlex.quote(str(written))} --out RUN")

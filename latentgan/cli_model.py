@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from analysis.console import note
 from latentgan.cli_images import Seed, augment, sample
 from latentgan.options import (
     Attributes,
@@ -81,7 +82,7 @@ def encode(
         family=family,
         command=command_line(),
     )
-    typer.echo(f"table: {table}   next: latentgan analyze {shlex.quote(str(table))} --out results", err=True)
+    note(f"table: {table}   next: latentgan analyze {shlex.quote(str(table))} --out results")
 
 
 def evidence(
@@ -120,7 +121,7 @@ def evidence(
     plan = Plan(images, samples, annealed, Annealing(temperatures, chains, leapfrog), binarise, seed)
     found = stages.evidence(run, plan, data=data, options={"mirror": mirror}, device=device, family=family)
     show(found, plan, as_json=json_)
-    typer.echo(f"wrote {run / FILE}", err=True)
+    note(f"wrote {run / FILE}")
 
 
 def classify(
@@ -163,7 +164,7 @@ def classify(
         typer.echo(f"{clean(one.file):{width}}  {clean(one.label)}  {100 * one.probability:.1f} %")
     if fitted is not None:
         right = fitted.accuracy
-        typer.echo(f"the probe names {right.percent()} of {right.n:,} test images right", err=True)
+        note(f"the probe names {right.percent()} of {right.n:,} test images right")
 
 
 def adversarial(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from analysis.console import note
 from latentgan.boundary import listed
 from latentgan.errors import ConfigError
 from latentgan.options import Device
@@ -78,4 +79,4 @@ def reproduce(
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    note(text)

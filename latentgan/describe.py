@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from latentgan.boundary import listed
+from latentgan.boundary import listed, printable
 from latentgan.config import RunConfig, Settings, TrainingConfig, fields, merge, parse_assignments, read_toml
 from latentgan.errors import ConfigError
 from latentgan.families.base import configure, family_names, load_family
@@ -166,8 +166,8 @@ def print_dry_run(config: RunConfig) -> None:
     console.print(escape(tomli_w.dumps(config.as_dict())))
     source = open_source(config)
     for note in source.notes:
-        console.print(f"[dim]{escape(note)}[/]")
-    console.print(escape(source.summary))
+        console.print(f"[dim]{escape(printable(note))}[/]")
+    console.print(escape(printable(source.summary)))
     session = open_session(config, source)
     table = Table("network", "parameters", box=None, header_style="bold")
     for name, network in session.family.named_children():

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from latentgan.boundary import irregular, parse_json, read_text, validated
+from latentgan.boundary import irregular, parse_json, printable, read_text, validated
 from latentgan.checkpoint import writing
 from latentgan.errors import CheckpointError
 from latentgan.file_models import LogLine, SummaryFile
@@ -58,7 +58,7 @@ class Journal:
         with writing(self.out, self.out):
             cut_back(self.out, self.session.images)
             self._write_summary("running")
-        title = f"{self.session.config.name} on {escape(self.session.source.name)}"
+        title = f"{self.session.config.name} on {escape(printable(self.session.source.name))}"
         total = self.session.config.training.total_images
         self._progress.start()
         if self.session.family.uses_labels:

@@ -16,7 +16,17 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from latentgan.adapter import NumpyModel
-from latentgan.boundary import BadImageError, check_file, irregular, message, parse_json, quiet, read_json, validated
+from latentgan.boundary import (
+    BadImageError,
+    check_file,
+    irregular,
+    message,
+    parse_json,
+    printable,
+    quiet,
+    read_json,
+    validated,
+)
 from latentgan.checkpoint import read_model
 from latentgan.data import ImageSource, load_source
 from latentgan.data.image_file import decode
@@ -34,7 +44,7 @@ LONGEST = 120
 
 def headline(text: str) -> None:
     """Print the title of a stage."""
-    console.print(f"\n[bold]{escape(text)}[/]")
+    console.print(f"\n[bold]{escape(printable(text))}[/]")
 
 
 def encode(
@@ -272,5 +282,5 @@ def bar(title: str, total: int) -> Iterator[Any]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(escape(title), total=total)
+        task = progress.add_task(escape(printable(title)), total=total)
         yield lambda rows: progress.advance(task, rows)

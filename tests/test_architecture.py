@@ -19,6 +19,7 @@ JOINS = (
     "latentgan.files",
     "latentgan.cli_images",
     "latentgan.cli_model",
+    "latentgan.cli_reproduce",
     "latentgan.protocols",
     "latentgan.claims",
 )

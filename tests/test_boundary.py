@@ -132,6 +132,14 @@ def test_a_settings_file_imports_nothing(call: Call, foreign: Path) -> None:
     assert "name it yourself: latentgan train my_lab:MyGAN --config evil.toml" in err
 
 
+def test_a_settings_file_may_name_what_the_command_line_names(call: Call, foreign: Path) -> None:
+    Path("mine.toml").write_text('name = "my_lab:MyGAN"\n[family]\nlatent = 3\nwidth = 4\nhidden = 8\n')
+    code, out, _ = call("train", "my_lab:MyGAN", "--config", "mine.toml", "--dry-run")
+    assert code == 0
+    assert "latent = 3" in out
+    assert foreign.exists()
+
+
 def test_a_protocol_configuration_imports_nothing(call: Call, foreign: Path) -> None:
     from latentgan.protocols.base import load_protocol
 
@@ -248,6 +256,45 @@ def test_bombs_are_weighed_before_they_are_unpacked(tmp_path: Path, monkeypatch)
 def test_needed_memory_is_named() -> None:
     with pytest.raises(ConfigError, match=r"the networks would need 4 EB of memory, and .* are free; lower"):
         check_memory(4e18, "the networks", way="lower family.latent", error=ConfigError)
+
+
+@pytest.mark.parametrize(
+    ("setting", "way"),
+    [
+        ("family.latent=1000000000", "lower family.latent"),
+        ("family.hidden=1000000000000", "lower family.latent, family.hidden"),
+        ("family.latent=4611686018427387904", "lower family.latent"),
+        ("training.batch_size=100000000000", "lower training.batch_size"),
+    ],
+)
+def test_networks_are_weighed_before_they_are_built(call: Call, tmp_path: Path, setting: str, way: str) -> None:
+    code, _, err = call("train", "bigan", "--out", tmp_path / "run", "--set", setting)
+    assert code == 2
+    assert "of memory, and " in err
+    assert way in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["bigan", "gan", "deligan", "latent_regressor"])
+def test_the_weight_of_networks_is_exact(name: str) -> None:
+    from latentgan.data import ImageSpec
+    from latentgan.families.base import configure, load_family
+    from latentgan.memory import weight_bytes
+
+    kind, config, spec = load_family(name), configure(name).family, ImageSpec(1, 8, 8, ("a", "b"))
+    built = kind(config, spec)
+    assert weight_bytes(kind, config, spec) == sum(
+        tensor.numel() * tensor.element_size() for tensor in (*built.parameters(), *built.buffers())
+    )
+
+
+def test_a_models_file_of_absurd_size_builds_nothing(trained, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(trained[1].parent / "run" / "model", tmp_path / "model")
+    changed(tmp_path / "model" / "config.json", family={"latent": 10**12, "width": 4, "hidden": 16})
+    with pytest.raises(ConfigError, match=r"would need .* of memory"):
+        NumpyModel.load(tmp_path / "model")
 
 
 def test_an_image_of_too_many_pixels_is_refused() -> None:
