@@ -54,8 +54,9 @@ class CompareCommand:
 
         A row a run, on the same images and draws of labels: what a linear probe reads from the code and from the best
         feature layer with all labels and with 10 a class, the error of reconstructions, the intrinsic dimension; beside
-        raw pixels, a PCA of equal width and each network untrained. Differences from the first run are paired: one
-        whose interval does not contain 0 is evidence, for these trainings; another seed may differ.
+        raw pixels, a PCA of equal width and each network untrained. Differences from the first run are paired; a
+        star marks those that are evidence with all of them counted (Holm), for these trainings: another seed may
+        differ.
 
             latentgan compare runs/a runs/b runs/c --out results
 

@@ -266,6 +266,44 @@ def false_discovery(p: Floats) -> Doubles:
     return q
 
 
+def holm(p: Floats) -> Doubles:
+    """Adjust (m,) p-values so that none is below a level by chance more often than the level says, however they depend.
+
+    The i-th smallest becomes the largest of (m − j + 1) p_(j) over j ≤ i (Holm 1979); NaN is not counted.
+    """
+    adjusted = np.full(len(p), math.nan)
+    tested = np.flatnonzero(np.isfinite(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    raised = np.asarray(p, np.float64)[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(raised), 1)
+    return adjusted
+
+
+def difference_p(difference: Interval, *, freedom: float = math.inf) -> float:
+    """Two-sided p-value of a difference, 0.05 where its 95 % interval just reaches 0; not a number without an interval.
+
+    Args:
+        freedom: degrees of freedom of the Student's t that the interval was made by; infinite of a normal one.
+    """
+    from scipy.stats import t
+
+    value = difference.value
+    reach = value - difference.low if value > 0 else difference.high - value
+    if not (math.isfinite(value) and math.isfinite(reach)):
+        return math.nan
+    if reach <= 0:
+        return 1.0 if value == 0 else 0.0
+    return float(2 * t.sf(abs(value) / reach * t.ppf((1 + LEVEL) / 2, freedom), freedom))
+
+
+def unpaired(one: Interval, other: Interval) -> Interval:
+    """The difference of two figures of different rows, from their intervals (MOVER: Zou & Donner 2008)."""
+    value = one.value - other.value
+    low = value - math.hypot(one.value - one.low, other.high - other.value)
+    high = value + math.hypot(one.high - one.value, other.value - other.low)
+    return Interval(value, low, high, min(one.n, other.n))
+
+
 def permuted_auc(scores: Floats, positive: Bools, *, repeats: int, rng: np.random.Generator) -> Doubles:
     """AUCs of fixed `scores` against `repeats` shuffles of `positive`, the same ones for each column of scores.
 

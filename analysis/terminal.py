@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .statistics import wilson
+from .statistics import Interval, wilson
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .statistics import Baseline, Interval
+    from .statistics import Baseline
 
 COLUMNS = 5  # of sizes that stand side by side
 REFERENCE_ROWS = 100  # at which differences of numbers are shown
@@ -28,6 +29,8 @@ def percent(figure: Interval | None) -> str:
     """'94.1 %  [93.6, 94.5]', or a dash."""
     if figure is None or math.isnan(figure.value):
         return "–"
+    if math.isnan(figure.low):
+        return f"{100 * figure.value:.1f} %{_none(figure)}"
     return f"{100 * figure.value:.1f} %  [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
 
 
@@ -36,8 +39,24 @@ def plain(figure: Interval | None, digits: int = 3) -> str:
     if figure is None or math.isnan(figure.value):
         return "–"
     if math.isnan(figure.low):
-        return f"{figure.value:.{digits}f}"
+        return f"{figure.value:.{digits}f}{_none(figure)}"
     return f"{figure.value:.{digits}f}  [{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
+
+
+def _none(figure: Interval) -> str:
+    """Mark a figure that has no interval for a reason, which stands below the tables."""
+    return "  [none]" if figure.reason else ""
+
+
+def reasons(result: Any) -> list[str]:
+    """Why figures of a result have no interval, each reason once."""
+    if isinstance(result, Interval):
+        return [result.reason] if result.reason else []
+    if dataclasses.is_dataclass(result):
+        result = [getattr(result, field.name) for field in dataclasses.fields(result)]
+    if isinstance(result, list | tuple):
+        return list(dict.fromkeys(reason for item in result for reason in reasons(item)))
+    return []
 
 
 def points(figure: Interval) -> str:
@@ -49,6 +68,8 @@ def show(result: Any, console: Console) -> None:
     """Print a result's tables, each with n and 95 % intervals, then its notes."""
     for title, header, rows in _tables(result):
         console.print(_table(title, header, rows))
+    for reason in reasons(result):
+        console.print(f"[none] {clean(reason)}", style="dim", markup=False, highlight=False)
     for note in result.notes:
         console.print(f"note: {clean(note)}", style="dim", markup=False, highlight=False)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .side_by_side import CODE, CODE_FEW, DIMENSION, ERROR, FEATURES, FEATURES_FEW, MEASURES, SideBySide, Standing
 
 if TYPE_CHECKING:
+    from .side_by_side import Figure
     from .statistics import Interval
     from .terminal import Block
 
@@ -28,20 +29,21 @@ def side_by_side(result: SideBySide) -> Iterator[Block]:
         one for one in MEASURES if any(math.isfinite(row.figure(one).difference.value) for row in result.standings)
     ]
     if paired:
-        rows = [
-            (_label(row), *(_difference(one, row.figure(one).difference) for one in paired))
-            for row in result.standings[1:]
-        ]
-        title = f"minus {result.standings[0].who.name}, paired by row and draw; accuracies in points"
+        rows = [(_label(row), *(_starred(one, row.figure(one)) for one in paired)) for row in result.standings[1:]]
+        title = (
+            f"minus {result.standings[0].who.name}, paired by row and draw; accuracies in points; * differs, with all "
+            "of these counted (Holm)"
+        )
         yield title, ("run", *(names[one] for one in paired)), rows
     leads = [
         (names[one.measure], _label(result.standings[one.best]), _label(result.standings[one.rival]),
-         _difference(one.measure, one.difference), "ahead" if one.clear else "no clear difference")
+         _difference(one.measure, one.difference), "ahead" if one.clear else "no clear difference",
+         "–" if math.isnan(one.p_value) else f"{one.p_value:.2g}")
         for one in result.leads
     ]  # fmt: skip
     if leads:
         title = "the best run by each figure, and the one that is hardest to tell from it"
-        yield title, ("figure", "best", "beside", "difference", "verdict"), leads
+        yield title, ("figure", "best", "beside", "difference", "verdict", "p, Holm"), leads
 
 
 def _names(result: SideBySide) -> dict[str, str]:
@@ -65,8 +67,14 @@ def _figure(measure: str, figure: Interval) -> str:
     if math.isnan(figure.value):
         return "–"
     scale, digits, unit = {ERROR: (1, 2, ""), DIMENSION: (1, 1, "")}.get(measure, (100, 1, " %"))
+    if math.isnan(figure.low):
+        return f"{scale * figure.value:.{digits}f}{unit}"
     low, high = (f"{scale * end:.{digits}f}" for end in (figure.low, figure.high))
     return f"{scale * figure.value:.{digits}f}{unit} [{low},{high}]"
+
+
+def _starred(measure: str, figure: Figure) -> str:
+    return _difference(measure, figure.difference) + (" *" if figure.differs else "")
 
 
 def _difference(measure: str, gap: Interval) -> str:

@@ -37,6 +37,24 @@ def test_intervals_hold_the_truth_as_often_as_they_say(rng: np.random.Generator)
     assert np.mean([one.two_nn.value for one in shapes]) == pytest.approx(2, abs=0.04)
 
 
+@pytest.mark.parametrize("name", ["two_nn", "mle"])
+@pytest.mark.parametrize(("dimension", "edges"), [(10, "cube"), (20, "normal"), (2, "none")])
+def test_a_dimension_is_held_whatever_the_edges(
+    name: str, dimension: int, edges: str, rng: np.random.Generator
+) -> None:
+    angles = 2 * np.pi * rng.uniform(size=(40, 300, dimension))
+    clouds = {"cube": angles, "normal": rng.normal(size=angles.shape), "none": np.exp(1j * angles)}[edges]
+    rows = np.concatenate([clouds.real, clouds.imag], axis=2) if edges == "none" else clouds
+    found = [getattr(shape_of(x, rng=rng), name) for x in rows]
+    assert np.mean([one.low <= dimension <= one.high for one in found]) >= 0.9
+
+
+def test_a_neighbourhood_as_wide_as_the_cloud_has_no_interval(rng: np.random.Generator) -> None:
+    found = shape_of(rng.normal(size=(60, 3)), rng=rng).mle
+    assert np.isnan([found.low, found.high]).all()
+    assert found.reason.startswith("no interval: ")
+
+
 def test_the_ratio_of_distances_by_hand() -> None:
     d, n = 3.0, 20_000
     ratios = (1 - (np.arange(n) + 0.5) / n) ** (-1 / d)  # the quantiles of P(μ > t) = t^−d

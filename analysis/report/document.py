@@ -93,6 +93,7 @@ class Estimate:
     group: str = ""
     note: str = ""
     marks: tuple[Mark, ...] = ()
+    reason: str = ""  # why there is no interval, where there is none
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from .blocks import figure, scroll
 from .document import Comparison, Estimate, Mark
 from .markup import Markup, join, tag
 from .rows import axis
-from .wording import count, number, percent
+from .wording import count, number, percent, sentence
 
 ROLE_NAMES = {
     "ours": "the trained network",
@@ -38,7 +38,9 @@ def comparison(block: Comparison) -> Markup:
         place = _placer(low, high)
         bodies.append(tag("tbody", title, join([_row(row, line, show, place) for row in rows])))
     body = tag("table", _head(low, high, block.scale), join(bodies), class_="comparison")
-    return figure(scroll(body, block.caption), block.caption, key=_key(block))
+    reasons = dict.fromkeys(row.reason for row in block.rows if row.reason)
+    caption = " ".join([block.caption, *(sentence(f"“none”: {reason}") for reason in reasons)])
+    return figure(scroll(body, block.caption), caption, key=_key(block))
 
 
 def _placer(low: float, high: float) -> Place:
@@ -56,7 +58,7 @@ def _head(low: float, high: float, scale: str) -> Markup:
 def _row(row: Estimate, line: float, show: Show, place: Place) -> Markup:
     note = tag("small", row.note, class_="short" if len(row.note) < 24 else None) if row.note else Markup()
     low = show(row.low).removesuffix("\u00a0%")
-    interval = f"{low} – {show(row.high)}" if math.isfinite(row.low) else "–"
+    interval = f"{low} – {show(row.high)}" if math.isfinite(row.low) else "none" if row.reason else "–"
     cells = [
         tag("th", tag("span", row.label), note, scope="row"),
         tag("td", tag("span", _track(row, line, place), class_="track", aria_hidden="true"), class_="plot"),

@@ -20,7 +20,7 @@ TRAINING_ROWS = re.compile(r"all splits|includ\w*[^;.]* train|train\w*[^;.]* (in
 
 def estimate(label: str, figure: Interval, role: Role = "ours", **more: Any) -> Estimate:
     """Put an interval in a row."""
-    return Estimate(label, figure.value, figure.low, figure.high, figure.n, role, **more)
+    return Estimate(label, figure.value, figure.low, figure.high, figure.n, role, reason=figure.reason, **more)
 
 
 def figure(interval: Interval) -> str:

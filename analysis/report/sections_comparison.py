@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..similarity import SHUFFLED_MAPS
-from ..statistics import false_discovery
+from ..statistics import Interval, at_floor, difference_p, false_discovery, unpaired
 from . import sections_runs as runs
 from .document import Block, Comparison, Disclosure, Estimate, Mark, Prose, Section, Table, missing, one_of
 from .material import Material
@@ -132,13 +132,25 @@ def _finding(found: Comparisons) -> str:
     listing += [f"with {_yardstick(pair)} {brackets(_first(pair).value)}" for pair in found.yardsticks]
     mine, name = best.names
     figures = f"{chosen}{one.name} {brackets(one.value)}; the first {listed(listing)}; n = {count(one.value.n)}"
-    return f"The codes of {mine} and {name} {_verdict(one, found.yardsticks)} ({figures}){_carried(found)}."
+    said = verdict(one, found.yardsticks, len(found.pairs))
+    return f"The codes of {mine} and {name} {said} ({figures}){_carried(found)}."
 
 
-def _verdict(one: Similarity, yardsticks: tuple[Pair, ...]) -> str:
-    if one.p_value > SIGNIFICANT or one.value.low <= one.shuffled:
+def verdict(one: Similarity, yardsticks: tuple[Pair, ...], models: int) -> str:
+    """Say whether a pair is alike, and more than yardsticks are, where it is the most alike of several models.
+
+    That it was chosen among so many is corrected for (Bonferroni); where no shuffle is as alike, which says no more
+    than that p is small, by the p-value of its interval. It is closer than the yardsticks where it is so than each.
+    """
+    above = difference_p(Interval(one.value.value - one.shuffled, one.value.low - one.shuffled, math.inf, one.value.n))
+    p = above if at_floor(one.p_value, one.shuffles) else max(one.p_value, above)
+    if one.p_value > SIGNIFICANT or models * p > SIGNIFICANT or one.value.value <= one.shuffled:
         return "arrange the same images no more alike than shuffled rows"
-    level = [_yardstick(pair) for pair in yardsticks if one.value.low <= _first(pair).value.high]
+    level = []
+    for pair in yardsticks:
+        gap = unpaired(one.value, _first(pair).value)
+        if gap.value <= 0 or models * difference_p(gap) > SIGNIFICANT:
+            level.append(_yardstick(pair))
     if level:
         return f"arrange the same images alike, but the first is as close to {listed(level)}"
     return "arrange the same images alike" + (", closer than the first is to any yardstick" if yardsticks else "")

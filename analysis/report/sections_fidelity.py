@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..fidelity import warnings_of
+from ..statistics import difference_p, holm, unpaired
 from .document import Block, Comparison, Gallery, Group, Notice, Picture, Prose, Section, Table, missing
 from .images import as_uint8
 from .material import Material
 from .rows import brackets, estimate, figure, stated, trained_on
-from .wording import count, listed, number, percent, sentence
+from .wording import SIGNIFICANT, count, listed, number, percent, sentence
 
 if TYPE_CHECKING:
     from ..fidelity import Copying, Distances, Fidelity
@@ -154,22 +157,22 @@ def _details(found: Fidelity) -> str:
         return ""
     covered = f"{figure(found.samples.coverage)} of held-out images have a sample near"
     beside = f"of training images {percent(found.yardstick.coverage.value)}"
-    apart = [f"{name} {values}" for name, values in _apart(found.samples, found.yardstick) if values]
-    differ = f"; apart {'is' if len(apart) == 1 else 'are'} {listed(apart)}" if apart else ""
+    both = [f"{name} {values}" for name, values in apart(found.samples, found.yardstick) if values]
+    differ = f"; apart {'is' if len(both) == 1 else 'are'} {listed(both)}" if both else ""
     return f"{covered} ({beside}){_copied(found.copying)}{_repeated(found)}{differ}."
 
 
 def _verdict(found: Fidelity, real: Distances) -> str:
-    """Name the figures whose intervals lie apart from real images'; no clear difference shows where nothing differs."""
-    if differ := [name for name, _ in _apart(found.samples, real)]:
+    """Name the figures that differ from those of real images; no clear difference shows where none does."""
+    if differ := [name for name, _ in apart(found.samples, real)]:
         those = "differs clearly from that" if len(differ) == 1 else "differ clearly from those"
         return f"; {listed(differ)} {those} of training images"
     off = found.copying is not None and not found.copying.closer.low <= 0.5 <= found.copying.closer.high
     return "" if off or _repeated(found) else ", and other figures are alike too, so no clear difference shows"
 
 
-def _apart(ours: Distances, real: Distances) -> list[tuple[str, str]]:
-    """Figures whose intervals do not meet, and both values where no other sentence says them."""
+def apart(ours: Distances, real: Distances) -> list[tuple[str, str]]:
+    """Figures that differ, with all of them counted (Holm), and both values where no other sentence says them."""
     named = (
         ("the Fréchet distance", ours.frechet, real.frechet, None),
         ("the kernel distance", ours.kernel, real.kernel, lambda one: brackets(one, 4)),
@@ -178,10 +181,11 @@ def _apart(ours: Distances, real: Distances) -> list[tuple[str, str]]:
         ("density", ours.density, real.density, brackets),
         ("coverage", ours.coverage, real.coverage, None),
     )
+    p = holm(np.array([difference_p(unpaired(mine, theirs)) for _, mine, theirs, _ in named]))
     return [
         (name, "" if write is None else f"({write(mine)}, training images {write(theirs)})")
-        for name, mine, theirs, write in named
-        if mine.low > theirs.high or mine.high < theirs.low
+        for (name, mine, theirs, write), value in zip(named, p, strict=True)
+        if value <= SIGNIFICANT
     ]
 
 

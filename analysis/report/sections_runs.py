@@ -48,9 +48,12 @@ def _table(found: SideBySide) -> Table:
     held = plural(found.held_rows, "held-out image")
     errors = f"Errors are mean distances ‖x − G(E(x))‖ of {held} in [0, 1]. " if ERROR in titles else ""
     dimensions = "Dimensions are TwoNN's. " if DIMENSION in titles else ""
+    several = len(found.leads) > 1
+    ahead = f" Who is said to be ahead is so with {count(len(found.leads))} figures counted." if several else ""
     caption = (
         f"{read}{few}{errors}{dimensions}Below each figure stand its 95 % interval and, after Δ, what it has more than "
-        f"{first}'s, paired by row and by draw, accuracies in points. Intervals cover rows and draws, not what another "
+        f"{first}'s, paired by row and by draw, accuracies in points; a star marks those that differ with all of them "
+        f"counted (Holm).{ahead} Intervals cover rows and draws, not what another "
         "seed of training would give. A dash stands where there is nothing to measure."
     )
     names = ("", "width", *titles.values())
@@ -83,7 +86,9 @@ def _cell(one: Standing, measure: str) -> tuple[str, ...]:
     found = one.figure(measure)
     if math.isnan(found.value.value):
         return ("–",)
-    gap = [] if math.isnan(found.difference.value) else [f"Δ\u00a0{_gap(measure, found.difference)}"]
+    gap = (
+        [] if math.isnan(found.difference.value) else [f"Δ\u00a0{_gap(measure, found.difference)}{'*' * found.differs}"]
+    )
     return (*_written(measure, found.value), *gap)
 
 
@@ -136,22 +141,26 @@ def _role(one: Standing) -> Role:
 
 
 def _note(one: Standing, measure: str) -> str:
-    gap = one.figure(measure).difference
-    return "" if math.isnan(gap.value) else f"Δ {_gap(measure, gap)}"
+    found = one.figure(measure)
+    gap = found.difference
+    return "" if math.isnan(gap.value) else f"Δ {_gap(measure, gap)}{'*' * found.differs}"
 
 
 def _caption(found: SideBySide, measure: str) -> str:
     if measure == DIMENSION:
         return "Intrinsic dimension of the code by TwoNN, with its 95 % interval."
     unit = "" if measure == ERROR else " in points"
-    return f"Dots with 95 % intervals; Δ is the paired difference from {found.standings[0].who.name}{unit}."
+    return (
+        f"Dots with 95 % intervals; Δ is the paired difference from {found.standings[0].who.name}{unit}, with a "
+        "star where it differs with all differences of the table counted (Holm)."
+    )
 
 
 # The finding -----------------------------------------------------------------------------------------------
 
 
 def finding(found: SideBySide) -> str:
-    """Name the best run where its paired interval with every other excludes 0, else say that they are not told apart.
+    """Name the best run where it differs from every other, else say that they are not told apart.
 
     "" where no figure that has a better side is of two runs.
     """

@@ -36,8 +36,9 @@ def geometry(material: Material) -> Section:
         "Intrinsic dimension says how many numbers a row's near neighbours differ in; the participation ratio how many "
         "directions hold the variance; hubness, the skewness of how often a row is among the 10 nearest of others, "
         "is 0 where none is favoured. “Independent numbers” are normal columns with the code's variances: codes below "
-        "them lie on something thinner than their columns. The two dimensions of a bounded or noisy cloud are "
-        "estimates from below: compare, rather than count."
+        "them lie on something thinner than their columns. Near the edges of a cloud both dimensions are estimated "
+        "too low; their intervals reach up as far as edges like a cube's or a normal cloud's tails explain, and do not "
+        "allow for noise and curvature."
     )
     blocks: list[Block] = [by_group("shape", "Figure", rows, caption, "number", digits=1)]
     blocks += [Prose(sentence(note)) for note in found.notes]

@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis.arrays import Doubles, Ints
 from analysis.fidelity import manifold_scores
+from analysis.geometry import shape_of
 from analysis.inception import inception_score, modified_inception_score
 from analysis.maps import neighbour_accuracy, place, trustworthiness
 from analysis.partitions import (
@@ -150,6 +151,23 @@ def maps_of_codes(rng: np.random.Generator, trials: int) -> Claims:
                 draws.append((worth, *(neighbour_accuracy(x, labels, rng=rng) for x in (xy, codes))))
             names = ("trustworthiness", "1-NN accuracy on a map", "1-NN accuracy in the code")
             yield from _means(names, draws, f"5 groups {spread:g} apart, 8 columns, {n:,} rows")
+
+
+def dimensions_of_clouds(rng: np.random.Generator, trials: int) -> Claims:
+    """Dimensions of clouds with the edges of a cube, with the tails of a normal cloud, and without either."""
+    trials = min(trials, 100)
+    clouds: dict[str, tuple[int, Callable[[int], Doubles]]] = {
+        "cube": (10, lambda n: rng.random((n, 10))),
+        "normal cloud": (20, lambda n: rng.normal(size=(n, 20))),
+        "torus": (2, lambda n: np.hstack([f(2 * np.pi * rng.random((n, 2))) for f in (np.cos, np.sin)])),
+    }
+    for kind, (dimension, draw) in clouds.items():
+        for n in (60, 300, 1000):
+            shapes = [shape_of(draw(n), rng=rng) for _ in range(trials)]
+            for name, found in (("TwoNN", [s.two_nn for s in shapes]), ("MLE dimension", [s.mle for s in shapes])):
+                if not found[0].reason:
+                    hits = sum(_held(one, dimension) for one in found)
+                    yield coverage(name, f"{kind} of {dimension} dimensions, {n:,} rows", hits, trials)
 
 
 def _means(names: Sequence[str], draws: Sequence[Sequence[Interval]], planted: str) -> Claims:
