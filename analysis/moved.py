@@ -17,6 +17,7 @@ import numpy as np
 from .arrays import Doubles, Floats
 from .statistics import UNKNOWN, Interval
 
+HELD = 0.4  # share of what is read of concepts that must not be noise
 ROWS = 3  # a column of the code, below which the covariance says too little
 
 
@@ -24,8 +25,8 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
     """Change of each column by each step, in the column's standard deviations, with its 95 % interval.
 
     Args: codes: (n, d). columns: (n, k) of concepts, NaN unknown; rows with an unknown one take no part. steps: (m, d).
-    Returns: m lists of k; a column that follows from those before it is not known, nor any where rows are few or codes
-        do not hold the concepts.
+    Returns: m lists of k; a column that follows from those before it is not known, nor one that codes hardly hold, nor
+        any where rows are few.
     """
     known = np.isfinite(columns).all(1)
     x, z = columns[known], codes[known].astype(np.float64)
@@ -37,19 +38,22 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
         return nothing
     x, z = x - x.mean(0), z - z.mean(0)
     own = _independent(x)
+    while own:
+        part = x[:, own]
+        inverse = np.linalg.inv(part.T @ part)
+        effects = inverse @ part.T @ z  # (k, d)
+        left = z - part @ effects
+        spread = left.T @ left / (n - len(own))
+        spread += 1e-6 * max(float(np.trace(spread)) / d, 1e-300) * np.eye(d)
+        seen = np.linalg.solve(spread, effects.T)  # (d, k)
+        inside = effects @ seen
+        true = inside - d * inverse  # without what the noise of the effects adds
+        if np.linalg.eigvalsh(true)[0] >= HELD * np.linalg.eigvalsh(inside)[0]:
+            break
+        del own[int(np.argmin(np.diag(true) / np.diag(inside)))]  # the one that codes hold least
     if not own:
         return nothing
-    x = x[:, own]
-    inverse = np.linalg.inv(x.T @ x)
-    effects = inverse @ x.T @ z  # (k, d)
-    left = z - x @ effects
-    spread = left.T @ left / (n - len(own))
-    spread += 1e-6 * max(float(np.trace(spread)) / d, 1e-300) * np.eye(d)
-    seen = np.linalg.solve(spread, effects.T)  # (d, k)
-    inside = effects @ seen
-    true = inside - d * inverse  # without what the noise of the effects adds
-    if np.linalg.eigvalsh(true)[0] < 0.4 * np.linalg.eigvalsh(inside)[0]:
-        return nothing
+    x = part
     filters, sizes = np.linalg.solve(true, seen.T), x.std(0)  # (k, d)
     noise = np.einsum("kd,de,ke->k", filters, spread, filters)
     found = []

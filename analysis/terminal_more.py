@@ -53,10 +53,9 @@ def _together(result: Any) -> Iterator[Block]:
     pairs = [one for one in result.joint.together() if one.unbalanced] if result.joint is not None else []
     if pairs:
         rows = [(*one.names, f"{one.correlation:+.2f}", f"{one.rows:,}") for one in pairs[:PAIRS]]
-        title = (
-            f"{len(pairs):,} pairs of concepts go together in the train rows: an edit of one moves the other, but for "
-        )
-        title += "--keep" + (f"; the {PAIRS} strongest" if len(pairs) > PAIRS else "")
+        many = "1 pair of concepts goes" if len(pairs) == 1 else f"{len(pairs):,} pairs of concepts go"
+        title = f"{many} together in the train rows: an edit of one moves the other, but for --keep"
+        title += f"; the {PAIRS} strongest" if len(pairs) > PAIRS else ""
         yield title, ("concept", "goes with", "correlation", "n"), rows
 
 
@@ -77,13 +76,13 @@ def _freed(result: Any) -> Iterator[Block]:
     rows = []
     for free in result.freed:
         before, after = result.concepts[free.source], result.concepts[free.concept]
-        own = _change(*(_or_dash(one.value, 2) for one in free.moved))
+        own = _moved(*free.moved)
         for kept in free.kept:
             name = kept.name + (" (left out: nearly depends on those before)" if kept.dependent else "")
-            moved = [f"{one.value:+.2f}" if math.isfinite(one.value) else "–" for one in kept.moved]
             told = [f"{round(one.score.value, 2) + 0:.2f}" for one in (before, after)]
-            pairs = (moved, told, [f"{round(one, 2) + 0:.2f}" for one in kept.cosine])
-            rows.append((after.name, name, own, *(_change(*pair) for pair in pairs), f"{after.score.n:,}"))
+            cosine = [f"{round(one, 2) + 0:.2f}" for one in kept.cosine]
+            rows.append((after.name, name, own, _moved(*kept.moved), " → ".join(told), " → ".join(cosine),
+                         f"{after.score.n:,}"))  # fmt: skip
     if rows:
         header = ("direction", "kept", "a dose moves it by", "and the kept by", "tells its own", "cosine", "n")
         title = (
@@ -92,8 +91,9 @@ def _freed(result: Any) -> Iterator[Block]:
         yield title + "afterwards within strata of the kept", header, rows
 
 
-def _change(before: str, after: str) -> str:
-    return f"{before} → {after}"
+def _moved(before: Any, after: Any) -> str:
+    """How far a dose moves a concept before, and after with its interval."""
+    return f"{_or_dash(before.value, 2)} → {plain(after, 2) if math.isfinite(after.value) else '–'}"
 
 
 def interpolations(result: Any) -> Iterator[Block]:

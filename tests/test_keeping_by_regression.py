@@ -162,7 +162,7 @@ def test_how_attributes_go_together_is_shown(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, asked_for)
     assert done.exit_code == 0, done.output
     said = " ".join(done.output.split())
-    assert "1 pairs of concepts go together" in said and "a, keeping b" in said, said
+    assert "1 pair of concepts goes together" in said and "a, keeping b" in said, said
     report = CliRunner().invoke(app, ["report", str(tmp_path / "results"), "--out", str(tmp_path / "r.html")])
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert report.exit_code == 0 and "How concepts go together in the rows" in page

@@ -180,16 +180,21 @@ def _signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}".replace("-", "\u2212") if np.isfinite(value) else "–"
 
 
+def _moved(before: Interval, after: Interval) -> str:
+    """How far a dose moves a concept before, and after with its interval."""
+    return f"{_signed(before.value)} → {brackets(after, 2) if np.isfinite(after.value) else '–'}"
+
+
 def _freed(table: ConceptTable) -> list[Block]:
     """What keeping other concepts changed of a direction."""
     rows = []
     for free in table.freed:
         before, after = table.concepts[free.source], table.concepts[free.concept]
-        own = " → ".join(_signed(one.value) for one in free.moved)
+        own = _moved(*free.moved)
         for kept in free.kept:
             rows.append((
                 after.name, kept.name + (" (not taken out)" if kept.dependent else ""), own,
-                " → ".join(_signed(one.value) for one in kept.moved),
+                _moved(*kept.moved),
                 *(f"{_short(a)} → {_short(b)}" for a, b in ((before.score.value, after.score.value), kept.cosine)),
                 number(free.left), chance_of(after.q_value),
             ))  # fmt: skip
