@@ -153,6 +153,7 @@ def concept_table(
             raise AnalysisError(
                 f"{question.name!r} has {len(question.signs)} rows, and train_rows and test_rows go up to row {most}"
             )
+        check_signs(question, train_rows, test_rows)
     mask = np.ones(train.shape[1], np.bool_) if mask is None else mask
     kept = named(asked, keep)
     same_length(codes=train, rows=train_rows)
@@ -399,6 +400,19 @@ def _cross_fitted(
         chosen=True, note="; ".join(filter(None, (question.note, f"{FOLDS}-fold cross-fitting"))),
     )  # fmt: skip
     return concept, direction
+
+
+def check_signs(question: Question, train_rows: Ints, test_rows: Ints) -> None:
+    """Raise: AnalysisError for signs that are none, or where train or test rows hold one side alone."""
+    if not np.isin(question.signs, (-1, 0, 1)).all():
+        raise AnalysisError(f"the signs of {question.name!r} must be 1 (has it), -1 (has not) or 0 (unknown)")
+    for part, rows in (("train", train_rows), ("test", test_rows)):
+        more, fewer = sides(question.signs[rows])
+        if not (more and fewer):
+            raise AnalysisError(
+                f"{question.name!r} has {more} {part} rows with it and {fewer} without: a direction needs both sides, "
+                "signs of 1 and -1"
+            )
 
 
 def check_permutations(permutations: int) -> None:

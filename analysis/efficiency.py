@@ -8,7 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, AnyArray, Doubles, Ints, Seed, as_rng, subsample
+from .arrays import (
+    AnalysisError,
+    AnyArray,
+    Doubles,
+    Ints,
+    Seed,
+    as_point,
+    as_rng,
+    as_table,
+    as_vector,
+    same_length,
+    subsample,
+)
 from .few import (
     ACCURACY,
     MEAN,
@@ -259,11 +271,24 @@ def labels_needed(ours: AnyArray, curve: Sequence[AnyArray], places: Doubles, *,
         ascending, on the same rows and draws. Returns: labels a class, NaN beyond the last place; n counts the draws of
         `ours`.
     """
+    ours, curve = _draws(ours, "ours"), [_draws(theirs, "a size of the curve") for theirs in curve]
+    places = as_point(as_vector(places, "places"), "places")
+    same_length(curve=np.zeros(len(curve)), places=places)
+    if any(theirs.shape[1] != ours.shape[1] for theirs in curve):
+        raise AnalysisError("ours and every size of the curve must be of the same test rows, a column each")
     gaps = [paired(ours, theirs, metric) for theirs in curve]
     value, low, high = (
         _crossing(np.array([getattr(gap, end) for gap in gaps]), places) for end in ("value", "low", "high")
     )
     return Interval(value, low, high, len(ours))
+
+
+def _draws(values: AnyArray, name: str) -> AnyArray:
+    """Hits, or what a metric takes, as (draws, n). Raises: AnalysisError for other shapes, or NaN."""
+    table = as_table(values, name)
+    if table.dtype.kind not in "biuf" or not np.isfinite(table).all():
+        raise AnalysisError(f"{name} must be hits or finite figures (draws, rows)")
+    return table
 
 
 def _crossing(gaps: Doubles, places: Doubles) -> float:

@@ -366,12 +366,13 @@ class Embeddings:
         return found
 
     def _label(self, kind: str | None) -> Column:
-        """Classes as text; empty, missing, NaN and -1 mean unlabelled."""
+        """Classes as text; empty, missing, NaN and, unless labels are -1 and 1 alone, -1 mean unlabelled."""
         if kind == "text":
             index, names = self._table.texts(self.label)
         else:
             numbers = self._table.numbers(self.label)
-            numbers = np.where(numbers == -1, np.nan, numbers)
+            if set(np.unique(numbers[~np.isnan(numbers)]).tolist()) != {-1, 1}:
+                numbers = np.where(numbers == -1, np.nan, numbers)
             known = np.unique(numbers[~np.isnan(numbers)])
             index = np.where(np.isnan(numbers), -1, np.searchsorted(known, numbers)).astype(np.int64)
             names = [f"{number:g}" for number in known]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .arrays import AnyArray, Doubles, Seed, as_rng
+from .arrays import AnalysisError, AnyArray, Doubles, Seed, as_rng
 from .few import draws_and_rows, paired_draws_and_rows
 from .statistics import SIGNIFICANT, UNKNOWN, Interval, bootstrap_mean, difference_p, holm
 
@@ -107,6 +107,7 @@ class SideBySide:
 def standings(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Standing, ...]:
     """Put entries in a table, each beside the first."""
     rng = as_rng(rng)
+    _check(entries)
     first, found = entries[0], []
     for i, entry in enumerate(entries):
         figures = []
@@ -127,6 +128,7 @@ def standings(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Standing, ...
 def leads(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Lead, ...]:
     """The best run by each measure that has a better side and that two runs have."""
     rng = as_rng(rng)
+    _check(entries)
     found = []
     for measure, sign in MEASURES.items():
         runs = [i for i, one in enumerate(entries) if not one.who.baseline and measure in one.values]
@@ -148,6 +150,20 @@ def _freedom(values: AnyArray) -> int:
     """Degrees of freedom of a figure's interval, from its fewest parts: draws of labels, or rows."""
     draws = len(values) if values.ndim > 1 else 1
     return draws - 1 if draws > 1 else max(1, values.shape[-1] - 1)
+
+
+def _check(entries: Sequence[Entry]) -> None:
+    """Raise: AnalysisError for no entries, or measures of other rows than the first entry's."""
+    if not entries:
+        raise AnalysisError("a table of runs needs one entry at least")
+    for measure in MEASURES:
+        sizes = {entry.who.name: np.shape(entry.values[measure])[-1:] for entry in entries if measure in entry.values}
+        if len(set(sizes.values())) > 1:
+            lengths = ", ".join(f"{name} {size[0] if size else 0}" for name, size in sizes.items())
+            raise AnalysisError(f"runs are compared on the same rows, and {measure} has others: {lengths}")
+        for entry in entries:
+            if measure in entry.values and not np.isfinite(np.asarray(entry.values[measure], np.float64)).all():
+                raise AnalysisError(f"{measure} of {entry.who.name!r} has values that are not finite")
 
 
 def _figure(measure: str, values: AnyArray, rng: np.random.Generator) -> Interval:

@@ -327,3 +327,14 @@ def test_a_split_that_is_named_and_not_there_is_not_drawn(tmp_path: Path) -> Non
     table = Embeddings(write(tmp_path, code=np.eye(60, dtype=np.float32)), split="part")
     with pytest.raises(AnalysisError, match=r"no column 'part'"):
         table.rows("test")
+
+
+@pytest.mark.parametrize(
+    ("values", "codes"),
+    [([-1, 1, -1, 1], [0, 1, 0, 1]), ([-1, 0, 1, 1], [-1, 0, 1, 1]), ([-1, 1, None, 1], [0, 1, -1, 1])],
+)
+def test_labels_of_minus_1_and_1_alone_are_two_classes(values: list[Any], codes: list[int], tmp_path: Path) -> None:
+    import pandas as pd
+
+    pd.DataFrame({"code": [[0.0, 1.0]] * 4, "label": values}).to_parquet(tmp_path / "t.parquet")
+    assert Embeddings(tmp_path / "t.parquet").column("label").codes.tolist() == codes

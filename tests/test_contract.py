@@ -223,6 +223,50 @@ SLOW = {"disentangle"}
 OF_RESULTS = {"labels_needed", "leads", "load", "moves_of", "save", "standings", "verify_concepts", "verify_edits"}
 
 
+HITS = DRAW.random((3, 40)) < 0.8
+WHO = analysis.Contender("a"), analysis.Contender("b")
+ODD: dict[str, tuple[Callable[[], Any], str]] = {
+    "no runs": (lambda: analysis.standings([]), "one entry"),
+    "no runs to lead": (lambda: analysis.leads([]), "one entry"),
+    "runs on other rows": (
+        lambda: analysis.leads([analysis.Entry(who, {"code": HITS[:, : 40 - i]}) for i, who in enumerate(WHO)]),
+        "same rows",
+    ),
+    "a curve of other rows": (lambda: analysis.labels_needed(HITS, [HITS[:, :9]], np.ones(1)), "same test rows"),
+    "a curve without places": (lambda: analysis.labels_needed(HITS, [HITS, HITS], np.ones(1)), "lengths differ"),
+    "what is no result": (lambda: analysis.save(HITS, "nowhere"), "not a result"),
+    "no folder": (lambda: analysis.load("no/such/folder"), "no results folder"),
+    "signs that are classes": (
+        lambda: analysis.concept_table(
+            CODES[:60],
+            CODES[60:],
+            [analysis.Question("side", "side", "boolean", SIDES)],
+            np.arange(60),
+            np.arange(60, N),
+        ),
+        "needs both sides",
+    ),
+    "other signs": (
+        lambda: analysis.concept_table(
+            CODES[:60],
+            CODES[60:],
+            [analysis.Question("side", "side", "boolean", SIDES + 1)],
+            np.arange(60),
+            np.arange(60, N),
+        ),
+        "must be 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_else_is_wrong_is_a_sentence(name: str) -> None:
+    call, said = ODD[name]
+    with pytest.raises(AnalysisError, match=said) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
 def functions() -> dict[str, Callable[..., Any]]:
     """Every public function."""
     members = {name: getattr(analysis, name) for name in analysis.__all__}
