@@ -48,9 +48,8 @@ table = latentgan.encode_table(run, source, options.out / "codes.parquet", laten
 # 3. Concepts: found on train images, judged on test images; q is p corrected for all tries, again a resample's cosine.
 found = run_study("concepts", Embeddings(table), None, Options(permutations=199), out=options.out / "results")
 for one in (one for one in found.best if one.kind != "class"):
-    score, again = one.score.plain(2), one.stability.plain(2)
-    q = "q < 0.001" if one.q_value < 0.001 else f"q = {one.q_value:.3f}"
-    print(f"{one.name:13} {one.metric:3} {score}, {q}, again {again}")
+    score, again, q = one.score.plain(2), one.stability.plain(2), one.q_value
+    print(f"{one.name:13} {one.metric:3} {score}, q {'< 0.001' if q < 0.001 else f'= {q:.3f}'}, again {again}")
 
 # 4. Edit: encode, move in standard deviations along the direction, decode. The first column is the image itself.
 step = next(c.scale * v for c, v in zip(found.concepts, found.directions, strict=True) if c.name == "bold")
