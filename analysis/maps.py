@@ -12,7 +12,7 @@ from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, Singles, as_code
 from .labels import as_classes
 from .neighbours import nearest, without_parts
 from .pca import fit_pca
-from .statistics import Interval, jackknife_interval, jackknife_parts, share_interval
+from .statistics import Interval, jackknife_interval, jackknife_parts, share_interval, wilson, without_interval
 
 METHODS = ("umap", "pca")
 NEIGHBOURS = 15
@@ -192,9 +192,11 @@ def trustworthiness(codes: Floats, xy: Floats, *, k: int, rng: np.random.Generat
         rest = np.take_along_axis(ranks[stay] - nearer[stay, :, g], columns, 1)
         some = int(np.count_nonzero(stay))
         left.append(_penalty(some, k) * float(np.maximum(rest - k, 0).sum(1).mean()) if 2 * k < some else math.nan)
+    if lost == 0:
+        return wilson(n, n)  # no more rows lose a neighbour than this leaves open
     found = jackknife_interval(lost, np.array(left), n)
-    if math.isnan(found.low) or not lost > 0:
-        return Interval(1 - lost, math.nan, math.nan, n)
+    if math.isnan(found.low):
+        return without_interval(1 - lost, n, f"{n:,} rows are too few to leave some out, beside {k} neighbours")
     step = math.exp(found.half / lost)
     return Interval(1 - lost, max(0.0, 1 - lost * step), 1 - lost / step, n)
 

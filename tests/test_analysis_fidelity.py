@@ -212,3 +212,14 @@ def test_rows_that_all_differ_have_no_upper_bound(rng: np.random.Generator) -> N
     rows = rng.normal(size=(300, 10))
     found = count_modes(rows, threshold=duplicate_threshold(rng.normal(size=(300, 10))) / 2)
     assert found.pairs <= 1 and np.isinf(found.number.high) and found.number.low > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("figure", range(4), ids=["precision", "recall", "density", "coverage"])
+def test_intervals_of_shares_hold_the_mean_of_others(figure: int, rng: np.random.Generator) -> None:
+    found = []
+    for _ in range(80):
+        real, fake = rng.normal(size=(2, 150, 6))
+        found.append(manifold_scores(real, 0.8 * fake + 0.2, rng=rng)[figure])
+    mean = np.mean([one.value for one in found])
+    assert np.mean([one.low <= mean <= one.high for one in found]) >= 0.9

@@ -76,3 +76,22 @@ def test_what_is_no_probability_is_refused():
         with pytest.raises(AnalysisError, match="class probabilities"):
             modified_inception_score(bad, rng=rng())
     assert modified_inception_score(np.zeros((0, 3)), rng=rng()).n == 0
+
+
+@pytest.mark.parametrize(("draw", "truth"), [("one-hot", 10.0), ("sharp", 4.28)])
+def test_the_score_of_many_images_is_held_though_few_lower_it(draw, truth):
+    """As a bootstrap of few images lowers it once more."""
+    draws = rng(5)
+    made = {
+        "one-hot": lambda: np.eye(10)[draws.integers(0, 10, 100)],
+        "sharp": lambda: draws.dirichlet([0.1] * 10, 100),
+    }
+    found = [inception_score(made[draw]()) for _ in range(150)]
+    assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.9
+
+
+def test_classes_of_few_images_leave_the_modified_score_without_an_interval():
+    p = np.eye(4)[[0] * 20 + [1] * 20 + [2] * 2] * 0.9 + 0.025
+    found = modified_inception_score(p)
+    assert np.isnan(found.low)
+    assert found.reason == "no interval: 1 class is given fewer than 4 images, of which pairs say too little"

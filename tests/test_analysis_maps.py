@@ -12,7 +12,7 @@ import pytest
 import table_maker
 
 from analysis.arrays import AnalysisError
-from analysis.maps import latent_map, place, shared_labels, trust
+from analysis.maps import latent_map, neighbour_accuracy, place, shared_labels, trust, trustworthiness
 from analysis.reconstruction import (
     derangement,
     pca_ratio,
@@ -147,3 +147,23 @@ def test_chance_is_how_often_two_rows_have_one_label() -> None:
                        labels=labels)  # fmt: skip
     assert found.chance == shared_labels(labels) and found.accuracy is not None
     assert found.accuracy.low < found.chance < found.accuracy.high
+
+
+def test_a_perfect_map_of_few_rows_is_not_certain(rng: np.random.Generator) -> None:
+    found = trustworthiness(plane := rng.normal(size=(100, 2)), plane, k=5, rng=rng)
+    assert found.value == found.high == 1
+    assert 0.9 < found.low < 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("figure", ["trustworthiness", "on the map"])
+def test_intervals_of_maps_hold_the_mean_of_others(figure: str, rng: np.random.Generator) -> None:
+    centres, found = rng.normal(size=(5, 8)), []
+    for _ in range(80):
+        labels = rng.integers(0, 5, 200)
+        codes = rng.normal(size=(200, 8)) + centres[labels]
+        xy = place(codes, method="pca")[0]
+        one = figure == "trustworthiness"
+        found.append(trustworthiness(codes, xy, k=15, rng=rng) if one else neighbour_accuracy(xy, labels, rng=rng))
+    mean = np.mean([one.value for one in found])
+    assert np.mean([one.low <= mean <= one.high for one in found]) >= 0.9

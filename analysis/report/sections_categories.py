@@ -280,7 +280,8 @@ def _purity(one: Categories, found: Codes, pure: Interval, order: list[int]) -> 
     """Show how far images of each category have one label, and of all beside what chance gives."""
     overall = (
         f"Purity: share of labelled {_images(found, one)} that have the commonest label of their {one.noun}. It is the "
-        f"commonest of these same images, from which many small {one.nouns} gain by chance: see shuffled labels."
+        f"commonest of these same images, from which many small {one.nouns} gain by chance: see shuffled labels. The "
+        "interval is for very many images, and reaches down for that gain."
     )
     rows = [
         estimate(_both(one, _name(one, found, k), k), one.purities[k], note=found.classes[int(one.table[k].argmax())])

@@ -9,7 +9,7 @@ import numpy as np
 
 from .document import Block, Comparison, Gallery, Group, Map, Picture, Prose, Section, View, missing
 from .material import Material
-from .rows import estimate, figure, readable, role_of, stated, trained_on
+from .rows import brackets, estimate, figure, readable, role_of, stated, trained_on
 from .wording import count, listed, no_better, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -59,10 +59,9 @@ def _map_finding(best: Placement, noun: str) -> str:
 
 def _trust(one: Placement) -> str:
     trust = one.trustworthiness
-    said = (
-        f"Trustworthiness {number(trust.value, 3)} [{number(trust.low, 3)}, {number(trust.high, 3)}] with k = {one.k}"
-    )
-    said += f" (n = {count(trust.n)}; shuffled points {number(one.random, 2)})."
+    said = f"Trustworthiness {brackets(trust, 3)} with k = {one.k}"
+    said += f" (n = {count(trust.n)}, the interval for other rows, as many; shuffled points {number(one.random, 2)})."
+    said += f" {sentence(trust.reason)}" if trust.reason else ""
     if one.explained:
         said += f" The two axes hold {percent(sum(one.explained), 0)} of the variance."
     return said + (f" {sentence(one.note)}" if one.note else "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..conditional import PROJECTION
+from ..statistics import difference_p, holm, unpaired
 from .document import Block, Comparison, Disclosure, Estimate, Prose, Section, Strip, Strips, Table, missing, one_of
 from .images import as_uint8
 from .material import Material
@@ -58,7 +59,11 @@ def concept_finding(table: ConceptTable, noun: str = "image") -> str:
     if not real:
         return f"{said}."
     beside = [(one, b.figure) for one in real for b in one.baselines if role_of(b.name) == "pixels"]
-    ahead = sum(one.score.value > pixels.value and one.score.apart(pixels) for one, pixels in beside)
+    p = holm(np.array([difference_p(unpaired(one.score, pixels)) for one, pixels in beside]))  # of so many concepts
+    ahead = sum(
+        one.score.value > pixels.value and one.score.apart(pixels) and value <= SIGNIFICANT
+        for (one, pixels), value in zip(beside, p.tolist(), strict=True)
+    )
     if beside:
         which = f"{count(ahead)} of these {count(len(beside))} " if len(beside) > 1 else "" if ahead else "no "
         said += f", {which}better than raw pixels do, by intervals apart"

@@ -53,7 +53,8 @@ def _shares(found: Fidelity) -> Comparison:
     caption = (
         f"In {found.features}. An image lies among others where it is nearer to one of them than that one is to number "
         f"{at.k} of its own kind's nearest, {count(at.manifold_rows)} of either side. Real training images in the "
-        "samples' place show what a perfect model would reach."
+        "samples' place show what a perfect model would reach. Intervals are for other images and samples, as many: of "
+        "more of them all these shares change."
     )
     return Comparison(tuple(rows), caption, "percent", (0.0, 1.0))
 
