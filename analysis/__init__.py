@@ -4,7 +4,7 @@ Every function takes arrays (or a callable `decode`) and returns a frozen datacl
 and every figure comes with its yardsticks: n, a 95 % interval, raw pixels, PCA of equal width, the same network
 untrained, shuffled labels. Names are resolved on first use (PEP 562): importing the package costs nothing.
 
-tables        Embeddings of a Parquet file; `load` and `save` of results
+tables        Embeddings of a Parquet file; independent_rows, one of each group; `load` and `save` of results
 probes        linear_probe; few_labels, and whole curves: label_efficiency, number_efficiency, labels_needed; nearest;
               robustness against fgsm and pgd of any reader with a gradient, of a linear_target
 concepts      concept_vector for one, concept_table for many, with decode_edits; find_directions, orthogonalise and
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     )
     from .geodesic import Geodesic, geodesic_path
     from .geometry import Geometry, shape_of
+    from .groups import independent_rows
     from .inception import inception_score, modified_inception_score
     from .interpolation import Interpolations, Path, lerp, norm_preserving, path, slerp
     from .keeping import keep_fixed
@@ -138,6 +139,7 @@ _HOME = {
     "frechet_distance": "fidelity",
     "geodesic_path": "geodesic",
     "inception_score": "inception",
+    "independent_rows": "groups",
     "keep_fixed": "keeping",
     "kernel_distance": "fidelity",
     "label_efficiency": "efficiency",
@@ -235,6 +237,7 @@ __all__ = [
     "frechet_distance",
     "geodesic_path",
     "inception_score",
+    "independent_rows",
     "keep_fixed",
     "kernel_distance",
     "label_efficiency",

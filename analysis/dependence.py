@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, subsample
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, subsample
 from .embeddings import Column, Embeddings
 from .neighbours import nearest
 from .plan import labelled_columns, labels_of
@@ -35,7 +35,7 @@ class Twins:
 
     held_out: int  # rows that were looked up
     train: int  # rows that they were looked up in
-    identical: int  # with the very code of a train row
+    identical: int  # with the very code, or the very pixels, of a train row
     near: int  # nearer to a train row than 1 in 50 independent rows would be, the identical ones too
 
     @property
@@ -85,15 +85,25 @@ def twins_of(table: Embeddings) -> Twins | None:
     known, asked = (table.continuous_code(rows) for rows in (train, held_out))
     labels = labels_of(table)
     classes = np.zeros(table.n, np.int64) if labels is None else labels[0]
-    identical, near = np.zeros(len(held_out), np.bool_), np.zeros(len(held_out), np.bool_)
-    looked_up = 0
+    identical = _same_pixels(table, held_out, train)
+    near = identical.copy()
     for label in np.unique(classes[held_out]):
         mine, theirs = classes[held_out] == label, classes[train] == label
-        if np.count_nonzero(theirs) < 2 * FAR:
-            theirs = np.ones(len(train), np.bool_)
-        identical[mine], near[mine] = near_copies(asked[mine], known[theirs], rng=rng)
-        looked_up += int(np.count_nonzero(mine))
-    return Twins(looked_up, len(train), int(identical.sum()), int(near.sum()))
+        if np.count_nonzero(theirs) >= 2 * FAR:  # of fewer, a tight class looks like copies
+            same, close = near_copies(asked[mine], known[theirs], rng=rng)
+            identical[mine], near[mine] = identical[mine] | same, near[mine] | close
+    return Twins(len(held_out), len(train), int(identical.sum()), int(near.sum()))
+
+
+def _same_pixels(table: Embeddings, held_out: Ints, train: Ints) -> Bools:
+    """Which held-out rows have the pixels of a train row, of at most as many as are quickly read: (q,)."""
+    if not table.has_pixels:
+        return np.zeros(len(held_out), np.bool_)
+    some = subsample(train, max(1000, CELLS // table.width("pixels")), rng=np.random.default_rng(17))
+    asked, known = (
+        np.array([hash(row.tobytes()) for row in table.vectors("pixels", rows)], np.int64) for rows in (held_out, some)
+    )
+    return np.isin(asked, known)
 
 
 def dependence_warnings(table: Embeddings) -> tuple[str, ...]:
@@ -129,7 +139,7 @@ def _copied(table: Embeddings) -> list[str]:
     twins = twins_of(table)
     if twins is None or not twins.many:
         return []
-    same = f", {twins.identical:,} of them with the very same code" if twins.identical else ""
+    same = f", {twins.identical:,} of them the very same" if twins.identical else ""
     way = (
         "groups are larger than the column says, or copies of an image are in several"
         if table.grouped

@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from .arrays import AnalysisError, AnyArray, Ints, Strings
+from .arrays import AnalysisError, AnyArray, Ints, Seed, Strings, as_rng
 
 FEWEST = 10  # groups of which a split is drawn
 UNKNOWN_SPLIT = ""
@@ -83,6 +84,17 @@ def one_of_each(rows: Ints, groups: Ints | None, order: Ints) -> Ints:
     ranked = rows[np.argsort(order[rows], kind="stable")]
     first = np.unique(groups[ranked], return_index=True)[1]
     return np.sort(ranked[first])
+
+
+def independent_rows(groups: npt.ArrayLike, *, rng: Seed = 0) -> Ints:
+    """Draw one row of each group, for functions that take independent rows: ascending positions.
+
+    Args:
+        groups: (n,) names or numbers of what rows belong to; a row whose value is missing is a group of its own.
+        rng: seed or generator.
+    """
+    named = np.asarray(groups)
+    return one_of_each(np.arange(len(named)), as_groups(named, len(named)), as_rng(rng).permutation(len(named)))
 
 
 def drawn_order(n: int, seed: int) -> Ints:

@@ -244,7 +244,7 @@ def _overview(
     found = [*(load_one(out, kind) for kind in kinds), *new.values()]
     rows = np.unique(np.concatenate([np.zeros(0, np.int64), *map(shown_rows, found)]))
     overview = summarise(table, rows[rows < table.n], warnings=dependence_warnings(table))
-    notes = [without_paths(note) for note in (*overview.notes, *left_out)]
+    notes = [without_paths(note) for note in (*overview.notes, *grouping(table), *left_out)]
     return replace(overview, notes=tuple(notes), metadata=_metadata(table, out))
 
 

@@ -15,7 +15,16 @@ from analysis.concepts import concept_vector
 from analysis.dependence import dependence_warnings, near_copies
 from analysis.embeddings import Embeddings
 from analysis.errors import AnalysisError
-from analysis.groups import draw_of_groups, folds_of, on_one_side, one_of_each, shuffled_whole, split_whole, straddling
+from analysis.groups import (
+    draw_of_groups,
+    folds_of,
+    independent_rows,
+    on_one_side,
+    one_of_each,
+    shuffled_whole,
+    split_whole,
+    straddling,
+)
 from analysis.joint import joint_of
 from analysis.plan import Options, held_out, train_and_test
 from analysis.questions import Question
@@ -106,6 +115,18 @@ def test_rows_without_a_group_stand_alone(tmp_path: Path) -> None:
         write(tmp_path / "t.parquet", np.random.default_rng(0).normal(size=(80, 3)), who=who), group="who"
     )
     assert int(table.groups.max()) + 1 == 41
+
+
+def test_independent_rows_are_one_of_each_group() -> None:
+    rows = independent_rows(["a", "b", "a", None, None, "b"], rng=1)
+    assert (len(rows), {3, 4} <= set(rows.tolist())) == (4, True)
+
+
+def test_same_pixels_are_copies_too(tmp_path: Path, rng: np.random.Generator) -> None:
+    pixels = np.repeat(rng.random((300, 9)), 3, axis=0).astype(np.float32)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(pixels.ravel()), 9)
+    path = write(tmp_path / "t.parquet", rng.normal(size=(900, 12)), pixels=column)
+    assert any("of them the very same" in text for text in dependence_warnings(Embeddings(path)))
 
 
 def test_numbers_name_groups_too(tmp_path: Path, rng: np.random.Generator) -> None:
