@@ -50,7 +50,13 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
         true = inside - d * inverse  # without what the noise of the effects adds
         if np.linalg.eigvalsh(true)[0] >= HELD * np.linalg.eigvalsh(inside)[0]:
             break
-        del own[int(np.argmin(np.diag(true) / np.diag(inside)))]  # the one that codes hold least
+        sizes = np.square(part).sum(0)
+        alone = part.T @ z / sizes[:, None]
+        read = np.einsum("kd,dk->k", alone, np.linalg.solve(spread, alone.T))
+        held = 1 - d / sizes / np.maximum(read, 1e-300)
+        if held.min() >= HELD:  # each is in the codes, but not what they do apart
+            return nothing
+        del own[int(held.argmin())]
     if not own:
         return nothing
     x = part
