@@ -8,6 +8,7 @@ did not write, which it knows by content.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
 
 GENERATOR = "latentgan"
 """What our HTML, PNG and safetensors files name as the program that wrote them."""
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp", re.DOTALL)
+_TEMPORARY = re.compile(rf"\..+\.{GENERATOR}-[0-9a-f]{{16}}\.tmp", re.DOTALL)
+_WINDOWS = os.name == "nt"  # where no folder can be opened, and no open file renamed
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_LONGEST = 60
+_LONGEST = 40
 """Letters of a file's name that its temporary name repeats, which must not be too long either."""
 
 
@@ -106,6 +108,8 @@ class Writing:
         for one in (path, *path.parents):
             if one.is_dir():
                 break
+            if os.path.lexists(one):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(one))
             missing.append(one)
         for one in reversed(missing):
             try:
@@ -159,6 +163,8 @@ class Writing:
                 self._finish(handle)
             for handle, temporary, path in self._files:
                 new = not os.path.lexists(path)
+                if _WINDOWS:
+                    handle.close()
                 temporary.replace(path)
                 done += [path] * new
                 handle.close()
@@ -182,7 +188,7 @@ class Writing:
 
     def _leave_rooms(self) -> None:
         for room, held in self._rooms.values():
-            os.close(held)
+            _let_go(held)
             remove_empty([room])
         self._rooms.clear()
 
@@ -225,13 +231,15 @@ def staged(final: Path) -> Iterator[Path]:
         try:
             yield temporary
             sync(temporary)
+            if _WINDOWS and final.is_dir():
+                final.rmdir()
             now = temporary.rename(final)
             sync(final.parent)
         except BaseException:
             shutil.rmtree(now, ignore_errors=True)
             raise
         finally:
-            os.close(held)
+            _let_go(held)
 
 
 @contextlib.contextmanager
@@ -303,7 +311,7 @@ def sweep(folder: Path) -> None:
 
 def sync(folder: Path) -> None:
     """Wait until the disk has what was renamed in a folder."""
-    if os.name == "nt":
+    if _WINDOWS:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -313,7 +321,7 @@ def sync(folder: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name[:_LONGEST]}.{secrets.token_hex(8)}.tmp")
+    return path.with_name(f".{path.name[:_LONGEST]}.{GENERATOR}-{secrets.token_hex(8)}.tmp")
 
 
 def _new_file(path: Path) -> tuple[IO[bytes], Path]:
@@ -329,7 +337,12 @@ def _new_file(path: Path) -> tuple[IO[bytes], Path]:
 def _new_folder(path: Path) -> tuple[Path, int]:
     temporary = _temporary(path)
     temporary.mkdir()
-    return temporary, _hold(os.open(temporary, os.O_RDONLY))
+    return temporary, -1 if _WINDOWS else _hold(os.open(temporary, os.O_RDONLY))
+
+
+def _let_go(handle: int) -> None:
+    if handle >= 0:
+        os.close(handle)
 
 
 def _hold(handle: int) -> int:

@@ -120,28 +120,33 @@ def test_a_file_past_its_size_limit_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path: Path) -> None:
-    left, foreign = tmp_path / ".report.html.0123456789abcdef.tmp", tmp_path / "report.html.tmp"
+    left, foreign = tmp_path / ".report.html.latentgan-0123456789abcdef.tmp", tmp_path / "report.html.tmp"
     left.write_bytes(b"half")
     foreign.write_bytes(b"mine")
-    folder = tmp_path / ".out.0123456789abcdef.tmp"
+    (tmp_path / ".theirs.0123456789abcdef.tmp").write_bytes(b"mine")
+    folder = tmp_path / ".out.latentgan-0123456789abcdef.tmp"
     folder.mkdir()
     (folder / "x").write_bytes(b"half")
     with Writing() as files:
         handle = files.open(tmp_path / "other")
         sweep(tmp_path)  # another process, while this one is at work
         handle.write(b"whole")
-    assert everything(tmp_path) == {"other": b"whole", "report.html.tmp": b"mine"}
+    assert everything(tmp_path) == {
+        ".theirs.0123456789abcdef.tmp": b"mine",
+        "other": b"whole",
+        "report.html.tmp": b"mine",
+    }
 
 
 def test_links_under_temporary_names_are_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"thesis")
     monkeypatch.setattr("secrets.token_hex", lambda n: "0123456789abcdef")
-    (tmp_path / ".out.0123456789abcdef.tmp").symlink_to(victim)
+    (tmp_path / ".out.latentgan-0123456789abcdef.tmp").symlink_to(victim)
     with pytest.raises(FileExistsError):
         replace_bytes(tmp_path / "out", b"new")
     with pytest.raises(FileExistsError):
-        exclusive(tmp_path / ".out.0123456789abcdef.tmp")
+        exclusive(tmp_path / ".out.latentgan-0123456789abcdef.tmp")
     (tmp_path / "log").symlink_to(victim)
     with pytest.raises(OSError):
         append_text(tmp_path / "log", "more")
