@@ -34,10 +34,16 @@ from latentgan.errors import CheckpointError, ConfigError
 from latentgan.training import resume, train
 
 ROOT = Path(__file__).parent.parent
+COUNTERS: dict[str, Any] = {
+    "seconds": 1.5,
+    "counters": {"main": 8},
+    "moves": {"discriminator": 8},
+    "health": {"status": "ok", "warnings": []},
+}
 
 
 def state(value: float) -> Checkpoint:
-    return Checkpoint({"w": torch.full((3,), value), "count": torch.tensor(7)}, {"turn": int(value)})
+    return Checkpoint({"w": torch.full((3,), value), "count": torch.tensor(7)}, COUNTERS | {"turn": int(value)})
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,7 @@ def refusal(call: Callable[[], object], kind: type[Exception] = CheckpointError)
 
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     tensors = {"a/b": torch.randn(2, 3), "empty": torch.zeros(0), "half": torch.ones(2, dtype=torch.bfloat16)}
-    write_checkpoint(tmp_path, 64, Checkpoint(tensors, {"turn": 8, "counters": {"main": 8}}))
+    write_checkpoint(tmp_path, 64, Checkpoint(tensors, COUNTERS | {"turn": 8}))
     read = read_checkpoint(tmp_path)
     assert read is not None and read.tensors.keys() == tensors.keys()
     assert all(torch.equal(read.tensors[k], tensors[k]) for k in tensors)
@@ -295,7 +301,8 @@ def test_a_folder_that_is_no_run_is_refused_and_left_as_it_is(tmp_path: Path) ->
 
 
 def test_a_model_is_read_as_it_was_written_or_refused(tmp_path: Path) -> None:
-    write_model(tmp_path, {"w": torch.ones(2)}, {"name": "bigan", "family": {}, "spec": {}})
+    spec = {"channels": 1, "height": 8, "width": 8, "classes": []}
+    write_model(tmp_path, {"w": torch.ones(2)}, {"name": "bigan", "family": {}, "spec": spec})
     tensors, about = read_model(tmp_path)
     assert torch.equal(tensors["w"], torch.ones(2)) and about["name"] == "bigan"
     assert about["sha256"] == module.file_sha256(tmp_path / "model" / "model.safetensors")
