@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..fidelity import warnings_of
-from ..statistics import difference_p, holm, unpaired
+from ..statistics import Interval, difference_p, holm, unpaired
 from .document import Block, Comparison, Gallery, Group, Notice, Picture, Prose, Section, Table, missing
 from .images import as_uint8
 from .material import Material
@@ -174,7 +175,7 @@ def _verdict(found: Fidelity, real: Distances) -> str:
 
 def apart(ours: Distances, real: Distances) -> list[tuple[str, str]]:
     """Figures that differ, with all of them counted (Holm), and both values where no other sentence says them."""
-    named = (
+    named: tuple[tuple[str, Interval, Interval, Callable[[Interval], str] | None], ...] = (
         ("the Fréchet distance", ours.frechet, real.frechet, None),
         ("the kernel distance", ours.kernel, real.kernel, lambda one: brackets(one, 4)),
         ("precision", ours.precision, real.precision, figure),
