@@ -308,7 +308,7 @@ def test_a_model_is_read_as_it_was_written_or_refused(tmp_path: Path) -> None:
     assert about["sha256"] == module.file_sha256(tmp_path / "model" / "model.safetensors")
     assert read_model(tmp_path / "model")[1] == about
     (tmp_path / "model" / "model.safetensors").write_bytes(b"no")
-    assert "the model in" in refusal(lambda: read_model(tmp_path))
+    assert "model.safetensors is damaged" in refusal(lambda: read_model(tmp_path))
     assert "no such run or model" in refusal(lambda: read_model(tmp_path / "nowhere"))
 
 
