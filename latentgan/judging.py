@@ -105,6 +105,8 @@ def find_heads(
     if len(source.spec.classes) > 1 and (source.labels[train] >= 0).sum() >= FEWEST:
         found.append((Head("label", "class", source.spec.classes), ""))
     for name, column in columns.items():
+        if name == source.group:
+            continue  # says what belongs together, not what images show
         kind, values = source.attribute_kinds[name], source.attributes[name][train]
         if kind == "text":
             texts, counts = np.unique([value for value in values.tolist() if value is not None], return_counts=True)

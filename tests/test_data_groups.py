@@ -14,6 +14,7 @@ from latentgan.data import ImageSource, load_source
 from latentgan.data.splits import torn_groups
 from latentgan.errors import DataError
 from latentgan.evidence import Plan, chosen
+from latentgan.judging import find_heads
 from latentgan.stages import encode
 
 CLIPS = np.repeat(np.arange(40), 4)
@@ -111,3 +112,8 @@ def test_scored_images_are_one_of_each_clip() -> None:
 def test_a_likelihood_is_averaged_over_clips() -> None:
     found = source(group="clip")
     assert len(chosen(found, Plan(100, 5, 0, Annealing(1, 3, 1), None, 0))) == 8
+
+
+def test_no_judge_learns_which_clip_it_is() -> None:
+    found = source(group="clip")
+    assert [name for _, name in find_heads(found, {"clip": "clip"})] == [""]
