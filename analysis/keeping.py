@@ -4,7 +4,8 @@
 
 so that c·(z + α v′) = c·z for each kept c (conditional manipulation: Shen, Gu, Tang, Zhou: Interpreting the Latent
 Space of GANs for Semantic Face Editing, CVPR 2020, arXiv:1907.10786, §2.2, whose closed form for two conditions divides
-by 1 − cos² and so fails where they are the same direction; `conditional.orthogonalise` does not).
+by 1 − cos² and so fails where they are the same direction; `conditional.orthogonalise` does not). Where concepts go
+together in the rows this moves the kept ones backwards: `kept_moves` keeps them by regression unless told otherwise.
 """
 
 from __future__ import annotations
