@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import stat
 import struct
 import tokenize
@@ -190,7 +191,8 @@ def validated(tree: Any, model: type[T], what: object, *, error: type[Exception]
         if missing := [_key(one) for one in problems if one["type"] == "missing"]:
             raise error(f"{what} lacks {listed(missing)}") from None
         first, key = problems[0], _key(problems[0])
-        reason = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+        reason = re.sub(" or instance of .*", "", first["msg"].removeprefix("Value error, "))
+        reason = reason.replace("Input should", "it should")
         at = f"{key[:SHOWN_VALUE]} = {shown(first['input'])}" if key else shown(first["input"])
         raise error(f"{what}: {at} is not possible: {reason}") from None
     return found

@@ -82,6 +82,7 @@ class ResultFile(FileModel):
     kind: str
     command: str = ""
     version: str = ""
+    sha256: str | None = None
 
 
 class ArrayFile(FileModel):

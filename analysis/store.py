@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import json
 import math
 import os
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,11 @@ def save_all(results: Sequence[object], folder: str | Path, *, command: str = ""
             for kind, result in zip(kinds, results, strict=True):
                 arrays: dict[str, AnyArray] = {}
                 body = {"kind": kind, "command": command, "version": version(), **_pack(result, kind, arrays)}
-                files.write(folder / f"{kind}.npz", npz_bytes(arrays))
+                packed = npz_bytes(arrays)
+                files.write(folder / f"{kind}.npz", packed)
                 written.append(folder / f"{kind}.json")
-                files.write(written[-1], (json.dumps(body, indent=1, ensure_ascii=False) + "\n").encode())
+                whole = {**body, "sha256": _digest(body, packed)}
+                files.write(written[-1], (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
     except OSError as error:
         raise AnalysisError(
             f"cannot write into {str(folder)!r} ({error.strerror or error}): choose another folder, or make room"
@@ -144,12 +147,21 @@ def load_one(folder: str | Path, kind: str) -> Any:
     module, name = HOMES[kind]
     try:
         body = parse_json(read_text(path), path)
-        validated(body, ResultFile, path)
+        digest = validated(body, ResultFile, path).sha256
         arrays = read_arrays(path.with_suffix(".npz"))
         found = _unpack(body, getattr(importlib.import_module(module), name), arrays, kind)
+        if digest is not None and digest != _digest(body, path.with_suffix(".npz").read_bytes()):
+            raise AnalysisError("its figures are not those that were written")
     except AnalysisError as error:
         raise AnalysisError(f"cannot read the result {str(path)!r} ({error}): run the analysis again") from error
     return found
+
+
+def _digest(body: Mapping[str, Any], packed: bytes) -> str:
+    """SHA-256 of a result: of its JSON values but this one, and of the bytes of its .npz."""
+    values = {key: value for key, value in body.items() if key != "sha256"}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode() + hashlib.sha256(packed).digest()).hexdigest()
 
 
 def load_command(folder: str | Path, kind: str) -> str:
@@ -231,6 +243,8 @@ def _unpack(value: Any, hint: Any, arrays: typing.Mapping[str, AnyArray], key: s
         return tuple(_unpack(item, kind, arrays, f"{key}.{i}") for i, (item, kind) in pairs)
     if hint is float:
         return math.nan if value is None else _number(value, key)
+    if hint is int and isinstance(value, int) and abs(value) >= 2**63:
+        raise AnalysisError(f"{key} is no 64-bit integer")
     return validated(value, hint, key) if hint is Any else _exact(value, hint, key)
 
 

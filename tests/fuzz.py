@@ -206,6 +206,7 @@ class World:
     def odd_places(self) -> list[str]:
         """Return what is no regular file, or none that one wants, under any suffix."""
         places = {"folder": Path.mkdir, "empty": Path.touch, "pipe": os.mkfifo}
+        places |= {f"pipe{suffix}": os.mkfifo for suffix in (".png", ".parquet", ".npz", ".html", ".toml", ".csv")}
         for name, make in places.items():
             if not (self.bad / name).exists():
                 make(self.bad / name)
@@ -306,6 +307,8 @@ def option_calls(world: World, commands: dict[str, Any]) -> Iterator[Call]:
         for kind, option in options_of(commands[name]):
             values = {"integer": INTEGERS, "number": NUMBERS, "path": odd, "choice": ("xyz", "", LONG)}.get(kind, TEXTS)
             picked = world.rng.sample(list(values), min(len(values), 5))
+            if option in ("--out", "--save"):
+                picked += [str(world.bad / f"pipe{suffix}") for suffix in (".png", ".parquet", ".npz", ".html")]
             for value in picked:
                 call = (*base, f"{option}={value}" if option.startswith("--") else option)
                 certain = kind in ("integer", "number", "choice") and value in ("abc", "", "xyz", "1e400", LONG)

@@ -144,10 +144,13 @@ def test_a_spoiled_result_is_read_or_refused(result: Path, tmp_path: Path, data:
     one_sentence(lambda: load_one(tmp_path, "geometry"), AnalysisError)
 
 
-@pytest.fixture
-def run(trained: tuple[NumpyModel, Path], tmp_path: Path) -> Path:
-    """A copy of the trained run that tests may spoil."""
-    return Path(shutil.copytree(trained[1].parent / "run", tmp_path / "run"))
+def test_a_figure_that_was_changed_by_hand_is_no_result(result: Path, tmp_path: Path) -> None:
+    tree = json.loads((result / "geometry.json").read_text())
+    tree["notes"] = ["another note"]
+    (tmp_path / "geometry.json").write_text(json.dumps(tree))
+    shutil.copy(result / "geometry.npz", tmp_path)
+    with pytest.raises(AnalysisError, match="its figures are not those that were written"):
+        load_one(tmp_path, "geometry")
 
 
 @some

@@ -9,6 +9,7 @@ import pytest
 import torch
 from one_turn import pictures, small
 
+from analysis.errors import AnalysisError
 from analysis.report.run import read_run
 from analysis.report.sections_evidence import held_out_evidence
 from analysis.report.sections_posteriors import left_open
@@ -35,10 +36,13 @@ def test_encoders_that_draw_are_shown_and_others_are_not(name, tmp_path):
         assert np.allclose(points, z[:, :, said["dimensions"]].transpose(0, 1), atol=1e-4)
 
 
-def test_evidence_is_a_table_and_damage_is_left_out(tmp_path):
+def test_evidence_is_a_table_and_damage_is_named(tmp_path):
     figure = {"value": -90.5, "standard_error": 1.25, "n": 1000}
-    (tmp_path / "evidence.json").write_text(json.dumps({"importance": figure, "annealed": "?", "pixels": "<b>"}))
+    (tmp_path / "evidence.json").write_text(json.dumps({"importance": figure, "pixels": "<b>"}))
     (table,) = held_out_evidence(read_run(tmp_path))
     assert table.rows == (("log p(x), importance sampling", "\u221290.50", "1.25", "1,000"),)
+    (tmp_path / "evidence.json").write_text(json.dumps({"importance": figure, "annealed": "?"}))
+    with pytest.raises(AnalysisError, match=r"evidence\.json: annealed = '\?' is not possible"):
+        read_run(tmp_path)
     (tmp_path / "evidence.json").write_text("{}")
     assert held_out_evidence(read_run(tmp_path)) == ()
