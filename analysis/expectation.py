@@ -8,6 +8,7 @@ the rows whose responsibility is more than the sums' precision: what is left out
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -27,6 +28,14 @@ PLAIN = 3  # rounds of EM as it is beside them
 ASIDE = 10  # rows to one that judges which go on
 SOFT = 2.5  # memberships start as powers p^(SOFT / √d): of d numbers log p differs by about √d
 BLOCK = 2048
+STARTS = 10  # of a thorough fit
+KEPT = 5  # of which so many go on after ROUGH rounds
+LONGER = 15  # rounds of those
+FINISHED = 2  # so many of them go on to the end
+MOVES = 6  # splits and merges that are made at most
+PAIRS, SPLITS = 3, 2  # pairs of components that may be merged at once, and others that may be split
+TRIED = 12  # rounds of EM after a split and a merge, by which it is judged
+FINE = 0.3  # tolerance of a thorough fit, as a share
 LEAST = {np.dtype(np.float32): 1e-8, np.dtype(np.float64): 1e-20}  # responsibility of a row that counts
 
 
@@ -173,12 +182,14 @@ def fit_gaussians(
     sample: int = SAMPLE,
     precision: Any = np.float32,
     floor: float = FLOOR,
+    thorough: bool = True,
 ) -> tuple[Gaussians, int]:
     """Fit k Gaussians to (n, d) rows; return them and how many are degenerate.
 
-    Each restart runs a few rounds from its own k-means++ seed on at most `sample` rows; the likeliest goes on
-    with all rows until the mean log-likelihood gains less than `tolerance`. Every variance is raised by `floor`
-    of its column's. With `start`, EM goes on from there on all rows.
+    Up to `sample` rows are fitted thoroughly (see `_thorough`), unless that is not asked for. Else each restart runs a
+    few rounds from its own k-means++ seed on at most `sample` rows; the likeliest goes on with all rows until the mean
+    log-likelihood gains less than `tolerance`. Every variance is raised by `floor` of its column's. With `start`, EM
+    goes on from there on all rows.
     """
     with one_blas_thread():
         shift, spread, size = _scale(x)
@@ -194,7 +205,10 @@ def fit_gaussians(
             begun = Gaussians(start.weights, (start.means - shift) / spread, start.covariances / square, covariance)
         else:
             seen = _scaled(x, shift, np.full_like(spread, size), np.float32)  # distances as they are in the code
-            begun = _begin(scaled, seen, k, covariance, rng, restarts, tolerance, floor, sample)
+            thorough = thorough and k > 1 and len(x) <= sample
+            begin = _thorough if thorough else _begin
+            begun = begin(scaled, seen, k, covariance, rng, restarts, tolerance, floor, sample)
+            tolerance *= FINE if thorough else 1
             if len(x) > sample and k > 1 and covariance != "tied":  # of one shape
                 begun = _annealed(scaled, begun, floor, rng)
         best, _ = climb(scaled, begun, iterations=iterations, tolerance=tolerance, floor=floor)
@@ -243,6 +257,71 @@ def _begin(
     centres = np.stack([views[view][rows[seed == j]].mean(0) for j in np.unique(seed)])
     cluster = lloyd(views[view], centres, LLOYD)
     return maximise(x, np.eye(k, dtype=x.dtype)[:, cluster], covariance, floor)
+
+
+def _thorough(
+    x: Floats, seen: Singles, k: int, covariance: str, rng: np.random.Generator, restarts: int, tolerance: float,
+    floor: float, sample: int,
+) -> Gaussians:  # fmt: skip
+    """The likeliest of STARTS mixtures, in three rounds of elimination, after splits and merges.
+
+    Half of the seeds are k-means', and half are those of k-means++ with two rounds, which differ more. One with a
+    degenerate component goes on only where there are too few others: its likelihood means nothing.
+    """
+    views, runs = [seen, np.asarray(x, np.float32)], []
+    for i in range(max(STARTS, restarts)):
+        seed = seed_means(views[i % 2], k, rng=rng, rounds=25 if i % 4 < 2 else 2)
+        runs.append(maximise(x, np.eye(k, dtype=x.dtype)[:, seed], covariance, floor))
+    for rounds, kept in ((ROUGH, KEPT), (LONGER, FINISHED)):
+        climbed = [climb(x, run, iterations=rounds, tolerance=FINE * tolerance, floor=floor) for run in runs]
+        climbed.sort(key=lambda run: (degenerate(run[0], len(x), floor), -run[1]))
+        runs = [run for run, _ in climbed[:kept]]
+    ended = [_split_and_merged(x, climb(x, run, tolerance=FINE * tolerance, floor=floor)[0], FINE * tolerance, floor)
+             for run in runs]  # fmt: skip
+    return min(ended, key=lambda run: (degenerate(run, len(x), floor), -expect(run, x, precision=x.dtype)[1]))
+
+
+def _split_and_merged(x: Floats, mixture: Gaussians, tolerance: float, floor: float) -> Gaussians:
+    """Merge two components and split a third one while that makes (n, d) rows likelier, MOVES times at most.
+
+    Pairs with the most alike memberships are merged, and components split that fit their rows worst, by the divergence
+    of the rows' local density from the component's. Source: Ueda, Nakano, Ghahramani & Hinton: SMEM algorithm for
+    mixture models, Neural Computation 12, 2000.
+    """
+    k = len(mixture.weights)
+    for _ in range(MOVES if k > 2 else 0):
+        resp, score = expect(mixture, x, precision=x.dtype)
+        flaws = degenerate(mixture, len(x), floor)
+        for moved in _moves(x, mixture, resp, floor):
+            other, likelihood = climb(x, moved, iterations=TRIED, tolerance=tolerance, floor=floor)
+            if likelihood > score + tolerance and degenerate(other, len(x), floor) <= flaws:
+                mixture, _ = climb(x, other, tolerance=tolerance, floor=floor)
+                break
+        else:
+            break
+    return mixture
+
+
+def _moves(x: Floats, mixture: Gaussians, resp: Floats, floor: float) -> Iterator[Gaussians]:
+    """Mixtures of (n, d) rows after a merge and a split, the most promising first. Args: resp: (k, n)."""
+    k = len(resp)
+    shared = _sums(resp, np.ascontiguousarray(resp.T))
+    sizes = np.sqrt(np.maximum(np.diagonal(shared), 1e-300))
+    alike = np.triu(shared / sizes[:, None] / sizes, 1)
+    pairs = [divmod(int(place), k) for place in np.argsort(-alike, axis=None)[:PAIRS]]
+    local = resp / np.maximum(resp.sum(1, keepdims=True), 1e-30)
+    with np.errstate(all="ignore"):  # of rows so far out that their density is 0
+        own = (mixture.log_joint(x) - np.log(mixture.weights)).T
+        misfit = np.nansum(local * (np.log(np.maximum(local, 1e-30)) - own), axis=1)
+    order = np.argsort(-misfit).tolist()
+    for first, second in pairs:
+        for split in [each for each in order if each not in (first, second)][:SPLITS]:
+            axis = np.linalg.eigh(mixture.covariances[split])[1][:, -1]
+            side = ((x - mixture.means[split]) @ axis > 0).astype(resp.dtype)
+            moved = resp.copy()
+            moved[first] += resp[second]
+            moved[second], moved[split] = resp[split] * side, resp[split] * (1 - side)
+            yield maximise(x, moved, mixture.covariance, floor)
 
 
 def _annealed(x: Floats, mixture: Gaussians, floor: float, rng: np.random.Generator) -> Gaussians:

@@ -163,7 +163,7 @@ def found_again(train: Floats, codes: Floats, *, like: FittedMixture, rng: np.ra
         return None
     inner, parts = like.inner(codes), []
     for half in halves:
-        fitted, _ = fit_gaussians(like.inner(np.asarray(train[half])), k, covariance=shape, rng=rng)
+        fitted, _ = fit_gaussians(like.inner(np.asarray(train[half])), k, covariance=shape, rng=rng, thorough=False)
         parts.append(FittedMixture(fitted, None, (), len(half), ()).assign(inner)[0])
     counts = contingency(*parts, rows=k, columns=k)
     return partition_interval(ari, counts, rng=rng, ends=(-1.0, 1.0))

@@ -61,7 +61,7 @@ def separation(
     halves = [fitted.inner(np.asarray(train[np.sort(half)])) for half in (order[::2], order[1::2])]
     if len(halves[1]) < max(MIN_ROWS, 5 * k):
         return None
-    like, _ = fit_gaussians(halves[0], k, covariance=fitted.gaussians.covariance, rng=rng)
+    like, _ = fit_gaussians(halves[0], k, covariance=fitted.gaussians.covariance, rng=rng, thorough=False)
     groups = _connected(like, halves[1])
     own, other = (one.responsibilities(halves[1])[0].argmax(1) for one in (fitted.gaussians, like))
     shared = np.zeros((k, int(groups.max()) + 1))

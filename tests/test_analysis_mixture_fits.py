@@ -1,12 +1,19 @@
-"""Mixtures of awkward codes: no fit stops, and every covariance that comes out is positive definite."""
+"""Fits of mixtures: awkward codes stop none, and none ends far below the best of many."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.mixture import GaussianMixture
 
 from analysis.expectation import fit_gaussians
 from analysis.gaussians import COVARIANCES
+from analysis.mixture_fits import fit_mixture
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(4)
 
 
 def awkward(rng: np.random.Generator, n: int, d: int) -> dict[str, np.ndarray]:
@@ -38,3 +45,35 @@ def test_covariances_of_awkward_codes_stay_definite(covariance: str) -> None:
                 for one in (fitted, again):
                     np.linalg.cholesky(one.covariances)  # raises where one is not
                     assert np.isfinite(one.responsibilities(x)[1]).all(), name
+
+
+def planted(rng: np.random.Generator, name: str) -> tuple[np.ndarray, int]:
+    """Rows of which few runs of EM find the best mixture, and a number of components."""
+    if name == "stretched":
+        centres, shapes = 1.5 * rng.normal(size=(10, 4)), rng.normal(size=(10, 4, 4)) / 2
+        member = rng.choice(10, 2000, p=rng.dirichlet(np.full(10, 2.0)))
+        return centres[member] + np.einsum("nij,nj->ni", shapes[member], rng.normal(size=(2000, 4))), 10
+    if name == "rings":
+        angle, radius = rng.uniform(0, 2 * np.pi, 1500), rng.choice([1, 3], 1500)
+        codes = np.stack([radius * np.cos(angle), radius * np.sin(angle), 0.3 * rng.normal(size=1500)], axis=1)
+        codes[:, :2] += 0.1 * rng.normal(size=(1500, 2))
+        return codes, 12
+    share = 0.6 ** np.arange(8)
+    member = rng.choice(8, 2000, p=share / share.sum())
+    spread = np.geomspace(0.3, 2, 8)[member][:, None]
+    return 4 * rng.normal(size=(8, 3))[member] + spread * rng.normal(size=(2000, 3)), 8
+
+
+@pytest.mark.parametrize("name", ["stretched", "rings", "unequal"])
+def test_no_fit_is_worse_than_ten_of_scikit_learn(name: str, rng: np.random.Generator) -> None:
+    codes, k = planted(rng, name)
+    fitted = fit_gaussians(codes, k, covariance="full", rng=rng)[0]
+    theirs = GaussianMixture(k, n_init=10, random_state=0).fit(codes)
+    assert 2 * len(codes) * (theirs.score(codes) - fitted.responsibilities(codes)[1].mean()) < 10
+
+
+def test_a_chosen_candidate_is_fitted_thoroughly(rng: np.random.Generator) -> None:
+    codes, k = planted(rng, "stretched")
+    fitted = fit_mixture(codes, rng=rng, components=(k,), covariances=("full",)).gaussians
+    theirs = GaussianMixture(k, n_init=10, random_state=0).fit(codes)
+    assert 2 * len(codes) * (theirs.score(codes) - fitted.responsibilities(codes)[1].mean()) < 15
