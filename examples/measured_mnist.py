@@ -3,10 +3,10 @@
     python examples/measured_mnist.py --out runs/measured --mirror FOLDER    # with MNIST's four files
     python examples/measured_mnist.py --out runs/measured --quick            # embedded digits, in seconds
 
-Expect: after 4 minutes of one thread, thickness: Spearman 1.00 ± 0.00 (random 0.63 ± 0.16), digit kept at ±1 sd 96.5 %
-[93.0, 98.3] (random 96.0 % ± 0.4), n = 200; slant 0.98, 95.5 %; width 0.98, 90.2 %; height 1.00, 94.0 %. What stands
-beside is random directions of equal length, which move thickness by 0.16 of its standard deviation where its own
-direction moves it by 0.77. After --quick the edits do nothing, and the figures say so.
+Expect: after 4 minutes of one thread, thickness: Spearman 1.00 ± 0.00 (random 0.65 ± 0.15), digit kept at ±1 sd 96.5 %
+[93.0, 98.3] (random 95.5 % ± 0.5), n = 200; slant 0.99, 95.0 %; width 0.98, 92.8 %; height 1.00, 91.8 %. What stands
+beside is random directions of equal length, which move thickness by 0.17 of its standard deviation where its own
+direction moves it by 0.79. After --quick the edits do nothing, and the figures say so.
 """
 
 import argparse
