@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import table_maker
 
-from analysis import AnalysisError, Embeddings
+from analysis import AnalysisError, Embeddings, cli
 from analysis.overview import summarise
 from analysis.plan import Options, held_out, needs_model, said
 from analysis.studies import share_of_neighbours
@@ -217,9 +217,21 @@ def test_analyze_refuses_huge_codes_one_analysis_at_a_time(tmp_path: Path) -> No
     path = write(tmp_path, code=codes, split=["train", "train", "test"] * 20, label=[0, 1] * 30)
     done = dict(run_all(Embeddings(path), None, Options(maps=("pca",)), out=tmp_path / "out"))
     assert set(done) == set(STUDIES) and all(isinstance(error, AnalysisError) for error in done.values())
-    assert "row 7" in str(done["mixture"]) and (tmp_path / "out" / "overview.json").is_file()
-    with pytest.raises(AnalysisError, match="choose another folder"):
+    assert "row 7" in str(done["mixture"])
+    assert not (tmp_path / "out").exists()  # where nothing could be done nothing stays, not even an overview of it
+    with pytest.raises(AnalysisError, match="is no folder, into which results go: choose another"):
         list(run_all(Embeddings(path), None, Options(), out=path))
+
+
+def test_a_command_that_can_do_no_analysis_exits_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, code=np.full((60, 3), 1e30, np.float32), label=[0, 1] * 30)
+    monkeypatch.setattr("sys.argv", ["analysis", "analyze", str(path), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2 and "no analysis could be done" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_measurements_in_the_label_column_are_an_attribute_and_no_classes(tmp_path: Path) -> None:
