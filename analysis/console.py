@@ -52,11 +52,12 @@ def run_app(app: typer.Typer, name: str, errors: tuple[type[Exception], ...] = (
         sys.exit(130)
     except Exception as error:
         if _is_help(error):
-            typer.echo(error.format_message(), err=True)  # type: ignore[attr-defined]
+            if text := error.format_message():  # type: ignore[attr-defined]
+                typer.echo(text, err=True)
             sys.exit(2)
-        if (text := explain(error, errors)) is None:
+        if (sentence := explain(error, errors)) is None:
             raise
-        typer.echo(message(f"{name}: {text}"), err=True)
+        typer.echo(message(f"{name}: {sentence}"), err=True)
         sys.exit(2)
 
 

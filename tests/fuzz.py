@@ -87,7 +87,9 @@ class Outcome:
             "warning": "Warning:" in self.err,
             "accepted": call.refused and self.code == 0,
             f"exit code {self.code}": self.code not in (None, 0, 1, 2),
-            "no sentence": self.code == 2 and not (lines and lines[-1].startswith(("latentgan:", "analysis:"))),
+            "no sentence": self.code == 2
+            and bool(call.arguments)
+            and not (lines and lines[-1].startswith(("latentgan:", "analysis:"))),
             "long message": any(len(line) > MAX_LINE for line in lines),
             "control characters": any(c not in "\n\t" and not c.isprintable() for c in self.err),
             "left behind": bool(self.left),
