@@ -169,14 +169,15 @@ def study_maps(table: Embeddings, model: Model | None, options: Options, progres
     """Place a sample of codes, or all, in the plane by each method, and say which they are."""
     rng = options.rng("maps")
     every = independent(table, table.rows(None), options)
-    what = "rows" if table.groups is None else "rows, one of each group,"
+    what = "rows" if table.groups is None else "groups, of which one row each is placed"
     if options.map_rows is None:
-        rows, words = every, f"all {len(every):,} {what} of the table, training rows included"
+        rows, words = every, f"all {len(every):,} rows of the table, training rows included"
+        words += "" if table.groups is None else ", one of each group"
     else:
         rows, words = held_out(table, options.map_rows, options, least=1000)
         candidates = len(held_out(table, None, options, least=1000)[0])
         of = f"{len(rows):,} of {candidates:,}" if len(rows) < candidates else f"{len(rows):,}"
-        whole = f"; the table has {len(every):,} {what} and latentgan map TABLE --full places all of them"
+        whole = f"; the table has {len(every):,} {what}, and latentgan map TABLE --full places all of them"
         words = f"{of} {words}{whole if len(rows) < len(every) else ''}"
     codes, labels = table.vectors(table.code, rows)[:, table.encoded], labels_of(table)
     maps, notes = [], [words]
