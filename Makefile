@@ -23,10 +23,10 @@ check: $(MARK)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-ifdef QUICK
 fuzz: $(MARK)  ## some 2,000 malformed calls of every command: each is refused in one sentence; minutes
 	$(BIN)/python tests/fuzz.py
 
+ifdef QUICK
 bench: $(MARK)  ## what latentgan costs beyond what the algorithms need, a few rounds of it: two minutes
 	$(BIN)/python examples/reproduce/bench.py --quick
 else

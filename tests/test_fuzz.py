@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,3 +17,11 @@ FUZZ = Path(__file__).with_name("fuzz.py")
 def test_a_sample_of_malformed_calls_is_clean() -> None:
     done = subprocess.run([sys.executable, FUZZ, "--every", "60"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("settings", [(), ("QUICK=1",)])
+def test_make_fuzz_runs_the_malformed_calls(settings: tuple[str, ...]) -> None:
+    command = ["make", "--dry-run", "fuzz", *settings]
+    done = subprocess.run(command, cwd=FUZZ.parent.parent, capture_output=True, text=True, check=True)
+    assert "tests/fuzz.py" in done.stdout
