@@ -16,7 +16,7 @@ RAMP = 0.05
 """The half-life is at most this share of the images seen, so that the average forgets the random start."""
 
 STRIDE, FINEST = 4, 1 / 8
-"""Weights are averaged every fourth turn, or more often where that is more than an eighth of the half-life."""
+"""Of turns that draw images every fourth is averaged, or more where four are more than an eighth of the half-life."""
 
 
 class Average:
@@ -36,19 +36,21 @@ class Average:
         self._source: list[Tensor] = [p for _, p in family.named_parameters()]
         self.values: list[Tensor] = [p.detach().clone() for p in self._source]
 
-    def follow(self, turn: int, images: int, images_seen: int) -> None:
-        """Update every few turns for all of them, since an update reads and writes as much memory as an optimiser.
+    def follow(self, images: int, images_seen: int) -> None:
+        """Update once in the images of a few turns, since an update reads and writes as much memory as an optimiser.
+
+        Turns are counted by their images: those without a minibatch are nowhere in the count, so that no rhythm in
+        which a family draws passes over the update.
 
         Args:
-            turn: the number of the turn just played, from 1.
-            images: what each turn is played on.
-            images_seen: in all.
+            images: what the turn just played was played on; 0 for one without a minibatch.
+            images_seen: in all, with these.
         """
-        if not images:  # a turn without a minibatch
+        if not images:
             return
-        stride = max(1, min(STRIDE, int(FINEST * self.halflife_images / images)))
-        if turn % stride == 0:
-            self.update(stride * images, images_seen)
+        stride = max(1, min(STRIDE, int(FINEST * self.halflife_images / images))) * images
+        if images_seen // stride > (images_seen - images) // stride:
+            self.update(stride, images_seen)
 
     @torch.no_grad()
     def update(self, images: int, images_seen: int) -> None:

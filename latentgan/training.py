@@ -249,7 +249,7 @@ def _play_a_turn(session: Session, game: Iterator[int], out: Path, journal: Jour
     t = session.config.training
     before, started = session.images, time.perf_counter()
     session.turn = next(game)
-    session.average.follow(session.turn, session.images - before, session.images)
+    session.average.follow(session.images - before, session.images)
     session.seconds += time.perf_counter() - started
     journal.advance(session)
     done = session.images >= t.total_images

@@ -154,8 +154,8 @@ def trained(
     source = model.points(20_000)
     name = "avb" if kind is AVB else "vae"
     session = open_session(configure(name, family=settings, training=training), source, family=family_of(kind, model))
-    for number in played(session):
-        session.average.follow(number, 128, session.images)
+    for _ in played(session):
+        session.average.follow(128, session.images)
         if session.images >= total:
             break
     return usable(session, 1), source.tensor(source.rows("test")[:2000])

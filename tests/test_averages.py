@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from latentgan.averages import RAMP, STRIDE, Average, make_usable, shadow_of
+from latentgan.checkpoint import read_model
+from latentgan.families.bigan import BiGAN
 from latentgan.session import Session, open_session, statistics_images
 from latentgan.training import STATISTICS_IMAGES, train, turns
 
@@ -35,7 +37,7 @@ def played(case: str, turns_played: int = 6, **training: Any) -> Session:
     for session.turn in range(1, turns_played + 1):
         before = session.images
         next(game)
-        session.average.follow(session.turn, session.images - before, session.images)
+        session.average.follow(session.images - before, session.images)
     return session
 
 
@@ -231,7 +233,7 @@ def test_the_average_follows_every_fourth_turn_for_all_four() -> None:
     for turn in range(1, 81):
         before = followed.values[0].tolist()
         every.update(images, 10**9)
-        followed.follow(turn, images, 10**9)
+        followed.follow(images, 10**9 + turn * images)
         assert (followed.values[0].tolist() != before) == (turn % STRIDE == 0)
     assert followed.values[0].tolist() == pytest.approx(every.values[0].tolist(), abs=1e-12)
     assert followed.values[0].tolist() == pytest.approx([0.5, 0.5], abs=1e-12)
@@ -245,6 +247,39 @@ def test_a_short_half_life_is_followed_more_often(halflife: float, stride: int) 
     for turn in range(1, 9):
         dial.turn_to(float(turn))
         before = average.values[0].tolist()
-        average.follow(turn, 5, 10**9)
+        average.follow(5, 10**9 + turn * 5)
         moved += [turn] * (average.values[0].tolist() != before)
     assert moved == list(range(stride, 9, stride))
+
+
+@pytest.mark.parametrize("drawing", [0, 1, 3])
+def test_turns_without_images_hide_no_update(drawing: int) -> None:
+    """Of four turns the same one draws images; an update that waited for the fourth never came, or counted four."""
+    dial, images = Dial(0.0), 5
+    every, followed = Average(dial, 400.0), Average(dial, 400.0)  # type: ignore[arg-type]
+    dial.turn_to(1.0)
+    seen = 10**9
+    for turn in range(1, 81):
+        given = images if turn % 4 == drawing else 0
+        seen += given
+        followed.follow(given, seen)
+        if given:
+            every.update(given, seen)
+    assert followed.values[0].tolist() == pytest.approx(every.values[0].tolist(), abs=1e-12)
+
+
+def test_a_model_of_every_second_turn_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """A family that draws images in odd turns alone: what is written are not the weights it began with."""
+    step = BiGAN.step
+
+    def odd(self: Any, batches: Any, update: Any) -> None:
+        if update.turn_number % 2:
+            step(self, batches, update)
+
+    monkeypatch.setattr(BiGAN, "step", odd)
+    config, source = tiny(average_halflife_images=1_000), stripes()
+    run = train(config, tmp_path / "run", source=source, show_progress=False)
+    initial = dict(open_session(config, source).family.named_parameters())
+    model, _ = read_model(run)
+    still = [name for name, value in initial.items() if torch.equal(model[name], value) and value.ndim > 1]
+    assert not still

@@ -433,7 +433,7 @@ def by_labels_alone(config: RunConfig, source: ImageSource, player: str, term: s
     session, best = open_session(config, source), 0.0
     session.update = cast(Update, LabelsAlone(session.update, player, term))
     for turn in played(session):
-        session.average.follow(turn, config.training.batch_size, session.images)
+        session.average.follow(config.training.batch_size, session.images)
         if turn % 50 == 0:
             best = max(best, named(usable(session, 2_000), source)["accuracy"])
         if session.images >= config.training.total_images:

@@ -167,7 +167,8 @@ def turn_of(session: Session) -> Callable[[], None]:
     game = turns(session.family, session.batches, session.update, seed=0, total_images=t.total_images)
 
     def turn() -> None:
-        session.average.follow(next(game), t.batch_size, session.images)
+        next(game)
+        session.average.follow(t.batch_size, session.images)
 
     return turn
 
