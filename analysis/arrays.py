@@ -177,6 +177,19 @@ def same_length(**arrays: AnyArray) -> int:
     return next(iter(lengths.values()))
 
 
+def check_counts(least: int = 1, **counts: int | None) -> None:
+    """Check options that say how many. Args: counts: None where a function looks at all.
+
+    Raises: AnalysisError for what is no whole number, or less than `least`.
+    """
+    for name, value in counts.items():
+        if value is None:
+            continue
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
+        if not whole or value < least:
+            raise AnalysisError(f"{name} must be a whole number of {least} or more, not {_short(value)}")
+
+
 def subsample(rows: Ints, limit: int | None, *, rng: np.random.Generator) -> Ints:
     """Return at most `limit` of `rows`, drawn without replacement and kept in order; None keeps all."""
     if limit is None or len(rows) <= limit:

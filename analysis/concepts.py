@@ -15,7 +15,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Pixels, Seed, Singles, as_codes, as_rng, same_length
+from .arrays import (
+    AnalysisError,
+    Bools,
+    Doubles,
+    Floats,
+    Ints,
+    Pixels,
+    Seed,
+    Singles,
+    as_codes,
+    as_rng,
+    check_counts,
+    same_length,
+)
 from .concept_scores import Task, by_mean, chance
 from .concept_search import EDITED, WIDEST, Found, Space, best_methods, narrow, search, targets_of, told_by
 from .conditional import WAYS, Freed, Kept
@@ -140,7 +153,7 @@ def concept_table(
     Raises: AnalysisError for an unknown method or concept to keep.
     """
     rng = as_rng(rng)
-    check_permutations(permutations)
+    check_counts(permutations=permutations)
     train, test = as_codes(train, "train"), as_codes(test, "test")
     if train.shape[1] != test.shape[1]:
         raise AnalysisError(f"train has {train.shape[1]} columns, and test has {test.shape[1]}")
@@ -328,10 +341,10 @@ def concept_vector(
     same_length(codes=codes, positive=column.values)
     if method == NUMERIC and column.kind != "numeric":
         raise AnalysisError(f"{NUMERIC} reads numbers, and {name!r} says which rows have it: take another method")
-    check_permutations(permutations)
+    check_counts(permutations=permutations)
     if groups is not None:
         n = len(codes)
-        alone = one_of_each(np.arange(n), as_groups(np.asarray(groups), n), rng.permutation(n))
+        alone = one_of_each(np.arange(n), as_groups(groups, n), rng.permutation(n))
         concept, _ = _found_and_judged(codes[alone], column.take(alone), method, permutations, rng)
         return concept, direction_of(codes, column, method, rng)
     return _found_and_judged(codes, column, method, permutations, rng)
@@ -413,12 +426,6 @@ def check_signs(question: Question, train_rows: Ints, test_rows: Ints) -> None:
                 f"{question.name!r} has {more} {part} rows with it and {fewer} without: a direction needs both sides, "
                 "signs of 1 and -1"
             )
-
-
-def check_permutations(permutations: int) -> None:
-    """Raise: AnalysisError for a number of permutations that gives no p-value."""
-    if permutations < 1:
-        raise AnalysisError(f"p counts shuffles that do as well, so permutations must be 1 or more, not {permutations}")
 
 
 def decode_edits(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnyArray, Doubles, Floats
+from .arrays import AnalysisError, AnyArray, Doubles, Floats
 from .labels import as_classes, as_targets
 from .statistics import r2_score
 
@@ -27,6 +27,10 @@ class Factor:
 
 def checked_factor(factor: Factor) -> Factor:
     """A factor with classes as positions, or finite numbers. Raises: AnalysisError for missing or other values."""
+    if not isinstance(factor, Factor):
+        raise AnalysisError(
+            f"factors are a list of Factor(name, values, discrete), and there is a {type(factor).__name__} among them"
+        )
     if factor.discrete:
         (places,), _ = as_classes({factor.name: factor.values})
         return Factor(factor.name, places.astype(np.float64), True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Seed, as_codes, as_rng, subsample
+from .arrays import AnalysisError, Doubles, Floats, Ints, Pixels, Seed, as_codes, as_rng, check_counts, subsample
 from .gaps import at_most, squared_gaps
 from .neighbours import nearest
 from .statistics import Interval, jackknife_interval, jackknife_parts, share_interval
@@ -266,6 +266,8 @@ def compare_samples(real: Floats, fake: Floats, *, rng: Seed = 0, rows: int = RO
     Raises: AnalysisError for unequal widths, or fewer than 50 rows on a side.
     """
     rng = as_rng(rng)
+    check_counts(k=k)
+    check_counts(50, rows=rows)
     real, fake = as_codes(real, "the real features"), as_codes(fake, "the samples' features")
     if real.shape[1] != fake.shape[1]:
         raise AnalysisError(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Seed, as_codes, as_rng, subsample
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Seed, as_codes, as_rng, check_counts, subsample
 from .neighbours import nearest, without_parts
 from .statistics import LEVEL, Baseline, Interval, jackknife_interval, jackknife_parts, without_interval
 
@@ -90,6 +90,7 @@ def shape_of(
     Raises: AnalysisError for fewer than 50 rows, or where fewer than 30 differ.
     """
     rng = as_rng(rng)
+    check_counts(50, rows=rows)
     x = as_codes(x, representation)
     if len(x) < 50:
         raise AnalysisError(f"the shape of a cloud needs at least 50 rows, and there are {len(x)}")

@@ -16,35 +16,30 @@ without groups, with the same random numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import AnalysisError, AnyArray, Ints, Seed, Strings, as_rng
+from .arrays import AnalysisError, AnyArray, Ints, Seed, Strings, as_rng, as_vector, missing_values
 
 FEWEST = 10  # groups of which a split is drawn
 UNKNOWN_SPLIT = ""
 
 
-def as_groups(values: Sequence[object] | AnyArray, n: int) -> Ints:
+def as_groups(values: npt.ArrayLike, n: int) -> Ints:
     """Codes of n values that name groups, from 0 in the order of the values: (n,).
 
     Args:
-        values: (n,) numbers or texts; a row whose value is NaN or None is a group of its own.
+        values: (n,) numbers or texts; a row whose value is missing (None, NaN, pandas' NA) is a group of its own.
         n: number of rows that there must be.
 
     Raises:
         AnalysisError: another number of values than rows.
     """
-    array = np.asarray(values)
-    if array.shape != (n,):
+    array = as_vector(values, "groups")
+    if len(array) != n:
         raise AnalysisError(f"groups must name one group for each of {n:,} rows, and have shape {array.shape}")
-    if array.dtype == object:
-        missing = np.array([value is None or value != value for value in array.tolist()], np.bool_)
-        array = array.astype(str)
-    else:
-        missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(n, np.bool_)
+    missing = missing_values(array)
+    array = array.astype(str) if array.dtype == object else array
     index = np.unique(array, return_inverse=True)[1].reshape(-1).astype(np.int64)
     return own_group(np.where(missing, -1, index))
 
@@ -93,7 +88,7 @@ def independent_rows(groups: npt.ArrayLike, *, rng: Seed = 0) -> Ints:
         groups: (n,) names or numbers of what rows belong to; a row whose value is missing is a group of its own.
         rng: seed or generator.
     """
-    named = np.asarray(groups)
+    named = as_vector(groups, "groups")
     return one_of_each(np.arange(len(named)), as_groups(named, len(named)), as_rng(rng).permutation(len(named)))
 
 

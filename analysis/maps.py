@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, Singles, as_codes, as_rng, same_length
+from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, Singles, as_codes, as_rng, check_counts, same_length
 from .labels import as_classes
 from .neighbours import nearest, without_parts
 from .pca import fit_pca
@@ -109,6 +109,7 @@ def latent_map(
         seed: of the placement; the same seed gives the same map. epochs: of UMAP, by default its own choice.
     """
     rng = as_rng(rng)
+    check_counts(k=k, epochs=epochs)
     codes = as_codes(codes)
     if labels is not None:
         (labels,), _ = as_classes({"labels": labels}, unlabelled=True)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, same_length
+from .arrays import AnalysisError, Doubles, Floats, Ints, as_codes, check_counts, same_length
 from .fidelity import Copying, Duplicates, Modes
 from .gaps import at_most, squared_gaps
 from .neighbours import nearest
@@ -32,6 +32,7 @@ def copying_and_others(
     samples: Floats, train: Floats, held_out: Floats, *, shown: int = SHOWN
 ) -> tuple[Copying, Ints, Doubles]:
     """`copying`, and the nearest train row of each held-out row and its distance: (r,), (r,)."""
+    check_counts(0, shown=shown)
     parts = [as_codes(z, name) for z, name in ((samples, "samples"), (train, "train rows"), (held_out, "others"))]
     for z, name in zip(parts, ("samples", "train rows", "held-out rows"), strict=True):
         if len(z) < 20:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, Singles, as_codes, as_rng
+from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, Singles, as_codes, as_rng, check_counts
 from .expectation import FLOOR, SAMPLE, fit_gaussians, flat_below
 from .gaussians import COVARIANCES, Gaussians, free_parameters
 from .pca import PCA, fit_pca
@@ -113,11 +113,13 @@ def fit_mixture(
         what no mixture is.
     """
     rng = as_rng(rng)
+    check_counts(restarts=restarts)
+    check_counts(10, search=search)
     codes, notes, pca = as_codes(codes), [], None
     if strange := [shape for shape in covariances if shape not in COVARIANCES]:
         raise AnalysisError(f"there is no covariance {strange[0]!r}: there are {', '.join(COVARIANCES)}")
-    if least := [k for k in components if k < 1]:
-        raise AnalysisError(f"a mixture has one component or more, not {least[0]}")
+    for k in components:
+        check_counts(components=k)
     if len(codes) < 10:
         raise AnalysisError(f"a mixture needs at least 10 rows, and there are {len(codes)}")
     if not codes.var(0).any():

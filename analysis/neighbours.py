@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles, as_codes
+from .arrays import AnalysisError, Bools, Doubles, Floats, Ints, Singles, as_codes, check_counts
 from .gaps import LowerBounds, direct_gaps
 from .statistics import Interval
 from .streams import SHARE, Stream, blocks, room
@@ -51,6 +51,7 @@ def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = Fals
     Args: own: queries are the references themselves, and no row counts as its own neighbour.
     Returns: indices (q, k), nearest first, and distances (q, k).
     """
+    check_counts(k=k)
     queries, references = as_codes(queries, "queries"), as_codes(references, "references")
     if queries.shape[1] != references.shape[1]:
         raise AnalysisError(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .alignment import centred, cka_interval, cka_of_shuffles
-from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, as_codes, as_rng, same_length, subsample
+from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, as_codes, as_rng, check_counts, same_length, subsample
 from .directions import find_directions
 from .gaps import squared_gaps
 from .linear import fit_ridge_by_gcv, fit_scaler
@@ -165,6 +165,8 @@ def similarities(
     Raises: AnalysisError where lengths differ or fewer than 50 rows are there.
     """
     rng = as_rng(rng)
+    check_counts(shuffles=shuffles)
+    check_counts(50, rows=rows)
     x, y = as_codes(x, "the first codes"), as_codes(y, "the second codes")
     if same_length(first=x, second=y) < 50:
         raise AnalysisError(f"a comparison needs at least 50 common rows, and there are {len(x)}")
@@ -252,6 +254,7 @@ def transfers(
     Args: shuffles: maps fitted to shuffled rows; with none there is no p.
     """
     rng = as_rng(rng)
+    check_counts(0, shuffles=shuffles)
     x, y = as_codes(x, "the first codes"), as_codes(y, "the second codes")
     same_length(first=x, second=y)
     for question in asked:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, as_codes, as_rng, subsample
+from .arrays import AnalysisError, Doubles, Floats, Ints, Seed, as_codes, as_rng, check_counts, subsample
 from .gaps import squared_gaps
 from .statistics import permutation_p
 from .threads import one_blas_thread
@@ -49,6 +49,8 @@ def two_sample(
     than 10 rows on a side or unequal widths.
     """
     rng = as_rng(rng)
+    check_counts(repeats=repeats, projections=projections)
+    check_counts(10, rows=rows)
     x, y = as_codes(x, "the first rows"), as_codes(y, "the second rows")
     if x.shape[1] != y.shape[1]:
         raise AnalysisError(f"two sets are compared column by column: one has {x.shape[1]}, the other {y.shape[1]}")

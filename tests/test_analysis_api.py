@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import pkgutil
 
+import numpy as np
 import pytest
 
 import analysis
@@ -58,3 +59,34 @@ def test_results_are_frozen() -> None:
     types = [one for name in analysis.__all__ if inspect.isclass(one := getattr(analysis, name))]
     records = [one for one in types if dataclasses.is_dataclass(one)]
     assert len(records) > 20 and all(one.__dataclass_params__.frozen for one in records)
+
+
+ROWS = np.random.default_rng(0).normal(size=(60, 4))
+COUNTS = {
+    "similarities": ("shuffles", "rows"),
+    "transfers": ("shuffles",),
+    "two_sample": ("repeats", "projections", "rows"),
+    "compare_samples": ("k", "rows"),
+    "nearest": ("k",),
+    "fit_mixture": ("restarts", "search"),
+    "shape_of": ("rows",),
+    "latent_map": ("k", "epochs"),
+    "compare_with_prior": ("rows",),
+    "concept_vector": ("permutations",),
+}
+
+
+@pytest.mark.parametrize(("name", "option"), [(name, option) for name, options in COUNTS.items() for option in options])
+def test_what_counts_nothing_is_refused_in_a_sentence(name: str, option: str) -> None:
+    pairs = {"similarities", "two_sample", "compare_samples", "nearest"}
+    given = {"concept_vector": (ROWS, ROWS[:, 0] > 0), "transfers": (ROWS, ROWS, ())}
+    arrays = given.get(name, (ROWS, ROWS) if name in pairs else (ROWS,))
+    more = {"kind": "normal"} if name == "compare_with_prior" else {}
+    for value in (-1, 2.5, "many", True):
+        with pytest.raises(analysis.AnalysisError, match=f"{option} must be a whole number of"):
+            getattr(analysis, name)(*arrays, **more, **{option: value})
+
+
+def test_factors_that_are_bare_arrays_are_a_sentence() -> None:
+    with pytest.raises(analysis.AnalysisError, match="list of Factor"):
+        analysis.disentangle(ROWS, [ROWS[:, 0], ROWS[:, 1]])

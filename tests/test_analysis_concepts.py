@@ -129,7 +129,7 @@ def test_rare_values_are_left_out_by_name() -> None:
 def test_targets_and_shuffles_that_tell_nothing_are_one_sentence(rng: np.random.Generator) -> None:
     codes, positive, _ = planted(rng, 100)
     signs = np.where(positive, 1, -1)
-    with pytest.raises(AnalysisError, match="permutations must be 1 or more, not 0"):
+    with pytest.raises(AnalysisError, match="permutations must be a whole number of 1 or more, not 0"):
         concept_vector(codes, positive, rng=rng, permutations=0)
     for method in ("mean difference", "LDA", "logistic", "ridge"):
         for x, targets, said in (

@@ -208,7 +208,7 @@ def test_what_has_no_groups_is_refused(rng: np.random.Generator) -> None:
         fit_mixture(np.ones((5, 3)), rng=rng)
     with pytest.raises(AnalysisError, match="no covariance 'spherical': there are full, tied, diag"):
         fit_mixture(rng.normal(size=(50, 3)), rng=rng, covariances=("spherical",))
-    with pytest.raises(AnalysisError, match="one component or more, not 0"):
+    with pytest.raises(AnalysisError, match="components must be a whole number of 1 or more, not 0"):
         fit_mixture(rng.normal(size=(50, 3)), rng=rng, components=(0,))
 
 

@@ -143,6 +143,9 @@ CASES: dict[str, Case] = {
         start=CODES[0], end=CODES[1], numbers=("start", "end"), together=(("start", "end"),),
     ),
     "inception_score": case(analysis.inception_score, "shares", shares=SHARES, repeats=50, tables=("shares",)),
+    "independent_rows": case(
+        analysis.independent_rows, "groups", groups=SIDES, sides=("groups",), one_class=False,
+    ),
     "keep_fixed": case(
         lambda directions, conditions: analysis.keep_fixed(directions, conditions, names=["a"], kept=["b"]),
         "directions", "conditions", directions=CODES[:1], conditions=OTHERS[:1], tables=("directions", "conditions"),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -115,6 +116,13 @@ def test_rows_without_a_group_stand_alone(tmp_path: Path) -> None:
         write(tmp_path / "t.parquet", np.random.default_rng(0).normal(size=(80, 3)), who=who), group="who"
     )
     assert int(table.groups.max()) + 1 == 41
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
+def test_rows_of_no_group_are_each_their_own(missing: object) -> None:
+    """numpy writes a list of texts and NaN as texts, of which "nan" would be a group."""
+    for groups in (["a", missing, "a", missing], pd.Series(["a", missing, "a", missing], dtype=object)):
+        assert len(independent_rows(groups)) == 3
 
 
 def test_independent_rows_are_one_of_each_group() -> None:
