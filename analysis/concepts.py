@@ -89,8 +89,22 @@ class Concept:
 
     @property
     def above_chance(self) -> bool:
-        """Whether all of the figure's interval is above chance, without which a small q claims nothing."""
-        return self.score.low > (0.5 if self.r2 is None else 0)
+        """Whether all of the figure's interval is above chance, without which a small q claims nothing.
+
+        Of an R² the figure itself is above 0, too: worse than the mean tells nobody the number.
+        """
+        return self.score.low > self.chance and (self.r2 is None or self.r2.value > 0)
+
+    @property
+    def chance(self) -> float:
+        """The figure that labels without any relation to the codes have: an AUC of 0.5, an R² of 0 or below.
+
+        A direction and a line that are fitted to noise tell new rows less than the mean does. Few rows of many numbers
+        have an R² of -0.2 or less then, as the mean over shuffled labels says, which stands among the baselines.
+        """
+        if self.r2 is None:
+            return 0.5
+        return min([0.0, *(one.figure.value for one in self.baselines if one.name == "shuffled")])
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,18 @@ def test_60_rows_find_what_hotelling_finds(method: str) -> None:
     assert np.mean([concept.p_value <= 0.05 for concept, _ in found]) >= 0.75  # Hotelling 0.9; a holdout 0.5 to 0.6
 
 
+@pytest.mark.parametrize(("weight", "least", "most"), [(0.8, 0.65, 1.0), (0.0, 0.0, 0.1)])
+def test_numbers_of_60_rows_stand_where_an_f_test_finds_them(weight: float, least: float, most: float) -> None:
+    """The F-test of a regression finds nine in ten of them; chance is what shuffled labels give, an R² below 0."""
+    rng, stands = np.random.default_rng(6), []
+    for _ in range(50):
+        codes = rng.normal(size=(60, 12))
+        number = weight * codes[:, 0] + rng.normal(size=60)
+        concept, _ = concept_vector(codes, number, rng=rng, method=NUMERIC, permutations=199)
+        stands.append(concept.stands)
+    assert least <= np.mean(stands) <= most
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "positive", "method"), [(60, 30, "mean difference"), (205, 16, "LDA"), (40, 20, "ridge")]
