@@ -239,7 +239,9 @@ def shown(value: object) -> str:
 
 
 def size(count: float) -> str:
-    """Write bytes for a person: "3.7 TB"."""
+    """Write bytes for a person: "3.7 TB", or "more than 1,000 EB"."""
+    if count > 1e21:
+        return "more than 1,000 EB"
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

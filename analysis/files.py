@@ -270,8 +270,9 @@ def forgetting(folder: Path, pattern: str) -> Iterator[None]:
 
 
 def touch(path: Path) -> None:
-    """Make a file if it is not there; a link is not followed."""
-    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666))
+    """Make a file if it is not there; a link is not followed, and a pipe in its place does not hold us."""
+    flags = os.O_RDONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    os.close(os.open(path, flags, 0o666))
 
 
 def exclusive(path: Path) -> IO[bytes]:

@@ -20,9 +20,18 @@ import tomli_w
 from safetensors.torch import save
 from torch import Tensor
 
-from latentgan.boundary import check_file, irregular, parse_json, parse_toml, read_tensors, read_text, validated
+from latentgan.boundary import (
+    check_file,
+    irregular,
+    parse_json,
+    parse_toml,
+    read_json,
+    read_tensors,
+    read_text,
+    validated,
+)
 from latentgan.errors import CheckpointError, ConfigError
-from latentgan.file_models import ModelFile, RunFile, StateFile
+from latentgan.file_models import ListFile, ModelFile, RunFile, StateFile
 from latentgan.files import Writing, is_temporary, remove_known, replace_bytes, replace_text, staged, touch
 from latentgan.locks import held
 
@@ -114,6 +123,8 @@ def locked(run: Path) -> Iterator[None]:
     """
     with writing(run, run / "lock"), Writing() as files:
         files.folder(run)
+        if irregular(run / "lock") != "missing":
+            check_file(run / "lock", error=CheckpointError)
         touch(run / "lock")
     refusal = CheckpointError(f"another process is training in {run}; wait for it, or name another --out")
     with held(run / "lock", refusal):
@@ -306,12 +317,13 @@ def _listed(run: Path) -> set[str]:
     if folder.is_symlink() or not folder.is_dir():
         return names
     try:
-        names = set(json.loads((run / LIST).read_text(encoding="utf-8"))["names"])
-    except FileNotFoundError:
-        names = {path.parent.name for path in folder.glob("*/state.json")}
-    except (OSError, ValueError, KeyError, TypeError):
+        if irregular(run / LIST) == "missing":
+            names = {path.parent.name for path in folder.glob("*/state.json")}
+        else:
+            names = set(read_json(run / LIST, ListFile, error=CheckpointError).names)
+    except (OSError, CheckpointError):
         return names  # damaged: nothing is known to be the run's
-    return {str(name) for name in names if str(name).isdigit() and (folder / str(name)).is_dir()}
+    return {name for name in names if name.isdigit() and (folder / name).is_dir()}
 
 
 def _remove(checkpoint: Path) -> None:

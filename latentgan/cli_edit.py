@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -344,6 +343,7 @@ def _fitted(results: Path, source: ImageSource, found: ConceptTable) -> np.ndarr
     """
     import numpy as np
 
+    from analysis.boundary import table_metadata
     from analysis.store import load_one
 
     if found.joint is None or not (results / "overview.json").is_file():
@@ -351,7 +351,7 @@ def _fitted(results: Path, source: ImageSource, found: ConceptTable) -> np.ndarr
     overview = load_one(results, "overview")
     if overview.n != len(source):
         return None
-    same = json.loads(overview.metadata).get("fingerprint") == source.fingerprint
+    same = table_metadata(overview.metadata, overview.table).get("fingerprint") == source.fingerprint
     return found.joint.fitted if same else np.union1d(found.joint.fitted, source.rows("train"))
 
 

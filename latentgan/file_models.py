@@ -66,6 +66,12 @@ class StateFile(FileModel):
     health: HealthFile
 
 
+class ListFile(FileModel):
+    """checkpoints.json: names of the checkpoints that are the run's own."""
+
+    names: list[str]
+
+
 class ConditionFile(FileModel):
     """An attribute that networks are told, as config.json describes it."""
 

@@ -26,6 +26,7 @@ from latentgan.checkpoint import (
     latest_name,
     locked,
     read_checkpoint,
+    read_model,
     read_start,
     refuse_used,
     write_checkpoint,
@@ -302,7 +303,13 @@ def write_untrained(session: Session, out: Path) -> None:
 
 def _finished(run: Path, config: RunConfig) -> bool:
     summary = read_summary(run)
-    return summary.get("status") == "finished" and int(summary.get("images", 0)) >= config.training.total_images
+    if summary.get("status") != "finished" or int(summary.get("images", 0)) < config.training.total_images:
+        return False
+    try:
+        read_model(run)
+    except CheckpointError:  # damaged since: it is written again
+        return False
+    return True
 
 
 def _committed(run: Path) -> int | None:

@@ -321,6 +321,30 @@ def test_a_second_process_in_a_run_folder_is_refused(run: Path) -> None:
     assert go_on(run) == run
 
 
+def test_a_pipe_in_place_of_the_lock_is_refused_at_once(run: Path) -> None:
+    (run / "lock").unlink()
+    os.mkfifo(run / "lock")
+    assert "lock is a named pipe" in refusal(lambda: go_on(run))
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.write_text('{"names":' * 9000 + "1" + "}" * 9000)])
+def test_a_list_of_checkpoints_that_is_no_list_names_none(put: Callable[[Path], object], run: Path) -> None:
+    before = {path.name for path in (run / "checkpoints").iterdir()}
+    (run / "checkpoints.json").unlink()
+    put(run / "checkpoints.json")
+    write_checkpoint(run, 10**6, state(1.0))
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {*before, "000001000000"}
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_damaged_model_of_a_finished_run_is_written_again(name: str, finished: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    whole = {path: path.read_bytes() for path in (run / "model").iterdir()}
+    (run / "model" / name).write_bytes(b"{}")
+    go_on(run)
+    assert {path: path.read_bytes() for path in (run / "model").iterdir()} == whole
+
+
 def test_an_out_folder_that_is_not_empty_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("my work")
     sentence = refusal(lambda: train(tiny(), tmp_path, source=stripes(), show_progress=False), ConfigError)
