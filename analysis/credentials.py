@@ -6,6 +6,8 @@ import re
 
 _START = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+(?=[^\s/])")
 _IN_TEXT = re.compile(_START.pattern + r"[^\s'\"<>]*")
+_WITHOUT_SCHEME = re.compile(r"(?<![^\s'\"=\\/(])[^\s'\"=:/\\@]+:[^\s'\"/@]+@(?=[\w-]+(?:\.[\w-]+|:\d|/))")
+"""A user and password before a host, where the scheme was forgotten."""
 
 
 def split_address(text: str) -> tuple[str, str, str, str]:
@@ -31,18 +33,22 @@ def split_address(text: str) -> tuple[str, str, str, str]:
 
 
 def without_credentials(text: str, *, mark: str = "") -> str:
-    """Return any text with the user, password and query of every address in it left out, or replaced by a mark."""
+    """Return any text with the user, password and query of every address in it left out, or replaced by a mark.
+
+    So is a token after #, and a user and password where the address has no scheme.
+    """
 
     def clean(found: re.Match[str]) -> str:
         _, address, user, query = split_address(found[0])
-        if not user and not query:
+        token = "=" in found[0].partition("#")[2]
+        if not user and not query and not token:
             return found[0]
         if not mark:
             return address
         scheme, _, rest = address.partition("//")
-        return f"{scheme}//{f'{mark}@' if user else ''}{rest}{f'?{mark}' if query else ''}"
+        return f"{scheme}//{f'{mark}@' if user else ''}{rest}{f'?{mark}' if query else ''}{f'#{mark}' if token else ''}"
 
-    return _IN_TEXT.sub(clean, text)
+    return _WITHOUT_SCHEME.sub(f"{mark}@" if mark else "", _IN_TEXT.sub(clean, text))
 
 
 def clean_argument(text: str) -> str:

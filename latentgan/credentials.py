@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from latentgan.files import split_address
+from latentgan.files import split_address, without_credentials
 
 _KNOWN: dict[str, tuple[str, str]] = {}  # address -> user and password, query
 
@@ -16,7 +16,7 @@ def take_off(text: str) -> str:
     """Return an address, alone or as NAME=ADDRESS, without its credentials, which `request` still knows."""
     before, address, user, query = split_address(text)
     if not user and not query:
-        return text
+        return without_credentials(text)
     _KNOWN[address.rstrip("/")] = (user, query)
     return before + address
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from analysis.credentials import split_address
+from analysis.credentials import split_address, without_credentials
 from analysis.files import (
     GENERATOR,
     Writing,
@@ -63,6 +63,7 @@ __all__ = [
     "told",
     "touch",
     "typed_command",
+    "without_credentials",
     "without_paths",
     "wrote",
 ]

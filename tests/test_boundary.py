@@ -256,6 +256,8 @@ def test_bombs_are_weighed_before_they_are_unpacked(tmp_path: Path, monkeypatch)
 def test_needed_memory_is_named() -> None:
     with pytest.raises(ConfigError, match=r"the networks would need 4 EB of memory, and .* are free; lower"):
         check_memory(4e18, "the networks", way="lower family.latent", error=ConfigError)
+    with pytest.raises(ConfigError, match=r"would need more than 1,000 EB of memory"):
+        check_memory(float("inf"), "the networks", error=ConfigError)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,9 @@ SETTINGS = ("--device", "cpu", "--set", "training.total_images=256", "--set", "t
         ("mnist=https://alice:secret@host/d", "https://host/d", "alice:secret", ""),
         ("https://host:8080/@scope/d", "https://host:8080/@scope/d", "", ""),
         ("http://[::1]:80/d", "http://[::1]:80/d", "", ""),
+        ("https://host/d#token=secret", "https://host/d", "", ""),
+        ("mnist=alice:secret@host:80/d", "", "", ""),
+        ("//alice:secret@host.org/d", "", "", ""),
         ("/home/alice/d", "", "", ""),
         ("mnist", "", "", ""),
     ],
@@ -51,6 +54,11 @@ def test_an_address_is_parted_from_its_credentials(address: str, clean: str, use
     assert "secret" not in clean_argument(f"--set=data.mirror={address}")
     assert "secret" not in without_credentials(f"cannot fetch {address}: 404, and {address!r}")
     assert "secret" not in take_off(address)
+
+
+def test_what_only_looks_like_credentials_stays() -> None:
+    for text in ("see https://host/d#section", "label: 3@x.y", "alice@host.org", "module:Class=run", "at 10:30, a@b/c"):
+        assert without_credentials(text, mark="***") == clean_argument(text) == text
 
 
 @pytest.fixture
