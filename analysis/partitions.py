@@ -185,11 +185,19 @@ def _as_counts(shares: Doubles) -> Ints:
 
 
 def _unrelated(counts: Ints, repeats: int, *, rng: np.random.Generator) -> Ints:
-    """Draw (repeats, k, c) tables with the sums of this one whose partitions have nothing to do with each other."""
+    """Draw (repeats, k, c) tables with the sums of this one whose partitions have nothing to do with each other.
+
+    Patefield's algorithm in scipy gives negative counts where a single row or column has any (seen in 1.17), so that
+    it is asked about those that have some, and not at all where nothing is left to chance.
+    """
     from scipy.stats import random_table
 
-    drawn: Ints = random_table(counts.sum(1), counts.sum(0)).rvs(repeats, random_state=rng).astype(np.int64)
-    return drawn.reshape(repeats, *counts.shape)
+    rows, columns = np.flatnonzero(counts.sum(1)), np.flatnonzero(counts.sum(0))
+    drawn: Ints = np.repeat(counts[None].astype(np.int64), repeats, axis=0)
+    if min(len(rows), len(columns)) > 1:
+        sums = counts.sum(1)[rows], counts.sum(0)[columns]
+        drawn[:, rows[:, None], columns] = random_table(*sums).rvs(repeats, random_state=rng)
+    return drawn
 
 
 def _rise(alone: Doubles, counts: Ints) -> float:

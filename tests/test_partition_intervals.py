@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from analysis.partitions import ari, nmi, partition_interval, purity, purity_interval
+from analysis.partitions import _unrelated, ari, nmi, partition_interval, purity, purity_interval
 from latentgan.claims.intervals import _joint_shares
 
 TABLES = 100
@@ -42,3 +42,23 @@ def held(score: Callable, components: int, classes: int, *, kept: float, skew: f
 )
 def test_the_score_of_many_rows_is_held(score, components, classes, kept, skew, rows):
     assert held(score, components, classes, kept=kept, skew=skew, rows=rows) >= FEWEST_HELD
+
+
+@pytest.mark.parametrize(
+    "table",
+    [[[40, 44]], [[40], [44]], [[84]], [[0, 0], [40, 44]], [[40, 44], [0, 0]], [[9, 0, 3], [0, 0, 0], [2, 0, 7]]],
+)
+def test_unrelated_tables_keep_their_sums(table):
+    """Those of one component, or of labels that are all one, had negative counts."""
+    counts = np.array(table)
+    drawn = _unrelated(counts, 20, rng=np.random.default_rng(0))
+    assert drawn.min() >= 0
+    assert (drawn.sum(2) == counts.sum(1)).all() and (drawn.sum(1) == counts.sum(0)).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("score", [nmi, ari])
+@pytest.mark.parametrize("table", [[[40, 44]], [[40], [44]], [[0, 0], [40, 44]]])
+def test_one_component_shares_nothing_with_labels(score, table):
+    found = partition_interval(score, np.array(table), rng=np.random.default_rng(0))
+    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
