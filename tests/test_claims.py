@@ -38,6 +38,14 @@ def test_a_rate_is_held_against_its_bound(claim, ok):
     assert claim.ok is ok
 
 
+@pytest.mark.parametrize(
+    ("kind", "bound"), [(base.null_rate, 1.0), (base.coverage, 0.0), (base.power, 0.0), (base.power, -0.1)]
+)
+def test_a_claim_that_cannot_fail_is_refused(kind, bound):
+    with pytest.raises(ValueError, match="give one that can fail"):
+        kind("noise stands", "coin flips", 0, 200, bound=bound)
+
+
 def test_the_interval_is_wilsons():
     low, high = base.null_rate("", "", 10, 200).interval
     assert (round(low, 4), round(high, 4)) == (0.0274, 0.0896)

@@ -46,6 +46,9 @@ class Claim:
         hits: trials in which it was said, or the interval held the value.
         trials: number of trials.
         bound: share of the trials.
+
+    Raises:
+        ValueError: no rate could miss the bound.
     """
 
     name: str
@@ -54,6 +57,12 @@ class Claim:
     hits: int
     trials: int
     bound: float
+
+    def __post_init__(self) -> None:
+        if self.bound >= 1 if self.kind == "null rate" else self.bound <= 0:
+            raise ValueError(
+                f"{self.name!r}: no {self.kind} could miss a bound of {self.bound:g}; give one that can fail"
+            )
 
     @property
     def rate(self) -> float:

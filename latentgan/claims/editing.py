@@ -159,16 +159,17 @@ def keeping_what_goes_together(rng: np.random.Generator, trials: int) -> Claims:
                 true = float(direction[1]) * table.concepts[free.concept].scale
                 told += bool(np.isfinite(record.value))  # where codes hold b too weakly nothing is said
                 near += record.low <= true <= record.high
-                moved += abs(true) <= 3 / np.sqrt(200 * (1 - correlation**2))
+                error = table.concepts[free.concept].scale / np.sqrt(200 * (1 - correlation**2))
+                moved += abs(true) <= 1.96 * error
                 proven += table.concepts[free.concept].stands
                 nothing, _ = _together(rng, 400, correlation, number, effect=0.0)
                 lost += nothing.concepts[nothing.freed[0].concept].p_value <= 0.05
-            kind = "numbers" if number else "sides"
+            kind = "numbers" if number else "booleans"
             what = f"two {kind} with a correlation of {correlation:g}, 200 rows to fit and 200 to test"
-            yield coverage("the edit moves b by 0, within 3 standard errors", what, moved, trials)
+            yield coverage("the edit moves b by 0, within 1.96 standard errors", what, moved, trials)
             yield coverage("the interval of how far b moves", what, near, told)
             yield power("a, keeping b stands", what, proven, trials, bound=0.5 if correlation > 0.8 else 0.9)
-            yield null_rate("p of a, keeping b where only b is in the codes", what, lost, trials)
+            yield null_rate("a, keeping b has p <= 0.05", f"only b in the codes, {what}", lost, trials)
 
 
 def _together(

@@ -25,7 +25,7 @@ from analysis.partitions import (
     purity_interval,
 )
 from analysis.statistics import Interval
-from latentgan.claims.base import Claims, coverage
+from latentgan.claims.base import Claims, coverage, power
 
 VERY_MANY = 10**9  # rows of a table whose score is the population's
 ROWS = (60, 300, 2000)
@@ -115,9 +115,12 @@ def inception_scores(rng: np.random.Generator, trials: int) -> Claims:
             truth = float(np.mean([score(draw(20_000)).value for _ in range(8)]))
             for n in ROWS:
                 found = [one for one in (score(draw(n)) for _ in range(trials)) if not one.reason]
+                what = f"{planted}, {n:,} images"
                 if found:
                     hits = sum(one.low <= truth * 1.001 and truth / 1.001 <= one.high for one in found)
-                    yield coverage(name, f"{planted}, {n:,} images", hits, len(found))
+                    yield coverage(name, what, hits, len(found))
+                if n == ROWS[-1]:
+                    yield power(f"{name} has an interval", what, len(found), trials, bound=0.95)
 
 
 def manifolds_of_samples(rng: np.random.Generator, trials: int) -> Claims:
@@ -164,10 +167,14 @@ def dimensions_of_clouds(rng: np.random.Generator, trials: int) -> Claims:
     for kind, (dimension, draw) in clouds.items():
         for n in (60, 300, 1000):
             shapes = [shape_of(draw(n), rng=rng) for _ in range(trials)]
-            for name, found in (("TwoNN", [s.two_nn for s in shapes]), ("MLE dimension", [s.mle for s in shapes])):
-                if not found[0].reason:
+            planted = f"{kind} of {dimension} dimensions, {n:,} rows"
+            for name, told in (("TwoNN", [s.two_nn for s in shapes]), ("MLE dimension", [s.mle for s in shapes])):
+                found = [one for one in told if not one.reason]
+                if found:
                     hits = sum(_held(one, dimension) for one in found)
-                    yield coverage(name, f"{kind} of {dimension} dimensions, {n:,} rows", hits, trials)
+                    yield coverage(name, planted, hits, len(found))
+                if n == 1000:
+                    yield power(f"{name} has an interval", planted, len(found), trials, bound=0.95)
 
 
 def _means(names: Sequence[str], draws: Sequence[Sequence[Interval]], planted: str) -> Claims:
