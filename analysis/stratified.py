@@ -7,8 +7,8 @@ round. Rows are therefore compared with rows alike in the kept concepts alone:
     R²        of what the kept concepts leave of the number, told by what they leave of the position (squared partial
               correlation, at the train rows' slope)
 
-A stratum holds the rows that agree in every kept class, boolean and text and are near each other in kept numbers, whose
-line and parabola are first taken out of the positions. p-values shuffle rows within strata.
+A stratum holds the rows that agree in every kept class, boolean and text and are near each other in kept numbers, of
+which a smooth curve (a quadratic spline) is first taken out of the positions. p-values shuffle rows within strata.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from .statistics import UNKNOWN, Interval, Z, bootstrap_ratio, permutation_p, ra
 
 BINS = 10  # of a kept number
 ROWS = 40  # a bin at least, where there are so many
+KNOTS = 9  # where curves of a kept number bend
+ROWS_A_KNOT = 15
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Strata:
     """Rows that are alike in the kept concepts."""
 
     groups: Ints  # (n,) from 0; -1 where a kept concept is unknown
-    design: Doubles  # (n, k) of the kept concepts: groups of classes, numbers and their squares
+    design: Doubles  # (n, k) of the kept concepts: groups of classes, numbers and curves of them
     numbers: bool  # whether a number is among them
 
     def without(self, positions: Floats) -> Doubles:
@@ -68,9 +70,20 @@ def strata_of(kept: Sequence[Question], rows: Ints) -> Strata:
         edges = np.quantile(values[known], np.arange(1, bins) / bins) if known.any() else np.zeros(0)
         cells.append(np.searchsorted(edges, values))
         scaled = (values - values[known].mean()) / (values[known].std() or 1.0) if known.any() else values
-        design.append(np.stack([scaled, np.square(scaled)], axis=1))
+        design.append(_curve(scaled, known))
     groups = _numbered(np.stack(cells, axis=1))
     return Strata(np.where(known, groups, -1), np.hstack(design).astype(np.float64), bool(numbers))
+
+
+def _curve(scaled: Doubles, known: Bools) -> Doubles:
+    """Columns whose sums are smooth curves of a number (n,): a line, a parabola, and bends of it at KNOTS quantiles.
+
+    Splines of degree 2, of which a relation that is no parabola needs the bends.
+    """
+    knots = int(np.clip(known.sum() // ROWS_A_KNOT, 0, KNOTS))
+    places = np.quantile(scaled[known], np.arange(1, knots + 1) / (knots + 1)) if knots else np.zeros(0)
+    bends = np.square(np.maximum(scaled[:, None] - np.unique(places), 0))
+    return np.column_stack([scaled, np.square(scaled), bends])
 
 
 def _numbered(cells: Ints) -> Ints:

@@ -48,6 +48,24 @@ def kept(codes: np.ndarray, asked: list[Question], rng: np.random.Generator, by:
 
 
 @pytest.mark.parametrize("number", [False, True])
+@pytest.mark.parametrize(("effect", "least", "most"), [(0.0, 0.0, 0.12), (0.4, 0.8, 1.0)])
+def test_what_both_share_with_b_in_waves_is_no_evidence(number: bool, effect: float, least: float, most: float) -> None:
+    """a and positions are waves of the kept number, which no line and no parabola takes out of them."""
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        own, b = rng.normal(size=400), rng.normal(size=400)
+        wave = np.sin(2 * b)
+        positions, a = 2 * wave + rng.normal(size=400) + effect * own, wave + 0.7 * own
+        sides = [np.where(values > np.median(values), 1, -1) for values in (a, b)]
+        asked = Question("a", "a", "numeric" if number else "boolean", sides[0], values=a if number else None)
+        keep = [Question("b", "b", "numeric", sides[1], values=b)]
+        rows = np.arange(250), np.arange(250, 400)
+        found.append(evidence_within(asked, keep, rows, (positions[rows[0]], positions[rows[1]]), 199, rng)[2])
+    assert least <= np.mean(np.array(found) <= 0.05) <= most
+
+
+@pytest.mark.parametrize("number", [False, True])
 @pytest.mark.parametrize("correlation", [0.3, 0.6, 0.9])
 @pytest.mark.parametrize(("n", "tables"), [(200, 12), (5000, 2)])
 def test_an_edit_keeping_b_moves_a_and_not_b(n: int, tables: int, correlation: float, number: bool) -> None:
