@@ -7,8 +7,9 @@ round. Rows are therefore compared with rows alike in the kept concepts alone:
     R²        of what the kept concepts leave of the number, told by what they leave of the position (squared partial
               correlation, at the train rows' slope)
 
-A stratum holds the rows that agree in every kept class, boolean and text and are near each other in kept numbers, of
-which a smooth curve (a quadratic spline) is first taken out of the positions. p-values shuffle rows within strata.
+A stratum holds the rows that agree in every kept class, boolean and text and are near each other in kept numbers. What
+a smooth curve of kept numbers explains is first taken out of the positions: quadratic splines, whose line and parabola
+may differ between kept classes, and products of two numbers. p-values shuffle rows within strata.
 """
 
 from __future__ import annotations
@@ -65,12 +66,15 @@ def strata_of(kept: Sequence[Question], rows: Ints) -> Strata:
             numbers.append(np.nan_to_num(one.values[rows].astype(np.float64)))
     plain = _numbered(np.stack(classes, axis=1))
     cells, design = [plain], [plain[:, None] == np.unique(plain[known])]
+    lines: list[Doubles] = []
     for values in numbers:
         bins = int(np.clip(known.sum() // ROWS, 2, BINS))
         edges = np.quantile(values[known], np.arange(1, bins) / bins) if known.any() else np.zeros(0)
         cells.append(np.searchsorted(edges, values))
         scaled = (values - values[known].mean()) / (values[known].std() or 1.0) if known.any() else values
-        design.append(_curve(scaled, known))
+        design += [_curve(scaled, known), *(scaled[:, None] * other for other in lines)]
+        design += [_within(scaled, plain == group) for group in np.unique(plain[known])[1:]]
+        lines.append(scaled[:, None])
     groups = _numbered(np.stack(cells, axis=1))
     return Strata(np.where(known, groups, -1), np.hstack(design).astype(np.float64), bool(numbers))
 
@@ -84,6 +88,12 @@ def _curve(scaled: Doubles, known: Bools) -> Doubles:
     places = np.quantile(scaled[known], np.arange(1, knots + 1) / (knots + 1)) if knots else np.zeros(0)
     bends = np.square(np.maximum(scaled[:, None] - np.unique(places), 0))
     return np.column_stack([scaled, np.square(scaled), bends])
+
+
+def _within(scaled: Doubles, rows: Bools) -> Doubles:
+    """Columns by which the line and the parabola of a number (n,) differ in one class; none where it has few rows."""
+    columns = np.column_stack([scaled, np.square(scaled)]) * rows[:, None]
+    return columns if np.count_nonzero(rows) >= ROWS else columns[:, :0]
 
 
 def _numbered(cells: Ints) -> Ints:

@@ -66,6 +66,26 @@ def test_what_both_share_with_b_in_waves_is_no_evidence(number: bool, effect: fl
 
 
 @pytest.mark.parametrize("number", [False, True])
+@pytest.mark.parametrize("kinds", ["a class and a number", "two numbers"])
+def test_what_both_share_with_two_kept_ones_is_no_evidence(kinds: str, number: bool) -> None:
+    """a and positions know the product of what is kept: a slope turned by a class, or two numbers' product."""
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        b, c = rng.normal(size=(2, 400))
+        c = np.where(c > 0, 1.0, -1.0) if kinds == "a class and a number" else c
+        positions, a = 1.5 * b * c + rng.normal(size=400), 1.5 * b * c + 0.7 * rng.normal(size=400)
+        signs = [np.where(values > np.median(values), 1, -1) for values in (a, b)]
+        asked = Question("a", "a", "numeric" if number else "boolean", signs[0], values=a if number else None)
+        other = Question("c", "c", "boolean" if kinds == "a class and a number" else "numeric",
+                         np.where(c > 0, 1, -1), values=None if kinds == "a class and a number" else c)  # fmt: skip
+        keep = [Question("b", "b", "numeric", signs[1], values=b), other]
+        rows = np.arange(250), np.arange(250, 400)
+        found.append(evidence_within(asked, keep, rows, (positions[rows[0]], positions[rows[1]]), 99, rng)[2])
+    assert np.mean(np.array(found) <= 0.05) <= 0.12
+
+
+@pytest.mark.parametrize("number", [False, True])
 @pytest.mark.parametrize("correlation", [0.3, 0.6, 0.9])
 @pytest.mark.parametrize(("n", "tables"), [(200, 12), (5000, 2)])
 def test_an_edit_keeping_b_moves_a_and_not_b(n: int, tables: int, correlation: float, number: bool) -> None:
