@@ -216,20 +216,25 @@ def _flat(x: Floats) -> tuple[int, int]:
 
 
 def _refitted(codes: Floats, chosen: Candidate, start: Gaussians, rng: np.random.Generator) -> tuple[Gaussians, int]:
-    """Fit the chosen candidate to all rows: on from the sample's fit, and from new seeds where that was of few rows.
+    """Fit the chosen candidate to all rows: on from the sample's fit, and from new seeds where there are few rows.
 
-    A fit of few rows a parameter has hard memberships, from which more rows hardly free it; the likelier of the two is
-    returned.
+    What is best for a part of few rows may not be for all of them, and a fit of few rows a parameter has hard
+    memberships, from which more rows hardly free it. The fit with fewer degenerate components is returned, of equal
+    ones the likelier.
     """
     k, shape = chosen.components, chosen.covariance
+
+    def better(one: tuple[Gaussians, int], other: tuple[Gaussians, int]) -> tuple[Gaussians, int]:
+        return max(one, other, key=lambda fit: (-fit[1], float(fit[0].responsibilities(codes)[1].mean())))
+
     if len(codes) <= SAMPLE:
-        return fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, tolerance=3e-4)
+        found = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, tolerance=3e-4)
+        return found if k == 1 else better(found, fit_gaussians(codes, k, covariance=shape, rng=rng))
     found = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, iterations=20)
     few = ENOUGH * k * free_parameters(1, codes.shape[1], shape) > SEARCH
     if k == 1 or not few or isinstance(codes, Stream):
         return found
-    other = fit_gaussians(codes, k, covariance=shape, rng=rng)
-    return max(found, other, key=lambda one: float(one[0].responsibilities(codes)[1].mean()))
+    return better(found, fit_gaussians(codes, k, covariance=shape, rng=rng))
 
 
 def _candidate(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
 from analysis.expectation import fit_gaussians
-from analysis.gaussians import COVARIANCES
+from analysis.gaussians import COVARIANCES, Gaussians
 from analysis.mixture_fits import fit_mixture
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(4)
 
 
 def awkward(rng: np.random.Generator, n: int, d: int) -> dict[str, np.ndarray]:
@@ -64,16 +61,36 @@ def planted(rng: np.random.Generator, name: str) -> tuple[np.ndarray, int]:
     return 4 * rng.normal(size=(8, 3))[member] + spread * rng.normal(size=(2000, 3)), 8
 
 
+def worse(theirs: GaussianMixture, codes: np.ndarray, log_likelihood: float) -> float:
+    """BIC beyond that of scikit-learn's mixture of the same form; less than 0 is better."""
+    return float(2 * len(codes) * (theirs.score(codes) - log_likelihood))
+
+
+def behind(fit: Callable[..., Gaussians], name: str) -> list[float]:
+    """BIC of a fit beyond the best of ten of scikit-learn's in five planted sets; less than 0 is better."""
+    found = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        codes, k = planted(rng, name)
+        theirs = GaussianMixture(k, n_init=10, random_state=0).fit(codes)
+        ours = fit(codes, k, rng).responsibilities(codes)[1].mean()
+        found.append(float(2 * len(codes) * (theirs.score(codes) - ours)))
+    return found
+
+
 @pytest.mark.parametrize("name", ["stretched", "rings", "unequal"])
-def test_no_fit_is_worse_than_ten_of_scikit_learn(name: str, rng: np.random.Generator) -> None:
-    codes, k = planted(rng, name)
-    fitted = fit_gaussians(codes, k, covariance="full", rng=rng)[0]
-    theirs = GaussianMixture(k, n_init=10, random_state=0).fit(codes)
-    assert 2 * len(codes) * (theirs.score(codes) - fitted.responsibilities(codes)[1].mean()) < 10
+def test_fits_keep_up_with_ten_of_scikit_learn(name: str) -> None:
+    """Another draw of scikit-learn's own ten runs ends up to 390 higher in these sets."""
+    found = behind(lambda codes, k, rng: fit_gaussians(codes, k, covariance="full", rng=rng)[0], name)
+    assert max(found) < 25
+    assert np.median(found) < 1
 
 
-def test_a_chosen_candidate_is_fitted_thoroughly(rng: np.random.Generator) -> None:
-    codes, k = planted(rng, "stretched")
-    fitted = fit_mixture(codes, rng=rng, components=(k,), covariances=("full",)).gaussians
-    theirs = GaussianMixture(k, n_init=10, random_state=0).fit(codes)
-    assert 2 * len(codes) * (theirs.score(codes) - fitted.responsibilities(codes)[1].mean()) < 15
+@pytest.mark.parametrize("name", ["stretched", "rings", "unequal"])
+def test_chosen_mixtures_keep_up_with_ten_of_scikit_learn(name: str) -> None:
+    def chosen(codes: np.ndarray, k: int, rng: np.random.Generator) -> Gaussians:
+        return fit_mixture(codes, rng=rng, components=(k,), covariances=("full",)).gaussians
+
+    found = behind(chosen, name)
+    assert max(found) < 75
+    assert np.median(found) < 1
