@@ -43,10 +43,11 @@ class Average:
         which a family draws passes over the update.
 
         Args:
-            images: what the turn just played was played on; 0 for one without a minibatch.
+            images: what the turn just played was played on; 0 for one without a minibatch, less where another stream
+                begins to count, see `images_seen`.
             images_seen: in all, with these.
         """
-        if not images:
+        if images <= 0:
             return
         stride = max(1, min(STRIDE, int(FINEST * self.halflife_images / images))) * images
         if images_seen // stride > (images_seen - images) // stride:

@@ -283,3 +283,12 @@ def test_a_model_of_every_second_turn_is_trained(monkeypatch: pytest.MonkeyPatch
     model, _ = read_model(run)
     still = [name for name, value in initial.items() if torch.equal(model[name], value) and value.ndim > 1]
     assert not still
+
+
+def test_a_stream_that_begins_to_count_moves_no_average() -> None:
+    """The main stream counts from its first minibatch on, also behind many of another: the count then falls."""
+    dial = Dial(0.0)
+    average = Average(dial, 40.0)  # type: ignore[arg-type]
+    dial.turn_to(1.0)
+    average.follow(-35, 5)
+    assert average.values[0].tolist() == [0.0, 0.0]
