@@ -209,7 +209,9 @@ def _thumbnail(data: bytes) -> Iterator[Image]:
         with quiet(), open_image(data) as picture:
             yield picture
     except BadImageError as error:
-        raise AnalysisError(f"a thumbnail is no readable image ({error})") from error
+        raise AnalysisError(
+            f"a cell of the table's thumbnails is no readable image ({error}): leave out that column, or write PNGs"
+        ) from error
 
 
 def class_order(names: list[str], declared: Iterable[object] | None) -> list[str]:

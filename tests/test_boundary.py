@@ -100,7 +100,7 @@ def test_postscript_as_a_thumbnail_is_not_started(tmp_path: Path, interpreter: P
 
     codes = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(60, np.float32)), 3)
     pq.write_table(pa.table({"code": codes, "thumbnail": pa.array([EPS] * 20)}), tmp_path / "codes.parquet")
-    with pytest.raises(AnalysisError, match="a thumbnail is no readable image"):
+    with pytest.raises(AnalysisError, match="thumbnails is no readable image"):
         summarise(Embeddings(tmp_path / "codes.parquet"), np.arange(20))
     assert not interpreter.exists()
 

@@ -199,6 +199,22 @@ def test_what_is_printed_at_once_has_its_charts(browser: Any, tmp_path: Path) ->
     page.close()
 
 
+def test_what_is_folded_away_is_printed(browser: Any, tmp_path: Path) -> None:
+    page = open_report(browser, many(300, tmp_path / "many.html")).page
+    shown = "document.querySelector('details > p').checkVisibility()"
+    page.evaluate(
+        """() => {
+          const folded = document.querySelector("main").appendChild(document.createElement("details"));
+          folded.append(document.createElement("summary"), document.createElement("p"));
+          folded.lastChild.textContent = "evidence";
+        }"""
+    )
+    assert not page.evaluate(shown)
+    page.emulate_media(media="print")
+    assert page.evaluate(shown)
+    page.close()
+
+
 def test_a_printed_page_is_light_and_dark_again_afterwards(browser: Any, tmp_path: Path) -> None:
     page = open_report(browser, many(1_500, tmp_path / "many.html"), color_scheme="dark").page
     drawn(page, "latent-map")
