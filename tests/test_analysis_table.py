@@ -171,7 +171,7 @@ def test_broken_thumbnails_are_refused(tmp_path: Path) -> None:
 
     picture = pa.array([b"no image", None, b""], pa.binary())
     path = write(tmp_path, code=np.eye(3, dtype=np.float32), thumbnail=picture)
-    with pytest.raises(AnalysisError, match="thumbnail is no readable image"):
+    with pytest.raises(AnalysisError, match="thumbnails is no readable image"):
         summarise(Embeddings(path), np.arange(3))
 
 

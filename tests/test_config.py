@@ -54,7 +54,7 @@ def test_a_key_like_no_other_gets_the_list_of_known_ones() -> None:
         ({"training": {"batch_size": 1}}, ("training.batch_size = 1", "greater than or equal to 2")),
         ({"training": {"total_images": 0}}, ("training.total_images = 0", "greater than 0")),
         ({"training": {"seed": -1}}, ("training.seed = -1", "greater than or equal to 0")),
-        ({"training": {"seed": 2**63}}, ("training.seed", "less than")),
+        ({"training": {"seed": 2**63}}, ("training.seed", "64-bit integer")),
         ({"family": {"latent": 2.5}}, ("family.latent = 2.5", "integer")),
         ({"family": {"latent": True}}, ("family.latent = True", "should not be true or false")),
         ({"family": {"latent": "many"}}, ("family.latent = 'many'", "integer")),

@@ -38,7 +38,8 @@ def test_every_recipe_runs_and_gives_the_figures_that_the_table_shows(name, reci
     assert {known for headline in protocol.shown(recipe) for known in headline.yardsticks} <= set(record.yardsticks)
     for figure in [*record.figures.values(), *record.yardsticks.values()]:
         assert np.isfinite(figure["value"]) and figure["n"] > 0
-    assert read_record(write_record(tmp_path / "results", record)) == record
+    read_again = read_record(write_record(tmp_path / "results", record))
+    np.testing.assert_equal(read_again.__dict__, record.__dict__)  # a figure without an interval has NaN ends
     assert str(tmp_path) not in json.dumps(record.__dict__)
 
 
