@@ -143,16 +143,18 @@ def test_killed_at_random_moments_a_run_ends_with_the_weights_of_one_that_was_no
     config = tiny(case, total_images=320, log_images=16, checkpoint_images=16)
     expected = straight(config, tmp_path / "straight")
     whole, started = work(context, tmp_path / "whole", config), time.monotonic()
+    wait_for((tmp_path / "whole" / "run.toml").exists)
+    begun = time.monotonic()
     assert whole.end() == (0, ["finished"])
-    life = (time.monotonic() - started) / kills  # of a process like those that are killed
+    start, life = begun - started, (time.monotonic() - begun) / kills  # of a process like those that are killed
     rng, run, killed, reached = np.random.default_rng(kills), tmp_path / "run", 0, []
     for _ in range(kills):
         worker = work(context, run, config)
-        time.sleep(rng.uniform(0, 1.2 * life))
+        time.sleep(rng.uniform(0, start + 1.2 * life))
         worker.kill()
         killed += worker.end()[0] == -signal.SIGKILL
         reached.append(int(latest_name(run) or 0))
-    assert work(context, run).end() == (0, ["finished"])
+    assert work(context, run, config).end() == (0, ["finished"])
     assert reached == sorted(reached), "a checkpoint was lost"
     assert killed >= kills - 2, f"the run was over before it could be killed {kills} times: {reached}"
     assert differences(run, expected) == []

@@ -39,7 +39,8 @@ def test_every_recipe_runs_and_gives_the_figures_that_the_table_shows(name, reci
     for figure in [*record.figures.values(), *record.yardsticks.values()]:
         assert np.isfinite(figure["value"]) and figure["n"] > 0
     read_again = read_record(write_record(tmp_path / "results", record))
-    np.testing.assert_equal(read_again.__dict__, record.__dict__)  # a figure without an interval has NaN ends
+    plain, again = (json.dumps(one.__dict__, sort_keys=True).replace("NaN", "null") for one in (record, read_again))
+    assert json.loads(again) == json.loads(plain)  # a figure without an interval has NaN ends
     assert str(tmp_path) not in json.dumps(record.__dict__)
 
 
