@@ -228,8 +228,11 @@ def _refitted(codes: Floats, chosen: Candidate, start: Gaussians, rng: np.random
         return max(one, other, key=lambda fit: (-fit[1], float(fit[0].responsibilities(codes)[1].mean())))
 
     if len(codes) <= SAMPLE:
+        codes = np.asarray(codes[np.arange(len(codes))])  # of a stream: as many rows as a search holds anyway
         found = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, tolerance=3e-4)
-        return found if k == 1 else better(found, fit_gaussians(codes, k, covariance=shape, rng=rng))
+        for fresh in rng.spawn(2 if k > 1 else 0):  # what is drawn here changes nothing that is drawn later
+            found = better(found, fit_gaussians(codes, k, covariance=shape, rng=fresh))
+        return found
     found = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, iterations=20)
     few = ENOUGH * k * free_parameters(1, codes.shape[1], shape) > SEARCH
     if k == 1 or not few or isinstance(codes, Stream):

@@ -211,7 +211,7 @@ def test_studies_of_streams_say_what_studies_of_arrays_say(tmp_path: Path, monke
         assert other.score.value == pytest.approx(one.score.value, abs=0.006), one.representation
     for one, other in zip(near.tables, near_.tables, strict=True):
         assert one.rows.tolist() == other.rows.tolist() and other.agreement.value == pytest.approx(one.agreement.value)
-    assert mixture_.agreement.nmi.value == pytest.approx(mixture.agreement.nmi.value, abs=0.05)  # of a sample's starts
+    assert mixture_.agreement.nmi.value == pytest.approx(mixture.agreement.nmi.value, abs=0.02)
     assert any("do not fit in memory" in note for note in mixture_.notes)
     assert fitted_.accuracy.value == pytest.approx(fitted.accuracy.value, abs=0.006)
 
