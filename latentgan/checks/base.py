@@ -7,9 +7,7 @@ float64 without them.
 
 from __future__ import annotations
 
-import importlib
 import math
-import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import FunctionType
@@ -18,6 +16,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from latentgan import discovery
 from latentgan.devices import seeded
 from latentgan.game import Terms, Update
 from latentgan.losses import Objective
@@ -54,16 +53,12 @@ CheckFunction = FunctionType
 
 def themes() -> list[str]:
     """Return the names of the themes, sorted."""
-    import latentgan.checks as package
-
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "base")
+    return discovery.themes("latentgan.checks")
 
 
 def functions(theme: str) -> Mapping[str, CheckFunction]:
     """Return a theme's functions by name, in the file's order."""
-    module = importlib.import_module(f"latentgan.checks.{theme}")
-    mine = {name: value for name, value in vars(module).items() if isinstance(value, FunctionType)}
-    return {k: f for k, f in mine.items() if f.__module__ == module.__name__ and not k.startswith("_")}
+    return discovery.functions("latentgan.checks", theme)
 
 
 def run(function: CheckFunction, device: torch.device) -> list[Check]:

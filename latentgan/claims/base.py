@@ -14,9 +14,7 @@ where one is dear or cheap; the table says how many there were.
 
 from __future__ import annotations
 
-import importlib
 import math
-import pkgutil
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -28,6 +26,8 @@ from typing import Literal
 
 import numpy as np
 from threadpoolctl import threadpool_limits
+
+from latentgan import discovery
 
 TRIALS = 200
 NULL_BOUND, COVERAGE_BOUND = 0.05, 0.93
@@ -106,16 +106,12 @@ def power(name: str, planted: str, hits: int, trials: int, *, bound: float) -> C
 
 def themes() -> list[str]:
     """Return the names of the themes, sorted."""
-    import latentgan.claims as package
-
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "base")
+    return discovery.themes("latentgan.claims")
 
 
 def functions(theme: str) -> Mapping[str, FunctionType]:
     """Return a theme's functions by name, in the file's order."""
-    module = importlib.import_module(f"latentgan.claims.{theme}")
-    defined = {k: f for k, f in vars(module).items() if isinstance(f, FunctionType)}
-    return {k: f for k, f in defined.items() if f.__module__ == module.__name__ and not k.startswith("_")}
+    return discovery.functions("latentgan.claims", theme)
 
 
 def run(theme: str, name: str, trials: int = TRIALS) -> list[Claim]:
