@@ -39,6 +39,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from damage import damaged
 from PIL import Image
 
 TIMEOUT_SECONDS = 240
@@ -107,22 +108,6 @@ def encoded(kind: str, seed: int, size: int = 8) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 256, (size, size), dtype=np.uint8)
     Image.fromarray(pixels).save(stream, kind)
     return stream.getvalue()
-
-
-def damaged(content: bytes, rng: random.Random) -> bytes:
-    """Change, cut, insert or remove some bytes."""
-    data = bytearray(content)
-    for _ in range(rng.choice([1, 3, 10])):
-        at, choice = rng.randrange(len(data) + 1), rng.random()
-        if choice < 0.5:
-            data[at : at + 1] = bytes([rng.randrange(256)])
-        elif choice < 0.65:
-            del data[at:]
-        elif choice < 0.8:
-            data[at:at] = rng.randbytes(rng.randrange(1, 9))
-        else:
-            del data[at : at + rng.randrange(1, 20)]
-    return bytes(data)
 
 
 JUNK: tuple[Any, ...] = (None, True, -1, 10**30, 1e308, "", "x", [], [[]], {}, {"a": 1}, LONG, float("nan"))

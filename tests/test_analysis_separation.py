@@ -14,6 +14,7 @@ from analysis.mixture_fits import fit_mixture
 from analysis.report.material import Material
 from analysis.report.sections_structure import mixture
 from analysis.separation import Separation, separation
+from latentgan.claims.structure import CONNECTED
 
 
 @pytest.fixture
@@ -21,28 +22,9 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(8)
 
 
-def ball(rng: np.random.Generator, n: int) -> np.ndarray:
-    return rng.normal(size=(n, 3)) / np.sqrt(rng.chisquare(3, (n, 1)) / 3)
-
-
-def banana(rng: np.random.Generator, n: int) -> np.ndarray:
-    codes = rng.normal(size=(n, 3))
-    codes[:, 1] = 0.3 * codes[:, 1] + 0.8 * np.square(codes[:, 0])
-    return codes
-
-
-def shell(rng: np.random.Generator, n: int) -> np.ndarray:
-    codes = rng.normal(size=(n, 3))
-    return codes / np.linalg.norm(codes, axis=1, keepdims=True) + 0.05 * rng.normal(size=(n, 3))
-
-
 def ring(rng: np.random.Generator, n: int) -> np.ndarray:
     angle = rng.uniform(0, 2 * np.pi, n)
     return np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.1 * rng.normal(size=(n, 2))
-
-
-def cube(rng: np.random.Generator, n: int) -> np.ndarray:
-    return rng.uniform(size=(n, 3))
 
 
 def clusters(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -61,7 +43,7 @@ def groups(draw: Callable[[np.random.Generator, int], np.ndarray], held: int, rn
 
 
 @pytest.mark.parametrize("held", [1000, 0])
-@pytest.mark.parametrize("draw", [ball, banana, shell, ring, cube])
+@pytest.mark.parametrize("draw", [*CONNECTED.values(), ring], ids=[*CONNECTED, "ring"])
 def test_one_connected_cloud_is_one_group(draw: Any, held: int, rng: np.random.Generator) -> None:
     found = [groups(draw, held, rng).groups for _ in range(4)]
     assert sum(each > 1 for each in found) <= 1  # two or more at a rate of 5 % in 1.4 % of such tests
