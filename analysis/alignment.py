@@ -137,9 +137,12 @@ class _Sums:
         m, grown = n - 1, n / (n - 1)
         cross = t.sum() - 2 * grown * t + grown**2 * a * b
         products = (
-            a @ b + 2 / m * (self.x_by_y + self.y_by_x) + (a * b.sum() + b * a.sum()) / m**2 + 4 / m**2 * t
+            a @ b
+            + 2 / m * (self.x_by_y + self.y_by_x)
+            + (a * b.sum() + b * a.sum()) / m**2
+            + 4 / m**2 * t
             + (n / m**4 - grown**4) * a * b
-        )  # fmt: skip
+        )
         found: Doubles = (
             cross - m / (m - 2) * products + (a.sum() - grown * a) * (b.sum() - grown * b) / ((m - 1) * (m - 2))
         )

@@ -51,16 +51,20 @@ def _writing(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", callback=_overwrite, expose_value=False,
+            "--force",
+            callback=_overwrite,
+            expose_value=False,
             help="Replace what lies at the place of output though latentgan did not write it; never what is read.",
         ),
     ] = False,
     keep_paths: Annotated[
         bool,
         typer.Option(
-            "--keep-paths", callback=_keep_paths, expose_value=False,
+            "--keep-paths",
+            callback=_keep_paths,
+            expose_value=False,
             help="Store paths as they are; by default absolute ones are shortened.",
         ),
     ] = False,
-) -> None:  # fmt: skip
+) -> None:
     """The options, for typer to make."""

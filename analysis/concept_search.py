@@ -134,9 +134,9 @@ def _regressed(
     columns, beside = values[:, number[others]], values[:, number[keep]]
     directions, left = regress(space.train, columns, beside)
     counts = drawn.counts.astype(np.float64)
-    pairs = np.array([
-        [regress(space.train, columns, beside, some)[0] for some in halves.T] for halves in (counts, counts == 0)
-    ])  # fmt: skip
+    pairs = np.array(
+        [[regress(space.train, columns, beside, some)[0] for some in halves.T] for halves in (counts, counts == 0)]
+    )
     steady = cosines_of(unit(space.at_unit_variance(pairs, EDITED)))
     condition = _condition(beside)
     made, said = [], list[str]()
@@ -151,8 +151,20 @@ def _regressed(
         else:
             free = Orthogonal(unit(directions[k]), float(left[k]), np.ones(len(keep), np.bool_), condition)
             conditions = tuple(places[one] for one in keep)
-            made.append(Found(i, method, free.direction, steady[k], UNKNOWN, f"{name}, keeping {kept}", places[i], free,
-                              conditions, WAYS[0]))  # fmt: skip
+            made.append(
+                Found(
+                    i,
+                    method,
+                    free.direction,
+                    steady[k],
+                    UNKNOWN,
+                    f"{name}, keeping {kept}",
+                    places[i],
+                    free,
+                    conditions,
+                    WAYS[0],
+                )
+            )
     return made, said
 
 

@@ -188,9 +188,16 @@ def concept_table(
     space, said = narrow(*own, "codes", rng)
     tasks = [Task(question, train_rows, test_rows) for question in asked]
     found, left = search(
-        space, tasks, methods, keep=kept, kept=" and ".join(keep), rng=rng, resamples=resamples, by=keep_by,
+        space,
+        tasks,
+        methods,
+        keep=kept,
+        kept=" and ".join(keep),
+        rng=rng,
+        resamples=resamples,
+        by=keep_by,
         groups=groups,
-    )  # fmt: skip
+    )
     best = best_methods(space, tasks, methods, rng=rng, groups=groups)
     baselines = _baselines(space, tasks, methods, yardsticks or {}, draws, rng, groups)
     judged = _judge(space, tasks, found, kept, baselines, best, permutations, rng)
@@ -225,9 +232,13 @@ def _judge(
         for k, place in enumerate(mine):
             if found[place].free is not None:
                 aucs[k], r2s[k], p_values[k] = evidence_within(
-                    task.question, [tasks[j].question for j in keep], (task.train, task.test), each[k], permutations,
+                    task.question,
+                    [tasks[j].question for j in keep],
+                    (task.train, task.test),
+                    each[k],
+                    permutations,
                     rng,
-                )  # fmt: skip
+                )
         more, fewer = sides(task.signs(task.train))
         first = [k for k, place in enumerate(mine) if found[place].free is None]
         for k, place in enumerate(mine):
@@ -420,12 +431,25 @@ def _cross_fitted(
     )
     direction = space.whole(found.axis[None])[0]
     concept = Concept(
-        name=question.name, column=column.name, kind=column.kind, method=method, auc=area, r2=r2,
-        p_value=held.p_value, q_value=held.p_value, permutations=permutations, baselines=baselines,
-        stability=found.stability, shuffled_stability=found.shuffled,
-        scale=float(np.std(codes @ direction, dtype=np.float64)), positive=more, negative=fewer, agreement=math.nan,
-        chosen=True, note="; ".join(filter(None, (question.note, f"{FOLDS}-fold cross-fitting"))),
-    )  # fmt: skip
+        name=question.name,
+        column=column.name,
+        kind=column.kind,
+        method=method,
+        auc=area,
+        r2=r2,
+        p_value=held.p_value,
+        q_value=held.p_value,
+        permutations=permutations,
+        baselines=baselines,
+        stability=found.stability,
+        shuffled_stability=found.shuffled,
+        scale=float(np.std(codes @ direction, dtype=np.float64)),
+        positive=more,
+        negative=fewer,
+        agreement=math.nan,
+        chosen=True,
+        note="; ".join(filter(None, (question.note, f"{FOLDS}-fold cross-fitting"))),
+    )
     return concept, direction
 
 

@@ -260,9 +260,16 @@ def _begin(
 
 
 def _thorough(
-    x: Floats, seen: Singles, k: int, covariance: str, rng: np.random.Generator, restarts: int, tolerance: float,
-    floor: float, sample: int,
-) -> Gaussians:  # fmt: skip
+    x: Floats,
+    seen: Singles,
+    k: int,
+    covariance: str,
+    rng: np.random.Generator,
+    restarts: int,
+    tolerance: float,
+    floor: float,
+    sample: int,
+) -> Gaussians:
     """The likeliest of STARTS mixtures, in three rounds of elimination, after splits and merges.
 
     Half of the seeds are k-means', and half are those of k-means++ with two rounds, which differ more. One with a
@@ -276,8 +283,10 @@ def _thorough(
         climbed = [climb(x, run, iterations=rounds, tolerance=FINE * tolerance, floor=floor) for run in runs]
         climbed.sort(key=lambda run: (degenerate(run[0], len(x), floor), -run[1]))
         runs = [run for run, _ in climbed[:kept]]
-    ended = [_split_and_merged(x, climb(x, run, tolerance=FINE * tolerance, floor=floor)[0], FINE * tolerance, floor)
-             for run in runs]  # fmt: skip
+    ended = [
+        _split_and_merged(x, climb(x, run, tolerance=FINE * tolerance, floor=floor)[0], FINE * tolerance, floor)
+        for run in runs
+    ]
     return min(ended, key=lambda run: (degenerate(run, len(x), floor), -expect(run, x, precision=x.dtype)[1]))
 
 

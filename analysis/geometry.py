@@ -142,9 +142,13 @@ def two_nn(distances: Doubles) -> Interval:
 
 
 def levina_bickel(
-    distances: Doubles, *, index: Ints | None = None, k: int = 0, rng: np.random.Generator | None = None,
+    distances: Doubles,
+    *,
+    index: Ints | None = None,
+    k: int = 0,
+    rng: np.random.Generator | None = None,
     least: int = MLE_RANGE[0],
-) -> Interval:  # fmt: skip
+) -> Interval:
     """Intrinsic dimension by maximum likelihood.
 
     1 / m̂_k = mean over rows of (k − 1)⁻¹ Σ_j<k log(r_k / r_j), the inverse averaged (MacKay & Ghahramani 2005)

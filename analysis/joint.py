@@ -106,9 +106,15 @@ class Joint:
 
 
 def joint_of(
-    codes: Floats, asked: Sequence[Question], rows: Ints, *, rng: np.random.Generator, mask: Bools,
-    shuffles: int = SHUFFLES, groups: Ints | None = None,
-) -> Joint:  # fmt: skip
+    codes: Floats,
+    asked: Sequence[Question],
+    rows: Ints,
+    *,
+    rng: np.random.Generator,
+    mask: Bools,
+    shuffles: int = SHUFFLES,
+    groups: Ints | None = None,
+) -> Joint:
     """Take the covariances of codes (n, d) of `rows`, (n,) of the table; of columns beyond `mask` they are 0.
 
     Rows of one of the groups (n,) are shuffled together.
@@ -136,9 +142,16 @@ def joint_of(
         spread = spread if wide else spread + z.T @ z
     cross = sums / np.maximum(n, 1)[:, None]
     return Joint(
-        tuple(one.name for one in asked), tuple(one.column for one in asked), np.asarray(rows, np.int64), number,
-        covariance, both.astype(np.int64), cross[0], cross[1:], spread / max(1, len(codes)),
-    )  # fmt: skip
+        tuple(one.name for one in asked),
+        tuple(one.column for one in asked),
+        np.asarray(rows, np.int64),
+        number,
+        covariance,
+        both.astype(np.int64),
+        cross[0],
+        cross[1:],
+        spread / max(1, len(codes)),
+    )
 
 
 def columns_of(asked: Sequence[Question], rows: Ints) -> tuple[Doubles, Ints]:

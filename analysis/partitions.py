@@ -92,10 +92,12 @@ def _out_of_sample(counts: Ints, splits: int, *, rng: np.random.Generator) -> fl
     for row in counts[counts.sum(1) > 0]:
         size = int(row.sum())
         larger = splits // 2  # of an odd number of rows every other half has one more
-        named = np.concatenate([
-            rng.multivariate_hypergeometric(row, (size + 1) // 2, size=larger),
-            rng.multivariate_hypergeometric(row, size // 2, size=splits - larger),
-        ])  # fmt: skip
+        named = np.concatenate(
+            [
+                rng.multivariate_hypergeometric(row, (size + 1) // 2, size=larger),
+                rng.multivariate_hypergeometric(row, size // 2, size=splits - larger),
+            ]
+        )
         commonest = (named == named.max(1, keepdims=True)) & (named > 0)
         others = row - named
         hits += float(((others * commonest).sum(1) / np.maximum(commonest.sum(1), 1)).sum())

@@ -181,9 +181,17 @@ def linear_probe(
     given = {"train": train, "test": test, **({} if validation is None else {"validation": validation})}
     parts, known = _parts(given, methods, tuple(classes))
     return _probes(
-        parts, known, methods, rng=rng, representation=representation, baseline=baseline, target=target,
-        shuffled=shuffled, k=k, groups=groups,
-    )  # fmt: skip
+        parts,
+        known,
+        methods,
+        rng=rng,
+        representation=representation,
+        baseline=baseline,
+        target=target,
+        shuffled=shuffled,
+        k=k,
+        groups=groups,
+    )
 
 
 def _parts(
@@ -209,9 +217,18 @@ def _parts(
 
 
 def _probes(
-    parts: Mapping[str, Rows], known: Classes, methods: tuple[str, ...], *, rng: np.random.Generator,
-    representation: str, baseline: bool, target: str, shuffled: bool, k: int, groups: Ints | None = None,
-) -> tuple[Probe, ...]:  # fmt: skip
+    parts: Mapping[str, Rows],
+    known: Classes,
+    methods: tuple[str, ...],
+    *,
+    rng: np.random.Generator,
+    representation: str,
+    baseline: bool,
+    target: str,
+    shuffled: bool,
+    k: int,
+    groups: Ints | None = None,
+) -> tuple[Probe, ...]:
     """Train and score probes of checked rows."""
     width = parts["train"].x.shape[1]
     train, test, validation = _check(parts, numeric="ridge" in methods)
@@ -224,12 +241,26 @@ def _probes(
     for method in methods:
         score, null, setting, table, (said, probabilities) = bench.read(method)
         labels = np.zeros(0) if method == "ridge" else known.values
-        probes.append(Probe(
-            representation, baseline, method, target, "R2" if method == "ridge" else "accuracy", score, null, setting,
-            width, train.x.shape[1], len(train.y), 0 if validation is None else len(validation.y),
-            () if method == "ridge" else known.names, table, "; ".join(note),
-            Predictor(width, labels, said, probabilities, pca),
-        ))  # fmt: skip
+        probes.append(
+            Probe(
+                representation,
+                baseline,
+                method,
+                target,
+                "R2" if method == "ridge" else "accuracy",
+                score,
+                null,
+                setting,
+                width,
+                train.x.shape[1],
+                len(train.y),
+                0 if validation is None else len(validation.y),
+                () if method == "ridge" else known.names,
+                table,
+                "; ".join(note),
+                Predictor(width, labels, said, probabilities, pca),
+            )
+        )
     return tuple(probes)
 
 

@@ -130,8 +130,10 @@ def stratified_auc(scores: Floats, positive: Bools, groups: Ints) -> Interval:
         above, below = placed[:m] - ranks(x), placed[m:] - ranks(y)  # rows of the other side that each lies above
         value += w * float(above.sum()) / (m * k)
         n, weight, null = n + m + k, weight + w, null + w * w * (m + k + 1) / (12 * m * k)
-        own = sum(float(part.var(ddof=1)) / (len(part) * size**2) if len(part) > 1 else 1 / 12
-                  for part, size in ((above, k), (below, m)))  # fmt: skip
+        own = sum(
+            float(part.var(ddof=1)) / (len(part) * size**2) if len(part) > 1 else 1 / 12
+            for part, size in ((above, k), (below, m))
+        )
         variance += w * w * own
     if not n:
         return UNKNOWN
@@ -143,9 +145,7 @@ def stratified_auc(scores: Floats, positive: Bools, groups: Ints) -> Interval:
     return Interval(value, min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half)), n)
 
 
-def auc_p_within(
-    scores: Floats, positive: Bools, strata: Strata, repeats: int, rng: np.random.Generator
-) -> float:  # fmt: skip
+def auc_p_within(scores: Floats, positive: Bools, strata: Strata, repeats: int, rng: np.random.Generator) -> float:
     """p-value of a stratified AUC above 0.5: of rows shuffled within strata, and below their floor by its normal."""
     groups = strata.groups
     use = np.zeros(len(groups), np.bool_)
@@ -185,7 +185,7 @@ def partial_r2(
 
 def partial_p(
     positions: Floats, values: Doubles, strata: Strata, repeats: int, rng: np.random.Generator, *, sign: float
-) -> float:  # fmt: skip
+) -> float:
     """p-value of a partial correlation of that sign, of rows (n,) that are all known, shuffled within strata."""
     a, b = residuals(positions, strata.design), residuals(values, strata.design)
     observed, tie = sign * float(a @ b), 1e-9 * float(np.abs(a) @ np.abs(b))
@@ -195,9 +195,13 @@ def partial_p(
 
 
 def evidence_within(
-    question: Question, kept: Sequence[Question], rows: tuple[Ints, Ints], along: tuple[Floats, Floats], repeats: int,
+    question: Question,
+    kept: Sequence[Question],
+    rows: tuple[Ints, Ints],
+    along: tuple[Floats, Floats],
+    repeats: int,
     rng: np.random.Generator,
-) -> tuple[Interval, Interval | None, float]:  # fmt: skip
+) -> tuple[Interval, Interval | None, float]:
     """AUC of positions within strata of the kept questions, partial R² of a number, and the p-value of what is tested.
 
     Args: rows: train and test rows of the table. along: positions of these.

@@ -81,8 +81,9 @@ def _freed(result: Any) -> Iterator[Block]:
             name = kept.name + (" (left out: nearly depends on those before)" if kept.dependent else "")
             told = [f"{round(one.score.value, 2) + 0:.2f}" for one in (before, after)]
             cosine = [f"{round(one, 2) + 0:.2f}" for one in kept.cosine]
-            rows.append((after.name, name, own, _moved(*kept.moved), " → ".join(told), " → ".join(cosine),
-                         f"{after.score.n:,}"))  # fmt: skip
+            rows.append(
+                (after.name, name, own, _moved(*kept.moved), " → ".join(told), " → ".join(cosine), f"{after.score.n:,}")
+            )
     if rows:
         header = ("direction", "kept", "a dose moves it by", "and the kept by", "tells its own", "cosine", "n")
         title = (

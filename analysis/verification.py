@@ -171,9 +171,10 @@ class Verification:
         One that does not hold itself is never among them, nor one whose judge does not tell it of real images.
         """
         return tuple(
-            one for one in self.judged
+            one
+            for one in self.judged
             if one.effect.low > 0 and one.p_value <= LEVEL and one.holds and self.scores[one.score].tells
-        )  # fmt: skip
+        )
 
     @property
     def blind(self) -> tuple[str, ...]:

@@ -196,10 +196,20 @@ def verify(
     found = _concepts(run, results)
     with forgetting(results, "judge.*"):
         result = _verified(
-            run, results, found, only=list(dict.fromkeys(concept or [])), keep=keep or [], by=keep_by, images=images,
-            draws=draws, seed=seed, data=data, options={"attributes": attributes, "label": label, "mirror": mirror},
-            device=device, family=family,
-        )  # fmt: skip
+            run,
+            results,
+            found,
+            only=list(dict.fromkeys(concept or [])),
+            keep=keep or [],
+            by=keep_by,
+            images=images,
+            draws=draws,
+            seed=seed,
+            data=data,
+            options={"attributes": attributes, "label": label, "mirror": mirror},
+            device=device,
+            family=family,
+        )
         save(result, results, command=command_line())
     print_result("verification", result, json_)
     note(f"results: {results}   next: latentgan report {results}")

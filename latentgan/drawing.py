@@ -39,9 +39,11 @@ def sample(
     _check(out, count, inputs=[run])
     model = NumpyModel.load(run, device=device, family=family)
     check_memory(
-        4.0 * count * (model.code_width + 2 * math.prod(model.spec.shape)), f"{count:,} images", way="lower --count",
+        4.0 * count * (model.code_width + 2 * math.prod(model.spec.shape)),
+        f"{count:,} images",
+        way="lower --count",
         error=ConfigError,
-    )  # fmt: skip
+    )
     for told in model.attributes:
         if attributes and told.name in attributes and (doubt := told.doubt(attributes[told.name])):
             say(f"note: {doubt}")

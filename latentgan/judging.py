@@ -91,9 +91,7 @@ class Head:
         return np.where(np.isnan(truth), np.nan, truth == np.arange(len(self.categories)))
 
 
-def find_heads(
-    source: ImageSource, columns: dict[str, str], rows: np.ndarray | None = None
-) -> list[tuple[Head, str]]:  # fmt: skip
+def find_heads(source: ImageSource, columns: dict[str, str], rows: np.ndarray | None = None) -> list[tuple[Head, str]]:
     """Return what can be learned from some rows, each with the name of its attribute ("" is the label).
 
     Args:

@@ -182,12 +182,32 @@ def pipes(folder: Path) -> list[list[str]]:
     os.mkfifo(folder / "photos" / "0.png")
     (folder / "run").mkdir()
     (folder / "results").mkdir()
-    for name in ("pipe.png", "pipe.npz", "pipe.npy", "pipe.parquet", "pipe", "pipe.toml", "pipe.csv", "pipe.idx.gz",
-                 "run/run.toml", "results/overview.json"):  # fmt: skip
+    for name in (
+        "pipe.png",
+        "pipe.npz",
+        "pipe.npy",
+        "pipe.parquet",
+        "pipe",
+        "pipe.toml",
+        "pipe.csv",
+        "pipe.idx.gz",
+        "run/run.toml",
+        "results/overview.json",
+    ):
         os.mkfifo(folder / name)
-    data = [["train", "bigan", "--out", "new", "--data", name] for name in (
-        "photos", "pipe.npz", "pipe.npy", "pipe.parquet", "pipe", "pipe.idx.gz", "/dev/zero", "/dev/stdin",
-    )]  # fmt: skip
+    data = [
+        ["train", "bigan", "--out", "new", "--data", name]
+        for name in (
+            "photos",
+            "pipe.npz",
+            "pipe.npy",
+            "pipe.parquet",
+            "pipe",
+            "pipe.idx.gz",
+            "/dev/zero",
+            "/dev/stdin",
+        )
+    ]
     return [
         *data,
         ["train", "--config", "pipe.toml", "--out", "new"],

@@ -122,8 +122,9 @@ def test_directions_that_no_label_told_are_edited_and_kept_by_their_names(call, 
     table = load_one(made / "results", "concepts")
     moves = moves_of(table)
     names = [one.name for one in moves]
-    [free] = keep_in(table, moves, [names.index("pca2")], [names.index("slant"), names.index("sefa1")],
-                     by="regression").moves  # fmt: skip
+    [free] = keep_in(
+        table, moves, [names.index("pca2")], [names.index("slant"), names.index("sefa1")], by="regression"
+    ).moves
     beside = np.stack([moves[names.index("slant")].direction, sefa.directions[0]])
     np.testing.assert_allclose(free.direction @ beside.T, 0, atol=1e-9)
     assert "no label tells 'pca2'" in " ".join(err.split())

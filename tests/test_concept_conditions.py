@@ -93,8 +93,19 @@ def entangled(rng: np.random.Generator, n: int = 1500, by: str = "projection") -
     codes[:, 1] += 1.2 * hat
     asked = [Question(k, k, "boolean", v) for k, v in (("smile", smile), ("hat", hat), ("wet", wet))]
     rows = np.arange(n)
-    return concept_table(codes[:1000], codes[1000:], asked, rows[:1000], rows[1000:], rng=rng, keep=["hat"], draws=3,
-                         keep_by=by, permutations=99, resamples=10)  # fmt: skip
+    return concept_table(
+        codes[:1000],
+        codes[1000:],
+        asked,
+        rows[:1000],
+        rows[1000:],
+        rng=rng,
+        keep=["hat"],
+        draws=3,
+        keep_by=by,
+        permutations=99,
+        resamples=10,
+    )
 
 
 def test_a_freed_direction_keeps_its_concept_and_lets_the_other_go(rng: np.random.Generator) -> None:

@@ -79,9 +79,11 @@ def data(tmp_path: Path) -> Path:
 
 def trained(data: Path, out: Path, group: str | None) -> Path:
     config = configure(
-        "bigan", family={"latent": 4, "width": 4, "hidden": 16}, data={"source": str(data), "group": group},
+        "bigan",
+        family={"latent": 4, "width": 4, "hidden": 16},
+        data={"source": str(data), "group": group},
         training={"total_images": 32, "batch_size": 16, "device": "cpu"},
-    )  # fmt: skip
+    )
     return train(config, out, show_progress=False)
 
 

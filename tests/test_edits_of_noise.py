@@ -25,9 +25,11 @@ def flipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "coins.npz", images=digits.images[..., 0], labels=digits.labels, split=digits.split, **coins)
     source = load_source(folder / "coins.npz")
     config = configure(
-        "aae", family={"latent": 8, "width": 8, "hidden": 32}, data={"source": str(folder / "coins.npz")},
+        "aae",
+        family={"latent": 8, "width": 8, "hidden": 32},
+        data={"source": str(folder / "coins.npz")},
         training={"total_images": 40_000, "batch_size": 64, "average_halflife_images": 1000},
-    )  # fmt: skip
+    )
     run = train(config, folder / "run", source=source, show_progress=False)
     encode_table(run, source, folder / "t.parquet", Plan(yardsticks=False))
     return folder

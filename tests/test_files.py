@@ -184,10 +184,37 @@ def test_pictures_of_ours_are_known_from_others(tmp_path: Path) -> None:
     assert not wrote(tmp_path / "cut.png", "picture")
 
 
-@pytest.mark.parametrize("kind", ["report", "picture", "codes", "images", "probe", "result probes", "arrays probes",
-                                  "record", "evidence", "judge", "weights"])  # fmt: skip
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"my thesis", b"PAR1PAR1", b"\x89PNG\r\n\x1a\n", b"PK\x05\x06",
-                                     b"<!doctype html><p>mine", bytes(64), b"\xff" * 64])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "report",
+        "picture",
+        "codes",
+        "images",
+        "probe",
+        "result probes",
+        "arrays probes",
+        "record",
+        "evidence",
+        "judge",
+        "weights",
+    ],
+)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"my thesis",
+        b"PAR1PAR1",
+        b"\x89PNG\r\n\x1a\n",
+        b"PK\x05\x06",
+        b"<!doctype html><p>mine",
+        bytes(64),
+        b"\xff" * 64,
+    ],
+)
 def test_files_of_others_are_never_taken_for_ours(kind: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
     assert not wrote(tmp_path / "file", kind)

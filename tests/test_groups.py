@@ -295,9 +295,10 @@ def test_fitted_rows_are_whole_groups(tmp_path: Path, rng: np.random.Generator) 
 def test_a_judge_shares_no_group_with_edits() -> None:
     clips = np.repeat(np.arange(60), 5)
     source = from_arrays(
-        np.zeros((300, 8, 8), np.uint8) + np.arange(300, dtype=np.uint8)[:, None, None], attributes={"clip": clips},
+        np.zeros((300, 8, 8), np.uint8) + np.arange(300, dtype=np.uint8)[:, None, None],
+        attributes={"clip": clips},
         group="clip",
-    )  # fmt: skip
+    )
     fitted = source.rows("train")[:100]
     edited, learned = three_ways(source, fitted, edited=10, most=50, rng=np.random.default_rng(0), groups=clips)
     assert not np.isin(clips[edited], clips[learned]).any()

@@ -42,9 +42,19 @@ def together(rng: np.random.Generator, n: int, correlation: float, number: bool)
 def kept(codes: np.ndarray, asked: list[Question], rng: np.random.Generator, by: str = "regression") -> ConceptTable:
     rows, half = np.arange(len(codes)), len(codes) // 2
     return concept_table(
-        codes[:half], codes[half:], asked, rows[:half], rows[half:], rng=rng, keep=["b"], keep_by=by, permutations=99,
-        draws=2, resamples=2, methods=["mean difference"],
-    )  # fmt: skip
+        codes[:half],
+        codes[half:],
+        asked,
+        rows[:half],
+        rows[half:],
+        rng=rng,
+        keep=["b"],
+        keep_by=by,
+        permutations=99,
+        draws=2,
+        resamples=2,
+        methods=["mean difference"],
+    )
 
 
 @pytest.mark.parametrize("number", [False, True])
@@ -77,8 +87,13 @@ def test_what_both_share_with_two_kept_ones_is_no_evidence(kinds: str, number: b
         positions, a = 1.5 * b * c + rng.normal(size=400), 1.5 * b * c + 0.7 * rng.normal(size=400)
         signs = [np.where(values > np.median(values), 1, -1) for values in (a, b)]
         asked = Question("a", "a", "numeric" if number else "boolean", signs[0], values=a if number else None)
-        other = Question("c", "c", "boolean" if kinds == "a class and a number" else "numeric",
-                         np.where(c > 0, 1, -1), values=None if kinds == "a class and a number" else c)  # fmt: skip
+        other = Question(
+            "c",
+            "c",
+            "boolean" if kinds == "a class and a number" else "numeric",
+            np.where(c > 0, 1, -1),
+            values=None if kinds == "a class and a number" else c,
+        )
         keep = [Question("b", "b", "numeric", signs[1], values=b), other]
         rows = np.arange(250), np.arange(250, 400)
         found.append(evidence_within(asked, keep, rows, (positions[rows[0]], positions[rows[1]]), 99, rng)[2])

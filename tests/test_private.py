@@ -27,8 +27,20 @@ from latentgan.credentials import take_off
 from latentgan.data import named
 
 Call = Callable[..., tuple[int, str, str]]
-SETTINGS = ("--device", "cpu", "--set", "training.total_images=256", "--set", "training.batch_size=16",
-            "--set", "family.width=4", "--set", "family.hidden=16", "--set", "family.latent=4")  # fmt: skip
+SETTINGS = (
+    "--device",
+    "cpu",
+    "--set",
+    "training.total_images=256",
+    "--set",
+    "training.batch_size=16",
+    "--set",
+    "family.width=4",
+    "--set",
+    "family.hidden=16",
+    "--set",
+    "family.latent=4",
+)
 
 
 @pytest.mark.parametrize(
@@ -204,13 +216,22 @@ def test_no_absolute_path_is_in_a_table_or_a_report_unless_kept(
     work, keep = private / f"work {kept}", ("--keep-paths",) if kept else ()
     table, results = work / "codes.parquet", work / "deep/results"
     for arguments in (
-        ("train", "bigan", "--data", private / "faces", "--attributes", private / "labels.csv", *SETTINGS,
-         "--out", work / "run"),
+        (
+            "train",
+            "bigan",
+            "--data",
+            private / "faces",
+            "--attributes",
+            private / "labels.csv",
+            *SETTINGS,
+            "--out",
+            work / "run",
+        ),
         ("encode", work / "run", "--out", table, "--device", "cpu"),
         ("reconstruction", table, "--rows", "50", "--out", results),  # decodes by the run that the table names
         ("compare", table, work / "run", "--rows", "50", "--out", results, "--device", "cpu"),
         ("report", results, "--out", work / "report.html"),  # finds the run that the results name
-    ):  # fmt: skip
+    ):
         code, _, said = call(*arguments, *keep)
         assert code == 0, said
     metadata = json.loads(pq.read_schema(table).metadata[b"latentgan"])
@@ -233,8 +254,16 @@ def test_the_typed_command_is_kept_short_and_clean(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    typed: list[Any] = ["train", "--data", tmp_path / "home/my faces", "--set", "data.mirror=https://u:pw@host/d?t=1",
-                        f"--out={tmp_path}/runs/a", "--label", "it's"]  # fmt: skip
+    typed: list[Any] = [
+        "train",
+        "--data",
+        tmp_path / "home/my faces",
+        "--set",
+        "data.mirror=https://u:pw@host/d?t=1",
+        f"--out={tmp_path}/runs/a",
+        "--label",
+        "it's",
+    ]
     monkeypatch.setattr("sys.argv", ["latentgan", *map(str, typed)])
     assert command_line() == (
         "latentgan train --data 'home/my faces' --set data.mirror=https://host/d --out=runs/a --label 'it'\"'\"'s'"

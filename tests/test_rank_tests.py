@@ -76,9 +76,16 @@ def perfect_among(others: int, kind: str, rng: np.random.Generator) -> ConceptTa
         asked = [Question("real", "real", "numeric", np.where(codes[:, 0] > 0, 1, -1), "", codes[:, 0])]
     asked += [Question(f"{i}", f"{i}", "boolean", rng.choice([-1, 1], 200)) for i in range(others)]
     return concept_table(
-        codes[:140], codes[140:], asked, rows[:140], rows[140:], rng=rng, draws=2, resamples=2,
+        codes[:140],
+        codes[140:],
+        asked,
+        rows[:140],
+        rows[140:],
+        rng=rng,
+        draws=2,
+        resamples=2,
         methods=["mean difference", "ridge"] if kind == "numeric" else ["mean difference", "LDA"],
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("kind", ["boolean", "numeric"])

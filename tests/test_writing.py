@@ -72,8 +72,20 @@ def here(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "here"
 
 
-TRAIN = ("train", "bigan", "--data", "digits", "--device", "cpu", "--set", "training.total_images=256",
-         "--set", "family.width=4", "--set", "family.hidden=16")  # fmt: skip
+TRAIN = (
+    "train",
+    "bigan",
+    "--data",
+    "digits",
+    "--device",
+    "cpu",
+    "--set",
+    "training.total_images=256",
+    "--set",
+    "family.width=4",
+    "--set",
+    "family.hidden=16",
+)
 SMALL = ("--rows", "50")
 FULL_DISKS: list[tuple[int, tuple[str, ...]]] = [
     (100, (*TRAIN, "--out", "new/run")),
@@ -326,8 +338,12 @@ def test_two_processes_on_one_run_are_one_sentence(here: Path) -> None:
 
     with locked(here / "run"):
         done = subprocess.run(
-            [sys.executable, "-m", "latentgan", "train", "--resume", "run"], capture_output=True, text=True,
-            check=False, cwd=here, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-        )  # fmt: skip
+            [sys.executable, "-m", "latentgan", "train", "--resume", "run"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=here,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        )
     assert done.returncode == 2 and "another process is training in run" in done.stderr
     assert "Traceback" not in done.stderr

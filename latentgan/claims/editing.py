@@ -84,9 +84,17 @@ def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verifica
     fitted, told, learned, held = np.split(np.arange(len(world.codes)), np.cumsum([FITTED, TOLD, LEARNED]))
     asked = [Question(f"a{i}", f"a{i}", "boolean", column) for i, column in enumerate(world.signs.T)]
     table = concept_table(
-        world.codes[fitted], world.codes[told], asked, fitted, told, rng=rng, methods=["mean difference"],
-        permutations=99, draws=2, resamples=2,
-    )  # fmt: skip
+        world.codes[fitted],
+        world.codes[told],
+        asked,
+        fitted,
+        told,
+        rng=rng,
+        methods=["mean difference"],
+        permutations=99,
+        draws=2,
+        resamples=2,
+    )
     moves = moves_of(table)
     kept = keep_in(table, moves, range(len(moves)), [], by="regression", draws=20)
     reader = _Reader(world.decode(world.codes[learned]), world.signs[learned])
@@ -186,12 +194,27 @@ def _together(
     codes[:, 1] += other
     rows, half = np.arange(n), n // 2
     asked = [
-        Question(name, name, "numeric" if number else "boolean",
-                 np.where(values > (np.median(values) if number else 0), 1, -1), "", values if number else None)
+        Question(
+            name,
+            name,
+            "numeric" if number else "boolean",
+            np.where(values > (np.median(values) if number else 0), 1, -1),
+            "",
+            values if number else None,
+        )
         for name, values in (("a", first), ("b", other))
-    ]  # fmt: skip
+    ]
     table = concept_table(
-        codes[:half], codes[half:], asked, rows[:half], rows[half:], rng=rng, keep=["b"], permutations=99, draws=2,
-        resamples=2, methods=["mean difference"],
-    )  # fmt: skip
+        codes[:half],
+        codes[half:],
+        asked,
+        rows[:half],
+        rows[half:],
+        rng=rng,
+        keep=["b"],
+        permutations=99,
+        draws=2,
+        resamples=2,
+        methods=["mean difference"],
+    )
     return table, table.directions[table.freed[0].concept]

@@ -125,9 +125,14 @@ def _tables(
 
 
 def _of_noise(
-    planted: str, draw: Callable[[np.random.Generator], Table], how: dict[str, Any], rng: np.random.Generator,
-    trials: int, *, only_concepts: bool = False,
-) -> Claims:  # fmt: skip
+    planted: str,
+    draw: Callable[[np.random.Generator], Table],
+    how: dict[str, Any],
+    rng: np.random.Generator,
+    trials: int,
+    *,
+    only_concepts: bool = False,
+) -> Claims:
     """What analyses claim of tables in which codes and columns know nothing of each other; half of them for all but
     concepts, which are quick."""
     hits: Counter[str] = Counter()

@@ -58,9 +58,12 @@ def _held(found: Interval, truth: float) -> bool:
 
 
 def _of_tables(
-    name: str, score: Callable[[Ints], Doubles], interval: Callable[[Ints], Interval], rng: np.random.Generator,
+    name: str,
+    score: Callable[[Ints], Doubles],
+    interval: Callable[[Ints], Interval],
+    rng: np.random.Generator,
     trials: int,
-) -> Claims:  # fmt: skip
+) -> Claims:
     """Yield a claim for each kind of table and number of rows."""
     for components, classes, kept, skew in TABLES:
         shares = _joint_shares(components, classes, kept=kept, skew=skew)

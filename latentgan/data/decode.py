@@ -103,9 +103,11 @@ def _fill_cache(
     except OSError as error:
         findings.notes.append(f"the decoded images cannot be kept for the next time: {error}")
         check_memory(
-            float(math.prod(shape)), f"{shape[0]:,} images of {shape[2]} × {shape[1]} × {shape[3]}",
-            way="lower --size, or make room on the disk", error=DataError,
-        )  # fmt: skip
+            float(math.prod(shape)),
+            f"{shape[0]:,} images of {shape[2]} × {shape[1]} × {shape[3]}",
+            way="lower --size, or make room on the disk",
+            error=DataError,
+        )
         images = _fill(items, geometry, np.zeros(shape, np.uint8), findings, skip_bad, progress)
         return _decoded(items, images, findings, skip_bad)
 

@@ -132,9 +132,11 @@ def fit(images: np.ndarray, geometry: Geometry, what: str) -> tuple[np.ndarray, 
         return images, ()
     shape = (size or height, size or width, wanted)
     check_memory(
-        float(n) * math.prod(shape), f"{n:,} images of {shape[1]} × {shape[0]} × {shape[2]}", way="lower --size",
+        float(n) * math.prod(shape),
+        f"{n:,} images of {shape[1]} × {shape[0]} × {shape[2]}",
+        way="lower --size",
         error=DataError,
-    )  # fmt: skip
+    )
     out = np.empty((n, *shape), dtype=np.uint8)
 
     def convert(start: int) -> None:
