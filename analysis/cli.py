@@ -14,7 +14,7 @@ import typer
 from .cli_writing import WritingGroup
 from .console import note, run_app
 from .errors import AnalysisError, ForeignModelError
-from .places import found_beside, typed_command
+from .places import find_named, typed_command
 
 if TYPE_CHECKING:
     from .embeddings import Embeddings
@@ -200,7 +200,7 @@ def find_model(
             raise AnalysisError("python -m analysis cannot load a model: use latentgan, which can, for --model")
         return None
     named = table.metadata.get("run")
-    found = run or (found_beside(named, table.path.parent) if named and isinstance(named, str) else None)
+    found = run or find_named(named, table.path.parent)
     if found is None:
         return None
     if of_codes and table.code != "code" and table.metadata:
@@ -317,7 +317,7 @@ def run_of(results: Path) -> Path | None:
         return None
     overview = load_one(results, "overview")
     named = table_metadata(overview.metadata, overview.table).get("run")
-    return found_beside(named, results) if named and isinstance(named, str) else None
+    return find_named(named, results)
 
 
 def report_back(found: dict[str, Any], out: Path, as_json: bool, warnings: Sequence[str] = ()) -> None:

@@ -77,8 +77,8 @@ def distinct(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def beside(path: str | Path, folder: Path) -> str:
-    """Return how to find `path` from `folder`, for a file there to name it; see `found_beside`.
+def relative_name(path: str | Path, folder: Path) -> str:
+    """Return how to find `path` from `folder`, for a file there to name it; see `find_named`.
 
     It is relative, or from the home folder where only `path` lies below that.
     """
@@ -90,8 +90,13 @@ def beside(path: str | Path, folder: Path) -> str:
     return Path(os.path.relpath(place, start)).as_posix()
 
 
-def found_beside(name: str, folder: Path) -> Path | None:
-    """Return the folder that `beside` named, or that an earlier version named as it was typed; None if it is gone."""
+def find_named(name: object, folder: Path) -> Path | None:
+    """Return the folder that `relative_name` named, or that an earlier version named as it was typed.
+
+    None if it is gone, or where metadata, of which anybody may have written a part, hold no name.
+    """
+    if not name or not isinstance(name, str):
+        return None
     try:
         places = (folder / Path(name).expanduser(), Path(name).expanduser())
         return next((place for place in places if place.is_dir()), None)

@@ -13,7 +13,7 @@ from .embeddings import Column, Embeddings
 from .groups import one_of_each
 from .model import Model
 from .pca import PCA, SAMPLE, fit_pca
-from .places import found_beside
+from .places import find_named
 from .streams import Stream
 
 Progress = Callable[[str], None]
@@ -24,7 +24,7 @@ def needs_model(table: Embeddings) -> str:
     if table.stands_in:
         return "the table has no codes, as its model has no encoder; `latentgan fit-encoder RUN` gives it one"
     run = table.metadata.get("run")
-    if run and isinstance(run, str) and found_beside(run, table.path.parent) is None:
+    if run and isinstance(run, str) and find_named(run, table.path.parent) is None:
         why = f"the run {run!r} that the table names is not there: name its folder (--model RUN)"
         return f"that needs a model, and {why}, or pass a model from Python"
     return "that needs a model, and only `latentgan` decodes (--model RUN), or a model passed from Python"

@@ -19,7 +19,7 @@ from .errors import TooLargeError
 from .files import remove_empty
 from .model import Model
 from .overview import Overview, summarise
-from .places import beside, found_beside, without_paths
+from .places import find_named, relative_name, without_paths
 from .plan import Options, Progress, grouping, silent
 from .store import HOMES, check_results, load_one, remove, save, save_all
 from .studies import study_maps, study_mixture, study_neighbours
@@ -250,9 +250,8 @@ def _overview(
 
 def _metadata(table: Embeddings, out: Path) -> str:
     """Return the table's metadata as JSON, with the run as it is found from `out`."""
-    named = table.metadata.get("run")
-    run = found_beside(named, table.path.parent) if named and isinstance(named, str) else None
-    moved = {} if run is None else {"run": beside(run, out)}
+    run = find_named(table.metadata.get("run"), table.path.parent)
+    moved = {} if run is None else {"run": relative_name(run, out)}
     return json.dumps({**table.metadata, **moved}, ensure_ascii=False)
 
 

@@ -24,7 +24,7 @@ from latentgan.adapter import NumpyModel
 from latentgan.data import ImageSource
 from latentgan.data.seen import without_leak
 from latentgan.errors import ConfigError
-from latentgan.files import beside, check_outputs, made_for, told, without_paths
+from latentgan.files import check_outputs, made_for, relative_name, without_paths, write_failures
 from latentgan.table import Columns, Parts, attribute_columns, make_table
 from latentgan.thumbnails import pixel_shape
 from latentgan.version import __version__
@@ -92,7 +92,7 @@ def encode_table(
     source = kept
     metadata = describe(models[""], source, plan, run, command, out=out)
     parts = Parts(out, metadata, _plan_key(metadata, source))
-    with told(out, "run the same command again to go on"), made_for(out), parts:
+    with write_failures(out, "run the same command again to go on"), made_for(out), parts:
         _encode_rows(models, source, plan, parts, advance)
         parts.join(len(source))
     return out
@@ -144,7 +144,7 @@ def describe(
     grouped = {"group": columns[source.group]} if source.group else {}
     return grouped | {
         "format": 1,
-        "run": beside(run, out.parent),
+        "run": relative_name(run, out.parent),
         "family": about.get("name", ""),
         "checkpoint": about.get("sha256", ""),
         "images_seen": about.get("images_seen", 0),

@@ -23,7 +23,7 @@ from latentgan.data import ImageSource
 from latentgan.devices import seeded
 from latentgan.errors import ConfigError, DataError
 from latentgan.families.base import Explains
-from latentgan.files import check_outputs, replace_text, told
+from latentgan.files import check_outputs, replace_text, write_failures
 from latentgan.likelihoods import Binarisation, Likelihood, log_normal
 from latentgan.version import __version__
 
@@ -169,7 +169,7 @@ def write_evidence(run: Path, model: NumpyModel, source: ImageSource, plan: Plan
     tree = {"format": 1, "version": __version__, **about, "data": source.name, "split": "test", "unit": "nats an image"}
     path = run / FILE
     check_outputs([path], "evidence", error=DataError)
-    with told(path):
+    with write_failures(path):
         replace_text(path, json.dumps({**tree, "plan": asdict(plan), **_plain(found)}, indent=1, ensure_ascii=False))
     return path
 

@@ -34,7 +34,7 @@ from analysis.files import (
     touch,
     wrote,
 )
-from analysis.places import beside, shortened, typed_command, without_paths
+from analysis.places import relative_name, shortened, typed_command, without_paths
 from latentgan.errors import DataError
 
 __all__ = [
@@ -43,7 +43,6 @@ __all__ = [
     "allow",
     "allowing",
     "append_text",
-    "beside",
     "check_outputs",
     "consent",
     "exclusive",
@@ -51,6 +50,7 @@ __all__ = [
     "is_temporary",
     "made_for",
     "png_bytes",
+    "relative_name",
     "remove_empty",
     "remove_known",
     "replace_bytes",
@@ -60,17 +60,17 @@ __all__ = [
     "staged",
     "sweep",
     "sync",
-    "told",
     "touch",
     "typed_command",
     "without_credentials",
     "without_paths",
+    "write_failures",
     "wrote",
 ]
 
 
 @contextmanager
-def told(path: Path, way: str = "") -> Iterator[None]:
+def write_failures(path: Path, way: str = "") -> Iterator[None]:
     """Turn an OSError into one sentence on what could not be written.
 
     Raises:

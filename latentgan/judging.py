@@ -22,7 +22,7 @@ from latentgan.boundary import check_file, parse_json, read_tensors, read_text
 from latentgan.checkpoint import file_sha256, tensor_bytes
 from latentgan.data import ImageSource
 from latentgan.errors import DataError
-from latentgan.files import GENERATOR, Writing, check_outputs, told, wrote
+from latentgan.files import GENERATOR, Writing, check_outputs, write_failures, wrote
 from latentgan.supervised import AnySize, train_network
 
 FILE = "judge"
@@ -213,7 +213,7 @@ def open_judge(
     judge = train_judge(source, heads, rows=learned, steps=steps, seed=seed, device=device)
     kept = tensor_bytes(judge.network.state_dict(), {"software": GENERATOR})
     about["sha256"] = hashlib.sha256(kept).hexdigest()
-    with told(folder), Writing() as files:
+    with write_failures(folder), Writing() as files:
         files.write(weights, kept)
         files.write(facts, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
     return judge, True

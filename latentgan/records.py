@@ -14,7 +14,7 @@ from typing import Any
 from latentgan.boundary import irregular, parse_json, read_text, validated
 from latentgan.errors import DataError
 from latentgan.file_models import RecordFile
-from latentgan.files import check_outputs, replace_text, told
+from latentgan.files import check_outputs, replace_text, write_failures
 
 FORMAT = 1
 
@@ -75,7 +75,7 @@ def write_record(folder: Path, record: Record) -> Path:
     """Write a record, whole or not at all."""
     path = record_path(folder, record.protocol, record.recipe, record.seed)
     check_outputs([path], "record", error=DataError)
-    with told(path):
+    with write_failures(path):
         replace_text(path, json.dumps({"format": FORMAT, **asdict(record)}, indent=1, ensure_ascii=False) + "\n")
     return path
 

@@ -34,7 +34,7 @@ from latentgan.data.pixels import Geometry
 from latentgan.encoding import Plan, default_features, encode_table, fitting_images
 from latentgan.errors import ConfigError, DataError
 from latentgan.file_models import OverviewFile
-from latentgan.files import Writing, check_outputs, png_bytes, told
+from latentgan.files import Writing, check_outputs, png_bytes, write_failures
 from latentgan.samples import sheet
 
 console = Console(stderr=True)
@@ -265,7 +265,7 @@ def save_pictures(pictures: Iterable[tuple[Path, Image.Image]], out: Path) -> li
         out: what could not be written, where one could not.
     """
     paths = []
-    with told(out), Writing(durable=False, many=True) as files:
+    with write_failures(out), Writing(durable=False, many=True) as files:
         for path, image in pictures:
             files.write(path, png_bytes(image))
             paths.append(path)

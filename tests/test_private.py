@@ -22,7 +22,7 @@ from PIL import Image
 
 from analysis.credentials import clean_argument, split_address, without_credentials
 from analysis.files import allowing
-from analysis.places import beside, distinct, found_beside, shortened, without_paths
+from analysis.places import distinct, find_named, relative_name, shortened, without_paths
 from latentgan.credentials import take_off
 from latentgan.data import named
 
@@ -177,14 +177,14 @@ def test_a_folder_is_found_from_beside_what_names_it(tmp_path: Path, monkeypatch
     for folder in (home / "run", data / "run", data / "tables/deep"):
         folder.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
-    assert beside(data / "run", data / "tables/deep") == "../../run"
-    assert beside(home / "run", data) == "~/run" and beside(home / "run", home) == "run"
+    assert relative_name(data / "run", data / "tables/deep") == "../../run"
+    assert relative_name(home / "run", data) == "~/run" and relative_name(home / "run", home) == "run"
     for run, folder in ((data / "run", data / "tables/deep"), (home / "run", data), (home / "run", home)):
-        found = found_beside(beside(run, folder), folder)
+        found = find_named(relative_name(run, folder), folder)
         assert found is not None and found.samefile(run)
     monkeypatch.chdir(data)
-    assert found_beside("run", data / "tables") == Path("run"), "as an earlier version named it"
-    assert found_beside("gone", data) is None and found_beside("~nobody/x", data) is None
+    assert find_named("run", data / "tables") == Path("run"), "as an earlier version named it"
+    assert find_named("gone", data) is None and find_named("~nobody/x", data) is None
 
 
 def test_runs_of_one_name_are_told_apart_without_whole_paths() -> None:

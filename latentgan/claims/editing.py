@@ -23,7 +23,7 @@ from latentgan.claims.base import Claims, coverage, null_rate, power
 WIDTH = 16  # numbers of a code
 PIXELS = 36
 CONCEPTS = 6
-FITTED, TOLD, LEARNED, HELD = 300, 150, 250, 150  # rows: directions, their evidence, the judge, the edited
+FITTED, EVIDENCE, LEARNED, HELD = 300, 150, 250, 150  # rows: directions, their evidence, the judge, the edited
 EDITED = 40
 SPECTRA: dict[str, Callable[[int], np.ndarray]] = {
     "isotropic": lambda d: np.ones(d),
@@ -64,12 +64,12 @@ class _Reader:
 
     def __call__(self, images: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
         x = images.reshape(len(images), -1) / (255.0 if images.dtype == np.uint8 else 1.0)
-        told = (x - self.mean) / self.scale @ self.weights
-        return 1 / (1 + np.exp(-2 * told)), np.full(len(images), -1)
+        scores = (x - self.mean) / self.scale @ self.weights
+        return 1 / (1 + np.exp(-2 * scores)), np.full(len(images), -1)
 
 
 def _world(rng: np.random.Generator, spectrum: str, planted: int) -> _World:
-    n = FITTED + TOLD + LEARNED + HELD
+    n = FITTED + EVIDENCE + LEARNED + HELD
     deviation = np.sqrt(SPECTRA[spectrum](WIDTH))
     signs = np.where(rng.random((n, CONCEPTS)) < rng.uniform(0.2, 0.8, CONCEPTS), 1, -1)
     codes = rng.normal(size=(n, WIDTH)) * deviation
@@ -81,14 +81,14 @@ def _world(rng: np.random.Generator, spectrum: str, planted: int) -> _World:
 
 def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verification:
     world = _world(rng, spectrum, planted)
-    fitted, told, learned, held = np.split(np.arange(len(world.codes)), np.cumsum([FITTED, TOLD, LEARNED]))
+    fitted, evidence, learned, held = np.split(np.arange(len(world.codes)), np.cumsum([FITTED, EVIDENCE, LEARNED]))
     asked = [Question(f"a{i}", f"a{i}", "boolean", column) for i, column in enumerate(world.signs.T)]
     table = concept_table(
         world.codes[fitted],
-        world.codes[told],
+        world.codes[evidence],
         asked,
         fitted,
-        told,
+        evidence,
         rng=rng,
         methods=["mean difference"],
         permutations=99,
@@ -159,13 +159,13 @@ def keeping_what_goes_together(rng: np.random.Generator, trials: int) -> Claims:
     """Edits of a, keeping b, where a and b have a correlation: what they move, and what the record says of it."""
     for number in (False, True):
         for correlation in (0.3, 0.6, 0.9):
-            moved, near, told, proven, lost = 0, 0, 0, 0, 0
+            moved, near, stated, proven, lost = 0, 0, 0, 0, 0
             for _ in range(trials):
                 table, direction = _together(rng, 400, correlation, number, effect=1.0)
                 [free] = table.freed
                 record = free.kept[0].moved[1]
                 true = float(direction[1]) * table.concepts[free.concept].scale
-                told += bool(np.isfinite(record.value))  # where codes hold b too weakly nothing is said
+                stated += bool(np.isfinite(record.value))  # where codes hold b too weakly nothing is said
                 near += record.low <= true <= record.high
                 error = table.concepts[free.concept].scale / np.sqrt(200 * (1 - correlation**2))
                 moved += abs(true) <= 1.96 * error
@@ -175,7 +175,7 @@ def keeping_what_goes_together(rng: np.random.Generator, trials: int) -> Claims:
             kind = "numbers" if number else "booleans"
             what = f"two {kind} with a correlation of {correlation:g}, 200 rows to fit and 200 to test"
             yield coverage("the edit moves b by 0, within 1.96 standard errors", what, moved, trials)
-            yield coverage("the interval of how far b moves", what, near, told)
+            yield coverage("the interval of how far b moves", what, near, stated)
             yield power("a, keeping b stands", what, proven, trials, bound=0.5 if correlation > 0.8 else 0.9)
             yield null_rate("a, keeping b has p <= 0.05", f"only b in the codes, {what}", lost, trials)
 
