@@ -13,6 +13,7 @@ from .labels import as_classes
 from .neighbours import nearest, without_parts
 from .pca import fit_pca
 from .statistics import Interval, jackknife_interval, jackknife_parts, share_interval, wilson, without_interval
+from .threads import openmp_threads_as_before
 
 METHODS = ("umap", "pca")
 NEIGHBOURS = 15
@@ -79,7 +80,7 @@ def _umap(codes: Floats, seed: int, k: int, epochs: int | None = None) -> Single
     index, distance = nearest(codes, codes, k=k - 1, own=True)
     rows = np.arange(len(codes))[:, None]
     known = np.hstack([rows, index]).astype(np.int32), np.hstack([0 * rows, distance]).astype(np.float32)
-    with warnings.catch_warnings():
+    with openmp_threads_as_before(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one thread because of the seed; no transform because of the neighbours
         reducer = umap.UMAP(
             n_neighbors=k,

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -33,6 +33,21 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     """Keep BLAS to one thread within the context; a model that decodes keeps its own threads."""
     limit: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
     return limit
+
+
+@contextmanager
+def openmp_threads_as_before() -> Iterator[None]:
+    """Give OpenMP back its number of threads after the context: UMAP's library sets it for the whole process.
+
+    PyTorch computes with that number too, so that a model trained after a map was drawn would differ in its last bits.
+    """
+    libraries = importlib.import_module("threadpoolctl").ThreadpoolController().select(user_api="openmp")
+    before = [library.num_threads for library in libraries.lib_controllers]
+    try:
+        yield
+    finally:
+        for library, threads in zip(libraries.lib_controllers, before, strict=True):
+            library.set_num_threads(threads)
 
 
 @cache

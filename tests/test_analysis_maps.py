@@ -167,3 +167,16 @@ def test_intervals_of_maps_hold_the_mean_of_others(figure: str, rng: np.random.G
         found.append(trustworthiness(codes, xy, k=15, rng=rng) if one else neighbour_accuracy(xy, labels, rng=rng))
     mean = np.mean([one.value for one in found])
     assert np.mean([one.low <= mean <= one.high for one in found]) >= 0.9
+
+
+def test_a_map_leaves_pytorchs_threads_alone() -> None:
+    """A model that was trained after a map was drawn had other last bits than one trained before."""
+    code = (
+        "import numpy as np, torch; from analysis.maps import place\n"
+        "torch.set_num_threads(1); assert torch.get_num_threads() == 1\n"  # asked once, it is set up once and for all
+        "place(np.random.default_rng(0).normal(size=(300, 10)), method='umap', epochs=5)\n"
+        "assert torch.get_num_threads() == 1, torch.get_num_threads()\n"
+    )
+    env = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
