@@ -66,7 +66,8 @@ def test_a_simulation_that_raises_fails(monkeypatch):
 
 @pytest.mark.parametrize("hits", [10, 60])
 def test_the_command_exits_with_1_where_a_bound_is_missed(monkeypatch, hits):
-    claims = [base.null_rate("noise stands", "coin flips", hits, 200)]
+    counted = np.arange(200).searchsorted(hits)  # an integer of numpy, which JSON does not know
+    claims = [base.null_rate("noise stands", "coin flips", counted, 200)]
     result = base.Simulated(theme="concepts", name="noise", claims=claims, seconds=1.0)
     monkeypatch.setattr(selfcheck.claims_base, "run_all", lambda trials, workers: iter([result]))
     monkeypatch.setattr(selfcheck.claims_base, "functions", lambda theme: {"noise": broken})

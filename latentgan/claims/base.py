@@ -59,6 +59,7 @@ class Claim:
     bound: float
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "hits", int(self.hits))  # numpy's counts are no numbers of JSON
         if self.bound >= 1 if self.kind == "null rate" else self.bound <= 0:
             raise ValueError(
                 f"{self.name!r}: no {self.kind} could miss a bound of {self.bound:g}; give one that can fail"
