@@ -24,7 +24,7 @@ check: $(MARK)  ## style and types
 	$(BIN)/mypy
 
 fuzz: $(MARK)  ## some 2,000 malformed calls of every command: each is refused in one sentence; minutes
-	$(BIN)/python tests/fuzz.py
+	$(BIN)/python tests/helpers/fuzz.py
 
 ifdef QUICK
 bench: $(MARK)  ## what latentgan costs beyond what the algorithms need, a few rounds of it: two minutes

@@ -24,20 +24,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .adversarial import Robustness, Target, fgsm, linear_target, pgd, robustness
-    from .class_mixtures import ByClass, ClassMixtures, by_class, fit_class_mixtures
-    from .codes import Codes
-    from .concepts import Concept, ConceptTable, concept_table, concept_vector, decode_edits
-    from .conditional import orthogonalise
-    from .dci import Factor
-    from .directions import find_directions
-    from .disentanglement import Disentanglement, disentangle
-    from .efficiency import Efficiency, LabelsNeeded, label_efficiency, labels_needed
-    from .embeddings import Embeddings
+    from .base.decoding import reconstruction_error
+    from .base.groups import independent_rows
+    from .base.linear_models import Rows
+    from .base.model import Model
+    from .base.nearest import nearest
+    from .base.statistics import Baseline, Interval
+    from .code_parts.code_parts import Codes
+    from .concepts.concept_table import Concept, ConceptTable, concept_table, concept_vector, decode_edits
+    from .concepts.directions import find_directions
+    from .concepts.orthogonalization import keep_fixed, orthogonalise
+    from .concepts.targets import Question
+    from .concepts.unsupervised import first_layer_directions
+    from .disentanglement.evaluate import Disentanglement, disentangle
+    from .disentanglement.metrics import Factor
+    from .editing.study import HeldOut, moves_of, verify_concepts
+    from .editing.verification import Move, Score, Verification, verify_edits
     from .errors import AnalysisError
-    from .few import FewLabels, few_labels
-    from .few_numbers import number_efficiency
-    from .fidelity import (
+    from .fidelity.distances import (
         Copying,
         Distances,
         Duplicates,
@@ -47,32 +51,32 @@ if TYPE_CHECKING:
         frechet_distance,
         kernel_distance,
     )
-    from .geodesic import Geodesic, geodesic_path
-    from .geometry import Geometry, shape_of
-    from .groups import independent_rows
-    from .inception import inception_score, modified_inception_score
-    from .interpolation import Interpolations, Path, lerp, norm_preserving, path, slerp
-    from .keeping import keep_fixed
-    from .maps import Map, Maps, latent_map
-    from .memory import copying, count_modes
-    from .mixture_fits import fit_mixture
-    from .mixtures import Mixture
-    from .model import Model
-    from .neighbours import Neighbours, nearest
-    from .outliers import outlier_scores
-    from .overview import Overview
-    from .prior import PriorComparison, compare_with_prior
-    from .probes import Probe, ProbeTable, Rows, linear_probe
-    from .questions import Question
-    from .reconstruction import Reconstruction, reconstruction_error
-    from .side_by_side import Contender, Entry, SideBySide, leads, standings
-    from .similarity import Comparison, Comparisons, similarities, transfers
-    from .statistics import Baseline, Interval
-    from .store import load, save
-    from .study_edits import HeldOut, moves_of, verify_concepts
-    from .twosample import two_sample
-    from .unsupervised import first_layer_directions
-    from .verification import Move, Score, Verification, verify_edits
+    from .fidelity.inception_score import inception_score, modified_inception_score
+    from .fidelity.memorization import copying, count_modes
+    from .geometry.intrinsic_dimension import Geometry, shape_of
+    from .interpolation.geodesics import Geodesic, geodesic_path
+    from .interpolation.interpolate import Interpolations, Path, path
+    from .interpolation.paths import lerp, norm_preserving, slerp
+    from .label_efficiency.curves import Efficiency, LabelsNeeded, few_labels, label_efficiency, labels_needed
+    from .label_efficiency.regression import number_efficiency
+    from .mixtures.class_conditional import ByClass, ClassMixtures, by_class, fit_class_mixtures
+    from .mixtures.mixture import Mixture
+    from .mixtures.model_selection import fit_mixture
+    from .mixtures.outliers import outlier_scores
+    from .model_comparison.ranking import Contender, Entry, SideBySide, leads, standings
+    from .model_comparison.similarity import Comparison, Comparisons, similarities, transfers
+    from .neighbours.neighbours import Neighbours
+    from .prior_match.prior_comparison import PriorComparison, compare_with_prior
+    from .prior_match.two_sample import two_sample
+    from .probes.few_labels import FewLabels
+    from .probes.linear_probe import Probe, ProbeTable, linear_probe
+    from .projection.projection import Map, Maps, latent_map
+    from .reconstruction.reconstruction import Reconstruction
+    from .results import load, save
+    from .robustness.attacks import Robustness, Target, fgsm, linear_target, pgd, robustness
+    from .table.embeddings import Embeddings
+    from .table.overview import Overview
+
 
 _HOME = {
     "AnalysisError": "errors",

@@ -1,5 +1,5 @@
 """`python -m analysis`."""
 
-from analysis.cli import main
+from .app import main
 
 main()

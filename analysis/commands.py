@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .cli import (
+from .app import Blocks, Group, analyze_table, report_back, run_of, write_report
+from .cli.console import note
+from .cli.job import _Job, command_line, find_model
+from .cli.options import (
     PANEL,
-    Blocks,
     Code,
     EncodeRuns,
     Full,
-    Group,
     Json,
     Label,
     LoadModel,
@@ -25,19 +26,12 @@ from .cli import (
     Seed,
     Split,
     Table,
-    _Job,
-    analyze_table,
-    command_line,
-    find_model,
-    report_back,
-    run_of,
-    write_report,
 )
-from .console import note
 from .errors import AnalysisError
 
 if TYPE_CHECKING:
-    from .workflow import Study
+    from .runner import Study
+
 
 ROWS = 10_000
 
@@ -49,25 +43,41 @@ FewLabels = Annotated[
         help="Labels a class, or rows labelled with a number; may be repeated. Default 1 2 5 10 … and all.",
     ),
 ]
+
+
 Neighbours = Annotated[int, typer.Option("-k", min=1, max=10_000, help="Neighbours of the k-NN probe.")]
+
+
 ProtocolName = Annotated[
     str | None, typer.Option("--protocol", help="Read as a paper does; see below.", show_default=False)
 ]
+
+
 SaveProbe = Annotated[
     Path | None, typer.Option("--save", help="Keep a fitted logistic probe in this .npz.", show_default=False)
 ]
+
+
 Draws = Annotated[int, typer.Option(min=2, max=10_000, help="Draws of each number of labels; large draws are fewer.")]
+
+
 Networks = Annotated[
     int,
     typer.Option(
         "--networks", min=0, max=1_000, help="Also teach networks so many draws of each number of labels; 0 is none."
     ),
 ]
+
+
 Permutations = Annotated[int, typer.Option(min=19, max=1_000_000, help="Label shuffles behind each p-value.")]
+
+
 Keep = Annotated[
     list[str] | None,
     typer.Option("--keep", help="Concept, or column, that directions of the others keep; may be repeated."),
 ]
+
+
 KeepBy = Annotated[
     Literal["regression", "projection"],
     typer.Option(
@@ -77,6 +87,8 @@ KeepBy = Annotated[
         "where concepts go together an edit then moves the kept ones backwards.",
     ),
 ]
+
+
 Components = Annotated[
     list[int] | None,
     typer.Option(
@@ -86,10 +98,16 @@ Components = Annotated[
         help="Number to try; may be repeated. Default 1 2 4 8 16 32, then around the best.",
     ),
 ]
+
+
 Method = Annotated[list[str] | None, typer.Option("--method", help="umap or pca; may be repeated. Default both.")]
+
+
 Maps = Annotated[
     list[str] | None, typer.Option("--map", help="Maps to make, umap or pca; may be repeated. Default both.")
 ]
+
+
 MapRows = Annotated[int, typer.Option("--rows", min=50, help="Rows on the map, at most.")]
 
 
@@ -155,7 +173,7 @@ class Commands:
             return job.run(None, decodes=False, neighbours=k, protocol=protocol or "")
         if protocol or out:
             raise AnalysisError("--save fits one logistic probe and nothing else: leave out --protocol and --out")
-        from .fitted import fit_probe
+        from .probes.saved_probe import fit_probe
 
         fitted = fit_probe(job.open(table), job.options())
         written, right = fitted.save(save), fitted.accuracy
@@ -198,7 +216,7 @@ class Commands:
         """The study of label efficiency with the networks that the table's model and classes allow."""
         from functools import partial
 
-        from .study_efficiency import study_efficiency
+        from .label_efficiency.study import study_efficiency
 
         if self.load_networks is None:
             raise AnalysisError("python -m analysis trains no networks: use latentgan, which does, for --networks")
@@ -311,7 +329,7 @@ class Commands:
             latentgan analyze codes.parquet --out results
             latentgan report results --out report.html
         """
-        from .dependence import dependence_warnings
+        from .table.dependence import dependence_warnings
 
         job = _Job("", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks)
         opened = job.open(table)

@@ -10,21 +10,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli import Blocks, Code, EncodeRuns, Full, Group, Json, Label, LoadModel, Out, Rows, Seed, Split, _Job, find_model
+from .app import Blocks, Group
+from .cli.job import _Job, find_model
+from .cli.options import Code, EncodeRuns, Full, Json, Label, LoadModel, Out, Rows, Seed, Split
 from .errors import AnalysisError
-from .files import forgetting
-from .places import distinct
+from .io.paths import distinct
+from .io.writing import forgetting
 
 if TYPE_CHECKING:
-    from .embeddings import Embeddings
+    from .table.embeddings import Embeddings
+
 
 ROWS = 10_000
 
 First = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or table of codes.", show_default=False)]
+
+
 Others = Annotated[
     list[Path],
     typer.Argument(metavar="RUN…", help="Others: run folders, or tables of the same images.", show_default=False),
 ]
+
+
 Data = Annotated[
     str | None,
     typer.Option(
@@ -32,9 +39,13 @@ Data = Annotated[
         "Default: those of the first run.", show_default=False,
     ),
 ]  # fmt: skip
+
+
 Mirror = Annotated[
     Path | None, typer.Option(help="A folder that holds the files of a named set.", show_default=False)
 ]  # fmt: skip
+
+
 Device = Annotated[str, typer.Option(help="Where run folders are encoded: cpu, cuda, cuda:1, mps, or auto.")]
 
 
@@ -71,7 +82,7 @@ class CompareCommand:
         the first's own pixels, their PCA and the untrained network. A concept's direction is carried over by a map that
         saw no label. With --out the report of the first shows it all.
         """
-        from .study_asked import study_comparison
+        from .model_comparison.study import study_comparison
 
         asked = [run, *others]
         with ExitStack() as stack:

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from .cli import Blocks, Code, Full, Group, Json, Label, LoadModel, Out, Rows, Run, Seed, Split, Table, _Job
+from .app import Blocks, Group
+from .cli.job import _Job
+from .cli.options import Code, Full, Json, Label, LoadModel, Out, Rows, Run, Seed, Split, Table
 
 ROWS = 10_000
 
@@ -14,6 +16,8 @@ Along = Annotated[
     Literal["auto", "lerp", "slerp", "norm", "geodesic"],
     typer.Option(help="Straight, along a great circle, straight with lengths kept, or the shortest in images."),
 ]
+
+
 Between = Annotated[
     list[str] | None,
     typer.Option(
@@ -21,7 +25,11 @@ Between = Annotated[
         show_default=False,
     ),
 ]
+
+
 Steps = Annotated[int, typer.Option(min=3, max=101, help="Images on a path, both ends included.")]
+
+
 Shown = Annotated[int, typer.Option("-n", "--count", min=1, max=100, help="Paths to decode.")]
 
 
@@ -128,7 +136,7 @@ class DecodedCommands:
 
             latentgan prior codes.parquet --out results
         """
-        from .study_shape import draws_need_model
+        from .prior_match.study import draws_need_model
 
         job = _Job(
             "prior", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks

@@ -7,17 +7,23 @@ from typing import Annotated
 
 import typer
 
-from .cli import Blocks, Code, Full, Group, Json, Label, Out, Rows, Seed, Split, Table, _Job
+from .app import Blocks, Group
+from .cli.job import _Job
+from .cli.options import Code, Full, Json, Label, Out, Rows, Seed, Split, Table
 
 ROWS = 10_000
 
 Fake = Annotated[
     Path, typer.Argument(help="Table of samples, encoded with the same model as the real one.", show_default=False)
 ]
+
+
 Features = Annotated[
     str | None,
     typer.Option(help="Vector column of both tables to compare in. Default: the code.", show_default=False),
 ]
+
+
 Factors = Annotated[
     list[str] | None,
     typer.Option("--factor", help="Column that is a known factor; may be repeated. Default: label and attributes."),
@@ -77,7 +83,7 @@ def fidelity(
 
         latentgan fidelity codes.parquet samples.parquet --features discriminator.dense1 --out results
     """
-    from .study_asked import study_fidelity
+    from .fidelity.study import study_fidelity
 
     job = _Job("fidelity", real, out, as_json, rows, full, seed, code, label, split, group=group, blocks=blocks)
     job.ask(

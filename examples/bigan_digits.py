@@ -12,9 +12,9 @@ from pathlib import Path
 
 import latentgan
 from analysis import Embeddings, load
-from analysis.cli import analyze_table, write_report
-from analysis.plan import Options
-from latentgan.encoding import Plan, default_features
+from analysis.app import analyze_table, write_report
+from analysis.table.study_options import Options
+from latentgan.inference.encode import Plan, default_features
 
 parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
 parser.add_argument("--quick", action="store_true", help="train for seconds only")

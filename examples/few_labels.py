@@ -13,9 +13,9 @@ from pathlib import Path
 
 import latentgan
 from analysis import Embeddings
-from analysis.plan import Options
-from analysis.workflow import run_study
-from latentgan.encoding import default_features
+from analysis.runner import run_study
+from analysis.table.study_options import Options
+from latentgan.inference.encode import default_features
 
 parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
 parser.add_argument("--quick", action="store_true", help="train for seconds only")

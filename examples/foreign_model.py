@@ -19,8 +19,8 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from analysis import AnalysisError
-from analysis.cli import analyze_table, write_report
-from analysis.plan import Options
+from analysis.app import analyze_table, write_report
+from analysis.table.study_options import Options
 
 
 class Model(PCA):

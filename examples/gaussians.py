@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from latentgan.data import grid_of_gaussians, modes_covered
-from latentgan.points import play, sampled
-from latentgan.protocols.ali_gaussians import configured, rebuilt
+from latentgan.data.synthetic import grid_of_gaussians, modes_covered
+from latentgan.reproduction.protocols.ali_gaussians import configured, rebuilt
+from latentgan.training.toy_loop import play, sampled
 
 parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
 parser.add_argument("--quick", action="store_true", help="train for seconds only")

@@ -19,7 +19,7 @@ import numpy as np
 
 import latentgan
 from analysis import load
-from analysis.measures import MEASURES, background, measure
+from analysis.editing.image_measures import MEASURES, background, measure
 
 parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
 parser.add_argument("--quick", action="store_true", help="embedded digits, trained for seconds only")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from latentgan import Batches, Family, NumpyModel, Player, Update, configure, load_source, train, turns
 from latentgan.config import FamilyConfig, OptimizerConfig
-from latentgan.data import ImageSpec
+from latentgan.data.source import ImageSpec
 from latentgan.networks.blocks import dense
 from latentgan.priors import Part, Prior
 

@@ -15,8 +15,8 @@ from sklearn.datasets import load_digits
 
 import latentgan
 from analysis import Embeddings
-from analysis.plan import Options
-from analysis.workflow import run_study
+from analysis.runner import run_study
+from analysis.table.study_options import Options
 
 parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
 parser.add_argument("--quick", action="store_true", help="train for seconds only")

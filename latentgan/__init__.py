@@ -15,18 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 from latentgan.version import __version__
 
+if TYPE_CHECKING:
+    from latentgan.data.batches import Batches
+    from latentgan.data.formats.arrays import from_arrays
+    from latentgan.data.load import load_source
+    from latentgan.data.source import ImageSource
+    from latentgan.families.base import Family, configure, load_family
+    from latentgan.game import Player, Update
+    from latentgan.inference.encode import Plan, encode_table
+    from latentgan.inference.numpy_model import NumpyModel
+    from latentgan.training.encoder_fitting import fit_encoder
+    from latentgan.training.loop import resume, train, turns
+
+
 # Threads that wait for each other should sleep, not spin: beside another busy process, spinning made a turn six times
 # slower (40 s against 7 s for 60 turns on two cores). Has its effect if torch is not imported yet; yours wins.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-if TYPE_CHECKING:
-    from latentgan.adapter import NumpyModel
-    from latentgan.data import Batches, ImageSource, from_arrays, load_source
-    from latentgan.encoding import Plan, encode_table
-    from latentgan.families.base import Family, configure, load_family
-    from latentgan.fitting import fit_encoder
-    from latentgan.game import Player, Update
-    from latentgan.training import resume, train, turns
 
 _HOMES = {
     "Batches": "data",

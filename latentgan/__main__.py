@@ -1,5 +1,5 @@
 """python -m latentgan."""
 
-from latentgan.cli import main
+from latentgan.cli.app import main
 
 main()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any
 
-import torch
 import torch._functorch.config
 from torch import nn
 

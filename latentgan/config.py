@@ -27,15 +27,22 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from latentgan.boundary import listed, parse_toml, read_text, shown
-from latentgan.boundary import validated as validated_file
-from latentgan.credentials import take_off
+from analysis.io.messages import listed
+from analysis.io.reading import parse_toml, read_text, shown
+from analysis.io.reading import validated as validated_file
 from latentgan.errors import ConfigError, ForeignFamilyError
-from latentgan.file_models import SettingsFile
+from latentgan.io.credentials import take_off
+from latentgan.io.file_models import SettingsFile
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
 NotNegative = Annotated[float, Field(ge=0)]
+
+
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
 ObjectiveName = Literal["bce", "hinge", "least-squares", "wasserstein"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from latentgan.boundary import listed
+from analysis.io.messages import listed
 
 
 class LatentganError(Exception):

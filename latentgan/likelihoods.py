@@ -16,7 +16,11 @@ from torch.nn.functional import softplus
 from latentgan.errors import ConfigError
 
 LikelihoodName = Literal["gaussian", "bernoulli"]
+
+
 Binarisation = Literal["threshold", "stochastic", "none"]
+
+
 LOG_2PI = math.log(2 * math.pi)
 
 

@@ -33,6 +33,8 @@ class MixtureConfig(Settings):
 
 TOLD_ROWS, LEAST_ROWS = 4096, 16
 """Training images whose attributes a prior keeps, of all classes together, and at least of each class."""
+
+
 COMPOSED = ("mixture", "swiss-roll", "learned-mixture")
 """Kinds of parts that are made of components."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from latentgan.adapter import NumpyModel
+from latentgan.inference.numpy_model import NumpyModel
 
 CODE = "code"
 """What stands for the code among names of feature layers."""

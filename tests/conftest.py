@@ -11,12 +11,12 @@ import pytest
 
 if TYPE_CHECKING:
     from latentgan import NumpyModel
-    from latentgan.data import ImageSource
+    from latentgan.data.source import ImageSource
 
 SLOW_SECONDS = 1800
 """Limit of a slow test, by the clock on the wall: where other work had the cores, 10 s of the processor took 183."""
 
-sys.path.insert(0, str(Path(__file__).parent))  # helpers without tests of their own are imported by their names
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))  # imported by their names
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,7 +38,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def digits() -> ImageSource:
     """1,797 scanned digits of 8×8."""
-    from latentgan.data import load_source
+    from latentgan.data.load import load_source
 
     return load_source("digits")
 
@@ -64,7 +64,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[NumpyModel, Path]
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process; return exit code, standard output, standard error."""
 
-    from latentgan import cli
+    from latentgan.cli import app as cli
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["latentgan", *map(str, arguments)])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .charts import lines_figure, map_data, strokes
 from .document import Code, Facts, Lines, Map, Notice, Prose, Table, Thumbnails
+from .formatting import count, number, unbroken
 from .markup import Markup, inert_json, join, tag
-from .wording import count, number, unbroken
 
 
 def prose(block: Prose) -> Markup:

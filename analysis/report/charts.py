@@ -10,9 +10,17 @@ from .document import Line, Lines, Map, Thumbnails
 from .markup import clean, isolated
 
 EVERY = tuple(f"c{i}" for i in range(10))
+
+
 BESIDE_YARDSTICKS = ("ours", "c2", "c9", "c7", "c5")  # none that looks like a yardstick's colour
+
+
 LONGEST_LABEL = 70
+
+
 DASHES = ("solid", "dash", "dot", "dashdot")
+
+
 Figure = dict[str, Any]
 """`data` and `layout` as plotly.js reads them."""
 

@@ -9,9 +9,9 @@ from itertools import groupby
 
 from .blocks import figure, scroll
 from .document import Comparison, Estimate, Mark
+from .estimate_rows import axis
+from .formatting import count, number, percent, sentence
 from .markup import Markup, join, tag
-from .rows import axis
-from .wording import count, number, percent, sentence
 
 ROLE_NAMES = {
     "ours": "the trained network",
@@ -22,7 +22,11 @@ ROLE_NAMES = {
     "taught": "a network that learned these labels alone",
     "chance": "shuffled or random",
 }
+
+
 Show = Callable[[float], str]
+
+
 Place = Callable[[float], float]
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from ..files import GENERATOR
+from ..io.writing import GENERATOR
 from . import blocks, estimates, pictures
 from .document import (
     Block,
@@ -35,12 +35,14 @@ from .document import (
     Table,
     Thumbnails,
     all_blocks,
-)  # fmt: skip
+)
+from .formatting import unbroken
 from .markup import Markup, clean, digest, inert, inert_json, join, tag
 from .theme import palettes, style_variables
-from .wording import unbroken
 
 ASSETS = Path(__file__).parent / "assets"
+
+
 SCRIPTS = ("core.js", "pictures.js", "inflate.js", "charts.js", "map.js")
 
 

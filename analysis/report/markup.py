@@ -13,11 +13,23 @@ import numpy as np
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
 )
+
+
 _RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+
+
 _RUN = re.compile(f"[{_RIGHT_TO_LEFT}](?:[^A-Za-z\u00c0-\u024f\u0370-\u052f\n]*[{_RIGHT_TO_LEFT}])?")
+
+
 _LONG_WORD = re.compile(r"\S{61,}")
+
+
 _HEAD, _TAIL = 36, 16  # characters that are shown of a longer word
+
+
 _TEXT_ONLY = frozenset({"title", "option", "code"})  # the first two hold no tags, and code is shown whole
+
+
 _VOID = frozenset({"img", "input", "meta", "br"})
 
 

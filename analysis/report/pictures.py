@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .document import Column, Gallery, Group, Picture, Slideshow, Strip, Strips, Thumbnails
+from .formatting import unbroken
 from .images import film, pages, png
 from .markup import Markup, data_url, inert, inert_json, join, tag
-from .wording import unbroken
 
 
 def gallery(block: Gallery) -> Markup:

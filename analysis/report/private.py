@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..files import consent
-from ..places import without_paths
+from ..io.paths import without_paths
+from ..io.writing import consent
+from .context import Material
 from .document import Report
-from .material import Material
 
 T = TypeVar("T")
 

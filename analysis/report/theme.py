@@ -11,11 +11,17 @@ CATEGORIES = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
+
+
 CATEGORIES_DARK = (
     "#5aa6ee", "#ffb52e", "#f0553a", "#b4c2c0", "#b877e0",
     "#c98d7c", "#ff8a3c", "#cdc18a", "#8f94a3", "#a5e6e8",
 )  # fmt: skip
+
+
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star")
+
+
 CIVIDIS = (
     "#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
 )  # fmt: skip
@@ -45,6 +51,8 @@ LIGHT = {
     "failure-soft": "#fbe9e7",
     "unknown": "#c9cacd",
 }
+
+
 DARK = {
     "page": "#131418",
     "panel": "#1a1c21",
@@ -75,6 +83,8 @@ FONT = (
     '-apple-system, BlinkMacSystemFont, "Segoe UI Variable Text", "Segoe UI", Inter, Roboto, "Noto Sans",'
     ' "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 )
+
+
 MONO = 'ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "Liberation Mono", monospace'
 
 CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True}

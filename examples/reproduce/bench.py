@@ -27,13 +27,14 @@ from table_bench import analysis_costs
 from torch.nn.utils import parametrize
 
 from latentgan import configure, from_arrays
-from latentgan.adapter import NumpyModel
-from latentgan.checkpoint import write_model, write_tensors
-from latentgan.data import ImageSource
-from latentgan.encoding import BATCH, Plan, default_features, encode_table
+from latentgan.data.source import ImageSource
+from latentgan.inference.encode import BATCH, Plan, default_features, encode_table
+from latentgan.inference.numpy_model import NumpyModel
+from latentgan.io.writing import write_tensors
 from latentgan.losses import Objective
-from latentgan.session import Session, model_config, open_session, usable
-from latentgan.training import turns
+from latentgan.run_folder import write_model
+from latentgan.training.loop import turns
+from latentgan.training.state import Session, model_config, open_session, usable
 
 LOOPS = ("gan", "dcgan", "bigan", "ali", "infogan", "latent_regressor", "aae", "aae_semi", "vae", "avb", "deligan")
 OPTIONS: tuple[tuple[str, str, dict[str, object]], ...] = (

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 from torch.nn.utils import parametrize
 
-from latentgan.data import ImageSource, ImageSpec
+from latentgan.data.source import ImageSource, ImageSpec
 from latentgan.families.infogan import InfoGAN
 from latentgan.networks.blocks import Layers
-from latentgan.networks.joint import Discriminator
-from latentgan.session import Session
+from latentgan.networks.discriminators import Discriminator
+from latentgan.training.state import Session
 
 Turn = Callable[[], None]
 

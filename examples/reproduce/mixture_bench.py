@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
-from analysis.expectation import fit_gaussians
-from analysis.gaussians import Gaussians
+from analysis.mixtures.em import fit_gaussians
+from analysis.mixtures.gaussians import Gaussians
 
 ITERATIONS = 10  # of EM, from one start
 DRAWS = 3  # of codes, fitted from seeds

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentgan.data import ImageSpec
+from latentgan.data.source import ImageSpec
 from latentgan.families.aae import AAE
 from latentgan.networks.blocks import Layers, UnitRange
 from latentgan.networks.posterior import Posterior
-from latentgan.session import Session
+from latentgan.training.state import Session
 
 NEEDS = ("pythae", "cloudpickle", "tqdm")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analysis import Embeddings
-from analysis.pca import fit_pca
+from analysis.base.pca import fit_pca
 
 
 def spread(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:

@@ -71,8 +71,8 @@ def memory(name: str) -> int:
 def analyse(path: Path, out: Path, *, full: bool) -> None:
     """Print a line for each analysis: its name, seconds, and by how many bytes it grew, or why it is refused."""
     from analysis import Embeddings
-    from analysis.plan import Options
-    from analysis.workflow import run_all
+    from analysis.runner import run_all
+    from analysis.table.study_options import Options
 
     options = Options().full() if full else Options()
     before, started = memory("VmRSS"), time.perf_counter()

@@ -7,11 +7,11 @@ resolved on first use, so that importing this package stays cheap.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .arrays import from_arrays, from_dataset, from_points
-from .columns import AttributeKind
-from .readers import load_source
-from .source import ImageSource, ImageSpec
-from .synthetic import (
+from latentgan.data.columns import AttributeKind
+from latentgan.data.formats.arrays import from_arrays, from_dataset, from_points
+from latentgan.data.load import load_source
+from latentgan.data.source import ImageSource, ImageSpec
+from latentgan.data.synthetic import (
     Coverage,
     Gaussians,
     grid_of_gaussians,
@@ -23,7 +23,9 @@ from .synthetic import (
 )
 
 if TYPE_CHECKING:
-    from .batches import Batch, Batches, from_model, to_model, to_unit
+    from latentgan.data.batches import Batch, Batches
+    from latentgan.data.tensors import from_model, to_model, to_unit
+
 
 __all__ = [
     "AttributeKind",

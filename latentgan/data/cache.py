@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from latentgan.boundary import map_array, read_json
+from analysis.io.reading import map_array, read_json
+from analysis.io.writing import exclusive, replace_text, touch
 from latentgan.errors import DataError
-from latentgan.file_models import DecodedFacts
-from latentgan.files import exclusive, replace_text, touch
-from latentgan.locks import held
+from latentgan.io.file_models import DecodedFacts
+from latentgan.io.locks import held
 
 VARIABLE = "LATENTGAN_DATA"
 

@@ -15,7 +15,11 @@ AttributeKind = Literal["numeric", "boolean", "text"]
 
 # What pandas reads as missing, save "None" and "none", which are answers ("hat: none").
 MISSING = frozenset({"", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "NULL", "null"})
+
+
 _WHOLE = re.compile(r"[+-]?\d+(\.0+)?")
+
+
 _YES = {"true": "false", "yes": "no", "t": "f", "y": "n", "1": "0"}
 
 

@@ -13,18 +13,25 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from latentgan.boundary import BadImageError, check_memory, quiet
+from analysis.io.reading import BadImageError, check_memory, quiet
+from latentgan.data.cache import DecodedCache, locked, writable
+from latentgan.data.formats.image_file import Header, decode, read_header
+from latentgan.data.pixels import Geometry
+from latentgan.data.progress import bar
 from latentgan.errors import DataError
 
-from .cache import DecodedCache, locked, writable
-from .image_file import Header, decode, read_header
-from .pixels import Geometry
-from .progress import bar
-
 KEEP_BYTES = 1 << 24  # decoded sets above 16 MiB, or of more files than this, are kept
+
+
 KEEP_FILES = 2_000
+
+
 _FORMAT = 1  # of the decoded cache: raise it when decoding changes
+
+
 _LISTED = 50  # bad files named one by one
+
+
 T = TypeVar("T")
 
 

@@ -6,21 +6,23 @@ import hashlib
 import http.client
 import socket
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentgan.credentials import request
-from latentgan.files import exclusive
-
-from .cache import locked
-from .progress import bar
+from analysis.io.writing import exclusive
+from latentgan.data.cache import locked
+from latentgan.data.progress import bar
+from latentgan.io.credentials import request
 
 _CHUNK = 1 << 16
+
+
 _MOST_BYTES = 1 << 30  # no named set is that large: whatever sends more sends something else
+
+
 _MOST_ROUNDS = 50  # attempts in all, however much progress each of them makes
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from latentgan.data.cache import cache_folder, writable
+from latentgan.data.fetch import FetchError, Patience, digest, fetch
+from latentgan.data.formats import cifar, idx, svhn
+from latentgan.data.source import Raw
 from latentgan.errors import DataError
 
-from . import cifar, idx, svhn
-from .cache import cache_folder, writable
-from .fetch import FetchError, Patience, digest, fetch
-from .source import Raw
-
 DIGITS = tuple("0123456789")
+
+
 _IDX_FILES = (
     "train-images-idx3-ubyte.gz",
     "train-labels-idx1-ubyte.gz",
@@ -93,6 +94,8 @@ SETS = {
         DIGITS,
     ),
 }
+
+
 NAMES = ("digits", *SETS)
 
 

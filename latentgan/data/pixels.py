@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentgan.boundary import check_memory
+from analysis.io.reading import check_memory
 from latentgan.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
 
 _CHUNK = 4096  # images converted at a time
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from latentgan.data.columns import AttributeKind, Columns
+from latentgan.data.conditioning import Condition, conditions
+from latentgan.data.pixels import Geometry, fit
+from latentgan.data.splits import complete_split, torn_groups
+from latentgan.data.validation import check_classes, check_images
 from latentgan.errors import DataError
-
-from .checks import check_classes, check_images
-from .columns import AttributeKind, Columns
-from .pixels import Geometry, fit
-from .splits import complete_split, torn_groups
-from .told import Condition, conditions
 
 if TYPE_CHECKING:
     from torch import Tensor
+
 
 _SLICE_BYTES = 1 << 24  # images are hashed and decoded in slices of about 16 MiB
 
@@ -124,7 +124,7 @@ class ImageSource:
         """Return the given rows as the model sees them: (n, c, h, w) float32 in [-1, 1] on the device."""
         import torch
 
-        from .batches import to_model
+        from latentgan.data.tensors import to_model
 
         rows = np.asarray(rows, dtype=np.int64)
         images = np.array(self.images[rows], order="C")  # a writable copy: torch warns about read-only memory

@@ -7,7 +7,11 @@ import numpy as np
 from latentgan.errors import DataError
 
 TEST_SHARE = 0.2  # of a set without an official test split
+
+
 VALIDATION_SHARE = 0.1  # of what is left for training
+
+
 _SPELLINGS = {
     "train": "train", "training": "train",
     "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",

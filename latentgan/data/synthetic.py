@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import from_arrays, from_points
-from .source import ImageSource
+from latentgan.data.formats.arrays import from_arrays, from_points
+from latentgan.data.source import ImageSource
 
 SHAPES = ("disc", "square", "triangle")
+
+
 NEAR = 4.0
 """A sample within so many standard deviations is of that Gaussian: 99.97 % of its own are, in two dimensions."""
+
+
 FAIR_SHARE = 0.05
 """A mode is covered if it gets this part of what it should: 20 of 10,000 samples of 25 modes."""
 

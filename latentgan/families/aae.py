@@ -23,19 +23,20 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss, one_hot
 
-from latentgan.conditions import told_label, unknown_label
 from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
-from latentgan.data import Batch, Batches, ImageSpec
+from latentgan.data.batches import Batch, Batches
+from latentgan.data.source import ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.losses import Objective
+from latentgan.networks.autoencoder import CodeDiscriminator, UniversalHead, autoencoder
 from latentgan.networks.blocks import Layers, add_spectral_norm, initialise_he
-from latentgan.networks.codes import CodeDiscriminator, UniversalHead, autoencoder
-from latentgan.networks.joint import judge
+from latentgan.networks.conditional import told_label, unknown_label
+from latentgan.networks.discriminators import judge
 from latentgan.networks.posterior import Posterior, reparameterise
 from latentgan.priors import MixtureConfig, Part, Prior
-from latentgan.tricks import R1, View
+from latentgan.regularization import R1, View
 
 PLANAR = ("mixture", "swiss-roll")
 

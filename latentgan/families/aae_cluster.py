@@ -22,9 +22,10 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss, pdist
 
-from latentgan.class_and_style import ClassAndStyle, ClassAndStyleConfig
 from latentgan.config import NotNegative
-from latentgan.data import Batches, ImageSpec
+from latentgan.data.batches import Batches
+from latentgan.data.source import ImageSpec
+from latentgan.families._class_style import ClassAndStyle, ClassAndStyleConfig
 from latentgan.game import Player, Update
 from latentgan.networks.blocks import Layers
 

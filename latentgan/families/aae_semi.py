@@ -13,9 +13,10 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import cross_entropy, mse_loss
 
-from latentgan.class_and_style import ClassAndStyle, ClassAndStyleConfig
 from latentgan.config import OptimizerConfig
-from latentgan.data import Batches, ImageSpec
+from latentgan.data.batches import Batches
+from latentgan.data.source import ImageSpec
+from latentgan.families._class_style import ClassAndStyle, ClassAndStyleConfig
 from latentgan.families.base import need_classes
 from latentgan.game import Player, Update
 

@@ -20,13 +20,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from latentgan.conditions import told_label, unknown_label
 from latentgan.config import OptimizerConfig, Share
-from latentgan.data import Batch, ImageSpec
+from latentgan.data.batches import Batch
+from latentgan.data.source import ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.families.bigan import BiGAN
 from latentgan.game import Player
 from latentgan.networks.blocks import Layers
+from latentgan.networks.conditional import told_label, unknown_label
 from latentgan.networks.posterior import Posterior, reparameterise
 from latentgan.priors import Part
 

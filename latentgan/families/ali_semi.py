@@ -17,7 +17,8 @@ from pydantic import PositiveFloat
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from latentgan.data import Batches, ImageSpec
+from latentgan.data.batches import Batches
+from latentgan.data.source import ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.families.ali import ALI
 from latentgan.families.base import need_classes

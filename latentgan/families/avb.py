@@ -25,14 +25,14 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from latentgan.config import OptimizerConfig
-from latentgan.data import Batches
+from latentgan.data.batches import Batches
 from latentgan.families.vae import VAE
 from latentgan.game import Player, Update
 from latentgan.likelihoods import log_normal
 from latentgan.losses import Objective
-from latentgan.networks.blackbox import Adversary, BasisEncoder, NoisyEncoder
+from latentgan.networks.autoencoder import autoencoder
 from latentgan.networks.blocks import Layers
-from latentgan.networks.codes import autoencoder
+from latentgan.networks.implicit_posterior import Adversary, BasisEncoder, NoisyEncoder
 
 
 class AVB(VAE):

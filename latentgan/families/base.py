@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from torch import Tensor, nn
 
-from latentgan.boundary import listed
+from analysis.io.messages import listed
 from latentgan.config import FamilyConfig, RunConfig, resolve
-from latentgan.data import Batches, ImageSpec
+from latentgan.data.batches import Batches
+from latentgan.data.source import ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.game import Player, Update
 from latentgan.likelihoods import Likelihood

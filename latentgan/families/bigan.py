@@ -18,16 +18,17 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
-from latentgan.data import Batch, Batches, ImageSpec
+from latentgan.data.batches import Batch, Batches
+from latentgan.data.source import ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.losses import Objective, conditional_entropy_bound, contrastive
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics, initialise_he
 from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk, trunk_width
-from latentgan.networks.joint import Discriminator, JointDiscriminator, Matcher, judge, paper_discriminator
+from latentgan.networks.discriminators import Discriminator, JointDiscriminator, Matcher, judge, paper_discriminator
 from latentgan.networks.mlp import MLPGenerator, mlp_discriminator, mlp_encoder, mlp_trunk
 from latentgan.priors import MixtureConfig, Part, Prior
-from latentgan.tricks import R1, View
+from latentgan.regularization import R1, View
 
 
 class BiGAN(Family):

@@ -29,9 +29,9 @@ from pydantic import PositiveInt, ValidationInfo, field_validator
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from latentgan.conditions import unknown_label
 from latentgan.config import AdversarialConfig, Fraction, OptimizerConfig
-from latentgan.data import Batch, Batches, ImageSpec
+from latentgan.data.batches import Batch, Batches
+from latentgan.data.source import ImageSpec
 from latentgan.families.base import Family, condition_parts, need_classes
 from latentgan.game import Player, Update
 from latentgan.losses import Objective
@@ -41,12 +41,13 @@ from latentgan.networks.conditional import (
     PlanesDiscriminator,
     ProjectionDiscriminator,
     dense_discriminator,
+    unknown_label,
 )
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk, trunk_width
-from latentgan.networks.joint import JointDiscriminator, judge
+from latentgan.networks.discriminators import JointDiscriminator, judge
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
 from latentgan.priors import Part, Prior, ToldRows
-from latentgan.tricks import R1, View
+from latentgan.regularization import R1, View
 
 
 class CGAN(Family):

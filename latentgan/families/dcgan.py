@@ -12,11 +12,11 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import nn
 
-from latentgan.data import ImageSpec
+from latentgan.data.source import ImageSpec
 from latentgan.families.gan import GAN
 from latentgan.networks.blocks import Norm
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk, trunk_width
-from latentgan.networks.joint import Discriminator
+from latentgan.networks.discriminators import Discriminator
 
 
 class DCGAN(GAN):

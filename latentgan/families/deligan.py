@@ -31,11 +31,12 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from latentgan.config import NotNegative, OptimizerConfig
-from latentgan.data import Batches, ImageSpec
+from latentgan.data.batches import Batches
+from latentgan.data.source import ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.families.dcgan import DCGAN
 from latentgan.game import Update
-from latentgan.networks.joint import Discriminator
+from latentgan.networks.discriminators import Discriminator
 from latentgan.priors import MixtureConfig
 
 RATE = OptimizerConfig(learning_rate=5e-4, schedule="linear", decay_from=0.25)

@@ -17,16 +17,17 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from latentgan.config import AdversarialConfig, Fraction, OptimizerConfig
-from latentgan.data import Batches, ImageSpec
+from latentgan.data.batches import Batches
+from latentgan.data.source import ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.losses import Objective, feature_matching, minimax_generator
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics
-from latentgan.networks.companions import REFERENCE, Referenced
-from latentgan.networks.joint import Discriminator, judge
+from latentgan.networks.discriminators import Discriminator, judge
+from latentgan.networks.minibatch import REFERENCE, Referenced
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
 from latentgan.priors import MixtureConfig, Part, Prior
-from latentgan.tricks import R1, View
+from latentgan.regularization import R1, View
 
 
 class GAN(Family):

@@ -23,17 +23,18 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
-from latentgan.data import Batches, ImageSpec
+from latentgan.data.batches import Batches
+from latentgan.data.source import ImageSpec
 from latentgan.families.base import Family, need_classes
 from latentgan.game import Player, Update
 from latentgan.losses import Objective, feature_matching
 from latentgan.networks.blocks import Layers, add_spectral_norm, initialise, initialise_he
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk
-from latentgan.networks.joint import ClassDiscriminator
+from latentgan.networks.discriminators import ClassDiscriminator
 from latentgan.networks.mlp import MLPGenerator, dense_trunk
 from latentgan.networks.weight_norm import add_weight_norm, initialise_from_data, noisy
 from latentgan.priors import Part, Prior
-from latentgan.tricks import R1, View
+from latentgan.regularization import R1, View
 
 LOOKED_AT = 500
 """Images that the data-dependent start looks at, as many as in the authors' code."""

@@ -16,22 +16,17 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
-from latentgan.data import Batches, ImageSpec
+from latentgan.data.batches import Batches
+from latentgan.data.source import ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
-from latentgan.losses import (
-    Objective,
-    categorical_information,
-    gaussian_error,
-    paired_information,
-    uniform_information,
-)
+from latentgan.losses import Objective, categorical_information, gaussian_error, paired_information, uniform_information
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, dense, initialise
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk
-from latentgan.networks.joint import Discriminator, judge
+from latentgan.networks.discriminators import Discriminator, judge
 from latentgan.priors import MixtureConfig, Part, Prior
-from latentgan.tricks import R1, View
+from latentgan.regularization import R1, View
 
 
 class InfoGAN(Family):

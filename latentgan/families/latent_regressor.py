@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from latentgan.config import FamilyConfig, NotNegative, OptimizerConfig, validated
-from latentgan.data import Batches, ImageSpec
+from latentgan.data.batches import Batches
+from latentgan.data.source import ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.families.base import Decodes, Encodes, Family, Scores, load_family
 from latentgan.game import Player, Terms, Update

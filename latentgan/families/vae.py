@@ -21,12 +21,13 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from latentgan.config import FamilyConfig, OptimizerConfig, Share
-from latentgan.data import Batches, ImageSpec
+from latentgan.data.batches import Batches
+from latentgan.data.source import ImageSpec
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.likelihoods import Binarisation, Likelihood, LikelihoodName
+from latentgan.networks.autoencoder import autoencoder
 from latentgan.networks.blocks import Layers, initialise_he
-from latentgan.networks.codes import autoencoder
 from latentgan.networks.posterior import Posterior, reparameterise
 from latentgan.priors import Part, Prior
 

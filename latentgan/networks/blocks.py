@@ -13,11 +13,15 @@ from torch.nn.functional import dropout
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-from latentgan.networks.companions import MinibatchDiscrimination, VirtualBatchNorm
+from latentgan.networks.minibatch import MinibatchDiscrimination, VirtualBatchNorm
 
 Norm = Literal["none", "batch", "batch-plain", "virtual"]
 """batch: with gain and bias; batch-plain: without, as in the BiGAN authors' code; virtual: see networks.companions."""
+
+
 Activation = Literal["none", "relu", "leaky", "softplus"]
+
+
 Affine = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 """Layers with weights and a bias."""
 

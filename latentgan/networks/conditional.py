@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from latentgan.networks.blocks import Layers, initialise
-from latentgan.networks.joint import JointDiscriminator
+from latentgan.networks.discriminators import JointDiscriminator
 
 
 class EmbeddingGenerator(nn.Module):
@@ -129,3 +130,24 @@ def embed(told: int, width: int, *, std: float = 0.02) -> nn.Linear:
     network = nn.Linear(told, width, bias=False)
     nn.init.normal_(network.weight, 0.0, std)
     return network
+
+
+def unknown_label(x: Tensor, classes: int) -> Tensor:
+    """Return 1/K for each of the K classes, (n, K), for n rows of whatever."""
+    return x.new_full((len(x), classes), 1 / classes)
+
+
+def told_label(x: Tensor, label: Tensor | None, classes: int, *, hidden: float = 0.0) -> Tensor:
+    """Return each image's class as one-hot, (n, K), or 1/K where it is hidden or unknown.
+
+    Args:
+        x: the images, for their number, kind and device.
+        label: (n,) int64; -1, or no labels at all, is unknown.
+        classes: K.
+        hidden: share of the known labels that are hidden at random, from torch's seeded default generator.
+    """
+    y = unknown_label(x, classes)
+    if label is None:
+        return y
+    kept_back = (label < 0) | (torch.rand(len(y), device=y.device) < hidden)
+    return torch.where(kept_back[:, None], y, one_hot(label.clamp_min(0), classes).to(y.dtype))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from latentgan.errors import ConfigError
 from latentgan.networks.blocks import LaidOut, Layers, Norm, PixelDropout, Reshape, conv, deconv, dense, initialise
-from latentgan.networks.companions import VirtualBatchNorm
+from latentgan.networks.minibatch import VirtualBatchNorm
 
 
 def halvings(height: int, width: int) -> int:

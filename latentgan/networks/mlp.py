@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from latentgan.networks.blocks import Activation, Layers, Norm, PixelDropout, Reshape, UnitRange, dense, initialise
-from latentgan.networks.joint import JointDiscriminator, paper_discriminator
+from latentgan.networks.discriminators import JointDiscriminator, paper_discriminator
 
 
 class MLPGenerator(nn.Module):

@@ -1,0 +1,192 @@
+"""One command on one table: find its model, show progress, run, save, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ..errors import AnalysisError, ForeignModelError
+from ..io.paths import find_named, typed_command
+from .console import note
+
+if TYPE_CHECKING:
+    from ..base.model import Model
+    from ..table.embeddings import Embeddings
+    from ..table.study_options import Options
+    from .options import LoadModel
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One analysis of one table, as it was asked for."""
+
+    kind: str
+    table: Path
+    out: Path | None
+    as_json: bool
+    rows: int
+    full: bool
+    seed: int
+    code: str | None
+    label: str
+    split: str
+    model: Path | None = None
+    group: str | None = None
+    blocks: int | None = None
+
+    def options(self, **changes: Any) -> Options:
+        """The options that the command line gave."""
+        from ..table.study_options import Options
+
+        chosen = Options(train_rows=self.rows, test_rows=self.rows, seed=self.seed, **changes)
+        return chosen.full() if self.full else chosen
+
+    def open(self, path: Path) -> Embeddings:
+        """A table with the columns that were asked for."""
+        from ..table.embeddings import Embeddings
+
+        return Embeddings(
+            path, code=self.code, label=self.label, split=self.split, group=self.group, blocks=self.blocks
+        )
+
+    def other(self, path: Path) -> Embeddings:
+        """Another table, of which rows are matched or drawn: the first one says which of them belong together."""
+        from ..table.embeddings import Embeddings
+
+        return Embeddings(path, code=self.code, label=self.label, split=self.split)
+
+    def ask(self, study: Callable[[Embeddings, Options, Callable[[str], None]], Any], **changes: Any) -> None:
+        """Run a study that is no part of `analyze`, save it, print it."""
+        from ..runner import run_asked
+
+        table, options = self.open(self.table), self.options(**changes)
+        with _progress() as progress:
+            task = progress.add_task(self.kind, total=None)
+
+            def tell(text: str) -> None:
+                progress.update(task, description=_shown(self.kind, text))
+
+            result = run_asked(
+                self.kind, table, lambda: study(table, options, tell), out=self.out, command=command_line()
+            )
+        print_result(self.kind, result, self.as_json)
+
+    def run(self, load_model: LoadModel | None, *, decodes: bool = True, study: Any = None, **changes: Any) -> None:
+        """Run it, or a `study` in its place, save it, print it."""
+        from ..runner import run_study
+
+        table = self.open(self.table)
+        model = find_model(table, self.model, load_model) if decodes else None
+        with _progress() as progress:
+            task = progress.add_task(self.kind, total=None)
+            result = run_study(
+                self.kind, table, model, self.options(**changes), out=self.out, command=command_line(),
+                progress=lambda text: progress.update(task, description=_shown(self.kind, text)), study=study,
+            )  # fmt: skip
+        print_result(self.kind, result, self.as_json)
+
+
+def asked_of_a_run(
+    kind: str,
+    study: Callable[[Callable[[str], None]], Any],
+    *,
+    out: Path | None,
+    as_json: bool,
+    inputs: Sequence[Path] = (),
+) -> None:
+    """Run a study of a run's images, which reads `inputs` and no table; save it beside the results of its tables."""
+    from ..results import check_results, save
+
+    if out is not None:
+        check_results(out, [kind], inputs=inputs)
+    with _progress() as progress:
+        task = progress.add_task(kind, total=None)
+        result = study(lambda text: progress.update(task, description=_shown(kind, text)))
+    if out is not None:
+        save(result, out, command=command_line())
+    print_result(kind, result, as_json)
+
+
+def command_line() -> str:
+    """What the user typed, for the records: without credentials, and absolute paths shortened."""
+    path = Path(sys.argv[0])
+    return typed_command(*(("python", "-m", path.parent.name) if path.name == "__main__.py" else (path.name,)))
+
+
+def find_model(
+    table: Embeddings, run: Path | None, load_model: LoadModel | None, *, of_codes: bool = True
+) -> Model | None:
+    """Load the model of `run`, or of the run that the table names, if there is one and a loader for it.
+
+    Args: of_codes: to decode the table's codes, which it does not where another column is in their place.
+    """
+    if load_model is None:
+        if run is not None:
+            raise AnalysisError("python -m analysis cannot load a model: use latentgan, which can, for --model")
+        return None
+    named = table.metadata.get("run")
+    found = run or find_named(named, table.path.parent)
+    if found is None:
+        return None
+    if of_codes and table.code != "code" and table.metadata:
+        if run is not None:
+            raise AnalysisError(f"a model decodes the column 'code', not {table.code!r}: leave out --model or --code")
+        return None
+    try:
+        model: Model = load_model(found)
+    except ForeignModelError as error:
+        if run is not None:
+            raise
+        note(f"without a model: {error}")
+        return None
+    if not hasattr(model, "decode"):
+        raise AnalysisError(f"the model in {str(found)!r} does not decode")
+    theirs, mine = getattr(model, "about", {}).get("sha256"), table.metadata.get("checkpoint")
+    if theirs and mine and theirs != mine:
+        raise AnalysisError(
+            f"the model in {str(found)!r} is not the one that {table.path.name!r} was encoded with (it is another, or "
+            "was trained since): encode again, or name the right one with --model"
+        )
+    return model
+
+
+def _shown(kind: str, text: str) -> str:
+    from ..terminal import clean
+
+    return f"{kind}: {clean(text)}" if text else kind
+
+
+def _progress(quiet: bool = False) -> Any:
+    """A progress display on standard error; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        SpinnerColumn(), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False), console=console, transient=True,
+        disable=quiet or not console.is_terminal,
+    )  # fmt: skip
+
+
+def print_result(kind: str, result: Any, as_json: bool) -> None:
+    """Print a result for a person, or as JSON."""
+    if as_json:
+        from ..results import to_json
+
+        typer.echo(json.dumps({"kind": kind, **to_json(result)}, indent=1, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from ..terminal import show
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)  # a file has no width: do not cut the figures
+    show(result, console)

@@ -1,0 +1,1 @@
+"""What does each part of a structured code hold: categories, continuous factors, noise?"""

@@ -1,0 +1,295 @@
+"""The study of one categorical part of a code: usage, labels by two rules, yardsticks, what categories look like.
+
+A learned mixture is read alike: its components are the categories, their posterior the probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..base.arrays import Doubles, Ints, Pixels, Singles, to_pixels
+from ..base.clustering_scores import contingency, effective_number, nmi, purity
+from ..base.linear_models import Rows
+from ..base.pca import fit_pca
+from ..base.statistics import Baseline, Interval, mean_interval, percentiles, proportion
+from ..probes.few_labels import draw_labels, few_label_accuracy, label_counts
+from ..table.code_layout import columns, drawn, drawn_of_each, is_learned, moments, responsibilities
+from ..table.embeddings import Embeddings
+from ..table.overview import thumbnails
+from ..table.selection import sample
+from ..table.study_options import Options
+from .categorical import (
+    Categories,
+    Matching,
+    judge_names,
+    match_by_confidence,
+    match_categories,
+    match_one_to_one,
+    most_confident,
+    purity_of,
+    shared_information,
+)
+
+COLUMNS = 10  # samples, and images, of a category
+
+
+KMEANS_ROWS = 10_000
+
+
+SHUFFLES = 100  # of labels, whose purity is what chance gives
+
+
+PROBE_LABELS = 2_000  # most labels of the probe that stands beside classes learned from labels
+
+Decode = Callable[[Singles], Singles]
+
+
+Scores = Callable[[Ints], Doubles]
+"""Rows (n,) → how strongly each is of each category (n, k); the largest is the row's category."""
+
+
+Others = Mapping[str, tuple[Scores, str]]
+"""What else makes as many groups: name → (scores of rows, a note)."""
+
+
+def is_discrete(part: Mapping[str, Any]) -> bool:
+    """Tell whether a part of the code sorts images: by categories, or by the components of a learned mixture."""
+    return part["kind"] == "categorical" or is_learned(part)
+
+
+def size(part: Mapping[str, Any]) -> int:
+    """Return how many categories, or components, a part has."""
+    return len(moments(part)[0]) if is_learned(part) else int(part["width"])
+
+
+def draw(part: Mapping[str, Any], n: int, rng: np.random.Generator) -> Singles:
+    """Draw n values of a part from its prior: (n, width)."""
+    width = int(part["width"])
+    if part["kind"] == "categorical":
+        return np.eye(width, dtype=np.float32)[rng.integers(width, size=n)]
+    if is_learned(part):
+        return drawn(part, n, rng)
+    if part["kind"] == "normal":
+        return rng.standard_normal((n, width)).astype(np.float32)
+    if part["kind"] == "condition":  # only the model knows which values there are: an attribute stands at its mean
+        return np.zeros((n, width), np.float32)
+    return rng.uniform(-1, 1, (n, width)).astype(np.float32)
+
+
+def study_part(
+    table: Embeddings, part: dict[str, Any], parts: list[dict[str, Any]], rows: Ints, labels: Any,
+    decode: Decode | None, options: Options, rng: np.random.Generator,
+) -> Categories:  # fmt: skip
+    """Count a part's categories on `rows`, name them after labels, and collect their images."""
+    k = size(part)
+    probabilities = _columns_of(table, table.code, part)(rows)
+    chosen = probabilities.argmax(1)
+    counts = np.bincount(chosen, minlength=k)
+    classes = len(labels[1]) if labels else 0
+    shared, shuffled = None, float("nan")
+    named: dict[str, tuple[Matching, tuple[Baseline, ...]]] = {}
+    names = _told_names(table, part, labels[1] if labels else ())
+    known = np.asarray(labels[0][rows] if labels else np.full(len(rows), -1))
+    if names is not None and table.has_split:  # what taught the network says nothing of how well it learned
+        known = np.where(np.isin(rows, table.rows("train")), -1, known)
+    cross, pure = np.zeros((k, 0), np.int64), None
+    beside: tuple[Baseline, ...] = ()
+    if (known >= 0).any():
+        cross = contingency(chosen, known, rows=k, columns=classes)
+        shared = shared_information(cross, rng=rng)
+        lost = contingency(chosen, rng.permutation(known), rows=k, columns=classes)
+        shuffled = float(nmi(lost[None])[0])
+        others = _others(table, part, k, options, rng)
+        if names is not None:
+            named = {"matching": _named_as_told(table, part, rows, labels[0], known, names, others, options, rng)}
+        else:
+            named = _named(table, part, rows, labels[0], classes, others, options, rng)
+        pure, beside = _purity(cross, (chosen, known), rows, others, rng)
+    samples = None if decode is None else _samples(part, parts, decode, rng)
+    exemplars, places = _exemplars(table, rows, probabilities)
+    (matching, baselines), (confident, confident_baselines), (assigned, assigned_baselines) = (
+        named.get(rule, (None, ())) for rule in ("matching", "confident", "assigned")
+    )
+    return Categories(
+        str(part["name"]), counts, effective_number(counts, rng=rng), mean_interval(probabilities.max(1)), cross,
+        matching, shared, shuffled, baselines, samples, confident, confident_baselines, exemplars, places,
+        "component" if is_learned(part) else "category", assigned, assigned_baselines,
+        table.labels_told if names is not None and matching is not None else 0, pure, beside,
+    )  # fmt: skip
+
+
+def _purity(
+    cross: Ints, pairs: tuple[Ints, Ints], rows: Ints, others: Others, rng: np.random.Generator
+) -> tuple[Interval, tuple[Baseline, ...]]:
+    """Return the purity of categories against labels, and that of other groups of `rows` and against shuffled labels.
+
+    Args: cross: (k, classes) counts of the pairs. pairs: categories and labels of the rows, (n,) each.
+    """
+    (k, classes), (chosen, known) = cross.shape, pairs
+
+    def counted(groups: Ints, labels: Ints) -> Ints:
+        return contingency(groups, labels, rows=k, columns=classes)
+
+    beside = [
+        Baseline(name, purity_of(counted(scores(rows).argmax(1), known), rng=rng), note)
+        for name, (scores, note) in others.items()
+    ]
+    chance = purity(np.stack([counted(chosen, rng.permutation(known)) for _ in range(SHUFFLES)]))
+    figure = Interval(float(chance.mean()), *percentiles(chance), int(cross.sum()))
+    beside.append(Baseline("shuffled", figure, f"mean of {SHUFFLES} shuffles, and where 95 % of them lie"))
+    return purity_of(cross, rng=rng), tuple(beside)
+
+
+def _told_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...]) -> Ints | None:
+    """Return the label of each class of a part that was learned from labels, (k,) with -1 where it is in no row.
+
+    None where categories have no names yet: no label was told, or the table's label is another than the told one.
+    """
+    told = [str(name) for name in table.metadata.get("classes") or ()]
+    learned = part["name"] == "class" and table.labels_told > 0 and len(told) == size(part)
+    if not learned or table.label != "label" or not set(classes) <= set(told):
+        return None
+    return np.array([classes.index(name) if name in classes else -1 for name in told], np.int64)
+
+
+def _named(
+    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, classes: int, others: Others, options: Options,
+    rng: np.random.Generator,
+) -> dict[str, tuple[Matching, tuple[Baseline, ...]]]:  # fmt: skip
+    """Name categories on validation rows by each rule and judge them on `rows`; the same for groups of other things.
+
+    Returns: rule -> the matching of categories and its yardsticks.
+    """
+    held = sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
+    held = np.setdiff1d(held, rows)
+    if not (labels[held] >= 0).any():
+        return {}
+    k = size(part)
+    order = rng.permutation(len(rows))
+
+    def judged(scores: Scores) -> tuple[dict[str, Matching], Ints]:
+        on_held, chosen = scores(held), scores(rows).argmax(1)
+        pairs = (on_held.argmax(1), labels[held]), (chosen, labels[rows])
+        by = {
+            "matching": match_categories(*pairs, categories=k, classes=classes),
+            "confident": match_by_confidence((on_held, labels[held]), pairs[1]),
+        }
+        return by | ({"assigned": match_one_to_one(*pairs, categories=k)} if k > classes else {}), chosen
+
+    ours, chosen = judged(_columns_of(table, table.code, part))
+    beside: dict[str, list[Baseline]] = {rule: [] for rule in ours}
+    for name, (scores, note) in others.items():
+        for rule, one in judged(scores)[0].items():
+            beside[rule].append(Baseline(name, one.accuracy, note))
+    lost = labels[rows][order]
+    for rule, one in ours.items():
+        beside[rule].append(_shuffled(one, chosen, lost))
+    return {rule: (one, tuple(beside[rule])) for rule, one in ours.items()}
+
+
+def _shuffled(one: Matching, chosen: Ints, lost: Ints) -> Baseline:
+    figure = judge_names(one.names, one.rule, (chosen, lost)).accuracy
+    return Baseline("shuffled", figure, "the same names against shuffled labels")
+
+
+def _named_as_told(
+    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, judged: Ints, names: Ints, others: Others,
+    options: Options, rng: np.random.Generator,
+) -> tuple[Matching, tuple[Baseline, ...]]:  # fmt: skip
+    """Judge class k against label k, beside groups of pixels that are matched on validation rows, and a probe.
+
+    Args: judged: labels of `rows`, -1 where one is unknown or the row is of the train split.
+    """
+    chosen = _columns_of(table, table.code, part)(rows).argmax(1)
+    matching = judge_names(names, "told", (chosen, judged))
+    beside = []
+    held = np.setdiff1d(sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0], rows)
+    for name, (scores, note) in others.items():
+        groups = scores(rows).argmax(1), judged
+        if name == "untrained":
+            beside.append(Baseline(name, judge_names(names, "told", groups).accuracy, note))
+        elif (labels[held] >= 0).any():
+            pairs = (scores(held).argmax(1), labels[held]), groups
+            right = match_categories(*pairs, categories=len(names), classes=1 + int(labels.max())).accuracy
+            beside.append(Baseline(name, right, f"{note}, matched to labels on validation rows"))
+    beside += _probe_of_pixels(table, rows[judged >= 0], held, labels, rng)
+    return matching, (*beside, _shuffled(matching, chosen, rng.permutation(judged)))
+
+
+def _probe_of_pixels(
+    table: Embeddings, rows: Ints, held: Ints, labels: Ints, rng: np.random.Generator
+) -> list[Baseline]:
+    """Read raw pixels by a logistic probe of as many labels as the network was told, equally many a class."""
+    train, classes = table.rows("train") if table.has_split else rows[:0], np.unique(labels[labels >= 0])
+    train, held, rows = (some[labels[some] >= 0] for some in (train, held, rows))
+    together = None if table.groups is None else table.groups[train]
+    counts = [int(label_counts(np.where(labels[train] == one, 0, -1), together).sum()) for one in classes]
+    each = min([table.labels_told // max(len(classes), 1), *counts])
+    if not table.has_pixels or not len(held) or len(classes) < 2 or not 0 < each * len(classes) <= PROBE_LABELS:
+        return []
+    picked = train[draw_labels(labels[train], per_class=each, draws=1, rng=rng, groups=together)[0]]
+    parts = [Rows(table.vectors("pixels", some), labels[some]) for some in (picked, held[:PROBE_LABELS], rows)]
+    hits, _ = few_label_accuracy(*parts, draws=np.arange(len(picked))[None], columns=1 + int(labels.max()))
+    return [Baseline("probe of pixels", proportion(hits[0]), f"logistic, {len(picked):,} labels, C by validation rows")]
+
+
+def _others(table: Embeddings, part: dict[str, Any], k: int, options: Options, rng: np.random.Generator) -> Others:
+    """Return what else makes k groups of rows."""
+    found: dict[str, tuple[Scores, str]] = {}
+    if column := table.untrained(table.code):
+        note = "the same part of the untrained network's code"
+        found["untrained"] = _columns_of(table, column, part), note
+    if table.has_pixels and table.has_split and len(train := sample(table, "train", KMEANS_ROWS, options)) > k:
+        note = f"k-means with {k} groups on a PCA of raw pixels"
+        found["pixels"] = _grouped_pixels(table, train, k, rng), note
+    return found
+
+
+def _columns_of(table: Embeddings, column: str, part: dict[str, Any]) -> Scores:
+    def scores(rows: Ints) -> Doubles:
+        values = table.vectors(column, rows)[:, columns(part)].astype(np.float64)
+        return responsibilities(part, values) if is_learned(part) else values
+
+    return scores
+
+
+def _grouped_pixels(table: Embeddings, train: Ints, k: int, rng: np.random.Generator) -> Scores:
+    """Fit k-means on pixels of the rows `train`, and give minus the distances of rows to its centres."""
+    from sklearn.cluster import KMeans
+
+    pixels = table.vectors("pixels", train)
+    pca = fit_pca(pixels, min(50, pixels.shape[1], len(train) - 1), rng=rng)
+    fitted = KMeans(k, n_init=5, random_state=int(rng.integers(2**31))).fit(pca.project(pixels))
+
+    def nearness(rows: Ints) -> Doubles:
+        distances: Doubles = fitted.transform(pca.project(table.vectors("pixels", rows))).astype(np.float64)
+        return -distances
+
+    return nearness
+
+
+def _samples(part: dict[str, Any], parts: list[dict[str, Any]], decode: Decode, rng: np.random.Generator) -> Any:
+    """Decode every category with the same draws of everything else: (k, columns, h, w, c)."""
+    k = size(part)
+    base = np.concatenate([draw(other, COLUMNS, rng) for other in parts], axis=1)
+    codes = np.tile(base, (k, 1, 1))
+    one_hot = np.eye(k, dtype=np.float32)[:, None]
+    codes[:, :, columns(part)] = drawn_of_each(part, COLUMNS, rng) if is_learned(part) else one_hot
+    images = decode(codes.reshape(k * COLUMNS, -1))
+    return to_pixels(images).reshape(k, COLUMNS, *images.shape[1:])
+
+
+def _exemplars(table: Embeddings, rows: Ints, probabilities: Doubles) -> tuple[Pixels | None, Ints | None]:
+    """Return images of the rows that are of each category most surely, and which rows these are."""
+    places = most_confident(probabilities, COLUMNS)
+    shown = np.where(places >= 0, rows[places], -1)
+    there, back = np.unique(shown[shown >= 0], return_inverse=True)
+    pictures = thumbnails(table, there) if len(there) else None
+    if pictures is None:
+        return None, None
+    found = np.zeros((*shown.shape, *pictures.shape[1:]), np.uint8)
+    found[shown >= 0] = pictures[back]
+    return found, shown

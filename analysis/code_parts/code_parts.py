@@ -1,0 +1,48 @@
+"""What the parts of a code do: which categories are used and whether they are labels, what each number changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..base.arrays import Doubles, Ints, Pixels, Singles
+from ..base.clustering_scores import effective_number as effective_number
+from ..base.decoding import change, effect
+from ..base.statistics import Baseline, Interval
+
+if TYPE_CHECKING:
+    from .categorical import Categories
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One continuous number of the code, moved over its range while the others stay."""
+
+    part: str
+    dimension: int  # within the part, from 0
+    effect: Interval  # mean L2 change of the image from end to end, over that between images of unrelated codes
+    ends: tuple[float, float]  # of the range
+    frames: Pixels | None  # (bases, steps, h, w, c), of those with the largest effects
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What the parts of a code do: categories and their labels, and what each continuous number changes."""
+
+    categories: tuple[Categories, ...]
+    sweeps: tuple[Sweep, ...]  # the largest effect first
+    bases: Ints  # (bases,) rows whose codes the films start from
+    classes: tuple[str, ...]
+    rows: int  # that usage and accuracy were counted on
+    baselines: tuple[Baseline, ...]  # effects of something else than one number, measured alike
+    notes: tuple[str, ...]
+
+
+def sweep_effect(low: Singles, high: Singles, unrelated: Doubles, *, rng: np.random.Generator) -> Interval:
+    """Mean change between (m, h, w, c) images at both ends, over the mean of `unrelated` changes (m,).
+
+    Not a number where all codes decode to one image, so that there is nothing to compare with.
+    """
+    return effect(change(low, high), unrelated, rng=rng)

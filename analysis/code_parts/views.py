@@ -1,0 +1,181 @@
+"""The section on what is particular to a family's code: its categories, and what each continuous number changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base.statistics import Interval, wilson
+from ..report.context import Material
+from ..report.document import Block, Comparison, Estimate, Line, Lines, Prose, Section, Strip, Strips, missing, one_of
+from ..report.estimate_rows import brackets, estimate, role_of, stated, trained_on
+from ..report.formatting import count, listed, number, plural, sentence
+from ..report.images import as_uint8
+from ..terminal import percent_interval, plain
+from .categorical_views import categories_said, category_blocks
+
+if TYPE_CHECKING:
+    from ..base.statistics import Baseline
+    from ..terminal import TextTable
+    from .code_parts import Codes, Sweep
+
+
+SHOWN_NUMBERS = 8
+
+
+SHOWN_FILMS = 5  # continuous numbers
+
+
+def parts(material: Material) -> Section:
+    """What the parts of the code do."""
+    found: Codes | None = material.results.get("codes")
+    if found is None:
+        note = "Not looked at: latentgan codes TABLE --out RESULTS does, where a model decodes or there are categories."
+        return missing("parts", "Parts of the code", material.refusal("codes") or note)
+    shown = tuple((one.part, tuple(category_blocks(one, found))) for one in found.categories)
+    blocks: list[Block] = [*one_of("part", "Part", shown)]
+    if found.sweeps:
+        blocks += [*_films(material, found), *_effects(found)]
+    blocks += [Prose(sentence(note)) for note in found.notes]
+    said = [text for text in (*categories_said(found), _numbers_finding(found)) if text]
+    said = [*(said or ["There was nothing to count and nothing to move."]), trained_on(found.notes)]
+    return stated("parts", "Parts of the code", said, blocks)
+
+
+def _number(one: Sweep, found: Codes) -> str:
+    """Name a number: "style 2", or "style" where the part has one alone."""
+    alone = sum(other.part == one.part for other in found.sweeps) == 1
+    return one.part if alone else f"{one.part} {one.dimension + 1}"
+
+
+def _numbers_finding(found: Codes) -> str:
+    if not found.sweeps:
+        return ""
+    first, n = found.sweeps[0], len(found.sweeps)
+    if not np.isfinite(first.effect.value):
+        return f"All codes decode to the same image: {plural(n, 'continuous number')} and no effect."
+    others = [f"{_along(b.name)} {number(b.figure.value)}" for b in found.baselines]
+    if n > 2:
+        others.append(f"the median number {number(float(np.median([one.effect.value for one in found.sweeps])))}")
+    whose = f"Of {count(n)} continuous numbers, {_number(first, found)} changes the image most"
+    alone = f"One continuous number, {_number(first, found)}, changes the image"
+    return (
+        f"{whose if n > 1 else alone}: from end to end by {brackets(first.effect)} times the distance between images "
+        f"of unrelated codes (n = {plural(first.effect.n, 'code')}){'; ' * bool(others)}{listed(others)}."
+    )
+
+
+def _along(name: str) -> str:
+    return "a random direction" if name == "random direction" else name
+
+
+def _films(material: Material, found: Codes) -> list[Block]:
+    filmed = [one for one in found.sweeps if one.frames is not None][:SHOWN_FILMS]
+    options = tuple(
+        (f"{_number(one, found)}, effect {number(one.effect.value)}", (_film(material, found, one, i),))
+        for i, one in enumerate(filmed)
+    )
+    return list(one_of("number", "Move", options))
+
+
+def _film(material: Material, found: Codes, one: Sweep, index: int) -> Strips:
+    assert one.frames is not None
+    name, frames = _number(one, found), as_uint8(one.frames)
+    steps = tuple("+" * (value > 0) + number(value) for value in np.linspace(*one.ends, frames.shape[1]).tolist())
+    strips = tuple(
+        Strip(material.label(int(row)) or material.describe(int(row)), frames[i],
+              f"{material.describe(int(row))}, {name} moved", int(row))
+        for i, row in enumerate(found.bases)
+    )  # fmt: skip
+    caption = (
+        f"Codes of held-out images in which {name} alone is moved over its range and everything else stays, decoded. "
+        "A number that means one thing does the same to every row. Click a strip to go there; hover the picture at "
+        "its left for the image that the code is of."
+    )
+    start = frames.shape[1] // 2
+    return Strips(f"number-{index}", strips, steps, start, name, caption, "films")
+
+
+def _effects(found: Codes) -> list[Block]:
+    top = found.sweeps[:SHOWN_NUMBERS]
+    rows: list[Estimate] = [estimate(_number(one, found), one.effect) for one in top]
+    rows += [estimate(b.name, b.figure, role_of(b.name), note=b.note) for b in found.baselines]
+    there = len(found.sweeps)
+    many = f"The {len(top)} largest of {count(there)} on these codes: " if there > len(top) else ""
+    caption = (
+        f"{many}mean change of the image (L2) when a number goes from end to end of its range, over the distance "
+        "between images of unrelated codes: 0 is a number without use, 1 a change as large as between two images."
+    )
+    caption = caption[0].upper() + caption[1:]
+    most = max([1.0, *(row.high for row in rows if np.isfinite(row.high))])
+    block = Comparison(tuple(rows), caption, "number", (0.0, np.ceil(10 * most) / 10))
+    return [block, _spectrum(found)] if many else [block]
+
+
+def _spectrum(found: Codes) -> Lines:
+    """Draw the effects of all numbers, so that one sees whether the code is spread or lies in a few."""
+    x = np.arange(1, len(found.sweeps) + 1, dtype=float)
+    value, low, high = np.array([(one.effect.value, one.effect.low, one.effect.high) for one in found.sweeps]).T
+    line = Line("numbers", x, value, low, high, role="ours", markers=len(x) <= 64)
+    caption = (
+        f"Effects of all {count(len(x))} numbers, the largest first, with their 95 % intervals. A flat curve spreads "
+        "the image over all numbers; where it falls to zero, numbers lie idle."
+    )
+    level = next(((b.figure.value, b.name) for b in found.baselines if np.isfinite(b.figure.value)), None)
+    return Lines(
+        "effects", "Effect by rank", "number, by rank", "effect", (line,), caption, y_scale="from zero", level=level
+    )
+
+
+def codes_tables(result: Any) -> Iterator[TextTable]:
+    for one in result.categories:
+        title = f"{one.part}: {plain(one.effective, 2)} of {len(one.counts)} {one.nouns} in use, {result.rows:,} rows"
+        named = one.matching.names if one.matching else [-1] * len(one.counts)
+        rows = [
+            (str(k + 1), result.classes[name] if name >= 0 else "–", percent_interval(wilson(int(n), result.rows)), f"{n:,}",
+             f"{percent_interval(pure)} of {pure.n:,}" if pure.n else "–", _made_of(one.table[k], result.classes))
+            for k, (n, name, pure) in enumerate(zip(one.counts, named, one.purities, strict=True))
+        ]  # fmt: skip
+        yield title, (one.noun, "stands for", "usage", "n", "purity", "its labels"), rows
+        judged = (
+            ("accuracy", one.matching, one.baselines),
+            ("accuracy, named by one image each, the most confident", one.confident, one.confident_baselines),
+            ("accuracy, one category a label, the others wrong", one.assigned, one.assigned_baselines),
+        )
+        figures = [(name, matching.accuracy, beside) for name, matching, beside in judged if matching]
+        if one.purity:
+            figures.append(("purity", one.purity, one.purity_baselines))
+        scores = [row for name, figure, beside in figures for row in _beside(name, figure, beside)]
+        if one.shared:
+            scores += [("mutual information (NMI)", plain(one.shared), f"{one.shared.n:,}")]
+            scores += [("  shuffled", f"{one.shuffled:.3f}", f"{one.shared.n:,}")]
+        how = ""
+        if one.matching:
+            rule = "by majority" if one.matching.rule == "majority" else one.matching.rule
+            how = f", matched {rule} on {one.matching.n_matched:,} other rows"
+            if one.told:
+                how = f", class k against label k: the network was told {one.told:,} labels"
+        if scores:
+            yield f"{one.part} and labels{how}", ("score", "value", "n"), scores
+    if result.sweeps:
+        swept = [(f"{s.part} {s.dimension + 1}", plain(s.effect), f"{s.effect.n}") for s in result.sweeps[:16]]
+        swept += [(f"  {b.name}", plain(b.figure), f"{b.figure.n}") for b in result.baselines]
+        shown, there = min(16, len(result.sweeps)), len(result.sweeps)
+        of = f"the {shown} largest of {there} continuous numbers" if there > shown else "each continuous number"
+        yield f"effect of {of} on the image (1: as unrelated codes)", ("number", "effect", "codes"), swept
+
+
+def _beside(name: str, figure: Interval, baselines: Sequence[Baseline]) -> Iterator[tuple[str, str, str]]:
+    names = {"pixels": "k-means on pixels"}
+    yield name, percent_interval(figure), f"{figure.n:,}"
+    for b in baselines:
+        yield f"  {names.get(b.name, b.name)}", percent_interval(b.figure), f"{b.figure.n:,}"
+
+
+def _made_of(counts: Any, classes: Sequence[str]) -> str:
+    """'3: 97 %, 5: 2 %': the commonest labels of a category, at most three."""
+    total = max(1, int(counts.sum()))
+    top = sorted(range(len(counts)), key=lambda c: -int(counts[c]))[:3]
+    return ", ".join(f"{classes[c]}: {100 * counts[c] / total:.0f} %" for c in top if counts[c]) or "–"

@@ -1,0 +1,488 @@
+"""Concept vectors: directions in the code along which a label or attribute changes, each with its evidence.
+
+For and against: a figure on rows that the direction has not seen, beside pixels, an untrained network, shuffled labels
+and random directions; how rarely such a figure comes by chance, corrected for all concepts that are tried; whether the
+direction is found again on other rows; and whether other estimators find the same one. The last two do not depend on
+the units of the code's columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ..base.arrays import (
+    Bools,
+    Doubles,
+    Floats,
+    Ints,
+    Pixels,
+    Seed,
+    Singles,
+    as_codes,
+    as_rng,
+    check_counts,
+    same_length,
+)
+from ..base.columns import Column
+from ..base.decoding import film
+from ..base.groups import as_groups, one_of_each, shuffled_whole
+from ..base.labels import as_column, as_rows
+from ..base.statistics import SIGNIFICANT, Baseline, Interval, correlation, false_discovery, mean_interval
+from ..errors import AnalysisError
+from .cross_fitting import FOLDS, affordable, cross_fit
+from .directions import METHODS, NUMERIC, find_directions, unit
+from .displacement import moved_by
+from .joint_regression import Joint, columns_of, joint_of
+from .orthogonalization import WAYS, Freed, Kept
+from .scoring import Task, by_mean, chance
+from .search import EDITED, WIDEST, Found, Space, best_methods, narrow, search, targets_of, told_by
+from .stability import RESAMPLES
+from .stratified import evidence_within
+from .targets import FEWEST, Question, answerable, named, questions, sides
+from .unsupervised import Unsupervised
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One direction, found on train rows and judged on test rows."""
+
+    name: str  # "label: 3", "bold", "thickness", "font: Serif", "bold, keeping label"
+    column: str  # "label" or the attribute
+    kind: str  # "class", "boolean", "numeric" or "text"
+    method: str  # one of METHODS
+    auc: Interval  # held-out (test) AUC of the projection; of a number, for rows above the train median
+    r2: Interval | None  # of a number: held-out R² of the line through the train rows' positions
+    p_value: float  # one-sided, of test rows: Mann-Whitney of the AUC, shuffled rows of R² (below their floor Spearman)
+    q_value: float  # Benjamini–Hochberg, see `_corrected`
+    permutations: int  # shuffles of test rows where the p-value is theirs
+    baselines: tuple[
+        Baseline, ...
+    ]  # in the same figure: pixels, untrained, shuffled (fitted to shuffled labels), random direction, train mean
+    stability: Interval  # median cosine at unit variance, and 95 % of them, of n resamples' with the other rows'
+    shuffled_stability: Interval  # the same for shuffled labels
+    scale: float  # standard deviation of the train rows' projections: an edit of strength 1
+    positive: int  # train rows on either side
+    negative: int
+    agreement: float  # mean cosine at unit variance with the other methods' directions, NaN where there is none
+    chosen: bool  # whether it is the concept's best method, as held-out train rows say
+    note: str  # numeric: "above the train median, 3.2"
+
+    @property
+    def score(self) -> Interval:
+        """The figure that was tested: R² of a number, else AUC."""
+        return self.auc if self.r2 is None else self.r2
+
+    @property
+    def metric(self) -> str:
+        """What `score` is."""
+        return "AUC" if self.r2 is None else "R²"
+
+    @property
+    def stands(self) -> bool:
+        """Whether it tells its concept better than chance: by q, and by its whole interval."""
+        return self.q_value <= SIGNIFICANT and self.above_chance
+
+    @property
+    def above_chance(self) -> bool:
+        """Whether all of the figure's interval is above chance, without which a small q claims nothing.
+
+        Of an R² the figure itself is above 0, too: worse than the mean tells nobody the number.
+        """
+        return self.score.low > self.chance and (self.r2 is None or self.r2.value > 0)
+
+    @property
+    def chance(self) -> float:
+        """The figure that labels without any relation to the codes have: an AUC of 0.5, an R² of 0 or below.
+
+        A direction and a line that are fitted to noise tell new rows less than the mean does. Few rows of many numbers
+        have an R² of -0.2 or less then, as the mean over shuffled labels says, which stands among the baselines.
+        """
+        if self.r2 is None:
+            return 0.5
+        return min([0.0, *(one.figure.value for one in self.baselines if one.name == "shuffled")])
+
+
+@dataclass(frozen=True)
+class Edits:
+    """Codes moved along directions and decoded beforehand, for sliders."""
+
+    concepts: tuple[int, ...]  # (m,) indices into ConceptTable.concepts
+    strengths: Doubles  # (s,) in standard deviations of the projection; 0 is the reconstruction
+    rows: Ints  # (r,) positions in the table of the images that are edited
+    frames: Pixels  # (m, r, s, h, w, c)
+
+
+@dataclass(frozen=True)
+class ConceptTable:
+    """All concepts of one table."""
+
+    concepts: tuple[Concept, ...]  # by method; those made free of others last
+    directions: Doubles  # (m, d) unit vectors in the code; zero in parts that are masked
+    cosines: Doubles  # (m, m) between directions
+    edits: Edits | None  # None without a model that decodes
+    notes: tuple[str, ...]
+    freed: tuple[Freed, ...] = ()
+    unsupervised: tuple[Unsupervised, ...] = ()
+    joint: Joint | None = None  # how concepts and codes go together on train rows, and when labels are shuffled
+
+    @property
+    def best(self) -> tuple[Concept, ...]:
+        """The direction of each concept by its best method, in the order in which concepts were asked for."""
+        chosen = {one.name: one for one in self.concepts if one.chosen}
+        return tuple(chosen[name] for name in dict.fromkeys(one.name for one in self.concepts) if name in chosen)
+
+
+def concept_table(
+    train: Floats,
+    test: Floats,
+    asked: Sequence[Question],
+    train_rows: Ints,
+    test_rows: Ints,
+    *,
+    rng: Seed = 0,
+    yardsticks: Mapping[str, tuple[Floats, Floats]] | None = None,
+    mask: Bools | None = None,
+    methods: Sequence[str] = METHODS,
+    keep: Sequence[str] = (),
+    keep_by: str = WAYS[0],
+    permutations: int = 999,
+    draws: int = 20,
+    resamples: int = RESAMPLES,
+    notes: Sequence[str] = (),
+    groups: Ints | None = None,
+) -> ConceptTable:
+    """Find and judge every question's direction by every method; ridge reads numbers only.
+
+    Args: train, test: (n, d) codes of train_rows and test_rows, of which only the columns in `mask` are used.
+        yardsticks: name -> (train, test) representations in which the same is tried.
+        keep: questions, or columns, that directions of all others keep, besides; keep_by: how, one of WAYS; their
+        evidence is within strata of the kept ones. resamples: behind each stability. groups: (n,) codes of train rows
+        that belong together, which resamples and shuffles keep whole; test rows should be one of each group, and of
+        other groups.
+    Raises: AnalysisError for an unknown method or concept to keep.
+    """
+    rng = as_rng(rng)
+    check_counts(permutations=permutations)
+    train, test = as_codes(train, "train"), as_codes(test, "test")
+    if train.shape[1] != test.shape[1]:
+        raise AnalysisError(f"train has {train.shape[1]} columns, and test has {test.shape[1]}")
+    train_rows, test_rows = as_rows(train_rows, "train_rows"), as_rows(test_rows, "test_rows")
+    same_length(train=train, train_rows=train_rows)
+    same_length(test=test, test_rows=test_rows)
+    most = max(int(train_rows.max()), int(test_rows.max()))
+    for question in asked:
+        if len(question.signs) <= most:
+            raise AnalysisError(
+                f"{question.name!r} has {len(question.signs)} rows, and train_rows and test_rows go up to row {most}"
+            )
+        check_signs(question, train_rows, test_rows)
+    mask = np.ones(train.shape[1], np.bool_) if mask is None else mask
+    kept = named(asked, keep)
+    same_length(codes=train, rows=train_rows)
+    own = (train, test) if mask.all() else (train[:, mask], test[:, mask])  # no copy of all columns
+    space, said = narrow(*own, "codes", rng)
+    tasks = [Task(question, train_rows, test_rows) for question in asked]
+    found, left = search(
+        space,
+        tasks,
+        methods,
+        keep=kept,
+        kept=" and ".join(keep),
+        rng=rng,
+        resamples=resamples,
+        by=keep_by,
+        groups=groups,
+    )
+    best = best_methods(space, tasks, methods, rng=rng, groups=groups)
+    baselines = _baselines(space, tasks, methods, yardsticks or {}, draws, rng, groups)
+    judged = _judge(space, tasks, found, kept, baselines, best, permutations, rng)
+    wide = np.zeros((len(found), len(mask)))
+    wide[:, mask] = space.whole(np.stack([one.axis for one in found]))
+    free = tuple(_record(space, tasks, found, i, rng) for i, one in enumerate(found) if one.free is not None)
+    joint = joint_of(train, asked, train_rows, rng=rng.spawn(1)[0], mask=mask, groups=groups)
+    return ConceptTable(judged, wide, wide @ wide.T, None, (*notes, *said, *left), free, joint=joint)
+
+
+def _judge(
+    space: Space,
+    tasks: Sequence[Task],
+    found: Sequence[Found],
+    keep: Sequence[int],
+    baselines: Mapping[tuple[int, str], tuple[Baseline, ...]],
+    best: Sequence[str],
+    permutations: int,
+    rng: np.random.Generator,
+) -> tuple[Concept, ...]:
+    """Score directions on test rows, those of one task by the same shuffles; then correct for their number."""
+    concepts: dict[int, Concept] = {}
+    for i, task in enumerate(tasks):
+        mine = [place for place, one in enumerate(found) if one.task == i]
+        axes = np.stack([found[place].axis for place in mine])
+        along = space.along(axes)
+        alike = unit(np.stack([space.at_unit_variance(found[place].axis, found[place].method) for place in mine]))
+        each = [(along[0][:, k], along[1][:, k]) for k in range(len(mine))]
+        aucs = [task.auc(test) for _, test in each]
+        r2s = [task.r2(one, rng) if task.numeric else None for one in each]
+        p_values = task.p_values(along, [one.value for one in aucs], permutations, rng)
+        for k, place in enumerate(mine):
+            if found[place].free is not None:
+                aucs[k], r2s[k], p_values[k] = evidence_within(
+                    task.question,
+                    [tasks[j].question for j in keep],
+                    (task.train, task.test),
+                    each[k],
+                    permutations,
+                    rng,
+                )
+        more, fewer = sides(task.signs(task.train))
+        first = [k for k, place in enumerate(mine) if found[place].free is None]
+        for k, place in enumerate(mine):
+            one, others = found[place], [alike[j] @ alike[k] for j in first if j != k]
+            plain = one.free is None
+            concepts[place] = Concept(
+                name=one.name, column=task.question.column, kind=task.question.kind, method=one.method, auc=aucs[k],
+                r2=r2s[k], p_value=p_values[k], q_value=math.nan, permutations=permutations,
+                baselines=baselines[i, one.method] if plain else (), stability=one.stability,
+                shuffled_stability=one.shuffled, scale=float(np.std(each[k][0], dtype=np.float64)), positive=more,
+                negative=fewer, agreement=float(np.mean(others)) if plain and others else math.nan,
+                chosen=plain and one.method == best[i], note=task.question.note,
+            )  # fmt: skip
+    return _corrected([concepts[place] for place in range(len(found))], [one.free is None for one in found])
+
+
+def _corrected(concepts: Sequence[Concept], plain: Sequence[bool]) -> tuple[Concept, ...]:
+    """Give every direction the q-value of its family of tests (Benjamini–Hochberg).
+
+    Train rows choose a method for each concept, so that test rows test each concept once: the chosen directions are one
+    family. Any other direction is corrected as if its method had been chosen for all concepts. Directions that were
+    made free of others are a family of their own.
+
+    Args: plain: (m,) which were not made free of others.
+    """
+    q = np.full(len(concepts), math.nan)
+    p = np.array([concept.p_value for concept in concepts])
+    methods = np.array([concept.method if raw else "" for concept, raw in zip(concepts, plain, strict=True)])
+    for method in dict.fromkeys(methods.tolist()):
+        family = methods == method
+        q[family] = false_discovery(p[family])
+    chosen = np.array([concept.chosen for concept in concepts], np.bool_)
+    q[chosen] = false_discovery(p[chosen])
+    return tuple(replace(concept, q_value=float(value)) for concept, value in zip(concepts, q, strict=True))
+
+
+def _baselines(
+    space: Space,
+    tasks: list[Task],
+    methods: Sequence[str],
+    yardsticks: Mapping[str, tuple[Floats, Floats]],
+    draws: int,
+    rng: np.random.Generator,
+    groups: Ints | None = None,
+) -> dict[tuple[int, str], tuple[Baseline, ...]]:
+    """What stands beside each (task, method): the same in each yardstick, then what chance gives; "" has only that."""
+    signs = targets_of(tasks, tasks[0].train, EDITED)
+    shuffled = (shuffled_whole(signs, groups, rng=rng) for _ in range(draws))
+    mixed = np.stack([find_directions(space.train, targets, method=EDITED) for targets in shuffled])
+    aimless = np.repeat(unit(rng.normal(size=(draws, 1, mixed.shape[2]))), len(tasks), axis=1)
+    lost = chance(tasks, space.train, space.test, mixed, "shuffled", either=False)
+    random = chance(tasks, space.train, space.test, aimless, "random direction", either=True)
+    found = {(i, ""): (lost[i], random[i], *by_mean(task, rng)) for i, task in enumerate(tasks)}
+    beside: dict[tuple[int, str], list[Baseline]] = {}
+    for name, (train, test) in yardsticks.items():
+        other, _ = narrow(train, test, name, rng)
+        for method in methods:
+            columns = told_by(tasks, method)
+            if not columns:
+                continue
+            targets = targets_of([tasks[i] for i in columns], tasks[0].train, method)
+            along = other.along(find_directions(other.train, targets, method=method))
+            for k, i in enumerate(columns):
+                figure = tasks[i].figure((along[0][:, k], along[1][:, k]), rng)
+                beside.setdefault((i, method), []).append(Baseline(name, figure))
+    for i in range(len(tasks)):
+        found |= {(i, method): (*beside.get((i, method), ()), *found[i, ""]) for method in methods}
+    return found
+
+
+def _record(space: Space, tasks: Sequence[Task], found: Sequence[Found], place: int, rng: np.random.Generator) -> Freed:
+    """What a freed direction had to do with each kept concept, before and after, on test rows."""
+    one = found[place]
+    if one.free is None:
+        raise ValueError(f"{one.name!r} was not made free of anything")
+    pair = np.stack([found[one.source].axis, one.axis])
+    train, test = space.along(pair)
+    numbers, place_of = columns_of([task.question for task in tasks], tasks[0].test)
+    about = [one.task, *(found[condition].task for condition in one.conditions)]
+    steps = pair * train.std(0, dtype=np.float64)[:, None]
+    moved = list(zip(*moved_by(space.test, numbers[:, place_of[about]], steps), strict=True))
+    kept = []
+    for k, condition in enumerate(one.conditions):
+        axis, task = found[condition].axis, tasks[found[condition].task]
+        position = space.test @ axis
+        cosine = float(pair[0] @ axis), float(pair[1] @ axis)
+        shared = correlation(test[:, 0], position), correlation(test[:, 1], position)
+        ranked = task.figure((train[:, 0], test[:, 0]), rng), task.figure((train[:, 1], test[:, 1]), rng)
+        kept.append(Kept(found[condition].name, not bool(one.free.used[k]), cosine, shared, ranked, moved[1 + k]))
+    return Freed(place, one.source, one.free.left, one.free.condition, tuple(kept), one.by, moved[0])
+
+
+def concept_vector(
+    codes: npt.ArrayLike,
+    positive: npt.ArrayLike,
+    *,
+    rng: Seed = 0,
+    name: str = "concept",
+    method: str = EDITED,
+    permutations: int = 999,
+    groups: npt.ArrayLike | None = None,
+) -> tuple[Concept, Doubles]:
+    """Find one direction by all rows, and judge it by scoring each row along a direction of the other rows.
+
+    Where rows are so many that fitting again for every shuffle of the labels would take long, a random 70 % of the rows
+    find the direction and the rest judge it.
+
+    Args:
+        codes: (n, d) array, list or data frame.
+        positive: (n,) which rows have the concept: booleans, 0 and 1, -1 and 1, two texts; or numbers, of which "ridge"
+            takes the values and the other methods the sides of the median. Missing values are unknown.
+        rng: seed or generator.
+        name: what the concept is called.
+        method: one of METHODS.
+        permutations: shuffles behind p.
+        groups: (n,) names or numbers of what rows belong to, such as clips or persons. The evidence is then that of one
+            row of each, drawn at random, whose number counts groups; the direction is still that of all rows.
+
+    Returns: the evidence, and the unit vector (d,).
+
+    Raises: AnalysisError for inputs of other kinds or lengths, fewer than 15 rows on a side, or an unknown method.
+    """
+    codes, rng = as_codes(codes), as_rng(rng)
+    column = as_column(positive, name, numeric=method == NUMERIC)
+    same_length(codes=codes, positive=column.values)
+    if method == NUMERIC and column.kind != "numeric":
+        raise AnalysisError(f"{NUMERIC} reads numbers, and {name!r} says which rows have it: take another method")
+    check_counts(permutations=permutations)
+    if groups is not None:
+        n = len(codes)
+        alone = one_of_each(np.arange(n), as_groups(groups, n), rng.permutation(n))
+        concept, _ = _found_and_judged(codes[alone], column.take(alone), method, permutations, rng)
+        return concept, direction_of(codes, column, method, rng)
+    return _found_and_judged(codes, column, method, permutations, rng)
+
+
+def direction_of(codes: Floats, column: Column, method: str, rng: np.random.Generator) -> Doubles:
+    """The unit vector (d,) that a method finds by all rows with a value."""
+    [question] = questions(column, np.arange(len(codes)))
+    space, _ = narrow(codes, codes, "codes", rng)
+    rows = np.arange(len(codes))
+    targets = targets_of([Task(question, rows, rows)], rows, method)
+    direction: Doubles = space.whole(find_directions(space.train, targets, method=method))[0]
+    return direction
+
+
+def _found_and_judged(
+    codes: Floats, column: Column, method: str, permutations: int, rng: np.random.Generator
+) -> tuple[Concept, Doubles]:
+    """One direction and its evidence: by folds where they can be fitted again often enough, else by a split."""
+    if affordable(int(column.present.sum()), min(codes.shape[1], WIDEST), permutations, method):
+        return _cross_fitted(codes, column, method, permutations, rng)
+    order = rng.permutation(len(codes))
+    train, test = np.sort(order[: len(codes) * 7 // 10]), np.sort(order[len(codes) * 7 // 10 :])
+    kept, left = answerable(questions(column, train), train, test)
+    if not kept:
+        raise AnalysisError(left[0])
+    table = concept_table(
+        codes[train], codes[test], kept, train, test, rng=rng, methods=[method], permutations=permutations
+    )
+    return table.concepts[0], table.directions[0]
+
+
+def _cross_fitted(
+    codes: Floats, column: Column, method: str, permutations: int, rng: np.random.Generator
+) -> tuple[Concept, Doubles]:
+    """The direction of all rows with a value, and its evidence from held-out folds."""
+    known = column.present
+    rows, codes = np.arange(int(known.sum())), codes[known]
+    [question] = questions(column.take(np.flatnonzero(known)), rows)
+    more, fewer = sides(question.signs)
+    if min(more, fewer) < FEWEST * 3 // 2:
+        raise AnalysisError(
+            f"{column.name!r} is left out: {more} rows have it and {fewer} have not, and a concept needs "
+            f"{FEWEST * 3 // 2} on either side"
+        )
+    space, _ = narrow(codes, codes, "codes", rng)
+    task = Task(question, rows, rows)
+    [found], _ = search(space, [task], [method], keep=[], kept="", rng=rng)
+    targets = question.signs if question.values is None else question.values
+    held = cross_fit(space.train, targets, question.signs, method=method, permutations=permutations, rng=rng)
+    area, r2 = (
+        task.auc(held.positions, inflation=held.inflation),
+        None if question.values is None else task.r2_of(question.values, held.predicted, rng),
+    )
+    random = unit(rng.normal(size=(20, 1, space.train.shape[1])))
+    baselines = (
+        Baseline("shuffled", mean_interval(held.null), f"mean over {len(held.null)} shuffles"),
+        *chance([task], space.train, space.train, random, "random direction", either=True),
+    )
+    direction = space.whole(found.axis[None])[0]
+    concept = Concept(
+        name=question.name,
+        column=column.name,
+        kind=column.kind,
+        method=method,
+        auc=area,
+        r2=r2,
+        p_value=held.p_value,
+        q_value=held.p_value,
+        permutations=permutations,
+        baselines=baselines,
+        stability=found.stability,
+        shuffled_stability=found.shuffled,
+        scale=float(np.std(codes @ direction, dtype=np.float64)),
+        positive=more,
+        negative=fewer,
+        agreement=math.nan,
+        chosen=True,
+        note="; ".join(filter(None, (question.note, f"{FOLDS}-fold cross-fitting"))),
+    )
+    return concept, direction
+
+
+def check_signs(question: Question, train_rows: Ints, test_rows: Ints) -> None:
+    """Raise: AnalysisError for signs that are none, or where train or test rows hold one side alone."""
+    if not np.isin(question.signs, (-1, 0, 1)).all():
+        raise AnalysisError(f"the signs of {question.name!r} must be 1 (has it), -1 (has not) or 0 (unknown)")
+    for part, rows in (("train", train_rows), ("test", test_rows)):
+        more, fewer = sides(question.signs[rows])
+        if not (more and fewer):
+            raise AnalysisError(
+                f"{question.name!r} has {more} {part} rows with it and {fewer} without: a direction needs both sides, "
+                "signs of 1 and -1"
+            )
+
+
+def decode_edits(
+    decode: Callable[[Singles], Singles],
+    table: ConceptTable,
+    codes: Floats,
+    rows: Ints,
+    *,
+    strengths: Sequence[float] = (-3, -2, -1, 0, 1, 2, 3),
+    method: str = EDITED,
+    most: int = 24,
+) -> Edits:
+    """Decode code + strength · scale · direction for every concept of `method`: frames for sliders.
+
+    Args: codes: (r, d) of `rows`, the images to edit. most: concepts at most.
+    """
+    codes, rows = as_codes(codes), as_rows(rows, "rows")
+    same_length(codes=codes, rows=rows)
+    chosen = [i for i, concept in enumerate(table.concepts) if concept.method == method][:most]
+    steps = np.array([table.concepts[i].scale * table.directions[i] for i in chosen])
+    frames = film(decode, steps, codes, strengths)
+    return Edits(tuple(chosen), np.asarray(strengths, np.float64), np.asarray(rows, np.int64), frames)

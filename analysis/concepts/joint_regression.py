@@ -1,0 +1,182 @@
+"""How codes go with concepts, and concepts with each other, on the rows that directions are fitted to.
+
+Covariances of the concepts' columns (sides as ±1, numbers as they are) among each other and with the codes, each over
+the rows where its columns are known; and the same with the codes after the concepts' rows were shuffled, all concepts
+of a row together. From these follow, without the rows,
+
+    the plain direction            cov(z, a), for sides a multiple of the difference of means
+    a, keeping b by regression     the coefficient of a in the least squares of codes on a and b together,
+                                   ∝ cov(z, a) − cov(z, b) C_bb⁻¹ C_ba
+
+(Frisch–Waugh–Lovell). For b a class, whose columns are its sides against the rest, that is the difference within
+classes, pooled by n₊ n₋ / n of each. Shuffled ones tell what the same estimators find where the concepts are noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..base.arrays import Bools, Doubles, Floats, Ints
+from ..base.chunked import blocks
+from ..base.groups import shuffled_whole
+from .directions import unit
+from .orthogonalization import GONE
+from .targets import Question
+
+SHUFFLES = 40
+
+
+WIDEST = 512  # columns of codes up to which their own covariance is kept
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two concepts of different columns, as they go together in the rows that directions were fitted to."""
+
+    names: tuple[str, str]
+    correlation: float  # Pearson's, of sides as ±1 and numbers as they are
+    rows: int  # where both are known
+
+    @property
+    def unbalanced(self) -> bool:
+        """Whether they go together by more than rows where they do not would by chance: |r| > 3 / √n, and above 0.1."""
+        return abs(self.correlation) > max(0.1, 3 / math.sqrt(self.rows))
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Covariances on the rows that directions were fitted to; of c columns the first t are the questions' sides."""
+
+    names: tuple[str, ...]  # (t,) of the questions
+    columns: tuple[str, ...]  # (t,) labels or attributes
+    fitted: Ints  # (n,) rows of the table
+    number: Ints  # (t,) column of a question's number, of its sides where it is none
+    covariance: Doubles  # (c, c)
+    known: Ints  # (c, c) rows where both are known
+    cross: Doubles  # (c, d) with the codes
+    shuffled: Doubles  # (r, c, d) with the codes, rows of all columns shuffled together
+    spread: Doubles  # (d, d) covariance of the codes; (0, 0) where they are too wide
+    groups: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # (N,) of all rows of the table; (0,) if none
+
+    def deviation(self, directions: Doubles) -> Doubles:
+        """Standard deviation of the codes' positions along unit vectors (..., d): (...); NaN where it is not known."""
+        if not self.spread.size:
+            return np.full(directions.shape[:-1], np.nan)
+        found: Doubles = np.sqrt(np.maximum(((directions @ self.spread) * directions).sum(-1), 0.0))
+        return found
+
+    def together(self) -> tuple[Pair, ...]:
+        """How questions go together in the rows, the most correlated pairs of different columns first."""
+        size = np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+        found = []
+        for i in range(len(self.names)):
+            for k in range(i):
+                a, b = int(self.number[k]), int(self.number[i])
+                n, whole = int(self.known[a, b]), size[a] * size[b]
+                if self.columns[i] != self.columns[k] and n and whole > 0:
+                    r = float(np.clip(self.covariance[a, b] / whole, -1, 1))
+                    found.append(Pair((self.names[k], self.names[i]), r, n))
+        return tuple(sorted(found, key=lambda one: -abs(one.correlation)))
+
+    def shuffled_directions(self, question: int, kept: Sequence[int] = ()) -> Doubles:
+        """Unit vectors (r, d) that the same estimator finds for shuffled labels."""
+        return unit(self._partial(self.shuffled, question, kept)[0])
+
+    def direction(self, question: int, kept: Sequence[int]) -> tuple[Doubles, float]:
+        """The direction of a question where the kept ones stay, and how much of its column they leave free.
+
+        Returns: unit vector (d,), zeros where nothing is free; standard deviation of the question's column where the
+            kept ones are given, as a share of all of it.
+        """
+        v, left = self._partial(self.cross, question, kept)
+        return unit(v) if left >= GONE else np.zeros_like(v), left
+
+    def _partial(self, cross: Doubles, question: int, kept: Sequence[int]) -> tuple[Doubles, float]:
+        if not kept:
+            return cross[..., question, :], 1.0
+        a, b = int(self.number[question]), self.number[list(kept)]
+        own = float(self.covariance[a, a])
+        inside, toward = self.covariance[np.ix_(b, b)], self.covariance[b, a]
+        weights = np.linalg.pinv(inside, rcond=1e-8, hermitian=True) @ toward
+        left = np.sqrt(max(0.0, 1 - float(toward @ weights) / own)) if own > 0 else 0.0
+        found: Doubles = cross[..., a, :] - np.tensordot(weights, cross[..., b, :], (0, cross.ndim - 2))
+        return found, float(left)
+
+
+def joint_of(
+    codes: Floats,
+    asked: Sequence[Question],
+    rows: Ints,
+    *,
+    rng: np.random.Generator,
+    mask: Bools,
+    shuffles: int = SHUFFLES,
+    groups: Ints | None = None,
+) -> Joint:
+    """Take the covariances of codes (n, d) of `rows`, (n,) of the table; of columns beyond `mask` they are 0.
+
+    Rows of one of the groups (n,) are shuffled together.
+    """
+    values, number = columns_of(asked, rows)
+    known = np.isfinite(values)
+    x = np.where(known, values, 0.0)
+    x -= known * (x.sum(0) / np.maximum(known.sum(0), 1))
+    both = known.T.astype(np.float64) @ known
+    covariance = _pairwise(x, known)
+    n, centre = known.sum(0), np.zeros(codes.shape[1])
+    for _, part in blocks(codes):
+        centre += part.sum(0, dtype=np.float64)
+    centre /= max(1, len(codes))
+    wide = codes.shape[1] > WIDEST
+    every = np.arange(len(x))
+    orders = [every, *(shuffled_whole(every, groups, rng=rng) for _ in range(shuffles))]
+    told = x.astype(np.float32)
+    sums = np.zeros((len(orders), x.shape[1], codes.shape[1]))
+    spread = np.zeros((0, 0)) if wide else np.zeros((codes.shape[1], codes.shape[1]))
+    for start, part in blocks(codes):
+        z = (part - centre).astype(np.float32) * mask
+        for total, order in zip(sums, orders, strict=True):
+            total += told[order[start : start + len(z)]].T @ z
+        spread = spread if wide else spread + z.T @ z
+    cross = sums / np.maximum(n, 1)[:, None]
+    return Joint(
+        tuple(one.name for one in asked),
+        tuple(one.column for one in asked),
+        np.asarray(rows, np.int64),
+        number,
+        covariance,
+        both.astype(np.int64),
+        cross[0],
+        cross[1:],
+        spread / max(1, len(codes)),
+    )
+
+
+def columns_of(asked: Sequence[Question], rows: Ints) -> tuple[Doubles, Ints]:
+    """Sides of each question as ±1, then the numbers of those that have one, over their standard deviation.
+
+    Returns: (n, c) with NaN for unknown, and (t,) the column by which a question is regressed on.
+    """
+    sides = [np.where(one.signs[rows] == 0, np.nan, one.signs[rows].astype(np.float64)) for one in asked]
+    numbers: list[Doubles] = []
+    place = np.arange(len(asked))
+    for i, one in enumerate(asked):
+        if one.values is not None:
+            found = np.where(np.isfinite(one.values[rows]), one.values[rows], np.nan).astype(np.float64)
+            size = float(np.nanstd(found)) if np.isfinite(found).any() else 0.0
+            place[i] = len(asked) + len(numbers)
+            numbers.append(found / (size or 1.0))
+    return np.stack([*sides, *numbers], axis=1), place.astype(np.int64)
+
+
+def _pairwise(x: Doubles, known: Bools) -> Doubles:
+    """Covariances (c, c) over the rows where both columns are known; x is 0 elsewhere."""
+    k = known.astype(np.float64)
+    n = np.maximum(k.T @ k, 1)
+    means = (x.T @ k) / n  # of column i over the rows where j is known too
+    found: Doubles = (x.T @ x) / n - means * means.T
+    return found

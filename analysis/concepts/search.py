@@ -1,0 +1,236 @@
+"""Directions of every question by every method, how steady each is, and which of them to free of which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..base.arrays import AnyArray, Doubles, Floats, Ints, Singles, as_codes
+from ..base.groups import cut, whole_order
+from ..base.linear_models import fit_scaler
+from ..base.pca import fit_pca
+from ..base.statistics import UNKNOWN, Interval
+from ..errors import AnalysisError
+from .directions import METHODS, NUMERIC, find_directions, in_units, mean_differences, unit
+from .joint_regression import columns_of
+from .orthogonalization import PROJECTION, SAME, WAYS, Orthogonal, orthogonalise, regress, span_of
+from .scoring import Task
+from .stability import RESAMPLES, Resamples, cosines_of, stabilities
+
+WIDEST = 512  # columns; wider representations go through a PCA fitted on train
+
+
+SEARCH = 10_000  # train rows that choose the best method
+
+
+EDITED = "mean difference"  # the method of edits and of freed directions: it stays where the codes are
+
+
+class Space(NamedTuple):
+    """A representation's train and test rows, and the axes (w, d) of the PCA that narrowed it, if one did."""
+
+    train: Floats
+    test: Floats
+    deviation: Singles  # (d,) of the representation's own columns on train rows; infinite where none differs
+    axes: Doubles | None = None
+
+    def along(self, directions: Doubles) -> tuple[Floats, Floats]:
+        """Positions of train and test rows on (m, w) directions: (n, m), (n', m)."""
+        axes = directions.T.astype(self.train.dtype)
+        return self.train @ axes, self.test @ axes
+
+    def whole(self, directions: Doubles) -> Doubles:
+        """Directions (m, w) in the representation's own columns: (m, d)."""
+        return directions if self.axes is None else directions @ self.axes
+
+    def at_unit_variance(self, directions: Doubles, method: str) -> Doubles:
+        """Directions (..., w) of a method as they are where every column has variance 1: (..., d), of any length.
+
+        Cosines between these do not depend on the columns' units. Columns in larger units make a difference of means
+        longer there, as it is a step, and a normal shorter, as it reads them.
+        """
+        varied = np.isfinite(self.deviation)
+        scale = np.where(varied, self.deviation, 1).astype(np.float64)
+        return self.whole(directions) * varied * (1 / scale if method == "mean difference" else scale)
+
+
+def narrow(train: Floats, test: Floats, name: str, rng: np.random.Generator) -> tuple[Space, list[str]]:
+    """Check (n, d) and (n', d) rows, and reduce more columns than normals can be found in; say so."""
+    train, test = as_codes(train, f"train {name}"), as_codes(test, f"test {name}")
+    if train.shape[1] <= WIDEST:
+        return Space(train, test, fit_scaler(train).scale), []
+    pca = fit_pca(train, WIDEST, rng=rng)
+    said = [f"{train.shape[1]:,} columns of {name} reduced to {len(pca.axes)} by a PCA fitted on train"]
+    return Space(pca.project(train), pca.project(test), fit_scaler(train).scale, pca.axes), said
+
+
+@dataclass(frozen=True)
+class Found:
+    """One direction that is to be judged."""
+
+    task: int
+    method: str
+    axis: Doubles  # (w,) unit vector
+    stability: Interval  # of the cosine, at unit variance, of what a resample finds with what the rest of the rows does
+    shuffled: Interval  # the same for shuffled labels
+    name: str
+    source: int = -1  # of a freed one: the place of the direction that it was made of
+    free: Orthogonal | None = None
+    conditions: tuple[int, ...] = ()  # places of the directions that it was made free of
+    by: str = ""  # one of WAYS, of a freed one
+
+
+def targets_of(tasks: Sequence[Task], rows: Ints, method: str) -> AnyArray:
+    """What `find_directions` takes: signs, or the numbers for ridge, of `rows` a column a task."""
+    columns = [task.values(rows) if method == NUMERIC else task.signs(rows) for task in tasks]
+    return np.stack(columns, axis=1)
+
+
+def told_by(tasks: Sequence[Task], method: str) -> list[int]:
+    """Places of the tasks that a method is for: ridge reads numbers only."""
+    return [i for i, task in enumerate(tasks) if task.numeric or method != NUMERIC]
+
+
+def search(
+    space: Space, tasks: Sequence[Task], methods: Sequence[str], *, keep: Sequence[int], kept: str,
+    rng: np.random.Generator, resamples: int = RESAMPLES, by: str = WAYS[0], groups: Ints | None = None,
+) -> tuple[list[Found], list[str]]:  # fmt: skip
+    """Find every direction, method by method; last those that keep the tasks in `keep`, which are called `kept`.
+
+    `by` is one of WAYS. `groups` (n,) are drawn whole.
+    """
+    if by not in WAYS:
+        raise AnalysisError(f"concepts are kept by {' or '.join(WAYS)}, not by {by!r}")
+    for method in methods:
+        if method not in METHODS:
+            raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")
+    drawn, found = Resamples(space.train, rng=rng, resamples=resamples, groups=groups), []
+    for method in methods:
+        if columns := told_by(tasks, method):
+            targets = targets_of([tasks[i] for i in columns], tasks[0].train, method)
+            reader = drawn.fit(targets, method)
+            if reader is None:
+                axes = mean_differences(space.train, targets)
+            else:
+                axes = in_units(reader.weights.T, drawn.scaler.scale)
+            own, null = stabilities(drawn, targets, method, reader, space.at_unit_variance, rng)
+            found += [
+                Found(i, method, axis, steady, lost, tasks[i].question.name)
+                for i, axis, steady, lost in zip(columns, axes, own, null, strict=True)
+            ]
+    freed = _projected if by == PROJECTION else _regressed
+    free, said = freed(found, space, tasks, drawn, list(keep), kept) if keep else ([], [])
+    return [*found, *free], said
+
+
+def _regressed(
+    found: Sequence[Found], space: Space, tasks: Sequence[Task], drawn: Resamples, keep: list[int], kept: str
+) -> tuple[list[Found], list[str]]:
+    """Regress codes on every other task together with the kept ones; say of which these leave nothing."""
+    method = EDITED if any(one.method == EDITED for one in found) else found[0].method
+    places = {one.task: i for i, one in enumerate(found) if one.method == method}
+    others = [i for i in places if i not in keep]
+    if not others:
+        return [], [f"no direction keeps {kept}: every concept is among them"]
+    values, number = columns_of([task.question for task in tasks], tasks[0].train)
+    columns, beside = values[:, number[others]], values[:, number[keep]]
+    directions, left = regress(space.train, columns, beside)
+    counts = drawn.counts.astype(np.float64)
+    pairs = np.array(
+        [[regress(space.train, columns, beside, some)[0] for some in halves.T] for halves in (counts, counts == 0)]
+    )
+    steady = cosines_of(unit(space.at_unit_variance(pairs, EDITED)))
+    condition = _condition(beside)
+    made, said = [], list[str]()
+    for k, i in enumerate(others):
+        name = tasks[i].question.name
+        if not found[places[i]].axis.any():
+            said.append(f"{name!r} has no direction that could keep {kept}: no code differs")
+        elif not directions[k].any():
+            said.append(
+                f"nothing is left of {name!r} where {kept} {'is' if len(keep) == 1 else 'are'} kept, which tell it"
+            )
+        else:
+            free = Orthogonal(unit(directions[k]), float(left[k]), np.ones(len(keep), np.bool_), condition)
+            conditions = tuple(places[one] for one in keep)
+            made.append(
+                Found(
+                    i,
+                    method,
+                    free.direction,
+                    steady[k],
+                    UNKNOWN,
+                    f"{name}, keeping {kept}",
+                    places[i],
+                    free,
+                    conditions,
+                    WAYS[0],
+                )
+            )
+    return made, said
+
+
+def _condition(columns: Doubles) -> float:
+    """Condition number of columns (n, k) at unit variance over rows that are known in all; infinite if dependent."""
+    known = columns[np.isfinite(columns).all(1)]
+    spread = known.std(0) if len(known) else np.zeros(columns.shape[1])
+    if not (spread > 0).all():
+        return float("inf")
+    sizes = np.linalg.svd((known - known.mean(0)) / spread, compute_uv=False)
+    return float(sizes[0] / sizes[-1]) if sizes[-1] > 1e-9 * sizes[0] else float("inf")
+
+
+def _projected(
+    found: Sequence[Found], space: Space, tasks: Sequence[Task], drawn: Resamples, keep: list[int], kept: str
+) -> tuple[list[Found], list[str]]:
+    """Make every other task's direction free of the kept ones'; say of which nothing is left."""
+    method = EDITED if any(one.method == EDITED for one in found) else found[0].method
+    places = {one.task: i for i, one in enumerate(found) if one.method == method}
+    axes = np.stack([found[places[i]].axis for i in keep])
+    apart = [k for k, used in zip(keep, span_of(axes).used, strict=True) if used]
+    pairs = drawn.directions(targets_of(tasks, tasks[0].train, method), method)
+    again = np.array([[span_of(one[apart], bar=1 / SAME).taken_out(one) for one in half] for half in pairs])
+    made, others = [], [i for i in places if i not in keep]
+    said = [] if others else [f"nothing was made free of {kept}: every concept is among them"]
+    for i in others:
+        if not found[places[i]].axis.any():
+            said.append(
+                f"{tasks[i].question.name!r} has no direction that could be made free of {kept}: no code differs"
+            )
+            continue
+        free = orthogonalise(found[places[i]].axis, axes)
+        if free.gone:
+            whose = "its" if len(keep) == 1 else "their"
+            said.append(f"nothing is left of {tasks[i].question.name!r} without {kept}: it lies in {whose} span")
+            continue
+        name = f"{tasks[i].question.name}, keeping {kept} by projection"
+        conditions = tuple(places[k] for k in keep)
+        steady = cosines_of(space.at_unit_variance(again[:, :, i : i + 1], method))[0]
+        made.append(Found(i, method, free.direction, steady, UNKNOWN, name, places[i], free, conditions, PROJECTION))
+    return made, said
+
+
+def best_methods(
+    space: Space, tasks: Sequence[Task], methods: Sequence[str], *, rng: np.random.Generator, groups: Ints | None = None
+) -> list[str]:
+    """Choose each task's method by a fifth of at most `SEARCH` train rows, fitted on the rest: no test row chooses.
+
+    Rows of one of the groups (n,) are on one side.
+    """
+    order = whole_order(len(space.train), groups, rng=rng)[:SEARCH]
+    held, fit = cut(order, len(order) // 5, groups)
+    inner = [Task(task.question, task.train[fit], task.train[held]) for task in tasks]
+    some, best = Space(space.train[fit], space.train[held], space.deviation), [(-np.inf, methods[0])] * len(tasks)
+    for method in methods if len(methods) > 1 else ():
+        columns = [i for i in told_by(tasks, method) if inner[i].two_sided]
+        if not columns:
+            continue
+        targets = targets_of([inner[i] for i in columns], inner[0].train, method)
+        along = some.along(find_directions(some.train, targets, method=method))
+        for place, i in enumerate(columns):
+            value = inner[i].plain((along[0][:, place], along[1][:, place]))
+            best[i] = max(best[i], (value, method), key=lambda pair: np.nan_to_num(pair[0], nan=-np.inf))
+    return [method for _, method in best]

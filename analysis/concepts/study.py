@@ -1,0 +1,112 @@
+"""The study of concepts: the questions that a table poses, yardsticks beside, edits where a model decodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..base.arrays import Floats, Ints, Singles, subsample
+from ..base.decoding import film
+from ..base.model import Model, ReadsLinearly
+from ..errors import AnalysisError
+from ..table.embeddings import Embeddings
+from ..table.representations import missing_yardsticks
+from ..table.selection import labelled_columns, labels_of, said, spread, train_and_test
+from ..table.study_options import Options, Progress, decoder, needs_model, silent
+from .concept_table import ConceptTable, concept_table, decode_edits
+from .scoring import Task
+from .targets import answerable, questions
+from .unsupervised import FILMED, effects_of, unsupervised
+
+MEASURED = 64  # codes on which the effect of an axis is measured
+
+
+def study_concepts(
+    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
+) -> ConceptTable:
+    """Find and judge the direction of every label class and attribute, and those that no label told."""
+    rng = options.rng("concepts")
+    train, test = train_and_test(table, options)
+    asked = [question for column in labelled_columns(table) for question in questions(column, train)]
+    asked, left = answerable(asked, train, test)
+    if not asked:
+        raise AnalysisError(
+            "no concept to look for: " + (left[0] if left else "the table has neither labels nor attributes")
+        )
+    codes = {rows: table.vectors(table.code, index) for rows, index in (("train", train), ("test", test))}
+    names = ("pixels", table.untrained(table.code))
+    beside = _Beside(
+        table, tuple(one for one in names if one is not None and one in table.vector_columns), train, test, progress
+    )
+    progress(f"{len(asked)} concepts")
+    groups = None if table.groups is None else table.groups[train]
+    weights, missing = first_layer(table, model)
+    notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test)), *left, *missing]
+    found = concept_table(
+        codes["train"], codes["test"], asked, train, test, rng=rng, yardsticks=beside, mask=table.continuous,
+        keep=options.keep, keep_by=options.keep_by, permutations=options.permutations, notes=notes, groups=groups,
+    )  # fmt: skip
+    found = _with_whole_groups(found, table, train)
+    progress("directions without labels")
+    blind = unsupervised(
+        codes["train"], codes["test"], [Task(one, train, test) for one in asked], weights=weights, rng=rng,
+        mask=table.continuous, permutations=options.permutations, groups=groups,
+    )  # fmt: skip
+    found = replace(found, unsupervised=blind)
+    decode = decoder(table, model)
+    if decode is None:
+        return replace(found, notes=(*found.notes, f"no edited images: {needs_model(table)}"))
+    progress("decoding edits")
+    chosen = spread(test, labels_of(table), options.shown, rng)
+    edits = decode_edits(decode, found, table.vectors(table.code, chosen), chosen)
+    measured, bases = subsample(test, MEASURED, rng=rng), table.vectors(table.code, chosen)
+    moved = []
+    for one in blind:
+        steps = (one.directions * np.array([[axis.scale] for axis in one.axes]))[:FILMED]
+        frames = film(decode, steps, bases, edits.strengths.tolist())
+        one = effects_of(one, decode, table.vectors(table.code, measured), table.continuous, rng=rng)
+        moved.append(replace(one, frames=frames))
+    return replace(found, edits=edits, unsupervised=tuple(moved))
+
+
+def _with_whole_groups(found: ConceptTable, table: Embeddings, train: Ints) -> ConceptTable:
+    """Count all rows of a group as fitted of which one is, and keep the groups: judges of edits must have seen none."""
+    if table.groups is None or found.joint is None:
+        return found
+    fitted = np.flatnonzero(np.isin(table.groups, table.groups[train]))
+    return replace(found, joint=replace(found.joint, fitted=fitted, groups=table.groups))
+
+
+@dataclass(frozen=True)
+class _Beside(Mapping[str, tuple[Singles, Singles]]):
+    """Train and test rows of other columns, each read when its turn comes: together they may be a whole table."""
+
+    table: Embeddings
+    columns: tuple[str, ...]
+    train: Ints
+    test: Ints
+    progress: Progress
+
+    def __getitem__(self, name: str) -> tuple[Singles, Singles]:
+        self.progress(f"reading {name}")
+        return self.table.vectors(name, self.train), self.table.vectors(name, self.test)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+def first_layer(table: Embeddings, model: Model | None) -> tuple[Floats | None, list[str]]:
+    """The weights of the layers that read the code, if the model has such, and a note where it has not."""
+    if model is None:
+        return None, []
+    found = model.first_layer() if isinstance(model, ReadsLinearly) else None
+    if found is None:
+        return None, ["no directions of the first layer: no linear layer of the model reads the code as it is"]
+    if found.ndim != 2 or found.shape[1] != table.width(table.code):
+        raise AnalysisError(f"first_layer gave {found.shape}, not (rows, {table.width(table.code)})")
+    return np.asarray(found), []

@@ -1,0 +1,93 @@
+"""Questions that a table's columns pose to a code: which rows have a concept, and which have not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..base.arrays import Doubles, Ints
+from ..base.columns import Column
+from ..errors import AnalysisError
+from ..io.messages import listed
+
+FEWEST = 10  # train rows on either side of a concept; half as many test rows
+
+
+MOST = 20  # values of one column that become concepts, the commonest first
+
+
+@dataclass(frozen=True)
+class Question:
+    """A concept to look for: which rows have it."""
+
+    name: str
+    column: str
+    kind: str
+    signs: Ints  # (n,) of all rows: 1 has it, -1 has not, 0 unknown
+    note: str = ""
+    values: Doubles | None = None  # (n,) of all rows: the number behind a numeric concept, NaN unknown
+
+
+def questions(column: Column, train: Ints) -> list[Question]:
+    """Turn a column into one-against-rest questions; a numeric one into above and below the train median."""
+    present = column.present
+    if column.kind == "numeric":
+        known = column.values[train][present[train]]
+        if len(known) == 0:
+            return []
+        median = float(np.median(known))
+        signs = np.where(present, np.where(column.values > median, 1, -1), 0).astype(np.int64)
+        note = f"above the train median, {median:.4g}"
+        return [Question(column.name, column.name, column.kind, signs, note, column.values)]
+    if column.kind == "boolean":
+        return [_question(column.name, column, np.where(present, np.where(column.values > 0, 1, -1), 0), "")]
+    counts = np.bincount(column.codes[train][present[train]], minlength=len(column.categories))
+    asked = []
+    for value in np.sort(np.argsort(-counts, kind="stable")[:MOST]):
+        signs = np.where(column.codes == value, 1, -1)
+        asked.append(_question(f"{column.name}: {column.categories[value]}", column, np.where(present, signs, 0), ""))
+    return asked[-1:] if len(column.categories) == 2 else asked
+
+
+def _question(name: str, column: Column, signs: Ints, note: str) -> Question:
+    return Question(name, column.name, column.kind, signs.astype(np.int64), note)
+
+
+def named(asked: Sequence[Question], wanted: Sequence[str]) -> list[int]:
+    """Places of the questions that names call: a question's, its value alone, or a column's for all of its questions.
+
+    Raises: AnalysisError for a name that is neither.
+    """
+    found: list[int] = []
+    for name in wanted:
+        mine = [i for i, q in enumerate(asked) if name in (q.name, q.column)]
+        alone = [i for i, q in enumerate(asked) if name == q.name.split(": ", 1)[-1]]
+        mine = mine or (alone if len(alone) == 1 else [])
+        if not mine:
+            known = list(dict.fromkeys([*(q.name for q in asked), *(q.column for q in asked)]))
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise AnalysisError(f"no concept is called {name!r}; {hint}known are: {listed(known)}")
+        found += [i for i in mine if i not in found]
+    return found
+
+
+def answerable(asked: Sequence[Question], train: Ints, test: Ints) -> tuple[list[Question], list[str]]:
+    """Keep the questions with enough rows on both sides; say which were left out."""
+    kept, left = [], []
+    for question in asked:
+        least = [min(sides(question.signs[rows])) for rows in (train, test)]
+        if least[0] >= FEWEST and least[1] >= FEWEST // 2:
+            kept.append(question)
+        else:
+            left.append(f"{question.name!r} ({least[0]} train, {least[1]} test)")
+    said = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+    reason = f"concepts need {FEWEST} train and {FEWEST // 2} test rows on either side"
+    return kept, [f"left out: {said}; {reason}"] if left else []
+
+
+def sides(signs: Ints) -> tuple[int, int]:
+    return int(np.count_nonzero(signs > 0)), int(np.count_nonzero(signs < 0))

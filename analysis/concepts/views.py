@@ -1,0 +1,419 @@
+"""The section on directions that mean something: the best of each concept, then everything that was tried."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base.statistics import SIGNIFICANT, difference_p, holm, unpaired
+from ..report.context import Material
+from ..report.document import (
+    Block,
+    Comparison,
+    Disclosure,
+    Estimate,
+    Prose,
+    Section,
+    Strip,
+    Strips,
+    Table,
+    missing,
+    one_of,
+)
+from ..report.estimate_rows import brackets, estimate, marks, readable, role_of, stated, trained_on
+from ..report.formatting import chance_of, count, listed, number, percent, plural, sentence
+from ..report.images import as_uint8
+from ..terminal import TextTable, number_or_dash, p_as_text, plain
+from .orthogonalization import PROJECTION
+
+if TYPE_CHECKING:
+    from ..base.statistics import Interval
+    from .concept_table import Concept, ConceptTable, Edits
+    from .unsupervised import Axis, Unsupervised
+
+
+PAIRS = 20  # of concepts that go together
+
+
+MANY = 12  # rows above which a table waits to be opened
+
+
+def concepts(material: Material) -> Section:
+    """Directions in the code along which something changes."""
+    table: ConceptTable | None = material.results.get("concepts")
+    if table is None or not table.concepts:
+        note = "None yet: latentgan concepts TABLE --out RESULTS finds one for each label and attribute."
+        return missing("concepts", "Concept directions", material.refusal("concepts") or note)
+    blocks: list[Block] = [
+        *_edits(material, table),
+        *_comparisons(table.best),
+        _evidence(table.best),
+        *_together(table),
+        *_freed(table),
+        *_unsupervised(material, table),
+        Disclosure("Every method for every concept", (_figures(table), _agreement(table))),
+        Disclosure("Cosines between the concepts", (_cosines(table),)),
+    ]
+    blocks += [Prose(sentence(note)) for note in table.notes]
+    said = (concept_finding(table, material.noun), trained_on(table.notes))
+    return stated("concepts", "Concept directions", said, blocks)
+
+
+def concept_finding(table: ConceptTable, noun: str = "image") -> str:
+    """Say how many concepts have a direction, whether pixels have it too, and whether it is found again."""
+    best = table.best
+    real = [one for one in best if one.stands]
+    has, them = ("has", "it") if len(real) == 1 else ("have", "them")
+    said = (
+        f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test {noun}s "
+        f"better than chance (n = {count(max(one.score.n for one in best))}, 95 % intervals above it, "
+        f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over {plural(len(best), 'concept')})"
+    )
+    if not real:
+        return f"{said}."
+    beside = [(one, b.figure) for one in real for b in one.baselines if role_of(b.name) == "pixels"]
+    p = holm(np.array([difference_p(unpaired(one.score, pixels)) for one, pixels in beside]))  # of so many concepts
+    ahead = sum(
+        one.score.value > pixels.value and one.score.apart(pixels) and value <= SIGNIFICANT
+        for (one, pixels), value in zip(beside, p.tolist(), strict=True)
+    )
+    if beside:
+        which = f"{count(ahead)} of these {count(len(beside))} " if len(beside) > 1 else "" if ahead else "no "
+        said += f", {which}better than raw pixels do, by intervals apart"
+    worst = min(real, key=lambda one: one.stability.value)
+    again = f"a cosine of {'at least ' if len(real) > 1 else ''}{brackets(worst.stability)}"
+    return f"{said}; rows left out find {them} again with {again} ({worst.name})."
+
+
+def _comparisons(best: Sequence[Concept]) -> list[Block]:
+    """The best direction of each concept as dots: AUCs, then R² of numbers."""
+    names = list(dict.fromkeys(readable(b.name) for one in best for b in one.baselines))
+    beside = f"Small marks are the same for {listed(names)}. The method is chosen on train rows alone."
+    sides = (
+        "How well the position along a direction, found on the train split, ranks held-out rows with the concept above "
+        f"those without: 1 always, 0.5 by chance (AUC with its 95 % interval). {beside}"
+    )
+    numbers = (
+        "How much of a number's variance the position along a direction tells on held-out rows: 1 all of it, 0 as "
+        f"little as the train rows' mean (R² with its 95 % interval). {beside}"
+    )
+    found: list[Block] = []
+    for numeric, caption, chance in ((False, sides, 0.5), (True, numbers, 0.0)):
+        rows = tuple(_row(one) for one in best if (one.r2 is not None) == numeric)
+        if rows:
+            lowest = np.floor(10 * min(row.low for row in rows)) / 10
+            found.append(Comparison(rows, caption, "number", (min(lowest, chance), 1.0), 3))
+    return found
+
+
+def _short(value: float) -> str:
+    """Two decimals whatever the size, and never −0.00."""
+    return number(round(value, 2) + 0.0)
+
+
+def _cosine(found: Interval) -> str:
+    """The same of a cosine and its bounds, where a third decimal says nothing."""
+    value, low, high = (round(end, 2) + 0.0 for end in (found.value, found.low, found.high))
+    return brackets(replace(found, value=value, low=low, high=high))
+
+
+def _row(one: Concept) -> Estimate:
+    note = f"by {one.method}" + (f"; {one.note}" if one.note else "")
+    return estimate(one.name, one.score, group=one.column, note=note, marks=marks(one.baselines))
+
+
+def _evidence(best: Sequence[Concept]) -> Table:
+    """For and against the best direction of each concept, a column each."""
+    rows = tuple(
+        (one.name, one.method, chance_of(one.p_value), chance_of(one.q_value),
+         _cosine(one.stability), _cosine(one.shuffled_stability), _short(one.agreement),
+         f"{count(one.positive)} / {count(one.negative)}")
+        for one in best
+    )  # fmt: skip
+    columns = ("concept", "found by", "p", "q", "found again", "of shuffled labels", "other methods", "train rows")
+    resamples = max(one.stability.n for one in best)
+    caption = (
+        "The evidence for each concept's best direction. p: how rarely test rows are told as well by chance (AUC: Mann "
+        f"and Whitney's test; R²: {plural(best[0].permutations, 'shuffle')}, and Spearman's test where none does as "
+        "well); q: after Benjamini–Hochberg over all concepts, whose methods train rows chose. Found again: "
+        "median cosine, and the middle 95 %, of the direction found on a resample of the train rows with that of the "
+        f"rows left out, {plural(resamples, 'resample')}: 1 is always the same, 0 nothing; beside it the same for "
+        "shuffled labels. Other methods: mean cosine with what they find. Cosines are taken where every column of the "
+        "code has unit variance, so that units do not count. Train rows with and without it."
+    )
+    return Table(columns, rows, caption)
+
+
+def _figures(table: ConceptTable) -> Table:
+    names = list(dict.fromkeys(b.name for one in table.concepts for b in one.baselines))
+    rows, told = [], any(one.r2 for one in table.concepts)
+    for one in table.concepts:
+        beside = {b.name: number(b.figure.value, 3) for b in one.baselines}
+        cells = [chance_of(one.p_value), chance_of(one.q_value), number(one.stability.value)]
+        cells += [beside.get(name, "–") for name in names]
+        r2 = [number(one.r2.value, 3) if one.r2 else "–"] * told
+        rows.append((one.name, one.method, number(one.auc.value, 3), *r2, *cells))
+    columns = ("direction", "method", "AUC", *["R²"] * told, "p", "q", "found again", *map(readable, names))
+    caption = (
+        "Every direction with its yardsticks. Where the concept is a number, p, q and the yardsticks are of R², and "
+        "AUC is that of rows above the train median. q of a method that was not chosen is as if it had been for all "
+        "concepts."
+    )
+    return Table(columns, tuple(rows), caption)
+
+
+def _agreement(table: ConceptTable) -> Table:
+    """Mean cosine of each method's direction with the others', a concept a row."""
+    plain = [one for one in table.concepts if not np.isnan(one.agreement)]
+    methods = list(dict.fromkeys(one.method for one in plain))
+    found = {(one.name, one.method): one.agreement for one in plain}
+    names = list(dict.fromkeys(one.name for one in plain))
+    values = [[found.get((name, method), float("nan")) for method in methods] for name in names]
+    rows = tuple((name, *map(number, row)) for name, row in zip(names, values, strict=True))
+    shades = tuple(tuple(float(np.clip(np.nan_to_num(v), 0, 1)) for v in row) for row in values)
+    caption = (
+        "Mean cosine of each method's direction with those of the other methods for the same concept, where every "
+        "column of the code has unit variance."
+    )
+    return Table(("concept", *methods), rows, caption, shades)
+
+
+def _together(table: ConceptTable) -> list[Block]:
+    """Concepts that go together in the rows, so that directions of one hold part of the other's."""
+    pairs = [one for one in table.joint.together() if one.unbalanced] if table.joint is not None else []
+    if not pairs:
+        return []
+    rows = tuple((*one.names, _signed(one.correlation), count(one.rows)) for one in pairs[:PAIRS])
+    most = f" The {count(PAIRS)} strongest are shown." if len(pairs) > PAIRS else ""
+    caption = (
+        f"{plural(len(pairs), 'pair')} of concepts that go together in the train rows (correlation beyond 0.1 and "
+        "beyond chance). The direction of one holds part of the other's, and an edit moves both; --keep finds "
+        f"directions that leave the other where it is.{most}"
+    )
+    shown = Table(("concept", "goes with", "correlation", "rows"), rows, caption)
+    return [Disclosure("How concepts go together in the rows", (shown,))]
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "\u2212") if np.isfinite(value) else "–"
+
+
+def _moved(before: Interval, after: Interval) -> str:
+    """How far a dose moves a concept before, and after with its interval."""
+    return f"{_signed(before.value)} → {brackets(after, 2) if np.isfinite(after.value) else '–'}"
+
+
+def _freed(table: ConceptTable) -> list[Block]:
+    """What keeping other concepts changed of a direction."""
+    rows = []
+    for free in table.freed:
+        before, after = table.concepts[free.source], table.concepts[free.concept]
+        own = _moved(*free.moved)
+        for kept in free.kept:
+            rows.append((
+                after.name, kept.name + (" (not taken out)" if kept.dependent else ""), own,
+                _moved(*kept.moved),
+                *(f"{_short(a)} → {_short(b)}" for a, b in ((before.score.value, after.score.value), kept.cosine)),
+                number(free.left), chance_of(after.q_value),
+            ))  # fmt: skip
+    if not rows:
+        return []
+    columns = ("direction", "kept", "a dose moves it by", "and the kept by", "tells its own", "cosine", "left", "q")
+    dependent = any(kept.dependent for free in table.freed for kept in free.kept)
+    first = table.concepts[table.freed[0].concept].score.n
+    caption = (
+        "Directions that keep other concepts, before → after. How far a dose moves the concept and the kept one, in "
+        "standard deviations, by least squares of held-out codes on all of them together; AUC (R² of a number) with "
+        "which the direction tells its own concept, afterwards among rows alike in the kept ones (partial R²); cosine "
+        f"with the kept one's direction; n = {count(first)}. Left: 1 if the kept ones say nothing of the concept."
+    )
+    if any(free.by == PROJECTION for free in table.freed):
+        caption += (
+            " By projection the kept directions are taken out; where concepts go together in the rows that moves the "
+            "kept ones backwards."
+        )
+    if dependent:
+        caption += " Not taken out: conditions that nearly depend on those before them, which would amplify noise."
+    shown = Table(columns, tuple(rows), caption)
+    return [shown] if len(rows) <= MANY else [Disclosure("Directions that keep others, before and after", (shown,))]
+
+
+def _unsupervised(material: Material, table: ConceptTable) -> list[Block]:
+    options = [(one.method, tuple(_axes(material, table, one, i))) for i, one in enumerate(table.unsupervised)]
+    shown = one_of("unsupervised", "Directions without labels, by", options)
+    if not shown:
+        return []
+    return [Disclosure("Directions that no label told", shown)]
+
+
+def _axes(material: Material, table: ConceptTable, found: Unsupervised, index: int) -> list[Block]:
+    """Sliders along a method's axes, then what is known of each."""
+    resampled = found.axes[0].stability.n > 0
+    rows = tuple(_axis(name, one, resampled) for name, one in zip(found.names, found.axes, strict=True))
+    columns = ("direction", "share", *["found again"] * resampled, "moves the image", "tells best", "AUC", "p", "q")
+    caption = f"Share of {'the variance of codes' if resampled else 'the squared gains of the first layer'}; all alike "
+    caption += f"would have {percent(found.even)} each. "
+    if resampled:
+        by_chance = number(float(np.sqrt(2 / np.pi * found.even)))  # mean |cosine| of random directions
+        caption += f"Found again: as above, either sign; random directions have about {by_chance}. "
+    caption += (
+        "Moves the image: its change by a step along the direction over that by steps along random directions. The "
+        "concept that a direction tells best is chosen on train rows, its AUC is that of test rows. latentgan edit and "
+        f"verify move along one by its name, --concept {found.names[0]}."
+    )
+    blocks: list[Block] = [Table(columns, rows, caption)]
+    if found.frames is not None and table.edits is not None:
+        options = tuple(
+            (found.names[i], (_strips(material, table.edits, frames, found.names[i], f"axis-{index}-{i}"),))
+            for i, frames in enumerate(as_uint8(found.frames))
+        )  # fmt: skip
+        blocks = [*one_of(f"axis-{index}", "Edit along", options), *blocks]
+    return blocks
+
+
+def _axis(name: str, one: Axis, resampled: bool) -> tuple[str, ...]:
+    told = bool(one.concept)
+    return (
+        name, percent(one.share), *[brackets(one.stability)] * resampled, brackets(one.effect) if one.effect else "–",
+        one.concept or "–", brackets(one.auc, 3) if told else "–", chance_of(one.p_value), chance_of(one.q_value),
+    )  # fmt: skip
+
+
+def _edits(material: Material, table: ConceptTable) -> list[Block]:
+    edits = table.edits
+    if edits is None or not len(edits.concepts):
+        return [Prose("No edited images: they need a model that decodes (--model RUN).")]
+    frames = as_uint8(edits.frames)
+    options = tuple(
+        (table.concepts[int(c)].name, (_strips(material, edits, frames[i], table.concepts[int(c)].name, f"edit-{i}"),))
+        for i, c in enumerate(edits.concepts)
+    )
+    return list(one_of("edit", "Edit along", options))
+
+
+def _strips(material: Material, edits: Edits, frames: np.ndarray, name: str, id: str) -> Strips:
+    """A slider over frames (r, s, h, w, c) of the edits' rows and strengths."""
+    steps = tuple(f"{number(float(s), 1).rstrip('0').rstrip('.')} sd" for s in edits.strengths)
+    steps = tuple(step if step.startswith(("−", "0")) else f"+{step}" for step in steps)
+    strips = tuple(
+        Strip(material.label(int(row)) or material.describe(int(row)), frames[i],
+              f"{material.describe(int(row))} edited along {name}", int(row))
+        for i, row in enumerate(edits.rows)
+    )  # fmt: skip
+    caption = (
+        f"Codes moved along “{name}” by the slider's number of standard deviations of all images' positions, "
+        "then decoded; 0 is the plain reconstruction. Hover a picture for its original."
+    )
+    start = int(np.argmin(np.abs(edits.strengths)))
+    return Strips(id, strips, steps, start, "Strength", caption)
+
+
+def _cosines(table: ConceptTable) -> Table:
+    names = [one.name for one in table.best]
+    places = [table.concepts.index(one) for one in table.best]
+    values = np.nan_to_num(np.asarray(table.cosines, float))[np.ix_(places, places)]
+    rows = tuple((name, *(_short(float(v)) for v in row)) for name, row in zip(names, values, strict=True))
+    shades = tuple(tuple(min(abs(float(v)), 1.0) for v in row) for row in values)
+    caption = (
+        "Between the best directions: 1 is the same, 0 none in common, −1 the opposite: concepts that are not free of "
+        "each other. latentgan concepts TABLE --keep CONCEPT makes the others free of one."
+    )
+    return Table(("direction", *names), rows, caption, shades)
+
+
+PAIRS_IN_TERMINAL = 12  # concepts that go together
+
+
+def concept_tables(result: Any) -> Iterator[TextTable]:
+    """The best direction of each concept, the evidence for it, every method, what was freed, what no label told."""
+    best = result.best
+    for metric in dict.fromkeys(one.metric for one in best):
+        mine = [one for one in best if one.metric == metric]
+        names = list(dict.fromkeys(b.name for one in mine for b in one.baselines))
+        rows = []
+        for one in mine:
+            beside = {b.name: f"{b.figure.value:.3f}" for b in one.baselines}
+            rows.append((one.name, one.method, plain(one.score), *(beside.get(n, "–") for n in names),
+                         f"{one.score.n:,}"))  # fmt: skip
+        header = ("concept", "found by", metric, *names, "n")
+        yield f"the best direction of each concept: {metric} on test rows, 95 % interval", header, rows
+    evidence = [
+        (one.name, p_as_text(one.p_value), p_as_text(one.q_value), plain(one.stability, 2),
+         plain(one.shuffled_stability, 2), f"{one.agreement:.2f}")
+        for one in best
+    ]  # fmt: skip
+    real = sum(one.stands for one in best)
+    title = (
+        f"{real} of {len(best)} concepts stand at q <= 0.05 with a 95 % interval above chance, Benjamini–Hochberg over "
+        f"{len(best)} concepts"
+    )
+    yield title, ("concept", "p", "q", "found again", "shuffled labels", "other methods"), evidence
+    methods = list(dict.fromkeys(one.method for one in result.concepts))
+    each = {(one.name, one.method): f"{one.score.value:.3f}" for one in result.concepts}
+    if len(methods) > 1:
+        title = "AUC by method, R² of numbers"
+        yield title, ("concept", *methods), [(c.name, *(each.get((c.name, m), "–") for m in methods)) for c in best]
+    yield from _pair_tables(result)
+    yield from _conditional_tables(result)
+    yield from map(_blind, result.unsupervised)
+
+
+def _pair_tables(result: Any) -> Iterator[TextTable]:
+    """Concepts that go together in the rows, so that directions of one hold part of the other's."""
+    pairs = [one for one in result.joint.together() if one.unbalanced] if result.joint is not None else []
+    if pairs:
+        rows = [(*one.names, f"{one.correlation:+.2f}", f"{one.rows:,}") for one in pairs[:PAIRS_IN_TERMINAL]]
+        many = "1 pair of concepts goes" if len(pairs) == 1 else f"{len(pairs):,} pairs of concepts go"
+        title = f"{many} together in the train rows: an edit of one moves the other, but for --keep"
+        title += f"; the {PAIRS_IN_TERMINAL} strongest" if len(pairs) > PAIRS_IN_TERMINAL else ""
+        yield title, ("concept", "goes with", "correlation", "n"), rows
+
+
+def _blind(found: Any) -> TextTable:
+    rows = [
+        (name, f"{100 * axis.share:.1f} %", plain(axis.stability, 2), plain(axis.effect, 2),
+         axis.concept, plain(axis.auc), p_as_text(axis.q_value), f"{axis.auc.n:,}")
+        for name, axis in zip(found.names, found.axes, strict=True)
+    ]  # fmt: skip
+    header = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "q", "n")
+    title = f"{found.method}, without labels; equal shares would be {100 * found.even:.1f} %"
+    if found.axes[0].stability.n:  # mean |cosine| of random directions
+        title += f", a cosine of {math.sqrt(2 / math.pi * found.even):.2f} is chance"
+    return title, header, rows
+
+
+def _conditional_tables(result: Any) -> Iterator[TextTable]:
+    rows = []
+    for free in result.freed:
+        before, after = result.concepts[free.source], result.concepts[free.concept]
+        own = _moved_text(*free.moved)
+        for kept in free.kept:
+            name = kept.name + (" (left out: nearly depends on those before)" if kept.dependent else "")
+            told = [f"{round(one.score.value, 2) + 0:.2f}" for one in (before, after)]
+            cosine = [f"{round(one, 2) + 0:.2f}" for one in kept.cosine]
+            rows.append(
+                (
+                    after.name,
+                    name,
+                    own,
+                    _moved_text(*kept.moved),
+                    " → ".join(told),
+                    " → ".join(cosine),
+                    f"{after.score.n:,}",
+                )
+            )
+    if rows:
+        header = ("direction", "kept", "a dose moves it by", "and the kept by", "tells its own", "cosine", "n")
+        title = (
+            "directions that keep others, before → after: change by a dose, in sd on test rows; AUC, of numbers R², "
+        )
+        yield title + "afterwards within strata of the kept", header, rows
+
+
+def _moved_text(before: Any, after: Any) -> str:
+    """How far a dose moves a concept before, and after with its interval."""
+    return f"{number_or_dash(before.value, 2)} → {plain(after, 2) if math.isfinite(after.value) else '–'}"

@@ -1,0 +1,1 @@
+"""Does each column of the code hold one known factor?"""

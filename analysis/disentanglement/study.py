@@ -1,0 +1,99 @@
+"""The study of known factors: whether single numbers of the code are single columns of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..base.arrays import Bools, Ints
+from ..base.columns import Column
+from ..base.model import Model
+from ..errors import AnalysisError
+from ..table.embeddings import Embeddings
+from ..table.representations import code_yardsticks, missing_yardsticks
+from ..table.selection import held_out, labelled_columns, sample, thin
+from ..table.study_options import Options, Progress, silent
+from .evaluate import ROWS, Disentanglement, disentangle
+from .metrics import Factor
+
+MOST = 20  # factors, the table's first, where none are named
+
+
+EACH = 10  # rows a value that a factor has in the mean, below which it is a name more than a factor
+
+
+def study_disentanglement(
+    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
+) -> Disentanglement:
+    """Score the code against columns of the table as factors, beside a PCA of pixels and the untrained network.
+
+    The factors are those of the options; by default the attributes and the label.
+    """
+    rng = options.rng("disentanglement")
+    rows, words = held_out(table, options.test_rows, options, least=1000)
+    columns, notes = _factors(table, rows, options)
+    use = rows[_known(columns, rows)]
+    notes = [f"{len(use):,} {words}, those with every factor known", *notes]
+    if len(use) > ROWS:
+        use = thin(use, ROWS, options)
+        notes.append(f"a sample of {ROWS:,} of them")
+    found = [Factor(c.name, np.asarray(c.values[use], np.float64), c.kind != "numeric") for c in columns]
+    progress(f"{len(found)} factors")
+    codes = table.vectors(table.code, use)[:, table.encoded]
+    train = sample(table, "train" if table.has_split else None, options.train_rows, options)
+    codes_beside = [one for one in code_yardsticks(table) if one.name != "pixels"]
+    beside = {wanted.name: wanted.read(table, train, use, rng=rng)[1] for wanted in codes_beside}
+    notes += missing_yardsticks(table)
+    return disentangle(codes, found, rng=rng, notes=notes, beside=beside, numbers=_numbers(table))
+
+
+def _numbers(table: Embeddings) -> list[str]:
+    """Names of the code's encoded columns: the part's and the place in it, or the place alone in a foreign table."""
+    names = [str(i + 1) for i in range(len(table.encoded))]
+    for part in table.parts:
+        for i in range(int(part["width"])):
+            names[int(part["start"]) + i] = f"{part['name']} {i + 1}"
+    return [name for name, there in zip(names, table.encoded.tolist(), strict=True) if there]
+
+
+def _factors(table: Embeddings, rows: Ints, options: Options) -> tuple[list[Column], list[str]]:
+    """Columns that are factors on `rows`, and what was left out; those that the options name stay.
+
+    Raises: AnalysisError where fewer than two are there.
+    """
+    if options.factors:
+        return [table.column(name, option="--factor COLUMN") for name in options.factors], []
+    columns, notes = labelled_columns(table), []
+    varied = [_is_factor(column.take(rows)) for column in columns]
+    kept = [column for column, factor in zip(columns, varied, strict=True) if factor]
+    if not all(varied):
+        named = _quoted([column.name for column, factor in zip(columns, varied, strict=True) if not factor])
+        notes.append(f"no factors of these rows: {named} (one value, a value for nearly each row, or mostly unknown)")
+    if len(kept) < 2:
+        raise AnalysisError(
+            f"disentanglement needs two known factors that vary, and the table {table.path.name!r} has "
+            f"{_quoted([column.name for column in kept]) or 'none'}: encode images with attributes (--attributes FILE)"
+        )
+    if len(kept) > MOST:
+        notes.append(f"the first {MOST} of {len(kept)} factors: name others with latentgan disentanglement --factor")
+    return kept[:MOST], notes
+
+
+def _is_factor(column: Column) -> bool:
+    """Whether a column is known in half of the rows, varies there, and has values that rows share."""
+    known = column.values[column.present]
+    different = len(np.unique(known))
+    if different < 2 or 2 * len(known) < len(column.values):
+        return False
+    return column.kind == "numeric" or different * EACH <= len(known)
+
+
+def _known(columns: Sequence[Column], rows: Ints) -> Bools:
+    """Rows in which every factor has a value."""
+    known = np.stack([column.present[rows] for column in columns])
+    return np.asarray(known.all(0), np.bool_)
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))

@@ -1,0 +1,154 @@
+"""The section on known factors: whether single numbers of the code are single columns of the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base.statistics import SIGNIFICANT
+from ..report.context import Material
+from ..report.document import Block, Comparison, Estimate, Prose, Section, Table, missing, one_of
+from ..report.estimate_rows import brackets, estimate, readable, role_of, stated, trained_on
+from ..report.formatting import count, listed, number, p_value, percent, plural, sentence
+from ..terminal import TextTable, plain
+from .evaluate import ROTATED
+
+if TYPE_CHECKING:
+    from ..base.arrays import Doubles
+    from .evaluate import Disentanglement, Score
+
+
+INFORMATIVENESS = "DCI informativeness"
+
+
+SHOWN = 24  # numbers of the code in the picture of importances
+
+
+MEANING = {
+    "MIG": "the information on a factor in the number that holds most of it, less that in the next, over the factor's "
+    "entropy (mean over factors)",
+    "modularity": "how little a number tells of other factors than its first (mean over the numbers that tell anything "
+    "beyond chance; 0 where none does)",
+    "SAP": "how much better the best number alone predicts a factor than the second best (R²; of classes the held-out "
+    "balanced accuracy of the nearest class mean, where the second best is at least near chance)",
+    "DCI disentanglement": "how few factors a number matters for, by the importances in random forests",
+    "DCI completeness": "how few numbers matter for a factor, by the importances in random forests",
+    INFORMATIVENESS: "how well random forests read a factor from all numbers together, held out (R², or accuracy above "
+    "chance; mean over factors)",
+    "FactorVAE score": "how often the number that varies least among images that share a factor names that factor",
+}
+
+
+def disentanglement(material: Material) -> Section:
+    """Whether single numbers are single factors, beside codes whose axes mean nothing."""
+    found: Disentanglement | None = material.results.get("disentanglement")
+    if found is None or not found.scores:
+        note = "Not measured yet: latentgan disentanglement TABLE --out RESULTS does, for tables with attributes."
+        return missing("disentanglement", "Known factors", material.refusal("disentanglement") or note)
+    figures = [(one.name, tuple(_figures(one))) for one in found.scores]
+    ends = min(0.0, *(row.low for _, rows in figures for row in rows)), 1.0
+    scores: list[tuple[str, tuple[Block, ...]]] = [
+        (name, (Comparison(rows, _caption(name), "number", ends, 3),)) for name, rows in figures
+    ]
+    shown: list[tuple[str, tuple[Block, ...]]] = [
+        ("importance", (_importances(found),)),
+        ("information", (_information(found),)),
+    ]
+    blocks: list[Block] = [
+        *one_of("factors", "Numbers and factors by", shown),
+        *one_of("factor-scores", "Score", scores),
+    ]
+    blocks += [Prose(sentence(note)) for note in found.notes]
+    return stated("disentanglement", "Known factors", (_finding(found), trained_on(found.notes)), blocks)
+
+
+def _caption(name: str) -> str:
+    best = "all factors read without error" if name == INFORMATIVENESS else "one number a factor"
+    best += " (1 − 1 / k for k classes)" if name == "SAP" else ""
+    return (
+        f"{name}: {MEANING.get(name, 'a score')}. 1 is {best}. Random rotations of the numbers that tell of any factor "
+        "(numbers that tell of none stay as they are) tell as much of the factors as the code does, in axes that mean "
+        "nothing: what the code has beyond them is its axes'. Of rotations at unit variance and in the code's own "
+        "scales, of more numbers and of fewer, those that come closest to the code are shown; their interval holds "
+        "95\u00a0% of them."
+    )
+
+
+def _figures(one: Score) -> list[Estimate]:
+    rows = [estimate("code", one.value, note=f"{p_value(one.p_value, one.shuffles)} beside shuffled factors")]
+    rows += [estimate(readable(b.name), b.figure, role_of(b.name)) for b in one.baselines]
+    return [*rows, Estimate("shuffled factors", one.shuffled, math.nan, math.nan, one.shuffles, "chance")]
+
+
+def _importances(found: Disentanglement) -> Table:
+    caption = (
+        "How much each number of the code (row) matters to a random forest that reads a factor (column), as a share of "
+        "its held-out score, which the last row gives (R², or accuracy above chance): one dark cell in a column is a "
+        "factor in one number, one in a row a number with one factor."
+    )
+    return _heatmap(found, found.importance, caption, ("all numbers together", found.importance.sum(0)))
+
+
+def _information(found: Disentanglement) -> Table:
+    caption = (
+        "Information of each number of the code (row) on each factor (column), as a share of the factor's entropy; "
+        f"n = {count(found.rows)}. Few rows and many values give some to numbers that have none."
+    )
+    entropies = np.maximum(found.entropies, 1e-12)
+    return _heatmap(found, found.information / entropies, caption)
+
+
+def _heatmap(found: Disentanglement, values: Doubles, caption: str, last: tuple[str, Doubles] | None = None) -> Table:
+    """The numbers that tell most of any factor, sorted by the factor that they tell most of, shaded by size."""
+    first = values.argmax(1)
+    told = np.argsort(-values.max(1), kind="stable")[:SHOWN]
+    order = told[np.argsort(first[told], kind="stable")]
+    names = found.numbers or tuple(str(i + 1) for i in range(len(values)))
+    rows = [(names[i], *(percent(float(v), 0) for v in values[i])) for i in order]
+    shades = [tuple(min(float(v), 1.0) for v in values[i]) for i in order]
+    if last is not None:
+        rows.append((last[0], *(percent(float(v), 0) for v in last[1])))
+        shades.append((0.0,) * len(last[1]))
+    if len(order) < len(values):
+        caption += f" The {len(order)} of {count(len(values))} numbers that tell most of any one are shown."
+    return Table(("number", *found.factors), tuple(rows), caption, tuple(shades))
+
+
+def _finding(found: Disentanglement) -> str:
+    one = found.scores[0]
+    chance = one.value.low <= one.shuffled or one.p_value > SIGNIFICANT
+    beside = [f"{_beside(b.name)} {number(b.figure.value, 3)}" for b in one.baselines]
+    figures = (
+        f"({one.name} {brackets(one.value, 3)} over {plural(len(found.factors), 'factor')}, n = {count(one.value.n)}; "
+        f"{listed([f'shuffled factors {number(one.shuffled, 3)}', *beside])})"
+    )
+    if chance:
+        return f"No single number of the code stands for a single factor beyond what chance gives {figures}."
+    if not one.rotated_p <= SIGNIFICANT:
+        return (
+            "Single numbers of the code stand for single factors no more than those of the code turned at random do "
+            f"{figures}: its axes mean nothing by themselves."
+        )
+    more = "Single numbers of the code stand for single factors more than those of the code turned at random do"
+    return f"{more} {figures}."
+
+
+def _beside(name: str) -> str:
+    if name == ROTATED:
+        return "the code turned at random"
+    return "the same network untrained" if role_of(name) == "untrained" else name
+
+
+def disentanglement_tables(result: Any) -> Iterator[TextTable]:
+    """Scores beside shuffled factors, random rotations, and other codes."""
+    names = list(dict.fromkeys(b.name for s in result.scores for b in s.baselines))
+    rows = []
+    for one in result.scores:
+        beside = {b.name: f"{b.figure.value:.3f}" for b in one.baselines}
+        rows.append((one.name, plain(one.value), f"{one.shuffled:.3f}", f"{one.p_value:.3f}",
+                     *(beside.get(name, "–") for name in names), f"{one.value.n:,}"))  # fmt: skip
+    title = f"single numbers and single factors ({', '.join(result.factors)}), {result.rows:,} rows"
+    yield title, ("score", "value", "shuffled factors", "p", *names, "n"), rows

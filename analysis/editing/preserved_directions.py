@@ -1,0 +1,137 @@
+"""Moves that keep other concepts: what `edit` and `verify` move along where --keep names some.
+
+By regression, see `conditional`, from the covariances that a table of concepts keeps, so that no row is needed. What
+no label told has no column to regress on: there, and where it is asked for, the directions of the kept ones are
+projected out. A direction that `concepts --keep` has found is taken as it is, with its evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..base.arrays import Doubles
+from ..concepts.concept_table import ConceptTable
+from ..concepts.directions import unit
+from ..concepts.joint_regression import Joint
+from ..concepts.orthogonalization import GONE, NEAR, PROJECTION, keep_fixed
+from ..errors import AnalysisError
+from .verification import Move
+
+
+@dataclass(frozen=True)
+class KeptMoves:
+    """Moves whose directions keep others, and what the same estimators find for shuffled labels."""
+
+    moves: tuple[Move, ...]
+    shuffled: Doubles | None  # (m, r, d) steps of a standard deviation; None where the table keeps no shuffles
+    notes: tuple[str, ...]
+
+
+def keep_in(
+    table: ConceptTable, moves: Sequence[Move], chosen: Sequence[int], kept: Sequence[int], *, by: str, draws: int = 0
+) -> KeptMoves:
+    """Return the chosen moves with directions that keep the kept ones, positions of both among `moves`.
+
+    Args: by: one of conditional.WAYS. draws: shuffles at most, which `Move`s of labels have.
+    Raises: AnalysisError where nothing is left of a direction, or the table is older than what regression needs.
+    """
+    joint, found, steps, notes = table.joint, list[Move](), list[Doubles](), dict[str, None]()
+    told = [_question(table, moves[k]) for k in kept]
+    by_label = [one[0] for one in told if one is not None]
+    if joint is None and kept and by != PROJECTION and by_label:
+        raise AnalysisError(
+            "the table of concepts is of an older version, which keeps no covariances: run latentgan concepts again, "
+            f"or keep by {PROJECTION}"
+        )
+    for i in chosen:
+        one, own = moves[i], _question(table, moves[i])
+        inside = own[1] if own is not None else ()
+        regressed = by_label if by != PROJECTION and own is not None else []
+        out = [k for k, question in zip(kept, told, strict=True) if question is None or not regressed]
+        before = _found_before(table, moves, one, [moves[k].name for k in kept]) if regressed and not out else None
+        if before is not None:
+            one = before
+        elif regressed and joint is not None and own is not None:
+            one, said = _regressed(joint, one, own[0], tuple(dict.fromkeys([*inside, *regressed])))
+            notes |= dict.fromkeys(said)
+        conditions = np.stack([moves[k].direction for k in out]) if out else None
+        if conditions is not None:
+            fixed = keep_fixed(one.direction[None], conditions, names=[one.name], kept=[moves[k].name for k in out])
+            one = replace(one, direction=fixed.directions[0])
+            notes |= dict.fromkeys(fixed.notes)
+            if by != PROJECTION:
+                notes[_unlabelled(moves, i, out, own is not None)] = None
+        if kept and before is None:
+            one = replace(one, evidence=f"{one.evidence}, without keeping anything" if one.evidence else "")
+        found.append(one)
+        if joint is not None:
+            question = own[0] if own is not None else _claimed(joint, one)
+            some = joint.shuffled_directions(question, tuple(dict.fromkeys([*inside, *regressed])))[:draws]
+            if conditions is not None:
+                some = unit(some - some @ np.linalg.pinv(conditions) @ conditions)
+            length = joint.deviation(some)
+            steps.append(some * np.where(np.isfinite(length), length, one.length)[:, None])
+    return KeptMoves(tuple(found), np.stack(steps) if steps else None, tuple(notes))
+
+
+def _question(table: ConceptTable, move: Move) -> tuple[int, tuple[int, ...]] | None:
+    """The question that a move is of, and those that it keeps already by regression; None where no label told it."""
+    if table.joint is None or move.column not in table.joint.columns:
+        return None
+    names = table.joint.names
+    for free in table.freed:
+        if table.concepts[free.concept].name == move.name:
+            kept = tuple(names.index(one.name) for one in free.kept if one.name in names)
+            return names.index(table.concepts[free.source].name), kept if free.by != PROJECTION else ()
+    return (names.index(move.name), ()) if move.name in names else None
+
+
+def _claimed(joint: Joint, move: Move) -> int:
+    """The question whose shuffles stand for a direction that no label told: the one that it tells best."""
+    return joint.names.index(move.claim) if move.claim in joint.names else 0
+
+
+def _found_before(table: ConceptTable, moves: Sequence[Move], move: Move, kept: Sequence[str]) -> Move | None:
+    """The direction of `concepts --keep` for the same concepts, under the name of the move; None without one."""
+    for free in table.freed:
+        mine = free.by != PROJECTION and table.concepts[free.source].name == move.name
+        if mine and {one.name for one in free.kept} == set(kept):
+            return replace(moves[free.concept], name=move.name, says=move.says)
+    return None
+
+
+def _regressed(joint: Joint, move: Move, question: int, kept: tuple[int, ...]) -> tuple[Move, list[str]]:
+    """A move along the coefficient of its question beside the kept ones."""
+    direction, left = joint.direction(question, kept)
+    names = [joint.names[k] for k in kept]
+    called = " with ".join(map(repr, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    if left < GONE:
+        raise AnalysisError(
+            f"{move.name!r} cannot change while {called} is kept: the rows of one are those of the other"
+        )
+    if not direction.any():
+        raise AnalysisError(f"{move.name!r} has no direction to edit along: no code differs")
+    said = []
+    if left < NEAR:
+        said.append(
+            f"{move.name!r} nearly follows from {called}: only {100 * left**2:.1f} % of its variance is left where "
+            "that is kept, so the direction is of few rows"
+        )
+    columns = joint.number[[question, *kept]]
+    if (joint.known[np.ix_(columns, columns)] < len(joint.fitted)).any():
+        said.append(
+            f"some rows lack {move.name!r} or what is kept: each pair is taken over the rows that have both; "
+            "`latentgan concepts --keep` takes those that have all"
+        )
+    length = float(joint.deviation(direction))
+    return replace(move, direction=direction, length=length if length > 0 else move.length), said
+
+
+def _unlabelled(moves: Sequence[Move], edited: int, out: Sequence[int], labelled: bool) -> str:
+    """Say which directions were projected out although concepts are kept by regression."""
+    which = ", ".join(repr(moves[k].name) for k in out)
+    whose = which if labelled else repr(moves[edited].name)
+    return f"no label tells {whose}, so that there is nothing to regress on: {which} projected out"

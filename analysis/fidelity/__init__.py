@@ -1,0 +1,1 @@
+"""Are generated images like real ones, do they cover them, and are they copies?"""

@@ -1,0 +1,111 @@
+"""The studies that `analyze` leaves out, since one must say of what: another table, or samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..base.arrays import Floats, Ints
+from ..errors import AnalysisError
+from ..table.embeddings import Embeddings
+from ..table.overview import thumbnails
+from ..table.selection import grouping, held_out, independent, sample, thin
+from ..table.study_options import Options, Progress, silent
+from .distances import Copying, Distances, Duplicates, Fidelity, Modes, compare_samples, warnings_of
+from .memorization import copying_and_others, count_modes, duplicate_threshold, duplicates
+
+MODE_ROWS = 5000
+
+
+def study_fidelity(
+    real: Embeddings, fake: Embeddings, options: Options, *, features: str = "", progress: Progress = silent
+) -> Fidelity:
+    """Compare samples with held-out real rows in a vector column of both tables, by default their code."""
+    rng = options.rng("fidelity")
+    if not features and real.code != fake.code:
+        raise AnalysisError(f"features must be the same: {real.code!r} of real rows, {fake.code!r} of samples")
+    marks = [table.metadata.get("checkpoint") for table in (real, fake)]
+    if all(marks) and marks[0] != marks[1]:
+        raise AnalysisError(
+            f"{real.path.name!r} and {fake.path.name!r} were encoded with different models, so their features do not "
+            "compare: encode the samples with the run of the real images"
+        )
+    name = features or real.code
+    for table in (real, fake):
+        if name not in table.vector_columns:
+            columns = ", ".join(map(repr, table.vector_columns))
+            raise AnalysisError(
+                f"the table {table.path.name!r} has no vector column {name!r} (it has {columns}): choose one that both "
+                "tables have with --features"
+            )
+    rows, words = held_out(real, options.test_rows, options)
+    drawn = sample(fake, None, options.test_rows, options)
+    parts = real.vectors(name, rows), fake.vectors(name, drawn)
+    progress("distances")
+    found = compare_samples(*parts, rng=rng)
+    seen = _of(len(rows), len(held_out(real, None, options)[0])), _of(len(drawn), fake.n)
+    notes = [f"real: {seen[0]} {words}; samples: {seen[1]} rows of {fake.path.name}", *warnings_of(found)]
+    yardstick, repeats = None, None
+    pictures: dict[str, Any] = {}
+    train, others = _train(real, rows), parts[0]
+    if train is None:
+        notes.append("no yardstick of real rows, and no test of copying: the table has no train split beside the rows")
+    else:
+        progress("yardstick")
+        beside = thin(independent(real, train, options), len(drawn), options)
+        others = real.vectors(name, beside)
+        yardstick = compare_samples(parts[0], others, rng=rng)
+        notes.append(f"the yardstick: {_of(len(beside), len(train))} train rows in the samples' place")
+        progress("nearest training images")
+        repeats, pictures = _repeats(real, fake, real.matrix(name, train), train, (rows, drawn), parts)
+        notes.append(f"the nearest training images are those of all {len(train):,} train rows")
+    progress("duplicates")
+    held, made, others = (z[rng.permutation(len(z))[:MODE_ROWS]] for z in (*parts, others))
+    threshold = duplicate_threshold(held[: len(made)])
+    modes, real_pairs = count_modes(made, threshold=threshold), duplicates(others, threshold=threshold)
+    notes += [*_sampled(found, modes, real_pairs, len(rows), len(drawn)), *grouping(real)]
+    return Fidelity(name, found, yardstick, repeats, modes, real_pairs, tuple(notes), **pictures)
+
+
+def _sampled(found: Distances, modes: Modes, others: Duplicates, real: int, drawn: int) -> list[str]:
+    """Say which figures are of fewer rows than there are `real` and `drawn`."""
+    if found.real == real and found.fake == modes.rows == drawn:
+        if found.manifold_rows == min(real, drawn):
+            return []
+        return [f"precision, recall, density and coverage are those of {found.manifold_rows:,} rows of either side"]
+    return [
+        f"distances are those of {found.real:,} real rows and {found.fake:,} samples, precision, recall, density and "
+        f"coverage those of {found.manifold_rows:,} of either, duplicates of {modes.rows:,} samples and "
+        f"{others.rows:,} real rows"
+    ]
+
+
+def _of(used: int, there: int) -> str:
+    return f"{used:,}" if used == there else f"{used:,} of {there:,}"
+
+
+def _repeats(
+    real: Embeddings, fake: Embeddings, known: Floats, train: Ints, rows: tuple[Ints, Ints],
+    parts: tuple[Floats, Floats],
+) -> tuple[Copying, dict[str, Any]]:  # fmt: skip
+    """The test of copying, with rows of the tables in place of positions, and the pictures of the nearest pairs."""
+    found, index, distance = copying_and_others(parts[1], known, parts[0])
+    found = replace(found, nearest=train[found.nearest], which=rows[1][found.which])
+    order = np.argsort(found.which)
+    shown = thumbnails(fake, found.which[order])
+    first = np.argsort(distance, kind="stable")[: len(found.which)]
+    return found, {
+        "shown": None if shown is None else shown[np.argsort(order)],
+        "real_pairs": np.stack([rows[0][first], train[index[first]]], axis=1),
+        "real_distances": distance[first],
+    }
+
+
+def _train(real: Embeddings, rows: Ints) -> Ints | None:
+    """Train rows other than `rows`, where there are enough."""
+    if not real.has_split:
+        return None
+    train = np.setdiff1d(real.rows("train"), rows)
+    return train if len(train) >= 50 else None

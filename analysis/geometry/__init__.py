@@ -1,0 +1,1 @@
+"""What shape do the codes have: spread, collapsed columns, intrinsic dimension?"""

@@ -1,0 +1,43 @@
+"""The studies of where codes lie: their geometry, and whether they are distributed as the prior."""
+
+from __future__ import annotations
+
+from ..base.model import Model
+from ..base.statistics import Baseline
+from ..errors import AnalysisError
+from ..table.embeddings import Embeddings
+from ..table.representations import missing_yardsticks, representations
+from ..table.selection import held_out
+from ..table.study_options import Options, Progress, silent
+from .intrinsic_dimension import Geometry, null_shape, shape_of
+
+LOOKED_AT = 5000  # rows whose neighbours are found
+
+
+FEWEST = 50
+
+
+def study_geometry(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Geometry:
+    """Measure the dimensions and hubs of the codes, beside features, pixels and the untrained network."""
+    rng = options.rng("geometry")
+    limit = LOOKED_AT if options.test_rows is None else min(options.test_rows, LOOKED_AT)
+    rows, words = held_out(table, limit, options, least=1000)
+    if len(rows) < FEWEST:
+        raise AnalysisError(f"the shape of a cloud needs at least {FEWEST} rows, and there are {len(rows)}")
+    shapes, notes = [], [f"{len(rows):,} {words}"]
+    null: tuple[Baseline, ...] = ()
+    for wanted in representations(table):
+        progress(wanted.name)
+        (x,) = wanted.read(table, rows, rng=rng)
+        try:
+            shapes.append(shape_of(x, rng=rng, representation=wanted.name, baseline=wanted.baseline))
+        except AnalysisError as error:
+            if wanted.name == table.code:
+                raise
+            notes.append(f"{wanted.name}: {error}")
+            continue
+        if wanted.name == table.code:
+            null = null_shape(x, rng=rng)
+    if shapes[0].duplicates:
+        notes.append(f"{shapes[0].duplicates:,} rows have the code of another row and are left out of the dimensions")
+    return Geometry(tuple(shapes), null, (*notes, *missing_yardsticks(table)))

@@ -1,0 +1,88 @@
+"""Sections on where codes lie: the dimensions that they fill, and whether they are distributed as the prior."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..report.context import Material
+from ..report.document import Block, Estimate, Prose, Section, missing
+from ..report.estimate_rows import brackets, by_group, estimate, readable, role_of, stated, trained_on
+from ..report.formatting import count, listed, number, sentence
+from ..terminal import TextTable, plain
+
+if TYPE_CHECKING:
+    from .intrinsic_dimension import Geometry, Shape
+
+
+FIGURES = (
+    ("two_nn", "intrinsic dimension, TwoNN"),
+    ("mle", "intrinsic dimension, maximum likelihood"),
+    ("participation", "participation ratio"),
+    ("hubness", "hubness"),
+)
+
+
+def geometry(material: Material) -> Section:
+    """How many dimensions the codes fill."""
+    found: Geometry | None = material.results.get("geometry")
+    if found is None or not found.shapes:
+        note = "Not measured yet: latentgan geometry TABLE --out RESULTS does."
+        return missing("geometry", "Geometry", material.refusal("geometry") or note)
+    rows = tuple(row for key, name in FIGURES for row in _figures(found, key, name))
+    caption = (
+        "Intrinsic dimension says how many numbers a row's near neighbours differ in; the participation ratio how many "
+        "directions hold the variance; hubness, the skewness of how often a row is among the 10 nearest of others, "
+        "is 0 where none is favoured. “Independent numbers” are normal columns with the code's variances: codes below "
+        "them lie on something thinner than their columns. Near the edges of a cloud both dimensions are estimated "
+        "too low; their intervals reach up as far as edges like a cube's or a normal cloud's tails explain, and do not "
+        "allow for noise and curvature."
+    )
+    blocks: list[Block] = [by_group("shape", "Figure", rows, caption, "number", digits=1)]
+    blocks += [Prose(sentence(note)) for note in found.notes]
+    return stated("geometry", "Geometry", (_shape_finding(found), trained_on(found.notes)), blocks)
+
+
+def _figures(found: Geometry, key: str, group: str) -> list[Estimate]:
+    rows = []
+    for i, one in enumerate(found.shapes):
+        role = role_of(one.representation) if one.baseline else "ours"
+        rows.append(estimate(readable(one.representation), getattr(one, key), role, group=group))
+        if i == 0:
+            rows += [
+                estimate("independent numbers", b.figure, "chance", group=group) for b in found.null if b.name == key
+            ]
+    return rows
+
+
+def _shape_finding(found: Geometry) -> str:
+    one = found.shapes[0]
+    beside = {b.name: b.figure for b in found.null}
+    said = (
+        f"The {one.width} numbers of the {one.representation} have an intrinsic dimension of {brackets(one.two_nn, 1)}"
+    )
+    others = [f"independent numbers {number(beside['two_nn'].value, 1)}"] if "two_nn" in beside else []
+    others += [f"{name} {number(s.two_nn.value, 1)}" for s, name in _yardsticks(found)]
+    said += f" (TwoNN, n = {count(one.rows)}{'; ' * bool(others)}{listed(others)})"
+    return f"{said}, and their variance fills {brackets(one.participation, 1)} directions."
+
+
+def _yardsticks(found: Geometry) -> list[tuple[Shape, str]]:
+    names = {"pixels": "raw pixels", "untrained": "the same network untrained"}
+    code = found.shapes[0].representation
+    wanted = {"pixels": "pixels", f"untrained.{code}": "untrained"}
+    return [(one, names[wanted[one.representation]]) for one in found.shapes if one.representation in wanted]
+
+
+def geometry_tables(result: Any) -> Iterator[TextTable]:
+    """Dimensions and hubs, a representation a row."""
+    rows: list[tuple[str, ...]] = [
+        (f"  {s.representation}" if s.baseline else s.representation, str(s.width), plain(s.two_nn, 1), plain(s.mle, 1),
+         plain(s.participation, 1), plain(s.hubness, 2), f"{s.rows:,}")
+        for s in result.shapes
+    ]  # fmt: skip
+    if result.null:
+        figures = [plain(b.figure, 2 if b.name == "hubness" else 1) for b in result.null]
+        rows.insert(1, ("  independent numbers", rows[0][1], *figures, f"{result.null[0].figure.n:,}"))
+    header = ("representation", "width", "dimension, TwoNN", "dimension, MLE", "participation", "hubness", "n")
+    yield "the shape of the codes, 95 % interval", header, rows

@@ -1,0 +1,1 @@
+"""Does the middle of a path between two images look like an image?"""

@@ -1,0 +1,94 @@
+"""Which images a path goes between: of different classes, any two, or those that were asked for by class or id."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..base.arrays import Ints, Strings
+from ..errors import AnalysisError
+from ..io.messages import listed
+from ..table.embeddings import Embeddings
+from ..table.selection import labels_of
+from .interpolate import pairs_of_classes
+
+CLASSES, IMAGES = "classes", "images"
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of images, and what they are."""
+
+    pairs: Ints  # (p, 2) positions in the table; the first ones hold one of everything that was asked for
+    words: str  # "images of different classes"
+    notes: tuple[str, ...]
+
+
+def drawn_pairs(table: Embeddings, asked: Sequence[str], rows: Ints, *, count: int, rng: np.random.Generator) -> Pairs:
+    """Draw at most `count` pairs of `rows`, (p, 2) positions.
+
+    Args: asked: "classes" (the default) for images of different classes, "images" for any two, "A:B" for images of
+        class A and class B, or for the two images of these ids, of whatever split.
+    """
+    labels = labels_of(table)
+    known = labels[0][rows] if labels else np.full(len(rows), -1)
+    names = labels[1] if labels else ()
+    wanted = tuple(dict.fromkeys(asked)) or (CLASSES,)
+    found, words, ids = [], [], None
+    for one in wanted:
+        if one in (CLASSES, IMAGES):
+            some = known if one == CLASSES else np.full(len(rows), -1)
+            found.append(pairs_of_classes(some, rows, count=count, rng=rng))
+            classes = one == CLASSES and len(np.unique(known[known >= 0])) > 1
+            words.append("images of different classes" if classes else "any two images")
+            continue
+        ends = _split(one, names)
+        if ends is not None:
+            members = [rows[known == names.index(end)] for end in ends]
+            found.append(_between(members[0], members[1], ends, count, rng))
+            words.append(f"images of {ends[0]} and {ends[1]}")
+            continue
+        ids = table.ids(np.arange(table.n)) if ids is None else ids
+        found.append(_by_id(one, ids, names))
+        words.append(f"images {' and '.join(ids[found[-1][0]])}")
+    turns = [pairs[i] for i in range(count) for pairs in found if i < len(pairs)]
+    notes = ("images that were named by their ids may be of any split",) if ids is not None else ()
+    return Pairs(np.array(turns[: max(count, len(found))], np.int64), "; ".join(words), notes)
+
+
+def _split(one: str, names: Sequence[str]) -> tuple[str, str] | None:
+    """The two sides of "A:B" where both are among `names`; a name may hold colons itself."""
+    places = [i for i, letter in enumerate(one) if letter == ":"]
+    for i in places:
+        ends = one[:i], one[i + 1 :]
+        if ends[0] in names and ends[1] in names:
+            return ends
+    return None
+
+
+def _between(first: Ints, second: Ints, ends: tuple[str, str], count: int, rng: np.random.Generator) -> Ints:
+    """Pairs of a row of each of two classes, or of two rows of one."""
+    for members, end in ((first, ends[0]), (second, ends[1])):
+        if len(members) < 1 + (ends[0] == ends[1]):
+            raise AnalysisError(f"no pair of {ends[0]!r} and {ends[1]!r}: too few held-out images are {end!r}")
+    if ends[0] == ends[1]:
+        return pairs_of_classes(np.full(len(first), -1), first, count=count, rng=rng)
+    return np.stack([rng.choice(first, count), rng.choice(second, count)], axis=1).astype(np.int64)
+
+
+def _by_id(one: str, ids: Strings, names: Sequence[str]) -> Ints:
+    ends = _split(one, set(ids.tolist()))  # type: ignore[arg-type]
+    if ends is None:
+        sides = one.partition(":")
+        known = [*names, *ids[:100_000].tolist()]
+        unknown = next((side for side in sides[::2] if side not in known), one)
+        near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
+        hint = f"; the nearest is {near[0]!r}" if near else ""
+        raise AnalysisError(
+            f"no two classes or ids are called {one!r}{hint}: --between takes classes, images, or A:B, two classes "
+            f"({listed(names, quote=True) or 'there are none'}) or two ids"
+        )
+    return np.array([[int(np.argmax(ids == end)) for end in ends]], np.int64)

@@ -1,0 +1,212 @@
+"""The study of paths between images: which pairs, which kinds of path, and what each kind is like on the same pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..base.arrays import Bools, Doubles, Ints, Singles, to_pixels
+from ..base.decoding import shrink
+from ..base.model import Model, Score, score_of
+from ..base.nearest import nearest
+from ..base.statistics import Baseline, Interval, mean_interval
+from ..errors import AnalysisError
+from ..table.embeddings import Embeddings
+from ..table.selection import held_out, labels_of, sample, thin
+from ..table.study_options import Options, Progress, decoder, needs_model, silent
+from .geodesics import Measures, Shell, measure_paths, shell_of, shorten
+from .interpolate import Interpolations, PathKind, choose_along
+from .pairs import drawn_pairs
+from .paths import WALKS, lerp
+
+MEASURED = 200  # pairs whose middles are compared with real images, where no geodesic must be found
+
+
+COMPARED = 24  # pairs on which every kind is measured, at most
+
+
+DECODED = 12_000  # codes that a round of the search for geodesics decodes, nearly
+
+
+FEWEST = 4
+
+
+ROUNDS, GAIN = 8, 0.01  # of the search, and the share of the energy that a round must gain for another
+
+
+@dataclass(frozen=True)
+class _World:
+    """What all kinds of path share."""
+
+    table: Embeddings
+    decode: Callable[[Singles], Singles]
+    score: Score | None
+    free: Bools  # (d,) columns that a path bends; the others go straight
+    at: Doubles  # (steps,)
+    shell: Shell
+    others: Singles | None  # (m, q) real images as pixels
+    shown: int
+
+    def ends(self, pairs: Ints) -> tuple[Singles, Singles]:
+        """Codes of both images of each pair, (p, d) each."""
+        return self.table.vectors(self.table.code, pairs[:, 0]), self.table.vectors(self.table.code, pairs[:, 1])
+
+    def walk(self, along: str, pairs: Ints, at: Doubles) -> Singles:
+        """Codes on the way, (p, steps, d): the free columns along a walk, the others straight."""
+        start, end = self.ends(pairs)
+        codes = lerp(start, end, at)
+        codes[..., self.free] = WALKS[along](start[:, self.free], end[:, self.free], at)
+        return codes.astype(np.float32)
+
+    def images(self, codes: Singles) -> Singles:
+        """Decode (p, steps, d) codes: (p, steps, h, w, c)."""
+        images = self.decode(codes.reshape(-1, codes.shape[-1]))
+        return images.reshape(*codes.shape[:2], *images.shape[1:])
+
+    def from_real(self, images: Singles) -> Interval | None:
+        """Distance of images (p, h, w, c) to the nearest real one."""
+        small = self.table.pixels_shape
+        if self.others is None or small is None:
+            return None
+        return mean_interval(nearest(shrink(images, small).reshape(len(images), -1), self.others)[1][:, 0])
+
+
+def study_interpolation(
+    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
+) -> Interpolations:
+    """Walk between images, measure whether the middle looks like an image, and compare kinds of path."""
+    rng = options.rng("interpolation")
+    decode = decoder(table, model)
+    if decode is None:
+        raise AnalysisError(f"interpolation decodes codes: {needs_model(table)}")
+    if options.steps < 3:
+        raise AnalysisError(f"what lies between two images needs a path of at least 3 steps, not {options.steps}")
+    rows, words = held_out(table, options.test_rows, options)
+    along, reason = choose_along(table.prior) if options.along == "auto" else (options.along, "asked for")
+    chosen = drawn_pairs(table, options.between, rows, count=max(MEASURED, options.shown), rng=rng)
+    pairs, notes = chosen.pairs, [f"pairs of {words}", *chosen.notes]
+    codes = table.vectors(table.code, thin(rows, 2000, options))[:, table.continuous]
+    shell, whose = shell_of(table.prior, codes)
+    small, rest = table.pixels_shape, np.setdiff1d(sample(table, None, 10_000, options), pairs)
+    others = table.vectors("pixels", rest) if small is not None and len(rest) > 1 else None
+    at = np.linspace(0, 1, options.steps)
+    world = _World(table, decode, score_of(model), table.continuous, at, shell, others, options.shown)
+    progress("decoding paths")
+    compared = pairs[: _as_many_as(int(table.continuous.sum()), options.steps, at_least=options.shown)]
+    kinds, more = compare_kinds(world, compared, along, rng, progress)
+    start = mean_interval(shell.off(np.stack(world.ends(compared))[..., table.continuous]).max(0))
+    notes += [
+        *more,
+        f"off the norm: the largest | |z| − r | on a path, in deviations of {whose} |z|; of a path's ends the farther "
+        f"one lies {start.plain(2)} off",
+    ]
+    own = next((kind for kind in kinds if kind.name == along), None)
+    if own is None or own.frames is None:
+        raise AnalysisError(f"no paths along {along}: {more[0]}")
+    midpoint, baselines, said = _realism(world, along, pairs, own)
+    return Interpolations(
+        along, reason, at, pairs[: options.shown], _names(table, pairs[: options.shown]), own.frames, midpoint,
+        baselines, (*notes, *said), chosen.words, kinds,
+    )  # fmt: skip
+
+
+def _as_many_as(width: int, steps: int, *, at_least: int) -> int:
+    """Pairs whose geodesics are found in seconds."""
+    return max(FEWEST, min(COMPARED, DECODED // (width * (steps - 2))), at_least)
+
+
+def _names(table: Embeddings, pairs: Ints) -> Any:
+    labels = labels_of(table)
+    names = [["" if not labels or labels[0][row] < 0 else labels[1][labels[0][row]] for row in pair] for pair in pairs]
+    return np.array(names, dtype=np.str_)
+
+
+def compare_kinds(
+    world: _World, pairs: Ints, along: str, rng: np.random.Generator, progress: Progress = silent
+) -> tuple[tuple[PathKind, ...], list[str]]:
+    """Measure each kind on the same pairs (p, 2), then a blend of the decoded ends, and random pairs along `along`."""
+    codes, notes = {}, []
+    for kind in WALKS:
+        try:
+            codes[kind] = world.walk(kind, pairs, world.at)
+        except AnalysisError as error:
+            notes.append(f"no paths along {kind}: {error}")
+    progress(f"{len(pairs)} geodesics")
+    found = shorten(world.decode, codes.get(along, codes["lerp"]), free=world.free, rounds=ROUNDS, tolerance=GAIN)
+    codes["geodesic"] = found.codes.astype(np.float32)
+    if left := int((~found.converged).sum()):
+        notes.append(f"{left} of {len(pairs)} searches for a geodesic did not come to rest in {ROUNDS} rounds")
+    line = _seen(world, codes["lerp"])
+    kinds = [_measured(world, kind, line if kind == "lerp" else _seen(world, z), line) for kind, z in codes.items()]
+    t = world.at[:, None, None, None]
+    blend = ((1 - t) * line.images[:, :1] + t * line.images[:, -1:]).astype(np.float32)
+    kinds.append(_measured(world, "pixel blend", _seen(world, codes["lerp"], blend), line, baseline=True))
+    mixed = np.stack([pairs[:, 0], rng.permutation(pairs[:, 1])], axis=1)
+    mixed = mixed[mixed[:, 0] != mixed[:, 1]]
+    if len(mixed) > 1:
+        walked = _seen(world, world.walk(along if along in WALKS else "lerp", mixed, world.at))
+        kinds.append(_measured(world, "random pairs", walked, None, baseline=True))
+    return tuple(kinds), notes
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Paths as they are decoded and judged."""
+
+    images: Singles  # (p, steps, h, w, c)
+    logits: Doubles | None  # (p, steps)
+    figures: Measures
+
+
+def _seen(world: _World, codes: Singles, images: Singles | None = None) -> _Seen:
+    """Decode, or take, the images of codes (p, steps, d), and judge them."""
+    images = world.images(codes) if images is None else images
+    p, steps = images.shape[:2]
+    logits = None
+    if world.score is not None:
+        flat = world.score(codes.reshape(p * steps, -1), images.reshape(p * steps, *images.shape[2:]))
+        logits = np.asarray(flat, np.float64).reshape(p, steps)
+    figures = measure_paths(codes[..., world.free], images.reshape(p, steps, -1), world.shell)
+    return _Seen(images, logits, figures)
+
+
+def _measured(world: _World, name: str, seen: _Seen, line: _Seen | None, *, baseline: bool = False) -> PathKind:
+    """Put figures of one kind together, beside the straight paths `line` between the same ends."""
+    found, ratio, gain, score, scores = seen.figures, None, None, None, np.zeros((0, 3))
+    beside = line if line is not seen else None
+    if beside is not None and (beside.figures.length > 0).all():
+        ratio = mean_interval(found.length / beside.figures.length)
+    if seen.logits is not None:
+        between = seen.logits[:, 1:-1].mean(1)
+        score, by_step = mean_interval(between), [mean_interval(column) for column in seen.logits.T]
+        scores = np.array([(one.value, one.low, one.high) for one in by_step])
+        if beside is not None and beside.logits is not None:
+            gain = mean_interval(between - beside.logits[:, 1:-1].mean(1))
+    return PathKind(
+        name, baseline, mean_interval(found.length), mean_interval(found.straightness),
+        None if name == "pixel blend" else mean_interval(found.off_norm), ratio, score, gain, scores,
+        world.from_real(seen.images[:, len(world.at) // 2]),
+        None if name == "random pairs" else to_pixels(seen.images[: world.shown]),
+    )  # fmt: skip
+
+
+def _realism(
+    world: _World, along: str, pairs: Ints, own: PathKind
+) -> tuple[Interval | None, tuple[Baseline, ...], list[str]]:
+    """Distance to the nearest other image, of decoded midpoints, of blends, and of real images."""
+    table = world.table
+    if table.pixels_shape is None:
+        return None, (), ["midpoints are not judged: the table has no pixels with a shape"]
+    if world.others is None:
+        return None, (), ["midpoints are not judged: there are no other images to compare them with"]
+    made = own.midpoint
+    if along in WALKS:
+        made = world.from_real(world.decode(world.walk(along, pairs, np.array([0.5]))[:, 0]))
+    ends = [table.vectors("pixels", pairs[:, i]) for i in (0, 1)]
+    figures = [mean_interval(nearest(x, world.others)[1][:, 0]) for x in ((ends[0] + ends[1]) / 2, ends[0])]
+    note = f"L2 distance to the nearest of {len(world.others):,} real images, pixels in [0, 1]"
+    blend = Baseline("pixel-wise blend", figures[0], "the mean of the two images")
+    return made, (blend, Baseline("real images", figures[1], "the pairs' own first images")), [note]

@@ -1,0 +1,206 @@
+"""The section on paths: the way from one image to another, kinds of path on the same pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..report.context import Material
+from ..report.document import Block, Comparison, Line, Lines, Prose, Role, Section, Strip, Strips, missing, one_of
+from ..report.estimate_rows import brackets, estimate, stated, trained_on
+from ..report.formatting import count, listed, number, percent, plural, sentence
+from ..report.images import as_uint8
+from ..terminal import TextTable, plain
+
+if TYPE_CHECKING:
+    from ..base.arrays import Pixels
+    from ..base.statistics import Interval
+    from .interpolate import Interpolations, PathKind
+
+
+SHOWN_PAIRS = 8
+
+
+NAMES = {
+    "lerp": "straight line", "slerp": "great circle", "norm": "straight, lengths kept", "geodesic": "geodesic",
+    "pixel blend": "blend of pixels", "random pairs": "random pairs",
+}  # fmt: skip
+
+
+SEVERAL = {"slerp": "great circles", "norm": "straight lines of kept lengths", "geodesic": "geodesics"}
+
+
+def interpolations(material: Material) -> Section:
+    """Paths between codes."""
+    found: Interpolations | None = material.results.get("interpolation")
+    if found is None or not len(found.pairs):
+        note = "None yet: latentgan interpolate TABLE --out RESULTS draws paths, where a model decodes."
+        return missing("interpolations", "Interpolations", material.refusal("interpolation") or note)
+    blocks: list[Block] = list(_films(material, found))
+    if found.midpoint is not None:
+        rows = [estimate("decoded midpoints", found.midpoint)]
+        rows += [estimate(b.name, b.figure, _blend(b.name), note=b.note) for b in found.baselines]
+        said = (
+            "Distance of the images halfway to the nearest real image (L2, pixels in [0, 1]); less is more like data."
+        )
+        blocks.append(Comparison(tuple(rows), said, "number"))
+    blocks += [*_compared(found), *_along(found), *(Prose(sentence(note)) for note in found.notes)]
+    finding = f"{_midpoint_finding(found)}{_kinds_finding(found)}."
+    return stated("interpolations", "Interpolations", (finding, trained_on(found.notes)), blocks)
+
+
+def _films(material: Material, found: Interpolations) -> tuple[Block, ...]:
+    """The chosen kind first, then the others on the same pairs."""
+    why = f" ({found.reason})" if found.reason else ""
+    caption = (
+        f"Decoded codes on the way from one image to another; chosen: {NAMES.get(found.along, found.along)}{why}. A "
+        "good path shows an image at every step; a poor one fades from one picture into the other. Click a strip to go "
+        "there."
+    )
+    shown = {found.along: found.frames}
+    shown |= {kind.name: kind.frames for kind in found.kinds if kind.frames is not None and kind.name != found.along}
+    options: list[tuple[str, tuple[Block, ...]]] = [
+        (NAMES.get(name, name).capitalize(), (_strips(material, found, i, frames, caption),))
+        for i, (name, frames) in enumerate(shown.items())
+    ]
+    return one_of("paths-along", "Paths", options)
+
+
+def _strips(material: Material, found: Interpolations, index: int, frames: Pixels, caption: str) -> Strips:
+    steps, films = tuple(percent(float(t), 0) for t in found.at), as_uint8(frames)
+    strips = tuple(
+        Strip(_ends(material, found, i), films[i], f"path from {_ends(material, found, i)}", int(found.pairs[i, 0]))
+        for i in range(min(len(found.pairs), len(films), SHOWN_PAIRS))
+    )
+    name = "paths" if index == 0 else f"paths-{index}"
+    return Strips(name, strips, steps, len(steps) // 2, "Along the path", caption, "films")
+
+
+def _blend(name: str) -> Role:
+    return "pixels" if "blend" in name.lower() or "pixel" in name.lower() else "chance"
+
+
+def _role(kind: PathKind) -> Role:
+    return _blend(kind.name) if kind.baseline else "ours"
+
+
+def _ends(material: Material, found: Interpolations, i: int) -> str:
+    names = [str(found.labels[i, j]) or material.describe(int(found.pairs[i, j])) for j in (0, 1)]
+    return f"{names[0]} → {names[1]}"
+
+
+def _compared(found: Interpolations) -> tuple[Block, ...]:
+    """Every kind of path on the same pairs, one measure at a time."""
+    n = count(found.kinds[0].length.n) if found.kinds else ""
+    same = f"Means over the same {n} pairs; random pairs are of the same images. "
+    measures: tuple[tuple[str, Callable[[PathKind], Interval | None], str], ...] = (
+        (
+            "Length in images", lambda kind: kind.length,
+            "Sum of the steps |G(z′) − G(z)|, pixels in [0, 1]. A blend of pixels is as short as a path can be, and no "
+            "image lies on it.",
+        ),
+        (
+            "Straightness", lambda kind: kind.straightness,
+            "Distance of the ends over the length: 1 is a straight line through images, as a blend of pixels is.",
+        ),
+        (
+            "Off the prior's norm", lambda kind: kind.off_norm,
+            "The farthest that a path strays from the length that the prior's codes have, in their deviations.",
+        ),
+        (
+            "Discriminator", lambda kind: kind.score,
+            "Its logit between the ends: the higher, the more real. Ends are the same for all kinds.",
+        ),
+        (
+            "Distance to real images", lambda kind: kind.midpoint,
+            "Of the image halfway, to the nearest real image (L2, pixels in [0, 1]).",
+        ),
+    )  # fmt: skip
+    options: list[tuple[str, tuple[Block, ...]]] = []
+    for name, of, caption in measures:
+        rows = [(kind, figure) for kind in found.kinds if (figure := of(kind)) is not None]
+        if rows:
+            shown = tuple(estimate(NAMES.get(kind.name, kind.name), figure, _role(kind)) for kind, figure in rows)
+            options.append((name, (Comparison(shown, same + caption, "number"),)))
+    return one_of("paths-by", "Compare by", options)
+
+
+def _along(found: Interpolations) -> list[Block]:
+    """What the discriminator says at every step."""
+    lines = tuple(
+        Line(NAMES.get(kind.name, kind.name), found.at, *_bands(kind), role=_role(kind) if kind.baseline else None)
+        for kind in found.kinds
+        if len(kind.scores)
+    )
+    if not lines:
+        return []
+    caption = (
+        "Mean logit of the discriminator at each step with its 95 % interval over pairs; higher is more real. Where a "
+        "path sinks between its ends, the discriminator does not take what lies there for images."
+    )
+    return [Lines("scores-along", "The discriminator along the path", "share of the way", "logit", lines, caption)]
+
+
+def _bands(kind: PathKind) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    mean, low, high = (np.asarray(column) for column in kind.scores.T)
+    return mean, low, high
+
+
+def _midpoint_finding(found: Interpolations) -> str:
+    if found.midpoint is None:
+        return f"{plural(len(found.pairs), 'path')} between {found.between}, along {found.along}"
+    others = [f"{b.name} {number(b.figure.value, 3)}" for b in found.baselines]
+    beside = f"; {listed(others)}" if others else ""
+    return (
+        f"Halfway between two images, decoded pictures lie {brackets(found.midpoint)} from the nearest real image "
+        f"(n = {plural(found.midpoint.n, 'pair')}){beside}"
+    )
+
+
+def _kinds_finding(found: Interpolations) -> str:
+    """Compare geodesics, and the chosen kind, with straight lines on the same pairs, as far as intervals tell."""
+    told = [kind for kind in found.kinds if kind.name in ("geodesic", found.along)]
+    said = [text for kind in told if (text := _against_line(kind))]
+    n = next((kind.length.n for kind in found.kinds), 0)
+    return f"; on the same {plural(n, 'pair')}, {listed(said)}" if said else ""
+
+
+def _against_line(kind: PathKind) -> str:
+    ratio, gain = kind.ratio, kind.score_gain
+    if ratio is None or math.isnan(ratio.low):
+        return ""
+    if ratio.low <= 1 <= ratio.high:
+        length = "as long as straight lines in images, within the interval"
+    else:
+        word, ends = ("shorter", (ratio.high, ratio.low)) if ratio.high < 1 else ("longer", (ratio.low, ratio.high))
+        low, high = sorted(100 * abs(1 - end) for end in ends)
+        length = f"{percent(abs(1 - ratio.value))} [{low:.1f}, {high:.1f}] {word} in images than straight lines"
+    more = ""
+    if gain is not None and not gain.low <= 0 <= gain.high:
+        size = gain if gain.low > 0 else replace(gain, value=-gain.value, low=-gain.high, high=-gain.low)
+        more = f" (to the discriminator {'more' if gain.low > 0 else 'less'} real, by {brackets(size)} logits)"
+    return f"{SEVERAL.get(kind.name, kind.name)} are {length}{more}"
+
+
+def interpolation_tables(result: Any) -> Iterator[TextTable]:
+    """Midpoints, and kinds of path on the same pairs."""
+    paths = "1 path" if len(result.pairs) == 1 else f"{len(result.pairs)} paths"
+    title = f"{paths} by {result.along} ({result.reason}) between {result.between}"
+    if result.midpoint is None:
+        yield title, ("path",), [(" → ".join(pair),) for pair in result.labels.tolist()]
+    else:
+        rows = [("decoded midpoints", plain(result.midpoint), f"{result.midpoint.n:,}")]
+        rows += [(f"  {b.name}", plain(b.figure), f"{b.figure.n:,}") for b in result.baselines]
+        yield title, ("distance to the nearest real image", "mean", "n"), rows
+    if result.kinds:
+        kinds = [
+            (f"  {k.name}" if k.baseline else k.name, plain(k.length, 2), plain(k.ratio), plain(k.straightness),
+             plain(k.off_norm, 2), plain(k.score, 2), f"{k.length.n:,}")
+            for k in result.kinds
+        ]  # fmt: skip
+        header = ("kind of path", "length in images", "/ lerp", "straightness", "off the norm", "discriminator", "n")
+        yield "the same pairs along each kind of path", header, kinds

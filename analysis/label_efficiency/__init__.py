@@ -1,0 +1,1 @@
+"""How many labels does a representation save?"""

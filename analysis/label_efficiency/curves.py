@@ -1,0 +1,323 @@
+"""Label efficiency: what a simple reader reads against the labels that it was taught, from few to all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..base.arrays import AnyArray, Doubles, Ints, Seed, as_point, as_rng, as_table, as_vector, same_length, subsample
+from ..base.baselines import MEAN, NETWORK, is_baseline
+from ..base.linear_models import Rows
+from ..base.statistics import Interval
+from ..errors import AnalysisError
+from ..probes.few_labels import (
+    ACCURACY,
+    SEARCH,
+    TRIED,
+    VALIDATION,
+    FewLabels,
+    Metric,
+    Setting,
+    checked_rows,
+    compare,
+    draw_labels,
+    few_label_accuracy,
+    paired,
+    read_draws,
+    within,
+)
+from ..probes.linear_probe import SHUFFLED, SHUFFLES
+
+ROWS = 10000  # train rows in all draws of one size together: large draws differ little, so that fewer will do
+
+
+LEAST = 5  # draws, however large
+
+
+LARGEST = 5_000  # train rows of a draw that is not all of them
+
+
+REFERENCE = 10  # labels a class at which yardsticks are asked how many they need for as much
+
+
+@dataclass(frozen=True)
+class LabelsNeeded:
+    """How many labels a class, or labelled rows, a yardstick needs to be read as well as a representation with few.
+
+    The figure is where the yardstick's curve crosses, linear in the logarithm of labels, and its interval holds the
+    sizes at which the paired difference is not clear of 0. NaN lies beyond all labels; the smallest size means "that
+    or fewer".
+    """
+
+    representation: str
+    baseline: str
+    per_class: int  # labels a class of the representation, or labelled rows
+    needed: Interval  # the yardstick's; n counts draws
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """Accuracy against labels a class, or R2 against labelled rows, for every representation and its yardsticks."""
+
+    target: str  # "label" or the column in its place
+    curve: tuple[FewLabels, ...]  # by size, ascending
+    needed: tuple[LabelsNeeded, ...]
+    told: int  # labels that the networks themselves were told in training, which no figure here counts
+    notes: tuple[str, ...]
+    metric: str = "accuracy"  # or "R2"
+    attributes: tuple[Efficiency, ...] = ()  # likewise of numeric attributes
+
+
+def sizes(labels: Ints) -> tuple[int, ...]:
+    """1, 2, 5, 10, 20, … labels a class, up to half of the smallest class and 5,000 rows.
+
+    Of a class's rows larger draws would be nearly the same; and from 5,000 rows to all a curve is all but straight.
+
+    Args: labels: (n,) classes, -1 = unlabelled.
+    """
+    counts = np.unique(labels[labels >= 0], return_counts=True)[1]
+    if len(counts) < 2:
+        return ()
+    most = max(1, min(int(counts.min()) // 2, LARGEST // len(counts)))
+    found = [step * 10**power for power in range(len(str(most))) for step in (1, 2, 5)]
+    return tuple(size for size in found if size <= most)
+
+
+@dataclass
+class Size:
+    """The draws of one size."""
+
+    per_class: int  # labelled rows of numbers
+    picked: Ints  # (draws, m) positions in train
+    everything: bool = False
+    shuffled: Interval | None = None
+
+
+def fewer(draws: int, labels: int) -> int:
+    """Of `draws` of so many labels, how many are used: large ones differ little."""
+    return min(draws, max(LEAST, ROWS // labels))
+
+
+Found = tuple[AnyArray, Setting] | None
+"""What one representation gives at a size, and how it is read; None where it is not read."""
+
+
+class Gathered:
+    """What was read at every size from one representation after the other, on the same draws and rows."""
+
+    def __init__(self, sizes: list[Size], metric: Metric) -> None:
+        self.sizes, self.metric = sizes, metric
+        self._found: dict[str, tuple[bool, Sequence[Found]]] = {}
+
+    def add(self, name: str, baseline: bool, found: Sequence[Found]) -> None:
+        """Keep what `name` gives at each size: (draws, n_test) of the metric, of fewer draws the first ones."""
+        self._found[name] = baseline, found
+
+    def setting(self, name: str, at: int) -> Setting:
+        """How `name` is read at a size."""
+        found = self._found[name][1][at]
+        return found[1] if found is not None else Setting(False, math.nan)
+
+    def results(self) -> tuple[FewLabels, ...]:
+        """Every representation side by side, size by size."""
+        out = []
+        for i, size in enumerate(self.sizes):
+            there = {name: one for name, (_, found) in self._found.items() if (one := found[i]) is not None}
+            values, settings = zip(*there.values(), strict=True)
+            out.append(
+                compare(
+                    values, tuple(there), tuple(self._found[name][0] for name in there), settings,
+                    per_class=size.per_class, labels=size.picked.shape[1], everything=size.everything,
+                    shuffled=size.shuffled, metric=self.metric,
+                )
+            )  # fmt: skip
+        return tuple(out)
+
+    def needed(self, per_class: int = REFERENCE) -> tuple[LabelsNeeded, ...]:
+        """Ask yardsticks how many labels they need for what others read with `per_class`.
+
+        They are pixels, a network and the untrained network. Taken at the size nearest to `per_class`; nothing where
+        there is no other size, or where what is read is not clear of the mean, which needs no label.
+        """
+        if len(self.sizes) < 2:
+            return ()
+        at = int(np.argmin([abs(math.log(size.per_class / per_class)) for size in self.sizes]))
+        places = np.array([size.per_class for size in self.sizes], np.float64)
+        out = []
+        mean = self._at(MEAN, at)
+        for name, (baseline, _) in self._found.items():
+            ours = self._at(name, at)
+            if baseline or ours is None:
+                continue
+            if mean is not None and not paired(ours, mean, self.metric).low > 0:
+                continue
+            for other in ("pixels", NETWORK, f"untrained.{name}"):
+                curve = [self._at(other, i) for i in range(len(self.sizes))]
+                there = [(values, place) for values, place in zip(curve, places, strict=True) if values is not None]
+                if there:
+                    their, at_places = [values for values, _ in there], np.array([place for _, place in there])
+                    crossing = labels_needed(ours, their, at_places, metric=self.metric)
+                    out.append(LabelsNeeded(name, other, self.sizes[at].per_class, crossing))
+        return tuple(out)
+
+    def _at(self, name: str, at: int) -> AnyArray | None:
+        """What `name` gives at a size; None where it is not there."""
+        found = self._found[name][1][at] if name in self._found else None
+        return found[0] if found is not None else None
+
+
+class Curve(Gathered):
+    """The same nested draws of labels for one representation after the other.
+
+    Args: labels: (n,) classes of the train rows, -1 = unlabelled. sizes: labels a class. columns: number of classes.
+        draws: of each size; of large ones fewer, at least 5. all_labels: also all labelled rows, once.
+    Raises: AnalysisError where a class has fewer rows than a size.
+    """
+
+    def __init__(
+        self,
+        labels: Ints,
+        sizes: Sequence[int],
+        *,
+        columns: int,
+        draws: int,
+        rng: np.random.Generator,
+        all_labels: bool = False,
+    ) -> None:
+        super().__init__([], ACCURACY)
+        self.labels, self.columns = labels, columns
+        if sizes:
+            largest = max(sizes)
+            picked = draw_labels(labels, per_class=largest, draws=draws, rng=rng)
+            for size in sorted(set(sizes)):
+                inner = within(picked, of=largest, per_class=size)
+                self.sizes.append(Size(size, inner[: fewer(draws, inner.shape[1])]))
+        if all_labels:
+            known = np.flatnonzero(labels >= 0)
+            mean = round(len(known) / max(1, len(np.unique(labels[known]))))
+            self.sizes.append(Size(mean, known[None], everything=True))
+
+    def read(self, name: str, baseline: bool, train: Rows, validation: Rows, test: Rows) -> None:
+        """Read one representation at every size; rows are the same ones, in the same order, for every name."""
+        found = [
+            few_label_accuracy(
+                train, validation, test, draws=size.picked, columns=self.columns,
+                tried=max(1, min(TRIED, SEARCH // size.picked.shape[1])),
+            )
+            for size in self.sizes
+        ]  # fmt: skip
+        self.add(name, baseline, found)
+
+    def read_shuffled(self, name: str, train: Rows, test: Rows, rng: np.random.Generator) -> None:
+        """Teach shuffled labels, ten times a size or more, at the right ones' settings, as chance level."""
+        for at, size in enumerate(self.sizes):
+            places = np.resize(np.arange(len(size.picked)), max(SHUFFLES, len(size.picked)))
+            some = subsample(np.arange(size.picked.shape[1]), SHUFFLED, rng=rng)
+            picked = size.picked[places][:, some]
+            lost = rng.permuted(self.labels[picked], axis=1)
+            setting = self.setting(name, at)
+            hits = read_draws(train, test, lost, setting, draws=picked, columns=self.columns)
+            size.shuffled = self.metric.score(hits)
+
+
+def label_efficiency(
+    train: Mapping[str, Rows],
+    validation: Mapping[str, Rows],
+    test: Mapping[str, Rows],
+    *,
+    rng: Seed = 0,
+    per_class: Sequence[int] | None = None,
+    draws: int = 20,
+    all_labels: bool = True,
+    target: str = "label",
+) -> Efficiency:
+    """Read classes with few labels and with many, beside shuffled labels; and how many yardsticks need.
+
+    Args: train, validation, test: name -> rows, the same rows in the same order for every name. Names that are "pixels"
+        or begin with "untrained." or "PCA" are yardsticks. per_class: sizes of draws; by default those of `sizes`.
+        all_labels: also all labelled rows, once.
+    Raises: AnalysisError where there are no two classes, or a class has fewer rows than a size.
+    """
+    rng = as_rng(rng)
+    train, validation, test, columns = checked_rows(train, validation, test, numeric=False)
+    names = tuple(train)
+    labels = train[names[0]].y
+    wanted = sizes(labels) if per_class is None else tuple(per_class)
+    if not wanted:
+        raise AnalysisError("a label curve needs train rows of two classes, and a size to draw")
+    curve = Curve(labels, wanted, columns=columns, draws=draws, rng=rng, all_labels=all_labels)
+    kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
+    for name in names:
+        held = Rows(validation[name].x[kept], validation[name].y[kept])
+        curve.read(name, is_baseline(name), train[name], held, test[name])
+    own = next((name for name in names if not is_baseline(name)), names[0])
+    curve.read_shuffled(own, train[own], test[own], rng)
+    return Efficiency(target, curve.results(), curve.needed(), 0, ())
+
+
+def labels_needed(ours: AnyArray, curve: Sequence[AnyArray], places: Doubles, *, metric: Metric = ACCURACY) -> Interval:
+    """Where a yardstick's curve reaches `ours`, with the sizes at which the paired difference may be 0.
+
+    Args: ours: (draws, n) hits, or what the metric takes. curve: those of the yardstick at each of `places` (k,),
+        ascending, on the same rows and draws. Returns: labels a class, NaN beyond the last place; n counts the draws of
+        `ours`.
+    """
+    ours, curve = _draws(ours, "ours"), [_draws(theirs, "a size of the curve") for theirs in curve]
+    places = as_point(as_vector(places, "places"), "places")
+    same_length(curve=np.zeros(len(curve)), places=places)
+    if any(theirs.shape[1] != ours.shape[1] for theirs in curve):
+        raise AnalysisError("ours and every size of the curve must be of the same test rows, a column each")
+    gaps = [paired(ours, theirs, metric) for theirs in curve]
+    value, low, high = (
+        _crossing(np.array([getattr(gap, end) for gap in gaps]), places) for end in ("value", "low", "high")
+    )
+    return Interval(value, low, high, len(ours))
+
+
+def _draws(values: AnyArray, name: str) -> AnyArray:
+    """Hits, or what a metric takes, as (draws, n). Raises: AnalysisError for other shapes, or NaN."""
+    table = as_table(values, name)
+    if table.dtype.kind not in "biuf" or not np.isfinite(table).all():
+        raise AnalysisError(f"{name} must be hits or finite figures (draws, rows)")
+    return table
+
+
+def _crossing(gaps: Doubles, places: Doubles) -> float:
+    """Where (k,) gaps first fall to 0 over ascending places (k,), linear in their logarithm; NaN where they do not."""
+    below = np.flatnonzero(gaps <= 0)
+    if len(below) == 0:
+        return math.nan
+    i = int(below[0])
+    if i == 0:
+        return float(places[0])
+    share = gaps[i - 1] / (gaps[i - 1] - gaps[i])
+    return float(np.exp(np.log(places[i - 1]) + share * np.log(places[i] / places[i - 1])))
+
+
+def few_labels(
+    train: Mapping[str, Rows],
+    validation: Mapping[str, Rows],
+    test: Mapping[str, Rows],
+    *,
+    rng: Seed = 0,
+    per_class: int = 10,
+    draws: int = 20,
+) -> FewLabels:
+    """Compare representations on `per_class` labels a class; `analysis.label_efficiency.curves` has the whole curve.
+
+    Args: train, validation, test: name -> rows, the same rows in the same order for every name. Names that
+        are "pixels" or begin with "untrained." or "PCA" are yardsticks.
+    """
+    rng = as_rng(rng)
+
+    train, validation, test, columns = checked_rows(train, validation, test, numeric=False)
+    names = tuple(train)
+    curve = Curve(train[names[0]].y, (per_class,), columns=columns, draws=draws, rng=rng)
+    kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
+    for name in names:
+        held = Rows(validation[name].x[kept], validation[name].y[kept])
+        curve.read(name, is_baseline(name), train[name], held, test[name])
+    return curve.results()[0]

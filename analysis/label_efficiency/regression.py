@@ -1,0 +1,252 @@
+"""Few labelled rows: ridge regression of numbers on n of them, the same draws for every representation and number.
+
+Numbers that are known for the same rows are read together: one eigendecomposition of a draw serves them all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..base.arrays import AnyArray, Doubles, Floats, Ints, Seed, Singles, as_rng, subsample
+from ..base.baselines import MEAN, is_baseline
+from ..base.linear_models import Rows, fit_ridge, fit_scalers, into_span
+from ..base.pca import fit_pca
+from ..base.statistics import Interval, Z
+from ..errors import AnalysisError
+from ..probes.few_labels import TRIED, VALIDATION, Metric, Setting, checked_rows, over_draws
+from ..probes.linear_probe import SHUFFLED, SHUFFLES, WIDEST
+from .curves import LARGEST, Efficiency, Gathered, Size, fewer
+
+LEAST_ROWS = 10  # of a draw
+
+
+STRENGTHS = tuple(10.0**power for power in range(-6, 2))  # alpha a row, over the columns' summed variance
+
+
+SEARCH = 2_500  # train rows on which the strength is chosen, of all draws that are tried together
+
+
+REFERENCE = 100  # rows at which yardsticks are asked how many they need for as much
+
+
+def amounts(n: int) -> tuple[int, ...]:
+    """10, 20, 50, … labelled rows, up to half of `n` and 5,000."""
+    most = min(n // 2, LARGEST)
+    found = [step * 10**power for power in range(1, len(str(max(most, 1)))) for step in (1, 2, 5)]
+    return tuple(size for size in found if LEAST_ROWS <= size <= most)
+
+
+def protocol(n_test: int) -> str:
+    """Say how the figures were made."""
+    return (
+        "Draws of train rows at random, the same for every representation, each within the next larger one; ridge "
+        "regression; columns standardised by all train rows, or all divided by one number so that wide ones stay wide; "
+        f"more than {WIDEST} columns reduced by a PCA fitted on train; that choice and the strength, of "
+        f"{len(STRENGTHS)} values, are the best on at most {VALIDATION} validation rows, averaged over the first "
+        f"{TRIED} draws, of large draws fewer; R² on {n_test} test rows, which all draws share: 1 is every value, 0 is "
+        "what their own mean gives; 95 % intervals cover both the draw of labels and that of test rows; their two "
+        "variances are summed (t over draws, linearised over rows, which stand alone where all labels are used); "
+        "differences are paired by draw and by row."
+    )
+
+
+def explained(truth: Floats) -> Metric:
+    """R² over draws and test rows, of (draws, n) figures 1 − (y − ŷ)² / mean (y − mean y)², whose mean is R².
+
+    The variance over rows is that of R² as a ratio of two means: with v a row's share in the spread of the truth, it is
+    that of figure + (1 − R²) v, and of a difference Δ of two that of the difference − Δ v (delta method).
+
+    Args: truth: (n,) of the test rows.
+    """
+    away = (truth - np.mean(truth)) ** 2
+    share = away / np.mean(away)
+    n = len(truth)
+
+    def over_both(values: Singles, slope: float) -> Interval:
+        value = float(values.mean(dtype=np.float64))
+        rows = values.mean(0, dtype=np.float64) + slope * share
+        half = math.hypot(over_draws(values.mean(1, dtype=np.float64)), Z * float(rows.std(ddof=1)) / math.sqrt(n))
+        return Interval(value, value - half, value + half, len(values))
+
+    def score(values: Singles) -> Interval:
+        found = over_both(values, 1 - float(values.mean(dtype=np.float64)))
+        return Interval(found.value, found.low, min(1.0, found.high), found.n)
+
+    def difference(ours: Singles, theirs: Singles) -> Interval:
+        gaps = ours - theirs
+        return over_both(gaps, -float(gaps.mean(dtype=np.float64)))
+
+    return Metric("R2", score, difference, protocol)
+
+
+def few_number_figures(
+    train: Rows, validation: Rows, test: Rows, *, draws: Ints, taught: Doubles, tried: int = TRIED
+) -> list[tuple[Singles, Setting]]:
+    """Read t numbers by ridge regression taught by each draw of train rows, each at its own scale and strength.
+
+    Args: train, validation, test: rows, y (n, t). draws: (draws, m) positions in train. taught: (draws, m, t) values
+        that they are taught, the rows' own or shuffled ones. tried: draws on which the setting is chosen.
+    Returns: for each number (draws, n_test) figures as `explained` takes them, and its setting.
+    """
+    scalers = fit_scalers(train.x)
+    width = float(train.x.shape[1])
+    error = np.zeros((len(scalers), len(STRENGTHS), taught.shape[2]))
+    for common, scaler in enumerate(scalers):
+        held = scaler(validation.x)
+        for rows, y in zip(draws[:tried], taught[:tried], strict=True):
+            read = _readings(scaler(train.x[rows]), y, held, tuple(width * one for one in STRENGTHS))
+            error[common] += np.mean((read - validation.y) ** 2, axis=1)
+    flat = error.reshape(-1, taught.shape[2]).argmin(0)
+    settings = [Setting(bool(i // len(STRENGTHS)), STRENGTHS[i % len(STRENGTHS)]) for i in flat.tolist()]
+    figures = np.empty((taught.shape[2], len(draws), len(test.y)), np.float32)
+    spread = np.var(test.y, axis=0)
+    for common, scaler in enumerate(scalers):
+        mine = [i for i, one in enumerate(settings) if one.common == bool(common)]
+        judged = scaler(test.x) if mine else test.x
+        strengths = tuple(sorted({settings[i].c for i in mine}))
+        place = [strengths.index(settings[i].c) for i in mine]
+        for k in range(len(draws) if mine else 0):
+            y = taught[k][:, mine]
+            read = _readings(scaler(train.x[draws[k]]), y, judged, tuple(width * one for one in strengths))
+            chosen = read[place, :, np.arange(len(mine))]  # (numbers, n_test)
+            figures[mine, k] = 1 - (test.y[:, mine].T - chosen) ** 2 / spread[mine, None]
+    return list(zip(figures, settings, strict=True))
+
+
+def _readings(x: Singles, y: Doubles, judged: Singles, penalties: tuple[float, ...]) -> Doubles:
+    """Values that ridge regression of y (m, t) on x gives for `judged` (n, d): (penalties, n, t)."""
+    inner, rows = into_span(x, judged)
+    return np.stack([reader(rows).astype(np.float64) for reader in fit_ridge(inner, y, penalties=penalties)])
+
+
+class NumberCurves:
+    """The same nested draws of labelled rows for several numbers and one representation after the other.
+
+    Args: values: (n, t) of the train rows, all known. truth: (n_test, t) of the test rows. sizes: labelled rows.
+        draws: of each size; of large ones fewer, at least 5. all_labels: also all rows, once.
+    Raises: AnalysisError where a size is more than there are.
+    """
+
+    def __init__(
+        self,
+        values: Doubles,
+        truth: Doubles,
+        sizes: Sequence[int],
+        *,
+        draws: int,
+        rng: np.random.Generator,
+        all_labels: bool = False,
+    ) -> None:
+        n, largest = len(values), max(sizes, default=0)
+        if largest > n:
+            raise AnalysisError(f"{largest} labelled rows cannot be drawn: there are {n}")
+        picked = np.stack([rng.choice(n, largest, replace=False) for _ in range(draws)])
+        found = [Size(size, picked[: fewer(draws, size), :size]) for size in sorted(set(sizes))]
+        if all_labels:
+            found.append(Size(n, np.arange(n)[None], everything=True))
+        self.picked = [size.picked for size in found]
+        self.mean, self.scale = values.mean(0), values.std(0)
+        self.values, self.truth = self.standard(values), self.standard(truth)
+        self.curves = [
+            Gathered([Size(one.per_class, one.picked, one.everything) for one in found], explained(column))
+            for column in self.truth.T
+        ]
+
+    def standard(self, values: Doubles) -> Doubles:
+        """Values in standard deviations of the train rows: R² is the same, and float32 is as exact for all units."""
+        standard: Doubles = (values - self.mean) / self.scale
+        return standard
+
+    def read(
+        self, name: str, baseline: bool, train: Singles, validation: Singles, test: Singles, held: Doubles
+    ) -> None:
+        """Read every number from one representation at every size. Args: held: (n_validation, t) of validation rows."""
+        rows = self._rows(train, validation, test, held)
+        self._add(name, baseline, [self._read(rows, picked, self.values[picked]) for picked in self.picked])
+
+    def read_mean(self) -> None:
+        """Predict the mean of what a draw teaches."""
+        unset = [math.nan] * self.truth.shape[1]
+        self.add(MEAN, [(self.values[picked].mean(1)[:, None], unset) for picked in self.picked])
+
+    def add(self, name: str, found: Sequence[tuple[AnyArray, Sequence[float]]]) -> None:
+        """Keep what a yardstick reads at each size: (draws, n_test, t) in standard deviations, and t settings."""
+        spread = np.var(self.truth, axis=0)
+        kept = []
+        for read, settings in found:
+            figures = np.moveaxis((1 - (self.truth - read) ** 2 / spread).astype(np.float32), 2, 0)
+            kept.append([(one, Setting(False, c)) for one, c in zip(figures, settings, strict=True)])
+        self._add(name, True, kept)
+
+    def read_shuffled(
+        self, train: Singles, validation: Singles, test: Singles, held: Doubles, rng: np.random.Generator
+    ) -> None:
+        """Teach shuffled values, ten times a size or more, the strength chosen anew: what is read where nothing is."""
+        rows = self._rows(train, validation, test, held)
+        for at, picked in enumerate(self.picked):
+            places = np.resize(np.arange(len(picked)), max(SHUFFLES, len(picked)))
+            some = picked[places][:, subsample(np.arange(picked.shape[1]), SHUFFLED, rng=rng)]
+            lost = rng.permuted(np.arange(some.shape[1])[None].repeat(len(some), 0), axis=1)
+            taught = self.values[np.take_along_axis(some, lost, axis=1)]
+            for curve, (figures, _) in zip(self.curves, self._read(rows, some, taught), strict=True):
+                curve.sizes[at].shuffled = curve.metric.score(figures)
+
+    def _rows(self, train: Singles, validation: Singles, test: Singles, held: Doubles) -> tuple[Rows, Rows, Rows]:
+        """The three splits, values standardised, and not too wide."""
+        parts: list[AnyArray] = [train, validation, test]
+        if train.shape[1] > WIDEST:
+            pca = fit_pca(train, WIDEST, rng=np.random.default_rng(0))
+            parts = [pca.first(pca.sound).project(x) for x in parts]
+        values = (self.values, self.standard(held), self.truth)
+        first, second, third = (Rows(x, y) for x, y in zip(parts, values, strict=True))
+        return first, second, third
+
+    def _read(self, rows: tuple[Rows, Rows, Rows], picked: Ints, taught: Doubles) -> list[tuple[Singles, Setting]]:
+        tried = max(1, min(TRIED, SEARCH // picked.shape[1]))
+        return few_number_figures(*rows, draws=picked, taught=taught, tried=tried)
+
+    def _add(self, name: str, baseline: bool, found: Sequence[Sequence[tuple[AnyArray, Setting]]]) -> None:
+        for i, curve in enumerate(self.curves):
+            curve.add(name, baseline, [at[i] for at in found])
+
+
+def number_efficiency(
+    train: Mapping[str, Rows],
+    validation: Mapping[str, Rows],
+    test: Mapping[str, Rows],
+    *,
+    rng: Seed = 0,
+    rows: Sequence[int] | None = None,
+    draws: int = 20,
+    all_labels: bool = True,
+    target: str = "number",
+) -> Efficiency:
+    """Read a number with few labelled rows and with many, beside shuffled ones and the mean, as `label_efficiency`.
+
+    Args: train, validation, test: name -> rows, y (n,) without unknown values. rows: sizes of draws; by default those
+        of `amounts`.
+    Raises: AnalysisError where there are too few rows for a draw.
+    """
+    rng = as_rng(rng)
+    train, validation, test, _ = checked_rows(train, validation, test, numeric=True)
+    names = tuple(train)
+    (_, y), (_, truth) = train[names[0]], test[names[0]]
+    wanted = amounts(len(y)) if rows is None else tuple(rows)
+    for part, numbers in (("train", y), ("test", truth)):
+        if np.ptp(numbers) == 0:
+            raise AnalysisError(f"{part} y has one value alone, which leaves nothing to tell")
+    if not wanted:
+        raise AnalysisError(f"a curve of labelled rows needs {2 * LEAST_ROWS} train rows, and there are {len(y)}")
+    curves = NumberCurves(y[:, None], truth[:, None], wanted, draws=draws, rng=rng, all_labels=all_labels)
+    kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
+    held = validation[names[0]].y[kept, None]
+    for name in names:
+        curves.read(name, is_baseline(name), train[name].x, validation[name].x[kept], test[name].x, held)
+    own = next((name for name in names if not is_baseline(name)), names[0])
+    curves.read_shuffled(train[own].x, validation[own].x[kept], test[own].x, held, rng)
+    curves.read_mean()
+    (found,) = curves.curves
+    return Efficiency(target, found.results(), found.needed(REFERENCE), 0, (), "R2")

@@ -1,0 +1,221 @@
+"""Label efficiency as the report wants it: a table read for its label and numbers, one representation at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..base.arrays import Ints, Singles, subsample
+from ..base.columns import Column
+from ..base.linear_models import Rows
+from ..base.model import Model
+from ..errors import AnalysisError
+from ..probes.few_labels import VALIDATION
+from ..probes.linear_probe import SEARCH
+from ..probes.targets import find_targets, rows_with_values
+from ..table.embeddings import Embeddings
+from ..table.representations import missing_yardsticks, representations
+from ..table.selection import said, sample, thin, train_and_test
+from ..table.study_options import Options, Progress, silent
+from .curves import Curve, Efficiency, sizes
+from .networks import Network, teach_networks, teach_numbers
+from .regression import LEAST_ROWS, REFERENCE, NumberCurves, amounts
+
+MOST_NUMBERS = 6  # numeric attributes
+
+
+JUDGED = 5_000  # test rows on which numbers are judged: what every draw gives each of them is held
+
+
+@dataclass(frozen=True)
+class _Split:
+    train: Ints
+    validation: Ints
+    test: Ints
+
+    @property
+    def rows(self) -> tuple[Ints, Ints, Ints]:
+        return self.train, self.validation, self.test
+
+
+def study_efficiency(
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    progress: Progress = silent,
+    *,
+    networks: Sequence[Network] = (),
+) -> Efficiency:
+    """Read the label, and numeric attributes, from every representation with few labels and with many.
+
+    A label column of classes is read by logistic probes, one of measurements by ridge regression. With `per_class`
+    only it is read, with so many labels a class, or labelled rows. Of networks each is taught the first
+    `options.networks` draws.
+    """
+    rng = options.rng("probes")  # the name by which recorded figures were drawn
+    train, test = train_and_test(table, options, one_each=True)
+    main, numbers, notes = _columns(table, train, test, alone=options.per_class is not None)
+    split = _Split(train, sample(table, "validation", SEARCH, options), test)
+    readers: list[_Classes | _Numbers] = []
+    if main.kind != "numeric":
+        readers.append(_Classes(main, split, options, rng))
+    readers += _by_known_rows(numbers, split, options, notes)
+    if not readers or (main.kind == "numeric" and main.name not in {one.name for one in readers[0].columns}):
+        raise AnalysisError(f"{main.name!r} cannot be read with few labels: {'; '.join(notes) or 'too few rows'}")
+    own = ""
+    for wanted in representations(table):
+        x = wanted.read(table, *split.rows, rng=rng)
+        progress(wanted.name)
+        for reader in readers:
+            reader.read(wanted.name, wanted.baseline, x, shuffled=not own)
+        own = wanted.name
+    if options.networks and networks:
+        notes += dict.fromkeys(note for one in readers for note in one.teach(table, networks, options, progress))
+    done = [one for reader in readers for one in reader.results(table.labels_told)]
+    found, others = done[0], done[1:]
+    rest = [*missing_yardsticks(table), *said(options, table, True, train=len(train), test=len(test))]
+    return replace(found, notes=(*found.notes, *notes, *rest), attributes=tuple(others))
+
+
+def _columns(table: Embeddings, train: Ints, test: Ints, *, alone: bool) -> tuple[Column, list[Column], list[str]]:
+    """The main column, every numeric one that is read (a main one first), and what was left out."""
+    targets = find_targets(table, train, test)[0]
+    asked = [one for one in targets if one.name == table.label]
+    main = [*asked, *(one for one in targets if one.kind != "numeric"), *targets][0]
+    numbers = [one for one in targets if one.kind == "numeric" and one is not main]
+    left = [one.name for one in numbers[MOST_NUMBERS:]]
+    notes = [f"not read: {', '.join(map(repr, left))} (--label COLUMN reads one)"] if left and not alone else []
+    return main, [*([main] if main.kind == "numeric" else []), *([] if alone else numbers[:MOST_NUMBERS])], notes
+
+
+class _Classes:
+    """Classes by logistic probes."""
+
+    def __init__(self, column: Column, split: _Split, options: Options, rng: np.random.Generator) -> None:
+        if np.count_nonzero(column.present[split.validation]) < 2:
+            raise AnalysisError("few-label probes choose C on validation rows, and there are none with a label")
+        self.columns, self.split, self.seed = [column], split, options.seed
+        self.curve, self.notes = _curve(column, split.train, options, rng)
+
+    def read(self, name: str, baseline: bool, x: Sequence[Singles], *, shuffled: bool) -> None:
+        known, held, judged = (
+            rows_with_values(self.columns[0], part, rows) for part, rows in zip(x, self.split.rows, strict=True)
+        )
+        kept = subsample(np.arange(len(held.y)), VALIDATION, rng=np.random.default_rng(0))
+        self.curve.read(name, baseline, known, Rows(held.x[kept], held.y[kept]), judged)
+        if shuffled:
+            self.curve.read_shuffled(name, known, judged, np.random.default_rng([self.seed, 11]))
+
+    def teach(self, table: Embeddings, networks: Sequence[Network], options: Options, progress: Progress) -> list[str]:
+        """Teach networks the same draws; returns notes."""
+        present = self.columns[0].present
+        train, validation, test = (rows[present[rows]] for rows in self.split.rows)
+        kept = validation[subsample(np.arange(len(validation)), VALIDATION, rng=np.random.default_rng(0))]
+        rows = (train, kept, test)
+        return teach_networks(
+            self.curve,
+            networks,
+            table,
+            self.columns[0],
+            rows,
+            draws=min(options.networks, options.draws),
+            progress=progress,
+        )
+
+    def results(self, told: int) -> list[Efficiency]:
+        name = self.columns[0].name
+        return [Efficiency(name, self.curve.results(), self.curve.needed(), told, tuple(self.notes))]
+
+
+def _by_known_rows(columns: Sequence[Column], split: _Split, options: Options, notes: list[str]) -> list[_Numbers]:
+    """Readers of numbers, those that are known for the same rows together; what cannot be read is noted."""
+    groups: dict[bytes, list[Column]] = {}
+    for column in columns:
+        known = [np.count_nonzero(column.present[rows]) for rows in split.rows]
+        if known[1] < 2 or np.ptp(column.values[split.validation][column.present[split.validation]]) == 0:
+            notes.append(f"{column.name!r} is not read: ridge chooses its strength on validation rows with a value")
+        elif known[0] < 2 * LEAST_ROWS:
+            notes.append(f"{column.name!r} is not read: {known[0]} train rows have a value")
+        else:
+            key = b"".join(column.present[rows].tobytes() for rows in split.rows)
+            groups.setdefault(key, []).append(column)
+    return [_Numbers(group, split, options) for group in groups.values()]
+
+
+class _Numbers:
+    """Numbers that are known for the same rows, by ridge regression."""
+
+    def __init__(self, columns: list[Column], split: _Split, options: Options) -> None:
+        self.columns, self.split, self.seed, self.notes = columns, split, options.seed, list[str]()
+        present = columns[0].present
+        known = [np.flatnonzero(present[rows]) for rows in split.rows]
+        known[1] = subsample(known[1], VALIDATION, rng=np.random.default_rng(0))
+        judged = thin(known[2], JUDGED, options)
+        if len(judged) < len(known[2]):
+            self.notes.append(f"numbers are judged on a sample of {len(judged):,} of {len(known[2]):,} test rows")
+        self.known = (known[0], known[1], judged)
+        values, self.held, truth = (
+            np.stack([column.values[rows[part]] for column in columns], axis=1)
+            for rows, part in zip(split.rows, self.known, strict=True)
+        )
+        wanted = self._amounts(len(values), options)
+        self.curves = NumberCurves(
+            values, truth, wanted, draws=options.draws, rng=options.rng("numbers"),
+            all_labels=options.per_class is None,
+        )  # fmt: skip
+
+    def _amounts(self, n: int, options: Options) -> tuple[int, ...]:
+        """Labelled rows: those that were asked for, or those of the whole curve."""
+        if options.per_class is None:
+            return amounts(n)
+        wanted = tuple(size for size in options.per_class if LEAST_ROWS <= size <= n)
+        left = sorted(set(options.per_class) - set(wanted))
+        why = f"a draw of {self.columns[0].name!r} holds {LEAST_ROWS} to {n:,} labelled rows"
+        if not wanted:
+            raise AnalysisError(f"{left[0]} labelled rows cannot be drawn: {why}")
+        self.notes += [f"not drawn: {', '.join(map(str, left))} labelled rows, as {why}"] if left else []
+        return wanted
+
+    def read(self, name: str, baseline: bool, x: Sequence[Singles], *, shuffled: bool) -> None:
+        train, validation, test = (part[rows] for part, rows in zip(x, self.known, strict=True))
+        self.curves.read(name, baseline, train, validation, test, self.held)
+        if shuffled:
+            self.curves.read_shuffled(train, validation, test, self.held, np.random.default_rng([self.seed, 11]))
+
+    def teach(self, table: Embeddings, networks: Sequence[Network], options: Options, progress: Progress) -> list[str]:
+        """Teach networks the same draws, of all numbers at once; returns notes."""
+        train, validation, test = (rows[part] for rows, part in zip(self.split.rows, self.known, strict=True))
+        draws = min(options.networks, options.draws)
+        rows = (train, validation, test)
+        return teach_numbers(self.curves, networks, table, rows, self.held, draws=draws, progress=progress)
+
+    def results(self, told: int) -> list[Efficiency]:
+        self.curves.read_mean()
+        return [
+            Efficiency(column.name, curve.results(), curve.needed(REFERENCE), told, tuple(self.notes), "R2")
+            for column, curve in zip(self.columns, self.curves.curves, strict=True)
+        ]
+
+
+def _curve(column: Column, train: Ints, options: Options, rng: np.random.Generator) -> tuple[Curve, list[str]]:
+    """Draw labels at the sizes that were asked for, or at those of the whole curve; and what cannot be drawn."""
+    labels = column.codes[train][column.present[train]]
+    counts = np.unique(labels, return_counts=True)[1]
+    if len(counts) < 2:
+        raise AnalysisError("a label curve needs train rows of two classes, and there are fewer")
+    if options.per_class is None:
+        wanted, notes = sizes(labels), []
+    else:
+        wanted = tuple(size for size in options.per_class if size <= counts.min())
+        left = sorted(set(options.per_class) - set(wanted))
+        few = f"the smallest of {len(counts)} classes has {counts.min()} labelled train rows"
+        notes = [f"not drawn: {', '.join(map(str, left))} labels a class, as {few}"] if left else []
+        if not wanted:
+            raise AnalysisError(f"{left[0]} labels a class cannot be drawn: {few}")
+    curve = Curve(
+        labels, wanted, columns=len(column.categories), draws=options.draws, rng=rng,
+        all_labels=options.per_class is None,
+    )  # fmt: skip
+    return curve, notes

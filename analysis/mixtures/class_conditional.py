@@ -1,0 +1,184 @@
+"""A Gaussian mixture for each class: new codes of a class, and what Bayes' rule makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+
+from ..base.arrays import Bools, Doubles, Floats, Ints, Pixels, Seed, Singles, as_codes, as_rng, same_length
+from ..base.labels import as_classes, as_pair
+from ..base.pca import PCA, fit_pca
+from ..base.statistics import Baseline, Interval, proportion
+from ..errors import AnalysisError
+from ..io.messages import listed
+from .gaussians import Gaussians
+from .inverse_transform import WayBack, decoded, must, way_back
+from .model_selection import WIDEST, FittedMixture, fit_mixture
+
+GRID = (1, 2, 4)
+
+
+FEWEST = 10  # rows of a class
+
+
+SHUFFLES = 10
+
+
+@dataclass(frozen=True)
+class ClassMixtures:
+    """p(z | y) of each class that has rows enough, and p(y)."""
+
+    classes: Ints  # (c,) labels that have a mixture
+    shares: Doubles  # (c,) of the labelled rows
+    mixtures: tuple[FittedMixture, ...]  # in the code, or in what `pca` projects it to
+    pca: PCA | None
+    names: tuple[str, ...] = ()  # of the classes, as they were given
+
+    def log_joint(self, codes: Floats) -> Doubles:
+        """log p(y) + log p(z | y) of (n, d) codes: (n, c)."""
+        inner = codes if self.pca is None else self.pca.project(codes)
+        densities = np.stack([one.log_density(inner) for one in self.mixtures], axis=1)
+        joint: Doubles = densities + np.log(self.shares)
+        return joint
+
+    def sample(self, index: int, count: int, *, rng: np.random.Generator) -> Doubles:
+        """Draw (count, d) codes of the class at `index`."""
+        drawn = self.mixtures[index].gaussians.draw(count, rng=rng)
+        return drawn if self.pca is None else self.pca.restore(drawn).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """Mixtures of classes, judged on rows that they have not seen."""
+
+    classes: tuple[str, ...]
+    components: Ints  # (c,) of each class
+    covariances: tuple[str, ...]  # the shape of each
+    rows: Ints  # (c,) that each was fitted on
+    accuracy: Interval  # held-out rows whose class Bayes' rule names
+    shuffled: float  # the same of one Gaussian a class, fitted to shuffled labels, the mean of several shuffles
+    samples: Pixels | None  # (c, s, h, w, c') drawn from each class and decoded; None without a model
+    notes: tuple[str, ...]
+    mixtures: tuple[Gaussians, ...] = ()  # of each class, in the columns that `back` leads back from
+    back: WayBack | None = None  # None in results of earlier versions
+    baselines: tuple[Baseline, ...] = ()  # accuracy of the same on pixels and on the untrained network's codes
+
+    def draw(self, count: int, *, label: str, rng: np.random.Generator) -> Singles:
+        """Draw (count, D) codes of a class. Raises: AnalysisError where it has no mixture."""
+        if label not in self.classes:
+            raise AnalysisError(f"no mixture is of class {label!r}: there are {listed(self.classes, quote=True)}")
+        index = self.classes.index(label)
+        back = must(self.back)
+        return back.whole(self.mixtures[index].draw(count, rng=rng), index, rng=rng)
+
+
+def fit_class_mixtures(
+    codes: Floats, labels: Ints, *, rng: Seed = 0, components: Sequence[int] = GRID, restarts: int = 1
+) -> ClassMixtures:
+    """Fit a mixture, chosen by BIC, to the (n, d) codes of every class; `labels` (n,) of any kind.
+
+    Rows without a label, or with -1 among other whole numbers than 1, belong to no class.
+
+    Raises: AnalysisError where fewer than two classes have FEWEST rows.
+    """
+    rng = as_rng(rng)
+    codes = as_codes(codes)
+    (places,), known = as_classes({"labels": labels}, unlabelled=True)
+    same_length(codes=codes, labels=places)
+    found = _fitted(codes, places, rng=rng, components=components, restarts=restarts)
+    whole = known.values.dtype.kind == "i"
+    classes = known.values[found.classes] if whole else found.classes
+    return replace(found, classes=classes, names=tuple(known.names[place] for place in found.classes))
+
+
+def _fitted(
+    codes: Floats, labels: Ints, *, rng: np.random.Generator, components: Sequence[int], restarts: int = 1
+) -> ClassMixtures:
+    """The same of checked codes and positions of classes, -1 = unlabelled."""
+    classes, counts = np.unique(labels[labels >= 0], return_counts=True)
+    varied = np.array([bool(codes[labels == label].var(0).any()) for label in classes], np.bool_)
+    use = (counts >= FEWEST) & varied
+    if use.sum() < 2:
+        raise AnalysisError(
+            f"mixtures of classes need two classes of {FEWEST} rows, and {int(use.sum())} have them, not all the same"
+        )
+    pca = fit_pca(codes, WIDEST, rng=rng) if codes.shape[1] > WIDEST else None
+    inner = codes if pca is None else pca.project(codes)
+    fitted = tuple(
+        fit_mixture(inner[labels == label], rng=rng, components=components, restarts=restarts)
+        for label in classes[use]
+    )  # fmt: skip
+    return ClassMixtures(classes[use].astype(np.int64), counts[use] / counts[use].sum(), fitted, pca)
+
+
+def _shuffled(codes: Floats, labels: Ints, *, rng: np.random.Generator) -> ClassMixtures:
+    """One Gaussian a class, of rows whose labels are exchanged."""
+    mixed = labels.copy()
+    mixed[labels >= 0] = rng.permutation(labels[labels >= 0])
+    return _fitted(codes, mixed, rng=rng, components=(1,))
+
+
+def judge(found: ClassMixtures, codes: Floats, labels: Ints) -> Interval:
+    """Share of labelled (m, d) codes whose class has the highest posterior."""
+    known = np.isin(labels, found.classes)
+    return proportion(found.classes[found.log_joint(codes[known]).argmax(1)] == labels[known])
+
+
+def by_class(
+    train: tuple[Floats, Ints],
+    test: tuple[Floats, Ints],
+    *,
+    classes: tuple[str, ...] = (),
+    rng: Seed = 0,
+    components: Sequence[int] = GRID,
+    columns: Bools | None = None,
+    decode: Callable[[Singles], Singles] | None = None,
+    shown: int = 12,
+    beside: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({}),
+) -> ByClass:
+    """Fit mixtures of classes on train rows, judge them on test rows, and draw from each.
+
+    The yardsticks are one Gaussian a class, fitted to the same rows with shuffled labels, and the same on what stands
+    beside the codes. Args: train, test: codes (n, D), labels (n,). columns: (D,) those that are looked at; by default
+    all. beside: name of another representation -> its train and test rows.
+    """
+    rng = as_rng(rng)
+    parts = {"train": as_pair(train, "train"), "test": as_pair(test, "test")}
+    codes, others = (as_codes(x, f"{name} X") for name, (x, _) in parts.items())
+    (labels, truth), known = as_classes(
+        {f"{name} y": y for name, (_, y) in parts.items()}, classes=tuple(classes), unlabelled=True
+    )
+    classes = known.names
+    same_length(**{"train X": codes, "train y": labels})
+    same_length(**{"test X": others, "test y": truth})
+    if codes.shape[1] != others.shape[1]:
+        raise AnalysisError(f"train X has {codes.shape[1]} columns, and test X has {others.shape[1]}")
+    if not (truth >= 0).any():
+        raise AnalysisError("mixtures of classes are judged on test rows with a label, and there are none")
+    keep = np.ones(codes.shape[1], np.bool_) if columns is None else columns
+    inner, held = (codes[:, keep], labels), (others[:, keep], truth)
+    found = _fitted(*inner, rng=rng, components=components)
+    null = [judge(_shuffled(*inner, rng=rng), *held).value for _ in range(SHUFFLES)]
+    notes = [f"{keep.sum()} columns reduced to {len(found.pca.axes)} by PCA"] if found.pca is not None else []
+    judged = ByClass(
+        tuple(classes[label] for label in found.classes),
+        np.array([len(one.gaussians.weights) for one in found.mixtures], np.int64),
+        tuple(one.gaussians.covariance for one in found.mixtures),
+        np.array([one.fitted_on for one in found.mixtures], np.int64),
+        judge(found, *held), float(np.mean(null)), None, tuple(notes), tuple(one.gaussians for one in found.mixtures),
+        way_back(codes, keep, found.pca, [np.flatnonzero(labels == label) for label in found.classes], rng=rng),
+        tuple(
+            Baseline(
+                name, judge(_fitted(fit_on, labels, rng=rng, components=components), other, held[1]),
+                "accuracy",
+            )
+            for name, (fit_on, other) in beside.items()
+        ),
+    )  # fmt: skip
+    if decode is None:
+        return judged
+    images = decoded([judged.draw(shown, label=name, rng=rng) for name in judged.classes], decode)
+    return replace(judged, samples=images)

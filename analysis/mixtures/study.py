@@ -1,0 +1,109 @@
+"""Each analysis on a table: rows chosen, yardsticks beside, what is missing said. One function a result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..base.arrays import Ints
+from ..base.chunked import fits
+from ..base.model import Model
+from ..base.statistics import Baseline
+from ..errors import AnalysisError
+from ..table.embeddings import Embeddings
+from ..table.representations import missing_yardsticks
+from ..table.selection import held_out, labels_of, said, sample
+from ..table.study_options import Options, Progress, decoder, needs_model, silent
+from .class_conditional import ByClass, by_class
+from .mixture import Mixture, found_again, mixture_nmi, mixture_result
+from .model_selection import fit_mixture
+from .outliers import scored_by_halves
+from .separation import separation
+
+CLASS_ROWS = 10_000  # that mixtures of classes are fitted on, and judged on, where codes do not fit in memory
+
+
+def study_mixture(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Mixture:
+    """Group the codes, and compare the groups with the labels."""
+    rng = options.rng("mixture")
+    parted = table.has_split or table.has_drawn_split
+    fit_on = "train" if parted and len(table.rows("train")) >= 10 else None
+    train = sample(table, fit_on, options.train_rows, options, one_each=True)  # BIC counts rows
+    rows, words = held_out(table, options.test_rows, options, least=1000, drawn=True)
+    keep = table.continuous
+    whole, own = table.matrix(table.code, rows), table.matrix(table.code, train)[:, keep]
+    fitted = fit_mixture(own, rng=rng, components=options.components, progress=progress)
+    progress("the same on two halves of the rows")
+    again = found_again(own, whole[:, keep], like=fitted, rng=rng)
+    progress("valleys between components")
+    others = np.isin(rows, train, invert=True)
+    separated = separation(fitted, own, whole[np.flatnonzero(others)][:, keep], rng=rng)
+    labels = labels_of(table)
+    baselines = _mixture_yardsticks(table, train, rows, labels, fitted, rng, progress) if labels else ()
+    decode = decoder(table, model)
+    notes = [f"assigned and compared with labels on {len(rows):,} {words}"]
+    notes += said(options, table, True, **{fit_on or "all": len(train)})
+    notes += [] if decode else [f"no decoded samples: {needs_model(table)}"]
+    notes += (
+        missing_yardsticks(table) if labels else [table.continuous_label or "no agreement: the table has no labels"]
+    )
+    progress("assigning and decoding")
+    found = mixture_result(
+        fitted, whole, rows, rng=rng, labels=labels[0][rows] if labels else None, columns=keep,
+        classes=labels[1] if labels else (), baselines=baselines, notes=notes, decode=decode,
+    )  # fmt: skip
+    progress("outliers and classes")
+    unusual = scored_by_halves(fitted, whole[:, keep], rows, rng=rng)
+    classes, why = _classes(table, train, rows, labels, decode, rng)
+    return replace(
+        found, again=again, separation=separated, outliers=unusual, by_class=classes, notes=(*found.notes, *why)
+    )
+
+
+def _classes(
+    table: Embeddings, train: Ints, rows: Ints, labels: Any, decode: Any, rng: np.random.Generator
+) -> tuple[ByClass | None, list[str]]:
+    """A mixture for each class, fitted on train rows and judged on others; None, and why, where there are too few."""
+    if not labels:
+        return None, []
+    judged = np.setdiff1d(rows, train)
+    if not (labels[0][judged] >= 0).any():
+        return None, ["no mixtures of classes: there are no other labelled rows to judge them on"]
+    notes = []
+    if not fits(len(train) + len(judged), table.width(table.code)):
+        notes.append(f"mixtures of classes look at a sample of {CLASS_ROWS:,} rows: all codes do not fit in memory")
+        train, judged = (np.sort(rng.permutation(part)[:CLASS_ROWS]) for part in (train, judged))
+    pairs = [(table.vectors(table.code, part), labels[0][part]) for part in (train, judged)]
+    names = [one for one in ("pixels", table.untrained(table.code)) if one in table.vector_columns]
+    beside = {one: (table.vectors(one, train), table.vectors(one, judged)) for one in names if one is not None}
+    try:
+        found = by_class(
+            pairs[0], pairs[1], classes=labels[1], rng=rng, columns=table.continuous, decode=decode, beside=beside
+        )
+    except AnalysisError as error:
+        return None, [str(error)]
+    return found, notes
+
+
+def _mixture_yardsticks(
+    table: Embeddings,
+    train: Ints,
+    rows: Ints,
+    labels: Any,
+    fitted: Any,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[Baseline, ...]:
+    """NMI with the labels of as many components on pixels and on untrained codes, fitted on the same rows."""
+    known = rows[labels[0][rows] >= 0]
+    if len(known) < 2:
+        return ()
+    like, found = fitted.gaussians, []
+    for name in ("pixels", table.untrained(table.code)):
+        if name is not None and name in table.vector_columns:
+            progress(f"yardstick: {name}")
+            parts = table.matrix(name, train), table.matrix(name, known)
+            found.append(mixture_nmi(*parts, labels[0][known], like=like, name=name, rng=rng))
+    return tuple(found)

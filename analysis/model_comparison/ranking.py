@@ -1,0 +1,184 @@
+"""Runs side by side: figures of the same rows, each with its paired difference from the first run's.
+
+Intervals cover test rows, and draws of labels where there are some. A run is ahead by a measure where it differs from
+every other run, with the number of measures counted (Holm): with runs that are alike any of them is said to be ahead by
+any measure in 5 % of cases, or fewer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..base.arrays import AnyArray, Doubles, Seed, as_rng
+from ..base.statistics import SIGNIFICANT, UNKNOWN, Interval, bootstrap_mean, difference_p, holm
+from ..errors import AnalysisError
+from ..probes.few_labels import draws_and_rows, paired_draws_and_rows
+
+CODE, FEATURES, CODE_FEW, FEATURES_FEW = "code", "features", "code, few labels", "features, few labels"
+
+
+ERROR, DIMENSION = "reconstruction", "dimension"
+
+
+MEASURES = {CODE: 1, FEATURES: 1, CODE_FEW: 1, FEATURES_FEW: 1, ERROR: -1, DIMENSION: 0}
+"""In the order of the table: 1 where more is better, -1 where less is, 0 where neither."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A run, or a yardstick."""
+
+    name: str  # "pixels", "PCA 50 of pixels", "untrained.RUN" for yardsticks
+    baseline: bool = False
+    family: str = ""  # "" where the table does not say
+    images_seen: int = 0
+    told: int = 0  # labels that its networks were told in training
+    width: int = 0  # columns of the code; 0 where it has none
+    layer: str = ""  # the feature layer that was chosen, on validation rows
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a contender gave on the common rows, before it is compared."""
+
+    who: Contender
+    values: Mapping[str, AnyArray] = field(default_factory=dict)  # (draws, n) hits; of ERROR (n,) errors
+    dimension: Interval = UNKNOWN
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure and what it has more than the first run's, paired by row and by draw."""
+
+    measure: str
+    value: Interval  # n counts rows
+    difference: Interval  # not a number for the first run, or where one of the two is missing
+    p_value: float = math.nan  # of the difference, with all differences of the table counted (Holm)
+
+    @property
+    def differs(self) -> bool:
+        """Whether this differs from the first run's figure, with all differences of the table counted."""
+        return self.p_value <= SIGNIFICANT
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A row of the table."""
+
+    who: Contender
+    figures: tuple[Figure, ...]  # of the measures that it has
+
+    def figure(self, measure: str) -> Figure:
+        """The figure of a measure, not a number where there is none."""
+        return next((one for one in self.figures if one.measure == measure), Figure(measure, UNKNOWN, UNKNOWN))
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The best run by one measure, and the run that is hardest to tell from it."""
+
+    measure: str
+    best: int  # position among the standings
+    rival: int
+    difference: Interval  # the best's figure minus the rival's, paired
+    runs: int  # that have this figure
+    clear: bool  # whether the best differs from every other run, with all measures counted
+    p_value: float = math.nan  # of the difference from every other run, with all measures counted (Holm)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Runs in the order given, then yardsticks, on the same rows."""
+
+    standings: tuple[Standing, ...]
+    leads: tuple[Lead, ...]  # by measure, where two runs have it
+    target: str  # the label; "" where nothing was read
+    per_class: int  # labels a class of the few; 0 where none were drawn
+    draws: int
+    train_rows: int
+    test_rows: int
+    held_rows: int  # on which errors are measured, and at most dimensions
+
+    @property
+    def runs(self) -> tuple[Standing, ...]:
+        """The standings that are no yardsticks."""
+        return tuple(one for one in self.standings if not one.who.baseline)
+
+
+def standings(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Standing, ...]:
+    """Put entries in a table, each beside the first."""
+    rng = as_rng(rng)
+    _check(entries)
+    first, found = entries[0], []
+    for i, entry in enumerate(entries):
+        figures = []
+        for measure, values in entry.values.items():
+            paired = i > 0 and measure in first.values
+            gap = _gap(measure, values, first.values[measure], rng) if paired else UNKNOWN
+            p = difference_p(gap, freedom=_freedom(values))
+            figures.append(Figure(measure, _figure(measure, values, rng), gap, p))
+        if np.isfinite(entry.dimension.value):
+            figures.append(Figure(DIMENSION, entry.dimension, UNKNOWN))
+        found.append(Standing(entry.who, tuple(figures)))
+    adjusted = iter(holm(np.array([figure.p_value for row in found for figure in row.figures])).tolist())
+    return tuple(
+        replace(row, figures=tuple(replace(figure, p_value=next(adjusted)) for figure in row.figures)) for row in found
+    )
+
+
+def leads(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Lead, ...]:
+    """The best run by each measure that has a better side and that two runs have."""
+    rng = as_rng(rng)
+    _check(entries)
+    found = []
+    for measure, sign in MEASURES.items():
+        runs = [i for i, one in enumerate(entries) if not one.who.baseline and measure in one.values]
+        if sign == 0 or len(runs) < 2:
+            continue
+        best = max(runs, key=lambda i: sign * float(np.mean(entries[i].values[measure])))
+        gaps = {
+            i: _gap(measure, entries[best].values[measure], entries[i].values[measure], rng) for i in runs if i != best
+        }
+        rival = min(gaps, key=lambda i: gaps[i].low if sign > 0 else -gaps[i].high)
+        freedom = _freedom(entries[best].values[measure])
+        p = max(difference_p(gap, freedom=freedom) for gap in gaps.values())
+        found.append(Lead(measure, best, rival, gaps[rival], len(runs), False, p))
+    adjusted = holm(np.array([one.p_value for one in found], np.float64)).tolist()
+    return tuple(replace(one, clear=p <= SIGNIFICANT, p_value=p) for one, p in zip(found, adjusted, strict=True))
+
+
+def _freedom(values: AnyArray) -> int:
+    """Degrees of freedom of a figure's interval, from its fewest parts: draws of labels, or rows."""
+    draws = len(values) if values.ndim > 1 else 1
+    return draws - 1 if draws > 1 else max(1, values.shape[-1] - 1)
+
+
+def _check(entries: Sequence[Entry]) -> None:
+    """Raise: AnalysisError for no entries, or measures of other rows than the first entry's."""
+    if not entries:
+        raise AnalysisError("a table of runs needs one entry at least")
+    for measure in MEASURES:
+        sizes = {entry.who.name: np.shape(entry.values[measure])[-1:] for entry in entries if measure in entry.values}
+        if len(set(sizes.values())) > 1:
+            lengths = ", ".join(f"{name} {size[0] if size else 0}" for name, size in sizes.items())
+            raise AnalysisError(f"runs are compared on the same rows, and {measure} has others: {lengths}")
+        for entry in entries:
+            if measure in entry.values and not np.isfinite(np.asarray(entry.values[measure], np.float64)).all():
+                raise AnalysisError(f"{measure} of {entry.who.name!r} has values that are not finite")
+
+
+def _figure(measure: str, values: AnyArray, rng: np.random.Generator) -> Interval:
+    if measure == ERROR:
+        return bootstrap_mean(values, rng=rng)
+    return replace(draws_and_rows(values), n=values.shape[1])
+
+
+def _gap(measure: str, ours: AnyArray, theirs: AnyArray, rng: np.random.Generator) -> Interval:
+    if measure == ERROR:
+        gaps: Doubles = np.asarray(ours, np.float64) - theirs
+        return bootstrap_mean(gaps, rng=rng)
+    return replace(paired_draws_and_rows(ours, theirs), n=ours.shape[1])

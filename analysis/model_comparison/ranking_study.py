@@ -1,0 +1,211 @@
+"""Runs side by side: tables of the same images read in the same way, on the same rows and draws of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..base.arrays import AnyArray, Bools, subsample
+from ..base.decoding import reconstruction_error
+from ..base.linear_models import Rows
+from ..base.model import Model
+from ..base.pca import fit_pca
+from ..base.statistics import UNKNOWN, Interval
+from ..errors import AnalysisError
+from ..geometry.intrinsic_dimension import shape_of
+from ..probes.few_labels import VALIDATION, few_label_accuracy
+from ..probes.linear_probe import logistic_hits
+from ..table.embeddings import Embeddings
+from ..table.representations import Representation, representations
+from ..table.selection import thin
+from ..table.study_options import Options, Progress, reconstruct, silent
+from .ranking import CODE, CODE_FEW, ERROR, FEATURES, FEATURES_FEW, Contender, Entry, SideBySide, leads, standings
+from .shared_rows import PER_CLASS, common_ground
+
+LOOKED_AT = 5000  # rows whose neighbours are found
+
+FindModel = Callable[[Embeddings], Model | None]
+
+
+def study_runs(
+    tables: Sequence[Embeddings],
+    names: Sequence[str],
+    options: Options,
+    *,
+    find_model: FindModel | None = None,
+    progress: Progress = silent,
+) -> tuple[SideBySide, list[str]]:
+    """Read every table's code and features, and those of yardsticks, from the same rows; and notes.
+
+    Args: names: of the runs, in the order of tables. find_model: gives the model that decodes a table's codes.
+    Raises: AnalysisError where the tables are not of the same images.
+    """
+    study = _Study(tables, names, options, find_model, progress)
+    runs = [study.run(i) for i in range(len(tables))]
+    yardsticks = study.of_pixels([one.who.width for one in runs])
+    yardsticks += [wild for i, one in enumerate(runs) if (wild := study.untrained(i, one.who)) is not None]
+    entries, ground, rng = [*runs, *yardsticks], study.ground, options.rng("side by side")
+    read = ground.column is not None
+    found = SideBySide(
+        standings(entries, rng=rng), leads(entries, rng=rng), ground.column.name if ground.column else "",
+        PER_CLASS if ground.draws is not None else 0, 0 if ground.draws is None else len(ground.draws),
+        len(ground.train) if read else 0, len(ground.test) if read else 0, len(ground.held),
+    )  # fmt: skip
+    return found, study.said(runs)
+
+
+class _Study:
+    """One entry after the other; what cannot be measured is kept with the names of whom it is missing from."""
+
+    def __init__(
+        self,
+        tables: Sequence[Embeddings],
+        names: Sequence[str],
+        options: Options,
+        find_model: FindModel | None,
+        progress: Progress,
+    ) -> None:
+        self.tables, self.names, self.options = tables, names, options
+        self.find_model, self.progress = find_model, progress
+        self.ground, self.notes = common_ground(tables, options)
+        self.missing: dict[str, list[str]] = {}
+
+    def run(self, i: int) -> Entry:
+        """Measure a run: its code, its best feature layer, its reconstructions."""
+        table, values, layer = self.tables[i], dict[str, AnyArray](), ""
+        own = [one for one in representations(table) if not one.baseline]
+        code, layers = (None, own) if table.stands_in else (own[0], own[1:])
+        if code is None:
+            self._miss("no code, as there is no encoder", i)
+        elif self.ground.column is not None:
+            self._read(i, code, values, CODE, CODE_FEW)
+        if not layers:
+            self._miss("no feature layers in the table", i)
+        elif self.ground.column is not None:
+            layer = self._best_layer(i, layers, values)
+        if code is not None:
+            self._errors(i, values)
+        who = Contender(
+            self.names[i], False, str(table.metadata.get("family", "")), int(table.metadata.get("images_seen", 0) or 0),
+            table.labels_told, 0 if code is None else int(table.encoded.sum()), layer,
+        )  # fmt: skip
+        return Entry(who, values, UNKNOWN if code is None else self._dimension(i, code, who.name))
+
+    def untrained(self, i: int, who: Contender) -> Entry | None:
+        """Read the same columns of a run's untrained network."""
+        table, values, dimension = self.tables[i], dict[str, AnyArray](), UNKNOWN
+        found = {one.name: one for one in representations(table)}
+        name = f"untrained.{who.name}"
+        code, layer = found.get(f"untrained.{table.code}") if who.width else None, found.get(f"untrained.{who.layer}")
+        if code is None and layer is None:
+            self._miss("no untrained network in the table", i)
+            return None
+        if code is not None:
+            dimension = self._dimension(i, code, name)
+        if self.ground.column is not None:
+            if code is not None:
+                self._read(i, code, values, CODE, CODE_FEW)
+            if layer is not None:
+                self._read(i, layer, values, FEATURES, FEATURES_FEW)
+        return Entry(
+            Contender(name, True, width=who.width if code else 0, layer=who.layer if layer else ""), values, dimension
+        )
+
+    def of_pixels(self, widths: Sequence[int]) -> list[Entry]:
+        """Measure raw pixels, and a PCA of them for each width of a code."""
+        i = next((i for i, table in enumerate(self.tables) if table.has_pixels), None)
+        if i is None:
+            self.notes.append("no raw pixels and no PCA of them: the tables have no column 'pixels'")
+            return []
+        most = self.tables[i].width("pixels")
+        entries = [self._of_pixels(i, Representation("pixels", True, "pixels"), most)]
+        for width in dict.fromkeys(one for one in widths if 0 < one < most):
+            pca = Representation(f"PCA {width} of pixels", True, "pixels", width=width)
+            entries.append(self._of_pixels(i, pca, width))
+        return entries
+
+    def said(self, runs: Sequence[Entry]) -> list[str]:
+        """What was read, and what is missing from whom."""
+        layers = [f"{one.who.name}: {one.who.layer}" for one in runs if one.who.layer]
+        chosen = (
+            [f"the feature layer of each run is its best on validation rows: {'; '.join(layers)}"] if layers else []
+        )
+        told = [f"{one.who.name} was told {one.who.told:,} labels in training" for one in runs if one.who.told]
+        missing = [f"{what}: {', '.join(dict.fromkeys(names))}" for what, names in self.missing.items()]
+        return list(dict.fromkeys([*chosen, *told, *self.notes, *missing]))
+
+    def _miss(self, what: str, i: int) -> None:
+        self.missing.setdefault(what, []).append(self.names[i])
+
+    # Figures ----------------------------------------------------------------------------------------
+
+    def _read(self, i: int, wanted: Representation, values: dict[str, AnyArray], all_labels: str, few: str) -> None:
+        self.progress(f"{self.names[i]}: {wanted.name}")
+        rows = self.ground.labelled(self.tables[i], i, wanted, self.options)
+        values[all_labels] = self._hits(rows)[0][None]
+        self._few(rows, values, few)
+
+    def _hits(self, rows: tuple[Rows, Rows, Rows]) -> tuple[Bools, float]:
+        classes = self.ground.column.categories if self.ground.column is not None else ()
+        return logistic_hits(*rows, rng=self.options.rng("readers"), classes=classes)
+
+    def _few(self, rows: tuple[Rows, Rows, Rows], values: dict[str, AnyArray], measure: str) -> None:
+        """Teach the draws that all share."""
+        if self.ground.draws is None or self.ground.column is None:
+            return
+        train, held, test = rows
+        kept = subsample(np.arange(len(held.y)), VALIDATION, rng=np.random.default_rng(0))
+        values[measure] = few_label_accuracy(
+            train, Rows(held.x[kept], held.y[kept]), test, draws=self.ground.draws,
+            columns=len(self.ground.column.categories),
+        )[0]  # fmt: skip
+
+    def _best_layer(self, i: int, layers: Sequence[Representation], values: dict[str, AnyArray]) -> str:
+        """Read the layer that is best on validation rows, so that its test rows know nothing of the choice."""
+        best, name = -1.0, ""
+        for wanted in layers:
+            self.progress(f"{self.names[i]}: {wanted.name}")
+            rows = self.ground.labelled(self.tables[i], i, wanted, self.options)
+            hits, right = self._hits(rows)
+            if right > best:
+                best, name, kept = right, wanted.name, rows
+                values[FEATURES] = hits[None]
+        self._few(kept, values, FEATURES_FEW)
+        return name
+
+    def _errors(self, i: int, values: dict[str, AnyArray]) -> None:
+        """Errors of decoded codes, where there is a decoder."""
+        table = self.tables[i]
+        try:
+            model = self.find_model(table) if self.find_model is not None else None
+            if model is None:
+                return self._miss("no reconstruction errors, as there is no model at hand that decodes", i)
+            self.progress(f"{self.names[i]}: reconstructions")
+            values[ERROR] = reconstruction_error(*reconstruct(table, model, self.ground.places[i][self.ground.held]))
+        except AnalysisError as error:
+            self._miss(f"no reconstruction errors ({error})", i)
+
+    def _dimension(self, i: int, wanted: Representation, name: str) -> Interval:
+        """Intrinsic dimension by the two nearest neighbours."""
+        ground = self.ground
+        rows = thin(ground.held, LOOKED_AT, self.options)
+        try:
+            x = ground.looked_at(self.tables[i], i, wanted, rows, self.options)
+            return shape_of(x, rng=self.options.rng("dimension")).two_nn
+        except AnalysisError as error:
+            self.notes.append(f"no dimension of {name}: {error}")
+            return UNKNOWN
+
+    def _of_pixels(self, i: int, wanted: Representation, width: int) -> Entry:
+        values: dict[str, AnyArray] = {}
+        if self.ground.column is not None:
+            self._read(i, wanted, values, CODE, CODE_FEW)
+        table, ground = self.tables[i], self.ground
+        if wanted.width and len(ground.fit) > 1:
+            seen, held = (table.vectors("pixels", ground.places[i][part]) for part in (ground.fit, ground.held))
+            pca = fit_pca(seen, wanted.width, rng=self.options.rng("errors"))
+            restored = np.clip(pca.restore(pca.project(held)), 0, 1)
+            values[ERROR] = reconstruction_error(held[:, :, None, None], restored[:, :, None, None])
+        dimension = self._dimension(i, wanted, wanted.name) if len(ground.fit) > 1 or not wanted.width else UNKNOWN
+        return Entry(Contender(wanted.name, True, width=width), values, dimension)

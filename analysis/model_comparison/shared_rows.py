@@ -1,0 +1,135 @@
+"""What runs are compared on: the rows that all their tables have, the labels of the first, and draws of a few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..base.arrays import Ints, Singles, Strings
+from ..base.columns import Column
+from ..base.linear_models import Rows
+from ..errors import AnalysisError
+from ..probes.few_labels import draw_labels
+from ..probes.linear_probe import SEARCH
+from ..table.alignment import common_places, common_split
+from ..table.embeddings import Embeddings
+from ..table.representations import Representation
+from ..table.selection import independent, thin
+from ..table.study_options import Options
+
+PER_CLASS = 10  # labels of the few
+
+
+FEWEST = 20  # labelled train rows
+
+
+HELD = 100  # test rows
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Common rows as positions among themselves; train, validation and test rows have a label."""
+
+    places: tuple[Ints, ...]  # of each table: (n,) its positions of the common rows
+    column: Column | None  # classes of the common rows; None where nothing can be read
+    train: Ints
+    validation: Ints
+    test: Ints
+    draws: Ints | None  # (draws, m) positions in `train`
+    fit: Ints  # train rows, labelled or not
+    held: Ints  # rows to look at, labelled or not
+
+    def labelled(self, table: Embeddings, at: int, wanted: Representation, options: Options) -> tuple[Rows, Rows, Rows]:
+        """A representation's train, validation and test rows, of the table at position `at`.
+
+        Raises: AnalysisError where nothing can be read.
+        """
+        if self.column is None:
+            raise AnalysisError("there are no labels to read")
+        parts = (self.train, self.validation, self.test)
+        x = wanted.read(table, *(self.places[at][part] for part in parts), rng=options.rng("probes"))
+        train, validation, test = (Rows(z, self.column.codes[part]) for z, part in zip(x, parts, strict=True))
+        return train, validation, test
+
+    def looked_at(self, table: Embeddings, at: int, wanted: Representation, rows: Ints, options: Options) -> Singles:
+        """A representation of rows without labels; a PCA is fitted on train rows."""
+        parts = (self.fit, rows) if wanted.width else (rows,)
+        return wanted.read(table, *(self.places[at][part] for part in parts), rng=options.rng("probes"))[-1]
+
+
+def common_ground(tables: Sequence[Embeddings], options: Options) -> tuple[Ground, list[str]]:
+    """Find what tables of the same images have in common, and notes.
+
+    Raises: AnalysisError where they are not of the same images.
+    """
+    places, notes = common_places(tables)
+    try:
+        split, said = common_split(tables, places)
+        notes += said
+    except AnalysisError as error:
+        split = np.full(len(places[0]), "", dtype="U10")
+        notes.append(f"nothing is read: {error}")
+    column = _classes(tables[0], places[0], notes)
+    alone = np.isin(places[0], independent(tables[0], places[0], options))
+    named = np.isin(places[0], independent(tables[0], places[0][split != ""], options))
+    split = np.where(named, split, "")  # one row of each group
+    train, validation, test = _parts(column, split, options, notes)
+    if column is not None and not _enough(column, train, test):
+        notes += ["nothing is read: too few train or test rows with a label are common"] if (split != "").any() else []
+        column = None
+    draws = None if column is None else _draws(column.codes[train], options, notes)
+    fit = thin(np.flatnonzero(split == "train"), options.train_rows, options)
+    held = thin(_held(split, notes, np.flatnonzero(alone)), options.test_rows, options)
+    return Ground(tuple(places), column, train, validation, test, draws, fit, held), notes
+
+
+def _classes(first: Embeddings, place: Ints, notes: list[str]) -> Column | None:
+    """The first table's label of the common rows; None, and a note, where it has none."""
+    try:
+        return first.column().take(place)
+    except AnalysisError as error:
+        notes.append(f"nothing is read: {error}")
+        return None
+
+
+def _parts(column: Column | None, split: Strings, options: Options, notes: list[str]) -> tuple[Ints, Ints, Ints]:
+    """Labelled train, validation and test rows; without validation rows a tenth of train stands in."""
+    known = np.zeros(len(split), np.bool_) if column is None else column.present
+    limits = {"train": options.train_rows, "validation": SEARCH, "test": options.test_rows}
+    train, validation, test = (
+        thin(np.flatnonzero(known & (split == name)), limit, options) for name, limit in limits.items()
+    )
+    if len(validation) < 2 and len(train) >= FEWEST:
+        validation = np.sort(options.rng("held").permutation(train)[: len(train) // 10])
+        train = np.setdiff1d(train, validation)
+        notes.append("no validation rows: a tenth of train chose settings and layers")
+    return train, validation, test
+
+
+def _enough(column: Column, train: Ints, test: Ints) -> bool:
+    return len(train) >= FEWEST and len(np.unique(column.codes[train])) > 1 and len(test) > 1
+
+
+def _draws(labels: Ints, options: Options, notes: list[str]) -> Ints | None:
+    try:
+        return draw_labels(labels, per_class=PER_CLASS, draws=options.draws, rng=options.rng("draws"))
+    except AnalysisError as error:
+        notes.append(str(error))
+        return None
+
+
+def _held(split: Strings, notes: list[str], every: Ints) -> Ints:
+    """Test rows where there are enough, else test and validation rows, else all, which is noted."""
+    for names in (("test",), ("test", "validation")):
+        held = np.flatnonzero(np.isin(split, names))
+        if len(held) >= HELD:
+            break
+    else:
+        names, held = ("all",), every
+    if names == ("all",):
+        notes.append("errors and dimensions are of rows of all splits, which includes training rows")
+    elif len(names) > 1:
+        notes.append("errors and dimensions are of test and validation rows")
+    return held

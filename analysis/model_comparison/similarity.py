@@ -1,0 +1,327 @@
+"""Whether two representations of the same rows are alike, each figure beside that of shuffled rows.
+
+Kernel alignment and distances ask for the same arrangement up to rotation and scale; maps are fitted on one half of
+the rows and judged on the other. For independent codes every figure but the share of common neighbours, whose chance
+depends on the number of rows alone, is 0 in the mean or just below, however wide the codes are: models of unequal
+widths stand beside each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..base.arrays import Doubles, Floats, Ints, Seed, as_codes, as_rng, check_counts, same_length, subsample
+from ..base.distances import squared_gaps
+from ..base.linear_models import fit_ridge_by_gcv, fit_scaler
+from ..base.nearest import nearest
+from ..base.parallel import one_blas_thread
+from ..base.statistics import (
+    UNKNOWN,
+    Interval,
+    auc,
+    auc_interval,
+    bootstrap_ratio,
+    jackknife,
+    percentiles,
+    permutation_p,
+    ranks,
+    wilson_share,
+)
+from ..concepts.directions import find_directions
+from ..concepts.targets import Question, answerable
+from ..errors import AnalysisError
+from .kernel_alignment import centred, cka_interval, cka_of_shuffles
+from .ranking import SideBySide
+
+ROWS = 2000
+
+
+DISTANCES = 400  # rows between which all distances are compared
+
+
+NEIGHBOURS = 10
+
+
+COMMON = f"common {NEIGHBOURS} nearest neighbours"
+
+
+SHUFFLES = 99
+
+
+SHUFFLED_MAPS = 499  # so that one concept of twenty can still stand out after all are corrected for
+
+
+AT_ONCE = 2_000_000  # shuffled positions that maps are fitted to together
+
+
+FOLDS = 4  # of the rows that a rotation is fitted on, for its scale
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """One figure of alikeness, 1 for the same arrangement."""
+
+    name: str
+    value: Interval
+    shuffled: float  # the mean with the rows of one side shuffled
+    p_value: float  # share of shuffles that are as alike
+    shuffles: int = 0  # behind p
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A concept's direction found in the first, carried over to the second by a map that saw no label."""
+
+    name: str
+    there: Interval  # AUC of the direction carried over, on the second's held-out rows
+    here: Interval  # AUC at home, same rows
+    own: Interval  # AUC of a direction found in the second itself
+    shuffled: Interval  # AUC carried by maps that were fitted to shuffled rows: the mean, and 95 % of them
+    note: str = ""
+    p_value: float = math.nan  # share of those maps that carry as much
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two representations of the same rows."""
+
+    names: tuple[str, str]
+    widths: tuple[int, int]
+    rows: int
+    similarities: tuple[Similarity, ...]
+    transfers: tuple[Transfer, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """One representation beside those of other models, and beside its yardsticks."""
+
+    pairs: tuple[Comparison, ...]  # the first is the same in all
+    yardsticks: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network
+    notes: tuple[str, ...]
+    runs: SideBySide | None = None  # what each run gives, on the same rows
+
+
+def procrustes(x: Floats, y: Floats) -> tuple[Doubles, float]:
+    """Rotation R (d, e) and scale s with least |Y − s X R| for centred rows (Schönemann 1966).
+
+    R has orthonormal rows or columns, whichever are fewer.
+    """
+    u, sizes, v = np.linalg.svd(x.T @ y, full_matrices=False)
+    below = float(np.square(x @ u).sum()) if x.shape[1] > y.shape[1] else float(np.square(x).sum())
+    return u @ v, float(sizes.sum()) / below if below > 0 else 0.0
+
+
+def procrustes_r2(x: Floats, y: Floats, halves: tuple[Ints, Ints], *, rng: np.random.Generator) -> Interval:
+    """Share of the variance of the second half of y that the rotation and scale of the first half explain.
+
+    The scale is that which rotations of FOLDS − 1 parts of the first half have on the other part: on its own rows a
+    rotation of wide codes fits noise, and its scale would add that noise to the second half.
+    """
+    fit, judge = halves
+    shift = x[fit].mean(0, dtype=np.float64), y[fit].mean(0, dtype=np.float64)
+    mine, theirs = x[fit] - shift[0], y[fit] - shift[1]
+    turn, _ = procrustes(mine, theirs)
+    above, below, part = 0.0, 0.0, np.arange(len(fit)) % FOLDS
+    for fold in range(FOLDS):
+        turned = mine[part == fold] @ procrustes(mine[part != fold], theirs[part != fold])[0]
+        above += float((turned * theirs[part == fold]).sum())
+        below += float(np.square(turned).sum())
+    scale = above / below if below > 0 else 0.0
+    gap = (y[judge] - shift[1]) - scale * (x[judge] - shift[0]) @ turn
+    return _explained(gap, y[judge] - shift[1], rng)
+
+
+def linear_r2(x: Floats, y: Floats, halves: tuple[Ints, Ints], *, rng: np.random.Generator) -> Interval:
+    """Share of the variance of the second half of y that a linear map fitted on the first half explains."""
+    fit, judge = halves
+    return _explained(y[judge] - _map(x, y, fit)(x[judge]), y[judge] - y[fit].mean(0, dtype=np.float64), rng)
+
+
+MAPS = {"orthogonal Procrustes R²": procrustes_r2, "linear map R²": linear_r2}
+
+
+def _explained(gap: Floats, spread: Floats, rng: np.random.Generator) -> Interval:
+    left = bootstrap_ratio(np.square(gap).sum(1), np.square(spread).sum(1), rng=rng, repeats=500)
+    return Interval(1 - left.value, 1 - left.high, 1 - left.low, left.n)
+
+
+def _map(x: Floats, y: Floats, fit: Ints) -> Callable[[Floats], Floats]:
+    """An affine map from x to y, fitted on rows `fit`: a ridge on standardised columns (see `fit_ridge_by_gcv`)."""
+    scaler = fit_scaler(x[fit])
+    fitted = fit_ridge_by_gcv(scaler(x[fit]), y[fit])
+    return lambda rows: scaler(rows) @ fitted.weights + fitted.bias
+
+
+def distance_correlation(x: Floats, y: Floats) -> float:
+    """Spearman's correlation of all distances between rows (Kriegeskorte et al. 2008, RSA)."""
+    pairs = np.triu_indices(len(x), 1)
+    one, other = (ranks(squared_gaps(z, z)[pairs]) for z in (x, y))
+    return float(np.corrcoef(one, other)[0, 1]) if one.std() * other.std() > 0 else 0.0
+
+
+def common_neighbours(first: Ints, second: Ints) -> Doubles:
+    """Share of neighbours (n, k) that two tables of them have in common, a row: (n,)."""
+    return np.asarray((first[:, :, None] == second[:, None, :]).any(2).mean(1), np.float64)
+
+
+def similarities(
+    x: Floats, y: Floats, *, rng: Seed = 0, rows: int = ROWS, shuffles: int = SHUFFLES
+) -> tuple[Similarity, ...]:
+    """CKA, RSA, neighbour overlap, Procrustes and linear maps between (n, d) and (n, e) rows in the same order.
+
+    Where one side is `collapsed` the first two are 0 by their definition, and the others no numbers.
+
+    Raises: AnalysisError where lengths differ or fewer than 50 rows are there.
+    """
+    rng = as_rng(rng)
+    check_counts(shuffles=shuffles)
+    check_counts(50, rows=rows)
+    x, y = as_codes(x, "the first codes"), as_codes(y, "the second codes")
+    if same_length(first=x, second=y) < 50:
+        raise AnalysisError(f"a comparison needs at least 50 common rows, and there are {len(x)}")
+    order = rng.permutation(subsample(np.arange(len(x)), rows, rng=rng))
+    x, y = x[order], y[order]
+    n, judged = len(x), not (collapsed(x) or collapsed(y))
+    x, y = centred(x), centred(y)
+    with one_blas_thread():
+        null = cka_of_shuffles(x, y, shuffles, rng=rng)
+        value = cka_interval(x, y)
+        found = [
+            Similarity("linear CKA", value, float(null.mean()), permutation_p(value.value, null), len(null)),
+            _distances(x[:DISTANCES], y[:DISTANCES], shuffles, rng),
+        ]  # fmt: skip
+        if not judged:
+            return (*found, *(Similarity(name, replace(UNKNOWN, n=n), math.nan, math.nan) for name in (COMMON, *MAPS)))
+        found.append(_overlap(x, y, shuffles, rng))
+        halves = np.arange(n // 2), np.arange(n // 2, n)
+        for name, score in MAPS.items():
+            value = score(x, y, halves, rng=rng)
+            null = np.array([_shuffled_map(score, x, y, halves, rng) for _ in range(min(shuffles, 19))])
+            found.append(Similarity(name, value, float(null.mean()), permutation_p(value.value, null), len(null)))
+    return tuple(found)
+
+
+def collapsed(x: Floats) -> bool:
+    """Whether all rows (n, d) are the same, up to rounding: they have no arrangement, and no order of neighbours."""
+    return not np.isfinite(fit_scaler(x).scale).any()
+
+
+def _distances(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> Similarity:
+    """RSA; the ranks of distances are found once and their matrix is shuffled by rows and columns."""
+    n, pairs = len(x), np.triu_indices(len(x), 1)
+    matrices = []
+    for z in (x, y):
+        rank = ranks(squared_gaps(z, z)[pairs])
+        spread = rank.std() or 1.0
+        matrix = np.zeros((n, n))
+        matrix[pairs] = (rank - rank.mean()) / spread
+        matrices.append(matrix + matrix.T)
+    one, other = matrices[0][pairs], matrices[1]
+    null = []
+    for _ in range(shuffles):
+        order = rng.permutation(n)
+        null.append(float(one @ other[np.ix_(order, order)][pairs]) / len(one))
+    value = jackknife(lambda r: distance_correlation(x[r], y[r]), np.arange(n))
+    return Similarity("RSA", value, float(np.mean(null)), permutation_p(value.value, np.array(null)), len(null))
+
+
+def _overlap(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> Similarity:
+    """Common neighbours; shuffling relabels the second table's rows."""
+    n = len(x)
+    first, second = (nearest(z, z, k=NEIGHBOURS, own=True)[0] for z in (x, y))
+    null = []
+    for _ in range(min(shuffles, 99)):
+        order = rng.permutation(n)
+        back = np.argsort(order)
+        null.append(float(common_neighbours(first, back[second[order]]).mean()))
+    value = wilson_share(float(common_neighbours(first, second).mean()), n)
+    return Similarity(COMMON, value, float(np.mean(null)), permutation_p(value.value, np.array(null)), len(null))
+
+
+def _shuffled_map(
+    score: Callable[..., Interval], x: Floats, y: Floats, halves: tuple[Ints, Ints], rng: np.random.Generator
+) -> float:
+    mixed = y.copy()
+    mixed[halves[0]] = rng.permutation(y[halves[0]])
+    return score(x, mixed, halves, rng=np.random.default_rng(0)).value
+
+
+def transfers(
+    x: Floats,
+    y: Floats,
+    asked: Sequence[Question],
+    *,
+    rng: Seed = 0,
+    method: str = "logistic",
+    shuffles: int = SHUFFLED_MAPS,
+) -> tuple[tuple[Transfer, ...], list[str]]:
+    """Carry each question's direction from x (n, d) to y (n, e); return the transfers and what was left out.
+
+    The direction w and an affine map y → w · x are fitted on one half, the map without labels; on the other half y is
+    ranked by it. A direction that is shared keeps the AUC that it has at home.
+
+    Args: shuffles: maps fitted to shuffled rows; with none there is no p.
+    """
+    rng = as_rng(rng)
+    check_counts(0, shuffles=shuffles)
+    x, y = as_codes(x, "the first codes"), as_codes(y, "the second codes")
+    same_length(first=x, second=y)
+    for question in asked:
+        same_length(**{"codes": x, question.name: question.signs})
+    order = rng.permutation(len(x))
+    fit, judge = np.sort(order[: len(x) // 2]), np.sort(order[len(x) // 2 :])
+    kept, left = answerable(asked, fit, judge)
+    if not kept:
+        return (), left
+    signs = np.stack([question.signs for question in kept], axis=1)
+    with one_blas_thread():
+        here, own = (find_directions(z[fit], signs[fit], method=method) for z in (x, y))
+        along = (x[fit] @ here.T).astype(np.float64)
+        carried = _positions(y, along, (fit, judge))
+        nulls = _by_shuffled_maps(y, along, (fit, judge), signs[judge], shuffles, rng)
+    found = []
+    for i, question in enumerate(kept):
+        views = (carried[:, i], x[judge] @ here[i], y[judge] @ own[i])
+        known = signs[judge, i] != 0
+        positive = signs[judge, i][known] > 0
+        figures = [auc_interval(scores[known], positive) for scores in views]
+        there, home, away = figures
+        null = nulls[:, i]
+        spread = Interval(float(null.mean()), *percentiles(null), len(null)) if shuffles else UNKNOWN
+        p = permutation_p(there.value, null) if shuffles else math.nan
+        found.append(Transfer(question.name, there, home, away, spread, question.note, p))
+    return tuple(found), left
+
+
+def _positions(y: Floats, along: Doubles, halves: tuple[Ints, Ints]) -> Floats:
+    """Positions (n', m) of the second half's rows by the map that predicts those of the first half, `along` (n, m)."""
+    fit, judge = halves
+    scaler = fit_scaler(y[fit])
+    fitted = fit_ridge_by_gcv(scaler(y[fit]), along)
+    return scaler(y[judge]) @ fitted.weights + fitted.bias
+
+
+def _by_shuffled_maps(
+    y: Floats, along: Doubles, halves: tuple[Ints, Ints], signs: Ints, shuffles: int, rng: np.random.Generator
+) -> Doubles:
+    """AUCs (s, m) carried by maps that were fitted to shuffled rows.
+
+    As a ridge treats each target alone, many shuffles of the positions `along` (n, m) of the first half's rows are
+    fitted as one. Args: signs: (n', m) of the other half.
+    """
+    m = along.shape[1]
+    found, step = np.empty((shuffles, m)), max(1, AT_ONCE // max(1, along.size))
+    for start in range(0, shuffles, step):
+        some = range(start, min(start + step, shuffles))
+        scores = _positions(y, np.hstack([rng.permutation(along) for _ in some]), halves)
+        for place, s in enumerate(some):
+            for i in range(m):
+                known = signs[:, i] != 0
+                found[s, i] = auc(scores[known, place * m + i], signs[known, i] > 0)
+    return found

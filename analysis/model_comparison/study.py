@@ -1,0 +1,110 @@
+"""Tables of several models compared on the rows that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..base.arrays import Ints
+from ..base.pca import fit_pca
+from ..concepts.targets import Question, questions
+from ..table.alignment import common_rows
+from ..table.embeddings import Embeddings
+from ..table.representations import code_yardsticks, missing_yardsticks
+from ..table.selection import grouping, held_out, independent, labelled_columns, sample, thin
+from ..table.study_options import Options, Progress, silent
+from .ranking_study import FindModel, study_runs
+from .similarity import Comparison, Comparisons, collapsed, similarities, transfers
+
+YARDSTICK_SHUFFLES = 19
+
+
+WIDEST = 1024  # columns of a yardstick that concepts are carried to; wider ones go through a PCA, without labels
+
+
+def study_comparison(
+    first: Embeddings,
+    others: Sequence[Embeddings],
+    options: Options,
+    *,
+    names: Sequence[str] = (),
+    find_model: FindModel | None = None,
+    progress: Progress = silent,
+) -> Comparisons:
+    """Put tables of the same images side by side, and the code of the first beside those of others and yardsticks.
+
+    Args: names: of the tables, by default those of their files. find_model: gives the model that decodes a table's
+        codes.
+    """
+    tables = [first, *others]
+    short = [table.path.name for table in tables]
+    names = names or [name if short.count(name) == 1 else str(t.path) for name, t in zip(short, tables, strict=True)]
+    shown = [_named(name, table) for name, table in zip(names, tables, strict=True)]
+    sides = [name if table.stands_in else side for name, side, table in zip(names, shown, tables, strict=True)]
+    runs, said = study_runs(tables, sides, options, find_model=find_model, progress=progress)
+    pairs = []
+    for name, other in zip(shown[1:], others, strict=True):
+
+        def tell(text: str, name: str = name) -> None:
+            progress(f"{name}: {text}")
+
+        one = compare_tables(first, other, options, progress=tell)
+        pairs.append(replace(one, names=(shown[0], name)))
+    rng = options.rng("yardsticks")
+    rows = thin(held_out(first, None, options, least=200)[0], options.test_rows, options)
+    train = sample(first, "train" if first.has_split else None, options.train_rows, options)
+    x, found = first.vectors(first.code, rows)[:, first.encoded], []
+    for wanted in code_yardsticks(first):
+        progress(wanted.name)
+        y = wanted.read(first, train, rows, rng=rng)[1]
+        alike = similarities(x, y, rng=rng, shuffles=YARDSTICK_SHUFFLES)
+        few = y if y.shape[1] <= WIDEST else fit_pca(y, WIDEST, rng=rng).project(y)
+        carried, _ = transfers(x, few, _asked(first, rows), rng=rng)
+        found.append(Comparison((pairs[0].names[0], wanted.name), (x.shape[1], y.shape[1]), len(x), alike, carried, ()))
+    notes = dict.fromkeys(
+        [*said, *(note for one in pairs for note in one.notes), *missing_yardsticks(first), *grouping(first)]
+    )
+    return Comparisons(tuple(pairs), tuple(found), tuple(notes), runs)
+
+
+def compare_tables(
+    first: Embeddings, second: Embeddings, options: Options, *, progress: Progress = silent
+) -> Comparison:
+    """Compare the codes of two tables on the images that both have, by their ids."""
+    rng = options.rng("comparison")
+    mine, theirs, notes = common_rows(first, second)
+    alone = np.isin(mine, independent(first, mine, options))
+    mine, theirs = mine[alone], theirs[alone]
+    where, words = held_out(first, None, options, least=200)
+    kept = np.isin(mine, where)
+    if kept.sum() >= 100:
+        mine, theirs = mine[kept], theirs[kept]
+        notes.append(f"{len(mine):,} common {words}")
+    else:
+        notes.append(f"{len(mine):,} common rows of all splits, which includes training rows")
+    if options.test_rows is not None and len(mine) > options.test_rows:
+        chosen = np.sort(rng.choice(len(mine), options.test_rows, replace=False))
+        mine, theirs = mine[chosen], theirs[chosen]
+        notes.append(f"a sample of {len(mine):,} of them")
+    x = first.vectors(first.code, mine)[:, first.encoded]
+    y = second.vectors(second.code, theirs)[:, second.encoded]
+    still = [table.path.name for table, codes in ((first, x), (second, y)) if collapsed(codes)]
+    notes += [f"all codes of {name} are the same: neighbours and maps of them cannot be judged" for name in still]
+    progress("similarities")
+    found = similarities(x, y, rng=rng)
+    progress("concepts")
+    carried, left = transfers(x, y, _asked(first, mine), rng=rng)
+    named = (f"{first.path.name}: {first.code}", f"{second.path.name}: {second.code}")
+    return Comparison(named, (x.shape[1], y.shape[1]), len(mine), found, carried, (*notes, *left))
+
+
+def _asked(table: Embeddings, rows: Ints) -> list[Question]:
+    """What the table's columns ask of some of its rows."""
+    every = np.arange(len(rows))
+    return [one for column in labelled_columns(table) for one in questions(column.take(rows), every)]
+
+
+def _named(name: str, table: Embeddings) -> str:
+    return name if table.code == "code" else f"{name}: {table.code}"

@@ -1,0 +1,217 @@
+"""The section on other models: side by side, whether they arrange the same images alike, and share concepts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base.statistics import SIGNIFICANT, Interval, at_floor, difference_p, false_discovery, unpaired
+from ..report.context import Material
+from ..report.document import Block, Comparison, Disclosure, Estimate, Mark, Prose, Section, Table, missing, one_of
+from ..report.estimate_rows import brackets, by_group, estimate, readable, role_of, stated, trained_on
+from ..report.formatting import count, listed, number, p_value, plural, sentence
+from ..terminal import TextTable, number_or_dash, plain
+from . import ranking_views as runs
+from .ranking_views import ranking_tables
+from .similarity import SHUFFLED_MAPS
+
+if TYPE_CHECKING:
+    from .similarity import Comparison as Pair
+    from .similarity import Comparisons, Similarity, Transfer
+
+
+MEANING = {
+    "linear CKA": "likeness of the arrangement up to rotation and scale, weighted towards directions of much variance, "
+    "by the unbiased estimator: 0 in the mean for independent codes of any width",
+    "RSA": "rank correlation of all distances between rows",
+    "orthogonal Procrustes R²": "variance of the other that a rotation of this code explains on rows not fitted to",
+    "linear map R²": "variance of the other that a linear map of this code explains on rows not fitted to",
+}
+
+
+def comparison(material: Material) -> Section:
+    """This model's code beside those of others, and beside pixels, PCA and the untrained network."""
+    found: Comparisons | None = material.results.get("comparison")
+    if found is None or not found.pairs:
+        note = "None yet: latentgan compare TABLE OTHER… --out RESULTS compares codes of the same images."
+        return missing("comparison", "Other models", material.refusal("comparison") or note)
+    carried: list[tuple[str, tuple[Block, ...]]] = [
+        (one.names[1], (_transfers(one, found.yardsticks), Disclosure("Every figure", (_details(one),))))
+        for one in found.pairs if one.transfers
+    ]  # fmt: skip
+    said, alike = runs.finding(found.runs) if found.runs is not None else "", _finding(found)
+    blocks: list[Block] = runs.side_by_side(found.runs) if found.runs is not None else []
+    blocks += [Prose(alike)] if said else []
+    blocks += [_similarities(found), *one_of("carried", "Concepts carried over to", carried)]
+    blocks += [Prose(sentence(note)) for note in found.notes]
+    return stated("comparison", "Other models", (said or alike, trained_on(found.notes)), blocks)
+
+
+def _similarities(found: Comparisons) -> Block:
+    """Every figure of alikeness, the other models above the yardsticks."""
+    rows: list[Estimate] = []
+    for name in [one.name for one in found.pairs[0].similarities]:
+        for pair in (*found.pairs, *found.yardsticks):
+            one = next(each for each in pair.similarities if each.name == name)
+            if math.isnan(one.value.value):
+                continue
+            role = role_of(pair.names[1]) if pair in found.yardsticks else "ours"
+            beside = (Mark("chance", one.shuffled, "shuffled rows"),)
+            label = readable(pair.names[1]) if pair in found.yardsticks else pair.names[1]
+            rows.append(estimate(label, one.value, role, group=name, marks=beside))
+    said = "; ".join(f"{name}: {text}" for name, text in MEANING.items())
+    caption = (
+        f"How alike {found.pairs[0].names[0]} and each of these arrange the same images, 1 for the same arrangement. "
+        f"{sentence(said)} Small marks are shuffled rows. Raw pixels, their PCA and the untrained network show how "
+        "much of it two models have in common because they saw the same images. Rotations and maps of wide codes are "
+        "fitted to more numbers, and explain less of other rows than they would if they were fitted to more."
+    )
+    ends = min(0.0, *(row.value for row in rows)), 1.0
+    return by_group("alike", "Figure", tuple(rows), caption, "number", "linear CKA", ends, 3)
+
+
+def _transfers(pair: Pair, yardsticks: tuple[Pair, ...]) -> Comparison:
+    beside = [(each.names[1], {one.name: one.there.value for one in each.transfers}) for each in yardsticks]
+    marks = {
+        one.name: (
+            Mark("chance", one.shuffled.value, "shuffled maps"),
+            *(Mark(role_of(name), known[one.name], readable(name)) for name, known in beside if one.name in known),
+        )
+        for one in pair.transfers
+    }
+    rows = tuple(
+        estimate(one.name, one.there, marks=marks[one.name],
+                 note=f"at home {number(one.here.value, 3)}, {p_value(one.p_value, SHUFFLED_MAPS)}")
+        for one in pair.transfers
+    )  # fmt: skip
+    caption = (
+        f"AUC of directions of {pair.names[0]} in {pair.names[1]}, carried over by a linear map that was fitted to the "
+        "codes of other rows without a label: 0.5 is chance, and what the direction has at home is the most to expect. "
+        f"Small marks are the mean of {SHUFFLED_MAPS} maps fitted to shuffled rows; p counts those that carry as much."
+    )
+    if any(known for _, known in beside):
+        caption += (
+            " Further marks are the same directions carried over to yardsticks in place of the other code: what the "
+            "images alone share."
+        )
+    return Comparison(rows, caption, "number", (0.0, 1.0), 3)
+
+
+def _details(pair: Pair) -> Table:
+    rows = tuple(
+        (one.name, *(brackets(each, 3) for each in (one.there, one.here, one.own, one.shuffled)), count(one.there.n))
+        for one in pair.transfers
+    )
+    caption = "The same directions at home, directions found in the other code itself, and maps of shuffled rows."
+    return Table(("concept", "carried over", "at home", "found there", "shuffled maps", "n"), rows, caption)
+
+
+def carries(told: Sequence[Transfer]) -> list[bool]:
+    """Whether each direction tells its concept at home and in the other code, there more than by shuffled maps.
+
+    That many are tried is corrected for: q by Benjamini–Hochberg.
+    """
+    q = false_discovery(np.array([one.p_value for one in told], np.float64))
+    return [
+        one.here.low > 0.5 and one.there.low > 0.5 and bool(value <= SIGNIFICANT)
+        for one, value in zip(told, q, strict=True)
+    ]
+
+
+def _first(pair: Pair) -> Similarity:
+    return pair.similarities[0]
+
+
+def _finding(found: Comparisons) -> str:
+    """State the model that is most alike beside the yardsticks, the others, and how many concepts carry over."""
+    best = max(found.pairs, key=lambda pair: _first(pair).value.value)
+    one, others = _first(best), [pair for pair in found.pairs if pair is not best]
+    chosen = f"the most alike of {plural(len(found.pairs), 'other model')}, " if others else ""
+    listing = [f"with {pair.names[1]} {brackets(_first(pair).value)}" for pair in others]
+    listing += [f"with shuffled rows {number(one.shuffled)}"]
+    listing += [f"with {_yardstick(pair)} {brackets(_first(pair).value)}" for pair in found.yardsticks]
+    mine, name = best.names
+    figures = f"{chosen}{one.name} {brackets(one.value)}; the first {listed(listing)}; n = {count(one.value.n)}"
+    said = verdict(one, found.yardsticks, len(found.pairs))
+    return f"The codes of {mine} and {name} {said} ({figures}){_carried(found)}."
+
+
+def verdict(one: Similarity, yardsticks: tuple[Pair, ...], models: int) -> str:
+    """Say whether a pair is alike, and more than yardsticks are, where it is the most alike of several models.
+
+    That it was chosen among so many is corrected for (Bonferroni); where no shuffle is as alike, which says no more
+    than that p is small, by the p-value of its interval. It is closer than the yardsticks where it is so than each.
+    """
+    above = difference_p(Interval(one.value.value - one.shuffled, one.value.low - one.shuffled, math.inf, one.value.n))
+    p = above if at_floor(one.p_value, one.shuffles) else max(one.p_value, above)
+    if one.p_value > SIGNIFICANT or models * p > SIGNIFICANT or one.value.value <= one.shuffled:
+        return "arrange the same images no more alike than shuffled rows"
+    level = []
+    for pair in yardsticks:
+        gap = unpaired(one.value, _first(pair).value)
+        if gap.value <= 0 or models * difference_p(gap) > SIGNIFICANT:
+            level.append(_yardstick(pair))
+    if level:
+        return f"arrange the same images alike, but the first is as close to {listed(level)}"
+    return "arrange the same images alike" + (", closer than the first is to any yardstick" if yardsticks else "")
+
+
+def _yardstick(pair: Pair) -> str:
+    name = pair.names[1]
+    return "its own network untrained" if role_of(name) == "untrained" else readable(name)
+
+
+def _carried(found: Comparisons) -> str:
+    told = [one for pair in found.pairs for one in pair.transfers]
+    if not told:
+        return ""
+    to = "" if len(found.pairs) == 1 else f" to {plural(len(found.pairs), 'model')}"
+    carried = f"{count(sum(carries(told)))} of {plural(len(told), 'concept')}"
+    beside = [
+        f"to {_yardstick(one)} {count(sum(carries(one.transfers)))} of {count(len(one.transfers))}"
+        for one in found.yardsticks if one.transfers
+    ]  # fmt: skip
+    tried = f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over them"
+    said = f"{tried}; {listed(beside)}" if beside else tried
+    return f"; {carried} carry over{to} by a map that saw no label ({said})"
+
+
+def comparison_tables(result: Any) -> Iterator[TextTable]:
+    """Runs side by side, similarities beside yardsticks and shuffled rows, then concepts carried over."""
+    if result.runs is not None:
+        yield from ranking_tables(result.runs)
+    beside = {one.names[1]: {s.name: s.value for s in one.similarities} for one in result.yardsticks}
+    told = {one.names[1]: {t.name: t.there.value for t in one.transfers} for one in result.yardsticks if one.transfers}
+    for one in result.pairs:
+        rows = [
+            (s.name, plain(s.value), *(number_or_dash(known[s.name].value) for known in beside.values()),
+             number_or_dash(s.shuffled), _bound(s.p_value, s.shuffles), f"{s.value.n:,}")
+            for s in one.similarities
+        ]  # fmt: skip
+        header = ("figure", "value", *beside, "shuffled rows", "p", "n")
+        yield f"{one.names[0]} and {one.names[1]}", header, rows
+        carried = [
+            (
+                t.name,
+                plain(t.there),
+                plain(t.here),
+                plain(t.own),
+                plain(t.shuffled),
+                _bound(t.p_value, t.shuffled.n),
+                *(number_or_dash(known[t.name]) if t.name in known else "–" for known in told.values()),
+                f"{t.there.n:,}",
+            )
+            for t in one.transfers
+        ]
+        if carried:
+            to = [f"to {name}" for name in told]
+            header = ("concept", "carried over", "at home", "found there", "shuffled maps", "p", *to, "n")
+            yield "AUC of directions of the first in the second, on the other half of the rows", header, carried
+
+
+def _bound(p: float, shuffles: int) -> str:
+    """Write p; where none of so many shuffles did as well it may be less than is said."""
+    return f"{'≤ ' if at_floor(p, shuffles) else ''}{number_or_dash(p)}"

@@ -1,0 +1,58 @@
+"""The nearest train rows of test rows, and how often they share a label."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base.arrays import Bools
+from ..base.model import Model
+from ..base.nearest import nearest
+from ..base.statistics import Interval, wilson_share
+from ..table.embeddings import Embeddings
+from ..table.representations import missing_yardsticks, representations
+from ..table.selection import labels_of, said, spread, train_and_test
+from ..table.study_options import Options, Progress, silent
+from .neighbours import Neighbours, NeighbourTable
+
+
+def study_neighbours(
+    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
+) -> Neighbours:
+    """Look the same test images up among the train images, in each representation."""
+    rng = options.rng("neighbours")
+    train, test = train_and_test(table, options)
+    if options.test_rows is not None:  # every query is compared with every train row
+        test = test[np.sort(rng.permutation(len(test))[:2000])]
+    labels, k = labels_of(table), min(8, len(train))
+    gallery = spread(test, labels, options.shown, rng)
+    tables = []
+    for wanted in representations(table):
+        progress(wanted.name)
+        every = options.train_rows is None
+        known, asked, shown = wanted.read(table, train, test, gallery, rng=rng, stream=True, every=every)
+        index, distance = nearest(shown, known, k=k)
+        agreement = None
+        if labels is not None:
+            truth, near = labels[0][test], labels[0][train[nearest(asked, known, k=k)[0]]]
+            use = truth >= 0
+            agreement = share_of_neighbours((near == truth[:, None])[use], (near >= 0)[use])
+        tables.append(NeighbourTable(wanted.name, wanted.baseline, train[index], distance, agreement))
+    chance = float("nan")
+    if labels is not None:
+        shares = [np.bincount(labels[0][r][labels[0][r] >= 0], minlength=len(labels[1])) for r in (train, test)]
+        if all(share.sum() for share in shares):
+            chance = float((shares[0] / shares[0].sum()) @ (shares[1] / shares[1].sum()))
+    notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
+    return Neighbours(gallery, k, chance, tuple(tables), tuple(notes))
+
+
+def share_of_neighbours(hits: Bools, counted: Bools) -> Interval | None:
+    """Mean share of hits a row, (n, k) of counted ones; None without a row.
+
+    A row's neighbours vary together, so each row counts as one trial of Wilson's interval: it stays within
+    [0, 1], has a width at the edges, and is conservative in between.
+    """
+    use = counted.any(1)
+    if not use.any():
+        return None
+    return wilson_share(float(np.mean((hits & counted)[use].sum(1) / counted[use].sum(1))), int(use.sum()))

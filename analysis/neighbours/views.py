@@ -1,0 +1,73 @@
+"""Nearest neighbours for a terminal and for the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..report.context import Material
+from ..report.document import Block, Comparison, Gallery, Group, Picture, Prose, Section, missing
+from ..report.estimate_rows import estimate, figure, readable, role_of, stated, trained_on
+from ..report.formatting import count, listed, no_better, percent, plural, sentence
+from ..terminal import _named, percent_interval
+
+if TYPE_CHECKING:
+    from ..terminal import TextTable
+    from .neighbours import Neighbours, NeighbourTable
+
+
+def neighbours(material: Material) -> Section:
+    """What a representation considers similar."""
+    found: Neighbours | None = material.results.get("neighbours")
+    if found is None or not found.tables:
+        note = "Not looked up yet: latentgan analyze TABLE --out RESULTS does."
+        return missing("neighbours", "Neighbours", material.refusal("neighbours") or note)
+    groups = [_lookup(material, found, one) for one in found.tables[:6]]
+    shown = tuple(group for group in groups if group.pictures)
+    noun = material.noun
+    caption = (
+        "The first picture of each row is a test image, the others its nearest images of the train split, nearest "
+        f"first. The same test images everywhere; chance agreement is {percent(found.chance)}."
+    )
+    blocks: tuple[Block, ...] = (Gallery(shown, caption, beside=True),) if shown else ()
+    figures = [(one, one.agreement) for one in found.tables if one.agreement is not None]
+    figures.sort(key=lambda pair: -pair[1].value)
+    rows = tuple(estimate(readable(o.representation), a, role_of(o.representation)) for o, a in figures)
+    if rows:
+        said = f"Share of the {found.k} nearest train {noun}s with the test {noun}'s label."
+        blocks = (Comparison(rows, said), *blocks)
+    own = [(one, agreement) for one, agreement in figures if not one.baseline]
+    if not own:
+        finding = f"The {found.k} nearest train {noun}s of {plural(len(found.queries), f'test {noun}')}."
+    else:
+        best, agreement = max(own, key=lambda pair: pair[1].value)
+        pixels = next((a for one, a in figures if one.representation == "pixels"), None)
+        beside = [f"in raw pixels {percent(pixels.value)}"] if pixels is not None else []
+        beside += [] if math.isnan(found.chance) else [f"of random ones {percent(found.chance)}"]
+        finding = (
+            f"Of the {found.k} nearest train {noun}s in {best.representation}, {figure(agreement)} share the test "
+            f"{noun}'s label (n = {count(agreement.n)}){no_better(agreement, found.chance)}"
+            f"{'; ' * bool(beside)}{listed(beside)}."
+        )
+    blocks += tuple(Prose(sentence(note)) for note in found.notes)
+    return stated("neighbours", "Neighbours", (finding, trained_on(found.notes)), blocks)
+
+
+def _lookup(material: Material, found: Neighbours, one: NeighbourTable) -> Group:
+    pictures: list[Picture] = []
+    for query, row in list(zip(found.queries, one.rows, strict=True))[:6]:
+        some = [material.picture(int(near)) for near in (query, *row[:6]) if near >= 0]
+        pictures += [picture for picture in some if picture is not None]
+    across = 1 + min(6, one.rows.shape[1]) if one.rows.ndim == 2 else None
+    return Group(readable(one.representation), "", tuple(pictures), across=across)
+
+
+def neighbours_tables(result: Any) -> Iterator[TextTable]:
+    rows = [
+        (_named(t.representation, t.baseline), percent_interval(t.agreement), str(t.agreement.n if t.agreement else 0))
+        for t in result.tables
+    ]
+    chance = "" if math.isnan(result.chance) else f" (chance {100 * result.chance:.1f} %)"
+    title = f"share of the {result.k} nearest train images that have the label{chance}"
+    yield title, ("representation", "agreement", "n"), rows

@@ -1,0 +1,128 @@
+"""The match of codes and prior for a terminal and for the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base.statistics import SIGNIFICANT
+from ..report.context import Material
+from ..report.document import Block, Disclosure, Line, Lines, Prose, Section, Table, missing, one_of
+from ..report.estimate_rows import stated, trained_on
+from ..report.formatting import count, listed, number, p_value, plural, sentence
+from ..terminal import TextTable
+
+if TYPE_CHECKING:
+    from .prior_comparison import PartOfPrior, PriorComparison
+    from .two_sample import TwoSample
+
+
+def prior(material: Material) -> Section:
+    """Whether codes are distributed as the prior."""
+    found: PriorComparison | None = material.results.get("prior")
+    if found is None or not found.parts:
+        note = "Not compared yet: latentgan prior TABLE --out RESULTS does, for tables that name their prior."
+        return missing("prior", "Codes and prior", material.refusal("prior") or note)
+    shown = tuple((part.name, tuple(_part(part, i))) for i, part in enumerate(found.parts))
+    blocks: list[Block] = [*one_of("prior-part", "Part", shown)]
+    blocks += [Prose(sentence(note)) for note in found.notes]
+    said = [_prior_finding(part) for part in found.parts]
+    several = [_parts_finding(found)] if len(said) > 1 else []
+    return stated("prior", "Codes and prior", (*several, *said, trained_on(found.notes)), blocks)
+
+
+def _differs(part: PartOfPrior) -> bool:
+    return min(part.codes.wasserstein_p, part.codes.mmd_p) <= SIGNIFICANT / 2  # two tests of one question
+
+
+def _parts_finding(found: PriorComparison) -> str:
+    """Say of several parts which differ from their priors."""
+    differ = [part.name for part in found.parts if _differs(part)]
+    same = [part.name for part in found.parts if not _differs(part)]
+    one = found.parts[0].codes
+    tested = f"sliced Wasserstein and kernel tests, n = {count(one.n)}"
+    if not differ:
+        return f"No difference shows between the codes of {listed(same)} and their priors ({tested})."
+    alike = f"; no difference shows in those of {listed(same)}" if same else ""
+    whose = "their priors" if len(differ) > 1 else "the prior"
+    return f"The codes of {listed(differ)} are not distributed as {whose} ({tested}){alike}."
+
+
+def _prior_finding(part: PartOfPrior) -> str:
+    one = part.codes
+    distance = (
+        f"sliced Wasserstein distance {number(one.wasserstein, 3)}, {p_value(one.wasserstein_p, one.permutations)}; "
+        f"two sets of draws from the prior {number(part.null.wasserstein, 3)}; kernel test "
+        f"{p_value(one.mmd_p, one.permutations)}; n = {count(one.n)}"
+    )
+    if not _differs(part):
+        return f"No difference shows between the codes of {part.name} and the {part.kind} prior ({distance})."
+    columns = f"{count(len(one.rejected))} of {plural(len(one.ks), 'number')}"
+    return (
+        f"The codes of {part.name} are not distributed as the {part.kind} prior ({distance}); {columns} differ by "
+        "themselves, at a false discovery rate of 5\u00a0%."
+    )
+
+
+def _part(part: PartOfPrior, index: int) -> list[Block]:
+    rows = tuple(_tests(name, one) for name, one in (("codes and prior", part.codes), ("prior and prior", part.null)))
+    caption = (
+        "The sliced Wasserstein distance is in units of the code, over random directions; MMD² is about 0, or below, "
+        "where the two are one. p is the share of exchanges of codes and draws that lie as far apart. The last column "
+        "counts numbers whose Kolmogorov–Smirnov tests are discoveries (Benjamini and Hochberg, 5\u00a0%)."
+    )
+    table = Table(("compared", "sliced Wasserstein", "test", "MMD²", "test", "numbers that differ"), rows, caption)
+    return [_deviations(part, index), table, Disclosure("Every number", (_columns(part),))]
+
+
+def _tests(name: str, one: TwoSample) -> tuple[str, ...]:
+    return (
+        name, number(one.wasserstein, 3), p_value(one.wasserstein_p, one.permutations), f"{one.mmd:.1e}",
+        p_value(one.mmd_p, one.permutations), f"{count(len(one.rejected))} of {count(len(one.ks))}",
+    )  # fmt: skip
+
+
+def _deviations(part: PartOfPrior, index: int) -> Lines:
+    """Draw the spread of every number over the prior's, from the widest to the narrowest."""
+    order = np.argsort(-part.deviations, kind="stable")
+    x = np.arange(1, len(order) + 1, dtype=float)
+    caption = (
+        "Standard deviation of each number of the codes over that of the prior, the widest first: 1 throughout where "
+        "codes fill the prior; far below 1 where samples of the prior lie outside of what the encoder uses. "
+        "Where an encoder draws, its codes are the means of these draws and narrower than they are: such codes differ "
+        "from the prior, and stay below 1, even where the draws fill it."
+    )
+    line = Line("deviation", x, part.deviations[order], role="ours", markers=len(x) <= 64)
+    return Lines(
+        f"prior-deviations-{index}", f"Spread of {part.name}", "number, by rank", "deviation over the prior's", (line,),
+        caption, y_scale="from zero", level=(1.0, "prior"),
+    )  # fmt: skip
+
+
+def _columns(part: PartOfPrior) -> Table:
+    rejected = set(part.codes.rejected.tolist())
+    rows = tuple(
+        (str(i + 1), number(float(part.means[i])), number(float(part.deviations[i])), number(float(ks), 3),
+         p_value(float(p)) if math.isfinite(p) else "–", "differs" if i in rejected else "")
+        for i, (ks, p) in enumerate(zip(part.codes.ks, part.codes.ks_p, strict=True))
+    )  # fmt: skip
+    caption = "Mean and deviation (over the prior's) of each number, with its Kolmogorov–Smirnov test."
+    return Table(("number", "mean", "deviation", "KS", "test", ""), rows, caption)
+
+
+def prior_tables(result: Any) -> Iterator[TextTable]:
+    """Codes beside draws, a part after the other."""
+    for part in result.parts:
+        rows = [
+            ("codes and draws", f"{part.codes.wasserstein:.3f}", f"{part.codes.wasserstein_p:.3f}",
+             f"{part.codes.mmd:.2e}", f"{part.codes.mmd_p:.3f}", f"{len(part.codes.rejected)} of {len(part.codes.ks)}",
+             f"{part.codes.n:,}"),
+            ("  draws and draws", f"{part.null.wasserstein:.3f}", f"{part.null.wasserstein_p:.3f}",
+             f"{part.null.mmd:.2e}", f"{part.null.mmd_p:.3f}", f"{len(part.null.rejected)} of {len(part.null.ks)}",
+             f"{part.null.n:,}"),
+        ]  # fmt: skip
+        header = ("compared", "sliced Wasserstein", "p", "MMD²", "p", "numbers that differ", "n")
+        yield f"{part.name} beside its {part.kind} prior", header, rows

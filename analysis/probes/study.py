@@ -1,0 +1,132 @@
+"""The probe study: every representation and yardstick of a table read for its label and attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..base.arrays import Ints, Singles, subsample
+from ..base.columns import Column
+from ..base.linear_models import Rows, hinge_loss
+from ..base.model import Model
+from ..base.pca import SAMPLE, Components, most_components
+from ..base.statistics import Interval, mean_interval
+from ..errors import AnalysisError
+from ..table.embeddings import Embeddings
+from ..table.representations import Representation, missing_yardsticks
+from ..table.selection import said, sample, train_and_test
+from ..table.study_options import Options, Progress, silent
+from .few_labels import VALIDATION, Setting, draw_labels, draws_and_rows, few_label_accuracy, label_counts, read_draws
+from .linear_probe import PROTOCOL, SEARCH, WIDEST, Probe, ProbeTable, linear_probe
+from .protocols import DRAWS, Pixels, each_beside_its_width, find_protocol
+from .targets import find_targets, rows_with_values
+
+SHUFFLED = 5  # draws that are also read with their labels shuffled
+
+
+def study_probes(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> ProbeTable:
+    """Probe every representation for the label, then for each attribute."""
+    rng = options.rng("probes")
+    train, test = train_and_test(table, options)
+    validation = sample(table, "validation", SEARCH, options)
+    targets, notes = find_targets(table, train, test)
+    probes: list[Probe] = []
+    named = find_protocol(options.protocol) if options.protocol else None
+    if named is not None:
+        targets, options = targets[:1], replace(options, methods=named.readers)
+        if targets[0].kind == "numeric":
+            raise AnalysisError(f"{named.name} reads classes, and {targets[0].name!r} holds numbers: --label COLUMN")
+    drawn = (
+        _drawn(table, targets[0], train, named.labels, options, notes) if named is not None and named.labels else None
+    )
+    pixels = _pixels(table, train, options, rng)
+    width = 0 if named is not None and named.labels else WIDEST
+    one_each = each_beside_its_width if named is None else named.representations
+    read, beside = one_each(table, Pixels(pixels, width))
+    for wanted in read:
+        x = wanted.read(table, train, validation, test, rng=rng, stream=True, components=pixels)
+        for column in targets:
+            progress(f"{wanted.name} → {column.name}")
+            if drawn is not None:
+                probes.append(_by_draws(column, wanted, x, (train, validation, test), drawn))
+                continue
+            probes += _probe(column, wanted, x, (train, validation, test), options, rng, table.groups)
+    order = {column.name: i for i, column in enumerate(targets)}
+    probes.sort(key=lambda probe: order[probe.target])
+    notes += [
+        *dict.fromkeys([*beside, *missing_yardsticks(table)]),
+        *said(options, table, train=len(train), test=len(test)),
+    ]
+    protocol = PROTOCOL if named is None else f"{named.name}: {named.about} ({named.source}). {PROTOCOL}"
+    return ProbeTable(targets[0].name, tuple(probes), protocol, tuple(notes), table.labels_told)
+
+
+def _pixels(table: Embeddings, train: Ints, options: Options, rng: np.random.Generator) -> Components | None:
+    """The PCA of the train rows' pixels, of a sample of them unless all rows are asked for."""
+    if not table.has_pixels:
+        return None
+    sample = None if options.train_rows is None else SAMPLE
+    most = most_components(len(train), table.width("pixels"), sample=sample)
+    return Components(lambda: table.matrix("pixels", train), most, rng=rng, sample=sample)
+
+
+def _drawn(table: Embeddings, column: Column, train: Ints, labels: int, options: Options, notes: list[str]) -> Ints:
+    """Balanced draws of `labels` labelled train rows, or of as many as the smallest class allows, which is noted."""
+    train = train[column.present[train]]
+    known, groups = column.codes[train], None if table.groups is None else table.groups[train]
+    classes, counts = np.unique(known), label_counts(known, groups)
+    per_class = max(1, min(labels // len(classes), int(counts.min())))
+    if per_class * len(classes) < labels // len(classes) * len(classes):
+        notes.append(f"draws hold {per_class * len(classes):,} labels, not {labels:,}: the smallest class has no more")
+    draws = min(options.draws, DRAWS)
+    return draw_labels(known, per_class=per_class, draws=draws, rng=options.rng("draws"), groups=groups)
+
+
+def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows: Sequence[Ints], draws: Ints) -> Probe:
+    """An L2-SVM on each draw of labels; C and scale on validation rows, the interval over draws and test rows."""
+    train, validation, test = (rows_with_values(column, part, index) for part, index in zip(x, rows, strict=True))
+    if len(validation.y) < 2:
+        raise AnalysisError("this protocol chooses C on validation rows, and there are none with a label")
+    kept = subsample(np.arange(len(validation.y)), VALIDATION, rng=np.random.default_rng(0))
+    hits, setting = few_label_accuracy(
+        train, Rows(validation.x[kept], validation.y[kept]), test, draws=draws, columns=len(column.categories),
+        loss=hinge_loss,
+    )  # fmt: skip
+    null = None if wanted.baseline else _shuffled(train, test, setting, draws, len(column.categories))
+    width = train.x.shape[1]
+    note = f"{len(draws)} balanced draws of {draws.shape[1]:,} labels, {len(test.y):,} test rows; n counts draws"
+    return Probe(
+        wanted.name, wanted.baseline, "svm", column.name, "accuracy", draws_and_rows(hits), null, setting.c, width,
+        width, draws.shape[1], len(kept), column.categories, None, note,
+    )  # fmt: skip
+
+
+def _shuffled(train: Rows, test: Rows, setting: Setting, draws: Ints, columns: int) -> Interval:
+    """Accuracy of the same reader where the labels of a draw are shuffled: mean over draws, interval over them."""
+    some, rng = np.resize(draws, (SHUFFLED, draws.shape[1])), np.random.default_rng(0)
+    lost = rng.permuted(train.y[some], axis=1)
+    hits = read_draws(train, test, lost, setting, draws=some, columns=columns, loss=hinge_loss)
+    return mean_interval(hits.mean(1))
+
+
+def _probe(
+    column: Column,
+    wanted: Representation,
+    x: Sequence[Singles],
+    rows: Sequence[Ints],
+    options: Options,
+    rng: np.random.Generator,
+    groups: Ints | None,
+) -> tuple[Probe, ...]:
+    """All readers for the label, one for an attribute."""
+    train, validation, test = (rows_with_values(column, part, index) for part, index in zip(x, rows, strict=True))
+    methods: tuple[str, ...] = options.methods if column.kind == "class" else ("logistic",)
+    probes = linear_probe(
+        train, test, rng=rng, validation=validation if len(validation.y) > 1 else None,
+        methods=("ridge",) if column.kind == "numeric" else methods, classes=column.categories,
+        representation=wanted.name, baseline=wanted.baseline, target=column.name, k=options.neighbours,
+        shuffled=not wanted.baseline, groups=None if groups is None else groups[rows[0]][column.present[rows[0]]],
+    )  # fmt: skip
+    return tuple(replace(probe, predictor=None) for probe in probes)  # whose weights may be a whole table's rows

@@ -1,0 +1,52 @@
+"""Which columns of a table are probed: the label and the attributes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base.arrays import Ints, Singles
+from ..base.columns import Column
+from ..base.linear_models import Rows
+from ..errors import AnalysisError
+from ..table.embeddings import Embeddings
+
+MOST_CLASSES = 50  # of a text attribute that is probed
+
+
+MOST_ATTRIBUTES = 12
+
+
+def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Column], list[str]]:
+    """The label, then attributes that can be probed; and what was left out."""
+    found, left = [], []
+    names = [*([table.label] if table.labelled else []), *table.attributes]
+    for name in names:
+        column = table.column(name)
+        values = column.values[train][column.present[train]]
+        judged = column.values[test][column.present[test]]
+        if len(values) < 20 or len(judged) < 2 or len(np.unique(values)) < 2:
+            left.append(f"{name!r} (too few values in train or test, or only one)")
+        elif column.kind == "numeric" and np.ptp(judged) == 0:
+            left.append(f"{name!r} (constant in test)")
+        elif column.kind != "numeric" and not np.isin(judged, values).any():
+            left.append(f"{name!r} (no test row has a value that train rows have)")
+        elif column.kind == "text" and len(column.categories) > MOST_CLASSES:
+            left.append(f"{name!r} ({len(column.categories)} different texts)")
+        else:
+            found.append(column)
+    if len(found) > MOST_ATTRIBUTES + 1:
+        left += [repr(column.name) for column in found[MOST_ATTRIBUTES + 1 :]]
+        found = found[: MOST_ATTRIBUTES + 1]
+    notes = [f"not probed: {', '.join(left)}"] if left else []
+    if not found:
+        raise AnalysisError(
+            "nothing to probe for: " + (notes[0] if notes else f"no column {table.label!r} and no attribute")
+        )
+    return found, notes
+
+
+def rows_with_values(column: Column, x: Singles, rows: Ints) -> Rows:
+    """Rows with a value, and their values."""
+    known = column.present[rows]
+    y = column.values[rows][known]
+    return Rows(x[known], y if column.kind == "numeric" else y.astype(np.int64))

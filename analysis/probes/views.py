@@ -1,0 +1,183 @@
+"""The section on probes: what simple readers get out of frozen features with all labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..base.statistics import Interval
+from ..report.context import Material
+from ..report.document import Block, Disclosure, Estimate, Prose, Section, Table, missing
+from ..report.estimate_rows import (
+    brackets,
+    by_group,
+    estimate,
+    figure,
+    readable,
+    role_of,
+    stated,
+    told_labels,
+    trained_on,
+)
+from ..report.formatting import best_of, count, listed, no_better, number, percent, sentence
+from ..terminal import _named, percent_interval, plain
+
+if TYPE_CHECKING:
+    from ..terminal import TextTable
+    from .linear_probe import Probe, ProbeTable
+
+
+METHODS = {
+    "logistic": "Logistic regression",
+    "svm": "Linear support vector machine",
+    "knn": "Nearest neighbours",
+    "cosine-20": "Votes by cosine, k = 20",
+    "cosine-200": "Votes by cosine, k = 200",
+    "ridge": "Ridge regression",
+}
+
+
+def probes(material: Material) -> Section:
+    """How well simple readers get labels out of each representation."""
+    table: ProbeTable | None = material.results.get("probes")
+    if table is None or not table.probes:
+        note = material.refusal("probes") or "No probes yet: latentgan probe TABLE --out RESULTS trains them."
+        return missing("probes", "Probes", note)
+    main = [probe for probe in table.probes if probe.target == table.target]
+    others = [probe for probe in table.probes if probe.target != table.target]
+    caption = (
+        "A reader is trained on frozen features of the train split and scored on the test split; dots are test "
+        "figures, bars their 95 % intervals. The dashed line is what the same reader gets from raw pixels: "
+        "only what stands to the right of it was gained."
+    )
+    blocks: list[Block] = [by_group("reader", "Reader", _probe_rows(main, table.target), caption)]
+    for metric, caption in (
+        ("accuracy", "Accuracy on attributes."),
+        ("R2", "R² on numeric attributes; 0 is the mean value."),
+    ):
+        rows = _probe_rows([probe for probe in others if probe.metric == metric], table.target)
+        if rows:
+            scale: Literal["percent", "number"] = "percent" if metric == "accuracy" else "number"
+            blocks.append(by_group(f"attribute-{metric}", "Attribute", rows, caption, scale))
+    blocks.append(Disclosure("Settings, widths, and what is confused with what", _probe_details(table, main)))
+    said = (_probe_finding(main or others, material.noun), told_labels(table.told), trained_on(table.notes))
+    return stated("probes", "Probes", said, blocks)
+
+
+def _first_reader(found: list[Probe]) -> list[Probe]:
+    """Keep the reader that the chart opens with, whichever is best: a choice made before looking."""
+    return [one for one in found if (one.method, one.target) == (found[0].method, found[0].target)]
+
+
+def _probe_rows(found: list[Probe], target: str) -> tuple[Estimate, ...]:
+    """Rows by method, best first; the best one's shuffled figure last."""
+    rows: list[Estimate] = []
+    for key in dict.fromkeys((probe.target, probe.method) for probe in found):
+        members = [probe for probe in found if (probe.target, probe.method) == key]
+        members.sort(key=lambda probe: -probe.score.value)
+        name = METHODS.get(key[1], key[1])
+        name += f" (k = {number(members[0].setting, 0)})" if key[1] == "knn" else ""
+        group = name if key[0] == target else f"{key[0]}: {name.lower()}"
+        rows += [
+            estimate(
+                readable(one.representation),
+                one.score,
+                role_of(one.representation),
+                group=group,
+                note=one.note,
+            )
+            for one in members
+        ]
+        shuffled = [one for one in members if not one.baseline and one.shuffled is not None]
+        if shuffled and shuffled[0].shuffled is not None:
+            label = f"{readable(shuffled[0].representation)}, labels shuffled"
+            rows.append(estimate(label, shuffled[0].shuffled, "chance", group=group))
+    return tuple(rows)
+
+
+def _probe_finding(found: list[Probe], noun: str) -> str:
+    found = _first_reader(found)
+    own = [probe for probe in found if not probe.baseline]
+    if not own:
+        return "Only yardsticks were probed."
+    best = max(own, key=lambda probe: probe.score.value)
+    rivals = _beside(best, found)
+    score = figure(best.score) if best.metric == "accuracy" else f"R² {brackets(best.score)}"
+    what = f"{METHODS.get(best.method, best.method)} on {best.representation}{best_of(len(own))}"
+    said = f"{what} reads the {best.target} right in {score} of {count(best.score.n)} test {noun}s"
+    if best.metric != "accuracy":
+        said = f"{what} reads the {best.target} with {score} on {count(best.score.n)} test {noun}s"
+    show = percent if best.metric == "accuracy" else number
+    others = [f"{readable(one.representation)} reach {show(one.score.value)}" for one in rivals if role_of(
+        one.representation) in ("pixels", "pca")] + [
+        f"the same network untrained {show(one.score.value)}"
+        for one in rivals if one.representation == f"untrained.{best.representation}"
+    ]  # fmt: skip
+    if best.shuffled is not None:
+        others.append(f"shuffled labels give {show(best.shuffled.value)}")
+        said += no_better(best.score, max(best.shuffled.value, 0.0))
+    pixels = next((one for one in rivals if one.representation == "pixels"), None)
+    verdict = ""
+    if pixels is not None and not best.score.apart(pixels.score):
+        verdict = "; the intervals of features and pixels overlap"
+    return f"{said}; {listed(others)}{verdict}." if others else f"{said}."
+
+
+def _beside(best: Probe, found: list[Probe]) -> list[Probe]:
+    """The yardsticks, of several PCAs of pixels the one that is nearest in width."""
+    pcas = [one for one in found if one.baseline and role_of(one.representation) == "pca"]
+    nearest = min(pcas, key=lambda one: abs(one.width - best.width), default=None)
+    return [one for one in found if one.baseline and (one is nearest or role_of(one.representation) != "pca")]
+
+
+def _probe_details(table: ProbeTable, main: list[Probe]) -> tuple[Block, ...]:
+    rows = tuple(
+        (readable(one.representation), one.target, one.method, number(one.setting, 4).rstrip("0").rstrip("."),
+         count(one.width), count(one.used), count(one.n_train), count(one.score.n))
+        for one in table.probes
+    )  # fmt: skip
+    names = ("representation", "target", "reader", "C, α or k", "width", "used", "n train", "n test")
+    blocks: list[Block] = [Prose(sentence(table.protocol))] if table.protocol else []
+    blocks.append(Table(names, rows, "Widths above what the reader takes were reduced by PCA of the train split."))
+    own = [one for one in _first_reader(main) if not one.baseline and one.confusion is not None] if main else []
+    if own:
+        blocks.append(_confusion(max(own, key=lambda one: one.score.value)))
+    return (*blocks, *(Prose(sentence(note)) for note in table.notes))
+
+
+def _confusion(best: Probe) -> Table:
+    assert best.confusion is not None
+    counts = np.asarray(best.confusion)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    rows = tuple((name, *map(count, row.tolist())) for name, row in zip(best.classes, counts, strict=True))
+    caption = f"Test rows by truth (rows) and by what {best.method} on {best.representation} reads (columns)."
+    return Table(("truth", *best.classes), rows, caption, tuple(map(tuple, share.tolist())))
+
+
+def probe_tables(result: Any) -> Iterator[TextTable]:
+    for target in dict.fromkeys(probe.target for probe in result.probes):
+        chosen = [probe for probe in result.probes if probe.target == target]
+        methods = list(dict.fromkeys(probe.method for probe in chosen))
+        rows = []
+        for name in dict.fromkeys(probe.representation for probe in chosen):
+            of = {probe.method: probe for probe in chosen if probe.representation == name}
+            first = next(iter(of.values()))
+            cells = [_score(of.get(method)) for method in methods]
+            null = next((p.shuffled for p in of.values() if p.shuffled), None)
+            cells.append("–" if null is None else f"{null.value:.2f}" if first.metric == "R2" else _short(null))
+            rows.append((_named(name, first.baseline), str(first.width), *cells, f"{first.score.n:,}"))
+        metric = "R²" if chosen[0].metric == "R2" else "accuracy"
+        header = ("representation", "width", *methods, "shuffled", "n")
+        yield f"{target}: {metric} on test rows, 95 % interval", header, rows
+
+
+def _score(probe: Any) -> str:
+    if probe is None:
+        return "–"
+    return plain(probe.score, 2) if probe.metric == "R2" else percent_interval(probe.score)
+
+
+def _short(figure: Interval) -> str:
+    return f"{100 * figure.value:.1f} %"

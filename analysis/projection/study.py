@@ -1,0 +1,44 @@
+"""Maps of one sample of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base.model import Model
+from ..errors import AnalysisError
+from ..table.embeddings import Embeddings
+from ..table.selection import held_out, independent, labels_of
+from ..table.study_options import Options, Progress, silent
+from .projection import Maps, latent_map
+
+
+def study_maps(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Maps:
+    """Place a sample of codes, or all, in the plane by each method, and say which they are."""
+    rng = options.rng("maps")
+    every = independent(table, table.rows(None), options)
+    what = "rows" if table.groups is None else "groups, of which one row each is placed"
+    if options.map_rows is None:
+        rows, words = every, f"all {len(every):,} rows of the table, training rows included"
+        words += "" if table.groups is None else ", one of each group"
+    else:
+        rows, words = held_out(table, options.map_rows, options, least=1000)
+        candidates = len(held_out(table, None, options, least=1000)[0])
+        of = f"{len(rows):,} of {candidates:,}" if len(rows) < candidates else f"{len(rows):,}"
+        whole = f"; the table has {len(every):,} {what}, and latentgan map TABLE --full places all of them"
+        words = f"{of} {words}{whole if len(rows) < len(every) else ''}"
+    codes, labels = table.vectors(table.code, rows)[:, table.encoded], labels_of(table)
+    maps, notes = [], [words]
+    known = np.where(labels[0][rows] < 0, np.nan, labels[0][rows]) if labels else None
+    for method in options.maps:
+        progress(method)
+        try:
+            maps.append(
+                latent_map(
+                    codes, rng=rng, method=method, labels=known, representation=table.code, seed=options.seed,
+                )
+            )  # fmt: skip
+        except AnalysisError as error:
+            notes.append(f"no {method} map: {error}")
+    if not maps:
+        raise AnalysisError(notes[-1])
+    return Maps(rows, tuple(maps), tuple(notes))

@@ -1,0 +1,82 @@
+"""Sections on where codes lie: the map, and what is near to what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..report.context import Material
+from ..report.document import Block, Map, Prose, Section, View, missing
+from ..report.estimate_rows import brackets, figure, stated, trained_on
+from ..report.formatting import count, no_better, number, percent, sentence
+from ..terminal import percent_interval, plain
+
+if TYPE_CHECKING:
+    from ..terminal import TextTable
+    from .projection import Map as Placement
+    from .projection import Maps
+
+
+NAMES = {"umap": "UMAP", "pca": "PCA", "pacmap": "PaCMAP", "tsne": "t-SNE"}
+
+
+def latent_map(material: Material) -> Section:
+    """The codes in the plane."""
+    maps: Maps | None = material.results.get("maps")
+    if maps is None or not maps.maps:
+        note = "No map yet: latentgan map TABLE --out RESULTS draws one."
+        return missing("map", "Map", material.refusal("maps") or note)
+    known = np.array([int(row) in material.places for row in maps.rows], bool)
+    views = tuple(View(NAMES.get(one.method, one.method), one.xy[known], _trust(one)) for one in maps.maps)
+    colour = material.thumbnails.columns[0].name if material.thumbnails and material.thumbnails.columns else ""
+    caption = (
+        f"Each point is an {material.noun}; near points have near codes. Hover or tap for it, draw around points to "
+        "see them together, zoom by the wheel, click a name below to hide or show it. "
+        "Distances between far groups mean little in UMAP."
+    )
+    blocks: list[Block] = [Map("latent-map", maps.rows[known], views, caption, colour)]
+    blocks += [Prose(sentence(note)) for note in maps.notes]
+    return stated("map", "Map", (_map_finding(maps.maps[0], material.noun), trained_on(maps.notes)), blocks)
+
+
+def _map_finding(best: Placement, noun: str) -> str:
+    name = NAMES.get(best.method, best.method)
+    said = (
+        f"{percent(best.trustworthiness.value)} of what the {name} map shows as near is near in the "
+        f"{best.representation} (trustworthiness, n = {count(best.trustworthiness.n)}; "
+        f"{percent(best.random, 0)} would be chance)"
+    )
+    if best.accuracy is None or best.full_accuracy is None:
+        return said + "."
+    random = "" if math.isnan(best.chance) else f" and {percent(best.chance)} of random pairs"
+    return (
+        f"A point's nearest neighbour on the {name} map has its label in {figure(best.accuracy)} of "
+        f"{count(best.accuracy.n)} {noun}s, against {percent(best.full_accuracy.value)} in the whole "
+        f"{best.representation}{random}{no_better(best.accuracy, best.chance)}; trustworthiness is "
+        f"{number(best.trustworthiness.value, 3)}."
+    )
+
+
+def _trust(one: Placement) -> str:
+    trust = one.trustworthiness
+    said = f"Trustworthiness {brackets(trust, 3)} with k = {one.k}"
+    said += f" (n = {count(trust.n)}, the interval for other rows, as many; shuffled points {number(one.random, 2)})."
+    said += f" {sentence(trust.reason)}" if trust.reason else ""
+    if one.explained:
+        said += f" The two axes hold {percent(sum(one.explained), 0)} of the variance."
+    return said + (f" {sentence(one.note)}" if one.note else "")
+
+
+def maps_tables(result: Any) -> Iterator[TextTable]:
+    rows = [
+        (m.method, plain(m.trustworthiness), f"{m.random:.3f}", percent_interval(m.accuracy), percent_interval(m.full_accuracy),
+         f"{m.trustworthiness.n:,}")
+        for m in result.maps
+    ]  # fmt: skip
+    header = ("map", "trustworthiness", "shuffled", "1-NN on the map", "1-NN in the code", "n")
+    chance = next((m.chance for m in result.maps), math.nan)
+    random = "" if math.isnan(chance) else f" (1-NN by chance {100 * chance:.1f} %)"
+    yield f"maps of the code{random}", header, rows

@@ -1,0 +1,1 @@
+"""How much of an image is left after encoding and decoding it?"""

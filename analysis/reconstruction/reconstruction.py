@@ -1,0 +1,81 @@
+"""Reconstructions: how much of its own image a code keeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..base.arrays import Doubles, Floats, Ints, Pixels, Singles, Strings, as_images, to_pixels
+from ..base.decoding import derangement, reconstruction_error
+from ..base.pca import fit_pca
+from ..base.statistics import Baseline, Interval, bootstrap_mean, bootstrap_ratio
+
+GROUPS = ("best", "typical", "worst")
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Errors ‖x − G(E(x))‖₂ of images in [0, 1], beside errors against another image's reconstruction."""
+
+    rows: Ints  # (n,) positions in the table
+    errors: Singles  # (n,) L2 norm of the difference
+    shuffled: Singles  # (n,) the same against the reconstruction of a random other image
+    ratio: Interval  # mean error / mean shuffled error: 1 = the code says nothing about its image, 0 = perfect
+    error: Interval  # mean error
+    baselines: tuple[Baseline, ...]  # ratio of a PCA of equal width and of the mean image
+    by_class: Doubles  # (classes,) ratio within each class, NaN where there are no rows
+    classes: tuple[str, ...]
+    shown: Ints  # (3, m) positions: best, typical (around the median), worst
+    groups: Strings  # (3,) "best", "typical", "worst"
+    originals: Pixels  # (3, m, h, w, c)
+    reconstructions: Pixels  # (3, m, h, w, c)
+    shown_errors: Doubles  # (3, m)
+    notes: tuple[str, ...]
+
+
+def reconstruction_result(
+    images: Singles,
+    reconstructions: Singles,
+    rows: Ints,
+    *,
+    rng: np.random.Generator,
+    labels: Ints | None = None,
+    classes: tuple[str, ...] = (),
+    baselines: tuple[Baseline, ...] = (),
+    shown: int = 8,
+    notes: Sequence[str] = (),
+) -> Reconstruction:
+    """Measure reconstructions of `rows` (n,), images and reconstructions (n, h, w, c) in [0, 1].
+
+    Source: the ratio is EGr / EGr_b of the BiGAN authors' training log (Donahue et al., arXiv:1605.09782).
+    """
+    images = as_images(images)
+    errors = reconstruction_error(images, reconstructions)
+    shuffled = reconstruction_error(images, reconstructions, order=derangement(len(images), rng=rng))
+    by_class = np.full(len(classes), math.nan)
+    for label in range(len(classes)):
+        members = np.zeros(0, bool) if labels is None else labels == label
+        if members.any() and shuffled[members].sum() > 0:
+            by_class[label] = errors[members].sum(dtype=np.float64) / shuffled[members].sum(dtype=np.float64)
+    order = np.argsort(errors, kind="stable")
+    shown = min(shown, len(order) // 3) or 1
+    middle = max(0, len(order) // 2 - shown // 2)
+    picked = np.stack([order[:shown], order[middle : middle + shown][:shown], order[::-1][:shown]])
+    return Reconstruction(
+        rows, errors, shuffled, bootstrap_ratio(errors, shuffled, rng=rng), bootstrap_mean(errors, rng=rng),
+        baselines, by_class, classes, rows[picked], np.array(GROUPS), to_pixels(images[picked]),
+        to_pixels(reconstructions[picked]), errors[picked].astype(np.float64), tuple(notes),
+    )  # fmt: skip
+
+
+def pca_ratio(train: Floats, images: Singles, width: int, *, rng: np.random.Generator) -> Baseline:
+    """The ratio of a PCA of `width` components, fitted on train pixels (m, p), on images (n, h, w, c)."""
+    pca = fit_pca(train, width, rng=rng)
+    flat = images.reshape(len(images), -1)
+    restored = np.clip(pca.restore(pca.project(flat)), 0, 1).reshape(images.shape)
+    own = reconstruction_error(images, restored)
+    other = reconstruction_error(images, restored, order=derangement(len(images), rng=rng))
+    return Baseline(f"PCA {len(pca.axes)} of pixels", bootstrap_ratio(own, other, rng=rng))

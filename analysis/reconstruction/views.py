@@ -1,0 +1,164 @@
+"""The section on reconstructions: what decoded codes keep of their images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..report.context import Material
+from ..report.document import (
+    Block,
+    Comparison,
+    Disclosure,
+    Gallery,
+    Group,
+    Line,
+    Lines,
+    Picture,
+    Prose,
+    Section,
+    Table,
+    missing,
+)
+from ..report.estimate_rows import brackets, estimate, role_of, stated, trained_on
+from ..report.formatting import count, listed, number, percent, sentence
+from ..report.images import as_uint8
+from ..report.run_folder import Run, slides
+from ..terminal import plain
+
+if TYPE_CHECKING:
+    from ..terminal import TextTable
+    from .reconstruction import Reconstruction
+
+
+def reconstructions(material: Material) -> Section:
+    """How much of its own image a code keeps."""
+    found: Reconstruction | None = material.results.get("reconstruction")
+    run = material.run
+    caption = "Rows come in twos: held-out images, and below each row what the generator makes of their codes."
+    grids = run.reconstructions if run is not None else ()
+    during: tuple[Block, ...] = (slides("reconstructions-over", grids, "Reconstructions", caption),) if grids else ()
+    open_: tuple[Block, ...] = left_open(run) if run is not None else ()
+    if found is None:
+        note = "Not measured: latentgan reconstruction TABLE --out RESULTS does, where a model decodes."
+        note = material.refusal("reconstruction") or note
+        if not during:
+            return missing("reconstructions", "Reconstructions", note)
+        return Section("reconstructions", "Reconstructions", note, (*during, *open_))
+    rows = [estimate("this model", found.ratio)]
+    rows += [estimate(b.name, b.figure, role_of(b.name), note=b.note) for b in found.baselines]
+    said = (
+        "Reconstruction ratio: mean error ‖x − G(E(x))‖ over the mean error against another image's reconstruction. "
+        "0 is perfect, 1 says nothing about the image."
+    )
+    blocks: list[Block] = [_pairs(found), Comparison(tuple(rows), said, "number", digits=3), _histogram(found)]
+    if len(found.by_class) and np.isfinite(found.by_class).any():
+        cells = tuple((name, number(float(r))) for name, r in zip(found.classes, found.by_class, strict=True))
+        blocks.append(Disclosure("Ratio by class", (Table(("class", "ratio"), cells),)))
+    if during:
+        blocks.append(Disclosure("The same images over training", during))
+    blocks += [*open_, *(Prose(sentence(note)) for note in found.notes)]
+    return stated("reconstructions", "Reconstructions", (_ratio_finding(found), trained_on(found.notes)), blocks)
+
+
+def _ratio_finding(found: Reconstruction) -> str:
+    others = [f"{b.name} {number(b.figure.value, 3)}" for b in found.baselines]
+    beside = f"; {listed(others)}" if others else ""
+    return (
+        f"A reconstruction is off by {percent(found.ratio.value, 0)} of what another image's would be: ratio "
+        f"{brackets(found.ratio, 3)}, n = {count(found.ratio.n)}{beside}."
+    )
+
+
+def _pairs(found: Reconstruction) -> Gallery:
+    groups = []
+    for g, name in enumerate(found.groups):
+        pictures: list[Picture] = []
+        for i, row in enumerate(found.shown[g]):
+            error = number(float(found.shown_errors[g, i]))
+            pictures.append(Picture(as_uint8(found.originals[g, i]), f"original, row {row}", "", int(row)))
+            alt = f"reconstruction of row {row}, error {error}"
+            pictures.append(Picture(as_uint8(found.reconstructions[g, i]), alt, error, int(row)))
+        groups.append(Group(str(name).capitalize(), "", tuple(pictures), pairs=True))
+    caption = (
+        "Above the image, below its reconstruction and the error (L2 norm, pixels in [0, 1]). Best and worst are the "
+        "extremes of all, typical are around the median, so nothing here was picked by eye."
+    )
+    return Gallery(tuple(groups), caption)
+
+
+def _histogram(found: Reconstruction) -> Lines:
+    both = np.concatenate([found.errors, found.shuffled]).astype(np.float64)
+    edges = np.linspace(0, float(both.max(initial=1e-9)), 41)
+    centres = (edges[1:] + edges[:-1]) / 2
+    own = np.histogram(found.errors, edges)[0] / max(len(found.errors), 1)
+    other = np.histogram(found.shuffled, edges)[0] / max(len(found.shuffled), 1)
+    lines = (
+        Line("against its own image", centres, own, role="ours"),
+        Line("against another image", centres, other, role="chance"),
+    )
+    caption = (
+        f"Share of {count(len(found.errors))} images by error. The further apart the curves, the more a code says."
+    )
+    return Lines("errors", "Errors of reconstructions", "error", "share of images", lines, caption, y_scale="percent")
+
+
+def left_open(run: Run) -> tuple[Block, ...]:
+    """Draws of some held-out images in pictures and in two dimensions; nothing where the encoder does not draw."""
+    if not run.posteriors:
+        return ()
+    caption = (
+        "Each row is one held-out image, at the left, and decoded draws from q(z|x) of it: what they share the encoder "
+        "has made up its mind about."
+    )
+    what = "Draws from the encoder"
+    blocks: list[Block] = [slides("posteriors-over", run.posteriors, what, caption, what)]
+    points = _points(run.draws)
+    if points is not None:
+        blocks += [Prose(_spread(points)), _cloud(points, run.draws)]
+    return tuple(blocks)
+
+
+def _points(said: dict[str, Any]) -> np.ndarray | None:
+    """Draws of each image, (images, draws, 2); None where the file holds none."""
+    try:
+        points = np.asarray(said.get("draws"), np.float64)
+    except (TypeError, ValueError):
+        return None
+    return points if points.ndim == 3 and points.shape[2] == 2 and np.isfinite(points).all() else None
+
+
+def _spread(points: np.ndarray) -> str:
+    within = float(points.var(axis=1).mean())
+    between = float(points.mean(axis=1).var(axis=0).mean())
+    share = within / (within + between) if within + between else math.nan
+    images, draws, _ = points.shape
+    return (
+        f"In these two dimensions draws of one image have {number(100 * share, 0)} % of the variance of all "
+        f"(n = {count(images)} images of {count(draws)} draws): 0 % is an encoder that is certain, 100 % one whose "
+        "codes say nothing."
+    )
+
+
+def _cloud(points: np.ndarray, said: dict[str, Any]) -> Lines:
+    gap = np.full((len(points), points.shape[1], 1), np.nan)  # a gap after each point: points alone, no line
+    spaced = np.stack([np.concatenate([points[:, :, i : i + 1], gap], 2).reshape(len(points), -1) for i in (0, 1)])
+    lines = [Line(f"image {i + 1}", spaced[0, i], spaced[1, i], markers=True) for i in range(len(points))]
+    first, second = [f"z, dimension {d + 1}" for d in said.get("dimensions", (0, 1))]
+    circle = np.linspace(0, 2 * np.pi, 121)
+    lines += [Line("the prior's deviation", np.cos(circle), np.sin(circle))]
+    caption = (
+        "Draws of each image in the two dimensions in which the images' means lie farthest apart, rows from top to "
+        "bottom as image 1, 2, …; the circle is one standard deviation of a Gaussian prior."
+    )
+    return Lines("posteriors", "Draws from q(z|x) in two dimensions", first, second, tuple(lines), caption)
+
+
+def reconstruction_tables(result: Any) -> Iterator[TextTable]:
+    rows = [("this model", plain(result.ratio), f"{result.ratio.n:,}")]
+    rows += [(f"  {b.name}", plain(b.figure), f"{b.figure.n:,}") for b in result.baselines]
+    title = "reconstruction error / error against another image (0 perfect, 1 useless)"
+    yield title, ("reconstruction", "ratio", "n"), rows

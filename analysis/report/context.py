@@ -1,0 +1,133 @@
+"""What sections are written from: results by kind, the overview's thumbnails, and the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..io.reading import table_metadata
+from .document import Column, Picture, Thumbnails
+from .formatting import sentence
+from .images import as_uint8
+from .run_folder import Run
+
+if TYPE_CHECKING:
+    from ..base.arrays import Doubles, Ints
+    from ..mixtures.mixture import Mixture
+    from ..reconstruction.reconstruction import Reconstruction
+    from ..table.overview import Overview
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Everything there is. `results` maps a kind ("probes", …) to its result, `commands` to what made it."""
+
+    results: Mapping[str, Any] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    run: Run | None = None
+
+    @property
+    def overview(self) -> Overview | None:
+        """What the table holds, or None where the analysis did not say."""
+        return self.results.get("overview")
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """What the encoder wrote about itself into the table; empty for a foreign table."""
+        return {} if self.overview is None else table_metadata(self.overview.metadata, self.overview.table)
+
+    def refusal(self, kind: str) -> str:
+        """Say why an analysis was left out, "" where it was not tried: the overview's notes "left out: KIND: why"."""
+        for note in self.overview.notes if self.overview is not None else ():
+            head, _, why = note.removeprefix("left out:").strip().partition(":")
+            if head.strip() == kind and why:
+                return f"Left out: {sentence(why)}"
+        return ""
+
+    @cached_property
+    def thumbnails(self) -> Thumbnails | None:
+        """Images, ids and columns of all rows shown, with the columns that other results add."""
+        found = self.overview
+        if found is None or len(found.rows) == 0:
+            return None
+        own = [_column(c.name, c.values, c.categories) for c in found.columns]
+        if any(found.split):
+            own.append(_text_column("split", [str(name) for name in found.split]))
+        pixels = None if found.thumbnails is None else as_uint8(found.thumbnails)
+        return Thumbnails(found.rows, tuple(map(str, found.ids)), pixels, (*own, *self._added(found.rows)))
+
+    @property
+    def noun(self) -> str:
+        """What a row is: "image", or "example" where the table has no pictures."""
+        return "example" if self.thumbnails is not None and self.thumbnails.pixels is None else "image"
+
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """Position of each row number among the thumbnails."""
+        return {int(row): i for i, row in enumerate(self.thumbnails.rows)} if self.thumbnails else {}
+
+    def picture(self, row: int, label: str = "") -> Picture | None:
+        """The thumbnail of a row, if there is one."""
+        place = self.places.get(int(row))
+        if place is None or self.thumbnails is None or self.thumbnails.pixels is None:
+            return None
+        return Picture(self.thumbnails.pixels[place], self.describe(row), label, int(row))
+
+    def describe(self, row: int) -> str:
+        """Words for a row: its id and label."""
+        place = self.places.get(int(row))
+        if place is None or self.thumbnails is None:
+            return f"row {row}"
+        name = self.label(row)
+        return f"{self.noun} {self.thumbnails.ids[place]}" + (f", {name}" if name else "")
+
+    def label(self, row: int) -> str:
+        """The label of a row, "" where unknown."""
+        place = self.places.get(int(row))
+        if place is None or self.overview is None or not self.overview.columns:
+            return ""
+        first = self.overview.columns[0]
+        value = first.values[place]
+        return first.categories[int(value)] if first.kind == "class" and np.isfinite(value) else ""
+
+    def _added(self, rows: Ints) -> list[Column]:
+        added = []
+        mixture: Mixture | None = self.results.get("mixture")
+        if mixture is not None:
+            values = _spread(rows, mixture.rows, mixture.assignments)
+            names = tuple(f"component {k + 1}" for k in range(mixture.components))
+            added.append(_column("mixture component", values, names))
+        reconstruction: Reconstruction | None = self.results.get("reconstruction")
+        if reconstruction is not None:
+            values = _spread(rows, reconstruction.rows, reconstruction.errors)
+            added.append(_column("reconstruction error", values, ()))
+        return [column for column in added if np.any(np.isfinite(column.values) & (column.values != -1))]
+
+
+def _column(name: str, values: Doubles, categories: tuple[str, ...]) -> Column:
+    if not categories:
+        return Column(name, np.asarray(values, np.float64))
+    known = np.isfinite(values)
+    return Column(name, np.where(known, values, -1).astype(np.int64), tuple(categories))
+
+
+def _text_column(name: str, texts: list[str]) -> Column:
+    order = {"train": 0, "validation": 1, "test": 2}
+    names = sorted({text for text in texts if text}, key=lambda text: (order.get(text, 3), text))
+    index = {text: i for i, text in enumerate(names)}
+    return Column(name, np.array([index.get(text, -1) for text in texts], np.int64), tuple(names))
+
+
+def _spread(rows: Ints, known: Ints, values: Any) -> Doubles:
+    """Put values of the rows `known` where they belong among `rows` (ascending): (n,), NaN elsewhere."""
+    out = np.full(len(rows), np.nan)
+    place = np.searchsorted(rows, known)
+    place = np.minimum(place, len(rows) - 1)
+    hit = rows[place] == known
+    out[place[hit]] = np.asarray(values, np.float64)[hit]
+    return out

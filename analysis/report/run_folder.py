@@ -1,0 +1,197 @@
+"""A run folder as plain files: what was configured, what was logged, what the samples looked like.
+
+Nothing of latentgan is imported: `run.toml`, `metrics.jsonl`, `health.json`, `summary.json` and PNG grids are all
+there is to know. Each may be missing (a run in progress, one that was copied in part); then its part is empty.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..base.arrays import Doubles
+from ..errors import AnalysisError
+from ..io.file_models import DrawsFile, EvidenceFile, HealthFile, LogLine, RowsFile, SummaryFile
+from ..io.reading import MAX_IMAGE_BYTES, irregular, parse_json, parse_toml, read_bytes, read_text, validated
+from .document import Frame, Slideshow
+from .formatting import count
+
+T = TypeVar("T")
+
+GRIDS = 16
+"""Most grids of one kind that go into a report: the first, the last, and others evenly between them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One logged quantity: `group` is "terms", "gradient_norm", "notes", "health" or "speed"."""
+
+    group: str
+    name: str
+    images: Doubles  # (n,) images seen
+    values: Doubles  # (n,)
+
+
+@dataclass(frozen=True)
+class Warned:
+    """One warning of the health checks; `images` had been seen when it last held, -1 where not said."""
+
+    name: str
+    sentence: str
+    images: int
+    resolved: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A picture of samples or reconstructions after so many images."""
+
+    images: int
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the rows of sample grids are of."""
+
+    of: str  # "class" or "component"
+    count: int  # how many there are, of which the first ones are shown
+    names: tuple[str, ...]  # from the top
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a run folder says. `config` and `summary` are as read; use `said` and `configured` to ask them."""
+
+    name: str
+    config: dict[str, Any]
+    config_text: str
+    summary: dict[str, Any]
+    series: tuple[Series, ...]
+    status: str  # "ok", "warning", "diverged", "" where there is no health.json
+    warnings: tuple[Warned, ...]
+    samples: tuple[Grid, ...]
+    reconstructions: tuple[Grid, ...]
+    rows: Rows | None = None  # of `samples`, where classes or components were asked for
+    posteriors: tuple[Grid, ...] = ()
+    draws: dict[str, Any] = field(default_factory=dict)  # posteriors.json: images, dimensions, draws of each image
+    evidence: dict[str, Any] = field(default_factory=dict)  # evidence.json
+
+    def said(self, *names: str) -> Any:
+        """Give the summary's value under the first of `names` that it has, else None."""
+        return next((self.summary[name] for name in names if self.summary.get(name) is not None), None)
+
+    def configured(self, path: str) -> Any:
+        """Give the configuration's value at a dotted path, else None."""
+        value: Any = self.config
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    def group(self, group: str) -> tuple[Series, ...]:
+        """List the series of one group, in the order they were first logged."""
+        return tuple(series for series in self.series if series.group == group)
+
+
+def read_run(folder: Path) -> Run:
+    """Read what there is. Raises: AnalysisError where `folder` is no folder, or a file is damaged."""
+    if not folder.is_dir():
+        raise AnalysisError(f"no run folder {str(folder)!r}: name the folder that latentgan train wrote with --run")
+    path = folder / "run.toml"
+    text = _text(path)
+    health = _read(folder / "health.json", HealthFile)
+    warnings = tuple(Warned(one.name, one.sentence, one.images, one.resolved) for one in health.warnings)
+    return Run(
+        name=folder.resolve().name,
+        config=parse_toml(text, path),
+        config_text=text,
+        summary=_read(folder / "summary.json", SummaryFile).model_dump(exclude_none=True),
+        series=_series(folder / "metrics.jsonl"),
+        status=health.status,
+        warnings=warnings,
+        samples=_grids(folder / "samples", "samples"),
+        reconstructions=_grids(folder / "samples", "reconstructions"),
+        rows=_rows(folder / "samples" / "rows.json"),
+        posteriors=_grids(folder / "samples", "posteriors"),
+        draws=_read(folder / "samples" / "posteriors.json", DrawsFile).model_dump(),
+        evidence=_read(folder / "evidence.json", EvidenceFile).model_dump(exclude_none=True),
+    )
+
+
+def _rows(file: Path) -> Rows | None:
+    """Read what the rows of sample grids are of, if it is said; a list of names is of classes."""
+    if irregular(file) == "missing":
+        return None
+    found = parse_json(_text(file), file)
+    if isinstance(found, list):
+        found = {"of": "class", "count": len(found), "names": found}
+    said = validated(found, RowsFile, file)
+    rows = Rows(said.of, said.count, tuple(said.names))
+    return rows if rows.names else None
+
+
+def _series(path: Path) -> tuple[Series, ...]:
+    """Turn log lines into series; a line cut off by a killed process is skipped."""
+    points: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    lines = _text(path).split("\n")
+    for number, text in enumerate(lines, 1):
+        what = f"{path}, line {number}"
+        try:
+            line = validated(parse_json(text, what), LogLine, what)
+        except AnalysisError:
+            if number == len(lines):  # no line break ends it
+                break
+            raise
+        images = _float(line.turn if line.images is None else line.images)
+        for key, value in _quantities(line):
+            points.setdefault(key, []).append((images, value))
+    return tuple(
+        Series(group, name, np.array([x for x, _ in pairs]), np.array([y for _, y in pairs]))
+        for (group, name), pairs in points.items()
+    )
+
+
+def _quantities(line: LogLine) -> list[tuple[tuple[str, str], float]]:
+    found = []
+    for group in ("terms", "gradient_norm", "notes", "health"):
+        found += [((group, name), _float(value)) for name, value in getattr(line, group).items()]
+    if line.images_per_second is not None:
+        found.append((("speed", "images per second"), line.images_per_second))
+    return found
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _grids(folder: Path, kind: str) -> tuple[Grid, ...]:
+    """Read grids named by the images seen, at most GRIDS of them."""
+    found = []
+    for path in folder.glob(f"*-{kind}.png") if folder.is_dir() else ():
+        digits = re.fullmatch(rf"([0-9]{{1,18}})-{kind}\.png", path.name)
+        if digits:
+            found.append((int(digits[1]), path))
+    found.sort()
+    keep = np.linspace(0, len(found) - 1, min(GRIDS, len(found))).round().astype(int).tolist()
+    return tuple(Grid(found[i][0], read_bytes(found[i][1], most=MAX_IMAGE_BYTES)) for i in dict.fromkeys(keep))
+
+
+def _text(path: Path) -> str:
+    """A file's text, "" where there is none."""
+    return "" if irregular(path) == "missing" else read_text(path)
+
+
+def _read(path: Path, model: type[T]) -> T:
+    """A JSON file, or what `model` has where there is none."""
+    return validated(parse_json(_text(path) or "{}", path), model, path)
+
+
+def slides(id: str, grids: tuple[Grid, ...], what: str, caption: str, title: str = "") -> Slideshow:
+    """Grids over training, under a slider."""
+    frames = tuple(Frame(grid.png, f"{count(grid.images)} images") for grid in grids)
+    return Slideshow(id, frames, "Seen so far", f"{what} after training", caption, title)

@@ -1,0 +1,194 @@
+"""The story: which sections, in which order, and the sentence that stands above them all.
+
+A new analysis gets one function from `Material` to `Section`, and its name in ORDER.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .code_parts.categorical_views import categories_in_short
+from .code_parts.views import parts
+from .concepts.views import concepts
+from .disentanglement.views import disentanglement
+from .editing.views import edits
+from .fidelity.views import fidelity
+from .geometry.views import geometry
+from .interpolation.views import interpolations
+from .label_efficiency.views import few_labels, headline, trained_on_labels
+from .mixtures.views import components, mixture, shared_with_labels
+from .model_comparison.views import comparison
+from .neighbours.views import neighbours
+from .prior_match.views import prior
+from .probes.views import probes
+from .projection.views import latent_map
+from .reconstruction.views import reconstructions
+from .report.context import Material
+from .report.document import Report, Section
+from .report.estimate_rows import figure, told_labels, trained_on
+from .report.formatting import best_of, family_name, listed, number, percent, plural, sentence
+from .robustness.views import adversarial
+from .training_run.curve_views import curves
+from .training_run.views import configuration, health, made, overview, samples
+
+if TYPE_CHECKING:
+    from .label_efficiency.curves import Efficiency
+
+
+ORDER: tuple[Callable[[Material], Section], ...] = (
+    overview,
+    health,
+    curves,
+    samples,
+    fidelity,
+    reconstructions,
+    parts,
+    disentanglement,
+    latent_map,
+    probes,
+    few_labels,
+    adversarial,
+    neighbours,
+    concepts,
+    edits,
+    interpolations,
+    mixture,
+    geometry,
+    prior,
+    comparison,
+    configuration,
+    made,
+)
+
+
+def build(material: Material) -> Report:
+    """Write the whole report as data."""
+    return Report(
+        title=_title(material),
+        lead=_lead(material),
+        sections=tuple(section(material) for section in ORDER),
+        thumbnails=material.thumbnails,
+        footer="One file: no server, no network. Figures are means with 95 % intervals unless they say otherwise.",
+    )
+
+
+def _title(material: Material) -> str:
+    run, said, table = material.run, material.metadata, material.overview
+    family = (run and (run.said("family") or run.configured("name"))) or said.get("family")
+    data = (run and run.said("data")) or said.get("data") or (table.table if table else None)
+    if family and data:
+        return f"{family_name(str(family))} on {data}"
+    return str(data or family or "Latent space")
+
+
+def _lead(material: Material) -> str:
+    """Say in two or three sentences what came out."""
+    said = [_features(material), categories_in_short(material.results.get("codes")), _codes(material)]
+    said = [*(sentence(one) for one in (material.overview.warnings if material.overview else ())), *said]
+    warned = [one for one in material.run.warnings if not one.resolved] if material.run else []
+    if warned:
+        names = listed(list(dict.fromkeys(one.name.replace("_", " ") for one in warned)))
+        several = "a health warning" if len(warned) == 1 else f"{len(warned)} health warnings"
+        said.append(f"Training ended with {several}: {names}.")
+    return " ".join(text for text in said if text) or "What was found stands below, section by section."
+
+
+def _features(material: Material) -> str:
+    found: Efficiency | None = material.results.get("efficiency")
+    few = headline(found.curve) if found is not None and found.curve else None
+    own = [i for i, yardstick in enumerate(few.baselines) if not yardstick] if few else []
+    if few is None or found is None or not own or found.metric == "R2":
+        return ""  # the section itself speaks of numbers
+    best = max(own, key=lambda i: few.scores[i].value)
+    name = few.representations[best]
+    reader = f"{name}{best_of(len(own))}"
+    said = f"From {trained_on_labels(few)}, {reader} names {figure(few.scores[best])} of test {material.noun}s right"
+    said += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {material.noun}')})"
+    told = f" {told_labels(found.told)}".rstrip()
+    for gap in few.differences:
+        if (gap.representation, gap.baseline) == (name, "pixels"):
+            points, low, high = 100 * gap.difference.value, gap.difference.low, gap.difference.high
+            ends = f"[{number(100 * low, 1)}, {number(100 * high, 1)}]"
+            if low > 0:
+                return f"{said}, {points:.1f} points {ends} more than raw pixels.{told}"
+            if high < 0:
+                fewer = f"{-points:.1f} points fewer than raw pixels {ends}"
+                return f"{said}, {fewer}: here these features gain nothing.{told}"
+            return f"{said}, no clear difference from raw pixels ({number(points, 1)} points {ends}).{told}"
+    chance = f"; shuffled labels give {percent(few.shuffled.value)}" if few.shuffled is not None else ""
+    return f"{said}{chance}.{told}"
+
+
+def _among(notes: tuple[str, ...]) -> str:
+    return ", training images included" if trained_on(notes) else ""
+
+
+def _codes(material: Material) -> str:
+    found = material.results.get("reconstruction")
+    mixture_ = material.results.get("mixture")
+    said = []
+    if found is not None:
+        closer = number(1 / max(found.ratio.value, 1e-9), 1)
+        useless = "reconstructions lie no closer to their own image than to another's"
+        useful = f"reconstructions lie {closer} times closer to their own image than to another's"
+        said.append((useful if found.ratio.value < 0.95 else useless) + _among(found.notes))
+    if mixture_ is not None and mixture_.agreement is not None and mixture_.components > 1:
+        said.append(f"by BIC {components(mixture_)}; {shared_with_labels(mixture_.agreement)}{_among(mixture_.notes)}")
+    return " ".join(sentence(text) for text in said)
+
+
+def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
+    """Write the report of a results folder, and of a run where one is given, as one HTML file.
+
+    Args:
+        results: folder written by the analyses; what is missing there is named in the report.
+        out: the file to write, replaced at once; a folder gets `report.html` inside.
+        run: folder written by `latentgan train`, for curves, samples, warnings and the configuration.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        AnalysisError: a folder that is not there or holds no results, a damaged file in one, or an `out` that cannot
+            be written, or is a file that is read here, or no report.
+    """
+    from .errors import AnalysisError
+    from .io.file_models import ResultFile
+    from .io.reading import read_json
+    from .io.writing import check_outputs
+    from .report.context import Material
+    from .report.html import render
+    from .report.private import without_private_paths
+    from .report.run_folder import read_run
+    from .results import load
+
+    results, out = Path(results), Path(out)
+    out = out / "report.html" if out.is_dir() else out
+    check_outputs([out], "report", inputs=(results, run))
+    found = load(results)
+    if not found:
+        raise AnalysisError(f"{str(results)!r} holds no results; run latentgan analyze TABLE --out {results} first")
+    said = {kind: read_json(results / f"{kind}.json", ResultFile) for kind in found}
+    material = Material(
+        results=found,
+        commands={kind: one.command for kind, one in said.items()},
+        versions={kind: one.version for kind, one in said.items()},
+        run=None if run is None else read_run(Path(run)),
+    )
+    report = without_private_paths(build(material), material, results, run, out)
+    return _write(render(report), out)
+
+
+def _write(text: str, out: Path) -> Path:
+    from .errors import AnalysisError
+    from .io.writing import replace_text
+
+    try:
+        replace_text(out, text)
+    except OSError as error:
+        raise AnalysisError(
+            f"cannot write the report {str(out)!r} ({error.strerror or error}): name another file"
+        ) from error
+    return out

@@ -1,0 +1,289 @@
+"""Results on disk: NAME.json is what a person reads, NAME.npz holds the arrays. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import math
+import os
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .base.arrays import AnyArray
+from .errors import AnalysisError
+from .io.file_models import ArrayFile, ResultFile
+from .io.messages import listed
+from .io.reading import irregular, parse_json, read_arrays, read_json, read_text, shown, validated
+from .io.writing import Writing, check_outputs, npz_bytes, wrote
+
+# A file names its kind, and only these kinds are ever loaded: kind -> (module, class).
+KINDS = {
+    "overview": ("analysis.table.overview", "Overview"),
+    "codes": ("analysis.code_parts.code_parts", "Codes"),
+    "probes": ("analysis.probes.linear_probe.linear_probe", "ProbeTable"),
+    "efficiency": ("analysis.label_efficiency.curves", "Efficiency"),
+    "neighbours": ("analysis.base.nearest.neighbours", "Neighbours"),
+    "concepts": ("analysis.concepts.concept_table.concept_table", "ConceptTable"),
+    "interpolation": ("analysis.interpolation.interpolate.interpolate", "Interpolations"),
+    "disentanglement": ("analysis.disentanglement.evaluate.evaluate", "Disentanglement"),
+    "mixture": ("analysis.mixtures.mixture.mixture", "Mixture"),
+    "geometry": ("analysis.geometry.intrinsic_dimension.intrinsic_dimension", "Geometry"),
+    "prior": ("analysis.prior_match.prior_comparison", "PriorComparison"),
+    "maps": ("analysis.projection.projection", "Maps"),
+    "reconstruction": ("analysis.reconstruction.reconstruction.reconstruction", "Reconstruction"),
+}
+
+
+# What one must ask for by name, as it needs another table, samples, or the images themselves.
+ASKED = {
+    "adversarial": ("analysis.robustness.attacks", "Robustness"),
+    "comparison": ("analysis.model_comparison.similarity", "Comparisons"),
+    "fidelity": ("analysis.fidelity.distances.distances", "Fidelity"),
+    "verification": ("analysis.editing.verification", "Verification"),
+}
+
+
+HOMES = KINDS | ASKED
+
+
+ORDER = tuple(HOMES)
+
+
+def version() -> str:
+    """Return the installed distribution's version."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("latentgan")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def kind_of(result: object) -> str:
+    """Return the kind of a result, which is also its file's name."""
+    for kind, home in HOMES.items():
+        if (type(result).__module__, type(result).__name__) == home:
+            return kind
+    raise AnalysisError(f"{type(result).__name__} is not a result: known are {listed(HOMES)}")
+
+
+def save(result: object, folder: str | Path, *, command: str = "") -> Path:
+    """Write `result` as folder/KIND.json and .npz, both or none; return the JSON's path.
+
+    Raises: AnalysisError where they cannot be written, or would replace files that are no results.
+    """
+    return save_all([result], folder, command=command)[0]
+
+
+def save_all(results: Sequence[object], folder: str | Path, *, command: str = "") -> list[Path]:
+    """Write results as `save` does, all of them or none; return the JSON files' paths."""
+    folder, written = Path(folder), []
+    kinds = [kind_of(result) for result in results]
+    check_results(folder, kinds)
+    try:
+        with Writing() as files:
+            for kind, result in zip(kinds, results, strict=True):
+                arrays: dict[str, AnyArray] = {}
+                body = {"kind": kind, "command": command, "version": version(), **_pack(result, kind, arrays)}
+                packed = npz_bytes(arrays)
+                files.write(folder / f"{kind}.npz", packed)
+                written.append(folder / f"{kind}.json")
+                whole = {**body, "sha256": _digest(body, packed)}
+                files.write(written[-1], (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
+    except OSError as error:
+        raise AnalysisError(
+            f"cannot write into {str(folder)!r} ({error.strerror or error}): choose another folder, or make room"
+        ) from error
+    return written
+
+
+def check_results(folder: Path, kinds: Iterable[str], *, inputs: Iterable[Path] = ()) -> None:
+    """Raise AnalysisError where results of these kinds cannot take their place in `folder`.
+
+    Args:
+        folder: where to.
+        kinds: of results.
+        inputs: what is read, over which nothing is written.
+    """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise AnalysisError(f"{str(folder)!r} is no folder, into which results go: choose another")
+    inputs = tuple(inputs)
+    for kind in kinds:
+        check_outputs([folder / f"{kind}.json"], f"result {kind}", inputs=inputs)
+        check_outputs([folder / f"{kind}.npz"], f"arrays {kind}", inputs=inputs)
+
+
+def remove(folder: Path, kind: str) -> None:
+    """Remove the result of a kind, if latentgan wrote what lies there.
+
+    Raises: AnalysisError where it cannot be removed.
+    """
+    for path, what in ((folder / f"{kind}.json", "result"), (folder / f"{kind}.npz", "arrays")):
+        try:
+            if path.is_file() and wrote(path, f"{what} {kind}"):
+                path.unlink()
+        except OSError as error:
+            raise AnalysisError(
+                f"cannot write into {str(folder)!r} ({error.strerror}): choose another folder"
+            ) from error
+
+
+def load(folder: str | Path) -> dict[str, Any]:
+    """Read every result in `folder`: kind -> result, in the order of `ORDER`.
+
+    Raises: AnalysisError for a missing folder, or a file that is not a result of this version.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise AnalysisError(f"no results folder {str(folder)!r}: write one with latentgan analyze TABLE --out {folder}")
+    return {kind: load_one(folder, kind) for kind in ORDER if irregular(folder / f"{kind}.json") != "missing"}
+
+
+def load_one(folder: str | Path, kind: str) -> Any:
+    """Read one result of `kind` from `folder`."""
+    path = Path(folder) / f"{kind}.json"
+    if kind not in HOMES:
+        raise AnalysisError(f"unknown kind of result {kind!r}: known are {listed(HOMES)}")
+    module, name = HOMES[kind]
+    try:
+        body = parse_json(read_text(path), path)
+        digest = validated(body, ResultFile, path).sha256
+        arrays = read_arrays(path.with_suffix(".npz"))
+        found = _unpack(body, getattr(importlib.import_module(module), name), arrays, kind)
+        if digest is not None and digest != _digest(body, path.with_suffix(".npz").read_bytes()):
+            raise AnalysisError("its figures are not those that were written")
+    except AnalysisError as error:
+        raise AnalysisError(f"cannot read the result {str(path)!r} ({error}): run the analysis again") from error
+    return found
+
+
+def _digest(body: Mapping[str, Any], packed: bytes) -> str:
+    """SHA-256 of a result: of its JSON values but this one, and of the bytes of its .npz."""
+    values = {key: value for key, value in body.items() if key != "sha256"}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode() + hashlib.sha256(packed).digest()).hexdigest()
+
+
+def load_command(folder: str | Path, kind: str) -> str:
+    """Return the command that made a result."""
+    return read_json(Path(folder) / f"{kind}.json", ResultFile).command
+
+
+def to_json(value: object) -> Any:
+    """Return a result as plain JSON values: arrays of up to 64 numbers in full, else their shape."""
+    if isinstance(value, np.ndarray):
+        if value.size <= 64:
+            return to_json(tuple(value.tolist()))
+        return {"shape": list(value.shape), "dtype": str(value.dtype)}
+    if dataclasses.is_dataclass(value):
+        return {field.name: to_json(getattr(value, field.name)) for field in _stored(value)}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    return _plain(value)
+
+
+def _stored(value: Any) -> list[dataclasses.Field[Any]]:
+    """The fields of a result that files hold."""
+    return [field for field in dataclasses.fields(value) if field.metadata.get("stored", True)]
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no NaN
+    return value
+
+
+def _pack(value: object, key: str, arrays: dict[str, AnyArray]) -> Any:
+    """Turn a result into JSON values, putting its arrays aside under dotted keys."""
+    if isinstance(value, np.ndarray):
+        if value.dtype == object:
+            raise AnalysisError(f"{key} is an array of objects, which cannot be stored without pickle")
+        arrays[key] = value
+        return {"array": key, "dtype": str(value.dtype), "shape": "×".join(map(str, value.shape))}
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: _pack(getattr(value, field.name), f"{key}.{field.name}", arrays) for field in _stored(value)
+        }
+    if isinstance(value, list | tuple):
+        return [_pack(item, f"{key}.{i}", arrays) for i, item in enumerate(value)]
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"  # as text, which float() reads back
+    return _plain(value)
+
+
+def _unpack(value: Any, hint: Any, arrays: typing.Mapping[str, AnyArray], key: str) -> Any:
+    """Turn JSON values back into what the type `hint` says.
+
+    Raises:
+        AnalysisError: a value is of another type, or a field is missing; the sentence names the key.
+    """
+    options = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        if value is None and type(None) in options:
+            return None
+        return _unpack(value, next(option for option in options if option is not type(None)), arrays, key)
+    if typing.get_origin(hint) is np.ndarray:
+        return _array(value, hint, arrays, key)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        fields = validated(value, dict[str, Any], key)
+        hints = typing.get_type_hints(hint)
+        known = [field for field in dataclasses.fields(hint) if field.init]
+        if missing := [field.name for field in known if field.name not in fields and _is_needed(field)]:
+            raise AnalysisError(f"{key} lacks {listed(missing)}")
+        given = [field.name for field in known if field.name in fields]
+        return hint(**{name: _unpack(fields[name], hints[name], arrays, f"{key}.{name}") for name in given})
+    if typing.get_origin(hint) is tuple:
+        items = validated(value, list[Any], key)
+        inner = [options[0]] * len(items) if options[-1] is Ellipsis else options
+        if len(inner) != len(items):
+            raise AnalysisError(f"{key} has {len(items)} values, not {len(inner)}")
+        pairs = enumerate(zip(items, inner, strict=True))
+        return tuple(_unpack(item, kind, arrays, f"{key}.{i}") for i, (item, kind) in pairs)
+    if hint is float:
+        return math.nan if value is None else _number(value, key)
+    if hint is int and isinstance(value, int) and abs(value) >= 2**63:
+        raise AnalysisError(f"{key} is no 64-bit integer")
+    return validated(value, hint, key) if hint is Any else _exact(value, hint, key)
+
+
+def _array(value: Any, hint: Any, arrays: typing.Mapping[str, AnyArray], key: str) -> AnyArray:
+    """The array that the JSON names, of the shape and number type that it says and that `hint` takes."""
+    said = validated(value, ArrayFile, key)
+    if said.array not in arrays:
+        raise AnalysisError(f"{key} names the array {shown(said.array)}, which the .npz has not")
+    found = arrays[said.array]
+    shape = "×".join(map(str, found.shape))
+    if str(found.dtype) != said.dtype or shape != said.shape:
+        raise AnalysisError(f"{key} is {found.dtype} of {shape}, and should be {said.dtype} of {said.shape}")
+    kind = typing.get_args(typing.get_args(hint)[1])
+    wanted = kind[0] if kind and isinstance(kind[0], type) else np.generic
+    family = next(base for base in (np.floating, np.integer, np.generic) if issubclass(wanted, base))
+    if not np.issubdtype(found.dtype, wanted if family is np.generic else family):
+        raise AnalysisError(f"{key} is {found.dtype}, and should be {wanted.__name__}")
+    return found
+
+
+def _is_needed(field: Any) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _number(value: Any, key: str) -> float:
+    if value in ("Infinity", "-Infinity"):
+        return float(value)
+    return float(_exact(value, float, key))
+
+
+def _exact(value: Any, hint: Any, key: str) -> Any:
+    """A value of a plain type, not converted from another."""
+    from pydantic import Strict
+
+    return validated(value, typing.Annotated[hint, Strict()], key)  # type: ignore[arg-type]

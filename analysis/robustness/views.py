@@ -1,0 +1,154 @@
+"""The section on adversarial examples: what a small change of every pixel leaves of a probe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..report.context import Material
+from ..report.document import (
+    Block,
+    Choice,
+    Comparison,
+    Estimate,
+    Gallery,
+    Group,
+    Line,
+    Lines,
+    Picture,
+    Prose,
+    Section,
+    missing,
+    one_of,
+)
+from ..report.estimate_rows import estimate, figure, readable, role_of
+from ..report.formatting import count, listed, number, sentence
+from ..report.images import as_uint8
+from ..terminal import TextTable, percent_interval
+
+if TYPE_CHECKING:
+    from .attacks import Attacked, Robustness
+
+
+METHODS = {"pgd": "PGD", "fgsm": "FGSM", "noise": "random noise"}
+
+
+def adversarial(material: Material) -> Section:
+    """Robust accuracy against the size of the change, and the images."""
+    found: Robustness | None = material.results.get("adversarial")
+    if found is None or not found.readers:
+        note = "None yet: latentgan adversarial RUN --probe FILE --out RESULTS attacks a saved probe."
+        return missing("adversarial", "Adversarial examples", note)
+    blocks: list[Block] = [*_curves(found), _images(found), *_figures(found)]
+    blocks += [Prose(sentence(note)) for note in found.notes]
+    return Section("adversarial", "Adversarial examples", _finding(found), tuple(blocks))
+
+
+def _under(found: Robustness, method: str) -> list[Attacked]:
+    return [one for one in (*found.readers, *found.disturbed) if one.method == method]
+
+
+def _curves(found: Robustness) -> tuple[Block, ...]:
+    options: list[tuple[str, tuple[Block, ...]]] = []
+    for method, name in METHODS.items():
+        lines = tuple(
+            Line(
+                readable(one.name), np.asarray(found.epsilons, float), *_band(one), markers=True,
+                role=role_of(one.name) if one.baseline else "ours",
+            )
+            for one in _under(found, method)
+        )  # fmt: skip
+        if lines:
+            caption = (
+                f"Test images still read right when every pixel moves by at most ε under {name}, with 95 % intervals. "
+                "Each probe is attacked through its own slope; noise of the same size shows what the aim adds."
+            )
+            chart = Lines(
+                f"robust-{method}", f"Accuracy under {name}", "ε, largest change of a pixel in [0, 1]",
+                "test images right", lines, caption, y_scale="percent",
+            )  # fmt: skip
+            options.append((name, (chart,)))
+    return one_of("robust", "Change pixels by", options)
+
+
+def _band(one: Attacked) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows = np.array([(a.value, a.low, a.high) for a in one.accuracy])
+    return rows[:, 0], rows[:, 1], rows[:, 2]
+
+
+def _images(found: Robustness) -> Gallery:
+    """One row an image: as it is, then under PGD at each ε, with the class that the probe reads."""
+    frames, groups = as_uint8(found.shown), []
+    for shown, read in zip(frames, np.asarray(found.read_as), strict=True):
+        pictures, truth = [], _named(found, int(read[0]))
+        for epsilon, pixels, k in zip(found.epsilons, shown[1:], read[1:], strict=True):
+            name = _named(found, int(k))
+            alt = f"{truth}, ε = {float(epsilon):g}, read as {name}"
+            pictures.append(Picture(pixels, alt, name if k == read[0] else f"read as {name}"))
+        groups.append(Group(truth, "", tuple(pictures)))
+    sizes = listed([f"{float(epsilon):g}" for epsilon in found.epsilons])
+    caption = (
+        f"Test images under PGD against the probe of {found.readers[0].name}, from left to right ε = {sizes}; the "
+        "heading is the truth, and below a picture stands what the probe reads."
+    )
+    return Gallery(tuple(groups), caption, rows=True)
+
+
+def _named(found: Robustness, k: int) -> str:
+    return found.classes[k] if k < len(found.classes) else str(k)
+
+
+def _figures(found: Robustness) -> tuple[Block, ...]:
+    """All figures, one ε at a time."""
+    options: list[tuple[str, tuple[Block, ...]]] = []
+    caption = f"Accuracy on the same {count(found.readers[0].accuracy[0].n)} test images."
+    for i, epsilon in enumerate(found.epsilons):
+        rows: list[Estimate] = [
+            estimate(readable(one.name), one.accuracy[i], role_of(one.name) if one.baseline else "ours", group=name)
+            for method, name in METHODS.items() for one in _under(found, method)
+        ]  # fmt: skip
+        options.append((f"ε = {float(epsilon):g}", (Comparison(tuple(rows), caption, "percent", (0.0, 1.0)),)))
+    return (Choice("robust-figures", "Figures at", tuple(options), _middle(found)),)
+
+
+def _middle(found: Robustness) -> int:
+    return len(found.epsilons) // 2
+
+
+def _finding(found: Robustness) -> str:
+    """State the probe beside the best of its yardsticks at the middle ε, and whether it withstands more."""
+    at = _middle(found)
+    attacked = _under(found, "pgd")
+    ours = next(one for one in attacked if not one.baseline)
+    left, before = ours.accuracy[at], ours.accuracy[0]
+    said = (
+        f"Moving every pixel by at most {number(float(found.epsilons[at]), 2)} where it hurts most (PGD) leaves the "
+        f"probe of {ours.name} {figure(left)} of {count(left.n)} test images right, from {figure(before)}"
+    )
+    still = next((one.accuracy[at] for one in _under(found, "noise") if one.name == ours.name), None)
+    said += f"; noise of that size leaves {figure(still)}" if still is not None else ""
+    beside = [(readable(one.name), one.accuracy[at]) for one in attacked if one.baseline]
+    if not beside:
+        return said + "."
+    name, best = max(beside, key=lambda one: one[1].value)
+    verdict = "no clear difference"
+    if left.apart(best):
+        verdict = f"so the probe withstands {'more' if left.value > best.value else 'less'}"
+    most = f"the most that a yardstick keeps under the same attack is {figure(best)} ({name})"
+    return f"{said}; {most}, {verdict}."
+
+
+def robustness_tables(result: Any) -> Iterator[TextTable]:
+    """Accuracy at each ε, a reader and an attack a row."""
+    names = {"noise": "random noise", "fgsm": "FGSM", "pgd": "PGD"}
+    for method, name in names.items():
+        rows = [
+            (f"  {one.name}" if one.baseline else one.name, *(percent_interval(figure) for figure in one.accuracy),
+             f"{one.accuracy[0].n:,}")
+            for one in (*result.disturbed, *result.readers) if one.method == method
+        ]  # fmt: skip
+        if rows:
+            header = ("probe of", *(f"ε = {float(epsilon):g}" for epsilon in result.epsilons), "n")
+            yield f"accuracy under {name} by the largest change of a pixel, 95 % interval", header, rows

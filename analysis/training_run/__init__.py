@@ -1,0 +1,1 @@
+"""How was the model trained, and is it healthy?"""

@@ -1,0 +1,190 @@
+"""The section on training: what every player minimised, and what the health checks watched."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from ..base.statistics import wilson_share
+from ..report.context import Material
+from ..report.document import Block, Disclosure, Line, Lines, Section, missing
+from ..report.formatting import count, listed, number, plural
+from ..report.run_folder import Run, Series
+from .views import NO_RUN
+
+ACCURACY, JUDGED = "validation_accuracy", "validation_labels"
+"""The share of validation images named right, and of how many."""
+
+
+INFORMATION = "_information"
+"""How the names of logged information end, as InfoGAN's."""
+
+
+def curves(material: Material) -> Section:
+    """Terms by player, gradient norms, reconstruction ratio, speed."""
+    run = material.run
+    if run is None:
+        return missing("curves", "Training", NO_RUN)
+    if not run.series:
+        return missing("curves", "Training", "The run has no metrics.jsonl yet.")
+    charts: list[Block] = [*_vitals(run), *_information(run), *_terms(run), *_rest(run)]
+    return Section("curves", "Training", _course(run), tuple(charts))
+
+
+def _terms(run: Run) -> list[Lines]:
+    """One chart a player: what it minimises, term by term."""
+    caption = (
+        "Each curve is one term of this player's objective, weight included, averaged between log marks. Players "
+        "work against each other, so level curves, not falling ones, are the sign of a balanced game."
+    )
+    charts = []
+    for i, player in enumerate(dict.fromkeys(one.name.split("/")[0] for one in run.group("terms"))):
+        inside = [one for one in run.group("terms") if one.name.split("/")[0] == player]
+        title = f"What the {player.replace('_', ' + ')} minimises"
+        charts.append(_chart(f"terms-{i}", title, "term", inside, caption, strip=f"{player}/"))
+        caption = "The terms of this player's objective, weight included."
+    return charts
+
+
+def _course(run: Run) -> str:
+    named, judged = (_named(run, "health", name) for name in (ACCURACY, JUDGED))
+    if named is not None and judged is not None and len(named.values):
+        told = run.said("labels")
+        by = f", told {count(int(told))} labels in training," if isinstance(told, int) and told else ""
+        share = wilson_share(float(named.values[-1]), int(judged.values[-1])).percent()
+        return (
+            f"After {count(int(named.images[-1]))} images the network{by} names {share} of "
+            f"{plural(int(judged.values[-1]), 'validation image', 'validation images')} right."
+        )
+    ratio = _named(run, "health", "reconstruction_ratio")
+    if ratio is not None and len(ratio.values) > 1:
+        first, last = float(ratio.values[0]), float(ratio.values[-1])
+        moved = f"fell from {number(first)} to" if last < first else f"rose from {number(first)} to"
+        if number(first) == number(last):
+            moved = "stayed at"
+        return (
+            f"The reconstruction ratio {moved} {number(last)} over "
+            f"{count(int(ratio.images[-1]))} images: 1 means that a code says nothing about its image, 0 is perfect."
+        )
+    found = [one for one in _informations(run) if len(one.values)]
+    if found:
+        said = listed(
+            [f"{number(float(one.values[-1]))} nats of {one.name.removesuffix(INFORMATION)}" for one in found]
+        )
+        sizes = _categories(run)
+        beside = f"; its categories can tell {number(sum(map(math.log, sizes)))}" if sizes else ""
+        return f"After {count(int(found[0].images[-1]))} images, a generated image tells {said}{beside}."
+    terms = run.group("terms")
+    if not terms:
+        return f"{plural(len(run.series), 'quantity', 'quantities')} logged."
+    ends = listed([f"{one.name.replace('_', ' ')} {number(float(one.values[-1]))}" for one in terms[:3]])
+    return f"After {count(int(terms[0].images[-1]))} images the terms stood at: {ends}."
+
+
+def _vitals(run: Run) -> list[Lines]:
+    ratio = _named(run, "health", "reconstruction_ratio")
+    charts = []
+    if ratio is not None:
+        line = Line("ratio", ratio.images, ratio.values, role="ours")
+        caption = (
+            "Mean error of reconstructions over their error against other images, on held-out images. Lower is better; "
+            "at the dashed line the code carries nothing of its image."
+        )
+        charts.append(
+            Lines(
+                "ratio",
+                "Reconstruction ratio",
+                "images seen",
+                "ratio",
+                (line,),
+                caption,
+                level=(1.0, "says nothing"),
+            )
+        )
+    named = _named(run, "health", ACCURACY)
+    if named is not None:
+        line = Line("accuracy", named.images, named.values, role="ours")
+        caption = (
+            "Share of the validation images with a label, at most 256, that the averaged weights name right. Their "
+            "labels are told to no network."
+        )
+        charts.append(
+            Lines("named", "Validation images named right", "images seen", "share", (line,), caption, y_scale="percent")
+        )
+    others = [one for one in run.group("health") if one.name not in ("reconstruction_ratio", ACCURACY, JUDGED)]
+    if others:
+        caption = (
+            "Shares between 0 and 1 that the health checks watch: the discriminator's accuracy (near 100 % it has won) "
+            "and samples with a near-duplicate (a collapse)."
+        )
+        charts.append(_chart("vitals", "What the health checks watch", "share", others, caption, y_scale="percent"))
+    return charts
+
+
+def _information(run: Run) -> list[Lines]:
+    """InfoGAN's information in nats, against log K of its categorical parts where the configuration names them."""
+    found = _informations(run)
+    if not found:
+        return []
+    sizes = _categories(run)
+    bound = sum(math.log(size) for size in sizes)
+    caption = "Lower bounds on how much an image tells of the code that made it, in nats; below 0 they say nothing."
+    if bound:
+        of = " + ".join(f"log {size}" for size in sizes)
+        caption += f" Categories reach at most {of} = {number(bound)}; continuous codes have no such limit."
+    level = (bound, "all that categories can say") if bound else None
+    lines = tuple(Line(one.name.removesuffix(INFORMATION), one.images, one.values) for one in found)
+    return [
+        Lines("information", "Information between codes and images", "images seen", "nats", lines, caption, level=level)
+    ]
+
+
+def _informations(run: Run) -> list[Series]:
+    return [one for one in run.group("notes") if one.name.endswith(INFORMATION)]
+
+
+def _categories(run: Run) -> list[int]:
+    """Sizes of the categorical parts that the configuration names, each of which can tell log K."""
+    sizes = run.configured("family.categorical")
+    return [size for size in sizes if isinstance(size, int) and size > 0] if isinstance(sizes, list) else []
+
+
+def _rest(run: Run) -> list[Block]:
+    inside: list[Block] = []
+    norms = run.group("gradient_norm")
+    if norms:
+        caption = (
+            "Length of each player's gradient. A norm that explodes or dies away shows trouble before the terms do."
+        )
+        inside.append(_chart("gradients", "Gradient norms", "norm", norms, caption, y_scale="log"))
+    shown = ("discriminator_accuracy", *(one.name for one in _informations(run)))
+    notes = [one for one in run.group("notes") if one.name not in shown]
+    if notes:
+        inside.append(_chart("notes", "Other logged quantities", "value", notes, "Logged, but nobody's objective."))
+    speed = run.group("speed")
+    if speed:
+        caption = "Images a second between log marks; dips are other work on the machine or checkpoints."
+        inside.append(_chart("speed", "Speed", "images per second", speed, caption))
+    return [Disclosure("Gradient norms, speed and the rest", tuple(inside))] if inside else []
+
+
+def _chart(
+    id: str,
+    title: str,
+    y_title: str,
+    series: list[Series] | tuple[Series, ...],
+    caption: str,
+    *,
+    y_scale: Literal["linear", "log", "percent"] = "linear",
+    strip: str = "",
+) -> Lines:
+    lines = tuple(Line(one.name.removeprefix(strip).replace("_", " "), one.images, one.values) for one in series)
+    if y_scale == "log" and not all(np.nanmin(one.values, initial=np.inf) > 0 for one in series):
+        y_scale = "linear"
+    return Lines(id, title, "images seen", y_title, lines, caption, y_scale=y_scale)
+
+
+def _named(run: Run, group: str, name: str) -> Series | None:
+    return next((one for one in run.group(group) if one.name == name), None)

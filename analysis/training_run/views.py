@@ -1,0 +1,264 @@
+"""Sections on the run: what was trained on what, its health, what it draws, and how this file was made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..report.context import Material
+from ..report.document import Block, Code, Disclosure, Facts, Gallery, Group, Notice, Prose, Section, Table, missing
+from ..report.formatting import count, duration, family_name, first_sentence, listed, number, percent, plural, sentence
+from ..report.run_folder import Run, Warned, slides
+
+if TYPE_CHECKING:
+    from ..table.overview import Overview, Summary
+
+
+FEW_IMAGES = 20
+
+
+NO_RUN = "No run folder was given: latentgan report RESULTS --run RUN reads one."
+
+
+def overview(material: Material) -> Section:
+    """What was trained on what."""
+    table = material.overview
+    warnings = () if table is None else table.warnings
+    blocks: list[Block] = [Notice("warning", "Rows depend on each other", sentence(one)) for one in warnings]
+    blocks.append(Facts(_facts(material)))
+    if table is not None:
+        rows = tuple(_summary_row(one) for one in table.summaries)
+        if rows:
+            blocks.append(
+                Table(("column", "kind", "known", "missing", "values"), rows, f"What is known of the {_things(table)}.")
+            )
+        blocks += [Prose(sentence(_said_once(note))) for note in table.notes]
+    blocks += _some_images(material)
+    run = material.run
+    if run is not None:
+        blocks += held_out_evidence(run)
+    if run is not None and run.said("source"):
+        blocks.append(Prose(sentence(str(run.said("source")))))
+    if run is not None:
+        blocks += [Prose(sentence(str(note))) for note in run.said("notes") or []]
+        if run.said("command"):
+            blocks.append(Code(str(run.said("command")), "The command that trained it"))
+    return Section("overview", "Overview", _trained(material), tuple(blocks))
+
+
+def _said_once(note: str) -> str:
+    """Write a note "left out: KIND: why" without its kind where the reason begins with it."""
+    head, _, why = note.removeprefix("left out:").strip().partition(": ")
+    begins = why[:5].casefold() == head[:5].casefold()
+    return f"left out: {why}" if note.startswith("left out:") and begins else note
+
+
+def _some_images(material: Material) -> list[Block]:
+    """A few images of every class, or a few of all: what the data looks like."""
+    if material.thumbnails is None or material.thumbnails.pixels is None:
+        return []
+    rows = material.thumbnails.rows
+    by_label: dict[str, list[int]] = {}
+    for row in rows[:: max(1, len(rows) // 2000)]:
+        by_label.setdefault(material.label(int(row)), []).append(int(row))
+    few = max(1, FEW_IMAGES // len(by_label))
+    chosen = [row for _, members in sorted(by_label.items())[:FEW_IMAGES] for row in members[:few]]
+    pictures = [material.picture(row, material.label(row)) for row in chosen]
+    group = Group("", "", tuple(picture for picture in pictures if picture is not None))
+    return [Gallery((group,), "Some of the images, with their labels." if len(by_label) > 1 else "Some of the images.")]
+
+
+def _trained(material: Material) -> str:
+    run, table, said = material.run, material.overview, material.metadata
+    data = (run and run.said("data")) or said.get("data") or (table.table if table else "these images")
+    if run is not None and run.said("images"):
+        vectors = dict(table.representations) if table is not None else {}
+        size = vectors.get("code") or run.configured("family.latent")  # a code may hold more than z: a class, a label
+        codes = f" with {size}-dimensional codes" if size else ""
+        took = f" in {duration(float(run.said('seconds')))}" if run.said("seconds") else ""
+        device = f" on {_device(run)}" if run.said("device") else ""
+        family = family_name(str(run.said("family") or run.configured("name") or "model"))
+        return f"{family}{codes} saw {count(int(run.said('images')))} images of {data}{took}{device}."
+    if table is None:
+        return "No analysis of codes was found; what is known of the run stands below."
+    named = listed([f"{name} ({width})" for name, width in table.representations[:3]])
+    return f"A table of {count(table.n)} {_things(table)} from {data}, with the vectors {named}."
+
+
+def _things(table: Overview) -> str:
+    """What a row is: a table without pictures may be of anything."""
+    return "images" if table.thumbnails is not None else "rows"
+
+
+def _device(run: Run) -> str:
+    device, threads = str(run.said("device")), run.said("threads")
+    return f"{device} ({plural(int(threads), 'thread')})" if threads and device == "cpu" else device
+
+
+def _facts(material: Material) -> tuple[tuple[str, str], ...]:
+    run, table, said = material.run, material.overview, material.metadata
+    facts: list[tuple[str, str]] = []
+    if table is not None:
+        facts.append((f"{_things(table)} in the table", count(table.n)))
+        facts += [(f"{name} split", count(n)) for name, n in table.splits]
+        facts += [("code", f"{width} numbers") for name, width in table.representations[:1]]
+    image = said.get("image")
+    if isinstance(image, dict) and {"height", "width", "channels"} <= image.keys():
+        facts.append(("image", f"{image['height']} × {image['width']}, {plural(int(image['channels']), 'channel')}"))
+    if run is not None:
+        parameters = run.said("parameters")
+        if isinstance(parameters, dict):
+            total = sum(int(n) for n in parameters.values() if isinstance(n, int | float))
+            facts.append(("parameters", count(total)))
+        if run.said("turns"):
+            facts.append(("turns", count(int(run.said("turns")))))
+        if isinstance(run.said("labels"), int):
+            facts.append(("labels in training", count(run.said("labels")) if run.said("labels") else "none"))
+        if run.said("seconds") and run.said("images"):
+            facts.append(("speed", f"{number(run.said('images') / run.said('seconds'), 0)} images/s"))
+    if said.get("checkpoint"):
+        facts.append(("checkpoint", str(said["checkpoint"])[:12]))
+    return tuple(facts)
+
+
+def _summary_row(one: Summary) -> tuple[str, ...]:
+    if one.kind == "numeric":
+        values = f"{number(one.low)} to {number(one.high)}, mean {number(one.mean)}"
+    else:
+        shown = [f"{name} ({count(n)})" for name, n in zip(one.categories[:12], one.counts, strict=False)]
+        rest = max(one.different, len(one.categories)) - len(shown)
+        values = ", ".join(shown) + (f" and {count(rest)} more" if rest > 0 else "")
+    return one.name, one.kind, count(one.present), count(one.missing), values
+
+
+def health(material: Material) -> Section:
+    """What the checks during training said, in their own words."""
+    run = material.run
+    if run is None:
+        return missing("health", "Health", NO_RUN)
+    if not run.status:
+        return missing("health", "Health", "The run has no health.json: it was stopped before its first log mark.")
+    open_ = [one for one in run.warnings if not one.resolved]
+    if run.status == "diverged":
+        finding = "Training stopped: " + (first_sentence(open_[0].sentence) if open_ else "a gradient was not finite.")
+    elif open_:
+        finding = f"{plural(len(open_), 'health warning')} at the end of training; read the figures below with care."
+    else:
+        finding = "No health warning at the end: discriminator, encoder and samples passed every check."
+        if run.warnings:
+            finding = finding[:-1] + f"; {plural(len(run.warnings), 'earlier warning')} no longer held."
+    return Section("health", "Health", sentence(finding), tuple(map(_notice, run.warnings)))
+
+
+def _notice(one: Warned) -> Notice:
+    when = f" Last seen at {count(one.images)} images." if one.images >= 0 else ""
+    text = sentence(one.sentence) + when + (" It no longer held at the end." if one.resolved else "")
+    title = one.name.replace("_", " ")
+    if one.resolved:
+        return Notice("resolved", title, text)
+    return Notice("failure" if one.name == "diverged" else "warning", title, text)
+
+
+def samples(material: Material) -> Section:
+    """What the generator draws, over training."""
+    run = material.run
+    if run is None:
+        return missing("samples", "Samples", NO_RUN)
+    if not run.samples:
+        return missing("samples", "Samples", "The run has no sample grids.")
+    last = run.samples[-1].images
+    share = next((one for one in run.group("health") if one.name == "duplicate_share"), None)
+    finding = f"Samples of the generator after {count(last)} images{f', a row a {run.rows.of}' if run.rows else ''}"
+    if share is not None:
+        finding += f"; {percent(float(share.values[-1]), 0)} of them have a near-duplicate among a few hundred others"
+    drawn = "Every picture of the grid is drawn from its own random code"
+    if run.rows:
+        shown, there = len(run.rows.names), run.rows.count
+        first = f", the first of {count(there)}" if there > shown else ""
+        drawn = (
+            f"From the top, a row each of {listed(run.rows.names)}{first}; a column has one random code, but for the "
+            f"{run.rows.of}"
+        )
+    caption = (
+        f"{drawn}; the codes are the same at every stop of the slider, so a place in the grid can be followed through "
+        "training."
+    )
+    return Section("samples", "Samples", sentence(finding), (slides("samples-over", run.samples, "Samples", caption),))
+
+
+def configuration(material: Material) -> Section:
+    """The whole resolved configuration."""
+    run = material.run
+    if run is None or not run.config_text:
+        return missing("configuration", "Configuration", NO_RUN if run is None else "The run has no run.toml.")
+    tables = [name for name, value in run.config.items() if isinstance(value, dict)]
+    total = len(run.config) - len(tables) + sum(len(run.config[name]) for name in tables)
+    finding = f"{plural(total, 'setting')} determine this run; with the seed, the same ones give the same weights."
+    code = Code(run.config_text, "run.toml")
+    return Section("configuration", "Configuration", finding, (Disclosure("Show all settings", (code,)),))
+
+
+def made(material: Material) -> Section:
+    """The commands and versions behind every figure."""
+    run, said = material.run, material.metadata
+    commands = [("train", str(run.said("command") or ""))] if run is not None else []
+    commands += [("encode", str(said.get("command") or ""))]
+    commands += [(kind, material.commands.get(kind, "")) for kind in material.results]
+    untold = [name for name in material.results if not material.commands.get(name)]
+    commands = [(name, command) for name, command in commands if command]
+    groups: dict[str, list[str]] = {}
+    for name, command in commands:
+        groups.setdefault(command, []).append(name)
+    blocks: list[Block] = [Code(command, listed(names)) for command, names in groups.items()]
+    versions = _versions(material)
+    if versions:
+        blocks.append(Facts(versions))
+    but = f" but {listed(untold)}" if untold else ""
+    finding = (
+        f"{plural(len(groups), 'command')} made what is shown here{but}; files that they read and that none of them "
+        "writes, such as samples or another table, were made before."
+        if groups
+        else "The results do not say which commands made them."
+    )
+    return Section("made", "How it was made", finding, tuple(blocks))
+
+
+def _versions(material: Material) -> tuple[tuple[str, str], ...]:
+    run = material.run
+    found = dict((run and run.said("versions")) or {})
+    analysed = sorted(set(material.versions.values()) - {""})
+    rows = [(f"{name} (training)", str(version)) for name, version in found.items()]
+    if analysed:
+        rows.append(("latentgan (analysis)", ", ".join(analysed)))
+    return tuple(rows)
+
+
+FIGURES = (
+    ("importance", "log p(x), importance sampling"),
+    ("annealed", "log p(x), annealed importance sampling"),
+    ("paired", "importance sampling, on the annealed images"),
+    ("bound", "variational bound of the proposal"),
+    ("criterion", "criterion of training"),
+    ("independent", "independent pixels"),
+)
+
+
+def held_out_evidence(run: Run) -> tuple[Block, ...]:
+    """Return a table of log p(x) of held-out images, or nothing where it was not measured."""
+    rows = [row for key, name in FIGURES if (row := _row(name, run.evidence.get(key)))]
+    if not rows:
+        return ()
+    caption = (
+        f"Held-out log-likelihood in nats an image, {run.evidence.get('split', 'test')} images; "
+        f"{run.evidence.get('pixels', '')}. Both estimates of log p(x) are lower bounds in the mean; standard errors "
+        "are over images."
+    )
+    return (Table(("held-out evidence", "mean", "standard error", "images"), tuple(rows), caption),)
+
+
+def _row(name: str, found: Any) -> tuple[str, ...] | None:
+    try:
+        error = found["standard_error"]  # None of a single image
+        shown = "–" if error is None else number(float(error))
+        return name, number(float(found["value"])), shown, count(int(found["n"]))
+    except (TypeError, KeyError, ValueError):
+        return None

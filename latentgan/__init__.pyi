@@ -1,0 +1,17 @@
+from .data.batches import Batches as Batches
+from .data.formats.arrays import from_arrays as from_arrays
+from .data.load import load_source as load_source
+from .data.source import ImageSource as ImageSource
+from .families.base import Family as Family
+from .families.base import configure as configure
+from .families.base import load_family as load_family
+from .game import Player as Player
+from .game import Update as Update
+from .inference.encode import Plan as Plan
+from .inference.encode import encode_table as encode_table
+from .inference.numpy_model import NumpyModel as NumpyModel
+from .training.encoder_fitting import fit_encoder as fit_encoder
+from .training.loop import resume as resume
+from .training.loop import train as train
+from .training.loop import turns as turns
+from .version import __version__ as __version__

@@ -1,0 +1,1 @@
+"""The command line: options in, a call of the library, sentences out."""

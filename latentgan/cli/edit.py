@@ -1,0 +1,405 @@
+"""Commands that edit images along concepts and other directions, and that verify what such edits do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from analysis.cli.console import note
+from latentgan.cli.options import Attributes, Crop, Data, Device, FamilyOption, Label, Mirror, Run, command_line
+from latentgan.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from analysis.concepts.concept_table import ConceptTable
+    from analysis.editing.evaluators import Measured
+    from analysis.editing.preserved_directions import KeptMoves
+    from analysis.editing.verification import Move
+    from latentgan.data.source import ImageSource
+
+
+PANEL = "Use a model"
+
+
+FAR = 10.0  # standard deviations along a concept
+
+
+JUDGED = 5_000  # real test images on which a judge is judged
+
+
+HELD_BYTES = 1 << 28  # of them
+
+
+MOST = 24  # concepts
+
+
+Results = Annotated[Path, typer.Option(help="Results folder with the concepts.", show_default=False)]
+
+
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Concept or direction that the edit leaves where it is, or a column for all of its concepts; may be "
+        "repeated.",
+        show_default=False,
+    ),
+]
+
+
+KeepBy = Annotated[
+    Literal["regression", "projection"],
+    typer.Option(
+        help="How others are kept. regression: along what codes differ by where the concept does and the kept ones are "
+        "the same, so that these stay also where they go together with it in the rows. projection: the kept concepts' "
+        "directions are taken out of the concept's, so that positions along them stay; where concepts go together the "
+        "edit then moves the kept ones backwards.",
+    ),
+]
+
+
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of images, random directions and a judge's training.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (edit, verify):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def edit(
+    run: Run,
+    images: Annotated[list[Path], typer.Argument(help="Image files to edit.", show_default=False)],
+    concept: Annotated[
+        list[str],
+        typer.Option(
+            help="Name of a concept or direction, as `latentgan concepts` prints it: smiling, 'label: 3', pca1, sefa2; "
+            "or NAME=STRENGTH. May be repeated.",
+            show_default=False,
+        ),
+    ],
+    results: Results,
+    strength: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="How far, in standard deviations of codes along it, or as a factor of what NAME=STRENGTH says; may be "
+            "repeated. Default -3 -1.5 0 1.5 3, or 0 0.25 0.5 0.75 1 where a strength is named.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Keep = None,
+    keep_by: KeepBy = "regression",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the edited images.")] = Path("edits"),
+    crop: Crop = False,
+    device: Device = "auto",
+    family: FamilyOption = None,
+) -> None:
+    """Edit image files along one concept or several at once: encode, move along their directions, decode.
+
+    Says by what figure the direction that is edited along tells its concept on test rows, and warns where it does not.
+    Writes one PNG an image and strength, and a strip an image, its frames enlarged where they are small. Strength 0 is
+    the plain reconstruction. With --keep the edit leaves other concepts where they are, see --keep-by; `verify` tells
+    whether the images agree.
+
+        latentgan edit runs/faces me.png --concept smiling --strength 2 --results results
+
+        latentgan edit runs/faces me.png --concept smiling=2 --concept age=-1 --keep glasses --results results
+
+    Directions that no label told have names too: pca1 is the first principal component of the codes (GANSpace), sefa1
+    what the first layer that reads them stretches most (SeFa).
+
+        latentgan edit runs/faces me.png --concept pca1 --keep smiling --results results
+    """
+    import numpy as np
+
+    from analysis.editing.study import moves_of
+    from latentgan.cli.concept_names import find_weighted
+    from latentgan.inference import stages
+
+    table = _concepts(run, results)
+    moves = moves_of(table)
+    names = [one.name for one in moves]
+    chosen = [find_weighted(names, text) for text in concept]
+    if len({position for position, _ in chosen}) < len(chosen):
+        raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
+    edited = _keeping(table, moves, [position for position, _ in chosen], keep or [], keep_by).moves
+    for one in edited:
+        _say_evidence(one, results)
+    weights = [1.0 if weight is None else weight for _, weight in chosen]
+    said = any(weight is not None for _, weight in chosen)
+    parts = [names[i] + (f"{weight:+g}" if said else "") for (i, _), weight in zip(chosen, weights, strict=True)]
+    used = strength or ([0.0, 0.25, 0.5, 0.75, 1.0] if said else [-3.0, -1.5, 0.0, 1.5, 3.0])
+    far = max((abs(one) for one in used), default=0.0) * max(map(abs, weights))
+    if FAR < far < float("inf"):
+        note(
+            f"{far:g} standard deviations from an image there are no real ones: what is drawn there says nothing of "
+            "them"
+        )
+    written = stages.edit(
+        run,
+        images,
+        direction=np.sum([w * one.length * one.direction for w, one in zip(weights, edited, strict=True)], axis=0),
+        name="_".join([*parts, *(f"keep-{name}" for name in keep or [])]),
+        strengths=used,
+        out=out,
+        crop=crop,
+        device=device,
+        family=family,
+        inputs=[results],
+    )
+    note(f"wrote {len(written)} images and strips to {out}")
+
+
+def verify(
+    run: Run,
+    results: Results,
+    concept: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this concept or direction (pca1, sefa2), or a column, pca or sefa for all of it; may be "
+            "repeated. Default: all concepts that are not kept, 24 at most.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Keep = None,
+    keep_by: KeepBy = "regression",
+    images: Annotated[int, typer.Option(min=10, help="Held-out images to edit.")] = 100,
+    draws: Annotated[
+        int,
+        typer.Option(
+            min=2, max=10_000, help="Random directions beside each concept, and as many of shuffled labels, up to 40."
+        ),
+    ] = 20,
+    seed: Seed = 0,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data: Data = None,
+    device: Device = "auto",
+    family: FamilyOption = None,
+    attributes: Attributes = None,
+    label: Label = None,
+    mirror: Mirror = None,
+) -> None:
+    """Verify edits: move held-out images along every concept, decode, and have them judged by what never saw the model.
+
+    The judge is a small network trained on real images only, which no direction was fitted to (seconds; kept in RESULTS
+    for the next time), and for images of one object on a plain ground their thickness, slant, width and height,
+    measured. Each concept gets its dose-response curve, a rank correlation of dose and score, a success rate, and what
+    else changed: the leakage into every other judge, the judged class, the pixels; beside it all the same of random
+    directions of equal length, and the effect of directions of shuffled labels, by which p is counted, corrected for
+    the number of concepts. A concept that does not hold itself, or whose judge does not tell it of real images, never
+    counts. The result joins RESULTS, and the report shows it.
+
+        latentgan verify runs/mnist --results results
+
+        latentgan verify runs/mnist --results results --concept thickness --keep label
+
+    A direction that no label told, such as pca1, is judged by the concept that it tells best on train rows.
+
+        latentgan verify runs/mnist --results results --concept pca --concept sefa
+
+    What `encode` was given by --attributes or --label is given again, so that the judge can learn it.
+
+        latentgan verify runs/faces --results results --attributes faces.csv
+    """
+    from analysis.cli.job import print_result
+    from analysis.io.writing import forgetting
+    from analysis.results import check_results, save
+
+    check_results(results, ["verification"])
+    found = _concepts(run, results)
+    with forgetting(results, "judge.*"):
+        result = _verified(
+            run,
+            results,
+            found,
+            only=list(dict.fromkeys(concept or [])),
+            keep=keep or [],
+            by=keep_by,
+            images=images,
+            draws=draws,
+            seed=seed,
+            data=data,
+            options={"attributes": attributes, "label": label, "mirror": mirror},
+            device=device,
+            family=family,
+        )
+        save(result, results, command=command_line())
+    print_result("verification", result, json_)
+    note(f"results: {results}   next: latentgan report {results}")
+
+
+def _say_evidence(move: Move, results: Path) -> None:
+    """Say what is known of the direction that is edited along, and warn where it does not tell its concept."""
+    from latentgan.inference import stages
+
+    if move.evidence:
+        stages.say(f"{move.name}: {move.evidence}, on test rows")
+    if not move.holds:
+        what = f"tells {move.says!r}" if move.says and move.says != move.name else "tells it"
+        stages.say(
+            f"warning: {move.name!r} does not hold: nothing shows that its direction {what} better than chance, so "
+            f"that edits along it may be of anything; `latentgan report {results}` shows the evidence"
+        )
+
+
+def _concepts(run: Path, results: Path) -> ConceptTable:
+    """Return the concepts of a results folder that is about the model of `run`."""
+    from analysis.results import load
+    from latentgan.inference import stages
+
+    loaded = load(results)
+    if (found := loaded.get("concepts")) is None:
+        raise ConfigError(f"{results} holds no concepts; run `latentgan concepts TABLE --out {results}` first")
+    stages.same_model(run, loaded.get("overview"), results)
+    table: ConceptTable = found
+    return table
+
+
+def _keeping(
+    table: ConceptTable, moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str], by: str, draws: int = 0
+) -> KeptMoves:
+    """Return the chosen moves along directions that keep others.
+
+    Raises:
+        ConfigError: a concept is to be both edited and kept, by its name or by its column's.
+    """
+    from analysis.editing.preserved_directions import keep_in
+    from analysis.editing.study import namesakes
+    from latentgan.inference import stages
+
+    if both := _both(moves, chosen, keep):
+        raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and kept: leave one of the two out")
+    found = keep_in(table, moves, chosen, _found(moves, keep), by=by, draws=draws)
+    for line in (*namesakes(moves, [*(moves[i].name for i in chosen), *keep]), *found.notes):
+        stages.say(f"note: {line}")
+    return found
+
+
+def _found(moves: Sequence[Move], wanted: Sequence[str]) -> list[int]:
+    """Return the positions of moves that are named, or whose column is, one direction each."""
+    from latentgan.cli.concept_names import find_all
+
+    names, columns = [one.name for one in moves], [one.column for one in moves]
+    return list(dict.fromkeys(i for name in wanted for i in find_all(names, columns, name)))
+
+
+def _both(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str]) -> list[int]:
+    """Return which of the chosen moves are themselves to be kept, alone or with all of their column."""
+    kept = _found(moves, keep)
+    return [i for i in chosen if i in kept]
+
+
+def _to_verify(moves: Sequence[Move], only: Sequence[str], keep: Sequence[str], concepts: int) -> list[int]:
+    """Return the moves that are asked for, or all of the first so many, which are concepts, but the kept ones.
+
+    Raises:
+        ConfigError: every concept is kept.
+    """
+    if only:
+        return _found(moves, only)
+    names = [one.name for one in moves[:concepts]]
+    every = [names.index(name) for name in dict.fromkeys(names)]
+    kept = _both(moves, every, keep)
+    if len(kept) == len(every):
+        raise ConfigError("every concept is kept, so that there is none to edit along")
+    return [i for i in every if i not in kept]
+
+
+def _verified(
+    run: Path, results: Path, found: ConceptTable, *, only: Sequence[str], keep: Sequence[str], by: str, images: int,
+    draws: int, seed: int, data: str | None, options: dict[str, Any], device: str, family: str | None,
+) -> Any:  # fmt: skip
+    """Load model and images, train the judge, and verify the concepts."""
+    import numpy as np
+
+    from analysis.editing.evaluators import suited
+    from analysis.editing.study import HeldOut, moves_of, verify_concepts
+    from latentgan.evaluation.three_way_split import FEWEST, three_ways
+    from latentgan.inference import stages
+    from latentgan.inference.encode import fitting_images
+    from latentgan.inference.numpy_model import NumpyModel
+
+    model = NumpyModel.load(run, device=device, family=family)
+    source = fitting_images(run, model, stages.load_images(model.about.get("data", {}), data, options))
+    rng = np.random.default_rng([seed, *b"verification"])
+    most = min(JUDGED, HELD_BYTES // source.images[:1].nbytes)
+    fitted = _fitted(results, source, found)
+    told = fitted is not None and found.joint is not None and found.joint.groups.size
+    groups = found.joint.groups if told and found.joint is not None else source.groups
+    rows, learned = three_ways(source, fitted, edited=images, most=most, rng=rng, groups=groups)
+    if len(rows) < FEWEST:
+        raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
+    known = moves_of(found)
+    chosen = _to_verify(known, only, keep, len(found.concepts))
+    kept = _keeping(found, known, chosen[:MOST], keep, by, draws)
+    moves, shuffled = kept.moves, kept.shuffled
+    if shuffled is None or not shuffled.shape[1]:
+        raise ConfigError(
+            f"{results} tells neither which rows its directions were fitted to nor what shuffled labels give: run "
+            f"`latentgan concepts TABLE --out {results}` again"
+        )
+    pictures = np.asarray(source.images[rows])
+    measured = suited(pictures)
+    judge, truths = _judge(results, source, rows, learned, measured, measured(pictures), str(model.device))
+    notes = [f"{', '.join(map(repr, keep))} kept by {by}", *kept.notes] if keep else []
+    notes += [f"only the first {MOST} of {len(chosen)} concepts"] if len(chosen) > MOST else []
+    if not all(part.encoded for part in model.family.prior.parts):
+        notes.append("parts of the code that the encoder does not give are as it encodes an unknown value")
+    left = "that no direction was fitted to and that are not edited"
+    notes.append(
+        f"the network learned from {len(learned):,} images {left}"
+        if judge is not None
+        else f"no network judges: none of the columns can be learned from the {len(learned):,} images {left}"
+    )
+    with stages.bar("verify edits", len(moves) * (1 + draws + shuffled.shape[1])) as advance:
+        result = verify_concepts(
+            moves, model, HeldOut(pictures, source.labels[rows], truths), measured, judge, rng=rng, edited=images,
+            draws=draws, mask=(found.directions != 0).any(0), shuffled=shuffled, notes=notes, advance=advance,
+        )  # fmt: skip
+    return replace(result, left_out=len(chosen) - len(moves))
+
+
+def _fitted(results: Path, source: ImageSource, found: ConceptTable) -> np.ndarray | None:
+    """Return the rows of the images that directions were fitted to; None where the table's images were others.
+
+    Where labels or splits are others than the table's, train rows count among them too.
+    """
+    import numpy as np
+
+    from analysis.io.reading import table_metadata
+    from analysis.results import load_one
+
+    if found.joint is None or not (results / "overview.json").is_file():
+        return None
+    overview = load_one(results, "overview")
+    if overview.n != len(source):
+        return None
+    same = table_metadata(overview.metadata, overview.table).get("fingerprint") == source.fingerprint
+    return found.joint.fitted if same else np.union1d(found.joint.fitted, source.rows("train"))
+
+
+def _judge(
+    results: Path, source: ImageSource, rows: np.ndarray, learned: np.ndarray, measured: Measured, values: np.ndarray,
+    device: str,
+) -> tuple[Any, np.ndarray]:  # fmt: skip
+    """Return the network that judges what cannot be measured, None where there is no such thing, and its truths."""
+    import numpy as np
+
+    from analysis.editing.evaluators import same_as_measured
+    from latentgan.evaluation.attribute_classifier import find_heads, open_judge
+    from latentgan.inference import stages
+    from latentgan.inference.table_writer import attribute_columns
+
+    heads = find_heads(source, attribute_columns(source, ()), learned)
+    numbers = {head.column: head.truth(source, name, rows) for head, name in heads if head.kind == "numeric"}
+    same = same_as_measured(values, measured.names, numbers)
+    heads = [one for one in heads if one[0].column not in same]
+    if not heads:
+        return None, np.zeros((len(rows), 0))
+    judge, trained = open_judge(results, source, heads, rows=learned, device=device)
+    stages.say("a judge was trained on real images" if trained else f"the judge in {results} is used again")
+    return judge, np.hstack([head.truths(source, name, rows) for head, name in heads])

@@ -1,0 +1,227 @@
+"""Commands that use a trained model on images: encode, evidence, classify, adversarial."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from analysis.cli.console import note
+from latentgan.cli.images import Seed, augment, sample
+from latentgan.cli.options import (
+    Attributes,
+    Channels,
+    Crop,
+    Data,
+    Device,
+    FamilyOption,
+    Group,
+    Label,
+    Mirror,
+    Run,
+    Size,
+    SkipBad,
+    command_line,
+)
+
+PANEL = "Use a model"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (encode, evidence, sample, augment, classify, adversarial):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def encode(
+    run: Run,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Parquet file to write.", show_default=False)],
+    data: Data = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(help="Feature layer, network.layer; may be repeated. Default: the last of each network; `none`."),
+    ] = None,
+    pool: Annotated[
+        int, typer.Option(min=0, max=256, help="Max-pool convolutional features to N×N cells; 0 keeps them whole.")
+    ] = 4,
+    yardsticks: Annotated[
+        bool, typer.Option(help="Also the untrained network's codes and features, and the pixels.")
+    ] = True,
+    device: Device = "auto",
+    family: FamilyOption = None,
+    attributes: Attributes = None,
+    label: Label = None,
+    group: Group = None,
+    size: Size = None,
+    crop: Crop = False,
+    channels: Channels = None,
+    skip_bad: SkipBad = False,
+    mirror: Mirror = None,
+) -> None:
+    """Write the table of codes: one row an image, readable with pandas.read_parquet.
+
+    Without --data the run's own images are encoded. An interrupted encode goes on where it stopped.
+
+        latentgan encode runs/mnist --out mnist.parquet --features discriminator.conv2
+    """
+    from latentgan.inference import stages
+
+    options = {"attributes": attributes, "label": label, "group": group, "size": size, "crop": crop}
+    options |= {"channels": channels, "skip_bad": skip_bad, "mirror": mirror}
+    table = stages.encode(
+        run,
+        out,
+        data=data,
+        options=options,
+        features=features,
+        pool=pool,
+        yardsticks=yardsticks,
+        device=device,
+        family=family,
+        command=command_line(),
+    )
+    note(f"table: {table}   next: latentgan analyze {shlex.quote(str(table))} --out results")
+
+
+def evidence(
+    run: Run,
+    data: Data = None,
+    images: Annotated[int, typer.Option(min=1, help="Test images, drawn by the seed.")] = 1000,
+    samples: Annotated[int, typer.Option(min=1, max=1_000_000, help="Importance samples an image.")] = 500,
+    annealed: Annotated[int, typer.Option(min=0, help="How many of the images are annealed too; 0 is none.")] = 100,
+    chains: Annotated[int, typer.Option(min=1, max=10_000, help="Annealed chains an image.")] = 5,
+    temperatures: Annotated[
+        int, typer.Option(min=2, max=1_000_000, help="Temperatures from prior to posterior.")
+    ] = 500,
+    leapfrog: Annotated[int, typer.Option(min=1, max=10_000, help="Steps of a Hamiltonian transition.")] = 5,
+    binarise: Annotated[
+        Literal["threshold", "stochastic", "none"] | None,
+        typer.Option(help="How Bernoulli pixels are made. Default: as in training, grey ones by a draw."),
+    ] = None,
+    seed: Seed = 0,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = "auto",
+    family: FamilyOption = None,
+    mirror: Mirror = None,
+) -> None:
+    """Estimate how probable test images are under a model with a likelihood (avb, vae): log p(x) in nats an image.
+
+    By importance sampling (Burda et al. 2016) and by annealed importance sampling (Neal 2001), lower bounds in the
+    mean, beside what training believed and independent pixels, each with its standard error over images; also written
+    to RUN/evidence.json, which the report shows.
+
+        latentgan evidence runs/avb --images 1000 --samples 500 --chains 5
+    """
+    from latentgan.inference import stages
+    from latentgan.inference.importance_sampling import Annealing
+    from latentgan.inference.log_likelihood import FILE, Plan, show
+
+    plan = Plan(images, samples, annealed, Annealing(temperatures, chains, leapfrog), binarise, seed)
+    found = stages.evidence(run, plan, data=data, options={"mirror": mirror}, device=device, family=family)
+    show(found, plan, as_json=json_)
+    note(f"wrote {run / FILE}")
+
+
+def classify(
+    run: Run,
+    images: Annotated[list[Path], typer.Argument(help="Image files to name.", show_default=False)],
+    probe: Annotated[
+        Path | None,
+        typer.Option(help="Fitted probe, of `latentgan probe TABLE --save FILE.npz`.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    crop: Crop = False,
+    device: Device = "auto",
+    family: FamilyOption = None,
+) -> None:
+    """Name the class of image files, by a probe that was fitted on the run's features.
+
+    Prints each file's most probable class and its probability, which is as good as the probe: its accuracy on test
+    images stands below. Families that learned classes themselves (aae_semi, improved_gan, ali_semi) need no probe.
+
+        latentgan probe codes.parquet --code discriminator.dense1 --save probe.npz
+
+        latentgan classify runs/mnist digit.png --probe probe.npz
+    """
+    import json
+    from dataclasses import asdict
+
+    from analysis.probes.saved_probe import load_probe
+    from analysis.terminal import clean
+    from latentgan.inference.classify import classify_files
+
+    fitted = None if probe is None else load_probe(probe)
+    named = classify_files(run, images, probe=fitted, crop=crop, device=device, family=family)
+    if as_json:
+        accuracy = None if fitted is None else asdict(fitted.accuracy)
+        body = {"kind": "classes", "test_accuracy": accuracy, "images": [asdict(one) for one in named]}
+        typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
+        return
+    width = max(len(clean(one.file)) for one in named)
+    for one in named:
+        typer.echo(f"{clean(one.file):{width}}  {clean(one.label)}  {100 * one.probability:.1f} %")
+    if fitted is not None:
+        right = fitted.accuracy
+        note(f"the probe names {right.percent()} of {right.n:,} test images right")
+
+
+def adversarial(
+    run: Run,
+    probe: Annotated[
+        Path, typer.Option(help="Fitted probe, of `latentgan probe TABLE --save FILE.npz`.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Results folder to save into.", show_default=False)
+    ] = None,
+    epsilon: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Largest change of a pixel in [0, 1]; may be repeated. Default 0.01 0.02 0.05 0.1 0.2.",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=2, help="Test images, drawn by the seed.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, max=100_000, help="Steps of PGD.")] = 10,
+    data: Data = None,
+    label: Label = None,
+    mirror: Mirror = None,
+    seed: Seed = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    device: Device = "auto",
+    family: FamilyOption = None,
+) -> None:
+    """How much of a probe's accuracy survives when every pixel moves a little, where it hurts most.
+
+    FGSM and PGD follow the slope of the probe's loss through the networks down to the pixels. Beside the probe stand
+    one on raw pixels and one on the untrained network, each attacked through its own slope, and noise of the same size;
+    all with n and 95 % intervals at every epsilon. With --out the images go into the report.
+
+        latentgan probe codes.parquet --code discriminator.dense1 --save probe.npz
+
+        latentgan adversarial runs/mnist --probe probe.npz --out results
+    """
+    from analysis.cli.job import asked_of_a_run
+    from analysis.probes.saved_probe import load_probe
+    from analysis.robustness.study import Network, Pictures, study_adversarial
+    from latentgan.evaluation.probe_gradients import attackable, reader, slopes
+    from latentgan.inference import stages
+
+    fitted, options = load_probe(probe), {"label": label, "mirror": mirror}
+    at = attackable(
+        run, fitted, lambda recorded: stages.load_images(recorded, data, options),
+        images=count, seed=seed, device=device, family=family,
+    )  # fmt: skip
+    if out is not None:
+        stages.same_checkpoint(run, out)
+    mine = Network(reader(at.model, fitted), slopes(at.model))
+    before = None if at.untrained is None else Network(reader(at.untrained, fitted), slopes(at.untrained))
+    asked_of_a_run(
+        "adversarial",
+        lambda tell: study_adversarial(
+            fitted, mine, before, Pictures(*at.train), Pictures(*at.validation), Pictures(*at.test), progress=tell,
+            epsilons=epsilon or (0.01, 0.02, 0.05, 0.1, 0.2), steps=steps, seed=seed, notes=at.notes,
+        ),
+        out=out, as_json=as_json, inputs=[probe],
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Classifiers that evaluate a model, and supervised baselines."""

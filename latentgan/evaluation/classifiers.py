@@ -1,0 +1,280 @@
+"""Plain classifiers of a given shape, trained on labels alone: the yardstick of features that were learned without."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from latentgan.config import AugmentConfig
+from latentgan.data.source import ImageSource
+from latentgan.devices import seeded
+from latentgan.errors import ConfigError
+from latentgan.networks.blocks import Norm
+from latentgan.networks.dcgan import conv_trunk, trunk_width
+from latentgan.networks.mlp import mlp_encoder
+from latentgan.regularization import Augmentation
+
+STEPS = (50, 100, 200, 400, 800)
+"""Numbers of steps that are tried on validation images."""
+
+
+BATCH = 128
+
+
+EVALUATED = 512
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A convolutional network with a linear layer on top, shaped as a discriminator's trunk, and how it learns.
+
+    Args:
+        width: channels of the first convolution.
+        hidden: width of the dense layer; 0 is none, as in DCGAN.
+        norm: of every layer but the first.
+        augment: random affine maps of the training images.
+        learning_rate: Adam's.
+    """
+
+    width: int = 32
+    hidden: int = 256
+    norm: Norm = "none"
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    learning_rate: float = 1e-3
+
+    def build(self, shape: tuple[int, int, int], outputs: int) -> nn.Module:
+        """Return the network: images (n, *shape) in [-1, 1] → (n, outputs), logits of classes for one."""
+        trunk = conv_trunk(shape, width=self.width, hidden=self.hidden, norm=self.norm)
+        return nn.Sequential(
+            trunk, nn.Flatten(), nn.Linear(self.hidden or trunk_width(shape, width=self.width), outputs)
+        )
+
+
+@dataclass(frozen=True)
+class AnySize(Classifier):
+    """A classifier for images of any size: two dense layers where convolutions do not fit, or are not wanted.
+
+    Args:
+        dense: no convolutions, `hidden` is the width of both layers.
+    """
+
+    dense: bool = False
+
+    def build(self, shape: tuple[int, int, int], outputs: int) -> nn.Module:
+        """Return the network, as Classifier does."""
+        if self.dense:
+            return mlp_encoder(shape, outputs, hidden=self.hidden, norm="none")
+        try:
+            return super().build(shape, outputs)
+        except ConfigError:
+            return mlp_encoder(shape, outputs, hidden=2 * (self.hidden or 4 * self.width), norm="none")
+
+
+def train_classifier(
+    source: ImageSource,
+    rows: np.ndarray,
+    classifier: Classifier,
+    *,
+    marks: Sequence[int],
+    seed: int = 0,
+    device: str = "cpu",
+) -> Iterator[nn.Module]:
+    """Train on labelled rows and yield the network, in evaluation mode, after each of the numbers of steps.
+
+    Args:
+        source: the images and labels.
+        rows: (m,) rows to train on; each batch is a random one of up to 128 of them.
+        classifier: network and learning rate.
+        marks: ascending numbers of steps.
+        seed: of weights, batches and augmentation.
+        device: where to train.
+    """
+    labels = torch.from_numpy(source.labels[rows]).to(device)
+
+    def loss(logits: Tensor, batch: Tensor) -> Tensor:
+        return cross_entropy(logits, labels[batch])
+
+    yield from train_network(
+        source, rows, classifier, len(source.spec.classes), loss, marks=marks, seed=seed, device=device
+    )
+
+
+def train_network(
+    source: ImageSource,
+    rows: np.ndarray,
+    classifier: Classifier,
+    outputs: int,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    *,
+    marks: Sequence[int],
+    seed: int = 0,
+    device: str = "cpu",
+) -> Iterator[nn.Module]:
+    """Train by a loss of (outputs (b, outputs), positions (b,) among `rows`); the rest is as of train_classifier."""
+    with seeded(torch.device(device), seed):
+        network = classifier.build(source.spec.shape, outputs).to(device).train()
+        augment = Augmentation(classifier.augment)
+        adam = torch.optim.Adam(network.parameters(), classifier.learning_rate, fused=True)
+        images = source.tensor(rows, device)
+        for step in range(1, marks[-1] + 1):
+            batch = torch.randperm(len(rows))[:BATCH].to(device)
+            adam.zero_grad()
+            loss(network(augment(images[batch])), batch).backward()  # type: ignore[no-untyped-call]
+            adam.step()
+            if step in marks:
+                yield network.eval()
+                network.train()
+
+
+def predict(network: nn.Module, source: ImageSource, rows: np.ndarray, *, device: str = "cpu") -> np.ndarray:
+    """Return the class of each of the rows, (m,) int64."""
+    return outputs(network, source, rows, device=device).argmax(1).cpu().numpy()
+
+
+@torch.inference_mode()
+def outputs(network: nn.Module, source: ImageSource, rows: np.ndarray, *, device: str = "cpu") -> Tensor:
+    """Return what a network gives for each of the rows, (m, outputs)."""
+    parts: list[Tensor] = []
+    for start in range(0, len(rows), EVALUATED):
+        parts.append(network(source.tensor(rows[start : start + EVALUATED], device)))
+    return torch.cat(parts)
+
+
+def few_label_hits(
+    source: ImageSource,
+    draws: np.ndarray,
+    validation: np.ndarray,
+    test: np.ndarray,
+    classifier: Classifier,
+    *,
+    seed: int = 0,
+    tried: int = 3,
+    marks: Sequence[int] = STEPS,
+    sets: Sequence[tuple[ImageSource, np.ndarray]] | None = None,
+    device: str = "cpu",
+    progress: Callable[[int], None] = lambda draw: None,
+) -> tuple[np.ndarray, int]:
+    """Train a network on each draw of labelled rows and say which test rows it gets right.
+
+    The number of steps is one for all draws: the best of `marks` on the validation rows, averaged over the first draws,
+    as C is chosen for a probe.
+
+    Args:
+        source: the images.
+        draws: (draws, m) labelled rows to train on.
+        validation: (v,) labelled rows on which the number of steps is chosen.
+        test: (t,) labelled rows to judge.
+        classifier: network and learning rate.
+        seed: of the first draw's weights; each further draw has the next one.
+        tried: draws on which the number of steps is chosen.
+        marks: numbers of steps to choose from.
+        sets: what each draw's network is trained on in place of its rows of `source`: other images and rows of them.
+        device: where to train.
+        progress: told the number of each draw as it is done.
+
+    Returns:
+        (draws, t) booleans, and the number of steps.
+    """
+
+    def right(network: nn.Module, rows: np.ndarray) -> np.ndarray:
+        hits: np.ndarray = predict(network, source, rows, device=device) == source.labels[rows]
+        return hits
+
+    def taught(number: int, marks: Sequence[int]) -> Iterator[nn.Module]:
+        images, rows = (source, draws[number]) if sets is None else sets[number]
+        return train_classifier(images, rows, classifier, marks=marks, seed=seed + number, device=device)
+
+    hits, steps = _of_draws(
+        len(draws), taught, lambda network: right(network, validation).mean(keepdims=True),
+        lambda network: right(network, test)[:, None], tried=tried, marks=marks, progress=progress,
+    )  # fmt: skip
+    return hits[:, :, 0], steps[0]
+
+
+def few_number_readings(
+    source: ImageSource,
+    values: np.ndarray,
+    draws: np.ndarray,
+    validation: np.ndarray,
+    test: np.ndarray,
+    classifier: Classifier,
+    *,
+    seed: int = 0,
+    tried: int = 3,
+    marks: Sequence[int] = STEPS,
+    device: str = "cpu",
+) -> tuple[np.ndarray, list[int]]:
+    """Train a network on each draw of rows to read t numbers, by squared error, and say what it reads in test rows.
+
+    Args:
+        values: (n, t) numbers of the images, all known and about one in scale; the rest is as of `few_label_hits`.
+
+    Returns:
+        (draws, len(test), t) float32, and steps for each number, after which its error on validation rows is least.
+    """
+    truth = torch.from_numpy(values.astype(np.float32)).to(device)
+
+    def read(network: nn.Module, rows: np.ndarray) -> np.ndarray:
+        return outputs(network, source, rows, device=device).cpu().numpy()
+
+    def taught(number: int, marks: Sequence[int]) -> Iterator[nn.Module]:
+        rows = draws[number]
+        told = truth[torch.from_numpy(rows).to(device)]
+
+        def loss(found: Tensor, batch: Tensor) -> Tensor:
+            return mse_loss(found, told[batch])
+
+        return train_network(
+            source, rows, classifier, values.shape[1], loss, marks=marks, seed=seed + number, device=device
+        )
+
+    return _of_draws(
+        len(draws), taught, lambda network: -np.mean((read(network, validation) - values[validation]) ** 2, axis=0),
+        lambda network: read(network, test), tried=tried, marks=marks,
+    )  # fmt: skip
+
+
+def _of_draws(
+    draws: int,
+    taught: Callable[[int, Sequence[int]], Iterator[nn.Module]],
+    score: Callable[[nn.Module], np.ndarray],
+    judged: Callable[[nn.Module], np.ndarray],
+    *,
+    tried: int,
+    marks: Sequence[int],
+    progress: Callable[[int], None] = lambda draw: None,
+) -> tuple[np.ndarray, list[int]]:
+    """Return what is judged of a network for each draw, each column after the number of steps that scores best.
+
+    Args:
+        draws: how many.
+        taught: gives a draw's network after each of some numbers of steps.
+        score: (k,) of a network, the higher the better; averaged over the first `tried` draws.
+        judged: (t, k) of a network.
+        tried, marks, progress: see `few_label_hits`.
+
+    Returns:
+        (draws, t, k), and k numbers of steps.
+    """
+    scores: list[np.ndarray] = []
+    first = []
+    for number in range(min(tried, draws)):
+        kept = [copy.deepcopy(network) for network in taught(number, marks)]
+        scores.append(np.stack([score(network) for network in kept]))
+        first.append(kept)
+        progress(number)
+    best = np.mean(scores, axis=0).argmax(0)
+    wanted = sorted(set(best.tolist()))
+    place = np.searchsorted(wanted, best)
+    found = [[judged(kept[mark]) for mark in wanted] for kept in first]
+    for number in range(len(first), draws):
+        found.append([judged(network) for network in taught(number, [marks[mark] for mark in wanted])])
+        progress(number)
+    chosen = [np.stack(one)[place, :, np.arange(len(place))].T for one in found]
+    return np.stack(chosen), [marks[mark] for mark in best]

@@ -1,0 +1,1 @@
+"""What a trained model does with images: encode, decode, sample, classify, score."""

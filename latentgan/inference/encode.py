@@ -1,0 +1,262 @@
+"""From images to the embeddings table: one forward pass an image, streamed, resumable, with the yardsticks beside it.
+
+Some threads run the networks and another writes, see `latentgan.inference.table_writer`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+
+from analysis.io.paths import relative_name, without_paths
+from analysis.io.writing import check_outputs, made_for
+from latentgan.data.leakage import without_leak
+from latentgan.data.source import ImageSource
+from latentgan.errors import ConfigError
+from latentgan.inference.numpy_model import NumpyModel
+from latentgan.inference.table_writer import Columns, Parts, attribute_columns, make_table
+from latentgan.inference.thumbnails import pixel_shape
+from latentgan.io.writing import write_failures
+from latentgan.version import __version__
+
+ROWS = 4096
+"""Rows of a row group."""
+
+
+BATCH = 256
+"""Images a forward pass."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the table holds; equal plans write equal parts.
+
+    Args:
+        features: names of layers, "network.layer".
+        pool: max-pool convolutional layers to pool × pool cells; 0 keeps them whole.
+        yardsticks: also the same layers of the untrained network, and the pixels.
+    """
+
+    features: tuple[str, ...] = ()
+    pool: int = 4
+    yardsticks: bool = True
+
+
+def encode_table(
+    run: str | Path,
+    source: ImageSource,
+    out: str | Path,
+    plan: Plan | None = None,
+    *,
+    device: str = "auto",
+    family: str | None = None,
+    command: str = "",
+    advance: Callable[[int], None] = lambda rows: None,
+    note: Callable[[str], None] = lambda note: None,
+) -> Path:
+    """Write the embeddings table of `source` under the model of `run` and return its path.
+
+    Args:
+        run: run or model folder.
+        source: the images; of the model's size.
+        out: the Parquet file.
+        plan: columns; by default the last layer of every feature network, and the yardsticks.
+        device: where the networks run.
+        family: a foreign family "module:Class" must be named again.
+        command: what the user typed, for the records.
+        advance: told how many more rows are done.
+        note: told of images that were moved to the train split, since the model has seen them.
+
+    Raises:
+        ConfigError: unknown feature layers, or images of another size than the model takes, or `out` is there and is
+            no table of codes.
+        DataError: the file cannot be written.
+    """
+    run, out = Path(run), Path(out)
+    if out.is_dir():
+        raise ConfigError(f"{out} is a folder; name a file that ends in .parquet")
+    check_outputs([out], "codes", inputs=[run], error=ConfigError)
+    models = open_models(run, yardsticks=plan is None or plan.yardsticks, device=device, family=family)
+    plan = plan or Plan(default_features(models[""]))
+    kept = fitting_images(run, models[""], source, plan)
+    for line in kept.notes[len(source.notes) :]:
+        note(line)
+    source = kept
+    metadata = describe(models[""], source, plan, run, command, out=out)
+    parts = Parts(out, metadata, _plan_key(metadata, source))
+    with write_failures(out, "run the same command again to go on"), made_for(out), parts:
+        _encode_rows(models, source, plan, parts, advance)
+        parts.join(len(source))
+    return out
+
+
+def open_models(
+    run: Path, *, yardsticks: bool, device: str = "auto", family: str | None = None
+) -> dict[str, NumpyModel]:
+    """Return the trained model under "" and, for yardsticks, the untrained one under "untrained."."""
+    models = {"": NumpyModel.load(run, device=device, family=family)}
+    if yardsticks and (run / "untrained.safetensors").is_file():
+        models["untrained."] = NumpyModel.load(run, device=device, family=family, untrained=True)
+    return models
+
+
+def default_features(model: NumpyModel) -> tuple[str, ...]:
+    """Return the last named layer of every feature network."""
+    last = {name.split(".")[0]: name for name in model.feature_names}
+    return tuple(last.values())
+
+
+def fitting_images(run: Path, model: NumpyModel, source: ImageSource, plan: Plan | None = None) -> ImageSource:
+    """Return the images as a run may be judged on them, see `without_leak`; ConfigError where they do not fit it."""
+    check_fit(model, source, plan or Plan())
+    return without_leak(run, source, str(model.about.get("fingerprint", "")))
+
+
+def check_fit(model: NumpyModel, source: ImageSource, plan: Plan) -> None:
+    """Raise ConfigError where the images or the asked layers are not the model's."""
+    mine, theirs = model.spec.shape, source.spec.shape
+    if mine != theirs:
+        ways = ([f"--size {mine[1]} --crop"] if mine[1:] != theirs[1:] else []) + (
+            [f"--channels {mine[0]}"] if mine[0] != theirs[0] else []
+        )
+        raise ConfigError(
+            f"{source.name} has images of {theirs[1]}×{theirs[2]} with {theirs[0]} channel(s); this model takes "
+            f"{mine[1]}×{mine[2]} with {mine[0]}: use {' '.join(ways)}"
+        )
+    with model.tap(plan.features):
+        pass
+
+
+def describe(
+    model: NumpyModel, source: ImageSource, plan: Plan, run: Path, command: str, *, out: Path
+) -> dict[str, Any]:
+    """Return the metadata of the table `out`: which model, which images, which columns."""
+    about, spec = model.about, source.spec
+    columns = attribute_columns(source, plan.features)
+    grouped = {"group": columns[source.group]} if source.group else {}
+    return grouped | {
+        "format": 1,
+        "run": relative_name(run, out.parent),
+        "family": about.get("name", ""),
+        "checkpoint": about.get("sha256", ""),
+        "images_seen": about.get("images_seen", 0),
+        "labels_told": _labels_told(model, source),
+        "data": source.name,
+        "fingerprint": source.fingerprint,
+        "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
+        "pixels_shape": list(pixel_shape(source.images.shape[1:])),
+        "classes": list(spec.classes),
+        "attributes": {column: source.attribute_kinds[name] for name, column in columns.items()},
+        "parts": model.family.prior.describe(learned=True),
+        "features": list(plan.features),
+        "layers": list(model.feature_names),
+        "preprocessing": {"range": "[-1, 1]", "pool": plan.pool, "yardsticks": plan.yardsticks},
+        "notes": [without_paths(note, here=False) for note in source.notes],
+        "command": command,
+        "version": __version__,
+    }
+
+
+def _labels_told(model: NumpyModel, source: ImageSource) -> int:
+    """Return how many labels the networks learned from; a run of an earlier version did not write it down."""
+    about = model.about
+    known = int((source.labels[source.rows("train")] >= 0).sum()) if model.family.uses_labels else 0
+    return int(about.get("labels_told", about.get("training", {}).get("labels") or known if known else 0))
+
+
+def _encode_rows(
+    models: Mapping[str, NumpyModel],
+    source: ImageSource,
+    plan: Plan,
+    parts: Parts,
+    advance: Callable[[int], None],
+) -> None:
+    """Run the networks in some threads and write in another, so that none waits for the others."""
+    attributes = attribute_columns(source, plan.features)
+
+    def write(rows: np.ndarray, columns: Columns) -> None:
+        parts.write(int(rows[0]), make_table(source, rows, columns, attributes, pixels=plan.yardsticks))
+
+    with ExitStack() as stack:
+        taps = {
+            prefix: stack.enter_context(model.tap(plan.features, pool=plan.pool)) for prefix, model in models.items()
+        }
+        writer = stack.enter_context(ThreadPoolExecutor(1))
+        workers = stack.enter_context(_workers(models[""].device))
+        written: deque[Future[None]] = deque()
+        encoded: deque[tuple[_RowGroup, list[Future[None]]]] = deque()
+        advance(parts.rows)
+        starts = iter(range(parts.rows, len(source), ROWS))
+        while True:
+            while len(encoded) < 2 and (start := next(starts, None)) is not None:
+                group = _RowGroup(np.arange(start, min(start + ROWS, len(source))))
+                batches = range(0, len(group.rows), BATCH)
+                encoded.append(
+                    (group, [workers.submit(group.fill, taps, models[""].device, source, batch) for batch in batches])
+                )
+            if not encoded:
+                break
+            group, jobs = encoded.popleft()
+            for job in jobs:
+                job.result()
+            written.append(writer.submit(write, group.rows, group.columns))
+            while len(written) > 2:  # bounds memory: at most three row groups are held
+                written.popleft().result()
+            advance(len(group.rows))
+        for done in written:
+            done.result()
+
+
+@contextmanager
+def _workers(device: torch.device) -> Iterator[ThreadPoolExecutor]:
+    """Give threads to run batches in: as many as a CPU has cores, each batch on one, so that none waits for another."""
+    threads = torch.get_num_threads()
+    alone = partial(torch.set_num_threads, 1) if device.type == "cpu" else None
+    pool = ThreadPoolExecutor(threads if device.type == "cpu" else 1, initializer=alone)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # what a worker sets is also every later thread's
+
+
+@dataclass(frozen=True)
+class _RowGroup:
+    """Rows that are encoded, batch by batch, in any order and by any thread."""
+
+    rows: np.ndarray
+    columns: Columns = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def fill(self, taps: Mapping[str, Any], device: torch.device, source: ImageSource, start: int) -> None:
+        """Encode the batch that begins at `start` of the rows."""
+        x = source.tensor(self.rows[start : start + BATCH], device)
+        for prefix, represent in taps.items():
+            for name, value in represent(x).items():
+                with self._lock:
+                    if prefix + name not in self.columns:
+                        width = value[0].numel()
+                        self.columns[prefix + name] = np.empty((len(self.rows), width), np.float32)
+                there = torch.from_numpy(self.columns[prefix + name][start : start + len(x)])
+                there.view(value.shape).copy_(value)  # one copy, from any device, layout and number type
+
+
+def _plan_key(metadata: Mapping[str, Any], source: ImageSource) -> str:
+    """Return what must be equal for parts of an earlier, interrupted encode to be used."""
+    settings = {key: value for key, value in metadata.items() if key not in ("run", "command")}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for column in (source.ids, source.split, source.labels, *source.attributes.values()):
+        digest.update(b"\n".join(repr(value).encode("utf-8", "surrogateescape") for value in column.tolist()))
+    return digest.hexdigest()

@@ -1,0 +1,140 @@
+"""Tables of several runs, of the same images, for a comparison side by side; one that fits is not written again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.io.reading import check_file, irregular, parse_json, validated
+from latentgan.data.source import ImageSource
+from latentgan.errors import ConfigError, DataError
+from latentgan.inference import stages
+from latentgan.inference.encode import Plan, default_features, describe, encode_table, fitting_images
+from latentgan.inference.numpy_model import NumpyModel
+from latentgan.run_folder import read_model
+
+
+def tables_of(
+    runs: Sequence[Path],
+    folder: Path,
+    *,
+    rows: int | None = None,
+    seed: int = 0,
+    data: str | None = None,
+    mirror: Path | None = None,
+    device: str = "auto",
+    command: str = "",
+) -> list[Path]:
+    """Return the table of each run, of the images of the first one's data, written into `folder` where none fits.
+
+    Args:
+        runs: run folders.
+        folder: where tables lie, RUN.parquet each.
+        rows: images of a split, at most, the same ones for all; None means all.
+        seed: of their choice.
+        data: other images, a name or path. mirror: a folder with the files of a named set.
+        device: where they are encoded.
+        command: what the user typed, for the records.
+
+    Raises:
+        ConfigError: the runs are of different images.
+    """
+    about = [read_model(run)[1] for run in runs]
+    for run, other in zip(runs[1:], about[1:], strict=True):
+        _refuse_others(runs[0], about[0], run, other, same_images=data is None)
+    source = some_rows(stages.load_images(about[0].get("data", {}), data, {"mirror": mirror}), rows, seed)
+    changed = f"{source.name} has changed since {runs[0]} was trained on it, or is not what it was trained on"
+    moved = data is None and source.fingerprint != about[0].get("fingerprint")
+    for line in (*source.notes, *([changed] if moved else [])):
+        stages.say(line)
+    names = _names(runs, [str(one["sha256"])[:8] for one in about])
+    made: dict[str, Path] = {}  # runs of one name are one model
+    for run, name in zip(runs, names, strict=True):
+        if name not in made:
+            made[name] = _table(run, source, folder / f"{name}.parquet", command, device)
+    return [made[name] for name in names]
+
+
+def some_rows(source: ImageSource, rows: int | None, seed: int) -> ImageSource:
+    """Return at most `rows` images of every split, drawn by the seed and in their order."""
+    parts, notes = [], list(source.notes)
+    for name in ("train", "validation", "test"):
+        found = source.rows(name)
+        if rows is not None and len(found) > rows:
+            notes.append(f"a sample of {rows:,} of {len(found):,} {name} images, by seed {seed}")
+            found = np.random.default_rng([seed, 7]).permutation(found)[:rows]
+        parts.append(found)
+    kept = np.sort(np.concatenate(parts))
+    if len(kept) == len(source):
+        return source
+    return replace(
+        source,
+        images=source.images[kept],
+        labels=source.labels[kept],
+        attributes={name: values[kept] for name, values in source.attributes.items()},
+        split=source.split[kept],
+        ids=source.ids[kept],
+        notes=tuple(notes),
+        told=None if source.told is None else source.told[kept],
+    )
+
+
+def _refuse_others(
+    first: Path, mine: Mapping[str, Any], run: Path, theirs: Mapping[str, Any], *, same_images: bool
+) -> None:
+    """Raise ConfigError where two runs take images of different sizes, or were trained on different ones."""
+    sizes = [tuple(one["spec"].get(key) for key in ("height", "width", "channels")) for one in (mine, theirs)]
+    if sizes[0] != sizes[1]:
+        words = ["{}×{} with {} channel(s)".format(*size) for size in sizes]
+        raise ConfigError(
+            f"{first} takes images of {words[0]} and {run} of {words[1]}: only runs that take the same images stand "
+            "side by side"
+        )
+    if same_images and mine.get("fingerprint") != theirs.get("fingerprint"):
+        names = [str(one.get("data", {}).get("source", "its images")) for one in (mine, theirs)]
+        other = f"on {names[1]}" if names[0] != names[1] else f"on {names[1]} with other images or labels"
+        raise ConfigError(
+            f"{first} was trained on {names[0]} and {run} {other}: only runs of the same images stand side by side; to "
+            "judge both on images of your choice, name them with --data"
+        )
+
+
+def _names(runs: Sequence[Path], marks: Sequence[str]) -> list[str]:
+    """Name a table after its run; runs of one name are told apart by the mark of their model."""
+    short = [run.resolve().name if run.name in ("", "..") else run.name for run in runs]
+    return [
+        name if len({m for n, m in zip(short, marks, strict=True) if n == name}) == 1 else f"{name}-{mark}"
+        for name, mark in zip(short, marks, strict=True)
+    ]
+
+
+def _table(run: Path, source: ImageSource, out: Path, command: str, device: str) -> Path:
+    model = NumpyModel.load(run, device=device)
+    plan = Plan(default_features(model))
+    metadata = describe(model, fitting_images(run, model, source, plan), plan, run, command, out=out)
+    if _fits(out, metadata):
+        stages.say(f"{out} fits {run}; it is not encoded again")
+        return out
+    with stages.bar(f"encode {source.name} by {run.name}", len(source)) as advance:
+        return encode_table(run, source, out, plan, command=command, device=device, advance=advance, note=stages.say)
+
+
+def _fits(path: Path, metadata: Mapping[str, Any]) -> bool:
+    """Tell whether a table is of this model, these images and these columns, by what it says of itself."""
+    if irregular(path) == "missing":
+        return False
+    check_file(path, error=DataError)
+    try:
+        text = (pq.read_schema(path).metadata or {}).get(b"latentgan", b"{}").decode("utf-8", "replace")
+        found = validated(parse_json(text, path, error=DataError), dict[str, Any], path, error=DataError)
+    except (pa.ArrowException, OSError, DataError):
+        return False
+    wanted = json.loads(json.dumps(metadata))
+    return all(found.get(key) == value for key, value in wanted.items() if key not in ("run", "command"))

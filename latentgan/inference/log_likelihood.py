@@ -1,0 +1,290 @@
+"""How probable a model finds held-out images: log p(x) in nats, beside what training believed and independent pixels.
+
+For families with a decoder p(x|z), a prior N(0, I) and a q(z|x) to draw from. See `latentgan.inference.importance_sampling` for the two
+estimates; written to evidence.json in the run folder.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.io.writing import check_outputs, replace_text
+from latentgan.data.source import ImageSource
+from latentgan.devices import seeded
+from latentgan.errors import ConfigError, DataError
+from latentgan.families.base import Explains
+from latentgan.inference.importance_sampling import Annealing, LogLikelihood, annealed, importance_weights
+from latentgan.inference.numpy_model import NumpyModel
+from latentgan.io.writing import write_failures
+from latentgan.likelihoods import Binarisation, Likelihood, log_normal
+from latentgan.version import __version__
+
+FILE = "evidence.json"
+
+
+BATCH = 100
+"""Images of importance sampling at once."""
+
+
+AT_ONCE = 1000
+"""Annealed chains at once."""
+
+
+CRITERION_DRAWS = 16
+
+
+PIXEL_IMAGES = 20_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured; equal plans and seeds see the same images, binarised alike.
+
+    Args:
+        images: of the test split, drawn by the seed; all if there are fewer.
+        samples: of importance sampling for each image.
+        annealed_images: the first so many of them are annealed too; 0 leaves that out.
+        annealing: temperatures, chains and transitions.
+        binarise: how Bernoulli pixels are made; None is as in training, where grey ones count as drawn.
+        seed: of images, binarisation and samples.
+    """
+
+    images: int = 1000
+    samples: int = 500
+    annealed_images: int = 100
+    annealing: Annealing = field(default_factory=Annealing)
+    binarise: Binarisation | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over images in nats, with the standard error over these images."""
+
+    value: float
+    standard_error: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Tensor) -> Estimate:
+        """Return the mean of values (n,)."""
+        n = len(values)
+        error = float(values.double().std()) / math.sqrt(n) if n > 1 else math.nan
+        return cls(float(values.double().mean()), error, n)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % by the normal distribution."""
+        return self.value - 1.96 * self.standard_error, self.value + 1.96 * self.standard_error
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """log p(x) of held-out images, each figure in nats an image."""
+
+    pixels: str  # the likelihood, and how images were binarised
+    importance: Estimate  # of `samples`
+    effective: float  # median over images of the samples that carry the weight
+    bound: Estimate  # E log w: the variational bound of the proposal
+    criterion: Estimate  # what training maximises; of an adversary it is no bound
+    independent: Estimate  # the same images under independent pixels
+    annealed: Estimate | None  # of `annealed_images`
+    paired: Estimate | None  # importance sampling on these images alone
+    acceptance: float | None  # of the chains
+
+
+def held_out_evidence(
+    model: NumpyModel,
+    source: ImageSource,
+    plan: Plan | None = None,
+    *,
+    advance: Callable[[int], None] = lambda images: None,
+) -> Evidence:
+    """Estimate log p(x) of test images.
+
+    Args:
+        model: a trained model.
+        source: its images, with a test split that it was not trained on.
+        plan: how many images and samples.
+        advance: told how many more images are done, `work(plan, source)` in all.
+
+    Raises:
+        ConfigError: the family gives no likelihood, or Gaussian pixels are to be binarised.
+        DataError: there is no test image.
+    """
+    plan, family = plan or Plan(), model.family
+    if not isinstance(family, Explains):
+        raise ConfigError(
+            f"family {model.about.get('name', '?')!r} has no likelihood of images, so it gives no evidence; "
+            "avb and vae have one"
+        )
+    likelihood = evaluated(family.likelihood, plan.binarise)
+    rows = chosen(source, plan)
+    x = _observed(source, rows, likelihood, plan.seed).to(model.device)
+    with seeded(model.device, plan.seed):
+        criterion, found = _sampled(family, x, plan, advance)
+    evidence, bound, effective = (torch.cat(column) for column in zip(*found, strict=True))
+    few, acceptance = _annealed(family, x[: plan.annealed_images], plan, advance)
+    return Evidence(
+        likelihood.text,
+        Estimate.of(evidence),
+        float(effective.median()),
+        Estimate.of(bound),
+        Estimate.of(criterion),
+        Estimate.of(_independent(source, x, likelihood, plan.seed)),
+        None if few is None else Estimate.of(few),
+        None if few is None else Estimate.of(evidence[: len(few)]),
+        acceptance,
+    )
+
+
+def evaluated(likelihood: Likelihood, binarise: Binarisation | None) -> Likelihood:
+    """Return the likelihood that is asked for: as in training, but for real-valued pixels, whose training is the mean
+    over draws, so that a draw of each image is what it gives probabilities of."""
+    if binarise is not None:
+        return replace(likelihood, binarise=binarise)
+    if likelihood.kind == "bernoulli" and likelihood.binarise == "none":
+        return replace(likelihood, binarise="stochastic")
+    return likelihood
+
+
+def chosen(source: ImageSource, plan: Plan) -> np.ndarray:
+    """Return the rows that are evaluated: of the test split, one of each group, mixed by the seed."""
+    rows = source.rows("test")
+    if len(rows) == 0:
+        raise DataError(f"{source.name} has no test images, so that none are held out")
+    rng = np.random.default_rng(plan.seed)
+    return rng.permutation(source.one_of_each(rows, rng))[: plan.images]
+
+
+def work(plan: Plan, source: ImageSource) -> int:
+    """Return how many images `held_out_evidence` will tell of."""
+    n = len(chosen(source, plan))
+    return n + min(plan.annealed_images, n)
+
+
+def write_evidence(run: Path, model: NumpyModel, source: ImageSource, plan: Plan, found: Evidence) -> Path:
+    """Write evidence.json into a run folder."""
+    about = {"checkpoint": model.about.get("sha256", ""), "images_seen": model.about.get("images_seen", 0)}
+    tree = {"format": 1, "version": __version__, **about, "data": source.name, "split": "test", "unit": "nats an image"}
+    path = run / FILE
+    check_outputs([path], "evidence", error=DataError)
+    with write_failures(path):
+        replace_text(path, json.dumps({**tree, "plan": asdict(plan), **_plain(found)}, indent=1, ensure_ascii=False))
+    return path
+
+
+def _plain(found: Evidence) -> dict[str, Any]:
+    """Return plain values for JSON, which has no NaN: the standard error of a single image is null."""
+    return {
+        name: {key: None if part != part else part for key, part in value.items()} if isinstance(value, dict) else value
+        for name, value in asdict(found).items()
+    }
+
+
+def as_rows(found: Evidence, plan: Plan) -> list[tuple[str, Estimate, str]]:
+    """Return what is shown: a name, the figure, and what it rests on."""
+    samples = f"{plan.samples} samples, of which {found.effective:.0f} carry the weight"
+    rows = [("log p(x), importance sampling", found.importance, samples)]
+    if found.annealed is not None and found.paired is not None:
+        a = plan.annealing
+        chains = f"{a.chains} chains, {a.temperatures} temperatures, {found.acceptance:.0%} accepted"
+        rows.append(("log p(x), annealed", found.annealed, chains))
+        rows.append(("these images, importance sampling", found.paired, samples))
+    rows.append(("variational bound of the proposal", found.bound, "the Gaussian that is sampled from"))
+    rows.append(("criterion of training", found.criterion, "no bound where an adversary estimates it"))
+    return [*rows, ("independent pixels", found.independent, "fitted to training images")]
+
+
+def show(found: Evidence, plan: Plan, *, as_json: bool = False) -> None:
+    """Print evidence as a table, or as JSON."""
+    from rich.console import Console
+    from rich.table import Table
+
+    if as_json:
+        print(json.dumps({"plan": asdict(plan), **_plain(found)}, indent=1, ensure_ascii=False))
+        return
+    table = Table("nats an image", box=None, header_style="bold")
+    for column in ("mean", "± standard error", "images"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("")
+    for name, e, rests in as_rows(found, plan):
+        table.add_row(
+            name, f"{e.value:.2f}", f"{e.standard_error:.2f}" if e.n > 1 else "–", f"{e.n:,}", f"[dim]{rests}[/]"
+        )
+    Console().print(table)
+    Console().print(f"[dim]{found.pixels}[/]", highlight=False)
+
+
+def _observed(source: ImageSource, rows: np.ndarray, likelihood: Likelihood, seed: int) -> Tensor:
+    return likelihood.observed(source.tensor(rows), torch.Generator().manual_seed(seed))
+
+
+def explained(family: Explains, x: Tensor) -> LogLikelihood:
+    """Return z (k, n, d) → log p(x|z) (k, n) of what was observed of n images."""
+
+    def log_likelihood(z: Tensor) -> Tensor:
+        again = x.expand(len(z), *x.shape).reshape(-1, *x.shape[1:])
+        return family.log_likelihood(again, z.flatten(0, 1)).view(z.shape[:2])
+
+    return log_likelihood
+
+
+@torch.no_grad()
+def _sampled(
+    family: Explains, x: Tensor, plan: Plan, advance: Callable[[int], None]
+) -> tuple[Tensor, list[tuple[Tensor, Tensor, Tensor]]]:
+    """Return the criterion (n,), and evidence, bound and effective samples of each batch."""
+    generator, criterion, found = torch.Generator().manual_seed(plan.seed), [], []
+    for part in torch.split(x, BATCH):
+        pairs = [family.bound(part) for _ in range(CRITERION_DRAWS)]
+        criterion.append(torch.stack([likelihood - kl for likelihood, kl in pairs]).mean(0))
+        weights = importance_weights(
+            explained(family, part), *family.proposal(part), samples=plan.samples, generator=generator
+        )
+        found.append((weights.evidence, weights.bound, weights.effective))
+        advance(len(part))
+    return torch.cat(criterion), found
+
+
+def _annealed(
+    family: Explains, x: Tensor, plan: Plan, advance: Callable[[int], None]
+) -> tuple[Tensor | None, float | None]:
+    if len(x) == 0:
+        return None, None
+    generator, found, accepted = torch.Generator().manual_seed(plan.seed), [], 0.0
+    for part in torch.split(x, max(1, AT_ONCE // plan.annealing.chains)):
+        latent = family.prior.width
+        logs, rate = annealed(
+            explained(family, part), len(part), latent, plan.annealing, like=part, generator=generator
+        )
+        found.append(logs)
+        accepted += rate * len(part) / len(x)
+        advance(len(part))
+    return torch.cat(found), accepted
+
+
+def _independent(source: ImageSource, x: Tensor, likelihood: Likelihood, seed: int) -> Tensor:
+    """Return log p(x) (n,) under pixels that know nothing of each other, fitted to training images."""
+    rows = source.rows("train")
+    rows = np.sort(np.random.default_rng(seed).permutation(rows)[:PIXEL_IMAGES])
+    x, count = x.double().cpu().flatten(1), len(rows)
+    total, square = torch.zeros_like(x[0]), torch.zeros_like(x[0])
+    for start in range(0, count, 2000):
+        part = _observed(source, rows[start : start + 2000], likelihood, seed + start).double().flatten(1)
+        total, square = total + part.sum(0), square + part.square().sum(0)
+    mean = total / count
+    if likelihood.kind == "bernoulli":
+        share = (count * (mean + 1) / 2 + 1) / (count + 2)  # no pixel is impossible that was never seen
+        return ((x + 1) / 2 * share.log() + (1 - x) / 2 * (1 - share).log()).sum(1)
+    deviation = (square / count - mean**2).clamp_min(likelihood.deviation**2).sqrt()
+    return log_normal(x, mean, deviation)

@@ -1,0 +1,196 @@
+"""Typed models of the files that latentgan writes and reads again: a wrong type or a missing key is named at the door.
+
+Keys that a model does not name are kept and not looked at, so that a run of a later version is not refused for them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+Side = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+Tree = dict[str, Any]
+
+
+class FileModel(BaseModel):
+    """Base of all: frozen, nothing is converted from one type to another."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+
+class SettingsFile(FileModel):
+    """A TOML file of settings; `config.resolve` checks what is in its tables."""
+
+    name: str = ""
+    family: Tree = Field(default_factory=dict)
+    data: Tree = Field(default_factory=dict)
+    training: Tree = Field(default_factory=dict)
+
+
+class RunFile(SettingsFile):
+    """run.toml."""
+
+    name: Annotated[str, Field(min_length=1)]
+    fingerprint: str = ""
+
+
+class WarningFile(FileModel):
+    """One warning of health.json."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    name: str
+    sentence: str
+    images: int
+    resolved: bool = False
+
+
+class HealthFile(FileModel):
+    """health.json, and the same in state.json."""
+
+    status: str
+    warnings: list[WarningFile]
+
+
+class StateFile(FileModel):
+    """state.json of a checkpoint."""
+
+    sha256: Digest
+    turn: Count
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    counters: dict[str, Count]
+    moves: dict[str, Count]
+    health: HealthFile
+
+
+class ListFile(FileModel):
+    """checkpoints.json: names of the checkpoints that are the run's own."""
+
+    names: list[str]
+
+
+class ConditionFile(FileModel):
+    """An attribute that networks are told, as config.json describes it."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    name: str
+    kind: Literal["numeric", "boolean", "categorical"]
+    mean: float = 0.0
+    deviation: float = 1.0
+    low: float = 0.0
+    high: float = 0.0
+    values: list[str]
+
+
+class SpecFile(FileModel):
+    """Shape of the images and names of the classes in config.json."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    channels: Annotated[int, Field(ge=1, le=2**16)]
+    height: Side
+    width: Side
+    classes: list[str]
+    attributes: list[ConditionFile] = Field(default_factory=list)
+
+
+class ModelFile(FileModel):
+    """config.json of a model folder."""
+
+    name: Annotated[str, Field(min_length=1)]
+    family: Tree
+    spec: SpecFile
+    sha256: Digest
+    data: Tree = Field(default_factory=dict)
+    training: Tree = Field(default_factory=dict)
+    fingerprint: str = ""
+    images_seen: Count = 0
+    labels_told: Count = 0
+    parts: list[Tree] = Field(default_factory=list)
+
+
+class SummaryFile(FileModel):
+    """What is read again of summary.json."""
+
+    status: str = ""
+    command: str = ""
+    images: Count = 0
+    seconds: float = 0.0
+
+
+class LogLine(FileModel):
+    """What is read again of a line of metrics.jsonl."""
+
+    images: Count
+
+
+class OverviewFile(FileModel):
+    """What latentgan reads of overview.json in a results folder."""
+
+    metadata: str
+
+
+class HubFeature(FileModel):
+    """One column in the metadata of an image hub."""
+
+    names: list[str] = Field(default_factory=list)
+
+
+class HubInfo(FileModel):
+    """What an image hub says of a table."""
+
+    features: Tree = Field(default_factory=dict)
+
+
+class HubFile(FileModel):
+    """The entry "huggingface" of a Parquet file's metadata."""
+
+    info: HubInfo = Field(default_factory=HubInfo)
+
+
+class DecodedFacts(FileModel):
+    """What is kept beside images that were decoded before."""
+
+    kept: Count
+    bad: list[tuple[Count, str]]
+    notes: list[str]
+
+
+class Figure(FileModel):
+    """A measured value with its interval."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: float | None = None
+
+
+class RecordFile(FileModel):
+    """A record of `latentgan reproduce`."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    format: Literal[1]
+    protocol: str
+    recipe: str
+    seed: Count
+    status: str
+    reason: str
+    command: str
+    seconds: dict[str, float]
+    figures: dict[str, Figure]
+    yardsticks: dict[str, Figure]
+    settings: Tree
+    hardware: Tree
+    version: str
+    date: str

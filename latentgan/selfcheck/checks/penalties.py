@@ -1,0 +1,62 @@
+"""What the techniques in front of and on top of a discriminator give in closed form."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from latentgan import regularization as tricks
+from latentgan.config import AdversarialConfig, AugmentConfig
+from latentgan.selfcheck.checks.base import Check, Checks
+
+MESCHEDER = "Mescheder et al. 2018, eq. 9"
+
+
+class _Linear(torch.nn.Module):
+    """d(x, z) = wᵀx + vᵀz with ‖w‖² = 14 and ‖v‖² = 4."""
+
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        d = x @ x.new_tensor([1.0, -2.0, 3.0])
+        return d if z is None else d + z @ z.new_tensor([2.0])
+
+
+class _Quadratic(torch.nn.Module):
+    """d(x) = ½ ‖x‖², whose gradient is x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 0.5 * x.square().sum(1)
+
+
+def r1(device: torch.device) -> Checks:
+    x, z = torch.randn(50, 3, device=device), torch.randn(50, 1, device=device)
+    value = float(tricks.R1(AdversarialConfig(r1=10), _Linear())(1, x)["r1"].detach())
+    yield Check("R1 of d = wᵀx: γ/2 ‖w‖²", MESCHEDER, value, 70.0, 1e-4)
+    value = float(tricks.R1(AdversarialConfig(r1=10), _Linear())(1, x, z)["r1"].detach())
+    yield Check("R1 of d = wᵀx + vᵀz: γ/2 (‖w‖² + ‖v‖²)", MESCHEDER, value, 90.0, 1e-4)
+    true = 0.5 * float(x.cpu().double().square().sum(1).mean())
+    value = float(tricks.R1(AdversarialConfig(r1=1), _Quadratic())(1, x)["r1"].detach())
+    yield Check("R1 of d = ½ ‖x‖²: γ/2 E ‖x‖², a norm an image", MESCHEDER, value, true, 1e-5)
+    lazy = tricks.R1(AdversarialConfig(r1=1, r1_every=4), _Quadratic())
+    value = sum(float(lazy(turn, x)["r1"].detach()) for turn in range(1, 9)) / 8
+    yield Check("R1 every 4th turn has the same mean", "Karras et al. 2020, §3.1", value, true, 1e-5)
+
+
+def instance_noise(device: torch.device) -> Checks:
+    view = tricks.View(AdversarialConfig(instance_noise=0.4, instance_noise_until=0.5))
+    x = torch.rand(400, 1, 16, 16, device=device)
+    spread = 5 * 0.3 / math.sqrt(2 * x.numel())
+    for progress, deviation in ((0.125, 0.3), (0.5, 0.0)):
+        value = float((view(x, progress) - x).std())
+        name = f"deviation of instance noise, 0.4 falling to 0 at ½, after {progress:g}"
+        yield Check(name, "Sønderby et al. 2017", value, deviation, spread if deviation else 0.0)
+
+
+def affine_maps(device: torch.device) -> Checks:
+    maps = tricks.random_affine(5, AugmentConfig(), device).cpu()
+    off = float((maps - torch.eye(2, 3)).abs().max())
+    yield Check("affine maps with all ranges 0 are the identity", "Zhao et al. 2020", off, 0.0, 1e-7)
+    maps = tricks.random_affine(200, AugmentConfig(rotation=180), device).cpu().double()[:, :, :2]
+    off = float((maps @ maps.mT - torch.eye(2)).abs().max())
+    yield Check("rotations alone: largest entry of AAᵀ − 1", "AAᵀ = 1", off, 0.0, 1e-6)

@@ -1,0 +1,230 @@
+"""Edits: how often `verify` proves what is noise, how often what is planted, and what "a, keeping b" moves.
+
+A world is a table of codes with a spectrum, images that a smooth map makes of them, and attributes. Three sets of rows
+share none: directions are fitted to the first, a linear reader of pixels learns the same attributes from the second,
+the third is edited; the path is that of `latentgan concepts` and `latentgan verify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.concepts.concept_table import ConceptTable, concept_table
+from analysis.concepts.targets import Question
+from analysis.editing.evaluators import Measured
+from analysis.editing.preserved_directions import keep_in
+from analysis.editing.study import HeldOut, moves_of, verify_concepts
+from analysis.editing.verification import Verification
+from latentgan.selfcheck.claims.base import Claims, coverage, null_rate, power
+
+WIDTH = 16  # numbers of a code
+
+
+PIXELS = 36
+
+
+CONCEPTS = 6
+
+
+FITTED, EVIDENCE, LEARNED, HELD = 300, 150, 250, 150  # rows: directions, their evidence, the judge, the edited
+
+
+EDITED = 40
+
+
+SPECTRA: dict[str, Callable[[int], np.ndarray]] = {
+    "isotropic": lambda d: np.ones(d),
+    "power-law": lambda d: 1 / np.arange(1, d + 1),
+    "geometric": lambda d: 0.7 ** np.arange(d),
+}
+
+
+@dataclass(frozen=True)
+class _World:
+    """Codes, a decoder, and attributes ±1, of which the first are planted in the codes."""
+
+    codes: np.ndarray  # (n, d)
+    signs: np.ndarray  # (n, m)
+    mixing: np.ndarray  # (d, p)
+
+    def decode(self, codes: np.ndarray, /) -> np.ndarray:
+        images: np.ndarray = 1 / (1 + np.exp(-np.asarray(codes, np.float32) @ self.mixing))
+        return images.reshape(len(codes), 6, 6, 1)
+
+    def encode(self, images: np.ndarray, /) -> np.ndarray:
+        """The codes that made the images."""
+        flat = np.clip(images.reshape(len(images), -1).astype(np.float64), 1e-6, 1 - 1e-6)
+        found: np.ndarray = np.log(flat / (1 - flat)) @ np.linalg.pinv(self.mixing)
+        return found.astype(np.float32)
+
+
+class _Reader:
+    """A ridge reader of pixels for each attribute, whose scores are probabilities."""
+
+    def __init__(self, images: np.ndarray, signs: np.ndarray) -> None:
+        x = images.reshape(len(images), -1).astype(np.float64)
+        self.mean, self.scale = x.mean(0), x.std(0) + 1e-9
+        x = (x - self.mean) / self.scale
+        self.weights = np.linalg.solve(x.T @ x + 0.05 * len(x) * np.eye(x.shape[1]), x.T @ signs)
+        self.names = tuple(f"a{i}" for i in range(signs.shape[1]))
+        self.about = ("probability by a network",) * signs.shape[1]
+
+    def __call__(self, images: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
+        x = images.reshape(len(images), -1) / (255.0 if images.dtype == np.uint8 else 1.0)
+        scores = (x - self.mean) / self.scale @ self.weights
+        return 1 / (1 + np.exp(-2 * scores)), np.full(len(images), -1)
+
+
+def _world(rng: np.random.Generator, spectrum: str, planted: int) -> _World:
+    n = FITTED + EVIDENCE + LEARNED + HELD
+    deviation = np.sqrt(SPECTRA[spectrum](WIDTH))
+    signs = np.where(rng.random((n, CONCEPTS)) < rng.uniform(0.2, 0.8, CONCEPTS), 1, -1)
+    codes = rng.normal(size=(n, WIDTH)) * deviation
+    axes = np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0][:planted] * deviation * np.sqrt(WIDTH) / 2
+    codes += signs[:, :planted] @ axes
+    turn = np.linalg.qr(rng.normal(size=(PIXELS, PIXELS)))[0][:WIDTH]
+    return _World(codes.astype(np.float32), signs, (turn * 1.5).astype(np.float32))
+
+
+def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verification:
+    world = _world(rng, spectrum, planted)
+    fitted, evidence, learned, held = np.split(np.arange(len(world.codes)), np.cumsum([FITTED, EVIDENCE, LEARNED]))
+    asked = [Question(f"a{i}", f"a{i}", "boolean", column) for i, column in enumerate(world.signs.T)]
+    table = concept_table(
+        world.codes[fitted],
+        world.codes[evidence],
+        asked,
+        fitted,
+        evidence,
+        rng=rng,
+        methods=["mean difference"],
+        permutations=99,
+        draws=2,
+        resamples=2,
+    )
+    moves = moves_of(table)
+    kept = keep_in(table, moves, range(len(moves)), [], by="regression", draws=20)
+    reader = _Reader(world.decode(world.codes[learned]), world.signs[learned])
+    images = world.decode(world.codes[held])
+    pictures = np.rint(255 * images).astype(np.uint8)
+    out = HeldOut(pictures, np.full(len(held), -1), (world.signs[held] > 0).astype(np.float64))
+    nothing = Measured((), 0.0)
+    return verify_concepts(
+        kept.moves, world, out, nothing, reader, rng=rng, edited=EDITED, draws=2, shuffled=kept.shuffled
+    )
+
+
+def _noise(rng: np.random.Generator, trials: int, spectrum: str) -> Claims:
+    proven, bare, leaks = 0, 0, 0
+    for _ in range(trials):
+        found = _verified(rng, spectrum, 0)
+        proven += bool(found.proven)
+        bare += any(one.p_value <= 0.05 and one.effect.low > 0 for one in found.judged)
+        leaks += bool(found.leaks.any())
+    what = f"{CONCEPTS} coin flips, {WIDTH} numbers, {spectrum} spectrum"
+    yield null_rate("verify proves an edit of noise", what, proven, trials)
+    yield null_rate("p alone proves an edit of noise", what, bare, trials)
+    yield null_rate("verify marks a leak of noise", what, leaks, trials)
+
+
+def _real(rng: np.random.Generator, trials: int, spectrum: str) -> Claims:
+    real, noise, leaks, planted, tables = 0, 0, 0, CONCEPTS // 2, max(1, trials // 4)
+    for _ in range(tables):
+        found = _verified(rng, spectrum, planted)
+        proven = {one.name for one in found.proven}
+        real += sum(f"a{i}" in proven for i in range(planted))
+        noise += any(f"a{i}" in proven for i in range(planted, CONCEPTS))
+        leaks += bool(found.leaks[planted:].any() or found.leaks[:, planted:].any())
+    what = f"{planted} of {CONCEPTS} concepts planted, {spectrum} spectrum"
+    yield power("verify proves a planted edit", what, real, planted * tables, bound=0.7)
+    yield null_rate("verify proves noise beside planted edits", what, noise, tables)
+    yield null_rate("verify marks a leak of or into noise", what, leaks, tables)
+
+
+def noise_in_isotropic_codes(rng: np.random.Generator, trials: int) -> Claims:
+    """Coin flips where codes are as wide in every direction."""
+    yield from _noise(rng, trials, "isotropic")
+
+
+def noise_in_power_law_codes(rng: np.random.Generator, trials: int) -> Claims:
+    """Coin flips where the variances of codes fall as 1 / k."""
+    yield from _noise(rng, trials, "power-law")
+
+
+def noise_in_geometric_codes(rng: np.random.Generator, trials: int) -> Claims:
+    """Coin flips where the variances of codes fall as 0.7 to the k."""
+    yield from _noise(rng, trials, "geometric")
+
+
+def planted_edits(rng: np.random.Generator, trials: int) -> Claims:
+    """Concepts that move codes beside coin flips."""
+    for spectrum in SPECTRA:
+        yield from _real(rng, trials, spectrum)
+
+
+def keeping_what_goes_together(rng: np.random.Generator, trials: int) -> Claims:
+    """Edits of a, keeping b, where a and b have a correlation: what they move, and what the record says of it."""
+    for number in (False, True):
+        for correlation in (0.3, 0.6, 0.9):
+            moved, near, stated, proven, lost = 0, 0, 0, 0, 0
+            for _ in range(trials):
+                table, direction = _together(rng, 400, correlation, number, effect=1.0)
+                [free] = table.freed
+                record = free.kept[0].moved[1]
+                true = float(direction[1]) * table.concepts[free.concept].scale
+                stated += bool(np.isfinite(record.value))  # where codes hold b too weakly nothing is said
+                near += record.low <= true <= record.high
+                error = table.concepts[free.concept].scale / np.sqrt(200 * (1 - correlation**2))
+                moved += abs(true) <= 1.96 * error
+                proven += table.concepts[free.concept].stands
+                nothing, _ = _together(rng, 400, correlation, number, effect=0.0)
+                lost += nothing.concepts[nothing.freed[0].concept].p_value <= 0.05
+            kind = "numbers" if number else "booleans"
+            what = f"two {kind} with a correlation of {correlation:g}, 200 rows to fit and 200 to test"
+            yield coverage("the edit moves b by 0, within 1.96 standard errors", what, moved, trials)
+            yield coverage("the interval of how far b moves", what, near, stated)
+            yield power("a, keeping b stands", what, proven, trials, bound=0.5 if correlation > 0.8 else 0.9)
+            yield null_rate("a, keeping b has p <= 0.05", f"only b in the codes, {what}", lost, trials)
+
+
+def _together(
+    rng: np.random.Generator, n: int, correlation: float, number: bool, *, effect: float
+) -> tuple[ConceptTable, np.ndarray]:
+    """A table of a and b, where a moves number 0 by `effect` and b number 1 by 1, and the direction that keeps b."""
+    first = rng.normal(size=n) if number else np.where(rng.random(n) < 0.5, 1.0, -1.0)
+    if number:
+        other = correlation * first + np.sqrt(1 - correlation**2) * rng.normal(size=n)
+    else:
+        other = np.where(rng.random(n) < (1 + correlation) / 2, first, -first)
+    codes = rng.normal(size=(n, WIDTH))
+    codes[:, 0] += effect * first
+    codes[:, 1] += other
+    rows, half = np.arange(n), n // 2
+    asked = [
+        Question(
+            name,
+            name,
+            "numeric" if number else "boolean",
+            np.where(values > (np.median(values) if number else 0), 1, -1),
+            "",
+            values if number else None,
+        )
+        for name, values in (("a", first), ("b", other))
+    ]
+    table = concept_table(
+        codes[:half],
+        codes[half:],
+        asked,
+        rows[:half],
+        rows[half:],
+        rng=rng,
+        keep=["b"],
+        permutations=99,
+        draws=2,
+        resamples=2,
+        methods=["mean difference"],
+    )
+    return table, table.directions[table.freed[0].concept]

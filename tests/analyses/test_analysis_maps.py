@@ -1,0 +1,177 @@
+"""Maps and reconstructions: the figures beside them, against scikit-learn and by hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import table_maker
+
+from analysis.base.decoding import derangement, reconstruction_error, shrink
+from analysis.errors import AnalysisError
+from analysis.projection.projection import latent_map, neighbour_accuracy, place, shared_labels, trust, trustworthiness
+from analysis.reconstruction.reconstruction import pca_ratio, reconstruction_result
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(6)
+
+
+def test_trustworthiness_is_scikit_learns(rng: np.random.Generator) -> None:
+    from sklearn.manifold import trustworthiness
+
+    codes, xy = rng.normal(size=(300, 8)), rng.normal(size=(300, 2))
+    xy[:150] = codes[:150, :2]
+    for k in (1, 7, 30):
+        assert trust(codes, xy, k=k).mean() == pytest.approx(trustworthiness(codes, xy, n_neighbors=k), abs=1e-6)
+    with pytest.raises(AnalysisError, match="more than 400 rows"):
+        trust(codes, xy, k=200)
+
+
+def test_a_plane_is_mapped_without_loss_and_a_shuffled_map_is_worth_nothing(rng: np.random.Generator) -> None:
+    plane = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 9))
+    labels = (plane[:, 0] > 0).astype(np.int64)
+    labels[:40] = -1
+    found = latent_map(plane, rng=rng, method="pca", labels=labels)
+    assert found.trustworthiness.value > 0.999 and found.random == pytest.approx(0.5, abs=0.05)
+    assert sum(found.explained) == pytest.approx(1) and found.accuracy is not None and found.accuracy.n == 360
+    assert found.full_accuracy is not None and found.accuracy.value == pytest.approx(
+        found.full_accuracy.value, abs=0.03
+    )
+    assert np.array_equal(place(plane, method="pca")[0], found.xy)
+
+
+@pytest.mark.parametrize("method", ["umap", "pca"])
+def test_a_code_of_one_number_is_drawn_and_one_point_is_not(rng: np.random.Generator, method: str) -> None:
+    found = latent_map(rng.normal(size=(200, 1)), rng=rng, method=method)
+    assert found.xy.shape == (200, 2) and np.isfinite(found.xy).all() and found.trustworthiness.value > 0.97
+    with pytest.raises(AnalysisError, match="all 60 codes are one and the same point"):
+        latent_map(np.ones((60, 3)), rng=rng, method=method)
+    with pytest.raises(AnalysisError, match="codes 60, labels 5"):
+        latent_map(rng.normal(size=(60, 3)), rng=rng, method=method, labels=np.zeros(5, np.int64))
+
+
+def test_maps_of_one_column_or_few_rows(rng: np.random.Generator) -> None:
+    assert latent_map(rng.normal(size=(30, 1)), rng=rng, method="pca").xy.shape == (30, 2)
+    with pytest.raises(AnalysisError, match="needs at least 30 rows"):
+        place(rng.normal(size=(20, 3)), method="umap")
+    with pytest.raises(AnalysisError, match="unknown map 'tsne'"):
+        place(rng.normal(size=(20, 3)), method="tsne")
+
+
+def test_umap_separates_clusters_and_is_the_same_twice() -> None:
+    code = (
+        "import numpy as np; from analysis.projection.projection import latent_map\n"
+        "rng = np.random.default_rng(0); y = np.arange(60) % 3\n"
+        "x = rng.normal(size=(60, 6)) + 12 * np.eye(3, 6)[y]\n"
+        "a, b = (latent_map(x, rng=np.random.default_rng(0), labels=y, seed=4, epochs=30) for _ in range(2))\n"
+        "assert np.array_equal(a.xy, b.xy) and a.accuracy.value == 1 and a.trustworthiness.value > 0.9\n"
+    )
+    root = Path(__file__).parents[2]
+    env = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_errors_are_norms_an_image(rng: np.random.Generator) -> None:
+    x, y = rng.random((2, 5, 3, 4, 2), dtype=np.float32)
+    by_hand = [np.sqrt(((a - b) ** 2).sum()) for a, b in zip(x, y, strict=True)]
+    assert reconstruction_error(x, y) == pytest.approx(np.array(by_hand), rel=1e-5)
+    order = np.array([1, 2, 3, 4, 0])
+    assert reconstruction_error(x, y, order=order)[0] == pytest.approx(np.linalg.norm(x[0] - y[1]), rel=1e-5)
+
+
+def test_nobody_keeps_a_place_in_shuffled_pairs(rng: np.random.Generator) -> None:
+    for n in (2, 3, 50):
+        order = derangement(n, rng=rng)
+        assert sorted(order.tolist()) == list(range(n)) and (order != np.arange(n)).all()
+    with pytest.raises(AnalysisError, match="at least 2"):
+        derangement(1, rng=rng)
+
+
+def test_a_perfect_model_has_ratio_zero_and_a_useless_one_ratio_one(rng: np.random.Generator) -> None:
+    images = rng.random((400, 4, 4, 1), dtype=np.float32)
+    rows = np.arange(400) + 1000
+    perfect = reconstruction_result(images, images, rows, rng=rng)
+    assert perfect.ratio.value == 0
+    useless = reconstruction_result(images, rng.permutation(images), rows, rng=rng)
+    assert useless.ratio.low < 1 < useless.ratio.high and useless.ratio.half < 0.05
+
+
+def test_the_shown_images_are_the_best_the_typical_and_the_worst(rng: np.random.Generator) -> None:
+    images = np.zeros((30, 2, 2, 1), np.float32)
+    made = images + np.linspace(0, 0.9, 30, dtype=np.float32)[:, None, None, None]
+    labels = np.arange(30) % 3
+    found = reconstruction_result(
+        images, made, np.arange(30), rng=rng, shown=4, labels=np.where(labels == 2, -1, labels), classes=("a", "b", "c")
+    )
+    assert found.shown[0].tolist() == [0, 1, 2, 3] and found.shown[2].tolist() == [29, 28, 27, 26]
+    assert set(found.shown[1].tolist()) <= set(range(12, 18)) and found.groups.tolist() == ["best", "typical", "worst"]
+    assert found.shown_errors[2, 0] == pytest.approx(found.errors[29]) and found.originals.shape == (3, 4, 2, 2, 1)
+    assert np.isnan(found.by_class).tolist() == [False, False, True]
+
+
+def test_a_pca_is_measured_by_the_same_ruler(rng: np.random.Generator) -> None:
+    images, _, split = table_maker.digits()
+    train, test = images[split == "train"], images[split == "test"]
+    model = table_maker.digits_model(10)
+    ours = pca_ratio(train.reshape(len(train), -1), test, 10, rng=rng).figure
+    theirs = reconstruction_result(test, model.decode(model.encode(test)), np.arange(len(test)), rng=rng).ratio
+    assert ours.value == pytest.approx(theirs.value, abs=0.02) and 0.2 < ours.value < 0.6
+
+
+def test_images_shrink_by_areas(rng: np.random.Generator) -> None:
+    images = rng.random((2, 6, 9, 3), dtype=np.float32)
+    by_hand = images.reshape(2, 3, 2, 3, 3, 3).mean((2, 4))
+    assert shrink(images, (3, 3, 3)) == pytest.approx(by_hand, abs=1e-6)
+    assert shrink(images, (4, 5, 3)).mean((1, 2)) == pytest.approx(images.mean((1, 2)), abs=1e-6)
+    with pytest.raises(AnalysisError, match="6 × 9 × 3"):
+        shrink(images, (3, 3, 1))
+
+
+def test_chance_is_how_often_two_rows_have_one_label() -> None:
+    assert shared_labels(np.array([0, 0, 1, -1])) == pytest.approx(1 / 3)
+    labels = np.repeat([0, 1], [199, 1])
+    assert shared_labels(labels) == pytest.approx(198 / 200)
+    found = latent_map(np.random.default_rng(0).normal(size=(200, 3)), rng=np.random.default_rng(0), method="pca",
+                       labels=labels)  # fmt: skip
+    assert found.chance == shared_labels(labels) and found.accuracy is not None
+    assert found.accuracy.low < found.chance < found.accuracy.high
+
+
+def test_a_perfect_map_of_few_rows_is_not_certain(rng: np.random.Generator) -> None:
+    found = trustworthiness(plane := rng.normal(size=(100, 2)), plane, k=5, rng=rng)
+    assert found.value == found.high == 1
+    assert 0.9 < found.low < 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("figure", ["trustworthiness", "on the map"])
+def test_intervals_of_maps_hold_the_mean_of_others(figure: str, rng: np.random.Generator) -> None:
+    centres, found = rng.normal(size=(5, 8)), []
+    for _ in range(80):
+        labels = rng.integers(0, 5, 200)
+        codes = rng.normal(size=(200, 8)) + centres[labels]
+        xy = place(codes, method="pca")[0]
+        one = figure == "trustworthiness"
+        found.append(trustworthiness(codes, xy, k=15, rng=rng) if one else neighbour_accuracy(xy, labels, rng=rng))
+    mean = np.mean([one.value for one in found])
+    assert np.mean([one.low <= mean <= one.high for one in found]) >= 0.9
+
+
+def test_a_map_leaves_pytorchs_threads_alone() -> None:
+    """A model that was trained after a map was drawn had other last bits than one trained before."""
+    code = (
+        "import numpy as np, torch; from analysis.projection.projection import place\n"
+        "torch.set_num_threads(1); assert torch.get_num_threads() == 1\n"  # asked once, it is set up once and for all
+        "place(np.random.default_rng(0).normal(size=(300, 10)), method='umap', epochs=5)\n"
+        "assert torch.get_num_threads() == 1, torch.get_num_threads()\n"
+    )
+    env = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

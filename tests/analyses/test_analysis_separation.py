@@ -1,0 +1,65 @@
+"""Components are groups only where there is a valley: tails, bends and hollows have none, separated clusters have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import report_samples as samples
+
+from analysis.mixtures.model_selection import fit_mixture
+from analysis.mixtures.separation import Separation, separation
+from analysis.mixtures.views import mixture
+from analysis.report.context import Material
+from latentgan.selfcheck.claims.structure import CONNECTED
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(8)
+
+
+def ring(rng: np.random.Generator, n: int) -> np.ndarray:
+    angle = rng.uniform(0, 2 * np.pi, n)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.1 * rng.normal(size=(n, 2))
+
+
+def clusters(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Three of 60, 30 and 10 % of the rows, six standard deviations apart."""
+    centres = 6 * np.array([[0, 0, 0], [1, 0, 0], [0.5, 0.75**0.5, 0]])
+    return np.asarray(centres[rng.choice(3, n, p=(0.6, 0.3, 0.1))] + rng.normal(size=(n, 3)))
+
+
+def groups(draw: Callable[[np.random.Generator, int], np.ndarray], held: int, rng: np.random.Generator) -> Separation:
+    train = draw(rng, 1000)
+    fitted = fit_mixture(train, rng=rng, components=(2, 3, 4, 6), restarts=1)
+    found = separation(fitted, train, draw(rng, held) if held else train[:0], rng=rng)
+    assert found is not None
+    assert found.members.shape == fitted.gaussians.weights.shape
+    return found
+
+
+@pytest.mark.parametrize("held", [1000, 0])
+@pytest.mark.parametrize("draw", [*CONNECTED.values(), ring], ids=[*CONNECTED, "ring"])
+def test_one_connected_cloud_is_one_group(draw: Any, held: int, rng: np.random.Generator) -> None:
+    found = [groups(draw, held, rng).groups for _ in range(4)]
+    assert sum(each > 1 for each in found) <= 1  # two or more at a rate of 5 % in 1.4 % of such tests
+
+
+@pytest.mark.parametrize("held", [1000, 0])
+def test_separated_clusters_are_as_many_groups(held: int, rng: np.random.Generator) -> None:
+    found = groups(clusters, held, rng)
+    assert (found.groups, found.refitted) == (3, not held)
+
+
+def test_the_finding_counts_components_and_groups_apart() -> None:
+    chosen = samples.mixture(600, tuple("0123456789"))
+    members = np.zeros(chosen.components, np.int64)
+    one = replace(chosen, separation=Separation(1, members, 500, False))
+    two = replace(chosen, separation=Separation(2, members, 500, True))
+    said = [mixture(Material({"mixture": each})).finding.replace("\u00a0", " ") for each in (one, two)]
+    assert "parts of one group: no valley is shown between them" in said[0]
+    assert "form 2 separate groups with valleys between them" in said[1]

@@ -1,0 +1,140 @@
+"""`latentgan compare RUN RUN`: run folders are encoded on the same images, once, and stand side by side."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import typer
+from tiny_runs import tiny
+from typer.testing import CliRunner
+
+import analysis.app
+from analysis import AnalysisError, load
+from analysis.io.writing import allowing
+from latentgan.data.source import ImageSource
+from latentgan.errors import CheckpointError, ConfigError
+from latentgan.inference.encode_runs import some_rows, tables_of
+from latentgan.training.loop import train
+
+ROWS = 200
+KEPT = 2 * ROWS + 144  # of all splits
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, digits: ImageSource) -> Path:
+    """Two runs on digits, one a folder deeper; and copies that say that they are of other images, or larger ones."""
+    where = tmp_path_factory.mktemp("runs")
+    for path, latent in (("a", 4), ("deep/b", 5)):
+        train(tiny(family={"latent": latent}, total_images=32), where / path, source=digits, show_progress=False)
+    for name, change in (
+        ("strange", {"fingerprint": "0" * 64, "data": {"source": "stripes"}}),
+        ("large", {"spec": {"channels": 1, "height": 16, "width": 16, "classes": []}}),
+    ):
+        shutil.copytree(where / "a", where / name)
+        about = where / name / "model/config.json"
+        about.write_text(json.dumps(json.loads(about.read_text()) | change))
+    return where
+
+
+def test_runs_are_encoded_once_on_the_same_images_and_stand_side_by_side(call: Any, runs: Path, tmp_path: Path) -> None:
+    said = ("compare", runs / "a", runs / "deep/b", "--rows", ROWS, "--out", tmp_path / "results")
+    code, out, err = call(*said, "--json")
+    assert code == 0, err
+    body = json.loads(out)
+    standings = body["runs"]["standings"]
+    assert [row["who"]["name"] for row in standings] == [
+        "a", "b", "pixels", "PCA 4 of pixels", "PCA 5 of pixels", "untrained.a", "untrained.b"
+    ]  # fmt: skip
+    assert [(row["who"]["family"], row["who"]["images_seen"], row["who"]["width"]) for row in standings[:2]] == [
+        ("bigan", 32, 4), ("bigan", 32, 5)
+    ]  # fmt: skip
+    measures = {figure["measure"] for figure in standings[0]["figures"]}
+    assert len(measures) == 6 and body["runs"]["test_rows"] == body["runs"]["train_rows"] == ROWS
+    assert body["pairs"][0]["names"] == ["a", "b"]
+    found = load(tmp_path / "results")["comparison"].runs
+    assert found.runs[1].figures[0].difference.n == ROWS and len(found.leads) == 5
+
+    tables = [tmp_path / "results-tables" / f"{name}.parquet" for name in "ab"]
+    split = [pq.read_table(path, columns=["id", "split"]).to_pylist() for path in tables]
+    assert split[0] == split[1] and {row["split"] for row in split[0]} == {"train", "validation", "test"}
+    assert len(split[0]) == KEPT
+    times = [path.stat().st_mtime_ns for path in tables]
+    assert tables_of([runs / "a", runs / "deep/b"], tables[0].parent, rows=ROWS) == tables
+    assert [path.stat().st_mtime_ns for path in tables] == times
+    tables_of([runs / "a"], tables[0].parent, rows=ROWS - 1)
+    assert tables[0].stat().st_mtime_ns > times[0] and pq.read_metadata(tables[0]).num_rows == KEPT - 2
+
+    code, out, err = call("compare", tables[1], runs / "a", "--rows", 60)
+    assert code == 0 and "side by side" in out and "b.parquet" in out, err
+
+
+def test_runs_of_other_images_or_sizes_get_one_sentence(call: Any, runs: Path, tmp_path: Path) -> None:
+    for other, words in (
+        ("strange", "on stripes: only runs of the same images stand side by side"),
+        ("large", "takes images of 8×8 with 1 channel(s) and"),
+    ):
+        code, out, err = call("compare", runs / "a", runs / other, "--out", tmp_path / "results")
+        assert code == 2 and out == "" and words in err and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_of_other_images_are_judged_on_images_that_are_named(call: Any, runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    code, said, err = call("compare", runs / "a", runs / "strange", "--data", "digits", "--rows", 60, "--out", out)
+    assert code == 0 and "side by side" in said, err
+    about = [pq.read_schema(tmp_path / f"results-tables/{name}.parquet").metadata for name in ("a", "strange")]
+    names = [json.loads(one[b"latentgan"])["fingerprint"] for one in about]
+    assert names[0] == names[1]
+    code, _, err = call(
+        "compare", out.with_name("results-tables") / "a.parquet", tmp_path / "a.parquet", "-d", "digits"
+    )
+    assert code == 2 and "neither a run folder nor a table" in err
+    tables = [tmp_path / f"results-tables/{name}.parquet" for name in ("a", "strange")]
+    code, _, err = call("compare", *tables, "--data", "digits")
+    assert code == 2 and "only tables were given" in err and err.count("\n") == 1
+
+
+def test_a_wrong_name_is_told_before_anything_is_encoded(call: Any, runs: Path, tmp_path: Path) -> None:
+    code, _, err = call("compare", runs / "a", tmp_path / "nowhere", "--out", tmp_path / "results")
+    assert code == 2 and "neither a run folder nor a table" in err and "encode digits" not in err
+    assert not (tmp_path / "results-tables").exists()
+
+
+def test_without_latentgan_run_folders_are_refused(runs: Path) -> None:
+    app = typer.Typer(pretty_exceptions_enable=False)
+    analysis.app.register(app)
+    done = CliRunner().invoke(app, ["compare", str(runs / "a"), str(runs / "deep/b")])
+    assert isinstance(done.exception, AnalysisError) and "run folders need latentgan compare" in str(done.exception)
+
+
+def test_tables_of_one_name_are_told_apart_and_no_other_file_is_replaced(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"no table")
+    with pytest.raises(ConfigError, match="is not what latentgan writes there"):
+        tables_of([runs / "a", runs / "a"], tmp_path, rows=50)
+    assert (tmp_path / "a.parquet").read_bytes() == b"no table"
+    with allowing(overwrite=True):
+        assert tables_of([runs / "a", runs / "a"], tmp_path, rows=50) == [tmp_path / "a.parquet"] * 2
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/a").symlink_to(runs / "deep/b")
+    one, other = tables_of([runs / "a", tmp_path / "other/a"], tmp_path, rows=50)
+    assert one != other and one.name.startswith("a-") and other.name.startswith("a-")
+    with pytest.raises(CheckpointError, match="no trained model"):
+        tables_of([tmp_path, runs / "a"], tmp_path)
+
+
+def test_a_sample_keeps_every_split_and_the_images_of_its_rows(digits: ImageSource) -> None:
+    source = replace(digits, attributes={"ink": np.arange(len(digits)) * 1.0}, attribute_kinds={"ink": "numeric"})
+    some = some_rows(source, 100, seed=1)
+    assert [len(some.rows(name)) for name in ("train", "validation", "test")] == [100] * 3
+    rows = some.attributes["ink"].astype(int)
+    np.testing.assert_array_equal(some.images, digits.images[rows])
+    np.testing.assert_array_equal(some.ids, digits.ids[rows])
+    assert some.fingerprint == digits.fingerprint and "a sample of 100 of" in some.notes[-1]
+    assert some_rows(digits, None, seed=1) is digits and some_rows(digits, 5000, seed=1) is digits

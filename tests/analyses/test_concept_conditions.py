@@ -1,0 +1,319 @@
+"""Directions made free of others, directions that no label told, and how a model offers its first layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import table_maker
+from scipy.stats import kstest
+from typer.testing import CliRunner
+
+from analysis.base.statistics import Interval
+from analysis.concepts.concept_table import ConceptTable, concept_table
+from analysis.concepts.orthogonalization import BAR, SAME, orthogonalise, span_of
+from analysis.concepts.scoring import Task
+from analysis.concepts.study import study_concepts
+from analysis.concepts.targets import Question, named
+from analysis.concepts.unsupervised import FIRST_LAYER, PCA_OF_CODES, effects_of, first_layer_directions, unsupervised
+from analysis.concepts.views import concepts as section
+from analysis.errors import AnalysisError
+from analysis.report.context import Material
+from analysis.report.document import all_blocks
+from analysis.report.html import render
+from analysis.report_builder import build
+from analysis.results import load, save
+from analysis.table.embeddings import Embeddings
+from analysis.table.study_options import Options
+
+QUICK = Options(permutations=59, shown=2)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(21)
+
+
+def test_one_condition_is_projected_out_as_interfacegan_does(rng: np.random.Generator) -> None:
+    v, c = rng.normal(size=6), rng.normal(size=6)
+    v, c = v / np.linalg.norm(v), c / np.linalg.norm(c)
+    free = orthogonalise(3 * v, 7 * c[None])
+    by_hand = v - (v @ c) * c
+    assert free.direction == pytest.approx(by_hand / np.linalg.norm(by_hand))
+    assert free.left == pytest.approx(np.linalg.norm(by_hand)) and free.used.all() and not free.gone
+
+
+def test_any_number_of_conditions_is_projected_out(rng: np.random.Generator) -> None:
+    v, conditions = rng.normal(size=12), rng.normal(size=(7, 12))
+    free = orthogonalise(v, conditions)
+    assert conditions @ free.direction == pytest.approx(np.zeros(7), abs=1e-12)
+    basis = np.linalg.qr(conditions.T)[0]
+    rest = v - basis @ (basis.T @ v)
+    assert free.direction == pytest.approx(rest / np.linalg.norm(rest)) and free.condition > 1
+    assert orthogonalise(v, np.zeros((0, 12))).direction == pytest.approx(v / np.linalg.norm(v))
+
+
+def test_a_span_is_taken_out_of_many_vectors_at_once_as_by_the_pseudo_inverse(rng: np.random.Generator) -> None:
+    v, conditions = rng.normal(size=(3, 2, 9)), rng.normal(size=(4, 9))
+    expected = v - v @ (np.linalg.pinv(conditions) @ conditions)
+    assert span_of(conditions).taken_out(v) == pytest.approx(expected, abs=1e-12)
+    twice = span_of(np.vstack([conditions, conditions, np.zeros((1, 9))]), bar=1 / SAME)
+    assert twice.used.sum() == 4 and twice.taken_out(v) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-12, 1e-5, 1e-2])
+def test_nearly_dependent_conditions_are_left_out_and_not_divided_by(noise: float, rng: np.random.Generator) -> None:
+    v, one, two = rng.normal(size=(3, 8))
+    third = one - 2 * two + noise * rng.normal(size=8)
+    free = orthogonalise(v, np.stack([one, two, third]))
+    assert free.used.tolist() == [True, True, False] and free.condition <= BAR
+    assert free.direction == pytest.approx(orthogonalise(v, np.stack([one, two])).direction)
+    assert abs(free.direction @ third) <= 10 * noise + 1e-12
+    assert not orthogonalise(v, np.zeros((1, 8))).used.any()
+
+
+def test_nothing_is_left_of_a_direction_in_the_span_of_its_conditions(rng: np.random.Generator) -> None:
+    one, two = rng.normal(size=(2, 8))
+    free = orthogonalise(one + two, np.stack([one, two]))
+    assert free.gone and not free.direction.any() and free.left < 1e-12
+    with pytest.raises(AnalysisError, match="length 0"):
+        orthogonalise(np.zeros(3), np.eye(3))
+    with pytest.raises(AnalysisError, match="do not fit"):
+        orthogonalise(np.ones(3), np.eye(4))
+
+
+def entangled(rng: np.random.Generator, n: int = 1500, by: str = "projection") -> ConceptTable:
+    """ "smile" and "hat" move the code along directions with a cosine of 0.6; "wet" moves nothing."""
+    smile, hat, wet = (np.where(rng.random(n) < 0.5, 1, -1) for _ in range(3))
+    codes = rng.normal(size=(n, 6))
+    codes[:, 0] += 1.5 * smile + 0.9 * hat
+    codes[:, 1] += 1.2 * hat
+    asked = [Question(k, k, "boolean", v) for k, v in (("smile", smile), ("hat", hat), ("wet", wet))]
+    rows = np.arange(n)
+    return concept_table(
+        codes[:1000],
+        codes[1000:],
+        asked,
+        rows[:1000],
+        rows[1000:],
+        rng=rng,
+        keep=["hat"],
+        draws=3,
+        keep_by=by,
+        permutations=99,
+        resamples=10,
+    )
+
+
+def test_a_freed_direction_keeps_its_concept_and_lets_the_other_go(rng: np.random.Generator) -> None:
+    table = entangled(rng)
+    by = {table.concepts[free.concept].name: free for free in table.freed}
+    assert list(by) == ["smile, keeping hat by projection", "wet, keeping hat by projection"]
+    free = by["smile, keeping hat by projection"]
+    made, source, [kept] = table.concepts[free.concept], table.concepts[free.source], free.kept
+    assert (source.name, source.method, made.method) == ("smile", "mean difference", "mean difference")
+    assert kept.cosine[0] == pytest.approx(0.6, abs=0.1) and kept.cosine[1] == pytest.approx(0, abs=1e-9)
+    assert kept.correlation[0].low > 0.3 and kept.correlation[1].low < 0.35 < 0.4 < kept.correlation[0].value
+    assert kept.ranked[0].low > 0.6 and abs(kept.ranked[1].value - 0.5) < abs(kept.ranked[0].value - 0.5)
+    assert made.auc.value > 0.8 and made.q_value < 0.05 and made.stability.low > 0.8
+    assert free.left == pytest.approx(np.sqrt(1 - kept.cosine[0] ** 2), abs=1e-6)
+    assert not made.chosen and made.name not in [one.name for one in table.best]
+    null = table.concepts[by["wet, keeping hat by projection"].concept]
+    assert null.q_value > 0.05 and null.stability.low < 0.5
+
+
+def test_independent_concepts_are_kept_by_regression_along_their_own_effects(rng: np.random.Generator) -> None:
+    """Nothing goes together in the rows, so that the plain direction keeps the other already."""
+    table = entangled(rng, by="regression")
+    free = next(one for one in table.freed if table.concepts[one.concept].name == "smile, keeping hat")
+    assert abs(table.directions[free.concept][0]) > 0.99 and free.left == pytest.approx(1, abs=0.01)
+    moved, [kept] = free.moved[1], free.kept
+    assert kept.moved[1].low < 0 < kept.moved[1].high and moved.low > 0.5
+    assert table.concepts[free.concept].stands and table.concepts[free.concept].stability.low > 0.8
+    null = next(table.concepts[one.concept] for one in table.freed if one is not free)
+    assert null.name == "wet, keeping hat" and not null.stands and null.stability.low < 0.5
+
+
+def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator) -> None:
+    one, other = (np.where(rng.random(600) < 0.5, 1, -1) for _ in range(2))
+    codes, rows = np.column_stack([3 * one, 3 * other]) + rng.normal(size=(600, 2)), np.arange(600)
+    asked = [Question(k, k, "boolean", v) for k, v in (("a", one), ("b", other), ("both", one * (one == other)))]
+    few: dict[str, Any] = {"draws": 2, "permutations": 19, "resamples": 2, "methods": ["mean difference"]}
+
+    def kept(*names: str) -> ConceptTable:
+        return concept_table(codes[:400], codes[400:], asked, rows[:400], rows[400:], rng=rng, keep=names, **few)
+
+    spanned = kept("a", "b")
+    said = "nothing is left of 'both' where a and b are kept, which tell it"
+    assert spanned.freed == () and spanned.notes == (said,)
+    assert kept("a", "b", "both").notes == ("no direction keeps a and b and both: every concept is among them",)
+    few["keep_by"] = "projection"
+    assert kept("a", "b").notes == ("nothing is left of 'both' without a and b: it lies in their span",)
+
+
+def test_names_call_a_question_or_all_of_a_column(rng: np.random.Generator) -> None:
+    asked = [Question(f"label: {k}", "label", "class", np.zeros(3, np.int64)) for k in "abc"]
+    assert named(asked, ["label: b"]) == [1] and named(asked, ["label: c", "label"]) == [2, 0, 1]
+    assert named(asked, ["c", "a"]) == [2, 0]
+    with pytest.raises(AnalysisError, match="no concept is called 'lable'; did you mean 'label'"):
+        named(asked, ["lable"])
+
+
+def test_the_first_layers_directions_are_its_right_singular_vectors(rng: np.random.Generator) -> None:
+    weights = rng.normal(size=(30, 6)) * [5, 1, 1, 1, 1, 0.1]
+    axes, shares = first_layer_directions(weights)
+    _, sizes, right = np.linalg.svd(weights)
+    assert np.abs(np.sum(axes * right, axis=1)) == pytest.approx(np.ones(6))
+    assert shares == pytest.approx(sizes**2 / np.sum(sizes**2))
+    for wrong in (np.zeros((3, 2)), np.full((2, 2), np.nan), np.ones(3)):
+        with pytest.raises(AnalysisError, match="finite matrix"):
+            first_layer_directions(wrong)
+
+
+def test_a_planted_component_is_found_again_and_named_and_a_round_cloud_has_none(rng: np.random.Generator) -> None:
+    signs = np.where(rng.random(1200) < 0.5, 1, -1)
+    noise = np.where(rng.random(1200) < 0.5, 1, -1)
+    rows = np.arange(1200)
+    tasks = [Task(Question(k, k, "boolean", v), rows[:800], rows[800:]) for k, v in (("it", signs), ("not", noise))]
+    round_cloud = rng.normal(size=(1200, 10)).astype(np.float32)
+    planted = round_cloud + 2 * signs[:, None] * np.eye(10, dtype=np.float32)[0]
+    [found] = unsupervised(planted[:800], planted[800:], tasks, rng=rng, permutations=199)
+    first, second = found.axes[:2]
+    assert found.method == PCA_OF_CODES and found.directions[0, 0] > 0.97, "the sign is the concept's"
+    assert first.share > 3 * found.even and first.stability.low > 0.95 and first.concept == "it"
+    assert first.auc.low > 0.9 and first.q_value < 0.05 and second.stability.value < 0.9
+    [none] = unsupervised(round_cloud[:800], round_cloud[800:], tasks, rng=rng, permutations=199)
+    assert all(axis.q_value > 0.05 and axis.stability.value < 0.8 for axis in none.axes)
+    assert all(axis.share < 1.5 * none.even for axis in none.axes)
+    [unnamed] = unsupervised(round_cloud[:800], round_cloud[800:], [], rng=rng)
+    assert all(axis.concept == "" and np.isnan(axis.p_value) for axis in unnamed.axes)
+
+
+def test_an_axis_without_variance_is_no_direction(rng: np.random.Generator) -> None:
+    codes = rng.normal(size=(200, 3)).astype(np.float32)
+    codes[:, 1] = 4
+    [found] = unsupervised(codes[:120], codes[120:], [], rng=rng)
+    assert len(found.axes) == 2 and np.allclose(found.directions[:, 1], 0, atol=1e-6)
+    assert unsupervised(np.zeros((50, 3)), np.zeros((20, 3)), [], rng=rng) == ()
+
+
+def test_what_axes_tell_has_uniform_p_values_where_there_is_nothing_to_tell(rng: np.random.Generator) -> None:
+    p, rows = [], np.arange(200)
+    for _ in range(8):
+        signs = np.where(rng.random((200, 5)) < 0.5, 1, -1)
+        tasks = [Task(Question(str(i), "", "boolean", v), rows[:120], rows[120:]) for i, v in enumerate(signs.T)]
+        codes = rng.normal(size=(200, 8))
+        [found] = unsupervised(codes[:120], codes[120:], tasks, rng=rng, permutations=99)
+        p += [axis.p_value for axis in found.axes]
+    assert kstest(p, "uniform").pvalue > 0.01, "the concept is chosen on train rows, and judged on others"
+
+
+def test_the_effect_of_an_axis_is_that_of_the_decoder(rng: np.random.Generator) -> None:
+    gains = np.array([4, 2, 1, 1.0])
+    codes = rng.normal(size=(300, 4)).astype(np.float32)
+    [_, found] = unsupervised(codes[:200], codes[200:], [], weights=np.diag(gains), rng=rng)
+    assert found.method == FIRST_LAYER and found.axes[0].share == pytest.approx(16 / 22)
+    moved = effects_of(found, lambda z: (z * gains).reshape(-1, 2, 2, 1).astype(np.float32), codes, np.ones(4, bool),
+                       rng=rng)  # fmt: skip
+    effects = [axis.effect.value for axis in moved.axes if axis.effect]
+    assert effects[0] / np.array(effects) == pytest.approx([1, 2, 4, 4], rel=1e-3)
+
+
+class Reading:
+    """The digits' PCA as a model that says what its first layer is."""
+
+    def __init__(self, width: int = 10) -> None:
+        self.model, self.width = table_maker.digits_model(), width
+
+    def decode(self, codes: np.ndarray, /) -> np.ndarray:
+        return self.model.decode(codes)
+
+    def first_layer(self) -> np.ndarray:
+        return np.eye(10, self.width, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    columns = table_maker.digits_columns(rows=700)
+    return table_maker.write_table(tmp_path_factory.mktemp("t") / "t.parquet", columns)
+
+
+@pytest.fixture(scope="module")
+def found(table: Path) -> ConceptTable:
+    options = Options(permutations=59, shown=2, keep=("label: 3", "parity"))
+    return study_concepts(Embeddings(table), Reading(), options)  # type: ignore[arg-type]
+
+
+def test_a_study_brings_numbers_freed_directions_and_those_without_labels(found: ConceptTable) -> None:
+    [ink] = [one for one in found.best if one.name == "ink"]
+    assert ink.metric == "R²" and ink.score.low > 0.3
+    assert {one.method for one in found.concepts if one.name == "ink"} >= {"ridge", "LDA", "SVM"}
+    assert {one.name for one in found.concepts if one.name.endswith("keeping label: 3 and parity")} >= {
+        "ink, keeping label: 3 and parity", "label: 8, keeping label: 3 and parity",
+    }  # fmt: skip
+    assert [one.method for one in found.unsupervised] == [PCA_OF_CODES, FIRST_LAYER]
+    assert found.edits is not None and all(one.frames is not None for one in found.unsupervised)
+    shape = found.unsupervised[0].frames.shape  # type: ignore[union-attr]
+    assert shape[1:] == found.edits.frames.shape[1:]
+    white = found.unsupervised[0].axes
+    assert all(axis.stability.value < 0.8 for axis in white), "these codes are white: no axis is one"
+
+
+def test_results_come_back_from_disk(found: ConceptTable, tmp_path: Path) -> None:
+    save(found, tmp_path)
+    again = load(tmp_path)["concepts"]
+    assert again.concepts[0] == found.concepts[0] and again.freed == found.freed
+    assert (again.unsupervised[0].directions == found.unsupervised[0].directions).all()
+    assert isinstance(again.freed[0].kept[0].correlation[0], Interval)
+
+
+def test_the_report_shows_all_of_it_and_escapes_names(found: ConceptTable) -> None:
+    freed = tuple(replace(f, kept=tuple(replace(k, name="<i>" + k.name) for k in f.kept)) for f in found.freed)
+    blind = tuple(
+        replace(one, axes=tuple(replace(axis, concept="<u>" + axis.concept) for axis in one.axes))
+        for one in found.unsupervised
+    )
+    called = tuple(replace(one, name="<b>" + one.name, note="<s>") for one in found.concepts)
+    hostile = Material({"concepts": replace(found, concepts=called, freed=freed, unsupervised=blind)})
+    words = str(all_blocks(section(hostile).blocks))
+    for said in (
+        "keeping label: 3",
+        "first layer (SeFa)",
+        "sefa1",
+        "--concept pca1",
+        "of shuffled labels",
+        "R²",
+        "<b>label: 3",
+        "train rows",
+    ):
+        assert said in words, said
+    page = render(build(hostile))
+    for tag in ("b", "i", "u", "s"):
+        assert f"&lt;{tag}&gt;" in page and f"<{tag}>label" not in page and f"<{tag}>ink" not in page
+
+
+def test_a_model_whose_first_layer_is_of_another_width_is_refused(table: Path) -> None:
+    with pytest.raises(AnalysisError, match=r"first_layer gave \(10, 7\), not \(rows, 10\)"):
+        study_concepts(Embeddings(table), Reading(7), QUICK)  # type: ignore[arg-type]
+    plain: Any = table_maker.digits_model()
+    done = study_concepts(Embeddings(table), plain, QUICK)
+    assert [one.method for one in done.unsupervised] == [PCA_OF_CODES]
+    assert any("no linear layer of the model reads the code" in note for note in done.notes)
+
+
+def test_the_command_keeps_what_it_is_told_and_refuses_unknown_names(table: Path) -> None:
+    import typer
+
+    from analysis.app import register
+
+    app = typer.Typer()
+    register(app, None)
+    arguments = ["concepts", str(table), "--permutations", "19", "--keep", "round"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "ink, keeping round" in done.output and "of 13 concepts stand at q <= 0.05" in done.output
+    refused = CliRunner().invoke(app, [*arguments[:-1], "rond"])
+    assert isinstance(refused.exception, AnalysisError) and "did you mean 'round'" in str(refused.exception)

@@ -1,0 +1,137 @@
+"""Directions that no label told, by name: moved along, kept and verified as concepts are, where each is planted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_analysis_verification import WIDTH, Bands, axes, scores
+
+from analysis import AnalysisError
+from analysis.concepts.concept_table import ConceptTable, concept_table
+from analysis.concepts.orthogonalization import keep_fixed
+from analysis.concepts.scoring import Task
+from analysis.concepts.targets import Question
+from analysis.concepts.unsupervised import unsupervised
+from analysis.concepts.views import concept_tables as concepttable
+from analysis.editing.study import moves_of, verify_concepts
+from analysis.editing.verification import Move, Verification, verify_edits
+from analysis.editing.views import edits
+from analysis.editing.views import verification_tables as verification
+from analysis.report.context import Material
+from analysis.report.document import Choice, Comparison, Lines, all_blocks
+
+SPREADS = np.array([4.0, *np.ones(WIDTH - 1)])  # number 0 varies most: pca1
+GAINS = np.array([1, 1, 1, 6, *np.ones(WIDTH - 5), 3])  # the first layer stretches number 3 most: sefa1, then the last
+
+
+@pytest.fixture(scope="module")
+def table() -> ConceptTable:
+    """Bands "a" and "d" of images are numbers 0 and 3 of the code; the last number moves no band."""
+    rng = np.random.default_rng(5)
+    codes, rows = (rng.normal(size=(900, WIDTH)) * SPREADS).astype(np.float32), np.arange(900)
+    asked = [
+        Question("d", "d", "boolean", np.where(codes[:, 3] > 0, 1, -1)),
+        Question("a", "a", "boolean", np.where(codes[:, 0] > 0, 1, -1)),
+    ]
+    found = concept_table(codes[:600], codes[600:], asked, rows[:600], rows[600:], rng=rng, keep=["d"], draws=2,
+                          permutations=49, resamples=4)  # fmt: skip
+    tasks = [Task(one, rows[:600], rows[600:]) for one in asked]
+    blind = unsupervised(codes[:600], codes[600:], tasks, weights=np.diag(GAINS), rng=rng, permutations=49)
+    return replace(found, unsupervised=blind)
+
+
+@pytest.fixture(scope="module")
+def moves(table: ConceptTable) -> dict[str, Move]:
+    return {one.name: one for one in reversed(moves_of(table))}
+
+
+@pytest.fixture(scope="module")
+def verified(moves: dict[str, Move]) -> Verification:
+    world, rng = Bands(axes()), np.random.default_rng(1)
+    codes = np.random.default_rng(0).normal(size=(60, WIDTH)) * SPREADS
+    chosen = [moves[name] for name in ("pca1", "sefa1", "sefa2", "a, keeping d", "d")]
+    return verify_edits(world.decode, world.judge, scores(), codes, chosen, rng=rng)
+
+
+def test_every_direction_has_a_name_a_length_and_what_it_says(table: ConceptTable, moves: dict[str, Move]) -> None:
+    blind = {f"{short}{i}" for short in ("pca", "sefa") for i in range(1, 9)}
+    assert set(moves) == {"a", "d", "a, keeping d"} | blind
+    first, layer = moves["pca1"], moves["sefa1"]
+    assert (first.column, first.claim, layer.column, layer.claim) == ("pca", "a", "sefa", "d")
+    assert first.direction[0] > 0.99 and first.length == pytest.approx(4, rel=0.1), "a standard deviation along it"
+    assert layer.direction[3] > 0.99 and layer.length == pytest.approx(1, rel=0.1)
+    assert moves["d"].claim == "d" and moves["a, keeping d"].claim == "a"
+    np.testing.assert_array_equal(moves["sefa2"].direction, table.unsupervised[1].directions[1])
+
+
+def test_planted_directions_are_proven_and_one_that_moves_nothing_is_not(verified: Verification) -> None:
+    pca, sefa, idle, _, _ = verified.responses
+    assert {one.name for one in verified.proven} == {"pca1", "sefa1", "a, keeping d", "d"}
+    assert pca.effect.value == pytest.approx(4, rel=0.1) and sefa.effect.value == pytest.approx(1, rel=0.1)
+    assert pca.spearman.value == 1 and pca.curve.shape == (3, 7) and pca.effect_random.value < 2
+    assert np.argmax(np.abs(verified.leakage[0])) == 0 and not verified.leaks[0].any(), "its own judge is no leakage"
+    assert abs(idle.effect.value) < 0.05 and idle.p_value > 0.05 and idle.score >= 0
+
+
+def test_what_is_kept_stays_and_what_it_consists_of_cannot_be_moved(moves: dict[str, Move]) -> None:
+    axis, kept = moves["pca1"], moves["a"]
+    found = keep_fixed(moves["a"].direction[None], axis.direction[None], names=["a"], kept=["pca1"])
+    assert abs(found.directions[0] @ axis.direction) < 1e-12 and "'a' is nearly dependent on 'pca1'" in found.notes[0]
+    free = keep_fixed(axis.direction[None], kept.direction[None], names=["pca1"], kept=["a"])
+    assert abs(free.directions[0] @ kept.direction) < 1e-12
+    with pytest.raises(AnalysisError, match="'pca1' cannot change while 'pca1' is kept"):
+        keep_fixed(axis.direction[None], axis.direction[None], names=["pca1"], kept=["pca1"])
+
+
+def test_a_concept_that_is_called_so_keeps_its_name(table: ConceptTable) -> None:
+    taken = replace(table, concepts=(replace(table.concepts[0], name="pca1"), *table.concepts[1:]))
+    names = [one.name for one in moves_of(taken)]
+    assert names.count("pca1") == 1 and names.index("pca1") == 0 and "PCA of codes 1" in names and "pca2" in names
+
+
+def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[str, Move]) -> None:
+    from analysis.editing.evaluators import Measured
+    from analysis.editing.study import HeldOut
+
+    class Inked:
+        def encode(self, images: np.ndarray, /) -> np.ndarray:
+            return np.tile(images.mean((1, 2, 3))[:, None], WIDTH).astype(np.float32)
+
+        def decode(self, codes: np.ndarray, /) -> np.ndarray:
+            bright = np.clip(0.5 + 0.02 * codes[:, 0], 0, 1)
+            return np.tile(bright[:, None, None, None], (1, 4, 4, 1)).astype(np.float32)
+
+    images = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 1)).astype(np.uint8)
+    held = HeldOut(images, np.full(30, -1), np.zeros((30, 0)))
+    asked = [replace(moves["pca1"], says="brightness"), moves["sefa1"], moves["a, keeping d"]]
+    found = verify_concepts(asked, Inked(), held, Measured(("brightness",), 0.0), None, rng=np.random.default_rng(0),
+                            edited=10, draws=2)  # fmt: skip
+    assert found.responses[0].score == 0 and found.responses[0].effect.low > 0 and found.responses[1].score == -1
+    notes = " ".join(found.notes)
+    assert "judged by what it tells best on train rows" in notes and "'pca1' by 'brightness', 'sefa1' by 'd'" in notes
+    assert "judged by the concept that it was made of: 'a, keeping d' by 'a'" in notes
+    assert "nobody judges 'sefa1', 'a, keeping d'" in notes
+
+
+def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTable, verified: Verification) -> None:
+    section = edits(Material({"verification": verified, "concepts": table}))
+    assert section.finding.startswith("4 of 5 directions change edited images as they say")
+    assert "one standard deviation along pca1 changes a by 4" in section.finding and "found anew" not in str(section)
+    blocks = all_blocks(section.blocks)
+    charts = {block.id: block.title for block in blocks if isinstance(block, Lines)}
+    assert charts["dose-0"] == "What “pca1” does to a" and charts["dose-4"] == "What “d” does"
+    assert [name for name, _ in next(b for b in blocks if isinstance(b, Choice)).options][:2] == ["pca1", "sefa1"]
+    rows = next(block for block in blocks if isinstance(block, Comparison)).rows
+    assert [row.label for row in rows][:2] + [row.label for row in rows][3:] == [
+        "pca1 (a)", "sefa1 (d)", "a, keeping d (a)", "d",
+    ]  # fmt: skip
+    said = str(list(concepttable(table)))
+    assert "'pca1'" in said and "'sefa8'" in said and "PCA of codes, without labels" in said
+    assert "pca1 (a)" in str(list(verification(verified)))
+    other = replace(
+        table.unsupervised[0], axes=tuple(replace(a, scale=2 * a.scale) for a in table.unsupervised[0].axes)
+    )
+    again = edits(Material({"verification": verified, "concepts": replace(table, unsupervised=(other,))}))
+    assert "'pca1' has another scale" in str(again)

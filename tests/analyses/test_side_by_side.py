@@ -1,0 +1,228 @@
+"""Runs side by side: alike ones are not told apart, a better one is found, what is missing is a dash with a note."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import table_maker
+from test_analysis_store import same
+
+from analysis import AnalysisError, Embeddings
+from analysis.base.linear_models import Rows
+from analysis.model_comparison.ranking import (
+    CODE,
+    CODE_FEW,
+    DIMENSION,
+    ERROR,
+    FEATURES,
+    Contender,
+    Entry,
+    leads,
+    standings,
+)
+from analysis.model_comparison.ranking_study import study_runs
+from analysis.model_comparison.ranking_views import finding
+from analysis.model_comparison.ranking_views import ranking_tables as printed
+from analysis.model_comparison.ranking_views import side_by_side as section
+from analysis.model_comparison.study import study_comparison
+from analysis.model_comparison.views import comparison
+from analysis.probes.few_labels import paired_draws_and_rows
+from analysis.probes.linear_probe import linear_probe, logistic_hits
+from analysis.report.context import Material
+from analysis.report.document import Table, all_blocks
+from analysis.results import load_one, save
+from analysis.table.alignment import common_rows
+from analysis.table.study_options import Options
+
+WIDTH = 6
+OPTIONS = Options(draws=2)
+
+
+def columns(*yardsticks: str, **changes: Any) -> dict[str, Any]:
+    """Digits by a PCA, of which only what a test reads is kept, and columns of its own."""
+    found = table_maker.digits_columns(WIDTH)
+    kept = ("id", "split", "label", "code", *yardsticks)
+    return {name: found[name] for name in kept} | changes
+
+
+def table(folder: Path, name: str, found: dict[str, Any], **about: Any) -> Embeddings:
+    metadata = table_maker.digits_metadata(WIDTH) | about
+    return Embeddings(table_maker.write_table(folder / f"{name}.parquet", found, metadata))
+
+
+def clean(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embeddings]:
+    """A code, the same turned and in another order of rows, and the same under noise."""
+    folder, rng = tmp_path_factory.mktemp("tables"), np.random.default_rng(0)
+    found = columns("pixels", "untrained.code")
+    code = found["code"]
+    turn = np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0].astype(np.float32)
+    order = rng.permutation(len(code))
+    turned = {
+        name: values[order] if isinstance(values, np.ndarray) else
+        [values[i] for i in order] if isinstance(values, list) else values.take(order)
+        for name, values in {**found, "code": code @ turn}.items()
+    }  # fmt: skip
+    noisy = {**found, "code": code + rng.normal(size=code.shape).astype(np.float32)}
+    return {
+        "one": table(folder, "one", found, family="bigan", images_seen=500),
+        "turned": table(folder, "turned", turned),
+        "noisy": table(folder, "noisy", noisy, labels_told=30),
+    }
+
+
+def test_a_code_and_the_same_turned_do_not_differ(tables: dict[str, Embeddings]) -> None:
+    found, _ = study_runs([tables["one"], tables["turned"]], ["one", "turned"], OPTIONS)
+    assert found.leads and not any(lead.clear for lead in found.leads)
+    one, turned = found.runs
+    assert one.figure(DIMENSION).value.value == pytest.approx(turned.figure(DIMENSION).value.value, rel=1e-4)
+    assert abs(turned.figure(CODE).difference.value) < 0.02
+    said = clean(finding(found))
+    assert "are not told apart by what a linear probe reads from their codes" in said
+    assert said.endswith("no run is ahead by the code with 10 labels a class.")
+
+
+def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Embeddings]) -> None:
+    names = ("noisy", "one", "turned")
+    found, notes = study_runs([tables[name] for name in names[:2]], names[:2], OPTIONS)
+    assert all(lead.clear and lead.best == 1 for lead in found.leads)
+    gap, lead = found.runs[1].figure(CODE).difference, found.leads[0]
+    assert (gap.low, gap.value) == (lead.difference.low, lead.difference.value) and gap.low > 0.1
+    said = clean(finding(found))
+    value = found.runs[1].figure(CODE).value
+    assert said.startswith(f"one is read best: a linear probe of its code names {100 * value.value:.1f} % [")
+    assert (
+        "; one is also ahead by the code with 10 labels a class." in said
+        and "more than noisy's; yardsticks: raw pixels" in said
+    )
+    assert "noisy was told 30 labels in training" in notes
+    three, _ = study_runs([tables[name] for name in names], names, OPTIONS)
+    assert not three.leads[0].clear and {three.leads[0].best, three.leads[0].rival} == {1, 2}
+    assert clean(finding(three)).startswith("No run is ahead: ")
+
+
+def test_alike_runs_are_told_apart_in_one_case_of_twenty_and_more_of_them_in_fewer() -> None:
+    rng = np.random.default_rng(0)
+    for runs, most in ((2, 0.07), (4, 0.05)):
+        named = [
+            leads([Entry(Contender(str(i)), {CODE: rng.random((1, 300)) < 0.8}) for i in range(runs)], rng=rng)[0].clear
+            for _ in range(600)
+        ]
+        assert np.mean(named) < most
+    assert paired_draws_and_rows(np.ones((1, 50), bool), np.ones((1, 50), bool)).low < 0
+
+
+def test_less_is_better_of_errors_and_differences_are_paired() -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.gamma(9, 1, size=200)
+    entries = [
+        Entry(Contender("worse"), {ERROR: hard + 0.1 + 0.01 * rng.normal(size=200)}),
+        Entry(Contender("better"), {ERROR: hard}),
+    ]
+    (lead,) = leads(entries, rng=rng)
+    table = standings(entries, rng=rng)
+    assert lead.clear and (lead.best, lead.rival) == (1, 0) and lead.difference.value == pytest.approx(-0.1, abs=0.01)
+    assert not table[0].figure(ERROR).value.apart(table[1].figure(ERROR).value)
+    assert table[1].figure(ERROR).difference.high < -0.09 and np.isnan(table[0].figure(ERROR).difference.value)
+
+
+def test_hits_are_those_of_the_linear_probe(tables: dict[str, Embeddings]) -> None:
+    one, labels = tables["one"], table_maker.digits()[1]
+    train, held, test = (
+        Rows(one.vectors("code", rows), labels[rows]) for rows in map(one.rows, ("train", "validation", "test"))
+    )
+    hits, _ = logistic_hits(train, held, test, rng=np.random.default_rng(0))
+    (probe,) = linear_probe(train, test, validation=held, rng=np.random.default_rng(0), shuffled=False)
+    assert hits.mean() == probe.score.value
+
+
+def test_the_feature_layer_is_chosen_on_validation_rows_and_not_on_test_rows(tmp_path: Path) -> None:
+    rng, (_, labels, split) = np.random.default_rng(0), table_maker.digits()
+    truth = np.eye(10, dtype=np.float32)[labels]
+    noise = rng.normal(size=truth.shape).astype(np.float32)
+    lucky = np.where((split == "validation")[:, None], noise, truth)  # says all but to validation rows
+    layers = {"net.lucky": lucky, "net.honest": (truth + noise / 3).astype(np.float32)}
+    one = table(tmp_path, "one", columns(**layers))
+    found, notes = study_runs([one, table(tmp_path, "other", columns())], ["one", "other"], OPTIONS)
+    assert found.runs[0].who.layer == "net.honest" and found.runs[0].figure(FEATURES).value.value > 0.8
+    assert np.isnan(found.runs[1].figure(FEATURES).value.value)
+    assert "no feature layers in the table: other" in notes
+
+
+def test_yardsticks_stand_once_and_errors_are_of_what_decodes(tables: dict[str, Embeddings]) -> None:
+    model = table_maker.digits_model(WIDTH)
+    found, notes = study_runs(
+        [tables["one"], tables["noisy"]], ["one", "noisy"], OPTIONS,
+        find_model=lambda one: model if one is tables["one"] else None,
+    )  # fmt: skip
+    assert [row.who.name for row in found.standings] == [
+        "one", "noisy", "pixels", f"PCA {WIDTH} of pixels", "untrained.one", "untrained.noisy"
+    ]  # fmt: skip
+    one, noisy, pixels, pca, *_ = found.standings
+    assert one.figure(ERROR).value.value == pytest.approx(pca.figure(ERROR).value.value, rel=0.02)
+    assert np.isnan(noisy.figure(ERROR).value.value) and "no model at hand that decodes: noisy" in " ".join(notes)
+    assert pixels.figure(CODE).value.n == found.test_rows == 352 and one.who.images_seen == 500
+    assert (one.who.family, one.who.width, noisy.who.told) == ("bigan", WIDTH, 30)
+    first, gaps, ahead = printed(found)
+    assert [row[0] for row in first[2]][:3] == ["one", "noisy", "  pixels"] and "–" in first[2][1]
+    assert len(gaps[2]) == 5 and {row[4] for row in ahead[2]} == {"ahead"}
+    blocks = [block for block in all_blocks(section(found)) if isinstance(block, Table)]
+    assert len(blocks[0].rows) == 6 and blocks[0].quiet == (False, False, True, True, True, True)
+    assert "told 30 labels" in blocks[0].below[1][0] and blocks[0].rows[2][4] == "–"
+
+
+def test_what_tables_cannot_give_is_said(tmp_path: Path) -> None:
+    found = {name: values for name, values in columns().items() if name in ("id", "split", "code")}
+    one, other = (table(tmp_path, name, found) for name in ("one", "other"))
+    result, notes = study_runs([one, other], ["one", "other"], OPTIONS)
+    assert result.leads == () and finding(result) == "" and result.target == ""
+    assert [len(row.figures) for row in result.standings] == [1, 1]
+    said = " ".join(notes)
+    for words in ("nothing is read: ", "no raw pixels and no PCA", "no untrained network in the table: one, other"):
+        assert words in said
+    few = columns(label=["0" if i % 200 else "1" for i in range(1797)])
+    result, notes = study_runs([table(tmp_path, "a", few), table(tmp_path, "b", few)], ["a", "b"], OPTIONS)
+    assert result.per_class == 0 and any("10 labels a class cannot be drawn" in note for note in notes)
+    assert np.isnan(result.runs[0].figure(CODE_FEW).value.value) and result.runs[0].figure(CODE).value.value > 0.9
+
+
+def test_rows_whose_split_differs_are_left_out_and_other_images_refused(tmp_path: Path) -> None:
+    split = table_maker.digits()[2].copy()
+    test = np.flatnonzero(split == "test")
+    split[test[:100]] = "train"  # as one model has seen them
+    one = table(tmp_path, "one", columns())
+    found, notes = study_runs([one, table(tmp_path, "other", columns(split=split.tolist()))], ["one", "other"], OPTIONS)
+    assert found.test_rows == 352 - np.count_nonzero(test[:100] % 50)  # every 50th row has no label
+    assert "100 rows are left out, as their split differs between tables" in notes
+    with pytest.raises(AnalysisError, match="different images"):
+        study_runs([one, table(tmp_path, "strange", columns(), fingerprint="0" * 64)], ["one", "strange"], OPTIONS)
+
+
+def test_runs_side_by_side_lead_the_section_and_come_back_from_disk(
+    tables: dict[str, Embeddings], tmp_path: Path
+) -> None:
+    found = study_comparison(tables["noisy"], [tables["one"]], replace(OPTIONS, test_rows=150), names=("<b>", "b"))
+    save(found, tmp_path)
+    assert same(load_one(tmp_path, "comparison"), found) and found.runs is not None
+    written = comparison(Material({"comparison": found}))
+    assert clean(written.finding).startswith("b is read best: ")
+    assert any("arrange the same images" in getattr(block, "text", "") for block in written.blocks)
+
+
+def test_tables_without_ids_are_matched_by_place_only_where_they_have_as_many_rows(tmp_path: Path) -> None:
+    found = columns()
+    del found["id"]
+    bare, whole = table(tmp_path, "bare", found), table(tmp_path, "whole", columns())
+    said = "no column 'id' in bare.parquet and bare.parquet: rows are matched by their place"
+    assert common_rows(bare, bare)[2] == [said] and common_rows(whole, whole)[2] == []
+    fewer = table(tmp_path, "fewer", {name: values[:300] for name, values in found.items()})
+    with pytest.raises(AnalysisError, match=r"'fewer.parquet' has no column 'id'.* ids"):
+        common_rows(whole, fewer)

@@ -1,0 +1,296 @@
+"""Editing along several concepts, keeping others, and verifying, as a user types it, on a run of a moment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from analysis.editing.image_measures import measure
+from analysis.editing.preserved_directions import keep_in
+from analysis.editing.study import moves_of
+from analysis.results import load_one, save
+from analysis.table.embeddings import Embeddings
+from latentgan.cli.concept_names import find_all, find_weighted
+from latentgan.errors import ConfigError
+
+NAMES = ["label: 3", "label: 7", "thickness", "slant", "a=b"]
+COLUMNS = ["label", "label", "thickness", "slant", "a=b"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with a run on digits that were measured, its results, and one picture."""
+    from analysis.runner import run_study
+    from analysis.table.study_options import Options
+    from latentgan import NumpyModel, Plan, configure, encode_table, load_source, train
+
+    folder, digits = tmp_path_factory.mktemp("edit"), load_source("digits")
+    known = dict(zip(("thickness", "slant"), measure(digits.images, names=("thickness", "slant")).T, strict=True))
+    np.savez(folder / "measured.npz", images=digits.images[..., 0], labels=digits.labels, split=digits.split, **known)
+    source = load_source(folder / "measured.npz")
+    config = configure(
+        "aae", family={"latent": 6, "width": 4, "hidden": 16}, data={"source": str(folder / "measured.npz")},
+        training={"total_images": 6400, "batch_size": 64, "average_halflife_images": 500},
+    )  # fmt: skip
+    run = train(config, folder / "run", source=source, show_progress=False)
+    table = encode_table(run, source, folder / "t.parquet", Plan(yardsticks=False))
+    model = NumpyModel.load(run)
+    run_study("concepts", Embeddings(table), model, Options(permutations=19, shown=1), out=folder / "results")
+    Image.fromarray(digits.images[1, :, :, 0]).save(folder / "one.png")
+    return folder
+
+
+def written(folder: Path) -> dict[str, np.ndarray]:
+    return {path.name: np.asarray(Image.open(path)) for path in folder.iterdir()}
+
+
+def test_several_concepts_are_edited_at_once_each_by_its_own_strength(call, made, tmp_path):
+    from latentgan import NumpyModel
+
+    asked = ["--concept", "thickness=2", "--concept", "label: 3=-1", "--strength", "1", "--strength", "0"]
+    code, _, err = call(
+        "edit", made / "run", made / "one.png", *asked, "--results", made / "results", "--out", tmp_path
+    )
+    assert code == 0, err
+    found = written(tmp_path)
+    assert set(found) == {f"one_thickness+2_label--3-1_{end}.png" for end in ("+1", "+0", "strip")}
+    table, model = load_one(made / "results", "concepts"), NumpyModel.load(made / "run")
+    names = [one.name for one in table.concepts]
+    z = model.encode(np.asarray(Image.open(made / "one.png"))[None, ..., None])
+    step = sum(
+        weight * table.concepts[i].scale * table.directions[i]
+        for name, weight in (("thickness", 2), ("label: 3", -1))
+        for i in [names.index(name)]
+    )
+    expected = np.rint(255 * model.decode(np.concatenate([z + step, z]).astype(np.float32))).astype(np.uint8)[..., 0]
+    assert np.abs(found["one_thickness+2_label--3-1_+1.png"].astype(int) - expected[0]).max() <= 1
+    strip, frames = found["one_thickness+2_label--3-1_strip.png"].astype(int), expected.repeat(4, 1).repeat(4, 2)
+    assert strip.shape == (32, 2 * 32 + 1) and not strip[:, 32].any(), "enlarged like a grid of samples, and apart"
+    assert np.abs(np.delete(strip, 32, axis=1) - np.hstack(frames)).max() <= 1
+
+
+def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
+    asked = ["--concept", "thickness", "--strength", "3", "--results", made / "results", "--out", tmp_path]
+    assert call("edit", made / "run", made / "one.png", *asked)[0] == 0
+    assert call("edit", made / "run", made / "one.png", *asked, "--keep", "slant", "--keep", "label: 3")[0] == 0
+    found = written(tmp_path)
+    assert set(found) == {
+        f"one_thickness{kept}_{end}.png" for kept in ("", "_keep-slant_keep-label--3") for end in ("+3", "strip")
+    }
+    far = call("edit", made / "run", made / "one.png", *asked, "--strength", "1e6")
+    assert far[0] == 0 and "1e+06 standard deviations from an image there are no real ones" in far[2]
+    assert (found["one_thickness_+3.png"] != found["one_thickness_keep-slant_keep-label--3_+3.png"]).any()
+    table = load_one(made / "results", "concepts")
+    names = [one.name for one in table.concepts]
+    at = [names.index(name) for name in ("thickness", "slant", "label: 3")]
+    [regressed], [projected] = (
+        keep_in(table, moves_of(table), at[:1], at[1:], by=by).moves for by in ("regression", "projection")
+    )
+    np.testing.assert_allclose(projected.direction @ table.directions[at[1:]].T, 0, atol=1e-9)
+    for one in (regressed, projected):
+        np.testing.assert_allclose(np.linalg.norm(one.direction), 1)
+    with np.load(made / "measured.npz") as known:
+        train = np.isin(np.arange(len(known["split"])), table.joint.fitted)
+        slant, thick, three = known["slant"], known["thickness"], known["labels"] == 3
+    z = Embeddings(made / "t.parquet").vectors("code", np.flatnonzero(train))
+    design = np.column_stack([thick, slant, three, np.ones(len(three))])[train]
+    expected = np.linalg.lstsq(design, z, rcond=None)[0][0]
+    assert regressed.direction @ expected / np.linalg.norm(expected) > 0.9999, "the coefficient of all together"
+    assert regressed.length == pytest.approx((z @ regressed.direction).std(), rel=1e-3)
+
+
+def test_directions_that_no_label_told_are_edited_and_kept_by_their_names(call, made, tmp_path):
+    from latentgan import NumpyModel
+
+    asked = ["--concept", "pca2=-1", "--strength", "2", "--results", made / "results", "--out", tmp_path]
+    assert call("edit", made / "run", made / "one.png", *asked)[0] == 0
+    kept = ["--keep", "slant", "--keep", "sefa1"]
+    code, _, err = call("edit", made / "run", made / "one.png", *asked, *kept)
+    assert code == 0, err
+    found, [pca, sefa] = written(tmp_path), load_one(made / "results", "concepts").unsupervised
+    assert set(found) == {f"one_pca2-1{k}_{end}.png" for k in ("", "_keep-slant_keep-sefa1") for end in ("+2", "strip")}
+    model = NumpyModel.load(made / "run")
+    z = model.encode(np.asarray(Image.open(made / "one.png"))[None, ..., None])
+    moved = model.decode((z - 2 * pca.axes[1].scale * pca.directions[1]).astype(np.float32))
+    assert np.abs(found["one_pca2-1_+2.png"].astype(int) - np.rint(255 * moved[0, ..., 0])).max() <= 1
+    table = load_one(made / "results", "concepts")
+    moves = moves_of(table)
+    names = [one.name for one in moves]
+    [free] = keep_in(
+        table, moves, [names.index("pca2")], [names.index("slant"), names.index("sefa1")], by="regression"
+    ).moves
+    beside = np.stack([moves[names.index("slant")].direction, sefa.directions[0]])
+    np.testing.assert_allclose(free.direction @ beside.T, 0, atol=1e-9)
+    assert "no label tells 'pca2'" in " ".join(err.split())
+    code, _, err = call("edit", made / "run", made / "one.png", *asked, "--concept", "pca9")
+    assert code == 2 and "no concept is called 'pca9'; did you mean 'pca" in err and "and 14 more" in err
+    code, _, err = call("edit", made / "run", made / "one.png", *asked, "--keep", "pca2")
+    assert code == 2 and "'pca2' cannot be both edited and kept" in err
+
+
+def test_the_help_of_edit_and_verify_teaches_their_names(call):
+    for command in ("edit", "verify"):
+        code, out, _ = call(command, "--help")
+        assert code == 0 and "pca1" in out and "sefa2" in out, out
+
+
+def test_what_cannot_be_kept_or_is_not_there_is_one_sentence(call, made, tmp_path):
+    edit = ["edit", made / "run", made / "one.png", "--results", made / "results", "--out", tmp_path]
+    for extra, sentence in (
+        (["--concept", "thicknes=2"], "no concept is called 'thicknes'; did you mean 'thickness'?"),
+        (["--concept", "thickness", "--keep", "slnt"], "no concept is called 'slnt'; did you mean 'slant'?"),
+        (["--concept", "slant", "--keep", "slant"], "cannot be both edited and kept"),
+        (["--concept", "label: 3", "--keep", "3"], "cannot be both edited and kept"),
+        (["--concept", "label: 3", "--keep", "label"], "'label: 3' cannot be both edited and kept"),
+        (["--concept", "slant", "--concept", "slant=2"], "can be edited once"),
+        (["--concept", "slant=nan"], "must be a finite number"),
+        (["--concept", "slant", "--keep", "label", "--keep-by", "projection"], "'slant' cannot change while"),
+    ):
+        code, _, err = call(*edit, *extra)
+        assert code == 2 and sentence in err and err.count("\n") == 1, (extra, err)
+
+
+def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, made, tmp_path):
+    results = made / "results"
+    given = ["verify", made / "run", "--results", results, "--images", "30", "--draws", "3"]
+    asked = ["--concept", "thickness", "--concept", "label: 3"]
+    code, out, err = call(*given, *asked)
+    assert code == 0 and "a judge was trained" in err, err
+    assert "30 held-out images" in out and "random directions" in out and "[" in out
+    found = load_one(results, "verification")
+    assert [one.name for one in found.responses] == ["thickness", "label: 3"]
+    judges = {one.name: one for one in found.scores}
+    assert judges["thickness"].about == "measured, in pixels" and judges["label: 3"].metric == "AUC"
+    assert judges["label: 3"].quality.value > 0.9, "a judge of digits tells digits"
+    with np.load(made / "measured.npz") as known:
+        thickness, test = known["thickness"], int((known["split"] == "test").sum())
+    assert found.accuracy.n == (test + 1) // 2 or found.accuracy.n == test // 2, "a judge learned the other half"
+    assert found.n == 30 and found.draws == found.shuffles == 3
+    assert judges["thickness"].spread == pytest.approx(thickness.std(), rel=0.2)
+    assert {"judge.json", "judge.safetensors", "verification.json"} <= {one.name for one in results.iterdir()}
+    kept = ["--concept", "thickness", "--keep", "slant"]
+    code, out, err = call(*given, *kept, "--keep-by", "projection", "--json")
+    body = json.loads(out)
+    assert code == 0 and "is used again" in " ".join(err.split()) and body["kind"] == "verification" and body["n"] == 30
+    assert any("'slant' kept" in note for note in body["notes"])
+    again = load_one(results, "verification")
+    at = [one.name for one in load_one(results, "concepts").concepts].index("slant")
+    np.testing.assert_allclose(again.directions @ load_one(results, "concepts").directions[at], 0, atol=1e-9)
+    assert call("report", results, "--out", tmp_path / "r.html")[0] == 0
+    assert "Edits verified" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_verifying_directions_that_no_label_told_judges_what_they_tell_best(call, made, tmp_path):
+    results = made / "results"
+    given = ["verify", made / "run", "--results", results, "--images", "20", "--draws", "2"]
+    code, out, err = call(*given, "--concept", "pca", "--concept", "sefa1", "--keep", "slant")
+    assert code == 0, err
+    found, [pca, sefa] = load_one(results, "verification"), load_one(results, "concepts").unsupervised
+    assert [one.name for one in found.responses] == [*pca.names, "sefa1"] and "pca6" in pca.names
+    for one, axis in zip(found.responses, (*pca.axes, sefa.axes[0]), strict=True):
+        assert one.length == axis.scale and found.scores[one.score].name == axis.concept
+        assert np.isfinite(one.effect.value) and np.isfinite(one.effect_random.value) and one.curve.shape == (3, 7)
+    assert found.leakage.shape == (7, len(found.scores)) and f"pca1 ({pca.axes[0].concept})" in out
+    assert any(f"'pca1' by '{pca.axes[0].concept}'" in note for note in found.notes)
+    assert call("report", results, "--out", tmp_path / "r.html")[0] == 0
+    assert "pca1" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_verifying_all_concepts_leaves_out_those_that_are_kept(call, made):
+    results = made / "results"
+    given = ["verify", made / "run", "--results", results, "--images", "10", "--draws", "2"]
+    for kept, out_of in ((["--keep", "8"], "label: 8"), (["--keep", "slant"], "slant")):
+        code, _, err = call(*given, *kept)
+        assert code == 0, err
+        edited = [one.name for one in load_one(results, "verification").responses]
+        asked = dict.fromkeys(one.name for one in load_one(results, "concepts").concepts)
+        assert any("p is 0.33" in one and "20 are enough" in one for one in load_one(results, "verification").notes)
+        assert out_of in asked and edited == [name for name in asked if name != out_of]
+    every = [one for name in asked for one in ("--keep", name)]
+    code, _, err = call(*given, *every)
+    assert code == 2 and "every concept is kept" in err
+
+
+def test_a_column_is_not_verified_and_kept_at_once(call, made):
+    given = ["verify", made / "run", "--results", made / "results", "--images", "10", "--draws", "2"]
+    code, _, err = call(*given, "--concept", "label", "--keep", "label")
+    assert code == 2 and err.count("\n") == 1, err
+    assert "'label: 0' cannot be both edited and kept: leave one of the two out" in err
+    code, _, err = call(*given, "--keep", "label", "--keep-by", "projection")
+    assert code == 2 and "cannot change while" in err and "'label: " not in err.split(" cannot")[0], "label is left out"
+
+
+def test_a_concept_called_as_a_direction_is_told_from_it(call, made, tmp_path):
+    table = load_one(made / "results", "concepts")
+    names = {"slant": "pca1", "thickness": "sefa2"}
+    renamed = [replace(one, name=names.get(one.name, one.name)) for one in table.concepts]
+    shutil.copytree(made / "results", tmp_path / "results")
+    save(replace(table, concepts=tuple(renamed)), tmp_path / "results")
+    edit = ["edit", made / "run", made / "one.png", "--results", tmp_path / "results", "--out", tmp_path / "out"]
+    for asked, said in (
+        (["--concept", "pca1=2"], "note: 'pca1' is a concept of the table; the direction goes by 'PCA of codes 1'"),
+        (["--concept", "pca2", "--keep", "sefa2"], "the direction goes by 'first layer (SeFa) 2'"),
+    ):
+        code, _, err = call(*edit, *asked)
+        assert code == 0 and said in " ".join(err.split()), err
+    code, _, err = call(*edit, "--concept", "PCA of codes 1")
+    assert code == 0 and "is a concept of the table" not in err
+
+
+def test_verifying_needs_concepts_and_names_them(call, made, tmp_path):
+    code, _, err = call("verify", made / "run", "--results", made / "results", "--concept", "thicknes")
+    assert code == 2 and "did you mean 'thickness'?" in err
+    (tmp_path / "empty").mkdir()
+    code, _, err = call("verify", made / "run", "--results", tmp_path / "empty")
+    assert code == 2 and "holds no concepts" in err
+
+
+def test_attributes_that_encode_was_given_are_judged_where_verify_is_given_them_too(call, tmp_path):
+    from latentgan import Plan, configure, encode_table, load_source, train
+
+    digits, folder = load_source("digits").images[:500, :, :, 0], tmp_path / "images"
+    folder.mkdir()
+    for i, image in enumerate(digits):
+        Image.fromarray(image).save(folder / f"{i:04d}.png")
+    bold = digits.mean((1, 2)) > np.median(digits.mean((1, 2)))
+    lines = [f"{i:04d}.png,{one}" for i, one in enumerate(bold)]
+    (tmp_path / "more.csv").write_text("\n".join(["file,bold", *lines]), encoding="utf-8")
+    config = configure(
+        "aae", family={"latent": 4, "width": 4, "hidden": 16}, data={"source": str(folder)},
+        training={"total_images": 640, "batch_size": 64},
+    )  # fmt: skip
+    run = train(config, tmp_path / "run", source=load_source(folder), show_progress=False)
+    told = load_source(folder, attributes=tmp_path / "more.csv")
+    table = encode_table(run, told, tmp_path / "t.parquet", Plan(yardsticks=False))
+    code, _, err = call("concepts", table, "--out", tmp_path / "res", "--permutations", "19", "--model", run)
+    assert code == 0, err
+    given = ["verify", run, "--results", tmp_path / "res", "--images", "10", "--draws", "2", "--concept", "bold"]
+    assert call(*given)[0] == 0
+    notes = " ".join(load_one(tmp_path / "res", "verification").notes)
+    assert "nobody judges 'bold'" in notes and "by --attributes FILE" in notes
+    code, _, err = call(*given, "--attributes", tmp_path / "more.csv")
+    assert code == 0, err
+    found = load_one(tmp_path / "res", "verification")
+    assert [one.name for one in found.judged] == ["bold"] and not any("nobody judges" in one for one in found.notes)
+
+
+def test_concepts_beyond_the_first_are_counted(call, made, monkeypatch):
+    monkeypatch.setattr("latentgan.cli.edit.MOST", 3)
+    assert call("verify", made / "run", "--results", made / "results", "--images", "10", "--draws", "2")[0] == 0
+    found = load_one(made / "results", "verification")
+    assert len(found.responses) == 3 and found.left_out == 9 and any("first 3 of 12" in one for one in found.notes)
+
+
+def test_names_with_strengths_and_columns_are_read():
+    assert find_weighted(NAMES, "thickness") == (2, None) and find_weighted(NAMES, "thickness=-1.5") == (2, -1.5)
+    assert find_weighted(NAMES, "3=2") == (0, 2.0) and find_weighted(NAMES, "label: 7=2") == (1, 2.0)
+    assert find_weighted(NAMES, "a=b") == (4, None) and find_weighted(NAMES, "a=b=3") == (4, 3.0)
+    with pytest.raises(ConfigError, match="thickness=much"):
+        find_weighted(NAMES, "thickness=much")
+    assert find_all(NAMES, COLUMNS, "label") == [0, 1] and find_all(NAMES, COLUMNS, "7") == [1]

@@ -1,0 +1,465 @@
+"""Results of every kind made by hand for the report's tests: real digits, a PCA as the model."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import numpy as np
+import report_asked
+import report_codes
+
+from analysis.base.columns import Column
+from analysis.base.statistics import Baseline, Interval
+from analysis.code_parts.code_parts import Codes
+from analysis.concepts.concept_table import Concept, ConceptTable, Edits
+from analysis.editing.verification import Move, Score, Verification, verify_edits
+from analysis.geometry.intrinsic_dimension import Geometry, null_shape, shape_of
+from analysis.interpolation.interpolate import Interpolations
+from analysis.label_efficiency.curves import Efficiency, LabelsNeeded
+from analysis.mixtures.mixture import Agreement, Mixture
+from analysis.mixtures.model_selection import Candidate
+from analysis.neighbours.neighbours import Neighbours, NeighbourTable
+from analysis.prior_match.prior_comparison import PriorComparison, compare_with_prior
+from analysis.probes.few_labels import Difference, FewLabels
+from analysis.probes.linear_probe import Probe, ProbeTable
+from analysis.projection.projection import Map, Maps
+from analysis.reconstruction.reconstruction import Reconstruction
+from analysis.robustness.attacks import Robustness, linear_target, robustness
+from analysis.table.overview import Overview, Summary
+
+HOSTILE = (
+    "</script><script>window.pwned=1</script>",
+    '"><img src=x onerror="window.pwned=2">',
+    "<b>bold</b> &amp; 'quoted' \u2028\u2029 \x00 \ud800 ${x} %{y}",
+    "<!--<script>",
+    "]]> </style><a href='javascript:window.pwned=3'>x</a>",
+)
+LATENT = 16
+
+
+@functools.cache
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Real scans (1797, 8, 8, 1) in [0, 1] and their labels."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return (found.images / 16).astype(np.float32)[..., None], found.target.astype(np.int64)
+
+
+@functools.cache
+def pca() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean (64,), axes (LATENT, 64) and codes (1797, LATENT)."""
+    flat = digits()[0].reshape(-1, 64)
+    mean = flat.mean(axis=0)
+    axes = np.linalg.svd(flat - mean, full_matrices=False)[2][:LATENT]
+    return mean, axes, (flat - mean) @ axes.T
+
+
+def decode(codes: np.ndarray) -> np.ndarray:
+    """(…, LATENT) → (…, 8, 8, 1) in [0, 1]."""
+    mean, axes, _ = pca()
+    return np.clip(codes @ axes + mean, 0, 1).reshape(*codes.shape[:-1], 8, 8, 1)
+
+
+def pixels(images: np.ndarray) -> np.ndarray:
+    return np.rint(images * 255).astype(np.uint8)
+
+
+def near(value: float, half: float, n: int) -> Interval:
+    return Interval(value, value - half, value + half, n)
+
+
+def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[str, Any]:
+    """One result of every kind over the first `n` digits."""
+    return {
+        "overview": overview(n, names),
+        "fidelity": report_asked.fidelity(f"discriminator.dense1 {names[0]}"),
+        "codes": codes(names),
+        "probes": probes(names),
+        "efficiency": efficiency(),
+        "adversarial": adversarial(names),
+        "neighbours": neighbours(n),
+        "concepts": concepts(n, names),
+        "interpolation": interpolation(n, names),
+        "disentanglement": report_asked.disentanglement(names),
+        "mixture": mixture(n, names),
+        "geometry": geometry(),
+        "prior": prior(),
+        "comparison": report_asked.comparison(names),
+        "maps": maps(n),
+        "reconstruction": reconstruction(n, names),
+        "verification": verification(n, names),
+    }
+
+
+def adversarial(names: tuple[str, ...]) -> Robustness:
+    """Class means as readers: one of smoothed images, one of pixels."""
+    images, labels = digits()
+    means = np.stack([images[labels == k].mean(0).ravel() for k in range(10)])
+    smooth = (means.reshape(10, 4, 2, 4, 2).mean((2, 4), keepdims=True) * np.ones((1, 1, 2, 1, 2))).reshape(10, 64)
+    bias = [-(one**2).sum(1) / 2 for one in (smooth, means)]
+    targets = [
+        linear_target("code", smooth.T, bias[0]),
+        linear_target("pixels", means.T, bias[1], baseline=True),
+    ]
+    return robustness(
+        targets, images[:60], labels[:60], epsilons=(0.05, 0.2), rng=np.random.default_rng(0), steps=3, shown=3,
+        classes=names,
+    )  # fmt: skip
+
+
+def overview(n: int, names: tuple[str, ...]) -> Overview:
+    images, labels = digits()
+    ink = images[:n].mean(axis=(1, 2, 3)).astype(np.float64)
+    ink[::17] = np.nan
+    metadata = {
+        "format": 1,
+        "family": "bigan",
+        "data": "digits",
+        "checkpoint": "3f9a" * 16,
+        "images_seen": 320000,
+        "image": {"height": 8, "width": 8, "channels": 1},
+        "command": "latentgan encode runs/digits --out digits.parquet",
+    }
+    counts = tuple(int(k) for k in np.bincount(labels, minlength=10))
+    return Overview(
+        table="digits.parquet",
+        n=1797,
+        splits=(("train", 1294), ("validation", 143), ("test", 360)),
+        representations=(("code", LATENT), ("encoder.dense1", 256), ("pixels", 64)),
+        summaries=(
+            Summary("label", "class", 1797, 0, names, counts, np.nan, np.nan, np.nan),
+            Summary("ink", "numeric", 1691, 106, (), (), 0.12, 0.31, 0.52),
+        ),
+        rows=np.arange(n),
+        ids=np.array([f"scan-{i:04d}" for i in range(n)]),
+        split=np.array((["train"] * 7 + ["validation"] + ["test"] * 2) * n)[:n],
+        columns=(
+            Column("label", "class", labels[:n].astype(float), names),
+            Column("ink", "numeric", ink, ()),
+        ),
+        thumbnails=pixels(images[:n]),
+        metadata=json.dumps(metadata),
+        notes=(),
+    )
+
+
+def codes(names: tuple[str, ...]) -> Codes:
+    values, labels = pca()[2], digits()[1]
+    means = np.array([values[labels == k].mean(axis=0) for k in range(10)])
+    return report_codes.codes(names, means, values, decode)
+
+
+LAYERS = {
+    "discriminator.conv2": (0.972, False),
+    "encoder.dense1": (0.961, False),
+    "code": (0.925, False),
+    "pixels": (0.958, True),
+    f"PCA {LATENT} of pixels": (0.931, True),
+    "untrained.discriminator.conv2": (0.942, True),
+    "untrained.code": (0.812, True),
+}
+
+
+def efficiency() -> Efficiency:
+    needed = LabelsNeeded("discriminator.conv2", "pixels", 10, Interval(14.2, 11.6, 19.3, 20))
+    return Efficiency("label", tuple(few(k, LAYERS) for k in (1, 2, 5, 10)), (needed,), 0, ())
+
+
+def probes(names: tuple[str, ...]) -> ProbeTable:
+    layers = LAYERS
+    confusion = np.diag(np.full(10, 35)) + (np.arange(100).reshape(10, 10) % 7 == 3)
+    rows = tuple(
+        Probe(
+            name,
+            yardstick,
+            method,
+            "label",
+            "accuracy",
+            near(score - drop, 0.016, 360),
+            None if yardstick else near(0.1, 0.03, 360),
+            1.0,
+            64,
+            64,
+            1294,
+            143,
+            names,
+            confusion,
+            "",
+        )
+        for method, drop in (("logistic", 0.0), ("svm", 0.006), ("knn", 0.012))
+        for name, (score, yardstick) in layers.items()
+    )
+    ridge = tuple(
+        Probe(
+            name,
+            name == "pixels",
+            "ridge",
+            "ink",
+            "R2",
+            near(score, 0.01, 360),
+            None,
+            1.0,
+            64,
+            64,
+            1294,
+            143,
+            (),
+            None,
+            "",
+        )
+        for name, score in (("code", 0.93), ("pixels", 0.99))
+    )
+    return ProbeTable(
+        "label",
+        (*rows, *ridge),
+        "features are standardised on the train split; C from five values by validation accuracy",
+        (),
+    )
+
+
+def few(per_class: int, layers: dict[str, tuple[float, bool]]) -> FewLabels:
+    score = {name: value - 0.32 / np.sqrt(per_class) for name, (value, _) in layers.items()}
+    drawn = np.array(list(score.values()))[:, None] + np.linspace(-0.03, 0.03, 20)
+    gap = near(score["discriminator.conv2"] - score["pixels"], 0.006, 20)
+    return FewLabels(
+        per_class,
+        tuple(layers),
+        tuple(y for _, y in layers.values()),
+        drawn,
+        tuple(near(s, 0.01, 20) for s in score.values()),
+        (0.018,) * len(layers),
+        (Difference("discriminator.conv2", "pixels", gap),),
+        (1.0,) * len(layers),
+        360,
+        "20 balanced draws, C fixed at 1",
+    )
+
+
+def neighbours(n: int) -> Neighbours:
+    _, _, codes = pca()
+    flat = digits()[0].reshape(-1, 64)
+    queries = np.arange(9, n, max(1, n // 9))[:8]
+    tables = []
+    for name, yardstick, values in (("code", False, codes), ("pixels", True, flat)):
+        distance = np.linalg.norm(values[queries][:, None] - values[None, :n], axis=2)
+        rows = np.argsort(distance, axis=1)[:, 1:7]
+        found = np.take_along_axis(distance, rows, axis=1)
+        tables.append(NeighbourTable(name, yardstick, rows, found, near(0.93, 0.02, 360)))
+    return Neighbours(queries, 6, 0.1, tuple(tables), ())
+
+
+def concepts(n: int, names: tuple[str, ...]) -> ConceptTable:
+    _, _, codes = pca()
+    labels = digits()[1]
+    chosen = range(len(names))
+    found, directions = [], []
+    for k in chosen:
+        v = codes[labels == k].mean(axis=0) - codes[labels != k].mean(axis=0)
+        directions.append(v / np.linalg.norm(v))
+        found.append(
+            Concept(
+                f"label: {names[k]}",
+                "label",
+                "class",
+                "mean difference",
+                Interval(0.995 - 0.012 * k, 0.985 - 0.014 * k, 1 - 0.01 * k, 360),
+                None,
+                0.001 if k < 9 else 0.21,
+                0.0011 if k < 9 else 0.21,
+                999,
+                (
+                    Baseline("pixels", near(0.985 - 0.01 * k, 0.01, 360)),
+                    Baseline("untrained", near(0.88, 0.02, 360)),
+                    Baseline("shuffled", near(0.52, 0.05, 360)),
+                    Baseline("random direction", near(0.61, 0.05, 20)),
+                ),
+                Interval(0.97 - 0.02 * k, 0.9 - 0.05 * k, 0.99, 40),
+                Interval(0.02, -0.4, 0.45, 40),
+                0.9,
+                130,
+                1164,
+                0.83,
+                True,
+                "",
+            )
+        )
+    strengths = np.linspace(-3, 3, 9)
+    rows = np.arange(0, min(n, 60), 8)[:6]
+    moved = codes[rows][None, :, None] + strengths[None, None, :, None] * 0.6 * np.array(directions)[:, None, None]
+    edits = Edits(tuple(chosen), strengths, rows, pixels(decode(moved)))
+    return ConceptTable(tuple(found), np.array(directions), np.array(directions) @ np.array(directions).T, edits, ())
+
+
+def interpolation(n: int, names: tuple[str, ...]) -> Interpolations:
+    _, _, codes = pca()
+    labels = digits()[1]
+    pairs = np.array([(i, i + 13) for i in range(0, min(n - 14, 70), 12)])
+    at = np.linspace(0, 1, 11)
+    path = codes[pairs[:, 0]][:, None] * (1 - at)[None, :, None] + codes[pairs[:, 1]][:, None] * at[None, :, None]
+    ends = np.array([[names[labels[a]], names[labels[b]]] for a, b in pairs])
+    base = (
+        Baseline("pixel blend", near(1.62, 0.06, 40)),
+        Baseline("other real images", near(1.21, 0.04, 40)),
+    )
+    return Interpolations(
+        "lerp",
+        "the prior is uniform, where straight lines stay inside",
+        at,
+        pairs,
+        ends,
+        pixels(decode(path)),
+        near(1.38, 0.05, 40),
+        base,
+        (),
+    )
+
+
+def mixture(n: int, names: tuple[str, ...]) -> Mixture:
+    _, _, codes = pca()
+    labels = digits()[1]
+    means = np.array([codes[labels == k].mean(axis=0) for k in range(10)])
+    distance = np.linalg.norm(codes[:n, None] - means[None], axis=2)
+    owner = distance.argmin(axis=1)
+    counts = np.array([[int(np.sum((owner == k) & (labels[:n] == c))) for c in range(10)] for k in range(10)])
+    nearest = np.argsort(distance, axis=0)[:8].T
+    rng = np.random.default_rng(0)
+    drawn = pixels(decode(means[:, None] + rng.normal(0, 0.35, (10, 6, LATENT))))
+    weights = np.sort(np.bincount(owner, minlength=10) / n)[::-1]
+    tried = tuple(
+        Candidate(k, kind, 9e4 + 900 * (np.log2(k) - at) ** 2, -31.0, 0)
+        for kind, at in (("full", 3.2), ("diag", 4.4))
+        for k in (1, 2, 4, 8, 16, 32)
+    )
+    agreement = Agreement(
+        near(0.78, 0.02, 360),
+        near(0.71, 0.03, 360),
+        near(0.86, 0.02, 360),
+        0.03,
+        0.0,
+        0.17,
+        counts,
+        names,
+        (Baseline("pixels", near(0.72, 0.03, 360)), Baseline("untrained", near(0.41, 0.03, 360))),
+    )
+    return Mixture(
+        10,
+        "full",
+        weights,
+        means,
+        np.tile(np.eye(LATENT), (10, 1, 1)),
+        tried,
+        1797,
+        np.arange(n),
+        owner.astype(np.int64),
+        np.ones(n, np.float32),
+        agreement,
+        nearest.astype(np.int64),
+        drawn,
+        (),
+    )
+
+
+def geometry() -> Geometry:
+    """Measured on the codes of all digits, and on pixels."""
+    rng = np.random.default_rng(0)
+    codes, flat = pca()[2], digits()[0].reshape(-1, 64)
+    shapes = (
+        shape_of(codes, rng=rng),
+        shape_of(flat, rng=rng, representation="pixels", baseline=True),
+        shape_of(flat @ rng.normal(size=(64, LATENT)), rng=rng, representation="untrained.code", baseline=True),
+    )
+    return Geometry(shapes, null_shape(codes, rng=rng), ("1,797 test rows",))
+
+
+def prior() -> PriorComparison:
+    """The codes of all digits, of unequal spread, beside N(0, 1), and numbers that are N(0, 1) themselves."""
+    rng = np.random.default_rng(0)
+    parts = {"z": pca()[2], "noise": rng.normal(size=(1797, 3))}
+    found = [compare_with_prior(codes, kind="normal", rng=rng, name=name, rows=200) for name, codes in parts.items()]
+    return PriorComparison(tuple(found), 1797, ("1,797 test rows",))
+
+
+def maps(n: int) -> Maps:
+    _, _, codes = pca()
+    labels = digits()[1][:n]
+    rng = np.random.default_rng(1)
+    angle = 2 * np.pi * labels / 10
+    umap = np.stack([np.cos(angle), np.sin(angle)], axis=1) * 6 + codes[:n, 2:4] * 0.9 + rng.normal(0, 0.25, (n, 2))
+    made = [("umap", umap, ()), ("pca", codes[:n, :2], (0.15, 0.13))]
+    return Maps(
+        np.arange(n),
+        tuple(
+            Map(
+                method,
+                "code",
+                xy.astype(np.float32),
+                10,
+                near(0.975, 0.004, n),
+                0.5,
+                near(0.951, 0.01, n),
+                near(0.972, 0.008, n),
+                explained,
+                "seed 0",
+            )
+            for method, xy, explained in made
+        ),
+        (),
+    )
+
+
+def reconstruction(n: int, names: tuple[str, ...]) -> Reconstruction:
+    images, labels = digits()
+    _, _, codes = pca()
+    made = decode(codes[:n])
+    errors = np.linalg.norm((images[:n] - made).reshape(n, -1), axis=1)
+    shuffled = np.linalg.norm((images[:n] - np.roll(made, 1, axis=0)).reshape(n, -1), axis=1)
+    order = np.argsort(errors)
+    shown = np.stack([order[:8], order[n // 2 - 4 : n // 2 + 4], order[-8:][::-1]])
+    ratio = float(errors.mean() / shuffled.mean())
+    return Reconstruction(
+        np.arange(n),
+        errors.astype(np.float32),
+        shuffled.astype(np.float32),
+        near(ratio, 0.01, n),
+        near(float(errors.mean()), 0.02, n),
+        (Baseline(f"PCA {LATENT}", near(0.33, 0.01, n)), Baseline("mean image", near(0.82, 0.01, n))),
+        np.array([errors[labels[:n] == k].mean() / shuffled.mean() for k in range(10)]),
+        names,
+        shown,
+        np.array(["best", "typical", "worst"]),
+        pixels(images[shown]),
+        pixels(made[shown]),
+        errors[shown].astype(float),
+        (),
+    )
+
+
+def verification(n: int, names: tuple[str, ...]) -> Verification:
+    """Two of the concepts, edited and judged: ink by measuring, a digit by the nearest mean in pixels."""
+    images, labels = digits()
+    centres = np.stack([images[labels == k].reshape(-1, 64).mean(0) for k in range(10)])
+
+    def judge(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        flat = np.asarray(shown, np.float64).reshape(-1, 64)
+        near = -np.square(flat[:, None] - centres).sum(2)
+        return np.stack([flat.mean(1), 1 / (1 + np.exp(near.max(1) - near[:, 3] - 1))], axis=1), near.argmax(1)
+
+    table, real = concepts(n, names), judge(images[:n])
+    inks = np.linspace(-1, 1, LATENT)
+    three = min(3, len(names) - 1)
+    moves = [
+        Move("ink", "ink", "numeric", inks / np.linalg.norm(inks), 0.4),
+        Move(f"label: {names[three]}", "label", "class", table.directions[three], table.concepts[three].scale),
+    ]
+    scores = [
+        Score("ink", "measured, in [0, 1]", float(real[0][:, 0].std())),
+        Score(f"label: {names[three]}", "probability by a network", float(real[0][:, 1].std()), 0.5, "AUC",
+              near(0.97, 0.02, n)),
+    ]  # fmt: skip
+    return verify_edits(
+        decode, judge, scores, pca()[2][:40], moves, rng=np.random.default_rng(0), real=real[1][:40],
+        accuracy=near(0.9, 0.02, n), notes=("only two of the concepts",), shown=3,
+    )  # fmt: skip

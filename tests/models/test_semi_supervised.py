@@ -1,0 +1,50 @@
+"""The protocol of few labels and all images: who is told what, and that errors are counted right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latentgan import from_arrays
+from latentgan.data.batches import Batches
+from latentgan.errors import ConfigError
+from latentgan.families.base import configure, load_family
+from latentgan.inference.numpy_model import NumpyModel
+from latentgan.reproduction.protocols.base import Job, load_protocol
+from latentgan.reproduction.protocols.semi_supervised import ERROR, PIXELS, told_rows
+
+CONFIGS = Path(__file__).resolve().parents[2] / "examples" / "configs"
+SOURCE = from_arrays(np.random.default_rng(0).integers(0, 256, (90, 8, 8, 1), dtype=np.uint8), np.arange(90) % 3)
+
+
+def test_the_yardsticks_are_told_the_rows_that_the_run_is_told():
+    config = configure("aae_semi", training={"labels": 12, "seed": 3})
+    rows = told_rows(SOURCE, config)
+    batches = Batches(SOURCE, batch_size=128, seed=3, device="cpu", labels=12)
+    seen = {int(i) for _ in range(5) for i in next(batches.labelled).index}
+    assert seen == set(rows.tolist()) and np.bincount(SOURCE.labels[rows]).tolist() == [4, 4, 4]
+
+
+def test_a_model_classifies_arrays_as_its_family_does_and_others_refuse():
+    config = configure("aae_semi", family={"latent": 2, "width": 4, "hidden": 16})
+    family = load_family("aae_semi")(config.family, SOURCE.spec).eval()
+    p = family.classify(SOURCE.tensor(range(5))).detach().numpy()
+    model = NumpyModel(family)
+    assert np.allclose(model.classify(SOURCE.images[:5]), p, atol=1e-5)
+    assert np.allclose(model.classify(SOURCE.images[:5].astype(np.float32) / 255), p, atol=1e-5)
+    plain = load_family("gan")(configure("gan").family, SOURCE.spec)
+    with pytest.raises(ConfigError, match="names no classes"):
+        NumpyModel(plain).classify(SOURCE.images[:5])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["aae-100", "improved-gan", "ali"])
+def test_a_quick_run_gives_errors_with_their_yardsticks(recipe, tmp_path):
+    job = Job(
+        load_protocol("semi-supervised"), "semi-supervised", recipe, 0, tmp_path, CONFIGS, device="cpu", quick=True
+    )
+    outcome = job.protocol.measure(job)
+    assert outcome.figures[ERROR].n == 359 and 0 < outcome.figures[ERROR].value < 1
+    assert outcome.yardsticks[PIXELS].value < 0.3 < outcome.yardsticks["untrained"].value

@@ -1,0 +1,98 @@
+"""The section on known factors: what it claims of axes, of axes that a rotation has too, and of nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import report_asked as asked
+import report_samples as samples
+from test_analysis_store import same
+
+from analysis.base.statistics import Interval
+from analysis.disentanglement.evaluate import Disentanglement
+from analysis.disentanglement.views import SHOWN, disentanglement
+from analysis.report.context import Material
+from analysis.report.document import Choice, Comparison, Report, Table, all_blocks
+from analysis.report.html import page
+from analysis.results import load_one, save
+
+NAMES = tuple("0123456789")
+
+
+@pytest.fixture(scope="module")
+def found() -> Disentanglement:
+    return asked.disentanglement(NAMES)
+
+
+def finding(found: Disentanglement, **changes: Any) -> str:
+    first = replace(found.scores[0], **changes)
+    section = disentanglement(Material({"disentanglement": replace(found, scores=(first, *found.scores[1:]))}))
+    return section.finding.replace("\u00a0", " ")
+
+
+def inside(found: Disentanglement, kind: type) -> list[Any]:
+    return [b for b in all_blocks(disentanglement(Material({"disentanglement": found})).blocks) if isinstance(b, kind)]
+
+
+def test_axes_that_are_factors_are_said_to_be_more_than_turned_ones(found: Disentanglement) -> None:
+    said, score = finding(found), found.scores[0]
+    assert said.startswith("Single numbers of the code stand for single factors more than those of the code turned at ")
+    assert (
+        f"(MIG {score.value.value:.3f} [{score.value.low:.3f}, {score.value.high:.3f}] over 2 factors, n = 200; "
+        in said
+    )
+    for words in ("shuffled factors 0.0", "the code turned at random 0.", "PCA 4 of pixels 0.", "network untrained 0."):
+        assert words in said
+
+
+def test_axes_that_are_no_more_than_turned_ones_are_said_to_mean_nothing(found: Disentanglement) -> None:
+    said = finding(found, rotated_p=0.4)
+    assert said.startswith("Single numbers of the code stand for single factors no more than those of the code turned")
+    assert said.endswith("its axes mean nothing by themselves.")
+
+
+def test_nothing_beyond_shuffled_factors_is_said_to_be_chance(found: Disentanglement) -> None:
+    for changes in ({"value": Interval(0.01, -0.01, 0.03, 200), "shuffled": 0.005}, {"p_value": 0.3}):
+        assert finding(found, **changes).startswith("No single number of the code stands for a single factor beyond wh")
+
+
+def test_importances_are_a_table_of_numbers_and_factors_shaded_by_size(found: Disentanglement) -> None:
+    importance, information = inside(found, Table)
+    assert importance.columns == information.columns == ("number", "label", "ink 1")
+    assert [row[0] for row in importance.rows][-2:] == ["0 5", "all numbers together"]  # the number that is the ink
+    assert importance.shades[-2][1] == pytest.approx(found.importance[4, 1]) and importance.shades[-2][1] > 0.9
+    assert information.shades[-1][1] == pytest.approx(found.information[4, 1] / found.entropies[1])
+    many = replace(found, importance=np.tile(found.importance, (20, 1)), numbers=())
+    first = inside(many, Table)[0]
+    assert len(first.rows) == SHOWN + 1 and "The 24 of 100 numbers" in first.caption
+
+
+def test_every_score_stands_beside_rotations_other_codes_and_shuffled_factors(found: Disentanglement) -> None:
+    choice = next(block for block in inside(found, Choice) if block.id == "factor-scores")
+    assert [name for name, _ in choice.options] == [one.name for one in found.scores] and len(choice.options) == 7
+    for score, block in zip(found.scores, inside(found, Comparison), strict=True):
+        assert [row.role for row in block.rows] == ["ours", "chance", "pca", "untrained", "chance"]
+        assert block.rows[0].value == score.value.value and all(row.n > 0 for row in block.rows)
+        assert block.rows[0].note.endswith("beside shuffled factors") and len(block.caption) > 200
+
+
+def test_what_was_measured_comes_back_from_disk(found: Disentanglement, tmp_path: Path) -> None:
+    save(found, tmp_path)
+    assert same(load_one(tmp_path, "disentanglement"), found)
+
+
+def test_a_table_without_factors_is_told_why_or_what_to_do() -> None:
+    plain = disentanglement(Material())
+    assert plain.missing and "latentgan disentanglement TABLE" in plain.finding
+    overview = replace(samples.overview(20, NAMES), notes=("left out: disentanglement: two known factors are needed",))
+    assert disentanglement(Material({"overview": overview})).finding == "Left out: Two known factors are needed."
+
+
+def test_hostile_names_of_factors_and_numbers_are_text() -> None:
+    section = disentanglement(Material({"disentanglement": asked.disentanglement(samples.HOSTILE[:2])}))
+    text = page(Report("t", "l", (section,)))
+    assert "<img src=x" not in text and "<script>window" not in text and "&lt;img src=x" in text

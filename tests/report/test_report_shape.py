@@ -1,0 +1,115 @@
+"""The sections on geometry and prior, and what the mixture's section says of unusual images and classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import report_samples as samples
+
+from analysis.base.statistics import Interval
+from analysis.geometry.views import geometry
+from analysis.mixtures.class_conditional import ByClass
+from analysis.mixtures.model_selection import Candidate
+from analysis.mixtures.outliers import Outliers
+from analysis.mixtures.views import mixture
+from analysis.prior_match.views import prior
+from analysis.report.context import Material
+from analysis.report.document import Comparison, Gallery, Lines, Table, all_blocks
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    return samples.results(200)
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def test_geometry_states_the_dimension_beside_its_yardsticks(results: dict[str, Any]) -> None:
+    found = geometry(Material(results))
+    shape = results["geometry"].shapes[0]
+    assert plain(found.finding).startswith(
+        f"The 16 numbers of the code have an intrinsic dimension of {shape.two_nn.value:.1f} [{shape.two_nn.low:.1f}, "
+    )
+    for word in ("n = 1,797", "independent numbers", "raw pixels", "the same network untrained", "directions"):
+        assert word in plain(found.finding)
+    rows = [row for block in all_blocks(found.blocks) if isinstance(block, Comparison) for row in block.rows]
+    assert {row.label for row in rows} == {"code", "independent numbers", "raw pixels", "code, untrained"}
+    assert {row.role for row in rows} == {"ours", "chance", "pixels", "untrained"} and len(rows) == 16
+
+
+def test_the_prior_is_said_to_fit_where_it_does_and_not_where_it_does_not(results: dict[str, Any]) -> None:
+    section = prior(Material(results))
+    assert plain(section.finding) == (
+        "The codes of z are not distributed as the prior (sliced Wasserstein and kernel tests, n = 200); no difference "
+        "shows in those of noise."
+    )
+    found = plain(str(section.blocks[0]))
+    assert "The codes of z are not distributed as the normal prior (sliced Wasserstein distance" in found
+    assert "No difference shows between the codes of noise and the normal prior" in found
+    assert "n = 200" in found and "of 16 numbers differ by themselves" in found
+    tables = [block for block in all_blocks(prior(Material(results)).blocks) if isinstance(block, Table)]
+    assert [len(table.rows) for table in tables] == [2, 16, 2, 3]
+
+
+def test_each_outcome_of_several_parts_has_its_sentence(results: dict[str, Any]) -> None:
+    z, noise = results["prior"].parts
+    for parts, said in (
+        ((z,), "The codes of z are not distributed as the normal prior (sliced Wasserstein distance"),
+        ((z, replace(z, name="w")), "The codes of z and w are not distributed as their priors (sliced Wasserstein and"),
+        ((noise, replace(noise, name="w")), "No difference shows between the codes of noise and w and their priors ("),
+    ):
+        finding = plain(prior(Material({"prior": replace(results["prior"], parts=parts)})).finding)
+        assert finding.startswith(said) and "n = 200" in finding
+
+
+def test_training_rows_are_owned_up_to(results: dict[str, Any]) -> None:
+    note = "900 rows of all splits, which includes training rows, since only 9 test rows exist"
+    for kind, section in (("geometry", geometry), ("prior", prior)):
+        changed = replace(results[kind], notes=(note,))
+        assert "includes training rows" in str(section(Material({**results, kind: changed})).blocks[0])
+
+
+def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[str, Any]) -> None:
+    tried = (
+        Candidate(2, "full", 900.0, -4.0, 0, 850.0),
+        Candidate(1, "full", 950.0, -5.0, 0, 930.0),
+        Candidate(4, "full", 910.0, -3.5, 0, 820.0),
+        Candidate(8, "diag", 700.0, np.nan, 3, 500.0),
+    )
+    changed = replace(results["mixture"], candidates=tried)
+    blocks = all_blocks(mixture(Material({**results, "mixture": changed})).blocks)
+    charts = {b.id: b for b in blocks if isinstance(b, Lines)}
+    assert {key: chart.lines[0].y.tolist() for key, chart in charts.items()} == {
+        "bic": [950, 900, 910], "aic": [930, 850, 820], "held_out": [-5, -4, -3.5],
+    }  # fmt: skip
+    assert [len(chart.lines) for chart in charts.values()] == [2, 2, 1], "what is not known is not drawn"
+    (table,) = [b for b in blocks if isinstance(b, Table) and b.columns[0] == "candidate"]
+    assert table.rows[1] == ("2 full", "0", "30", "−4.00", "")
+    assert table.rows[3][3:] == ("–", "3 of 8 degenerate")
+    assert "BIC 2 components (full), AIC 4 components (full) and held-out log-likelihood 4" in plain(table.caption)
+    older = replace(changed, candidates=tuple(replace(one, aic=np.nan) for one in tried))
+    ids = [b.id for b in all_blocks(mixture(Material({**results, "mixture": older})).blocks) if isinstance(b, Lines)]
+    assert ids == ["bic", "held_out"]
+
+
+def test_the_mixture_shows_unusual_images_and_mixtures_of_classes(results: dict[str, Any]) -> None:
+    rows = np.arange(12)
+    scores = np.linspace(-30, -20, 12)
+    outliers = Outliers(rows, scores, -scores, np.full(12, 0.5), np.full(12, 0.5), 400, rows[:2])
+    drawn = np.zeros((2, 3, 8, 8, 1), np.uint8)
+    classes = ByClass(
+        ("a", "<b>"), np.array([1, 4]), ("full", "diag"), np.array([90, 80]), Interval(0.9, 0.85, 0.94, 200), 0.5,
+        drawn, (),
+    )  # fmt: skip
+    changed = replace(results["mixture"], outliers=outliers, by_class=classes)
+    found = mixture(Material({**results, "mixture": changed}))
+    galleries = [block for block in found.blocks if isinstance(block, Gallery)]
+    assert galleries[1].groups[0].title == "Most unusual" and "2 of 12 images" in galleries[1].groups[0].detail
+    assert [group.title for group in galleries[2].groups] == ["a", "<b>"]
+    (table,) = [b for b in all_blocks(found.blocks) if isinstance(b, Table) and b.columns[0] == "class"]
+    assert table.rows[1] == ("<b>", "4 diag", "80") and "90.0 % [85.0, 94.0]" in plain(table.caption)
