@@ -101,9 +101,9 @@ def analyze_table(
 
 def write_report(results: str | Path, out: str | Path, *, run: str | Path | None = None) -> Path:
     """Write the report of a results folder; returns the file."""
-    from . import report
+    from . import report_builder
 
-    return report.write_report(Path(results), Path(out), run=None if run is None else Path(run))
+    return report_builder.write_report(Path(results), Path(out), run=None if run is None else Path(run))
 
 
 def run_of(results: Path) -> Path | None:
@@ -142,9 +142,12 @@ def report_back(found: dict[str, Any], out: Path, as_json: bool, warnings: Seque
 def main() -> None:
     """Run `python -m analysis`; a user's error is one line on standard error and exit code 2."""
     app = typer.Typer(
-        cls=WritingGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        cls=WritingGroup,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
         help="Analyses of a table of codes, without a model: what must decode is left out, and said.",
-    )  # fmt: skip
+    )
     register(app, None)
     run_app(app, "analysis", prog_name="python -m analysis")

@@ -125,10 +125,23 @@ def add_commands(
     found, decoded = Commands(load_model, load_networks), DecodedCommands(load_model)
     beside = CompareCommand(load_model, encode_runs)
     for function in (
-        found.probe, found.efficiency, found.neighbours, found.concepts, decoded.interpolate, found.mixture, geometry,
-        decoded.prior, found.map, decoded.reconstruction, decoded.codes, disentanglement, beside.compare, fidelity,
-        found.analyze, found.report,
-    ):  # fmt: skip
+        found.probe,
+        found.efficiency,
+        found.neighbours,
+        found.concepts,
+        decoded.interpolate,
+        found.mixture,
+        geometry,
+        decoded.prior,
+        found.map,
+        decoded.reconstruction,
+        decoded.codes,
+        disentanglement,
+        beside.compare,
+        fidelity,
+        found.analyze,
+        found.report,
+    ):
         app.command(name=function.__name__, help=unwrap(function.__doc__ or ""), rich_help_panel=PANEL)(function)
 
 
@@ -145,10 +158,22 @@ class Commands:
         self.load_model, self.load_networks = load_model, load_networks
 
     def probe(
-        self, table: Table, out: Out = None, protocol: ProtocolName = None, save: SaveProbe = None, k: Neighbours = 1,
-        rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label",
-        split: Split = "split", group: Group = None, blocks: Blocks = None, as_json: Json = False,
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        out: Out = None,
+        protocol: ProtocolName = None,
+        save: SaveProbe = None,
+        k: Neighbours = 1,
+        rows: Rows = ROWS,
+        full: Full = False,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        as_json: Json = False,
+    ) -> None:
         """How much of the labels and attributes a simple reader finds in the codes.
 
         Linear probes (logistic, L2-SVM), k-NN, and ridge regression for numbers, trained on train rows and
@@ -181,10 +206,22 @@ class Commands:
         return None
 
     def efficiency(
-        self, table: Table, out: Out = None, few: FewLabels = None, draws: Draws = 20, networks: Networks = 0,
-        rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label",
-        split: Split = "split", group: Group = None, blocks: Blocks = None, as_json: Json = False,
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        out: Out = None,
+        few: FewLabels = None,
+        draws: Draws = 20,
+        networks: Networks = 0,
+        rows: Rows = ROWS,
+        full: Full = False,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        as_json: Json = False,
+    ) -> None:
         """How many labels a representation saves: accuracy against labels a class, from one to all.
 
         A logistic probe reads the code and every feature layer from the same draws of labels, beside raw pixels,
@@ -228,10 +265,19 @@ class Commands:
         )
 
     def neighbours(
-        self, table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split",
-        group: Group = None, blocks: Blocks = None, as_json: Json = False,
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        out: Out = None,
+        rows: Rows = ROWS,
+        full: Full = False,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        as_json: Json = False,
+    ) -> None:
         """What the codes consider similar: the nearest train images of test images.
 
         The share of neighbours with the same label, beside pixels and the untrained network; with --out the
@@ -244,11 +290,23 @@ class Commands:
         )
 
     def concepts(
-        self, table: Table, out: Out = None, model: Run = None, keep: Keep = None, keep_by: KeepBy = "regression",
+        self,
+        table: Table,
+        out: Out = None,
+        model: Run = None,
+        keep: Keep = None,
+        keep_by: KeepBy = "regression",
         permutations: Permutations = 999,
-        rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label",
-        split: Split = "split", group: Group = None, blocks: Blocks = None, as_json: Json = False,
-    ) -> None:  # fmt: skip
+        rows: Rows = ROWS,
+        full: Full = False,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        as_json: Json = False,
+    ) -> None:
         """Directions in the code along which a label or attribute changes, with the evidence for and against.
 
         AUC is how well the position along a direction ranks test rows that have the concept above those that have not
@@ -277,10 +335,21 @@ class Commands:
         job.run(self.load_model, permutations=permutations, keep=tuple(keep or ()), keep_by=keep_by)
 
     def mixture(
-        self, table: Table, out: Out = None, model: Run = None, components: Components = None, rows: Rows = ROWS,
-        full: Full = False, seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split",
-        group: Group = None, blocks: Blocks = None, as_json: Json = False,
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        out: Out = None,
+        model: Run = None,
+        components: Components = None,
+        rows: Rows = ROWS,
+        full: Full = False,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        as_json: Json = False,
+    ) -> None:
         """The Gaussian mixture that fits the codes best, the groups that it shows, and whether they are the labels.
 
         Gaussian mixtures of several sizes; the least BIC wins. Its components are parts of a density, and groups
@@ -297,10 +366,20 @@ class Commands:
         job.run(self.load_model, components=tuple(components or ()))
 
     def map(
-        self, table: Table, out: Out = None, method: Method = None, rows: MapRows = 5000, full: Full = False,
-        seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split",
-        group: Group = None, blocks: Blocks = None, as_json: Json = False,
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        out: Out = None,
+        method: Method = None,
+        rows: MapRows = 5000,
+        full: Full = False,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        as_json: Json = False,
+    ) -> None:
         """A picture of the codes in two dimensions, and how far it can be trusted.
 
         Trustworthiness is 1 where neighbours on the map are neighbours in the code, and about 0.5 for a
@@ -316,11 +395,21 @@ class Commands:
         job.run(None, decodes=False, map_rows=None if full else rows, maps=tuple(method or ("umap", "pca")))
 
     def analyze(
-        self, table: Table, out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),
-        model: Run = None, maps: Maps = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split",
-        group: Group = None, blocks: Blocks = None, as_json: Json = False,
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),
+        model: Run = None,
+        maps: Maps = None,
+        rows: Rows = ROWS,
+        full: Full = False,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        as_json: Json = False,
+    ) -> None:
         """Every analysis of a table, each saved as soon as it is done.
 
         What cannot be done (no labels, no split, no model) is said, and the rest goes on. Afterwards
@@ -334,10 +423,17 @@ class Commands:
         job = _Job("", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks)
         opened = job.open(table)
         found = analyze_table(
-            table, out, model=find_model(opened, model, self.load_model), command=command_line(),
+            table,
+            out,
+            model=find_model(opened, model, self.load_model),
+            command=command_line(),
             options=job.options(maps=tuple(maps or ("umap", "pca"))),
-            code=code, label=label, split=split, group=group, blocks=blocks,
-        )  # fmt: skip
+            code=code,
+            label=label,
+            split=split,
+            group=group,
+            blocks=blocks,
+        )
         report_back(found, out, as_json, dependence_warnings(opened))
 
     def report(

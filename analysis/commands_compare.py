@@ -35,15 +35,16 @@ Others = Annotated[
 Data = Annotated[
     str | None,
     typer.Option(
-        "--data", "-d", help="Images that run folders are judged on, a name or path as `latentgan encode` takes it. "
-        "Default: those of the first run.", show_default=False,
+        "--data",
+        "-d",
+        help="Images that run folders are judged on, a name or path as `latentgan encode` takes it. "
+        "Default: those of the first run.",
+        show_default=False,
     ),
-]  # fmt: skip
+]
 
 
-Mirror = Annotated[
-    Path | None, typer.Option(help="A folder that holds the files of a named set.", show_default=False)
-]  # fmt: skip
+Mirror = Annotated[Path | None, typer.Option(help="A folder that holds the files of a named set.", show_default=False)]
 
 
 Device = Annotated[str, typer.Option(help="Where run folders are encoded: cpu, cuda, cuda:1, mps, or auto.")]
@@ -56,11 +57,23 @@ class CompareCommand:
         self.load_model, self.encode_runs = load_model, encode_runs
 
     def compare(
-        self, run: First, others: Others, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split",
-        group: Group = None, blocks: Blocks = None, data: Data = None, mirror: Mirror = None,
-        device: Device = "auto", as_json: Json = False,
-    ) -> None:  # fmt: skip
+        self,
+        run: First,
+        others: Others,
+        out: Out = None,
+        rows: Rows = ROWS,
+        full: Full = False,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        data: Data = None,
+        mirror: Mirror = None,
+        device: Device = "auto",
+        as_json: Json = False,
+    ) -> None:
         """Runs side by side, and whether they arrange the same images alike.
 
         A row a run, on the same images and draws of labels: what a linear probe reads from the code and from the best

@@ -40,11 +40,23 @@ class DecodedCommands:
         self.load_model = load_model
 
     def interpolate(
-        self, table: Table, out: Out = None, model: Run = None, along: Along = "auto", between: Between = None,
-        steps: Steps = 11, count: Shown = 8, rows: Rows = ROWS, seed: Seed = 0, code: Code = None,
-        label: Label = "label", split: Split = "split",
-        group: Group = None, blocks: Blocks = None, as_json: Json = False,
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        out: Out = None,
+        model: Run = None,
+        along: Along = "auto",
+        between: Between = None,
+        steps: Steps = 11,
+        count: Shown = 8,
+        rows: Rows = ROWS,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        as_json: Json = False,
+    ) -> None:
         """Walk from one image to another through the code, and decode on the way.
 
         auto takes a great circle under a normal prior and a straight line under a uniform one. The figure
@@ -77,10 +89,20 @@ class DecodedCommands:
         job.run(self.load_model, along=along, between=tuple(between or ()), steps=steps, shown=count)
 
     def reconstruction(
-        self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split",
-        group: Group = None, blocks: Blocks = None, as_json: Json = False,
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        out: Out = None,
+        model: Run = None,
+        rows: Rows = ROWS,
+        full: Full = False,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        as_json: Json = False,
+    ) -> None:
         """How much of its own image a code keeps.
 
         The error of decoding an image's own code over the error against another image's: 1 means that the
@@ -106,10 +128,20 @@ class DecodedCommands:
         job.run(self.load_model)
 
     def codes(
-        self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split",
-        group: Group = None, blocks: Blocks = None, as_json: Json = False,
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        out: Out = None,
+        model: Run = None,
+        rows: Rows = ROWS,
+        full: Full = False,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        as_json: Json = False,
+    ) -> None:
         """What the parts of a code do: which categories are used, and what each continuous number changes.
 
         A categorical part is matched to the labels on validation rows and judged on test rows, beside k-means
@@ -124,10 +156,20 @@ class DecodedCommands:
         )
 
     def prior(
-        self, table: Table, out: Out = None, model: Run = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-        code: Code = None, label: Label = "label", split: Split = "split",
-        group: Group = None, blocks: Blocks = None, as_json: Json = False,
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        out: Out = None,
+        model: Run = None,
+        rows: Rows = ROWS,
+        full: Full = False,
+        seed: Seed = 0,
+        code: Code = None,
+        label: Label = "label",
+        split: Split = "split",
+        group: Group = None,
+        blocks: Blocks = None,
+        as_json: Json = False,
+    ) -> None:
         """Whether the codes are distributed as the prior that the decoder was trained on.
 
         A kernel test and a sliced Wasserstein distance with permutation p-values, and a test for each number with a

@@ -31,10 +31,18 @@ Factors = Annotated[
 
 
 def geometry(
-    table: Table, out: Out = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0, code: Code = None,
-    label: Label = "label", split: Split = "split",
-    group: Group = None, blocks: Blocks = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    table: Table,
+    out: Out = None,
+    rows: Rows = ROWS,
+    full: Full = False,
+    seed: Seed = 0,
+    code: Code = None,
+    label: Label = "label",
+    split: Split = "split",
+    group: Group = None,
+    blocks: Blocks = None,
+    as_json: Json = False,
+) -> None:
     """How many dimensions the codes fill, and whether some images are everybody's neighbours.
 
     Intrinsic dimension by two estimators, the participation ratio (dimensions that hold variance) and hubness.
@@ -49,10 +57,19 @@ def geometry(
 
 
 def disentanglement(
-    table: Table, out: Out = None, factor: Factors = None, rows: Rows = ROWS, full: Full = False, seed: Seed = 0,
-    code: Code = None, label: Label = "label", split: Split = "split",
-    group: Group = None, blocks: Blocks = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    table: Table,
+    out: Out = None,
+    factor: Factors = None,
+    rows: Rows = ROWS,
+    full: Full = False,
+    seed: Seed = 0,
+    code: Code = None,
+    label: Label = "label",
+    split: Split = "split",
+    group: Group = None,
+    blocks: Blocks = None,
+    as_json: Json = False,
+) -> None:
     """Whether single numbers of the code are single known factors of the images.
 
     MIG, SAP, DCI, the FactorVAE score and modularity: 1 is one number a factor. Beside each stands what the same rows
@@ -66,10 +83,20 @@ def disentanglement(
 
 
 def fidelity(
-    real: Table, fake: Fake, out: Out = None, features: Features = None, rows: Rows = ROWS, full: Full = False,
-    seed: Seed = 0, code: Code = None, label: Label = "label", split: Split = "split",
-    group: Group = None, blocks: Blocks = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    real: Table,
+    fake: Fake,
+    out: Out = None,
+    features: Features = None,
+    rows: Rows = ROWS,
+    full: Full = False,
+    seed: Seed = 0,
+    code: Code = None,
+    label: Label = "label",
+    split: Split = "split",
+    group: Group = None,
+    blocks: Blocks = None,
+    as_json: Json = False,
+) -> None:
     """How near samples are to real images, in features that you choose; no FID, which has Inception's features.
 
     Fréchet and kernel distances, precision, recall, density, coverage, beside those of real train rows; whether

@@ -50,9 +50,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[NumpyModel, Path]
 
     folder = tmp_path_factory.mktemp("trained")
     config = latentgan.configure(
-        "bigan", family={"latent": 5, "width": 4, "hidden": 16}, data={"source": "digits"},
+        "bigan",
+        family={"latent": 5, "width": 4, "hidden": 16},
+        data={"source": "digits"},
         training={"total_images": 640, "device": "cpu"},
-    )  # fmt: skip
+    )
     source = latentgan.load_source("digits")
     run = latentgan.train(config, folder / "run", source=source, show_progress=False)
     plan = latentgan.Plan(features=("encoder.dense1", "discriminator.conv2"), pool=1)

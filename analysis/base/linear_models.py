@@ -190,9 +190,12 @@ def _minimise(
         first[:d], first[d] = start.weights, start.bias
     with one_blas_thread():
         found = minimize(
-            _objective(x, target, k, loss, c), first.ravel(), jac=True, method="L-BFGS-B",
+            _objective(x, target, k, loss, c),
+            first.ravel(),
+            jac=True,
+            method="L-BFGS-B",
             options={"maxiter": iterations, "maxcor": 10, "ftol": tolerance, "gtol": 1e-5},
-        )  # fmt: skip
+        )
     w = np.asarray(found.x, np.float32).reshape(d + 1, k)
     if not np.isfinite(w).all():
         raise AnalysisError("a linear probe diverged: are there values of extreme size in the representation?")

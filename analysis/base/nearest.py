@@ -57,9 +57,14 @@ def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = Fals
 
 
 def _look_up(
-    bounds: LowerBounds, rows: Ints, queries: Floats, references: Floats, found: tuple[Ints, Doubles], most: int,
+    bounds: LowerBounds,
+    rows: Ints,
+    queries: Floats,
+    references: Floats,
+    found: tuple[Ints, Doubles],
+    most: int,
     own: bool,
-) -> Ints:  # fmt: skip
+) -> Ints:
     """Write the nearest of queries `rows` and their squared distances to `found`, two arrays of k columns.
 
     Returns: the queries of which more than `most` references may be the nearest; what is found of them is not final.

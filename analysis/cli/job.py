@@ -86,9 +86,15 @@ class _Job:
         with _progress() as progress:
             task = progress.add_task(self.kind, total=None)
             result = run_study(
-                self.kind, table, model, self.options(**changes), out=self.out, command=command_line(),
-                progress=lambda text: progress.update(task, description=_shown(self.kind, text)), study=study,
-            )  # fmt: skip
+                self.kind,
+                table,
+                model,
+                self.options(**changes),
+                out=self.out,
+                command=command_line(),
+                progress=lambda text: progress.update(task, description=_shown(self.kind, text)),
+                study=study,
+            )
         print_result(self.kind, result, self.as_json)
 
 
@@ -169,10 +175,15 @@ def _progress(quiet: bool = False) -> Any:
 
     console = Console(stderr=True)
     return Progress(
-        SpinnerColumn(), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False), console=console, transient=True,
+        SpinnerColumn(),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        transient=True,
         disable=quiet or not console.is_terminal,
-    )  # fmt: skip
+    )
 
 
 def print_result(kind: str, result: Any, as_json: bool) -> None:

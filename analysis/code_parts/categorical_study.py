@@ -80,9 +80,15 @@ def draw(part: Mapping[str, Any], n: int, rng: np.random.Generator) -> Singles:
 
 
 def study_part(
-    table: Embeddings, part: dict[str, Any], parts: list[dict[str, Any]], rows: Ints, labels: Any,
-    decode: Decode | None, options: Options, rng: np.random.Generator,
-) -> Categories:  # fmt: skip
+    table: Embeddings,
+    part: dict[str, Any],
+    parts: list[dict[str, Any]],
+    rows: Ints,
+    labels: Any,
+    decode: Decode | None,
+    options: Options,
+    rng: np.random.Generator,
+) -> Categories:
     """Count a part's categories on `rows`, name them after labels, and collect their images."""
     k = size(part)
     probabilities = _columns_of(table, table.code, part)(rows)
@@ -114,11 +120,27 @@ def study_part(
         named.get(rule, (None, ())) for rule in ("matching", "confident", "assigned")
     )
     return Categories(
-        str(part["name"]), counts, effective_number(counts, rng=rng), mean_interval(probabilities.max(1)), cross,
-        matching, shared, shuffled, baselines, samples, confident, confident_baselines, exemplars, places,
-        "component" if is_learned(part) else "category", assigned, assigned_baselines,
-        table.labels_told if names is not None and matching is not None else 0, pure, beside,
-    )  # fmt: skip
+        str(part["name"]),
+        counts,
+        effective_number(counts, rng=rng),
+        mean_interval(probabilities.max(1)),
+        cross,
+        matching,
+        shared,
+        shuffled,
+        baselines,
+        samples,
+        confident,
+        confident_baselines,
+        exemplars,
+        places,
+        "component" if is_learned(part) else "category",
+        assigned,
+        assigned_baselines,
+        table.labels_told if names is not None and matching is not None else 0,
+        pure,
+        beside,
+    )
 
 
 def _purity(
@@ -156,9 +178,15 @@ def _told_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...
 
 
 def _named(
-    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, classes: int, others: Others, options: Options,
+    table: Embeddings,
+    part: dict[str, Any],
+    rows: Ints,
+    labels: Ints,
+    classes: int,
+    others: Others,
+    options: Options,
     rng: np.random.Generator,
-) -> dict[str, tuple[Matching, tuple[Baseline, ...]]]:  # fmt: skip
+) -> dict[str, tuple[Matching, tuple[Baseline, ...]]]:
     """Name categories on validation rows by each rule and judge them on `rows`; the same for groups of other things.
 
     Returns: rule -> the matching of categories and its yardsticks.
@@ -196,9 +224,16 @@ def _shuffled(one: Matching, chosen: Ints, lost: Ints) -> Baseline:
 
 
 def _named_as_told(
-    table: Embeddings, part: dict[str, Any], rows: Ints, labels: Ints, judged: Ints, names: Ints, others: Others,
-    options: Options, rng: np.random.Generator,
-) -> tuple[Matching, tuple[Baseline, ...]]:  # fmt: skip
+    table: Embeddings,
+    part: dict[str, Any],
+    rows: Ints,
+    labels: Ints,
+    judged: Ints,
+    names: Ints,
+    others: Others,
+    options: Options,
+    rng: np.random.Generator,
+) -> tuple[Matching, tuple[Baseline, ...]]:
     """Judge class k against label k, beside groups of pixels that are matched on validation rows, and a probe.
 
     Args: judged: labels of `rows`, -1 where one is unknown or the row is of the train split.

@@ -87,9 +87,15 @@ class _Moved:
 
 
 def _sweeps(
-    table: Embeddings, parts: list[dict[str, Any]], rows: Ints, labels: Any, decode: Decode | None,
-    options: Options, rng: np.random.Generator, progress: Progress,
-) -> _Moved:  # fmt: skip
+    table: Embeddings,
+    parts: list[dict[str, Any]],
+    rows: Ints,
+    labels: Any,
+    decode: Decode | None,
+    options: Options,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> _Moved:
     """Move each continuous number from end to end on many codes; film the largest effects on a few."""
     if decode is None:
         return _Moved(notes=(f"no traversals: {needs_model(table)}",))
@@ -129,9 +135,13 @@ def _narrow(parts: list[dict[str, Any]], values: Singles) -> list[str]:
 
 
 def _random_directions(
-    parts: list[dict[str, Any]], values: Singles, codes: Singles, unrelated: Doubles, decode: Decode,
+    parts: list[dict[str, Any]],
+    values: Singles,
+    codes: Singles,
+    unrelated: Doubles,
+    decode: Decode,
     rng: np.random.Generator,
-) -> tuple[Baseline, ...]:  # fmt: skip
+) -> tuple[Baseline, ...]:
     """Move codes (m, d) as far as a number goes, along random directions through all continuous numbers."""
     moving = [part for part in parts if is_continuous(part)]
     places = np.array([int(p["start"]) + i for p in moving for i in range(int(p["width"]))])

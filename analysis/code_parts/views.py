@@ -85,10 +85,14 @@ def _film(material: Material, found: Codes, one: Sweep, index: int) -> Strips:
     name, frames = _number(one, found), as_uint8(one.frames)
     steps = tuple("+" * (value > 0) + number(value) for value in np.linspace(*one.ends, frames.shape[1]).tolist())
     strips = tuple(
-        Strip(material.label(int(row)) or material.describe(int(row)), frames[i],
-              f"{material.describe(int(row))}, {name} moved", int(row))
+        Strip(
+            material.label(int(row)) or material.describe(int(row)),
+            frames[i],
+            f"{material.describe(int(row))}, {name} moved",
+            int(row),
+        )
         for i, row in enumerate(found.bases)
-    )  # fmt: skip
+    )
     caption = (
         f"Codes of held-out images in which {name} alone is moved over its range and everything else stays, decoded. "
         "A number that means one thing does the same to every row. Click a strip to go there; hover the picture at "
@@ -134,10 +138,16 @@ def codes_tables(result: Any) -> Iterator[TextTable]:
         title = f"{one.part}: {plain(one.effective, 2)} of {len(one.counts)} {one.nouns} in use, {result.rows:,} rows"
         named = one.matching.names if one.matching else [-1] * len(one.counts)
         rows = [
-            (str(k + 1), result.classes[name] if name >= 0 else "–", percent_interval(wilson(int(n), result.rows)), f"{n:,}",
-             f"{percent_interval(pure)} of {pure.n:,}" if pure.n else "–", _made_of(one.table[k], result.classes))
+            (
+                str(k + 1),
+                result.classes[name] if name >= 0 else "–",
+                percent_interval(wilson(int(n), result.rows)),
+                f"{n:,}",
+                f"{percent_interval(pure)} of {pure.n:,}" if pure.n else "–",
+                _made_of(one.table[k], result.classes),
+            )
             for k, (n, name, pure) in enumerate(zip(one.counts, named, one.purities, strict=True))
-        ]  # fmt: skip
+        ]
         yield title, (one.noun, "stands for", "usage", "n", "purity", "its labels"), rows
         judged = (
             ("accuracy", one.matching, one.baselines),

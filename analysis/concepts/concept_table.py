@@ -245,13 +245,25 @@ def _judge(
             one, others = found[place], [alike[j] @ alike[k] for j in first if j != k]
             plain = one.free is None
             concepts[place] = Concept(
-                name=one.name, column=task.question.column, kind=task.question.kind, method=one.method, auc=aucs[k],
-                r2=r2s[k], p_value=p_values[k], q_value=math.nan, permutations=permutations,
-                baselines=baselines[i, one.method] if plain else (), stability=one.stability,
-                shuffled_stability=one.shuffled, scale=float(np.std(each[k][0], dtype=np.float64)), positive=more,
-                negative=fewer, agreement=float(np.mean(others)) if plain and others else math.nan,
-                chosen=plain and one.method == best[i], note=task.question.note,
-            )  # fmt: skip
+                name=one.name,
+                column=task.question.column,
+                kind=task.question.kind,
+                method=one.method,
+                auc=aucs[k],
+                r2=r2s[k],
+                p_value=p_values[k],
+                q_value=math.nan,
+                permutations=permutations,
+                baselines=baselines[i, one.method] if plain else (),
+                stability=one.stability,
+                shuffled_stability=one.shuffled,
+                scale=float(np.std(each[k][0], dtype=np.float64)),
+                positive=more,
+                negative=fewer,
+                agreement=float(np.mean(others)) if plain and others else math.nan,
+                chosen=plain and one.method == best[i],
+                note=task.question.note,
+            )
     return _corrected([concepts[place] for place in range(len(found))], [one.free is None for one in found])
 
 

@@ -95,9 +95,17 @@ def told_by(tasks: Sequence[Task], method: str) -> list[int]:
 
 
 def search(
-    space: Space, tasks: Sequence[Task], methods: Sequence[str], *, keep: Sequence[int], kept: str,
-    rng: np.random.Generator, resamples: int = RESAMPLES, by: str = WAYS[0], groups: Ints | None = None,
-) -> tuple[list[Found], list[str]]:  # fmt: skip
+    space: Space,
+    tasks: Sequence[Task],
+    methods: Sequence[str],
+    *,
+    keep: Sequence[int],
+    kept: str,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+    by: str = WAYS[0],
+    groups: Ints | None = None,
+) -> tuple[list[Found], list[str]]:
     """Find every direction, method by method; last those that keep the tasks in `keep`, which are called `kept`.
 
     `by` is one of WAYS. `groups` (n,) are drawn whole.

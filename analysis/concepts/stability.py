@@ -133,9 +133,14 @@ class Resamples:
         first = reader or fit_normals(self.x, targets, method)
         start = Linear(*(np.repeat(part, weights.shape[1], axis=-1) for part in (first.weights, first.bias)))
         reader = fit_linear(
-            self.x, signs, signs.shape[1], loss=LOSSES[method], c=1 / (PENALTIES[method] * n), start=start,
+            self.x,
+            signs,
+            signs.shape[1],
+            loss=LOSSES[method],
+            c=1 / (PENALTIES[method] * n),
+            start=start,
             iterations=60,
-        )  # fmt: skip
+        )
         return reader.weights.T.reshape(m, -1, d).astype(np.float64)
 
     def _first_order(self, targets: AnyArray, method: str, counts: Pixels, reader: Linear | None) -> Doubles:
@@ -213,9 +218,13 @@ def shuffled(targets: AnyArray, method: str, rng: np.random.Generator, groups: I
 
 
 def stabilities(
-    resamples: Resamples, targets: AnyArray, method: str, reader: Linear | None,
-    at_unit_variance: Callable[[Doubles, str], Doubles], rng: np.random.Generator,
-) -> tuple[list[Interval], list[Interval]]:  # fmt: skip
+    resamples: Resamples,
+    targets: AnyArray,
+    method: str,
+    reader: Linear | None,
+    at_unit_variance: Callable[[Doubles, str], Doubles],
+    rng: np.random.Generator,
+) -> tuple[list[Interval], list[Interval]]:
     """The figure of each column of targets (n, m), and that of its shuffled values.
 
     Args: at_unit_variance: takes directions (..., w) of a method to the columns of which cosines are taken.

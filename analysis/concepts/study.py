@@ -45,15 +45,32 @@ def study_concepts(
     weights, missing = first_layer(table, model)
     notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test)), *left, *missing]
     found = concept_table(
-        codes["train"], codes["test"], asked, train, test, rng=rng, yardsticks=beside, mask=table.continuous,
-        keep=options.keep, keep_by=options.keep_by, permutations=options.permutations, notes=notes, groups=groups,
-    )  # fmt: skip
+        codes["train"],
+        codes["test"],
+        asked,
+        train,
+        test,
+        rng=rng,
+        yardsticks=beside,
+        mask=table.continuous,
+        keep=options.keep,
+        keep_by=options.keep_by,
+        permutations=options.permutations,
+        notes=notes,
+        groups=groups,
+    )
     found = _with_whole_groups(found, table, train)
     progress("directions without labels")
     blind = unsupervised(
-        codes["train"], codes["test"], [Task(one, train, test) for one in asked], weights=weights, rng=rng,
-        mask=table.continuous, permutations=options.permutations, groups=groups,
-    )  # fmt: skip
+        codes["train"],
+        codes["test"],
+        [Task(one, train, test) for one in asked],
+        weights=weights,
+        rng=rng,
+        mask=table.continuous,
+        permutations=options.permutations,
+        groups=groups,
+    )
     found = replace(found, unsupervised=blind)
     decode = decoder(table, model)
     if decode is None:

@@ -92,9 +92,16 @@ def first_layer_directions(weights: Floats, *, most: int = AXES) -> tuple[Double
 
 
 def unsupervised(
-    train: Floats, test: Floats, tasks: Sequence[Task], *, weights: Floats | None = None, mask: Bools | None = None,
-    rng: np.random.Generator, permutations: int = 999, groups: Ints | None = None,
-) -> tuple[Unsupervised, ...]:  # fmt: skip
+    train: Floats,
+    test: Floats,
+    tasks: Sequence[Task],
+    *,
+    weights: Floats | None = None,
+    mask: Bools | None = None,
+    rng: np.random.Generator,
+    permutations: int = 999,
+    groups: Ints | None = None,
+) -> tuple[Unsupervised, ...]:
     """Find the leading directions of codes (n, d) and of the first layer, and what each ranks.
 
     Args: train, test: (n, d), (n', d), of which only the columns in `mask` are used. weights: (rows, d) of the layers

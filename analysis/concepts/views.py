@@ -129,11 +129,18 @@ def _row(one: Concept) -> Estimate:
 def _evidence(best: Sequence[Concept]) -> Table:
     """For and against the best direction of each concept, a column each."""
     rows = tuple(
-        (one.name, one.method, chance_of(one.p_value), chance_of(one.q_value),
-         _cosine(one.stability), _cosine(one.shuffled_stability), _short(one.agreement),
-         f"{count(one.positive)} / {count(one.negative)}")
+        (
+            one.name,
+            one.method,
+            chance_of(one.p_value),
+            chance_of(one.q_value),
+            _cosine(one.stability),
+            _cosine(one.shuffled_stability),
+            _short(one.agreement),
+            f"{count(one.positive)} / {count(one.negative)}",
+        )
         for one in best
-    )  # fmt: skip
+    )
     columns = ("concept", "found by", "p", "q", "found again", "of shuffled labels", "other methods", "train rows")
     resamples = max(one.stability.n for one in best)
     caption = (
@@ -214,12 +221,17 @@ def _freed(table: ConceptTable) -> list[Block]:
         before, after = table.concepts[free.source], table.concepts[free.concept]
         own = _moved(*free.moved)
         for kept in free.kept:
-            rows.append((
-                after.name, kept.name + (" (not taken out)" if kept.dependent else ""), own,
-                _moved(*kept.moved),
-                *(f"{_short(a)} → {_short(b)}" for a, b in ((before.score.value, after.score.value), kept.cosine)),
-                number(free.left), chance_of(after.q_value),
-            ))  # fmt: skip
+            rows.append(
+                (
+                    after.name,
+                    kept.name + (" (not taken out)" if kept.dependent else ""),
+                    own,
+                    _moved(*kept.moved),
+                    *(f"{_short(a)} → {_short(b)}" for a, b in ((before.score.value, after.score.value), kept.cosine)),
+                    number(free.left),
+                    chance_of(after.q_value),
+                )
+            )
     if not rows:
         return []
     columns = ("direction", "kept", "a dose moves it by", "and the kept by", "tells its own", "cosine", "left", "q")
@@ -270,7 +282,7 @@ def _axes(material: Material, table: ConceptTable, found: Unsupervised, index: i
         options = tuple(
             (found.names[i], (_strips(material, table.edits, frames, found.names[i], f"axis-{index}-{i}"),))
             for i, frames in enumerate(as_uint8(found.frames))
-        )  # fmt: skip
+        )
         blocks = [*one_of(f"axis-{index}", "Edit along", options), *blocks]
     return blocks
 
@@ -278,9 +290,15 @@ def _axes(material: Material, table: ConceptTable, found: Unsupervised, index: i
 def _axis(name: str, one: Axis, resampled: bool) -> tuple[str, ...]:
     told = bool(one.concept)
     return (
-        name, percent(one.share), *[brackets(one.stability)] * resampled, brackets(one.effect) if one.effect else "–",
-        one.concept or "–", brackets(one.auc, 3) if told else "–", chance_of(one.p_value), chance_of(one.q_value),
-    )  # fmt: skip
+        name,
+        percent(one.share),
+        *[brackets(one.stability)] * resampled,
+        brackets(one.effect) if one.effect else "–",
+        one.concept or "–",
+        brackets(one.auc, 3) if told else "–",
+        chance_of(one.p_value),
+        chance_of(one.q_value),
+    )
 
 
 def _edits(material: Material, table: ConceptTable) -> list[Block]:
@@ -300,10 +318,14 @@ def _strips(material: Material, edits: Edits, frames: np.ndarray, name: str, id:
     steps = tuple(f"{number(float(s), 1).rstrip('0').rstrip('.')} sd" for s in edits.strengths)
     steps = tuple(step if step.startswith(("−", "0")) else f"+{step}" for step in steps)
     strips = tuple(
-        Strip(material.label(int(row)) or material.describe(int(row)), frames[i],
-              f"{material.describe(int(row))} edited along {name}", int(row))
+        Strip(
+            material.label(int(row)) or material.describe(int(row)),
+            frames[i],
+            f"{material.describe(int(row))} edited along {name}",
+            int(row),
+        )
         for i, row in enumerate(edits.rows)
-    )  # fmt: skip
+    )
     caption = (
         f"Codes moved along “{name}” by the slider's number of standard deviations of all images' positions, "
         "then decoded; 0 is the plain reconstruction. Hover a picture for its original."
@@ -337,15 +359,22 @@ def concept_tables(result: Any) -> Iterator[TextTable]:
         rows = []
         for one in mine:
             beside = {b.name: f"{b.figure.value:.3f}" for b in one.baselines}
-            rows.append((one.name, one.method, plain(one.score), *(beside.get(n, "–") for n in names),
-                         f"{one.score.n:,}"))  # fmt: skip
+            rows.append(
+                (one.name, one.method, plain(one.score), *(beside.get(n, "–") for n in names), f"{one.score.n:,}")
+            )
         header = ("concept", "found by", metric, *names, "n")
         yield f"the best direction of each concept: {metric} on test rows, 95 % interval", header, rows
     evidence = [
-        (one.name, p_as_text(one.p_value), p_as_text(one.q_value), plain(one.stability, 2),
-         plain(one.shuffled_stability, 2), f"{one.agreement:.2f}")
+        (
+            one.name,
+            p_as_text(one.p_value),
+            p_as_text(one.q_value),
+            plain(one.stability, 2),
+            plain(one.shuffled_stability, 2),
+            f"{one.agreement:.2f}",
+        )
         for one in best
-    ]  # fmt: skip
+    ]
     real = sum(one.stands for one in best)
     title = (
         f"{real} of {len(best)} concepts stand at q <= 0.05 with a 95 % interval above chance, Benjamini–Hochberg over "
@@ -375,10 +404,18 @@ def _pair_tables(result: Any) -> Iterator[TextTable]:
 
 def _blind(found: Any) -> TextTable:
     rows = [
-        (name, f"{100 * axis.share:.1f} %", plain(axis.stability, 2), plain(axis.effect, 2),
-         axis.concept, plain(axis.auc), p_as_text(axis.q_value), f"{axis.auc.n:,}")
+        (
+            name,
+            f"{100 * axis.share:.1f} %",
+            plain(axis.stability, 2),
+            plain(axis.effect, 2),
+            axis.concept,
+            plain(axis.auc),
+            p_as_text(axis.q_value),
+            f"{axis.auc.n:,}",
+        )
         for name, axis in zip(found.names, found.axes, strict=True)
-    ]  # fmt: skip
+    ]
     header = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "q", "n")
     title = f"{found.method}, without labels; equal shares would be {100 * found.even:.1f} %"
     if found.axes[0].stability.n:  # mean |cosine| of random directions

@@ -143,17 +143,31 @@ def disentangle(
         draws = _hardest(value.value, [np.array(each) for each in turned[name]])
         middle = Interval(float(draws.mean()), *percentiles(draws), len(draws))
         known = [Baseline(other, found[name]) for other, found in others.items()]
-        scores.append(Score(
-            name, value, float(np.mean(null[name])), permutation_p(value.value, np.array(null[name])), len(null[name]),
-            permutation_p(value.value, draws), (Baseline(ROTATED, middle), *known),
-        ))  # fmt: skip
-    said = [f"{f.name} {'accuracy above chance' if f.discrete else 'R²'} {r:.2f}"
-            for f, r in zip(varying, read, strict=True)]  # fmt: skip
+        scores.append(
+            Score(
+                name,
+                value,
+                float(np.mean(null[name])),
+                permutation_p(value.value, np.array(null[name])),
+                len(null[name]),
+                permutation_p(value.value, draws),
+                (Baseline(ROTATED, middle), *known),
+            )
+        )
+    said = [
+        f"{f.name} {'accuracy above chance' if f.discrete else 'R²'} {r:.2f}"
+        for f, r in zip(varying, read, strict=True)
+    ]
     return Disentanglement(
-        tuple(scores), tuple(f.name for f in varying), table.information, table.entropies, importance, len(kept),
+        tuple(scores),
+        tuple(f.name for f in varying),
+        table.information,
+        table.entropies,
+        importance,
+        len(kept),
         (*notes, *rare, f"held-out readers of all numbers: {', '.join(said)}"),
         tuple(numbers) or tuple(str(i + 1) for i in range(codes.shape[1])),
-    )  # fmt: skip
+    )
 
 
 def _hardest(value: float, kinds: Sequence[Doubles]) -> Doubles:

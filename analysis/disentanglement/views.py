@@ -148,7 +148,15 @@ def disentanglement_tables(result: Any) -> Iterator[TextTable]:
     rows = []
     for one in result.scores:
         beside = {b.name: f"{b.figure.value:.3f}" for b in one.baselines}
-        rows.append((one.name, plain(one.value), f"{one.shuffled:.3f}", f"{one.p_value:.3f}",
-                     *(beside.get(name, "–") for name in names), f"{one.value.n:,}"))  # fmt: skip
+        rows.append(
+            (
+                one.name,
+                plain(one.value),
+                f"{one.shuffled:.3f}",
+                f"{one.p_value:.3f}",
+                *(beside.get(name, "–") for name in names),
+                f"{one.value.n:,}",
+            )
+        )
     title = f"single numbers and single factors ({', '.join(result.factors)}), {result.rows:,} rows"
     yield title, ("score", "value", "shuffled factors", "p", *names, "n"), rows

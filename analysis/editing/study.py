@@ -151,10 +151,20 @@ def verify_concepts(
     weak += _uncounted(moves, scores)
     codes = np.asarray(model.encode(as_images(held.images[chosen])))
     return verify_edits(
-        checked_decode(model), judge, [one for one, kept in zip(scores, use, strict=True) if kept],
-        codes, moves, rng=rng, draws=draws, mask=mask, shuffled=shuffled, real=classes[chosen],
-        accuracy=right, notes=[*notes, *measured.notes, *weak], advance=advance,
-    )  # fmt: skip
+        checked_decode(model),
+        judge,
+        [one for one, kept in zip(scores, use, strict=True) if kept],
+        codes,
+        moves,
+        rng=rng,
+        draws=draws,
+        mask=mask,
+        shuffled=shuffled,
+        real=classes[chosen],
+        accuracy=right,
+        notes=[*notes, *measured.notes, *weak],
+        advance=advance,
+    )
 
 
 def _claims(moves: Sequence[Move]) -> list[str]:

@@ -250,19 +250,29 @@ def verify_edits(
     responses = tuple(
         _response(move, mine, *outcome, float(p[i]), nulls[i] if shuffled is not None else None)
         for i, (move, mine, outcome) in enumerate(zip(moves, own, found, strict=True))
-    )  # fmt: skip
+    )
     sizes = np.where(np.isfinite(alike[1]), np.abs(alike[1]), np.inf)  # one without a score speaks for no concept
     chance = np.quantile(sizes.reshape(-1, len(scores)), CHANCE, axis=0, method="higher") * lengths[:, None]
     tells = np.array([one.tells for one in scores], np.bool_)
     told = real is not None and bool((unedited >= 0).all())
     return Verification(
-        responses, tuple(scores), at, effects[0], effects[1], effects[2], chance, leaking(*alike, own, tells),
-        len(codes), draws,
+        responses,
+        tuple(scores),
+        at,
+        effects[0],
+        effects[1],
+        effects[2],
+        chance,
+        leaking(*alike, own, tells),
+        len(codes),
+        draws,
         0 if shuffled is None else shuffled.shape[1],
-        proportion(unedited == real) if told else UNKNOWN, np.stack([move.direction for move in moves]),
-        film(decode, np.stack([move.length * move.direction for move in moves]), codes[:shown], at), tuple(notes),
+        proportion(unedited == real) if told else UNKNOWN,
+        np.stack([move.direction for move in moves]),
+        film(decode, np.stack([move.length * move.direction for move in moves]), codes[:shown], at),
+        tuple(notes),
         accuracy,
-    )  # fmt: skip
+    )
 
 
 def _place(names: Sequence[str], move: Move) -> int:
@@ -298,28 +308,49 @@ def _outcome(judged: Judged, own: int, scores: Sequence[Score], doses: Doubles, 
     curve, same = means(mine), kept(judged.classes, doses)
     hits = succeeded(mine, doses, scores[own].threshold) if len(mine) else np.zeros(0, np.bool_)
     return _Outcome(
-        change, raw, curve, _within(mean_interval(spearman(mine, doses)), -1.0, 1.0),
-        float(spearman(curve[:1], doses)[0]) if len(mine) else math.nan, proportion(hits),
-        shares(same, doses), kept_at_one(same, doses), judged.moved.mean(0),
-    )  # fmt: skip
+        change,
+        raw,
+        curve,
+        _within(mean_interval(spearman(mine, doses)), -1.0, 1.0),
+        float(spearman(curve[:1], doses)[0]) if len(mine) else math.nan,
+        proportion(hits),
+        shares(same, doses),
+        kept_at_one(same, doses),
+        judged.moved.mean(0),
+    )
 
 
 def _response(
     move: Move, j: int, own: _Outcome, random: Sequence[_Outcome], p: float, shuffled: Doubles | None
-) -> Response:  # fmt: skip
+) -> Response:
     """Set a concept's outcome beside those of random directions. `shuffled`: (r, j) effects of shuffled labels'."""
     value, low, high = own.effects[:, j].tolist() if j >= 0 else [math.nan] * 3
     sizes = [abs(float(one.effects[0, j])) for one in random] if j >= 0 else []
     return Response(
-        move.name, move.column, move.kind, j, move.length,
-        own.curve, np.array([one.curve[0] for one in random]).reshape(-1, own.curve.shape[1]),
-        Interval(value, low, high, own.spearman.n), _over(sizes, most=math.inf), p,
-        own.spearman, _over([one.spearman.value for one in random], least=-1.0), own.spearman_curve,
-        own.success, _over([one.success.value for one in random]),
-        own.kept, _average([one.kept[0] for one in random]), own.kept_one,
-        _over([one.kept_one.value for one in random]), own.moved, _average([one.moved for one in random]),
-        UNKNOWN if shuffled is None or j < 0 else _over(np.abs(shuffled[:, j]).tolist(), most=math.inf), move.holds,
-    )  # fmt: skip
+        move.name,
+        move.column,
+        move.kind,
+        j,
+        move.length,
+        own.curve,
+        np.array([one.curve[0] for one in random]).reshape(-1, own.curve.shape[1]),
+        Interval(value, low, high, own.spearman.n),
+        _over(sizes, most=math.inf),
+        p,
+        own.spearman,
+        _over([one.spearman.value for one in random], least=-1.0),
+        own.spearman_curve,
+        own.success,
+        _over([one.success.value for one in random]),
+        own.kept,
+        _average([one.kept[0] for one in random]),
+        own.kept_one,
+        _over([one.kept_one.value for one in random]),
+        own.moved,
+        _average([one.moved for one in random]),
+        UNKNOWN if shuffled is None or j < 0 else _over(np.abs(shuffled[:, j]).tolist(), most=math.inf),
+        move.holds,
+    )
 
 
 def _over(values: Sequence[float], least: float = 0.0, most: float = 1.0) -> Interval:

@@ -126,8 +126,9 @@ def _response(found: Verification, i: int) -> list[Block]:
         caption = "Share of edited images whose judged class is that at dose 0, and the same of random directions."
         random = Line(RANDOM, found.doses, one.kept_random, role="chance")
         lines = (_line(one.name, found, one.kept), random)
-        blocks.append(Lines(f"kept-{i}", "Images that keep their class", "dose", "share", lines, caption,
-                            y_scale="percent"))  # fmt: skip
+        blocks.append(
+            Lines(f"kept-{i}", "Images that keep their class", "dose", "share", lines, caption, y_scale="percent")
+        )
     return [*blocks, _strip(found, i)]
 
 
@@ -187,11 +188,23 @@ def _figures(found: Verification) -> tuple[Block, ...]:
     rising = (min(0.0, *(row.low for row in order)), 1.0)
     options: list[tuple[str, tuple[Block, ...]]] = [
         ("the effect", (Comparison(tuple(effect), said, "number", ends),)),
-        ("rank correlation", (Comparison(tuple(order), f"Rank correlation of dose and score, an image at a time, mean: "
-                                         f"1 is a score that always rises. {beside}", "number", rising),)),
-        ("success", (Comparison(tuple(success), f"Share of images that an edit makes what it says. {beside}",
-                                axis=(0, 1)),)),
-    ]  # fmt: skip
+        (
+            "rank correlation",
+            (
+                Comparison(
+                    tuple(order),
+                    f"Rank correlation of dose and score, an image at a time, mean: "
+                    f"1 is a score that always rises. {beside}",
+                    "number",
+                    rising,
+                ),
+            ),
+        ),
+        (
+            "success",
+            (Comparison(tuple(success), f"Share of images that an edit makes what it says. {beside}", axis=(0, 1)),),
+        ),
+    ]
     if stays:
         text = f"Share of images whose judged class stays at ±1; concepts that are classes are to change it. {beside}"
         options.append(("class kept", (Comparison(tuple(stays), text, axis=(0, 1)),)))
@@ -246,8 +259,9 @@ def _judges(found: Verification) -> Table:
     rows = []
     for one in found.scores:
         good = "–" if one.quality is None else f"{one.metric.replace('R2', 'R²')} {brackets(one.quality, 3)}"
-        rows.append((one.name, one.about, number(one.spread, 3), good, "–" if one.quality is None else
-                     count(one.quality.n)))  # fmt: skip
+        rows.append(
+            (one.name, one.about, number(one.spread, 3), good, "–" if one.quality is None else count(one.quality.n))
+        )
     right = f" It names the class of {figure(found.accuracy)} right" if _known(found.accuracy) else ""
     right += f" (n = {count(found.accuracy.n)})." if right else ""
     same = (
@@ -284,8 +298,18 @@ def verification_tables(result: Any) -> Iterator[TextTable]:
         if result.shuffles:
             beside = plain(one.effect_shuffled, 2)
             rows.append(("  of shuffled labels", beside, "", "", "", "", "", f"{result.shuffles:,}"))
-        rows.append(("  random directions", plain(one.effect_random, 2), "", "", plain(one.spearman_random, 2),
-                     percent_interval(one.success_random), percent_interval(one.kept_one_random), f"{result.draws:,}"))  # fmt: skip
+        rows.append(
+            (
+                "  random directions",
+                plain(one.effect_random, 2),
+                "",
+                "",
+                plain(one.spearman_random, 2),
+                percent_interval(one.success_random),
+                percent_interval(one.kept_one_random),
+                f"{result.draws:,}",
+            )
+        )
     header = ("edited along", "effect", "p", "proven", "rank correlation", "success", "class kept at ±1", "n")
     title = f"edits of {result.n:,} held-out images, effects in sd of real images by one sd along the concept"
     title += f"; p is corrected for {tests:,} concepts, {len(proven):,} proven"

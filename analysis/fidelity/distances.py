@@ -297,9 +297,17 @@ def compare_samples(real: Floats, fake: Floats, *, rng: Seed = 0, rows: int = RO
         kernel, subset = kernel_interval(x, y, rng=rng)
         scores = manifold_scores(a, b, k=k, rng=rng)
         return Distances(
-            len(x), len(y), x.shape[1], frechet_interval(x, y, rng=rng), frechet_distance(x, y), kernel, subset,
-            *scores, k, fit,
-        )  # fmt: skip
+            len(x),
+            len(y),
+            x.shape[1],
+            frechet_interval(x, y, rng=rng),
+            frechet_distance(x, y),
+            kernel,
+            subset,
+            *scores,
+            k,
+            fit,
+        )
 
 
 def warnings_of(found: Distances) -> list[str]:

@@ -87,9 +87,13 @@ def _of(used: int, there: int) -> str:
 
 
 def _repeats(
-    real: Embeddings, fake: Embeddings, known: Floats, train: Ints, rows: tuple[Ints, Ints],
+    real: Embeddings,
+    fake: Embeddings,
+    known: Floats,
+    train: Ints,
+    rows: tuple[Ints, Ints],
     parts: tuple[Floats, Floats],
-) -> tuple[Copying, dict[str, Any]]:  # fmt: skip
+) -> tuple[Copying, dict[str, Any]]:
     """The test of copying, with rows of the tables in place of positions, and the pictures of the nearest pairs."""
     found, index, distance = copying_and_others(parts[1], known, parts[0])
     found = replace(found, nearest=train[found.nearest], which=rows[1][found.which])

@@ -110,9 +110,12 @@ def _copies(found: Copying) -> Table:
     rows = (
         ("P(a held-out image is farther from training images than a sample)", brackets(found.closer), "0.50"),
         ("median distance to the nearest training image, over that of held-out images", brackets(found.ratio), "1.00"),
-        ("samples nearer than 99\u00a0% of held-out images",
-         f"{percent(share)} ({count(found.copies)} of {count(found.samples)})", "1.0\u00a0%"),
-    )  # fmt: skip
+        (
+            "samples nearer than 99\u00a0% of held-out images",
+            f"{percent(share)} ({count(found.copies)} of {count(found.samples)})",
+            "1.0\u00a0%",
+        ),
+    )
     caption = (
         "P above 0.50, a ratio below 1.00 and a share above 1\u00a0% speak for copies; P far below 0.50 for samples "
         "that lie off the data."
@@ -224,10 +227,13 @@ def fidelity_tables(result: Any) -> Iterator[TextTable]:
     """Distances and shares beside real rows, then repetition."""
     columns = [("samples", result.samples), *([("real train rows", result.yardstick)] if result.yardstick else [])]
     names = (
-        ("Fréchet distance, at infinitely many rows", "frechet", plain), ("kernel distance", "kernel", plain),
-        ("precision", "precision", percent_interval), ("recall", "recall", percent_interval), ("density", "density", plain),
+        ("Fréchet distance, at infinitely many rows", "frechet", plain),
+        ("kernel distance", "kernel", plain),
+        ("precision", "precision", percent_interval),
+        ("recall", "recall", percent_interval),
+        ("density", "density", plain),
         ("coverage", "coverage", percent_interval),
-    )  # fmt: skip
+    )
     rows = [(name, *(show(getattr(one, key)) for _, one in columns)) for name, key, show in names]
     rows.append(("Fréchet distance, as it is", *(f"{one.frechet_plain:.3f}" for _, one in columns)))
     rows.append(("rows, real and compared", *(f"{one.real:,}, {one.fake:,}" for _, one in columns)))

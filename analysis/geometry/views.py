@@ -77,10 +77,17 @@ def _yardsticks(found: Geometry) -> list[tuple[Shape, str]]:
 def geometry_tables(result: Any) -> Iterator[TextTable]:
     """Dimensions and hubs, a representation a row."""
     rows: list[tuple[str, ...]] = [
-        (f"  {s.representation}" if s.baseline else s.representation, str(s.width), plain(s.two_nn, 1), plain(s.mle, 1),
-         plain(s.participation, 1), plain(s.hubness, 2), f"{s.rows:,}")
+        (
+            f"  {s.representation}" if s.baseline else s.representation,
+            str(s.width),
+            plain(s.two_nn, 1),
+            plain(s.mle, 1),
+            plain(s.participation, 1),
+            plain(s.hubness, 2),
+            f"{s.rows:,}",
+        )
         for s in result.shapes
-    ]  # fmt: skip
+    ]
     if result.null:
         figures = [plain(b.figure, 2 if b.name == "hubness" else 1) for b in result.null]
         rows.insert(1, ("  independent numbers", rows[0][1], *figures, f"{result.null[0].figure.n:,}"))

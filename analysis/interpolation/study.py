@@ -108,9 +108,18 @@ def study_interpolation(
         raise AnalysisError(f"no paths along {along}: {more[0]}")
     midpoint, baselines, said = _realism(world, along, pairs, own)
     return Interpolations(
-        along, reason, at, pairs[: options.shown], _names(table, pairs[: options.shown]), own.frames, midpoint,
-        baselines, (*notes, *said), chosen.words, kinds,
-    )  # fmt: skip
+        along,
+        reason,
+        at,
+        pairs[: options.shown],
+        _names(table, pairs[: options.shown]),
+        own.frames,
+        midpoint,
+        baselines,
+        (*notes, *said),
+        chosen.words,
+        kinds,
+    )
 
 
 def _as_many_as(width: int, steps: int, *, at_least: int) -> int:
@@ -186,11 +195,18 @@ def _measured(world: _World, name: str, seen: _Seen, line: _Seen | None, *, base
         if beside is not None and beside.logits is not None:
             gain = mean_interval(between - beside.logits[:, 1:-1].mean(1))
     return PathKind(
-        name, baseline, mean_interval(found.length), mean_interval(found.straightness),
-        None if name == "pixel blend" else mean_interval(found.off_norm), ratio, score, gain, scores,
+        name,
+        baseline,
+        mean_interval(found.length),
+        mean_interval(found.straightness),
+        None if name == "pixel blend" else mean_interval(found.off_norm),
+        ratio,
+        score,
+        gain,
+        scores,
         world.from_real(seen.images[:, len(world.at) // 2]),
         None if name == "random pairs" else to_pixels(seen.images[: world.shown]),
-    )  # fmt: skip
+    )
 
 
 def _realism(

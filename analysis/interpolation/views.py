@@ -26,9 +26,13 @@ SHOWN_PAIRS = 8
 
 
 NAMES = {
-    "lerp": "straight line", "slerp": "great circle", "norm": "straight, lengths kept", "geodesic": "geodesic",
-    "pixel blend": "blend of pixels", "random pairs": "random pairs",
-}  # fmt: skip
+    "lerp": "straight line",
+    "slerp": "great circle",
+    "norm": "straight, lengths kept",
+    "geodesic": "geodesic",
+    "pixel blend": "blend of pixels",
+    "random pairs": "random pairs",
+}
 
 
 SEVERAL = {"slerp": "great circles", "norm": "straight lines of kept lengths", "geodesic": "geodesics"}
@@ -99,27 +103,32 @@ def _compared(found: Interpolations) -> tuple[Block, ...]:
     same = f"Means over the same {n} pairs; random pairs are of the same images. "
     measures: tuple[tuple[str, Callable[[PathKind], Interval | None], str], ...] = (
         (
-            "Length in images", lambda kind: kind.length,
+            "Length in images",
+            lambda kind: kind.length,
             "Sum of the steps |G(z′) − G(z)|, pixels in [0, 1]. A blend of pixels is as short as a path can be, and no "
             "image lies on it.",
         ),
         (
-            "Straightness", lambda kind: kind.straightness,
+            "Straightness",
+            lambda kind: kind.straightness,
             "Distance of the ends over the length: 1 is a straight line through images, as a blend of pixels is.",
         ),
         (
-            "Off the prior's norm", lambda kind: kind.off_norm,
+            "Off the prior's norm",
+            lambda kind: kind.off_norm,
             "The farthest that a path strays from the length that the prior's codes have, in their deviations.",
         ),
         (
-            "Discriminator", lambda kind: kind.score,
+            "Discriminator",
+            lambda kind: kind.score,
             "Its logit between the ends: the higher, the more real. Ends are the same for all kinds.",
         ),
         (
-            "Distance to real images", lambda kind: kind.midpoint,
+            "Distance to real images",
+            lambda kind: kind.midpoint,
             "Of the image halfway, to the nearest real image (L2, pixels in [0, 1]).",
         ),
-    )  # fmt: skip
+    )
     options: list[tuple[str, tuple[Block, ...]]] = []
     for name, of, caption in measures:
         rows = [(kind, figure) for kind in found.kinds if (figure := of(kind)) is not None]
@@ -198,9 +207,16 @@ def interpolation_tables(result: Any) -> Iterator[TextTable]:
         yield title, ("distance to the nearest real image", "mean", "n"), rows
     if result.kinds:
         kinds = [
-            (f"  {k.name}" if k.baseline else k.name, plain(k.length, 2), plain(k.ratio), plain(k.straightness),
-             plain(k.off_norm, 2), plain(k.score, 2), f"{k.length.n:,}")
+            (
+                f"  {k.name}" if k.baseline else k.name,
+                plain(k.length, 2),
+                plain(k.ratio),
+                plain(k.straightness),
+                plain(k.off_norm, 2),
+                plain(k.score, 2),
+                f"{k.length.n:,}",
+            )
             for k in result.kinds
-        ]  # fmt: skip
+        ]
         header = ("kind of path", "length in images", "/ lerp", "straightness", "off the norm", "discriminator", "n")
         yield "the same pairs along each kind of path", header, kinds

@@ -129,11 +129,17 @@ class Gathered:
             values, settings = zip(*there.values(), strict=True)
             out.append(
                 compare(
-                    values, tuple(there), tuple(self._found[name][0] for name in there), settings,
-                    per_class=size.per_class, labels=size.picked.shape[1], everything=size.everything,
-                    shuffled=size.shuffled, metric=self.metric,
+                    values,
+                    tuple(there),
+                    tuple(self._found[name][0] for name in there),
+                    settings,
+                    per_class=size.per_class,
+                    labels=size.picked.shape[1],
+                    everything=size.everything,
+                    shuffled=size.shuffled,
+                    metric=self.metric,
                 )
-            )  # fmt: skip
+            )
         return tuple(out)
 
     def needed(self, per_class: int = REFERENCE) -> tuple[LabelsNeeded, ...]:
@@ -204,11 +210,15 @@ class Curve(Gathered):
         """Read one representation at every size; rows are the same ones, in the same order, for every name."""
         found = [
             few_label_accuracy(
-                train, validation, test, draws=size.picked, columns=self.columns,
+                train,
+                validation,
+                test,
+                draws=size.picked,
+                columns=self.columns,
                 tried=max(1, min(TRIED, SEARCH // size.picked.shape[1])),
             )
             for size in self.sizes
-        ]  # fmt: skip
+        ]
         self.add(name, baseline, found)
 
     def read_shuffled(self, name: str, train: Rows, test: Rows, rng: np.random.Generator) -> None:

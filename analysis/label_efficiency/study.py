@@ -162,9 +162,13 @@ class _Numbers:
         )
         wanted = self._amounts(len(values), options)
         self.curves = NumberCurves(
-            values, truth, wanted, draws=options.draws, rng=options.rng("numbers"),
+            values,
+            truth,
+            wanted,
+            draws=options.draws,
+            rng=options.rng("numbers"),
             all_labels=options.per_class is None,
-        )  # fmt: skip
+        )
 
     def _amounts(self, n: int, options: Options) -> tuple[int, ...]:
         """Labelled rows: those that were asked for, or those of the whole curve."""
@@ -215,7 +219,11 @@ def _curve(column: Column, train: Ints, options: Options, rng: np.random.Generat
         if not wanted:
             raise AnalysisError(f"{left[0]} labels a class cannot be drawn: {few}")
     curve = Curve(
-        labels, wanted, columns=len(column.categories), draws=options.draws, rng=rng,
+        labels,
+        wanted,
+        columns=len(column.categories),
+        draws=options.draws,
+        rng=rng,
         all_labels=options.per_class is None,
-    )  # fmt: skip
+    )
     return curve, notes

@@ -132,10 +132,15 @@ def trained_on_labels(few: FewLabels) -> str:
 def _few_rows(few: FewLabels) -> list[Estimate]:
     order = sorted(zip(few.representations, few.scores, few.deviations, strict=True), key=lambda one: -one[1].value)
     rows = [
-        estimate(readable(name), score, role_of(name), group=trained_on_labels(few),
-                 note=f"sd {_deviation(few, deviation)}" if score.n > 1 else "one draw")
+        estimate(
+            readable(name),
+            score,
+            role_of(name),
+            group=trained_on_labels(few),
+            note=f"sd {_deviation(few, deviation)}" if score.n > 1 else "one draw",
+        )
         for name, score, deviation in order
-    ]  # fmt: skip
+    ]
     if few.shuffled is not None:
         name = f"{readable(few.representations[0])}, labels shuffled"
         rows.append(estimate(name, few.shuffled, "chance", group=trained_on_labels(few)))
@@ -265,16 +270,27 @@ def _curve(found: Efficiency, id: str) -> Lines:
     ).rstrip()
     title = f"{what} {f'of {found.target} ' if _is_number(last) else ''}by number of labels"
     return Lines(
-        id, title, by, _figure_name(found), tuple(lines), caption,
-        y_scale="linear" if _is_number(last) else "percent", x_scale="log",
-    )  # fmt: skip
+        id,
+        title,
+        by,
+        _figure_name(found),
+        tuple(lines),
+        caption,
+        y_scale="linear" if _is_number(last) else "percent",
+        x_scale="log",
+    )
 
 
 def _line(name: str, at: list[tuple[int, Interval]], role: Role | None) -> Line:
     return Line(
-        name, np.array([x for x, _ in at], float), np.array([y.value for _, y in at]),
-        np.array([y.low for _, y in at]), np.array([y.high for _, y in at]), role=role, markers=True,
-    )  # fmt: skip
+        name,
+        np.array([x for x, _ in at], float),
+        np.array([y.value for _, y in at]),
+        np.array([y.low for _, y in at]),
+        np.array([y.high for _, y in at]),
+        role=role,
+        markers=True,
+    )
 
 
 def _needed(found: Efficiency) -> list[Block]:
@@ -297,11 +313,18 @@ def _needed(found: Efficiency) -> list[Block]:
 def _differences(few: tuple[FewLabels, ...]) -> list[Block]:
     unit = 1 if _is_number(few[0]) else 100  # accuracies differ by points, not by a share of each other
     rows = [
-        Estimate(f"{d.representation} minus {readable(d.baseline)}",
-                 unit * d.difference.value, unit * d.difference.low, unit * d.difference.high, d.difference.n, "ours",
-                 group=trained_on_labels(one))
-        for one in few for d in one.differences
-    ]  # fmt: skip
+        Estimate(
+            f"{d.representation} minus {readable(d.baseline)}",
+            unit * d.difference.value,
+            unit * d.difference.low,
+            unit * d.difference.high,
+            d.difference.n,
+            "ours",
+            group=trained_on_labels(one),
+        )
+        for one in few
+        for d in one.differences
+    ]
     caption = (
         f"Paired differences{', in points,' if unit > 1 else ''} over the same draws and test rows, with their 95 % "
         f"intervals: one that holds zero shows no difference. {_covered(headline(few))}".rstrip()
@@ -342,10 +365,13 @@ def efficiency_tables(result: Any) -> Iterator[TextTable]:
             yield f"difference with {drawn}, {unit}, paired", ("pair", "mean"), paired
     most = result.curve[-1].per_class
     needs = [
-        (f"{one.representation}, {one.per_class}{'' if number else ' a class'}", one.baseline,
-         labels_a_class(one.needed, most))
+        (
+            f"{one.representation}, {one.per_class}{'' if number else ' a class'}",
+            one.baseline,
+            labels_a_class(one.needed, most),
+        )
         for one in result.needed
-    ]  # fmt: skip
+    ]
     if needs:
         of = f" of {result.target}" if number else ""
         yield f"{by}{of} that a yardstick needs to be read as well", ("read from", "yardstick", "needs"), needs

@@ -108,9 +108,8 @@ def _fitted(
     pca = fit_pca(codes, WIDEST, rng=rng) if codes.shape[1] > WIDEST else None
     inner = codes if pca is None else pca.project(codes)
     fitted = tuple(
-        fit_mixture(inner[labels == label], rng=rng, components=components, restarts=restarts)
-        for label in classes[use]
-    )  # fmt: skip
+        fit_mixture(inner[labels == label], rng=rng, components=components, restarts=restarts) for label in classes[use]
+    )
     return ClassMixtures(classes[use].astype(np.int64), counts[use] / counts[use].sum(), fitted, pca)
 
 
@@ -168,16 +167,21 @@ def by_class(
         np.array([len(one.gaussians.weights) for one in found.mixtures], np.int64),
         tuple(one.gaussians.covariance for one in found.mixtures),
         np.array([one.fitted_on for one in found.mixtures], np.int64),
-        judge(found, *held), float(np.mean(null)), None, tuple(notes), tuple(one.gaussians for one in found.mixtures),
+        judge(found, *held),
+        float(np.mean(null)),
+        None,
+        tuple(notes),
+        tuple(one.gaussians for one in found.mixtures),
         way_back(codes, keep, found.pca, [np.flatnonzero(labels == label) for label in found.classes], rng=rng),
         tuple(
             Baseline(
-                name, judge(_fitted(fit_on, labels, rng=rng, components=components), other, held[1]),
+                name,
+                judge(_fitted(fit_on, labels, rng=rng, components=components), other, held[1]),
                 "accuracy",
             )
             for name, (fit_on, other) in beside.items()
         ),
-    )  # fmt: skip
+    )
     if decode is None:
         return judged
     images = decoded([judged.draw(shown, label=name, rng=rng) for name in judged.classes], decode)

@@ -231,9 +231,15 @@ def fit_gaussians(
         if isinstance(x, Stream) and start is None:
             some = np.asarray(x[np.sort(rng.permutation(len(x))[:sample])])
             start, _ = fit_gaussians(
-                some, k, covariance=covariance, rng=rng, restarts=restarts, tolerance=tolerance, precision=precision,
+                some,
+                k,
+                covariance=covariance,
+                rng=rng,
+                restarts=restarts,
+                tolerance=tolerance,
+                precision=precision,
                 floor=floor,
-            )  # fmt: skip
+            )
         scaled = _scaled(x, shift, spread, precision)
         if start is not None:
             begun = Gaussians(start.weights, (start.means - shift) / spread, start.covariances / square, covariance)
@@ -267,9 +273,16 @@ def _scale(x: Floats) -> tuple[Doubles, Doubles, float]:
 
 
 def _begin(
-    x: Floats, seen: Singles, k: int, covariance: str, rng: np.random.Generator, restarts: int, tolerance: float,
-    floor: float, sample: int,
-) -> Gaussians:  # fmt: skip
+    x: Floats,
+    seen: Singles,
+    k: int,
+    covariance: str,
+    rng: np.random.Generator,
+    restarts: int,
+    tolerance: float,
+    floor: float,
+    sample: int,
+) -> Gaussians:
     """The likeliest of `restarts` mixtures after ROUGH rounds each, from seeds in either view of the rows.
 
     On a sample only the seeds are chosen, by the likelihood of other rows, and all rows go to the nearest: there

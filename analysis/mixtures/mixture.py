@@ -93,9 +93,7 @@ def agreement(
         return None
     part, truth = assignments[known], labels[known]
     counts = contingency(part, truth, rows=components, columns=width)
-    shuffled = np.stack([
-        contingency(part, rng.permutation(truth), rows=components, columns=width) for _ in range(20)
-    ])  # fmt: skip
+    shuffled = np.stack([contingency(part, rng.permutation(truth), rows=components, columns=width) for _ in range(20)])
     shared, rand = partition_interval(nmi, counts, rng=rng), partition_interval(ari, counts, rng=rng, ends=(-1.0, 1.0))
     chance = [float(score(shuffled).mean()) for score in (nmi, ari, purity)]
     pure = purity_interval(counts, rng=rng)
@@ -126,9 +124,9 @@ def mixture_result(
     k = len(fitted.gaussians.weights)
     centres = fitted.outer(fitted.gaussians.means)
     near = np.full((k, shown), -1, np.int64)
-    gap = np.concatenate([
-        np.linalg.norm(some - centres[index[start : start + len(some)]], axis=1) for start, some in blocks(own)
-    ])  # fmt: skip
+    gap = np.concatenate(
+        [np.linalg.norm(some - centres[index[start : start + len(some)]], axis=1) for start, some in blocks(own)]
+    )
     for component in range(k):
         members = np.flatnonzero(index == component)
         order = np.argsort(gap[members])[:shown]
@@ -139,10 +137,22 @@ def mixture_result(
     if labels is not None:
         agreed = agreement(index, labels, components=k, classes=classes, rng=rng, baselines=baselines)
     found = Mixture(
-        k, fitted.gaussians.covariance, fitted.gaussians.weights, means, fitted.gaussians.covariances,
-        fitted.candidates, fitted.fitted_on, rows, index, confidence, agreed, near, None, (*fitted.notes, *notes),
+        k,
+        fitted.gaussians.covariance,
+        fitted.gaussians.weights,
+        means,
+        fitted.gaussians.covariances,
+        fitted.candidates,
+        fitted.fitted_on,
+        rows,
+        index,
+        confidence,
+        agreed,
+        near,
+        None,
+        (*fitted.notes, *notes),
         back=way_back(codes, keep, fitted.pca, [np.flatnonzero(index == i) for i in range(k)], rng=rng),
-    )  # fmt: skip
+    )
     if decode is None:
         return found
     return replace(found, samples=decoded([found.draw(shown, component=i, rng=rng) for i in range(k)], decode))

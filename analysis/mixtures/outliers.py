@@ -60,9 +60,14 @@ def outlier_scores(
     beyond = tail(*(by_blocks(lambda some: _heavy_tailed(fitted, some), fitted.inner(x)) for x in (codes, references)))
     unusual = place[order][beyond[order] <= 0.05 / (among or len(codes))]
     return Outliers(
-        place[order], scores[0][0][order], scores[0][1][order], density[order], distance[order], len(references),
+        place[order],
+        scores[0][0][order],
+        scores[0][1][order],
+        density[order],
+        distance[order],
+        len(references),
         unusual,
-    )  # fmt: skip
+    )
 
 
 def scored_by_halves(fitted: FittedMixture, codes: Floats, rows: Ints, *, rng: np.random.Generator) -> Outliers:
@@ -80,9 +85,14 @@ def scored_by_halves(fitted: FittedMixture, codes: Floats, rows: Ints, *, rng: n
 
     ranked, unusual = both("rows"), np.concatenate([one.unusual, other.unusual])
     return Outliers(
-        ranked, both("log_density"), both("mahalanobis"), both("density_quantile"), both("mahalanobis_quantile"),
-        min(one.references, other.references), ranked[np.isin(ranked, unusual)],
-    )  # fmt: skip
+        ranked,
+        both("log_density"),
+        both("mahalanobis"),
+        both("density_quantile"),
+        both("mahalanobis_quantile"),
+        min(one.references, other.references),
+        ranked[np.isin(ranked, unusual)],
+    )
 
 
 def _heavy_tailed(fitted: FittedMixture, inner: Floats) -> Doubles:

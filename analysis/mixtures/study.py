@@ -51,9 +51,17 @@ def study_mixture(table: Embeddings, model: Model | None, options: Options, prog
     )
     progress("assigning and decoding")
     found = mixture_result(
-        fitted, whole, rows, rng=rng, labels=labels[0][rows] if labels else None, columns=keep,
-        classes=labels[1] if labels else (), baselines=baselines, notes=notes, decode=decode,
-    )  # fmt: skip
+        fitted,
+        whole,
+        rows,
+        rng=rng,
+        labels=labels[0][rows] if labels else None,
+        columns=keep,
+        classes=labels[1] if labels else (),
+        baselines=baselines,
+        notes=notes,
+        decode=decode,
+    )
     progress("outliers and classes")
     unusual = scored_by_halves(fitted, whole[:, keep], rows, rng=rng)
     classes, why = _classes(table, train, rows, labels, decode, rng)

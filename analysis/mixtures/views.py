@@ -111,8 +111,9 @@ def shared_with_labels(found: Agreement) -> str:
     )
     said = [
         f"{relation} {listed([f'{name} {brackets(figure)}' for name, figure in some])}"
-        for relation, some in groups if some
-    ]  # fmt: skip
+        for relation, some in groups
+        if some
+    ]
     beside = f", {listed(said)}" if said else ""
     shared = f"the components share a normalised mutual information of {brackets(found.nmi)} with the labels"
     shared += f" (n = {count(found.nmi.n)})"
@@ -168,7 +169,7 @@ def _classes(found: Mixture, noun: str) -> list[Block]:
         for name, k, shape, n in zip(
             one.classes, one.components.tolist(), one.covariances, one.rows.tolist(), strict=True
         )
-    )  # fmt: skip
+    )
     caption = (
         f"A mixture for each class, chosen by BIC. By Bayes' rule they name {figure(one.accuracy)} of "
         f"{plural(one.accuracy.n, f'other {noun}')} right; "
@@ -194,7 +195,7 @@ CRITERIA = {
         "held-out log-likelihood",
         "Mean log-likelihood, nats a row, of rows that the candidates were not fitted on: the most is best.",
     ),
-}  # fmt: skip
+}
 
 
 def _criteria(found: Mixture) -> list[Block]:
@@ -223,10 +224,15 @@ def _tried(found: Mixture, known: Sequence[str]) -> Disclosure:
     said = [f"{CRITERIA[key][0]} {plural(one.components, 'component')} ({one.covariance})" for key, one in best.items()]
     least = {key: getattr(best[key], key) if key in best else np.nan for key in ("bic", "aic")}
     rows = tuple(
-        (f"{one.components} {one.covariance}", number(one.bic - least["bic"], 0), number(one.aic - least["aic"], 0),
-         number(one.held_out), _flaws(one))
+        (
+            f"{one.components} {one.covariance}",
+            number(one.bic - least["bic"], 0),
+            number(one.aic - least["aic"], 0),
+            number(one.held_out),
+            _flaws(one),
+        )
         for one in sorted(found.candidates, key=lambda one: (one.components, one.covariance))
-    )  # fmt: skip
+    )
     caption = (
         f"Best by {listed(said)}. BIC and AIC are those above the best; a degenerate candidate is not chosen, unless "
         "held-out rows confirm it by being likelier under it than under any that is not."
@@ -280,12 +286,14 @@ def mixture_tables(result: Any) -> Iterator[TextTable]:
     akaike = min(c.aic for c in sound)
     rows = [
         (
-            f"{c.components} {c.covariance}", f"{c.bic - best:.0f}", f"{c.aic - akaike:.0f}",
+            f"{c.components} {c.covariance}",
+            f"{c.bic - best:.0f}",
+            f"{c.aic - akaike:.0f}",
             "–" if math.isnan(c.held_out) else f"{c.held_out:.2f}",
             f"{c.floored} of {c.components}: {'confirmed' if c.confirmed else 'not to be chosen'}" if c.floored else "",
         )
         for c in sorted(result.candidates, key=lambda c: (c.components, c.covariance))
-    ]  # fmt: skip
+    ]
     chosen = f"{result.components} component{'s' * (result.components > 1)}"
     title = f"chosen: {chosen}, {result.covariance} covariance, on {result.fitted_on:,} rows"
     yield (

@@ -48,10 +48,15 @@ def study_runs(
     entries, ground, rng = [*runs, *yardsticks], study.ground, options.rng("side by side")
     read = ground.column is not None
     found = SideBySide(
-        standings(entries, rng=rng), leads(entries, rng=rng), ground.column.name if ground.column else "",
-        PER_CLASS if ground.draws is not None else 0, 0 if ground.draws is None else len(ground.draws),
-        len(ground.train) if read else 0, len(ground.test) if read else 0, len(ground.held),
-    )  # fmt: skip
+        standings(entries, rng=rng),
+        leads(entries, rng=rng),
+        ground.column.name if ground.column else "",
+        PER_CLASS if ground.draws is not None else 0,
+        0 if ground.draws is None else len(ground.draws),
+        len(ground.train) if read else 0,
+        len(ground.test) if read else 0,
+        len(ground.held),
+    )
     return found, study.said(runs)
 
 
@@ -87,9 +92,14 @@ class _Study:
         if code is not None:
             self._errors(i, values)
         who = Contender(
-            self.names[i], False, str(table.metadata.get("family", "")), int(table.metadata.get("images_seen", 0) or 0),
-            table.labels_told, 0 if code is None else int(table.encoded.sum()), layer,
-        )  # fmt: skip
+            self.names[i],
+            False,
+            str(table.metadata.get("family", "")),
+            int(table.metadata.get("images_seen", 0) or 0),
+            table.labels_told,
+            0 if code is None else int(table.encoded.sum()),
+            layer,
+        )
         return Entry(who, values, UNKNOWN if code is None else self._dimension(i, code, who.name))
 
     def untrained(self, i: int, who: Contender) -> Entry | None:
@@ -157,9 +167,12 @@ class _Study:
         train, held, test = rows
         kept = subsample(np.arange(len(held.y)), VALIDATION, rng=np.random.default_rng(0))
         values[measure] = few_label_accuracy(
-            train, Rows(held.x[kept], held.y[kept]), test, draws=self.ground.draws,
+            train,
+            Rows(held.x[kept], held.y[kept]),
+            test,
+            draws=self.ground.draws,
             columns=len(self.ground.column.categories),
-        )[0]  # fmt: skip
+        )[0]
 
     def _best_layer(self, i: int, layers: Sequence[Representation], values: dict[str, AnyArray]) -> str:
         """Read the layer that is best on validation rows, so that its test rows know nothing of the choice."""

@@ -30,9 +30,13 @@ def _titles(found: SideBySide) -> dict[str, str]:
     """Name the measures that somebody has."""
     few = f"{plural(found.per_class, 'label')} a class"
     named = {
-        CODE: "code", FEATURES: "best feature layer", CODE_FEW: f"code, {few}", FEATURES_FEW: f"best layer, {few}",
-        ERROR: "reconstruction error", DIMENSION: "dimension",
-    }  # fmt: skip
+        CODE: "code",
+        FEATURES: "best feature layer",
+        CODE_FEW: f"code, {few}",
+        FEATURES_FEW: f"best layer, {few}",
+        ERROR: "reconstruction error",
+        DIMENSION: "dimension",
+    }
     there = {one.measure for row in found.standings for one in row.figures}
     return {measure: named[measure] for measure in MEASURES if measure in there}
 
@@ -44,8 +48,9 @@ def _table(found: SideBySide) -> Table:
         f"Accuracies are those of a logistic probe for the {found.target}, taught {count(found.train_rows)} train rows "
         f"and judged on {count(found.test_rows)} test rows, of raw pixels and their PCA in place of a code. The "
         "feature layer, named below the run, is its best on validation rows. "
-        if found.target else ""
-    )  # fmt: skip
+        if found.target
+        else ""
+    )
     few = f"Few labels are {plural(found.draws, 'balanced draw')}, the same for all. " if found.draws else ""
     held = plural(found.held_rows, "held-out image")
     errors = f"Errors are mean distances ‖x − G(E(x))‖ of {held} in [0, 1]. " if ERROR in titles else ""
@@ -190,9 +195,12 @@ def _name(found: SideBySide, at: int) -> str:
 def _noun(found: SideBySide, measure: str) -> str:
     few = f"with {plural(found.per_class, 'label')} a class"
     return {
-        CODE: "the code", FEATURES: "the best feature layer", CODE_FEW: f"the code {few}",
-        FEATURES_FEW: f"the best layer {few}", ERROR: "reconstruction error",
-    }[measure]  # fmt: skip
+        CODE: "the code",
+        FEATURES: "the best feature layer",
+        CODE_FEW: f"the code {few}",
+        FEATURES_FEW: f"the best layer {few}",
+        ERROR: "reconstruction error",
+    }[measure]
 
 
 def _opening(found: SideBySide, lead: Lead) -> str:
@@ -247,10 +255,15 @@ def ranking_tables(result: SideBySide) -> Iterator[TextTable]:
     """Yield every figure of each run and yardstick, then paired differences."""
     names = _names(result)
     rows = [
-        (_run_label(one), one.who.family or "–", f"{one.who.images_seen:,}" if one.who.images_seen else "–",
-         str(one.who.width or "–"), *(_figure(measure, one.figure(measure).value) for measure in names))
+        (
+            _run_label(one),
+            one.who.family or "–",
+            f"{one.who.images_seen:,}" if one.who.images_seen else "–",
+            str(one.who.width or "–"),
+            *(_figure(measure, one.figure(measure).value) for measure in names),
+        )
         for one in result.standings
-    ]  # fmt: skip
+    ]
     read = f"accuracy of {result.target} on {result.test_rows:,} test rows, " if result.target else ""
     title = f"side by side: {read}mean error of reconstructions, intrinsic dimension, each with its 95 % interval"
     yield title, ("run", "family", "seen", "width", *names.values()), rows
@@ -265,11 +278,16 @@ def ranking_tables(result: SideBySide) -> Iterator[TextTable]:
         )
         yield title, ("run", *(names[one] for one in paired)), rows
     leads = [
-        (names[one.measure], _run_label(result.standings[one.best]), _run_label(result.standings[one.rival]),
-         _difference(one.measure, one.difference), "ahead" if one.clear else "no clear difference",
-         "–" if math.isnan(one.p_value) else f"{one.p_value:.2g}")
+        (
+            names[one.measure],
+            _run_label(result.standings[one.best]),
+            _run_label(result.standings[one.rival]),
+            _difference(one.measure, one.difference),
+            "ahead" if one.clear else "no clear difference",
+            "–" if math.isnan(one.p_value) else f"{one.p_value:.2g}",
+        )
         for one in result.leads
-    ]  # fmt: skip
+    ]
     if leads:
         title = "the best run by each figure, and the one that is hardest to tell from it"
         yield title, ("figure", "best", "beside", "difference", "verdict", "p, Holm"), leads
@@ -278,9 +296,13 @@ def ranking_tables(result: SideBySide) -> Iterator[TextTable]:
 def _names(result: SideBySide) -> dict[str, str]:
     few = f"{result.per_class} a class" if result.per_class else "few labels"
     named = {
-        CODE: "code", FEATURES: "best features", CODE_FEW: f"code, {few}", FEATURES_FEW: f"best features, {few}",
-        ERROR: "error", DIMENSION: "dimension",
-    }  # fmt: skip
+        CODE: "code",
+        FEATURES: "best features",
+        CODE_FEW: f"code, {few}",
+        FEATURES_FEW: f"best features, {few}",
+        ERROR: "error",
+        DIMENSION: "dimension",
+    }
     return {one: named[one] for one in MEASURES}
 
 

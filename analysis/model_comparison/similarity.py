@@ -195,7 +195,7 @@ def similarities(
         found = [
             Similarity("linear CKA", value, float(null.mean()), permutation_p(value.value, null), len(null)),
             _distances(x[:DISTANCES], y[:DISTANCES], shuffles, rng),
-        ]  # fmt: skip
+        ]
         if not judged:
             return (*found, *(Similarity(name, replace(UNKNOWN, n=n), math.nan, math.nan) for name in (COMMON, *MAPS)))
         found.append(_overlap(x, y, shuffles, rng))

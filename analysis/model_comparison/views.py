@@ -40,8 +40,9 @@ def comparison(material: Material) -> Section:
         return missing("comparison", "Other models", material.refusal("comparison") or note)
     carried: list[tuple[str, tuple[Block, ...]]] = [
         (one.names[1], (_transfers(one, found.yardsticks), Disclosure("Every figure", (_details(one),))))
-        for one in found.pairs if one.transfers
-    ]  # fmt: skip
+        for one in found.pairs
+        if one.transfers
+    ]
     said, alike = runs.finding(found.runs) if found.runs is not None else "", _finding(found)
     blocks: list[Block] = runs.side_by_side(found.runs) if found.runs is not None else []
     blocks += [Prose(alike)] if said else []
@@ -83,10 +84,14 @@ def _transfers(pair: Pair, yardsticks: tuple[Pair, ...]) -> Comparison:
         for one in pair.transfers
     }
     rows = tuple(
-        estimate(one.name, one.there, marks=marks[one.name],
-                 note=f"at home {number(one.here.value, 3)}, {p_value(one.p_value, SHUFFLED_MAPS)}")
+        estimate(
+            one.name,
+            one.there,
+            marks=marks[one.name],
+            note=f"at home {number(one.here.value, 3)}, {p_value(one.p_value, SHUFFLED_MAPS)}",
+        )
         for one in pair.transfers
-    )  # fmt: skip
+    )
     caption = (
         f"AUC of directions of {pair.names[0]} in {pair.names[1]}, carried over by a linear map that was fitted to the "
         "codes of other rows without a label: 0.5 is chance, and what the direction has at home is the most to expect. "
@@ -172,8 +177,9 @@ def _carried(found: Comparisons) -> str:
     carried = f"{count(sum(carries(told)))} of {plural(len(told), 'concept')}"
     beside = [
         f"to {_yardstick(one)} {count(sum(carries(one.transfers)))} of {count(len(one.transfers))}"
-        for one in found.yardsticks if one.transfers
-    ]  # fmt: skip
+        for one in found.yardsticks
+        if one.transfers
+    ]
     tried = f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over them"
     said = f"{tried}; {listed(beside)}" if beside else tried
     return f"; {carried} carry over{to} by a map that saw no label ({said})"
@@ -187,10 +193,16 @@ def comparison_tables(result: Any) -> Iterator[TextTable]:
     told = {one.names[1]: {t.name: t.there.value for t in one.transfers} for one in result.yardsticks if one.transfers}
     for one in result.pairs:
         rows = [
-            (s.name, plain(s.value), *(number_or_dash(known[s.name].value) for known in beside.values()),
-             number_or_dash(s.shuffled), _bound(s.p_value, s.shuffles), f"{s.value.n:,}")
+            (
+                s.name,
+                plain(s.value),
+                *(number_or_dash(known[s.name].value) for known in beside.values()),
+                number_or_dash(s.shuffled),
+                _bound(s.p_value, s.shuffles),
+                f"{s.value.n:,}",
+            )
             for s in one.similarities
-        ]  # fmt: skip
+        ]
         header = ("figure", "value", *beside, "shuffled rows", "p", "n")
         yield f"{one.names[0]} and {one.names[1]}", header, rows
         carried = [

@@ -54,9 +54,14 @@ def draw_prior(kind: str, rows: int, width: int, *, rng: np.random.Generator) ->
 
 
 def compare_with_prior(
-    codes: Floats, *, kind: str, rng: Seed = 0, name: str = "code", rows: int = ROWS,
+    codes: Floats,
+    *,
+    kind: str,
+    rng: Seed = 0,
+    name: str = "code",
+    rows: int = ROWS,
     draws: Draw | Floats | None = None,
-) -> PartOfPrior:  # fmt: skip
+) -> PartOfPrior:
     """Compare (n, d) codes with draws from their prior, at most `rows` of each.
 
     Args: kind: "normal" N(0, 1) or "uniform" U(-1, 1); with `draws`, what the prior is called. draws: from any prior,

@@ -46,9 +46,14 @@ class TwoSample:
 
 
 def two_sample(
-    x: Floats, y: Floats, *, rng: Seed = 0, rows: int = ROWS, repeats: int = REPEATS,
+    x: Floats,
+    y: Floats,
+    *,
+    rng: Seed = 0,
+    rows: int = ROWS,
+    repeats: int = REPEATS,
     projections: int = PROJECTIONS,
-) -> TwoSample:  # fmt: skip
+) -> TwoSample:
     """Compare (n, d) rows `x` with (m, d) rows `y`; at most `rows` of each are looked at.
 
     Source: Gretton et al. 2012 (JMLR 13), eq. 3, median heuristic; Rabin et al. 2012 and Bonneel et al. 2015 for
@@ -72,9 +77,19 @@ def two_sample(
         sliced = _sliced(both, _memberships(n, m, repeats, rng), n, projections, rng)
     ks, ks_p = column_tests(x, y)
     return TwoSample(
-        n, m, float(mmds[0]), permutation_p(float(mmds[0]), mmds[1:]), bandwidth, float(sliced[0]),
-        permutation_p(float(sliced[0]), sliced[1:]), float(sliced[1:].mean()), ks, ks_p, discoveries(ks_p), repeats,
-    )  # fmt: skip
+        n,
+        m,
+        float(mmds[0]),
+        permutation_p(float(mmds[0]), mmds[1:]),
+        bandwidth,
+        float(sliced[0]),
+        permutation_p(float(sliced[0]), sliced[1:]),
+        float(sliced[1:].mean()),
+        ks,
+        ks_p,
+        discoveries(ks_p),
+        repeats,
+    )
 
 
 def _memberships(n: int, m: int, repeats: int, rng: np.random.Generator) -> Doubles:

@@ -80,9 +80,13 @@ def _part(part: PartOfPrior, index: int) -> list[Block]:
 
 def _tests(name: str, one: TwoSample) -> tuple[str, ...]:
     return (
-        name, number(one.wasserstein, 3), p_value(one.wasserstein_p, one.permutations), f"{one.mmd:.1e}",
-        p_value(one.mmd_p, one.permutations), f"{count(len(one.rejected))} of {count(len(one.ks))}",
-    )  # fmt: skip
+        name,
+        number(one.wasserstein, 3),
+        p_value(one.wasserstein_p, one.permutations),
+        f"{one.mmd:.1e}",
+        p_value(one.mmd_p, one.permutations),
+        f"{count(len(one.rejected))} of {count(len(one.ks))}",
+    )
 
 
 def _deviations(part: PartOfPrior, index: int) -> Lines:
@@ -97,18 +101,30 @@ def _deviations(part: PartOfPrior, index: int) -> Lines:
     )
     line = Line("deviation", x, part.deviations[order], role="ours", markers=len(x) <= 64)
     return Lines(
-        f"prior-deviations-{index}", f"Spread of {part.name}", "number, by rank", "deviation over the prior's", (line,),
-        caption, y_scale="from zero", level=(1.0, "prior"),
-    )  # fmt: skip
+        f"prior-deviations-{index}",
+        f"Spread of {part.name}",
+        "number, by rank",
+        "deviation over the prior's",
+        (line,),
+        caption,
+        y_scale="from zero",
+        level=(1.0, "prior"),
+    )
 
 
 def _columns(part: PartOfPrior) -> Table:
     rejected = set(part.codes.rejected.tolist())
     rows = tuple(
-        (str(i + 1), number(float(part.means[i])), number(float(part.deviations[i])), number(float(ks), 3),
-         p_value(float(p)) if math.isfinite(p) else "–", "differs" if i in rejected else "")
+        (
+            str(i + 1),
+            number(float(part.means[i])),
+            number(float(part.deviations[i])),
+            number(float(ks), 3),
+            p_value(float(p)) if math.isfinite(p) else "–",
+            "differs" if i in rejected else "",
+        )
         for i, (ks, p) in enumerate(zip(part.codes.ks, part.codes.ks_p, strict=True))
-    )  # fmt: skip
+    )
     caption = "Mean and deviation (over the prior's) of each number, with its Kolmogorov–Smirnov test."
     return Table(("number", "mean", "deviation", "KS", "test", ""), rows, caption)
 
@@ -117,12 +133,24 @@ def prior_tables(result: Any) -> Iterator[TextTable]:
     """Codes beside draws, a part after the other."""
     for part in result.parts:
         rows = [
-            ("codes and draws", f"{part.codes.wasserstein:.3f}", f"{part.codes.wasserstein_p:.3f}",
-             f"{part.codes.mmd:.2e}", f"{part.codes.mmd_p:.3f}", f"{len(part.codes.rejected)} of {len(part.codes.ks)}",
-             f"{part.codes.n:,}"),
-            ("  draws and draws", f"{part.null.wasserstein:.3f}", f"{part.null.wasserstein_p:.3f}",
-             f"{part.null.mmd:.2e}", f"{part.null.mmd_p:.3f}", f"{len(part.null.rejected)} of {len(part.null.ks)}",
-             f"{part.null.n:,}"),
-        ]  # fmt: skip
+            (
+                "codes and draws",
+                f"{part.codes.wasserstein:.3f}",
+                f"{part.codes.wasserstein_p:.3f}",
+                f"{part.codes.mmd:.2e}",
+                f"{part.codes.mmd_p:.3f}",
+                f"{len(part.codes.rejected)} of {len(part.codes.ks)}",
+                f"{part.codes.n:,}",
+            ),
+            (
+                "  draws and draws",
+                f"{part.null.wasserstein:.3f}",
+                f"{part.null.wasserstein_p:.3f}",
+                f"{part.null.mmd:.2e}",
+                f"{part.null.mmd_p:.3f}",
+                f"{len(part.null.rejected)} of {len(part.null.ks)}",
+                f"{part.null.n:,}",
+            ),
+        ]
         header = ("compared", "sliced Wasserstein", "p", "MMD²", "p", "numbers that differ", "n")
         yield f"{part.name} beside its {part.kind} prior", header, rows

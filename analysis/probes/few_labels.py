@@ -257,9 +257,22 @@ def compare(
                 differences.append(Difference(name, other, paired(found[i], found[j], metric)))
     chosen, common = tuple(one.c for one in settings), tuple(one.common for one in settings)
     return FewLabels(
-        per_class, names, baselines, accuracy, scores, spread, tuple(differences), chosen, n_test,
-        metric.protocol(n_test), common, everything, shuffled, labels, metric.name,
-    )  # fmt: skip
+        per_class,
+        names,
+        baselines,
+        accuracy,
+        scores,
+        spread,
+        tuple(differences),
+        chosen,
+        n_test,
+        metric.protocol(n_test),
+        common,
+        everything,
+        shuffled,
+        labels,
+        metric.name,
+    )
 
 
 Given = Mapping[str, Rows] | Mapping[str, tuple[Any, Any]]

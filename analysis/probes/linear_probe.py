@@ -382,9 +382,14 @@ class _Bench:
 
     def _fit(self, rows: Rows, loss: Loss, c: float, start: Linear | None, iterations: int = 200) -> Linear:
         return fit_linear(
-            rows.x, targets(rows.y, self.columns, loss), self.columns, loss=loss, c=c, start=start,
+            rows.x,
+            targets(rows.y, self.columns, loss),
+            self.columns,
+            loss=loss,
+            c=c,
+            start=start,
             iterations=iterations,
-        )  # fmt: skip
+        )
 
     def _score(self, predicted: Ints) -> Interval:
         return proportion(predicted == self.test.y)

@@ -160,26 +160,37 @@ PROTOCOLS = {
     for one in (
         Protocol("linear", "multinomial logistic regression", "Every column on its own, all labels.", ("logistic",)),
         Protocol(
-            "knn", "Wu et al. 2018, arXiv:1805.01978, §3.4; Caron et al. 2021, arXiv:2104.14294, §4.1",
+            "knn",
+            "Wu et al. 2018, arXiv:1805.01978, §3.4; Caron et al. 2021, arXiv:2104.14294, §4.1",
             "Every column on its own, all labels: the nearest neighbour in Euclidean distance, and votes weighted by "
             "exp(cos / T) of the 20 nearest with T = 0.07 and of the 200 nearest with T = 0.1.",
             ("knn", "cosine-20", "cosine-200"),
         ),
         Protocol(
-            "bigan-1nn", "Donahue et al. 2017, arXiv:1605.09782, §4.1",
-            "One nearest neighbour, Euclidean, in the encoder's last hidden layer.", ("knn",), _penultimate,
+            "bigan-1nn",
+            "Donahue et al. 2017, arXiv:1605.09782, §4.1",
+            "One nearest neighbour, Euclidean, in the encoder's last hidden layer.",
+            ("knn",),
+            _penultimate,
         ),
         Protocol(
-            "dcgan-svm-4x4", "Radford et al. 2016, arXiv:1511.06434, §5",
+            "dcgan-svm-4x4",
+            "Radford et al. 2016, arXiv:1511.06434, §5",
             "An L2-SVM on the features of every convolution of the discriminator, max-pooled to 4×4.",
-            ("svm",), _convolutions, LABELS,
+            ("svm",),
+            _convolutions,
+            LABELS,
         ),
         Protocol(
-            "ali-svm-last4", "Dumoulin et al. 2017, arXiv:1606.00704, §4.3",
-            "An L2-SVM on the encoder's last three hidden layers and its output.", ("svm",), _last_four, LABELS,
+            "ali-svm-last4",
+            "Dumoulin et al. 2017, arXiv:1606.00704, §4.3",
+            "An L2-SVM on the encoder's last three hidden layers and its output.",
+            ("svm",),
+            _last_four,
+            LABELS,
         ),
     )
-}  # fmt: skip
+}
 
 
 def find_protocol(name: str) -> Protocol:

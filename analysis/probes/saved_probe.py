@@ -82,10 +82,15 @@ class FittedProbe:
         if path.suffix != ".npz":
             raise AnalysisError(f"a probe is saved as .npz, and {str(path)!r} does not end so")
         about = {
-            "format": FORMAT, "column": self.column, "pool": self.pool, "checkpoint": self.checkpoint,
-            "target": self.target, "classes": self.classes, "c": self.c,
+            "format": FORMAT,
+            "column": self.column,
+            "pool": self.pool,
+            "checkpoint": self.checkpoint,
+            "target": self.target,
+            "classes": self.classes,
+            "c": self.c,
             "accuracy": [self.accuracy.value, self.accuracy.low, self.accuracy.high, self.accuracy.n],
-        }  # fmt: skip
+        }
         check_outputs([path], "probe")
         arrays = {name: getattr(self, name) for name in ARRAYS}
         try:
@@ -126,9 +131,15 @@ def _probe(about: ProbeFile, arrays: dict[str, Any]) -> FittedProbe:
         if not (np.isfinite(arrays[name]) | (name == "scale")).all() or np.isnan(arrays[name]).any():
             raise AnalysisError(f"{name} is not finite")
     return FittedProbe(
-        about.column, about.pool, about.checkpoint, about.target, classes, **arrays, c=about.c,
+        about.column,
+        about.pool,
+        about.checkpoint,
+        about.target,
+        classes,
+        **arrays,
+        c=about.c,
         accuracy=Interval(*about.accuracy),
-    )  # fmt: skip
+    )
 
 
 def fit_probe(table: Embeddings, options: Options) -> FittedProbe:
@@ -147,9 +158,18 @@ def fit_probe(table: Embeddings, options: Options) -> FittedProbe:
     mean, scale, weights, bias, c = fit_rows(parts[0], parts[1], len(column.categories), mask=mask, rng=rng)
     metadata = table.metadata
     found = FittedProbe(
-        table.code, int(metadata.get("preprocessing", {}).get("pool", 0)), str(metadata.get("checkpoint", "")),
-        table.label, column.categories, mean, scale, weights, bias, c, Interval(0, 0, 0, 0),
-    )  # fmt: skip
+        table.code,
+        int(metadata.get("preprocessing", {}).get("pool", 0)),
+        str(metadata.get("checkpoint", "")),
+        table.label,
+        column.categories,
+        mean,
+        scale,
+        weights,
+        bias,
+        c,
+        Interval(0, 0, 0, 0),
+    )
     right = found.scores(parts[2].x).argmax(1) == parts[2].y
     return FittedProbe(**{**found.__dict__, "accuracy": proportion(right)})
 

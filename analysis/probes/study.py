@@ -91,16 +91,33 @@ def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows
         raise AnalysisError("this protocol chooses C on validation rows, and there are none with a label")
     kept = subsample(np.arange(len(validation.y)), VALIDATION, rng=np.random.default_rng(0))
     hits, setting = few_label_accuracy(
-        train, Rows(validation.x[kept], validation.y[kept]), test, draws=draws, columns=len(column.categories),
+        train,
+        Rows(validation.x[kept], validation.y[kept]),
+        test,
+        draws=draws,
+        columns=len(column.categories),
         loss=hinge_loss,
-    )  # fmt: skip
+    )
     null = None if wanted.baseline else _shuffled(train, test, setting, draws, len(column.categories))
     width = train.x.shape[1]
     note = f"{len(draws)} balanced draws of {draws.shape[1]:,} labels, {len(test.y):,} test rows; n counts draws"
     return Probe(
-        wanted.name, wanted.baseline, "svm", column.name, "accuracy", draws_and_rows(hits), null, setting.c, width,
-        width, draws.shape[1], len(kept), column.categories, None, note,
-    )  # fmt: skip
+        wanted.name,
+        wanted.baseline,
+        "svm",
+        column.name,
+        "accuracy",
+        draws_and_rows(hits),
+        null,
+        setting.c,
+        width,
+        width,
+        draws.shape[1],
+        len(kept),
+        column.categories,
+        None,
+        note,
+    )
 
 
 def _shuffled(train: Rows, test: Rows, setting: Setting, draws: Ints, columns: int) -> Interval:
@@ -124,9 +141,17 @@ def _probe(
     train, validation, test = (rows_with_values(column, part, index) for part, index in zip(x, rows, strict=True))
     methods: tuple[str, ...] = options.methods if column.kind == "class" else ("logistic",)
     probes = linear_probe(
-        train, test, rng=rng, validation=validation if len(validation.y) > 1 else None,
-        methods=("ridge",) if column.kind == "numeric" else methods, classes=column.categories,
-        representation=wanted.name, baseline=wanted.baseline, target=column.name, k=options.neighbours,
-        shuffled=not wanted.baseline, groups=None if groups is None else groups[rows[0]][column.present[rows[0]]],
-    )  # fmt: skip
+        train,
+        test,
+        rng=rng,
+        validation=validation if len(validation.y) > 1 else None,
+        methods=("ridge",) if column.kind == "numeric" else methods,
+        classes=column.categories,
+        representation=wanted.name,
+        baseline=wanted.baseline,
+        target=column.name,
+        k=options.neighbours,
+        shuffled=not wanted.baseline,
+        groups=None if groups is None else groups[rows[0]][column.present[rows[0]]],
+    )
     return tuple(replace(probe, predictor=None) for probe in probes)  # whose weights may be a whole table's rows

@@ -110,11 +110,15 @@ def _probe_finding(found: list[Probe], noun: str) -> str:
     if best.metric != "accuracy":
         said = f"{what} reads the {best.target} with {score} on {count(best.score.n)} test {noun}s"
     show = percent if best.metric == "accuracy" else number
-    others = [f"{readable(one.representation)} reach {show(one.score.value)}" for one in rivals if role_of(
-        one.representation) in ("pixels", "pca")] + [
+    others = [
+        f"{readable(one.representation)} reach {show(one.score.value)}"
+        for one in rivals
+        if role_of(one.representation) in ("pixels", "pca")
+    ] + [
         f"the same network untrained {show(one.score.value)}"
-        for one in rivals if one.representation == f"untrained.{best.representation}"
-    ]  # fmt: skip
+        for one in rivals
+        if one.representation == f"untrained.{best.representation}"
+    ]
     if best.shuffled is not None:
         others.append(f"shuffled labels give {show(best.shuffled.value)}")
         said += no_better(best.score, max(best.shuffled.value, 0.0))
@@ -134,10 +138,18 @@ def _beside(best: Probe, found: list[Probe]) -> list[Probe]:
 
 def _probe_details(table: ProbeTable, main: list[Probe]) -> tuple[Block, ...]:
     rows = tuple(
-        (readable(one.representation), one.target, one.method, number(one.setting, 4).rstrip("0").rstrip("."),
-         count(one.width), count(one.used), count(one.n_train), count(one.score.n))
+        (
+            readable(one.representation),
+            one.target,
+            one.method,
+            number(one.setting, 4).rstrip("0").rstrip("."),
+            count(one.width),
+            count(one.used),
+            count(one.n_train),
+            count(one.score.n),
+        )
         for one in table.probes
-    )  # fmt: skip
+    )
     names = ("representation", "target", "reader", "C, α or k", "width", "used", "n train", "n test")
     blocks: list[Block] = [Prose(sentence(table.protocol))] if table.protocol else []
     blocks.append(Table(names, rows, "Widths above what the reader takes were reduced by PCA of the train split."))

@@ -136,9 +136,18 @@ def latent_map(
         random = shared_labels(labels)
     lost = trust(codes, xy[rng.permutation(len(xy))], k=k)
     return Map(
-        method, representation, placed, k, worth, float(lost.mean()), accuracy, full,
-        explained, note, random,
-    )  # fmt: skip
+        method,
+        representation,
+        placed,
+        k,
+        worth,
+        float(lost.mean()),
+        accuracy,
+        full,
+        explained,
+        note,
+        random,
+    )
 
 
 def trust(codes: Floats, xy: Floats, *, k: int) -> Doubles:

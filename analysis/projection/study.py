@@ -34,9 +34,14 @@ def study_maps(table: Embeddings, model: Model | None, options: Options, progres
         try:
             maps.append(
                 latent_map(
-                    codes, rng=rng, method=method, labels=known, representation=table.code, seed=options.seed,
+                    codes,
+                    rng=rng,
+                    method=method,
+                    labels=known,
+                    representation=table.code,
+                    seed=options.seed,
                 )
-            )  # fmt: skip
+            )
         except AnalysisError as error:
             notes.append(f"no {method} map: {error}")
     if not maps:

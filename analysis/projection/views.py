@@ -72,10 +72,16 @@ def _trust(one: Placement) -> str:
 
 def maps_tables(result: Any) -> Iterator[TextTable]:
     rows = [
-        (m.method, plain(m.trustworthiness), f"{m.random:.3f}", percent_interval(m.accuracy), percent_interval(m.full_accuracy),
-         f"{m.trustworthiness.n:,}")
+        (
+            m.method,
+            plain(m.trustworthiness),
+            f"{m.random:.3f}",
+            percent_interval(m.accuracy),
+            percent_interval(m.full_accuracy),
+            f"{m.trustworthiness.n:,}",
+        )
         for m in result.maps
-    ]  # fmt: skip
+    ]
     header = ("map", "trustworthiness", "shuffled", "1-NN on the map", "1-NN in the code", "n")
     chance = next((m.chance for m in result.maps), math.nan)
     random = "" if math.isnan(chance) else f" (1-NN by chance {100 * chance:.1f} %)"

@@ -65,10 +65,21 @@ def reconstruction_result(
     middle = max(0, len(order) // 2 - shown // 2)
     picked = np.stack([order[:shown], order[middle : middle + shown][:shown], order[::-1][:shown]])
     return Reconstruction(
-        rows, errors, shuffled, bootstrap_ratio(errors, shuffled, rng=rng), bootstrap_mean(errors, rng=rng),
-        baselines, by_class, classes, rows[picked], np.array(GROUPS), to_pixels(images[picked]),
-        to_pixels(reconstructions[picked]), errors[picked].astype(np.float64), tuple(notes),
-    )  # fmt: skip
+        rows,
+        errors,
+        shuffled,
+        bootstrap_ratio(errors, shuffled, rng=rng),
+        bootstrap_mean(errors, rng=rng),
+        baselines,
+        by_class,
+        classes,
+        rows[picked],
+        np.array(GROUPS),
+        to_pixels(images[picked]),
+        to_pixels(reconstructions[picked]),
+        errors[picked].astype(np.float64),
+        tuple(notes),
+    )
 
 
 def pca_ratio(train: Floats, images: Singles, width: int, *, rng: np.random.Generator) -> Baseline:

@@ -27,6 +27,13 @@ def study_reconstruction(
     if size and (size.get("height"), size.get("width")) != shape[:2]:
         notes.append(f"compared at {shape[0]} × {shape[1]} pixels, to which the table has reduced its images")
     return reconstruction_result(
-        images, made, rows, rng=rng, labels=labels[0][rows] if labels else None,
-        classes=labels[1] if labels else (), baselines=(baseline,), shown=options.shown, notes=notes,
-    )  # fmt: skip
+        images,
+        made,
+        rows,
+        rng=rng,
+        labels=labels[0][rows] if labels else None,
+        classes=labels[1] if labels else (),
+        baselines=(baseline,),
+        shown=options.shown,
+        notes=notes,
+    )

@@ -1,7 +1,1 @@
-"""The report: results and a run folder in, one self-contained interactive HTML file out."""
-
-from __future__ import annotations
-
-from pathlib import Path
-
-__all__ = ["write_report"]
+"""The engine of the report: a document as data, its parts, and the one self-contained HTML file that they become."""

@@ -49,7 +49,7 @@ def table(block: Table) -> Markup:
         for row, shade, below, name in zip(
             block.rows, block.shades or blank, block.below or blank, classes, strict=True
         )
-    ]  # fmt: skip
+    ]
     body = tag("table", tag("thead", tag("tr", join(head))), tag("tbody", join(rows)))
     return figure(scroll(body, block.caption or "table"), block.caption)
 

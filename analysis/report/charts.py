@@ -118,11 +118,26 @@ def _layout(chart: Lines) -> Figure:
     if chart.level is not None:
         value, name = chart.level
         layout["shapes"] = [
-            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value,
-             "line": {"color": "@faint", "width": 1.2, "dash": "dash"}}
-        ]  # fmt: skip
+            {
+                "type": "line",
+                "xref": "paper",
+                "x0": 0,
+                "x1": 1,
+                "y0": value,
+                "y1": value,
+                "line": {"color": "@faint", "width": 1.2, "dash": "dash"},
+            }
+        ]
         layout["annotations"] = [
-            {"xref": "paper", "x": 1, "y": value, "xanchor": "right", "yanchor": "bottom", "showarrow": False,
-             "text": label(name), "font": {"size": 12, "color": "@muted"}}
-        ]  # fmt: skip
+            {
+                "xref": "paper",
+                "x": 1,
+                "y": value,
+                "xanchor": "right",
+                "yanchor": "bottom",
+                "showarrow": False,
+                "text": label(name),
+                "font": {"size": 12, "color": "@muted"},
+            }
+        ]
     return layout

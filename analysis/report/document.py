@@ -255,9 +255,20 @@ class Strips:
 
 
 Block = (
-    Prose | Facts | Notice | Code | Choice | Disclosure | Comparison | Table | Lines | Map
-    | Gallery | Slideshow | Strips
-)  # fmt: skip
+    Prose
+    | Facts
+    | Notice
+    | Code
+    | Choice
+    | Disclosure
+    | Comparison
+    | Table
+    | Lines
+    | Map
+    | Gallery
+    | Slideshow
+    | Strips
+)
 
 
 @dataclass(frozen=True)

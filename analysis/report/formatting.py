@@ -15,12 +15,25 @@ if TYPE_CHECKING:
 
 
 FAMILIES = {
-    "aae": "AAE", "aae_cluster": "clustering AAE", "aae_semi": "semi-supervised AAE", "ali": "ALI",
-    "ali_semi": "semi-supervised ALI", "avb": "AVB",
-    "bigan": "BiGAN", "cgan": "cGAN", "dcgan": "DCGAN", "deligan": "DeLiGAN", "fgan": "f-GAN", "gan": "GAN",
-    "improved_gan": "Improved GAN", "infogan": "InfoGAN", "lapgan": "LAPGAN", "vae": "VAE", "wgan": "WGAN",
+    "aae": "AAE",
+    "aae_cluster": "clustering AAE",
+    "aae_semi": "semi-supervised AAE",
+    "ali": "ALI",
+    "ali_semi": "semi-supervised ALI",
+    "avb": "AVB",
+    "bigan": "BiGAN",
+    "cgan": "cGAN",
+    "dcgan": "DCGAN",
+    "deligan": "DeLiGAN",
+    "fgan": "f-GAN",
+    "gan": "GAN",
+    "improved_gan": "Improved GAN",
+    "infogan": "InfoGAN",
+    "lapgan": "LAPGAN",
+    "vae": "VAE",
+    "wgan": "WGAN",
     "wgan_gp": "WGAN-GP",
-}  # fmt: skip
+}
 
 
 def percent(value: float, digits: int = 1) -> str:

@@ -81,8 +81,14 @@ def page(report: Report) -> Markup:
     skip = (
         tag("a", "Skip to the report", href="#" + report.sections[0].id, class_="skip") if report.sections else Markup()
     )
-    notice = tag("noscript", tag("p", "Charts and sliders need JavaScript; findings, tables and pictures are all here "
-                                 "without it.", class_="notice warning"))  # fmt: skip
+    notice = tag(
+        "noscript",
+        tag(
+            "p",
+            "Charts and sliders need JavaScript; findings, tables and pictures are all here without it.",
+            class_="notice warning",
+        ),
+    )
     card = tag("div", id="card", aria_hidden="true", hidden=True)
     return join([skip, contents(report), notice, main, card, images])
 

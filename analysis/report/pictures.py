@@ -112,8 +112,9 @@ def _film(strip: Strip, block: Strips) -> Markup:
 
 
 def _slider(id: str, control: str, steps: int, start: int, label: str) -> Markup:
-    field = tag("input", type="range", id=f"{id}-slider", min=0, max=steps - 1, step=1, value=start,
-                aria_valuetext=label)  # fmt: skip
+    field = tag(
+        "input", type="range", id=f"{id}-slider", min=0, max=steps - 1, step=1, value=start, aria_valuetext=label
+    )
     name = tag("label", control, for_=f"{id}-slider")
     play = tag("button", "Play", type="button", class_="play", aria_pressed="false")
     shown = tag("output", label, for_=f"{id}-slider")

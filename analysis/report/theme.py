@@ -8,23 +8,48 @@ A figure names its colours by token ("@accent"); the script puts in the light or
 from __future__ import annotations
 
 CATEGORIES = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
-    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
 
 
 CATEGORIES_DARK = (
-    "#5aa6ee", "#ffb52e", "#f0553a", "#b4c2c0", "#b877e0",
-    "#c98d7c", "#ff8a3c", "#cdc18a", "#8f94a3", "#a5e6e8",
-)  # fmt: skip
+    "#5aa6ee",
+    "#ffb52e",
+    "#f0553a",
+    "#b4c2c0",
+    "#b877e0",
+    "#c98d7c",
+    "#ff8a3c",
+    "#cdc18a",
+    "#8f94a3",
+    "#a5e6e8",
+)
 
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star")
 
 
 CIVIDIS = (
-    "#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
-)  # fmt: skip
+    "#00224e",
+    "#123570",
+    "#3b496c",
+    "#575d6d",
+    "#707173",
+    "#8a8678",
+    "#a59c74",
+    "#c3b369",
+    "#e1cc55",
+    "#fee838",
+)
 
 LIGHT = {
     "page": "#fcfcfa",
@@ -99,11 +124,24 @@ LAYOUT = {
     "dragmode": False,
     "hoverlabel": {"bgcolor": "@panel", "bordercolor": "@rule", "font": {"color": "@ink", "family": FONT, "size": 13}},
     "legend": {"orientation": "h", "x": 0, "xanchor": "left", "font": {"color": "@ink"}},
-    "xaxis": {"gridcolor": "rgba(0,0,0,0)", "linecolor": "@rule", "zeroline": False, "ticks": "outside",
-              "tickcolor": "@rule", "ticklen": 4, "fixedrange": True, "title": {"standoff": 10, "font": {"size": 13}}},
-    "yaxis": {"gridcolor": "@grid", "zeroline": False, "fixedrange": True, "automargin": True,
-              "title": {"standoff": 8, "font": {"size": 13}}},
-}  # fmt: skip
+    "xaxis": {
+        "gridcolor": "rgba(0,0,0,0)",
+        "linecolor": "@rule",
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": "@rule",
+        "ticklen": 4,
+        "fixedrange": True,
+        "title": {"standoff": 10, "font": {"size": 13}},
+    },
+    "yaxis": {
+        "gridcolor": "@grid",
+        "zeroline": False,
+        "fixedrange": True,
+        "automargin": True,
+        "title": {"standoff": 8, "font": {"size": 13}},
+    },
+}
 """What all line charts share; a figure's own layout goes on top."""
 
 

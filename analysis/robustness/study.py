@@ -77,9 +77,16 @@ def study_adversarial(
             *([] if untrained else ["no untrained network: the run does not hold its first weights"]),
         ]
         return robustness(
-            targets, test.images, test.labels, epsilons=epsilons, rng=rng, steps=steps, classes=probe.classes,
-            notes=(*notes, *said), progress=progress,
-        )  # fmt: skip
+            targets,
+            test.images,
+            test.labels,
+            epsilons=epsilons,
+            rng=rng,
+            steps=steps,
+            classes=probe.classes,
+            notes=(*notes, *said),
+            progress=progress,
+        )
 
 
 def _flat(images: Floats | Pixels) -> Singles:

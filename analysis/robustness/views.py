@@ -55,20 +55,28 @@ def _curves(found: Robustness) -> tuple[Block, ...]:
     for method, name in METHODS.items():
         lines = tuple(
             Line(
-                readable(one.name), np.asarray(found.epsilons, float), *_band(one), markers=True,
+                readable(one.name),
+                np.asarray(found.epsilons, float),
+                *_band(one),
+                markers=True,
                 role=role_of(one.name) if one.baseline else "ours",
             )
             for one in _under(found, method)
-        )  # fmt: skip
+        )
         if lines:
             caption = (
                 f"Test images still read right when every pixel moves by at most ε under {name}, with 95 % intervals. "
                 "Each probe is attacked through its own slope; noise of the same size shows what the aim adds."
             )
             chart = Lines(
-                f"robust-{method}", f"Accuracy under {name}", "ε, largest change of a pixel in [0, 1]",
-                "test images right", lines, caption, y_scale="percent",
-            )  # fmt: skip
+                f"robust-{method}",
+                f"Accuracy under {name}",
+                "ε, largest change of a pixel in [0, 1]",
+                "test images right",
+                lines,
+                caption,
+                y_scale="percent",
+            )
             options.append((name, (chart,)))
     return one_of("robust", "Change pixels by", options)
 
@@ -107,8 +115,9 @@ def _figures(found: Robustness) -> tuple[Block, ...]:
     for i, epsilon in enumerate(found.epsilons):
         rows: list[Estimate] = [
             estimate(readable(one.name), one.accuracy[i], role_of(one.name) if one.baseline else "ours", group=name)
-            for method, name in METHODS.items() for one in _under(found, method)
-        ]  # fmt: skip
+            for method, name in METHODS.items()
+            for one in _under(found, method)
+        ]
         options.append((f"ε = {float(epsilon):g}", (Comparison(tuple(rows), caption, "percent", (0.0, 1.0)),)))
     return (Choice("robust-figures", "Figures at", tuple(options), _middle(found)),)
 
@@ -145,10 +154,14 @@ def robustness_tables(result: Any) -> Iterator[TextTable]:
     names = {"noise": "random noise", "fgsm": "FGSM", "pgd": "PGD"}
     for method, name in names.items():
         rows = [
-            (f"  {one.name}" if one.baseline else one.name, *(percent_interval(figure) for figure in one.accuracy),
-             f"{one.accuracy[0].n:,}")
-            for one in (*result.disturbed, *result.readers) if one.method == method
-        ]  # fmt: skip
+            (
+                f"  {one.name}" if one.baseline else one.name,
+                *(percent_interval(figure) for figure in one.accuracy),
+                f"{one.accuracy[0].n:,}",
+            )
+            for one in (*result.disturbed, *result.readers)
+            if one.method == method
+        ]
         if rows:
             header = ("probe of", *(f"ε = {float(epsilon):g}" for epsilon in result.epsilons), "n")
             yield f"accuracy under {name} by the largest change of a pixel, 95 % interval", header, rows

@@ -139,9 +139,10 @@ class Embeddings:
     def representations(self) -> tuple[str, ...]:
         """The model's own vector columns: the code, then feature layers."""
         others = [
-            name for name in self.vector_columns
+            name
+            for name in self.vector_columns
             if name not in (self.code, "pixels") and not name.startswith("untrained.")
-        ]  # fmt: skip
+        ]
         return (self.code, *others)
 
     def untrained(self, name: str) -> str | None:

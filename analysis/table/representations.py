@@ -26,9 +26,14 @@ class Representation:
     joined: tuple[str, ...] = ()  # further columns, side by side with the first
 
     def read(
-        self, table: Embeddings, *parts: Ints, rng: np.random.Generator, stream: bool = False, every: bool = False,
+        self,
+        table: Embeddings,
+        *parts: Ints,
+        rng: np.random.Generator,
+        stream: bool = False,
+        every: bool = False,
         components: Callable[[int], PCA] | None = None,
-    ) -> list[Singles]:  # fmt: skip
+    ) -> list[Singles]:
         """Read `parts`, the first of which is the train rows: one (n, d) array each.
 
         Args: stream: what does not fit in memory may come as a `Stream`. every: a PCA looks at all train rows.

@@ -51,8 +51,11 @@ def write_table(path: Path, n: int) -> int:
     vectors = {"code": codes, "pixels": Model().decode(codes).reshape(n, -1), "untrained.code": untrained}
     columns = {
         **{name: pa.FixedSizeListArray.from_arrays(x.reshape(-1), WIDTH) for name, x in vectors.items()},
-        "label": group, "slant": slant, "bold": slant > 0.5, "split": split,
-    }  # fmt: skip
+        "label": group,
+        "slant": slant,
+        "bold": slant > 0.5,
+        "split": split,
+    }
     about = {
         "pixels_shape": [8, 8, 1],
         "parts": [{"name": "z", "kind": "normal", "start": 0, "width": WIDTH, "encoded": True}],

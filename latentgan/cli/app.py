@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-import analysis.cli
+import analysis.app
 from analysis.cli.console import note, run_app
 from analysis.cli.writing_options import WritingGroup
 from latentgan.cli import edit as cli_edit
@@ -176,22 +176,23 @@ def demo(
 ) -> None:
     """Train a BiGAN on real scanned digits and open its latent space: about three minutes on two cores."""
     from latentgan.cli import settings as describe
+    from latentgan.console import headline
     from latentgan.inference import stages
     from latentgan.training import loop as training
 
     run, table, results, report = out / "run", out / "codes.parquet", out / "results", out / "report.html"
     config = describe.demo_config(quick=quick)
-    stages.headline("1/4  train a BiGAN on 1,797 scanned digits")
+    headline("1/4  train a BiGAN on 1,797 scanned digits")
     if (run / "run.toml").is_file():
         describe.refuse_other_demo(run, config)
         training.resume(run, command=command_line())
     else:
         training.train(config, run, command=command_line())
-    stages.headline("2/4  encode every image, beside its yardsticks")
+    headline("2/4  encode every image, beside its yardsticks")
     stages.encode(run, table, command=command_line())
-    stages.headline("3/4  analyse the codes")
+    headline("3/4  analyse the codes")
     analysis.app.analyze_table(table, results, model=load_model(run), command=command_line())
-    stages.headline("4/4  write the report")
+    headline("4/4  write the report")
     analysis.app.write_report(results, report, run=run)
     typer.echo(f"\nThe report: {report.resolve().as_uri()}")
 
@@ -212,7 +213,7 @@ def load_model(run: Path) -> Any:
 
 
 def load_networks(model: Any, classes: tuple[str, ...], *, told: int, seed: int) -> Any:
-    """Return the networks that `analysis` has taught, as it wants them; arguments as of `latentgan.evaluation.supervised_baselines.ways`."""
+    """Return the supervised baselines that `analysis` trains; arguments as of `supervised_baselines.ways`."""
     from analysis.label_efficiency.networks import Network
     from latentgan.evaluation.supervised_baselines import ways
 

@@ -234,13 +234,13 @@ def verify(
 
 def _say_evidence(move: Move, results: Path) -> None:
     """Say what is known of the direction that is edited along, and warn where it does not tell its concept."""
-    from latentgan.inference import stages
+    from latentgan.console import say
 
     if move.evidence:
-        stages.say(f"{move.name}: {move.evidence}, on test rows")
+        say(f"{move.name}: {move.evidence}, on test rows")
     if not move.holds:
         what = f"tells {move.says!r}" if move.says and move.says != move.name else "tells it"
-        stages.say(
+        say(
             f"warning: {move.name!r} does not hold: nothing shows that its direction {what} better than chance, so "
             f"that edits along it may be of anything; `latentgan report {results}` shows the evidence"
         )
@@ -249,12 +249,12 @@ def _say_evidence(move: Move, results: Path) -> None:
 def _concepts(run: Path, results: Path) -> ConceptTable:
     """Return the concepts of a results folder that is about the model of `run`."""
     from analysis.results import load
-    from latentgan.inference import stages
+    from latentgan.inference.provenance import same_model
 
     loaded = load(results)
     if (found := loaded.get("concepts")) is None:
         raise ConfigError(f"{results} holds no concepts; run `latentgan concepts TABLE --out {results}` first")
-    stages.same_model(run, loaded.get("overview"), results)
+    same_model(run, loaded.get("overview"), results)
     table: ConceptTable = found
     return table
 
@@ -269,13 +269,13 @@ def _keeping(
     """
     from analysis.editing.preserved_directions import keep_in
     from analysis.editing.study import namesakes
-    from latentgan.inference import stages
+    from latentgan.console import say
 
     if both := _both(moves, chosen, keep):
         raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and kept: leave one of the two out")
     found = keep_in(table, moves, chosen, _found(moves, keep), by=by, draws=draws)
     for line in (*namesakes(moves, [*(moves[i].name for i in chosen), *keep]), *found.notes):
-        stages.say(f"note: {line}")
+        say(f"note: {line}")
     return found
 
 
@@ -310,21 +310,34 @@ def _to_verify(moves: Sequence[Move], only: Sequence[str], keep: Sequence[str], 
 
 
 def _verified(
-    run: Path, results: Path, found: ConceptTable, *, only: Sequence[str], keep: Sequence[str], by: str, images: int,
-    draws: int, seed: int, data: str | None, options: dict[str, Any], device: str, family: str | None,
-) -> Any:  # fmt: skip
+    run: Path,
+    results: Path,
+    found: ConceptTable,
+    *,
+    only: Sequence[str],
+    keep: Sequence[str],
+    by: str,
+    images: int,
+    draws: int,
+    seed: int,
+    data: str | None,
+    options: dict[str, Any],
+    device: str,
+    family: str | None,
+) -> Any:
     """Load model and images, train the judge, and verify the concepts."""
     import numpy as np
 
     from analysis.editing.evaluators import suited
     from analysis.editing.study import HeldOut, moves_of, verify_concepts
+    from latentgan.console import bar
     from latentgan.evaluation.three_way_split import FEWEST, three_ways
-    from latentgan.inference import stages
     from latentgan.inference.encode import fitting_images
+    from latentgan.inference.image_files import load_images
     from latentgan.inference.numpy_model import NumpyModel
 
     model = NumpyModel.load(run, device=device, family=family)
-    source = fitting_images(run, model, stages.load_images(model.about.get("data", {}), data, options))
+    source = fitting_images(run, model, load_images(model.about.get("data", {}), data, options))
     rng = np.random.default_rng([seed, *b"verification"])
     most = min(JUDGED, HELD_BYTES // source.images[:1].nbytes)
     fitted = _fitted(results, source, found)
@@ -355,11 +368,21 @@ def _verified(
         if judge is not None
         else f"no network judges: none of the columns can be learned from the {len(learned):,} images {left}"
     )
-    with stages.bar("verify edits", len(moves) * (1 + draws + shuffled.shape[1])) as advance:
+    with bar("verify edits", len(moves) * (1 + draws + shuffled.shape[1])) as advance:
         result = verify_concepts(
-            moves, model, HeldOut(pictures, source.labels[rows], truths), measured, judge, rng=rng, edited=images,
-            draws=draws, mask=(found.directions != 0).any(0), shuffled=shuffled, notes=notes, advance=advance,
-        )  # fmt: skip
+            moves,
+            model,
+            HeldOut(pictures, source.labels[rows], truths),
+            measured,
+            judge,
+            rng=rng,
+            edited=images,
+            draws=draws,
+            mask=(found.directions != 0).any(0),
+            shuffled=shuffled,
+            notes=notes,
+            advance=advance,
+        )
     return replace(result, left_out=len(chosen) - len(moves))
 
 
@@ -383,15 +406,20 @@ def _fitted(results: Path, source: ImageSource, found: ConceptTable) -> np.ndarr
 
 
 def _judge(
-    results: Path, source: ImageSource, rows: np.ndarray, learned: np.ndarray, measured: Measured, values: np.ndarray,
+    results: Path,
+    source: ImageSource,
+    rows: np.ndarray,
+    learned: np.ndarray,
+    measured: Measured,
+    values: np.ndarray,
     device: str,
-) -> tuple[Any, np.ndarray]:  # fmt: skip
+) -> tuple[Any, np.ndarray]:
     """Return the network that judges what cannot be measured, None where there is no such thing, and its truths."""
     import numpy as np
 
     from analysis.editing.evaluators import same_as_measured
+    from latentgan.console import say
     from latentgan.evaluation.attribute_classifier import find_heads, open_judge
-    from latentgan.inference import stages
     from latentgan.inference.table_writer import attribute_columns
 
     heads = find_heads(source, attribute_columns(source, ()), learned)
@@ -401,5 +429,5 @@ def _judge(
     if not heads:
         return None, np.zeros((len(rows), 0))
     judge, trained = open_judge(results, source, heads, rows=learned, device=device)
-    stages.say("a judge was trained on real images" if trained else f"the judge in {results} is used again")
+    say("a judge was trained on real images" if trained else f"the judge in {results} is used again")
     return judge, np.hstack([head.truths(source, name, rows) for head, name in heads])

@@ -113,7 +113,7 @@ def _fitted(
     import numpy as np
 
     from analysis.results import load_one
-    from latentgan.inference import stages
+    from latentgan.inference.provenance import same_model
 
     if component is not None and label is not None:
         raise ConfigError("a code is of a component, or of a class: give --component or --class, not both")
@@ -121,7 +121,7 @@ def _fitted(
     again = f"run `latentgan mixture TABLE --out {results}` first"
     if (mixture := found.get("mixture")) is None:
         raise ConfigError(f"{results} holds no mixture; {again}")
-    stages.same_model(run, found.get("overview"), results)
+    same_model(run, found.get("overview"), results)
     rng = np.random.default_rng(seed)
     if label is not None:
         if (by_class := mixture.by_class) is None:

@@ -206,22 +206,39 @@ def adversarial(
     from analysis.probes.saved_probe import load_probe
     from analysis.robustness.study import Network, Pictures, study_adversarial
     from latentgan.evaluation.probe_gradients import attackable, reader, slopes
-    from latentgan.inference import stages
+    from latentgan.inference.image_files import load_images
+    from latentgan.inference.provenance import same_checkpoint
 
     fitted, options = load_probe(probe), {"label": label, "mirror": mirror}
     at = attackable(
-        run, fitted, lambda recorded: stages.load_images(recorded, data, options),
-        images=count, seed=seed, device=device, family=family,
-    )  # fmt: skip
+        run,
+        fitted,
+        lambda recorded: load_images(recorded, data, options),
+        images=count,
+        seed=seed,
+        device=device,
+        family=family,
+    )
     if out is not None:
-        stages.same_checkpoint(run, out)
+        same_checkpoint(run, out)
     mine = Network(reader(at.model, fitted), slopes(at.model))
     before = None if at.untrained is None else Network(reader(at.untrained, fitted), slopes(at.untrained))
     asked_of_a_run(
         "adversarial",
         lambda tell: study_adversarial(
-            fitted, mine, before, Pictures(*at.train), Pictures(*at.validation), Pictures(*at.test), progress=tell,
-            epsilons=epsilon or (0.01, 0.02, 0.05, 0.1, 0.2), steps=steps, seed=seed, notes=at.notes,
+            fitted,
+            mine,
+            before,
+            Pictures(*at.train),
+            Pictures(*at.validation),
+            Pictures(*at.test),
+            progress=tell,
+            epsilons=epsilon or (0.01, 0.02, 0.05, 0.1, 0.2),
+            steps=steps,
+            seed=seed,
+            notes=at.notes,
         ),
-        out=out, as_json=as_json, inputs=[probe],
-    )  # fmt: skip
+        out=out,
+        as_json=as_json,
+        inputs=[probe],
+    )

@@ -31,8 +31,10 @@ _YES, _NO = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0", "-1")
 
 
 _KINDS: dict[AttributeKind, Literal["numeric", "boolean", "categorical"]] = {
-    "numeric": "numeric", "boolean": "boolean", "text": "categorical",
-}  # fmt: skip
+    "numeric": "numeric",
+    "boolean": "boolean",
+    "text": "categorical",
+}
 
 
 @dataclass(frozen=True)

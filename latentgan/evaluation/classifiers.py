@@ -191,9 +191,14 @@ def few_label_hits(
         return train_classifier(images, rows, classifier, marks=marks, seed=seed + number, device=device)
 
     hits, steps = _of_draws(
-        len(draws), taught, lambda network: right(network, validation).mean(keepdims=True),
-        lambda network: right(network, test)[:, None], tried=tried, marks=marks, progress=progress,
-    )  # fmt: skip
+        len(draws),
+        taught,
+        lambda network: right(network, validation).mean(keepdims=True),
+        lambda network: right(network, test)[:, None],
+        tried=tried,
+        marks=marks,
+        progress=progress,
+    )
     return hits[:, :, 0], steps[0]
 
 
@@ -235,9 +240,13 @@ def few_number_readings(
         )
 
     return _of_draws(
-        len(draws), taught, lambda network: -np.mean((read(network, validation) - values[validation]) ** 2, axis=0),
-        lambda network: read(network, test), tried=tried, marks=marks,
-    )  # fmt: skip
+        len(draws),
+        taught,
+        lambda network: -np.mean((read(network, validation) - values[validation]) ** 2, axis=0),
+        lambda network: read(network, test),
+        tried=tried,
+        marks=marks,
+    )
 
 
 def _of_draws(

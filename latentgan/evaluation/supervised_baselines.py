@@ -109,18 +109,34 @@ class Teacher:
         if self.made is not None:
             sets = [mixed(source, rows, *self.made(source, rows)) for rows in lesson.draws]
         return few_label_hits(
-            source, lesson.draws, lesson.validation, lesson.test, replace(self.shape, augment=self.augment),
-            seed=self.seed, tried=TRIED, marks=MARKS, sets=sets, device=self.device,
-        )  # fmt: skip
+            source,
+            lesson.draws,
+            lesson.validation,
+            lesson.test,
+            replace(self.shape, augment=self.augment),
+            seed=self.seed,
+            tried=TRIED,
+            marks=MARKS,
+            sets=sets,
+            device=self.device,
+        )
 
     def read(self, lesson: Lesson) -> tuple[np.ndarray, list[int]]:
         """Train a network on each draw to read k numbers: those of test rows, (draws, t, k), and each one's steps."""
         values = lesson.values
         assert values is not None
         return few_number_readings(
-            as_source(lesson), values, lesson.draws, lesson.validation, lesson.test, self.shape,
-            seed=self.seed, tried=TRIED, marks=MARKS, device=self.device,
-        )  # fmt: skip
+            as_source(lesson),
+            values,
+            lesson.draws,
+            lesson.validation,
+            lesson.test,
+            self.shape,
+            seed=self.seed,
+            tried=TRIED,
+            marks=MARKS,
+            device=self.device,
+        )
 
 
 @dataclass(frozen=True)
@@ -158,10 +174,14 @@ def ways(model: NumpyModel | None, classes: Sequence[str], *, told: int = 0, see
     asked = bool(model.classes) and set(classes) <= set(model.classes)
     made = by_class(model, seed=seed) if asked else by_network(model, shape, seed=seed, device=device)
     named = "asked for by class" if asked else "named by a network taught the draw"
-    said = "was told no label" if not told else (
-        f"was told {told:,} labels, which need not be the draw's: smaller draws are left out, and the others' figures "
-        "rest on these labels too"
-    )  # fmt: skip
+    said = (
+        "was told no label"
+        if not told
+        else (
+            f"was told {told:,} labels, which need not be the draw's: smaller draws are left out, and the others' "
+            "figures rest on these labels too"
+        )
+    )
     note = f"{MADE:,} images by {model.about.get('name', 'the model')}, {named}; it saw train images only, and {said}"
     found.append(Way("network, affine maps, generated", Teacher(MAPS, made, shape, seed, device), None, told, note))
     return found
@@ -254,6 +274,12 @@ def set_of(source: ImageSource, images: np.ndarray, labels: np.ndarray) -> Image
     """Return a set of other images and labels than `source`, all of them to train on."""
     n = len(images)
     return replace(
-        source, images=np.ascontiguousarray(images), labels=labels, attributes={}, attribute_kinds={},
-        split=np.full(n, "train"), ids=np.arange(n).astype(str), fingerprint="",
-    )  # fmt: skip
+        source,
+        images=np.ascontiguousarray(images),
+        labels=labels,
+        attributes={},
+        attribute_kinds={},
+        split=np.full(n, "train"),
+        ids=np.arange(n).astype(str),
+        fingerprint="",
+    )

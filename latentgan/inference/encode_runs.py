@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.io.reading import check_file, irregular, parse_json, validated
+from latentgan.console import bar, say
 from latentgan.data.source import ImageSource
 from latentgan.errors import ConfigError, DataError
-from latentgan.inference import stages
 from latentgan.inference.encode import Plan, default_features, describe, encode_table, fitting_images
+from latentgan.inference.image_files import load_images
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.run_folder import read_model
 
@@ -49,11 +50,11 @@ def tables_of(
     about = [read_model(run)[1] for run in runs]
     for run, other in zip(runs[1:], about[1:], strict=True):
         _refuse_others(runs[0], about[0], run, other, same_images=data is None)
-    source = some_rows(stages.load_images(about[0].get("data", {}), data, {"mirror": mirror}), rows, seed)
+    source = some_rows(load_images(about[0].get("data", {}), data, {"mirror": mirror}), rows, seed)
     changed = f"{source.name} has changed since {runs[0]} was trained on it, or is not what it was trained on"
     moved = data is None and source.fingerprint != about[0].get("fingerprint")
     for line in (*source.notes, *([changed] if moved else [])):
-        stages.say(line)
+        say(line)
     names = _names(runs, [str(one["sha256"])[:8] for one in about])
     made: dict[str, Path] = {}  # runs of one name are one model
     for run, name in zip(runs, names, strict=True):
@@ -120,10 +121,10 @@ def _table(run: Path, source: ImageSource, out: Path, command: str, device: str)
     plan = Plan(default_features(model))
     metadata = describe(model, fitting_images(run, model, source, plan), plan, run, command, out=out)
     if _fits(out, metadata):
-        stages.say(f"{out} fits {run}; it is not encoded again")
+        say(f"{out} fits {run}; it is not encoded again")
         return out
-    with stages.bar(f"encode {source.name} by {run.name}", len(source)) as advance:
-        return encode_table(run, source, out, plan, command=command, device=device, advance=advance, note=stages.say)
+    with bar(f"encode {source.name} by {run.name}", len(source)) as advance:
+        return encode_table(run, source, out, plan, command=command, device=device, advance=advance, note=say)
 
 
 def _fits(path: Path, metadata: Mapping[str, Any]) -> bool:

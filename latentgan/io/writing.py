@@ -1,7 +1,6 @@
 """Where latentgan's files go out: the writers of `analysis.io.writing`, and sentences for what cannot be written.
 
-With `latentgan.io.reading`, where files come in, the only module of the core that imports `analysis`: both packages write
-by one mechanism. Callers name the error that a user meets.
+Both packages write by one mechanism. Callers name the error that a user meets.
 """
 
 from __future__ import annotations

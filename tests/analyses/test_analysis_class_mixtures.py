@@ -59,9 +59,13 @@ def test_samples_are_decoded_and_unlabelled_rows_are_left_out(rng: np.random.Gen
     codes, labels = planted(rng, 600)
     labels[:100] = -1
     found = by_class(
-        (codes, labels), planted(rng, 200), classes=("a", "b"), rng=rng, shown=5,
+        (codes, labels),
+        planted(rng, 200),
+        classes=("a", "b"),
+        rng=rng,
+        shown=5,
         decode=lambda z: np.clip(z, 0, 1).reshape(-1, 1, 2, 1),
-    )  # fmt: skip
+    )
     assert found.samples is not None and found.samples.shape == (2, 5, 1, 2, 1) and found.rows.sum() == 500
 
 

@@ -52,9 +52,14 @@ def test_axes_score_near_one_a_rotation_low_and_shuffled_factors_near_nothing(rn
     axes = disentangle(codes, factors, rng=rng)
     turned = disentangle(codes @ EVENLY, factors, rng=rng)
     for name, least in (  # of SAP 0.92 is the best, as it is 1 − 1 / 4 for four classes
-        ("MIG", 0.75), ("modularity", 0.97), ("SAP", 0.88), ("FactorVAE score", 0.99), ("DCI disentanglement", 0.95),
-        ("DCI completeness", 0.95), ("DCI informativeness", 0.95),
-    ):  # fmt: skip
+        ("MIG", 0.75),
+        ("modularity", 0.97),
+        ("SAP", 0.88),
+        ("FactorVAE score", 0.99),
+        ("DCI disentanglement", 0.95),
+        ("DCI completeness", 0.95),
+        ("DCI informativeness", 0.95),
+    ):
         assert scores(axes)[name] > least, name
         if name == "DCI informativeness":  # a rotation hides nothing from who reads all numbers
             assert scores(turned)[name] > 0.7

@@ -138,8 +138,9 @@ def test_chance_is_how_often_two_rows_have_one_label() -> None:
     assert shared_labels(np.array([0, 0, 1, -1])) == pytest.approx(1 / 3)
     labels = np.repeat([0, 1], [199, 1])
     assert shared_labels(labels) == pytest.approx(198 / 200)
-    found = latent_map(np.random.default_rng(0).normal(size=(200, 3)), rng=np.random.default_rng(0), method="pca",
-                       labels=labels)  # fmt: skip
+    found = latent_map(
+        np.random.default_rng(0).normal(size=(200, 3)), rng=np.random.default_rng(0), method="pca", labels=labels
+    )
     assert found.chance == shared_labels(labels) and found.accuracy is not None
     assert found.accuracy.low < found.chance < found.accuracy.high
 

@@ -223,10 +223,15 @@ def test_em_makes_the_steps_of_scikit_learn_from_the_same_start(covariance: str,
     ours, likelihood = climb(x, begun, iterations=5, tolerance=-np.inf)
     inverse = np.linalg.inv(begun.covariances)
     theirs = GaussianMixture(
-        3, covariance_type=covariance, max_iter=5, tol=0, reg_covar=FLOOR,
-        weights_init=begun.weights, means_init=begun.means,
+        3,
+        covariance_type=covariance,
+        max_iter=5,
+        tol=0,
+        reg_covar=FLOOR,
+        weights_init=begun.weights,
+        means_init=begun.means,
         precisions_init={"full": inverse, "tied": inverse[0], "diag": np.diagonal(inverse, 0, 1, 2)}[covariance],
-    )  # fmt: skip
+    )
     with pytest.warns(ConvergenceWarning):
         theirs.fit(x)
     found = {"full": ours.covariances, "tied": ours.covariances[0], "diag": np.diagonal(ours.covariances, 0, 1, 2)}

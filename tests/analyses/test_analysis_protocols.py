@@ -95,8 +95,10 @@ def test_dcgans_svm_reads_all_pooled_convolutions_beside_as_many_components_as_p
     first, *rest = found.probes
     assert first.representation == "discriminator.conv1 + discriminator.conv2" and first.width == first.used == 96
     assert [one.representation for one in rest] == [
-        "pixels", f"PCA {rank()} of pixels", "untrained.discriminator.conv1 + untrained.discriminator.conv2",
-    ]  # fmt: skip
+        "pixels",
+        f"PCA {rank()} of pixels",
+        "untrained.discriminator.conv1 + untrained.discriminator.conv2",
+    ]
     assert first.score.value > 0.97 and rest[0].score.value > 0.85 and rest[1].score.value > 0.85
     assert rest[2].score.low < 0.1 < rest[2].score.high, "noise is at chance"
     assert first.shuffled is not None and first.shuffled.low < 0.1 < first.shuffled.high

@@ -147,8 +147,16 @@ def test_random_directions_have_the_concept_s_length_and_stay_in_the_mask(codes:
         return Bands(axes()).decode(z)
 
     mask = np.arange(WIDTH) < 8
-    verify_edits(decode, Bands(axes()).judge, scores(), codes[:5], moves(np.eye(WIDTH)[:2], 0.7), draws=3, mask=mask,
-           rng=np.random.default_rng(1))  # fmt: skip
+    verify_edits(
+        decode,
+        Bands(axes()).judge,
+        scores(),
+        codes[:5],
+        moves(np.eye(WIDTH)[:2], 0.7),
+        draws=3,
+        mask=mask,
+        rng=np.random.default_rng(1),
+    )
     doses = [z.reshape(5, 7, -1) for z in seen if len(z) == 35]
     steps = [z[:, 4] - z[:, 3] for z in doses]
     assert len(steps) >= 8
@@ -192,9 +200,14 @@ def test_images_without_a_score_are_left_out_and_a_concept_without_a_judge_is_ke
 def test_a_decoder_of_blank_images_proves_nothing(codes: np.ndarray) -> None:
     world = Bands(axes())
     found = verify_edits(
-        world.decode, lambda x: (np.full((len(x), 4), np.nan), np.full(len(x), -1)), scores(), codes,
-        moves(np.eye(WIDTH)[:2]), draws=3, rng=np.random.default_rng(1),
-    )  # fmt: skip
+        world.decode,
+        lambda x: (np.full((len(x), 4), np.nan), np.full(len(x), -1)),
+        scores(),
+        codes,
+        moves(np.eye(WIDTH)[:2]),
+        draws=3,
+        rng=np.random.default_rng(1),
+    )
     assert found.proven == () and not found.leaks.any()
     assert all(np.isnan(one.p_value) and one.spearman.n == one.success.n == 0 for one in found.responses)
 

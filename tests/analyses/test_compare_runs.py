@@ -50,11 +50,18 @@ def test_runs_are_encoded_once_on_the_same_images_and_stand_side_by_side(call: A
     body = json.loads(out)
     standings = body["runs"]["standings"]
     assert [row["who"]["name"] for row in standings] == [
-        "a", "b", "pixels", "PCA 4 of pixels", "PCA 5 of pixels", "untrained.a", "untrained.b"
-    ]  # fmt: skip
+        "a",
+        "b",
+        "pixels",
+        "PCA 4 of pixels",
+        "PCA 5 of pixels",
+        "untrained.a",
+        "untrained.b",
+    ]
     assert [(row["who"]["family"], row["who"]["images_seen"], row["who"]["width"]) for row in standings[:2]] == [
-        ("bigan", 32, 4), ("bigan", 32, 5)
-    ]  # fmt: skip
+        ("bigan", 32, 4),
+        ("bigan", 32, 5),
+    ]
     measures = {figure["measure"] for figure in standings[0]["figures"]}
     assert len(measures) == 6 and body["runs"]["test_rows"] == body["runs"]["train_rows"] == ROWS
     assert body["pairs"][0]["names"] == ["a", "b"]

@@ -216,8 +216,9 @@ def test_the_effect_of_an_axis_is_that_of_the_decoder(rng: np.random.Generator) 
     codes = rng.normal(size=(300, 4)).astype(np.float32)
     [_, found] = unsupervised(codes[:200], codes[200:], [], weights=np.diag(gains), rng=rng)
     assert found.method == FIRST_LAYER and found.axes[0].share == pytest.approx(16 / 22)
-    moved = effects_of(found, lambda z: (z * gains).reshape(-1, 2, 2, 1).astype(np.float32), codes, np.ones(4, bool),
-                       rng=rng)  # fmt: skip
+    moved = effects_of(
+        found, lambda z: (z * gains).reshape(-1, 2, 2, 1).astype(np.float32), codes, np.ones(4, bool), rng=rng
+    )
     effects = [axis.effect.value for axis in moved.axes if axis.effect]
     assert effects[0] / np.array(effects) == pytest.approx([1, 2, 4, 4], rel=1e-3)
 
@@ -252,8 +253,9 @@ def test_a_study_brings_numbers_freed_directions_and_those_without_labels(found:
     assert ink.metric == "R²" and ink.score.low > 0.3
     assert {one.method for one in found.concepts if one.name == "ink"} >= {"ridge", "LDA", "SVM"}
     assert {one.name for one in found.concepts if one.name.endswith("keeping label: 3 and parity")} >= {
-        "ink, keeping label: 3 and parity", "label: 8, keeping label: 3 and parity",
-    }  # fmt: skip
+        "ink, keeping label: 3 and parity",
+        "label: 8, keeping label: 3 and parity",
+    }
     assert [one.method for one in found.unsupervised] == [PCA_OF_CODES, FIRST_LAYER]
     assert found.edits is not None and all(one.frames is not None for one in found.unsupervised)
     shape = found.unsupervised[0].frames.shape  # type: ignore[union-attr]

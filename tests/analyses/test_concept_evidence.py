@@ -76,9 +76,17 @@ def mixture(rng: np.random.Generator, real: int, null: int, n: int = 400, d: int
     asked = [Question(f"{i}", f"{i}", "boolean", column) for i, column in enumerate(signs.T)]
     rows, half = np.arange(n), n // 2
     return concept_table(
-        codes[:half], codes[half:], asked, rows[:half], rows[half:], rng=rng, permutations=299, draws=2, resamples=2,
+        codes[:half],
+        codes[half:],
+        asked,
+        rows[:half],
+        rows[half:],
+        rng=rng,
+        permutations=299,
+        draws=2,
+        resamples=2,
         methods=["mean difference", "LDA"],
-    )  # fmt: skip
+    )
 
 
 def test_q_values_hold_false_discoveries_down_and_find_what_is_planted(rng: np.random.Generator) -> None:
@@ -106,8 +114,18 @@ def test_a_number_is_told_by_r2_beside_its_mean_and_its_p_values_are_uniform_whe
     signal = codes @ rng.normal(size=6) + rng.normal(size=600)
     names = {"told": signal, **{f"noise {i}": rng.normal(size=600) for i in range(40)}}
     asked = [Question(k, k, "numeric", np.where(v > np.median(v), 1, -1), "", v) for k, v in names.items()]
-    table = concept_table(codes[:400], codes[400:], asked, rows[:400], rows[400:], rng=rng, permutations=1999, draws=2,
-                          resamples=4, methods=["mean difference", "ridge"])  # fmt: skip
+    table = concept_table(
+        codes[:400],
+        codes[400:],
+        asked,
+        rows[:400],
+        rows[400:],
+        rng=rng,
+        permutations=1999,
+        draws=2,
+        resamples=4,
+        methods=["mean difference", "ridge"],
+    )
     by = {(one.name, one.method): one for one in table.concepts}
     told, share = by["told", "ridge"], np.var(signal - signal.mean()) - 1
     assert told.r2 is not None and told.r2.low < share / np.var(signal) < told.r2.high
@@ -135,8 +153,17 @@ def test_a_vector_of_numbers_is_found_by_ridge_and_unknown_ones_take_no_part(rng
 def test_a_code_that_never_differs_claims_nothing(rng: np.random.Generator) -> None:
     rows, signs = np.arange(300), np.where(rng.random((300, 2)) < 0.5, 1, -1)
     asked = [Question(k, k, "boolean", v) for k, v in zip("ab", signs.T, strict=True)]
-    table = concept_table(np.ones((200, 3)), np.ones((100, 3)), asked, rows[:200], rows[200:], rng=rng, keep=["a"],
-                          permutations=19, draws=2)  # fmt: skip
+    table = concept_table(
+        np.ones((200, 3)),
+        np.ones((100, 3)),
+        asked,
+        rows[:200],
+        rows[200:],
+        rng=rng,
+        keep=["a"],
+        permutations=19,
+        draws=2,
+    )
     assert all(one.auc.value == 0.5 and one.p_value == 1 and one.q_value == 1 for one in table.concepts)
     assert all(one.stability.value == 0 for one in table.concepts) and not table.directions.any()
     assert table.freed == () and "'b' has no direction that could keep a" in table.notes[0]
@@ -218,8 +245,9 @@ def test_few_rows_of_many_columns_are_refitted_on_fewer_resamples(rng: np.random
 def test_methods_that_agree_say_so_and_correlated_codes_part_them(rng: np.random.Generator) -> None:
     def agreements(codes: np.ndarray, signs: np.ndarray) -> dict[str, Concept]:
         rows, ask = np.arange(len(codes)), Question("it", "it", "boolean", signs)
-        table = concept_table(codes[:1500], codes[1500:], [ask], rows[:1500], rows[1500:], rng=rng, permutations=19,
-                              draws=2, resamples=2)  # fmt: skip
+        table = concept_table(
+            codes[:1500], codes[1500:], [ask], rows[:1500], rows[1500:], rng=rng, permutations=19, draws=2, resamples=2
+        )
         return {one.method: one for one in table.concepts}
 
     signs = np.where(rng.random(2000) < 0.5, 1, -1)
@@ -239,10 +267,19 @@ def test_being_found_again_and_agreement_do_not_depend_on_the_units_of_columns(r
     asked = [Question(name, name, "numeric", signs[:, 0], "", values) for name, values in names.items()]
     units = 2.0 ** np.array([0, 3, -4, 14, 1, -2])
     plain, scaled = (
-        concept_table(x[:400], x[400:], asked, rows[:400], rows[400:], rng=np.random.default_rng(1), permutations=19,
-                      draws=2, resamples=9)
+        concept_table(
+            x[:400],
+            x[400:],
+            asked,
+            rows[:400],
+            rows[400:],
+            rng=np.random.default_rng(1),
+            permutations=19,
+            draws=2,
+            resamples=9,
+        )
         for x in (codes, codes * units.astype(np.float32))
-    )  # fmt: skip
+    )
     for one, other in zip(plain.concepts, scaled.concepts, strict=True):
         assert (one.name, one.method) == (other.name, other.method)
         for figure in ("stability", "shuffled_stability"):
@@ -269,8 +306,17 @@ def test_the_best_method_is_chosen_without_test_rows(rng: np.random.Generator) -
     ask, rows = Question("it", "it", "boolean", signs), np.arange(1200)
     for lie in (1, -1):  # reversed test labels change what the figure is, not which method is taken
         question = Question("it", "it", "boolean", np.where(rows < 800, ask.signs, lie * ask.signs))
-        table = concept_table(codes[:800], codes[800:], [question], rows[:800], rows[800:],
-                              rng=np.random.default_rng(0), permutations=19, draws=2, resamples=2)  # fmt: skip
+        table = concept_table(
+            codes[:800],
+            codes[800:],
+            [question],
+            rows[:800],
+            rows[800:],
+            rng=np.random.default_rng(0),
+            permutations=19,
+            draws=2,
+            resamples=2,
+        )
         assert [one.chosen for one in table.concepts].count(True) == 1
         assert table.best[0].method != "mean difference" and (table.best[0].auc.value > 0.5) == (lie == 1)
 

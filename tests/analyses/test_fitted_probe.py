@@ -71,9 +71,12 @@ def test_strangers_and_damage_are_refused_in_a_sentence(table: Embeddings, tmp_p
         arrays = dict(found)
     about = json.loads(str(arrays["about"]))
     for change in (
-        {"weights": arrays["weights"][:-1]}, {"bias": arrays["bias"] * np.nan}, {"about": np.array("[]")},
-        {"about": np.array(json.dumps({**about, "format": 99}))}, {"mean": np.array([{}], dtype=object)},
-    ):  # fmt: skip
+        {"weights": arrays["weights"][:-1]},
+        {"bias": arrays["bias"] * np.nan},
+        {"about": np.array("[]")},
+        {"about": np.array(json.dumps({**about, "format": 99}))},
+        {"mean": np.array([{}], dtype=object)},
+    ):
         np.savez(tmp_path / "bad.npz", **{**arrays, **change})
         with pytest.raises(AnalysisError, match="is no fitted probe of this version"):
             load_probe(tmp_path / "bad.npz")

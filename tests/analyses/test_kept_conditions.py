@@ -55,8 +55,10 @@ def test_a_condition_that_nearly_depends_on_another_is_named_and_not_taken_out(h
         assert free.condition == 1 and abs(hat.cosine[1]) < 1e-12, "one condition is left"
         assert abs(cap.cosine[1]) < 2 / BAR, "hardly any of it is left all the same"
     alone = studied(hats, "hat")
-    np.testing.assert_allclose(found.directions[names["smile, keeping hat and cap by projection"].concept],
-                               alone.directions[alone.freed[0].concept])  # fmt: skip
+    np.testing.assert_allclose(
+        found.directions[names["smile, keeping hat and cap by projection"].concept],
+        alone.directions[alone.freed[0].concept],
+    )
     shown, said = words(found)
     kept = [row[1] for row in shown.rows]
     assert kept == ["hat", "cap (not taken out)"] * 2

@@ -35,8 +35,18 @@ def table() -> ConceptTable:
         Question("d", "d", "boolean", np.where(codes[:, 3] > 0, 1, -1)),
         Question("a", "a", "boolean", np.where(codes[:, 0] > 0, 1, -1)),
     ]
-    found = concept_table(codes[:600], codes[600:], asked, rows[:600], rows[600:], rng=rng, keep=["d"], draws=2,
-                          permutations=49, resamples=4)  # fmt: skip
+    found = concept_table(
+        codes[:600],
+        codes[600:],
+        asked,
+        rows[:600],
+        rows[600:],
+        rng=rng,
+        keep=["d"],
+        draws=2,
+        permutations=49,
+        resamples=4,
+    )
     tasks = [Task(one, rows[:600], rows[600:]) for one in asked]
     blind = unsupervised(codes[:600], codes[600:], tasks, weights=np.diag(GAINS), rng=rng, permutations=49)
     return replace(found, unsupervised=blind)
@@ -106,8 +116,9 @@ def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[st
     images = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 1)).astype(np.uint8)
     held = HeldOut(images, np.full(30, -1), np.zeros((30, 0)))
     asked = [replace(moves["pca1"], says="brightness"), moves["sefa1"], moves["a, keeping d"]]
-    found = verify_concepts(asked, Inked(), held, Measured(("brightness",), 0.0), None, rng=np.random.default_rng(0),
-                            edited=10, draws=2)  # fmt: skip
+    found = verify_concepts(
+        asked, Inked(), held, Measured(("brightness",), 0.0), None, rng=np.random.default_rng(0), edited=10, draws=2
+    )
     assert found.responses[0].score == 0 and found.responses[0].effect.low > 0 and found.responses[1].score == -1
     notes = " ".join(found.notes)
     assert "judged by what it tells best on train rows" in notes and "'pca1' by 'brightness', 'sefa1' by 'd'" in notes
@@ -125,8 +136,11 @@ def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTabl
     assert [name for name, _ in next(b for b in blocks if isinstance(b, Choice)).options][:2] == ["pca1", "sefa1"]
     rows = next(block for block in blocks if isinstance(block, Comparison)).rows
     assert [row.label for row in rows][:2] + [row.label for row in rows][3:] == [
-        "pca1 (a)", "sefa1 (d)", "a, keeping d (a)", "d",
-    ]  # fmt: skip
+        "pca1 (a)",
+        "sefa1 (d)",
+        "a, keeping d (a)",
+        "d",
+    ]
     said = str(list(concepttable(table)))
     assert "'pca1'" in said and "'sefa8'" in said and "PCA of codes, without labels" in said
     assert "pca1 (a)" in str(list(verification(verified)))

@@ -67,10 +67,13 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embeddings]:
     turn = np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0].astype(np.float32)
     order = rng.permutation(len(code))
     turned = {
-        name: values[order] if isinstance(values, np.ndarray) else
-        [values[i] for i in order] if isinstance(values, list) else values.take(order)
+        name: values[order]
+        if isinstance(values, np.ndarray)
+        else [values[i] for i in order]
+        if isinstance(values, list)
+        else values.take(order)
         for name, values in {**found, "code": code @ turn}.items()
-    }  # fmt: skip
+    }
     noisy = {**found, "code": code + rng.normal(size=code.shape).astype(np.float32)}
     return {
         "one": table(folder, "one", found, family="bigan", images_seen=500),
@@ -160,12 +163,19 @@ def test_the_feature_layer_is_chosen_on_validation_rows_and_not_on_test_rows(tmp
 def test_yardsticks_stand_once_and_errors_are_of_what_decodes(tables: dict[str, Embeddings]) -> None:
     model = table_maker.digits_model(WIDTH)
     found, notes = study_runs(
-        [tables["one"], tables["noisy"]], ["one", "noisy"], OPTIONS,
+        [tables["one"], tables["noisy"]],
+        ["one", "noisy"],
+        OPTIONS,
         find_model=lambda one: model if one is tables["one"] else None,
-    )  # fmt: skip
+    )
     assert [row.who.name for row in found.standings] == [
-        "one", "noisy", "pixels", f"PCA {WIDTH} of pixels", "untrained.one", "untrained.noisy"
-    ]  # fmt: skip
+        "one",
+        "noisy",
+        "pixels",
+        f"PCA {WIDTH} of pixels",
+        "untrained.one",
+        "untrained.noisy",
+    ]
     one, noisy, pixels, pca, *_ = found.standings
     assert one.figure(ERROR).value.value == pytest.approx(pca.figure(ERROR).value.value, rel=0.02)
     assert np.isnan(noisy.figure(ERROR).value.value) and "no model at hand that decodes: noisy" in " ".join(notes)

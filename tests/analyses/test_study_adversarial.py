@@ -159,9 +159,15 @@ def test_too_few_labels_are_refused() -> None:
     one = Pictures(pictures.images[:1], pictures.labels[:1])
     with pytest.raises(AnalysisError, match="need train images of two classes"):
         study_adversarial(
-            LINEAR, Network(network.read, network.slopes), None, one, one, one, epsilons=(0.1,),
+            LINEAR,
+            Network(network.read, network.slopes),
+            None,
+            one,
+            one,
+            one,
+            epsilons=(0.1,),
             steps=1,
-        )  # fmt: skip
+        )
 
 
 @pytest.fixture(scope="module")
@@ -188,8 +194,11 @@ def test_the_command_attacks_a_saved_probe_through_the_run(
     assert call(monkeypatch, *asked, "--out", tmp_path, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert said["kind"] == "adversarial" and [one["name"] for one in said["readers"]][::2] == [
-        "code", "pixels", "pixels, all at one scale", "untrained.code"
-    ]  # fmt: skip
+        "code",
+        "pixels",
+        "pixels, all at one scale",
+        "untrained.code",
+    ]
     found = load_one(tmp_path, "adversarial")
     assert accuracy(found, "code")[2].high < accuracy(found, "code")[0].low and found.shown.shape == (8, 4, 8, 8, 1)
     assert call(monkeypatch, *asked) == 0 and "accuracy under PGD" in capsys.readouterr().out

@@ -30,9 +30,15 @@ from analysis.terminal import show
 MEANS = np.array([[-3.0, 0.0], [3.0, 0.0], [0.0, 4.0], [0.0, -40.0]])
 DEVIATIONS = np.array([[0.5, 0.3], [0.4, 0.8], [0.6, 0.5], [1.0, 1.0]])
 PART: dict[str, Any] = {
-    "name": "z", "kind": "learned-mixture", "width": 2, "encoded": True, "start": 0, "components": 4,
-    "means": MEANS.tolist(), "deviations": DEVIATIONS.tolist(),
-}  # fmt: skip
+    "name": "z",
+    "kind": "learned-mixture",
+    "width": 2,
+    "encoded": True,
+    "start": 0,
+    "components": 4,
+    "means": MEANS.tolist(),
+    "deviations": DEVIATIONS.tolist(),
+}
 
 
 class Places:

@@ -51,10 +51,12 @@ def ring(folder: Path, *, prior: str = "normal", n: int = 120) -> Path:
     rng = np.random.default_rng(0)
     codes = np.stack([np.ones(n), rng.uniform(0, 2, n), rng.normal(size=n)], axis=1).astype(np.float32)
     columns = {
-        "id": [f"ring/{i}" for i in range(n)], "split": ["test"] * n, "code": codes,
+        "id": [f"ring/{i}" for i in range(n)],
+        "split": ["test"] * n,
+        "code": codes,
         "label": ["left" if angle > 1 else "a:b" for angle in codes[:, 1]],
         "pixels": np.rint(255 * Polar().decode(codes).reshape(n, 2).clip(0, 1)).astype(np.uint8),
-    }  # fmt: skip
+    }
     parts = [{"name": "z", "kind": prior, "start": 0, "width": 3, "encoded": True}]
     return table_maker.write_table(folder / "ring.parquet", columns, {"parts": parts, "pixels_shape": [1, 2, 1]})
 
@@ -118,8 +120,12 @@ def test_the_report_says_it_in_one_sentence_and_shows_every_kind(found: Interpol
     films, compared = (block for block in section.blocks if type(block).__name__ == "Choice")
     assert films.options[0][0] == "Great circle" and len(films.options) == 5
     assert [name for name, _ in compared.options] == [
-        "Length in images", "Straightness", "Off the prior's norm", "Discriminator", "Distance to real images"
-    ]  # fmt: skip
+        "Length in images",
+        "Straightness",
+        "Off the prior's norm",
+        "Discriminator",
+        "Distance to real images",
+    ]
     assert any(type(block).__name__ == "Lines" for block in section.blocks)
     old = replace(again, kinds=())
     assert "on the same" not in interpolations(Material({"interpolation": old})).finding

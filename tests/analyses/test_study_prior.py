@@ -23,9 +23,15 @@ from analysis.table.study_options import Options
 
 ROWS = 200
 LEARNED: dict[str, Any] = {
-    "name": "z", "kind": "learned-mixture", "width": 2, "encoded": True, "start": 0, "components": 3,
-    "means": [[-2.0, 0], [2, 0], [0, 3]], "deviations": [[0.3, 0.5], [0.4, 0.4], [0.5, 0.2]],
-}  # fmt: skip
+    "name": "z",
+    "kind": "learned-mixture",
+    "width": 2,
+    "encoded": True,
+    "start": 0,
+    "components": 3,
+    "means": [[-2.0, 0], [2, 0], [0, 3]],
+    "deviations": [[0.3, 0.5], [0.4, 0.4], [0.5, 0.2]],
+}
 ROLL: dict[str, Any] = {"name": "z", "kind": "swiss-roll", "width": 2, "encoded": True, "start": 0}
 
 

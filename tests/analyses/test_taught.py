@@ -146,9 +146,12 @@ def test_networks_are_taught_the_first_of_the_same_draws_and_none_of_fewer_label
     found = study_efficiency(table, None, options, networks=networks)
     train, test = (table.rows(part)[table.column().present[table.rows(part)]] for part in ("train", "test"))
     again = Curve(
-        table.column().codes[train], [few.per_class for few in found.curve[:-1]], columns=10, draws=4,
+        table.column().codes[train],
+        [few.per_class for few in found.curve[:-1]],
+        columns=10,
+        draws=4,
         rng=options.rng("probes"),
-    )  # fmt: skip
+    )
     for given, size, few in zip(seen, again.sizes, found.curve, strict=False):
         assert np.array_equal(given.draws, size.picked[:2])
         assert np.array_equal(given.labels[given.test], table.column().codes[test])
@@ -181,9 +184,14 @@ def test_a_network_reads_numbers_that_ridge_of_pixels_cannot_and_nothing_where_n
     images, labels = bars(rng, 800)
     values = np.stack([2.0 * labels - 1, rng.normal(size=800)], axis=1)
     given = Lesson(
-        images, np.full(800, -1), (), np.stack([rng.choice(300, 240, replace=False) for _ in range(2)]),
-        np.arange(300, 500), np.arange(500, 800), values,
-    )  # fmt: skip
+        images,
+        np.full(800, -1),
+        (),
+        np.stack([rng.choice(300, 240, replace=False) for _ in range(2)]),
+        np.arange(300, 500),
+        np.arange(500, 800),
+        values,
+    )
     network = Teacher().read(given)
     assert network[0].shape == (2, 300, 2) and set(network[1]) <= set(MARKS)
     again = Teacher().read(given)
@@ -275,9 +283,10 @@ def test_the_command_teaches_and_the_report_shows_it(tmp_path: Path, monkeypatch
     monkeypatch.setattr(teaching, "MADE", 40)
     source = load_source("digits")
     config = configure(
-        "cgan", family={"latent": 4, "width": 4, "hidden": 16},
+        "cgan",
+        family={"latent": 4, "width": 4, "hidden": 16},
         training={"total_images": 64, "batch_size": 8, "labels": 40, "device": "cpu"},
-    )  # fmt: skip
+    )
     run = train(config, tmp_path / "run", source=source)
     table = encode_table(run, source, tmp_path / "codes.parquet")
     results = tmp_path / "results"

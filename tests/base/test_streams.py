@@ -102,8 +102,9 @@ def test_linear_readers_of_streams_are_those_of_arrays(groups: tuple[np.ndarray,
     target = x @ np.arange(8.0) + np.random.default_rng(2).normal(size=len(x))
     for one, other in zip(
         fit_ridge(scaler(x), target, penalties=PENALTIES),
-        fit_ridge(ours(streamed(x)), target, penalties=PENALTIES), strict=True,
-    ):  # fmt: skip
+        fit_ridge(ours(streamed(x)), target, penalties=PENALTIES),
+        strict=True,
+    ):
         assert other.weights == pytest.approx(one.weights, rel=1e-3, abs=1e-3)
 
 
@@ -243,14 +244,17 @@ def test_a_process_of_little_memory_reads_a_table_of_more(tmp_path: Path) -> Non
         tmp_path / "large.parquet",
         {"split": split.tolist(), "label": labels, "code": codes},
         group=n,
-    )  # fmt: skip
+    )
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     env |= {"ARROW_IO_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # a thread takes 8 MB for its stack
     env |= {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_MMAP_THRESHOLD_": "1000000"}  # what is freed is given back
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "little_memory.py"), str(path), "46000000"],
-        env=env, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     little, plenty = json.loads(done.stdout), little_memory.figures(Embeddings(path), streamed=False)
     assert plenty["probes"][0] > 0.9

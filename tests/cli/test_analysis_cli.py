@@ -56,7 +56,7 @@ def run(*arguments: str, load_model: Any = None) -> Any:
 def analyzed(foreign: Path, folder: Path, *more: str) -> Any:
     done = python(
         "-m", "analysis", "analyze", str(foreign), "--label", "digit", "--map", "pca", "--out", "res", *more, cwd=folder
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     assert "needs a model" in done.stderr and "Traceback" not in done.stderr
     assert "trustworthiness" in done.stdout and "NMI" in done.stdout
@@ -199,10 +199,19 @@ def test_a_model_that_decodes_badly_is_refused(table: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "command",
     [
-        "probe", "efficiency", "neighbours", "concepts", "interpolate", "mixture", "map", "reconstruction", "codes",
-        "analyze", "report",
+        "probe",
+        "efficiency",
+        "neighbours",
+        "concepts",
+        "interpolate",
+        "mixture",
+        "map",
+        "reconstruction",
+        "codes",
+        "analyze",
+        "report",
     ],
-)  # fmt: skip
+)
 def test_every_help_has_an_example(command: str) -> None:
     shown = run(command, "--help")
     assert shown.exit_code == 0 and f"latentgan {command} " in shown.stdout

@@ -130,8 +130,21 @@ def test_from_a_run_to_a_table_to_an_edited_image(call, run, tmp_path, digits):
     picture = tmp_path / "one.png"
     Image.fromarray(digits.images[1, :, :, 0]).resize((40, 40)).save(picture)
     out = tmp_path / "edits"
-    done = call("edit", run, picture, "--concept", "3", "--strength", "2", "--strength", "0", "--results",
-                tmp_path / "results", "--out", out)  # fmt: skip
+    done = call(
+        "edit",
+        run,
+        picture,
+        "--concept",
+        "3",
+        "--strength",
+        "2",
+        "--strength",
+        "0",
+        "--results",
+        tmp_path / "results",
+        "--out",
+        out,
+    )
     assert done[0] == 0, done
     names = sorted(p.name for p in out.iterdir())
     assert len(names) == 3 and any("strip" in n for n in names) and all(n.startswith("one_label--3") for n in names)

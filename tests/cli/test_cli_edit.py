@@ -35,9 +35,11 @@ def made(tmp_path_factory) -> Path:
     np.savez(folder / "measured.npz", images=digits.images[..., 0], labels=digits.labels, split=digits.split, **known)
     source = load_source(folder / "measured.npz")
     config = configure(
-        "aae", family={"latent": 6, "width": 4, "hidden": 16}, data={"source": str(folder / "measured.npz")},
+        "aae",
+        family={"latent": 6, "width": 4, "hidden": 16},
+        data={"source": str(folder / "measured.npz")},
         training={"total_images": 6400, "batch_size": 64, "average_halflife_images": 500},
-    )  # fmt: skip
+    )
     run = train(config, folder / "run", source=source, show_progress=False)
     table = encode_table(run, source, folder / "t.parquet", Plan(yardsticks=False))
     model = NumpyModel.load(run)
@@ -262,9 +264,11 @@ def test_attributes_that_encode_was_given_are_judged_where_verify_is_given_them_
     lines = [f"{i:04d}.png,{one}" for i, one in enumerate(bold)]
     (tmp_path / "more.csv").write_text("\n".join(["file,bold", *lines]), encoding="utf-8")
     config = configure(
-        "aae", family={"latent": 4, "width": 4, "hidden": 16}, data={"source": str(folder)},
+        "aae",
+        family={"latent": 4, "width": 4, "hidden": 16},
+        data={"source": str(folder)},
         training={"total_images": 640, "batch_size": 64},
-    )  # fmt: skip
+    )
     run = train(config, tmp_path / "run", source=load_source(folder), show_progress=False)
     told = load_source(folder, attributes=tmp_path / "more.csv")
     table = encode_table(run, told, tmp_path / "t.parquet", Plan(yardsticks=False))

@@ -72,8 +72,10 @@ def test_a_protocol_is_read_by_name_and_told_in_the_result(call: Call, trained: 
     assert code == 0 and "cosine-20" in out and "PCA 5 of pixels" in out and "a sample of 300 of" in out, err
     found = load_one(tmp_path, "probes")
     assert found.protocol.startswith("knn: ") and {one.method for one in found.probes} == {
-        "knn", "cosine-20", "cosine-200"
-    }  # fmt: skip
+        "knn",
+        "cosine-20",
+        "cosine-200",
+    }
     assert all(one.shuffled is not None for one in found.probes if not one.baseline)
     code, _, err = call("probe", trained[1], "--protocol", "dcgan-svm-4x4")
     assert code == 2 and "--features discriminator.conv1" in err and "--pool 4" in err

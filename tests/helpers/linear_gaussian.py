@@ -178,6 +178,15 @@ class KnownEncoder(nn.Module):
 
 
 __all__ = [
-    "AVB", "CORRELATED", "DEVIATION", "ORTHOGONAL", "VAE", "Folded", "KnownEncoder", "Linear", "Model", "family_of",
+    "AVB",
+    "CORRELATED",
+    "DEVIATION",
+    "ORTHOGONAL",
+    "VAE",
+    "Folded",
+    "KnownEncoder",
+    "Linear",
+    "Model",
+    "family_of",
     "trained",
-]  # fmt: skip
+]

@@ -31,10 +31,12 @@ def figures(table: Embeddings, *, streamed: bool) -> dict[str, Any]:
         near = nearest(table.vectors("code", test[:50]), x, k=3)[0]
         probes = study_probes(table, None, Options(methods=("logistic",)).full())
     return {
-        "mean": x.mean(0, dtype=np.float64)[:5].tolist(), "variances": pca.variances.tolist(),
-        "weights": mixture.gaussians.weights.tolist(), "near": near.tolist(),
+        "mean": x.mean(0, dtype=np.float64)[:5].tolist(),
+        "variances": pca.variances.tolist(),
+        "weights": mixture.gaussians.weights.tolist(),
+        "near": near.tolist(),
         "probes": [one.score.value for one in probes.probes],
-    }  # fmt: skip
+    }
 
 
 def limit(table: Embeddings, headroom: int) -> None:

@@ -25,10 +25,14 @@ def disentanglement(names: tuple[str, ...]) -> Disentanglement:
     turn = np.linalg.qr(np.ones((5, 5)) + np.eye(5))[0]
     factors = [Factor("label", labels.astype(float), True), Factor(f"ink {names[1 % len(names)]}", ink, False)]
     return disentangle(
-        codes, factors, rng=np.random.default_rng(0), rows=200, notes=("200 test rows",),
+        codes,
+        factors,
+        rng=np.random.default_rng(0),
+        rows=200,
+        notes=("200 test rows",),
         beside={"PCA 4 of pixels": pca()[2][:, :4], "untrained.code": codes @ turn},
         numbers=tuple(f"{names[0]} {i + 1}" for i in range(5)),
-    )  # fmt: skip
+    )
 
 
 @functools.cache
@@ -44,10 +48,16 @@ def fidelity(features: str = "discriminator.dense1", copied: bool = False) -> Fi
     threshold = duplicate_threshold(real)
     modes = count_modes(made, threshold=threshold), duplicates(train[80:160], threshold=threshold)
     return Fidelity(
-        features, found, compare_samples(real, train[:80], rng=rng), again, *modes,
-        ("60 test rows", *warnings_of(found)), pixels(decode(made[again.which])),
-        np.stack([np.arange(4), np.arange(60, 64)], axis=1), np.linspace(0.5, 0.8, 4),
-    )  # fmt: skip
+        features,
+        found,
+        compare_samples(real, train[:80], rng=rng),
+        again,
+        *modes,
+        ("60 test rows", *warnings_of(found)),
+        pixels(decode(made[again.which])),
+        np.stack([np.arange(4), np.arange(60, 64)], axis=1),
+        np.linspace(0.5, 0.8, 4),
+    )
 
 
 @functools.cache

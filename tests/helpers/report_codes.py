@@ -33,9 +33,17 @@ def codes(names: tuple[str, ...], means: np.ndarray, values: np.ndarray, decode:
         Baseline("shuffled", near(0.11, 0.03, 360), "the same names against shuffled labels"),
     )
     one = Categories(
-        "class", table.sum(1), near(9.9, 0.1, 360), near(0.98, 0.01, 360), table,
-        Matching(NAMES, "one to one", near(0.914, 0.03, 360), 143), near(0.9, 0.02, 360), 0.06, baselines, samples,
-    )  # fmt: skip
+        "class",
+        table.sum(1),
+        near(9.9, 0.1, 360),
+        near(0.98, 0.01, 360),
+        table,
+        Matching(NAMES, "one to one", near(0.914, 0.03, 360), 143),
+        near(0.9, 0.02, 360),
+        0.06,
+        baselines,
+        samples,
+    )
     bases = np.arange(0, 8)
     at = np.linspace(-1, 1, 9)
     sweeps = []

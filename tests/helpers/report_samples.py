@@ -105,9 +105,15 @@ def adversarial(names: tuple[str, ...]) -> Robustness:
         linear_target("pixels", means.T, bias[1], baseline=True),
     ]
     return robustness(
-        targets, images[:60], labels[:60], epsilons=(0.05, 0.2), rng=np.random.default_rng(0), steps=3, shown=3,
+        targets,
+        images[:60],
+        labels[:60],
+        epsilons=(0.05, 0.2),
+        rng=np.random.default_rng(0),
+        steps=3,
+        shown=3,
         classes=names,
-    )  # fmt: skip
+    )
 
 
 def overview(n: int, names: tuple[str, ...]) -> Overview:
@@ -456,10 +462,24 @@ def verification(n: int, names: tuple[str, ...]) -> Verification:
     ]
     scores = [
         Score("ink", "measured, in [0, 1]", float(real[0][:, 0].std())),
-        Score(f"label: {names[three]}", "probability by a network", float(real[0][:, 1].std()), 0.5, "AUC",
-              near(0.97, 0.02, n)),
-    ]  # fmt: skip
+        Score(
+            f"label: {names[three]}",
+            "probability by a network",
+            float(real[0][:, 1].std()),
+            0.5,
+            "AUC",
+            near(0.97, 0.02, n),
+        ),
+    ]
     return verify_edits(
-        decode, judge, scores, pca()[2][:40], moves, rng=np.random.default_rng(0), real=real[1][:40],
-        accuracy=near(0.9, 0.02, n), notes=("only two of the concepts",), shown=3,
-    )  # fmt: skip
+        decode,
+        judge,
+        scores,
+        pca()[2][:40],
+        moves,
+        rng=np.random.default_rng(0),
+        real=real[1][:40],
+        accuracy=near(0.9, 0.02, n),
+        notes=("only two of the concepts",),
+        shown=3,
+    )

@@ -116,8 +116,10 @@ def test_reconstruction_moves_the_autoencoder_and_the_game_the_encoder_and_nothi
     family = made(source)
     found, *_ = played(family, source)
     assert {player: set(terms) for player, terms in found.items()} == {
-        "autoencoder": {"reconstruction"}, "discriminator": {"real", "fake"}, "encoder": {"fake"}
-    }  # fmt: skip
+        "autoencoder": {"reconstruction"},
+        "discriminator": {"real", "fake"},
+        "encoder": {"fake"},
+    }
     players = family.players()
     owned = {name: {id(p) for p in player.parameters} for name, player in players.items()}
     assert owned["encoder"] < owned["autoencoder"] and not owned["discriminator"] & owned["autoencoder"]

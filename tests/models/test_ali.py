@@ -93,8 +93,13 @@ def test_without_weight_alice_is_bigan_bit_for_bit():
     states = []
     for form in ("explicit", "adversarial"):
         family = built("bigan", reconstruction=form, reconstruction_weight=0.0).train()
-        game = turns(family, Batches(images(), batch_size=8, seed=0, device="cpu"), Update(family.players()),
-                     seed=0, total_images=100)  # fmt: skip
+        game = turns(
+            family,
+            Batches(images(), batch_size=8, seed=0, device="cpu"),
+            Update(family.players()),
+            seed=0,
+            total_images=100,
+        )
         for _ in range(3):
             next(game)
         states.append(family.state_dict())

@@ -130,9 +130,11 @@ def test_the_terms_of_avb_are_the_papers_computed_anew_in_float64(settings):
         error = -Normal(family.decoder(z).tanh(), 0.3).log_prob(x.double()).sum((1, 2, 3)).mean()
     assert torch.allclose(given["decoder"].double(), z, atol=1e-5)
     expected = {
-        ("autoencoder", "reconstruction"): error, ("autoencoder", "kl"): kl,
-        ("adversary", "posterior"): softplus(-inferred).mean(), ("adversary", "prior"): softplus(prior).mean(),
-    }  # fmt: skip
+        ("autoencoder", "reconstruction"): error,
+        ("autoencoder", "kl"): kl,
+        ("adversary", "posterior"): softplus(-inferred).mean(),
+        ("adversary", "prior"): softplus(prior).mean(),
+    }
     assert {(player, term) for player, terms in found.items() for term in terms} == set(expected)
     for (player, term), value in expected.items():
         assert float(found[player][term].detach()) == pytest.approx(float(value), rel=2e-5, abs=1e-4), (player, term)

@@ -251,8 +251,9 @@ def test_features_are_had_without_a_label_and_the_code_has_one():
     assert names[-1] == "discriminator.dense1"
     assert family.represent(pictures().tensor(range(3))) is None
     assert [(p.name, p.kind, p.width, p.encoded) for p in family.prior.parts] == [
-        ("z", "normal", LATENT, True), ("label", "categorical", K, False),
-    ]  # fmt: skip
+        ("z", "normal", LATENT, True),
+        ("label", "categorical", K, False),
+    ]
 
 
 def test_a_run_without_a_told_label_is_refused_and_classes_that_nobody_is_told_are_named():

@@ -265,8 +265,9 @@ def test_an_encoder_finds_the_component_of_an_image():
     model = NumpyModel(regressor)
     assert regressor.prior.learned is regressor.base.prior.mixture
     assert [k for k in regressor.state_dict() if "mixture" in k] == [
-        "base.prior.mixture.mean", "base.prior.mixture.deviation"
-    ]  # fmt: skip
+        "base.prior.mixture.mean",
+        "base.prior.mixture.deviation",
+    ]
     found = model.component(source.images[:7])
     z = torch.from_numpy(model.encode(source.images[:7]))
     mean, deviation = regressor.prior.learned.mean, regressor.prior.learned.deviation

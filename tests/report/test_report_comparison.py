@@ -91,8 +91,10 @@ def test_concepts_carried_over_to_yardsticks_stand_beside(found: Comparisons) ->
     assert finding(one).endswith("over them; to raw pixels 2 of 2 and to its own network untrained 0 of 2).")
     [chart] = [b for b in inside(one, Comparison) if b.rows[0].label == told[0].name]
     assert [(mark.role, mark.name) for mark in chart.rows[0].marks] == [
-        ("chance", "shuffled maps"), ("pixels", "raw pixels"), ("untrained", "code, untrained")
-    ]  # fmt: skip
+        ("chance", "shuffled maps"),
+        ("pixels", "raw pixels"),
+        ("untrained", "code, untrained"),
+    ]
     assert chart.rows[0].marks[1].value == told[0].there.value and "what the images alone share" in chart.caption
 
 
@@ -101,8 +103,11 @@ def test_models_stand_side_by_side_with_yardsticks_and_shuffled_rows(found: Comp
     assert [name for name, _ in alike.options] == [one.name for one in found.pairs[0].similarities]
     for i, (_, (block,)) in enumerate(alike.options):
         assert isinstance(block, Comparison) and [row.role for row in block.rows] == [
-            "ours", "ours", "pixels", "untrained"
-        ]  # fmt: skip
+            "ours",
+            "ours",
+            "pixels",
+            "untrained",
+        ]
         assert block.rows[1].value == found.pairs[1].similarities[i].value.value
         assert all(row.n >= 100 and row.marks[0].name == "shuffled rows" for row in block.rows)
     assert [name for name, _ in carried.options] == ["turned 0", "noise"]

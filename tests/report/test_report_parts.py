@@ -69,9 +69,7 @@ def numbers(codes: Codes, n: int) -> Codes:
     """A code of n continuous numbers and no categories, as a BiGAN's, of which 8 have films."""
     film = codes.sweeps[0].frames
     effects = [samples.near(0.9 * 0.9**k, 0.02, 100) for k in range(n)]
-    swept = tuple(
-        Sweep("z", n - 1 - k, one, (-2.0, 2.0), film if k < 8 else None) for k, one in enumerate(effects)
-    )  # fmt: skip
+    swept = tuple(Sweep("z", n - 1 - k, one, (-2.0, 2.0), film if k < 8 else None) for k, one in enumerate(effects))
     return replace(codes, categories=(), sweeps=swept, notes=())
 
 
@@ -119,8 +117,11 @@ def test_samples_stand_a_row_a_category_by_the_label_it_stands_for(shown: Sectio
 def test_accuracy_stands_beside_its_yardsticks_with_intervals(shown: Section) -> None:
     accuracy = only(shown, Comparison)[0]
     assert [row.label for row in accuracy.rows] == [
-        "categories", "k-means on pixels", "the same network untrained", "shuffled labels",
-    ]  # fmt: skip
+        "categories",
+        "k-means on pixels",
+        "the same network untrained",
+        "shuffled labels",
+    ]
     assert [row.role for row in accuracy.rows] == ["ours", "pixels", "untrained", "chance"]
     assert all(row.low < row.value < row.high and row.n == 360 for row in accuracy.rows)
     assert "chosen on 143 other images" in accuracy.caption
@@ -146,8 +147,10 @@ def test_the_heat_map_has_the_matched_labels_on_its_diagonal(shown: Section) -> 
 def test_facts_give_effective_number_confidence_and_information(shown: Section) -> None:
     (facts,) = only(shown, Facts)
     assert [text(value) for _, value in facts.items] == [
-        "9.90 [9.80, 10.00] of 10", "98.0 % [97.0, 99.0]", "0.90 [0.88, 0.92]; shuffled 0.06",
-    ]  # fmt: skip
+        "9.90 [9.80, 10.00] of 10",
+        "98.0 % [97.0, 99.0]",
+        "0.90 [0.88, 0.92]; shuffled 0.06",
+    ]
 
 
 def test_each_number_has_its_films_and_begins_in_the_middle(shown: Section, codes: Codes) -> None:
@@ -166,8 +169,10 @@ def test_each_number_has_its_films_and_begins_in_the_middle(shown: Section, code
 def test_effects_stand_beside_a_random_direction(shown: Section) -> None:
     effects = only(shown, Comparison)[-1]
     assert [(row.label, row.value, row.role) for row in effects.rows] == [
-        ("style 2", 0.83, "ours"), ("style 1", 0.66, "ours"), ("random direction", 0.14, "chance"),
-    ]  # fmt: skip
+        ("style 2", 0.83, "ours"),
+        ("style 1", 0.66, "ours"),
+        ("random direction", 0.14, "chance"),
+    ]
     assert effects.axis == (0.0, 1.0) and not only(shown, Lines)
 
 
@@ -235,10 +240,13 @@ def test_without_a_model_there_are_no_pictures_and_it_is_said(codes: Codes) -> N
 def test_many_categories_and_labels_open_on_request(codes: Codes) -> None:
     k = 30
     one = replace(
-        codes.categories[0], counts=np.full(k, 12), table=np.eye(k, dtype=np.int64) * 12, baselines=(),
+        codes.categories[0],
+        counts=np.full(k, 12),
+        table=np.eye(k, dtype=np.int64) * 12,
+        baselines=(),
         matching=Matching(np.arange(k), "one to one", samples.near(0.9, 0.02, 360), 143),
         samples=np.zeros((k, 4, 8, 8, 1), np.uint8),
-    )  # fmt: skip
+    )
     found = section(replace(codes, categories=(one,), classes=tuple(f"class {i}" for i in range(k))))
     closed = [block.summary for block in found.blocks if isinstance(block, Disclosure)]
     assert closed == ["Samples of 10 more categories", "Usage of 10 more categories", "Categories by label"]
@@ -272,9 +280,13 @@ def clusters(codes: Codes) -> Codes:
     rows[7, 1:], rows[3] = -1, -1
     pictures = np.repeat(np.arange(40, dtype=np.uint8), 64).reshape(10, 4, 8, 8, 1)
     return renamed(
-        codes, matching=matching, confident=confident, confident_baselines=beside, exemplars=pictures,
+        codes,
+        matching=matching,
+        confident=confident,
+        confident_baselines=beside,
+        exemplars=pictures,
         exemplar_rows=rows,
-    )  # fmt: skip
+    )
 
 
 def test_both_accuracies_stand_in_the_finding_and_beside_their_own_yardsticks(clusters: Codes) -> None:

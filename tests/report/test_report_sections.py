@@ -92,10 +92,29 @@ def text(value: str) -> str:
 
 def test_sections_come_in_the_order_of_the_story(report: Report) -> None:
     assert [one.id for one in report.sections] == [
-        "overview", "health", "curves", "samples", "fidelity", "reconstructions", "parts", "disentanglement", "map",
-        "probes", "few-labels", "adversarial", "neighbours", "concepts", "edits", "interpolations", "mixture",
-        "geometry", "prior", "comparison", "configuration", "made",
-    ]  # fmt: skip
+        "overview",
+        "health",
+        "curves",
+        "samples",
+        "fidelity",
+        "reconstructions",
+        "parts",
+        "disentanglement",
+        "map",
+        "probes",
+        "few-labels",
+        "adversarial",
+        "neighbours",
+        "concepts",
+        "edits",
+        "interpolations",
+        "mixture",
+        "geometry",
+        "prior",
+        "comparison",
+        "configuration",
+        "made",
+    ]
     assert len(report.sections) == len(ORDER) and not any(one.missing for one in report.sections)
 
 
@@ -142,13 +161,28 @@ def test_every_finding_is_one_sentence_where_there_is_more_to_say(results: dict[
     training = "assigned on 200 rows of all splits"
     noted = {
         kind: replace(one, notes=(training,))
-        for kind, one in results.items() if hasattr(one, "notes") and kind != "overview"
-    }  # fmt: skip
+        for kind, one in results.items()
+        if hasattr(one, "notes") and kind != "overview"
+    }
     told = {kind: replace(noted[kind], told=100) for kind in ("efficiency", "probes")}
     more = build(Material({**results, **noted, **told}, run=read_run(folder)))
     one_each(more)
-    cautious = ("fidelity", "reconstructions", "parts", "disentanglement", "map", "probes", "few-labels", "neighbours",
-                "concepts", "interpolations", "mixture", "geometry", "prior", "comparison")  # fmt: skip
+    cautious = (
+        "fidelity",
+        "reconstructions",
+        "parts",
+        "disentanglement",
+        "map",
+        "probes",
+        "few-labels",
+        "neighbours",
+        "concepts",
+        "interpolations",
+        "mixture",
+        "geometry",
+        "prior",
+        "comparison",
+    )
     for id in cautious:
         assert "Training rows are among them." in below(section(more, id)), id
     assert "n = 360" in section(more, "probes").finding or "360 test images" in section(more, "probes").finding
@@ -163,19 +197,23 @@ def test_findings_of_other_outcomes_are_one_sentence_too(results: dict[str, Any]
     few = results["efficiency"].curve[-1]
     number = replace(few, metric="R2", differences=(Difference("discriminator.conv2", MEAN, samples.near(0, 0.1, 20)),))
     prior = results["prior"]
-    stopped = replace(read_run(folder), status="diverged", warnings=(
-        Warned("diverged", "A gradient of the generator was not finite (0.5 before). Lower the rate.", 100, False),
-    ))  # fmt: skip
+    stopped = replace(
+        read_run(folder),
+        status="diverged",
+        warnings=(
+            Warned("diverged", "A gradient of the generator was not finite (0.5 before). Lower the rate.", 100, False),
+        ),
+    )
     changed = {
         "codes": replace(results["codes"], categories=(same,)),
         "efficiency": replace(results["efficiency"], curve=(number,)),
         "prior": replace(prior, parts=prior.parts[:1]),
         "maps": replace(results["maps"], maps=tuple(replace(m, accuracy=None) for m in results["maps"].maps)),
         "fidelity": replace(results["fidelity"], yardstick=None),
-        "concepts": replace(results["concepts"], concepts=tuple(
-            replace(c, q_value=0.5) for c in results["concepts"].concepts
-        )),
-    }  # fmt: skip
+        "concepts": replace(
+            results["concepts"], concepts=tuple(replace(c, q_value=0.5) for c in results["concepts"].concepts)
+        ),
+    }
     for material in (Material({**results, **changed}, run=stopped), Material({"codes": changed["codes"]})):
         one_each(build(material))
     shown = build(Material({**results, **changed}, run=stopped))
@@ -239,9 +277,10 @@ def test_findings_name_what_chance_gives_where_there_are_no_pixels(results: dict
         near = replace(results["neighbours"], chance=chance, tables=(replace(table, agreement=score),))
         place = replace(results["maps"].maps[0], accuracy=score, full_accuracy=score, chance=chance)
         found = {
-            "probes": replace(results["probes"], probes=(own,)), "neighbours": near,
+            "probes": replace(results["probes"], probes=(own,)),
+            "neighbours": near,
             "maps": replace(results["maps"], maps=(place,)),
-        }  # fmt: skip
+        }
         report, share = build(Material(found)), f"{100 * chance:.1f} %"
         said = {name: section(report, name).finding.replace("\u00a0", " ") for name in ("probes", "neighbours", "map")}
         assert said["probes"].endswith(f"of 359 test images{verdict}; shuffled labels give {share}."), said
@@ -458,9 +497,13 @@ def test_values_of_other_results_stand_at_their_own_rows(results: dict[str, Any]
 def test_points_without_a_thumbnail_are_left_off_the_map(results: dict[str, Any]) -> None:
     overview = results["overview"]
     few = replace(
-        overview, rows=overview.rows[:90], ids=overview.ids[:90], split=overview.split[:90],
-        thumbnails=overview.thumbnails[:90], columns=tuple(c.take(np.arange(90)) for c in overview.columns),
-    )  # fmt: skip
+        overview,
+        rows=overview.rows[:90],
+        ids=overview.ids[:90],
+        split=overview.split[:90],
+        thumbnails=overview.thumbnails[:90],
+        columns=tuple(c.take(np.arange(90)) for c in overview.columns),
+    )
     one = section(build(Material({**results, "overview": few})), "map")
     chart = next(b for b in one.blocks if isinstance(b, Map))
     assert len(chart.rows) == 90 and all(len(view.points) == 90 for view in chart.views)
@@ -489,8 +532,9 @@ def test_nothing_at_all_still_makes_a_report() -> None:
 
 
 def test_a_table_without_labels_split_and_pictures_makes_a_report(results: dict[str, Any]) -> None:
-    overview = replace(results["overview"], columns=(), summaries=(), thumbnails=None, splits=(), metadata="{}",
-                       split=np.full(200, ""))  # fmt: skip
+    overview = replace(
+        results["overview"], columns=(), summaries=(), thumbnails=None, splits=(), metadata="{}", split=np.full(200, "")
+    )
     mixture = replace(results["mixture"], agreement=None, samples=None)
     report = build(Material({"overview": overview, "mixture": mixture, "maps": results["maps"]}))
     assert report.title == "digits.parquet"
@@ -637,9 +681,17 @@ def test_a_note_on_training_rows_stands_beside_the_finding(results: dict[str, An
 
 @pytest.mark.parametrize("form", ["left out: {}: {}", "{}: {}"])
 def test_a_refused_analysis_says_why(results: dict[str, Any], form: str) -> None:
-    kinds = {"probes": "probes", "maps": "map", "concepts": "concepts", "reconstruction": "reconstructions",
-             "interpolation": "interpolations", "mixture": "mixture", "neighbours": "neighbours",
-             "codes": "parts", "efficiency": "few-labels"}  # fmt: skip
+    kinds = {
+        "probes": "probes",
+        "maps": "map",
+        "concepts": "concepts",
+        "reconstruction": "reconstructions",
+        "interpolation": "interpolations",
+        "mixture": "mixture",
+        "neighbours": "neighbours",
+        "codes": "parts",
+        "efficiency": "few-labels",
+    }
     notes = tuple(form.format(kind, f"{kind} need 10 rows, there are 7") for kind in kinds)
     report = build(Material({"overview": replace(results["overview"], notes=notes)}))
     for kind, id in kinds.items():

@@ -85,8 +85,10 @@ def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[
     blocks = all_blocks(mixture(Material({**results, "mixture": changed})).blocks)
     charts = {b.id: b for b in blocks if isinstance(b, Lines)}
     assert {key: chart.lines[0].y.tolist() for key, chart in charts.items()} == {
-        "bic": [950, 900, 910], "aic": [930, 850, 820], "held_out": [-5, -4, -3.5],
-    }  # fmt: skip
+        "bic": [950, 900, 910],
+        "aic": [930, 850, 820],
+        "held_out": [-5, -4, -3.5],
+    }
     assert [len(chart.lines) for chart in charts.values()] == [2, 2, 1], "what is not known is not drawn"
     (table,) = [b for b in blocks if isinstance(b, Table) and b.columns[0] == "candidate"]
     assert table.rows[1] == ("2 full", "0", "30", "−4.00", "")
@@ -103,9 +105,15 @@ def test_the_mixture_shows_unusual_images_and_mixtures_of_classes(results: dict[
     outliers = Outliers(rows, scores, -scores, np.full(12, 0.5), np.full(12, 0.5), 400, rows[:2])
     drawn = np.zeros((2, 3, 8, 8, 1), np.uint8)
     classes = ByClass(
-        ("a", "<b>"), np.array([1, 4]), ("full", "diag"), np.array([90, 80]), Interval(0.9, 0.85, 0.94, 200), 0.5,
-        drawn, (),
-    )  # fmt: skip
+        ("a", "<b>"),
+        np.array([1, 4]),
+        ("full", "diag"),
+        np.array([90, 80]),
+        Interval(0.9, 0.85, 0.94, 200),
+        0.5,
+        drawn,
+        (),
+    )
     changed = replace(results["mixture"], outliers=outliers, by_class=classes)
     found = mixture(Material({**results, "mixture": changed}))
     galleries = [block for block in found.blocks if isinstance(block, Gallery)]

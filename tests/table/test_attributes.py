@@ -195,10 +195,24 @@ def test_a_run_goes_on_bit_for_bit_and_is_asked_without_its_images(tmp_path, mon
         np.array_equal(first.draw(20, seed=1), second.draw(20, seed=1))
         and len(np.unique(first.draw(20)[:, LATENT])) > 5
     )
-    monkeypatch.setattr("sys.argv", [
-        "latentgan", "sample", str(half), "--attribute", "slant=2.5", "--attribute", "bold=true", "-n", "4",
-        "--out", str(tmp_path / "asked.png"), "--device", "cpu",
-    ])  # fmt: skip
+    monkeypatch.setattr(
+        "sys.argv",
+        [
+            "latentgan",
+            "sample",
+            str(half),
+            "--attribute",
+            "slant=2.5",
+            "--attribute",
+            "bold=true",
+            "-n",
+            "4",
+            "--out",
+            str(tmp_path / "asked.png"),
+            "--device",
+            "cpu",
+        ],
+    )
     with pytest.raises(SystemExit) as stop:
         cli.main()
         raise SystemExit(0)

@@ -70,10 +70,15 @@ def test_real_and_generated_images_are_as_frequent_with_their_own_labels():
 
 def test_gains_are_differences_paired_by_draw_and_image():
     rng = np.random.default_rng(0)
-    hits = {name: rng.random((10, 400)) < share for name, share in (
-        (augmentation.REAL, 0.7), (augmentation.AFFINE, 0.9), (augmentation.MADE_TOO, 0.8),
-        (augmentation.AFFINE_TOO, 0.85),
-    )}  # fmt: skip
+    hits = {
+        name: rng.random((10, 400)) < share
+        for name, share in (
+            (augmentation.REAL, 0.7),
+            (augmentation.AFFINE, 0.9),
+            (augmentation.MADE_TOO, 0.8),
+            (augmentation.AFFINE_TOO, 0.85),
+        )
+    }
     found = augmentation.outcome(hits)
     gain, beside = found.figures[augmentation.GAIN], found.figures[augmentation.AFFINE_GAIN]
     assert gain == paired_draws_and_rows(hits["real and generated"], hits["real"])

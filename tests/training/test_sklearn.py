@@ -17,9 +17,11 @@ from latentgan.sklearn import LatentEncoder
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = latentgan.configure(
-        "bigan", family={"latent": 5, "width": 4, "hidden": 16}, data={"source": "digits"},
+        "bigan",
+        family={"latent": 5, "width": 4, "hidden": 16},
+        data={"source": "digits"},
         training={"total_images": 640, "device": "cpu"},
-    )  # fmt: skip
+    )
     return latentgan.train(config, tmp_path_factory.mktemp("sklearn") / "run")
 
 
@@ -125,9 +127,13 @@ def test_scikit_learns_own_checks_pass_or_fail_for_the_images_size_alone(run: Pa
     failed = {one["check_name"]: str(one["exception"]) for one in results if one["status"] == "failed"}
     passed = {one["check_name"] for one in results if one["status"] == "passed"}
     assert {
-        "check_estimator_cloneable", "check_no_attributes_set_in_init", "check_get_params_invariance",
-        "check_set_params", "check_estimator_repr", "check_parameters_default_constructible",
-    } - passed == set()  # fmt: skip
+        "check_estimator_cloneable",
+        "check_no_attributes_set_in_init",
+        "check_get_params_invariance",
+        "check_set_params",
+        "check_estimator_repr",
+        "check_parameters_default_constructible",
+    } - passed == set()
     strange = {name: said for name, said in failed.items() if "this run takes" not in said}
     assert not strange, strange
 

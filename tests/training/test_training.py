@@ -535,9 +535,11 @@ def test_labels_are_counted_where_they_are_told_and_refused_where_nobody_is(tmp_
     sizes = {"total_images": 32, "batch_size": 16, "device": "cpu"}
     told = {"latent": 2, "width": 4, "hidden": 8, "labels": "decoder"}
     run = train(
-        configure("aae", family=told, training={**sizes, "labels": 8}), tmp_path / "told", source=source,
+        configure("aae", family=told, training={**sizes, "labels": 8}),
+        tmp_path / "told",
+        source=source,
         show_progress=False,
-    )  # fmt: skip
+    )
     assert read_summary(run)["labels"] == 8
     silent = configure("aae", family={**told, "labels": "none"}, training={**sizes, "labels": 8})
     with pytest.raises(ConfigError, match=r"training\.labels.*told no labels"):

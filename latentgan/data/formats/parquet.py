@@ -67,9 +67,15 @@ def read_parquet(
     left = [name for name in schema.names if name != image and name not in columns]
     notes = (f"{where.name}: columns that are no numbers or texts are left out: {listed(left)}",) if left else ()
     return Raw(
-        decoded.images, known.labels, known.classes, known.columns, np.array(names)[decoded.rows], split,
-        decoded.notes + known.notes + notes, {"from": str(where)},
-    )  # fmt: skip
+        decoded.images,
+        known.labels,
+        known.classes,
+        known.columns,
+        np.array(names)[decoded.rows],
+        split,
+        decoded.notes + known.notes + notes,
+        {"from": str(where)},
+    )
 
 
 @contextmanager

@@ -86,10 +86,16 @@ def measure(job: Job) -> Outcome:
         job.say(f"{name}: {len(draws)} networks")
         augment = maps if name in (AFFINE, AFFINE_TOO) else AugmentConfig()
         hits[name], steps = few_label_hits(
-            source, draws, validation, test, Classifier(WIDTH, HIDDEN, augment=augment),
-            seed=job.seed, marks=marks, device=str(pick_device(job.device)),
+            source,
+            draws,
+            validation,
+            test,
+            Classifier(WIDTH, HIDDEN, augment=augment),
+            seed=job.seed,
+            marks=marks,
+            device=str(pick_device(job.device)),
             sets=sets if name in (MADE_TOO, AFFINE_TOO) else None,
-        )  # fmt: skip
+        )
         job.timed(name, started)
         job.settings[name] = {"steps": steps, "width": WIDTH, "hidden": HIDDEN, "augment": augment.model_dump()}
     return outcome(hits)

@@ -250,12 +250,20 @@ def perform(job: Job) -> Record:
     if job.seconds["total"] <= time.perf_counter() - began + 1:  # a training that went on has more on the clock
         machine["processor_seconds"] = round(time.process_time() - started, 1)  # what a busy machine does not prolong
     return Record(
-        job.name, job.recipe, job.seed, "failed" if reason else "finished", reason,
-        f"latentgan reproduce {job.name} --recipe {job.recipe} --seed {job.seed}{' --quick' * job.quick}", job.seconds,
+        job.name,
+        job.recipe,
+        job.seed,
+        "failed" if reason else "finished",
+        reason,
+        f"latentgan reproduce {job.name} --recipe {job.recipe} --seed {job.seed}{' --quick' * job.quick}",
+        job.seconds,
         {name: asdict(figure) for name, figure in outcome.figures.items()},
         {name: asdict(figure) for name, figure in outcome.yardsticks.items()},
-        job.settings, machine, __version__, datetime.date.today().isoformat(),
-    )  # fmt: skip
+        job.settings,
+        machine,
+        __version__,
+        datetime.date.today().isoformat(),
+    )
 
 
 def _narrow(tree: Mapping[str, Any]) -> dict[str, Any]:

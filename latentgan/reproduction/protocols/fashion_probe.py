@@ -96,9 +96,15 @@ def supervised(job: Job) -> Outcome:
     started = time.perf_counter()
     shape = Classifier(width=config.family.width, hidden=0, norm="batch")  # type: ignore[attr-defined]
     hits, steps = few_label_hits(
-        source, train[draws], validation, test, shape, seed=job.seed, marks=job.steps,
+        source,
+        train[draws],
+        validation,
+        test,
+        shape,
+        seed=job.seed,
+        marks=job.steps,
         device=str(pick_device(job.device)),
-    )  # fmt: skip
+    )
     job.timed("train", started)
     job.settings[SUPERVISED] = {"steps": steps, "width": shape.width, "norm": shape.norm}
     return Outcome({SUPERVISED: draws_and_rows(hits)})

@@ -79,9 +79,15 @@ def supervised(job: Job) -> Outcome:
         started = time.perf_counter()
         job.say(f"{name}: {len(picked)} networks")
         hits, steps = few_label_hits(
-            source, train[picked], validation, test, Classifier(augment=augment), seed=job.seed,
-            marks=job.steps, device=str(pick_device(job.device)),
-        )  # fmt: skip
+            source,
+            train[picked],
+            validation,
+            test,
+            Classifier(augment=augment),
+            seed=job.seed,
+            marks=job.steps,
+            device=str(pick_device(job.device)),
+        )
         job.timed(name, started)
         job.settings[name] = {"steps": steps, "augment": augment.model_dump()}
         figures[name] = draws_and_rows(hits)

@@ -67,9 +67,15 @@ def taught(job: Job, source: ImageSource, rows: tuple[np.ndarray, np.ndarray, np
     errors = {PIXELS: proportion(~hits[0])}
     for name, augment in ((SUPERVISED, AugmentConfig()), (AUGMENTED, affine_maps(job))):
         hits, _ = few_label_hits(
-            source, told[None], validation, test, Classifier(augment=augment), seed=job.seed,
-            marks=job.steps, device=str(pick_device(job.device)),
-        )  # fmt: skip
+            source,
+            told[None],
+            validation,
+            test,
+            Classifier(augment=augment),
+            seed=job.seed,
+            marks=job.steps,
+            device=str(pick_device(job.device)),
+        )
         errors[name] = proportion(~hits[0])
     return errors
 

@@ -46,8 +46,9 @@ def learned_mixture(device: torch.device) -> Checks:
     yield _moment("learned mixture", drawn, 1, mean, square - mean**2)
     yield _moment("learned mixture", drawn, 2, square, fourth - square**2)
     for name, parameter, wanted, variance in (
-        ("μ", mixture.mean, (-1.0, 2.0), 4.0), ("σ", mixture.deviation, (0.5, 1.0), 10.0)
-    ):  # fmt: skip
+        ("μ", mixture.mean, (-1.0, 2.0), 4.0),
+        ("σ", mixture.deviation, (0.5, 1.0), 10.0),
+    ):
         (slope,) = torch.autograd.grad(z.square().mean() / 2, parameter, retain_graph=True)
         for i, (found, exact) in enumerate(zip(slope.flatten().tolist(), wanted, strict=True), 1):
             title = f"learned mixture: ½ dE z²/d{name}{i}, by reparameterisation"
