@@ -77,14 +77,15 @@ def analyze_table(
 
     Returns: kind -> result, or the AnalysisError that says why there is none.
     """
-    from .runner import STUDIES, run_all
+    from .catalogue import ANALYZE
+    from .runner import run_all
     from .table.embeddings import Embeddings
     from .table.study_options import Options
 
     opened = Embeddings(table, code=code, label=label, split=split, group=group, blocks=blocks)
     found = {}
     with _progress(quiet) as progress:
-        total = progress.add_task("analyses", total=len(STUDIES))
+        total = progress.add_task("analyses", total=len(ANALYZE))
 
         def tell(kind: str, text: str) -> None:
             progress.update(total, description=_shown(kind, text))

@@ -245,7 +245,9 @@ class Commands:
 
             latentgan efficiency codes.parquet --few 10 --networks 3
         """
-        job = _Job("efficiency", table, out, as_json, rows, full, seed, code, label, split, group=group, blocks=blocks)
+        job = _Job(
+            "label_efficiency", table, out, as_json, rows, full, seed, code, label, split, group=group, blocks=blocks
+        )
         study = self._with_networks(job) if networks else None
         job.run(None, decodes=False, study=study, per_class=tuple(few) if few else None, draws=draws, networks=networks)
 
@@ -253,7 +255,7 @@ class Commands:
         """The study of label efficiency with the networks that the table's model and classes allow."""
         from functools import partial
 
-        from .label_efficiency.study import study_efficiency
+        from .label_efficiency.study import study as study_efficiency
 
         if self.load_networks is None:
             raise AnalysisError("python -m analysis trains no networks: use latentgan, which does, for --networks")
@@ -361,7 +363,7 @@ class Commands:
             latentgan mixture codes.parquet --components 10 --components 20 --out results
         """
         job = _Job(
-            "mixture", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks
+            "mixtures", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks
         )
         job.run(self.load_model, components=tuple(components or ()))
 
@@ -391,7 +393,7 @@ class Commands:
 
             latentgan map codes.parquet --full --out results
         """
-        job = _Job("maps", table, out, as_json, ROWS, False, seed, code, label, split, group=group, blocks=blocks)
+        job = _Job("projection", table, out, as_json, ROWS, False, seed, code, label, split, group=group, blocks=blocks)
         job.run(None, decodes=False, map_rows=None if full else rows, maps=tuple(method or ("umap", "pca")))
 
     def analyze(

@@ -102,7 +102,18 @@ class CompareCommand:
             how = {"rows": None if full else rows, "seed": seed, "data": data, "mirror": mirror, "device": device}
             paths = self._tables(asked, out, stack, **how)
             job = _Job(
-                "comparison", paths[0], out, as_json, rows, full, seed, code, label, split, group=group, blocks=blocks
+                "model_comparison",
+                paths[0],
+                out,
+                as_json,
+                rows,
+                full,
+                seed,
+                code,
+                label,
+                split,
+                group=group,
+                blocks=blocks,
             )
             tables = [job.other(path) for path in paths[1:]]
 

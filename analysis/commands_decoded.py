@@ -151,9 +151,9 @@ class DecodedCommands:
 
             latentgan codes codes.parquet --model runs/infogan --out results
         """
-        _Job("codes", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks).run(
-            self.load_model
-        )
+        _Job(
+            "code_parts", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks
+        ).run(self.load_model)
 
     def prior(
         self,
@@ -181,6 +181,6 @@ class DecodedCommands:
         from .prior_match.study import draws_need_model
 
         job = _Job(
-            "prior", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks
+            "prior_match", table, out, as_json, rows, full, seed, code, label, split, model, group=group, blocks=blocks
         )
         job.run(self.load_model, decodes=model is not None or draws_need_model(job.open(table)))

@@ -1,66 +1,32 @@
 """The story: which sections, in which order, and the sentence that stands above them all.
 
-A new analysis gets one function from `Material` to `Section`, and its name in ORDER.
+The catalogue has the order; each section is written by the views of its analysis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import catalogue
+from .catalogue import STORY
 from .code_parts.categorical_views import categories_in_short
-from .code_parts.views import parts
-from .concepts.views import concepts
-from .disentanglement.views import disentanglement
-from .editing.views import edits
-from .fidelity.views import fidelity
-from .geometry.views import geometry
-from .interpolation.views import interpolations
-from .label_efficiency.views import few_labels, headline, trained_on_labels
-from .mixtures.views import components, mixture, shared_with_labels
-from .model_comparison.views import comparison
-from .neighbours.views import neighbours
-from .prior_match.views import prior
-from .probes.views import probes
-from .projection.views import latent_map
-from .reconstruction.views import reconstructions
+from .label_efficiency.views import headline, trained_on_labels
+from .mixtures.views import components, shared_with_labels
 from .report.context import Material
 from .report.document import Report, Section
 from .report.estimate_rows import figure, told_labels, trained_on
 from .report.formatting import best_of, family_name, listed, number, percent, plural, sentence
-from .robustness.views import adversarial
-from .training_run.curve_views import curves
-from .training_run.views import configuration, health, made, overview, samples
 
 if TYPE_CHECKING:
     from .label_efficiency.curves import Efficiency
 
 
-ORDER: tuple[Callable[[Material], Section], ...] = (
-    overview,
-    health,
-    curves,
-    samples,
-    fidelity,
-    reconstructions,
-    parts,
-    disentanglement,
-    latent_map,
-    probes,
-    few_labels,
-    adversarial,
-    neighbours,
-    concepts,
-    edits,
-    interpolations,
-    mixture,
-    geometry,
-    prior,
-    comparison,
-    configuration,
-    made,
-)
+def _section(place: str, material: Material) -> Section:
+    """Write one section of the story: that of an analysis' views, or another function there."""
+    name, _, function = place.partition(":")
+    found: Section = getattr(catalogue.load(name, "views"), function or "section")(material)
+    return found
 
 
 def build(material: Material) -> Report:
@@ -68,7 +34,7 @@ def build(material: Material) -> Report:
     return Report(
         title=_title(material),
         lead=_lead(material),
-        sections=tuple(section(material) for section in ORDER),
+        sections=tuple(_section(place, material) for place in STORY),
         thumbnails=material.thumbnails,
         footer="One file: no server, no network. Figures are means with 95 % intervals unless they say otherwise.",
     )
@@ -85,7 +51,7 @@ def _title(material: Material) -> str:
 
 def _lead(material: Material) -> str:
     """Say in two or three sentences what came out."""
-    said = [_features(material), categories_in_short(material.results.get("codes")), _codes(material)]
+    said = [_features(material), categories_in_short(material.results.get("code_parts")), _codes(material)]
     said = [*(sentence(one) for one in (material.overview.warnings if material.overview else ())), *said]
     warned = [one for one in material.run.warnings if not one.resolved] if material.run else []
     if warned:
@@ -96,7 +62,7 @@ def _lead(material: Material) -> str:
 
 
 def _features(material: Material) -> str:
-    found: Efficiency | None = material.results.get("efficiency")
+    found: Efficiency | None = material.results.get("label_efficiency")
     few = headline(found.curve) if found is not None and found.curve else None
     own = [i for i, yardstick in enumerate(few.baselines) if not yardstick] if few else []
     if few is None or found is None or not own or found.metric == "R2":
@@ -127,7 +93,7 @@ def _among(notes: tuple[str, ...]) -> str:
 
 def _codes(material: Material) -> str:
     found = material.results.get("reconstruction")
-    mixture_ = material.results.get("mixture")
+    mixture_ = material.results.get("mixtures")
     said = []
     if found is not None:
         closer = number(1 / max(found.ratio.value, 1e-9), 1)

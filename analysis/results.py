@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
 import json
 import math
 import os
@@ -16,44 +15,20 @@ from typing import Any
 
 import numpy as np
 
+from . import catalogue
 from .base.arrays import AnyArray
 from .errors import AnalysisError
 from .io.file_models import ArrayFile, ResultFile
 from .io.messages import listed
 from .io.reading import irregular, parse_json, read_arrays, read_json, read_text, shown, validated
 from .io.writing import Writing, check_outputs, npz_bytes, wrote
+from .table.overview import Overview
 
-# A file names its kind, and only these kinds are ever loaded: kind -> (module, class).
-KINDS = {
-    "overview": ("analysis.table.overview", "Overview"),
-    "codes": ("analysis.code_parts.code_parts", "Codes"),
-    "probes": ("analysis.probes.linear_probe.linear_probe", "ProbeTable"),
-    "efficiency": ("analysis.label_efficiency.curves", "Efficiency"),
-    "neighbours": ("analysis.base.nearest.neighbours", "Neighbours"),
-    "concepts": ("analysis.concepts.concept_table.concept_table", "ConceptTable"),
-    "interpolation": ("analysis.interpolation.interpolate.interpolate", "Interpolations"),
-    "disentanglement": ("analysis.disentanglement.evaluate.evaluate", "Disentanglement"),
-    "mixture": ("analysis.mixtures.mixture.mixture", "Mixture"),
-    "geometry": ("analysis.geometry.intrinsic_dimension.intrinsic_dimension", "Geometry"),
-    "prior": ("analysis.prior_match.prior_comparison", "PriorComparison"),
-    "maps": ("analysis.projection.projection", "Maps"),
-    "reconstruction": ("analysis.reconstruction.reconstruction.reconstruction", "Reconstruction"),
-}
+OVERVIEW = "overview"
+"""The result that every folder has: what the table holds. It is no analysis."""
 
-
-# What one must ask for by name, as it needs another table, samples, or the images themselves.
-ASKED = {
-    "adversarial": ("analysis.robustness.attacks", "Robustness"),
-    "comparison": ("analysis.model_comparison.similarity", "Comparisons"),
-    "fidelity": ("analysis.fidelity.distances.distances", "Fidelity"),
-    "verification": ("analysis.editing.verification", "Verification"),
-}
-
-
-HOMES = KINDS | ASKED
-
-
-ORDER = tuple(HOMES)
+KINDS = (OVERVIEW, *catalogue.RESULTS)
+"""Kinds of results. A file names its kind, and only classes of the catalogue are ever loaded."""
 
 
 def version() -> str:
@@ -68,10 +43,14 @@ def version() -> str:
 
 def kind_of(result: object) -> str:
     """Return the kind of a result, which is also its file's name."""
-    for kind, home in HOMES.items():
-        if (type(result).__module__, type(result).__name__) == home:
-            return kind
-    raise AnalysisError(f"{type(result).__name__} is not a result: known are {listed(HOMES)}")
+    kind = getattr(type(result), "kind", None)
+    if kind not in KINDS:
+        raise AnalysisError(f"{type(result).__name__} is not a result: known are {listed(KINDS)}")
+    return str(kind)
+
+
+def _class_of(kind: str) -> type[Any]:
+    return Overview if kind == OVERVIEW else catalogue.result_class(kind)
 
 
 def save(result: object, folder: str | Path, *, command: str = "") -> Path:
@@ -136,27 +115,26 @@ def remove(folder: Path, kind: str) -> None:
 
 
 def load(folder: str | Path) -> dict[str, Any]:
-    """Read every result in `folder`: kind -> result, in the order of `ORDER`.
+    """Read every result in `folder`: kind -> result, in the order of `KINDS`.
 
     Raises: AnalysisError for a missing folder, or a file that is not a result of this version.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise AnalysisError(f"no results folder {str(folder)!r}: write one with latentgan analyze TABLE --out {folder}")
-    return {kind: load_one(folder, kind) for kind in ORDER if irregular(folder / f"{kind}.json") != "missing"}
+    return {kind: load_one(folder, kind) for kind in KINDS if irregular(folder / f"{kind}.json") != "missing"}
 
 
 def load_one(folder: str | Path, kind: str) -> Any:
     """Read one result of `kind` from `folder`."""
     path = Path(folder) / f"{kind}.json"
-    if kind not in HOMES:
-        raise AnalysisError(f"unknown kind of result {kind!r}: known are {listed(HOMES)}")
-    module, name = HOMES[kind]
+    if kind not in KINDS:
+        raise AnalysisError(f"unknown kind of result {kind!r}: known are {listed(KINDS)}")
     try:
         body = parse_json(read_text(path), path)
         digest = validated(body, ResultFile, path).sha256
         arrays = read_arrays(path.with_suffix(".npz"))
-        found = _unpack(body, getattr(importlib.import_module(module), name), arrays, kind)
+        found = _unpack(body, _class_of(kind), arrays, kind)
         if digest is not None and digest != _digest(body, path.with_suffix(".npz").read_bytes()):
             raise AnalysisError("its figures are not those that were written")
     except AnalysisError as error:

@@ -10,52 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .base.arrays import Ints
+from . import catalogue
+from .base.arrays import rows_of
 from .base.model import Model
 from .base.parallel import one_blas_thread
-from .code_parts.study import study_codes
-from .concepts.study import study_concepts
-from .disentanglement.study import study_disentanglement
 from .errors import AnalysisError, TooLargeError
-from .geometry.study import study_geometry
-from .interpolation.study import study_interpolation
 from .io.paths import find_named, relative_name, without_paths
 from .io.writing import remove_empty
-from .label_efficiency.study import study_efficiency
-from .mixtures.study import study_mixture
-from .neighbours.study import study_neighbours
-from .prior_match.study import study_prior
-from .probes.study import study_probes
-from .projection.study import study_maps
-from .reconstruction.study import study_reconstruction
-from .results import HOMES, check_results, load_one, remove, save, save_all
+from .results import KINDS, check_results, load_one, remove, save, save_all
 from .table.dependence import dependence_warnings
 from .table.embeddings import Embeddings
 from .table.overview import Overview, summarise
 from .table.selection import grouping
 from .table.study_options import Options, Progress, silent
 
-UNUSUAL = 12  # images that a report shows as such
-
 Study = Callable[[Embeddings, Model | None, Options, Progress], Any]
-
-# In the order in which `analyze` runs them, quick and telling ones first. A new analysis adds a line.
-STUDIES: dict[str, Study] = {
-    "reconstruction": study_reconstruction,
-    "interpolation": study_interpolation,
-    "codes": study_codes,
-    "probes": study_probes,
-    "efficiency": study_efficiency,
-    "neighbours": study_neighbours,
-    "concepts": study_concepts,
-    "disentanglement": study_disentanglement,
-    "mixture": study_mixture,
-    "geometry": study_geometry,
-    "prior": study_prior,
-    "maps": study_maps,
-}
 
 
 def run_study(
@@ -71,7 +40,7 @@ def run_study(
 ) -> Any:
     """Run one analysis; with `out`, save it there and bring the folder's overview up to date.
 
-    Args: study: in place of that of STUDIES, as one that was given more.
+    Args: study: in place of the analysis' own, as one that was given more.
     Raises: AnalysisError where it cannot be done, or where `out` holds results of another table.
     """
 
@@ -91,7 +60,7 @@ def _study(
     study: Study | None = None,
 ) -> Any:
     """Run a study of all rows, or where it must hold them and they do not fit in memory, of the usual sample."""
-    study = study or STUDIES[kind]
+    study = study or catalogue.load(kind, "study").study
     try:
         return _with_notes(study(table, model, options, progress), *grouping(table))
     except TooLargeError:
@@ -130,8 +99,7 @@ def run_asked(
     except MemoryError as error:
         raise _as_refusal(kind, error) from error
     if out is not None:
-        left = [note for note in _left_out(out) if not note.startswith(_refusal(kind, ""))]
-        overview = _overview(table, out, left, also={kind: result})
+        overview = _overview(table, out, _refused(out), also={kind: result})
         save_all([result, overview], out, command=command)
     return result
 
@@ -146,24 +114,24 @@ def run_all(
     progress: Callable[[str, str], None] = lambda kind, text: None,
 ) -> Iterator[tuple[str, Any]]:
     """Yield (kind, result) of every analysis as it is saved, or (kind, AnalysisError) where one is refused."""
-    left: list[str] = []
-    check_results(out, HOMES, inputs=[table.path])
+    refused: dict[str, str] = {}
+    check_results(out, KINDS, inputs=[table.path])
     begun, saved = (out / "overview.json").is_file(), False
     made = [folder for folder in reversed((out, *out.parents)) if not folder.is_dir()]
     if not begun or _stranger(table, out) is not None:
-        for kind in HOMES:  # nothing of another table stays, however this ends
+        for kind in KINDS:  # nothing of another table stays, however this ends
             remove(out, kind)
         refresh_overview(table, out, command=command)
 
     def finish() -> None:
         if saved or begun:
-            refresh_overview(table, out, command=command, left_out=left)
+            refresh_overview(table, out, command=command, refused=refused)
         else:  # an overview of nothing
             remove(out, "overview")
             remove_empty(made)
 
     try:
-        for kind, result in _each(table, model, options, out, command, progress, left):
+        for kind, result in _each(table, model, options, out, command, progress, refused):
             saved = saved or not isinstance(result, AnalysisError)
             yield kind, result
     except BaseException:
@@ -180,18 +148,19 @@ def _each(
     out: Path,
     command: str,
     progress: Callable[[str, str], None],
-    left: list[str],
+    refused: dict[str, str],
 ) -> Iterator[tuple[str, Any]]:
-    for kind in STUDIES:
+    """Run and save one analysis after the other; why one was refused goes into `refused`."""
+    for kind in catalogue.ANALYZE:
         remove(out, kind)
         progress(kind, "")
         try:
             with one_blas_thread():
                 result = _study(kind, table, model, options, partial(progress, kind))
         except (AnalysisError, ValueError, ArithmeticError, MemoryError) as error:  # the others go on
-            refused = _as_refusal(kind, error)
-            left.append(_refusal(kind, str(refused)))
-            yield kind, refused
+            reason = _as_refusal(kind, error)
+            refused[kind] = str(reason)
+            yield kind, reason
         else:
             save(result, out, command=command)
             yield kind, result
@@ -206,14 +175,9 @@ def _as_refusal(kind: str, error: Exception) -> AnalysisError:
     return AnalysisError(f"{kind} cannot be computed from this table: {(str(error) or 'it fails').splitlines()[0]}")
 
 
-def _refusal(kind: str, reason: str) -> str:
-    """The overview's note on an analysis that was refused, which the report reads."""
-    return f"left out: {kind}: {reason}"
-
-
-def _left_out(out: Path) -> list[str]:
-    notes = load_one(out, "overview").notes if (out / "overview.json").is_file() else ()
-    return [note for note in notes if note.startswith("left out: ")]
+def _refused(out: Path) -> dict[str, str]:
+    """Which analyses the overview in `out` says were refused, and why."""
+    return dict(load_one(out, "overview").refused) if (out / "overview.json").is_file() else {}
 
 
 def _stranger(table: Embeddings, out: Path) -> Overview | None:
@@ -234,22 +198,25 @@ def _refuse_strangers(table: Embeddings, out: Path) -> None:
         )
 
 
-def refresh_overview(table: Embeddings, out: Path, *, command: str = "", left_out: Sequence[str] = ()) -> None:
-    """Write the overview with the rows that the results in `out` show, and notes on what was left out."""
-    save(_overview(table, out, left_out), out, command=command)
+def refresh_overview(
+    table: Embeddings, out: Path, *, command: str = "", refused: Mapping[str, str] | None = None
+) -> None:
+    """Write the overview with the rows that the results in `out` show, and which analyses were refused, and why."""
+    save(_overview(table, out, refused or {}), out, command=command)
 
 
 def _overview(
-    table: Embeddings, out: Path, left_out: Sequence[str], *, also: Mapping[str, Any] | None = None
+    table: Embeddings, out: Path, refused: Mapping[str, str], *, also: Mapping[str, Any] | None = None
 ) -> Overview:
     """Return the overview of the results in `out`, and of those that are about to be written there, by kind."""
     new = dict(also or {})
-    kinds = [kind for kind in HOMES if kind not in ("overview", *new) and (out / f"{kind}.json").is_file()]
+    kinds = [kind for kind in KINDS if kind not in ("overview", *new) and (out / f"{kind}.json").is_file()]
     found = [*(load_one(out, kind) for kind in kinds), *new.values()]
-    rows = np.unique(np.concatenate([np.zeros(0, np.int64), *map(shown_rows, found)]))
+    rows = rows_of(*(result.shown_rows() for result in found))
     overview = summarise(table, rows[rows < table.n], warnings=dependence_warnings(table))
-    notes = [without_paths(note) for note in (*overview.notes, *grouping(table), *left_out)]
-    return replace(overview, notes=tuple(notes), metadata=_metadata(table, out))
+    notes = [without_paths(note) for note in (*overview.notes, *grouping(table))]
+    reasons = tuple((kind, without_paths(reason)) for kind, reason in refused.items() if kind not in new)
+    return replace(overview, notes=tuple(notes), refused=reasons, metadata=_metadata(table, out))
 
 
 def _metadata(table: Embeddings, out: Path) -> str:
@@ -257,30 +224,3 @@ def _metadata(table: Embeddings, out: Path) -> str:
     run = find_named(table.metadata.get("run"), table.path.parent)
     moved = {} if run is None else {"run": relative_name(run, out)}
     return json.dumps({**table.metadata, **moved}, ensure_ascii=False)
-
-
-def shown_rows(result: Any) -> Ints:
-    """Positions of the rows whose images a report shows for `result`."""
-    match type(result).__name__:
-        case "Neighbours":
-            found = [result.queries, *(one.rows.ravel() for one in result.tables)]
-        case "ConceptTable":
-            found = [result.edits.rows] if result.edits is not None else []
-        case "Interpolations":
-            found = [result.pairs.ravel()]
-        case "Fidelity" if result.shown is not None:
-            found = [result.copying.nearest, result.real_pairs.ravel()]
-        case "Codes":
-            found = [result.bases]
-        case "Mixture":
-            found = [
-                result.nearest[result.nearest >= 0],
-                *([result.outliers.rows[:UNUSUAL]] if result.outliers else []),
-            ]
-        case "Maps":
-            found = [result.rows]
-        case "Reconstruction":
-            found = [result.shown.ravel()]
-        case _:
-            found = []
-    return np.unique(np.concatenate([np.zeros(0, np.int64), *found])).astype(np.int64)

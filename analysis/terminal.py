@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import catalogue
 from .base.statistics import Interval
 
 if TYPE_CHECKING:
@@ -86,11 +87,9 @@ def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _tables(result: Any) -> Iterator[TextTable]:
-    from . import terminal as terminal_more
-
-    kind = type(result).__name__.lower()
-    more = {"priorcomparison": "prior"}.get(kind, kind)
-    yield from (globals().get(f"_{kind}") or getattr(terminal_more, more))(result)
+    """A result's tables, as the views of its analysis make them; an overview has none."""
+    tables: Iterator[TextTable] = catalogue.load(result.kind, "views").tables(result)
+    return tables
 
 
 def _named(name: str, baseline: bool) -> str:

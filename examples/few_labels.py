@@ -49,7 +49,7 @@ table = Embeddings(latentgan.encode_table(run, source, options.out / "codes.parq
 
 # Without per_class the curve goes from one label a class to all.
 chosen = Options(per_class=(10,), draws=3 if options.quick else 20)
-few = run_study("efficiency", table, model, chosen, out=options.out / "results").curve[0]
+few = run_study("label_efficiency", table, model, chosen, out=options.out / "results").curve[0]
 print(f"{'representation':30} {'10 labels a class':>18} {'minus pixels':>14} {'minus untrained':>16}")
 for name, score in zip(few.representations, few.scores, strict=True):
     gains = {pair.baseline: pair.difference.percent() for pair in few.differences if pair.representation == name}

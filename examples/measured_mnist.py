@@ -52,7 +52,7 @@ call("concepts", table, "--model", run, "--out", results)
 call("verify", run, "--results", results, *(["--images", 20, "--draws", 3] if options.quick else ["--images", 200]))
 
 # 3. The figures, each beside random directions of equal length; the report shows curves, leakage and images.
-for one in load(results)["verification"].responses:
+for one in load(results)["editing"].responses:
     if one.column in names:
         ranks = f"{one.spearman.plain(2)} (random {one.spearman_random.plain(2)})"
         kept = f"{one.kept_one.percent()} (random {one.kept_one_random.percent()})"

@@ -209,3 +209,8 @@ def subsample(rows: Ints, limit: int | None, *, rng: np.random.Generator) -> Int
     if limit is None or len(rows) <= limit:
         return rows
     return np.sort(rng.choice(rows, size=limit, replace=False))
+
+
+def rows_of(*rows: Ints) -> Ints:
+    """Join positions of rows, of any shapes: ascending, each once."""
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *(part.ravel() for part in rows)])).astype(np.int64)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..base.arrays import Doubles, Ints, Pixels, Singles
+from ..base.arrays import Doubles, Ints, Pixels, Singles, rows_of
 from ..base.clustering_scores import effective_number as effective_number
 from ..base.decoding import change, effect
 from ..base.statistics import Baseline, Interval
@@ -31,6 +31,8 @@ class Sweep:
 class Codes:
     """What the parts of a code do: categories and their labels, and what each continuous number changes."""
 
+    kind: ClassVar[str] = "code_parts"
+
     categories: tuple[Categories, ...]
     sweeps: tuple[Sweep, ...]  # the largest effect first
     bases: Ints  # (bases,) rows whose codes the films start from
@@ -38,6 +40,10 @@ class Codes:
     rows: int  # that usage and accuracy were counted on
     baselines: tuple[Baseline, ...]  # effects of something else than one number, measured alike
     notes: tuple[str, ...]
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of(self.bases)
 
 
 def sweep_effect(low: Singles, high: Singles, unrelated: Doubles, *, rng: np.random.Generator) -> Interval:

@@ -38,7 +38,7 @@ DEVIATIONS = {"normal": 1.0, "uniform": 3**-0.5}  # of the priors N(0, 1) and U(
 DIRECTIONS = 10  # random ones, as a yardstick of effects
 
 
-def study_codes(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Codes:
+def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Codes:
     """Count and match the categorical parts, then move the continuous ones one number at a time."""
     rng, decode = options.rng("codes"), decoder(table, model)
     rows, words = held_out(table, options.test_rows, options)

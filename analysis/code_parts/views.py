@@ -28,12 +28,12 @@ SHOWN_NUMBERS = 8
 SHOWN_FILMS = 5  # continuous numbers
 
 
-def parts(material: Material) -> Section:
+def section(material: Material) -> Section:
     """What the parts of the code do."""
-    found: Codes | None = material.results.get("codes")
+    found: Codes | None = material.results.get("code_parts")
     if found is None:
         note = "Not looked at: latentgan codes TABLE --out RESULTS does, where a model decodes or there are categories."
-        return missing("parts", "Parts of the code", material.refusal("codes") or note)
+        return missing("code_parts", "Parts of the code", material.refusal("code_parts") or note)
     shown = tuple((one.part, tuple(category_blocks(one, found))) for one in found.categories)
     blocks: list[Block] = [*one_of("part", "Part", shown)]
     if found.sweeps:
@@ -41,7 +41,7 @@ def parts(material: Material) -> Section:
     blocks += [Prose(sentence(note)) for note in found.notes]
     said = [text for text in (*categories_said(found), _numbers_finding(found)) if text]
     said = [*(said or ["There was nothing to count and nothing to move."]), trained_on(found.notes)]
-    return stated("parts", "Parts of the code", said, blocks)
+    return stated("code_parts", "Parts of the code", said, blocks)
 
 
 def _number(one: Sweep, found: Codes) -> str:
@@ -133,7 +133,7 @@ def _spectrum(found: Codes) -> Lines:
     )
 
 
-def codes_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     for one in result.categories:
         title = f"{one.part}: {plain(one.effective, 2)} of {len(one.counts)} {one.nouns} in use, {result.rows:,} rows"
         named = one.matching.names if one.matching else [-1] * len(one.counts)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from ..base.arrays import (
     as_codes,
     as_rng,
     check_counts,
+    rows_of,
     same_length,
 )
 from ..base.columns import Column
@@ -121,6 +123,8 @@ class Edits:
 class ConceptTable:
     """All concepts of one table."""
 
+    kind: ClassVar[str] = "concepts"
+
     concepts: tuple[Concept, ...]  # by method; those made free of others last
     directions: Doubles  # (m, d) unit vectors in the code; zero in parts that are masked
     cosines: Doubles  # (m, m) between directions
@@ -135,6 +139,10 @@ class ConceptTable:
         """The direction of each concept by its best method, in the order in which concepts were asked for."""
         chosen = {one.name: one for one in self.concepts if one.chosen}
         return tuple(chosen[name] for name in dict.fromkeys(one.name for one in self.concepts) if name in chosen)
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of(*([self.edits.rows] if self.edits is not None else []))
 
 
 def concept_table(

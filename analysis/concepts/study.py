@@ -23,9 +23,7 @@ from .unsupervised import FILMED, effects_of, unsupervised
 MEASURED = 64  # codes on which the effect of an axis is measured
 
 
-def study_concepts(
-    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
-) -> ConceptTable:
+def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> ConceptTable:
     """Find and judge the direction of every label class and attribute, and those that no label told."""
     rng = options.rng("concepts")
     train, test = train_and_test(table, options)

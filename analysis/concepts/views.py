@@ -42,7 +42,7 @@ PAIRS = 20  # of concepts that go together
 MANY = 12  # rows above which a table waits to be opened
 
 
-def concepts(material: Material) -> Section:
+def section(material: Material) -> Section:
     """Directions in the code along which something changes."""
     table: ConceptTable | None = material.results.get("concepts")
     if table is None or not table.concepts:
@@ -350,7 +350,7 @@ def _cosines(table: ConceptTable) -> Table:
 PAIRS_IN_TERMINAL = 12  # concepts that go together
 
 
-def concept_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     """The best direction of each concept, the evidence for it, every method, what was freed, what no label told."""
     best = result.best
     for metric in dict.fromkeys(one.metric for one in best):

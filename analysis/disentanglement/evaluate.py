@@ -12,10 +12,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
-from ..base.arrays import Doubles, Floats, Ints, Seed, as_codes, as_rng, same_length, subsample
+from ..base.arrays import Doubles, Floats, Ints, Seed, as_codes, as_rng, rows_of, same_length, subsample
 from ..base.parallel import LARGE, one_blas_thread, over_blocks
 from ..base.statistics import Baseline, Interval, jackknife_interval, percentiles, permutation_p
 from ..errors import AnalysisError
@@ -85,6 +86,8 @@ class Score:
 class Disentanglement:
     """How single numbers of a code and single factors belong together."""
 
+    kind: ClassVar[str] = "disentanglement"
+
     scores: tuple[Score, ...]
     factors: tuple[str, ...]
     information: Doubles  # (d, f) mutual information, nats, of binned numbers
@@ -93,6 +96,10 @@ class Disentanglement:
     rows: int
     notes: tuple[str, ...]
     numbers: tuple[str, ...] = ()  # (d,) names of the code's numbers
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of()
 
 
 def disentangle(

@@ -23,9 +23,7 @@ MOST = 20  # factors, the table's first, where none are named
 EACH = 10  # rows a value that a factor has in the mean, below which it is a name more than a factor
 
 
-def study_disentanglement(
-    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
-) -> Disentanglement:
+def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Disentanglement:
     """Score the code against columns of the table as factors, beside a PCA of pixels and the untrained network.
 
     The factors are those of the options; by default the attributes and the label.

@@ -42,7 +42,7 @@ MEANING = {
 }
 
 
-def disentanglement(material: Material) -> Section:
+def section(material: Material) -> Section:
     """Whether single numbers are single factors, beside codes whose axes mean nothing."""
     found: Disentanglement | None = material.results.get("disentanglement")
     if found is None or not found.scores:
@@ -142,7 +142,7 @@ def _beside(name: str) -> str:
     return "the same network untrained" if role_of(name) == "untrained" else name
 
 
-def disentanglement_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     """Scores beside shuffled factors, random rotations, and other codes."""
     names = list(dict.fromkeys(b.name for s in result.scores for b in s.baselines))
     rows = []

@@ -29,10 +29,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ..base.arrays import Bools, Doubles, Floats, Ints, Pixels, Seed, as_codes, as_rng
+from ..base.arrays import Bools, Doubles, Floats, Ints, Pixels, Seed, as_codes, as_rng, rows_of
 from ..base.decoding import Decode, film
 from ..base.statistics import UNKNOWN, Interval, at_floor, mean_interval, proportion
 from ..errors import AnalysisError
@@ -133,6 +134,8 @@ class Response:
 class Verification:
     """All concepts of one model."""
 
+    kind: ClassVar[str] = "editing"
+
     responses: tuple[Response, ...]
     scores: tuple[Score, ...]
     doses: Doubles  # (s,) in standard deviations of the projection
@@ -186,6 +189,10 @@ class Verification:
     def blind(self) -> tuple[str, ...]:
         """Names of the network's judges that tell their concept of real images no better than chance."""
         return tuple(one.name for one in self.scores if not one.tells)
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of()
 
 
 def verify_edits(

@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 RANDOM = "random directions"
 
 
-def edits(material: Material) -> Section:
+def section(material: Material) -> Section:
     """Whether edits do what they say, and what else they do."""
-    found: Verification | None = material.results.get("verification")
+    found: Verification | None = material.results.get("editing")
     if found is None:
         note = "None yet: latentgan verify RUN --results RESULTS has edited images judged."
-        return missing("edits", "Edits verified", material.refusal("verification") or note)
+        return missing("editing", "Edits verified", material.refusal("editing") or note)
     options = tuple((one.name, tuple(_response(found, i))) for i, one in enumerate(found.responses))
     blocks: list[Block] = [
         *one_of("verified", "Edited along", options),
@@ -54,7 +54,7 @@ def edits(material: Material) -> Section:
         Disclosure("The judges, and how good they are on real images", (_judges(found),)),
     ]
     notes = [*([_earlier(material, found)] if _earlier(material, found) else []), *found.notes]
-    return Section("edits", "Edits verified", _finding(found), (*blocks, *(Prose(sentence(one)) for one in notes)))
+    return Section("editing", "Edits verified", _finding(found), (*blocks, *(Prose(sentence(one)) for one in notes)))
 
 
 def _finding(found: Verification) -> str:
@@ -280,7 +280,7 @@ def _judges(found: Verification) -> Table:
 LEAKS = 10  # judges side by side
 
 
-def verification_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     """What each concept does beside random directions, then what else changes."""
     tests = len(result.judged)
     rows: list[tuple[str, ...]] = []

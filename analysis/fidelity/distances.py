@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ..base.arrays import Doubles, Floats, Ints, Pixels, Seed, as_codes, as_rng, check_counts, subsample
+from ..base.arrays import Doubles, Floats, Ints, Pixels, Seed, as_codes, as_rng, check_counts, rows_of, subsample
 from ..base.distances import at_most, squared_gaps
 from ..base.nearest import nearest
 from ..base.parallel import one_blas_thread
@@ -65,6 +66,8 @@ class Distances:
 class Fidelity:
     """Samples beside real rows, and real rows beside other real rows as the yardstick."""
 
+    kind: ClassVar[str] = "fidelity"
+
     features: str
     samples: Distances
     yardstick: Distances | None  # real train rows in the samples' place; None without a split
@@ -80,6 +83,12 @@ class Fidelity:
     def repeats(self) -> bool:
         """Whether two samples are duplicates more often than two real rows: the intervals of the shares are apart."""
         return 1 / self.modes.number.high > self.real_duplicates.share.high
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        if self.shown is None or self.copying is None or self.real_pairs is None:
+            return rows_of()
+        return rows_of(self.copying.nearest, self.real_pairs)
 
 
 @dataclass(frozen=True)

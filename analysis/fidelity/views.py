@@ -31,7 +31,7 @@ SHARES = {
 INSTEAD = "training images in their place"
 
 
-def fidelity(material: Material) -> Section:
+def section(material: Material) -> Section:
     """Samples beside held-out images in named features, with real training images as the yardstick."""
     found: Fidelity | None = material.results.get("fidelity")
     if found is None:
@@ -223,7 +223,7 @@ def _repeated(found: Fidelity) -> str:
     )
 
 
-def fidelity_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     """Distances and shares beside real rows, then repetition."""
     columns = [("samples", result.samples), *([("real train rows", result.yardstick)] if result.yardstick else [])]
     names = (

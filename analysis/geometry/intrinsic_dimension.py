@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..base.arrays import Bools, Doubles, Floats, Ints, Seed, as_codes, as_rng, check_counts, subsample
+from ..base.arrays import Bools, Doubles, Floats, Ints, Seed, as_codes, as_rng, check_counts, rows_of, subsample
 from ..base.nearest import nearest, without_parts
 from ..base.statistics import LEVEL, Baseline, Interval, jackknife_interval, jackknife_parts, without_interval
 from ..errors import AnalysisError
@@ -104,9 +104,15 @@ class Shape:
 class Geometry:
     """The shape of a code, beside that of its yardsticks."""
 
+    kind: ClassVar[str] = "geometry"
+
     shapes: tuple[Shape, ...]
     null: tuple[Baseline, ...]  # of independent normal columns with the code's variances: TwoNN, MLE, hubness
     notes: tuple[str, ...]
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of()
 
 
 def shape_of(

@@ -17,7 +17,7 @@ LOOKED_AT = 5000  # rows whose neighbours are found
 FEWEST = 50
 
 
-def study_geometry(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Geometry:
+def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Geometry:
     """Measure the dimensions and hubs of the codes, beside features, pixels and the untrained network."""
     rng = options.rng("geometry")
     limit = LOOKED_AT if options.test_rows is None else min(options.test_rows, LOOKED_AT)

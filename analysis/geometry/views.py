@@ -23,7 +23,7 @@ FIGURES = (
 )
 
 
-def geometry(material: Material) -> Section:
+def section(material: Material) -> Section:
     """How many dimensions the codes fill."""
     found: Geometry | None = material.results.get("geometry")
     if found is None or not found.shapes:
@@ -74,7 +74,7 @@ def _yardsticks(found: Geometry) -> list[tuple[Shape, str]]:
     return [(one, names[wanted[one.representation]]) for one in found.shapes if one.representation in wanted]
 
 
-def geometry_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     """Dimensions and hubs, a representation a row."""
     rows: list[tuple[str, ...]] = [
         (

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ..base.arrays import Doubles, Floats, Ints, Pixels, Singles, Strings
+from ..base.arrays import Doubles, Floats, Ints, Pixels, Singles, Strings, rows_of
 from ..base.statistics import Baseline, Interval
 from ..errors import AnalysisError
 from .paths import WALKS
@@ -49,6 +50,8 @@ class PathKind:
 class Interpolations:
     """Paths between images of different classes, or of those that were asked for."""
 
+    kind: ClassVar[str] = "interpolation"
+
     along: str  # one of ALONG
     reason: str  # "the prior is uniform, where straight lines stay inside"
     at: Doubles  # (steps,)
@@ -62,6 +65,10 @@ class Interpolations:
     notes: tuple[str, ...]
     between: str = "images of different classes"
     kinds: tuple[PathKind, ...] = ()  # every kind on the same pairs, then yardsticks
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of(self.pairs)
 
 
 def choose_along(prior: str) -> tuple[str, str]:

@@ -74,9 +74,7 @@ class _World:
         return mean_interval(nearest(shrink(images, small).reshape(len(images), -1), self.others)[1][:, 0])
 
 
-def study_interpolation(
-    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
-) -> Interpolations:
+def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Interpolations:
     """Walk between images, measure whether the middle looks like an image, and compare kinds of path."""
     rng = options.rng("interpolation")
     decode = decoder(table, model)

@@ -38,12 +38,12 @@ NAMES = {
 SEVERAL = {"slerp": "great circles", "norm": "straight lines of kept lengths", "geodesic": "geodesics"}
 
 
-def interpolations(material: Material) -> Section:
+def section(material: Material) -> Section:
     """Paths between codes."""
     found: Interpolations | None = material.results.get("interpolation")
     if found is None or not len(found.pairs):
         note = "None yet: latentgan interpolate TABLE --out RESULTS draws paths, where a model decodes."
-        return missing("interpolations", "Interpolations", material.refusal("interpolation") or note)
+        return missing("interpolation", "Interpolations", material.refusal("interpolation") or note)
     blocks: list[Block] = list(_films(material, found))
     if found.midpoint is not None:
         rows = [estimate("decoded midpoints", found.midpoint)]
@@ -54,7 +54,7 @@ def interpolations(material: Material) -> Section:
         blocks.append(Comparison(tuple(rows), said, "number"))
     blocks += [*_compared(found), *_along(found), *(Prose(sentence(note)) for note in found.notes)]
     finding = f"{_midpoint_finding(found)}{_kinds_finding(found)}."
-    return stated("interpolations", "Interpolations", (finding, trained_on(found.notes)), blocks)
+    return stated("interpolation", "Interpolations", (finding, trained_on(found.notes)), blocks)
 
 
 def _films(material: Material, found: Interpolations) -> tuple[Block, ...]:
@@ -195,7 +195,7 @@ def _against_line(kind: PathKind) -> str:
     return f"{SEVERAL.get(kind.name, kind.name)} are {length}{more}"
 
 
-def interpolation_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     """Midpoints, and kinds of path on the same pairs."""
     paths = "1 path" if len(result.pairs) == 1 else f"{len(result.pairs)} paths"
     title = f"{paths} by {result.along} ({result.reason}) between {result.between}"

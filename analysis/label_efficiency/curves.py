@@ -5,10 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ..base.arrays import AnyArray, Doubles, Ints, Seed, as_point, as_rng, as_table, as_vector, same_length, subsample
+from ..base.arrays import (
+    AnyArray,
+    Doubles,
+    Ints,
+    Seed,
+    as_point,
+    as_rng,
+    as_table,
+    as_vector,
+    rows_of,
+    same_length,
+    subsample,
+)
 from ..base.baselines import MEAN, NETWORK, is_baseline
 from ..base.linear_models import Rows
 from ..base.statistics import Interval
@@ -62,6 +75,8 @@ class LabelsNeeded:
 class Efficiency:
     """Accuracy against labels a class, or R2 against labelled rows, for every representation and its yardsticks."""
 
+    kind: ClassVar[str] = "label_efficiency"
+
     target: str  # "label" or the column in its place
     curve: tuple[FewLabels, ...]  # by size, ascending
     needed: tuple[LabelsNeeded, ...]
@@ -69,6 +84,10 @@ class Efficiency:
     notes: tuple[str, ...]
     metric: str = "accuracy"  # or "R2"
     attributes: tuple[Efficiency, ...] = ()  # likewise of numeric attributes
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of()
 
 
 def sizes(labels: Ints) -> tuple[int, ...]:

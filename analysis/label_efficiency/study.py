@@ -40,7 +40,7 @@ class _Split:
         return self.train, self.validation, self.test
 
 
-def study_efficiency(
+def study(
     table: Embeddings,
     model: Model | None,
     options: Options,

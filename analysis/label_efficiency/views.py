@@ -49,15 +49,15 @@ if TYPE_CHECKING:
 Scale = Literal["percent", "number"]
 
 
-def few_labels(material: Material) -> Section:
+def section(material: Material) -> Section:
     """What remains when labels are scarce: accuracy against labels a class."""
-    found: Efficiency | None = material.results.get("efficiency")
+    found: Efficiency | None = material.results.get("label_efficiency")
     if found is None or not found.curve:
-        note = material.refusal("efficiency") or (
+        note = material.refusal("label_efficiency") or (
             "Not measured: latentgan efficiency TABLE --out RESULTS draws few labels a class and many, where there are "
             "labels."
         )
-        return missing("few-labels", "Few labels", note)
+        return missing("label_efficiency", "Few labels", note)
     at = headline(found.curve)
     blocks = _blocks(found, "label")
     blocks += [Prose(sentence(note)) for note in _notes(found)]
@@ -69,7 +69,10 @@ def few_labels(material: Material) -> Section:
         blocks += [Prose(sentence(note)) for note in dict.fromkeys(n for one in found.attributes for n in _notes(one))]
     finding = _few_finding(found, at, _few_needed(found), material.noun)
     return stated(
-        "few-labels", "Few labels", (finding, _covered(at), told_labels(found.told), trained_on(found.notes)), blocks
+        "label_efficiency",
+        "Few labels",
+        (finding, _covered(at), told_labels(found.told), trained_on(found.notes)),
+        blocks,
     )
 
 
@@ -341,7 +344,7 @@ COLUMNS = 5  # of sizes that stand side by side
 REFERENCE_ROWS = 100  # at which differences of numbers are shown
 
 
-def efficiency_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     told = f" beyond the {result.told:,} that the networks were told" if result.told else ""
     number = result.metric == "R2"
     write, by = (partial(plain, digits=2), "labelled rows") if number else (percent_interval, "labels a class")
@@ -376,7 +379,7 @@ def efficiency_tables(result: Any) -> Iterator[TextTable]:
         of = f" of {result.target}" if number else ""
         yield f"{by}{of} that a yardstick needs to be read as well", ("read from", "yardstick", "needs"), needs
     for attribute in result.attributes:
-        yield from efficiency_tables(attribute)
+        yield from tables(attribute)
 
 
 def _at(few: Any, name: str) -> Interval | None:

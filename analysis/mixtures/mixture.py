@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
-from ..base.arrays import Bools, Doubles, Floats, Ints, Pixels, Singles
+from ..base.arrays import Bools, Doubles, Floats, Ints, Pixels, Singles, rows_of
 from ..base.chunked import blocks
 from ..base.clustering_scores import ari, contingency, nmi, partition_interval, purity, purity_interval
 from ..base.statistics import Baseline, Interval
@@ -19,6 +20,8 @@ from .inverse_transform import WayBack, decoded, must, way_back
 from .model_selection import SEARCH, Candidate, FittedMixture, fit_mixture
 from .outliers import Outliers
 from .separation import Separation
+
+UNUSUAL = 12  # images that a report shows as outliers
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Agreement:
 @dataclass(frozen=True)
 class Mixture:
     """The mixture with the least BIC among those that are sound (see `fit_mixture`), refitted on all rows."""
+
+    kind: ClassVar[str] = "mixtures"
 
     components: int
     covariance: str  # "full", "tied" or "diag"
@@ -75,6 +80,10 @@ class Mixture:
         if not 0 <= component < self.components:
             raise AnalysisError(f"there is no component {component}: there are {self.components}, from 0")
         return back.whole(gaussians.sample(component, count, rng=rng), component, rng=rng)
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of(self.nearest[self.nearest >= 0], *([self.outliers.rows[:UNUSUAL]] if self.outliers else []))
 
 
 def agreement(

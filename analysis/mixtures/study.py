@@ -25,7 +25,7 @@ from .separation import separation
 CLASS_ROWS = 10_000  # that mixtures of classes are fitted on, and judged on, where codes do not fit in memory
 
 
-def study_mixture(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Mixture:
+def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Mixture:
     """Group the codes, and compare the groups with the labels."""
     rng = options.rng("mixture")
     parted = table.has_split or table.has_drawn_split

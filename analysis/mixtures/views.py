@@ -42,12 +42,12 @@ SHOWN_MEMBERS = 8
 UNUSUAL = 12
 
 
-def mixture(material: Material) -> Section:
+def section(material: Material) -> Section:
     """The mixture that fits the codes best, and whether its components are groups, and the labels."""
-    found: Mixture | None = material.results.get("mixture")
+    found: Mixture | None = material.results.get("mixtures")
     if found is None:
         note = "None yet: latentgan mixture TABLE --out RESULTS fits Gaussian mixtures."
-        return missing("mixture", "Mixture", material.refusal("mixture") or note)
+        return missing("mixtures", "Mixture", material.refusal("mixtures") or note)
     groups = tuple(_component(material, found, k) for k in range(found.components))
     caption = (
         "Each component of the mixture: first row, the real images nearest to its mean; second row, where a model "
@@ -61,7 +61,7 @@ def mixture(material: Material) -> Section:
         ]
     blocks += [*_unusual(material, found), *_classes(found, material.noun)]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return stated("mixture", "Mixture", (_mixture_finding(found), trained_on(found.notes)), blocks)
+    return stated("mixtures", "Mixture", (_mixture_finding(found), trained_on(found.notes)), blocks)
 
 
 def _mixture_finding(found: Mixture) -> str:
@@ -279,7 +279,7 @@ def _counts(found: Agreement) -> Table:
     return Table(("", *found.classes), rows, "Rows of each label in each component.", tuple(map(tuple, share.tolist())))
 
 
-def mixture_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     own = [c.bic for c in result.candidates if (c.components, c.covariance) == (result.components, result.covariance)]
     best = own[0] if own else min(c.bic for c in result.candidates)
     sound = [c for c in result.candidates if c.sound] or result.candidates

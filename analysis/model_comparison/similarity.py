@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
-from ..base.arrays import Doubles, Floats, Ints, Seed, as_codes, as_rng, check_counts, same_length, subsample
+from ..base.arrays import Doubles, Floats, Ints, Seed, as_codes, as_rng, check_counts, rows_of, same_length, subsample
 from ..base.distances import squared_gaps
 from ..base.linear_models import fit_ridge_by_gcv, fit_scaler
 from ..base.nearest import nearest
@@ -101,10 +102,16 @@ class Comparison:
 class Comparisons:
     """One representation beside those of other models, and beside its yardsticks."""
 
+    kind: ClassVar[str] = "model_comparison"
+
     pairs: tuple[Comparison, ...]  # the first is the same in all
     yardsticks: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network
     notes: tuple[str, ...]
     runs: SideBySide | None = None  # what each run gives, on the same rows
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of()
 
 
 def procrustes(x: Floats, y: Floats) -> tuple[Doubles, float]:

@@ -32,12 +32,12 @@ MEANING = {
 }
 
 
-def comparison(material: Material) -> Section:
+def section(material: Material) -> Section:
     """This model's code beside those of others, and beside pixels, PCA and the untrained network."""
-    found: Comparisons | None = material.results.get("comparison")
+    found: Comparisons | None = material.results.get("model_comparison")
     if found is None or not found.pairs:
         note = "None yet: latentgan compare TABLE OTHER… --out RESULTS compares codes of the same images."
-        return missing("comparison", "Other models", material.refusal("comparison") or note)
+        return missing("model_comparison", "Other models", material.refusal("model_comparison") or note)
     carried: list[tuple[str, tuple[Block, ...]]] = [
         (one.names[1], (_transfers(one, found.yardsticks), Disclosure("Every figure", (_details(one),))))
         for one in found.pairs
@@ -48,7 +48,7 @@ def comparison(material: Material) -> Section:
     blocks += [Prose(alike)] if said else []
     blocks += [_similarities(found), *one_of("carried", "Concepts carried over to", carried)]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return stated("comparison", "Other models", (said or alike, trained_on(found.notes)), blocks)
+    return stated("model_comparison", "Other models", (said or alike, trained_on(found.notes)), blocks)
 
 
 def _similarities(found: Comparisons) -> Block:
@@ -185,7 +185,7 @@ def _carried(found: Comparisons) -> str:
     return f"; {carried} carry over{to} by a map that saw no label ({said})"
 
 
-def comparison_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     """Runs side by side, similarities beside yardsticks and shuffled rows, then concepts carried over."""
     if result.runs is not None:
         yield from ranking_tables(result.runs)

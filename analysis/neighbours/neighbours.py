@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from ..base.arrays import Doubles, Ints
+from ..base.arrays import Doubles, Ints, rows_of
 from ..base.statistics import Interval
 
 
@@ -23,8 +24,14 @@ class NeighbourTable:
 class Neighbours:
     """The same queries looked up in several representations."""
 
+    kind: ClassVar[str] = "neighbours"
+
     queries: Ints  # (q,) positions in the table, q of them for the gallery
     k: int
     chance: float  # agreement of random train rows: the sum over classes of p_train · p_test; NaN unlabelled
     tables: tuple[NeighbourTable, ...]
     notes: tuple[str, ...]
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of(self.queries, *(table.rows for table in self.tables))

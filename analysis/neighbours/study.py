@@ -15,9 +15,7 @@ from ..table.study_options import Options, Progress, silent
 from .neighbours import Neighbours, NeighbourTable
 
 
-def study_neighbours(
-    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
-) -> Neighbours:
+def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Neighbours:
     """Look the same test images up among the train images, in each representation."""
     rng = options.rng("neighbours")
     train, test = train_and_test(table, options)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .neighbours import Neighbours, NeighbourTable
 
 
-def neighbours(material: Material) -> Section:
+def section(material: Material) -> Section:
     """What a representation considers similar."""
     found: Neighbours | None = material.results.get("neighbours")
     if found is None or not found.tables:
@@ -63,7 +63,7 @@ def _lookup(material: Material, found: Neighbours, one: NeighbourTable) -> Group
     return Group(readable(one.representation), "", tuple(pictures), across=across)
 
 
-def neighbours_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     rows = [
         (_named(t.representation, t.baseline), percent_interval(t.agreement), str(t.agreement.n if t.agreement else 0))
         for t in result.tables

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ..base.arrays import Doubles, Floats, Seed, as_codes, as_rng
+from ..base.arrays import Doubles, Floats, Ints, Seed, as_codes, as_rng, rows_of
 from ..errors import AnalysisError
 from .two_sample import ROWS, TwoSample, two_sample
 
@@ -39,9 +40,15 @@ class PartOfPrior:
 class PriorComparison:
     """The parts of a code whose prior is known."""
 
+    kind: ClassVar[str] = "prior_match"
+
     parts: tuple[PartOfPrior, ...]
     rows: int
     notes: tuple[str, ...]
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of()
 
 
 def draw_prior(kind: str, rows: int, width: int, *, rng: np.random.Generator) -> Floats:

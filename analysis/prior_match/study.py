@@ -17,9 +17,7 @@ from ..table.study_options import Options, Progress, silent
 from .prior_comparison import PRIORS, Draw, PriorComparison, compare_with_prior
 
 
-def study_prior(
-    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
-) -> PriorComparison:
+def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> PriorComparison:
     """Compare the codes of held-out images with draws from the prior, part by part.
 
     What the table does not let one draw is drawn by the model, and so is the whole code of a table that names no parts.

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from .two_sample import TwoSample
 
 
-def prior(material: Material) -> Section:
+def section(material: Material) -> Section:
     """Whether codes are distributed as the prior."""
-    found: PriorComparison | None = material.results.get("prior")
+    found: PriorComparison | None = material.results.get("prior_match")
     if found is None or not found.parts:
         note = "Not compared yet: latentgan prior TABLE --out RESULTS does, for tables that name their prior."
-        return missing("prior", "Codes and prior", material.refusal("prior") or note)
+        return missing("prior_match", "Codes and prior", material.refusal("prior_match") or note)
     shown = tuple((part.name, tuple(_part(part, i))) for i, part in enumerate(found.parts))
     blocks: list[Block] = [*one_of("prior-part", "Part", shown)]
     blocks += [Prose(sentence(note)) for note in found.notes]
     said = [_prior_finding(part) for part in found.parts]
     several = [_parts_finding(found)] if len(said) > 1 else []
-    return stated("prior", "Codes and prior", (*several, *said, trained_on(found.notes)), blocks)
+    return stated("prior_match", "Codes and prior", (*several, *said, trained_on(found.notes)), blocks)
 
 
 def _differs(part: PartOfPrior) -> bool:
@@ -129,7 +129,7 @@ def _columns(part: PartOfPrior) -> Table:
     return Table(("number", "mean", "deviation", "KS", "test", ""), rows, caption)
 
 
-def prior_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     """Codes beside draws, a part after the other."""
     for part in result.parts:
         rows = [

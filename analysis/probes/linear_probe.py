@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..base.arrays import AnyArray, Bools, Doubles, Floats, Ints, Seed, as_codes, as_rng, same_length, subsample
+from ..base.arrays import (
+    AnyArray,
+    Bools,
+    Doubles,
+    Floats,
+    Ints,
+    Seed,
+    as_codes,
+    as_rng,
+    rows_of,
+    same_length,
+    subsample,
+)
 from ..base.groups import balanced_folds
 from ..base.labels import Classes, as_classes, as_pair, as_targets
 from ..base.linear_models import (
@@ -132,11 +144,17 @@ class Probe:
 class ProbeTable:
     """All probes of one table."""
 
+    kind: ClassVar[str] = "probes"
+
     target: str  # the main target: "label" or the column in its place
     probes: tuple[Probe, ...]  # the main target's first, then attributes'
     protocol: str  # one paragraph: standardisation, C, rows
     notes: tuple[str, ...]  # what was left out and why
     told: int = 0  # labels that the networks themselves were told in training
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of()
 
 
 def linear_probe(

@@ -26,7 +26,7 @@ from .targets import find_targets, rows_with_values
 SHUFFLED = 5  # draws that are also read with their labels shuffled
 
 
-def study_probes(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> ProbeTable:
+def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> ProbeTable:
     """Probe every representation for the label, then for each attribute."""
     rng = options.rng("probes")
     train, test = train_and_test(table, options)

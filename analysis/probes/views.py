@@ -39,7 +39,7 @@ METHODS = {
 }
 
 
-def probes(material: Material) -> Section:
+def section(material: Material) -> Section:
     """How well simple readers get labels out of each representation."""
     table: ProbeTable | None = material.results.get("probes")
     if table is None or not table.probes:
@@ -168,7 +168,7 @@ def _confusion(best: Probe) -> Table:
     return Table(("truth", *best.classes), rows, caption, tuple(map(tuple, share.tolist())))
 
 
-def probe_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     for target in dict.fromkeys(probe.target for probe in result.probes):
         chosen = [probe for probe in result.probes if probe.target == target]
         methods = list(dict.fromkeys(probe.method for probe in chosen))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ..base.arrays import Doubles, Floats, Ints, Seed, Singles, as_codes, as_rng, check_counts, same_length
+from ..base.arrays import Doubles, Floats, Ints, Seed, Singles, as_codes, as_rng, check_counts, rows_of, same_length
 from ..base.labels import as_classes
 from ..base.nearest import nearest, without_parts
 from ..base.parallel import openmp_threads_as_before
@@ -49,9 +50,15 @@ class Map:
 class Maps:
     """Maps of one sample of rows."""
 
+    kind: ClassVar[str] = "projection"
+
     rows: Ints  # (n,) positions in the table, shared by all maps
     maps: tuple[Map, ...]  # the best first
     notes: tuple[str, ...]
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of(self.rows)
 
 
 def place(

@@ -12,7 +12,7 @@ from ..table.study_options import Options, Progress, silent
 from .projection import Maps, latent_map
 
 
-def study_maps(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Maps:
+def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Maps:
     """Place a sample of codes, or all, in the plane by each method, and say which they are."""
     rng = options.rng("maps")
     every = independent(table, table.rows(None), options)

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 NAMES = {"umap": "UMAP", "pca": "PCA", "pacmap": "PaCMAP", "tsne": "t-SNE"}
 
 
-def latent_map(material: Material) -> Section:
+def section(material: Material) -> Section:
     """The codes in the plane."""
-    maps: Maps | None = material.results.get("maps")
+    maps: Maps | None = material.results.get("projection")
     if maps is None or not maps.maps:
         note = "No map yet: latentgan map TABLE --out RESULTS draws one."
-        return missing("map", "Map", material.refusal("maps") or note)
+        return missing("projection", "Map", material.refusal("projection") or note)
     known = np.array([int(row) in material.places for row in maps.rows], bool)
     views = tuple(View(NAMES.get(one.method, one.method), one.xy[known], _trust(one)) for one in maps.maps)
     colour = material.thumbnails.columns[0].name if material.thumbnails and material.thumbnails.columns else ""
@@ -39,7 +39,7 @@ def latent_map(material: Material) -> Section:
     )
     blocks: list[Block] = [Map("latent-map", maps.rows[known], views, caption, colour)]
     blocks += [Prose(sentence(note)) for note in maps.notes]
-    return stated("map", "Map", (_map_finding(maps.maps[0], material.noun), trained_on(maps.notes)), blocks)
+    return stated("projection", "Map", (_map_finding(maps.maps[0], material.noun), trained_on(maps.notes)), blocks)
 
 
 def _map_finding(best: Placement, noun: str) -> str:
@@ -70,7 +70,7 @@ def _trust(one: Placement) -> str:
     return said + (f" {sentence(one.note)}" if one.note else "")
 
 
-def maps_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     rows = [
         (
             m.method,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ..base.arrays import Doubles, Floats, Ints, Pixels, Singles, Strings, as_images, to_pixels
+from ..base.arrays import Doubles, Floats, Ints, Pixels, Singles, Strings, as_images, rows_of, to_pixels
 from ..base.decoding import derangement, reconstruction_error
 from ..base.pca import fit_pca
 from ..base.statistics import Baseline, Interval, bootstrap_mean, bootstrap_ratio
@@ -19,6 +20,8 @@ GROUPS = ("best", "typical", "worst")
 @dataclass(frozen=True)
 class Reconstruction:
     """Errors ‖x − G(E(x))‖₂ of images in [0, 1], beside errors against another image's reconstruction."""
+
+    kind: ClassVar[str] = "reconstruction"
 
     rows: Ints  # (n,) positions in the table
     errors: Singles  # (n,) L2 norm of the difference
@@ -34,6 +37,10 @@ class Reconstruction:
     reconstructions: Pixels  # (3, m, h, w, c)
     shown_errors: Doubles  # (3, m)
     notes: tuple[str, ...]
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of(self.shown)
 
 
 def reconstruction_result(

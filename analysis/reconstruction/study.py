@@ -9,9 +9,7 @@ from ..table.study_options import Options, Progress, reconstruct, silent
 from .reconstruction import Reconstruction, pca_ratio, reconstruction_result
 
 
-def study_reconstruction(
-    table: Embeddings, model: Model | None, options: Options, progress: Progress = silent
-) -> Reconstruction:
+def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Reconstruction:
     """Decode the codes of held-out images, where there are 20, and compare with the images."""
     rng = options.rng("reconstruction")
     rows, words = held_out(table, options.test_rows, options, least=20)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .reconstruction import Reconstruction
 
 
-def reconstructions(material: Material) -> Section:
+def section(material: Material) -> Section:
     """How much of its own image a code keeps."""
     found: Reconstruction | None = material.results.get("reconstruction")
     run = material.run
@@ -46,8 +46,8 @@ def reconstructions(material: Material) -> Section:
         note = "Not measured: latentgan reconstruction TABLE --out RESULTS does, where a model decodes."
         note = material.refusal("reconstruction") or note
         if not during:
-            return missing("reconstructions", "Reconstructions", note)
-        return Section("reconstructions", "Reconstructions", note, (*during, *open_))
+            return missing("reconstruction", "Reconstructions", note)
+        return Section("reconstruction", "Reconstructions", note, (*during, *open_))
     rows = [estimate("this model", found.ratio)]
     rows += [estimate(b.name, b.figure, role_of(b.name), note=b.note) for b in found.baselines]
     said = (
@@ -61,7 +61,7 @@ def reconstructions(material: Material) -> Section:
     if during:
         blocks.append(Disclosure("The same images over training", during))
     blocks += [*open_, *(Prose(sentence(note)) for note in found.notes)]
-    return stated("reconstructions", "Reconstructions", (_ratio_finding(found), trained_on(found.notes)), blocks)
+    return stated("reconstruction", "Reconstructions", (_ratio_finding(found), trained_on(found.notes)), blocks)
 
 
 def _ratio_finding(found: Reconstruction) -> str:
@@ -157,7 +157,7 @@ def _cloud(points: np.ndarray, said: dict[str, Any]) -> Lines:
     return Lines("posteriors", "Draws from q(z|x) in two dimensions", first, second, tuple(lines), caption)
 
 
-def reconstruction_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     rows = [("this model", plain(result.ratio), f"{result.ratio.n:,}")]
     rows += [(f"  {b.name}", plain(b.figure), f"{b.figure.n:,}") for b in result.baselines]
     title = "reconstruction error / error against another image (0 perfect, 1 useless)"

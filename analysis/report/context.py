@@ -42,12 +42,9 @@ class Material:
         return {} if self.overview is None else table_metadata(self.overview.metadata, self.overview.table)
 
     def refusal(self, kind: str) -> str:
-        """Say why an analysis was left out, "" where it was not tried: the overview's notes "left out: KIND: why"."""
-        for note in self.overview.notes if self.overview is not None else ():
-            head, _, why = note.removeprefix("left out:").strip().partition(":")
-            if head.strip() == kind and why:
-                return f"Left out: {sentence(why)}"
-        return ""
+        """Say why an analysis was left out, "" where it was not tried."""
+        reason = dict(self.overview.refused if self.overview is not None else ()).get(kind)
+        return f"Left out: {sentence(reason)}" if reason else ""
 
     @cached_property
     def thumbnails(self) -> Thumbnails | None:
@@ -97,7 +94,7 @@ class Material:
 
     def _added(self, rows: Ints) -> list[Column]:
         added = []
-        mixture: Mixture | None = self.results.get("mixture")
+        mixture: Mixture | None = self.results.get("mixtures")
         if mixture is not None:
             values = _spread(rows, mixture.rows, mixture.assignments)
             names = tuple(f"component {k + 1}" for k in range(mixture.components))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from ..base.arrays import (
     as_point,
     as_rng,
     as_vector,
+    rows_of,
     same_length,
     to_pixels,
 )
@@ -64,6 +66,8 @@ class Attacked:
 class Robustness:
     """Readers of the same images under the same attacks."""
 
+    kind: ClassVar[str] = "robustness"
+
     epsilons: Doubles  # (e,) largest change of a pixel, in [0, 1]; the first is 0
     readers: tuple[Attacked, ...]
     shown: Pixels  # (m, 1 + e, h, w, c) the first reader's images under PGD: as they are, then at each ε
@@ -71,6 +75,10 @@ class Robustness:
     notes: tuple[str, ...]
     classes: tuple[str, ...] = ()  # names, where they are known
     disturbed: tuple[Attacked, ...] = ()  # the same readers under noise
+
+    def shown_rows(self) -> Ints:
+        """Rows of the table whose images a report shows for this result, ascending."""
+        return rows_of()
 
 
 def linear_target(name: str, weights: Floats, bias: Floats, *, baseline: bool = False) -> Target:

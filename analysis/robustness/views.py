@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 METHODS = {"pgd": "PGD", "fgsm": "FGSM", "noise": "random noise"}
 
 
-def adversarial(material: Material) -> Section:
+def section(material: Material) -> Section:
     """Robust accuracy against the size of the change, and the images."""
-    found: Robustness | None = material.results.get("adversarial")
+    found: Robustness | None = material.results.get("robustness")
     if found is None or not found.readers:
         note = "None yet: latentgan adversarial RUN --probe FILE --out RESULTS attacks a saved probe."
-        return missing("adversarial", "Adversarial examples", note)
+        return missing("robustness", "Adversarial examples", note)
     blocks: list[Block] = [*_curves(found), _images(found), *_figures(found)]
     blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("adversarial", "Adversarial examples", _finding(found), tuple(blocks))
+    return Section("robustness", "Adversarial examples", _finding(found), tuple(blocks))
 
 
 def _under(found: Robustness, method: str) -> list[Attacked]:
@@ -149,7 +149,7 @@ def _finding(found: Robustness) -> str:
     return f"{said}; {most}, {verdict}."
 
 
-def robustness_tables(result: Any) -> Iterator[TextTable]:
+def tables(result: Any) -> Iterator[TextTable]:
     """Accuracy at each ε, a reader and an attack a row."""
     names = {"noise": "random noise", "fgsm": "FGSM", "pgd": "PGD"}
     for method, name in names.items():

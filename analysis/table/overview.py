@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class Summary:
 class Overview:
     """What the table holds, and the thumbnails and columns of every row that any result shows."""
 
+    kind: ClassVar[str] = "overview"
+
     table: str  # file name
     n: int  # rows
     splits: tuple[tuple[str, int], ...]  # ("train", 45000), ...
@@ -56,6 +58,7 @@ class Overview:
     notes: tuple[str, ...]
     identity: str = ""  # of the table, see Embeddings.identity
     code: str = "code"  # the vector column that was the code
+    refused: tuple[tuple[str, str], ...] = ()  # analyses that were left out, and why
     warnings: tuple[str, ...] = ()  # rows that depend on each other, see analysis.table.dependence
 
 

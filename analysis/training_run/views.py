@@ -8,6 +8,7 @@ from ..report.context import Material
 from ..report.document import Block, Code, Disclosure, Facts, Gallery, Group, Notice, Prose, Section, Table, missing
 from ..report.formatting import count, duration, family_name, first_sentence, listed, number, percent, plural, sentence
 from ..report.run_folder import Run, Warned, slides
+from .curve_views import curves as curves
 
 if TYPE_CHECKING:
     from ..table.overview import Overview, Summary
@@ -31,7 +32,8 @@ def overview(material: Material) -> Section:
             blocks.append(
                 Table(("column", "kind", "known", "missing", "values"), rows, f"What is known of the {_things(table)}.")
             )
-        blocks += [Prose(sentence(_said_once(note))) for note in table.notes]
+        blocks += [Prose(sentence(note)) for note in table.notes]
+        blocks += [Prose(_left_out(kind, reason)) for kind, reason in table.refused]
     blocks += _some_images(material)
     run = material.run
     if run is not None:
@@ -45,11 +47,12 @@ def overview(material: Material) -> Section:
     return Section("overview", "Overview", _trained(material), tuple(blocks))
 
 
-def _said_once(note: str) -> str:
-    """Write a note "left out: KIND: why" without its kind where the reason begins with it."""
-    head, _, why = note.removeprefix("left out:").strip().partition(": ")
-    begins = why[:5].casefold() == head[:5].casefold()
-    return f"left out: {why}" if note.startswith("left out:") and begins else note
+def _left_out(kind: str, reason: str) -> str:
+    """Write why an analysis was left out, without its name where the reason begins with it."""
+    name = kind.replace("_", " ")
+    return sentence(
+        f"left out: {reason}" if reason[:5].casefold() == name[:5].casefold() else f"left out: {name}: {reason}"
+    )
 
 
 def _some_images(material: Material) -> list[Block]:

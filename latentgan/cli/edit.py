@@ -209,7 +209,7 @@ def verify(
     from analysis.io.writing import forgetting
     from analysis.results import check_results, save
 
-    check_results(results, ["verification"])
+    check_results(results, ["editing"])
     found = _concepts(run, results)
     with forgetting(results, "judge.*"):
         result = _verified(
@@ -228,7 +228,7 @@ def verify(
             family=family,
         )
         save(result, results, command=command_line())
-    print_result("verification", result, json_)
+    print_result("editing", result, json_)
     note(f"results: {results}   next: latentgan report {results}")
 
 

@@ -117,9 +117,9 @@ def _fitted(
 
     if component is not None and label is not None:
         raise ConfigError("a code is of a component, or of a class: give --component or --class, not both")
-    found = {kind: load_one(results, kind) for kind in ("overview", "mixture") if (results / f"{kind}.json").is_file()}
+    found = {kind: load_one(results, kind) for kind in ("overview", "mixtures") if (results / f"{kind}.json").is_file()}
     again = f"run `latentgan mixture TABLE --out {results}` first"
-    if (mixture := found.get("mixture")) is None:
+    if (mixture := found.get("mixtures")) is None:
         raise ConfigError(f"{results} holds no mixture; {again}")
     same_model(run, found.get("overview"), results)
     rng = np.random.default_rng(seed)

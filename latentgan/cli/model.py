@@ -224,7 +224,7 @@ def adversarial(
     mine = Network(reader(at.model, fitted), slopes(at.model))
     before = None if at.untrained is None else Network(reader(at.untrained, fitted), slopes(at.untrained))
     asked_of_a_run(
-        "adversarial",
+        "robustness",
         lambda tell: study_adversarial(
             fitted,
             mine,

@@ -1,7 +1,7 @@
 """How probable a model finds held-out images: log p(x) in nats, beside what training believed and independent pixels.
 
-For families with a decoder p(x|z), a prior N(0, I) and a q(z|x) to draw from. `importance_sampling` has the two estimates;
-they are written to evidence.json in the run folder.
+For families with a decoder p(x|z), a prior N(0, I) and a q(z|x) to draw from. `importance_sampling` has the two
+estimates; they are written to evidence.json in the run folder.
 """
 
 from __future__ import annotations

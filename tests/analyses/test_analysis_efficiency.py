@@ -12,7 +12,7 @@ import table_maker
 from analysis import AnalysisError, Embeddings
 from analysis.base.linear_models import Rows
 from analysis.label_efficiency.curves import Curve, label_efficiency, labels_needed, sizes
-from analysis.label_efficiency.study import study_efficiency
+from analysis.label_efficiency.study import study as study_efficiency
 from analysis.probes.few_labels import draw_labels, within
 from analysis.table.study_options import Options
 

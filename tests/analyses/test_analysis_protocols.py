@@ -12,7 +12,7 @@ from analysis import AnalysisError, Embeddings
 from analysis.base.linear_models import Rows
 from analysis.probes.linear_probe import linear_probe
 from analysis.probes.protocols import find_protocol
-from analysis.probes.study import study_probes
+from analysis.probes.study import study as study_probes
 from analysis.table.study_options import Options
 
 

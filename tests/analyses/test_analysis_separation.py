@@ -12,7 +12,7 @@ import report_samples as samples
 
 from analysis.mixtures.model_selection import fit_mixture
 from analysis.mixtures.separation import Separation, separation
-from analysis.mixtures.views import mixture
+from analysis.mixtures.views import section as mixture
 from analysis.report.context import Material
 from latentgan.selfcheck.claims.structure import CONNECTED
 

@@ -247,7 +247,7 @@ def test_a_verification_is_saved_and_read_again(codes: np.ndarray, tmp_path) -> 
     world = Bands(axes())
     found = verified(world, codes, moves(np.eye(WIDTH)[:2]), draws=2, notes=["said"])
     save(found, tmp_path)
-    again = load_one(tmp_path, "verification")
+    again = load_one(tmp_path, "editing")
     np.testing.assert_array_equal(again.leakage, found.leakage)
     np.testing.assert_array_equal(again.responses[1].curve_random, found.responses[1].curve_random)
     assert again.responses[1].effect == found.responses[1].effect and again.notes == ("said",)

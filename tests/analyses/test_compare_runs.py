@@ -65,7 +65,7 @@ def test_runs_are_encoded_once_on_the_same_images_and_stand_side_by_side(call: A
     measures = {figure["measure"] for figure in standings[0]["figures"]}
     assert len(measures) == 6 and body["runs"]["test_rows"] == body["runs"]["train_rows"] == ROWS
     assert body["pairs"][0]["names"] == ["a", "b"]
-    found = load(tmp_path / "results")["comparison"].runs
+    found = load(tmp_path / "results")["model_comparison"].runs
     assert found.runs[1].figures[0].difference.n == ROWS and len(found.leads) == 5
 
     tables = [tmp_path / "results-tables" / f"{name}.parquet" for name in "ab"]

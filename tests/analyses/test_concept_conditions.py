@@ -16,7 +16,7 @@ from analysis.base.statistics import Interval
 from analysis.concepts.concept_table import ConceptTable, concept_table
 from analysis.concepts.orthogonalization import BAR, SAME, orthogonalise, span_of
 from analysis.concepts.scoring import Task
-from analysis.concepts.study import study_concepts
+from analysis.concepts.study import study as study_concepts
 from analysis.concepts.targets import Question, named
 from analysis.concepts.unsupervised import FIRST_LAYER, PCA_OF_CODES, effects_of, first_layer_directions, unsupervised
 from analysis.concepts.views import concepts as section

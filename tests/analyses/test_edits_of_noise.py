@@ -42,7 +42,7 @@ def test_coin_flips_on_digits_are_not_proven_and_labels_are(call, flipped):
     assert call("concepts", flipped / "t.parquet", "--out", results, "--model", flipped / "run")[0] == 0
     code, out, err = call("verify", flipped / "run", "--results", results)
     assert code == 0, err
-    found = load_one(results, "verification")
+    found = load_one(results, "editing")
     proven = {one.name for one in found.proven}
     assert not {name for name in proven if name.startswith("coin")}, proven
     assert len(proven) >= 4, (proven, [(one.name, one.p_value, one.effect, one.holds) for one in found.responses])

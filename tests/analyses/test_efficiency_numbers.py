@@ -17,8 +17,8 @@ from analysis.base.baselines import MEAN
 from analysis.base.linear_models import Rows
 from analysis.base.statistics import r2_score
 from analysis.label_efficiency.regression import NumberCurves, amounts, explained, number_efficiency
-from analysis.label_efficiency.study import study_efficiency
-from analysis.label_efficiency.views import few_labels
+from analysis.label_efficiency.study import study as study_efficiency
+from analysis.label_efficiency.views import section as few_labels
 from analysis.probes.few_labels import FewLabels
 from analysis.report.context import Material
 from analysis.report.document import Lines, Prose, all_blocks
@@ -190,7 +190,7 @@ def test_results_are_kept_printed_and_reported_with_hostile_names(tmp_path: Path
     register(app, None)
     done = CliRunner().invoke(app, ["efficiency", str(path), "--draws", "3", "--out", str(tmp_path / "results")])
     assert done.exit_code == 0 and "R² of ridge on" in done.stdout and "mean of labels" in done.stdout
-    found = load(tmp_path / "results")["efficiency"]
+    found = load(tmp_path / "results")["label_efficiency"]
     assert [one.target for one in found.attributes] == [hostile]
     section = few_labels(Material({"efficiency": found}))
     charts = [block for block in all_blocks(section.blocks) if isinstance(block, Lines)]

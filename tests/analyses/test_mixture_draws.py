@@ -16,7 +16,7 @@ from analysis.mixtures.class_conditional import by_class
 from analysis.mixtures.inverse_transform import way_back
 from analysis.mixtures.mixture import Mixture, mixture_result
 from analysis.mixtures.model_selection import fit_mixture
-from analysis.mixtures.study import study_mixture
+from analysis.mixtures.study import study as study_mixture
 from analysis.table.study_options import Options
 
 CENTRES = np.array([[-6.0, 0, 2], [6, 0, 0], [0, 7, -2]])
@@ -73,7 +73,7 @@ def test_draws_of_a_class_are_nearest_to_its_mean(found: Mixture) -> None:
 
 def test_saved_results_draw_the_same(found: Mixture, tmp_path: Path) -> None:
     save(found, tmp_path)
-    again = load(tmp_path)["mixture"]
+    again = load(tmp_path)["mixtures"]
     ours, theirs = (
         np.concatenate([one.draw(50, rng=rng), one.by_class.draw(9, label="b", rng=rng)])
         for one, rng in ((found, np.random.default_rng(1)), (again, np.random.default_rng(1)))
@@ -87,7 +87,7 @@ def test_codes_that_were_reduced_come_back_whole_and_inside_of_what_codes_fill(t
     codes = (planted(rng, 1500)[0] @ turn.T + rng.normal(0, 0.01, (1500, 100))).astype(np.float32)
     fitted = fit_mixture(codes, rng=rng, components=(3,), covariances=("diag",), restarts=2)
     save(mixture_result(fitted, codes, np.arange(1500), rng=rng), tmp_path)
-    again = load(tmp_path)["mixture"]
+    again = load(tmp_path)["mixtures"]
     for k in range(3):
         drawn, own = again.draw(4000, component=k, rng=rng), codes[again.assignments == k]
         assert drawn.mean(0) == pytest.approx(own.mean(0), abs=0.06)

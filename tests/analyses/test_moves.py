@@ -14,11 +14,11 @@ from analysis.concepts.orthogonalization import keep_fixed
 from analysis.concepts.scoring import Task
 from analysis.concepts.targets import Question
 from analysis.concepts.unsupervised import unsupervised
-from analysis.concepts.views import concept_tables as concepttable
+from analysis.concepts.views import tables as concepttable
 from analysis.editing.study import moves_of, verify_concepts
 from analysis.editing.verification import Move, Verification, verify_edits
-from analysis.editing.views import edits
-from analysis.editing.views import verification_tables as verification
+from analysis.editing.views import section as edits
+from analysis.editing.views import tables as verification
 from analysis.report.context import Material
 from analysis.report.document import Choice, Comparison, Lines, all_blocks
 

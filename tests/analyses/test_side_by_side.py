@@ -29,7 +29,7 @@ from analysis.model_comparison.ranking_views import finding
 from analysis.model_comparison.ranking_views import ranking_tables as printed
 from analysis.model_comparison.ranking_views import side_by_side as section
 from analysis.model_comparison.study import study_comparison
-from analysis.model_comparison.views import comparison
+from analysis.model_comparison.views import section as comparison
 from analysis.probes.few_labels import paired_draws_and_rows
 from analysis.probes.linear_probe import linear_probe, logistic_hits
 from analysis.report.context import Material
@@ -221,7 +221,7 @@ def test_runs_side_by_side_lead_the_section_and_come_back_from_disk(
 ) -> None:
     found = study_comparison(tables["noisy"], [tables["one"]], replace(OPTIONS, test_rows=150), names=("<b>", "b"))
     save(found, tmp_path)
-    assert same(load_one(tmp_path, "comparison"), found) and found.runs is not None
+    assert same(load_one(tmp_path, "model_comparison"), found) and found.runs is not None
     written = comparison(Material({"comparison": found}))
     assert clean(written.finding).startswith("b is read best: ")
     assert any("arrange the same images" in getattr(block, "text", "") for block in written.blocks)

@@ -19,7 +19,7 @@ from analysis.report.context import Material
 from analysis.results import load_one, save
 from analysis.robustness.attacks import Robustness, linear_target, softmax
 from analysis.robustness.study import Network, Pictures, Slopes, study_adversarial
-from analysis.robustness.views import adversarial
+from analysis.robustness.views import section as adversarial
 from analysis.table.study_options import Options
 from latentgan import NumpyModel
 from latentgan.cli import app as cli
@@ -136,7 +136,7 @@ def test_accuracy_under_pgd_never_rises_with_epsilon(found: Robustness, linear: 
 
 def test_the_report_says_it_in_one_sentence_and_shows_the_images(found: Robustness, tmp_path: Path) -> None:
     save(found, tmp_path)
-    section = adversarial(Material({"adversarial": load_one(tmp_path, "adversarial")}))
+    section = adversarial(Material({"adversarial": load_one(tmp_path, "robustness")}))
     assert "at most 0.02" in section.finding and "so the probe withstands more" in section.finding
     assert section.finding.count(". ") == 0 and "of 300 test images" in section.finding
     kinds = [type(block).__name__ for block in section.blocks]
@@ -199,7 +199,7 @@ def test_the_command_attacks_a_saved_probe_through_the_run(
         "pixels, all at one scale",
         "untrained.code",
     ]
-    found = load_one(tmp_path, "adversarial")
+    found = load_one(tmp_path, "robustness")
     assert accuracy(found, "code")[2].high < accuracy(found, "code")[0].low and found.shown.shape == (8, 4, 8, 8, 1)
     assert call(monkeypatch, *asked) == 0 and "accuracy under PGD" in capsys.readouterr().out
 

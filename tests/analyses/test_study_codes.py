@@ -15,7 +15,8 @@ from analysis.base.arrays import Doubles
 from analysis.base.clustering_scores import effective_number
 from analysis.code_parts.categorical import purity_of, shared_information
 from analysis.code_parts.code_parts import Codes, sweep_effect
-from analysis.code_parts.study import MEASURED, study_codes
+from analysis.code_parts.study import MEASURED
+from analysis.code_parts.study import study as study_codes
 from analysis.runner import run_study
 from analysis.table.study_options import Options
 
@@ -259,7 +260,7 @@ def test_a_decoder_that_gives_one_image_has_no_effects(tmp_path: Path) -> None:
     found = study(planted(tmp_path), Linear(weights()))
     assert all(np.isnan(one.effect.value) for one in found.sweeps) and np.isnan(found.baselines[0].figure.value)
     save(found, tmp_path / "out")
-    assert np.isnan(load(tmp_path / "out")["codes"].sweeps[0].effect.value)
+    assert np.isnan(load(tmp_path / "out")["code_parts"].sweeps[0].effect.value)
 
 
 def test_a_foreign_code_is_one_part_between_its_own_quantiles(tmp_path: Path) -> None:
@@ -273,7 +274,9 @@ def test_a_foreign_code_is_one_part_between_its_own_quantiles(tmp_path: Path) ->
 
 
 def test_the_images_that_films_start_from_are_kept_for_the_report(tmp_path: Path) -> None:
-    found = run_study("codes", planted(tmp_path), Linear(weights(style1=[1, 0, 0])), Options(), out=tmp_path / "out")
+    found = run_study(
+        "code_parts", planted(tmp_path), Linear(weights(style1=[1, 0, 0])), Options(), out=tmp_path / "out"
+    )
     assert np.isin(found.bases, load(tmp_path / "out")["overview"].rows).all()
 
 

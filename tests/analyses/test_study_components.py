@@ -18,7 +18,7 @@ from analysis import AnalysisError, Embeddings, load, save
 from analysis.base.statistics import wilson
 from analysis.code_parts.categorical_views import categories_said, category_blocks
 from analysis.code_parts.code_parts import Codes
-from analysis.code_parts.study import study_codes
+from analysis.code_parts.study import study as study_codes
 from analysis.interpolation.interpolate import choose_along
 from analysis.report.formatting import percent
 from analysis.table.code_layout import drawn, drawn_of_each, responsibilities
@@ -105,7 +105,7 @@ def test_components_are_counted_named_and_judged_as_categories_are(tmp_path):
     shown = one.samples.reshape(4, 10, 2).mean(1) / 255
     assert np.abs(shown[:3] - (0.5 + MEANS[:3] / 20)).max() < 0.05, "its images are those of its own draws"
     save(found, tmp_path / "results")
-    assert load(tmp_path / "results")["codes"].categories[0].noun == "component"
+    assert load(tmp_path / "results")["code_parts"].categories[0].noun == "component"
 
 
 def test_purity_is_counted_directly_beside_shuffled_labels_and_as_many_groups_of_pixels(tmp_path):

@@ -16,9 +16,9 @@ from analysis.interpolation.geodesics import shell_of, shorten
 from analysis.interpolation.interpolate import Interpolations, PathKind
 from analysis.interpolation.pairs import drawn_pairs
 from analysis.interpolation.paths import lerp, norm_preserving
-from analysis.interpolation.study import study_interpolation
-from analysis.interpolation.views import interpolation_tables as for_a_terminal
-from analysis.interpolation.views import interpolations
+from analysis.interpolation.study import study as study_interpolation
+from analysis.interpolation.views import section as interpolations
+from analysis.interpolation.views import tables as for_a_terminal
 from analysis.report.context import Material
 from analysis.results import load_one, save
 from analysis.table.study_options import Options

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import analysis.app
 from analysis import AnalysisError, Embeddings, load
 from analysis.prior_match.prior_comparison import PriorComparison, compare_with_prior
-from analysis.prior_match.study import study_prior
+from analysis.prior_match.study import study as study_prior
 from analysis.prior_match.views import prior as section
 from analysis.report.context import Material
 from analysis.table.code_layout import drawn
@@ -139,5 +139,5 @@ def test_the_command_loads_a_model_where_one_is_needed(tmp_path: Path) -> None:
         path = table_maker.write_table(tmp_path / f"{name}.parquet", columns, about)
         done = CliRunner().invoke(app, ["prior", str(path), "--out", str(tmp_path / name)])
         assert done.exit_code == 0, done.output
-        found: PriorComparison = load(tmp_path / name)["prior"]
+        found: PriorComparison = load(tmp_path / name)["prior_match"]
         assert len(found.parts) == 1 and len(loaded) == 1, "only the roll needs it"

@@ -19,8 +19,8 @@ from analysis.base.linear_models import Rows
 from analysis.label_efficiency.curves import Curve
 from analysis.label_efficiency.networks import Lesson, Network
 from analysis.label_efficiency.regression import NumberCurves
-from analysis.label_efficiency.study import study_efficiency
-from analysis.label_efficiency.views import few_labels
+from analysis.label_efficiency.study import study as study_efficiency
+from analysis.label_efficiency.views import section as few_labels
 from analysis.probes.few_labels import few_label_accuracy
 from analysis.report.context import Material
 from analysis.report.document import Comparison, Lines, all_blocks
@@ -294,7 +294,7 @@ def test_the_command_teaches_and_the_report_shows_it(tmp_path: Path, monkeypatch
     done = CliRunner().invoke(cli.app, [*command, "--out", str(results)])
     assert done.exit_code == 0, done.output
     assert "asked for by class" in done.stdout and "was told 40 labels" in " ".join(done.stdout.split())
-    found = load(results)["efficiency"]
+    found = load(results)["label_efficiency"]
     helped = ["network, affine maps, generated" in few.representations for few in found.curve]
     assert [few.labels for few in found.curve] == [20, 50] and helped == [False, True]
     blocks = all_blocks(few_labels(Material({"efficiency": found})).blocks)

@@ -25,7 +25,7 @@ from analysis.base.groups import (
 from analysis.concepts.concept_table import concept_vector
 from analysis.concepts.joint_regression import joint_of
 from analysis.concepts.stability import Resamples
-from analysis.concepts.study import study_concepts
+from analysis.concepts.study import study as study_concepts
 from analysis.concepts.targets import Question
 from analysis.errors import AnalysisError
 from analysis.report_builder import write_report

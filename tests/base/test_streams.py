@@ -38,10 +38,10 @@ from analysis.mixtures.gaussians import COVARIANCES, Gaussians
 from analysis.mixtures.mixture import mixture_result
 from analysis.mixtures.model_selection import fit_mixture
 from analysis.mixtures.outliers import outlier_scores
-from analysis.mixtures.study import study_mixture
-from analysis.neighbours.study import study_neighbours
+from analysis.mixtures.study import study as study_mixture
+from analysis.neighbours.study import study as study_neighbours
 from analysis.probes.saved_probe import fit_probe
-from analysis.probes.study import study_probes
+from analysis.probes.study import study as study_probes
 from analysis.runner import run_all, run_study
 from analysis.table.study_options import Options
 
@@ -268,7 +268,7 @@ def test_a_study_that_must_hold_its_rows_takes_a_sample_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path, rows=300))
-    whole = run_study("efficiency", table, None, Options(draws=2, per_class=(1,)).full())
+    whole = run_study("label_efficiency", table, None, Options(draws=2, per_class=(1,)).full())
     assert not any("in place of --full" in note for note in whole.notes)
     asked, read = [], Embeddings.vectors
 
@@ -279,11 +279,11 @@ def test_a_study_that_must_hold_its_rows_takes_a_sample_and_says_so(
         return read(self, name, rows)
 
     monkeypatch.setattr(Embeddings, "vectors", too_large_at_first)
-    found = run_study("efficiency", table, None, Options(draws=2, per_class=(1,)).full())
+    found = run_study("label_efficiency", table, None, Options(draws=2, per_class=(1,)).full())
     assert found.notes[-1].startswith("a sample in place of --full") and found.curve
     asked.clear()
     with pytest.raises(AnalysisError, match="does not fit"):
-        run_study("efficiency", table, None, Options(draws=2, per_class=(1,)))
+        run_study("label_efficiency", table, None, Options(draws=2, per_class=(1,)))
 
 
 def test_a_study_that_runs_out_of_memory_says_so_and_the_others_go_on(
@@ -297,7 +297,7 @@ def test_a_study_that_runs_out_of_memory_says_so_and_the_others_go_on(
         "analysis.runner.STUDIES", {"prior": greedy, "geometry": greedy, "neighbours": study_neighbours}
     )
     done = dict(run_all(table, None, Options(), out=tmp_path / "out"))
-    assert "prior needs more memory than there is: leave out --full" in str(done["prior"])
+    assert "prior needs more memory than there is: leave out --full" in str(done["prior_match"])
     assert done["neighbours"].tables
     with pytest.raises(AnalysisError, match="geometry needs more memory"):
         run_study("geometry", table, None, Options())

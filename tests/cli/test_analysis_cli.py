@@ -228,7 +228,7 @@ def test_analyze_table_returns_results_and_refusals(table: Path, tmp_path: Path)
 def test_a_map_says_which_rows_it_shows_and_full_shows_all(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "res"
     assert run("map", table, "--method", "pca", "--rows", "200", "--out", out).exit_code == 0
-    some = load(out)["maps"]
+    some = load(out)["projection"]
     assert len(some.rows) == 200
     assert some.notes[0].startswith("200 of 1,797 rows of all splits")
     assert "the table has 1,797 rows, and latentgan map TABLE --full places all of them" in some.notes[0]

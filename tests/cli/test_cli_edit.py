@@ -165,7 +165,7 @@ def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, ma
     code, out, err = call(*given, *asked)
     assert code == 0 and "a judge was trained" in err, err
     assert "30 held-out images" in out and "random directions" in out and "[" in out
-    found = load_one(results, "verification")
+    found = load_one(results, "editing")
     assert [one.name for one in found.responses] == ["thickness", "label: 3"]
     judges = {one.name: one for one in found.scores}
     assert judges["thickness"].about == "measured, in pixels" and judges["label: 3"].metric == "AUC"
@@ -175,13 +175,13 @@ def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, ma
     assert found.accuracy.n == (test + 1) // 2 or found.accuracy.n == test // 2, "a judge learned the other half"
     assert found.n == 30 and found.draws == found.shuffles == 3
     assert judges["thickness"].spread == pytest.approx(thickness.std(), rel=0.2)
-    assert {"judge.json", "judge.safetensors", "verification.json"} <= {one.name for one in results.iterdir()}
+    assert {"judge.json", "judge.safetensors", "editing.json"} <= {one.name for one in results.iterdir()}
     kept = ["--concept", "thickness", "--keep", "slant"]
     code, out, err = call(*given, *kept, "--keep-by", "projection", "--json")
     body = json.loads(out)
     assert code == 0 and "is used again" in " ".join(err.split()) and body["kind"] == "verification" and body["n"] == 30
     assert any("'slant' kept" in note for note in body["notes"])
-    again = load_one(results, "verification")
+    again = load_one(results, "editing")
     at = [one.name for one in load_one(results, "concepts").concepts].index("slant")
     np.testing.assert_allclose(again.directions @ load_one(results, "concepts").directions[at], 0, atol=1e-9)
     assert call("report", results, "--out", tmp_path / "r.html")[0] == 0
@@ -193,7 +193,7 @@ def test_verifying_directions_that_no_label_told_judges_what_they_tell_best(call
     given = ["verify", made / "run", "--results", results, "--images", "20", "--draws", "2"]
     code, out, err = call(*given, "--concept", "pca", "--concept", "sefa1", "--keep", "slant")
     assert code == 0, err
-    found, [pca, sefa] = load_one(results, "verification"), load_one(results, "concepts").unsupervised
+    found, [pca, sefa] = load_one(results, "editing"), load_one(results, "concepts").unsupervised
     assert [one.name for one in found.responses] == [*pca.names, "sefa1"] and "pca6" in pca.names
     for one, axis in zip(found.responses, (*pca.axes, sefa.axes[0]), strict=True):
         assert one.length == axis.scale and found.scores[one.score].name == axis.concept
@@ -210,9 +210,9 @@ def test_verifying_all_concepts_leaves_out_those_that_are_kept(call, made):
     for kept, out_of in ((["--keep", "8"], "label: 8"), (["--keep", "slant"], "slant")):
         code, _, err = call(*given, *kept)
         assert code == 0, err
-        edited = [one.name for one in load_one(results, "verification").responses]
+        edited = [one.name for one in load_one(results, "editing").responses]
         asked = dict.fromkeys(one.name for one in load_one(results, "concepts").concepts)
-        assert any("p is 0.33" in one and "20 are enough" in one for one in load_one(results, "verification").notes)
+        assert any("p is 0.33" in one and "20 are enough" in one for one in load_one(results, "editing").notes)
         assert out_of in asked and edited == [name for name in asked if name != out_of]
     every = [one for name in asked for one in ("--keep", name)]
     code, _, err = call(*given, *every)
@@ -276,18 +276,18 @@ def test_attributes_that_encode_was_given_are_judged_where_verify_is_given_them_
     assert code == 0, err
     given = ["verify", run, "--results", tmp_path / "res", "--images", "10", "--draws", "2", "--concept", "bold"]
     assert call(*given)[0] == 0
-    notes = " ".join(load_one(tmp_path / "res", "verification").notes)
+    notes = " ".join(load_one(tmp_path / "res", "editing").notes)
     assert "nobody judges 'bold'" in notes and "by --attributes FILE" in notes
     code, _, err = call(*given, "--attributes", tmp_path / "more.csv")
     assert code == 0, err
-    found = load_one(tmp_path / "res", "verification")
+    found = load_one(tmp_path / "res", "editing")
     assert [one.name for one in found.judged] == ["bold"] and not any("nobody judges" in one for one in found.notes)
 
 
 def test_concepts_beyond_the_first_are_counted(call, made, monkeypatch):
     monkeypatch.setattr("latentgan.cli.edit.MOST", 3)
     assert call("verify", made / "run", "--results", made / "results", "--images", "10", "--draws", "2")[0] == 0
-    found = load_one(made / "results", "verification")
+    found = load_one(made / "results", "editing")
     assert len(found.responses) == 3 and found.left_out == 9 and any("first 3 of 12" in one for one in found.notes)
 
 

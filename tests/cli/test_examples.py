@@ -49,7 +49,7 @@ def test_bigan_digits_goes_from_images_to_the_report(tmp_path: Path) -> None:
     assert re.search(r"^code +\d+\.\d %  ?(± \d|\[\d)", said, re.MULTILINE)
     assert re.search(r"^pixels +\d+\.\d %  ?(± \d|\[\d)", said, re.MULTILINE)
     assert_trained(out / "run")
-    assert {"probes.json", "concepts.json", "maps.npz"} <= {file.name for file in (out / "results").iterdir()}
+    assert {"probes.json", "concepts.json", "projection.npz"} <= {file.name for file in (out / "results").iterdir()}
     assert_report(out / "report.html")
 
 
@@ -122,7 +122,7 @@ def test_measured_mnist_measures_edits_and_prints_baselines(tmp_path: Path) -> N
         )
     assert "$ latentgan verify" in said and "edits of 20 held-out images" in said
     assert_trained(out / "run")
-    assert {"judge.safetensors", "verification.json"} <= {file.name for file in (out / "results").iterdir()}
+    assert {"judge.safetensors", "editing.json"} <= {file.name for file in (out / "results").iterdir()}
     with np.load(out / "measured.npz") as held:
         assert held["thickness"].shape == held["labels"].shape == (1797,)
     assert_report(out / "report.html")

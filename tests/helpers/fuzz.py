@@ -562,10 +562,10 @@ def result_calls(world: World) -> Iterator[Call]:
     for file in (
         "overview.json",
         "concepts.json",
-        "mixture.json",
+        "mixtures.json",
         "geometry.json",
         "overview.npz",
-        "mixture.npz",
+        "mixtures.npz",
         "concepts.npz",
     ):
         content = (world.good / "results" / file).read_bytes()

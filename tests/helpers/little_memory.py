@@ -16,7 +16,7 @@ from analysis.base.parallel import one_blas_thread
 from analysis.base.pca import fit_pca
 from analysis.io.memory import _numbers
 from analysis.mixtures.model_selection import fit_mixture
-from analysis.probes.study import study_probes
+from analysis.probes.study import study as study_probes
 from analysis.table.study_options import Options
 
 

@@ -80,8 +80,8 @@ def test_hovering_a_point_shows_its_image(seen: Seen) -> None:
 
 def test_hovering_a_picture_elsewhere_shows_the_same_image(seen: Seen) -> None:
     page = seen.page
-    scroll_to(page, "#mixture img[data-row]")
-    picture = page.locator("#mixture img[data-row]").first
+    scroll_to(page, "#mixtures img[data-row]")
+    picture = page.locator("#mixtures img[data-row]").first
     row = int(picture.get_attribute("data-row"))
     picture.hover()
     until(page, f"!{CARD}.hidden")

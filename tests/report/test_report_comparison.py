@@ -14,7 +14,8 @@ from test_analysis_store import same
 
 from analysis.base.statistics import Interval
 from analysis.model_comparison.similarity import Comparisons
-from analysis.model_comparison.views import carries, comparison
+from analysis.model_comparison.views import carries
+from analysis.model_comparison.views import section as comparison
 from analysis.report.context import Material
 from analysis.report.document import Choice, Comparison, Report, Table, all_blocks
 from analysis.report.html import page
@@ -117,7 +118,7 @@ def test_models_stand_side_by_side_with_yardsticks_and_shuffled_rows(found: Comp
 
 def test_what_was_compared_comes_back_from_disk(found: Comparisons, tmp_path: Path) -> None:
     save(found, tmp_path)
-    assert same(load_one(tmp_path, "comparison"), found)
+    assert same(load_one(tmp_path, "model_comparison"), found)
 
 
 def test_hostile_names_of_tables_and_concepts_are_text_and_a_missing_result_names_its_command() -> None:
@@ -130,7 +131,7 @@ def test_hostile_names_of_tables_and_concepts_are_text_and_a_missing_result_name
 def test_a_terminal_says_of_a_p_that_shuffles_could_not_make_smaller_that_it_is_a_bound(
     found: Comparisons,
 ) -> None:
-    from analysis.model_comparison.views import comparison_tables as comparisons
+    from analysis.model_comparison.views import tables as comparisons
 
     pair = found.pairs[0]
     least = 1 / (1 + pair.transfers[0].shuffled.n)

@@ -10,7 +10,7 @@ import pytest
 import report_samples as samples
 
 from analysis.editing.verification import Verification
-from analysis.editing.views import edits
+from analysis.editing.views import section as edits
 from analysis.report.context import Material
 from analysis.report.document import Choice, Comparison, Disclosure, Lines, Section, Strips, Table, all_blocks
 
@@ -94,7 +94,7 @@ def test_nothing_proven_and_nothing_judged_are_said(found: Verification) -> None
 
 
 def test_what_nobody_judges_and_what_was_left_out_is_counted_in_the_finding(found: Verification) -> None:
-    from analysis.editing.views import verification_tables as printed
+    from analysis.editing.views import tables as printed
 
     first, other = found.responses
     some = replace(found, responses=(replace(first, score=-1), replace(other, p_value=0.01)), left_out=11)
@@ -109,7 +109,7 @@ def test_what_nobody_judges_and_what_was_left_out_is_counted_in_the_finding(foun
 
 
 def test_a_p_that_random_directions_could_not_make_smaller_is_an_upper_bound(found: Verification) -> None:
-    from analysis.editing.views import verification_tables as printed
+    from analysis.editing.views import tables as printed
 
     least = 1 / (1 + found.draws)
     some = replace(

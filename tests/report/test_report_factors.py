@@ -14,7 +14,8 @@ from test_analysis_store import same
 
 from analysis.base.statistics import Interval
 from analysis.disentanglement.evaluate import Disentanglement
-from analysis.disentanglement.views import SHOWN, disentanglement
+from analysis.disentanglement.views import SHOWN
+from analysis.disentanglement.views import section as disentanglement
 from analysis.report.context import Material
 from analysis.report.document import Choice, Comparison, Report, Table, all_blocks
 from analysis.report.html import page
@@ -88,7 +89,7 @@ def test_what_was_measured_comes_back_from_disk(found: Disentanglement, tmp_path
 def test_a_table_without_factors_is_told_why_or_what_to_do() -> None:
     plain = disentanglement(Material())
     assert plain.missing and "latentgan disentanglement TABLE" in plain.finding
-    overview = replace(samples.overview(20, NAMES), notes=("left out: disentanglement: two known factors are needed",))
+    overview = replace(samples.overview(20, NAMES), refused=(("disentanglement", "two known factors are needed"),))
     assert disentanglement(Material({"overview": overview})).finding == "Left out: Two known factors are needed."
 
 

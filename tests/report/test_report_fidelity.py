@@ -14,7 +14,7 @@ from test_analysis_store import same
 
 from analysis.base.statistics import Interval
 from analysis.fidelity.distances import Fidelity, Modes
-from analysis.fidelity.views import fidelity
+from analysis.fidelity.views import section as fidelity
 from analysis.report.context import Material
 from analysis.report.document import Comparison, Gallery, Notice, Prose, Report, Section, Table
 from analysis.report.html import page

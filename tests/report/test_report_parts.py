@@ -12,7 +12,7 @@ import report_samples as samples
 from analysis.base.statistics import UNKNOWN, Baseline, wilson
 from analysis.code_parts.categorical import Categories, Matching
 from analysis.code_parts.code_parts import Codes, Sweep
-from analysis.code_parts.views import parts
+from analysis.code_parts.views import section as parts
 from analysis.report.context import Material
 from analysis.report.document import (
     Block,

@@ -190,13 +190,13 @@ def test_every_finding_is_one_sentence_where_there_is_more_to_say(results: dict[
 
 def test_findings_of_other_outcomes_are_one_sentence_too(results: dict[str, Any], folder: Path) -> None:
     pixels = (Baseline("pixels", samples.near(0.914, 0.03, 360)),)
-    one = results["codes"].categories[0]
+    one = results["code_parts"].categories[0]
     right = one.matching
     assert right is not None
     same = replace(one, baselines=pixels, matching=replace(right, rule="majority"), confident=right, assigned=right)
-    few = results["efficiency"].curve[-1]
+    few = results["label_efficiency"].curve[-1]
     number = replace(few, metric="R2", differences=(Difference("discriminator.conv2", MEAN, samples.near(0, 0.1, 20)),))
-    prior = results["prior"]
+    prior = results["prior_match"]
     stopped = replace(
         read_run(folder),
         status="diverged",
@@ -205,10 +205,12 @@ def test_findings_of_other_outcomes_are_one_sentence_too(results: dict[str, Any]
         ),
     )
     changed = {
-        "codes": replace(results["codes"], categories=(same,)),
-        "efficiency": replace(results["efficiency"], curve=(number,)),
+        "codes": replace(results["code_parts"], categories=(same,)),
+        "efficiency": replace(results["label_efficiency"], curve=(number,)),
         "prior": replace(prior, parts=prior.parts[:1]),
-        "maps": replace(results["maps"], maps=tuple(replace(m, accuracy=None) for m in results["maps"].maps)),
+        "maps": replace(
+            results["projection"], maps=tuple(replace(m, accuracy=None) for m in results["projection"].maps)
+        ),
         "fidelity": replace(results["fidelity"], yardstick=None),
         "concepts": replace(
             results["concepts"], concepts=tuple(replace(c, q_value=0.5) for c in results["concepts"].concepts)
@@ -250,7 +252,7 @@ def test_the_title_and_lead_name_model_data_and_result(report: Report) -> None:
 
 
 def test_groups_that_yardsticks_find_too_are_no_better(results: dict[str, Any]) -> None:
-    mixture = results["mixture"]
+    mixture = results["mixtures"]
     untrained = Baseline("untrained.code", samples.near(0.77, 0.02, 360))
     even = (Baseline("pixels", samples.near(0.79, 0.02, 360)), untrained)
     agreement = replace(mixture.agreement, baselines=even)
@@ -261,7 +263,7 @@ def test_groups_that_yardsticks_find_too_are_no_better(results: dict[str, Any]) 
 
 
 def test_a_single_group_says_nothing_of_labels(results: dict[str, Any]) -> None:
-    one = build(Material({**results, "mixture": replace(results["mixture"], components=1)}))
+    one = build(Material({**results, "mixture": replace(results["mixtures"], components=1)}))
     assert (
         section(one, "mixture").finding
         == "By BIC a density of 1 Gaussian component (full covariances) fits the codes best."
@@ -275,11 +277,11 @@ def test_findings_name_what_chance_gives_where_there_are_no_pixels(results: dict
     for score, chance, verdict in ((rare, 0.997, ", no better than chance"), (high, 0.5, "")):
         own = replace(probe, score=score, shuffled=Interval(chance, chance, chance, 10), baseline=False)
         near = replace(results["neighbours"], chance=chance, tables=(replace(table, agreement=score),))
-        place = replace(results["maps"].maps[0], accuracy=score, full_accuracy=score, chance=chance)
+        place = replace(results["projection"].maps[0], accuracy=score, full_accuracy=score, chance=chance)
         found = {
             "probes": replace(results["probes"], probes=(own,)),
             "neighbours": near,
-            "maps": replace(results["maps"], maps=(place,)),
+            "maps": replace(results["projection"], maps=(place,)),
         }
         report, share = build(Material(found)), f"{100 * chance:.1f} %"
         said = {name: section(report, name).finding.replace("\u00a0", " ") for name in ("probes", "neighbours", "map")}
@@ -377,7 +379,7 @@ def test_the_curve_has_every_size_and_a_table_of_what_yardsticks_need(report: Re
     ],
 )
 def test_what_yardsticks_need_is_said_beyond_the_ends_too(results: dict[str, Any], needed: Interval, said: str) -> None:
-    found = results["efficiency"]
+    found = results["label_efficiency"]
     last = replace(found.curve[-1], per_class=129, everything=True, labels=1294)
     found = replace(found, curve=(*found.curve, last), needed=(replace(found.needed[0], needed=needed),))
     one = section(build(Material({"efficiency": found})), "few-labels")
@@ -397,16 +399,16 @@ def test_networks_that_learned_from_labels_are_said_to_wherever_they_are_probed(
 
 def test_few_labels_quotes_what_its_intervals_cover(results: dict[str, Any]) -> None:
     note = "20 draws; intervals over draws, with the test rows held fixed; differences are paired by draw."
-    few = replace(results["efficiency"].curve[-1], note=note)
-    curve = replace(results["efficiency"], curve=(few,), needed=())
+    few = replace(results["label_efficiency"].curve[-1], note=note)
+    curve = replace(results["label_efficiency"], curve=(few,), needed=())
     one = section(build(Material({"efficiency": curve})), "few-labels")
     assert below(one) == "Intervals over draws, with the test rows held fixed."
     assert not any("luck" in getattr(block, "caption", "") for block in all_blocks(one.blocks))
 
 
 def test_few_labels_without_pixels_stand_beside_shuffled_ones(results: dict[str, Any]) -> None:
-    few = replace(results["efficiency"].curve[-1], differences=(), shuffled=samples.near(0.1, 0.02, 10))
-    one = build(Material({"efficiency": replace(results["efficiency"], curve=(few,))}))
+    few = replace(results["label_efficiency"].curve[-1], differences=(), shuffled=samples.near(0.1, 0.02, 10))
+    one = build(Material({"efficiency": replace(results["label_efficiency"], curve=(few,))}))
     assert "where shuffled labels give 10.0 %" in text(section(one, "few-labels").finding)
     assert "shuffled labels give 10.0 %" in text(one.lead)
 
@@ -420,18 +422,18 @@ def test_paired_differences_of_accuracies_are_in_points(report: Report) -> None:
 
 
 def test_a_difference_that_may_be_chance_is_called_so(results: dict[str, Any]) -> None:
-    few = results["efficiency"].curve[-1]
+    few = results["label_efficiency"].curve[-1]
     gap = replace(few.differences[0], difference=samples.near(0.004, 0.01, 20))
-    curve = replace(results["efficiency"], curve=(replace(few, differences=(gap,)),))
+    curve = replace(results["label_efficiency"], curve=(replace(few, differences=(gap,)),))
     report = build(Material({**results, "efficiency": curve}))
     assert "which may be chance" in section(report, "few-labels").finding
     assert "no clear difference from raw pixels" in report.lead
 
 
 def test_features_that_lose_to_pixels_are_said_to_lose(results: dict[str, Any]) -> None:
-    few = results["efficiency"].curve[-1]
+    few = results["label_efficiency"].curve[-1]
     gap = replace(few.differences[0], difference=samples.near(-0.05, 0.01, 20))
-    curve = replace(results["efficiency"], curve=(replace(few, differences=(gap,)),))
+    curve = replace(results["label_efficiency"], curve=(replace(few, differences=(gap,)),))
     report = build(Material({**results, "efficiency": curve}))
     assert "5.0 points fewer than raw pixels" in section(report, "few-labels").finding
     assert "gain nothing" in report.lead
@@ -535,8 +537,8 @@ def test_a_table_without_labels_split_and_pictures_makes_a_report(results: dict[
     overview = replace(
         results["overview"], columns=(), summaries=(), thumbnails=None, splits=(), metadata="{}", split=np.full(200, "")
     )
-    mixture = replace(results["mixture"], agreement=None, samples=None)
-    report = build(Material({"overview": overview, "mixture": mixture, "maps": results["maps"]}))
+    mixture = replace(results["mixtures"], agreement=None, samples=None)
+    report = build(Material({"overview": overview, "mixture": mixture, "maps": results["projection"]}))
     assert report.title == "digits.parquet"
     assert (
         section(report, "mixture").finding

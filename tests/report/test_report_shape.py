@@ -10,12 +10,12 @@ import pytest
 import report_samples as samples
 
 from analysis.base.statistics import Interval
-from analysis.geometry.views import geometry
+from analysis.geometry.views import section as geometry
 from analysis.mixtures.class_conditional import ByClass
 from analysis.mixtures.model_selection import Candidate
 from analysis.mixtures.outliers import Outliers
-from analysis.mixtures.views import mixture
-from analysis.prior_match.views import prior
+from analysis.mixtures.views import section as mixture
+from analysis.prior_match.views import section as prior
 from analysis.report.context import Material
 from analysis.report.document import Comparison, Gallery, Lines, Table, all_blocks
 
@@ -57,13 +57,13 @@ def test_the_prior_is_said_to_fit_where_it_does_and_not_where_it_does_not(result
 
 
 def test_each_outcome_of_several_parts_has_its_sentence(results: dict[str, Any]) -> None:
-    z, noise = results["prior"].parts
+    z, noise = results["prior_match"].parts
     for parts, said in (
         ((z,), "The codes of z are not distributed as the normal prior (sliced Wasserstein distance"),
         ((z, replace(z, name="w")), "The codes of z and w are not distributed as their priors (sliced Wasserstein and"),
         ((noise, replace(noise, name="w")), "No difference shows between the codes of noise and w and their priors ("),
     ):
-        finding = plain(prior(Material({"prior": replace(results["prior"], parts=parts)})).finding)
+        finding = plain(prior(Material({"prior": replace(results["prior_match"], parts=parts)})).finding)
         assert finding.startswith(said) and "n = 200" in finding
 
 
@@ -81,7 +81,7 @@ def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[
         Candidate(4, "full", 910.0, -3.5, 0, 820.0),
         Candidate(8, "diag", 700.0, np.nan, 3, 500.0),
     )
-    changed = replace(results["mixture"], candidates=tried)
+    changed = replace(results["mixtures"], candidates=tried)
     blocks = all_blocks(mixture(Material({**results, "mixture": changed})).blocks)
     charts = {b.id: b for b in blocks if isinstance(b, Lines)}
     assert {key: chart.lines[0].y.tolist() for key, chart in charts.items()} == {
@@ -114,7 +114,7 @@ def test_the_mixture_shows_unusual_images_and_mixtures_of_classes(results: dict[
         drawn,
         (),
     )
-    changed = replace(results["mixture"], outliers=outliers, by_class=classes)
+    changed = replace(results["mixtures"], outliers=outliers, by_class=classes)
     found = mixture(Material({**results, "mixture": changed}))
     galleries = [block for block in found.blocks if isinstance(block, Gallery)]
     assert galleries[1].groups[0].title == "Most unusual" and "2 of 12 images" in galleries[1].groups[0].detail

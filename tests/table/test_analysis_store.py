@@ -66,8 +66,8 @@ def test_json_is_valid_and_arrays_need_no_pickle(results: tuple[Path, dict[str, 
 def test_the_overview_has_every_row_that_a_result_shows(results: tuple[Path, dict[str, Any]]) -> None:
     folder, done = results
     rows = load(folder)["overview"].rows
-    assert np.isin(done["maps"].rows, rows).all() and np.isin(done["reconstruction"].shown, rows).all()
-    assert np.isin(done["mixture"].nearest[done["mixture"].nearest >= 0], rows).all()
+    assert np.isin(done["projection"].rows, rows).all() and np.isin(done["reconstruction"].shown, rows).all()
+    assert np.isin(done["mixtures"].nearest[done["mixtures"].nearest >= 0], rows).all()
     assert np.isin(done["interpolation"].pairs, rows).all() and np.isin(done["neighbours"].queries, rows).all()
 
 
@@ -87,12 +87,12 @@ def test_figures_on_digits_are_what_they_should_be(results: tuple[Path, dict[str
     )
     ink = {p.representation: p for p in done["probes"].probes if p.target == "ink"}
     assert ink["pixels"].score.value > 0.99 and ink["pixels"].metric == "R2"
-    assert done["efficiency"].curve[0].representations[0] == "code"
+    assert done["label_efficiency"].curve[0].representations[0] == "code"
     assert done["reconstruction"].ratio.value == pytest.approx(
         done["reconstruction"].baselines[0].figure.value, abs=0.03
     )
     assert done["interpolation"].along == "slerp" and done["interpolation"].midpoint is not None
-    assert done["mixture"].agreement.nmi.low > done["mixture"].agreement.shuffled_nmi
+    assert done["mixtures"].agreement.nmi.low > done["mixtures"].agreement.shuffled_nmi
     assert done["concepts"].edits.frames.shape[1:] == (8, 7, 8, 8, 1)
     assert {t.representation for t in done["neighbours"].tables} >= {"code", "pixels", "untrained.code"}
 
@@ -103,7 +103,7 @@ def test_a_refused_analysis_leaves_no_older_result_behind(tmp_path: Path) -> Non
     run_study("reconstruction", table, table_maker.digits_model(), QUICK, out=out)
     done = dict(run_all(table, None, QUICK, out=out))
     assert isinstance(done["reconstruction"], AnalysisError) and "reconstruction" not in load(out)
-    assert f"left out: reconstruction: {done['reconstruction']}" in load(out)["overview"].notes
+    assert dict(load(out)["overview"].refused)["reconstruction"] == str(done["reconstruction"])
     run_study("reconstruction", table, table_maker.digits_model(), QUICK, out=out)
     notes = load(out)["overview"].notes
     assert not any("reconstruction" in note for note in notes) and any("interpolation" in note for note in notes)
@@ -115,7 +115,7 @@ def test_results_of_two_tables_do_not_mix_in_a_folder(tmp_path: Path) -> None:
     run_study("probes", table, None, QUICK, out=out)
     other = Embeddings(table_maker.digits_table(tmp_path, rows=300))
     with pytest.raises(AnalysisError, match=r"holds results of another table or of other columns \(.*400 rows, code"):
-        run_study("maps", other, None, QUICK, out=out)
+        run_study("projection", other, None, QUICK, out=out)
     assert set(load(out)) == {"overview", "probes"}
     steps = run_all(other, None, QUICK, out=out)
     while next(steps)[0] != "probes":
@@ -123,10 +123,10 @@ def test_results_of_two_tables_do_not_mix_in_a_folder(tmp_path: Path) -> None:
     steps.close()  # as by Ctrl-C
     found = load(out)
     assert found["overview"].n == 300 and set(found) == {"overview", "probes"}
-    run_study("maps", other, None, QUICK, out=out)
+    run_study("projection", other, None, QUICK, out=out)
     labelled = Embeddings(other.path, label="round")
     with pytest.raises(AnalysisError, match="of other columns"):
-        run_study("maps", labelled, None, QUICK, out=out)
+        run_study("projection", labelled, None, QUICK, out=out)
 
 
 def test_a_model_that_did_not_make_the_table_decodes_nothing(tmp_path: Path) -> None:
@@ -164,9 +164,9 @@ def test_damage_and_strangers_are_said_in_a_sentence(tmp_path: Path) -> None:
         save(Interval(1, 1, 1, 1), tmp_path)
     with pytest.raises(AnalysisError, match="unknown kind of result 'os'"):
         load_one(tmp_path, "os")
-    (tmp_path / "maps.json").write_text('{"kind": "maps", "rows": {"array": "maps.rows", "dtype": "int64"}}')
+    (tmp_path / "projection.json").write_text('{"kind": "maps", "rows": {"array": "maps.rows", "dtype": "int64"}}')
     with pytest.raises(AnalysisError, match=r"cannot read the result .*run the analysis again"):
         load(tmp_path)
-    np.savez(tmp_path / "maps.npz", **{"maps.rows": np.array([{}], dtype=object)})
+    np.savez(tmp_path / "projection.npz", **{"maps.rows": np.array([{}], dtype=object)})
     with pytest.raises(AnalysisError, match="cannot read the result"):
         load(tmp_path)

@@ -219,7 +219,7 @@ def test_analyze_refuses_huge_codes_one_analysis_at_a_time(tmp_path: Path) -> No
     path = write(tmp_path, code=codes, split=["train", "train", "test"] * 20, label=[0, 1] * 30)
     done = dict(run_all(Embeddings(path), None, Options(maps=("pca",)), out=tmp_path / "out"))
     assert set(done) == set(STUDIES) and all(isinstance(error, AnalysisError) for error in done.values())
-    assert "row 7" in str(done["mixture"])
+    assert "row 7" in str(done["mixtures"])
     assert not (tmp_path / "out").exists()  # where nothing could be done nothing stays, not even an overview of it
     with pytest.raises(AnalysisError, match="is no folder, into which results go: choose another"):
         list(run_all(Embeddings(path), None, Options(), out=path))

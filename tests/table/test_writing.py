@@ -179,7 +179,7 @@ def crowded(here: Path) -> Path:
         (here / f"mine/{kind}.json").write_text('{"my": "notes"}')
     (here / "me.png.parquet").write_bytes(b"mine")
     shutil.copytree(here / "results", here / "verified")
-    (here / "verified/verification.json").write_text('{"my": "notes"}')
+    (here / "verified/editing.json").write_text('{"my": "notes"}')
     return here
 
 

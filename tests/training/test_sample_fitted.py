@@ -30,7 +30,7 @@ def fitted(folder: Path, *, sha256: str = "", width: int = 4, labels: bool = Tru
     parts = [{"name": "z", "kind": "normal", "start": 0, "width": width, "encoded": True}]
     about = {"format": 1, "parts": parts, **({"checkpoint": sha256} if sha256 else {}), **metadata}
     table = table_maker.write_table(folder / "t.parquet", columns, about)
-    run_study("mixture", Embeddings(table), None, Options(components=(2,)), out=folder / "results")
+    run_study("mixtures", Embeddings(table), None, Options(components=(2,)), out=folder / "results")
     return folder / "results"
 
 
@@ -65,7 +65,7 @@ def test_a_grid_has_a_row_a_component_and_repeats_itself(call, run, results, tmp
 )
 def test_a_component_or_a_class_is_drawn_decoded_and_nothing_else(call, run, results, tmp_path, asked, group):
     assert call("sample", run, "--results", results, *asked, "-n", 4, "--seed", 7, "--out", tmp_path / "f")[0] == 0
-    mixture, rng = load(results)["mixture"], np.random.default_rng(7)
+    mixture, rng = load(results)["mixtures"], np.random.default_rng(7)
     by = {"label": "dog"} if "dog" in asked else {"component": group}
     codes = (mixture.by_class if "dog" in asked else mixture).draw(4, rng=rng, **by)
     assert (np.sign(codes) == 2 * group - 1).all()

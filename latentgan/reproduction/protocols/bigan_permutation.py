@@ -18,7 +18,7 @@ from analysis.base.arrays import Singles
 from analysis.base.nearest import nearest
 from analysis.base.pca import fit_pca
 from analysis.base.statistics import Interval, proportion
-from analysis.reconstruction.study import study_reconstruction
+from analysis.reconstruction.study import study as study_reconstruction
 from analysis.table.embeddings import Embeddings
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.reproduction.protocols.base import Headline, Job, Outcome, Protocol, Recipe

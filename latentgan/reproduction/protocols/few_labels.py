@@ -17,7 +17,7 @@ import numpy as np
 
 from analysis.base.linear_models import Rows
 from analysis.base.pca import fit_pca
-from analysis.label_efficiency.study import study_efficiency
+from analysis.label_efficiency.study import study as study_efficiency
 from analysis.probes.few_labels import draw_labels, draws_and_rows, few_label_accuracy
 from latentgan.config import AugmentConfig
 from latentgan.data.source import ImageSource

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.concepts.study import study_concepts
-from analysis.mixtures.study import study_mixture
-from analysis.neighbours.study import study_neighbours
-from analysis.probes.study import study_probes
+from analysis.concepts.study import study as study_concepts
+from analysis.mixtures.study import study as study_mixture
+from analysis.neighbours.study import study as study_neighbours
+from analysis.probes.study import study as study_probes
 from analysis.table.dependence import dependence_warnings
 from analysis.table.embeddings import Embeddings
 from analysis.table.study_options import Options
