@@ -5,8 +5,8 @@ and every figure comes with its yardsticks: n, a 95 % interval, raw pixels, PCA 
 untrained, shuffled labels. Names are resolved on first use (PEP 562): importing the package costs nothing.
 
 tables        Embeddings of a Parquet file; independent_rows, one of each group; `load` and `save` of results
-probes        linear_probe; few_labels, and whole curves: label_efficiency, number_efficiency, labels_needed; nearest;
-              robustness against fgsm and pgd of any reader with a gradient, of a linear_target
+probes        linear_probe; few_labels, and whole curves: label_efficiency_curve, number_efficiency, labels_needed;
+              nearest; accuracy_under_attack by fgsm and pgd of any reader with a gradient, of a linear_target
 concepts      concept_vector for one, concept_table for many, with decode_edits; find_directions, orthogonalise and
               keep_fixed; first_layer_directions
 edits         verify_edits by any judge; verify_concepts of held-out images; moves_of lists what a table can be moved

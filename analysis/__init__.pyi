@@ -52,7 +52,7 @@ from .interpolation.paths import slerp as slerp
 from .label_efficiency.curves import Efficiency as Efficiency
 from .label_efficiency.curves import LabelsNeeded as LabelsNeeded
 from .label_efficiency.curves import few_labels as few_labels
-from .label_efficiency.curves import label_efficiency as label_efficiency
+from .label_efficiency.curves import label_efficiency_curve as label_efficiency_curve
 from .label_efficiency.curves import labels_needed as labels_needed
 from .label_efficiency.regression import number_efficiency as number_efficiency
 from .mixtures.class_conditional import ByClass as ByClass
@@ -87,9 +87,9 @@ from .results import load as load
 from .results import save as save
 from .robustness.attacks import Robustness as Robustness
 from .robustness.attacks import Target as Target
+from .robustness.attacks import accuracy_under_attack as accuracy_under_attack
 from .robustness.attacks import fgsm as fgsm
 from .robustness.attacks import linear_target as linear_target
 from .robustness.attacks import pgd as pgd
-from .robustness.attacks import robustness as robustness
 from .table.embeddings import Embeddings as Embeddings
 from .table.overview import Overview as Overview

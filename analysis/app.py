@@ -2,61 +2,96 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import catalogue
+from .cli.command import table_command
 from .cli.console import note, run_app
-from .cli.job import _progress, _shown, command_line, print_result
+from .cli.job import Job, _progress, _shown, command_line, find_model, print_result
+from .cli.loaders import NO_LOADERS, Loaders
+from .cli.options import PANEL
 from .cli.writing_options import WritingGroup
 from .errors import AnalysisError, ForeignModelError
 from .io.paths import find_named
 
 if TYPE_CHECKING:
-    from .cli.options import EncodeRuns, LoadModel, LoadNetworks
+    from .base.model import Model
+    from .table.embeddings import Embeddings
     from .table.study_options import Options
 
 
 __all__ = ["AnalysisError", "ForeignModelError", "analyze_table", "register", "write_report"]
 
 
-Group = Annotated[
-    str | None,
-    typer.Option(
-        "--group",
-        help="Column that says which rows belong together: a clip, a person, copies of an image. Groups are held out "
-        "whole and counted once. Default: the one that encode wrote down.",
-        show_default=False,
-    ),
-]
-
-
-Blocks = Annotated[
-    int | None,
-    typer.Option(
-        "--blocks", min=10, help="Rows in the order of time: cut them into so many groups.", show_default=False
-    ),
-]
-
-
-def register(
-    app: typer.Typer,
-    load_model: LoadModel | None = None,
-    load_networks: LoadNetworks | None = None,
-    encode_runs: EncodeRuns | None = None,
-) -> None:
+def register(app: typer.Typer, loaders: Loaders = NO_LOADERS) -> None:
     """Add the analyses, analyze and report to `app`.
 
-    Args: load_model: makes a Model of a run folder; None for a command line that cannot decode. load_networks: makes
-        what is taught beside probes; None for one that cannot train. encode_runs: makes tables of run folders; None for
-        one that cannot encode.
+    Args:
+        app: the application.
+        loaders: what it can load.
     """
-    from .commands import add_commands
+    for name, command in catalogue.COMMANDS.items():
+        _add(app, getattr(catalogue.load(name, "command"), command), loaders)
+    _add(app, analyze, loaders)
+    _add(app, report, loaders)
 
-    add_commands(app, load_model, load_networks, encode_runs)
+
+def _add(app: typer.Typer, command: Callable[..., None], loaders: Loaders) -> None:
+    text = unwrap(command.__doc__ or "")
+    app.command(command.__name__, help=text, rich_help_panel=PANEL, context_settings={"obj": loaders})(command)
+
+
+def unwrap(text: str) -> str:
+    """Join the lines of each paragraph, which typer would break where the source does; examples stay."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(p if p.startswith("    ") else " ".join(p.split()) for p in paragraphs)
+
+
+Maps = Annotated[
+    list[str] | None, typer.Option("--map", help="Maps to make, umap or pca; may be repeated. Default both.")
+]
+
+
+@table_command("", without=())
+def analyze(
+    job: Job,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Results folder.")] = Path("results"),
+    maps: Maps = None,
+) -> None:
+    """Every analysis of a table, each saved as soon as it is done.
+
+    What cannot be done (no labels, no split, no model) is said, and the rest goes on. Afterwards
+    `report` makes one HTML file of the results.
+
+        latentgan analyze codes.parquet --out results
+        latentgan report results --out report.html
+    """
+    from .table.dependence import dependence_warnings
+
+    table = job.open(job.table)
+    model = find_model(table, job.model, job.loaders.model)
+    results = _analyze(table, out, model, command_line(), job.options(maps=tuple(maps or ("umap", "pca"))))
+    report_back(results, out, job.as_json, dependence_warnings(table))
+
+
+def report(
+    results: Annotated[Path, typer.Argument(help="Results folder.", show_default=False)] = Path("results"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path("report.html"),
+    run: Annotated[
+        Path | None, typer.Option("--run", help="Run folder, for curves, samples, warnings.", show_default=False)
+    ] = None,
+) -> None:
+    """One interactive HTML file of a results folder; it asks nobody for anything.
+
+    latentgan report results --run runs/mnist --out report.html
+    """
+    typer.echo(write_report(results, out, run=run or run_of(results)))
 
 
 def analyze_table(
@@ -77,27 +112,31 @@ def analyze_table(
 
     Returns: kind -> result, or the AnalysisError that says why there is none.
     """
-    from .catalogue import ANALYZE
-    from .runner import run_all
     from .table.embeddings import Embeddings
     from .table.study_options import Options
 
     opened = Embeddings(table, code=code, label=label, split=split, group=group, blocks=blocks)
-    found = {}
+    return _analyze(opened, Path(out), model, command or command_line(), options or Options(), quiet=quiet)
+
+
+def _analyze(
+    table: Embeddings, out: Path, model: Model | None, command: str, options: Options, *, quiet: bool = False
+) -> dict[str, Any]:
+    """Run every analysis of an open table: kind -> result, or the AnalysisError that says why there is none."""
+    from .runner import run_all
+
+    results = {}
     with _progress(quiet) as progress:
-        total = progress.add_task("analyses", total=len(ANALYZE))
+        total = progress.add_task("analyses", total=len(catalogue.ANALYZE))
 
         def tell(kind: str, text: str) -> None:
             progress.update(total, description=_shown(kind, text))
 
-        steps = run_all(
-            opened, model, options or Options(), out=Path(out), command=command or command_line(), progress=tell
-        )
-        for kind, result in steps:
-            found[kind] = result
+        for kind, result in run_all(table, model, options, out=out, command=command, progress=tell):
+            results[kind] = result
             progress.advance(total)
         progress.update(total, description="done")
-    return found
+    return results
 
 
 def write_report(results: str | Path, out: str | Path, *, run: str | Path | None = None) -> Path:
@@ -150,5 +189,5 @@ def main() -> None:
         rich_markup_mode="markdown",
         help="Analyses of a table of codes, without a model: what must decode is left out, and said.",
     )
-    register(app, None)
+    register(app)
     run_app(app, "analysis", prog_name="python -m analysis")

@@ -63,23 +63,23 @@ STORY = (
 )
 """Sections of a report, in order: FOLDER or FOLDER:FUNCTION of its `views`; `section` is the function's usual name."""
 
-COMMANDS = (
-    "probes",
-    "label_efficiency",
-    "neighbours",
-    "concepts",
-    "interpolation",
-    "mixtures",
-    "geometry",
-    "prior_match",
-    "projection",
-    "reconstruction",
-    "code_parts",
-    "disentanglement",
-    "model_comparison",
-    "fidelity",
-)
-"""Analyses with a `command.py`, in the order of `--help`."""
+COMMANDS = {
+    "probes": "probe",
+    "label_efficiency": "efficiency",
+    "neighbours": "neighbours",
+    "concepts": "concepts",
+    "interpolation": "interpolate",
+    "mixtures": "mixture",
+    "geometry": "geometry",
+    "prior_match": "prior",
+    "projection": "map",
+    "reconstruction": "reconstruction",
+    "code_parts": "codes",
+    "disentanglement": "disentanglement",
+    "model_comparison": "compare",
+    "fidelity": "fidelity",
+}
+"""Analysis -> its command, a function of its `command.py`, in the order of `--help`."""
 
 
 def load(name: str, part: str) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import Bools, Doubles, Ints
+from .arrays import AnyArray, Bools, Doubles, Ints
 
 MOST_CATEGORIES = 50
 
@@ -56,3 +56,13 @@ def class_order(names: list[str], declared: Iterable[object] | None) -> list[str
         return first + sorted(rest, key=float)
     except ValueError:
         return first + sorted(rest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowValues:
+    """A value of some rows of a table that an analysis found, for the report to show and colour by."""
+
+    name: str
+    rows: Ints  # (n,) positions in the table, ascending
+    values: AnyArray  # (n,) numbers, or positions among the categories
+    categories: tuple[str, ...] = ()

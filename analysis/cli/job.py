@@ -14,16 +14,17 @@ import typer
 from ..errors import AnalysisError, ForeignModelError
 from ..io.paths import find_named, typed_command
 from .console import note
+from .loaders import NO_LOADERS, Loaders
 
 if TYPE_CHECKING:
     from ..base.model import Model
     from ..table.embeddings import Embeddings
     from ..table.study_options import Options
-    from .options import LoadModel
+    from .loaders import LoadModel
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """One analysis of one table, as it was asked for."""
 
     kind: str
@@ -39,6 +40,7 @@ class _Job:
     model: Path | None = None
     group: str | None = None
     blocks: int | None = None
+    loaders: Loaders = NO_LOADERS
 
     def options(self, **changes: Any) -> Options:
         """The options that the command line gave."""
@@ -77,12 +79,18 @@ class _Job:
             )
         print_result(self.kind, result, self.as_json)
 
-    def run(self, load_model: LoadModel | None, *, decodes: bool = True, study: Any = None, **changes: Any) -> None:
-        """Run it, or a `study` in its place, save it, print it."""
+    def run(self, *, decodes: bool = True, study: Any = None, **changes: Any) -> None:
+        """Run it, or a `study` in its place, save it, print it.
+
+        Args:
+            decodes: whether it has a use for the model of the table's run.
+            study: in place of the analysis' own, as one that was given more.
+            changes: options of the study.
+        """
         from ..runner import run_study
 
         table = self.open(self.table)
-        model = find_model(table, self.model, load_model) if decodes else None
+        model = find_model(table, self.model, self.loaders.model) if decodes else None
         with _progress() as progress:
             task = progress.add_task(self.kind, total=None)
             result = run_study(

@@ -1,23 +1,11 @@
-"""Options that several commands share, and what a command line may be given to load models."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-
-LoadModel = Callable[[Path], Any]
-
-
-LoadNetworks = Callable[..., Any]
-"""From a model or None, names of classes, told= (labels that it was told) and seed= to a list of `taught.Network`."""
-
-
-EncodeRuns = Callable[..., list[Path]]
-"""From run folders and a folder to write into, rows= (of a split, at most; None is all) and seed=, to their tables."""
-
 
 PANEL = "Analyse a table of codes"
 
@@ -66,3 +54,26 @@ Seed = Annotated[int, typer.Option(min=0, help="Same seed, same figures.")]
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        help="Column that says which rows belong together: a clip, a person, copies of an image. Groups are held out "
+        "whole and counted once. Default: the one that encode wrote down.",
+        show_default=False,
+    ),
+]
+
+
+Blocks = Annotated[
+    int | None,
+    typer.Option(
+        "--blocks", min=10, help="Rows in the order of time: cut them into so many groups.", show_default=False
+    ),
+]
+
+
+ROWS = 10_000
+"""Rows of a split that are looked at, by default."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,9 +11,7 @@ from ..base.arrays import Doubles, Ints, Pixels, Singles, rows_of
 from ..base.clustering_scores import effective_number as effective_number
 from ..base.decoding import change, effect
 from ..base.statistics import Baseline, Interval
-
-if TYPE_CHECKING:
-    from .categorical import Categories
+from .categorical import Categories
 
 
 @dataclass(frozen=True)

@@ -252,7 +252,7 @@ class Curve(Gathered):
             size.shuffled = self.metric.score(hits)
 
 
-def label_efficiency(
+def label_efficiency_curve(
     train: Mapping[str, Rows],
     validation: Mapping[str, Rows],
     test: Mapping[str, Rows],

@@ -11,6 +11,7 @@ import numpy as np
 from ..base.arrays import Bools, Doubles, Floats, Ints, Pixels, Singles, rows_of
 from ..base.chunked import blocks
 from ..base.clustering_scores import ari, contingency, nmi, partition_interval, purity, purity_interval
+from ..base.columns import RowValues
 from ..base.statistics import Baseline, Interval
 from ..errors import AnalysisError
 from .class_conditional import ByClass
@@ -80,6 +81,11 @@ class Mixture:
         if not 0 <= component < self.components:
             raise AnalysisError(f"there is no component {component}: there are {self.components}, from 0")
         return back.whole(gaussians.sample(component, count, rng=rng), component, rng=rng)
+
+    def row_values(self) -> RowValues:
+        """The component of each row."""
+        names = tuple(f"component {k + 1}" for k in range(self.components))
+        return RowValues(name="mixture component", rows=self.rows, values=self.assignments, categories=names)
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""

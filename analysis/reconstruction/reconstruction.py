@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..base.arrays import Doubles, Floats, Ints, Pixels, Singles, Strings, as_images, rows_of, to_pixels
+from ..base.columns import RowValues
 from ..base.decoding import derangement, reconstruction_error
 from ..base.pca import fit_pca
 from ..base.statistics import Baseline, Interval, bootstrap_mean, bootstrap_ratio
@@ -37,6 +38,10 @@ class Reconstruction:
     reconstructions: Pixels  # (3, m, h, w, c)
     shown_errors: Doubles  # (3, m)
     notes: tuple[str, ...]
+
+    def row_values(self) -> RowValues:
+        """The error of each row."""
+        return RowValues(name="reconstruction error", rows=self.rows, values=self.errors)
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""

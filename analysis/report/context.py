@@ -17,8 +17,6 @@ from .run_folder import Run
 
 if TYPE_CHECKING:
     from ..base.arrays import Doubles, Ints
-    from ..mixtures.mixture import Mixture
-    from ..reconstruction.reconstruction import Reconstruction
     from ..table.overview import Overview
 
 
@@ -93,16 +91,9 @@ class Material:
         return first.categories[int(value)] if first.kind == "class" and np.isfinite(value) else ""
 
     def _added(self, rows: Ints) -> list[Column]:
-        added = []
-        mixture: Mixture | None = self.results.get("mixtures")
-        if mixture is not None:
-            values = _spread(rows, mixture.rows, mixture.assignments)
-            names = tuple(f"component {k + 1}" for k in range(mixture.components))
-            added.append(_column("mixture component", values, names))
-        reconstruction: Reconstruction | None = self.results.get("reconstruction")
-        if reconstruction is not None:
-            values = _spread(rows, reconstruction.rows, reconstruction.errors)
-            added.append(_column("reconstruction error", values, ()))
+        """Columns that results know of their rows: a mixture's component, the error of a reconstruction."""
+        known = [result.row_values() for result in self.results.values() if hasattr(result, "row_values")]
+        added = [_column(one.name, _spread(rows, one.rows, one.values), one.categories) for one in known]
         return [column for column in added if np.any(np.isfinite(column.values) & (column.values != -1))]
 
 

@@ -26,6 +26,8 @@ T = TypeVar("T")
 GRIDS = 16
 """Most grids of one kind that go into a report: the first, the last, and others evenly between them."""
 
+NO_RUN = "No run folder was given: latentgan report RESULTS --run RUN reads one."
+
 
 @dataclass(frozen=True, eq=False)
 class Series:

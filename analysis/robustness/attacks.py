@@ -152,7 +152,7 @@ def _clip(images: Floats) -> Singles:
     return clipped
 
 
-def robustness(
+def accuracy_under_attack(
     targets: Sequence[Target],
     images: Floats | Pixels,
     labels: Ints,

@@ -14,7 +14,7 @@ from ..base.parallel import one_blas_thread
 from ..base.statistics import Interval
 from ..errors import AnalysisError
 from ..probes.saved_probe import FittedProbe, fit_rows
-from .attacks import Robustness, Target, linear_target, robustness
+from .attacks import Robustness, Target, accuracy_under_attack, linear_target
 
 Slopes = tuple[Callable[[Singles], Floats], Callable[[Singles, Ints], Floats]]
 """Of a reader of images: scores, and the gradient of the loss by the pixels; see `adversarial.Target`."""
@@ -76,7 +76,7 @@ def study_adversarial(
             "those that hardly vary, and all by one number; noise moves every pixel by epsilon, up or down at random",
             *([] if untrained else ["no untrained network: the run does not hold its first weights"]),
         ]
-        return robustness(
+        return accuracy_under_attack(
             targets,
             test.images,
             test.labels,

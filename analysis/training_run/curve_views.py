@@ -11,8 +11,7 @@ from ..base.statistics import wilson_share
 from ..report.context import Material
 from ..report.document import Block, Disclosure, Line, Lines, Section, missing
 from ..report.formatting import count, listed, number, plural
-from ..report.run_folder import Run, Series
-from .views import NO_RUN
+from ..report.run_folder import NO_RUN, Run, Series
 
 ACCURACY, JUDGED = "validation_accuracy", "validation_labels"
 """The share of validation images named right, and of how many."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..report.context import Material
 from ..report.document import Block, Code, Disclosure, Facts, Gallery, Group, Notice, Prose, Section, Table, missing
 from ..report.formatting import count, duration, family_name, first_sentence, listed, number, percent, plural, sentence
-from ..report.run_folder import Run, Warned, slides
+from ..report.run_folder import NO_RUN, Run, Warned, slides
 from .curve_views import curves as curves
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 
 FEW_IMAGES = 20
-
-
-NO_RUN = "No run folder was given: latentgan report RESULTS --run RUN reads one."
 
 
 def overview(material: Material) -> Section:

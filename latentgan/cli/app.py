@@ -10,6 +10,7 @@ import typer
 
 import analysis.app
 from analysis.cli.console import note, run_app
+from analysis.cli.loaders import Loaders
 from analysis.cli.writing_options import WritingGroup
 from latentgan.cli import edit as cli_edit
 from latentgan.cli import model as cli_model
@@ -266,7 +267,7 @@ def main() -> None:
 
 
 def _warn_of_shadowing() -> None:
-    beside = Path(__file__).resolve().parent.parent
+    beside = Path(__file__).resolve().parents[2]
     if Path(analysis.__file__ or "").resolve().parent.parent != beside:
         note(f"latentgan: note: `analysis` is {analysis.__file__}, not the one that came with latentgan")
 
@@ -283,4 +284,4 @@ cli_reproduce.register(app)
 cli_selfcheck.register(app)
 
 
-analysis.app.register(app, load_model, load_networks, encode_runs)
+analysis.app.register(app, Loaders(model=load_model, networks=load_networks, tables=encode_runs))

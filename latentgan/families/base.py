@@ -199,7 +199,9 @@ def family_names() -> list[str]:
     """Return the names of the families that this installation has, sorted."""
     import latentgan.families as package
 
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "base")
+    return sorted(
+        m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "base" and not m.name.startswith("_")
+    )
 
 
 def load_family(name: str) -> type[Family]:

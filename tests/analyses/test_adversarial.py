@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.errors import AnalysisError
-from analysis.robustness.attacks import Target, fgsm, linear_target, pgd, robustness, softmax
+from analysis.robustness.attacks import Target, accuracy_under_attack, fgsm, linear_target, pgd, softmax
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_robust_accuracy_of_a_linear_reader_is_the_share_of_large_margins(rng: n
     target, images, labels, weights = setting(rng)
     scores = target.scores(images)
     margin, reach = np.abs(scores[:, 0] - scores[:, 1]), np.abs(weights[:, 0] - weights[:, 1]).sum()
-    found = robustness([target], images, labels, epsilons=(0.01, 0.05, 0.2), rng=rng)
+    found = accuracy_under_attack([target], images, labels, epsilons=(0.01, 0.05, 0.2), rng=rng)
     for reader in found.readers:
         expected = [np.mean(margin > epsilon * reach) for epsilon in found.epsilons]
         assert [one.value for one in reader.accuracy] == pytest.approx(expected, abs=0.004)
@@ -72,7 +72,7 @@ def test_a_reader_that_sees_no_pixel_is_not_attacked(rng: np.random.Generator) -
     """The null: a constant reader has no gradient, and keeps its accuracy."""
     target = linear_target("blind", np.zeros((20, 2)), np.array([1.0, 0.0]))
     images, labels = rng.uniform(size=(200, 5, 4, 1)), rng.integers(0, 2, 200)
-    found = robustness([target], images, labels, rng=rng)
+    found = accuracy_under_attack([target], images, labels, rng=rng)
     for reader in found.readers:
         assert (
             len({one.value for one in reader.accuracy}) == 1 and reader.accuracy[0].low < 0.5 < reader.accuracy[0].high
@@ -89,6 +89,6 @@ def test_the_order_of_images_does_not_matter_to_fgsm(rng: np.random.Generator) -
 def test_what_makes_no_sense_is_refused(rng: np.random.Generator) -> None:
     target, images, labels, _ = setting(rng)
     with pytest.raises(AnalysisError, match="must ascend"):
-        robustness([target], images, labels, epsilons=(0.2, 0.1), rng=rng)
+        accuracy_under_attack([target], images, labels, epsilons=(0.2, 0.1), rng=rng)
     with pytest.raises(AnalysisError, match="needs test images"):
-        robustness([], images, labels, rng=rng)
+        accuracy_under_attack([], images, labels, rng=rng)

@@ -11,7 +11,7 @@ import table_maker
 
 from analysis import AnalysisError, Embeddings
 from analysis.base.linear_models import Rows
-from analysis.label_efficiency.curves import Curve, label_efficiency, labels_needed, sizes
+from analysis.label_efficiency.curves import Curve, label_efficiency_curve, labels_needed, sizes
 from analysis.label_efficiency.study import study as study_efficiency
 from analysis.probes.few_labels import draw_labels, within
 from analysis.table.study_options import Options
@@ -88,14 +88,14 @@ def test_a_planted_direction_saves_the_labels_that_it_saves(rng: np.random.Gener
 def test_one_function_reads_the_whole_curve_of_arrays(rng: np.random.Generator) -> None:
     parts = [rows(rng, n, gap=3.0) for n in (400, 200, 300)]
     splits = [{"code": Rows(x[:, :2], y), "pixels": Rows(x, y)} for x, y in parts]
-    found = label_efficiency(*splits, rng=rng, per_class=(2, 10), draws=8, target="kind")
+    found = label_efficiency_curve(*splits, rng=rng, per_class=(2, 10), draws=8, target="kind")
     assert (found.target, found.metric, [few.per_class for few in found.curve]) == ("kind", "accuracy", [2, 10, 100])
     assert found.curve[-1].everything and found.needed[0].representation == "code"
     for few in found.curve:
         assert few.baselines == (False, True) and few.shuffled is not None
         assert few.shuffled.high < few.scores[0].low and few.scores[0].value > few.scores[1].value
     with pytest.raises(AnalysisError, match="train rows of two classes"):
-        label_efficiency(*({"code": Rows(one["code"].x, 0 * one["code"].y)} for one in splits), rng=rng)
+        label_efficiency_curve(*({"code": Rows(one["code"].x, 0 * one["code"].y)} for one in splits), rng=rng)
 
 
 def test_at_no_gap_every_size_is_at_chance_inside_its_interval() -> None:

@@ -4,49 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bands import WIDTH, Bands, axes, scores
 
 from analysis.editing.edits import check_doses, judge_doses, kept, kept_at_one, spearman, succeeded
 from analysis.editing.evaluators import measured_scores, network_scores, same_as_measured, side_by_side, suited
 from analysis.editing.image_measures import measure
-from analysis.editing.verification import Move, Score, Verification, verify_edits
+from analysis.editing.verification import Move, Verification, verify_edits
 from analysis.errors import AnalysisError
 from analysis.results import load_one, save
 
-WIDTH = 12
 DOSES = np.array([-3.0, -2, -1, 0, 1, 2, 3])
-
-
-class Bands:
-    """An image of four bands whose brightness is linear in the code, and judges that read the bands."""
-
-    def __init__(self, mixing: np.ndarray) -> None:
-        self.mixing = mixing  # (d, 4)
-
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        bands = 0.5 + 0.05 * codes.astype(np.float64) @ self.mixing
-        return np.repeat(bands.astype(np.float32), 3, axis=1).reshape(len(codes), 4, 3, 1)
-
-    def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        bands = images.mean((2, 3), dtype=np.float64)
-        return bands, np.asarray(bands[:, 3] > 0.5, np.int64)
-
-
-def scores(spread: float = 0.05) -> list[Score]:
-    return [Score(name, "measured", spread) for name in ("a", "b", "c")] + [
-        Score("d", "probability by a band", spread, threshold=0.5)
-    ]
 
 
 def moves(directions: np.ndarray, length: float = 1.0) -> list[Move]:
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     return [Move(name, name, "numeric", v, length) for name, v in zip("abcd", unit, strict=False)]
-
-
-def axes(leak: float = 0.0) -> np.ndarray:
-    """Number i of the code is band i; number 0 moves band 1 too, by `leak`."""
-    mixing = np.eye(WIDTH)[:, :4].copy()
-    mixing[0, 1] = leak
-    return mixing
 
 
 def verified(world: Bands, codes: np.ndarray, asked: list[Move], *, seed: int = 1, **options: object) -> Verification:

@@ -19,7 +19,7 @@ from analysis.concepts.scoring import Task
 from analysis.concepts.study import study as study_concepts
 from analysis.concepts.targets import Question, named
 from analysis.concepts.unsupervised import FIRST_LAYER, PCA_OF_CODES, effects_of, first_layer_directions, unsupervised
-from analysis.concepts.views import concepts as section
+from analysis.concepts.views import section
 from analysis.errors import AnalysisError
 from analysis.report.context import Material
 from analysis.report.document import all_blocks
@@ -312,7 +312,7 @@ def test_the_command_keeps_what_it_is_told_and_refuses_unknown_names(table: Path
     from analysis.app import register
 
     app = typer.Typer()
-    register(app, None)
+    register(app)
     arguments = ["concepts", str(table), "--permutations", "19", "--keep", "round"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output

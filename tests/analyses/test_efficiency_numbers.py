@@ -187,12 +187,12 @@ def test_results_are_kept_printed_and_reported_with_hostile_names(tmp_path: Path
     columns[hostile] = columns.pop("ink")
     path = table_maker.write_table(tmp_path / "t.parquet", columns)
     app = typer.Typer()
-    register(app, None)
+    register(app)
     done = CliRunner().invoke(app, ["efficiency", str(path), "--draws", "3", "--out", str(tmp_path / "results")])
     assert done.exit_code == 0 and "R² of ridge on" in done.stdout and "mean of labels" in done.stdout
     found = load(tmp_path / "results")["label_efficiency"]
     assert [one.target for one in found.attributes] == [hostile]
-    section = few_labels(Material({"efficiency": found}))
+    section = few_labels(Material({"label_efficiency": found}))
     charts = [block for block in all_blocks(section.blocks) if isinstance(block, Lines)]
     assert [chart.y_scale for chart in charts] == ["percent", "linear"]
     assert {line.name for line in charts[1].lines} >= {"code", "raw pixels", MEAN, "code, labels shuffled"}

@@ -93,16 +93,16 @@ def test_the_log_the_summary_and_the_report_say_how_many_labels_were_told(made: 
     assert summary["labels"] == told and "3 classes (72 labelled)" in summary["data_summary"]
     assert f"labels in training {told}" in made.section("overview")
     assert "class 72 168 one (24), two (24), zero (24)" in made.section("overview")
-    for id in ("curves", "few-labels", "parts"):
+    for id in ("curves", "label_efficiency", "code_parts"):
         assert re.search(rf"told {told}\b", made.section(id)), id
 
 
 def test_the_report_of_few_labels_has_label_efficiency_and_samples_by_label(made: Made) -> None:
-    few = made.section("few-labels")
+    few = made.section("label_efficiency")
     assert "With 5 labels a class" in few and "Accuracy by number of labels" in few
     assert all(name in few for name in ("raw pixels", "encoder.dense1, untrained", "code, labels shuffled"))
     assert "a row each of one, two and zero; a column has one random code, but for the class" in made.section("samples")
-    codes = made.section("parts")
+    codes = made.section("code_parts")
     assert f"(n = {72 - made.trained_on()[0]})" in codes, "no label that was told is judged"
     assert "class k judged against label k" in codes and "New images of each category, a row each" in codes
 

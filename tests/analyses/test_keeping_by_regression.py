@@ -210,7 +210,7 @@ def test_how_attributes_go_together_is_shown(tmp_path: Path) -> None:
     columns = {"code": codes, "split": split, **{one.name: one.signs > 0 for one in asked}, "c": rng.random(600) < 0.5}
     table = table_maker.write_table(tmp_path / "t.parquet", columns)
     app = typer.Typer()
-    register(app, None)
+    register(app)
     asked_for = ["concepts", str(table), "--permutations", "19", "--out", str(tmp_path / "results"), "--keep", "b"]
     done = CliRunner().invoke(app, asked_for)
     assert done.exit_code == 0, done.output

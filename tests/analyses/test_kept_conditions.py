@@ -9,7 +9,7 @@ import table_maker
 from analysis.concepts.concept_table import ConceptTable
 from analysis.concepts.orthogonalization import BAR
 from analysis.concepts.study import study as study_concepts
-from analysis.concepts.views import concepts as section
+from analysis.concepts.views import section
 from analysis.concepts.views import tables as concepttable
 from analysis.report.context import Material
 from analysis.report.document import Table, all_blocks

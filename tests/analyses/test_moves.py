@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_analysis_verification import WIDTH, Bands, axes, scores
+from bands import WIDTH, Bands, axes, scores
 
 from analysis import AnalysisError
 from analysis.concepts.concept_table import ConceptTable, concept_table
@@ -127,7 +127,7 @@ def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[st
 
 
 def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTable, verified: Verification) -> None:
-    section = edits(Material({"verification": verified, "concepts": table}))
+    section = edits(Material({"editing": verified, "concepts": table}))
     assert section.finding.startswith("4 of 5 directions change edited images as they say")
     assert "one standard deviation along pca1 changes a by 4" in section.finding and "found anew" not in str(section)
     blocks = all_blocks(section.blocks)
@@ -147,5 +147,5 @@ def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTabl
     other = replace(
         table.unsupervised[0], axes=tuple(replace(a, scale=2 * a.scale) for a in table.unsupervised[0].axes)
     )
-    again = edits(Material({"verification": verified, "concepts": replace(table, unsupervised=(other,))}))
+    again = edits(Material({"editing": verified, "concepts": replace(table, unsupervised=(other,))}))
     assert "'pca1' has another scale" in str(again)

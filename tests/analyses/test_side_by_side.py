@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import table_maker
-from test_analysis_store import same
+from equal_results import same
 
 from analysis import AnalysisError, Embeddings
 from analysis.base.linear_models import Rows
@@ -222,7 +222,7 @@ def test_runs_side_by_side_lead_the_section_and_come_back_from_disk(
     found = study_comparison(tables["noisy"], [tables["one"]], replace(OPTIONS, test_rows=150), names=("<b>", "b"))
     save(found, tmp_path)
     assert same(load_one(tmp_path, "model_comparison"), found) and found.runs is not None
-    written = comparison(Material({"comparison": found}))
+    written = comparison(Material({"model_comparison": found}))
     assert clean(written.finding).startswith("b is read best: ")
     assert any("arrange the same images" in getattr(block, "text", "") for block in written.blocks)
 

@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 
 from analysis import AnalysisError, Embeddings, load
 from analysis import app as cli
-from analysis import terminal as terminal_more
 from analysis.base.columns import Column
 from analysis.disentanglement import study as study_factors
 from analysis.disentanglement.study import study as study_disentanglement
 from analysis.fidelity.study import study_fidelity
 from analysis.model_comparison.study import compare_tables, study_comparison
 from analysis.model_comparison.views import section as comparison
+from analysis.model_comparison.views import tables as comparison_tables
 from analysis.report.context import Material
 from analysis.table.overview import summarise
 from analysis.table.selection import labelled_columns
@@ -57,7 +57,7 @@ def _taken(values: Any, order: np.ndarray) -> Any:
 
 def run(*arguments: object) -> Any:
     app = typer.Typer(pretty_exceptions_enable=False)
-    cli.register(app, None)
+    cli.register(app)
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
@@ -81,7 +81,7 @@ def test_several_models_stand_beside_pixels_their_pca_and_the_untrained_network(
     assert all(one.rows == 200 and len(one.similarities) == 5 for one in (*found.pairs, *found.yardsticks))
     ink = [{t.name: t.there.value for t in one.transfers}["ink"] for one in (found.pairs[0], *found.yardsticks)]
     assert ink[1] == pytest.approx(ink[0], abs=0.1), "pixels hold what a PCA of them tells"
-    [*_, (_, header, _)] = terminal_more.comparisons(found)
+    [*_, (_, header, _)] = comparison_tables(found)
     assert header[6:] == ("to pixels", f"to PCA {WIDTH} of pixels", "to untrained.code", "n")
 
 
@@ -180,7 +180,7 @@ def test_samples_are_shown_beside_training_images_in_the_folder_of_the_codes_res
     assert run(*said).exit_code == 0
     found = load(tmp_path)
     result, overview = found["fidelity"], found["overview"]
-    assert result.features == "encoder.hidden" and set(found) == {"overview", "prior", "fidelity"}
+    assert result.features == "encoder.hidden" and set(found) == {"overview", "prior_match", "fidelity"}
     np.testing.assert_array_equal(result.copying.nearest, train[result.copying.which])
     expected = np.rint(images[result.copying.nearest] * 255)
     np.testing.assert_array_equal(result.shown, expected)
@@ -200,7 +200,7 @@ def test_a_collapsed_code_is_compared_by_a_sentence_and_not_by_p(folder: Path, t
     done = run("compare", folder / "one.parquet", tmp_path / "still.parquet", "--out", tmp_path / "out")
     assert done.exit_code == 0 and "nan" not in done.stdout, done.stdout
     assert "all codes of still.parquet are the same: neighbours and maps of them cannot be judged" in done.output
-    said = comparison(Material({"comparison": load(tmp_path / "out")["model_comparison"]}))
+    said = comparison(Material({"model_comparison": load(tmp_path / "out")["model_comparison"]}))
     assert "no more alike than shuffled rows" in str(said.blocks)
 
 
@@ -252,8 +252,8 @@ def test_what_is_no_factor_is_told_by_its_place_and_not_compared_as_values(tmp_p
     ("arguments", "kind"),
     [
         (("geometry", "one.parquet"), "geometry"),
-        (("prior", "one.parquet"), "prior"),
-        (("compare", "one.parquet", "turned.parquet", "one.parquet", "--rows", "100"), "comparison"),
+        (("prior", "one.parquet"), "prior_match"),
+        (("compare", "one.parquet", "turned.parquet", "one.parquet", "--rows", "100"), "model_comparison"),
         (("fidelity", "one.parquet", "noise.parquet"), "fidelity"),
         (("disentanglement", "one.parquet", "--factor", "ink", "--factor", "round"), "disentanglement"),
     ],
@@ -264,7 +264,7 @@ def test_every_command_prints_saves_and_gives_json(
     said = [str(folder / one) if one.endswith(".parquet") else one for one in arguments]
     shown = run(*said, "--out", tmp_path)
     assert shown.exit_code == 0, shown.output
-    assert ("[" in shown.stdout or kind == "prior") and set(load(tmp_path)) == {"overview", kind}
+    assert ("[" in shown.stdout or kind == "prior_match") and set(load(tmp_path)) == {"overview", kind}
     body = json.loads(run(*said, "--json").stdout)
     assert body["kind"] == kind
 

@@ -297,7 +297,7 @@ def test_the_command_teaches_and_the_report_shows_it(tmp_path: Path, monkeypatch
     found = load(results)["label_efficiency"]
     helped = ["network, affine maps, generated" in few.representations for few in found.curve]
     assert [few.labels for few in found.curve] == [20, 50] and helped == [False, True]
-    blocks = all_blocks(few_labels(Material({"efficiency": found})).blocks)
+    blocks = all_blocks(few_labels(Material({"label_efficiency": found})).blocks)
     rows = [row for block in blocks if isinstance(block, Comparison) for row in block.rows]
     assert {row.role for row in rows if row.label.startswith("network") and "minus" not in row.label} == {"taught"}
     (chart,) = [block for block in blocks if isinstance(block, Lines)]
@@ -306,7 +306,7 @@ def test_the_command_teaches_and_the_report_shows_it(tmp_path: Path, monkeypatch
         block.caption for block in blocks if isinstance(block, Comparison)
     )
     alone = typer.Typer()
-    register(alone, None)
+    register(alone)
     refused = CliRunner().invoke(alone, command)
     assert isinstance(refused.exception, AnalysisError) and "trains no networks: use latentgan" in str(
         refused.exception

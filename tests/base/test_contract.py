@@ -242,8 +242,8 @@ CASES: dict[str, Case] = {
         tables=("directions", "conditions"),
     ),
     "kernel_distance": case(analysis.kernel_distance, "x", "y", x=CODES, y=OTHERS, tables=("x", "y")),
-    "label_efficiency": case(
-        rows_of(analysis.label_efficiency, per_class=(2, 5), draws=3),
+    "label_efficiency_curve": case(
+        rows_of(analysis.label_efficiency_curve, per_class=(2, 5), draws=3),
         *SPLITS,
         **SPLITS,
         tables=("x", "held", "test"),
@@ -362,8 +362,10 @@ CASES: dict[str, Case] = {
         reconstructions=IMAGES[::-1],
         together=(("images", "reconstructions"),),
     ),
-    "robustness": case(
-        lambda images, labels, **more: analysis.robustness([TARGET], images, labels, epsilons=(0.1,), steps=2, **more),
+    "accuracy_under_attack": case(
+        lambda images, labels, **more: analysis.accuracy_under_attack(
+            [TARGET], images, labels, epsilons=(0.1,), steps=2, **more
+        ),
         "images",
         "labels",
         images=IMAGES,

@@ -397,9 +397,8 @@ def test_long_blocks_are_not_warned_about(tmp_path: Path, rng: np.random.Generat
 
 @pytest.fixture
 def analysed(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    from analysis import runner as workflow
 
-    monkeypatch.setattr(workflow, "STUDIES", {"geometry": workflow.STUDIES["geometry"]})
+    monkeypatch.setattr("analysis.catalogue.ANALYZE", ("geometry",))
     assert len(list(run_all(Embeddings(clips), None, Options(), out=tmp_path / "results"))) == 1
     return tmp_path / "results"
 
@@ -413,11 +412,10 @@ def test_analyze_says_it_first(clips: Path, tmp_path: Path, monkeypatch: pytest.
     import typer
 
     from analysis import app as cli
-    from analysis import runner as workflow
 
-    monkeypatch.setattr(workflow, "STUDIES", {"geometry": workflow.STUDIES["geometry"]})
+    monkeypatch.setattr("analysis.catalogue.ANALYZE", ("geometry",))
     app = typer.Typer()
-    cli.register(app, None)
+    cli.register(app)
     printed = CliRunner().invoke(app, ["analyze", str(clips), "--out", str(tmp_path / "results")]).stdout
     assert printed.startswith("warning: ")
 
@@ -428,6 +426,6 @@ def test_the_command_line_takes_a_group(clips: Path) -> None:
     from analysis import app as cli
 
     app = typer.Typer()
-    cli.register(app, None)
+    cli.register(app)
     printed = CliRunner().invoke(app, ["geometry", str(clips), "--group", "clip", "--json"]).stdout
     assert any("60 rows" in note for note in json.loads(printed)["notes"])

@@ -206,7 +206,7 @@ def test_studies_of_streams_say_what_studies_of_arrays_say(tmp_path: Path, monke
 
     probes, near, mixture, fitted = studies()
     asked: list[int] = []
-    monkeypatch.setattr("analysis.io.memory.room", lambda: asked.append(1) or 0.0)
+    monkeypatch.setattr("analysis.base.chunked.room", lambda: asked.append(1) or 0.0)
     probes_, near_, mixture_, fitted_ = studies()
     assert len(asked) > 20
     for one, other in zip(probes.probes, probes_.probes, strict=True):
@@ -249,7 +249,7 @@ def test_a_process_of_little_memory_reads_a_table_of_more(tmp_path: Path) -> Non
     env |= {"ARROW_IO_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # a thread takes 8 MB for its stack
     env |= {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_MMAP_THRESHOLD_": "1000000"}  # what is freed is given back
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "little_memory.py"), str(path), "46000000"],
+        [sys.executable, str(ROOT / "tests" / "helpers" / "little_memory.py"), str(path), "46000000"],
         env=env,
         capture_output=True,
         text=True,
@@ -293,11 +293,11 @@ def test_a_study_that_runs_out_of_memory_says_so_and_the_others_go_on(
         raise MemoryError
 
     table = Embeddings(table_maker.digits_table(tmp_path, rows=300))
-    monkeypatch.setattr(
-        "analysis.runner.STUDIES", {"prior": greedy, "geometry": greedy, "neighbours": study_neighbours}
-    )
+    monkeypatch.setattr("analysis.catalogue.ANALYZE", ("prior_match", "geometry", "neighbours"))
+    for kind in ("prior_match", "geometry"):
+        monkeypatch.setattr(f"analysis.{kind}.study.study", greedy)
     done = dict(run_all(table, None, Options(), out=tmp_path / "out"))
-    assert "prior needs more memory than there is: leave out --full" in str(done["prior_match"])
+    assert "prior_match needs more memory than there is: leave out --full" in str(done["prior_match"])
     assert done["neighbours"].tables
     with pytest.raises(AnalysisError, match="geometry needs more memory"):
         run_study("geometry", table, None, Options())

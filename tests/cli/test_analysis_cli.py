@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from analysis import AnalysisError
 from analysis import app as cli
+from analysis.cli.loaders import Loaders
 from analysis.projection.projection import latent_map
 from analysis.results import load
 
@@ -49,7 +50,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*arguments: str, load_model: Any = None) -> Any:
     app = typer.Typer(pretty_exceptions_enable=False)
-    cli.register(app, load_model)
+    cli.register(app, Loaders(model=load_model))
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
@@ -65,13 +66,13 @@ def analyzed(foreign: Path, folder: Path, *more: str) -> Any:
 
 def test_a_foreign_table_gets_what_it_can_and_is_told_the_rest(foreign: Path, tmp_path: Path) -> None:
     done = analyzed(foreign, tmp_path, "--code", "emb", "--split", "part")
-    assert set(load(tmp_path / "res")) == {"overview", "disentanglement", "mixture", "geometry", "maps"}
+    assert set(load(tmp_path / "res")) == {"overview", "disentanglement", "mixtures", "geometry", "projection"}
     assert "left out: probes" in done.stderr and "--split COLUMN" in done.stderr
 
 
 def test_a_foreign_table_without_a_split_gets_one_that_is_said(foreign: Path, tmp_path: Path) -> None:
     done = analyzed(foreign, tmp_path)
-    wanted = {"probes", "efficiency", "neighbours", "concepts", "disentanglement", "mixture"}
+    wanted = {"probes", "label_efficiency", "neighbours", "concepts", "disentanglement", "mixtures"}
     assert wanted <= set(load(tmp_path / "res"))
     assert "drawn at random, as the table has no column 'split'" in " ".join(done.stdout.split())
 
@@ -79,14 +80,14 @@ def test_a_foreign_table_without_a_split_gets_one_that_is_said(foreign: Path, tm
 def test_analysis_imports_neither_torch_nor_latentgan_and_nothing_heavy_early(table: Path) -> None:
     code = (
         "import sys, pkgutil, importlib, analysis\n"
-        "for m in pkgutil.iter_modules(analysis.__path__, 'analysis.'):\n"
-        "    if m.name != 'analysis.__main__' and not m.name.startswith('analysis.report'):\n"
+        "for m in pkgutil.walk_packages(analysis.__path__, 'analysis.'):\n"
+        "    if m.name != 'analysis.__main__' and 'report' not in m.name and 'views' not in m.name:\n"
         "        importlib.import_module(m.name)\n"
-        "heavy = {'sklearn', 'scipy', 'umap', 'pandas', 'pyarrow', 'plotly', 'analysis.report'} & set(sys.modules)\n"
+        "heavy = {'sklearn', 'scipy', 'umap', 'pandas', 'pyarrow', 'plotly', 'analysis.report.html'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "from analysis.runner import run_study\n"
-        "from analysis.table.selection import Options\n"
-        "for kind in ('probes', 'concepts', 'mixture'):\n"
+        "from analysis.table.study_options import Options\n"
+        "for kind in ('probes', 'concepts', 'mixtures'):\n"
         f"    run_study(kind, analysis.Embeddings({str(table)!r}), None, Options(components=(1, 2), draws=2))\n"
         "assert not {'torch', 'latentgan', 'plotly', 'sklearn'} & set(sys.modules)\n"
         "print(*sorted(analysis.__all__))\n"
@@ -123,7 +124,7 @@ def test_json_is_json_and_nothing_else(table: Path) -> None:
     ):
         shown = run(arguments[0], table, "--json", *arguments[1:])
         body = json.loads(shown.stdout)
-        assert shown.exit_code == 0 and body["kind"] in ("efficiency", "mixture", "maps", "neighbours")
+        assert shown.exit_code == 0 and body["kind"] in ("label_efficiency", "mixtures", "projection", "neighbours")
 
 
 def test_hostile_names_are_text_in_a_terminal(foreign: Path, tmp_path: Path) -> None:
@@ -234,8 +235,8 @@ def test_a_map_says_which_rows_it_shows_and_full_shows_all(table: Path, tmp_path
     assert "the table has 1,797 rows, and latentgan map TABLE --full places all of them" in some.notes[0]
     assert run("map", table, "--method", "pca", "--full", "--out", out).exit_code == 0
     whole = load(out)
-    assert len(whole["maps"].rows) == len(whole["overview"].rows) == 1797
-    assert whole["maps"].notes[0] == "all 1,797 rows of the table, training rows included"
+    assert len(whole["projection"].rows) == len(whole["overview"].rows) == 1797
+    assert whole["projection"].notes[0] == "all 1,797 rows of the table, training rows included"
 
 
 def test_a_large_map_is_measured_on_a_sample_and_says_so() -> None:

@@ -10,24 +10,70 @@ from pathlib import Path
 
 import pytest
 
+from analysis import catalogue
+
 ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = (*catalogue.RESULTS, "training_run")
 SOURCES = sorted([*(ROOT / "latentgan").rglob("*.py"), *(ROOT / "analysis").rglob("*.py")])
-JOINS = (
-    "latentgan.io.reading",
-    "latentgan.cli.app",
-    "latentgan.cli.edit",
-    "latentgan.io.writing",
-    "latentgan.cli.images",
-    "latentgan.cli.model",
-    "latentgan.cli.reproduce",
-    "latentgan.reproduction.protocols",
-    "latentgan.selfcheck.claims",
-)
-LIGHT = [
-    f"latentgan.{name}"
-    for name in ("cli", "cli_edit", "cli_images", "cli_model", "cli_reproduce", "cli_selfcheck", "errors", "version")
-]
+LIGHT = ("latentgan.cli", "latentgan.errors", "latentgan.version")
 SMALL = {"torch", "numpy", "pydantic", "latentgan"}
+
+ANALYSIS = (
+    ("errors",),
+    ("io",),
+    ("base",),
+    ("table",),
+    ("catalogue",),
+    ("results", "terminal", "report"),
+    ("runner",),
+    ("cli",),
+    FOLDERS,
+    ("report_builder",),
+    ("app",),
+    ("__main__",),
+)
+"""Layers of `analysis`, the lowest first: a module imports from its own layer and those below."""
+
+LATENTGAN = (
+    ("errors", "version"),
+    ("io",),
+    ("config", "devices", "compiling", "console"),
+    ("data",),
+    ("networks",),
+    ("losses", "likelihoods", "priors", "regularization", "optimizers"),
+    ("game",),
+    ("families",),
+    ("sampling", "run_folder"),
+    ("training",),
+    ("inference",),
+    ("evaluation",),
+    ("reproduction", "selfcheck"),
+    ("sklearn",),
+    ("cli",),
+    ("__main__",),
+)
+"""Layers of `latentgan`, the lowest first."""
+
+TOPICS = {
+    "label_efficiency": {"probes"},
+    "code_parts": {"probes"},
+    "robustness": {"probes"},
+    "editing": {"concepts"},
+    "model_comparison": {"probes", "concepts", "geometry"},
+}
+"""Analyses that use functions of another's topics; nobody imports another's study, views or command."""
+
+MAY_IMPORT_ANALYSIS = (
+    "io",
+    "console",
+    "data",
+    "inference",
+    "evaluation",
+    "reproduction",
+    "selfcheck",
+    "sklearn",
+    "cli",
+)
 
 
 def module_name(path: Path) -> str:
@@ -60,6 +106,11 @@ def under(name: str, *roots: str) -> bool:
     return any(name == root or name.startswith(root + ".") for root in roots)
 
 
+MODULES = {module_name(path): path for path in SOURCES}
+PACKAGE_OF = {name: ".".join(name.split(".")[:2]) for name in MODULES}
+"""The package right below the top that a module is in; a module right below the top stands for itself."""
+
+
 def files(*places: str) -> list[Path]:
     return [p for p in SOURCES if any(under(module_name(p), place) for place in places)]
 
@@ -70,17 +121,89 @@ def test_analysis_imports_neither_torch_nor_latentgan():
         assert not bad, f"{path} imports {bad}"
 
 
-def test_only_command_line_protocols_and_claims_join_both_packages():
+def part(name: str) -> str:
+    """The package or module right below the top that a module belongs to."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def project_imports(path: Path) -> set[str]:
+    """Modules of the project that a file imports anywhere, for types too."""
+    return {name for name in imports(path) if name in MODULES}
+
+
+@pytest.mark.parametrize(("top", "layers"), [("analysis", ANALYSIS), ("latentgan", LATENTGAN)])
+def test_a_module_imports_only_from_its_layer_and_those_below(top, layers):
+    height = {name: i for i, layer in enumerate(layers) for name in layer}
+    upwards = [
+        f"{module_name(path)} imports {name}"
+        for path in files(top)
+        for name in project_imports(path)
+        if under(name, top) and part(name) and part(module_name(path))
+        if height[part(name)] > height[part(module_name(path))]
+    ]
+    assert not upwards
+
+
+@pytest.mark.parametrize("top_level", [True, False])
+def test_no_circle_between_packages(top_level):
+    arrows = {}
+    for path in SOURCES:
+        home = PACKAGE_OF[module_name(path)]
+        for name in imports(path, top_level=top_level) & MODULES.keys():
+            if PACKAGE_OF[name] != home:
+                arrows.setdefault(home, set()).add(PACKAGE_OF[name])
+    assert not circle(arrows)
+
+
+def test_no_circle_between_files():
+    arrows = {module_name(path): imports(path, top_level=True) & MODULES.keys() for path in SOURCES}
+    packages = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+    assert not circle({name: targets - packages - {name} for name, targets in arrows.items()})
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """A way round from a node to itself, or nothing."""
+    state: dict[str, int] = {}
+
+    def visit(node: str, way: list[str]) -> list[str]:
+        state[node] = 1
+        for target in sorted(arrows.get(node, ())):
+            if state.get(target) == 1:
+                return [*way, node, target]
+            if target not in state and (found := visit(target, [*way, node])):
+                return found
+        state[node] = 2
+        return []
+
+    return next((found for node in sorted(arrows) if node not in state and (found := visit(node, []))), [])
+
+
+def test_an_analysis_imports_of_others_only_their_topics():
+    for path in files(*(f"analysis.{name}" for name in FOLDERS)):
+        own = part(module_name(path))
+        for name in project_imports(path):
+            other = part(name)
+            if under(name, "analysis") and other in FOLDERS and other != own:
+                assert other in TOPICS.get(own, ()), f"{path} imports {name}"
+                assert name.split(".")[-1] not in ("study", "views", "command"), f"{path} imports {name}"
+
+
+def test_views_write_no_html_and_no_plotly():
+    for path in files(*(f"analysis.{name}" for name in FOLDERS)):
+        assert not any(under(i, "plotly", "analysis.report.html", "html") for i in imports(path)), path
+
+
+def test_only_views_know_the_report():
+    for path in files(*(f"analysis.{name}" for name in FOLDERS)):
+        if "views" not in path.stem:
+            assert not any(under(i, "analysis.report", "analysis.terminal") for i in imports(path)), path
+
+
+def test_only_what_joins_both_packages_imports_analysis():
     for path in files("latentgan"):
-        if not under(module_name(path), *JOINS):
-            assert not any(under(name, "analysis") for name in imports(path)), path
-
-
-def test_analyses_know_neither_plotly_nor_the_report():
-    for path in files("analysis"):
-        name = module_name(path)
-        if not under(name, "analysis.report") and name not in ("analysis.app", "analysis.__main__"):
-            assert not any(under(i, "plotly", "analysis.report") for i in imports(path)), path
+        if part(module_name(path)) not in MAY_IMPORT_ANALYSIS:
+            bad = {n for n in imports(path) if under(n, "analysis") and not under(n, "analysis.io")}
+            assert not bad, f"{path} imports {bad}"
 
 
 def test_losses_priors_and_networks_stand_on_torch_alone():
@@ -88,7 +211,6 @@ def test_losses_priors_and_networks_stand_on_torch_alone():
         "latentgan.losses",
         "latentgan.likelihoods",
         "latentgan.priors",
-        "latentgan.networks.conditional",
         "latentgan.regularization",
         "latentgan.networks",
     ):
@@ -106,27 +228,25 @@ def test_a_family_imports_the_vocabulary_and_at_most_one_other_family():
             "game",
             "losses",
             "priors",
-            "conditions",
-            "tricks",
+            "regularization",
             "networks",
             "errors",
-            "class_and_style",
             "likelihoods",
         )
     ]
     for path in files("latentgan.families"):
         if path.stem in ("base", "__init__"):
             continue
-        mine = {n for n in imports(path) if under(n, "latentgan")}
-        others = {n.split(".")[2] for n in mine if n.startswith("latentgan.families.")} - {"base"}
+        own = {n for n in imports(path) if under(n, "latentgan")}
+        others = {n.split(".")[2] for n in own if n.startswith("latentgan.families.")} - {"base"}
         assert len(others) <= 1, f"{path} builds on {others}"
-        strange = {n for n in mine if not under(n, *allowed, "latentgan.families")}
+        strange = {n for n in own if not under(n, *allowed, "latentgan.families")}
         assert not strange, f"{path} imports {strange}"
 
 
 def test_the_command_line_imports_nothing_heavy_at_its_top():
     heavy = ("torch", "numpy", "pandas", "sklearn", "scipy", "umap", "plotly", "pyarrow", "PIL")
-    for path in files(*LIGHT, "analysis.app"):
+    for path in files(*LIGHT, "analysis.app", "analysis.cli", "analysis.catalogue"):
         bad = {name for name in imports(path, top_level=True) if under(name, *heavy)}
         assert not bad, f"{path} imports {bad} before it knows what is asked"
 

@@ -179,7 +179,7 @@ def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, ma
     kept = ["--concept", "thickness", "--keep", "slant"]
     code, out, err = call(*given, *kept, "--keep-by", "projection", "--json")
     body = json.loads(out)
-    assert code == 0 and "is used again" in " ".join(err.split()) and body["kind"] == "verification" and body["n"] == 30
+    assert code == 0 and "is used again" in " ".join(err.split()) and body["kind"] == "editing" and body["n"] == 30
     assert any("'slant' kept" in note for note in body["notes"])
     again = load_one(results, "editing")
     at = [one.name for one in load_one(results, "concepts").concepts].index("slant")

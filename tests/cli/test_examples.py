@@ -71,7 +71,7 @@ def test_foreign_model_needs_no_torch(tmp_path: Path) -> None:
     out = tmp_path / "out"
     said = play("foreign_model", out)
     assert "torch was imported: False" in said
-    for kind in ("reconstruction", "interpolation", "probes", "neighbours", "concepts", "mixture", "maps"):
+    for kind in ("reconstruction", "interpolation", "probes", "neighbours", "concepts", "mixtures", "projection"):
         assert f"{kind}: done" in said
     assert float(re.search(r"digit +from embedding +by knn +accuracy (\d\.\d+)", said)[1]) > 0.9  # type: ignore[index]
     assert_report(out / "report.html")

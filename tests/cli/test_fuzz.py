@@ -23,5 +23,5 @@ def test_a_sample_of_malformed_calls_is_clean() -> None:
 @pytest.mark.parametrize("settings", [(), ("QUICK=1",)])
 def test_make_fuzz_runs_the_malformed_calls(settings: tuple[str, ...]) -> None:
     command = ["make", "--dry-run", "fuzz", *settings]
-    done = subprocess.run(command, cwd=FUZZ.parent.parent, capture_output=True, text=True, check=True)
-    assert "tests/fuzz.py" in done.stdout
+    done = subprocess.run(command, cwd=FUZZ.parents[2], capture_output=True, text=True, check=True)
+    assert "tests/helpers/fuzz.py" in done.stdout

@@ -261,5 +261,5 @@ def test_points_that_are_none_are_refused_and_so_is_training_on_them(tmp_path: P
     for bad in (np.zeros(5), np.full((5, 2), np.nan), np.array([["a", "b"]])):
         with pytest.raises(DataError, match="finite numbers of shape"):
             from_points(bad)
-    with pytest.raises(ConfigError, match=r"points\.play"):
+    with pytest.raises(ConfigError, match=r"toy_loop\.play"):
         latentgan.train(latentgan.configure("gan"), tmp_path / "run", source=from_points(np.eye(8)))

@@ -755,7 +755,7 @@ def preload() -> None:
         "analysis.report_builder",
         "analysis.report.html",
         "analysis.app",
-        "analysis.commands",
+        "analysis.app",
         "analysis.fidelity.study",
         "latentgan.families.bigan",
         "latentgan.reproduction.protocols.base",

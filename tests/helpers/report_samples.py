@@ -26,7 +26,7 @@ from analysis.probes.few_labels import Difference, FewLabels
 from analysis.probes.linear_probe import Probe, ProbeTable
 from analysis.projection.projection import Map, Maps
 from analysis.reconstruction.reconstruction import Reconstruction
-from analysis.robustness.attacks import Robustness, linear_target, robustness
+from analysis.robustness.attacks import Robustness, accuracy_under_attack, linear_target
 from analysis.table.overview import Overview, Summary
 
 HOSTILE = (
@@ -76,21 +76,21 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
     return {
         "overview": overview(n, names),
         "fidelity": report_asked.fidelity(f"discriminator.dense1 {names[0]}"),
-        "codes": codes(names),
+        "code_parts": codes(names),
         "probes": probes(names),
-        "efficiency": efficiency(),
-        "adversarial": adversarial(names),
+        "label_efficiency": efficiency(),
+        "robustness": adversarial(names),
         "neighbours": neighbours(n),
         "concepts": concepts(n, names),
         "interpolation": interpolation(n, names),
         "disentanglement": report_asked.disentanglement(names),
-        "mixture": mixture(n, names),
+        "mixtures": mixture(n, names),
         "geometry": geometry(),
-        "prior": prior(),
-        "comparison": report_asked.comparison(names),
-        "maps": maps(n),
+        "prior_match": prior(),
+        "model_comparison": report_asked.comparison(names),
+        "projection": maps(n),
         "reconstruction": reconstruction(n, names),
-        "verification": verification(n, names),
+        "editing": verification(n, names),
     }
 
 
@@ -104,7 +104,7 @@ def adversarial(names: tuple[str, ...]) -> Robustness:
         linear_target("code", smooth.T, bias[0]),
         linear_target("pixels", means.T, bias[1], baseline=True),
     ]
-    return robustness(
+    return accuracy_under_attack(
         targets,
         images[:60],
         labels[:60],

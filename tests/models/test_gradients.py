@@ -10,7 +10,7 @@ import pytest
 import latentgan
 from analysis import Embeddings
 from analysis.probes.saved_probe import fit_probe
-from analysis.robustness.attacks import Target, robustness
+from analysis.robustness.attacks import Target, accuracy_under_attack
 from analysis.table.study_options import Options
 from latentgan.errors import ConfigError
 from latentgan.evaluation.probe_gradients import probe_slopes
@@ -50,7 +50,7 @@ def test_an_attack_through_the_encoder_lowers_accuracy(trained: tuple[latentgan.
     source = latentgan.load_source("digits")
     rows = source.rows("test")[:100]
     target = Target("encoder.dense1", *probe_slopes(model, probe))
-    found = robustness(
+    found = accuracy_under_attack(
         [target], source.images[rows], source.labels[rows], epsilons=(0.1,), rng=np.random.default_rng(0), steps=5
     )
     for reader in found.readers:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import report_asked as asked
 import report_samples as samples
-from test_analysis_store import same
+from equal_results import same
 
 from analysis.base.statistics import Interval
 from analysis.disentanglement.evaluate import Disentanglement

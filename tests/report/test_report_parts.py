@@ -46,11 +46,11 @@ def shown(codes: Codes) -> Section:
 
 
 def report(codes: Codes) -> Report:
-    return build(Material({"overview": samples.overview(60, DIGITS), "codes": codes}))
+    return build(Material({"overview": samples.overview(60, DIGITS), "code_parts": codes}))
 
 
 def section(codes: Codes) -> Section:
-    return parts(Material({"overview": samples.overview(60, DIGITS), "codes": codes}))
+    return parts(Material({"overview": samples.overview(60, DIGITS), "code_parts": codes}))
 
 
 def text(value: str) -> str:
@@ -256,7 +256,7 @@ def test_many_categories_and_labels_open_on_request(codes: Codes) -> None:
 def test_a_decoder_that_gives_one_image_makes_a_report(codes: Codes) -> None:
     still = tuple(replace(one, effect=UNKNOWN) for one in codes.sweeps)
     found = report(replace(codes, sweeps=still, baselines=()))
-    said = only(next(one for one in found.sections if one.id == "parts"), Prose)[0].text
+    said = only(next(one for one in found.sections if one.id == "code_parts"), Prose)[0].text
     assert said.endswith("All codes decode to the same image: 2 continuous numbers and no effect.")
     assert "<section" in render(found)
 
@@ -264,7 +264,7 @@ def test_a_decoder_that_gives_one_image_makes_a_report(codes: Codes) -> None:
 def test_hostile_labels_and_parts_come_through_as_text(codes: Codes) -> None:
     names = tuple(f"{samples.HOSTILE[i % 5]}{i}" for i in range(10))
     evil = replace(renamed(codes, part=samples.HOSTILE[0]), classes=names)
-    html = render(build(Material({"overview": samples.overview(60, names), "codes": evil})))
+    html = render(build(Material({"overview": samples.overview(60, names), "code_parts": evil})))
     assert "<img src=x" not in html and "&lt;img src=x onerror=" in html
     assert "<script>window" not in html and "&lt;/script&gt;&lt;script&gt;window.pwned=1" in html
 

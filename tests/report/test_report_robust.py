@@ -24,12 +24,13 @@ from report_browser import (
 )
 from report_run import write_run
 
+from analysis.catalogue import STORY
 from analysis.report import theme
 from analysis.report.context import Material
 from analysis.report.document import Column, Line, Lines, Map, Prose, Report, Section, Thumbnails, View
 from analysis.report.html import render
 from analysis.report.run_folder import read_run
-from analysis.report_builder import ORDER, build
+from analysis.report_builder import build
 
 __all__ = ["browser", "written"]  # fixtures
 pytestmark = pytest.mark.browser
@@ -73,7 +74,7 @@ def test_nothing_scrolls_sideways_but_tables(browser: Any, written: Path, width:
 def test_without_scripts_findings_tables_and_pictures_are_there(browser: Any, written: Path) -> None:
     seen = open_report(browser, written, java_script_enabled=False)
     page = seen.page
-    assert page.locator("h2 .finding").count() == len(ORDER)
+    assert page.locator("h2 .finding").count() == len(STORY)
     assert page.locator("table").first.is_visible() and page.locator("#samples-over img").is_visible()
     assert not page.locator("#samples-over-slider").is_visible()
     assert "need JavaScript" in page.locator("noscript").first.inner_text()
@@ -113,7 +114,7 @@ def test_hostile_names_are_shown_and_never_run(browser: Any, tmp_path: Path) -> 
     page.mouse.move(*point_on_screen(page, 0))
     until(page, f"!{CARD}.hidden")
     assert page.evaluate("window.pwned") is None
-    assert evil[0] in page.text_content("#map")
+    assert evil[0] in page.text_content("#projection")
     assert evil[0] in page.text_content("#made")
     assert page.locator("img[onerror], main a[href^=javascript], #card img").count() == 0
     seen.assert_quiet()

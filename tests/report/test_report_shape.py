@@ -63,13 +63,13 @@ def test_each_outcome_of_several_parts_has_its_sentence(results: dict[str, Any])
         ((z, replace(z, name="w")), "The codes of z and w are not distributed as their priors (sliced Wasserstein and"),
         ((noise, replace(noise, name="w")), "No difference shows between the codes of noise and w and their priors ("),
     ):
-        finding = plain(prior(Material({"prior": replace(results["prior_match"], parts=parts)})).finding)
+        finding = plain(prior(Material({"prior_match": replace(results["prior_match"], parts=parts)})).finding)
         assert finding.startswith(said) and "n = 200" in finding
 
 
 def test_training_rows_are_owned_up_to(results: dict[str, Any]) -> None:
     note = "900 rows of all splits, which includes training rows, since only 9 test rows exist"
-    for kind, section in (("geometry", geometry), ("prior", prior)):
+    for kind, section in (("geometry", geometry), ("prior_match", prior)):
         changed = replace(results[kind], notes=(note,))
         assert "includes training rows" in str(section(Material({**results, kind: changed})).blocks[0])
 
@@ -82,7 +82,7 @@ def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[
         Candidate(8, "diag", 700.0, np.nan, 3, 500.0),
     )
     changed = replace(results["mixtures"], candidates=tried)
-    blocks = all_blocks(mixture(Material({**results, "mixture": changed})).blocks)
+    blocks = all_blocks(mixture(Material({**results, "mixtures": changed})).blocks)
     charts = {b.id: b for b in blocks if isinstance(b, Lines)}
     assert {key: chart.lines[0].y.tolist() for key, chart in charts.items()} == {
         "bic": [950, 900, 910],
@@ -95,7 +95,7 @@ def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[
     assert table.rows[3][3:] == ("–", "3 of 8 degenerate")
     assert "BIC 2 components (full), AIC 4 components (full) and held-out log-likelihood 4" in plain(table.caption)
     older = replace(changed, candidates=tuple(replace(one, aic=np.nan) for one in tried))
-    ids = [b.id for b in all_blocks(mixture(Material({**results, "mixture": older})).blocks) if isinstance(b, Lines)]
+    ids = [b.id for b in all_blocks(mixture(Material({**results, "mixtures": older})).blocks) if isinstance(b, Lines)]
     assert ids == ["bic", "held_out"]
 
 
@@ -115,7 +115,7 @@ def test_the_mixture_shows_unusual_images_and_mixtures_of_classes(results: dict[
         (),
     )
     changed = replace(results["mixtures"], outliers=outliers, by_class=classes)
-    found = mixture(Material({**results, "mixture": changed}))
+    found = mixture(Material({**results, "mixtures": changed}))
     galleries = [block for block in found.blocks if isinstance(block, Gallery)]
     assert galleries[1].groups[0].title == "Most unusual" and "2 of 12 images" in galleries[1].groups[0].detail
     assert [group.title for group in galleries[2].groups] == ["a", "<b>"]

@@ -11,8 +11,9 @@ import table_maker
 
 from analysis import AnalysisError, Embeddings
 from analysis import app as cli
+from analysis.catalogue import ANALYZE
 from analysis.neighbours.study import share_of_neighbours
-from analysis.runner import STUDIES, run_all
+from analysis.runner import run_all
 from analysis.table.overview import summarise
 from analysis.table.selection import held_out, said
 from analysis.table.study_options import Options, needs_model
@@ -218,7 +219,7 @@ def test_analyze_refuses_huge_codes_one_analysis_at_a_time(tmp_path: Path) -> No
     codes[7] = 1e30
     path = write(tmp_path, code=codes, split=["train", "train", "test"] * 20, label=[0, 1] * 30)
     done = dict(run_all(Embeddings(path), None, Options(maps=("pca",)), out=tmp_path / "out"))
-    assert set(done) == set(STUDIES) and all(isinstance(error, AnalysisError) for error in done.values())
+    assert set(done) == set(ANALYZE) and all(isinstance(error, AnalysisError) for error in done.values())
     assert "row 7" in str(done["mixtures"])
     assert not (tmp_path / "out").exists()  # where nothing could be done nothing stays, not even an overview of it
     with pytest.raises(AnalysisError, match="is no folder, into which results go: choose another"):

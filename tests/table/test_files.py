@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from folder_contents import everything
 from PIL import Image
 
 from analysis.errors import AnalysisError
@@ -30,11 +31,6 @@ from analysis.io.writing import (
 )
 
 CALLS = ("mkdir", "fsync", "replace", "rename")
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    """Files below a folder, and folders as b"/"."""
-    return {str(p.relative_to(folder)): b"/" if p.is_dir() else p.read_bytes() for p in sorted(folder.rglob("*"))}
 
 
 def failing_at(step: int, patch: pytest.MonkeyPatch, kind: type[BaseException] = OSError) -> dict[str, int]:

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from folder_contents import everything
 from PIL import Image
-from test_files import everything
 from tiny_runs import stripes, tiny
 
 from analysis.io.writing import consent
@@ -175,7 +175,7 @@ def crowded(here: Path) -> Path:
     shutil.copy(here / "me.png", here / "me_pca1_+1.png")
     np.savez(here / "arrays.npz", a=np.zeros(3))
     (here / "mine").mkdir()
-    for kind in ("probes", "comparison", "adversarial"):
+    for kind in ("probes", "model_comparison", "robustness"):
         (here / f"mine/{kind}.json").write_text('{"my": "notes"}')
     (here / "me.png.parquet").write_bytes(b"mine")
     shutil.copytree(here / "results", here / "verified")

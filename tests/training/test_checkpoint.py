@@ -213,7 +213,7 @@ def test_on_a_disk_that_is_really_full_the_checkpoint_before_is_intact(tmp_path:
 def test_a_full_disk_while_a_game_runs_is_one_sentence_and_the_run_goes_on_later(
     run: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "save", full_disk)
+    monkeypatch.setattr("latentgan.io.writing.save", full_disk)
     sentence = refusal(lambda: go_on(run))
     assert "No space left on device; the checkpoint at 64 images is intact" in sentence
     monkeypatch.undo()

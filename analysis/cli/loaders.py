@@ -1,0 +1,38 @@
+"""What a command line may be given to load: models, networks to train, tables of run folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+LoadModel = Callable[[Path], Any]
+
+
+LoadNetworks = Callable[..., Any]
+"""From a model or None, names of classes, told= (labels that it was told) and seed= to a list of `networks.Network`."""
+
+
+EncodeRuns = Callable[..., list[Path]]
+"""From run folders and a folder to write into, rows= (of a split, at most; None is all) and seed=, to their tables."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaders:
+    """How this command line loads what numpy cannot; None is what it cannot do."""
+
+    model: LoadModel | None = None
+    networks: LoadNetworks | None = None
+    tables: EncodeRuns | None = None
+
+
+NO_LOADERS = Loaders()
+"""Of `python -m analysis`, which neither decodes nor trains nor encodes."""
+
+
+def loaders_of(context: typer.Context) -> Loaders:
+    """Return what the application was given."""
+    return context.find_object(Loaders) or NO_LOADERS

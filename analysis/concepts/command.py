@@ -1,0 +1,56 @@
+"""Concept directions and their evidence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from ..cli.command import table_command
+from ..cli.job import Job
+
+Permutations = Annotated[int, typer.Option(min=19, max=1_000_000, help="Label shuffles behind each p-value.")]
+
+
+Keep = Annotated[
+    list[str] | None,
+    typer.Option("--keep", help="Concept, or column, that directions of the others keep; may be repeated."),
+]
+
+
+KeepBy = Annotated[
+    Literal["regression", "projection"],
+    typer.Option(
+        "--keep-by",
+        help="regression: codes are regressed on a concept and the kept ones together, so that an edit leaves these "
+        "where they are also where they go together in the rows. projection: the kept ones' directions are taken out; "
+        "where concepts go together an edit then moves the kept ones backwards.",
+    ),
+]
+
+
+@table_command("concepts", without=())
+def concepts(job: Job, keep: Keep = None, keep_by: KeepBy = "regression", permutations: Permutations = 999) -> None:
+    """Directions in the code along which a label or attribute changes, with the evidence for and against.
+
+    AUC is how well the position along a direction ranks test rows that have the concept above those that have not
+    (0.5 is chance); of a number R² tells how much of it the position tells (0 is its mean). p is how rarely test
+    rows are told as well by chance: Mann and Whitney's test of an AUC, shuffled test rows of R² (where no shuffle
+    does as well, Spearman's test). q is p after Benjamini–Hochberg over all concepts, each by the method that train
+    rows chose. `found again` is the cosine of a direction found on a resample with that of the rows left out (1
+    always the same, 0 nothing there), `other methods` the mean cosine with what they find: mean difference, LDA,
+    logistic, SVM, and ridge for numbers. With a model, images edited along each are decoded too.
+
+        latentgan concepts codes.parquet --out results
+
+    --keep finds directions of all others that keep a concept, see --keep-by, each with its evidence among rows
+    alike in that concept, and says how far an edit moves both; they are called "bold, keeping label", and `edit`
+    takes that name. How concepts go together in the rows is shown too.
+
+        latentgan concepts codes.parquet --keep label --out results
+
+    Directions that no label told follow: pca1, pca2, … the principal components of the codes (GANSpace), and with a
+    model sefa1, sefa2, … what the first layer that reads them stretches most (SeFa). `edit` and `verify` take these
+    names too.
+    """
+    job.run(permutations=permutations, keep=tuple(keep or ()), keep_by=keep_by)
