@@ -22,6 +22,7 @@ from .io.paths import find_named
 
 if TYPE_CHECKING:
     from .base.model import Model
+    from .runner import Settings
     from .table.embeddings import Embeddings
     from .table.study_options import Options
 
@@ -76,7 +77,8 @@ def analyze(
 
     table = job.open(job.table)
     model = find_model(table, job.model, job.loaders.model)
-    results = _analyze(table, out, model, command_line(), job.options(maps=tuple(maps or ("umap", "pca"))))
+    settings = {"projection": {"methods": tuple(maps or ("umap", "pca"))}}
+    results = _analyze(table, out, model, command_line(), job.options(), settings)
     report_back(results, out, job.as_json, dependence_warnings(table))
 
 
@@ -101,6 +103,7 @@ def analyze_table(
     model: Any = None,
     command: str = "",
     options: Options | None = None,
+    settings: Settings | None = None,
     code: str | None = None,
     label: str = "label",
     split: str = "split",
@@ -116,11 +119,18 @@ def analyze_table(
     from .table.study_options import Options
 
     opened = Embeddings(table, code=code, label=label, split=split, group=group, blocks=blocks)
-    return _analyze(opened, Path(out), model, command or command_line(), options or Options(), quiet=quiet)
+    return _analyze(opened, Path(out), model, command or command_line(), options or Options(), settings, quiet=quiet)
 
 
 def _analyze(
-    table: Embeddings, out: Path, model: Model | None, command: str, options: Options, *, quiet: bool = False
+    table: Embeddings,
+    out: Path,
+    model: Model | None,
+    command: str,
+    options: Options,
+    settings: Settings | None,
+    *,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Run every analysis of an open table: kind -> result, or the AnalysisError that says why there is none."""
     from .runner import run_all
@@ -132,7 +142,7 @@ def _analyze(
         def tell(kind: str, text: str) -> None:
             progress.update(total, description=_shown(kind, text))
 
-        for kind, result in run_all(table, model, options, out=out, command=command, progress=tell):
+        for kind, result in run_all(table, model, options, out=out, command=command, progress=tell, settings=settings):
             results[kind] = result
             progress.advance(total)
         progress.update(total, description="done")

@@ -24,7 +24,11 @@ from .table.overview import Overview, summarise
 from .table.selection import grouping
 from .table.study_options import Options, Progress, silent
 
-Study = Callable[[Embeddings, Model | None, Options, Progress], Any]
+Study = Callable[..., Any]
+"""Of a table, a model or None, options and progress, and keywords of its own, to a result."""
+
+Settings = Mapping[str, Mapping[str, Any]]
+"""Keywords of studies' own, by analysis."""
 
 
 def run_study(
@@ -36,16 +40,26 @@ def run_study(
     out: Path | None = None,
     command: str = "",
     progress: Progress = silent,
-    study: Study | None = None,
+    **settings: Any,
 ) -> Any:
     """Run one analysis; with `out`, save it there and bring the folder's overview up to date.
 
-    Args: study: in place of the analysis' own, as one that was given more.
-    Raises: AnalysisError where it cannot be done, or where `out` holds results of another table.
+    Args:
+        kind: the analysis, a name of the catalogue.
+        table: of codes.
+        model: decodes, where there is one.
+        options: how many rows.
+        out: results folder.
+        command: what the user typed, for the record.
+        progress: is told what is at work.
+        settings: keywords of the study's own.
+
+    Raises:
+        AnalysisError: it cannot be done, or `out` holds results of another table.
     """
 
     def warned() -> Any:
-        found = _study(kind, table, model, options, progress, study)
+        found = _study(kind, table, model, options, progress, settings)
         return replace(found, notes=tuple(dict.fromkeys([*dependence_warnings(table), *found.notes])))
 
     return run_asked(kind, table, warned, out=out, command=command)
@@ -57,19 +71,19 @@ def _study(
     model: Model | None,
     options: Options,
     progress: Progress,
-    study: Study | None = None,
+    settings: Mapping[str, Any],
 ) -> Any:
     """Run a study of all rows, or where it must hold them and they do not fit in memory, of the usual sample."""
-    study = study or catalogue.load(kind, "study").study
+    study: Study = catalogue.load(kind, "study").study
     try:
-        return _with_notes(study(table, model, options, progress), *grouping(table))
+        return _with_notes(study(table, model, options, progress, **settings), *grouping(table))
     except TooLargeError:
         if options.train_rows is not None:
             raise
         progress("a sample")
         usual = Options()
         fewer = replace(options, train_rows=usual.train_rows, test_rows=usual.test_rows)
-        found = study(table, model, fewer, progress)
+        found = study(table, model, fewer, progress, **settings)
         note = f"a sample in place of --full: all rows do not fit in memory, and {kind} must hold what it looks at"
         return _with_notes(found, *grouping(table), note)
 
@@ -112,8 +126,19 @@ def run_all(
     out: Path,
     command: str = "",
     progress: Callable[[str, str], None] = lambda kind, text: None,
+    settings: Settings | None = None,
 ) -> Iterator[tuple[str, Any]]:
-    """Yield (kind, result) of every analysis as it is saved, or (kind, AnalysisError) where one is refused."""
+    """Yield (kind, result) of every analysis as it is saved, or (kind, AnalysisError) where one is refused.
+
+    Args:
+        table: of codes.
+        model: decodes, where there is one.
+        options: how many rows.
+        out: results folder.
+        command: what the user typed, for the record.
+        progress: is told which analysis is at work, and on what.
+        settings: keywords of studies' own, by analysis.
+    """
     refused: dict[str, str] = {}
     check_results(out, KINDS, inputs=[table.path])
     begun, saved = (out / "overview.json").is_file(), False
@@ -131,7 +156,7 @@ def run_all(
             remove_empty(made)
 
     try:
-        for kind, result in _each(table, model, options, out, command, progress, refused):
+        for kind, result in _each(table, model, options, out, command, progress, refused, settings or {}):
             saved = saved or not isinstance(result, AnalysisError)
             yield kind, result
     except BaseException:
@@ -149,6 +174,7 @@ def _each(
     command: str,
     progress: Callable[[str, str], None],
     refused: dict[str, str],
+    settings: Settings,
 ) -> Iterator[tuple[str, Any]]:
     """Run and save one analysis after the other; why one was refused goes into `refused`."""
     for kind in catalogue.ANALYZE:
@@ -156,7 +182,7 @@ def _each(
         progress(kind, "")
         try:
             with one_blas_thread():
-                result = _study(kind, table, model, options, partial(progress, kind))
+                result = _study(kind, table, model, options, partial(progress, kind), settings.get(kind, {}))
         except (AnalysisError, ValueError, ArithmeticError, MemoryError) as error:  # the others go on
             reason = _as_refusal(kind, error)
             refused[kind] = str(reason)

@@ -13,7 +13,6 @@ from pathlib import Path
 import latentgan
 from analysis import Embeddings, load
 from analysis.app import analyze_table, write_report
-from analysis.table.study_options import Options
 from latentgan.inference.encode import Plan, default_features
 
 parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -46,8 +45,14 @@ table = latentgan.encode_table(run, source, options.out / "codes.parquet", plan)
 print(f"the table has the vectors {', '.join(Embeddings(table).vector_columns)}")
 
 # 5. Every analysis of the table, each saved when it is done, and the report of what was saved.
-chosen = Options(maps=("pca",), methods=("logistic",), draws=3, permutations=199) if options.quick else Options()
-analyze_table(table, options.out / "results", model=model, options=chosen)
+quick = {
+    "projection": {"methods": ("pca",)},
+    "probes": {"methods": ("logistic",)},
+    "label_efficiency": {"draws": 3},
+    "concepts": {"permutations": 199},
+}
+settings = quick if options.quick else None
+analyze_table(table, options.out / "results", model=model, settings=settings)
 results = load(options.out / "results")
 for probe in results["probes"].probes:
     if probe.method == "logistic":

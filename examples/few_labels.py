@@ -48,8 +48,9 @@ plan = latentgan.Plan(features=default_features(model))
 table = Embeddings(latentgan.encode_table(run, source, options.out / "codes.parquet", plan))
 
 # Without per_class the curve goes from one label a class to all.
-chosen = Options(per_class=(10,), draws=3 if options.quick else 20)
-few = run_study("label_efficiency", table, model, chosen, out=options.out / "results").curve[0]
+draws = 3 if options.quick else 20
+results = options.out / "results"
+few = run_study("label_efficiency", table, model, Options(), out=results, per_class=(10,), draws=draws).curve[0]
 print(f"{'representation':30} {'10 labels a class':>18} {'minus pixels':>14} {'minus untrained':>16}")
 for name, score in zip(few.representations, few.scores, strict=True):
     gains = {pair.baseline: pair.difference.percent() for pair in few.differences if pair.representation == name}

@@ -20,7 +20,6 @@ from sklearn.decomposition import PCA
 
 from analysis import AnalysisError
 from analysis.app import analyze_table, write_report
-from analysis.table.study_options import Options
 
 
 class Model(PCA):
@@ -50,8 +49,9 @@ shape = {"latentgan": json.dumps({"pixels_shape": [8, 8, 1]})}  # optional: with
 pq.write_table(table.replace_schema_metadata(shape), path := options.out / "table.parquet")
 
 # 2. Every analysis, and the report. What cannot be done is an AnalysisError whose text says why.
-chosen = Options(maps=("pca",), draws=5, permutations=199) if options.quick else Options()
-found = analyze_table(path, options.out / "results", model=model, options=chosen, code="embedding", label="digit")
+quick = {"projection": {"methods": ("pca",)}, "label_efficiency": {"draws": 5}, "concepts": {"permutations": 199}}
+settings = quick if options.quick else None
+found = analyze_table(path, options.out / "results", model=model, settings=settings, code="embedding", label="digit")
 for kind, result in found.items():
     print(f"{kind}: {result if isinstance(result, AnalysisError) else 'done'}")
 for probe in found["probes"].probes:

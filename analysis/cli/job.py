@@ -42,11 +42,11 @@ class Job:
     blocks: int | None = None
     loaders: Loaders = NO_LOADERS
 
-    def options(self, **changes: Any) -> Options:
+    def options(self) -> Options:
         """The options that the command line gave."""
         from ..table.study_options import Options
 
-        chosen = Options(train_rows=self.rows, test_rows=self.rows, seed=self.seed, **changes)
+        chosen = Options(train_rows=self.rows, test_rows=self.rows, seed=self.seed)
         return chosen.full() if self.full else chosen
 
     def open(self, path: Path) -> Embeddings:
@@ -63,11 +63,11 @@ class Job:
 
         return Embeddings(path, code=self.code, label=self.label, split=self.split)
 
-    def ask(self, study: Callable[[Embeddings, Options, Callable[[str], None]], Any], **changes: Any) -> None:
+    def ask(self, study: Callable[[Embeddings, Options, Callable[[str], None]], Any]) -> None:
         """Run a study that is no part of `analyze`, save it, print it."""
         from ..runner import run_asked
 
-        table, options = self.open(self.table), self.options(**changes)
+        table, options = self.open(self.table), self.options()
         with _progress() as progress:
             task = progress.add_task(self.kind, total=None)
 
@@ -79,13 +79,12 @@ class Job:
             )
         print_result(self.kind, result, self.as_json)
 
-    def run(self, *, decodes: bool = True, study: Any = None, **changes: Any) -> None:
-        """Run it, or a `study` in its place, save it, print it.
+    def run(self, *, decodes: bool = True, **settings: Any) -> None:
+        """Run it, save it, print it.
 
         Args:
             decodes: whether it has a use for the model of the table's run.
-            study: in place of the analysis' own, as one that was given more.
-            changes: options of the study.
+            settings: keywords of the study's own.
         """
         from ..runner import run_study
 
@@ -97,11 +96,11 @@ class Job:
                 self.kind,
                 table,
                 model,
-                self.options(**changes),
+                self.options(),
                 out=self.out,
                 command=command_line(),
                 progress=lambda text: progress.update(task, description=_shown(self.kind, text)),
-                study=study,
+                **settings,
             )
         print_result(self.kind, result, self.as_json)
 

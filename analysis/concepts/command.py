@@ -53,4 +53,4 @@ def concepts(job: Job, keep: Keep = None, keep_by: KeepBy = "regression", permut
     model sefa1, sefa2, … what the first layer that reads them stretches most (SeFa). `edit` and `verify` take these
     names too.
     """
-    job.run(permutations=permutations, keep=tuple(keep or ()), keep_by=keep_by)
+    job.run(permutations=permutations, preserve=tuple(keep or ()), preserve_by=keep_by)

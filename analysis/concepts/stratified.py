@@ -192,11 +192,17 @@ def partial_r2(
 def partial_p(
     positions: Floats, values: Doubles, strata: Strata, repeats: int, rng: np.random.Generator, *, sign: float
 ) -> float:
-    """p-value of a partial correlation of that sign, of rows (n,) that are all known, shuffled within strata."""
+    """p-value of a partial correlation of that sign, of rows (n,) that are all known, shuffled within strata.
+
+    Least squares took `rank` degrees of freedom from the residuals, which shuffles do not know: the product of two
+    shuffled residuals varies less than that of two fresh ones, by (n − rank) / (n − 1), and is widened by as much.
+    """
     a, b = residuals(positions, strata.design), residuals(values, strata.design)
     observed, tie = sign * float(a @ b), 1e-9 * float(np.abs(a) @ np.abs(b))
-    null = np.array([sign * float(a @ b[order]) for order in strata.shuffles(repeats, rng)])
-    size = math.sqrt(float(a @ a) * float(b @ b) / max(1, len(a) - 1))
+    n, rank = len(a), int(np.linalg.matrix_rank(strata.design)) if strata.design.size else 0
+    wider = math.sqrt(max(1, n - 1) / max(1, n - rank))
+    null = wider * np.array([sign * float(a @ b[order]) for order in strata.shuffles(repeats, rng)])
+    size = wider * math.sqrt(float(a @ a) * float(b @ b) / max(1, n - 1))
     return below_floor(permutation_p(observed - tie, null), repeats, _upper(observed / size if size > 0 else 0.0))
 
 

@@ -23,8 +23,27 @@ from .unsupervised import FILMED, effects_of, unsupervised
 MEASURED = 64  # codes on which the effect of an axis is measured
 
 
-def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> ConceptTable:
-    """Find and judge the direction of every label class and attribute, and those that no label told."""
+def study(
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    progress: Progress = silent,
+    *,
+    permutations: int = 999,
+    preserve: tuple[str, ...] = (),
+    preserve_by: str = "regression",
+) -> ConceptTable:
+    """Find the direction of every label class and attribute with its evidence, and directions without labels.
+
+    Args:
+        table: of codes.
+        model: decodes edits; None shows none.
+        options: how many rows.
+        progress: is told what is at work.
+        permutations: label shuffles behind each p-value.
+        preserve: concepts, or columns, that directions of the others leave as they are.
+        preserve_by: how, "regression" or "projection".
+    """
     rng = options.rng("concepts")
     train, test = train_and_test(table, options)
     asked = [question for column in labelled_columns(table) for question in questions(column, train)]
@@ -51,9 +70,9 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
         rng=rng,
         yardsticks=beside,
         mask=table.continuous,
-        keep=options.keep,
-        keep_by=options.keep_by,
-        permutations=options.permutations,
+        keep=preserve,
+        keep_by=preserve_by,
+        permutations=permutations,
         notes=notes,
         groups=groups,
     )
@@ -66,7 +85,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
         weights=weights,
         rng=rng,
         mask=table.continuous,
-        permutations=options.permutations,
+        permutations=permutations,
         groups=groups,
     )
     found = replace(found, unsupervised=blind)

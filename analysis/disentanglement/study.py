@@ -23,14 +23,26 @@ MOST = 20  # factors, the table's first, where none are named
 EACH = 10  # rows a value that a factor has in the mean, below which it is a name more than a factor
 
 
-def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Disentanglement:
+def study(
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    progress: Progress = silent,
+    *,
+    factors: tuple[str, ...] = (),
+) -> Disentanglement:
     """Score the code against columns of the table as factors, beside a PCA of pixels and the untrained network.
 
-    The factors are those of the options; by default the attributes and the label.
+    Args:
+        table: of codes.
+        model: not used.
+        options: how many rows.
+        progress: is told what is at work.
+        factors: columns that are known factors; none means the label and the attributes.
     """
     rng = options.rng("disentanglement")
     rows, words = held_out(table, options.test_rows, options, least=1000)
-    columns, notes = _factors(table, rows, options)
+    columns, notes = _factors(table, rows, factors)
     use = rows[_known(columns, rows)]
     notes = [f"{len(use):,} {words}, those with every factor known", *notes]
     if len(use) > ROWS:
@@ -55,13 +67,13 @@ def _numbers(table: Embeddings) -> list[str]:
     return [name for name, there in zip(names, table.encoded.tolist(), strict=True) if there]
 
 
-def _factors(table: Embeddings, rows: Ints, options: Options) -> tuple[list[Column], list[str]]:
-    """Columns that are factors on `rows`, and what was left out; those that the options name stay.
+def _factors(table: Embeddings, rows: Ints, factors: tuple[str, ...]) -> tuple[list[Column], list[str]]:
+    """Columns that are factors on `rows`, and what was left out; those that are named stay.
 
     Raises: AnalysisError where fewer than two are there.
     """
-    if options.factors:
-        return [table.column(name, option="--factor COLUMN") for name in options.factors], []
+    if factors:
+        return [table.column(name, option="--factor COLUMN") for name in factors], []
     columns, notes = labelled_columns(table), []
     varied = [_is_factor(column.take(rows)) for column in columns]
     kept = [column for column, factor in zip(columns, varied, strict=True) if factor]

@@ -74,26 +74,45 @@ class _World:
         return mean_interval(nearest(shrink(images, small).reshape(len(images), -1), self.others)[1][:, 0])
 
 
-def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Interpolations:
-    """Walk between images, measure whether the middle looks like an image, and compare kinds of path."""
+def study(
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    progress: Progress = silent,
+    *,
+    along: str = "auto",
+    between: tuple[str, ...] = (),
+    steps: int = 11,
+) -> Interpolations:
+    """Walk between images, measure whether the middle looks like an image, and compare kinds of path.
+
+    Args:
+        table: of codes.
+        model: decodes.
+        options: how many rows, and how many paths are shown.
+        progress: is told what is at work.
+        along: "lerp", "slerp", "norm", "geodesic", or "auto", which the prior decides.
+        between: "classes", "images" or "A:B", see `pairs`; none means different classes.
+        steps: images on a path, both ends included.
+    """
     rng = options.rng("interpolation")
     decode = decoder(table, model)
     if decode is None:
         raise AnalysisError(f"interpolation decodes codes: {needs_model(table)}")
-    if options.steps < 3:
-        raise AnalysisError(f"what lies between two images needs a path of at least 3 steps, not {options.steps}")
+    if steps < 3:
+        raise AnalysisError(f"what lies between two images needs a path of at least 3 steps, not {steps}")
     rows, words = held_out(table, options.test_rows, options)
-    along, reason = choose_along(table.prior) if options.along == "auto" else (options.along, "asked for")
-    chosen = drawn_pairs(table, options.between, rows, count=max(MEASURED, options.shown), rng=rng)
+    along, reason = choose_along(table.prior) if along == "auto" else (along, "asked for")
+    chosen = drawn_pairs(table, between, rows, count=max(MEASURED, options.shown), rng=rng)
     pairs, notes = chosen.pairs, [f"pairs of {words}", *chosen.notes]
     codes = table.vectors(table.code, thin(rows, 2000, options))[:, table.continuous]
     shell, whose = shell_of(table.prior, codes)
     small, rest = table.pixels_shape, np.setdiff1d(sample(table, None, 10_000, options), pairs)
     others = table.vectors("pixels", rest) if small is not None and len(rest) > 1 else None
-    at = np.linspace(0, 1, options.steps)
+    at = np.linspace(0, 1, steps)
     world = _World(table, decode, score_of(model), table.continuous, at, shell, others, options.shown)
     progress("decoding paths")
-    compared = pairs[: _as_many_as(int(table.continuous.sum()), options.steps, at_least=options.shown)]
+    compared = pairs[: _as_many_as(int(table.continuous.sum()), steps, at_least=options.shown)]
     kinds, more = compare_kinds(world, compared, along, rng, progress)
     start = mean_interval(shell.off(np.stack(world.ends(compared))[..., table.continuous]).max(0))
     notes += [

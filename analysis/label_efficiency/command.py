@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,7 @@ from ..cli.job import Job, find_model
 from ..errors import AnalysisError
 
 if TYPE_CHECKING:
-    from ..runner import Study
+    from .networks import Network
 
 FewLabels = Annotated[
     list[int] | None,
@@ -59,19 +60,22 @@ def efficiency(job: Job, few: FewLabels = None, draws: Draws = 20, networks: Net
 
         latentgan efficiency codes.parquet --few 10 --networks 3
     """
-    study = _with_networks(job) if networks else None
-    job.run(decodes=False, study=study, per_class=tuple(few) if few else None, draws=draws, networks=networks)
+    baselines = _supervised_baselines(job) if networks else ()
+    job.run(
+        decodes=False,
+        per_class=tuple(few) if few else None,
+        draws=draws,
+        networks=baselines,
+        network_draws=networks,
+    )
 
 
-def _with_networks(job: Job) -> Study:
-    """The study of label efficiency with the networks that the table's model and classes allow."""
-    from functools import partial
-
-    from .study import study
-
+def _supervised_baselines(job: Job) -> Sequence[Network]:
+    """The networks that the table's model and classes allow."""
     if job.loaders.networks is None:
         raise AnalysisError("python -m analysis trains no networks: use latentgan, which does, for --networks")
     table = job.open(job.table)
     classes = table.column().categories if table.labelled else ()
     model = find_model(table, None, job.loaders.model, of_codes=False)
-    return partial(study, networks=job.loaders.networks(model, classes, told=table.labels_told, seed=job.seed))
+    networks: Sequence[Network] = job.loaders.networks(model, classes, told=table.labels_told, seed=job.seed)
+    return networks

@@ -40,20 +40,42 @@ class _Split:
         return self.train, self.validation, self.test
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Options(Options):
+    """The shared options, and this study's own."""
+
+    per_class: tuple[int, ...] | None
+    draws: int
+    network_draws: int
+
+
 def study(
     table: Embeddings,
     model: Model | None,
     options: Options,
     progress: Progress = silent,
     *,
+    per_class: tuple[int, ...] | None = None,
+    draws: int = 20,
     networks: Sequence[Network] = (),
+    network_draws: int = 0,
 ) -> Efficiency:
     """Read the label, and numeric attributes, from every representation with few labels and with many.
 
     A label column of classes is read by logistic probes, one of measurements by ridge regression. With `per_class`
-    only it is read, with so many labels a class, or labelled rows. Of networks each is taught the first
-    `options.networks` draws.
+    only it is read.
+
+    Args:
+        table: of codes.
+        model: not used.
+        options: how many rows.
+        progress: is told what is at work.
+        per_class: numbers of labels a class, or of labelled rows; None means from 1 to all.
+        draws: of each number of labels; large draws are fewer.
+        networks: supervised baselines, trained on the same draws.
+        network_draws: the first draws of each size that they are trained on; 0 is none.
     """
+    options = _Options(**vars(options), per_class=per_class, draws=draws, network_draws=network_draws)
     rng = options.rng("probes")  # the name by which recorded figures were drawn
     train, test = train_and_test(table, options, one_each=True)
     main, numbers, notes = _columns(table, train, test, alone=options.per_class is not None)
@@ -71,7 +93,7 @@ def study(
         for reader in readers:
             reader.read(wanted.name, wanted.baseline, x, shuffled=not own)
         own = wanted.name
-    if options.networks and networks:
+    if options.network_draws and networks:
         notes += dict.fromkeys(note for one in readers for note in one.teach(table, networks, options, progress))
     done = [one for reader in readers for one in reader.results(table.labels_told)]
     found, others = done[0], done[1:]
@@ -93,7 +115,7 @@ def _columns(table: Embeddings, train: Ints, test: Ints, *, alone: bool) -> tupl
 class _Classes:
     """Classes by logistic probes."""
 
-    def __init__(self, column: Column, split: _Split, options: Options, rng: np.random.Generator) -> None:
+    def __init__(self, column: Column, split: _Split, options: _Options, rng: np.random.Generator) -> None:
         if np.count_nonzero(column.present[split.validation]) < 2:
             raise AnalysisError("few-label probes choose C on validation rows, and there are none with a label")
         self.columns, self.split, self.seed = [column], split, options.seed
@@ -108,7 +130,7 @@ class _Classes:
         if shuffled:
             self.curve.read_shuffled(name, known, judged, np.random.default_rng([self.seed, 11]))
 
-    def teach(self, table: Embeddings, networks: Sequence[Network], options: Options, progress: Progress) -> list[str]:
+    def teach(self, table: Embeddings, networks: Sequence[Network], options: _Options, progress: Progress) -> list[str]:
         """Teach networks the same draws; returns notes."""
         present = self.columns[0].present
         train, validation, test = (rows[present[rows]] for rows in self.split.rows)
@@ -120,7 +142,7 @@ class _Classes:
             table,
             self.columns[0],
             rows,
-            draws=min(options.networks, options.draws),
+            draws=min(options.network_draws, options.draws),
             progress=progress,
         )
 
@@ -129,7 +151,7 @@ class _Classes:
         return [Efficiency(name, self.curve.results(), self.curve.needed(), told, tuple(self.notes))]
 
 
-def _by_known_rows(columns: Sequence[Column], split: _Split, options: Options, notes: list[str]) -> list[_Numbers]:
+def _by_known_rows(columns: Sequence[Column], split: _Split, options: _Options, notes: list[str]) -> list[_Numbers]:
     """Readers of numbers, those that are known for the same rows together; what cannot be read is noted."""
     groups: dict[bytes, list[Column]] = {}
     for column in columns:
@@ -147,7 +169,7 @@ def _by_known_rows(columns: Sequence[Column], split: _Split, options: Options, n
 class _Numbers:
     """Numbers that are known for the same rows, by ridge regression."""
 
-    def __init__(self, columns: list[Column], split: _Split, options: Options) -> None:
+    def __init__(self, columns: list[Column], split: _Split, options: _Options) -> None:
         self.columns, self.split, self.seed, self.notes = columns, split, options.seed, list[str]()
         present = columns[0].present
         known = [np.flatnonzero(present[rows]) for rows in split.rows]
@@ -170,7 +192,7 @@ class _Numbers:
             all_labels=options.per_class is None,
         )
 
-    def _amounts(self, n: int, options: Options) -> tuple[int, ...]:
+    def _amounts(self, n: int, options: _Options) -> tuple[int, ...]:
         """Labelled rows: those that were asked for, or those of the whole curve."""
         if options.per_class is None:
             return amounts(n)
@@ -188,10 +210,10 @@ class _Numbers:
         if shuffled:
             self.curves.read_shuffled(train, validation, test, self.held, np.random.default_rng([self.seed, 11]))
 
-    def teach(self, table: Embeddings, networks: Sequence[Network], options: Options, progress: Progress) -> list[str]:
+    def teach(self, table: Embeddings, networks: Sequence[Network], options: _Options, progress: Progress) -> list[str]:
         """Teach networks the same draws, of all numbers at once; returns notes."""
         train, validation, test = (rows[part] for rows, part in zip(self.split.rows, self.known, strict=True))
-        draws = min(options.networks, options.draws)
+        draws = min(options.network_draws, options.draws)
         rows = (train, validation, test)
         return teach_numbers(self.curves, networks, table, rows, self.held, draws=draws, progress=progress)
 
@@ -203,7 +225,7 @@ class _Numbers:
         ]
 
 
-def _curve(column: Column, train: Ints, options: Options, rng: np.random.Generator) -> tuple[Curve, list[str]]:
+def _curve(column: Column, train: Ints, options: _Options, rng: np.random.Generator) -> tuple[Curve, list[str]]:
     """Draw labels at the sizes that were asked for, or at those of the whole curve; and what cannot be drawn."""
     labels = column.codes[train][column.present[train]]
     counts = np.unique(labels, return_counts=True)[1]

@@ -25,8 +25,23 @@ from .separation import separation
 CLASS_ROWS = 10_000  # that mixtures of classes are fitted on, and judged on, where codes do not fit in memory
 
 
-def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Mixture:
-    """Group the codes, and compare the groups with the labels."""
+def study(
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    progress: Progress = silent,
+    *,
+    components: tuple[int, ...] = (),
+) -> Mixture:
+    """Group the codes, and compare the groups with the labels.
+
+    Args:
+        table: of codes.
+        model: decodes components; None shows none.
+        options: how many rows.
+        progress: is told what is at work.
+        components: numbers of components to try; none means 1 2 4 8 16 32 and the neighbours of the best.
+    """
     rng = options.rng("mixture")
     parted = table.has_split or table.has_drawn_split
     fit_on = "train" if parted and len(table.rows("train")) >= 10 else None
@@ -34,7 +49,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     rows, words = held_out(table, options.test_rows, options, least=1000, drawn=True)
     keep = table.continuous
     whole, own = table.matrix(table.code, rows), table.matrix(table.code, train)[:, keep]
-    fitted = fit_mixture(own, rng=rng, components=options.components, progress=progress)
+    fitted = fit_mixture(own, rng=rng, components=components, progress=progress)
     progress("the same on two halves of the rows")
     again = found_again(own, whole[:, keep], like=fitted, rng=rng)
     progress("valleys between components")

@@ -21,7 +21,7 @@ from ..table.representations import Representation, representations
 from ..table.selection import thin
 from ..table.study_options import Options, Progress, reconstruct, silent
 from .ranking import CODE, CODE_FEW, ERROR, FEATURES, FEATURES_FEW, Contender, Entry, SideBySide, leads, standings
-from .shared_rows import PER_CLASS, common_ground
+from .shared_rows import DRAWS, PER_CLASS, common_ground
 
 LOOKED_AT = 5000  # rows whose neighbours are found
 
@@ -35,13 +35,14 @@ def study_runs(
     *,
     find_model: FindModel | None = None,
     progress: Progress = silent,
+    draws: int = DRAWS,
 ) -> tuple[SideBySide, list[str]]:
     """Read every table's code and features, and those of yardsticks, from the same rows; and notes.
 
     Args: names: of the runs, in the order of tables. find_model: gives the model that decodes a table's codes.
     Raises: AnalysisError where the tables are not of the same images.
     """
-    study = _Study(tables, names, options, find_model, progress)
+    study = _Study(tables, names, options, find_model, progress, draws)
     runs = [study.run(i) for i in range(len(tables))]
     yardsticks = study.of_pixels([one.who.width for one in runs])
     yardsticks += [wild for i, one in enumerate(runs) if (wild := study.untrained(i, one.who)) is not None]
@@ -70,10 +71,11 @@ class _Study:
         options: Options,
         find_model: FindModel | None,
         progress: Progress,
+        draws: int,
     ) -> None:
         self.tables, self.names, self.options = tables, names, options
         self.find_model, self.progress = find_model, progress
-        self.ground, self.notes = common_ground(tables, options)
+        self.ground, self.notes = common_ground(tables, options, draws=draws)
         self.missing: dict[str, list[str]] = {}
 
     def run(self, i: int) -> Entry:

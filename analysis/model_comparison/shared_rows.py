@@ -26,6 +26,7 @@ FEWEST = 20  # labelled train rows
 
 
 HELD = 100  # test rows
+DRAWS = 20  # of few labels
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Ground:
         return wanted.read(table, *(self.places[at][part] for part in parts), rng=options.rng("probes"))[-1]
 
 
-def common_ground(tables: Sequence[Embeddings], options: Options) -> tuple[Ground, list[str]]:
+def common_ground(tables: Sequence[Embeddings], options: Options, *, draws: int = DRAWS) -> tuple[Ground, list[str]]:
     """Find what tables of the same images have in common, and notes.
 
     Raises: AnalysisError where they are not of the same images.
@@ -79,10 +80,10 @@ def common_ground(tables: Sequence[Embeddings], options: Options) -> tuple[Groun
     if column is not None and not _enough(column, train, test):
         notes += ["nothing is read: too few train or test rows with a label are common"] if (split != "").any() else []
         column = None
-    draws = None if column is None else _draws(column.codes[train], options, notes)
+    drawn = None if column is None else _draws(column.codes[train], draws, options, notes)
     fit = thin(np.flatnonzero(split == "train"), options.train_rows, options)
     held = thin(_held(split, notes, np.flatnonzero(alone)), options.test_rows, options)
-    return Ground(tuple(places), column, train, validation, test, draws, fit, held), notes
+    return Ground(tuple(places), column, train, validation, test, drawn, fit, held), notes
 
 
 def _classes(first: Embeddings, place: Ints, notes: list[str]) -> Column | None:
@@ -112,9 +113,9 @@ def _enough(column: Column, train: Ints, test: Ints) -> bool:
     return len(train) >= FEWEST and len(np.unique(column.codes[train])) > 1 and len(test) > 1
 
 
-def _draws(labels: Ints, options: Options, notes: list[str]) -> Ints | None:
+def _draws(labels: Ints, draws: int, options: Options, notes: list[str]) -> Ints | None:
     try:
-        return draw_labels(labels, per_class=PER_CLASS, draws=options.draws, rng=options.rng("draws"))
+        return draw_labels(labels, per_class=PER_CLASS, draws=draws, rng=options.rng("draws"))
     except AnalysisError as error:
         notes.append(str(error))
         return None

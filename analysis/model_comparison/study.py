@@ -16,6 +16,7 @@ from ..table.representations import code_yardsticks, missing_yardsticks
 from ..table.selection import grouping, held_out, independent, labelled_columns, sample, thin
 from ..table.study_options import Options, Progress, silent
 from .ranking_study import FindModel, study_runs
+from .shared_rows import DRAWS
 from .similarity import Comparison, Comparisons, collapsed, similarities, transfers
 
 YARDSTICK_SHUFFLES = 19
@@ -32,6 +33,7 @@ def study_comparison(
     names: Sequence[str] = (),
     find_model: FindModel | None = None,
     progress: Progress = silent,
+    draws: int = DRAWS,
 ) -> Comparisons:
     """Put tables of the same images side by side, and the code of the first beside those of others and yardsticks.
 
@@ -43,7 +45,7 @@ def study_comparison(
     names = names or [name if short.count(name) == 1 else str(t.path) for name, t in zip(short, tables, strict=True)]
     shown = [_named(name, table) for name, table in zip(names, tables, strict=True)]
     sides = [name if table.stands_in else side for name, side, table in zip(names, shown, tables, strict=True)]
-    runs, said = study_runs(tables, sides, options, find_model=find_model, progress=progress)
+    runs, said = study_runs(tables, sides, options, find_model=find_model, progress=progress, draws=draws)
     pairs = []
     for name, other in zip(shown[1:], others, strict=True):
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,14 +26,45 @@ from .targets import find_targets, rows_with_values
 SHUFFLED = 5  # draws that are also read with their labels shuffled
 
 
-def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> ProbeTable:
-    """Probe every representation for the label, then for each attribute."""
+@dataclass(frozen=True, kw_only=True)
+class _Options(Options):
+    """The shared options, and this study's own."""
+
+    methods: tuple[str, ...]
+    draws: int
+    neighbours: int
+
+
+def study(
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    progress: Progress = silent,
+    *,
+    methods: tuple[str, ...] = ("logistic", "svm", "knn"),
+    draws: int = 20,
+    neighbours: int = 1,
+    protocol: str = "",
+) -> ProbeTable:
+    """Probe every representation for the label, then for each attribute.
+
+    Args:
+        table: of codes.
+        model: not used.
+        options: how many rows.
+        progress: is told what is at work.
+        methods: of classes, of "logistic", "svm" and "knn".
+        draws: of labels, where a protocol draws them.
+        neighbours: k of the k-NN probe.
+        protocol: a named protocol, see `protocols`; "" probes every column by `methods`.
+    """
+    options = _Options(**vars(options), methods=methods, draws=draws, neighbours=neighbours)
     rng = options.rng("probes")
     train, test = train_and_test(table, options)
     validation = sample(table, "validation", SEARCH, options)
     targets, notes = find_targets(table, train, test)
     probes: list[Probe] = []
-    named = find_protocol(options.protocol) if options.protocol else None
+    named = find_protocol(protocol) if protocol else None
     if named is not None:
         targets, options = targets[:1], replace(options, methods=named.readers)
         if targets[0].kind == "numeric":
@@ -72,7 +103,7 @@ def _pixels(table: Embeddings, train: Ints, options: Options, rng: np.random.Gen
     return Components(lambda: table.matrix("pixels", train), most, rng=rng, sample=sample)
 
 
-def _drawn(table: Embeddings, column: Column, train: Ints, labels: int, options: Options, notes: list[str]) -> Ints:
+def _drawn(table: Embeddings, column: Column, train: Ints, labels: int, options: _Options, notes: list[str]) -> Ints:
     """Balanced draws of `labels` labelled train rows, or of as many as the smallest class allows, which is noted."""
     train = train[column.present[train]]
     known, groups = column.codes[train], None if table.groups is None else table.groups[train]
@@ -133,7 +164,7 @@ def _probe(
     wanted: Representation,
     x: Sequence[Singles],
     rows: Sequence[Ints],
-    options: Options,
+    options: _Options,
     rng: np.random.Generator,
     groups: Ints | None,
 ) -> tuple[Probe, ...]:

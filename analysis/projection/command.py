@@ -29,4 +29,4 @@ def map(job: Job, method: Method = None, rows: MapRows = 5000, full: Full = Fals
 
         latentgan map codes.parquet --full --out results
     """
-    job.run(decodes=False, map_rows=None if full else rows, maps=tuple(method or ("umap", "pca")))
+    job.run(decodes=False, map_rows=None if full else rows, methods=tuple(method or ("umap", "pca")))

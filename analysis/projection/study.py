@@ -12,16 +12,33 @@ from ..table.study_options import Options, Progress, silent
 from .projection import Maps, latent_map
 
 
-def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Maps:
-    """Place a sample of codes, or all, in the plane by each method, and say which they are."""
+def study(
+    table: Embeddings,
+    model: Model | None,
+    options: Options,
+    progress: Progress = silent,
+    *,
+    methods: tuple[str, ...] = ("umap", "pca"),
+    map_rows: int | None = 5_000,
+) -> Maps:
+    """Place a sample of codes, or all, in the plane by each method, and say which they are.
+
+    Args:
+        table: of codes.
+        model: not used.
+        options: the seed.
+        progress: is told what is at work.
+        methods: "umap", "pca".
+        map_rows: held-out rows on the map, at most; None places every row of the table.
+    """
     rng = options.rng("maps")
     every = independent(table, table.rows(None), options)
     what = "rows" if table.groups is None else "groups, of which one row each is placed"
-    if options.map_rows is None:
+    if map_rows is None:
         rows, words = every, f"all {len(every):,} rows of the table, training rows included"
         words += "" if table.groups is None else ", one of each group"
     else:
-        rows, words = held_out(table, options.map_rows, options, least=1000)
+        rows, words = held_out(table, map_rows, options, least=1000)
         candidates = len(held_out(table, None, options, least=1000)[0])
         of = f"{len(rows):,} of {candidates:,}" if len(rows) < candidates else f"{len(rows):,}"
         whole = f"; the table has {len(every):,} {what}, and latentgan map TABLE --full places all of them"
@@ -29,7 +46,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     codes, labels = table.vectors(table.code, rows)[:, table.encoded], labels_of(table)
     maps, notes = [], [words]
     known = np.where(labels[0][rows] < 0, np.nan, labels[0][rows]) if labels else None
-    for method in options.maps:
+    for method in methods:
         progress(method)
         try:
             maps.append(

@@ -34,33 +34,19 @@ def silent(text: str) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """How much an analysis looks at; None means every row. The defaults take minutes, not hours."""
+    """How much a study looks at; None means every row. What one study alone is told are keywords of its own."""
 
-    train_rows: int | None = 10_000  # fitted on
-    test_rows: int | None = 10_000  # scored on
-    map_rows: int | None = 5_000
+    train_rows: int | None = 10_000
+    """Rows that are fitted on, at most."""
+    test_rows: int | None = 10_000
+    """Rows that are scored, at most."""
     seed: int = 0
-    methods: tuple[str, ...] = ("logistic", "svm", "knn")
-    per_class: tuple[int, ...] | None = None  # few labels a class; None: from 1 to all
-    draws: int = 20
-    networks: int = 0  # draws that networks are taught
-    neighbours: int = 1  # k of the k-NN probe
-    protocol: str = ""  # a named way of reading, see analysis.probes.protocols; "" for every column by `methods`
-    permutations: int = 999
-    keep: tuple[str, ...] = ()  # concepts, or columns, that directions of the others keep
-    keep_by: str = "regression"  # how, one of conditional.WAYS
-    factors: tuple[str, ...] = ()  # columns that are known factors; none means the label and attributes
-    maps: tuple[str, ...] = ("umap", "pca")
-    components: tuple[int, ...] = ()  # of the mixture; none means 1 2 4 8 16 32 and the neighbours of the best
-    along: str = "auto"  # or lerp, slerp, norm, geodesic
-    between: tuple[
-        str, ...
-    ] = ()  # "classes", "images" or "A:B": which pairs, see analysis.interpolation.pairs; none means classes
-    steps: int = 11
-    shown: int = 8  # images, pairs or codes in a gallery
+    """The same seed gives the same figures."""
+    shown: int = 8
+    """Images, pairs or codes in a gallery."""
 
     def full(self) -> Options:
-        """Look at every row; maps keep a sample."""
+        """Look at every row."""
         return replace(self, train_rows=None, test_rows=None)
 
     def rng(self, name: str) -> np.random.Generator:

@@ -147,7 +147,7 @@ def test_the_crossing_is_linear_in_the_logarithm_and_its_ends_are_those_of_the_d
 
 def test_a_table_gets_its_curve_and_says_what_it_lacks(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path))
-    found = study_efficiency(table, None, Options(draws=3))
+    found = study_efficiency(table, None, Options(), draws=3)
     assert [few.per_class for few in found.curve[:-1]] == [1, 2, 5, 10, 20]
     assert found.curve[-1].everything and found.curve[-1].labels == np.count_nonzero(
         table.column().present[table.rows("train")]
@@ -156,9 +156,9 @@ def test_a_table_gets_its_curve_and_says_what_it_lacks(tmp_path: Path) -> None:
         ("code", "pixels"),
         ("code", "untrained.code"),
     ]
-    again = study_efficiency(table, None, Options(draws=3))
+    again = study_efficiency(table, None, Options(), draws=3)
     assert all((a.accuracy == b.accuracy).all() for a, b in zip(found.curve, again.curve, strict=True))
-    some = study_efficiency(table, None, Options(draws=3, per_class=(5, 5000)))
+    some = study_efficiency(table, None, Options(), draws=3, per_class=(5, 5000))
     assert [few.per_class for few in some.curve] == [5] and some.notes[0].startswith("not drawn: 5000 labels a class")
     with pytest.raises(AnalysisError, match="5000 labels a class cannot be drawn: the smallest of 10 classes has"):
-        study_efficiency(table, None, Options(per_class=(5000,)))
+        study_efficiency(table, None, Options(), per_class=(5000,))

@@ -33,7 +33,7 @@ def test_cosine_votes_are_scikit_learns() -> None:
 
 def test_bigan_1nn_reads_the_encoders_last_layer_beside_its_yardsticks(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path))
-    found = study_probes(table, None, Options(protocol="bigan-1nn"))
+    found = study_probes(table, None, Options(), protocol="bigan-1nn")
     names = [(one.representation, one.method) for one in found.probes]
     assert names[0] == ("encoder.hidden", "knn") and ("pixels", "knn") in names
     assert found.probes[0].score.n == 352 and found.protocol.startswith("bigan-1nn: One nearest neighbour")
@@ -43,7 +43,7 @@ def test_an_untrained_layer_that_is_not_there_is_told(tmp_path: Path) -> None:
     columns = table_maker.digits_columns(rows=300)
     del columns["untrained.encoder.hidden"], columns["pixels"]
     table = Embeddings(table_maker.write_table(tmp_path / "t.parquet", columns, table_maker.digits_metadata()))
-    found = study_probes(table, None, Options(protocol="bigan-1nn"))
+    found = study_probes(table, None, Options(), protocol="bigan-1nn")
     assert [one.representation for one in found.probes] == ["encoder.hidden"]
     for said in ("no untrained network: the table has no column 'untrained.encoder.hidden'", "no raw-pixel baseline"):
         assert sum(note.startswith(said) for note in found.notes) == 1, found.notes
@@ -54,14 +54,14 @@ def test_what_a_table_lacks_is_told_with_the_options_that_make_it(tmp_path: Path
     table.metadata["layers"] = ["encoder.hidden", "discriminator.conv1", "discriminator.conv2"]
     said = r"--features discriminator\.conv1 --features discriminator\.conv2 --pool 4 --out"
     with pytest.raises(AnalysisError, match=said):
-        study_probes(table, None, Options(protocol="dcgan-svm-4x4"))
+        study_probes(table, None, Options(), protocol="dcgan-svm-4x4")
     with pytest.raises(AnalysisError, match="did you mean bigan-1nn"):
         find_protocol("bigan-1n")
 
 
 def test_an_svm_protocol_reads_columns_together_on_balanced_draws(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path))
-    found = study_probes(table, None, Options(protocol="ali-svm-last4", draws=3))
+    found = study_probes(table, None, Options(), protocol="ali-svm-last4", draws=3)
     first = found.probes[0]
     assert first.representation == "encoder.hidden + code" and first.method == "svm" and first.score.n == 3
     assert first.width == table.width("encoder.hidden") + table.width("code") and first.score.value > 0.8
@@ -91,7 +91,7 @@ def rank() -> int:
 
 
 def test_dcgans_svm_reads_all_pooled_convolutions_beside_as_many_components_as_pixels_have(tmp_path: Path) -> None:
-    found = study_probes(convolved(tmp_path), None, Options(protocol="dcgan-svm-4x4", draws=2))
+    found = study_probes(convolved(tmp_path), None, Options(), protocol="dcgan-svm-4x4", draws=2)
     first, *rest = found.probes
     assert first.representation == "discriminator.conv1 + discriminator.conv2" and first.width == first.used == 96
     assert [one.representation for one in rest] == [
@@ -108,7 +108,7 @@ def test_dcgans_svm_reads_all_pooled_convolutions_beside_as_many_components_as_p
 
 def test_each_layer_stands_beside_a_pca_of_its_width(tmp_path: Path) -> None:
     table = convolved(tmp_path)
-    found = study_probes(table, None, Options(protocol="knn"))
+    found = study_probes(table, None, Options(), protocol="knn")
     names = list(dict.fromkeys(one.representation for one in found.probes))
     own = ["code", "encoder.hidden", "discriminator.conv1", "discriminator.conv2"]
     untrained = [f"untrained.{name}" for name in own]
@@ -130,7 +130,7 @@ def test_one_pca_is_fitted_for_all_widths_and_is_each_ones_own(tmp_path: Path, m
     own = pca.fit_pca
     monkeypatch.setattr(pca, "fit_pca", lambda x, width, **more: fitted.append(width) or own(x, width, **more))
     table = convolved(tmp_path)
-    study_probes(table, None, Options(protocol="knn"))
+    study_probes(table, None, Options(), protocol="knn")
     assert fitted == [64]
     del fitted[:]
     x, rng = table.vectors("pixels"), np.random.default_rng(0)
@@ -145,7 +145,7 @@ def test_wide_pixels_are_themselves_read_through_the_widest_pca(
 ) -> None:
     monkeypatch.setattr("analysis.probes.study.WIDEST", 40)
     monkeypatch.setattr("analysis.probes.linear_probe.WIDEST", 40)
-    found = study_probes(convolved(tmp_path), None, Options(protocol="linear"))
+    found = study_probes(convolved(tmp_path), None, Options(), protocol="linear")
     pcas = [one.representation for one in found.probes if "PCA" in one.representation]
     assert pcas == ["PCA 4 of pixels", "PCA 32 of pixels"]
     used = {one.representation: one.used for one in found.probes}
@@ -163,4 +163,4 @@ def test_labels_that_no_train_row_has_are_not_probed(tmp_path: Path) -> None:
     columns = {"split": found["split"], "code": found["code"], "label": [f"image {i}" for i in range(400)]}
     table = Embeddings(table_maker.write_table(tmp_path / "own.parquet", columns))
     with pytest.raises(AnalysisError, match="no test row has a value that train rows have"):
-        study_probes(table, None, Options(methods=("knn",)))
+        study_probes(table, None, Options(), methods=("knn",))

@@ -29,7 +29,7 @@ from analysis.results import load, save
 from analysis.table.embeddings import Embeddings
 from analysis.table.study_options import Options
 
-QUICK = Options(permutations=59, shown=2)
+QUICK = Options(shown=2)
 
 
 @pytest.fixture
@@ -244,8 +244,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(table: Path) -> ConceptTable:
-    options = Options(permutations=59, shown=2, keep=("label: 3", "parity"))
-    return study_concepts(Embeddings(table), Reading(), options)  # type: ignore[arg-type]
+    preserved = ("label: 3", "parity")
+    return study_concepts(Embeddings(table), Reading(), QUICK, permutations=59, preserve=preserved)  # type: ignore[arg-type]
 
 
 def test_a_study_brings_numbers_freed_directions_and_those_without_labels(found: ConceptTable) -> None:
@@ -299,9 +299,9 @@ def test_the_report_shows_all_of_it_and_escapes_names(found: ConceptTable) -> No
 
 def test_a_model_whose_first_layer_is_of_another_width_is_refused(table: Path) -> None:
     with pytest.raises(AnalysisError, match=r"first_layer gave \(10, 7\), not \(rows, 10\)"):
-        study_concepts(Embeddings(table), Reading(7), QUICK)  # type: ignore[arg-type]
+        study_concepts(Embeddings(table), Reading(7), QUICK, permutations=59)  # type: ignore[arg-type]
     plain: Any = table_maker.digits_model()
-    done = study_concepts(Embeddings(table), plain, QUICK)
+    done = study_concepts(Embeddings(table), plain, QUICK, permutations=59)
     assert [one.method for one in done.unsupervised] == [PCA_OF_CODES]
     assert any("no linear layer of the model reads the code" in note for note in done.notes)
 

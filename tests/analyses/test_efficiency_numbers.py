@@ -151,20 +151,20 @@ def test_intervals_hold_the_truth_as_often_as_they_say(rng: np.random.Generator)
 
 def test_a_label_of_numbers_gets_its_own_curve_and_attributes_stand_beside_a_label(tmp_path: Path) -> None:
     path = table_maker.digits_table(tmp_path, rows=600)
-    beside = study_efficiency(Embeddings(path), None, Options(draws=3))
+    beside = study_efficiency(Embeddings(path), None, Options(), draws=3)
     assert (beside.target, beside.metric) == ("label", "accuracy")
     (ink,) = beside.attributes
     assert (ink.target, ink.metric, ink.curve[0].metric) == ("ink", "R2", "R2")
     assert figures(ink.curve, "pixels")[-1] > 0.999  # ink is their mean
-    alone = study_efficiency(Embeddings(path, label="ink"), None, Options(draws=3))
+    alone = study_efficiency(Embeddings(path, label="ink"), None, Options(), draws=3)
     assert alone.target == "ink" and all(
         np.array_equal(a.accuracy, b.accuracy, equal_nan=True) for a, b in zip(ink.curve, alone.curve, strict=True)
     )
-    few = study_efficiency(Embeddings(path, label="ink"), None, Options(draws=3, per_class=(5, 20)))
+    few = study_efficiency(Embeddings(path, label="ink"), None, Options(), draws=3, per_class=(5, 20))
     assert [one.labels for one in few.curve] == [20] and few.notes[0].startswith("not drawn: 5 labelled rows")
-    assert study_efficiency(Embeddings(path), None, Options(draws=3, per_class=(5,))).attributes == ()
+    assert study_efficiency(Embeddings(path), None, Options(), draws=3, per_class=(5,)).attributes == ()
     with pytest.raises(AnalysisError, match="5 labelled rows cannot be drawn: a draw of 'ink' holds 10 to"):
-        study_efficiency(Embeddings(path, label="ink"), None, Options(per_class=(5,)))
+        study_efficiency(Embeddings(path, label="ink"), None, Options(), per_class=(5,))
 
 
 def test_numbers_that_are_not_known_in_validation_are_left_out_with_a_sentence(tmp_path: Path) -> None:
@@ -175,10 +175,10 @@ def test_numbers_that_are_not_known_in_validation_are_left_out_with_a_sentence(t
     ink = columns["pixels"].mean(1)
     columns["ink"] = pa.array([None if s == "validation" else v for v, s in zip(ink, split, strict=True)])
     path = table_maker.write_table(tmp_path / "t.parquet", columns, table_maker.digits_metadata())
-    found = study_efficiency(Embeddings(path), None, Options(draws=2))
+    found = study_efficiency(Embeddings(path), None, Options(), draws=2)
     assert found.attributes == () and any("'ink' is not read: ridge chooses" in note for note in found.notes)
     with pytest.raises(AnalysisError, match="'ink' cannot be read with few labels"):
-        study_efficiency(Embeddings(path, label="ink"), None, Options(draws=2))
+        study_efficiency(Embeddings(path, label="ink"), None, Options(), draws=2)
 
 
 def test_results_are_kept_printed_and_reported_with_hostile_names(tmp_path: Path) -> None:

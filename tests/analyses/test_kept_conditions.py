@@ -33,7 +33,7 @@ def hats(tmp_path_factory: pytest.TempPathFactory) -> Embeddings:
 
 
 def studied(table: Embeddings, *keep: str) -> ConceptTable:
-    return study_concepts(table, None, Options(permutations=19, keep=keep, keep_by="projection"))
+    return study_concepts(table, None, Options(), permutations=19, preserve=keep, preserve_by="projection")
 
 
 def words(found: ConceptTable) -> tuple[Table, str]:

@@ -130,7 +130,7 @@ def test_the_study_decodes_what_anybody_can_draw_again(tmp_path: Path) -> None:
             given.append(codes.copy())
             return np.zeros((len(codes), 1, 1, 1), np.float32)
 
-    found = study_mixture(Embeddings(path), Watching(), Options(components=(3,)))
+    found = study_mixture(Embeddings(path), Watching(), Options(), components=(3,))
     assert found.by_class is not None and found.by_class.samples is not None and found.samples is not None
     assert found.samples.shape == (3, 12, 1, 1, 1) and len(given) == 2
     for drawn in given:

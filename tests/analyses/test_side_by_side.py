@@ -39,7 +39,7 @@ from analysis.table.alignment import common_rows
 from analysis.table.study_options import Options
 
 WIDTH = 6
-OPTIONS = Options(draws=2)
+OPTIONS = Options()
 
 
 def columns(*yardsticks: str, **changes: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embeddings]:
 
 
 def test_a_code_and_the_same_turned_do_not_differ(tables: dict[str, Embeddings]) -> None:
-    found, _ = study_runs([tables["one"], tables["turned"]], ["one", "turned"], OPTIONS)
+    found, _ = study_runs([tables["one"], tables["turned"]], ["one", "turned"], OPTIONS, draws=2)
     assert found.leads and not any(lead.clear for lead in found.leads)
     one, turned = found.runs
     assert one.figure(DIMENSION).value.value == pytest.approx(turned.figure(DIMENSION).value.value, rel=1e-4)
@@ -95,7 +95,7 @@ def test_a_code_and_the_same_turned_do_not_differ(tables: dict[str, Embeddings])
 
 def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Embeddings]) -> None:
     names = ("noisy", "one", "turned")
-    found, notes = study_runs([tables[name] for name in names[:2]], names[:2], OPTIONS)
+    found, notes = study_runs([tables[name] for name in names[:2]], names[:2], OPTIONS, draws=2)
     assert all(lead.clear and lead.best == 1 for lead in found.leads)
     gap, lead = found.runs[1].figure(CODE).difference, found.leads[0]
     assert (gap.low, gap.value) == (lead.difference.low, lead.difference.value) and gap.low > 0.1
@@ -107,7 +107,7 @@ def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Emb
         and "more than noisy's; yardsticks: raw pixels" in said
     )
     assert "noisy was told 30 labels in training" in notes
-    three, _ = study_runs([tables[name] for name in names], names, OPTIONS)
+    three, _ = study_runs([tables[name] for name in names], names, OPTIONS, draws=2)
     assert not three.leads[0].clear and {three.leads[0].best, three.leads[0].rival} == {1, 2}
     assert clean(finding(three)).startswith("No run is ahead: ")
 
@@ -154,7 +154,7 @@ def test_the_feature_layer_is_chosen_on_validation_rows_and_not_on_test_rows(tmp
     lucky = np.where((split == "validation")[:, None], noise, truth)  # says all but to validation rows
     layers = {"net.lucky": lucky, "net.honest": (truth + noise / 3).astype(np.float32)}
     one = table(tmp_path, "one", columns(**layers))
-    found, notes = study_runs([one, table(tmp_path, "other", columns())], ["one", "other"], OPTIONS)
+    found, notes = study_runs([one, table(tmp_path, "other", columns())], ["one", "other"], OPTIONS, draws=2)
     assert found.runs[0].who.layer == "net.honest" and found.runs[0].figure(FEATURES).value.value > 0.8
     assert np.isnan(found.runs[1].figure(FEATURES).value.value)
     assert "no feature layers in the table: other" in notes
@@ -166,6 +166,7 @@ def test_yardsticks_stand_once_and_errors_are_of_what_decodes(tables: dict[str, 
         [tables["one"], tables["noisy"]],
         ["one", "noisy"],
         OPTIONS,
+        draws=2,
         find_model=lambda one: model if one is tables["one"] else None,
     )
     assert [row.who.name for row in found.standings] == [
@@ -192,14 +193,14 @@ def test_yardsticks_stand_once_and_errors_are_of_what_decodes(tables: dict[str, 
 def test_what_tables_cannot_give_is_said(tmp_path: Path) -> None:
     found = {name: values for name, values in columns().items() if name in ("id", "split", "code")}
     one, other = (table(tmp_path, name, found) for name in ("one", "other"))
-    result, notes = study_runs([one, other], ["one", "other"], OPTIONS)
+    result, notes = study_runs([one, other], ["one", "other"], OPTIONS, draws=2)
     assert result.leads == () and finding(result) == "" and result.target == ""
     assert [len(row.figures) for row in result.standings] == [1, 1]
     said = " ".join(notes)
     for words in ("nothing is read: ", "no raw pixels and no PCA", "no untrained network in the table: one, other"):
         assert words in said
     few = columns(label=["0" if i % 200 else "1" for i in range(1797)])
-    result, notes = study_runs([table(tmp_path, "a", few), table(tmp_path, "b", few)], ["a", "b"], OPTIONS)
+    result, notes = study_runs([table(tmp_path, "a", few), table(tmp_path, "b", few)], ["a", "b"], OPTIONS, draws=2)
     assert result.per_class == 0 and any("10 labels a class cannot be drawn" in note for note in notes)
     assert np.isnan(result.runs[0].figure(CODE_FEW).value.value) and result.runs[0].figure(CODE).value.value > 0.9
 
@@ -209,17 +210,23 @@ def test_rows_whose_split_differs_are_left_out_and_other_images_refused(tmp_path
     test = np.flatnonzero(split == "test")
     split[test[:100]] = "train"  # as one model has seen them
     one = table(tmp_path, "one", columns())
-    found, notes = study_runs([one, table(tmp_path, "other", columns(split=split.tolist()))], ["one", "other"], OPTIONS)
+    found, notes = study_runs(
+        [one, table(tmp_path, "other", columns(split=split.tolist()))], ["one", "other"], OPTIONS, draws=2
+    )
     assert found.test_rows == 352 - np.count_nonzero(test[:100] % 50)  # every 50th row has no label
     assert "100 rows are left out, as their split differs between tables" in notes
     with pytest.raises(AnalysisError, match="different images"):
-        study_runs([one, table(tmp_path, "strange", columns(), fingerprint="0" * 64)], ["one", "strange"], OPTIONS)
+        study_runs(
+            [one, table(tmp_path, "strange", columns(), fingerprint="0" * 64)], ["one", "strange"], OPTIONS, draws=2
+        )
 
 
 def test_runs_side_by_side_lead_the_section_and_come_back_from_disk(
     tables: dict[str, Embeddings], tmp_path: Path
 ) -> None:
-    found = study_comparison(tables["noisy"], [tables["one"]], replace(OPTIONS, test_rows=150), names=("<b>", "b"))
+    found = study_comparison(
+        tables["noisy"], [tables["one"]], replace(OPTIONS, test_rows=150), names=("<b>", "b"), draws=2
+    )
     save(found, tmp_path)
     assert same(load_one(tmp_path, "model_comparison"), found) and found.runs is not None
     written = comparison(Material({"model_comparison": found}))

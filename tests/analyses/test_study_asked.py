@@ -72,7 +72,7 @@ def test_a_turned_code_in_another_order_is_the_same_and_carries_every_concept(fo
 def test_several_models_stand_beside_pixels_their_pca_and_the_untrained_network(folder: Path) -> None:
     first, turned = Embeddings(folder / "one.parquet"), Embeddings(folder / "turned.parquet")
     untrained = Embeddings(folder / "one.parquet", code="untrained.code")
-    found = study_comparison(first, [turned, untrained], Options(test_rows=200, draws=2))
+    found = study_comparison(first, [turned, untrained], Options(test_rows=200), draws=2)
     names = [str(folder / "one.parquet"), "turned.parquet", f"{folder / 'one.parquet'}: untrained.code"]
     assert [one.names for one in found.pairs] == [(names[0], names[1]), (names[0], names[2])]
     assert [one.names[1] for one in found.yardsticks] == ["pixels", f"PCA {WIDTH} of pixels", "untrained.code"]
@@ -206,10 +206,10 @@ def test_a_collapsed_code_is_compared_by_a_sentence_and_not_by_p(folder: Path, t
 
 def test_factors_are_the_columns_that_are_named(folder: Path) -> None:
     table = Embeddings(folder / "one.parquet")
-    found = study_disentanglement(table, None, Options(factors=("ink", "round")))
+    found = study_disentanglement(table, None, Options(), factors=("ink", "round"))
     assert found.factors == ("ink", "round") and any("every factor known" in note for note in found.notes)
     with pytest.raises(AnalysisError, match="no column 'wrong'"):
-        study_disentanglement(table, None, Options(factors=("ink", "wrong")))
+        study_disentanglement(table, None, Options(), factors=("ink", "wrong"))
 
 
 def test_factors_are_by_default_what_rows_share_and_the_rest_is_said(tmp_path: Path) -> None:

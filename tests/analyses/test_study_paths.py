@@ -135,12 +135,12 @@ def test_the_report_says_it_in_one_sentence_and_shows_every_kind(found: Interpol
 
 def test_any_kind_can_be_asked_for(table: Embeddings) -> None:
     for along in ("lerp", "norm", "geodesic"):
-        found = study_interpolation(table, Polar(), Options(shown=2, along=along, steps=5, between=("images",)))
+        found = study_interpolation(table, Polar(), Options(shown=2), along=along, steps=5, between=("images",))
         assert found.along == along and found.frames.shape[:2] == (2, 5) and found.midpoint is not None
         assert (found.frames == kind(found, along).frames).all()
         assert found.midpoint.n == (24 if along == "geodesic" else 200)
     with pytest.raises(AnalysisError, match="at least 3 steps"):
-        study_interpolation(table, Polar(), Options(steps=2))
+        study_interpolation(table, Polar(), Options(), steps=2)
 
 
 def test_pairs_are_those_asked_for_in_turn(table: Embeddings) -> None:

@@ -142,8 +142,8 @@ def test_networks_are_taught_the_first_of_the_same_draws_and_none_of_fewer_label
         Network("network", counting(seen)),
         Network("network, generated", counting([]), told=40, note="told 40"),
     ]
-    options = Options(draws=4, networks=2)
-    found = study_efficiency(table, None, options, networks=networks)
+    options = Options()
+    found = study_efficiency(table, None, options, draws=4, networks=networks, network_draws=2)
     train, test = (table.rows(part)[table.column().present[table.rows(part)]] for part in ("train", "test"))
     again = Curve(
         table.column().codes[train],
@@ -164,19 +164,19 @@ def test_networks_are_taught_the_first_of_the_same_draws_and_none_of_fewer_label
     pairs = {(d.representation, d.baseline) for d in found.curve[-1].differences}
     assert {("code", "network"), ("network, generated", "network")} <= pairs
     assert "network, generated: told 40" in found.notes
-    assert study_efficiency(table, None, Options(draws=2, per_class=(2,)), networks=networks).notes == ()
+    assert study_efficiency(table, None, Options(), networks=networks, draws=2, per_class=(2,)).notes == ()
 
 
 def test_networks_need_pictures_and_such_as_cannot_read_numbers_do_not(tmp_path: Path) -> None:
     path = table_maker.digits_table(tmp_path, rows=600)
     networks = [Network("network", counting([]))]
-    few = study_efficiency(Embeddings(path, label="ink"), None, Options(draws=2, networks=2), networks=networks)
+    few = study_efficiency(Embeddings(path, label="ink"), None, Options(), networks=networks, draws=2, network_draws=2)
     assert "network" not in few.curve[0].representations and not [one for one in few.notes if "network" in one]
     columns = table_maker.digits_columns(rows=600)
     del columns["pixels"]
     bare = table_maker.write_table(tmp_path / "bare.parquet", columns, table_maker.digits_metadata())
     with pytest.raises(AnalysisError, match="networks learn from pixels, and the table 'bare"):
-        study_efficiency(Embeddings(bare), None, Options(draws=2, per_class=(2,), networks=2), networks=networks)
+        study_efficiency(Embeddings(bare), None, Options(), networks=networks, draws=2, per_class=(2,), network_draws=2)
 
 
 def test_a_network_reads_numbers_that_ridge_of_pixels_cannot_and_nothing_where_nothing_is() -> None:
@@ -217,8 +217,8 @@ def test_networks_of_numbers_are_taught_the_draws_that_ridge_is(tmp_path: Path) 
         assert given.values is not None
         return np.repeat(given.values[given.test][None], len(given.draws), axis=0).astype(np.float32), [3]
 
-    options = Options(draws=4, networks=2)
-    found = study_efficiency(table, None, options, networks=[Network("network", counting([]), read, note="plain")])
+    networks = [Network("network", counting([]), read, note="plain")]
+    found = study_efficiency(table, None, Options(), draws=4, networks=networks, network_draws=2)
     assert found.target == "ink" and "network: plain" in found.notes
     column = table.column("ink")
     train = table.rows("train")[column.present[table.rows("train")]]

@@ -246,11 +246,11 @@ def test_few_groups_are_not_split(tmp_path: Path, rng: np.random.Generator) -> N
 
 
 def test_noise_of_clips_stands_without_groups(clips: Path) -> None:
-    assert names(study_concepts(Embeddings(clips), None, Options(permutations=199))) & {f"coin{k}" for k in range(4)}
+    assert names(study_concepts(Embeddings(clips), None, Options(), permutations=199)) & {f"coin{k}" for k in range(4)}
 
 
 def test_noise_of_clips_stands_not_with_them(clips: Path) -> None:
-    assert names(study_concepts(Embeddings(clips, group="clip"), None, Options(permutations=199))) == set()
+    assert names(study_concepts(Embeddings(clips, group="clip"), None, Options(), permutations=199)) == set()
 
 
 def test_a_clips_own_concept_stands(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -258,7 +258,7 @@ def test_a_clips_own_concept_stands(tmp_path: Path, rng: np.random.Generator) ->
     bright = rng.random(120) < 0.5
     codes[:, 0] += 4 * bright[clip]
     path = write(tmp_path / "t.parquet", codes, clip=clip, bright=bright[clip])
-    assert names(study_concepts(Embeddings(path, group="clip"), None, Options(permutations=199))) == {"bright"}
+    assert names(study_concepts(Embeddings(path, group="clip"), None, Options(), permutations=199)) == {"bright"}
 
 
 def test_one_direction_counts_groups(rng: np.random.Generator) -> None:
@@ -289,7 +289,7 @@ def test_fitted_rows_are_whole_groups(tmp_path: Path, rng: np.random.Generator) 
     codes, clip = film(rng, 120)
     split = np.where(rng.random(len(codes)) < 0.3, "test", "train")
     path = write(tmp_path / "t.parquet", codes, clip=clip, split=split, coin=(rng.random(120) < 0.5)[clip])
-    joint = study_concepts(Embeddings(path, group="clip"), None, Options(permutations=99)).joint
+    joint = study_concepts(Embeddings(path, group="clip"), None, Options(), permutations=99).joint
     assert set(np.unique(clip[joint.fitted])) == set(clip) - set(clip[np.setdiff1d(np.arange(len(clip)), joint.fitted)])
 
 
@@ -307,7 +307,7 @@ def test_a_judge_shares_no_group_with_edits() -> None:
 
 def test_figures_count_groups(clips: Path) -> None:
     table = Embeddings(clips, group="clip")
-    found = run_study("concepts", table, None, Options(permutations=199))
+    found = run_study("concepts", table, None, Options(), permutations=199)
     assert all(concept.auc.n <= CLIPS for concept in found.concepts)
 
 

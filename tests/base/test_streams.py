@@ -197,11 +197,12 @@ def test_a_planted_mixture_is_found_in_a_stream(groups: tuple[np.ndarray, np.nda
 
 def test_studies_of_streams_say_what_studies_of_arrays_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = table_maker.digits_table(tmp_path, rows=900)
-    options = Options(components=(4,), shown=4).full()
+    options = Options(shown=4).full()
 
     def studies() -> list[Any]:
         table = Embeddings(path)
-        found = [study(table, None, options) for study in (study_probes, study_neighbours, study_mixture)]
+        found = [study(table, None, options) for study in (study_probes, study_neighbours)]
+        found.append(study_mixture(table, None, options, components=(4,)))
         return [*found, fit_probe(table, options)]
 
     probes, near, mixture, fitted = studies()
@@ -268,7 +269,7 @@ def test_a_study_that_must_hold_its_rows_takes_a_sample_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path, rows=300))
-    whole = run_study("label_efficiency", table, None, Options(draws=2, per_class=(1,)).full())
+    whole = run_study("label_efficiency", table, None, Options().full(), draws=2, per_class=(1,))
     assert not any("in place of --full" in note for note in whole.notes)
     asked, read = [], Embeddings.vectors
 
@@ -279,11 +280,11 @@ def test_a_study_that_must_hold_its_rows_takes_a_sample_and_says_so(
         return read(self, name, rows)
 
     monkeypatch.setattr(Embeddings, "vectors", too_large_at_first)
-    found = run_study("label_efficiency", table, None, Options(draws=2, per_class=(1,)).full())
+    found = run_study("label_efficiency", table, None, Options().full(), draws=2, per_class=(1,))
     assert found.notes[-1].startswith("a sample in place of --full") and found.curve
     asked.clear()
     with pytest.raises(AnalysisError, match="does not fit"):
-        run_study("label_efficiency", table, None, Options(draws=2, per_class=(1,)))
+        run_study("label_efficiency", table, None, Options(), draws=2, per_class=(1,))
 
 
 def test_a_study_that_runs_out_of_memory_says_so_and_the_others_go_on(

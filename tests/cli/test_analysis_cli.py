@@ -87,8 +87,9 @@ def test_analysis_imports_neither_torch_nor_latentgan_and_nothing_heavy_early(ta
         "assert not heavy, heavy\n"
         "from analysis.runner import run_study\n"
         "from analysis.table.study_options import Options\n"
+        "own = {'mixtures': {'components': (1, 2)}}\n"
         "for kind in ('probes', 'concepts', 'mixtures'):\n"
-        f"    run_study(kind, analysis.Embeddings({str(table)!r}), None, Options(components=(1, 2), draws=2))\n"
+        f"    run_study(kind, analysis.Embeddings({str(table)!r}), None, Options(), **own.get(kind, {{}}))\n"
         "assert not {'torch', 'latentgan', 'plotly', 'sklearn'} & set(sys.modules)\n"
         "print(*sorted(analysis.__all__))\n"
         "assert all(getattr(analysis, name) is not None for name in analysis.__all__)\n"
@@ -219,10 +220,14 @@ def test_every_help_has_an_example(command: str) -> None:
 
 
 def test_analyze_table_returns_results_and_refusals(table: Path, tmp_path: Path) -> None:
-    from analysis.table.study_options import Options
-
-    options = Options(maps=("pca",), components=(1, 2), permutations=19, draws=2, methods=("knn",))
-    done = cli.analyze_table(table, tmp_path / "out", options=options, command="test", quiet=True)
+    settings = {
+        "projection": {"methods": ("pca",)},
+        "mixtures": {"components": (1, 2)},
+        "concepts": {"permutations": 19},
+        "label_efficiency": {"draws": 2},
+        "probes": {"methods": ("knn",)},
+    }
+    done = cli.analyze_table(table, tmp_path / "out", settings=settings, command="test", quiet=True)
     assert isinstance(done["interpolation"], AnalysisError) and done["probes"].target == "label"
 
 

@@ -43,7 +43,7 @@ def made(tmp_path_factory) -> Path:
     run = train(config, folder / "run", source=source, show_progress=False)
     table = encode_table(run, source, folder / "t.parquet", Plan(yardsticks=False))
     model = NumpyModel.load(run)
-    run_study("concepts", Embeddings(table), model, Options(permutations=19, shown=1), out=folder / "results")
+    run_study("concepts", Embeddings(table), model, Options(shown=1), out=folder / "results", permutations=19)
     Image.fromarray(digits.images[1, :, :, 0]).save(folder / "one.png")
     return folder
 

@@ -29,7 +29,7 @@ def figures(table: Embeddings, *, streamed: bool) -> dict[str, Any]:
         pca = fit_pca(x, 3, rng=rng, sample=None)
         mixture = fit_mixture(x[:, :20], rng=rng, components=(3,), covariances=("diag",), restarts=1, search=2000)
         near = nearest(table.vectors("code", test[:50]), x, k=3)[0]
-        probes = study_probes(table, None, Options(methods=("logistic",)).full())
+        probes = study_probes(table, None, Options().full(), methods=("logistic",))
     return {
         "mean": x.mean(0, dtype=np.float64)[:5].tolist(),
         "variances": pca.variances.tolist(),

@@ -20,14 +20,25 @@ from analysis.results import load_command, load_one
 from analysis.runner import run_all, run_study
 from analysis.table.study_options import Options
 
-QUICK = Options(maps=("pca",), components=(1, 4), permutations=19, draws=3, methods=("logistic", "knn"))
+QUICK = Options()
+SETTINGS: dict[str, dict[str, Any]] = {
+    "projection": {"methods": ("pca",)},
+    "mixtures": {"components": (1, 4)},
+    "concepts": {"permutations": 19},
+    "label_efficiency": {"draws": 3},
+    "probes": {"methods": ("logistic", "knn")},
+}
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("results")
     table = Embeddings(table_maker.digits_table(folder))
-    done = dict(run_all(table, table_maker.digits_model(), QUICK, out=folder / "results", command="analyze it"))
+    done = dict(
+        run_all(
+            table, table_maker.digits_model(), QUICK, out=folder / "results", command="analyze it", settings=SETTINGS
+        )
+    )
     return folder / "results", done
 
 
@@ -62,7 +73,7 @@ def test_the_overview_has_every_row_that_a_result_shows(results: tuple[Path, dic
 
 def test_figures_are_the_same_alone_and_among_others(results: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path))
-    alone = run_study("concepts", table, table_maker.digits_model(), QUICK)
+    alone = run_study("concepts", table, table_maker.digits_model(), QUICK, **SETTINGS["concepts"])
     assert same(alone, results[1]["concepts"])
 
 
@@ -90,7 +101,7 @@ def test_a_refused_analysis_leaves_no_older_result_behind(tmp_path: Path) -> Non
     table = Embeddings(table_maker.digits_table(tmp_path, rows=400))
     out = tmp_path / "results"
     run_study("reconstruction", table, table_maker.digits_model(), QUICK, out=out)
-    done = dict(run_all(table, None, QUICK, out=out))
+    done = dict(run_all(table, None, QUICK, out=out, settings=SETTINGS))
     assert isinstance(done["reconstruction"], AnalysisError) and "reconstruction" not in load(out)
     assert dict(load(out)["overview"].refused)["reconstruction"] == str(done["reconstruction"])
     run_study("reconstruction", table, table_maker.digits_model(), QUICK, out=out)
@@ -101,21 +112,21 @@ def test_a_refused_analysis_leaves_no_older_result_behind(tmp_path: Path) -> Non
 def test_results_of_two_tables_do_not_mix_in_a_folder(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path, rows=400))
     out = tmp_path / "results"
-    run_study("probes", table, None, QUICK, out=out)
+    run_study("probes", table, None, QUICK, out=out, **SETTINGS["probes"])
     other = Embeddings(table_maker.digits_table(tmp_path, rows=300))
     with pytest.raises(AnalysisError, match=r"holds results of another table or of other columns \(.*400 rows, code"):
-        run_study("projection", other, None, QUICK, out=out)
+        run_study("projection", other, None, QUICK, out=out, **SETTINGS["projection"])
     assert set(load(out)) == {"overview", "probes"}
-    steps = run_all(other, None, QUICK, out=out)
+    steps = run_all(other, None, QUICK, out=out, settings=SETTINGS)
     while next(steps)[0] != "probes":
         pass
     steps.close()  # as by Ctrl-C
     found = load(out)
     assert found["overview"].n == 300 and set(found) == {"overview", "probes"}
-    run_study("projection", other, None, QUICK, out=out)
+    run_study("projection", other, None, QUICK, out=out, **SETTINGS["projection"])
     labelled = Embeddings(other.path, label="round")
     with pytest.raises(AnalysisError, match="of other columns"):
-        run_study("projection", labelled, None, QUICK, out=out)
+        run_study("projection", labelled, None, QUICK, out=out, **SETTINGS["projection"])
 
 
 def test_a_model_that_did_not_make_the_table_decodes_nothing(tmp_path: Path) -> None:

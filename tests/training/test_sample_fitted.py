@@ -30,7 +30,7 @@ def fitted(folder: Path, *, sha256: str = "", width: int = 4, labels: bool = Tru
     parts = [{"name": "z", "kind": "normal", "start": 0, "width": width, "encoded": True}]
     about = {"format": 1, "parts": parts, **({"checkpoint": sha256} if sha256 else {}), **metadata}
     table = table_maker.write_table(folder / "t.parquet", columns, about)
-    run_study("mixtures", Embeddings(table), None, Options(components=(2,)), out=folder / "results")
+    run_study("mixtures", Embeddings(table), None, Options(), out=folder / "results", components=(2,))
     return folder / "results"
 
 

@@ -156,7 +156,12 @@ class Job:
     @property
     def options(self) -> Options:
         """How analyses read the table: every row, draws of labels by the seed."""
-        return Options(seed=self.seed, draws=3 if self.quick else 20).full()
+        return Options(seed=self.seed).full()
+
+    @property
+    def label_draws(self) -> int:
+        """How often a few labels are drawn."""
+        return 3 if self.quick else 20
 
     @property
     def steps(self) -> Sequence[int]:

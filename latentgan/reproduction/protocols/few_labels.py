@@ -11,7 +11,7 @@ Source: no paper has this figure for MNIST; the protocol is that of `latentgan e
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 
@@ -55,9 +55,9 @@ def probed(job: Job) -> Outcome:
     run = job.trained()
     layers = [name for name in NumpyModel.load(run, device=job.device).feature_names if not name.endswith(".conv1")]
     table = job.encoded(run, layers)
-    job.say(f"{PER_CLASS} labels a class, {job.options.draws} draws")
+    job.say(f"{PER_CLASS} labels a class, {job.label_draws} draws")
     started = time.perf_counter()
-    (few,) = study_efficiency(table, None, replace(job.options, per_class=(PER_CLASS,))).curve
+    (few,) = study_efficiency(table, None, job.options, per_class=(PER_CLASS,), draws=job.label_draws).curve
     job.timed("read", started)
     scores = dict(zip(few.representations, few.scores, strict=True))
     yardsticks = {name for name, is_yardstick in zip(few.representations, few.baselines, strict=True) if is_yardstick}
@@ -123,7 +123,7 @@ def labelled_images(job: Job) -> tuple[ImageSource, list[np.ndarray], np.ndarray
     """Return the images, labelled rows of train, validation (some) and test, and the draws as positions in train."""
     source, options = open_source(job.configured(AUGMENTED_AS)), job.options
     rows = labelled_rows(source)
-    picked = draw_labels(source.labels[rows[0]], per_class=PER_CLASS, draws=options.draws, rng=options.rng("probes"))
+    picked = draw_labels(source.labels[rows[0]], per_class=PER_CLASS, draws=job.label_draws, rng=options.rng("probes"))
     return source, rows, picked
 
 

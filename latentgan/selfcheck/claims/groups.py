@@ -156,7 +156,7 @@ def _of_noise(
         found = study_neighbours(table, None, Options())
         hits[NEIGHBOURS] += found.tables[0].agreement is not None and found.tables[0].agreement.low > found.chance
         parts = study_mixture(
-            table, None, Options(components=(4,))
+            table, None, Options(), components=(4,)
         )  # of its own choice it takes 1, which knows nothing
         hits[MIXTURE] += parts.agreement is None or parts.agreement.nmi.low > 1e-6
     option = " ".join(f"--{name} {value}" for name, value in how.items())
@@ -167,12 +167,12 @@ def _of_noise(
 
 
 def _concepts(table: Embeddings) -> set[str]:
-    return {concept.name for concept in study_concepts(table, None, Options(permutations=199)).best if concept.stands}
+    return {concept.name for concept in study_concepts(table, None, Options(), permutations=199).best if concept.stands}
 
 
 def _probed(table: Embeddings) -> bool:
     """Whether an interval of a probe of the label is above the commonest class, and above shuffled labels."""
-    found = study_probes(table, None, Options(methods=("logistic", "knn")))
+    found = study_probes(table, None, Options(), methods=("logistic", "knn"))
     return any(
         probe.score.low > max(probe.shuffled.high, probe.confusion.sum(1).max() / probe.confusion.sum())
         for probe in found.probes
