@@ -64,6 +64,18 @@ def test_a_simulation_that_raises_fails(monkeypatch):
     assert stopped.planted == "ZeroDivisionError: by zero"
 
 
+@pytest.mark.parametrize(("rate", "ok"), [(0.05, True), (0.12, False)])
+def test_a_missed_bound_is_simulated_again(monkeypatch, rate, ok):
+    def unlucky(rng: np.random.Generator, trials: int) -> base.Claims:
+        hits = 30 if trials == 200 else int(np.count_nonzero(rng.random(trials) < rate))
+        yield base.null_rate("noise stands", "coin flips", hits, trials)
+
+    monkeypatch.setattr(base, "functions", lambda theme: {"unlucky": unlucky})
+    [claim] = base.run("theme", "unlucky")
+    assert claim.trials == 1_000
+    assert claim.ok is ok
+
+
 @pytest.mark.parametrize("hits", [10, 60])
 def test_the_command_exits_with_1_where_a_bound_is_missed(monkeypatch, hits):
     counted = np.arange(200).searchsorted(hits)  # an integer of numpy, which JSON does not know

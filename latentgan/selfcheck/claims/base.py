@@ -31,6 +31,9 @@ from latentgan.selfcheck import discovery
 
 TRIALS = 200
 
+AGAIN = 5
+"""Times as many trials, where a claim misses its bound."""
+
 
 NULL_BOUND, COVERAGE_BOUND = 0.05, 0.93
 
@@ -122,9 +125,20 @@ def functions(theme: str) -> Mapping[str, FunctionType]:
 def run(theme: str, name: str, trials: int = TRIALS) -> list[Claim]:
     """Return a function's claims, simulated on one thread from a seed of its own, whatever ran before.
 
-    One that raises is a claim without trials, which fails.
+    Of some hundred claims that hold exactly at their bound, a few miss it in 200 trials by chance. One that does is
+    simulated again with `AGAIN` times as many trials of other draws, and these alone decide. One that raises is a claim
+    without trials, which fails.
     """
-    rng = np.random.default_rng(zlib.crc32(f"{theme}.{name}".encode()))
+    claims = _simulated(theme, name, trials, "")
+    if all(claim.ok for claim in claims) or any(not claim.trials for claim in claims):
+        return claims
+    again = {(claim.name, claim.planted): claim for claim in _simulated(theme, name, AGAIN * trials, " again")}
+    return [claim if claim.ok else again.get((claim.name, claim.planted), claim) for claim in claims]
+
+
+def _simulated(theme: str, name: str, trials: int, stream: str) -> list[Claim]:
+    """A function's claims on draws of a named stream, up to where it raises."""
+    rng = np.random.default_rng(zlib.crc32(f"{theme}.{name}{stream}".encode()))
     claims: list[Claim] = []
     with threadpool_limits(1):
         try:
