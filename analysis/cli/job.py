@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +42,12 @@ class Job:
     blocks: int | None = None
     loaders: Loaders = NO_LOADERS
 
-    def options(self) -> Options:
+    def options(self, shown: int | None = None) -> Options:
         """The options that the command line gave."""
         from ..table.study_options import Options
 
         chosen = Options(train_rows=self.rows, test_rows=self.rows, seed=self.seed)
+        chosen = chosen if shown is None else replace(chosen, shown=shown)
         return chosen.full() if self.full else chosen
 
     def open(self, path: Path) -> Embeddings:
@@ -79,11 +80,12 @@ class Job:
             )
         print_result(self.kind, result, self.as_json)
 
-    def run(self, *, decodes: bool = True, **settings: Any) -> None:
+    def run(self, *, decodes: bool = True, shown: int | None = None, **settings: Any) -> None:
         """Run it, save it, print it.
 
         Args:
             decodes: whether it has a use for the model of the table's run.
+            shown: images, pairs or codes in a gallery.
             settings: keywords of the study's own.
         """
         from ..runner import run_study
@@ -96,7 +98,7 @@ class Job:
                 self.kind,
                 table,
                 model,
-                self.options(),
+                self.options(shown),
                 out=self.out,
                 command=command_line(),
                 progress=lambda text: progress.update(task, description=_shown(self.kind, text)),

@@ -244,7 +244,7 @@ def test_what_is_no_factor_is_told_by_its_place_and_not_compared_as_values(tmp_p
     twice = [Column("ink", "numeric", values, ()) for values in (np.ones(800), np.arange(800.0), np.arange(800.0))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study_factors, "labelled_columns", lambda _: twice)
-        kept, notes = study_factors._factors(table, np.arange(800), Options())
+        kept, notes = study_factors._factors(table, np.arange(800), ())
     assert len(kept) == 2 and "no factors of these rows: 'ink' (" in notes[0]
 
 

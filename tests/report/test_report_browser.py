@@ -90,7 +90,7 @@ def test_hovering_a_picture_elsewhere_shows_the_same_image(seen: Seen) -> None:
 
 
 def legend(page: Any) -> list[str]:
-    return page.locator("#map .legend button").all_inner_texts()
+    return page.locator("#projection .legend button").all_inner_texts()
 
 
 def visible(page: Any, k: int) -> int:
@@ -102,15 +102,15 @@ def test_the_menu_recolours_the_map(seen: Seen) -> None:
     page = seen.page
     drawn(page, "latent-map")
     assert legend(page) == [str(k) for k in range(10)]
-    assert page.locator("#map .names span").all_inner_texts() == [str(k) for k in range(10)]
+    assert page.locator("#projection .names span").all_inner_texts() == [str(k) for k in range(10)]
     assert all(visible(page, k) > 20 for k in range(10))
-    page.select_option("#map .colour", label="ink")
+    page.select_option("#projection .colour", label="ink")
     assert legend(page) == ["unknown"]
-    assert "ink" in page.inner_text("#map .legend .shades")
+    assert "ink" in page.inner_text("#projection .legend .shades")
     assert visible(page, 4) == 0
-    page.select_option("#map .colour", label="split")
+    page.select_option("#projection .colour", label="split")
     assert legend(page) == ["train", "validation", "test"]
-    page.select_option("#map .colour", label="label")
+    page.select_option("#projection .colour", label="label")
     assert visible(page, 4) > 20
     seen.assert_quiet()
 
@@ -119,14 +119,14 @@ def test_the_legend_hides_a_category_of_its_own_colouring_only(seen: Seen) -> No
     page = seen.page
     drawn(page, "latent-map")
     before = visible(page, 0)
-    page.click("#map .legend button >> nth=0")
+    page.click("#projection .legend button >> nth=0")
     assert visible(page, 0) == 0
-    page.select_option("#map .colour", label="split")
-    assert page.locator("#map .legend button[aria-pressed=false]").count() == 0
+    page.select_option("#projection .colour", label="split")
+    assert page.locator("#projection .legend button[aria-pressed=false]").count() == 0
     assert visible(page, 0) > 20
-    page.select_option("#map .colour", label="label")
+    page.select_option("#projection .colour", label="label")
     assert visible(page, 0) == 0
-    page.click("#map .legend button >> nth=0")
+    page.click("#projection .legend button >> nth=0")
     assert visible(page, 0) == before
 
 
@@ -134,10 +134,10 @@ def test_the_switch_changes_the_arrangement(seen: Seen) -> None:
     page = seen.page
     drawn(page, "latent-map")
     before = map_pixels(page)
-    page.click("#map [data-view='1']")
+    page.click("#projection [data-view='1']")
     assert (map_pixels(page) != before).any()
-    assert "variance" in page.inner_text("#map .view-note")
-    page.click("#map [data-view='0']")
+    assert "variance" in page.inner_text("#projection .view-note")
+    page.click("#projection [data-view='0']")
     assert (map_pixels(page) == before).all()
 
 
@@ -153,13 +153,13 @@ def test_wheel_buttons_and_keys_zoom_and_reset_shows_all(seen: Seen) -> None:
     assert page.evaluate("scrollY") == top
     wheeled = map_pixels(page)
     assert (wheeled != before).any()
-    page.click("#map .tools button:has-text('+')")
+    page.click("#projection .tools button:has-text('+')")
     page.wait_for_timeout(100)
     assert (map_pixels(page) != wheeled).any()
-    page.click("#map .tools button:has-text('Reset')")
+    page.click("#projection .tools button:has-text('Reset')")
     page.wait_for_timeout(100)
     assert (map_pixels(page) == before).all()
-    page.focus("#map .surface")
+    page.focus("#projection .surface")
     page.keyboard.press("ArrowRight")
     page.wait_for_timeout(100)
     assert (map_pixels(page) != before).any()
@@ -190,11 +190,11 @@ def test_drawing_around_points_shows_their_images(seen: Seen) -> None:
     for dx, dy in ((0.95, 0.03), (0.95, 0.85), (0.03, 0.85), (0.03, 0.03)):
         page.mouse.move(box["x"] + dx * box["width"], box["y"] + dy * box["height"], steps=3)
     page.mouse.up()
-    page.wait_for_selector("#map .selection canvas")
-    assert page.locator("#map .selection canvas").count() == 60
-    assert "images selected, 60 of them shown" in page.inner_text("#map .selection")
+    page.wait_for_selector("#projection .selection canvas")
+    assert page.locator("#projection .selection canvas").count() == 60
+    assert "images selected, 60 of them shown" in page.inner_text("#projection .selection")
     page.mouse.click(box["x"] + 5, box["y"] + box["height"] - 5)
-    until(page, "!document.querySelector('#map .selection canvas')")
+    until(page, "!document.querySelector('#projection .selection canvas')")
     seen.assert_quiet()
 
 
@@ -243,7 +243,7 @@ def test_a_number_of_the_code_is_moved_by_its_slider_and_another_can_be_chosen(s
 @pytest.mark.parametrize("width", [390, 1280])
 def test_samples_of_a_category_stand_in_one_row_with_its_name(browser: Any, written: Path, width: int) -> None:
     seen = open_report(browser, written, viewport={"width": width, "height": 844})
-    group = seen.page.locator("#parts .gallery.rows .group").nth(4)
+    group = seen.page.locator("#code_parts .gallery.rows .group").nth(4)
     name, pictures = group.locator("h3").bounding_box(), group.locator("img")
     boxes = [pictures.nth(i).bounding_box() for i in range(pictures.count())]
     assert group.locator("h3").inner_text() == "4" and len(boxes) == 8

@@ -165,13 +165,13 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from latentgan.errors import CheckpointError
-from latentgan.training import train
+from latentgan import train
 from tiny_runs import stripes, tiny
 run = Path("disk/run")
 def fill(*_):
     room = 12_000
     Path("disk/filler").write_bytes(bytes(4096 * (__import__("os").statvfs("disk").f_bavail - room // 4096)))
-import latentgan.training as training
+from latentgan.training import loop as training
 real = training.write_checkpoint
 def write(run, images, checkpoint):
     if images == 64:
@@ -189,7 +189,7 @@ except CheckpointError as error:
 def test_on_a_disk_that_is_really_full_the_checkpoint_before_is_intact(tmp_path: Path) -> None:
     """A 4 MB file system in memory, in a mount namespace of its own."""
     (tmp_path / "disk").mkdir()
-    (tmp_path / "small.py").write_text(TRAIN_ON_A_SMALL_DISK.format(tests=str(ROOT / "tests")))
+    (tmp_path / "small.py").write_text(TRAIN_ON_A_SMALL_DISK.format(tests=str(ROOT / "tests" / "helpers")))
     python = f"OMP_NUM_THREADS=1 PYTHONPATH={ROOT} {sys.executable} small.py"
     keep = "cp -r disk/run kept"
     script = f"mount -t tmpfs -o size=4m tmpfs disk && {python} && rm disk/filler && {keep}"
