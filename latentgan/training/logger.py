@@ -63,6 +63,8 @@ class Journal:
         title = f"{self.session.config.name} on {escape(printable(self.session.source.name))}"
         total = self.session.config.training.total_images
         self._progress.start()
+        for note in self.session.source.notes:  # where labels come from, what was left out
+            self._progress.console.print(f"[dim]{escape(printable(note))}[/]", highlight=False)
         if self.session.family.uses_labels:
             rows = len(self.session.batches.rows)
             self._progress.console.print(

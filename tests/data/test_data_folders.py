@@ -262,3 +262,26 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Image, "open", forbid)
     assert "cats/005.png is no readable image (Permission denied)" in refused(folder)
+
+
+@pytest.fixture
+def with_table(folder: Path) -> Path:
+    """The two classes, and a CSV of a boolean and a number of every image."""
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    lines = [f"{file},{row % 3 == 0},{row}" for row, file in enumerate(files)]
+    (folder.parent / "about.csv").write_text("file,heavy,ink\n" + "\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_csv_beside_class_folders_adds_attributes(with_table: Path) -> None:
+    source = load_source(with_table, attributes=with_table.parent / "about.csv")
+    assert source.spec.classes == ("cats", "dogs")
+    assert set(source.attributes) == {"heavy", "ink"}
+    assert any("label: the sub-folder" in note for note in source.notes)
+
+
+def test_a_named_label_makes_the_folder_an_attribute(with_table: Path) -> None:
+    source = load_source(with_table, attributes=with_table.parent / "about.csv", label="heavy")
+    assert len(source.spec.classes) == 2
+    assert "cats" not in source.spec.classes
+    assert source.attributes["folder"].tolist() == [name.split("/")[0] for name in source.ids]

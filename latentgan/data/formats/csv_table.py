@@ -185,12 +185,15 @@ class Known:
     notes: tuple[str, ...]
 
 
-def interpret(table: Mapping[str, Sequence[Any]], n: int, what: str, label: str | None, *, texts: bool) -> Known:
+def interpret(
+    table: Mapping[str, Sequence[Any]], n: int, what: str, label: str | None, *, texts: bool, choose: bool = True
+) -> Known:
     """Type the columns, choose the label among them and take a column `split` as the official split.
 
     Args:
         table: columns (n,) of texts as in a CSV (texts=True), or of Python values.
         label: the column that the user named, if any.
+        choose: whether a column becomes the label though none is named.
 
     Raises:
         DataError: the named column is not there, or has a class for every row.
@@ -202,8 +205,8 @@ def interpret(table: Mapping[str, Sequence[Any]], n: int, what: str, label: str 
             split = official_split(np.array([str(value) for value in values]), n, what)
             continue
         columns.add(name, *typed(values, f"{what}, column {name!r}"))
-    chosen, said = _choose_label(columns, what, label)
-    notes += said
+    chosen, label_notes = _choose_label(columns, what, label) if choose or label is not None else (None, [])
+    notes += label_notes
     labels = np.full(n, -1, dtype=np.int64)
     classes: tuple[str, ...] = ()
     if chosen is not None:

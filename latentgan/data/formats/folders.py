@@ -1,4 +1,8 @@
-"""A folder of image files: one sub-folder a class, or a CSV of attributes."""
+"""A folder of image files: one sub-folder a class, a CSV of attributes, or both.
+
+With both the sub-folder is the label and the CSV's columns are attributes, unless a column is called label or --label
+names one: then the sub-folder is an attribute.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,9 @@ from latentgan.data.splits import split_name
 from latentgan.errors import DataError
 
 _CHUNK = 64  # files a job
+
+FOLDER = "folder"
+"""Attribute that names the sub-folder of an image, where a column of the table is the label."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +119,22 @@ def read_folder(
         return Raw(decoded.images, labels, classes, Columns(), names, split, first + said, provenance)
     chosen = rows[decoded.rows]
     cells = {name: [values[row] if row >= 0 else None for row in chosen] for name, values in sheet.columns.items()}
-    known = interpret(cells, len(names), table.name, label, texts=True)
     provenance["attributes"] = str(table)
+    labels, classes, split, _ = _from_folders(names, folder)
+    named = label is not None or any(name.lower() == "label" for name in cells)
+    if len(classes) > 1 and not named:  # the images are sorted into classes already
+        known = interpret(cells, len(names), table.name, None, texts=True, choose=False)
+        said = (
+            *first,
+            *notes,
+            *known.notes,
+            f"label: the sub-folder; --label chooses a column of {table.name} instead",
+        )
+        split = split if known.split is None else known.split
+        return Raw(decoded.images, labels, classes, known.columns, names, split, said, provenance)
+    if len(classes) > 1 and FOLDER not in cells:
+        cells[FOLDER] = [classes[k] if k >= 0 else None for k in labels.tolist()]
+    known = interpret(cells, len(names), table.name, label, texts=True)
     said = first + notes + known.notes
     return Raw(decoded.images, known.labels, known.classes, known.columns, names, known.split, said, provenance)
 
