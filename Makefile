@@ -10,7 +10,7 @@ endif
 MARK := $(BIN)/.latentgan-installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check fuzz bench browser format clean
+.PHONY: demo test check docs gallery fuzz bench browser format clean
 
 demo: $(MARK)  ## train a BiGAN on real digits and write the report: three minutes on two cores
 	$(BIN)/latentgan demo --out demo
@@ -22,6 +22,13 @@ check: $(MARK)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(MARK)  ## the site into build/docs, without network; a warning is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo "the site: build/docs/index.html"
+
+gallery: $(MARK)  ## three finished reports and what the examples print, which `make docs` then links: a quarter of an hour
+	$(BIN)/python docs/gallery.py $(if $(MIRROR),--mirror $(MIRROR))
 
 fuzz: $(MARK)  ## some 2,000 malformed calls of every command: each is refused in one sentence; minutes
 	$(BIN)/python tests/helpers/fuzz.py

@@ -1,0 +1,116 @@
+"""The gallery: three finished reports of real data, and what the examples print.
+
+    python docs/gallery.py [--mirror FOLDER] [--only digits mnist folder examples] [--quick]
+
+Reports go to build/gallery/site/reports, where `make docs` finds them; what examples print goes to docs/gallery. With
+`--quick` everything trains for seconds, prints go to build/gallery/output, and reports say that nothing was learned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build" / "gallery"
+REPORTS = BUILD / "site" / "reports"
+WITH_A_REPORT = "own_folder"
+"""The example whose folder of images and CSV becomes the third report."""
+
+
+def call(*arguments: object) -> str:
+    """Run python with arguments in the repository's root; return what it printed, or end with its error."""
+    print("$ python", *arguments, flush=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+def latentgan(*arguments: object) -> str:
+    """Run a command of latentgan."""
+    return call("-m", "latentgan", *arguments)
+
+
+def fresh(name: str) -> Path:
+    """Return an empty folder for what a part of the gallery makes."""
+    folder = BUILD / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def report_of_table(run: Path, folder: Path, name: str) -> None:
+    """Encode a run, analyse its table and write the report."""
+    latentgan("encode", run, "--out", folder / "codes.parquet")
+    latentgan("analyze", folder / "codes.parquet", "--out", folder / "results")
+    latentgan("report", folder / "results", "--run", run, "--out", REPORTS / f"{name}.html")
+
+
+def digits(quick: bool) -> None:
+    """The demo's report."""
+    folder = fresh("digits")
+    latentgan("demo", "--out", folder / "demo", *["--quick"] * quick)
+    shutil.copy(folder / "demo" / "report.html", REPORTS / "digits.html")
+
+
+def mnist(quick: bool, mirror: Path | None) -> None:
+    """A BiGAN on MNIST by a configuration of examples/configs, whose head says what to expect."""
+    folder = fresh("mnist")
+    small = ["--set=training.total_images=1280", "--set=family.width=4"] if quick else []
+    source = ["--data", "mnist", *(["--mirror", mirror] if mirror else [])]
+    config = ROOT / "examples" / "configs" / "bigan_mnist.toml"
+    latentgan("train", "bigan", "--config", config, *source, "--out", folder / "run", *small)
+    report_of_table(folder / "run", folder, "mnist")
+
+
+def images_with_csv(quick: bool) -> None:
+    """A folder of PNGs with a CSV of attributes: the example draws it and trains; then the same three commands."""
+    folder = fresh("folder")
+    call(f"examples/{WITH_A_REPORT}.py", "--out", folder / "example", *["--quick"] * quick)
+    report_of_table(folder / "example" / "run", folder, "folder")
+
+
+def examples(quick: bool, mirror: Path | None) -> None:
+    """What each example prints, and the pictures that it writes beside its report."""
+    output = fresh("output") if quick else ROOT / "docs" / "gallery"
+    output.mkdir(parents=True, exist_ok=True)
+    for script in sorted((ROOT / "examples").glob("*.py")):
+        folder = fresh(f"examples/{script.stem}")
+        takes_mirror = mirror is not None and "--mirror" in script.read_text(encoding="utf-8")
+        given = ["--quick"] * quick + (["--mirror", mirror] if takes_mirror and not quick else [])
+        text = call(script.relative_to(ROOT), "--out", folder / "out", *given)
+        shown = text.replace(str(folder / "out"), f"runs/{script.stem.replace('_', '-')}")
+        (output / f"{script.stem}.txt").write_text(re.sub(str(mirror or "//"), "FOLDER", shown), encoding="utf-8")
+        for picture in (folder / "out").glob("*.png"):
+            shutil.copy(picture, output / f"{script.stem}-{picture.name}")
+
+
+def main() -> None:
+    """Make what is asked for."""
+    parts = ("digits", "mnist", "folder", "examples")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--mirror", type=Path, help="folder with MNIST's files, instead of a download")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="parts of the gallery")
+    parser.add_argument("--quick", action="store_true", help="train for seconds only")
+    options = parser.parse_args()
+    mirror = options.mirror.resolve() if options.mirror else None
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    if "digits" in options.only:
+        digits(options.quick)
+    if "mnist" in options.only:
+        mnist(options.quick, mirror)
+    if "folder" in options.only:
+        images_with_csv(options.quick)
+    if "examples" in options.only:
+        examples(options.quick, mirror)
+    print(f"reports: {REPORTS}; `make docs` links them")
+
+
+if __name__ == "__main__":
+    main()
