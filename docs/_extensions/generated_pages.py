@@ -80,25 +80,22 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def prose(docstring: str | None) -> str:
     """Return a docstring as Markdown: its sections as lists, what is indented as literal text, no other markup."""
     lines: list[str] = []
-    section = ""
+    section, heading = "", 0
     for line in inspect.cleandoc(docstring or "").splitlines():
         header = re.match(r"^(Args|Returns|Raises|Source|Yields): ?(.*)$", line)
         if header:
             section = header[1]
             titles = {"Args": "Arguments"}
+            heading = len(lines) + 1
             lines += ["", f"**{titles.get(section, section)}:** {escaped(header[2])}".rstrip(), ""]
-        elif section and line.startswith("    "):
-            inner = line[4:]
-            new = section == "Args" and not inner.startswith(" ")
-            text = escaped(inner.strip())
-            if section == "Args":
-                lines.append(("- " if new else "  ") + text)
-            else:
-                lines[-1 if lines[-1] else -2] += f" {text}"
+        elif section == "Args" and line.startswith("    "):
+            lines.append(("  " if line.startswith(" " * 5) else "- ") + escaped(line.strip()))
+        elif section and section != "Args" and line:
+            lines[heading] += f" {escaped(line.strip())}"
         elif line.startswith("    "):
             lines.append(line)
         else:
-            section = "" if line and section != "Source" else section
+            section = section if section == "Args" else ""
             lines.append(escaped(line))
     return "\n".join(lines)
 
@@ -157,8 +154,8 @@ def family_page(name: str) -> str:
     if figures:
         parts += [
             "## Recorded figures",
-            "Mean and standard deviation over seeds, beside their baselines; [Reproduction](../../reproduction.md) says "
-            "how.",
+            "Mean and standard deviation over seeds, beside their baselines; [Reproduction](../../reproduction.md) "
+            "says how.",
             table(COLUMNS, figures),
         ]
     return "\n\n".join(parts) + "\n"
