@@ -168,20 +168,24 @@ def run_of(results: Path) -> Path | None:
     return find_named(named, results)
 
 
-def report_back(found: dict[str, Any], out: Path, as_json: bool, warnings: Sequence[str] = ()) -> None:
+def report_back(results: dict[str, Any], out: Path, as_json: bool, warnings: Sequence[str] = ()) -> None:
     """Print warnings, every result, then what was left out; fail where nothing could be done."""
-    refused = {kind: str(one) for kind, one in found.items() if isinstance(one, AnalysisError)}
-    done = {kind: one for kind, one in found.items() if kind not in refused}
+    refused = {kind: str(outcome) for kind, outcome in results.items() if isinstance(outcome, AnalysisError)}
+    done = {kind: outcome for kind, outcome in results.items() if kind not in refused}
     if as_json:
         from .results import to_json
 
-        body = {"warnings": list(warnings)} | {kind: to_json(one) for kind, one in done.items()} | {"left_out": refused}
+        body = (
+            {"warnings": list(warnings)}
+            | {kind: to_json(outcome) for kind, outcome in done.items()}
+            | {"left_out": refused}
+        )
         typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
     else:
         for warning in warnings:
             typer.echo(f"warning: {warning}\n")
-        for kind, one in done.items():
-            print_result(kind, one, False)
+        for kind, outcome in done.items():
+            print_result(kind, outcome, False)
         for kind, sentence in refused.items():
             note(f"left out: {kind}: {sentence}")
     if not done:

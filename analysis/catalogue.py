@@ -94,5 +94,5 @@ def load(name: str, part: str) -> Any:
 def result_class(name: str) -> type[Any]:
     """Return the class of an analysis' result."""
     module, _, class_name = RESULTS[name].partition(":")
-    found: type[Any] = getattr(load(name, module), class_name)
-    return found
+    result: type[Any] = getattr(load(name, module), class_name)
+    return result

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def _section(place: str, material: Material) -> Section:
     """Write one section of the story: that of an analysis' views, or another function there."""
     name, _, function = place.partition(":")
-    found: Section = getattr(catalogue.load(name, "views"), function or "section")(material)
-    return found
+    section: Section = getattr(catalogue.load(name, "views"), function or "section")(material)
+    return section
 
 
 def build(material: Material) -> Report:
@@ -41,9 +41,9 @@ def build(material: Material) -> Report:
 
 
 def _title(material: Material) -> str:
-    run, said, table = material.run, material.metadata, material.overview
-    family = (run and (run.said("family") or run.configured("name"))) or said.get("family")
-    data = (run and run.said("data")) or said.get("data") or (table.table if table else None)
+    run, metadata, table = material.run, material.metadata, material.overview
+    family = (run and (run.said("family") or run.configured("name"))) or metadata.get("family")
+    data = (run and run.said("data")) or metadata.get("data") or (table.table if table else None)
     if family and data:
         return f"{family_name(str(family))} on {data}"
     return str(data or family or "Latent space")
@@ -51,40 +51,43 @@ def _title(material: Material) -> str:
 
 def _lead(material: Material) -> str:
     """Say in two or three sentences what came out."""
-    said = [_features(material), categories_in_short(material.results.get("code_parts")), _codes(material)]
-    said = [*(sentence(one) for one in (material.overview.warnings if material.overview else ())), *said]
-    warned = [one for one in material.run.warnings if not one.resolved] if material.run else []
-    if warned:
-        names = listed(list(dict.fromkeys(one.name.replace("_", " ") for one in warned)))
-        several = "a health warning" if len(warned) == 1 else f"{len(warned)} health warnings"
-        said.append(f"Training ended with {several}: {names}.")
-    return " ".join(text for text in said if text) or "What was found stands below, section by section."
+    sentences = [_features(material), categories_in_short(material.results.get("code_parts")), _codes(material)]
+    sentences = [
+        *(sentence(warning) for warning in (material.overview.warnings if material.overview else ())),
+        *sentences,
+    ]
+    unresolved = [warning for warning in material.run.warnings if not warning.resolved] if material.run else []
+    if unresolved:
+        names = listed(list(dict.fromkeys(warning.name.replace("_", " ") for warning in unresolved)))
+        several = "a health warning" if len(unresolved) == 1 else f"{len(unresolved)} health warnings"
+        sentences.append(f"Training ended with {several}: {names}.")
+    return " ".join(text for text in sentences if text) or "What was found stands below, section by section."
 
 
 def _features(material: Material) -> str:
-    found: Efficiency | None = material.results.get("label_efficiency")
-    few = headline(found.curve) if found is not None and found.curve else None
-    own = [i for i, yardstick in enumerate(few.baselines) if not yardstick] if few else []
-    if few is None or found is None or not own or found.metric == "R2":
+    efficiency: Efficiency | None = material.results.get("label_efficiency")
+    few = headline(efficiency.curve) if efficiency is not None and efficiency.curve else None
+    learned = [i for i, yardstick in enumerate(few.baselines) if not yardstick] if few else []
+    if few is None or efficiency is None or not learned or efficiency.metric == "R2":
         return ""  # the section itself speaks of numbers
-    best = max(own, key=lambda i: few.scores[i].value)
+    best = max(learned, key=lambda i: few.scores[i].value)
     name = few.representations[best]
-    reader = f"{name}{best_of(len(own))}"
-    said = f"From {trained_on_labels(few)}, {reader} names {figure(few.scores[best])} of test {material.noun}s right"
-    said += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {material.noun}')})"
-    told = f" {told_labels(found.told)}".rstrip()
+    probe = f"{name}{best_of(len(learned))}"
+    text = f"From {trained_on_labels(few)}, {probe} names {figure(few.scores[best])} of test {material.noun}s right"
+    text += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {material.noun}')})"
+    labels_used = f" {told_labels(efficiency.told)}".rstrip()
     for gap in few.differences:
         if (gap.representation, gap.baseline) == (name, "pixels"):
             points, low, high = 100 * gap.difference.value, gap.difference.low, gap.difference.high
             ends = f"[{number(100 * low, 1)}, {number(100 * high, 1)}]"
             if low > 0:
-                return f"{said}, {points:.1f} points {ends} more than raw pixels.{told}"
+                return f"{text}, {points:.1f} points {ends} more than raw pixels.{labels_used}"
             if high < 0:
                 fewer = f"{-points:.1f} points fewer than raw pixels {ends}"
-                return f"{said}, {fewer}: here these features gain nothing.{told}"
-            return f"{said}, no clear difference from raw pixels ({number(points, 1)} points {ends}).{told}"
+                return f"{text}, {fewer}: here these features gain nothing.{labels_used}"
+            return f"{text}, no clear difference from raw pixels ({number(points, 1)} points {ends}).{labels_used}"
     chance = f"; shuffled labels give {percent(few.shuffled.value)}" if few.shuffled is not None else ""
-    return f"{said}{chance}.{told}"
+    return f"{text}{chance}.{labels_used}"
 
 
 def _among(notes: tuple[str, ...]) -> str:
@@ -92,17 +95,19 @@ def _among(notes: tuple[str, ...]) -> str:
 
 
 def _codes(material: Material) -> str:
-    found = material.results.get("reconstruction")
+    reconstruction = material.results.get("reconstruction")
     mixture_ = material.results.get("mixtures")
-    said = []
-    if found is not None:
-        closer = number(1 / max(found.ratio.value, 1e-9), 1)
+    sentences = []
+    if reconstruction is not None:
+        closer = number(1 / max(reconstruction.ratio.value, 1e-9), 1)
         useless = "reconstructions lie no closer to their own image than to another's"
         useful = f"reconstructions lie {closer} times closer to their own image than to another's"
-        said.append((useful if found.ratio.value < 0.95 else useless) + _among(found.notes))
+        sentences.append((useful if reconstruction.ratio.value < 0.95 else useless) + _among(reconstruction.notes))
     if mixture_ is not None and mixture_.agreement is not None and mixture_.components > 1:
-        said.append(f"by BIC {components(mixture_)}; {shared_with_labels(mixture_.agreement)}{_among(mixture_.notes)}")
-    return " ".join(sentence(text) for text in said)
+        sentences.append(
+            f"by BIC {components(mixture_)}; {shared_with_labels(mixture_.agreement)}{_among(mixture_.notes)}"
+        )
+    return " ".join(sentence(text) for text in sentences)
 
 
 def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
@@ -133,14 +138,14 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
     results, out = Path(results), Path(out)
     out = out / "report.html" if out.is_dir() else out
     check_outputs([out], "report", inputs=(results, run))
-    found = load(results)
-    if not found:
+    loaded = load(results)
+    if not loaded:
         raise AnalysisError(f"{str(results)!r} holds no results; run latentgan analyze TABLE --out {results} first")
-    said = {kind: read_json(results / f"{kind}.json", ResultFile) for kind in found}
+    files = {kind: read_json(results / f"{kind}.json", ResultFile) for kind in loaded}
     material = Material(
-        results=found,
-        commands={kind: one.command for kind, one in said.items()},
-        versions={kind: one.version for kind, one in said.items()},
+        results=loaded,
+        commands={kind: file.command for kind, file in files.items()},
+        versions={kind: file.version for kind, file in files.items()},
         run=None if run is None else read_run(Path(run)),
     )
     report = without_private_paths(build(material), material, results, run, out)

@@ -104,9 +104,9 @@ def remove(folder: Path, kind: str) -> None:
 
     Raises: AnalysisError where it cannot be removed.
     """
-    for path, what in ((folder / f"{kind}.json", "result"), (folder / f"{kind}.npz", "arrays")):
+    for path, role in ((folder / f"{kind}.json", "result"), (folder / f"{kind}.npz", "arrays")):
         try:
-            if path.is_file() and wrote(path, f"{what} {kind}"):
+            if path.is_file() and wrote(path, f"{role} {kind}"):
                 path.unlink()
         except OSError as error:
             raise AnalysisError(
@@ -134,12 +134,12 @@ def load_one(folder: str | Path, kind: str) -> Any:
         body = parse_json(read_text(path), path)
         digest = validated(body, ResultFile, path).sha256
         arrays = read_arrays(path.with_suffix(".npz"))
-        found = _unpack(body, _class_of(kind), arrays, kind)
+        result = _unpack(body, _class_of(kind), arrays, kind)
         if digest is not None and digest != _digest(body, path.with_suffix(".npz").read_bytes()):
             raise AnalysisError("its figures are not those that were written")
     except AnalysisError as error:
         raise AnalysisError(f"cannot read the result {str(path)!r} ({error}): run the analysis again") from error
-    return found
+    return result
 
 
 def _digest(body: Mapping[str, Any], packed: bytes) -> str:
@@ -214,10 +214,10 @@ def _unpack(value: Any, hint: Any, arrays: typing.Mapping[str, AnyArray], key: s
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         fields = validated(value, dict[str, Any], key)
         hints = typing.get_type_hints(hint)
-        known = [field for field in dataclasses.fields(hint) if field.init]
-        if missing := [field.name for field in known if field.name not in fields and _is_needed(field)]:
+        init_fields = [field for field in dataclasses.fields(hint) if field.init]
+        if missing := [field.name for field in init_fields if field.name not in fields and _is_needed(field)]:
             raise AnalysisError(f"{key} lacks {listed(missing)}")
-        given = [field.name for field in known if field.name in fields]
+        given = [field.name for field in init_fields if field.name in fields]
         return hint(**{name: _unpack(fields[name], hints[name], arrays, f"{key}.{name}") for name in given})
     if typing.get_origin(hint) is tuple:
         items = validated(value, list[Any], key)
@@ -235,19 +235,19 @@ def _unpack(value: Any, hint: Any, arrays: typing.Mapping[str, AnyArray], key: s
 
 def _array(value: Any, hint: Any, arrays: typing.Mapping[str, AnyArray], key: str) -> AnyArray:
     """The array that the JSON names, of the shape and number type that it says and that `hint` takes."""
-    said = validated(value, ArrayFile, key)
-    if said.array not in arrays:
-        raise AnalysisError(f"{key} names the array {shown(said.array)}, which the .npz has not")
-    found = arrays[said.array]
-    shape = "×".join(map(str, found.shape))
-    if str(found.dtype) != said.dtype or shape != said.shape:
-        raise AnalysisError(f"{key} is {found.dtype} of {shape}, and should be {said.dtype} of {said.shape}")
+    reference = validated(value, ArrayFile, key)
+    if reference.array not in arrays:
+        raise AnalysisError(f"{key} names the array {shown(reference.array)}, which the .npz has not")
+    array = arrays[reference.array]
+    shape = "×".join(map(str, array.shape))
+    if str(array.dtype) != reference.dtype or shape != reference.shape:
+        raise AnalysisError(f"{key} is {array.dtype} of {shape}, and should be {reference.dtype} of {reference.shape}")
     kind = typing.get_args(typing.get_args(hint)[1])
     wanted = kind[0] if kind and isinstance(kind[0], type) else np.generic
     family = next(base for base in (np.floating, np.integer, np.generic) if issubclass(wanted, base))
-    if not np.issubdtype(found.dtype, wanted if family is np.generic else family):
-        raise AnalysisError(f"{key} is {found.dtype}, and should be {wanted.__name__}")
-    return found
+    if not np.issubdtype(array.dtype, wanted if family is np.generic else family):
+        raise AnalysisError(f"{key} is {array.dtype}, and should be {wanted.__name__}")
+    return array
 
 
 def _is_needed(field: Any) -> bool:

@@ -59,8 +59,8 @@ def run_study(
     """
 
     def warned() -> Any:
-        found = _study(kind, table, model, options, progress, settings)
-        return replace(found, notes=tuple(dict.fromkeys([*dependence_warnings(table), *found.notes])))
+        result = _study(kind, table, model, options, progress, settings)
+        return replace(result, notes=tuple(dict.fromkeys([*dependence_warnings(table), *result.notes])))
 
     return run_asked(kind, table, warned, out=out, command=command)
 
@@ -83,9 +83,9 @@ def _study(
         progress("a sample")
         usual = Options()
         fewer = replace(options, train_rows=usual.train_rows, test_rows=usual.test_rows)
-        found = study(table, model, fewer, progress, **settings)
+        result = study(table, model, fewer, progress, **settings)
         note = f"a sample in place of --full: all rows do not fit in memory, and {kind} must hold what it looks at"
-        return _with_notes(found, *grouping(table), note)
+        return _with_notes(result, *grouping(table), note)
 
 
 def _with_notes(result: Any, *notes: str) -> Any:
@@ -237,8 +237,8 @@ def _overview(
     """Return the overview of the results in `out`, and of those that are about to be written there, by kind."""
     new = dict(also or {})
     kinds = [kind for kind in KINDS if kind not in ("overview", *new) and (out / f"{kind}.json").is_file()]
-    found = [*(load_one(out, kind) for kind in kinds), *new.values()]
-    rows = rows_of(*(result.shown_rows() for result in found))
+    results = [*(load_one(out, kind) for kind in kinds), *new.values()]
+    rows = rows_of(*(result.shown_rows() for result in results))
     overview = summarise(table, rows[rows < table.n], warnings=dependence_warnings(table))
     notes = [without_paths(note) for note in (*overview.notes, *grouping(table))]
     reasons = tuple((kind, without_paths(reason)) for kind, reason in refused.items() if kind not in new)

@@ -86,8 +86,8 @@ class Stream:
         for piece in self._pieces(wanted, rows_of(self.shape[1])):
             out[start : start + len(piece)] = piece
             start += len(piece)
-        found = out if len(wanted) == len(self.rows) and (wanted == self.rows).all() else out[back]
-        return found if dtype is None else found.astype(dtype, copy=False)
+        matrix = out if len(wanted) == len(self.rows) and (wanted == self.rows).all() else out[back]
+        return matrix if dtype is None else matrix.astype(dtype, copy=False)
 
     # Moments of the columns, all from one pass ------------------------------------------------------
 

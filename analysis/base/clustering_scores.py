@@ -28,8 +28,10 @@ VERY_MANY = 10**9  # rows, of which a score has no bias
 
 def contingency(categories: Ints, labels: Ints, *, rows: int, columns: int) -> Ints:
     """Count (category, label) pairs of (n,) rows, those without a label (-1) left out: (rows, columns)."""
-    known = labels >= 0
-    return np.bincount(categories[known] * columns + labels[known], minlength=rows * columns).reshape(rows, columns)
+    labelled = labels >= 0
+    return np.bincount(categories[labelled] * columns + labels[labelled], minlength=rows * columns).reshape(
+        rows, columns
+    )
 
 
 def nmi(counts: Ints) -> Doubles:
@@ -105,9 +107,9 @@ def _out_of_sample(counts: Ints, splits: int, *, rng: np.random.Generator) -> fl
             ]
         )
         commonest = (named == named.max(1, keepdims=True)) & (named > 0)
-        others = row - named
-        hits += float(((others * commonest).sum(1) / np.maximum(commonest.sum(1), 1)).sum())
-        judged += int(others.sum())
+        unnamed = row - named
+        hits += float(((unnamed * commonest).sum(1) / np.maximum(commonest.sum(1), 1)).sum())
+        judged += int(unnamed.sum())
     return hits / judged if judged else 0.0
 
 
@@ -152,11 +154,11 @@ def partition_interval(
     independent = np.outer(shares.sum(1), shares.sum(0))
     alone = score(_unrelated(counts, repeats, rng=rng))
     chance = float(alone.mean())
-    kept = min(max((value - chance) / (1 - chance), 0.0), 1.0) if chance < 1 else 0.0
-    blend = kept * shares + (1 - kept) * independent
+    share = min(max((value - chance) / (1 - chance), 0.0), 1.0) if chance < 1 else 0.0
+    blend = share * shares + (1 - share) * independent
     inflation = float(score(_drawn(blend, n, repeats, rng=rng)).mean()) - float(score(_as_counts(blend)[None])[0])
     above, below = np.abs(np.quantile(alone, [0.975, 0.025]) - chance).tolist()
-    least, most = value - max(bias, inflation, value - kept), value - min(bias, inflation)
+    least, most = value - max(bias, inflation, value - share), value - min(bias, inflation)
     low = min(surely, _towards_one(least, -math.hypot(Z * error, above)))
     high, rise = most, _rise(alone, counts)
     for _ in range(20):
@@ -173,9 +175,9 @@ def _jackknife(score: Callable[[Ints], Doubles], counts: Ints) -> tuple[float, f
     size = max(1, CELLS // counts.size)
     left = np.empty(len(cells))
     for start in range(0, len(cells), size):
-        some = cells[start : start + size]
-        without = np.repeat(counts[None], len(some), axis=0)
-        without[(np.arange(len(some)), *some.T)] -= 1
+        part = cells[start : start + size]
+        without = np.repeat(counts[None], len(part), axis=0)
+        without[(np.arange(len(part)), *part.T)] -= 1
         left[start : start + size] = score(without)
     times = counts[tuple(cells.T)] / n
     mean = float(times @ left)
@@ -262,11 +264,11 @@ def effective_number(counts: Ints, *, rng: np.random.Generator, repeats: int = D
     bias, error = _jackknife(perplexity, counts)
     unseen = min(1.0, (np.count_nonzero(counts == 1) + 1) / n)
     blend = (1 - unseen) * counts / n + unseen / k
-    again = perplexity(_drawn(blend, n, repeats, rng=rng))
-    deflation = float(perplexity(_as_counts(blend)[None])[0]) - float(again.mean())
+    resampled = perplexity(_drawn(blend, n, repeats, rng=rng))
+    deflation = float(perplexity(_as_counts(blend)[None])[0]) - float(resampled.mean())
     even = perplexity(_drawn(np.full(k, 1 / k), n, repeats, rng=rng))
     fewer, more = np.abs(np.quantile(even, [0.025, 0.975]) - even.mean()).tolist()
-    wide = Z * max(error, float(again.std()))
+    wide = Z * max(error, float(resampled.std()))
     low, high = (
         value + min(-bias, deflation) - math.hypot(wide, more),
         value + max(-bias, deflation) + math.hypot(wide, fewer),

@@ -12,9 +12,9 @@ from .model import Model
 from .statistics import UNKNOWN, Interval, bootstrap_ratio
 
 
-def change(one: Singles, other: Singles) -> Doubles:
+def change(first: Singles, second: Singles) -> Doubles:
     """L2 distance between (m, h, w, c) images, one by one: (m,)."""
-    distance: Doubles = np.linalg.norm((one - other).reshape(len(one), -1).astype(np.float64), axis=1)
+    distance: Doubles = np.linalg.norm((first - second).reshape(len(first), -1).astype(np.float64), axis=1)
     return distance
 
 

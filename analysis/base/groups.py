@@ -147,9 +147,9 @@ def _commonest(groups: Ints, strata: Ints, number: int) -> Ints:
     classes, index = np.unique(strata, return_inverse=True)
     pairs, times = np.unique(groups * len(classes) + index.reshape(-1), return_counts=True)
     order = np.argsort(times, kind="stable")  # the commonest is written last
-    found = np.zeros(number, np.int64)
-    found[pairs[order] // len(classes)] = pairs[order] % len(classes)
-    return found
+    commonest = np.zeros(number, np.int64)
+    commonest[pairs[order] // len(classes)] = pairs[order] % len(classes)
+    return commonest
 
 
 def straddling(split: Strings, groups: Ints) -> int:

@@ -49,8 +49,10 @@ def as_classes(
             "labels of one kind are needed, and " + ", ".join(f"{n} has {v.dtype}" for n, v in plain.items())
         )
     whole = kinds == {"i"}
-    known = np.unique(np.concatenate([vector for vector in plain.values() if len(vector)] or [np.zeros(0, np.int64)]))
-    signs = set(known.tolist()) == {-1, 1}
+    values_of_classes = np.unique(
+        np.concatenate([vector for vector in plain.values() if len(vector)] or [np.zeros(0, np.int64)])
+    )
+    signs = set(values_of_classes.tolist()) == {-1, 1}
     for name, vector in plain.items():
         if whole and not signs and (vector == UNLABELLED).any():
             absent[name][~absent[name]] = vector == UNLABELLED
@@ -58,28 +60,28 @@ def as_classes(
         may = unlabelled if isinstance(unlabelled, bool) else name in unlabelled
         _refuse_absent(absent[name], name, may, minus=whole and (vector == UNLABELLED).any() and not signs)
     if whole and not signs:
-        known = known[known != UNLABELLED]
+        values_of_classes = values_of_classes[values_of_classes != UNLABELLED]
     if classes and whole and not signs:
-        bad = known[(known < 0) | (known >= len(classes))]
+        bad = values_of_classes[(values_of_classes < 0) | (values_of_classes >= len(classes))]
         if len(bad):
             raise AnalysisError(
                 f"label {bad[0]} is no position among the {len(classes)} classes: 0 to {len(classes) - 1}"
             )
-        known = np.arange(len(classes))
+        values_of_classes = np.arange(len(classes))
     elif classes and kinds == {"U"}:
-        strangers = sorted(set(known.tolist()) - set(classes))
+        strangers = sorted(set(values_of_classes.tolist()) - set(classes))
         if strangers:
             raise AnalysisError(f"label {strangers[0]!r} is none of the classes {listed(classes)}")
-        known = np.array(classes)
-    elif classes and len(classes) != len(known):
-        raise AnalysisError(f"classes names {len(classes)} classes, and the labels have {len(known)}")
-    order = np.argsort(known, kind="stable")
+        values_of_classes = np.array(classes)
+    elif classes and len(classes) != len(values_of_classes):
+        raise AnalysisError(f"classes names {len(classes)} classes, and the labels have {len(values_of_classes)}")
+    order = np.argsort(values_of_classes, kind="stable")
     positions = []
     for name, vector in vectors.items():
         codes = np.full(len(vector), UNLABELLED)
-        codes[~absent[name]] = order[np.searchsorted(known, plain[name], sorter=order)]
+        codes[~absent[name]] = order[np.searchsorted(values_of_classes, plain[name], sorter=order)]
         positions.append(codes)
-    return positions, Classes(known, classes or tuple(str(value) for value in known.tolist()))
+    return positions, Classes(values_of_classes, classes or tuple(str(value) for value in values_of_classes.tolist()))
 
 
 def _plain(vector: AnyArray, name: str) -> AnyArray:
@@ -114,10 +116,10 @@ def _kind(value: object) -> str:
 
 def _refuse_absent(absent: Bools, name: str, unlabelled: bool, *, minus: bool) -> None:
     if absent.any() and not unlabelled:
-        said = "-1, which means no label," if minus else "no value"
+        meaning = "-1, which means no label," if minus else "no value"
         raise AnalysisError(
-            f"{name} has {said} in {int(absent.sum())} of {len(absent)} rows, first in row {int(np.argmax(absent))}: "
-            "leave those rows out"
+            f"{name} has {meaning} in {int(absent.sum())} of {len(absent)} rows, first in row "
+            f"{int(np.argmax(absent))}: leave those rows out"
         )
 
 
@@ -149,20 +151,20 @@ def as_column(values: npt.ArrayLike, name: str, *, numeric: bool) -> Column:
     absent = missing_values(vector)
     if absent.all():
         raise AnalysisError(f"{name!r} has no value that is known")
-    known = _plain_or_numbers(vector[~absent], name)
-    found = np.full(len(vector), np.nan)
-    sides = known.dtype.kind != "f" or set(np.unique(known).tolist()) <= {-1, 0, 1}
-    if known.dtype.kind in "if" and (numeric or not sides):
-        found[~absent] = as_targets(known, name)
-        return Column(name, "numeric", found, ())
-    (codes,), classes = as_classes({name: known})
+    present = _plain_or_numbers(vector[~absent], name)
+    values_or_nan = np.full(len(vector), np.nan)
+    sides = present.dtype.kind != "f" or set(np.unique(present).tolist()) <= {-1, 0, 1}
+    if present.dtype.kind in "if" and (numeric or not sides):
+        values_or_nan[~absent] = as_targets(present, name)
+        return Column(name, "numeric", values_or_nan, ())
+    (codes,), classes = as_classes({name: present})
     if len(classes) != 2:
-        which = f"one value only, {classes.names[0]!r}" if len(classes) == 1 else f"{len(classes)} different values"
+        reason = f"one value only, {classes.names[0]!r}" if len(classes) == 1 else f"{len(classes)} different values"
         raise AnalysisError(
-            f"{name!r} has {which}: say which rows have it, as booleans or two labels, or give numbers as floats"
+            f"{name!r} has {reason}: say which rows have it, as booleans or two labels, or give numbers as floats"
         )
-    found[~absent] = codes
-    return Column(name, "boolean", found, classes.names)
+    values_or_nan[~absent] = codes
+    return Column(name, "boolean", values_or_nan, classes.names)
 
 
 def _plain_or_numbers(vector: AnyArray, name: str) -> AnyArray:

@@ -76,9 +76,9 @@ def fit_scalers(x: Floats) -> tuple[Scaler, Scaler]:
 
 
 def _scaler(mean: Doubles, deviation: Doubles, precision: np.dtype[Any]) -> Scaler:
-    kept = np.dtype(np.float64) if precision == np.float64 else np.dtype(np.float32)
-    dead = deviation <= CONSTANT[kept] * np.maximum(1e-30, np.abs(mean) + deviation)
-    return Scaler(mean.astype(kept), np.where(dead, np.inf, deviation).astype(kept))
+    dtype = np.dtype(np.float64) if precision == np.float64 else np.dtype(np.float32)
+    dead = deviation <= CONSTANT[dtype] * np.maximum(1e-30, np.abs(mean) + deviation)
+    return Scaler(mean.astype(dtype), np.where(dead, np.inf, deviation).astype(dtype))
 
 
 @dataclass(frozen=True)
@@ -189,14 +189,14 @@ def _minimise(
     if start is not None:
         first[:d], first[d] = start.weights, start.bias
     with one_blas_thread():
-        found = minimize(
+        solution = minimize(
             _objective(x, target, k, loss, c),
             first.ravel(),
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": iterations, "maxcor": 10, "ftol": tolerance, "gtol": 1e-5},
         )
-    w = np.asarray(found.x, np.float32).reshape(d + 1, k)
+    w = np.asarray(solution.x, np.float32).reshape(d + 1, k)
     if not np.isfinite(w).all():
         raise AnalysisError("a linear probe diverged: are there values of extreme size in the representation?")
     return Linear(np.ascontiguousarray(w[:d]), w[d].copy())
@@ -244,12 +244,12 @@ def fit_ridge(x: Singles, y: Floats, *, penalties: tuple[float, ...]) -> list[Li
         crossed += rows.T @ centred[start : start + len(rows)].astype(np.float32)
     spread, moment = gram / n - np.outer(shift, shift), crossed / n
     if len(penalties) <= SOLVED and min(penalties) > ROUNDING * np.trace(spread):
-        found = [np.linalg.solve(spread + alpha * np.eye(len(spread)), moment) for alpha in penalties]
+        solutions = [np.linalg.solve(spread + alpha * np.eye(len(spread)), moment) for alpha in penalties]
     else:
         values, vectors = np.linalg.eigh(spread)
         turned = vectors.T @ moment
-        found = [vectors @ (turned / (np.maximum(values, 0) + alpha)[:, None]) for alpha in penalties]
-    return [Linear(w.astype(np.float32), (mean - shift @ w).astype(np.float32)) for w in found]
+        solutions = [vectors @ (turned / (np.maximum(values, 0) + alpha)[:, None]) for alpha in penalties]
+    return [Linear(w.astype(np.float32), (mean - shift @ w).astype(np.float32)) for w in solutions]
 
 
 GCV_PENALTIES = tuple(np.geomspace(1e-3, 1e4, 15).tolist())

@@ -46,14 +46,14 @@ def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = Fals
         raise AnalysisError("neighbours need at least one other row")
     if isinstance(queries, Stream) or isinstance(references, Stream):
         return _nearest_in_blocks(queries, references, k, own)
-    found = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
+    result = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
     rows, many = np.arange(len(queries)), max(k, len(references) // MANY)
     with one_blas_thread():
         for kind, most in ((np.float32, many), (np.float64, len(references))):
             if len(rows):
                 bounds = LowerBounds(references, queries, kind=kind, multiple=_grouped(len(references), k))
-                rows = _look_up(bounds, rows, queries, references, found, most, own)
-    return found[0], np.sqrt(found[1])
+                rows = _look_up(bounds, rows, queries, references, result, most, own)
+    return result[0], np.sqrt(result[1])
 
 
 def _look_up(

@@ -55,8 +55,8 @@ def openmp_threads_as_before() -> Iterator[None]:
 @cache
 def _pool() -> ThreadPoolExecutor | None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    workers = min(cores, int(asked) if asked.isdigit() and int(asked) else cores, 8)
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    workers = min(cores, int(threads) if threads.isdigit() and int(threads) else cores, 8)
     return ThreadPoolExecutor(workers, "analysis") if workers > 1 else None
 
 

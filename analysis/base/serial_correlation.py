@@ -72,8 +72,8 @@ def alike_blocks(n: int, blocks: int, read: Callable[[Ints], Floats], columns: S
 
 
 def _alike(values: Doubles) -> bool:
-    known = values[np.isfinite(values)]
-    correlation, error = neighbours_correlation(known[:, None]) if len(known) else (0.0, math.inf)
+    finite = values[np.isfinite(values)]
+    correlation, error = neighbours_correlation(finite[:, None]) if len(finite) else (0.0, math.inf)
     return correlation > max(ALIKE, 2 * error)
 
 
@@ -85,6 +85,6 @@ def whitened(x: Floats, classes: Ints, most: int = WIDEST) -> Doubles:
     means = np.stack([np.bincount(index, weights=column) for column in z.T], axis=1) / counts[:, None]
     z = z - means[index]
     values, vectors = np.linalg.eigh(z.T @ z / len(z))
-    kept = np.argsort(-values)[:most]
-    kept = kept[values[kept] > 1e-9 * max(values.max(), 1e-300)]
-    return np.asarray(z @ vectors[:, kept] / np.sqrt(values[kept]), np.float64)
+    components = np.argsort(-values)[:most]
+    components = components[values[components] > 1e-9 * max(values.max(), 1e-300)]
+    return np.asarray(z @ vectors[:, components] / np.sqrt(values[components]), np.float64)

@@ -206,9 +206,9 @@ def auc_interval(scores: Floats, positive: Bools, *, inflation: tuple[float, flo
 
     variance, quantile = _placement_variance(scores, positive)
     expected = value * (1 - value) * shape(value)
-    own = max(1.0, variance / expected) if expected > 0 else 1.0
+    design_effect = max(1.0, variance / expected) if expected > 0 else 1.0
     weight = 1 / (1 + few * min(value, 1 - value)) ** 2
-    scale = (1 - weight) * own + weight * max(1.0, 1 / (few * shape(value)))
+    scale = (1 - weight) * design_effect + weight * max(1.0, 1 / (few * shape(value)))
     below, above = (max(quantile**2 * scale, Z**2 * least) for least in inflation)
 
     def deviation(theta: float, scale: float) -> float:
@@ -370,13 +370,13 @@ def share_interval(value: float, left: Floats, n: int, *, together: float = 1.0)
     It holds the jackknife's, and Wilson's with the jackknife's variance, in which near 0 and 1, where all parts agree,
     n over `together` independent rows keep a width.
     """
-    found = jackknife_interval(value, left, n)
-    if math.isnan(found.low):
-        return found
+    interval = jackknife_interval(value, left, n)
+    if math.isnan(interval.low):
+        return interval
     z2, worth = Z * Z, n / together
     centre = (value + z2 / (2 * worth)) / (1 + z2 / worth)
-    half = math.sqrt(found.half**2 + (z2 / (2 * worth)) ** 2) / (1 + z2 / worth)
-    return Interval(value, max(0.0, min(found.low, centre - half)), min(1.0, max(found.high, centre + half)), n)
+    half = math.sqrt(interval.half**2 + (z2 / (2 * worth)) ** 2) / (1 + z2 / worth)
+    return Interval(value, max(0.0, min(interval.low, centre - half)), min(1.0, max(interval.high, centre + half)), n)
 
 
 def discoveries(p: Doubles, rate: float = 0.05) -> Ints:

@@ -43,12 +43,14 @@ def table_command(
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         hints = typing.get_type_hints(function, include_extras=True)
-        own = {name: one for name, one in inspect.signature(function).parameters.items() if name != "job"}
-        shared = {name: one for name, one in (FIRST | LAST).items() if name not in own and name not in without}
+        own_options = {name: option for name, option in inspect.signature(function).parameters.items() if name != "job"}
+        shared = {
+            name: option for name, option in (FIRST | LAST).items() if name not in own_options and name not in without
+        }
 
         def parameter(name: str) -> inspect.Parameter:
-            if name in own:
-                return own[name].replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+            if name in own_options:
+                return own_options[name].replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
             annotation, default = shared[name]
             return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
@@ -57,22 +59,26 @@ def table_command(
             path: Path = values[table]
             defaults = {name: default for name, (_, default) in (FIRST | LAST).items()}
             chosen = defaults | {name: values[name] for name in shared}
-            if "out" in own:
+            if "out" in own_options:
                 chosen["out"] = values["out"]
             job = Job(kind=kind, table=path, loaders=loaders_of(context), **chosen)
-            function(job, **{name: values[name] for name in own})
+            function(job, **{name: values[name] for name in own_options})
 
-        optional = [name for name in own if name != table and own[name].default is not inspect.Parameter.empty]
+        optional = [
+            name for name in own_options if name != table and own_options[name].default is not inspect.Parameter.empty
+        ]
         names = [name for name in FIRST if name in shared or name in optional]
         names += [name for name in optional if name not in FIRST]
         names += [name for name in LAST if name in shared]
-        arguments = [name for name in own if name != table and own[name].default is inspect.Parameter.empty]
-        first = parameter(table) if table in own else None
+        arguments = [
+            name for name in own_options if name != table and own_options[name].default is inspect.Parameter.empty
+        ]
+        first = parameter(table) if table in own_options else None
         place = first or inspect.Parameter(table, inspect.Parameter.KEYWORD_ONLY, annotation=Table)
         parameters = [place, *(parameter(name) for name in [*arguments, *names])]
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         command.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
-        command.__annotations__ = {one.name: one.annotation for one in [context, *parameters]}
+        command.__annotations__ = {each.name: each.annotation for each in [context, *parameters]}
         return command
 
     return decorate

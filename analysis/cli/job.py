@@ -146,26 +146,26 @@ def find_model(
             raise AnalysisError("python -m analysis cannot load a model: use latentgan, which can, for --model")
         return None
     named = table.metadata.get("run")
-    found = run or find_named(named, table.path.parent)
-    if found is None:
+    place = run or find_named(named, table.path.parent)
+    if place is None:
         return None
     if of_codes and table.code != "code" and table.metadata:
         if run is not None:
             raise AnalysisError(f"a model decodes the column 'code', not {table.code!r}: leave out --model or --code")
         return None
     try:
-        model: Model = load_model(found)
+        model: Model = load_model(place)
     except ForeignModelError as error:
         if run is not None:
             raise
         note(f"without a model: {error}")
         return None
     if not hasattr(model, "decode"):
-        raise AnalysisError(f"the model in {str(found)!r} does not decode")
-    theirs, mine = getattr(model, "about", {}).get("sha256"), table.metadata.get("checkpoint")
-    if theirs and mine and theirs != mine:
+        raise AnalysisError(f"the model in {str(place)!r} does not decode")
+    loaded_sha256, encoded_with = getattr(model, "about", {}).get("sha256"), table.metadata.get("checkpoint")
+    if loaded_sha256 and encoded_with and loaded_sha256 != encoded_with:
         raise AnalysisError(
-            f"the model in {str(found)!r} is not the one that {table.path.name!r} was encoded with (it is another, or "
+            f"the model in {str(place)!r} is not the one that {table.path.name!r} was encoded with (it is another, or "
             "was trained since): encode again, or name the right one with --model"
         )
     return model

@@ -33,8 +33,8 @@ class WritingGroup(TyperGroup):
 def _options() -> list[Any]:
     app = typer.Typer(add_completion=False)
     app.command()(_writing)
-    found: list[Any] = typer.main.get_command(app).params
-    return [option for option in found if option.name in ("force", "keep_paths")]
+    options: list[Any] = typer.main.get_command(app).params
+    return [option for option in options if option.name in ("force", "keep_paths")]
 
 
 def _overwrite(value: bool) -> bool:

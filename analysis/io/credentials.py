@@ -42,11 +42,11 @@ def without_credentials(text: str, *, mark: str = "") -> str:
     So is a token after #, and a user and password where the address has no scheme.
     """
 
-    def clean(found: re.Match[str]) -> str:
-        _, address, user, query = split_address(found[0])
-        token = "=" in found[0].partition("#")[2]
+    def clean(match: re.Match[str]) -> str:
+        _, address, user, query = split_address(match[0])
+        token = "=" in match[0].partition("#")[2]
         if not user and not query and not token:
-            return found[0]
+            return match[0]
         if not mark:
             return address
         scheme, _, rest = address.partition("//")

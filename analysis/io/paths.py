@@ -65,9 +65,9 @@ def without_paths(text: str, known: Iterable[str | Path] = (), *, here: bool = T
         if Path(path).is_absolute() and len(Path(path).parts) > 1:
             text = text.replace(path, shortened(path, here=here))
 
-    def shorten(found: re.Match[str]) -> str:
-        root = found[0].split("/")[1]
-        return shortened(found[0], here=here) if root in _ROOTS or Path("/", root).is_dir() else found[0]
+    def shorten(match: re.Match[str]) -> str:
+        root = match[0].split("/")[1]
+        return shortened(match[0], here=here) if root in _ROOTS or Path("/", root).is_dir() else match[0]
 
     return _ABSOLUTE.sub(shorten, text)
 

@@ -146,43 +146,43 @@ def read_text(path: Path, *, error: type[Exception] = AnalysisError) -> str:
 # JSON and TOML ------------------------------------------------------------------------------------
 
 
-def parse_json(text: str, what: object, *, error: type[Exception] = AnalysisError) -> Any:
+def parse_json(text: str, source_name: object, *, error: type[Exception] = AnalysisError) -> Any:
     """Return JSON values; raises `error` for what is no JSON, is nested absurdly deep, or has a key twice."""
 
     def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+        object_ = dict(pairs)
+        if len(object_) < len(pairs):
             names = [name for name, _ in pairs]
-            raise error(f"{what} has the key {shown(next(n for n in names if names.count(n) > 1))} twice")
-        return found
+            raise error(f"{source_name} has the key {shown(next(n for n in names if names.count(n) > 1))} twice")
+        return object_
 
     try:
         tree = json.loads(text, object_pairs_hook=table)
     except RecursionError:
-        raise error(f"{what} is nested too deeply") from None
+        raise error(f"{source_name} is nested too deeply") from None
     except ValueError as problem:
-        raise error(f"{what} is not JSON: {problem}") from None
-    return _not_too_deep(tree, what, error)
+        raise error(f"{source_name} is not JSON: {problem}") from None
+    return _not_too_deep(tree, source_name, error)
 
 
-def parse_toml(text: str, what: object, *, error: type[Exception] = AnalysisError) -> dict[str, Any]:
+def parse_toml(text: str, source_name: object, *, error: type[Exception] = AnalysisError) -> dict[str, Any]:
     """Return TOML tables; raises `error` for what is no TOML or is nested absurdly deep."""
     try:
         tree = tomllib.loads(text)
     except RecursionError:
-        raise error(f"{what} is nested too deeply") from None
+        raise error(f"{source_name} is nested too deeply") from None
     except ValueError as problem:
-        raise error(f"{what} is not TOML: {problem}") from None
-    found: dict[str, Any] = _not_too_deep(tree, what, error)
-    return found
+        raise error(f"{source_name} is not TOML: {problem}") from None
+    table: dict[str, Any] = _not_too_deep(tree, source_name, error)
+    return table
 
 
-def _not_too_deep(tree: Any, what: object, error: type[Exception]) -> Any:
+def _not_too_deep(tree: Any, source_name: object, error: type[Exception]) -> Any:
     level, depth = [tree] if isinstance(tree, dict | list) else [], 0
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise error(f"{what} is nested more than {MAX_DEPTH} deep")
+            raise error(f"{source_name} is nested more than {MAX_DEPTH} deep")
         inside = [value for table in level for value in (table.values() if isinstance(table, dict) else table)]
         level = [value for value in inside if isinstance(value, dict | list)]
     return tree
@@ -195,7 +195,7 @@ def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
 
 
-def validated(tree: Any, model: type[T], what: object, *, error: type[Exception] = AnalysisError) -> T:
+def validated(tree: Any, model: type[T], source_name: object, *, error: type[Exception] = AnalysisError) -> T:
     """Return plain values as `model`, a pydantic model or any type that pydantic knows.
 
     Raises:
@@ -208,12 +208,12 @@ def validated(tree: Any, model: type[T], what: object, *, error: type[Exception]
     except ValidationError as problem:
         problems = problem.errors(include_url=False)
         if missing := [_key(one) for one in problems if one["type"] == "missing"]:
-            raise error(f"{what} lacks {listed(missing)}") from None
+            raise error(f"{source_name} lacks {listed(missing)}") from None
         first, key = problems[0], _key(problems[0])
         reason = re.sub(" or instance of .*", "", first["msg"].removeprefix("Value error, "))
         reason = reason.replace("Input should", "it should")
         at = f"{key[:SHOWN_VALUE]} = {shown(first['input'])}" if key else shown(first["input"])
-        raise error(f"{what}: {at} is not possible: {reason}") from None
+        raise error(f"{source_name}: {at} is not possible: {reason}") from None
     return found
 
 
@@ -234,9 +234,9 @@ def table_metadata(text: str, table: str) -> dict[str, Any]:
     """
     from .file_models import TableFile
 
-    what = f"the `latentgan` metadata of the table {table!r}"
-    tree = parse_json(text or "{}", what)
-    validated(tree, TableFile, what)
+    source_name = f"the `latentgan` metadata of the table {table!r}"
+    tree = parse_json(text or "{}", source_name)
+    validated(tree, TableFile, source_name)
     return dict(tree)
 
 
@@ -268,7 +268,7 @@ def size(count: float) -> str:
     return f"{count:.3g} EB"
 
 
-def check_memory(needed: float, what: str, *, way: str = "", error: type[Exception] = AnalysisError) -> None:
+def check_memory(needed: float, source_name: str, *, way: str = "", error: type[Exception] = AnalysisError) -> None:
     """Raise `error`, which says how much memory is needed, if more than there is; before it is allocated.
 
     Args:
@@ -280,7 +280,7 @@ def check_memory(needed: float, what: str, *, way: str = "", error: type[Excepti
 
     if needed > (free := room()):
         more = f"; {way}" if way else ""
-        raise error(f"{what} would need {size(needed)} of memory, and {size(free)} are free{more}")
+        raise error(f"{source_name} would need {size(needed)} of memory, and {size(free)} are free{more}")
 
 
 # Arrays -------------------------------------------------------------------------------------------
@@ -340,10 +340,12 @@ def _refuse_empty(path: Path, error: type[Exception]) -> None:
         raise error(f"{path} is empty (0 bytes)")
 
 
-def _check_promise(shape: tuple[int, ...], kind: Any, held: int, what: str, error: type[Exception]) -> None:
+def _check_promise(shape: tuple[int, ...], kind: Any, held: int, source_name: str, error: type[Exception]) -> None:
     promised = _bytes_of(shape, kind)
     if promised > held or any(side < 0 for side in shape):
-        raise error(f"{what}: the header promises {kind} of {shape}, {size(promised)}, and the file has {size(held)}")
+        raise error(
+            f"{source_name}: the header promises {kind} of {shape}, {size(promised)}, and the file has {size(held)}"
+        )
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, error: type[Exception]) -> Any:
@@ -357,7 +359,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, error
         return npy.read_array(stream, allow_pickle=False)
 
 
-def npy_header(stream: Any, what: str, *, error: type[Exception] = AnalysisError) -> tuple[tuple[int, ...], Any]:
+def npy_header(stream: Any, source_name: str, *, error: type[Exception] = AnalysisError) -> tuple[tuple[int, ...], Any]:
     """Return shape and dtype of the .npy that a stream begins with, without reading its values.
 
     Raises:
@@ -369,7 +371,7 @@ def npy_header(stream: Any, what: str, *, error: type[Exception] = AnalysisError
     shape, _, kind = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
     if kind.hasobject:
         raise error(
-            f"{what} holds Python objects (a pickle), which are never read; save images as uint8 and labels as "
+            f"{source_name} holds Python objects (a pickle), which are never read; save images as uint8 and labels as "
             "integers or fixed-width text (dtype 'U')"
         )
     return shape, kind

@@ -116,18 +116,18 @@ class Writing:
     def folder(self, path: Path) -> Path:
         """Make a folder and those above it, where they are not there; return it."""
         missing = []
-        for one in (path, *path.parents):
-            if one.is_dir():
+        for parent in (path, *path.parents):
+            if parent.is_dir():
                 break
-            if os.path.lexists(one):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(one))
-            missing.append(one)
-        for one in reversed(missing):
+            if os.path.lexists(parent):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(parent))
+            missing.append(parent)
+        for parent in reversed(missing):
             try:
-                one.mkdir()
-                self._made.append(one)
+                parent.mkdir()
+                self._made.append(parent)
             except FileExistsError:
-                if not one.is_dir():  # a file, not a folder that another process made meanwhile
+                if not parent.is_dir():  # a file, not a folder that another process made meanwhile
                     raise
         return path
 
@@ -315,8 +315,8 @@ def is_temporary(name: str) -> bool:
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes left under temporary names: nobody holds it any more."""
-    with contextlib.suppress(OSError), os.scandir(folder) as found:
-        for name in [one.name for one in found if is_temporary(one.name)]:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for name in [entry.name for entry in entries if is_temporary(entry.name)]:
             with contextlib.suppress(OSError):
                 _remove_unheld(folder / name)
 
@@ -406,9 +406,9 @@ def png_bytes(image: Image) -> bytes:
     """Return a picture as PNG that names latentgan as its program."""
     from PIL.PngImagePlugin import PngInfo
 
-    said, stream = PngInfo(), io.BytesIO()
-    said.add_text("Software", GENERATOR)
-    image.save(stream, format="PNG", pnginfo=said)
+    text, stream = PngInfo(), io.BytesIO()
+    text.add_text("Software", GENERATOR)
+    image.save(stream, format="PNG", pnginfo=text)
     return stream.getvalue()
 
 
@@ -433,18 +433,18 @@ def check_outputs(
     Raises:
         error: a path is a folder or a device, an input, or a file that latentgan did not write.
     """
-    there = [path for path in paths if os.path.lexists(path)]
-    if not there:
+    existing = [path for path in paths if os.path.lexists(path)]
+    if not existing:
         return
     read = _identities(inputs)
-    for path in there:
+    for path in existing:
         try:
             info = path.stat()
         except FileNotFoundError:  # a link to nothing, which is replaced
             continue
         if not stat.S_ISREG(info.st_mode):
-            what = "a folder" if stat.S_ISDIR(info.st_mode) else "no regular file"
-            raise error(f"{path} is {what}, where a file is to be written: name another place")
+            thing = "a folder" if stat.S_ISDIR(info.st_mode) else "no regular file"
+            raise error(f"{path} is {thing}, where a file is to be written: name another place")
         if (info.st_dev, info.st_ino) in read:
             raise error(f"{path} is read by this command, and writing there would destroy it: name another place")
         if not consent().overwrite and not wrote(path, kind):
@@ -471,15 +471,15 @@ def wrote(path: Path, kind: str) -> bool:
 
 def _identities(inputs: Iterable[Path | str | None]) -> set[tuple[int, int]]:
     """Device and inode of every file that is read, those in folders too."""
-    found = set()
-    for one in inputs:
-        place = Path(one or "").expanduser()
-        inside = [Path(folder, name) for folder, _, names in os.walk(place) for name in names] if one else []
+    identities = set()
+    for source in inputs:
+        place = Path(source or "").expanduser()
+        inside = [Path(folder, name) for folder, _, names in os.walk(place) for name in names] if source else []
         for file in [place, *inside]:
             with contextlib.suppress(OSError):  # a named set is no file
                 info = file.stat()
-                found.add((info.st_dev, info.st_ino))
-    return found
+                identities.add((info.st_dev, info.st_ino))
+    return identities
 
 
 def _head(path: Path, size: int) -> bytes:
@@ -512,10 +512,10 @@ def _is_table(path: Path, _: str, key: str) -> bool:
     import pyarrow.parquet
 
     try:
-        said = (pyarrow.parquet.read_schema(path).metadata or {}).get(GENERATOR.encode(), b"{}")
+        metadata = (pyarrow.parquet.read_schema(path).metadata or {}).get(GENERATOR.encode(), b"{}")
     except pyarrow.ArrowException:
         return False
-    return key in json.loads(said)
+    return key in json.loads(metadata)
 
 
 def _is_archive(path: Path, of: str, names: tuple[str, ...] = ()) -> bool:

@@ -41,16 +41,16 @@ def lines_figure(chart: Lines) -> Figure:
 
 def strokes(lines: tuple[Line, ...]) -> list[tuple[str, str]]:
     """Choose each curve's colour token and dash: a role has its colour, and repeats differ in the dash."""
-    own = BESIDE_YARDSTICKS if any(line.role for line in lines) else EVERY
+    patterns = BESIDE_YARDSTICKS if any(line.role for line in lines) else EVERY
     names, free = [], 0
     for line in lines:
-        names.append(line.role or own[free % len(own)])
+        names.append(line.role or patterns[free % len(patterns)])
         free += line.role is None
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     out = []
     for name in names:
-        out.append((name, DASHES[seen.get(name, 0) % len(DASHES)]))
-        seen[name] = seen.get(name, 0) + 1
+        out.append((name, DASHES[counts.get(name, 0) % len(DASHES)]))
+        counts[name] = counts.get(name, 0) + 1
     return out
 
 
@@ -92,12 +92,12 @@ def _band(line: Line, colour: str) -> list[Figure]:
 def _apart(values: list[float], room: float = 1 / 14) -> list[float]:
     """Those of ascending positive values that lie apart on a logarithmic axis by `room` of it, the ends included."""
     least = room * math.log(values[-1] / values[0]) if values else 0.0
-    kept: list[float] = []
+    labels: list[float] = []
     for value in values[:-1]:
-        ends = [*kept[-1:], values[-1]]
+        ends = [*labels[-1:], values[-1]]
         if all(abs(math.log(value / other)) >= least for other in ends):
-            kept.append(value)
-    return [*kept, *values[-1:]]
+            labels.append(value)
+    return [*labels, *values[-1:]]
 
 
 def _layout(chart: Lines) -> Figure:

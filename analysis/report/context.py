@@ -47,14 +47,14 @@ class Material:
     @cached_property
     def thumbnails(self) -> Thumbnails | None:
         """Images, ids and columns of all rows shown, with the columns that other results add."""
-        found = self.overview
-        if found is None or len(found.rows) == 0:
+        overview = self.overview
+        if overview is None or len(overview.rows) == 0:
             return None
-        own = [_column(c.name, c.values, c.categories) for c in found.columns]
-        if any(found.split):
-            own.append(_text_column("split", [str(name) for name in found.split]))
-        pixels = None if found.thumbnails is None else as_uint8(found.thumbnails)
-        return Thumbnails(found.rows, tuple(map(str, found.ids)), pixels, (*own, *self._added(found.rows)))
+        columns = [_column(c.name, c.values, c.categories) for c in overview.columns]
+        if any(overview.split):
+            columns.append(_text_column("split", [str(name) for name in overview.split]))
+        pixels = None if overview.thumbnails is None else as_uint8(overview.thumbnails)
+        return Thumbnails(overview.rows, tuple(map(str, overview.ids)), pixels, (*columns, *self._added(overview.rows)))
 
     @property
     def noun(self) -> str:
@@ -92,16 +92,16 @@ class Material:
 
     def _added(self, rows: Ints) -> list[Column]:
         """Columns that results know of their rows: a mixture's component, the error of a reconstruction."""
-        known = [result.row_values() for result in self.results.values() if hasattr(result, "row_values")]
-        added = [_column(one.name, _spread(rows, one.rows, one.values), one.categories) for one in known]
+        row_values = [result.row_values() for result in self.results.values() if hasattr(result, "row_values")]
+        added = [_column(each.name, _spread(rows, each.rows, each.values), each.categories) for each in row_values]
         return [column for column in added if np.any(np.isfinite(column.values) & (column.values != -1))]
 
 
 def _column(name: str, values: Doubles, categories: tuple[str, ...]) -> Column:
     if not categories:
         return Column(name, np.asarray(values, np.float64))
-    known = np.isfinite(values)
-    return Column(name, np.where(known, values, -1).astype(np.int64), tuple(categories))
+    finite = np.isfinite(values)
+    return Column(name, np.where(finite, values, -1).astype(np.int64), tuple(categories))
 
 
 def _text_column(name: str, texts: list[str]) -> Column:
@@ -111,11 +111,11 @@ def _text_column(name: str, texts: list[str]) -> Column:
     return Column(name, np.array([index.get(text, -1) for text in texts], np.int64), tuple(names))
 
 
-def _spread(rows: Ints, known: Ints, values: Any) -> Doubles:
+def _spread(rows: Ints, measured: Ints, values: Any) -> Doubles:
     """Put values of the rows `known` where they belong among `rows` (ascending): (n,), NaN elsewhere."""
     out = np.full(len(rows), np.nan)
-    place = np.searchsorted(rows, known)
+    place = np.searchsorted(rows, measured)
     place = np.minimum(place, len(rows) - 1)
-    hit = rows[place] == known
+    hit = rows[place] == measured
     out[place[hit]] = np.asarray(values, np.float64)[hit]
     return out

@@ -310,12 +310,12 @@ def missing(id: str, title: str, note: str) -> Section:
 
 def all_blocks(blocks: Sequence[Block]) -> list[Block]:
     """List blocks with those inside disclosures and choices, in reading order."""
-    found: list[Block] = []
+    result: list[Block] = []
     for block in blocks:
-        found.append(block)
+        result.append(block)
         if isinstance(block, Disclosure):
-            found += all_blocks(block.blocks)
+            result += all_blocks(block.blocks)
         elif isinstance(block, Choice):
             for _, inside in block.options:
-                found += all_blocks(inside)
-    return found
+                result += all_blocks(inside)
+    return result

@@ -26,10 +26,10 @@ def estimate(label: str, figure: Interval, role: Role = "ours", **more: Any) -> 
 
 def figure(interval: Interval) -> str:
     """Write "94.1 % [93.4, 94.7]": the ends, as an interval near 100 % is not symmetric."""
-    said = percent(interval.value)
+    text = percent(interval.value)
     if not math.isfinite(interval.low) or not math.isfinite(interval.high):
-        return said
-    return f"{said} [{100 * interval.low:.1f},\u00a0{100 * interval.high:.1f}]"
+        return text
+    return f"{text} [{100 * interval.low:.1f},\u00a0{100 * interval.high:.1f}]"
 
 
 def brackets(interval: Interval, digits: int = 2) -> str:
@@ -39,18 +39,18 @@ def brackets(interval: Interval, digits: int = 2) -> str:
     return f"{number(interval.value, digits)} [{number(interval.low, digits)}, {number(interval.high, digits)}]"
 
 
-def stated(id: str, title: str, said: Sequence[str], blocks: Sequence[Block]) -> Section:
+def stated(id: str, title: str, sentences: Sequence[str], blocks: Sequence[Block]) -> Section:
     """A section whose finding is the first of some sentences; the others stand right below it. "" is none."""
-    finding, *more = [text for text in said if text]
+    finding, *more = [text for text in sentences if text]
     return Section(id, title, finding, (*([Prose(" ".join(more))] if more else []), *blocks))
 
 
 def trained_on(notes: Sequence[str]) -> str:
     """Quote, to stand right below the finding, a note that says that training rows are among those measured."""
-    said = next((note for note in notes if TRAINING_ROWS.search(note)), "")
-    if not said:
+    note_of_rows = next((note for note in notes if TRAINING_ROWS.search(note)), "")
+    if not note_of_rows:
         return ""
-    return sentence(said) + ("" if "train" in said else " Training rows are among them.")
+    return sentence(note_of_rows) + ("" if "train" in note_of_rows else " Training rows are among them.")
 
 
 def role_of(name: str) -> Role:

@@ -98,9 +98,9 @@ def unbroken(text: str) -> str:
     return re.sub(r"(?<=\d) (?=%|min\b|s\b|h\b)|(?<=[=≤<]) (?=\d)|(?<=\b[npqk]) (?=[=≤<])", "\u00a0", text)
 
 
-def no_better(found: Interval, chance: float) -> str:
+def no_better(interval: Interval, chance: float) -> str:
     """Own up to a figure that chance explains: ", no better than chance", where its interval does not exclude that."""
-    return ", no better than chance" if found.low <= chance else ""
+    return ", no better than chance" if interval.low <= chance else ""
 
 
 def best_of(n: int, noun: str = "representation") -> str:

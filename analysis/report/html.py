@@ -75,7 +75,7 @@ def page(report: Report) -> Markup:
         tag("p", unbroken(report.lead), class_="lead"),
         class_="masthead",
     )
-    sections = [section(one, report.thumbnails) for one in report.sections]
+    sections = [section(part, report.thumbnails) for part in report.sections]
     main = tag("main", masthead, join(sections), tag("footer", report.footer) if report.footer else Markup())
     images = pictures.thumbnails(report.thumbnails) if report.thumbnails is not None else Markup()
     skip = (
@@ -96,68 +96,68 @@ def page(report: Report) -> Markup:
 def contents(report: Report) -> Markup:
     """The list of sections, and the switch between light and dark."""
     items = [
-        tag("li", tag("a", one.title, href=f"#{one.id}", class_="missing" if one.missing else None))
-        for one in report.sections
+        tag("li", tag("a", part.title, href=f"#{part.id}", class_="missing" if part.missing else None))
+        for part in report.sections
     ]
     button = tag("button", "Dark", type="button", id="scheme", class_="js-only")
     return tag("nav", tag("ol", join(items)), button, aria_label="Sections")
 
 
-def section(one: Section, thumbnails: Thumbnails | None) -> Markup:
+def section(part: Section, thumbnails: Thumbnails | None) -> Markup:
     """One stop of the story: its name small, its finding large, the evidence below."""
-    name = tag("h2", tag("span", one.title, class_="name"), tag("span", unbroken(one.finding), class_="finding"))
+    name = tag("h2", tag("span", part.title, class_="name"), tag("span", unbroken(part.finding), class_="finding"))
     return tag(
-        "section", name, body(one.blocks, thumbnails), id=one.id, class_="stop missing" if one.missing else "stop"
+        "section", name, body(part.blocks, thumbnails), id=part.id, class_="stop missing" if part.missing else "stop"
     )
 
 
 def body(parts: tuple[Block, ...], thumbnails: Thumbnails | None) -> Markup:
     """Blocks in their order; charts of curves that follow each other share a row where there is room."""
     done = []
-    for chart, members in groupby(parts, key=lambda one: isinstance(one, Lines)):
-        inside = [block(one, thumbnails) for one in members]
+    for chart, members in groupby(parts, key=lambda item: isinstance(item, Lines)):
+        inside = [block(item, thumbnails) for item in members]
         done.append(tag("div", join(inside), class_="charts") if chart and len(inside) > 1 else join(inside))
     return join(done)
 
 
-def block(one: Block, thumbnails: Thumbnails | None) -> Markup:
+def block(part: Block, thumbnails: Thumbnails | None) -> Markup:
     """Render one block by its kind."""
-    match one:
+    match part:
         case Prose():
-            return blocks.prose(one)
+            return blocks.prose(part)
         case Facts():
-            return blocks.facts(one)
+            return blocks.facts(part)
         case Notice():
-            return blocks.notice(one)
+            return blocks.notice(part)
         case Code():
-            return blocks.code(one)
+            return blocks.code(part)
         case Comparison():
-            return estimates.comparison(one)
+            return estimates.comparison(part)
         case Table():
-            return blocks.table(one)
+            return blocks.table(part)
         case Lines():
-            return blocks.lines(one)
+            return blocks.lines(part)
         case Gallery():
-            return pictures.gallery(one)
+            return pictures.gallery(part)
         case Slideshow():
-            return pictures.slideshow(one)
+            return pictures.slideshow(part)
         case Strips():
-            return pictures.strips(one)
+            return pictures.strips(part)
         case Map():
             empty = tag("p", "No rows were stored for the map.", class_="hint")
-            return blocks.point_map(one, thumbnails) if thumbnails is not None else empty
+            return blocks.point_map(part, thumbnails) if thumbnails is not None else empty
         case Choice():
-            return choice(one, thumbnails)
+            return choice(part, thumbnails)
         case Disclosure():
-            return tag("details", tag("summary", one.summary), body(one.blocks, thumbnails), class_="more")
+            return tag("details", tag("summary", part.summary), body(part.blocks, thumbnails), class_="more")
 
 
-def choice(one: Choice, thumbnails: Thumbnails | None) -> Markup:
+def choice(part: Choice, thumbnails: Thumbnails | None) -> Markup:
     """A menu over panels; the script hides all but the chosen one."""
-    options = [tag("option", name, value=i, selected=i == one.start) for i, (name, _) in enumerate(one.options)]
-    menu = tag("label", f"{one.label} ", tag("select", join(options)), class_="menu js-only")
-    panels = [tag("div", tag("h3", name), body(inside, thumbnails), class_="panel") for name, inside in one.options]
-    return tag("div", menu, join(panels), class_="choice", id=one.id)
+    options = [tag("option", name, value=i, selected=i == part.start) for i, (name, _) in enumerate(part.options)]
+    menu = tag("label", f"{part.label} ", tag("select", join(options)), class_="menu js-only")
+    panels = [tag("div", tag("h3", name), body(inside, thumbnails), class_="panel") for name, inside in part.options]
+    return tag("div", menu, join(panels), class_="choice", id=part.id)
 
 
 def _policy(*scripts: str) -> str:

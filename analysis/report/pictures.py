@@ -80,7 +80,7 @@ def _group(group: Group) -> Markup:
         both = zip(group.pictures[::2], group.pictures[1::2], strict=True)
         items = [tag("div", _picture(a), _picture(b), _label(b), class_="pair") for a, b in both]
     else:
-        items = [tag("div", _picture(one), _label(one), class_="one") for one in group.pictures]
+        items = [tag("div", _picture(picture), _label(picture), class_="one") for picture in group.pictures]
     columns = f"--across:{group.across}" if group.across else None
     kind = "pictures grid" if group.across else "pictures"
     return tag("div", head, detail, tag("div", join(items), class_=kind, style=columns), class_="group")

@@ -29,27 +29,27 @@ def without_private_paths(report: Report, material: Material, *places: Path | No
     if material.run is not None:
         named += [*_texts(material.run.config.get("data", {})), *_texts(material.run.said("provenance") or {})]
     named += [*_texts(material.metadata.get("run", ""))]
-    return _cleaned(report, tuple(dict.fromkeys(one for one in named if "/" in one)))
+    return _cleaned(report, tuple(dict.fromkeys(path for path in named if "/" in path)))
 
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _texts(one)
+        for item in value.values():
+            yield from _texts(item)
 
 
-def _cleaned(value: T, known: tuple[str, ...]) -> T:
-    found: Any = value
-    if isinstance(found, str):
-        found = without_paths(found, known)
-    elif isinstance(found, tuple):
-        found = tuple(_cleaned(one, known) for one in found)
-    elif dataclasses.is_dataclass(found) and not isinstance(found, type):
-        old = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
-        new = {name: _cleaned(one, known) for name, one in old.items()}
-        changed = {name: one for name, one in new.items() if one is not old[name]}
-        found = dataclasses.replace(found, **changed) if changed else found
-    cleaned: T = found
+def _cleaned(value: T, paths: tuple[str, ...]) -> T:
+    result: Any = value
+    if isinstance(result, str):
+        result = without_paths(result, paths)
+    elif isinstance(result, tuple):
+        result = tuple(_cleaned(item, paths) for item in result)
+    elif dataclasses.is_dataclass(result) and not isinstance(result, type):
+        old = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+        new = {name: _cleaned(item, paths) for name, item in old.items()}
+        changed = {name: item for name, item in new.items() if item is not old[name]}
+        result = dataclasses.replace(result, **changed) if changed else result
+    cleaned: T = result
     return cleaned

@@ -107,7 +107,9 @@ def read_run(folder: Path) -> Run:
     path = folder / "run.toml"
     text = _text(path)
     health = _read(folder / "health.json", HealthFile)
-    warnings = tuple(Warned(one.name, one.sentence, one.images, one.resolved) for one in health.warnings)
+    warnings = tuple(
+        Warned(warning.name, warning.sentence, warning.images, warning.resolved) for warning in health.warnings
+    )
     return Run(
         name=folder.resolve().name,
         config=parse_toml(text, path),
@@ -159,12 +161,12 @@ def _series(path: Path) -> tuple[Series, ...]:
 
 
 def _quantities(line: LogLine) -> list[tuple[tuple[str, str], float]]:
-    found = []
+    quantities = []
     for group in ("terms", "gradient_norm", "notes", "health"):
-        found += [((group, name), _float(value)) for name, value in getattr(line, group).items()]
+        quantities += [((group, name), _float(value)) for name, value in getattr(line, group).items()]
     if line.images_per_second is not None:
-        found.append((("speed", "images per second"), line.images_per_second))
-    return found
+        quantities.append((("speed", "images per second"), line.images_per_second))
+    return quantities
 
 
 def _float(value: float | None) -> float:
@@ -173,14 +175,14 @@ def _float(value: float | None) -> float:
 
 def _grids(folder: Path, kind: str) -> tuple[Grid, ...]:
     """Read grids named by the images seen, at most GRIDS of them."""
-    found = []
+    grids = []
     for path in folder.glob(f"*-{kind}.png") if folder.is_dir() else ():
         digits = re.fullmatch(rf"([0-9]{{1,18}})-{kind}\.png", path.name)
         if digits:
-            found.append((int(digits[1]), path))
-    found.sort()
-    keep = np.linspace(0, len(found) - 1, min(GRIDS, len(found))).round().astype(int).tolist()
-    return tuple(Grid(found[i][0], read_bytes(found[i][1], most=MAX_IMAGE_BYTES)) for i in dict.fromkeys(keep))
+            grids.append((int(digits[1]), path))
+    grids.sort()
+    keep = np.linspace(0, len(grids) - 1, min(GRIDS, len(grids))).round().astype(int).tolist()
+    return tuple(Grid(grids[i][0], read_bytes(grids[i][1], most=MAX_IMAGE_BYTES)) for i in dict.fromkeys(keep))
 
 
 def _text(path: Path) -> str:

@@ -13,7 +13,7 @@ from .embeddings import Embeddings
 
 def common_rows(first: Embeddings, second: Embeddings) -> tuple[Ints, Ints, list[str]]:
     """Positions of the rows that both tables have."""
-    mine, theirs = (table.ids(np.arange(table.n)) for table in (first, second))
+    first_ids, second_ids = (table.ids(np.arange(table.n)) for table in (first, second))
     prints = [table.metadata.get("fingerprint") for table in (first, second)]
     if all(prints) and prints[0] != prints[1]:
         raise AnalysisError(
@@ -26,19 +26,21 @@ def common_rows(first: Embeddings, second: Embeddings) -> tuple[Ints, Ints, list
                 f"{table.path.name!r} has no column 'id', and of tables of {first.n:,} and {second.n:,} rows nobody "
                 "knows which rows are the same image: give it the other table's ids"
             )
-    for table, ids in ((first, mine), (second, theirs)):
+    for table, ids in ((first, first_ids), (second, second_ids)):
         if len(np.unique(ids)) < len(ids):
             raise AnalysisError(f"rows of {table.path.name!r} share ids, so they cannot be matched: make ids unique")
-    _, one, other = np.intersect1d(mine, theirs, assume_unique=True, return_indices=True)
-    if len(one) < 50:
-        raise AnalysisError(f"the tables share {len(one)} ids, and a comparison needs 50 common rows")
-    order = np.argsort(one)
+    _, in_first, in_second = np.intersect1d(first_ids, second_ids, assume_unique=True, return_indices=True)
+    if len(in_first) < 50:
+        raise AnalysisError(f"the tables share {len(in_first)} ids, and a comparison needs 50 common rows")
+    order = np.argsort(in_first)
     unnamed = [table.path.name for table in (first, second) if not table.has_ids]
-    said = [f"no column 'id' in {' and '.join(unnamed)}: rows are matched by their place"] if unnamed else []
-    said += (
-        [] if len(one) == first.n == second.n else [f"{len(one):,} of {first.n:,} and {second.n:,} rows are in both"]
+    notes = [f"no column 'id' in {' and '.join(unnamed)}: rows are matched by their place"] if unnamed else []
+    notes += (
+        []
+        if len(in_first) == first.n == second.n
+        else [f"{len(in_first):,} of {first.n:,} and {second.n:,} rows are in both"]
     )
-    return one[order].astype(np.int64), other[order].astype(np.int64), said
+    return in_first[order].astype(np.int64), in_second[order].astype(np.int64), notes
 
 
 def common_places(tables: Sequence[Embeddings]) -> tuple[list[Ints], list[str]]:
@@ -50,13 +52,13 @@ def common_places(tables: Sequence[Embeddings]) -> tuple[list[Ints], list[str]]:
     every = np.full((len(tables), first.n), -1, np.int64)
     every[0] = np.arange(first.n)
     for row, other in zip(every[1:], tables[1:], strict=True):
-        mine, theirs, said = common_rows(first, other)
-        row[mine] = theirs
-        notes += said
-    kept = (every >= 0).all(0)
-    if kept.sum() < 50:
-        raise AnalysisError(f"all tables share {kept.sum()} ids, and a comparison needs 50 common rows")
-    return [row[kept] for row in every], notes
+        in_first, in_other, more_notes = common_rows(first, other)
+        row[in_first] = in_other
+        notes += more_notes
+    common = (every >= 0).all(0)
+    if common.sum() < 50:
+        raise AnalysisError(f"all tables share {common.sum()} ids, and a comparison needs 50 common rows")
+    return [row[common] for row in every], notes
 
 
 def common_split(tables: Sequence[Embeddings], places: Sequence[Ints]) -> tuple[Strings, list[str]]:
@@ -64,10 +66,10 @@ def common_split(tables: Sequence[Embeddings], places: Sequence[Ints]) -> tuple[
 
     Raises: AnalysisError where no table has a split and none can be drawn.
     """
-    found = [table.split[place] for table, place in zip(tables, places, strict=True) if table.has_split]
-    if not found:
+    splits = [table.split[place] for table, place in zip(tables, places, strict=True) if table.has_split]
+    if not splits:
         return tables[0].split[places[0]], []
-    agreed = np.logical_and.reduce([one == found[0] for one in found])
+    agreed = np.logical_and.reduce([split == splits[0] for split in splits])
     left = int(np.count_nonzero(~agreed))
     notes = [f"{left:,} rows are left out, as their split differs between tables"] if left else []
-    return np.where(agreed, found[0], ""), notes
+    return np.where(agreed, splits[0], ""), notes

@@ -98,16 +98,19 @@ def twins_of(table: Embeddings) -> Twins | None:
     held_out = subsample(held_out, QUERIES, rng=rng)
     if len(train) < 2 * FAR or not len(held_out) or not fits(len(train) + len(held_out), table.width(table.code)):
         return None
-    known, asked = (table.continuous_code(rows) for rows in (train, held_out))
+    train_codes, held_out_codes = (table.continuous_code(rows) for rows in (train, held_out))
     labels = labels_of(table)
     classes = np.zeros(table.n, np.int64) if labels is None else labels[0]
     identical = _same_pixels(table, held_out, train)
     near = identical.copy()
     for label in np.unique(classes[held_out]):
-        mine, theirs = classes[held_out] == label, classes[train] == label
-        if np.count_nonzero(theirs) >= 2 * FAR:  # of fewer, a tight class looks like copies
-            same, close = near_copies(asked[mine], known[theirs], rng=rng)
-            identical[mine], near[mine] = identical[mine] | same, near[mine] | close
+        held_out_of_class, train_of_class = classes[held_out] == label, classes[train] == label
+        if np.count_nonzero(train_of_class) >= 2 * FAR:  # of fewer, a tight class looks like copies
+            same, close = near_copies(held_out_codes[held_out_of_class], train_codes[train_of_class], rng=rng)
+            identical[held_out_of_class], near[held_out_of_class] = (
+                identical[held_out_of_class] | same,
+                near[held_out_of_class] | close,
+            )
     return Twins(len(held_out), len(train), int(identical.sum()), int(near.sum()))
 
 
@@ -115,11 +118,12 @@ def _same_pixels(table: Embeddings, held_out: Ints, train: Ints) -> Bools:
     """Which held-out rows have the pixels of a train row, of at most as many as are quickly read: (q,)."""
     if not table.has_pixels:
         return np.zeros(len(held_out), np.bool_)
-    some = subsample(train, max(1000, CELLS // table.width("pixels")), rng=np.random.default_rng(17))
-    asked, known = (
-        np.array([hash(row.tobytes()) for row in table.vectors("pixels", rows)], np.int64) for rows in (held_out, some)
+    sampled = subsample(train, max(1000, CELLS // table.width("pixels")), rng=np.random.default_rng(17))
+    held_out_pixels, train_pixels = (
+        np.array([hash(row.tobytes()) for row in table.vectors("pixels", rows)], np.int64)
+        for rows in (held_out, sampled)
     )
-    return np.isin(asked, known)
+    return np.isin(held_out_pixels, train_pixels)
 
 
 def dependence_warnings(table: Embeddings) -> tuple[str, ...]:
@@ -129,13 +133,13 @@ def dependence_warnings(table: Embeddings) -> tuple[str, ...]:
     analyses themselves refuse it, each for itself.
     """
     if table not in _WARNED:
-        found: list[str] = []
+        warnings: list[str] = []
         for look in (_torn, _copied, _ordered):
             try:
-                found += look(table)
+                warnings += look(table)
             except AnalysisError:
                 continue
-        _WARNED[table] = tuple(found)
+        _WARNED[table] = tuple(warnings)
     return _WARNED[table]
 
 
@@ -210,6 +214,6 @@ def _inflation(times: float, values: Doubles) -> float:
 
     1 + L r_x r_y of stretches of L rows, in which codes and the column correlate by r_x and r_y.
     """
-    known = values[np.isfinite(values)]
-    theirs = drift(known[:, None], np.zeros(len(known), np.int64)) if len(known) else 1.0
+    finite = values[np.isfinite(values)]
+    theirs = drift(finite[:, None], np.zeros(len(finite), np.int64)) if len(finite) else 1.0
     return 1 + max(0.0, times - 1) * max(0.0, theirs - 1) * STRETCHES / len(values)

@@ -102,8 +102,8 @@ class Embeddings:
         vectors = [n for n in self.vector_columns if n != "pixels" and not n.startswith("untrained.")]
         return vectors[-1] if "code" not in vectors and vectors and (self.metadata or not vectors[1:]) else "code"
 
-    def _refuse(self, name: str, known: Iterable[str], option: str) -> NoReturn:
-        raise refuse(self.path.name, name, known, option, self._table.kinds)
+    def _refuse(self, name: str, available: Iterable[str], option: str) -> NoReturn:
+        raise refuse(self.path.name, name, available, option, self._table.kinds)
 
     # What the table is ------------------------------------------------------------------------------
 
@@ -120,9 +120,9 @@ class Embeddings:
         facts = [self.n, about, columns, self.code, self.label, self.split_name]
         facts += [["groups", self.group_name, self.blocks]] if self.grouped else []
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-        some = np.arange(min(8, self.n))
+        first_rows = np.arange(min(8, self.n))
         for name in self.vector_columns:
-            digest.update(np.ascontiguousarray(self._table.vectors(name, some)).tobytes())
+            digest.update(np.ascontiguousarray(self._table.vectors(name, first_rows)).tobytes())
         return digest.hexdigest()
 
     @property
@@ -138,12 +138,12 @@ class Embeddings:
     @property
     def representations(self) -> tuple[str, ...]:
         """The model's own vector columns: the code, then feature layers."""
-        others = [
+        layers = [
             name
             for name in self.vector_columns
             if name not in (self.code, "pixels") and not name.startswith("untrained.")
         ]
-        return (self.code, *others)
+        return (self.code, *layers)
 
     def untrained(self, name: str) -> str | None:
         """The column of the untrained network's values of representation `name`, if the table has it."""
@@ -245,8 +245,8 @@ class Embeddings:
         if self._table.kinds[self.group_name] == "text":
             return own_group(np.asarray(self._table.texts(self.group_name)[0], np.int64))
         numbers = self._table.numbers(self.group_name)
-        known = np.unique(numbers[~np.isnan(numbers)])
-        return own_group(np.where(np.isnan(numbers), -1, np.searchsorted(known, numbers)).astype(np.int64))
+        distinct = np.unique(numbers[~np.isnan(numbers)])
+        return own_group(np.where(np.isnan(numbers), -1, np.searchsorted(distinct, numbers)).astype(np.int64))
 
     @cached_property
     def n_blocks(self) -> int:
@@ -260,13 +260,13 @@ class Embeddings:
     @property
     def values_in_order(self) -> list[Doubles]:
         """The label and every attribute as numbers, categories as 0 and 1: (n,) each, NaN = unknown."""
-        found: list[Doubles] = []
+        columns: list[Doubles] = []
         for name in [*([self.label] if self.labelled else []), *self.attributes]:
             try:
-                found += self.column(name).as_numbers()
+                columns += self.column(name).as_numbers()
             except AnalysisError:
                 continue
-        return found
+        return columns
 
     def representatives(self, seed: int) -> Ints:
         """Rank of every row; the first of a group's rows stands for it: a drawn one, or the middle one of a block."""
@@ -312,8 +312,8 @@ class Embeddings:
                 f"column {self.split_name!r} of {self.path.name!r} holds {strange[0]!r}: "
                 "only train, validation and test are known"
             )
-        found: Strings = np.array([*named, ""], dtype="U10")[index]  # index -1 picks the last entry
-        return found
+        split: Strings = np.array([*named, ""], dtype="U10")[index]  # index -1 picks the last entry
+        return split
 
     @property
     def has_split(self) -> bool:
@@ -338,9 +338,9 @@ class Embeddings:
     @property
     def attributes(self) -> tuple[str, ...]:
         """Scalar columns that are neither the label nor the table's own."""
-        own = {*OWN, self.label, self.split_name, self.group_name}
-        own -= {self.label} if self.continuous_label else set()
-        return tuple(name for name, kind in self._table.kinds.items() if kind in SCALAR and name not in own)
+        reserved = {*OWN, self.label, self.split_name, self.group_name}
+        reserved -= {self.label} if self.continuous_label else set()
+        return tuple(name for name, kind in self._table.kinds.items() if kind in SCALAR and name not in reserved)
 
     @cached_property
     def continuous_label(self) -> str:
@@ -369,10 +369,10 @@ class Embeddings:
         if (kind := self._table.kinds.get(name)) not in SCALAR:
             self._refuse(name, [self.label, *self.attributes] if self.labelled else self.attributes, option)
         is_label = name == self.label and not self.continuous_label
-        found = self._label(kind) if is_label else self._attribute(name, str(kind))
-        if is_label and not found.present.any():
+        column = self._label(kind) if is_label else self._attribute(name, str(kind))
+        if is_label and not column.present.any():
             raise AnalysisError(f"no row of {self.path.name!r} has a label in column {name!r}")
-        return found
+        return column
 
     def _label(self, kind: str | None) -> Column:
         """Classes as text; empty, missing, NaN and, unless labels are -1 and 1 alone, -1 mean unlabelled."""
@@ -382,9 +382,9 @@ class Embeddings:
             numbers = self._table.numbers(self.label)
             if set(np.unique(numbers[~np.isnan(numbers)]).tolist()) != {-1, 1}:
                 numbers = np.where(numbers == -1, np.nan, numbers)
-            known = np.unique(numbers[~np.isnan(numbers)])
-            index = np.where(np.isnan(numbers), -1, np.searchsorted(known, numbers)).astype(np.int64)
-            names = [f"{number:g}" for number in known]
+            distinct = np.unique(numbers[~np.isnan(numbers)])
+            index = np.where(np.isnan(numbers), -1, np.searchsorted(distinct, numbers)).astype(np.int64)
+            names = [f"{number:g}" for number in distinct]
         order = class_order(names, self.metadata.get("classes"))
         place = np.array([order.index(value) for value in names] + [-1], np.int64)
         values = place[index].astype(np.float64)  # index -1 picks the last entry, -1

@@ -50,7 +50,7 @@ def drawn_split(n: int) -> Strings:
     return split
 
 
-def refuse(table: str, name: str, known: Iterable[str], option: str, kinds: Mapping[str, str]) -> AnalysisError:
+def refuse(table: str, name: str, vectors: Iterable[str], option: str, kinds: Mapping[str, str]) -> AnalysisError:
     """The error for a column that is not there: what is near it, and the option that names another.
 
     Args:
@@ -60,17 +60,17 @@ def refuse(table: str, name: str, known: Iterable[str], option: str, kinds: Mapp
         option: the option that names one.
         kinds: kind of every column.
     """
-    known = list(known)
+    vectors = list(vectors)
     if "code" in option and "*" in name:
         alike = _alike(kinds)
-        there = [f"vectors in {listed(known, quote=True)}"] * bool(known)
-        there += [f"numbers in columns like {alike!r}"] * bool(alike)
-        has = " and ".join(there) or "neither vectors nor columns of numbers that are named alike"
+        present = [f"vectors in {listed(vectors, quote=True)}"] * bool(vectors)
+        present += [f"numbers in columns like {alike!r}"] * bool(alike)
+        has = " and ".join(present) or "neither vectors nor columns of numbers that are named alike"
         return AnalysisError(
             f"no column of numbers in the table {table!r} fits {name!r}, label and split apart; it has {has}: "
             f"choose with {option}"
         )
-    if "code" in option and not known:
+    if "code" in option and not vectors:
         pattern = _alike(kinds)
         way = (
             f"if columns like {pattern!r} hold them, give --code {pattern!r}"
@@ -78,10 +78,10 @@ def refuse(table: str, name: str, known: Iterable[str], option: str, kinds: Mapp
             else "encode with a model that has an encoder, or add a list column and name it with --code COLUMN"
         )
         return AnalysisError(f"the table {table!r} has no column of vectors, so no codes to analyse: {way}")
-    near = difflib.get_close_matches(name, known, n=1)
-    said = f"the nearest is {near[0]!r}" if near else f"it has {listed(known, quote=True) or 'none'}"
+    near = difflib.get_close_matches(name, vectors, n=1)
+    hint = f"the nearest is {near[0]!r}" if near else f"it has {listed(vectors, quote=True) or 'none'}"
     kind = "vector column" if "code" in option else "column"
-    return AnalysisError(f"the table {table!r} has no {kind} {name!r} ({said}): choose one with {option}")
+    return AnalysisError(f"the table {table!r} has no {kind} {name!r} ({hint}): choose one with {option}")
 
 
 def no_split(table: str, name: str, kind: str | None) -> str:

@@ -66,8 +66,8 @@ def summarise(table: Embeddings, rows: Ints, *, warnings: Sequence[str] = ()) ->
     """Describe `table`, and carry along ids, columns and thumbnails of `rows` (positions, any order), and warnings."""
     rows = np.unique(rows).astype(np.int64)
     names = [table.label] if table.labelled else []
-    found = [_read(table, name) for name in [*names, *table.attributes]]
-    columns = [column for column in found if column is not None]
+    read = [_read(table, name) for name in [*names, *table.attributes]]
+    columns = [column for column in read if column is not None]
     split = table.split if table.has_split else np.full(table.n, "", dtype="U10")
     counts = [(name, int(np.count_nonzero(split == name))) for name in ("train", "validation", "test", "")]
     pictures = thumbnails(table, rows)
@@ -125,19 +125,19 @@ def summary(column: Column) -> Summary:
         if len(values):
             low, mean, high = float(values.min()), float(values.mean()), float(values.max())
     else:
-        found = np.bincount(values.astype(np.int64), minlength=len(column.categories))
-        order = np.argsort(-found, kind="stable")[:MOST_CATEGORIES]
+        counts_of_values = np.bincount(values.astype(np.int64), minlength=len(column.categories))
+        order = np.argsort(-counts_of_values, kind="stable")[:MOST_CATEGORIES]
         names = tuple(column.categories[i] for i in order)
-        counts = tuple(int(found[i]) for i in order)
+        counts = tuple(int(counts_of_values[i]) for i in order)
     n, different = len(values), len(np.unique(values)) if column.kind != "numeric" else 0
     return Summary(column.name, column.kind, n, len(column.values) - n, names, counts, low, mean, high, different)
 
 
 def thumbnails(table: Embeddings, rows: Ints) -> Pixels | None:
     """Decode the thumbnails of `rows` (ascending), else take the pixels: (m, h, w, c) uint8, c 1 or 3."""
-    found = table.picture_bytes(rows)
-    if found is not None:
-        return _decode(found)
+    encoded = table.picture_bytes(rows)
+    if encoded is not None:
+        return _decode(encoded)
     shape = table.pixels_shape
     if shape is None or shape[2] not in (1, 3) or max(shape[:2]) > 64:
         return None
@@ -152,7 +152,7 @@ def _decode(encoded: list[bytes]) -> Pixels:
         return np.zeros((len(encoded), 1, 1, 1), np.uint8)
     scale = min(1.0, 48 / max(first[:2]))
     size = (max(1, round(first[0] * scale)), max(1, round(first[1] * scale)))
-    grey = all(found is None or found[2] in ("1", "L") for found in sizes)
+    grey = all(image_size is None or image_size[2] in ("1", "L") for image_size in sizes)
     tiles = np.zeros((len(encoded), size[1], size[0], 1 if grey else 3), np.uint8)
     for tile, data in zip(tiles, encoded, strict=True):
         if data:

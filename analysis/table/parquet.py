@@ -72,7 +72,7 @@ class ParquetRows:
         """Kind of each column: "vector", "boolean", "numeric", "text", "picture" or "other"."""
         fields = self.files[0].schema_arrow
         bundled = {name for names in self.bundles.values() for name in names}
-        kinds = {one.name: _kind(one.type) for one in fields if one.name not in bundled}
+        kinds = {field.name: _kind(field.type) for field in fields if field.name not in bundled}
         kinds |= dict.fromkeys(self.bundles, "vector")
         # Elsewhere, byte strings of one length are identifiers.
         return kinds | ({"pixels": "vector"} if "pixels" in kinds and self._raw_pixels() else {})
@@ -135,10 +135,12 @@ class ParquetRows:
 
     def matrices(self, name: str, rows: Ints | None = None) -> Iterator[AnyArray]:
         """Yield a vector column as (m, d) arrays, in its own number type, of `rows` (ascending) or of all."""
-        seen = 0
+        position = 0
         for column in self.groups(name, rows):
-            yield _matrix(column, name, np.arange(seen, seen + len(column)) if rows is None else rows[seen:])
-            seen += len(column)
+            yield _matrix(
+                column, name, np.arange(position, position + len(column)) if rows is None else rows[position:]
+            )
+            position += len(column)
 
     def vectors(self, name: str, rows: Ints | None = None) -> AnyArray:
         """Read a vector column as (m, d), in its own number type, of `rows` (ascending) or of all."""
@@ -169,17 +171,17 @@ class ParquetRows:
         """Read a text column as (n,) indices (-1 = missing or empty) into its sorted distinct values."""
         import pyarrow
 
-        seen: dict[str, int] = {"": -1}
+        positions: dict[str, int] = {"": -1}
         parts = [np.zeros(0, np.int64)]
         for column in self.groups(name):
             encoded = column.cast(pyarrow.string()).dictionary_encode()
-            place = [seen.setdefault(str(value), len(seen) - 1) for value in encoded.dictionary.to_pylist()]
+            place = [positions.setdefault(str(value), len(positions) - 1) for value in encoded.dictionary.to_pylist()]
             index = encoded.indices.fill_null(len(place)).to_numpy(zero_copy_only=False)
             parts.append(np.array([*place, -1], np.int64)[index])
-        known = sorted(value for value in seen if value)
-        order = {seen[value]: i for i, value in enumerate(known)}
-        place_of = np.array([*(order[i] for i in range(len(known))), -1], np.int64)
-        return place_of[np.concatenate(parts)], known
+        distinct = sorted(value for value in positions if value)
+        order = {positions[value]: i for i, value in enumerate(distinct)}
+        place_of = np.array([*(order[i] for i in range(len(distinct))), -1], np.int64)
+        return place_of[np.concatenate(parts)], distinct
 
 
 def _joined(batch: Any, names: tuple[str, ...]) -> Any:
@@ -276,41 +278,41 @@ LARGEST = 1e15  # of a vector's values: float32 sums of their squares stay finit
 def read_vectors(table: ParquetRows, name: str, rows: Ints | None) -> Singles:
     """Read a vector column as (m, d), of `rows` in any order, or of all."""
     wanted, back = (None, None) if rows is None else np.unique(rows, return_inverse=True)
-    found = table.vectors(name, wanted)
-    if found.dtype != np.uint8:
-        _check_values(found, np.arange(table.n) if wanted is None else wanted, name)
-    return _numbers(found if back is None else found[back])
+    matrix = table.vectors(name, wanted)
+    if matrix.dtype != np.uint8:
+        _check_values(matrix, np.arange(table.n) if wanted is None else wanted, name)
+    return _numbers(matrix if back is None else matrix[back])
 
 
 def streamed_vectors(table: ParquetRows, name: str, rows: Ints) -> Singles:
     """A vector column that is read again, piece by piece, each time that its values are asked for: (m, d)."""
 
     def read(wanted: Ints) -> Iterator[Singles]:
-        seen = 0
-        for found in table.matrices(name, wanted):
-            if found.dtype != np.uint8:
-                _check_values(found, wanted[seen : seen + len(found)], name)
-            seen += len(found)
-            yield _numbers(found)
+        position = 0
+        for matrix in table.matrices(name, wanted):
+            if matrix.dtype != np.uint8:
+                _check_values(matrix, wanted[position : position + len(matrix)], name)
+            position += len(matrix)
+            yield _numbers(matrix)
 
     return cast(Singles, Stream(read, rows, table.width(name)))
 
 
-def _numbers(found: AnyArray) -> Singles:
-    if found.dtype == np.uint8:
-        return np.multiply(found, np.float32(1 / 255), dtype=np.float32)
-    return np.array(found, np.float32)
+def _numbers(values: AnyArray) -> Singles:
+    if values.dtype == np.uint8:
+        return np.multiply(values, np.float32(1 / 255), dtype=np.float32)
+    return np.array(values, np.float32)
 
 
-def _check_values(found: AnyArray, rows: Ints, name: str) -> None:
+def _check_values(values: AnyArray, rows: Ints, name: str) -> None:
     """Refuse vectors (m, d) with values that no analysis can use; `rows` (m,) are their places in the table."""
-    found = found.astype(np.float32) if found.dtype == np.float16 else found  # which cannot hold LARGEST
-    bad = ~(np.abs(found) <= LARGEST).all(axis=1)  # NaN compares as false
+    values = values.astype(np.float32) if values.dtype == np.float16 else values  # which cannot hold LARGEST
+    bad = ~(np.abs(values) <= LARGEST).all(axis=1)  # NaN compares as false
     if bad.any():
-        row = found[first := int(np.argmax(bad))].astype(np.float64)
+        row = values[first := int(np.argmax(bad))].astype(np.float64)
         value = row[~(np.abs(row) <= LARGEST)][0]
-        what = f"beyond ±{LARGEST:g}" if np.isfinite(value) else "missing or not finite"
+        reason = f"beyond ±{LARGEST:g}" if np.isfinite(value) else "missing or not finite"
         raise AnalysisError(
-            f"column {name!r} has values that are {what} in {int(bad.sum())} of {len(found)} rows, first {value:g} in "
-            f"row {rows[first]} (from 0): leave those rows out or encode again"
+            f"column {name!r} has values that are {reason} in {int(bad.sum())} of {len(values)} rows, first {value:g} "
+            f"in row {rows[first]} (from 0): leave those rows out or encode again"
         )

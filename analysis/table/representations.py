@@ -39,18 +39,18 @@ class Representation:
         Args: stream: what does not fit in memory may come as a `Stream`. every: a PCA looks at all train rows.
             components: gives a PCA of a width in place of a fit.
         """
-        found = [(table.matrix if stream else table.vectors)(self.column, rows) for rows in parts]
+        matrices = [(table.matrix if stream else table.vectors)(self.column, rows) for rows in parts]
         if self.joined:
-            beside = [[table.vectors(name, rows) for name in self.joined] for rows in parts]
-            found = [np.hstack([np.asarray(x), *more]) for x, more in zip(found, beside, strict=True)]
+            joined = [[table.vectors(name, rows) for name in self.joined] for rows in parts]
+            matrices = [np.hstack([np.asarray(x), *more]) for x, more in zip(matrices, joined, strict=True)]
         if self.mask is not None and not self.mask.all():
-            found = [x[:, self.mask] for x in found]
-            found = [x if isinstance(x, Stream) else np.ascontiguousarray(x) for x in found]
+            matrices = [x[:, self.mask] for x in matrices]
+            matrices = [x if isinstance(x, Stream) else np.ascontiguousarray(x) for x in matrices]
         if self.width:
-            fit = partial(fit_pca, found[0], rng=rng, sample=None if every else SAMPLE)
+            fit = partial(fit_pca, matrices[0], rng=rng, sample=None if every else SAMPLE)
             pca = (components or fit)(self.width)
-            found = [pca.project(x) for x in found]
-        return found
+            matrices = [pca.project(x) for x in matrices]
+        return matrices
 
 
 def representations(table: Embeddings) -> Iterator[Representation]:
@@ -71,7 +71,11 @@ def representations(table: Embeddings) -> Iterator[Representation]:
 def code_yardsticks(table: Embeddings) -> list[Representation]:
     """What stands beside the code where features do not: pixels, their PCA, the code of the untrained network."""
     features = {table.untrained(name) for name in table.representations if name != table.code}
-    return [one for one in representations(table) if one.baseline and one.name not in features]
+    return [
+        representation
+        for representation in representations(table)
+        if representation.baseline and representation.name not in features
+    ]
 
 
 def missing_yardsticks(table: Embeddings) -> list[str]:

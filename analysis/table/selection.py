@@ -84,9 +84,9 @@ def said(options: Options, table: Embeddings, one_each: bool = False, /, **count
         )
     for split, used in counts.items():
         rows = table.rows(None if split == "all" else split)
-        there = len(rows if split == "train" and not one_each else independent(table, rows, options))
-        if used < there:
-            notes.append(f"a sample of {used:,} of {there:,} {split} rows (--full takes all)")
+        available = len(rows if split == "train" and not one_each else independent(table, rows, options))
+        if used < available:
+            notes.append(f"a sample of {used:,} of {available:,} {split} rows (--full takes all)")
     return notes
 
 
@@ -97,7 +97,7 @@ def grouping(table: Embeddings) -> list[str]:
     number = int(table.groups.max()) + 1
     if number == table.n:
         return [f"no two rows share a value of {table.group_name!r}: each row is a group by itself"]
-    what = f"blocks of rows in their order (--blocks {table.blocks})" if table.blocks else f"{table.group_name!r}"
+    unit = f"blocks of rows in their order (--blocks {table.blocks})" if table.blocks else f"{table.group_name!r}"
     longer = table.blocks is not None and table.n_blocks < table.blocks
     notes = (
         [f"{table.n_blocks} longer blocks in place of {table.blocks}, of which neighbouring ones are alike"]
@@ -105,7 +105,7 @@ def grouping(table: Embeddings) -> list[str]:
         else []
     )
     notes += [
-        f"{table.n:,} rows of {number:,} groups by {what}: groups are held out whole, and one row of each is scored, "
+        f"{table.n:,} rows of {number:,} groups by {unit}: groups are held out whole, and one row of each is scored, "
         "so that figures count groups"
     ]
     if table.straddling:
@@ -144,10 +144,10 @@ def spread(rows: Ints, labels: tuple[Ints, tuple[str, ...]] | None, count: int, 
     """Choose `count` rows, of as many classes as there are."""
     mixed = rng.permutation(rows)
     if labels is not None:
-        seen: dict[int, int] = {}
+        counts: dict[int, int] = {}
         turn = np.empty(len(mixed))
         for i, label in enumerate(labels[0][mixed].tolist()):
-            seen[label] = seen.get(label, 0) + 1
-            turn[i] = seen[label] + (1000 if label < 0 else label / 1e6)
+            counts[label] = counts.get(label, 0) + 1
+            turn[i] = counts[label] + (1000 if label < 0 else label / 1e6)
         mixed = mixed[np.argsort(turn, kind="stable")]
     return np.asarray(mixed[:count], np.int64)

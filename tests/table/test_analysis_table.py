@@ -218,7 +218,9 @@ def test_analyze_refuses_huge_codes_one_analysis_at_a_time(tmp_path: Path) -> No
     codes = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
     codes[7] = 1e30
     path = write(tmp_path, code=codes, split=["train", "train", "test"] * 20, label=[0, 1] * 30)
-    done = dict(run_all(Embeddings(path), None, Options(), out=tmp_path / "out", methods=("pca",)))
+    done = dict(
+        run_all(Embeddings(path), None, Options(), out=tmp_path / "out", settings={"projection": {"methods": ("pca",)}})
+    )
     assert set(done) == set(ANALYZE) and all(isinstance(error, AnalysisError) for error in done.values())
     assert "row 7" in str(done["mixtures"])
     assert not (tmp_path / "out").exists()  # where nothing could be done nothing stays, not even an overview of it
