@@ -11,7 +11,7 @@ from itertools import islice
 
 from torch import Tensor, nn
 
-from latentgan import Batches, Family, NumpyModel, Player, Update, configure, load_source, train, turns
+from latentgan import Batches, Family, NumpyModel, Player, Update, configure, iterations, load_source, train
 from latentgan.config import FamilyConfig, OptimizerConfig
 from latentgan.data.source import ImageSpec
 from latentgan.networks.blocks import dense
@@ -32,7 +32,7 @@ class MyGAN(Family):  # for features, also override `represent` and `feature_net
     def players(self) -> dict[str, Player]:
         return {name: Player(getattr(self, name), self.config.optimizer) for name in ("discriminator", "generator")}
 
-    def step(self, batches: Batches, update: Update) -> None:  # one turn: the paper's algorithm, move by move
+    def step(self, batches: Batches, update: Update) -> None:  # one iteration: the paper's algorithm, move by move
         x = next(batches).image
         real, fake = self.discriminator(x), self.discriminator(self.decode(self.prior.sample(len(x))))
         update(discriminator={"real": 0.5 * (real - 1).square().mean(), "fake": 0.5 * fake.square().mean()})
@@ -48,12 +48,12 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true", help="train for seconds only")
     parser.add_argument("--out", default="runs/own-family", help="new run folder")
     options, source = parser.parse_args(), load_source("digits")
-    # By hand: `turns` is the endless game, and logging or early stopping is a line in this loop ...
+    # By hand: `iterations` is the endless game, and logging or early stopping is a line in this loop ...
     family, batches = MyGAN(MyGAN.Config(), source.spec), Batches(source, batch_size=128, seed=0, device="cpu")
     update = Update(family.players())
-    for turn in islice(turns(family, batches, update, seed=0, total_images=12_800), 100):
-        if turn % 50 == 0:
-            print(f"turn {turn}:", {name: round(value, 3) for name, value in update.drain()["terms"].items()})
+    for iteration in islice(iterations(family, batches, update, seed=0, total_images=12_800), 100):
+        if iteration % 50 == 0:
+            print(f"iteration {iteration}:", {name: round(value, 3) for name, value in update.drain()["terms"].items()})
     # ... or with everything around it. A foreign family is named whenever it is loaded: a file never names code.
     config = configure("own_family:MyGAN", training={"total_images": 6_400 if options.quick else 128_000})
     model = NumpyModel.load(train(config, options.out, source=source), family="own_family:MyGAN")

@@ -11,7 +11,7 @@ from .inference.encode import Plan as Plan
 from .inference.encode import encode_table as encode_table
 from .inference.numpy_model import NumpyModel as NumpyModel
 from .training.encoder_fitting import fit_encoder as fit_encoder
+from .training.loop import iterations as iterations
 from .training.loop import resume as resume
 from .training.loop import train as train
-from .training.loop import turns as turns
 from .version import __version__ as __version__

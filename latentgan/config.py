@@ -144,7 +144,7 @@ class TrainingConfig(Settings):
     """How long, how fast, and what is kept."""
 
     total_images: PositiveInt = 320_000
-    """Images seen in the whole run (2,500 turns of 128)."""
+    """Images seen in the whole run (2,500 iterations of 128)."""
     batch_size: Annotated[int, Field(ge=2)] = 128
     """Images a minibatch."""
     log_images: PositiveInt = 12_800
@@ -161,7 +161,7 @@ class TrainingConfig(Settings):
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
     compile: bool = False
-    """torch.compile each network: slower start, faster turns."""
+    """torch.compile each network: slower start, faster iterations."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seeds weights, batches and noise."""
 
@@ -198,7 +198,8 @@ class AdversarialConfig(FamilyConfig):
     """γ of the penalty γ/2 E‖∇d‖² on the discriminator's gradient at real inputs (Mescheder et al. 2018,
     arXiv:1801.04406, eq. 9; 10 there, 0.1 to 10 in use). It needs a discriminator without batch norm."""
     r1_every: PositiveInt = 1
-    """Turns between two penalties, each of as many times the weight (Karras et al. 2020, arXiv:1912.04958, §3.1)."""
+    """Apply the penalty every so many iterations, at as many times the weight (Karras et al. 2020, arXiv:1912.04958,
+    §3.1)."""
 
 
 class RunConfig(Settings):

@@ -60,7 +60,7 @@ def keep_freed_memory() -> None:
     """Tell the C library to keep freed memory for this process rather than to give it back at once.
 
     A pass frees and asks for the same megabytes again and again, and each time the kernel hands them out page by page:
-    a turn of the convolutional BiGAN takes a quarter less time without that. Does nothing where there is no glibc.
+    an iteration of the convolutional BiGAN takes a quarter less time without that. Without glibc nothing is done.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -73,8 +73,8 @@ def keep_freed_memory() -> None:
 def full_precision(device: str) -> contextlib.AbstractContextManager[object]:
     """Return the scope in which nothing is cast on a type of device, "cpu" or "cuda", whatever scope is around it.
 
-    Entering autocast costs a small network's turn a hundredth, so it is entered only where there is one to leave; some
-    types of device, as "meta", have none.
+    Entering autocast costs one percent of a small network's iteration, so it is entered only where there is one to
+    leave; some types of device, as "meta", have none.
     """
     cast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
     return torch.autocast(device, enabled=False) if cast else contextlib.nullcontext()

@@ -113,7 +113,7 @@ class Update:
     Args:
         players: name -> player; the names are the keywords of a call.
 
-    Inside a turn, `turn_number` and `progress` say which one it is and what share of the run has gone before it.
+    Inside an iteration, `iteration_number` is its number and `progress` the share of the run that lies before it.
     """
 
     def __init__(self, players: Mapping[str, Player]) -> None:
@@ -125,7 +125,7 @@ class Update:
         }
         self._sums: dict[tuple[str, ...], tuple[Tensor, int]] = {}
         self._cache: contextlib.ExitStack | None = None
-        self.turn_number = 0
+        self.iteration_number = 0
         self.progress = 0.0
 
     def __call__(self, **objectives: Terms) -> None:
@@ -153,14 +153,14 @@ class Update:
             self._add((f"note:{name}",), torch.as_tensor(value, dtype=torch.float32).detach().reshape(1))
 
     @contextlib.contextmanager
-    def turn(self, number: int, progress: float) -> Iterator[None]:
-        """Scope of one turn: learning rates follow the schedule, spectral norms iterate once an update.
+    def iteration(self, number: int, progress: float) -> Iterator[None]:
+        """Scope of one iteration: learning rates follow the schedule, spectral norms iterate once an update.
 
         Args:
-            number: the turn about to be played, from 1; named in errors.
+            number: the iteration about to be played, from 1; named in errors.
             progress: share of the run's images already seen, in [0, 1].
         """
-        self.turn_number, self.progress = number, progress
+        self.iteration_number, self.progress = number, progress
         for player in self.players.values():
             player.set_progress(progress)
         try:
@@ -266,7 +266,7 @@ class Update:
         if not math.isfinite(sum(found)):
             culprits = [_in_words(name) for name, v in zip(names, found, strict=True) if not math.isfinite(v)]
             raise DivergedError(
-                f"turn {self.turn_number:,}: a gradient is not finite ({'; '.join(culprits)}); "
+                f"iteration {self.iteration_number:,}: a gradient is not finite ({'; '.join(culprits)}); "
                 "lower that player's learning_rate, or use a bounded objective such as hinge"
             )
 

@@ -199,7 +199,7 @@ class Prior(nn.Module):
         return self.learned.log_density(z[:, : self.parts[0].width]).argmax(1)
 
     def sample(self, n: int, *, generator: torch.Generator | None = None, component: Tensor | None = None) -> Tensor:
-        """Draw n codes, (n, width) float32, from `generator` or (in a turn) from torch's seeded default one.
+        """Draw n codes, (n, width) float32, from `generator` or (in an iteration) from torch's seeded default one.
 
         Args:
             n: how many.

@@ -51,7 +51,7 @@ class View(nn.Module):
 class R1:
     """The penalty γ/2 E‖∇d‖² at real inputs: a discriminator that is right has no slope on the data.
 
-    Lazy: every k-th turn with weight kγ (Karras et al. 2020, arXiv:1912.04958, §3.1).
+    Lazy: every k-th iteration with weight kγ (Karras et al. 2020, arXiv:1912.04958, §3.1).
 
     Source: Mescheder, Geiger, Nowozin: Which Training Methods for GANs do actually Converge?, ICML 2018
     (arXiv:1801.04406), eq. 9.
@@ -74,17 +74,17 @@ class R1:
             )
         self.weight, self.every, self.discriminator = config.r1, config.r1_every, discriminator
 
-    def __call__(self, turn: int, *real: Tensor, given: tuple[Tensor, ...] = ()) -> dict[str, Tensor]:
-        """Return the discriminator's term "r1" in this turn: 0 in those that are left out, no term where it is off.
+    def __call__(self, iteration: int, *real: Tensor, given: tuple[Tensor, ...] = ()) -> dict[str, Tensor]:
+        """Return the discriminator's term "r1": 0 in iterations that are left out, no term where the penalty is off.
 
         Args:
-            turn: the turn's number, from 1.
+            iteration: the iteration's number, from 1.
             real: what the discriminator is given for real images; no gradient reaches where it came from.
             given: what it is told beside them and has no slope in, as labels.
         """
         if not self.weight:
             return {}
-        if turn % self.every:
+        if iteration % self.every:
             return {"r1": real[0].new_zeros(())}
         with _uncompiled(self.discriminator):
             squares = squared_gradients(lambda *points: self.discriminator(*points, *given), *real)

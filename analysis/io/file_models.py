@@ -121,7 +121,7 @@ class SummaryFile(FileModel):
     data: str | None = None
     notes: list[str] | None = None
     images: Count | None = None
-    turns: Count | None = None
+    iterations: Count | None = None
     labels: Count | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     device: str | None = None
@@ -162,7 +162,7 @@ class LogLine(FileModel):
     """One line of metrics.jsonl."""
 
     images: float | None = None
-    turn: float | None = None
+    iteration: float | None = None
     terms: dict[str, float | None] = Field(default_factory=dict)
     gradient_norm: dict[str, float | None] = Field(default_factory=dict)
     notes: dict[str, float | None] = Field(default_factory=dict)

@@ -151,7 +151,7 @@ def _series(path: Path) -> tuple[Series, ...]:
             if number == len(lines):  # no line break ends it
                 break
             raise
-        images = _float(line.turn if line.images is None else line.images)
+        images = _float(line.iteration if line.images is None else line.images)
         for key, value in _quantities(line):
             points.setdefault(key, []).append((images, value))
     return tuple(

@@ -109,8 +109,8 @@ def _facts(material: Material) -> tuple[tuple[str, str], ...]:
         if isinstance(parameters, dict):
             total = sum(int(n) for n in parameters.values() if isinstance(n, int | float))
             facts.append(("parameters", count(total)))
-        if run.said("turns"):
-            facts.append(("turns", count(int(run.said("turns")))))
+        if run.said("iterations"):
+            facts.append(("iterations", count(int(run.said("iterations")))))
         if isinstance(run.said("labels"), int):
             facts.append(("labels in training", count(run.said("labels")) if run.said("labels") else "none"))
         if run.said("seconds") and run.said("images"):

@@ -33,7 +33,7 @@ from latentgan.inference.numpy_model import NumpyModel
 from latentgan.io.writing import write_tensors
 from latentgan.losses import Objective
 from latentgan.run_folder import write_model
-from latentgan.training.loop import turns
+from latentgan.training.loop import iterations
 from latentgan.training.state import Session, model_config, open_session, usable
 
 LOOPS = ("gan", "dcgan", "bigan", "ali", "infogan", "latent_regressor", "aae", "aae_semi", "vae", "avb", "deligan")
@@ -64,7 +64,7 @@ def all_costs(quick: bool, mixtures: Iterator[Row]) -> Iterator[Row]:
     rounds, source = (3 if quick else 25), fake_mnist(4096)
     yield start_cost("latentgan --help", ["-m", "latentgan", "--help"], 0.4)
     yield start_cost("import latentgan", ["-c", "import latentgan"], 0.2)
-    yield turn_cost(source, rounds)
+    yield iteration_cost(source, rounds)
     yield batch_cost(source, rounds)
     for name in LOOPS:
         yield family_cost(source, rounds, name)
@@ -96,11 +96,11 @@ def tell(rows: Iterable[Row], *, quick: bool = False) -> int:
     return int(failed)
 
 
-def turn_cost(source: ImageSource, rounds: int) -> Row:
-    """A whole BiGAN turn (batch, noise, passes, Adam, average) over its bare passes: MLP configuration, batch 128."""
+def iteration_cost(source: ImageSource, rounds: int) -> Row:
+    """Cost of a BiGAN iteration (batch, noise, passes, Adam, average) over its bare passes: MLP networks, batch 128."""
     session = open_session(configure("bigan", family=PAPER), source)
-    ratios = interleave(turn_of(session), lambda: bare_passes(session), rounds)
-    return "BiGAN turn / bare forward and backward passes", statistics.median(ratios), 1.3, "×"
+    ratios = interleave(iteration_of(session), lambda: bare_passes(session), rounds)
+    return "BiGAN iteration / bare forward and backward passes", statistics.median(ratios), 1.3, "×"
 
 
 def bare_passes(session: Session) -> None:
@@ -120,24 +120,24 @@ def bare_passes(session: Session) -> None:
 def family_cost(
     source: ImageSource, rounds: int, name: str, what: str = "", family: Mapping[str, object] = MappingProxyType({})
 ) -> Row:
-    """A whole turn of a family's default networks over one of a loop written by hand with fused Adam."""
+    """A whole iteration of a family's default networks over one of a loop written by hand with fused Adam."""
     session, other = (open_session(configure(name, family=family), source) for _ in range(2))
-    ratios = interleave(turn_of(session), by_hand(other), rounds)
-    return f"{name}{what} turn / a loop by hand with fused Adam", statistics.median(ratios), 1 / 0.9, "×"
+    ratios = interleave(iteration_of(session), by_hand(other), rounds)
+    return f"{name}{what} iteration / a loop by hand with fused Adam", statistics.median(ratios), 1 / 0.9, "×"
 
 
 def script_cost(rounds: int) -> Row:
-    """InfoGAN's turn over a batch of the PyTorch-GAN script's loop: the script's layers, 64 images of 32×32."""
+    """InfoGAN's iteration over a batch of the PyTorch-GAN script's loop: the script's layers, 64 images of 32×32."""
     source = fake_mnist(2048)
     large = from_arrays(np.pad(source.images, ((0, 0), (2, 2), (2, 2), (0, 0))), source.labels, name="noise")
     config = configure("infogan", family={"objective": "least-squares"}, training={"batch_size": 64})
     session = open_session(config, large, family=ScriptInfoGAN)
-    ratios = interleave(turn_of(session), script_infogan(source, batch=64), rounds)
-    return "infogan turn / PyTorch-GAN script's loop, same layers", statistics.median(ratios), 1 / 1.5, "×"
+    ratios = interleave(iteration_of(session), script_infogan(source, batch=64), rounds)
+    return "infogan iteration / PyTorch-GAN script's loop, same layers", statistics.median(ratios), 1 / 1.5, "×"
 
 
-def pythae_costs(source: ImageSource, rounds: int, turns: int = 4) -> Iterator[Row]:
-    """AAE's turns over as many of pythae's Adversarial_AE: the same networks, optimisers and batches.
+def pythae_costs(source: ImageSource, rounds: int, iterations: int = 4) -> Iterator[Row]:
+    """AAE's iterations over as many of pythae's Adversarial_AE: the same networks, optimisers and batches.
 
     One optimiser moves the encoder on a sum, as pythae has it. First pythae's own networks and batch, then those of
     the paper in batches of 128, where the same matrix products are nearly everything on both sides. A loop by hand
@@ -150,36 +150,36 @@ def pythae_costs(source: ImageSource, rounds: int, turns: int = 4) -> Iterator[R
     for what, network, family, batch, bound in cases:
         settings = {"posterior": "gaussian", "network": network, "adversarial_weight": 1e-3}
         config = configure("aae", family=settings, training={"batch_size": batch})
-        ratios: dict[str, list[float]] = {"aae turn": [], "a loop by hand with fused Adam": []}
+        ratios: dict[str, list[float]] = {"aae iteration": [], "a loop by hand with fused Adam": []}
         for _ in range(BUILDS):
             ours, plain, third = (open_session(config, source, family=family) for _ in range(3))
-            theirs = pythae_aae(third, turns=turns)
-            for whose, one in zip(ratios, (turn_of(ours), by_hand(plain)), strict=True):
-                ratios[whose] += interleave(lambda one=one: [one() for _ in range(turns)], theirs, rounds)
+            theirs = pythae_aae(third, iterations=iterations)
+            for whose, one in zip(ratios, (iteration_of(ours), by_hand(plain)), strict=True):
+                ratios[whose] += interleave(lambda one=one: [one() for _ in range(iterations)], theirs, rounds)
         for (whose, found), most in zip(ratios.items(), (bound, 1.0), strict=True):
             yield f"{whose} / pythae's Adversarial_AE, {what}", statistics.median(found), most, "×"
         mine, other = (statistics.median(found) for found in ratios.values())
-        yield f"aae turn / a loop by hand, {what}", mine / other, 1 / 0.9, "×"
+        yield f"aae iteration / a loop by hand, {what}", mine / other, 1 / 0.9, "×"
 
 
-def turn_of(session: Session) -> Callable[[], None]:
-    """Return a function that plays one turn as training does, averages included."""
+def iteration_of(session: Session) -> Callable[[], None]:
+    """Return a function that plays one iteration as training does, averages included."""
     t = session.config.training
-    game = turns(session.family, session.batches, session.update, seed=0, total_images=t.total_images)
+    game = iterations(session.family, session.batches, session.update, seed=0, total_images=t.total_images)
 
-    def turn() -> None:
+    def iteration() -> None:
         next(game)
         session.average.follow(t.batch_size, session.images)
 
-    return turn
+    return iteration
 
 
 def batch_cost(source: ImageSource, rounds: int) -> Row:
-    """Drawing a batch over a turn of the convolutional BiGAN."""
+    """Drawing a batch over an iteration of the convolutional BiGAN."""
     session = open_session(configure("bigan"), source)
-    game = turns(session.family, session.batches, session.update, seed=0, total_images=10**6)
+    game = iterations(session.family, session.batches, session.update, seed=0, total_images=10**6)
     ratios = interleave(lambda: next(session.batches), lambda: next(game), rounds)
-    return "drawing a batch / convolutional BiGAN turn", statistics.median(ratios), 0.02, "×"
+    return "drawing a batch / convolutional BiGAN iteration", statistics.median(ratios), 0.02, "×"
 
 
 def encode_cost(source: ImageSource, rounds: int, what: str, settings: dict[str, object]) -> Row:
@@ -208,7 +208,7 @@ def encode_cost(source: ImageSource, rounds: int, what: str, settings: dict[str,
 
 
 def untrained_run(run: Path, source: ImageSource, settings: dict[str, object]) -> Path:
-    """Write a run folder with a model of turn 0, enough to encode with."""
+    """Write a run folder with a model of iteration 0, enough to encode with."""
     session = open_session(configure("bigan", family=settings), source)
     weights = usable(session, 256).state_dict()
     run.mkdir()

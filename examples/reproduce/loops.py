@@ -26,11 +26,11 @@ from latentgan.networks.blocks import Layers
 from latentgan.networks.discriminators import Discriminator
 from latentgan.training.state import Session
 
-Turn = Callable[[], None]
+Iteration = Callable[[], None]
 
 
-def by_hand(session: Session) -> Turn:
-    """Return a function that plays one turn of the session's family, with optimisers of its own."""
+def by_hand(session: Session) -> Iteration:
+    """Return a function that plays one iteration of the session's family, with optimisers of its own."""
     family, config = session.family, session.config
     rows = session.source.rows("train")
     images = torch.from_numpy(np.ascontiguousarray(session.source.images[rows]))
@@ -63,11 +63,11 @@ def by_hand(session: Session) -> Turn:
     play = plays[config.name]
     drawing = draw_labelled if config.name == "aae_semi" else draw
 
-    def turn() -> None:
+    def iteration() -> None:
         with parametrize.cached():
             play(family, drawing, move, step)
 
-    return turn
+    return iteration
 
 
 def _real(d: Tensor) -> Tensor:
@@ -257,7 +257,7 @@ def script_trunk() -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten())
 
 
-def script_infogan(source: ImageSource, *, batch: int, noise: int = 62, classes: int = 10, codes: int = 2) -> Turn:
+def script_infogan(source: ImageSource, *, batch: int, noise: int = 62, classes: int = 10, codes: int = 2) -> Iteration:
     """Return a function that plays one batch of the script: generator, then discriminator, then information."""
     generator, trunk = ScriptGenerator(noise + classes + codes), script_trunk()
     judge, aux, latent = nn.Linear(512, 1), nn.Sequential(nn.Linear(512, classes), nn.Softmax(1)), nn.Linear(512, codes)
@@ -269,7 +269,7 @@ def script_infogan(source: ImageSource, *, batch: int, noise: int = 62, classes:
     ]
     loader = _script_loader(source, batch)
 
-    def turn() -> None:
+    def iteration() -> None:
         x, _ = next(loader)
         valid, fake = torch.ones(len(x), 1), torch.zeros(len(x), 1)
         z = torch.tensor(np.random.normal(0, 1, (len(x), noise)), dtype=torch.float32)
@@ -296,7 +296,7 @@ def script_infogan(source: ImageSource, *, batch: int, noise: int = 62, classes:
         # The script prints its losses after every batch, so it reads them.
         loss.item(), real.item(), made.item(), information.item()
 
-    return turn
+    return iteration
 
 
 class _ScriptSet(torch.utils.data.Dataset[tuple[Tensor, int]]):

@@ -63,8 +63,8 @@ class PythaeDiscriminator(nn.Sequential):
         super().__init__(nn.Linear(latent, 256), nn.ReLU(), nn.Linear(256, 1), nn.Flatten(0))
 
 
-def pythae_aae(session: Session, *, turns: int) -> Callable[[], Any]:
-    """Return a function that trains pythae's model by its own trainer for one epoch of `turns` batches.
+def pythae_aae(session: Session, *, iterations: int) -> Callable[[], Any]:
+    """Return a function that trains pythae's model by its own trainer for one epoch of `iterations` batches.
 
     Encoder, decoder, discriminator, batch size and optimisers are those of the session, of family aae with a Gaussian
     posterior (pythae's encoders give a mean and a log variance). Adam is as its trainer makes it; the progress bar that
@@ -104,7 +104,7 @@ def pythae_aae(session: Session, *, turns: int) -> Callable[[], Any]:
         def forward(self, z: Tensor) -> Any:
             return ModelOutput(embedding=torch.sigmoid(self.network(z)))
 
-    shape, rows = session.source.spec.shape, session.source.rows("train")[: turns * batch]
+    shape, rows = session.source.spec.shape, session.source.rows("train")[: iterations * batch]
     model = Adversarial_AE(
         Adversarial_AE_Config(input_dim=shape, latent_dim=family.config.latent), Encoder(), Decoder(), Discriminator()
     )

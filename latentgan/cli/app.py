@@ -85,7 +85,7 @@ def train(
 ) -> None:
     """Train a family on images into a run folder.
 
-    Ctrl-C stops after the present turn and writes a checkpoint; a killed run continues with --resume, bit for bit.
+    Ctrl-C stops after the present iteration and writes a checkpoint; a killed run continues with --resume, bit for bit.
 
         latentgan train bigan --data mnist --out runs/mnist --set training.total_images=500000
 

@@ -40,7 +40,7 @@ def reproduce(
     device: Device = "auto",
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="A few turns on embedded digits, to see that it runs; into other --results."),
+        typer.Option("--quick", help="A few iterations on embedded digits, to see that it runs; into other --results."),
     ] = False,
     table: Annotated[bool, typer.Option("--table", help="Print the table of all figures in Markdown.")] = False,
 ) -> None:

@@ -156,10 +156,10 @@ def print_families(name: str | None, *, as_json: bool) -> None:
 
 
 def print_dry_run(config: RunConfig) -> None:
-    """Print what would be trained: settings, parameter counts, and the time that a few turns foretell."""
+    """Print what would be trained: settings, parameter counts, and the time that a few iterations foretell."""
     from latentgan.devices import pick_precision
     from latentgan.networks.blocks import count_parameters
-    from latentgan.training.loop import played
+    from latentgan.training.loop import session_iterations
     from latentgan.training.state import open_session, open_source
 
     console = Console()
@@ -174,7 +174,7 @@ def print_dry_run(config: RunConfig) -> None:
         if count := count_parameters(network):
             table.add_row(name, f"{count:,}")
     console.print(table)
-    game = played(session)
+    game = session_iterations(session)
     next(game)
     before, started = session.images, time.perf_counter()
     for _ in range(5):
@@ -184,7 +184,7 @@ def print_dry_run(config: RunConfig) -> None:
     precision = pick_precision(config.training.precision, device)
     console.print(
         f"about {_duration(total / rate)} for {total:,} images at {rate:,.0f} images/s "
-        f"on {device} ({precision}; measured over 5 turns)"
+        f"on {device} ({precision}; measured over 5 iterations)"
     )
 
 

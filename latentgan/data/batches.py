@@ -157,15 +157,15 @@ class Stream(Iterator[Batch]):
         self._epochs: dict[int, Tensor] = {}
 
     def __next__(self) -> Batch:
-        turn = self.batches.counters[self.name]
-        batch = self.batches.gather(self.order(turn)[self.batches.part])
-        self.batches.counters[self.name] = turn + 1
+        number = self.batches.counters[self.name]
+        batch = self.batches.gather(self.order(number)[self.batches.part])
+        self.batches.counters[self.name] = number + 1
         return batch
 
-    def order(self, turn: int) -> Tensor:
-        """Positions of batch `turn`, (batch_size,): a stretch of the permutations laid end to end."""
+    def order(self, number: int) -> Tensor:
+        """Positions of batch `number`, (batch_size,): a stretch of the permutations laid end to end."""
         size, n = self.batches.batch_size, len(self.positions)
-        start, stop = turn * size, (turn + 1) * size
+        start, stop = number * size, (number + 1) * size
         parts = [
             self._permutation(epoch)[max(start - epoch * n, 0) : stop - epoch * n]
             for epoch in range(start // n, (stop - 1) // n + 1)

@@ -34,7 +34,7 @@ class Attackable:
 
     Args:
         model: the trained networks.
-        untrained: the same at turn 0, None where the run does not hold them.
+        untrained: the same at iteration 0, None where the run does not hold them.
         train: images that yardsticks learn from.
         validation: images that choose their C.
         test: images that are attacked.

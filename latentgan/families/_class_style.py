@@ -122,15 +122,15 @@ class ClassAndStyle(Family):
             z: their styles, (n, latent).
             update: says how far the run has gone.
         """
-        wish, progress, turn = self.objective, update.progress, update.turn_number
+        wish, progress, iteration = self.objective, update.progress, update.iteration_number
         drawn = self.prior.sample(len(y))
         drawn_y, drawn_z = drawn[:, : self.classes], drawn[:, self.classes :]
         shown_y, shown_z, made_y, made_z = (self.view(code, progress) for code in (drawn_y, drawn_z, y, z))
         class_real, class_fake = judge(self.class_discriminator, (shown_y,), (made_y,), together=True)
         real, fake = judge(self.discriminator, (shown_z,), (made_z,), together=True)
-        judging = {"real": wish.real(real), "fake": wish.fake(fake), **self.r1(turn, shown_z)}
+        judging = {"real": wish.real(real), "fake": wish.fake(fake), **self.r1(iteration, shown_z)}
         judging |= {"class_real": wish.real(class_real), "class_fake": wish.fake(class_fake)}
-        judging |= {f"class_{name}": term for name, term in self.class_r1(turn, shown_y).items()}
+        judging |= {f"class_{name}": term for name, term in self.class_r1(iteration, shown_y).items()}
         update.note(
             discriminator_accuracy=wish.accuracy(real, fake),
             class_discriminator_accuracy=wish.accuracy(class_real, class_fake),

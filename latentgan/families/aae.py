@@ -133,7 +133,7 @@ class AAE(Family):
             (torch.cat([made, *label], dim=1),),
             together=True,
         )
-        penalty = self.r1(update.turn_number, shown, given=label)
+        penalty = self.r1(update.iteration_number, shown, given=label)
         judging = {"real": wish.real(real), "fake": wish.fake(fake), **penalty}
         rebuilding, fooling = {"reconstruction": mse_loss(rebuilt, x)}, {"fake": wish.as_real(fake)}
         if self.prior.learned is not None:

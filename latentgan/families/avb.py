@@ -47,11 +47,11 @@ class AVB(VAE):
         basis: PositiveInt = 16
         """Noise functions of the encoder under adaptive contrast (authors: 16 for 8 dimensions, 32 for 32)."""
         basis_hidden: PositiveInt = 32
-        """Width of the three layers of each noise function (authors: 128, which is most of a turn on a CPU)."""
+        """Width of the three layers of each noise function (authors: 128, which is most of an iteration on a CPU)."""
         adversary_hidden: PositiveInt | None = None
         """Width of the adversary's layers on z; by default that of the other dense layers (paper: 1024)."""
         adversary_moves: PositiveInt = 1
-        """Moves of the adversary a turn, the last one together with encoder and decoder (paper: 1)."""
+        """Moves of the adversary an iteration, the last one together with encoder and decoder (paper: 1)."""
         autoencoder: OptimizerConfig = OptimizerConfig(learning_rate=5e-4)
         """The optimiser of encoder and decoder (paper: Adam 5e-5 with beta1 0.5)."""
         adversary: OptimizerConfig = OptimizerConfig(learning_rate=1e-3)

@@ -42,14 +42,14 @@ class Family(nn.Module):
         raise NotImplementedError
 
     def initialise(self, images: Callable[[int], Tensor]) -> None:
-        """Set weights by a look at training images, once, before turn 0 (data-dependent start).
+        """Set weights by a look at training images, once, before iteration 0 (data-dependent start).
 
         Args:
             images: gives up to so many training images, (n, c, h, w) in [-1, 1].
         """
 
     def step(self, batches: Batches, update: Update) -> None:
-        """Play one turn: draw minibatches, compute terms, call `update` as often as the algorithm says."""
+        """Play one iteration: draw minibatches, compute terms, call `update` as often as the algorithm says."""
         raise NotImplementedError
 
     def represent(self, x: Tensor) -> Tensor | None:
@@ -64,7 +64,7 @@ class Family(nn.Module):
         return self if isinstance(self, Scores) else None
 
     def rehearse(self, x: Tensor) -> None:
-        """Run every network as a turn would, on images x and a draw from the prior, without a move.
+        """Run every network as an iteration would, on images x and a draw from the prior, without a move.
 
         Batch norm's statistics are recomputed by this; a family whose other networks have batch norm overrides it.
         """

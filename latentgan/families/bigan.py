@@ -130,7 +130,7 @@ class BiGAN(Family):
         wish = self.objective
         judging = {"encoded": wish.real(encoded), "generated": wish.fake(generated)}
         inferred, told = code[:, : self.config.latent], code[:, self.config.latent :]  # a label has no slope
-        judging |= self.r1(update.turn_number, shown, inferred, given=(told,) if told.shape[1] else ())
+        judging |= self.r1(update.iteration_number, shown, inferred, given=(told,) if told.shape[1] else ())
         fooling = {"encoded": wish.as_fake(encoded), "generated": wish.as_real(generated)}
         if self.config.matching_weight:
             judging["matching"] = self.config.matching_weight * contrastive(self.matcher(real, code))
@@ -195,7 +195,7 @@ class BiGAN(Family):
         made = self.view(torch.cat([x, rebuilt], dim=1), progress)
         real, fake = judge(self.pair_discriminator, (same,), (made,), together=False)
         judging = {"same": wish.real(real), "rebuilt": wish.fake(fake)}
-        judging |= {f"pair_{name}": term for name, term in self.pair_r1(update.turn_number, same).items()}
+        judging |= {f"pair_{name}": term for name, term in self.pair_r1(update.iteration_number, same).items()}
         return judging, wish.as_real(fake)
 
     def _build_dcgan(self, config: Config, spec: ImageSpec) -> int:

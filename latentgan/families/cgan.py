@@ -145,7 +145,7 @@ class CGAN(Family):
 
     def step(self, batches: Batches, update: Update) -> None:
         """Move the discriminator k times, each on a new minibatch of images whose y is known, then the generator."""
-        wish, turn, progress = self.objective, update.turn_number, update.progress
+        wish, iteration, progress = self.objective, update.iteration_number, update.progress
         known = batches.labelled if self.classes else batches.described
         for _ in range(self.config.discriminator_moves):
             x, y = self.told(next(known))
@@ -153,7 +153,7 @@ class CGAN(Family):
             with torch.no_grad():  # the discriminator alone moves
                 made = self.view(self.generator(self.codes(y)), progress)
             real, fake = judge(self.discriminator, (shown, y), (made, y), together=self.together)
-            penalty = self.r1(turn, shown, given=(y,))
+            penalty = self.r1(iteration, shown, given=(y,))
             update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **penalty})
             update.note(discriminator_accuracy=wish.accuracy(real, fake))
         fooled = self.discriminator(self.view(self.generator(self.codes(y)), progress), y)

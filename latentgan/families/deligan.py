@@ -113,7 +113,7 @@ class DeLiGAN(DCGAN):
                 continue
             shown = self.view(x, progress)
             real = self.discriminator(shown)
-            penalty = self.r1(update.turn_number, shown)
+            penalty = self.r1(update.iteration_number, shown)
             update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **penalty})
             update.note(discriminator_accuracy=wish.accuracy(real, fake))
         update.note(threshold=rule.threshold)

@@ -107,14 +107,14 @@ class GAN(Family):
 
     def step(self, batches: Batches, update: Update) -> None:
         """Move the discriminator k times, each on a new minibatch, then the generator (algorithm 1)."""
-        wish, turn, progress = self.objective, update.turn_number, update.progress
+        wish, iteration, progress = self.objective, update.iteration_number, update.progress
         for _ in range(self.config.discriminator_moves):
             x = next(batches).image
             shown = self.view(x, progress)
             with torch.no_grad():  # the discriminator alone moves
                 made = self.view(self.generator(self.prior.sample(len(x))), progress)
             real, fake = judge(self.discriminator, (shown,), (made,), together=self.together)
-            update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **self.r1(turn, shown)})
+            update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **self.r1(iteration, shown)})
             update.note(discriminator_accuracy=self.objective.accuracy(real, fake))
         made = self.view(self.generator(self.prior.sample(len(x))), progress)
         update(generator=self._fooling(shown, made) | self.prior.terms())

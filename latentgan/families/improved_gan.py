@@ -122,7 +122,7 @@ class ImprovedGAN(Family):
             fooling = {"matching": feature_matching(features[:n], features[n : 2 * n])}
         else:
             fooling = {"fake": wish.as_real(fake)}
-        update(discriminator={**judging, **self.r1(update.turn_number, shown)}, generator=fooling)
+        update(discriminator={**judging, **self.r1(update.iteration_number, shown)}, generator=fooling)
         update.note(
             discriminator_accuracy=wish.accuracy(real, fake),
             labelled_accuracy=(logits[2 * n :].argmax(1) == labelled.label).float().mean(),

@@ -115,7 +115,7 @@ class InfoGAN(Family):
         real, fake = logit(seen).squeeze(1), logit(made).squeeze(1)
         information = self._information(self.recogniser(made), z, update)
         judging = {"real": wish.real(real), "fake": wish.fake(fake), **information}
-        judging |= self.r1(update.turn_number, shown)
+        judging |= self.r1(update.iteration_number, shown)
         if weight:
             views = self.recogniser(seen), self.recogniser(trunk(self.view(x, progress)))
             balance, columns = self.config.consistency_balance, self._columns("categorical")

@@ -112,7 +112,7 @@ class LatentRegressor(Family):
         return {**game, "encoder": Player({"encoder": self.encoder}, self.config.encoder)}
 
     def step(self, batches: Batches, update: Update) -> None:
-        """Play the other family's turn; where its generator moves, the encoder moves with it, on the same images."""
+        """Play the other family's iteration; where its generator moves, the encoder moves too, on the same images."""
         if self.config.frozen:
             n = len(next(batches))  # no real image is looked at; the stream counts what the run has done
             with torch.no_grad():
@@ -145,7 +145,7 @@ class LatentRegressor(Family):
         return self.encode(x)
 
     def rehearse(self, x: Tensor) -> None:
-        """As in a turn, the encoder sees generated images."""
+        """As in an iteration, the encoder sees generated images."""
         self.base.rehearse(x)
         self.encode(self.decode(self.prior.sample(len(x))))
 

@@ -45,7 +45,7 @@ class VAE(Family):
         the more the code has to say about it."""
         binarise: Binarisation = "none"
         """What a Bernoulli pixel of grey u in [0, 1] is: threshold, 1 from 0.5 on; stochastic, 1 with probability u,
-        drawn anew at each turn; none, u itself."""
+        drawn anew at each iteration; none, u itself."""
         kl_warmup: Share = 0.0
         """Share of the run over which the weight of the divergence rises from 0 to 1."""
         network: Literal["dcgan", "mlp"] = "dcgan"

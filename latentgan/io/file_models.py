@@ -65,7 +65,7 @@ class StateFile(FileModel):
     """state.json of a checkpoint."""
 
     sha256: Digest
-    turn: Count
+    iteration: Count
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     counters: dict[str, Count]
     moves: dict[str, Count]

@@ -56,7 +56,7 @@ def pair_discriminator(shape: Shape, latent: int, *, hidden: int = 200, pieces: 
         latent: width of z.
         hidden: width of the layers.
         pieces: of each maxout unit. 1 is LeakyReLU, with weights that keep the scale of what comes in (He et al.
-            2015): under maxout's N(0, 0.02²) the discriminator needs thousands of turns to say anything.
+            2015): under maxout's N(0, 0.02²) the discriminator needs thousands of iterations to say anything.
     """
     width = math.prod(shape)
     network = JointDiscriminator(Layers({"flat": nn.Flatten()}), width, latent, hidden=hidden)

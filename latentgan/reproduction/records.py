@@ -98,7 +98,7 @@ def read_record(path: Path) -> Record | None:
 
 
 def is_quick(record: Record) -> bool:
-    """Tell a record of a few turns on embedded digits, whose figures mean nothing."""
+    """Tell a record of a few iterations on embedded digits, whose figures mean nothing."""
     return record.command.endswith(" --quick")
 
 

@@ -84,7 +84,7 @@ def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[
     if failed:
         ours += f"; failed: seed {', '.join(failed)}"
     if any(map(is_quick, records)):
-        ours += "; of --quick, a few turns on other images: no measure of the paper's figure"
+        ours += "; of --quick, a few iterations on other images: no measure of the paper's figure"
     minutes = [record.minutes for record in records]
     return (
         headline.title,

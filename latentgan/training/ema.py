@@ -16,7 +16,8 @@ RAMP = 0.05
 """The half-life is at most this share of the images seen, so that the average forgets the random start."""
 
 STRIDE, FINEST = 4, 1 / 8
-"""Of turns that draw images every fourth is averaged, or more where four are more than an eighth of the half-life."""
+"""The average is updated after every STRIDE iterations that draw images, or more often, so that no update covers more
+than FINEST of the half-life."""
 
 
 class Average:
@@ -37,15 +38,15 @@ class Average:
         self.values: list[Tensor] = [p.detach().clone() for p in self._source]
 
     def follow(self, images: int, images_seen: int) -> None:
-        """Update once in the images of a few turns, since an update reads and writes as much memory as an optimiser.
+        """Update once every few iterations, since an update reads and writes as much memory as an optimiser's step.
 
-        Turns are counted by their images: those without a minibatch are nowhere in the count, so that no rhythm in
+        Iterations are counted by their images: those without a minibatch are nowhere in the count, so that no rhythm in
         which a family draws passes over the update.
 
         Args:
-            images: what the turn just played was played on; 0 for one without a minibatch, less where another stream
+            images: images drawn by the last iteration; 0 where it drew no minibatch, negative where another stream
                 begins to count, see `images_seen`.
-            images_seen: in all, with these.
+            images_seen: images drawn by the run in all, with these.
         """
         if images <= 0:
             return
@@ -55,7 +56,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, images: int, images_seen: int) -> None:
-        """Move towards the present weights after turns on `images` images, `images_seen` in all."""
+        """Move towards the present weights after iterations on `images` images, `images_seen` in all."""
         halflife = min(self.halflife_images, RAMP * images_seen)
         if halflife <= 0:
             torch._foreach_copy_(self.values, self._source)

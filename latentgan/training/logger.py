@@ -89,7 +89,7 @@ class Journal:
         self._progress.stop()
 
     def advance(self, session: Session) -> None:
-        """Move the bar after a turn."""
+        """Move the bar after an iteration."""
         if self._task is not None:
             total = session.config.training.total_images
             self._progress.update(self._task, completed=min(session.images, total))
@@ -102,7 +102,7 @@ class Journal:
         self._marks = (session.seconds, session.images)
         vitals = {**vitals, **{k: v for k, v in means["notes"].items() if k in NOTED}}
         line = {
-            "turn": session.turn,
+            "iteration": session.iteration,
             "images": session.images,
             "seconds": round(session.seconds, 3),
             "images_per_second": round(rate, 1),
@@ -150,7 +150,7 @@ class Journal:
             "provenance": {key: shortened(value) for key, value in session.source.provenance.items()},
             "notes": [without_paths(note) for note in session.source.notes],
             "images": session.images,
-            "turns": session.turn,
+            "iterations": session.iteration,
             "labels": session.labels,
             "seconds": round(session.seconds, 3),
             "device": str(session.batches.device),

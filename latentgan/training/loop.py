@@ -1,10 +1,10 @@
 """Training: the endless game as a generator, and a loop around it that logs, samples and checkpoints.
 
-    for turn in turns(family, batches, update, seed=0, total_images=64_000):
+    for iteration in iterations(family, batches, update, seed=0, total_images=64_000):
         ...                                        # another logger or early stopping is a line here
 
-A turn is a pure function of the weights, the optimisers' state and (seed, turn), so a run that was killed and
-resumed ends with the same bits as one that was not: same machine, torch version, thread count, on the CPU.
+An iteration is a pure function of the weights, the optimisers' state and (seed, iteration), so a run that was killed
+and resumed ends with the same bits as one that was not: same machine, torch version, thread count, on the CPU.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ STATISTICS_IMAGES = 10_000
 """Batch statistics of the final model are recomputed over this many training images, a tenth of it in between."""
 
 
-def turns(
+def iterations(
     family: Family,
     batches: Batches,
     update: Update,
@@ -73,15 +73,15 @@ def turns(
     start: int = 0,
     precision: str = "fp32",
 ) -> Iterator[int]:
-    """Play the game without end; yield the number of the turn just played, from start + 1.
+    """Play the game without end; yield the number of the iteration just played, from start + 1.
 
     Args:
         family: on its device, in training mode.
         batches: streams of minibatches; their counters are part of the run's state.
         update: moves the family's players.
-        seed: with the turn's number seeds all noise of that turn.
+        seed: with the iteration's number seeds all noise of that iteration.
         total_images: length of the run, for schedules.
-        start: turns already played.
+        start: iterations already played.
         precision: "fp32" or "bf16" (autocast around the step).
 
     Raises:
@@ -92,30 +92,30 @@ def turns(
         number += 1
         seen = images_seen(batches)
         with (
-            seeded(device, _turn_seed(seed, number)),
+            seeded(device, _iteration_seed(seed, number)),
             torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else full_precision(device.type),
-            update.turn(number, seen / total_images),
+            update.iteration(number, seen / total_images),
         ):
             family.step(batches, update)
         idle = idle + 1 if images_seen(batches) == seen else 0
         if idle == PATIENCE:
             raise ConfigError(
-                f"{type(family).__name__} drew no minibatch in {PATIENCE} turns, so that a run, which is counted in "
-                "images, would have no end: its step should call next(batches) or next(batches.stream(name))"
+                f"{type(family).__name__} drew no minibatch in {PATIENCE} iterations, so that a run, which is counted "
+                "in images, would have no end: its step should call next(batches) or next(batches.stream(name))"
             )
         yield number
 
 
-def played(session: Session) -> Iterator[int]:
-    """Play the turns of a session from where it stands, see `turns`; counters and averages are the caller's affair."""
+def session_iterations(session: Session) -> Iterator[int]:
+    """Continue a training state's iterations, see `iterations`; the caller keeps counters and averages."""
     t = session.config.training
-    return turns(
+    return iterations(
         session.family,
         session.batches,
         session.update,
         seed=t.seed,
         total_images=t.total_images,
-        start=session.turn,
+        start=session.iteration,
         precision=pick_precision(t.precision, session.batches.device),
     )
 
@@ -135,8 +135,8 @@ def train(
         config: the resolved configuration.
         out: a folder that is empty or does not exist yet.
         source: the images; by default config.data is loaded.
-        start: weights in place of random ones, for some or all of the family's: start/NAME for turn 0, untrained/NAME
-            for the untrained network that is kept as a yardstick.
+        start: initial weights in place of random ones, for some or all of the family's: start/NAME for iteration 0,
+            untrained/NAME for the untrained network that is kept as a baseline.
         show_progress: draw a progress bar.
         command: what the user typed, for the records.
 
@@ -219,17 +219,17 @@ def resume(
 def _play(session: Session, out: Path, *, show_progress: bool, command: str) -> Path:
     t = session.config.training
     journal = Journal(out, session, command=command, show_progress=show_progress)
-    if session.turn == 0:
+    if session.iteration == 0:
         start = read_start(out)
         session.take(start, "untrained/")
         write_untrained(session, out)
         session.take(start, "start/")
-    watched, game = held_out(session), played(session)
+    watched, game = held_out(session), session_iterations(session)
     model: Family | None = None
     try:
         with _interruptible() as interrupted, journal:
             while session.images < t.total_images and not interrupted:
-                model = _play_a_turn(session, game, out, journal, watched)
+                model = _run_iteration(session, game, out, journal, watched)
             if interrupted and session.images < t.total_images:
                 if _committed(out) != session.images:
                     _commit(session, out, journal, watched, final=False)
@@ -246,11 +246,13 @@ def _play(session: Session, out: Path, *, show_progress: bool, command: str) -> 
     return out
 
 
-def _play_a_turn(session: Session, game: Iterator[int], out: Path, journal: Journal, watched: HeldOut) -> Family | None:
-    """Play a turn, with the log or the commit that falls on it; return the model that these speak of, if any."""
+def _run_iteration(
+    session: Session, game: Iterator[int], out: Path, journal: Journal, watched: HeldOut
+) -> Family | None:
+    """Play an iteration, with the log or the commit that falls on it; return the model that these speak of, if any."""
     t = session.config.training
     before, started = session.images, time.perf_counter()
-    session.turn = next(game)
+    session.iteration = next(game)
     session.average.follow(session.images - before, session.images)
     session.seconds += time.perf_counter() - started
     journal.advance(session)
@@ -267,7 +269,7 @@ def _log(
 ) -> Family:
     """Measure and draw by the model as it would be written now, and return it."""
     started = time.perf_counter()
-    session.update.check_finite()  # waits for an accelerator, so it is part of the turns' time
+    session.update.check_finite()  # waits for an accelerator, so it is part of the iterations' time
     session.seconds += time.perf_counter() - started
     model = usable(session, statistics)
     vitals = measure(model, watched.images, watched.labels)
@@ -293,7 +295,7 @@ def _commit_model(session: Session, out: Path, model: Family) -> None:
 
 
 def write_untrained(session: Session, out: Path) -> None:
-    """Keep which images are trained on, and the weights of turn 0 made usable like the model's: the yardstick."""
+    """Keep which images are trained on, and the weights of iteration 0 made usable like the model's: the yardstick."""
     shadow = shadow_of(session.family)
     make_usable(shadow, statistics_images(session, STATISTICS_IMAGES))
     with writing(out, out / "seen.npy"):
@@ -320,7 +322,7 @@ def _committed(run: Path) -> int | None:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[list[int]]:
-    """Turn the first Ctrl-C into a request to stop after the present turn; a second one stops at once."""
+    """Turn the first Ctrl-C into a request to stop after the present iteration; a second one stops at once."""
     requests: list[int] = []
 
     def request(number: int, _frame: object) -> None:
@@ -338,8 +340,8 @@ def _interruptible() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _turn_seed(seed: int, turn: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}/{turn}".encode()).digest()[:8], "little") >> 1
+def _iteration_seed(seed: int, iteration: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{iteration}".encode()).digest()[:8], "little") >> 1
 
 
 def _crossed(before: int, after: int, every: int) -> bool:

@@ -51,7 +51,7 @@ class Session:
     batches: Batches
     average: Average
     health: Health
-    turn: int = 0
+    iteration: int = 0
     seconds: float = 0.0
 
     @property
@@ -77,7 +77,7 @@ class Session:
         for name, player in self.update.players.items():
             tensors |= flatten_optimizer(f"optimizer/{name}", player.optimizer)
         state = {
-            "turn": self.turn,
+            "iteration": self.iteration,
             "images": self.images,
             "seconds": round(self.seconds, 3),
             "counters": dict(self.batches.counters),
@@ -122,7 +122,7 @@ class Session:
         self.batches.counters.update(state["counters"])
         self.update.resume(state["moves"])
         self.health.load(state["health"])
-        self.turn, self.seconds = state["turn"], state["seconds"]
+        self.iteration, self.seconds = state["iteration"], state["seconds"]
 
 
 def load_config(run: Path, *, family: str | None = None) -> tuple[RunConfig, str]:
@@ -152,7 +152,7 @@ def open_source(config: RunConfig) -> ImageSource:
 
 
 def open_session(config: RunConfig, source: ImageSource, *, family: type[Family] | None = None) -> Session:
-    """Build networks, players and streams at turn 0.
+    """Build networks, players and streams at iteration 0.
 
     Args:
         config: the resolved configuration.

@@ -14,7 +14,7 @@ import torch
 from latentgan.config import RunConfig
 from latentgan.data.source import ImageSource
 from latentgan.families.base import Decodes, Family
-from latentgan.training.loop import played
+from latentgan.training.loop import session_iterations
 from latentgan.training.state import open_session, usable
 
 STATISTICS_POINTS = 10_000
@@ -37,7 +37,7 @@ def play(config: RunConfig, source: ImageSource, *, marks: int = 1) -> Iterator[
     session, t = open_session(config, source), config.training
     yield 0, usable(session, STATISTICS_POINTS)
     mark, seen = 1, 0
-    for _ in played(session):
+    for _ in session_iterations(session):
         session.average.update(session.images - seen, session.images)
         seen = session.images
         if session.images >= mark * t.total_images / marks:

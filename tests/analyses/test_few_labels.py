@@ -117,7 +117,7 @@ def pictures() -> ImageSource:
 
 
 def trained(out: Path, **settings: Any) -> Path:
-    """A run of two turns of an autoencoder."""
+    """A run of two iterations of an autoencoder."""
     training = {"total_images": 32, "batch_size": 16, "device": "cpu", "labels": settings.pop("told", None)}
     config = configure("aae", family={"latent": 2, "width": 4, "hidden": 8, **settings}, training=training)
     return train(config, out, source=pictures(), show_progress=False)

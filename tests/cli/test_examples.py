@@ -81,7 +81,7 @@ def test_foreign_model_needs_no_torch(tmp_path: Path) -> None:
 def test_own_family_plays_and_trains_from_one_file(tmp_path: Path) -> None:
     out = tmp_path / "out"
     said = play("own_family", out)
-    assert "turn 100: {'discriminator/real': " in said
+    assert "iteration 100: {'discriminator/real': " in said
     assert "64 samples of (1, 8, 8)" in said
     assert_trained(out)
     assert 'name = "own_family:MyGAN"' in (out / "run.toml").read_text()

@@ -86,7 +86,7 @@ def test_the_table_of_the_readme_is_the_one_of_the_records():
 
 def test_a_game_that_diverges_is_recorded_as_failed(tmp_path):
     def diverge(job: base.Job) -> base.Outcome:
-        raise DivergedError(f"turn 3: a gradient is not finite; {job.work} keeps nothing")
+        raise DivergedError(f"iteration 3: a gradient is not finite; {job.work} keeps nothing")
 
     made = job(tmp_path, "bigan-permutation", "paper")
     record = base.perform(replace(made, protocol=replace(made.protocol, measure=diverge)))
@@ -151,7 +151,7 @@ def test_quick_figures_do_not_pass_for_real_ones(tmp_path, monkeypatch):
     assert run(*quick, "--quick")[0] == 0
     record = read_record(record_path(tmp_path, "few-labels", "pixels", 0))
     assert record is not None and record.command.endswith(" --quick")
-    assert "; of --quick, a few turns on other images" in run("--results", tmp_path, "--table")[1]
+    assert "; of --quick, a few iterations on other images" in run("--results", tmp_path, "--table")[1]
     code, output = run(*quick)
     assert code != 0 and "--quick" in output and "another --results" in output
     assert run("--quick")[0] != 0

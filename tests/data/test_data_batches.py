@@ -136,8 +136,8 @@ def test_slices_stream_evaluation_rows_in_order() -> None:
     assert torch.equal(torch.cat([images for _, images in parts]), source.tensor(source.rows("test")))
 
 
-def test_a_batch_of_128_costs_far_below_two_percent_of_a_turn() -> None:
-    """A training turn takes about 100 ms on two cores; two percent are 2 ms, and a batch should take a tenth of it."""
+def test_a_batch_of_128_costs_little() -> None:
+    """An iteration takes about 100 ms on two cores; two percent are 2 ms, and a batch should take a tenth of that."""
     rng = np.random.default_rng(0)
     source = from_arrays(rng.integers(0, 256, (20_000, 28, 28), dtype=np.uint8), np.arange(20_000) % 10)
     stream = batches(source, batch_size=128)

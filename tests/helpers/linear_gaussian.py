@@ -17,7 +17,7 @@ from latentgan.data.formats.arrays import from_points
 from latentgan.data.source import ImageSource
 from latentgan.families.avb import AVB
 from latentgan.families.vae import VAE
-from latentgan.training.loop import played
+from latentgan.training.loop import session_iterations
 from latentgan.training.state import open_session, usable
 
 DEVIATION = 0.1
@@ -154,7 +154,7 @@ def trained(
     source = model.points(20_000)
     name = "avb" if kind is AVB else "vae"
     session = open_session(configure(name, family=settings, training=training), source, family=family_of(kind, model))
-    for _ in played(session):
+    for _ in session_iterations(session):
         session.average.follow(128, session.images)
         if session.images >= total:
             break

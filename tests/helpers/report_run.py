@@ -25,7 +25,7 @@ def write_run(
         "data": "digits",
         "notes": ["label column: target"],
         "images": 320000,
-        "turns": 2500,
+        "iterations": 2500,
         "seconds": 133.4,
         "device": "cpu",
         "threads": 2,
@@ -49,7 +49,7 @@ def write_run(
         lines.append(
             json.dumps(
                 {
-                    "turn": seen // 128,
+                    "iteration": seen // 128,
                     "images": seen,
                     "seconds": 133 * share,
                     "images_per_second": 2400 + 900 * jitter[0],
@@ -73,7 +73,7 @@ def write_run(
         for kind in ("samples", "reconstructions"):
             noisy = share * images[:64] + (1 - share) * rng.random((64, 8, 8, 1))
             (folder / "samples" / f"{seen:09d}-{kind}.png").write_bytes(grid_png(noisy))
-    (folder / "metrics.jsonl").write_text("\n".join(lines) + '\n{"turn": 2500, "ima')
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + '\n{"iteration": 2500, "ima')
     return folder
 
 

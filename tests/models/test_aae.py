@@ -36,7 +36,7 @@ def made(source: ImageSource, **settings: Any) -> Any:
 
 
 def played(family: Any, source: ImageSource) -> tuple[dict[str, dict[str, Tensor]], list[Tensor], list[Tensor]]:
-    """Return one turn's objectives, what the discriminator was given, and what the decoder was given."""
+    """Return one iteration's objectives, what the discriminator was given, and what the decoder was given."""
     judged, decoded, recorder = [], [], Recorder()
     hooks = [
         family.discriminator.register_forward_pre_hook(lambda _, given: judged.append(given[0].detach())),
@@ -74,7 +74,7 @@ def test_the_terms_are_the_papers_computed_anew_in_float64(posterior, told):
     found, (judged,), (decoded,) = played(family, source)
     batch = next(Batches(source, batch_size=60, seed=0, device="cpu"))
     torch.manual_seed(1)
-    noise = torch.randn(60, 5 if posterior == "universal" else 2).double()  # the turn's first draw
+    noise = torch.randn(60, 5 if posterior == "universal" else 2).double()  # the iteration's first draw
     x, drawn = batch.image.flatten(1).double(), judged[:60, :2].double()
 
     dense1, dense2 = of(family.encoder)
@@ -262,9 +262,9 @@ def test_exactly_the_asked_number_of_labels_reaches_the_networks():
     hook = family.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
     for _ in range(30):
         seen: list[Tensor] = []
-        turn = dict(batches.counters)
+        iteration = dict(batches.counters)
         family.step(batches, Recorder().as_update())
-        index = next(Batches(source, batch_size=16, seed=3, device="cpu", labels=7, counters=turn)).index
+        index = next(Batches(source, batch_size=16, seed=3, device="cpu", labels=7, counters=iteration)).index
         told |= set(index[seen[0][:, 2:].max(1).values == 1].tolist())
     hook.remove()
     assert len(told) == 7 and sorted(np.bincount(source.labels[sorted(told)])) == [2, 2, 3]

@@ -6,10 +6,10 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import one_turn
+import one_iteration
 import pytest
 import torch
-from one_turn import CODE_NETWORKS, pictures, small
+from one_iteration import CODE_NETWORKS, pictures, small
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -25,9 +25,9 @@ def made(source: ImageSource, **settings: Any) -> Any:
     return small("aae_cluster", source, **{"clusters": 4, "latent": 2, **settings})
 
 
-def turn(family: Any, batches: Any) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
+def iteration(family: Any, batches: Any) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
     torch.manual_seed(1)
-    return one_turn.turn(family, batches, CODE_NETWORKS)
+    return one_iteration.iteration(family, batches, CODE_NETWORKS)
 
 
 def batches_of(source: ImageSource) -> Batches:
@@ -46,7 +46,7 @@ def information(one: Tensor, other: Tensor, balance: float) -> float:
 def test_the_terms_are_the_papers_computed_anew_in_float64(reduction):
     source = pictures()
     family = made(source, reduction=reduction, head_weight=0.3, **VIEWS)
-    found, given = turn(family, batches_of(source))
+    found, given = iteration(family, batches_of(source))
     x = next(batches_of(source)).image
     assert torch.equal(given["encoder"][:16], x) and given["encoder"].shape == (32, 1, 8, 8)
     assert (given["encoder"][16:] - x).abs().mean() > 0.05  # another view, of the same images
@@ -95,8 +95,8 @@ class Unlabelled:
 
 def test_it_learns_the_same_where_there_is_no_label():
     source = pictures()
-    found, _ = turn(made(source, **VIEWS), batches_of(source))
-    again, _ = turn(made(source, **VIEWS), Unlabelled(batches_of(source)))
+    found, _ = iteration(made(source, **VIEWS), batches_of(source))
+    again, _ = iteration(made(source, **VIEWS), Unlabelled(batches_of(source)))
     for player, terms in found.items():
         for term, value in terms.items():
             assert torch.equal(value, again[player][term]), (player, term)
@@ -106,14 +106,14 @@ def test_it_learns_the_same_where_there_is_no_label():
 
 def test_without_a_weight_no_view_is_made():
     source = pictures()
-    found, given = turn(made(source), batches_of(source))
+    found, given = iteration(made(source), batches_of(source))
     assert given["encoder"].shape[0] == 16 and set(found["autoencoder"]) == {"reconstruction"}
 
 
 def test_consistency_moves_the_clusters_and_not_the_style():
     source = pictures()
     family = made(source, **VIEWS)
-    found, _ = turn(family, batches_of(source))
+    found, _ = iteration(family, batches_of(source))
     head, trunk = torch.autograd.grad(
         found["autoencoder"]["consistency"], [family.head.weight, family.encoder.conv1[0].weight]
     )

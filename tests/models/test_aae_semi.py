@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import one_turn
+import one_iteration
 import pytest
 import torch
-from one_turn import CODE_NETWORKS, pictures, small
+from one_iteration import CODE_NETWORKS, pictures, small
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -21,14 +21,14 @@ def made(source: ImageSource, **settings: Any) -> Any:
     return small("aae_semi", source, **{"latent": 2, **settings})
 
 
-def turn(family: Any, batches: Any) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
-    return one_turn.turn(family, batches, CODE_NETWORKS)
+def iteration(family: Any, batches: Any) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
+    return one_iteration.iteration(family, batches, CODE_NETWORKS)
 
 
 def test_the_terms_are_the_papers_computed_anew_in_float64():
     source = pictures()
     family = made(source)
-    found, given = turn(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    found, given = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
     again = Batches(source, batch_size=16, seed=0, device="cpu")
     x, labelled = next(again).image, next(again.labelled)
     assert torch.equal(given["encoder"], torch.cat([x, labelled.image]))
@@ -60,7 +60,7 @@ def test_the_terms_are_the_papers_computed_anew_in_float64():
 def test_the_consistency_term_is_the_information_that_images_share_with_their_views():
     source = pictures()
     family = made(source, consistency_weight=0.5, consistency_balance=2.0, augment={"rotation": 20.0})
-    found, given = turn(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    found, given = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
     seen = given["encoder"]
     assert len(seen) == 48
     again = Batches(source, batch_size=16, seed=0, device="cpu")
@@ -83,7 +83,7 @@ def test_exactly_the_told_labels_reach_the_cross_entropy():
     batches, rows = Batches(source, batch_size=16, seed=0, device="cpu", labels=6), set()
     x = source.tensor(source.rows())
     for _ in range(20):
-        _, given = turn(family, batches)
+        _, given = iteration(family, batches)
         for image in given["encoder"][16:]:
             rows |= {int((x - image).flatten(1).abs().sum(1).argmin())}
     assert len(rows) == 6 and np.bincount(source.labels[sorted(rows)]).tolist() == [2, 2, 2]
@@ -92,7 +92,7 @@ def test_exactly_the_told_labels_reach_the_cross_entropy():
 def test_cross_entropy_moves_the_encoder_and_not_the_style():
     source = pictures()
     family = made(source)
-    found, _ = turn(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    found, _ = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
     head, trunk = torch.autograd.grad(
         found["classifier"]["cross_entropy"], [family.head.weight, family.encoder.conv1[0].weight]
     )

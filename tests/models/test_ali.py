@@ -18,7 +18,7 @@ from latentgan.families.ali import ALI
 from latentgan.families.base import load_family
 from latentgan.game import Update
 from latentgan.networks.posterior import Posterior, reparameterise
-from latentgan.training.loop import turns
+from latentgan.training.loop import iterations
 
 SMALL = {"latent": 3, "width": 4, "hidden": 16}
 
@@ -36,7 +36,7 @@ def built(name: str, *, labels: Any = None, **family: Any) -> Any:
 class Recorder:
     """Takes one update's terms as numbers, in place of moving anybody."""
 
-    progress, turn_number = 0.0, 1
+    progress, iteration_number = 0.0, 1
 
     def __call__(self, **objectives: dict[str, Tensor]) -> None:
         self.terms = {f"{player}/{k}": v.item() for player, terms in objectives.items() for k, v in terms.items()}
@@ -46,7 +46,7 @@ class Recorder:
 
 
 def played(family: Any, batch: Batch) -> dict[str, float]:
-    """Return the terms of one turn on `batch`, with the default generator at seed 5."""
+    """Return the terms of one iteration on `batch`, with the default generator at seed 5."""
     recorder, sample = Recorder(), family.prior.sample
     family.prior.sample = lambda n: sample(n).double()
     torch.manual_seed(5)
@@ -93,7 +93,7 @@ def test_without_weight_alice_is_bigan_bit_for_bit():
     states = []
     for form in ("explicit", "adversarial"):
         family = built("bigan", reconstruction=form, reconstruction_weight=0.0).train()
-        game = turns(
+        game = iterations(
             family,
             Batches(images(), batch_size=8, seed=0, device="cpu"),
             Update(family.players()),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from linear_gaussian import AVB, CORRELATED, ORTHOGONAL, VAE, Folded, KnownEncoder, Model, trained
-from one_turn import pictures, small, turn
+from one_iteration import iteration, pictures, small
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn.functional import elu, softplus
@@ -34,10 +34,10 @@ def batches() -> Batches:
 
 
 def played_turn(name: str, **settings: Any) -> tuple[Any, dict[str, dict[str, Tensor]], dict[str, Tensor], Tensor]:
-    """A family, the terms of a turn, what its networks were given, and the images of it."""
+    """A family, the terms of an iteration, what its networks were given, and the images of it."""
     family = small(name, pictures(), latent=3, **settings)
     torch.manual_seed(1)
-    found, given = turn(family, batches(), [n for n in ("encoder", "decoder", "adversary") if hasattr(family, n)])
+    found, given = iteration(family, batches(), [n for n in ("encoder", "decoder", "adversary") if hasattr(family, n)])
     return family.double(), found, given, next(batches()).image
 
 
@@ -68,6 +68,7 @@ def test_binarisation_is_what_it_says():
     drawing = Likelihood("bernoulli", "stochastic")
     grey = torch.full((1, 1, 1, 20_000), 0.4)
     draws = drawing.observed(grey, torch.Generator().manual_seed(0))
+    torch.manual_seed(1)
     assert set(draws.flatten().tolist()) == {-1.0, 1.0} and float(draws.mean()) == pytest.approx(0.4, abs=0.03)
     assert not torch.equal(draws, drawing.observed(grey)) and torch.equal(drawing.settled(grey), grey)
     assert torch.equal(Likelihood("bernoulli").observed(x), x)
@@ -389,9 +390,9 @@ def test_the_adversarys_optimum_is_the_logarithm_of_the_ratio(contrast):
     family.encoder = KnownEncoder(model, contrast=contrast)
     update = Update({"adversary": family.players()["adversary"]})
     stream = Batches(source, batch_size=1024, seed=0, device="cpu")
-    turns = 2_000
-    for t in range(turns):
-        with update.turn(t + 1, t / turns):
+    iterations = 2_000
+    for t in range(iterations):
+        with update.iteration(t + 1, t / iterations):
             x = next(stream).image
             z, mean, deviation = family.encoder(x)
             update(adversary=family.judged(*family.adversary(x, (z - mean) / deviation, family.prior.sample(len(x)))))

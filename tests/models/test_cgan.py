@@ -47,7 +47,7 @@ def made(source: ImageSource | None = None, **settings: Any) -> Any:
 
 
 class Watched:
-    """One turn: the objectives, and every call of the generator and of the discriminator with what came out."""
+    """One iteration: the objectives, and every call of the generator and of the discriminator with what came out."""
 
     def __init__(self, family: Any, batches: Batches | None = None, *, apart: bool = True) -> None:
         family.together = not apart
@@ -79,16 +79,16 @@ class Watched:
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_image_reaches_the_discriminator_with_its_own_label(network, condition):
-    turn = Watched(made(network=network, condition=condition, discriminator_moves=2))
+    iteration = Watched(made(network=network, condition=condition, discriminator_moves=2))
     for move in range(2):
-        (x, y), (fake, asked) = turn.judged[2 * move : 2 * move + 2]
+        (x, y), (fake, asked) = iteration.judged[2 * move : 2 * move + 2]
         assert torch.equal(y, one_hot(classes_of(x), K).float()), "a real image: its true label"
         assert y.argmax(1).unique().tolist() == [0, 1, 2]
-        assert torch.equal(fake, turn.images[move]) and torch.equal(asked, turn.codes[move][:, LATENT:])
-    fooling, asked = turn.judged[4]
-    assert torch.equal(fooling, turn.images[2]), "the generator's move: the label that it was given"
-    assert torch.equal(asked, turn.codes[2][:, LATENT:])
-    z = torch.cat([code[:, :LATENT] for code in turn.codes])
+        assert torch.equal(fake, iteration.images[move]) and torch.equal(asked, iteration.codes[move][:, LATENT:])
+    fooling, asked = iteration.judged[4]
+    assert torch.equal(fooling, iteration.images[2]), "the generator's move: the label that it was given"
+    assert torch.equal(asked, iteration.codes[2][:, LATENT:])
+    z = torch.cat([code[:, :LATENT] for code in iteration.codes])
     assert len(z.unique(dim=0)) == len(z), "every image has noise of its own"
 
 
@@ -119,9 +119,9 @@ def test_the_labels_of_generated_images_are_as_frequent_as_those_of_real_ones():
     x = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
     source = from_arrays(x, [0] * 45 + [1] * 5, split=["train"] * 50)
     batches = Batches(source, batch_size=40, seed=0, device="cpu")
-    turns = [Watched(made(source), batches) for _ in range(5)]
-    real = torch.cat([turn.judged[0][1] for turn in turns]).mean(0)
-    fake = torch.cat([code[:, LATENT:] for turn in turns for code in turn.codes]).mean(0)
+    iterations = [Watched(made(source), batches) for _ in range(5)]
+    real = torch.cat([iteration.judged[0][1] for iteration in iterations]).mean(0)
+    fake = torch.cat([code[:, LATENT:] for iteration in iterations for code in iteration.codes]).mean(0)
     assert torch.allclose(real, fake) and real[0] > 0.8
 
 
@@ -140,16 +140,16 @@ def test_another_label_changes_every_logit_and_every_image(network, condition):
 
 
 def test_the_terms_are_the_papers_computed_anew_in_float64():
-    turn = Watched(made(condition="concatenation", spectral=False))
-    real, fake, fooled = (logits.double() for logits in turn.logits)
+    iteration = Watched(made(condition="concatenation", spectral=False))
+    real, fake, fooled = (logits.double() for logits in iteration.logits)
     expected = {
         ("discriminator", "real"): softplus(-real).mean(),
         ("discriminator", "fake"): softplus(fake).mean(),
         ("generator", "fake"): softplus(-fooled).mean(),
     }
-    assert {(player, term) for player, terms in turn.terms.items() for term in terms} == set(expected)
+    assert {(player, term) for player, terms in iteration.terms.items() for term in terms} == set(expected)
     for (player, term), value in expected.items():
-        assert float(turn.terms[player][term].detach()) == pytest.approx(float(value), abs=1e-6), (player, term)
+        assert float(iteration.terms[player][term].detach()) == pytest.approx(float(value), abs=1e-6), (player, term)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -235,13 +235,13 @@ def test_an_embeddings_generator_sees_the_column_of_its_class():
 
 def test_r1_is_the_slope_in_the_image_alone():
     family = made(condition="concatenation", network="mlp", r1=2.0, spectral=False)
-    turn = Watched(family)
-    x, y = turn.judged[0]
+    iteration = Watched(family)
+    x, y = iteration.judged[0]
     family.double()
     points = x.double().requires_grad_()
     (slope,) = torch.autograd.grad(family.discriminator(points, y.double()).sum(), points)
     expected = float(slope.flatten(1).square().sum(1).mean())
-    assert float(turn.terms["discriminator"]["r1"].detach()) == pytest.approx(expected, rel=1e-4)
+    assert float(iteration.terms["discriminator"]["r1"].detach()) == pytest.approx(expected, rel=1e-4)
     assert expected > 1e-12
 
 

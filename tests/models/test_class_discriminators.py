@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import one_turn
+import one_iteration
 import pytest
 import torch
-from one_turn import pictures, small
+from one_iteration import pictures, small
 from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils import parametrize
@@ -27,8 +27,8 @@ def made(name: str, source: ImageSource, **settings: Any) -> Any:
     return small(name, source, **{"latent": 4, **QUIET[name], **settings})
 
 
-def turn(family: Any, batches: Batches) -> dict[str, dict[str, Tensor]]:
-    return one_turn.turn(family, batches)[0]
+def iteration(family: Any, batches: Batches) -> dict[str, dict[str, Tensor]]:
+    return one_iteration.iteration(family, batches)[0]
 
 
 def lse(l: Tensor) -> Tensor:  # noqa: E741
@@ -40,7 +40,7 @@ def test_improved_gans_terms_are_the_papers_with_k_plus_one_classes():
     family = made("improved_gan", source)
     given: list[Tensor] = []
     hook = family.discriminator.trunk.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].detach()))
-    found = turn(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    found = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
     hook.remove()
     again = Batches(source, batch_size=16, seed=0, device="cpu")
     x, labelled = next(again).image, next(again.labelled)
@@ -71,10 +71,10 @@ def test_semi_supervised_alis_terms_are_alis_with_k_plus_one_classes():
     family = made("ali_semi", source)
     for module in family.modules():
         if isinstance(module, parametrize.ParametrizationList):
-            module.eval()  # a power iteration would give every pass of the turn weights of its own
+            module.eval()  # a power iteration would give every pass of the iteration weights of its own
     given: list[tuple[Tensor, Tensor]] = []
     hook = family.discriminator.joint.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].detach()))
-    found = turn(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    found = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
     hook.remove()
     again = Batches(source, batch_size=16, seed=0, device="cpu")
     next(again)
@@ -103,7 +103,7 @@ def test_exactly_the_told_labels_reach_the_loss(name):
     for _ in range(20):
         given: list[Tensor] = []
         hook = family.discriminator.trunk.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].detach()))  # noqa: B023
-        turn(family, batches)
+        iteration(family, batches)
         hook.remove()
         for image in given[-1][-16:]:
             rows |= {int((x - image).flatten(1).abs().sum(1).argmin())}
@@ -114,7 +114,7 @@ def test_exactly_the_told_labels_reach_the_loss(name):
 def test_the_class_term_moves_the_discriminator_and_nobody_else(name):
     source = pictures()
     family = made(name, source)
-    error = turn(family, Batches(source, batch_size=16, seed=0, device="cpu"))["discriminator"]["class"]
+    error = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))["discriminator"]["class"]
     theirs = [p for key, p in family.named_parameters() if key.startswith(("generator", "encoder", "posterior"))]
     ours = list(family.discriminator.parameters())
     reached = torch.autograd.grad(error, theirs, allow_unused=True, retain_graph=True)
@@ -125,7 +125,7 @@ def test_the_class_term_moves_the_discriminator_and_nobody_else(name):
 def test_the_matching_term_reaches_the_generator():
     source = pictures()
     family = made("improved_gan", source)
-    term = turn(family, Batches(source, batch_size=16, seed=0, device="cpu"))["generator"]["matching"]
+    term = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))["generator"]["matching"]
     gradients = torch.autograd.grad(term, [p for p in family.generator.parameters() if p.ndim > 1])
     assert all(g.abs().max() > 0 for g in gradients)
 

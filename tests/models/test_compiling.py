@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from one_turn import pictures
+from one_iteration import pictures
 from torch import Tensor, nn
 
 from latentgan.compiling import compile_network
 from latentgan.config import OptimizerConfig
 from latentgan.families.base import configure
 from latentgan.game import Player, Update
-from latentgan.training.loop import played
+from latentgan.training.loop import session_iterations
 from latentgan.training.state import Session, open_session
 
 pytestmark = pytest.mark.slow
@@ -54,16 +54,16 @@ def test_every_network_is_compiled_as_a_whole(
 ) -> None:
     """At most one graph for inputs with a slope and one without; a break in a forward pass would make more."""
     session = compiled(name, family)
-    next(played(session))
+    next(session_iterations(session))
     reached = {id(p) for network in graphs for p in network.parameters()}
     assert reached == {id(p) for p in session.family.parameters()}
     assert all(1 <= len(sizes) <= 2 and min(sizes) > 0 for sizes in graphs.values())
 
 
-def test_later_turns_compile_nothing(graphs: dict[nn.Module, list[int]]) -> None:
+def test_later_iterations_compile_nothing(graphs: dict[nn.Module, list[int]]) -> None:
     """Nine networks: Dynamo gives up on a piece of code after eight graphs, so that each has its own."""
     session = compiled("bigan", SPECTRAL)
-    game = played(session)
+    game = session_iterations(session)
     list(itertools.islice(game, 2))
     before = {network: list(sizes) for network, sizes in graphs.items()}
     list(itertools.islice(game, 3))

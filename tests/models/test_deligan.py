@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from one_turn import pictures, turn
+from one_iteration import iteration, pictures
 from scipy.stats import norm
 from torch.nn.functional import softplus
 
@@ -20,7 +20,7 @@ from latentgan.game import Update
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.priors import GaussianMixture, MixtureConfig, Part, Prior
 from latentgan.training.ema import Average
-from latentgan.training.loop import turns
+from latentgan.training.loop import iterations
 
 MIXED = {"mixture": {"components": 4}}
 MOVERS = {
@@ -110,7 +110,7 @@ def test_the_mixture_moves_with_whoever_moves_the_generator_and_with_nobody_else
     mine = {id(p) for p in family.prior.parameters()}
     for owner, each in family.players().items():
         assert mine <= {id(p) for p in each.parameters} if owner == player else not mine & {map(id, each.parameters)}
-    found, _ = turn(family, batches(source))
+    found, _ = iteration(family, batches(source))
     terms = dict(found[player])
     penalty = terms.pop("deviation")
     assert penalty.item() == pytest.approx(0.333 * 0.8**2, rel=1e-5)
@@ -121,7 +121,7 @@ def test_the_mixture_moves_with_whoever_moves_the_generator_and_with_nobody_else
 def test_the_penalty_can_be_left_out():
     source = pictures()
     family = built("gan", source, latent=3, mixture={"components": 4, "deviation_weight": 0.0})
-    assert "deviation" not in turn(family, batches(source))[0]["generator"]
+    assert "deviation" not in iteration(family, batches(source))[0]["generator"]
 
 
 def test_an_autoencoders_prior_wants_its_draws_to_be_called_codes():
@@ -129,11 +129,11 @@ def test_an_autoencoders_prior_wants_its_draws_to_be_called_codes():
     source = pictures()
     for settings, player, weight in (({}, "encoder", 1.0), ({"adversarial_weight": 0.5}, "autoencoder", 0.5)):
         family = built("aae", source, latent=3, **MIXED, **settings)
-        found, given = turn(family, batches(source), ["discriminator"])
+        found, given = iteration(family, batches(source), ["discriminator"])
         with torch.no_grad():
             d = family.discriminator(given["discriminator"][:60]).double()  # draws of the prior, then codes
         assert float(found[player]["prior"].detach()) == pytest.approx(weight * float(softplus(d).mean()), abs=1e-6)
-    assert "prior" not in turn(built("aae", source, latent=3), batches(source))[0]["encoder"]
+    assert "prior" not in iteration(built("aae", source, latent=3), batches(source))[0]["encoder"]
 
 
 def test_a_planar_prior_cannot_be_learned_as_well():
@@ -184,7 +184,7 @@ def test_the_balance_rule_is_the_authors(centre):
 class Watching:
     """An update that, before each move, computes its terms anew in float64 from what the networks were given."""
 
-    turn_number, progress = 1, 0.0
+    iteration_number, progress = 1, 0.0
 
     def __init__(self, family: Any) -> None:
         self.family, self.update = family, Update(family.players())
@@ -215,14 +215,14 @@ class Watching:
         self.update.note(**values)
 
 
-def test_a_turn_plays_by_the_rule_and_its_state_is_kept():
+def test_an_iteration_plays_by_the_rule_and_its_state_is_kept():
     """Whose move it is says the generator's term as it is then: its own above the threshold, else the other's."""
     source = pictures()
     family = built("deligan", source, latent=3, balance_moves=7, balance_most=0.8)
     watching, stream = Watching(family), batches(source)
     for _ in range(6):
         family.step(stream, watching)
-        threshold = float(family.balance[0])  # it moves before the first move of a turn
+        threshold = float(family.balance[0])  # it moves before the first move of an iteration
         for player, term in watching.moves[-7:]:
             assert term > threshold - 1e-5 if player == "generator" else term <= threshold + 1e-5
         assert 0.7 <= threshold <= 0.8001
@@ -283,14 +283,14 @@ def test_regression_does_not_move_codes_to_be_easily_told():
     """The regressor's own term reaches the mixture through images alone."""
     source = pictures()
     family = built("latent_regressor", source, base={"latent": 3, "width": 4, **MIXED}, generator_weight=1.0)
-    found, _ = turn(family, batches(source))
+    found, _ = iteration(family, batches(source))
     mine = list(family.base.prior.parameters())
     moving = torch.autograd.grad(found["generator"]["regression"], mine)
     assert all(float(g.abs().sum()) > 0 for g in moving)
     with torch.no_grad():
         for parameter in family.base.generator.parameters():
             parameter.zero_()
-    still, _ = turn(family, batches(source))
+    still, _ = iteration(family, batches(source))
     blind = torch.autograd.grad(still["generator"]["regression"], mine)
     assert all(float(g.abs().sum()) == 0 for g in blind)
 
@@ -307,7 +307,7 @@ def test_a_mixture_is_averaged_with_the_networks():
     source = pictures()
     family = built("gan", source, latent=3, **MIXED)
     average, update = Average(family, 0), Update(family.players())
-    next(turns(family, batches(source), update, seed=0, total_images=100))
+    next(iterations(family, batches(source), update, seed=0, total_images=100))
     before = average.state()["prior.mixture.mean"].clone()
     average.update(60, 60)
     after = average.state()["prior.mixture.mean"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from one_turn import pictures, small
+from one_iteration import pictures, small
 from tiny_runs import MLP, metrics, stripes, tiny
 from torch import Tensor, nn
 

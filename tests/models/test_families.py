@@ -20,11 +20,11 @@ from latentgan.game import Update
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.networks.blocks import fold_batch_norm
 from latentgan.training.ema import make_usable
-from latentgan.training.loop import turns
+from latentgan.training.loop import iterations
 
 SMALL = {"latent": 4, "width": 4, "hidden": 16}
-TRICKS = {"smoothing": 0.1, "instance_noise": 0.2, "instance_noise_until": 0.03}  # until within six turns
-BALANCED = {"balance_moves": 9, "balance_most": 0.69, "balance_least": 0.68}  # both players move within two turns
+TRICKS = {"smoothing": 0.1, "instance_noise": 0.2, "instance_noise_until": 0.03}  # until within six iterations
+BALANCED = {"balance_moves": 9, "balance_most": 0.69, "balance_least": 0.68}  # both players move within two iterations
 VARIANTS = {
     "bigan": [
         {},
@@ -185,7 +185,7 @@ class Game:
         self.family.prior.meet(self.batches.attributes, self.batches.labels)
 
     def play(self, n: int, start: int = 0) -> None:
-        game = turns(self.family, self.batches, self.update, seed=0, total_images=1000, start=start)
+        game = iterations(self.family, self.batches, self.update, seed=0, total_images=1000, start=start)
         for _ in range(n):
             next(game)
 
@@ -209,10 +209,10 @@ def test_the_configuration_survives_a_round_trip(case):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_turn_moves_every_player_and_gives_finite_terms(case, channels):
+def test_an_iteration_moves_every_player_and_gives_finite_terms(case, channels):
     game = Game(*case, channels=channels)
     before = {k: v.detach().clone() for k, v in game.family.named_parameters()}
-    game.play(2)  # in the first turn a zero-initialised last layer lets no gradient through
+    game.play(2)  # in the first iteration a zero-initialised last layer lets no gradient through
     for name, player in game.update.players.items():
         # Weights only: under the hinge the last bias has gradient 1 - 1 = 0 while all pairs are within the margin.
         weights = [_name(game.family, p) for p in player.parameters if p.ndim > 1]
@@ -222,7 +222,7 @@ def test_a_turn_moves_every_player_and_gives_finite_terms(case, channels):
     assert means["terms"] and all(np.isfinite(v) for v in means["terms"].values())
 
 
-def test_a_turn_moves_no_parameter_that_belongs_to_no_player(case):
+def test_an_iteration_moves_no_parameter_that_belongs_to_no_player(case):
     game = Game(*case)
     owned = {id(p) for player in game.update.players.values() for p in player.parameters}
     before = {k: v.detach().clone() for k, v in game.family.named_parameters()}
@@ -239,7 +239,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(case):
     assert not equal(one.state(), other.state())
 
 
-def test_three_turns_and_three_more_are_six_turns_bit_for_bit(case):
+def test_three_iterations_and_three_more_are_six_iterations_bit_for_bit(case):
     straight = Game(*case)
     straight.play(6)
     first = Game(*case)
@@ -338,7 +338,7 @@ def test_feature_layers_have_names_and_give_one_row_an_image(case):
 
 def test_it_plays_in_bf16(case):
     game = Game(*case)
-    next(turns(game.family, game.batches, game.update, seed=0, total_images=1000, precision="bf16"))
+    next(iterations(game.family, game.batches, game.update, seed=0, total_images=1000, precision="bf16"))
     assert all(np.isfinite(v) for v in game.update.drain()["terms"].values())
 
 

@@ -15,7 +15,7 @@ from latentgan.data.source import ImageSource
 from latentgan.errors import CheckpointError, ConfigError
 from latentgan.game import Update
 from latentgan.run_folder import read_model, read_untrained
-from latentgan.training.loop import turns
+from latentgan.training.loop import iterations
 from latentgan.training.state import open_session
 
 BASE = {"latent": 3, "width": 4}
@@ -38,7 +38,7 @@ def game(source: ImageSource, **settings: object):
     torch.manual_seed(0)
     family = load_family("latent_regressor")(configure("latent_regressor", family=settings).family, source.spec).train()
     batches = Batches(source, batch_size=16, seed=0, device="cpu")
-    return family, turns(family, batches, Update(family.players()), seed=0, total_images=1000)
+    return family, iterations(family, batches, Update(family.players()), seed=0, total_images=1000)
 
 
 @pytest.mark.parametrize("prior", ["uniform", "normal"])
@@ -78,12 +78,12 @@ def test_each_part_of_a_mixed_code_has_its_own_term_and_range(source):
 
 @pytest.mark.parametrize("weight", [0.0, 0.25])
 def test_the_regression_reaches_the_generator_only_with_a_weight(source, weight):
-    """One turn beside the plain game's: the generator's weights agree exactly where the regression has no say."""
+    """One iteration beside the plain game's: the generator's weights agree exactly where the regression has no say."""
     joint, play = game(source, base=BASE, generator_weight=weight)
     plain = load_family("dcgan")(configure("dcgan", family=BASE).family, source.spec).train()
     plain.load_state_dict(joint.base.state_dict())
     batches, update = Batches(source, batch_size=16, seed=0, device="cpu"), Update(plain.players())
-    next(turns(plain, batches, update, seed=0, total_images=1000))
+    next(iterations(plain, batches, update, seed=0, total_images=1000))
     next(play)
     same = [torch.equal(value, joint.base.get_parameter(name)) for name, value in plain.named_parameters()]
     assert all(same) == (weight == 0)

@@ -132,10 +132,10 @@ def test_an_objective_without_parameters_is_refused(networks):
         make_update(networks)(first={"constant": torch.zeros(())})
 
 
-def test_finite_terms_with_an_infinite_gradient_stop_the_run_with_turn_player_and_term():
+def test_finite_terms_with_an_infinite_gradient_stop_the_run_with_iteration_player_and_term():
     a = nn.Parameter(torch.zeros(1))
     update = Update({"a": Player({"a": a}, SGD)})
-    with update.turn(7, 0.0), pytest.raises(DivergedError, match=r"turn 7.*player a, gradient norm"):
+    with update.iteration(7, 0.0), pytest.raises(DivergedError, match=r"iteration 7.*player a, gradient norm"):
         update(a={"root": a.sqrt().sum()})  # value 0, gradient infinite
     assert a.item() == 0, "no step is made on a gradient that is not finite"
 
@@ -184,7 +184,7 @@ def test_a_discriminator_under_autocast_answers_differently_after_its_move():
     network = nn.Linear(8, 1)
     update = Update({"d": Player(network, OptimizerConfig(learning_rate=0.1))})
     x = torch.randn(16, 8)
-    with torch.autocast("cpu", torch.bfloat16), update.turn(1, 0.0):
+    with torch.autocast("cpu", torch.bfloat16), update.iteration(1, 0.0):
         before = network(x)
         update(d={"mean": before.float().mean()})
         after = network(x)
@@ -194,7 +194,7 @@ def test_a_discriminator_under_autocast_answers_differently_after_its_move():
 def test_gradients_and_steps_stay_in_float32_under_autocast():
     network = nn.Linear(8, 1)
     update = Update({"d": Player(network, ADAM)})
-    with torch.autocast("cpu", torch.bfloat16), update.turn(1, 0.0):
+    with torch.autocast("cpu", torch.bfloat16), update.iteration(1, 0.0):
         update(d={"mean": network(torch.randn(4, 8)).float().mean()})
     assert all(p.dtype is torch.float32 for p in network.parameters())
 
@@ -206,7 +206,7 @@ def test_a_spectral_norm_iterates_once_an_update_however_often_the_network_is_us
     x = torch.randn(3, 6)
     for network, passes in ((once, 1), (thrice, 3)):
         update = Update({"p": Player(network, SGD)})
-        with update.turn(1, 0.0):
+        with update.iteration(1, 0.0):
             outputs = [network(x).mean() for _ in range(passes)]
             update(p={"mean": outputs[0]})
     u = "parametrizations.weight.0._u"
@@ -217,13 +217,13 @@ def test_the_normalised_weight_is_computed_anew_after_a_move():
     torch.manual_seed(0)
     network = spectral_norm(nn.Linear(6, 4))
     update = Update({"p": Player(network, SGD)})
-    with update.turn(1, 0.0):
+    with update.iteration(1, 0.0):
         before = network.weight
         assert network.weight is before, "cached within the forward passes of one update"
         update(p={"square": network(torch.randn(3, 6)).square().mean()})
         assert network.weight is not before
         assert not torch.equal(network.weight, before)
-    assert not parametrize._cache_enabled, "no cache is left open after a turn"
+    assert not parametrize._cache_enabled, "no cache is left open after an iteration"
 
 
 def test_learning_rates_follow_the_schedule_in_images():
@@ -232,7 +232,7 @@ def test_learning_rates_follow_the_schedule_in_images():
     update = Update({"a": Player({"a": a}, falling)})
     for progress, rate in ((0.0, 1.0), (0.5, 1.0), (0.75, 0.55), (1.0, 0.1)):
         before = a.item()
-        with update.turn(1, progress):
+        with update.iteration(1, progress):
             update(a={"line": a.sum()})
         assert before - a.item() == pytest.approx(rate, rel=1e-5)
 

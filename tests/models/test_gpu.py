@@ -65,7 +65,7 @@ def test_bf16_leaves_parameters_and_terms_in_single_precision() -> None:
     source = stripes()
     session = open_session(tiny(device=DEVICE), source)
     device = session.batches.device
-    with torch.autocast(device.type, torch.bfloat16), session.update.turn(1, 0.0):
+    with torch.autocast(device.type, torch.bfloat16), session.update.iteration(1, 0.0):
         session.family.step(session.batches, session.update)
     assert {p.dtype for p in session.family.parameters()} == {torch.float32}
     means = session.update.drain()
@@ -79,7 +79,7 @@ def test_a_stopped_run_continues_from_its_checkpoint(
     config, source = tiny(case, device=DEVICE), stripes()
     whole = train(config, tmp_path / "whole", source=source, show_progress=False)
     cut = tmp_path / "cut"
-    stop_after(monkeypatch, turns=5)
+    stop_after(monkeypatch, iterations=5)
     with pytest.raises(GoneError):
         train(config, cut, source=source, show_progress=False)
     monkeypatch.undo()
@@ -87,14 +87,14 @@ def test_a_stopped_run_continues_from_its_checkpoint(
     assert kept is not None and 0 < kept.state["images"] < 96
     resume(cut, source=source, show_progress=False)
     ends = [read_checkpoint(run) for run in (whole, cut)]
-    for key in ("turn", "images", "counters", "moves"):
+    for key in ("iteration", "images", "counters", "moves"):
         assert ends[0].state[key] == ends[1].state[key], key  # type: ignore[union-attr]
     assert [line["images"] for line in metrics(cut)] == [line["images"] for line in metrics(whole)]
     assert_finite(cut)
 
 
 def test_a_run_of_this_device_goes_on_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_after(monkeypatch, turns=5)
+    stop_after(monkeypatch, iterations=5)
     with pytest.raises(GoneError):
         train(tiny(device=DEVICE), tmp_path / "run", source=stripes(), show_progress=False)
     monkeypatch.undo()
@@ -153,16 +153,16 @@ def test_batches_live_on_the_device() -> None:
 
 
 def test_an_infinite_gradient_stops_the_run_at_a_log_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The device is asked once a log mark, so that turns need not wait for it; on the CPU each turn asks."""
+    """The device is asked once a log mark, so that iterations need not wait for it; on the CPU each iteration asks."""
     played: list[int] = []
-    explode_at(monkeypatch, turn=5, played=played)
+    explode_at(monkeypatch, iteration=5, played=played)
     run = tmp_path / "run"
     with pytest.raises(DivergedError, match=r"a gradient is not finite .*player encoder_generator"):
-        train(tiny(device=DEVICE), run, source=stripes(), show_progress=False)  # log marks after turns 2, 4, 6, …
+        train(tiny(device=DEVICE), run, source=stripes(), show_progress=False)  # log marks after iterations 2, 4, 6, …
     assert played[-1] == (5 if DEVICE == "cpu" else 6)
     assert read_json(run, "summary.json")["status"] == "diverged"
     kept = read_checkpoint(run)
-    assert kept is not None and kept.state["turn"] == 4
+    assert kept is not None and kept.state["iteration"] == 4
     assert all(bool(torch.isfinite(value).all()) for value in kept.tensors.values() if value.is_floating_point())
 
 
@@ -170,22 +170,22 @@ class GoneError(LatentganError):
     """A machine that went away in the middle of a run."""
 
 
-def stop_after(monkeypatch: pytest.MonkeyPatch, *, turns: int) -> None:
-    """Let a run die at the start of the turn after `turns`."""
+def stop_after(monkeypatch: pytest.MonkeyPatch, *, iterations: int) -> None:
+    """Let a run die at the start of the iteration after `iterations`."""
     from latentgan.training import loop as training
 
-    play, count = training._play_a_turn, iter(range(10**6))
+    play, count = training._run_iteration, iter(range(10**6))
 
     def dying(*arguments: object) -> None:
-        if next(count) == turns:
+        if next(count) == iterations:
             raise GoneError("gone")
         play(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(training, "_play_a_turn", dying)
+    monkeypatch.setattr(training, "_run_iteration", dying)
 
 
-def explode_at(monkeypatch: pytest.MonkeyPatch, *, turn: int, played: list[int]) -> None:
-    """Give the generator an infinite gradient in that turn, behind finite images; append every turn to `played`."""
+def explode_at(monkeypatch: pytest.MonkeyPatch, *, iteration: int, played: list[int]) -> None:
+    """Give the generator an infinite gradient in one iteration, behind finite images; append iterations to `played`."""
     play = BiGAN.step
 
     def explode(_module: torch.nn.Module, _inputs: object, image: Tensor) -> None:
@@ -193,7 +193,7 @@ def explode_at(monkeypatch: pytest.MonkeyPatch, *, turn: int, played: list[int])
 
     def step(self: BiGAN, batches: Batches, update: Update) -> None:
         played.append(len(played) + 1)
-        handle = self.generator.register_forward_hook(explode) if played[-1] == turn else None
+        handle = self.generator.register_forward_hook(explode) if played[-1] == iteration else None
         play(self, batches, update)
         if handle is not None:
             handle.remove()

@@ -1,4 +1,4 @@
-"""Channels innermost in memory through a turn and a resume, and no slope through the trunk where nobody needs it."""
+"""Channels innermost in memory through an iteration and a resume, and no gradient through the trunk without need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from one_turn import pictures, small
+from one_iteration import pictures, small
 from tiny_runs import CONVOLUTIONAL, stripes, tiny
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -19,7 +19,7 @@ from latentgan.families.base import configure
 from latentgan.game import Update
 from latentgan.networks.blocks import LaidOut
 from latentgan.run_folder import Checkpoint
-from latentgan.training.loop import turns
+from latentgan.training.loop import iterations
 from latentgan.training.state import Session, open_session
 
 LAST = torch.channels_last
@@ -52,8 +52,8 @@ def session(name: str = "bigan", **family: Any) -> Session:
 
 def played(of: Session, count: int) -> Session:
     t = of.config.training
-    game = turns(of.family, of.batches, of.update, seed=t.seed, total_images=t.total_images, start=of.turn)
-    for of.turn in itertools.islice(game, count):
+    game = iterations(of.family, of.batches, of.update, seed=t.seed, total_images=t.total_images, start=of.iteration)
+    for of.iteration in itertools.islice(game, count):
         pass
     return of
 
@@ -61,7 +61,7 @@ def played(of: Session, count: int) -> Session:
 @pytest.mark.parametrize(
     ("name", "family"), [("bigan", {}), ("bigan", {"spectral": True, "norm": "none"}), ("infogan", {}), ("aae", {})]
 )
-def test_a_turn_keeps_channels_innermost(name: str, family: dict[str, Any]) -> None:
+def test_an_iteration_keeps_channels_innermost(name: str, family: dict[str, Any]) -> None:
     of = played(session(name, **family), 1)
     with Layouts() as layouts:
         played(of, 1)
@@ -109,7 +109,7 @@ def test_restored_moments_lie_as_their_parameters() -> None:
 
 @pytest.mark.parametrize("optimizer", [{}, {"historical_averaging": 0.1}, {"kind": "rmsprop", "momentum": 0.5}])
 def test_a_resumed_game_in_colour_has_the_same_bits(optimizer: dict[str, Any]) -> None:
-    """Moments in another order would be read as those of other weights: 1e-3 after four turns."""
+    """Moments in another order would be read as those of other weights: 1e-3 after four iterations."""
     settings = {"discriminator": optimizer, "encoder_generator": optimizer}
     straight, broken = played(session(**settings), 3), session(**settings)
     broken.restore(through_a_file(straight.checkpoint()))
@@ -119,7 +119,7 @@ def test_a_resumed_game_in_colour_has_the_same_bits(optimizer: dict[str, Any]) -
 
 
 def rows_of_gradient(family: Any, trunk: nn.Module, source: ImageSource) -> int:
-    """Rows of trunk outputs that a gradient came back to in a turn, counted for each player's gradient."""
+    """Rows of trunk outputs that a gradient came back to in an iteration, counted for each player's gradient."""
     rows: list[int] = []
 
     def watch(module: nn.Module, inputs: Any, output: Tensor) -> None:

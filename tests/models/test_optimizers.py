@@ -22,12 +22,12 @@ def parts(seed: int = 0) -> list[nn.Parameter]:
     return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((5, 3), (5,), (1, 5))]
 
 
-def slopes(turns: int, lacking: int | None = None) -> Iterator[list[Tensor | None]]:
-    """Gradients of a number of turns; the second parameter has none in turn `lacking`."""
+def slopes(iterations: int, lacking: int | None = None) -> Iterator[list[Tensor | None]]:
+    """Gradients of a number of iterations; the second parameter has none in iteration `lacking`."""
     generator = torch.Generator().manual_seed(1)
-    for turn in range(turns):
+    for iteration in range(iterations):
         drawn = [torch.randn(shape, generator=generator) for shape in ((5, 3), (5,), (1, 5))]
-        yield [None if turn == lacking and place == 1 else g for place, g in enumerate(drawn)]
+        yield [None if iteration == lacking and place == 1 else g for place, g in enumerate(drawn)]
 
 
 def torchs(parameters: list[nn.Parameter], gradients: list[Tensor | None], adam: torch.optim.Optimizer) -> None:
@@ -40,9 +40,9 @@ def torchs(parameters: list[nn.Parameter], gradients: list[Tensor | None], adam:
 def test_it_moves_as_torchs_adam_whatever_lacks_a_gradient(lacking: int | None) -> None:
     player, theirs = Player(nn.ParameterList(parts()), ADAM), parts()
     adam = torch.optim.Adam(theirs, 1e-2, (0.5, ADAM.beta2), ADAM.epsilon, 0.1, fused=True)
-    for turn, gradients in enumerate(slopes(8, lacking)):
+    for iteration, gradients in enumerate(slopes(8, lacking)):
         for optimizer in (player.optimizer, adam):
-            optimizer.param_groups[0]["lr"] = 1e-2 / (1 + turn)
+            optimizer.param_groups[0]["lr"] = 1e-2 / (1 + iteration)
         torchs(theirs, gradients, adam)
         given: Gradients = tuple(gradients)
         player.step(given)
@@ -52,15 +52,15 @@ def test_it_moves_as_torchs_adam_whatever_lacks_a_gradient(lacking: int | None) 
 
 def test_a_state_that_is_loaded_replaces_the_one_it_went_by() -> None:
     first, second = Player(nn.ParameterList(parts()), ADAM), Player(nn.ParameterList(parts(2)), ADAM)
-    turns = [tuple(gradients) for gradients in slopes(6)]
-    for gradients in turns[:3]:
+    iterations = [tuple(gradients) for gradients in slopes(6)]
+    for gradients in iterations[:3]:
         first.step(gradients)
         second.step(tuple(-2 * g for g in gradients if g is not None))
     with torch.no_grad():
         for mine, theirs in zip(second.parameters, first.parameters, strict=True):
             mine.copy_(theirs)
     second.optimizer.load_state_dict(copy.deepcopy(first.optimizer.state_dict()))
-    for gradients in turns[3:]:
+    for gradients in iterations[3:]:
         first.step(gradients)
         second.step(gradients)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters, second.parameters, strict=True))

@@ -25,7 +25,7 @@ from latentgan.data.synthetic import Gaussians, grid_of_gaussians, modes_covered
 from latentgan.families.base import Family
 from latentgan.game import Terms, Update
 from latentgan.training.encoder_fitting import fitting_config
-from latentgan.training.loop import played
+from latentgan.training.loop import session_iterations
 from latentgan.training.state import open_session, usable
 from latentgan.training.toy_loop import play, sampled
 
@@ -228,7 +228,7 @@ def fitted(game: Any, source: ImageSource, *, seed: int, total: int) -> Iterator
     session = open_session(fitting_config({"name": "deligan", "family": game.config.model_dump()}, settings), source)
     session.take({f"start/base.{name}": value for name, value in game.state_dict().items()}, "start/")
     yield usable(session, 64)
-    for _ in played(session):
+    for _ in session_iterations(session):
         session.average.update(64, session.images)
         if session.images >= total:
             break
@@ -433,9 +433,9 @@ def by_labels_alone(config: RunConfig, source: ImageSource, player: str, term: s
     """Accuracy on test images of the same network with the same labels and no game, the best of its run."""
     session, best = open_session(config, source), 0.0
     session.update = cast(Update, LabelsAlone(session.update, player, term))
-    for turn in played(session):
+    for iteration in session_iterations(session):
         session.average.follow(config.training.batch_size, session.images)
-        if turn % 50 == 0:
+        if iteration % 50 == 0:
             best = max(best, named(usable(session, 2_000), source)["accuracy"])
         if session.images >= config.training.total_images:
             return best

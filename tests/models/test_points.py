@@ -31,7 +31,7 @@ def weights(family: Family) -> torch.Tensor:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_play_yields_the_untrained_family_the_marks_and_the_finished_one(recipe):
     found = played(recipe, marks=3)
-    assert [seen for seen, _ in found] == [0, 160, 280, 400]  # a mark is passed by the first turn that reaches it
+    assert [seen for seen, _ in found] == [0, 160, 280, 400]  # a mark is passed by the first iteration that reaches it
     for (_, before), (_, after) in pairwise(found):
         assert not torch.equal(weights(before), weights(after))
     assert not any(family.training for _, family in found)

@@ -16,7 +16,7 @@ from latentgan.errors import ConfigError
 from latentgan.families.base import Family, configure, family_names, load_family
 from latentgan.game import Update
 from latentgan.regularization import R1, View, random_affine, squared_gradients
-from latentgan.training.loop import turns
+from latentgan.training.loop import iterations
 
 SMALL = {"latent": 4, "width": 4, "hidden": 16, "noise": 3, "minibatch_discrimination": 0}
 ADVERSARIAL = [name for name in family_names() if issubclass(load_family(name).Config, AdversarialConfig)]
@@ -106,10 +106,10 @@ def test_a_paper_with_batch_norm_in_its_discriminator_refuses_r1_where_the_famil
         build(name, spectral=False, r1=1.0)
 
 
-def test_lazy_r1_has_the_same_mean_over_the_turns():
+def test_lazy_r1_has_the_same_mean_over_the_iterations():
     d, x = Quadratic(3), torch.randn(8, 3, dtype=torch.float64)
     every, fourth = R1(AdversarialConfig(r1=2.0), d), R1(AdversarialConfig(r1=2.0, r1_every=4), d)
-    lazy = [fourth(turn, x)["r1"].item() for turn in range(1, 9)]
+    lazy = [fourth(iteration, x)["r1"].item() for iteration in range(1, 9)]
     assert [value > 0 for value in lazy] == [False, False, False, True] * 2
     assert sum(lazy) / 8 == pytest.approx(every(1, x)["r1"].item(), rel=1e-12)
 
@@ -158,7 +158,7 @@ def test_r1_moves_the_discriminator_and_nobody_else(name):
 def play(family: Family, n: int, *, start: int = 0, total_images: int = 80) -> Update:
     update, batches = Update(family.players()), Batches(IMAGES, batch_size=8, seed=0, device="cpu")
     batches.counters["main"] = start
-    game = turns(family, batches, update, seed=0, total_images=total_images, start=start)
+    game = iterations(family, batches, update, seed=0, total_images=total_images, start=start)
     for _ in range(n):
         next(game)
     return update
@@ -239,4 +239,4 @@ def test_every_adversarial_family_smooths_the_real_side_alone(name):
 def test_an_update_knows_the_share_of_the_run_that_has_gone():
     family = build("gan")
     update = play(family, 3, total_images=80)
-    assert update.turn_number == 3 and update.progress == pytest.approx(2 * 8 / 80)
+    assert update.iteration_number == 3 and update.progress == pytest.approx(2 * 8 / 80)

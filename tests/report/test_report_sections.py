@@ -641,10 +641,10 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_run_that_diverged_says_so_first(folder: Path, tmp_path: Path) -> None:
-    warning = {"name": "diverged", "sentence": "the gradient of encoder was not finite at turn 7", "images": 896}
+    warning = {"name": "diverged", "sentence": "the gradient of encoder was not finite at iteration 7", "images": 896}
     (tmp_path / "health.json").write_text(json.dumps({"status": "diverged", "warnings": [warning]}))
     one = section(build(Material(run=read_run(tmp_path))), "health")
-    assert one.finding == "Training stopped: the gradient of encoder was not finite at turn 7."
+    assert one.finding == "Training stopped: the gradient of encoder was not finite at iteration 7."
     assert one.blocks[0].level == "failure"  # type: ignore[union-attr]
 
 

@@ -21,7 +21,7 @@ from latentgan.errors import ConfigError, DataError
 from latentgan.inference.generate_dataset import Plan, write_images
 from latentgan.run_folder import read_checkpoint
 from latentgan.selfcheck.checks.base import Recorder
-from latentgan.training.loop import played
+from latentgan.training.loop import session_iterations
 from latentgan.training.sample_grids import sample_codes
 from latentgan.training.state import open_session
 
@@ -264,7 +264,7 @@ def test_a_planted_position_is_drawn_where_it_is_asked_for(seed):
     training = {"total_images": 12_000, "batch_size": 64, "seed": seed, "device": "cpu"}
     session = open_session(configure("cgan", family=settings, training=training), shapes(2000, size=8))
     untrained = position_asked_and_drawn(session.family)
-    for _ in played(session):
+    for _ in session_iterations(session):
         if session.images >= 12_000:
             break
     assert abs(untrained) < 0.5 and position_asked_and_drawn(session.family) > 0.8

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from latentgan.families.bigan import BiGAN
 from latentgan.run_folder import read_model
 from latentgan.training.ema import RAMP, STRIDE, Average, make_usable, shadow_of
-from latentgan.training.loop import STATISTICS_IMAGES, train, turns
+from latentgan.training.loop import STATISTICS_IMAGES, iterations, train
 from latentgan.training.state import Session, open_session, statistics_images
 
 
@@ -30,11 +30,11 @@ class Dial(nn.Module):
             self.needle.fill_(value)
 
 
-def played(case: str, turns_played: int = 6, **training: Any) -> Session:
-    """A game after some turns, its average kept as in training."""
+def played(case: str, n_iterations: int = 6, **training: Any) -> Session:
+    """A game after some iterations, its average kept as in training."""
     session = open_session(tiny(case, **training), stripes())
-    game = turns(session.family, session.batches, session.update, seed=3, total_images=96)
-    for session.turn in range(1, turns_played + 1):
+    game = iterations(session.family, session.batches, session.update, seed=3, total_images=96)
+    for session.iteration in range(1, n_iterations + 1):
         before = session.images
         next(game)
         session.average.follow(session.images - before, session.images)
@@ -64,7 +64,7 @@ def test_the_average_is_the_sum_of_the_closed_form() -> None:
         dial.turn_to(value)
         average.update(images, 10**9)
     keep = 0.5 ** (images / halflife)
-    # The start keeps k^n, the value of turn i weighs (1 - k) k^(n - i).
+    # The start keeps k^n, the value of iteration i weighs (1 - k) k^(n - i).
     n = len(values) - 1
     expected = keep**n * values[0] + sum((1 - keep) * keep ** (n - i) * values[i] for i in range(1, n + 1))
     assert average.values[0].tolist() == pytest.approx([expected] * 2, abs=1e-12)
@@ -226,15 +226,15 @@ def test_the_untrained_weights_on_disk_are_the_initial_ones(tmp_path: Any) -> No
     assert all(torch.equal(untrained[name], value) for name, value in initial.items())
 
 
-def test_the_average_follows_every_fourth_turn_for_all_four() -> None:
+def test_the_average_follows_every_fourth_iteration_for_all_four() -> None:
     dial, images, halflife = Dial(0.0), 5, 400.0
     every, followed = Average(dial, halflife), Average(dial, halflife)  # type: ignore[arg-type]
     dial.turn_to(1.0)
-    for turn in range(1, 81):
+    for iteration in range(1, 81):
         before = followed.values[0].tolist()
         every.update(images, 10**9)
-        followed.follow(images, 10**9 + turn * images)
-        assert (followed.values[0].tolist() != before) == (turn % STRIDE == 0)
+        followed.follow(images, 10**9 + iteration * images)
+        assert (followed.values[0].tolist() != before) == (iteration % STRIDE == 0)
     assert followed.values[0].tolist() == pytest.approx(every.values[0].tolist(), abs=1e-12)
     assert followed.values[0].tolist() == pytest.approx([0.5, 0.5], abs=1e-12)
 
@@ -244,23 +244,23 @@ def test_a_short_half_life_is_followed_more_often(halflife: float, stride: int) 
     dial = Dial(0.0)
     average = Average(dial, halflife)  # type: ignore[arg-type]
     moved = []
-    for turn in range(1, 9):
-        dial.turn_to(float(turn))
+    for iteration in range(1, 9):
+        dial.turn_to(float(iteration))
         before = average.values[0].tolist()
-        average.follow(5, 10**9 + turn * 5)
-        moved += [turn] * (average.values[0].tolist() != before)
+        average.follow(5, 10**9 + iteration * 5)
+        moved += [iteration] * (average.values[0].tolist() != before)
     assert moved == list(range(stride, 9, stride))
 
 
 @pytest.mark.parametrize("drawing", [0, 1, 3])
-def test_turns_without_images_hide_no_update(drawing: int) -> None:
-    """Of four turns the same one draws images; an update that waited for the fourth never came, or counted four."""
+def test_iterations_without_images_hide_no_update(drawing: int) -> None:
+    """Of four iterations the same one draws images; an update that waited for the fourth never came or counted four."""
     dial, images = Dial(0.0), 5
     every, followed = Average(dial, 400.0), Average(dial, 400.0)  # type: ignore[arg-type]
     dial.turn_to(1.0)
     seen = 10**9
-    for turn in range(1, 81):
-        given = images if turn % 4 == drawing else 0
+    for iteration in range(1, 81):
+        given = images if iteration % 4 == drawing else 0
         seen += given
         followed.follow(given, seen)
         if given:
@@ -268,12 +268,12 @@ def test_turns_without_images_hide_no_update(drawing: int) -> None:
     assert followed.values[0].tolist() == pytest.approx(every.values[0].tolist(), abs=1e-12)
 
 
-def test_a_model_of_every_second_turn_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """A family that draws images in odd turns alone: what is written are not the weights it began with."""
+def test_a_model_of_every_second_iteration_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """A family that draws images in odd iterations alone: what is written are not the weights it began with."""
     step = BiGAN.step
 
     def odd(self: Any, batches: Any, update: Any) -> None:
-        if update.turn_number % 2:
+        if update.iteration_number % 2:
             step(self, batches, update)
 
     monkeypatch.setattr(BiGAN, "step", odd)

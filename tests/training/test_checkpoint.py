@@ -43,7 +43,7 @@ COUNTERS: dict[str, Any] = {
 
 
 def state(value: float) -> Checkpoint:
-    return Checkpoint({"w": torch.full((3,), value), "count": torch.tensor(7)}, COUNTERS | {"turn": int(value)})
+    return Checkpoint({"w": torch.full((3,), value), "count": torch.tensor(7)}, COUNTERS | {"iteration": int(value)})
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +77,11 @@ def refusal(call: Callable[[], object], kind: type[Exception] = CheckpointError)
 
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     tensors = {"a/b": torch.randn(2, 3), "empty": torch.zeros(0), "half": torch.ones(2, dtype=torch.bfloat16)}
-    write_checkpoint(tmp_path, 64, Checkpoint(tensors, COUNTERS | {"turn": 8}))
+    write_checkpoint(tmp_path, 64, Checkpoint(tensors, COUNTERS | {"iteration": 8}))
     read = read_checkpoint(tmp_path)
     assert read is not None and read.tensors.keys() == tensors.keys()
     assert all(torch.equal(read.tensors[k], tensors[k]) for k in tensors)
-    assert read.state["turn"] == 8 and read.state["counters"] == {"main": 8}
+    assert read.state["iteration"] == 8 and read.state["counters"] == {"main": 8}
     assert (tmp_path / "latest").read_text() == "000000000064\n"
 
 
@@ -117,7 +117,7 @@ def test_what_a_killed_run_left_unfinished_is_replaced(tmp_path: Path) -> None:
         (tmp_path / "checkpoints" / name / "state.safetensors").write_bytes(b"half")
     write_checkpoint(tmp_path, 16, state(2))
     read = read_checkpoint(tmp_path)
-    assert read is not None and read.state["turn"] == 2
+    assert read is not None and read.state["iteration"] == 2
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["000000000008", "000000000016"]
 
 
@@ -154,7 +154,7 @@ def test_a_disk_that_fills_up_at_any_step_leaves_the_checkpoint_before(
     monkeypatch.undo()
     assert "No space left on device; the checkpoint at 8 images is intact; continue with --resume" in sentence
     read = read_checkpoint(tmp_path)
-    assert read is not None and read.state["turn"] == 1
+    assert read is not None and read.state["iteration"] == 1
     assert left_in(tmp_path) == before  # what was begun gives its room back
     write_checkpoint(tmp_path, 16, state(2))
     assert latest_name(tmp_path) == "000000000016"

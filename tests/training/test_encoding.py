@@ -65,7 +65,7 @@ def test_a_row_an_image_with_everything_that_is_known_of_it(run, source, tmp_pat
     assert "attribute.code" in table, "an attribute never takes the code's name"
 
 
-def test_codes_and_features_are_those_of_the_model_and_of_turn_0(run, source, tmp_path):
+def test_codes_and_features_are_those_of_the_model_and_of_iteration_0(run, source, tmp_path):
     model, untrained = NumpyModel.load(run), NumpyModel.load(run, untrained=True)
     names = tuple(model.feature_names)
     encode_table(run, source, tmp_path / "t.parquet", Plan(names, pool=2))

@@ -187,7 +187,7 @@ def test_killed_before_or_after_any_step_of_a_commit_a_run_has_one_whole_checkpo
         """Kill a process at its k-th call and resume in another; return the checkpoint that was there between."""
         run = tmp_path / str(k)
         shutil.copytree(before_a_commit, run)
-        # After call k is before call k + 1, but for what lies between them: take turns.
+        # After call k is before call k + 1, but for what lies between them: take iterations.
         code, _ = Worker(context, training_process.work_until_call, run, k, bool(k % 2)).end()
         if code == 0:
             return None  # it had fewer calls than the one that was counted: nothing to import any more

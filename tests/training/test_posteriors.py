@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from one_turn import pictures, small
+from one_iteration import pictures, small
 
 from analysis.errors import AnalysisError
 from analysis.reconstruction.views import left_open

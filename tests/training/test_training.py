@@ -27,7 +27,7 @@ from latentgan.families.gan import GAN
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.run_folder import latest_name, read_checkpoint, read_model
 from latentgan.training.logger import read_summary
-from latentgan.training.loop import resume, train, turns
+from latentgan.training.loop import iterations, resume, train
 from latentgan.training.state import Session, held_out, open_session
 
 
@@ -55,7 +55,7 @@ def convolutional(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def die_in_turn(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the run die in the middle of turn `number`, counted from the next one."""
+    """Let the run die in the middle of iteration `number`, counted from the next one."""
     counter = itertools.count(1)
     for family in (BiGAN, GAN):
         step = family.step
@@ -69,7 +69,7 @@ def die_in_turn(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def interrupt_in_turn(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Press Ctrl-C in the middle of turn `number`."""
+    """Press Ctrl-C in the middle of iteration `number`."""
     import signal
 
     counter, step = itertools.count(1), BiGAN.step
@@ -91,7 +91,7 @@ def test_a_run_that_died_and_was_resumed_leaves_the_same_as_one_that_did_not(
     """Weights, averages, optimisers, counters, metrics, grids, model: all but the clock."""
     case, expected = straight
     config = tiny(case)
-    for number in (5, 2):  # of 12 (or 6) turns: after a checkpoint, and soon after the resumption
+    for number in (5, 2):  # of 12 (or 6) iterations: after a checkpoint, and soon after the resumption
         with monkeypatch.context() as patch:
             die_in_turn(number, patch)
             with pytest.raises(Killed):
@@ -191,7 +191,7 @@ def test_lines_and_grids_after_the_checkpoint_are_cut_back(tmp_path: Path, monke
     run = tmp_path / "run"
     assert [line["images"] for line in metrics(run)] == [16, 32, 48]
     with (run / "metrics.jsonl").open("a") as handle:
-        handle.write('{"turn": 8, "ima')  # a line that was being written
+        handle.write('{"iteration": 8, "ima')  # a line that was being written
     (run / "samples" / ".000000064-samples.png.tmp").write_bytes(b"half")
     die_in_turn(1, monkeypatch)
     with pytest.raises(Killed):
@@ -203,7 +203,7 @@ def test_lines_and_grids_after_the_checkpoint_are_cut_back(tmp_path: Path, monke
 # Ctrl-C
 
 
-def test_ctrl_c_ends_the_turn_writes_a_checkpoint_and_says_how_to_go_on(
+def test_ctrl_c_ends_the_iteration_writes_a_checkpoint_and_says_how_to_go_on(
     convolutional: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
@@ -220,7 +220,7 @@ def test_ctrl_c_ends_the_turn_writes_a_checkpoint_and_says_how_to_go_on(
     assert set(differences(run, convolutional)) <= extra | {"state/health"}
 
 
-def test_ctrl_c_in_the_turn_of_a_checkpoint_does_not_write_it_twice(
+def test_ctrl_c_in_the_iteration_of_a_checkpoint_does_not_write_it_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, convolutional: Path
 ) -> None:
     run = tmp_path / "run"
@@ -232,7 +232,7 @@ def test_ctrl_c_in_the_turn_of_a_checkpoint_does_not_write_it_twice(
     assert differences(go_on(run), convolutional) == []
 
 
-def test_ctrl_c_in_the_last_turn_is_too_late(
+def test_ctrl_c_in_the_last_iteration_is_too_late(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, convolutional: Path
 ) -> None:
     interrupt_in_turn(12, monkeypatch)
@@ -257,7 +257,7 @@ def test_training_works_outside_the_main_thread(tmp_path: Path, convolutional: P
 
 
 def poison_turn(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the generator's term have a gradient of NaN in turn `number` and later."""
+    """Let the generator's term have a gradient of NaN in iteration `number` and later."""
     counter, step = itertools.count(1), GAN.step
 
     def poisoned(self: Any, batches: Any, update: Any) -> None:
@@ -280,13 +280,13 @@ def test_a_gradient_of_nan_stops_the_run_and_keeps_the_last_good_checkpoint(
         with pytest.raises(DivergedError) as raised:
             play(config, run)
     sentence = str(raised.value)
-    assert sentence.startswith("turn 6: a gradient is not finite (player generator, term fake")
+    assert sentence.startswith("iteration 6: a gradient is not finite (player generator, term fake")
     assert sentence.endswith(f"{run} keeps the checkpoint at 32 images") and "\n" not in sentence
     checkpoint = read_checkpoint(run)
     assert checkpoint is not None and all(torch.isfinite(t).all() for t in checkpoint.tensors.values())
     health = read_json(run, "health.json")
     assert health["status"] == "diverged"
-    assert health["warnings"][0]["name"] == "diverged" and "turn 6" in health["warnings"][0]["sentence"]
+    assert health["warnings"][0]["name"] == "diverged" and "iteration 6" in health["warnings"][0]["sentence"]
     assert read_json(run, "summary.json")["status"] == "diverged"
     # Once the cause is gone it goes on from there, and ends as if nothing had been.
     go_on(run)
@@ -297,11 +297,11 @@ def test_a_run_that_diverges_at_once_says_that_there_is_no_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison_turn(1, monkeypatch)
-    with pytest.raises(DivergedError, match=r"turn 1: .*; there was no checkpoint yet$"):
+    with pytest.raises(DivergedError, match=r"iteration 1: .*; there was no checkpoint yet$"):
         play(tiny(TWO_MOVES), tmp_path / "run")
 
 
-# The generator of turns
+# The generator of iterations
 
 
 def fresh(config: RunConfig, source: ImageSource | None = None) -> Session:
@@ -311,14 +311,14 @@ def fresh(config: RunConfig, source: ImageSource | None = None) -> Session:
 def game(session: Session, **changes: Any) -> Iterator[int]:
     t = session.config.training
     settings = {"seed": t.seed, "total_images": t.total_images, **changes}
-    return turns(session.family, session.batches, session.update, **settings)
+    return iterations(session.family, session.batches, session.update, **settings)
 
 
 def test_early_stopping_is_a_break_in_a_loop() -> None:
     session, gaps = fresh(tiny(MLP)), []
-    for turn in game(session):
+    for iteration in game(session):
         gaps.append(session.update.drain()["notes"]["discriminator_accuracy"])
-        if turn == 5:
+        if iteration == 5:
             break
     assert len(gaps) == 5 and session.images == 40 and all(0 <= gap <= 1 for gap in gaps)
 
@@ -328,7 +328,7 @@ def test_the_game_has_no_end_of_its_own() -> None:
     assert list(itertools.islice(game(session), 6)) == [1, 2, 3, 4, 5, 6]
 
 
-def test_turns_leave_the_default_generator_alone_and_do_not_depend_on_it() -> None:
+def test_iterations_leave_the_default_generator_alone_and_do_not_depend_on_it() -> None:
     sessions = fresh(tiny(MLP)), fresh(tiny(MLP))
     torch.manual_seed(1)
     expected = torch.rand(3)
@@ -352,7 +352,7 @@ def test_learning_rates_follow_the_images_seen() -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_turn_in_bf16_has_finite_terms_in_float32(case: str) -> None:
+def test_an_iteration_in_bf16_has_finite_terms_in_float32(case: str) -> None:
     session = fresh(tiny(case))
     for _ in itertools.islice(game(session, precision="bf16"), 2):
         pass
@@ -365,7 +365,7 @@ def test_a_turn_in_bf16_has_finite_terms_in_float32(case: str) -> None:
         assert means["terms"][name] == pytest.approx(value, abs=0.05)
 
 
-def test_a_turn_in_fp32_is_so_whatever_scope_it_is_played_in() -> None:
+def test_an_iteration_in_fp32_is_so_whatever_scope_it_is_played_in() -> None:
     plain, within = fresh(tiny(MLP)), fresh(tiny(MLP))
     next(game(plain))
     with torch.autocast("cpu", torch.bfloat16):
@@ -388,7 +388,9 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("case", "tricks"), [(CONVOLUTIONAL, {"r1": 1.0, "instance_noise": 0.1}), (MLP, {})])
-def test_a_compiled_turn_is_the_turn_that_it_compiles(case: str, tricks: dict[str, float], traced: None) -> None:
+def test_a_compiled_iteration_is_the_iteration_that_it_compiles(
+    case: str, tricks: dict[str, float], traced: None
+) -> None:
     """With SGD: Adam's first steps are ± the learning rate, whatever the last digits of a gradient."""
     sgd = {"kind": "sgd", "learning_rate": 0.1}
     family = {"discriminator": sgd, "encoder_generator": sgd, **tricks}
@@ -425,7 +427,7 @@ def test_a_line_of_metrics_has_these_fields(straight: tuple[str, Path]) -> None:
     lines = metrics(run)
     for line in lines:
         assert list(line) == [
-            "turn",
+            "iteration",
             "images",
             "seconds",
             "images_per_second",
@@ -437,9 +439,9 @@ def test_a_line_of_metrics_has_these_fields(straight: tuple[str, Path]) -> None:
         assert {name.split("/")[0] for name in line["terms"]} == set(players) == set(line["gradient_norm"])
         assert all(math.isfinite(v) for k in ("terms", "gradient_norm", "notes", "health") for v in line[k].values())
         assert all(norm > 0 for norm in line["gradient_norm"].values())
-    turn_images = 16 if case == TWO_MOVES else 8
+    iteration_images = 16 if case == TWO_MOVES else 8
     assert [line["images"] for line in lines] == [16, 32, 48, 64, 80, 96]
-    assert [line["turn"] for line in lines] == [line["images"] // turn_images for line in lines]
+    assert [line["iteration"] for line in lines] == [line["images"] // iteration_images for line in lines]
 
 
 def test_images_a_second_are_those_of_the_stretch_since_the_last_line(convolutional: Path) -> None:
@@ -466,7 +468,7 @@ def test_the_summary_says_what_was_done(convolutional: Path) -> None:
     assert summary["parameters"] == {name: count for name, count in counts.items() if count}
     assert (summary["status"], summary["command"]) == ("finished", "latentgan train bigan")
     assert (summary["family"], summary["data"]) == ("bigan", "stripes")
-    assert (summary["images"], summary["turns"]) == (96, 12)
+    assert (summary["images"], summary["iterations"]) == (96, 12)
     assert (summary["device"], summary["threads"]) == ("cpu", 1)
     assert summary["versions"]["torch"] == torch.__version__
     assert 0 < summary["seconds"] < 60 and summary["notes"] == []
@@ -512,7 +514,7 @@ def test_the_model_on_disk_has_the_averaged_weights(convolutional: Path) -> None
 def test_a_run_shorter_than_a_batch_is_one_turn(tmp_path: Path) -> None:
     run = play(tiny(total_images=3), tmp_path / "run")
     summary = read_json(run, "summary.json")
-    assert (summary["turns"], summary["images"], summary["status"]) == (1, 8, "finished")
+    assert (summary["iterations"], summary["images"], summary["status"]) == (1, 8, "finished")
     assert go_on(run) == run
 
 

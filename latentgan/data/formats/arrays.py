@@ -70,7 +70,7 @@ def from_points(
     split: np.ndarray | Sequence[str] | None = None,
     name: str = "points",
 ) -> ImageSource:
-    """Make a source of points for `Batches` and `turns`: one pixel of d channels each, float32 in their own units.
+    """Make a source of points for `Batches` and `iterations`: one pixel of d channels each, float32 in their own units.
 
     Networks see them as (n, d, 1, 1), neither scaled nor rounded. There is no picture of a point, so `train`, which
     writes pictures, refuses such a source.

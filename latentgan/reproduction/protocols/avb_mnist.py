@@ -1,9 +1,10 @@
 """Held-out log-likelihood of variational families with eight-dimensional codes: MNIST, binarised.
 
-Every turn draws the images' pixels anew, black or white with their grey as probability; the test images are drawn once,
-by the seed, the same for all recipes. (The published code of the paper reads grey images and draws nowhere, and the
-paper's networks are convolutions and were played 2.5 million turns; the recipes have the dense layers of the authors'
-smallest networks and 18,000.) Both estimates are lower bounds in the mean; their standard errors are over images.
+Every iteration draws the images' pixels anew, black or white with their grey as probability; the test images are drawn
+once, by the seed, the same for all recipes. (The published code of the paper reads grey images and draws nowhere, and
+the paper's networks are convolutions that were trained for 2.5 million iterations; the recipes have the dense layers of
+the authors' smallest networks and 18,000.) Both estimates are lower bounds in the mean; their standard errors are over
+images.
 
 Source: Mescheder, Nowozin, Geiger: Adversarial Variational Bayes, ICML 2017 (arXiv:1701.04722), table of held-out
 log-likelihoods by annealed importance sampling: AVB −91.2 ± 0.6, with adaptive contrast −89.6 ± 0.6, VAE −90.9. These
@@ -85,7 +86,7 @@ def _headlines(published: str) -> tuple[Headline, ...]:
 
 PROTOCOL = Protocol(
     title="Held-out log-likelihood of eight-dimensional codes, binarised MNIST",
-    source="Mescheder et al. 2017 (arXiv:1701.04722), log-likelihoods on binary MNIST; 2.5 million turns",
+    source="Mescheder et al. 2017 (arXiv:1701.04722), log-likelihoods on binary MNIST; 2.5 million iterations",
     dataset="mnist",
     recipes={
         "avb": Recipe("dense networks, no adaptive contrast", "avb_mnist.toml"),

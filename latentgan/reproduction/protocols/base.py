@@ -126,7 +126,7 @@ class Job:
         configs: the folder examples/configs.
         mirror: folder with the set's files, instead of a download.
         device: where networks run.
-        quick: a few turns on embedded digits, to see that everything works; the figures mean nothing.
+        quick: a few iterations on embedded digits, to see that everything works; the figures mean nothing.
         say: told what is being done.
         seconds: what took how long, filled while it is done.
         settings: the configurations that were trained, without paths, filled while it is done.

@@ -82,7 +82,7 @@ def run(function: CheckFunction, device: torch.device) -> list[Check]:
 class Recorder:
     """Stands in for an Update: keeps what the players would minimise, and moves nobody."""
 
-    turn_number, progress = 1, 0.0
+    iteration_number, progress = 1, 0.0
 
     def __init__(self) -> None:
         self.objectives: dict[str, Terms] = {}

@@ -124,7 +124,7 @@ def _build(name: str, device: torch.device, **changes: object) -> Family:
 
 
 def _play(family: Family, device: torch.device) -> dict[str, dict[str, Tensor]]:
-    """Return the terms of one turn by player, with the same draws and images whenever it is called."""
+    """Return the terms of one iteration by player, with the same draws and images whenever it is called."""
     torch.manual_seed(1)
     recorder = Recorder()
     family.step(Batches(_images(), batch_size=32, seed=0, device=device), recorder.as_update())

@@ -39,8 +39,8 @@ def r1(device: torch.device) -> Checks:
     value = float(tricks.R1(AdversarialConfig(r1=1), _Quadratic())(1, x)["r1"].detach())
     yield Check("R1 of d = ½ ‖x‖²: γ/2 E ‖x‖², a norm an image", MESCHEDER, value, true, 1e-5)
     lazy = tricks.R1(AdversarialConfig(r1=1, r1_every=4), _Quadratic())
-    value = sum(float(lazy(turn, x)["r1"].detach()) for turn in range(1, 9)) / 8
-    yield Check("R1 every 4th turn has the same mean", "Karras et al. 2020, §3.1", value, true, 1e-5)
+    value = sum(float(lazy(iteration, x)["r1"].detach()) for iteration in range(1, 9)) / 8
+    yield Check("R1 every 4th iteration has the same mean", "Karras et al. 2020, §3.1", value, true, 1e-5)
 
 
 def instance_noise(device: torch.device) -> Checks:

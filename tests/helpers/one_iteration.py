@@ -1,4 +1,4 @@
-"""One turn of a small family on 60 images of three classes: its objectives, and what its networks were given."""
+"""One iteration of a small family on 60 images of three classes: its objectives, and what its networks were given."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def small(name: str, source: ImageSource, **settings: Any) -> Any:
     return load_family(name)(config.family, source.spec).train()
 
 
-def turn(
+def iteration(
     family: Any, batches: Any, watched: Iterable[str] = ()
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
-    """Return the objectives of one turn, and what each watched network was given last."""
+    """Return the objectives of one iteration, and what each watched network was given last."""
     recorder, given = Recorder(), {}
     hooks = [
         family.get_submodule(name).register_forward_pre_hook(

@@ -1,4 +1,4 @@
-"""What a turn costs and leaves alone: generators, graphs, precision, streams, and messages on any device."""
+"""What an iteration costs and leaves alone: generators, graphs, precision, streams, and messages on any device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from one_turn import pictures
+from one_iteration import pictures
 from tiny_runs import MLP, TWO_MOVES, stripes, tiny
 from torch import Tensor, nn
 
@@ -26,7 +26,7 @@ from latentgan.losses import paired_information
 from latentgan.networks.discriminators import Matcher
 from latentgan.training import toy_loop as points
 from latentgan.training.ema import Average
-from latentgan.training.loop import played, train
+from latentgan.training.loop import session_iterations, train
 from latentgan.training.state import open_session
 
 SGD = OptimizerConfig(kind="sgd", learning_rate=0.1)
@@ -51,7 +51,7 @@ def test_seeding_a_gpu_leaves_the_others_alone(two_gpus: list[torch.Generator]) 
     assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(7)))
 
 
-def test_no_turn_seeds_the_whole_process(monkeypatch: pytest.MonkeyPatch, two_gpus: list[torch.Generator]) -> None:
+def test_no_iteration_seeds_the_whole_process(monkeypatch: pytest.MonkeyPatch, two_gpus: list[torch.Generator]) -> None:
     """Not even on an accelerator, where `torch.manual_seed` would reach devices that nobody puts back."""
 
     def refuse(seed: int) -> None:
@@ -59,7 +59,7 @@ def test_no_turn_seeds_the_whole_process(monkeypatch: pytest.MonkeyPatch, two_gp
 
     monkeypatch.setattr(torch, "manual_seed", refuse)
     session = open_session(tiny(), stripes())
-    next(played(session))
+    next(session_iterations(session))
     with seeded(torch.device("cuda:0"), 3):
         assert two_gpus[0].initial_seed() == 3
 
@@ -94,8 +94,8 @@ def test_an_optional_player_moves_on_any_device() -> None:
 
 def test_a_family_that_draws_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BiGAN, "step", lambda self, batches, update: None)
-    with pytest.raises(ConfigError, match="drew no minibatch in 20 turns"):
-        list(itertools.islice(played(open_session(tiny(MLP), stripes())), 100))
+    with pytest.raises(ConfigError, match="drew no minibatch in 20 iterations"):
+        list(itertools.islice(session_iterations(open_session(tiny(MLP), stripes())), 100))
 
 
 # Streams
@@ -130,8 +130,8 @@ def test_a_family_of_streams_of_its_own_trains(own_streams: None, tmp_path: Path
 def test_its_images_are_counted_after_a_resume(own_streams: None, tmp_path: Path) -> None:
     config = tiny(MLP)
     session = open_session(config, stripes())
-    list(itertools.islice(played(session), 3))
-    session.turn = 3
+    list(itertools.islice(session_iterations(session), 3))
+    session.iteration = 3
     again = open_session(config, stripes())
     again.restore(session.checkpoint())
     assert again.images == session.images == 24
