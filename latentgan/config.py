@@ -169,7 +169,7 @@ class TrainingConfig(Settings):
 class FamilyConfig(Settings):
     """Base of every family's own settings."""
 
-    def told(self) -> tuple[str, ...]:
+    def conditioned_on(self) -> tuple[str, ...]:
         """Return the names of the images' attributes that networks are told."""
         return ()
 

@@ -47,7 +47,8 @@ class Part:
         name: what it is called in tables and reports.
         kind: "normal" N(0, 1) or "uniform" U(-1, 1), independent per dimension; "categorical" one of `width`
             equally likely classes, as 0 and 1; in two dimensions "mixture" (see `gaussian_mixture`) or "swiss-roll";
-            "learned-mixture" see `GaussianMixture`; "condition" what is told of an attribute, see `ToldRows`.
+            "learned-mixture" see `GaussianMixture`; "condition" an attribute that networks are conditioned on, see
+            `ConditionRows`.
         width: number of columns.
         encoded: whether the family's encoder gives it.
         components: Gaussians of a mixture, or stretches of a roll, all equally likely.
@@ -93,14 +94,14 @@ class GaussianMixture(nn.Module):
         return (1 - self.deviation).square().mean()
 
 
-class ToldRows(nn.Module):
+class ConditionRows(nn.Module):
     """Attributes of training images, from which a prior draws them: those of one image together, by class.
 
     They are kept with the weights, so that a model alone can draw them. Of larger sets it is a sample.
 
     Args:
         width: columns that the attributes take.
-        classes: K, where the label is told beside them; else 1.
+        classes: K, where the label is a condition too; else 1.
     """
 
     values: Tensor
@@ -109,14 +110,19 @@ class ToldRows(nn.Module):
         super().__init__()
         self.register_buffer("values", torch.zeros(classes, max(LEAST_ROWS, TOLD_ROWS // classes), width))
 
-    def fill(self, told: np.ndarray, labels: np.ndarray) -> None:
-        """Take rows of told, (n, width) with NaN where unknown, each class those of its label, (n,)."""
-        rng, known = np.random.default_rng(0), np.flatnonzero(~np.isnan(told[:, 0]))
+    def fill(self, attributes: np.ndarray, labels: np.ndarray) -> None:
+        """Store rows of attributes for each class.
+
+        Args:
+            attributes: (n, width), NaN where unknown.
+            labels: (n,) int64, by which rows go to classes.
+        """
+        rng, complete = np.random.default_rng(0), np.flatnonzero(~np.isnan(attributes[:, 0]))
         classes, size, _ = self.values.shape
-        for k in range(classes if len(known) else 0):
-            rows = known if classes == 1 else known[labels[known] == k]
-            chosen = np.resize(rng.permutation(rows if len(rows) else known), size)
-            self.values[k] = torch.from_numpy(told[chosen]).to(self.values)
+        for k in range(classes if len(complete) else 0):
+            rows = complete if classes == 1 else complete[labels[complete] == k]
+            chosen = np.resize(rng.permutation(rows if len(rows) else complete), size)
+            self.values[k] = torch.from_numpy(attributes[chosen]).to(self.values)
 
     def forward(self, label: Tensor | None, n: int, generator: torch.Generator | None) -> Tensor:
         """label: (n,) int64, or None where K is 1 → attributes of rows of that class, (n, width)."""
@@ -132,8 +138,8 @@ class Prior(nn.Module):
         parts: from left to right.
         mixture: where it has components, the first part becomes a learned mixture of Gaussians. Draws then depend on
             its parameters: the player that moves the generator moves those of `movers` too and minimises `terms`.
-        lent: another prior, whose learned mixture and told rows are used in place of own ones.
-        told: what parts of kind "condition" are drawn from; they stand last, in the order of its columns.
+        lent: another prior, whose learned mixture and condition rows are used in place of new ones.
+        condition_rows: what parts of kind "condition" are drawn from; they stand last, in the order of its columns.
     """
 
     _anchor: Tensor
@@ -144,10 +150,10 @@ class Prior(nn.Module):
         mixture: MixtureConfig | None = None,
         *,
         lent: Prior | None = None,
-        told: ToldRows | None = None,
+        condition_rows: ConditionRows | None = None,
     ) -> None:
         super().__init__()
-        self.described = told
+        self.described = condition_rows
         self.mixture, self._lent, self._weight = None, () if lent is None else (lent,), 0.0
         if mixture is not None and mixture.components:
             first = replace(parts[0], kind="learned-mixture", components=mixture.components)
@@ -164,14 +170,19 @@ class Prior(nn.Module):
         return self._lent[0].learned if self._lent else self.mixture
 
     @property
-    def told(self) -> ToldRows | None:
+    def condition_rows(self) -> ConditionRows | None:
         """The rows that conditions are drawn from, if there are any."""
-        return self._lent[0].told if self._lent else self.described
+        return self._lent[0].condition_rows if self._lent else self.described
 
-    def meet(self, told: np.ndarray | None, labels: np.ndarray) -> None:
-        """Take attributes of training images to draw from: told, (n, a) with NaN where unknown, and labels (n,)."""
-        if self.told is not None and told is not None:
-            self.told.fill(told, labels)
+    def store_attributes(self, attributes: np.ndarray | None, labels: np.ndarray) -> None:
+        """Store attributes of training images, from which conditions are drawn.
+
+        Args:
+            attributes: (n, a), NaN where unknown; None where networks are conditioned on none.
+            labels: (n,) int64.
+        """
+        if self.condition_rows is not None and attributes is not None:
+            self.condition_rows.fill(attributes, labels)
 
     @property
     def components(self) -> int:
@@ -208,15 +219,16 @@ class Prior(nn.Module):
         """
         free = [part for part in self.parts if part.kind != "condition"]
         drawn = [self._draw(part, n, generator, component) for part in free]
-        if self.told is not None:
+        if self.condition_rows is not None:
             label = next((z for part, z in zip(free, drawn, strict=True) if part.name == "label"), None)
             drawn.append(self.conditions(n, label, generator))
         return torch.cat(drawn, dim=1)
 
     def conditions(self, n: int, y: Tensor | None, generator: torch.Generator | None = None) -> Tensor:
-        """Draw n images' attributes, (n, a): of the classes that one-hot y (n, K) asks for, where the label is told."""
-        assert self.told is not None
-        return self.told(None if y is None else y.argmax(1), n, generator)  # type: ignore[no-any-return]
+        """Draw n images' attributes, (n, a): of the classes of one-hot y (n, K), where the label is a condition too."""
+        assert self.condition_rows is not None
+        label = None if y is None else y.argmax(1)
+        return self.condition_rows(label, n, generator)  # type: ignore[no-any-return]
 
     def describe(self, *, learned: bool = False) -> list[dict[str, Any]]:
         """Return the parts with their first column ("start"), as plain dictionaries.

@@ -43,7 +43,7 @@ def draw_codes(
         position = _class(family, label, name)  # refuses a family without classes
         one = np.eye(len(family.spec.classes), dtype=z.dtype)[position]
         z[:, label_columns(family)] = one
-        if family.prior.told is not None:  # the prior's draw is of images of any class
+        if family.prior.condition_rows is not None:  # the prior's draw is of images of any class
             y = torch.from_numpy(np.tile(one, (n, 1)))
             drawn = family.prior.conditions(n, y, torch.Generator().manual_seed(seed)).cpu().numpy()
             z[:, z.shape[1] - drawn.shape[1] :] = drawn

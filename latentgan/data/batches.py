@@ -33,7 +33,7 @@ class Batch:
     index: Tensor  # (n,) int64, row of the source
     target: Tensor | None = None  # (n, c, h, w), for translations
     text: Tensor | None = None  # (n, d), for text conditions
-    attributes: Tensor | None = None  # (n, a) float32, NaN where unknown; see ImageSource.telling
+    attributes: Tensor | None = None  # (n, a) float32, NaN where unknown; see ImageSource.conditioned_on
 
     def __len__(self) -> int:
         return len(self.image)
@@ -88,7 +88,9 @@ class Batches:
         self._pixels = _Pixels(source.images, self.rows, self.device)
         self._index = torch.from_numpy(self.rows).to(self.device)
         self.labels = source.labels[self.rows]  # (n,) int64, -1 = unlabelled or not told
-        self.attributes = None if source.told is None else source.told[self.rows]  # (n, a) float32, NaN = unknown
+        self.attributes = (
+            None if source.condition_values is None else source.condition_values[self.rows]
+        )  # (n, a) float32, NaN = unknown
         if self.attributes is not None:
             self.labels = np.where(np.isnan(self.attributes[:, 0]), -1, self.labels)
         if labels is not None:

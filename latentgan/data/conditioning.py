@@ -143,7 +143,7 @@ class Condition:
         return cls(**{**tree, "values": tuple(tree["values"])})
 
 
-def conditions(
+def fit_conditions(
     names: Sequence[str],
     columns: Mapping[str, np.ndarray],
     kinds: Mapping[str, AttributeKind],

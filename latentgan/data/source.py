@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from latentgan.data.columns import AttributeKind, Columns
-from latentgan.data.conditioning import Condition, conditions
+from latentgan.data.conditioning import Condition, fit_conditions
 from latentgan.data.pixels import Geometry, fit
 from latentgan.data.splits import complete_split, torn_groups
 from latentgan.data.validation import check_classes, check_images
@@ -83,7 +83,8 @@ class ImageSource:
     provenance: dict[str, str]
     notes: tuple[str, ...] = ()
     group: str = ""  # the attribute whose rows of equal value belong together and are on one side of a drawn split
-    told: np.ndarray | None = None  # (n, a) float32 of spec.attributes, a row of NaN where one is missing; see telling
+    condition_values: np.ndarray | None = None
+    """Conditions, (n, a) float32 of spec.attributes, see `conditioned_on`; a row is NaN where one is missing."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -107,18 +108,19 @@ class ImageSource:
         mixed = rng.permutation(rows)
         return np.sort(mixed[np.unique(groups[mixed], return_index=True)[1]])
 
-    def telling(self, names: Sequence[str]) -> ImageSource:
-        """Return the same images with these attributes ready to be told, see `Condition`.
+    def conditioned_on(self, names: Sequence[str]) -> ImageSource:
+        """Return the same images with these attributes as the condition of networks, see `Condition`.
 
         Raises:
-            DataError: there is no such attribute, or it has nothing to tell.
+            DataError: there is no such attribute, or it is the same on all training images.
         """
         if not names:
             return self
-        told = conditions(names, self.attributes, self.attribute_kinds, self.rows("train"), self.name)
-        values = np.concatenate([one.encode(self.attributes[one.name]) for one in told], axis=1)
+        conditions = fit_conditions(names, self.attributes, self.attribute_kinds, self.rows("train"), self.name)
+        encoded = [condition.encode(self.attributes[condition.name]) for condition in conditions]
+        values = np.concatenate(encoded, axis=1)
         values[np.isnan(values).any(axis=1)] = np.nan
-        return replace(self, spec=replace(self.spec, attributes=told), told=values)
+        return replace(self, spec=replace(self.spec, attributes=conditions), condition_values=values)
 
     def tensor(self, rows: np.ndarray | Sequence[int], device: Any = "cpu") -> Tensor:
         """Return the given rows as the model sees them: (n, c, h, w) float32 in [-1, 1] on the device."""

@@ -26,7 +26,7 @@ from latentgan.game import Player, Update
 from latentgan.losses import Objective, paired_information
 from latentgan.networks.autoencoder import CodeDiscriminator, autoencoder
 from latentgan.networks.blocks import Layers, add_spectral_norm, initialise_he
-from latentgan.networks.discriminators import judge
+from latentgan.networks.discriminators import discriminate
 from latentgan.priors import Part, Prior
 from latentgan.regularization import R1, Augmentation, View
 
@@ -92,9 +92,9 @@ class ClassAndStyle(Family):
         )
         self.head = nn.Linear(hidden, self.prior.width)
         initialise_he(nn.Sequential(self.encoder, self.head), last=1 / math.sqrt(hidden))
-        judging = config.discriminator_hidden or hidden
-        self.class_discriminator = CodeDiscriminator(classes, hidden=judging)
-        self.discriminator = CodeDiscriminator(config.latent, hidden=judging)
+        discriminator_hidden = config.discriminator_hidden or hidden
+        self.class_discriminator = CodeDiscriminator(classes, hidden=discriminator_hidden)
+        self.discriminator = CodeDiscriminator(config.latent, hidden=discriminator_hidden)
         if config.spectral:
             add_spectral_norm(self.class_discriminator)
             add_spectral_norm(self.discriminator)
@@ -102,10 +102,10 @@ class ClassAndStyle(Family):
 
     def players(self) -> dict[str, Player]:
         encoder = {"encoder": self.encoder, "head": self.head}
-        judges = {"class_discriminator": self.class_discriminator, "discriminator": self.discriminator}
+        discriminators = {"class_discriminator": self.class_discriminator, "discriminator": self.discriminator}
         return {
             "autoencoder": Player({**encoder, "decoder": self.decoder}, self.config.autoencoder),
-            "discriminator": Player(judges, self.config.discriminator),
+            "discriminator": Player(discriminators, self.config.discriminator),
             "encoder": Player(encoder, self.config.encoder),
         }
 
@@ -114,7 +114,7 @@ class ClassAndStyle(Family):
         out: Tensor = self.head(self.encoder(x).flatten(1))
         return out[:, : self.classes], out[:, self.classes :]
 
-    def judged(self, y: Tensor, z: Tensor, update: Update) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def adversarial_terms(self, y: Tensor, z: Tensor, update: Update) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the terms of the discriminators and of the encoder that fools them, and note accuracies.
 
         Args:
@@ -122,20 +122,24 @@ class ClassAndStyle(Family):
             z: their styles, (n, latent).
             update: says how far the run has gone.
         """
-        wish, progress, iteration = self.objective, update.progress, update.iteration_number
+        objective, progress, iteration = self.objective, update.progress, update.iteration_number
         drawn = self.prior.sample(len(y))
         drawn_y, drawn_z = drawn[:, : self.classes], drawn[:, self.classes :]
         shown_y, shown_z, made_y, made_z = (self.view(code, progress) for code in (drawn_y, drawn_z, y, z))
-        class_real, class_fake = judge(self.class_discriminator, (shown_y,), (made_y,), together=True)
-        real, fake = judge(self.discriminator, (shown_z,), (made_z,), together=True)
-        judging = {"real": wish.real(real), "fake": wish.fake(fake), **self.r1(iteration, shown_z)}
-        judging |= {"class_real": wish.real(class_real), "class_fake": wish.fake(class_fake)}
-        judging |= {f"class_{name}": term for name, term in self.class_r1(iteration, shown_y).items()}
+        class_real, class_fake = discriminate(self.class_discriminator, (shown_y,), (made_y,), together=True)
+        real, fake = discriminate(self.discriminator, (shown_z,), (made_z,), together=True)
+        discriminator_terms = {
+            "real": objective.real(real),
+            "fake": objective.fake(fake),
+            **self.r1(iteration, shown_z),
+        }
+        discriminator_terms |= {"class_real": objective.real(class_real), "class_fake": objective.fake(class_fake)}
+        discriminator_terms |= {f"class_{name}": term for name, term in self.class_r1(iteration, shown_y).items()}
         update.note(
-            discriminator_accuracy=wish.accuracy(real, fake),
-            class_discriminator_accuracy=wish.accuracy(class_real, class_fake),
+            discriminator_accuracy=objective.accuracy(real, fake),
+            class_discriminator_accuracy=objective.accuracy(class_real, class_fake),
         )
-        return judging, {"fake": wish.as_real(fake), "class_fake": wish.as_real(class_fake)}
+        return discriminator_terms, {"fake": objective.as_real(fake), "class_fake": objective.as_real(class_fake)}
 
     def consistency(self, logits: Tensor, views: Tensor) -> Tensor:
         """Return the term that asks for classes which an image and a random view of it share.

@@ -32,8 +32,8 @@ from latentgan.game import Player, Update
 from latentgan.losses import Objective
 from latentgan.networks.autoencoder import CodeDiscriminator, UniversalHead, autoencoder
 from latentgan.networks.blocks import Layers, add_spectral_norm, initialise_he
-from latentgan.networks.conditional import told_label, unknown_label
-from latentgan.networks.discriminators import judge
+from latentgan.networks.conditional import label_or_unknown, unknown_label
+from latentgan.networks.discriminators import discriminate
 from latentgan.networks.posterior import Posterior, reparameterise
 from latentgan.priors import MixtureConfig, Part, Prior
 from latentgan.regularization import R1, View
@@ -92,15 +92,17 @@ class AAE(Family):
         self._refuse()
         classes = len(spec.classes)
         z = Part("z", config.prior, config.latent, components=config.components if config.prior in PLANAR else 1)
-        self.told = classes if config.labels == "decoder" else 0
+        self.label_width = classes if config.labels == "decoder" else 0
         self.prior = Prior(
-            [z, *[Part("label", "categorical", classes, encoded=False)] * bool(self.told)], config.mixture
+            [z, *[Part("label", "categorical", classes, encoded=False)] * bool(self.label_width)], config.mixture
         )
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
         hidden = self._build(spec)
-        judged = 0 if config.labels == "none" else classes + 1
-        self.discriminator = CodeDiscriminator(config.latent, told=judged, hidden=config.discriminator_hidden or hidden)
+        condition_width = 0 if config.labels == "none" else classes + 1
+        self.discriminator = CodeDiscriminator(
+            config.latent, condition_width=condition_width, hidden=config.discriminator_hidden or hidden
+        )
         if config.spectral:
             add_spectral_norm(self.discriminator)
         self.r1 = R1(config, self.discriminator)
@@ -121,28 +123,34 @@ class AAE(Family):
 
     def step(self, batches: Batches, update: Update) -> None:
         """All players move at once, on one minibatch and one draw of its codes."""
-        batch, wish, progress = next(batches), self.objective, update.progress
+        batch, objective, progress = next(batches), self.objective, update.progress
         x = batch.image
         z, drawn = self.draw(x), self._drawn(batch)
-        rebuilt = self.decoder(torch.cat([z, told_label(x, batch.label, self.told)], dim=1) if self.told else z)
+        label_width = self.label_width
+        rebuilt = self.decoder(
+            torch.cat([z, label_or_unknown(x, batch.label, label_width)], dim=1) if label_width else z
+        )
         shown, made = self.view(drawn, progress), self.view(z, progress)
         label = () if self.config.labels == "none" else (self._beside(batch),)
-        real, fake = judge(
+        real, fake = discriminate(
             self.discriminator,
             (torch.cat([shown, *label], dim=1),),
             (torch.cat([made, *label], dim=1),),
             together=True,
         )
         penalty = self.r1(update.iteration_number, shown, given=label)
-        judging = {"real": wish.real(real), "fake": wish.fake(fake), **penalty}
-        rebuilding, fooling = {"reconstruction": mse_loss(rebuilt, x)}, {"fake": wish.as_real(fake)}
+        discriminator_terms = {"real": objective.real(real), "fake": objective.fake(fake), **penalty}
+        rebuilding, encoder_terms = {"reconstruction": mse_loss(rebuilt, x)}, {"fake": objective.as_real(fake)}
         if self.prior.learned is not None:
-            fooling |= {"prior": wish.as_fake(real), **self.prior.terms()}
+            encoder_terms |= {"prior": objective.as_fake(real), **self.prior.terms()}
         if weight := self.config.adversarial_weight:
-            update(autoencoder=rebuilding | {k: weight * term for k, term in fooling.items()}, discriminator=judging)
+            update(
+                autoencoder=rebuilding | {k: weight * term for k, term in encoder_terms.items()},
+                discriminator=discriminator_terms,
+            )
         else:
-            update(autoencoder=rebuilding, discriminator=judging, encoder=fooling)
-        update.note(discriminator_accuracy=wish.accuracy(real, fake))
+            update(autoencoder=rebuilding, discriminator=discriminator_terms, encoder=encoder_terms)
+        update.note(discriminator_accuracy=objective.accuracy(real, fake))
 
     def draw(self, x: Tensor) -> Tensor:
         """Draw one z for each image from q(z|x); that of a deterministic encoder is its only value.
@@ -168,7 +176,7 @@ class AAE(Family):
         else:
             z = self.head.mean(h) if isinstance(self.head, UniversalHead) else self.head(h)
         z = self._squash(z)
-        return torch.cat([z, unknown_label(z, self.told)], dim=1) if self.told else z
+        return torch.cat([z, unknown_label(z, self.label_width)], dim=1) if self.label_width else z
 
     def decode(self, z: Tensor) -> Tensor:
         """z: (n, d) → images (n, c, h, w) in [-1, 1]."""
@@ -223,7 +231,7 @@ class AAE(Family):
         return self.prior.sample(len(batch), component=component)[:, : self.config.latent]
 
     def _beside(self, batch: Batch) -> Tensor:
-        """What the discriminator is told beside z: the class, one of K + 1, the last is unknown."""
+        """Return the discriminator's condition: the class as one-hot of K + 1, (n, K + 1), the last one is unknown."""
         x, classes = batch.image, len(self.spec.classes)
         unknown = torch.full((len(x),), classes, device=x.device)
         label = unknown if batch.label is None else torch.where(batch.label < 0, unknown, batch.label)

@@ -66,14 +66,14 @@ class AAECluster(ClassAndStyle):
         n = len(x)
         logits, styles = self.split(torch.cat([x, self.augment(x)]) if config.consistency_weight else x)
         y, z = logits[:n].softmax(1), styles[:n]
-        judging, fooling = self.judged(y, z, update)
+        discriminator_terms, encoder_terms = self.adversarial_terms(y, z, update)
         rebuilding = {"reconstruction": mse_loss(self.decode(torch.cat([y, z], dim=1)), x)}
         if self.reduction is not None:
             (heads,) = self.reduction.parameters()
             rebuilding["heads"] = config.head_weight * head_penalty(heads, config.head_distance)
         if config.consistency_weight:
             rebuilding["consistency"] = self.consistency(logits[:n], logits[n:])
-        update(autoencoder=rebuilding, discriminator=judging, encoder=fooling)
+        update(autoencoder=rebuilding, discriminator=discriminator_terms, encoder=encoder_terms)
         update.note(confidence=y.detach().amax(1).mean())
 
     def represent(self, x: Tensor) -> Tensor:

@@ -51,15 +51,15 @@ class AAESemi(ClassAndStyle):
         assert labelled.label is not None
         n = len(x)
         logits, styles = self.split(torch.cat([x, self.augment(labelled.image), *[self.augment(x)] * consistent]))
-        y, z, told = logits[:n].softmax(1), styles[:n], logits[n : n + len(labelled)].float()
-        judging, fooling = self.judged(y, z, update)
+        y, z, labelled_logits = logits[:n].softmax(1), styles[:n], logits[n : n + len(labelled)].float()
+        discriminator_terms, encoder_terms = self.adversarial_terms(y, z, update)
         rebuilding = {"reconstruction": mse_loss(self.decoder(torch.cat([y, z], dim=1)), x)}
         if consistent:
             rebuilding["consistency"] = self.consistency(logits[:n], logits[n + len(labelled) :])
         update(
             autoencoder=rebuilding,
-            discriminator=judging,
-            encoder=fooling,
-            classifier={"cross_entropy": cross_entropy(told, labelled.label)},
+            discriminator=discriminator_terms,
+            encoder=encoder_terms,
+            classifier={"cross_entropy": cross_entropy(labelled_logits, labelled.label)},
         )
-        update.note(labelled_accuracy=(told.argmax(1) == labelled.label).float().mean())
+        update.note(labelled_accuracy=(labelled_logits.argmax(1) == labelled.label).float().mean())

@@ -27,7 +27,7 @@ from latentgan.errors import ConfigError
 from latentgan.families.bigan import BiGAN
 from latentgan.game import Player
 from latentgan.networks.blocks import Layers
-from latentgan.networks.conditional import told_label, unknown_label
+from latentgan.networks.conditional import label_or_unknown, unknown_label
 from latentgan.networks.posterior import Posterior, reparameterise
 from latentgan.priors import Part
 
@@ -90,12 +90,12 @@ class ALI(BiGAN):
         z = self.prior.sample(len(batch))
         if not self.config.conditional:
             return self.draw(batch.image), z
-        y = self.told(batch)
+        y = self.condition(batch)
         return self.draw(batch.image, y), torch.cat([z[:, : self.config.latent], y], dim=1)
 
-    def told(self, batch: Batch) -> Tensor:
+    def condition(self, batch: Batch) -> Tensor:
         """Return what the networks are told of each label, (n, K): the class, or 1/K where it is hidden or unknown."""
-        return told_label(batch.image, batch.label, len(self.spec.classes), hidden=self.config.hidden_labels)
+        return label_or_unknown(batch.image, batch.label, len(self.spec.classes), hidden=self.config.hidden_labels)
 
     def draw(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Draw one code (n, d) for each image from q(z|x), or q(z|x, y).

@@ -3,8 +3,8 @@
     l(x, z) = K class logits,  D(x, z) = Z / (Z + 1),  Z = Σ_k e^{l_k}
     L_D = ALI's + w E_(x, y) −log softmax(l(x, E(x)))_y,   encoder and generator as in ALI
 
-Every image takes part in the game; labels reach the last term alone, a stream of labelled images of its own. Pairs of
-the generator belong to class K + 1, whose logit is 0. There is no feature matching: the generator keeps ALI's wish.
+Every image takes part in the game; labels enter only the last term, by a separate stream of labelled images. Pairs of
+the generator belong to class K + 1, whose logit is 0. There is no feature matching: the generator's objective is ALI's.
 
 Source: Dumoulin et al.: Adversarially Learned Inference, ICLR 2017 (arXiv:1606.00704), §4.3, with the K + 1 classes of
 Salimans et al. 2016 (arXiv:1606.03498), §5.

@@ -70,9 +70,9 @@ class AVB(VAE):
             self.encoder = BasisEncoder(trunk, hidden, config.latent, **sizes)
         else:
             self.encoder = NoisyEncoder(trunk, hidden, config.latent, noise=config.noise)
-        judging, *_ = autoencoder(config.network, self.spec.shape, 1, width=config.width, hidden=config.hidden)
+        adversary_trunk, *_ = autoencoder(config.network, self.spec.shape, 1, width=config.width, hidden=config.hidden)
         self.adversary = Adversary(
-            judging,
+            adversary_trunk,
             hidden,
             config.latent,
             hidden=config.adversary_hidden or hidden,
@@ -92,18 +92,20 @@ class AVB(VAE):
         for _ in range(self.config.adversary_moves - 1):
             with torch.no_grad():
                 z, mean, deviation = self.encoder(x)
-            update(adversary=self.judged(*self.adversary(x, (z - mean) / deviation, self.prior.sample(len(x)))))
+            update(
+                adversary=self.adversary_terms(*self.adversary(x, (z - mean) / deviation, self.prior.sample(len(x))))
+            )
         explained, divergence, inferred, drawn = self.contrasted(x)
         error, kl = -explained.mean(), divergence.mean()
-        judged = self.judged(inferred, drawn)
+        adversary_terms = self.adversary_terms(inferred, drawn)
         update(
             autoencoder={"reconstruction": error, "kl": self.warmed(update.progress) * kl},
-            adversary=judged,
+            adversary=adversary_terms,
         )
         accuracy = self.objective.accuracy(inferred, drawn)
-        update.note(elbo=-error - kl, kl=kl, adversary_accuracy=accuracy, adversary_loss=sum(judged.values()))
+        update.note(elbo=-error - kl, kl=kl, adversary_accuracy=accuracy, adversary_loss=sum(adversary_terms.values()))
 
-    def judged(self, inferred: Tensor, drawn: Tensor) -> dict[str, Tensor]:
+    def adversary_terms(self, inferred: Tensor, drawn: Tensor) -> dict[str, Tensor]:
         """Return the adversary's terms on logits of codes of images and of draws from r, (n,) each."""
         return {"posterior": self.objective.real(inferred), "prior": self.objective.fake(drawn)}
 

@@ -25,7 +25,13 @@ from latentgan.game import Player, Update
 from latentgan.losses import Objective, conditional_entropy_bound, contrastive
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics, initialise_he
 from latentgan.networks.dcgan import ConvGenerator, conv_encoder, conv_trunk, trunk_width
-from latentgan.networks.discriminators import Discriminator, JointDiscriminator, Matcher, judge, paper_discriminator
+from latentgan.networks.discriminators import (
+    Discriminator,
+    JointDiscriminator,
+    Matcher,
+    discriminate,
+    paper_discriminator,
+)
 from latentgan.networks.mlp import MLPGenerator, mlp_discriminator, mlp_encoder, mlp_trunk
 from latentgan.priors import MixtureConfig, Part, Prior
 from latentgan.regularization import R1, View
@@ -109,9 +115,9 @@ class BiGAN(Family):
 
     def players(self) -> dict[str, Player]:
         names = ("discriminator", "matcher", "pair_discriminator")
-        judges = {name: child for name, child in self.named_children() if name in names}
+        discriminators = {name: child for name, child in self.named_children() if name in names}
         return {
-            "discriminator": Player(judges, self.config.discriminator),
+            "discriminator": Player(discriminators, self.config.discriminator),
             "encoder_generator": Player(
                 {"encoder": self.encoder, "generator": self.generator, **self.prior.movers()},
                 self.config.encoder_generator,
@@ -125,21 +131,23 @@ class BiGAN(Family):
         image = self.generator(z)
         trunk, join = self.discriminator.trunk, self.discriminator.join
         shown, made = self.view(x, update.progress), self.view(image, update.progress)
-        real, fake = judge(trunk, (shown,), (made,), together=False)
-        encoded, generated = judge(join, (real, code), (fake, z), together=self.together)
-        wish = self.objective
-        judging = {"encoded": wish.real(encoded), "generated": wish.fake(generated)}
-        inferred, told = code[:, : self.config.latent], code[:, self.config.latent :]  # a label has no slope
-        judging |= self.r1(update.iteration_number, shown, inferred, given=(told,) if told.shape[1] else ())
-        fooling = {"encoded": wish.as_fake(encoded), "generated": wish.as_real(generated)}
+        real, fake = discriminate(trunk, (shown,), (made,), together=False)
+        encoded, generated = discriminate(join, (real, code), (fake, z), together=self.together)
+        objective = self.objective
+        discriminator_terms = {"encoded": objective.real(encoded), "generated": objective.fake(generated)}
+        inferred, condition = code[:, : self.config.latent], code[:, self.config.latent :]  # a label has no slope
+        discriminator_terms |= self.r1(
+            update.iteration_number, shown, inferred, given=(condition,) if condition.shape[1] else ()
+        )
+        generator_terms = {"encoded": objective.as_fake(encoded), "generated": objective.as_real(generated)}
         if self.config.matching_weight:
-            judging["matching"] = self.config.matching_weight * contrastive(self.matcher(real, code))
+            discriminator_terms["matching"] = self.config.matching_weight * contrastive(self.matcher(real, code))
         if self.config.reconstruction_weight:
-            judged, error = self._reconstruction(x, self.generator(code), update)
-            judging |= judged
-            fooling["reconstruction"] = self.config.reconstruction_weight * error
-        judging |= self.naming(batches, update)
-        update(discriminator=judging, encoder_generator=fooling | self.prior.terms())
+            pair_terms, error = self._reconstruction(x, self.generator(code), update)
+            discriminator_terms |= pair_terms
+            generator_terms["reconstruction"] = self.config.reconstruction_weight * error
+        discriminator_terms |= self.naming(batches, update)
+        update(discriminator=discriminator_terms, encoder_generator=generator_terms | self.prior.terms())
         update.note(discriminator_accuracy=self.objective.accuracy(encoded, generated))
 
     def naming(self, batches: Batches, update: Update) -> dict[str, Tensor]:
@@ -178,9 +186,17 @@ class BiGAN(Family):
         self.discriminator(self.generator(z), z)
 
     def callables(self) -> list[nn.Module]:
-        judge = self.discriminator
+        discriminator = self.discriminator
         more = [child for name, child in self.named_children() if name in ("matcher", "pair_discriminator")]
-        networks = [self.generator, self.encoder, judge.trunk, judge.code, judge.joint, judge.logit, *more]
+        networks = [
+            self.generator,
+            self.encoder,
+            discriminator.trunk,
+            discriminator.code,
+            discriminator.joint,
+            discriminator.logit,
+            *more,
+        ]
         return [network for network in networks if any(True for _ in network.parameters())]
 
     def feature_networks(self) -> dict[str, Layers]:
@@ -190,13 +206,15 @@ class BiGAN(Family):
         """Return the second discriminator's terms, if it plays, and the term of encoder and generator (ALICE)."""
         if self.config.reconstruction == "explicit":
             return {}, conditional_entropy_bound(x, rebuilt)
-        wish, progress = self.objective, update.progress
+        objective, progress = self.objective, update.progress
         same = self.view(torch.cat([x, x], dim=1), progress)
         made = self.view(torch.cat([x, rebuilt], dim=1), progress)
-        real, fake = judge(self.pair_discriminator, (same,), (made,), together=False)
-        judging = {"same": wish.real(real), "rebuilt": wish.fake(fake)}
-        judging |= {f"pair_{name}": term for name, term in self.pair_r1(update.iteration_number, same).items()}
-        return judging, wish.as_real(fake)
+        real, fake = discriminate(self.pair_discriminator, (same,), (made,), together=False)
+        discriminator_terms = {"same": objective.real(real), "rebuilt": objective.fake(fake)}
+        discriminator_terms |= {
+            f"pair_{name}": term for name, term in self.pair_r1(update.iteration_number, same).items()
+        }
+        return discriminator_terms, objective.as_real(fake)
 
     def _build_dcgan(self, config: Config, spec: ImageSpec) -> int:
         shape, width, hidden, latent = spec.shape, config.width, config.hidden or 256, self.prior.width

@@ -44,9 +44,9 @@ from latentgan.networks.conditional import (
     unknown_label,
 )
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk, trunk_width
-from latentgan.networks.discriminators import JointDiscriminator, judge
+from latentgan.networks.discriminators import JointDiscriminator, discriminate
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
-from latentgan.priors import Part, Prior, ToldRows
+from latentgan.priors import ConditionRows, Part, Prior
 from latentgan.regularization import R1, View
 
 
@@ -105,7 +105,7 @@ class CGAN(Family):
                 raise ValueError("it leaves nothing to tell; name family.attributes")
             return value
 
-        def told(self) -> tuple[str, ...]:
+        def conditioned_on(self) -> tuple[str, ...]:
             return self.attributes
 
     config: Config
@@ -120,10 +120,10 @@ class CGAN(Family):
             )
         label = [Part("label", "categorical", self.classes, encoded=False)] if wanted else []
         width = sum(one.width for one in spec.attributes)
-        self.told_width = self.classes + width
-        rows = ToldRows(width, max(1, self.classes)) if width else None
+        self.condition_width = self.classes + width
+        rows = ConditionRows(width, max(1, self.classes)) if width else None
         parts = [Part("z", config.prior, config.latent), *label, *condition_parts(spec)]
-        self.prior = Prior(parts, told=rows)
+        self.prior = Prior(parts, condition_rows=rows)
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
         self.generator: nn.Module = self._generator(spec)
@@ -145,30 +145,30 @@ class CGAN(Family):
 
     def step(self, batches: Batches, update: Update) -> None:
         """Move the discriminator k times, each on a new minibatch of images whose y is known, then the generator."""
-        wish, iteration, progress = self.objective, update.iteration_number, update.progress
+        objective, iteration, progress = self.objective, update.iteration_number, update.progress
         known = batches.labelled if self.classes else batches.described
         for _ in range(self.config.discriminator_moves):
-            x, y = self.told(next(known))
+            x, y = self.with_condition(next(known))
             shown = self.view(x, progress)
             with torch.no_grad():  # the discriminator alone moves
                 made = self.view(self.generator(self.codes(y)), progress)
-            real, fake = judge(self.discriminator, (shown, y), (made, y), together=self.together)
+            real, fake = discriminate(self.discriminator, (shown, y), (made, y), together=self.together)
             penalty = self.r1(iteration, shown, given=(y,))
-            update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **penalty})
-            update.note(discriminator_accuracy=wish.accuracy(real, fake))
+            update(discriminator={"real": objective.real(real), "fake": objective.fake(fake), **penalty})
+            update.note(discriminator_accuracy=objective.accuracy(real, fake))
         fooled = self.discriminator(self.view(self.generator(self.codes(y)), progress), y)
-        update(generator={"fake": wish.as_real(fooled)})
+        update(generator={"fake": objective.as_real(fooled)})
 
-    def told(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return images (n, c, h, w) and what is told of them, y (n, K + a): one-hot labels beside attributes."""
-        told = []
+    def with_condition(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return images (n, c, h, w) and their condition y (n, K + a): one-hot labels, then attributes."""
+        columns = []
         if self.classes:
             assert batch.label is not None
-            told.append(one_hot(batch.label, self.classes).to(batch.image.dtype))
+            columns.append(one_hot(batch.label, self.classes).to(batch.image.dtype))
         if self.spec.attributes:
             assert batch.attributes is not None
-            told.append(batch.attributes)
-        return batch.image, torch.cat(told, dim=1)
+            columns.append(batch.attributes)
+        return batch.image, torch.cat(columns, dim=1)
 
     def codes(self, y: Tensor) -> Tensor:
         """Return codes that ask for y (n, K + a): draws of z beside it, (n, latent + K + a)."""
@@ -201,13 +201,13 @@ class CGAN(Family):
 
     def _generator(self, spec: ImageSpec) -> nn.Module:
         config, plain = self.config, self.config.condition == "concatenation"
-        told = config.latent + (self.told_width if plain else config.embedding)
+        code_width = config.latent + (self.condition_width if plain else config.embedding)
         network: nn.Module
         if config.network == "mlp":
-            network = MLPGenerator(told, spec.shape, hidden=config.hidden or 1024)
+            network = MLPGenerator(code_width, spec.shape, hidden=config.hidden or 1024)
         else:
-            network = ConvGenerator(told, spec.shape, width=config.width, hidden=0, std=0.02)
-        return network if plain else EmbeddingGenerator(network, config.latent, self.told_width, config.embedding)
+            network = ConvGenerator(code_width, spec.shape, width=config.width, hidden=0, std=0.02)
+        return network if plain else EmbeddingGenerator(network, config.latent, self.condition_width, config.embedding)
 
     def _discriminator(self, spec: ImageSpec) -> JointDiscriminator | PlanesDiscriminator | ProjectionDiscriminator:
         config, dense = self.config, self.config.network == "mlp"
@@ -217,12 +217,12 @@ class CGAN(Family):
         if dense:
             trunk = mlp_trunk(spec.shape, hidden=hidden, **units)
             if config.condition == "projection":
-                return ProjectionDiscriminator(trunk, hidden, self.told_width)
-            return dense_discriminator(trunk, hidden, self.told_width, embedding=embedding)
+                return ProjectionDiscriminator(trunk, hidden, self.condition_width)
+            return dense_discriminator(trunk, hidden, self.condition_width, embedding=embedding)
         norm: Norm = "none" if config.spectral else "batch"
         units |= {"width": config.width, "norm": norm, "std": 0.02}
         if config.condition == "projection":
-            return ProjectionDiscriminator(conv_trunk(spec.shape, hidden=hidden, **units), hidden, self.told_width)
-        shape = (spec.channels + (embedding or self.told_width), spec.height, spec.width)
+            return ProjectionDiscriminator(conv_trunk(spec.shape, hidden=hidden, **units), hidden, self.condition_width)
+        shape = (spec.channels + (embedding or self.condition_width), spec.height, spec.width)
         flat = trunk_width(shape, width=config.width)
-        return PlanesDiscriminator(conv_trunk(shape, **units), flat, self.told_width, embedding=embedding)
+        return PlanesDiscriminator(conv_trunk(shape, **units), flat, self.condition_width, embedding=embedding)

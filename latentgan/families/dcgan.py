@@ -39,5 +39,5 @@ class DCGAN(GAN):
         made = self.config.generator_norm
         generator = ConvGenerator(self.config.latent, shape, width=width, hidden=0, norm=made, std=0.02)
         trunk = conv_trunk(shape, width=width, norm=norm, std=0.02, **self.units())
-        judged = trunk_width(shape, width=width)
-        return generator, Discriminator(trunk, judged, kernels=self.config.minibatch_discrimination)
+        features = trunk_width(shape, width=width)
+        return generator, Discriminator(trunk, features, kernels=self.config.minibatch_discrimination)

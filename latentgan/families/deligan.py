@@ -102,20 +102,20 @@ class DeLiGAN(DCGAN):
         if self.config.balance == "alternate":
             super().step(batches, update)
             return
-        x, wish, progress = next(batches).image, self.objective, update.progress
+        x, objective, progress = next(batches).image, self.objective, update.progress
         rule = Balance.read(self.balance, self.config)
         rule.adjust()
         for _ in range(self.config.balance_moves):
             fake = self.discriminator(self.view(self.generator(self.prior.sample(len(x))), progress))
-            fooling = wish.as_real(fake)
-            if rule.generator_moves(float(fooling.detach())):
-                update(generator={"fake": fooling, **self.prior.terms()})
+            generator_terms = objective.as_real(fake)
+            if rule.generator_moves(float(generator_terms.detach())):
+                update(generator={"fake": generator_terms, **self.prior.terms()})
                 continue
             shown = self.view(x, progress)
             real = self.discriminator(shown)
             penalty = self.r1(update.iteration_number, shown)
-            update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **penalty})
-            update.note(discriminator_accuracy=wish.accuracy(real, fake))
+            update(discriminator={"real": objective.real(real), "fake": objective.fake(fake), **penalty})
+            update.note(discriminator_accuracy=objective.accuracy(real, fake))
         update.note(threshold=rule.threshold)
         self.balance.copy_(torch.tensor([rule.threshold, rule.generator, rule.discriminator]))
 

@@ -23,7 +23,7 @@ from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.losses import Objective, feature_matching, minimax_generator
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, has_batch_statistics
-from latentgan.networks.discriminators import Discriminator, judge
+from latentgan.networks.discriminators import Discriminator, discriminate
 from latentgan.networks.minibatch import REFERENCE, Referenced
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
 from latentgan.priors import MixtureConfig, Part, Prior
@@ -107,14 +107,16 @@ class GAN(Family):
 
     def step(self, batches: Batches, update: Update) -> None:
         """Move the discriminator k times, each on a new minibatch, then the generator (algorithm 1)."""
-        wish, iteration, progress = self.objective, update.iteration_number, update.progress
+        objective, iteration, progress = self.objective, update.iteration_number, update.progress
         for _ in range(self.config.discriminator_moves):
             x = next(batches).image
             shown = self.view(x, progress)
             with torch.no_grad():  # the discriminator alone moves
                 made = self.view(self.generator(self.prior.sample(len(x))), progress)
-            real, fake = judge(self.discriminator, (shown,), (made,), together=self.together)
-            update(discriminator={"real": wish.real(real), "fake": wish.fake(fake), **self.r1(iteration, shown)})
+            real, fake = discriminate(self.discriminator, (shown,), (made,), together=self.together)
+            update(
+                discriminator={"real": objective.real(real), "fake": objective.fake(fake), **self.r1(iteration, shown)}
+            )
             update.note(discriminator_accuracy=self.objective.accuracy(real, fake))
         made = self.view(self.generator(self.prior.sample(len(x))), progress)
         update(generator=self._fooling(shown, made) | self.prior.terms())
@@ -123,7 +125,7 @@ class GAN(Family):
         """Return the generator's term, of what the discriminator is shown of real and of generated images."""
         loss = self.config.generator_loss
         if loss == "feature-matching":
-            real, fake = judge(self.discriminator.trunk, (shown,), (made,), together=False)
+            real, fake = discriminate(self.discriminator.trunk, (shown,), (made,), together=False)
             return {"matching": feature_matching(real, fake)}
         minimax = loss == "minimax" and self.config.objective == "bce"
         return {"fake": (minimax_generator if minimax else self.objective.as_real)(self.discriminator(made))}

@@ -110,21 +110,27 @@ class ImprovedGAN(Family):
         """Both players move at once, on a minibatch of all images and one of labelled images, in one pass."""
         x, labelled = next(batches).image, next(batches.labelled)
         assert labelled.label is not None
-        n, wish, progress = len(x), self.objective, update.progress
+        n, objective, progress = len(x), self.objective, update.progress
         image = self.generator(self.prior.sample(n))
-        shown, made, told = (self.view(images, progress) for images in (x, image, labelled.image))
-        features = self.discriminator.trunk(torch.cat([shown, made, told])).flatten(1)
+        shown, made, shown_labelled = (self.view(images, progress) for images in (x, image, labelled.image))
+        features = self.discriminator.trunk(torch.cat([shown, made, shown_labelled])).flatten(1)
         logits = self.discriminator.classes(features)
         real, fake = logits[:n].logsumexp(1), logits[n : 2 * n].logsumexp(1)
         error = cross_entropy(logits[2 * n :], labelled.label)
-        judging = {"real": wish.real(real), "fake": wish.fake(fake), "class": self.config.class_weight * error}
+        discriminator_terms = {
+            "real": objective.real(real),
+            "fake": objective.fake(fake),
+            "class": self.config.class_weight * error,
+        }
         if self.config.generator_loss == "feature-matching":
-            fooling = {"matching": feature_matching(features[:n], features[n : 2 * n])}
+            generator_terms = {"matching": feature_matching(features[:n], features[n : 2 * n])}
         else:
-            fooling = {"fake": wish.as_real(fake)}
-        update(discriminator={**judging, **self.r1(update.iteration_number, shown)}, generator=fooling)
+            generator_terms = {"fake": objective.as_real(fake)}
+        update(
+            discriminator={**discriminator_terms, **self.r1(update.iteration_number, shown)}, generator=generator_terms
+        )
         update.note(
-            discriminator_accuracy=wish.accuracy(real, fake),
+            discriminator_accuracy=objective.accuracy(real, fake),
             labelled_accuracy=(logits[2 * n :].argmax(1) == labelled.label).float().mean(),
         )
 

@@ -24,7 +24,7 @@ from latentgan.game import Player, Update
 from latentgan.losses import Objective, categorical_information, gaussian_error, paired_information, uniform_information
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, dense, initialise
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk
-from latentgan.networks.discriminators import Discriminator, judge
+from latentgan.networks.discriminators import Discriminator, discriminate
 from latentgan.priors import MixtureConfig, Part, Prior
 from latentgan.regularization import R1, View
 
@@ -98,30 +98,33 @@ class InfoGAN(Family):
         self.r1 = R1(config, self.discriminator)
 
     def players(self) -> dict[str, Player]:
-        judges = {"discriminator": self.discriminator, "recogniser": self.recogniser}
+        discriminators = {"discriminator": self.discriminator, "recogniser": self.recogniser}
         return {
-            "discriminator": Player(judges, self.config.discriminator),
+            "discriminator": Player(discriminators, self.config.discriminator),
             "generator": Player({"generator": self.generator, **self.prior.movers()}, self.config.generator),
         }
 
     def step(self, batches: Batches, update: Update) -> None:
         """Both players move at once, on one minibatch."""
-        x, wish, weight = next(batches).image, self.objective, self.config.consistency_weight
+        x, objective, weight = next(batches).image, self.objective, self.config.consistency_weight
         z = self.prior.sample(len(x))
         image, trunk, logit = self.generator(z), self.discriminator.trunk, self.discriminator.logit
         progress = update.progress
         shown = self.view(x, progress)
-        seen, made = judge(trunk, (shown,), (self.view(image, progress),), together=False)
+        seen, made = discriminate(trunk, (shown,), (self.view(image, progress),), together=False)
         real, fake = logit(seen).squeeze(1), logit(made).squeeze(1)
         information = self._information(self.recogniser(made), z, update)
-        judging = {"real": wish.real(real), "fake": wish.fake(fake), **information}
-        judging |= self.r1(update.iteration_number, shown)
+        discriminator_terms = {"real": objective.real(real), "fake": objective.fake(fake), **information}
+        discriminator_terms |= self.r1(update.iteration_number, shown)
         if weight:
             views = self.recogniser(seen), self.recogniser(trunk(self.view(x, progress)))
             balance, columns = self.config.consistency_balance, self._columns("categorical")
             shared = [paired_information(*(v[:, a:b] for v in views), balance=balance) for a, b in columns]
-            judging["consistency"] = -weight * torch.stack(shared).sum()
-        update(discriminator=judging, generator={"fake": wish.as_real(fake), **information, **self.prior.terms()})
+            discriminator_terms["consistency"] = -weight * torch.stack(shared).sum()
+        update(
+            discriminator=discriminator_terms,
+            generator={"fake": objective.as_real(fake), **information, **self.prior.terms()},
+        )
         update.note(discriminator_accuracy=self.objective.accuracy(real, fake))
 
     def encode(self, x: Tensor) -> Tensor:

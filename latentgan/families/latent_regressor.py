@@ -58,8 +58,8 @@ class LatentRegressor(Family):
         encoder: OptimizerConfig = OptimizerConfig()
         """The encoder's optimiser."""
 
-        def told(self) -> tuple[str, ...]:
-            return self.base.told()
+        def conditioned_on(self) -> tuple[str, ...]:
+            return self.base.conditioned_on()
 
         @field_validator("of")
         @classmethod

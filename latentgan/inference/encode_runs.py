@@ -83,7 +83,7 @@ def some_rows(source: ImageSource, rows: int | None, seed: int) -> ImageSource:
         split=source.split[kept],
         ids=source.ids[kept],
         notes=tuple(notes),
-        told=None if source.told is None else source.told[kept],
+        condition_values=None if source.condition_values is None else source.condition_values[kept],
     )
 
 

@@ -1,4 +1,4 @@
-"""Networks of adversarial autoencoders: trunk and decoder, heads that give codes, discriminators that judge them.
+"""Networks of adversarial autoencoders: trunk and decoder, heads that give codes, and discriminators of codes.
 
 Source: Makhzani et al.: Adversarial Autoencoders, 2015 (arXiv:1511.05644), §2.1 and appendix A.
 """
@@ -54,28 +54,28 @@ def autoencoder(
 
 
 class CodeDiscriminator(nn.Module):
-    """z, and what is told beside it → two dense layers → logit.
+    """z, and a condition next to it → two dense layers → logit.
 
     Args:
         latent: width of z.
-        told: width of what is told beside it, as a label; 0 is nothing.
+        condition_width: width of a condition that is concatenated to z, such as a one-hot label; 0 for none.
         hidden: width of both layers.
     """
 
-    def __init__(self, latent: int, *, told: int = 0, hidden: int = 256) -> None:
+    def __init__(self, latent: int, *, condition_width: int = 0, hidden: int = 256) -> None:
         super().__init__()
         self.trunk = Layers(
             {
-                "dense1": dense(latent + told, hidden, activation="leaky"),
+                "dense1": dense(latent + condition_width, hidden, activation="leaky"),
                 "dense2": dense(hidden, hidden, activation="leaky"),
             }
         )
         self.logit = nn.Linear(hidden, 1)
         initialise_he(self, last=0.02)
 
-    def forward(self, z: Tensor, told: Tensor | None = None) -> Tensor:
-        """z: (n, latent); told: (n, told), what is told beside it → logits (n,)."""
-        logits: Tensor = self.logit(self.trunk(z if told is None else torch.cat([z, told], dim=1)))
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """z: (n, latent); condition: (n, condition_width) → logits (n,)."""
+        logits: Tensor = self.logit(self.trunk(z if condition is None else torch.cat([z, condition], dim=1)))
         return logits.squeeze(1)
 
 

@@ -1,4 +1,4 @@
-"""Networks that are told a class or attributes, y (n, K): an embedding in front of a generator, two discriminators.
+"""Networks conditioned on a class or attributes, y (n, K): an embedding in front of a generator, two discriminators.
 
 Source: Mirza, Osindero: Conditional Generative Adversarial Nets, 2014 (arXiv:1411.1784), §3.2 and §4.1; Miyato, Koyama:
 cGANs with Projection Discriminator, ICLR 2018 (arXiv:1802.05637), eq. 3.
@@ -20,15 +20,15 @@ class EmbeddingGenerator(nn.Module):
     Args:
         generator: codes (n, latent + embedding) → images.
         latent: width of z.
-        told: K, columns of y: one for each class, and for each number of an attribute.
+        condition_width: K, columns of y: one for each class, and for each number of an attribute.
         embedding: width of the embedding of y. It starts with a length of about 1, as a one-hot has: where it is much
             longer than z, the generator learns to pass over z, and draws one image a class.
     """
 
-    def __init__(self, generator: nn.Module, latent: int, told: int, embedding: int) -> None:
+    def __init__(self, generator: nn.Module, latent: int, condition_width: int, embedding: int) -> None:
         super().__init__()
         self.latent = latent
-        self.embedding = embed(told, embedding, std=embedding**-0.5)
+        self.embedding = embed(condition_width, embedding, std=embedding**-0.5)
         self.generator = generator
 
     def forward(self, code: Tensor) -> Tensor:
@@ -45,12 +45,12 @@ class ProjectionHead(nn.Module):
 
     Args:
         features: width of φ.
-        told: K, columns of y: one for each class, and for each number of an attribute.
+        condition_width: K, columns of y: one for each class, and for each number of an attribute.
     """
 
-    def __init__(self, features: int, told: int) -> None:
+    def __init__(self, features: int, condition_width: int) -> None:
         super().__init__()
-        self.embedding = embed(told, features)
+        self.embedding = embed(condition_width, features)
         self.psi = nn.Linear(features, 1)
 
     def forward(self, phi: Tensor, y: Tensor) -> Tensor:
@@ -63,15 +63,15 @@ class ProjectionDiscriminator(nn.Module):
     """(x, y) → trunk φ of the image → projection head.
 
     Args:
-        trunk: feature network of images; it is told no label.
+        trunk: feature network of images alone, without the label.
         trunk_width: number of values it gives for one image.
-        told: K, columns of y: one for each class, and for each number of an attribute.
+        condition_width: K, columns of y: one for each class, and for each number of an attribute.
     """
 
-    def __init__(self, trunk: Layers, trunk_width: int, told: int) -> None:
+    def __init__(self, trunk: Layers, trunk_width: int, condition_width: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.logit = ProjectionHead(trunk_width, told)
+        self.logit = ProjectionHead(trunk_width, condition_width)
         initialise(self.logit)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -88,14 +88,14 @@ class PlanesDiscriminator(nn.Module):
     Args:
         trunk: feature network of images of c + (embedding or K) channels.
         trunk_width: number of values it gives for one image.
-        told: K, columns of y: one for each class, and for each number of an attribute.
+        condition_width: K, columns of y: one for each class, and for each number of an attribute.
         embedding: width of the embedding of y; 0 shows y itself.
     """
 
-    def __init__(self, trunk: Layers, trunk_width: int, told: int, *, embedding: int = 0) -> None:
+    def __init__(self, trunk: Layers, trunk_width: int, condition_width: int, *, embedding: int = 0) -> None:
         super().__init__()
         self.trunk = trunk
-        self.code: nn.Module = embed(told, embedding, std=embedding**-0.5) if embedding else nn.Identity()
+        self.code: nn.Module = embed(condition_width, embedding, std=embedding**-0.5) if embedding else nn.Identity()
         self.logit = nn.Linear(trunk_width, 1)
         initialise(self.logit)
 
@@ -106,7 +106,9 @@ class PlanesDiscriminator(nn.Module):
         return logits.squeeze(1)
 
 
-def dense_discriminator(trunk: Layers, trunk_width: int, told: int, *, embedding: int = 0) -> JointDiscriminator:
+def dense_discriminator(
+    trunk: Layers, trunk_width: int, condition_width: int, *, embedding: int = 0
+) -> JointDiscriminator:
     """Return (x, y) → logit whose last dense layer is given the features of x beside y, or beside the embedding of y.
 
     As in the paper y joins after layers on the image alone.
@@ -114,20 +116,20 @@ def dense_discriminator(trunk: Layers, trunk_width: int, told: int, *, embedding
     Args:
         trunk: feature network of images, of dense layers.
         trunk_width: number of values it gives for one image, and of the joint layer.
-        told: K, columns of y: one for each class, and for each number of an attribute.
+        condition_width: K, columns of y: one for each class, and for each number of an attribute.
         embedding: width of the embedding of y; 0 joins y itself.
     """
-    network = JointDiscriminator(trunk, trunk_width, embedding or told, hidden=trunk_width)
+    network = JointDiscriminator(trunk, trunk_width, embedding or condition_width, hidden=trunk_width)
     initialise(network.joint)
     initialise(network.logit)
     if embedding:
-        network.code = embed(told, embedding, std=embedding**-0.5)
+        network.code = embed(condition_width, embedding, std=embedding**-0.5)
     return network
 
 
-def embed(told: int, width: int, *, std: float = 0.02) -> nn.Linear:
+def embed(condition_width: int, width: int, *, std: float = 0.02) -> nn.Linear:
     """Return y (n, K) → embeddings, linear in y, (n, width), which start as draws from N(0, std²)."""
-    network = nn.Linear(told, width, bias=False)
+    network = nn.Linear(condition_width, width, bias=False)
     nn.init.normal_(network.weight, 0.0, std)
     return network
 
@@ -137,7 +139,7 @@ def unknown_label(x: Tensor, classes: int) -> Tensor:
     return x.new_full((len(x), classes), 1 / classes)
 
 
-def told_label(x: Tensor, label: Tensor | None, classes: int, *, hidden: float = 0.0) -> Tensor:
+def label_or_unknown(x: Tensor, label: Tensor | None, classes: int, *, hidden: float = 0.0) -> Tensor:
     """Return each image's class as one-hot, (n, K), or 1/K where it is hidden or unknown.
 
     Args:

@@ -31,13 +31,13 @@ class Discriminator(nn.Module):
     def __init__(self, trunk: Layers, trunk_width: int, *, std: float = 0.02, kernels: int = 0) -> None:
         super().__init__()
         self.trunk = trunk
-        self.beside = MinibatchDiscrimination(trunk_width, kernels) if kernels else nn.Identity()
+        self.minibatch = MinibatchDiscrimination(trunk_width, kernels) if kernels else nn.Identity()
         self.logit = nn.Linear(trunk_width + kernels, 1)
         initialise(self.logit, std)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → logits (n,)."""
-        logits: Tensor = self.logit(self.beside(self.trunk(x).flatten(1)))
+        logits: Tensor = self.logit(self.minibatch(self.trunk(x).flatten(1)))
         return logits.squeeze(1)
 
 
@@ -103,9 +103,9 @@ class JointDiscriminator(nn.Module):
         self.joint = dense(trunk_width + (code_hidden or latent), hidden, norm=norm, activation="leaky")
         self.logit = nn.Linear(hidden, classes or 1, bias=norm != "batch-plain")
 
-    def forward(self, x: Tensor, z: Tensor, told: Tensor | None = None) -> Tensor:
-        """x: (n, c, h, w) in [-1, 1]; z: (n, latent), or its first columns and the others as `told` → logits (n,)."""
-        return self.join(self.trunk(x), z if told is None else torch.cat([z, told], dim=1))
+    def forward(self, x: Tensor, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """x: (n, c, h, w) in [-1, 1]; z: (n, latent), or its first columns, then `condition` the rest → logits (n,)."""
+        return self.join(self.trunk(x), z if condition is None else torch.cat([z, condition], dim=1))
 
     def join(self, features: Tensor, z: Tensor) -> Tensor:
         """features: the trunk's output for the images, (n, …); z: (n, latent) → logits (n,)."""
@@ -169,7 +169,7 @@ class Matcher(nn.Module):
             return a @ b.T / self.temperature
 
 
-def judge(
+def discriminate(
     function: Callable[..., Tensor], real: tuple[Tensor, ...], fake: tuple[Tensor, ...], *, together: bool
 ) -> tuple[Tensor, Tensor]:
     """Return `function`'s outputs on real and on fake inputs, (n, …) and (m, …).

@@ -165,7 +165,7 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
             attribute that is to be told cannot be.
     """
     t = config.training
-    device, source = pick_device(t.device), source.telling(config.family.told())
+    device, source = pick_device(t.device), source.conditioned_on(config.family.conditioned_on())
     kind = family or load_family(config.name)
     check_training(kind, config, source.spec)
     with seeded(torch.device("cpu"), t.seed):
@@ -187,7 +187,7 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
             f"and with these settings {config.name} is told their labels: label some of them, or move labelled images "
             "there by a column split"
         )
-    built.prior.meet(batches.attributes, batches.labels)
+    built.prior.store_attributes(batches.attributes, batches.labels)
     average = Average(built, t.average_halflife_images)
     return Session(config, source, built, Update(built.players()), batches, average, Health(t.total_images))
 

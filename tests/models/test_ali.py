@@ -171,17 +171,17 @@ def test_a_label_changes_the_posterior():
     assert one.shape == (4, 2) and (one - other).abs().min() > 0
 
 
-def test_labels_are_told_but_for_the_hidden_share_and_the_unlabelled():
+def test_hidden_and_missing_labels_are_unknown():
     family: ALI = built("ali", labels=np.arange(32) % 4, conditional=True, hidden_labels=0.3)
     label = torch.tensor([-1, 0, 1, 2, 3]).repeat(4_000)
-    told = family.told(Batch(torch.zeros(len(label), 1, 8, 8), label, label))
-    assert torch.allclose(told.sum(1), torch.ones(len(label)))
-    unknown = (told == 0.25).all(1)
+    condition = family.condition(Batch(torch.zeros(len(label), 1, 8, 8), label, label))
+    assert torch.allclose(condition.sum(1), torch.ones(len(label)))
+    unknown = (condition == 0.25).all(1)
     assert unknown[label < 0].all()
     assert unknown[label >= 0].float().mean().item() == pytest.approx(0.3, abs=0.02)
     shown = ~unknown
-    assert torch.equal(told[shown].argmax(1), label[shown])
-    assert (family.told(Batch(torch.zeros(5, 1, 8, 8), None, label)) == 0.25).all()
+    assert torch.equal(condition[shown].argmax(1), label[shown])
+    assert (family.condition(Batch(torch.zeros(5, 1, 8, 8), None, label)) == 0.25).all()
 
 
 def test_both_pairs_of_a_conditional_model_are_told_the_same_labels():

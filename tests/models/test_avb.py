@@ -395,7 +395,11 @@ def test_the_adversarys_optimum_is_the_logarithm_of_the_ratio(contrast):
         with update.iteration(t + 1, t / iterations):
             x = next(stream).image
             z, mean, deviation = family.encoder(x)
-            update(adversary=family.judged(*family.adversary(x, (z - mean) / deviation, family.prior.sample(len(x)))))
+            update(
+                adversary=family.adversary_terms(
+                    *family.adversary(x, (z - mean) / deviation, family.prior.sample(len(x)))
+                )
+            )
     x = source.tensor(source.rows("test")[:2000])
     with torch.no_grad():
         z, mean, deviation = family.encoder(x)

@@ -200,13 +200,13 @@ class Watching:
             generator, discriminator = (copy.deepcopy(self.family.get_submodule(n)).double() for n in self.given)
             assert torch.allclose(generator(z.double()), shown.double(), atol=1e-5)
             d = discriminator(shown.double())
-            fooling = float(softplus(-d).mean())
-            wanted = {"fake": fooling, "deviation": float(self.family.prior.terms()["deviation"])}
+            generator_terms = float(softplus(-d).mean())
+            wanted = {"fake": generator_terms, "deviation": float(self.family.prior.terms()["deviation"])}
             if player == "discriminator":
                 (x,) = real
                 wanted = {"real": float(softplus(-discriminator(x.double())).mean()), "fake": float(softplus(d).mean())}
         assert {name: float(term.detach()) for name, term in terms.items()} == pytest.approx(wanted, rel=1e-4, abs=1e-5)
-        self.moves.append((player, fooling))
+        self.moves.append((player, generator_terms))
         for inputs in self.given.values():
             inputs.clear()
         self.update(**objectives)

@@ -177,12 +177,12 @@ class Game:
 
     def __init__(self, name: str, variant: dict[str, object], *, channels: int = 1, seed: int = 0) -> None:
         config = configure(name, family=settings(name, variant))
-        self.source = images(channels).telling(config.family.told())
+        self.source = images(channels).conditioned_on(config.family.conditioned_on())
         torch.manual_seed(seed)
         self.family: Family = load_family(name)(config.family, self.source.spec).train()
         self.update = Update(self.family.players())
         self.batches = Batches(self.source, batch_size=8, seed=0, device="cpu")
-        self.family.prior.meet(self.batches.attributes, self.batches.labels)
+        self.family.prior.store_attributes(self.batches.attributes, self.batches.labels)
 
     def play(self, n: int, start: int = 0) -> None:
         game = iterations(self.family, self.batches, self.update, seed=0, total_images=1000, start=start)

@@ -103,12 +103,12 @@ def test_least_squares_and_wasserstein_by_hand():
 
 
 @pytest.mark.parametrize("name", ["bce", "hinge", "least-squares", "wasserstein"])
-def test_what_fools_is_the_opposite_wish(name):
+def test_what_fools_is_the_opposite(name):
     """Raising a logit between the two targets helps `real` and `as_real`, and hurts `fake` and `as_fake`."""
     logits = torch.tensor([0.2, 0.6], requires_grad=True)
     objective = Objective(name)
-    for wish, sign in ((objective.real, -1), (objective.as_real, -1), (objective.fake, 1), (objective.as_fake, 1)):
-        (gradient,) = torch.autograd.grad(wish(logits), logits)
+    for loss, sign in ((objective.real, -1), (objective.as_real, -1), (objective.fake, 1), (objective.as_fake, 1)):
+        (gradient,) = torch.autograd.grad(loss(logits), logits)
         assert gradient.sum().item() * sign > 0
 
 
@@ -116,9 +116,9 @@ def test_what_fools_is_the_opposite_wish(name):
 def test_losses_are_float32_and_finite_for_sure_logits_in_bf16(name):
     logits = torch.tensor([-1e4, 1e4], dtype=torch.bfloat16)
     objective = Objective(name)
-    for wish in (objective.real, objective.fake, objective.as_real, objective.as_fake):
-        assert wish(logits).dtype is torch.float32
-        assert torch.isfinite(wish(logits))
+    for loss in (objective.real, objective.fake, objective.as_real, objective.as_fake):
+        assert loss(logits).dtype is torch.float32
+        assert torch.isfinite(loss(logits))
 
 
 def test_unknown_objectives_and_smoothing_where_it_is_not_defined_are_refused():

@@ -228,10 +228,14 @@ def test_a_discriminator_sees_noise_on_every_picture_until_the_noise_has_ended(n
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_every_adversarial_family_smooths_the_real_side_alone(name):
-    wish, plain = build(name, smoothing=0.1).objective, build(name).objective
+    objective, plain = build(name, smoothing=0.1).objective, build(name).objective
     d = torch.tensor([2.0])
-    assert wish.real(d).item() == pytest.approx(0.9 * plain.real(d).item() + 0.1 * plain.fake(d).item())
-    assert wish.fake(d) == plain.fake(d) and wish.as_real(d) == plain.as_real(d) and wish.as_fake(d) == plain.as_fake(d)
+    assert objective.real(d).item() == pytest.approx(0.9 * plain.real(d).item() + 0.1 * plain.fake(d).item())
+    assert (
+        objective.fake(d) == plain.fake(d)
+        and objective.as_real(d) == plain.as_real(d)
+        and objective.as_fake(d) == plain.as_fake(d)
+    )
     with pytest.raises(ConfigError, match="bce"):
         build(name, smoothing=0.1, objective="hinge")
 

@@ -47,10 +47,10 @@ def pictures(split: str = "train") -> ImageSource:
 def family(attributes: tuple[str, ...] = ALL, **settings: Any) -> tuple[Any, Batches]:
     config = configure("cgan", family={**SMALL, "attributes": attributes, **settings}).family
     torch.manual_seed(0)
-    source = pictures().telling(config.told())
+    source = pictures().conditioned_on(config.conditioned_on())
     built = load_family("cgan")(config, source.spec)
     batches = Batches(source, batch_size=16, seed=0, device="cpu")
-    built.prior.meet(batches.attributes, batches.labels)
+    built.prior.store_attributes(batches.attributes, batches.labels)
     return built, batches
 
 
@@ -172,7 +172,7 @@ def test_settings_that_tell_nothing_or_twice_are_refused():
         configure("cgan", family={"attributes": ("slant", "slant")})
     with pytest.raises(DataError, match=r"has no attributes.*--attributes"):
         pictures_without = from_arrays(pictures().images)
-        pictures_without.telling(("slant",))
+        pictures_without.conditioned_on(("slant",))
 
 
 def run_of(folder: Path, total: int = 96, **settings: Any) -> Path:

@@ -106,10 +106,10 @@ def quantiles(n: int) -> Tensor:
 
 def fit_logit(real: Tensor, fake: Tensor, *, start: Tensor) -> tuple[Tensor, float]:
     """Return the weights (f,) that tell features (f, n) apart best, by Newton's method, and the loss that is left."""
-    wish, weights = Objective("bce"), start.clone()
+    objective, weights = Objective("bce"), start.clone()
 
     def loss(w: Tensor) -> Tensor:
-        return wish.real(w @ real) + wish.fake(w @ fake)
+        return objective.real(w @ real) + objective.fake(w @ fake)
 
     for _ in range(12):
         at = weights.to(real.device).requires_grad_()

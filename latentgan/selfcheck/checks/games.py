@@ -48,8 +48,8 @@ def bigan_of_a_normal(device: torch.device) -> Checks:
     _, inverse = fit_logit(pairs(x, (x - 2) / 3), pairs(2 + 3 * z, z), start=start)
     yield Check("1-D BiGAN: V where E inverts G, −log 4", DONAHUE, -inverse, -math.log(4), 1e-5)
     # With E(x) = x/3 the pairs lie on the lines 3z − x = 0 and 3z − x = −2: d = 30 (3z − x + 1) is ±30 on them.
-    across, wish = torch.tensor([30.0, -90.0, 90.0, 0.0, 0.0], device=device), losses.Objective("bce")
-    value = -float(wish.real(across @ pairs(x, x / 3)) + wish.fake(across @ pairs(2 + 3 * z, z)))
+    across, objective = torch.tensor([30.0, -90.0, 90.0, 0.0, 0.0], device=device), losses.Objective("bce")
+    value = -float(objective.real(across @ pairs(x, x / 3)) + objective.fake(across @ pairs(2 + 3 * z, z)))
     yield Check("1-D BiGAN: V where E is off, told apart: 0", DONAHUE, value, 0.0, 1e-5)
 
 

@@ -22,51 +22,53 @@ GOODFELLOW, MIYATO = "Goodfellow et al. 2014", "Miyato et al. 2018, eq. 17"
 
 
 def cross_entropy(device: torch.device) -> Checks:
-    wish = losses.Objective("bce")
-    d, value = _best(wish, device)
+    objective = losses.Objective("bce")
+    d, value = _best(objective, device)
     yield Check("bce: D* = p / (p + q)", f"{GOODFELLOW}, eq. 2", float(d[2].sigmoid()), RATIO, 1e-5)
     log_4_minus_twice_js = sum(p * math.log((p + q) / p) + q * math.log((p + q) / q) for p, q in zip(P, Q, strict=True))
     yield Check("bce: loss at D*, log 4 − 2 JS(p, q)", f"{GOODFELLOW}, eq. 6", value, log_4_minus_twice_js, 1e-6)
     zero = torch.zeros(4, device=device)
-    value = -float(wish.real(zero) + wish.fake(zero))
+    value = -float(objective.real(zero) + objective.fake(zero))
     yield Check("bce: V at the equilibrium, −log 4", f"{GOODFELLOW}, theorem 1", value, -math.log(4), 1e-6)
 
 
 def smoothing(device: torch.device) -> Checks:
     source = "Salimans et al. 2016, §3.4"
-    wish = losses.Objective("bce", smoothing=0.1)
-    d, _ = _best(wish, device)
+    objective = losses.Objective("bce", smoothing=0.1)
+    d, _ = _best(objective, device)
     yield Check("smoothed bce: D* = 0.9 p / (p + q)", source, float(d[2].sigmoid()), 0.9 * RATIO, 1e-5)
     d = torch.tensor([1.5], device=device)
-    yield Check("smoothed bce: fakes are not smoothed", source, float(wish.fake(d)), math.log1p(math.exp(1.5)), 1e-6)
-    generator = float(wish.as_real(d))
+    yield Check(
+        "smoothed bce: fakes are not smoothed", source, float(objective.fake(d)), math.log1p(math.exp(1.5)), 1e-6
+    )
+    generator = float(objective.as_real(d))
     yield Check("smoothed bce: nor is the generator's aim", source, generator, math.log1p(math.exp(-1.5)), 1e-6)
 
 
 def extreme_logits(device: torch.device) -> Checks:
-    wish, source = losses.Objective("bce"), "softplus(x) = max(x, 0) + log(1 + e^−|x|)"
+    objective, source = losses.Objective("bce"), "softplus(x) = max(x, 0) + log(1 + e^−|x|)"
     for d in (-1000.0, -20.0, 20.0, 1000.0):
         logit = torch.tensor([d], device=device)
-        for name, term, x in (("−log D", wish.real, -d), ("−log(1 − D)", wish.fake, d)):
+        for name, term, x in (("−log D", objective.real, -d), ("−log(1 − D)", objective.fake, d)):
             true = max(x, 0.0) + math.log1p(math.exp(-abs(x)))
             value = float(term(logit)) / (true or 1.0)  # e^−1000 is 0 in float64 too
             yield Check(f"{name} at logit {d:g}, over the true one", source, value, float(true > 0), 1e-5)
 
 
-def fooling(device: torch.device) -> Checks:
-    wish, sure = losses.Objective("bce"), -20.0
+def non_saturating(device: torch.device) -> Checks:
+    objective, sure = losses.Objective("bce"), -20.0
     weak = _slope(losses.minimax_generator, sure, device) / -(1 / (1 + math.exp(-sure)))
     yield Check("minimax: its slope at logit −20, −σ(d), over the true one", f"{GOODFELLOW}, eq. 1", weak, 1.0, 1e-5)
-    strong = _slope(wish.as_real, sure, device)
+    strong = _slope(objective.as_real, sure, device)
     yield Check("non-saturating: its slope there, −σ(−d)", f"{GOODFELLOW}, §3", strong, -1.0, 1e-6)
     value = _slope(losses.Objective("hinge").as_fake, 5.0, device)
     yield Check("hinge: slope for who is to look fake, at logit 5", MIYATO, value, 1.0, 0.0)
 
 
 def hinge(device: torch.device) -> Checks:
-    wish, grid = losses.Objective("hinge"), torch.linspace(-3, 3, 601, device=device)
+    objective, grid = losses.Objective("hinge"), torch.linspace(-3, 3, 601, device=device)
     pairs = list(zip(P, Q, strict=True))
-    rows = torch.stack([torch.stack([p * wish.real(d) + q * wish.fake(d) for d in grid]) for p, q in pairs])
+    rows = torch.stack([torch.stack([p * objective.real(d) + q * objective.fake(d) for d in grid]) for p, q in pairs])
     least = 2 * sum(min(p, q) for p, q in pairs)
     yield Check("hinge: least loss, 2 Σ min(p, q)", "Lim & Ye 2017", float(rows.amin(1).sum()), least, 1e-6)
     best = grid[rows.argmin(1)]
@@ -75,34 +77,34 @@ def hinge(device: torch.device) -> Checks:
 
 
 def least_squares(device: torch.device) -> Checks:
-    wish = losses.Objective("least-squares")
-    d, value = _best(wish, device)
+    objective = losses.Objective("least-squares")
+    d, value = _best(objective, device)
     least = 0.5 * sum(p * q / (p + q) for p, q in zip(P, Q, strict=True))
     yield Check("least squares: d* = p / (p + q)", "Mao et al. 2017", float(d[2]), RATIO, 1e-6)
     yield Check("least squares: loss at d*, ½ Σ pq / (p + q)", "Mao et al. 2017", value, least, 1e-6)
-    generator = float(wish.as_real(torch.tensor([-0.5, 2.0], device=device)))
+    generator = float(objective.as_real(torch.tensor([-0.5, 2.0], device=device)))
     yield Check("least squares: ½ E (d − 1)² of −½ and 2", "Mao et al. 2017", generator, 0.8125, 1e-6)
 
 
 def wasserstein(device: torch.device) -> Checks:
-    wish, x = losses.Objective("wasserstein"), torch.randn(500, device=device)
-    value = -float(wish.real(x + 3) + wish.fake(x))
+    objective, x = losses.Objective("wasserstein"), torch.randn(500, device=device)
+    value = -float(objective.real(x + 3) + objective.fake(x))
     yield Check("wasserstein: d(x) = x tells a shift by 3", "Arjovsky et al. 2017, eq. 2", value, 3.0, 1e-5)
 
 
-def _best(wish: losses.Objective, device: torch.device) -> tuple[Tensor, float]:
+def _best(objective: losses.Objective, device: torch.device) -> tuple[Tensor, float]:
     """Return the logits that minimise the discriminator's loss on the table, by Newton's method, and the loss."""
     d = torch.zeros(3, device=device, requires_grad=True)
     for _ in range(12):
-        loss = _loss(wish, d)
+        loss = _loss(objective, d)
         (slope,) = torch.autograd.grad(loss, d, create_graph=True)
         (curvature,) = torch.autograd.grad(slope.sum(), d)
         d = (d - slope / curvature).detach().requires_grad_()
-    return d.detach(), float(_loss(wish, d.detach()))
+    return d.detach(), float(_loss(objective, d.detach()))
 
 
-def _loss(wish: losses.Objective, d: Tensor) -> Tensor:
-    terms = [P[i] * wish.real(d[i : i + 1]) + Q[i] * wish.fake(d[i : i + 1]) for i in range(3)]
+def _loss(objective: losses.Objective, d: Tensor) -> Tensor:
+    terms = [P[i] * objective.real(d[i : i + 1]) + Q[i] * objective.fake(d[i : i + 1]) for i in range(3)]
     return torch.stack(terms).sum()
 
 

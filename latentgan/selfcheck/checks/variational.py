@@ -82,12 +82,12 @@ def fitted_adversary(device: torch.device) -> Checks:
     normal = quantiles(401)[:, None].to(device).repeat(2, 1)
     x = torch.tensor([1.0, -1.0], device=device).repeat_interleave(401)[:, None]
     adversary = blackbox.Adversary(Layers({"flat": nn.Flatten()}), 1, 1, hidden=4, quadratic=True).to(device)
-    wish = Objective("bce")
+    objective = Objective("bce")
     optimizer = torch.optim.LBFGS(adversary.parameters(), max_iter=30, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         inferred, drawn = adversary(x, MEAN * x + DEVIATION * normal, normal)
-        value = wish.real(inferred) + wish.fake(drawn)
+        value = objective.real(inferred) + objective.fake(drawn)
         optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         return value
