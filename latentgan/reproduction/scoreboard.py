@@ -1,4 +1,4 @@
-"""The papers' figures beside ours, over seeds: in the terminal, and as the README's table."""
+"""The papers' figures beside ours, over seeds: in the terminal, and as the table of docs/reproduction.md."""
 
 from __future__ import annotations
 

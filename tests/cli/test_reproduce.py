@@ -1,4 +1,4 @@
-"""`latentgan reproduce`: every protocol runs, a seed is recorded once, the README's table is the records'."""
+"""`latentgan reproduce`: every protocol runs, a seed is recorded once, the table of docs/reproduction.md is the records'."""
 
 from __future__ import annotations
 
@@ -76,10 +76,12 @@ def test_the_table_keeps_failures_and_says_what_is_missing(tmp_path):
     assert "90.0 %; failed: seed 1" in text and "not recorded yet" in text and "97.39 %" in text
 
 
-def test_the_table_of_the_readme_is_the_one_of_the_records():
+def test_documented_table_equals_records():
     rows = [row for name in base.protocol_names() for row in rows_of(name, RESULTS)]
     _, found, rest = (
-        (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- latentgan reproduce --table -->\n")
+        (ROOT / "docs" / "reproduction.md")
+        .read_text(encoding="utf-8")
+        .partition("<!-- latentgan reproduce --table -->\n")
     )
     assert found and rest.partition("\n<!-- end of the table -->")[0] == as_markdown(rows)
 
