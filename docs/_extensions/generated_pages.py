@@ -232,13 +232,13 @@ def analysis_page(name: str, commands: dict[str, Any]) -> str:
     except (ModuleNotFoundError, AttributeError):
         study = None
     if study is not None:
-        call = f'result = run_study("{name}", Embeddings("codes.parquet"), model)'
-        parts += [
-            "## In Python",
-            f"```python\nfrom analysis import Embeddings\nfrom analysis.runner import run_study\n\n{call}\n```",
-            f"It calls `analysis.{name}.study.study`:",
-            prose(study.__doc__),
-        ]
+        parts.append("## In Python")
+        if name in catalogue.ANALYZE:
+            imports = "from analysis import Embeddings\nfrom analysis.runner import run_study\n"
+            imports += "from analysis.table.study_options import Options\n"
+            call = f'result = run_study("{name}", Embeddings("codes.parquet"), model, Options())'
+            parts.append(f"```python\n{imports}\n{call}\n```")
+        parts += [f"The study is `analysis.{name}.study.study`.", prose(study.__doc__)]
     modules = sorted(path for path in (ROOT / "analysis" / name).glob("*.py") if path.stem != "__init__")
     rows = [(f"`{path.name}`", escaped(module_sentence(path))) for path in modules]
     parts += ["## Where it stands", f"`analysis/{name}/`:", table(("file", "what it holds"), rows)]
