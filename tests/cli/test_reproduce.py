@@ -1,4 +1,4 @@
-"""`latentgan reproduce`: every protocol runs, a seed is recorded once, the table of docs/reproduction.md is the records'."""
+"""`latentgan reproduce`: every protocol runs, a seed is recorded once, the documented table is the records'."""
 
 from __future__ import annotations
 
