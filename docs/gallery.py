@@ -1,6 +1,6 @@
 """The gallery: three finished reports of real data, and what the examples print.
 
-    python docs/gallery.py [--mirror FOLDER] [--only digits mnist folder examples] [--quick]
+    python docs/gallery.py [--mirror FOLDER] [--only PART…] [--quick]
 
 Reports go to build/gallery/site/reports, where `make docs` finds them; what examples print goes to docs/gallery. With
 `--quick` everything trains for seconds, prints go to build/gallery/output, and reports say that nothing was learned.
@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,11 +77,11 @@ def images_with_csv(quick: bool) -> None:
     report_of_table(folder / "example" / "run", folder, "folder")
 
 
-def examples(quick: bool, mirror: Path | None) -> None:
-    """What each example prints, and the pictures that it writes beside its report."""
+def examples(quick: bool, mirror: Path | None, names: Sequence[str]) -> None:
+    """What examples print, and the pictures that they write beside their reports."""
     output = fresh("output") if quick else ROOT / "docs" / "gallery"
     output.mkdir(parents=True, exist_ok=True)
-    for script in sorted((ROOT / "examples").glob("*.py")):
+    for script in (ROOT / "examples" / f"{name}.py" for name in names):
         folder = fresh(f"examples/{script.stem}")
         takes_mirror = mirror is not None and "--mirror" in script.read_text(encoding="utf-8")
         given = ["--quick"] * quick + (["--mirror", mirror] if takes_mirror and not quick else [])
@@ -93,10 +94,11 @@ def examples(quick: bool, mirror: Path | None) -> None:
 
 def main() -> None:
     """Make what is asked for."""
-    parts = ("digits", "mnist", "folder", "examples")
+    scripts = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
+    parts = ("digits", "mnist", "folder", *scripts)
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--mirror", type=Path, help="folder with MNIST's files, instead of a download")
-    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="parts of the gallery")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="reports and examples")
     parser.add_argument("--quick", action="store_true", help="train for seconds only")
     options = parser.parse_args()
     mirror = options.mirror.resolve() if options.mirror else None
@@ -107,8 +109,7 @@ def main() -> None:
         mnist(options.quick, mirror)
     if "folder" in options.only:
         images_with_csv(options.quick)
-    if "examples" in options.only:
-        examples(options.quick, mirror)
+    examples(options.quick, mirror, [name for name in options.only if name in scripts])
     print(f"reports: {REPORTS}; `make docs` links them")
 
 
