@@ -34,7 +34,7 @@ from latentgan.io.writing import write_tensors
 from latentgan.losses import Objective
 from latentgan.run_folder import write_model
 from latentgan.training.loop import iterations
-from latentgan.training.state import Session, model_config, open_session, usable
+from latentgan.training.state import TrainingState, model_config, open_state, usable
 
 LOOPS = ("gan", "dcgan", "bigan", "ali", "infogan", "latent_regressor", "aae", "aae_semi", "vae", "avb", "deligan")
 OPTIONS: tuple[tuple[str, str, dict[str, object]], ...] = (
@@ -98,21 +98,21 @@ def tell(rows: Iterable[Row], *, quick: bool = False) -> int:
 
 def iteration_cost(source: ImageSource, rounds: int) -> Row:
     """Cost of a BiGAN iteration (batch, noise, passes, Adam, average) over its bare passes: MLP networks, batch 128."""
-    session = open_session(configure("bigan", family=PAPER), source)
-    ratios = interleave(iteration_of(session), lambda: bare_passes(session), rounds)
+    state = open_state(configure("bigan", family=PAPER), source)
+    ratios = interleave(iteration_of(state), lambda: bare_passes(state), rounds)
     return "BiGAN iteration / bare forward and backward passes", statistics.median(ratios), 1.3, "×"
 
 
-def bare_passes(session: Session) -> None:
+def bare_passes(state: TrainingState) -> None:
     """The forward and backward passes that the algorithm needs, on data that is there already."""
-    family, n = session.family, session.config.training.batch_size
-    x = session.batches.source.tensor(np.arange(n))
+    family, n = state.family, state.config.training.batch_size
+    x = state.batches.source.tensor(np.arange(n))
     z = family.prior.sample(n)
     bce = Objective("bce")
     encoded = family.discriminator(x, family.encode(x))
     generated = family.discriminator(family.generator(z), z)
     judged, fooled = bce.real(encoded) + bce.fake(generated), bce.as_fake(encoded) + bce.as_real(generated)
-    players = session.update.players
+    players = state.update.players
     torch.autograd.grad(judged, players["discriminator"].parameters, retain_graph=True)
     torch.autograd.grad(fooled, players["encoder_generator"].parameters)
 
@@ -121,8 +121,8 @@ def family_cost(
     source: ImageSource, rounds: int, name: str, what: str = "", family: Mapping[str, object] = MappingProxyType({})
 ) -> Row:
     """A whole iteration of a family's default networks over one of a loop written by hand with fused Adam."""
-    session, other = (open_session(configure(name, family=family), source) for _ in range(2))
-    ratios = interleave(iteration_of(session), by_hand(other), rounds)
+    state, other = (open_state(configure(name, family=family), source) for _ in range(2))
+    ratios = interleave(iteration_of(state), by_hand(other), rounds)
     return f"{name}{what} iteration / a loop by hand with fused Adam", statistics.median(ratios), 1 / 0.9, "×"
 
 
@@ -131,8 +131,8 @@ def script_cost(rounds: int) -> Row:
     source = fake_mnist(2048)
     large = from_arrays(np.pad(source.images, ((0, 0), (2, 2), (2, 2), (0, 0))), source.labels, name="noise")
     config = configure("infogan", family={"objective": "least-squares"}, training={"batch_size": 64})
-    session = open_session(config, large, family=ScriptInfoGAN)
-    ratios = interleave(iteration_of(session), script_infogan(source, batch=64), rounds)
+    state = open_state(config, large, family=ScriptInfoGAN)
+    ratios = interleave(iteration_of(state), script_infogan(source, batch=64), rounds)
     return "infogan iteration / PyTorch-GAN script's loop, same layers", statistics.median(ratios), 1 / 1.5, "×"
 
 
@@ -152,7 +152,7 @@ def pythae_costs(source: ImageSource, rounds: int, iterations: int = 4) -> Itera
         config = configure("aae", family=settings, training={"batch_size": batch})
         ratios: dict[str, list[float]] = {"aae iteration": [], "a loop by hand with fused Adam": []}
         for _ in range(BUILDS):
-            ours, plain, third = (open_session(config, source, family=family) for _ in range(3))
+            ours, plain, third = (open_state(config, source, family=family) for _ in range(3))
             theirs = pythae_aae(third, iterations=iterations)
             for whose, one in zip(ratios, (iteration_of(ours), by_hand(plain)), strict=True):
                 ratios[whose] += interleave(lambda one=one: [one() for _ in range(iterations)], theirs, rounds)
@@ -162,23 +162,23 @@ def pythae_costs(source: ImageSource, rounds: int, iterations: int = 4) -> Itera
         yield f"aae iteration / a loop by hand, {what}", mine / other, 1 / 0.9, "×"
 
 
-def iteration_of(session: Session) -> Callable[[], None]:
+def iteration_of(state: TrainingState) -> Callable[[], None]:
     """Return a function that plays one iteration as training does, averages included."""
-    t = session.config.training
-    game = iterations(session.family, session.batches, session.update, seed=0, total_images=t.total_images)
+    t = state.config.training
+    game = iterations(state.family, state.batches, state.update, seed=0, total_images=t.total_images)
 
     def iteration() -> None:
         next(game)
-        session.average.follow(t.batch_size, session.images)
+        state.ema.follow(t.batch_size, state.images)
 
     return iteration
 
 
 def batch_cost(source: ImageSource, rounds: int) -> Row:
     """Drawing a batch over an iteration of the convolutional BiGAN."""
-    session = open_session(configure("bigan"), source)
-    game = iterations(session.family, session.batches, session.update, seed=0, total_images=10**6)
-    ratios = interleave(lambda: next(session.batches), lambda: next(game), rounds)
+    state = open_state(configure("bigan"), source)
+    game = iterations(state.family, state.batches, state.update, seed=0, total_images=10**6)
+    ratios = interleave(lambda: next(state.batches), lambda: next(game), rounds)
     return "drawing a batch / convolutional BiGAN iteration", statistics.median(ratios), 0.02, "×"
 
 
@@ -187,7 +187,7 @@ def encode_cost(source: ImageSource, rounds: int, what: str, settings: dict[str,
     with tempfile.TemporaryDirectory() as folder:
         run = untrained_run(Path(folder) / "run", source, settings)
         model = NumpyModel.load(run)
-        networks = [open_session(configure("bigan", family=settings), source).family.eval() for _ in range(2)]
+        networks = [open_state(configure("bigan", family=settings), source).family.eval() for _ in range(2)]
         plan = Plan(default_features(model))
 
         def bare() -> None:
@@ -209,10 +209,10 @@ def encode_cost(source: ImageSource, rounds: int, what: str, settings: dict[str,
 
 def untrained_run(run: Path, source: ImageSource, settings: dict[str, object]) -> Path:
     """Write a run folder with a model of iteration 0, enough to encode with."""
-    session = open_session(configure("bigan", family=settings), source)
-    weights = usable(session, 256).state_dict()
+    state = open_state(configure("bigan", family=settings), source)
+    weights = usable(state, 256).state_dict()
     run.mkdir()
-    write_model(run, weights, model_config(session))
+    write_model(run, weights, model_config(state))
     write_tensors(run / "untrained.safetensors", weights)
     return run
 

@@ -1,6 +1,6 @@
 """Training loops written by hand, against which `bench.py` measures latentgan: what a careful author types.
 
-`by_hand(session)` plays the session's own networks with torch alone: uint8 images in memory, one forward pass where one
+`by_hand(state)` plays the state's own networks with torch alone: uint8 images in memory, one forward pass where one
 will do, gradients of each player's parameters only, fused Adam; no averages, no log, no checks.
 
 `script_infogan` is the loop of the well-known PyTorch-GAN collection's InfoGAN script, written anew from its
@@ -24,23 +24,23 @@ from latentgan.data.source import ImageSource, ImageSpec
 from latentgan.families.infogan import InfoGAN
 from latentgan.networks.blocks import Layers
 from latentgan.networks.discriminators import Discriminator
-from latentgan.training.state import Session
+from latentgan.training.state import TrainingState
 
 Iteration = Callable[[], None]
 
 
-def by_hand(session: Session) -> Iteration:
-    """Return a function that plays one iteration of the session's family, with optimisers of its own."""
-    family, config = session.family, session.config
-    rows = session.source.rows("train")
-    images = torch.from_numpy(np.ascontiguousarray(session.source.images[rows]))
-    labels = torch.from_numpy(np.ascontiguousarray(session.source.labels[rows]))
+def by_hand(state: TrainingState) -> Iteration:
+    """Return a function that plays one iteration of the state's family, with optimisers of its own."""
+    family, config = state.family, state.config
+    rows = state.source.rows("train")
+    images = torch.from_numpy(np.ascontiguousarray(state.source.images[rows]))
+    labels = torch.from_numpy(np.ascontiguousarray(state.source.labels[rows]))
     n = config.training.batch_size
     adams = {
         name: torch.optim.Adam(p.parameters, p.settings.learning_rate, (p.settings.beta1, 0.999), fused=True)
-        for name, p in session.update.players.items()
+        for name, p in state.update.players.items()
     }
-    parameters = {name: p.parameters for name, p in session.update.players.items()}
+    parameters = {name: p.parameters for name, p in state.update.players.items()}
 
     def draw() -> Tensor:
         return draw_labelled()[0]

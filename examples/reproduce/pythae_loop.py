@@ -20,7 +20,7 @@ from latentgan.data.source import ImageSpec
 from latentgan.families.aae import AAE
 from latentgan.networks.blocks import Layers, UnitRange
 from latentgan.networks.posterior import Posterior
-from latentgan.training.state import Session
+from latentgan.training.state import TrainingState
 
 NEEDS = ("pythae", "cloudpickle", "tqdm")
 
@@ -63,10 +63,10 @@ class PythaeDiscriminator(nn.Sequential):
         super().__init__(nn.Linear(latent, 256), nn.ReLU(), nn.Linear(256, 1), nn.Flatten(0))
 
 
-def pythae_aae(session: Session, *, iterations: int) -> Callable[[], Any]:
+def pythae_aae(state: TrainingState, *, iterations: int) -> Callable[[], Any]:
     """Return a function that trains pythae's model by its own trainer for one epoch of `iterations` batches.
 
-    Encoder, decoder, discriminator, batch size and optimisers are those of the session, of family aae with a Gaussian
+    Encoder, decoder, discriminator, batch size and optimisers are those of the state, of family aae with a Gaussian
     posterior (pythae's encoders give a mean and a log variance). Adam is as its trainer makes it; the progress bar that
     it draws is left out.
     """
@@ -77,7 +77,7 @@ def pythae_aae(session: Session, *, iterations: int) -> Callable[[], Any]:
     from pythae.trainers import AdversarialTrainer, AdversarialTrainerConfig
     from pythae.trainers.training_callbacks import CallbackHandler, TrainingCallback
 
-    family, batch = session.family, session.config.training.batch_size
+    family, batch = state.family, state.config.training.batch_size
 
     class Encoder(BaseEncoder):
         def __init__(self) -> None:
@@ -104,11 +104,11 @@ def pythae_aae(session: Session, *, iterations: int) -> Callable[[], Any]:
         def forward(self, z: Tensor) -> Any:
             return ModelOutput(embedding=torch.sigmoid(self.network(z)))
 
-    shape, rows = session.source.spec.shape, session.source.rows("train")[: iterations * batch]
+    shape, rows = state.source.spec.shape, state.source.rows("train")[: iterations * batch]
     model = Adversarial_AE(
         Adversarial_AE_Config(input_dim=shape, latent_dim=family.config.latent), Encoder(), Decoder(), Discriminator()
     )
-    players = session.update.players
+    players = state.update.players
     adam = {name: {"betas": (p.settings.beta1, p.settings.beta2)} for name, p in players.items()}
     config = AdversarialTrainerConfig(
         output_dir=tempfile.gettempdir(),  # nothing is written there before an epoch ends in its own `train`
@@ -119,7 +119,7 @@ def pythae_aae(session: Session, *, iterations: int) -> Callable[[], Any]:
         discriminator_optimizer_params=adam["discriminator"],
         no_cuda=True,
     )
-    data = BaseDataset(session.source.tensor(rows), torch.zeros(len(rows)))
+    data = BaseDataset(state.source.tensor(rows), torch.zeros(len(rows)))
     trainer = AdversarialTrainer(model, data, training_config=config)
     trainer.set_autoencoder_optimizer()
     trainer.set_discriminator_optimizer()

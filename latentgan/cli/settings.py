@@ -159,8 +159,8 @@ def print_dry_run(config: RunConfig) -> None:
     """Print what would be trained: settings, parameter counts, and the time that a few iterations foretell."""
     from latentgan.devices import pick_precision
     from latentgan.networks.blocks import count_parameters
-    from latentgan.training.loop import session_iterations
-    from latentgan.training.state import open_session, open_source
+    from latentgan.training.loop import state_iterations
+    from latentgan.training.state import open_source, open_state
 
     console = Console()
     console.print(escape(tomli_w.dumps(config.as_dict())))
@@ -168,19 +168,19 @@ def print_dry_run(config: RunConfig) -> None:
     for note in source.notes:
         console.print(f"[dim]{escape(printable(note))}[/]")
     console.print(escape(printable(source.summary)))
-    session = open_session(config, source)
+    state = open_state(config, source)
     table = Table("network", "parameters", box=None, header_style="bold")
-    for name, network in session.family.named_children():
+    for name, network in state.family.named_children():
         if count := count_parameters(network):
             table.add_row(name, f"{count:,}")
     console.print(table)
-    game = session_iterations(session)
+    game = state_iterations(state)
     next(game)
-    before, started = session.images, time.perf_counter()
+    before, started = state.images, time.perf_counter()
     for _ in range(5):
         next(game)
-    rate = (session.images - before) / (time.perf_counter() - started)
-    total, device = config.training.total_images, session.batches.device
+    rate = (state.images - before) / (time.perf_counter() - started)
+    total, device = config.training.total_images, state.batches.device
     precision = pick_precision(config.training.precision, device)
     console.print(
         f"about {_duration(total / rate)} for {total:,} images at {rate:,.0f} images/s "

@@ -1,4 +1,4 @@
-"""Which images a model was trained on, by their content: so that a set that was split anew leaks nothing."""
+"""Leakage: recognise a model's training images by their content, so that none of them is in another split."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def image_marks(source: ImageSource, rows: np.ndarray) -> np.ndarray:
     return np.frombuffer(b"".join(marks), dtype="<u8")
 
 
-def write_seen(run: Path, source: ImageSource) -> None:
-    """Keep the hashes of the training images in the run folder."""
+def write_training_marks(run: Path, source: ImageSource) -> None:
+    """Write the hashes of the training images into the run folder."""
     stream = BytesIO()
     np.save(stream, np.unique(image_marks(source, source.rows("train"))), allow_pickle=False)
     replace_bytes(run / FILE, stream.getvalue(), durable=False)
 
 
-def without_leak(run: Path, source: ImageSource, fingerprint: str) -> ImageSource:
+def mark_training_images(run: Path, source: ImageSource, fingerprint: str) -> ImageSource:
     """Return `source` with every image that `run` was trained on in the train split.
 
-    A set that is not exactly the training's (another label column, one more image) is split anew; without this, its
-    test split would hold images that the model has seen.
+    A set that differs from the training's (another label column, one more image) is split anew; without this, its test
+    split would hold training images of the model.
 
     Args:
         run: the run folder.
@@ -48,8 +48,8 @@ def without_leak(run: Path, source: ImageSource, fingerprint: str) -> ImageSourc
     marks = read_array(path, error=DataError)
     if marks.dtype != np.uint64 or marks.ndim != 1:
         raise DataError(f"{path} holds {marks.dtype} of {marks.shape}, not hashes of training images; restore it")
-    seen = np.isin(image_marks(source, source.rows()), marks)
-    moved = seen & (source.split != "train")
+    trained_on = np.isin(image_marks(source, source.rows()), marks)
+    moved = trained_on & (source.split != "train")
     if not moved.any():
         return source
     note = f"{int(moved.sum()):,} images of the other splits were seen in training; they are marked as train"

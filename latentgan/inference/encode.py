@@ -22,7 +22,7 @@ import torch
 
 from analysis.io.paths import relative_name, without_paths
 from analysis.io.writing import check_outputs, made_for
-from latentgan.data.leakage import without_leak
+from latentgan.data.leakage import mark_training_images
 from latentgan.data.source import ImageSource
 from latentgan.errors import ConfigError
 from latentgan.inference.numpy_model import NumpyModel
@@ -119,9 +119,9 @@ def default_features(model: NumpyModel) -> tuple[str, ...]:
 
 
 def fitting_images(run: Path, model: NumpyModel, source: ImageSource, plan: Plan | None = None) -> ImageSource:
-    """Return the images as a run may be judged on them, see `without_leak`; ConfigError where they do not fit it."""
+    """Return the images for an evaluation of a run, see `mark_training_images`; ConfigError where they do not fit."""
     check_fit(model, source, plan or Plan())
-    return without_leak(run, source, str(model.about.get("fingerprint", "")))
+    return mark_training_images(run, source, str(model.about.get("fingerprint", "")))
 
 
 def check_fit(model: NumpyModel, source: ImageSource, plan: Plan) -> None:

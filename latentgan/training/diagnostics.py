@@ -1,4 +1,4 @@
-"""What tells a game that goes wrong, in numbers at every log mark and in plain words when they cross a line."""
+"""Diagnostics of a run: indicators that are measured at every log mark, and warnings when they cross a threshold."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ DUPLICATE_SHARE = 0.25
 """Share of samples that have a near-duplicate among a few hundred others."""
 
 
-NOTED = "discriminator_accuracy", "adversary_loss"
-"""Vitals that families note themselves, as means over a log interval."""
+NOTED_INDICATORS = "discriminator_accuracy", "adversary_loss"
+"""Indicators that families record themselves, as means over a log interval."""
 
 
 WARMUP = 0.1
-"""Share of the run before which nothing is judged."""
+"""Share of the run before which no warning is raised."""
 
 
 @dataclass(frozen=True)
-class Warning:
+class TrainingWarning:
     """One thing that looks wrong.
 
     Args:
         name: stable identifier.
-        sentence: what was seen, what it means and what to try.
-        images: images seen when it was last true.
+        sentence: the observation, what it means and what to try.
+        images: number of images seen when it was last true.
         resolved: whether a later log mark no longer showed it.
     """
 
@@ -53,7 +53,7 @@ class Warning:
     resolved: bool = False
 
 
-class Health:
+class Diagnostics:
     """Collects warnings over a run; its state travels in checkpoints.
 
     Args:
@@ -62,19 +62,19 @@ class Health:
 
     def __init__(self, total_images: int) -> None:
         self.total_images = total_images
-        self.warnings: dict[str, Warning] = {}
+        self.warnings: dict[str, TrainingWarning] = {}
         self.status = "ok"
 
-    def observe(self, images: int, vitals: Mapping[str, float]) -> list[Warning]:
-        """Judge the vitals of one log mark and return the warnings that are new."""
+    def observe(self, images: int, indicators: Mapping[str, float]) -> list[TrainingWarning]:
+        """Check the indicators of one log mark and return the warnings that are new."""
         if images < WARMUP * self.total_images:
             return []
-        seen = {w.name: w for w in judge_vitals(images, vitals)}
-        new = [w for name, w in seen.items() if name not in self.warnings or self.warnings[name].resolved]
+        present = {w.name: w for w in find_warnings(images, indicators)}
+        new = [w for name, w in present.items() if name not in self.warnings or self.warnings[name].resolved]
         for name, old in self.warnings.items():
-            if name not in seen:
+            if name not in present:
                 self.warnings[name] = replace(old, resolved=True)
-        self.warnings.update(seen)
+        self.warnings.update(present)
         self.status = "warning" if any(not w.resolved for w in self.warnings.values()) else "ok"
         return new
 
@@ -85,17 +85,22 @@ class Health:
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` gave."""
         self.status = state["status"]
-        self.warnings = {w["name"]: Warning(**w) for w in state["warnings"]}
+        self.warnings = {w["name"]: TrainingWarning(**w) for w in state["warnings"]}
 
 
-VITALS = ("reconstruction_ratio", "discriminator_accuracy", "adversary_loss", "duplicate_share")
+WARNING_INDICATORS = ("reconstruction_ratio", "discriminator_accuracy", "adversary_loss", "duplicate_share")
 """What warnings are about: shares, and the adversary's loss in nats."""
 
 
-def judge_vitals(images: int, vitals: Mapping[str, float]) -> list[Warning]:
-    """Return what the vitals of one moment say, see VITALS; one that is not there says nothing."""
-    ratio, accuracy, loss, share = (vitals.get(name, 0.0) for name in VITALS)
-    said = (
+def find_warnings(images: int, indicators: Mapping[str, float]) -> list[TrainingWarning]:
+    """Return the warnings that the indicators of one log mark give, see WARNING_INDICATORS.
+
+    Args:
+        images: images seen so far.
+        indicators: by name; one that is absent gives no warning.
+    """
+    ratio, accuracy, loss, share = (indicators.get(name, 0.0) for name in WARNING_INDICATORS)
+    rules = (
         (
             ratio >= ENCODER_IDLE,
             "encoder_not_learning",
@@ -123,15 +128,15 @@ def judge_vitals(images: int, vitals: Mapping[str, float]) -> list[Warning]:
             "where images of the data have none. Train longer, or balance the learning rates.",
         ),
     )
-    return [Warning(name, sentence, images) for holds, name, sentence in said if holds]
+    return [TrainingWarning(name, sentence, images) for holds, name, sentence in rules if holds]
 
 
 @torch.no_grad()
 def measure(family: Family, x: Tensor, labels: Tensor | None = None, *, seed: int = 0) -> dict[str, float]:
-    """Return the vitals that need networks: reconstruction_ratio, duplicate_share and, of families that learn classes
-    from labels, validation_accuracy over validation_labels images.
+    """Return the indicators that need networks: reconstruction_ratio and duplicate_share.
 
-    There is no ratio where the encoder leaves out parts of the code that the decoder needs, as InfoGAN's its noise.
+    Families that learn classes from labels add validation_accuracy, over validation_labels images. There is no ratio
+    where the encoder leaves out parts of the code that the decoder needs, as InfoGAN's leaves out its noise.
 
     Args:
         family: in evaluation mode.
@@ -139,17 +144,17 @@ def measure(family: Family, x: Tensor, labels: Tensor | None = None, *, seed: in
         labels: theirs, (n,), -1 where there is none; None where they are not held out.
         seed: of the samples.
     """
-    vitals: dict[str, float] = {}
+    indicators: dict[str, float] = {}
     if labels is not None and bool((labels >= 0).any()) and family.uses_labels and isinstance(family, Classifies):
         right = (family.classify(x).argmax(1) == labels)[labels >= 0].float()
-        vitals |= {"validation_accuracy": float(right.mean()), "validation_labels": float(len(right))}
+        indicators |= {"validation_accuracy": float(right.mean()), "validation_labels": float(len(right))}
     complete = all(part.encoded for part in family.prior.parts)
     if isinstance(family, Encodes) and isinstance(family, Decodes) and complete:
-        vitals["reconstruction_ratio"] = reconstruction_ratio(x, family.decode(family.encode(x)))
+        indicators["reconstruction_ratio"] = reconstruction_ratio(x, family.decode(family.encode(x)))
     if isinstance(family, Decodes):
         z = family.prior.sample(len(x), generator=torch.Generator().manual_seed(seed))
-        vitals["duplicate_share"] = duplicate_share(family.decode(z), x)
-    return vitals
+        indicators["duplicate_share"] = duplicate_share(family.decode(z), x)
+    return indicators
 
 
 def reconstruction_ratio(x: Tensor, reconstructed: Tensor) -> float:
@@ -160,9 +165,9 @@ def reconstruction_ratio(x: Tensor, reconstructed: Tensor) -> float:
         reconstructed: their reconstructions, same shape.
     """
     x, r = x.flatten(1).float(), reconstructed.flatten(1).float()
-    own = torch.linalg.vector_norm(x - r, dim=1).mean()
-    other = torch.linalg.vector_norm(x - r.roll(1, 0), dim=1).mean()
-    return float(own / other.clamp_min(1e-12))
+    paired = torch.linalg.vector_norm(x - r, dim=1).mean()
+    shuffled = torch.linalg.vector_norm(x - r.roll(1, 0), dim=1).mean()
+    return float(paired / shuffled.clamp_min(1e-12))
 
 
 def duplicate_share(samples: Tensor, images: Tensor) -> float:

@@ -20,7 +20,7 @@ STRIDE, FINEST = 4, 1 / 8
 than FINEST of the half-life."""
 
 
-class Average:
+class ExponentialMovingAverage:
     """Exponential moving average of all parameters: avg ← avg + (1 − 2^(−n/halflife)) · (now − avg).
 
     Parameters only: a buffer such as a spectral norm's singular vectors is copied, since its average would not
@@ -77,8 +77,8 @@ class Average:
         """Give `shadow`, a copy of `family`, the averaged parameters and the present buffers."""
         for parameter, value in zip(shadow.parameters(), self.values, strict=True):
             parameter.copy_(value)
-        for mine, theirs in zip(shadow.buffers(), family.buffers(), strict=True):
-            mine.copy_(theirs)
+        for target, buffer in zip(shadow.buffers(), family.buffers(), strict=True):
+            target.copy_(buffer)
 
 
 def shadow_of(family: Family) -> Family:

@@ -67,8 +67,8 @@ def fitting_config(about: Mapping[str, Any], settings: Mapping[str, Any]) -> Run
     name = str(about["name"])
     if ":" in name:
         raise ConfigError(f"{name!r} is a foreign family; an encoder can be fitted to families of latentgan only")
-    own = {"family": {"of": name, "base": about["family"], **RECIPE}, "data": about.get("data", {})}
-    return configure("latent_regressor", merge(own, settings))
+    defaults = {"family": {"of": name, "base": about["family"], **RECIPE}, "data": about.get("data", {})}
+    return configure("latent_regressor", merge(defaults, settings))
 
 
 def _renamed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

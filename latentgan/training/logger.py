@@ -22,26 +22,26 @@ from latentgan.errors import CheckpointError
 from latentgan.io.file_models import LogLine, SummaryFile
 from latentgan.networks.blocks import count_parameters
 from latentgan.run_folder import writing
-from latentgan.training.diagnostics import NOTED
+from latentgan.training.diagnostics import NOTED_INDICATORS
 from latentgan.version import __version__
 
 if TYPE_CHECKING:
-    from latentgan.training.state import Session
+    from latentgan.training.state import TrainingState
 
 
-class Journal:
+class RunLogger:
     """Writes a run's records and draws its progress; used as a context around the game.
 
     Args:
         out: the run folder.
-        session: where the run continues from; records after that point are cut.
+        state: where the run continues from; records after that point are cut.
         command: what the user typed.
         show_progress: draw a bar on standard error (in a log file one line at the end).
     """
 
-    def __init__(self, out: Path, session: Session, *, command: str, show_progress: bool) -> None:
-        self.out, self.session, self.command = out, session, command
-        self._marks = (session.seconds, session.images)
+    def __init__(self, out: Path, state: TrainingState, *, command: str, show_progress: bool) -> None:
+        self.out, self.state, self.command = out, state, command
+        self._marks = (state.seconds, state.images)
         self._progress = Progress(
             TextColumn("[bold]{task.fields[title]}"),
             BarColumn(bar_width=None),
@@ -56,30 +56,30 @@ class Journal:
         )
         self._task: TaskID | None = None
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> RunLogger:
         with writing(self.out, self.out):
-            cut_back(self.out, self.session.images)
+            cut_back(self.out, self.state.images)
             self._write_summary("running")
-        title = f"{self.session.config.name} on {escape(printable(self.session.source.name))}"
-        total = self.session.config.training.total_images
+        title = f"{self.state.config.name} on {escape(printable(self.state.source.name))}"
+        total = self.state.config.training.total_images
         self._progress.start()
-        for note in self.session.source.notes:  # where labels come from, what was left out
+        for note in self.state.source.notes:  # where labels come from, what was left out
             self._progress.console.print(f"[dim]{escape(printable(note))}[/]", highlight=False)
-        if self.session.family.uses_labels:
-            rows = len(self.session.batches.rows)
+        if self.state.family.uses_labels:
+            rows = len(self.state.batches.rows)
             self._progress.console.print(
-                f"[dim]labels: the networks are told {self.session.labels:,} of {rows:,} train images[/]",
+                f"[dim]labels: the networks use those of {self.state.labels:,} of {rows:,} train images[/]",
                 highlight=False,
             )
-            if untold := self.session.untold:
-                names = " or ".join(map(repr, untold[:3])) + f" or {len(untold) - 3:,} others" * (len(untold) > 3)
+            if missing := self.state.classes_without_labels:
+                names = " or ".join(map(repr, missing[:3])) + f" or {len(missing) - 3:,} others" * (len(missing) > 3)
                 self._progress.console.print(
-                    f"[yellow]warning[/]: no train image is told to be {escape(names)}, so that the "
-                    "networks cannot learn what that is",
+                    f"[yellow]warning[/]: no train image is labelled {escape(names)}, so the networks cannot learn "
+                    "that class",
                     highlight=False,
                 )
         self._task = self._progress.add_task(
-            title, total=total, completed=min(self.session.images, total), title=title, rate="", terms=""
+            title, total=total, completed=min(self.state.images, total), title=title, rate="", terms=""
         )
         return self
 
@@ -88,72 +88,72 @@ class Journal:
     ) -> None:
         self._progress.stop()
 
-    def advance(self, session: Session) -> None:
+    def advance(self, state: TrainingState) -> None:
         """Move the bar after an iteration."""
         if self._task is not None:
-            total = session.config.training.total_images
-            self._progress.update(self._task, completed=min(session.images, total))
+            total = state.config.training.total_images
+            self._progress.update(self._task, completed=min(state.images, total))
 
-    def log(self, session: Session, vitals: dict[str, float]) -> None:
-        """Append a line to metrics.jsonl, judge the run's health and show both."""
-        means = session.update.drain()
+    def log(self, state: TrainingState, indicators: dict[str, float]) -> None:
+        """Append a line to metrics.jsonl, check the indicators and show both."""
+        means = state.update.drain()
         seconds, images = self._marks
-        rate = (session.images - images) / max(session.seconds - seconds, 1e-9)
-        self._marks = (session.seconds, session.images)
-        vitals = {**vitals, **{k: v for k, v in means["notes"].items() if k in NOTED}}
+        rate = (state.images - images) / max(state.seconds - seconds, 1e-9)
+        self._marks = (state.seconds, state.images)
+        indicators = {**indicators, **{k: v for k, v in means["notes"].items() if k in NOTED_INDICATORS}}
         line = {
-            "iteration": session.iteration,
-            "images": session.images,
-            "seconds": round(session.seconds, 3),
+            "iteration": state.iteration,
+            "images": state.images,
+            "seconds": round(state.seconds, 3),
             "images_per_second": round(rate, 1),
             **means,
-            "health": vitals,
+            "health": indicators,
         }
         append_text(self.out / "metrics.jsonl", json.dumps(line) + "\n")
-        for warning in session.health.observe(session.images, vitals):
+        for warning in state.diagnostics.observe(state.images, indicators):
             self._progress.console.print(f"[yellow]warning[/]: {escape(warning.sentence)}")
-        self._write_health()
+        self._write_diagnostics()
         if self._task is not None:
-            self._progress.update(self._task, rate=f"{rate:,.0f} images/s", terms=_brief(means["terms"], vitals))
+            self._progress.update(self._task, rate=f"{rate:,.0f} images/s", terms=_brief(means["terms"], indicators))
 
     def finish(self, status: str, sentence: str = "") -> None:
         """Write the last records: "finished", "stopped", or "diverged" with the sentence that says why."""
         with writing(self.out, self.out / "summary.json"):
-            self._write_health(sentence)
+            self._write_diagnostics(sentence)
             self._write_summary(status)
 
-    def _write_health(self, sentence: str = "") -> None:
-        state: dict[str, Any] = self.session.health.state()
+    def _write_diagnostics(self, sentence: str = "") -> None:
+        record: dict[str, Any] = self.state.diagnostics.state()
         if sentence:
             failure = {
                 "name": "diverged",
                 "sentence": sentence,
-                "images": self.session.images,
+                "images": self.state.images,
                 "resolved": False,
             }
-            state["warnings"] = [failure, *state["warnings"]]
-        replace_text(self.out / "health.json", json.dumps(state, indent=1))
+            record["warnings"] = [failure, *record["warnings"]]
+        replace_text(self.out / "health.json", json.dumps(record, indent=1))
 
     def _write_summary(self, status: str) -> None:
-        session = self.session
+        state = self.state
         path = self.out / "summary.json"
         # A resumed run is the work of its first command.
         command = read_summary(self.out).get("command", self.command)
-        networks = {name: count_parameters(child) for name, child in session.family.named_children()}
+        networks = {name: count_parameters(child) for name, child in state.family.named_children()}
         summary = {
             "status": status,
             "command": command,
-            "family": session.config.name,
-            "source": (type(session.family).__doc__ or "").strip().split("\n")[0],
-            "data": session.source.name,
-            "data_summary": session.source.summary,
-            "provenance": {key: shortened(value) for key, value in session.source.provenance.items()},
-            "notes": [without_paths(note) for note in session.source.notes],
-            "images": session.images,
-            "iterations": session.iteration,
-            "labels": session.labels,
-            "seconds": round(session.seconds, 3),
-            "device": str(session.batches.device),
+            "family": state.config.name,
+            "source": (type(state.family).__doc__ or "").strip().split("\n")[0],
+            "data": state.source.name,
+            "data_summary": state.source.summary,
+            "provenance": {key: shortened(value) for key, value in state.source.provenance.items()},
+            "notes": [without_paths(note) for note in state.source.notes],
+            "images": state.images,
+            "iterations": state.iteration,
+            "labels": state.labels,
+            "seconds": round(state.seconds, 3),
+            "device": str(state.batches.device),
             "threads": torch.get_num_threads(),
             "parameters": {name: count for name, count in networks.items() if count},
             "versions": {
@@ -198,22 +198,22 @@ def cut_back(out: Path, images: int) -> None:
 
 
 def _lines_until(path: Path, images: int) -> list[str]:
-    kept = []
+    lines = []
     for number, line in enumerate(read_text(path, error=CheckpointError).split("\n")[:-1], 1):
         # What follows the last line break was being written when the run was killed.
-        what = f"{path}, line {number}"
-        record = validated(parse_json(line, what, error=CheckpointError), LogLine, what, error=CheckpointError)
+        position = f"{path}, line {number}"
+        record = validated(parse_json(line, position, error=CheckpointError), LogLine, position, error=CheckpointError)
         if record.images <= images:
-            kept.append(line + "\n")
-    return kept
+            lines.append(line + "\n")
+    return lines
 
 
-def _brief(terms: dict[str, float], vitals: dict[str, float]) -> str:
+def _brief(terms: dict[str, float], indicators: dict[str, float]) -> str:
     players: dict[str, float] = {}
     for name, value in terms.items():
         player = name.split("/")[0]
         players[player] = players.get(player, 0.0) + value
     parts = [f"{player.replace('_', '+')} {value:.2f}" for player, value in players.items()]
-    if "reconstruction_ratio" in vitals:
-        parts.append(f"ratio {vitals['reconstruction_ratio']:.2f}")
+    if "reconstruction_ratio" in indicators:
+        parts.append(f"ratio {indicators['reconstruction_ratio']:.2f}")
     return "  ".join(parts)

@@ -1,4 +1,4 @@
-"""Training: the endless game as a generator, and a loop around it that logs, samples and checkpoints.
+"""Training: the iterations of a game as a generator, and a loop around them that logs, samples and checkpoints.
 
     for iteration in iterations(family, batches, update, seed=0, total_images=64_000):
         ...                                        # another logger or early stopping is a line here
@@ -21,7 +21,7 @@ import torch
 from analysis.io.writing import made_for
 from latentgan.config import DataConfig, RunConfig
 from latentgan.data.batches import Batches
-from latentgan.data.leakage import write_seen
+from latentgan.data.leakage import write_training_marks
 from latentgan.data.source import ImageSource
 from latentgan.devices import full_precision, pick_precision, seeded
 from latentgan.errors import CheckpointError, ConfigError, DivergedError, LatentganError
@@ -44,17 +44,17 @@ from latentgan.run_folder import (
 )
 from latentgan.training.diagnostics import measure
 from latentgan.training.ema import make_usable, shadow_of
-from latentgan.training.logger import Journal, read_summary
+from latentgan.training.logger import RunLogger, read_summary
 from latentgan.training.sample_grids import write_grids
 from latentgan.training.state import (
     HeldOut,
-    Session,
+    TrainingState,
     held_out,
     images_seen,
     load_config,
     model_config,
-    open_session,
     open_source,
+    open_state,
     statistics_images,
     usable,
 )
@@ -73,15 +73,15 @@ def iterations(
     start: int = 0,
     precision: str = "fp32",
 ) -> Iterator[int]:
-    """Play the game without end; yield the number of the iteration just played, from start + 1.
+    """Iterate without end; yield the number of each iteration after it, from start + 1.
 
     Args:
         family: on its device, in training mode.
-        batches: streams of minibatches; their counters are part of the run's state.
+        batches: streams of minibatches; their counters are part of the training state.
         update: moves the family's players.
-        seed: with the iteration's number seeds all noise of that iteration.
-        total_images: length of the run, for schedules.
-        start: iterations already played.
+        seed: seeds all noise of an iteration, together with its number.
+        total_images: length of the run in images, for schedules.
+        start: number of iterations before these.
         precision: "fp32" or "bf16" (autocast around the step).
 
     Raises:
@@ -90,14 +90,14 @@ def iterations(
     device, number, idle = batches.device, start, 0
     while True:
         number += 1
-        seen = images_seen(batches)
+        images = images_seen(batches)
         with (
             seeded(device, _iteration_seed(seed, number)),
             torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else full_precision(device.type),
-            update.iteration(number, seen / total_images),
+            update.iteration(number, images / total_images),
         ):
             family.step(batches, update)
-        idle = idle + 1 if images_seen(batches) == seen else 0
+        idle = idle + 1 if images_seen(batches) == images else 0
         if idle == PATIENCE:
             raise ConfigError(
                 f"{type(family).__name__} drew no minibatch in {PATIENCE} iterations, so that a run, which is counted "
@@ -106,17 +106,17 @@ def iterations(
         yield number
 
 
-def session_iterations(session: Session) -> Iterator[int]:
+def state_iterations(state: TrainingState) -> Iterator[int]:
     """Continue a training state's iterations, see `iterations`; the caller keeps counters and averages."""
-    t = session.config.training
+    t = state.config.training
     return iterations(
-        session.family,
-        session.batches,
-        session.update,
+        state.family,
+        state.batches,
+        state.update,
         seed=t.seed,
         total_images=t.total_images,
-        start=session.iteration,
-        precision=pick_precision(t.precision, session.batches.device),
+        start=state.iteration,
+        precision=pick_precision(t.precision, state.batches.device),
     )
 
 
@@ -159,8 +159,8 @@ def train(
             f"{source.name} holds points, which have no pictures to write into a run folder; "
             "play them with latentgan.training.toy_loop.play"
         )
-    session = open_session(config, source)
-    if start is None and session.family.still():
+    state = open_state(config, source)
+    if start is None and state.family.still():
         raise ConfigError(
             f"these settings of {config.name} keep networks still, which would stay random: "
             "start from a trained run, as `latentgan fit-encoder RUN` does"
@@ -168,10 +168,10 @@ def train(
     with made_for(out / "run.toml"), locked(out):
         try:
             create_run(out, {**config.as_dict(), "fingerprint": source.fingerprint}, start)
-            return _play(session, out, show_progress=show_progress, command=command)
+            return _play(state, out, show_progress=show_progress, command=command)
         except Exception as error:
             if isinstance(error, DivergedError) or latest_name(out) is not None:
-                raise  # how it diverged is told by its records
+                raise  # the run folder stays, since its records show how the run diverged
             forget_run(out)
             if isinstance(error, UnwrittenError):
                 raise CheckpointError(f"{error.reason}; there is no checkpoint yet, so nothing was kept") from error
@@ -209,97 +209,99 @@ def resume(
                 f"the images of {config.data.source} are not those that {run} was trained on (fingerprint "
                 f"{source.fingerprint[:12]}, then {fingerprint[:12]}); restore them or start a new run"
             )
-        session = open_session(config, source)
+        state = open_state(config, source)
         checkpoint = read_checkpoint(run)
         if checkpoint is not None:
-            session.restore(checkpoint)
-        return _play(session, run, show_progress=show_progress, command=command)
+            state.restore(checkpoint)
+        return _play(state, run, show_progress=show_progress, command=command)
 
 
-def _play(session: Session, out: Path, *, show_progress: bool, command: str) -> Path:
-    t = session.config.training
-    journal = Journal(out, session, command=command, show_progress=show_progress)
-    if session.iteration == 0:
+def _play(state: TrainingState, out: Path, *, show_progress: bool, command: str) -> Path:
+    t = state.config.training
+    logger = RunLogger(out, state, command=command, show_progress=show_progress)
+    if state.iteration == 0:
         start = read_start(out)
-        session.take(start, "untrained/")
-        write_untrained(session, out)
-        session.take(start, "start/")
-    watched, game = held_out(session), session_iterations(session)
+        state.take(start, "untrained/")
+        write_untrained(state, out)
+        state.take(start, "start/")
+    watched, game = held_out(state), state_iterations(state)
     model: Family | None = None
     try:
-        with _interruptible() as interrupted, journal:
-            while session.images < t.total_images and not interrupted:
-                model = _run_iteration(session, game, out, journal, watched)
-            if interrupted and session.images < t.total_images:
-                if _committed(out) != session.images:
-                    _commit(session, out, journal, watched, final=False)
-                journal.finish("stopped")
-                raise LatentganError(f"stopped at {session.images:,} images; continue with --resume {out}")
-        _commit_model(session, out, usable(session, STATISTICS_IMAGES) if model is None else model)
-        journal.finish("finished")
+        with _interruptible() as interrupted, logger:
+            while state.images < t.total_images and not interrupted:
+                model = _run_iteration(state, game, out, logger, watched)
+            if interrupted and state.images < t.total_images:
+                if _committed(out) != state.images:
+                    _commit(state, out, logger, watched, final=False)
+                logger.finish("stopped")
+                raise LatentganError(f"stopped at {state.images:,} images; continue with --resume {out}")
+        _commit_model(state, out, usable(state, STATISTICS_IMAGES) if model is None else model)
+        logger.finish("finished")
     except DivergedError as error:
-        session.health.status = "diverged"
-        journal.finish("diverged", str(error))
-        kept = _committed(out)
-        where = "there was no checkpoint yet" if kept is None else f"{out} keeps the checkpoint at {kept:,} images"
+        state.diagnostics.status = "diverged"
+        logger.finish("diverged", str(error))
+        images = _committed(out)
+        where = "there was no checkpoint yet" if images is None else f"{out} keeps the checkpoint at {images:,} images"
         raise DivergedError(f"{error}; {where}") from error
     return out
 
 
 def _run_iteration(
-    session: Session, game: Iterator[int], out: Path, journal: Journal, watched: HeldOut
+    state: TrainingState, game: Iterator[int], out: Path, logger: RunLogger, watched: HeldOut
 ) -> Family | None:
-    """Play an iteration, with the log or the commit that falls on it; return the model that these speak of, if any."""
-    t = session.config.training
-    before, started = session.images, time.perf_counter()
-    session.iteration = next(game)
-    session.average.follow(session.images - before, session.images)
-    session.seconds += time.perf_counter() - started
-    journal.advance(session)
-    done = session.images >= t.total_images
-    if done or _crossed(before, session.images, t.checkpoint_images):
-        return _commit(session, out, journal, watched, final=done)
-    if _crossed(before, session.images, t.log_images):
-        return _log(session, out, journal, watched)
+    """Run an iteration, and log or commit where one is due; return the model that was logged, if any."""
+    t = state.config.training
+    before, started = state.images, time.perf_counter()
+    state.iteration = next(game)
+    state.ema.follow(state.images - before, state.images)
+    state.seconds += time.perf_counter() - started
+    logger.advance(state)
+    done = state.images >= t.total_images
+    if done or _crossed(before, state.images, t.checkpoint_images):
+        return _commit(state, out, logger, watched, final=done)
+    if _crossed(before, state.images, t.log_images):
+        return _log(state, out, logger, watched)
     return None
 
 
 def _log(
-    session: Session, out: Path, journal: Journal, watched: HeldOut, *, statistics: int = STATISTICS_IMAGES // 10
+    state: TrainingState, out: Path, logger: RunLogger, watched: HeldOut, *, statistics: int = STATISTICS_IMAGES // 10
 ) -> Family:
-    """Measure and draw by the model as it would be written now, and return it."""
+    """Log indicators and sample grids of the model as it would be written now, and return it."""
     started = time.perf_counter()
-    session.update.check_finite()  # waits for an accelerator, so it is part of the iterations' time
-    session.seconds += time.perf_counter() - started
-    model = usable(session, statistics)
-    vitals = measure(model, watched.images, watched.labels)
+    state.update.check_finite()  # waits for an accelerator, so it is part of the iterations' time
+    state.seconds += time.perf_counter() - started
+    model = usable(state, statistics)
+    indicators = measure(model, watched.images, watched.labels)
     with writing(out, out / "metrics.jsonl"):
-        journal.log(session, vitals)
+        logger.log(state, indicators)
     with writing(out, out / "samples"):
-        write_grids(model, out / "samples", session.images, watched.images)
+        write_grids(model, out / "samples", state.images, watched.images)
     return model
 
 
-def _commit(session: Session, out: Path, journal: Journal, watched: HeldOut, *, final: bool) -> Family:
-    """Log and write a checkpoint, and the model unless it is the last one, which the caller writes."""
+def _commit(state: TrainingState, out: Path, logger: RunLogger, watched: HeldOut, *, final: bool) -> Family:
+    """Log, and write a checkpoint and the model; the caller writes the final model."""
     statistics = STATISTICS_IMAGES if final else STATISTICS_IMAGES // 10
-    model = _log(session, out, journal, watched, statistics=statistics)
-    write_checkpoint(out, session.images, session.checkpoint())
+    model = _log(state, out, logger, watched, statistics=statistics)
+    write_checkpoint(out, state.images, state.checkpoint())
     if not final:
-        _commit_model(session, out, model)
+        _commit_model(state, out, model)
     return model
 
 
-def _commit_model(session: Session, out: Path, model: Family) -> None:
-    write_model(out, model.state_dict(), model_config(session))
+def _commit_model(state: TrainingState, out: Path, model: Family) -> None:
+    write_model(out, model.state_dict(), model_config(state))
 
 
-def write_untrained(session: Session, out: Path) -> None:
-    """Keep which images are trained on, and the weights of iteration 0 made usable like the model's: the yardstick."""
-    shadow = shadow_of(session.family)
-    make_usable(shadow, statistics_images(session, STATISTICS_IMAGES))
+def write_untrained(state: TrainingState, out: Path) -> None:
+    """Save hashes of the training images, and the untrained weights with calibrated batch statistics (the "untrained"
+    baseline).
+    """
+    shadow = shadow_of(state.family)
+    make_usable(shadow, statistics_images(state, STATISTICS_IMAGES))
     with writing(out, out / "seen.npy"):
-        write_seen(out, session.source)
+        write_training_marks(out, state.source)
     with writing(out, out / "untrained.safetensors"):
         write_tensors(out / "untrained.safetensors", shadow.state_dict())
 
@@ -310,7 +312,7 @@ def _finished(run: Path, config: RunConfig) -> bool:
         return False
     try:
         read_model(run)
-    except CheckpointError:  # damaged since: it is written again
+    except CheckpointError:  # the model was damaged after the run: it is written again
         return False
     return True
 

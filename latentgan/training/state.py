@@ -1,4 +1,4 @@
-"""A game in progress: networks, players, streams, averages and counters, and how they are built and kept."""
+"""The training state: networks, players, streams, weight averages and counters; built, saved and restored here."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from latentgan.errors import CheckpointError, ConfigError, DataError, ForeignFam
 from latentgan.families.base import Family, load_family
 from latentgan.game import Update
 from latentgan.run_folder import Checkpoint, read_config
-from latentgan.training.diagnostics import Health
-from latentgan.training.ema import Average, make_usable, shadow_of
+from latentgan.training.diagnostics import Diagnostics
+from latentgan.training.ema import ExponentialMovingAverage, make_usable, shadow_of
 from latentgan.training.memory import check_training
 
 EVALUATION_IMAGES = 256
@@ -34,23 +34,23 @@ def images_seen(batches: Batches) -> int:
     Where it draws from a subset alone, labelled images or those with attributes, they are that stream's; where it draws
     from streams of its own alone, those of the one that has given most.
     """
-    known = (MAIN, LABELLED, DESCRIBED)
-    own = max((count for name, count in batches.counters.items() if name not in known), default=0)
-    drawn = (batches.counters.get(name, 0) for name in known)
-    return next(filter(None, drawn), own) * batches.batch_size
+    standard = (MAIN, LABELLED, DESCRIBED)
+    most_of_others = max((count for name, count in batches.counters.items() if name not in standard), default=0)
+    drawn = (batches.counters.get(name, 0) for name in standard)
+    return next(filter(None, drawn), most_of_others) * batches.batch_size
 
 
 @dataclass
-class Session:
-    """A game in progress: everything that a checkpoint holds."""
+class TrainingState:
+    """A run in progress: everything that a checkpoint holds."""
 
     config: RunConfig
     source: ImageSource
     family: Family
     update: Update
     batches: Batches
-    average: Average
-    health: Health
+    ema: ExponentialMovingAverage
+    diagnostics: Diagnostics
     iteration: int = 0
     seconds: float = 0.0
 
@@ -61,19 +61,20 @@ class Session:
 
     @property
     def labels(self) -> int:
-        """Labels of the train split that the networks are told: 0 where the family learns without."""
+        """Number of labels of the train split that the networks use: 0 where the family learns without."""
         return int((self.batches.labels >= 0).sum()) if self.family.uses_labels else 0
 
     @property
-    def untold(self) -> list[str]:
-        """Names of the classes of which no image is told, where the networks are told labels."""
-        told = set(self.batches.labels.tolist()) if self.family.uses_labels else range(len(self.source.spec.classes))
-        return [name for place, name in enumerate(self.source.spec.classes) if place not in told]
+    def classes_without_labels(self) -> list[str]:
+        """Names of the classes without a labelled train image, where the networks use labels."""
+        names = self.source.spec.classes
+        present = set(self.batches.labels.tolist()) if self.family.uses_labels else range(len(names))
+        return [name for code, name in enumerate(names) if code not in present]
 
     def checkpoint(self) -> Checkpoint:
         """Return the whole state."""
         tensors = {f"family/{k}": v for k, v in self.family.state_dict().items()}
-        tensors |= {f"average/{k}": v for k, v in self.average.state().items()}
+        tensors |= {f"average/{k}": v for k, v in self.ema.state().items()}
         for name, player in self.update.players.items():
             tensors |= flatten_optimizer(f"optimizer/{name}", player.optimizer)
         state = {
@@ -83,7 +84,7 @@ class Session:
             "counters": dict(self.batches.counters),
             "moves": dict(self.update.moves),
             "fingerprint": self.source.fingerprint,
-            "health": self.health.state(),
+            "health": self.diagnostics.state(),
         }
         return Checkpoint(tensors, state)
 
@@ -106,22 +107,22 @@ class Session:
         Raises:
             CheckpointError: they are of other networks.
         """
-        mine = self.family.state_dict()
+        present = self.family.state_dict()
         given = _strip(prefix, tensors)
-        if odd := [name for name, value in given.items() if name not in mine or mine[name].shape != value.shape]:
+        if odd := [name for name, value in given.items() if name not in present or present[name].shape != value.shape]:
             raise CheckpointError(f"the weights to start from do not fit the run's configuration: {', '.join(odd[:3])}")
-        self.family.load_state_dict({**mine, **given})
+        self.family.load_state_dict({**present, **given})
         with torch.no_grad():
-            self.average.load(dict(self.family.named_parameters()))
+            self.ema.load(dict(self.family.named_parameters()))
 
     def _restore(self, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
         self.family.load_state_dict(_strip("family/", tensors))
-        self.average.load(_strip("average/", tensors))
+        self.ema.load(_strip("average/", tensors))
         for name, player in self.update.players.items():
             restore_optimizer(f"optimizer/{name}", player.optimizer, tensors)
         self.batches.counters.update(state["counters"])
         self.update.resume(state["moves"])
-        self.health.load(state["health"])
+        self.diagnostics.load(state["health"])
         self.iteration, self.seconds = state["iteration"], state["seconds"]
 
 
@@ -151,7 +152,7 @@ def open_source(config: RunConfig) -> ImageSource:
     )
 
 
-def open_session(config: RunConfig, source: ImageSource, *, family: type[Family] | None = None) -> Session:
+def open_state(config: RunConfig, source: ImageSource, *, family: type[Family] | None = None) -> TrainingState:
     """Build networks, players and streams at iteration 0.
 
     Args:
@@ -160,9 +161,9 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
         family: a class with these settings to play in place of the one that config.name names.
 
     Raises:
-        ConfigError: the images do not fit the networks, or labels are counted that nobody is told.
-        DataError: there are fewer labels than training.labels, none at all where networks are told them, or an
-            attribute that is to be told cannot be.
+        ConfigError: the images do not fit the networks, or training.labels is set where no network uses labels.
+        DataError: there are fewer labels than training.labels, none at all where networks use them, or networks
+            cannot be conditioned on an attribute.
     """
     t = config.training
     device, source = pick_device(t.device), source.conditioned_on(config.family.conditioned_on())
@@ -171,7 +172,7 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
     with seeded(torch.device("cpu"), t.seed):
         built = kind(config.family, source.spec)
     if t.labels is not None and not built.uses_labels:
-        raise ConfigError(f"training.labels: with these settings {config.name} is told no labels at all; leave it out")
+        raise ConfigError(f"training.labels: with these settings {config.name} uses no labels at all; leave it out")
     built.to(device).train()
     built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with seeded(device, t.seed):
@@ -180,16 +181,16 @@ def open_session(config: RunConfig, source: ImageSource, *, family: type[Family]
         for network in built.callables():
             compile_network(network)
     batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device=device, labels=t.labels)
-    beside = "" if batches.attributes is None else " that have all told attributes"
+    required = "" if batches.attributes is None else " that have all conditioning attributes"
     if built.uses_labels and not (batches.labels >= 0).any():
         raise DataError(
-            f"{source.name} has no labelled images in its train split{beside}, "
-            f"and with these settings {config.name} is told their labels: label some of them, or move labelled images "
+            f"{source.name} has no labelled images in its train split{required}, "
+            f"and with these settings {config.name} uses their labels: label some of them, or move labelled images "
             "there by a column split"
         )
     built.prior.store_attributes(batches.attributes, batches.labels)
-    average = Average(built, t.average_halflife_images)
-    return Session(config, source, built, Update(built.players()), batches, average, Health(t.total_images))
+    ema = ExponentialMovingAverage(built, t.average_halflife_images)
+    return TrainingState(config, source, built, Update(built.players()), batches, ema, Diagnostics(t.total_images))
 
 
 @dataclass(frozen=True)
@@ -205,9 +206,9 @@ class HeldOut:
     labels: torch.Tensor | None
 
 
-def held_out(session: Session) -> HeldOut:
+def held_out(state: TrainingState) -> HeldOut:
     """Return the images on which a run is watched."""
-    source, device = session.source, session.batches.device
+    source, device = state.source, state.batches.device
     rows, held = source.rows("validation"), True
     if len(rows) < 2:
         rows, held = source.rows("train"), False
@@ -216,34 +217,34 @@ def held_out(session: Session) -> HeldOut:
     return HeldOut(source.tensor(rows, device), labels)
 
 
-def usable(session: Session, limit: int) -> Family:
+def usable(state: TrainingState, limit: int) -> Family:
     """Return a copy with the averaged weights, made fit for use on up to `limit` training images (see averages)."""
-    shadow = shadow_of(session.family)
-    session.average.write_to(shadow, session.family)
-    make_usable(shadow, statistics_images(session, limit))
+    shadow = shadow_of(state.family)
+    state.ema.write_to(shadow, state.family)
+    make_usable(shadow, statistics_images(state, limit))
     return shadow
 
 
-def statistics_images(session: Session, limit: int) -> Iterator[torch.Tensor]:
+def statistics_images(state: TrainingState, limit: int) -> Iterator[torch.Tensor]:
     """Yield batches of up to `limit` training images in [-1, 1], the same ones every time.
 
     As in training they are mixed and, unless there are too few for one, full: each batch counts alike.
     """
-    rows = _mixed(session.source.rows("train"), limit)
-    size = min(session.config.training.batch_size, len(rows))
+    rows = _mixed(state.source.rows("train"), limit)
+    size = min(state.config.training.batch_size, len(rows))
     for start in range(0, len(rows) - size + 1, size):
-        yield session.source.tensor(rows[start : start + size], session.batches.device)
+        yield state.source.tensor(rows[start : start + size], state.batches.device)
 
 
-def model_config(session: Session) -> dict[str, Any]:
+def model_config(state: TrainingState) -> dict[str, Any]:
     """Return what config.json says: all that is needed to build the model again."""
     return {
-        **session.config.as_dict(),
-        "spec": session.source.spec.as_dict(),
-        "images_seen": session.images,
-        "labels_told": session.labels,
-        "fingerprint": session.source.fingerprint,
-        "parts": session.family.prior.describe(),
+        **state.config.as_dict(),
+        "spec": state.source.spec.as_dict(),
+        "images_seen": state.images,
+        "labels_told": state.labels,
+        "fingerprint": state.source.fingerprint,
+        "parts": state.family.prior.describe(),
     }
 
 

@@ -14,15 +14,15 @@ import torch
 from latentgan.config import RunConfig
 from latentgan.data.source import ImageSource
 from latentgan.families.base import Decodes, Family
-from latentgan.training.loop import session_iterations
-from latentgan.training.state import open_session, usable
+from latentgan.training.loop import state_iterations
+from latentgan.training.state import open_state, usable
 
 STATISTICS_POINTS = 10_000
 """Batch statistics of a yielded family are computed over this many training points."""
 
 
 def play(config: RunConfig, source: ImageSource, *, marks: int = 1) -> Iterator[tuple[int, Family]]:
-    """Train a family on points; yield the points seen so far and the averaged family, in evaluation mode.
+    """Train a family on points; yield the number of points drawn so far and the averaged family, in evaluation mode.
 
     The first pair is of the untrained network, the last one of the finished run.
 
@@ -34,17 +34,17 @@ def play(config: RunConfig, source: ImageSource, *, marks: int = 1) -> Iterator[
     Raises:
         DivergedError: the game diverged.
     """
-    session, t = open_session(config, source), config.training
-    yield 0, usable(session, STATISTICS_POINTS)
-    mark, seen = 1, 0
-    for _ in session_iterations(session):
-        session.average.update(session.images - seen, session.images)
-        seen = session.images
-        if session.images >= mark * t.total_images / marks:
-            session.update.check_finite()
-            yield session.images, usable(session, STATISTICS_POINTS)
-            mark = int(session.images * marks / t.total_images) + 1
-        if session.images >= t.total_images:
+    state, t = open_state(config, source), config.training
+    yield 0, usable(state, STATISTICS_POINTS)
+    mark, points = 1, 0
+    for _ in state_iterations(state):
+        state.ema.update(state.images - points, state.images)
+        points = state.images
+        if state.images >= mark * t.total_images / marks:
+            state.update.check_finite()
+            yield state.images, usable(state, STATISTICS_POINTS)
+            mark = int(state.images * marks / t.total_images) + 1
+        if state.images >= t.total_images:
             return
 
 

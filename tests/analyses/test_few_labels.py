@@ -87,7 +87,7 @@ def typed(*arguments: object) -> str:
 def test_the_log_the_summary_and_the_report_say_how_many_labels_were_told(made: Made) -> None:
     told, images = made.trained_on()
     assert 40 < told < 60 and 150 < images < 190
-    assert f"labels: the networks are told {told} of {images} train images" in made.log
+    assert f"labels: the networks use those of {told} of {images} train images" in made.log
     assert "warning: no train image" not in made.log
     summary = read_json(made.folder / "run", "summary.json")
     assert summary["labels"] == told and "3 classes (72 labelled)" in summary["data_summary"]
@@ -126,8 +126,8 @@ def trained(out: Path, **settings: Any) -> Path:
 def test_the_log_counts_told_labels_and_names_classes_that_nobody_is_told(tmp_path, capsys) -> None:
     trained(tmp_path / "told", labels="decoder", told=8)
     said = " ".join(capsys.readouterr().err.split())
-    assert "labels: the networks are told 8 of 60 train images" in said
-    assert "warning: no train image is told to be 'owl', so that the networks cannot learn what that is" in said
+    assert "labels: the networks use those of 8 of 60 train images" in said
+    assert "warning: no train image is labelled 'owl', so the networks cannot learn that class" in said
     trained(tmp_path / "silent")
     assert "label" not in capsys.readouterr().err
 

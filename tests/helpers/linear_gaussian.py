@@ -17,8 +17,8 @@ from latentgan.data.formats.arrays import from_points
 from latentgan.data.source import ImageSource
 from latentgan.families.avb import AVB
 from latentgan.families.vae import VAE
-from latentgan.training.loop import session_iterations
-from latentgan.training.state import open_session, usable
+from latentgan.training.loop import state_iterations
+from latentgan.training.state import open_state, usable
 
 DEVIATION = 0.1
 CORRELATED = torch.tensor([[0.12, 0.10], [0.06, 0.09], [0.10, 0.12], [-0.05, -0.03]], dtype=torch.float64)
@@ -153,12 +153,12 @@ def trained(
     training |= {"device": "cpu", "seed": seed}
     source = model.points(20_000)
     name = "avb" if kind is AVB else "vae"
-    session = open_session(configure(name, family=settings, training=training), source, family=family_of(kind, model))
-    for _ in session_iterations(session):
-        session.average.follow(128, session.images)
-        if session.images >= total:
+    state = open_state(configure(name, family=settings, training=training), source, family=family_of(kind, model))
+    for _ in state_iterations(state):
+        state.ema.follow(128, state.images)
+        if state.images >= total:
             break
-    return usable(session, 1), source.tensor(source.rows("test")[:2000])
+    return usable(state, 1), source.tensor(source.rows("test")[:2000])
 
 
 class KnownEncoder(nn.Module):

@@ -22,7 +22,7 @@ from latentgan.families.vae import gaussian_kl
 from latentgan.game import Update
 from latentgan.likelihoods import Likelihood, log_normal
 from latentgan.networks.implicit_posterior import moments
-from latentgan.training.diagnostics import NOTED
+from latentgan.training.diagnostics import NOTED_INDICATORS
 
 ENCODERS = [{"adaptive_contrast": True, "basis": 3, "basis_hidden": 8}, {"adaptive_contrast": False}]
 WITH, WITHOUT = ENCODERS
@@ -254,13 +254,13 @@ def test_a_moving_adversary_moves_as_often_as_it_is_asked():
     assert update.moves == {"autoencoder": 1, "adversary": 3}
 
 
-def test_the_adversarys_loss_is_among_a_runs_vitals():
+def test_the_adversarys_loss_is_among_a_runs_indicators():
     family = small("avb", pictures(), latent=3, noise=4, **WITHOUT)
     update = Update(family.players())
     family.step(batches(), update)
     seen = update.drain()
     expected = seen["terms"]["adversary/posterior"] + seen["terms"]["adversary/prior"]
-    assert seen["notes"]["adversary_loss"] == pytest.approx(expected, rel=1e-5) and "adversary_loss" in NOTED
+    assert seen["notes"]["adversary_loss"] == pytest.approx(expected, rel=1e-5) and "adversary_loss" in NOTED_INDICATORS
 
 
 def test_both_are_known_to_draw_and_to_explain_images():

@@ -16,7 +16,7 @@ from latentgan.data.source import ImageSource
 from latentgan.errors import ConfigError, DataError
 from latentgan.families.base import Family
 from latentgan.selfcheck.checks.base import Recorder
-from latentgan.training.state import open_session
+from latentgan.training.state import open_state
 
 CONDITIONS = ("concatenation", "embedding", "projection")
 NETWORKS = ("dcgan", "mlp")
@@ -261,9 +261,9 @@ def test_a_run_without_a_told_label_is_refused_and_classes_that_nobody_is_told_a
     x = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
     split = ["train"] * 10 + ["validation"] * 4 + ["test"] * 6
     with pytest.raises(DataError, match=r"no labelled images in its train split.*a column split"):
-        open_session(config, from_arrays(x, [-1] * 14 + [0, 1] * 3, classes=("a", "b"), split=split))
-    session = open_session(config, from_arrays(x, [0] * 14 + [0, 1] * 3, classes=("a", "b"), split=split))
-    assert session.labels == 10 and session.untold == ["b"]
+        open_state(config, from_arrays(x, [-1] * 14 + [0, 1] * 3, classes=("a", "b"), split=split))
+    state = open_state(config, from_arrays(x, [0] * 14 + [0, 1] * 3, classes=("a", "b"), split=split))
+    assert state.labels == 10 and state.classes_without_labels == ["b"]
 
 
 def test_the_run_advances_by_the_labelled_stream_and_says_how_many_labels_were_told():
@@ -271,9 +271,9 @@ def test_the_run_advances_by_the_labelled_stream_and_says_how_many_labels_were_t
     config = configure(
         "cgan", family={"latent": 4, "width": 4, "hidden": 16}, training={"batch_size": 8, "labels": 6, "device": "cpu"}
     )
-    session = open_session(config, source)
-    session.family.step(session.batches, session.update)
-    assert session.labels == 6 and session.images == 8
+    state = open_state(config, source)
+    state.family.step(state.batches, state.update)
+    assert state.labels == 6 and state.images == 8
 
 
 def test_a_score_is_the_logit_given_the_class_that_was_asked_for():

@@ -17,7 +17,7 @@ from latentgan import configure
 from latentgan.data.batches import Batches
 from latentgan.data.source import ImageSource
 from latentgan.errors import ConfigError
-from latentgan.training.state import open_session
+from latentgan.training.state import open_state
 
 FAMILIES = ("improved_gan", "ali_semi")
 QUIET = {"improved_gan": {"input_noise": 0.0, "layer_noise": 0.0}, "ali_semi": {"spectral": True, "norm": "none"}}
@@ -142,7 +142,7 @@ def test_classify_gives_probabilities_that_do_not_depend_on_companions(name):
 def test_a_session_starts_improved_gan_from_data_and_always_alike():
     source = pictures()
     config = configure("improved_gan", family={"latent": 4, "network": "mlp", "hidden": 16, "layers": (12, 8)})
-    one, other = (open_session(config, source).family for _ in range(2))
+    one, other = (open_state(config, source).family for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
     seen: list[Tensor] = []
     one.discriminator.trunk.dense1[1].register_forward_hook(lambda _, __, out: seen.append(out.detach().clone()))

@@ -15,8 +15,8 @@ from latentgan.compiling import compile_network
 from latentgan.config import OptimizerConfig
 from latentgan.families.base import configure
 from latentgan.game import Player, Update
-from latentgan.training.loop import session_iterations
-from latentgan.training.state import Session, open_session
+from latentgan.training.loop import state_iterations
+from latentgan.training.state import TrainingState, open_state
 
 pytestmark = pytest.mark.slow
 SPECTRAL = {"spectral": True, "norm": "encoder", "matching_weight": 1.0}
@@ -42,10 +42,10 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> dict[nn.Module, list[int]]:
     return found
 
 
-def compiled(name: str, family: dict[str, Any]) -> Session:
+def compiled(name: str, family: dict[str, Any]) -> TrainingState:
     small = {"hidden": 16, "width": 4, **family}
     training = {"batch_size": 8, "device": "cpu", "compile": True}
-    return open_session(configure(name, family=small, training=training), pictures())
+    return open_state(configure(name, family=small, training=training), pictures())
 
 
 @pytest.mark.parametrize(("name", "family"), CASES)
@@ -53,17 +53,17 @@ def test_every_network_is_compiled_as_a_whole(
     name: str, family: dict[str, Any], graphs: dict[nn.Module, list[int]]
 ) -> None:
     """At most one graph for inputs with a slope and one without; a break in a forward pass would make more."""
-    session = compiled(name, family)
-    next(session_iterations(session))
+    state = compiled(name, family)
+    next(state_iterations(state))
     reached = {id(p) for network in graphs for p in network.parameters()}
-    assert reached == {id(p) for p in session.family.parameters()}
+    assert reached == {id(p) for p in state.family.parameters()}
     assert all(1 <= len(sizes) <= 2 and min(sizes) > 0 for sizes in graphs.values())
 
 
 def test_later_iterations_compile_nothing(graphs: dict[nn.Module, list[int]]) -> None:
     """Nine networks: Dynamo gives up on a piece of code after eight graphs, so that each has its own."""
-    session = compiled("bigan", SPECTRAL)
-    game = session_iterations(session)
+    state = compiled("bigan", SPECTRAL)
+    game = state_iterations(state)
     list(itertools.islice(game, 2))
     before = {network: list(sizes) for network, sizes in graphs.items()}
     list(itertools.islice(game, 3))

@@ -19,7 +19,7 @@ from latentgan.families.deligan import Balance
 from latentgan.game import Update
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.priors import GaussianMixture, MixtureConfig, Part, Prior
-from latentgan.training.ema import Average
+from latentgan.training.ema import ExponentialMovingAverage
 from latentgan.training.loop import iterations
 
 MIXED = {"mixture": {"components": 4}}
@@ -306,7 +306,7 @@ def test_a_description_holds_the_mixture_only_when_asked():
 def test_a_mixture_is_averaged_with_the_networks():
     source = pictures()
     family = built("gan", source, latent=3, **MIXED)
-    average, update = Average(family, 0), Update(family.players())
+    average, update = ExponentialMovingAverage(family, 0), Update(family.players())
     next(iterations(family, batches(source), update, seed=0, total_images=100))
     before = average.state()["prior.mixture.mean"].clone()
     average.update(60, 60)

@@ -23,7 +23,7 @@ from latentgan.run_folder import read_model
 from latentgan.training.diagnostics import measure
 from latentgan.training.loop import train
 from latentgan.training.sample_grids import write_grids
-from latentgan.training.state import held_out, open_session
+from latentgan.training.state import held_out, open_state
 
 CONFIGS = Path(__file__).resolve().parents[2] / "examples" / "configs"
 
@@ -146,10 +146,10 @@ def test_samples_and_health_are_of_the_written_model(
         die_in_turn(death, monkeypatch)
         with pytest.raises(Killed):
             train(config, run, source=source, show_progress=False)
-    watched = held_out(open_session(config, source))
-    session = open_session(config, source)
-    session.family.load_state_dict(read_model(run)[0])
-    model = session.family.eval()
+    watched = held_out(open_state(config, source))
+    state = open_state(config, source)
+    state.family.load_state_dict(read_model(run)[0])
+    model = state.family.eval()
     write_grids(model, tmp_path / "again", mark, watched.images)
     for kind in ("samples", "reconstructions"):
         name = f"{mark:09d}-{kind}.png"

@@ -16,7 +16,7 @@ from latentgan.errors import CheckpointError, ConfigError
 from latentgan.game import Update
 from latentgan.run_folder import read_model, read_untrained
 from latentgan.training.loop import iterations
-from latentgan.training.state import open_session
+from latentgan.training.state import open_state
 
 BASE = {"latent": 3, "width": 4}
 TINY = {"training": {"total_images": 256, "batch_size": 16, "log_images": 128, "checkpoint_images": 128}}
@@ -54,7 +54,7 @@ def test_terms_of_continuous_codes_are_the_closed_form(source, prior):
 def test_the_other_family_starts_from_data_unless_its_weights_are_given(source, frozen):
     base = {"latent": 3, "network": "mlp", "hidden": 16, "layers": (12, 8)}
     settings = {"of": "improved_gan", "base": base, "frozen": frozen, "width": 4, "hidden": 8}
-    family = open_session(configure("latent_regressor", family=settings), source).family
+    family = open_state(configure("latent_regressor", family=settings), source).family
     seen = []
     family.base.discriminator.trunk.dense1[1].register_forward_hook(
         lambda _, __, out: seen.append(out.detach().clone())

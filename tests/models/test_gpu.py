@@ -24,7 +24,7 @@ from latentgan.inference.numpy_model import NumpyModel
 from latentgan.run_folder import read_checkpoint
 from latentgan.selfcheck.checks import base
 from latentgan.training.loop import resume, train
-from latentgan.training.state import load_config, open_session
+from latentgan.training.state import load_config, open_state
 
 DEVICE = os.environ.get("LATENTGAN_TEST_DEVICE", "cuda")
 
@@ -63,12 +63,12 @@ def test_auto_takes_the_accelerator_and_its_own_precision() -> None:
 
 def test_bf16_leaves_parameters_and_terms_in_single_precision() -> None:
     source = stripes()
-    session = open_session(tiny(device=DEVICE), source)
-    device = session.batches.device
-    with torch.autocast(device.type, torch.bfloat16), session.update.iteration(1, 0.0):
-        session.family.step(session.batches, session.update)
-    assert {p.dtype for p in session.family.parameters()} == {torch.float32}
-    means = session.update.drain()
+    state = open_state(tiny(device=DEVICE), source)
+    device = state.batches.device
+    with torch.autocast(device.type, torch.bfloat16), state.update.iteration(1, 0.0):
+        state.family.step(state.batches, state.update)
+    assert {p.dtype for p in state.family.parameters()} == {torch.float32}
+    means = state.update.drain()
     assert all(math.isfinite(v) for kind in ("terms", "gradient_norm") for v in means[kind].values())
 
 
@@ -100,11 +100,11 @@ def test_a_run_of_this_device_goes_on_on_the_cpu(tmp_path: Path, monkeypatch: py
     monkeypatch.undo()
     settings, _ = load_config(tmp_path / "run")
     moved = settings.model_copy(update={"training": settings.training.model_copy(update={"device": "cpu"})})
-    session, checkpoint = open_session(moved, stripes()), read_checkpoint(tmp_path / "run")
+    state, checkpoint = open_state(moved, stripes()), read_checkpoint(tmp_path / "run")
     assert checkpoint is not None
-    session.restore(checkpoint)
-    session.family.step(session.batches, session.update)
-    assert {p.device.type for p in session.family.parameters()} == {"cpu"}
+    state.restore(checkpoint)
+    state.family.step(state.batches, state.update)
+    assert {p.device.type for p in state.family.parameters()} == {"cpu"}
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -25,9 +25,9 @@ from latentgan.inference.numpy_model import NumpyModel
 from latentgan.losses import paired_information
 from latentgan.networks.discriminators import Matcher
 from latentgan.training import toy_loop as points
-from latentgan.training.ema import Average
-from latentgan.training.loop import session_iterations, train
-from latentgan.training.state import open_session
+from latentgan.training.ema import ExponentialMovingAverage
+from latentgan.training.loop import state_iterations, train
+from latentgan.training.state import open_state
 
 SGD = OptimizerConfig(kind="sgd", learning_rate=0.1)
 
@@ -58,8 +58,8 @@ def test_no_iteration_seeds_the_whole_process(monkeypatch: pytest.MonkeyPatch, t
         raise AssertionError("seeded everything")
 
     monkeypatch.setattr(torch, "manual_seed", refuse)
-    session = open_session(tiny(), stripes())
-    next(session_iterations(session))
+    state = open_state(tiny(), stripes())
+    next(state_iterations(state))
     with seeded(torch.device("cuda:0"), 3):
         assert two_gpus[0].initial_seed() == 3
 
@@ -95,7 +95,7 @@ def test_an_optional_player_moves_on_any_device() -> None:
 def test_a_family_that_draws_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BiGAN, "step", lambda self, batches, update: None)
     with pytest.raises(ConfigError, match="drew no minibatch in 20 iterations"):
-        list(itertools.islice(session_iterations(open_session(tiny(MLP), stripes())), 100))
+        list(itertools.islice(state_iterations(open_state(tiny(MLP), stripes())), 100))
 
 
 # Streams
@@ -129,12 +129,12 @@ def test_a_family_of_streams_of_its_own_trains(own_streams: None, tmp_path: Path
 
 def test_its_images_are_counted_after_a_resume(own_streams: None, tmp_path: Path) -> None:
     config = tiny(MLP)
-    session = open_session(config, stripes())
-    list(itertools.islice(session_iterations(session), 3))
-    session.iteration = 3
-    again = open_session(config, stripes())
-    again.restore(session.checkpoint())
-    assert again.images == session.images == 24
+    state = open_state(config, stripes())
+    list(itertools.islice(state_iterations(state), 3))
+    state.iteration = 3
+    again = open_state(config, stripes())
+    again.restore(state.checkpoint())
+    assert again.images == state.images == 24
 
 
 # Averages
@@ -143,7 +143,7 @@ def test_its_images_are_counted_after_a_resume(own_streams: None, tmp_path: Path
 def test_toy_games_average_by_the_images_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GAN with three moves of its discriminator draws three minibatches an iteration."""
     told: list[tuple[int, int]] = []
-    monkeypatch.setattr(Average, "update", lambda self, images, seen: told.append((images, seen)))
+    monkeypatch.setattr(ExponentialMovingAverage, "update", lambda self, images, seen: told.append((images, seen)))
     training = {"total_images": 360, "batch_size": 40, "device": "cpu"}
     config = configure("gan", family={"hidden": 8, "latent": 2, "discriminator_moves": 3}, training=training)
     list(points.play(config, ring_of_gaussians(200).source))
@@ -192,7 +192,7 @@ def test_matched_cosines_are_float32_under_autocast() -> None:
 
 def test_bytes_are_uploaded_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     source = pictures()
-    model = NumpyModel(open_session(tiny(TWO_MOVES), source).family)
+    model = NumpyModel(open_state(tiny(TWO_MOVES), source).family)
     uploads: list[Any] = []
     take = torch.from_numpy
     monkeypatch.setattr(torch, "from_numpy", lambda array: uploads.append(array.dtype) or take(array))
@@ -204,6 +204,6 @@ def test_bytes_are_uploaded_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_bytes_and_shares_are_the_same_images() -> None:
     source = pictures()
-    model = NumpyModel(open_session(tiny(MLP), source).family)
+    model = NumpyModel(open_state(tiny(MLP), source).family)
     codes = model.encode(source.images), model.encode(source.images / 255)
     np.testing.assert_allclose(codes[0], codes[1], atol=1e-6)

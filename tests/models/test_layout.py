@@ -20,7 +20,7 @@ from latentgan.game import Update
 from latentgan.networks.blocks import LaidOut
 from latentgan.run_folder import Checkpoint
 from latentgan.training.loop import iterations
-from latentgan.training.state import Session, open_session
+from latentgan.training.state import TrainingState, open_state
 
 LAST = torch.channels_last
 WATCHED = ("convolution_backward", "leaky_relu_backward", "threshold_backward", "batch_norm_backward")
@@ -45,12 +45,12 @@ def colours() -> ImageSource:
     return stripes(channels=3, size=16)
 
 
-def session(name: str = "bigan", **family: Any) -> Session:
+def small_run(name: str = "bigan", **family: Any) -> TrainingState:
     training = {"total_images": 96, "batch_size": 8, "device": "cpu", "seed": 3}
-    return open_session(configure(name, family={"width": 4, "hidden": 8, **family}, training=training), colours())
+    return open_state(configure(name, family={"width": 4, "hidden": 8, **family}, training=training), colours())
 
 
-def played(of: Session, count: int) -> Session:
+def played(of: TrainingState, count: int) -> TrainingState:
     t = of.config.training
     game = iterations(of.family, of.batches, of.update, seed=t.seed, total_images=t.total_images, start=of.iteration)
     for of.iteration in itertools.islice(game, count):
@@ -62,7 +62,7 @@ def played(of: Session, count: int) -> Session:
     ("name", "family"), [("bigan", {}), ("bigan", {"spectral": True, "norm": "none"}), ("infogan", {}), ("aae", {})]
 )
 def test_an_iteration_keeps_channels_innermost(name: str, family: dict[str, Any]) -> None:
-    of = played(session(name, **family), 1)
+    of = played(small_run(name, **family), 1)
     with Layouts() as layouts:
         played(of, 1)
     assert layouts.passes > 10
@@ -95,7 +95,7 @@ def through_a_file(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def test_restored_moments_lie_as_their_parameters() -> None:
-    before, after = played(session(), 3), session()
+    before, after = played(small_run(), 3), small_run()
     after.restore(through_a_file(before.checkpoint()))
     moments = 0
     for player in after.update.players.values():
@@ -111,7 +111,7 @@ def test_restored_moments_lie_as_their_parameters() -> None:
 def test_a_resumed_game_in_colour_has_the_same_bits(optimizer: dict[str, Any]) -> None:
     """Moments in another order would be read as those of other weights: 1e-3 after four iterations."""
     settings = {"discriminator": optimizer, "encoder_generator": optimizer}
-    straight, broken = played(session(**settings), 3), session(**settings)
+    straight, broken = played(small_run(**settings), 3), small_run(**settings)
     broken.restore(through_a_file(straight.checkpoint()))
     played(straight, 4), played(broken, 4)
     for name, value in straight.family.state_dict().items():
@@ -148,7 +148,7 @@ def test_alices_pairs_of_reals_have_no_slope_either() -> None:
 
 
 def fresh(memory: torch.memory_format) -> Iterator[Tensor]:
-    of = open_session(tiny(CONVOLUTIONAL), stripes(channels=3, size=16))
+    of = open_state(tiny(CONVOLUTIONAL), stripes(channels=3, size=16))
     of.family.to(memory_format=memory)  # type: ignore[call-overload]
     played(of, 2)
     return iter(of.family.state_dict().values())

@@ -25,8 +25,8 @@ from latentgan.data.synthetic import Gaussians, grid_of_gaussians, modes_covered
 from latentgan.families.base import Family
 from latentgan.game import Terms, Update
 from latentgan.training.encoder_fitting import fitting_config
-from latentgan.training.loop import session_iterations
-from latentgan.training.state import open_session, usable
+from latentgan.training.loop import state_iterations
+from latentgan.training.state import open_state, usable
 from latentgan.training.toy_loop import play, sampled
 
 Figures = dict[str, float]
@@ -225,14 +225,14 @@ def fitted(game: Any, source: ImageSource, *, seed: int, total: int) -> Iterator
     """Yield a DeLiGAN that stands still with an untrained encoder, and with one fitted by `fit-encoder`'s recipe."""
     settings = {"family": {"width": 8, "hidden": 64}, "training": {"total_images": total, "seed": seed}}
     settings["training"] |= {"batch_size": 64, "average_halflife_images": 1_000, "device": "cpu"}
-    session = open_session(fitting_config({"name": "deligan", "family": game.config.model_dump()}, settings), source)
-    session.take({f"start/base.{name}": value for name, value in game.state_dict().items()}, "start/")
-    yield usable(session, 64)
-    for _ in session_iterations(session):
-        session.average.update(64, session.images)
-        if session.images >= total:
+    state = open_state(fitting_config({"name": "deligan", "family": game.config.model_dump()}, settings), source)
+    state.take({f"start/base.{name}": value for name, value in game.state_dict().items()}, "start/")
+    yield usable(state, 64)
+    for _ in state_iterations(state):
+        state.ema.update(64, state.images)
+        if state.images >= total:
             break
-    yield usable(session, 64)
+    yield usable(state, 64)
 
 
 ALICE = {"network": "mlp", "spectral": True, "norm": "encoder", "reconstruction_weight": 10.0}
@@ -431,13 +431,13 @@ class LabelsAlone:
 
 def by_labels_alone(config: RunConfig, source: ImageSource, player: str, term: str) -> float:
     """Accuracy on test images of the same network with the same labels and no game, the best of its run."""
-    session, best = open_session(config, source), 0.0
-    session.update = cast(Update, LabelsAlone(session.update, player, term))
-    for iteration in session_iterations(session):
-        session.average.follow(config.training.batch_size, session.images)
+    state, best = open_state(config, source), 0.0
+    state.update = cast(Update, LabelsAlone(state.update, player, term))
+    for iteration in state_iterations(state):
+        state.ema.follow(config.training.batch_size, state.images)
         if iteration % 50 == 0:
-            best = max(best, named(usable(session, 2_000), source)["accuracy"])
-        if session.images >= config.training.total_images:
+            best = max(best, named(usable(state, 2_000), source)["accuracy"])
+        if state.images >= config.training.total_images:
             return best
     raise AssertionError("a game has no end")
 

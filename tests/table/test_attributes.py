@@ -21,9 +21,9 @@ from latentgan.errors import ConfigError, DataError
 from latentgan.inference.generate_dataset import Plan, write_images
 from latentgan.run_folder import read_checkpoint
 from latentgan.selfcheck.checks.base import Recorder
-from latentgan.training.loop import session_iterations
+from latentgan.training.loop import state_iterations
 from latentgan.training.sample_grids import sample_codes
-from latentgan.training.state import open_session
+from latentgan.training.state import open_state
 
 N, LATENT = 90, 4
 INKS = np.array(["blue", "red", "black"], dtype=object)
@@ -162,7 +162,7 @@ def test_an_attribute_that_tells_nothing_is_refused_in_one_sentence(names, sente
     held = {**columns(), "flat": np.full(N, 7.0), "empty": np.full(N, np.nan), "words": [f"w{i}" for i in range(N)]}
     source = from_arrays(pictures().images, attributes=held, split=["train"] * N)
     with pytest.raises(DataError, match=sentence):
-        open_session(configure("cgan", family={**SMALL, "attributes": names}, training={"device": "cpu"}), source)
+        open_state(configure("cgan", family={**SMALL, "attributes": names}, training={"device": "cpu"}), source)
 
 
 def test_settings_that_tell_nothing_or_twice_are_refused():
@@ -262,9 +262,9 @@ def position_asked_and_drawn(model: Any) -> float:
 def test_a_planted_position_is_drawn_where_it_is_asked_for(seed):
     settings = {"attributes": ("x",), "latent": 8, "hidden": 32, "network": "mlp"}
     training = {"total_images": 12_000, "batch_size": 64, "seed": seed, "device": "cpu"}
-    session = open_session(configure("cgan", family=settings, training=training), shapes(2000, size=8))
-    untrained = position_asked_and_drawn(session.family)
-    for _ in session_iterations(session):
-        if session.images >= 12_000:
+    state = open_state(configure("cgan", family=settings, training=training), shapes(2000, size=8))
+    untrained = position_asked_and_drawn(state.family)
+    for _ in state_iterations(state):
+        if state.images >= 12_000:
             break
-    assert abs(untrained) < 0.5 and position_asked_and_drawn(session.family) > 0.8
+    assert abs(untrained) < 0.5 and position_asked_and_drawn(state.family) > 0.8

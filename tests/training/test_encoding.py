@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from latentgan import NumpyModel, configure, from_arrays, train
-from latentgan.data.leakage import without_leak
+from latentgan.data.leakage import mark_training_images
 from latentgan.errors import CheckpointError, ConfigError, DataError
 from latentgan.inference import encode as module
 from latentgan.inference import table_writer as table_module
@@ -248,7 +248,7 @@ def test_an_image_that_was_trained_on_is_never_called_test(run, source, tmp_path
     tested = {relabelled.images[row].tobytes() for row in np.flatnonzero(split == "test")}
     assert tested and not tested & trained
     assert "seen in training" in json.loads(table.schema.metadata[b"latentgan"])["notes"][-1]
-    assert np.array_equal(without_leak(run, source, source.fingerprint).split, source.split)
+    assert np.array_equal(mark_training_images(run, source, source.fingerprint).split, source.split)
 
 
 def test_swapped_weights_are_refused(run, tmp_path):

@@ -17,7 +17,7 @@ from latentgan.families.base import configure
 from latentgan.sampling import label_columns
 from latentgan.training.ema import shadow_of
 from latentgan.training.sample_grids import alternate, grid, sample_codes, write_grids
-from latentgan.training.state import open_session
+from latentgan.training.state import open_state
 
 
 def flat(*values: float, size: int = 32, channels: int = 1) -> Tensor:
@@ -74,29 +74,29 @@ def test_the_last_row_is_filled_with_black() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_mark_writes_samples_and_reconstructions_named_by_images(channels: int, tmp_path: Path) -> None:
-    session = open_session(tiny(), stripes(channels=channels))
-    family = shadow_of(session.family)
-    x = session.source.tensor(np.arange(40))
+    state = open_state(tiny(), stripes(channels=channels))
+    family = shadow_of(state.family)
+    x = state.source.tensor(np.arange(40))
     write_grids(family, tmp_path, 1234, x)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["000001234-reconstructions.png", "000001234-samples.png"]
     with Image.open(tmp_path / "000001234-reconstructions.png") as picture:
         assert picture.size == (8 * 33 - 1, 8 * 33 - 1)  # 32 pairs
         assert picture.mode == ("L" if channels == 1 else "RGB")
         first = np.asarray(picture)[:32:4, :32:4].reshape(8, 8, channels)
-    np.testing.assert_array_equal(first, session.source.images[0])
+    np.testing.assert_array_equal(first, state.source.images[0])
     with Image.open(tmp_path / "000001234-samples.png") as picture:
         assert picture.size == (8 * 33 - 1, 8 * 33 - 1)
 
 
 def test_a_family_without_an_encoder_writes_samples_alone(tmp_path: Path) -> None:
-    session = open_session(tiny(TWO_MOVES), stripes())
-    write_grids(shadow_of(session.family), tmp_path, 8, session.source.tensor([0, 1]))
+    state = open_state(tiny(TWO_MOVES), stripes())
+    write_grids(shadow_of(state.family), tmp_path, 8, state.source.tensor([0, 1]))
     assert [p.name for p in tmp_path.iterdir()] == ["000000008-samples.png"]
 
 
 def test_two_marks_show_the_same_codes(tmp_path: Path) -> None:
-    session = open_session(tiny(), stripes())
-    family, x = shadow_of(session.family), session.source.tensor([0, 1, 2])
+    state = open_state(tiny(), stripes())
+    family, x = shadow_of(state.family), state.source.tensor([0, 1, 2])
     write_grids(family, tmp_path, 8, x)
     torch.rand(5)
     write_grids(family, tmp_path, 16, x)
@@ -106,7 +106,7 @@ def test_two_marks_show_the_same_codes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["cgan", "aae_semi"])
 def test_a_family_that_is_told_classes_shows_a_row_of_each(name: str, tmp_path: Path) -> None:
     source = load_source("digits")
-    family = shadow_of(open_session(configure(name), source).family)
+    family = shadow_of(open_state(configure(name), source).family)
     columns = label_columns(family)
     assert columns is not None
     z, rows = sample_codes(family)
@@ -124,9 +124,7 @@ def test_a_family_that_is_told_classes_shows_a_row_of_each(name: str, tmp_path: 
 @pytest.mark.parametrize(("components", "shown"), [(3, 3), (50, 16)])
 def test_a_mixture_shows_a_row_of_each_component(components: int, shown: int, tmp_path: Path) -> None:
     source = load_source("digits")
-    family = shadow_of(
-        open_session(configure("deligan", family={"mixture": {"components": components}}), source).family
-    )
+    family = shadow_of(open_state(configure("deligan", family={"mixture": {"components": components}}), source).family)
     z, rows = sample_codes(family)
     names = [f"component {k + 1}" for k in range(shown)]
     assert rows == {"of": "component", "count": components, "names": names}

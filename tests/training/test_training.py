@@ -28,7 +28,7 @@ from latentgan.inference.numpy_model import NumpyModel
 from latentgan.run_folder import latest_name, read_checkpoint, read_model
 from latentgan.training.logger import read_summary
 from latentgan.training.loop import iterations, resume, train
-from latentgan.training.state import Session, held_out, open_session
+from latentgan.training.state import TrainingState, held_out, open_state
 
 
 class Killed(BaseException):
@@ -125,11 +125,11 @@ def test_every_optimiser_goes_on_where_it_stopped(
 
 def test_a_checkpoint_holds_every_weight_average_and_moment(straight: tuple[str, Path]) -> None:
     case, run = straight
-    checkpoint, session = read_checkpoint(run), open_session(tiny(case), stripes())
+    checkpoint, state = read_checkpoint(run), open_state(tiny(case), stripes())
     assert checkpoint is not None
-    parameters = [name for name, _ in session.family.named_parameters()]
-    moved = sum(len(player.parameters) for player in session.update.players.values())
-    assert {f"family/{name}" for name in session.family.state_dict()} <= checkpoint.tensors.keys()
+    parameters = [name for name, _ in state.family.named_parameters()]
+    moved = sum(len(player.parameters) for player in state.update.players.values())
+    assert {f"family/{name}" for name in state.family.state_dict()} <= checkpoint.tensors.keys()
     assert {f"average/{name}" for name in parameters} <= checkpoint.tensors.keys()
     assert sum(name.endswith("/exp_avg_sq") for name in checkpoint.tensors) == moved == len(parameters)
     assert checkpoint.state["counters"] == {"main": 12} and checkpoint.state["images"] == 96
@@ -137,10 +137,10 @@ def test_a_checkpoint_holds_every_weight_average_and_moment(straight: tuple[str,
 
 def test_restoring_gives_back_all_that_a_checkpoint_took(straight: tuple[str, Path]) -> None:
     case, run = straight
-    checkpoint, session = read_checkpoint(run), open_session(tiny(case), stripes())
+    checkpoint, state = read_checkpoint(run), open_state(tiny(case), stripes())
     assert checkpoint is not None
-    session.restore(checkpoint)
-    again = session.checkpoint()
+    state.restore(checkpoint)
+    again = state.checkpoint()
     assert again.tensors.keys() == checkpoint.tensors.keys()
     assert all(torch.equal(again.tensors[k], checkpoint.tensors[k]) for k in again.tensors)
     assert again.state == {k: checkpoint.state[k] for k in again.state}
@@ -171,8 +171,8 @@ def test_resuming_a_finished_run_does_nothing(convolutional: Path) -> None:
 def test_a_run_killed_between_its_last_checkpoint_and_its_model_gets_the_model(
     convolutional: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(session: Session, *_: object) -> None:
-        if session.images == 96:
+    def killed(state: TrainingState, *_: object) -> None:
+        if state.images == 96:
             raise Killed
 
     with monkeypatch.context() as patch:
@@ -304,61 +304,61 @@ def test_a_run_that_diverges_at_once_says_that_there_is_no_checkpoint(
 # The generator of iterations
 
 
-def fresh(config: RunConfig, source: ImageSource | None = None) -> Session:
-    return open_session(config, source or stripes())
+def fresh(config: RunConfig, source: ImageSource | None = None) -> TrainingState:
+    return open_state(config, source or stripes())
 
 
-def game(session: Session, **changes: Any) -> Iterator[int]:
-    t = session.config.training
+def game(state: TrainingState, **changes: Any) -> Iterator[int]:
+    t = state.config.training
     settings = {"seed": t.seed, "total_images": t.total_images, **changes}
-    return iterations(session.family, session.batches, session.update, **settings)
+    return iterations(state.family, state.batches, state.update, **settings)
 
 
 def test_early_stopping_is_a_break_in_a_loop() -> None:
-    session, gaps = fresh(tiny(MLP)), []
-    for iteration in game(session):
-        gaps.append(session.update.drain()["notes"]["discriminator_accuracy"])
+    state, gaps = fresh(tiny(MLP)), []
+    for iteration in game(state):
+        gaps.append(state.update.drain()["notes"]["discriminator_accuracy"])
         if iteration == 5:
             break
-    assert len(gaps) == 5 and session.images == 40 and all(0 <= gap <= 1 for gap in gaps)
+    assert len(gaps) == 5 and state.images == 40 and all(0 <= gap <= 1 for gap in gaps)
 
 
 def test_the_game_has_no_end_of_its_own() -> None:
-    session = fresh(tiny(MLP, total_images=16))
-    assert list(itertools.islice(game(session), 6)) == [1, 2, 3, 4, 5, 6]
+    state = fresh(tiny(MLP, total_images=16))
+    assert list(itertools.islice(game(state), 6)) == [1, 2, 3, 4, 5, 6]
 
 
 def test_iterations_leave_the_default_generator_alone_and_do_not_depend_on_it() -> None:
-    sessions = fresh(tiny(MLP)), fresh(tiny(MLP))
+    states = fresh(tiny(MLP)), fresh(tiny(MLP))
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    list(itertools.islice(game(sessions[0]), 3))
+    list(itertools.islice(game(states[0]), 3))
     assert torch.equal(torch.rand(3), expected)
     torch.manual_seed(2)
-    for _ in itertools.islice(game(sessions[1]), 3):
+    for _ in itertools.islice(game(states[1]), 3):
         torch.rand(7)  # a reader of the loop may draw as he likes
-    a, b = (session.family.state_dict() for session in sessions)
+    a, b = (state.family.state_dict() for state in states)
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_learning_rates_follow_the_images_seen() -> None:
     schedule = {"schedule": "linear", "decay_from": 0.0, "decay_to": 0.1, "learning_rate": 1e-3}
-    session = fresh(tiny(MLP, family={"discriminator": schedule}, total_images=32))
+    state = fresh(tiny(MLP, family={"discriminator": schedule}, total_images=32))
     rates = []
-    for _ in itertools.islice(game(session), 5):
-        rates.append(session.update.players["discriminator"].optimizer.param_groups[0]["lr"])
+    for _ in itertools.islice(game(state), 5):
+        rates.append(state.update.players["discriminator"].optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([1e-3, 7.75e-4, 5.5e-4, 3.25e-4, 1e-4])
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_iteration_in_bf16_has_finite_terms_in_float32(case: str) -> None:
-    session = fresh(tiny(case))
-    for _ in itertools.islice(game(session, precision="bf16"), 2):
+    state = fresh(tiny(case))
+    for _ in itertools.islice(game(state, precision="bf16"), 2):
         pass
-    means = session.update.drain()
+    means = state.update.drain()
     assert all(math.isfinite(value) for kind in means.values() for value in kind.values())
-    assert all(p.dtype == torch.float32 for p in session.family.parameters())
+    assert all(p.dtype == torch.float32 for p in state.family.parameters())
     exact = fresh(tiny(case))
     list(itertools.islice(game(exact), 2))
     for name, value in exact.update.drain()["terms"].items():
@@ -370,7 +370,7 @@ def test_an_iteration_in_fp32_is_so_whatever_scope_it_is_played_in() -> None:
     next(game(plain))
     with torch.autocast("cpu", torch.bfloat16):
         next(game(within))
-    a, b = (session.family.state_dict() for session in (plain, within))
+    a, b = (state.family.state_dict() for state in (plain, within))
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 
@@ -395,8 +395,8 @@ def test_a_compiled_iteration_is_the_iteration_that_it_compiles(
     sgd = {"kind": "sgd", "learning_rate": 0.1}
     family = {"discriminator": sgd, "encoder_generator": sgd, **tricks}
     plain, compiled = fresh(tiny(case, family=family)), fresh(tiny(case, family=family, compile=True))
-    for session in (plain, compiled):
-        list(itertools.islice(game(session), 2))
+    for state in (plain, compiled):
+        list(itertools.islice(game(state), 2))
     expected, found = plain.update.drain(), compiled.update.drain()
     for kind in ("terms", "gradient_norm"):
         assert found[kind] == pytest.approx(expected[kind], rel=1e-4, abs=1e-5)
@@ -463,8 +463,8 @@ def test_terms_are_means_over_the_stretch(tmp_path: Path) -> None:
 
 def test_the_summary_says_what_was_done(convolutional: Path) -> None:
     summary = read_json(convolutional, "summary.json")
-    session = open_session(tiny(), stripes())
-    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in session.family.named_children()}
+    state = open_state(tiny(), stripes())
+    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in state.family.named_children()}
     assert summary["parameters"] == {name: count for name, count in counts.items() if count}
     assert (summary["status"], summary["command"]) == ("finished", "latentgan train bigan")
     assert (summary["family"], summary["data"]) == ("bigan", "stripes")
@@ -519,8 +519,8 @@ def test_a_run_shorter_than_a_batch_is_one_turn(tmp_path: Path) -> None:
 
 
 def test_held_out_images_are_mixed_and_from_the_validation_split() -> None:
-    session = open_session(tiny(), stripes(900))
-    x, source = held_out(session).images, session.source
+    state = open_state(tiny(), stripes(900))
+    x, source = held_out(state).images, state.source
     expected = {image.numpy().tobytes() for image in source.tensor(source.rows("validation"))}
     assert len(x) == len(source.rows("validation")) and {image.numpy().tobytes() for image in x} == expected
     assert not torch.equal(x, source.tensor(source.rows("validation")))
@@ -532,17 +532,17 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert play(tiny(total_images=8), tmp_path / "run") == tmp_path / "run"
 
 
-def test_labels_are_counted_where_they_are_told_and_refused_where_nobody_is(tmp_path):
+def test_labels_are_counted_where_they_are_used(tmp_path):
     source = from_arrays(np.random.default_rng(0).integers(0, 256, (80, 8, 8), dtype=np.uint8), np.arange(80) % 4)
     sizes = {"total_images": 32, "batch_size": 16, "device": "cpu"}
-    told = {"latent": 2, "width": 4, "hidden": 8, "labels": "decoder"}
+    labelled = {"latent": 2, "width": 4, "hidden": 8, "labels": "decoder"}
     run = train(
-        configure("aae", family=told, training={**sizes, "labels": 8}),
-        tmp_path / "told",
+        configure("aae", family=labelled, training={**sizes, "labels": 8}),
+        tmp_path / "labelled",
         source=source,
         show_progress=False,
     )
     assert read_summary(run)["labels"] == 8
-    silent = configure("aae", family={**told, "labels": "none"}, training={**sizes, "labels": 8})
-    with pytest.raises(ConfigError, match=r"training\.labels.*told no labels"):
+    silent = configure("aae", family={**labelled, "labels": "none"}, training={**sizes, "labels": 8})
+    with pytest.raises(ConfigError, match=r"training\.labels.*uses no labels"):
         train(silent, tmp_path / "silent", source=source, show_progress=False)

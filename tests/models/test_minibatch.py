@@ -20,8 +20,8 @@ from latentgan.networks.blocks import Layers, dense, has_batch_statistics
 from latentgan.networks.minibatch import MinibatchDiscrimination, Referenced, VirtualBatchNorm
 from latentgan.networks.mlp import MLPGenerator
 from latentgan.networks.weight_norm import GaussianNoise, WeightNorm, add_weight_norm, initialise_from_data, noisy
-from latentgan.training.loop import session_iterations
-from latentgan.training.state import open_session
+from latentgan.training.loop import state_iterations
+from latentgan.training.state import open_state
 
 SOURCE = from_arrays(np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), dtype=np.uint8), np.arange(60) % 3)
 
@@ -135,12 +135,10 @@ def test_historical_averaging_damps_the_orbit_of_v_equal_xy(weight, settles):
 def test_a_run_with_historical_averaging_resumes_bit_for_bit():
     player = {"historical_averaging": 1.0}
     config = configure("gan", family={"latent": 4, "hidden": 16, "discriminator": player, "generator": player})
-    whole, half, rest = (open_session(config, SOURCE) for _ in range(3))
-    half.iteration = max(itertools.islice(session_iterations(half), 3))
+    whole, half, rest = (open_state(config, SOURCE) for _ in range(3))
+    half.iteration = max(itertools.islice(state_iterations(half), 3))
     rest.restore(half.checkpoint())
-    assert (
-        max(itertools.islice(session_iterations(rest), 3)) == max(itertools.islice(session_iterations(whole), 6)) == 6
-    )
+    assert max(itertools.islice(state_iterations(rest), 3)) == max(itertools.islice(state_iterations(whole), 6)) == 6
     for (name, value), other in zip(whole.family.state_dict().items(), rest.family.state_dict().values(), strict=True):
         assert torch.equal(value, other), name
 

@@ -12,9 +12,9 @@ from torch.nn.utils import parametrize
 
 from latentgan.families.bigan import BiGAN
 from latentgan.run_folder import read_model
-from latentgan.training.ema import RAMP, STRIDE, Average, make_usable, shadow_of
+from latentgan.training.ema import RAMP, STRIDE, ExponentialMovingAverage, make_usable, shadow_of
 from latentgan.training.loop import STATISTICS_IMAGES, iterations, train
-from latentgan.training.state import Session, open_session, statistics_images
+from latentgan.training.state import TrainingState, open_state, statistics_images
 
 
 class Dial(nn.Module):
@@ -30,26 +30,26 @@ class Dial(nn.Module):
             self.needle.fill_(value)
 
 
-def played(case: str, n_iterations: int = 6, **training: Any) -> Session:
+def played(case: str, n_iterations: int = 6, **training: Any) -> TrainingState:
     """A game after some iterations, its average kept as in training."""
-    session = open_session(tiny(case, **training), stripes())
-    game = iterations(session.family, session.batches, session.update, seed=3, total_images=96)
-    for session.iteration in range(1, n_iterations + 1):
-        before = session.images
+    state = open_state(tiny(case, **training), stripes())
+    game = iterations(state.family, state.batches, state.update, seed=3, total_images=96)
+    for state.iteration in range(1, n_iterations + 1):
+        before = state.images
         next(game)
-        session.average.follow(session.images - before, session.images)
-    return session
+        state.ema.follow(state.images - before, state.images)
+    return state
 
 
-def averaged(session: Session) -> Any:
-    shadow = shadow_of(session.family)
-    session.average.write_to(shadow, session.family)
+def averaged(state: TrainingState) -> Any:
+    shadow = shadow_of(state.family)
+    state.ema.write_to(shadow, state.family)
     return shadow
 
 
 def test_after_a_half_life_half_of_a_change_has_arrived() -> None:
     dial = Dial(0.0)
-    average = Average(dial, 100)  # type: ignore[arg-type]
+    average = ExponentialMovingAverage(dial, 100)  # type: ignore[arg-type]
     dial.turn_to(1.0)
     for _ in range(25):
         average.update(4, 1_000_000)
@@ -58,7 +58,7 @@ def test_after_a_half_life_half_of_a_change_has_arrived() -> None:
 
 def test_the_average_is_the_sum_of_the_closed_form() -> None:
     dial, halflife, images = Dial(2.0), 30.0, 8
-    average = Average(dial, halflife)  # type: ignore[arg-type]
+    average = ExponentialMovingAverage(dial, halflife)  # type: ignore[arg-type]
     values = [2.0, 5.0, -1.0, 0.5, 7.0]
     for value in values[1:]:
         dial.turn_to(value)
@@ -72,7 +72,7 @@ def test_the_average_is_the_sum_of_the_closed_form() -> None:
 
 def test_early_on_the_half_life_is_a_twentieth_of_the_images_seen() -> None:
     dial = Dial(0.0)
-    average = Average(dial, 10_000)  # type: ignore[arg-type]
+    average = ExponentialMovingAverage(dial, 10_000)  # type: ignore[arg-type]
     dial.turn_to(1.0)
     average.update(10, 200)  # half-life 10
     assert average.values[0].tolist() == pytest.approx([0.5, 0.5], abs=1e-12)
@@ -81,7 +81,7 @@ def test_early_on_the_half_life_is_a_twentieth_of_the_images_seen() -> None:
 
 def test_a_half_life_of_zero_keeps_the_last_weights() -> None:
     dial = Dial(0.0)
-    average = Average(dial, 0)  # type: ignore[arg-type]
+    average = ExponentialMovingAverage(dial, 0)  # type: ignore[arg-type]
     dial.turn_to(3.0)
     average.update(8, 8)
     assert average.values[0].tolist() == [3.0, 3.0]
@@ -89,36 +89,36 @@ def test_a_half_life_of_zero_keeps_the_last_weights() -> None:
 
 def test_an_average_does_not_follow_its_source_between_updates() -> None:
     dial = Dial(1.0)
-    average = Average(dial, 10)  # type: ignore[arg-type]
+    average = ExponentialMovingAverage(dial, 10)  # type: ignore[arg-type]
     dial.turn_to(9.0)
     assert average.values[0].tolist() == [1.0, 1.0]
 
 
 def test_buffers_are_copied_and_never_averaged() -> None:
-    shadow = shadow_of(open_session(tiny(MLP), stripes()).family)
-    session = played(MLP)
-    session.average.write_to(shadow, session.family)
-    assert any(name.endswith("running_mean") for name, _ in session.family.named_buffers())
-    for (name, mine), theirs in zip(shadow.named_buffers(), session.family.buffers(), strict=True):
+    shadow = shadow_of(open_state(tiny(MLP), stripes()).family)
+    state = played(MLP)
+    state.ema.write_to(shadow, state.family)
+    assert any(name.endswith("running_mean") for name, _ in state.family.named_buffers())
+    for (name, mine), theirs in zip(shadow.named_buffers(), state.family.buffers(), strict=True):
         assert torch.equal(mine, theirs), name
-    moved = [not torch.equal(a, b) for a, b in zip(shadow.parameters(), session.family.parameters(), strict=True)]
+    moved = [not torch.equal(a, b) for a, b in zip(shadow.parameters(), state.family.parameters(), strict=True)]
     assert all(moved)
 
 
 def test_an_average_survives_its_state() -> None:
-    session = played(CONVOLUTIONAL)
-    other = open_session(tiny(), stripes()).average
-    other.load({name: value.clone() for name, value in session.average.state().items()})
-    assert all(torch.equal(a, b) for a, b in zip(other.values, session.average.values, strict=True))
+    state = played(CONVOLUTIONAL)
+    other = open_state(tiny(), stripes()).ema
+    other.load({name: value.clone() for name, value in state.ema.state().items()})
+    assert all(torch.equal(a, b) for a, b in zip(other.values, state.ema.values, strict=True))
 
 
 def test_a_shadow_shares_nothing_and_no_player_moves_it() -> None:
-    session = played(CONVOLUTIONAL, 1)
-    shadow = shadow_of(session.family)
-    mine = {t.data_ptr() for t in session.family.state_dict().values() if t.numel()}
+    state = played(CONVOLUTIONAL, 1)
+    shadow = shadow_of(state.family)
+    mine = {t.data_ptr() for t in state.family.state_dict().values() if t.numel()}
     assert mine.isdisjoint(t.data_ptr() for t in shadow.state_dict().values() if t.numel())
     assert not shadow.training and not any(p.requires_grad for p in shadow.parameters())
-    assert session.family.training
+    assert state.family.training
 
 
 def used_weights(family: nn.Module) -> list[Tensor]:
@@ -140,9 +140,9 @@ def test_used_weights_under_spectral_norm_have_a_largest_singular_value_of_one(c
 
 
 def test_batch_statistics_are_those_of_the_averaged_weights_over_these_images() -> None:
-    session = played(MLP)
-    shadow = averaged(session)
-    x = session.source.tensor(session.source.rows("train"))
+    state = played(MLP)
+    shadow = averaged(state)
+    x = state.source.tensor(state.source.rows("train"))
     stale = shadow.encoder.dense2[1].running_mean.clone()
     make_usable(shadow, [x])
     encoder = shadow.encoder
@@ -154,9 +154,9 @@ def test_batch_statistics_are_those_of_the_averaged_weights_over_these_images() 
 
 
 def test_batch_statistics_over_several_batches_are_plain_means_of_the_batches() -> None:
-    session = played(MLP)
-    shadow = averaged(session)
-    parts = list(session.source.tensor(session.source.rows("train")[:48]).split(16))
+    state = played(MLP)
+    shadow = averaged(state)
+    parts = list(state.source.tensor(state.source.rows("train")[:48]).split(16))
     make_usable(shadow, parts)
     outputs = [shadow.encoder.dense2[0](shadow.encoder.dense1(x)).double() for x in parts]
     norm = shadow.encoder.dense2[1]
@@ -169,9 +169,9 @@ def test_batch_statistics_over_several_batches_are_plain_means_of_the_batches() 
 
 
 def test_a_joint_discriminators_statistics_see_real_and_generated_pairs() -> None:
-    session = played(MLP)
-    shadow = averaged(session)
-    x = session.source.tensor(session.source.rows("train"))
+    state = played(MLP)
+    shadow = averaged(state)
+    x = state.source.tensor(state.source.rows("train"))
     make_usable(shadow, [x])
     joint, norm = shadow.discriminator.joint[0], shadow.discriminator.joint[1]
     assert int(norm.num_batches_tracked) == 2
@@ -187,14 +187,14 @@ def test_a_joint_discriminators_statistics_see_real_and_generated_pairs() -> Non
 
 
 def test_making_usable_leaves_parameters_the_momentum_and_the_default_generator_alone() -> None:
-    session = played(MLP)
-    shadow = averaged(session)
+    state = played(MLP)
+    shadow = averaged(state)
     parameters = [p.clone() for p in shadow.parameters()]
     momenta = [m.momentum for m in shadow.modules() if isinstance(m, nn.BatchNorm1d)]
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    make_usable(shadow, [session.source.tensor([0, 1, 2, 3])])
+    make_usable(shadow, [state.source.tensor([0, 1, 2, 3])])
     assert torch.equal(torch.rand(1), expected)
     assert all(torch.equal(a, b) for a, b in zip(parameters, shadow.parameters(), strict=True))
     assert [m.momentum for m in shadow.modules() if isinstance(m, nn.BatchNorm1d)] == momenta
@@ -202,16 +202,16 @@ def test_making_usable_leaves_parameters_the_momentum_and_the_default_generator_
 
 
 def test_statistics_images_are_mixed_training_images_in_full_batches() -> None:
-    session = open_session(tiny(batch_size=16), stripes())
-    source = session.source
-    parts = list(statistics_images(session, 40))
+    state = open_state(tiny(batch_size=16), stripes())
+    source = state.source
+    parts = list(statistics_images(state, 40))
     assert [len(part) for part in parts] == [16, 16]
     train_rows = {source.tensor([row]).numpy().tobytes() for row in source.rows("train")}
     seen = {image.numpy().tobytes() for part in parts for image in part}
     assert len(seen) == 32 and seen <= train_rows
-    again = list(statistics_images(session, 40))
+    again = list(statistics_images(state, 40))
     assert all(torch.equal(a, b) for a, b in zip(parts, again, strict=True))
-    sizes = [len(part) for part in statistics_images(open_session(tiny(batch_size=512), source), STATISTICS_IMAGES)]
+    sizes = [len(part) for part in statistics_images(open_state(tiny(batch_size=512), source), STATISTICS_IMAGES)]
     assert sizes == [len(source.rows("train"))]
 
 
@@ -220,7 +220,7 @@ def test_the_untrained_weights_on_disk_are_the_initial_ones(tmp_path: Any) -> No
 
     config, source = tiny(), stripes()
     run = train(config, tmp_path / "run", source=source, show_progress=False)
-    initial = dict(open_session(config, source).family.named_parameters())
+    initial = dict(open_state(config, source).family.named_parameters())
     untrained = load_file(run / "untrained.safetensors")
     assert initial.keys() <= untrained.keys()
     assert all(torch.equal(untrained[name], value) for name, value in initial.items())
@@ -228,7 +228,7 @@ def test_the_untrained_weights_on_disk_are_the_initial_ones(tmp_path: Any) -> No
 
 def test_the_average_follows_every_fourth_iteration_for_all_four() -> None:
     dial, images, halflife = Dial(0.0), 5, 400.0
-    every, followed = Average(dial, halflife), Average(dial, halflife)  # type: ignore[arg-type]
+    every, followed = ExponentialMovingAverage(dial, halflife), ExponentialMovingAverage(dial, halflife)  # type: ignore[arg-type]
     dial.turn_to(1.0)
     for iteration in range(1, 81):
         before = followed.values[0].tolist()
@@ -242,7 +242,7 @@ def test_the_average_follows_every_fourth_iteration_for_all_four() -> None:
 @pytest.mark.parametrize(("halflife", "stride"), [(0, 1), (10, 1), (80, 2), (10_000, STRIDE)])
 def test_a_short_half_life_is_followed_more_often(halflife: float, stride: int) -> None:
     dial = Dial(0.0)
-    average = Average(dial, halflife)  # type: ignore[arg-type]
+    average = ExponentialMovingAverage(dial, halflife)  # type: ignore[arg-type]
     moved = []
     for iteration in range(1, 9):
         dial.turn_to(float(iteration))
@@ -256,7 +256,7 @@ def test_a_short_half_life_is_followed_more_often(halflife: float, stride: int) 
 def test_iterations_without_images_hide_no_update(drawing: int) -> None:
     """Of four iterations the same one draws images; an update that waited for the fourth never came or counted four."""
     dial, images = Dial(0.0), 5
-    every, followed = Average(dial, 400.0), Average(dial, 400.0)  # type: ignore[arg-type]
+    every, followed = ExponentialMovingAverage(dial, 400.0), ExponentialMovingAverage(dial, 400.0)  # type: ignore[arg-type]
     dial.turn_to(1.0)
     seen = 10**9
     for iteration in range(1, 81):
@@ -279,7 +279,7 @@ def test_a_model_of_every_second_iteration_is_trained(monkeypatch: pytest.Monkey
     monkeypatch.setattr(BiGAN, "step", odd)
     config, source = tiny(average_halflife_images=1_000), stripes()
     run = train(config, tmp_path / "run", source=source, show_progress=False)
-    initial = dict(open_session(config, source).family.named_parameters())
+    initial = dict(open_state(config, source).family.named_parameters())
     model, _ = read_model(run)
     still = [name for name, value in initial.items() if torch.equal(model[name], value) and value.ndim > 1]
     assert not still
@@ -288,7 +288,7 @@ def test_a_model_of_every_second_iteration_is_trained(monkeypatch: pytest.Monkey
 def test_a_stream_that_begins_to_count_moves_no_average() -> None:
     """The main stream counts from its first minibatch on, also behind many of another: the count then falls."""
     dial = Dial(0.0)
-    average = Average(dial, 40.0)  # type: ignore[arg-type]
+    average = ExponentialMovingAverage(dial, 40.0)  # type: ignore[arg-type]
     dial.turn_to(1.0)
     average.follow(-35, 5)
     assert average.values[0].tolist() == [0.0, 0.0]

@@ -15,7 +15,14 @@ from torch import Tensor
 from latentgan.data.source import ImageSource
 from latentgan.families.base import configure
 from latentgan.priors import Part, Prior
-from latentgan.training.diagnostics import Health, Warning, duplicate_share, judge_vitals, measure, reconstruction_ratio
+from latentgan.training.diagnostics import (
+    Diagnostics,
+    TrainingWarning,
+    duplicate_share,
+    find_warnings,
+    measure,
+    reconstruction_ratio,
+)
 from latentgan.training.loop import train
 
 
@@ -35,8 +42,8 @@ def first_pixels(x: Tensor) -> Tensor:
     return x.flatten(1)[:, 20:24]
 
 
-def names(vitals: dict[str, float]) -> list[str]:
-    return [warning.name for warning in judge_vitals(100, vitals)]
+def names(indicators: dict[str, float]) -> list[str]:
+    return [warning.name for warning in find_warnings(100, indicators)]
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +78,9 @@ def test_the_ratio_is_zero_for_perfect_and_one_for_constant_reconstructions(x: T
 
 
 def test_an_encoder_that_ignores_its_input_is_found(x: Tensor, others: Tensor) -> None:
-    vitals = look(Planted(lambda x: torch.zeros(len(x), 4), pick(others)), x)
-    assert vitals["reconstruction_ratio"] == pytest.approx(1, abs=1e-6)
-    assert "encoder_not_learning" in names(vitals)
+    indicators = look(Planted(lambda x: torch.zeros(len(x), 4), pick(others)), x)
+    assert indicators["reconstruction_ratio"] == pytest.approx(1, abs=1e-6)
+    assert "encoder_not_learning" in names(indicators)
 
 
 def test_a_discriminator_that_is_always_right_is_found() -> None:
@@ -83,9 +90,9 @@ def test_a_discriminator_that_is_always_right_is_found() -> None:
 
 @pytest.mark.parametrize("modes", [1, 10, 100])
 def test_a_generator_of_few_modes_is_found(x: Tensor, others: Tensor, modes: int) -> None:
-    vitals = look(Planted(first_pixels, pick(others[:modes])), x)
-    assert vitals["duplicate_share"] > 0.5
-    assert "samples_collapsed" in names(vitals)
+    indicators = look(Planted(first_pixels, pick(others[:modes])), x)
+    assert indicators["duplicate_share"] > 0.5
+    assert "samples_collapsed" in names(indicators)
 
 
 def test_a_generator_that_hardly_moves_is_found(x: Tensor) -> None:
@@ -100,10 +107,10 @@ def test_half_a_collapse_is_found(x: Tensor, others: Tensor) -> None:
 
 def test_a_healthy_family_gets_no_warning(x: Tensor, others: Tensor) -> None:
     healthy = Planted(lambda x: x, lambda z: others[: len(z)] if z.ndim == 2 else 0.8 * z)
-    vitals = look(healthy, x)
-    assert vitals["duplicate_share"] < 0.02
-    assert vitals["reconstruction_ratio"] < 0.5
-    assert names({**vitals, "discriminator_accuracy": 0.8}) == []
+    indicators = look(healthy, x)
+    assert indicators["duplicate_share"] < 0.02
+    assert indicators["reconstruction_ratio"] < 0.5
+    assert names({**indicators, "discriminator_accuracy": 0.8}) == []
 
 
 def test_images_have_no_duplicates_among_themselves(x: Tensor, others: Tensor) -> None:
@@ -123,7 +130,7 @@ def test_an_encoder_that_leaves_out_what_the_decoder_needs_has_no_ratio(x: Tenso
 
 
 def test_nothing_is_judged_before_a_tenth_of_the_run() -> None:
-    health = Health(1000)
+    health = Diagnostics(1000)
     assert health.observe(99, {"discriminator_accuracy": 1.0}) == []
     assert health.state() == {"status": "ok", "warnings": []}
     assert [w.name for w in health.observe(100, {"discriminator_accuracy": 1.0})] == ["discriminator_has_won"]
@@ -131,7 +138,7 @@ def test_nothing_is_judged_before_a_tenth_of_the_run() -> None:
 
 
 def test_a_warning_is_said_once_resolved_when_it_goes_and_said_again_when_it_returns() -> None:
-    health, bad, good = Health(1000), {"reconstruction_ratio": 1.0}, {"reconstruction_ratio": 0.5}
+    health, bad, good = Diagnostics(1000), {"reconstruction_ratio": 1.0}, {"reconstruction_ratio": 0.5}
     assert len(health.observe(200, bad)) == 1
     assert health.observe(300, bad) == []
     assert health.warnings["encoder_not_learning"].images == 300
@@ -143,7 +150,7 @@ def test_a_warning_is_said_once_resolved_when_it_goes_and_said_again_when_it_ret
 
 
 def test_health_survives_its_state() -> None:
-    health, other = Health(1000), Health(1000)
+    health, other = Diagnostics(1000), Diagnostics(1000)
     health.observe(200, {"reconstruction_ratio": 1.0, "duplicate_share": 0.9})
     health.observe(300, {"reconstruction_ratio": 1.0})
     other.load(health.state())
@@ -161,14 +168,14 @@ def test_an_adversary_worse_than_a_guess_has_lost_the_encoder() -> None:
     [("reconstruction_ratio", 1.0), ("discriminator_accuracy", 1.0), ("duplicate_share", 1.0), ("adversary_loss", 2.0)],
 )
 def test_a_warning_says_the_number_and_what_to_try(name: str, value: float) -> None:
-    (warning,) = judge_vitals(100, {name: value})
-    assert isinstance(warning, Warning)
+    (warning,) = find_warnings(100, {name: value})
+    assert isinstance(warning, TrainingWarning)
     assert any(number in warning.sentence for number in (f"{value:.2f}", "100"))
     assert "family." in warning.sentence or "learning rate" in warning.sentence
 
 
 @pytest.mark.parametrize("case", [CONVOLUTIONAL, MLP, TWO_MOVES])
-def test_every_line_of_a_run_holds_its_vitals(case: str, tmp_path: Path) -> None:
+def test_every_line_of_a_run_holds_its_indicators(case: str, tmp_path: Path) -> None:
     run = train(tiny(case, total_images=32), tmp_path / "run", source=stripes(), show_progress=False)
     expected = {"duplicate_share", "discriminator_accuracy"} | (
         {"reconstruction_ratio"} if case != TWO_MOVES else set()
@@ -226,8 +233,8 @@ class Naming:
 def test_accuracy_is_over_the_validation_images_that_have_a_label():
     x = torch.zeros(5, 1, 2, 2)
     labels = torch.tensor([1, -1, 0, 1, -1])
-    vitals = measure(Naming(), x, labels)  # type: ignore[arg-type]
-    assert vitals == {"validation_accuracy": pytest.approx(2 / 3), "validation_labels": 3}
+    indicators = measure(Naming(), x, labels)  # type: ignore[arg-type]
+    assert indicators == {"validation_accuracy": pytest.approx(2 / 3), "validation_labels": 3}
     assert "validation_accuracy" not in measure(Naming(), x)  # type: ignore[arg-type]
     assert "validation_accuracy" not in measure(Naming(), x, torch.full((5,), -1))  # type: ignore[arg-type]
     clusters = Naming()
