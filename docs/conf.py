@@ -26,6 +26,8 @@ autodoc_member_order = "bysource"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
+smartquotes_action = "qe"  # quotes and ellipses; --option keeps its hyphens
+
 html_theme = "furo"
 html_title = f"latentgan {release}"
 html_static_path = ["_static"]

@@ -92,8 +92,12 @@ def prose(docstring: str | None) -> str:
             lines.append(("  " if line.startswith(" " * 5) else "- ") + escaped(line.strip()))
         elif section and section != "Args" and line:
             lines[heading] += f" {escaped(line.strip())}"
+        elif line.startswith("    ") and lines and lines[-1].startswith("- "):
+            lines[-1] += f" {escaped(line.strip())}"
         elif line.startswith("    "):
             lines.append(line)
+        elif column := re.match(r"^(\w[\w ]*?) {2,}(\S.*)$", line):
+            lines.append(f"- {escaped(column[1])}: {escaped(column[2])}")
         else:
             section = section if section == "Args" else ""
             lines.append(escaped(line))
@@ -102,6 +106,7 @@ def prose(docstring: str | None) -> str:
 
 def escaped(text: str) -> str:
     """Return text without Markdown but for `names`."""
+    text = re.sub(r"(?<![\w`-])(--[a-z][a-z-]+)(?![^`]*`(?:[^`]*`[^`]*`)*[^`]*$)", r"`\1`", text)
     parts = re.split(r"(`[^`]+`)", text)
     return "".join(part if part.startswith("`") else re.sub(r"([*_<>\[\]$|{}\\])", r"\\\1", part) for part in parts)
 
