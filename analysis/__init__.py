@@ -13,7 +13,8 @@ edits         verify_edits by any judge; verify_concepts of held-out images; mov
               along
 paths         lerp, slerp, norm_preserving, geodesic_path; path decodes one
 mixtures      fit_mixture; fit_class_mixtures, by_class judges them; outlier_scores
-shape         shape_of, disentangle, compare_with_prior, two_sample, latent_map, reconstruction_error
+shape         shape_of, rank_me, spectral_decay, disentangle, compare_with_prior, two_sample, latent_map,
+              reconstruction_error
 other models  similarities, transfers; standings of runs side by side, and leads where one is ahead
 samples       compare_samples, frechet_distance, kernel_distance; copying, count_modes; inception_score,
               modified_inception_score

@@ -41,6 +41,8 @@ from .fidelity.memorization import copying as copying
 from .fidelity.memorization import count_modes as count_modes
 from .geometry.intrinsic_dimension import Geometry as Geometry
 from .geometry.intrinsic_dimension import shape_of as shape_of
+from .geometry.spectrum import rank_me as rank_me
+from .geometry.spectrum import spectral_decay as spectral_decay
 from .interpolation.geodesics import Geodesic as Geodesic
 from .interpolation.geodesics import geodesic_path as geodesic_path
 from .interpolation.interpolate import Interpolations as Interpolations

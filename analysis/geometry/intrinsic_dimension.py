@@ -13,8 +13,9 @@ import numpy as np
 
 from ..base.arrays import Bools, Doubles, Floats, Ints, Seed, as_codes, as_rng, check_counts, rows_of, subsample
 from ..base.nearest import nearest, without_parts
-from ..base.statistics import LEVEL, Baseline, Interval, jackknife_interval, jackknife_parts, without_interval
+from ..base.statistics import LEVEL, UNKNOWN, Baseline, Interval, jackknife_interval, jackknife_parts, without_interval
 from ..errors import AnalysisError
+from .spectrum import rank_me, spectral_decay
 
 ROWS = 10_000
 
@@ -98,6 +99,8 @@ class Shape:
     hubness: Interval  # skewness of how often a row is among the 10 nearest of others; 0 has no hubs
     hubs: float  # share of all neighbour places that the 1 % of rows hold that are chosen most
     duplicates: int  # rows with an equal one, left out of the dimensions
+    rank_me: Interval = UNKNOWN  # effective number of directions, between 1 and the width
+    spectral_decay: Interval = UNKNOWN  # exponent α of the power law of the covariance's eigenvalues
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Geometry:
     kind: ClassVar[str] = "geometry"
 
     shapes: tuple[Shape, ...]
-    null: tuple[Baseline, ...]  # of independent normal columns with the code's variances: TwoNN, MLE, hubness
+    null: tuple[Baseline, ...]  # of independent normal columns with the code's variances, a figure each
     notes: tuple[str, ...]
 
     def shown_rows(self) -> Ints:
@@ -149,6 +152,8 @@ def shape_of(
         hubness(index, k=own.shape[1], rng=rng),
         float(top.sum() / counts.sum()),
         len(x) - len(unique),
+        rank_me(x),
+        spectral_decay(x),
     )
 
 
@@ -312,8 +317,8 @@ def independent(x: Floats, *, rng: np.random.Generator) -> Floats:
 
 
 def null_shape(x: Floats, *, rng: np.random.Generator, rows: int = ROWS) -> tuple[Baseline, ...]:
-    """TwoNN, MLE, participation and hubness of independent normal columns with the variances of (n, d) rows."""
+    """All figures of a `Shape` for independent normal columns with the variances of (n, d) rows."""
     found = shape_of(independent(x, rng=rng), rng=rng, rows=rows)
     note = "independent normal columns with the code's variances"
-    names = ("two_nn", "mle", "participation", "hubness")
+    names = ("two_nn", "mle", "participation", "hubness", "rank_me", "spectral_decay")
     return tuple(Baseline(name, getattr(found, name), note) for name in names)

@@ -20,6 +20,8 @@ FIGURES = (
     ("mle", "intrinsic dimension, maximum likelihood"),
     ("participation", "participation ratio"),
     ("hubness", "hubness"),
+    ("rank_me", "effective rank, RankMe"),
+    ("spectral_decay", "decay of the spectrum, α-ReQ"),
 )
 
 
@@ -33,9 +35,11 @@ def section(material: Material) -> Section:
     caption = (
         "Intrinsic dimension says how many numbers a row's near neighbours differ in; the participation ratio how many "
         "directions hold the variance; hubness, the skewness of how often a row is among the 10 nearest of others, "
-        "is 0 where none is favoured. “Independent numbers” are normal columns with the code's variances: codes below "
-        "them lie on something thinner than their columns. Near the edges of a cloud both dimensions are estimated "
-        "too low; their intervals reach up as far as edges like a cube's or a normal cloud's tails explain, and do not "
+        "is 0 where none is favoured. RankMe is the effective number of directions, and α the exponent by which the "
+        "covariance's eigenvalues decay: without labels, both tell networks that were trained alike apart, a RankMe "
+        "far below the width a collapse. “Independent numbers” are normal columns with the code's variances: codes "
+        "below them lie on something thinner than their columns. Near the edges of a cloud both dimensions are "
+        "estimated too low; their intervals reach up as far as edges like a cube's or a normal cloud's tails explain, and do not "
         "allow for noise and curvature."
     )
     blocks: list[Block] = [by_group("shape", "Figure", rows, caption, "number", digits=1)]
@@ -84,12 +88,24 @@ def tables(result: Any) -> Iterator[TextTable]:
             plain(s.mle, 1),
             plain(s.participation, 1),
             plain(s.hubness, 2),
+            plain(s.rank_me, 1),
+            plain(s.spectral_decay, 2),
             f"{s.rows:,}",
         )
         for s in result.shapes
     ]
     if result.null:
-        figures = [plain(b.figure, 2 if b.name == "hubness" else 1) for b in result.null]
+        figures = [plain(b.figure, 2 if b.name in ("hubness", "spectral_decay") else 1) for b in result.null]
         rows.insert(1, ("  independent numbers", rows[0][1], *figures, f"{result.null[0].figure.n:,}"))
-    header = ("representation", "width", "dimension, TwoNN", "dimension, MLE", "participation", "hubness", "n")
+    header = (
+        "representation",
+        "width",
+        "dimension, TwoNN",
+        "dimension, MLE",
+        "participation",
+        "hubness",
+        "RankMe",
+        "α",
+        "n",
+    )
     yield "the shape of the codes, 95 % interval", header, rows

@@ -80,7 +80,8 @@ def test_participation_does_not_depend_on_the_number_of_rows(n: int, rng: np.ran
 def test_noise_fills_all_dimensions_and_is_its_own_yardstick(rng: np.random.Generator) -> None:
     x = rng.normal(size=(3000, 5))
     found, null = shape_of(x, rng=rng), {b.name: b.figure for b in null_shape(x, rng=rng)}
-    assert set(null) == {"two_nn", "mle", "participation", "hubness"}
+    assert set(null) == {"two_nn", "mle", "participation", "hubness", "rank_me", "spectral_decay"}
+    assert "too few" in null.pop("spectral_decay").reason
     for name, figure in null.items():
         mine = getattr(found, name)
         assert abs(mine.value - figure.value) < 2 * (mine.half + figure.half)

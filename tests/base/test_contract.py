@@ -373,6 +373,8 @@ CASES: dict[str, Case] = {
         together=(("images", "labels"),),
     ),
     "shape_of": case(analysis.shape_of, "x", x=CODES, tables=("x",)),
+    "rank_me": case(analysis.rank_me, "x", x=CODES, tables=("x",)),
+    "spectral_decay": case(analysis.spectral_decay, "x", x=CODES, tables=("x",)),
     "similarities": case(
         analysis.similarities, "x", "y", x=CODES, y=OTHERS, shuffles=5, tables=("x", "y"), together=(("x", "y"),)
     ),

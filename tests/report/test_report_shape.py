@@ -39,7 +39,7 @@ def test_geometry_states_the_dimension_beside_its_yardsticks(results: dict[str, 
         assert word in plain(found.finding)
     rows = [row for block in all_blocks(found.blocks) if isinstance(block, Comparison) for row in block.rows]
     assert {row.label for row in rows} == {"code", "independent numbers", "raw pixels", "code, untrained"}
-    assert {row.role for row in rows} == {"ours", "chance", "pixels", "untrained"} and len(rows) == 16
+    assert {row.role for row in rows} == {"ours", "chance", "pixels", "untrained"} and len(rows) == 24
 
 
 def test_the_prior_is_said_to_fit_where_it_does_and_not_where_it_does_not(results: dict[str, Any]) -> None:
