@@ -39,8 +39,8 @@ def section(material: Material) -> Section:
         "covariance's eigenvalues decay: without labels, both tell networks that were trained alike apart, a RankMe "
         "far below the width a collapse. “Independent numbers” are normal columns with the code's variances: codes "
         "below them lie on something thinner than their columns. Near the edges of a cloud both dimensions are "
-        "estimated too low; their intervals reach up as far as edges like a cube's or a normal cloud's tails explain, and do not "
-        "allow for noise and curvature."
+        "estimated too low; their intervals reach up as far as edges like a cube's or a normal cloud's tails explain, "
+        "and do not allow for noise and curvature."
     )
     blocks: list[Block] = [by_group("shape", "Figure", rows, caption, "number", digits=1)]
     blocks += [Prose(sentence(note)) for note in found.notes]
