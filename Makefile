@@ -27,7 +27,7 @@ docs: $(MARK)  ## the site into build/docs, without network; a warning is an err
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 	@echo "the site: build/docs/index.html"
 
-gallery: $(MARK)  ## three finished reports and what the examples print, which `make docs` then links: a quarter of an hour
+gallery: $(MARK)  ## three finished reports and what the examples print, which `make docs` then links: half an hour or more
 	$(BIN)/python docs/gallery.py $(if $(MIRROR),--mirror $(MIRROR))
 
 fuzz: $(MARK)  ## some 2,000 malformed calls of every command: each is refused in one sentence; minutes

@@ -22,6 +22,7 @@ root_doc = "index"
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "attrs_inline"]
 myst_heading_anchors = 4
 autodoc_typehints = "signature"
+autodoc_type_aliases = {name: name for name in ("AnyArray", "Bools", "Doubles", "Floats", "Ints", "Singles")}
 autodoc_member_order = "bysource"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

@@ -127,7 +127,8 @@ def families_index() -> str:
         can = [word for word, kind in (("encodes", Encodes), ("decodes", Decodes)) if issubclass(family, kind)]
         rows.append((f"[`{name}`]({name}.md)", escaped(first_sentence(family.__doc__)), ", ".join(can) or "–"))
     text = (DOCS / "families-intro.md").read_text(encoding="utf-8")
-    return f"{text}\n{table(('family', 'what it is', 'its maps'), rows)}\n\n{toctree(family_names())}"
+    overview = table(("family", "what it is", "its maps"), rows)
+    return f"{text.replace('<!-- the table of families -->', overview)}\n{toctree(family_names())}"
 
 
 def family_page(name: str) -> str:
@@ -294,7 +295,7 @@ def command_page(command: Any) -> str:
 
 def names_page(package: Any) -> str:
     """The public names of a package, through autodoc."""
-    parts = [f"# `{package.__name__}`", prose(package.__doc__)]
+    parts = [f"# API of {package.__name__}", prose(package.__doc__)]
     for name in sorted(n for n in dir(package) if not n.startswith("_")):
         value = getattr(package, name)
         if inspect.ismodule(value) or getattr(value, "__module__", "").split(".")[0] not in ("analysis", "latentgan"):
@@ -331,12 +332,12 @@ def gallery() -> str:
     lines = ["# Gallery", "", "## Finished reports", ""]
     for name, text in REPORTS.items():
         made = (GALLERY / "site" / "reports" / f"{name}.html").is_file()
-        link = f'<a href="../reports/{name}.html">Open the report</a>' if made else "not made for this build"
+        link = f'<a href="../reports/{name}.html">Open the report</a>' if made else "Not made for this build"
         lines.append(f"- **{name}**: {text}. {link}.")
     lines += [
         "",
-        "`make gallery` makes them (a quarter of an hour on two cores); `make docs` then links them here. MNIST is "
-        "downloaded once, or taken from a folder: `make gallery MIRROR=FOLDER`.",
+        "`make gallery` makes them (training alone takes a quarter of an hour on two cores); `make docs` then links "
+        "them here. MNIST is downloaded once, or taken from a folder: `make gallery MIRROR=FOLDER`.",
         "",
         "## Examples",
         "",
