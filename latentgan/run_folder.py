@@ -62,7 +62,10 @@ def refuse_used(out: Path) -> None:
     if (out / "run.toml").exists():
         raise ConfigError(f"{out} exists and is not empty; continue it with --resume {out}, or name another --out")
     # A run that was killed before it had a run.toml leaves these.
-    left = ("lock", ".run.toml.tmp", START, f".{START}.tmp")
+    left: tuple[str, ...] = ("lock", ".run.toml.tmp", START, f".{START}.tmp")
+    samples = out / "samples"
+    if samples.is_dir() and not samples.is_symlink() and not any(samples.iterdir()):
+        left += ("samples",)
     if out.exists() and any(p.name not in left and not is_temporary(p.name) for p in out.iterdir()):
         raise ConfigError(f"{out} exists, is not empty and is not a run; name another --out")
 

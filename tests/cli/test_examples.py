@@ -129,9 +129,8 @@ def test_measured_mnist_measures_edits_and_prints_baselines(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_an_example_is_short_and_opens_with_what_it_shows(script: Path) -> None:
+def test_an_example_opens_with_what_it_shows(script: Path) -> None:
     text = script.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 60
     assert text.startswith('"""')
     head = text.split('"""')[1]
     assert f"python examples/{script.name} --out " in head

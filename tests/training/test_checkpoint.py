@@ -403,3 +403,17 @@ def dotted(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute):
         return f"{dotted(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def test_a_folder_left_before_its_run_toml_is_taken(tmp_path: Path) -> None:
+    """A process was killed when it had made the folder of samples, and not yet moved run.toml to its place."""
+    (tmp_path / "run" / "samples").mkdir(parents=True)
+    run = train(tiny(), tmp_path / "run", source=stripes(), show_progress=False)
+    assert latest_name(run) is not None
+
+
+def test_a_folder_with_somebodys_samples_is_not(tmp_path: Path) -> None:
+    (tmp_path / "run" / "samples").mkdir(parents=True)
+    (tmp_path / "run" / "samples" / "mine.png").write_bytes(b"mine")
+    with pytest.raises(ConfigError, match="is not a run; name another --out"):
+        train(tiny(), tmp_path / "run", source=stripes(), show_progress=False)
