@@ -4,7 +4,7 @@
     python examples/few_labels.py --out runs/few-labels --quick    # seconds: everything works, little is learned
 
 Expect: the accuracy of a logistic regression on ten labelled digits a class, mean of twenty draws of labels with its
-95 % interval, and paired differences from the yardsticks, which are what to look at. On one CPU core, torch 2.13:
+95 % interval, and paired differences from the baselines, which are what to look at. On one CPU core, torch 2.13:
 discriminator.dense1 92.4 % ± 0.7, which is 3.5 ± 0.7 above pixels and 6.1 ± 0.7 above the same layer untrained.
 """
 

@@ -1,4 +1,4 @@
-"""Edits that are proven: digits are measured, edited along what was measured, and measured again.
+"""Edits that are verified: digits are measured, edited along what was measured, and measured again.
 
     python examples/measured_mnist.py --out runs/measured --mirror FOLDER    # with MNIST's four files
     python examples/measured_mnist.py --out runs/measured --quick            # embedded digits, in seconds
@@ -43,7 +43,7 @@ options.out.mkdir(parents=True)
 np.savez(file, images=source.images, labels=source.labels, split=source.split, **dict(zip(names, found.T, strict=True)))
 print(*(f"{name}: {column.mean():.1f} ± {column.std():.1f}" for name, column in zip(names, found.T, strict=True)))
 
-# 2. Train without labels or attributes, encode, find a direction for each column, and have edits along it judged.
+# 2. Train without labels or attributes, encode, find a direction for each column, and verify edits along it.
 small = ["--set=family.width=4", "--set=family.hidden=16", "--set=training.total_images=6400"]
 config = Path(__file__).parent / "configs" / "aae_mnist.toml"
 call("train", "aae", "--config", config, "--data", file, "--out", run, *(small if options.quick else []))

@@ -45,11 +45,11 @@ config = latentgan.configure("bigan", family=game, data={"source": str(folder)},
 run = latentgan.train(config, options.out / "run", source=source)
 table = latentgan.encode_table(run, source, options.out / "codes.parquet", latentgan.Plan())
 
-# 3. Concepts: found on train images, judged on test images; q is p corrected for all tries, again a resample's cosine.
+# 3. Concepts: fitted to train images, scored on test images; q is p corrected for all tries, stability a cosine.
 found = run_study("concepts", Embeddings(table), None, Options(), permutations=199, out=options.out / "results")
 for one in (one for one in found.best if one.kind != "class"):
-    score, again, q = one.score.plain(2), one.stability.plain(2), one.q_value
-    print(f"{one.name:13} {one.metric:3} {score}, q {'< 0.001' if q < 0.001 else f'= {q:.3f}'}, again {again}")
+    score, stability, q = one.score.plain(2), one.stability.plain(2), one.q_value
+    print(f"{one.name:13} {one.metric:3} {score}, q {'< 0.001' if q < 0.001 else f'= {q:.3f}'}, stability {stability}")
 
 # 4. Edit: encode, move in standard deviations along the direction, decode. The first column is the image itself.
 step = next(c.scale * v for c, v in zip(found.concepts, found.directions, strict=True) if c.name == "bold")

@@ -341,7 +341,7 @@ def gallery() -> str:
         "",
         "## Examples",
         "",
-        "Each is one file of at most 60 lines that runs as it is; `--quick` shows in seconds that it works.",
+        "Each is one short file that runs as it is; `--quick` shows in seconds that it works.",
         "",
     ]
     rows = [(f"[`{path.name}`](examples/{path.stem}.md)", escaped(module_sentence(path))) for path in examples()]
