@@ -180,8 +180,8 @@ class Update:
                 sums[kinds[kind]].setdefault(name, []).append((value, count))
         self._sums.clear()
         return {
-            kind: {name: sum(v for v, _ in pairs) / sum(n for _, n in pairs) for name, pairs in found.items()}
-            for kind, found in sums.items()
+            kind: {name: sum(v for v, _ in pairs) / sum(n for _, n in pairs) for name, pairs in result.items()}
+            for kind, result in sums.items()
         }
 
     def resume(self, moves: Mapping[str, int]) -> None:
@@ -262,9 +262,9 @@ class Update:
 
     def _blame(self, names: Iterable[str], values: Tensor) -> None:
         """Raise DivergedError where a term or a norm, or the sum of many of either, is not finite."""
-        found = values.tolist()
-        if not math.isfinite(sum(found)):
-            culprits = [_in_words(name) for name, v in zip(names, found, strict=True) if not math.isfinite(v)]
+        result = values.tolist()
+        if not math.isfinite(sum(result)):
+            culprits = [_in_words(name) for name, v in zip(names, result, strict=True) if not math.isfinite(v)]
             raise DivergedError(
                 f"iteration {self.iteration_number:,}: a gradient is not finite ({'; '.join(culprits)}); "
                 "lower that player's learning_rate, or use a bounded objective such as hinge"
@@ -283,13 +283,13 @@ def _named_parameters(
     parameters: Mapping[str, nn.Module | nn.Parameter] | nn.Module,
 ) -> tuple[list[str], list[nn.Parameter]]:
     parts = {"": parameters} if isinstance(parameters, nn.Module) else parameters
-    found: dict[int, tuple[str, nn.Parameter]] = {}
+    result: dict[int, tuple[str, nn.Parameter]] = {}
     for prefix, part in parts.items():
         pairs: Iterable[tuple[str, nn.Parameter]]
         pairs = [("", part)] if isinstance(part, nn.Parameter) else part.named_parameters()
         for name, parameter in pairs:
-            found.setdefault(id(parameter), (".".join(filter(None, (prefix, name))), parameter))
-    return [name for name, _ in found.values()], [parameter for _, parameter in found.values()]
+            result.setdefault(id(parameter), (".".join(filter(None, (prefix, name))), parameter))
+    return [name for name, _ in result.values()], [parameter for _, parameter in result.values()]
 
 
 def _in_words(key: str) -> str:

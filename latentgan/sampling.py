@@ -103,7 +103,7 @@ def _attribute(family: Family, key: str, value: str, name: str) -> tuple[slice, 
         )
     if key not in columns:
         raise ConfigError(f"no attribute is called {key!r}; {known_names(key, list(columns))}")
-    (one,) = (one for one in family.spec.attributes if one.name == key)
+    (one,) = (attribute for attribute in family.spec.attributes if attribute.name == key)
     return columns[key], one.read(value)
 
 

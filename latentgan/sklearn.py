@@ -78,10 +78,10 @@ class LatentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(columns, dtype=object)
 
     def _parts(self, images: np.ndarray) -> list[np.ndarray]:
-        found = self._loaded.features(images, self._layers, pool=self.pool) if self._layers else {}
+        result = self._loaded.features(images, self._layers, pool=self.pool) if self._layers else {}
         if CODE in self._names:
-            found[CODE] = self._loaded.encode(images)
-        return [found[name] for name in self._names]
+            result[CODE] = self._loaded.encode(images)
+        return [result[name] for name in self._names]
 
     @property
     def _names(self) -> tuple[str, ...]:

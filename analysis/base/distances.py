@@ -84,8 +84,8 @@ class LowerBounds:
         """Rows (m, d) about the mean, in units and in `kind`, and their squared lengths."""
         rows = x - self._centre
         rows /= self._unit
-        found = rows.astype(self._kind)
-        return found, np.einsum("ij,ij->i", found, found, dtype=np.float64)
+        result = rows.astype(self._kind)
+        return result, np.einsum("ij,ij->i", result, result, dtype=np.float64)
 
     def __call__(self, queries: Floats) -> tuple[Singles, Doubles]:
         """Bounds (q, n or more) in `kind`, and what `limits` takes of the queries."""

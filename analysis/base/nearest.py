@@ -146,10 +146,10 @@ def _nearest_in_blocks(queries: Floats, references: Floats, k: int, own: bool) -
         q = len(asked)
         index, distance = np.zeros((q, 0), np.int64), np.zeros((q, 0))
         for start, known in blocks(references, few):
-            found, far = nearest(asked, known, k=min(len(known), k + own))
+            result, far = nearest(asked, known, k=min(len(known), k + own))
             if own:
-                far[start + found == first + np.arange(q)[:, None]] = np.inf
-            index, distance = np.hstack([index, start + found]), np.hstack([distance, far])
+                far[start + result == first + np.arange(q)[:, None]] = np.inf
+            index, distance = np.hstack([index, start + result]), np.hstack([distance, far])
             order = np.argsort(distance, axis=1, kind="stable")[:, :k]
             index, distance = np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1)
         parts.append((index, distance))

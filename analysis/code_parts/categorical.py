@@ -117,12 +117,12 @@ def most_confident(scores: Floats, count: int) -> Ints:
     A row is shown under the category that it is of; -1 where a category has no more.
     """
     chosen = scores.argmax(1)
-    found = np.full((scores.shape[1], count), -1)
+    result = np.full((scores.shape[1], count), -1)
     for k in range(scores.shape[1]):
         mine = np.flatnonzero(chosen == k)
         mine = mine[np.argsort(-scores[mine, k], kind="stable")][:count]
-        found[k, : len(mine)] = mine
-    return found
+        result[k, : len(mine)] = mine
+    return result
 
 
 @dataclass(frozen=True)

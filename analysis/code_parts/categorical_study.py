@@ -261,7 +261,7 @@ def _probe_of_pixels(
     train, classes = table.rows("train") if table.has_split else rows[:0], np.unique(labels[labels >= 0])
     train, held, rows = (some[labels[some] >= 0] for some in (train, held, rows))
     together = None if table.groups is None else table.groups[train]
-    counts = [int(label_counts(np.where(labels[train] == one, 0, -1), together).sum()) for one in classes]
+    counts = [int(label_counts(np.where(labels[train] == class_name, 0, -1), together).sum()) for class_name in classes]
     each = min([table.labels_told // max(len(classes), 1), *counts])
     if not table.has_pixels or not len(held) or len(classes) < 2 or not 0 < each * len(classes) <= PROBE_LABELS:
         return []
@@ -273,14 +273,14 @@ def _probe_of_pixels(
 
 def _others(table: Embeddings, part: dict[str, Any], k: int, options: Options, rng: np.random.Generator) -> Others:
     """Return what else makes k groups of rows."""
-    found: dict[str, tuple[Scores, str]] = {}
+    result: dict[str, tuple[Scores, str]] = {}
     if column := table.untrained(table.code):
         note = "the same part of the untrained network's code"
-        found["untrained"] = _columns_of(table, column, part), note
+        result["untrained"] = _columns_of(table, column, part), note
     if table.has_pixels and table.has_split and len(train := sample(table, "train", KMEANS_ROWS, options)) > k:
         note = f"k-means with {k} groups on a PCA of raw pixels"
-        found["pixels"] = _grouped_pixels(table, train, k, rng), note
-    return found
+        result["pixels"] = _grouped_pixels(table, train, k, rng), note
+    return result
 
 
 def _columns_of(table: Embeddings, column: str, part: dict[str, Any]) -> Scores:
@@ -325,6 +325,6 @@ def _exemplars(table: Embeddings, rows: Ints, probabilities: Doubles) -> tuple[P
     pictures = thumbnails(table, there) if len(there) else None
     if pictures is None:
         return None, None
-    found = np.zeros((*shown.shape, *pictures.shape[1:]), np.uint8)
-    found[shown >= 0] = pictures[back]
-    return found, shown
+    result = np.zeros((*shown.shape, *pictures.shape[1:]), np.uint8)
+    result[shown >= 0] = pictures[back]
+    return result, shown

@@ -52,7 +52,9 @@ def categories_in_short(found: Codes | None) -> str:
 
 def _best(found: Codes) -> Categories | None:
     """Choose the part to speak of: the one whose names are right most often, else the first."""
-    matched = [(one.matching.accuracy.value, one) for one in found.categories if one.matching is not None]
+    matched = [
+        (category.matching.accuracy.value, category) for category in found.categories if category.matching is not None
+    ]
     if matched:
         return max(matched, key=lambda pair: pair[0])[1]
     return found.categories[0] if found.categories else None
@@ -68,11 +70,11 @@ def _finding(one: Categories, found: Codes) -> str:
     k = len(one.counts)
     if one.matching is None:
         used = number(one.effective.value, 1)
-        said = f"{used} of the {k} {one.nouns} of “{one.part}” are effectively in use (n = {count(found.rows)})"
+        text = f"{used} of the {k} {one.nouns} of “{one.part}” are effectively in use (n = {count(found.rows)})"
         if one.shared is None:
-            return said + "."
+            return text + "."
         shared = f"they share a normalised mutual information of {brackets(one.shared)} with the labels"
-        return f"{said}; {shared}, shuffled labels {number(one.shuffled)}."
+        return f"{text}; {shared}, shuffled labels {number(one.shuffled)}."
     right = one.matching.accuracy
     others = [f"{_yardstick(b)} {percent(b.figure.value)}" for b in _ordered(one.baselines)]
     return (

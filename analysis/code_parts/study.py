@@ -49,20 +49,20 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
             f"the code has no categorical part, and the others are shown by decoding them: {needs_model(table)}"
         )
     labels = labels_of(table)
-    found = []
+    result = []
     for part in categorical:
         progress(f"categories of {part['name']}")
-        found.append(study_part(table, part, parts, rows, labels, decode, options, rng))
+        result.append(study_part(table, part, parts, rows, labels, decode, options, rng))
     notes = [f"usage and labels on {words}"] if words != "test rows" else []
-    if notes and any(one.told for one in found) and np.isin(table.rows("train"), rows).any():
+    if notes and any(one.told for one in result) and np.isin(table.rows("train"), rows).any():
         notes = [f"usage on {words}; labels on the others alone, as those of training rows taught the network"]
-    if any(one.matching is None and one.table.size for one in found):
+    if any(one.matching is None and one.table.size for one in result):
         notes.append("categories are not matched to labels: there are no other labelled rows to choose names on")
-    notes += missing_yardsticks(table) if found else []
+    notes += missing_yardsticks(table) if result else []
     moved = _sweeps(table, parts, rows, labels, decode, options, rng, progress)
     notes += [*moved.notes, *_sampled(options, table, rows, words)]
     classes = labels[1] if labels else ()
-    return Codes(tuple(found), moved.sweeps, moved.bases, classes, len(rows), moved.baselines, tuple(notes))
+    return Codes(tuple(result), moved.sweeps, moved.bases, classes, len(rows), moved.baselines, tuple(notes))
 
 
 def _sampled(options: Options, table: Embeddings, rows: Ints, words: str) -> list[str]:
@@ -107,21 +107,21 @@ def _sweeps(
     codes, filled = _bases(table, parts, subsample(rows, MEASURED, rng=rng), rng)
     plain, values = decode(codes), table.vectors(table.code, rows)
     unrelated = change(plain, plain[derangement(len(codes), rng=rng)])
-    found = []
+    result = []
     for part, i in numbers[:MOST]:
         progress(f"moving {part['name']} {i + 1}")
         column = int(part["start"]) + i
         ends = _ends(str(part["kind"]), values[:, column])
         low, high = (decode(_set(codes, column, end)) for end in ends)
-        found.append((Sweep(str(part["name"]), i, sweep_effect(low, high, unrelated, rng=rng), ends, None), column))
-    found.sort(key=lambda pair: -np.nan_to_num(pair[0].effect.value))
+        result.append((Sweep(str(part["name"]), i, sweep_effect(low, high, unrelated, rng=rng), ends, None), column))
+    result.sort(key=lambda pair: -np.nan_to_num(pair[0].effect.value))
     progress("random directions")
     baselines = _random_directions(parts, values, codes, unrelated, decode, rng)
     chosen = spread(rows, labels, options.shown, rng)
     bases = _bases(table, parts, chosen, rng)[0]
-    shown = [_filmed(sweep, column, bases, decode) for sweep, column in found[:FILMS]]
+    shown = [_filmed(sweep, column, bases, decode) for sweep, column in result[:FILMS]]
     notes = [f"only the first {MOST} of {len(numbers)} continuous numbers were moved"] if len(numbers) > MOST else []
-    sweeps = (*shown, *(sweep for sweep, _ in found[FILMS:]))
+    sweeps = (*shown, *(sweep for sweep, _ in result[FILMS:]))
     return _Moved(sweeps, chosen, baselines, (*notes, *_narrow(parts, values), *filled))
 
 

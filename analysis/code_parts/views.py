@@ -30,18 +30,18 @@ SHOWN_FILMS = 5  # continuous numbers
 
 def section(material: Material) -> Section:
     """What the parts of the code do."""
-    found: Codes | None = material.results.get("code_parts")
-    if found is None:
+    result: Codes | None = material.results.get("code_parts")
+    if result is None:
         note = "Not looked at: latentgan codes TABLE --out RESULTS does, where a model decodes or there are categories."
         return missing("code_parts", "Parts of the code", material.refusal("code_parts") or note)
-    shown = tuple((one.part, tuple(category_blocks(one, found))) for one in found.categories)
+    shown = tuple((category.part, tuple(category_blocks(category, result))) for category in result.categories)
     blocks: list[Block] = [*one_of("part", "Part", shown)]
-    if found.sweeps:
-        blocks += [*_films(material, found), *_effects(found)]
-    blocks += [Prose(sentence(note)) for note in found.notes]
-    said = [text for text in (*categories_said(found), _numbers_finding(found)) if text]
-    said = [*(said or ["There was nothing to count and nothing to move."]), trained_on(found.notes)]
-    return stated("code_parts", "Parts of the code", said, blocks)
+    if result.sweeps:
+        blocks += [*_films(material, result), *_effects(result)]
+    blocks += [Prose(sentence(note)) for note in result.notes]
+    sentences = [text for text in (*categories_said(result), _numbers_finding(result)) if text]
+    sentences = [*(sentences or ["There was nothing to count and nothing to move."]), trained_on(result.notes)]
+    return stated("code_parts", "Parts of the code", sentences, blocks)
 
 
 def _number(one: Sweep, found: Codes) -> str:
@@ -58,7 +58,7 @@ def _numbers_finding(found: Codes) -> str:
         return f"All codes decode to the same image: {plural(n, 'continuous number')} and no effect."
     others = [f"{_along(b.name)} {number(b.figure.value)}" for b in found.baselines]
     if n > 2:
-        others.append(f"the median number {number(float(np.median([one.effect.value for one in found.sweeps])))}")
+        others.append(f"the median number {number(float(np.median([sweep.effect.value for sweep in found.sweeps])))}")
     whose = f"Of {count(n)} continuous numbers, {_number(first, found)} changes the image most"
     alone = f"One continuous number, {_number(first, found)}, changes the image"
     return (
@@ -72,7 +72,7 @@ def _along(name: str) -> str:
 
 
 def _films(material: Material, found: Codes) -> list[Block]:
-    filmed = [one for one in found.sweeps if one.frames is not None][:SHOWN_FILMS]
+    filmed = [sweep for sweep in found.sweeps if sweep.frames is not None][:SHOWN_FILMS]
     options = tuple(
         (f"{_number(one, found)}, effect {number(one.effect.value)}", (_film(material, found, one, i),))
         for i, one in enumerate(filmed)
@@ -121,7 +121,7 @@ def _effects(found: Codes) -> list[Block]:
 def _spectrum(found: Codes) -> Lines:
     """Draw the effects of all numbers, so that one sees whether the code is spread or lies in a few."""
     x = np.arange(1, len(found.sweeps) + 1, dtype=float)
-    value, low, high = np.array([(one.effect.value, one.effect.low, one.effect.high) for one in found.sweeps]).T
+    value, low, high = np.array([(sweep.effect.value, sweep.effect.low, sweep.effect.high) for sweep in found.sweeps]).T
     line = Line("numbers", x, value, low, high, role="ours", markers=len(x) <= 64)
     caption = (
         f"Effects of all {count(len(x))} numbers, the largest first, with their 95 % intervals. A flat curve spreads "
@@ -134,9 +134,10 @@ def _spectrum(found: Codes) -> Lines:
 
 
 def tables(result: Any) -> Iterator[TextTable]:
-    for one in result.categories:
-        title = f"{one.part}: {plain(one.effective, 2)} of {len(one.counts)} {one.nouns} in use, {result.rows:,} rows"
-        named = one.matching.names if one.matching else [-1] * len(one.counts)
+    for category in result.categories:
+        used = f"{plain(category.effective, 2)} of {len(category.counts)} {category.nouns} in use"
+        title = f"{category.part}: {used}, {result.rows:,} rows"
+        named = category.matching.names if category.matching else [-1] * len(category.counts)
         rows = [
             (
                 str(k + 1),
@@ -144,31 +145,31 @@ def tables(result: Any) -> Iterator[TextTable]:
                 percent_interval(wilson(int(n), result.rows)),
                 f"{n:,}",
                 f"{percent_interval(pure)} of {pure.n:,}" if pure.n else "–",
-                _made_of(one.table[k], result.classes),
+                _made_of(category.table[k], result.classes),
             )
-            for k, (n, name, pure) in enumerate(zip(one.counts, named, one.purities, strict=True))
+            for k, (n, name, pure) in enumerate(zip(category.counts, named, category.purities, strict=True))
         ]
-        yield title, (one.noun, "stands for", "usage", "n", "purity", "its labels"), rows
+        yield title, (category.noun, "stands for", "usage", "n", "purity", "its labels"), rows
         judged = (
-            ("accuracy", one.matching, one.baselines),
-            ("accuracy, named by one image each, the most confident", one.confident, one.confident_baselines),
-            ("accuracy, one category a label, the others wrong", one.assigned, one.assigned_baselines),
+            ("accuracy", category.matching, category.baselines),
+            ("accuracy, named by one image each, the most confident", category.confident, category.confident_baselines),
+            ("accuracy, one category a label, the others wrong", category.assigned, category.assigned_baselines),
         )
         figures = [(name, matching.accuracy, beside) for name, matching, beside in judged if matching]
-        if one.purity:
-            figures.append(("purity", one.purity, one.purity_baselines))
+        if category.purity:
+            figures.append(("purity", category.purity, category.purity_baselines))
         scores = [row for name, figure, beside in figures for row in _beside(name, figure, beside)]
-        if one.shared:
-            scores += [("mutual information (NMI)", plain(one.shared), f"{one.shared.n:,}")]
-            scores += [("  shuffled", f"{one.shuffled:.3f}", f"{one.shared.n:,}")]
+        if category.shared:
+            scores += [("mutual information (NMI)", plain(category.shared), f"{category.shared.n:,}")]
+            scores += [("  shuffled", f"{category.shuffled:.3f}", f"{category.shared.n:,}")]
         how = ""
-        if one.matching:
-            rule = "by majority" if one.matching.rule == "majority" else one.matching.rule
-            how = f", matched {rule} on {one.matching.n_matched:,} other rows"
-            if one.told:
-                how = f", class k against label k: the network was told {one.told:,} labels"
+        if category.matching:
+            rule = "by majority" if category.matching.rule == "majority" else category.matching.rule
+            how = f", matched {rule} on {category.matching.n_matched:,} other rows"
+            if category.told:
+                how = f", class k against label k: the network was told {category.told:,} labels"
         if scores:
-            yield f"{one.part} and labels{how}", ("score", "value", "n"), scores
+            yield f"{category.part} and labels{how}", ("score", "value", "n"), scores
     if result.sweeps:
         swept = [(f"{s.part} {s.dimension + 1}", plain(s.effect), f"{s.effect.n}") for s in result.sweeps[:16]]
         swept += [(f"  {b.name}", plain(b.figure), f"{b.figure.n}") for b in result.baselines]

@@ -106,7 +106,7 @@ class Concept:
         """
         if self.r2 is None:
             return 0.5
-        return min([0.0, *(one.figure.value for one in self.baselines if one.name == "shuffled")])
+        return min([0.0, *(baseline.figure.value for baseline in self.baselines if baseline.name == "shuffled")])
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class ConceptTable:
     @property
     def best(self) -> tuple[Concept, ...]:
         """The direction of each concept by its best method, in the order in which concepts were asked for."""
-        chosen = {one.name: one for one in self.concepts if one.chosen}
+        chosen = {concept.name: concept for concept in self.concepts if concept.chosen}
         return tuple(chosen[name] for name in dict.fromkeys(one.name for one in self.concepts) if name in chosen)
 
     def shown_rows(self) -> Ints:
@@ -195,7 +195,7 @@ def concept_table(
     own = (train, test) if mask.all() else (train[:, mask], test[:, mask])  # no copy of all columns
     space, said = narrow(*own, "codes", rng)
     tasks = [Task(question, train_rows, test_rows) for question in asked]
-    found, left = search(
+    result, left = search(
         space,
         tasks,
         methods,
@@ -208,10 +208,10 @@ def concept_table(
     )
     best = best_methods(space, tasks, methods, rng=rng, groups=groups)
     baselines = _baselines(space, tasks, methods, yardsticks or {}, draws, rng, groups)
-    judged = _judge(space, tasks, found, kept, baselines, best, permutations, rng)
-    wide = np.zeros((len(found), len(mask)))
-    wide[:, mask] = space.whole(np.stack([one.axis for one in found]))
-    free = tuple(_record(space, tasks, found, i, rng) for i, one in enumerate(found) if one.free is not None)
+    judged = _judge(space, tasks, result, kept, baselines, best, permutations, rng)
+    wide = np.zeros((len(result), len(mask)))
+    wide[:, mask] = space.whole(np.stack([one.axis for one in result]))
+    free = tuple(_record(space, tasks, result, i, rng) for i, one in enumerate(result) if one.free is not None)
     joint = joint_of(train, asked, train_rows, rng=rng.spawn(1)[0], mask=mask, groups=groups)
     return ConceptTable(judged, wide, wide @ wide.T, None, (*notes, *said, *left), free, joint=joint)
 
@@ -236,7 +236,7 @@ def _judge(
         each = [(along[0][:, k], along[1][:, k]) for k in range(len(mine))]
         aucs = [task.auc(test) for _, test in each]
         r2s = [task.r2(one, rng) if task.numeric else None for one in each]
-        p_values = task.p_values(along, [one.value for one in aucs], permutations, rng)
+        p_values = task.p_values(along, [auc.value for auc in aucs], permutations, rng)
         for k, place in enumerate(mine):
             if found[place].free is not None:
                 aucs[k], r2s[k], p_values[k] = evidence_within(
@@ -311,7 +311,7 @@ def _baselines(
     aimless = np.repeat(unit(rng.normal(size=(draws, 1, mixed.shape[2]))), len(tasks), axis=1)
     lost = chance(tasks, space.train, space.test, mixed, "shuffled", either=False)
     random = chance(tasks, space.train, space.test, aimless, "random direction", either=True)
-    found = {(i, ""): (lost[i], random[i], *by_mean(task, rng)) for i, task in enumerate(tasks)}
+    result = {(i, ""): (lost[i], random[i], *by_mean(task, rng)) for i, task in enumerate(tasks)}
     beside: dict[tuple[int, str], list[Baseline]] = {}
     for name, (train, test) in yardsticks.items():
         other, _ = narrow(train, test, name, rng)
@@ -325,8 +325,8 @@ def _baselines(
                 figure = tasks[i].figure((along[0][:, k], along[1][:, k]), rng)
                 beside.setdefault((i, method), []).append(Baseline(name, figure))
     for i in range(len(tasks)):
-        found |= {(i, method): (*beside.get((i, method), ()), *found[i, ""]) for method in methods}
-    return found
+        result |= {(i, method): (*beside.get((i, method), ()), *result[i, ""]) for method in methods}
+    return result
 
 
 def _record(space: Space, tasks: Sequence[Task], found: Sequence[Found], place: int, rng: np.random.Generator) -> Freed:
@@ -437,7 +437,7 @@ def _cross_fitted(
         )
     space, _ = narrow(codes, codes, "codes", rng)
     task = Task(question, rows, rows)
-    [found], _ = search(space, [task], [method], keep=[], kept="", rng=rng)
+    [result], _ = search(space, [task], [method], keep=[], kept="", rng=rng)
     targets = question.signs if question.values is None else question.values
     held = cross_fit(space.train, targets, question.signs, method=method, permutations=permutations, rng=rng)
     area, r2 = (
@@ -449,7 +449,7 @@ def _cross_fitted(
         Baseline("shuffled", mean_interval(held.null), f"mean over {len(held.null)} shuffles"),
         *chance([task], space.train, space.train, random, "random direction", either=True),
     )
-    direction = space.whole(found.axis[None])[0]
+    direction = space.whole(result.axis[None])[0]
     concept = Concept(
         name=question.name,
         column=column.name,
@@ -461,8 +461,8 @@ def _cross_fitted(
         q_value=held.p_value,
         permutations=permutations,
         baselines=baselines,
-        stability=found.stability,
-        shuffled_stability=found.shuffled,
+        stability=result.stability,
+        shuffled_stability=result.shuffled,
         scale=float(np.std(codes @ direction, dtype=np.float64)),
         positive=more,
         negative=fewer,

@@ -83,8 +83,8 @@ def fit_normals(x: Singles, targets: AnyArray, method: str) -> Linear:
     reader = Linear(np.zeros((x.shape[1], values.shape[1]), np.float32), np.zeros(values.shape[1], np.float32))
     for columns, rows in by_rows(known):
         some = x if rows.all() else x[rows]
-        (found,) = fit_ridge(some, values[np.ix_(rows, columns)], penalties=(PENALTIES[method],))
-        reader.weights[:, columns], reader.bias[columns] = found.weights, found.bias
+        (result,) = fit_ridge(some, values[np.ix_(rows, columns)], penalties=(PENALTIES[method],))
+        reader.weights[:, columns], reader.bias[columns] = result.weights, result.bias
     return reader
 
 

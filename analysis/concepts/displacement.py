@@ -64,7 +64,7 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
     x = part
     filters, sizes = np.linalg.solve(true, seen.T), x.std(0)  # (k, d)
     noise = np.einsum("kd,de,ke->k", filters, spread, filters)
-    found = []
+    result = []
     back = np.linalg.inv(true)
     quantile = float(t.ppf(0.975, n - d - len(own)))
     for step in steps:
@@ -79,8 +79,8 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
         for place, value, half, size in zip(own, change, quantile * error, sizes, strict=True):
             low, high = float((value - half) / size), float((value + half) / size)
             told[place] = Interval(float(value / size), low, high, n)
-        found.append(told)
-    return found
+        result.append(told)
+    return result
 
 
 def _independent(x: Doubles) -> list[int]:

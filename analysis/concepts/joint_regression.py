@@ -66,21 +66,21 @@ class Joint:
         """Standard deviation of the codes' positions along unit vectors (..., d): (...); NaN where it is not known."""
         if not self.spread.size:
             return np.full(directions.shape[:-1], np.nan)
-        found: Doubles = np.sqrt(np.maximum(((directions @ self.spread) * directions).sum(-1), 0.0))
-        return found
+        result: Doubles = np.sqrt(np.maximum(((directions @ self.spread) * directions).sum(-1), 0.0))
+        return result
 
     def together(self) -> tuple[Pair, ...]:
         """How questions go together in the rows, the most correlated pairs of different columns first."""
         size = np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
-        found = []
+        result = []
         for i in range(len(self.names)):
             for k in range(i):
                 a, b = int(self.number[k]), int(self.number[i])
                 n, whole = int(self.known[a, b]), size[a] * size[b]
                 if self.columns[i] != self.columns[k] and n and whole > 0:
                     r = float(np.clip(self.covariance[a, b] / whole, -1, 1))
-                    found.append(Pair((self.names[k], self.names[i]), r, n))
-        return tuple(sorted(found, key=lambda one: -abs(one.correlation)))
+                    result.append(Pair((self.names[k], self.names[i]), r, n))
+        return tuple(sorted(result, key=lambda one: -abs(one.correlation)))
 
     def shuffled_directions(self, question: int, kept: Sequence[int] = ()) -> Doubles:
         """Unit vectors (r, d) that the same estimator finds for shuffled labels."""
@@ -103,8 +103,8 @@ class Joint:
         inside, toward = self.covariance[np.ix_(b, b)], self.covariance[b, a]
         weights = np.linalg.pinv(inside, rcond=1e-8, hermitian=True) @ toward
         left = np.sqrt(max(0.0, 1 - float(toward @ weights) / own)) if own > 0 else 0.0
-        found: Doubles = cross[..., a, :] - np.tensordot(weights, cross[..., b, :], (0, cross.ndim - 2))
-        return found, float(left)
+        result: Doubles = cross[..., a, :] - np.tensordot(weights, cross[..., b, :], (0, cross.ndim - 2))
+        return result, float(left)
 
 
 def joint_of(
@@ -166,10 +166,10 @@ def columns_of(asked: Sequence[Question], rows: Ints) -> tuple[Doubles, Ints]:
     place = np.arange(len(asked))
     for i, one in enumerate(asked):
         if one.values is not None:
-            found = np.where(np.isfinite(one.values[rows]), one.values[rows], np.nan).astype(np.float64)
-            size = float(np.nanstd(found)) if np.isfinite(found).any() else 0.0
+            result = np.where(np.isfinite(one.values[rows]), one.values[rows], np.nan).astype(np.float64)
+            size = float(np.nanstd(result)) if np.isfinite(result).any() else 0.0
             place[i] = len(asked) + len(numbers)
-            numbers.append(found / (size or 1.0))
+            numbers.append(result / (size or 1.0))
     return np.stack([*sides, *numbers], axis=1), place.astype(np.int64)
 
 
@@ -178,5 +178,5 @@ def _pairwise(x: Doubles, known: Bools) -> Doubles:
     k = known.astype(np.float64)
     n = np.maximum(k.T @ k, 1)
     means = (x.T @ k) / n  # of column i over the rows where j is known too
-    found: Doubles = (x.T @ x) / n - means * means.T
-    return found
+    result: Doubles = (x.T @ x) / n - means * means.T
+    return result

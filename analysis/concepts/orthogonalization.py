@@ -152,7 +152,7 @@ def regress(codes: Floats, columns: Doubles, kept: Doubles, weights: Doubles | N
     weights = np.ones(len(codes)) if weights is None else weights
     usable = np.isfinite(kept).all(axis=1) & (weights > 0)
     known = np.isfinite(columns) & np.reshape(usable, (-1, 1))
-    found, left = np.zeros((columns.shape[1], codes.shape[1])), np.zeros(columns.shape[1])
+    result, left = np.zeros((columns.shape[1], codes.shape[1])), np.zeros(columns.shape[1])
     for places, rows in by_rows(known):
         if np.count_nonzero(rows) < 2:
             continue
@@ -168,8 +168,8 @@ def regress(codes: Floats, columns: Doubles, kept: Doubles, weights: Doubles | N
         left[places] = np.where(sizes > 0, np.linalg.norm(rest, axis=0) / np.where(sizes > 0, sizes, 1), 0)
         gone = left[places] < GONE
         shift = (root * rest).T @ codes[rows].astype(np.float64)
-        found[places] = np.where(gone[:, None], 0.0, shift)
-    return found, left
+        result[places] = np.where(gone[:, None], 0.0, shift)
+    return result, left
 
 
 NEAR = 0.2  # below which little of it is its own: sin of 12°

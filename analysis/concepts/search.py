@@ -63,8 +63,8 @@ def narrow(train: Floats, test: Floats, name: str, rng: np.random.Generator) -> 
     if train.shape[1] <= WIDEST:
         return Space(train, test, fit_scaler(train).scale), []
     pca = fit_pca(train, WIDEST, rng=rng)
-    said = [f"{train.shape[1]:,} columns of {name} reduced to {len(pca.axes)} by a PCA fitted on train"]
-    return Space(pca.project(train), pca.project(test), fit_scaler(train).scale, pca.axes), said
+    sentences = [f"{train.shape[1]:,} columns of {name} reduced to {len(pca.axes)} by a PCA fitted on train"]
+    return Space(pca.project(train), pca.project(test), fit_scaler(train).scale, pca.axes), sentences
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def search(
     for method in methods:
         if method not in METHODS:
             raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")
-    drawn, found = Resamples(space.train, rng=rng, resamples=resamples, groups=groups), []
+    drawn, result = Resamples(space.train, rng=rng, resamples=resamples, groups=groups), []
     for method in methods:
         if columns := told_by(tasks, method):
             targets = targets_of([tasks[i] for i in columns], tasks[0].train, method)
@@ -125,13 +125,13 @@ def search(
             else:
                 axes = in_units(reader.weights.T, drawn.scaler.scale)
             own, null = stabilities(drawn, targets, method, reader, space.at_unit_variance, rng)
-            found += [
+            result += [
                 Found(i, method, axis, steady, lost, tasks[i].question.name)
                 for i, axis, steady, lost in zip(columns, axes, own, null, strict=True)
             ]
     freed = _projected if by == PROJECTION else _regressed
-    free, said = freed(found, space, tasks, drawn, list(keep), kept) if keep else ([], [])
-    return [*found, *free], said
+    free, said = freed(result, space, tasks, drawn, list(keep), kept) if keep else ([], [])
+    return [*result, *free], said
 
 
 def _regressed(

@@ -80,10 +80,10 @@ class Resamples:
             normals = self._least_squares(targets, method, counts)
         scale = self.scaler.scale
         if method == "mean difference":
-            found = unit(normals * np.where(np.isfinite(scale), scale, 0))
+            result = unit(normals * np.where(np.isfinite(scale), scale, 0))
         else:
-            found = in_units(normals, scale)
-        return found.transpose(1, 0, 2).reshape(2, counts.shape[1], *found.shape[::2])
+            result = in_units(normals, scale)
+        return result.transpose(1, 0, 2).reshape(2, counts.shape[1], *result.shape[::2])
 
     def _afforded(self, readers: int, method: str) -> tuple[Pixels, bool]:
         """The resamples that are within the bounds on work and memory, and whether they are found exactly."""

@@ -53,10 +53,10 @@ class Strata:
         """Orders of the rows that change places within strata only: (repeats, n)."""
         n = len(self.groups)
         at = np.argsort(self.groups, kind="stable")
-        found = np.tile(np.arange(n), (repeats, 1))
-        for order in found:
+        result = np.tile(np.arange(n), (repeats, 1))
+        for order in result:
             order[at] = np.lexsort((rng.random(n), self.groups))
-        return found
+        return result
 
 
 def strata_of(kept: Sequence[Question], rows: Ints) -> Strata:
@@ -103,8 +103,8 @@ def _within(scaled: Doubles, rows: Bools) -> Doubles:
 
 
 def _numbered(cells: Ints) -> Ints:
-    found: Ints = np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
-    return found
+    result: Ints = np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return result
 
 
 def residuals(values: Floats, design: Doubles) -> Doubles:
@@ -229,7 +229,7 @@ def evidence_within(
         cut, values = strata_of(kept, some), question.values[some].astype(np.float64)
         use = (cut.groups >= 0) & np.isfinite(values)
         sides.append((np.asarray(positions)[use], values[use], cut.design[use]))
-    if all(len(one[0]) > one[2].shape[1] + 2 for one in sides):
+    if all(len(side[0]) > side[2].shape[1] + 2 for side in sides):
         tested = partial_r2(sides[0], sides[1], rng)
     use = (strata.groups >= 0) & np.isfinite(question.values[rows[1]])
     inside = Strata(strata.groups[use], strata.design[use], strata.numbers)

@@ -55,13 +55,13 @@ def study(
     codes = {rows: table.vectors(table.code, index) for rows, index in (("train", train), ("test", test))}
     names = ("pixels", table.untrained(table.code))
     beside = _Beside(
-        table, tuple(one for one in names if one is not None and one in table.vector_columns), train, test, progress
+        table, tuple(name for name in names if name is not None and name in table.vector_columns), train, test, progress
     )
     progress(f"{len(asked)} concepts")
     groups = None if table.groups is None else table.groups[train]
     weights, missing = first_layer(table, model)
     notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test)), *left, *missing]
-    found = concept_table(
+    result = concept_table(
         codes["train"],
         codes["test"],
         asked,
@@ -76,7 +76,7 @@ def study(
         notes=notes,
         groups=groups,
     )
-    found = _with_whole_groups(found, table, train)
+    result = _with_whole_groups(result, table, train)
     progress("directions without labels")
     blind = unsupervised(
         codes["train"],
@@ -88,13 +88,13 @@ def study(
         permutations=permutations,
         groups=groups,
     )
-    found = replace(found, unsupervised=blind)
+    result = replace(result, unsupervised=blind)
     decode = decoder(table, model)
     if decode is None:
-        return replace(found, notes=(*found.notes, f"no edited images: {needs_model(table)}"))
+        return replace(result, notes=(*result.notes, f"no edited images: {needs_model(table)}"))
     progress("decoding edits")
     chosen = spread(test, labels_of(table), options.shown, rng)
-    edits = decode_edits(decode, found, table.vectors(table.code, chosen), chosen)
+    edits = decode_edits(decode, result, table.vectors(table.code, chosen), chosen)
     measured, bases = subsample(test, MEASURED, rng=rng), table.vectors(table.code, chosen)
     moved = []
     for one in blind:
@@ -102,7 +102,7 @@ def study(
         frames = film(decode, steps, bases, edits.strengths.tolist())
         one = effects_of(one, decode, table.vectors(table.code, measured), table.continuous, rng=rng)
         moved.append(replace(one, frames=frames))
-    return replace(found, edits=edits, unsupervised=tuple(moved))
+    return replace(result, edits=edits, unsupervised=tuple(moved))
 
 
 def _with_whole_groups(found: ConceptTable, table: Embeddings, train: Ints) -> ConceptTable:
@@ -138,9 +138,9 @@ def first_layer(table: Embeddings, model: Model | None) -> tuple[Floats | None, 
     """The weights of the layers that read the code, if the model has such, and a note where it has not."""
     if model is None:
         return None, []
-    found = model.first_layer() if isinstance(model, ReadsLinearly) else None
-    if found is None:
+    result = model.first_layer() if isinstance(model, ReadsLinearly) else None
+    if result is None:
         return None, ["no directions of the first layer: no linear layer of the model reads the code as it is"]
-    if found.ndim != 2 or found.shape[1] != table.width(table.code):
-        raise AnalysisError(f"first_layer gave {found.shape}, not (rows, {table.width(table.code)})")
-    return np.asarray(found), []
+    if result.ndim != 2 or result.shape[1] != table.width(table.code):
+        raise AnalysisError(f"first_layer gave {result.shape}, not (rows, {table.width(table.code)})")
+    return np.asarray(result), []

@@ -61,7 +61,7 @@ def named(asked: Sequence[Question], wanted: Sequence[str]) -> list[int]:
 
     Raises: AnalysisError for a name that is neither.
     """
-    found: list[int] = []
+    result: list[int] = []
     for name in wanted:
         mine = [i for i, q in enumerate(asked) if name in (q.name, q.column)]
         alone = [i for i, q in enumerate(asked) if name == q.name.split(": ", 1)[-1]]
@@ -71,8 +71,8 @@ def named(asked: Sequence[Question], wanted: Sequence[str]) -> list[int]:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise AnalysisError(f"no concept is called {name!r}; {hint}known are: {listed(known)}")
-        found += [i for i in mine if i not in found]
-    return found
+        result += [i for i in mine if i not in result]
+    return result
 
 
 def answerable(asked: Sequence[Question], train: Ints, test: Ints) -> tuple[list[Question], list[str]]:
@@ -84,9 +84,9 @@ def answerable(asked: Sequence[Question], train: Ints, test: Ints) -> tuple[list
             kept.append(question)
         else:
             left.append(f"{question.name!r} ({least[0]} train, {least[1]} test)")
-    said = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+    sentences = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
     reason = f"concepts need {FEWEST} train and {FEWEST // 2} test rows on either side"
-    return kept, [f"left out: {said}; {reason}"] if left else []
+    return kept, [f"left out: {sentences}; {reason}"] if left else []
 
 
 def sides(signs: Ints) -> tuple[int, int]:

@@ -111,12 +111,12 @@ def unsupervised(
     train, test = as_codes(train[:, mask], "train codes"), as_codes(test[:, mask], "test codes")
     if train.shape[1] < 2 or len(train) < 4:
         return ()
-    found = [(PCA_OF_CODES, *_components(train, rng, groups))]
+    result = [(PCA_OF_CODES, *_components(train, rng, groups))]
     if weights is not None:
         axes, shares = first_layer_directions(weights[:, mask])
-        found.append((FIRST_LAYER, axes, shares, [UNKNOWN] * len(axes)))
+        result.append((FIRST_LAYER, axes, shares, [UNKNOWN] * len(axes)))
     tables = []
-    for method, axes, shares, steady in found:
+    for method, axes, shares, steady in result:
         if not len(axes):
             continue
         judged = [_judge(axis, train, test, tasks, permutations, rng) for axis in axes]

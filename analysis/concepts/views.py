@@ -68,13 +68,13 @@ def concept_finding(table: ConceptTable, noun: str = "image") -> str:
     best = table.best
     real = [one for one in best if one.stands]
     has, them = ("has", "it") if len(real) == 1 else ("have", "them")
-    said = (
+    text = (
         f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test {noun}s "
         f"better than chance (n = {count(max(one.score.n for one in best))}, 95 % intervals above it, "
         f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over {plural(len(best), 'concept')})"
     )
     if not real:
-        return f"{said}."
+        return f"{text}."
     beside = [(one, b.figure) for one in real for b in one.baselines if role_of(b.name) == "pixels"]
     p = holm(np.array([difference_p(unpaired(one.score, pixels)) for one, pixels in beside]))  # of so many concepts
     ahead = sum(
@@ -83,10 +83,10 @@ def concept_finding(table: ConceptTable, noun: str = "image") -> str:
     )
     if beside:
         which = f"{count(ahead)} of these {count(len(beside))} " if len(beside) > 1 else "" if ahead else "no "
-        said += f", {which}better than raw pixels do, by intervals apart"
+        text += f", {which}better than raw pixels do, by intervals apart"
     worst = min(real, key=lambda one: one.stability.value)
     again = f"a cosine of {'at least ' if len(real) > 1 else ''}{brackets(worst.stability)}"
-    return f"{said}; rows left out find {them} again with {again} ({worst.name})."
+    return f"{text}; rows left out find {them} again with {again} ({worst.name})."
 
 
 def _comparisons(best: Sequence[Concept]) -> list[Block]:
@@ -101,13 +101,13 @@ def _comparisons(best: Sequence[Concept]) -> list[Block]:
         "How much of a number's variance the position along a direction tells on held-out rows: 1 all of it, 0 as "
         f"little as the train rows' mean (R² with its 95 % interval). {beside}"
     )
-    found: list[Block] = []
+    result: list[Block] = []
     for numeric, caption, chance in ((False, sides, 0.5), (True, numbers, 0.0)):
         rows = tuple(_row(one) for one in best if (one.r2 is not None) == numeric)
         if rows:
             lowest = np.floor(10 * min(row.low for row in rows)) / 10
-            found.append(Comparison(rows, caption, "number", (min(lowest, chance), 1.0), 3))
-    return found
+            result.append(Comparison(rows, caption, "number", (min(lowest, chance), 1.0), 3))
+    return result
 
 
 def _short(value: float) -> str:
@@ -156,7 +156,7 @@ def _evidence(best: Sequence[Concept]) -> Table:
 
 
 def _figures(table: ConceptTable) -> Table:
-    names = list(dict.fromkeys(b.name for one in table.concepts for b in one.baselines))
+    names = list(dict.fromkeys(b.name for concept in table.concepts for b in concept.baselines))
     rows, told = [], any(one.r2 for one in table.concepts)
     for one in table.concepts:
         beside = {b.name: number(b.figure.value, 3) for b in one.baselines}
@@ -175,11 +175,11 @@ def _figures(table: ConceptTable) -> Table:
 
 def _agreement(table: ConceptTable) -> Table:
     """Mean cosine of each method's direction with the others', a concept a row."""
-    plain = [one for one in table.concepts if not np.isnan(one.agreement)]
+    plain = [concept for concept in table.concepts if not np.isnan(concept.agreement)]
     methods = list(dict.fromkeys(one.method for one in plain))
-    found = {(one.name, one.method): one.agreement for one in plain}
+    result = {(one.name, one.method): one.agreement for one in plain}
     names = list(dict.fromkeys(one.name for one in plain))
-    values = [[found.get((name, method), float("nan")) for method in methods] for name in names]
+    values = [[result.get((name, method), float("nan")) for method in methods] for name in names]
     rows = tuple((name, *map(number, row)) for name, row in zip(names, values, strict=True))
     shades = tuple(tuple(float(np.clip(np.nan_to_num(v), 0, 1)) for v in row) for row in values)
     caption = (
@@ -194,7 +194,7 @@ def _together(table: ConceptTable) -> list[Block]:
     pairs = [one for one in table.joint.together() if one.unbalanced] if table.joint is not None else []
     if not pairs:
         return []
-    rows = tuple((*one.names, _signed(one.correlation), count(one.rows)) for one in pairs[:PAIRS])
+    rows = tuple((*pair.names, _signed(pair.correlation), count(pair.rows)) for pair in pairs[:PAIRS])
     most = f" The {count(PAIRS)} strongest are shown." if len(pairs) > PAIRS else ""
     caption = (
         f"{plural(len(pairs), 'pair')} of concepts that go together in the train rows (correlation beyond 0.1 and "
@@ -382,7 +382,7 @@ def tables(result: Any) -> Iterator[TextTable]:
     )
     yield title, ("concept", "p", "q", "found again", "shuffled labels", "other methods"), evidence
     methods = list(dict.fromkeys(one.method for one in result.concepts))
-    each = {(one.name, one.method): f"{one.score.value:.3f}" for one in result.concepts}
+    each = {(concept.name, concept.method): f"{concept.score.value:.3f}" for concept in result.concepts}
     if len(methods) > 1:
         title = "AUC by method, R² of numbers"
         yield title, ("concept", *methods), [(c.name, *(each.get((c.name, m), "–") for m in methods)) for c in best]
@@ -395,7 +395,7 @@ def _pair_tables(result: Any) -> Iterator[TextTable]:
     """Concepts that go together in the rows, so that directions of one hold part of the other's."""
     pairs = [one for one in result.joint.together() if one.unbalanced] if result.joint is not None else []
     if pairs:
-        rows = [(*one.names, f"{one.correlation:+.2f}", f"{one.rows:,}") for one in pairs[:PAIRS_IN_TERMINAL]]
+        rows = [(*pair.names, f"{pair.correlation:+.2f}", f"{pair.rows:,}") for pair in pairs[:PAIRS_IN_TERMINAL]]
         many = "1 pair of concepts goes" if len(pairs) == 1 else f"{len(pairs):,} pairs of concepts go"
         title = f"{many} together in the train rows: an edit of one moves the other, but for --keep"
         title += f"; the {PAIRS_IN_TERMINAL} strongest" if len(pairs) > PAIRS_IN_TERMINAL else ""

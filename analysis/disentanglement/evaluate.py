@@ -149,7 +149,7 @@ def disentangle(
     for name, value in figures.items():
         draws = _hardest(value.value, [np.array(each) for each in turned[name]])
         middle = Interval(float(draws.mean()), *percentiles(draws), len(draws))
-        known = [Baseline(other, found[name]) for other, found in others.items()]
+        known = [Baseline(other, result[name]) for other, result in others.items()]
         scores.append(
             Score(
                 name,
@@ -161,7 +161,7 @@ def disentangle(
                 (Baseline(ROTATED, middle), *known),
             )
         )
-    said = [
+    sentences = [
         f"{f.name} {'accuracy above chance' if f.discrete else 'R²'} {r:.2f}"
         for f, r in zip(varying, read, strict=True)
     ]
@@ -172,7 +172,7 @@ def disentangle(
         table.entropies,
         importance,
         len(kept),
-        (*notes, *rare, f"held-out readers of all numbers: {', '.join(said)}"),
+        (*notes, *rare, f"held-out readers of all numbers: {', '.join(sentences)}"),
         tuple(numbers) or tuple(str(i + 1) for i in range(codes.shape[1])),
     )
 
@@ -186,8 +186,8 @@ def _common(factors: Sequence[Factor]) -> tuple[list[Factor], list[str]]:
     """Factors of which LEAST rows or more have another value than the commonest, and a note where there are others."""
     other = [len(f.values) - int(np.bincount(_values(f)).max()) for f in factors]
     rare = [repr(f.name) for f, rows in zip(factors, other, strict=True) if rows < LEAST]
-    said = f"not scored, as all but fewer than {LEAST} rows have one value: {', '.join(rare)}"
-    return [f for f, rows in zip(factors, other, strict=True) if rows >= LEAST], [said] if rare else []
+    text = f"not scored, as all but fewer than {LEAST} rows have one value: {', '.join(rare)}"
+    return [f for f, rows in zip(factors, other, strict=True) if rows >= LEAST], [text] if rare else []
 
 
 def _values(factor: Factor) -> Ints:
@@ -209,12 +209,12 @@ def _rotated(table: _Table, rng: np.random.Generator, *, all_scores: bool = True
     centred = table.codes - table.codes.mean(0, dtype=np.float64)
     spread = table.codes.std(0, dtype=np.float64)
     every, some = np.arange(len(centred)), np.arange(len(table.some))
-    found: dict[str, list[list[float]]] = {}
+    result: dict[str, list[list[float]]] = {}
     read: list[_Table] = []
     for numbers in _informative(table):
         for scaled in (centred / np.where(spread > 0, spread, 1), centred):
             draws: dict[str, list[float]] = {}
-            first = all_scores and not found
+            first = all_scores and not result
             for j in range(ROTATIONS):
                 turn = np.linalg.qr(rng.normal(size=(len(numbers), len(numbers))))[0]
                 codes = scaled.copy()
@@ -226,12 +226,12 @@ def _rotated(table: _Table, rng: np.random.Generator, *, all_scores: bool = True
                     draws.setdefault(VOTED, []).append(factor_vae(turned.codes, table.indices, rng=rng).value)
                     read += [turned] if j < DCI_ROTATIONS else []
             for name, values in draws.items():
-                found.setdefault(name, []).append(values)
+                result.setdefault(name, []).append(values)
     dci_draws: dict[str, list[float]] = {}
     for scores in over_blocks(lambda one: one.read(some, some), read, cells=LARGE):
         for name, value in scores.items():
             dci_draws.setdefault(name, []).append(value)
-    return found | {name: [values] for name, values in dci_draws.items()}
+    return result | {name: [values] for name, values in dci_draws.items()}
 
 
 def rotation_p_values(codes: Floats, factors: Sequence[Factor], *, rng: np.random.Generator) -> dict[str, float]:
@@ -318,24 +318,24 @@ class _Table:
     def figures(self, rng: np.random.Generator) -> dict[str, Interval]:
         """Every score with its interval."""
         n, few = len(self.codes), len(self.some)
-        found: dict[str, Interval] = {}
+        result: dict[str, Interval] = {}
         for score, count, groups in ((self.score, n, 10), (self.read, few, 5)):
             whole = score(np.arange(count), np.arange(count))
             left = list(_each(score, [(rows, rows) for rows in _without(count, groups)]))
             for name, value in whole.items():
                 wide = jackknife_interval(value, np.array([one[name] for one in left]), count)
                 low, high = np.clip([wide.low, wide.high], 0, 1)  # as every score is a share
-                found[name] = Interval(value, float(low), float(high), count)
-        return found | {VOTED: factor_vae(self.codes, self.indices, rng=rng)}
+                result[name] = Interval(value, float(low), float(high), count)
+        return result | {VOTED: factor_vae(self.codes, self.indices, rng=rng)}
 
     def shuffled(self, rng: np.random.Generator) -> dict[str, list[float]]:
         """Every score with the factors' rows shuffled, several times."""
-        found: dict[str, list[float]] = {VOTED: []}
+        result: dict[str, list[float]] = {VOTED: []}
         for score, count, times in ((self.score, len(self.codes), SHUFFLES), (self.read, len(self.some), DCI_SHUFFLES)):
             rows = np.arange(count)
             for scores in _each(score, [(rows, rng.permutation(count)) for _ in range(times)]):
                 for name, value in scores.items():
-                    found.setdefault(name, []).append(value)
+                    result.setdefault(name, []).append(value)
         for _ in range(SHUFFLES):
-            found[VOTED].append(factor_vae(self.codes, rng.permutation(self.indices), rng=rng).value)
-        return found
+            result[VOTED].append(factor_vae(self.codes, rng.permutation(self.indices), rng=rng).value)
+        return result

@@ -55,10 +55,10 @@ def associations(codes: Ints, factors: Ints) -> tuple[Doubles, Bools]:
     rows, columns = joint.sum(3, keepdims=True), joint.sum(1, keepdims=True)
     expected = rows * columns
     ratio = np.where(joint > 0, joint, 1) / np.where(joint > 0, expected, 1)
-    found: Doubles = np.maximum((joint * np.log(ratio)).sum((1, 3)), 0)
+    result: Doubles = np.maximum((joint * np.log(ratio)).sum((1, 3)), 0)
     squares = (np.square(joint - expected) / np.where(expected > 0, expected, 1)).sum((1, 3)) * (n - 1)
     freedom = ((rows > 0).sum((1, 3)) - 1) * ((columns > 0).sum((1, 3)) - 1)
-    return found, squares > chi2.isf(CHANCE / found.size, np.maximum(freedom, 1))
+    return result, squares > chi2.isf(CHANCE / result.size, np.maximum(freedom, 1))
 
 
 def _one_hot(columns: Ints) -> tuple[Singles, int]:
@@ -117,14 +117,14 @@ def predictability(codes: Doubles, factors: Sequence[Factor]) -> Doubles:
     spread = codes - codes.mean(0)
     spread[:, np.ptp(codes, axis=0) == 0] = 0  # which rounding of the mean may not leave
     total = np.maximum(np.square(spread).sum(0), 1e-300)
-    found = np.empty((codes.shape[1], len(factors)))
+    result = np.empty((codes.shape[1], len(factors)))
     for j, factor in enumerate(factors):
         if factor.discrete:
-            found[:, j] = balanced_accuracy(spread, np.unique(factor.values, return_inverse=True)[1])
+            result[:, j] = balanced_accuracy(spread, np.unique(factor.values, return_inverse=True)[1])
         else:
             gap = factor.values - factor.values.mean()
-            found[:, j] = np.square(gap @ spread) / (total * max(float(gap @ gap), 1e-300))
-    return found
+            result[:, j] = np.square(gap @ spread) / (total * max(float(gap @ gap), 1e-300))
+    return result
 
 
 def balanced_accuracy(codes: Doubles, classes: Ints) -> Doubles:
@@ -145,8 +145,8 @@ def balanced_accuracy(codes: Doubles, classes: Ints) -> Doubles:
     own, lower, upper = (np.where(gap > 1e-9 * codes.std(0), gap, 0) for gap in gaps)  # equal but for rounding: equal
     own *= (size / np.maximum(size - 1, 1))[classes]
     right = (own < lower) & (own <= upper)
-    found: Doubles = (member.T @ right / size * (size > 1)).mean(0)
-    return found
+    result: Doubles = (member.T @ right / size * (size > 1)).mean(0)
+    return result
 
 
 def factor_votes(codes: Floats, factors: Ints, *, rng: np.random.Generator, votes: int = VOTES) -> tuple[Ints, Ints]:
@@ -223,16 +223,16 @@ def dci(importance: Doubles) -> tuple[float, float]:
     total = importance.sum()
     if total <= 0:
         return 0.0, 0.0
-    found = []
+    result = []
     for table in (importance, importance.T):
         if table.shape[1] < 2:
-            found.append(1.0)
+            result.append(1.0)
             continue
         sums = table.sum(1)
         p = table / np.where(sums > 0, sums, 1)[:, None]
         h = -(p * np.log(np.where(p > 0, p, 1))).sum(1) / np.log(table.shape[1])
-        found.append(float(np.sum(sums / total * (1 - h))))
-    return found[0], found[1]
+        result.append(float(np.sum(sums / total * (1 - h))))
+    return result[0], result[1]
 
 
 def importances(codes: Floats, factors: Sequence[Factor], *, rng: np.random.Generator) -> tuple[Doubles, Doubles]:

@@ -48,14 +48,14 @@ def study(
     if len(use) > ROWS:
         use = thin(use, ROWS, options)
         notes.append(f"a sample of {ROWS:,} of them")
-    found = [Factor(c.name, np.asarray(c.values[use], np.float64), c.kind != "numeric") for c in columns]
-    progress(f"{len(found)} factors")
+    result = [Factor(c.name, np.asarray(c.values[use], np.float64), c.kind != "numeric") for c in columns]
+    progress(f"{len(result)} factors")
     codes = table.vectors(table.code, use)[:, table.encoded]
     train = sample(table, "train" if table.has_split else None, options.train_rows, options)
-    codes_beside = [one for one in code_yardsticks(table) if one.name != "pixels"]
+    codes_beside = [code_yardstick for code_yardstick in code_yardsticks(table) if code_yardstick.name != "pixels"]
     beside = {wanted.name: wanted.read(table, train, use, rng=rng)[1] for wanted in codes_beside}
     notes += missing_yardsticks(table)
-    return disentangle(codes, found, rng=rng, notes=notes, beside=beside, numbers=_numbers(table))
+    return disentangle(codes, result, rng=rng, notes=notes, beside=beside, numbers=_numbers(table))
 
 
 def _numbers(table: Embeddings) -> list[str]:

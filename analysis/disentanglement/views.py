@@ -44,25 +44,25 @@ MEANING = {
 
 def section(material: Material) -> Section:
     """Whether single numbers are single factors, beside codes whose axes mean nothing."""
-    found: Disentanglement | None = material.results.get("disentanglement")
-    if found is None or not found.scores:
+    result: Disentanglement | None = material.results.get("disentanglement")
+    if result is None or not result.scores:
         note = "Not measured yet: latentgan disentanglement TABLE --out RESULTS does, for tables with attributes."
         return missing("disentanglement", "Known factors", material.refusal("disentanglement") or note)
-    figures = [(one.name, tuple(_figures(one))) for one in found.scores]
+    figures = [(score.name, tuple(_figures(score))) for score in result.scores]
     ends = min(0.0, *(row.low for _, rows in figures for row in rows)), 1.0
     scores: list[tuple[str, tuple[Block, ...]]] = [
         (name, (Comparison(rows, _caption(name), "number", ends, 3),)) for name, rows in figures
     ]
     shown: list[tuple[str, tuple[Block, ...]]] = [
-        ("importance", (_importances(found),)),
-        ("information", (_information(found),)),
+        ("importance", (_importances(result),)),
+        ("information", (_information(result),)),
     ]
     blocks: list[Block] = [
         *one_of("factors", "Numbers and factors by", shown),
         *one_of("factor-scores", "Score", scores),
     ]
-    blocks += [Prose(sentence(note)) for note in found.notes]
-    return stated("disentanglement", "Known factors", (_finding(found), trained_on(found.notes)), blocks)
+    blocks += [Prose(sentence(note)) for note in result.notes]
+    return stated("disentanglement", "Known factors", (_finding(result), trained_on(result.notes)), blocks)
 
 
 def _caption(name: str) -> str:
@@ -146,16 +146,16 @@ def tables(result: Any) -> Iterator[TextTable]:
     """Scores beside shuffled factors, random rotations, and other codes."""
     names = list(dict.fromkeys(b.name for s in result.scores for b in s.baselines))
     rows = []
-    for one in result.scores:
-        beside = {b.name: f"{b.figure.value:.3f}" for b in one.baselines}
+    for score in result.scores:
+        beside = {b.name: f"{b.figure.value:.3f}" for b in score.baselines}
         rows.append(
             (
-                one.name,
-                plain(one.value),
-                f"{one.shuffled:.3f}",
-                f"{one.p_value:.3f}",
+                score.name,
+                plain(score.value),
+                f"{score.shuffled:.3f}",
+                f"{score.p_value:.3f}",
                 *(beside.get(name, "–") for name in names),
-                f"{one.value.n:,}",
+                f"{score.value.n:,}",
             )
         )
     title = f"single numbers and single factors ({', '.join(result.factors)}), {result.rows:,} rows"

@@ -44,9 +44,9 @@ def judge_doses(decode: Decode, judge: Judge, codes: Floats, step: Doubles, dose
         part = codes[start : start + size]
         whole = part[:, None, :] + doses[:, None] * step
         images = decode(whole.reshape(-1, codes.shape[1]).astype(np.float32))
-        found, told = judge(images)
+        result, told = judge(images)
         frames = images.reshape(len(part), len(doses), -1)
-        scores.append(found.reshape(*frames.shape[:2], -1))
+        scores.append(result.reshape(*frames.shape[:2], -1))
         classes.append(told.reshape(frames.shape[:2]))
         moved.append(np.sqrt(np.square(frames - frames[:, zero, None]).mean(2, dtype=np.float64)))
     return Judged(np.concatenate(scores), np.concatenate(classes), np.concatenate(moved))
@@ -54,11 +54,11 @@ def judge_doses(decode: Decode, judge: Judge, codes: Floats, step: Doubles, dose
 
 def check_doses(doses: Floats) -> Doubles:
     """Return ascending doses as doubles. Raises: AnalysisError unless −1, 0 and 1 are among them, mirrored at 0."""
-    found = np.asarray(doses, np.float64)
-    mirrored = len(found) >= 3 and np.array_equal(found, -found[::-1]) and bool((np.diff(found) > 0).all())
-    if not mirrored or not {-1.0, 0.0, 1.0} <= set(found.tolist()):
+    result = np.asarray(doses, np.float64)
+    mirrored = len(result) >= 3 and np.array_equal(result, -result[::-1]) and bool((np.diff(result) > 0).all())
+    if not mirrored or not {-1.0, 0.0, 1.0} <= set(result.tolist()):
         raise AnalysisError("doses must ascend, be the same on both sides of 0, and hold -1, 0 and 1")
-    return found
+    return result
 
 
 def spearman(scores: Doubles, doses: Doubles) -> Doubles:
@@ -73,8 +73,8 @@ def spearman(scores: Doubles, doses: Doubles) -> Doubles:
     x, y = rankdata(doses), rankdata(scores, axis=1)
     x, y = x - x.mean(), y - y.mean(1, keepdims=True)
     length = np.sqrt(np.square(y).sum(1) * np.square(x).sum())
-    found: Doubles = np.where(length > 0, y @ x / np.where(length > 0, length, 1), 0.0)
-    return found
+    result: Doubles = np.where(length > 0, y @ x / np.where(length > 0, length, 1), 0.0)
+    return result
 
 
 def finite(scores: Doubles) -> Bools:

@@ -49,15 +49,15 @@ def same_as_measured(measured: Doubles, names: Sequence[str], columns: Mapping[s
 
     A column "width" may be anything; it is the measure where the two correlate at SAME over images.
     """
-    found = []
+    result = []
     for column, values in columns.items():
         if column in names:
             mine = measured[:, list(names).index(column)]
             known = np.isfinite(mine) & np.isfinite(values)
             moves = known.sum() > 2 and mine[known].std() > 0 and values[known].std() > 0
             if moves and np.corrcoef(mine[known], values[known])[0, 1] >= SAME:
-                found.append(column)
-    return found
+                result.append(column)
+    return result
 
 
 def side_by_side(network: Judge | None, measured: Measured) -> Judge:
@@ -81,7 +81,7 @@ def network_scores(
     Args: scores: (n, j). truths: (n, j), 0 and 1 of a probability, or numbers; NaN unknown.
     Returns: one Score a column, and notes on those that are weak.
     """
-    found, notes = [], []
+    result, notes = [], []
     for name, said, score, truth in zip(names, about, scores.T, truths.T, strict=True):
         number, known = not said.startswith("probability"), np.isfinite(truth)
         metric = "R2" if number else "AUC"
@@ -91,8 +91,8 @@ def network_scores(
             notes.append(
                 f"the judge of {name!r} is weak on real images ({figure} {quality.plain(2)}): read its column so"
             )
-        found.append(Score(name, said, float(np.std(score)), float("nan") if number else 0.5, metric, quality))
-    return found, notes
+        result.append(Score(name, said, float(np.std(score)), float("nan") if number else 0.5, metric, quality))
+    return result, notes
 
 
 def _quality(score: Doubles, truth: Doubles, number: bool, rng: np.random.Generator) -> Interval:

@@ -96,7 +96,7 @@ def _measured(grey: Doubles, ground: float) -> Doubles:
     yy = down @ y**2 / mass - mean_y**2 + 1 / 12
     xx = across @ x**2 / mass - mean_x**2 + 1 / 12
     xy = np.einsum("nyx,y,x->n", ink, y, x, optimize=True) / mass - mean_y * mean_x
-    found = np.stack(
+    result = np.stack(
         [
             2 * mass / np.maximum(_outline(ink), 1e-12),
             np.degrees(np.arctan(-xy / yy)),
@@ -106,8 +106,8 @@ def _measured(grey: Doubles, ground: float) -> Doubles:
         ],
         axis=1,
     )
-    found[blank, :-1] = np.nan
-    return found
+    result[blank, :-1] = np.nan
+    return result
 
 
 def _outline(ink: Doubles) -> Doubles:

@@ -70,9 +70,9 @@ def leaking(effects: Doubles, null: Doubles, own: Sequence[int], judges: Bools) 
     for i, j in enumerate(own):
         if j >= 0:
             other[i, j] = False
-    found = np.zeros_like(other)
+    result = np.zeros_like(other)
     if not other.any() or not draws:
-        return found
+        return result
     known = np.where(np.isfinite(effects), t, 0.0)
     rows = np.where(other, known, 0.0).max(1)
     worst = np.where(np.isnan(t_null), np.inf, t_null)

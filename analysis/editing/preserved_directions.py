@@ -38,7 +38,7 @@ def keep_in(
     Args: by: one of conditional.WAYS. draws: shuffles at most, which `Move`s of labels have.
     Raises: AnalysisError where nothing is left of a direction, or the table is older than what regression needs.
     """
-    joint, found, steps, notes = table.joint, list[Move](), list[Doubles](), dict[str, None]()
+    joint, result, steps, notes = table.joint, list[Move](), list[Doubles](), dict[str, None]()
     told = [_question(table, moves[k]) for k in kept]
     by_label = [one[0] for one in told if one is not None]
     if joint is None and kept and by != PROJECTION and by_label:
@@ -66,7 +66,7 @@ def keep_in(
                 notes[_unlabelled(moves, i, out, own is not None)] = None
         if kept and before is None:
             one = replace(one, evidence=f"{one.evidence}, without keeping anything" if one.evidence else "")
-        found.append(one)
+        result.append(one)
         if joint is not None:
             question = own[0] if own is not None else _claimed(joint, one)
             some = joint.shuffled_directions(question, tuple(dict.fromkeys([*inside, *regressed])))[:draws]
@@ -74,7 +74,7 @@ def keep_in(
                 some = unit(some - some @ np.linalg.pinv(conditions) @ conditions)
             length = joint.deviation(some)
             steps.append(some * np.where(np.isfinite(length), length, one.length)[:, None])
-    return KeptMoves(tuple(found), np.stack(steps) if steps else None, tuple(notes))
+    return KeptMoves(tuple(result), np.stack(steps) if steps else None, tuple(notes))
 
 
 def _question(table: ConceptTable, move: Move) -> tuple[int, tuple[int, ...]] | None:
@@ -114,20 +114,20 @@ def _regressed(joint: Joint, move: Move, question: int, kept: tuple[int, ...]) -
         )
     if not direction.any():
         raise AnalysisError(f"{move.name!r} has no direction to edit along: no code differs")
-    said = []
+    sentences = []
     if left < NEAR:
-        said.append(
+        sentences.append(
             f"{move.name!r} nearly follows from {called}: only {100 * left**2:.1f} % of its variance is left where "
             "that is kept, so the direction is of few rows"
         )
     columns = joint.number[[question, *kept]]
     if (joint.known[np.ix_(columns, columns)] < len(joint.fitted)).any():
-        said.append(
+        sentences.append(
             f"some rows lack {move.name!r} or what is kept: each pair is taken over the rows that have both; "
             "`latentgan concepts --keep` takes those that have all"
         )
     length = float(joint.deviation(direction))
-    return replace(move, direction=direction, length=length if length > 0 else move.length), said
+    return replace(move, direction=direction, length=length if length > 0 else move.length), sentences
 
 
 def _unlabelled(moves: Sequence[Move], edited: int, out: Sequence[int], labelled: bool) -> str:

@@ -72,7 +72,7 @@ def moves_of(table: ConceptTable) -> list[Move]:
     ]
     for free in table.freed:
         moves[free.concept] = replace(moves[free.concept], says=table.concepts[free.source].name)
-    kinds = {one.name: one.kind for one in moves}
+    kinds = {move.name: move.kind for move in moves}
     for blind in table.unsupervised:
         each = zip(blind.names, blind.axes, blind.directions, strict=True)
         for i, (name, axis, direction) in enumerate(each):
@@ -97,12 +97,12 @@ def _evidence_of_axis(axis: Axis) -> tuple[str, bool]:
 
 def namesakes(moves: Sequence[Move], wanted: Sequence[str]) -> list[str]:
     """Say of wanted names that are concepts' what the directions of those names go by, which `moves_of` renamed."""
-    said = []
-    for one in moves:
-        short = one.column + one.name.rsplit(" ", 1)[-1]
-        if short in wanted and one.name in (f"{method} {short[len(one.column) :]}" for method in SHORT):
-            said.append(f"{short!r} is a concept of the table; the direction goes by {one.name!r}")
-    return said
+    sentences = []
+    for move in moves:
+        short = move.column + move.name.rsplit(" ", 1)[-1]
+        if short in wanted and move.name in (f"{method} {short[len(move.column) :]}" for method in SHORT):
+            sentences.append(f"{short!r} is a concept of the table; the direction goes by {move.name!r}")
+    return sentences
 
 
 def verify_concepts(
@@ -141,11 +141,11 @@ def verify_concepts(
     both = side_by_side(network, measured)
 
     def judge(images: AnyArray) -> tuple[Doubles, Ints]:
-        found, named = both(images)
-        return found[:, use], named
+        result, named = both(images)
+        return result[:, use], named
 
     weak += _claims(moves)
-    alone = [one.name for one in moves if one.claim not in {score.name for score in scores}]
+    alone = [move.name for move in moves if move.claim not in {score.name for score in scores}]
     weak += [f"nobody judges {', '.join(map(repr, alone))}: {NO_COLUMN}"] if alone else []
     weak += _too_few(draws if shuffled is None else shuffled.shape[1])
     weak += _uncounted(moves, scores)
@@ -170,10 +170,10 @@ def verify_concepts(
 def _claims(moves: Sequence[Move]) -> list[str]:
     """Say what judges the directions that have no judge of their own name."""
     blind, freed = list[str](), list[str]()
-    for one in moves:
-        if one.says:
-            of_it = one.name.startswith(f"{one.says}, ")
-            (freed if of_it else blind).append(f"{one.name!r} by {one.says!r}")
+    for move in moves:
+        if move.says:
+            of_it = move.name.startswith(f"{move.says}, ")
+            (freed if of_it else blind).append(f"{move.name!r} by {move.says!r}")
     whose = (
         (blind, "a direction that no label told is judged by what it tells best on train rows"),
         (freed, "a direction made free of others is judged by the concept that it was made of"),
@@ -183,8 +183,8 @@ def _claims(moves: Sequence[Move]) -> list[str]:
 
 def _uncounted(moves: Sequence[Move], scores: Sequence[Score]) -> list[str]:
     """Say which moves cannot count as proven, whatever their effect, and why."""
-    weak = [one.name for one in moves if not one.holds]
-    names = {one.name for one in scores if not one.tells}
+    weak = [move.name for move in moves if not move.holds]
+    names = {score.name for score in scores if not score.tells}
     unjudged = [one.name for one in moves if one.claim in names]
     said = [f"{', '.join(map(repr, weak))} never counts, as it does not hold on test rows"] if len(weak) == 1 else []
     said += [f"{', '.join(map(repr, weak))} never count, as they do not hold on test rows"] if len(weak) > 1 else []

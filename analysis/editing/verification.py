@@ -157,7 +157,7 @@ class Verification:
     @property
     def judged(self) -> tuple[Response, ...]:
         """The concepts that have a judge."""
-        return tuple(one for one in self.responses if one.score >= 0)
+        return tuple(response for response in self.responses if response.score >= 0)
 
     @property
     def nulls(self) -> int:
@@ -188,7 +188,7 @@ class Verification:
     @property
     def blind(self) -> tuple[str, ...]:
         """Names of the network's judges that tell their concept of real images no better than chance."""
-        return tuple(one.name for one in self.scores if not one.tells)
+        return tuple(score.name for score in self.scores if not score.tells)
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
@@ -231,9 +231,9 @@ def verify_edits(
     if still := [one.name for one in moves if not one.length > 0]:
         raise AnalysisError(f"codes do not vary along {still[0]!r}, so a standard deviation along it is no edit")
     mask = np.ones(codes.shape[1], np.bool_) if mask is None else mask
-    names = [one.name for one in scores]
+    names = [score.name for score in scores]
     spreads, own = np.array([one.spread for one in scores]), [_place(names, move) for move in moves]
-    found: list[tuple[_Outcome, list[_Outcome]]] = []
+    result: list[tuple[_Outcome, list[_Outcome]]] = []
     null: list[Doubles] = []  # (r, j) of each move
     unedited = np.zeros(0, np.int64)
     for place, (move, mine) in enumerate(zip(moves, own, strict=True)):
@@ -243,20 +243,20 @@ def verify_edits(
             unedited = judged.classes[:, at == 0][:, 0]
             outcomes.append(_outcome(judged, mine, scores, at, turned=len(outcomes) > 0))
             advance(1)
-        found.append((outcomes[0], outcomes[1:]))
+        result.append((outcomes[0], outcomes[1:]))
         some = [one.raw for one in outcomes[1:]] if shuffled is None else []
         for step in () if shuffled is None else shuffled[place]:
             one = judge_doses(decode, judge, codes, step, UNIT)
             some.append(means(per_dose(one.scores, UNIT) / spreads)[0])
             advance(1)
         null.append(np.array(some).reshape(-1, len(scores)))
-    effects, nulls = np.stack([one.effects for one, _ in found], axis=1), np.stack(null)  # (3, m, j), (m, r, j)
+    effects, nulls = np.stack([one.effects for one, _ in result], axis=1), np.stack(null)  # (3, m, j), (m, r, j)
     lengths = np.array([move.length if shuffled is None else 1.0 for move in moves])
     alike = effects[0] / lengths[:, None], nulls / lengths[:, None, None]  # random ones by a dose of length 1
     p = family_wise(*alike, own)
     responses = tuple(
         _response(move, mine, *outcome, float(p[i]), nulls[i] if shuffled is not None else None)
-        for i, (move, mine, outcome) in enumerate(zip(moves, own, found, strict=True))
+        for i, (move, mine, outcome) in enumerate(zip(moves, own, result, strict=True))
     )
     sizes = np.where(np.isfinite(alike[1]), np.abs(alike[1]), np.inf)  # one without a score speaks for no concept
     chance = np.quantile(sizes.reshape(-1, len(scores)), CHANCE, axis=0, method="higher") * lengths[:, None]
@@ -304,7 +304,7 @@ class _Outcome:
 
 def _outcome(judged: Judged, own: int, scores: Sequence[Score], doses: Doubles, *, turned: bool) -> _Outcome:
     """Sum up one direction; a `turned` one is reversed where it lowers the score of its own judge."""
-    spreads = np.array([one.spread for one in scores])
+    spreads = np.array([score.spread for score in scores])
     change = means(per_dose(judged.scores, doses) / spreads)
     raw = change[0]
     if turned and own >= 0 and change[0, own] < 0:
@@ -362,8 +362,8 @@ def _response(
 
 def _over(values: Sequence[float], least: float = 0.0, most: float = 1.0) -> Interval:
     """Mean over random directions of what is known; its interval ends where such figures do."""
-    found = np.array(values, np.float64)
-    return _within(mean_interval(found[np.isfinite(found)]), least, most)
+    result = np.array(values, np.float64)
+    return _within(mean_interval(result[np.isfinite(result)]), least, most)
 
 
 def _within(one: Interval, least: float, most: float) -> Interval:
@@ -372,12 +372,12 @@ def _within(one: Interval, least: float, most: float) -> Interval:
 
 
 def _average(values: Sequence[Doubles]) -> Doubles:
-    found: Doubles = np.mean(values, axis=0)
-    return found
+    result: Doubles = np.mean(values, axis=0)
+    return result
 
 
 def _drawn(mask: Bools, draws: int, rng: np.random.Generator) -> Doubles:
     """Random unit vectors (draws, d) in the columns of `mask`."""
-    found = np.where(mask, rng.normal(size=(draws, len(mask))), 0.0)
-    found /= np.linalg.norm(found, axis=1, keepdims=True)
-    return found
+    result = np.where(mask, rng.normal(size=(draws, len(mask))), 0.0)
+    result /= np.linalg.norm(result, axis=1, keepdims=True)
+    return result

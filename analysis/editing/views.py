@@ -42,19 +42,19 @@ RANDOM = "random directions"
 
 def section(material: Material) -> Section:
     """Whether edits do what they say, and what else they do."""
-    found: Verification | None = material.results.get("editing")
-    if found is None:
+    result: Verification | None = material.results.get("editing")
+    if result is None:
         note = "None yet: latentgan verify RUN --results RESULTS has edited images judged."
         return missing("editing", "Edits verified", material.refusal("editing") or note)
-    options = tuple((one.name, tuple(_response(found, i))) for i, one in enumerate(found.responses))
+    options = tuple((one.name, tuple(_response(result, i))) for i, one in enumerate(result.responses))
     blocks: list[Block] = [
         *one_of("verified", "Edited along", options),
-        *_figures(found),
-        _leakage(found),
-        Disclosure("The judges, and how good they are on real images", (_judges(found),)),
+        *_figures(result),
+        _leakage(result),
+        Disclosure("The judges, and how good they are on real images", (_judges(result),)),
     ]
-    notes = [*([_earlier(material, found)] if _earlier(material, found) else []), *found.notes]
-    return Section("editing", "Edits verified", _finding(found), (*blocks, *(Prose(sentence(one)) for one in notes)))
+    notes = [*([_earlier(material, result)] if _earlier(material, result) else []), *result.notes]
+    return Section("editing", "Edits verified", _finding(result), (*blocks, *(Prose(sentence(one)) for one in notes)))
 
 
 def _finding(found: Verification) -> str:
@@ -68,12 +68,12 @@ def _finding(found: Verification) -> str:
     what = "concept" if all(_judge(found, one) == one.name for one in found.judged) else "direction"
     what, others = (f"judged {what}", f"; {others}") if (others := _others(found)) else (what, "")
     beyond = "directions of shuffled labels do" if found.shuffles else "random directions of equal length do"
-    said = (
+    text = (
         f"{count(len(proven))} of {plural(tests, what)} {change}, more than {beyond} (p ≤ 0.05, corrected for "
         f"{plural(tests, 'concept')}), and {'holds' if tests == 1 else 'hold'} on test images{others}"
     )
     if not proven:
-        return f"{said}: n = {count(found.n)} images, {plural(found.nulls, 'such direction')} beside each."
+        return f"{text}: n = {count(found.n)} images, {plural(found.nulls, 'such direction')} beside each."
     best = max(proven, key=lambda one: (one.kind != "class", one.effect.value))
     it = "it" if _judge(found, best) == best.name else _judge(found, best)
     stays = ""
@@ -81,7 +81,7 @@ def _finding(found: Verification) -> str:
         beside = f" (random directions {percent(best.kept_one_random.value)})"
         stays = f", while the judged class stays in {figure(best.kept_one)}{beside} of images"
     return (
-        f"{said}; one standard deviation along {best.name} changes {it} by {brackets(best.effect)} of real images' "
+        f"{text}; one standard deviation along {best.name} changes {it} by {brackets(best.effect)} of real images' "
         f"standard deviations (random directions {number(best.effect_random.value)}), with a rank correlation of "
         f"{brackets(best.spearman)} over doses{stays} (n = {count(best.effect.n)})."
     )
@@ -102,7 +102,11 @@ def _earlier(material: Material, found: Verification) -> str:
     """Say that the concepts are others by now than those that were verified."""
     table = material.results.get("concepts")
     now = {} if table is None else {one.name: one.length for one in reversed(moves_of(table))}
-    changed = [one.name for one in found.responses if one.name in now and not np.isclose(one.length, now[one.name])]
+    changed = [
+        response.name
+        for response in found.responses
+        if response.name in now and not np.isclose(response.length, now[response.name])
+    ]
     if not changed:
         return ""
     return f"the concepts were found anew since ({changed[0]!r} has another scale): run latentgan verify again"
@@ -176,10 +180,14 @@ def _figures(found: Verification) -> tuple[Block, ...]:
     ]
     order = [_row(found, one, one.spearman, one.spearman_random) for one in found.judged]
     success = [_row(found, one, one.success, one.success_random, _aim(found.scores[one.score])) for one in found.judged]
-    stays = [_row(found, one, one.kept_one, one.kept_one_random) for one in found.responses if _known(one.kept_one)]
+    stays = [
+        _row(found, response, response.kept_one, response.kept_one_random)
+        for response in found.responses
+        if _known(response.kept_one)
+    ]
     beside = "Small marks are random directions of equal length."
     also = "Small marks are random directions of equal length, and directions of shuffled labels."
-    said = (
+    words = (
         "Change of the concept's own score by one standard deviation along it, in standard deviations of real images. "
         f"{also if found.shuffles else beside}"
     )
@@ -187,7 +195,7 @@ def _figures(found: Verification) -> tuple[Block, ...]:
     ends = min(0.0, np.floor(10 * min(sizes)) / 10), max(0.1, np.ceil(10 * max(sizes)) / 10)
     rising = (min(0.0, *(row.low for row in order)), 1.0)
     options: list[tuple[str, tuple[Block, ...]]] = [
-        ("the effect", (Comparison(tuple(effect), said, "number", ends),)),
+        ("the effect", (Comparison(tuple(effect), words, "number", ends),)),
         (
             "rank correlation",
             (
@@ -248,7 +256,7 @@ def _leakage(found: Verification) -> Table:
         f"{count(int(leaks.sum()))} of {count(total)} that are more than directions of "
         f"{'shuffled labels' if found.shuffles else 'no concept'} change, false discovery rate of the rows 5 %."
     )
-    return Table(("edited along", *(one.name for one in found.scores)), rows, caption, shades)
+    return Table(("edited along", *(score.name for score in found.scores)), rows, caption, shades)
 
 
 def _change(value: float) -> str:
@@ -257,10 +265,16 @@ def _change(value: float) -> str:
 
 def _judges(found: Verification) -> Table:
     rows = []
-    for one in found.scores:
-        good = "–" if one.quality is None else f"{one.metric.replace('R2', 'R²')} {brackets(one.quality, 3)}"
+    for score in found.scores:
+        good = "–" if score.quality is None else f"{score.metric.replace('R2', 'R²')} {brackets(score.quality, 3)}"
         rows.append(
-            (one.name, one.about, number(one.spread, 3), good, "–" if one.quality is None else count(one.quality.n))
+            (
+                score.name,
+                score.about,
+                number(score.spread, 3),
+                good,
+                "–" if score.quality is None else count(score.quality.n),
+            )
         )
     right = f" It names the class of {figure(found.accuracy)} right" if _known(found.accuracy) else ""
     right += f" (n = {count(found.accuracy.n)})." if right else ""

@@ -47,8 +47,8 @@ def copying_and_others(
     closer = auc_interval(scores, np.arange(len(scores)) < len(others))
     order = np.argsort(near, kind="stable")[:shown]
     copies = int(np.count_nonzero(near < np.quantile(others, 0.01)))
-    found = Copying(closer, _ratio(near, others), copies, len(near), which[order], order, near[order])
-    return found, index[m:, 0], others
+    result = Copying(closer, _ratio(near, others), copies, len(near), which[order], order, near[order])
+    return result, index[m:, 0], others
 
 
 def _ratio(near: Floats, others: Floats) -> Interval:
@@ -80,9 +80,9 @@ def count_modes(x: Floats, *, threshold: float) -> Modes:
     hold about n² / 2N pairs. Sources that are not uniform count by their collisions, 1 / Σ p², so that N is a lower
     bound of the number. The interval is that of `duplicates` for P.
     """
-    found = duplicates(x, threshold=threshold)
-    value, low, high = (1 / p if p > 0 else math.inf for p in (found.share.value, found.share.high, found.share.low))
-    return Modes(Interval(value, low, high, found.rows), found.pairs, found.rows, threshold)
+    result = duplicates(x, threshold=threshold)
+    value, low, high = (1 / p if p > 0 else math.inf for p in (result.share.value, result.share.high, result.share.low))
+    return Modes(Interval(value, low, high, result.rows), result.pairs, result.rows, threshold)
 
 
 def duplicates(x: Floats, *, threshold: float) -> Duplicates:
@@ -105,21 +105,21 @@ def duplicates(x: Floats, *, threshold: float) -> Duplicates:
         kept[rows.astype(np.int64)] = True
         return float(np.count_nonzero(kept[i] & kept[j])) / (len(rows) * (len(rows) - 1) // 2)
 
-    found = jackknife(share, np.random.default_rng(0).permutation(n))
+    result = jackknife(share, np.random.default_rng(0).permutation(n))
     exact = _poisson(pairs)
-    low, high = min(found.low, exact[0] / possible), max(found.high, exact[1] / possible)
-    return Duplicates(Interval(found.value, max(low, 0.0), min(high, 1.0), n), pairs, n, threshold)
+    low, high = min(result.low, exact[0] / possible), max(result.high, exact[1] / possible)
+    return Duplicates(Interval(result.value, max(low, 0.0), min(high, 1.0), n), pairs, n, threshold)
 
 
 def _pairs(x: Floats, threshold: float) -> tuple[Ints, Ints]:
     """Which rows i < j of (n, d) are within `threshold`: (pairs,), (pairs,)."""
-    found = []
+    result = []
     with one_blas_thread():
         for start in range(0, len(x), BLOCK):
             some = x[start : start + BLOCK]
             i, j = np.nonzero(at_most(squared_gaps(some, x), threshold**2, some, x))
-            found.append(np.stack([start + i, j])[:, start + i < j])
-    i, j = np.hstack(found)
+            result.append(np.stack([start + i, j])[:, start + i < j])
+    i, j = np.hstack(result)
     return i, j
 
 

@@ -44,9 +44,9 @@ def study_fidelity(
     drawn = sample(fake, None, options.test_rows, options)
     parts = real.vectors(name, rows), fake.vectors(name, drawn)
     progress("distances")
-    found = compare_samples(*parts, rng=rng)
+    result = compare_samples(*parts, rng=rng)
     seen = _of(len(rows), len(held_out(real, None, options)[0])), _of(len(drawn), fake.n)
-    notes = [f"real: {seen[0]} {words}; samples: {seen[1]} rows of {fake.path.name}", *warnings_of(found)]
+    notes = [f"real: {seen[0]} {words}; samples: {seen[1]} rows of {fake.path.name}", *warnings_of(result)]
     yardstick, repeats = None, None
     pictures: dict[str, Any] = {}
     train, others = _train(real, rows), parts[0]
@@ -65,8 +65,8 @@ def study_fidelity(
     held, made, others = (z[rng.permutation(len(z))[:MODE_ROWS]] for z in (*parts, others))
     threshold = duplicate_threshold(held[: len(made)])
     modes, real_pairs = count_modes(made, threshold=threshold), duplicates(others, threshold=threshold)
-    notes += [*_sampled(found, modes, real_pairs, len(rows), len(drawn)), *grouping(real)]
-    return Fidelity(name, found, yardstick, repeats, modes, real_pairs, tuple(notes), **pictures)
+    notes += [*_sampled(result, modes, real_pairs, len(rows), len(drawn)), *grouping(real)]
+    return Fidelity(name, result, yardstick, repeats, modes, real_pairs, tuple(notes), **pictures)
 
 
 def _sampled(found: Distances, modes: Modes, others: Duplicates, real: int, drawn: int) -> list[str]:
@@ -95,12 +95,12 @@ def _repeats(
     parts: tuple[Floats, Floats],
 ) -> tuple[Copying, dict[str, Any]]:
     """The test of copying, with rows of the tables in place of positions, and the pictures of the nearest pairs."""
-    found, index, distance = copying_and_others(parts[1], known, parts[0])
-    found = replace(found, nearest=train[found.nearest], which=rows[1][found.which])
-    order = np.argsort(found.which)
-    shown = thumbnails(fake, found.which[order])
-    first = np.argsort(distance, kind="stable")[: len(found.which)]
-    return found, {
+    result, index, distance = copying_and_others(parts[1], known, parts[0])
+    result = replace(result, nearest=train[result.nearest], which=rows[1][result.which])
+    order = np.argsort(result.which)
+    shown = thumbnails(fake, result.which[order])
+    first = np.argsort(distance, kind="stable")[: len(result.which)]
+    return result, {
         "shown": None if shown is None else shown[np.argsort(order)],
         "real_pairs": np.stack([rows[0][first], train[index[first]]], axis=1),
         "real_distances": distance[first],

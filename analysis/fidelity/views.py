@@ -33,18 +33,18 @@ INSTEAD = "training images in their place"
 
 def section(material: Material) -> Section:
     """Samples beside held-out images in named features, with real training images as the yardstick."""
-    found: Fidelity | None = material.results.get("fidelity")
-    if found is None:
+    result: Fidelity | None = material.results.get("fidelity")
+    if result is None:
         note = "Not measured yet: latentgan fidelity TABLE SAMPLES --features NAME --out RESULTS does."
         return missing("fidelity", "Samples beside real images", material.refusal("fidelity") or note)
-    few = warnings_of(found.samples)
+    few = warnings_of(result.samples)
     blocks: list[Block] = [Notice("warning", "Few rows", " ".join(map(sentence, few)))] if few else []
-    blocks += [_shares(found), _distances(found)]
-    if found.copying is not None:
-        blocks += [*_pictures(material, found, found.copying), _copies(found.copying)]
-    blocks.append(_modes(found))
-    blocks += [Prose(sentence(note)) for note in found.notes if note not in few]
-    said = (_finding(found), _details(found), trained_on(found.notes))
+    blocks += [_shares(result), _distances(result)]
+    if result.copying is not None:
+        blocks += [*_pictures(material, result, result.copying), _copies(result.copying)]
+    blocks.append(_modes(result))
+    blocks += [Prose(sentence(note)) for note in result.notes if note not in few]
+    said = (_finding(result), _details(result), trained_on(result.notes))
     return stated("fidelity", "Samples beside real images", said, blocks)
 
 
@@ -67,7 +67,7 @@ def _shares(found: Fidelity) -> Comparison:
 def _distances(found: Fidelity) -> Table:
     columns = [found.samples, *([found.yardstick] if found.yardstick is not None else [])]
     rows = (
-        ("Fréchet distance, at infinitely many rows", *(brackets(one.frechet, 3) for one in columns)),
+        ("Fréchet distance, at infinitely many rows", *(brackets(column.frechet, 3) for column in columns)),
         ("Fréchet distance, as it is", *(number(one.frechet_plain, 3) for one in columns)),
         (f"kernel distance, subsets of {count(found.samples.subset)}", *(brackets(one.kernel, 4) for one in columns)),
         ("density", *(brackets(one.density) for one in columns)),
@@ -154,10 +154,10 @@ def _different(found: Fidelity) -> str:
 def _finding(found: Fidelity) -> str:
     ours, real = found.samples, found.yardstick
     sizes = f"n = {count(ours.fake)} samples, {count(ours.real)} held-out images"
-    said = f"In {found.features}, samples lie at a Fréchet distance of {brackets(ours.frechet, 3)} from held-out images"
+    text = f"In {found.features}, samples lie at a Fréchet distance of {brackets(ours.frechet, 3)} from held-out images"
     if real is None:
-        return f"{said}, of which {figure(ours.coverage)} have a sample near ({sizes}); nothing stands beside it."
-    return f"{said}, where training images lie at {brackets(real.frechet, 3)}{_verdict(found, real)} ({sizes})."
+        return f"{text}, of which {figure(ours.coverage)} have a sample near ({sizes}); nothing stands beside it."
+    return f"{text}, where training images lie at {brackets(real.frechet, 3)}{_verdict(found, real)} ({sizes})."
 
 
 def _details(found: Fidelity) -> str:
@@ -238,12 +238,12 @@ def tables(result: Any) -> Iterator[TextTable]:
     rows.append(("Fréchet distance, as it is", *(f"{one.frechet_plain:.3f}" for _, one in columns)))
     rows.append(("rows, real and compared", *(f"{one.real:,}, {one.fake:,}" for _, one in columns)))
     yield f"distances in {result.features} (not FID)", ("figure", *(name for name, _ in columns)), rows
-    found = result.copying
-    if found is not None:
+    outcome = result.copying
+    if outcome is not None:
         rows = [
-            ("P(nearer to a train row than held-out rows are); 0.5 copies nothing", plain(found.closer)),
-            ("median distance to train over that of held-out rows", plain(found.ratio)),
-            ("samples nearer than 99 % of held-out rows (1 % expected)", f"{found.copies:,} of {found.samples:,}"),
+            ("P(nearer to a train row than held-out rows are); 0.5 copies nothing", plain(outcome.closer)),
+            ("median distance to train over that of held-out rows", plain(outcome.ratio)),
+            ("samples nearer than 99 % of held-out rows (1 % expected)", f"{outcome.copies:,} of {outcome.samples:,}"),
         ]
         yield "copies of training images", ("figure", "value"), rows
     one, other = result.modes, result.real_duplicates

@@ -318,7 +318,7 @@ def independent(x: Floats, *, rng: np.random.Generator) -> Floats:
 
 def null_shape(x: Floats, *, rng: np.random.Generator, rows: int = ROWS) -> tuple[Baseline, ...]:
     """All figures of a `Shape` for independent normal columns with the variances of (n, d) rows."""
-    found = shape_of(independent(x, rng=rng), rng=rng, rows=rows)
+    result = shape_of(independent(x, rng=rng), rng=rng, rows=rows)
     note = "independent normal columns with the code's variances"
     names = ("two_nn", "mle", "participation", "hubness", "rank_me", "spectral_decay")
-    return tuple(Baseline(name, getattr(found, name), note) for name in names)
+    return tuple(Baseline(name, getattr(result, name), note) for name in names)

@@ -27,11 +27,11 @@ FIGURES = (
 
 def section(material: Material) -> Section:
     """How many dimensions the codes fill."""
-    found: Geometry | None = material.results.get("geometry")
-    if found is None or not found.shapes:
+    result: Geometry | None = material.results.get("geometry")
+    if result is None or not result.shapes:
         note = "Not measured yet: latentgan geometry TABLE --out RESULTS does."
         return missing("geometry", "Geometry", material.refusal("geometry") or note)
-    rows = tuple(row for key, name in FIGURES for row in _figures(found, key, name))
+    rows = tuple(row for key, name in FIGURES for row in _figures(result, key, name))
     caption = (
         "Intrinsic dimension says how many numbers a row's near neighbours differ in; the participation ratio how many "
         "directions hold the variance; hubness, the skewness of how often a row is among the 10 nearest of others, "
@@ -43,8 +43,8 @@ def section(material: Material) -> Section:
         "and do not allow for noise and curvature."
     )
     blocks: list[Block] = [by_group("shape", "Figure", rows, caption, "number", digits=1)]
-    blocks += [Prose(sentence(note)) for note in found.notes]
-    return stated("geometry", "Geometry", (_shape_finding(found), trained_on(found.notes)), blocks)
+    blocks += [Prose(sentence(note)) for note in result.notes]
+    return stated("geometry", "Geometry", (_shape_finding(result), trained_on(result.notes)), blocks)
 
 
 def _figures(found: Geometry, key: str, group: str) -> list[Estimate]:
@@ -62,20 +62,20 @@ def _figures(found: Geometry, key: str, group: str) -> list[Estimate]:
 def _shape_finding(found: Geometry) -> str:
     one = found.shapes[0]
     beside = {b.name: b.figure for b in found.null}
-    said = (
+    text = (
         f"The {one.width} numbers of the {one.representation} have an intrinsic dimension of {brackets(one.two_nn, 1)}"
     )
     others = [f"independent numbers {number(beside['two_nn'].value, 1)}"] if "two_nn" in beside else []
     others += [f"{name} {number(s.two_nn.value, 1)}" for s, name in _yardsticks(found)]
-    said += f" (TwoNN, n = {count(one.rows)}{'; ' * bool(others)}{listed(others)})"
-    return f"{said}, and their variance fills {brackets(one.participation, 1)} directions."
+    text += f" (TwoNN, n = {count(one.rows)}{'; ' * bool(others)}{listed(others)})"
+    return f"{text}, and their variance fills {brackets(one.participation, 1)} directions."
 
 
 def _yardsticks(found: Geometry) -> list[tuple[Shape, str]]:
     names = {"pixels": "raw pixels", "untrained": "the same network untrained"}
     code = found.shapes[0].representation
     wanted = {"pixels": "pixels", f"untrained.{code}": "untrained"}
-    return [(one, names[wanted[one.representation]]) for one in found.shapes if one.representation in wanted]
+    return [(shape, names[wanted[shape.representation]]) for shape in found.shapes if shape.representation in wanted]
 
 
 def tables(result: Any) -> Iterator[TextTable]:

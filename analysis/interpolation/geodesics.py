@@ -47,8 +47,8 @@ class Shell:
 
     def off(self, codes: Floats) -> Doubles:
         """Deviations between the length of (..., d) codes and the radius: (...)."""
-        found: Doubles = np.abs(np.linalg.norm(codes, axis=-1) - self.radius) / self.deviation
-        return found
+        result: Doubles = np.abs(np.linalg.norm(codes, axis=-1) - self.radius) / self.deviation
+        return result
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,10 @@ def geodesic_path(
     if steps < 3:
         raise AnalysisError(f"a geodesic needs at least 3 steps, not {steps}")
     codes = WALKS[along](start, end, np.linspace(0, 1, steps))
-    found = shorten(decode, codes[None], rounds=rounds, tolerance=tolerance, step=step)
+    result = shorten(decode, codes[None], rounds=rounds, tolerance=tolerance, step=step)
     shell, _ = shell_of("normal", codes)
-    before, after = measure(decode, codes), _single(measure_paths(found.codes, found.images, shell))
-    return Geodesic(found.codes[0], before, after, int(found.rounds[0]), bool(found.converged[0]))
+    before, after = measure(decode, codes), _single(measure_paths(result.codes, result.images, shell))
+    return Geodesic(result.codes[0], before, after, int(result.rounds[0]), bool(result.converged[0]))
 
 
 def shorten(
@@ -206,8 +206,8 @@ class _Batch:
 
     def free(self, at: Ints) -> Doubles:
         """What may move of the inner codes of paths `at`, in their extents."""
-        found: Doubles = self.codes[at, 1:-1][..., self.columns] / self.extent[at, None, None]
-        return found
+        result: Doubles = self.codes[at, 1:-1][..., self.columns] / self.extent[at, None, None]
+        return result
 
 
 def _descend(batch: _Batch, used: Ints, rests: Bools, rounds: int, tolerance: float) -> None:
@@ -243,8 +243,8 @@ def _descend(batch: _Batch, used: Ints, rests: Bools, rounds: int, tolerance: fl
 def _damped(middle: Doubles, damping: Doubles) -> Doubles:
     """Blocks (p, m, d, d) with a share (p,) of their path's mean diagonal added to it."""
     size = np.trace(middle, axis1=2, axis2=3).mean(1) / middle.shape[-1]
-    found: Doubles = middle + (damping * np.where(size > 0, size, 1))[:, None, None, None] * np.eye(middle.shape[-1])
-    return found
+    result: Doubles = middle + (damping * np.where(size > 0, size, 1))[:, None, None, None] * np.eye(middle.shape[-1])
+    return result
 
 
 def _promised(images: Singles, jacobians: Singles) -> Doubles:
@@ -253,8 +253,8 @@ def _promised(images: Singles, jacobians: Singles) -> Doubles:
     It is not known, infinite, where no difference shows in any image, as where a decoder rounds.
     """
     middle, beside, slope = _normal_equations(images, jacobians)
-    found: Doubles = (slope * _solve(_damped(middle, np.full(len(middle), DAMPING)), beside, slope)).sum((1, 2))
-    return np.where(jacobians.any((1, 2, 3)), found, np.inf)
+    result: Doubles = (slope * _solve(_damped(middle, np.full(len(middle), DAMPING)), beside, slope)).sum((1, 2))
+    return np.where(jacobians.any((1, 2, 3)), result, np.inf)
 
 
 def _move(batch: _Batch, energy: Doubles, damping: Doubles, at: Ints, jacobians: Singles) -> None:
@@ -267,10 +267,10 @@ def _move(batch: _Batch, energy: Doubles, damping: Doubles, at: Ints, jacobians:
         move = _solve(_damped(middle[waiting], damping[some]), beside[waiting], slope[waiting])
         tried[:, 1:-1, batch.columns] -= batch.extent[some, None, None] * move
         seen = _decoded(batch.decode, tried)
-        found = _energy(seen)
-        better = found < energy[some]
+        result = _energy(seen)
+        better = result < energy[some]
         kept = some[better]
-        batch.codes[kept], batch.images[kept], energy[kept] = tried[better], seen[better], found[better]
+        batch.codes[kept], batch.images[kept], energy[kept] = tried[better], seen[better], result[better]
         damping[kept] /= 10
         damping[some[~better]] *= 10
         waiting = waiting[~better]
@@ -287,8 +287,8 @@ def _learn(jacobians: Singles, paths: Ints, moves: Doubles, changes: Singles) ->
 
 
 def _energy(images: Singles) -> Doubles:
-    found: Doubles = np.square(np.diff(images, axis=1).astype(np.float64)).sum((1, 2))
-    return found
+    result: Doubles = np.square(np.diff(images, axis=1).astype(np.float64)).sum((1, 2))
+    return result
 
 
 def _jacobians(batch: _Batch, at: Ints) -> Singles:

@@ -112,9 +112,9 @@ def pairs_of_classes(labels: Ints, rows: Ints, *, count: int, rng: np.random.Gen
     classes = np.unique(labels[labels >= 0])
     if len(classes) < 2:
         return np.stack([rng.choice(rows, 2, replace=False) for _ in range(count)])
-    found = []
+    result = []
     starts = np.resize(rng.permutation(classes), count)
     for first in starts:
         second = rng.choice(classes[classes != first])
-        found.append([rng.choice(rows[labels == first]), rng.choice(rows[labels == second])])
-    return np.array(found, np.int64)
+        result.append([rng.choice(rows[labels == first]), rng.choice(rows[labels == second])])
+    return np.array(result, np.int64)

@@ -37,26 +37,26 @@ def drawn_pairs(table: Embeddings, asked: Sequence[str], rows: Ints, *, count: i
     known = labels[0][rows] if labels else np.full(len(rows), -1)
     names = labels[1] if labels else ()
     wanted = tuple(dict.fromkeys(asked)) or (CLASSES,)
-    found, words, ids = [], [], None
+    result, words, ids = [], [], None
     for one in wanted:
         if one in (CLASSES, IMAGES):
             some = known if one == CLASSES else np.full(len(rows), -1)
-            found.append(pairs_of_classes(some, rows, count=count, rng=rng))
+            result.append(pairs_of_classes(some, rows, count=count, rng=rng))
             classes = one == CLASSES and len(np.unique(known[known >= 0])) > 1
             words.append("images of different classes" if classes else "any two images")
             continue
         ends = _split(one, names)
         if ends is not None:
             members = [rows[known == names.index(end)] for end in ends]
-            found.append(_between(members[0], members[1], ends, count, rng))
+            result.append(_between(members[0], members[1], ends, count, rng))
             words.append(f"images of {ends[0]} and {ends[1]}")
             continue
         ids = table.ids(np.arange(table.n)) if ids is None else ids
-        found.append(_by_id(one, ids, names))
-        words.append(f"images {' and '.join(ids[found[-1][0]])}")
-    turns = [pairs[i] for i in range(count) for pairs in found if i < len(pairs)]
+        result.append(_by_id(one, ids, names))
+        words.append(f"images {' and '.join(ids[result[-1][0]])}")
+    turns = [pairs[i] for i in range(count) for pairs in result if i < len(pairs)]
     notes = ("images that were named by their ids may be of any split",) if ids is not None else ()
-    return Pairs(np.array(turns[: max(count, len(found))], np.int64), "; ".join(words), notes)
+    return Pairs(np.array(turns[: max(count, len(result))], np.int64), "; ".join(words), notes)
 
 
 def _split(one: str, names: Sequence[str]) -> tuple[str, str] | None:

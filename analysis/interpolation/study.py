@@ -161,9 +161,9 @@ def compare_kinds(
         except AnalysisError as error:
             notes.append(f"no paths along {kind}: {error}")
     progress(f"{len(pairs)} geodesics")
-    found = shorten(world.decode, codes.get(along, codes["lerp"]), free=world.free, rounds=ROUNDS, tolerance=GAIN)
-    codes["geodesic"] = found.codes.astype(np.float32)
-    if left := int((~found.converged).sum()):
+    result = shorten(world.decode, codes.get(along, codes["lerp"]), free=world.free, rounds=ROUNDS, tolerance=GAIN)
+    codes["geodesic"] = result.codes.astype(np.float32)
+    if left := int((~result.converged).sum()):
         notes.append(f"{left} of {len(pairs)} searches for a geodesic did not come to rest in {ROUNDS} rounds")
     line = _seen(world, codes["lerp"])
     kinds = [_measured(world, kind, line if kind == "lerp" else _seen(world, z), line) for kind, z in codes.items()]
@@ -201,10 +201,10 @@ def _seen(world: _World, codes: Singles, images: Singles | None = None) -> _Seen
 
 def _measured(world: _World, name: str, seen: _Seen, line: _Seen | None, *, baseline: bool = False) -> PathKind:
     """Put figures of one kind together, beside the straight paths `line` between the same ends."""
-    found, ratio, gain, score, scores = seen.figures, None, None, None, np.zeros((0, 3))
+    result, ratio, gain, score, scores = seen.figures, None, None, None, np.zeros((0, 3))
     beside = line if line is not seen else None
     if beside is not None and (beside.figures.length > 0).all():
-        ratio = mean_interval(found.length / beside.figures.length)
+        ratio = mean_interval(result.length / beside.figures.length)
     if seen.logits is not None:
         between = seen.logits[:, 1:-1].mean(1)
         score, by_step = mean_interval(between), [mean_interval(column) for column in seen.logits.T]
@@ -214,9 +214,9 @@ def _measured(world: _World, name: str, seen: _Seen, line: _Seen | None, *, base
     return PathKind(
         name,
         baseline,
-        mean_interval(found.length),
-        mean_interval(found.straightness),
-        None if name == "pixel blend" else mean_interval(found.off_norm),
+        mean_interval(result.length),
+        mean_interval(result.straightness),
+        None if name == "pixel blend" else mean_interval(result.off_norm),
         ratio,
         score,
         gain,

@@ -40,21 +40,21 @@ SEVERAL = {"slerp": "great circles", "norm": "straight lines of kept lengths", "
 
 def section(material: Material) -> Section:
     """Paths between codes."""
-    found: Interpolations | None = material.results.get("interpolation")
-    if found is None or not len(found.pairs):
+    result: Interpolations | None = material.results.get("interpolation")
+    if result is None or not len(result.pairs):
         note = "None yet: latentgan interpolate TABLE --out RESULTS draws paths, where a model decodes."
         return missing("interpolation", "Interpolations", material.refusal("interpolation") or note)
-    blocks: list[Block] = list(_films(material, found))
-    if found.midpoint is not None:
-        rows = [estimate("decoded midpoints", found.midpoint)]
-        rows += [estimate(b.name, b.figure, _blend(b.name), note=b.note) for b in found.baselines]
-        said = (
+    blocks: list[Block] = list(_films(material, result))
+    if result.midpoint is not None:
+        rows = [estimate("decoded midpoints", result.midpoint)]
+        rows += [estimate(b.name, b.figure, _blend(b.name), note=b.note) for b in result.baselines]
+        text = (
             "Distance of the images halfway to the nearest real image (L2, pixels in [0, 1]); less is more like data."
         )
-        blocks.append(Comparison(tuple(rows), said, "number"))
-    blocks += [*_compared(found), *_along(found), *(Prose(sentence(note)) for note in found.notes)]
-    finding = f"{_midpoint_finding(found)}{_kinds_finding(found)}."
-    return stated("interpolation", "Interpolations", (finding, trained_on(found.notes)), blocks)
+        blocks.append(Comparison(tuple(rows), text, "number"))
+    blocks += [*_compared(result), *_along(result), *(Prose(sentence(note)) for note in result.notes)]
+    finding = f"{_midpoint_finding(result)}{_kinds_finding(result)}."
+    return stated("interpolation", "Interpolations", (finding, trained_on(result.notes)), blocks)
 
 
 def _films(material: Material, found: Interpolations) -> tuple[Block, ...]:
@@ -173,9 +173,9 @@ def _midpoint_finding(found: Interpolations) -> str:
 def _kinds_finding(found: Interpolations) -> str:
     """Compare geodesics, and the chosen kind, with straight lines on the same pairs, as far as intervals tell."""
     told = [kind for kind in found.kinds if kind.name in ("geodesic", found.along)]
-    said = [text for kind in told if (text := _against_line(kind))]
+    sentences = [text for kind in told if (text := _against_line(kind))]
     n = next((kind.length.n for kind in found.kinds), 0)
-    return f"; on the same {plural(n, 'pair')}, {listed(said)}" if said else ""
+    return f"; on the same {plural(n, 'pair')}, {listed(sentences)}" if sentences else ""
 
 
 def _against_line(kind: PathKind) -> str:

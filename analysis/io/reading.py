@@ -204,7 +204,7 @@ def validated(tree: Any, model: type[T], source_name: object, *, error: type[Exc
     from pydantic import ValidationError
 
     try:
-        found: T = _adapter(model).validate_python(tree)  # type: ignore[arg-type]
+        result: T = _adapter(model).validate_python(tree)  # type: ignore[arg-type]
     except ValidationError as problem:
         problems = problem.errors(include_url=False)
         if missing := [_key(one) for one in problems if one["type"] == "missing"]:
@@ -214,7 +214,7 @@ def validated(tree: Any, model: type[T], source_name: object, *, error: type[Exc
         reason = reason.replace("Input should", "it should")
         at = f"{key[:SHOWN_VALUE]} = {shown(first['input'])}" if key else shown(first["input"])
         raise error(f"{source_name}: {at} is not possible: {reason}") from None
-    return found
+    return result
 
 
 def _key(problem: Any) -> str:

@@ -520,8 +520,8 @@ def _is_table(path: Path, _: str, key: str) -> bool:
 
 def _is_archive(path: Path, of: str, names: tuple[str, ...] = ()) -> bool:
     with zipfile.ZipFile(path) as archive:
-        found = [name.removesuffix(".npy") for name in archive.namelist()]
-    return all(name == of or name.startswith(f"{of}.") for name in found) if of else set(found) == set(names)
+        result = [name.removesuffix(".npy") for name in archive.namelist()]
+    return all(name == of or name.startswith(f"{of}.") for name in result) if of else set(result) == set(names)
 
 
 def _is_json(path: Path, of: str, start: str) -> bool:

@@ -101,8 +101,8 @@ def sizes(labels: Ints) -> tuple[int, ...]:
     if len(counts) < 2:
         return ()
     most = max(1, min(int(counts.min()) // 2, LARGEST // len(counts)))
-    found = [step * 10**power for power in range(len(str(most))) for step in (1, 2, 5)]
-    return tuple(size for size in found if size <= most)
+    result = [step * 10**power for power in range(len(str(most))) for step in (1, 2, 5)]
+    return tuple(size for size in result if size <= most)
 
 
 @dataclass
@@ -137,14 +137,14 @@ class Gathered:
 
     def setting(self, name: str, at: int) -> Setting:
         """How `name` is read at a size."""
-        found = self._found[name][1][at]
-        return found[1] if found is not None else Setting(False, math.nan)
+        result = self._found[name][1][at]
+        return result[1] if result is not None else Setting(False, math.nan)
 
     def results(self) -> tuple[FewLabels, ...]:
         """Every representation side by side, size by size."""
         out = []
         for i, size in enumerate(self.sizes):
-            there = {name: one for name, (_, found) in self._found.items() if (one := found[i]) is not None}
+            there = {name: one for name, (_, result) in self._found.items() if (one := result[i]) is not None}
             values, settings = zip(*there.values(), strict=True)
             out.append(
                 compare(
@@ -190,8 +190,8 @@ class Gathered:
 
     def _at(self, name: str, at: int) -> AnyArray | None:
         """What `name` gives at a size; None where it is not there."""
-        found = self._found[name][1][at] if name in self._found else None
-        return found[0] if found is not None else None
+        result = self._found[name][1][at] if name in self._found else None
+        return result[0] if result is not None else None
 
 
 class Curve(Gathered):
@@ -227,7 +227,7 @@ class Curve(Gathered):
 
     def read(self, name: str, baseline: bool, train: Rows, validation: Rows, test: Rows) -> None:
         """Read one representation at every size; rows are the same ones, in the same order, for every name."""
-        found = [
+        result = [
             few_label_accuracy(
                 train,
                 validation,
@@ -238,7 +238,7 @@ class Curve(Gathered):
             )
             for size in self.sizes
         ]
-        self.add(name, baseline, found)
+        self.add(name, baseline, result)
 
     def read_shuffled(self, name: str, train: Rows, test: Rows, rng: np.random.Generator) -> None:
         """Teach shuffled labels, ten times a size or more, at the right ones' settings, as chance level."""

@@ -72,18 +72,18 @@ def teach_networks(
     images, held, judged, notes = _lesson(table, rows, draws)
     labels = column.codes[np.concatenate(rows)]
     for network in networks:
-        found: list[tuple[AnyArray, Setting] | None] = []
+        result: list[tuple[AnyArray, Setting] | None] = []
         for size in curve.sizes:
             labelled = size.picked.shape[1]
             progress(f"{network.name}, {labelled:,} labels")
             if labelled < network.told:
-                found.append(None)
+                result.append(None)
                 continue
             lesson = Lesson(images, labels, column.categories, size.picked[:draws], held, judged)
             hits, steps = network.teach(lesson)
-            found.append((hits, Setting(False, float(steps))))
-        if any(one is not None for one in found):
-            curve.add(network.name, True, found)
+            result.append((hits, Setting(False, float(steps))))
+        if any(one is not None for one in result):
+            curve.add(network.name, True, result)
         else:
             notes.append(f"{network.name!r} is left out: every draw holds fewer than the {network.told:,} labels told")
         notes += [f"{network.name}: {network.note}"] if network.note else []
@@ -109,12 +109,12 @@ def teach_numbers(
     unnamed = np.full(len(images), -1)
     able = [(network, network.read) for network in networks if network.read is not None]
     for network, read in able:
-        found = []
+        result = []
         for picked in curves.picked:
             progress(f"{network.name}, {picked.shape[1]:,} labelled rows")
             readings, steps = read(Lesson(images, unnamed, (), picked[:draws], chosen, judged, values))
-            found.append((readings, [float(one) for one in steps]))
-        curves.add(network.name, found)
+            result.append((readings, [float(step) for step in steps]))
+        curves.add(network.name, result)
         notes += [f"{network.name}: {network.note}"] if network.note else []
     return notes if able else []
 

@@ -35,8 +35,8 @@ REFERENCE = 100  # rows at which yardsticks are asked how many they need for as 
 def amounts(n: int) -> tuple[int, ...]:
     """10, 20, 50, … labelled rows, up to half of `n` and 5,000."""
     most = min(n // 2, LARGEST)
-    found = [step * 10**power for power in range(1, len(str(max(most, 1)))) for step in (1, 2, 5)]
-    return tuple(size for size in found if LEAST_ROWS <= size <= most)
+    result = [step * 10**power for power in range(1, len(str(max(most, 1)))) for step in (1, 2, 5)]
+    return tuple(size for size in result if LEAST_ROWS <= size <= most)
 
 
 def protocol(n_test: int) -> str:
@@ -72,8 +72,8 @@ def explained(truth: Floats) -> Metric:
         return Interval(value, value - half, value + half, len(values))
 
     def score(values: Singles) -> Interval:
-        found = over_both(values, 1 - float(values.mean(dtype=np.float64)))
-        return Interval(found.value, found.low, min(1.0, found.high), found.n)
+        result = over_both(values, 1 - float(values.mean(dtype=np.float64)))
+        return Interval(result.value, result.low, min(1.0, result.high), result.n)
 
     def difference(ours: Singles, theirs: Singles) -> Interval:
         gaps = ours - theirs
@@ -110,7 +110,7 @@ def few_number_figures(
         place = [strengths.index(settings[i].c) for i in mine]
         for k in range(len(draws) if mine else 0):
             y = taught[k][:, mine]
-            read = _readings(scaler(train.x[draws[k]]), y, judged, tuple(width * one for one in strengths))
+            read = _readings(scaler(train.x[draws[k]]), y, judged, tuple(width * strength for strength in strengths))
             chosen = read[place, :, np.arange(len(mine))]  # (numbers, n_test)
             figures[mine, k] = 1 - (test.y[:, mine].T - chosen) ** 2 / spread[mine, None]
     return list(zip(figures, settings, strict=True))
@@ -144,14 +144,14 @@ class NumberCurves:
         if largest > n:
             raise AnalysisError(f"{largest} labelled rows cannot be drawn: there are {n}")
         picked = np.stack([rng.choice(n, largest, replace=False) for _ in range(draws)])
-        found = [Size(size, picked[: fewer(draws, size), :size]) for size in sorted(set(sizes))]
+        result = [Size(size, picked[: fewer(draws, size), :size]) for size in sorted(set(sizes))]
         if all_labels:
-            found.append(Size(n, np.arange(n)[None], everything=True))
-        self.picked = [size.picked for size in found]
+            result.append(Size(n, np.arange(n)[None], everything=True))
+        self.picked = [size.picked for size in result]
         self.mean, self.scale = values.mean(0), values.std(0)
         self.values, self.truth = self.standard(values), self.standard(truth)
         self.curves = [
-            Gathered([Size(one.per_class, one.picked, one.everything) for one in found], explained(column))
+            Gathered([Size(one.per_class, one.picked, one.everything) for one in result], explained(column))
             for column in self.truth.T
         ]
 
@@ -248,5 +248,5 @@ def number_efficiency(
     own = next((name for name in names if not is_baseline(name)), names[0])
     curves.read_shuffled(train[own].x, validation[own].x[kept], test[own].x, held, rng)
     curves.read_mean()
-    (found,) = curves.curves
-    return Efficiency(target, found.results(), found.needed(REFERENCE), 0, (), "R2")
+    (result,) = curves.curves
+    return Efficiency(target, result.results(), result.needed(REFERENCE), 0, (), "R2")

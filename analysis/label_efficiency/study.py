@@ -84,7 +84,7 @@ def study(
     if main.kind != "numeric":
         readers.append(_Classes(main, split, options, rng))
     readers += _by_known_rows(numbers, split, options, notes)
-    if not readers or (main.kind == "numeric" and main.name not in {one.name for one in readers[0].columns}):
+    if not readers or (main.kind == "numeric" and main.name not in {column.name for column in readers[0].columns}):
         raise AnalysisError(f"{main.name!r} cannot be read with few labels: {'; '.join(notes) or 'too few rows'}")
     own = ""
     for wanted in representations(table):
@@ -95,19 +95,19 @@ def study(
         own = wanted.name
     if options.network_draws and networks:
         notes += dict.fromkeys(note for one in readers for note in one.teach(table, networks, options, progress))
-    done = [one for reader in readers for one in reader.results(table.labels_told)]
-    found, others = done[0], done[1:]
+    done = [result for reader in readers for result in reader.results(table.labels_told)]
+    outcome, others = done[0], done[1:]
     rest = [*missing_yardsticks(table), *said(options, table, True, train=len(train), test=len(test))]
-    return replace(found, notes=(*found.notes, *notes, *rest), attributes=tuple(others))
+    return replace(outcome, notes=(*outcome.notes, *notes, *rest), attributes=tuple(others))
 
 
 def _columns(table: Embeddings, train: Ints, test: Ints, *, alone: bool) -> tuple[Column, list[Column], list[str]]:
     """The main column, every numeric one that is read (a main one first), and what was left out."""
     targets = find_targets(table, train, test)[0]
-    asked = [one for one in targets if one.name == table.label]
+    asked = [target for target in targets if target.name == table.label]
     main = [*asked, *(one for one in targets if one.kind != "numeric"), *targets][0]
     numbers = [one for one in targets if one.kind == "numeric" and one is not main]
-    left = [one.name for one in numbers[MOST_NUMBERS:]]
+    left = [number.name for number in numbers[MOST_NUMBERS:]]
     notes = [f"not read: {', '.join(map(repr, left))} (--label COLUMN reads one)"] if left and not alone else []
     return main, [*([main] if main.kind == "numeric" else []), *([] if alone else numbers[:MOST_NUMBERS])], notes
 

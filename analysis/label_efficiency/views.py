@@ -51,27 +51,30 @@ Scale = Literal["percent", "number"]
 
 def section(material: Material) -> Section:
     """What remains when labels are scarce: accuracy against labels a class."""
-    found: Efficiency | None = material.results.get("label_efficiency")
-    if found is None or not found.curve:
+    result: Efficiency | None = material.results.get("label_efficiency")
+    if result is None or not result.curve:
         note = material.refusal("label_efficiency") or (
             "Not measured: latentgan efficiency TABLE --out RESULTS draws few labels a class and many, where there are "
             "labels."
         )
         return missing("label_efficiency", "Few labels", note)
-    at = headline(found.curve)
-    blocks = _blocks(found, "label")
-    blocks += [Prose(sentence(note)) for note in _notes(found)]
-    if found.attributes:
-        said = "".join(map(_in_short, found.attributes))
+    at = headline(result.curve)
+    blocks = _blocks(result, "label")
+    blocks += [Prose(sentence(note)) for note in _notes(result)]
+    if result.attributes:
+        said = "".join(map(_in_short, result.attributes))
         blocks += [Prose(f"Numbers are read by ridge regression.{said}")]
-        options = [(one.target, tuple(_blocks(one, f"number-{i}"))) for i, one in enumerate(found.attributes)]
+        options = [(one.target, tuple(_blocks(one, f"number-{i}"))) for i, one in enumerate(result.attributes)]
         blocks += one_of("numbers", "Number", options)
-        blocks += [Prose(sentence(note)) for note in dict.fromkeys(n for one in found.attributes for n in _notes(one))]
-    finding = _few_finding(found, at, _few_needed(found), material.noun)
+        blocks += [
+            Prose(sentence(note))
+            for note in dict.fromkeys(n for attribute in result.attributes for n in _notes(attribute))
+        ]
+    finding = _few_finding(result, at, _few_needed(result), material.noun)
     return stated(
         "label_efficiency",
         "Few labels",
-        (finding, _covered(at), told_labels(found.told), trained_on(found.notes)),
+        (finding, _covered(at), told_labels(result.told), trained_on(result.notes)),
         blocks,
     )
 
@@ -156,8 +159,8 @@ def _deviation(few: FewLabels, value: float) -> str:
 
 def _covered(few: FewLabels) -> str:
     """Quote from the result's own protocol what its intervals cover."""
-    said = [part.strip() for part in few.note.split(";") if "interval" in part]
-    return " ".join(map(sentence, said))
+    sentences = [part.strip() for part in few.note.split(";") if "interval" in part]
+    return " ".join(map(sentence, sentences))
 
 
 def _few_finding(found: Efficiency, few: FewLabels, needed: str, noun: str) -> str:
@@ -167,12 +170,12 @@ def _few_finding(found: Efficiency, few: FewLabels, needed: str, noun: str) -> s
     best = max(own, key=lambda i: few.scores[i].value)
     name, score = few.representations[best], few.scores[best]
     chosen = f"{name}{best_of(len(own))}"
-    said = f"With {trained_on_labels(few)}, {chosen} reads {figure(score)} of test {noun}s right"
+    text = f"With {trained_on_labels(few)}, {chosen} reads {figure(score)} of test {noun}s right"
     if _is_number(few):
-        said = f"With {trained_on_labels(few)}, {chosen} reads {found.target} with R² {brackets(score)}"
+        text = f"With {trained_on_labels(few)}, {chosen} reads {found.target} with R² {brackets(score)}"
     counted = f"(n = {plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {noun}')})"
     compared = _compared(few, name)
-    return f"{said}{compared and ', '}{compared} {counted}{_no_more_than_the_mean(few, name)}{needed}."
+    return f"{text}{compared and ', '}{compared} {counted}{_no_more_than_the_mean(few, name)}{needed}."
 
 
 def _compared(few: FewLabels, name: str) -> str:

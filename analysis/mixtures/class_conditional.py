@@ -40,7 +40,7 @@ class ClassMixtures:
     def log_joint(self, codes: Floats) -> Doubles:
         """log p(y) + log p(z | y) of (n, d) codes: (n, c)."""
         inner = codes if self.pca is None else self.pca.project(codes)
-        densities = np.stack([one.log_density(inner) for one in self.mixtures], axis=1)
+        densities = np.stack([mixture.log_density(inner) for mixture in self.mixtures], axis=1)
         joint: Doubles = densities + np.log(self.shares)
         return joint
 
@@ -88,10 +88,10 @@ def fit_class_mixtures(
     codes = as_codes(codes)
     (places,), known = as_classes({"labels": labels}, unlabelled=True)
     same_length(codes=codes, labels=places)
-    found = _fitted(codes, places, rng=rng, components=components, restarts=restarts)
+    result = _fitted(codes, places, rng=rng, components=components, restarts=restarts)
     whole = known.values.dtype.kind == "i"
-    classes = known.values[found.classes] if whole else found.classes
-    return replace(found, classes=classes, names=tuple(known.names[place] for place in found.classes))
+    classes = known.values[result.classes] if whole else result.classes
+    return replace(result, classes=classes, names=tuple(known.names[place] for place in result.classes))
 
 
 def _fitted(
@@ -159,20 +159,20 @@ def by_class(
         raise AnalysisError("mixtures of classes are judged on test rows with a label, and there are none")
     keep = np.ones(codes.shape[1], np.bool_) if columns is None else columns
     inner, held = (codes[:, keep], labels), (others[:, keep], truth)
-    found = _fitted(*inner, rng=rng, components=components)
+    result = _fitted(*inner, rng=rng, components=components)
     null = [judge(_shuffled(*inner, rng=rng), *held).value for _ in range(SHUFFLES)]
-    notes = [f"{keep.sum()} columns reduced to {len(found.pca.axes)} by PCA"] if found.pca is not None else []
+    notes = [f"{keep.sum()} columns reduced to {len(result.pca.axes)} by PCA"] if result.pca is not None else []
     judged = ByClass(
-        tuple(classes[label] for label in found.classes),
-        np.array([len(one.gaussians.weights) for one in found.mixtures], np.int64),
-        tuple(one.gaussians.covariance for one in found.mixtures),
-        np.array([one.fitted_on for one in found.mixtures], np.int64),
-        judge(found, *held),
+        tuple(classes[label] for label in result.classes),
+        np.array([len(mixture.gaussians.weights) for mixture in result.mixtures], np.int64),
+        tuple(one.gaussians.covariance for one in result.mixtures),
+        np.array([one.fitted_on for one in result.mixtures], np.int64),
+        judge(result, *held),
         float(np.mean(null)),
         None,
         tuple(notes),
-        tuple(one.gaussians for one in found.mixtures),
-        way_back(codes, keep, found.pca, [np.flatnonzero(labels == label) for label in found.classes], rng=rng),
+        tuple(one.gaussians for one in result.mixtures),
+        way_back(codes, keep, result.pca, [np.flatnonzero(labels == label) for label in result.classes], rng=rng),
         tuple(
             Baseline(
                 name,

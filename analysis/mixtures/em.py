@@ -152,8 +152,8 @@ def step_in_blocks(x: Floats, mixture: Gaussians, floor: float = FLOOR) -> tuple
         covariances = np.tile(shared, (k, 1, 1))
     else:
         within = within * np.eye(d) if mixture.covariance == "diag" else within
-        found = (seconds - within) / mass[:, None, None] + eye
-        covariances = np.stack([_positive((one + one.T) / 2, floor) for one in found])
+        result = (seconds - within) / mass[:, None, None] + eye
+        covariances = np.stack([_positive((one + one.T) / 2, floor) for one in result])
     return Gaussians(mass / mass.sum(), about + moved, covariances, mixture.covariance), total / len(x)
 
 

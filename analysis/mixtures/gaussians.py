@@ -112,8 +112,8 @@ class Gaussians:
 
         def measure(x: Floats) -> Doubles:
             white = (x - self.centre) @ whiten
-            found: Doubles = np.square(white).sum(1)[:, None] - 2 * white @ means.T + norms
-            return np.maximum(found, 0)
+            result: Doubles = np.square(white).sum(1)[:, None] - 2 * white @ means.T + norms
+            return np.maximum(result, 0)
 
         return measure
 
@@ -125,8 +125,8 @@ class Gaussians:
 
         def measure(x: Floats) -> Doubles:
             rows = (x - self.centre).astype(np.float64)
-            found: Doubles = np.square(rows) @ precisions.T - 2 * rows @ middle + norms
-            return np.maximum(found, 0)
+            result: Doubles = np.square(rows) @ precisions.T - 2 * rows @ middle + norms
+            return np.maximum(result, 0)
 
         return measure
 

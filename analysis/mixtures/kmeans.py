@@ -48,8 +48,8 @@ def lloyd(x: Singles, centres: Singles, rounds: int) -> Ints:
 
     cluster = np.full(len(x), -1)
     for turn in range(rounds + 1):
-        found, counts, sums = zip(*over_blocks(task, range(0, len(x), TASK), cells=x.size * k), strict=True)
-        before, cluster = cluster, np.concatenate(found)
+        result, counts, sums = zip(*over_blocks(task, range(0, len(x), TASK), cells=x.size * k), strict=True)
+        before, cluster = cluster, np.concatenate(result)
         if turn == rounds or np.count_nonzero(before != cluster) * SETTLED <= len(x):
             break
         count = np.sum(counts, 0)[:, None]

@@ -151,7 +151,7 @@ def mixture_result(
     agreed = None
     if labels is not None:
         agreed = agreement(index, labels, components=k, classes=classes, rng=rng, baselines=baselines)
-    found = Mixture(
+    result = Mixture(
         k,
         fitted.gaussians.covariance,
         fitted.gaussians.weights,
@@ -169,8 +169,8 @@ def mixture_result(
         back=way_back(codes, keep, fitted.pca, [np.flatnonzero(index == i) for i in range(k)], rng=rng),
     )
     if decode is None:
-        return found
-    return replace(found, samples=decoded([found.draw(shown, component=i, rng=rng) for i in range(k)], decode))
+        return result
+    return replace(result, samples=decoded([result.draw(shown, component=i, rng=rng) for i in range(k)], decode))
 
 
 def found_again(train: Floats, codes: Floats, *, like: FittedMixture, rng: np.random.Generator) -> Interval | None:
@@ -201,7 +201,7 @@ def mixture_nmi(
     """
     k = len(like.weights)
     fitted = fit_mixture(train, rng=rng, components=(k,), covariances=(like.covariance,), keep_degenerate=True)
-    found = agreement(fitted.assign(codes)[0], labels, components=k, classes=(), rng=rng)
-    if found is None:
+    result = agreement(fitted.assign(codes)[0], labels, components=k, classes=(), rng=rng)
+    if result is None:
         raise AnalysisError(f"no labelled rows to judge the mixture on {name!r} by")
-    return Baseline(name, found.nmi, "NMI")
+    return Baseline(name, result.nmi, "NMI")

@@ -88,8 +88,8 @@ class FittedMixture:
             best = resp.argmax(1)
             return np.stack([best, resp[np.arange(len(resp)), best]], axis=1)
 
-        found = by_blocks(likeliest, self.inner(codes))
-        return found[:, 0].astype(np.int64), found[:, 1].astype(np.float32)
+        result = by_blocks(likeliest, self.inner(codes))
+        return result[:, 0].astype(np.int64), result[:, 1].astype(np.float32)
 
     def log_density(self, codes: Floats) -> Doubles:
         """log p of (n, d) codes: (n,)."""
@@ -240,15 +240,15 @@ def _refitted(codes: Floats, chosen: Candidate, start: Gaussians, rng: np.random
 
     if len(codes) <= SAMPLE:
         codes = np.asarray(codes[np.arange(len(codes))])  # of a stream: as many rows as a search holds anyway
-        found = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, tolerance=3e-4)
+        result = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, tolerance=3e-4)
         for fresh in rng.spawn(2 if k > 1 else 0):  # what is drawn here changes nothing that is drawn later
-            found = better(found, fit_gaussians(codes, k, covariance=shape, rng=fresh))
-        return found
-    found = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, iterations=20)
+            result = better(result, fit_gaussians(codes, k, covariance=shape, rng=fresh))
+        return result
+    result = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, iterations=20)
     few = ENOUGH * k * free_parameters(1, codes.shape[1], shape) > SEARCH
     if k == 1 or not few or isinstance(codes, Stream):
-        return found
-    return better(found, fit_gaussians(codes, k, covariance=shape, rng=rng))
+        return result
+    return better(result, fit_gaussians(codes, k, covariance=shape, rng=rng))
 
 
 def _candidate(

@@ -128,8 +128,8 @@ def _windows(share: Doubles, means: Doubles, spreads: Doubles) -> tuple[float, f
 
     def mass(at: Doubles) -> Doubles:
         ends = [(at[:, None] + sign * half[:, None] - means) / spreads for sign in (1, -1)]
-        found: Doubles = (ndtr(ends[0]) - ndtr(ends[1])) @ share
-        return found
+        result: Doubles = (ndtr(ends[0]) - ndtr(ends[1])) @ share
+        return result
 
     low, middle, high = (mass(at) for at in (np.full_like(valley, means[0]), valley, np.full_like(valley, means[1])))
     lower = np.minimum(low, high)

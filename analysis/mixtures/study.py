@@ -65,7 +65,7 @@ def study(
         missing_yardsticks(table) if labels else [table.continuous_label or "no agreement: the table has no labels"]
     )
     progress("assigning and decoding")
-    found = mixture_result(
+    result = mixture_result(
         fitted,
         whole,
         rows,
@@ -81,7 +81,7 @@ def study(
     unusual = scored_by_halves(fitted, whole[:, keep], rows, rng=rng)
     classes, why = _classes(table, train, rows, labels, decode, rng)
     return replace(
-        found, again=again, separation=separated, outliers=unusual, by_class=classes, notes=(*found.notes, *why)
+        result, again=again, separation=separated, outliers=unusual, by_class=classes, notes=(*result.notes, *why)
     )
 
 
@@ -100,14 +100,14 @@ def _classes(
         train, judged = (np.sort(rng.permutation(part)[:CLASS_ROWS]) for part in (train, judged))
     pairs = [(table.vectors(table.code, part), labels[0][part]) for part in (train, judged)]
     names = [one for one in ("pixels", table.untrained(table.code)) if one in table.vector_columns]
-    beside = {one: (table.vectors(one, train), table.vectors(one, judged)) for one in names if one is not None}
+    beside = {name: (table.vectors(name, train), table.vectors(name, judged)) for name in names if name is not None}
     try:
-        found = by_class(
+        result = by_class(
             pairs[0], pairs[1], classes=labels[1], rng=rng, columns=table.continuous, decode=decode, beside=beside
         )
     except AnalysisError as error:
         return None, [str(error)]
-    return found, notes
+    return result, notes
 
 
 def _mixture_yardsticks(
@@ -123,10 +123,10 @@ def _mixture_yardsticks(
     known = rows[labels[0][rows] >= 0]
     if len(known) < 2:
         return ()
-    like, found = fitted.gaussians, []
+    like, result = fitted.gaussians, []
     for name in ("pixels", table.untrained(table.code)):
         if name is not None and name in table.vector_columns:
             progress(f"yardstick: {name}")
             parts = table.matrix(name, train), table.matrix(name, known)
-            found.append(mixture_nmi(*parts, labels[0][known], like=like, name=name, rng=rng))
-    return tuple(found)
+            result.append(mixture_nmi(*parts, labels[0][known], like=like, name=name, rng=rng))
+    return tuple(result)

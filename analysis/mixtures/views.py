@@ -44,31 +44,31 @@ UNUSUAL = 12
 
 def section(material: Material) -> Section:
     """The mixture that fits the codes best, and whether its components are groups, and the labels."""
-    found: Mixture | None = material.results.get("mixtures")
-    if found is None:
+    result: Mixture | None = material.results.get("mixtures")
+    if result is None:
         note = "None yet: latentgan mixture TABLE --out RESULTS fits Gaussian mixtures."
         return missing("mixtures", "Mixture", material.refusal("mixtures") or note)
-    groups = tuple(_component(material, found, k) for k in range(found.components))
+    groups = tuple(_component(material, result, k) for k in range(result.components))
     caption = (
         "Each component of the mixture: first row, the real images nearest to its mean; second row, where a model "
         "decodes, new images drawn from it. A component that is one thing shows one thing."
     )
-    blocks: list[Block] = [Gallery(groups, caption, beside=True), *_criteria(found)]
-    if found.agreement is not None:
+    blocks: list[Block] = [Gallery(groups, caption, beside=True), *_criteria(result)]
+    if result.agreement is not None:
         blocks += [
-            _agreement(found.agreement),
-            Disclosure("Components by label", (_counts(found.agreement),)),
+            _agreement(result.agreement),
+            Disclosure("Components by label", (_counts(result.agreement),)),
         ]
-    blocks += [*_unusual(material, found), *_classes(found, material.noun)]
-    blocks += [Prose(sentence(note)) for note in found.notes]
-    return stated("mixtures", "Mixture", (_mixture_finding(found), trained_on(found.notes)), blocks)
+    blocks += [*_unusual(material, result), *_classes(result, material.noun)]
+    blocks += [Prose(sentence(note)) for note in result.notes]
+    return stated("mixtures", "Mixture", (_mixture_finding(result), trained_on(result.notes)), blocks)
 
 
 def _mixture_finding(found: Mixture) -> str:
-    said = f"By BIC {components(found)}"
+    text = f"By BIC {components(found)}"
     if found.agreement is None or found.components == 1:  # a single component says nothing of labels
-        return said + "."
-    return f"{said}; {shared_with_labels(found.agreement)}; shuffled labels {number(found.agreement.shuffled_nmi)}."
+        return text + "."
+    return f"{text}; {shared_with_labels(found.agreement)}; shuffled labels {number(found.agreement.shuffled_nmi)}."
 
 
 def components(found: Mixture) -> str:
@@ -109,12 +109,12 @@ def shared_with_labels(found: Agreement) -> str:
         ("more than", [one for one in figures if found.nmi.low > one[1].high]),
         ("no better than", [one for one in figures if found.nmi.low <= one[1].high]),
     )
-    said = [
+    sentences = [
         f"{relation} {listed([f'{name} {brackets(figure)}' for name, figure in some])}"
         for relation, some in groups
         if some
     ]
-    beside = f", {listed(said)}" if said else ""
+    beside = f", {listed(sentences)}" if sentences else ""
     shared = f"the components share a normalised mutual information of {brackets(found.nmi)} with the labels"
     shared += f" (n = {count(found.nmi.n)})"
     return f"{shared}{beside}"
@@ -200,14 +200,14 @@ CRITERIA = {
 
 def _criteria(found: Mixture) -> list[Block]:
     """What speaks for each candidate: BIC, by which one is chosen, AIC, and rows that no fit has seen."""
-    known = [key for key in CRITERIA if any(np.isfinite(getattr(one, key)) for one in found.candidates)]
+    known = [key for key in CRITERIA if any(np.isfinite(getattr(candidate, key)) for candidate in found.candidates)]
     charts = [(CRITERIA[key][0], (_criterion(found, key),)) for key in known]
     return [*one_of("criterion", "Criterion", charts), *([_tried(found, known)] if known else [])]
 
 
 def _criterion(found: Mixture, key: str) -> Lines:
     lines = []
-    for kind in dict.fromkeys(one.covariance for one in found.candidates):
+    for kind in dict.fromkeys(candidate.covariance for candidate in found.candidates):
         tried = [one for one in found.candidates if one.covariance == kind and np.isfinite(getattr(one, key))]
         tried.sort(key=lambda one: one.components)
         x, y = (np.array([getattr(one, of) for one in tried], float) for of in ("components", key))
@@ -219,9 +219,11 @@ def _criterion(found: Mixture, key: str) -> Lines:
 
 def _tried(found: Mixture, known: Sequence[str]) -> Disclosure:
     """Every candidate in figures, and which is best by each criterion."""
-    sound = [one for one in found.candidates if one.sound] or found.candidates
+    sound = [candidate for candidate in found.candidates if candidate.sound] or found.candidates
     best = {key: _best(sound, key) for key in known}
-    said = [f"{CRITERIA[key][0]} {plural(one.components, 'component')} ({one.covariance})" for key, one in best.items()]
+    sentences = [
+        f"{CRITERIA[key][0]} {plural(one.components, 'component')} ({one.covariance})" for key, one in best.items()
+    ]
     least = {key: getattr(best[key], key) if key in best else np.nan for key in ("bic", "aic")}
     rows = tuple(
         (
@@ -234,8 +236,8 @@ def _tried(found: Mixture, known: Sequence[str]) -> Disclosure:
         for one in sorted(found.candidates, key=lambda one: (one.components, one.covariance))
     )
     caption = (
-        f"Best by {listed(said)}. BIC and AIC are those above the best; a degenerate candidate is not chosen, unless "
-        "held-out rows confirm it by being likelier under it than under any that is not."
+        f"Best by {listed(sentences)}. BIC and AIC are those above the best; a degenerate candidate is not chosen, "
+        "unless held-out rows confirm it by being likelier under it than under any that is not."
     )
     return Disclosure("Every candidate", (Table(("candidate", "BIC", "AIC", "held-out", ""), rows, caption),))
 
@@ -310,15 +312,15 @@ def tables(result: Any) -> Iterator[TextTable]:
         yield "the same on two halves of the rows, agreement on others", ("score", "value", "n"), [again]
     if result.by_class is not None:
         yield _by_class(result.by_class)
-    found = result.agreement
-    if found is None:
+    outcome = result.agreement
+    if outcome is None:
         return
     scores = [
-        ("NMI", plain(found.nmi), f"{found.shuffled_nmi:.3f}", f"{found.nmi.n:,}"),
-        ("adjusted Rand index", plain(found.ari), f"{found.shuffled_ari:.3f}", f"{found.ari.n:,}"),
-        ("purity", plain(found.purity), f"{found.shuffled_purity:.3f}", f"{found.purity.n:,}"),
+        ("NMI", plain(outcome.nmi), f"{outcome.shuffled_nmi:.3f}", f"{outcome.nmi.n:,}"),
+        ("adjusted Rand index", plain(outcome.ari), f"{outcome.shuffled_ari:.3f}", f"{outcome.ari.n:,}"),
+        ("purity", plain(outcome.purity), f"{outcome.shuffled_purity:.3f}", f"{outcome.purity.n:,}"),
     ]
-    scores += [(f"  NMI on {b.name}", plain(b.figure), "", f"{b.figure.n:,}") for b in found.baselines]
+    scores += [(f"  NMI on {b.name}", plain(b.figure), "", f"{b.figure.n:,}") for b in outcome.baselines]
     yield "agreement of components with labels", ("score", "value", "shuffled labels", "n"), scores
 
 
@@ -330,6 +332,6 @@ def _by_class(result: Any) -> TextTable:
         )
     ]
     named = f"Bayes' rule names {percent_interval(result.accuracy)} of {result.accuracy.n:,} other rows right"
-    beside = "".join(f", on {one.name} {percent_interval(one.figure)}" for one in result.baselines)
+    beside = "".join(f", on {baseline.name} {percent_interval(baseline.figure)}" for baseline in result.baselines)
     title = f"a mixture for each class; {named}{beside}, of shuffled labels {100 * result.shuffled:.1f} %"
     return title, ("class", "components", "train rows"), rows

@@ -143,18 +143,18 @@ class _Sums:
             + 4 / m**2 * t
             + (n / m**4 - grown**4) * a * b
         )
-        found: Doubles = (
+        result: Doubles = (
             cross - m / (m - 2) * products + (a.sum() - grown * a) * (b.sum() - grown * b) / ((m - 1) * (m - 2))
         )
-        return found
+        return result
 
 
 def _alike(x: Doubles, y: Doubles) -> Doubles:
     """Σ_j (x_i · x_j)(y_i · y_j) of each row i, (n,), by columns where they are few and else by blocks of kernels."""
     n, d = x.shape
     if d * y.shape[1] <= n * (d if x is y else d + y.shape[1]) / 2:
-        found: Doubles = np.einsum("ij,ij->i", x @ (x.T @ y), y)
-        return found
+        result: Doubles = np.einsum("ij,ij->i", x @ (x.T @ y), y)
+        return result
     step, parts = max(1, BLOCK // n), []
     for start in range(0, n, step):
         kernel = x[start : start + step] @ x.T

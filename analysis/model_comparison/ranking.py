@@ -74,7 +74,7 @@ class Standing:
 
     def figure(self, measure: str) -> Figure:
         """The figure of a measure, not a number where there is none."""
-        return next((one for one in self.figures if one.measure == measure), Figure(measure, UNKNOWN, UNKNOWN))
+        return next((figure for figure in self.figures if figure.measure == measure), Figure(measure, UNKNOWN, UNKNOWN))
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,14 @@ class SideBySide:
     @property
     def runs(self) -> tuple[Standing, ...]:
         """The standings that are no yardsticks."""
-        return tuple(one for one in self.standings if not one.who.baseline)
+        return tuple(standing for standing in self.standings if not standing.who.baseline)
 
 
 def standings(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Standing, ...]:
     """Put entries in a table, each beside the first."""
     rng = as_rng(rng)
     _check(entries)
-    first, found = entries[0], []
+    first, result = entries[0], []
     for i, entry in enumerate(entries):
         figures = []
         for measure, values in entry.values.items():
@@ -123,10 +123,10 @@ def standings(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Standing, ...
             figures.append(Figure(measure, _figure(measure, values, rng), gap, p))
         if np.isfinite(entry.dimension.value):
             figures.append(Figure(DIMENSION, entry.dimension, UNKNOWN))
-        found.append(Standing(entry.who, tuple(figures)))
-    adjusted = iter(holm(np.array([figure.p_value for row in found for figure in row.figures])).tolist())
+        result.append(Standing(entry.who, tuple(figures)))
+    adjusted = iter(holm(np.array([figure.p_value for row in result for figure in row.figures])).tolist())
     return tuple(
-        replace(row, figures=tuple(replace(figure, p_value=next(adjusted)) for figure in row.figures)) for row in found
+        replace(row, figures=tuple(replace(figure, p_value=next(adjusted)) for figure in row.figures)) for row in result
     )
 
 
@@ -134,7 +134,7 @@ def leads(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Lead, ...]:
     """The best run by each measure that has a better side and that two runs have."""
     rng = as_rng(rng)
     _check(entries)
-    found = []
+    result = []
     for measure, sign in MEASURES.items():
         runs = [i for i, one in enumerate(entries) if not one.who.baseline and measure in one.values]
         if sign == 0 or len(runs) < 2:
@@ -146,9 +146,9 @@ def leads(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Lead, ...]:
         rival = min(gaps, key=lambda i: gaps[i].low if sign > 0 else -gaps[i].high)
         freedom = _freedom(entries[best].values[measure])
         p = max(difference_p(gap, freedom=freedom) for gap in gaps.values())
-        found.append(Lead(measure, best, rival, gaps[rival], len(runs), False, p))
-    adjusted = holm(np.array([one.p_value for one in found], np.float64)).tolist()
-    return tuple(replace(one, clear=p <= SIGNIFICANT, p_value=p) for one, p in zip(found, adjusted, strict=True))
+        result.append(Lead(measure, best, rival, gaps[rival], len(runs), False, p))
+    adjusted = holm(np.array([one.p_value for one in result], np.float64)).tolist()
+    return tuple(replace(one, clear=p <= SIGNIFICANT, p_value=p) for one, p in zip(result, adjusted, strict=True))
 
 
 def _freedom(values: AnyArray) -> int:

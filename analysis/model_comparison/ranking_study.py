@@ -44,11 +44,11 @@ def study_runs(
     """
     study = _Study(tables, names, options, find_model, progress, draws)
     runs = [study.run(i) for i in range(len(tables))]
-    yardsticks = study.of_pixels([one.who.width for one in runs])
+    yardsticks = study.of_pixels([run.who.width for run in runs])
     yardsticks += [wild for i, one in enumerate(runs) if (wild := study.untrained(i, one.who)) is not None]
     entries, ground, rng = [*runs, *yardsticks], study.ground, options.rng("side by side")
     read = ground.column is not None
-    found = SideBySide(
+    result = SideBySide(
         standings(entries, rng=rng),
         leads(entries, rng=rng),
         ground.column.name if ground.column else "",
@@ -58,7 +58,7 @@ def study_runs(
         len(ground.test) if read else 0,
         len(ground.held),
     )
-    return found, study.said(runs)
+    return result, study.said(runs)
 
 
 class _Study:
@@ -81,7 +81,7 @@ class _Study:
     def run(self, i: int) -> Entry:
         """Measure a run: its code, its best feature layer, its reconstructions."""
         table, values, layer = self.tables[i], dict[str, AnyArray](), ""
-        own = [one for one in representations(table) if not one.baseline]
+        own = [representation for representation in representations(table) if not representation.baseline]
         code, layers = (None, own) if table.stands_in else (own[0], own[1:])
         if code is None:
             self._miss("no code, as there is no encoder", i)
@@ -107,9 +107,9 @@ class _Study:
     def untrained(self, i: int, who: Contender) -> Entry | None:
         """Read the same columns of a run's untrained network."""
         table, values, dimension = self.tables[i], dict[str, AnyArray](), UNKNOWN
-        found = {one.name: one for one in representations(table)}
+        result = {representation.name: representation for representation in representations(table)}
         name = f"untrained.{who.name}"
-        code, layer = found.get(f"untrained.{table.code}") if who.width else None, found.get(f"untrained.{who.layer}")
+        code, layer = result.get(f"untrained.{table.code}") if who.width else None, result.get(f"untrained.{who.layer}")
         if code is None and layer is None:
             self._miss("no untrained network in the table", i)
             return None
@@ -139,7 +139,7 @@ class _Study:
 
     def said(self, runs: Sequence[Entry]) -> list[str]:
         """What was read, and what is missing from whom."""
-        layers = [f"{one.who.name}: {one.who.layer}" for one in runs if one.who.layer]
+        layers = [f"{run.who.name}: {run.who.layer}" for run in runs if run.who.layer]
         chosen = (
             [f"the feature layer of each run is its best on validation rows: {'; '.join(layers)}"] if layers else []
         )

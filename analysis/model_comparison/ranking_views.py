@@ -43,7 +43,7 @@ def _titles(found: SideBySide) -> dict[str, str]:
 
 def _table(found: SideBySide) -> Table:
     titles, first = _titles(found), found.standings[0].who.name
-    cells = [_row(one, titles) for one in found.standings]
+    cells = [_row(standing, titles) for standing in found.standings]
     read = (
         f"Accuracies are those of a logistic probe for the {found.target}, taught {count(found.train_rows)} train rows "
         f"and judged on {count(found.test_rows)} test rows, of raw pixels and their PCA in place of a code. The "
@@ -70,9 +70,9 @@ def _table(found: SideBySide) -> Table:
 
 def _row(one: Standing, measures: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Cells, and the small lines below each."""
-    found = [_cell(one, measure) for measure in measures]
+    result = [_cell(one, measure) for measure in measures]
     width = count(one.who.width) if one.who.width else "–"
-    return (_label(one), width, *(cell[0] for cell in found)), (_facts(one), (), *(cell[1:] for cell in found))
+    return (_label(one), width, *(cell[0] for cell in result)), (_facts(one), (), *(cell[1:] for cell in result))
 
 
 def _facts(one: Standing) -> tuple[str, ...]:
@@ -90,13 +90,15 @@ def _label(one: Standing) -> str:
 
 def _cell(one: Standing, measure: str) -> tuple[str, ...]:
     """The figure, its interval, its difference from the first run's; a dash where there is none."""
-    found = one.figure(measure)
-    if math.isnan(found.value.value):
+    result = one.figure(measure)
+    if math.isnan(result.value.value):
         return ("–",)
     gap = (
-        [] if math.isnan(found.difference.value) else [f"Δ\u00a0{_gap(measure, found.difference)}{'*' * found.differs}"]
+        []
+        if math.isnan(result.difference.value)
+        else [f"Δ\u00a0{_gap(measure, result.difference)}{'*' * result.differs}"]
     )
-    return (*_written(measure, found.value), *gap)
+    return (*_written(measure, result.value), *gap)
 
 
 def _written(measure: str, value: Interval) -> list[str]:
@@ -128,11 +130,11 @@ def _signed(value: float, *, scale: int, digits: int) -> str:
 def _charts(found: SideBySide) -> Choice:
     options = []
     for measure, title in _titles(found).items():
-        shown = [one for one in found.standings if not math.isnan(one.figure(measure).value.value)]
+        shown = [standing for standing in found.standings if not math.isnan(standing.figure(measure).value.value)]
         rows = tuple(
             estimate(_label(one), one.figure(measure).value, _role(one), note=_note(one, measure)) for one in shown
         )
-        ends = None if _scale(measure) == "percent" else (0.0, _round_up(max(one.high for one in rows)))
+        ends = None if _scale(measure) == "percent" else (0.0, _round_up(max(row.high for row in rows)))
         block = Comparison(rows, _caption(found, measure), _scale(measure), ends, _digits(measure))
         options.append((title, (block,)))
     return Choice("side-by-side", "Figure", tuple(options))
@@ -148,9 +150,9 @@ def _role(one: Standing) -> Role:
 
 
 def _note(one: Standing, measure: str) -> str:
-    found = one.figure(measure)
-    gap = found.difference
-    return "" if math.isnan(gap.value) else f"Δ {_gap(measure, gap)}{'*' * found.differs}"
+    result = one.figure(measure)
+    gap = result.difference
+    return "" if math.isnan(gap.value) else f"Δ {_gap(measure, gap)}{'*' * result.differs}"
 
 
 def _caption(found: SideBySide, measure: str) -> str:
@@ -243,12 +245,12 @@ def _yardsticks(found: SideBySide, lead: Lead) -> str:
         "pixels": (whole, "raw pixels"),
         f"untrained.{_name(found, lead.best)}": (lead.measure, "its network untrained"),
     }
-    rows = {one.who.name: one for one in found.standings if one.who.baseline}
+    rows = {standing.who.name: standing for standing in found.standings if standing.who.baseline}
     figures = {
         words: rows[name].figure(measure).value.value for name, (measure, words) in beside.items() if name in rows
     }
-    said = [f"{words} {percent(value)}" for words, value in figures.items() if math.isfinite(value)]
-    return f"; yardsticks: {listed(said)}" if said else ""
+    sentences = [f"{words} {percent(value)}" for words, value in figures.items() if math.isfinite(value)]
+    return f"; yardsticks: {listed(sentences)}" if sentences else ""
 
 
 def ranking_tables(result: SideBySide) -> Iterator[TextTable]:
@@ -256,13 +258,13 @@ def ranking_tables(result: SideBySide) -> Iterator[TextTable]:
     names = _names(result)
     rows = [
         (
-            _run_label(one),
-            one.who.family or "–",
-            f"{one.who.images_seen:,}" if one.who.images_seen else "–",
-            str(one.who.width or "–"),
-            *(_figure(measure, one.figure(measure).value) for measure in names),
+            _run_label(standing),
+            standing.who.family or "–",
+            f"{standing.who.images_seen:,}" if standing.who.images_seen else "–",
+            str(standing.who.width or "–"),
+            *(_figure(measure, standing.figure(measure).value) for measure in names),
         )
-        for one in result.standings
+        for standing in result.standings
     ]
     read = f"accuracy of {result.target} on {result.test_rows:,} test rows, " if result.target else ""
     title = f"side by side: {read}mean error of reconstructions, intrinsic dimension, each with its 95 % interval"
@@ -279,14 +281,14 @@ def ranking_tables(result: SideBySide) -> Iterator[TextTable]:
         yield title, ("run", *(names[one] for one in paired)), rows
     leads = [
         (
-            names[one.measure],
-            _run_label(result.standings[one.best]),
-            _run_label(result.standings[one.rival]),
-            _difference(one.measure, one.difference),
-            "ahead" if one.clear else "no clear difference",
-            "–" if math.isnan(one.p_value) else f"{one.p_value:.2g}",
+            names[lead.measure],
+            _run_label(result.standings[lead.best]),
+            _run_label(result.standings[lead.rival]),
+            _difference(lead.measure, lead.difference),
+            "ahead" if lead.clear else "no clear difference",
+            "–" if math.isnan(lead.p_value) else f"{lead.p_value:.2g}",
         )
-        for one in result.leads
+        for lead in result.leads
     ]
     if leads:
         title = "the best run by each figure, and the one that is hardest to tell from it"

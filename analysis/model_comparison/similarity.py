@@ -199,19 +199,19 @@ def similarities(
     with one_blas_thread():
         null = cka_of_shuffles(x, y, shuffles, rng=rng)
         value = cka_interval(x, y)
-        found = [
+        result = [
             Similarity("linear CKA", value, float(null.mean()), permutation_p(value.value, null), len(null)),
             _distances(x[:DISTANCES], y[:DISTANCES], shuffles, rng),
         ]
         if not judged:
-            return (*found, *(Similarity(name, replace(UNKNOWN, n=n), math.nan, math.nan) for name in (COMMON, *MAPS)))
-        found.append(_overlap(x, y, shuffles, rng))
+            return (*result, *(Similarity(name, replace(UNKNOWN, n=n), math.nan, math.nan) for name in (COMMON, *MAPS)))
+        result.append(_overlap(x, y, shuffles, rng))
         halves = np.arange(n // 2), np.arange(n // 2, n)
         for name, score in MAPS.items():
             value = score(x, y, halves, rng=rng)
             null = np.array([_shuffled_map(score, x, y, halves, rng) for _ in range(min(shuffles, 19))])
-            found.append(Similarity(name, value, float(null.mean()), permutation_p(value.value, null), len(null)))
-    return tuple(found)
+            result.append(Similarity(name, value, float(null.mean()), permutation_p(value.value, null), len(null)))
+    return tuple(result)
 
 
 def collapsed(x: Floats) -> bool:
@@ -292,7 +292,7 @@ def transfers(
         along = (x[fit] @ here.T).astype(np.float64)
         carried = _positions(y, along, (fit, judge))
         nulls = _by_shuffled_maps(y, along, (fit, judge), signs[judge], shuffles, rng)
-    found = []
+    result = []
     for i, question in enumerate(kept):
         views = (carried[:, i], x[judge] @ here[i], y[judge] @ own[i])
         known = signs[judge, i] != 0
@@ -302,8 +302,8 @@ def transfers(
         null = nulls[:, i]
         spread = Interval(float(null.mean()), *percentiles(null), len(null)) if shuffles else UNKNOWN
         p = permutation_p(there.value, null) if shuffles else math.nan
-        found.append(Transfer(question.name, there, home, away, spread, question.note, p))
-    return tuple(found), left
+        result.append(Transfer(question.name, there, home, away, spread, question.note, p))
+    return tuple(result), left
 
 
 def _positions(y: Floats, along: Doubles, halves: tuple[Ints, Ints]) -> Floats:
@@ -323,12 +323,12 @@ def _by_shuffled_maps(
     fitted as one. Args: signs: (n', m) of the other half.
     """
     m = along.shape[1]
-    found, step = np.empty((shuffles, m)), max(1, AT_ONCE // max(1, along.size))
+    result, step = np.empty((shuffles, m)), max(1, AT_ONCE // max(1, along.size))
     for start in range(0, shuffles, step):
         some = range(start, min(start + step, shuffles))
         scores = _positions(y, np.hstack([rng.permutation(along) for _ in some]), halves)
         for place, s in enumerate(some):
             for i in range(m):
                 known = signs[:, i] != 0
-                found[s, i] = auc(scores[known, place * m + i], signs[known, i] > 0)
-    return found
+                result[s, i] = auc(scores[known, place * m + i], signs[known, i] > 0)
+    return result

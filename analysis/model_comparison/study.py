@@ -57,18 +57,20 @@ def study_comparison(
     rng = options.rng("yardsticks")
     rows = thin(held_out(first, None, options, least=200)[0], options.test_rows, options)
     train = sample(first, "train" if first.has_split else None, options.train_rows, options)
-    x, found = first.vectors(first.code, rows)[:, first.encoded], []
+    x, result = first.vectors(first.code, rows)[:, first.encoded], []
     for wanted in code_yardsticks(first):
         progress(wanted.name)
         y = wanted.read(first, train, rows, rng=rng)[1]
         alike = similarities(x, y, rng=rng, shuffles=YARDSTICK_SHUFFLES)
         few = y if y.shape[1] <= WIDEST else fit_pca(y, WIDEST, rng=rng).project(y)
         carried, _ = transfers(x, few, _asked(first, rows), rng=rng)
-        found.append(Comparison((pairs[0].names[0], wanted.name), (x.shape[1], y.shape[1]), len(x), alike, carried, ()))
+        result.append(
+            Comparison((pairs[0].names[0], wanted.name), (x.shape[1], y.shape[1]), len(x), alike, carried, ())
+        )
     notes = dict.fromkeys(
-        [*said, *(note for one in pairs for note in one.notes), *missing_yardsticks(first), *grouping(first)]
+        [*said, *(note for pair in pairs for note in pair.notes), *missing_yardsticks(first), *grouping(first)]
     )
-    return Comparisons(tuple(pairs), tuple(found), tuple(notes), runs)
+    return Comparisons(tuple(pairs), tuple(result), tuple(notes), runs)
 
 
 def compare_tables(
@@ -95,17 +97,17 @@ def compare_tables(
     still = [table.path.name for table, codes in ((first, x), (second, y)) if collapsed(codes)]
     notes += [f"all codes of {name} are the same: neighbours and maps of them cannot be judged" for name in still]
     progress("similarities")
-    found = similarities(x, y, rng=rng)
+    result = similarities(x, y, rng=rng)
     progress("concepts")
     carried, left = transfers(x, y, _asked(first, mine), rng=rng)
     named = (f"{first.path.name}: {first.code}", f"{second.path.name}: {second.code}")
-    return Comparison(named, (x.shape[1], y.shape[1]), len(mine), found, carried, (*notes, *left))
+    return Comparison(named, (x.shape[1], y.shape[1]), len(mine), result, carried, (*notes, *left))
 
 
 def _asked(table: Embeddings, rows: Ints) -> list[Question]:
     """What the table's columns ask of some of its rows."""
     every = np.arange(len(rows))
-    return [one for column in labelled_columns(table) for one in questions(column.take(rows), every)]
+    return [question for column in labelled_columns(table) for question in questions(column.take(rows), every)]
 
 
 def _named(name: str, table: Embeddings) -> str:

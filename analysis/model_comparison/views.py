@@ -34,27 +34,27 @@ MEANING = {
 
 def section(material: Material) -> Section:
     """This model's code beside those of others, and beside pixels, PCA and the untrained network."""
-    found: Comparisons | None = material.results.get("model_comparison")
-    if found is None or not found.pairs:
+    result: Comparisons | None = material.results.get("model_comparison")
+    if result is None or not result.pairs:
         note = "None yet: latentgan compare TABLE OTHER… --out RESULTS compares codes of the same images."
         return missing("model_comparison", "Other models", material.refusal("model_comparison") or note)
     carried: list[tuple[str, tuple[Block, ...]]] = [
-        (one.names[1], (_transfers(one, found.yardsticks), Disclosure("Every figure", (_details(one),))))
-        for one in found.pairs
-        if one.transfers
+        (pair.names[1], (_transfers(pair, result.yardsticks), Disclosure("Every figure", (_details(pair),))))
+        for pair in result.pairs
+        if pair.transfers
     ]
-    said, alike = runs.finding(found.runs) if found.runs is not None else "", _finding(found)
-    blocks: list[Block] = runs.side_by_side(found.runs) if found.runs is not None else []
+    said, alike = runs.finding(result.runs) if result.runs is not None else "", _finding(result)
+    blocks: list[Block] = runs.side_by_side(result.runs) if result.runs is not None else []
     blocks += [Prose(alike)] if said else []
-    blocks += [_similarities(found), *one_of("carried", "Concepts carried over to", carried)]
-    blocks += [Prose(sentence(note)) for note in found.notes]
-    return stated("model_comparison", "Other models", (said or alike, trained_on(found.notes)), blocks)
+    blocks += [_similarities(result), *one_of("carried", "Concepts carried over to", carried)]
+    blocks += [Prose(sentence(note)) for note in result.notes]
+    return stated("model_comparison", "Other models", (said or alike, trained_on(result.notes)), blocks)
 
 
 def _similarities(found: Comparisons) -> Block:
     """Every figure of alikeness, the other models above the yardsticks."""
     rows: list[Estimate] = []
-    for name in [one.name for one in found.pairs[0].similarities]:
+    for name in [similarity.name for similarity in found.pairs[0].similarities]:
         for pair in (*found.pairs, *found.yardsticks):
             one = next(each for each in pair.similarities if each.name == name)
             if math.isnan(one.value.value):
@@ -77,11 +77,15 @@ def _similarities(found: Comparisons) -> Block:
 def _transfers(pair: Pair, yardsticks: tuple[Pair, ...]) -> Comparison:
     beside = [(each.names[1], {one.name: one.there.value for one in each.transfers}) for each in yardsticks]
     marks = {
-        one.name: (
-            Mark("chance", one.shuffled.value, "shuffled maps"),
-            *(Mark(role_of(name), known[one.name], readable(name)) for name, known in beside if one.name in known),
+        transfer.name: (
+            Mark("chance", transfer.shuffled.value, "shuffled maps"),
+            *(
+                Mark(role_of(name), known[transfer.name], readable(name))
+                for name, known in beside
+                if transfer.name in known
+            ),
         )
-        for one in pair.transfers
+        for transfer in pair.transfers
     }
     rows = tuple(
         estimate(
@@ -107,8 +111,12 @@ def _transfers(pair: Pair, yardsticks: tuple[Pair, ...]) -> Comparison:
 
 def _details(pair: Pair) -> Table:
     rows = tuple(
-        (one.name, *(brackets(each, 3) for each in (one.there, one.here, one.own, one.shuffled)), count(one.there.n))
-        for one in pair.transfers
+        (
+            transfer.name,
+            *(brackets(each, 3) for each in (transfer.there, transfer.here, transfer.own, transfer.shuffled)),
+            count(transfer.there.n),
+        )
+        for transfer in pair.transfers
     )
     caption = "The same directions at home, directions found in the other code itself, and maps of shuffled rows."
     return Table(("concept", "carried over", "at home", "found there", "shuffled maps", "n"), rows, caption)
@@ -170,15 +178,15 @@ def _yardstick(pair: Pair) -> str:
 
 
 def _carried(found: Comparisons) -> str:
-    told = [one for pair in found.pairs for one in pair.transfers]
+    told = [transfer for pair in found.pairs for transfer in pair.transfers]
     if not told:
         return ""
     to = "" if len(found.pairs) == 1 else f" to {plural(len(found.pairs), 'model')}"
     carried = f"{count(sum(carries(told)))} of {plural(len(told), 'concept')}"
     beside = [
-        f"to {_yardstick(one)} {count(sum(carries(one.transfers)))} of {count(len(one.transfers))}"
-        for one in found.yardsticks
-        if one.transfers
+        f"to {_yardstick(yardstick)} {count(sum(carries(yardstick.transfers)))} of {count(len(yardstick.transfers))}"
+        for yardstick in found.yardsticks
+        if yardstick.transfers
     ]
     tried = f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over them"
     said = f"{tried}; {listed(beside)}" if beside else tried
@@ -189,7 +197,7 @@ def tables(result: Any) -> Iterator[TextTable]:
     """Runs side by side, similarities beside yardsticks and shuffled rows, then concepts carried over."""
     if result.runs is not None:
         yield from ranking_tables(result.runs)
-    beside = {one.names[1]: {s.name: s.value for s in one.similarities} for one in result.yardsticks}
+    beside = {yardstick.names[1]: {s.name: s.value for s in yardstick.similarities} for yardstick in result.yardsticks}
     told = {one.names[1]: {t.name: t.there.value for t in one.transfers} for one in result.yardsticks if one.transfers}
     for one in result.pairs:
         rows = [

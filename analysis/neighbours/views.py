@@ -19,39 +19,39 @@ if TYPE_CHECKING:
 
 def section(material: Material) -> Section:
     """What a representation considers similar."""
-    found: Neighbours | None = material.results.get("neighbours")
-    if found is None or not found.tables:
+    result: Neighbours | None = material.results.get("neighbours")
+    if result is None or not result.tables:
         note = "Not looked up yet: latentgan analyze TABLE --out RESULTS does."
         return missing("neighbours", "Neighbours", material.refusal("neighbours") or note)
-    groups = [_lookup(material, found, one) for one in found.tables[:6]]
+    groups = [_lookup(material, result, table) for table in result.tables[:6]]
     shown = tuple(group for group in groups if group.pictures)
     noun = material.noun
     caption = (
         "The first picture of each row is a test image, the others its nearest images of the train split, nearest "
-        f"first. The same test images everywhere; chance agreement is {percent(found.chance)}."
+        f"first. The same test images everywhere; chance agreement is {percent(result.chance)}."
     )
     blocks: tuple[Block, ...] = (Gallery(shown, caption, beside=True),) if shown else ()
-    figures = [(one, one.agreement) for one in found.tables if one.agreement is not None]
+    figures = [(one, one.agreement) for one in result.tables if one.agreement is not None]
     figures.sort(key=lambda pair: -pair[1].value)
     rows = tuple(estimate(readable(o.representation), a, role_of(o.representation)) for o, a in figures)
     if rows:
-        said = f"Share of the {found.k} nearest train {noun}s with the test {noun}'s label."
-        blocks = (Comparison(rows, said), *blocks)
+        text = f"Share of the {result.k} nearest train {noun}s with the test {noun}'s label."
+        blocks = (Comparison(rows, text), *blocks)
     own = [(one, agreement) for one, agreement in figures if not one.baseline]
     if not own:
-        finding = f"The {found.k} nearest train {noun}s of {plural(len(found.queries), f'test {noun}')}."
+        finding = f"The {result.k} nearest train {noun}s of {plural(len(result.queries), f'test {noun}')}."
     else:
         best, agreement = max(own, key=lambda pair: pair[1].value)
         pixels = next((a for one, a in figures if one.representation == "pixels"), None)
         beside = [f"in raw pixels {percent(pixels.value)}"] if pixels is not None else []
-        beside += [] if math.isnan(found.chance) else [f"of random ones {percent(found.chance)}"]
+        beside += [] if math.isnan(result.chance) else [f"of random ones {percent(result.chance)}"]
         finding = (
-            f"Of the {found.k} nearest train {noun}s in {best.representation}, {figure(agreement)} share the test "
-            f"{noun}'s label (n = {count(agreement.n)}){no_better(agreement, found.chance)}"
+            f"Of the {result.k} nearest train {noun}s in {best.representation}, {figure(agreement)} share the test "
+            f"{noun}'s label (n = {count(agreement.n)}){no_better(agreement, result.chance)}"
             f"{'; ' * bool(beside)}{listed(beside)}."
         )
-    blocks += tuple(Prose(sentence(note)) for note in found.notes)
-    return stated("neighbours", "Neighbours", (finding, trained_on(found.notes)), blocks)
+    blocks += tuple(Prose(sentence(note)) for note in result.notes)
+    return stated("neighbours", "Neighbours", (finding, trained_on(result.notes)), blocks)
 
 
 def _lookup(material: Material, found: Neighbours, one: NeighbourTable) -> Group:

@@ -33,18 +33,18 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
         raise AnalysisError(f"codes are compared with draws from their prior, and {_why_none(table, parts)}")
     if len(rows) < 10:
         raise AnalysisError(f"a comparison with the prior needs at least 10 rows, and there are {len(rows)}")
-    codes, found = table.vectors(table.code, rows), []
+    codes, result = table.vectors(table.code, rows), []
     for part, draw in compress(zip(parts, draws, strict=True), known):
         progress(str(part["name"]))
         own = np.ascontiguousarray(codes[:, columns(part)])
-        found.append(compare_with_prior(own, kind=str(part["kind"]), rng=rng, name=str(part["name"]), draws=draw))
+        result.append(compare_with_prior(own, kind=str(part["kind"]), rng=rng, name=str(part["name"]), draws=draw))
     notes = [f"{len(rows):,} {words}"]
-    if found[0].codes.n < len(rows):
-        notes.append(f"tests look at a sample of {found[0].codes.n:,} of {len(rows):,} rows, and as many draws")
+    if result[0].codes.n < len(rows):
+        notes.append(f"tests look at a sample of {result[0].codes.n:,} of {len(rows):,} rows, and as many draws")
     left = [part for part, drawable in zip(parts, known, strict=True) if not drawable]
     names = ", ".join(str(part["name"]) for part in left)
     notes += [f"{names}: not compared, as {_why_none(table, left)}"] if left else []
-    return PriorComparison(tuple(found), len(rows), tuple(notes))
+    return PriorComparison(tuple(result), len(rows), tuple(notes))
 
 
 def continuous_parts(table: Embeddings) -> list[dict[str, Any]]:

@@ -113,15 +113,15 @@ def _mmds(kernel: Floats, n: int, first: Doubles) -> Doubles:
     np.fill_diagonal(kernel, 0)
     rows = kernel.sum(1, dtype=np.float64)
     total = float(rows.sum())
-    found = []
+    result = []
     for start in range(0, first.shape[1], BLOCK):
         some = first[:, start : start + BLOCK]
         inside = np.einsum("ij,ij->j", some, (kernel @ some.astype(np.float32)).astype(np.float64))
         mine = rows @ some
         across = mine - inside
         others = total - mine - across
-        found.append(inside / (n * (n - 1)) + others / (m * (m - 1)) - 2 * across / (n * m))
-    return np.concatenate(found)
+        result.append(inside / (n * (n - 1)) + others / (m * (m - 1)) - 2 * across / (n * m))
+    return np.concatenate(result)
 
 
 def _sliced(x: Doubles, first: Doubles, n: int, projections: int, rng: np.random.Generator) -> Doubles:
@@ -152,5 +152,5 @@ def column_tests(x: Floats, y: Floats) -> tuple[Doubles, Doubles]:
     """Two-sample Kolmogorov–Smirnov statistic and p of each column: (d,), (d,)."""
     from scipy.stats import ks_2samp
 
-    found = [ks_2samp(x[:, j], y[:, j], method="auto") for j in range(x.shape[1])]
-    return np.array([one.statistic for one in found]), np.array([one.pvalue for one in found])
+    result = [ks_2samp(x[:, j], y[:, j], method="auto") for j in range(x.shape[1])]
+    return np.array([one.statistic for one in result]), np.array([one.pvalue for one in result])

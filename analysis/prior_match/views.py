@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 def section(material: Material) -> Section:
     """Whether codes are distributed as the prior."""
-    found: PriorComparison | None = material.results.get("prior_match")
-    if found is None or not found.parts:
+    result: PriorComparison | None = material.results.get("prior_match")
+    if result is None or not result.parts:
         note = "Not compared yet: latentgan prior TABLE --out RESULTS does, for tables that name their prior."
         return missing("prior_match", "Codes and prior", material.refusal("prior_match") or note)
-    shown = tuple((part.name, tuple(_part(part, i))) for i, part in enumerate(found.parts))
+    shown = tuple((part.name, tuple(_part(part, i))) for i, part in enumerate(result.parts))
     blocks: list[Block] = [*one_of("prior-part", "Part", shown)]
-    blocks += [Prose(sentence(note)) for note in found.notes]
-    said = [_prior_finding(part) for part in found.parts]
-    several = [_parts_finding(found)] if len(said) > 1 else []
-    return stated("prior_match", "Codes and prior", (*several, *said, trained_on(found.notes)), blocks)
+    blocks += [Prose(sentence(note)) for note in result.notes]
+    sentences = [_prior_finding(part) for part in result.parts]
+    several = [_parts_finding(result)] if len(sentences) > 1 else []
+    return stated("prior_match", "Codes and prior", (*several, *sentences, trained_on(result.notes)), blocks)
 
 
 def _differs(part: PartOfPrior) -> bool:

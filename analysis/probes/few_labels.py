@@ -174,11 +174,11 @@ def _by_setting(picked: Singles, labels: Ints, rows: Rows, columns: int, loss: L
 
 def _hits(picked: Singles, labels: Ints, rows: Rows, c: float, columns: int, loss: Loss) -> Bools:
     """Fit a reader on the rows of each draw (draws · m, d), labels (draws, m), and judge it: (draws, n)."""
-    found = np.empty((len(labels), len(rows.y)), np.bool_)
+    result = np.empty((len(labels), len(rows.y)), np.bool_)
     for i, (x, y) in enumerate(zip(picked.reshape(*labels.shape, -1), labels, strict=True)):
         reader = fit_linear(x, targets(y, columns, loss), columns, loss=loss, c=c)
-        found[i] = reader(rows.x).argmax(1) == rows.y
-    return found
+        result[i] = reader(rows.x).argmax(1) == rows.y
+    return result
 
 
 def draws_and_rows(hits: Bools) -> Interval:
@@ -255,7 +255,7 @@ def compare(
             rival = other in RIVALS or other == f"untrained.{name}"
             if (rival and not baselines[i]) or name.startswith(f"{other}, "):  # a network beside one with less
                 differences.append(Difference(name, other, paired(found[i], found[j], metric)))
-    chosen, common = tuple(one.c for one in settings), tuple(one.common for one in settings)
+    chosen, common = tuple(setting.c for setting in settings), tuple(one.common for one in settings)
     return FewLabels(
         per_class,
         names,
@@ -300,10 +300,10 @@ def checked_rows(
         y = {part: as_targets(pair[first][1], f"{part} y") for part, pair in pairs.items()}
         columns = 0
     else:
-        found, known = as_classes(
+        result, known = as_classes(
             {f"{part} y": pair[first][1] for part, pair in pairs.items()}, unlabelled=("train y",)
         )
-        y, columns = dict(zip(pairs, found, strict=True)), len(known)
+        y, columns = dict(zip(pairs, result, strict=True)), len(known)
     out: dict[str, dict[str, Rows]] = {}
     for part, by_name in pairs.items():
         out[part] = {}

@@ -228,8 +228,8 @@ def _parts(
         y: dict[str, AnyArray] = {name: as_targets(pair[1], f"{name} y") for name, pair in pairs.items()}
         known = Classes(np.zeros(0), ())
     else:
-        found, known = as_classes({f"{name} y": pair[1] for name, pair in pairs.items()}, classes=classes)
-        y = dict(zip(pairs, found, strict=True))
+        result, known = as_classes({f"{name} y": pair[1] for name, pair in pairs.items()}, classes=classes)
+        y = dict(zip(pairs, result, strict=True))
     for name in pairs:
         same_length(**{f"{name} X": x[name], f"{name} y": y[name]})
     return {name: Rows(x[name], y[name]) for name in pairs}, known

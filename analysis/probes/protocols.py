@@ -40,7 +40,7 @@ class Protocol:
             return each_beside_its_width(table, pixels)
         own = self.columns(table)
         name = " + ".join(own)
-        raw = [one for one in representations(table) if one.name == "pixels"]
+        raw = [representation for representation in representations(table) if representation.name == "pixels"]
         as_wide, notes = _as_wide(table, {name: sum(table.width(one) for one in own)}, pixels)
         read = [Representation(name, False, own[0], joined=own[1:]), *raw, *as_wide]
         lacking = [one for one in own if table.untrained(one) is None]
@@ -67,7 +67,10 @@ class Pixels:
 def each_beside_its_width(table: Embeddings, pixels: Pixels) -> tuple[list[Representation], list[str]]:
     """Every representation, and every yardstick with a PCA of pixels as wide as each; and notes on the wider ones."""
     every = list(representations(table))
-    widths = {one: int(table.encoded.sum()) if one == table.code else table.width(one) for one in table.representations}
+    widths = {
+        representation: int(table.encoded.sum()) if representation == table.code else table.width(representation)
+        for representation in table.representations
+    }
     as_wide, notes = _as_wide(table, widths, pixels)
     own = [one for one in every if not one.baseline]
     rest = [one for one in every if one.baseline and not one.width]
@@ -93,8 +96,8 @@ def _as_wide(table: Embeddings, widths: dict[str, int], pixels: Pixels) -> tuple
         )
     if same:
         notes.append(f"the PCA of pixels beside {_with_width(same, widths)} is that through which raw pixels are read")
-    found = sorted({min(width, limit) for width in asked.values()})
-    return [Representation(f"PCA {width} of pixels", True, "pixels", width=width) for width in found], notes
+    result = sorted({min(width, limit) for width in asked.values()})
+    return [Representation(f"PCA {width} of pixels", True, "pixels", width=width) for width in result], notes
 
 
 def _with_width(names: list[str], widths: dict[str, int]) -> str:

@@ -68,8 +68,8 @@ class FittedProbe:
         """Class probabilities (n, k) of rows (n, d)."""
         scores = self.scores(x).astype(np.float64)
         scores = np.exp(scores - scores.max(1, keepdims=True))
-        found: Doubles = scores / scores.sum(1, keepdims=True)
-        return found
+        result: Doubles = scores / scores.sum(1, keepdims=True)
+        return result
 
     def predict(self, x: Floats) -> Strings:
         """The class of each row (n, d), by its name: (n,)."""
@@ -107,11 +107,11 @@ def load_probe(path: str | Path) -> FittedProbe:
         named = path if path.suffix == ".npz" else "FILE.npz"
         raise AnalysisError(f"no probe {str(path)!r}: latentgan probe TABLE --save {named} writes one")
     try:
-        found = read_arrays(path)
-        if set(found) != {"about", *ARRAYS}:
-            raise AnalysisError(f"it holds other arrays than a probe's: {listed(found)}")
-        about = validated(parse_json(str(found.pop("about")), "about"), ProbeFile, "about")
-        return _probe(about, found)
+        result = read_arrays(path)
+        if set(result) != {"about", *ARRAYS}:
+            raise AnalysisError(f"it holds other arrays than a probe's: {listed(result)}")
+        about = validated(parse_json(str(result.pop("about")), "about"), ProbeFile, "about")
+        return _probe(about, result)
     except AnalysisError as error:
         raise AnalysisError(
             f"{str(path)!r} is no fitted probe of this version ({error}): latentgan probe TABLE --save FILE.npz "
@@ -157,7 +157,7 @@ def fit_probe(table: Embeddings, options: Options) -> FittedProbe:
     mask = table.encoded if table.code == "code" else None
     mean, scale, weights, bias, c = fit_rows(parts[0], parts[1], len(column.categories), mask=mask, rng=rng)
     metadata = table.metadata
-    found = FittedProbe(
+    result = FittedProbe(
         table.code,
         int(metadata.get("preprocessing", {}).get("pool", 0)),
         str(metadata.get("checkpoint", "")),
@@ -170,8 +170,8 @@ def fit_probe(table: Embeddings, options: Options) -> FittedProbe:
         c,
         Interval(0, 0, 0, 0),
     )
-    right = found.scores(parts[2].x).argmax(1) == parts[2].y
-    return FittedProbe(**{**found.__dict__, "accuracy": proportion(right)})
+    right = result.scores(parts[2].x).argmax(1) == parts[2].y
+    return FittedProbe(**{**result.__dict__, "accuracy": proportion(right)})
 
 
 def fit_rows(

@@ -18,7 +18,7 @@ MOST_ATTRIBUTES = 12
 
 def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Column], list[str]]:
     """The label, then attributes that can be probed; and what was left out."""
-    found, left = [], []
+    result, left = [], []
     names = [*([table.label] if table.labelled else []), *table.attributes]
     for name in names:
         column = table.column(name)
@@ -33,16 +33,16 @@ def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Colum
         elif column.kind == "text" and len(column.categories) > MOST_CLASSES:
             left.append(f"{name!r} ({len(column.categories)} different texts)")
         else:
-            found.append(column)
-    if len(found) > MOST_ATTRIBUTES + 1:
-        left += [repr(column.name) for column in found[MOST_ATTRIBUTES + 1 :]]
-        found = found[: MOST_ATTRIBUTES + 1]
+            result.append(column)
+    if len(result) > MOST_ATTRIBUTES + 1:
+        left += [repr(column.name) for column in result[MOST_ATTRIBUTES + 1 :]]
+        result = result[: MOST_ATTRIBUTES + 1]
     notes = [f"not probed: {', '.join(left)}"] if left else []
-    if not found:
+    if not result:
         raise AnalysisError(
             "nothing to probe for: " + (notes[0] if notes else f"no column {table.label!r} and no attribute")
         )
-    return found, notes
+    return result, notes
 
 
 def rows_with_values(column: Column, x: Singles, rows: Ints) -> Rows:

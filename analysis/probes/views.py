@@ -82,13 +82,13 @@ def _probe_rows(found: list[Probe], target: str) -> tuple[Estimate, ...]:
         group = name if key[0] == target else f"{key[0]}: {name.lower()}"
         rows += [
             estimate(
-                readable(one.representation),
-                one.score,
-                role_of(one.representation),
+                readable(member.representation),
+                member.score,
+                role_of(member.representation),
                 group=group,
-                note=one.note,
+                note=member.note,
             )
-            for one in members
+            for member in members
         ]
         shuffled = [one for one in members if not one.baseline and one.shuffled is not None]
         if shuffled and shuffled[0].shuffled is not None:
@@ -106,14 +106,14 @@ def _probe_finding(found: list[Probe], noun: str) -> str:
     rivals = _beside(best, found)
     score = figure(best.score) if best.metric == "accuracy" else f"R² {brackets(best.score)}"
     what = f"{METHODS.get(best.method, best.method)} on {best.representation}{best_of(len(own))}"
-    said = f"{what} reads the {best.target} right in {score} of {count(best.score.n)} test {noun}s"
+    text = f"{what} reads the {best.target} right in {score} of {count(best.score.n)} test {noun}s"
     if best.metric != "accuracy":
-        said = f"{what} reads the {best.target} with {score} on {count(best.score.n)} test {noun}s"
+        text = f"{what} reads the {best.target} with {score} on {count(best.score.n)} test {noun}s"
     show = percent if best.metric == "accuracy" else number
     others = [
-        f"{readable(one.representation)} reach {show(one.score.value)}"
-        for one in rivals
-        if role_of(one.representation) in ("pixels", "pca")
+        f"{readable(rival.representation)} reach {show(rival.score.value)}"
+        for rival in rivals
+        if role_of(rival.representation) in ("pixels", "pca")
     ] + [
         f"the same network untrained {show(one.score.value)}"
         for one in rivals
@@ -121,12 +121,12 @@ def _probe_finding(found: list[Probe], noun: str) -> str:
     ]
     if best.shuffled is not None:
         others.append(f"shuffled labels give {show(best.shuffled.value)}")
-        said += no_better(best.score, max(best.shuffled.value, 0.0))
+        text += no_better(best.score, max(best.shuffled.value, 0.0))
     pixels = next((one for one in rivals if one.representation == "pixels"), None)
     verdict = ""
     if pixels is not None and not best.score.apart(pixels.score):
         verdict = "; the intervals of features and pixels overlap"
-    return f"{said}; {listed(others)}{verdict}." if others else f"{said}."
+    return f"{text}; {listed(others)}{verdict}." if others else f"{text}."
 
 
 def _beside(best: Probe, found: list[Probe]) -> list[Probe]:
@@ -139,16 +139,16 @@ def _beside(best: Probe, found: list[Probe]) -> list[Probe]:
 def _probe_details(table: ProbeTable, main: list[Probe]) -> tuple[Block, ...]:
     rows = tuple(
         (
-            readable(one.representation),
-            one.target,
-            one.method,
-            number(one.setting, 4).rstrip("0").rstrip("."),
-            count(one.width),
-            count(one.used),
-            count(one.n_train),
-            count(one.score.n),
+            readable(probe.representation),
+            probe.target,
+            probe.method,
+            number(probe.setting, 4).rstrip("0").rstrip("."),
+            count(probe.width),
+            count(probe.used),
+            count(probe.n_train),
+            count(probe.score.n),
         )
-        for one in table.probes
+        for probe in table.probes
     )
     names = ("representation", "target", "reader", "C, α or k", "width", "used", "n train", "n test")
     blocks: list[Block] = [Prose(sentence(table.protocol))] if table.protocol else []

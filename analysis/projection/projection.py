@@ -219,10 +219,10 @@ def trustworthiness(codes: Floats, xy: Floats, *, k: int, rng: np.random.Generat
         left.append(_penalty(some, k) * float(np.maximum(rest - k, 0).sum(1).mean()) if 2 * k < some else math.nan)
     if lost == 0:
         return wilson(n, n)  # no more rows lose a neighbour than this leaves open
-    found = jackknife_interval(lost, np.array(left), n)
-    if math.isnan(found.low):
+    result = jackknife_interval(lost, np.array(left), n)
+    if math.isnan(result.low):
         return without_interval(1 - lost, n, f"{n:,} rows are too few to leave some out, beside {k} neighbours")
-    step = math.exp(found.half / lost)
+    step = math.exp(result.half / lost)
     return Interval(1 - lost, max(0.0, 1 - lost * step), 1 - lost / step, n)
 
 

@@ -44,13 +44,13 @@ def section(material: Material) -> Section:
 
 def _map_finding(best: Placement, noun: str) -> str:
     name = NAMES.get(best.method, best.method)
-    said = (
+    text = (
         f"{percent(best.trustworthiness.value)} of what the {name} map shows as near is near in the "
         f"{best.representation} (trustworthiness, n = {count(best.trustworthiness.n)}; "
         f"{percent(best.random, 0)} would be chance)"
     )
     if best.accuracy is None or best.full_accuracy is None:
-        return said + "."
+        return text + "."
     random = "" if math.isnan(best.chance) else f" and {percent(best.chance)} of random pairs"
     return (
         f"A point's nearest neighbour on the {name} map has its label in {figure(best.accuracy)} of "
@@ -62,12 +62,12 @@ def _map_finding(best: Placement, noun: str) -> str:
 
 def _trust(one: Placement) -> str:
     trust = one.trustworthiness
-    said = f"Trustworthiness {brackets(trust, 3)} with k = {one.k}"
-    said += f" (n = {count(trust.n)}, the interval for other rows, as many; shuffled points {number(one.random, 2)})."
-    said += f" {sentence(trust.reason)}" if trust.reason else ""
+    text = f"Trustworthiness {brackets(trust, 3)} with k = {one.k}"
+    text += f" (n = {count(trust.n)}, the interval for other rows, as many; shuffled points {number(one.random, 2)})."
+    text += f" {sentence(trust.reason)}" if trust.reason else ""
     if one.explained:
-        said += f" The two axes hold {percent(sum(one.explained), 0)} of the variance."
-    return said + (f" {sentence(one.note)}" if one.note else "")
+        text += f" The two axes hold {percent(sum(one.explained), 0)} of the variance."
+    return text + (f" {sentence(one.note)}" if one.note else "")
 
 
 def tables(result: Any) -> Iterator[TextTable]:

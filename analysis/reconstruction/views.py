@@ -36,32 +36,32 @@ if TYPE_CHECKING:
 
 def section(material: Material) -> Section:
     """How much of its own image a code keeps."""
-    found: Reconstruction | None = material.results.get("reconstruction")
+    result: Reconstruction | None = material.results.get("reconstruction")
     run = material.run
     caption = "Rows come in twos: held-out images, and below each row what the generator makes of their codes."
     grids = run.reconstructions if run is not None else ()
     during: tuple[Block, ...] = (slides("reconstructions-over", grids, "Reconstructions", caption),) if grids else ()
     open_: tuple[Block, ...] = left_open(run) if run is not None else ()
-    if found is None:
+    if result is None:
         note = "Not measured: latentgan reconstruction TABLE --out RESULTS does, where a model decodes."
         note = material.refusal("reconstruction") or note
         if not during:
             return missing("reconstruction", "Reconstructions", note)
         return Section("reconstruction", "Reconstructions", note, (*during, *open_))
-    rows = [estimate("this model", found.ratio)]
-    rows += [estimate(b.name, b.figure, role_of(b.name), note=b.note) for b in found.baselines]
-    said = (
+    rows = [estimate("this model", result.ratio)]
+    rows += [estimate(b.name, b.figure, role_of(b.name), note=b.note) for b in result.baselines]
+    text = (
         "Reconstruction ratio: mean error ‖x − G(E(x))‖ over the mean error against another image's reconstruction. "
         "0 is perfect, 1 says nothing about the image."
     )
-    blocks: list[Block] = [_pairs(found), Comparison(tuple(rows), said, "number", digits=3), _histogram(found)]
-    if len(found.by_class) and np.isfinite(found.by_class).any():
-        cells = tuple((name, number(float(r))) for name, r in zip(found.classes, found.by_class, strict=True))
+    blocks: list[Block] = [_pairs(result), Comparison(tuple(rows), text, "number", digits=3), _histogram(result)]
+    if len(result.by_class) and np.isfinite(result.by_class).any():
+        cells = tuple((name, number(float(r))) for name, r in zip(result.classes, result.by_class, strict=True))
         blocks.append(Disclosure("Ratio by class", (Table(("class", "ratio"), cells),)))
     if during:
         blocks.append(Disclosure("The same images over training", during))
-    blocks += [*open_, *(Prose(sentence(note)) for note in found.notes)]
-    return stated("reconstruction", "Reconstructions", (_ratio_finding(found), trained_on(found.notes)), blocks)
+    blocks += [*open_, *(Prose(sentence(note)) for note in result.notes)]
+    return stated("reconstruction", "Reconstructions", (_ratio_finding(result), trained_on(result.notes)), blocks)
 
 
 def _ratio_finding(found: Reconstruction) -> str:

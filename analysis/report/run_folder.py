@@ -131,10 +131,10 @@ def _rows(file: Path) -> Rows | None:
     """Read what the rows of sample grids are of, if it is said; a list of names is of classes."""
     if irregular(file) == "missing":
         return None
-    found = parse_json(_text(file), file)
-    if isinstance(found, list):
-        found = {"of": "class", "count": len(found), "names": found}
-    said = validated(found, RowsFile, file)
+    result = parse_json(_text(file), file)
+    if isinstance(result, list):
+        result = {"of": "class", "count": len(result), "names": result}
+    said = validated(result, RowsFile, file)
     rows = Rows(said.of, said.count, tuple(said.names))
     return rows if rows.names else None
 

@@ -106,8 +106,8 @@ def linear_target(name: str, weights: Floats, bias: Floats, *, baseline: bool = 
 def softmax(scores: Floats) -> Doubles:
     """Probabilities (n, k) of scores (n, k)."""
     shifted = np.exp(scores.astype(np.float64) - scores.max(1, keepdims=True))
-    found: Doubles = shifted / shifted.sum(1, keepdims=True)
-    return found
+    result: Doubles = shifted / shifted.sum(1, keepdims=True)
+    return result
 
 
 def fgsm(target: Target, images: Singles, labels: Ints, *, epsilon: float) -> Singles:
@@ -204,7 +204,9 @@ def accuracy_under_attack(
         f"over {len(x):,} test images"
     )
     read_as, pixels = np.stack(named, 1).astype(np.int64), to_pixels(np.stack(frames, 1))
-    attacked, beside = ([one for one in readers if (one.method == "noise") == noisy] for noisy in (False, True))
+    attacked, beside = (
+        [reader for reader in readers if (reader.method == "noise") == noisy] for noisy in (False, True)
+    )
     return Robustness(sizes, tuple(attacked), pixels, read_as, (note, *notes), classes, tuple(beside))
 
 

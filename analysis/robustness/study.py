@@ -70,7 +70,7 @@ def study_adversarial(
             progress("fitting the untrained network")
             fitted = _fitted(probe, train, validation, classes, untrained.read, rng)
             targets.append(Target(f"untrained.{probe.column}", *untrained.slopes(fitted), baseline=True))
-        said = [
+        sentences = [
             f"yardsticks are fitted on {len(train.labels):,} train images, C chosen on {len(validation.labels):,} "
             "validation images; pixels are divided each by its own deviation, as all columns are, which makes much of "
             "those that hardly vary, and all by one number; noise moves every pixel by epsilon, up or down at random",
@@ -84,7 +84,7 @@ def study_adversarial(
             rng=rng,
             steps=steps,
             classes=probe.classes,
-            notes=(*notes, *said),
+            notes=(*notes, *sentences),
             progress=progress,
         )
 

@@ -37,17 +37,17 @@ METHODS = {"pgd": "PGD", "fgsm": "FGSM", "noise": "random noise"}
 
 def section(material: Material) -> Section:
     """Robust accuracy against the size of the change, and the images."""
-    found: Robustness | None = material.results.get("robustness")
-    if found is None or not found.readers:
+    result: Robustness | None = material.results.get("robustness")
+    if result is None or not result.readers:
         note = "None yet: latentgan adversarial RUN --probe FILE --out RESULTS attacks a saved probe."
         return missing("robustness", "Adversarial examples", note)
-    blocks: list[Block] = [*_curves(found), _images(found), *_figures(found)]
-    blocks += [Prose(sentence(note)) for note in found.notes]
-    return Section("robustness", "Adversarial examples", _finding(found), tuple(blocks))
+    blocks: list[Block] = [*_curves(result), _images(result), *_figures(result)]
+    blocks += [Prose(sentence(note)) for note in result.notes]
+    return Section("robustness", "Adversarial examples", _finding(result), tuple(blocks))
 
 
 def _under(found: Robustness, method: str) -> list[Attacked]:
-    return [one for one in (*found.readers, *found.disturbed) if one.method == method]
+    return [reader for reader in (*found.readers, *found.disturbed) if reader.method == method]
 
 
 def _curves(found: Robustness) -> tuple[Block, ...]:
@@ -132,21 +132,21 @@ def _finding(found: Robustness) -> str:
     attacked = _under(found, "pgd")
     ours = next(one for one in attacked if not one.baseline)
     left, before = ours.accuracy[at], ours.accuracy[0]
-    said = (
+    text = (
         f"Moving every pixel by at most {number(float(found.epsilons[at]), 2)} where it hurts most (PGD) leaves the "
         f"probe of {ours.name} {figure(left)} of {count(left.n)} test images right, from {figure(before)}"
     )
     still = next((one.accuracy[at] for one in _under(found, "noise") if one.name == ours.name), None)
-    said += f"; noise of that size leaves {figure(still)}" if still is not None else ""
+    text += f"; noise of that size leaves {figure(still)}" if still is not None else ""
     beside = [(readable(one.name), one.accuracy[at]) for one in attacked if one.baseline]
     if not beside:
-        return said + "."
+        return text + "."
     name, best = max(beside, key=lambda one: one[1].value)
     verdict = "no clear difference"
     if left.apart(best):
         verdict = f"so the probe withstands {'more' if left.value > best.value else 'less'}"
     most = f"the most that a yardstick keeps under the same attack is {figure(best)} ({name})"
-    return f"{said}; {most}, {verdict}."
+    return f"{text}; {most}, {verdict}."
 
 
 def tables(result: Any) -> Iterator[TextTable]:

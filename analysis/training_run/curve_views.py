@@ -67,18 +67,18 @@ def _course(run: Run) -> str:
             f"The reconstruction ratio {moved} {number(last)} over "
             f"{count(int(ratio.images[-1]))} images: 1 means that a code says nothing about its image, 0 is perfect."
         )
-    found = [one for one in _informations(run) if len(one.values)]
-    if found:
+    result = [information for information in _informations(run) if len(information.values)]
+    if result:
         said = listed(
-            [f"{number(float(one.values[-1]))} nats of {one.name.removesuffix(INFORMATION)}" for one in found]
+            [f"{number(float(one.values[-1]))} nats of {one.name.removesuffix(INFORMATION)}" for one in result]
         )
         sizes = _categories(run)
         beside = f"; its categories can tell {number(sum(map(math.log, sizes)))}" if sizes else ""
-        return f"After {count(int(found[0].images[-1]))} images, a generated image tells {said}{beside}."
+        return f"After {count(int(result[0].images[-1]))} images, a generated image tells {said}{beside}."
     terms = run.group("terms")
     if not terms:
         return f"{plural(len(run.series), 'quantity', 'quantities')} logged."
-    ends = listed([f"{one.name.replace('_', ' ')} {number(float(one.values[-1]))}" for one in terms[:3]])
+    ends = listed([f"{term.name.replace('_', ' ')} {number(float(term.values[-1]))}" for term in terms[:3]])
     return f"After {count(int(terms[0].images[-1]))} images the terms stood at: {ends}."
 
 
@@ -124,8 +124,8 @@ def _vitals(run: Run) -> list[Lines]:
 
 def _information(run: Run) -> list[Lines]:
     """InfoGAN's information in nats, against log K of its categorical parts where the configuration names them."""
-    found = _informations(run)
-    if not found:
+    result = _informations(run)
+    if not result:
         return []
     sizes = _categories(run)
     bound = sum(math.log(size) for size in sizes)
@@ -134,7 +134,7 @@ def _information(run: Run) -> list[Lines]:
         of = " + ".join(f"log {size}" for size in sizes)
         caption += f" Categories reach at most {of} = {number(bound)}; continuous codes have no such limit."
     level = (bound, "all that categories can say") if bound else None
-    lines = tuple(Line(one.name.removesuffix(INFORMATION), one.images, one.values) for one in found)
+    lines = tuple(Line(one.name.removesuffix(INFORMATION), one.images, one.values) for one in result)
     return [
         Lines("information", "Information between codes and images", "images seen", "nats", lines, caption, level=level)
     ]
@@ -158,7 +158,7 @@ def _rest(run: Run) -> list[Block]:
             "Length of each player's gradient. A norm that explodes or dies away shows trouble before the terms do."
         )
         inside.append(_chart("gradients", "Gradient norms", "norm", norms, caption, y_scale="log"))
-    shown = ("discriminator_accuracy", *(one.name for one in _informations(run)))
+    shown = ("discriminator_accuracy", *(information.name for information in _informations(run)))
     notes = [one for one in run.group("notes") if one.name not in shown]
     if notes:
         inside.append(_chart("notes", "Other logged quantities", "value", notes, "Logged, but nobody's objective."))

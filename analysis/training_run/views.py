@@ -21,10 +21,10 @@ def overview(material: Material) -> Section:
     """What was trained on what."""
     table = material.overview
     warnings = () if table is None else table.warnings
-    blocks: list[Block] = [Notice("warning", "Rows depend on each other", sentence(one)) for one in warnings]
+    blocks: list[Block] = [Notice("warning", "Rows depend on each other", sentence(warning)) for warning in warnings]
     blocks.append(Facts(_facts(material)))
     if table is not None:
-        rows = tuple(_summary_row(one) for one in table.summaries)
+        rows = tuple(_summary_row(summary) for summary in table.summaries)
         if rows:
             blocks.append(
                 Table(("column", "kind", "known", "missing", "values"), rows, f"What is known of the {_things(table)}.")
@@ -137,7 +137,7 @@ def health(material: Material) -> Section:
         return missing("health", "Health", NO_RUN)
     if not run.status:
         return missing("health", "Health", "The run has no health.json: it was stopped before its first log mark.")
-    open_ = [one for one in run.warnings if not one.resolved]
+    open_ = [warning for warning in run.warnings if not warning.resolved]
     if run.status == "diverged":
         finding = "Training stopped: " + (first_sentence(open_[0].sentence) if open_ else "a gradient was not finite.")
     elif open_:
@@ -224,9 +224,9 @@ def made(material: Material) -> Section:
 
 def _versions(material: Material) -> tuple[tuple[str, str], ...]:
     run = material.run
-    found = dict((run and run.said("versions")) or {})
+    result = dict((run and run.said("versions")) or {})
     analysed = sorted(set(material.versions.values()) - {""})
-    rows = [(f"{name} (training)", str(version)) for name, version in found.items()]
+    rows = [(f"{name} (training)", str(version)) for name, version in result.items()]
     if analysed:
         rows.append(("latentgan (analysis)", ", ".join(analysed)))
     return tuple(rows)

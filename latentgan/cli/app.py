@@ -218,8 +218,8 @@ def load_networks(model: Any, classes: tuple[str, ...], *, told: int, seed: int)
     from analysis.label_efficiency.networks import Network
     from latentgan.evaluation.supervised_baselines import ways
 
-    found = ways(model, classes, told=told, seed=seed)
-    return [Network(way.name, way.teach, way.read, way.told, way.note) for way in found]
+    result = ways(model, classes, told=told, seed=seed)
+    return [Network(way.name, way.teach, way.read, way.told, way.note) for way in result]
 
 
 def encode_runs(runs: list[Path], folder: Path, **how: Any) -> list[Path]:

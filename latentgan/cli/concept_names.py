@@ -12,8 +12,8 @@ from latentgan.errors import ConfigError
 
 def find_concept(names: Sequence[str], wanted: str) -> int:
     """Return the position of a concept by its full name, or by its value alone where that is unique."""
-    if (found := _position(names, wanted)) is not None:
-        return found
+    if (result := _position(names, wanted)) is not None:
+        return result
     near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.3)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ConfigError(f"no concept is called {wanted!r}; {hint}known are: {listed(dict.fromkeys(names))}")
@@ -22,9 +22,9 @@ def find_concept(names: Sequence[str], wanted: str) -> int:
 def _position(names: Sequence[str], wanted: str) -> int | None:
     exact = [i for i, name in enumerate(names) if name == wanted]
     loose = [i for i, name in enumerate(names) if name.split(": ", 1)[-1] == wanted]
-    for found in (exact, loose):
-        if len({names[i] for i in found}) == 1:  # one concept has a direction a method; the first is the default
-            return found[0]
+    for result in (exact, loose):
+        if len({names[i] for i in result}) == 1:  # one concept has a direction a method; the first is the default
+            return result[0]
     return None
 
 

@@ -122,7 +122,7 @@ def edit(
 
     table = _concepts(run, results)
     moves = moves_of(table)
-    names = [one.name for one in moves]
+    names = [move.name for move in moves]
     chosen = [find_weighted(names, text) for text in concept]
     if len({position for position, _ in chosen}) < len(chosen):
         raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
@@ -210,12 +210,12 @@ def verify(
     from analysis.results import check_results, save
 
     check_results(results, ["editing"])
-    found = _concepts(run, results)
+    outcome = _concepts(run, results)
     with forgetting(results, "judge.*"):
         result = _verified(
             run,
             results,
-            found,
+            outcome,
             only=list(dict.fromkeys(concept or [])),
             keep=keep or [],
             by=keep_by,
@@ -252,10 +252,10 @@ def _concepts(run: Path, results: Path) -> ConceptTable:
     from latentgan.inference.provenance import same_model
 
     loaded = load(results)
-    if (found := loaded.get("concepts")) is None:
+    if (result := loaded.get("concepts")) is None:
         raise ConfigError(f"{results} holds no concepts; run `latentgan concepts TABLE --out {results}` first")
     same_model(run, loaded.get("overview"), results)
-    table: ConceptTable = found
+    table: ConceptTable = result
     return table
 
 
@@ -273,17 +273,17 @@ def _keeping(
 
     if both := _both(moves, chosen, keep):
         raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and kept: leave one of the two out")
-    found = keep_in(table, moves, chosen, _found(moves, keep), by=by, draws=draws)
-    for line in (*namesakes(moves, [*(moves[i].name for i in chosen), *keep]), *found.notes):
+    result = keep_in(table, moves, chosen, _found(moves, keep), by=by, draws=draws)
+    for line in (*namesakes(moves, [*(moves[i].name for i in chosen), *keep]), *result.notes):
         say(f"note: {line}")
-    return found
+    return result
 
 
 def _found(moves: Sequence[Move], wanted: Sequence[str]) -> list[int]:
     """Return the positions of moves that are named, or whose column is, one direction each."""
     from latentgan.cli.concept_names import find_all
 
-    names, columns = [one.name for one in moves], [one.column for one in moves]
+    names, columns = [move.name for move in moves], [one.column for one in moves]
     return list(dict.fromkeys(i for name in wanted for i in find_all(names, columns, name)))
 
 
@@ -301,7 +301,7 @@ def _to_verify(moves: Sequence[Move], only: Sequence[str], keep: Sequence[str], 
     """
     if only:
         return _found(moves, only)
-    names = [one.name for one in moves[:concepts]]
+    names = [move.name for move in moves[:concepts]]
     every = [names.index(name) for name in dict.fromkeys(names)]
     kept = _both(moves, every, keep)
     if len(kept) == len(every):

@@ -117,11 +117,13 @@ def _fitted(
 
     if component is not None and label is not None:
         raise ConfigError("a code is of a component, or of a class: give --component or --class, not both")
-    found = {kind: load_one(results, kind) for kind in ("overview", "mixtures") if (results / f"{kind}.json").is_file()}
+    result = {
+        kind: load_one(results, kind) for kind in ("overview", "mixtures") if (results / f"{kind}.json").is_file()
+    }
     again = f"run `latentgan mixture TABLE --out {results}` first"
-    if (mixture := found.get("mixtures")) is None:
+    if (mixture := result.get("mixtures")) is None:
         raise ConfigError(f"{results} holds no mixture; {again}")
-    same_model(run, found.get("overview"), results)
+    same_model(run, result.get("overview"), results)
     rng = np.random.default_rng(seed)
     if label is not None:
         if (by_class := mixture.by_class) is None:

@@ -119,8 +119,8 @@ def evidence(
     from latentgan.inference.log_likelihood import FILE, Plan, show
 
     plan = Plan(images, samples, annealed, Annealing(temperatures, chains, leapfrog), binarise, seed)
-    found = stages.evidence(run, plan, data=data, options={"mirror": mirror}, device=device, family=family)
-    show(found, plan, as_json=json_)
+    result = stages.evidence(run, plan, data=data, options={"mirror": mirror}, device=device, family=family)
+    show(result, plan, as_json=json_)
     note(f"wrote {run / FILE}")
 
 

@@ -69,10 +69,10 @@ def reproduce(
         for number in seed or range(protocol.recipes[chosen].seeds):
             path = records.record_path(results, name, chosen, number)
             _say(f"{name}, {chosen}, seed {number}")
-            found = records.read_record(path)
-            if found is not None and records.is_quick(found) != quick:
+            result = records.read_record(path)
+            if result is not None and records.is_quick(result) != quick:
                 raise ConfigError(f"{path} is of {'a real run' if quick else 'a --quick one'}: name another --results")
-            if found is not None:
+            if result is not None:
                 _say(f"recorded already: {path}")
                 continue
             job = base.Job(protocol, name, chosen, number, work, configs, mirror, device, quick, _say)

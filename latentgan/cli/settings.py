@@ -130,12 +130,12 @@ def print_families(name: str | None, *, as_json: bool) -> None:
     """Print all families, or one family's settings."""
     console = Console()
     if name is None:
-        found = {known: _first_line(load_family(known).__doc__) for known in family_names()}
+        result = {known: _first_line(load_family(known).__doc__) for known in family_names()}
         if as_json:
-            print(json.dumps(found, indent=1))
+            print(json.dumps(result, indent=1))
             return
         table = Table("family", "what it is", box=None, header_style="bold")
-        for known, line in found.items():
+        for known, line in result.items():
             table.add_row(f"[bold cyan]{known}[/]", escape(line))
         console.print(table)
         console.print("\n[dim]latentgan families NAME shows a family's parameters.[/]")
@@ -228,5 +228,5 @@ def _first_line(doc: str | None) -> str:
 
 def _source_line(family: type) -> str:
     module = inspect.cleandoc(inspect.getmodule(family).__doc__ or "")
-    _, found, rest = module.partition("Source: ")
-    return "Source: " + " ".join(rest.split()) if found else ""
+    _, result, rest = module.partition("Source: ")
+    return "Source: " + " ".join(rest.split()) if result else ""

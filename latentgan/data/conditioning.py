@@ -71,9 +71,9 @@ class Condition:
         """Return what is told, (n, width) float32, of values (n,); NaN where a value is missing or no known one."""
         if self.kind == "categorical":
             places = {value: place for place, value in enumerate(self.values)}
-            found = np.array([places.get(value, -1) for value in column.tolist()], dtype=np.int64)
-            told = np.eye(self.width, dtype=np.float32)[found]
-            told[found < 0] = np.nan
+            result = np.array([places.get(value, -1) for value in column.tolist()], dtype=np.int64)
+            told = np.eye(self.width, dtype=np.float32)[result]
+            told[result < 0] = np.nan
             return told
         scaled = column * 2 - 1 if self.kind == "boolean" else (column - self.mean) / self.deviation
         return np.asarray(scaled, dtype=np.float32)[:, None]

@@ -71,8 +71,8 @@ def decode_items(items: Items, geometry: Geometry, *, skip_bad: bool, progress: 
     if not items.names:
         raise DataError(f"{items.what} holds no images")
     cache = DecodedCache({"format": _FORMAT, **asdict(geometry), **items.identity})
-    if (found := cache.load()) is not None:
-        return _from_cache(items, *found, skip_bad=skip_bad)
+    if (result := cache.load()) is not None:
+        return _from_cache(items, *result, skip_bad=skip_bad)
     findings = _Findings()
     with quiet():
         headers = _scan(items, findings, skip_bad=skip_bad, progress=progress)
@@ -96,8 +96,8 @@ def _fill_cache(
     """Decode into the cache; where that cannot be written to, into memory, and say so."""
     try:
         with locked(writable(cache.folder) / cache.array.name):
-            if (found := cache.load()) is not None:  # another process was faster
-                return _from_cache(items, *found, skip_bad=skip_bad)
+            if (result := cache.load()) is not None:  # another process was faster
+                return _from_cache(items, *result, skip_bad=skip_bad)
             out = cache.create(shape)
             try:
                 kept = _fill(items, geometry, out, findings, skip_bad, progress)

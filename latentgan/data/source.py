@@ -41,7 +41,9 @@ class ImageSpec:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         size = {"channels": self.channels, "height": self.height, "width": self.width, "classes": list(self.classes)}
-        return size | ({"attributes": [one.as_dict() for one in self.attributes]} if self.attributes else {})
+        return size | (
+            {"attributes": [attribute.as_dict() for attribute in self.attributes]} if self.attributes else {}
+        )
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:

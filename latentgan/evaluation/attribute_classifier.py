@@ -60,7 +60,7 @@ class Head:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of its scores, which are those of the concepts that they judge."""
-        return tuple(f"{self.column}: {one}" for one in self.categories) or (self.column,)
+        return tuple(f"{self.column}: {category}" for category in self.categories) or (self.column,)
 
     @property
     def about(self) -> str:
@@ -112,9 +112,9 @@ def find_heads(source: ImageSource, columns: dict[str, str], rows: np.ndarray | 
         columns: the table's column of every attribute, see `latentgan.inference.table_writer.attribute_columns`.
         rows: (n,) rows to learn from; the train split unless given.
     """
-    train, found = source.rows("train") if rows is None else rows, []
+    train, result = source.rows("train") if rows is None else rows, []
     if len(source.spec.classes) > 1 and (source.labels[train] >= 0).sum() >= FEWEST:
-        found.append((Head("label", "class", source.spec.classes), ""))
+        result.append((Head("label", "class", source.spec.classes), ""))
     for name, column in columns.items():
         if name == source.group:
             continue  # says what belongs together, not what images show
@@ -124,13 +124,13 @@ def find_heads(source: ImageSource, columns: dict[str, str], rows: np.ndarray | 
             often = np.argsort(-counts, kind="stable")[:MOST]
             words = tuple(str(texts[i]) for i in np.sort(often) if counts[i] >= FEWEST)
             if len(words) > 1:
-                found.append((Head(column, kind, words), name))
+                result.append((Head(column, kind, words), name))
             continue
         known = values[~np.isnan(values)]
         if len(known) >= FEWEST and known.min() < known.max():
             moments = (float(known.mean()), float(known.std())) if kind == "numeric" else (0.0, 1.0)
-            found.append((Head(column, kind, (), *moments), name))
-    return found
+            result.append((Head(column, kind, (), *moments), name))
+    return result
 
 
 class Judge:

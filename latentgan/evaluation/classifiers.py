@@ -281,9 +281,9 @@ def _of_draws(
     best = np.mean(scores, axis=0).argmax(0)
     wanted = sorted(set(best.tolist()))
     place = np.searchsorted(wanted, best)
-    found = [[judged(kept[mark]) for mark in wanted] for kept in first]
+    result = [[judged(kept[mark]) for mark in wanted] for kept in first]
     for number in range(len(first), draws):
-        found.append([judged(network) for network in taught(number, [marks[mark] for mark in wanted])])
+        result.append([judged(network) for network in taught(number, [marks[mark] for mark in wanted])])
         progress(number)
-    chosen = [np.stack(one)[place, :, np.arange(len(place))].T for one in found]
+    chosen = [np.stack(one)[place, :, np.arange(len(place))].T for one in result]
     return np.stack(chosen), [marks[mark] for mark in best]

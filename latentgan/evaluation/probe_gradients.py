@@ -78,7 +78,7 @@ def attackable(
     check_probe(model, probe)
     source = fitting_images(run, model, load(model.about.get("data", {})))
     labels = _as_the_probe_counts(source, probe)
-    rng, found, notes = np.random.default_rng(seed), [], list(source.notes)
+    rng, result, notes = np.random.default_rng(seed), [], list(source.notes)
     for split, most in (("train", FITTED), ("validation", FITTED), ("test", images)):
         rows = source.rows(split)
         rows = rows[labels[rows] >= 0]
@@ -88,12 +88,12 @@ def attackable(
             rows = np.sort(rng.permutation(rows)[:most])
         if not len(rows):
             raise DataError(f"{source.name} has no {split} images with a label, which an attack on a probe needs")
-        found.append((np.asarray(source.images[rows]), labels[rows]))
+        result.append((np.asarray(source.images[rows]), labels[rows]))
     try:
         untrained = NumpyModel.load(run, device=device, family=family, untrained=True)
     except CheckpointError:
         untrained = None
-    return Attackable(model, untrained, found[0], found[1], found[2], tuple(notes))
+    return Attackable(model, untrained, result[0], result[1], result[2], tuple(notes))
 
 
 def _as_the_probe_counts(source: ImageSource, probe: LinearProbe) -> np.ndarray:

@@ -165,12 +165,12 @@ def ways(model: NumpyModel | None, classes: Sequence[str], *, told: int = 0, see
     device = str(pick_device("auto"))
     shape, whose = shape_of(model)
     plain = Teacher(shape=shape, seed=seed, device=device)
-    found = [
+    result = [
         Way("network", plain, plain.read, note=whose),
         Way("network, affine maps", Teacher(MAPS, shape=shape, seed=seed, device=device), note=_said(MAPS)),
     ]
     if model is None or not isinstance(model.family, Decodes) or not classes:
-        return found
+        return result
     asked = bool(model.classes) and set(classes) <= set(model.classes)
     made = by_class(model, seed=seed) if asked else by_network(model, shape, seed=seed, device=device)
     named = "asked for by class" if asked else "named by a network taught the draw"
@@ -183,8 +183,8 @@ def ways(model: NumpyModel | None, classes: Sequence[str], *, told: int = 0, see
         )
     )
     note = f"{MADE:,} images by {model.about.get('name', 'the model')}, {named}; it saw train images only, and {said}"
-    found.append(Way("network, affine maps, generated", Teacher(MAPS, made, shape, seed, device), None, told, note))
-    return found
+    result.append(Way("network, affine maps, generated", Teacher(MAPS, made, shape, seed, device), None, told, note))
+    return result
 
 
 def shape_of(model: NumpyModel | None) -> tuple[AnySize, str]:

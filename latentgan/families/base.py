@@ -170,8 +170,13 @@ def condition_parts(spec: ImageSpec) -> list[Part]:
     """Return a part of the code for each attribute that is told, under its name unless that is taken."""
     taken = ("z", "label")
     return [
-        Part(f"attribute_{one.name}" if one.name in taken else one.name, "condition", one.width, encoded=False)
-        for one in spec.attributes
+        Part(
+            f"attribute_{attribute.name}" if attribute.name in taken else attribute.name,
+            "condition",
+            attribute.width,
+            encoded=False,
+        )
+        for attribute in spec.attributes
     ]
 
 
@@ -218,10 +223,10 @@ def load_family(name: str) -> type[Family]:
         hint = f"did you mean {near[0]}? " if near else ""
         raise ConfigError(f"no family is called {name!r}; {hint}known are: {listed(names)}")
     module = importlib.import_module(f"latentgan.families.{name}")
-    found: list[type[Family]] = [v for v in vars(module).values() if _defined_there(v, module.__name__)]
-    if len(found) != 1:
-        raise ConfigError(f"families/{name}.py defines {len(found)} families; a file defines exactly one")
-    return found[0]
+    result: list[type[Family]] = [v for v in vars(module).values() if _defined_there(v, module.__name__)]
+    if len(result) != 1:
+        raise ConfigError(f"families/{name}.py defines {len(result)} families; a file defines exactly one")
+    return result[0]
 
 
 def configure(name: str, tables: Mapping[str, Any] | None = None, /, **more: Mapping[str, Any]) -> RunConfig:
@@ -242,9 +247,9 @@ def _defined_there(value: object, module: str) -> bool:
 def _foreign(name: str) -> type[Family]:
     module_name, _, attribute = name.partition(":")
     try:
-        found: Any = getattr(importlib.import_module(module_name), attribute)
+        result: Any = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"cannot import {name!r}: {error}; write it as package.module:ClassName") from error
-    if not (isinstance(found, type) and issubclass(found, Family)):
+    if not (isinstance(result, type) and issubclass(result, Family)):
         raise ConfigError(f"{name!r} is not a latentgan.Family")
-    return found
+    return result

@@ -119,7 +119,7 @@ class CGAN(Family):
                 spec, "a cgan is told classes", "family.attributes tells attributes; gan and dcgan learn without"
             )
         label = [Part("label", "categorical", self.classes, encoded=False)] if wanted else []
-        width = sum(one.width for one in spec.attributes)
+        width = sum(attribute.width for attribute in spec.attributes)
         self.condition_width = self.classes + width
         rows = ConditionRows(width, max(1, self.classes)) if width else None
         parts = [Part("z", config.prior, config.latent), *label, *condition_parts(spec)]
@@ -186,7 +186,7 @@ class CGAN(Family):
         return logits
 
     def represent(self, x: Tensor) -> None:
-        neutral = [value for one in self.spec.attributes for value in one.neutral]
+        neutral = [value for attribute in self.spec.attributes for value in attribute.neutral]
         y = [unknown_label(x, self.classes)] if self.classes else []
         self.discriminator(x, torch.cat([*y, x.new_tensor(neutral).expand(len(x), -1)], dim=1))
 

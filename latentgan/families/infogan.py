@@ -161,12 +161,12 @@ class InfoGAN(Family):
 
     def _columns(self, kind: str) -> list[tuple[int, int]]:
         """Return (first, end) of the parts of a kind among Q's outputs, which leave out the noise."""
-        found, start = [], 0
+        result, start = [], 0
         for part in self.prior.parts[1:]:
             if part.kind == kind:
-                found.append((start, start + part.width))
+                result.append((start, start + part.width))
             start += part.width
-        return found
+        return result
 
     def _information(self, q: Tensor, z: Tensor, update: Update) -> dict[str, Tensor]:
         """Return the terms to be minimised, −λ L_I up to constants, and note the information in nats."""

@@ -67,11 +67,11 @@ def some_rows(source: ImageSource, rows: int | None, seed: int) -> ImageSource:
     """Return at most `rows` images of every split, drawn by the seed and in their order."""
     parts, notes = [], list(source.notes)
     for name in ("train", "validation", "test"):
-        found = source.rows(name)
-        if rows is not None and len(found) > rows:
-            notes.append(f"a sample of {rows:,} of {len(found):,} {name} images, by seed {seed}")
-            found = np.random.default_rng([seed, 7]).permutation(found)[:rows]
-        parts.append(found)
+        result = source.rows(name)
+        if rows is not None and len(result) > rows:
+            notes.append(f"a sample of {rows:,} of {len(result):,} {name} images, by seed {seed}")
+            result = np.random.default_rng([seed, 7]).permutation(result)[:rows]
+        parts.append(result)
     kept = np.sort(np.concatenate(parts))
     if len(kept) == len(source):
         return source
@@ -134,8 +134,8 @@ def _fits(path: Path, metadata: Mapping[str, Any]) -> bool:
     check_file(path, error=DataError)
     try:
         text = (pq.read_schema(path).metadata or {}).get(b"latentgan", b"{}").decode("utf-8", "replace")
-        found = validated(parse_json(text, path, error=DataError), dict[str, Any], path, error=DataError)
+        result = validated(parse_json(text, path, error=DataError), dict[str, Any], path, error=DataError)
     except (pa.ArrowException, OSError, DataError):
         return False
     wanted = json.loads(json.dumps(metadata))
-    return all(found.get(key) == value for key, value in wanted.items() if key not in ("run", "command"))
+    return all(result.get(key) == value for key, value in wanted.items() if key not in ("run", "command"))

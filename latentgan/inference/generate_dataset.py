@@ -134,7 +134,7 @@ def write_images(
     out = Path(out)
     plan.check(model, out)
     names = written_names(model.classes, out)
-    columns = {one.name: _column(one.name) for one in model.attributes}
+    columns = {attribute.name: _column(attribute.name) for attribute in model.attributes}
     about = {
         "family": model.about.get("name", ""),
         "checkpoint": model.about.get("sha256", ""),

@@ -39,7 +39,7 @@ def reading_weights(network: nn.Module, decode: Callable[[Tensor], Tensor], z: T
         decode: the pass that they run in.
         z: codes (n, d) that no other numbers of the pass are equal to.
     """
-    found: list[Tensor] = []
+    result: list[Tensor] = []
 
     def look(layer: Any, inputs: tuple[Tensor, ...]) -> None:
         x, width = inputs[0], z.shape[1]
@@ -47,7 +47,7 @@ def reading_weights(network: nn.Module, decode: Callable[[Tensor], Tensor], z: T
             return
         for start in range(x.shape[1] - width + 1):
             if torch.equal(x[:, start : start + width], z):
-                found.append(layer.weight[:, start : start + width].float())
+                result.append(layer.weight[:, start : start + width].float())
 
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     hooks = [layer.register_forward_pre_hook(look) for layer in layers]
@@ -57,4 +57,4 @@ def reading_weights(network: nn.Module, decode: Callable[[Tensor], Tensor], z: T
     finally:
         for hook in hooks:
             hook.remove()
-    return torch.cat(found) if found else None
+    return torch.cat(result) if result else None

@@ -72,14 +72,14 @@ def importance_weights(
     """
     n, d = mean.shape
     spread = root.diagonal(dim1=1, dim2=2).log().sum(1)
-    found = []
+    result = []
     step = max(1, at_once // n)
     for start in range(0, samples, step):
         k = min(step, samples - start)
         noise = torch.randn(k, n, d, generator=generator, dtype=mean.dtype).to(mean.device)
         z = mean + torch.einsum("nij,knj->kni", root, noise)
-        found.append(log_likelihood(z).to(mean.dtype) + log_normal(z) - log_normal(noise) + spread)
-    logs = torch.cat(found).double()
+        result.append(log_likelihood(z).to(mean.dtype) + log_normal(z) - log_normal(noise) + spread)
+    logs = torch.cat(result).double()
     total = logs.logsumexp(0)
     return Weights(total - math.log(samples), logs.mean(0), (2 * total - (2 * logs).logsumexp(0)).exp())
 

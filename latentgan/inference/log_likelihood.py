@@ -131,8 +131,8 @@ def held_out_evidence(
     rows = chosen(source, plan)
     x = _observed(source, rows, likelihood, plan.seed).to(model.device)
     with seeded(model.device, plan.seed):
-        criterion, found = _sampled(family, x, plan, advance)
-    evidence, bound, effective = (torch.cat(column) for column in zip(*found, strict=True))
+        criterion, result = _sampled(family, x, plan, advance)
+    evidence, bound, effective = (torch.cat(column) for column in zip(*result, strict=True))
     few, acceptance = _annealed(family, x[: plan.annealed_images], plan, advance)
     return Evidence(
         likelihood.text,
@@ -244,16 +244,16 @@ def _sampled(
     family: Explains, x: Tensor, plan: Plan, advance: Callable[[int], None]
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor, Tensor]]]:
     """Return the criterion (n,), and evidence, bound and effective samples of each batch."""
-    generator, criterion, found = torch.Generator().manual_seed(plan.seed), [], []
+    generator, criterion, result = torch.Generator().manual_seed(plan.seed), [], []
     for part in torch.split(x, BATCH):
         pairs = [family.bound(part) for _ in range(CRITERION_DRAWS)]
         criterion.append(torch.stack([likelihood - kl for likelihood, kl in pairs]).mean(0))
         weights = importance_weights(
             explained(family, part), *family.proposal(part), samples=plan.samples, generator=generator
         )
-        found.append((weights.evidence, weights.bound, weights.effective))
+        result.append((weights.evidence, weights.bound, weights.effective))
         advance(len(part))
-    return torch.cat(criterion), found
+    return torch.cat(criterion), result
 
 
 def _annealed(
@@ -261,16 +261,16 @@ def _annealed(
 ) -> tuple[Tensor | None, float | None]:
     if len(x) == 0:
         return None, None
-    generator, found, accepted = torch.Generator().manual_seed(plan.seed), [], 0.0
+    generator, result, accepted = torch.Generator().manual_seed(plan.seed), [], 0.0
     for part in torch.split(x, max(1, AT_ONCE // plan.annealing.chains)):
         latent = family.prior.width
         logs, rate = annealed(
             explained(family, part), len(part), latent, plan.annealing, like=part, generator=generator
         )
-        found.append(logs)
+        result.append(logs)
         accepted += rate * len(part) / len(x)
         advance(len(part))
-    return torch.cat(found), accepted
+    return torch.cat(result), accepted
 
 
 def _independent(source: ImageSource, x: Tensor, likelihood: Likelihood, seed: int) -> Tensor:

@@ -148,8 +148,8 @@ class NumpyModel:
         if not isinstance(family, Decodes):
             return None
         z = torch.randn(3, self.code_width, generator=torch.Generator().manual_seed(0)).to(self.device)
-        found = reading_weights(family, family.decode, z)
-        return None if found is None else found.cpu().numpy()
+        result = reading_weights(family, family.decode, z)
+        return None if result is None else result.cpu().numpy()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -164,7 +164,7 @@ class NumpyModel:
     def told(self, codes: np.ndarray) -> dict[str, list[Any]]:
         """Return the values (n) of each attribute that codes (n, d) ask for, in its own unit."""
         columns = attribute_columns(self.family)
-        return {one.name: one.decode(codes[:, columns[one.name]]) for one in self.attributes}
+        return {attribute.name: attribute.decode(codes[:, columns[attribute.name]]) for attribute in self.attributes}
 
     @property
     def components(self) -> int:

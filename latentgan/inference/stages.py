@@ -124,9 +124,9 @@ def evidence(
     for line in source.notes:
         say(line)
     with bar(f"evidence of {source.name}", work(plan, source)) as advance:
-        found = held_out_evidence(model, source, plan, advance=advance)
-    write_evidence(run, model, source, plan, found)
-    return found
+        result = held_out_evidence(model, source, plan, advance=advance)
+    write_evidence(run, model, source, plan, result)
+    return result
 
 
 def _metadata(text: str, path: Path) -> dict[str, Any]:

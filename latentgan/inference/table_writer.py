@@ -163,14 +163,14 @@ class Parts:
     def _whole(self) -> list[Path]:
         """Return the parts that follow each other from row 0, up to one that is damaged."""
         parts: list[Path] = []
-        while found := list(self.folder.glob(f"{_end(parts):012d}-*.parquet")):
+        while result := list(self.folder.glob(f"{_end(parts):012d}-*.parquet")):
             try:
-                rows = pq.read_metadata(found[0]).num_rows
+                rows = pq.read_metadata(result[0]).num_rows
             except (pa.ArrowInvalid, OSError):
                 break
-            if len(found) > 1 or rows != _end(found) - _end(parts):
+            if len(result) > 1 or rows != _end(result) - _end(parts):
                 break
-            parts += found
+            parts += result
         return parts
 
 

@@ -104,8 +104,8 @@ def is_quick(record: Record) -> bool:
 
 def read_records(folder: Path, protocol: str, recipe: str) -> list[Record]:
     """Return all seeds of a recipe, by seed."""
-    found = [read_record(path) for path in (folder / protocol).glob(f"{recipe}-*.json")]
-    mine = [record for record in found if record is not None and record.recipe == recipe]
+    result = [read_record(path) for path in (folder / protocol).glob(f"{recipe}-*.json")]
+    mine = [record for record in result if record is not None and record.recipe == recipe]
     return sorted(mine, key=lambda record: record.seed)
 
 

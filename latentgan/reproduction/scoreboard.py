@@ -76,11 +76,11 @@ def as_markdown(rows: Sequence[Row]) -> str:
 
 
 def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[str, ...]:
-    found, style = summarise(records, headline.figure), _style(headline)
+    result, style = summarise(records, headline.figure), _style(headline)
     failed = [str(record.seed) for record in records if record.status != "finished"]
-    ours = found.text(**style) if found else "not recorded yet"
-    if found and headline.median:
-        ours += f"; median {written(statistics.median(found.values), **style)}"
+    ours = result.text(**style) if result else "not recorded yet"
+    if result and headline.median:
+        ours += f"; median {written(statistics.median(result.values), **style)}"
     if failed:
         ours += f"; failed: seed {', '.join(failed)}"
     if any(map(is_quick, records)):
@@ -91,7 +91,7 @@ def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[
         f"{recipe}, {headline.of}" if headline.of else recipe,
         headline.paper or "–",
         ours,
-        found.seeds(**style) if found else "–",
+        result.seeds(**style) if result else "–",
         "; ".join(_yardsticks(headline, records)) or "–",
         f"{statistics.mean(minutes):.1f}, at most {max(minutes):.1f}" if minutes else "–",
     )
@@ -99,8 +99,8 @@ def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[
 
 def _yardsticks(headline: Headline, records: Sequence[Record]) -> Iterator[str]:
     for name, title in headline.yardsticks.items():
-        if (found := summarise(records, name, yardstick=True)) is not None:
-            yield f"{title} {written(found.mean, **_style(headline))}"
+        if (result := summarise(records, name, yardstick=True)) is not None:
+            yield f"{title} {written(result.mean, **_style(headline))}"
 
 
 def _style(headline: Headline) -> dict[str, bool]:

@@ -37,13 +37,13 @@ def selfcheck(device: str = "auto", *, as_json: bool = False) -> bool:
     """
     chosen, started = pick_device(device), time.perf_counter()
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # its 10 bits would hide a mistake
-        found = {theme: [c for f in functions(theme).values() for c in run(f, chosen)] for theme in themes()}
+        result = {theme: [c for f in functions(theme).values() for c in run(f, chosen)] for theme in themes()}
     seconds = time.perf_counter() - started
-    checks = [check for theme in found.values() for check in theme]
+    checks = [check for theme in result.values() for check in theme]
     if as_json:
-        print(json.dumps(_as_dict(found, chosen, seconds), indent=1, allow_nan=False))
+        print(json.dumps(_as_dict(result, chosen, seconds), indent=1, allow_nan=False))
     else:
-        _print(found)
+        _print(result)
         bad = sum(not check.ok for check in checks)
         verdict = f"[bold red]{bad} of {len(checks)} out of tolerance" if bad else f"all {len(checks)} within tolerance"
         Console().print(f"\n{verdict} on {chosen} (torch {torch.__version__}) in {seconds:.1f} s")

@@ -168,13 +168,13 @@ def read_npz(path: Path, label: str | None) -> Raw:
 
 def _split_members(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, str]]:
     """Map split -> {"images": key, "labels": key} for keys such as x_train and test_images."""
-    found: dict[str, dict[str, str]] = {}
+    result: dict[str, dict[str, str]] = {}
     for key in arrays:
         for split, role in (key.partition("_")[::2], key.rpartition("_")[::-2]):
             name, role = split_name(split), role.lower()
             if name and role in (*_IMAGES, *_LABELS):
-                found.setdefault(name, {})["images" if role in _IMAGES else "labels"] = key
-    return found if "images" in found.get("train", {}) else {}
+                result.setdefault(name, {})["images" if role in _IMAGES else "labels"] = key
+    return result if "images" in result.get("train", {}) else {}
 
 
 def _read_split_members(arrays: dict[str, np.ndarray], given: dict[str, dict[str, str]], path: Path) -> Raw:

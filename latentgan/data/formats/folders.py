@@ -115,8 +115,8 @@ def read_folder(
     first = (*decoded.notes, *_passed_over(listing))
     provenance = {"from": str(folder)}
     if table is None:
-        labels, classes, split, said = _from_folders(names, folder)
-        return Raw(decoded.images, labels, classes, Columns(), names, split, first + said, provenance)
+        labels, classes, split, sentences = _from_folders(names, folder)
+        return Raw(decoded.images, labels, classes, Columns(), names, split, first + sentences, provenance)
     chosen = rows[decoded.rows]
     cells = {name: [values[row] if row >= 0 else None for row in chosen] for name, values in sheet.columns.items()}
     provenance["attributes"] = str(table)
@@ -124,19 +124,19 @@ def read_folder(
     named = label is not None or any(name.lower() == "label" for name in cells)
     if len(classes) > 1 and not named:  # the images are sorted into classes already
         known = interpret(cells, len(names), table.name, None, texts=True, choose=False)
-        said = (
+        sentences = (
             *first,
             *notes,
             *known.notes,
             f"label: the sub-folder; --label chooses a column of {table.name} instead",
         )
         split = split if known.split is None else known.split
-        return Raw(decoded.images, labels, classes, known.columns, names, split, said, provenance)
+        return Raw(decoded.images, labels, classes, known.columns, names, split, sentences, provenance)
     if len(classes) > 1 and FOLDER not in cells:
         cells[FOLDER] = [classes[k] if k >= 0 else None for k in labels.tolist()]
     known = interpret(cells, len(names), table.name, label, texts=True)
-    said = first + notes + known.notes
-    return Raw(decoded.images, known.labels, known.classes, known.columns, names, known.split, said, provenance)
+    sentences = first + notes + known.notes
+    return Raw(decoded.images, known.labels, known.classes, known.columns, names, known.split, sentences, provenance)
 
 
 def _passed_over(listing: Listing) -> tuple[str, ...]:
@@ -148,8 +148,8 @@ def _passed_over(listing: Listing) -> tuple[str, ...]:
 def _some_images(folder: Path) -> Listing:
     listing = list_images(folder)
     if not listing.files:
-        found = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(5)) or "nothing"
-        raise DataError(f"{folder} holds no images (.png, .jpg, .webp, …); it holds {found}{_inside(folder)}")
+        result = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(5)) or "nothing"
+        raise DataError(f"{folder} holds no images (.png, .jpg, .webp, …); it holds {result}{_inside(folder)}")
     return listing
 
 

@@ -111,8 +111,8 @@ def _image_column(schema: Any, where: Path) -> str:
             return any(field.name == "bytes" for field in kind)
         return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
-    found = [name for name in schema.names if holds_bytes(schema.field(name).type)]
-    preferred: list[str] = [name for name in found if name.lower() in ("image", "img", "images")] or found
+    result = [name for name in schema.names if holds_bytes(schema.field(name).type)]
+    preferred: list[str] = [name for name in result if name.lower() in ("image", "img", "images")] or result
     if len(preferred) != 1:
         held = listed(f"{field.name} ({field.type})" for field in schema)
         many = "more than one column" if preferred else "no column"

@@ -39,8 +39,8 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"{path.parent} has no {path.name} of SVHN's cropped digits")
     check_file(path, error=DataError)
     try:
-        found = loadmat(path, variable_names=("X", "y"))
-        images, labels = found["X"], found["y"].astype(np.int64).ravel()
+        result = loadmat(path, variable_names=("X", "y"))
+        images, labels = result["X"], result["y"].astype(np.int64).ravel()
     except Exception as error:  # the reader of a damaged file raises whatever it stumbles over
         raise DataError(f"{path} is truncated, damaged or no file of SVHN's cropped digits; fetch it again") from error
     if images.dtype != np.uint8 or images.shape != (32, 32, 3, len(labels)) or not len(labels) or labels.min() < 0:

@@ -176,7 +176,7 @@ def measure(job: Job) -> Outcome:
         centre = np.linalg.norm(points - grid.centres[fresh.labels], axis=1)
         beside["the mode's centre"] = {ERROR: bootstrap_mean(centre, rng=np.random.default_rng(job.seed))}
     job.timed("read", started)
-    return Outcome(figures, {f"{name}, {of}": found[name] for of, found in beside.items() for name in found})
+    return Outcome(figures, {f"{name}, {of}": result[name] for of, result in beside.items() for name in result})
 
 
 def judged(family: Family, grid: Gaussians, *, seed: int = 0) -> dict[str, Interval]:
@@ -187,14 +187,14 @@ def judged(family: Family, grid: Gaussians, *, seed: int = 0) -> dict[str, Inter
 
 def covered(samples: np.ndarray, grid: Gaussians, *, seed: int) -> dict[str, Interval]:
     """Return what samples (n, d) cover; the counts' intervals are bootstraps over the samples."""
-    n, rng, found = len(samples), np.random.default_rng(seed), modes_covered(samples, grid)
+    n, rng, result = len(samples), np.random.default_rng(seed), modes_covered(samples, grid)
     draws = [modes_covered(samples[rng.integers(n, size=n)], grid) for _ in range(REPEATS)]
     counts = np.array([(draw.covered, draw.reached) for draw in draws])
     (low, reached_low), (high, reached_high) = np.quantile(counts, [0.025, 0.975], axis=0).tolist()
     return {
-        COVERED: Interval(found.covered, low, high, n),
-        REACHED: Interval(found.reached, reached_low, reached_high, n),
-        NEAR: wilson_share(found.share, n),
+        COVERED: Interval(result.covered, low, high, n),
+        REACHED: Interval(result.reached, reached_low, reached_high, n),
+        NEAR: wilson_share(result.share, n),
     }
 
 

@@ -103,7 +103,7 @@ def measure(job: Job) -> Outcome:
 
 def outcome(hits: dict[str, np.ndarray]) -> Outcome:
     """Return accuracies and paired differences of (draws, test images) hits by name."""
-    accuracy: dict[str, Interval] = {name: draws_and_rows(found) for name, found in hits.items()}
+    accuracy: dict[str, Interval] = {name: draws_and_rows(result) for name, result in hits.items()}
     gains = {
         GAIN: paired_draws_and_rows(hits[MADE_TOO], hits[REAL]),
         AFFINE_GAIN: paired_draws_and_rows(hits[AFFINE_TOO], hits[AFFINE]),

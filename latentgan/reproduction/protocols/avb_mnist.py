@@ -41,18 +41,18 @@ def measure(job: Job) -> Outcome:
         plan = Plan(20, 20, 10, Annealing(temperatures=10, chains=2, leapfrog=2), seed=job.seed)
     job.say("evidence of test images")
     started = time.perf_counter()
-    found = held_out_evidence(model, source, plan)
-    write_evidence(run, model, source, plan, found)
+    result = held_out_evidence(model, source, plan)
+    write_evidence(run, model, source, plan, result)
     job.timed("read", started)
-    assert found.annealed is not None and found.paired is not None
+    assert result.annealed is not None and result.paired is not None
     return Outcome(
-        {IMPORTANCE: _interval(found.importance), ANNEALED: _interval(found.annealed)},
+        {IMPORTANCE: _interval(result.importance), ANNEALED: _interval(result.annealed)},
         {
-            f"{ERROR}, {IMPORTANCE}": _error(found.importance),
-            f"{ERROR}, {ANNEALED}": _error(found.annealed),
-            PAIRED: _interval(found.paired),
-            PIXELS: _interval(found.independent),
-            CRITERION: _interval(found.criterion),
+            f"{ERROR}, {IMPORTANCE}": _error(result.importance),
+            f"{ERROR}, {ANNEALED}": _error(result.annealed),
+            PAIRED: _interval(result.paired),
+            PIXELS: _interval(result.independent),
+            CRITERION: _interval(result.criterion),
         },
     )
 

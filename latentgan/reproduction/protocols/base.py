@@ -301,5 +301,5 @@ def load_protocol(name: str) -> Protocol:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise ConfigError(f"no protocol is called {name!r}; {hint}known are: {listed(names)}")
-    found: Protocol = importlib.import_module(f"latentgan.reproduction.protocols.{name.replace('-', '_')}").PROTOCOL
-    return found
+    result: Protocol = importlib.import_module(f"latentgan.reproduction.protocols.{name.replace('-', '_')}").PROTOCOL
+    return result

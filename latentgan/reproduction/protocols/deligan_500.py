@@ -75,13 +75,13 @@ def measure(job: Job) -> Outcome:
     rows = source.rows("test")[:SAMPLES]
     test = source.tensor(rows, judge.device)
     samples = ((name, made(family, seed=job.seed)) for name, family in families.items())
-    found = {name: judge.figures(x, judge.named(x)) for name, x in samples}
+    result = {name: judge.figures(x, judge.named(x)) for name, x in samples}
     named = judge.named(test)
-    found[REAL] = judge.figures(test, named)
+    result[REAL] = judge.figures(test, named)
     job.timed("judge", started)
     right = proportion(named.argmax(1) == source.labels[rows])
-    beside = {f"{k}, {of}": v for of, figures in found.items() if of != MIXED for k, v in figures.items()}
-    return Outcome(found[MIXED], {**beside, RIGHT: right})
+    beside = {f"{k}, {of}": v for of, figures in result.items() if of != MIXED for k, v in figures.items()}
+    return Outcome(result[MIXED], {**beside, RIGHT: right})
 
 
 def drawn(source: ImageSource, *, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -112,12 +112,12 @@ def measure(job: Job) -> Outcome:
     draws = {name: sampled(family, SAMPLES, seed=job.seed) for name, family in families.items()}
     draws[DATA] = points(job.recipe, SAMPLES, seed=FRESH + job.seed).source.images.reshape(SAMPLES, -1)
     fresh = points(job.recipe, SAMPLES, seed=2 * FRESH + job.seed).source.images.reshape(SAMPLES, -1)
-    found = {
+    result = {
         name: {**covered(samples, planted, seed=job.seed), DISTANCE: distance(samples, fresh, seed=job.seed)}
         for name, samples in draws.items()
     }
     job.timed("read", started)
-    return Outcome(found.pop(MIXED), {f"{k}, {of}": v for of, figures in found.items() for k, v in figures.items()})
+    return Outcome(result.pop(MIXED), {f"{k}, {of}": v for of, figures in result.items() for k, v in figures.items()})
 
 
 def distance(samples: np.ndarray, fresh: np.ndarray, *, seed: int) -> Interval:

@@ -35,8 +35,8 @@ def measure(job: Job) -> Outcome:
     table = job.encoded(job.trained(), ["none"])
     job.say("categories and labels")
     started = time.perf_counter()
-    found = category_scores(table, job.seed)
-    scores = {name: _accuracy(table, q.argmax(1), q.shape[1]) for name, q in found.items()}
+    result = category_scores(table, job.seed)
+    scores = {name: _accuracy(table, q.argmax(1), q.shape[1]) for name, q in result.items()}
     job.timed("read", started)
     return Outcome({ACCURACY: scores.pop("code")}, scores)
 

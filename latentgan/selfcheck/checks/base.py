@@ -68,15 +68,15 @@ def run(function: CheckFunction, device: torch.device) -> list[Check]:
 
     One that raises is a check that fails.
     """
-    found: list[Check] = []
+    result: list[Check] = []
     with seeded(device, 0):
         try:
-            found.extend(function(device))
+            result.extend(function(device))
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             name = function.__name__.replace("_", " ")
-            found.append(Check(f"{name}: stopped", f"{type(error).__name__}: {reason}", math.nan, 0.0, 0.0))
-    return found
+            result.append(Check(f"{name}: stopped", f"{type(error).__name__}: {reason}", math.nan, 0.0, 0.0))
+    return result
 
 
 class Recorder:

@@ -72,11 +72,11 @@ def terms_at_chance(device: torch.device) -> Checks:
         as_real, as_fake = math.log1p(1 / classes), math.log1p(classes)
         chance = "½" if classes == 1 else f"{classes}/{classes + 1}"
         for player, terms in _play(family, device).items():
-            found = _adversarial(terms)
+            result = _adversarial(terms)
             swapped = player != "discriminator"
-            wanted = [as_real if (term in ("real", "encoded")) != swapped else as_fake for term in found]
-            if found:
-                title, value = f"{name}: {player}'s terms at D = {chance}", sum(found.values())
+            wanted = [as_real if (term in ("real", "encoded")) != swapped else as_fake for term in result]
+            if result:
+                title, value = f"{name}: {player}'s terms at D = {chance}", sum(result.values())
                 yield Check(title, "−log D, −log(1 − D)", value, sum(wanted), 1e-6)
 
 

@@ -50,9 +50,9 @@ def learned_mixture(device: torch.device) -> Checks:
         ("σ", mixture.deviation, (0.5, 1.0), 10.0),
     ):
         (slope,) = torch.autograd.grad(z.square().mean() / 2, parameter, retain_graph=True)
-        for i, (found, exact) in enumerate(zip(slope.flatten().tolist(), wanted, strict=True), 1):
+        for i, (result, exact) in enumerate(zip(slope.flatten().tolist(), wanted, strict=True), 1):
             title = f"learned mixture: ½ dE z²/d{name}{i}, by reparameterisation"
-            yield Check(title, f"π {name}{i}", found, exact / 2, _errors(variance))
+            yield Check(title, f"π {name}{i}", result, exact / 2, _errors(variance))
     density = float(mixture.log_density(torch.tensor([[0.0]], device=device))[0, 0].detach())
     exact = -2 - math.log(0.5) - 0.5 * math.log(2 * math.pi)
     yield Check("learned mixture: log N(0; −1, ½²)", "−½ (1/½)² − log ½ − ½ log 2π", density, exact, 1e-6)

@@ -95,9 +95,9 @@ def fitted_adversary(device: torch.device) -> Checks:
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         images, z = torch.tensor([[1.0], [-1.0]], device=device), torch.full((2, 1), MEAN, device=device)
-        (found,) = adversary(images, z)
+        (result,) = adversary(images, z)
         (inferred,) = adversary(x, MEAN * x + DEVIATION * normal)
-    for name, value, mean in zip(("½", "−½"), found.tolist(), (MEAN, -MEAN), strict=True):
+    for name, value, mean in zip(("½", "−½"), result.tolist(), (MEAN, -MEAN), strict=True):
         true = float(log_normal(z[:1].cpu().double(), mean, DEVIATION) - log_normal(z[:1].cpu().double()))
         yield Check(
             f"avb: the adversary, fitted, at z = ½ of an image with q = N({name}, 0.6²)", TSTAR, value, true, 0.02
@@ -129,8 +129,8 @@ def evidence(device: torch.device) -> Checks:
     proposals = ("the posterior", math.sqrt(0.2), 2, 1e-5), ("N(0.8x, 1)", 1.0, 20_000, 0.02)
     for name, deviation, samples, tolerance in proposals:
         proposal = 0.8 * x[:, None], torch.full((3, 1, 1), deviation, device=device)
-        found = annealing.importance_weights(log_likelihood, *proposal, samples=samples, generator=generator)
-        title, value = f"log p(x) by {samples:,} samples of {name}", float(found.evidence.mean())
+        result = annealing.importance_weights(log_likelihood, *proposal, samples=samples, generator=generator)
+        title, value = f"log p(x) by {samples:,} samples of {name}", float(result.evidence.mean())
         yield Check(title, "Burda et al. 2016, eq. 8", value, true, tolerance)
     plan = annealing.Annealing(temperatures=50, chains=200, leapfrog=3)
     logs, _ = annealing.annealed(log_likelihood, 3, 1, plan, like=x, generator=generator)

@@ -76,13 +76,13 @@ def concepts_of_noise(rng: np.random.Generator, trials: int) -> Claims:
 
 def one_concept_among_many(rng: np.random.Generator, trials: int) -> Claims:
     """Tables in which one concept of 101 is in the code, and perfect."""
-    found, trials = 0, min(trials, 20)
+    result, trials = 0, min(trials, 20)
     for _ in range(trials):
         codes = rng.normal(size=(200, 8))
         codes[:, 0] = np.where(codes[:, 0] > 0, 2, -2) + 0.1 * codes[:, 0]
         signs = np.column_stack([np.sign(codes[:, 0]), rng.choice([-1, 1], (200, 100))]).astype(np.int64)
-        found += _table(codes, signs, rng, ("mean difference", "LDA")).best[0].stands
-    yield power("a perfect concept stands", "1 among 101, 140 train and 60 test rows", found, trials, bound=0.95)
+        result += _table(codes, signs, rng, ("mean difference", "LDA")).best[0].stands
+    yield power("a perfect concept stands", "1 among 101, 140 train and 60 test rows", result, trials, bound=0.95)
 
 
 def concepts_of_few_rows(rng: np.random.Generator, trials: int) -> Claims:

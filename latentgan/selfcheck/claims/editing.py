@@ -57,8 +57,8 @@ class _World:
     def encode(self, images: np.ndarray, /) -> np.ndarray:
         """The codes that made the images."""
         flat = np.clip(images.reshape(len(images), -1).astype(np.float64), 1e-6, 1 - 1e-6)
-        found: np.ndarray = np.log(flat / (1 - flat)) @ np.linalg.pinv(self.mixing)
-        return found.astype(np.float32)
+        result: np.ndarray = np.log(flat / (1 - flat)) @ np.linalg.pinv(self.mixing)
+        return result.astype(np.float32)
 
 
 class _Reader:
@@ -120,10 +120,10 @@ def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verifica
 def _noise(rng: np.random.Generator, trials: int, spectrum: str) -> Claims:
     proven, bare, leaks = 0, 0, 0
     for _ in range(trials):
-        found = _verified(rng, spectrum, 0)
-        proven += bool(found.proven)
-        bare += any(one.p_value <= 0.05 and one.effect.low > 0 for one in found.judged)
-        leaks += bool(found.leaks.any())
+        result = _verified(rng, spectrum, 0)
+        proven += bool(result.proven)
+        bare += any(one.p_value <= 0.05 and one.effect.low > 0 for one in result.judged)
+        leaks += bool(result.leaks.any())
     what = f"{CONCEPTS} coin flips, {WIDTH} numbers, {spectrum} spectrum"
     yield null_rate("verify proves an edit of noise", what, proven, trials)
     yield null_rate("p alone proves an edit of noise", what, bare, trials)
@@ -133,11 +133,11 @@ def _noise(rng: np.random.Generator, trials: int, spectrum: str) -> Claims:
 def _real(rng: np.random.Generator, trials: int, spectrum: str) -> Claims:
     real, noise, leaks, planted, tables = 0, 0, 0, CONCEPTS // 2, max(1, trials // 4)
     for _ in range(tables):
-        found = _verified(rng, spectrum, planted)
-        proven = {one.name for one in found.proven}
+        result = _verified(rng, spectrum, planted)
+        proven = {one.name for one in result.proven}
         real += sum(f"a{i}" in proven for i in range(planted))
         noise += any(f"a{i}" in proven for i in range(planted, CONCEPTS))
-        leaks += bool(found.leaks[planted:].any() or found.leaks[:, planted:].any())
+        leaks += bool(result.leaks[planted:].any() or result.leaks[:, planted:].any())
     what = f"{planted} of {CONCEPTS} concepts planted, {spectrum} spectrum"
     yield power("verify proves a planted edit", what, real, planted * tables, bound=0.7)
     yield null_rate("verify proves noise beside planted edits", what, noise, tables)

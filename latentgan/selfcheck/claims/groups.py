@@ -153,8 +153,8 @@ def _of_noise(
         if only_concepts or trial % 2:
             continue
         hits[PROBES] += _probed(table)
-        found = study_neighbours(table, None, Options())
-        hits[NEIGHBOURS] += found.tables[0].agreement is not None and found.tables[0].agreement.low > found.chance
+        result = study_neighbours(table, None, Options())
+        hits[NEIGHBOURS] += result.tables[0].agreement is not None and result.tables[0].agreement.low > result.chance
         parts = study_mixture(
             table, None, Options(), components=(4,)
         )  # of its own choice it takes 1, which knows nothing
@@ -172,9 +172,9 @@ def _concepts(table: Embeddings) -> set[str]:
 
 def _probed(table: Embeddings) -> bool:
     """Whether an interval of a probe of the label is above the commonest class, and above shuffled labels."""
-    found = study_probes(table, None, Options(), methods=("logistic", "knn"))
+    result = study_probes(table, None, Options(), methods=("logistic", "knn"))
     return any(
         probe.score.low > max(probe.shuffled.high, probe.confusion.sum(1).max() / probe.confusion.sum())
-        for probe in found.probes
+        for probe in result.probes
         if probe.target == "label" and probe.confusion is not None and probe.shuffled is not None
     )

@@ -121,13 +121,13 @@ def inception_scores(rng: np.random.Generator, trials: int) -> Claims:
         for planted, draw in answers.items():
             truth = float(np.mean([score(draw(20_000)).value for _ in range(8)]))
             for n in ROWS:
-                found = [one for one in (score(draw(n)) for _ in range(trials)) if not one.reason]
+                result = [one for one in (score(draw(n)) for _ in range(trials)) if not one.reason]
                 what = f"{planted}, {n:,} images"
-                if found:
-                    hits = sum(one.low <= truth * 1.001 and truth / 1.001 <= one.high for one in found)
-                    yield coverage(name, what, hits, len(found))
+                if result:
+                    hits = sum(one.low <= truth * 1.001 and truth / 1.001 <= one.high for one in result)
+                    yield coverage(name, what, hits, len(result))
                 if n == ROWS[-1]:
-                    yield power(f"{name} has an interval", what, len(found), trials, bound=0.95)
+                    yield power(f"{name} has an interval", what, len(result), trials, bound=0.95)
 
 
 def manifolds_of_samples(rng: np.random.Generator, trials: int) -> Claims:
@@ -176,12 +176,12 @@ def dimensions_of_clouds(rng: np.random.Generator, trials: int) -> Claims:
             shapes = [shape_of(draw(n), rng=rng) for _ in range(trials)]
             planted = f"{kind} of {dimension} dimensions, {n:,} rows"
             for name, told in (("TwoNN", [s.two_nn for s in shapes]), ("MLE dimension", [s.mle for s in shapes])):
-                found = [one for one in told if not one.reason]
-                if found:
-                    hits = sum(_held(one, dimension) for one in found)
-                    yield coverage(name, planted, hits, len(found))
+                result = [one for one in told if not one.reason]
+                if result:
+                    hits = sum(_held(one, dimension) for one in result)
+                    yield coverage(name, planted, hits, len(result))
                 if n == 1000:
-                    yield power(f"{name} has an interval", planted, len(found), trials, bound=0.95)
+                    yield power(f"{name} has an interval", planted, len(result), trials, bound=0.95)
 
 
 def _means(names: Sequence[str], draws: Sequence[Sequence[Interval]], planted: str) -> Claims:

@@ -58,11 +58,11 @@ def _says_ahead(found: SideBySide) -> bool:
 def equal_runs(rng: np.random.Generator, trials: int) -> Claims:
     """Runs that are equal by five measures, what the report says of them, and the stars in the table of differences."""
     for runs in (2, 4):
-        found = [_compared(rng, runs, 0.0) for _ in range(trials)]
+        result = [_compared(rng, runs, 0.0) for _ in range(trials)]
         planted = f"{runs} equal runs, 5 measures, {ROWS} rows"
-        ahead = sum(_says_ahead(one) for one in found)
+        ahead = sum(_says_ahead(one) for one in result)
         yield null_rate("a run is said to be ahead", planted, ahead, trials)
-        starred = sum(any(figure.differs for row in one.standings for figure in row.figures) for one in found)
+        starred = sum(any(figure.differs for row in one.standings for figure in row.figures) for one in result)
         yield null_rate("a difference has a star", planted, starred, trials)
 
 

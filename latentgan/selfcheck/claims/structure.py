@@ -103,11 +103,11 @@ def groups_of_separated_clusters(rng: np.random.Generator, trials: int) -> Claim
         def draw(rng: np.random.Generator, n: int, centres: np.ndarray = centres) -> np.ndarray:
             return np.asarray(centres[rng.choice(3, n, p=(0.6, 0.3, 0.1))] + rng.normal(size=(n, 3)))
 
-        found = [_groups(draw, rng) for _ in range(repeats)]
+        result = [_groups(draw, rng) for _ in range(repeats)]
         planted = f"60, 30 and 10 % of 600 rows, {distance} standard deviations apart"
         if distance == 6:
-            yield power("three separate groups", planted, found.count(3), repeats, bound=0.9)
-        yield null_rate("more than three separate groups", planted, sum(groups > 3 for groups in found), repeats)
+            yield power("three separate groups", planted, result.count(3), repeats, bound=0.9)
+        yield null_rate("more than three separate groups", planted, sum(groups > 3 for groups in result), repeats)
 
 
 def outliers_of_heavy_tails(rng: np.random.Generator, trials: int) -> Claims:
@@ -123,5 +123,5 @@ def outliers_of_heavy_tails(rng: np.random.Generator, trials: int) -> Claims:
 def _groups(draw: Draw, rng: np.random.Generator) -> int:
     train = draw(rng, 600)
     fitted = fit_mixture(train, rng=rng, components=(1, 2, 3, 4, 6), restarts=1)
-    found = separation(fitted, train, draw(rng, 600), rng=rng)
-    return found.groups if found is not None else 0
+    result = separation(fitted, train, draw(rng, 600), rng=rng)
+    return result.groups if result is not None else 0
