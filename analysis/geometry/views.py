@@ -37,10 +37,10 @@ def section(material: Material) -> Section:
         "directions hold the variance; hubness, the skewness of how often a row is among the 10 nearest of others, "
         "is 0 where none is favoured. RankMe is the effective number of directions, and α the exponent by which the "
         "covariance's eigenvalues decay: without labels, both tell networks that were trained alike apart, a RankMe "
-        "far below the width a collapse. “Independent numbers” are normal columns with the code's variances: codes "
-        "below them lie on something thinner than their columns. Near the edges of a cloud both dimensions are "
-        "estimated too low; their intervals reach up as far as edges like a cube's or a normal cloud's tails explain, "
-        "and do not allow for noise and curvature."
+        "far below the width a collapse. Few rows raise α by themselves. “Independent numbers” are normal columns with "
+        "the code's variances: codes below them lie on something thinner than their columns. Near the edges of a cloud "
+        "both dimensions are estimated too low; their intervals reach up as far as edges like a cube's or a normal "
+        "cloud's tails explain, and do not allow for noise and curvature."
     )
     blocks: list[Block] = [by_group("shape", "Figure", rows, caption, "number", digits=1)]
     blocks += [Prose(sentence(note)) for note in result.notes]
