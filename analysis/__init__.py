@@ -1,7 +1,7 @@
 """Statistics on tables of codes: numpy in, frozen results out; imports neither torch nor latentgan.
 
 Every function takes arrays (or a callable `decode`) and returns a frozen dataclass of arrays, its options are keywords,
-and every figure comes with its yardsticks: n, a 95 % interval, raw pixels, PCA of equal width, the same network
+and every figure comes with its baselines: n, a 95 % interval, raw pixels, PCA of equal width, the same network
 untrained, shuffled labels. Names are resolved on first use (PEP 562): importing the package costs nothing.
 
 tables        Embeddings of a Parquet file; independent_rows, one of each group; `load` and `save` of results

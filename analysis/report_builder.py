@@ -67,7 +67,7 @@ def _lead(material: Material) -> str:
 def _features(material: Material) -> str:
     efficiency: Efficiency | None = material.results.get("label_efficiency")
     few = headline(efficiency.curve) if efficiency is not None and efficiency.curve else None
-    learned = [i for i, yardstick in enumerate(few.baselines) if not yardstick] if few else []
+    learned = [i for i, baseline in enumerate(few.baselines) if not baseline] if few else []
     if few is None or efficiency is None or not learned or efficiency.metric == "R2":
         return ""  # the section itself speaks of numbers
     best = max(learned, key=lambda i: few.scores[i].value)

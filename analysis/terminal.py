@@ -81,7 +81,7 @@ def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         title_cell = Text(clean(name))  # never markup
         table.add_column(title_cell, justify="left" if i == 0 else "right", overflow="fold" if i == 0 else "ellipsis")
     for row in rows:
-        is_baseline = row[0].startswith("  ")  # yardsticks are indented and dim
+        is_baseline = row[0].startswith("  ")  # baselines are indented and dim
         table.add_row(*(Text(clean(cell)) for cell in row), style="dim" if is_baseline else "")
     return table
 

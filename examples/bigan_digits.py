@@ -39,7 +39,7 @@ model = latentgan.NumpyModel.load(run)
 codes = model.encode(source.images[:5])
 print(f"codes {codes.shape}, images again {model.decode(codes).shape}, new ones {model.sample(3).shape}")
 
-# 4. The table of codes: one row an image, with the layers below the code and the yardsticks beside it.
+# 4. The table of codes: one row an image, with the layers below the code and the baselines beside it.
 plan = Plan(features=default_features(model))
 table = latentgan.encode_table(run, source, options.out / "codes.parquet", plan)
 print(f"the table has the vectors {', '.join(Embeddings(table).vector_columns)}")

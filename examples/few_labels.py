@@ -54,6 +54,6 @@ few = run_study("label_efficiency", table, model, Options(), out=results, per_cl
 print(f"{'representation':30} {'10 labels a class':>18} {'minus pixels':>14} {'minus untrained':>16}")
 for name, score in zip(few.representations, few.scores, strict=True):
     gains = {pair.baseline: pair.difference.percent() for pair in few.differences if pair.representation == name}
-    beside = [gains.get(yardstick, "") for yardstick in ("pixels", f"untrained.{name}")]
+    beside = [gains.get(baseline, "") for baseline in ("pixels", f"untrained.{name}")]
     print(f"{name:30} {score.percent():>18} {beside[0]:>14} {beside[1]:>16}")
 print(few.note)

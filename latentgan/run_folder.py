@@ -101,7 +101,7 @@ def forget_run(out: Path) -> None:
 
 
 def read_start(run: Path) -> dict[str, Tensor]:
-    """Return the weights that `run` starts from: untrained/… for the yardstick, start/… for iteration 0; often none."""
+    """Return the weights that `run` starts from: untrained/… for the baseline, start/… for iteration 0; often none."""
     if irregular(run / START) == "missing":
         return {}
     return read_tensors(run / START, error=CheckpointError)
@@ -242,7 +242,7 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def read_untrained(run: Path) -> dict[str, Tensor]:
-    """Return the weights of iteration 0 that a run keeps as a yardstick; CheckpointError where it has none."""
+    """Return the weights of iteration 0 that a run keeps as a baseline; CheckpointError where it has none."""
     if irregular(run / "untrained.safetensors") == "missing":
         raise CheckpointError(f"{run} has no weights of iteration 0 (untrained.safetensors)")
     return read_tensors(run / "untrained.safetensors", error=CheckpointError)

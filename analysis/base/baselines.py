@@ -9,5 +9,5 @@ NETWORK = "network"  # taught the drawn labels alone
 
 
 def is_baseline(name: str) -> bool:
-    """Tell a yardstick by its name."""
+    """Tell a baseline by its name."""
     return name == "pixels" or name.startswith(("untrained.", "PCA "))

@@ -68,7 +68,7 @@ def without_interval(value: float, n: int, why: str) -> Interval:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A yardstick beside a figure, measured in the same way on something that learned nothing."""
+    """A baseline beside a figure, measured in the same way on something that learned nothing."""
 
     name: str  # "pixels", "PCA 50", "untrained", "shuffled", "random direction", ...
     figure: Interval

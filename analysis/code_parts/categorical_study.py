@@ -1,4 +1,4 @@
-"""The study of one categorical part of a code: usage, labels by two rules, yardsticks, what categories look like.
+"""The study of one categorical part of a code: usage, labels by two rules, baselines, what categories look like.
 
 A learned mixture is read alike: its components are the categories, their posterior the probabilities.
 """
@@ -189,7 +189,7 @@ def _named(
 ) -> dict[str, tuple[Matching, tuple[Baseline, ...]]]:
     """Name categories on validation rows by each rule and judge them on `rows`; the same for groups of other things.
 
-    Returns: rule -> the matching of categories and its yardsticks.
+    Returns: rule -> the matching of categories and its baselines.
     """
     held = sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
     held = np.setdiff1d(held, rows)

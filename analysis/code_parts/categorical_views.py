@@ -24,7 +24,7 @@ SHOWN = 20  # categories; more open on request
 WIDE = 24  # labels; a wider table opens on request
 
 
-YARDSTICKS = {
+BASELINES = {
     "pixels": "k-means on pixels",
     "probe of pixels": "as many labels on pixels",
     "untrained": "the same network untrained",
@@ -41,7 +41,7 @@ def categories_in_short(found: Codes | None) -> str:
         used = number(one.effective.value, 1)
         return f"{used} of the {len(one.counts)} {one.nouns} of “{one.part}” are effectively in use."
     pixels = next((b.figure for b in one.baselines if role_of(b.name) == "pixels"), None)
-    beside = f"; {YARDSTICKS['pixels']} {figure(pixels)}" if pixels is not None else ""
+    beside = f"; {BASELINES['pixels']} {figure(pixels)}" if pixels is not None else ""
     chosen = best_of(len(found.categories), "part") or ","
     return (
         f"The {len(one.counts)} {one.nouns} of “{one.part}”{chosen} {_how(one)}, name "
@@ -76,7 +76,7 @@ def _finding(one: Categories, found: Codes) -> str:
         shared = f"they share a normalised mutual information of {brackets(one.shared)} with the labels"
         return f"{text}; {shared}, shuffled labels {number(one.shuffled)}."
     right = one.matching.accuracy
-    others = [f"{_yardstick(b)} {percent(b.figure.value)}" for b in _ordered(one.baselines)]
+    others = [f"{_baseline(b)} {percent(b.figure.value)}" for b in _ordered(one.baselines)]
     return (
         f"The {k} {one.nouns} of “{one.part}”{best_of(len(found.categories), 'part')} name {figure(right)} of "
         f"{_images(found, one)} right, {_how(one)} (n = {count(right.n)}){'; ' * bool(others)}{listed(others)}; "
@@ -128,7 +128,7 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
     if one.matching is not None:
         caption = (
             f"Share of {_images(found)} whose {one.noun} has their label's name, with its 95 % interval over images; "
-            f"the names were chosen on {count(one.matching.n_matched)} other images and are held fixed. The yardsticks "
+            f"the names were chosen on {count(one.matching.n_matched)} other images and are held fixed. The baselines "
             "are named and judged on the same."
         )
         if one.told:
@@ -164,18 +164,18 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
 
 def _beside_others(one: Categories, found: Interval, baselines: tuple[Baseline, ...], caption: str) -> Comparison:
     rows = [estimate(one.nouns, found)]
-    rows += [estimate(_yardstick(b), b.figure, role_of(b.name), note=b.note) for b in _ordered(baselines)]
+    rows += [estimate(_baseline(b), b.figure, role_of(b.name), note=b.note) for b in _ordered(baselines)]
     return Comparison(tuple(rows), caption, axis=(0.0, 1.0))
 
 
 def _ordered(baselines: tuple[Baseline, ...]) -> list[Baseline]:
-    """The yardsticks, pixels first."""
-    known = list(YARDSTICKS)
+    """The baselines, pixels first."""
+    known = list(BASELINES)
     return sorted(baselines, key=lambda b: known.index(b.name) if b.name in known else len(known))
 
 
-def _yardstick(one: Baseline) -> str:
-    return YARDSTICKS.get(one.name, one.name)
+def _baseline(one: Baseline) -> str:
+    return BASELINES.get(one.name, one.name)
 
 
 def _order(one: Categories) -> list[int]:

@@ -14,7 +14,7 @@ from ..base.statistics import Baseline
 from ..errors import AnalysisError
 from ..table.code_layout import columns, is_continuous
 from ..table.embeddings import Embeddings
-from ..table.representations import missing_yardsticks
+from ..table.representations import missing_baselines
 from ..table.selection import held_out, labels_of, said, spread
 from ..table.study_options import Options, Progress, decoder, needs_model, silent
 from .categorical_study import Decode, draw, is_discrete, study_part
@@ -35,7 +35,7 @@ MOST = 256  # continuous numbers that are measured
 DEVIATIONS = {"normal": 1.0, "uniform": 3**-0.5}  # of the priors N(0, 1) and U(-1, 1)
 
 
-DIRECTIONS = 10  # random ones, as a yardstick of effects
+DIRECTIONS = 10  # random ones, as a baseline of effects
 
 
 def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Codes:
@@ -58,7 +58,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
         notes = [f"usage on {words}; labels on the others alone, as those of training rows taught the network"]
     if any(one.matching is None and one.table.size for one in result):
         notes.append("categories are not matched to labels: there are no other labelled rows to choose names on")
-    notes += missing_yardsticks(table) if result else []
+    notes += missing_baselines(table) if result else []
     moved = _sweeps(table, parts, rows, labels, decode, options, rng, progress)
     notes += [*moved.notes, *_sampled(options, table, rows, words)]
     classes = labels[1] if labels else ()

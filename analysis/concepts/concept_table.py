@@ -153,7 +153,7 @@ def concept_table(
     test_rows: Ints,
     *,
     rng: Seed = 0,
-    yardsticks: Mapping[str, tuple[Floats, Floats]] | None = None,
+    baselines: Mapping[str, tuple[Floats, Floats]] | None = None,
     mask: Bools | None = None,
     methods: Sequence[str] = METHODS,
     keep: Sequence[str] = (),
@@ -167,7 +167,7 @@ def concept_table(
     """Find and judge every question's direction by every method; ridge reads numbers only.
 
     Args: train, test: (n, d) codes of train_rows and test_rows, of which only the columns in `mask` are used.
-        yardsticks: name -> (train, test) representations in which the same is tried.
+        baselines: name -> (train, test) representations in which the same is tried.
         keep: questions, or columns, that directions of all others keep, besides; keep_by: how, one of WAYS; their
         evidence is within strata of the kept ones. resamples: behind each stability. groups: (n,) codes of train rows
         that belong together, which resamples and shuffles keep whole; test rows should be one of each group, and of
@@ -207,8 +207,8 @@ def concept_table(
         groups=groups,
     )
     best = best_methods(space, tasks, methods, rng=rng, groups=groups)
-    baselines = _baselines(space, tasks, methods, yardsticks or {}, draws, rng, groups)
-    judged = _judge(space, tasks, result, kept, baselines, best, permutations, rng)
+    beside_each = _baselines(space, tasks, methods, baselines or {}, draws, rng, groups)
+    judged = _judge(space, tasks, result, kept, beside_each, best, permutations, rng)
     wide = np.zeros((len(result), len(mask)))
     wide[:, mask] = space.whole(np.stack([one.axis for one in result]))
     free = tuple(_record(space, tasks, result, i, rng) for i, one in enumerate(result) if one.free is not None)
@@ -299,12 +299,12 @@ def _baselines(
     space: Space,
     tasks: list[Task],
     methods: Sequence[str],
-    yardsticks: Mapping[str, tuple[Floats, Floats]],
+    baselines: Mapping[str, tuple[Floats, Floats]],
     draws: int,
     rng: np.random.Generator,
     groups: Ints | None = None,
 ) -> dict[tuple[int, str], tuple[Baseline, ...]]:
-    """What stands beside each (task, method): the same in each yardstick, then what chance gives; "" has only that."""
+    """What stands beside each (task, method): the same in each baseline, then what chance gives; "" has only that."""
     signs = targets_of(tasks, tasks[0].train, EDITED)
     shuffled = (shuffled_whole(signs, groups, rng=rng) for _ in range(draws))
     mixed = np.stack([find_directions(space.train, targets, method=EDITED) for targets in shuffled])
@@ -313,7 +313,7 @@ def _baselines(
     random = chance(tasks, space.train, space.test, aimless, "random direction", either=True)
     result = {(i, ""): (lost[i], random[i], *by_mean(task, rng)) for i, task in enumerate(tasks)}
     beside: dict[tuple[int, str], list[Baseline]] = {}
-    for name, (train, test) in yardsticks.items():
+    for name, (train, test) in baselines.items():
         other, _ = narrow(train, test, name, rng)
         for method in methods:
             columns = told_by(tasks, method)

@@ -1,4 +1,4 @@
-"""The study of concepts: the questions that a table poses, yardsticks beside, edits where a model decodes."""
+"""The study of concepts: the questions that a table poses, baselines beside, edits where a model decodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..base.decoding import film
 from ..base.model import Model, ReadsLinearly
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
-from ..table.representations import missing_yardsticks
+from ..table.representations import missing_baselines
 from ..table.selection import labelled_columns, labels_of, said, spread, train_and_test
 from ..table.study_options import Options, Progress, decoder, needs_model, silent
 from .concept_table import ConceptTable, concept_table, decode_edits
@@ -60,7 +60,7 @@ def study(
     progress(f"{len(asked)} concepts")
     groups = None if table.groups is None else table.groups[train]
     weights, missing = first_layer(table, model)
-    notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test)), *left, *missing]
+    notes = [*missing_baselines(table), *said(options, table, train=len(train), test=len(test)), *left, *missing]
     result = concept_table(
         codes["train"],
         codes["test"],
@@ -68,7 +68,7 @@ def study(
         train,
         test,
         rng=rng,
-        yardsticks=beside,
+        baselines=beside,
         mask=table.continuous,
         keep=preserve,
         keep_by=preserve_by,

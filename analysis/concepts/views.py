@@ -166,7 +166,7 @@ def _figures(table: ConceptTable) -> Table:
         rows.append((one.name, one.method, number(one.auc.value, 3), *r2, *cells))
     columns = ("direction", "method", "AUC", *["R²"] * told, "p", "q", "found again", *map(readable, names))
     caption = (
-        "Every direction with its yardsticks. Where the concept is a number, p, q and the yardsticks are of R², and "
+        "Every direction with its baselines. Where the concept is a number, p, q and the baselines are of R², and "
         "AUC is that of rows above the train median. q of a method that was not chosen is as if it had been for all "
         "concepts."
     )

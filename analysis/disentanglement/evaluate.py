@@ -116,7 +116,7 @@ def disentangle(
 
     Intervals are jackknives over groups of rows, cut at 0 and 1 (the FactorVAE score's is over votes, that of rotations
     holds 95 % of them). A factor of which fewer than LEAST rows have another value than the commonest is left out, as
-    the notes say. The yardstick shuffles the rows of all factors together, so that relations among factors stay.
+    the notes say. The baseline shuffles the rows of all factors together, so that relations among factors stay.
     Rotations keep all that the code says and lose what single numbers say. Numbers that tell of no factor stay as they
     are: mixed with those that do, they would thin out what each says, and any code with dead numbers would beat its
     rotations. See `_rotated` for which numbers are rotated, and `rotated_p` for the largest p over them.

@@ -11,7 +11,7 @@ from ..base.columns import Column
 from ..base.model import Model
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
-from ..table.representations import code_yardsticks, missing_yardsticks
+from ..table.representations import code_baselines, missing_baselines
 from ..table.selection import held_out, labelled_columns, sample, thin
 from ..table.study_options import Options, Progress, silent
 from .evaluate import ROWS, Disentanglement, disentangle
@@ -52,9 +52,9 @@ def study(
     progress(f"{len(result)} factors")
     codes = table.vectors(table.code, use)[:, table.encoded]
     train = sample(table, "train" if table.has_split else None, options.train_rows, options)
-    codes_beside = [code_yardstick for code_yardstick in code_yardsticks(table) if code_yardstick.name != "pixels"]
+    codes_beside = [code_baseline for code_baseline in code_baselines(table) if code_baseline.name != "pixels"]
     beside = {wanted.name: wanted.read(table, train, use, rng=rng)[1] for wanted in codes_beside}
-    notes += missing_yardsticks(table)
+    notes += missing_baselines(table)
     return disentangle(codes, result, rng=rng, notes=notes, beside=beside, numbers=_numbers(table))
 
 

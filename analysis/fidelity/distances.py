@@ -64,16 +64,16 @@ class Distances:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Samples beside real rows, and real rows beside other real rows as the yardstick."""
+    """Samples beside real rows, and real rows beside other real rows as the baseline."""
 
     kind: ClassVar[str] = "fidelity"
 
     features: str
     samples: Distances
-    yardstick: Distances | None  # real train rows in the samples' place; None without a split
+    baseline: Distances | None  # real train rows in the samples' place; None without a split
     copying: Copying | None
     modes: Modes  # of samples: how many there are where `repeats`, else only its lower end counts
-    real_duplicates: Duplicates  # of the yardstick's rows, or without one of the held-out ones
+    real_duplicates: Duplicates  # of the baseline's rows, or without one of the held-out ones
     notes: tuple[str, ...]
     shown: Pixels | None = None  # (m, h, w, c) of the samples `copying.which`, beside their nearest train rows
     real_pairs: Ints | None = None  # (m, 2) held-out rows that lie nearest to a train row, and that one; table rows

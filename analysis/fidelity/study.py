@@ -47,17 +47,17 @@ def study_fidelity(
     result = compare_samples(*parts, rng=rng)
     seen = _of(len(rows), len(held_out(real, None, options)[0])), _of(len(drawn), fake.n)
     notes = [f"real: {seen[0]} {words}; samples: {seen[1]} rows of {fake.path.name}", *warnings_of(result)]
-    yardstick, repeats = None, None
+    baseline, repeats = None, None
     pictures: dict[str, Any] = {}
     train, others = _train(real, rows), parts[0]
     if train is None:
-        notes.append("no yardstick of real rows, and no test of copying: the table has no train split beside the rows")
+        notes.append("no baseline of real rows, and no test of copying: the table has no train split beside the rows")
     else:
-        progress("yardstick")
+        progress("baseline")
         beside = thin(independent(real, train, options), len(drawn), options)
         others = real.vectors(name, beside)
-        yardstick = compare_samples(parts[0], others, rng=rng)
-        notes.append(f"the yardstick: {_of(len(beside), len(train))} train rows in the samples' place")
+        baseline = compare_samples(parts[0], others, rng=rng)
+        notes.append(f"the baseline: {_of(len(beside), len(train))} train rows in the samples' place")
         progress("nearest training images")
         repeats, pictures = _repeats(real, fake, real.matrix(name, train), train, (rows, drawn), parts)
         notes.append(f"the nearest training images are those of all {len(train):,} train rows")
@@ -66,7 +66,7 @@ def study_fidelity(
     threshold = duplicate_threshold(held[: len(made)])
     modes, real_pairs = count_modes(made, threshold=threshold), duplicates(others, threshold=threshold)
     notes += [*_sampled(result, modes, real_pairs, len(rows), len(drawn)), *grouping(real)]
-    return Fidelity(name, result, yardstick, repeats, modes, real_pairs, tuple(notes), **pictures)
+    return Fidelity(name, result, baseline, repeats, modes, real_pairs, tuple(notes), **pictures)
 
 
 def _sampled(found: Distances, modes: Modes, others: Duplicates, real: int, drawn: int) -> list[str]:

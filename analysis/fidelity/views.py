@@ -32,7 +32,7 @@ INSTEAD = "training images in their place"
 
 
 def section(material: Material) -> Section:
-    """Samples beside held-out images in named features, with real training images as the yardstick."""
+    """Samples beside held-out images in named features, with real training images as the baseline."""
     result: Fidelity | None = material.results.get("fidelity")
     if result is None:
         note = "Not measured yet: latentgan fidelity TABLE SAMPLES --features NAME --out RESULTS does."
@@ -52,8 +52,8 @@ def _shares(found: Fidelity) -> Comparison:
     rows = []
     for key, name in SHARES.items():
         rows.append(estimate("samples", getattr(found.samples, key), group=name))
-        if found.yardstick is not None:
-            rows.append(estimate(INSTEAD, getattr(found.yardstick, key), "real", group=name))
+        if found.baseline is not None:
+            rows.append(estimate(INSTEAD, getattr(found.baseline, key), "real", group=name))
     at = found.samples
     caption = (
         f"In {found.features}. An image lies among others where it is nearer to one of them than that one is to number "
@@ -65,7 +65,7 @@ def _shares(found: Fidelity) -> Comparison:
 
 
 def _distances(found: Fidelity) -> Table:
-    columns = [found.samples, *([found.yardstick] if found.yardstick is not None else [])]
+    columns = [found.samples, *([found.baseline] if found.baseline is not None else [])]
     rows = (
         ("Fréchet distance, at infinitely many rows", *(brackets(column.frechet, 3) for column in columns)),
         ("Fréchet distance, as it is", *(number(one.frechet_plain, 3) for one in columns)),
@@ -140,7 +140,7 @@ def _modes(found: Fidelity) -> Table:
 
 
 def _others(found: Fidelity) -> str:
-    return "held-out images" if found.yardstick is None else "training images"
+    return "held-out images" if found.baseline is None else "training images"
 
 
 def _different(found: Fidelity) -> str:
@@ -152,7 +152,7 @@ def _different(found: Fidelity) -> str:
 
 
 def _finding(found: Fidelity) -> str:
-    ours, real = found.samples, found.yardstick
+    ours, real = found.samples, found.baseline
     sizes = f"n = {count(ours.fake)} samples, {count(ours.real)} held-out images"
     text = f"In {found.features}, samples lie at a Fréchet distance of {brackets(ours.frechet, 3)} from held-out images"
     if real is None:
@@ -162,11 +162,11 @@ def _finding(found: Fidelity) -> str:
 
 def _details(found: Fidelity) -> str:
     """Say by how much, whether samples are copies, and whether they repeat themselves."""
-    if found.yardstick is None:
+    if found.baseline is None:
         return ""
     covered = f"{figure(found.samples.coverage)} of held-out images have a sample near"
-    beside = f"of training images {percent(found.yardstick.coverage.value)}"
-    both = [f"{name} {values}" for name, values in apart(found.samples, found.yardstick) if values]
+    beside = f"of training images {percent(found.baseline.coverage.value)}"
+    both = [f"{name} {values}" for name, values in apart(found.samples, found.baseline) if values]
     differ = f"; apart {'is' if len(both) == 1 else 'are'} {listed(both)}" if both else ""
     return f"{covered} ({beside}){_copied(found.copying)}{_repeated(found)}{differ}."
 
@@ -225,7 +225,7 @@ def _repeated(found: Fidelity) -> str:
 
 def tables(result: Any) -> Iterator[TextTable]:
     """Distances and shares beside real rows, then repetition."""
-    columns = [("samples", result.samples), *([("real train rows", result.yardstick)] if result.yardstick else [])]
+    columns = [("samples", result.samples), *([("real train rows", result.baseline)] if result.baseline else [])]
     names = (
         ("Fréchet distance, at infinitely many rows", "frechet", plain),
         ("kernel distance", "kernel", plain),
@@ -247,7 +247,7 @@ def tables(result: Any) -> Iterator[TextTable]:
         ]
         yield "copies of training images", ("figure", "value"), rows
     one, other = result.modes, result.real_duplicates
-    kind = "real train rows" if result.yardstick else "held-out rows"
+    kind = "real train rows" if result.baseline else "held-out rows"
     counted = [
         ("samples", different(one, result.repeats), f"{one.pairs:,}", f"{one.rows:,}"),
         (f"  {kind}", "–", f"{other.pairs:,}", f"{other.rows:,}"),

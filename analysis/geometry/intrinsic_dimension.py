@@ -105,7 +105,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Geometry:
-    """The shape of a code, beside that of its yardsticks."""
+    """The shape of a code, beside that of its baselines."""
 
     kind: ClassVar[str] = "geometry"
 

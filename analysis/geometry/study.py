@@ -6,7 +6,7 @@ from ..base.model import Model
 from ..base.statistics import Baseline
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
-from ..table.representations import missing_yardsticks, representations
+from ..table.representations import missing_baselines, representations
 from ..table.selection import held_out
 from ..table.study_options import Options, Progress, silent
 from .intrinsic_dimension import Geometry, null_shape, shape_of
@@ -40,4 +40,4 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
             null = null_shape(x, rng=rng)
     if shapes[0].duplicates:
         notes.append(f"{shapes[0].duplicates:,} rows have the code of another row and are left out of the dimensions")
-    return Geometry(tuple(shapes), null, (*notes, *missing_yardsticks(table)))
+    return Geometry(tuple(shapes), null, (*notes, *missing_baselines(table)))

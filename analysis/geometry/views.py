@@ -66,12 +66,12 @@ def _shape_finding(found: Geometry) -> str:
         f"The {one.width} numbers of the {one.representation} have an intrinsic dimension of {brackets(one.two_nn, 1)}"
     )
     others = [f"independent numbers {number(beside['two_nn'].value, 1)}"] if "two_nn" in beside else []
-    others += [f"{name} {number(s.two_nn.value, 1)}" for s, name in _yardsticks(found)]
+    others += [f"{name} {number(s.two_nn.value, 1)}" for s, name in _baselines(found)]
     text += f" (TwoNN, n = {count(one.rows)}{'; ' * bool(others)}{listed(others)})"
     return f"{text}, and their variance fills {brackets(one.participation, 1)} directions."
 
 
-def _yardsticks(found: Geometry) -> list[tuple[Shape, str]]:
+def _baselines(found: Geometry) -> list[tuple[Shape, str]]:
     names = {"pixels": "raw pixels", "untrained": "the same network untrained"}
     code = found.shapes[0].representation
     wanted = {"pixels": "pixels", f"untrained.{code}": "untrained"}

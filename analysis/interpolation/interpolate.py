@@ -64,7 +64,7 @@ class Interpolations:
     baselines: tuple[Baseline, ...]  # the same of the pixel-wise blend of the two images, and of other real images
     notes: tuple[str, ...]
     between: str = "images of different classes"
-    kinds: tuple[PathKind, ...] = ()  # every kind on the same pairs, then yardsticks
+    kinds: tuple[PathKind, ...] = ()  # every kind on the same pairs, then baselines
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""

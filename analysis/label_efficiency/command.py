@@ -41,7 +41,7 @@ def efficiency(job: Job, few: FewLabels = None, draws: Draws = 20, networks: Net
 
     A logistic probe reads the code and every feature layer from the same draws of labels, beside raw pixels,
     a PCA of equal width, the untrained network and shuffled labels. Below the curve stands how many labels a
-    class a yardstick needs for what the representation gives with 10. A paired difference whose interval
+    class a baseline needs for what the representation gives with 10. A paired difference whose interval
     does not contain 0 is evidence.
 
     Numeric attributes follow, and a --label of numbers comes first: R² of ridge regression against labelled rows,

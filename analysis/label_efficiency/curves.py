@@ -53,14 +53,14 @@ LEAST = 5  # draws, however large
 LARGEST = 5_000  # train rows of a draw that is not all of them
 
 
-REFERENCE = 10  # labels a class at which yardsticks are asked how many they need for as much
+REFERENCE = 10  # labels a class at which baselines are asked how many they need for as much
 
 
 @dataclass(frozen=True)
 class LabelsNeeded:
-    """How many labels a class, or labelled rows, a yardstick needs to be read as well as a representation with few.
+    """How many labels a class, or labelled rows, a baseline needs to be read as well as a representation with few.
 
-    The figure is where the yardstick's curve crosses, linear in the logarithm of labels, and its interval holds the
+    The figure is where the baseline's curve crosses, linear in the logarithm of labels, and its interval holds the
     sizes at which the paired difference is not clear of 0. NaN lies beyond all labels; the smallest size means "that
     or fewer".
     """
@@ -68,12 +68,12 @@ class LabelsNeeded:
     representation: str
     baseline: str
     per_class: int  # labels a class of the representation, or labelled rows
-    needed: Interval  # the yardstick's; n counts draws
+    needed: Interval  # the baseline's; n counts draws
 
 
 @dataclass(frozen=True)
 class Efficiency:
-    """Accuracy against labels a class, or R2 against labelled rows, for every representation and its yardsticks."""
+    """Accuracy against labels a class, or R2 against labelled rows, for every representation and its baselines."""
 
     kind: ClassVar[str] = "label_efficiency"
 
@@ -162,7 +162,7 @@ class Gathered:
         return tuple(out)
 
     def needed(self, per_class: int = REFERENCE) -> tuple[LabelsNeeded, ...]:
-        """Ask yardsticks how many labels they need for what others read with `per_class`.
+        """Ask baselines how many labels they need for what others read with `per_class`.
 
         They are pixels, a network and the untrained network. Taken at the size nearest to `per_class`; nothing where
         there is no other size, or where what is read is not clear of the mean, which needs no label.
@@ -263,10 +263,10 @@ def label_efficiency_curve(
     all_labels: bool = True,
     target: str = "label",
 ) -> Efficiency:
-    """Read classes with few labels and with many, beside shuffled labels; and how many yardsticks need.
+    """Read classes with few labels and with many, beside shuffled labels; and how many baselines need.
 
     Args: train, validation, test: name -> rows, the same rows in the same order for every name. Names that are "pixels"
-        or begin with "untrained." or "PCA" are yardsticks. per_class: sizes of draws; by default those of `sizes`.
+        or begin with "untrained." or "PCA" are baselines. per_class: sizes of draws; by default those of `sizes`.
         all_labels: also all labelled rows, once.
     Raises: AnalysisError where there are no two classes, or a class has fewer rows than a size.
     """
@@ -288,9 +288,9 @@ def label_efficiency_curve(
 
 
 def labels_needed(ours: AnyArray, curve: Sequence[AnyArray], places: Doubles, *, metric: Metric = ACCURACY) -> Interval:
-    """Where a yardstick's curve reaches `ours`, with the sizes at which the paired difference may be 0.
+    """Where a baseline's curve reaches `ours`, with the sizes at which the paired difference may be 0.
 
-    Args: ours: (draws, n) hits, or what the metric takes. curve: those of the yardstick at each of `places` (k,),
+    Args: ours: (draws, n) hits, or what the metric takes. curve: those of the baseline at each of `places` (k,),
         ascending, on the same rows and draws. Returns: labels a class, NaN beyond the last place; n counts the draws of
         `ours`.
     """
@@ -338,7 +338,7 @@ def few_labels(
     """Compare representations on `per_class` labels a class; `analysis.label_efficiency.curves` has the whole curve.
 
     Args: train, validation, test: name -> rows, the same rows in the same order for every name. Names that
-        are "pixels" or begin with "untrained." or "PCA" are yardsticks.
+        are "pixels" or begin with "untrained." or "PCA" are baselines.
     """
     rng = as_rng(rng)
 

@@ -1,6 +1,6 @@
 """Networks that are taught the drawn labels alone, beside simple readers of what was learned without any.
 
-A network learns from the table's pixels, which is what the yardstick "pixels" reads. How it learns is a callable's
+A network learns from the table's pixels, which is what the baseline "pixels" reads. How it learns is a callable's
 business, as nothing here trains one; `latentgan.evaluation.supervised_baselines` has such callables.
 """
 

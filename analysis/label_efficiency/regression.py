@@ -29,7 +29,7 @@ STRENGTHS = tuple(10.0**power for power in range(-6, 2))  # alpha a row, over th
 SEARCH = 2_500  # train rows on which the strength is chosen, of all draws that are tried together
 
 
-REFERENCE = 100  # rows at which yardsticks are asked how many they need for as much
+REFERENCE = 100  # rows at which baselines are asked how many they need for as much
 
 
 def amounts(n: int) -> tuple[int, ...]:
@@ -173,7 +173,7 @@ class NumberCurves:
         self.add(MEAN, [(self.values[picked].mean(1)[:, None], unset) for picked in self.picked])
 
     def add(self, name: str, found: Sequence[tuple[AnyArray, Sequence[float]]]) -> None:
-        """Keep what a yardstick reads at each size: (draws, n_test, t) in standard deviations, and t settings."""
+        """Keep what a baseline reads at each size: (draws, n_test, t) in standard deviations, and t settings."""
         spread = np.var(self.truth, axis=0)
         kept = []
         for read, settings in found:

@@ -16,7 +16,7 @@ from ..probes.few_labels import VALIDATION
 from ..probes.linear_probe import SEARCH
 from ..probes.targets import find_targets, rows_with_values
 from ..table.embeddings import Embeddings
-from ..table.representations import missing_yardsticks, representations
+from ..table.representations import missing_baselines, representations
 from ..table.selection import said, sample, thin, train_and_test
 from ..table.study_options import Options, Progress, silent
 from .curves import Curve, Efficiency, sizes
@@ -97,7 +97,7 @@ def study(
         notes += dict.fromkeys(note for one in readers for note in one.teach(table, networks, options, progress))
     done = [result for reader in readers for result in reader.results(table.labels_told)]
     outcome, others = done[0], done[1:]
-    rest = [*missing_yardsticks(table), *said(options, table, True, train=len(train), test=len(test))]
+    rest = [*missing_baselines(table), *said(options, table, True, train=len(train), test=len(test))]
     return replace(outcome, notes=(*outcome.notes, *notes, *rest), attributes=tuple(others))
 
 

@@ -84,7 +84,7 @@ def _notes(found: Efficiency) -> list[str]:
 
 
 def _blocks(found: Efficiency, id: str) -> list[Block]:
-    """The curve, the figures of each size, what yardsticks need, and paired differences."""
+    """The curve, the figures of each size, what baselines need, and paired differences."""
     curve, at = found.curve, headline(found.curve)
     rows = [row for few in curve for row in _few_rows(few)]
     caption = (
@@ -166,7 +166,7 @@ def _covered(few: FewLabels) -> str:
 def _few_finding(found: Efficiency, few: FewLabels, needed: str, noun: str) -> str:
     own = [i for i, baseline in enumerate(few.baselines) if not baseline]
     if not own:
-        return "Only yardsticks were measured."
+        return "Only baselines were measured."
     best = max(own, key=lambda i: few.scores[i].value)
     name, score = few.representations[best], few.scores[best]
     chosen = f"{name}{best_of(len(own))}"
@@ -300,7 +300,7 @@ def _line(name: str, at: list[tuple[int, Interval]], role: Role | None) -> Line:
 
 
 def _needed(found: Efficiency) -> list[Block]:
-    """A table of how many labels each yardstick needs."""
+    """A table of how many labels each baseline needs."""
     if not found.needed:
         return []
     rows = tuple(
@@ -308,12 +308,12 @@ def _needed(found: Efficiency) -> list[Block]:
         for one in found.needed
     )
     caption = (
-        "Where the yardstick's curve reaches what the representation gives; in brackets the sizes at which their "
+        "Where the baseline's curve reaches what the representation gives; in brackets the sizes at which their "
         "paired difference is not clear of zero."
     )
     labels = "labelled rows" if found.metric == "R2" else "labels a class"
-    names = ("representation", labels, "yardstick", "for as much it must")
-    return [Disclosure("How many labels the yardsticks need", (Table(names, rows, caption),))]
+    names = ("representation", labels, "baseline", "for as much it must")
+    return [Disclosure("How many labels the baselines need", (Table(names, rows, caption),))]
 
 
 def _differences(few: tuple[FewLabels, ...]) -> list[Block]:
@@ -380,7 +380,7 @@ def tables(result: Any) -> Iterator[TextTable]:
     ]
     if needs:
         of = f" of {result.target}" if number else ""
-        yield f"{by}{of} that a yardstick needs to be read as well", ("read from", "yardstick", "needs"), needs
+        yield f"{by}{of} that a baseline needs to be read as well", ("read from", "baseline", "needs"), needs
     for attribute in result.attributes:
         yield from tables(attribute)
 

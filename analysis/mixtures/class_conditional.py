@@ -140,7 +140,7 @@ def by_class(
 ) -> ByClass:
     """Fit mixtures of classes on train rows, judge them on test rows, and draw from each.
 
-    The yardsticks are one Gaussian a class, fitted to the same rows with shuffled labels, and the same on what stands
+    The baselines are one Gaussian a class, fitted to the same rows with shuffled labels, and the same on what stands
     beside the codes. Args: train, test: codes (n, D), labels (n,). columns: (D,) those that are looked at; by default
     all. beside: name of another representation -> its train and test rows.
     """

@@ -1,4 +1,4 @@
-"""Each analysis on a table: rows chosen, yardsticks beside, what is missing said. One function a result."""
+"""Each analysis on a table: rows chosen, baselines beside, what is missing said. One function a result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..base.model import Model
 from ..base.statistics import Baseline
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
-from ..table.representations import missing_yardsticks
+from ..table.representations import missing_baselines
 from ..table.selection import held_out, labels_of, said, sample
 from ..table.study_options import Options, Progress, decoder, needs_model, silent
 from .class_conditional import ByClass, by_class
@@ -56,14 +56,12 @@ def study(
     others = np.isin(rows, train, invert=True)
     separated = separation(fitted, own, whole[np.flatnonzero(others)][:, keep], rng=rng)
     labels = labels_of(table)
-    baselines = _mixture_yardsticks(table, train, rows, labels, fitted, rng, progress) if labels else ()
+    baselines = _mixture_baselines(table, train, rows, labels, fitted, rng, progress) if labels else ()
     decode = decoder(table, model)
     notes = [f"assigned and compared with labels on {len(rows):,} {words}"]
     notes += said(options, table, True, **{fit_on or "all": len(train)})
     notes += [] if decode else [f"no decoded samples: {needs_model(table)}"]
-    notes += (
-        missing_yardsticks(table) if labels else [table.continuous_label or "no agreement: the table has no labels"]
-    )
+    notes += missing_baselines(table) if labels else [table.continuous_label or "no agreement: the table has no labels"]
     progress("assigning and decoding")
     result = mixture_result(
         fitted,
@@ -110,7 +108,7 @@ def _classes(
     return result, notes
 
 
-def _mixture_yardsticks(
+def _mixture_baselines(
     table: Embeddings,
     train: Ints,
     rows: Ints,
@@ -126,7 +124,7 @@ def _mixture_yardsticks(
     like, result = fitted.gaussians, []
     for name in ("pixels", table.untrained(table.code)):
         if name is not None and name in table.vector_columns:
-            progress(f"yardstick: {name}")
+            progress(f"baseline: {name}")
             parts = table.matrix(name, train), table.matrix(name, known)
             result.append(mixture_nmi(*parts, labels[0][known], like=like, name=name, rng=rng))
     return tuple(result)

@@ -102,7 +102,7 @@ def groups_again(found: Mixture) -> str:
 
 
 def shared_with_labels(found: Agreement) -> str:
-    """State the mutual information with its interval, n, and whether the yardsticks reach as much."""
+    """State the mutual information with its interval, n, and whether the baselines reach as much."""
     names = {"pixels": "raw pixels", "untrained": "the same network untrained"}
     figures = [(names[role_of(b.name)], b.figure) for b in found.baselines if role_of(b.name) in names]
     groups = (

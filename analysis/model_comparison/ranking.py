@@ -30,9 +30,9 @@ MEASURES = {CODE: 1, FEATURES: 1, CODE_FEW: 1, FEATURES_FEW: 1, ERROR: -1, DIMEN
 
 @dataclass(frozen=True)
 class Contender:
-    """A run, or a yardstick."""
+    """A run, or a baseline."""
 
-    name: str  # "pixels", "PCA 50 of pixels", "untrained.RUN" for yardsticks
+    name: str  # "pixels", "PCA 50 of pixels", "untrained.RUN" for baselines
     baseline: bool = False
     family: str = ""  # "" where the table does not say
     images_seen: int = 0
@@ -92,7 +92,7 @@ class Lead:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Runs in the order given, then yardsticks, on the same rows."""
+    """Runs in the order given, then baselines, on the same rows."""
 
     standings: tuple[Standing, ...]
     leads: tuple[Lead, ...]  # by measure, where two runs have it
@@ -105,7 +105,7 @@ class SideBySide:
 
     @property
     def runs(self) -> tuple[Standing, ...]:
-        """The standings that are no yardsticks."""
+        """The standings that are no baselines."""
         return tuple(standing for standing in self.standings if not standing.who.baseline)
 
 

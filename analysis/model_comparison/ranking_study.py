@@ -37,16 +37,16 @@ def study_runs(
     progress: Progress = silent,
     draws: int = DRAWS,
 ) -> tuple[SideBySide, list[str]]:
-    """Read every table's code and features, and those of yardsticks, from the same rows; and notes.
+    """Read every table's code and features, and those of baselines, from the same rows; and notes.
 
     Args: names: of the runs, in the order of tables. find_model: gives the model that decodes a table's codes.
     Raises: AnalysisError where the tables are not of the same images.
     """
     study = _Study(tables, names, options, find_model, progress, draws)
     runs = [study.run(i) for i in range(len(tables))]
-    yardsticks = study.of_pixels([run.who.width for run in runs])
-    yardsticks += [wild for i, one in enumerate(runs) if (wild := study.untrained(i, one.who)) is not None]
-    entries, ground, rng = [*runs, *yardsticks], study.ground, options.rng("side by side")
+    baselines = study.of_pixels([run.who.width for run in runs])
+    baselines += [wild for i, one in enumerate(runs) if (wild := study.untrained(i, one.who)) is not None]
+    entries, ground, rng = [*runs, *baselines], study.ground, options.rng("side by side")
     read = ground.column is not None
     result = SideBySide(
         standings(entries, rng=rng),

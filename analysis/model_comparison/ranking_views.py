@@ -184,7 +184,7 @@ def finding(found: SideBySide) -> str:
             also = "also " if first.clear and one.best == first.best else ""
             ahead.setdefault(f"{_name(found, one.best)} is {also}ahead by ", []).append(_noun(found, one.measure))
     level = [_noun(found, one.measure) for one in rest if not one.clear]
-    parts = [_opening(found, first) + _yardsticks(found, first)]
+    parts = [_opening(found, first) + _baselines(found, first)]
     parts += [start + listed(nouns) for start, nouns in ahead.items()]
     parts += [f"no run is ahead by {' or '.join(level)}"] if level else []
     return "; ".join(parts) + "."
@@ -236,7 +236,7 @@ def _more(lead: Lead) -> str:
     return f"{value}{unit} [{low},\u00a0{high}]"
 
 
-def _yardsticks(found: SideBySide, lead: Lead) -> str:
+def _baselines(found: SideBySide, lead: Lead) -> str:
     """What raw pixels and the best run's own network give untrained."""
     if lead.measure == ERROR:
         return ""
@@ -250,11 +250,11 @@ def _yardsticks(found: SideBySide, lead: Lead) -> str:
         words: rows[name].figure(measure).value.value for name, (measure, words) in beside.items() if name in rows
     }
     sentences = [f"{words} {percent(value)}" for words, value in figures.items() if math.isfinite(value)]
-    return f"; yardsticks: {listed(sentences)}" if sentences else ""
+    return f"; baselines: {listed(sentences)}" if sentences else ""
 
 
 def ranking_tables(result: SideBySide) -> Iterator[TextTable]:
-    """Yield every figure of each run and yardstick, then paired differences."""
+    """Yield every figure of each run and baseline, then paired differences."""
     names = _names(result)
     rows = [
         (

@@ -100,12 +100,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """One representation beside those of other models, and beside its yardsticks."""
+    """One representation beside those of other models, and beside its baselines."""
 
     kind: ClassVar[str] = "model_comparison"
 
     pairs: tuple[Comparison, ...]  # the first is the same in all
-    yardsticks: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network
+    baselines: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network
     notes: tuple[str, ...]
     runs: SideBySide | None = None  # what each run gives, on the same rows
 

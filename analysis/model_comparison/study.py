@@ -12,17 +12,17 @@ from ..base.pca import fit_pca
 from ..concepts.targets import Question, questions
 from ..table.alignment import common_rows
 from ..table.embeddings import Embeddings
-from ..table.representations import code_yardsticks, missing_yardsticks
+from ..table.representations import code_baselines, missing_baselines
 from ..table.selection import grouping, held_out, independent, labelled_columns, sample, thin
 from ..table.study_options import Options, Progress, silent
 from .ranking_study import FindModel, study_runs
 from .shared_rows import DRAWS
 from .similarity import Comparison, Comparisons, collapsed, similarities, transfers
 
-YARDSTICK_SHUFFLES = 19
+BASELINE_SHUFFLES = 19
 
 
-WIDEST = 1024  # columns of a yardstick that concepts are carried to; wider ones go through a PCA, without labels
+WIDEST = 1024  # columns of a baseline that concepts are carried to; wider ones go through a PCA, without labels
 
 
 def study_comparison(
@@ -35,7 +35,7 @@ def study_comparison(
     progress: Progress = silent,
     draws: int = DRAWS,
 ) -> Comparisons:
-    """Put tables of the same images side by side, and the code of the first beside those of others and yardsticks.
+    """Put tables of the same images side by side, and the code of the first beside those of others and baselines.
 
     Args: names: of the tables, by default those of their files. find_model: gives the model that decodes a table's
         codes.
@@ -58,17 +58,17 @@ def study_comparison(
     rows = thin(held_out(first, None, options, least=200)[0], options.test_rows, options)
     train = sample(first, "train" if first.has_split else None, options.train_rows, options)
     x, result = first.vectors(first.code, rows)[:, first.encoded], []
-    for wanted in code_yardsticks(first):
+    for wanted in code_baselines(first):
         progress(wanted.name)
         y = wanted.read(first, train, rows, rng=rng)[1]
-        alike = similarities(x, y, rng=rng, shuffles=YARDSTICK_SHUFFLES)
+        alike = similarities(x, y, rng=rng, shuffles=BASELINE_SHUFFLES)
         few = y if y.shape[1] <= WIDEST else fit_pca(y, WIDEST, rng=rng).project(y)
         carried, _ = transfers(x, few, _asked(first, rows), rng=rng)
         result.append(
             Comparison((pairs[0].names[0], wanted.name), (x.shape[1], y.shape[1]), len(x), alike, carried, ())
         )
     notes = dict.fromkeys(
-        [*said, *(note for pair in pairs for note in pair.notes), *missing_yardsticks(first), *grouping(first)]
+        [*said, *(note for pair in pairs for note in pair.notes), *missing_baselines(first), *grouping(first)]
     )
     return Comparisons(tuple(pairs), tuple(result), tuple(notes), runs)
 

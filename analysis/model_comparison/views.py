@@ -39,7 +39,7 @@ def section(material: Material) -> Section:
         note = "None yet: latentgan compare TABLE OTHER… --out RESULTS compares codes of the same images."
         return missing("model_comparison", "Other models", material.refusal("model_comparison") or note)
     carried: list[tuple[str, tuple[Block, ...]]] = [
-        (pair.names[1], (_transfers(pair, result.yardsticks), Disclosure("Every figure", (_details(pair),))))
+        (pair.names[1], (_transfers(pair, result.baselines), Disclosure("Every figure", (_details(pair),))))
         for pair in result.pairs
         if pair.transfers
     ]
@@ -52,16 +52,16 @@ def section(material: Material) -> Section:
 
 
 def _similarities(found: Comparisons) -> Block:
-    """Every figure of alikeness, the other models above the yardsticks."""
+    """Every figure of alikeness, the other models above the baselines."""
     rows: list[Estimate] = []
     for name in [similarity.name for similarity in found.pairs[0].similarities]:
-        for pair in (*found.pairs, *found.yardsticks):
+        for pair in (*found.pairs, *found.baselines):
             one = next(each for each in pair.similarities if each.name == name)
             if math.isnan(one.value.value):
                 continue
-            role = role_of(pair.names[1]) if pair in found.yardsticks else "ours"
+            role = role_of(pair.names[1]) if pair in found.baselines else "ours"
             beside = (Mark("chance", one.shuffled, "shuffled rows"),)
-            label = readable(pair.names[1]) if pair in found.yardsticks else pair.names[1]
+            label = readable(pair.names[1]) if pair in found.baselines else pair.names[1]
             rows.append(estimate(label, one.value, role, group=name, marks=beside))
     said = "; ".join(f"{name}: {text}" for name, text in MEANING.items())
     caption = (
@@ -74,8 +74,8 @@ def _similarities(found: Comparisons) -> Block:
     return by_group("alike", "Figure", tuple(rows), caption, "number", "linear CKA", ends, 3)
 
 
-def _transfers(pair: Pair, yardsticks: tuple[Pair, ...]) -> Comparison:
-    beside = [(each.names[1], {one.name: one.there.value for one in each.transfers}) for each in yardsticks]
+def _transfers(pair: Pair, baselines: tuple[Pair, ...]) -> Comparison:
+    beside = [(each.names[1], {one.name: one.there.value for one in each.transfers}) for each in baselines]
     marks = {
         transfer.name: (
             Mark("chance", transfer.shuffled.value, "shuffled maps"),
@@ -103,7 +103,7 @@ def _transfers(pair: Pair, yardsticks: tuple[Pair, ...]) -> Comparison:
     )
     if any(known for _, known in beside):
         caption += (
-            " Further marks are the same directions carried over to yardsticks in place of the other code: what the "
+            " Further marks are the same directions carried over to baselines in place of the other code: what the "
             "images alone share."
         )
     return Comparison(rows, caption, "number", (0.0, 1.0), 3)
@@ -139,40 +139,40 @@ def _first(pair: Pair) -> Similarity:
 
 
 def _finding(found: Comparisons) -> str:
-    """State the model that is most alike beside the yardsticks, the others, and how many concepts carry over."""
+    """State the model that is most alike beside the baselines, the others, and how many concepts carry over."""
     best = max(found.pairs, key=lambda pair: _first(pair).value.value)
     one, others = _first(best), [pair for pair in found.pairs if pair is not best]
     chosen = f"the most alike of {plural(len(found.pairs), 'other model')}, " if others else ""
     listing = [f"with {pair.names[1]} {brackets(_first(pair).value)}" for pair in others]
     listing += [f"with shuffled rows {number(one.shuffled)}"]
-    listing += [f"with {_yardstick(pair)} {brackets(_first(pair).value)}" for pair in found.yardsticks]
+    listing += [f"with {_baseline(pair)} {brackets(_first(pair).value)}" for pair in found.baselines]
     mine, name = best.names
     figures = f"{chosen}{one.name} {brackets(one.value)}; the first {listed(listing)}; n = {count(one.value.n)}"
-    said = verdict(one, found.yardsticks, len(found.pairs))
+    said = verdict(one, found.baselines, len(found.pairs))
     return f"The codes of {mine} and {name} {said} ({figures}){_carried(found)}."
 
 
-def verdict(one: Similarity, yardsticks: tuple[Pair, ...], models: int) -> str:
-    """Say whether a pair is alike, and more than yardsticks are, where it is the most alike of several models.
+def verdict(one: Similarity, baselines: tuple[Pair, ...], models: int) -> str:
+    """Say whether a pair is alike, and more than baselines are, where it is the most alike of several models.
 
     That it was chosen among so many is corrected for (Bonferroni); where no shuffle is as alike, which says no more
-    than that p is small, by the p-value of its interval. It is closer than the yardsticks where it is so than each.
+    than that p is small, by the p-value of its interval. It is closer than the baselines where it is so than each.
     """
     above = difference_p(Interval(one.value.value - one.shuffled, one.value.low - one.shuffled, math.inf, one.value.n))
     p = above if at_floor(one.p_value, one.shuffles) else max(one.p_value, above)
     if one.p_value > SIGNIFICANT or models * p > SIGNIFICANT or one.value.value <= one.shuffled:
         return "arrange the same images no more alike than shuffled rows"
     level = []
-    for pair in yardsticks:
+    for pair in baselines:
         gap = unpaired(one.value, _first(pair).value)
         if gap.value <= 0 or models * difference_p(gap) > SIGNIFICANT:
-            level.append(_yardstick(pair))
+            level.append(_baseline(pair))
     if level:
         return f"arrange the same images alike, but the first is as close to {listed(level)}"
-    return "arrange the same images alike" + (", closer than the first is to any yardstick" if yardsticks else "")
+    return "arrange the same images alike" + (", closer than the first is to any baseline" if baselines else "")
 
 
-def _yardstick(pair: Pair) -> str:
+def _baseline(pair: Pair) -> str:
     name = pair.names[1]
     return "its own network untrained" if role_of(name) == "untrained" else readable(name)
 
@@ -184,9 +184,9 @@ def _carried(found: Comparisons) -> str:
     to = "" if len(found.pairs) == 1 else f" to {plural(len(found.pairs), 'model')}"
     carried = f"{count(sum(carries(told)))} of {plural(len(told), 'concept')}"
     beside = [
-        f"to {_yardstick(yardstick)} {count(sum(carries(yardstick.transfers)))} of {count(len(yardstick.transfers))}"
-        for yardstick in found.yardsticks
-        if yardstick.transfers
+        f"to {_baseline(baseline)} {count(sum(carries(baseline.transfers)))} of {count(len(baseline.transfers))}"
+        for baseline in found.baselines
+        if baseline.transfers
     ]
     tried = f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over them"
     said = f"{tried}; {listed(beside)}" if beside else tried
@@ -194,11 +194,11 @@ def _carried(found: Comparisons) -> str:
 
 
 def tables(result: Any) -> Iterator[TextTable]:
-    """Runs side by side, similarities beside yardsticks and shuffled rows, then concepts carried over."""
+    """Runs side by side, similarities beside baselines and shuffled rows, then concepts carried over."""
     if result.runs is not None:
         yield from ranking_tables(result.runs)
-    beside = {yardstick.names[1]: {s.name: s.value for s in yardstick.similarities} for yardstick in result.yardsticks}
-    told = {one.names[1]: {t.name: t.there.value for t in one.transfers} for one in result.yardsticks if one.transfers}
+    beside = {baseline.names[1]: {s.name: s.value for s in baseline.similarities} for baseline in result.baselines}
+    told = {one.names[1]: {t.name: t.there.value for t in one.transfers} for one in result.baselines if one.transfers}
     for one in result.pairs:
         rows = [
             (

@@ -9,7 +9,7 @@ from ..base.model import Model
 from ..base.nearest import nearest
 from ..base.statistics import Interval, wilson_share
 from ..table.embeddings import Embeddings
-from ..table.representations import missing_yardsticks, representations
+from ..table.representations import missing_baselines, representations
 from ..table.selection import labels_of, said, spread, train_and_test
 from ..table.study_options import Options, Progress, silent
 from .neighbours import Neighbours, NeighbourTable
@@ -40,7 +40,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
         shares = [np.bincount(labels[0][r][labels[0][r] >= 0], minlength=len(labels[1])) for r in (train, test)]
         if all(share.sum() for share in shares):
             chance = float((shares[0] / shares[0].sum()) @ (shares[1] / shares[1].sum()))
-    notes = [*missing_yardsticks(table), *said(options, table, train=len(train), test=len(test))]
+    notes = [*missing_baselines(table), *said(options, table, train=len(train), test=len(test))]
     return Neighbours(gallery, k, chance, tuple(tables), tuple(notes))
 
 

@@ -46,7 +46,7 @@ class FewLabels:
 
     per_class: int  # labels a class, their mean over classes where `everything`; all labelled rows where `metric` is R2
     representations: tuple[str, ...]
-    baselines: tuple[bool, ...]  # which of them are yardsticks
+    baselines: tuple[bool, ...]  # which of them are baselines
     accuracy: Doubles  # (representations, draws) on the test rows, or R2; NaN where one was taught fewer draws
     scores: tuple[Interval, ...]  # mean over draws; covers draws and test rows, n = draws
     deviations: tuple[float, ...]  # standard deviation over draws

@@ -85,7 +85,7 @@ class Probe:
     """One figure: a reader trained on a representation's train rows, scored on its test rows."""
 
     representation: str  # "code", "discriminator.conv2", "pixels", "PCA 50 of pixels", "untrained.code", ...
-    baseline: bool  # a yardstick (pixels, PCA of pixels, untrained network), not the model's own
+    baseline: bool  # a baseline (pixels, PCA of pixels, untrained network), not the model's own
     method: str  # "logistic", "svm", "knn" or "ridge"
     target: str  # "label" or an attribute's name
     metric: str  # "accuracy" or "R2"
@@ -183,7 +183,7 @@ def linear_probe(
         methods: "logistic", "svm", "knn", "cosine-20", "cosine-200"; or "ridge" for numbers.
         classes: names of the classes, where whole numbers are positions among them.
         representation: what the rows are.
-        baseline: whether they are a yardstick.
+        baseline: whether they are a baseline.
         target: what the labels are.
         shuffled: also train on shuffled targets, ten times (linear probes on at most 2,000 rows).
         k: neighbours of "knn".

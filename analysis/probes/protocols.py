@@ -32,7 +32,7 @@ class Protocol:
     labels: int = 0
 
     def representations(self, table: Embeddings, pixels: Pixels) -> tuple[list[Representation], list[str]]:
-        """What is read, then its yardsticks; and notes on those that there are not.
+        """What is read, then its baselines; and notes on those that there are not.
 
         Raises: AnalysisError that says how to encode what the table lacks.
         """
@@ -65,7 +65,7 @@ class Pixels:
 
 
 def each_beside_its_width(table: Embeddings, pixels: Pixels) -> tuple[list[Representation], list[str]]:
-    """Every representation, and every yardstick with a PCA of pixels as wide as each; and notes on the wider ones."""
+    """Every representation, and every baseline with a PCA of pixels as wide as each; and notes on the wider ones."""
     every = list(representations(table))
     widths = {
         representation: int(table.encoded.sum()) if representation == table.code else table.width(representation)

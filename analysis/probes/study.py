@@ -1,4 +1,4 @@
-"""The probe study: every representation and yardstick of a table read for its label and attributes."""
+"""The probe study: every representation and baseline of a table read for its label and attributes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..base.pca import SAMPLE, Components, most_components
 from ..base.statistics import Interval, mean_interval
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
-from ..table.representations import Representation, missing_yardsticks
+from ..table.representations import Representation, missing_baselines
 from ..table.selection import said, sample, train_and_test
 from ..table.study_options import Options, Progress, silent
 from .few_labels import VALIDATION, Setting, draw_labels, draws_and_rows, few_label_accuracy, label_counts, read_draws
@@ -87,7 +87,7 @@ def study(
     order = {column.name: i for i, column in enumerate(targets)}
     probes.sort(key=lambda probe: order[probe.target])
     notes += [
-        *dict.fromkeys([*beside, *missing_yardsticks(table)]),
+        *dict.fromkeys([*beside, *missing_baselines(table)]),
         *said(options, table, train=len(train), test=len(test)),
     ]
     protocol = PROTOCOL if named is None else f"{named.name}: {named.about} ({named.source}). {PROTOCOL}"

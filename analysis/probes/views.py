@@ -101,7 +101,7 @@ def _probe_finding(found: list[Probe], noun: str) -> str:
     found = _first_reader(found)
     own = [probe for probe in found if not probe.baseline]
     if not own:
-        return "Only yardsticks were probed."
+        return "Only baselines were probed."
     best = max(own, key=lambda probe: probe.score.value)
     rivals = _beside(best, found)
     score = figure(best.score) if best.metric == "accuracy" else f"R² {brackets(best.score)}"
@@ -130,7 +130,7 @@ def _probe_finding(found: list[Probe], noun: str) -> str:
 
 
 def _beside(best: Probe, found: list[Probe]) -> list[Probe]:
-    """The yardsticks, of several PCAs of pixels the one that is nearest in width."""
+    """The baselines, of several PCAs of pixels the one that is nearest in width."""
     pcas = [one for one in found if one.baseline and role_of(one.representation) == "pca"]
     nearest = min(pcas, key=lambda one: abs(one.width - best.width), default=None)
     return [one for one in found if one.baseline and (one is nearest or role_of(one.representation) != "pca")]

@@ -12,7 +12,7 @@ from .markup import clean, isolated
 EVERY = tuple(f"c{i}" for i in range(10))
 
 
-BESIDE_YARDSTICKS = ("ours", "c2", "c9", "c7", "c5")  # none that looks like a yardstick's colour
+BESIDE_BASELINES = ("ours", "c2", "c9", "c7", "c5")  # none that looks like a baseline's colour
 
 
 LONGEST_LABEL = 70
@@ -41,7 +41,7 @@ def lines_figure(chart: Lines) -> Figure:
 
 def strokes(lines: tuple[Line, ...]) -> list[tuple[str, str]]:
     """Choose each curve's colour token and dash: a role has its colour, and repeats differ in the dash."""
-    patterns = BESIDE_YARDSTICKS if any(line.role for line in lines) else EVERY
+    patterns = BESIDE_BASELINES if any(line.role for line in lines) else EVERY
     names, free = [], 0
     for line in lines:
         names.append(line.role or patterns[free % len(patterns)])

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-Role = Literal["ours", "pixels", "pca", "untrained", "real", "taught", "chance"]  # the network's own, or a yardstick
+Role = Literal["ours", "pixels", "pca", "untrained", "real", "taught", "chance"]  # the network's own, or a baseline
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Disclosure:
 
 @dataclass(frozen=True)
 class Mark:
-    """A yardstick's figure, drawn small in the row that it belongs to."""
+    """A baseline's figure, drawn small in the row that it belongs to."""
 
     role: Role
     value: float
@@ -115,7 +115,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     shades: tuple[tuple[float, ...], ...] = ()  # depth in [0, 1] of each cell but a row's first: a table as a picture
-    quiet: tuple[bool, ...] = ()  # rows that are yardsticks, set back behind the others
+    quiet: tuple[bool, ...] = ()  # rows that are baselines, set back behind the others
     below: tuple[tuple[tuple[str, ...], ...], ...] = ()  # small lines under the cells of each row
 
 

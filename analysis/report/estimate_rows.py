@@ -1,4 +1,4 @@
-"""Figures to rows of a comparison: roles by name, yardsticks as marks, a common axis, one group at a time."""
+"""Figures to rows of a comparison: roles by name, baselines as marks, a common axis, one group at a time."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def trained_on(notes: Sequence[str]) -> str:
 
 
 def role_of(name: str) -> Role:
-    """Tell what kind of yardstick a representation or baseline is by its name."""
+    """Role of a representation, or of a baseline, by its name."""
     lowered = name.lower()
     if lowered.startswith("untrained"):
         return "untrained"
@@ -128,5 +128,5 @@ def told_labels(told: int) -> str:
         return ""
     return (
         f"The networks were themselves told {plural(told, 'label')} in training, which these figures do not count: "
-        "yardsticks were told none, so that no difference from them shows what was gained without labels."
+        "baselines were told none, so that no difference from them shows what was gained without labels."
     )

@@ -1,4 +1,4 @@
-"""Figures beside their yardsticks as HTML: one table in which every row draws its dot and its interval."""
+"""Figures beside their baselines as HTML: one table in which every row draws its dot and its interval."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _row(row: Estimate, line: float, show: Show, place: Place) -> Markup:
 
 
 def _track(row: Estimate, line: float, place: Place) -> Markup:
-    """Draw the pixels' line, the yardsticks' small marks, the interval, and the dot on top."""
+    """Draw the pixels' line, the baselines' small marks, the interval, and the dot on top."""
     parts = [tag("i", class_="ref", style=f"left:{place(line)}%")] if math.isfinite(line) else []
     parts += [_mark(mark, place) for mark in row.marks if math.isfinite(mark.value) and place(mark.value) > 0]
     if math.isfinite(row.low) and math.isfinite(row.high):

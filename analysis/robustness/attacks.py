@@ -43,7 +43,7 @@ class Target:
     """A reader of images (n, h, w, c) in [0, 1].
 
     Args: name: as figures call it. scores: images -> (n, k). gradient: images, classes (n,) -> the gradient of each
-        image's own cross-entropy by its pixels, of the images' shape. baseline: a yardstick.
+        image's own cross-entropy by its pixels, of the images' shape. baseline: a baseline.
     """
 
     name: str

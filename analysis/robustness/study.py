@@ -49,14 +49,14 @@ def study_adversarial(
     notes: Sequence[str] = (),
     progress: Callable[[str], None] = lambda text: None,
 ) -> Robustness:
-    """Attack the probe through its network, and the yardsticks, fitted on train images, through theirs.
+    """Attack the probe through its network, and the baselines, fitted on train images, through theirs.
 
     Raises: AnalysisError where too few images have a label to fit or to judge.
     """
     least = min(len(train.labels), len(validation.labels), len(test.labels))
     if least < 2 or len(np.unique(train.labels)) < 2:
         raise AnalysisError(
-            "adversarial examples need train images of two classes for the yardsticks, and validation and test images, "
+            "adversarial examples need train images of two classes for the baselines, and validation and test images, "
             "with labels that the probe knows"
         )
     rng, classes = np.random.default_rng([seed, *b"adversarial"]), len(probe.classes)
@@ -71,7 +71,7 @@ def study_adversarial(
             fitted = _fitted(probe, train, validation, classes, untrained.read, rng)
             targets.append(Target(f"untrained.{probe.column}", *untrained.slopes(fitted), baseline=True))
         sentences = [
-            f"yardsticks are fitted on {len(train.labels):,} train images, C chosen on {len(validation.labels):,} "
+            f"baselines are fitted on {len(train.labels):,} train images, C chosen on {len(validation.labels):,} "
             "validation images; pixels are divided each by its own deviation, as all columns are, which makes much of "
             "those that hardly vary, and all by one number; noise moves every pixel by epsilon, up or down at random",
             *([] if untrained else ["no untrained network: the run does not hold its first weights"]),

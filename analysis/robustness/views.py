@@ -127,7 +127,7 @@ def _middle(found: Robustness) -> int:
 
 
 def _finding(found: Robustness) -> str:
-    """State the probe beside the best of its yardsticks at the middle ε, and whether it withstands more."""
+    """State the probe beside the best of its baselines at the middle ε, and whether it withstands more."""
     at = _middle(found)
     attacked = _under(found, "pgd")
     ours = next(one for one in attacked if not one.baseline)
@@ -145,7 +145,7 @@ def _finding(found: Robustness) -> str:
     verdict = "no clear difference"
     if left.apart(best):
         verdict = f"so the probe withstands {'more' if left.value > best.value else 'less'}"
-    most = f"the most that a yardstick keeps under the same attack is {figure(best)} ({name})"
+    most = f"the most that a baseline keeps under the same attack is {figure(best)} ({name})"
     return f"{text}; {most}, {verdict}."
 
 

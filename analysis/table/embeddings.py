@@ -152,7 +152,7 @@ class Embeddings:
 
     @property
     def has_pixels(self) -> bool:
-        """Whether the raw-pixel yardstick is there."""
+        """Whether the raw-pixel baseline is there."""
         return "pixels" in self.vector_columns
 
     @property

@@ -54,7 +54,7 @@ class Representation:
 
 
 def representations(table: Embeddings) -> Iterator[Representation]:
-    """Yield the model's own representations, then the yardsticks."""
+    """Yield the model's own representations, then the baselines."""
     for name in table.representations:
         yield Representation(name, False, name, table.encoded if name == table.code else None)
     if table.has_pixels:
@@ -68,7 +68,7 @@ def representations(table: Embeddings) -> Iterator[Representation]:
             yield Representation(column, True, column, table.encoded if name == table.code else None)
 
 
-def code_yardsticks(table: Embeddings) -> list[Representation]:
+def code_baselines(table: Embeddings) -> list[Representation]:
     """What stands beside the code where features do not: pixels, their PCA, the code of the untrained network."""
     features = {table.untrained(name) for name in table.representations if name != table.code}
     return [
@@ -78,8 +78,8 @@ def code_yardsticks(table: Embeddings) -> list[Representation]:
     ]
 
 
-def missing_yardsticks(table: Embeddings) -> list[str]:
-    """Say which yardsticks the table cannot give, and what its label column is not."""
+def missing_baselines(table: Embeddings) -> list[str]:
+    """Say which baselines the table cannot give, and what its label column is not."""
     notes = [table.continuous_label] if table.continuous_label else []
     if not table.has_pixels:
         notes.append("no raw-pixel baseline: the table has no column 'pixels'")

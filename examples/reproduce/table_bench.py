@@ -40,7 +40,7 @@ class Model:
 
 
 def write_table(path: Path, n: int) -> int:
-    """Write n codes of ten groups with a label, two attributes, a split and yardsticks; return the vectors' bytes."""
+    """Write n codes of ten groups with a label, two attributes, a split and baselines; return the vectors' bytes."""
     rng = np.random.default_rng(0)
     group, slant = rng.integers(GROUPS, size=n), rng.standard_normal(n)
     codes = rng.standard_normal((GROUPS, WIDTH))[group] + rng.standard_normal((n, WIDTH))

@@ -189,7 +189,7 @@ def demo(
         training.resume(run, command=command_line())
     else:
         training.train(config, run, command=command_line())
-    headline("2/4  encode every image, beside its yardsticks")
+    headline("2/4  encode every image, beside its baselines")
     stages.encode(run, table, command=command_line())
     headline("3/4  analyse the codes")
     analysis.app.analyze_table(table, results, model=load_model(run), command=command_line())

@@ -46,7 +46,7 @@ def encode(
     pool: Annotated[
         int, typer.Option(min=0, max=256, help="Max-pool convolutional features to N×N cells; 0 keeps them whole.")
     ] = 4,
-    yardsticks: Annotated[
+    baselines: Annotated[
         bool, typer.Option(help="Also the untrained network's codes and features, and the pixels.")
     ] = True,
     device: Device = "auto",
@@ -77,7 +77,7 @@ def encode(
         options=options,
         features=features,
         pool=pool,
-        yardsticks=yardsticks,
+        baselines=baselines,
         device=device,
         family=family,
         command=command_line(),

@@ -1,4 +1,4 @@
-"""Plain classifiers of a given shape, trained on labels alone: the yardstick of features that were learned without."""
+"""Plain classifiers of a given shape, trained on labels alone: the baseline of features that were learned without."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from latentgan.inference.hooks import pooled
 from latentgan.inference.numpy_model import NumpyModel
 
 FITTED = 10_000
-"""Train images, and validation images, that yardsticks are fitted on at most."""
+"""Train images, and validation images, that baselines are fitted on at most."""
 
 
 Pictures = tuple[np.ndarray, np.ndarray]
@@ -35,7 +35,7 @@ class Attackable:
     Args:
         model: the trained networks.
         untrained: the same at iteration 0, None where the run does not hold them.
-        train: images that yardsticks learn from.
+        train: images that baselines learn from.
         validation: images that choose their C.
         test: images that are attacked.
         notes: what is to be said about them.

@@ -1,4 +1,4 @@
-"""From images to the embeddings table: one forward pass an image, streamed, resumable, with the yardsticks beside it.
+"""From images to the embeddings table: one forward pass an image, streamed, resumable, with the baselines beside it.
 
 Some threads run the networks and another writes, see `latentgan.inference.table_writer`.
 """
@@ -46,12 +46,12 @@ class Plan:
     Args:
         features: names of layers, "network.layer".
         pool: max-pool convolutional layers to pool × pool cells; 0 keeps them whole.
-        yardsticks: also the same layers of the untrained network, and the pixels.
+        baselines: also the same layers of the untrained network, and the pixels.
     """
 
     features: tuple[str, ...] = ()
     pool: int = 4
-    yardsticks: bool = True
+    baselines: bool = True
 
 
 def encode_table(
@@ -72,7 +72,7 @@ def encode_table(
         run: run or model folder.
         source: the images; of the model's size.
         out: the Parquet file.
-        plan: columns; by default the last layer of every feature network, and the yardsticks.
+        plan: columns; by default the last layer of every feature network, and the baselines.
         device: where the networks run.
         family: a foreign family "module:Class" must be named again.
         command: what the user typed, for the records.
@@ -88,7 +88,7 @@ def encode_table(
     if out.is_dir():
         raise ConfigError(f"{out} is a folder; name a file that ends in .parquet")
     check_outputs([out], "codes", inputs=[run], error=ConfigError)
-    models = open_models(run, yardsticks=plan is None or plan.yardsticks, device=device, family=family)
+    models = open_models(run, baselines=plan is None or plan.baselines, device=device, family=family)
     plan = plan or Plan(default_features(models[""]))
     kept = fitting_images(run, models[""], source, plan)
     for line in kept.notes[len(source.notes) :]:
@@ -103,11 +103,11 @@ def encode_table(
 
 
 def open_models(
-    run: Path, *, yardsticks: bool, device: str = "auto", family: str | None = None
+    run: Path, *, baselines: bool, device: str = "auto", family: str | None = None
 ) -> dict[str, NumpyModel]:
-    """Return the trained model under "" and, for yardsticks, the untrained one under "untrained."."""
+    """Return the trained model under "" and, for baselines, the untrained one under "untrained."."""
     models = {"": NumpyModel.load(run, device=device, family=family)}
-    if yardsticks and (run / "untrained.safetensors").is_file():
+    if baselines and (run / "untrained.safetensors").is_file():
         models["untrained."] = NumpyModel.load(run, device=device, family=family, untrained=True)
     return models
 
@@ -162,7 +162,7 @@ def describe(
         "parts": model.family.prior.describe(learned=True),
         "features": list(plan.features),
         "layers": list(model.feature_names),
-        "preprocessing": {"range": "[-1, 1]", "pool": plan.pool, "yardsticks": plan.yardsticks},
+        "preprocessing": {"range": "[-1, 1]", "pool": plan.pool, "baselines": plan.baselines},
         "notes": [without_paths(note, here=False) for note in source.notes],
         "command": command,
         "version": __version__,
@@ -187,7 +187,7 @@ def _encode_rows(
     attributes = attribute_columns(source, plan.features)
 
     def write(rows: np.ndarray, columns: Columns) -> None:
-        parts.write(int(rows[0]), make_table(source, rows, columns, attributes, pixels=plan.yardsticks))
+        parts.write(int(rows[0]), make_table(source, rows, columns, attributes, pixels=plan.baselines))
 
     with ExitStack() as stack:
         taps = {

@@ -62,7 +62,7 @@ class NumpyModel:
             path: the folder.
             device: auto, cpu, cuda or mps.
             family: a foreign family "module:Class" must be named by you; a file never names code to import.
-            untrained: load the run's weights of turn 0 instead, the yardstick of features.
+            untrained: load the run's weights of turn 0 instead, the baseline of features.
 
         Raises:
             CheckpointError: no model there, damaged, or of a foreign family that was not named.

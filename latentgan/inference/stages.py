@@ -34,7 +34,7 @@ def encode(
     options: Mapping[str, Any] | None = None,
     features: Sequence[str] | None = None,
     pool: int = 4,
-    yardsticks: bool = True,
+    baselines: bool = True,
     device: str = "auto",
     family: str | None = None,
     command: str = "",
@@ -53,7 +53,7 @@ def encode(
     names = tuple(features or default_features(model))
     if "none" in names and len(names) > 1:
         raise ConfigError("--features none leaves all features out: give it alone, or name layers only")
-    plan = Plan(() if names == ("none",) else names, pool, yardsticks)
+    plan = Plan(() if names == ("none",) else names, pool, baselines)
     with bar(f"encode {source.name}", len(source)) as advance:
         return encode_table(
             run, source, out, plan, device=device, family=family, command=command, advance=advance, note=say

@@ -189,7 +189,7 @@ class RecordFile(FileModel):
     command: str
     seconds: dict[str, float]
     figures: dict[str, Figure]
-    yardsticks: dict[str, Figure]
+    baselines: dict[str, Figure]
     settings: Tree
     hardware: Tree
     version: str

@@ -32,7 +32,7 @@ class Record:
     command: str
     seconds: dict[str, float]  # train, encode, …; "total"
     figures: dict[str, dict[str, float]]  # name -> value, low, high (95 %), n
-    yardsticks: dict[str, dict[str, float]]
+    baselines: dict[str, dict[str, float]]
     settings: dict[str, Any]  # the resolved configuration, without paths
     hardware: dict[str, Any]
     version: str
@@ -144,9 +144,9 @@ def written(value: float, *, percent: bool, count: bool = False) -> str:
     return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
 
 
-def summarise(records: Iterable[Record], name: str, *, yardstick: bool = False) -> Summary | None:
-    """Return a figure, or a yardstick, over the seeds that have it; None where none has."""
+def summarise(records: Iterable[Record], name: str, *, baseline: bool = False) -> Summary | None:
+    """Return a figure, or a baseline, over the seeds that have it; None where none has."""
     tables: Iterable[Mapping[str, Mapping[str, float]]]
-    tables = [record.yardsticks if yardstick else record.figures for record in records]
+    tables = [record.baselines if baseline else record.figures for record in records]
     values = tuple(float(table[name]["value"]) for table in tables if name in table)
     return Summary(values) if values else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from latentgan.reproduction.protocols.base import Headline, load_protocol, protocol_names
 from latentgan.reproduction.records import Record, is_quick, read_records, summarise, written
 
-COLUMNS = ("protocol and figure", "recipe", "paper", "ours: mean ± sd", "each seed", "yardsticks", "minutes a seed")
+COLUMNS = ("protocol and figure", "recipe", "paper", "ours: mean ± sd", "each seed", "baselines", "minutes a seed")
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ def show(results: Path, *, only: str | None = None, markdown: bool = False) -> N
 
     console, before, figure = Console(highlight=False), "", ""
     for row in rows:
-        title, recipe, paper, ours, seeds, yardsticks, minutes = map(escape, row.cells)
+        title, recipe, paper, ours, seeds, baselines, minutes = map(escape, row.cells)
         if row.protocol != before:
             before, figure = row.protocol, ""
             console.print(f"\n[bold cyan]{before}[/]  {escape(load_protocol(before).title)}")
         if title != figure:
             figure = title
             console.print(f"  {title}: paper {paper}" if paper != "–" else f"  {title}")
-        beside = [text for text in (f"seeds {seeds}", yardsticks, f"{minutes} min a seed") if "–" not in text]
+        beside = [text for text in (f"seeds {seeds}", baselines, f"{minutes} min a seed") if "–" not in text]
         console.print(Padding(f"{recipe}  [bold]{ours}[/]", (0, 0, 0, 4)))
         if beside:
             console.print(Padding(f"[dim]{'; '.join(beside)}[/]", (0, 0, 0, 6)))
@@ -92,14 +92,14 @@ def _cells(recipe: str, headline: Headline, records: Sequence[Record]) -> tuple[
         headline.paper or "–",
         ours,
         result.seeds(**style) if result else "–",
-        "; ".join(_yardsticks(headline, records)) or "–",
+        "; ".join(_baselines(headline, records)) or "–",
         f"{statistics.mean(minutes):.1f}, at most {max(minutes):.1f}" if minutes else "–",
     )
 
 
-def _yardsticks(headline: Headline, records: Sequence[Record]) -> Iterator[str]:
-    for name, title in headline.yardsticks.items():
-        if (result := summarise(records, name, yardstick=True)) is not None:
+def _baselines(headline: Headline, records: Sequence[Record]) -> Iterator[str]:
+    for name, title in headline.baselines.items():
+        if (result := summarise(records, name, baseline=True)) is not None:
             yield f"{title} {written(result.mean, **_style(headline))}"
 
 

@@ -65,14 +65,14 @@ def test_p_values_under_the_null_are_uniform(rng: np.random.Generator) -> None:
     assert kstest(p, "uniform").pvalue > 0.01
 
 
-def test_yardsticks_stand_beside_and_shuffled_labels_give_nothing(rng: np.random.Generator) -> None:
+def test_baselines_stand_beside_and_shuffled_labels_give_nothing(rng: np.random.Generator) -> None:
     codes, positive, _ = planted(rng, 1500, gap=3)
     rows = np.arange(1500)
     train, test = rows[:1000], rows[1000:]
     ask = Question("it", "it", "boolean", np.where(positive, 1, -1))
     noise = rng.normal(size=codes.shape).astype(np.float32)
     table = concept_table(
-        codes[train], codes[test], [ask], train, test, rng=rng, yardsticks={"pixels": (noise[train], noise[test])}
+        codes[train], codes[test], [ask], train, test, rng=rng, baselines={"pixels": (noise[train], noise[test])}
     )
     assert [c.method for c in table.concepts] == ["mean difference", "LDA", "logistic", "SVM"]
     for concept in table.concepts:

@@ -77,7 +77,7 @@ def test_participation_does_not_depend_on_the_number_of_rows(n: int, rng: np.ran
     assert np.mean(found) == pytest.approx(truth, rel=0.04)
 
 
-def test_noise_fills_all_dimensions_and_is_its_own_yardstick(rng: np.random.Generator) -> None:
+def test_noise_fills_all_dimensions_and_is_its_own_baseline(rng: np.random.Generator) -> None:
     x = rng.normal(size=(3000, 5))
     found, null = shape_of(x, rng=rng), {b.name: b.figure for b in null_shape(x, rng=rng)}
     assert set(null) == {"two_nn", "mle", "participation", "hubness", "rank_me", "spectral_decay"}

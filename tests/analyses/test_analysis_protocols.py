@@ -31,7 +31,7 @@ def test_cosine_votes_are_scikit_learns() -> None:
         assert found.shuffled is not None and found.shuffled.low < 0.4
 
 
-def test_bigan_1nn_reads_the_encoders_last_layer_beside_its_yardsticks(tmp_path: Path) -> None:
+def test_bigan_1nn_reads_the_encoders_last_layer_beside_its_baselines(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path))
     found = study_probes(table, None, Options(), protocol="bigan-1nn")
     names = [(one.representation, one.method) for one in found.probes]

@@ -32,7 +32,7 @@ def flipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         training={"total_images": 40_000, "batch_size": 64, "average_halflife_images": 1000},
     )
     run = train(config, folder / "run", source=source, show_progress=False)
-    encode_table(run, source, folder / "t.parquet", Plan(yardsticks=False))
+    encode_table(run, source, folder / "t.parquet", Plan(baselines=False))
     return folder
 
 

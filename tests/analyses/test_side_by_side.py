@@ -42,10 +42,10 @@ WIDTH = 6
 OPTIONS = Options()
 
 
-def columns(*yardsticks: str, **changes: Any) -> dict[str, Any]:
+def columns(*baselines: str, **changes: Any) -> dict[str, Any]:
     """Digits by a PCA, of which only what a test reads is kept, and columns of its own."""
     found = table_maker.digits_columns(WIDTH)
-    kept = ("id", "split", "label", "code", *yardsticks)
+    kept = ("id", "split", "label", "code", *baselines)
     return {name: found[name] for name in kept} | changes
 
 
@@ -104,7 +104,7 @@ def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Emb
     assert said.startswith(f"one is read best: a linear probe of its code names {100 * value.value:.1f} % [")
     assert (
         "; one is also ahead by the code with 10 labels a class." in said
-        and "more than noisy's; yardsticks: raw pixels" in said
+        and "more than noisy's; baselines: raw pixels" in said
     )
     assert "noisy was told 30 labels in training" in notes
     three, _ = study_runs([tables[name] for name in names], names, OPTIONS, draws=2)
@@ -160,7 +160,7 @@ def test_the_feature_layer_is_chosen_on_validation_rows_and_not_on_test_rows(tmp
     assert "no feature layers in the table: other" in notes
 
 
-def test_yardsticks_stand_once_and_errors_are_of_what_decodes(tables: dict[str, Embeddings]) -> None:
+def test_baselines_stand_once_and_errors_are_of_what_decodes(tables: dict[str, Embeddings]) -> None:
     model = table_maker.digits_model(WIDTH)
     found, notes = study_runs(
         [tables["one"], tables["noisy"]],

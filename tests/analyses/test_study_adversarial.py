@@ -147,11 +147,11 @@ def test_the_report_says_it_in_one_sentence_and_shows_the_images(found: Robustne
     assert any(picture.label.startswith("read as") for group in gallery.groups for picture in group.pictures)
 
 
-def test_without_yardsticks_none_are_spoken_of(found: Robustness) -> None:
+def test_without_baselines_none_are_spoken_of(found: Robustness) -> None:
     bare = study(Brightness(), None, LINEAR)
     assert any("no untrained network" in note for note in bare.notes)
     alone = replace(found, readers=tuple(one for one in found.readers if not one.baseline), disturbed=())
-    assert "yardstick" not in adversarial(Material({"robustness": alone})).finding
+    assert "baseline" not in adversarial(Material({"robustness": alone})).finding
 
 
 def test_too_few_labels_are_refused() -> None:

@@ -75,11 +75,11 @@ def test_several_models_stand_beside_pixels_their_pca_and_the_untrained_network(
     found = study_comparison(first, [turned, untrained], Options(test_rows=200), draws=2)
     names = [str(folder / "one.parquet"), "turned.parquet", f"{folder / 'one.parquet'}: untrained.code"]
     assert [one.names for one in found.pairs] == [(names[0], names[1]), (names[0], names[2])]
-    assert [one.names[1] for one in found.yardsticks] == ["pixels", f"PCA {WIDTH} of pixels", "untrained.code"]
-    cka = [one.similarities[0].value.value for one in (*found.pairs, *found.yardsticks)]
+    assert [one.names[1] for one in found.baselines] == ["pixels", f"PCA {WIDTH} of pixels", "untrained.code"]
+    cka = [one.similarities[0].value.value for one in (*found.pairs, *found.baselines)]
     assert cka[0] == pytest.approx(1) and cka[1] == pytest.approx(cka[4], abs=0.1) and cka[2] < 0.99
-    assert all(one.rows == 200 and len(one.similarities) == 5 for one in (*found.pairs, *found.yardsticks))
-    ink = [{t.name: t.there.value for t in one.transfers}["ink"] for one in (found.pairs[0], *found.yardsticks)]
+    assert all(one.rows == 200 and len(one.similarities) == 5 for one in (*found.pairs, *found.baselines))
+    ink = [{t.name: t.there.value for t in one.transfers}["ink"] for one in (found.pairs[0], *found.baselines)]
     assert ink[1] == pytest.approx(ink[0], abs=0.1), "pixels hold what a PCA of them tells"
     [*_, (_, header, _)] = comparison_tables(found)
     assert header[6:] == ("to pixels", f"to PCA {WIDTH} of pixels", "to untrained.code", "n")
@@ -97,7 +97,7 @@ def test_copied_training_rows_and_noise_are_told_apart_from_real_rows(folder: Pa
     assert copies.copying is not None and copies.copying.closer.low > 0.95 and copies.copying.copies > 380
     assert noise.copying is not None and noise.copying.closer.high < 0.1
     assert copies.samples.precision.low > 0.9 > 0.3 > noise.samples.precision.high
-    assert noise.samples.frechet.low > 5 and copies.yardstick is not None and copies.yardstick.frechet.low < 0.3
+    assert noise.samples.frechet.low > 5 and copies.baseline is not None and copies.baseline.frechet.low < 0.3
     assert any("subsets of" in note for note in copies.notes)
     assert copies.shown is None  # the samples' table has no pictures
     rows = np.flatnonzero(table_maker.digits()[2] == "train")[:400]
@@ -119,7 +119,7 @@ def test_copies_of_any_train_row_are_found_and_what_is_a_sample_is_said(tmp_path
     assert found.real_distances == pytest.approx(apart[found.real_pairs[:, 0] - 12_000], rel=1e-5)
     assert "real: 300 of 1,000 test rows; samples: 300 of 400 rows of copies.parquet" in found.notes
     assert "the nearest training images are those of all 12,000 train rows" in found.notes
-    assert "the yardstick: 300 of 12,000 train rows in the samples' place" in found.notes
+    assert "the baseline: 300 of 12,000 train rows in the samples' place" in found.notes
 
 
 def test_results_say_what_duplicates_and_balls_were_measured_on(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_shared_information_of_equal_parts_is_1() -> None:
     assert shared_information(np.diag([5, 5, 5]), rng=np.random.default_rng(0)).value == pytest.approx(1)
 
 
-def test_categories_are_named_on_validation_and_judged_on_test_beside_yardsticks(tmp_path: Path) -> None:
+def test_categories_are_named_on_validation_and_judged_on_test_beside_baselines(tmp_path: Path) -> None:
     table = planted(tmp_path)
     (one,) = study(table).categories
     test = table.rows("test")
@@ -123,7 +123,7 @@ def test_categories_are_named_on_validation_and_judged_on_test_beside_yardsticks
     assert one.confidence.value == pytest.approx(0.8)
 
 
-def test_categories_are_also_named_by_their_surest_validation_row_beside_the_same_yardsticks(tmp_path: Path) -> None:
+def test_categories_are_also_named_by_their_surest_validation_row_beside_the_same_baselines(tmp_path: Path) -> None:
     code, rng = columns()["code"], np.random.default_rng(1)
     code[:, CLASS] += 0.05 * rng.random((len(code), 3), np.float32)  # no two rows are as sure
     table = planted(tmp_path, code=code)

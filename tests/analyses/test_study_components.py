@@ -148,7 +148,7 @@ def test_the_report_speaks_of_components(tmp_path):
     assert "component 4" in text.lower() and not re.search(r"categor", text.replace("category_", ""))
 
 
-def test_the_terminal_prints_the_purity_of_each_component_and_of_all_beside_its_yardsticks(tmp_path):
+def test_the_terminal_prints_the_purity_of_each_component_and_of_all_beside_its_baselines(tmp_path):
     found = study(planted(tmp_path))
     (one,), console = found.categories, Console(width=200, record=True, file=io.StringIO())
     show(found, console)

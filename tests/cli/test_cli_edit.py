@@ -41,7 +41,7 @@ def made(tmp_path_factory) -> Path:
         training={"total_images": 6400, "batch_size": 64, "average_halflife_images": 500},
     )
     run = train(config, folder / "run", source=source, show_progress=False)
-    table = encode_table(run, source, folder / "t.parquet", Plan(yardsticks=False))
+    table = encode_table(run, source, folder / "t.parquet", Plan(baselines=False))
     model = NumpyModel.load(run)
     run_study("concepts", Embeddings(table), model, Options(shown=1), out=folder / "results", permutations=19)
     Image.fromarray(digits.images[1, :, :, 0]).save(folder / "one.png")
@@ -271,7 +271,7 @@ def test_attributes_that_encode_was_given_are_judged_where_verify_is_given_them_
     )
     run = train(config, tmp_path / "run", source=load_source(folder), show_progress=False)
     told = load_source(folder, attributes=tmp_path / "more.csv")
-    table = encode_table(run, told, tmp_path / "t.parquet", Plan(yardsticks=False))
+    table = encode_table(run, told, tmp_path / "t.parquet", Plan(baselines=False))
     code, _, err = call("concepts", table, "--out", tmp_path / "res", "--permutations", "19", "--model", run)
     assert code == 0, err
     given = ["verify", run, "--results", tmp_path / "res", "--images", "10", "--draws", "2", "--concept", "bold"]

@@ -107,8 +107,8 @@ def test_few_labels_prints_a_table_with_intervals(tmp_path: Path) -> None:
     said = play("few_labels", tmp_path / "out")
     cell = r"-?\d+\.\d %  ?(?:± \d+\.\d|\[-?\d+\.\d, -?\d+\.\d\])"
     assert re.search(rf"^discriminator\.dense1 +{cell} +{cell} +{cell}$", said, re.MULTILINE)
-    for yardstick in ("pixels", "untrained.discriminator.dense1"):
-        assert re.search(rf"^{re.escape(yardstick)} +{cell} *$", said, re.MULTILINE)
+    for baseline in ("pixels", "untrained.discriminator.dense1"):
+        assert re.search(rf"^{re.escape(baseline)} +{cell} *$", said, re.MULTILINE)
     assert "Balanced draws of train rows, the same for every representation" in said
 
 

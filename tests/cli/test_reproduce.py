@@ -35,8 +35,8 @@ def test_every_recipe_runs_and_gives_the_figures_that_the_table_shows(name, reci
     record = base.perform(job(tmp_path, name, recipe))
     assert record.status == "finished", record.reason
     assert {headline.figure for headline in protocol.shown(recipe)} <= set(record.figures)
-    assert {known for headline in protocol.shown(recipe) for known in headline.yardsticks} <= set(record.yardsticks)
-    for figure in [*record.figures.values(), *record.yardsticks.values()]:
+    assert {known for headline in protocol.shown(recipe) for known in headline.baselines} <= set(record.baselines)
+    for figure in [*record.figures.values(), *record.baselines.values()]:
         assert np.isfinite(figure["value"]) and figure["n"] > 0
     read_again = read_record(write_record(tmp_path / "results", record))
     plain, again = (json.dumps(one.__dict__, sort_keys=True).replace("NaN", "null") for one in (record, read_again))

@@ -76,8 +76,8 @@ def comparison(names: tuple[str, ...]) -> Comparisons:
         carried, left = transfers(codes, other, asked, rng=np.random.default_rng(2))  # halves with twenty of each
         alike = similarities(codes, other, rng=rng, shuffles=19)
         pairs.append(Comparison(("pca.parquet", name), (6, 6), 500, alike, carried, tuple(left)))
-    yardsticks = [
+    baselines = [
         Comparison(("pca.parquet", name), (6, y.shape[1]), 500, similarities(codes, y, rng=rng, shuffles=19), (), ())
         for name, y in (("pixels", flat), ("untrained.code", flat @ rng.normal(size=(64, 6))))
     ]
-    return Comparisons(tuple(pairs), tuple(yardsticks), ("500 common test rows",))
+    return Comparisons(tuple(pairs), tuple(baselines), ("500 common test rows",))

@@ -180,12 +180,12 @@ def probes(names: tuple[str, ...]) -> ProbeTable:
     rows = tuple(
         Probe(
             name,
-            yardstick,
+            baseline,
             method,
             "label",
             "accuracy",
             near(score - drop, 0.016, 360),
-            None if yardstick else near(0.1, 0.03, 360),
+            None if baseline else near(0.1, 0.03, 360),
             1.0,
             64,
             64,
@@ -196,7 +196,7 @@ def probes(names: tuple[str, ...]) -> ProbeTable:
             "",
         )
         for method, drop in (("logistic", 0.0), ("svm", 0.006), ("knn", 0.012))
-        for name, (score, yardstick) in layers.items()
+        for name, (score, baseline) in layers.items()
     )
     ridge = tuple(
         Probe(
@@ -249,11 +249,11 @@ def neighbours(n: int) -> Neighbours:
     flat = digits()[0].reshape(-1, 64)
     queries = np.arange(9, n, max(1, n // 9))[:8]
     tables = []
-    for name, yardstick, values in (("code", False, codes), ("pixels", True, flat)):
+    for name, baseline, values in (("code", False, codes), ("pixels", True, flat)):
         distance = np.linalg.norm(values[queries][:, None] - values[None, :n], axis=2)
         rows = np.argsort(distance, axis=1)[:, 1:7]
         found = np.take_along_axis(distance, rows, axis=1)
-        tables.append(NeighbourTable(name, yardstick, rows, found, near(0.93, 0.02, 360)))
+        tables.append(NeighbourTable(name, baseline, rows, found, near(0.93, 0.02, 360)))
     return Neighbours(queries, 6, 0.1, tuple(tables), ())
 
 

@@ -92,7 +92,7 @@ def write_table(
 
 
 def digits_columns(width: int = 10, *, rows: int | None = None) -> dict[str, Any]:
-    """The contract's columns for digits: code, a feature layer, untrained yardsticks, pixels, attributes."""
+    """The contract's columns for digits: code, a feature layer, untrained baselines, pixels, attributes."""
     import pyarrow as pa
 
     images, labels, split = digits()

@@ -101,7 +101,7 @@ def test_a_frozen_game_changes_nothing_but_the_encoder(source):
     assert not any(torch.equal(a, b) for a, b in zip(encoder, family.encoder.parameters(), strict=True) if a.ndim > 1)
 
 
-def test_fitting_keeps_the_run_s_networks_and_its_untrained_yardstick(run, source, tmp_path):
+def test_fitting_keeps_the_run_s_networks_and_its_untrained_baseline(run, source, tmp_path):
     fitted = fit_encoder(run, tmp_path / "fit", settings=TINY, source=source, show_progress=False)
     ours, theirs = read_model(fitted)[0], read_model(run)[0]
     assert all(torch.equal(ours[f"base.{name}"], value) for name, value in theirs.items())

@@ -19,7 +19,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "examples" / "configs"
 SOURCE = from_arrays(np.random.default_rng(0).integers(0, 256, (90, 8, 8, 1), dtype=np.uint8), np.arange(90) % 3)
 
 
-def test_the_yardsticks_are_told_the_rows_that_the_run_is_told():
+def test_the_baselines_are_told_the_rows_that_the_run_is_told():
     config = configure("aae_semi", training={"labels": 12, "seed": 3})
     rows = told_rows(SOURCE, config)
     batches = Batches(SOURCE, batch_size=128, seed=3, device="cpu", labels=12)
@@ -41,10 +41,10 @@ def test_a_model_classifies_arrays_as_its_family_does_and_others_refuse():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["aae-100", "improved-gan", "ali"])
-def test_a_quick_run_gives_errors_with_their_yardsticks(recipe, tmp_path):
+def test_a_quick_run_gives_errors_with_their_baselines(recipe, tmp_path):
     job = Job(
         load_protocol("semi-supervised"), "semi-supervised", recipe, 0, tmp_path, CONFIGS, device="cpu", quick=True
     )
     outcome = job.protocol.measure(job)
     assert outcome.figures[ERROR].n == 359 and 0 < outcome.figures[ERROR].value < 1
-    assert outcome.yardsticks[PIXELS].value < 0.3 < outcome.yardsticks["untrained"].value
+    assert outcome.baselines[PIXELS].value < 0.3 < outcome.baselines["untrained"].value

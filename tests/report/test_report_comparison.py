@@ -37,10 +37,10 @@ def inside(found: Comparisons, kind: type) -> list[Any]:
     return [b for b in all_blocks(comparison(Material({"model_comparison": found})).blocks) if isinstance(b, kind)]
 
 
-def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_yardsticks(found: Comparisons) -> None:
+def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_baselines(found: Comparisons) -> None:
     said, cka = finding(found), found.pairs[0].similarities[0].value
     assert said.startswith(
-        "The codes of pca.parquet and turned 0 arrange the same images alike, closer than the first is to any yardstick"
+        "The codes of pca.parquet and turned 0 arrange the same images alike, closer than the first is to any baseline"
         f" (the most alike of 2 other models, linear CKA {cka.value:.2f} [{cka.low:.2f}, {cka.high:.2f}]; the first "
         "with noise "
     )
@@ -54,13 +54,13 @@ def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_yardsticks(f
 
 
 def test_a_code_no_more_alike_than_pixels_is_said_to_be_so(found: Comparisons) -> None:
-    near = replace(found.yardsticks[0], similarities=found.pairs[0].similarities)
-    said = finding(replace(found, pairs=found.pairs[:1], yardsticks=(near, found.yardsticks[1])))
+    near = replace(found.baselines[0], similarities=found.pairs[0].similarities)
+    said = finding(replace(found, pairs=found.pairs[:1], baselines=(near, found.baselines[1])))
     assert "alike, but the first is as close to raw pixels (linear CKA" in said
     assert said.endswith(
         "; 2 of 2 concepts carry over by a map that saw no label (q ≤ 0.05, Benjamini–Hochberg over them)."
     )
-    assert "alike (linear CKA" in finding(replace(found, pairs=found.pairs[:1], yardsticks=()))
+    assert "alike (linear CKA" in finding(replace(found, pairs=found.pairs[:1], baselines=()))
 
 
 def test_noise_is_said_to_be_no_more_alike_than_shuffled_rows_and_carries_nothing(found: Comparisons) -> None:
@@ -83,12 +83,12 @@ def test_concepts_that_carry_over_are_corrected_for_their_number(found: Comparis
     assert "; 0 of 4 concepts carry over by a map that saw no label (q ≤ 0.05, Benjamini–Hochberg over them" in said
 
 
-def test_concepts_carried_over_to_yardsticks_stand_beside(found: Comparisons) -> None:
+def test_concepts_carried_over_to_baselines_stand_beside(found: Comparisons) -> None:
     told = found.pairs[0].transfers
     weak = tuple(replace(one, there=Interval(0.55, 0.45, 0.65, 100)) for one in told)
-    pixels, untrained = found.yardsticks
+    pixels, untrained = found.baselines
     beside = (replace(pixels, transfers=told), replace(untrained, transfers=weak))
-    one = replace(found, pairs=found.pairs[:1], yardsticks=beside)
+    one = replace(found, pairs=found.pairs[:1], baselines=beside)
     assert finding(one).endswith("over them; to raw pixels 2 of 2 and to its own network untrained 0 of 2).")
     [chart] = [b for b in inside(one, Comparison) if b.rows[0].label == told[0].name]
     assert [(mark.role, mark.name) for mark in chart.rows[0].marks] == [
@@ -99,7 +99,7 @@ def test_concepts_carried_over_to_yardsticks_stand_beside(found: Comparisons) ->
     assert chart.rows[0].marks[1].value == told[0].there.value and "what the images alone share" in chart.caption
 
 
-def test_models_stand_side_by_side_with_yardsticks_and_shuffled_rows(found: Comparisons) -> None:
+def test_models_stand_side_by_side_with_baselines_and_shuffled_rows(found: Comparisons) -> None:
     alike, carried = inside(found, Choice)
     assert [name for name, _ in alike.options] == [one.name for one in found.pairs[0].similarities]
     for i, (_, (block,)) in enumerate(alike.options):

@@ -52,7 +52,7 @@ def test_blocks_inside_disclosures_and_choices_are_found() -> None:
     assert len(all_blocks(blocks)) == 4
 
 
-def test_the_axis_spans_figures_and_yardsticks_but_not_chance() -> None:
+def test_the_axis_spans_figures_and_baselines_but_not_chance() -> None:
     rows = (
         Estimate("ours", 0.92, 0.90, 0.94, 100),
         Estimate("pixels", 0.81, 0.79, 0.83, 100, "pixels"),

@@ -44,7 +44,7 @@ def blocks(found: Fidelity, kind: type) -> list[Any]:
 
 
 def test_samples_that_lie_off_and_repeat_are_said_to(found: Fidelity) -> None:
-    said, ours, real = finding(found), found.samples.frechet, found.yardstick
+    said, ours, real = finding(found), found.samples.frechet, found.baseline
     assert real is not None and said.startswith(
         f"In discriminator.dense1, samples lie at a Fréchet distance of {ours.value:.3f} [{ours.low:.3f}, "
         f"{ours.high:.3f}] from held-out images, where training images lie at "
@@ -57,10 +57,10 @@ def test_samples_that_lie_off_and_repeat_are_said_to(found: Fidelity) -> None:
 
 
 def test_real_images_in_the_samples_place_differ_in_nothing(found: Fidelity) -> None:
-    assert found.yardstick is not None and found.copying is not None
+    assert found.baseline is not None and found.copying is not None
     near = replace(found.copying, closer=Interval(0.5, 0.4, 0.6, 140))
     few = Modes(Interval(4000.0, 1500.0, 9000.0, 80), 1, 80, 0.5)
-    as_real = replace(found, samples=found.yardstick, copying=near, modes=few)
+    as_real = replace(found, samples=found.baseline, copying=near, modes=few)
     said = finding(as_real)
     (table,) = [t for t in blocks(as_real, Table) if t.columns[0] == "different images"]
     assert [row[1] for row in table.rows] == ["more than 1,500", "–"], "real images have no number of their own"
@@ -69,21 +69,21 @@ def test_real_images_in_the_samples_place_differ_in_nothing(found: Fidelity) -> 
 
 
 def test_no_clear_difference_is_said_only_where_no_figure_beside_that_of_real_images_differs(found: Fidelity) -> None:
-    real, copying = found.yardstick, found.copying
+    real, copying = found.baseline, found.copying
     assert real is not None and copying is not None
     near = replace(copying, closer=Interval(0.5, 0.4, 0.6, 140))
     few = Modes(Interval(4000.0, 1500.0, 9000.0, 80), 1, 80, 0.5)
     alike = replace(found, samples=real, copying=near, modes=few)
     recall, kernel = Interval(0.813, 0.77, 0.85, 400), Interval(0.5, 0.45, 0.55, 400)
-    yardstick = replace(real, recall=Interval(0.978, 0.96, 0.99, 400))
-    said = finding(replace(alike, samples=replace(real, recall=recall, kernel=kernel), yardstick=yardstick))
+    baseline = replace(real, recall=Interval(0.978, 0.96, 0.99, 400))
+    said = finding(replace(alike, samples=replace(real, recall=recall, kernel=kernel), baseline=baseline))
     assert "no clear difference" not in said and (
         "; the kernel distance and recall differ clearly from those of training images (n = " in said
         and "; apart are the kernel distance (0.5000 [0.4500, 0.5500], training images " in said
         and " and recall (81.3 % [77.0, 85.0], training images 97.8 % [96.0, 99.0])." in said
         and " of held-out images have a sample near (of training images " in said
     )
-    alone = finding(replace(alike, samples=replace(real, recall=recall), yardstick=yardstick))
+    alone = finding(replace(alike, samples=replace(real, recall=recall), baseline=baseline))
     assert "; recall differs clearly from that of training images (n = " in alone
     assert "; apart is recall (81.3 % [77.0, 85.0], training images 97.8 % [96.0, 99.0])." in alone
     off = finding(replace(alike, copying=replace(near, closer=Interval(0.38, 0.34, 0.42, 400))))
@@ -136,7 +136,7 @@ def test_no_duplicates_give_a_lower_end_alone(found: Fidelity) -> None:
 
 
 def test_without_a_split_nothing_stands_beside_and_that_is_said(found: Fidelity) -> None:
-    alone = replace(found, yardstick=None, copying=None, shown=None, real_pairs=None, real_distances=None)
+    alone = replace(found, baseline=None, copying=None, shown=None, real_pairs=None, real_distances=None)
     assert finding(alone).endswith("(n = 80 samples, 60 held-out images); nothing stands beside it.")
     assert len(blocks(alone, Comparison)[0].rows) == 3 and not blocks(alone, Gallery)
 

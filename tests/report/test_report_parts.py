@@ -73,7 +73,7 @@ def numbers(codes: Codes, n: int) -> Codes:
     return replace(codes, categories=(), sweeps=swept, notes=())
 
 
-def test_the_finding_gives_accuracy_yardsticks_usage_and_the_largest_effect(shown: Section) -> None:
+def test_the_finding_gives_accuracy_baselines_usage_and_the_largest_effect(shown: Section) -> None:
     assert text(shown.finding) == (
         "The 10 categories of “class” name 91.4 % [88.4, 94.4] of test images right, each matched to a label on "
         "validation images (n = 360); k-means on pixels 76.0 %, the same network untrained 25.0 % and shuffled labels "
@@ -85,7 +85,7 @@ def test_the_finding_gives_accuracy_yardsticks_usage_and_the_largest_effect(show
     )
 
 
-def test_the_lead_names_the_categories_and_their_yardstick(codes: Codes) -> None:
+def test_the_lead_names_the_categories_and_their_baseline(codes: Codes) -> None:
     assert text(report(codes).lead) == (
         "The 10 categories of “class”, each matched to a label on validation images, name 91.4 % [88.4, 94.4] of test "
         "images right (n = 360); k-means on pixels 76.0 % [72.0, 80.0]."
@@ -114,7 +114,7 @@ def test_samples_stand_a_row_a_category_by_the_label_it_stands_for(shown: Sectio
     assert gallery.groups[4].pictures[0].alt == "sample of category 3, 4"
 
 
-def test_accuracy_stands_beside_its_yardsticks_with_intervals(shown: Section) -> None:
+def test_accuracy_stands_beside_its_baselines_with_intervals(shown: Section) -> None:
     accuracy = only(shown, Comparison)[0]
     assert [row.label for row in accuracy.rows] == [
         "categories",
@@ -289,7 +289,7 @@ def clusters(codes: Codes) -> Codes:
     )
 
 
-def test_both_accuracies_stand_in_the_finding_and_beside_their_own_yardsticks(clusters: Codes) -> None:
+def test_both_accuracies_stand_in_the_finding_and_beside_their_own_baselines(clusters: Codes) -> None:
     found = section(clusters)
     said = "Named by the label of a single image each, the most confident one, 84.0 % [81.0, 87.0] are."
     assert text(found.blocks[0].text).startswith(said)  # type: ignore[union-attr]

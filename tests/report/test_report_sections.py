@@ -212,7 +212,7 @@ def test_findings_of_other_outcomes_are_one_sentence_too(results: dict[str, Any]
         "projection": replace(
             results["projection"], maps=tuple(replace(m, accuracy=None) for m in results["projection"].maps)
         ),
-        "fidelity": replace(results["fidelity"], yardstick=None),
+        "fidelity": replace(results["fidelity"], baseline=None),
         "concepts": replace(
             results["concepts"], concepts=tuple(replace(c, q_value=0.5) for c in results["concepts"].concepts)
         ),
@@ -252,7 +252,7 @@ def test_the_title_and_lead_name_model_data_and_result(report: Report) -> None:
     assert "the same network untrained 0.41 [0.38, 0.44]" in lead
 
 
-def test_groups_that_yardsticks_find_too_are_no_better(results: dict[str, Any]) -> None:
+def test_groups_that_baselines_find_too_are_no_better(results: dict[str, Any]) -> None:
     mixture = results["mixtures"]
     untrained = Baseline("untrained.code", samples.near(0.77, 0.02, 360))
     even = (Baseline("pixels", samples.near(0.79, 0.02, 360)), untrained)
@@ -310,7 +310,7 @@ def test_the_overview_says_what_was_trained_on_what(report: Report) -> None:
     assert finding == "BiGAN with 16-dimensional codes saw 320,000 images of digits in 2 min 13 s on cpu (2 threads)."
 
 
-def test_the_probe_finding_names_the_best_features_and_the_yardsticks(report: Report) -> None:
+def test_the_probe_finding_names_the_best_features_and_the_baselines(report: Report) -> None:
     finding = text(section(report, "probes").finding)
     assert finding.startswith(
         "Logistic regression on discriminator.conv2, the best of 3 representations on these test rows, reads the label "
@@ -364,7 +364,7 @@ def test_few_labels_states_the_paired_difference_and_the_draws(report: Report) -
     )
 
 
-def test_the_curve_has_every_size_and_a_table_of_what_yardsticks_need(report: Report) -> None:
+def test_the_curve_has_every_size_and_a_table_of_what_baselines_need(report: Report) -> None:
     blocks = all_blocks(section(report, "label_efficiency").blocks)
     (chart,) = [b for b in blocks if isinstance(b, Lines)]
     assert chart.x_scale == "log" and all(line.x.tolist() == [1, 2, 5, 10] for line in chart.lines)
@@ -382,7 +382,7 @@ def test_the_curve_has_every_size_and_a_table_of_what_yardsticks_need(report: Re
         (Interval(1.0, 1.0, 1.5, 20), "raw pixels need 1 a class or fewer."),
     ],
 )
-def test_what_yardsticks_need_is_said_beyond_the_ends_too(results: dict[str, Any], needed: Interval, said: str) -> None:
+def test_what_baselines_need_is_said_beyond_the_ends_too(results: dict[str, Any], needed: Interval, said: str) -> None:
     found = results["label_efficiency"]
     last = replace(found.curve[-1], per_class=129, everything=True, labels=1294)
     found = replace(found, curve=(*found.curve, last), needed=(replace(found.needed[0], needed=needed),))
@@ -562,7 +562,7 @@ def test_a_table_without_labels_split_and_pictures_makes_a_report(results: dict[
         ("discriminator.conv2", "ours", "discriminator.conv2"),
     ],
 )
-def test_yardsticks_are_known_by_their_names(name: str, role: str, shown: str) -> None:
+def test_baselines_are_known_by_their_names(name: str, role: str, shown: str) -> None:
     assert role_of(name) == role and readable(name) == shown
 
 

@@ -29,7 +29,7 @@ def plain(text: str) -> str:
     return text.replace("\u00a0", " ")
 
 
-def test_geometry_states_the_dimension_beside_its_yardsticks(results: dict[str, Any]) -> None:
+def test_geometry_states_the_dimension_beside_its_baselines(results: dict[str, Any]) -> None:
     found = geometry(Material(results))
     shape = results["geometry"].shapes[0]
     assert plain(found.finding).startswith(

@@ -84,7 +84,7 @@ def test_gains_are_differences_paired_by_draw_and_image():
     assert gain == paired_draws_and_rows(hits["real and generated"], hits["real"])
     assert gain.value == pytest.approx(hits["real and generated"].mean() - hits["real"].mean())
     assert beside.value < 0 < gain.low, "a loss is shown as it is"
-    assert set(found.yardsticks) == {"real", "real, affine maps"}
+    assert set(found.baselines) == {"real", "real, affine maps"}
 
 
 def test_a_classifier_is_trained_on_the_set_it_is_given_and_judged_on_the_source():

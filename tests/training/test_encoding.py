@@ -94,8 +94,8 @@ def test_the_metadata_says_which_model_and_which_images(run, source, tmp_path):
     assert about["attributes"] == {"weight": "numeric", "bold": "boolean", "font": "text", "attribute.code": "numeric"}
 
 
-def test_without_yardsticks_neither_pixels_nor_the_untrained_network_are_there(run, source, tmp_path):
-    encode_table(run, source, tmp_path / "t.parquet", Plan(yardsticks=False))
+def test_without_baselines_neither_pixels_nor_the_untrained_network_are_there(run, source, tmp_path):
+    encode_table(run, source, tmp_path / "t.parquet", Plan(baselines=False))
     names = pq.read_schema(tmp_path / "t.parquet").names
     assert "code" in names and not [n for n in names if n.startswith("untrained") or n == "pixels"]
 

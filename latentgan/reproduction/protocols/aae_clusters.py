@@ -41,11 +41,11 @@ def measure(job: Job) -> Outcome:
     started = time.perf_counter()
     beside = category_scores(table, job.seed)
     figures = _accuracies(table, beside.pop("code"))
-    yardsticks = {
+    baselines = {
         f"{name}, {rule}": figure for name, q in beside.items() for rule, figure in _accuracies(table, q).items()
     }
     job.timed("read", started)
-    return Outcome(figures, yardsticks)
+    return Outcome(figures, baselines)
 
 
 def _accuracies(table: Embeddings, scores: np.ndarray) -> dict[str, Interval]:
@@ -66,7 +66,7 @@ def _headlines(clusters: int, paper: str) -> tuple[Headline, ...]:
             rule,
             f"accuracy of {clusters} clusters, {rule}",
             published,
-            yardsticks={f"{name}, {rule}": name for name in (KMEANS, UNTRAINED)},
+            baselines={f"{name}, {rule}": name for name in (KMEANS, UNTRAINED)},
             median=True,
         )
         for rule, published in ((CONFIDENT, paper), (MAJORITY, ""), (HUNGARIAN, ""))

@@ -221,9 +221,9 @@ def _headlines(published: str) -> tuple[Headline, ...]:
         return {f"{figure}, {name}": name for name in ("untrained", "data")}
 
     return (
-        Headline(COVERED, "modes covered, strictly", f"at most {published}", count=True, yardsticks=beside(COVERED)),
-        Headline(REACHED, "modes reached, the paper's count", published, count=True, yardsticks=beside(REACHED)),
-        Headline(NEAR, "samples near a mode", yardsticks=beside(NEAR)),
+        Headline(COVERED, "modes covered, strictly", f"at most {published}", count=True, baselines=beside(COVERED)),
+        Headline(REACHED, "modes reached, the paper's count", published, count=True, baselines=beside(REACHED)),
+        Headline(NEAR, "samples near a mode", baselines=beside(NEAR)),
     )
 
 
@@ -231,8 +231,8 @@ def _with_encoder(published: str) -> tuple[Headline, ...]:
     known = {f"{ERROR}, untrained": "untrained", f"{ERROR}, the mode's centre": "the mode's centre"}
     return (
         *_headlines(published),
-        Headline(ERROR, "reconstruction error (less is better)", percent=False, yardsticks=known),
-        Headline(SAME, "reconstructed at its own mode", yardsticks={f"{SAME}, untrained": "untrained"}),
+        Headline(ERROR, "reconstruction error (less is better)", percent=False, baselines=known),
+        Headline(SAME, "reconstructed at its own mode", baselines={f"{SAME}, untrained": "untrained"}),
     )
 
 

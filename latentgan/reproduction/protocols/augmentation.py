@@ -9,7 +9,7 @@ steps is chosen for each of the four on 2,000 validation labels, over the first 
 
 Two recipes differ in how the cgan meets the affine maps, which are knowledge about digits that no label gives: "mapped"
 trains it on fifty mapped copies of each of the 100 images, so that it draws mapped digits, and what it gives a
-classifier that knows no maps is first of all the maps (real images behind the maps are therefore the yardstick);
+classifier that knows no maps is first of all the maps (real images behind the maps are therefore the baseline);
 "view" puts the maps in front of its discriminator, for real and generated images alike.
 
 The cgan's settings, the number of images and the share kept were chosen by accuracy on the same validation images, over
@@ -158,8 +158,8 @@ PROTOCOL = Protocol(
         "": (
             Headline(GAIN, "gain of accuracy by generated images, in points"),
             Headline(AFFINE_GAIN, "the same where the classifier is shown affine maps of everything"),
-            Headline(MADE_TOO, "accuracy, real and generated", yardsticks={REAL: "real", AFFINE: "real, affine maps"}),
-            Headline(AFFINE_TOO, "accuracy, real and generated, affine maps", yardsticks={AFFINE: "real, affine maps"}),
+            Headline(MADE_TOO, "accuracy, real and generated", baselines={REAL: "real", AFFINE: "real, affine maps"}),
+            Headline(AFFINE_TOO, "accuracy, real and generated, affine maps", baselines={AFFINE: "real, affine maps"}),
         )
     },
     measure=measure,

@@ -73,13 +73,13 @@ def _headlines(published: str) -> tuple[Headline, ...]:
             "held-out log p(x), annealed importance sampling, nats",
             published,
             percent=False,
-            yardsticks={f"{ERROR}, {ANNEALED}": ERROR, PAIRED: "the same images, importance sampling"},
+            baselines={f"{ERROR}, {ANNEALED}": ERROR, PAIRED: "the same images, importance sampling"},
         ),
         Headline(
             IMPORTANCE,
             "held-out log p(x), importance sampling, nats",
             percent=False,
-            yardsticks={f"{ERROR}, {IMPORTANCE}": ERROR, **beside},
+            baselines={f"{ERROR}, {IMPORTANCE}": ERROR, **beside},
         ),
     )
 

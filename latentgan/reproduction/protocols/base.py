@@ -65,7 +65,7 @@ class Headline:
         paper: the published figure as text, "" where there is none.
         percent: written as a percentage, or as it is.
         count: a number of things, which is whole for each seed; then `percent` does not matter.
-        yardsticks: the outcome's yardsticks that belong beside it: name -> how the table calls it.
+        baselines: the outcome's baselines that belong beside it: name -> how the table calls it.
         median: whether the median over seeds is the figure that counts.
         of: what it was read from, where that differs between recipes: a feature layer.
     """
@@ -75,17 +75,17 @@ class Headline:
     paper: str = ""
     percent: bool = True
     count: bool = False
-    yardsticks: Mapping[str, str] = field(default_factory=dict)
+    baselines: Mapping[str, str] = field(default_factory=dict)
     median: bool = False
     of: str = ""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one seed gave: figures and their yardsticks by name, each with a 95 % interval and n."""
+    """What one seed gave: figures and their baselines by name, each with a 95 % interval and n."""
 
     figures: Mapping[str, Interval]
-    yardsticks: Mapping[str, Interval] = field(default_factory=dict)
+    baselines: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Job:
         return run
 
     def encoded(self, run: Path, features: Sequence[str], *, pool: int = 0, code: str = "code") -> Embeddings:
-        """Encode the run's images with these feature layers and the yardsticks; return the table, read for `code`."""
+        """Encode the run's images with these feature layers and the baselines; return the table, read for `code`."""
         from latentgan.inference.stages import encode
 
         started = time.perf_counter()
@@ -219,7 +219,7 @@ class Job:
 
 
 def category_scores(table: Embeddings, seed: int) -> dict[str, np.ndarray]:
-    """Return how strongly each row is of each category, (n, k): "code" by the code's categorical part, the yardsticks
+    """Return how strongly each row is of each category, (n, k): "code" by the code's categorical part, the baselines
     UNTRAINED by the untrained network's, and KMEANS by as many groups of pixels."""
     (part,) = [part for part in table.metadata["parts"] if part["kind"] == "categorical"]
     columns = slice(part["start"], part["start"] + part["width"])
@@ -263,7 +263,7 @@ def perform(job: Job) -> Record:
         f"latentgan reproduce {job.name} --recipe {job.recipe} --seed {job.seed}{' --quick' * job.quick}",
         job.seconds,
         {name: asdict(figure) for name, figure in outcome.figures.items()},
-        {name: asdict(figure) for name, figure in outcome.yardsticks.items()},
+        {name: asdict(figure) for name, figure in outcome.baselines.items()},
         job.settings,
         machine,
         __version__,

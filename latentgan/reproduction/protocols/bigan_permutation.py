@@ -43,7 +43,7 @@ def measure(job: Job) -> Outcome:
 
 
 def _one_nearest(table: Embeddings, job: Job) -> Iterator[tuple[str, Interval]]:
-    """Yield the accuracy of 1-NN on test images for every representation and yardstick.
+    """Yield the accuracy of 1-NN on test images for every representation and baseline.
 
     Nothing is chosen, so no image is set aside for choosing: neighbours are all images but the test split's.
     """
@@ -77,7 +77,7 @@ PROTOCOL = Protocol(
                 f"1-NN, {LAYER}",
                 "1-NN on the penultimate layer",
                 "97.39 %",
-                yardsticks={
+                baselines={
                     "1-NN, pixels": "pixels",
                     "1-NN, PCA 50 of pixels": "PCA 50",
                     f"1-NN, untrained.{LAYER}": "untrained",
@@ -88,7 +88,7 @@ PROTOCOL = Protocol(
                 "reconstruction ratio (less is better)",
                 "0.62",
                 percent=False,
-                yardsticks={"reconstruction ratio, PCA 50 of pixels": "PCA 50"},
+                baselines={"reconstruction ratio, PCA 50 of pixels": "PCA 50"},
             ),
         )
     },

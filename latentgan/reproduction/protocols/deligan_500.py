@@ -167,15 +167,15 @@ PROTOCOL = Protocol(
     recipes={"ours": Recipe("DCGAN's networks, of the authors' width", "deligan_mnist_500.toml", seeds=5)},
     headlines={
         "": (
-            Headline(MIS, "m-IS (the paper: high is varied; not if no digits)", percent=False, yardsticks=_beside(MIS)),
-            Headline(IS, "inception score", percent=False, yardsticks=_beside(IS)),
+            Headline(MIS, "m-IS (the paper: high is varied; not if no digits)", percent=False, baselines=_beside(MIS)),
+            Headline(IS, "inception score", percent=False, baselines=_beside(IS)),
             Headline(
                 SURE,
                 "the classifier's mean confidence",
-                yardsticks=_beside(SURE) | {RIGHT: "it names right, of test images"},
+                baselines=_beside(SURE) | {RIGHT: "it names right, of test images"},
             ),
-            Headline(VARIETY, "variety of a class, real is 1", percent=False, yardsticks=_beside(VARIETY)),
-            Headline(NEAR, "distance to the nearest training image", percent=False, yardsticks=_beside(NEAR)),
+            Headline(VARIETY, "variety of a class, real is 1", percent=False, baselines=_beside(VARIETY)),
+            Headline(NEAR, "distance to the nearest training image", percent=False, baselines=_beside(NEAR)),
         )
     },
     measure=measure,

@@ -145,10 +145,10 @@ PROTOCOL = Protocol(
     },
     headlines={
         "": (
-            Headline(COVERED, "modes covered, strictly", count=True, yardsticks=_beside(COVERED)),
-            Headline(REACHED, "modes reached", count=True, yardsticks=_beside(REACHED)),
-            Headline(NEAR, "samples near a mode", yardsticks=_beside(NEAR)),
-            Headline(DISTANCE, DISTANCE, percent=False, yardsticks=_beside(DISTANCE)),
+            Headline(COVERED, "modes covered, strictly", count=True, baselines=_beside(COVERED)),
+            Headline(REACHED, "modes reached", count=True, baselines=_beside(REACHED)),
+            Headline(NEAR, "samples near a mode", baselines=_beside(NEAR)),
+            Headline(DISTANCE, DISTANCE, percent=False, baselines=_beside(DISTANCE)),
         )
     },
     measure=measure,

@@ -125,7 +125,7 @@ PROTOCOL = Protocol(
         ),
     },
     headlines={
-        "": (Headline(FEATURES, "accuracy", yardsticks=BESIDE),),
+        "": (Headline(FEATURES, "accuracy", baselines=BESIDE),),
         SUPERVISED: (Headline(SUPERVISED, "accuracy"),),
     },
     measure=measure,

@@ -1,6 +1,6 @@
 """Few labels: 10 a class, 20 draws, a logistic probe on codes and on features, beside networks trained on those labels.
 
-All recipes of a seed are judged on the same draws of labels. The yardsticks are raw pixels, a PCA of them, the same
+All recipes of a seed are judged on the same draws of labels. The baselines are raw pixels, a PCA of them, the same
 layers untrained, and a classifier of the discriminator's shape that is trained on the labels alone, without and with
 the affine maps that stand in front of the discriminators. The recipe "pixels" also reads the PCA with every number
 scaled to unit variance, as a prior has it: what a code loses by that alone.
@@ -60,11 +60,11 @@ def probed(job: Job) -> Outcome:
     (few,) = study_efficiency(table, None, job.options, per_class=(PER_CLASS,), draws=job.label_draws).curve
     job.timed("read", started)
     scores = dict(zip(few.representations, few.scores, strict=True))
-    yardsticks = {name for name, is_yardstick in zip(few.representations, few.baselines, strict=True) if is_yardstick}
+    baselines = {name for name, is_baseline in zip(few.representations, few.baselines, strict=True) if is_baseline}
     gains = {f"{d.representation} − {d.baseline}": d.difference for d in few.differences}
     return Outcome(
-        {name: score for name, score in scores.items() if name not in yardsticks} | gains,
-        {name: score for name, score in scores.items() if name in yardsticks},
+        {name: score for name, score in scores.items() if name not in baselines} | gains,
+        {name: score for name, score in scores.items() if name in baselines},
     )
 
 
@@ -143,8 +143,8 @@ def _headlines(layer: str, width: int = COMPONENTS) -> tuple[Headline, ...]:
     both = {"pixels": "pixels", f"PCA {width} of pixels": f"PCA {width}"}  # as wide as what the encoder gives
     beside = both | {f"untrained.{layer}": "untrained"}
     return (
-        Headline(layer, "features", yardsticks=beside, of=layer),
-        Headline("code", "codes", yardsticks=both | {"untrained.code": "untrained"}),
+        Headline(layer, "features", baselines=beside, of=layer),
+        Headline("code", "codes", baselines=both | {"untrained.code": "untrained"}),
     )
 
 

@@ -62,7 +62,7 @@ PROTOCOL = Protocol(
                 ACCURACY,
                 "accuracy without labels",
                 "95 % (one run)",
-                yardsticks={name: name for name in (KMEANS, UNTRAINED)},
+                baselines={name: name for name in (KMEANS, UNTRAINED)},
                 median=True,
             ),
         )

@@ -39,16 +39,16 @@ def measure(job: Job) -> Outcome:
     config, run = job.configured(), job.trained()
     source = open_source(config)
     started = time.perf_counter()
-    job.say("test images, by the family and by yardsticks")
+    job.say("test images, by the family and by baselines")
     _, validation, test = labelled_rows(source)
     models = {name: NumpyModel.load(run, device=job.device, untrained=name == UNTRAINED) for name in (ERROR, UNTRAINED)}
     wrong = {
         name: proportion(model.classify(source.images[test]).argmax(1) != source.labels[test])
         for name, model in models.items()
     }
-    yardsticks = {UNTRAINED: wrong[UNTRAINED], **taught(job, source, (told_rows(source, config), validation, test))}
+    baselines = {UNTRAINED: wrong[UNTRAINED], **taught(job, source, (told_rows(source, config), validation, test))}
     job.timed("read", started)
-    return Outcome({ERROR: wrong[ERROR]}, yardsticks)
+    return Outcome({ERROR: wrong[ERROR]}, baselines)
 
 
 def told_rows(source: ImageSource, config: RunConfig) -> np.ndarray:
@@ -82,7 +82,7 @@ def taught(job: Job, source: ImageSource, rows: tuple[np.ndarray, np.ndarray, np
 
 def _headline(paper: str) -> tuple[Headline, ...]:
     beside = {PIXELS: "pixels", SUPERVISED: "network on the labels", AUGMENTED: "with affine maps"}
-    return (Headline(ERROR, "test error (less is better)", paper, yardsticks=beside),)
+    return (Headline(ERROR, "test error (less is better)", paper, baselines=beside),)
 
 
 PROTOCOL = Protocol(
