@@ -1,9 +1,10 @@
-"""The gallery: three finished reports of real data, and what the examples print.
+"""The gallery: three finished reports of real data, pictures of their sections, and what the examples print.
 
     python docs/gallery.py [--mirror FOLDER] [--only PART…] [--quick]
 
-Reports go to build/gallery/site/reports, where `make docs` finds them; what examples print goes to docs/gallery. With
-`--quick` everything trains for seconds, prints go to build/gallery/output, and reports say that nothing was learned.
+Reports go to build/gallery/site/reports, where `make docs` finds them; what examples print goes to docs/gallery, and
+pictures of sections, which the pages of analyses show, to docs/_static/analyses. With `--quick` everything trains for
+seconds, prints and pictures go to build/gallery/output, and reports say that nothing was learned.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from section_pictures import PICTURES, take_pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "gallery"
@@ -46,14 +49,19 @@ def fresh(name: str) -> Path:
     return folder
 
 
-def report_of_table(run: Path, folder: Path, name: str) -> None:
-    """Encode a run, analyse its table and write the report."""
+def analyse(run: Path, folder: Path) -> Path:
+    """Encode a run and analyse its table; return the folder of results."""
     latentgan("encode", run, "--out", folder / "codes.parquet")
     latentgan("analyze", folder / "codes.parquet", "--out", folder / "results")
-    latentgan("report", folder / "results", "--run", run, "--out", REPORTS / f"{name}.html")
+    return folder / "results"
 
 
-def digits(quick: bool) -> None:
+def write_report(results: Path, run: Path, name: str) -> None:
+    """Write the report of a folder of results."""
+    latentgan("report", results, "--run", run, "--out", REPORTS / f"{name}.html")
+
+
+def digits(quick: bool, mirror: Path | None) -> None:
     """The demo's report."""
     folder = fresh("digits")
     latentgan("demo", "--out", folder / "demo", *["--quick"] * quick)
@@ -61,20 +69,33 @@ def digits(quick: bool) -> None:
 
 
 def mnist(quick: bool, mirror: Path | None) -> None:
-    """A BiGAN on MNIST by a configuration of examples/configs, whose head says what to expect."""
+    """A BiGAN on MNIST by a configuration of examples/configs, with samples, edits and attacks looked at too."""
     folder = fresh("mnist")
     small = ["--set=training.total_images=1280", "--set=family.width=4"] if quick else []
     source = ["--data", "mnist", *(["--mirror", mirror] if mirror else [])]
     config = ROOT / "examples" / "configs" / "bigan_mnist.toml"
     latentgan("train", "bigan", "--config", config, *source, "--out", folder / "run", *small)
-    report_of_table(folder / "run", folder, "mnist")
+    run, table, layer = folder / "run", folder / "codes.parquet", "discriminator.dense1"
+    results = analyse(run, folder)
+    latentgan("sample", run, "-n", 5000, "--out", folder / "samples")
+    latentgan("encode", run, "--data", folder / "samples", "--out", folder / "samples.parquet")
+    latentgan("fidelity", table, folder / "samples.parquet", "--features", layer, "--out", results)
+    latentgan("verify", run, "--results", results, *source[2:])
+    latentgan("probe", table, "--code", layer, "--save", folder / "probe.npz")
+    latentgan("adversarial", run, "--probe", folder / "probe.npz", "--out", results, *source[2:])
+    write_report(results, run, "mnist")
 
 
-def images_with_csv(quick: bool) -> None:
-    """A folder of PNGs with a CSV of attributes: the example draws it and trains; then the same three commands."""
+def images_with_csv(quick: bool, mirror: Path | None) -> None:
+    """A folder of PNGs with a CSV of attributes, which the example draws and trains on; beside it a VAE of the same."""
     folder = fresh("folder")
     call(f"examples/{WITH_A_REPORT}.py", "--out", folder / "example", *["--quick"] * quick)
-    report_of_table(folder / "example" / "run", folder, "folder")
+    run, other = folder / "example" / "run", folder / "vae"
+    results = analyse(run, folder)
+    small = ["--set=training.total_images=1280"] if quick else []
+    latentgan("train", "vae", "--data", folder / "example" / "images", "--out", other, *small)
+    latentgan("compare", run, other, "--out", results)
+    write_report(results, run, "folder")
 
 
 def examples(quick: bool, mirror: Path | None, names: Sequence[str]) -> None:
@@ -92,24 +113,33 @@ def examples(quick: bool, mirror: Path | None, names: Sequence[str]) -> None:
             shutil.copy(picture, output / f"{script.stem}-{picture.name}")
 
 
+def pictures(quick: bool) -> None:
+    """Pictures of sections: from MNIST's report, and from the others what that has none of."""
+    folder = BUILD / "output" if quick else PICTURES
+    taken: set[str] = set()
+    for name in ("mnist", "folder", "digits"):
+        if (report := REPORTS / f"{name}.html").is_file():
+            taken |= set(take_pictures(report, folder, without=taken))
+
+
 def main() -> None:
     """Make what is asked for."""
     scripts = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
-    parts = ("digits", "mnist", "folder", *scripts)
+    reports = {"digits": digits, "mnist": mnist, "folder": images_with_csv}
+    parts = (*reports, "pictures", *scripts)
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--mirror", type=Path, help="folder with MNIST's files, instead of a download")
-    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="reports and examples")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="reports, pictures and examples")
     parser.add_argument("--quick", action="store_true", help="train for seconds only")
     options = parser.parse_args()
     mirror = options.mirror.resolve() if options.mirror else None
     REPORTS.mkdir(parents=True, exist_ok=True)
-    if "digits" in options.only:
-        digits(options.quick)
-    if "mnist" in options.only:
-        mnist(options.quick, mirror)
-    if "folder" in options.only:
-        images_with_csv(options.quick)
+    for name, make_report in reports.items():
+        if name in options.only:
+            make_report(options.quick, mirror)
     examples(options.quick, mirror, [name for name in options.only if name in scripts])
+    if "pictures" in options.only:
+        pictures(options.quick)
     print(f"reports: {REPORTS}; `make docs` links them")
 
 

@@ -37,8 +37,8 @@ TITLES = {"code_parts": "Parts of a code", "prior_match": "Match with the prior"
 
 REPORTS = {
     "digits": "a BiGAN on 1,797 scanned digits, what `make demo` makes",
-    "mnist": "a BiGAN on MNIST with convolutions, 9 minutes of two cores",
-    "folder": "a folder of PNGs with a CSV of attributes",
+    "mnist": "a BiGAN on MNIST with convolutions, its edits verified, its samples measured, its probe attacked",
+    "folder": "a folder of PNGs with a CSV of attributes, and a BiGAN and a VAE compared on it",
 }
 """The finished reports of the gallery."""
 
@@ -231,6 +231,12 @@ def analysis_page(name: str, commands: dict[str, Any]) -> str:
     written = DOCS / "analyses" / "parts" / f"{name}.md"
     if written.is_file():
         parts.append(written.read_text(encoding="utf-8").rstrip())
+    if (DOCS / "_static" / "analyses" / f"{name}.png").is_file():
+        parts.append(
+            f"![The section of a report](../../_static/analyses/{name}.png)\n\n"
+            "What a report shows of it, here in the reports of the [gallery](../gallery.md); `make gallery` takes the "
+            "picture."
+        )
     for command in command_names(name):
         parts += [f"## The command `{command}`", command_page(commands[command])]
     try:
