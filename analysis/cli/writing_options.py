@@ -20,7 +20,7 @@ class WritingGroup(TyperGroup):
         """Return a command by its name."""
         command = super().get_command(ctx, cmd_name)
         names = {option.name for option in getattr(command, "params", ())}
-        if command is not None and "force" not in names and (names & PLACES or cmd_name == "evidence"):
+        if command is not None and "force" not in names and (names & PLACES or cmd_name == "likelihood"):
             command.params += _options()
         return command
 

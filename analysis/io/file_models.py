@@ -131,15 +131,15 @@ class SummaryFile(FileModel):
 
 
 class EstimateFile(FileModel):
-    """One figure of evidence.json; a single image has no standard error."""
+    """One figure of likelihood.json; a single image has no standard error."""
 
     value: float | None
     standard_error: float | None
     n: Count
 
 
-class EvidenceFile(FileModel):
-    """evidence.json of a run folder."""
+class LikelihoodFile(FileModel):
+    """likelihood.json of a run folder."""
 
     split: str = "test"
     pixels: str = ""

@@ -460,7 +460,7 @@ def wrote(path: Path, kind: str) -> bool:
     Args:
         path: a regular file.
         kind: "report" (HTML), "picture" (PNG), "codes" or "images" (Parquet), "probe" (.npz), "result KIND" (JSON),
-            "arrays KIND" (.npz), "record", "evidence", "judge" (JSON), "weights" (safetensors).
+            "arrays KIND" (.npz), "record", "likelihood", "judge" (JSON), "weights" (safetensors).
     """
     name, _, of = kind.partition(" ")
     try:
@@ -543,7 +543,7 @@ _MARKS: dict[str, Callable[[Path, str], bool]] = {
     "arrays": _is_archive,
     "result": lambda path, of: _is_json(path, of, r'"kind":\s*"{of}",\s*"command":'),
     "record": lambda path, of: _is_json(path, of, r'"format":\s*\d+,\s*"protocol":'),
-    "evidence": lambda path, of: _is_json(path, of, r'"format":\s*\d+,\s*"version":'),
+    "likelihood": lambda path, of: _is_json(path, of, r'"format":\s*\d+,\s*"version":'),
     "judge": lambda path, of: _is_json(path, of, r'"heads":\s*\['),
     "weights": _is_weights,
 }

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..base.arrays import Doubles
 from ..errors import AnalysisError
-from ..io.file_models import DrawsFile, EvidenceFile, HealthFile, LogLine, RowsFile, SummaryFile
+from ..io.file_models import DrawsFile, HealthFile, LikelihoodFile, LogLine, RowsFile, SummaryFile
 from ..io.reading import MAX_IMAGE_BYTES, irregular, parse_json, parse_toml, read_bytes, read_text, validated
 from .document import Frame, Slideshow
 from .formatting import count
@@ -82,7 +82,7 @@ class Run:
     rows: Rows | None = None  # of `samples`, where classes or components were asked for
     posteriors: tuple[Grid, ...] = ()
     draws: dict[str, Any] = field(default_factory=dict)  # posteriors.json: images, dimensions, draws of each image
-    evidence: dict[str, Any] = field(default_factory=dict)  # evidence.json
+    likelihood: dict[str, Any] = field(default_factory=dict)  # likelihood.json
 
     def said(self, *names: str) -> Any:
         """Give the summary's value under the first of `names` that it has, else None."""
@@ -123,7 +123,7 @@ def read_run(folder: Path) -> Run:
         rows=_rows(folder / "samples" / "rows.json"),
         posteriors=_grids(folder / "samples", "posteriors"),
         draws=_read(folder / "samples" / "posteriors.json", DrawsFile).model_dump(),
-        evidence=_read(folder / "evidence.json", EvidenceFile).model_dump(exclude_none=True),
+        likelihood=_read(folder / "likelihood.json", LikelihoodFile).model_dump(exclude_none=True),
     )
 
 

@@ -34,7 +34,7 @@ def overview(material: Material) -> Section:
     blocks += _some_images(material)
     run = material.run
     if run is not None:
-        blocks += held_out_evidence(run)
+        blocks += held_out_likelihood(run)
     if run is not None and run.said("source"):
         blocks.append(Prose(sentence(str(run.said("source")))))
     if run is not None:
@@ -242,17 +242,17 @@ FIGURES = (
 )
 
 
-def held_out_evidence(run: Run) -> tuple[Block, ...]:
+def held_out_likelihood(run: Run) -> tuple[Block, ...]:
     """Return a table of log p(x) of held-out images, or nothing where it was not measured."""
-    rows = [row for key, name in FIGURES if (row := _row(name, run.evidence.get(key)))]
+    rows = [row for key, name in FIGURES if (row := _row(name, run.likelihood.get(key)))]
     if not rows:
         return ()
     caption = (
-        f"Held-out log-likelihood in nats an image, {run.evidence.get('split', 'test')} images; "
-        f"{run.evidence.get('pixels', '')}. Both estimates of log p(x) are lower bounds in the mean; standard errors "
+        f"Held-out log-likelihood in nats an image, {run.likelihood.get('split', 'test')} images; "
+        f"{run.likelihood.get('pixels', '')}. Both estimates of log p(x) are lower bounds in the mean; standard errors "
         "are over images."
     )
-    return (Table(("held-out evidence", "mean", "standard error", "images"), tuple(rows), caption),)
+    return (Table(("held-out log-likelihood", "mean", "standard error", "images"), tuple(rows), caption),)
 
 
 def _row(name: str, found: Any) -> tuple[str, ...] | None:

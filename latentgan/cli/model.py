@@ -1,4 +1,4 @@
-"""Commands that use a trained model on images: encode, evidence, classify, adversarial."""
+"""Commands that use a trained model on images: encode, likelihood, classify, adversarial."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PANEL = "Use a model"
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (encode, evidence, sample, augment, classify, adversarial):
+    for command in (encode, likelihood, sample, augment, classify, adversarial):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -85,7 +85,7 @@ def encode(
     note(f"table: {table}   next: latentgan analyze {shlex.quote(str(table))} --out results")
 
 
-def evidence(
+def likelihood(
     run: Run,
     data: Data = None,
     images: Annotated[int, typer.Option(min=1, help="Test images, drawn by the seed.")] = 1000,
@@ -110,16 +110,16 @@ def evidence(
 
     By importance sampling (Burda et al. 2016) and by annealed importance sampling (Neal 2001), lower bounds in the
     mean, beside what training believed and independent pixels, each with its standard error over images; also written
-    to RUN/evidence.json, which the report shows.
+    to RUN/likelihood.json, which the report shows.
 
-        latentgan evidence runs/avb --images 1000 --samples 500 --chains 5
+        latentgan likelihood runs/avb --images 1000 --samples 500 --chains 5
     """
     from latentgan.inference import stages
     from latentgan.inference.importance_sampling import Annealing
     from latentgan.inference.log_likelihood import FILE, Plan, show
 
     plan = Plan(images, samples, annealed, Annealing(temperatures, chains, leapfrog), binarise, seed)
-    result = stages.evidence(run, plan, data=data, options={"mirror": mirror}, device=device, family=family)
+    result = stages.likelihood(run, plan, data=data, options={"mirror": mirror}, device=device, family=family)
     show(result, plan, as_json=json_)
     note(f"wrote {run / FILE}")
 

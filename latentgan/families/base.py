@@ -132,7 +132,7 @@ class Draws(Protocol):
 
 @runtime_checkable
 class Explains(Protocol):
-    """Families with a likelihood p(x|z) and the prior N(0, I), of which evidence p(x) can be estimated.
+    """Families with a likelihood p(x|z) and the prior N(0, I), whose marginal likelihood p(x) can be estimated.
 
     Everywhere x is what was observed of images, (n, c, h, w): see `likelihood.observed`.
     """

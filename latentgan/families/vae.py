@@ -6,7 +6,7 @@ The divergence of two Gaussians has a formula, ½ Σ (μ² + σ² − 1 − log 
 of the families that have one, on the same networks as `avb`, convolutional or dense.
 
 Pixels are Gaussian around the decoder's image with a fixed deviation, which suits any images, or Bernoulli, for images
-that are black and white or are made so (`binarise`). `latentgan evidence RUN` gives log p(x) of held-out images.
+that are black and white or are made so (`binarise`). `latentgan likelihood RUN` gives log p(x) of held-out images.
 
 Source: Kingma, Welling: Auto-Encoding Variational Bayes, ICLR 2014 (arXiv:1312.6114), §2.3 and appendix B.
 """

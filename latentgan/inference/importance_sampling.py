@@ -27,7 +27,7 @@ LogLikelihood = Callable[[Tensor], Tensor]
 class Weights:
     """What importance sampling found of n images."""
 
-    evidence: Tensor  # (n,) log (1/K) Σ_k w_k, in nats
+    log_marginal: Tensor  # (n,) log (1/K) Σ_k w_k, in nats
     bound: Tensor  # (n,) (1/K) Σ_k log w_k: the variational bound of the proposal
     effective: Tensor  # (n,) (Σ w)² / Σ w²: how many samples carry the weight, from 1 to K
 

@@ -1,7 +1,7 @@
 """How probable a model finds held-out images: log p(x) in nats, beside what training believed and independent pixels.
 
 For families with a decoder p(x|z), a prior N(0, I) and a q(z|x) to draw from. `importance_sampling` has the two
-estimates; they are written to evidence.json in the run folder.
+estimates; they are written to likelihood.json in the run folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from latentgan.io.writing import write_failures
 from latentgan.likelihoods import Binarisation, Likelihood, log_normal
 from latentgan.version import __version__
 
-FILE = "evidence.json"
+FILE = "likelihood.json"
 
 
 BATCH = 100
@@ -88,7 +88,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class HeldOutLikelihood:
     """log p(x) of held-out images, each figure in nats an image."""
 
     pixels: str  # the likelihood, and how images were binarised
@@ -102,13 +102,13 @@ class Evidence:
     acceptance: float | None  # of the chains
 
 
-def held_out_evidence(
+def held_out_likelihood(
     model: NumpyModel,
     source: ImageSource,
     plan: Plan | None = None,
     *,
     advance: Callable[[int], None] = lambda images: None,
-) -> Evidence:
+) -> HeldOutLikelihood:
     """Estimate log p(x) of test images.
 
     Args:
@@ -124,7 +124,7 @@ def held_out_evidence(
     plan, family = plan or Plan(), model.family
     if not isinstance(family, Explains):
         raise ConfigError(
-            f"family {model.about.get('name', '?')!r} has no likelihood of images, so it gives no evidence; "
+            f"family {model.about.get('name', '?')!r} has no likelihood of images, so log p(x) cannot be estimated; "
             "avb and vae have one"
         )
     likelihood = evaluated(family.likelihood, plan.binarise)
@@ -132,17 +132,17 @@ def held_out_evidence(
     x = _observed(source, rows, likelihood, plan.seed).to(model.device)
     with seeded(model.device, plan.seed):
         criterion, result = _sampled(family, x, plan, advance)
-    evidence, bound, effective = (torch.cat(column) for column in zip(*result, strict=True))
+    log_marginal, bound, effective = (torch.cat(column) for column in zip(*result, strict=True))
     few, acceptance = _annealed(family, x[: plan.annealed_images], plan, advance)
-    return Evidence(
+    return HeldOutLikelihood(
         likelihood.text,
-        Estimate.of(evidence),
+        Estimate.of(log_marginal),
         float(effective.median()),
         Estimate.of(bound),
         Estimate.of(criterion),
         Estimate.of(_independent(source, x, likelihood, plan.seed)),
         None if few is None else Estimate.of(few),
-        None if few is None else Estimate.of(evidence[: len(few)]),
+        None if few is None else Estimate.of(log_marginal[: len(few)]),
         acceptance,
     )
 
@@ -167,23 +167,23 @@ def chosen(source: ImageSource, plan: Plan) -> np.ndarray:
 
 
 def work(plan: Plan, source: ImageSource) -> int:
-    """Return how many images `held_out_evidence` will tell of."""
+    """Return how many images `held_out_likelihood` will tell of."""
     n = len(chosen(source, plan))
     return n + min(plan.annealed_images, n)
 
 
-def write_evidence(run: Path, model: NumpyModel, source: ImageSource, plan: Plan, found: Evidence) -> Path:
-    """Write evidence.json into a run folder."""
+def write_likelihood(run: Path, model: NumpyModel, source: ImageSource, plan: Plan, found: HeldOutLikelihood) -> Path:
+    """Write likelihood.json into a run folder."""
     about = {"checkpoint": model.about.get("sha256", ""), "images_seen": model.about.get("images_seen", 0)}
     tree = {"format": 1, "version": __version__, **about, "data": source.name, "split": "test", "unit": "nats an image"}
     path = run / FILE
-    check_outputs([path], "evidence", error=DataError)
+    check_outputs([path], "likelihood", error=DataError)
     with write_failures(path):
         replace_text(path, json.dumps({**tree, "plan": asdict(plan), **_plain(found)}, indent=1, ensure_ascii=False))
     return path
 
 
-def _plain(found: Evidence) -> dict[str, Any]:
+def _plain(found: HeldOutLikelihood) -> dict[str, Any]:
     """Return plain values for JSON, which has no NaN: the standard error of a single image is null."""
     return {
         name: {key: None if part != part else part for key, part in value.items()} if isinstance(value, dict) else value
@@ -191,7 +191,7 @@ def _plain(found: Evidence) -> dict[str, Any]:
     }
 
 
-def as_rows(found: Evidence, plan: Plan) -> list[tuple[str, Estimate, str]]:
+def as_rows(found: HeldOutLikelihood, plan: Plan) -> list[tuple[str, Estimate, str]]:
     """Return what is shown: a name, the figure, and what it rests on."""
     samples = f"{plan.samples} samples, of which {found.effective:.0f} carry the weight"
     rows = [("log p(x), importance sampling", found.importance, samples)]
@@ -205,8 +205,8 @@ def as_rows(found: Evidence, plan: Plan) -> list[tuple[str, Estimate, str]]:
     return [*rows, ("independent pixels", found.independent, "fitted to training images")]
 
 
-def show(found: Evidence, plan: Plan, *, as_json: bool = False) -> None:
-    """Print evidence as a table, or as JSON."""
+def show(found: HeldOutLikelihood, plan: Plan, *, as_json: bool = False) -> None:
+    """Print the estimates as a table, or as JSON."""
     from rich.console import Console
     from rich.table import Table
 
@@ -243,7 +243,7 @@ def explained(family: Explains, x: Tensor) -> LogLikelihood:
 def _sampled(
     family: Explains, x: Tensor, plan: Plan, advance: Callable[[int], None]
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor, Tensor]]]:
-    """Return the criterion (n,), and evidence, bound and effective samples of each batch."""
+    """Return the criterion (n,), and log p(x), bound and effective samples of each batch."""
     generator, criterion, result = torch.Generator().manual_seed(plan.seed), [], []
     for part in torch.split(x, BATCH):
         pairs = [family.bound(part) for _ in range(CRITERION_DRAWS)]
@@ -251,7 +251,7 @@ def _sampled(
         weights = importance_weights(
             explained(family, part), *family.proposal(part), samples=plan.samples, generator=generator
         )
-        result.append((weights.evidence, weights.bound, weights.effective))
+        result.append((weights.log_marginal, weights.bound, weights.effective))
         advance(len(part))
     return torch.cat(criterion), result
 

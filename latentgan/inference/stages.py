@@ -107,7 +107,7 @@ def augment(
         return write_images(model, out, plan, command=command, advance=advance)
 
 
-def evidence(
+def likelihood(
     run: Path,
     plan: Any,
     *,
@@ -116,16 +116,16 @@ def evidence(
     device: str = "auto",
     family: str | None = None,
 ) -> Any:
-    """Estimate log p(x) of test images, write evidence.json into `run`, and return what was found."""
-    from latentgan.inference.log_likelihood import held_out_evidence, work, write_evidence
+    """Estimate log p(x) of test images, write likelihood.json into `run`, and return what was found."""
+    from latentgan.inference.log_likelihood import held_out_likelihood, work, write_likelihood
 
     model = NumpyModel.load(run, device=device, family=family)
     source = fitting_images(run, model, load_images(model.about.get("data", {}), data, options or {}))
     for line in source.notes:
         say(line)
-    with bar(f"evidence of {source.name}", work(plan, source)) as advance:
-        result = held_out_evidence(model, source, plan, advance=advance)
-    write_evidence(run, model, source, plan, result)
+    with bar(f"log-likelihood of {source.name}", work(plan, source)) as advance:
+        result = held_out_likelihood(model, source, plan, advance=advance)
+    write_likelihood(run, model, source, plan, result)
     return result
 
 

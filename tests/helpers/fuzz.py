@@ -267,7 +267,7 @@ def base_calls(world: World) -> dict[str, tuple[str, ...]]:
         "families": ("families", "bigan"),
         "demo": ("demo", "--quick"),
         "encode": ("encode", run, "--out", "made.parquet"),
-        "evidence": ("evidence", world.path("vae"), "--images", "2", "--samples", "2", "--annealed", "0"),
+        "likelihood": ("likelihood", world.path("vae"), "--images", "2", "--samples", "2", "--annealed", "0"),
         "sample": ("sample", run, "--out", "made.png", "-n", "4"),
         "augment": ("augment", run, "--per-class", "2", "--out", "made"),
         "classify": ("classify", run, one, "--probe", probe),
@@ -510,7 +510,7 @@ def run_calls(world: World) -> Iterator[Call]:
         "model/config.json": ("encode", "sample", "classify", "verify", "fit", "compare"),
         "model/model.safetensors": ("encode", "sample"),
         "samples/rows.json": ("report",),
-        "evidence.json": ("report",),
+        "likelihood.json": ("report",),
     }
     for file, commands in uses.items():
         path = run / file

@@ -1,4 +1,4 @@
-"""A model whose evidence and posterior are known, x = W z + σ ε with z ~ N(0, I), and families that have it as decoder.
+"""A model whose log p(x) and posterior are known, x = W z + σ ε with z ~ N(0, I), and families that have it as decoder.
 
 Beside it, encoders whose q(z|x) is a Gaussian that is written down, and one that is folded, x = w |z| + σ ε.
 """
@@ -55,7 +55,7 @@ class Model:
         z, noise = rng.standard_normal((n, self.weight.shape[1])), rng.standard_normal((n, self.weight.shape[0]))
         return from_points(z @ self.weight.numpy().T + DEVIATION * noise)
 
-    def evidence(self, x: Tensor) -> Tensor:
+    def log_marginal(self, x: Tensor) -> Tensor:
         """x: (n, D, 1, 1) → log p(x), (n,)."""
         own = torch.eye(len(self.weight), dtype=torch.float64)
         normal = MultivariateNormal(
@@ -107,7 +107,7 @@ class Folded:
         likelihood = Normal(self.weight * self.LINE.abs(), self.deviation).log_prob(x.double().view(-1, 1))
         return likelihood + Normal(0.0, 1.0).log_prob(self.LINE) + torch.log(self.LINE[1] - self.LINE[0])
 
-    def evidence(self, x: Tensor) -> Tensor:
+    def log_marginal(self, x: Tensor) -> Tensor:
         """x: (n, 1, 1, 1) → log p(x), (n,)."""
         return self.joint(x).logsumexp(1)
 

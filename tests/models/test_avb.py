@@ -1,4 +1,4 @@
-"""Variational families: their terms anew in float64, and what they find where evidence and posterior are known."""
+"""Variational families: their terms anew in float64, and what they find where log p(x) and posterior are known."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ def test_the_weight_of_the_divergence_rises_over_its_share_of_the_run():
     assert small("vae", pictures(), latent=3).warmed(0.0) == 1.0
 
 
-# Known evidence and posterior
+# Known log p(x) and posterior
 
 
 def mean_bound(family: Any, x: Tensor, draws: int = 50) -> tuple[float, float]:
@@ -291,13 +291,13 @@ def mean_bound(family: Any, x: Tensor, draws: int = 50) -> tuple[float, float]:
 
 
 @pytest.mark.slow
-def test_a_vae_finds_the_evidence_where_the_posterior_is_diagonal():
+def test_a_vae_finds_log_p_where_the_posterior_is_diagonal():
     """In seeds 0 to 3: bound 0.0045 to 0.0048 below log p(x), divergence 0.002 to 0.012 above its own, the posterior's
     mean off by 0.013 to 0.014, its deviation by at most 1.2 %; 3 to 5 s of the processor."""
     model = Model(ORTHOGONAL)
     family, x = trained(VAE, model)
     bound, kl = mean_bound(family, x)
-    assert bound == pytest.approx(float(model.evidence(x).mean()), abs=0.03)
+    assert bound == pytest.approx(float(model.log_marginal(x).mean()), abs=0.03)
     assert kl == pytest.approx(float(model.divergence(x).mean()), abs=0.05)
     posterior = model.posterior(x)
     with torch.no_grad():
@@ -312,19 +312,19 @@ def test_a_vae_falls_short_by_what_a_diagonal_gaussian_lacks_where_the_posterior
     family, x = trained(VAE, model)
     assert model.gap > 0.25
     bound, _ = mean_bound(family, x)
-    assert float(model.evidence(x).mean()) - bound == pytest.approx(model.gap, abs=0.04)
+    assert float(model.log_marginal(x).mean()) - bound == pytest.approx(model.gap, abs=0.04)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"adaptive_contrast": False}], ids=IDS)
-def test_avb_finds_evidence_and_posterior_where_it_is_correlated(settings):
+def test_avb_finds_log_p_and_a_correlated_posterior(settings):
     """With adaptive contrast in seed 0: bound 0.009 above log p(x), as an estimate may be, divergence 0.010 below its
     own, mean off by 0.028, covariance by 3.6 % of its largest entry, in 18 s of the processor; plain: 0.004 above,
     0.037 above, 0.036, 6.1 %, in 9 s."""
     model = Model(CORRELATED)
     family, x = trained(AVB, model, **settings)
     bound, kl = mean_bound(family, x)
-    assert bound == pytest.approx(float(model.evidence(x).mean()), abs=0.1)
+    assert bound == pytest.approx(float(model.log_marginal(x).mean()), abs=0.1)
     assert kl == pytest.approx(float(model.divergence(x).mean()), abs=0.15)
     torch.manual_seed(0)
     with torch.no_grad():
@@ -355,7 +355,7 @@ def of_a_folded_model(kind: type[VAE], *, seed: int = 0, **family: Any) -> dict[
         "above": (draws > 0).double().mean(1),
         "middle": (draws.abs() < x.view(3, 1) / 0.3 / 3).double().mean(1),
         "away": (draws.sort(1).values - FOLDED.quantiles(x, 4_000)).abs().mean(1),
-        "gap": FOLDED.evidence(x) - (explained - kl).view(3, -1).mean(1),
+        "gap": FOLDED.log_marginal(x) - (explained - kl).view(3, -1).mean(1),
     }
 
 

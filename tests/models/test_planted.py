@@ -640,7 +640,7 @@ def divided(game: Any, x: torch.Tensor) -> Figures:
     z = torch.cartesian_prod(line, line)
     prior = -0.5 * z.square().sum(1) - np.log(2 * np.pi) + 2 * np.log(12 / 300)
     explained = torch.stack([game.log_likelihood(image.expand(len(z), *x.shape[1:]), z) for image in x])
-    evidence = (explained + prior).logsumexp(1)
+    log_marginal = (explained + prior).logsumexp(1)
     torch.manual_seed(0)
     draws = torch.stack([game.draw(x) for _ in range(5_000)])
     ring = (8 * (1 - torch.exp(-0.5 * draws.square().sum(2)))).long().clamp(max=7)
@@ -648,7 +648,7 @@ def divided(game: Any, x: torch.Tensor) -> Figures:
     shares = torch.stack([part[:, i].bincount(minlength=64) for i in range(4)]).double() / len(draws)
     joint = shares.mean(0)
     return {
-        "log p": float(evidence.mean()),
+        "log p": float(log_marginal.mean()),
         "aggregate ‖ prior": float(torch.special.xlogy(joint, 64 * joint).sum()),
         "own": float(shares.amax(0).sum() / 4),
         "prior": float((prior + explained.amax(0)).exp().sum()),

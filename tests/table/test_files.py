@@ -191,7 +191,7 @@ def test_pictures_of_ours_are_known_from_others(tmp_path: Path) -> None:
         "result probes",
         "arrays probes",
         "record",
-        "evidence",
+        "likelihood",
         "judge",
         "weights",
     ],

@@ -12,7 +12,7 @@ from one_iteration import pictures, small
 from analysis.errors import AnalysisError
 from analysis.reconstruction.views import left_open
 from analysis.report.run_folder import read_run
-from analysis.training_run.views import held_out_evidence
+from analysis.training_run.views import held_out_likelihood
 from latentgan.training.posterior_draws import drawn
 from latentgan.training.sample_grids import write_grids
 
@@ -36,13 +36,13 @@ def test_encoders_that_draw_are_shown_and_others_are_not(name, tmp_path):
         assert np.allclose(points, z[:, :, said["dimensions"]].transpose(0, 1), atol=1e-4)
 
 
-def test_evidence_is_a_table_and_damage_is_named(tmp_path):
+def test_likelihood_is_a_table_and_damage_is_named(tmp_path):
     figure = {"value": -90.5, "standard_error": 1.25, "n": 1000}
-    (tmp_path / "evidence.json").write_text(json.dumps({"importance": figure, "pixels": "<b>"}))
-    (table,) = held_out_evidence(read_run(tmp_path))
+    (tmp_path / "likelihood.json").write_text(json.dumps({"importance": figure, "pixels": "<b>"}))
+    (table,) = held_out_likelihood(read_run(tmp_path))
     assert table.rows == (("log p(x), importance sampling", "\u221290.50", "1.25", "1,000"),)
-    (tmp_path / "evidence.json").write_text(json.dumps({"importance": figure, "annealed": "?"}))
-    with pytest.raises(AnalysisError, match=r"evidence\.json: annealed = '\?' is not possible"):
+    (tmp_path / "likelihood.json").write_text(json.dumps({"importance": figure, "annealed": "?"}))
+    with pytest.raises(AnalysisError, match=r"likelihood\.json: annealed = '\?' is not possible"):
         read_run(tmp_path)
-    (tmp_path / "evidence.json").write_text("{}")
-    assert held_out_evidence(read_run(tmp_path)) == ()
+    (tmp_path / "likelihood.json").write_text("{}")
+    assert held_out_likelihood(read_run(tmp_path)) == ()

@@ -18,7 +18,7 @@ import time
 from analysis.base.statistics import Interval
 from latentgan.inference.image_files import load_images
 from latentgan.inference.importance_sampling import Annealing
-from latentgan.inference.log_likelihood import Estimate, Plan, held_out_evidence, write_evidence
+from latentgan.inference.log_likelihood import Estimate, Plan, held_out_likelihood, write_likelihood
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.reproduction.protocols.base import Headline, Job, Outcome, Protocol, Recipe
 
@@ -32,17 +32,17 @@ PAIRED = f"{IMPORTANCE}, of the annealed images"
 
 
 def measure(job: Job) -> Outcome:
-    """Train, and estimate the evidence of test images in both ways."""
+    """Train, and estimate log p(x) of test images in both ways."""
     run = job.trained()
     model = NumpyModel.load(run, device=job.device)
     source = load_images(model.about["data"], None, {})
     plan = Plan(seed=job.seed, annealed_images=400, annealing=Annealing(temperatures=400, chains=3, pilot=1))
     if job.quick:
         plan = Plan(20, 20, 10, Annealing(temperatures=10, chains=2, leapfrog=2), seed=job.seed)
-    job.say("evidence of test images")
+    job.say("log p(x) of test images")
     started = time.perf_counter()
-    result = held_out_evidence(model, source, plan)
-    write_evidence(run, model, source, plan, result)
+    result = held_out_likelihood(model, source, plan)
+    write_likelihood(run, model, source, plan, result)
     job.timed("read", started)
     assert result.annealed is not None and result.paired is not None
     return Outcome(

@@ -1,4 +1,4 @@
-"""Likelihoods, divergences and evidence of variational families, where they are known."""
+"""Likelihoods, divergences and marginal log-likelihoods of variational families, where they are known."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def basis_moments(device: torch.device) -> Checks:
     yield Check("avb: its deviation", source, float(deviation), expected, 1e-5)
 
 
-def evidence(device: torch.device) -> Checks:
+def log_marginal(device: torch.device) -> Checks:
     """x = z + ½ ε with z ~ N(0, 1): x ~ N(0, 1.25), and z given x is N(0.8 x, 0.2)."""
     x, generator = torch.tensor([0.3, -1.2, 2.0], device=device), torch.Generator().manual_seed(0)
     true = float(log_normal(x[:, None].double(), 0.0, math.sqrt(1.25)).mean())
@@ -130,7 +130,7 @@ def evidence(device: torch.device) -> Checks:
     for name, deviation, samples, tolerance in proposals:
         proposal = 0.8 * x[:, None], torch.full((3, 1, 1), deviation, device=device)
         result = annealing.importance_weights(log_likelihood, *proposal, samples=samples, generator=generator)
-        title, value = f"log p(x) by {samples:,} samples of {name}", float(result.evidence.mean())
+        title, value = f"log p(x) by {samples:,} samples of {name}", float(result.log_marginal.mean())
         yield Check(title, "Burda et al. 2016, eq. 8", value, true, tolerance)
     plan = annealing.Annealing(temperatures=50, chains=200, leapfrog=3)
     logs, _ = annealing.annealed(log_likelihood, 3, 1, plan, like=x, generator=generator)

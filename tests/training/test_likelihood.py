@@ -1,4 +1,4 @@
-"""Held-out evidence: both estimates where it is known, what is left on the disk, and mistakes in one sentence."""
+"""Held-out log-likelihood: both estimates where it is known, what is left on the disk, and mistakes in one sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from latentgan.data.source import ImageSource
 from latentgan.errors import ConfigError, DataError
 from latentgan.inference import importance_sampling as annealing
 from latentgan.inference.importance_sampling import Annealing, annealed, importance_weights, temperatures
-from latentgan.inference.log_likelihood import Estimate, Plan, evaluated, held_out_evidence
+from latentgan.inference.log_likelihood import Estimate, Plan, evaluated, held_out_likelihood
 from latentgan.likelihoods import Likelihood, log_normal
 
 MODEL = Model(CORRELATED)
@@ -41,20 +41,20 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def test_the_exact_posterior_as_proposal_gives_the_evidence_from_a_single_sample():
+def test_the_exact_posterior_needs_one_sample():
     x = points()
     root = torch.linalg.cholesky(MODEL.covariance).expand(len(x), 2, 2)
     found = importance_weights(
         log_likelihood(x), MODEL.posterior(x).mean, root, samples=7, generator=generator(), at_once=80
     )
-    assert torch.allclose(found.evidence, MODEL.evidence(x), atol=1e-9)
-    assert torch.allclose(found.bound, found.evidence, atol=1e-9) and torch.allclose(
+    assert torch.allclose(found.log_marginal, MODEL.log_marginal(x), atol=1e-9)
+    assert torch.allclose(found.bound, found.log_marginal, atol=1e-9) and torch.allclose(
         found.effective, torch.tensor(7.0).double()
     )
 
 
 def test_importance_sampling_agrees_within_its_standard_error_and_its_bound_is_what_the_proposal_lacks():
-    """From diagonal Gaussians: the mean of log w is below the evidence by the divergence, which has a closed form.
+    """From diagonal Gaussians: the mean of log w is below log p(x) by the divergence, which has a closed form.
 
     They are twice as wide as the best ones, whose weights have no variance here (their correlation is above ½), so that
     no standard error holds.
@@ -63,23 +63,21 @@ def test_importance_sampling_agrees_within_its_standard_error_and_its_bound_is_w
     deviation = 2 * MODEL.precision.diagonal().rsqrt()
     root = torch.diag(deviation).expand(len(x), 2, 2)
     found = importance_weights(log_likelihood(x), MODEL.posterior(x).mean, root, samples=20_000, generator=generator())
-    error = found.evidence - MODEL.evidence(x)
+    error = found.log_marginal - MODEL.log_marginal(x)
     # The variance of log p̂ is 1/ESS − 1/K by the delta method.
     scale = (1 / found.effective - 1 / 20_000).sqrt()
     assert float((error / scale).square().mean()) < 2.5
     assert abs(float(error.mean())) < 4 * float(scale.square().mean().sqrt()) / math.sqrt(len(x))
-    assert float((MODEL.evidence(x) - found.bound).mean()) == pytest.approx(MODEL.gap + 3 - math.log(4), abs=0.01)
+    assert float((MODEL.log_marginal(x) - found.bound).mean()) == pytest.approx(MODEL.gap + 3 - math.log(4), abs=0.01)
 
 
 def test_fewer_samples_give_a_lower_bound():
     x = points(400)
     root = (3 * torch.linalg.cholesky(MODEL.covariance)).expand(len(x), 2, 2)
     proposal = log_likelihood(x), MODEL.posterior(x).mean, root
-    few, many = (
-        float((importance_weights(*proposal, samples=k, generator=generator()).evidence - MODEL.evidence(x)).mean())
-        for k in (2, 50)
-    )
-    assert few < many - 0.1 < 0.1
+    few, many = (importance_weights(*proposal, samples=k, generator=generator()).log_marginal for k in (2, 50))
+    few_bias, many_bias = (float((estimates - MODEL.log_marginal(x)).mean()) for estimates in (few, many))
+    assert few_bias < many_bias - 0.1 < 0.1
 
 
 def test_temperatures_rise_from_0_to_1_and_are_symmetric():
@@ -89,11 +87,11 @@ def test_temperatures_rise_from_0_to_1_and_are_symmetric():
     assert betas[3] == pytest.approx(1 - betas[7]) and betas[1] < betas[6] - betas[5]
 
 
-def test_annealing_agrees_with_the_known_evidence_within_its_standard_error_at_the_asked_acceptance():
+def test_annealing_agrees_with_the_known_log_p():
     x = points()
     plan = Annealing(temperatures=200, chains=20, leapfrog=5)
     found, accepted = annealed(log_likelihood(x), len(x), 2, plan, like=x, generator=generator())
-    error = found - MODEL.evidence(x)
+    error = found - MODEL.log_marginal(x)
     assert abs(float(error.mean())) < 4 * float(error.std()) / math.sqrt(len(x)) < 0.1
     assert accepted == pytest.approx(0.65, abs=0.08)
 
@@ -127,7 +125,7 @@ def test_two_temperatures_are_importance_sampling_from_the_prior():
     x = points(5)
     plan = Annealing(temperatures=2, chains=40_000, leapfrog=1, pilot=1)
     found, _ = annealed(log_likelihood(x), len(x), 2, plan, like=x, generator=generator())
-    assert torch.allclose(found, MODEL.evidence(x), atol=0.25)
+    assert torch.allclose(found, MODEL.log_marginal(x), atol=0.25)
 
 
 def stripes(n: int = 90) -> ImageSource:
@@ -153,13 +151,13 @@ SMALL = Plan(images=20, samples=30, annealed_images=6, annealing=Annealing(20, 2
 
 
 def test_every_figure_has_its_standard_error_over_images(run):
-    found = held_out_evidence(NumpyModel.load(run), stripes(), SMALL)
+    found = held_out_likelihood(NumpyModel.load(run), stripes(), SMALL)
     assert [e.n for e in (found.importance, found.bound, found.criterion, found.independent)] == [20] * 4
     assert found.annealed is not None and found.annealed.n == 6 and found.paired is not None and found.paired.n == 6
     assert found.bound.value <= found.importance.value <= 0
     assert found.criterion.value == pytest.approx(found.bound.value, abs=1.0)  # q(z|x) is the proposal
     assert 1 <= found.effective <= 30 and 0 < float(found.acceptance or 0) <= 1
-    again = held_out_evidence(NumpyModel.load(run), stripes(), SMALL)
+    again = held_out_likelihood(NumpyModel.load(run), stripes(), SMALL)
     assert again == found
 
 
@@ -172,7 +170,7 @@ def test_an_estimate_is_a_mean_and_its_standard_error():
 
 def test_independent_pixels_are_laplaces_rule_by_hand(run):
     """40 of 60 training images have a white third row, 20 a white fifth: (k + 1) / (n + 2)."""
-    found = held_out_evidence(NumpyModel.load(run), stripes(), SMALL)
+    found = held_out_likelihood(NumpyModel.load(run), stripes(), SMALL)
     train_rows, test_rows = stripes().rows("train"), stripes().rows("test")
     white = (stripes().images[train_rows] > 0).sum(0)
     share = (white + 1) / (len(train_rows) + 2)
@@ -196,43 +194,43 @@ def test_a_family_without_a_likelihood_is_refused():
 
     family = load_family("aae")(configure("aae", family={"width": 4, "hidden": 8}).family, stripes().spec)
     with pytest.raises(ConfigError, match=r"'aae' has no likelihood.*avb and vae"):
-        held_out_evidence(NumpyModel(family, about={"name": "aae"}), stripes(), SMALL)
+        held_out_likelihood(NumpyModel(family, about={"name": "aae"}), stripes(), SMALL)
 
 
 def test_images_without_a_test_split_are_refused(run):
     source = replace(stripes(), split=np.array(["train"] * 90))
     with pytest.raises(DataError, match="no test images"):
-        held_out_evidence(NumpyModel.load(run), source, SMALL)
+        held_out_likelihood(NumpyModel.load(run), source, SMALL)
 
 
 def test_the_command_prints_a_table_and_leaves_json(run):
-    command = ["evidence", str(run), "--images", "20", "--samples", "30", "--annealed", "6", "--chains", "2"]
+    command = ["likelihood", str(run), "--images", "20", "--samples", "30", "--annealed", "6", "--chains", "2"]
     done = CliRunner().invoke(app, [*command, "--temperatures", "20", "--leapfrog", "2"])
     assert done.exit_code == 0, done.output
     assert "importance sampling" in done.output and "independent pixels" in done.output
-    left = json.loads((run / "evidence.json").read_text())
+    left = json.loads((run / "likelihood.json").read_text())
     assert left["unit"] == "nats an image" and left["split"] == "test" and "binarised by a draw" in left["pixels"]
     assert left["importance"]["n"] == 20 and left["annealed"]["n"] == 6
     assert left["checkpoint"] == NumpyModel.load(run).about["sha256"]
     done = CliRunner().invoke(app, [*command, "--annealed", "0", "--json"])
     printed = json.loads(done.stdout)
     assert printed["annealed"] is None and printed["plan"]["samples"] == 30
-    alone = ["evidence", str(run), "--images", "1", "--samples", "2", "--annealed", "0"]
+    alone = ["likelihood", str(run), "--images", "1", "--samples", "2", "--annealed", "0"]
     done = CliRunner().invoke(app, alone)
-    left = (run / "evidence.json").read_text()
+    left = (run / "likelihood.json").read_text()
     assert "–" in done.output and "nan" not in done.output  # one image has no standard error
     assert json.loads(left)["importance"]["standard_error"] is None and "NaN" not in left
 
 
-def test_a_known_family_has_the_known_evidence():
+def test_a_known_family_has_its_known_log_p():
     """The whole way, on points: the decoder is the linear model's, the encoder is not trained."""
     source = MODEL.points(2000)
     torch.manual_seed(0)
     config = configure("vae", family={"latent": 2, "network": "mlp", "hidden": 16, "deviation": DEVIATION}).family
     family = family_of(VAE, MODEL)(config, source.spec)
     plan = Plan(images=100, samples=4000, annealed_images=50, annealing=Annealing(200, 10, 5))
-    found = held_out_evidence(NumpyModel(family), source, plan)
+    found = held_out_likelihood(NumpyModel(family), source, plan)
     rows = np.random.default_rng(0).permutation(source.rows("test"))[:100]
-    true = MODEL.evidence(source.tensor(rows))
+    true = MODEL.log_marginal(source.tensor(rows))
     assert found.importance.value == pytest.approx(float(true.mean()), abs=0.05)
     assert found.annealed is not None and found.annealed.value == pytest.approx(float(true[:50].mean()), abs=0.08)
