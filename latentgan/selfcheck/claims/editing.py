@@ -166,34 +166,74 @@ def planted_edits(rng: np.random.Generator, trials: int) -> Claims:
 
 
 def keeping_what_goes_together(rng: np.random.Generator, trials: int) -> Claims:
-    """Edits of a, keeping b, where a and b have a correlation: what they move, and what the record says of it."""
+    """Edits of a that preserve b, where a and b are correlated: how far they move b, and what the record says of it."""
     for number in (False, True):
         for correlation in (0.3, 0.6, 0.9):
-            moved, near, stated, proven, lost = 0, 0, 0, 0, 0
-            for _ in range(trials):
-                table, direction = _together(rng, 400, correlation, number, effect=1.0)
-                [free] = table.freed
-                record = free.kept[0].moved[1]
-                true = float(direction[1]) * table.concepts[free.concept].scale
-                stated += bool(np.isfinite(record.value))  # where codes hold b too weakly nothing is said
-                near += record.low <= true <= record.high
-                error = table.concepts[free.concept].scale / np.sqrt(200 * (1 - correlation**2))
-                moved += abs(true) <= 1.96 * error
-                proven += table.concepts[free.concept].stands
-                nothing, _ = _together(rng, 400, correlation, number, effect=0.0)
-                lost += nothing.concepts[nothing.freed[0].concept].p_value <= 0.05
+            edits = [_preserving_edit(rng, correlation, number) for _ in range(trials)]
+            directions = sum(edit.exists for edit in edits)
+            moved = sum(edit.preserves for edit in edits)
+            near = sum(edit.interval_holds for edit in edits)
+            stated = sum(edit.stated for edit in edits)
+            significant = sum(edit.significant for edit in edits)
+            lost = sum(edit.null_rejected for edit in edits)
             kind = "numbers" if number else "booleans"
             what = f"two {kind} with a correlation of {correlation:g}, 200 rows to fit and 200 to test"
-            yield coverage("the edit moves b by 0, within 1.96 standard errors", what, moved, trials)
+            yield coverage("the edit moves b by 0, within 1.96 standard errors", what, moved, directions)
             yield coverage("the interval of how far b moves", what, near, stated)
-            yield power("a, keeping b stands", what, proven, trials, bound=0.5 if correlation > 0.8 else 0.9)
+            yield power("a, keeping b stands", what, significant, trials, bound=0.5 if correlation > 0.8 else 0.9)
             yield null_rate("a, keeping b has p <= 0.05", f"only b in the codes, {what}", lost, trials)
 
 
-def _together(
-    rng: np.random.Generator, n: int, correlation: float, number: bool, *, effect: float
-) -> tuple[ConceptTable, np.ndarray]:
-    """A table of a and b, where a moves number 0 by `effect` and b number 1 by 1, and the direction that keeps b."""
+@dataclass(frozen=True, kw_only=True)
+class PreservingEdit:
+    """One trial of a direction of a that preserves b; all are False where b predicts a in every row that is fitted."""
+
+    exists: bool = False
+    """Whether anything of a is left that b does not predict, so that there is a direction."""
+    preserves: bool = False
+    """Whether the edit moves b by 0, within 1.96 standard errors."""
+    stated: bool = False
+    """Whether the record says how far the edit moves b; it does not where codes hold b too weakly."""
+    interval_holds: bool = False
+    """Whether the recorded interval of how far b moves holds the true distance."""
+    significant: bool = False
+    """Whether the direction of a is significant."""
+    null_rejected: bool = False
+    """Whether p <= 0.05 in a second table, whose codes do not hold a."""
+
+
+def _preserving_edit(rng: np.random.Generator, correlation: float, number: bool) -> PreservingEdit:
+    """Draw a table whose codes hold a and b and one whose codes hold b alone, and find directions of a that preserve b.
+
+    Args:
+        rng: of both tables, one after the other.
+        correlation: of a and b, between 0 and 1.
+        number: whether a and b are numbers; else they are booleans.
+
+    Returns:
+        What the analyses say of both directions.
+    """
+    planted = _together(rng, 400, correlation, number, effect=1.0)
+    null = _together(rng, 400, correlation, number, effect=0.0)
+    null_rejected = any(null.concepts[free.concept].p_value <= 0.05 for free in null.freed)
+    if not planted.freed:
+        return PreservingEdit(null_rejected=null_rejected)
+    [free] = planted.freed
+    concept, record = planted.concepts[free.concept], free.kept[0].moved[1]
+    true = float(planted.directions[free.concept][1]) * concept.scale
+    error = concept.scale / np.sqrt(200 * (1 - correlation**2))
+    return PreservingEdit(
+        exists=True,
+        preserves=bool(abs(true) <= 1.96 * error),
+        stated=bool(np.isfinite(record.value)),
+        interval_holds=bool(record.low <= true <= record.high),
+        significant=concept.stands,
+        null_rejected=null_rejected,
+    )
+
+
+def _together(rng: np.random.Generator, n: int, correlation: float, number: bool, *, effect: float) -> ConceptTable:
+    """Return the concepts of a table in which a moves number 0 of the codes by `effect` and b number 1 by 1."""
     first = rng.normal(size=n) if number else np.where(rng.random(n) < 0.5, 1.0, -1.0)
     if number:
         other = correlation * first + np.sqrt(1 - correlation**2) * rng.normal(size=n)
@@ -214,7 +254,7 @@ def _together(
         )
         for name, values in (("a", first), ("b", other))
     ]
-    table = concept_table(
+    return concept_table(
         codes[:half],
         codes[half:],
         asked,
@@ -227,4 +267,3 @@ def _together(
         resamples=2,
         methods=["mean difference"],
     )
-    return table, table.directions[table.freed[0].concept]

@@ -1,4 +1,4 @@
-"""Structure: alignment of codes, axes that are factors, groups of components, and rows that are outliers."""
+"""Structure: alignment and spectra of codes, axes that are factors, groups of components, and outlying rows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.disentanglement.evaluate import rotation_p_values
 from analysis.disentanglement.metrics import Factor
+from analysis.geometry.spectrum import rank_me, spectral_decay
 from analysis.mixtures.model_selection import fit_mixture
 from analysis.mixtures.outliers import scored_by_halves
 from analysis.mixtures.separation import separation
@@ -44,6 +45,14 @@ CONNECTED: dict[str, Draw] = {
 }
 
 
+SPECTRA: dict[str, np.ndarray] = {
+    "equal variances": np.ones(24),
+    "variances that fall as 1 / k": 1 / np.arange(1, 25),
+    "variances that fall from 1 to 0.0025": np.geomspace(1, 0.0025, 24),
+}
+"""Eigenvalues (24,) of the covariance of codes."""
+
+
 HEAVY: dict[str, Draw] = {
     "t, 3 degrees of freedom": lambda rng, n: _ball(rng, n, 3, 6),
     "t, 5 degrees of freedom": lambda rng, n: _ball(rng, n, 5, 6),
@@ -66,6 +75,29 @@ def alignment_of_codes(rng: np.random.Generator, trials: int) -> Claims:
                 held += one.low <= (truth if noise else 0.0) <= one.high
             planted = f"noise of {noise:g}" if noise else "independent"
             yield coverage("linear CKA", f"{n} rows, {width} columns, {planted}", held, trials)
+
+
+def effective_rank_of_known_covariances(rng: np.random.Generator, trials: int) -> Claims:
+    """Intervals of RankMe, beside its mean over other tables of as many rows of the same covariance."""
+    for n in (60, 300):
+        for name, variances in SPECTRA.items():
+            deviations = np.sqrt(variances)
+            other_ranks = [rank_me(rng.normal(size=(n, 24)) * deviations).value for _ in range(4 * trials)]
+            expected = float(np.mean(other_ranks))
+            intervals = [rank_me(rng.normal(size=(n, 24)) * deviations) for _ in range(trials)]
+            held = sum(interval.low <= expected <= interval.high for interval in intervals)
+            yield coverage("RankMe of as many other rows", f"{n} rows, 24 columns, {name}", held, trials)
+
+
+def spectral_decay_of_noise(rng: np.random.Generator, trials: int) -> Claims:
+    """Tables of noise whose interval of α lies apart from that of other noise of as many rows."""
+    for width in (16, 32, 64):
+        apart = 0
+        for _ in range(trials):
+            first, second = (spectral_decay(rng.normal(size=(60, width))) for _ in range(2))
+            apart += first.low > second.high or second.low > first.high
+        planted = f"two tables of independent columns, 60 rows, {width} columns"
+        yield null_rate("α-ReQ of noise lies apart from that of noise", planted, apart, trials)
 
 
 def axes_of_turned_codes(rng: np.random.Generator, trials: int) -> Claims:
