@@ -22,21 +22,34 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Record:
-    """One seed of one recipe of one protocol."""
+    """What one seed of one recipe of one protocol gave."""
 
     protocol: str
+    """Name of the protocol."""
     recipe: str
+    """Name of the recipe."""
     seed: int
-    status: str  # "finished", or "failed" with the reason
+    """Seeds weights, batches and noise."""
+    status: str
+    """"finished", or "failed"."""
     reason: str
+    """Why it failed; empty where it finished."""
     command: str
-    seconds: dict[str, float]  # train, encode, …; "total"
-    figures: dict[str, dict[str, float]]  # name -> value, low, high (95 %), n
+    """Command that makes the record."""
+    seconds: dict[str, float]
+    """Seconds of each step: train, encode, …; and "total"."""
+    figures: dict[str, dict[str, float]]
+    """Figures by name, each with value, low and high (95 %), and n."""
     baselines: dict[str, dict[str, float]]
-    settings: dict[str, Any]  # the resolved configuration, without paths
+    """Baselines by name, as `figures`."""
+    settings: dict[str, Any]
+    """The resolved configuration, without paths."""
     hardware: dict[str, Any]
+    """What the seconds depend on, see `hardware`."""
     version: str
+    """Version of latentgan."""
     date: str
+    """Day of the measurement, in ISO 8601."""
 
     @property
     def minutes(self) -> float:
@@ -103,17 +116,18 @@ def is_quick(record: Record) -> bool:
 
 
 def read_records(folder: Path, protocol: str, recipe: str) -> list[Record]:
-    """Return all seeds of a recipe, by seed."""
+    """Return the records of a recipe, sorted by seed."""
     result = [read_record(path) for path in (folder / protocol).glob(f"{recipe}-*.json")]
-    mine = [record for record in result if record is not None and record.recipe == recipe]
-    return sorted(mine, key=lambda record: record.seed)
+    of_recipe = [record for record in result if record is not None and record.recipe == recipe]
+    return sorted(of_recipe, key=lambda record: record.seed)
 
 
 @dataclass(frozen=True)
 class Summary:
     """A figure over seeds."""
 
-    values: tuple[float, ...]  # by seed, of those that gave it
+    values: tuple[float, ...]
+    """The figure of each seed that has it."""
 
     @property
     def mean(self) -> float:

@@ -1,4 +1,4 @@
-"""The papers' figures beside ours, over seeds: in the terminal, and as the table of docs/reproduction.md."""
+"""The papers' figures and ours over seeds, in the terminal and as the table of docs/reproduction.md."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def show(results: Path, *, only: str | None = None, markdown: bool = False) -> N
         if title != figure:
             figure = title
             console.print(f"  {title}: paper {paper}" if paper != "–" else f"  {title}")
-        beside = [text for text in (f"seeds {seeds}", baselines, f"{minutes} min a seed") if "–" not in text]
+        details = [text for text in (f"seeds {seeds}", baselines, f"{minutes} min a seed") if "–" not in text]
         console.print(Padding(f"{recipe}  [bold]{ours}[/]", (0, 0, 0, 4)))
-        if beside:
-            console.print(Padding(f"[dim]{'; '.join(beside)}[/]", (0, 0, 0, 6)))
+        if details:
+            console.print(Padding(f"[dim]{'; '.join(details)}[/]", (0, 0, 0, 6)))
     if only is None:
         console.print("\n[dim]latentgan reproduce NAME does the seeds that are not recorded yet.[/]")
 

@@ -13,7 +13,7 @@ from latentgan.errors import ConfigError
 from latentgan.families.base import configure, load_family
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.reproduction.protocols.base import Job, load_protocol
-from latentgan.reproduction.protocols.semi_supervised import ERROR, PIXELS, told_rows
+from latentgan.reproduction.protocols.semi_supervised import ERROR, PIXELS, labelled_training_rows
 
 CONFIGS = Path(__file__).resolve().parents[2] / "examples" / "configs"
 SOURCE = from_arrays(np.random.default_rng(0).integers(0, 256, (90, 8, 8, 1), dtype=np.uint8), np.arange(90) % 3)
@@ -21,7 +21,7 @@ SOURCE = from_arrays(np.random.default_rng(0).integers(0, 256, (90, 8, 8, 1), dt
 
 def test_the_baselines_are_told_the_rows_that_the_run_is_told():
     config = configure("aae_semi", training={"labels": 12, "seed": 3})
-    rows = told_rows(SOURCE, config)
+    rows = labelled_training_rows(SOURCE, config)
     batches = Batches(SOURCE, batch_size=128, seed=3, device="cpu", labels=12)
     seen = {int(i) for _ in range(5) for i in next(batches.labelled).index}
     assert seen == set(rows.tolist()) and np.bincount(SOURCE.labels[rows]).tolist() == [4, 4, 4]

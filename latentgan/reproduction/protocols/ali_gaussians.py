@@ -56,7 +56,7 @@ PAPER = OptimizerConfig(learning_rate=1e-4, beta1=0.8)
 class PointALI(BiGAN):
     """ALI on points, with the networks of the toy (Dumoulin et al. 2017, arXiv:1606.00704, §4.5).
 
-    Not the ALI of the family's file, whose q(z|x) is a Gaussian: the toy's encoder is given noise beside the point.
+    Not the ALI of the family's file, whose q(z|x) is a Gaussian: the toy's encoder gets a point and noise.
     """
 
     class Config(BiGAN.Config):
@@ -168,21 +168,23 @@ def measure(job: Job) -> Outcome:
     (_, untrained), (_, game) = play(config, grid.source)
     job.timed("train", started)
     started = time.perf_counter()
-    figures, before = (judged(played, grid, seed=job.seed) for played in (game, untrained))
+    figures, untrained_figures = (figures_of(played, grid, seed=job.seed) for played in (game, untrained))
     fresh = grid_of_gaussians(SAMPLES, seed=FRESH + job.seed).source
     points = fresh.images.reshape(SAMPLES, -1)
-    beside = {"untrained": before, "data": covered(points, grid, seed=job.seed)}
-    if ERROR in figures:  # what one knows of a point by its mode alone
+    baseline_figures = {"untrained": untrained_figures, "data": covered(points, grid, seed=job.seed)}
+    if ERROR in figures:  # the best reconstruction of a point from its mode alone
         centre = np.linalg.norm(points - grid.centres[fresh.labels], axis=1)
-        beside["the mode's centre"] = {ERROR: bootstrap_mean(centre, rng=np.random.default_rng(job.seed))}
+        baseline_figures["the mode's centre"] = {ERROR: bootstrap_mean(centre, rng=np.random.default_rng(job.seed))}
     job.timed("read", started)
-    return Outcome(figures, {f"{name}, {of}": result[name] for of, result in beside.items() for name in result})
+    return Outcome(
+        figures, {f"{name}, {of}": result[name] for of, result in baseline_figures.items() for name in result}
+    )
 
 
-def judged(family: Family, grid: Gaussians, *, seed: int = 0) -> dict[str, Interval]:
+def figures_of(family: Family, grid: Gaussians, *, seed: int = 0) -> dict[str, Interval]:
     """Return every figure of a finished game."""
     figures = covered(sampled(family, SAMPLES, seed=seed), grid, seed=seed)
-    return figures | _found_again(family, grid, seed) if isinstance(family, PointALI) else figures
+    return figures | _reconstruction_figures(family, grid, seed) if isinstance(family, PointALI) else figures
 
 
 def covered(samples: np.ndarray, grid: Gaussians, *, seed: int) -> dict[str, Interval]:
@@ -205,33 +207,35 @@ def rebuilt(game: PointALI, x: Tensor, *, seed: int = 0) -> np.ndarray:
         return game.decode(game.draw(x)).flatten(1).cpu().numpy()
 
 
-def _found_again(game: PointALI, grid: Gaussians, seed: int) -> dict[str, Interval]:
+def _reconstruction_figures(game: PointALI, grid: Gaussians, seed: int) -> dict[str, Interval]:
     rows, rng = grid.source.rows("test")[:SAMPLES], np.random.default_rng(seed)
-    again = rebuilt(game, grid.source.tensor(rows, next(game.parameters()).device), seed=seed)
+    reconstructed = rebuilt(game, grid.source.tensor(rows, next(game.parameters()).device), seed=seed)
     x = grid.source.images[rows].reshape(len(rows), -1)
-    mode = np.linalg.norm(again[:, None] - grid.centres, axis=2).argmin(axis=1)
+    mode = np.linalg.norm(reconstructed[:, None] - grid.centres, axis=2).argmin(axis=1)
     return {
-        ERROR: bootstrap_mean(np.linalg.norm(x - again, axis=1), rng=rng),
+        ERROR: bootstrap_mean(np.linalg.norm(x - reconstructed, axis=1), rng=rng),
         SAME: proportion(mode == grid.source.labels[rows]),
     }
 
 
 def _headlines(published: str) -> tuple[Headline, ...]:
-    def beside(figure: str) -> dict[str, str]:
+    def baselines_of(figure: str) -> dict[str, str]:
         return {f"{figure}, {name}": name for name in ("untrained", "data")}
 
     return (
-        Headline(COVERED, "modes covered, strictly", f"at most {published}", count=True, baselines=beside(COVERED)),
-        Headline(REACHED, "modes reached, the paper's count", published, count=True, baselines=beside(REACHED)),
-        Headline(NEAR, "samples near a mode", baselines=beside(NEAR)),
+        Headline(
+            COVERED, "modes covered, strictly", f"at most {published}", count=True, baselines=baselines_of(COVERED)
+        ),
+        Headline(REACHED, "modes reached, the paper's count", published, count=True, baselines=baselines_of(REACHED)),
+        Headline(NEAR, "samples near a mode", baselines=baselines_of(NEAR)),
     )
 
 
 def _with_encoder(published: str) -> tuple[Headline, ...]:
-    known = {f"{ERROR}, untrained": "untrained", f"{ERROR}, the mode's centre": "the mode's centre"}
+    error_baselines = {f"{ERROR}, untrained": "untrained", f"{ERROR}, the mode's centre": "the mode's centre"}
     return (
         *_headlines(published),
-        Headline(ERROR, "reconstruction error (less is better)", percent=False, baselines=known),
+        Headline(ERROR, "reconstruction error (less is better)", percent=False, baselines=error_baselines),
         Headline(SAME, "reconstructed at its own mode", baselines={f"{SAME}, untrained": "untrained"}),
     )
 
@@ -245,8 +249,8 @@ PROTOCOL = Protocol(
     dataset="",
     recipes={
         "ours": Recipe("narrower networks, R1, larger and falling learning rates, averaged weights"),
-        "paper": Recipe("the authors' networks and settings, 24 of their 200 epochs", seeds=1, own=False),
-        "gan": Recipe("the authors' GAN of the same networks, 24 of their 200 epochs", seeds=1, own=False),
+        "paper": Recipe("the authors' networks and settings, 24 of their 200 epochs", seeds=1, is_ours=False),
+        "gan": Recipe("the authors' GAN of the same networks, 24 of their 200 epochs", seeds=1, is_ours=False),
         "gan-ours": Recipe("the GAN with our settings"),
     },
     headlines={

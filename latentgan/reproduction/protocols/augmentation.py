@@ -1,15 +1,15 @@
-"""Does a conditional generator that saw the same 10 labels a class help the classifier that learns from them?
+"""Does a conditional generator that saw the same 10 labels a class help a classifier that is trained on them?
 
 One classifier, that of few-labels' recipe "supervised" at half its width, is trained on four things: the 100 labelled
 images of a draw; these behind random affine maps; these and generated images; and these and generated images, all
 behind the maps. Real and generated images are as frequent in its batches. The cgan of a draw is given those 100 images
 and nothing else, no unlabelled image either; the draws are the first ten of few-labels' with the same seed, and all
-four are judged on the same draws and test images, so that differences are paired by draw and by image. The number of
+four are evaluated on the same draws and test images, so that differences are paired by draw and by image. The number of
 steps is chosen for each of the four on 2,000 validation labels, over the first three draws, as in few-labels.
 
 Two recipes differ in how the cgan meets the affine maps, which are knowledge about digits that no label gives: "mapped"
 trains it on fifty mapped copies of each of the 100 images, so that it draws mapped digits, and what it gives a
-classifier that knows no maps is first of all the maps (real images behind the maps are therefore the baseline);
+classifier trained without maps is first of all the maps (real images behind the maps are therefore the baseline);
 "view" puts the maps in front of its discriminator, for real and generated images alike.
 
 The cgan's settings, the number of images and the share kept were chosen by accuracy on the same validation images, over
@@ -108,24 +108,26 @@ def outcome(hits: dict[str, np.ndarray]) -> Outcome:
         GAIN: paired_draws_and_rows(hits[MADE_TOO], hits[REAL]),
         AFFINE_GAIN: paired_draws_and_rows(hits[AFFINE_TOO], hits[AFFINE]),
     }
-    beside = {name: accuracy.pop(name) for name in (REAL, AFFINE)}
-    return Outcome(accuracy | gains, beside)
+    baselines = {name: accuracy.pop(name) for name in (REAL, AFFINE)}
+    return Outcome(accuracy | gains, baselines)
 
 
 def generated(
     job: Job, source: ImageSource, rows: np.ndarray, number: int, maps: AugmentConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train the cgan of one draw and return what it draws: images (n, h, w, c) uint8 and labels (n,)."""
+    """Train the cgan of one draw and sample from it: images (n, h, w, c) uint8 and labels (n,)."""
     started = time.perf_counter()
-    told = alone(source, rows)
+    labelled = alone(source, rows)
     if job.recipe == MAPPED:
-        told = mapped(told, maps, seed=job.seed * DRAWS + number)
+        labelled = mapped(labelled, maps, seed=job.seed * DRAWS + number)
     config = job.configured()
     job.settings["cgan"] = {**config.as_dict(), "data": {"source": config.data.source}}
-    job.settings["generated"] = {"per_class": MADE, "keep_best": KEEP_BEST, "copies": len(told) // len(rows)}
+    job.settings["generated"] = {"per_class": MADE, "keep_best": KEEP_BEST, "copies": len(labelled) // len(rows)}
     job.say(f"cgan of draw {number}: {len(rows)} labelled images")
-    own = config.training.model_copy(update={"seed": job.seed * DRAWS + number})  # each draw starts from other weights
-    *_, (_, family) = play(config.model_copy(update={"training": own}), told)
+    training = config.training.model_copy(
+        update={"seed": job.seed * DRAWS + number}
+    )  # each draw starts from other weights
+    *_, (_, family) = play(config.model_copy(update={"training": training}), labelled)
     model = NumpyModel(family, device=pick_device(job.device))
     plan = Plan(MADE, KEEP_BEST, job.seed)
     images = [np.concatenate(list(kept_images(model, k, plan))) for k in range(len(model.classes))]
@@ -134,15 +136,15 @@ def generated(
 
 
 def alone(source: ImageSource, rows: np.ndarray) -> ImageSource:
-    """Return a set of these rows and no others, all of them to train on."""
+    """Return a source that holds these rows alone, all in its train split."""
     return set_of(source, source.images[rows], source.labels[rows])
 
 
 def mapped(source: ImageSource, maps: AugmentConfig, *, seed: int) -> ImageSource:
-    """Return a set of COPIES of each image of `source`, each behind its own random affine map."""
+    """Return a source of COPIES of each image of `source`, each behind a random affine map."""
     with seeded(torch.device("cpu"), seed):
-        move, x = Augmentation(maps), source.tensor(source.rows())
-        images = np.concatenate([from_model(move(x)) for _ in range(COPIES)])
+        transform, x = Augmentation(maps), source.tensor(source.rows())
+        images = np.concatenate([from_model(transform(x)) for _ in range(COPIES)])
     return set_of(source, images, np.tile(source.labels, COPIES))
 
 

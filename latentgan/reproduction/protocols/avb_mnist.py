@@ -66,7 +66,7 @@ def _error(e: Estimate) -> Interval:
 
 
 def _headlines(published: str) -> tuple[Headline, ...]:
-    beside = {PIXELS: PIXELS, CRITERION: CRITERION}
+    baselines = {PIXELS: PIXELS, CRITERION: CRITERION}
     return (
         Headline(
             ANNEALED,
@@ -79,7 +79,7 @@ def _headlines(published: str) -> tuple[Headline, ...]:
             IMPORTANCE,
             "held-out log p(x), importance sampling, nats",
             percent=False,
-            baselines={f"{ERROR}, {IMPORTANCE}": ERROR, **beside},
+            baselines={f"{ERROR}, {IMPORTANCE}": ERROR, **baselines},
         ),
     )
 

@@ -1,4 +1,4 @@
-"""What a protocol is, how one is found by its name, and the steps that protocols share: train, encode, read."""
+"""What a protocol is, how it is found by its name, and the steps that protocols share: train and encode."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ class Recipe:
         about: what it is, in a few words: "the paper's", "ours: …".
         config: file in examples/configs that trains it; "" where the protocol itself says what is done.
         seeds: how many runs belong to it.
-        own: whether the way is ours rather than the paper's.
+        is_ours: whether the recipe is ours rather than the paper's.
     """
 
     about: str
     config: str = ""
     seeds: int = 3
-    own: bool = True
+    is_ours: bool = True
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure that the table shows beside the paper's.
+    """A figure that the table compares with the paper's.
 
     Args:
         figure: its name among the outcome's figures.
@@ -65,9 +65,9 @@ class Headline:
         paper: the published figure as text, "" where there is none.
         percent: written as a percentage, or as it is.
         count: a number of things, which is whole for each seed; then `percent` does not matter.
-        baselines: the outcome's baselines that belong beside it: name -> how the table calls it.
+        baselines: the outcome's baselines of this figure: name -> how the table calls it.
         median: whether the median over seeds is the figure that counts.
-        of: what it was read from, where that differs between recipes: a feature layer.
+        of: the representation that it was measured on, where that differs between recipes: a feature layer.
     """
 
     figure: str
@@ -127,8 +127,8 @@ class Job:
         mirror: folder with the set's files, instead of a download.
         device: where networks run.
         quick: a few iterations on embedded digits, to see that everything works; the figures mean nothing.
-        say: told what is being done.
-        seconds: what took how long, filled while it is done.
+        say: called with a line about each step.
+        seconds: duration of each step, filled while it is done.
         settings: the configurations that were trained, without paths, filled while it is done.
     """
 
@@ -155,7 +155,7 @@ class Job:
 
     @property
     def options(self) -> Options:
-        """How analyses read the table: every row, draws of labels by the seed."""
+        """Options of the analyses: every row is used, and the seed draws labels."""
         return Options(seed=self.seed).full()
 
     @property
@@ -170,9 +170,9 @@ class Job:
 
         return STEPS[:2] if self.quick else STEPS
 
-    def timed(self, what: str, started: float) -> None:
-        """Add the seconds since `started` (time.perf_counter) to the record."""
-        self.seconds[what] = round(self.seconds.get(what, 0.0) + time.perf_counter() - started, 1)
+    def timed(self, step: str, started: float) -> None:
+        """Add the seconds since `started` (time.perf_counter) to those of a step."""
+        self.seconds[step] = round(self.seconds.get(step, 0.0) + time.perf_counter() - started, 1)
 
     def configured(self, config: str = "", **changes: Any) -> RunConfig:
         """Return the resolved configuration of a file in `configs`, by default the recipe's.
@@ -208,7 +208,7 @@ class Job:
         return run
 
     def encoded(self, run: Path, features: Sequence[str], *, pool: int = 0, code: str = "code") -> Embeddings:
-        """Encode the run's images with these feature layers and the baselines; return the table, read for `code`."""
+        """Encode a run's images, with feature layers and baselines; open the table with `code` as its code."""
         from latentgan.inference.stages import encode
 
         started = time.perf_counter()
@@ -273,8 +273,8 @@ def perform(job: Job) -> Record:
 
 def _narrow(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of small networks, of those that the family has."""
-    known = load_family(str(tree["name"])).Config.model_fields
-    return {key: value for key, value in {"width": 8, "hidden": 32}.items() if key in known}
+    fields = load_family(str(tree["name"])).Config.model_fields
+    return {key: value for key, value in {"width": 8, "hidden": 32}.items() if key in fields}
 
 
 def read_config_file(path: Path) -> dict[str, Any]:

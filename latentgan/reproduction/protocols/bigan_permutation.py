@@ -1,7 +1,7 @@
 """BiGAN on permutation-invariant MNIST: 1-NN on the encoder's penultimate layer, and what a code keeps of its image.
 
 An untrained encoder's penultimate layer gives nearly as much (the authors' log: 96.84 %), and so do raw pixels: both
-stand beside it, and the reconstruction ratio tells what 1-NN cannot.
+are baselines, and the reconstruction ratio shows what 1-NN cannot.
 
 Source: Donahue, Krähenbühl, Darrell: Adversarial Feature Learning, ICLR 2017 (arXiv:1605.09782), table 1; the ratio is
 EGr / EGr_b of the authors' training log.
@@ -27,18 +27,18 @@ LAYER = "encoder.dense2"
 
 
 def measure(job: Job) -> Outcome:
-    """Train, encode the penultimate layer, read it by 1-NN among all training images, reconstruct the test images."""
+    """Train, encode the penultimate layer, classify it by 1-NN among all training images, reconstruct test images."""
     run = job.trained()
     table = job.encoded(run, [LAYER])
     job.say("1-NN and reconstructions")
     started = time.perf_counter()
-    near = {f"1-NN, {name}": figure for name, figure in _one_nearest(table, job)}
+    accuracies = {f"1-NN, {name}": figure for name, figure in _one_nearest(table, job)}
     reconstruction = study_reconstruction(table, NumpyModel.load(run, device=job.device), job.options)
     job.timed("read", started)
-    own = {name: near.pop(name) for name in ("1-NN, code", f"1-NN, {LAYER}")}
+    figures = {name: accuracies.pop(name) for name in ("1-NN, code", f"1-NN, {LAYER}")}
     return Outcome(
-        own | {"reconstruction ratio": reconstruction.ratio},
-        near | {f"reconstruction ratio, {b.name}": b.figure for b in reconstruction.baselines},
+        figures | {"reconstruction ratio": reconstruction.ratio},
+        accuracies | {f"reconstruction ratio, {b.name}": b.figure for b in reconstruction.baselines},
     )
 
 
@@ -48,17 +48,17 @@ def _one_nearest(table: Embeddings, job: Job) -> Iterator[tuple[str, Interval]]:
     Nothing is chosen, so no image is set aside for choosing: neighbours are all images but the test split's.
     """
     labels, test = table.column().codes, table.rows("test")
-    known = np.concatenate([table.rows("train"), table.rows("validation")])
+    labelled = np.concatenate([table.rows("train"), table.rows("validation")])
 
-    def accuracy(among: Singles, asked: Singles) -> Interval:
-        return proportion(labels[known][nearest(asked, among, k=1)[0][:, 0]] == labels[test])
+    def accuracy(candidates: Singles, queries: Singles) -> Interval:
+        return proportion(labels[labelled][nearest(queries, candidates, k=1)[0][:, 0]] == labels[test])
 
     for name in table.vector_columns:
-        among, asked = table.vectors(name, known), table.vectors(name, test)
-        yield name, accuracy(among, asked)
+        candidates, queries = table.vectors(name, labelled), table.vectors(name, test)
+        yield name, accuracy(candidates, queries)
         if name == "pixels":
-            pca = fit_pca(among, table.width("code"), rng=job.options.rng("probes"))
-            yield f"PCA {len(pca.axes)} of pixels", accuracy(pca.project(among), pca.project(asked))
+            pca = fit_pca(candidates, table.width("code"), rng=job.options.rng("probes"))
+            yield f"PCA {len(pca.axes)} of pixels", accuracy(pca.project(candidates), pca.project(queries))
 
 
 PROTOCOL = Protocol(
@@ -68,7 +68,10 @@ PROTOCOL = Protocol(
     recipes={
         "ours": Recipe("the explicit ALICE term beside the paper's objective", "bigan_mnist_mlp_ours.toml"),
         "paper": Recipe(
-            "the paper's objective and networks, a hundredth of its epochs", "bigan_mnist_mlp.toml", seeds=1, own=False
+            "the paper's objective and networks, a hundredth of its epochs",
+            "bigan_mnist_mlp.toml",
+            seeds=1,
+            is_ours=False,
         ),
     },
     headlines={

@@ -1,12 +1,12 @@
 """DeLiGAN on 500 images of MNIST: what a learned mixture adds to a GAN of few and diverse images.
 
 50 training images of each digit are all that the GAN sees. It is trained twice from the same seed, with the mixture and
-without, and 5,000 images of each are judged by a classifier of digits that learned from all other training images.
+without, and a classifier of digits, trained on all other training images, evaluates 5,000 images of each.
 
 The paper's score, m-IS, is high where images that are given one class differ. The same is true of images that are no
-digits at all: those of an untrained network, or of a GAN that fails. Hence real test images stand beside it, which
-score hardly above 1, and three more figures: the inception score, the classifier's mean confidence, and how varied the
-images of a class are, as their standard deviation over that of real ones.
+digits at all: those of an untrained network, or of a GAN that fails. Hence the table also gives m-IS of real test
+images, which is hardly above 1, and three more figures: the inception score, the classifier's mean confidence, and how
+varied the images of a class are, as their standard deviation over that of real ones.
 
 Source: Gurumurthy, Sarvadevabhatla, Babu: DeLiGAN, CVPR 2017 (arXiv:1706.02071), §5.3, whose result is a picture; m-IS
 is of §5.1, and the paper gives it for CIFAR-10 and sketches.
@@ -58,10 +58,10 @@ MIXED, PLAIN, UNTRAINED, REAL = "with the mixture", "without", "untrained", "rea
 
 
 def measure(job: Job) -> Outcome:
-    """Train the classifier and both GANs, and judge samples of both and real images."""
+    """Train the classifier and both GANs, and evaluate samples of both and real images."""
     source = open_source(job.configured())
     rows, rest = drawn(source, seed=job.seed)
-    judge = Judge.trained(job, source, rows, rest)
+    evaluator = Evaluator.trained(job, source, rows, rest)
     families: dict[str, Family] = {}
     for name, changes in ((MIXED, {}), (PLAIN, {"mixture": {"components": 0}})):
         started = time.perf_counter()
@@ -73,15 +73,16 @@ def measure(job: Job) -> Outcome:
         job.timed(name, started)
     started = time.perf_counter()
     rows = source.rows("test")[:SAMPLES]
-    test = source.tensor(rows, judge.device)
+    test = source.tensor(rows, evaluator.device)
     samples = ((name, made(family, seed=job.seed)) for name, family in families.items())
-    result = {name: judge.figures(x, judge.named(x)) for name, x in samples}
-    named = judge.named(test)
-    result[REAL] = judge.figures(test, named)
+    result = {name: evaluator.figures(x, evaluator.named(x)) for name, x in samples}
+    named = evaluator.named(test)
+    result[REAL] = evaluator.figures(test, named)
     job.timed("judge", started)
     right = proportion(named.argmax(1) == source.labels[rows])
-    beside = {f"{k}, {of}": v for of, figures in result.items() if of != MIXED for k, v in figures.items()}
-    return Outcome(result[MIXED], {**beside, RIGHT: right})
+    others = {name: figures for name, figures in result.items() if name != MIXED}
+    baselines = {f"{figure}, {name}": value for name, figures in others.items() for figure, value in figures.items()}
+    return Outcome(result[MIXED], {**baselines, RIGHT: right})
 
 
 def drawn(source: ImageSource, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -103,17 +104,17 @@ def made(family: Family, *, seed: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Judge:
+class Evaluator:
     """A classifier of real images, the images that the GANs saw, and how varied real images of a class are."""
 
     network: nn.Module
-    known: Tensor  # (m, c · h · w) training images of the GANs
+    training_images: Tensor  # (m, c · h · w), of the GANs
     spread: float  # of real images of a class
     device: str
     seed: int
 
     @classmethod
-    def trained(cls, job: Job, source: ImageSource, rows: np.ndarray, rest: np.ndarray) -> Judge:
+    def trained(cls, job: Job, source: ImageSource, rows: np.ndarray, rest: np.ndarray) -> Evaluator:
         """Train the classifier on the rows `rest`."""
         started, device = time.perf_counter(), str(pick_device(job.device))
         steps = 50 if job.quick else STEPS
@@ -121,8 +122,8 @@ class Judge:
         *_, network = train_classifier(source, rest, Classifier(), marks=[steps], seed=job.seed, device=device)
         job.timed("classifier", started)
         x, labels = source.tensor(rest[:SAMPLES], device), source.labels[rest[:SAMPLES]]
-        known = source.tensor(rows, device).flatten(1)
-        return cls(network, known, spread_within(x, labels), device, job.seed)
+        training_images = source.tensor(rows, device).flatten(1)
+        return cls(network, training_images, spread_within(x, labels), device, job.seed)
 
     @torch.no_grad()
     def named(self, x: Tensor) -> np.ndarray:
@@ -135,7 +136,9 @@ class Judge:
     def figures(self, x: Tensor, p: np.ndarray) -> dict[str, Interval]:
         """Return every figure of images (n, c, h, w) in [-1, 1] with probabilities p (n, K)."""
         x = x.to(self.device)
-        nearest = torch.cat([torch.cdist(part.flatten(1), self.known).amin(1) for part in torch.split(x, BATCH)])
+        nearest = torch.cat(
+            [torch.cdist(part.flatten(1), self.training_images).amin(1) for part in torch.split(x, BATCH)]
+        )
         rng, given = np.random.default_rng(self.seed), p.argmax(1)
         parts = np.array_split(rng.permutation(len(x)), 10)
         return {
@@ -156,7 +159,7 @@ def spread_within(x: Tensor, labels: np.ndarray) -> float:
     return float((left / free) ** 0.5)
 
 
-def _beside(figure: str) -> dict[str, str]:
+def _baselines(figure: str) -> dict[str, str]:
     return {f"{figure}, {name}": name for name in (PLAIN, UNTRAINED, REAL)}
 
 
@@ -167,15 +170,17 @@ PROTOCOL = Protocol(
     recipes={"ours": Recipe("DCGAN's networks, of the authors' width", "deligan_mnist_500.toml", seeds=5)},
     headlines={
         "": (
-            Headline(MIS, "m-IS (the paper: high is varied; not if no digits)", percent=False, baselines=_beside(MIS)),
-            Headline(IS, "inception score", percent=False, baselines=_beside(IS)),
+            Headline(
+                MIS, "m-IS (the paper: high is varied; not if no digits)", percent=False, baselines=_baselines(MIS)
+            ),
+            Headline(IS, "inception score", percent=False, baselines=_baselines(IS)),
             Headline(
                 SURE,
                 "the classifier's mean confidence",
-                baselines=_beside(SURE) | {RIGHT: "it names right, of test images"},
+                baselines=_baselines(SURE) | {RIGHT: "it names right, of test images"},
             ),
-            Headline(VARIETY, "variety of a class, real is 1", percent=False, baselines=_beside(VARIETY)),
-            Headline(NEAR, "distance to the nearest training image", percent=False, baselines=_beside(NEAR)),
+            Headline(VARIETY, "variety of a class, real is 1", percent=False, baselines=_baselines(VARIETY)),
+            Headline(NEAR, "distance to the nearest training image", percent=False, baselines=_baselines(NEAR)),
         )
     },
     measure=measure,

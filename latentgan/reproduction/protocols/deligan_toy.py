@@ -95,7 +95,7 @@ def configured(recipe: str, changes: Mapping[str, Any]) -> RunConfig:
 
 
 def measure(job: Job) -> Outcome:
-    """Train with the mixture and without, and see what samples cover."""
+    """Train with the mixture and without, and count which modes samples cover."""
     planted, changes = points(job.recipe), {"training": {"seed": job.seed, "device": job.device}}
     if job.quick:
         changes["training"]["total_images"] = QUICK_IMAGES
@@ -130,7 +130,7 @@ def distance(samples: np.ndarray, fresh: np.ndarray, *, seed: int) -> Interval:
     return mean_interval(np.array([two_sample(x, y, rng=rng, repeats=1).wasserstein for x, y in parts]))
 
 
-def _beside(figure: str) -> dict[str, str]:
+def _baselines(figure: str) -> dict[str, str]:
     return {f"{figure}, {name}": name for name in (PLAIN, UNTRAINED, DATA)}
 
 
@@ -145,10 +145,10 @@ PROTOCOL = Protocol(
     },
     headlines={
         "": (
-            Headline(COVERED, "modes covered, strictly", count=True, baselines=_beside(COVERED)),
-            Headline(REACHED, "modes reached", count=True, baselines=_beside(REACHED)),
-            Headline(NEAR, "samples near a mode", baselines=_beside(NEAR)),
-            Headline(DISTANCE, DISTANCE, percent=False, baselines=_beside(DISTANCE)),
+            Headline(COVERED, "modes covered, strictly", count=True, baselines=_baselines(COVERED)),
+            Headline(REACHED, "modes reached", count=True, baselines=_baselines(REACHED)),
+            Headline(NEAR, "samples near a mode", baselines=_baselines(NEAR)),
+            Headline(DISTANCE, DISTANCE, percent=False, baselines=_baselines(DISTANCE)),
         )
     },
     measure=measure,

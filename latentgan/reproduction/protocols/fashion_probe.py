@@ -1,7 +1,7 @@
 """Two papers' probes of convolutional features, on Fashion-MNIST with 1,000 labels: an L2-SVM on several layers.
 
-ALI reads the encoder's last three hidden layers and its output; DCGAN reads every convolution of the discriminator,
-max-pooled to 4×4. Both papers have their figures on SVHN, which is not comparable: what stands beside ours are raw
+ALI's features are the encoder's last three hidden layers and its output; DCGAN's are every convolution of the
+discriminator, max-pooled to 4×4. Both papers have their figures on SVHN, which is not comparable: our baselines are raw
 pixels, the same layers untrained, and a classifier of the shape of DCGAN's discriminator trained on the same labels.
 
 Source: Dumoulin et al.: Adversarially Learned Inference, ICLR 2017 (arXiv:1606.00704), §4.3; Radford et al. 2016
@@ -41,7 +41,7 @@ FEATURES, SUPERVISED = "features, L2-SVM", "supervised"
 
 
 def measure(job: Job) -> Outcome:
-    """Train, encode the paper's layers, and read them all at once by an L2-SVM on each draw of labels."""
+    """Train, encode the paper's layers, and fit an L2-SVM to all of them on each draw of labels."""
     if job.recipe == SUPERVISED:
         return supervised(job)
     run = job.trained()
@@ -50,9 +50,9 @@ def measure(job: Job) -> Outcome:
     table = job.encoded(run, layers, pool=4, code=columns[-1])
     job.say(f"L2-SVM, {LABELS} labels")
     started = time.perf_counter()
-    read = {"untrained": [f"untrained.{name}" for name in columns], "pixels": ["pixels"]}
+    baseline_columns = {"untrained": [f"untrained.{name}" for name in columns], "pixels": ["pixels"]}
     ours = _hits(job, table, columns)
-    theirs = {name: _hits(job, table, wanted) for name, wanted in read.items()}
+    theirs = {name: _hits(job, table, wanted) for name, wanted in baseline_columns.items()}
     job.timed("read", started)
     gains = {f"features − {name}": paired_draws_and_rows(ours, hits) for name, hits in theirs.items()}
     return Outcome(
@@ -61,14 +61,14 @@ def measure(job: Job) -> Outcome:
 
 
 def _layers(recipe: str, names: list[str]) -> list[str]:
-    """Return the layers that the recipe's paper reads."""
+    """Return the layers that the recipe's paper fits its probe to."""
     if recipe == "ali":
         return [name for name in names if name.startswith("encoder.")][-3:]
     return [name for name in names if name.startswith("discriminator.conv")]
 
 
 def _hits(job: Job, table: Embeddings, columns: list[str]) -> np.ndarray:
-    """Which test rows each draw of labels gets right: (draws, n_test)."""
+    """Return which test rows a probe of each draw of labels classifies correctly, (draws, n_test)."""
     labels = table.column().codes
     index, draws = _drawn(job, labels, table.rows)
     rows = [
@@ -80,8 +80,8 @@ def _hits(job: Job, table: Embeddings, columns: list[str]) -> np.ndarray:
 def _drawn(job: Job, labels: np.ndarray, rows: Callable[[str], np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
     """Return labelled rows of train, validation and test, and draws (draws, m) as positions in train: one for all."""
     limits = {"train": TRAIN, "validation": VALIDATION, "test": None}
-    kept = [thin(rows(split), limit, job.options) for split, limit in limits.items()]
-    train, validation, test = (part[labels[part] >= 0] for part in kept)
+    rows_of_splits = [thin(rows(split), limit, job.options) for split, limit in limits.items()]
+    train, validation, test = (part[labels[part] >= 0] for part in rows_of_splits)
     count, per_class = (3, 10) if job.quick else (DRAWS, LABELS // (1 + int(labels.max())))
     rng = job.options.rng("fashion")
     return [train, validation, test], draw_labels(labels[train], per_class=per_class, draws=count, rng=rng)

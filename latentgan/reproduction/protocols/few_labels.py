@@ -1,8 +1,8 @@
-"""Few labels: 10 a class, 20 draws, a logistic probe on codes and on features, beside networks trained on those labels.
+"""Few labels: 10 a class, 20 draws, a logistic probe of codes and of features, and networks trained on those labels.
 
-All recipes of a seed are judged on the same draws of labels. The baselines are raw pixels, a PCA of them, the same
+All recipes of a seed are evaluated on the same draws of labels. The baselines are raw pixels, a PCA of them, the same
 layers untrained, and a classifier of the discriminator's shape that is trained on the labels alone, without and with
-the affine maps that stand in front of the discriminators. The recipe "pixels" also reads the PCA with every number
+the affine maps that stand in front of the discriminators. The recipe "pixels" also probes the PCA with every number
 scaled to unit variance, as a prior has it: what a code loses by that alone.
 
 Source: no paper has this figure for MNIST; the protocol is that of `latentgan efficiency --few 10 --draws 20 --full`.
@@ -46,8 +46,8 @@ AUGMENTED_AS = "bigan_mnist.toml"
 
 
 def measure(job: Job) -> Outcome:
-    """Train and probe every layer but the first, train classifiers on the draws, or read pixels."""
-    return {SUPERVISED: supervised, PIXELS: read_pixels}.get(job.recipe, probed)(job)
+    """Train and probe every layer but the first, train classifiers on the draws, or probe pixels."""
+    return {SUPERVISED: supervised, PIXELS: probed_pixels}.get(job.recipe, probed)(job)
 
 
 def probed(job: Job) -> Outcome:
@@ -94,8 +94,8 @@ def supervised(job: Job) -> Outcome:
     return Outcome(figures)
 
 
-def read_pixels(job: Job) -> Outcome:
-    """Read pixels, their PCA as it is, and with unit variances."""
+def probed_pixels(job: Job) -> Outcome:
+    """Probe pixels, their PCA as it is, and with unit variances."""
     source, rows, picked = labelled_images(job)
     job.say("pixels and their PCA")
     started = time.perf_counter()
@@ -103,9 +103,9 @@ def read_pixels(job: Job) -> Outcome:
     pca = fit_pca(x[0], COMPONENTS, rng=job.options.rng("probes"))
     scores = [pca.project(part) for part in x]
     deviations = scores[0].std(0)
-    readings = {PIXELS: x, PCA: scores, WHITENED: [part / deviations for part in scores]}
+    representations = {PIXELS: x, PCA: scores, WHITENED: [part / deviations for part in scores]}
     figures = {}
-    for name, parts in readings.items():
+    for name, parts in representations.items():
         split = [Rows(part, source.labels[index]) for part, index in zip(parts, rows, strict=True)]
         hits, setting = few_label_accuracy(*split, draws=picked, columns=len(source.spec.classes))
         figures[name] = draws_and_rows(hits)
@@ -140,11 +140,14 @@ def flat_pixels(source: ImageSource, rows: np.ndarray) -> np.ndarray:
 
 
 def _headlines(layer: str, width: int = COMPONENTS) -> tuple[Headline, ...]:
-    both = {"pixels": "pixels", f"PCA {width} of pixels": f"PCA {width}"}  # as wide as what the encoder gives
-    beside = both | {f"untrained.{layer}": "untrained"}
+    pixel_baselines = {
+        "pixels": "pixels",
+        f"PCA {width} of pixels": f"PCA {width}",
+    }  # as wide as what the encoder gives
+    feature_baselines = pixel_baselines | {f"untrained.{layer}": "untrained"}
     return (
-        Headline(layer, "features", baselines=beside, of=layer),
-        Headline("code", "codes", baselines=both | {"untrained.code": "untrained"}),
+        Headline(layer, "features", baselines=feature_baselines, of=layer),
+        Headline("code", "codes", baselines=pixel_baselines | {"untrained.code": "untrained"}),
     )
 
 
@@ -153,7 +156,7 @@ PROTOCOL = Protocol(
     source="ours",
     dataset="mnist",
     recipes={
-        "bigan": Recipe("the paper's objective", "bigan_mnist_pure.toml", own=False),
+        "bigan": Recipe("the paper's objective", "bigan_mnist_pure.toml", is_ours=False),
         "alice": Recipe("with reconstruction and matching term", "bigan_mnist.toml"),
         "ali": Recipe("stochastic encoder", "ali_mnist.toml"),
         "infogan": Recipe("with the consistency term", "infogan_mnist.toml"),

@@ -54,7 +54,7 @@ PROTOCOL = Protocol(
     dataset="mnist",
     recipes={
         "ours": Recipe("half the width, and the consistency term", "infogan_mnist.toml", seeds=5),
-        "paper": Recipe("the paper's networks and schedule", "infogan_mnist_paper.toml", seeds=1, own=False),
+        "paper": Recipe("the paper's networks and schedule", "infogan_mnist_paper.toml", seeds=1, is_ours=False),
     },
     headlines={
         "": (

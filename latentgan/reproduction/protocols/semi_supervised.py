@@ -1,8 +1,8 @@
-"""MNIST from few labels and all images: the share of test images that a semi-supervised family names wrong.
+"""MNIST from few labels and all images: the share of test images that a semi-supervised family classifies wrongly.
 
-The labels are drawn equally by class from the train split, another draw for each seed; all other images are seen
-without. Beside each figure stand a logistic probe of raw pixels and a network of the family's trunk, both taught by
-the very same labels alone, the latter also behind random affine maps.
+The labels are drawn equally by class from the train split, another draw for each seed; all other images are used
+without theirs. Baselines of each figure: a logistic probe of raw pixels and a network of the family's trunk, both
+trained on the very same labels alone, the network also behind random affine maps.
 
 Sources: Makhzani et al.: Adversarial Autoencoders, 2015 (arXiv:1511.05644), table 2: 1.90 ± 0.10 % with 100 labels and
 1.60 ± 0.08 % with 1,000; Salimans et al. 2016 (arXiv:1606.03498), table 1: 93 ± 6.5 of 10,000 with 100 labels, ten
@@ -35,7 +35,7 @@ AUGMENTED, UNTRAINED = f"{SUPERVISED}, affine maps", "untrained"
 
 
 def measure(job: Job) -> Outcome:
-    """Train, name the test images, and do the same by pixels and by a network from the same labels."""
+    """Train, classify the test images, and do the same by a probe of pixels and a network from the same labels."""
     config, run = job.configured(), job.trained()
     source = open_source(config)
     started = time.perf_counter()
@@ -46,29 +46,43 @@ def measure(job: Job) -> Outcome:
         name: proportion(model.classify(source.images[test]).argmax(1) != source.labels[test])
         for name, model in models.items()
     }
-    baselines = {UNTRAINED: wrong[UNTRAINED], **taught(job, source, (told_rows(source, config), validation, test))}
+    baselines = {
+        UNTRAINED: wrong[UNTRAINED],
+        **supervised_errors(job, source, (labelled_training_rows(source, config), validation, test)),
+    }
     job.timed("read", started)
     return Outcome({ERROR: wrong[ERROR]}, baselines)
 
 
-def told_rows(source: ImageSource, config: RunConfig) -> np.ndarray:
-    """Return the rows whose labels a run of this configuration is told."""
+def labelled_training_rows(source: ImageSource, config: RunConfig) -> np.ndarray:
+    """Return the rows whose labels a run of this configuration uses."""
     t = config.training
     batches = Batches(source, batch_size=t.batch_size, seed=t.seed, device="cpu", labels=t.labels)
-    told: np.ndarray = batches.rows[batches.labels >= 0]
-    return told
+    rows: np.ndarray = batches.rows[batches.labels >= 0]
+    return rows
 
 
-def taught(job: Job, source: ImageSource, rows: tuple[np.ndarray, np.ndarray, np.ndarray]) -> dict[str, Interval]:
-    """Return the errors of what is taught by labels alone; rows: those it is told, validation, test."""
-    told, validation, test = rows
+def supervised_errors(
+    job: Job, source: ImageSource, rows: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> dict[str, Interval]:
+    """Return the test errors of baselines that are trained on labelled images alone.
+
+    Args:
+        job: gives the seed, the steps to choose from and the device.
+        source: all images.
+        rows: (m,) labelled ones to train on, (v,) of validation, (t,) of test.
+
+    Returns:
+        The share of test images that each baseline classifies wrongly, by its name.
+    """
+    labelled, validation, test = rows
     parts = [Rows(flat_pixels(source, part), source.labels[part]) for part in rows]
-    hits, _ = few_label_accuracy(*parts, draws=np.arange(len(told))[None], columns=len(source.spec.classes))
+    hits, _ = few_label_accuracy(*parts, draws=np.arange(len(labelled))[None], columns=len(source.spec.classes))
     errors = {PIXELS: proportion(~hits[0])}
     for name, augment in ((SUPERVISED, AugmentConfig()), (AUGMENTED, affine_maps(job))):
         hits, _ = few_label_hits(
             source,
-            told[None],
+            labelled[None],
             validation,
             test,
             Classifier(augment=augment),
@@ -81,8 +95,8 @@ def taught(job: Job, source: ImageSource, rows: tuple[np.ndarray, np.ndarray, np
 
 
 def _headline(paper: str) -> tuple[Headline, ...]:
-    beside = {PIXELS: "pixels", SUPERVISED: "network on the labels", AUGMENTED: "with affine maps"}
-    return (Headline(ERROR, "test error (less is better)", paper, baselines=beside),)
+    baselines = {PIXELS: "pixels", SUPERVISED: "network on the labels", AUGMENTED: "with affine maps"}
+    return (Headline(ERROR, "test error (less is better)", paper, baselines=baselines),)
 
 
 PROTOCOL = Protocol(
