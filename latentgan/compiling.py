@@ -26,5 +26,5 @@ def compile_network(network: nn.Module, *, backend: Any = "inductor") -> None:
     def call(*inputs: Any) -> Any:
         return network._call_impl(*inputs)  # type: ignore[no-untyped-call]
 
-    own = FunctionType(call.__code__.replace(), call.__globals__, type(network).__name__, None, call.__closure__)
-    network._compiled_call_impl = torch.compile(own, backend=backend)
+    forward = FunctionType(call.__code__.replace(), call.__globals__, type(network).__name__, None, call.__closure__)
+    network._compiled_call_impl = torch.compile(forward, backend=backend)

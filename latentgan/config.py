@@ -318,10 +318,10 @@ def _keys(kind: type[Settings], path: list[str]) -> list[str]:
     return list(fields(kind))
 
 
-def _unknown(key: str, where: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+def _unknown(key: str, where: str, known_keys: list[str]) -> str:
+    near = difflib.get_close_matches(key, known_keys, n=1, cutoff=0.4)
     place = f"{where}." if where else ""
-    hint = f"did you mean {place}{near[0]}?" if near else f"known are: {listed(known)}"
+    hint = f"did you mean {place}{near[0]}?" if near else f"known are: {listed(known_keys)}"
     return f"unknown setting {place}{key}; {hint}"
 
 

@@ -205,8 +205,8 @@ class Update:
         for term, value in terms.items():
             if value.ndim != 0:
                 raise ValueError(f"term {name}/{term} has shape {tuple(value.shape)}; a term is a scalar")
-        first, *others = (value.float() for value in terms.values())
-        return sum(others, first)
+        first, *rest = (value.float() for value in terms.values())
+        return sum(rest, first)
 
     def _gradients(self, totals: Mapping[str, Tensor]) -> dict[str, Gradients]:
         gradients: dict[str, Gradients] = {}
@@ -255,10 +255,10 @@ class Update:
             names += [f"term:{name}/{term}" for term in terms] + [f"norm:{name}"]
             scalars = [value.detach().float() for value in terms.values()]
             values += [*scalars, _norm(gradients[name], scalars[0].device)]
-        kept = torch.stack(values)
-        self._add(tuple(names), kept)
-        if kept.device.type == "cpu":
-            self._blame(names, kept)
+        recorded = torch.stack(values)
+        self._add(tuple(names), recorded)
+        if recorded.device.type == "cpu":
+            self._blame(names, recorded)
 
     def _blame(self, names: Iterable[str], values: Tensor) -> None:
         """Raise DivergedError where a term or a norm, or the sum of many of either, is not finite."""

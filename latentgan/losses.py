@@ -199,10 +199,10 @@ def uniform_information(mean: Tensor, code: Tensor) -> Tensor:
     return (math.log(2) - 0.5 * (2 * math.pi * math.e * error).log()).sum()
 
 
-def paired_information(one: Tensor, other: Tensor, *, balance: float = 1.0) -> Tensor:
+def paired_information(first: Tensor, second: Tensor, *, balance: float = 1.0) -> Tensor:
     """Return the mutual information in nats of the classes that two views of the same images are given.
 
-    P = mean_i softmax(one_i) softmax(other_i)ᵀ, symmetrised; I = Σ_jk P_jk log(P_jk / (P_j P_k)). It is log K where
+    P = mean_i softmax(first_i) softmax(second_i)ᵀ, symmetrised; I = Σ_jk P_jk log(P_jk / (P_j P_k)). It is log K where
     every class is as frequent and both views agree for certain, 0 where they have nothing to do with each other.
     In I = H_j + H_k − H_jk, `balance` multiplies the classes' own entropies H_j and H_k: above 1 it asks harder for
     equally frequent classes than for views that agree.
@@ -211,12 +211,12 @@ def paired_information(one: Tensor, other: Tensor, *, balance: float = 1.0) -> T
     code.
 
     Args:
-        one: logits of one view, (n, K).
-        other: logits of the other, row by row of the same images, (n, K).
+        first: logits of one view, (n, K).
+        second: logits of the other, row by row of the same images, (n, K).
         balance: weight of the entropies; 1 is the mutual information.
     """
-    with full_precision(one.device.type):  # autocast takes products in bf16, in which 1/K² and its neighbours are one
-        joint = one.float().softmax(1).T @ other.float().softmax(1) / len(one)
+    with full_precision(first.device.type):  # autocast takes products in bf16, in which 1/K² and its neighbours are one
+        joint = first.float().softmax(1).T @ second.float().softmax(1) / len(first)
     joint = ((joint + joint.T) / 2).clamp_min(1e-8)
     rows, columns = joint.sum(1, keepdim=True), joint.sum(0, keepdim=True)
     return (joint * (joint.log() - balance * (rows.log() + columns.log()))).sum()

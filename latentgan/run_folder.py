@@ -282,10 +282,12 @@ def _way_on(run: Path) -> str:
 
 def _ways_out(damaged: Path) -> str:
     """Say how to go on without the checkpoint `damaged`: from the one before, if it is there."""
-    others = sorted(p.name for p in damaged.parent.glob("[0-9]*") if p != damaged) if damaged.parent.is_dir() else []
-    if not others:
+    checkpoints = (
+        sorted(p.name for p in damaged.parent.glob("[0-9]*") if p != damaged) if damaged.parent.is_dir() else []
+    )
+    if not checkpoints:
         return "start a new run, or restore the file"
-    return f"to go back to the one before, write {others[-1]} into {damaged.parent.parent / 'latest'}"
+    return f"to go back to the one before, write {checkpoints[-1]} into {damaged.parent.parent / 'latest'}"
 
 
 def _fill(folder: Path, checkpoint: Checkpoint) -> None:

@@ -41,15 +41,15 @@ def draw_codes(
     z = family.prior.sample(n, generator=generator, component=chosen).detach().cpu().numpy()
     if label is not None:
         position = _class(family, label, name)  # refuses a family without classes
-        one = np.eye(len(family.spec.classes), dtype=z.dtype)[position]
-        z[:, label_columns(family)] = one
+        one_hot = np.eye(len(family.spec.classes), dtype=z.dtype)[position]
+        z[:, label_columns(family)] = one_hot
         if family.prior.condition_rows is not None:  # the prior's draw is of images of any class
-            y = torch.from_numpy(np.tile(one, (n, 1)))
+            y = torch.from_numpy(np.tile(one_hot, (n, 1)))
             drawn = family.prior.conditions(n, y, torch.Generator().manual_seed(seed)).cpu().numpy()
             z[:, z.shape[1] - drawn.shape[1] :] = drawn
     for key, value in (attributes or {}).items():
-        columns, told = _attribute(family, key, value, name)
-        z[:, columns] = told
+        columns, encoded = _attribute(family, key, value, name)
+        z[:, columns] = encoded
     return z
 
 
@@ -57,8 +57,10 @@ def attribute_columns(family: Family) -> dict[str, slice]:
     """Return the columns of a code that tell each attribute, by its name."""
     parts = [part for part in family.prior.describe() if part["kind"] == "condition"]
     return {
-        one.name: slice(part["start"], part["start"] + part["width"])
-        for one, part in zip(family.spec.attributes, parts, strict=False)  # a family that is told none has no parts
+        condition.name: slice(part["start"], part["start"] + part["width"])
+        for condition, part in zip(
+            family.spec.attributes, parts, strict=False
+        )  # a family that is told none has no parts
     }
 
 
@@ -103,8 +105,8 @@ def _attribute(family: Family, key: str, value: str, name: str) -> tuple[slice, 
         )
     if key not in columns:
         raise ConfigError(f"no attribute is called {key!r}; {known_names(key, list(columns))}")
-    (one,) = (attribute for attribute in family.spec.attributes if attribute.name == key)
-    return columns[key], one.read(value)
+    (condition,) = (attribute for attribute in family.spec.attributes if attribute.name == key)
+    return columns[key], condition.read(value)
 
 
 def of_each_class(family: Family, z: np.ndarray, count: int) -> np.ndarray:
@@ -128,21 +130,21 @@ def varied(family: Family, z: np.ndarray, steps: int) -> np.ndarray:
         z: codes (n, d).
         steps: m, about how many values the attribute takes (a boolean one has two), see `Condition.steps`.
     """
-    columns, told = next(iter(attribute_columns(family).values())), family.spec.attributes[0].steps(steps)
-    rows = np.repeat(z, len(told), axis=0)
-    rows[:, columns] = np.tile(told, (len(z), 1))
+    columns, values = next(iter(attribute_columns(family).values())), family.spec.attributes[0].steps(steps)
+    rows = np.repeat(z, len(values), axis=0)
+    rows[:, columns] = np.tile(values, (len(z), 1))
     return rows
 
 
 def _component(family: Family, component: int, name: str) -> int:
     """Return a component's number, if there is one of this number."""
-    there = family.prior.components
-    if not there:
+    n_components = family.prior.components
+    if not n_components:
         raise ConfigError(
             f"the prior of this {name} has no components: that of deligan has, of others with "
             "family.mixture.components, and of aae with family.prior=mixture or swiss-roll; --results RESULTS draws "
             "from a mixture that was fitted to codes"
         )
-    if not 0 <= component < there:
-        raise ConfigError(f"there is no component {component + 1}: this model's are numbered from 1 to {there}")
+    if not 0 <= component < n_components:
+        raise ConfigError(f"there is no component {component + 1}: this model's are numbered from 1 to {n_components}")
     return component

@@ -103,8 +103,8 @@ class LatentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if images.ndim == 3 and spec.channels == 1 and images.shape != shape:
                 images = images[..., None]
             if images.shape[1:] != shape:
-                one = ": a single image goes into a list" if images.shape in (shape, shape[:2]) else ""
-                raise ValueError(f"images are {images.shape[1:]}, and this run takes {shape}{one}")
+                hint = ": a single image goes into a list" if images.shape in (shape, shape[:2]) else ""
+                raise ValueError(f"images are {images.shape[1:]}, and this run takes {shape}{hint}")
             if images.dtype.kind not in "biuf":
                 raise ValueError(f"images are of {images.dtype}, and this run takes uint8, or float in [0, 1]")
             if not len(images):

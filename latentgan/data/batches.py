@@ -94,8 +94,10 @@ class Batches:
         if self.attributes is not None:
             self.labels = np.where(np.isnan(self.attributes[:, 0]), -1, self.labels)
         if labels is not None:
-            told = balanced(self.labels, labels, np.random.default_rng([seed % 2**64, zlib.crc32(b"told labels")]))
-            self.labels = np.where(np.isin(np.arange(len(self.rows)), told), self.labels, -1)
+            labelled_rows = balanced(
+                self.labels, labels, np.random.default_rng([seed % 2**64, zlib.crc32(b"told labels")])
+            )
+            self.labels = np.where(np.isin(np.arange(len(self.rows)), labelled_rows), self.labels, -1)
         self._labels = torch.from_numpy(self.labels).to(self.device) if source.spec.classes else None
         self._attributes = None if self.attributes is None else torch.from_numpy(self.attributes).to(self.device)
         self._streams: dict[str, Stream] = {}
@@ -123,15 +125,15 @@ class Batches:
             DataError: there are none, or none are told.
         """
         values = self.attributes
-        known = np.zeros(len(self.rows), dtype=bool) if values is None else ~np.isnan(values[:, 0])
-        return self._some(DESCRIBED, known, "images with all of these attributes")
+        has_attributes = np.zeros(len(self.rows), dtype=bool) if values is None else ~np.isnan(values[:, 0])
+        return self._some(DESCRIBED, has_attributes, "images with all of these attributes")
 
-    def _some(self, name: str, known: np.ndarray, what: str) -> Stream:
+    def _some(self, name: str, has_value: np.ndarray, description: str) -> Stream:
         if name not in self._streams:
-            positions = np.flatnonzero(known)
+            positions = np.flatnonzero(has_value)
             if len(positions) == 0:
                 where = f" in its {self.split} split" if self.split else ""
-                raise DataError(f"{self.source.name} has no {what}{where}, which this family needs")
+                raise DataError(f"{self.source.name} has no {description}{where}, which this family needs")
             return self.stream(name, positions)
         return self._streams[name]
 

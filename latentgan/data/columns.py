@@ -38,7 +38,7 @@ class Columns:
 
 
 def labels_from_array(
-    labels: np.ndarray | Sequence[Any] | None, n: int, what: str, classes: tuple[str, ...] = ()
+    labels: np.ndarray | Sequence[Any] | None, n: int, description: str, classes: tuple[str, ...] = ()
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return (codes (n,) int64 with -1 = unlabelled, class names) of integer, whole floating or text labels.
 
@@ -52,15 +52,17 @@ def labels_from_array(
         values = values[:, 0]
     if values.ndim != 1:
         hint = "; .argmax(axis=1) turns one-hot rows into labels" if values.ndim == 2 else ""
-        raise DataError(f"{what}: labels have shape {values.shape}, they must be one a row{hint}")
+        raise DataError(f"{description}: labels have shape {values.shape}, they must be one a row{hint}")
     if len(values) != n:
-        raise DataError(f"{what}: {n:,} images but {len(values):,} labels; each image needs one (-1 = unlabelled)")
+        raise DataError(
+            f"{description}: {n:,} images but {len(values):,} labels; each image needs one (-1 = unlabelled)"
+        )
     if values.dtype.kind in "iuf" and classes:
-        return _named_codes(values, classes, what), classes
-    return codes_from_texts([label_text(value, row, what) for row, value in enumerate(values.tolist())])
+        return _named_codes(values, classes, description), classes
+    return codes_from_texts([label_text(value, row, description) for row, value in enumerate(values.tolist())])
 
 
-def label_text(value: Any, row: int, what: str) -> str | None:
+def label_text(value: Any, row: int, description: str) -> str | None:
     """The text of one label: whole numbers without a point, None for missing."""
     if value is None or value != value:
         return None
@@ -68,18 +70,20 @@ def label_text(value: Any, row: int, what: str) -> str | None:
         return value.decode("utf-8", "replace")
     if isinstance(value, float):
         if not value.is_integer():
-            raise DataError(f"{what}: label {value:g} in row {row} is no class; labels are whole numbers or texts")
+            raise DataError(
+                f"{description}: label {value:g} in row {row} is no class; labels are whole numbers or texts"
+            )
         return str(int(value))
     return str(value)
 
 
-def _named_codes(values: np.ndarray, classes: tuple[str, ...], what: str) -> np.ndarray:
+def _named_codes(values: np.ndarray, classes: tuple[str, ...], description: str) -> np.ndarray:
     codes = np.where(np.isnan(values), -1, values) if values.dtype.kind == "f" else values
     wrong = (codes < -1) | (codes >= len(classes)) | (codes != np.floor(codes))
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise DataError(
-            f"{what}: label {values[row]} in row {row} is none of 0 to {len(classes) - 1} (-1 = unlabelled)"
+            f"{description}: label {values[row]} in row {row} is none of 0 to {len(classes) - 1} (-1 = unlabelled)"
         )
     return codes.astype(np.int64)
 
@@ -113,7 +117,7 @@ def is_missing(text: str) -> bool:
     return text.strip() in MISSING
 
 
-def column_from_texts(texts: Sequence[str | None], what: str) -> tuple[np.ndarray, AttributeKind]:
+def column_from_texts(texts: Sequence[str | None], description: str) -> tuple[np.ndarray, AttributeKind]:
     """Return (values (n,), kind) of a column of texts: boolean, else numeric, else text.
 
     Boolean: true/false, yes/no, 1/0 or 1/-1, whatever the case. Numeric: every value is a finite number.
@@ -131,48 +135,48 @@ def column_from_texts(texts: Sequence[str | None], what: str) -> tuple[np.ndarra
     if np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values))[0])
         raise DataError(
-            f"{what}: {cells[row]!r} in row {row} is no finite number; leave the cell empty if it is unknown"
+            f"{description}: {cells[row]!r} in row {row} is no finite number; leave the cell empty if it is unknown"
         )
     return values, "numeric"
 
 
-def _boolean_yes(seen: set[str]) -> str | None:
+def _boolean_yes(words: set[str]) -> str | None:
     """Which of the lower-case texts means true; None: not boolean. Words may stand alone, digits not."""
-    if seen == {"-1", "1"}:
+    if words == {"-1", "1"}:
         return "1"
     for yes, no in _YES.items():
-        if seen == {yes, no} or (len(yes) > 1 and seen and seen <= {yes, no}):
+        if words == {yes, no} or (len(yes) > 1 and words and words <= {yes, no}):
             return yes
     return None
 
 
-def column_from_array(values: np.ndarray, n: int, what: str) -> tuple[np.ndarray, AttributeKind]:
+def column_from_array(values: np.ndarray, n: int, description: str) -> tuple[np.ndarray, AttributeKind]:
     """Return (values (n,), kind) of an array of numbers, booleans or texts.
 
     Raises:
         DataError: the length differs from n, the array has several columns, or a number is infinite.
     """
     if values.shape != (n,):
-        raise DataError(f"{what} has shape {values.shape}, but there are {n} images")
+        raise DataError(f"{description} has shape {values.shape}, but there are {n} images")
     if values.dtype.kind == "b":
         return values.astype(np.float64), "boolean"
     if values.dtype.kind in "iuf":
         numbers = values.astype(np.float64)
         if np.isinf(numbers).any():
             row = int(np.flatnonzero(np.isinf(numbers))[0])
-            raise DataError(f"{what} is infinite in row {row}; NaN means unknown")
+            raise DataError(f"{description} is infinite in row {row}; NaN means unknown")
         return numbers, "numeric"
-    return column_from_objects(values.tolist(), what)
+    return column_from_objects(values.tolist(), description)
 
 
-def column_from_objects(values: Sequence[Any], what: str) -> tuple[np.ndarray, AttributeKind]:
+def column_from_objects(values: Sequence[Any], description: str) -> tuple[np.ndarray, AttributeKind]:
     """Return (values (n,), kind) of Python values; None and NaN are missing."""
-    known = [value for value in values if value is not None and value == value]
-    if known and all(isinstance(value, bool) for value in known):
+    present = [value for value in values if value is not None and value == value]
+    if present and all(isinstance(value, bool) for value in present):
         return np.array([np.nan if value is None else float(value) for value in values]), "boolean"
-    if known and all(isinstance(value, (int, float)) for value in known):
+    if present and all(isinstance(value, (int, float)) for value in present):
         numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-        return column_from_array(numbers, len(numbers), what)
+        return column_from_array(numbers, len(numbers), description)
     texts = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
     blank = [None if text is None or text != text or str(text).strip() == "" else str(text) for text in texts]
     return np.array(blank, dtype=object), "text"

@@ -1,7 +1,7 @@
-"""Attributes that networks are told: how a column becomes numbers beside the code, and how a value is asked for.
+"""Conditioning attributes: how a column becomes numbers beside the code, and how a user asks for a value.
 
-An image whose value is missing takes no part where its attribute is told, as an unlabelled one takes none where labels
-are: a stand-in would teach the generator what no image showed.
+An image whose value is missing is left out where networks are conditioned on that attribute, as an unlabelled image is
+where they use labels: a stand-in value would teach the generator something that no image showed.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from latentgan.errors import ConfigError, DataError, known_names
 Singles = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 
-MOST_VALUES = 1_000
-"""Values of a categorical attribute."""
+MAX_CATEGORIES = 1_000
+"""A categorical attribute has at most this many values."""
 
 
-FAR = 3.0
-"""Standard deviations from the mean beyond which a number that is asked for is doubted."""
+DOUBTFUL_DEVIATIONS = 3.0
+"""Beyond this many standard deviations from the mean, a value that a user asks for is called doubtful."""
 
 
 _YES, _NO = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0", "-1")
@@ -39,14 +39,16 @@ _KINDS: dict[AttributeKind, Literal["numeric", "boolean", "categorical"]] = {
 
 @dataclass(frozen=True)
 class Condition:
-    """One attribute that networks are told.
+    """One attribute that networks are conditioned on.
 
     Args:
-        name: of the column.
-        kind: "numeric" is told standardised, "boolean" as -1 or 1, "categorical" as one-hot.
-        mean, deviation: of a numeric one over the training rows, in its own unit.
-        low, high: its 5th and 95th percentile there.
-        values: of a categorical one, sorted.
+        name: name of the column.
+        kind: "numeric" is standardised, "boolean" becomes -1 or 1, "categorical" becomes one-hot.
+        mean: mean of a numeric attribute over the training rows, in its own unit.
+        deviation: its standard deviation there.
+        low: its 5th percentile there.
+        high: its 95th percentile there.
+        values: values of a categorical attribute, sorted.
     """
 
     name: str
@@ -59,35 +61,35 @@ class Condition:
 
     @property
     def width(self) -> int:
-        """Columns that it takes."""
+        """Number of columns of the encoded attribute."""
         return len(self.values) if self.kind == "categorical" else 1
 
     @property
     def neutral(self) -> tuple[float, ...]:
-        """What a network is told where nothing is known, (width,): the mean, halfway, or 1/K for each of K values."""
+        """Encoded value where nothing is known, (width,): the mean, halfway, or 1/K for each of K values."""
         return (1 / self.width,) * self.width if self.kind == "categorical" else (0.0,)
 
     def encode(self, column: np.ndarray) -> Singles:
-        """Return what is told, (n, width) float32, of values (n,); NaN where a value is missing or no known one."""
+        """Return the encoded values, (n, width) float32, of values (n,); NaN where one is missing or unknown."""
         if self.kind == "categorical":
             places = {value: place for place, value in enumerate(self.values)}
             result = np.array([places.get(value, -1) for value in column.tolist()], dtype=np.int64)
-            told = np.eye(self.width, dtype=np.float32)[result]
-            told[result < 0] = np.nan
-            return told
+            one_hot = np.eye(self.width, dtype=np.float32)[result]
+            one_hot[result < 0] = np.nan
+            return one_hot
         scaled = column * 2 - 1 if self.kind == "boolean" else (column - self.mean) / self.deviation
         return np.asarray(scaled, dtype=np.float32)[:, None]
 
-    def decode(self, told: np.ndarray) -> list[Any]:
-        """Return the values (n) of what is told, (n, width): numbers in their own unit, booleans or texts."""
+    def decode(self, encoded: np.ndarray) -> list[Any]:
+        """Return the values (n) of encoded ones (n, width): numbers in their own unit, booleans or texts."""
         if self.kind == "categorical":
-            return [self.values[place] for place in told.argmax(1)]
+            return [self.values[place] for place in encoded.argmax(1)]
         if self.kind == "boolean":
-            return [bool(value > 0) for value in told[:, 0]]
-        return [float(f"{value:.6g}") for value in told[:, 0].astype(np.float64) * self.deviation + self.mean]
+            return [bool(value > 0) for value in encoded[:, 0]]
+        return [float(f"{value:.6g}") for value in encoded[:, 0].astype(np.float64) * self.deviation + self.mean]
 
     def read(self, text: str) -> Singles:
-        """Return what is told, (width,) float32, where a user asks for `text`.
+        """Return the encoded value, (width,) float32, that a user asks for as `text`.
 
         Raises:
             ConfigError: it is no value of this attribute.
@@ -95,35 +97,35 @@ class Condition:
         if self.kind == "categorical":
             if text not in self.values:
                 raise ConfigError(f"attribute {self.name!r} is never {text!r}; {known_names(text, self.values)}")
-            return self._told(np.array([text], dtype=object))
+            return self._encoded_value(np.array([text], dtype=object))
         if self.kind == "boolean":
             word = text.strip().lower()
             if word not in _YES + _NO:
                 raise ConfigError(f"attribute {self.name!r} is true or false, not {text!r}")
-            return self._told(np.array([float(word in _YES)]))
+            return self._encoded_value(np.array([float(word in _YES)]))
         try:
             number = float(text)
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
             raise ConfigError(f"attribute {self.name!r} is a number, as {self.mean:.4g}, not {text!r}")
-        return self._told(np.array([number]))
+        return self._encoded_value(np.array([number]))
 
     def doubt(self, text: str) -> str | None:
         """Return a sentence where `text` asks for a number far from those of the training images, else None."""
-        if self.kind != "numeric" or abs(away := float(self.read(text)[0])) <= FAR:
+        if self.kind != "numeric" or abs(away := float(self.read(text)[0])) <= DOUBTFUL_DEVIATIONS:
             return None
         return (
             f"{self.name}={text} is {abs(away):.3g} standard deviations from the mean of the training images (5th to "
             f"95th percentile: {self.low:.4g} to {self.high:.4g}): hardly one showed the generator what that looks like"
         )
 
-    def _told(self, value: np.ndarray) -> Singles:
+    def _encoded_value(self, value: np.ndarray) -> Singles:
         row: Singles = self.encode(value)[0]
         return row
 
     def steps(self, n: int) -> Singles:
-        """Return what is told in a row of about n pictures that differ in this attribute alone, (m, width) float32.
+        """Return encoded values of a row of about n pictures that differ in this attribute alone, (m, width) float32.
 
         A numeric one goes evenly from the 5th to the 95th percentile; others take each of their (first n) values.
         """
@@ -148,50 +150,56 @@ def fit_conditions(
     columns: Mapping[str, np.ndarray],
     kinds: Mapping[str, AttributeKind],
     train: np.ndarray,
-    what: str,
+    description: str,
 ) -> tuple[Condition, ...]:
-    """Return how each named attribute is told.
+    """Return how each named attribute is encoded.
 
     Args:
-        names: of columns.
+        names: names of columns.
         columns: values (n,) of all attributes, see `Columns`.
-        kinds: what they are.
+        kinds: kind of each attribute.
         train: rows (m,) over which mean, deviation, percentiles and values are taken.
-        what: name of the images, for messages.
+        description: name of the images, for messages.
 
     Raises:
         DataError: there is no such attribute, it is the same on all training rows, or it has too many values.
     """
-    return tuple(_condition(name, columns, kinds, train, what) for name in names)
+    return tuple(_condition(name, columns, kinds, train, description) for name in names)
 
 
 def _condition(
-    name: str, columns: Mapping[str, np.ndarray], kinds: Mapping[str, AttributeKind], train: np.ndarray, what: str
+    name: str,
+    columns: Mapping[str, np.ndarray],
+    kinds: Mapping[str, AttributeKind],
+    train: np.ndarray,
+    description: str,
 ) -> Condition:
     if not columns:
         raise DataError(
-            f"{what} has no attributes, so {name!r} cannot be told: a CSV (--attributes), Parquet or .npz file has "
-            "them as columns"
+            f"{description} has no attributes, so networks cannot be conditioned on {name!r}: a CSV (--attributes), "
+            "Parquet or .npz file has them as columns"
         )
     if name not in columns:
         raise DataError(
-            f"{what} has no attribute {name!r}; {known_names(name, tuple(columns))} "
-            "(its label is told by family.label=true)"
+            f"{description} has no attribute {name!r}; {known_names(name, tuple(columns))} "
+            "(family.label=true conditions on its label)"
         )
     kind, column = _KINDS[kinds[name]], columns[name][train]
-    known = np.array([value for value in column.tolist() if value is not None and value == value])
-    different = np.unique(known)
+    present = np.array([value for value in column.tolist() if value is not None and value == value])
+    different = np.unique(present)
     if len(different) < 2:
-        said = f"{different[0]} wherever it is known" if len(different) else "unknown"
-        raise DataError(f"{what}: attribute {name!r} is {said} in the training images, so there is nothing to tell")
+        constant = f"{different[0]} wherever it is known" if len(different) else "unknown"
+        raise DataError(
+            f"{description}: attribute {name!r} is {constant} in the training images, so it is no condition"
+        )
     if kind == "boolean":
         return Condition(name, kind)
     if kind == "categorical":
-        if len(different) > min(MOST_VALUES, max(2, len(known) // 2)):
+        if len(different) > min(MAX_CATEGORIES, max(2, len(present) // 2)):
             raise DataError(
-                f"{what}: attribute {name!r} has {len(different):,} different texts in {len(known):,} training images: "
-                "they are no categories, so they cannot be told"
+                f"{description}: attribute {name!r} has {len(different):,} different texts in {len(present):,} "
+                "training images: they are no categories, so they are no condition"
             )
         return Condition(name, kind, values=tuple(map(str, different)))
-    low, high = np.percentile(known, (5, 95))
-    return Condition(name, kind, float(known.mean()), float(known.std()), float(low), float(high))
+    low, high = np.percentile(present, (5, 95))
+    return Condition(name, kind, float(present.mean()), float(present.std()), float(low), float(high))

@@ -39,7 +39,7 @@ T = TypeVar("T")
 class Items:
     """Encoded images: their names, and their paths or bytes in chunks, which can be gone through again."""
 
-    what: str  # the folder or file, for sentences
+    description: str  # the folder or file, in messages
     names: Sequence[str]
     chunks: Callable[[], Iterable[Sequence[Path | bytes]]]
     identity: Mapping[str, Any]  # JSON: changes whenever the images do
@@ -69,7 +69,7 @@ def decode_items(items: Items, geometry: Geometry, *, skip_bad: bool, progress: 
         DataError: an image is bad (unless skip_bad), or sizes differ and no size was asked for.
     """
     if not items.names:
-        raise DataError(f"{items.what} holds no images")
+        raise DataError(f"{items.description} holds no images")
     cache = DecodedCache({"format": _FORMAT, **asdict(geometry), **items.identity})
     if (result := cache.load()) is not None:
         return _from_cache(items, *result, skip_bad=skip_bad)
@@ -100,13 +100,13 @@ def _fill_cache(
                 return _from_cache(items, *result, skip_bad=skip_bad)
             out = cache.create(shape)
             try:
-                kept = _fill(items, geometry, out, findings, skip_bad, progress)
-                facts = {"kept": len(kept), "bad": sorted(findings.bad.items()), "notes": findings.notes}
+                decoded = _fill(items, geometry, out, findings, skip_bad, progress)
+                facts = {"kept": len(decoded), "bad": sorted(findings.bad.items()), "notes": findings.notes}
                 cache.commit(out, facts)
             except BaseException:
                 cache.discard()
                 raise
-        return _decoded(items, kept, findings, skip_bad)
+        return _decoded(items, decoded, findings, skip_bad)
     except OSError as error:
         findings.notes.append(f"the decoded images cannot be kept for the next time: {error}")
         check_memory(
@@ -134,14 +134,14 @@ def _decoded(items: Items, images: np.ndarray, findings: _Findings, skip_bad: bo
     if bad:
         named = ", ".join(f"{items.names[row]} ({findings.bad[row]})" for row in bad[:_LISTED])
         more = f" and {len(bad) - _LISTED:,} more" if len(bad) > _LISTED else ""
-        notes.append(f"{items.what}: skipped {len(bad):,} of {len(items.names):,} images: {named}{more}")
+        notes.append(f"{items.description}: skipped {len(bad):,} of {len(items.names):,} images: {named}{more}")
     rows = np.setdiff1d(np.arange(len(items.names)), np.array(bad, dtype=np.int64))
     return Decoded(images, rows, tuple(notes))
 
 
 def _refusal(items: Items, row: int, reason: str, more: str = "") -> DataError:
     way = "" if more else "; repair or remove it, or --skip-bad goes on without such files and lists them"
-    return DataError(f"{items.what}: {items.names[row]} is no readable image ({reason}){more}{way}")
+    return DataError(f"{items.description}: {items.names[row]} is no readable image ({reason}){more}{way}")
 
 
 def _windowed(jobs: Iterable[tuple[int, Sequence[Path | bytes]]], work: Callable[..., T]) -> Iterator[T]:
@@ -207,18 +207,19 @@ def _common_shape(items: Items, headers: Mapping[int, Header], geometry: Geometr
         sides.setdefault((width, height), row)
         if geometry.size is not None and width != height:
             raise DataError(
-                f"{items.what}: {items.names[row]} is {width} × {height}, not square: --size {geometry.size} "
+                f"{items.description}: {items.names[row]} is {width} × {height}, not square: --size {geometry.size} "
                 "would distort it; --crop takes the centre square first"
             )
     if geometry.size is not None or not sides:
         return geometry.size or 1, geometry.size or 1, channels
     if len(sides) > 1:
-        (first, one), (second, other) = list(sides.items())[:2]
+        (first_size, first_row), (second_size, second_row) = list(sides.items())[:2]
         side = min(min(size) for size in sides)
         way = f"--size {side}" if all(w == h for w, h in sides) else f"--crop --size {side}"
         raise DataError(
-            f"{items.what}: images differ in size: {items.names[one]} is {first[0]} × {first[1]}, "
-            f"{items.names[other]} is {second[0]} × {second[1]}; {way} brings all to one size"
+            f"{items.description}: images differ in size: {items.names[first_row]} is {first_size[0]} × "
+            f"{first_size[1]}, "
+            f"{items.names[second_row]} is {second_size[0]} × {second_size[1]}; {way} brings all to one size"
         )
     ((width, height),) = sides
     return height, width, channels

@@ -149,10 +149,10 @@ def _continues(answer: Any, offset: int) -> bool:
 
 
 def _length(answer: Any, offset: int) -> int | None:
-    said = answer.headers.get("Content-Length", "")
+    length = answer.headers.get("Content-Length", "")
     if answer.status == 206 and offset == 0:
         raise _RetryError("the server sent another part of the file than was asked for")
-    return offset + int(said) if said.isdigit() else None
+    return offset + int(length) if length.isdigit() else None
 
 
 def _receive(answer: Any, part: Path, offset: int, advance: Callable[[int], None]) -> None:

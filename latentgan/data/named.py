@@ -147,15 +147,15 @@ def _way_out(name: str) -> str:
 
 
 def _fetched(name: str, bases: tuple[str, ...], patience: Patience | None, progress: bool) -> Path:
-    known, folder = SETS[name], cache_folder() / name
+    published, folder = SETS[name], cache_folder() / name
     try:
         writable(folder)
-        for file, checksum in known.files.items():
+        for file, checksum in published.files.items():
             urls = [base + file for base in bases]
             fetch(
                 urls,
                 folder / file,
-                algorithm=known.algorithm,
+                algorithm=published.algorithm,
                 checksum=checksum,
                 patience=patience,
                 progress=progress,
@@ -169,10 +169,14 @@ def _fetched(name: str, bases: tuple[str, ...], patience: Patience | None, progr
 
 def _checked(name: str, folder: Path) -> dict[str, str]:
     """Provenance of a cached set: which files have the published digest."""
-    known = SETS[name]
-    other = [file for file, checksum in known.files.items() if digest(folder / file, known.algorithm) != checksum]
-    said = f"{known.algorithm} as published" if not other else f"not the published one: {', '.join(other)}"
-    return {"from": str(folder), "checksum": said}
+    published = SETS[name]
+    different = [
+        file for file, checksum in published.files.items() if digest(folder / file, published.algorithm) != checksum
+    ]
+    checksum_note = (
+        f"{published.algorithm} as published" if not different else f"not the published one: {', '.join(different)}"
+    )
+    return {"from": str(folder), "checksum": checksum_note}
 
 
 def _read(name: str, folder: Path, provenance: dict[str, str]) -> Raw:

@@ -34,43 +34,45 @@ class Geometry:
             raise DataError(f"channels {self.channels} is neither 1 (grayscale) nor 3 (RGB)")
 
 
-def as_images(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def as_images(array: np.ndarray, description: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return (images (n, h, w, c) uint8 with c = 1 or 3, notes) of an array of images.
 
     Raises:
         DataError: wrong number of axes, a type that is no number, a value that is not finite or out of range.
     """
-    array, notes = _axes(array, what)
+    array, notes = _axes(array, description)
     if array.shape[0] == 0 or 0 in array.shape:
-        raise DataError(f"{what} has shape {array.shape}: there are no images in it")
-    array, more = as_bytes(array, what)
+        raise DataError(f"{description} has shape {array.shape}: there are no images in it")
+    array, more = as_bytes(array, description)
     if array.shape[-1] == 4:
         return over_white(array), (
             *notes,
             *more,
-            f"{what}: the fourth channel is taken as opacity, laid on white",
+            f"{description}: the fourth channel is taken as opacity, laid on white",
         )
     return array, (*notes, *more)
 
 
-def _axes(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _axes(array: np.ndarray, description: str) -> tuple[np.ndarray, tuple[str, ...]]:
     if array.ndim == 3:
         return array[..., None], ()
     if array.ndim == 4 and array.shape[-1] in (1, 3, 4):
         return array, ()
     if array.ndim == 4 and array.shape[1] in (1, 3, 4):
-        return array.transpose(0, 2, 3, 1), (f"{what}: axes read as (images, channels, height, width)",)
+        return array.transpose(0, 2, 3, 1), (f"{description}: axes read as (images, channels, height, width)",)
     if array.ndim == 4:
-        raise DataError(f"{what} has shape {array.shape}: 1, 3 or 4 channels must come last (n, h, w, c) or second")
+        raise DataError(
+            f"{description} has shape {array.shape}: 1, 3 or 4 channels must come last (n, h, w, c) or second"
+        )
     hint = ""
     if array.ndim == 2 and array.shape[1] > 1 and (side := round(array.shape[1] ** 0.5)) ** 2 == array.shape[1]:
         hint = f"; if its rows are flattened images, .reshape(-1, {side}, {side}) makes them so"
     raise DataError(
-        f"{what} has shape {array.shape}: images are (n, height, width) or (n, height, width, channels){hint}"
+        f"{description} has shape {array.shape}: images are (n, height, width) or (n, height, width, channels){hint}"
     )
 
 
-def as_bytes(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def as_bytes(array: np.ndarray, description: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return (array as uint8, notes); numbers are on the scale 0…255, floating ones maybe on 0…1.
 
     Raises:
@@ -78,21 +80,23 @@ def as_bytes(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]
     """
     if array.dtype == np.uint8:
         top = int(array.max())
-        dark = f"{what}: the largest value is {top} of 255: very dark images; or is the scale 0 to {top}?"
+        dark = f"{description}: the largest value is {top} of 255: very dark images; or is the scale 0 to {top}?"
         return array, (dark,) if 0 < top < 64 else ()
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255), ()
     if array.dtype.kind not in "iuf":
-        raise DataError(f"{what} holds {array.dtype}, not numbers: images are uint8, or floats in [0, 1] or [0, 255]")
-    low, high = _range(array, what)
+        raise DataError(
+            f"{description} holds {array.dtype}, not numbers: images are uint8, or floats in [0, 1] or [0, 255]"
+        )
+    low, high = _range(array, description)
     unit = array.dtype.kind == "f" and high <= 1
     if low < 0 or high > 255:
         hint = "; (x + 1) / 2 brings [-1, 1] to [0, 1]" if low >= -1 and high <= 1 else ""
-        raise DataError(f"{what} holds values from {low:g} to {high:g}: bring them to [0, 1] or [0, 255]{hint}")
+        raise DataError(f"{description} holds values from {low:g} to {high:g}: bring them to [0, 1] or [0, 255]{hint}")
     if not unit and 0 < high < 64:
         way = f"if the scale is 0 to {high:g}, divide by {high:g} as floats" if high > 1.1 else "clip them to [0, 1]"
         way = "multiply by 255" if high == 1 else way
-        raise DataError(f"{what}: the largest value is {high:g}, on a scale of 255 nearly black; {way}")
+        raise DataError(f"{description}: the largest value is {high:g}, on a scale of 255 nearly black; {way}")
     out = np.empty(array.shape, dtype=np.uint8)
     for start in range(0, len(array), _CHUNK):
         part = array[start : start + _CHUNK].astype(np.float64)
@@ -100,14 +104,16 @@ def as_bytes(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]
     return out, ()
 
 
-def _range(array: np.ndarray, what: str) -> tuple[float, float]:
+def _range(array: np.ndarray, description: str) -> tuple[float, float]:
     low, high = np.inf, -np.inf
     for start in range(0, len(array), _CHUNK):
         part = array[start : start + _CHUNK]
         if array.dtype.kind == "f" and not np.isfinite(part).all():
             row = start + int(np.flatnonzero(~np.isfinite(part).reshape(len(part), -1).all(axis=1))[0])
             bad = array[row][~np.isfinite(array[row])].flat[0]
-            raise DataError(f"{what}: image {row} holds {bad}, which is no pixel value; remove or repair that row")
+            raise DataError(
+                f"{description}: image {row} holds {bad}, which is no pixel value; remove or repair that row"
+            )
         low, high = min(low, float(part.min())), max(high, float(part.max()))
     return low, high
 
@@ -118,7 +124,7 @@ def over_white(images: np.ndarray) -> np.ndarray:
     return ((images[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def fit(images: np.ndarray, geometry: Geometry, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def fit(images: np.ndarray, geometry: Geometry, description: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return (images (n, h, w, c) of the asked size and channels, notes); untouched where nothing differs."""
     n, height, width, channels = images.shape
     wanted = geometry.channels or channels
@@ -126,7 +132,7 @@ def fit(images: np.ndarray, geometry: Geometry, what: str) -> tuple[np.ndarray, 
     size = geometry.size or side
     if size is not None and side is None and height != width:
         raise DataError(
-            f"{what}: images of {width} × {height} pixels would be distorted by size {size}; "
+            f"{description}: images of {width} × {height} pixels would be distorted by size {size}; "
             "crop takes the centre square first (--crop)"
         )
     if wanted == channels and (size is None or (height, width) == (size, size)):
@@ -149,7 +155,7 @@ def fit(images: np.ndarray, geometry: Geometry, what: str) -> tuple[np.ndarray, 
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(convert, range(0, n, 256)))
-    return out, (f"{what}: images of {width} × {height} × {channels} made {shape[1]} × {shape[0]} × {wanted}",)
+    return out, (f"{description}: images of {width} × {height} × {channels} made {shape[1]} × {shape[0]} × {wanted}",)
 
 
 def shaped(image: Image, geometry: Geometry) -> Image:

@@ -48,7 +48,7 @@ class ImageSpec:
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:
         """Return what `as_dict` gave; TypeError or KeyError where it is damaged."""
-        attributes = tuple(Condition.from_dict(one) for one in tree.get("attributes", ()))
+        attributes = tuple(Condition.from_dict(condition) for condition in tree.get("attributes", ()))
         return cls(**{**tree, "classes": tuple(tree["classes"]), "attributes": attributes})
 
 
@@ -153,8 +153,8 @@ class ImageSource:
         """One line for the log: how many images of which size, and how they are split."""
         spec, counts = self.spec, {name: len(self.rows(name)) for name in ("train", "validation", "test")}
         labelled = int((self.labels >= 0).sum())
-        known = "" if labelled == len(self) else f" ({labelled:,} labelled)"
-        classes = f"{len(spec.classes)} classes{known}" if spec.classes else "no labels"
+        coverage = "" if labelled == len(self) else f" ({labelled:,} labelled)"
+        classes = f"{len(spec.classes)} classes{coverage}" if spec.classes else "no labels"
         parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         size = f"{spec.height} × {spec.width} × {spec.channels}"
         return f"{self.name}: {len(self):,} images of {size}, {classes}; {parts}"
@@ -172,8 +172,8 @@ def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
 
 def _grey_note(images: np.ndarray, name: str) -> tuple[str, ...]:
     """A hint where grey images are stored as colour, judged by 64 of them."""
-    some = images[:: max(1, len(images) // 64)]
-    if some.shape[-1] == 3 and (some == some[..., :1]).all():
+    sample = images[:: max(1, len(images) // 64)]
+    if sample.shape[-1] == 3 and (sample == sample[..., :1]).all():
         return (f"{name}: the images are grey, though stored as colour; --channels 1 makes them a third as large",)
     return ()
 

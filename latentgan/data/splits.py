@@ -29,20 +29,20 @@ def split_name(word: str) -> str | None:
     return _SPELLINGS.get(word.strip().lower())
 
 
-def official_split(words: np.ndarray, n: int, what: str) -> np.ndarray:
+def official_split(words: np.ndarray, n: int, description: str) -> np.ndarray:
     """Translate a given column of split names (n,) to "train" | "validation" | "test".
 
     Raises:
         DataError: the length differs from n, or a word is no split.
     """
     if words.shape != (n,):
-        raise DataError(f"{what}: the split has shape {words.shape}, but there are {n} images")
-    known = {str(word): split_name(str(word)) for word in set(words.tolist())}
-    for word, name in known.items():
+        raise DataError(f"{description}: the split has shape {words.shape}, but there are {n} images")
+    split_of = {str(word): split_name(str(word)) for word in set(words.tolist())}
+    for word, name in split_of.items():
         if name is None:
             row = int(np.flatnonzero(words.astype(str) == word)[0])
-            raise DataError(f"{what}: split {word!r} in row {row} is none of train, validation, test")
-    return np.array([known[str(word)] for word in words.tolist()], dtype="U10")
+            raise DataError(f"{description}: split {word!r} in row {row} is none of train, validation, test")
+    return np.array([split_of[str(word)] for word in words.tolist()], dtype="U10")
 
 
 def complete_split(

@@ -37,8 +37,8 @@ def check_classes(labels: np.ndarray, classes: tuple[str, ...], ids: np.ndarray,
         return
     label = int(single[0])
     where = ids[np.flatnonzero(labels == label)[0]]
-    others = len(single) - 1
-    more = f", and so {'has another class' if others == 1 else f'have {others} other classes'}" if others else ""
+    n_others = len(single) - 1
+    more = f", and so {'has another class' if n_others == 1 else f'have {n_others} other classes'}" if n_others else ""
     raise DataError(
         f"{name}: class {classes[label]!r} has a single image ({where}){more}; a class needs two or more "
         "(one to train, one to test): add images, or leave the label empty so that it counts as unlabelled"

@@ -146,9 +146,9 @@ class AVB(VAE):
         return mean.float()
 
     def represent(self, x: Tensor) -> Tensor:
-        seen = self.likelihood.settled(x)
-        self.encoder.trunk(seen)  # without noise: features are of the image alone
-        self.adversary.trunk(seen)
+        observed = self.likelihood.settled(x)
+        self.encoder.trunk(observed)  # without noise: features are of the image alone
+        self.adversary.trunk(observed)
         return self.encode(x)
 
     def feature_networks(self) -> dict[str, Layers]:

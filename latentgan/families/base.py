@@ -89,8 +89,8 @@ class Family(nn.Module):
 
     def callables(self) -> list[nn.Module]:
         """Return the modules that `step` calls, each compiled by itself, as a whole, under training.compile."""
-        own = [network for network in self.children() if not isinstance(network, Prior)]
-        return [network for network in own if any(True for _ in network.parameters())]
+        networks = [network for network in self.children() if not isinstance(network, Prior)]
+        return [network for network in networks if any(True for _ in network.parameters())]
 
     def feature_networks(self) -> dict[str, Layers]:
         """Return the networks whose named layers are features of an image: prefix -> network."""

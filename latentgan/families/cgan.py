@@ -146,9 +146,9 @@ class CGAN(Family):
     def step(self, batches: Batches, update: Update) -> None:
         """Move the discriminator k times, each on a new minibatch of images whose y is known, then the generator."""
         objective, iteration, progress = self.objective, update.iteration_number, update.progress
-        known = batches.labelled if self.classes else batches.described
+        conditioned = batches.labelled if self.classes else batches.described
         for _ in range(self.config.discriminator_moves):
-            x, y = self.with_condition(next(known))
+            x, y = self.with_condition(next(conditioned))
             shown = self.view(x, progress)
             with torch.no_grad():  # the discriminator alone moves
                 made = self.view(self.generator(self.codes(y)), progress)

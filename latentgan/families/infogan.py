@@ -111,13 +111,13 @@ class InfoGAN(Family):
         image, trunk, logit = self.generator(z), self.discriminator.trunk, self.discriminator.logit
         progress = update.progress
         shown = self.view(x, progress)
-        seen, made = discriminate(trunk, (shown,), (self.view(image, progress),), together=False)
-        real, fake = logit(seen).squeeze(1), logit(made).squeeze(1)
-        information = self._information(self.recogniser(made), z, update)
+        real_features, generated_features = discriminate(trunk, (shown,), (self.view(image, progress),), together=False)
+        real, fake = logit(real_features).squeeze(1), logit(generated_features).squeeze(1)
+        information = self._information(self.recogniser(generated_features), z, update)
         discriminator_terms = {"real": objective.real(real), "fake": objective.fake(fake), **information}
         discriminator_terms |= self.r1(update.iteration_number, shown)
         if weight:
-            views = self.recogniser(seen), self.recogniser(trunk(self.view(x, progress)))
+            views = self.recogniser(real_features), self.recogniser(trunk(self.view(x, progress)))
             balance, columns = self.config.consistency_balance, self._columns("categorical")
             shared = [paired_information(*(v[:, a:b] for v in views), balance=balance) for a, b in columns]
             discriminator_terms["consistency"] = -weight * torch.stack(shared).sum()
@@ -148,8 +148,8 @@ class InfoGAN(Family):
 
     def rehearse(self, x: Tensor) -> None:
         image = self.generator(self.prior.sample(len(x)))
-        for seen in (x, image):
-            features = self.discriminator.trunk(seen)
+        for images in (x, image):
+            features = self.discriminator.trunk(images)
             self.discriminator.logit(features)
             self.recogniser(features)
 

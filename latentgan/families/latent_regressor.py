@@ -183,13 +183,13 @@ class LatentRegressor(Family):
         """
         terms = {}
         for part, a, b in self._columns():
-            said, meant = raw[:, a:b].float(), z[:, a:b]
+            predicted, target = raw[:, a:b].float(), z[:, a:b]
             if part.kind == "uniform":
-                terms[part.name] = binary_cross_entropy_with_logits(said, (meant + 1) / 2)
+                terms[part.name] = binary_cross_entropy_with_logits(predicted, (target + 1) / 2)
             elif part.kind == "categorical":
-                terms[part.name] = cross_entropy(said, meant)
+                terms[part.name] = cross_entropy(predicted, target)
             else:
-                terms[part.name] = gaussian_error(said, meant) / part.width
+                terms[part.name] = gaussian_error(predicted, target) / part.width
         return terms
 
 

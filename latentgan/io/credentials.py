@@ -23,10 +23,10 @@ def take_off(text: str) -> str:
 
 def request(url: str, headers: Mapping[str, str]) -> urllib.request.Request:
     """Return the request for an address, with the credentials that were given for it or for what it lies in."""
-    best = max((known for known in _KNOWN if f"{url}/".startswith(f"{known}/")), key=len, default=None)
+    best = max((address for address in _KNOWN if f"{url}/".startswith(f"{address}/")), key=len, default=None)
     user, query = ("", "") if best is None else _KNOWN[best]
-    asked = urllib.request.Request(f"{url}?{query}" if query else url, headers=dict(headers))
+    result = urllib.request.Request(f"{url}?{query}" if query else url, headers=dict(headers))
     if user:  # and not for a host that this one sends us on to
         mark = base64.b64encode(unquote(user).encode()).decode()
-        asked.add_unredirected_header("Authorization", f"Basic {mark}")
-    return asked
+        result.add_unredirected_header("Authorization", f"Basic {mark}")
+    return result

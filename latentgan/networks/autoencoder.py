@@ -109,6 +109,6 @@ class UniversalHead(nn.Module):
 
     def mean(self, h: Tensor) -> Tensor:
         """h: (n, features) → the mean of z over fixed draws of the noise, (n, latent): the same at every call."""
-        seen, noise = self.features(h), self.join(self.pool)
-        z: Tensor = self.code(seen[:, None] + noise).mean(1)
+        features, noise = self.features(h), self.join(self.pool)
+        z: Tensor = self.code(features[:, None] + noise).mean(1)
         return z

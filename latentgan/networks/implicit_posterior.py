@@ -114,8 +114,8 @@ class BasisEncoder(nn.Module):
         z0, a = self.coefficients(x)
         v = self.functions(torch.randn(self.basis, len(x), self.noise, dtype=x.dtype, device=x.device))
         z = z0 + (a * v.transpose(0, 1)).sum(1)
-        seen = v if self.training else self.functions(self.pool)
-        mean, deviation = moments(z0, a, seen)
+        samples = v if self.training else self.functions(self.pool)
+        mean, deviation = moments(z0, a, samples)
         return z, mean.detach(), deviation.detach()
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -124,15 +124,15 @@ def raw_arrays(
     labels: np.ndarray | Sequence[Any] | None,
     classes: tuple[str, ...],
     attributes: Mapping[str, np.ndarray | Sequence[Any]],
-    what: str,
+    description: str,
     provenance: dict[str, str] | None = None,
 ) -> Raw:
     """Check and convert arrays of one set."""
-    pixels, notes = as_images(images, what)
-    codes, names = labels_from_array(labels, len(pixels), what, classes)
+    pixels, notes = as_images(images, description)
+    codes, names = labels_from_array(labels, len(pixels), description, classes)
     columns = Columns()
     for column, values in attributes.items():
-        columns.add(column, *column_from_array(np.asarray(values), len(pixels), f"{what}: column {column!r}"))
+        columns.add(column, *column_from_array(np.asarray(values), len(pixels), f"{description}: column {column!r}"))
     return Raw(pixels, codes, names, columns, notes=notes, provenance=provenance or {"from": "arrays in memory"})
 
 

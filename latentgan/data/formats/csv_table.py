@@ -175,8 +175,8 @@ def _join_notes(sheet: Sheet, unknown: Sequence[int], loose: int, rows: np.ndarr
 
 
 @dataclass(frozen=True)
-class Known:
-    """What a table says about the images, in their order."""
+class TypedTable:
+    """Labels, attributes and split that a table gives the images, in the order of the images."""
 
     labels: np.ndarray  # (n,) int64
     classes: tuple[str, ...]
@@ -186,8 +186,8 @@ class Known:
 
 
 def interpret(
-    table: Mapping[str, Sequence[Any]], n: int, what: str, label: str | None, *, texts: bool, choose: bool = True
-) -> Known:
+    table: Mapping[str, Sequence[Any]], n: int, description: str, label: str | None, *, texts: bool, choose: bool = True
+) -> TypedTable:
     """Type the columns, choose the label among them and take a column `split` as the official split.
 
     Args:
@@ -202,72 +202,76 @@ def interpret(
     columns, notes, split = Columns(), [], None
     for name, values in table.items():
         if name.lower() == "split" and all(_is_split(value) for value in values):
-            split = official_split(np.array([str(value) for value in values]), n, what)
+            split = official_split(np.array([str(value) for value in values]), n, description)
             continue
-        columns.add(name, *typed(values, f"{what}, column {name!r}"))
-    chosen, label_notes = _choose_label(columns, what, label) if choose or label is not None else (None, [])
+        columns.add(name, *typed(values, f"{description}, column {name!r}"))
+    chosen, label_notes = _choose_label(columns, description, label) if choose or label is not None else (None, [])
     notes += label_notes
     labels = np.full(n, -1, dtype=np.int64)
     classes: tuple[str, ...] = ()
     if chosen is not None:
-        cells = [label_text(value, row, f"{what}, column {chosen!r}") for row, value in enumerate(table[chosen])]
+        cells = [label_text(value, row, f"{description}, column {chosen!r}") for row, value in enumerate(table[chosen])]
         labels, classes = codes_from_texts(cells)
-        _check_label(labels, classes, what, chosen)
-    return Known(labels, classes, _attributes(columns, chosen, notes, what), split, tuple(notes))
+        _check_label(labels, classes, description, chosen)
+    return TypedTable(labels, classes, _attributes(columns, chosen, notes, description), split, tuple(notes))
 
 
 def _is_split(value: Any) -> bool:
     return isinstance(value, str) and split_name(value) is not None
 
 
-def _choose_label(columns: Columns, what: str, asked: str | None) -> tuple[str | None, list[str]]:
+def _choose_label(columns: Columns, description: str, requested: str | None) -> tuple[str | None, list[str]]:
     names = list(columns.values)
-    if asked is not None:
-        if asked not in names:
-            raise DataError(f"{what} has no column {asked!r} for the label; it has {listed(names) or 'none'}")
-        return asked, [f"label: column {asked!r} of {what}"]
+    if requested is not None:
+        if requested not in names:
+            raise DataError(
+                f"{description} has no column {requested!r} for the label; it has {listed(names) or 'none'}"
+            )
+        return requested, [f"label: column {requested!r} of {description}"]
     named = [name for name in names if name.lower() == "label"]
     if named:
-        return named[0], [f"label: column {named[0]!r} of {what}"]
+        return named[0], [f"label: column {named[0]!r} of {description}"]
     fit = [name for name in names if _categorical(columns.values[name], columns.kinds[name])]
     if not fit:
-        return None, [f"{what}: no column called label and none with a few repeated values; --label chooses one"]
-    others = f"; --label chooses another, such as {', '.join(fit[1:4])}" if fit[1:] else ""
-    return fit[0], [f"label: column {fit[0]!r} of {what}, the first categorical one{others}"]
+        return None, [f"{description}: no column called label and none with a few repeated values; --label chooses one"]
+    alternatives = f"; --label chooses another, such as {', '.join(fit[1:4])}" if fit[1:] else ""
+    return fit[0], [f"label: column {fit[0]!r} of {description}, the first categorical one{alternatives}"]
 
 
 def _categorical(values: np.ndarray, kind: AttributeKind) -> bool:
     """Text or boolean with two or more values, each of them more than once."""
     if kind == "numeric":
         return False
-    known = [value for value in values.tolist() if value is not None and value == value]
-    counts = Counter(known)
+    present = [value for value in values.tolist() if value is not None and value == value]
+    counts = Counter(present)
     return 2 <= len(counts) <= _MOST_CLASSES and min(counts.values()) >= 2
 
 
-def _check_label(labels: np.ndarray, classes: tuple[str, ...], what: str, chosen: str) -> None:
+def _check_label(labels: np.ndarray, classes: tuple[str, ...], description: str, chosen: str) -> None:
     labelled = int((labels >= 0).sum())
     if labelled <= len(labels) // 2:
         return  # labels given by hand, the other rows empty: check_classes says which class has one image alone
     if len(classes) > max(2, labelled // 2):
         raise DataError(
-            f"{what}: column {chosen!r} has {len(classes):,} different values in {labelled:,} rows: they are "
+            f"{description}: column {chosen!r} has {len(classes):,} different values in {labelled:,} rows: they are "
             "no classes; --label chooses another column"
         )
 
 
-def _attributes(columns: Columns, label: str | None, notes: list[str], what: str) -> Columns:
+def _attributes(columns: Columns, label: str | None, notes: list[str], description: str) -> Columns:
     """All columns that say something beside the label; a boolean label stays, for it is a concept as well."""
-    kept = Columns()
+    attributes = Columns()
     for name, values in columns.values.items():
         kind = columns.kinds[name]
         if name == label and (kind != "boolean" or name.lower() == "label"):
             continue
         if all(value is None or value != value for value in values.tolist()):
-            notes.append(f"{what}: column {name!r} is empty and left out")
+            notes.append(f"{description}: column {name!r} is empty and left out")
             continue
         new = f"attribute_{name}" if name in RESERVED else name
         if new != name:
-            notes.append(f"{what}: column {name!r} is called {new!r} from here on, since {name!r} has its own meaning")
-        kept.add(new, values, kind)
-    return kept
+            notes.append(
+                f"{description}: column {name!r} is called {new!r} from here on, since {name!r} has its own meaning"
+            )
+        attributes.add(new, values, kind)
+    return attributes

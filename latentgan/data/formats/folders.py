@@ -38,7 +38,7 @@ class Listing:
     folder: Path
     files: list[str]  # as the file system has them, with /
     stats: list[tuple[int, int]]  # size in bytes, modification time in ns
-    others: Counter[str]  # files that are no images, by suffix
+    other_files: Counter[str]  # files that are no images, by suffix
 
     @property
     def names(self) -> list[str]:
@@ -53,15 +53,15 @@ def list_images(folder: Path) -> Listing:
         DataError: the folder cannot be read.
     """
     files: list[tuple[str, tuple[int, int]]] = []
-    others = Counter[str]()
+    other_files = Counter[str]()
     for path in _walk(folder):
         relative = path.relative_to(folder).as_posix()
         if path.suffix.lower() in SUFFIXES:
             files.append((relative, _version(path)))
         else:
-            others[path.suffix.lower() or path.name] += 1
+            other_files[path.suffix.lower() or path.name] += 1
     files.sort()
-    return Listing(folder, [file for file, _ in files], [stat for _, stat in files], others)
+    return Listing(folder, [file for file, _ in files], [stat for _, stat in files], other_files)
 
 
 def _version(path: Path) -> tuple[int, int]:
@@ -76,13 +76,13 @@ def _walk(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}")
 
-    seen: set[str] = set()
+    visited: set[str] = set()
     for place, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
         real = str(Path(place).resolve())
-        if real in seen:  # a link to a folder that was listed already, or a loop
+        if real in visited:  # a link to a folder that was listed already, or a loop
             folders.clear()
             continue
-        seen.add(real)
+        visited.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
         for name in files:
             if not name.startswith(".") and name not in ("Thumbs.db", "desktop.ini"):
@@ -123,32 +123,32 @@ def read_folder(
     labels, classes, split, _ = _from_folders(names, folder)
     named = label is not None or any(name.lower() == "label" for name in cells)
     if len(classes) > 1 and not named:  # the images are sorted into classes already
-        known = interpret(cells, len(names), table.name, None, texts=True, choose=False)
+        typed = interpret(cells, len(names), table.name, None, texts=True, choose=False)
         sentences = (
             *first,
             *notes,
-            *known.notes,
+            *typed.notes,
             f"label: the sub-folder; --label chooses a column of {table.name} instead",
         )
-        split = split if known.split is None else known.split
-        return Raw(decoded.images, labels, classes, known.columns, names, split, sentences, provenance)
+        split = split if typed.split is None else typed.split
+        return Raw(decoded.images, labels, classes, typed.columns, names, split, sentences, provenance)
     if len(classes) > 1 and FOLDER not in cells:
         cells[FOLDER] = [classes[k] if k >= 0 else None for k in labels.tolist()]
-    known = interpret(cells, len(names), table.name, label, texts=True)
-    sentences = first + notes + known.notes
-    return Raw(decoded.images, known.labels, known.classes, known.columns, names, known.split, sentences, provenance)
+    typed = interpret(cells, len(names), table.name, label, texts=True)
+    sentences = first + notes + typed.notes
+    return Raw(decoded.images, typed.labels, typed.classes, typed.columns, names, typed.split, sentences, provenance)
 
 
 def _passed_over(listing: Listing) -> tuple[str, ...]:
-    said = (".csv", ".txt", ".md", ".json")  # tables and descriptions go without saying
-    left = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.items() if suffix not in said)
+    expected = (".csv", ".txt", ".md", ".json")  # tables and descriptions go without saying
+    left = ", ".join(f"{count} {suffix}" for suffix, count in listing.other_files.items() if suffix not in expected)
     return (f"{listing.folder.name}: files that are no images are passed over: {left}",) if left else ()
 
 
 def _some_images(folder: Path) -> Listing:
     listing = list_images(folder)
     if not listing.files:
-        result = ", ".join(f"{count} {suffix}" for suffix, count in listing.others.most_common(5)) or "nothing"
+        result = ", ".join(f"{count} {suffix}" for suffix, count in listing.other_files.most_common(5)) or "nothing"
         raise DataError(f"{folder} holds no images (.png, .jpg, .webp, …); it holds {result}{_inside(folder)}")
     return listing
 

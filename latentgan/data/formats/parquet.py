@@ -62,18 +62,18 @@ def read_parquet(
     items = Items(where.name, names, lambda: _chunks(opened, image, where), identity)
     decoded = decode_items(items, geometry, skip_bad=skip_bad, progress=progress)
     cells = {name: [values[row] for row in decoded.rows] for name, values in columns.items()}
-    known = interpret(cells, len(decoded.rows), where.name, label, texts=False)
-    split = known.split if known.split is not None else _shard_split(files, counts, decoded.rows)
+    typed = interpret(cells, len(decoded.rows), where.name, label, texts=False)
+    split = typed.split if typed.split is not None else _shard_split(files, counts, decoded.rows)
     left = [name for name in schema.names if name != image and name not in columns]
     notes = (f"{where.name}: columns that are no numbers or texts are left out: {listed(left)}",) if left else ()
     return Raw(
         decoded.images,
-        known.labels,
-        known.classes,
-        known.columns,
+        typed.labels,
+        typed.classes,
+        typed.columns,
         np.array(names)[decoded.rows],
         split,
-        decoded.notes + known.notes + notes,
+        decoded.notes + typed.notes + notes,
         {"from": str(where)},
     )
 
@@ -141,10 +141,10 @@ def _values(opened: Sequence[Any], name: str, schema: Any, where: Path) -> list[
 def _hub_classes(schema: Any, name: str) -> list[str]:
     """The names of a column's classes; none where the schema's metadata does not say, or says it in another form."""
     text = (schema.metadata or {}).get(b"huggingface", b"{}").decode("utf-8", "replace")
-    what = "the schema's entry 'huggingface'"
+    description = "the schema's entry 'huggingface'"
     try:
-        hub = validated(parse_json(text, what, error=DataError), HubFile, what, error=DataError)
-        return validated(hub.info.features.get(name, {}), HubFeature, what, error=DataError).names
+        hub = validated(parse_json(text, description, error=DataError), HubFile, description, error=DataError)
+        return validated(hub.info.features.get(name, {}), HubFeature, description, error=DataError).names
     except DataError:
         return []
 
