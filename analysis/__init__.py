@@ -6,16 +6,16 @@ untrained, shuffled labels. Names are resolved on first use (PEP 562): importing
 
 tables        Embeddings of a Parquet file; independent_rows, one of each group; `load` and `save` of results
 probes        linear_probe; few_labels, and whole curves: label_efficiency_curve, number_efficiency, labels_needed;
-              nearest; accuracy_under_attack by fgsm and pgd of any reader with a gradient, of a linear_target
+              nearest; accuracy_under_attack by fgsm and pgd of any classifier with a gradient, of a linear_target
 concepts      concept_vector for one, concept_table for many, with decode_edits; find_directions, orthogonalise and
-              keep_fixed; first_layer_directions
-edits         verify_edits by any judge; verify_concepts of held-out images; moves_of lists what a table can be moved
-              along
+              conditional_directions; first_layer_directions
+edits         verify_edits by any evaluator; verify_concepts of held-out images; edit_directions lists what a table can
+              be moved along
 paths         lerp, slerp, norm_preserving, geodesic_path; path decodes one
 mixtures      fit_mixture; fit_class_mixtures, by_class judges them; outlier_scores
 shape         shape_of, rank_me, spectral_decay, disentangle, compare_with_prior, two_sample, latent_map,
               reconstruction_error
-other models  similarities, transfers; standings of runs side by side, and leads where one is ahead
+other models  similarities, transfers; ranked_models of runs side by side, and best_by_metric where one is ahead
 samples       compare_samples, frechet_distance, kernel_distance; copying, count_modes; inception_score,
               modified_inception_score
 """

@@ -13,7 +13,7 @@ from .catalogue import STORY
 from .code_parts.categorical_views import categories_in_short
 from .label_efficiency.views import headline, trained_on_labels
 from .mixtures.views import components, shared_with_labels
-from .report.context import Material
+from .report.context import ReportContext
 from .report.document import Report, Section
 from .report.estimate_rows import figure, told_labels, trained_on
 from .report.formatting import best_of, family_name, listed, number, percent, plural, sentence
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     from .label_efficiency.curves import Efficiency
 
 
-def _section(place: str, material: Material) -> Section:
+def _section(place: str, context: ReportContext) -> Section:
     """Write one section of the story: that of an analysis' views, or another function there."""
     name, _, function = place.partition(":")
-    section: Section = getattr(catalogue.load(name, "views"), function or "section")(material)
+    section: Section = getattr(catalogue.load(name, "views"), function or "section")(context)
     return section
 
 
-def build(material: Material) -> Report:
+def build(context: ReportContext) -> Report:
     """Write the whole report as data."""
     return Report(
-        title=_title(material),
-        lead=_lead(material),
-        sections=tuple(_section(place, material) for place in STORY),
-        thumbnails=material.thumbnails,
+        title=_title(context),
+        lead=_lead(context),
+        sections=tuple(_section(place, context) for place in STORY),
+        thumbnails=context.thumbnails,
         footer="One file: no server, no network. Figures are means with 95 % intervals unless they say otherwise.",
     )
 
 
-def _title(material: Material) -> str:
-    run, metadata, table = material.run, material.metadata, material.overview
+def _title(context: ReportContext) -> str:
+    run, metadata, table = context.run, context.metadata, context.overview
     family = (run and (run.said("family") or run.configured("name"))) or metadata.get("family")
     data = (run and run.said("data")) or metadata.get("data") or (table.table if table else None)
     if family and data:
@@ -49,14 +49,14 @@ def _title(material: Material) -> str:
     return str(data or family or "Latent space")
 
 
-def _lead(material: Material) -> str:
+def _lead(context: ReportContext) -> str:
     """Say in two or three sentences what came out."""
-    sentences = [_features(material), categories_in_short(material.results.get("code_parts")), _codes(material)]
+    sentences = [_features(context), categories_in_short(context.results.get("code_parts")), _codes(context)]
     sentences = [
-        *(sentence(warning) for warning in (material.overview.warnings if material.overview else ())),
+        *(sentence(warning) for warning in (context.overview.warnings if context.overview else ())),
         *sentences,
     ]
-    unresolved = [warning for warning in material.run.warnings if not warning.resolved] if material.run else []
+    unresolved = [warning for warning in context.run.warnings if not warning.resolved] if context.run else []
     if unresolved:
         names = listed(list(dict.fromkeys(warning.name.replace("_", " ") for warning in unresolved)))
         several = "a health warning" if len(unresolved) == 1 else f"{len(unresolved)} health warnings"
@@ -64,8 +64,8 @@ def _lead(material: Material) -> str:
     return " ".join(text for text in sentences if text) or "What was found stands below, section by section."
 
 
-def _features(material: Material) -> str:
-    efficiency: Efficiency | None = material.results.get("label_efficiency")
+def _features(context: ReportContext) -> str:
+    efficiency: Efficiency | None = context.results.get("label_efficiency")
     few = headline(efficiency.curve) if efficiency is not None and efficiency.curve else None
     learned = [i for i, baseline in enumerate(few.baselines) if not baseline] if few else []
     if few is None or efficiency is None or not learned or efficiency.metric == "R2":
@@ -73,8 +73,8 @@ def _features(material: Material) -> str:
     best = max(learned, key=lambda i: few.scores[i].value)
     name = few.representations[best]
     probe = f"{name}{best_of(len(learned))}"
-    text = f"From {trained_on_labels(few)}, {probe} names {figure(few.scores[best])} of test {material.noun}s right"
-    text += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {material.noun}')})"
+    text = f"From {trained_on_labels(few)}, {probe} names {figure(few.scores[best])} of test {context.noun}s right"
+    text += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {context.noun}')})"
     labels_used = f" {told_labels(efficiency.told)}".rstrip()
     for gap in few.differences:
         if (gap.representation, gap.baseline) == (name, "pixels"):
@@ -94,9 +94,9 @@ def _among(notes: tuple[str, ...]) -> str:
     return ", training images included" if trained_on(notes) else ""
 
 
-def _codes(material: Material) -> str:
-    reconstruction = material.results.get("reconstruction")
-    mixture_ = material.results.get("mixtures")
+def _codes(context: ReportContext) -> str:
+    reconstruction = context.results.get("reconstruction")
+    mixture_ = context.results.get("mixtures")
     sentences = []
     if reconstruction is not None:
         closer = number(1 / max(reconstruction.ratio.value, 1e-9), 1)
@@ -129,7 +129,7 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
     from .io.file_models import ResultFile
     from .io.reading import read_json
     from .io.writing import check_outputs
-    from .report.context import Material
+    from .report.context import ReportContext
     from .report.html import render
     from .report.private import without_private_paths
     from .report.run_folder import read_run
@@ -142,13 +142,13 @@ def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:
     if not loaded:
         raise AnalysisError(f"{str(results)!r} holds no results; run latentgan analyze TABLE --out {results} first")
     files = {kind: read_json(results / f"{kind}.json", ResultFile) for kind in loaded}
-    material = Material(
+    context = ReportContext(
         results=loaded,
         commands={kind: file.command for kind, file in files.items()},
         versions={kind: file.version for kind, file in files.items()},
         run=None if run is None else read_run(Path(run)),
     )
-    report = without_private_paths(build(material), material, results, run, out)
+    report = without_private_paths(build(context), context, results, run, out)
     return _write(render(report), out)
 
 

@@ -12,8 +12,8 @@ import typer
 LoadModel = Callable[[Path], Any]
 
 
-LoadNetworks = Callable[..., Any]
-"""From a model or None, names of classes, told= (labels that it was told) and seed= to a list of `networks.Network`."""
+LoadSupervised = Callable[..., Any]
+"""From a model or None, names of classes, n_labels_used= (by the model) and seed= to a list of `SupervisedBaseline`."""
 
 
 EncodeRuns = Callable[..., list[Path]]
@@ -25,7 +25,7 @@ class Loaders:
     """How this command line loads what numpy cannot; None is what it cannot do."""
 
     model: LoadModel | None = None
-    networks: LoadNetworks | None = None
+    supervised: LoadSupervised | None = None
     tables: EncodeRuns | None = None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.statistics import Interval, wilson
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Estimate, Line, Lines, Prose, Section, Strip, Strips, missing, one_of
 from ..report.estimate_rows import brackets, estimate, role_of, stated, trained_on
 from ..report.formatting import count, listed, number, plural, sentence
@@ -28,16 +28,16 @@ SHOWN_NUMBERS = 8
 SHOWN_FILMS = 5  # continuous numbers
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """What the parts of the code do."""
-    result: Codes | None = material.results.get("code_parts")
+    result: Codes | None = context.results.get("code_parts")
     if result is None:
         note = "Not looked at: latentgan codes TABLE --out RESULTS does, where a model decodes or there are categories."
-        return missing("code_parts", "Parts of the code", material.refusal("code_parts") or note)
+        return missing("code_parts", "Parts of the code", context.refusal("code_parts") or note)
     shown = tuple((category.part, tuple(category_blocks(category, result))) for category in result.categories)
     blocks: list[Block] = [*one_of("part", "Part", shown)]
     if result.sweeps:
-        blocks += [*_films(material, result), *_effects(result)]
+        blocks += [*_films(context, result), *_effects(result)]
     blocks += [Prose(sentence(note)) for note in result.notes]
     sentences = [text for text in (*categories_said(result), _numbers_finding(result)) if text]
     sentences = [*(sentences or ["There was nothing to count and nothing to move."]), trained_on(result.notes)]
@@ -71,24 +71,24 @@ def _along(name: str) -> str:
     return "a random direction" if name == "random direction" else name
 
 
-def _films(material: Material, found: Codes) -> list[Block]:
+def _films(context: ReportContext, found: Codes) -> list[Block]:
     filmed = [sweep for sweep in found.sweeps if sweep.frames is not None][:SHOWN_FILMS]
     options = tuple(
-        (f"{_number(one, found)}, effect {number(one.effect.value)}", (_film(material, found, one, i),))
+        (f"{_number(one, found)}, effect {number(one.effect.value)}", (_film(context, found, one, i),))
         for i, one in enumerate(filmed)
     )
-    return list(one_of("number", "Move", options))
+    return list(one_of("number", "EditDirection", options))
 
 
-def _film(material: Material, found: Codes, one: Sweep, index: int) -> Strips:
+def _film(context: ReportContext, found: Codes, one: Sweep, index: int) -> Strips:
     assert one.frames is not None
     name, frames = _number(one, found), as_uint8(one.frames)
     steps = tuple("+" * (value > 0) + number(value) for value in np.linspace(*one.ends, frames.shape[1]).tolist())
     strips = tuple(
         Strip(
-            material.label(int(row)) or material.describe(int(row)),
+            context.label(int(row)) or context.describe(int(row)),
             frames[i],
-            f"{material.describe(int(row))}, {name} moved",
+            f"{context.describe(int(row))}, {name} moved",
             int(row),
         )
         for i, row in enumerate(found.bases)

@@ -40,12 +40,12 @@ from .cross_fitting import FOLDS, affordable, cross_fit
 from .directions import METHODS, NUMERIC, find_directions, unit
 from .displacement import moved_by
 from .joint_regression import Joint, columns_of, joint_of
-from .orthogonalization import WAYS, Freed, Kept
+from .orthogonalization import WAYS, ConditionalConcept, PreservedConcept
 from .scoring import Task, by_mean, chance
 from .search import EDITED, WIDEST, Found, Space, best_methods, narrow, search, targets_of, told_by
 from .stability import RESAMPLES
 from .stratified import evidence_within
-from .targets import FEWEST, Question, answerable, named, questions, sides
+from .targets import FEWEST, ConceptTarget, answerable, named, questions, sides
 from .unsupervised import Unsupervised
 
 
@@ -130,7 +130,7 @@ class ConceptTable:
     cosines: Doubles  # (m, m) between directions
     edits: Edits | None  # None without a model that decodes
     notes: tuple[str, ...]
-    freed: tuple[Freed, ...] = ()
+    freed: tuple[ConditionalConcept, ...] = ()
     unsupervised: tuple[Unsupervised, ...] = ()
     joint: Joint | None = None  # how concepts and codes go together on train rows, and when labels are shuffled
 
@@ -148,7 +148,7 @@ class ConceptTable:
 def concept_table(
     train: Floats,
     test: Floats,
-    asked: Sequence[Question],
+    asked: Sequence[ConceptTarget],
     train_rows: Ints,
     test_rows: Ints,
     *,
@@ -329,7 +329,9 @@ def _baselines(
     return result
 
 
-def _record(space: Space, tasks: Sequence[Task], found: Sequence[Found], place: int, rng: np.random.Generator) -> Freed:
+def _record(
+    space: Space, tasks: Sequence[Task], found: Sequence[Found], place: int, rng: np.random.Generator
+) -> ConditionalConcept:
     """What a freed direction had to do with each kept concept, before and after, on test rows."""
     one = found[place]
     if one.free is None:
@@ -347,8 +349,10 @@ def _record(space: Space, tasks: Sequence[Task], found: Sequence[Found], place: 
         cosine = float(pair[0] @ axis), float(pair[1] @ axis)
         shared = correlation(test[:, 0], position), correlation(test[:, 1], position)
         ranked = task.figure((train[:, 0], test[:, 0]), rng), task.figure((train[:, 1], test[:, 1]), rng)
-        kept.append(Kept(found[condition].name, not bool(one.free.used[k]), cosine, shared, ranked, moved[1 + k]))
-    return Freed(place, one.source, one.free.left, one.free.condition, tuple(kept), one.by, moved[0])
+        kept.append(
+            PreservedConcept(found[condition].name, not bool(one.free.used[k]), cosine, shared, ranked, moved[1 + k])
+        )
+    return ConditionalConcept(place, one.source, one.free.left, one.free.condition, tuple(kept), one.by, moved[0])
 
 
 def concept_vector(
@@ -473,7 +477,7 @@ def _cross_fitted(
     return concept, direction
 
 
-def check_signs(question: Question, train_rows: Ints, test_rows: Ints) -> None:
+def check_signs(question: ConceptTarget, train_rows: Ints, test_rows: Ints) -> None:
     """Raise: AnalysisError for signs that are none, or where train or test rows hold one side alone."""
     if not np.isin(question.signs, (-1, 0, 1)).all():
         raise AnalysisError(f"the signs of {question.name!r} must be 1 (has it), -1 (has not) or 0 (unknown)")

@@ -25,7 +25,7 @@ from ..base.chunked import blocks
 from ..base.groups import shuffled_whole
 from .directions import unit
 from .orthogonalization import GONE
-from .targets import Question
+from .targets import ConceptTarget
 
 SHUFFLES = 40
 
@@ -109,7 +109,7 @@ class Joint:
 
 def joint_of(
     codes: Floats,
-    asked: Sequence[Question],
+    asked: Sequence[ConceptTarget],
     rows: Ints,
     *,
     rng: np.random.Generator,
@@ -156,7 +156,7 @@ def joint_of(
     )
 
 
-def columns_of(asked: Sequence[Question], rows: Ints) -> tuple[Doubles, Ints]:
+def columns_of(asked: Sequence[ConceptTarget], rows: Ints) -> tuple[Doubles, Ints]:
     """Sides of each question as ±1, then the numbers of those that have one, over their standard deviation.
 
     Returns: (n, c) with NaN for unknown, and (t,) the column by which a question is regressed on.

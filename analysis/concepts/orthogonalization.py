@@ -42,7 +42,7 @@ BAR = 20.0  # condition number of unit directions up to which each says somethin
 
 
 @dataclass(frozen=True)
-class Kept:
+class PreservedConcept:
     """A concept that a direction was made free of, before and after."""
 
     name: str
@@ -54,7 +54,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Freed:
+class ConditionalConcept:
     """How a direction was made free of others."""
 
     concept: int  # the new direction's place in ConceptTable.concepts
@@ -62,17 +62,17 @@ class Freed:
     left: float  # by projection length of what was left of the unit vector; by regression share of the concept's
     # standard deviation that the kept ones leave: 1 where it was free already
     condition: float  # condition number of the directions that were taken out, or of the kept columns
-    kept: tuple[Kept, ...]
+    kept: tuple[PreservedConcept, ...]
     by: str = PROJECTION  # one of WAYS
     moved: tuple[Interval, Interval] = (UNKNOWN, UNKNOWN)  # how far a dose moves the concept itself
 
 
 @dataclass(frozen=True)
-class Orthogonal:
+class OrthogonalDirection:
     """A direction without its part in the span of others, or beside others in one regression."""
 
     direction: Doubles  # (d,) unit vector, zeros where nothing is left
-    left: float  # as of `Freed`
+    left: float  # as of `ConditionalConcept`
     used: Bools  # (c,) conditions that were taken out; the others nearly depend on those before them
     condition: float  # condition number of the used ones
 
@@ -112,7 +112,7 @@ def span_of(conditions: Doubles, *, bar: float = BAR) -> Span:
     return Span(np.linalg.qr(c[used].T)[0] if used.any() else np.zeros((c.shape[1], 0)), used, number)
 
 
-def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -> Orthogonal:
+def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -> OrthogonalDirection:
     """Take the span of `conditions` (c, d) out of `direction` (d,), any lengths; see `span_of` for `bar`.
 
     Raises: AnalysisError for a direction without length or of another width.
@@ -125,14 +125,14 @@ def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = BAR) 
     return without_span(direction, conditions, bar=bar)
 
 
-def without_span(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -> Orthogonal:
+def without_span(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -> OrthogonalDirection:
     """The same of a direction (d,) and checked conditions (c, d), of which there may be none."""
     v, span = unit(direction.astype(np.float64)), span_of(conditions, bar=bar)
     if not v.any():
         raise AnalysisError("a direction of length 0 cannot be made free of others")
     rest = span.taken_out(v)
     left = float(np.linalg.norm(rest))
-    return Orthogonal(unit(rest) if left >= 1 / bar else np.zeros_like(v), left, span.used, span.condition)
+    return OrthogonalDirection(unit(rest) if left >= 1 / bar else np.zeros_like(v), left, span.used, span.condition)
 
 
 def _condition_number(rows: Doubles) -> float:
@@ -176,7 +176,7 @@ NEAR = 0.2  # below which little of it is its own: sin of 12°
 
 
 @dataclass(frozen=True)
-class Fixed:
+class ConditionalDirections:
     """Directions that keep the projections on other ones fixed."""
 
     directions: Doubles  # (m, d) of length 1, orthogonal to every kept direction; zero where nothing is left
@@ -185,9 +185,9 @@ class Fixed:
     notes: tuple[str, ...]  # sentences on what is nearly dependent, by name
 
 
-def keep_fixed(
+def conditional_directions(
     directions: Floats, conditions: Floats, *, names: Sequence[str], kept: Sequence[str], least: float = NEAR
-) -> Fixed:
+) -> ConditionalDirections:
     """Project the kept directions out of others, and name what depends on what.
 
     Args: directions: (m, d), of any length. conditions: (k, d), one a kept concept. names, kept: of both.
@@ -201,7 +201,7 @@ def keep_fixed(
             f"directions have {units.shape[1]} columns and the kept ones {fixed.shape[1]}: give both of one code"
         )
     notes = _dependent_conditions(fixed, kept, least)
-    freed: list[Orthogonal] = []
+    freed: list[OrthogonalDirection] = []
     for name, v in zip(names, units, strict=True):
         if not v.any():
             raise AnalysisError(f"{name!r} has no direction to edit along: no code differs")
@@ -215,12 +215,12 @@ def keep_fixed(
                 "that is kept, so the edit is mostly of something else"
             )
     spanned = max((int(one.used.sum()) for one in freed), default=0)
-    return Fixed(
+    return ConditionalDirections(
         np.stack([one.direction for one in freed]), np.array([one.left for one in freed]), spanned, tuple(notes)
     )
 
 
-def _without(v: Doubles, conditions: Doubles) -> Orthogonal:
+def _without(v: Doubles, conditions: Doubles) -> OrthogonalDirection:
     """`v` without the whole span of `conditions`, of which only what says nothing beside the others is left out."""
     return without_span(v, conditions, bar=1 / SAME)
 

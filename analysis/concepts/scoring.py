@@ -19,14 +19,14 @@ from ..base.statistics import (
     permuted_auc,
     r2_score,
 )
-from .targets import Question, sides
+from .targets import ConceptTarget, sides
 
 
 @dataclass(frozen=True)
 class Task:
     """One question on train and test rows: sides to rank, and numbers to tell where the concept is one."""
 
-    question: Question
+    question: ConceptTarget
     train: Ints  # (n,) rows of the table, in the order of the train codes
     test: Ints
 

@@ -16,7 +16,7 @@ from ..base.statistics import UNKNOWN, Interval
 from ..errors import AnalysisError
 from .directions import METHODS, NUMERIC, find_directions, in_units, mean_differences, unit
 from .joint_regression import columns_of
-from .orthogonalization import PROJECTION, SAME, WAYS, Orthogonal, orthogonalise, regress, span_of
+from .orthogonalization import PROJECTION, SAME, WAYS, OrthogonalDirection, orthogonalise, regress, span_of
 from .scoring import Task
 from .stability import RESAMPLES, Resamples, cosines_of, stabilities
 
@@ -78,7 +78,7 @@ class Found:
     shuffled: Interval  # the same for shuffled labels
     name: str
     source: int = -1  # of a freed one: the place of the direction that it was made of
-    free: Orthogonal | None = None
+    free: OrthogonalDirection | None = None
     conditions: tuple[int, ...] = ()  # places of the directions that it was made free of
     by: str = ""  # one of WAYS, of a freed one
 
@@ -162,7 +162,7 @@ def _regressed(
                 f"nothing is left of {name!r} where {kept} {'is' if len(keep) == 1 else 'are'} kept, which tell it"
             )
         else:
-            free = Orthogonal(unit(directions[k]), float(left[k]), np.ones(len(keep), np.bool_), condition)
+            free = OrthogonalDirection(unit(directions[k]), float(left[k]), np.ones(len(keep), np.bool_), condition)
             conditions = tuple(places[one] for one in keep)
             made.append(
                 Found(

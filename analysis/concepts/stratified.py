@@ -23,7 +23,7 @@ import numpy as np
 from ..base.arrays import Bools, Doubles, Floats, Ints
 from ..base.rank_tests import below_floor
 from ..base.statistics import UNKNOWN, Interval, Z, bootstrap_ratio, permutation_p, ranks
-from .targets import Question
+from .targets import ConceptTarget
 
 BINS = 10  # of a kept number
 
@@ -59,7 +59,7 @@ class Strata:
         return result
 
 
-def strata_of(kept: Sequence[Question], rows: Ints) -> Strata:
+def strata_of(kept: Sequence[ConceptTarget], rows: Ints) -> Strata:
     """Cut `rows` (n,) of the table into strata of the kept questions."""
     known = np.ones(len(rows), np.bool_)
     classes, numbers = [np.zeros(len(rows), np.int64)], []
@@ -207,8 +207,8 @@ def partial_p(
 
 
 def evidence_within(
-    question: Question,
-    kept: Sequence[Question],
+    question: ConceptTarget,
+    kept: Sequence[ConceptTarget],
     rows: tuple[Ints, Ints],
     along: tuple[Floats, Floats],
     repeats: int,

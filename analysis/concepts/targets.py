@@ -20,7 +20,7 @@ MOST = 20  # values of one column that become concepts, the commonest first
 
 
 @dataclass(frozen=True)
-class Question:
+class ConceptTarget:
     """A concept to look for: which rows have it."""
 
     name: str
@@ -31,7 +31,7 @@ class Question:
     values: Doubles | None = None  # (n,) of all rows: the number behind a numeric concept, NaN unknown
 
 
-def questions(column: Column, train: Ints) -> list[Question]:
+def questions(column: Column, train: Ints) -> list[ConceptTarget]:
     """Turn a column into one-against-rest questions; a numeric one into above and below the train median."""
     present = column.present
     if column.kind == "numeric":
@@ -41,7 +41,7 @@ def questions(column: Column, train: Ints) -> list[Question]:
         median = float(np.median(known))
         signs = np.where(present, np.where(column.values > median, 1, -1), 0).astype(np.int64)
         note = f"above the train median, {median:.4g}"
-        return [Question(column.name, column.name, column.kind, signs, note, column.values)]
+        return [ConceptTarget(column.name, column.name, column.kind, signs, note, column.values)]
     if column.kind == "boolean":
         return [_question(column.name, column, np.where(present, np.where(column.values > 0, 1, -1), 0), "")]
     counts = np.bincount(column.codes[train][present[train]], minlength=len(column.categories))
@@ -52,11 +52,11 @@ def questions(column: Column, train: Ints) -> list[Question]:
     return asked[-1:] if len(column.categories) == 2 else asked
 
 
-def _question(name: str, column: Column, signs: Ints, note: str) -> Question:
-    return Question(name, column.name, column.kind, signs.astype(np.int64), note)
+def _question(name: str, column: Column, signs: Ints, note: str) -> ConceptTarget:
+    return ConceptTarget(name, column.name, column.kind, signs.astype(np.int64), note)
 
 
-def named(asked: Sequence[Question], wanted: Sequence[str]) -> list[int]:
+def named(asked: Sequence[ConceptTarget], wanted: Sequence[str]) -> list[int]:
     """Places of the questions that names call: a question's, its value alone, or a column's for all of its questions.
 
     Raises: AnalysisError for a name that is neither.
@@ -75,7 +75,7 @@ def named(asked: Sequence[Question], wanted: Sequence[str]) -> list[int]:
     return result
 
 
-def answerable(asked: Sequence[Question], train: Ints, test: Ints) -> tuple[list[Question], list[str]]:
+def answerable(asked: Sequence[ConceptTarget], train: Ints, test: Ints) -> tuple[list[ConceptTarget], list[str]]:
     """Keep the questions with enough rows on both sides; say which were left out."""
     kept, left = [], []
     for question in asked:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.statistics import SIGNIFICANT, difference_p, holm, unpaired
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import (
     Block,
     Comparison,
@@ -42,24 +42,24 @@ PAIRS = 20  # of concepts that go together
 MANY = 12  # rows above which a table waits to be opened
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """Directions in the code along which something changes."""
-    table: ConceptTable | None = material.results.get("concepts")
+    table: ConceptTable | None = context.results.get("concepts")
     if table is None or not table.concepts:
         note = "None yet: latentgan concepts TABLE --out RESULTS finds one for each label and attribute."
-        return missing("concepts", "Concept directions", material.refusal("concepts") or note)
+        return missing("concepts", "Concept directions", context.refusal("concepts") or note)
     blocks: list[Block] = [
-        *_edits(material, table),
+        *_edits(context, table),
         *_comparisons(table.best),
         _evidence(table.best),
         *_together(table),
         *_freed(table),
-        *_unsupervised(material, table),
+        *_unsupervised(context, table),
         Disclosure("Every method for every concept", (_figures(table), _agreement(table))),
         Disclosure("Cosines between the concepts", (_cosines(table),)),
     ]
     blocks += [Prose(sentence(note)) for note in table.notes]
-    said = (concept_finding(table, material.noun), trained_on(table.notes))
+    said = (concept_finding(table, context.noun), trained_on(table.notes))
     return stated("concepts", "Concept directions", said, blocks)
 
 
@@ -254,15 +254,15 @@ def _freed(table: ConceptTable) -> list[Block]:
     return [shown] if len(rows) <= MANY else [Disclosure("Directions that keep others, before and after", (shown,))]
 
 
-def _unsupervised(material: Material, table: ConceptTable) -> list[Block]:
-    options = [(one.method, tuple(_axes(material, table, one, i))) for i, one in enumerate(table.unsupervised)]
+def _unsupervised(context: ReportContext, table: ConceptTable) -> list[Block]:
+    options = [(one.method, tuple(_axes(context, table, one, i))) for i, one in enumerate(table.unsupervised)]
     shown = one_of("unsupervised", "Directions without labels, by", options)
     if not shown:
         return []
     return [Disclosure("Directions that no label told", shown)]
 
 
-def _axes(material: Material, table: ConceptTable, found: Unsupervised, index: int) -> list[Block]:
+def _axes(context: ReportContext, table: ConceptTable, found: Unsupervised, index: int) -> list[Block]:
     """Sliders along a method's axes, then what is known of each."""
     resampled = found.axes[0].stability.n > 0
     rows = tuple(_axis(name, one, resampled) for name, one in zip(found.names, found.axes, strict=True))
@@ -280,7 +280,7 @@ def _axes(material: Material, table: ConceptTable, found: Unsupervised, index: i
     blocks: list[Block] = [Table(columns, rows, caption)]
     if found.frames is not None and table.edits is not None:
         options = tuple(
-            (found.names[i], (_strips(material, table.edits, frames, found.names[i], f"axis-{index}-{i}"),))
+            (found.names[i], (_strips(context, table.edits, frames, found.names[i], f"axis-{index}-{i}"),))
             for i, frames in enumerate(as_uint8(found.frames))
         )
         blocks = [*one_of(f"axis-{index}", "Edit along", options), *blocks]
@@ -301,27 +301,27 @@ def _axis(name: str, one: Axis, resampled: bool) -> tuple[str, ...]:
     )
 
 
-def _edits(material: Material, table: ConceptTable) -> list[Block]:
+def _edits(context: ReportContext, table: ConceptTable) -> list[Block]:
     edits = table.edits
     if edits is None or not len(edits.concepts):
         return [Prose("No edited images: they need a model that decodes (--model RUN).")]
     frames = as_uint8(edits.frames)
     options = tuple(
-        (table.concepts[int(c)].name, (_strips(material, edits, frames[i], table.concepts[int(c)].name, f"edit-{i}"),))
+        (table.concepts[int(c)].name, (_strips(context, edits, frames[i], table.concepts[int(c)].name, f"edit-{i}"),))
         for i, c in enumerate(edits.concepts)
     )
     return list(one_of("edit", "Edit along", options))
 
 
-def _strips(material: Material, edits: Edits, frames: np.ndarray, name: str, id: str) -> Strips:
+def _strips(context: ReportContext, edits: Edits, frames: np.ndarray, name: str, id: str) -> Strips:
     """A slider over frames (r, s, h, w, c) of the edits' rows and strengths."""
     steps = tuple(f"{number(float(s), 1).rstrip('0').rstrip('.')} sd" for s in edits.strengths)
     steps = tuple(step if step.startswith(("−", "0")) else f"+{step}" for step in steps)
     strips = tuple(
         Strip(
-            material.label(int(row)) or material.describe(int(row)),
+            context.label(int(row)) or context.describe(int(row)),
             frames[i],
-            f"{material.describe(int(row))} edited along {name}",
+            f"{context.describe(int(row))} edited along {name}",
             int(row),
         )
         for i, row in enumerate(edits.rows)

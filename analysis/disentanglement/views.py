@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.statistics import SIGNIFICANT
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Estimate, Prose, Section, Table, missing, one_of
 from ..report.estimate_rows import brackets, estimate, readable, role_of, stated, trained_on
 from ..report.formatting import count, listed, number, p_value, percent, plural, sentence
@@ -42,12 +42,12 @@ MEANING = {
 }
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """Whether single numbers are single factors, beside codes whose axes mean nothing."""
-    result: Disentanglement | None = material.results.get("disentanglement")
+    result: Disentanglement | None = context.results.get("disentanglement")
     if result is None or not result.scores:
         note = "Not measured yet: latentgan disentanglement TABLE --out RESULTS does, for tables with attributes."
-        return missing("disentanglement", "Known factors", material.refusal("disentanglement") or note)
+        return missing("disentanglement", "Known factors", context.refusal("disentanglement") or note)
     figures = [(score.name, tuple(_figures(score))) for score in result.scores]
     ends = min(0.0, *(row.low for _, rows in figures for row in rows)), 1.0
     scores: list[tuple[str, tuple[Block, ...]]] = [

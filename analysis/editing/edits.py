@@ -32,7 +32,7 @@ class Judged:
     moved: Doubles  # (n, s) root mean square difference of pixels from the image at dose 0
 
 
-def judge_doses(decode: Decode, judge: Judge, codes: Floats, step: Doubles, doses: Doubles) -> Judged:
+def score_edits(decode: Decode, judge: Judge, codes: Floats, step: Doubles, doses: Doubles) -> Judged:
     """Decode and judge code + dose · step for every code (n, d) and dose (s,), of which one is 0.
 
     Images are held in slices of AT_ONCE values, so that memory does not grow with n.

@@ -16,29 +16,35 @@ from ..base.arrays import Doubles
 from ..concepts.concept_table import ConceptTable
 from ..concepts.directions import unit
 from ..concepts.joint_regression import Joint
-from ..concepts.orthogonalization import GONE, NEAR, PROJECTION, keep_fixed
+from ..concepts.orthogonalization import GONE, NEAR, PROJECTION, conditional_directions
 from ..errors import AnalysisError
-from .verification import Move
+from .verification import EditDirection
 
 
 @dataclass(frozen=True)
-class KeptMoves:
+class PreservingDirections:
     """Moves whose directions keep others, and what the same estimators find for shuffled labels."""
 
-    moves: tuple[Move, ...]
+    moves: tuple[EditDirection, ...]
     shuffled: Doubles | None  # (m, r, d) steps of a standard deviation; None where the table keeps no shuffles
     notes: tuple[str, ...]
 
 
-def keep_in(
-    table: ConceptTable, moves: Sequence[Move], chosen: Sequence[int], kept: Sequence[int], *, by: str, draws: int = 0
-) -> KeptMoves:
+def preserve_directions(
+    table: ConceptTable,
+    moves: Sequence[EditDirection],
+    chosen: Sequence[int],
+    kept: Sequence[int],
+    *,
+    by: str,
+    draws: int = 0,
+) -> PreservingDirections:
     """Return the chosen moves with directions that keep the kept ones, positions of both among `moves`.
 
-    Args: by: one of conditional.WAYS. draws: shuffles at most, which `Move`s of labels have.
+    Args: by: one of conditional.WAYS. draws: shuffles at most, which `EditDirection`s of labels have.
     Raises: AnalysisError where nothing is left of a direction, or the table is older than what regression needs.
     """
-    joint, result, steps, notes = table.joint, list[Move](), list[Doubles](), dict[str, None]()
+    joint, result, steps, notes = table.joint, list[EditDirection](), list[Doubles](), dict[str, None]()
     told = [_question(table, moves[k]) for k in kept]
     by_label = [one[0] for one in told if one is not None]
     if joint is None and kept and by != PROJECTION and by_label:
@@ -59,7 +65,9 @@ def keep_in(
             notes |= dict.fromkeys(said)
         conditions = np.stack([moves[k].direction for k in out]) if out else None
         if conditions is not None:
-            fixed = keep_fixed(one.direction[None], conditions, names=[one.name], kept=[moves[k].name for k in out])
+            fixed = conditional_directions(
+                one.direction[None], conditions, names=[one.name], kept=[moves[k].name for k in out]
+            )
             one = replace(one, direction=fixed.directions[0])
             notes |= dict.fromkeys(fixed.notes)
             if by != PROJECTION:
@@ -74,10 +82,10 @@ def keep_in(
                 some = unit(some - some @ np.linalg.pinv(conditions) @ conditions)
             length = joint.deviation(some)
             steps.append(some * np.where(np.isfinite(length), length, one.length)[:, None])
-    return KeptMoves(tuple(result), np.stack(steps) if steps else None, tuple(notes))
+    return PreservingDirections(tuple(result), np.stack(steps) if steps else None, tuple(notes))
 
 
-def _question(table: ConceptTable, move: Move) -> tuple[int, tuple[int, ...]] | None:
+def _question(table: ConceptTable, move: EditDirection) -> tuple[int, tuple[int, ...]] | None:
     """The question that a move is of, and those that it keeps already by regression; None where no label told it."""
     if table.joint is None or move.column not in table.joint.columns:
         return None
@@ -89,12 +97,14 @@ def _question(table: ConceptTable, move: Move) -> tuple[int, tuple[int, ...]] | 
     return (names.index(move.name), ()) if move.name in names else None
 
 
-def _claimed(joint: Joint, move: Move) -> int:
+def _claimed(joint: Joint, move: EditDirection) -> int:
     """The question whose shuffles stand for a direction that no label told: the one that it tells best."""
     return joint.names.index(move.claim) if move.claim in joint.names else 0
 
 
-def _found_before(table: ConceptTable, moves: Sequence[Move], move: Move, kept: Sequence[str]) -> Move | None:
+def _found_before(
+    table: ConceptTable, moves: Sequence[EditDirection], move: EditDirection, kept: Sequence[str]
+) -> EditDirection | None:
     """The direction of `concepts --keep` for the same concepts, under the name of the move; None without one."""
     for free in table.freed:
         mine = free.by != PROJECTION and table.concepts[free.source].name == move.name
@@ -103,7 +113,9 @@ def _found_before(table: ConceptTable, moves: Sequence[Move], move: Move, kept: 
     return None
 
 
-def _regressed(joint: Joint, move: Move, question: int, kept: tuple[int, ...]) -> tuple[Move, list[str]]:
+def _regressed(
+    joint: Joint, move: EditDirection, question: int, kept: tuple[int, ...]
+) -> tuple[EditDirection, list[str]]:
     """A move along the coefficient of its question beside the kept ones."""
     direction, left = joint.direction(question, kept)
     names = [joint.names[k] for k in kept]
@@ -130,7 +142,7 @@ def _regressed(joint: Joint, move: Move, question: int, kept: tuple[int, ...]) -
     return replace(move, direction=direction, length=length if length > 0 else move.length), sentences
 
 
-def _unlabelled(moves: Sequence[Move], edited: int, out: Sequence[int], labelled: bool) -> str:
+def _unlabelled(moves: Sequence[EditDirection], edited: int, out: Sequence[int], labelled: bool) -> str:
     """Say which directions were projected out although concepts are kept by regression."""
     which = ", ".join(repr(moves[k].name) for k in out)
     whose = which if labelled else repr(moves[edited].name)

@@ -17,7 +17,7 @@ from ..errors import AnalysisError
 from ..table.selection import spread
 from .evaluators import Measured, measured_scores, network_scores, side_by_side
 from .multiple_testing import LEVEL
-from .verification import DRAWS, Move, Score, Verification, verify_edits
+from .verification import DRAWS, EditDirection, Score, Verification, verify_edits
 
 NO_COLUMN = (
     "the images have no such column that a judge could learn; where encode was given it by --attributes FILE, or by "
@@ -59,7 +59,7 @@ class HeldOut:
     truths: Doubles  # (t, j) of a network's scores: 0 and 1 of a probability, or numbers; NaN unknown
 
 
-def moves_of(table: ConceptTable) -> list[Move]:
+def edit_directions(table: ConceptTable) -> list[EditDirection]:
     """Everything that codes can be moved along, by its name: concepts, then directions that no label told.
 
     "pca1" and "sefa1" are to raise the concept that they rank train rows by best, which chose their sign; a direction
@@ -67,7 +67,7 @@ def moves_of(table: ConceptTable) -> list[Move]:
     direction goes by its long one, "PCA of codes 1".
     """
     moves = [
-        Move(one.name, one.column, one.kind, direction, one.scale, "", _evidence(one), one.stands)
+        EditDirection(one.name, one.column, one.kind, direction, one.scale, "", _evidence(one), one.stands)
         for one, direction in zip(table.concepts, table.directions, strict=True)
     ]
     for free in table.freed:
@@ -78,7 +78,7 @@ def moves_of(table: ConceptTable) -> list[Move]:
         for i, (name, axis, direction) in enumerate(each):
             called = f"{blind.method} {i + 1}" if name in kinds else name
             kind, (told, holds) = kinds.get(axis.concept, ""), _evidence_of_axis(axis)
-            moves.append(Move(called, blind.short, kind, direction, axis.scale, axis.concept, told, holds))
+            moves.append(EditDirection(called, blind.short, kind, direction, axis.scale, axis.concept, told, holds))
     return moves
 
 
@@ -95,8 +95,8 @@ def _evidence_of_axis(axis: Axis) -> tuple[str, bool]:
     return f"AUC {axis.auc.plain()} of {axis.concept!r}, q = {axis.q_value:.2g}", holds
 
 
-def namesakes(moves: Sequence[Move], wanted: Sequence[str]) -> list[str]:
-    """Say of wanted names that are concepts' what the directions of those names go by, which `moves_of` renamed."""
+def namesakes(moves: Sequence[EditDirection], wanted: Sequence[str]) -> list[str]:
+    """Say of wanted names of concepts by what names `edit_directions` has their directions, where it renamed them."""
     sentences = []
     for move in moves:
         short = move.column + move.name.rsplit(" ", 1)[-1]
@@ -106,7 +106,7 @@ def namesakes(moves: Sequence[Move], wanted: Sequence[str]) -> list[str]:
 
 
 def verify_concepts(
-    moves: Sequence[Move],
+    moves: Sequence[EditDirection],
     model: Codec,
     held: HeldOut,
     measured: Measured,
@@ -124,7 +124,7 @@ def verify_concepts(
 
     A judge's spread and quality are those on all held-out images as they are. The directions of `moves` and the network
     must have been fitted to rows that share none with each other, nor with `held`, else labels that are noise look
-    proven: the judge has learned the same noise. `shuffled` is of `kept_moves.keep_in`.
+    proven: the judge has learned the same noise. `shuffled` is of `kept_moves.preserve_directions`.
     """
     rng = as_rng(rng)
     real, classes = side_by_side(network, measured)(held.images)
@@ -167,7 +167,7 @@ def verify_concepts(
     )
 
 
-def _claims(moves: Sequence[Move]) -> list[str]:
+def _claims(moves: Sequence[EditDirection]) -> list[str]:
     """Say what judges the directions that have no judge of their own name."""
     blind, freed = list[str](), list[str]()
     for move in moves:
@@ -181,7 +181,7 @@ def _claims(moves: Sequence[Move]) -> list[str]:
     return [f"{why}: {', '.join(some)}" for some, why in whose if some]
 
 
-def _uncounted(moves: Sequence[Move], scores: Sequence[Score]) -> list[str]:
+def _uncounted(moves: Sequence[EditDirection], scores: Sequence[Score]) -> list[str]:
     """Say which moves cannot count as proven, whatever their effect, and why."""
     weak = [move.name for move in moves if not move.holds]
     names = {score.name for score in scores if not score.tells}

@@ -42,11 +42,11 @@ from .edits import (
     Judged,
     check_doses,
     finite,
-    judge_doses,
     kept,
     kept_at_one,
     means,
     per_dose,
+    score_edits,
     shares,
     spearman,
     succeeded,
@@ -83,7 +83,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Move:
+class EditDirection:
     """One direction to verify."""
 
     name: str  # as the concept's
@@ -200,7 +200,7 @@ def verify_edits(
     judge: Judge,
     scores: Sequence[Score],
     codes: Floats,
-    moves: Sequence[Move],
+    moves: Sequence[EditDirection],
     *,
     rng: Seed = 0,
     doses: Sequence[float] = DOSES,
@@ -239,14 +239,14 @@ def verify_edits(
     for place, (move, mine) in enumerate(zip(moves, own, strict=True)):
         outcomes: list[_Outcome] = []
         for direction in [move.direction, *_drawn(mask, draws, rng)]:
-            judged = judge_doses(decode, judge, codes, move.length * direction, at)
+            judged = score_edits(decode, judge, codes, move.length * direction, at)
             unedited = judged.classes[:, at == 0][:, 0]
             outcomes.append(_outcome(judged, mine, scores, at, turned=len(outcomes) > 0))
             advance(1)
         result.append((outcomes[0], outcomes[1:]))
         some = [one.raw for one in outcomes[1:]] if shuffled is None else []
         for step in () if shuffled is None else shuffled[place]:
-            one = judge_doses(decode, judge, codes, step, UNIT)
+            one = score_edits(decode, judge, codes, step, UNIT)
             some.append(means(per_dose(one.scores, UNIT) / spreads)[0])
             advance(1)
         null.append(np.array(some).reshape(-1, len(scores)))
@@ -282,7 +282,7 @@ def verify_edits(
     )
 
 
-def _place(names: Sequence[str], move: Move) -> int:
+def _place(names: Sequence[str], move: EditDirection) -> int:
     """Position of the score that a move is to raise, -1 where nobody judges it."""
     return names.index(move.claim) if move.claim in names else -1
 
@@ -328,7 +328,7 @@ def _outcome(judged: Judged, own: int, scores: Sequence[Score], doses: Doubles, 
 
 
 def _response(
-    move: Move, j: int, own: _Outcome, random: Sequence[_Outcome], p: float, shuffled: Doubles | None
+    move: EditDirection, j: int, own: _Outcome, random: Sequence[_Outcome], p: float, shuffled: Doubles | None
 ) -> Response:
     """Set a concept's outcome beside those of random directions. `shuffled`: (r, j) effects of shuffled labels'."""
     value, low, high = own.effects[:, j].tolist() if j >= 0 else [math.nan] * 3

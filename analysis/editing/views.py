@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import (
     Block,
     Choice,
@@ -30,7 +30,7 @@ from ..report.estimate_rows import brackets, estimate, figure
 from ..report.formatting import count, number, percent, plural, sentence
 from ..report.images import as_uint8
 from ..terminal import TextTable, percent_interval, plain
-from .study import moves_of
+from .study import edit_directions
 
 if TYPE_CHECKING:
     from ..base.statistics import Interval
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 RANDOM = "random directions"
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """Whether edits do what they say, and what else they do."""
-    result: Verification | None = material.results.get("editing")
+    result: Verification | None = context.results.get("editing")
     if result is None:
         note = "None yet: latentgan verify RUN --results RESULTS has edited images judged."
-        return missing("editing", "Edits verified", material.refusal("editing") or note)
+        return missing("editing", "Edits verified", context.refusal("editing") or note)
     options = tuple((one.name, tuple(_response(result, i))) for i, one in enumerate(result.responses))
     blocks: list[Block] = [
         *one_of("verified", "Edited along", options),
@@ -53,7 +53,7 @@ def section(material: Material) -> Section:
         _leakage(result),
         Disclosure("The judges, and how good they are on real images", (_judges(result),)),
     ]
-    notes = [*([_earlier(material, result)] if _earlier(material, result) else []), *result.notes]
+    notes = [*([_earlier(context, result)] if _earlier(context, result) else []), *result.notes]
     return Section("editing", "Edits verified", _finding(result), (*blocks, *(Prose(sentence(one)) for one in notes)))
 
 
@@ -98,10 +98,10 @@ def _judge(found: Verification, one: Response) -> str:
     return found.scores[one.score].name if one.score >= 0 else one.name
 
 
-def _earlier(material: Material, found: Verification) -> str:
+def _earlier(context: ReportContext, found: Verification) -> str:
     """Say that the concepts are others by now than those that were verified."""
-    table = material.results.get("concepts")
-    now = {} if table is None else {one.name: one.length for one in reversed(moves_of(table))}
+    table = context.results.get("concepts")
+    now = {} if table is None else {one.name: one.length for one in reversed(edit_directions(table))}
     changed = [
         response.name
         for response in found.responses

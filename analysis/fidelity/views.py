@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.statistics import SIGNIFICANT, Interval, difference_p, holm, unpaired
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Gallery, Group, Notice, Picture, Prose, Section, Table, missing
 from ..report.estimate_rows import brackets, estimate, figure, stated, trained_on
 from ..report.formatting import count, listed, number, percent, sentence
@@ -31,17 +31,17 @@ SHARES = {
 INSTEAD = "training images in their place"
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """Samples beside held-out images in named features, with real training images as the baseline."""
-    result: Fidelity | None = material.results.get("fidelity")
+    result: Fidelity | None = context.results.get("fidelity")
     if result is None:
         note = "Not measured yet: latentgan fidelity TABLE SAMPLES --features NAME --out RESULTS does."
-        return missing("fidelity", "Samples beside real images", material.refusal("fidelity") or note)
+        return missing("fidelity", "Samples beside real images", context.refusal("fidelity") or note)
     few = warnings_of(result.samples)
     blocks: list[Block] = [Notice("warning", "Few rows", " ".join(map(sentence, few)))] if few else []
     blocks += [_shares(result), _distances(result)]
     if result.copying is not None:
-        blocks += [*_pictures(material, result, result.copying), _copies(result.copying)]
+        blocks += [*_pictures(context, result, result.copying), _copies(result.copying)]
     blocks.append(_modes(result))
     blocks += [Prose(sentence(note)) for note in result.notes if note not in few]
     said = (_finding(result), _details(result), trained_on(result.notes))
@@ -81,20 +81,20 @@ def _distances(found: Fidelity) -> Table:
     return Table(("figure", "samples", INSTEAD)[: 1 + len(columns)], rows, caption)
 
 
-def _pictures(material: Material, found: Fidelity, copies: Copying) -> list[Gallery]:
+def _pictures(context: ReportContext, found: Fidelity, copies: Copying) -> list[Gallery]:
     """Samples beside their nearest training images, and held-out images beside theirs; pairs, nearest first."""
     groups = []
     if found.shown is not None:
         tiles, own = as_uint8(found.shown), []
         for i, (row, distance) in enumerate(zip(copies.nearest, copies.distances, strict=True)):
-            train = material.picture(int(row), number(float(distance)))
+            train = context.picture(int(row), number(float(distance)))
             if train is not None:
                 own += [Picture(tiles[i], f"sample {i + 1}"), train]
         groups.append(Group("Samples", "", tuple(own), pairs=True))
     if found.real_pairs is not None and found.real_distances is not None:
         real = []
         for (row, near), distance in zip(found.real_pairs, found.real_distances, strict=True):
-            both = material.picture(int(row)), material.picture(int(near), number(float(distance)))
+            both = context.picture(int(row)), context.picture(int(near), number(float(distance)))
             real += [one for one in both if one is not None and None not in both]
         groups.append(Group("Held-out images", "", tuple(real), pairs=True))
     shown = tuple(group for group in groups if group.pictures)

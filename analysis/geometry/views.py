@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Estimate, Prose, Section, missing
 from ..report.estimate_rows import brackets, by_group, estimate, readable, role_of, stated, trained_on
 from ..report.formatting import count, listed, number, sentence
@@ -25,12 +25,12 @@ FIGURES = (
 )
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """How many dimensions the codes fill."""
-    result: Geometry | None = material.results.get("geometry")
+    result: Geometry | None = context.results.get("geometry")
     if result is None or not result.shapes:
         note = "Not measured yet: latentgan geometry TABLE --out RESULTS does."
-        return missing("geometry", "Geometry", material.refusal("geometry") or note)
+        return missing("geometry", "Geometry", context.refusal("geometry") or note)
     rows = tuple(row for key, name in FIGURES for row in _figures(result, key, name))
     caption = (
         "Intrinsic dimension says how many numbers a row's near neighbours differ in; the participation ratio how many "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Line, Lines, Prose, Role, Section, Strip, Strips, missing, one_of
 from ..report.estimate_rows import brackets, estimate, stated, trained_on
 from ..report.formatting import count, listed, number, percent, plural, sentence
@@ -38,13 +38,13 @@ NAMES = {
 SEVERAL = {"slerp": "great circles", "norm": "straight lines of kept lengths", "geodesic": "geodesics"}
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """Paths between codes."""
-    result: Interpolations | None = material.results.get("interpolation")
+    result: Interpolations | None = context.results.get("interpolation")
     if result is None or not len(result.pairs):
         note = "None yet: latentgan interpolate TABLE --out RESULTS draws paths, where a model decodes."
-        return missing("interpolation", "Interpolations", material.refusal("interpolation") or note)
-    blocks: list[Block] = list(_films(material, result))
+        return missing("interpolation", "Interpolations", context.refusal("interpolation") or note)
+    blocks: list[Block] = list(_films(context, result))
     if result.midpoint is not None:
         rows = [estimate("decoded midpoints", result.midpoint)]
         rows += [estimate(b.name, b.figure, _blend(b.name), note=b.note) for b in result.baselines]
@@ -57,7 +57,7 @@ def section(material: Material) -> Section:
     return stated("interpolation", "Interpolations", (finding, trained_on(result.notes)), blocks)
 
 
-def _films(material: Material, found: Interpolations) -> tuple[Block, ...]:
+def _films(context: ReportContext, found: Interpolations) -> tuple[Block, ...]:
     """The chosen kind first, then the others on the same pairs."""
     why = f" ({found.reason})" if found.reason else ""
     caption = (
@@ -68,16 +68,16 @@ def _films(material: Material, found: Interpolations) -> tuple[Block, ...]:
     shown = {found.along: found.frames}
     shown |= {kind.name: kind.frames for kind in found.kinds if kind.frames is not None and kind.name != found.along}
     options: list[tuple[str, tuple[Block, ...]]] = [
-        (NAMES.get(name, name).capitalize(), (_strips(material, found, i, frames, caption),))
+        (NAMES.get(name, name).capitalize(), (_strips(context, found, i, frames, caption),))
         for i, (name, frames) in enumerate(shown.items())
     ]
     return one_of("paths-along", "Paths", options)
 
 
-def _strips(material: Material, found: Interpolations, index: int, frames: Pixels, caption: str) -> Strips:
+def _strips(context: ReportContext, found: Interpolations, index: int, frames: Pixels, caption: str) -> Strips:
     steps, films = tuple(percent(float(t), 0) for t in found.at), as_uint8(frames)
     strips = tuple(
-        Strip(_ends(material, found, i), films[i], f"path from {_ends(material, found, i)}", int(found.pairs[i, 0]))
+        Strip(_ends(context, found, i), films[i], f"path from {_ends(context, found, i)}", int(found.pairs[i, 0]))
         for i in range(min(len(found.pairs), len(films), SHOWN_PAIRS))
     )
     name = "paths" if index == 0 else f"paths-{index}"
@@ -92,8 +92,8 @@ def _role(kind: PathKind) -> Role:
     return _blend(kind.name) if kind.baseline else "ours"
 
 
-def _ends(material: Material, found: Interpolations, i: int) -> str:
-    names = [str(found.labels[i, j]) or material.describe(int(found.pairs[i, j])) for j in (0, 1)]
+def _ends(context: ReportContext, found: Interpolations, i: int) -> str:
+    names = [str(found.labels[i, j]) or context.describe(int(found.pairs[i, j])) for j in (0, 1)]
     return f"{names[0]} → {names[1]}"
 
 

@@ -12,7 +12,7 @@ from ..cli.job import Job, find_model
 from ..errors import AnalysisError
 
 if TYPE_CHECKING:
-    from .networks import Network
+    from .supervised_baselines import SupervisedBaseline
 
 FewLabels = Annotated[
     list[int] | None,
@@ -30,7 +30,7 @@ Draws = Annotated[int, typer.Option(min=2, max=10_000, help="Draws of each numbe
 Networks = Annotated[
     int,
     typer.Option(
-        "--networks", min=0, max=1_000, help="Also teach networks so many draws of each number of labels; 0 is none."
+        "--networks", min=0, max=1_000, help="Also train networks on so many draws of each number of labels; 0 is none."
     ),
 ]
 
@@ -65,17 +65,19 @@ def efficiency(job: Job, few: FewLabels = None, draws: Draws = 20, networks: Net
         decodes=False,
         per_class=tuple(few) if few else None,
         draws=draws,
-        networks=baselines,
+        supervised=baselines,
         network_draws=networks,
     )
 
 
-def _supervised_baselines(job: Job) -> Sequence[Network]:
+def _supervised_baselines(job: Job) -> Sequence[SupervisedBaseline]:
     """The networks that the table's model and classes allow."""
-    if job.loaders.networks is None:
+    if job.loaders.supervised is None:
         raise AnalysisError("python -m analysis trains no networks: use latentgan, which does, for --networks")
     table = job.open(job.table)
     classes = table.column().categories if table.labelled else ()
     model = find_model(table, None, job.loaders.model, of_codes=False)
-    networks: Sequence[Network] = job.loaders.networks(model, classes, told=table.labels_told, seed=job.seed)
-    return networks
+    baselines: Sequence[SupervisedBaseline] = job.loaders.supervised(
+        model, classes, n_labels_used=table.labels_told, seed=job.seed
+    )
+    return baselines

@@ -20,8 +20,8 @@ from ..table.representations import missing_baselines, representations
 from ..table.selection import said, sample, thin, train_and_test
 from ..table.study_options import Options, Progress, silent
 from .curves import Curve, Efficiency, sizes
-from .networks import Network, teach_networks, teach_numbers
 from .regression import LEAST_ROWS, REFERENCE, NumberCurves, amounts
+from .supervised_baselines import SupervisedBaseline, add_classifiers, add_regressors
 
 MOST_NUMBERS = 6  # numeric attributes
 
@@ -57,7 +57,7 @@ def study(
     *,
     per_class: tuple[int, ...] | None = None,
     draws: int = 20,
-    networks: Sequence[Network] = (),
+    supervised: Sequence[SupervisedBaseline] = (),
     network_draws: int = 0,
 ) -> Efficiency:
     """Read the label, and numeric attributes, from every representation with few labels and with many.
@@ -72,7 +72,7 @@ def study(
         progress: is told what is at work.
         per_class: numbers of labels a class, or of labelled rows; None means from 1 to all.
         draws: of each number of labels; large draws are fewer.
-        networks: supervised baselines, trained on the same draws.
+        supervised: supervised baselines, trained on the same draws.
         network_draws: the first draws of each size that they are trained on; 0 is none.
     """
     options = _Options(**vars(options), per_class=per_class, draws=draws, network_draws=network_draws)
@@ -93,8 +93,10 @@ def study(
         for reader in readers:
             reader.read(wanted.name, wanted.baseline, x, shuffled=not own)
         own = wanted.name
-    if options.network_draws and networks:
-        notes += dict.fromkeys(note for one in readers for note in one.teach(table, networks, options, progress))
+    if options.network_draws and supervised:
+        notes += dict.fromkeys(
+            note for one in readers for note in one.add_supervised(table, supervised, options, progress)
+        )
     done = [result for reader in readers for result in reader.results(table.labels_told)]
     outcome, others = done[0], done[1:]
     rest = [*missing_baselines(table), *said(options, table, True, train=len(train), test=len(test))]
@@ -130,15 +132,17 @@ class _Classes:
         if shuffled:
             self.curve.read_shuffled(name, known, judged, np.random.default_rng([self.seed, 11]))
 
-    def teach(self, table: Embeddings, networks: Sequence[Network], options: _Options, progress: Progress) -> list[str]:
-        """Teach networks the same draws; returns notes."""
+    def add_supervised(
+        self, table: Embeddings, baselines: Sequence[SupervisedBaseline], options: _Options, progress: Progress
+    ) -> list[str]:
+        """Train supervised baselines on the same draws; returns notes."""
         present = self.columns[0].present
         train, validation, test = (rows[present[rows]] for rows in self.split.rows)
         kept = validation[subsample(np.arange(len(validation)), VALIDATION, rng=np.random.default_rng(0))]
         rows = (train, kept, test)
-        return teach_networks(
+        return add_classifiers(
             self.curve,
-            networks,
+            baselines,
             table,
             self.columns[0],
             rows,
@@ -210,12 +214,14 @@ class _Numbers:
         if shuffled:
             self.curves.read_shuffled(train, validation, test, self.held, np.random.default_rng([self.seed, 11]))
 
-    def teach(self, table: Embeddings, networks: Sequence[Network], options: _Options, progress: Progress) -> list[str]:
-        """Teach networks the same draws, of all numbers at once; returns notes."""
+    def add_supervised(
+        self, table: Embeddings, baselines: Sequence[SupervisedBaseline], options: _Options, progress: Progress
+    ) -> list[str]:
+        """Train supervised baselines on the same draws, for all numbers at once; returns notes."""
         train, validation, test = (rows[part] for rows, part in zip(self.split.rows, self.known, strict=True))
         draws = min(options.network_draws, options.draws)
         rows = (train, validation, test)
-        return teach_numbers(self.curves, networks, table, rows, self.held, draws=draws, progress=progress)
+        return add_regressors(self.curves, baselines, table, rows, self.held, draws=draws, progress=progress)
 
     def results(self, told: int) -> list[Efficiency]:
         self.curves.read_mean()

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..base.baselines import MEAN
 from ..base.statistics import Interval
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import (
     Block,
     Comparison,
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
 Scale = Literal["percent", "number"]
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """What remains when labels are scarce: accuracy against labels a class."""
-    result: Efficiency | None = material.results.get("label_efficiency")
+    result: Efficiency | None = context.results.get("label_efficiency")
     if result is None or not result.curve:
-        note = material.refusal("label_efficiency") or (
+        note = context.refusal("label_efficiency") or (
             "Not measured: latentgan efficiency TABLE --out RESULTS draws few labels a class and many, where there are "
             "labels."
         )
@@ -70,7 +70,7 @@ def section(material: Material) -> Section:
             Prose(sentence(note))
             for note in dict.fromkeys(n for attribute in result.attributes for n in _notes(attribute))
         ]
-    finding = _few_finding(result, at, _few_needed(result), material.noun)
+    finding = _few_finding(result, at, _few_needed(result), context.noun)
     return stated(
         "label_efficiency",
         "Few labels",

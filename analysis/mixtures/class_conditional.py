@@ -15,7 +15,7 @@ from ..base.statistics import Baseline, Interval, proportion
 from ..errors import AnalysisError
 from ..io.messages import listed
 from .gaussians import Gaussians
-from .inverse_transform import WayBack, decoded, must, way_back
+from .inverse_transform import CodeTransform, code_transform, decoded, must
 from .model_selection import WIDEST, FittedMixture, fit_mixture
 
 GRID = (1, 2, 4)
@@ -63,7 +63,7 @@ class ByClass:
     samples: Pixels | None  # (c, s, h, w, c') drawn from each class and decoded; None without a model
     notes: tuple[str, ...]
     mixtures: tuple[Gaussians, ...] = ()  # of each class, in the columns that `back` leads back from
-    back: WayBack | None = None  # None in results of earlier versions
+    back: CodeTransform | None = None  # None in results of earlier versions
     baselines: tuple[Baseline, ...] = ()  # accuracy of the same on pixels and on the untrained network's codes
 
     def draw(self, count: int, *, label: str, rng: np.random.Generator) -> Singles:
@@ -172,7 +172,7 @@ def by_class(
         None,
         tuple(notes),
         tuple(one.gaussians for one in result.mixtures),
-        way_back(codes, keep, result.pca, [np.flatnonzero(labels == label) for label in result.classes], rng=rng),
+        code_transform(codes, keep, result.pca, [np.flatnonzero(labels == label) for label in result.classes], rng=rng),
         tuple(
             Baseline(
                 name,

@@ -18,7 +18,7 @@ OLDER = "these results were written before codes could be drawn from them: run `
 
 
 @dataclass(frozen=True)
-class WayBack:
+class CodeTransform:
     """How draws of a group, a component or a class, become codes of D columns.
 
     Other columns than the grouped ones (categories, what the encoder does not give) are those of a row of the group.
@@ -52,9 +52,9 @@ class WayBack:
         return codes
 
 
-def way_back(
+def code_transform(
     codes: Floats, keep: Bools, pca: PCA | None, members: Sequence[Ints], *, rng: np.random.Generator
-) -> WayBack:
+) -> CodeTransform:
     """The way back to codes like (n, D) `codes`, of which the columns `keep` (D,) are grouped.
 
     Args: members: rows of each group; of all codes where it has none.
@@ -68,7 +68,7 @@ def way_back(
         read = np.asarray(codes[wanted], np.float32)[:, ~keep]  # a stream reads ascending rows once
         others = read[back.reshape(picked.shape)]
     low, high = (np.asarray(end, np.float64) for end in (own.min(0), own.max(0)))
-    return WayBack(np.flatnonzero(keep), low, high, others, pca)
+    return CodeTransform(np.flatnonzero(keep), low, high, others, pca)
 
 
 def decoded(drawn: Sequence[Singles], decode: Callable[[Singles], Singles]) -> Pixels:
@@ -77,7 +77,7 @@ def decoded(drawn: Sequence[Singles], decode: Callable[[Singles], Singles]) -> P
     return to_pixels(images).reshape(len(drawn), len(drawn[0]), *images.shape[1:])
 
 
-def must(back: WayBack | None) -> WayBack:
+def must(back: CodeTransform | None) -> CodeTransform:
     """The way back. Raises: AnalysisError where results are too old to have one."""
     if back is None:
         raise AnalysisError(OLDER)

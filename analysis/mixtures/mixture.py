@@ -17,7 +17,7 @@ from ..errors import AnalysisError
 from .class_conditional import ByClass
 from .em import fit_gaussians
 from .gaussians import Gaussians
-from .inverse_transform import WayBack, decoded, must, way_back
+from .inverse_transform import CodeTransform, code_transform, decoded, must
 from .model_selection import SEARCH, Candidate, FittedMixture, fit_mixture
 from .outliers import Outliers
 from .separation import Separation
@@ -62,7 +62,7 @@ class Mixture:
     notes: tuple[str, ...]  # PCA, degenerate covariances, what was left out
     outliers: Outliers | None = None  # the rows, each half beside the other
     by_class: ByClass | None = None  # None where fewer than two classes have labelled train rows enough
-    back: WayBack | None = None  # None in results of earlier versions
+    back: CodeTransform | None = None  # None in results of earlier versions
     again: Interval | None = None  # adjusted Rand index of two mixtures like it, fitted to a half of the rows each
     separation: Separation | None = None  # groups of components with a valley between them; None where too few rows
 
@@ -166,7 +166,7 @@ def mixture_result(
         near,
         None,
         (*fitted.notes, *notes),
-        back=way_back(codes, keep, fitted.pca, [np.flatnonzero(index == i) for i in range(k)], rng=rng),
+        back=code_transform(codes, keep, fitted.pca, [np.flatnonzero(index == i) for i in range(k)], rng=rng),
     )
     if decode is None:
         return result

@@ -53,7 +53,7 @@ class Candidate:
         return not self.floored or self.confirmed
 
 
-class Tried(NamedTuple):
+class FittedCandidate(NamedTuple):
     """A candidate as it was fitted."""
 
     candidate: Candidate
@@ -166,14 +166,14 @@ def _search(
     restarts: int,
     rng: np.random.Generator,
     progress: Callable[[str], None],
-) -> list[Tried]:
+) -> list[FittedCandidate]:
     """Fit every candidate on a sample, and judge it there by BIC and on other rows by likelihood."""
     order = rng.permutation(len(codes))
     used = order[: min(search, max(len(codes) * 4 // 5, 10))]
     parts = np.asarray(codes[used]), np.asarray(codes[order[len(used) : len(used) + search // 2]])
     flat = _flat(parts[0])
     most = max(1, len(used) // 5)
-    tried: list[Tried] = []
+    tried: list[FittedCandidate] = []
     for k in sorted({k for k in components or GRID if k <= most}):
         for shape in covariances:
             if k == 1 and shape == "tied" and "full" in covariances:
@@ -194,12 +194,12 @@ def _search(
 
 
 def _polished(
-    tried: list[Tried],
+    tried: list[FittedCandidate],
     parts: tuple[Floats, Floats],
     flat: tuple[int, int],
     rng: np.random.Generator,
     progress: Callable[[str], None],
-) -> list[Tried]:
+) -> list[FittedCandidate]:
     """Fit the POLISHED sound candidates with the least BIC again, thoroughly, and keep what is better.
 
     One fit in six of a few short runs ends far below the best: which number is chosen is settled among the best.
@@ -261,24 +261,24 @@ def _candidate(
     rng: np.random.Generator,
     *,
     thorough: bool = False,
-) -> Tried:
+) -> FittedCandidate:
     fitted, floored = fit_gaussians(used, k, covariance=shape, rng=rng, restarts=restarts, thorough=thorough)
     total = float(fitted.responsibilities(used)[1].sum())
     beyond = fitted.responsibilities(held)[1]
     mean = float(beyond.mean()) if len(held) else math.nan
     free = free_parameters(k, used.shape[1] - flat[shape != "diag"], shape)
     bic = -2 * total + free * math.log(len(used))
-    return Tried(Candidate(k, shape, bic, mean, floored, 2 * free - 2 * total), fitted, beyond, flat[1])
+    return FittedCandidate(Candidate(k, shape, bic, mean, floored, 2 * free - 2 * total), fitted, beyond, flat[1])
 
 
-def _confirmed(tried: list[Tried]) -> list[Tried]:
+def _confirmed(tried: list[FittedCandidate]) -> list[FittedCandidate]:
     """Mark the degenerate candidates that held-out rows find likelier than the best of the others."""
     others = [one for one in tried if not one.candidate.floored and len(one.held) >= FEWEST]
     if not others:
         return tried
     best = max(others, key=lambda one: one.candidate.held_out)
 
-    def judged(one: Tried) -> Tried:
+    def judged(one: FittedCandidate) -> FittedCandidate:
         gap = one.held - best.held
         sure = bool(gap.mean() > Z * gap.std(ddof=1) / math.sqrt(len(gap)))
         return one._replace(candidate=replace(one.candidate, confirmed=sure))
@@ -301,7 +301,7 @@ def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:
     return [(k, best.covariance) for k in sorted(middles) if k not in tried and k != best.components]
 
 
-def _choose(tried: Sequence[Tried], keep_degenerate: bool) -> tuple[Candidate, Gaussians]:
+def _choose(tried: Sequence[FittedCandidate], keep_degenerate: bool) -> tuple[Candidate, Gaussians]:
     """The least BIC among sound candidates."""
     sound = [one for one in tried if keep_degenerate or one.candidate.sound]
     best = min(sound or tried, key=lambda one: one.candidate.bic)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import (
     Block,
     Comparison,
@@ -42,13 +42,13 @@ SHOWN_MEMBERS = 8
 UNUSUAL = 12
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """The mixture that fits the codes best, and whether its components are groups, and the labels."""
-    result: Mixture | None = material.results.get("mixtures")
+    result: Mixture | None = context.results.get("mixtures")
     if result is None:
         note = "None yet: latentgan mixture TABLE --out RESULTS fits Gaussian mixtures."
-        return missing("mixtures", "Mixture", material.refusal("mixtures") or note)
-    groups = tuple(_component(material, result, k) for k in range(result.components))
+        return missing("mixtures", "Mixture", context.refusal("mixtures") or note)
+    groups = tuple(_component(context, result, k) for k in range(result.components))
     caption = (
         "Each component of the mixture: first row, the real images nearest to its mean; second row, where a model "
         "decodes, new images drawn from it. A component that is one thing shows one thing."
@@ -59,7 +59,7 @@ def section(material: Material) -> Section:
             _agreement(result.agreement),
             Disclosure("Components by label", (_counts(result.agreement),)),
         ]
-    blocks += [*_unusual(material, result), *_classes(result, material.noun)]
+    blocks += [*_unusual(context, result), *_classes(result, context.noun)]
     blocks += [Prose(sentence(note)) for note in result.notes]
     return stated("mixtures", "Mixture", (_mixture_finding(result), trained_on(result.notes)), blocks)
 
@@ -120,8 +120,8 @@ def shared_with_labels(found: Agreement) -> str:
     return f"{shared}{beside}"
 
 
-def _component(material: Material, found: Mixture, k: int) -> Group:
-    near = [material.picture(int(row)) for row in found.nearest[k][:SHOWN_MEMBERS] if row >= 0]
+def _component(context: ReportContext, found: Mixture, k: int) -> Group:
+    near = [context.picture(int(row)) for row in found.nearest[k][:SHOWN_MEMBERS] if row >= 0]
     pictures = [picture for picture in near if picture is not None]
     across = len(pictures) or SHOWN_MEMBERS
     if found.samples is not None:
@@ -138,14 +138,14 @@ def _component(material: Material, found: Mixture, k: int) -> Group:
     return Group(f"Component {k + 1}", detail, tuple(pictures), across=across)
 
 
-def _unusual(material: Material, found: Mixture) -> list[Block]:
+def _unusual(context: ReportContext, found: Mixture) -> list[Block]:
     """The images whose codes are least likely under the mixture."""
     one = found.outliers
-    pictures = [] if one is None else [material.picture(int(row)) for row in one.rows[:UNUSUAL]]
+    pictures = [] if one is None else [context.picture(int(row)) for row in one.rows[:UNUSUAL]]
     shown = tuple(picture for picture in pictures if picture is not None)
     if one is None or not len(one.rows):
         return []
-    noun = material.noun
+    noun = context.noun
     detail = f"{count(len(one.unusual))} of {plural(len(one.rows), noun)} beyond chance"
     caption = (
         f"{noun.capitalize()}s with the least likely codes, the least likely first. Beyond chance are those farther "
@@ -154,7 +154,7 @@ def _unusual(material: Material, found: Mixture) -> list[Block]:
         "without outliers have one in a table of 20."
     )
     if not shown:
-        named = listed([material.describe(int(row)) for row in one.rows[:UNUSUAL]])
+        named = listed([context.describe(int(row)) for row in one.rows[:UNUSUAL]])
         return [Prose(f"Most unusual ({detail}): {named}. {caption}")]
     return [Gallery((Group("Most unusual", detail, shown, across=len(shown)),), caption)]
 

@@ -29,7 +29,7 @@ MEASURES = {CODE: 1, FEATURES: 1, CODE_FEW: 1, FEATURES_FEW: 1, ERROR: -1, DIMEN
 
 
 @dataclass(frozen=True)
-class Contender:
+class ComparedModel:
     """A run, or a baseline."""
 
     name: str  # "pixels", "PCA 50 of pixels", "untrained.RUN" for baselines
@@ -45,7 +45,7 @@ class Contender:
 class Entry:
     """What a contender gave on the common rows, before it is compared."""
 
-    who: Contender
+    who: ComparedModel
     values: Mapping[str, AnyArray] = field(default_factory=dict)  # (draws, n) hits; of ERROR (n,) errors
     dimension: Interval = UNKNOWN
 
@@ -66,10 +66,10 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RankedModel:
     """A row of the table."""
 
-    who: Contender
+    who: ComparedModel
     figures: tuple[Figure, ...]  # of the measures that it has
 
     def figure(self, measure: str) -> Figure:
@@ -78,11 +78,11 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Lead:
+class BestByMetric:
     """The best run by one measure, and the run that is hardest to tell from it."""
 
     measure: str
-    best: int  # position among the standings
+    best: int  # position among the ranked_models
     rival: int
     difference: Interval  # the best's figure minus the rival's, paired
     runs: int  # that have this figure
@@ -91,11 +91,11 @@ class Lead:
 
 
 @dataclass(frozen=True)
-class SideBySide:
+class ModelRanking:
     """Runs in the order given, then baselines, on the same rows."""
 
-    standings: tuple[Standing, ...]
-    leads: tuple[Lead, ...]  # by measure, where two runs have it
+    ranked_models: tuple[RankedModel, ...]
+    best_by_metric: tuple[BestByMetric, ...]  # by measure, where two runs have it
     target: str  # the label; "" where nothing was read
     per_class: int  # labels a class of the few; 0 where none were drawn
     draws: int
@@ -104,12 +104,12 @@ class SideBySide:
     held_rows: int  # on which errors are measured, and at most dimensions
 
     @property
-    def runs(self) -> tuple[Standing, ...]:
-        """The standings that are no baselines."""
-        return tuple(standing for standing in self.standings if not standing.who.baseline)
+    def runs(self) -> tuple[RankedModel, ...]:
+        """The ranked_models that are no baselines."""
+        return tuple(standing for standing in self.ranked_models if not standing.who.baseline)
 
 
-def standings(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Standing, ...]:
+def ranked_models(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[RankedModel, ...]:
     """Put entries in a table, each beside the first."""
     rng = as_rng(rng)
     _check(entries)
@@ -123,14 +123,14 @@ def standings(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Standing, ...
             figures.append(Figure(measure, _figure(measure, values, rng), gap, p))
         if np.isfinite(entry.dimension.value):
             figures.append(Figure(DIMENSION, entry.dimension, UNKNOWN))
-        result.append(Standing(entry.who, tuple(figures)))
+        result.append(RankedModel(entry.who, tuple(figures)))
     adjusted = iter(holm(np.array([figure.p_value for row in result for figure in row.figures])).tolist())
     return tuple(
         replace(row, figures=tuple(replace(figure, p_value=next(adjusted)) for figure in row.figures)) for row in result
     )
 
 
-def leads(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Lead, ...]:
+def best_by_metric(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[BestByMetric, ...]:
     """The best run by each measure that has a better side and that two runs have."""
     rng = as_rng(rng)
     _check(entries)
@@ -146,7 +146,7 @@ def leads(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[Lead, ...]:
         rival = min(gaps, key=lambda i: gaps[i].low if sign > 0 else -gaps[i].high)
         freedom = _freedom(entries[best].values[measure])
         p = max(difference_p(gap, freedom=freedom) for gap in gaps.values())
-        result.append(Lead(measure, best, rival, gaps[rival], len(runs), False, p))
+        result.append(BestByMetric(measure, best, rival, gaps[rival], len(runs), False, p))
     adjusted = holm(np.array([one.p_value for one in result], np.float64)).tolist()
     return tuple(replace(one, clear=p <= SIGNIFICANT, p_value=p) for one, p in zip(result, adjusted, strict=True))
 

@@ -20,8 +20,19 @@ from ..table.embeddings import Embeddings
 from ..table.representations import Representation, representations
 from ..table.selection import thin
 from ..table.study_options import Options, Progress, reconstruct, silent
-from .ranking import CODE, CODE_FEW, ERROR, FEATURES, FEATURES_FEW, Contender, Entry, SideBySide, leads, standings
-from .shared_rows import DRAWS, PER_CLASS, common_ground
+from .ranking import (
+    CODE,
+    CODE_FEW,
+    ERROR,
+    FEATURES,
+    FEATURES_FEW,
+    ComparedModel,
+    Entry,
+    ModelRanking,
+    best_by_metric,
+    ranked_models,
+)
+from .shared_rows import DRAWS, PER_CLASS, shared_rows
 
 LOOKED_AT = 5000  # rows whose neighbours are found
 
@@ -36,7 +47,7 @@ def study_runs(
     find_model: FindModel | None = None,
     progress: Progress = silent,
     draws: int = DRAWS,
-) -> tuple[SideBySide, list[str]]:
+) -> tuple[ModelRanking, list[str]]:
     """Read every table's code and features, and those of baselines, from the same rows; and notes.
 
     Args: names: of the runs, in the order of tables. find_model: gives the model that decodes a table's codes.
@@ -48,9 +59,9 @@ def study_runs(
     baselines += [wild for i, one in enumerate(runs) if (wild := study.untrained(i, one.who)) is not None]
     entries, ground, rng = [*runs, *baselines], study.ground, options.rng("side by side")
     read = ground.column is not None
-    result = SideBySide(
-        standings(entries, rng=rng),
-        leads(entries, rng=rng),
+    result = ModelRanking(
+        ranked_models(entries, rng=rng),
+        best_by_metric(entries, rng=rng),
         ground.column.name if ground.column else "",
         PER_CLASS if ground.draws is not None else 0,
         0 if ground.draws is None else len(ground.draws),
@@ -75,7 +86,7 @@ class _Study:
     ) -> None:
         self.tables, self.names, self.options = tables, names, options
         self.find_model, self.progress = find_model, progress
-        self.ground, self.notes = common_ground(tables, options, draws=draws)
+        self.ground, self.notes = shared_rows(tables, options, draws=draws)
         self.missing: dict[str, list[str]] = {}
 
     def run(self, i: int) -> Entry:
@@ -93,7 +104,7 @@ class _Study:
             layer = self._best_layer(i, layers, values)
         if code is not None:
             self._errors(i, values)
-        who = Contender(
+        who = ComparedModel(
             self.names[i],
             False,
             str(table.metadata.get("family", "")),
@@ -104,7 +115,7 @@ class _Study:
         )
         return Entry(who, values, UNKNOWN if code is None else self._dimension(i, code, who.name))
 
-    def untrained(self, i: int, who: Contender) -> Entry | None:
+    def untrained(self, i: int, who: ComparedModel) -> Entry | None:
         """Read the same columns of a run's untrained network."""
         table, values, dimension = self.tables[i], dict[str, AnyArray](), UNKNOWN
         result = {representation.name: representation for representation in representations(table)}
@@ -121,7 +132,9 @@ class _Study:
             if layer is not None:
                 self._read(i, layer, values, FEATURES, FEATURES_FEW)
         return Entry(
-            Contender(name, True, width=who.width if code else 0, layer=who.layer if layer else ""), values, dimension
+            ComparedModel(name, True, width=who.width if code else 0, layer=who.layer if layer else ""),
+            values,
+            dimension,
         )
 
     def of_pixels(self, widths: Sequence[int]) -> list[Entry]:
@@ -223,4 +236,4 @@ class _Study:
             restored = np.clip(pca.restore(pca.project(held)), 0, 1)
             values[ERROR] = reconstruction_error(held[:, :, None, None], restored[:, :, None, None])
         dimension = self._dimension(i, wanted, wanted.name) if len(ground.fit) > 1 or not wanted.width else UNKNOWN
-        return Entry(Contender(wanted.name, True, width=width), values, dimension)
+        return Entry(ComparedModel(wanted.name, True, width=width), values, dimension)

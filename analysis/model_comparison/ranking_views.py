@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Literal
 from ..report.document import Block, Choice, Comparison, Role, Table
 from ..report.estimate_rows import brackets, estimate, figure, readable, role_of
 from ..report.formatting import count, family_name, listed, number, percent, plural
-from .ranking import CODE, CODE_FEW, DIMENSION, ERROR, FEATURES, FEATURES_FEW, MEASURES, SideBySide, Standing
+from .ranking import CODE, CODE_FEW, DIMENSION, ERROR, FEATURES, FEATURES_FEW, MEASURES, ModelRanking, RankedModel
 
 if TYPE_CHECKING:
     from ..base.statistics import Interval
     from ..terminal import TextTable
-    from .ranking import Figure, Lead
+    from .ranking import BestByMetric, Figure
 
 
 Scale = Literal["percent", "number"]
 
 
-def side_by_side(found: SideBySide) -> list[Block]:
+def side_by_side(found: ModelRanking) -> list[Block]:
     """The table of all figures, and one figure at a time as a chart."""
     return [_table(found), *([_charts(found)] if _titles(found) else [])]
 
 
-def _titles(found: SideBySide) -> dict[str, str]:
+def _titles(found: ModelRanking) -> dict[str, str]:
     """Name the measures that somebody has."""
     few = f"{plural(found.per_class, 'label')} a class"
     named = {
@@ -37,13 +37,13 @@ def _titles(found: SideBySide) -> dict[str, str]:
         ERROR: "reconstruction error",
         DIMENSION: "dimension",
     }
-    there = {one.measure for row in found.standings for one in row.figures}
+    there = {one.measure for row in found.ranked_models for one in row.figures}
     return {measure: named[measure] for measure in MEASURES if measure in there}
 
 
-def _table(found: SideBySide) -> Table:
-    titles, first = _titles(found), found.standings[0].who.name
-    cells = [_row(standing, titles) for standing in found.standings]
+def _table(found: ModelRanking) -> Table:
+    titles, first = _titles(found), found.ranked_models[0].who.name
+    cells = [_row(standing, titles) for standing in found.ranked_models]
     read = (
         f"Accuracies are those of a logistic probe for the {found.target}, taught {count(found.train_rows)} train rows "
         f"and judged on {count(found.test_rows)} test rows, of raw pixels and their PCA in place of a code. The "
@@ -55,8 +55,10 @@ def _table(found: SideBySide) -> Table:
     held = plural(found.held_rows, "held-out image")
     errors = f"Errors are mean distances ‖x − G(E(x))‖ of {held} in [0, 1]. " if ERROR in titles else ""
     dimensions = "Dimensions are TwoNN's. " if DIMENSION in titles else ""
-    several = len(found.leads) > 1
-    ahead = f" Who is said to be ahead is so with {count(len(found.leads))} figures counted." if several else ""
+    several = len(found.best_by_metric) > 1
+    ahead = (
+        f" Who is said to be ahead is so with {count(len(found.best_by_metric))} figures counted." if several else ""
+    )
     caption = (
         f"{read}{few}{errors}{dimensions}Below each figure stand its 95 % interval and, after Δ, what it has more than "
         f"{first}'s, paired by row and by draw, accuracies in points; a star marks those that differ with all of them "
@@ -64,18 +66,18 @@ def _table(found: SideBySide) -> Table:
         "seed of training would give. A dash stands where there is nothing to measure."
     )
     names = ("", "width", *titles.values())
-    quiet = tuple(one.who.baseline for one in found.standings)
+    quiet = tuple(one.who.baseline for one in found.ranked_models)
     return Table(names, tuple(row for row, _ in cells), caption, quiet=quiet, below=tuple(small for _, small in cells))
 
 
-def _row(one: Standing, measures: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _row(one: RankedModel, measures: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Cells, and the small lines below each."""
     result = [_cell(one, measure) for measure in measures]
     width = count(one.who.width) if one.who.width else "–"
     return (_label(one), width, *(cell[0] for cell in result)), (_facts(one), (), *(cell[1:] for cell in result))
 
 
-def _facts(one: Standing) -> tuple[str, ...]:
+def _facts(one: RankedModel) -> tuple[str, ...]:
     """Family, images seen, labels told, the chosen layer, each on a line."""
     who = one.who
     lines = [family_name(who.family)] if who.family else []
@@ -84,11 +86,11 @@ def _facts(one: Standing) -> tuple[str, ...]:
     return (*lines, *([who.layer] if who.layer and not who.baseline else []))
 
 
-def _label(one: Standing) -> str:
+def _label(one: RankedModel) -> str:
     return readable(one.who.name) if one.who.baseline else one.who.name
 
 
-def _cell(one: Standing, measure: str) -> tuple[str, ...]:
+def _cell(one: RankedModel, measure: str) -> tuple[str, ...]:
     """The figure, its interval, its difference from the first run's; a dash where there is none."""
     result = one.figure(measure)
     if math.isnan(result.value.value):
@@ -127,10 +129,10 @@ def _signed(value: float, *, scale: int, digits: int) -> str:
     return f"+{number(shown, digits)}" if shown > 0 else number(shown, digits)
 
 
-def _charts(found: SideBySide) -> Choice:
+def _charts(found: ModelRanking) -> Choice:
     options = []
     for measure, title in _titles(found).items():
-        shown = [standing for standing in found.standings if not math.isnan(standing.figure(measure).value.value)]
+        shown = [standing for standing in found.ranked_models if not math.isnan(standing.figure(measure).value.value)]
         rows = tuple(
             estimate(_label(one), one.figure(measure).value, _role(one), note=_note(one, measure)) for one in shown
         )
@@ -145,22 +147,22 @@ def _round_up(value: float) -> float:
     return step * math.ceil(value / step) if math.isfinite(value) else 1.0
 
 
-def _role(one: Standing) -> Role:
+def _role(one: RankedModel) -> Role:
     return role_of(one.who.name) if one.who.baseline else "ours"
 
 
-def _note(one: Standing, measure: str) -> str:
+def _note(one: RankedModel, measure: str) -> str:
     result = one.figure(measure)
     gap = result.difference
     return "" if math.isnan(gap.value) else f"Δ {_gap(measure, gap)}{'*' * result.differs}"
 
 
-def _caption(found: SideBySide, measure: str) -> str:
+def _caption(found: ModelRanking, measure: str) -> str:
     if measure == DIMENSION:
         return "Intrinsic dimension of the code by TwoNN, with its 95 % interval."
     unit = "" if measure == ERROR else " in points"
     return (
-        f"Dots with 95 % intervals; Δ is the paired difference from {found.standings[0].who.name}{unit}, with a "
+        f"Dots with 95 % intervals; Δ is the paired difference from {found.ranked_models[0].who.name}{unit}, with a "
         "star where it differs with all differences of the table counted (Holm)."
     )
 
@@ -168,14 +170,14 @@ def _caption(found: SideBySide, measure: str) -> str:
 # The finding -----------------------------------------------------------------------------------------------
 
 
-def finding(found: SideBySide) -> str:
+def finding(found: ModelRanking) -> str:
     """Name the best run where it differs from every other, else say that they are not told apart.
 
     "" where no figure that has a better side is of two runs.
     """
-    if not found.leads:
+    if not found.best_by_metric:
         return ""
-    first, rest = found.leads[0], found.leads[1:]
+    first, rest = found.best_by_metric[0], found.best_by_metric[1:]
     ahead: dict[str, list[str]] = {}
     for one in rest:
         if one.clear and one.measure == ERROR:
@@ -190,11 +192,11 @@ def finding(found: SideBySide) -> str:
     return "; ".join(parts) + "."
 
 
-def _name(found: SideBySide, at: int) -> str:
-    return found.standings[at].who.name
+def _name(found: ModelRanking, at: int) -> str:
+    return found.ranked_models[at].who.name
 
 
-def _noun(found: SideBySide, measure: str) -> str:
+def _noun(found: ModelRanking, measure: str) -> str:
     few = f"with {plural(found.per_class, 'label')} a class"
     return {
         CODE: "the code",
@@ -205,10 +207,10 @@ def _noun(found: SideBySide, measure: str) -> str:
     }[measure]
 
 
-def _opening(found: SideBySide, lead: Lead) -> str:
+def _opening(found: ModelRanking, lead: BestByMetric) -> str:
     """State the first measure: who is ahead and by how much, or who is not told apart."""
     best, rival = _name(found, lead.best), _name(found, lead.rival)
-    value = found.standings[lead.best].figure(lead.measure).value
+    value = found.ranked_models[lead.best].figure(lead.measure).value
     what = {CODE: "code", CODE_FEW: "code", ERROR: "reconstruction"}.get(lead.measure, "best feature layer")
     start = f"Of {plural(lead.runs, 'run')} that have a {what}, " if lead.runs < len(found.runs) else ""
     nearest = ", the nearest of the others" if lead.runs > 2 else ""
@@ -228,7 +230,7 @@ def _opening(found: SideBySide, lead: Lead) -> str:
     return f"{level} by what a linear probe reads from their {what}s ({best} {right}, {gap} points beside {rival})"
 
 
-def _more(lead: Lead) -> str:
+def _more(lead: BestByMetric) -> str:
     """Write "10.6 points [6.7, 14.5]", without a sign."""
     scale, digits, unit = (1, 2, "") if lead.measure == ERROR else (100, 1, " points")
     gap = lead.difference
@@ -236,7 +238,7 @@ def _more(lead: Lead) -> str:
     return f"{value}{unit} [{low},\u00a0{high}]"
 
 
-def _baselines(found: SideBySide, lead: Lead) -> str:
+def _baselines(found: ModelRanking, lead: BestByMetric) -> str:
     """What raw pixels and the best run's own network give untrained."""
     if lead.measure == ERROR:
         return ""
@@ -245,7 +247,7 @@ def _baselines(found: SideBySide, lead: Lead) -> str:
         "pixels": (whole, "raw pixels"),
         f"untrained.{_name(found, lead.best)}": (lead.measure, "its network untrained"),
     }
-    rows = {standing.who.name: standing for standing in found.standings if standing.who.baseline}
+    rows = {standing.who.name: standing for standing in found.ranked_models if standing.who.baseline}
     figures = {
         words: rows[name].figure(measure).value.value for name, (measure, words) in beside.items() if name in rows
     }
@@ -253,7 +255,7 @@ def _baselines(found: SideBySide, lead: Lead) -> str:
     return f"; baselines: {listed(sentences)}" if sentences else ""
 
 
-def ranking_tables(result: SideBySide) -> Iterator[TextTable]:
+def ranking_tables(result: ModelRanking) -> Iterator[TextTable]:
     """Yield every figure of each run and baseline, then paired differences."""
     names = _names(result)
     rows = [
@@ -264,38 +266,40 @@ def ranking_tables(result: SideBySide) -> Iterator[TextTable]:
             str(standing.who.width or "–"),
             *(_figure(measure, standing.figure(measure).value) for measure in names),
         )
-        for standing in result.standings
+        for standing in result.ranked_models
     ]
     read = f"accuracy of {result.target} on {result.test_rows:,} test rows, " if result.target else ""
     title = f"side by side: {read}mean error of reconstructions, intrinsic dimension, each with its 95 % interval"
     yield title, ("run", "family", "seen", "width", *names.values()), rows
     paired = [
-        one for one in MEASURES if any(math.isfinite(row.figure(one).difference.value) for row in result.standings)
+        one for one in MEASURES if any(math.isfinite(row.figure(one).difference.value) for row in result.ranked_models)
     ]
     if paired:
-        rows = [(_run_label(row), *(_starred(one, row.figure(one)) for one in paired)) for row in result.standings[1:]]
+        rows = [
+            (_run_label(row), *(_starred(one, row.figure(one)) for one in paired)) for row in result.ranked_models[1:]
+        ]
         title = (
-            f"minus {result.standings[0].who.name}, paired by row and draw; accuracies in points; * differs, with all "
-            "of these counted (Holm)"
+            f"minus {result.ranked_models[0].who.name}, paired by row and draw; accuracies in points; "
+            "* differs, with all of these counted (Holm)"
         )
         yield title, ("run", *(names[one] for one in paired)), rows
-    leads = [
+    best_by_metric = [
         (
             names[lead.measure],
-            _run_label(result.standings[lead.best]),
-            _run_label(result.standings[lead.rival]),
+            _run_label(result.ranked_models[lead.best]),
+            _run_label(result.ranked_models[lead.rival]),
             _difference(lead.measure, lead.difference),
             "ahead" if lead.clear else "no clear difference",
             "–" if math.isnan(lead.p_value) else f"{lead.p_value:.2g}",
         )
-        for lead in result.leads
+        for lead in result.best_by_metric
     ]
-    if leads:
+    if best_by_metric:
         title = "the best run by each figure, and the one that is hardest to tell from it"
-        yield title, ("figure", "best", "beside", "difference", "verdict", "p, Holm"), leads
+        yield title, ("figure", "best", "beside", "difference", "verdict", "p, Holm"), best_by_metric
 
 
-def _names(result: SideBySide) -> dict[str, str]:
+def _names(result: ModelRanking) -> dict[str, str]:
     few = f"{result.per_class} a class" if result.per_class else "few labels"
     named = {
         CODE: "code",
@@ -308,7 +312,7 @@ def _names(result: SideBySide) -> dict[str, str]:
     return {one: named[one] for one in MEASURES}
 
 
-def _run_label(one: Standing) -> str:
+def _run_label(one: RankedModel) -> str:
     name = one.who.name
     if not one.who.baseline:
         return name

@@ -30,7 +30,7 @@ DRAWS = 20  # of few labels
 
 
 @dataclass(frozen=True)
-class Ground:
+class SharedRows:
     """Common rows as positions among themselves; train, validation and test rows have a label."""
 
     places: tuple[Ints, ...]  # of each table: (n,) its positions of the common rows
@@ -60,7 +60,7 @@ class Ground:
         return wanted.read(table, *(self.places[at][part] for part in parts), rng=options.rng("probes"))[-1]
 
 
-def common_ground(tables: Sequence[Embeddings], options: Options, *, draws: int = DRAWS) -> tuple[Ground, list[str]]:
+def shared_rows(tables: Sequence[Embeddings], options: Options, *, draws: int = DRAWS) -> tuple[SharedRows, list[str]]:
     """Find what tables of the same images have in common, and notes.
 
     Raises: AnalysisError where they are not of the same images.
@@ -83,7 +83,7 @@ def common_ground(tables: Sequence[Embeddings], options: Options, *, draws: int 
     drawn = None if column is None else _draws(column.codes[train], draws, options, notes)
     fit = thin(np.flatnonzero(split == "train"), options.train_rows, options)
     held = thin(_held(split, notes, np.flatnonzero(alone)), options.test_rows, options)
-    return Ground(tuple(places), column, train, validation, test, drawn, fit, held), notes
+    return SharedRows(tuple(places), column, train, validation, test, drawn, fit, held), notes
 
 
 def _classes(first: Embeddings, place: Ints, notes: list[str]) -> Column | None:

@@ -33,10 +33,10 @@ from ..base.statistics import (
     wilson_share,
 )
 from ..concepts.directions import find_directions
-from ..concepts.targets import Question, answerable
+from ..concepts.targets import ConceptTarget, answerable
 from ..errors import AnalysisError
 from .kernel_alignment import centred, cka_interval, cka_of_shuffles
-from .ranking import SideBySide
+from .ranking import ModelRanking
 
 ROWS = 2000
 
@@ -107,7 +107,7 @@ class Comparisons:
     pairs: tuple[Comparison, ...]  # the first is the same in all
     baselines: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network
     notes: tuple[str, ...]
-    runs: SideBySide | None = None  # what each run gives, on the same rows
+    runs: ModelRanking | None = None  # what each run gives, on the same rows
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
@@ -262,7 +262,7 @@ def _shuffled_map(
 def transfers(
     x: Floats,
     y: Floats,
-    asked: Sequence[Question],
+    asked: Sequence[ConceptTarget],
     *,
     rng: Seed = 0,
     method: str = "logistic",

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base.arrays import Ints
 from ..base.pca import fit_pca
-from ..concepts.targets import Question, questions
+from ..concepts.targets import ConceptTarget, questions
 from ..table.alignment import common_rows
 from ..table.embeddings import Embeddings
 from ..table.representations import code_baselines, missing_baselines
@@ -104,7 +104,7 @@ def compare_tables(
     return Comparison(named, (x.shape[1], y.shape[1]), len(mine), result, carried, (*notes, *left))
 
 
-def _asked(table: Embeddings, rows: Ints) -> list[Question]:
+def _asked(table: Embeddings, rows: Ints) -> list[ConceptTarget]:
     """What the table's columns ask of some of its rows."""
     every = np.arange(len(rows))
     return [question for column in labelled_columns(table) for question in questions(column.take(rows), every)]

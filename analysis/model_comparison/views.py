@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.statistics import SIGNIFICANT, Interval, at_floor, difference_p, false_discovery, unpaired
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Disclosure, Estimate, Mark, Prose, Section, Table, missing, one_of
 from ..report.estimate_rows import brackets, by_group, estimate, readable, role_of, stated, trained_on
 from ..report.formatting import count, listed, number, p_value, plural, sentence
@@ -32,12 +32,12 @@ MEANING = {
 }
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """This model's code beside those of others, and beside pixels, PCA and the untrained network."""
-    result: Comparisons | None = material.results.get("model_comparison")
+    result: Comparisons | None = context.results.get("model_comparison")
     if result is None or not result.pairs:
         note = "None yet: latentgan compare TABLE OTHER… --out RESULTS compares codes of the same images."
-        return missing("model_comparison", "Other models", material.refusal("model_comparison") or note)
+        return missing("model_comparison", "Other models", context.refusal("model_comparison") or note)
     carried: list[tuple[str, tuple[Block, ...]]] = [
         (pair.names[1], (_transfers(pair, result.baselines), Disclosure("Every figure", (_details(pair),))))
         for pair in result.pairs

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Gallery, Group, Picture, Prose, Section, missing
 from ..report.estimate_rows import estimate, figure, readable, role_of, stated, trained_on
 from ..report.formatting import count, listed, no_better, percent, plural, sentence
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from .neighbours import Neighbours, NeighbourTable
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """What a representation considers similar."""
-    result: Neighbours | None = material.results.get("neighbours")
+    result: Neighbours | None = context.results.get("neighbours")
     if result is None or not result.tables:
         note = "Not looked up yet: latentgan analyze TABLE --out RESULTS does."
-        return missing("neighbours", "Neighbours", material.refusal("neighbours") or note)
-    groups = [_lookup(material, result, table) for table in result.tables[:6]]
+        return missing("neighbours", "Neighbours", context.refusal("neighbours") or note)
+    groups = [_lookup(context, result, table) for table in result.tables[:6]]
     shown = tuple(group for group in groups if group.pictures)
-    noun = material.noun
+    noun = context.noun
     caption = (
         "The first picture of each row is a test image, the others its nearest images of the train split, nearest "
         f"first. The same test images everywhere; chance agreement is {percent(result.chance)}."
@@ -54,10 +54,10 @@ def section(material: Material) -> Section:
     return stated("neighbours", "Neighbours", (finding, trained_on(result.notes)), blocks)
 
 
-def _lookup(material: Material, found: Neighbours, one: NeighbourTable) -> Group:
+def _lookup(context: ReportContext, found: Neighbours, one: NeighbourTable) -> Group:
     pictures: list[Picture] = []
     for query, row in list(zip(found.queries, one.rows, strict=True))[:6]:
-        some = [material.picture(int(near)) for near in (query, *row[:6]) if near >= 0]
+        some = [context.picture(int(near)) for near in (query, *row[:6]) if near >= 0]
         pictures += [picture for picture in some if picture is not None]
     across = 1 + min(6, one.rows.shape[1]) if one.rows.ndim == 2 else None
     return Group(readable(one.representation), "", tuple(pictures), across=across)

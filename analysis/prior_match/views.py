@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.statistics import SIGNIFICANT
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Disclosure, Line, Lines, Prose, Section, Table, missing, one_of
 from ..report.estimate_rows import stated, trained_on
 from ..report.formatting import count, listed, number, p_value, plural, sentence
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from .two_sample import TwoSample
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """Whether codes are distributed as the prior."""
-    result: PriorComparison | None = material.results.get("prior_match")
+    result: PriorComparison | None = context.results.get("prior_match")
     if result is None or not result.parts:
         note = "Not compared yet: latentgan prior TABLE --out RESULTS does, for tables that name their prior."
-        return missing("prior_match", "Codes and prior", material.refusal("prior_match") or note)
+        return missing("prior_match", "Codes and prior", context.refusal("prior_match") or note)
     shown = tuple((part.name, tuple(_part(part, i))) for i, part in enumerate(result.parts))
     blocks: list[Block] = [*one_of("prior-part", "Part", shown)]
     blocks += [Prose(sentence(note)) for note in result.notes]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..base.statistics import Interval
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Disclosure, Estimate, Prose, Section, Table, missing
 from ..report.estimate_rows import (
     brackets,
@@ -39,11 +39,11 @@ METHODS = {
 }
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """How well simple readers get labels out of each representation."""
-    table: ProbeTable | None = material.results.get("probes")
+    table: ProbeTable | None = context.results.get("probes")
     if table is None or not table.probes:
-        note = material.refusal("probes") or "No probes yet: latentgan probe TABLE --out RESULTS trains them."
+        note = context.refusal("probes") or "No probes yet: latentgan probe TABLE --out RESULTS trains them."
         return missing("probes", "Probes", note)
     main = [probe for probe in table.probes if probe.target == table.target]
     others = [probe for probe in table.probes if probe.target != table.target]
@@ -62,7 +62,7 @@ def section(material: Material) -> Section:
             scale: Literal["percent", "number"] = "percent" if metric == "accuracy" else "number"
             blocks.append(by_group(f"attribute-{metric}", "Attribute", rows, caption, scale))
     blocks.append(Disclosure("Settings, widths, and what is confused with what", _probe_details(table, main)))
-    said = (_probe_finding(main or others, material.noun), told_labels(table.told), trained_on(table.notes))
+    said = (_probe_finding(main or others, context.noun), told_labels(table.told), trained_on(table.notes))
     return stated("probes", "Probes", said, blocks)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Map, Prose, Section, View, missing
 from ..report.estimate_rows import brackets, figure, stated, trained_on
 from ..report.formatting import count, no_better, number, percent, sentence
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 NAMES = {"umap": "UMAP", "pca": "PCA", "pacmap": "PaCMAP", "tsne": "t-SNE"}
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """The codes in the plane."""
-    maps: Maps | None = material.results.get("projection")
+    maps: Maps | None = context.results.get("projection")
     if maps is None or not maps.maps:
         note = "No map yet: latentgan map TABLE --out RESULTS draws one."
-        return missing("projection", "Map", material.refusal("projection") or note)
-    known = np.array([int(row) in material.places for row in maps.rows], bool)
+        return missing("projection", "Map", context.refusal("projection") or note)
+    known = np.array([int(row) in context.places for row in maps.rows], bool)
     views = tuple(View(NAMES.get(one.method, one.method), one.xy[known], _trust(one)) for one in maps.maps)
-    colour = material.thumbnails.columns[0].name if material.thumbnails and material.thumbnails.columns else ""
+    colour = context.thumbnails.columns[0].name if context.thumbnails and context.thumbnails.columns else ""
     caption = (
-        f"Each point is an {material.noun}; near points have near codes. Hover or tap for it, draw around points to "
+        f"Each point is an {context.noun}; near points have near codes. Hover or tap for it, draw around points to "
         "see them together, zoom by the wheel, click a name below to hide or show it. "
         "Distances between far groups mean little in UMAP."
     )
     blocks: list[Block] = [Map("latent-map", maps.rows[known], views, caption, colour)]
     blocks += [Prose(sentence(note)) for note in maps.notes]
-    return stated("projection", "Map", (_map_finding(maps.maps[0], material.noun), trained_on(maps.notes)), blocks)
+    return stated("projection", "Map", (_map_finding(maps.maps[0], context.noun), trained_on(maps.notes)), blocks)
 
 
 def _map_finding(best: Placement, noun: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import (
     Block,
     Comparison,
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from .reconstruction import Reconstruction
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """How much of its own image a code keeps."""
-    result: Reconstruction | None = material.results.get("reconstruction")
-    run = material.run
+    result: Reconstruction | None = context.results.get("reconstruction")
+    run = context.run
     caption = "Rows come in twos: held-out images, and below each row what the generator makes of their codes."
     grids = run.reconstructions if run is not None else ()
     during: tuple[Block, ...] = (slides("reconstructions-over", grids, "Reconstructions", caption),) if grids else ()
     open_: tuple[Block, ...] = left_open(run) if run is not None else ()
     if result is None:
         note = "Not measured: latentgan reconstruction TABLE --out RESULTS does, where a model decodes."
-        note = material.refusal("reconstruction") or note
+        note = context.refusal("reconstruction") or note
         if not during:
             return missing("reconstruction", "Reconstructions", note)
         return Section("reconstruction", "Reconstructions", note, (*during, *open_))

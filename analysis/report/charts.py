@@ -12,7 +12,7 @@ from .markup import clean, isolated
 EVERY = tuple(f"c{i}" for i in range(10))
 
 
-BESIDE_BASELINES = ("ours", "c2", "c9", "c7", "c5")  # none that looks like a baseline's colour
+BASELINE_COLOURS_APART = ("ours", "c2", "c9", "c7", "c5")  # none that looks like a baseline's colour
 
 
 LONGEST_LABEL = 70
@@ -41,7 +41,7 @@ def lines_figure(chart: Lines) -> Figure:
 
 def strokes(lines: tuple[Line, ...]) -> list[tuple[str, str]]:
     """Choose each curve's colour token and dash: a role has its colour, and repeats differ in the dash."""
-    patterns = BESIDE_BASELINES if any(line.role for line in lines) else EVERY
+    patterns = BASELINE_COLOURS_APART if any(line.role for line in lines) else EVERY
     names, free = [], 0
     for line in lines:
         names.append(line.role or patterns[free % len(patterns)])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class ReportContext:
     """Everything there is. `results` maps a kind ("probes", …) to its result, `commands` to what made it."""
 
     results: Mapping[str, Any] = field(default_factory=dict)

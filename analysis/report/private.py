@@ -9,26 +9,26 @@ from typing import Any, TypeVar
 
 from ..io.paths import without_paths
 from ..io.writing import consent
-from .context import Material
+from .context import ReportContext
 from .document import Report
 
 T = TypeVar("T")
 
 
-def without_private_paths(report: Report, material: Material, *places: Path | None) -> Report:
+def without_private_paths(report: Report, context: ReportContext, *places: Path | None) -> Report:
     """Return the report with every absolute path in its texts shortened, unless the user keeps paths.
 
     Args:
         report: as it was built.
-        material: from which, with the paths that it names.
+        context: from which, with the paths that it names.
         places: folders and files that were read or written.
     """
     if consent().keep_paths:
         return report
     named = [str(place.absolute()) for place in places if place is not None]
-    if material.run is not None:
-        named += [*_texts(material.run.config.get("data", {})), *_texts(material.run.said("provenance") or {})]
-    named += [*_texts(material.metadata.get("run", ""))]
+    if context.run is not None:
+        named += [*_texts(context.run.config.get("data", {})), *_texts(context.run.said("provenance") or {})]
+    named += [*_texts(context.metadata.get("run", ""))]
     return _cleaned(report, tuple(dict.fromkeys(path for path in named if "/" in path)))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import (
     Block,
     Choice,
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 METHODS = {"pgd": "PGD", "fgsm": "FGSM", "noise": "random noise"}
 
 
-def section(material: Material) -> Section:
+def section(context: ReportContext) -> Section:
     """Robust accuracy against the size of the change, and the images."""
-    result: Robustness | None = material.results.get("robustness")
+    result: Robustness | None = context.results.get("robustness")
     if result is None or not result.readers:
         note = "None yet: latentgan adversarial RUN --probe FILE --out RESULTS attacks a saved probe."
         return missing("robustness", "Adversarial examples", note)

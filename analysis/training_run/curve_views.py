@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ..base.statistics import wilson_share
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Disclosure, Line, Lines, Section, missing
 from ..report.formatting import count, listed, number, plural
 from ..report.run_folder import NO_RUN, Run, Series
@@ -21,9 +21,9 @@ INFORMATION = "_information"
 """How the names of logged information end, as InfoGAN's."""
 
 
-def curves(material: Material) -> Section:
+def curves(context: ReportContext) -> Section:
     """Terms by player, gradient norms, reconstruction ratio, speed."""
-    run = material.run
+    run = context.run
     if run is None:
         return missing("curves", "Training", NO_RUN)
     if not run.series:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..report.context import Material
+from ..report.context import ReportContext
 from ..report.document import Block, Code, Disclosure, Facts, Gallery, Group, Notice, Prose, Section, Table, missing
 from ..report.formatting import count, duration, family_name, first_sentence, listed, number, percent, plural, sentence
 from ..report.run_folder import NO_RUN, Run, Warned, slides
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 FEW_IMAGES = 20
 
 
-def overview(material: Material) -> Section:
+def overview(context: ReportContext) -> Section:
     """What was trained on what."""
-    table = material.overview
+    table = context.overview
     warnings = () if table is None else table.warnings
     blocks: list[Block] = [Notice("warning", "Rows depend on each other", sentence(warning)) for warning in warnings]
-    blocks.append(Facts(_facts(material)))
+    blocks.append(Facts(_facts(context)))
     if table is not None:
         rows = tuple(_summary_row(summary) for summary in table.summaries)
         if rows:
@@ -31,8 +31,8 @@ def overview(material: Material) -> Section:
             )
         blocks += [Prose(sentence(note)) for note in table.notes]
         blocks += [Prose(_left_out(kind, reason)) for kind, reason in table.refused]
-    blocks += _some_images(material)
-    run = material.run
+    blocks += _some_images(context)
+    run = context.run
     if run is not None:
         blocks += held_out_likelihood(run)
     if run is not None and run.said("source"):
@@ -41,7 +41,7 @@ def overview(material: Material) -> Section:
         blocks += [Prose(sentence(str(note))) for note in run.said("notes") or []]
         if run.said("command"):
             blocks.append(Code(str(run.said("command")), "The command that trained it"))
-    return Section("overview", "Overview", _trained(material), tuple(blocks))
+    return Section("overview", "Overview", _trained(context), tuple(blocks))
 
 
 def _left_out(kind: str, reason: str) -> str:
@@ -52,23 +52,23 @@ def _left_out(kind: str, reason: str) -> str:
     )
 
 
-def _some_images(material: Material) -> list[Block]:
+def _some_images(context: ReportContext) -> list[Block]:
     """A few images of every class, or a few of all: what the data looks like."""
-    if material.thumbnails is None or material.thumbnails.pixels is None:
+    if context.thumbnails is None or context.thumbnails.pixels is None:
         return []
-    rows = material.thumbnails.rows
+    rows = context.thumbnails.rows
     by_label: dict[str, list[int]] = {}
     for row in rows[:: max(1, len(rows) // 2000)]:
-        by_label.setdefault(material.label(int(row)), []).append(int(row))
+        by_label.setdefault(context.label(int(row)), []).append(int(row))
     few = max(1, FEW_IMAGES // len(by_label))
     chosen = [row for _, members in sorted(by_label.items())[:FEW_IMAGES] for row in members[:few]]
-    pictures = [material.picture(row, material.label(row)) for row in chosen]
+    pictures = [context.picture(row, context.label(row)) for row in chosen]
     group = Group("", "", tuple(picture for picture in pictures if picture is not None))
     return [Gallery((group,), "Some of the images, with their labels." if len(by_label) > 1 else "Some of the images.")]
 
 
-def _trained(material: Material) -> str:
-    run, table, said = material.run, material.overview, material.metadata
+def _trained(context: ReportContext) -> str:
+    run, table, said = context.run, context.overview, context.metadata
     data = (run and run.said("data")) or said.get("data") or (table.table if table else "these images")
     if run is not None and run.said("images"):
         vectors = dict(table.representations) if table is not None else {}
@@ -94,8 +94,8 @@ def _device(run: Run) -> str:
     return f"{device} ({plural(int(threads), 'thread')})" if threads and device == "cpu" else device
 
 
-def _facts(material: Material) -> tuple[tuple[str, str], ...]:
-    run, table, said = material.run, material.overview, material.metadata
+def _facts(context: ReportContext) -> tuple[tuple[str, str], ...]:
+    run, table, said = context.run, context.overview, context.metadata
     facts: list[tuple[str, str]] = []
     if table is not None:
         facts.append((f"{_things(table)} in the table", count(table.n)))
@@ -130,9 +130,9 @@ def _summary_row(one: Summary) -> tuple[str, ...]:
     return one.name, one.kind, count(one.present), count(one.missing), values
 
 
-def health(material: Material) -> Section:
+def health(context: ReportContext) -> Section:
     """What the checks during training said, in their own words."""
-    run = material.run
+    run = context.run
     if run is None:
         return missing("health", "Health", NO_RUN)
     if not run.status:
@@ -158,9 +158,9 @@ def _notice(one: Warned) -> Notice:
     return Notice("failure" if one.name == "diverged" else "warning", title, text)
 
 
-def samples(material: Material) -> Section:
+def samples(context: ReportContext) -> Section:
     """What the generator draws, over training."""
-    run = material.run
+    run = context.run
     if run is None:
         return missing("samples", "Samples", NO_RUN)
     if not run.samples:
@@ -185,9 +185,9 @@ def samples(material: Material) -> Section:
     return Section("samples", "Samples", sentence(finding), (slides("samples-over", run.samples, "Samples", caption),))
 
 
-def configuration(material: Material) -> Section:
+def configuration(context: ReportContext) -> Section:
     """The whole resolved configuration."""
-    run = material.run
+    run = context.run
     if run is None or not run.config_text:
         return missing("configuration", "Configuration", NO_RUN if run is None else "The run has no run.toml.")
     tables = [name for name, value in run.config.items() if isinstance(value, dict)]
@@ -197,19 +197,19 @@ def configuration(material: Material) -> Section:
     return Section("configuration", "Configuration", finding, (Disclosure("Show all settings", (code,)),))
 
 
-def made(material: Material) -> Section:
+def made(context: ReportContext) -> Section:
     """The commands and versions behind every figure."""
-    run, said = material.run, material.metadata
+    run, said = context.run, context.metadata
     commands = [("train", str(run.said("command") or ""))] if run is not None else []
     commands += [("encode", str(said.get("command") or ""))]
-    commands += [(kind, material.commands.get(kind, "")) for kind in material.results]
-    untold = [name for name in material.results if not material.commands.get(name)]
+    commands += [(kind, context.commands.get(kind, "")) for kind in context.results]
+    untold = [name for name in context.results if not context.commands.get(name)]
     commands = [(name, command) for name, command in commands if command]
     groups: dict[str, list[str]] = {}
     for name, command in commands:
         groups.setdefault(command, []).append(name)
     blocks: list[Block] = [Code(command, listed(names)) for command, names in groups.items()]
-    versions = _versions(material)
+    versions = _versions(context)
     if versions:
         blocks.append(Facts(versions))
     but = f" but {listed(untold)}" if untold else ""
@@ -222,10 +222,10 @@ def made(material: Material) -> Section:
     return Section("made", "How it was made", finding, tuple(blocks))
 
 
-def _versions(material: Material) -> tuple[tuple[str, str], ...]:
-    run = material.run
+def _versions(context: ReportContext) -> tuple[tuple[str, str], ...]:
+    run = context.run
     result = dict((run and run.said("versions")) or {})
-    analysed = sorted(set(material.versions.values()) - {""})
+    analysed = sorted(set(context.versions.values()) - {""})
     rows = [(f"{name} (training)", str(version)) for name, version in result.items()]
     if analysed:
         rows.append(("latentgan (analysis)", ", ".join(analysed)))

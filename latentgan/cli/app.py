@@ -213,13 +213,11 @@ def load_model(run: Path) -> Any:
         raise analysis.app.AnalysisError(str(error)) from error
 
 
-def load_networks(model: Any, classes: tuple[str, ...], *, told: int, seed: int) -> Any:
-    """Return the supervised baselines that `analysis` trains; arguments as of `supervised_baselines.ways`."""
-    from analysis.label_efficiency.networks import Network
-    from latentgan.evaluation.supervised_baselines import ways
+def load_supervised(model: Any, classes: tuple[str, ...], *, n_labels_used: int, seed: int) -> Any:
+    """Return the supervised baselines that `analysis` trains; arguments as of `supervised_baselines`."""
+    from latentgan.evaluation.supervised_baselines import supervised_baselines
 
-    result = ways(model, classes, told=told, seed=seed)
-    return [Network(way.name, way.teach, way.read, way.told, way.note) for way in result]
+    return supervised_baselines(model, classes, n_labels_used=n_labels_used, seed=seed)
 
 
 def encode_runs(runs: list[Path], folder: Path, **how: Any) -> list[Path]:
@@ -284,4 +282,4 @@ cli_reproduce.register(app)
 cli_selfcheck.register(app)
 
 
-analysis.app.register(app, Loaders(model=load_model, networks=load_networks, tables=encode_runs))
+analysis.app.register(app, Loaders(model=load_model, supervised=load_supervised, tables=encode_runs))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from analysis.concepts.concept_table import ConceptTable
     from analysis.editing.evaluators import Measured
-    from analysis.editing.preserved_directions import KeptMoves
-    from analysis.editing.verification import Move
+    from analysis.editing.preserved_directions import PreservingDirections
+    from analysis.editing.verification import EditDirection
     from latentgan.data.source import ImageSource
 
 
@@ -116,12 +116,12 @@ def edit(
     """
     import numpy as np
 
-    from analysis.editing.study import moves_of
+    from analysis.editing.study import edit_directions
     from latentgan.cli.concept_names import find_weighted
     from latentgan.inference import stages
 
     table = _concepts(run, results)
-    moves = moves_of(table)
+    moves = edit_directions(table)
     names = [move.name for move in moves]
     chosen = [find_weighted(names, text) for text in concept]
     if len({position for position, _ in chosen}) < len(chosen):
@@ -232,7 +232,7 @@ def verify(
     note(f"results: {results}   next: latentgan report {results}")
 
 
-def _say_evidence(move: Move, results: Path) -> None:
+def _say_evidence(move: EditDirection, results: Path) -> None:
     """Say what is known of the direction that is edited along, and warn where it does not tell its concept."""
     from latentgan.console import say
 
@@ -260,26 +260,31 @@ def _concepts(run: Path, results: Path) -> ConceptTable:
 
 
 def _keeping(
-    table: ConceptTable, moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str], by: str, draws: int = 0
-) -> KeptMoves:
+    table: ConceptTable,
+    moves: Sequence[EditDirection],
+    chosen: Sequence[int],
+    keep: Sequence[str],
+    by: str,
+    draws: int = 0,
+) -> PreservingDirections:
     """Return the chosen moves along directions that keep others.
 
     Raises:
         ConfigError: a concept is to be both edited and kept, by its name or by its column's.
     """
-    from analysis.editing.preserved_directions import keep_in
+    from analysis.editing.preserved_directions import preserve_directions
     from analysis.editing.study import namesakes
     from latentgan.console import say
 
     if both := _both(moves, chosen, keep):
         raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and kept: leave one of the two out")
-    result = keep_in(table, moves, chosen, _found(moves, keep), by=by, draws=draws)
+    result = preserve_directions(table, moves, chosen, _found(moves, keep), by=by, draws=draws)
     for line in (*namesakes(moves, [*(moves[i].name for i in chosen), *keep]), *result.notes):
         say(f"note: {line}")
     return result
 
 
-def _found(moves: Sequence[Move], wanted: Sequence[str]) -> list[int]:
+def _found(moves: Sequence[EditDirection], wanted: Sequence[str]) -> list[int]:
     """Return the positions of moves that are named, or whose column is, one direction each."""
     from latentgan.cli.concept_names import find_all
 
@@ -287,13 +292,13 @@ def _found(moves: Sequence[Move], wanted: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(i for name in wanted for i in find_all(names, columns, name)))
 
 
-def _both(moves: Sequence[Move], chosen: Sequence[int], keep: Sequence[str]) -> list[int]:
+def _both(moves: Sequence[EditDirection], chosen: Sequence[int], keep: Sequence[str]) -> list[int]:
     """Return which of the chosen moves are themselves to be kept, alone or with all of their column."""
     kept = _found(moves, keep)
     return [i for i in chosen if i in kept]
 
 
-def _to_verify(moves: Sequence[Move], only: Sequence[str], keep: Sequence[str], concepts: int) -> list[int]:
+def _to_verify(moves: Sequence[EditDirection], only: Sequence[str], keep: Sequence[str], concepts: int) -> list[int]:
     """Return the moves that are asked for, or all of the first so many, which are concepts, but the kept ones.
 
     Raises:
@@ -329,7 +334,7 @@ def _verified(
     import numpy as np
 
     from analysis.editing.evaluators import suited
-    from analysis.editing.study import HeldOut, moves_of, verify_concepts
+    from analysis.editing.study import HeldOut, edit_directions, verify_concepts
     from latentgan.console import bar
     from latentgan.evaluation.three_way_split import FEWEST, three_ways
     from latentgan.inference.encode import fitting_images
@@ -346,7 +351,7 @@ def _verified(
     rows, learned = three_ways(source, fitted, edited=images, most=most, rng=rng, groups=groups)
     if len(rows) < FEWEST:
         raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
-    known = moves_of(found)
+    known = edit_directions(found)
     chosen = _to_verify(known, only, keep, len(found.concepts))
     kept = _keeping(found, known, chosen[:MOST], keep, by, draws)
     moves, shuffled = kept.moves, kept.shuffled

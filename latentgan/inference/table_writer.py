@@ -137,7 +137,7 @@ class Parts:
                 (self.folder / OPEN).replace(self.folder / f"{self._first:012d}-{self.rows:012d}.parquet")
 
     def join(self, rows: int) -> None:
-        """Move the only part into the table's place, or write several as one, and remove the folder.
+        """Put the only part into the table's place, or write several as one, and remove the folder.
 
         Raises:
             OSError: the parts do not hold `rows` rows.

@@ -56,7 +56,7 @@ class ExponentialMovingAverage:
 
     @torch.no_grad()
     def update(self, images: int, images_seen: int) -> None:
-        """Move towards the present weights after iterations on `images` images, `images_seen` in all."""
+        """Step towards the present weights after iterations on `images` images, `images_seen` in all."""
         halflife = min(self.halflife_images, RAMP * images_seen)
         if halflife <= 0:
             torch._foreach_copy_(self.values, self._source)

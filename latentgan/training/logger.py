@@ -89,7 +89,7 @@ class RunLogger:
         self._progress.stop()
 
     def advance(self, state: TrainingState) -> None:
-        """Move the bar after an iteration."""
+        """Advance the bar after an iteration."""
         if self._task is not None:
             total = state.config.training.total_images
             self._progress.update(self._task, completed=min(state.images, total))

@@ -13,7 +13,7 @@ import report_samples as samples
 from analysis.mixtures.model_selection import fit_mixture
 from analysis.mixtures.separation import Separation, separation
 from analysis.mixtures.views import section as mixture
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from latentgan.selfcheck.claims.structure import CONNECTED
 
 
@@ -60,6 +60,6 @@ def test_the_finding_counts_components_and_groups_apart() -> None:
     members = np.zeros(chosen.components, np.int64)
     one = replace(chosen, separation=Separation(1, members, 500, False))
     two = replace(chosen, separation=Separation(2, members, 500, True))
-    said = [mixture(Material({"mixtures": each})).finding.replace("\u00a0", " ") for each in (one, two)]
+    said = [mixture(ReportContext({"mixtures": each})).finding.replace("\u00a0", " ") for each in (one, two)]
     assert "parts of one group: no valley is shown between them" in said[0]
     assert "form 2 separate groups with valleys between them" in said[1]

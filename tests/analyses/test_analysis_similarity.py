@@ -10,7 +10,7 @@ from scipy.stats import kstest, spearmanr
 
 import analysis.model_comparison.similarity as similarity
 from analysis.base.statistics import auc, permutation_p
-from analysis.concepts.targets import Question
+from analysis.concepts.targets import ConceptTarget
 from analysis.errors import AnalysisError
 from analysis.model_comparison.similarity import (
     SHUFFLED_MAPS,
@@ -81,9 +81,9 @@ def test_procrustes_of_unequal_widths_is_a_minimum(d: int, e: int, rng: np.rando
         assert np.square(y - scale * x @ other).sum() > least
 
 
-def concept(rng: np.random.Generator, n: int = 1600) -> tuple[np.ndarray, Question]:
+def concept(rng: np.random.Generator, n: int = 1600) -> tuple[np.ndarray, ConceptTarget]:
     x = rng.normal(size=(n, 5))
-    return x, Question("big", "big", "boolean", np.where(x[:, 0] + 0.3 * rng.normal(size=n) > 0, 1, -1))
+    return x, ConceptTarget("big", "big", "boolean", np.where(x[:, 0] + 0.3 * rng.normal(size=n) > 0, 1, -1))
 
 
 def test_a_shared_direction_carries_over_and_a_lost_one_does_not(rng: np.random.Generator) -> None:

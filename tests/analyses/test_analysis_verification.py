@@ -6,22 +6,24 @@ import numpy as np
 import pytest
 from bands import WIDTH, Bands, axes, scores
 
-from analysis.editing.edits import check_doses, judge_doses, kept, kept_at_one, spearman, succeeded
+from analysis.editing.edits import check_doses, kept, kept_at_one, score_edits, spearman, succeeded
 from analysis.editing.evaluators import measured_scores, network_scores, same_as_measured, side_by_side, suited
 from analysis.editing.image_measures import measure
-from analysis.editing.verification import Move, Verification, verify_edits
+from analysis.editing.verification import EditDirection, Verification, verify_edits
 from analysis.errors import AnalysisError
 from analysis.results import load_one, save
 
 DOSES = np.array([-3.0, -2, -1, 0, 1, 2, 3])
 
 
-def moves(directions: np.ndarray, length: float = 1.0) -> list[Move]:
+def moves(directions: np.ndarray, length: float = 1.0) -> list[EditDirection]:
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    return [Move(name, name, "numeric", v, length) for name, v in zip("abcd", unit, strict=False)]
+    return [EditDirection(name, name, "numeric", v, length) for name, v in zip("abcd", unit, strict=False)]
 
 
-def verified(world: Bands, codes: np.ndarray, asked: list[Move], *, seed: int = 1, **options: object) -> Verification:
+def verified(
+    world: Bands, codes: np.ndarray, asked: list[EditDirection], *, seed: int = 1, **options: object
+) -> Verification:
     rng = np.random.default_rng(seed)
     return verify_edits(world.decode, world.judge, scores(), codes, asked, rng=rng, **options)  # type: ignore[arg-type]
 
@@ -139,14 +141,14 @@ def test_random_directions_have_the_concept_s_length_and_stay_in_the_mask(codes:
 
 def test_images_are_decoded_in_slices_alike(codes: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     world, sizes = Bands(axes(0.3)), []
-    whole = judge_doses(world.decode, world.judge, codes, np.eye(WIDTH)[0], DOSES)
+    whole = score_edits(world.decode, world.judge, codes, np.eye(WIDTH)[0], DOSES)
     monkeypatch.setattr("analysis.editing.edits.AT_ONCE", 7 * 12 * 8)
 
     def decode(z: np.ndarray) -> np.ndarray:
         sizes.append(len(z))
         return world.decode(z)
 
-    parts = judge_doses(decode, world.judge, codes, np.eye(WIDTH)[0], DOSES)
+    parts = score_edits(decode, world.judge, codes, np.eye(WIDTH)[0], DOSES)
     assert max(sizes) == 7 * 8
     np.testing.assert_array_equal(parts.scores, whole.scores)
     np.testing.assert_array_equal(parts.classes, whole.classes)
@@ -160,7 +162,7 @@ def test_images_without_a_score_are_left_out_and_a_concept_without_a_judge_is_ke
         found, _ = world.judge(images)
         return np.where(found > 0.6, np.nan, found), np.full(len(images), -1)
 
-    asked = [*moves(np.eye(WIDTH)[:1]), Move("nobody's", "x", "boolean", np.eye(WIDTH)[5], 1.0)]
+    asked = [*moves(np.eye(WIDTH)[:1]), EditDirection("nobody's", "x", "boolean", np.eye(WIDTH)[5], 1.0)]
     found = verify_edits(world.decode, judge, scores(), codes, asked, draws=3, rng=np.random.default_rng(1))
     first, other = found.responses
     assert first.spearman.n == np.sum(codes[:, 0] + 3 <= 2) < 60 and first.spearman.value == 1

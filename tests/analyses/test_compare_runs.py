@@ -48,8 +48,8 @@ def test_runs_are_encoded_once_on_the_same_images_and_stand_side_by_side(call: A
     code, out, err = call(*said, "--json")
     assert code == 0, err
     body = json.loads(out)
-    standings = body["runs"]["standings"]
-    assert [row["who"]["name"] for row in standings] == [
+    ranked_models = body["runs"]["ranked_models"]
+    assert [row["who"]["name"] for row in ranked_models] == [
         "a",
         "b",
         "pixels",
@@ -58,15 +58,15 @@ def test_runs_are_encoded_once_on_the_same_images_and_stand_side_by_side(call: A
         "untrained.a",
         "untrained.b",
     ]
-    assert [(row["who"]["family"], row["who"]["images_seen"], row["who"]["width"]) for row in standings[:2]] == [
+    assert [(row["who"]["family"], row["who"]["images_seen"], row["who"]["width"]) for row in ranked_models[:2]] == [
         ("bigan", 32, 4),
         ("bigan", 32, 5),
     ]
-    measures = {figure["measure"] for figure in standings[0]["figures"]}
+    measures = {figure["measure"] for figure in ranked_models[0]["figures"]}
     assert len(measures) == 6 and body["runs"]["test_rows"] == body["runs"]["train_rows"] == ROWS
     assert body["pairs"][0]["names"] == ["a", "b"]
     found = load(tmp_path / "results")["model_comparison"].runs
-    assert found.runs[1].figures[0].difference.n == ROWS and len(found.leads) == 5
+    assert found.runs[1].figures[0].difference.n == ROWS and len(found.best_by_metric) == 5
 
     tables = [tmp_path / "results-tables" / f"{name}.parquet" for name in "ab"]
     split = [pq.read_table(path, columns=["id", "split"]).to_pylist() for path in tables]

@@ -17,11 +17,11 @@ from analysis.concepts.concept_table import ConceptTable, concept_table
 from analysis.concepts.orthogonalization import BAR, SAME, orthogonalise, span_of
 from analysis.concepts.scoring import Task
 from analysis.concepts.study import study as study_concepts
-from analysis.concepts.targets import Question, named
+from analysis.concepts.targets import ConceptTarget, named
 from analysis.concepts.unsupervised import FIRST_LAYER, PCA_OF_CODES, effects_of, first_layer_directions, unsupervised
 from analysis.concepts.views import section
 from analysis.errors import AnalysisError
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import all_blocks
 from analysis.report.html import render
 from analysis.report_builder import build
@@ -91,7 +91,7 @@ def entangled(rng: np.random.Generator, n: int = 1500, by: str = "projection") -
     codes = rng.normal(size=(n, 6))
     codes[:, 0] += 1.5 * smile + 0.9 * hat
     codes[:, 1] += 1.2 * hat
-    asked = [Question(k, k, "boolean", v) for k, v in (("smile", smile), ("hat", hat), ("wet", wet))]
+    asked = [ConceptTarget(k, k, "boolean", v) for k, v in (("smile", smile), ("hat", hat), ("wet", wet))]
     rows = np.arange(n)
     return concept_table(
         codes[:1000],
@@ -140,7 +140,7 @@ def test_independent_concepts_are_kept_by_regression_along_their_own_effects(rng
 def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator) -> None:
     one, other = (np.where(rng.random(600) < 0.5, 1, -1) for _ in range(2))
     codes, rows = np.column_stack([3 * one, 3 * other]) + rng.normal(size=(600, 2)), np.arange(600)
-    asked = [Question(k, k, "boolean", v) for k, v in (("a", one), ("b", other), ("both", one * (one == other)))]
+    asked = [ConceptTarget(k, k, "boolean", v) for k, v in (("a", one), ("b", other), ("both", one * (one == other)))]
     few: dict[str, Any] = {"draws": 2, "permutations": 19, "resamples": 2, "methods": ["mean difference"]}
 
     def kept(*names: str) -> ConceptTable:
@@ -155,7 +155,7 @@ def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator)
 
 
 def test_names_call_a_question_or_all_of_a_column(rng: np.random.Generator) -> None:
-    asked = [Question(f"label: {k}", "label", "class", np.zeros(3, np.int64)) for k in "abc"]
+    asked = [ConceptTarget(f"label: {k}", "label", "class", np.zeros(3, np.int64)) for k in "abc"]
     assert named(asked, ["label: b"]) == [1] and named(asked, ["label: c", "label"]) == [2, 0, 1]
     assert named(asked, ["c", "a"]) == [2, 0]
     with pytest.raises(AnalysisError, match="no concept is called 'lable'; did you mean 'label'"):
@@ -177,7 +177,9 @@ def test_a_planted_component_is_found_again_and_named_and_a_round_cloud_has_none
     signs = np.where(rng.random(1200) < 0.5, 1, -1)
     noise = np.where(rng.random(1200) < 0.5, 1, -1)
     rows = np.arange(1200)
-    tasks = [Task(Question(k, k, "boolean", v), rows[:800], rows[800:]) for k, v in (("it", signs), ("not", noise))]
+    tasks = [
+        Task(ConceptTarget(k, k, "boolean", v), rows[:800], rows[800:]) for k, v in (("it", signs), ("not", noise))
+    ]
     round_cloud = rng.normal(size=(1200, 10)).astype(np.float32)
     planted = round_cloud + 2 * signs[:, None] * np.eye(10, dtype=np.float32)[0]
     [found] = unsupervised(planted[:800], planted[800:], tasks, rng=rng, permutations=199)
@@ -204,7 +206,7 @@ def test_what_axes_tell_has_uniform_p_values_where_there_is_nothing_to_tell(rng:
     p, rows = [], np.arange(200)
     for _ in range(8):
         signs = np.where(rng.random((200, 5)) < 0.5, 1, -1)
-        tasks = [Task(Question(str(i), "", "boolean", v), rows[:120], rows[120:]) for i, v in enumerate(signs.T)]
+        tasks = [Task(ConceptTarget(str(i), "", "boolean", v), rows[:120], rows[120:]) for i, v in enumerate(signs.T)]
         codes = rng.normal(size=(200, 8))
         [found] = unsupervised(codes[:120], codes[120:], tasks, rng=rng, permutations=99)
         p += [axis.p_value for axis in found.axes]
@@ -279,7 +281,7 @@ def test_the_report_shows_all_of_it_and_escapes_names(found: ConceptTable) -> No
         for one in found.unsupervised
     )
     called = tuple(replace(one, name="<b>" + one.name, note="<s>") for one in found.concepts)
-    hostile = Material({"concepts": replace(found, concepts=called, freed=freed, unsupervised=blind)})
+    hostile = ReportContext({"concepts": replace(found, concepts=called, freed=freed, unsupervised=blind)})
     words = str(all_blocks(section(hostile).blocks))
     for said in (
         "keeping label: 3",

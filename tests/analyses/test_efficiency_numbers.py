@@ -20,7 +20,7 @@ from analysis.label_efficiency.regression import NumberCurves, amounts, explaine
 from analysis.label_efficiency.study import study as study_efficiency
 from analysis.label_efficiency.views import section as few_labels
 from analysis.probes.few_labels import FewLabels
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Lines, Prose, all_blocks
 from analysis.results import save
 from analysis.table.study_options import Options
@@ -192,14 +192,14 @@ def test_results_are_kept_printed_and_reported_with_hostile_names(tmp_path: Path
     assert done.exit_code == 0 and "R² of ridge on" in done.stdout and "mean of labels" in done.stdout
     found = load(tmp_path / "results")["label_efficiency"]
     assert [one.target for one in found.attributes] == [hostile]
-    section = few_labels(Material({"label_efficiency": found}))
+    section = few_labels(ReportContext({"label_efficiency": found}))
     charts = [block for block in all_blocks(section.blocks) if isinstance(block, Lines)]
     assert [chart.y_scale for chart in charts] == ["percent", "linear"]
     assert {line.name for line in charts[1].lines} >= {"code", "raw pixels", MEAN, "code, labels shuffled"}
     said = " ".join(block.text for block in section.blocks if isinstance(block, Prose))
     assert "with 100 labelled rows" in said and "labelled rows" not in section.finding
     save(found.attributes[0], tmp_path / "alone")
-    alone = few_labels(Material(load(tmp_path / "alone")))
+    alone = few_labels(ReportContext(load(tmp_path / "alone")))
     assert alone.finding.startswith("With 100 labelled rows,") and "R² 0." in alone.finding
     written = write_report(tmp_path / "results", tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<img src=x onerror" not in written

@@ -16,7 +16,7 @@ from PIL import Image
 from tiny_runs import read_json
 from typer.testing import CliRunner
 
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Facts
 from analysis.report.run_folder import read_run
 from analysis.training_run.views import overview
@@ -136,7 +136,7 @@ def test_the_report_counts_labels_in_training(tmp_path) -> None:
     run = read_run(trained(tmp_path / "run", labels="decoder", told=8))
 
     def facts(**summary: Any) -> dict[str, str]:
-        blocks = overview(Material(run=replace(run, summary={**run.summary, **summary}))).blocks
+        blocks = overview(ReportContext(run=replace(run, summary={**run.summary, **summary}))).blocks
         return dict(next(block for block in blocks if isinstance(block, Facts)).items)
 
     assert facts()["labels in training"] == "8"

@@ -13,15 +13,17 @@ from analysis.concepts.concept_table import ConceptTable, concept_table
 from analysis.concepts.joint_regression import joint_of
 from analysis.concepts.orthogonalization import regress
 from analysis.concepts.stratified import evidence_within, strata_of, stratified_auc
-from analysis.concepts.targets import Question
-from analysis.editing.preserved_directions import keep_in
-from analysis.editing.study import moves_of
+from analysis.concepts.targets import ConceptTarget
+from analysis.editing.preserved_directions import preserve_directions
+from analysis.editing.study import edit_directions
 from analysis.results import load_one
 
 WIDTH = 12
 
 
-def together(rng: np.random.Generator, n: int, correlation: float, number: bool) -> tuple[np.ndarray, list[Question]]:
+def together(
+    rng: np.random.Generator, n: int, correlation: float, number: bool
+) -> tuple[np.ndarray, list[ConceptTarget]]:
     """Codes (n, 12) of which number 0 is moved by a, number 1 by b, and questions for both, correlated."""
     factors = rng.normal(size=(n, 2))
     factors[:, 1] = correlation * factors[:, 0] + np.sqrt(1 - correlation**2) * factors[:, 1]
@@ -34,12 +36,14 @@ def together(rng: np.random.Generator, n: int, correlation: float, number: bool)
     kind, values = ("numeric", factors) if number else ("boolean", None)
     signs = np.where(factors > np.median(factors, axis=0), 1, -1) if number else factors.astype(np.int64)
     return codes.astype(np.float32), [
-        Question(name, name, kind, signs[:, i], "", None if values is None else values[:, i])
+        ConceptTarget(name, name, kind, signs[:, i], "", None if values is None else values[:, i])
         for i, name in enumerate("ab")
     ]
 
 
-def kept(codes: np.ndarray, asked: list[Question], rng: np.random.Generator, by: str = "regression") -> ConceptTable:
+def kept(
+    codes: np.ndarray, asked: list[ConceptTarget], rng: np.random.Generator, by: str = "regression"
+) -> ConceptTable:
     rows, half = np.arange(len(codes)), len(codes) // 2
     return concept_table(
         codes[:half],
@@ -68,8 +72,8 @@ def test_what_both_share_with_b_in_waves_is_no_evidence(number: bool, effect: fl
         wave = np.sin(2 * b)
         positions, a = 2 * wave + rng.normal(size=400) + effect * own, wave + 0.7 * own
         sides = [np.where(values > np.median(values), 1, -1) for values in (a, b)]
-        asked = Question("a", "a", "numeric" if number else "boolean", sides[0], values=a if number else None)
-        keep = [Question("b", "b", "numeric", sides[1], values=b)]
+        asked = ConceptTarget("a", "a", "numeric" if number else "boolean", sides[0], values=a if number else None)
+        keep = [ConceptTarget("b", "b", "numeric", sides[1], values=b)]
         rows = np.arange(250), np.arange(250, 400)
         found.append(evidence_within(asked, keep, rows, (positions[rows[0]], positions[rows[1]]), 199, rng)[2])
     assert least <= np.mean(np.array(found) <= 0.05) <= most
@@ -86,15 +90,15 @@ def test_what_both_share_with_two_kept_ones_is_no_evidence(kinds: str, number: b
         c = np.where(c > 0, 1.0, -1.0) if kinds == "a class and a number" else c
         positions, a = 1.5 * b * c + rng.normal(size=400), 1.5 * b * c + 0.7 * rng.normal(size=400)
         signs = [np.where(values > np.median(values), 1, -1) for values in (a, b)]
-        asked = Question("a", "a", "numeric" if number else "boolean", signs[0], values=a if number else None)
-        other = Question(
+        asked = ConceptTarget("a", "a", "numeric" if number else "boolean", signs[0], values=a if number else None)
+        other = ConceptTarget(
             "c",
             "c",
             "boolean" if kinds == "a class and a number" else "numeric",
             np.where(c > 0, 1, -1),
             values=None if kinds == "a class and a number" else c,
         )
-        keep = [Question("b", "b", "numeric", signs[1], values=b), other]
+        keep = [ConceptTarget("b", "b", "numeric", signs[1], values=b), other]
         rows = np.arange(250), np.arange(250, 400)
         found.append(evidence_within(asked, keep, rows, (positions[rows[0]], positions[rows[1]]), 99, rng)[2])
     assert np.mean(np.array(found) <= 0.05) <= 0.12
@@ -110,7 +114,7 @@ def test_an_edit_keeping_b_moves_a_and_not_b(n: int, tables: int, correlation: f
         codes, asked = together(rng, n, correlation, number)
         table = kept(codes, asked, rng)
         [free] = table.freed
-        by_edit = keep_in(table, moves_of(table), [0], [1], by="regression").moves[0]
+        by_edit = preserve_directions(table, edit_directions(table), [0], [1], by="regression").moves[0]
         assert np.abs(by_edit.direction - table.directions[free.concept]).max() < 1e-5, "edit moves along it"
         moved.append(table.directions[free.concept][:2] / np.linalg.norm(table.directions[free.concept][:2]))
         plain.append(table.directions[free.source][:2])
@@ -195,7 +199,7 @@ def test_an_auc_of_one_stratum_is_the_plain_one_and_strata_are_pooled() -> None:
     assert found.value == pytest.approx(np.average([a for a, _ in each], weights=weights))
     assert found.low < found.value < found.high and found.n == np.count_nonzero(groups >= 0)
     assert stratified_auc(scores, np.ones(300, bool), groups).n == 0
-    number = Question("x", "x", "numeric", np.ones(300, int), "", scores)
+    number = ConceptTarget("x", "x", "numeric", np.ones(300, int), "", scores)
     assert len(np.unique(strata_of([number], np.arange(300)).groups)) == 7, "300 rows, 40 a bin"
 
 

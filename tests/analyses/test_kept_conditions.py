@@ -11,7 +11,7 @@ from analysis.concepts.orthogonalization import BAR
 from analysis.concepts.study import study as study_concepts
 from analysis.concepts.views import section
 from analysis.concepts.views import tables as concepttable
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Table, all_blocks
 from analysis.table.embeddings import Embeddings
 from analysis.table.study_options import Options
@@ -38,7 +38,9 @@ def studied(table: Embeddings, *keep: str) -> ConceptTable:
 
 def words(found: ConceptTable) -> tuple[Table, str]:
     """The report's table of what was freed, and the terminal's as text."""
-    tables = [block for block in all_blocks(section(Material({"concepts": found})).blocks) if isinstance(block, Table)]
+    tables = [
+        block for block in all_blocks(section(ReportContext({"concepts": found})).blocks) if isinstance(block, Table)
+    ]
     shown = next(block for block in tables if block.columns[:2] == ("direction", "kept"))
     return shown, str(
         next(block for block in concepttable(found) if block[0].startswith("directions that keep others"))

@@ -13,7 +13,7 @@ import table_maker
 from analysis import AnalysisError, Embeddings, load, save
 from analysis.base.chunked import Stream
 from analysis.mixtures.class_conditional import by_class
-from analysis.mixtures.inverse_transform import way_back
+from analysis.mixtures.inverse_transform import code_transform
 from analysis.mixtures.mixture import Mixture, mixture_result
 from analysis.mixtures.model_selection import fit_mixture
 from analysis.mixtures.study import study as study_mixture
@@ -100,7 +100,7 @@ def test_the_way_back_from_a_stream_is_that_from_an_array() -> None:
     codes, group = planted(np.random.default_rng(0), 500)
     stream = Stream(lambda rows: iter((codes[rows[:200]], codes[rows[200:]])), np.arange(500), 5)
     members = [np.flatnonzero(group == k) for k in (0, 1, 7)]  # the last has none: its rows are any
-    one, other = (way_back(x, KEEP, None, members, rng=np.random.default_rng(1)) for x in (codes, stream))
+    one, other = (code_transform(x, KEEP, None, members, rng=np.random.default_rng(1)) for x in (codes, stream))
     assert one.width == 5 and one.columns.tolist() == other.columns.tolist() == [0, 2, 3]
     for name in ("low", "high", "others"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))

@@ -10,16 +10,16 @@ from bands import WIDTH, Bands, axes, scores
 
 from analysis import AnalysisError
 from analysis.concepts.concept_table import ConceptTable, concept_table
-from analysis.concepts.orthogonalization import keep_fixed
+from analysis.concepts.orthogonalization import conditional_directions
 from analysis.concepts.scoring import Task
-from analysis.concepts.targets import Question
+from analysis.concepts.targets import ConceptTarget
 from analysis.concepts.unsupervised import unsupervised
 from analysis.concepts.views import tables as concepttable
-from analysis.editing.study import moves_of, verify_concepts
-from analysis.editing.verification import Move, Verification, verify_edits
+from analysis.editing.study import edit_directions, verify_concepts
+from analysis.editing.verification import EditDirection, Verification, verify_edits
 from analysis.editing.views import section as edits
 from analysis.editing.views import tables as verification
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Choice, Comparison, Lines, all_blocks
 
 SPREADS = np.array([4.0, *np.ones(WIDTH - 1)])  # number 0 varies most: pca1
@@ -32,8 +32,8 @@ def table() -> ConceptTable:
     rng = np.random.default_rng(5)
     codes, rows = (rng.normal(size=(900, WIDTH)) * SPREADS).astype(np.float32), np.arange(900)
     asked = [
-        Question("d", "d", "boolean", np.where(codes[:, 3] > 0, 1, -1)),
-        Question("a", "a", "boolean", np.where(codes[:, 0] > 0, 1, -1)),
+        ConceptTarget("d", "d", "boolean", np.where(codes[:, 3] > 0, 1, -1)),
+        ConceptTarget("a", "a", "boolean", np.where(codes[:, 0] > 0, 1, -1)),
     ]
     found = concept_table(
         codes[:600],
@@ -53,19 +53,21 @@ def table() -> ConceptTable:
 
 
 @pytest.fixture(scope="module")
-def moves(table: ConceptTable) -> dict[str, Move]:
-    return {one.name: one for one in reversed(moves_of(table))}
+def moves(table: ConceptTable) -> dict[str, EditDirection]:
+    return {one.name: one for one in reversed(edit_directions(table))}
 
 
 @pytest.fixture(scope="module")
-def verified(moves: dict[str, Move]) -> Verification:
+def verified(moves: dict[str, EditDirection]) -> Verification:
     world, rng = Bands(axes()), np.random.default_rng(1)
     codes = np.random.default_rng(0).normal(size=(60, WIDTH)) * SPREADS
     chosen = [moves[name] for name in ("pca1", "sefa1", "sefa2", "a, keeping d", "d")]
     return verify_edits(world.decode, world.judge, scores(), codes, chosen, rng=rng)
 
 
-def test_every_direction_has_a_name_a_length_and_what_it_says(table: ConceptTable, moves: dict[str, Move]) -> None:
+def test_every_direction_has_a_name_a_length_and_what_it_says(
+    table: ConceptTable, moves: dict[str, EditDirection]
+) -> None:
     blind = {f"{short}{i}" for short in ("pca", "sefa") for i in range(1, 9)}
     assert set(moves) == {"a", "d", "a, keeping d"} | blind
     first, layer = moves["pca1"], moves["sefa1"]
@@ -85,23 +87,23 @@ def test_planted_directions_are_proven_and_one_that_moves_nothing_is_not(verifie
     assert abs(idle.effect.value) < 0.05 and idle.p_value > 0.05 and idle.score >= 0
 
 
-def test_what_is_kept_stays_and_what_it_consists_of_cannot_be_moved(moves: dict[str, Move]) -> None:
+def test_what_is_kept_stays_and_what_it_consists_of_cannot_be_moved(moves: dict[str, EditDirection]) -> None:
     axis, kept = moves["pca1"], moves["a"]
-    found = keep_fixed(moves["a"].direction[None], axis.direction[None], names=["a"], kept=["pca1"])
+    found = conditional_directions(moves["a"].direction[None], axis.direction[None], names=["a"], kept=["pca1"])
     assert abs(found.directions[0] @ axis.direction) < 1e-12 and "'a' is nearly dependent on 'pca1'" in found.notes[0]
-    free = keep_fixed(axis.direction[None], kept.direction[None], names=["pca1"], kept=["a"])
+    free = conditional_directions(axis.direction[None], kept.direction[None], names=["pca1"], kept=["a"])
     assert abs(free.directions[0] @ kept.direction) < 1e-12
     with pytest.raises(AnalysisError, match="'pca1' cannot change while 'pca1' is kept"):
-        keep_fixed(axis.direction[None], axis.direction[None], names=["pca1"], kept=["pca1"])
+        conditional_directions(axis.direction[None], axis.direction[None], names=["pca1"], kept=["pca1"])
 
 
 def test_a_concept_that_is_called_so_keeps_its_name(table: ConceptTable) -> None:
     taken = replace(table, concepts=(replace(table.concepts[0], name="pca1"), *table.concepts[1:]))
-    names = [one.name for one in moves_of(taken)]
+    names = [one.name for one in edit_directions(taken)]
     assert names.count("pca1") == 1 and names.index("pca1") == 0 and "PCA of codes 1" in names and "pca2" in names
 
 
-def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[str, Move]) -> None:
+def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[str, EditDirection]) -> None:
     from analysis.editing.evaluators import Measured
     from analysis.editing.study import HeldOut
 
@@ -127,7 +129,7 @@ def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[st
 
 
 def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTable, verified: Verification) -> None:
-    section = edits(Material({"editing": verified, "concepts": table}))
+    section = edits(ReportContext({"editing": verified, "concepts": table}))
     assert section.finding.startswith("4 of 5 directions change edited images as they say")
     assert "one standard deviation along pca1 changes a by 4" in section.finding and "found anew" not in str(section)
     blocks = all_blocks(section.blocks)
@@ -147,5 +149,5 @@ def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTabl
     other = replace(
         table.unsupervised[0], axes=tuple(replace(a, scale=2 * a.scale) for a in table.unsupervised[0].axes)
     )
-    again = edits(Material({"editing": verified, "concepts": replace(table, unsupervised=(other,))}))
+    again = edits(ReportContext({"editing": verified, "concepts": replace(table, unsupervised=(other,))}))
     assert "'pca1' has another scale" in str(again)

@@ -19,10 +19,10 @@ from analysis.model_comparison.ranking import (
     DIMENSION,
     ERROR,
     FEATURES,
-    Contender,
+    ComparedModel,
     Entry,
-    leads,
-    standings,
+    best_by_metric,
+    ranked_models,
 )
 from analysis.model_comparison.ranking_study import study_runs
 from analysis.model_comparison.ranking_views import finding
@@ -32,7 +32,7 @@ from analysis.model_comparison.study import study_comparison
 from analysis.model_comparison.views import section as comparison
 from analysis.probes.few_labels import paired_draws_and_rows
 from analysis.probes.linear_probe import linear_probe, logistic_hits
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Table, all_blocks
 from analysis.results import load_one, save
 from analysis.table.alignment import common_rows
@@ -84,7 +84,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embeddings]:
 
 def test_a_code_and_the_same_turned_do_not_differ(tables: dict[str, Embeddings]) -> None:
     found, _ = study_runs([tables["one"], tables["turned"]], ["one", "turned"], OPTIONS, draws=2)
-    assert found.leads and not any(lead.clear for lead in found.leads)
+    assert found.best_by_metric and not any(lead.clear for lead in found.best_by_metric)
     one, turned = found.runs
     assert one.figure(DIMENSION).value.value == pytest.approx(turned.figure(DIMENSION).value.value, rel=1e-4)
     assert abs(turned.figure(CODE).difference.value) < 0.02
@@ -96,8 +96,8 @@ def test_a_code_and_the_same_turned_do_not_differ(tables: dict[str, Embeddings])
 def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Embeddings]) -> None:
     names = ("noisy", "one", "turned")
     found, notes = study_runs([tables[name] for name in names[:2]], names[:2], OPTIONS, draws=2)
-    assert all(lead.clear and lead.best == 1 for lead in found.leads)
-    gap, lead = found.runs[1].figure(CODE).difference, found.leads[0]
+    assert all(lead.clear and lead.best == 1 for lead in found.best_by_metric)
+    gap, lead = found.runs[1].figure(CODE).difference, found.best_by_metric[0]
     assert (gap.low, gap.value) == (lead.difference.low, lead.difference.value) and gap.low > 0.1
     said = clean(finding(found))
     value = found.runs[1].figure(CODE).value
@@ -108,7 +108,7 @@ def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Emb
     )
     assert "noisy was told 30 labels in training" in notes
     three, _ = study_runs([tables[name] for name in names], names, OPTIONS, draws=2)
-    assert not three.leads[0].clear and {three.leads[0].best, three.leads[0].rival} == {1, 2}
+    assert not three.best_by_metric[0].clear and {three.best_by_metric[0].best, three.best_by_metric[0].rival} == {1, 2}
     assert clean(finding(three)).startswith("No run is ahead: ")
 
 
@@ -116,7 +116,9 @@ def test_alike_runs_are_told_apart_in_one_case_of_twenty_and_more_of_them_in_few
     rng = np.random.default_rng(0)
     for runs, most in ((2, 0.07), (4, 0.05)):
         named = [
-            leads([Entry(Contender(str(i)), {CODE: rng.random((1, 300)) < 0.8}) for i in range(runs)], rng=rng)[0].clear
+            best_by_metric(
+                [Entry(ComparedModel(str(i)), {CODE: rng.random((1, 300)) < 0.8}) for i in range(runs)], rng=rng
+            )[0].clear
             for _ in range(600)
         ]
         assert np.mean(named) < most
@@ -127,11 +129,11 @@ def test_less_is_better_of_errors_and_differences_are_paired() -> None:
     rng = np.random.default_rng(0)
     hard = rng.gamma(9, 1, size=200)
     entries = [
-        Entry(Contender("worse"), {ERROR: hard + 0.1 + 0.01 * rng.normal(size=200)}),
-        Entry(Contender("better"), {ERROR: hard}),
+        Entry(ComparedModel("worse"), {ERROR: hard + 0.1 + 0.01 * rng.normal(size=200)}),
+        Entry(ComparedModel("better"), {ERROR: hard}),
     ]
-    (lead,) = leads(entries, rng=rng)
-    table = standings(entries, rng=rng)
+    (lead,) = best_by_metric(entries, rng=rng)
+    table = ranked_models(entries, rng=rng)
     assert lead.clear and (lead.best, lead.rival) == (1, 0) and lead.difference.value == pytest.approx(-0.1, abs=0.01)
     assert not table[0].figure(ERROR).value.apart(table[1].figure(ERROR).value)
     assert table[1].figure(ERROR).difference.high < -0.09 and np.isnan(table[0].figure(ERROR).difference.value)
@@ -169,7 +171,7 @@ def test_baselines_stand_once_and_errors_are_of_what_decodes(tables: dict[str, E
         draws=2,
         find_model=lambda one: model if one is tables["one"] else None,
     )
-    assert [row.who.name for row in found.standings] == [
+    assert [row.who.name for row in found.ranked_models] == [
         "one",
         "noisy",
         "pixels",
@@ -177,7 +179,7 @@ def test_baselines_stand_once_and_errors_are_of_what_decodes(tables: dict[str, E
         "untrained.one",
         "untrained.noisy",
     ]
-    one, noisy, pixels, pca, *_ = found.standings
+    one, noisy, pixels, pca, *_ = found.ranked_models
     assert one.figure(ERROR).value.value == pytest.approx(pca.figure(ERROR).value.value, rel=0.02)
     assert np.isnan(noisy.figure(ERROR).value.value) and "no model at hand that decodes: noisy" in " ".join(notes)
     assert pixels.figure(CODE).value.n == found.test_rows == 352 and one.who.images_seen == 500
@@ -194,8 +196,8 @@ def test_what_tables_cannot_give_is_said(tmp_path: Path) -> None:
     found = {name: values for name, values in columns().items() if name in ("id", "split", "code")}
     one, other = (table(tmp_path, name, found) for name in ("one", "other"))
     result, notes = study_runs([one, other], ["one", "other"], OPTIONS, draws=2)
-    assert result.leads == () and finding(result) == "" and result.target == ""
-    assert [len(row.figures) for row in result.standings] == [1, 1]
+    assert result.best_by_metric == () and finding(result) == "" and result.target == ""
+    assert [len(row.figures) for row in result.ranked_models] == [1, 1]
     said = " ".join(notes)
     for words in ("nothing is read: ", "no raw pixels and no PCA", "no untrained network in the table: one, other"):
         assert words in said
@@ -229,7 +231,7 @@ def test_runs_side_by_side_lead_the_section_and_come_back_from_disk(
     )
     save(found, tmp_path)
     assert same(load_one(tmp_path, "model_comparison"), found) and found.runs is not None
-    written = comparison(Material({"model_comparison": found}))
+    written = comparison(ReportContext({"model_comparison": found}))
     assert clean(written.finding).startswith("b is read best: ")
     assert any("arrange the same images" in getattr(block, "text", "") for block in written.blocks)
 

@@ -15,7 +15,7 @@ from analysis import Embeddings
 from analysis.base.statistics import Interval
 from analysis.errors import AnalysisError
 from analysis.probes.saved_probe import FittedProbe, fit_probe
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.results import load_one, save
 from analysis.robustness.attacks import Robustness, linear_target, softmax
 from analysis.robustness.study import Network, Pictures, Slopes, study_adversarial
@@ -123,7 +123,7 @@ def test_pixels_at_one_scale_find_the_same_and_nothing_is_claimed(linear: Robust
     """The null: a linear feature is no better than pixels that are read well."""
     ours, pixels = (accuracy(linear, name)[2] for name in ("halves", "pixels, all at one scale"))
     assert pixels.value == pytest.approx(ours.value, abs=0.05)
-    said = adversarial(Material({"robustness": linear})).finding
+    said = adversarial(ReportContext({"robustness": linear})).finding
     assert "no clear difference" in said and "withstands" not in said
 
 
@@ -136,7 +136,7 @@ def test_accuracy_under_pgd_never_rises_with_epsilon(found: Robustness, linear: 
 
 def test_the_report_says_it_in_one_sentence_and_shows_the_images(found: Robustness, tmp_path: Path) -> None:
     save(found, tmp_path)
-    section = adversarial(Material({"robustness": load_one(tmp_path, "robustness")}))
+    section = adversarial(ReportContext({"robustness": load_one(tmp_path, "robustness")}))
     assert "at most 0.02" in section.finding and "so the probe withstands more" in section.finding
     assert section.finding.count(". ") == 0 and "of 300 test images" in section.finding
     kinds = [type(block).__name__ for block in section.blocks]
@@ -151,7 +151,7 @@ def test_without_baselines_none_are_spoken_of(found: Robustness) -> None:
     bare = study(Brightness(), None, LINEAR)
     assert any("no untrained network" in note for note in bare.notes)
     alone = replace(found, readers=tuple(one for one in found.readers if not one.baseline), disturbed=())
-    assert "baseline" not in adversarial(Material({"robustness": alone})).finding
+    assert "baseline" not in adversarial(ReportContext({"robustness": alone})).finding
 
 
 def test_too_few_labels_are_refused() -> None:

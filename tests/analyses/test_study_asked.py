@@ -21,7 +21,7 @@ from analysis.fidelity.study import study_fidelity
 from analysis.model_comparison.study import compare_tables, study_comparison
 from analysis.model_comparison.views import section as comparison
 from analysis.model_comparison.views import tables as comparison_tables
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.table.overview import summarise
 from analysis.table.selection import labelled_columns
 from analysis.table.study_options import Options
@@ -200,7 +200,7 @@ def test_a_collapsed_code_is_compared_by_a_sentence_and_not_by_p(folder: Path, t
     done = run("compare", folder / "one.parquet", tmp_path / "still.parquet", "--out", tmp_path / "out")
     assert done.exit_code == 0 and "nan" not in done.stdout, done.stdout
     assert "all codes of still.parquet are the same: neighbours and maps of them cannot be judged" in done.output
-    said = comparison(Material({"model_comparison": load(tmp_path / "out")["model_comparison"]}))
+    said = comparison(ReportContext({"model_comparison": load(tmp_path / "out")["model_comparison"]}))
     assert "no more alike than shuffled rows" in str(said.blocks)
 
 

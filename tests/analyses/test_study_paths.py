@@ -19,7 +19,7 @@ from analysis.interpolation.paths import lerp, norm_preserving
 from analysis.interpolation.study import study as study_interpolation
 from analysis.interpolation.views import section as interpolations
 from analysis.interpolation.views import tables as for_a_terminal
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.results import load_one, save
 from analysis.table.study_options import Options
 
@@ -106,14 +106,14 @@ def test_where_space_is_flat_no_kind_is_said_to_be_shorter(table: Embeddings) ->
     flat = study_interpolation(table, Linear(), Options(shown=3))
     short = kind(flat, "geodesic").ratio
     assert short is not None and short.value == pytest.approx(1, abs=1e-3)
-    said = interpolations(Material({"interpolation": flat})).finding
+    said = interpolations(ReportContext({"interpolation": flat})).finding
     assert "as long as straight lines" in said and "shorter" not in said and "real, by" not in said
 
 
 def test_the_report_says_it_in_one_sentence_and_shows_every_kind(found: Interpolations, tmp_path: Path) -> None:
     save(found, tmp_path)
     again = load_one(tmp_path, "interpolation")
-    section = interpolations(Material({"interpolation": again}))
+    section = interpolations(ReportContext({"interpolation": again}))
     assert "geodesics are" in section.finding and "shorter in images than straight lines" in section.finding
     assert "less real" in section.finding and section.finding.count(". ") == 0
     assert "less real, by \u2212" not in section.finding
@@ -128,7 +128,7 @@ def test_the_report_says_it_in_one_sentence_and_shows_every_kind(found: Interpol
     ]
     assert any(type(block).__name__ == "Lines" for block in section.blocks)
     old = replace(again, kinds=())
-    assert "on the same" not in interpolations(Material({"interpolation": old})).finding
+    assert "on the same" not in interpolations(ReportContext({"interpolation": old})).finding
     (_, _, rows), (_, header, kinds) = list(for_a_terminal(again))
     assert len(rows) == 3 and len(kinds) == 6 and header[-1] == "n"
 

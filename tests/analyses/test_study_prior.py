@@ -18,7 +18,7 @@ from analysis.cli.loaders import Loaders
 from analysis.prior_match.prior_comparison import PriorComparison, compare_with_prior
 from analysis.prior_match.study import study as study_prior
 from analysis.prior_match.views import section
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.table.code_layout import drawn
 from analysis.table.study_options import Options
 
@@ -122,7 +122,7 @@ def test_a_part_that_cannot_be_drawn_is_left_out_and_a_table_without_parts_is_co
     assert [part.name for part in found.parts] == ["w"] and "z: not compared, as only the model" in found.notes[-1]
     assert [part.kind for part in study_prior(both, Roller(4), Options()).parts] == ["swiss-roll", "normal"]
     whole = study_prior(table(tmp_path, codes[:, :2], name="w"), Roller(), Options())
-    said = section(Material({"prior_match": whole})).finding.replace("\u00a0", " ")
+    said = section(ReportContext({"prior_match": whole})).finding.replace("\u00a0", " ")
     assert said.startswith("No difference shows between the codes of code and the model's prior (")
     hidden = table(tmp_path, codes[:, :2], ROLL | {"encoded": False}, name="h")
     with pytest.raises(AnalysisError, match="the encoder gives none of its continuous parts"):

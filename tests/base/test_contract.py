@@ -28,7 +28,7 @@ NUMBERS = CODES[:, 0] + 0.3 * DRAW.normal(size=N)
 IMAGES = DRAW.random((N, 3, 2, 1))
 SHARES = DRAW.dirichlet(np.ones(3), N)
 HALF = slice(0, N // 2), slice(N // 2, N)
-ASKED = [analysis.Question("side", "side", "boolean", np.where(SIDES > 0, 1, -1))]
+ASKED = [analysis.ConceptTarget("side", "side", "boolean", np.where(SIDES > 0, 1, -1))]
 
 
 def decode(codes: np.ndarray) -> np.ndarray:
@@ -233,8 +233,8 @@ CASES: dict[str, Case] = {
         sides=("groups",),
         one_class=False,
     ),
-    "keep_fixed": case(
-        lambda directions, conditions: analysis.keep_fixed(directions, conditions, names=["a"], kept=["b"]),
+    "conditional_directions": case(
+        lambda directions, conditions: analysis.conditional_directions(directions, conditions, names=["a"], kept=["b"]),
         "directions",
         "conditions",
         directions=CODES[:1],
@@ -410,16 +410,27 @@ NO_ROWS_ARE_FINE = {
 }
 SLOW = {"disentangle"}
 # Functions whose arguments are results of other functions or files alone.
-OF_RESULTS = {"labels_needed", "leads", "load", "moves_of", "save", "standings", "verify_concepts", "verify_edits"}
+OF_RESULTS = {
+    "labels_needed",
+    "best_by_metric",
+    "load",
+    "edit_directions",
+    "save",
+    "ranked_models",
+    "verify_concepts",
+    "verify_edits",
+}
 
 
 HITS = DRAW.random((3, 40)) < 0.8
-WHO = analysis.Contender("a"), analysis.Contender("b")
+WHO = analysis.ComparedModel("a"), analysis.ComparedModel("b")
 ODD: dict[str, tuple[Callable[[], Any], str]] = {
-    "no runs": (lambda: analysis.standings([]), "one entry"),
-    "no runs to lead": (lambda: analysis.leads([]), "one entry"),
+    "no runs": (lambda: analysis.ranked_models([]), "one entry"),
+    "no runs to lead": (lambda: analysis.best_by_metric([]), "one entry"),
     "runs on other rows": (
-        lambda: analysis.leads([analysis.Entry(who, {"code": HITS[:, : 40 - i]}) for i, who in enumerate(WHO)]),
+        lambda: analysis.best_by_metric(
+            [analysis.Entry(who, {"code": HITS[:, : 40 - i]}) for i, who in enumerate(WHO)]
+        ),
         "same rows",
     ),
     "a curve of other rows": (lambda: analysis.labels_needed(HITS, [HITS[:, :9]], np.ones(1)), "same test rows"),
@@ -430,7 +441,7 @@ ODD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: analysis.concept_table(
             CODES[:60],
             CODES[60:],
-            [analysis.Question("side", "side", "boolean", SIDES)],
+            [analysis.ConceptTarget("side", "side", "boolean", SIDES)],
             np.arange(60),
             np.arange(60, N),
         ),
@@ -440,7 +451,7 @@ ODD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: analysis.concept_table(
             CODES[:60],
             CODES[60:],
-            [analysis.Question("side", "side", "boolean", SIDES + 1)],
+            [analysis.ConceptTarget("side", "side", "boolean", SIDES + 1)],
             np.arange(60),
             np.arange(60, N),
         ),

@@ -12,7 +12,7 @@ from scipy.stats import hypergeom, kstest, mannwhitneyu, norm
 from analysis.base.rank_tests import auc_p, below_floor, many_ranks_p, permuted_product_p, rank_sum_p, spearman_p
 from analysis.base.statistics import auc_interval, ranks
 from analysis.concepts.concept_table import ConceptTable, concept_table
-from analysis.concepts.targets import Question
+from analysis.concepts.targets import ConceptTarget
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def perfect_among(others: int, kind: str, rng: np.random.Generator) -> ConceptTa
     """Codes (200, 8) of which the first number alone makes one concept perfect; the others are coin flips."""
     codes, rows = rng.normal(size=(200, 8)), np.arange(200)
     codes[:, 0] = np.where(codes[:, 0] > 0, 2, -2) + 0.1 * codes[:, 0]
-    asked = [Question("real", "real", "boolean", np.where(codes[:, 0] > 0, 1, -1))]
+    asked = [ConceptTarget("real", "real", "boolean", np.where(codes[:, 0] > 0, 1, -1))]
     if kind == "numeric":
-        asked = [Question("real", "real", "numeric", np.where(codes[:, 0] > 0, 1, -1), "", codes[:, 0])]
-    asked += [Question(f"{i}", f"{i}", "boolean", rng.choice([-1, 1], 200)) for i in range(others)]
+        asked = [ConceptTarget("real", "real", "numeric", np.where(codes[:, 0] > 0, 1, -1), "", codes[:, 0])]
+    asked += [ConceptTarget(f"{i}", f"{i}", "boolean", rng.choice([-1, 1], 200)) for i in range(others)]
     return concept_table(
         codes[:140],
         codes[140:],

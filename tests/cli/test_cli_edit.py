@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from analysis.editing.image_measures import measure
-from analysis.editing.preserved_directions import keep_in
-from analysis.editing.study import moves_of
+from analysis.editing.preserved_directions import preserve_directions
+from analysis.editing.study import edit_directions
 from analysis.results import load_one, save
 from analysis.table.embeddings import Embeddings
 from latentgan.cli.concept_names import find_all, find_weighted
@@ -92,7 +92,8 @@ def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
     names = [one.name for one in table.concepts]
     at = [names.index(name) for name in ("thickness", "slant", "label: 3")]
     [regressed], [projected] = (
-        keep_in(table, moves_of(table), at[:1], at[1:], by=by).moves for by in ("regression", "projection")
+        preserve_directions(table, edit_directions(table), at[:1], at[1:], by=by).moves
+        for by in ("regression", "projection")
     )
     np.testing.assert_allclose(projected.direction @ table.directions[at[1:]].T, 0, atol=1e-9)
     for one in (regressed, projected):
@@ -122,9 +123,9 @@ def test_directions_that_no_label_told_are_edited_and_kept_by_their_names(call, 
     moved = model.decode((z - 2 * pca.axes[1].scale * pca.directions[1]).astype(np.float32))
     assert np.abs(found["one_pca2-1_+2.png"].astype(int) - np.rint(255 * moved[0, ..., 0])).max() <= 1
     table = load_one(made / "results", "concepts")
-    moves = moves_of(table)
+    moves = edit_directions(table)
     names = [one.name for one in moves]
-    [free] = keep_in(
+    [free] = preserve_directions(
         table, moves, [names.index("pca2")], [names.index("slant"), names.index("sefa1")], by="regression"
     ).moves
     beside = np.stack([moves[names.index("slant")].direction, sefa.directions[0]])

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from analysis.concepts.targets import Question
+from analysis.concepts.targets import ConceptTarget
 from analysis.disentanglement.evaluate import Disentanglement, disentangle
 from analysis.disentanglement.metrics import Factor
 from analysis.fidelity.distances import Fidelity, compare_samples, warnings_of
@@ -69,7 +69,7 @@ def comparison(names: tuple[str, ...]) -> Comparisons:
     images, labels = digits()
     flat, codes, labels = images[:500].reshape(500, -1), pca()[2][:500, :6], labels[:500]
     signs = [np.where(labels == k, 1, -1).astype(np.int64) for k in (0, 1)]
-    asked = [Question(f"label: {names[k]}", "label", "class", signs[k]) for k in (0, 1)]
+    asked = [ConceptTarget(f"label: {names[k]}", "label", "class", signs[k]) for k in (0, 1)]
     turned = codes @ np.linalg.qr(rng.normal(size=(6, 6)))[0] + 0.05 * rng.normal(size=(500, 6))
     pairs = []
     for name, other in ((f"turned {names[0]}", turned), ("noise", rng.normal(size=(500, 6)))):

@@ -14,7 +14,7 @@ from analysis.base.columns import Column
 from analysis.base.statistics import Baseline, Interval
 from analysis.code_parts.code_parts import Codes
 from analysis.concepts.concept_table import Concept, ConceptTable, Edits
-from analysis.editing.verification import Move, Score, Verification, verify_edits
+from analysis.editing.verification import EditDirection, Score, Verification, verify_edits
 from analysis.geometry.intrinsic_dimension import Geometry, null_shape, shape_of
 from analysis.interpolation.interpolate import Interpolations
 from analysis.label_efficiency.curves import Efficiency, LabelsNeeded
@@ -457,8 +457,8 @@ def verification(n: int, names: tuple[str, ...]) -> Verification:
     inks = np.linspace(-1, 1, LATENT)
     three = min(3, len(names) - 1)
     moves = [
-        Move("ink", "ink", "numeric", inks / np.linalg.norm(inks), 0.4),
-        Move(f"label: {names[three]}", "label", "class", table.directions[three], table.concepts[three].scale),
+        EditDirection("ink", "ink", "numeric", inks / np.linalg.norm(inks), 0.4),
+        EditDirection(f"label: {names[three]}", "label", "class", table.directions[three], table.concepts[three].scale),
     ]
     scores = [
         Score("ink", "measured, in [0, 1]", float(real[0][:, 0].std())),

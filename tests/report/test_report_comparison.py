@@ -16,7 +16,7 @@ from analysis.base.statistics import Interval
 from analysis.model_comparison.similarity import Comparisons
 from analysis.model_comparison.views import carries
 from analysis.model_comparison.views import section as comparison
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Choice, Comparison, Report, Table, all_blocks
 from analysis.report.html import page
 from analysis.results import load_one, save
@@ -30,11 +30,11 @@ def found() -> Comparisons:
 
 
 def finding(found: Comparisons) -> str:
-    return comparison(Material({"model_comparison": found})).finding.replace("\u00a0", " ")
+    return comparison(ReportContext({"model_comparison": found})).finding.replace("\u00a0", " ")
 
 
 def inside(found: Comparisons, kind: type) -> list[Any]:
-    return [b for b in all_blocks(comparison(Material({"model_comparison": found})).blocks) if isinstance(b, kind)]
+    return [b for b in all_blocks(comparison(ReportContext({"model_comparison": found})).blocks) if isinstance(b, kind)]
 
 
 def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_baselines(found: Comparisons) -> None:
@@ -122,9 +122,9 @@ def test_what_was_compared_comes_back_from_disk(found: Comparisons, tmp_path: Pa
 
 
 def test_hostile_names_of_tables_and_concepts_are_text_and_a_missing_result_names_its_command() -> None:
-    text = page(Report("t", "l", (comparison(Material({"model_comparison": asked.comparison(samples.HOSTILE)})),)))
+    text = page(Report("t", "l", (comparison(ReportContext({"model_comparison": asked.comparison(samples.HOSTILE)})),)))
     assert "<img src=x" not in text and "<script>window" not in text and "&lt;img src=x" in text
-    plain = comparison(Material())
+    plain = comparison(ReportContext())
     assert plain.missing and "latentgan compare TABLE OTHER" in plain.finding
 
 

@@ -11,7 +11,7 @@ import report_samples as samples
 
 from analysis.editing.verification import Verification
 from analysis.editing.views import section as edits
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Choice, Comparison, Disclosure, Lines, Section, Strips, Table, all_blocks
 
 NAMES = tuple("0123456789")
@@ -24,7 +24,7 @@ def found() -> Verification:
 
 @pytest.fixture(scope="module")
 def section(found: Verification) -> Section:
-    return edits(Material({"editing": found, "concepts": samples.concepts(200, NAMES)}))
+    return edits(ReportContext({"editing": found, "concepts": samples.concepts(200, NAMES)}))
 
 
 def inside(section: Section, kind: type) -> list[Any]:
@@ -77,7 +77,7 @@ def test_concepts_that_were_found_anew_are_said_to_be_others(found: Verification
     assert not said
     table = samples.concepts(200, NAMES)
     other = replace(table, concepts=tuple(replace(one, scale=2 * one.scale) for one in table.concepts))
-    again = edits(Material({"editing": found, "concepts": other}))
+    again = edits(ReportContext({"editing": found, "concepts": other}))
     assert (
         "latentgan verify again" in str(again.blocks[-2])
         and "only two of the concepts" in str(again.blocks[-1]).lower()
@@ -86,10 +86,10 @@ def test_concepts_that_were_found_anew_are_said_to_be_others(found: Verification
 
 def test_nothing_proven_and_nothing_judged_are_said(found: Verification) -> None:
     null = replace(found, responses=tuple(replace(one, p_value=0.5) for one in found.responses))
-    assert edits(Material({"editing": null})).finding.startswith("0 of 2 concepts")
+    assert edits(ReportContext({"editing": null})).finding.startswith("0 of 2 concepts")
     nan = np.full((3, 7), np.nan)
     alone = replace(found, responses=tuple(replace(one, score=-1, curve=nan) for one in found.responses))
-    section = edits(Material({"editing": alone}))
+    section = edits(ReportContext({"editing": alone}))
     assert section.finding.startswith("Nobody judges") and not inside(section, Comparison)
 
 
@@ -98,13 +98,13 @@ def test_what_nobody_judges_and_what_was_left_out_is_counted_in_the_finding(foun
 
     first, other = found.responses
     some = replace(found, responses=(replace(first, score=-1), replace(other, p_value=0.01)), left_out=11)
-    said = edits(Material({"editing": some})).finding
+    said = edits(ReportContext({"editing": some})).finding
     assert said.startswith("1 of 1 judged concept changes edited images as it says"), said
     assert "; nobody judges 1 more and 11 were left out; one standard deviation along label: 3" in said
     title = next(iter(printed(some)))[0]
     assert title.endswith("; nobody judges 1 more; 11 left out")
     nobody = tuple(replace(one, score=-1) for one in found.responses)
-    alone = edits(Material({"editing": replace(some, responses=nobody)})).finding
+    alone = edits(ReportContext({"editing": replace(some, responses=nobody)})).finding
     assert "--attributes FILE" in alone
 
 
@@ -115,11 +115,11 @@ def test_a_p_that_random_directions_could_not_make_smaller_is_an_upper_bound(fou
     some = replace(
         found, responses=(replace(found.responses[0], p_value=least), replace(found.responses[1], p_value=3 * least))
     )
-    rows = inside(edits(Material({"editing": some})), Comparison)[0].rows
+    rows = inside(edits(ReportContext({"editing": some})), Comparison)[0].rows
     assert [row.note[:9] for row in rows] == ["p ≤ 0.048", "p = 0.143"]
     assert [row[2] for row in next(iter(printed(some)))[2][::2]] == ["≤ 0.048", "0.143"]
 
 
 def test_a_verification_that_is_missing_names_its_command() -> None:
-    section = edits(Material())
+    section = edits(ReportContext())
     assert section.missing and "latentgan verify RUN" in section.finding

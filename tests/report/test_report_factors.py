@@ -16,7 +16,7 @@ from analysis.base.statistics import Interval
 from analysis.disentanglement.evaluate import Disentanglement
 from analysis.disentanglement.views import SHOWN
 from analysis.disentanglement.views import section as disentanglement
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Choice, Comparison, Report, Table, all_blocks
 from analysis.report.html import page
 from analysis.results import load_one, save
@@ -31,12 +31,14 @@ def found() -> Disentanglement:
 
 def finding(found: Disentanglement, **changes: Any) -> str:
     first = replace(found.scores[0], **changes)
-    section = disentanglement(Material({"disentanglement": replace(found, scores=(first, *found.scores[1:]))}))
+    section = disentanglement(ReportContext({"disentanglement": replace(found, scores=(first, *found.scores[1:]))}))
     return section.finding.replace("\u00a0", " ")
 
 
 def inside(found: Disentanglement, kind: type) -> list[Any]:
-    return [b for b in all_blocks(disentanglement(Material({"disentanglement": found})).blocks) if isinstance(b, kind)]
+    return [
+        b for b in all_blocks(disentanglement(ReportContext({"disentanglement": found})).blocks) if isinstance(b, kind)
+    ]
 
 
 def test_axes_that_are_factors_are_said_to_be_more_than_turned_ones(found: Disentanglement) -> None:
@@ -87,13 +89,13 @@ def test_what_was_measured_comes_back_from_disk(found: Disentanglement, tmp_path
 
 
 def test_a_table_without_factors_is_told_why_or_what_to_do() -> None:
-    plain = disentanglement(Material())
+    plain = disentanglement(ReportContext())
     assert plain.missing and "latentgan disentanglement TABLE" in plain.finding
     overview = replace(samples.overview(20, NAMES), refused=(("disentanglement", "two known factors are needed"),))
-    assert disentanglement(Material({"overview": overview})).finding == "Left out: Two known factors are needed."
+    assert disentanglement(ReportContext({"overview": overview})).finding == "Left out: Two known factors are needed."
 
 
 def test_hostile_names_of_factors_and_numbers_are_text() -> None:
-    section = disentanglement(Material({"disentanglement": asked.disentanglement(samples.HOSTILE[:2])}))
+    section = disentanglement(ReportContext({"disentanglement": asked.disentanglement(samples.HOSTILE[:2])}))
     text = page(Report("t", "l", (section,)))
     assert "<img src=x" not in text and "<script>window" not in text and "&lt;img src=x" in text

@@ -15,7 +15,7 @@ from equal_results import same
 from analysis.base.statistics import Interval
 from analysis.fidelity.distances import Fidelity, Modes
 from analysis.fidelity.views import section as fidelity
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Comparison, Gallery, Notice, Prose, Report, Section, Table
 from analysis.report.html import page
 from analysis.results import load_one, save
@@ -29,7 +29,7 @@ def found() -> Fidelity:
 
 
 def section(found: Fidelity) -> Section:
-    return fidelity(Material({"fidelity": found, "overview": samples.overview(600, NAMES)}))
+    return fidelity(ReportContext({"fidelity": found, "overview": samples.overview(600, NAMES)}))
 
 
 def finding(found: Fidelity) -> str:
@@ -149,5 +149,5 @@ def test_what_was_measured_comes_back_from_disk(found: Fidelity, tmp_path: Path)
 def test_hostile_names_of_features_are_text_and_a_missing_result_names_its_command() -> None:
     text = page(Report("t", "l", (section(asked.fidelity(samples.HOSTILE[1])),)))
     assert "<img src=x" not in text and "&lt;img src=x" in text
-    plain = fidelity(Material())
+    plain = fidelity(ReportContext())
     assert plain.missing and "latentgan fidelity TABLE SAMPLES" in plain.finding

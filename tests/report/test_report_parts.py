@@ -13,7 +13,7 @@ from analysis.base.statistics import UNKNOWN, Baseline, wilson
 from analysis.code_parts.categorical import Categories, Matching
 from analysis.code_parts.code_parts import Codes, Sweep
 from analysis.code_parts.views import section as parts
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import (
     Block,
     Choice,
@@ -46,11 +46,11 @@ def shown(codes: Codes) -> Section:
 
 
 def report(codes: Codes) -> Report:
-    return build(Material({"overview": samples.overview(60, DIGITS), "code_parts": codes}))
+    return build(ReportContext({"overview": samples.overview(60, DIGITS), "code_parts": codes}))
 
 
 def section(codes: Codes) -> Section:
-    return parts(Material({"overview": samples.overview(60, DIGITS), "code_parts": codes}))
+    return parts(ReportContext({"overview": samples.overview(60, DIGITS), "code_parts": codes}))
 
 
 def text(value: str) -> str:
@@ -94,7 +94,7 @@ def test_the_lead_names_the_categories_and_their_baseline(codes: Codes) -> None:
         text(report(renamed(codes, matching=None)).lead)
         == "9.9 of the 10 categories of “class” are effectively in use."
     )
-    assert "categor" not in report(numbers(codes, 50)).lead and "categor" not in build(Material()).lead
+    assert "categor" not in report(numbers(codes, 50)).lead and "categor" not in build(ReportContext()).lead
 
 
 def test_categories_that_pixels_reach_or_beat_are_said_to_gain_nothing(codes: Codes) -> None:
@@ -264,7 +264,7 @@ def test_a_decoder_that_gives_one_image_makes_a_report(codes: Codes) -> None:
 def test_hostile_labels_and_parts_come_through_as_text(codes: Codes) -> None:
     names = tuple(f"{samples.HOSTILE[i % 5]}{i}" for i in range(10))
     evil = replace(renamed(codes, part=samples.HOSTILE[0]), classes=names)
-    html = render(build(Material({"overview": samples.overview(60, names), "code_parts": evil})))
+    html = render(build(ReportContext({"overview": samples.overview(60, names), "code_parts": evil})))
     assert "<img src=x" not in html and "&lt;img src=x onerror=" in html
     assert "<script>window" not in html and "&lt;/script&gt;&lt;script&gt;window.pwned=1" in html
 

@@ -26,7 +26,7 @@ from report_run import write_run
 
 from analysis.catalogue import STORY
 from analysis.report import theme
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Column, Line, Lines, Map, Prose, Report, Section, Thumbnails, View
 from analysis.report.html import render
 from analysis.report.run_folder import read_run
@@ -104,7 +104,7 @@ def test_hostile_names_are_shown_and_never_run(browser: Any, tmp_path: Path) -> 
 
     out = tmp_path / "hostile.html"
     commands = dict.fromkeys(found, evil[0])
-    out.write_text(render(build(Material(found, commands, {}, read_run(run)))), encoding="utf-8")
+    out.write_text(render(build(ReportContext(found, commands, {}, read_run(run)))), encoding="utf-8")
     seen = open_report(browser, out)
     page = seen.page
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
@@ -231,7 +231,7 @@ def test_a_printed_page_is_light_and_dark_again_afterwards(browser: Any, tmp_pat
 def test_names_of_300_characters_break_nothing(browser: Any, tmp_path: Path, width: int) -> None:
     names = tuple(("W" * 300 if k % 2 else "word_" * 60) + str(k) for k in range(10))
     out = tmp_path / "long.html"
-    out.write_text(render(build(Material(samples.results(120, names), {}, {}))), encoding="utf-8")
+    out.write_text(render(build(ReportContext(samples.results(120, names), {}, {}))), encoding="utf-8")
     page = open_report(browser, out, viewport={"width": width, "height": 900}).page
     drawn(page, "latent-map")
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")

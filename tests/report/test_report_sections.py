@@ -22,7 +22,7 @@ from analysis.concepts.views import concept_finding
 from analysis.concepts.views import tables as concept_tables
 from analysis.errors import AnalysisError
 from analysis.probes.few_labels import Difference
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import (
     Choice,
     Comparison,
@@ -59,12 +59,12 @@ def results() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def report(results: dict[str, Any], folder: Path) -> Report:
     commands = dict.fromkeys(results, "latentgan analyze t.parquet --out results")
-    return build(Material(results, commands, dict.fromkeys(results, "0.1.0"), read_run(folder)))
+    return build(ReportContext(results, commands, dict.fromkeys(results, "0.1.0"), read_run(folder)))
 
 
 def test_a_table_without_pictures_speaks_of_examples(results: dict[str, Any]) -> None:
     bare = results | {"overview": replace(results["overview"], thumbnails=None)}
-    made = build(Material(bare, dict.fromkeys(bare, ""), dict.fromkeys(bare, "0.1.0")))
+    made = build(ReportContext(bare, dict.fromkeys(bare, ""), dict.fromkeys(bare, "0.1.0")))
     for name in ("projection", "probes", "label_efficiency", "neighbours", "concepts", "mixtures"):
         found = section(made, name)
         said = [found.finding, *(block.text for block in all_blocks(found.blocks) if isinstance(block, Prose))]
@@ -150,15 +150,15 @@ def test_every_finding_of_a_folder_with_every_analysis_is_one_sentence(
         save(one, tmp_path)
     found = load(tmp_path)
     assert set(found) == set(KINDS), "a kind of result that the report does not show here"
-    report = build(Material(found, run=read_run(folder)))
+    report = build(ReportContext(found, run=read_run(folder)))
     assert len(report.sections) == len(STORY) and not any(one.missing for one in report.sections)
     one_each(report)
 
 
 def test_every_finding_is_one_sentence_where_there_is_more_to_say(results: dict[str, Any], folder: Path) -> None:
     """It stands below."""
-    one_each(build(Material()))
-    one_each(build(Material(run=read_run(folder))))
+    one_each(build(ReportContext()))
+    one_each(build(ReportContext(run=read_run(folder))))
     training = "assigned on 200 rows of all splits"
     noted = {
         kind: replace(one, notes=(training,))
@@ -166,7 +166,7 @@ def test_every_finding_is_one_sentence_where_there_is_more_to_say(results: dict[
         if hasattr(one, "notes") and kind != "overview"
     }
     told = {kind: replace(noted[kind], told=100) for kind in ("label_efficiency", "probes")}
-    more = build(Material({**results, **noted, **told}, run=read_run(folder)))
+    more = build(ReportContext({**results, **noted, **told}, run=read_run(folder)))
     one_each(more)
     cautious = (
         "fidelity",
@@ -217,9 +217,12 @@ def test_findings_of_other_outcomes_are_one_sentence_too(results: dict[str, Any]
             results["concepts"], concepts=tuple(replace(c, q_value=0.5) for c in results["concepts"].concepts)
         ),
     }
-    for material in (Material({**results, **changed}, run=stopped), Material({"code_parts": changed["code_parts"]})):
-        one_each(build(material))
-    shown = build(Material({**results, **changed}, run=stopped))
+    for context in (
+        ReportContext({**results, **changed}, run=stopped),
+        ReportContext({"code_parts": changed["code_parts"]}),
+    ):
+        one_each(build(context))
+    shown = build(ReportContext({**results, **changed}, run=stopped))
     assert section(shown, "health").finding == (
         "Training stopped: A gradient of the generator was not finite (0.5 before)."
     )
@@ -257,14 +260,14 @@ def test_groups_that_baselines_find_too_are_no_better(results: dict[str, Any]) -
     untrained = Baseline("untrained.code", samples.near(0.77, 0.02, 360))
     even = (Baseline("pixels", samples.near(0.79, 0.02, 360)), untrained)
     agreement = replace(mixture.agreement, baselines=even)
-    report = build(Material({"mixtures": replace(mixture, agreement=agreement)}))
+    report = build(ReportContext({"mixtures": replace(mixture, agreement=agreement)}))
     said = "no better than raw pixels 0.79 [0.77, 0.81] and the same network untrained 0.77 [0.75, 0.79]"
     assert said in report.lead and said in section(report, "mixtures").finding
     assert "more than" not in report.lead
 
 
 def test_a_single_group_says_nothing_of_labels(results: dict[str, Any]) -> None:
-    one = build(Material({**results, "mixtures": replace(results["mixtures"], components=1)}))
+    one = build(ReportContext({**results, "mixtures": replace(results["mixtures"], components=1)}))
     assert (
         section(one, "mixtures").finding
         == "By BIC a density of 1 Gaussian component (full covariances) fits the codes best."
@@ -284,7 +287,7 @@ def test_findings_name_what_chance_gives_where_there_are_no_pixels(results: dict
             "neighbours": near,
             "projection": replace(results["projection"], maps=(place,)),
         }
-        report, share = build(Material(found)), f"{100 * chance:.1f} %"
+        report, share = build(ReportContext(found)), f"{100 * chance:.1f} %"
         said = {
             name: section(report, name).finding.replace("\u00a0", " ")
             for name in ("probes", "neighbours", "projection")
@@ -293,7 +296,7 @@ def test_findings_name_what_chance_gives_where_there_are_no_pixels(results: dict
         assert said["neighbours"].endswith(f"label (n = 359){verdict}; of random ones {share}."), said
         assert f"in the whole code and {share} of random pairs{verdict}; trustworthiness" in said["projection"], said
     numbers = replace(probe, metric="R2", score=Interval(-0.01, -0.02, 0.1, 99), shuffled=Interval(-0.03, -0.1, 0, 9))
-    said = section(build(Material({"probes": replace(results["probes"], probes=(numbers,))})), "probes").finding
+    said = section(build(ReportContext({"probes": replace(results["probes"], probes=(numbers,))})), "probes").finding
     assert "test images, no better than chance; shuffled labels give −0.03" in said
 
 
@@ -328,7 +331,7 @@ def test_of_several_pcas_the_probe_finding_names_that_of_the_features_width(
     first = [one for one in table.probes if one.method == table.probes[0].method]
     features = [replace(one, width=width) for one in first if "PCA" not in one.representation]
     pcas = [replace(first[0], representation=f"PCA {w} of pixels", baseline=True, width=w) for w in (50, 640)]
-    one = build(Material({"probes": replace(table, probes=(*features, *pcas))}))
+    one = build(ReportContext({"probes": replace(table, probes=(*features, *pcas))}))
     finding = section(one, "probes").finding
     assert finding.count("PCA") == 1 and named in finding
 
@@ -336,7 +339,7 @@ def test_of_several_pcas_the_probe_finding_names_that_of_the_features_width(
 def test_the_probe_finding_keeps_to_the_reader_that_the_chart_opens_with(results: dict[str, Any]) -> None:
     table = results["probes"]
     tuned = tuple(replace(p, score=samples.near(0.99, 0.01, 360)) if p.method == "svm" else p for p in table.probes)
-    one = section(build(Material({"probes": replace(table, probes=tuned)})), "probes")
+    one = section(build(ReportContext({"probes": replace(table, probes=tuned)})), "probes")
     assert one.finding.startswith("Logistic regression on ")
     assert isinstance(one.blocks[0], Choice)
     assert one.blocks[0].options[one.blocks[0].start][0] == "Logistic regression"
@@ -386,7 +389,7 @@ def test_what_baselines_need_is_said_beyond_the_ends_too(results: dict[str, Any]
     found = results["label_efficiency"]
     last = replace(found.curve[-1], per_class=129, everything=True, labels=1294)
     found = replace(found, curve=(*found.curve, last), needed=(replace(found.needed[0], needed=needed),))
-    one = section(build(Material({"label_efficiency": found})), "label_efficiency")
+    one = section(build(ReportContext({"label_efficiency": found})), "label_efficiency")
     assert text(one.finding).endswith(said)
     (choice,) = [b for b in one.blocks if isinstance(b, Choice)]
     assert choice.options[-1][0] == "all 1,294 labels"
@@ -394,7 +397,7 @@ def test_what_baselines_need_is_said_beyond_the_ends_too(results: dict[str, Any]
 
 def test_networks_that_learned_from_labels_are_said_to_wherever_they_are_probed(results: dict[str, Any]) -> None:
     told = {kind: replace(results[kind], told=100) for kind in ("label_efficiency", "probes")}
-    report = build(Material({**results, **told}))
+    report = build(ReportContext({**results, **told}))
     for one in (report.lead, below(section(report, "label_efficiency")), below(section(report, "probes"))):
         assert "The networks were themselves told 100 labels in training, which these figures do not count" in one
     (chart,) = [b for b in section(report, "label_efficiency").blocks if isinstance(b, Lines)]
@@ -405,14 +408,14 @@ def test_few_labels_quotes_what_its_intervals_cover(results: dict[str, Any]) -> 
     note = "20 draws; intervals over draws, with the test rows held fixed; differences are paired by draw."
     few = replace(results["label_efficiency"].curve[-1], note=note)
     curve = replace(results["label_efficiency"], curve=(few,), needed=())
-    one = section(build(Material({"label_efficiency": curve})), "label_efficiency")
+    one = section(build(ReportContext({"label_efficiency": curve})), "label_efficiency")
     assert below(one) == "Intervals over draws, with the test rows held fixed."
     assert not any("luck" in getattr(block, "caption", "") for block in all_blocks(one.blocks))
 
 
 def test_few_labels_without_pixels_stand_beside_shuffled_ones(results: dict[str, Any]) -> None:
     few = replace(results["label_efficiency"].curve[-1], differences=(), shuffled=samples.near(0.1, 0.02, 10))
-    one = build(Material({"label_efficiency": replace(results["label_efficiency"], curve=(few,))}))
+    one = build(ReportContext({"label_efficiency": replace(results["label_efficiency"], curve=(few,))}))
     assert "where shuffled labels give 10.0 %" in text(section(one, "label_efficiency").finding)
     assert "shuffled labels give 10.0 %" in text(one.lead)
 
@@ -429,7 +432,7 @@ def test_a_difference_that_may_be_chance_is_called_so(results: dict[str, Any]) -
     few = results["label_efficiency"].curve[-1]
     gap = replace(few.differences[0], difference=samples.near(0.004, 0.01, 20))
     curve = replace(results["label_efficiency"], curve=(replace(few, differences=(gap,)),))
-    report = build(Material({**results, "label_efficiency": curve}))
+    report = build(ReportContext({**results, "label_efficiency": curve}))
     assert "which may be chance" in section(report, "label_efficiency").finding
     assert "no clear difference from raw pixels" in report.lead
 
@@ -438,7 +441,7 @@ def test_features_that_lose_to_pixels_are_said_to_lose(results: dict[str, Any]) 
     few = results["label_efficiency"].curve[-1]
     gap = replace(few.differences[0], difference=samples.near(-0.05, 0.01, 20))
     curve = replace(results["label_efficiency"], curve=(replace(few, differences=(gap,)),))
-    report = build(Material({**results, "label_efficiency": curve}))
+    report = build(ReportContext({**results, "label_efficiency": curve}))
     assert "5.0 points fewer than raw pixels" in section(report, "label_efficiency").finding
     assert "gain nothing" in report.lead
 
@@ -455,7 +458,7 @@ def test_concepts_count_what_beats_chance_and_what_beats_pixels(report: Report) 
 def test_concepts_are_corrected_for_their_number(results: dict[str, Any]) -> None:
     table = results["concepts"]
     weak = replace(table, concepts=tuple(replace(one, p_value=0.02, q_value=0.2) for one in table.concepts))
-    finding = section(build(Material({"concepts": weak})), "concepts").finding
+    finding = section(build(ReportContext({"concepts": weak})), "concepts").finding
     assert finding.startswith("0 of 10 concepts") and "raw pixels" not in finding and "cosine" not in finding
 
 
@@ -473,7 +476,7 @@ def test_a_small_q_without_a_figure_above_chance_claims_no_concept(results: dict
 
 def test_concepts_without_a_model_say_what_edits_need(results: dict[str, Any]) -> None:
     table = replace(results["concepts"], edits=None)
-    one = section(build(Material({**results, "concepts": table})), "concepts")
+    one = section(build(ReportContext({**results, "concepts": table})), "concepts")
     assert Strips not in kinds(one) and "need a model" in str(one.blocks[0])
 
 
@@ -493,7 +496,7 @@ def test_the_map_can_be_coloured_by_everything_known_of_its_rows(report: Report)
 def test_values_of_other_results_stand_at_their_own_rows(results: dict[str, Any]) -> None:
     found = results["reconstruction"]
     shuffled = replace(found, rows=found.rows[::-1][:50].copy(), errors=found.errors[::-1][:50].copy())
-    thumbnails = Material({**results, "reconstruction": shuffled}).thumbnails
+    thumbnails = ReportContext({**results, "reconstruction": shuffled}).thumbnails
     assert thumbnails is not None
     errors = thumbnails.columns[-1].values
     np.testing.assert_allclose(errors[-50:], found.errors[-50:], rtol=1e-6)
@@ -510,7 +513,7 @@ def test_points_without_a_thumbnail_are_left_off_the_map(results: dict[str, Any]
         thumbnails=overview.thumbnails[:90],
         columns=tuple(c.take(np.arange(90)) for c in overview.columns),
     )
-    one = section(build(Material({**results, "overview": few})), "projection")
+    one = section(build(ReportContext({**results, "overview": few})), "projection")
     chart = next(b for b in one.blocks if isinstance(b, Map))
     assert len(chart.rows) == 90 and all(len(view.points) == 90 for view in chart.views)
 
@@ -523,7 +526,7 @@ def test_points_without_a_thumbnail_are_left_off_the_map(results: dict[str, Any]
     ],
 )
 def test_a_result_that_is_missing_leaves_a_line_and_no_hole(results: dict[str, Any], kind: str) -> None:
-    report = build(Material({name: value for name, value in results.items() if name != kind}))
+    report = build(ReportContext({name: value for name, value in results.items() if name != kind}))
     one = section(report, kind)
     assert len(report.sections) == len(STORY)
     if kind != "overview":
@@ -531,7 +534,7 @@ def test_a_result_that_is_missing_leaves_a_line_and_no_hole(results: dict[str, A
 
 
 def test_nothing_at_all_still_makes_a_report() -> None:
-    report = build(Material())
+    report = build(ReportContext())
     assert len(report.sections) == len(STORY) and report.title == "Latent space"
     assert "--run RUN" in section(report, "curves").finding
 
@@ -541,7 +544,7 @@ def test_a_table_without_labels_split_and_pictures_makes_a_report(results: dict[
         results["overview"], columns=(), summaries=(), thumbnails=None, splits=(), metadata="{}", split=np.full(200, "")
     )
     mixture = replace(results["mixtures"], agreement=None, samples=None)
-    report = build(Material({"overview": overview, "mixtures": mixture, "projection": results["projection"]}))
+    report = build(ReportContext({"overview": overview, "mixtures": mixture, "projection": results["projection"]}))
     assert report.title == "digits.parquet"
     assert (
         section(report, "mixtures").finding
@@ -581,7 +584,7 @@ def test_a_family_of_few_labels_is_introduced_by_its_accuracy_and_the_labels_it_
     named = Series("health", "validation_accuracy", at, np.array([0.5, 0.75]))
     judged = Series("health", "validation_labels", at, np.array([4.0, 4.0]))
     run = replace(plain, series=(*plain.series, named, judged), summary={**plain.summary, "labels": 50})
-    found = curves(Material(run=run))
+    found = curves(ReportContext(run=run))
     assert found.finding == (
         f"After 200 images the network, told 50 labels in training, names {wilson(3, 4).percent()} of 4 validation "
         "images right."
@@ -589,7 +592,7 @@ def test_a_family_of_few_labels_is_introduced_by_its_accuracy_and_the_labels_it_
     charts = {block.id: block for block in found.blocks if isinstance(block, Lines)}
     assert [line.name for line in charts["named"].lines] == ["accuracy"]
     assert all(line.name.split()[-1] != "accuracy" or "validation" not in line.name for line in charts["vitals"].lines)
-    assert "labels" not in curves(Material(run=replace(run, summary=plain.summary))).finding
+    assert "labels" not in curves(ReportContext(run=replace(run, summary=plain.summary))).finding
 
 
 def test_a_line_that_was_being_written_is_skipped(folder: Path) -> None:
@@ -605,19 +608,19 @@ def test_many_grids_are_thinned_to_first_last_and_between(tmp_path: Path) -> Non
 
 def test_samples_of_classes_say_which_row_is_which(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
-    plain = section(build(Material(run=read_run(folder))), "samples")
+    plain = section(build(ReportContext(run=read_run(folder))), "samples")
     assert "a row a class" not in plain.finding
     (folder / "samples" / "rows.json").write_text('["cat", "<i>dog</i>"]')
-    told = section(build(Material(run=read_run(folder))), "samples")
+    told = section(build(ReportContext(run=read_run(folder))), "samples")
     assert " images, a row a class; " in told.finding
     assert "From the top, a row each of cat and <i>dog</i>" in told.blocks[0].caption  # escaped where it is drawn
     components = {"of": "component", "count": 50, "names": ["component 1", "component 2"]}
     (folder / "samples" / "rows.json").write_text(json.dumps(components))
-    told = section(build(Material(run=read_run(folder))), "samples")
+    told = section(build(ReportContext(run=read_run(folder))), "samples")
     assert " images, a row a component; " in told.finding
     assert "of component 1 and component 2, the first of 50; a column has one random code" in told.blocks[0].caption
     (folder / "samples" / "rows.json").write_text("[]")
-    assert section(build(Material(run=read_run(folder))), "samples").finding == plain.finding
+    assert section(build(ReportContext(run=read_run(folder))), "samples").finding == plain.finding
     for damaged in ("{damaged", "3", '{"of": "class", "count": "x", "names": ["a"]}'):
         (folder / "samples" / "rows.json").write_text(damaged)
         with pytest.raises(AnalysisError, match=r"rows\.json"):
@@ -625,7 +628,7 @@ def test_samples_of_classes_say_which_row_is_which(tmp_path: Path) -> None:
 
 
 def test_an_empty_run_folder_leaves_notes(tmp_path: Path) -> None:
-    report = build(Material(run=read_run(tmp_path)))
+    report = build(ReportContext(run=read_run(tmp_path)))
     assert all(section(report, id).missing for id in ("health", "curves", "samples", "configuration"))
 
 
@@ -643,7 +646,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 def test_a_run_that_diverged_says_so_first(folder: Path, tmp_path: Path) -> None:
     warning = {"name": "diverged", "sentence": "the gradient of encoder was not finite at iteration 7", "images": 896}
     (tmp_path / "health.json").write_text(json.dumps({"status": "diverged", "warnings": [warning]}))
-    one = section(build(Material(run=read_run(tmp_path))), "health")
+    one = section(build(ReportContext(run=read_run(tmp_path))), "health")
     assert one.finding == "Training stopped: the gradient of encoder was not finite at iteration 7."
     assert one.blocks[0].level == "failure"  # type: ignore[union-attr]
 
@@ -665,7 +668,7 @@ def test_a_folder_as_target_gets_a_report_html(tmp_path: Path) -> None:
 
 def test_names_that_hold_markup_come_through_as_text(tmp_path: Path) -> None:
     names = tuple(f"{samples.HOSTILE[i % 5]}{i}" for i in range(10))
-    report = build(Material(samples.results(60, names)))
+    report = build(ReportContext(samples.results(60, names)))
     assert report.thumbnails is not None
     assert report.thumbnails.columns[0].categories == names
 
@@ -683,7 +686,7 @@ def test_a_note_on_training_rows_stands_beside_the_finding(results: dict[str, An
             "concepts",
         )
     }
-    report = build(Material({**results, **noted}))
+    report = build(ReportContext({**results, **noted}))
     for id in ("code_parts", "mixtures", "projection", "reconstruction", "interpolation", "neighbours", "concepts"):
         said = below(section(report, id))
         assert said.endswith("Assigned on 200 rows of all splits. Training rows are among them."), id
@@ -695,7 +698,7 @@ def test_a_note_on_training_rows_stands_beside_the_finding(results: dict[str, An
 def test_a_refused_analysis_says_why(results: dict[str, Any]) -> None:
     kinds = ("probes", "projection", "concepts", "reconstruction", "interpolation", "mixtures", "label_efficiency")
     refused = tuple((kind, f"{kind} need 10 rows, there are 7") for kind in kinds)
-    report = build(Material({"overview": replace(results["overview"], refused=refused)}))
+    report = build(ReportContext({"overview": replace(results["overview"], refused=refused)}))
     for kind in kinds:
         assert section(report, kind).finding == f"Left out: {kind.capitalize()} need 10 rows, there are 7.", kind
 
@@ -723,13 +726,13 @@ def test_infogans_information_stands_against_what_its_categories_can_say(tmp_pat
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, marks)))
     (chart,) = [
         b
-        for b in section(build(Material(run=read_run(folder))), "curves").blocks
+        for b in section(build(ReportContext(run=read_run(folder))), "curves").blocks
         if getattr(b, "id", "") == "information"
     ]
     seen = f"After {marks[-1]['images']:,} images, a generated image tells"
     health = [mark.pop("health") for mark in marks]
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, marks)))
-    assert health and section(build(Material(run=read_run(folder))), "curves").finding.startswith(seen)
+    assert health and section(build(ReportContext(run=read_run(folder))), "curves").finding.startswith(seen)
     assert [line.name for line in chart.lines] == ["class", "style"]
     assert chart.level is not None and chart.level[0] == pytest.approx(np.log(10) + np.log(4))
     assert "log 10 + log 4 = 3.69" in chart.caption and chart.lines[1].y[-1] == pytest.approx(-0.2 * (len(marks) - 1))
@@ -743,6 +746,6 @@ def test_how_it_was_made_promises_no_more_than_the_commands_that_are_recorded() 
         "overview": "latentgan analyze t.parquet --out res",
         "projection": "latentgan analyze t.parquet --out res",
     }
-    finding = build(Material(results, commands)).sections[-1].finding
+    finding = build(ReportContext(results, commands)).sections[-1].finding
     assert finding.startswith("2 commands made what is shown here but geometry; files that they read and that none of")
     assert "every figure can be made again" not in finding

@@ -16,7 +16,7 @@ from analysis.mixtures.model_selection import Candidate
 from analysis.mixtures.outliers import Outliers
 from analysis.mixtures.views import section as mixture
 from analysis.prior_match.views import section as prior
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Comparison, Gallery, Lines, Table, all_blocks
 
 
@@ -30,7 +30,7 @@ def plain(text: str) -> str:
 
 
 def test_geometry_states_the_dimension_beside_its_baselines(results: dict[str, Any]) -> None:
-    found = geometry(Material(results))
+    found = geometry(ReportContext(results))
     shape = results["geometry"].shapes[0]
     assert plain(found.finding).startswith(
         f"The 16 numbers of the code have an intrinsic dimension of {shape.two_nn.value:.1f} [{shape.two_nn.low:.1f}, "
@@ -43,7 +43,7 @@ def test_geometry_states_the_dimension_beside_its_baselines(results: dict[str, A
 
 
 def test_the_prior_is_said_to_fit_where_it_does_and_not_where_it_does_not(results: dict[str, Any]) -> None:
-    section = prior(Material(results))
+    section = prior(ReportContext(results))
     assert plain(section.finding) == (
         "The codes of z are not distributed as the prior (sliced Wasserstein and kernel tests, n = 200); no difference "
         "shows in those of noise."
@@ -52,7 +52,7 @@ def test_the_prior_is_said_to_fit_where_it_does_and_not_where_it_does_not(result
     assert "The codes of z are not distributed as the normal prior (sliced Wasserstein distance" in found
     assert "No difference shows between the codes of noise and the normal prior" in found
     assert "n = 200" in found and "of 16 numbers differ by themselves" in found
-    tables = [block for block in all_blocks(prior(Material(results)).blocks) if isinstance(block, Table)]
+    tables = [block for block in all_blocks(prior(ReportContext(results)).blocks) if isinstance(block, Table)]
     assert [len(table.rows) for table in tables] == [2, 16, 2, 3]
 
 
@@ -63,7 +63,7 @@ def test_each_outcome_of_several_parts_has_its_sentence(results: dict[str, Any])
         ((z, replace(z, name="w")), "The codes of z and w are not distributed as their priors (sliced Wasserstein and"),
         ((noise, replace(noise, name="w")), "No difference shows between the codes of noise and w and their priors ("),
     ):
-        finding = plain(prior(Material({"prior_match": replace(results["prior_match"], parts=parts)})).finding)
+        finding = plain(prior(ReportContext({"prior_match": replace(results["prior_match"], parts=parts)})).finding)
         assert finding.startswith(said) and "n = 200" in finding
 
 
@@ -71,7 +71,7 @@ def test_training_rows_are_owned_up_to(results: dict[str, Any]) -> None:
     note = "900 rows of all splits, which includes training rows, since only 9 test rows exist"
     for kind, section in (("geometry", geometry), ("prior_match", prior)):
         changed = replace(results[kind], notes=(note,))
-        assert "includes training rows" in str(section(Material({**results, kind: changed})).blocks[0])
+        assert "includes training rows" in str(section(ReportContext({**results, kind: changed})).blocks[0])
 
 
 def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[str, Any]) -> None:
@@ -82,7 +82,7 @@ def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[
         Candidate(8, "diag", 700.0, np.nan, 3, 500.0),
     )
     changed = replace(results["mixtures"], candidates=tried)
-    blocks = all_blocks(mixture(Material({**results, "mixtures": changed})).blocks)
+    blocks = all_blocks(mixture(ReportContext({**results, "mixtures": changed})).blocks)
     charts = {b.id: b for b in blocks if isinstance(b, Lines)}
     assert {key: chart.lines[0].y.tolist() for key, chart in charts.items()} == {
         "bic": [950, 900, 910],
@@ -95,7 +95,9 @@ def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[
     assert table.rows[3][3:] == ("–", "3 of 8 degenerate")
     assert "BIC 2 components (full), AIC 4 components (full) and held-out log-likelihood 4" in plain(table.caption)
     older = replace(changed, candidates=tuple(replace(one, aic=np.nan) for one in tried))
-    ids = [b.id for b in all_blocks(mixture(Material({**results, "mixtures": older})).blocks) if isinstance(b, Lines)]
+    ids = [
+        b.id for b in all_blocks(mixture(ReportContext({**results, "mixtures": older})).blocks) if isinstance(b, Lines)
+    ]
     assert ids == ["bic", "held_out"]
 
 
@@ -115,7 +117,7 @@ def test_the_mixture_shows_unusual_images_and_mixtures_of_classes(results: dict[
         (),
     )
     changed = replace(results["mixtures"], outliers=outliers, by_class=classes)
-    found = mixture(Material({**results, "mixtures": changed}))
+    found = mixture(ReportContext({**results, "mixtures": changed}))
     galleries = [block for block in found.blocks if isinstance(block, Gallery)]
     assert galleries[1].groups[0].title == "Most unusual" and "2 of 12 images" in galleries[1].groups[0].detail
     assert [group.title for group in galleries[2].groups] == ["a", "<b>"]

@@ -11,7 +11,7 @@ from analysis.base.rank_tests import many_ranks_p, rank_sum_p
 from analysis.base.statistics import auc_interval
 from analysis.concepts.concept_table import ConceptTable, concept_table, concept_vector
 from analysis.concepts.directions import METHODS
-from analysis.concepts.targets import Question
+from analysis.concepts.targets import ConceptTarget
 from latentgan.selfcheck.claims.base import Claims, coverage, null_rate, power
 
 GROUPS = ((10, 10), (5, 200), (30, 30), (300, 700))
@@ -50,7 +50,7 @@ def _table(
 ) -> ConceptTable:
     """Concepts (n, m) of codes (n, d), the last 30 % of the rows held out."""
     rows, cut = np.arange(len(codes)), len(codes) * 7 // 10
-    asked = [Question(f"{i}", f"{i}", "boolean", column) for i, column in enumerate(signs.T)]
+    asked = [ConceptTarget(f"{i}", f"{i}", "boolean", column) for i, column in enumerate(signs.T)]
     return concept_table(
         codes[:cut],
         codes[cut:],

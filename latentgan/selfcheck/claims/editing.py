@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.concepts.concept_table import ConceptTable, concept_table
-from analysis.concepts.targets import Question
+from analysis.concepts.targets import ConceptTarget
 from analysis.editing.evaluators import Measured
-from analysis.editing.preserved_directions import keep_in
-from analysis.editing.study import HeldOut, moves_of, verify_concepts
+from analysis.editing.preserved_directions import preserve_directions
+from analysis.editing.study import HeldOut, edit_directions, verify_concepts
 from analysis.editing.verification import Verification
 from latentgan.selfcheck.claims.base import Claims, coverage, null_rate, power
 
@@ -92,7 +92,7 @@ def _world(rng: np.random.Generator, spectrum: str, planted: int) -> _World:
 def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verification:
     world = _world(rng, spectrum, planted)
     fitted, evidence, learned, held = np.split(np.arange(len(world.codes)), np.cumsum([FITTED, EVIDENCE, LEARNED]))
-    asked = [Question(f"a{i}", f"a{i}", "boolean", column) for i, column in enumerate(world.signs.T)]
+    asked = [ConceptTarget(f"a{i}", f"a{i}", "boolean", column) for i, column in enumerate(world.signs.T)]
     table = concept_table(
         world.codes[fitted],
         world.codes[evidence],
@@ -105,8 +105,8 @@ def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verifica
         draws=2,
         resamples=2,
     )
-    moves = moves_of(table)
-    kept = keep_in(table, moves, range(len(moves)), [], by="regression", draws=20)
+    moves = edit_directions(table)
+    kept = preserve_directions(table, moves, range(len(moves)), [], by="regression", draws=20)
     reader = _Reader(world.decode(world.codes[learned]), world.signs[learned])
     images = world.decode(world.codes[held])
     pictures = np.rint(255 * images).astype(np.uint8)
@@ -244,7 +244,7 @@ def _together(rng: np.random.Generator, n: int, correlation: float, number: bool
     codes[:, 1] += other
     rows, half = np.arange(n), n // 2
     asked = [
-        Question(
+        ConceptTarget(
             name,
             name,
             "numeric" if number else "boolean",

@@ -15,11 +15,11 @@ from analysis.model_comparison.ranking import (
     ERROR,
     FEATURES,
     FEATURES_FEW,
-    Contender,
+    ComparedModel,
     Entry,
-    SideBySide,
-    leads,
-    standings,
+    ModelRanking,
+    best_by_metric,
+    ranked_models,
 )
 from analysis.model_comparison.ranking_views import finding
 from analysis.model_comparison.similarity import Similarity
@@ -39,17 +39,19 @@ def _entry(name: str, rng: np.random.Generator, hard: Doubles, better: float) ->
     """A run of accuracy 0.8 + better by four measures, and of errors as hard as the rows are, less by `better`."""
     hits = [rng.random((draws, ROWS)) < 0.8 + better for draws in (1, 1, DRAWS, DRAWS)]
     values = dict(zip((CODE, FEATURES, CODE_FEW, FEATURES_FEW), hits, strict=True))
-    return Entry(Contender(name), {**values, ERROR: hard * (1 - better) + rng.normal(size=ROWS)})
+    return Entry(ComparedModel(name), {**values, ERROR: hard * (1 - better) + rng.normal(size=ROWS)})
 
 
-def _compared(rng: np.random.Generator, runs: int, better: float) -> SideBySide:
+def _compared(rng: np.random.Generator, runs: int, better: float) -> ModelRanking:
     """Runs of which the last is better."""
     hard = rng.gamma(9, 1, size=ROWS)
     entries = [_entry(str(i), rng, hard, better if i == runs - 1 else 0.0) for i in range(runs)]
-    return SideBySide(standings(entries, rng=rng), leads(entries, rng=rng), "label", 10, DRAWS, 1000, ROWS, ROWS)
+    return ModelRanking(
+        ranked_models(entries, rng=rng), best_by_metric(entries, rng=rng), "label", 10, DRAWS, 1000, ROWS, ROWS
+    )
 
 
-def _says_ahead(found: SideBySide) -> bool:
+def _says_ahead(found: ModelRanking) -> bool:
     """Whether the report's sentence puts a run before the others."""
     said = finding(found).replace("no run is ahead", "")
     return any(words in said for words in CLAIMED)
@@ -62,7 +64,7 @@ def equal_runs(rng: np.random.Generator, trials: int) -> Claims:
         planted = f"{runs} equal runs, 5 measures, {ROWS} rows"
         ahead = sum(_says_ahead(one) for one in result)
         yield null_rate("a run is said to be ahead", planted, ahead, trials)
-        starred = sum(any(figure.differs for row in one.standings for figure in row.figures) for one in result)
+        starred = sum(any(figure.differs for row in one.ranked_models for figure in row.figures) for one in result)
         yield null_rate("a difference has a star", planted, starred, trials)
 
 

@@ -17,12 +17,12 @@ from analysis import AnalysisError, Embeddings, load
 from analysis.app import register
 from analysis.base.linear_models import Rows
 from analysis.label_efficiency.curves import Curve
-from analysis.label_efficiency.networks import Lesson, Network
 from analysis.label_efficiency.regression import NumberCurves
 from analysis.label_efficiency.study import study as study_efficiency
+from analysis.label_efficiency.supervised_baselines import LabelSubset, SupervisedBaseline
 from analysis.label_efficiency.views import section as few_labels
 from analysis.probes.few_labels import few_label_accuracy
-from analysis.report.context import Material
+from analysis.report.context import ReportContext
 from analysis.report.document import Comparison, Lines, all_blocks
 from analysis.table.study_options import Options
 from latentgan import NumpyModel, configure, encode_table, from_arrays, train
@@ -30,13 +30,13 @@ from latentgan.evaluation import supervised_baselines as teaching
 from latentgan.evaluation.supervised_baselines import (
     MAPS,
     MARKS,
-    Teacher,
+    SupervisedTraining,
     as_source,
     by_class,
     by_network,
     mixed,
     shape_of,
-    ways,
+    supervised_baselines,
 )
 from latentgan.families.base import load_family
 
@@ -52,33 +52,36 @@ def bars(rng: np.random.Generator, n: int, *, planted: bool = True, noise: float
     return images, labels if planted else rng.integers(0, 2, n)
 
 
-def lesson(rng: np.random.Generator, *, planted: bool = True, per_class: int = 40, draws: int = 2) -> Lesson:
+def subset(rng: np.random.Generator, *, planted: bool = True, per_class: int = 40, draws: int = 2) -> LabelSubset:
     images, labels = bars(rng, 800, planted=planted)
     members = [np.flatnonzero(labels[:300] == k) for k in (0, 1)]
     picked = np.stack(
         [np.concatenate([rng.choice(m, per_class, replace=False) for m in members]) for _ in range(draws)]
     )
-    return Lesson(images, labels, ("stands", "lies"), picked, np.arange(300, 500), np.arange(500, 800))
+    return LabelSubset(images, labels, ("stands", "lies"), picked, np.arange(300, 500), np.arange(500, 800))
 
 
-def by_probe(given: Lesson) -> np.ndarray:
+def by_probe(given: LabelSubset) -> np.ndarray:
     x = given.images.reshape(len(given.images), -1).astype(np.float32) / 255
     parts = [Rows(x[rows], given.labels[rows]) for rows in (np.arange(300), given.validation, given.test)]
     return few_label_accuracy(*parts, draws=given.draws, columns=2)[0]
 
 
 def test_a_network_reads_shape_where_a_probe_of_pixels_cannot_and_nothing_where_nothing_is() -> None:
-    given = lesson(np.random.default_rng(0), per_class=120)
-    hits, steps = Teacher()(given)
+    given = subset(np.random.default_rng(0), per_class=120)
+    hits, steps = SupervisedTraining().fit_classifiers(given)
     assert hits.shape == (2, 300) and steps in (25, 50, 100, 200, 400)
     assert hits.mean() > 0.85 and by_probe(given).mean() < 0.7
-    lost, _ = Teacher()(lesson(np.random.default_rng(0), planted=False))
+    lost, _ = SupervisedTraining().fit_classifiers(subset(np.random.default_rng(0), planted=False))
     assert abs(lost.mean() - 0.5) < 0.08
 
 
 def test_the_same_seed_teaches_the_same() -> None:
-    given = lesson(np.random.default_rng(1), per_class=5, draws=1)
-    first, again = Teacher(MAPS, seed=3)(given), Teacher(MAPS, seed=3)(given)
+    given = subset(np.random.default_rng(1), per_class=5, draws=1)
+    first, again = (
+        SupervisedTraining(MAPS, seed=3).fit_classifiers(given),
+        SupervisedTraining(MAPS, seed=3).fit_classifiers(given),
+    )
     assert first[1] == again[1] and np.array_equal(first[0], again[0])
 
 
@@ -105,17 +108,17 @@ def few_made(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("few_made")
 def test_generated_images_by_class_help_as_much_as_they_tell() -> None:
-    given = lesson(np.random.default_rng(2), per_class=2)
-    plain, _ = Teacher()(given)
-    helped, _ = Teacher(made=by_class(Generator(True)))(given)  # type: ignore[arg-type]
-    mere_noise, _ = Teacher(made=by_class(Generator(False)))(given)  # type: ignore[arg-type]
+    given = subset(np.random.default_rng(2), per_class=2)
+    plain, _ = SupervisedTraining().fit_classifiers(given)
+    helped, _ = SupervisedTraining(generated=by_class(Generator(True))).fit_classifiers(given)  # type: ignore[arg-type]
+    mere_noise, _ = SupervisedTraining(generated=by_class(Generator(False))).fit_classifiers(given)  # type: ignore[arg-type]
     assert helped.mean() > 0.85 and helped.mean() > plain.mean() + 0.2
     assert abs(mere_noise.mean() - plain.mean()) < 0.1
 
 
 @pytest.mark.usefixtures("few_made")
 def test_pseudo_labels_are_a_networks_that_was_taught_the_draw() -> None:
-    given = lesson(np.random.default_rng(3))
+    given = subset(np.random.default_rng(3))
     source = as_source(given)
     images, labels = by_network(Generator(True), seed=4)(source, given.draws[0])  # type: ignore[arg-type]
     truth = bars(np.random.default_rng([4, 9]), 3 * len(images))[1][: len(images)]
@@ -125,10 +128,10 @@ def test_pseudo_labels_are_a_networks_that_was_taught_the_draw() -> None:
     assert np.array_equal(both.labels[80:], labels) and len(rows) == pytest.approx(2 * len(images), rel=0.2)
 
 
-def counting(seen: list[Lesson]) -> Any:
+def counting(seen: list[LabelSubset]) -> Any:
     """A teacher that is right on every other test row."""
 
-    def teach(given: Lesson) -> tuple[np.ndarray, int]:
+    def teach(given: LabelSubset) -> tuple[np.ndarray, int]:
         seen.append(given)
         return np.tile(np.arange(len(given.test)) % 2 == 0, (len(given.draws), 1)), 7
 
@@ -137,13 +140,13 @@ def counting(seen: list[Lesson]) -> Any:
 
 def test_networks_are_taught_the_first_of_the_same_draws_and_none_of_fewer_labels_than_helped(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path, rows=600))
-    seen: list[Lesson] = []
+    seen: list[LabelSubset] = []
     networks = [
-        Network("network", counting(seen)),
-        Network("network, generated", counting([]), told=40, note="told 40"),
+        SupervisedBaseline("network", counting(seen)),
+        SupervisedBaseline("network, generated", counting([]), n_labels_used=40, note="told 40"),
     ]
     options = Options()
-    found = study_efficiency(table, None, options, draws=4, networks=networks, network_draws=2)
+    found = study_efficiency(table, None, options, draws=4, supervised=networks, network_draws=2)
     train, test = (table.rows(part)[table.column().present[table.rows(part)]] for part in ("train", "test"))
     again = Curve(
         table.column().codes[train],
@@ -164,26 +167,30 @@ def test_networks_are_taught_the_first_of_the_same_draws_and_none_of_fewer_label
     pairs = {(d.representation, d.baseline) for d in found.curve[-1].differences}
     assert {("code", "network"), ("network, generated", "network")} <= pairs
     assert "network, generated: told 40" in found.notes
-    assert study_efficiency(table, None, Options(), networks=networks, draws=2, per_class=(2,)).notes == ()
+    assert study_efficiency(table, None, Options(), supervised=networks, draws=2, per_class=(2,)).notes == ()
 
 
 def test_networks_need_pictures_and_such_as_cannot_read_numbers_do_not(tmp_path: Path) -> None:
     path = table_maker.digits_table(tmp_path, rows=600)
-    networks = [Network("network", counting([]))]
-    few = study_efficiency(Embeddings(path, label="ink"), None, Options(), networks=networks, draws=2, network_draws=2)
+    networks = [SupervisedBaseline("network", counting([]))]
+    few = study_efficiency(
+        Embeddings(path, label="ink"), None, Options(), supervised=networks, draws=2, network_draws=2
+    )
     assert "network" not in few.curve[0].representations and not [one for one in few.notes if "network" in one]
     columns = table_maker.digits_columns(rows=600)
     del columns["pixels"]
     bare = table_maker.write_table(tmp_path / "bare.parquet", columns, table_maker.digits_metadata())
     with pytest.raises(AnalysisError, match="networks learn from pixels, and the table 'bare"):
-        study_efficiency(Embeddings(bare), None, Options(), networks=networks, draws=2, per_class=(2,), network_draws=2)
+        study_efficiency(
+            Embeddings(bare), None, Options(), supervised=networks, draws=2, per_class=(2,), network_draws=2
+        )
 
 
 def test_a_network_reads_numbers_that_ridge_of_pixels_cannot_and_nothing_where_nothing_is() -> None:
     rng = np.random.default_rng(5)
     images, labels = bars(rng, 800)
     values = np.stack([2.0 * labels - 1, rng.normal(size=800)], axis=1)
-    given = Lesson(
+    given = LabelSubset(
         images,
         np.full(800, -1),
         (),
@@ -192,9 +199,9 @@ def test_a_network_reads_numbers_that_ridge_of_pixels_cannot_and_nothing_where_n
         np.arange(500, 800),
         values,
     )
-    network = Teacher().read(given)
+    network = SupervisedTraining().fit_regressors(given)
     assert network[0].shape == (2, 300, 2) and set(network[1]) <= set(MARKS)
-    again = Teacher().read(given)
+    again = SupervisedTraining().fit_regressors(given)
     assert np.array_equal(network[0], again[0])
     x = images.reshape(800, -1).astype(np.float32)
     curves = NumberCurves(values[:300], values[500:], (240,), draws=2, rng=np.random.default_rng(0))
@@ -209,16 +216,16 @@ def test_a_network_reads_numbers_that_ridge_of_pixels_cannot_and_nothing_where_n
 
 def test_networks_of_numbers_are_taught_the_draws_that_ridge_is(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path, rows=600), label="ink")
-    seen: list[Lesson] = []
+    seen: list[LabelSubset] = []
 
-    def read(given: Lesson) -> tuple[np.ndarray, list[int]]:
+    def read(given: LabelSubset) -> tuple[np.ndarray, list[int]]:
         """Every test row's own value, and nothing of the draws: R² is 1."""
         seen.append(given)
         assert given.values is not None
         return np.repeat(given.values[given.test][None], len(given.draws), axis=0).astype(np.float32), [3]
 
-    networks = [Network("network", counting([]), read, note="plain")]
-    found = study_efficiency(table, None, Options(), draws=4, networks=networks, network_draws=2)
+    networks = [SupervisedBaseline("network", counting([]), read, note="plain")]
+    found = study_efficiency(table, None, Options(), draws=4, supervised=networks, network_draws=2)
     assert found.target == "ink" and "network: plain" in found.notes
     column = table.column("ink")
     train = table.rows("train")[column.present[table.rows("train")]]
@@ -268,11 +275,16 @@ def test_a_model_that_knows_other_classes_is_not_asked_for_them() -> None:
     source = from_arrays(*bars(np.random.default_rng(0), 60))
     settings = configure("cgan", family={"latent": 4, "width": 4, "hidden": 16})
     model = NumpyModel(load_family("cgan")(settings.family, source.spec))
-    assert [way.name for way in ways(None, ("0", "1"))] == ["network", "network, affine maps"]
-    assert [way.read is not None for way in ways(None, ("0", "1"))] == [True, False]
-    asked, other = (ways(model, classes, told=60)[-1] for classes in (("0", "1"), ("0", "1", "2")))
-    assert "asked for by class" in asked.note and "named by a network" in other.note
-    assert asked.told == other.told == 60 and "was told 60 labels, which need not be the draw's" in other.note
+    assert [way.name for way in supervised_baselines(None, ("0", "1"))] == ["network", "network, affine maps"]
+    assert [way.fit_regressors is not None for way in supervised_baselines(None, ("0", "1"))] == [True, False]
+    asked, other = (
+        supervised_baselines(model, classes, n_labels_used=60)[-1] for classes in (("0", "1"), ("0", "1", "2"))
+    )
+    assert "generated by class" in asked.note and "labelled by a network" in other.note
+    assert (
+        asked.n_labels_used == other.n_labels_used == 60
+        and "used 60 labels, which need not be the draw's" in other.note
+    )
 
 
 def test_the_command_teaches_and_the_report_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,11 +305,11 @@ def test_the_command_teaches_and_the_report_shows_it(tmp_path: Path, monkeypatch
     command = ["efficiency", str(table), "--networks", "2", "--draws", "2", "--few", "2", "--few", "5"]
     done = CliRunner().invoke(cli.app, [*command, "--out", str(results)])
     assert done.exit_code == 0, done.output
-    assert "asked for by class" in done.stdout and "was told 40 labels" in " ".join(done.stdout.split())
+    assert "generated by class" in done.stdout and "used 40 labels" in " ".join(done.stdout.split())
     found = load(results)["label_efficiency"]
     helped = ["network, affine maps, generated" in few.representations for few in found.curve]
     assert [few.labels for few in found.curve] == [20, 50] and helped == [False, True]
-    blocks = all_blocks(few_labels(Material({"label_efficiency": found})).blocks)
+    blocks = all_blocks(few_labels(ReportContext({"label_efficiency": found})).blocks)
     rows = [row for block in blocks if isinstance(block, Comparison) for row in block.rows]
     assert {row.role for row in rows if row.label.startswith("network") and "minus" not in row.label} == {"taught"}
     (chart,) = [block for block in blocks if isinstance(block, Lines)]
