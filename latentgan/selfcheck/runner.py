@@ -1,4 +1,4 @@
-"""The closed forms of latentgan/checks and the simulations of latentgan/claims: run, print as a table or as JSON."""
+"""Run closed forms (`checks`) and simulations (`claims`), and print them as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def selfcheck(device: str = "auto", *, as_json: bool = False) -> bool:
     return all(check.ok for check in checks)
 
 
-def _print(found: Mapping[str, Sequence[Check]]) -> None:
+def _print(checks_by_theme: Mapping[str, Sequence[Check]]) -> None:
     console = Console()
     wide = console.width >= WIDE
     table = Table("what", *(["source"] if wide else []), box=None, header_style="bold")
     for column in ("computed", "expected", "tolerance"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
-    for theme, checks in found.items():
+    for theme, checks in checks_by_theme.items():
         table.add_row(f"[bold cyan]{theme}[/]")
         for c in checks:
             mark = "[green]ok[/]" if c.ok else "[bold red]NO[/]"
@@ -68,10 +68,10 @@ def _print(found: Mapping[str, Sequence[Check]]) -> None:
         console.print(f"[dim]A terminal of {WIDE} columns shows each one's source, as --json does.[/]")
 
 
-def _as_dict(found: Mapping[str, Sequence[Check]], device: torch.device, seconds: float) -> dict[str, Any]:
+def _as_dict(checks_by_theme: Mapping[str, Sequence[Check]], device: torch.device, seconds: float) -> dict[str, Any]:
     rows = [
         {"theme": theme, **asdict(c), "value": c.value if math.isfinite(c.value) else None, "ok": c.ok}
-        for theme, checks in found.items()
+        for theme, checks in checks_by_theme.items()
         for c in checks
     ]
     about = {"version": __version__, "torch": torch.__version__, "device": str(device), "seconds": round(seconds, 2)}
@@ -79,7 +79,7 @@ def _as_dict(found: Mapping[str, Sequence[Check]], device: torch.device, seconds
 
 
 def selfcheck_statistics(*, as_json: bool = False, trials: int = claims_base.TRIALS) -> bool:
-    """Simulate what the analyses claim, print every rate beside its bound, and return whether all keep theirs.
+    """Simulate what the analyses claim, print every rate and its bound, and return whether all keep theirs.
 
     Args:
         as_json: print JSON in place of the table.

@@ -24,7 +24,7 @@ from latentgan.selfcheck import discovery
 
 @dataclass(frozen=True)
 class Check:
-    """A figure beside what it must be.
+    """A figure and what it must be.
 
     Args:
         name: what is computed, in a phrase.
@@ -80,7 +80,7 @@ def run(function: CheckFunction, device: torch.device) -> list[Check]:
 
 
 class Recorder:
-    """Stands in for an Update: keeps what the players would minimise, and moves nobody."""
+    """Stands in for an Update: records what the players would minimise, and changes no parameter."""
 
     iteration_number, progress = 1, 0.0
 
@@ -91,7 +91,7 @@ class Recorder:
         self.objectives |= objectives
 
     def note(self, **values: Tensor | float) -> None:
-        """Forget it."""
+        """Ignore it."""
 
     def as_update(self) -> Update:
         """Return itself as what a family's step takes."""
@@ -105,7 +105,7 @@ def quantiles(n: int) -> Tensor:
 
 
 def fit_logit(real: Tensor, fake: Tensor, *, start: Tensor) -> tuple[Tensor, float]:
-    """Return the weights (f,) that tell features (f, n) apart best, by Newton's method, and the loss that is left."""
+    """Return the weights (f,) that separate features (f, n) best, by Newton's method, and their loss."""
     objective, weights = Objective("bce"), start.clone()
 
     def loss(w: Tensor) -> Tensor:

@@ -117,8 +117,8 @@ def _central_difference(
 
 
 def _build(name: str, device: torch.device, **changes: object) -> Family:
-    known = load_family(name).Config.model_fields
-    settings = {key: value for key, value in {**SMALL, **changes}.items() if key in known}
+    fields = load_family(name).Config.model_fields
+    settings = {key: value for key, value in {**SMALL, **changes}.items() if key in fields}
     family = load_family(name)(configure(name, family=settings).family, _images().spec)
     return family.to(device).train()
 

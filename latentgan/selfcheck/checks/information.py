@@ -38,13 +38,13 @@ def paired(device: torch.device) -> Checks:
     yield Check("two views agree for certain on 5: log 5", JI, value, math.log(5), 1e-5)
     same = torch.randn(1, 5, device=device).expand(8, 5)
     yield Check("classes blind to the image: 0", JI, float(losses.paired_information(same, same)), 0.0, 1e-5)
-    one = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.0, 0.0]], dtype=torch.float64)
-    other = torch.tensor([[1.0, 0.0, 0.0], [-2.0, 3.0, 1.0]], dtype=torch.float64)
-    p, q = one.softmax(1).tolist(), other.softmax(1).tolist()
+    first = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.0, 0.0]], dtype=torch.float64)
+    second = torch.tensor([[1.0, 0.0, 0.0], [-2.0, 3.0, 1.0]], dtype=torch.float64)
+    p, q = first.softmax(1).tolist(), second.softmax(1).tolist()
     joint = [[sum(p[n][i] * q[n][j] + q[n][i] * p[n][j] for n in (0, 1)) / 4 for j in range(3)] for i in range(3)]
     margin = [sum(row) for row in joint]
     true = sum(joint[i][j] * math.log(joint[i][j] / margin[i] / margin[j]) for i in range(3) for j in range(3))
-    value = float(losses.paired_information(one.float().to(device), other.float().to(device)))
+    value = float(losses.paired_information(first.float().to(device), second.float().to(device)))
     yield Check("two soft tables of 3 classes, summed by hand", JI, value, true, 1e-6)
     value = float(losses.paired_information(certain, certain, balance=2.0))
     yield Check("two views agree for certain on 5, balance 2: 3 log 5", JI, value, 3 * math.log(5), 1e-5)

@@ -110,11 +110,11 @@ def basis_moments(device: torch.device) -> Checks:
     z0, a = torch.tensor([[1.0]], device=device), torch.tensor([[[2.0], [0.5]]], device=device)
     v = torch.tensor([[[0.0], [1.0]], [[-1.0], [3.0]]], device=device)
     mean, deviation = blackbox.moments(z0, a, v)
-    z = [1 + 2 * one + 0.5 * two for one in (0.0, 1.0) for two in (-1.0, 3.0)]
+    z = [1 + 2 * first + 0.5 * second for first in (0.0, 1.0) for second in (-1.0, 3.0)]
     true = sum(z) / 4
     source = "Σ aᵢ E vᵢ, Σ aᵢ² Var vᵢ"
     yield Check("avb: mean of z₀ + Σ aᵢ vᵢ, over four equal cases", source, float(mean), true, 1e-6)
-    expected = math.sqrt(sum((one - true) ** 2 for one in z) / 4 + 1e-4)
+    expected = math.sqrt(sum((first - true) ** 2 for first in z) / 4 + 1e-4)
     yield Check("avb: its deviation", source, float(deviation), expected, 1e-5)
 
 

@@ -1,11 +1,11 @@
 """What a simulated claim is, and how all are found: every public function of every other file here yields claims.
 
 A theme is a file. A function takes a random generator and a number of trials, plants nothing (null rate), a known value
-(coverage) or an effect (power) that many times, lets the analyses speak as users call them, and yields what they said:
+(coverage) or an effect (power) that many times, calls the analyses as users do, and yields how often they claim it:
 
     def probe_of_noise(rng: np.random.Generator, trials: int) -> Claims:
         hits = sum(claims_an_effect(*noise(rng)) for _ in range(trials))
-        yield null_rate("a probe reads coin flips", "64 normal codes, 60 rows", hits, trials)
+        yield null_rate("a probe predicts coin flips", "64 normal codes, 60 rows", hits, trials)
 
 The default is 200 trials a function, and a function should take seconds to a minute of one core: all of them together
 are `latentgan selfcheck --statistics`, minutes on two cores. A function may use fewer or more trials than it is given
@@ -31,8 +31,8 @@ from latentgan.selfcheck import discovery
 
 TRIALS = 200
 
-AGAIN = 5
-"""Times as many trials, where a claim misses its bound."""
+REPEAT_FACTOR = 5
+"""How many times as many trials a claim gets that misses its bound."""
 
 
 NULL_BOUND, COVERAGE_BOUND = 0.05, 0.93
@@ -43,14 +43,14 @@ CONFIDENCE_Z = 1.959964
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """How often an analysis said something in simulated trials, beside the bound that this must keep.
+    """How often an analysis claimed something in simulated trials, and the bound that this must keep.
 
     Args:
         name: what is claimed, in a phrase.
         planted: what was simulated, in a phrase.
         kind: "null rate" (nothing is planted; at most the bound), "coverage" (of a 95 % interval; at least the bound)
             or "power" (an effect is planted; at least the bound).
-        hits: trials in which it was said, or the interval held the value.
+        hits: trials in which it was claimed, or the interval held the value.
         trials: number of trials.
         bound: share of the trials.
 
@@ -126,14 +126,16 @@ def run(theme: str, name: str, trials: int = TRIALS) -> list[Claim]:
     """Return a function's claims, simulated on one thread from a seed of its own, whatever ran before.
 
     Of some hundred claims that hold exactly at their bound, a few miss it in 200 trials by chance. One that does is
-    simulated again with `AGAIN` times as many trials of other draws, and these alone decide. One that raises is a claim
-    without trials, which fails.
+    simulated again with `REPEAT_FACTOR` times as many trials of other draws, and these alone decide. A claim that
+    raises is one without trials, which fails.
     """
     claims = _simulated(theme, name, trials, "")
     if all(claim.ok for claim in claims) or any(not claim.trials for claim in claims):
         return claims
-    again = {(claim.name, claim.planted): claim for claim in _simulated(theme, name, AGAIN * trials, " again")}
-    return [claim if claim.ok else again.get((claim.name, claim.planted), claim) for claim in claims]
+    repeated = {
+        (claim.name, claim.planted): claim for claim in _simulated(theme, name, REPEAT_FACTOR * trials, " again")
+    }
+    return [claim if claim.ok else repeated.get((claim.name, claim.planted), claim) for claim in claims]
 
 
 def _simulated(theme: str, name: str, trials: int, stream: str) -> list[Claim]:
@@ -155,9 +157,13 @@ class Simulated:
     """The claims of one function, and the seconds that it took."""
 
     theme: str
+    """Name of the theme, which is its file's."""
     name: str
+    """Name of the function."""
     claims: list[Claim]
+    """Its claims, in the order in which they are made."""
     seconds: float
+    """Seconds of one thread."""
 
 
 def run_all(trials: int = TRIALS, *, workers: int = 1) -> Iterator[Simulated]:

@@ -1,4 +1,4 @@
-"""Rows that belong together: with `--group` or `--blocks` noise claims nothing, without them there is a warning."""
+"""Rows that belong together: with `--group` or `--blocks` noise claims nothing; without them there is a warning."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from latentgan.selfcheck.claims.base import Claims, null_rate, power
 WIDTH = 6
 
 
-CONCEPTS = "a concept stands"
+CONCEPTS = "a concept is significant"
 
 
 PROBES = "a probe beats the commonest class"
@@ -31,10 +31,10 @@ PROBES = "a probe beats the commonest class"
 NEIGHBOURS = "neighbours agree more than chance"
 
 
-MIXTURE = "components know a label"
+MIXTURE = "components agree with a label"
 
 
-WARNED = "rows are said to depend on each other"
+WARNED = "a warning says that rows depend on each other"
 
 Table = tuple[np.ndarray, dict[str, np.ndarray]]
 """Codes (n, WIDTH), and columns (n,), among them "label", and "group" where rows have one."""
@@ -56,7 +56,7 @@ def drift_in_time(rng: np.random.Generator, trials: int) -> Claims:
 
 
 def clips_across_a_split_of_the_users(rng: np.random.Generator, trials: int) -> Claims:
-    """Frames of clips that the table's own split column tears apart."""
+    """Frames of clips that a split column of the table separates."""
 
     def torn(rng: np.random.Generator) -> Table:
         codes, columns = _clips(rng)
@@ -74,7 +74,7 @@ def concept_of_clips(rng: np.random.Generator, trials: int) -> Claims:
         return codes, columns
 
     hits = sum("coin" in _concepts(table) for table in _tables(planted, {"group": "group"}, rng, trials))
-    yield power("a concept of clips stands", "a shift of 1.5 deviations, 120 clips", hits, trials, bound=0.5)
+    yield power("a concept of clips is significant", "a shift of 1.5 deviations, 120 clips", hits, trials, bound=0.5)
 
 
 def _copies(rng: np.random.Generator) -> Table:
@@ -144,8 +144,16 @@ def _of_noise(
     *,
     only_concepts: bool = False,
 ) -> Claims:
-    """What analyses claim of tables in which codes and columns know nothing of each other; half of them for all but
-    concepts, which are quick."""
+    """Yield what analyses claim of tables whose codes and columns are independent.
+
+    Args:
+        planted: what the tables are, in a phrase.
+        draw: draws a table.
+        how: options of `Embeddings`: group or blocks.
+        rng: of the tables.
+        trials: number of tables; concepts, which are quick, are looked for in all of them, the others in every second.
+        only_concepts: whether to leave the other analyses out.
+    """
     hits: Counter[str] = Counter()
     for trial, table in enumerate(_tables(draw, how, rng, trials)):
         hits[WARNED] += bool(dependence_warnings(Embeddings(table.path)))
@@ -157,7 +165,7 @@ def _of_noise(
         hits[NEIGHBOURS] += result.tables[0].agreement is not None and result.tables[0].agreement.low > result.chance
         parts = study_mixture(
             table, None, Options(), components=(4,)
-        )  # of its own choice it takes 1, which knows nothing
+        )  # left to itself it would fit 1 component, which says nothing
         hits[MIXTURE] += parts.agreement is None or parts.agreement.nmi.low > 1e-6
     option = " ".join(f"--{name} {value}" for name, value in how.items())
     yield null_rate(CONCEPTS, f"{planted}, {option}", hits[CONCEPTS], trials)
@@ -171,7 +179,7 @@ def _concepts(table: Embeddings) -> set[str]:
 
 
 def _probed(table: Embeddings) -> bool:
-    """Whether an interval of a probe of the label is above the commonest class, and above shuffled labels."""
+    """Whether the interval of a probe of the label lies above the commonest class and above shuffled labels."""
     result = study_probes(table, None, Options(), methods=("logistic", "knn"))
     return any(
         probe.score.low > max(probe.shuffled.high, probe.confusion.sum(1).max() / probe.confusion.sum())

@@ -1,7 +1,7 @@
-"""Coverage of the intervals of figures that few rows bias, or that are made of dependent parts.
+"""Coverage of the intervals of figures that are biased where rows are few, or that are made of dependent parts.
 
-What an interval is of stands in the docstring of the function that makes it: the figure that very many rows have, or
-the mean of figures of as many rows.
+The docstring of each function that makes an interval says what it is an interval of: the figure of very many rows, or
+the mean figure of as many rows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VERY_MANY = 10**9  # rows of a table whose score is the population's
 ROWS = (60, 300, 2000)
 
 
-TABLES = (  # components, classes, share of rows that keep to their class, skewness of the classes' shares
+TABLES = (  # components, classes, share of rows that are of their component's class, skewness of the classes' shares
     (10, 10, 0.0, 0.0),
     (10, 10, 0.5, 1.0),
     (10, 10, 0.95, 0.0),
@@ -42,23 +42,27 @@ TABLES = (  # components, classes, share of rows that keep to their class, skewn
 )
 
 
-def _joint_shares(components: int, classes: int, *, kept: float, skew: float) -> Doubles:
-    """Joint shares (k, c): each component has a class, in a share `kept` of its rows; others have any label.
+def _joint_shares(components: int, classes: int, *, aligned_share: float, skew: float) -> Doubles:
+    """Return joint shares (k, c) of components and classes.
 
-    Args: skew: the i-th class has a share in proportion to i^−skew.
+    Args:
+        components: k, each of which has a class of its own.
+        classes: c.
+        aligned_share: share of a component's rows that are of its class; the others are of any class.
+        skew: the i-th class has a share in proportion to i^−skew.
     """
     shares = np.arange(1.0, classes + 1) ** -skew
     shares /= shares.sum()
-    own = np.arange(components) % classes
-    members = np.array([max(1, np.count_nonzero(own == j)) for j in range(classes)])
+    class_of = np.arange(components) % classes
+    members = np.array([max(1, np.count_nonzero(class_of == j)) for j in range(classes)])
     aligned = np.zeros((components, classes))
-    aligned[np.arange(components), own] = shares[own] / members[own]
+    aligned[np.arange(components), class_of] = shares[class_of] / members[class_of]
     aligned /= aligned.sum()
-    return kept * aligned + (1 - kept) * np.outer(aligned.sum(1), aligned.sum(0))
+    return aligned_share * aligned + (1 - aligned_share) * np.outer(aligned.sum(1), aligned.sum(0))
 
 
-def _held(found: Interval, truth: float) -> bool:
-    return found.low <= truth + 1e-6 and truth - 1e-6 <= found.high
+def _held(interval: Interval, truth: float) -> bool:
+    return interval.low <= truth + 1e-6 and truth - 1e-6 <= interval.high
 
 
 def _of_tables(
@@ -69,8 +73,8 @@ def _of_tables(
     trials: int,
 ) -> Claims:
     """Yield a claim for each kind of table and number of rows."""
-    for components, classes, kept, skew in TABLES:
-        shares = _joint_shares(components, classes, kept=kept, skew=skew)
+    for components, classes, aligned_share, skew in TABLES:
+        shares = _joint_shares(components, classes, aligned_share=aligned_share, skew=skew)
         truth = float(score(np.rint(shares * VERY_MANY).astype(np.int64)[None])[0])
         for n in ROWS:
             tables = rng.multinomial(n, shares.ravel(), size=trials).reshape(trials, components, classes)
@@ -87,19 +91,19 @@ def normalised_mutual_information(rng: np.random.Generator, trials: int) -> Clai
 
 
 def adjusted_rand_index(rng: np.random.Generator, trials: int) -> Claims:
-    """The same tables."""
+    """Adjusted Rand indices of the same tables."""
     yield from _of_tables(
         "ARI", ari, lambda table: partition_interval(ari, table, rng=rng, ends=(-1.0, 1.0)), rng, trials
     )
 
 
 def purity_of_components(rng: np.random.Generator, trials: int) -> Claims:
-    """The same tables."""
+    """Purities of the same tables."""
     yield from _of_tables("purity", purity, lambda table: purity_interval(table, rng=rng), rng, trials)
 
 
 def categories_in_use(rng: np.random.Generator, trials: int) -> Claims:
-    """Even usage, and usage by a power law, of which few rows show not all."""
+    """Categories in even use, and in use by a power law, where few rows do not show all of them."""
     for k, skew in ((10, 0.0), (10, 2.0), (50, 1.0)):
         shares = np.arange(1.0, k + 1) ** -skew
         shares /= shares.sum()
@@ -110,7 +114,7 @@ def categories_in_use(rng: np.random.Generator, trials: int) -> Claims:
 
 
 def inception_scores(rng: np.random.Generator, trials: int) -> Claims:
-    """Answers that are unsure, sharp, or one-hot and even, whose score varies by squares alone."""
+    """Probabilities that are unsure, sharp, or one-hot and even, whose score has no first-order variance."""
     answers: dict[str, Callable[[int], Doubles]] = {
         "unsure, 3 classes": lambda n: rng.dirichlet([2.0, 1.0, 1.0], n),
         "sharp, 10 classes": lambda n: rng.dirichlet(np.full(10, 0.1), n),
@@ -121,13 +125,13 @@ def inception_scores(rng: np.random.Generator, trials: int) -> Claims:
         for planted, draw in answers.items():
             truth = float(np.mean([score(draw(20_000)).value for _ in range(8)]))
             for n in ROWS:
-                result = [one for one in (score(draw(n)) for _ in range(trials)) if not one.reason]
-                what = f"{planted}, {n:,} images"
+                result = [estimate for estimate in (score(draw(n)) for _ in range(trials)) if not estimate.reason]
+                planted_images = f"{planted}, {n:,} images"
                 if result:
-                    hits = sum(one.low <= truth * 1.001 and truth / 1.001 <= one.high for one in result)
-                    yield coverage(name, what, hits, len(result))
+                    hits = sum(estimate.low <= truth * 1.001 and truth / 1.001 <= estimate.high for estimate in result)
+                    yield coverage(name, planted_images, hits, len(result))
                 if n == ROWS[-1]:
-                    yield power(f"{name} has an interval", what, len(result), trials, bound=0.95)
+                    yield power(f"{name} has an interval", planted_images, len(result), trials, bound=0.95)
 
 
 def manifolds_of_samples(rng: np.random.Generator, trials: int) -> Claims:
@@ -175,10 +179,10 @@ def dimensions_of_clouds(rng: np.random.Generator, trials: int) -> Claims:
         for n in (60, 300, 1000):
             shapes = [shape_of(draw(n), rng=rng) for _ in range(trials)]
             planted = f"{kind} of {dimension} dimensions, {n:,} rows"
-            for name, told in (("TwoNN", [s.two_nn for s in shapes]), ("MLE dimension", [s.mle for s in shapes])):
-                result = [one for one in told if not one.reason]
+            for name, estimates in (("TwoNN", [s.two_nn for s in shapes]), ("MLE dimension", [s.mle for s in shapes])):
+                result = [estimate for estimate in estimates if not estimate.reason]
                 if result:
-                    hits = sum(_held(one, dimension) for one in result)
+                    hits = sum(_held(estimate, dimension) for estimate in result)
                     yield coverage(name, planted, hits, len(result))
                 if n == 1000:
                     yield power(f"{name} has an interval", planted, len(result), trials, bound=0.95)

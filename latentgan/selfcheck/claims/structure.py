@@ -71,8 +71,8 @@ def alignment_of_codes(rng: np.random.Generator, trials: int) -> Claims:
             for _ in range(trials):
                 x, y = rng.normal(size=(2, n, width)) * spread
                 y = x + noise * rng.normal(size=(n, width)) if noise else y
-                one = cka_interval(x, y)
-                held += one.low <= (truth if noise else 0.0) <= one.high
+                alignment = cka_interval(x, y)
+                held += alignment.low <= (truth if noise else 0.0) <= alignment.high
             planted = f"noise of {noise:g}" if noise else "independent"
             yield coverage("linear CKA", f"{n} rows, {width} columns, {planted}", held, trials)
 
