@@ -460,7 +460,7 @@ def wrote(path: Path, kind: str) -> bool:
     Args:
         path: a regular file.
         kind: "report" (HTML), "picture" (PNG), "codes" or "images" (Parquet), "probe" (.npz), "result KIND" (JSON),
-            "arrays KIND" (.npz), "record", "likelihood", "judge" (JSON), "weights" (safetensors).
+            "arrays KIND" (.npz), "record", "likelihood", "attribute_classifier" (JSON), "weights" (safetensors).
     """
     name, _, of = kind.partition(" ")
     try:
@@ -544,6 +544,6 @@ _MARKS: dict[str, Callable[[Path, str], bool]] = {
     "result": lambda path, of: _is_json(path, of, r'"kind":\s*"{of}",\s*"command":'),
     "record": lambda path, of: _is_json(path, of, r'"format":\s*\d+,\s*"protocol":'),
     "likelihood": lambda path, of: _is_json(path, of, r'"format":\s*\d+,\s*"version":'),
-    "judge": lambda path, of: _is_json(path, of, r'"heads":\s*\['),
+    "attribute_classifier": lambda path, of: _is_json(path, of, r'"heads":\s*\['),
     "weights": _is_weights,
 }

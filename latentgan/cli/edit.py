@@ -211,7 +211,7 @@ def verify(
 
     check_results(results, ["editing"])
     outcome = _concepts(run, results)
-    with forgetting(results, "judge.*"):
+    with forgetting(results, "attribute_classifier.*"):
         result = _verified(
             run,
             results,
@@ -336,7 +336,7 @@ def _verified(
     from analysis.editing.evaluators import suited
     from analysis.editing.study import HeldOut, edit_directions, verify_concepts
     from latentgan.console import bar
-    from latentgan.evaluation.three_way_split import FEWEST, three_ways
+    from latentgan.evaluation.three_way_split import MIN_EDITED_IMAGES, three_ways
     from latentgan.inference.encode import fitting_images
     from latentgan.inference.image_files import load_images
     from latentgan.inference.numpy_model import NumpyModel
@@ -349,8 +349,10 @@ def _verified(
     told = fitted is not None and found.joint is not None and found.joint.groups.size
     groups = found.joint.groups if told and found.joint is not None else source.groups
     rows, learned = three_ways(source, fitted, edited=images, most=most, rng=rng, groups=groups)
-    if len(rows) < FEWEST:
-        raise DataError(f"{source.name} has {len(rows)} test images, of which {FEWEST} are needed to verify edits")
+    if len(rows) < MIN_EDITED_IMAGES:
+        raise DataError(
+            f"{source.name} has {len(rows)} test images, of which {MIN_EDITED_IMAGES} are needed to verify edits"
+        )
     known = edit_directions(found)
     chosen = _to_verify(known, only, keep, len(found.concepts))
     kept = _keeping(found, known, chosen[:MOST], keep, by, draws)
@@ -424,7 +426,7 @@ def _judge(
 
     from analysis.editing.evaluators import same_as_measured
     from latentgan.console import say
-    from latentgan.evaluation.attribute_classifier import find_heads, open_judge
+    from latentgan.evaluation.attribute_classifier import find_heads, open_attribute_classifier
     from latentgan.inference.table_writer import attribute_columns
 
     heads = find_heads(source, attribute_columns(source, ()), learned)
@@ -433,6 +435,6 @@ def _judge(
     heads = [one for one in heads if one[0].column not in same]
     if not heads:
         return None, np.zeros((len(rows), 0))
-    judge, trained = open_judge(results, source, heads, rows=learned, device=device)
+    judge, trained = open_attribute_classifier(results, source, heads, rows=learned, device=device)
     say("a judge was trained on real images" if trained else f"the judge in {results} is used again")
     return judge, np.hstack([head.truths(source, name, rows) for head, name in heads])

@@ -1,8 +1,8 @@
-"""A judge of edited images: a network that learned labels and attributes from real images and nothing else.
+"""Attribute classifier: the network that scores edited images, trained on labels and attributes of real images only.
 
-It shares no weight with the model whose images it judges, and reads pixels, so that what it sees in an edit is in the
-image. One trunk has a head for each column: class probabilities of the label and of text attributes, the probability of
-a boolean, the value of a number. See `latentgan.evaluation.classifiers` for its shape and training.
+It shares no weight with the model whose images it scores, and its input is pixels, so that a changed score is a change
+in the image. One trunk has a head for each column: class probabilities for the label and for text attributes, the
+probability of a boolean, the value of a number. Shape and training are those of `latentgan.evaluation.classifiers`.
 """
 
 from __future__ import annotations
@@ -26,51 +26,62 @@ from latentgan.evaluation.classifiers import AnySize, train_network
 from latentgan.io.reading import read_tensors
 from latentgan.io.writing import file_sha256, tensor_bytes, write_failures
 
-FILE = "judge"
+FILE = "attribute_classifier"
+"""Name of its two files, .json and .safetensors, in a results folder."""
 
 
 STEPS = 600
+"""Training steps."""
 
 
-ROWS = 20_000
+MAX_TRAINING_IMAGES = 20_000
 
 
-HELD_BYTES = 1 << 28  # of training images as floats
+MAX_TRAINING_BYTES = 1 << 28
+"""Training images take at most this much memory as floats."""
 
 
-EVALUATED = 512
+BATCH = 512
+"""Images scored at once."""
 
 
-FEWEST = 10  # train rows of a value, below which nobody can learn it
+MIN_ROWS_PER_VALUE = 10
+"""A value with fewer train rows is not learned."""
 
 
-MOST = 20  # values of a text attribute, the commonest, as concepts have
+MAX_CATEGORIES = 20
+"""Of a text attribute, at most this many values are learned, the commonest, as there are concepts of."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """One column that the judge tells."""
+    """One column that the classifier predicts."""
 
-    column: str  # as the table of codes names it
-    kind: str  # "class", "boolean", "numeric" or "text"
-    categories: tuple[str, ...] = ()  # of classes and texts
-    mean: float = 0.0  # of a number over train rows
+    column: str
+    """Name of the column in the table of codes."""
+    kind: str
+    """"class", "boolean", "numeric" or "text"."""
+    categories: tuple[str, ...] = ()
+    """Names of the classes, or values of a text attribute."""
+    mean: float = 0.0
+    """Mean of a number over train rows."""
     scale: float = 1.0
+    """Its standard deviation there."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of its scores, which are those of the concepts that they judge."""
+        """Names of its scores, which are those of the concepts that they measure."""
         return tuple(f"{self.column}: {category}" for category in self.categories) or (self.column,)
 
     @property
     def about(self) -> str:
-        """What its scores are."""
+        """Kind of its scores, for tables."""
         return "value by a network" if self.kind == "numeric" else "probability by a network"
 
     def loss(self, outputs: Tensor, truth: Tensor) -> Tensor:
         """Mean over rows with a truth; 0 where no row has one. outputs: (b, width), truth: (b,) float, NaN unknown."""
-        known = ~truth.isnan()
-        outputs, truth = outputs[known], truth[known]
+        has_truth = ~truth.isnan()
+        outputs, truth = outputs[has_truth], truth[has_truth]
         if not len(truth):
             return outputs.sum()
         if self.categories:
@@ -113,7 +124,7 @@ def find_heads(source: ImageSource, columns: dict[str, str], rows: np.ndarray | 
         rows: (n,) rows to learn from; the train split unless given.
     """
     train, result = source.rows("train") if rows is None else rows, []
-    if len(source.spec.classes) > 1 and (source.labels[train] >= 0).sum() >= FEWEST:
+    if len(source.spec.classes) > 1 and (source.labels[train] >= 0).sum() >= MIN_ROWS_PER_VALUE:
         result.append((Head("label", "class", source.spec.classes), ""))
     for name, column in columns.items():
         if name == source.group:
@@ -121,20 +132,26 @@ def find_heads(source: ImageSource, columns: dict[str, str], rows: np.ndarray | 
         kind, values = source.attribute_kinds[name], source.attributes[name][train]
         if kind == "text":
             texts, counts = np.unique([value for value in values.tolist() if value is not None], return_counts=True)
-            often = np.argsort(-counts, kind="stable")[:MOST]
-            words = tuple(str(texts[i]) for i in np.sort(often) if counts[i] >= FEWEST)
-            if len(words) > 1:
-                result.append((Head(column, kind, words), name))
+            commonest = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]
+            categories = tuple(str(texts[i]) for i in np.sort(commonest) if counts[i] >= MIN_ROWS_PER_VALUE)
+            if len(categories) > 1:
+                result.append((Head(column, kind, categories), name))
             continue
-        known = values[~np.isnan(values)]
-        if len(known) >= FEWEST and known.min() < known.max():
-            moments = (float(known.mean()), float(known.std())) if kind == "numeric" else (0.0, 1.0)
+        present = values[~np.isnan(values)]
+        if len(present) >= MIN_ROWS_PER_VALUE and present.min() < present.max():
+            moments = (float(present.mean()), float(present.std())) if kind == "numeric" else (0.0, 1.0)
             result.append((Head(column, kind, (), *moments), name))
     return result
 
 
-class Judge:
-    """Images to scores: images (n, h, w, c) in [0, 1] → (n, j) float64, and classes (n,) int64, -1 without a label."""
+class AttributeClassifier:
+    """Scores of images.
+
+    Args:
+        network: images (n, c, h, w) in [-1, 1] → outputs (n, sum of the heads' widths); put into evaluation mode.
+        heads: columns that it predicts, in the order of its outputs.
+        device: where it runs.
+    """
 
     def __init__(self, network: nn.Module, heads: Sequence[Head], device: str = "cpu") -> None:
         self.network = network.to(device).eval().requires_grad_(False)
@@ -143,15 +160,22 @@ class Judge:
         self.about = tuple(head.about for head in heads for _ in head.names)
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Judge images; uint8 ones are divided by 255."""
+        """Score images.
+
+        Args:
+            images: (n, h, w, c), uint8 or float in [0, 1].
+
+        Returns:
+            Scores (n, j) float64, and predicted classes (n,) int64, -1 where there is no head for the label.
+        """
         scale = 255.0 if images.dtype == np.uint8 else 1.0
         parts = []
         with torch.inference_mode():
-            for start in range(0, len(images), EVALUATED):
-                x = torch.from_numpy(np.asarray(images[start : start + EVALUATED], np.float32)).to(self.device)
+            for start in range(0, len(images), BATCH):
+                x = torch.from_numpy(np.asarray(images[start : start + BATCH], np.float32)).to(self.device)
                 outputs = self.network((x / (scale / 2) - 1).permute(0, 3, 1, 2).contiguous()).cpu().double()
-                both = zip(self.heads, torch.split(outputs, widths(self.heads), dim=1), strict=True)
-                parts.append(torch.cat([head.scores(one) for head, one in both], dim=1).numpy())
+                head_outputs = zip(self.heads, torch.split(outputs, widths(self.heads), dim=1), strict=True)
+                parts.append(torch.cat([head.scores(logits) for head, logits in head_outputs], dim=1).numpy())
         scores = np.concatenate(parts) if parts else np.zeros((0, len(self.names)))
         if self.heads[0].kind != "class":
             return scores, np.full(len(images), -1)
@@ -163,7 +187,7 @@ def widths(heads: Sequence[Head]) -> list[int]:
     return [len(head.names) for head in heads]
 
 
-def train_judge(
+def train_attribute_classifier(
     source: ImageSource,
     heads: Sequence[tuple[Head, str]],
     *,
@@ -171,15 +195,23 @@ def train_judge(
     steps: int = STEPS,
     seed: int = 0,
     device: str = "cpu",
-) -> Judge:
-    """Train a judge on at most ROWS real images, drawn by the seed from `rows` (n,), the train split unless given.
+) -> AttributeClassifier:
+    """Train an attribute classifier on at most 20,000 real images.
+
+    Args:
+        source: the images.
+        heads: columns to learn, each with the name of its attribute, see `find_heads`.
+        rows: (n,) rows to learn from, of which the seed draws; the train split unless given.
+        steps: training steps.
+        seed: seed of the images, weights and batches.
+        device: where to train.
 
     Raises:
         DataError: there is no column to learn.
     """
     if not heads:
-        raise DataError(f"{source.name} has no label and no attribute that a judge could learn")
-    most = max(1, min(ROWS, HELD_BYTES // (4 * int(np.prod(source.spec.shape)))))
+        raise DataError(f"{source.name} has no label and no attribute that a classifier could learn")
+    most = max(1, min(MAX_TRAINING_IMAGES, MAX_TRAINING_BYTES // (4 * int(np.prod(source.spec.shape)))))
     learned = source.rows("train") if rows is None else rows
     rows = np.sort(np.random.default_rng(seed).permutation(learned)[:most])
     truths = [torch.from_numpy(head.truth(source, name, rows)).float().to(device) for head, name in heads]
@@ -187,14 +219,14 @@ def train_judge(
 
     def loss(outputs: Tensor, batch: Tensor) -> Tensor:
         parts = zip(only, torch.split(outputs, widths(only), dim=1), truths, strict=True)
-        return torch.stack([head.loss(one, truth[batch]) for head, one, truth in parts]).sum()
+        return torch.stack([head.loss(logits, truth[batch]) for head, logits, truth in parts]).sum()
 
     shape = AnySize(width=16, hidden=128)
     *_, network = train_network(source, rows, shape, sum(widths(only)), loss, marks=[steps], seed=seed, device=device)
-    return Judge(network, only, device)
+    return AttributeClassifier(network, only, device)
 
 
-def open_judge(
+def open_attribute_classifier(
     folder: Path,
     source: ImageSource,
     heads: Sequence[tuple[Head, str]],
@@ -203,37 +235,48 @@ def open_judge(
     steps: int = STEPS,
     seed: int = 0,
     device: str = "cpu",
-) -> tuple[Judge, bool]:
-    """Return the judge that `folder` keeps, or train one and keep it there, and whether it was trained now."""
+) -> tuple[AttributeClassifier, bool]:
+    """Return the attribute classifier that is stored in `folder`, or train one and store it there.
+
+    Args:
+        folder: a results folder.
+        source, heads, rows, steps, seed, device: as of `train_attribute_classifier`.
+
+    Returns:
+        The classifier, and whether it was trained now.
+
+    Raises:
+        DataError: there is no column to learn, or the files cannot be written or are another program's.
+    """
     learned = source.rows("train") if rows is None else rows
     key = _key(source, heads, learned)
     about = {"heads": [asdict(head) for head, _ in heads], "steps": steps, "seed": seed, "key": key}
     about = json.loads(json.dumps(about))
     weights, facts = folder / f"{FILE}.safetensors", folder / f"{FILE}.json"
-    ours = facts.is_file() and wrote(facts, "judge")
-    check_outputs([facts], "judge", error=DataError)
-    check_outputs([] if ours else [weights], "weights", error=DataError)
+    is_ours = facts.is_file() and wrote(facts, FILE)
+    check_outputs([facts], FILE, error=DataError)
+    check_outputs([] if is_ours else [weights], "weights", error=DataError)
     only = [head for head, _ in heads]
     try:
         check_file(weights, error=DataError)
-        kept = parse_json(read_text(facts, error=DataError), facts, error=DataError)
-        if kept == {**about, "sha256": file_sha256(weights)}:
+        stored = parse_json(read_text(facts, error=DataError), facts, error=DataError)
+        if stored == {**about, "sha256": file_sha256(weights)}:
             network = AnySize(width=16, hidden=128).build(source.spec.shape, sum(widths(only)))
             network.load_state_dict(read_tensors(weights, error=DataError))
-            return Judge(network, only, device), False
+            return AttributeClassifier(network, only, device), False
     except (OSError, RuntimeError, DataError):
-        pass  # none is kept, or a damaged one: train it
-    judge = train_judge(source, heads, rows=learned, steps=steps, seed=seed, device=device)
-    kept = tensor_bytes(judge.network.state_dict(), {"software": GENERATOR})
-    about["sha256"] = hashlib.sha256(kept).hexdigest()
+        pass  # none is stored, or a damaged one: train it
+    classifier = train_attribute_classifier(source, heads, rows=learned, steps=steps, seed=seed, device=device)
+    tensors = tensor_bytes(classifier.network.state_dict(), {"software": GENERATOR})
+    about["sha256"] = hashlib.sha256(tensors).hexdigest()
     with write_failures(folder), Writing() as files:
-        files.write(weights, kept)
+        files.write(weights, tensors)
         files.write(facts, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
-    return judge, True
+    return classifier, True
 
 
 def _key(source: ImageSource, heads: Sequence[tuple[Head, str]], learned: np.ndarray) -> str:
-    """Return a hash of what the judge learns from: images, the rows among them, and columns."""
+    """Return a hash of what the classifier learns from: images, the rows among them, and columns."""
     digest = hashlib.sha256(source.fingerprint.encode())
     rows = source.rows()
     for column in (learned.astype(np.int64), *(head.truth(source, name, rows) for head, name in heads)):

@@ -160,7 +160,7 @@ def few_label_hits(
     device: str = "cpu",
     progress: Callable[[int], None] = lambda draw: None,
 ) -> tuple[np.ndarray, int]:
-    """Train a network on each draw of labelled rows and say which test rows it gets right.
+    """Train a network on each draw of labelled rows and return which test rows it classifies correctly.
 
     The number of steps is one for all draws: the best of `marks` on the validation rows, averaged over the first draws,
     as C is chosen for a probe.
@@ -169,32 +169,32 @@ def few_label_hits(
         source: the images.
         draws: (draws, m) labelled rows to train on.
         validation: (v,) labelled rows on which the number of steps is chosen.
-        test: (t,) labelled rows to judge.
+        test: (t,) labelled rows that are scored.
         classifier: network and learning rate.
         seed: of the first draw's weights; each further draw has the next one.
         tried: draws on which the number of steps is chosen.
         marks: numbers of steps to choose from.
         sets: what each draw's network is trained on in place of its rows of `source`: other images and rows of them.
         device: where to train.
-        progress: told the number of each draw as it is done.
+        progress: called with the number of each draw when it is done.
 
     Returns:
         (draws, t) booleans, and the number of steps.
     """
 
-    def right(network: nn.Module, rows: np.ndarray) -> np.ndarray:
+    def is_correct(network: nn.Module, rows: np.ndarray) -> np.ndarray:
         hits: np.ndarray = predict(network, source, rows, device=device) == source.labels[rows]
         return hits
 
-    def taught(number: int, marks: Sequence[int]) -> Iterator[nn.Module]:
+    def train(number: int, marks: Sequence[int]) -> Iterator[nn.Module]:
         images, rows = (source, draws[number]) if sets is None else sets[number]
         return train_classifier(images, rows, classifier, marks=marks, seed=seed + number, device=device)
 
     hits, steps = _of_draws(
         len(draws),
-        taught,
-        lambda network: right(network, validation).mean(keepdims=True),
-        lambda network: right(network, test)[:, None],
+        train,
+        lambda network: is_correct(network, validation).mean(keepdims=True),
+        lambda network: is_correct(network, test)[:, None],
         tried=tried,
         marks=marks,
         progress=progress,
@@ -202,7 +202,7 @@ def few_label_hits(
     return hits[:, :, 0], steps[0]
 
 
-def few_number_readings(
+def few_number_predictions(
     source: ImageSource,
     values: np.ndarray,
     draws: np.ndarray,
@@ -215,7 +215,7 @@ def few_number_readings(
     marks: Sequence[int] = STEPS,
     device: str = "cpu",
 ) -> tuple[np.ndarray, list[int]]:
-    """Train a network on each draw of rows to read t numbers, by squared error, and say what it reads in test rows.
+    """Train a network on each draw of rows to predict t numbers, by squared error; return its predictions on test rows.
 
     Args:
         values: (n, t) numbers of the images, all known and about one in scale; the rest is as of `few_label_hits`.
@@ -225,15 +225,15 @@ def few_number_readings(
     """
     truth = torch.from_numpy(values.astype(np.float32)).to(device)
 
-    def read(network: nn.Module, rows: np.ndarray) -> np.ndarray:
+    def predict_values(network: nn.Module, rows: np.ndarray) -> np.ndarray:
         return outputs(network, source, rows, device=device).cpu().numpy()
 
-    def taught(number: int, marks: Sequence[int]) -> Iterator[nn.Module]:
+    def train(number: int, marks: Sequence[int]) -> Iterator[nn.Module]:
         rows = draws[number]
-        told = truth[torch.from_numpy(rows).to(device)]
+        targets = truth[torch.from_numpy(rows).to(device)]
 
-        def loss(found: Tensor, batch: Tensor) -> Tensor:
-            return mse_loss(found, told[batch])
+        def loss(predicted: Tensor, batch: Tensor) -> Tensor:
+            return mse_loss(predicted, targets[batch])
 
         return train_network(
             source, rows, classifier, values.shape[1], loss, marks=marks, seed=seed + number, device=device
@@ -241,9 +241,9 @@ def few_number_readings(
 
     return _of_draws(
         len(draws),
-        taught,
-        lambda network: -np.mean((read(network, validation) - values[validation]) ** 2, axis=0),
-        lambda network: read(network, test),
+        train,
+        lambda network: -np.mean((predict_values(network, validation) - values[validation]) ** 2, axis=0),
+        lambda network: predict_values(network, test),
         tried=tried,
         marks=marks,
     )
@@ -251,39 +251,39 @@ def few_number_readings(
 
 def _of_draws(
     draws: int,
-    taught: Callable[[int, Sequence[int]], Iterator[nn.Module]],
+    train: Callable[[int, Sequence[int]], Iterator[nn.Module]],
     score: Callable[[nn.Module], np.ndarray],
-    judged: Callable[[nn.Module], np.ndarray],
+    evaluate: Callable[[nn.Module], np.ndarray],
     *,
     tried: int,
     marks: Sequence[int],
     progress: Callable[[int], None] = lambda draw: None,
 ) -> tuple[np.ndarray, list[int]]:
-    """Return what is judged of a network for each draw, each column after the number of steps that scores best.
+    """Train a network on each draw and evaluate it, each column after the number of steps that scores best.
 
     Args:
-        draws: how many.
-        taught: gives a draw's network after each of some numbers of steps.
-        score: (k,) of a network, the higher the better; averaged over the first `tried` draws.
-        judged: (t, k) of a network.
+        draws: number of draws.
+        train: yields the network of draw i after each of some numbers of steps.
+        score: gives (k,) scores of a network, the higher the better; they are averaged over the first `tried` draws.
+        evaluate: gives the (t, k) values of a network that are returned.
         tried, marks, progress: see `few_label_hits`.
 
     Returns:
         (draws, t, k), and k numbers of steps.
     """
     scores: list[np.ndarray] = []
-    first = []
+    tried_networks = []
     for number in range(min(tried, draws)):
-        kept = [copy.deepcopy(network) for network in taught(number, marks)]
-        scores.append(np.stack([score(network) for network in kept]))
-        first.append(kept)
+        networks = [copy.deepcopy(network) for network in train(number, marks)]
+        scores.append(np.stack([score(network) for network in networks]))
+        tried_networks.append(networks)
         progress(number)
     best = np.mean(scores, axis=0).argmax(0)
     wanted = sorted(set(best.tolist()))
     place = np.searchsorted(wanted, best)
-    result = [[judged(kept[mark]) for mark in wanted] for kept in first]
-    for number in range(len(first), draws):
-        result.append([judged(network) for network in taught(number, [marks[mark] for mark in wanted])])
+    values = [[evaluate(networks[mark]) for mark in wanted] for networks in tried_networks]
+    for number in range(len(tried_networks), draws):
+        values.append([evaluate(network) for network in train(number, [marks[mark] for mark in wanted])])
         progress(number)
-    chosen = [np.stack(one)[place, :, np.arange(len(place))].T for one in result]
+    chosen = [np.stack(per_step)[place, :, np.arange(len(place))].T for per_step in values]
     return np.stack(chosen), [marks[mark] for mark in best]

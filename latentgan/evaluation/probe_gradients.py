@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,10 +15,13 @@ from torch.nn import functional
 from analysis.io.messages import listed
 from latentgan.data.source import ImageSource
 from latentgan.errors import CheckpointError, ConfigError, DataError
-from latentgan.inference.classify import Probe, check_probe, probe_inputs
+from latentgan.inference.classify import check_probe, probe_inputs
 from latentgan.inference.encode import fitting_images
 from latentgan.inference.hooks import pooled
 from latentgan.inference.numpy_model import NumpyModel
+
+if TYPE_CHECKING:
+    from analysis.probes.saved_probe import FittedProbe
 
 FITTED = 10_000
 """Train images, and validation images, that baselines are fitted on at most."""
@@ -51,7 +54,7 @@ class Attackable:
 
 def attackable(
     run: Path,
-    probe: LinearProbe,
+    probe: FittedProbe,
     load: Callable[[Mapping[str, Any]], ImageSource],
     *,
     images: int,
@@ -96,7 +99,7 @@ def attackable(
     return Attackable(model, untrained, result[0], result[1], result[2], tuple(notes))
 
 
-def _as_the_probe_counts(source: ImageSource, probe: LinearProbe) -> np.ndarray:
+def _as_the_probe_counts(source: ImageSource, probe: FittedProbe) -> np.ndarray:
     """Return each image's class as the probe numbers it, (n,), -1 where it has none that the probe knows."""
     place = {name: k for k, name in enumerate(probe.classes)}
     numbers = np.array([*(place.get(name, -1) for name in source.spec.classes), -1], np.int64)
@@ -105,42 +108,22 @@ def _as_the_probe_counts(source: ImageSource, probe: LinearProbe) -> np.ndarray:
             f"the probe names {listed(probe.classes, quote=True)}, and {source.name} has no such classes: "
             "fit one on their label, or name their column with --label"
         )
-    known: np.ndarray = numbers[source.labels]
-    return known
+    classes: np.ndarray = numbers[source.labels]
+    return classes
 
 
-def reader(model: NumpyModel, probe: LinearProbe) -> Callable[[np.ndarray], np.ndarray]:
+def reader(model: NumpyModel, probe: FittedProbe) -> Callable[[np.ndarray], np.ndarray]:
     """Return what the probe's column is of images (n, h, w, c), as a function."""
     return lambda images: probe_inputs(model, probe, images)
 
 
-def slopes(model: NumpyModel) -> Callable[[LinearProbe], Any]:
+def slopes(model: NumpyModel) -> Callable[[FittedProbe], Any]:
     """Return the slopes of a probe through the model's networks, as a function of the probe."""
     return lambda probe: probe_slopes(model, probe)
 
 
-class LinearProbe(Probe, Protocol):
-    """A probe whose arrays are known: softmax of ((x − mean) / scale) W + b."""
-
-    @property
-    def mean(self) -> Any:
-        """Mean of each column (d,)."""
-
-    @property
-    def scale(self) -> Any:
-        """Deviation of each column (d,), infinite where it is not read."""
-
-    @property
-    def weights(self) -> Any:
-        """W (d, k)."""
-
-    @property
-    def bias(self) -> Any:
-        """Intercepts (k,)."""
-
-
 def probe_slopes(
-    model: NumpyModel, probe: LinearProbe
+    model: NumpyModel, probe: FittedProbe
 ) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray, np.ndarray], np.ndarray]]:
     """Return two functions of images (n, h, w, c) in [0, 1]: scores (n, k), and the gradient by the pixels.
 
@@ -158,16 +141,16 @@ def probe_slopes(
 
     def scores(images: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            found: np.ndarray = logits(_tensor(images, model)).cpu().numpy()
-        return found
+            result: np.ndarray = logits(_tensor(images, model)).cpu().numpy()
+        return result
 
     def gradient(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         x = _tensor(images, model).requires_grad_()
         with torch.enable_grad():
             loss = functional.cross_entropy(logits(x), torch.from_numpy(labels).to(model.device), reduction="sum")
         (slope,) = torch.autograd.grad(loss, x)
-        found: np.ndarray = slope.cpu().numpy()
-        return found
+        result: np.ndarray = slope.cpu().numpy()
+        return result
 
     return scores, gradient
 
@@ -178,18 +161,18 @@ def _tensor(images: np.ndarray, model: NumpyModel) -> Tensor:
     return torch.from_numpy(np.array(images)).to(model.device, kind)
 
 
-def _read(model: NumpyModel, probe: Probe, x: Tensor) -> Tensor:
+def _read(model: NumpyModel, probe: FittedProbe, x: Tensor) -> Tensor:
     """Return what the probe reads of x (n, c, h, w) in [-1, 1], (n, d), with its graph."""
     family: Any = model.family
     if probe.column == "code":
         code: Tensor = family.encode(x)
         return code
-    seen: list[Tensor] = []
+    outputs: list[Tensor] = []
     hook = family.feature_layers()[probe.column].register_forward_hook(
-        lambda _module, _inputs, output: seen.append(pooled(output, probe.pool).flatten(1))
+        lambda _module, _inputs, output: outputs.append(pooled(output, probe.pool).flatten(1))
     )
     try:
         family.represent(x)
     finally:
         hook.remove()
-    return seen[0]
+    return outputs[0]

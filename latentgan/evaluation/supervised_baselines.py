@@ -20,7 +20,7 @@ from latentgan.config import AugmentConfig
 from latentgan.data.formats.arrays import from_arrays
 from latentgan.data.source import ImageSource
 from latentgan.devices import pick_device
-from latentgan.evaluation.classifiers import AnySize, few_label_hits, few_number_readings, predict, train_classifier
+from latentgan.evaluation.classifiers import AnySize, few_label_hits, few_number_predictions, predict, train_classifier
 from latentgan.families.base import Decodes
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.inference.thumbnails import area_average
@@ -93,7 +93,7 @@ class SupervisedTraining:
         """Train a network on each draw to predict k numbers of test rows, (draws, t, k); and the steps for each."""
         values = subset.values
         assert values is not None
-        return few_number_readings(
+        return few_number_predictions(
             as_source(subset),
             values,
             subset.draws,

@@ -1,9 +1,9 @@
-"""Three sets of images that share none: for directions, for the network that judges edits, and to be edited.
+"""Disjoint sets of images: for fitting directions, for the attribute classifier that scores edits, and for editing.
 
-A network that learned from the images that directions were fitted to has learned the same noise in their labels, and an
-edit along a direction of pure noise then raises its score. Here the network learns from the images that no direction
-was fitted to: train images that `concepts` did not draw, validation images, and where these are few, half of the test
-images, so that the other half is edited.
+A classifier trained on the images that directions were fitted to learns the same noise in their labels, and an edit
+along a direction of pure noise then raises its score. Here the classifier learns from images that no direction was
+fitted to: train images that `concepts` did not draw, validation images, and where these are few, half of the test
+images; the other half is edited.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import numpy as np
 
 from latentgan.data.source import ImageSource
 
-FEWEST = 20  # images to edit
+MIN_EDITED_IMAGES = 20
+"""At least this many test images are left for editing."""
 
 
-ENOUGH = 5_000  # images for a judge, from which on test images are left for editing
+MIN_CLASSIFIER_IMAGES = 5_000
+"""Where fewer images than this are left for the classifier, test images are shared between it and editing."""
 
 
 def three_ways(
@@ -27,16 +29,16 @@ def three_ways(
     rng: np.random.Generator,
     groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to edit and the rows that a judge may learn from.
+    """Return the rows to edit and the rows that an attribute classifier may learn from.
 
     Args:
         source: the images.
         fitted: rows that directions were fitted to; None where that is not known, and all train rows may have been.
-        edited: images that are to be edited, at least so many are left for it where there are twice as many.
-        most: rows to edit at most.
+        edited: number of images that are to be edited; at least so many are left for it where there are twice as many.
+        most: maximum number of rows to edit.
         rng: draws the rows.
-        groups: (n,) codes of images that belong together, where some do: of each one image is edited, and the judge
-            learns from groups of which none is.
+        groups: (n,) codes of images that belong together, where some do: one image of each group is edited, and the
+            classifier learns from groups of which no image is edited.
 
     Returns:
         (n,) held-out rows, ascending, and (m,) rows to learn from, ascending.
@@ -46,9 +48,9 @@ def three_ways(
     test = rng.permutation(np.setdiff1d(source.rows("test"), used))
     if groups is not None:
         test = test[np.sort(np.unique(groups[test], return_index=True)[1])]
-    if len(spare) < ENOUGH:
-        kept = max(len(test) // 2, min(edited, len(test) * 2 // 3), min(FEWEST, len(test)))
-        test, more = test[:kept], test[kept:]
+    if len(spare) < MIN_CLASSIFIER_IMAGES:
+        n_edited = max(len(test) // 2, min(edited, len(test) * 2 // 3), min(MIN_EDITED_IMAGES, len(test)))
+        test, more = test[:n_edited], test[n_edited:]
         spare = np.concatenate([spare, more])
     if groups is not None:
         spare = spare[~np.isin(groups[spare], groups[test])]

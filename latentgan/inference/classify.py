@@ -1,11 +1,11 @@
-"""Naming the classes of image files: by a fitted probe on a model's features, or by a family that learned classes."""
+"""Classification of image files, by a fitted probe on a model's features or by a family that learned classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,41 +14,24 @@ from latentgan.errors import ConfigError
 from latentgan.families.base import Classifies
 from latentgan.inference.numpy_model import NumpyModel
 
-
-class Probe(Protocol):
-    """What is asked of a fitted probe; `analysis.probes.saved_probe.FittedProbe` is one."""
-
-    @property
-    def column(self) -> str:
-        """Name of the column, as "code" or a feature layer."""
-
-    @property
-    def pool(self) -> int:
-        """Cells to which convolutional layers are pooled, 0 keeps them whole."""
-
-    @property
-    def checkpoint(self) -> str:
-        """Hash of the model whose features it reads."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-
-    def probabilities(self, x: Any, /) -> Any:
-        """Class probabilities (n, k) of features (n, d)."""
+if TYPE_CHECKING:
+    from analysis.probes.saved_probe import FittedProbe
 
 
-@dataclass(frozen=True)
-class Named:
-    """One image's most probable class."""
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The most probable class of one image."""
 
     file: str
+    """Path of the image."""
     label: str
+    """Name of the class."""
     probability: float
+    """Its probability, in [0, 1]."""
 
 
-def probe_inputs(model: NumpyModel, probe: Probe, images: np.ndarray) -> np.ndarray:
-    """Return what the probe reads of images (n, h, w, c): (n, d).
+def probe_inputs(model: NumpyModel, probe: FittedProbe, images: np.ndarray) -> np.ndarray:
+    """Return the columns (n, d) of images (n, h, w, c) that the probe classifies.
 
     Raises:
         ConfigError: the probe was fitted on another model's features, or on a column that this one does not give.
@@ -59,23 +42,23 @@ def probe_inputs(model: NumpyModel, probe: Probe, images: np.ndarray) -> np.ndar
     return model.features(images, [probe.column], pool=probe.pool)[probe.column]
 
 
-def check_probe(model: NumpyModel, probe: Probe) -> None:
+def check_probe(model: NumpyModel, probe: FittedProbe) -> None:
     """Raise ConfigError where the probe does not belong to the model."""
-    mine = str(model.about.get("sha256", ""))
-    if probe.checkpoint != mine:
-        theirs = probe.checkpoint[:12] or "a table that names no model"
+    checkpoint = str(model.about.get("sha256", ""))
+    if probe.checkpoint != checkpoint:
+        fitted_on = probe.checkpoint[:12] or "a table that names no model"
         raise ConfigError(
-            f"the probe was fitted on features of another model ({theirs}) than this one ({mine[:12]}), in which its "
-            "weights mean nothing: encode with this run, then latentgan probe TABLE --save FILE.npz"
+            f"the probe was fitted on features of another model ({fitted_on}) than this one ({checkpoint[:12]}), in "
+            "which its weights mean nothing: encode with this run, then latentgan probe TABLE --save FILE.npz"
         )
     if probe.column != "code" and probe.column not in model.feature_names:
         raise ConfigError(
-            f"the probe reads the column {probe.column!r}, which this model does not give; it has: code, "
+            f"the probe classifies the column {probe.column!r}, which this model does not give; it has: code, "
             f"{listed(model.feature_names)}"
         )
 
 
-def classify(model: NumpyModel, images: np.ndarray, probe: Probe | None) -> tuple[np.ndarray, tuple[str, ...]]:
+def classify(model: NumpyModel, images: np.ndarray, probe: FittedProbe | None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return class probabilities (n, K) of images (n, h, w, c) and the classes' names.
 
     Raises:
@@ -98,11 +81,11 @@ def classify_files(
     run: Path,
     files: Sequence[Path],
     *,
-    probe: Probe | None,
+    probe: FittedProbe | None,
     crop: bool = False,
     device: str = "auto",
     family: str | None = None,
-) -> list[Named]:
+) -> list[Prediction]:
     """Return the most probable class of each image file."""
     from latentgan.inference.image_files import read_files
 
@@ -112,5 +95,6 @@ def classify_files(
     shares, classes = classify(model, read_files(files, model, crop=crop), probe)
     best = shares.argmax(1)
     return [
-        Named(str(file), classes[k], float(row[k])) for file, k, row in zip(files, best.tolist(), shares, strict=True)
+        Prediction(file=str(file), label=classes[k], probability=float(row[k]))
+        for file, k, row in zip(files, best.tolist(), shares, strict=True)
     ]

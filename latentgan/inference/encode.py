@@ -76,8 +76,8 @@ def encode_table(
         device: where the networks run.
         family: a foreign family "module:Class" must be named again.
         command: what the user typed, for the records.
-        advance: told how many more rows are done.
-        note: told of images that were moved to the train split, since the model has seen them.
+        advance: called with the number of rows that were encoded since the last call.
+        note: called with a sentence on images that were moved to the train split, since the model was trained on them.
 
     Raises:
         ConfigError: unknown feature layers, or images of another size than the model takes, or `out` is there and is
@@ -90,10 +90,10 @@ def encode_table(
     check_outputs([out], "codes", inputs=[run], error=ConfigError)
     models = open_models(run, baselines=plan is None or plan.baselines, device=device, family=family)
     plan = plan or Plan(default_features(models[""]))
-    kept = fitting_images(run, models[""], source, plan)
-    for line in kept.notes[len(source.notes) :]:
+    marked_source = fitting_images(run, models[""], source, plan)
+    for line in marked_source.notes[len(source.notes) :]:
         note(line)
-    source = kept
+    source = marked_source
     metadata = describe(models[""], source, plan, run, command, out=out)
     parts = Parts(out, metadata, _plan_key(metadata, source))
     with write_failures(out, "run the same command again to go on"), made_for(out), parts:
@@ -126,14 +126,14 @@ def fitting_images(run: Path, model: NumpyModel, source: ImageSource, plan: Plan
 
 def check_fit(model: NumpyModel, source: ImageSource, plan: Plan) -> None:
     """Raise ConfigError where the images or the asked layers are not the model's."""
-    mine, theirs = model.spec.shape, source.spec.shape
-    if mine != theirs:
-        ways = ([f"--size {mine[1]} --crop"] if mine[1:] != theirs[1:] else []) + (
-            [f"--channels {mine[0]}"] if mine[0] != theirs[0] else []
+    model_shape, image_shape = model.spec.shape, source.spec.shape
+    if model_shape != image_shape:
+        options = ([f"--size {model_shape[1]} --crop"] if model_shape[1:] != image_shape[1:] else []) + (
+            [f"--channels {model_shape[0]}"] if model_shape[0] != image_shape[0] else []
         )
         raise ConfigError(
-            f"{source.name} has images of {theirs[1]}×{theirs[2]} with {theirs[0]} channel(s); this model takes "
-            f"{mine[1]}×{mine[2]} with {mine[0]}: use {' '.join(ways)}"
+            f"{source.name} has images of {image_shape[1]}×{image_shape[2]} with {image_shape[0]} channel(s); "
+            f"this model takes {model_shape[1]}×{model_shape[2]} with {model_shape[0]}: use {' '.join(options)}"
         )
     with model.tap(plan.features):
         pass
@@ -172,8 +172,8 @@ def describe(
 def _labels_told(model: NumpyModel, source: ImageSource) -> int:
     """Return how many labels the networks learned from; a run of an earlier version did not write it down."""
     about = model.about
-    known = int((source.labels[source.rows("train")] >= 0).sum()) if model.family.uses_labels else 0
-    return int(about.get("labels_told", about.get("training", {}).get("labels") or known if known else 0))
+    n_labelled = int((source.labels[source.rows("train")] >= 0).sum()) if model.family.uses_labels else 0
+    return int(about.get("labels_told", about.get("training", {}).get("labels") or n_labelled if n_labelled else 0))
 
 
 def _encode_rows(
@@ -249,8 +249,8 @@ class _RowGroup:
                     if prefix + name not in self.columns:
                         width = value[0].numel()
                         self.columns[prefix + name] = np.empty((len(self.rows), width), np.float32)
-                there = torch.from_numpy(self.columns[prefix + name][start : start + len(x)])
-                there.view(value.shape).copy_(value)  # one copy, from any device, layout and number type
+                target = torch.from_numpy(self.columns[prefix + name][start : start + len(x)])
+                target.view(value.shape).copy_(value)  # one copy, from any device, layout and number type
 
 
 def _plan_key(metadata: Mapping[str, Any], source: ImageSource) -> str:

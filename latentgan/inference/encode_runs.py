@@ -55,7 +55,7 @@ def tables_of(
     moved = data is None and source.fingerprint != about[0].get("fingerprint")
     for line in (*source.notes, *([changed] if moved else [])):
         say(line)
-    names = _names(runs, [str(one["sha256"])[:8] for one in about])
+    names = _names(runs, [str(model_about["sha256"])[:8] for model_about in about])
     made: dict[str, Path] = {}  # runs of one name are one model
     for run, name in zip(runs, names, strict=True):
         if name not in made:
@@ -65,41 +65,44 @@ def tables_of(
 
 def some_rows(source: ImageSource, rows: int | None, seed: int) -> ImageSource:
     """Return at most `rows` images of every split, drawn by the seed and in their order."""
-    parts, notes = [], list(source.notes)
+    sampled, notes = [], list(source.notes)
     for name in ("train", "validation", "test"):
-        result = source.rows(name)
-        if rows is not None and len(result) > rows:
-            notes.append(f"a sample of {rows:,} of {len(result):,} {name} images, by seed {seed}")
-            result = np.random.default_rng([seed, 7]).permutation(result)[:rows]
-        parts.append(result)
-    kept = np.sort(np.concatenate(parts))
-    if len(kept) == len(source):
+        split_rows = source.rows(name)
+        if rows is not None and len(split_rows) > rows:
+            notes.append(f"a sample of {rows:,} of {len(split_rows):,} {name} images, by seed {seed}")
+            split_rows = np.random.default_rng([seed, 7]).permutation(split_rows)[:rows]
+        sampled.append(split_rows)
+    chosen = np.sort(np.concatenate(sampled))
+    if len(chosen) == len(source):
         return source
     return replace(
         source,
-        images=source.images[kept],
-        labels=source.labels[kept],
-        attributes={name: values[kept] for name, values in source.attributes.items()},
-        split=source.split[kept],
-        ids=source.ids[kept],
+        images=source.images[chosen],
+        labels=source.labels[chosen],
+        attributes={name: values[chosen] for name, values in source.attributes.items()},
+        split=source.split[chosen],
+        ids=source.ids[chosen],
         notes=tuple(notes),
-        condition_values=None if source.condition_values is None else source.condition_values[kept],
+        condition_values=None if source.condition_values is None else source.condition_values[chosen],
     )
 
 
 def _refuse_others(
-    first: Path, mine: Mapping[str, Any], run: Path, theirs: Mapping[str, Any], *, same_images: bool
+    first: Path, first_about: Mapping[str, Any], run: Path, about: Mapping[str, Any], *, same_images: bool
 ) -> None:
     """Raise ConfigError where two runs take images of different sizes, or were trained on different ones."""
-    sizes = [tuple(one["spec"].get(key) for key in ("height", "width", "channels")) for one in (mine, theirs)]
+    sizes = [
+        tuple(run_about["spec"].get(key) for key in ("height", "width", "channels"))
+        for run_about in (first_about, about)
+    ]
     if sizes[0] != sizes[1]:
         words = ["{}×{} with {} channel(s)".format(*size) for size in sizes]
         raise ConfigError(
             f"{first} takes images of {words[0]} and {run} of {words[1]}: only runs that take the same images stand "
             "side by side"
         )
-    if same_images and mine.get("fingerprint") != theirs.get("fingerprint"):
-        names = [str(one.get("data", {}).get("source", "its images")) for one in (mine, theirs)]
+    if same_images and first_about.get("fingerprint") != about.get("fingerprint"):
+        names = [str(run_about.get("data", {}).get("source", "its images")) for run_about in (first_about, about)]
         other = f"on {names[1]}" if names[0] != names[1] else f"on {names[1]} with other images or labels"
         raise ConfigError(
             f"{first} was trained on {names[0]} and {run} {other}: only runs of the same images stand side by side; to "
@@ -134,8 +137,8 @@ def _fits(path: Path, metadata: Mapping[str, Any]) -> bool:
     check_file(path, error=DataError)
     try:
         text = (pq.read_schema(path).metadata or {}).get(b"latentgan", b"{}").decode("utf-8", "replace")
-        result = validated(parse_json(text, path, error=DataError), dict[str, Any], path, error=DataError)
+        stored = validated(parse_json(text, path, error=DataError), dict[str, Any], path, error=DataError)
     except (pa.ArrowException, OSError, DataError):
         return False
     wanted = json.loads(json.dumps(metadata))
-    return all(result.get(key) == value for key, value in wanted.items() if key not in ("run", "command"))
+    return all(stored.get(key) == value for key, value in wanted.items() if key not in ("run", "command"))

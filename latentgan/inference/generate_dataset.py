@@ -56,11 +56,11 @@ ONE_FOLDER = "images"
 _TAKEN = ("file", "image", "label", "split")  # columns that a reader takes for something else
 
 
-Told = dict[str, list[Any]]
+AttributeValues = dict[str, list[Any]]
 """Values (n) of each attribute, by column."""
 
 
-Write = Callable[[int, np.ndarray, Told], None]
+Write = Callable[[int, np.ndarray, AttributeValues], None]
 """Takes the position of a class, images of it, (n, h, w, c) uint8, and their attributes."""
 
 
@@ -115,17 +115,18 @@ def write_images(
 ) -> Path:
     """Write `plan.per_class` generated images of every class and return `out`.
 
-    Told attributes are drawn from training images, of the class where classes are told, and written beside.
+    Conditioning attributes are drawn from training images (of the class, where networks use labels) and are written
+    beside the images.
 
     Args:
         model: a family that can be asked for a class, or with attributes.
-        out: a folder that is empty or does not exist, for one sub-folder a class, and attributes.csv where attributes
-            are told; or a .parquet file that does not, of columns image (struct of bytes and path, PNG), label and
-            attributes. Names that no reader would take are changed, see `written_names`; augment.json, or the table's
-            metadata, keeps the true ones.
+        out: a folder that is empty or does not exist; it gets one sub-folder a class, and attributes.csv where there
+            are conditioning attributes. Or a .parquet file that does not exist, with the columns image (struct of
+            bytes and path, PNG), label and attributes. Names that no reader would take are changed, see
+            `written_names`; augment.json, or the table's metadata, keeps the true ones.
         plan: how many, and which.
         command: what the user typed, for the records.
-        advance: told how many more images have been scored or written.
+        advance: called with the number of images that were scored or written since the last call.
 
     Raises:
         ConfigError: the model cannot be asked for classes or cannot score, or `out` is not empty.
@@ -143,14 +144,14 @@ def write_images(
         **({"attributes": {column: name for name, column in columns.items()}} if columns else {}),
         "command": command,
     }
-    kinds: dict[str, str] = {columns[one.name]: one.kind for one in model.attributes}
+    kinds: dict[str, str] = {columns[attribute.name]: attribute.kind for attribute in model.attributes}
     opened = _table if out.suffix.lower() in TABLES else _folder
     try:
         with opened(out, names, kinds, about) as write:
             for position in range(max(1, len(names))):
                 for codes in kept_codes(model, position, plan, advance):
-                    told = {columns[name]: values for name, values in model.told(codes).items()}
-                    write(position, _images(model, codes), told)
+                    values = {columns[name]: column for name, column in model.attribute_values(codes).items()}
+                    write(position, _images(model, codes), values)
                     advance(len(codes))
     except OSError as error:
         raise DataError(f"could not write {out}: {error.strerror or error}") from error
@@ -179,7 +180,7 @@ def kept_codes(
         model: a family that can be asked for a class, or with attributes.
         position: which class; 0 where none can be asked for.
         plan: how many are drawn, and how many of them kept.
-        advance: told how many more images have been scored.
+        advance: called with the number of images that were scored since the last call.
     """
 
     def batch(number: int) -> np.ndarray:
@@ -264,15 +265,15 @@ def _folder(out: Path, names: Sequence[str], kinds: dict[str, str], about: dict[
     counts = [0] * len(folders)
     with staged(out.resolve()) as part:
 
-        def write(position: int, images: np.ndarray, told: Told) -> None:
+        def write(position: int, images: np.ndarray, attribute_values: AttributeValues) -> None:
             rows = []
             for place, image in enumerate(images):
                 file = f"{folders[position]}/{counts[position]:06d}.png"
                 (part / file).write_bytes(png_bytes(_picture(image)))
                 counts[position] += 1
-                values = [_cell(column[place]) for column in told.values()]
-                rows.append([file, *names[position : position + 1], *values])
-            if told:
+                cells = [_cell(column[place]) for column in attribute_values.values()]
+                rows.append([file, *names[position : position + 1], *cells])
+            if attribute_values:
                 with (part / SHEET).open("a", newline="", encoding="utf-8") as sheet:
                     csv.writer(sheet).writerows(rows)
 
@@ -301,11 +302,11 @@ def _table(out: Path, names: Sequence[str], kinds: dict[str, str], about: dict[s
     count = 0
     with Writing() as files, pq.ParquetWriter(files.open(out), schema) as writer:
 
-        def write(position: int, images: np.ndarray, told: Told) -> None:
+        def write(position: int, images: np.ndarray, attribute_values: AttributeValues) -> None:
             nonlocal count
             cells = [{"bytes": png_bytes(_picture(x)), "path": f"{count + i:07d}.png"} for i, x in enumerate(images)]
             count += len(cells)
-            values = ({"label": [names[position]] * len(cells)} if names else {}) | told
+            values = ({"label": [names[position]] * len(cells)} if names else {}) | attribute_values
             columns = [pa.array(values[column], pa.type_for_alias(kind)) for column, kind in types.items()]
             writer.write_table(pa.Table.from_arrays([pa.array(cells, image), *columns], schema=schema))
 

@@ -19,11 +19,11 @@ def pooled(output: Tensor, pool: int) -> Tensor:
     return output
 
 
-def recorder(name: str, seen: threading.local, pool: int) -> Any:
+def recorder(name: str, recorded: threading.local, pool: int) -> Any:
     """Return a forward hook that keeps a layer's first output in `seen.layers[name]`."""
 
     def record(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        seen.layers.setdefault(name, pooled(output, pool))
+        recorded.layers.setdefault(name, pooled(output, pool))
 
     return record
 

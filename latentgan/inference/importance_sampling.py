@@ -168,8 +168,8 @@ def _transition(
     end = beta * value - 0.5 * (z.square() + momentum.square()).sum(-1)
     rate = (end - start).clamp(max=0).exp().nan_to_num(0.0)  # a trajectory that ran away is rejected
     taken = chance < rate
-    kept = torch.where(taken[..., None], z, state[0])
-    return (kept, torch.where(taken, value, state[1]), torch.where(taken[..., None], slope, state[2])), rate
+    position = torch.where(taken[..., None], z, state[0])
+    return (position, torch.where(taken, value, state[1]), torch.where(taken[..., None], slope, state[2])), rate
 
 
 def _slope(log_likelihood: LogLikelihood, z: Tensor) -> tuple[Tensor, Tensor]:

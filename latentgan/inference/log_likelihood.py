@@ -115,7 +115,7 @@ def held_out_likelihood(
         model: a trained model.
         source: its images, with a test split that it was not trained on.
         plan: how many images and samples.
-        advance: told how many more images are done, `work(plan, source)` in all.
+        advance: called with the number of images done since the last call, `work(plan, source)` in all.
 
     Raises:
         ConfigError: the family gives no likelihood, or Gaussian pixels are to be binarised.
@@ -172,57 +172,57 @@ def work(plan: Plan, source: ImageSource) -> int:
     return n + min(plan.annealed_images, n)
 
 
-def write_likelihood(run: Path, model: NumpyModel, source: ImageSource, plan: Plan, found: HeldOutLikelihood) -> Path:
+def write_likelihood(run: Path, model: NumpyModel, source: ImageSource, plan: Plan, result: HeldOutLikelihood) -> Path:
     """Write likelihood.json into a run folder."""
     about = {"checkpoint": model.about.get("sha256", ""), "images_seen": model.about.get("images_seen", 0)}
     tree = {"format": 1, "version": __version__, **about, "data": source.name, "split": "test", "unit": "nats an image"}
     path = run / FILE
     check_outputs([path], "likelihood", error=DataError)
     with write_failures(path):
-        replace_text(path, json.dumps({**tree, "plan": asdict(plan), **_plain(found)}, indent=1, ensure_ascii=False))
+        replace_text(path, json.dumps({**tree, "plan": asdict(plan), **_plain(result)}, indent=1, ensure_ascii=False))
     return path
 
 
-def _plain(found: HeldOutLikelihood) -> dict[str, Any]:
+def _plain(result: HeldOutLikelihood) -> dict[str, Any]:
     """Return plain values for JSON, which has no NaN: the standard error of a single image is null."""
     return {
         name: {key: None if part != part else part for key, part in value.items()} if isinstance(value, dict) else value
-        for name, value in asdict(found).items()
+        for name, value in asdict(result).items()
     }
 
 
-def as_rows(found: HeldOutLikelihood, plan: Plan) -> list[tuple[str, Estimate, str]]:
+def as_rows(result: HeldOutLikelihood, plan: Plan) -> list[tuple[str, Estimate, str]]:
     """Return what is shown: a name, the figure, and what it rests on."""
-    samples = f"{plan.samples} samples, of which {found.effective:.0f} carry the weight"
-    rows = [("log p(x), importance sampling", found.importance, samples)]
-    if found.annealed is not None and found.paired is not None:
+    samples = f"{plan.samples} samples, of which {result.effective:.0f} carry the weight"
+    rows = [("log p(x), importance sampling", result.importance, samples)]
+    if result.annealed is not None and result.paired is not None:
         a = plan.annealing
-        chains = f"{a.chains} chains, {a.temperatures} temperatures, {found.acceptance:.0%} accepted"
-        rows.append(("log p(x), annealed", found.annealed, chains))
-        rows.append(("these images, importance sampling", found.paired, samples))
-    rows.append(("variational bound of the proposal", found.bound, "the Gaussian that is sampled from"))
-    rows.append(("criterion of training", found.criterion, "no bound where an adversary estimates it"))
-    return [*rows, ("independent pixels", found.independent, "fitted to training images")]
+        chains = f"{a.chains} chains, {a.temperatures} temperatures, {result.acceptance:.0%} accepted"
+        rows.append(("log p(x), annealed", result.annealed, chains))
+        rows.append(("these images, importance sampling", result.paired, samples))
+    rows.append(("variational bound of the proposal", result.bound, "the Gaussian that is sampled from"))
+    rows.append(("criterion of training", result.criterion, "no bound where an adversary estimates it"))
+    return [*rows, ("independent pixels", result.independent, "fitted to training images")]
 
 
-def show(found: HeldOutLikelihood, plan: Plan, *, as_json: bool = False) -> None:
+def show(result: HeldOutLikelihood, plan: Plan, *, as_json: bool = False) -> None:
     """Print the estimates as a table, or as JSON."""
     from rich.console import Console
     from rich.table import Table
 
     if as_json:
-        print(json.dumps({"plan": asdict(plan), **_plain(found)}, indent=1, ensure_ascii=False))
+        print(json.dumps({"plan": asdict(plan), **_plain(result)}, indent=1, ensure_ascii=False))
         return
     table = Table("nats an image", box=None, header_style="bold")
     for column in ("mean", "± standard error", "images"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
-    for name, e, rests in as_rows(found, plan):
+    for name, e, rests in as_rows(result, plan):
         table.add_row(
             name, f"{e.value:.2f}", f"{e.standard_error:.2f}" if e.n > 1 else "–", f"{e.n:,}", f"[dim]{rests}[/]"
         )
     Console().print(table)
-    Console().print(f"[dim]{found.pixels}[/]", highlight=False)
+    Console().print(f"[dim]{result.pixels}[/]", highlight=False)
 
 
 def _observed(source: ImageSource, rows: np.ndarray, likelihood: Likelihood, seed: int) -> Tensor:
@@ -233,8 +233,8 @@ def explained(family: Explains, x: Tensor) -> LogLikelihood:
     """Return z (k, n, d) → log p(x|z) (k, n) of what was observed of n images."""
 
     def log_likelihood(z: Tensor) -> Tensor:
-        again = x.expand(len(z), *x.shape).reshape(-1, *x.shape[1:])
-        return family.log_likelihood(again, z.flatten(0, 1)).view(z.shape[:2])
+        repeated = x.expand(len(z), *x.shape).reshape(-1, *x.shape[1:])
+        return family.log_likelihood(repeated, z.flatten(0, 1)).view(z.shape[:2])
 
     return log_likelihood
 

@@ -62,7 +62,7 @@ class NumpyModel:
             path: the folder.
             device: auto, cpu, cuda or mps.
             family: a foreign family "module:Class" must be named by you; a file never names code to import.
-            untrained: load the run's weights of turn 0 instead, the baseline of features.
+            untrained: load the run's weights of iteration 0 instead, the baseline of features.
 
         Raises:
             CheckpointError: no model there, damaged, or of a foreign family that was not named.
@@ -73,21 +73,21 @@ class NumpyModel:
         if ":" in name and family != name:
             ways = ["latentgan", "encode", str(path), "--family", name, "--out", "codes.parquet"]
             raise ForeignFamilyError(path, name, shlex.join(ways))
-        kind = load_family(name)
+        family_class = load_family(name)
         tree: dict[str, Any] = {key: about[key] for key in ("name", "family", "data", "training") if key in about}
         try:
             spec = ImageSpec.from_dict(about["spec"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"the model in {path} is damaged: config.json has an odd spec ({error})") from error
-        settings = resolve(name, kind.Config, tree).family
-        check_networks(kind, settings, spec)
-        built = kind(settings, spec)
+        settings = resolve(name, family_class.Config, tree).family
+        check_networks(family_class, settings, spec)
+        model = family_class(settings, spec)
         try:
-            built.load_state_dict(read_untrained(path) if untrained else tensors)
+            model.load_state_dict(read_untrained(path) if untrained else tensors)
         except RuntimeError as error:
             raise CheckpointError(f"the weights in {path} do not fit family {name!r}: {error}") from error
-        fold_batch_norm(built)
-        return cls(built, device=pick_device(device), about=about)
+        fold_batch_norm(model)
+        return cls(model, device=pick_device(device), about=about)
 
     @property
     def spec(self) -> ImageSpec:
@@ -161,7 +161,7 @@ class NumpyModel:
         """The attributes that images can be asked for, in the order of their columns."""
         return self.spec.attributes if attribute_columns(self.family) else ()
 
-    def told(self, codes: np.ndarray) -> dict[str, list[Any]]:
+    def attribute_values(self, codes: np.ndarray) -> dict[str, list[Any]]:
         """Return the values (n) of each attribute that codes (n, d) ask for, in its own unit."""
         columns = attribute_columns(self.family)
         return {attribute.name: attribute.decode(codes[:, columns[attribute.name]]) for attribute in self.attributes}
@@ -192,12 +192,12 @@ class NumpyModel:
         Raises:
             ConfigError: nothing of the kind can be asked for, or there is none of this name, number or value.
         """
-        asked: dict[str, Any] = {"label": label, "component": component, "attributes": attributes}
-        return draw_codes(self.family, n, seed=seed, name=self.about.get("name", "model"), **asked)
+        request: dict[str, Any] = {"label": label, "component": component, "attributes": attributes}
+        return draw_codes(self.family, n, seed=seed, name=self.about.get("name", "model"), **request)
 
-    def sample(self, n: int, **asked: Any) -> np.ndarray:
+    def sample(self, n: int, **request: Any) -> np.ndarray:
         """Return n images drawn from the prior, (n, h, w, c) float32 in [0, 1]; arguments and errors as of `draw`."""
-        return self.decode(self.draw(n, **asked))
+        return self.decode(self.draw(n, **request))
 
     def sample_attribute(self, rows: int, columns: int, *, seed: int = 0, label: str | None = None) -> np.ndarray:
         """Return rows of images that differ in the first attribute alone, (rows · m, h, w, c) float32 in [0, 1].
@@ -282,14 +282,14 @@ class NumpyModel:
         for name in names:
             if name not in layers:
                 raise ConfigError(f"no feature layer is called {name!r}; this model has: {listed(layers)}")
-        seen = threading.local()
-        hooks = [layers[name].register_forward_hook(recorder(name, seen, pool)) for name in names]
+        recorded = threading.local()
+        hooks = [layers[name].register_forward_hook(recorder(name, recorded, pool)) for name in names]
 
         def represent(x: Tensor) -> dict[str, Tensor]:
-            seen.layers = {}
+            recorded.layers = {}
             with torch.inference_mode():  # a thread's own
                 code = self.family.represent(x)
-            return ({} if code is None else {"code": code}) | {name: seen.layers[name] for name in names}
+            return ({} if code is None else {"code": code}) | {name: recorded.layers[name] for name in names}
 
         try:
             with parametrize.cached():

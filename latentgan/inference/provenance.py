@@ -31,9 +31,10 @@ def same_checkpoint(run: Path, results: Path) -> None:
 
 
 def _refuse_others(run: Path, metadata: Mapping[str, Any], results: Path) -> None:
-    mine, theirs = read_model(run)[1]["sha256"], metadata.get("checkpoint", "")
-    if theirs and theirs != mine:
+    checkpoint, results_checkpoint = read_model(run)[1]["sha256"], metadata.get("checkpoint", "")
+    if results_checkpoint and results_checkpoint != checkpoint:
         raise ConfigError(
-            f"{results} was computed on codes of another model ({metadata.get('run') or theirs[:12]}) than {run}; "
-            f"encode and analyze with {run} first, since directions and mixtures mean nothing in another model's codes"
+            f"{results} was computed on codes of another model "
+            f"({metadata.get('run') or results_checkpoint[:12]}) than {run}; encode and analyze with {run} first, "
+            "since directions and mixtures mean nothing in another model's codes"
         )

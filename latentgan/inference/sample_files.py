@@ -47,11 +47,11 @@ def sample(
         way="lower --count",
         error=ConfigError,
     )
-    for told in model.attributes:
-        if attributes and told.name in attributes and (doubt := told.doubt(attributes[told.name])):
+    for attribute in model.attributes:
+        if attributes and attribute.name in attributes and (doubt := attribute.doubt(attributes[attribute.name])):
             say(f"note: {doubt}")
-    asked: dict[str, Any] = {"label": label, "attributes": attributes}
-    asked["component"] = None if component is None else component - 1
+    request: dict[str, Any] = {"label": label, "attributes": attributes}
+    request["component"] = None if component is None else component - 1
     if out.suffix.lower() == ".png":
         columns, free = max(1, round(count**0.5)), label is None and component is None and not attributes
         if model.classes and free:
@@ -63,15 +63,15 @@ def sample(
             images = model.sample_components(columns, seed=seed)
             say(f"rows: components 1 to {model.components} of the prior")
         elif model.attributes and not attributes:
-            told = model.attributes[0]
-            values = told.decode(told.steps(columns))
+            attribute = model.attributes[0]
+            values = attribute.decode(attribute.steps(columns))
             columns = len(values)
             images = model.sample_attribute(math.ceil(count / columns), columns, seed=seed, label=label)
-            say(f"columns: {told.name} = {', '.join(map(str, values))}")
+            say(f"columns: {attribute.name} = {', '.join(map(str, values))}")
         else:
-            images = model.sample(count, seed=seed, **asked)
+            images = model.sample(count, seed=seed, **request)
         return _write(images, out, columns)
-    return _write(model.sample(count, seed=seed, **asked), out)
+    return _write(model.sample(count, seed=seed, **request), out)
 
 
 def sample_fitted(

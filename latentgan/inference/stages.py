@@ -130,8 +130,8 @@ def likelihood(
 
 
 def _metadata(text: str, path: Path) -> dict[str, Any]:
-    what = f"the table's metadata in {path}"
-    return validated(parse_json(text, what, error=ConfigError), dict[str, Any], what, error=ConfigError)
+    description = f"the table's metadata in {path}"
+    return validated(parse_json(text, description, error=ConfigError), dict[str, Any], description, error=ConfigError)
 
 
 def edit(
@@ -163,10 +163,10 @@ def edit(
     codes = model.encode(read_files(files, model, crop=crop))
 
     def pictures() -> Iterator[tuple[Path, Image.Image]]:
-        for code, mine in zip(codes, paths, strict=True):
+        for code, frame_paths in zip(codes, paths, strict=True):
             moved = code[None] + np.asarray(strengths)[:, None] * direction[None]
             frames = model.decode(moved.astype(np.float32))
-            yield from zip(mine, [*map(picture, frames), sheet(frames, columns=len(frames))], strict=True)
+            yield from zip(frame_paths, [*map(picture, frames), sheet(frames, columns=len(frames))], strict=True)
 
     return save_pictures(pictures(), out)
 

@@ -176,7 +176,9 @@ def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, ma
     assert found.accuracy.n == (test + 1) // 2 or found.accuracy.n == test // 2, "a judge learned the other half"
     assert found.n == 30 and found.draws == found.shuffles == 3
     assert judges["thickness"].spread == pytest.approx(thickness.std(), rel=0.2)
-    assert {"judge.json", "judge.safetensors", "editing.json"} <= {one.name for one in results.iterdir()}
+    assert {"attribute_classifier.json", "attribute_classifier.safetensors", "editing.json"} <= {
+        one.name for one in results.iterdir()
+    }
     kept = ["--concept", "thickness", "--keep", "slant"]
     code, out, err = call(*given, *kept, "--keep-by", "projection", "--json")
     body = json.loads(out)

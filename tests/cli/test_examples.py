@@ -122,7 +122,7 @@ def test_measured_mnist_measures_edits_and_prints_baselines(tmp_path: Path) -> N
         )
     assert "$ latentgan verify" in said and "edits of 20 held-out images" in said
     assert_trained(out / "run")
-    assert {"judge.safetensors", "editing.json"} <= {file.name for file in (out / "results").iterdir()}
+    assert {"attribute_classifier.safetensors", "editing.json"} <= {file.name for file in (out / "results").iterdir()}
     with np.load(out / "measured.npz") as held:
         assert held["thickness"].shape == held["labels"].shape == (1797,)
     assert_report(out / "report.html")

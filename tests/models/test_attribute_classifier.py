@@ -11,7 +11,13 @@ import pytest
 from latentgan.data.formats.arrays import from_arrays
 from latentgan.data.source import ImageSource
 from latentgan.errors import DataError
-from latentgan.evaluation.attribute_classifier import FEWEST, Head, find_heads, open_judge, train_judge
+from latentgan.evaluation.attribute_classifier import (
+    MIN_ROWS_PER_VALUE,
+    Head,
+    find_heads,
+    open_attribute_classifier,
+    train_attribute_classifier,
+)
 from latentgan.inference.table_writer import attribute_columns
 
 STEPS = 120
@@ -43,7 +49,7 @@ def heads(source: ImageSource) -> list[tuple[Head, str]]:
 
 
 def test_planted_columns_are_told_and_chance_is_not(source: ImageSource, heads: list[tuple[Head, str]]) -> None:
-    judge = train_judge(source, heads, steps=STEPS)
+    judge = train_attribute_classifier(source, heads, steps=STEPS)
     assert judge.names == ("label: 0", "label: 1", "label: 2", "ink", "bold", "luck", "font: Sans", "font: Serif")
     test = source.rows("test")
     scores, classes = judge(source.images[test])
@@ -64,37 +70,37 @@ def test_only_train_rows_are_learned_from(source: ImageSource, heads: list[tuple
     images = source.images.copy()
     images[source.rows("test")] = 0
     other = replace(source, images=images, labels=np.where(source.split == "test", 0, source.labels))
-    ours, theirs = (train_judge(one, heads, steps=3).network.state_dict() for one in (source, other))
+    ours, theirs = (train_attribute_classifier(one, heads, steps=3).network.state_dict() for one in (source, other))
     assert all((ours[name] == theirs[name]).all() for name in ours)
 
 
 def test_a_judge_is_kept_without_a_pickle_and_used_again(
     source: ImageSource, heads: list[tuple[Head, str]], tmp_path: Path
 ) -> None:
-    judge, trained = open_judge(tmp_path, source, heads, steps=5)
-    again, anew = open_judge(tmp_path, source, heads, steps=5)
+    judge, trained = open_attribute_classifier(tmp_path, source, heads, steps=5)
+    again, anew = open_attribute_classifier(tmp_path, source, heads, steps=5)
     assert trained and not anew
-    assert {one.name for one in tmp_path.iterdir()} == {"judge.json", "judge.safetensors"}
+    assert {one.name for one in tmp_path.iterdir()} == {"attribute_classifier.json", "attribute_classifier.safetensors"}
     np.testing.assert_array_equal(judge(source.images[:9])[0], again(source.images[:9])[0])
     swapped = replace(source, labels=(source.labels + 1) % 3)
     for changed in ({"source": swapped}, {"heads": heads[:2]}, {"steps": 6}, {"seed": 1}):
         given = {"source": source, "heads": heads, "steps": 5, "seed": 0} | changed
-        assert open_judge(tmp_path, **given)[1], f"another {list(changed)} needs another judge"  # type: ignore[arg-type]
-    weights = tmp_path / "judge.safetensors"
+        assert open_attribute_classifier(tmp_path, **given)[1], f"another {list(changed)} needs another judge"  # type: ignore[arg-type]
+    weights = tmp_path / "attribute_classifier.safetensors"
     weights.write_bytes(weights.read_bytes()[:-3])
-    assert open_judge(tmp_path, source, heads, steps=6, seed=1)[1], "a damaged one is trained again"
+    assert open_attribute_classifier(tmp_path, source, heads, steps=6, seed=1)[1], "a damaged one is trained again"
 
 
 def test_images_that_convolutions_do_not_fit_have_a_judge_too() -> None:
     source = planted(120, size=10)
-    judge = train_judge(source, find_heads(source, {}), steps=3)
+    judge = train_attribute_classifier(source, find_heads(source, {}), steps=3)
     assert judge(source.images[:4])[0].shape == (4, 3)
 
 
 def test_columns_that_nobody_can_learn_have_no_head(source: ImageSource) -> None:
     n = len(source)
     rare = np.full(n, None, object)
-    rare[: FEWEST - 1] = "seldom"
+    rare[: MIN_ROWS_PER_VALUE - 1] = "seldom"
     some = replace(
         source,
         attributes={"flat": np.ones(n), "rare": rare, "empty": np.full(n, np.nan)},
@@ -103,7 +109,7 @@ def test_columns_that_nobody_can_learn_have_no_head(source: ImageSource) -> None
     )
     assert find_heads(some, attribute_columns(some, ())) == []
     with pytest.raises(DataError, match="no label and no attribute"):
-        train_judge(some, [])
+        train_attribute_classifier(some, [])
     unlabelled = replace(source, labels=np.full(n, -1))
-    judge = train_judge(unlabelled, find_heads(unlabelled, {"bold": "bold"}), steps=3)
+    judge = train_attribute_classifier(unlabelled, find_heads(unlabelled, {"bold": "bold"}), steps=3)
     assert judge(source.images[:5])[1].tolist() == [-1] * 5

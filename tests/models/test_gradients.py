@@ -64,5 +64,5 @@ def test_a_probe_of_another_model_is_refused(trained: tuple[latentgan.NumpyModel
     probe = fit_probe(Embeddings(table), Options())
     with pytest.raises(ConfigError, match="features of another model"):
         probe_slopes(model, replace(probe, checkpoint="0" * 64))
-    with pytest.raises(ConfigError, match=r"reads the column 'encoder\.dense9'"):
+    with pytest.raises(ConfigError, match=r"classifies the column 'encoder\.dense9'"):
         classify(model, np.zeros((1, 8, 8, 1), np.float32), replace(probe, column="encoder.dense9"))

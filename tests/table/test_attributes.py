@@ -114,16 +114,16 @@ def test_conditions_of_a_draw_are_those_of_one_training_image_and_of_its_class()
     whole = {tuple(np.round(row, 4)) for row in batches.attributes if not np.isnan(row[0])}
     assert {tuple(np.round(row, 4)) for row in codes[:, LATENT + 3 :]} <= whole
     assert (
-        np.floor(np.array(numpy.told(codes)["slant"]) / 10) == codes[:, LATENT : LATENT + 3].argmax(1)
+        np.floor(np.array(numpy.attribute_values(codes)["slant"]) / 10) == codes[:, LATENT : LATENT + 3].argmax(1)
     ).mean() > 0.99
-    of_b = numpy.told(numpy.draw(50, seed=1, label="b"))["slant"]
+    of_b = numpy.attribute_values(numpy.draw(50, seed=1, label="b"))["slant"]
     assert min(of_b) > 10 and max(of_b) < 17
 
 
 def test_values_are_asked_for_in_their_own_units():
     numpy = NumpyModel(family()[0])
     codes = numpy.draw(5, seed=3, attributes={"slant": "2.5", "bold": "true", "ink": "red"})
-    assert numpy.told(codes) == {"slant": [2.5] * 5, "bold": [True] * 5, "ink": ["red"] * 5}
+    assert numpy.attribute_values(codes) == {"slant": [2.5] * 5, "bold": [True] * 5, "ink": ["red"] * 5}
     assert np.array_equal(codes[:, :LATENT], numpy.draw(5, seed=3)[:, :LATENT])
     for wrong, sentence in [
         ({"slent": "1"}, r"no attribute is called 'slent'; did you mean 'slant'\?"),
@@ -145,7 +145,7 @@ def test_a_row_of_the_grid_varies_the_first_attribute_alone():
     z = z.reshape(8, 8, -1)
     assert rows == {} and (z[:, :1].expand_as(z) == z)[..., [*range(LATENT), *range(LATENT + 1, LATENT + 5)]].all()
     slant = columns()["slant"][TRAIN]
-    found = np.array(NumpyModel(model).told(z[0].numpy())["slant"])
+    found = np.array(NumpyModel(model).attribute_values(z[0].numpy())["slant"])
     assert np.allclose(found, np.linspace(*np.nanpercentile(slant, (5, 95)), 8), rtol=1e-4)
 
 
@@ -255,7 +255,7 @@ def position_asked_and_drawn(model: Any) -> float:
     light = numpy.decode(codes)[..., 0].sum(1)
     drawn = light @ np.linspace(-1, 1, 8) / light.sum(1)
     model.requires_grad_(True).train()
-    return float(np.corrcoef(numpy.told(codes)["x"], drawn)[0, 1])
+    return float(np.corrcoef(numpy.attribute_values(codes)["x"], drawn)[0, 1])
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

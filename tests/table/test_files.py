@@ -192,7 +192,7 @@ def test_pictures_of_ours_are_known_from_others(tmp_path: Path) -> None:
         "arrays probes",
         "record",
         "likelihood",
-        "judge",
+        "attribute_classifier",
         "weights",
     ],
 )

@@ -23,7 +23,7 @@ from tiny_runs import stripes, tiny
 from analysis.io.writing import consent
 from latentgan import NumpyModel, train
 from latentgan.errors import DataError
-from latentgan.evaluation.attribute_classifier import find_heads, open_judge
+from latentgan.evaluation.attribute_classifier import find_heads, open_attribute_classifier
 from latentgan.inference import generate_dataset as augmenting
 from latentgan.run_folder import latest_name
 from latentgan.training.loop import resume
@@ -218,10 +218,10 @@ def test_what_we_wrote_is_written_again_without_being_asked(here: Path, call: Ca
 
 
 def test_a_judge_that_is_not_ours_stays(tmp_path: Path, digits: Any) -> None:
-    (tmp_path / "judge.safetensors").write_bytes(b"mine")
+    (tmp_path / "attribute_classifier.safetensors").write_bytes(b"mine")
     with pytest.raises(DataError, match="is not what latentgan writes there"):
-        open_judge(tmp_path, digits, find_heads(digits, {}), steps=1)
-    assert everything(tmp_path) == {"judge.safetensors": b"mine"}
+        open_attribute_classifier(tmp_path, digits, find_heads(digits, {}), steps=1)
+    assert everything(tmp_path) == {"attribute_classifier.safetensors": b"mine"}
 
 
 # A run's checkpoints
