@@ -3,8 +3,9 @@
     python examples/bigan_digits.py --out runs/bigan-digits            # a minute and a half on one core
     python examples/bigan_digits.py --out runs/bigan-digits --quick    # seconds: everything works, nothing is learned
 
-Expect: code 92.8 % ± 2.6 beside 75.5 % ± 4.5 untrained, a reconstruction at 0.29 of the error of a random pairing, and
-report.html, which opens in any browser. `--quick` leaves the map to PCA, and the warnings say that it is too short.
+Expect: a logistic probe of the code with an accuracy of 94.7 % [91.9, 96.6] (79.9 % ± 4.1 on the untrained code, 96.7 %
+[94.2, 98.1] on pixels), a reconstruction at 0.22 ± 0.01 of the error of a random pairing, and report.html, which opens
+in any browser. With `--quick` the map is by PCA alone, and warnings say that the training was too short.
 """
 
 import argparse
@@ -39,7 +40,7 @@ model = latentgan.NumpyModel.load(run)
 codes = model.encode(source.images[:5])
 print(f"codes {codes.shape}, images again {model.decode(codes).shape}, new ones {model.sample(3).shape}")
 
-# 4. The table of codes: one row an image, with the layers below the code and the baselines beside it.
+# 4. The table of codes: one row an image, with the code, the layers below it, and the baselines.
 plan = Plan(features=default_features(model))
 table = latentgan.encode_table(run, source, options.out / "codes.parquet", plan)
 print(f"the table has the vectors {', '.join(Embeddings(table).vector_columns)}")

@@ -2,7 +2,8 @@
 
     python examples/foreign_model.py --out runs/foreign-model [--quick]      # half a minute; quick leaves out UMAP
 
-Expect: what each analysis says, probes of codes beside pixels, and report.html with decoded paths and edits.
+Expect: a line for each analysis, a logistic probe of the code with an accuracy of 0.880 ± 0.033 (on pixels 0.953
+[0.927, 0.970]), and report.html with decoded paths and edits.
 """
 
 import argparse
@@ -51,10 +52,10 @@ pq.write_table(table.replace_schema_metadata(shape), path := options.out / "tabl
 # 2. Every analysis, and the report. What cannot be done is an AnalysisError whose text says why.
 quick = {"projection": {"methods": ("pca",)}, "label_efficiency": {"draws": 5}, "concepts": {"permutations": 199}}
 settings = quick if options.quick else None
-found = analyze_table(path, options.out / "results", model=model, settings=settings, code="embedding", label="digit")
-for kind, result in found.items():
+results = analyze_table(path, options.out / "results", model=model, settings=settings, code="embedding", label="digit")
+for kind, result in results.items():
     print(f"{kind}: {result if isinstance(result, AnalysisError) else 'done'}")
-for probe in found["probes"].probes:
+for probe in results["probes"].probes:
     print(f"  {probe.target:6} from {probe.representation:10} by {probe.method:9} {probe.metric} {probe.score.plain()}")
 print(f"report: {write_report(options.out / 'results', options.out / 'report.html')}")
 print("torch was imported:", "torch" in sys.modules)

@@ -4,8 +4,8 @@
     python examples/measured_mnist.py --out runs/measured --quick            # embedded digits, in seconds
 
 Expect: after 4 minutes of one thread, thickness: Spearman 1.00 ± 0.00 (random 0.65 ± 0.15), digit kept at ±1 sd 96.5 %
-[93.0, 98.3] (random 95.5 % ± 0.5), n = 200; slant 0.99, 95.0 %; width 0.98, 92.8 %; height 1.00, 91.8 %. What stands
-beside is random directions of equal length, which move thickness by 0.17 of its standard deviation where its own
+[93.0, 98.3] (random 95.5 % ± 0.5), n = 200; slant 0.99, 95.0 %; width 0.98, 92.8 %; height 1.00, 91.8 %. The baseline
+is random directions of equal length, which move thickness by 0.17 of its standard deviation where its own
 direction moves it by 0.79. After --quick the edits do nothing, and the figures say so.
 """
 
@@ -38,10 +38,11 @@ def call(command: str, *arguments: object) -> None:
 # 1. Columns (n,) of an .npz beside `images` and `labels` are attributes; with a folder of images it is a CSV.
 source = latentgan.load_source("digits") if options.quick else latentgan.load_source("mnist", mirror=options.mirror)
 names = MEASURES[:4]
-found = measure(source.images, ground=background(source.images), names=names)
+values = measure(source.images, ground=background(source.images), names=names)
 options.out.mkdir(parents=True)
-np.savez(file, images=source.images, labels=source.labels, split=source.split, **dict(zip(names, found.T, strict=True)))
-print(*(f"{name}: {column.mean():.1f} ± {column.std():.1f}" for name, column in zip(names, found.T, strict=True)))
+columns = dict(zip(names, values.T, strict=True))
+np.savez(file, images=source.images, labels=source.labels, split=source.split, **columns)
+print(*(f"{name}: {column.mean():.1f} ± {column.std():.1f}" for name, column in columns.items()))
 
 # 2. Train without labels or attributes, encode, find a direction for each column, and verify edits along it.
 small = ["--set=family.width=4", "--set=family.hidden=16", "--set=training.total_images=6400"]
@@ -52,9 +53,9 @@ call("concepts", table, "--model", run, "--out", results)
 call("verify", run, "--results", results, *(["--images", 20, "--draws", 3] if options.quick else ["--images", 200]))
 
 # 3. The figures, each beside random directions of equal length; the report shows curves, leakage and images.
-for one in load(results)["editing"].responses:
-    if one.column in names:
-        ranks = f"{one.spearman.plain(2)} (random {one.spearman_random.plain(2)})"
-        kept = f"{one.kept_one.percent()} (random {one.kept_one_random.percent()})"
-        print(f"{one.name}: Spearman {ranks}, digit kept at ±1 sd {kept}, n = {one.spearman.n}")
+for response in load(results)["editing"].responses:
+    if response.column in names:
+        ranks = f"{response.spearman.plain(2)} (random {response.spearman_random.plain(2)})"
+        preserved = f"{response.kept_one.percent()} (random {response.kept_one_random.percent()})"
+        print(f"{response.name}: Spearman {ranks}, digit kept at ±1 sd {preserved}, n = {response.spearman.n}")
 call("report", results, "--run", run, "--out", options.out / "report.html")

@@ -2,7 +2,7 @@
 
     make bench        # or: python examples/reproduce/bench.py [--quick]
 
-Prints each figure when it is measured, and exits 1 if one is out of the bound that stands beside it. `--quick`, a few
+Prints each figure when it is measured, with its bound, and exits 1 if one is out of it. `--quick`, a few
 minutes, plays a few rounds on little data.
 """
 
@@ -53,10 +53,10 @@ RECIPE = {"spectral": True, "norm": "encoder"}
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="few rounds on little data: minutes, to see that all runs")
-    parser.add_argument("--mixture", action="store_true", help="the Gaussian mixture beside scikit-learn's alone")
-    asked = parser.parse_args()
-    mixtures = mixture_costs(QUICK_ROWS, from_seeds=False) if asked.quick else mixture_costs(60_000)
-    return tell(mixtures if asked.mixture else all_costs(asked.quick, mixtures), quick=asked.quick)
+    parser.add_argument("--mixture", action="store_true", help="only the Gaussian mixture against scikit-learn's")
+    options = parser.parse_args()
+    mixtures = mixture_costs(QUICK_ROWS, from_seeds=False) if options.quick else mixture_costs(60_000)
+    return print_rows(mixtures if options.mixture else all_costs(options.quick, mixtures), quick=options.quick)
 
 
 def all_costs(quick: bool, mixtures: Iterator[Row]) -> Iterator[Row]:
@@ -73,13 +73,13 @@ def all_costs(quick: bool, mixtures: Iterator[Row]) -> Iterator[Row]:
     yield script_cost(rounds)
     yield from pythae_costs(source, rounds)
     large = fake_mnist(4 * QUICK_ROWS if quick else 70_000)
-    for what, family in (("dense features", RECIPE), ("convolutional features", {})):
-        yield encode_cost(large, max(3, rounds // 5), what, family)
+    for layers, family in (("dense features", RECIPE), ("convolutional features", {})):
+        yield encode_cost(large, max(3, rounds // 5), layers, family)
     yield from mixtures
     yield from analysis_costs(QUICK_ROWS if quick else 70_000, full=True)
 
 
-def tell(rows: Iterable[Row], *, quick: bool = False) -> int:
+def print_rows(rows: Iterable[Row], *, quick: bool = False) -> int:
     """Print each row when it is measured, with the seconds since the start; return 1 if a figure is out of its bound.
 
     A few rounds say little about hundredths: a quick run fails where a figure is beyond QUICK_SLACK times its bound.
@@ -87,12 +87,12 @@ def tell(rows: Iterable[Row], *, quick: bool = False) -> int:
     began, failed = time.perf_counter(), False
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
     print(f"{'after':>6} {'what':66} {'measured':>10} {'bound':>8}", flush=True)
-    for what, value, bound, unit in rows:
+    for title, value, bound, unit in rows:
         bad = not value <= bound * (QUICK_SLACK if quick else 1)
         failed |= bad
         note = "   OUT OF BOUND" if bad else "   above; a quick run cannot tell" if value > bound else ""
         spent = f"{time.perf_counter() - began:.0f}s"
-        print(f"{spent:>6} {what:66} {value:9.3f}{unit} {'≤':>3} {bound:g}{unit}{note}", flush=True)
+        print(f"{spent:>6} {title:66} {value:9.3f}{unit} {'≤':>3} {bound:g}{unit}{note}", flush=True)
     return int(failed)
 
 
@@ -104,26 +104,29 @@ def iteration_cost(source: ImageSource, rounds: int) -> Row:
 
 
 def bare_passes(state: TrainingState) -> None:
-    """The forward and backward passes that the algorithm needs, on data that is there already."""
+    """Do the forward and backward passes that the algorithm needs, on data that is there already."""
     family, n = state.family, state.config.training.batch_size
     x = state.batches.source.tensor(np.arange(n))
     z = family.prior.sample(n)
     bce = Objective("bce")
     encoded = family.discriminator(x, family.encode(x))
     generated = family.discriminator(family.generator(z), z)
-    judged, fooled = bce.real(encoded) + bce.fake(generated), bce.as_fake(encoded) + bce.as_real(generated)
+    discriminator_loss, generator_loss = (
+        bce.real(encoded) + bce.fake(generated),
+        bce.as_fake(encoded) + bce.as_real(generated),
+    )
     players = state.update.players
-    torch.autograd.grad(judged, players["discriminator"].parameters, retain_graph=True)
-    torch.autograd.grad(fooled, players["encoder_generator"].parameters)
+    torch.autograd.grad(discriminator_loss, players["discriminator"].parameters, retain_graph=True)
+    torch.autograd.grad(generator_loss, players["encoder_generator"].parameters)
 
 
 def family_cost(
-    source: ImageSource, rounds: int, name: str, what: str = "", family: Mapping[str, object] = MappingProxyType({})
+    source: ImageSource, rounds: int, name: str, variant: str = "", family: Mapping[str, object] = MappingProxyType({})
 ) -> Row:
     """A whole iteration of a family's default networks over one of a loop written by hand with fused Adam."""
     state, other = (open_state(configure(name, family=family), source) for _ in range(2))
     ratios = interleave(iteration_of(state), by_hand(other), rounds)
-    return f"{name}{what} iteration / a loop by hand with fused Adam", statistics.median(ratios), 1 / 0.9, "×"
+    return f"{name}{variant} iteration / a loop by hand with fused Adam", statistics.median(ratios), 1 / 0.9, "×"
 
 
 def script_cost(rounds: int) -> Row:
@@ -141,25 +144,25 @@ def pythae_costs(source: ImageSource, rounds: int, iterations: int = 4) -> Itera
 
     One optimiser moves the encoder on a sum, as pythae has it. First pythae's own networks and batch, then those of
     the paper in batches of 128, where the same matrix products are nearly everything on both sides. A loop by hand
-    stands beside, which shows how much there is to gain.
+    shows how much there is to gain.
     """
     if lacking := missing():
-        print(f"aae beside pythae is left out: {', '.join(lacking)} not installed (see pythae_loop.py)\n")
+        print(f"aae against pythae is left out: {', '.join(lacking)} not installed (see pythae_loop.py)\n")
         return
     cases = (("its networks", "dcgan", PythaeAAE, 64, 1 / 1.3), ("the paper's networks", "mlp", None, 128, 1.0))
-    for what, network, family, batch, bound in cases:
+    for networks, network, family, batch, bound in cases:
         settings = {"posterior": "gaussian", "network": network, "adversarial_weight": 1e-3}
         config = configure("aae", family=settings, training={"batch_size": batch})
         ratios: dict[str, list[float]] = {"aae iteration": [], "a loop by hand with fused Adam": []}
         for _ in range(BUILDS):
             ours, plain, third = (open_state(config, source, family=family) for _ in range(3))
             theirs = pythae_aae(third, iterations=iterations)
-            for whose, one in zip(ratios, (iteration_of(ours), by_hand(plain)), strict=True):
-                ratios[whose] += interleave(lambda one=one: [one() for _ in range(iterations)], theirs, rounds)
-        for (whose, found), most in zip(ratios.items(), (bound, 1.0), strict=True):
-            yield f"{whose} / pythae's Adversarial_AE, {what}", statistics.median(found), most, "×"
-        mine, other = (statistics.median(found) for found in ratios.values())
-        yield f"aae iteration / a loop by hand, {what}", mine / other, 1 / 0.9, "×"
+            for loop, play_once in zip(ratios, (iteration_of(ours), by_hand(plain)), strict=True):
+                ratios[loop] += interleave(repeated(play_once, iterations), theirs, rounds)
+        for (loop, values), limit in zip(ratios.items(), (bound, 1.0), strict=True):
+            yield f"{loop} / pythae's Adversarial_AE, {networks}", statistics.median(values), limit, "×"
+        ours_over_theirs, by_hand_over_theirs = (statistics.median(values) for values in ratios.values())
+        yield f"aae iteration / a loop by hand, {networks}", ours_over_theirs / by_hand_over_theirs, 1 / 0.9, "×"
 
 
 def iteration_of(state: TrainingState) -> Callable[[], None]:
@@ -182,7 +185,7 @@ def batch_cost(source: ImageSource, rounds: int) -> Row:
     return "drawing a batch / convolutional BiGAN iteration", statistics.median(ratios), 0.02, "×"
 
 
-def encode_cost(source: ImageSource, rounds: int, what: str, settings: dict[str, object]) -> Row:
+def encode_cost(source: ImageSource, rounds: int, layers: str, settings: dict[str, object]) -> Row:
     """The whole of `latentgan encode` over the bare forward passes of its two networks, built as for training."""
     with tempfile.TemporaryDirectory() as folder:
         run = untrained_run(Path(folder) / "run", source, settings)
@@ -204,7 +207,7 @@ def encode_cost(source: ImageSource, rounds: int, what: str, settings: dict[str,
             (Path(folder) / "table.parquet").unlink(missing_ok=True)
 
         ratios = interleave(whole, bare, rounds, tidy)
-    return f"encode to Parquet / bare forward passes, {what}", statistics.median(ratios), 1 / 0.95, "×"
+    return f"encode to Parquet / bare forward passes, {layers}", statistics.median(ratios), 1 / 0.95, "×"
 
 
 def untrained_run(run: Path, source: ImageSource, settings: dict[str, object]) -> Path:
@@ -217,7 +220,7 @@ def untrained_run(run: Path, source: ImageSource, settings: dict[str, object]) -
     return run
 
 
-def start_cost(what: str, arguments: list[str], bound: float) -> Row:
+def start_cost(title: str, arguments: list[str], bound: float) -> Row:
     """Seconds from start to exit of a fresh interpreter, the best of seven (the machine's noise only adds)."""
 
     def once() -> float:
@@ -225,19 +228,27 @@ def start_cost(what: str, arguments: list[str], bound: float) -> Row:
         subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
         return time.perf_counter() - started
 
-    return what, min(once() for _ in range(7)), bound, "s"
+    return title, min(once() for _ in range(7)), bound, "s"
 
 
 def interleave(
-    one: Callable[[], object], other: Callable[[], object], rounds: int, tidy: Callable[[], None] = lambda: None
+    measured: Callable[[], object],
+    reference: Callable[[], object],
+    rounds: int,
+    tidy: Callable[[], None] = lambda: None,
 ) -> list[float]:
     """Return the ratio of the two's times for each round, A B A B …, after a warm-up of both; `tidy` is not timed."""
-    one(), other()
+    measured(), reference()
     ratios = []
     for _ in range(rounds):
         tidy()
-        ratios.append(clock(one) / clock(other))
+        ratios.append(clock(measured) / clock(reference))
     return ratios
+
+
+def repeated(play_once: Callable[[], object], times: int) -> Callable[[], object]:
+    """Return a function that plays so many iterations."""
+    return lambda: [play_once() for _ in range(times)]
 
 
 def clock(work: Callable[[], object]) -> float:

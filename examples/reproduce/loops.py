@@ -139,8 +139,8 @@ def _regressed(family: Any, draw: Any, move: Any, step: Any) -> None:
     z = game.prior.sample(len(x))
     image = game.generator(z)
     regression = binary_cross_entropy_with_logits(family.encoder(image), (z + 1) / 2)
-    fooling = _real(game.discriminator(image)) + family.config.generator_weight * regression
-    step(move("generator", fooling, keep=True), move("encoder", regression))
+    generator_loss = _real(game.discriminator(image)) + family.config.generator_weight * regression
+    step(move("generator", generator_loss, keep=True), move("encoder", regression))
 
 
 def _infogan(family: Any, draw: Any, move: Any, step: Any) -> None:
@@ -148,9 +148,9 @@ def _infogan(family: Any, draw: Any, move: Any, step: Any) -> None:
     x = draw()
     z = family.prior.sample(len(x))
     image, noise, k = family.generator(z), family.config.noise, family.config.categorical[0]
-    seen, made = family.discriminator.trunk(x), family.discriminator.trunk(image)
-    real, fake = family.discriminator.logit(seen), family.discriminator.logit(made)
-    q = family.recogniser(made)
+    real_features, fake_features = family.discriminator.trunk(x), family.discriminator.trunk(image)
+    real, fake = family.discriminator.logit(real_features), family.discriminator.logit(fake_features)
+    q = family.recogniser(fake_features)
     information = cross_entropy(q[:, :k], z[:, noise : noise + k])
     information = information + 0.5 * (q[:, k:] - z[:, noise + k :]).square().sum(1).mean()
     step(

@@ -1,4 +1,4 @@
-"""The Gaussian mixture beside scikit-learn's: the same work in one run, ours first."""
+"""Our Gaussian mixture against scikit-learn's: the same work in one run, ours first."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def mixture_costs(n: int, *, from_seeds: bool = True) -> Iterator[tuple[str, flo
     first = codes[: max(n // 6, START_ROWS)]
     begun, _ = fit_gaussians(first, 32, covariance="full", rng=np.random.default_rng(0), iterations=5)
     given = {"weights": begun.weights, "means": begun.means, "precisions": precisions(begun.covariances)}
-    for kind, most in ((np.float64, 0.2), (np.float32, 0.35)):
+    for kind, bound in ((np.float64, 0.2), (np.float32, 0.35)):
         start = {f"{name}_init": value.astype(kind) for name, value in given.items()}
         theirs = GaussianMixture(32, init_params="random_from_data", **start)  # k-means would be in vain
-        what = f"{ITERATIONS} iterations on {kind.__name__}"
-        yield from one_mixture(what, [(codes.astype(kind), held)], [theirs], ITERATIONS, -np.inf, begun, most, 0.0005)
-    for kind, draws, most in ((np.float64, 1, 0.2), (np.float32, DRAWS, 0.35)) if from_seeds else ():
+        title = f"{ITERATIONS} iterations on {kind.__name__}"
+        yield from one_mixture(title, [(codes.astype(kind), held)], [theirs], ITERATIONS, -np.inf, begun, bound, 0.0005)
+    for kind, draws, bound in ((np.float64, 1, 0.2), (np.float32, DRAWS, 0.35)) if from_seeds else ():
         pairs = [(overlapping_codes(n, 5 * i).astype(kind), overlapping_codes(10_000, 5 * i + 1)) for i in range(draws)]
         theirs = [GaussianMixture(32, random_state=draw) for draw in range(draws)]
-        what = f"from seeds to the end on {kind.__name__}"
-        yield from one_mixture(what, pairs, theirs, 100, 1e-3, None, most, 0.03)
+        title = f"from seeds to the end on {kind.__name__}"
+        yield from one_mixture(title, pairs, theirs, 100, 1e-3, None, bound, 0.03)
 
 
 def precisions(covariances: np.ndarray) -> np.ndarray:
@@ -51,14 +51,14 @@ def precisions(covariances: np.ndarray) -> np.ndarray:
 
 
 def one_mixture(
-    what: str,
+    title: str,
     pairs: list[tuple[np.ndarray, np.ndarray]],
     theirs: list[GaussianMixture],
     steps: int,
     tolerance: float,
     start: Gaussians | None,
-    most: float,
-    short: float,
+    bound: float,
+    score_bound: float,
 ) -> list[tuple[str, float, float, str]]:
     """Rows for the ratio of seconds and for what our held-out log p is short of theirs, both over all pairs."""
     seconds, scores = [], []
@@ -73,14 +73,14 @@ def one_mixture(
         seconds.append((ended - began, time.perf_counter() - ended))
         scores.append((float(ours.responsibilities(held)[1].mean()), float(model.score(held))))
         print(
-            f"32 full Gaussians on {len(x):,} × 64 codes, {what}: {seconds[-1][0]:.1f} s, held-out log p "
+            f"32 full Gaussians on {len(x):,} × 64 codes, {title}: {seconds[-1][0]:.1f} s, held-out log p "
             f"{scores[-1][0]:.4f} a row; scikit-learn's GaussianMixture {seconds[-1][1]:.1f} s, "
             f"{model.n_iter_} iterations, {scores[-1][1]:.4f}"
         )
-    (mine, other), (own, score) = np.sum(seconds, 0), np.mean(scores, 0)
+    (our_seconds, their_seconds), (our_score, their_score) = np.sum(seconds, 0), np.mean(scores, 0)
     return [
-        (f"32 full Gaussians, {what} / scikit-learn's GaussianMixture", mine / other, most, "×"),
-        ("  held-out log p a row, scikit-learn's − ours", score - own, short, " "),
+        (f"32 full Gaussians, {title} / scikit-learn's GaussianMixture", our_seconds / their_seconds, bound, "×"),
+        ("  held-out log p a row, scikit-learn's − ours", their_score - our_score, score_bound, " "),
     ]
 
 

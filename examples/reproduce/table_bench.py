@@ -1,7 +1,7 @@
 """Every analysis of a table of 70,000 × 64 codes: seconds of each, and how far memory grows over the table's size.
 
-The table has what `latentgan encode` writes beside the codes, pixels of 8 × 8 and an untrained network's codes, and a
-linear decoder stands for the model.
+The table has the codes and what `latentgan encode` writes with them: pixels of 8 × 8 and an untrained network's codes.
+A linear decoder stands for the model.
 
     python examples/reproduce/table_bench.py [--rows 70000] [--full]
 
@@ -67,8 +67,8 @@ def write_table(path: Path, n: int) -> int:
 
 def memory(name: str) -> int:
     """A figure of this process, in bytes: VmRSS is what it holds, VmHWM the most since it was last reset."""
-    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) * 1024 if found else 0
+    match = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(match[1]) * 1024 if match else 0
 
 
 def analyse(path: Path, out: Path, *, full: bool) -> None:
@@ -96,13 +96,18 @@ def analysis_costs(n: int, *, full: bool = False) -> list[tuple[str, float, floa
         command = [sys.executable, __file__, "--run", folder, "--rows", str(n), *(["--full"] if full else [])]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     lines = [line.split() for line in done.stdout.splitlines() if not line.startswith("refused ")]
-    which = f"{n:,} × {WIDTH} codes{', all rows' if full else ''}"
-    print(f"analyses of {which}: " + ", ".join(f"{kind} {float(seconds):.1f} s" for kind, seconds, _ in lines))
-    print("  memory over the table: " + ", ".join(f"{kind} {int(more) / size:.1f}×" for kind, _, more in lines))
+    table = f"{n:,} × {WIDTH} codes{', all rows' if full else ''}"
+    print(f"analyses of {table}: " + ", ".join(f"{kind} {float(seconds):.1f} s" for kind, seconds, _ in lines))
+    print("  memory over the table: " + ", ".join(f"{kind} {int(growth) / size:.1f}×" for kind, _, growth in lines))
     print(*(f"  {line}" for line in done.stdout.splitlines() if line.startswith("refused ")), sep="\n")
     return [
-        (f"analyses of {which}", sum(float(seconds) for _, seconds, _ in lines), SECONDS, "s"),
-        ("  memory that an analysis takes over the table's", max(int(more) for *_, more in lines) / size, TIMES, "×"),
+        (f"analyses of {table}", sum(float(seconds) for _, seconds, _ in lines), SECONDS, "s"),
+        (
+            "  memory that an analysis takes over the table's",
+            max(int(growth) for *_, growth in lines) / size,
+            TIMES,
+            "×",
+        ),
     ]
 
 
@@ -111,14 +116,14 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=70_000)
     parser.add_argument("--full", action="store_true", help="look at every row")
     parser.add_argument("--run", type=Path, help="measure here, in a folder with the tables")
-    asked = parser.parse_args()
-    if asked.run is None:
-        for what, value, bound, unit in analysis_costs(asked.rows, full=asked.full):
-            print(f"{what:60} {value:9.2f}{unit}    ≤ {bound}{unit}")
+    options = parser.parse_args()
+    if options.run is None:
+        for title, value, bound, unit in analysis_costs(options.rows, full=options.full):
+            print(f"{title:60} {value:9.2f}{unit}    ≤ {bound}{unit}")
         return 0
     with contextlib.redirect_stdout(io.StringIO()):
-        analyse(asked.run / "2000.parquet", asked.run / "first", full=False)
-    analyse(asked.run / f"{asked.rows}.parquet", asked.run / "results", full=asked.full)
+        analyse(options.run / "2000.parquet", options.run / "first", full=False)
+    analyse(options.run / f"{options.rows}.parquet", options.run / "results", full=options.full)
     return 0
 
 

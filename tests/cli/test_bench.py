@@ -1,4 +1,4 @@
-"""The benchmarks tell each figure as soon as it is measured, and their mixtures start where scikit-learn can."""
+"""The benchmarks print each figure as soon as it is measured, and their mixtures start where scikit-learn can."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ def benches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_figure_is_printed_before_the_next(benches: None, capsys: pytest.CaptureFixture[str]) -> None:
-    from bench import tell
+    from bench import print_rows
 
     def rows() -> Iterator[tuple[str, float, float, str]]:
         yield "the first", 0.5, 1.0, "×"
-        seen.append(capsys.readouterr().out)
+        printed.append(capsys.readouterr().out)
         yield "the second", 2.5, 1.0, "×"
 
-    seen: list[str] = []
-    assert tell(rows()) == 1
-    assert "0s the first" in seen[0]
+    printed: list[str] = []
+    assert print_rows(rows()) == 1
+    assert "0s the first" in printed[0]
 
 
 def test_a_crash_keeps_the_figures_before_it(benches: None, capsys: pytest.CaptureFixture[str]) -> None:
-    from bench import tell
+    from bench import print_rows
 
     def rows() -> Iterator[tuple[str, float, float, str]]:
         yield "the first", 0.5, 1.0, "×"
         raise ValueError("too few rows")
 
     with pytest.raises(ValueError, match="too few"):
-        tell(rows())
+        print_rows(rows())
     assert "the first" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("value", "status"), [(1.5, 0), (2.5, 1), (float("nan"), 1)])
 def test_a_quick_run_fails_beyond_twice_a_bound(value: float, status: int, benches: None) -> None:
-    from bench import tell
+    from bench import print_rows
 
-    assert tell(iter([("a ratio", value, 1.0, "×")]), quick=True) == status
+    assert print_rows(iter([("a ratio", value, 1.0, "×")]), quick=True) == status
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
