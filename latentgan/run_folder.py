@@ -41,7 +41,17 @@ LIST = "checkpoints.json"
 _PARTS = ("state.safetensors", "state.json")
 
 
-_RUN = ("run.toml", START, "seen.npy", "untrained.safetensors", "metrics.jsonl", "health.json", "summary.json", LIST)
+_RUN = (
+    "run.toml",
+    START,
+    "training_images.npy",
+    "untrained.safetensors",
+    "metrics.jsonl",
+    "health.json",
+    "summary.json",
+    LIST,
+)
+"""Files of a run that has no checkpoint yet."""
 
 
 _PICTURE = re.compile(r"\d{9,}-(samples|reconstructions|posteriors)\.png|rows\.json|posteriors\.json")

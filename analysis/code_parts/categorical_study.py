@@ -137,7 +137,7 @@ def study_part(
         "component" if is_learned(part) else "category",
         assigned,
         assigned_baselines,
-        table.labels_told if names is not None and matching is not None else 0,
+        table.n_labels_used if names is not None and matching is not None else 0,
         pure,
         beside,
     )
@@ -171,7 +171,7 @@ def _told_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...
     None where categories have no names yet: no label was told, or the table's label is another than the told one.
     """
     told = [str(name) for name in table.metadata.get("classes") or ()]
-    learned = part["name"] == "class" and table.labels_told > 0 and len(told) == size(part)
+    learned = part["name"] == "class" and table.n_labels_used > 0 and len(told) == size(part)
     if not learned or table.label != "label" or not set(classes) <= set(told):
         return None
     return np.array([classes.index(name) if name in classes else -1 for name in told], np.int64)
@@ -262,7 +262,7 @@ def _probe_of_pixels(
     train, held, rows = (some[labels[some] >= 0] for some in (train, held, rows))
     together = None if table.groups is None else table.groups[train]
     counts = [int(label_counts(np.where(labels[train] == class_name, 0, -1), together).sum()) for class_name in classes]
-    each = min([table.labels_told // max(len(classes), 1), *counts])
+    each = min([table.n_labels_used // max(len(classes), 1), *counts])
     if not table.has_pixels or not len(held) or len(classes) < 2 or not 0 < each * len(classes) <= PROBE_LABELS:
         return []
     picked = train[draw_labels(labels[train], per_class=each, draws=1, rng=rng, groups=together)[0]]

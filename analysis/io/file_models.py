@@ -74,7 +74,8 @@ class TableFile(FileModel):
     images_seen: Count = 0
     attributes: dict[str, str] = Field(default_factory=dict)
     pixels_shape: Annotated[list[Count], Field(max_length=3)] | None = None
-    labels_told: Count = 0
+    n_labels_used: Count = 0
+    labels_told: Count = 0  # its name in tables of earlier versions
     group: str = ""
 
 

@@ -78,6 +78,6 @@ def _supervised_baselines(job: Job) -> Sequence[SupervisedBaseline]:
     classes = table.column().categories if table.labelled else ()
     model = find_model(table, None, job.loaders.model, of_codes=False)
     baselines: Sequence[SupervisedBaseline] = job.loaders.supervised(
-        model, classes, n_labels_used=table.labels_told, seed=job.seed
+        model, classes, n_labels_used=table.n_labels_used, seed=job.seed
     )
     return baselines

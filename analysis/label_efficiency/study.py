@@ -97,7 +97,7 @@ def study(
         notes += dict.fromkeys(
             note for one in readers for note in one.add_supervised(table, supervised, options, progress)
         )
-    done = [result for reader in readers for result in reader.results(table.labels_told)]
+    done = [result for reader in readers for result in reader.results(table.n_labels_used)]
     outcome, others = done[0], done[1:]
     rest = [*missing_baselines(table), *said(options, table, True, train=len(train), test=len(test))]
     return replace(outcome, notes=(*outcome.notes, *notes, *rest), attributes=tuple(others))

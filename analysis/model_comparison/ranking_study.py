@@ -109,7 +109,7 @@ class _Study:
             False,
             str(table.metadata.get("family", "")),
             int(table.metadata.get("images_seen", 0) or 0),
-            table.labels_told,
+            table.n_labels_used,
             0 if code is None else int(table.encoded.sum()),
             layer,
         )

@@ -91,7 +91,7 @@ def study(
         *said(options, table, train=len(train), test=len(test)),
     ]
     protocol = PROTOCOL if named is None else f"{named.name}: {named.about} ({named.source}). {PROTOCOL}"
-    return ProbeTable(targets[0].name, tuple(probes), protocol, tuple(notes), table.labels_told)
+    return ProbeTable(targets[0].name, tuple(probes), protocol, tuple(notes), table.n_labels_used)
 
 
 def _pixels(table: Embeddings, train: Ints, options: Options, rng: np.random.Generator) -> Components | None:

@@ -126,9 +126,12 @@ class Embeddings:
         return digest.hexdigest()
 
     @property
-    def labels_told(self) -> int:
-        """Labels that the networks were told in training, as `latentgan encode` wrote; 0 where none or unknown."""
-        return int(self.metadata.get("labels_told", 0))
+    def n_labels_used(self) -> int:
+        """Number of labels that the networks used in training, as `latentgan encode` wrote; 0 where none or unknown.
+
+        Tables of earlier versions have it under another key.
+        """
+        return int(self.metadata.get("n_labels_used", self.metadata.get("labels_told", 0)))
 
     @property
     def vector_columns(self) -> tuple[str, ...]:

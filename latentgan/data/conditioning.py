@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
 
 from latentgan.data.columns import AttributeKind
 from latentgan.errors import ConfigError, DataError, known_names
+from latentgan.io.file_models import ConditionFile
 
 Singles = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
@@ -37,8 +37,7 @@ _KINDS: dict[AttributeKind, Literal["numeric", "boolean", "categorical"]] = {
 }
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(ConditionFile):
     """One attribute that networks are conditioned on.
 
     Args:
@@ -50,14 +49,6 @@ class Condition:
         high: its 95th percentile there.
         values: values of a categorical attribute, sorted.
     """
-
-    name: str
-    kind: Literal["numeric", "boolean", "categorical"]
-    mean: float = 0.0
-    deviation: float = 1.0
-    low: float = 0.0
-    high: float = 0.0
-    values: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -137,12 +128,19 @@ class Condition:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {**asdict(self), "values": list(self.values)}
+        return {**self.model_dump(), "values": list(self.values)}
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:
-        """Return what `as_dict` gave; TypeError or KeyError where it is damaged."""
-        return cls(**{**tree, "values": tuple(tree["values"])})
+        """Return what `as_dict` gave.
+
+        Raises:
+            TypeError: it is damaged.
+        """
+        try:
+            return cls(**tree)
+        except ValueError as error:
+            raise TypeError(f"no conditioning attribute: {error}") from error
 
 
 def fit_conditions(
@@ -193,13 +191,21 @@ def _condition(
             f"{description}: attribute {name!r} is {constant} in the training images, so it is no condition"
         )
     if kind == "boolean":
-        return Condition(name, kind)
+        return Condition(name=name, kind=kind, values=())
     if kind == "categorical":
         if len(different) > min(MAX_CATEGORIES, max(2, len(present) // 2)):
             raise DataError(
                 f"{description}: attribute {name!r} has {len(different):,} different texts in {len(present):,} "
                 "training images: they are no categories, so they are no condition"
             )
-        return Condition(name, kind, values=tuple(map(str, different)))
+        return Condition(name=name, kind=kind, values=tuple(map(str, different)))
     low, high = np.percentile(present, (5, 95))
-    return Condition(name, kind, float(present.mean()), float(present.std()), float(low), float(high))
+    return Condition(
+        name=name,
+        kind=kind,
+        mean=float(present.mean()),
+        deviation=float(present.std()),
+        low=float(low),
+        high=float(high),
+        values=(),
+    )

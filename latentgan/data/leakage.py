@@ -14,41 +14,51 @@ from analysis.io.writing import replace_bytes
 from latentgan.data.source import ImageSource
 from latentgan.errors import DataError
 
-FILE = "seen.npy"
+FILE = "training_images.npy"
+"""Hashes of the training images in a run folder."""
 
 
-def image_marks(source: ImageSource, rows: np.ndarray) -> np.ndarray:
+FORMER_FILE = "seen.npy"
+"""Its name in runs of earlier versions, which is read too."""
+
+
+def image_hashes(source: ImageSource, rows: np.ndarray) -> np.ndarray:
     """Return a 64-bit hash of each row's image bytes, (n,) uint64."""
     digest = hashlib.blake2b
-    marks = [digest(source.images[row].tobytes(), digest_size=8).digest() for row in rows]
-    return np.frombuffer(b"".join(marks), dtype="<u8")
+    hashes = [digest(source.images[row].tobytes(), digest_size=8).digest() for row in rows]
+    return np.frombuffer(b"".join(hashes), dtype="<u8")
 
 
-def write_training_marks(run: Path, source: ImageSource) -> None:
+def write_training_hashes(run: Path, source: ImageSource) -> None:
     """Write the hashes of the training images into the run folder."""
     stream = BytesIO()
-    np.save(stream, np.unique(image_marks(source, source.rows("train"))), allow_pickle=False)
+    np.save(stream, np.unique(image_hashes(source, source.rows("train"))), allow_pickle=False)
     replace_bytes(run / FILE, stream.getvalue(), durable=False)
 
 
 def mark_training_images(run: Path, source: ImageSource, fingerprint: str) -> ImageSource:
     """Return `source` with every image that `run` was trained on in the train split.
 
-    A set that differs from the training's (another label column, one more image) is split anew; without this, its test
-    split would hold training images of the model.
+    A set that differs from the one of the training (another label column, one more image) is split anew; without this,
+    its test split would hold training images of the model.
 
     Args:
         run: the run folder.
         source: the images to encode.
-        fingerprint: of the set that the run was trained on; the same set keeps its split as it is.
+        fingerprint: fingerprint of the set that the run was trained on; the same set keeps its split as it is.
+
+    Raises:
+        DataError: the run's file of hashes is damaged.
     """
     path = run / FILE
+    if irregular(path) == "missing":
+        path = run / FORMER_FILE
     if source.fingerprint == fingerprint or irregular(path) == "missing":
         return source
-    marks = read_array(path, error=DataError)
-    if marks.dtype != np.uint64 or marks.ndim != 1:
-        raise DataError(f"{path} holds {marks.dtype} of {marks.shape}, not hashes of training images; restore it")
-    trained_on = np.isin(image_marks(source, source.rows()), marks)
+    hashes = read_array(path, error=DataError)
+    if hashes.dtype != np.uint64 or hashes.ndim != 1:
+        raise DataError(f"{path} holds {hashes.dtype} of {hashes.shape}, not hashes of training images; restore it")
+    trained_on = np.isin(image_hashes(source, source.rows()), hashes)
     moved = trained_on & (source.split != "train")
     if not moved.any():
         return source

@@ -152,7 +152,7 @@ def describe(
         "family": about.get("name", ""),
         "checkpoint": about.get("sha256", ""),
         "images_seen": about.get("images_seen", 0),
-        "labels_told": _labels_told(model, source),
+        "n_labels_used": _n_labels_used(model, source),
         "data": source.name,
         "fingerprint": source.fingerprint,
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
@@ -169,11 +169,18 @@ def describe(
     }
 
 
-def _labels_told(model: NumpyModel, source: ImageSource) -> int:
-    """Return how many labels the networks learned from; a run of an earlier version did not write it down."""
+def _n_labels_used(model: NumpyModel, source: ImageSource) -> int:
+    """Return how many labels the networks used in training.
+
+    Runs of earlier versions have the number under another key, or not at all: then it is training.labels, or all labels
+    of the train split.
+    """
     about = model.about
+    for key in ("n_labels_used", "labels_told"):
+        if key in about:
+            return int(about[key])
     n_labelled = int((source.labels[source.rows("train")] >= 0).sum()) if model.family.uses_labels else 0
-    return int(about.get("labels_told", about.get("training", {}).get("labels") or n_labelled if n_labelled else 0))
+    return int(about.get("training", {}).get("labels") or n_labelled) if n_labelled else 0
 
 
 def _encode_rows(

@@ -5,26 +5,16 @@ Keys that a model does not name are kept and not looked at, so that a run of a l
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-Count = Annotated[int, Field(ge=0, lt=2**63)]
-
+from analysis.io.file_models import Count, FileModel, Names, Tree
 
 Side = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-Tree = dict[str, Any]
-
-
-class FileModel(BaseModel):
-    """Base of all: frozen, nothing is converted from one type to another."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
 
 class SettingsFile(FileModel):
@@ -79,7 +69,7 @@ class ListFile(FileModel):
 
 
 class ConditionFile(FileModel):
-    """An attribute that networks are told, as config.json describes it."""
+    """A conditioning attribute, as config.json describes it; `latentgan.data.conditioning.Condition` encodes it."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -89,7 +79,7 @@ class ConditionFile(FileModel):
     deviation: float = 1.0
     low: float = 0.0
     high: float = 0.0
-    values: list[str]
+    values: Names
 
 
 class SpecFile(FileModel):
@@ -115,7 +105,8 @@ class ModelFile(FileModel):
     training: Tree = Field(default_factory=dict)
     fingerprint: str = ""
     images_seen: Count = 0
-    labels_told: Count = 0
+    n_labels_used: Count = 0
+    labels_told: Count = 0  # its name in runs of earlier versions
     parts: list[Tree] = Field(default_factory=list)
 
 

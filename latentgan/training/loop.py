@@ -21,7 +21,8 @@ import torch
 from analysis.io.writing import made_for
 from latentgan.config import DataConfig, RunConfig
 from latentgan.data.batches import Batches
-from latentgan.data.leakage import write_training_marks
+from latentgan.data.leakage import FILE as TRAINING_HASHES
+from latentgan.data.leakage import write_training_hashes
 from latentgan.data.source import ImageSource
 from latentgan.devices import full_precision, pick_precision, seeded
 from latentgan.errors import CheckpointError, ConfigError, DivergedError, LatentganError
@@ -300,8 +301,8 @@ def write_untrained(state: TrainingState, out: Path) -> None:
     """
     shadow = shadow_of(state.family)
     make_usable(shadow, statistics_images(state, STATISTICS_IMAGES))
-    with writing(out, out / "seen.npy"):
-        write_training_marks(out, state.source)
+    with writing(out, out / TRAINING_HASHES):
+        write_training_hashes(out, state.source)
     with writing(out, out / "untrained.safetensors"):
         write_tensors(out / "untrained.safetensors", shadow.state_dict())
 

@@ -242,7 +242,7 @@ def model_config(state: TrainingState) -> dict[str, Any]:
         **state.config.as_dict(),
         "spec": state.source.spec.as_dict(),
         "images_seen": state.images,
-        "labels_told": state.labels,
+        "n_labels_used": state.labels,
         "fingerprint": state.source.fingerprint,
         "parts": state.family.prior.describe(),
     }

@@ -78,7 +78,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embeddings]:
     return {
         "one": table(folder, "one", found, family="bigan", images_seen=500),
         "turned": table(folder, "turned", turned),
-        "noisy": table(folder, "noisy", noisy, labels_told=30),
+        "noisy": table(folder, "noisy", noisy, n_labels_used=30),
     }
 
 

@@ -288,7 +288,7 @@ def test_an_effect_is_a_ratio_of_means() -> None:
 
 def told(folder: Path, **changes: Any) -> Embeddings:
     """The planted table of a network that was told 30 labels: its class k stands for label k, but for some rows."""
-    about = {"format": 1, "parts": PARTS, "labels_told": 30, "classes": ["0", "1", "2"]}
+    about = {"format": 1, "parts": PARTS, "n_labels_used": 30, "classes": ["0", "1", "2"]}
     return Embeddings(table_maker.write_table(folder / "told.parquet", columns() | changes, about))
 
 

@@ -505,7 +505,7 @@ def run_calls(world: World) -> Iterator[Call]:
         "metrics.jsonl": ("resume", "report"),
         "summary.json": ("resume", "report"),
         "health.json": ("report",),
-        "seen.npy": ("encode-other",),
+        "training_images.npy": ("encode-other",),
         "untrained.safetensors": ("encode",),
         "model/config.json": ("encode", "sample", "classify", "verify", "fit", "compare"),
         "model/model.safetensors": ("encode", "sample"),

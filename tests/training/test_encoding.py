@@ -251,6 +251,17 @@ def test_an_image_that_was_trained_on_is_never_called_test(run, source, tmp_path
     assert np.array_equal(mark_training_images(run, source, source.fingerprint).split, source.split)
 
 
+def test_hashes_of_an_earlier_version_are_read(run, source, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "training_images.npy").rename(copy / "seen.npy")
+    relabelled = from_arrays(source.images, np.arange(60) % 2)
+    assert np.array_equal(
+        mark_training_images(copy, relabelled, source.fingerprint).split,
+        mark_training_images(run, relabelled, source.fingerprint).split,
+    )
+
+
 def test_swapped_weights_are_refused(run, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)

@@ -492,8 +492,8 @@ def test_the_run_folder_holds_what_it_should_and_nothing_else(convolutional: Pat
         "model",
         "run.toml",
         "samples",
-        "seen.npy",
         "summary.json",
+        "training_images.npy",
         "untrained.safetensors",
     ]
     assert sorted(p.name for p in (convolutional / "model").iterdir()) == ["config.json", "model.safetensors"]
