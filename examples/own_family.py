@@ -24,7 +24,7 @@ class MyGAN(Family):  # for features, also override `represent` and `feature_net
 
     def __init__(self, config: FamilyConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        size, self.prior = spec.channels * spec.height * spec.width, Prior([Part("z", "normal", 16)])
+        size, self.prior = spec.channels * spec.height * spec.width, Prior([Part(name="z", kind="normal", width=16)])
         image = [nn.Linear(256, size), nn.Tanh(), nn.Unflatten(1, spec.shape)]
         self.generator = nn.Sequential(dense(16, 256), dense(256, 256), *image)
         self.discriminator = nn.Sequential(nn.Flatten(), dense(size, 256), dense(256, 256), nn.Linear(256, 1))

@@ -39,7 +39,7 @@ COMPOSED = ("mixture", "swiss-roll", "learned-mixture")
 """Kinds of parts that are made of components."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """One named slice of the code.
 

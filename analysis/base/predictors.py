@@ -14,7 +14,7 @@ from .chunked import Stream
 from .pca import PCA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Predictor:
     """What a fitted probe says of rows of its width."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .loaders import LoadModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One analysis of one table, as it was asked for."""
 

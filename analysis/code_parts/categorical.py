@@ -125,7 +125,7 @@ def most_confident(scores: Floats, count: int) -> Ints:
     return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Categories:
     """One categorical part of the code, or learned mixture, read as the category of the highest probability."""
 

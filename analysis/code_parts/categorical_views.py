@@ -165,7 +165,7 @@ def category_blocks(one: Categories, found: Codes) -> list[Block]:
 def _beside_others(one: Categories, found: Interval, baselines: tuple[Baseline, ...], caption: str) -> Comparison:
     rows = [estimate(one.nouns, found)]
     rows += [estimate(_baseline(b), b.figure, role_of(b.name), note=b.note) for b in _ordered(baselines)]
-    return Comparison(tuple(rows), caption, axis=(0.0, 1.0))
+    return Comparison(rows=tuple(rows), caption=caption, axis=(0.0, 1.0))
 
 
 def _ordered(baselines: tuple[Baseline, ...]) -> list[Baseline]:
@@ -248,7 +248,11 @@ def _headed(
     for k in order:
         name = _name(one, found, k)
         title, detail = (name, f"{one.noun} {k + 1}, ") if name else (f"{one.noun.capitalize()} {k + 1}", "")
-        groups.append(Group(title, f"{detail}{percent(float(share[k]))}", pictures[k], across=len(pictures[k])))
+        groups.append(
+            Group(
+                title=title, detail=f"{detail}{percent(float(share[k]))}", pictures=pictures[k], across=len(pictures[k])
+            )
+        )
     return tuple(groups)
 
 
@@ -281,7 +285,7 @@ def _usage(one: Categories, found: Codes, order: list[int]) -> list[Block]:
         f"Share of images that have each {one.noun}, with its 95 % interval; {_evenly(one)} {even} each. Beside the "
         "name, the share of labelled images that have the label."
     )
-    return _each(one, "Usage", rows, caption, (0.0, axis(Comparison(tuple(rows), caption))[1]))
+    return _each(one, "Usage", rows, caption, (0.0, axis(Comparison(rows=tuple(rows), caption=caption))[1]))
 
 
 def _purity(one: Categories, found: Codes, pure: Interval, order: list[int]) -> list[Block]:
@@ -306,7 +310,7 @@ def _purity(one: Categories, found: Codes, pure: Interval, order: list[int]) -> 
 
 def _each(one: Categories, what: str, rows: list[Estimate], caption: str, ends: tuple[float, float]) -> list[Block]:
     """Show a row for each category; where there are many, the others open on request."""
-    top, rest = (Comparison(tuple(some), caption, axis=ends) for some in (rows[:SHOWN], rows[SHOWN:]))
+    top, rest = (Comparison(rows=tuple(some), caption=caption, axis=ends) for some in (rows[:SHOWN], rows[SHOWN:]))
     return [top, Disclosure(f"{what} of {_others(one, rest.rows)}", (rest,))] if rest.rows else [top]
 
 
@@ -326,4 +330,6 @@ def _by_label(one: Categories, found: Codes, order: list[int]) -> Table:
         f"n = {count(int(counts.sum()))}. The shade is the share within the {one.noun}: one that is one thing has one "
         "shaded cell."
     )
-    return Table((one.part, *found.classes), rows, caption, tuple(map(tuple, share.tolist())))
+    return Table(
+        columns=(one.part, *found.classes), rows=rows, caption=caption, shades=tuple(map(tuple, share.tolist()))
+    )

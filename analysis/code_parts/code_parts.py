@@ -14,7 +14,7 @@ from ..base.statistics import Baseline, Interval
 from .categorical import Categories
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sweep:
     """One continuous number of the code, moved over its range while the others stay."""
 
@@ -25,7 +25,7 @@ class Sweep:
     frames: Pixels | None  # (bases, steps, h, w, c), of those with the largest effects
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Codes:
     """What the parts of a code do: categories and their labels, and what each continuous number changes."""
 

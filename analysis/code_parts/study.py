@@ -62,7 +62,15 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     moved = _sweeps(table, parts, rows, labels, decode, options, rng, progress)
     notes += [*moved.notes, *_sampled(options, table, rows, words)]
     classes = labels[1] if labels else ()
-    return Codes(tuple(result), moved.sweeps, moved.bases, classes, len(rows), moved.baselines, tuple(notes))
+    return Codes(
+        categories=tuple(result),
+        sweeps=moved.sweeps,
+        bases=moved.bases,
+        classes=classes,
+        rows=len(rows),
+        baselines=moved.baselines,
+        notes=tuple(notes),
+    )
 
 
 def _sampled(options: Options, table: Embeddings, rows: Ints, words: str) -> list[str]:
@@ -113,7 +121,18 @@ def _sweeps(
         column = int(part["start"]) + i
         ends = _ends(str(part["kind"]), values[:, column])
         low, high = (decode(_set(codes, column, end)) for end in ends)
-        result.append((Sweep(str(part["name"]), i, sweep_effect(low, high, unrelated, rng=rng), ends, None), column))
+        result.append(
+            (
+                Sweep(
+                    part=str(part["name"]),
+                    dimension=i,
+                    effect=sweep_effect(low, high, unrelated, rng=rng),
+                    ends=ends,
+                    frames=None,
+                ),
+                column,
+            )
+        )
     result.sort(key=lambda pair: -np.nan_to_num(pair[0].effect.value))
     progress("random directions")
     baselines = _random_directions(parts, values, codes, unrelated, decode, rng)
@@ -199,4 +218,10 @@ def _filmed(sweep: Sweep, column: int, codes: Singles, decode: Decode) -> Sweep:
     at = np.linspace(*sweep.ends, STEPS)
     images = decode(np.concatenate([_set(codes, column, float(value)) for value in at]))
     frames = to_pixels(images).reshape(STEPS, len(codes), *images.shape[1:]).swapaxes(0, 1)
-    return Sweep(sweep.part, sweep.dimension, sweep.effect, sweep.ends, np.ascontiguousarray(frames))
+    return Sweep(
+        part=sweep.part,
+        dimension=sweep.dimension,
+        effect=sweep.effect,
+        ends=sweep.ends,
+        frames=np.ascontiguousarray(frames),
+    )

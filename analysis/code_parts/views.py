@@ -99,7 +99,9 @@ def _film(context: ReportContext, found: Codes, one: Sweep, index: int) -> Strip
         "its left for the image that the code is of."
     )
     start = frames.shape[1] // 2
-    return Strips(f"number-{index}", strips, steps, start, name, caption, "films")
+    return Strips(
+        id=f"number-{index}", strips=strips, steps=steps, start=start, control=name, caption=caption, layout="films"
+    )
 
 
 def _effects(found: Codes) -> list[Block]:
@@ -114,7 +116,7 @@ def _effects(found: Codes) -> list[Block]:
     )
     caption = caption[0].upper() + caption[1:]
     most = max([1.0, *(row.high for row in rows if np.isfinite(row.high))])
-    block = Comparison(tuple(rows), caption, "number", (0.0, np.ceil(10 * most) / 10))
+    block = Comparison(rows=tuple(rows), caption=caption, scale="number", axis=(0.0, np.ceil(10 * most) / 10))
     return [block, _spectrum(found)] if many else [block]
 
 
@@ -129,7 +131,14 @@ def _spectrum(found: Codes) -> Lines:
     )
     level = next(((b.figure.value, b.name) for b in found.baselines if np.isfinite(b.figure.value)), None)
     return Lines(
-        "effects", "Effect by rank", "number, by rank", "effect", (line,), caption, y_scale="from zero", level=level
+        id="effects",
+        title="Effect by rank",
+        x_title="number, by rank",
+        y_title="effect",
+        lines=(line,),
+        caption=caption,
+        y_scale="from zero",
+        level=level,
     )
 
 

@@ -49,7 +49,7 @@ from .targets import FEWEST, ConceptTarget, answerable, named, questions, sides
 from .unsupervised import Unsupervised
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Concept:
     """One direction, found on train rows and judged on test rows."""
 
@@ -119,7 +119,7 @@ class Edits:
     frames: Pixels  # (m, r, s, h, w, c)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConceptTable:
     """All concepts of one table."""
 
@@ -213,7 +213,15 @@ def concept_table(
     wide[:, mask] = space.whole(np.stack([one.axis for one in result]))
     free = tuple(_record(space, tasks, result, i, rng) for i, one in enumerate(result) if one.free is not None)
     joint = joint_of(train, asked, train_rows, rng=rng.spawn(1)[0], mask=mask, groups=groups)
-    return ConceptTable(judged, wide, wide @ wide.T, None, (*notes, *said, *left), free, joint=joint)
+    return ConceptTable(
+        concepts=judged,
+        directions=wide,
+        cosines=wide @ wide.T,
+        edits=None,
+        notes=(*notes, *said, *left),
+        freed=free,
+        joint=joint,
+    )
 
 
 def _judge(
@@ -350,9 +358,24 @@ def _record(
         shared = correlation(test[:, 0], position), correlation(test[:, 1], position)
         ranked = task.figure((train[:, 0], test[:, 0]), rng), task.figure((train[:, 1], test[:, 1]), rng)
         kept.append(
-            PreservedConcept(found[condition].name, not bool(one.free.used[k]), cosine, shared, ranked, moved[1 + k])
+            PreservedConcept(
+                name=found[condition].name,
+                dependent=not bool(one.free.used[k]),
+                cosine=cosine,
+                correlation=shared,
+                ranked=ranked,
+                moved=moved[1 + k],
+            )
         )
-    return ConditionalConcept(place, one.source, one.free.left, one.free.condition, tuple(kept), one.by, moved[0])
+    return ConditionalConcept(
+        concept=place,
+        source=one.source,
+        left=one.free.left,
+        condition=one.free.condition,
+        kept=tuple(kept),
+        by=one.by,
+        moved=moved[0],
+    )
 
 
 def concept_vector(

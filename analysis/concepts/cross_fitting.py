@@ -39,7 +39,7 @@ TAIL = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CrossFit:
     """What held-out folds say."""
 
@@ -84,7 +84,13 @@ def cross_fit(
     more, fewer = sides(signs)
     independent = (more + fewer + 1) / (12 * more * fewer)
     low, high = (np.square(np.quantile(areas, (TAIL, 1 - TAIL)) - 0.5) / (Z**2 * independent)).tolist()
-    return CrossFit(positions[:, 0], predicted[:, 0], p, values[1:], (max(1.0, high), max(1.0, low)))
+    return CrossFit(
+        positions=positions[:, 0],
+        predicted=predicted[:, 0],
+        p_value=p,
+        null=values[1:],
+        inflation=(max(1.0, high), max(1.0, low)),
+    )
 
 
 def _one_split_p(codes: Floats, targets: AnyArray, signs: Ints, method: str, rng: np.random.Generator) -> float:

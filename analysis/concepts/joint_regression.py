@@ -47,7 +47,7 @@ class Pair:
         return abs(self.correlation) > max(0.1, 3 / math.sqrt(self.rows))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Joint:
     """Covariances on the rows that directions were fitted to; of c columns the first t are the questions' sides."""
 
@@ -144,15 +144,15 @@ def joint_of(
         spread = spread if wide else spread + z.T @ z
     cross = sums / np.maximum(n, 1)[:, None]
     return Joint(
-        tuple(one.name for one in asked),
-        tuple(one.column for one in asked),
-        np.asarray(rows, np.int64),
-        number,
-        covariance,
-        both.astype(np.int64),
-        cross[0],
-        cross[1:],
-        spread / max(1, len(codes)),
+        names=tuple(one.name for one in asked),
+        columns=tuple(one.column for one in asked),
+        fitted=np.asarray(rows, np.int64),
+        number=number,
+        covariance=covariance,
+        known=both.astype(np.int64),
+        cross=cross[0],
+        shuffled=cross[1:],
+        spread=spread / max(1, len(codes)),
     )
 
 

@@ -41,7 +41,7 @@ GONE = 1e-3  # share of a concept's standard deviation that the kept ones leave,
 BAR = 20.0  # condition number of unit directions up to which each says something of its own
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PreservedConcept:
     """A concept that a direction was made free of, before and after."""
 
@@ -53,7 +53,7 @@ class PreservedConcept:
     moved: tuple[Interval, Interval] = (UNKNOWN, UNKNOWN)  # how far a dose moves this concept, see `moved`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConditionalConcept:
     """How a direction was made free of others."""
 

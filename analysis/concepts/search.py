@@ -67,7 +67,7 @@ def narrow(train: Floats, test: Floats, name: str, rng: np.random.Generator) -> 
     return Space(pca.project(train), pca.project(test), fit_scaler(train).scale, pca.axes), sentences
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """One direction that is to be judged."""
 
@@ -126,7 +126,7 @@ def search(
                 axes = in_units(reader.weights.T, drawn.scaler.scale)
             own, null = stabilities(drawn, targets, method, reader, space.at_unit_variance, rng)
             result += [
-                Found(i, method, axis, steady, lost, tasks[i].question.name)
+                Found(task=i, method=method, axis=axis, stability=steady, shuffled=lost, name=tasks[i].question.name)
                 for i, axis, steady, lost in zip(columns, axes, own, null, strict=True)
             ]
     freed = _projected if by == PROJECTION else _regressed
@@ -166,16 +166,16 @@ def _regressed(
             conditions = tuple(places[one] for one in keep)
             made.append(
                 Found(
-                    i,
-                    method,
-                    free.direction,
-                    steady[k],
-                    UNKNOWN,
-                    f"{name}, keeping {kept}",
-                    places[i],
-                    free,
-                    conditions,
-                    WAYS[0],
+                    task=i,
+                    method=method,
+                    axis=free.direction,
+                    stability=steady[k],
+                    shuffled=UNKNOWN,
+                    name=f"{name}, keeping {kept}",
+                    source=places[i],
+                    free=free,
+                    conditions=conditions,
+                    by=WAYS[0],
                 )
             )
     return made, said
@@ -217,7 +217,20 @@ def _projected(
         name = f"{tasks[i].question.name}, keeping {kept} by projection"
         conditions = tuple(places[k] for k in keep)
         steady = cosines_of(space.at_unit_variance(again[:, :, i : i + 1], method))[0]
-        made.append(Found(i, method, free.direction, steady, UNKNOWN, name, places[i], free, conditions, PROJECTION))
+        made.append(
+            Found(
+                task=i,
+                method=method,
+                axis=free.direction,
+                stability=steady,
+                shuffled=UNKNOWN,
+                name=name,
+                source=places[i],
+                free=free,
+                conditions=conditions,
+                by=PROJECTION,
+            )
+        )
     return made, said
 
 

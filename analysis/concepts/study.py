@@ -55,7 +55,11 @@ def study(
     codes = {rows: table.vectors(table.code, index) for rows, index in (("train", train), ("test", test))}
     names = ("pixels", table.untrained(table.code))
     beside = _Beside(
-        table, tuple(name for name in names if name is not None and name in table.vector_columns), train, test, progress
+        table=table,
+        columns=tuple(name for name in names if name is not None and name in table.vector_columns),
+        train=train,
+        test=test,
+        progress=progress,
     )
     progress(f"{len(asked)} concepts")
     groups = None if table.groups is None else table.groups[train]
@@ -113,7 +117,7 @@ def _with_whole_groups(found: ConceptTable, table: Embeddings, train: Ints) -> C
     return replace(found, joint=replace(found.joint, fitted=fitted, groups=table.groups))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Beside(Mapping[str, tuple[Singles, Singles]]):
     """Train and test rows of other columns, each read when its turn comes: together they may be a whole table."""
 

@@ -19,7 +19,7 @@ FEWEST = 10  # train rows on either side of a concept; half as many test rows
 MOST = 20  # values of one column that become concepts, the commonest first
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConceptTarget:
     """A concept to look for: which rows have it."""
 
@@ -41,7 +41,11 @@ def questions(column: Column, train: Ints) -> list[ConceptTarget]:
         median = float(np.median(known))
         signs = np.where(present, np.where(column.values > median, 1, -1), 0).astype(np.int64)
         note = f"above the train median, {median:.4g}"
-        return [ConceptTarget(column.name, column.name, column.kind, signs, note, column.values)]
+        return [
+            ConceptTarget(
+                name=column.name, column=column.name, kind=column.kind, signs=signs, note=note, values=column.values
+            )
+        ]
     if column.kind == "boolean":
         return [_question(column.name, column, np.where(present, np.where(column.values > 0, 1, -1), 0), "")]
     counts = np.bincount(column.codes[train][present[train]], minlength=len(column.categories))
@@ -53,7 +57,7 @@ def questions(column: Column, train: Ints) -> list[ConceptTarget]:
 
 
 def _question(name: str, column: Column, signs: Ints, note: str) -> ConceptTarget:
-    return ConceptTarget(name, column.name, column.kind, signs.astype(np.int64), note)
+    return ConceptTarget(name=name, column=column.name, kind=column.kind, signs=signs.astype(np.int64), note=note)
 
 
 def named(asked: Sequence[ConceptTarget], wanted: Sequence[str]) -> list[int]:

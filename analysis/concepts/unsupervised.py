@@ -44,7 +44,7 @@ REPEATS = 20  # resamples of a PCA
 RANDOM = 16  # directions behind each effect
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Axis:
     """One direction, and what is known of it on test rows."""
 
@@ -58,7 +58,7 @@ class Axis:
     effect: Interval | None  # change of the image by a step, over that along random directions; None without a model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Unsupervised:
     """The leading directions by one method."""
 
@@ -124,7 +124,7 @@ def unsupervised(
         wide[:, mask] = axes * np.array([sign for sign, _ in judged])[:, None]
         known = zip(judged, shares.tolist(), steady, strict=True)
         told = tuple(replace(axis, share=share, stability=cosine) for (_, axis), share, cosine in known)
-        tables.append(Unsupervised(method, wide, told, 1 / train.shape[1]))
+        tables.append(Unsupervised(method=method, directions=wide, axes=told, even=1 / train.shape[1]))
     q = false_discovery(np.array([axis.p_value for table in tables for axis in table.axes])).tolist()
     return tuple(replace(table, axes=tuple(replace(axis, q_value=q.pop(0)) for axis in table.axes)) for table in tables)
 
@@ -153,7 +153,16 @@ def _judge(
 ) -> tuple[float, Axis]:
     """The sign and the concept by train rows, then the AUC and its p-value by test rows."""
     along, scale = train @ axis, float(np.std(train @ axis, dtype=np.float64))
-    nothing = Axis(0.0, scale, UNKNOWN, "", UNKNOWN, float("nan"), float("nan"), None)
+    nothing = Axis(
+        share=0.0,
+        scale=scale,
+        stability=UNKNOWN,
+        concept="",
+        auc=UNKNOWN,
+        p_value=float("nan"),
+        q_value=float("nan"),
+        effect=None,
+    )
     if not tasks:
         return 1.0, nothing
     ranked = [auc(along[signs != 0], signs[signs != 0] > 0) for signs in (task.signs(task.train) for task in tasks)]

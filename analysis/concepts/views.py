@@ -106,7 +106,9 @@ def _comparisons(best: Sequence[Concept]) -> list[Block]:
         rows = tuple(_row(one) for one in best if (one.r2 is not None) == numeric)
         if rows:
             lowest = np.floor(10 * min(row.low for row in rows)) / 10
-            result.append(Comparison(rows, caption, "number", (min(lowest, chance), 1.0), 3))
+            result.append(
+                Comparison(rows=rows, caption=caption, scale="number", axis=(min(lowest, chance), 1.0), digits=3)
+            )
     return result
 
 
@@ -152,7 +154,7 @@ def _evidence(best: Sequence[Concept]) -> Table:
         "shuffled labels. Other methods: mean cosine with what they find. Cosines are taken where every column of the "
         "code has unit variance, so that units do not count. Train rows with and without it."
     )
-    return Table(columns, rows, caption)
+    return Table(columns=columns, rows=rows, caption=caption)
 
 
 def _figures(table: ConceptTable) -> Table:
@@ -170,7 +172,7 @@ def _figures(table: ConceptTable) -> Table:
         "AUC is that of rows above the train median. q of a method that was not chosen is as if it had been for all "
         "concepts."
     )
-    return Table(columns, tuple(rows), caption)
+    return Table(columns=columns, rows=tuple(rows), caption=caption)
 
 
 def _agreement(table: ConceptTable) -> Table:
@@ -186,7 +188,7 @@ def _agreement(table: ConceptTable) -> Table:
         "Mean cosine of each method's direction with those of the other methods for the same concept, where every "
         "column of the code has unit variance."
     )
-    return Table(("concept", *methods), rows, caption, shades)
+    return Table(columns=("concept", *methods), rows=rows, caption=caption, shades=shades)
 
 
 def _together(table: ConceptTable) -> list[Block]:
@@ -201,7 +203,7 @@ def _together(table: ConceptTable) -> list[Block]:
         "beyond chance). The direction of one holds part of the other's, and an edit moves both; --keep finds "
         f"directions that leave the other where it is.{most}"
     )
-    shown = Table(("concept", "goes with", "correlation", "rows"), rows, caption)
+    shown = Table(columns=("concept", "goes with", "correlation", "rows"), rows=rows, caption=caption)
     return [Disclosure("How concepts go together in the rows", (shown,))]
 
 
@@ -250,7 +252,7 @@ def _freed(table: ConceptTable) -> list[Block]:
         )
     if dependent:
         caption += " Not taken out: conditions that nearly depend on those before them, which would amplify noise."
-    shown = Table(columns, tuple(rows), caption)
+    shown = Table(columns=columns, rows=tuple(rows), caption=caption)
     return [shown] if len(rows) <= MANY else [Disclosure("Directions that keep others, before and after", (shown,))]
 
 
@@ -277,7 +279,7 @@ def _axes(context: ReportContext, table: ConceptTable, found: Unsupervised, inde
         "concept that a direction tells best is chosen on train rows, its AUC is that of test rows. latentgan edit and "
         f"verify move along one by its name, --concept {found.names[0]}."
     )
-    blocks: list[Block] = [Table(columns, rows, caption)]
+    blocks: list[Block] = [Table(columns=columns, rows=rows, caption=caption)]
     if found.frames is not None and table.edits is not None:
         options = tuple(
             (found.names[i], (_strips(context, table.edits, frames, found.names[i], f"axis-{index}-{i}"),))
@@ -331,7 +333,7 @@ def _strips(context: ReportContext, edits: Edits, frames: np.ndarray, name: str,
         "then decoded; 0 is the plain reconstruction. Hover a picture for its original."
     )
     start = int(np.argmin(np.abs(edits.strengths)))
-    return Strips(id, strips, steps, start, "Strength", caption)
+    return Strips(id=id, strips=strips, steps=steps, start=start, control="Strength", caption=caption)
 
 
 def _cosines(table: ConceptTable) -> Table:
@@ -344,7 +346,7 @@ def _cosines(table: ConceptTable) -> Table:
         "Between the best directions: 1 is the same, 0 none in common, −1 the opposite: concepts that are not free of "
         "each other. latentgan concepts TABLE --keep CONCEPT makes the others free of one."
     )
-    return Table(("direction", *names), rows, caption, shades)
+    return Table(columns=("direction", *names), rows=rows, caption=caption, shades=shades)
 
 
 PAIRS_IN_TERMINAL = 12  # concepts that go together

@@ -69,7 +69,7 @@ VOTED = "FactorVAE score"
 READ = ("DCI disentanglement", "DCI completeness", "DCI informativeness")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """One score of disentanglement."""
 
@@ -82,7 +82,7 @@ class Score:
     baselines: tuple[Baseline, ...] = ()  # random rotations, and other codes of the same rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Disentanglement:
     """How single numbers of a code and single factors belong together."""
 
@@ -152,13 +152,13 @@ def disentangle(
         known = [Baseline(other, result[name]) for other, result in others.items()]
         scores.append(
             Score(
-                name,
-                value,
-                float(np.mean(null[name])),
-                permutation_p(value.value, np.array(null[name])),
-                len(null[name]),
-                permutation_p(value.value, draws),
-                (Baseline(ROTATED, middle), *known),
+                name=name,
+                value=value,
+                shuffled=float(np.mean(null[name])),
+                p_value=permutation_p(value.value, np.array(null[name])),
+                shuffles=len(null[name]),
+                rotated_p=permutation_p(value.value, draws),
+                baselines=(Baseline(ROTATED, middle), *known),
             )
         )
     sentences = [
@@ -166,14 +166,14 @@ def disentangle(
         for f, r in zip(varying, read, strict=True)
     ]
     return Disentanglement(
-        tuple(scores),
-        tuple(f.name for f in varying),
-        table.information,
-        table.entropies,
-        importance,
-        len(kept),
-        (*notes, *rare, f"held-out readers of all numbers: {', '.join(sentences)}"),
-        tuple(numbers) or tuple(str(i + 1) for i in range(codes.shape[1])),
+        scores=tuple(scores),
+        factors=tuple(f.name for f in varying),
+        information=table.information,
+        entropies=table.entropies,
+        importance=importance,
+        rows=len(kept),
+        notes=(*notes, *rare, f"held-out readers of all numbers: {', '.join(sentences)}"),
+        numbers=tuple(numbers) or tuple(str(i + 1) for i in range(codes.shape[1])),
     )
 
 

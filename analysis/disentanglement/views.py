@@ -51,7 +51,8 @@ def section(context: ReportContext) -> Section:
     figures = [(score.name, tuple(_figures(score))) for score in result.scores]
     ends = min(0.0, *(row.low for _, rows in figures for row in rows)), 1.0
     scores: list[tuple[str, tuple[Block, ...]]] = [
-        (name, (Comparison(rows, _caption(name), "number", ends, 3),)) for name, rows in figures
+        (name, (Comparison(rows=rows, caption=_caption(name), scale="number", axis=ends, digits=3),))
+        for name, rows in figures
     ]
     shown: list[tuple[str, tuple[Block, ...]]] = [
         ("importance", (_importances(result),)),
@@ -80,7 +81,12 @@ def _caption(name: str) -> str:
 def _figures(one: Score) -> list[Estimate]:
     rows = [estimate("code", one.value, note=f"{p_value(one.p_value, one.shuffles)} beside shuffled factors")]
     rows += [estimate(readable(b.name), b.figure, role_of(b.name)) for b in one.baselines]
-    return [*rows, Estimate("shuffled factors", one.shuffled, math.nan, math.nan, one.shuffles, "chance")]
+    return [
+        *rows,
+        Estimate(
+            label="shuffled factors", value=one.shuffled, low=math.nan, high=math.nan, n=one.shuffles, role="chance"
+        ),
+    ]
 
 
 def _importances(found: Disentanglement) -> Table:
@@ -114,7 +120,7 @@ def _heatmap(found: Disentanglement, values: Doubles, caption: str, last: tuple[
         shades.append((0.0,) * len(last[1]))
     if len(order) < len(values):
         caption += f" The {len(order)} of {count(len(values))} numbers that tell most of any one are shown."
-    return Table(("number", *found.factors), tuple(rows), caption, tuple(shades))
+    return Table(columns=("number", *found.factors), rows=tuple(rows), caption=caption, shades=tuple(shades))
 
 
 def _finding(found: Disentanglement) -> str:

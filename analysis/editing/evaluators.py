@@ -91,7 +91,16 @@ def network_scores(
             notes.append(
                 f"the judge of {name!r} is weak on real images ({figure} {quality.plain(2)}): read its column so"
             )
-        result.append(Score(name, said, float(np.std(score)), float("nan") if number else 0.5, metric, quality))
+        result.append(
+            Score(
+                name=name,
+                about=said,
+                spread=float(np.std(score)),
+                threshold=float("nan") if number else 0.5,
+                metric=metric,
+                quality=quality,
+            )
+        )
     return result, notes
 
 
@@ -106,6 +115,10 @@ def _quality(score: Doubles, truth: Doubles, number: bool, rng: np.random.Genera
 def measured_scores(measured: Measured, values: Doubles, taken: Sequence[str]) -> list[Score]:
     """One Score a measure, from its values (n, len(names)) on real test images; a `taken` name is told apart."""
     return [
-        Score(f"measured {name}" if name in taken else name, f"measured, in {UNITS[name]}", float(np.nanstd(column)))
+        Score(
+            name=f"measured {name}" if name in taken else name,
+            about=f"measured, in {UNITS[name]}",
+            spread=float(np.nanstd(column)),
+        )
         for name, column in zip(measured.names, values.T, strict=True)
     ]

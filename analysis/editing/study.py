@@ -67,7 +67,16 @@ def edit_directions(table: ConceptTable) -> list[EditDirection]:
     direction goes by its long one, "PCA of codes 1".
     """
     moves = [
-        EditDirection(one.name, one.column, one.kind, direction, one.scale, "", _evidence(one), one.stands)
+        EditDirection(
+            name=one.name,
+            column=one.column,
+            kind=one.kind,
+            direction=direction,
+            length=one.scale,
+            says="",
+            evidence=_evidence(one),
+            holds=one.stands,
+        )
         for one, direction in zip(table.concepts, table.directions, strict=True)
     ]
     for free in table.freed:
@@ -78,7 +87,18 @@ def edit_directions(table: ConceptTable) -> list[EditDirection]:
         for i, (name, axis, direction) in enumerate(each):
             called = f"{blind.method} {i + 1}" if name in kinds else name
             kind, (told, holds) = kinds.get(axis.concept, ""), _evidence_of_axis(axis)
-            moves.append(EditDirection(called, blind.short, kind, direction, axis.scale, axis.concept, told, holds))
+            moves.append(
+                EditDirection(
+                    name=called,
+                    column=blind.short,
+                    kind=kind,
+                    direction=direction,
+                    length=axis.scale,
+                    says=axis.concept,
+                    evidence=told,
+                    holds=holds,
+                )
+            )
     return moves
 
 

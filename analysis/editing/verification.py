@@ -65,7 +65,7 @@ CHANCE = 0.95  # quantile of null directions' effects that stands beside the lea
 UNIT = np.array([-1.0, 0.0, 1.0])  # doses of null directions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """One number that a judge gives an image."""
 
@@ -82,7 +82,7 @@ class Score:
         return self.quality is None or self.quality.low > (0.0 if self.metric == "R2" else 0.5)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EditDirection:
     """One direction to verify."""
 
@@ -101,7 +101,7 @@ class EditDirection:
         return self.says or self.name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Response:
     """What moving along one concept does; (s,) is one value a dose, (3, s) value, low, high of a 95 % interval."""
 
@@ -130,7 +130,7 @@ class Response:
     holds: bool  # whether the concept stands on rows that its direction was not fitted to
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verification:
     """All concepts of one model."""
 
@@ -263,22 +263,22 @@ def verify_edits(
     tells = np.array([one.tells for one in scores], np.bool_)
     told = real is not None and bool((unedited >= 0).all())
     return Verification(
-        responses,
-        tuple(scores),
-        at,
-        effects[0],
-        effects[1],
-        effects[2],
-        chance,
-        leaking(*alike, own, tells),
-        len(codes),
-        draws,
-        0 if shuffled is None else shuffled.shape[1],
-        proportion(unedited == real) if told else UNKNOWN,
-        np.stack([move.direction for move in moves]),
-        film(decode, np.stack([move.length * move.direction for move in moves]), codes[:shown], at),
-        tuple(notes),
-        accuracy,
+        responses=responses,
+        scores=tuple(scores),
+        doses=at,
+        leakage=effects[0],
+        leakage_low=effects[1],
+        leakage_high=effects[2],
+        chance=chance,
+        leaks=leaking(*alike, own, tells),
+        n=len(codes),
+        draws=draws,
+        shuffles=0 if shuffled is None else shuffled.shape[1],
+        reconstructed=proportion(unedited == real) if told else UNKNOWN,
+        directions=np.stack([move.direction for move in moves]),
+        frames=film(decode, np.stack([move.length * move.direction for move in moves]), codes[:shown], at),
+        notes=tuple(notes),
+        accuracy=accuracy,
     )
 
 
@@ -287,7 +287,7 @@ def _place(names: Sequence[str], move: EditDirection) -> int:
     return names.index(move.claim) if move.claim in names else -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Outcome:
     """What one direction, a concept's or a random one, does to the same images."""
 
@@ -315,15 +315,15 @@ def _outcome(judged: Judged, own: int, scores: Sequence[Score], doses: Doubles, 
     curve, same = means(mine), kept(judged.classes, doses)
     hits = succeeded(mine, doses, scores[own].threshold) if len(mine) else np.zeros(0, np.bool_)
     return _Outcome(
-        change,
-        raw,
-        curve,
-        _within(mean_interval(spearman(mine, doses)), -1.0, 1.0),
-        float(spearman(curve[:1], doses)[0]) if len(mine) else math.nan,
-        proportion(hits),
-        shares(same, doses),
-        kept_at_one(same, doses),
-        judged.moved.mean(0),
+        effects=change,
+        raw=raw,
+        curve=curve,
+        spearman=_within(mean_interval(spearman(mine, doses)), -1.0, 1.0),
+        spearman_curve=float(spearman(curve[:1], doses)[0]) if len(mine) else math.nan,
+        success=proportion(hits),
+        kept=shares(same, doses),
+        kept_one=kept_at_one(same, doses),
+        moved=judged.moved.mean(0),
     )
 
 
@@ -334,29 +334,29 @@ def _response(
     value, low, high = own.effects[:, j].tolist() if j >= 0 else [math.nan] * 3
     sizes = [abs(float(one.effects[0, j])) for one in random] if j >= 0 else []
     return Response(
-        move.name,
-        move.column,
-        move.kind,
-        j,
-        move.length,
-        own.curve,
-        np.array([one.curve[0] for one in random]).reshape(-1, own.curve.shape[1]),
-        Interval(value, low, high, own.spearman.n),
-        _over(sizes, most=math.inf),
-        p,
-        own.spearman,
-        _over([one.spearman.value for one in random], least=-1.0),
-        own.spearman_curve,
-        own.success,
-        _over([one.success.value for one in random]),
-        own.kept,
-        _average([one.kept[0] for one in random]),
-        own.kept_one,
-        _over([one.kept_one.value for one in random]),
-        own.moved,
-        _average([one.moved for one in random]),
-        UNKNOWN if shuffled is None or j < 0 else _over(np.abs(shuffled[:, j]).tolist(), most=math.inf),
-        move.holds,
+        name=move.name,
+        column=move.column,
+        kind=move.kind,
+        score=j,
+        length=move.length,
+        curve=own.curve,
+        curve_random=np.array([one.curve[0] for one in random]).reshape(-1, own.curve.shape[1]),
+        effect=Interval(value, low, high, own.spearman.n),
+        effect_random=_over(sizes, most=math.inf),
+        p_value=p,
+        spearman=own.spearman,
+        spearman_random=_over([one.spearman.value for one in random], least=-1.0),
+        spearman_curve=own.spearman_curve,
+        success=own.success,
+        success_random=_over([one.success.value for one in random]),
+        kept=own.kept,
+        kept_random=_average([one.kept[0] for one in random]),
+        kept_one=own.kept_one,
+        kept_one_random=_over([one.kept_one.value for one in random]),
+        moved=own.moved,
+        moved_random=_average([one.moved for one in random]),
+        effect_shuffled=UNKNOWN if shuffled is None or j < 0 else _over(np.abs(shuffled[:, j]).tolist(), most=math.inf),
+        holds=move.holds,
     )
 
 

@@ -54,7 +54,12 @@ def section(context: ReportContext) -> Section:
         Disclosure("The judges, and how good they are on real images", (_judges(result),)),
     ]
     notes = [*([_earlier(context, result)] if _earlier(context, result) else []), *result.notes]
-    return Section("editing", "Edits verified", _finding(result), (*blocks, *(Prose(sentence(one)) for one in notes)))
+    return Section(
+        id="editing",
+        title="Edits verified",
+        finding=_finding(result),
+        blocks=(*blocks, *(Prose(sentence(one)) for one in notes)),
+    )
 
 
 def _finding(found: Verification) -> str:
@@ -125,13 +130,30 @@ def _response(found: Verification, i: int) -> list[Block]:
             f"grey band holds 95 % of {plural(found.draws, 'random direction')} of equal length, each turned to rise."
         )
         lines = (_line(one.name, found, one.curve), _band(found, one.curve_random))
-        blocks.append(Lines(f"dose-{i}", f"What “{one.name}” does{to}", "dose", score.about, lines, caption))
+        blocks.append(
+            Lines(
+                id=f"dose-{i}",
+                title=f"What “{one.name}” does{to}",
+                x_title="dose",
+                y_title=score.about,
+                lines=lines,
+                caption=caption,
+            )
+        )
     if np.isfinite(one.kept).all():
         caption = "Share of edited images whose judged class is that at dose 0, and the same of random directions."
         random = Line(RANDOM, found.doses, one.kept_random, role="chance")
         lines = (_line(one.name, found, one.kept), random)
         blocks.append(
-            Lines(f"kept-{i}", "Images that keep their class", "dose", "share", lines, caption, y_scale="percent")
+            Lines(
+                id=f"kept-{i}",
+                title="Images that keep their class",
+                x_title="dose",
+                y_title="share",
+                lines=lines,
+                caption=caption,
+                y_scale="percent",
+            )
         )
     return [*blocks, _strip(found, i)]
 
@@ -159,7 +181,9 @@ def _strip(found: Verification, i: int) -> Strips:
         f"by {number(float(moved[1]), 3)}."
     )
     start = int(np.argmin(np.abs(found.doses)))
-    return Strips(f"verified-{i}", strips, steps, start, "Dose", caption, layout="films")
+    return Strips(
+        id=f"verified-{i}", strips=strips, steps=steps, start=start, control="Dose", caption=caption, layout="films"
+    )
 
 
 def _figures(found: Verification) -> tuple[Block, ...]:
@@ -195,27 +219,33 @@ def _figures(found: Verification) -> tuple[Block, ...]:
     ends = min(0.0, np.floor(10 * min(sizes)) / 10), max(0.1, np.ceil(10 * max(sizes)) / 10)
     rising = (min(0.0, *(row.low for row in order)), 1.0)
     options: list[tuple[str, tuple[Block, ...]]] = [
-        ("the effect", (Comparison(tuple(effect), words, "number", ends),)),
+        ("the effect", (Comparison(rows=tuple(effect), caption=words, scale="number", axis=ends),)),
         (
             "rank correlation",
             (
                 Comparison(
-                    tuple(order),
-                    f"Rank correlation of dose and score, an image at a time, mean: "
+                    rows=tuple(order),
+                    caption=f"Rank correlation of dose and score, an image at a time, mean: "
                     f"1 is a score that always rises. {beside}",
-                    "number",
-                    rising,
+                    scale="number",
+                    axis=rising,
                 ),
             ),
         ),
         (
             "success",
-            (Comparison(tuple(success), f"Share of images that an edit makes what it says. {beside}", axis=(0, 1)),),
+            (
+                Comparison(
+                    rows=tuple(success),
+                    caption=f"Share of images that an edit makes what it says. {beside}",
+                    axis=(0, 1),
+                ),
+            ),
         ),
     ]
     if stays:
         text = f"Share of images whose judged class stays at ±1; concepts that are classes are to change it. {beside}"
-        options.append(("class kept", (Comparison(tuple(stays), text, axis=(0, 1)),)))
+        options.append(("class kept", (Comparison(rows=tuple(stays), caption=text, axis=(0, 1)),)))
     return (Choice("verified-figures", "Figure", tuple(options)),)
 
 
@@ -256,7 +286,9 @@ def _leakage(found: Verification) -> Table:
         f"{count(int(leaks.sum()))} of {count(total)} that are more than directions of "
         f"{'shuffled labels' if found.shuffles else 'no concept'} change, false discovery rate of the rows 5 %."
     )
-    return Table(("edited along", *(score.name for score in found.scores)), rows, caption, shades)
+    return Table(
+        columns=("edited along", *(score.name for score in found.scores)), rows=rows, caption=caption, shades=shades
+    )
 
 
 def _change(value: float) -> str:
@@ -288,7 +320,9 @@ def _judges(found: Verification) -> Table:
         "What judges edits. The network was trained on real images that no direction was fitted to and shares nothing "
         f"with the model; its figures are on other real images, as are all standard deviations.{right}{same}"
     )
-    return Table(("judge", "what it is", "standard deviation", "on real images", "n"), tuple(rows), caption)
+    return Table(
+        columns=("judge", "what it is", "standard deviation", "on real images", "n"), rows=tuple(rows), caption=caption
+    )
 
 
 LEAKS = 10  # judges side by side

@@ -43,7 +43,7 @@ PARTS = 20  # of either side, that are left out
 SPARE = 16  # neighbours beyond the k nearest, of which enough are left without a part
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Distances:
     """Two sets of rows in one space of features; both distances are 0 where the distributions are one."""
 
@@ -62,7 +62,7 @@ class Distances:
     manifold_rows: int  # rows of each side that the last four were measured on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fidelity:
     """Samples beside real rows, and real rows beside other real rows as the baseline."""
 
@@ -91,7 +91,7 @@ class Fidelity:
         return rows_of(self.copying.nearest, self.real_pairs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Copying:
     """Whether samples lie nearer to the training rows than other real rows do."""
 
@@ -304,18 +304,21 @@ def compare_samples(real: Floats, fake: Floats, *, rng: Seed = 0, rows: int = RO
     a, b = (z[subsample(np.arange(len(z)), fit, rng=rng)] for z in (x, y))
     with one_blas_thread():
         kernel, subset = kernel_interval(x, y, rng=rng)
-        scores = manifold_scores(a, b, k=k, rng=rng)
+        precision, recall, density, coverage = manifold_scores(a, b, k=k, rng=rng)
         return Distances(
-            len(x),
-            len(y),
-            x.shape[1],
-            frechet_interval(x, y, rng=rng),
-            frechet_distance(x, y),
-            kernel,
-            subset,
-            *scores,
-            k,
-            fit,
+            real=len(x),
+            fake=len(y),
+            width=x.shape[1],
+            frechet=frechet_interval(x, y, rng=rng),
+            frechet_plain=frechet_distance(x, y),
+            kernel=kernel,
+            subset=subset,
+            precision=precision,
+            recall=recall,
+            density=density,
+            coverage=coverage,
+            k=k,
+            manifold_rows=fit,
         )
 
 

@@ -47,7 +47,15 @@ def copying_and_others(
     closer = auc_interval(scores, np.arange(len(scores)) < len(others))
     order = np.argsort(near, kind="stable")[:shown]
     copies = int(np.count_nonzero(near < np.quantile(others, 0.01)))
-    result = Copying(closer, _ratio(near, others), copies, len(near), which[order], order, near[order])
+    result = Copying(
+        closer=closer,
+        ratio=_ratio(near, others),
+        copies=copies,
+        samples=len(near),
+        nearest=which[order],
+        which=order,
+        distances=near[order],
+    )
     return result, index[m:, 0], others
 
 

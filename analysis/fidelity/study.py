@@ -66,7 +66,16 @@ def study_fidelity(
     threshold = duplicate_threshold(held[: len(made)])
     modes, real_pairs = count_modes(made, threshold=threshold), duplicates(others, threshold=threshold)
     notes += [*_sampled(result, modes, real_pairs, len(rows), len(drawn)), *grouping(real)]
-    return Fidelity(name, result, baseline, repeats, modes, real_pairs, tuple(notes), **pictures)
+    return Fidelity(
+        features=name,
+        samples=result,
+        baseline=baseline,
+        copying=repeats,
+        modes=modes,
+        real_duplicates=real_pairs,
+        notes=tuple(notes),
+        **pictures,
+    )
 
 
 def _sampled(found: Distances, modes: Modes, others: Duplicates, real: int, drawn: int) -> list[str]:

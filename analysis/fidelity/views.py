@@ -61,7 +61,7 @@ def _shares(found: Fidelity) -> Comparison:
         "samples' place show what a perfect model would reach. Intervals are for other images and samples, as many: of "
         "more of them all these shares change."
     )
-    return Comparison(tuple(rows), caption, "percent", (0.0, 1.0))
+    return Comparison(rows=tuple(rows), caption=caption, scale="percent", axis=(0.0, 1.0))
 
 
 def _distances(found: Fidelity) -> Table:
@@ -78,7 +78,7 @@ def _distances(found: Fidelity) -> Table:
         "comparable on the same images and features only. They are no FID, which has Inception's features. Density "
         "counts the real neighbourhoods that a sample lies in, 1 as real images do."
     )
-    return Table(("figure", "samples", INSTEAD)[: 1 + len(columns)], rows, caption)
+    return Table(columns=("figure", "samples", INSTEAD)[: 1 + len(columns)], rows=rows, caption=caption)
 
 
 def _pictures(context: ReportContext, found: Fidelity, copies: Copying) -> list[Gallery]:
@@ -90,13 +90,13 @@ def _pictures(context: ReportContext, found: Fidelity, copies: Copying) -> list[
             train = context.picture(int(row), number(float(distance)))
             if train is not None:
                 own += [Picture(tiles[i], f"sample {i + 1}"), train]
-        groups.append(Group("Samples", "", tuple(own), pairs=True))
+        groups.append(Group(title="Samples", detail="", pictures=tuple(own), pairs=True))
     if found.real_pairs is not None and found.real_distances is not None:
         real = []
         for (row, near), distance in zip(found.real_pairs, found.real_distances, strict=True):
             both = context.picture(int(row)), context.picture(int(near), number(float(distance)))
             real += [one for one in both if one is not None and None not in both]
-        groups.append(Group("Held-out images", "", tuple(real), pairs=True))
+        groups.append(Group(title="Held-out images", detail="", pictures=tuple(real), pairs=True))
     shown = tuple(group for group in groups if group.pictures)
     caption = (
         f"Below each its nearest training image in {found.features}, and their distance; of all pairs the nearest. A "
@@ -120,7 +120,7 @@ def _copies(found: Copying) -> Table:
         "P above 0.50, a ratio below 1.00 and a share above 1\u00a0% speak for copies; P far below 0.50 for samples "
         "that lie off the data."
     )
-    return Table(("copies of training images", "samples", "new real images"), rows, caption)
+    return Table(columns=("copies of training images", "samples", "new real images"), rows=rows, caption=caption)
 
 
 def _modes(found: Fidelity) -> Table:
@@ -136,7 +136,7 @@ def _modes(found: Fidelity) -> Table:
         "different ones there are they do not tell, since the distance is chosen by such images, and samples that are "
         "duplicates no more often have a lower end only."
     )
-    return Table(("different images", "estimate", "duplicate pairs", "rows"), rows, caption)
+    return Table(columns=("different images", "estimate", "duplicate pairs", "rows"), rows=rows, caption=caption)
 
 
 def _others(found: Fidelity) -> str:

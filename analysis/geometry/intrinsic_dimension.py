@@ -85,7 +85,7 @@ MLE_OF_CUBES: Doubles = np.array(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Shape:
     """Dimensions and hubs of (n, d) rows."""
 
@@ -142,18 +142,18 @@ def shape_of(
     counts = np.bincount(own.ravel(), minlength=len(x)).astype(np.float64)
     top = np.sort(counts)[::-1][: max(1, len(x) // 100)]
     return Shape(
-        representation,
-        baseline,
-        x.shape[1],
-        len(x),
-        two_nn(distances),
-        mle,
-        participation_ratio(x, rng=rng),
-        hubness(index, k=own.shape[1], rng=rng),
-        float(top.sum() / counts.sum()),
-        len(x) - len(unique),
-        rank_me(x),
-        spectral_decay(x),
+        representation=representation,
+        baseline=baseline,
+        width=x.shape[1],
+        rows=len(x),
+        two_nn=two_nn(distances),
+        mle=mle,
+        participation=participation_ratio(x, rng=rng),
+        hubness=hubness(index, k=own.shape[1], rng=rng),
+        hubs=float(top.sum() / counts.sum()),
+        duplicates=len(x) - len(unique),
+        rank_me=rank_me(x),
+        spectral_decay=spectral_decay(x),
     )
 
 

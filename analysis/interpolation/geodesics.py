@@ -51,7 +51,7 @@ class Shell:
         return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measures:
     """Figures of paths of codes through a decoder, (p,) each."""
 
@@ -73,7 +73,7 @@ class Measured:
     off_norm: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Geodesic:
     """A path of least energy between two codes."""
 
@@ -118,7 +118,13 @@ def measure_paths(codes: Floats, images: Floats, shell: Shell) -> Measures:
     length, chord = steps.sum(1), np.linalg.norm(images[:, -1].astype(np.float64) - images[:, 0], axis=1)
     moves = np.where(length > 0, length, 1)
     straight, even = np.where(length > 0, chord / moves, 1), np.where(length > 0, steps.max(1) * steps.shape[1], moves)
-    return Measures(length, np.square(steps).sum(1), straight, even / moves, shell.off(codes).max(1))
+    return Measures(
+        length=length,
+        energy=np.square(steps).sum(1),
+        straightness=straight,
+        evenness=even / moves,
+        off_norm=shell.off(codes).max(1),
+    )
 
 
 def _single(found: Measures) -> Measured:
@@ -149,7 +155,13 @@ def geodesic_path(
     result = shorten(decode, codes[None], rounds=rounds, tolerance=tolerance, step=step)
     shell, _ = shell_of("normal", codes)
     before, after = measure(decode, codes), _single(measure_paths(result.codes, result.images, shell))
-    return Geodesic(result.codes[0], before, after, int(result.rounds[0]), bool(result.converged[0]))
+    return Geodesic(
+        codes=result.codes[0],
+        start=before,
+        found=after,
+        rounds=int(result.rounds[0]),
+        converged=bool(result.converged[0]),
+    )
 
 
 def shorten(
@@ -181,7 +193,9 @@ def shorten(
     batch = max(1, CELLS // (inner * len(columns) * (2 * pixels + 8 * len(columns))))
     for first in range(0, len(moved), batch):
         part = slice(first, first + batch)
-        one = _Batch(decode, moved[part], images[part], columns, extent[part], step)
+        one = _Batch(
+            decode=decode, codes=moved[part], images=images[part], columns=columns, extent=extent[part], step=step
+        )
         _descend(one, used[part], rests[part], rounds, tolerance)
     return Shortened(moved, images, used, rests)
 
@@ -193,7 +207,7 @@ def _extent(codes: Doubles) -> Doubles:
     return np.where(extent > 0, extent, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Batch:
     """Paths that are shortened at once, in place."""
 

@@ -29,7 +29,7 @@ class Path:
     images: Singles  # (steps, h, w, c) in [0, 1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PathKind:
     """Paths of one kind; all kinds are measured on the same pairs, random pairs but for their ends."""
 
@@ -46,7 +46,7 @@ class PathKind:
     frames: Pixels | None  # (s, steps, h, w, c) decoded, of the first pairs; None for random pairs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Interpolations:
     """Paths between images of different classes, or of those that were asked for."""
 

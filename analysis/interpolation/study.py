@@ -37,7 +37,7 @@ FEWEST = 4
 ROUNDS, GAIN = 8, 0.01  # of the search, and the share of the energy that a round must gain for another
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _World:
     """What all kinds of path share."""
 
@@ -110,7 +110,16 @@ def study(
     small, rest = table.pixels_shape, np.setdiff1d(sample(table, None, 10_000, options), pairs)
     others = table.vectors("pixels", rest) if small is not None and len(rest) > 1 else None
     at = np.linspace(0, 1, steps)
-    world = _World(table, decode, score_of(model), table.continuous, at, shell, others, options.shown)
+    world = _World(
+        table=table,
+        decode=decode,
+        score=score_of(model),
+        free=table.continuous,
+        at=at,
+        shell=shell,
+        others=others,
+        shown=options.shown,
+    )
     progress("decoding paths")
     compared = pairs[: _as_many_as(int(table.continuous.sum()), steps, at_least=options.shown)]
     kinds, more = compare_kinds(world, compared, along, rng, progress)
@@ -125,17 +134,17 @@ def study(
         raise AnalysisError(f"no paths along {along}: {more[0]}")
     midpoint, baselines, said = _realism(world, along, pairs, own)
     return Interpolations(
-        along,
-        reason,
-        at,
-        pairs[: options.shown],
-        _names(table, pairs[: options.shown]),
-        own.frames,
-        midpoint,
-        baselines,
-        (*notes, *said),
-        chosen.words,
-        kinds,
+        along=along,
+        reason=reason,
+        at=at,
+        pairs=pairs[: options.shown],
+        labels=_names(table, pairs[: options.shown]),
+        frames=own.frames,
+        midpoint=midpoint,
+        baselines=baselines,
+        notes=(*notes, *said),
+        between=chosen.words,
+        kinds=kinds,
     )
 
 
@@ -212,17 +221,17 @@ def _measured(world: _World, name: str, seen: _Seen, line: _Seen | None, *, base
         if beside is not None and beside.logits is not None:
             gain = mean_interval(between - beside.logits[:, 1:-1].mean(1))
     return PathKind(
-        name,
-        baseline,
-        mean_interval(result.length),
-        mean_interval(result.straightness),
-        None if name == "pixel blend" else mean_interval(result.off_norm),
-        ratio,
-        score,
-        gain,
-        scores,
-        world.from_real(seen.images[:, len(world.at) // 2]),
-        None if name == "random pairs" else to_pixels(seen.images[: world.shown]),
+        name=name,
+        baseline=baseline,
+        length=mean_interval(result.length),
+        straightness=mean_interval(result.straightness),
+        off_norm=None if name == "pixel blend" else mean_interval(result.off_norm),
+        ratio=ratio,
+        score=score,
+        score_gain=gain,
+        scores=scores,
+        midpoint=world.from_real(seen.images[:, len(world.at) // 2]),
+        frames=None if name == "random pairs" else to_pixels(seen.images[: world.shown]),
     )
 
 

@@ -51,7 +51,7 @@ def section(context: ReportContext) -> Section:
         text = (
             "Distance of the images halfway to the nearest real image (L2, pixels in [0, 1]); less is more like data."
         )
-        blocks.append(Comparison(tuple(rows), text, "number"))
+        blocks.append(Comparison(rows=tuple(rows), caption=text, scale="number"))
     blocks += [*_compared(result), *_along(result), *(Prose(sentence(note)) for note in result.notes)]
     finding = f"{_midpoint_finding(result)}{_kinds_finding(result)}."
     return stated("interpolation", "Interpolations", (finding, trained_on(result.notes)), blocks)
@@ -81,7 +81,15 @@ def _strips(context: ReportContext, found: Interpolations, index: int, frames: P
         for i in range(min(len(found.pairs), len(films), SHOWN_PAIRS))
     )
     name = "paths" if index == 0 else f"paths-{index}"
-    return Strips(name, strips, steps, len(steps) // 2, "Along the path", caption, "films")
+    return Strips(
+        id=name,
+        strips=strips,
+        steps=steps,
+        start=len(steps) // 2,
+        control="Along the path",
+        caption=caption,
+        layout="films",
+    )
 
 
 def _blend(name: str) -> Role:
@@ -134,7 +142,7 @@ def _compared(found: Interpolations) -> tuple[Block, ...]:
         rows = [(kind, figure) for kind in found.kinds if (figure := of(kind)) is not None]
         if rows:
             shown = tuple(estimate(NAMES.get(kind.name, kind.name), figure, _role(kind)) for kind, figure in rows)
-            options.append((name, (Comparison(shown, same + caption, "number"),)))
+            options.append((name, (Comparison(rows=shown, caption=same + caption, scale="number"),)))
     return one_of("paths-by", "Compare by", options)
 
 
@@ -151,7 +159,16 @@ def _along(found: Interpolations) -> list[Block]:
         "Mean logit of the discriminator at each step with its 95 % interval over pairs; higher is more real. Where a "
         "path sinks between its ends, the discriminator does not take what lies there for images."
     )
-    return [Lines("scores-along", "The discriminator along the path", "share of the way", "logit", lines, caption)]
+    return [
+        Lines(
+            id="scores-along",
+            title="The discriminator along the path",
+            x_title="share of the way",
+            y_title="logit",
+            lines=lines,
+            caption=caption,
+        )
+    ]
 
 
 def _bands(kind: PathKind) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

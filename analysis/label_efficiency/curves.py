@@ -71,7 +71,7 @@ class LabelsNeeded:
     needed: Interval  # the baseline's; n counts draws
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Efficiency:
     """Accuracy against labels a class, or R2 against labelled rows, for every representation and its baselines."""
 
@@ -284,7 +284,7 @@ def label_efficiency_curve(
         curve.read(name, is_baseline(name), train[name], held, test[name])
     own = next((name for name in names if not is_baseline(name)), names[0])
     curve.read_shuffled(own, train[own], test[own], rng)
-    return Efficiency(target, curve.results(), curve.needed(), 0, ())
+    return Efficiency(target=target, curve=curve.results(), needed=curve.needed(), told=0, notes=())
 
 
 def labels_needed(ours: AnyArray, curve: Sequence[AnyArray], places: Doubles, *, metric: Metric = ACCURACY) -> Interval:

@@ -249,4 +249,6 @@ def number_efficiency(
     curves.read_shuffled(train[own].x, validation[own].x[kept], test[own].x, held, rng)
     curves.read_mean()
     (result,) = curves.curves
-    return Efficiency(target, result.results(), result.needed(REFERENCE), 0, (), "R2")
+    return Efficiency(
+        target=target, curve=result.results(), needed=result.needed(REFERENCE), told=0, notes=(), metric="R2"
+    )

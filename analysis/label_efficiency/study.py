@@ -152,7 +152,11 @@ class _Classes:
 
     def results(self, told: int) -> list[Efficiency]:
         name = self.columns[0].name
-        return [Efficiency(name, self.curve.results(), self.curve.needed(), told, tuple(self.notes))]
+        return [
+            Efficiency(
+                target=name, curve=self.curve.results(), needed=self.curve.needed(), told=told, notes=tuple(self.notes)
+            )
+        ]
 
 
 def _by_known_rows(columns: Sequence[Column], split: _Split, options: _Options, notes: list[str]) -> list[_Numbers]:
@@ -226,7 +230,14 @@ class _Numbers:
     def results(self, told: int) -> list[Efficiency]:
         self.curves.read_mean()
         return [
-            Efficiency(column.name, curve.results(), curve.needed(REFERENCE), told, tuple(self.notes), "R2")
+            Efficiency(
+                target=column.name,
+                curve=curve.results(),
+                needed=curve.needed(REFERENCE),
+                told=told,
+                notes=tuple(self.notes),
+                metric="R2",
+            )
             for column, curve in zip(self.columns, self.curves.curves, strict=True)
         ]
 

@@ -21,7 +21,7 @@ from .curves import Curve
 from .regression import NumberCurves
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LabelSubset:
     """Images, the draws of labelled rows to train on, and the rows for validation and test."""
 
@@ -42,7 +42,7 @@ FitRegressors = Callable[[LabelSubset], tuple[Singles, Sequence[int]]]
 """From a subset to what each draw's network predicts for test rows, (draws, t, k), and the steps for each number."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SupervisedBaseline:
     """A named way to train networks on labelled subsets."""
 
@@ -91,7 +91,14 @@ def add_classifiers(
             if labelled < baseline.n_labels_used:
                 result.append(None)
                 continue
-            subset = LabelSubset(images, labels, column.categories, size.picked[:draws], validation, test)
+            subset = LabelSubset(
+                images=images,
+                labels=labels,
+                classes=column.categories,
+                draws=size.picked[:draws],
+                validation=validation,
+                test=test,
+            )
             hits, steps = baseline.fit_classifiers(subset)
             result.append((hits, Setting(False, float(steps))))
         if any(accuracy is not None for accuracy in result):
@@ -140,7 +147,17 @@ def add_regressors(
         result = []
         for picked in curves.picked:
             progress(f"{baseline.name}, {picked.shape[1]:,} labelled rows")
-            predictions, steps = fit(LabelSubset(images, unnamed, (), picked[:draws], validation, test, values))
+            predictions, steps = fit(
+                LabelSubset(
+                    images=images,
+                    labels=unnamed,
+                    classes=(),
+                    draws=picked[:draws],
+                    validation=validation,
+                    test=test,
+                    values=values,
+                )
+            )
             result.append((predictions, [float(step) for step in steps]))
         curves.add(baseline.name, result)
         notes += [f"{baseline.name}: {baseline.note}"] if baseline.note else []

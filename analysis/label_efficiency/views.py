@@ -276,12 +276,12 @@ def _curve(found: Efficiency, id: str) -> Lines:
     ).rstrip()
     title = f"{what} {f'of {found.target} ' if _is_number(last) else ''}by number of labels"
     return Lines(
-        id,
-        title,
-        by,
-        _figure_name(found),
-        tuple(lines),
-        caption,
+        id=id,
+        title=title,
+        x_title=by,
+        y_title=_figure_name(found),
+        lines=tuple(lines),
+        caption=caption,
         y_scale="linear" if _is_number(last) else "percent",
         x_scale="log",
     )
@@ -313,19 +313,19 @@ def _needed(found: Efficiency) -> list[Block]:
     )
     labels = "labelled rows" if found.metric == "R2" else "labels a class"
     names = ("representation", labels, "baseline", "for as much it must")
-    return [Disclosure("How many labels the baselines need", (Table(names, rows, caption),))]
+    return [Disclosure("How many labels the baselines need", (Table(columns=names, rows=rows, caption=caption),))]
 
 
 def _differences(few: tuple[FewLabels, ...]) -> list[Block]:
     unit = 1 if _is_number(few[0]) else 100  # accuracies differ by points, not by a share of each other
     rows = [
         Estimate(
-            f"{d.representation} minus {readable(d.baseline)}",
-            unit * d.difference.value,
-            unit * d.difference.low,
-            unit * d.difference.high,
-            d.difference.n,
-            "ours",
+            label=f"{d.representation} minus {readable(d.baseline)}",
+            value=unit * d.difference.value,
+            low=unit * d.difference.low,
+            high=unit * d.difference.high,
+            n=d.difference.n,
+            role="ours",
             group=trained_on_labels(one),
         )
         for one in few
@@ -337,7 +337,13 @@ def _differences(few: tuple[FewLabels, ...]) -> list[Block]:
     )
     digits = 1 if unit > 1 else 2
     return (
-        [Disclosure("Paired differences", (Comparison(tuple(rows), caption, "number", digits=digits),))] if rows else []
+        [
+            Disclosure(
+                "Paired differences", (Comparison(rows=tuple(rows), caption=caption, scale="number", digits=digits),)
+            )
+        ]
+        if rows
+        else []
     )
 
 

@@ -27,7 +27,7 @@ FEWEST = 10  # rows of a class
 SHUFFLES = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClassMixtures:
     """p(z | y) of each class that has rows enough, and p(y)."""
 
@@ -50,7 +50,7 @@ class ClassMixtures:
         return drawn if self.pca is None else self.pca.restore(drawn).astype(np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ByClass:
     """Mixtures of classes, judged on rows that they have not seen."""
 
@@ -110,7 +110,9 @@ def _fitted(
     fitted = tuple(
         fit_mixture(inner[labels == label], rng=rng, components=components, restarts=restarts) for label in classes[use]
     )
-    return ClassMixtures(classes[use].astype(np.int64), counts[use] / counts[use].sum(), fitted, pca)
+    return ClassMixtures(
+        classes=classes[use].astype(np.int64), shares=counts[use] / counts[use].sum(), mixtures=fitted, pca=pca
+    )
 
 
 def _shuffled(codes: Floats, labels: Ints, *, rng: np.random.Generator) -> ClassMixtures:
@@ -163,17 +165,19 @@ def by_class(
     null = [judge(_shuffled(*inner, rng=rng), *held).value for _ in range(SHUFFLES)]
     notes = [f"{keep.sum()} columns reduced to {len(result.pca.axes)} by PCA"] if result.pca is not None else []
     judged = ByClass(
-        tuple(classes[label] for label in result.classes),
-        np.array([len(mixture.gaussians.weights) for mixture in result.mixtures], np.int64),
-        tuple(one.gaussians.covariance for one in result.mixtures),
-        np.array([one.fitted_on for one in result.mixtures], np.int64),
-        judge(result, *held),
-        float(np.mean(null)),
-        None,
-        tuple(notes),
-        tuple(one.gaussians for one in result.mixtures),
-        code_transform(codes, keep, result.pca, [np.flatnonzero(labels == label) for label in result.classes], rng=rng),
-        tuple(
+        classes=tuple(classes[label] for label in result.classes),
+        components=np.array([len(mixture.gaussians.weights) for mixture in result.mixtures], np.int64),
+        covariances=tuple(one.gaussians.covariance for one in result.mixtures),
+        rows=np.array([one.fitted_on for one in result.mixtures], np.int64),
+        accuracy=judge(result, *held),
+        shuffled=float(np.mean(null)),
+        samples=None,
+        notes=tuple(notes),
+        mixtures=tuple(one.gaussians for one in result.mixtures),
+        back=code_transform(
+            codes, keep, result.pca, [np.flatnonzero(labels == label) for label in result.classes], rng=rng
+        ),
+        baselines=tuple(
             Baseline(
                 name,
                 judge(_fitted(fit_on, labels, rng=rng, components=components), other, held[1]),

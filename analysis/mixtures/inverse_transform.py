@@ -17,7 +17,7 @@ KEPT = 64  # rows of a group whose other columns its draws take
 OLDER = "these results were written before codes could be drawn from them: run `latentgan mixture` again"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CodeTransform:
     """How draws of a group, a component or a class, become codes of D columns.
 
@@ -68,7 +68,7 @@ def code_transform(
         read = np.asarray(codes[wanted], np.float32)[:, ~keep]  # a stream reads ascending rows once
         others = read[back.reshape(picked.shape)]
     low, high = (np.asarray(end, np.float64) for end in (own.min(0), own.max(0)))
-    return CodeTransform(np.flatnonzero(keep), low, high, others, pca)
+    return CodeTransform(columns=np.flatnonzero(keep), low=low, high=high, others=others, pca=pca)
 
 
 def decoded(drawn: Sequence[Singles], decode: Callable[[Singles], Singles]) -> Pixels:

@@ -25,7 +25,7 @@ from .separation import Separation
 UNUSUAL = 12  # images that a report shows as outliers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Agreement:
     """How well components and labels tell each other, over n labelled rows (test where there is a split)."""
 
@@ -40,7 +40,7 @@ class Agreement:
     baselines: tuple[Baseline, ...]  # NMI of mixtures with as many components on pixels (PCA), untrained codes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mixture:
     """The mixture with the least BIC among those that are sound (see `fit_mixture`), refitted on all rows."""
 
@@ -112,7 +112,17 @@ def agreement(
     shared, rand = partition_interval(nmi, counts, rng=rng), partition_interval(ari, counts, rng=rng, ends=(-1.0, 1.0))
     chance = [float(score(shuffled).mean()) for score in (nmi, ari, purity)]
     pure = purity_interval(counts, rng=rng)
-    return Agreement(shared, rand, pure, chance[0], chance[1], chance[2], counts, classes, baselines)
+    return Agreement(
+        nmi=shared,
+        ari=rand,
+        purity=pure,
+        shuffled_nmi=chance[0],
+        shuffled_ari=chance[1],
+        shuffled_purity=chance[2],
+        counts=counts,
+        classes=classes,
+        baselines=baselines,
+    )
 
 
 def mixture_result(
@@ -152,20 +162,20 @@ def mixture_result(
     if labels is not None:
         agreed = agreement(index, labels, components=k, classes=classes, rng=rng, baselines=baselines)
     result = Mixture(
-        k,
-        fitted.gaussians.covariance,
-        fitted.gaussians.weights,
-        means,
-        fitted.gaussians.covariances,
-        fitted.candidates,
-        fitted.fitted_on,
-        rows,
-        index,
-        confidence,
-        agreed,
-        near,
-        None,
-        (*fitted.notes, *notes),
+        components=k,
+        covariance=fitted.gaussians.covariance,
+        weights=fitted.gaussians.weights,
+        means=means,
+        covariances=fitted.gaussians.covariances,
+        candidates=fitted.candidates,
+        fitted_on=fitted.fitted_on,
+        rows=rows,
+        assignments=index,
+        confidence=confidence,
+        agreement=agreed,
+        nearest=near,
+        samples=None,
+        notes=(*fitted.notes, *notes),
         back=code_transform(codes, keep, fitted.pca, [np.flatnonzero(index == i) for i in range(k)], rng=rng),
     )
     if decode is None:
@@ -187,7 +197,9 @@ def found_again(train: Floats, codes: Floats, *, like: FittedMixture, rng: np.ra
     inner, parts = like.inner(codes), []
     for half in halves:
         fitted, _ = fit_gaussians(like.inner(np.asarray(train[half])), k, covariance=shape, rng=rng, thorough=False)
-        parts.append(FittedMixture(fitted, None, (), len(half), ()).assign(inner)[0])
+        parts.append(
+            FittedMixture(gaussians=fitted, pca=None, candidates=(), fitted_on=len(half), notes=()).assign(inner)[0]
+        )
     counts = contingency(*parts, rows=k, columns=k)
     return partition_interval(ari, counts, rng=rng, ends=(-1.0, 1.0))
 

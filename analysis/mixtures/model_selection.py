@@ -35,7 +35,7 @@ FEWEST = 30  # held-out rows that confirm a degenerate candidate
 WIDEST = 64  # columns; wider codes are reduced by PCA, since a full covariance has d²/2 entries
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """One model that was tried."""
 
@@ -62,7 +62,7 @@ class FittedCandidate(NamedTuple):
     flat: int  # directions in which all rows lie flat
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FittedMixture:
     """A chosen mixture, as a map from codes to components and back."""
 
@@ -155,7 +155,9 @@ def fit_mixture(
             f"{floored} of {chosen.components} components of the chosen mixture have degenerated (few rows, or flat in "
             f"a direction); every variance is raised by {FLOOR:g} of its column's"
         )
-    return FittedMixture(final.reordered(), pca, tuple(candidates), len(codes), tuple(notes))
+    return FittedMixture(
+        gaussians=final.reordered(), pca=pca, candidates=tuple(candidates), fitted_on=len(codes), notes=tuple(notes)
+    )
 
 
 def _search(
@@ -268,7 +270,12 @@ def _candidate(
     mean = float(beyond.mean()) if len(held) else math.nan
     free = free_parameters(k, used.shape[1] - flat[shape != "diag"], shape)
     bic = -2 * total + free * math.log(len(used))
-    return FittedCandidate(Candidate(k, shape, bic, mean, floored, 2 * free - 2 * total), fitted, beyond, flat[1])
+    return FittedCandidate(
+        Candidate(components=k, covariance=shape, bic=bic, held_out=mean, floored=floored, aic=2 * free - 2 * total),
+        fitted,
+        beyond,
+        flat[1],
+    )
 
 
 def _confirmed(tried: list[FittedCandidate]) -> list[FittedCandidate]:

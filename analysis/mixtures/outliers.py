@@ -23,7 +23,7 @@ from .gaussians import normalise
 from .model_selection import FittedMixture
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outliers:
     """Scores of n rows; a quantile is the share of the reference rows that are at least as unusual."""
 
@@ -60,13 +60,13 @@ def outlier_scores(
     beyond = tail(*(by_blocks(lambda some: _heavy_tailed(fitted, some), fitted.inner(x)) for x in (codes, references)))
     unusual = place[order][beyond[order] <= 0.05 / (among or len(codes))]
     return Outliers(
-        place[order],
-        scores[0][0][order],
-        scores[0][1][order],
-        density[order],
-        distance[order],
-        len(references),
-        unusual,
+        rows=place[order],
+        log_density=scores[0][0][order],
+        mahalanobis=scores[0][1][order],
+        density_quantile=density[order],
+        mahalanobis_quantile=distance[order],
+        references=len(references),
+        unusual=unusual,
     )
 
 
@@ -85,13 +85,13 @@ def scored_by_halves(fitted: FittedMixture, codes: Floats, rows: Ints, *, rng: n
 
     ranked, unusual = both("rows"), np.concatenate([one.unusual, other.unusual])
     return Outliers(
-        ranked,
-        both("log_density"),
-        both("mahalanobis"),
-        both("density_quantile"),
-        both("mahalanobis_quantile"),
-        min(one.references, other.references),
-        ranked[np.isin(ranked, unusual)],
+        rows=ranked,
+        log_density=both("log_density"),
+        mahalanobis=both("mahalanobis"),
+        density_quantile=both("density_quantile"),
+        mahalanobis_quantile=both("mahalanobis_quantile"),
+        references=min(one.references, other.references),
+        unusual=ranked[np.isin(ranked, unusual)],
     )
 
 

@@ -135,7 +135,7 @@ def _component(context: ReportContext, found: Mixture, k: int) -> Group:
             detail += (
                 f"; {percent(row[top] / row.sum(), 0)} of {count(int(row.sum()))} are {found.agreement.classes[top]}"
             )
-    return Group(f"Component {k + 1}", detail, tuple(pictures), across=across)
+    return Group(title=f"Component {k + 1}", detail=detail, pictures=tuple(pictures), across=across)
 
 
 def _unusual(context: ReportContext, found: Mixture) -> list[Block]:
@@ -156,7 +156,7 @@ def _unusual(context: ReportContext, found: Mixture) -> list[Block]:
     if not shown:
         named = listed([context.describe(int(row)) for row in one.rows[:UNUSUAL]])
         return [Prose(f"Most unusual ({detail}): {named}. {caption}")]
-    return [Gallery((Group("Most unusual", detail, shown, across=len(shown)),), caption)]
+    return [Gallery((Group(title="Most unusual", detail=detail, pictures=shown, across=len(shown)),), caption)]
 
 
 def _classes(found: Mixture, noun: str) -> list[Block]:
@@ -177,11 +177,17 @@ def _classes(found: Mixture, noun: str) -> list[Block]:
     beside = [f"{readable(other.name)} {figure(other.figure)}" for other in one.baselines]
     caption += f"{listed([*beside, f'shuffled labels {percent(one.shuffled)}'])} by mixtures of theirs."
     blocks: list[Block] = [
-        Disclosure("A mixture for each class", (Table(("class", "components", "rows"), rows, caption),))
+        Disclosure(
+            "A mixture for each class", (Table(columns=("class", "components", "rows"), rows=rows, caption=caption),)
+        )
     ]
     if one.samples is not None:
         groups = tuple(
-            Group(name, "", tuple(Picture(p, f"new image of {name}") for p in as_uint8(drawn)[:SHOWN_MEMBERS]))
+            Group(
+                title=name,
+                detail="",
+                pictures=tuple(Picture(p, f"new image of {name}") for p in as_uint8(drawn)[:SHOWN_MEMBERS]),
+            )
             for name, drawn in zip(one.classes, one.samples, strict=True)
         )
         blocks.append(Gallery(groups, "Codes drawn from the mixture of each class, decoded.", rows=True))
@@ -214,7 +220,15 @@ def _criterion(found: Mixture, key: str) -> Lines:
         lines += [Line(f"{kind} covariances", x, y, markers=True)] if tried else []
     name, caption = CRITERIA[key]
     caption += f" n of the fit: {count(found.fitted_on)}."
-    return Lines(key, "How many components", "components", name, tuple(lines), caption, x_scale="log")
+    return Lines(
+        id=key,
+        title="How many components",
+        x_title="components",
+        y_title=name,
+        lines=tuple(lines),
+        caption=caption,
+        x_scale="log",
+    )
 
 
 def _tried(found: Mixture, known: Sequence[str]) -> Disclosure:
@@ -239,7 +253,9 @@ def _tried(found: Mixture, known: Sequence[str]) -> Disclosure:
         f"Best by {listed(sentences)}. BIC and AIC are those above the best; a degenerate candidate is not chosen, "
         "unless held-out rows confirm it by being likelier under it than under any that is not."
     )
-    return Disclosure("Every candidate", (Table(("candidate", "BIC", "AIC", "held-out", ""), rows, caption),))
+    return Disclosure(
+        "Every candidate", (Table(columns=("candidate", "BIC", "AIC", "held-out", ""), rows=rows, caption=caption),)
+    )
 
 
 def _flaws(one: Candidate) -> str:
@@ -262,7 +278,11 @@ def _agreement(found: Agreement) -> Comparison:
         ("purity", found.purity, found.shuffled_purity),
     ):
         rows.append(estimate("codes", score, group=name))
-        rows.append(Estimate("labels shuffled", shuffled, np.nan, np.nan, score.n, "chance", name))
+        rows.append(
+            Estimate(
+                label="labels shuffled", value=shuffled, low=np.nan, high=np.nan, n=score.n, role="chance", group=name
+            )
+        )
         if name.startswith("mutual"):
             rows += [
                 estimate(readable(b.name), b.figure, role_of(b.name), group=name, note=b.note) for b in found.baselines
@@ -271,14 +291,19 @@ def _agreement(found: Agreement) -> Comparison:
         "Agreement of components with labels: 1 is the same grouping. Intervals are for very many rows of these "
         "components: few rows raise mutual information and purity by chance, so that these may lie at an upper end."
     )
-    return Comparison(tuple(rows), caption, "number", (0.0, 1.0))
+    return Comparison(rows=tuple(rows), caption=caption, scale="number", axis=(0.0, 1.0))
 
 
 def _counts(found: Agreement) -> Table:
     counts = np.asarray(found.counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     rows = tuple((f"component {k + 1}", *map(count, row.tolist())) for k, row in enumerate(counts))
-    return Table(("", *found.classes), rows, "Rows of each label in each component.", tuple(map(tuple, share.tolist())))
+    return Table(
+        columns=("", *found.classes),
+        rows=rows,
+        caption="Rows of each label in each component.",
+        shades=tuple(map(tuple, share.tolist())),
+    )
 
 
 def tables(result: Any) -> Iterator[TextTable]:

@@ -108,7 +108,7 @@ def _ratio(cross: float, first: float, second: float) -> float:
     return float(cross / math.sqrt(first * second)) if first > 0 and second > 0 else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Sums:
     """What HSIC of two centred sides, of all rows and without each row, is computed from."""
 
@@ -121,7 +121,7 @@ class _Sums:
     @classmethod
     def of(cls, x: Doubles, y: Doubles) -> _Sums:
         a, b = (np.einsum("ij,ij->i", z, z) for z in (x, y))
-        return cls(a, b, _alike(x, y), x @ (b @ x), y @ (a @ y))
+        return cls(x_norms=a, y_norms=b, alike=_alike(x, y), x_by_y=x @ (b @ x), y_by_x=y @ (a @ y))
 
     def hsic(self) -> float:
         """n (n − 3) times the unbiased HSIC."""

@@ -28,7 +28,7 @@ MEASURES = {CODE: 1, FEATURES: 1, CODE_FEW: 1, FEATURES_FEW: 1, ERROR: -1, DIMEN
 """In the order of the table: 1 where more is better, -1 where less is, 0 where neither."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ComparedModel:
     """A run, or a baseline."""
 
@@ -77,7 +77,7 @@ class RankedModel:
         return next((figure for figure in self.figures if figure.measure == measure), Figure(measure, UNKNOWN, UNKNOWN))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BestByMetric:
     """The best run by one measure, and the run that is hardest to tell from it."""
 
@@ -90,7 +90,7 @@ class BestByMetric:
     p_value: float = math.nan  # of the difference from every other run, with all measures counted (Holm)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelRanking:
     """Runs in the order given, then baselines, on the same rows."""
 
@@ -146,7 +146,11 @@ def best_by_metric(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[BestByMe
         rival = min(gaps, key=lambda i: gaps[i].low if sign > 0 else -gaps[i].high)
         freedom = _freedom(entries[best].values[measure])
         p = max(difference_p(gap, freedom=freedom) for gap in gaps.values())
-        result.append(BestByMetric(measure, best, rival, gaps[rival], len(runs), False, p))
+        result.append(
+            BestByMetric(
+                measure=measure, best=best, rival=rival, difference=gaps[rival], runs=len(runs), clear=False, p_value=p
+            )
+        )
     adjusted = holm(np.array([one.p_value for one in result], np.float64)).tolist()
     return tuple(replace(one, clear=p <= SIGNIFICANT, p_value=p) for one, p in zip(result, adjusted, strict=True))
 

@@ -67,7 +67,13 @@ def _table(found: ModelRanking) -> Table:
     )
     names = ("", "width", *titles.values())
     quiet = tuple(one.who.baseline for one in found.ranked_models)
-    return Table(names, tuple(row for row, _ in cells), caption, quiet=quiet, below=tuple(small for _, small in cells))
+    return Table(
+        columns=names,
+        rows=tuple(row for row, _ in cells),
+        caption=caption,
+        quiet=quiet,
+        below=tuple(small for _, small in cells),
+    )
 
 
 def _row(one: RankedModel, measures: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
@@ -137,7 +143,9 @@ def _charts(found: ModelRanking) -> Choice:
             estimate(_label(one), one.figure(measure).value, _role(one), note=_note(one, measure)) for one in shown
         )
         ends = None if _scale(measure) == "percent" else (0.0, _round_up(max(row.high for row in rows)))
-        block = Comparison(rows, _caption(found, measure), _scale(measure), ends, _digits(measure))
+        block = Comparison(
+            rows=rows, caption=_caption(found, measure), scale=_scale(measure), axis=ends, digits=_digits(measure)
+        )
         options.append((title, (block,)))
     return Choice("side-by-side", "Figure", tuple(options))
 

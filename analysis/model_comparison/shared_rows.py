@@ -29,7 +29,7 @@ HELD = 100  # test rows
 DRAWS = 20  # of few labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SharedRows:
     """Common rows as positions among themselves; train, validation and test rows have a label."""
 
@@ -83,7 +83,16 @@ def shared_rows(tables: Sequence[Embeddings], options: Options, *, draws: int = 
     drawn = None if column is None else _draws(column.codes[train], draws, options, notes)
     fit = thin(np.flatnonzero(split == "train"), options.train_rows, options)
     held = thin(_held(split, notes, np.flatnonzero(alone)), options.test_rows, options)
-    return SharedRows(tuple(places), column, train, validation, test, drawn, fit, held), notes
+    return SharedRows(
+        places=tuple(places),
+        column=column,
+        train=train,
+        validation=validation,
+        test=test,
+        draws=drawn,
+        fit=fit,
+        held=held,
+    ), notes
 
 
 def _classes(first: Embeddings, place: Ints, notes: list[str]) -> Column | None:

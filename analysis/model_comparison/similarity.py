@@ -62,7 +62,7 @@ AT_ONCE = 2_000_000  # shuffled positions that maps are fitted to together
 FOLDS = 4  # of the rows that a rotation is fitted on, for its scale
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Similarity:
     """One figure of alikeness, 1 for the same arrangement."""
 
@@ -73,7 +73,7 @@ class Similarity:
     shuffles: int = 0  # behind p
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Transfer:
     """A concept's direction found in the first, carried over to the second by a map that saw no label."""
 
@@ -86,7 +86,7 @@ class Transfer:
     p_value: float = math.nan  # share of those maps that carry as much
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two representations of the same rows."""
 
@@ -200,17 +200,37 @@ def similarities(
         null = cka_of_shuffles(x, y, shuffles, rng=rng)
         value = cka_interval(x, y)
         result = [
-            Similarity("linear CKA", value, float(null.mean()), permutation_p(value.value, null), len(null)),
+            Similarity(
+                name="linear CKA",
+                value=value,
+                shuffled=float(null.mean()),
+                p_value=permutation_p(value.value, null),
+                shuffles=len(null),
+            ),
             _distances(x[:DISTANCES], y[:DISTANCES], shuffles, rng),
         ]
         if not judged:
-            return (*result, *(Similarity(name, replace(UNKNOWN, n=n), math.nan, math.nan) for name in (COMMON, *MAPS)))
+            return (
+                *result,
+                *(
+                    Similarity(name=name, value=replace(UNKNOWN, n=n), shuffled=math.nan, p_value=math.nan)
+                    for name in (COMMON, *MAPS)
+                ),
+            )
         result.append(_overlap(x, y, shuffles, rng))
         halves = np.arange(n // 2), np.arange(n // 2, n)
         for name, score in MAPS.items():
             value = score(x, y, halves, rng=rng)
             null = np.array([_shuffled_map(score, x, y, halves, rng) for _ in range(min(shuffles, 19))])
-            result.append(Similarity(name, value, float(null.mean()), permutation_p(value.value, null), len(null)))
+            result.append(
+                Similarity(
+                    name=name,
+                    value=value,
+                    shuffled=float(null.mean()),
+                    p_value=permutation_p(value.value, null),
+                    shuffles=len(null),
+                )
+            )
     return tuple(result)
 
 
@@ -235,7 +255,13 @@ def _distances(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) ->
         order = rng.permutation(n)
         null.append(float(one @ other[np.ix_(order, order)][pairs]) / len(one))
     value = jackknife(lambda r: distance_correlation(x[r], y[r]), np.arange(n))
-    return Similarity("RSA", value, float(np.mean(null)), permutation_p(value.value, np.array(null)), len(null))
+    return Similarity(
+        name="RSA",
+        value=value,
+        shuffled=float(np.mean(null)),
+        p_value=permutation_p(value.value, np.array(null)),
+        shuffles=len(null),
+    )
 
 
 def _overlap(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> Similarity:
@@ -248,7 +274,13 @@ def _overlap(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> S
         back = np.argsort(order)
         null.append(float(common_neighbours(first, back[second[order]]).mean()))
     value = wilson_share(float(common_neighbours(first, second).mean()), n)
-    return Similarity(COMMON, value, float(np.mean(null)), permutation_p(value.value, np.array(null)), len(null))
+    return Similarity(
+        name=COMMON,
+        value=value,
+        shuffled=float(np.mean(null)),
+        p_value=permutation_p(value.value, np.array(null)),
+        shuffles=len(null),
+    )
 
 
 def _shuffled_map(
@@ -302,7 +334,11 @@ def transfers(
         null = nulls[:, i]
         spread = Interval(float(null.mean()), *percentiles(null), len(null)) if shuffles else UNKNOWN
         p = permutation_p(there.value, null) if shuffles else math.nan
-        result.append(Transfer(question.name, there, home, away, spread, question.note, p))
+        result.append(
+            Transfer(
+                name=question.name, there=there, here=home, own=away, shuffled=spread, note=question.note, p_value=p
+            )
+        )
     return tuple(result), left
 
 

@@ -65,7 +65,14 @@ def study_comparison(
         few = y if y.shape[1] <= WIDEST else fit_pca(y, WIDEST, rng=rng).project(y)
         carried, _ = transfers(x, few, _asked(first, rows), rng=rng)
         result.append(
-            Comparison((pairs[0].names[0], wanted.name), (x.shape[1], y.shape[1]), len(x), alike, carried, ())
+            Comparison(
+                names=(pairs[0].names[0], wanted.name),
+                widths=(x.shape[1], y.shape[1]),
+                rows=len(x),
+                similarities=alike,
+                transfers=carried,
+                notes=(),
+            )
         )
     notes = dict.fromkeys(
         [*said, *(note for pair in pairs for note in pair.notes), *missing_baselines(first), *grouping(first)]
@@ -101,7 +108,14 @@ def compare_tables(
     progress("concepts")
     carried, left = transfers(x, y, _asked(first, mine), rng=rng)
     named = (f"{first.path.name}: {first.code}", f"{second.path.name}: {second.code}")
-    return Comparison(named, (x.shape[1], y.shape[1]), len(mine), result, carried, (*notes, *left))
+    return Comparison(
+        names=named,
+        widths=(x.shape[1], y.shape[1]),
+        rows=len(mine),
+        similarities=result,
+        transfers=carried,
+        notes=(*notes, *left),
+    )
 
 
 def _asked(table: Embeddings, rows: Ints) -> list[ConceptTarget]:

@@ -106,7 +106,7 @@ def _transfers(pair: Pair, baselines: tuple[Pair, ...]) -> Comparison:
             " Further marks are the same directions carried over to baselines in place of the other code: what the "
             "images alone share."
         )
-    return Comparison(rows, caption, "number", (0.0, 1.0), 3)
+    return Comparison(rows=rows, caption=caption, scale="number", axis=(0.0, 1.0), digits=3)
 
 
 def _details(pair: Pair) -> Table:
@@ -119,7 +119,9 @@ def _details(pair: Pair) -> Table:
         for transfer in pair.transfers
     )
     caption = "The same directions at home, directions found in the other code itself, and maps of shuffled rows."
-    return Table(("concept", "carried over", "at home", "found there", "shuffled maps", "n"), rows, caption)
+    return Table(
+        columns=("concept", "carried over", "at home", "found there", "shuffled maps", "n"), rows=rows, caption=caption
+    )
 
 
 def carries(told: Sequence[Transfer]) -> list[bool]:

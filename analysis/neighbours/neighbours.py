@@ -9,7 +9,7 @@ from ..base.arrays import Doubles, Ints, rows_of
 from ..base.statistics import Interval
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NeighbourTable:
     """The nearest train rows of some test rows in one representation."""
 
@@ -20,7 +20,7 @@ class NeighbourTable:
     agreement: Interval | None  # share of the k neighbours with the query's label, over all n test rows tried
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Neighbours:
     """The same queries looked up in several representations."""
 

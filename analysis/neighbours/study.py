@@ -34,14 +34,22 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
             truth, near = labels[0][test], labels[0][train[nearest(asked, known, k=k)[0]]]
             use = truth >= 0
             agreement = share_of_neighbours((near == truth[:, None])[use], (near >= 0)[use])
-        tables.append(NeighbourTable(wanted.name, wanted.baseline, train[index], distance, agreement))
+        tables.append(
+            NeighbourTable(
+                representation=wanted.name,
+                baseline=wanted.baseline,
+                rows=train[index],
+                distances=distance,
+                agreement=agreement,
+            )
+        )
     chance = float("nan")
     if labels is not None:
         shares = [np.bincount(labels[0][r][labels[0][r] >= 0], minlength=len(labels[1])) for r in (train, test)]
         if all(share.sum() for share in shares):
             chance = float((shares[0] / shares[0].sum()) @ (shares[1] / shares[1].sum()))
     notes = [*missing_baselines(table), *said(options, table, train=len(train), test=len(test))]
-    return Neighbours(gallery, k, chance, tuple(tables), tuple(notes))
+    return Neighbours(queries=gallery, k=k, chance=chance, tables=tuple(tables), notes=tuple(notes))
 
 
 def share_of_neighbours(hits: Bools, counted: Bools) -> Interval | None:

@@ -36,7 +36,7 @@ def section(context: ReportContext) -> Section:
     rows = tuple(estimate(readable(o.representation), a, role_of(o.representation)) for o, a in figures)
     if rows:
         text = f"Share of the {result.k} nearest train {noun}s with the test {noun}'s label."
-        blocks = (Comparison(rows, text), *blocks)
+        blocks = (Comparison(rows=rows, caption=text), *blocks)
     own = [(one, agreement) for one, agreement in figures if not one.baseline]
     if not own:
         finding = f"The {result.k} nearest train {noun}s of {plural(len(result.queries), f'test {noun}')}."
@@ -60,7 +60,7 @@ def _lookup(context: ReportContext, found: Neighbours, one: NeighbourTable) -> G
         some = [context.picture(int(near)) for near in (query, *row[:6]) if near >= 0]
         pictures += [picture for picture in some if picture is not None]
     across = 1 + min(6, one.rows.shape[1]) if one.rows.ndim == 2 else None
-    return Group(readable(one.representation), "", tuple(pictures), across=across)
+    return Group(title=readable(one.representation), detail="", pictures=tuple(pictures), across=across)
 
 
 def tables(result: Any) -> Iterator[TextTable]:

@@ -24,7 +24,7 @@ Draw = Callable[[int], Floats]
 """n -> n draws from a prior, (n, d), others at every call."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PartOfPrior:
     """One part of a code beside draws from its prior."""
 
@@ -84,7 +84,9 @@ def compare_with_prior(
     mean, deviation = (np.full(d, value) for value in PRIORS[kind]) if draws is None else _moments(source)
     spread = codes.std(0, dtype=np.float64)
     ratio = np.divide(spread, deviation, out=np.full(d, np.nan), where=deviation > 0)
-    return PartOfPrior(name, kind, result, null, codes.mean(0, dtype=np.float64) - mean, ratio)
+    return PartOfPrior(
+        name=name, kind=kind, codes=result, null=null, means=codes.mean(0, dtype=np.float64) - mean, deviations=ratio
+    )
 
 
 def _two(draws: Draw | Floats, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:

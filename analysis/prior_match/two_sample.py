@@ -27,7 +27,7 @@ PROJECTIONS = 50
 BLOCK = 64  # permutations at once
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TwoSample:
     """How far two sets of rows, n and m of them, are apart."""
 
@@ -77,18 +77,18 @@ def two_sample(
         sliced = _sliced(both, _memberships(n, m, repeats, rng), n, projections, rng)
     ks, ks_p = column_tests(x, y)
     return TwoSample(
-        n,
-        m,
-        float(mmds[0]),
-        permutation_p(float(mmds[0]), mmds[1:]),
-        bandwidth,
-        float(sliced[0]),
-        permutation_p(float(sliced[0]), sliced[1:]),
-        float(sliced[1:].mean()),
-        ks,
-        ks_p,
-        discoveries(ks_p),
-        repeats,
+        n=n,
+        m=m,
+        mmd=float(mmds[0]),
+        mmd_p=permutation_p(float(mmds[0]), mmds[1:]),
+        bandwidth=bandwidth,
+        wasserstein=float(sliced[0]),
+        wasserstein_p=permutation_p(float(sliced[0]), sliced[1:]),
+        wasserstein_null=float(sliced[1:].mean()),
+        ks=ks,
+        ks_p=ks_p,
+        rejected=discoveries(ks_p),
+        permutations=repeats,
     )
 
 

@@ -74,7 +74,11 @@ def _part(part: PartOfPrior, index: int) -> list[Block]:
         "where the two are one. p is the share of exchanges of codes and draws that lie as far apart. The last column "
         "counts numbers whose Kolmogorov–Smirnov tests are discoveries (Benjamini and Hochberg, 5\u00a0%)."
     )
-    table = Table(("compared", "sliced Wasserstein", "test", "MMD²", "test", "numbers that differ"), rows, caption)
+    table = Table(
+        columns=("compared", "sliced Wasserstein", "test", "MMD²", "test", "numbers that differ"),
+        rows=rows,
+        caption=caption,
+    )
     return [_deviations(part, index), table, Disclosure("Every number", (_columns(part),))]
 
 
@@ -101,12 +105,12 @@ def _deviations(part: PartOfPrior, index: int) -> Lines:
     )
     line = Line("deviation", x, part.deviations[order], role="ours", markers=len(x) <= 64)
     return Lines(
-        f"prior-deviations-{index}",
-        f"Spread of {part.name}",
-        "number, by rank",
-        "deviation over the prior's",
-        (line,),
-        caption,
+        id=f"prior-deviations-{index}",
+        title=f"Spread of {part.name}",
+        x_title="number, by rank",
+        y_title="deviation over the prior's",
+        lines=(line,),
+        caption=caption,
         y_scale="from zero",
         level=(1.0, "prior"),
     )
@@ -126,7 +130,7 @@ def _columns(part: PartOfPrior) -> Table:
         for i, (ks, p) in enumerate(zip(part.codes.ks, part.codes.ks_p, strict=True))
     )
     caption = "Mean and deviation (over the prior's) of each number, with its Kolmogorov–Smirnov test."
-    return Table(("number", "mean", "deviation", "KS", "test", ""), rows, caption)
+    return Table(columns=("number", "mean", "deviation", "KS", "test", ""), rows=rows, caption=caption)
 
 
 def tables(result: Any) -> Iterator[TextTable]:

@@ -40,7 +40,7 @@ class Difference:
     difference: Interval  # the figure minus the baseline's; covers draws and test rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FewLabels:
     """Simple readers taught by few labels, the same draws for every representation."""
 
@@ -257,21 +257,21 @@ def compare(
                 differences.append(Difference(name, other, paired(found[i], found[j], metric)))
     chosen, common = tuple(setting.c for setting in settings), tuple(one.common for one in settings)
     return FewLabels(
-        per_class,
-        names,
-        baselines,
-        accuracy,
-        scores,
-        spread,
-        tuple(differences),
-        chosen,
-        n_test,
-        metric.protocol(n_test),
-        common,
-        everything,
-        shuffled,
-        labels,
-        metric.name,
+        per_class=per_class,
+        representations=names,
+        baselines=baselines,
+        accuracy=accuracy,
+        scores=scores,
+        deviations=spread,
+        differences=tuple(differences),
+        settings=chosen,
+        n_test=n_test,
+        note=metric.protocol(n_test),
+        common=common,
+        everything=everything,
+        shuffled=shuffled,
+        labels=labels,
+        metric=metric.name,
     )
 
 

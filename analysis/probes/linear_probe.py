@@ -80,7 +80,7 @@ PROTOCOL = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Probe:
     """One figure: a reader trained on a representation's train rows, scored on its test rows."""
 
@@ -140,7 +140,7 @@ class Probe:
         return self.predictor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProbeTable:
     """All probes of one table."""
 
@@ -262,22 +262,22 @@ def _probes(
         labels = np.zeros(0) if method == "ridge" else known.values
         probes.append(
             Probe(
-                representation,
-                baseline,
-                method,
-                target,
-                "R2" if method == "ridge" else "accuracy",
-                score,
-                null,
-                setting,
-                width,
-                train.x.shape[1],
-                len(train.y),
-                0 if validation is None else len(validation.y),
-                () if method == "ridge" else known.names,
-                table,
-                "; ".join(note),
-                Predictor(width, labels, said, probabilities, pca),
+                representation=representation,
+                baseline=baseline,
+                method=method,
+                target=target,
+                metric="R2" if method == "ridge" else "accuracy",
+                score=score,
+                shuffled=null,
+                setting=setting,
+                width=width,
+                used=train.x.shape[1],
+                n_train=len(train.y),
+                n_validation=0 if validation is None else len(validation.y),
+                classes=() if method == "ridge" else known.names,
+                confusion=table,
+                note="; ".join(note),
+                predictor=Predictor(width=width, labels=labels, said=said, probabilities=probabilities, pca=pca),
             )
         )
     return tuple(probes)

@@ -15,7 +15,7 @@ from ..table.representations import Representation, no_untrained, representation
 LABELS, DRAWS = 1000, 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
     """One way of reading features, as a paper reports it.
 
@@ -42,13 +42,13 @@ class Protocol:
         name = " + ".join(own)
         raw = [representation for representation in representations(table) if representation.name == "pixels"]
         as_wide, notes = _as_wide(table, {name: sum(table.width(one) for one in own)}, pixels)
-        read = [Representation(name, False, own[0], joined=own[1:]), *raw, *as_wide]
+        read = [Representation(name=name, baseline=False, column=own[0], joined=own[1:]), *raw, *as_wide]
         lacking = [one for one in own if table.untrained(one) is None]
         if lacking:
             notes.append(no_untrained(lacking[0]))
         else:
             beside = tuple(f"untrained.{one}" for one in own)
-            read.append(Representation(" + ".join(beside), True, beside[0], joined=beside[1:]))
+            read.append(Representation(name=" + ".join(beside), baseline=True, column=beside[0], joined=beside[1:]))
         return read, notes
 
 
@@ -97,7 +97,9 @@ def _as_wide(table: Embeddings, widths: dict[str, int], pixels: Pixels) -> tuple
     if same:
         notes.append(f"the PCA of pixels beside {_with_width(same, widths)} is that through which raw pixels are read")
     result = sorted({min(width, limit) for width in asked.values()})
-    return [Representation(f"PCA {width} of pixels", True, "pixels", width=width) for width in result], notes
+    return [
+        Representation(name=f"PCA {width} of pixels", baseline=True, column="pixels", width=width) for width in result
+    ], notes
 
 
 def _with_width(names: list[str], widths: dict[str, int]) -> str:
@@ -161,36 +163,41 @@ def _last_four(table: Embeddings) -> tuple[str, ...]:
 PROTOCOLS = {
     one.name: one
     for one in (
-        Protocol("linear", "multinomial logistic regression", "Every column on its own, all labels.", ("logistic",)),
         Protocol(
-            "knn",
-            "Wu et al. 2018, arXiv:1805.01978, §3.4; Caron et al. 2021, arXiv:2104.14294, §4.1",
-            "Every column on its own, all labels: the nearest neighbour in Euclidean distance, and votes weighted by "
-            "exp(cos / T) of the 20 nearest with T = 0.07 and of the 200 nearest with T = 0.1.",
-            ("knn", "cosine-20", "cosine-200"),
+            name="linear",
+            source="multinomial logistic regression",
+            about="Every column on its own, all labels.",
+            readers=("logistic",),
         ),
         Protocol(
-            "bigan-1nn",
-            "Donahue et al. 2017, arXiv:1605.09782, §4.1",
-            "One nearest neighbour, Euclidean, in the encoder's last hidden layer.",
-            ("knn",),
-            _penultimate,
+            name="knn",
+            source="Wu et al. 2018, arXiv:1805.01978, §3.4; Caron et al. 2021, arXiv:2104.14294, §4.1",
+            about="Every column on its own, all labels: the nearest neighbour in Euclidean distance, and votes "
+            "weighted by exp(cos / T) of the 20 nearest with T = 0.07 and of the 200 nearest with T = 0.1.",
+            readers=("knn", "cosine-20", "cosine-200"),
         ),
         Protocol(
-            "dcgan-svm-4x4",
-            "Radford et al. 2016, arXiv:1511.06434, §5",
-            "An L2-SVM on the features of every convolution of the discriminator, max-pooled to 4×4.",
-            ("svm",),
-            _convolutions,
-            LABELS,
+            name="bigan-1nn",
+            source="Donahue et al. 2017, arXiv:1605.09782, §4.1",
+            about="One nearest neighbour, Euclidean, in the encoder's last hidden layer.",
+            readers=("knn",),
+            columns=_penultimate,
         ),
         Protocol(
-            "ali-svm-last4",
-            "Dumoulin et al. 2017, arXiv:1606.00704, §4.3",
-            "An L2-SVM on the encoder's last three hidden layers and its output.",
-            ("svm",),
-            _last_four,
-            LABELS,
+            name="dcgan-svm-4x4",
+            source="Radford et al. 2016, arXiv:1511.06434, §5",
+            about="An L2-SVM on the features of every convolution of the discriminator, max-pooled to 4×4.",
+            readers=("svm",),
+            columns=_convolutions,
+            labels=LABELS,
+        ),
+        Protocol(
+            name="ali-svm-last4",
+            source="Dumoulin et al. 2017, arXiv:1606.00704, §4.3",
+            about="An L2-SVM on the encoder's last three hidden layers and its output.",
+            readers=("svm",),
+            columns=_last_four,
+            labels=LABELS,
         ),
     )
 }

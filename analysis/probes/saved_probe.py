@@ -31,7 +31,7 @@ FORMAT = 1
 ARRAYS = ("mean", "scale", "weights", "bias")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FittedProbe:
     """A multinomial logistic reader of one column: softmax of ((x − mean) / scale) W + b."""
 
@@ -131,11 +131,11 @@ def _probe(about: ProbeFile, arrays: dict[str, Any]) -> FittedProbe:
         if not (np.isfinite(arrays[name]) | (name == "scale")).all() or np.isnan(arrays[name]).any():
             raise AnalysisError(f"{name} is not finite")
     return FittedProbe(
-        about.column,
-        about.pool,
-        about.checkpoint,
-        about.target,
-        classes,
+        column=about.column,
+        pool=about.pool,
+        checkpoint=about.checkpoint,
+        target=about.target,
+        classes=classes,
         **arrays,
         c=about.c,
         accuracy=Interval(*about.accuracy),
@@ -158,17 +158,17 @@ def fit_probe(table: Embeddings, options: Options) -> FittedProbe:
     mean, scale, weights, bias, c = fit_rows(parts[0], parts[1], len(column.categories), mask=mask, rng=rng)
     metadata = table.metadata
     result = FittedProbe(
-        table.code,
-        int(metadata.get("preprocessing", {}).get("pool", 0)),
-        str(metadata.get("checkpoint", "")),
-        table.label,
-        column.categories,
-        mean,
-        scale,
-        weights,
-        bias,
-        c,
-        Interval(0, 0, 0, 0),
+        column=table.code,
+        pool=int(metadata.get("preprocessing", {}).get("pool", 0)),
+        checkpoint=str(metadata.get("checkpoint", "")),
+        target=table.label,
+        classes=column.categories,
+        mean=mean,
+        scale=scale,
+        weights=weights,
+        bias=bias,
+        c=c,
+        accuracy=Interval(0, 0, 0, 0),
     )
     right = result.scores(parts[2].x).argmax(1) == parts[2].y
     return FittedProbe(**{**result.__dict__, "accuracy": proportion(right)})

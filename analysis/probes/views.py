@@ -152,7 +152,13 @@ def _probe_details(table: ProbeTable, main: list[Probe]) -> tuple[Block, ...]:
     )
     names = ("representation", "target", "reader", "C, α or k", "width", "used", "n train", "n test")
     blocks: list[Block] = [Prose(sentence(table.protocol))] if table.protocol else []
-    blocks.append(Table(names, rows, "Widths above what the reader takes were reduced by PCA of the train split."))
+    blocks.append(
+        Table(
+            columns=names,
+            rows=rows,
+            caption="Widths above what the reader takes were reduced by PCA of the train split.",
+        )
+    )
     own = [one for one in _first_reader(main) if not one.baseline and one.confusion is not None] if main else []
     if own:
         blocks.append(_confusion(max(own, key=lambda one: one.score.value)))
@@ -165,7 +171,7 @@ def _confusion(best: Probe) -> Table:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     rows = tuple((name, *map(count, row.tolist())) for name, row in zip(best.classes, counts, strict=True))
     caption = f"Test rows by truth (rows) and by what {best.method} on {best.representation} reads (columns)."
-    return Table(("truth", *best.classes), rows, caption, tuple(map(tuple, share.tolist())))
+    return Table(columns=("truth", *best.classes), rows=rows, caption=caption, shades=tuple(map(tuple, share.tolist())))
 
 
 def tables(result: Any) -> Iterator[TextTable]:

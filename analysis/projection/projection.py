@@ -29,7 +29,7 @@ SCORED_ROWS = 5_000  # rows on which a map is measured: all their distances are 
 SPARE = 12  # neighbours that are found beyond those needed, of which enough are left without a part of the rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Map:
     """One placement of rows in the plane."""
 
@@ -143,17 +143,17 @@ def latent_map(
         random = shared_labels(labels)
     lost = trust(codes, xy[rng.permutation(len(xy))], k=k)
     return Map(
-        method,
-        representation,
-        placed,
-        k,
-        worth,
-        float(lost.mean()),
-        accuracy,
-        full,
-        explained,
-        note,
-        random,
+        method=method,
+        representation=representation,
+        xy=placed,
+        k=k,
+        trustworthiness=worth,
+        random=float(lost.mean()),
+        accuracy=accuracy,
+        full_accuracy=full,
+        explained=explained,
+        note=note,
+        chance=random,
     )
 
 

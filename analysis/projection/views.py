@@ -37,7 +37,7 @@ def section(context: ReportContext) -> Section:
         "see them together, zoom by the wheel, click a name below to hide or show it. "
         "Distances between far groups mean little in UMAP."
     )
-    blocks: list[Block] = [Map("latent-map", maps.rows[known], views, caption, colour)]
+    blocks: list[Block] = [Map(id="latent-map", rows=maps.rows[known], views=views, caption=caption, colour=colour)]
     blocks += [Prose(sentence(note)) for note in maps.notes]
     return stated("projection", "Map", (_map_finding(maps.maps[0], context.noun), trained_on(maps.notes)), blocks)
 

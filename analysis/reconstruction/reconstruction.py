@@ -18,7 +18,7 @@ from ..base.statistics import Baseline, Interval, bootstrap_mean, bootstrap_rati
 GROUPS = ("best", "typical", "worst")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reconstruction:
     """Errors ‖x − G(E(x))‖₂ of images in [0, 1], beside errors against another image's reconstruction."""
 
@@ -77,20 +77,20 @@ def reconstruction_result(
     middle = max(0, len(order) // 2 - shown // 2)
     picked = np.stack([order[:shown], order[middle : middle + shown][:shown], order[::-1][:shown]])
     return Reconstruction(
-        rows,
-        errors,
-        shuffled,
-        bootstrap_ratio(errors, shuffled, rng=rng),
-        bootstrap_mean(errors, rng=rng),
-        baselines,
-        by_class,
-        classes,
-        rows[picked],
-        np.array(GROUPS),
-        to_pixels(images[picked]),
-        to_pixels(reconstructions[picked]),
-        errors[picked].astype(np.float64),
-        tuple(notes),
+        rows=rows,
+        errors=errors,
+        shuffled=shuffled,
+        ratio=bootstrap_ratio(errors, shuffled, rng=rng),
+        error=bootstrap_mean(errors, rng=rng),
+        baselines=baselines,
+        by_class=by_class,
+        classes=classes,
+        shown=rows[picked],
+        groups=np.array(GROUPS),
+        originals=to_pixels(images[picked]),
+        reconstructions=to_pixels(reconstructions[picked]),
+        shown_errors=errors[picked].astype(np.float64),
+        notes=tuple(notes),
     )
 
 

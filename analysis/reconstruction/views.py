@@ -47,17 +47,21 @@ def section(context: ReportContext) -> Section:
         note = context.refusal("reconstruction") or note
         if not during:
             return missing("reconstruction", "Reconstructions", note)
-        return Section("reconstruction", "Reconstructions", note, (*during, *open_))
+        return Section(id="reconstruction", title="Reconstructions", finding=note, blocks=(*during, *open_))
     rows = [estimate("this model", result.ratio)]
     rows += [estimate(b.name, b.figure, role_of(b.name), note=b.note) for b in result.baselines]
     text = (
         "Reconstruction ratio: mean error ‖x − G(E(x))‖ over the mean error against another image's reconstruction. "
         "0 is perfect, 1 says nothing about the image."
     )
-    blocks: list[Block] = [_pairs(result), Comparison(tuple(rows), text, "number", digits=3), _histogram(result)]
+    blocks: list[Block] = [
+        _pairs(result),
+        Comparison(rows=tuple(rows), caption=text, scale="number", digits=3),
+        _histogram(result),
+    ]
     if len(result.by_class) and np.isfinite(result.by_class).any():
         cells = tuple((name, number(float(r))) for name, r in zip(result.classes, result.by_class, strict=True))
-        blocks.append(Disclosure("Ratio by class", (Table(("class", "ratio"), cells),)))
+        blocks.append(Disclosure("Ratio by class", (Table(columns=("class", "ratio"), rows=cells),)))
     if during:
         blocks.append(Disclosure("The same images over training", during))
     blocks += [*open_, *(Prose(sentence(note)) for note in result.notes)]
@@ -82,7 +86,7 @@ def _pairs(found: Reconstruction) -> Gallery:
             pictures.append(Picture(as_uint8(found.originals[g, i]), f"original, row {row}", "", int(row)))
             alt = f"reconstruction of row {row}, error {error}"
             pictures.append(Picture(as_uint8(found.reconstructions[g, i]), alt, error, int(row)))
-        groups.append(Group(str(name).capitalize(), "", tuple(pictures), pairs=True))
+        groups.append(Group(title=str(name).capitalize(), detail="", pictures=tuple(pictures), pairs=True))
     caption = (
         "Above the image, below its reconstruction and the error (L2 norm, pixels in [0, 1]). Best and worst are the "
         "extremes of all, typical are around the median, so nothing here was picked by eye."
@@ -103,7 +107,15 @@ def _histogram(found: Reconstruction) -> Lines:
     caption = (
         f"Share of {count(len(found.errors))} images by error. The further apart the curves, the more a code says."
     )
-    return Lines("errors", "Errors of reconstructions", "error", "share of images", lines, caption, y_scale="percent")
+    return Lines(
+        id="errors",
+        title="Errors of reconstructions",
+        x_title="error",
+        y_title="share of images",
+        lines=lines,
+        caption=caption,
+        y_scale="percent",
+    )
 
 
 def left_open(run: Run) -> tuple[Block, ...]:
@@ -154,7 +166,14 @@ def _cloud(points: np.ndarray, said: dict[str, Any]) -> Lines:
         "Draws of each image in the two dimensions in which the images' means lie farthest apart, rows from top to "
         "bottom as image 1, 2, …; the circle is one standard deviation of a Gaussian prior."
     )
-    return Lines("posteriors", "Draws from q(z|x) in two dimensions", first, second, tuple(lines), caption)
+    return Lines(
+        id="posteriors",
+        title="Draws from q(z|x) in two dimensions",
+        x_title=first,
+        y_title=second,
+        lines=tuple(lines),
+        caption=caption,
+    )
 
 
 def tables(result: Any) -> Iterator[TextTable]:

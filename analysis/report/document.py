@@ -80,7 +80,7 @@ class Mark:
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """One figure with its 95 % interval and what it was measured on."""
 
@@ -96,7 +96,7 @@ class Estimate:
     reason: str = ""  # why there is no interval, where there is none
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Figures side by side as a table with a dot plot; a line marks the raw pixels' figure of each group."""
 
@@ -107,7 +107,7 @@ class Comparison:
     digits: int = 2  # decimals of plain numbers; shares always show one tenth of a percent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """Plain cells; a column is set flush right where all its cells are numbers."""
 
@@ -132,7 +132,7 @@ class Line:
     markers: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Lines:
     """A chart of curves over a common x axis; `level` draws one dashed horizontal line with its name."""
 
@@ -165,7 +165,7 @@ class View:
     note: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Map:
     """Images as points, in one or several views."""
 
@@ -186,7 +186,7 @@ class Picture:
     row: int | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Group:
     """Pictures under one heading.
 
@@ -218,7 +218,7 @@ class Frame:
     label: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Slideshow:
     """Frames under a slider, the last one first."""
 
@@ -240,7 +240,7 @@ class Strip:
     row: int | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Strips:
     """Strips that one slider moves together; `steps` says what each position is, `start` where it begins."""
 
@@ -271,7 +271,7 @@ Block = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """One stop of the story. `missing` sections have a note in place of a finding, and no blocks."""
 
@@ -292,7 +292,7 @@ class Thumbnails:
     columns: tuple[Column, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Report:
     """The whole document: a title, a lead of two or three sentences, the sections in their order."""
 
@@ -305,7 +305,7 @@ class Report:
 
 def missing(id: str, title: str, note: str) -> Section:
     """Say in one line what is not there and how to get it."""
-    return Section(id, title, note, missing=True)
+    return Section(id=id, title=title, finding=note, missing=True)
 
 
 def all_blocks(blocks: Sequence[Block]) -> list[Block]:

@@ -21,7 +21,16 @@ TRAINING_ROWS = re.compile(r"all splits|includ\w*[^;.]* train|train\w*[^;.]* (in
 
 def estimate(label: str, figure: Interval, role: Role = "ours", **more: Any) -> Estimate:
     """Put an interval in a row."""
-    return Estimate(label, figure.value, figure.low, figure.high, figure.n, role, reason=figure.reason, **more)
+    return Estimate(
+        label=label,
+        value=figure.value,
+        low=figure.low,
+        high=figure.high,
+        n=figure.n,
+        role=role,
+        reason=figure.reason,
+        **more,
+    )
 
 
 def figure(interval: Interval) -> str:
@@ -42,7 +51,7 @@ def brackets(interval: Interval, digits: int = 2) -> str:
 def stated(id: str, title: str, sentences: Sequence[str], blocks: Sequence[Block]) -> Section:
     """A section whose finding is the first of some sentences; the others stand right below it. "" is none."""
     finding, *more = [text for text in sentences if text]
-    return Section(id, title, finding, (*([Prose(" ".join(more))] if more else []), *blocks))
+    return Section(id=id, title=title, finding=finding, blocks=(*([Prose(" ".join(more))] if more else []), *blocks))
 
 
 def trained_on(notes: Sequence[str]) -> str:
@@ -95,12 +104,12 @@ def by_group(
     """Show one group of rows at a time, all on the same axis."""
     names = tuple(dict.fromkeys(row.group for row in rows))
     if len(names) == 1:
-        return Comparison(rows, caption, scale, ends, digits)
-    ends = ends or axis(Comparison(rows, caption, scale))
+        return Comparison(rows=rows, caption=caption, scale=scale, axis=ends, digits=digits)
+    ends = ends or axis(Comparison(rows=rows, caption=caption, scale=scale))
     options = []
     for name in names:
         inside = tuple(replace(row, group="") for row in rows if row.group == name)
-        options.append((name, (Comparison(inside, caption, scale, ends, digits),)))
+        options.append((name, (Comparison(rows=inside, caption=caption, scale=scale, axis=ends, digits=digits),)))
     return Choice(id, label, tuple(options), names.index(start) if start in names else 0)
 
 

@@ -66,7 +66,7 @@ class Rows:
     names: tuple[str, ...]  # from the top
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
     """What a run folder says. `config` and `summary` are as read; use `said` and `configured` to ask them."""
 
@@ -198,4 +198,6 @@ def _read(path: Path, model: type[T]) -> T:
 def slides(id: str, grids: tuple[Grid, ...], what: str, caption: str, title: str = "") -> Slideshow:
     """Grids over training, under a slider."""
     frames = tuple(Frame(grid.png, f"{count(grid.images)} images") for grid in grids)
-    return Slideshow(id, frames, "Seen so far", f"{what} after training", caption, title)
+    return Slideshow(
+        id=id, frames=frames, control="Seen so far", alt=f"{what} after training", caption=caption, title=title
+    )

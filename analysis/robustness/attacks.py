@@ -62,7 +62,7 @@ class Attacked:
     accuracy: tuple[Interval, ...]  # at each ε; n test images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Robustness:
     """Readers of the same images under the same attacks."""
 
@@ -207,7 +207,15 @@ def accuracy_under_attack(
     attacked, beside = (
         [reader for reader in readers if (reader.method == "noise") == noisy] for noisy in (False, True)
     )
-    return Robustness(sizes, tuple(attacked), pixels, read_as, (note, *notes), classes, tuple(beside))
+    return Robustness(
+        epsilons=sizes,
+        readers=tuple(attacked),
+        shown=pixels,
+        read_as=read_as,
+        notes=(note, *notes),
+        classes=classes,
+        disturbed=tuple(beside),
+    )
 
 
 def _attack(target: Target, x: Singles, labels: Ints, epsilon: float, method: str, steps: int, seed: int) -> Singles:

@@ -43,7 +43,7 @@ def section(context: ReportContext) -> Section:
         return missing("robustness", "Adversarial examples", note)
     blocks: list[Block] = [*_curves(result), _images(result), *_figures(result)]
     blocks += [Prose(sentence(note)) for note in result.notes]
-    return Section("robustness", "Adversarial examples", _finding(result), tuple(blocks))
+    return Section(id="robustness", title="Adversarial examples", finding=_finding(result), blocks=tuple(blocks))
 
 
 def _under(found: Robustness, method: str) -> list[Attacked]:
@@ -69,12 +69,12 @@ def _curves(found: Robustness) -> tuple[Block, ...]:
                 "Each probe is attacked through its own slope; noise of the same size shows what the aim adds."
             )
             chart = Lines(
-                f"robust-{method}",
-                f"Accuracy under {name}",
-                "ε, largest change of a pixel in [0, 1]",
-                "test images right",
-                lines,
-                caption,
+                id=f"robust-{method}",
+                title=f"Accuracy under {name}",
+                x_title="ε, largest change of a pixel in [0, 1]",
+                y_title="test images right",
+                lines=lines,
+                caption=caption,
                 y_scale="percent",
             )
             options.append((name, (chart,)))
@@ -95,7 +95,7 @@ def _images(found: Robustness) -> Gallery:
             name = _named(found, int(k))
             alt = f"{truth}, ε = {float(epsilon):g}, read as {name}"
             pictures.append(Picture(pixels, alt, name if k == read[0] else f"read as {name}"))
-        groups.append(Group(truth, "", tuple(pictures)))
+        groups.append(Group(title=truth, detail="", pictures=tuple(pictures)))
     sizes = listed([f"{float(epsilon):g}" for epsilon in found.epsilons])
     caption = (
         f"Test images under PGD against the probe of {found.readers[0].name}, from left to right ε = {sizes}; the "
@@ -118,7 +118,12 @@ def _figures(found: Robustness) -> tuple[Block, ...]:
             for method, name in METHODS.items()
             for one in _under(found, method)
         ]
-        options.append((f"ε = {float(epsilon):g}", (Comparison(tuple(rows), caption, "percent", (0.0, 1.0)),)))
+        options.append(
+            (
+                f"ε = {float(epsilon):g}",
+                (Comparison(rows=tuple(rows), caption=caption, scale="percent", axis=(0.0, 1.0)),),
+            )
+        )
     return (Choice("robust-figures", "Figures at", tuple(options), _middle(found)),)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .embeddings import Embeddings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """One line on a label or attribute column over the whole table."""
 
@@ -38,7 +38,7 @@ class Summary:
     different: int = 0  # categories that occur, of which only the commonest are named; 0 where a table does not say
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Overview:
     """What the table holds, and the thumbnails and columns of every row that any result shows."""
 
@@ -130,7 +130,18 @@ def summary(column: Column) -> Summary:
         names = tuple(column.categories[i] for i in order)
         counts = tuple(int(counts_of_values[i]) for i in order)
     n, different = len(values), len(np.unique(values)) if column.kind != "numeric" else 0
-    return Summary(column.name, column.kind, n, len(column.values) - n, names, counts, low, mean, high, different)
+    return Summary(
+        name=column.name,
+        kind=column.kind,
+        present=n,
+        missing=len(column.values) - n,
+        categories=names,
+        counts=counts,
+        low=low,
+        mean=mean,
+        high=high,
+        different=different,
+    )
 
 
 def thumbnails(table: Embeddings, rows: Ints) -> Pixels | None:

@@ -14,7 +14,7 @@ from ..base.pca import PCA, SAMPLE, fit_pca
 from .embeddings import Embeddings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Representation:
     """A vector column, perhaps of selected columns or seen through a PCA of pixels."""
 
@@ -56,16 +56,18 @@ class Representation:
 def representations(table: Embeddings) -> Iterator[Representation]:
     """Yield the model's own representations, then the baselines."""
     for name in table.representations:
-        yield Representation(name, False, name, table.encoded if name == table.code else None)
+        yield Representation(name=name, baseline=False, column=name, mask=table.encoded if name == table.code else None)
     if table.has_pixels:
         width = int(table.encoded.sum())
-        yield Representation("pixels", True, "pixels")
+        yield Representation(name="pixels", baseline=True, column="pixels")
         if width < table.width("pixels"):
-            yield Representation(f"PCA {width} of pixels", True, "pixels", width=width)
+            yield Representation(name=f"PCA {width} of pixels", baseline=True, column="pixels", width=width)
     for name in table.representations:
         column = table.untrained(name)
         if column is not None:
-            yield Representation(column, True, column, table.encoded if name == table.code else None)
+            yield Representation(
+                name=column, baseline=True, column=column, mask=table.encoded if name == table.code else None
+            )
 
 
 def code_baselines(table: Embeddings) -> list[Representation]:

@@ -29,7 +29,7 @@ def curves(context: ReportContext) -> Section:
     if not run.series:
         return missing("curves", "Training", "The run has no metrics.jsonl yet.")
     charts: list[Block] = [*_vitals(run), *_information(run), *_terms(run), *_rest(run)]
-    return Section("curves", "Training", _course(run), tuple(charts))
+    return Section(id="curves", title="Training", finding=_course(run), blocks=tuple(charts))
 
 
 def _terms(run: Run) -> list[Lines]:
@@ -93,12 +93,12 @@ def _vitals(run: Run) -> list[Lines]:
         )
         charts.append(
             Lines(
-                "ratio",
-                "Reconstruction ratio",
-                "images seen",
-                "ratio",
-                (line,),
-                caption,
+                id="ratio",
+                title="Reconstruction ratio",
+                x_title="images seen",
+                y_title="ratio",
+                lines=(line,),
+                caption=caption,
                 level=(1.0, "says nothing"),
             )
         )
@@ -110,7 +110,15 @@ def _vitals(run: Run) -> list[Lines]:
             "labels are told to no network."
         )
         charts.append(
-            Lines("named", "Validation images named right", "images seen", "share", (line,), caption, y_scale="percent")
+            Lines(
+                id="named",
+                title="Validation images named right",
+                x_title="images seen",
+                y_title="share",
+                lines=(line,),
+                caption=caption,
+                y_scale="percent",
+            )
         )
     others = [one for one in run.group("health") if one.name not in ("reconstruction_ratio", ACCURACY, JUDGED)]
     if others:
@@ -136,7 +144,15 @@ def _information(run: Run) -> list[Lines]:
     level = (bound, "all that categories can say") if bound else None
     lines = tuple(Line(one.name.removesuffix(INFORMATION), one.images, one.values) for one in result)
     return [
-        Lines("information", "Information between codes and images", "images seen", "nats", lines, caption, level=level)
+        Lines(
+            id="information",
+            title="Information between codes and images",
+            x_title="images seen",
+            y_title="nats",
+            lines=lines,
+            caption=caption,
+            level=level,
+        )
     ]
 
 
@@ -182,7 +198,9 @@ def _chart(
     lines = tuple(Line(one.name.removeprefix(strip).replace("_", " "), one.images, one.values) for one in series)
     if y_scale == "log" and not all(np.nanmin(one.values, initial=np.inf) > 0 for one in series):
         y_scale = "linear"
-    return Lines(id, title, "images seen", y_title, lines, caption, y_scale=y_scale)
+    return Lines(
+        id=id, title=title, x_title="images seen", y_title=y_title, lines=lines, caption=caption, y_scale=y_scale
+    )
 
 
 def _named(run: Run, group: str, name: str) -> Series | None:

@@ -27,7 +27,11 @@ def overview(context: ReportContext) -> Section:
         rows = tuple(_summary_row(summary) for summary in table.summaries)
         if rows:
             blocks.append(
-                Table(("column", "kind", "known", "missing", "values"), rows, f"What is known of the {_things(table)}.")
+                Table(
+                    columns=("column", "kind", "known", "missing", "values"),
+                    rows=rows,
+                    caption=f"What is known of the {_things(table)}.",
+                )
             )
         blocks += [Prose(sentence(note)) for note in table.notes]
         blocks += [Prose(_left_out(kind, reason)) for kind, reason in table.refused]
@@ -41,7 +45,7 @@ def overview(context: ReportContext) -> Section:
         blocks += [Prose(sentence(str(note))) for note in run.said("notes") or []]
         if run.said("command"):
             blocks.append(Code(str(run.said("command")), "The command that trained it"))
-    return Section("overview", "Overview", _trained(context), tuple(blocks))
+    return Section(id="overview", title="Overview", finding=_trained(context), blocks=tuple(blocks))
 
 
 def _left_out(kind: str, reason: str) -> str:
@@ -63,7 +67,7 @@ def _some_images(context: ReportContext) -> list[Block]:
     few = max(1, FEW_IMAGES // len(by_label))
     chosen = [row for _, members in sorted(by_label.items())[:FEW_IMAGES] for row in members[:few]]
     pictures = [context.picture(row, context.label(row)) for row in chosen]
-    group = Group("", "", tuple(picture for picture in pictures if picture is not None))
+    group = Group(title="", detail="", pictures=tuple(picture for picture in pictures if picture is not None))
     return [Gallery((group,), "Some of the images, with their labels." if len(by_label) > 1 else "Some of the images.")]
 
 
@@ -146,7 +150,7 @@ def health(context: ReportContext) -> Section:
         finding = "No health warning at the end: discriminator, encoder and samples passed every check."
         if run.warnings:
             finding = finding[:-1] + f"; {plural(len(run.warnings), 'earlier warning')} no longer held."
-    return Section("health", "Health", sentence(finding), tuple(map(_notice, run.warnings)))
+    return Section(id="health", title="Health", finding=sentence(finding), blocks=tuple(map(_notice, run.warnings)))
 
 
 def _notice(one: Warned) -> Notice:
@@ -182,7 +186,12 @@ def samples(context: ReportContext) -> Section:
         f"{drawn}; the codes are the same at every stop of the slider, so a place in the grid can be followed through "
         "training."
     )
-    return Section("samples", "Samples", sentence(finding), (slides("samples-over", run.samples, "Samples", caption),))
+    return Section(
+        id="samples",
+        title="Samples",
+        finding=sentence(finding),
+        blocks=(slides("samples-over", run.samples, "Samples", caption),),
+    )
 
 
 def configuration(context: ReportContext) -> Section:
@@ -194,7 +203,9 @@ def configuration(context: ReportContext) -> Section:
     total = len(run.config) - len(tables) + sum(len(run.config[name]) for name in tables)
     finding = f"{plural(total, 'setting')} determine this run; with the seed, the same ones give the same weights."
     code = Code(run.config_text, "run.toml")
-    return Section("configuration", "Configuration", finding, (Disclosure("Show all settings", (code,)),))
+    return Section(
+        id="configuration", title="Configuration", finding=finding, blocks=(Disclosure("Show all settings", (code,)),)
+    )
 
 
 def made(context: ReportContext) -> Section:
@@ -219,7 +230,7 @@ def made(context: ReportContext) -> Section:
         if groups
         else "The results do not say which commands made them."
     )
-    return Section("made", "How it was made", finding, tuple(blocks))
+    return Section(id="made", title="How it was made", finding=finding, blocks=tuple(blocks))
 
 
 def _versions(context: ReportContext) -> tuple[tuple[str, str], ...]:
@@ -252,7 +263,11 @@ def held_out_likelihood(run: Run) -> tuple[Block, ...]:
         f"{run.likelihood.get('pixels', '')}. Both estimates of log p(x) are lower bounds in the mean; standard errors "
         "are over images."
     )
-    return (Table(("held-out log-likelihood", "mean", "standard error", "images"), tuple(rows), caption),)
+    return (
+        Table(
+            columns=("held-out log-likelihood", "mean", "standard error", "images"), rows=tuple(rows), caption=caption
+        ),
+    )
 
 
 def _row(name: str, found: Any) -> tuple[str, ...] | None:

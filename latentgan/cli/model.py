@@ -118,7 +118,14 @@ def likelihood(
     from latentgan.inference.importance_sampling import Annealing
     from latentgan.inference.log_likelihood import FILE, Plan, show
 
-    plan = Plan(images, samples, annealed, Annealing(temperatures, chains, leapfrog), binarise, seed)
+    plan = Plan(
+        images=images,
+        samples=samples,
+        annealed_images=annealed,
+        annealing=Annealing(temperatures=temperatures, chains=chains, leapfrog=leapfrog),
+        binarise=binarise,
+        seed=seed,
+    )
     result = stages.likelihood(run, plan, data=data, options={"mirror": mirror}, device=device, family=family)
     show(result, plan, as_json=json_)
     note(f"wrote {run / FILE}")

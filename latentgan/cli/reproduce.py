@@ -75,7 +75,18 @@ def reproduce(
             if result is not None:
                 _say(f"recorded already: {path}")
                 continue
-            job = base.Job(protocol, name, chosen, number, work, configs, mirror, device, quick, _say)
+            job = base.Job(
+                protocol=protocol,
+                name=name,
+                recipe=chosen,
+                seed=number,
+                work=work,
+                configs=configs,
+                mirror=mirror,
+                device=device,
+                quick=quick,
+                say=_say,
+            )
             _say(f"wrote {records.write_record(results, base.perform(job))}")
     scoreboard.show(results, only=name, markdown=table)
 

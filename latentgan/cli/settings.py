@@ -25,7 +25,7 @@ from latentgan.errors import ConfigError
 from latentgan.families.base import configure, family_names, load_family
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """One parameter as a person reads it."""
 
@@ -116,11 +116,11 @@ def list_settings(kind: type[Settings], prefix: str) -> list[Setting]:
             continue
         rows.append(
             Setting(
-                prefix + name,
-                _type_name(inner),
-                ", ".join(_bounds(info.metadata)),
-                _as_toml(info.default),
-                (info.description or "").strip(),
+                key=prefix + name,
+                type=_type_name(inner),
+                range=", ".join(_bounds(info.metadata)),
+                default=_as_toml(info.default),
+                meaning=(info.description or "").strip(),
             )
         )
     return rows

@@ -24,7 +24,7 @@ MAIN, LABELLED, DESCRIBED = "main", "labelled", "described"
 _RESIDENT_SHARE = 0.5  # of the device's free memory that images may take
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """What a family's step draws."""
 
@@ -150,7 +150,7 @@ class Batches:
         labels = None if self._labels is None else self._labels.index_select(0, positions)
         attributes = None if self._attributes is None else self._attributes.index_select(0, positions)
         image, index = self._pixels.gather(positions), self._index.index_select(0, positions)
-        return Batch(image, labels, index, attributes=attributes)
+        return Batch(image=image, label=labels, index=index, attributes=attributes)
 
 
 class Stream(Iterator[Batch]):

@@ -25,7 +25,7 @@ _IDX_FILES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NamedSet:
     """Files with their digests, addresses of the folders that hold them, and class names in label order."""
 
@@ -39,7 +39,9 @@ class NamedSet:
 def _idx_set(
     *digests: str, bases: tuple[str, ...], classes: tuple[str, ...], system: tuple[Path, ...] = ()
 ) -> NamedSet:
-    return NamedSet(dict(zip(_IDX_FILES, digests, strict=True)), "md5", bases, classes, system)
+    return NamedSet(
+        files=dict(zip(_IDX_FILES, digests, strict=True)), algorithm="md5", bases=bases, classes=classes, system=system
+    )
 
 
 # MNIST, Fashion-MNIST, KMNIST: addresses and MD5 as torchvision publishes them (datasets/mnist.py),
@@ -82,16 +84,19 @@ SETS = {
         classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
     ),
     "cifar10": NamedSet(
-        {cifar.ARCHIVE: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
-        "sha256",
-        ("https://www.cs.toronto.edu/~kriz/",),
-        cifar.CLASSES,
+        files={cifar.ARCHIVE: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
+        algorithm="sha256",
+        bases=("https://www.cs.toronto.edu/~kriz/",),
+        classes=cifar.CLASSES,
     ),
     "svhn": NamedSet(
-        {"train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373", "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3"},
-        "md5",
-        ("http://ufldl.stanford.edu/housenumbers/",),
-        DIGITS,
+        files={
+            "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
+            "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
+        },
+        algorithm="md5",
+        bases=("http://ufldl.stanford.edu/housenumbers/",),
+        classes=DIGITS,
     ),
 }
 
@@ -190,7 +195,9 @@ def _read(name: str, folder: Path, provenance: dict[str, str]) -> Raw:
     notes = raw.notes
     if not provenance["checksum"].endswith("as published"):
         notes = (f"{name}: read from {folder}; checksum {provenance['checksum']}", *notes)
-    return Raw(raw.images, raw.labels, raw.classes, split=raw.split, notes=notes, provenance=provenance)
+    return Raw(
+        images=raw.images, labels=raw.labels, classes=raw.classes, split=raw.split, notes=notes, provenance=provenance
+    )
 
 
 def _idx_folder(name: str, folder: Path) -> Path:
@@ -208,4 +215,9 @@ def read_digits() -> Raw:
 
     bunch = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # scans have 17 grey levels, 0 to 16
-    return Raw(images, bunch.target.astype(np.int64), DIGITS, provenance={"from": "scikit-learn's load_digits"})
+    return Raw(
+        images=images,
+        labels=bunch.target.astype(np.int64),
+        classes=DIGITS,
+        provenance={"from": "scikit-learn's load_digits"},
+    )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _SLICE_BYTES = 1 << 24  # images are hashed and decoded in slices of about 16 MiB
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageSpec:
     """Size of the images, the names of their classes, in label order, and the attributes that networks are told."""
 
@@ -52,7 +52,7 @@ class ImageSpec:
         return cls(**{**tree, "classes": tuple(tree["classes"]), "attributes": attributes})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Raw:
     """What a reader found, before splits, checks and the fingerprint."""
 
@@ -66,7 +66,7 @@ class Raw:
     provenance: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ImageSource:
     """Images with labels, attributes and splits; nothing in it changes after loading.
 
@@ -230,7 +230,7 @@ def build_source(name: str, raw: Raw, geometry: Geometry | None = None, group: s
     _, height, width, channels = images.shape
     return ImageSource(
         name=name,
-        spec=ImageSpec(channels, height, width, raw.classes),
+        spec=ImageSpec(channels=channels, height=height, width=width, classes=raw.classes),
         images=images,
         labels=raw.labels,
         attributes=raw.columns.values,

@@ -30,7 +30,7 @@ BATCH = 128
 EVALUATED = 512
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Classifier:
     """A convolutional network with a linear layer on top, shaped as a discriminator's trunk, and how it learns.
 
@@ -56,7 +56,7 @@ class Classifier:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AnySize(Classifier):
     """A classifier for images of any size: two dense layers where convolutions do not fit, or are not wanted.
 

@@ -31,7 +31,7 @@ Pictures = tuple[np.ndarray, np.ndarray]
 """Images (n, h, w, c) uint8, and their classes (n,) as the probe numbers them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Attackable:
     """A run's networks and images.
 
@@ -96,7 +96,9 @@ def attackable(
         untrained = NumpyModel.load(run, device=device, family=family, untrained=True)
     except CheckpointError:
         untrained = None
-    return Attackable(model, untrained, result[0], result[1], result[2], tuple(notes))
+    return Attackable(
+        model=model, untrained=untrained, train=result[0], validation=result[1], test=result[2], notes=tuple(notes)
+    )
 
 
 def _as_the_probe_counts(source: ImageSource, probe: FittedProbe) -> np.ndarray:

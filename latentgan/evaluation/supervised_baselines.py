@@ -50,7 +50,7 @@ Generated = Callable[[ImageSource, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """From a set and a draw of its rows to more images, (n, h, w, c) uint8, and their classes (n,)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SupervisedTraining:
     """How a network is trained on each draw of a labelled subset.
 
@@ -121,10 +121,14 @@ def supervised_baselines(
     device = str(pick_device("auto"))
     shape, shape_note = shape_of(model)
     plain = SupervisedTraining(shape=shape, seed=seed, device=device)
-    mapped = SupervisedTraining(MAPS, shape=shape, seed=seed, device=device)
+    mapped = SupervisedTraining(augment=MAPS, shape=shape, seed=seed, device=device)
     result = [
-        SupervisedBaseline("network", plain.fit_classifiers, plain.fit_regressors, note=shape_note),
-        SupervisedBaseline("network, affine maps", mapped.fit_classifiers, note=_describe_maps(MAPS)),
+        SupervisedBaseline(
+            name="network", fit_classifiers=plain.fit_classifiers, fit_regressors=plain.fit_regressors, note=shape_note
+        ),
+        SupervisedBaseline(
+            name="network, affine maps", fit_classifiers=mapped.fit_classifiers, note=_describe_maps(MAPS)
+        ),
     ]
     if model is None or not isinstance(model.family, Decodes) or not classes:
         return result
@@ -143,10 +147,13 @@ def supervised_baselines(
         f"{MADE:,} images by {model.about.get('name', 'the model')}, {labelled}; it saw train images only, and used "
         f"{labels_note}"
     )
-    augmented = SupervisedTraining(MAPS, generated, shape, seed, device)
+    augmented = SupervisedTraining(augment=MAPS, generated=generated, shape=shape, seed=seed, device=device)
     result.append(
         SupervisedBaseline(
-            "network, affine maps, generated", augmented.fit_classifiers, n_labels_used=n_labels_used, note=note
+            name="network, affine maps, generated",
+            fit_classifiers=augmented.fit_classifiers,
+            n_labels_used=n_labels_used,
+            note=note,
         )
     )
     return result
@@ -166,7 +173,7 @@ def shape_of(model: NumpyModel | None) -> tuple[AnySize, str]:
     dense = [part.out_features // pieces for part in parts if isinstance(part, nn.Linear)]
     channels = [part.out_channels // pieces for part in parts if isinstance(part, nn.Conv2d)]
     if channels:
-        shape = AnySize(channels[0], dense[-1] if dense else 0)
+        shape = AnySize(width=channels[0], hidden=dense[-1] if dense else 0)
     else:
         shape = AnySize(hidden=dense[-1], dense=True) if dense else SHAPE
     note = f"two dense layers of {shape.hidden}" if shape.dense else f"convolutions from {shape.width} channels on"

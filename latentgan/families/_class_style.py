@@ -79,7 +79,9 @@ class ClassAndStyle(Family):
         super().__init__(config, spec)
         self.classes = classes
         self.augment = Augmentation(config.augment)
-        self.prior = Prior([Part(part, "categorical", classes), Part("style", "normal", config.latent)])
+        self.prior = Prior(
+            [Part(name=part, kind="categorical", width=classes), Part(name="style", kind="normal", width=config.latent)]
+        )
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config.model_copy(update={"augment": AugmentConfig()}))
         self.encoder, self.decoder, hidden = autoencoder(

@@ -91,10 +91,16 @@ class AAE(Family):
         super().__init__(config, spec)
         self._refuse()
         classes = len(spec.classes)
-        z = Part("z", config.prior, config.latent, components=config.components if config.prior in PLANAR else 1)
+        z = Part(
+            name="z",
+            kind=config.prior,
+            width=config.latent,
+            components=config.components if config.prior in PLANAR else 1,
+        )
         self.label_width = classes if config.labels == "decoder" else 0
         self.prior = Prior(
-            [z, *[Part("label", "categorical", classes, encoded=False)] * bool(self.label_width)], config.mixture
+            [z, *[Part(name="label", kind="categorical", width=classes, encoded=False)] * bool(self.label_width)],
+            config.mixture,
         )
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)

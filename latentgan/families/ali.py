@@ -60,7 +60,7 @@ class ALI(BiGAN):
     def parts(self, spec: ImageSpec) -> list[Part]:
         """Return z, and for a conditional model the label."""
         config, classes = self.config, len(spec.classes)
-        z = Part("z", config.prior, config.latent)
+        z = Part(name="z", kind=config.prior, width=config.latent)
         if not config.conditional:
             return [z]
         if classes == 0:
@@ -68,7 +68,7 @@ class ALI(BiGAN):
                 "a conditional ali needs classes, and these images have none: name the label's column with --label, "
                 "use a folder with a sub-folder a class, or set family.conditional=false"
             )
-        return [z, Part("label", "categorical", classes, encoded=False)]
+        return [z, Part(name="label", kind="categorical", width=classes, encoded=False)]
 
     def build(self, spec: ImageSpec) -> int:
         features = super().build(spec)
@@ -116,7 +116,7 @@ class ALI(BiGAN):
 
     def rehearse(self, x: Tensor) -> None:
         labels = torch.randint(max(1, len(self.spec.classes)), (len(x),), device=x.device)
-        code, z = self.codes(Batch(x, labels, labels))
+        code, z = self.codes(Batch(image=x, label=labels, index=labels))
         self.discriminator(x, code)
         self.discriminator(self.generator(z), z)
 

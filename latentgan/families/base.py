@@ -171,9 +171,9 @@ def condition_parts(spec: ImageSpec) -> list[Part]:
     taken = ("z", "label")
     return [
         Part(
-            f"attribute_{attribute.name}" if attribute.name in taken else attribute.name,
-            "condition",
-            attribute.width,
+            name=f"attribute_{attribute.name}" if attribute.name in taken else attribute.name,
+            kind="condition",
+            width=attribute.width,
             encoded=False,
         )
         for attribute in spec.attributes

@@ -97,7 +97,7 @@ class BiGAN(Family):
 
     def parts(self, spec: ImageSpec) -> list[Part]:
         """Return the parts of the prior."""
-        return [Part("z", self.config.prior, self.config.latent)]
+        return [Part(name="z", kind=self.config.prior, width=self.config.latent)]
 
     def build(self, spec: ImageSpec) -> int:
         """Make generator, encoder and discriminator; return the width of the discriminator's features of an image."""

@@ -118,11 +118,11 @@ class CGAN(Family):
             need_classes(
                 spec, "a cgan is told classes", "family.attributes tells attributes; gan and dcgan learn without"
             )
-        label = [Part("label", "categorical", self.classes, encoded=False)] if wanted else []
+        label = [Part(name="label", kind="categorical", width=self.classes, encoded=False)] if wanted else []
         width = sum(attribute.width for attribute in spec.attributes)
         self.condition_width = self.classes + width
         rows = ConditionRows(width, max(1, self.classes)) if width else None
-        parts = [Part("z", config.prior, config.latent), *label, *condition_parts(spec)]
+        parts = [Part(name="z", kind=config.prior, width=config.latent), *label, *condition_parts(spec)]
         self.prior = Prior(parts, condition_rows=rows)
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)

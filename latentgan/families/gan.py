@@ -74,7 +74,7 @@ class GAN(Family):
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        self.prior = Prior([Part("z", config.prior, config.latent)], config.mixture)
+        self.prior = Prior([Part(name="z", kind=config.prior, width=config.latent)], config.mixture)
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
         self.generator, self.discriminator = self.build(spec)

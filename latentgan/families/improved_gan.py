@@ -76,7 +76,7 @@ class ImprovedGAN(Family):
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         need_classes(spec, "an improved_gan learns classes from labels", "gan and dcgan learn without")
-        self.prior = Prior([Part("z", "uniform", config.latent)])
+        self.prior = Prior([Part(name="z", kind="uniform", width=config.latent)])
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)
         trunk, width = self._build(spec)

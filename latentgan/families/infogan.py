@@ -74,9 +74,11 @@ class InfoGAN(Family):
         if config.consistency_weight and not config.categorical:
             raise ConfigError("family.consistency_weight is about categorical parts: set family.categorical")
         names = ["class"] if len(config.categorical) == 1 else [f"class{i + 1}" for i in range(len(config.categorical))]
-        parts = [Part("noise", "uniform", config.noise, encoded=False)]
-        parts += [Part(name, "categorical", k) for name, k in zip(names, config.categorical, strict=True)]
-        parts += [Part("style", "uniform", config.continuous)] if config.continuous else []
+        parts = [Part(name="noise", kind="uniform", width=config.noise, encoded=False)]
+        parts += [
+            Part(name=name, kind="categorical", width=k) for name, k in zip(names, config.categorical, strict=True)
+        ]
+        parts += [Part(name="style", kind="uniform", width=config.continuous)] if config.continuous else []
         self.prior = Prior(parts, config.mixture)
         self.objective = Objective(config.objective, config.smoothing)
         self.view = View(config)

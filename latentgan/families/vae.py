@@ -63,7 +63,7 @@ class VAE(Family):
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        self.prior = Prior([Part("z", "normal", config.latent)])
+        self.prior = Prior([Part(name="z", kind="normal", width=config.latent)])
         self.likelihood = Likelihood(config.likelihood, config.binarise, config.deviation)
         trunk, self.decoder, hidden = autoencoder(
             config.network, spec.shape, config.latent, width=config.width, hidden=config.hidden, squash=False

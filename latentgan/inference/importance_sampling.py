@@ -32,7 +32,7 @@ class Weights:
     effective: Tensor  # (n,) (Σ w)² / Σ w²: how many samples carry the weight, from 1 to K
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Annealing:
     """How annealed importance sampling goes.
 

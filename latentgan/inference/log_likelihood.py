@@ -45,7 +45,7 @@ CRITERION_DRAWS = 16
 PIXEL_IMAGES = 20_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is measured; equal plans and seeds see the same images, binarised alike.
 
@@ -87,7 +87,7 @@ class Estimate:
         return self.value - 1.96 * self.standard_error, self.value + 1.96 * self.standard_error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HeldOutLikelihood:
     """log p(x) of held-out images, each figure in nats an image."""
 
@@ -135,15 +135,15 @@ def held_out_likelihood(
     log_marginal, bound, effective = (torch.cat(column) for column in zip(*result, strict=True))
     few, acceptance = _annealed(family, x[: plan.annealed_images], plan, advance)
     return HeldOutLikelihood(
-        likelihood.text,
-        Estimate.of(log_marginal),
-        float(effective.median()),
-        Estimate.of(bound),
-        Estimate.of(criterion),
-        Estimate.of(_independent(source, x, likelihood, plan.seed)),
-        None if few is None else Estimate.of(few),
-        None if few is None else Estimate.of(log_marginal[: len(few)]),
-        acceptance,
+        pixels=likelihood.text,
+        importance=Estimate.of(log_marginal),
+        effective=float(effective.median()),
+        bound=Estimate.of(bound),
+        criterion=Estimate.of(criterion),
+        independent=Estimate.of(_independent(source, x, likelihood, plan.seed)),
+        annealed=None if few is None else Estimate.of(few),
+        paired=None if few is None else Estimate.of(log_marginal[: len(few)]),
+        acceptance=acceptance,
     )
 
 

@@ -20,7 +20,7 @@ from latentgan.io.writing import write_failures
 FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """What one seed of one recipe of one protocol gave."""
 

@@ -40,7 +40,7 @@ def images_seen(batches: Batches) -> int:
     return next(filter(None, drawn), most_of_others) * batches.batch_size
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TrainingState:
     """A run in progress: everything that a checkpoint holds."""
 
@@ -190,7 +190,15 @@ def open_state(config: RunConfig, source: ImageSource, *, family: type[Family] |
         )
     built.prior.store_attributes(batches.attributes, batches.labels)
     ema = ExponentialMovingAverage(built, t.average_halflife_images)
-    return TrainingState(config, source, built, Update(built.players()), batches, ema, Diagnostics(t.total_images))
+    return TrainingState(
+        config=config,
+        source=source,
+        family=built,
+        update=Update(built.players()),
+        batches=batches,
+        ema=ema,
+        diagnostics=Diagnostics(t.total_images),
+    )
 
 
 @dataclass(frozen=True)

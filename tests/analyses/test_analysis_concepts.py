@@ -69,7 +69,7 @@ def test_baselines_stand_beside_and_shuffled_labels_give_nothing(rng: np.random.
     codes, positive, _ = planted(rng, 1500, gap=3)
     rows = np.arange(1500)
     train, test = rows[:1000], rows[1000:]
-    ask = ConceptTarget("it", "it", "boolean", np.where(positive, 1, -1))
+    ask = ConceptTarget(name="it", column="it", kind="boolean", signs=np.where(positive, 1, -1))
     noise = rng.normal(size=codes.shape).astype(np.float32)
     table = concept_table(
         codes[train], codes[test], [ask], train, test, rng=rng, baselines={"pixels": (noise[train], noise[test])}
@@ -90,7 +90,7 @@ def test_masked_columns_take_no_part(rng: np.random.Generator) -> None:
     mask = np.arange(12) >= 5
     leak = codes.copy()
     leak[:, 0] = positive * 50
-    ask = ConceptTarget("it", "it", "boolean", np.where(positive, 1, -1))
+    ask = ConceptTarget(name="it", column="it", kind="boolean", signs=np.where(positive, 1, -1))
     table = concept_table(leak[:400], leak[400:], [ask], rows[:400], rows[400:], rng=rng, mask=mask)
     assert table.directions.shape == (4, 12) and (table.directions[:, :5] == 0).all()
 
@@ -122,7 +122,9 @@ def test_columns_become_questions() -> None:
 
 def test_rare_values_are_left_out_by_name() -> None:
     signs = np.where(np.arange(100) < 3, 1, -1)
-    kept, notes = answerable([ConceptTarget("rare", "x", "text", signs)], np.arange(50), np.arange(50, 100))
+    kept, notes = answerable(
+        [ConceptTarget(name="rare", column="x", kind="text", signs=signs)], np.arange(50), np.arange(50, 100)
+    )
     assert kept == [] and "'rare' (3 train, 0 test)" in notes[0]
 
 
@@ -165,7 +167,7 @@ def test_edits_move_by_standard_deviations_and_strength_zero_is_the_reconstructi
 ) -> None:
     codes, positive, _ = planted(rng, 600, gap=3)
     rows = np.arange(600)
-    ask = ConceptTarget("it", "it", "boolean", np.where(positive, 1, -1))
+    ask = ConceptTarget(name="it", column="it", kind="boolean", signs=np.where(positive, 1, -1))
     table = concept_table(codes[:400], codes[400:], [ask], rows[:400], rows[400:], rng=rng)
     seen = []
 

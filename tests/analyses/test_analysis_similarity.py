@@ -83,7 +83,9 @@ def test_procrustes_of_unequal_widths_is_a_minimum(d: int, e: int, rng: np.rando
 
 def concept(rng: np.random.Generator, n: int = 1600) -> tuple[np.ndarray, ConceptTarget]:
     x = rng.normal(size=(n, 5))
-    return x, ConceptTarget("big", "big", "boolean", np.where(x[:, 0] + 0.3 * rng.normal(size=n) > 0, 1, -1))
+    return x, ConceptTarget(
+        name="big", column="big", kind="boolean", signs=np.where(x[:, 0] + 0.3 * rng.normal(size=n) > 0, 1, -1)
+    )
 
 
 def test_a_shared_direction_carries_over_and_a_lost_one_does_not(rng: np.random.Generator) -> None:

@@ -18,7 +18,10 @@ DOSES = np.array([-3.0, -2, -1, 0, 1, 2, 3])
 
 def moves(directions: np.ndarray, length: float = 1.0) -> list[EditDirection]:
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    return [EditDirection(name, name, "numeric", v, length) for name, v in zip("abcd", unit, strict=False)]
+    return [
+        EditDirection(name=name, column=name, kind="numeric", direction=v, length=length)
+        for name, v in zip("abcd", unit, strict=False)
+    ]
 
 
 def verified(
@@ -162,7 +165,10 @@ def test_images_without_a_score_are_left_out_and_a_concept_without_a_judge_is_ke
         found, _ = world.judge(images)
         return np.where(found > 0.6, np.nan, found), np.full(len(images), -1)
 
-    asked = [*moves(np.eye(WIDTH)[:1]), EditDirection("nobody's", "x", "boolean", np.eye(WIDTH)[5], 1.0)]
+    asked = [
+        *moves(np.eye(WIDTH)[:1]),
+        EditDirection(name="nobody's", column="x", kind="boolean", direction=np.eye(WIDTH)[5], length=1.0),
+    ]
     found = verify_edits(world.decode, judge, scores(), codes, asked, draws=3, rng=np.random.default_rng(1))
     first, other = found.responses
     assert first.spearman.n == np.sum(codes[:, 0] + 3 <= 2) < 60 and first.spearman.value == 1

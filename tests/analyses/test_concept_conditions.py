@@ -91,7 +91,10 @@ def entangled(rng: np.random.Generator, n: int = 1500, by: str = "projection") -
     codes = rng.normal(size=(n, 6))
     codes[:, 0] += 1.5 * smile + 0.9 * hat
     codes[:, 1] += 1.2 * hat
-    asked = [ConceptTarget(k, k, "boolean", v) for k, v in (("smile", smile), ("hat", hat), ("wet", wet))]
+    asked = [
+        ConceptTarget(name=k, column=k, kind="boolean", signs=v)
+        for k, v in (("smile", smile), ("hat", hat), ("wet", wet))
+    ]
     rows = np.arange(n)
     return concept_table(
         codes[:1000],
@@ -140,7 +143,10 @@ def test_independent_concepts_are_kept_by_regression_along_their_own_effects(rng
 def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator) -> None:
     one, other = (np.where(rng.random(600) < 0.5, 1, -1) for _ in range(2))
     codes, rows = np.column_stack([3 * one, 3 * other]) + rng.normal(size=(600, 2)), np.arange(600)
-    asked = [ConceptTarget(k, k, "boolean", v) for k, v in (("a", one), ("b", other), ("both", one * (one == other)))]
+    asked = [
+        ConceptTarget(name=k, column=k, kind="boolean", signs=v)
+        for k, v in (("a", one), ("b", other), ("both", one * (one == other)))
+    ]
     few: dict[str, Any] = {"draws": 2, "permutations": 19, "resamples": 2, "methods": ["mean difference"]}
 
     def kept(*names: str) -> ConceptTable:
@@ -155,7 +161,9 @@ def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator)
 
 
 def test_names_call_a_question_or_all_of_a_column(rng: np.random.Generator) -> None:
-    asked = [ConceptTarget(f"label: {k}", "label", "class", np.zeros(3, np.int64)) for k in "abc"]
+    asked = [
+        ConceptTarget(name=f"label: {k}", column="label", kind="class", signs=np.zeros(3, np.int64)) for k in "abc"
+    ]
     assert named(asked, ["label: b"]) == [1] and named(asked, ["label: c", "label"]) == [2, 0, 1]
     assert named(asked, ["c", "a"]) == [2, 0]
     with pytest.raises(AnalysisError, match="no concept is called 'lable'; did you mean 'label'"):
@@ -178,7 +186,8 @@ def test_a_planted_component_is_found_again_and_named_and_a_round_cloud_has_none
     noise = np.where(rng.random(1200) < 0.5, 1, -1)
     rows = np.arange(1200)
     tasks = [
-        Task(ConceptTarget(k, k, "boolean", v), rows[:800], rows[800:]) for k, v in (("it", signs), ("not", noise))
+        Task(ConceptTarget(name=k, column=k, kind="boolean", signs=v), rows[:800], rows[800:])
+        for k, v in (("it", signs), ("not", noise))
     ]
     round_cloud = rng.normal(size=(1200, 10)).astype(np.float32)
     planted = round_cloud + 2 * signs[:, None] * np.eye(10, dtype=np.float32)[0]
@@ -206,7 +215,10 @@ def test_what_axes_tell_has_uniform_p_values_where_there_is_nothing_to_tell(rng:
     p, rows = [], np.arange(200)
     for _ in range(8):
         signs = np.where(rng.random((200, 5)) < 0.5, 1, -1)
-        tasks = [Task(ConceptTarget(str(i), "", "boolean", v), rows[:120], rows[120:]) for i, v in enumerate(signs.T)]
+        tasks = [
+            Task(ConceptTarget(name=str(i), column="", kind="boolean", signs=v), rows[:120], rows[120:])
+            for i, v in enumerate(signs.T)
+        ]
         codes = rng.normal(size=(200, 8))
         [found] = unsupervised(codes[:120], codes[120:], tasks, rng=rng, permutations=99)
         p += [axis.p_value for axis in found.axes]

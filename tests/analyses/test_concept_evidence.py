@@ -73,7 +73,9 @@ def mixture(rng: np.random.Generator, real: int, null: int, n: int = 400, d: int
     signs = np.where(rng.random((n, real + null)) < 0.5, 1, -1)
     moves = rng.normal(size=(real, d)) / np.sqrt(d)
     codes = (rng.normal(size=(n, d)) + 0.9 * signs[:, :real] @ moves).astype(np.float32)
-    asked = [ConceptTarget(f"{i}", f"{i}", "boolean", column) for i, column in enumerate(signs.T)]
+    asked = [
+        ConceptTarget(name=f"{i}", column=f"{i}", kind="boolean", signs=column) for i, column in enumerate(signs.T)
+    ]
     rows, half = np.arange(n), n // 2
     return concept_table(
         codes[:half],
@@ -113,7 +115,10 @@ def test_a_number_is_told_by_r2_beside_its_mean_and_its_p_values_are_uniform_whe
     codes = rng.normal(size=(600, 6)).astype(np.float32)
     signal = codes @ rng.normal(size=6) + rng.normal(size=600)
     names = {"told": signal, **{f"noise {i}": rng.normal(size=600) for i in range(40)}}
-    asked = [ConceptTarget(k, k, "numeric", np.where(v > np.median(v), 1, -1), "", v) for k, v in names.items()]
+    asked = [
+        ConceptTarget(name=k, column=k, kind="numeric", signs=np.where(v > np.median(v), 1, -1), note="", values=v)
+        for k, v in names.items()
+    ]
     table = concept_table(
         codes[:400],
         codes[400:],
@@ -152,7 +157,7 @@ def test_a_vector_of_numbers_is_found_by_ridge_and_unknown_ones_take_no_part(rng
 
 def test_a_code_that_never_differs_claims_nothing(rng: np.random.Generator) -> None:
     rows, signs = np.arange(300), np.where(rng.random((300, 2)) < 0.5, 1, -1)
-    asked = [ConceptTarget(k, k, "boolean", v) for k, v in zip("ab", signs.T, strict=True)]
+    asked = [ConceptTarget(name=k, column=k, kind="boolean", signs=v) for k, v in zip("ab", signs.T, strict=True)]
     table = concept_table(
         np.ones((200, 3)),
         np.ones((100, 3)),
@@ -244,7 +249,7 @@ def test_few_rows_of_many_columns_are_refitted_on_fewer_resamples(rng: np.random
 
 def test_methods_that_agree_say_so_and_correlated_codes_part_them(rng: np.random.Generator) -> None:
     def agreements(codes: np.ndarray, signs: np.ndarray) -> dict[str, Concept]:
-        rows, ask = np.arange(len(codes)), ConceptTarget("it", "it", "boolean", signs)
+        rows, ask = np.arange(len(codes)), ConceptTarget(name="it", column="it", kind="boolean", signs=signs)
         table = concept_table(
             codes[:1500], codes[1500:], [ask], rows[:1500], rows[1500:], rng=rng, permutations=19, draws=2, resamples=2
         )
@@ -264,7 +269,10 @@ def test_being_found_again_and_agreement_do_not_depend_on_the_units_of_columns(r
     codes, signs, number = spread(rng, 600, 6, 0.4)
     codes[:, 3], codes[:, 4] = 0.1 * rng.normal(size=600), 7
     rows, names = np.arange(600), {"sides": None, "number": number[:, 0]}
-    asked = [ConceptTarget(name, name, "numeric", signs[:, 0], "", values) for name, values in names.items()]
+    asked = [
+        ConceptTarget(name=name, column=name, kind="numeric", signs=signs[:, 0], note="", values=values)
+        for name, values in names.items()
+    ]
     units = 2.0 ** np.array([0, 3, -4, 14, 1, -2])
     plain, scaled = (
         concept_table(
@@ -303,9 +311,11 @@ def test_the_best_method_is_chosen_without_test_rows(rng: np.random.Generator) -
     signs = np.where(rng.random(1200) < 0.5, 1, -1)
     wide = rng.normal(size=1200) * 3
     codes = np.column_stack([wide + 0.3 * rng.normal(size=1200) + 0.5 * signs, wide]).astype(np.float32)
-    ask, rows = ConceptTarget("it", "it", "boolean", signs), np.arange(1200)
+    ask, rows = ConceptTarget(name="it", column="it", kind="boolean", signs=signs), np.arange(1200)
     for lie in (1, -1):  # reversed test labels change what the figure is, not which method is taken
-        question = ConceptTarget("it", "it", "boolean", np.where(rows < 800, ask.signs, lie * ask.signs))
+        question = ConceptTarget(
+            name="it", column="it", kind="boolean", signs=np.where(rows < 800, ask.signs, lie * ask.signs)
+        )
         table = concept_table(
             codes[:800],
             codes[800:],
@@ -334,7 +344,11 @@ def test_a_correlation_has_fishers_interval(rng: np.random.Generator) -> None:
 def test_a_task_counts_rows_without_a_value_on_neither_side() -> None:
     values = np.array([1.0, 2, np.nan, 4, 5, 6, np.nan, 8])
     signs = np.where(np.isnan(values), 0, np.where(values > 4, 1, -1))
-    task = Task(ConceptTarget("size", "size", "numeric", signs, "", values), np.arange(4), np.arange(4, 8))
+    task = Task(
+        ConceptTarget(name="size", column="size", kind="numeric", signs=signs, note="", values=values),
+        np.arange(4),
+        np.arange(4, 8),
+    )
     assert task.numeric and task.signs(task.test).tolist() == [1, 1, 0, 1]
     along = (np.array([1.0, 2, 99, 4]), np.array([5.0, 6, 99, 8]))
     figure = task.r2(along, np.random.default_rng(0))

@@ -36,7 +36,14 @@ def together(
     kind, values = ("numeric", factors) if number else ("boolean", None)
     signs = np.where(factors > np.median(factors, axis=0), 1, -1) if number else factors.astype(np.int64)
     return codes.astype(np.float32), [
-        ConceptTarget(name, name, kind, signs[:, i], "", None if values is None else values[:, i])
+        ConceptTarget(
+            name=name,
+            column=name,
+            kind=kind,
+            signs=signs[:, i],
+            note="",
+            values=None if values is None else values[:, i],
+        )
         for i, name in enumerate("ab")
     ]
 
@@ -72,8 +79,10 @@ def test_what_both_share_with_b_in_waves_is_no_evidence(number: bool, effect: fl
         wave = np.sin(2 * b)
         positions, a = 2 * wave + rng.normal(size=400) + effect * own, wave + 0.7 * own
         sides = [np.where(values > np.median(values), 1, -1) for values in (a, b)]
-        asked = ConceptTarget("a", "a", "numeric" if number else "boolean", sides[0], values=a if number else None)
-        keep = [ConceptTarget("b", "b", "numeric", sides[1], values=b)]
+        asked = ConceptTarget(
+            name="a", column="a", kind="numeric" if number else "boolean", signs=sides[0], values=a if number else None
+        )
+        keep = [ConceptTarget(name="b", column="b", kind="numeric", signs=sides[1], values=b)]
         rows = np.arange(250), np.arange(250, 400)
         found.append(evidence_within(asked, keep, rows, (positions[rows[0]], positions[rows[1]]), 199, rng)[2])
     assert least <= np.mean(np.array(found) <= 0.05) <= most
@@ -90,15 +99,17 @@ def test_what_both_share_with_two_kept_ones_is_no_evidence(kinds: str, number: b
         c = np.where(c > 0, 1.0, -1.0) if kinds == "a class and a number" else c
         positions, a = 1.5 * b * c + rng.normal(size=400), 1.5 * b * c + 0.7 * rng.normal(size=400)
         signs = [np.where(values > np.median(values), 1, -1) for values in (a, b)]
-        asked = ConceptTarget("a", "a", "numeric" if number else "boolean", signs[0], values=a if number else None)
+        asked = ConceptTarget(
+            name="a", column="a", kind="numeric" if number else "boolean", signs=signs[0], values=a if number else None
+        )
         other = ConceptTarget(
-            "c",
-            "c",
-            "boolean" if kinds == "a class and a number" else "numeric",
-            np.where(c > 0, 1, -1),
+            name="c",
+            column="c",
+            kind="boolean" if kinds == "a class and a number" else "numeric",
+            signs=np.where(c > 0, 1, -1),
             values=None if kinds == "a class and a number" else c,
         )
-        keep = [ConceptTarget("b", "b", "numeric", signs[1], values=b), other]
+        keep = [ConceptTarget(name="b", column="b", kind="numeric", signs=signs[1], values=b), other]
         rows = np.arange(250), np.arange(250, 400)
         found.append(evidence_within(asked, keep, rows, (positions[rows[0]], positions[rows[1]]), 99, rng)[2])
     assert np.mean(np.array(found) <= 0.05) <= 0.12
@@ -199,7 +210,7 @@ def test_an_auc_of_one_stratum_is_the_plain_one_and_strata_are_pooled() -> None:
     assert found.value == pytest.approx(np.average([a for a, _ in each], weights=weights))
     assert found.low < found.value < found.high and found.n == np.count_nonzero(groups >= 0)
     assert stratified_auc(scores, np.ones(300, bool), groups).n == 0
-    number = ConceptTarget("x", "x", "numeric", np.ones(300, int), "", scores)
+    number = ConceptTarget(name="x", column="x", kind="numeric", signs=np.ones(300, int), note="", values=scores)
     assert len(np.unique(strata_of([number], np.arange(300)).groups)) == 7, "300 rows, 40 a bin"
 
 

@@ -38,7 +38,7 @@ def test_samples_and_real_rows_differ_in_nothing():
 
 @pytest.mark.parametrize(("models", "alike"), [(1, True), (5, False)])
 def test_the_best_of_many_models_must_be_more_alike(models, alike):
-    found = Similarity("linear CKA", Interval(0.1, 0.01, 0.19, 200), 0.0, 0.01, 99)
+    found = Similarity(name="linear CKA", value=Interval(0.1, 0.01, 0.19, 200), shuffled=0.0, p_value=0.01, shuffles=99)
     assert ("no more alike" not in verdict(found, (), models)) is alike
 
 

@@ -32,8 +32,8 @@ def table() -> ConceptTable:
     rng = np.random.default_rng(5)
     codes, rows = (rng.normal(size=(900, WIDTH)) * SPREADS).astype(np.float32), np.arange(900)
     asked = [
-        ConceptTarget("d", "d", "boolean", np.where(codes[:, 3] > 0, 1, -1)),
-        ConceptTarget("a", "a", "boolean", np.where(codes[:, 0] > 0, 1, -1)),
+        ConceptTarget(name="d", column="d", kind="boolean", signs=np.where(codes[:, 3] > 0, 1, -1)),
+        ConceptTarget(name="a", column="a", kind="boolean", signs=np.where(codes[:, 0] > 0, 1, -1)),
     ]
     found = concept_table(
         codes[:600],

@@ -80,7 +80,19 @@ def planted(n: int, seed: int, gap: float = 0.2, *, signed: bool = True) -> Pict
 def probe_of(weights: tuple[float, float], bias: tuple[float, float]) -> FittedProbe:
     """A probe of one column, as if it had been fitted and saved."""
     one, w, b = np.ones(1, np.float32), np.array([weights], np.float32), np.array(bias, np.float32)
-    return FittedProbe("halves", 0, "", "label", ("left", "right"), 0 * one, one, w, b, 1.0, Interval(1, 0, 1, 9))
+    return FittedProbe(
+        column="halves",
+        pool=0,
+        checkpoint="",
+        target="label",
+        classes=("left", "right"),
+        mean=0 * one,
+        scale=one,
+        weights=w,
+        bias=b,
+        c=1.0,
+        accuracy=Interval(1, 0, 1, 9),
+    )
 
 
 def study(network: Brightness, untrained: Brightness | None, probe: FittedProbe, *, signed: bool = True) -> Robustness:

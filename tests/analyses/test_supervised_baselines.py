@@ -58,7 +58,14 @@ def subset(rng: np.random.Generator, *, planted: bool = True, per_class: int = 4
     picked = np.stack(
         [np.concatenate([rng.choice(m, per_class, replace=False) for m in members]) for _ in range(draws)]
     )
-    return LabelSubset(images, labels, ("stands", "lies"), picked, np.arange(300, 500), np.arange(500, 800))
+    return LabelSubset(
+        images=images,
+        labels=labels,
+        classes=("stands", "lies"),
+        draws=picked,
+        validation=np.arange(300, 500),
+        test=np.arange(500, 800),
+    )
 
 
 def by_probe(given: LabelSubset) -> np.ndarray:
@@ -79,8 +86,8 @@ def test_a_network_reads_shape_where_a_probe_of_pixels_cannot_and_nothing_where_
 def test_the_same_seed_teaches_the_same() -> None:
     given = subset(np.random.default_rng(1), per_class=5, draws=1)
     first, again = (
-        SupervisedTraining(MAPS, seed=3).fit_classifiers(given),
-        SupervisedTraining(MAPS, seed=3).fit_classifiers(given),
+        SupervisedTraining(augment=MAPS, seed=3).fit_classifiers(given),
+        SupervisedTraining(augment=MAPS, seed=3).fit_classifiers(given),
     )
     assert first[1] == again[1] and np.array_equal(first[0], again[0])
 
@@ -142,8 +149,8 @@ def test_networks_are_taught_the_first_of_the_same_draws_and_none_of_fewer_label
     table = Embeddings(table_maker.digits_table(tmp_path, rows=600))
     seen: list[LabelSubset] = []
     networks = [
-        SupervisedBaseline("network", counting(seen)),
-        SupervisedBaseline("network, generated", counting([]), n_labels_used=40, note="told 40"),
+        SupervisedBaseline(name="network", fit_classifiers=counting(seen)),
+        SupervisedBaseline(name="network, generated", fit_classifiers=counting([]), n_labels_used=40, note="told 40"),
     ]
     options = Options()
     found = study_efficiency(table, None, options, draws=4, supervised=networks, network_draws=2)
@@ -172,7 +179,7 @@ def test_networks_are_taught_the_first_of_the_same_draws_and_none_of_fewer_label
 
 def test_networks_need_pictures_and_such_as_cannot_read_numbers_do_not(tmp_path: Path) -> None:
     path = table_maker.digits_table(tmp_path, rows=600)
-    networks = [SupervisedBaseline("network", counting([]))]
+    networks = [SupervisedBaseline(name="network", fit_classifiers=counting([]))]
     few = study_efficiency(
         Embeddings(path, label="ink"), None, Options(), supervised=networks, draws=2, network_draws=2
     )
@@ -191,13 +198,13 @@ def test_a_network_reads_numbers_that_ridge_of_pixels_cannot_and_nothing_where_n
     images, labels = bars(rng, 800)
     values = np.stack([2.0 * labels - 1, rng.normal(size=800)], axis=1)
     given = LabelSubset(
-        images,
-        np.full(800, -1),
-        (),
-        np.stack([rng.choice(300, 240, replace=False) for _ in range(2)]),
-        np.arange(300, 500),
-        np.arange(500, 800),
-        values,
+        images=images,
+        labels=np.full(800, -1),
+        classes=(),
+        draws=np.stack([rng.choice(300, 240, replace=False) for _ in range(2)]),
+        validation=np.arange(300, 500),
+        test=np.arange(500, 800),
+        values=values,
     )
     network = SupervisedTraining().fit_regressors(given)
     assert network[0].shape == (2, 300, 2) and set(network[1]) <= set(MARKS)
@@ -224,7 +231,7 @@ def test_networks_of_numbers_are_taught_the_draws_that_ridge_is(tmp_path: Path) 
         assert given.values is not None
         return np.repeat(given.values[given.test][None], len(given.draws), axis=0).astype(np.float32), [3]
 
-    networks = [SupervisedBaseline("network", counting([]), read, note="plain")]
+    networks = [SupervisedBaseline(name="network", fit_classifiers=counting([]), fit_regressors=read, note="plain")]
     found = study_efficiency(table, None, Options(), draws=4, supervised=networks, network_draws=2)
     assert found.target == "ink" and "network: plain" in found.notes
     column = table.column("ink")

@@ -28,7 +28,7 @@ NUMBERS = CODES[:, 0] + 0.3 * DRAW.normal(size=N)
 IMAGES = DRAW.random((N, 3, 2, 1))
 SHARES = DRAW.dirichlet(np.ones(3), N)
 HALF = slice(0, N // 2), slice(N // 2, N)
-ASKED = [analysis.ConceptTarget("side", "side", "boolean", np.where(SIDES > 0, 1, -1))]
+ASKED = [analysis.ConceptTarget(name="side", column="side", kind="boolean", signs=np.where(SIDES > 0, 1, -1))]
 
 
 def decode(codes: np.ndarray) -> np.ndarray:
@@ -423,7 +423,7 @@ OF_RESULTS = {
 
 
 HITS = DRAW.random((3, 40)) < 0.8
-WHO = analysis.ComparedModel("a"), analysis.ComparedModel("b")
+WHO = analysis.ComparedModel(name="a"), analysis.ComparedModel(name="b")
 ODD: dict[str, tuple[Callable[[], Any], str]] = {
     "no runs": (lambda: analysis.ranked_models([]), "one entry"),
     "no runs to lead": (lambda: analysis.best_by_metric([]), "one entry"),
@@ -441,7 +441,7 @@ ODD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: analysis.concept_table(
             CODES[:60],
             CODES[60:],
-            [analysis.ConceptTarget("side", "side", "boolean", SIDES)],
+            [analysis.ConceptTarget(name="side", column="side", kind="boolean", signs=SIDES)],
             np.arange(60),
             np.arange(60, N),
         ),
@@ -451,7 +451,7 @@ ODD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: analysis.concept_table(
             CODES[:60],
             CODES[60:],
-            [analysis.ConceptTarget("side", "side", "boolean", SIDES + 1)],
+            [analysis.ConceptTarget(name="side", column="side", kind="boolean", signs=SIDES + 1)],
             np.arange(60),
             np.arange(60, N),
         ),

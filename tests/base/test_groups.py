@@ -277,7 +277,9 @@ def test_one_direction_of_clips_is_found(rng: np.random.Generator) -> None:
 def test_shuffled_directions_are_of_whole_groups(rng: np.random.Generator) -> None:
     groups = np.repeat(np.arange(40), 5)
     codes = rng.normal(size=(40, 6))[groups]
-    asked = [ConceptTarget("coin", "coin", "boolean", np.where(rng.random(40) < 0.5, 1, -1)[groups])]
+    asked = [
+        ConceptTarget(name="coin", column="coin", kind="boolean", signs=np.where(rng.random(40) < 0.5, 1, -1)[groups])
+    ]
     sizes = [
         np.square(joint_of(codes, asked, np.arange(200), rng=rng, mask=np.ones(6, bool), groups=some).shuffled).mean()
         for some in (groups, None)

@@ -47,6 +47,6 @@ def test_json_says_why(geometry):
 @pytest.mark.parametrize("scale", ["number", "percent"])
 def test_the_report_says_why(scale):
     row = estimate("code", without_interval(0.5, 60, "20 neighbours of 60 rows"))
-    drawn = str(comparison(Comparison((row,), "A caption.", scale)))
+    drawn = str(comparison(Comparison(rows=(row,), caption="A caption.", scale=scale)))
     assert f"“none”: {WHY}." in drawn.replace("\u00a0", " ")
     assert '<td class="number">none</td>' in drawn

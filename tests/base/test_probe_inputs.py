@@ -117,7 +117,7 @@ def test_probabilities_that_do_not_exist_are_a_sentence(pairs: tuple[Pair, Pair,
 
 def test_a_probe_from_disk_says_that_it_cannot_predict(pairs: tuple[Pair, Pair, Pair], tmp_path: Any) -> None:
     probes: tuple[Probe, ...] = linear_probe(pairs[0], pairs[2], shuffled=False)
-    save(ProbeTable("label", probes, "", ()), tmp_path)
+    save(ProbeTable(target="label", probes=probes, protocol="", notes=()), tmp_path)
     [loaded] = load_one(tmp_path, "probes").probes
     assert loaded.score == probes[0].score
     with pytest.raises(AnalysisError, match="fit it again"):

@@ -71,10 +71,21 @@ def perfect_among(others: int, kind: str, rng: np.random.Generator) -> ConceptTa
     """Codes (200, 8) of which the first number alone makes one concept perfect; the others are coin flips."""
     codes, rows = rng.normal(size=(200, 8)), np.arange(200)
     codes[:, 0] = np.where(codes[:, 0] > 0, 2, -2) + 0.1 * codes[:, 0]
-    asked = [ConceptTarget("real", "real", "boolean", np.where(codes[:, 0] > 0, 1, -1))]
+    asked = [ConceptTarget(name="real", column="real", kind="boolean", signs=np.where(codes[:, 0] > 0, 1, -1))]
     if kind == "numeric":
-        asked = [ConceptTarget("real", "real", "numeric", np.where(codes[:, 0] > 0, 1, -1), "", codes[:, 0])]
-    asked += [ConceptTarget(f"{i}", f"{i}", "boolean", rng.choice([-1, 1], 200)) for i in range(others)]
+        asked = [
+            ConceptTarget(
+                name="real",
+                column="real",
+                kind="numeric",
+                signs=np.where(codes[:, 0] > 0, 1, -1),
+                note="",
+                values=codes[:, 0],
+            )
+        ]
+    asked += [
+        ConceptTarget(name=f"{i}", column=f"{i}", kind="boolean", signs=rng.choice([-1, 1], 200)) for i in range(others)
+    ]
     return concept_table(
         codes[:140],
         codes[140:],

@@ -24,7 +24,15 @@ CASES = [(name, recipe) for name in base.protocol_names() for recipe in base.loa
 
 
 def job(folder: Path, name: str, recipe: str, **changes: object) -> base.Job:
-    made = base.Job(base.load_protocol(name), name, recipe, 0, folder / "work", CONFIGS, quick=True)
+    made = base.Job(
+        protocol=base.load_protocol(name),
+        name=name,
+        recipe=recipe,
+        seed=0,
+        work=folder / "work",
+        configs=CONFIGS,
+        quick=True,
+    )
     return replace(made, **changes)
 
 
@@ -57,7 +65,19 @@ def fake(seed: int = 0, value: float = 0.9, **changes: object) -> Record:
     figure = {"value": value, "low": value - 0.01, "high": value + 0.01, "n": 100}
     figures = {"1-NN, encoder.dense2": figure}
     made = Record(
-        "bigan-permutation", "ours", seed, "finished", "", "", {"total": 60.0}, figures, {}, {}, {}, "1", "2026-01-01"
+        protocol="bigan-permutation",
+        recipe="ours",
+        seed=seed,
+        status="finished",
+        reason="",
+        command="",
+        seconds={"total": 60.0},
+        figures=figures,
+        baselines={},
+        settings={},
+        hardware={},
+        version="1",
+        date="2026-01-01",
     )
     return replace(made, **changes)
 
@@ -101,7 +121,21 @@ def run(*arguments: object) -> tuple[int, str]:
 
 
 def test_minutes_are_the_processor_s_where_the_machine_was_busy():
-    quick = Record("p", "r", 0, "finished", "", "", {"total": 90.0}, {}, {}, {}, {"processor_seconds": 60.0}, "1", "")
+    quick = Record(
+        protocol="p",
+        recipe="r",
+        seed=0,
+        status="finished",
+        reason="",
+        command="",
+        seconds={"total": 90.0},
+        figures={},
+        baselines={},
+        settings={},
+        hardware={"processor_seconds": 60.0},
+        version="1",
+        date="",
+    )
     assert quick.minutes == 1 and replace(quick, hardware={}).minutes == 1.5
     assert replace(quick, hardware={"processor_seconds": 170.0}).minutes == 1.5  # of two threads
 

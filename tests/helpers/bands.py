@@ -32,6 +32,6 @@ def axes(leak: float = 0.0) -> np.ndarray:
 
 
 def scores(spread: float = 0.05) -> list[Score]:
-    return [Score(name, "measured", spread) for name in ("a", "b", "c")] + [
-        Score("d", "probability by a band", spread, threshold=0.5)
+    return [Score(name=name, about="measured", spread=spread) for name in ("a", "b", "c")] + [
+        Score(name="d", about="probability by a band", spread=spread, threshold=0.5)
     ]

@@ -46,17 +46,17 @@ def fidelity(features: str = "discriminator.dense1", copied: bool = False) -> Fi
     made = train[:80] if copied else train[np.arange(80) % 2] + rng.normal(0, 0.01, (80, LATENT))
     found, again = compare_samples(real, made, rng=rng), copying(made, train, real, shown=4)
     threshold = duplicate_threshold(real)
-    modes = count_modes(made, threshold=threshold), duplicates(train[80:160], threshold=threshold)
     return Fidelity(
-        features,
-        found,
-        compare_samples(real, train[:80], rng=rng),
-        again,
-        *modes,
-        ("60 test rows", *warnings_of(found)),
-        pixels(decode(made[again.which])),
-        np.stack([np.arange(4), np.arange(60, 64)], axis=1),
-        np.linspace(0.5, 0.8, 4),
+        features=features,
+        samples=found,
+        baseline=compare_samples(real, train[:80], rng=rng),
+        copying=again,
+        modes=count_modes(made, threshold=threshold),
+        real_duplicates=duplicates(train[80:160], threshold=threshold),
+        notes=("60 test rows", *warnings_of(found)),
+        shown=pixels(decode(made[again.which])),
+        real_pairs=np.stack([np.arange(4), np.arange(60, 64)], axis=1),
+        real_distances=np.linspace(0.5, 0.8, 4),
     )
 
 
@@ -69,15 +69,31 @@ def comparison(names: tuple[str, ...]) -> Comparisons:
     images, labels = digits()
     flat, codes, labels = images[:500].reshape(500, -1), pca()[2][:500, :6], labels[:500]
     signs = [np.where(labels == k, 1, -1).astype(np.int64) for k in (0, 1)]
-    asked = [ConceptTarget(f"label: {names[k]}", "label", "class", signs[k]) for k in (0, 1)]
+    asked = [ConceptTarget(name=f"label: {names[k]}", column="label", kind="class", signs=signs[k]) for k in (0, 1)]
     turned = codes @ np.linalg.qr(rng.normal(size=(6, 6)))[0] + 0.05 * rng.normal(size=(500, 6))
     pairs = []
     for name, other in ((f"turned {names[0]}", turned), ("noise", rng.normal(size=(500, 6)))):
         carried, left = transfers(codes, other, asked, rng=np.random.default_rng(2))  # halves with twenty of each
         alike = similarities(codes, other, rng=rng, shuffles=19)
-        pairs.append(Comparison(("pca.parquet", name), (6, 6), 500, alike, carried, tuple(left)))
+        pairs.append(
+            Comparison(
+                names=("pca.parquet", name),
+                widths=(6, 6),
+                rows=500,
+                similarities=alike,
+                transfers=carried,
+                notes=tuple(left),
+            )
+        )
     baselines = [
-        Comparison(("pca.parquet", name), (6, y.shape[1]), 500, similarities(codes, y, rng=rng, shuffles=19), (), ())
+        Comparison(
+            names=("pca.parquet", name),
+            widths=(6, y.shape[1]),
+            rows=500,
+            similarities=similarities(codes, y, rng=rng, shuffles=19),
+            transfers=(),
+            notes=(),
+        )
         for name, y in (("pixels", flat), ("untrained.code", flat @ rng.normal(size=(64, 6))))
     ]
     return Comparisons(tuple(pairs), tuple(baselines), ("500 common test rows",))

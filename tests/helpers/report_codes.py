@@ -33,16 +33,16 @@ def codes(names: tuple[str, ...], means: np.ndarray, values: np.ndarray, decode:
         Baseline("shuffled", near(0.11, 0.03, 360), "the same names against shuffled labels"),
     )
     one = Categories(
-        "class",
-        table.sum(1),
-        near(9.9, 0.1, 360),
-        near(0.98, 0.01, 360),
-        table,
-        Matching(NAMES, "one to one", near(0.914, 0.03, 360), 143),
-        near(0.9, 0.02, 360),
-        0.06,
-        baselines,
-        samples,
+        part="class",
+        counts=table.sum(1),
+        effective=near(9.9, 0.1, 360),
+        confidence=near(0.98, 0.01, 360),
+        table=table,
+        matching=Matching(NAMES, "one to one", near(0.914, 0.03, 360), 143),
+        shared=near(0.9, 0.02, 360),
+        shuffled=0.06,
+        baselines=baselines,
+        samples=samples,
     )
     bases = np.arange(0, 8)
     at = np.linspace(-1, 1, 9)
@@ -51,7 +51,9 @@ def codes(names: tuple[str, ...], means: np.ndarray, values: np.ndarray, decode:
         moved = np.repeat(values[bases][:, None], 9, axis=1)
         moved[:, :, k] = 1.5 * at
         frames = np.rint(255 * decode(moved)).astype(np.uint8)
-        sweeps.append(Sweep("style", k, near(size, 0.05, 100), (-1.0, 1.0), frames))
+        sweeps.append(Sweep(part="style", dimension=k, effect=near(size, 0.05, 100), ends=(-1.0, 1.0), frames=frames))
     random = (Baseline("random direction", near(0.14, 0.01, 100), "10 directions"),)
     notes = ("noise: not given by the encoder, so drawn from the prior",)
-    return Codes((one,), tuple(sweeps), bases, names, 360, random, notes)
+    return Codes(
+        categories=(one,), sweeps=tuple(sweeps), bases=bases, classes=names, rows=360, baselines=random, notes=notes
+    )

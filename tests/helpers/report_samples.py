@@ -136,8 +136,28 @@ def overview(n: int, names: tuple[str, ...]) -> Overview:
         splits=(("train", 1294), ("validation", 143), ("test", 360)),
         representations=(("code", LATENT), ("encoder.dense1", 256), ("pixels", 64)),
         summaries=(
-            Summary("label", "class", 1797, 0, names, counts, np.nan, np.nan, np.nan),
-            Summary("ink", "numeric", 1691, 106, (), (), 0.12, 0.31, 0.52),
+            Summary(
+                name="label",
+                kind="class",
+                present=1797,
+                missing=0,
+                categories=names,
+                counts=counts,
+                low=np.nan,
+                mean=np.nan,
+                high=np.nan,
+            ),
+            Summary(
+                name="ink",
+                kind="numeric",
+                present=1691,
+                missing=106,
+                categories=(),
+                counts=(),
+                low=0.12,
+                mean=0.31,
+                high=0.52,
+            ),
         ),
         rows=np.arange(n),
         ids=np.array([f"scan-{i:04d}" for i in range(n)]),
@@ -171,7 +191,9 @@ LAYERS = {
 
 def efficiency() -> Efficiency:
     needed = LabelsNeeded("discriminator.conv2", "pixels", 10, Interval(14.2, 11.6, 19.3, 20))
-    return Efficiency("label", tuple(few(k, LAYERS) for k in (1, 2, 5, 10)), (needed,), 0, ())
+    return Efficiency(
+        target="label", curve=tuple(few(k, LAYERS) for k in (1, 2, 5, 10)), needed=(needed,), told=0, notes=()
+    )
 
 
 def probes(names: tuple[str, ...]) -> ProbeTable:
@@ -179,50 +201,50 @@ def probes(names: tuple[str, ...]) -> ProbeTable:
     confusion = np.diag(np.full(10, 35)) + (np.arange(100).reshape(10, 10) % 7 == 3)
     rows = tuple(
         Probe(
-            name,
-            baseline,
-            method,
-            "label",
-            "accuracy",
-            near(score - drop, 0.016, 360),
-            None if baseline else near(0.1, 0.03, 360),
-            1.0,
-            64,
-            64,
-            1294,
-            143,
-            names,
-            confusion,
-            "",
+            representation=name,
+            baseline=baseline,
+            method=method,
+            target="label",
+            metric="accuracy",
+            score=near(score - drop, 0.016, 360),
+            shuffled=None if baseline else near(0.1, 0.03, 360),
+            setting=1.0,
+            width=64,
+            used=64,
+            n_train=1294,
+            n_validation=143,
+            classes=names,
+            confusion=confusion,
+            note="",
         )
         for method, drop in (("logistic", 0.0), ("svm", 0.006), ("knn", 0.012))
         for name, (score, baseline) in layers.items()
     )
     ridge = tuple(
         Probe(
-            name,
-            name == "pixels",
-            "ridge",
-            "ink",
-            "R2",
-            near(score, 0.01, 360),
-            None,
-            1.0,
-            64,
-            64,
-            1294,
-            143,
-            (),
-            None,
-            "",
+            representation=name,
+            baseline=name == "pixels",
+            method="ridge",
+            target="ink",
+            metric="R2",
+            score=near(score, 0.01, 360),
+            shuffled=None,
+            setting=1.0,
+            width=64,
+            used=64,
+            n_train=1294,
+            n_validation=143,
+            classes=(),
+            confusion=None,
+            note="",
         )
         for name, score in (("code", 0.93), ("pixels", 0.99))
     )
     return ProbeTable(
-        "label",
-        (*rows, *ridge),
-        "features are standardised on the train split; C from five values by validation accuracy",
-        (),
+        target="label",
+        probes=(*rows, *ridge),
+        protocol="features are standardised on the train split; C from five values by validation accuracy",
+        notes=(),
     )
 
 
@@ -231,16 +253,16 @@ def few(per_class: int, layers: dict[str, tuple[float, bool]]) -> FewLabels:
     drawn = np.array(list(score.values()))[:, None] + np.linspace(-0.03, 0.03, 20)
     gap = near(score["discriminator.conv2"] - score["pixels"], 0.006, 20)
     return FewLabels(
-        per_class,
-        tuple(layers),
-        tuple(y for _, y in layers.values()),
-        drawn,
-        tuple(near(s, 0.01, 20) for s in score.values()),
-        (0.018,) * len(layers),
-        (Difference("discriminator.conv2", "pixels", gap),),
-        (1.0,) * len(layers),
-        360,
-        "20 balanced draws, C fixed at 1",
+        per_class=per_class,
+        representations=tuple(layers),
+        baselines=tuple(y for _, y in layers.values()),
+        accuracy=drawn,
+        scores=tuple(near(s, 0.01, 20) for s in score.values()),
+        deviations=(0.018,) * len(layers),
+        differences=(Difference("discriminator.conv2", "pixels", gap),),
+        settings=(1.0,) * len(layers),
+        n_test=360,
+        note="20 balanced draws, C fixed at 1",
     )
 
 
@@ -253,8 +275,12 @@ def neighbours(n: int) -> Neighbours:
         distance = np.linalg.norm(values[queries][:, None] - values[None, :n], axis=2)
         rows = np.argsort(distance, axis=1)[:, 1:7]
         found = np.take_along_axis(distance, rows, axis=1)
-        tables.append(NeighbourTable(name, baseline, rows, found, near(0.93, 0.02, 360)))
-    return Neighbours(queries, 6, 0.1, tuple(tables), ())
+        tables.append(
+            NeighbourTable(
+                representation=name, baseline=baseline, rows=rows, distances=found, agreement=near(0.93, 0.02, 360)
+            )
+        )
+    return Neighbours(queries=queries, k=6, chance=0.1, tables=tuple(tables), notes=())
 
 
 def concepts(n: int, names: tuple[str, ...]) -> ConceptTable:
@@ -267,36 +293,42 @@ def concepts(n: int, names: tuple[str, ...]) -> ConceptTable:
         directions.append(v / np.linalg.norm(v))
         found.append(
             Concept(
-                f"label: {names[k]}",
-                "label",
-                "class",
-                "mean difference",
-                Interval(0.995 - 0.012 * k, 0.985 - 0.014 * k, 1 - 0.01 * k, 360),
-                None,
-                0.001 if k < 9 else 0.21,
-                0.0011 if k < 9 else 0.21,
-                999,
-                (
+                name=f"label: {names[k]}",
+                column="label",
+                kind="class",
+                method="mean difference",
+                auc=Interval(0.995 - 0.012 * k, 0.985 - 0.014 * k, 1 - 0.01 * k, 360),
+                r2=None,
+                p_value=0.001 if k < 9 else 0.21,
+                q_value=0.0011 if k < 9 else 0.21,
+                permutations=999,
+                baselines=(
                     Baseline("pixels", near(0.985 - 0.01 * k, 0.01, 360)),
                     Baseline("untrained", near(0.88, 0.02, 360)),
                     Baseline("shuffled", near(0.52, 0.05, 360)),
                     Baseline("random direction", near(0.61, 0.05, 20)),
                 ),
-                Interval(0.97 - 0.02 * k, 0.9 - 0.05 * k, 0.99, 40),
-                Interval(0.02, -0.4, 0.45, 40),
-                0.9,
-                130,
-                1164,
-                0.83,
-                True,
-                "",
+                stability=Interval(0.97 - 0.02 * k, 0.9 - 0.05 * k, 0.99, 40),
+                shuffled_stability=Interval(0.02, -0.4, 0.45, 40),
+                scale=0.9,
+                positive=130,
+                negative=1164,
+                agreement=0.83,
+                chosen=True,
+                note="",
             )
         )
     strengths = np.linspace(-3, 3, 9)
     rows = np.arange(0, min(n, 60), 8)[:6]
     moved = codes[rows][None, :, None] + strengths[None, None, :, None] * 0.6 * np.array(directions)[:, None, None]
     edits = Edits(tuple(chosen), strengths, rows, pixels(decode(moved)))
-    return ConceptTable(tuple(found), np.array(directions), np.array(directions) @ np.array(directions).T, edits, ())
+    return ConceptTable(
+        concepts=tuple(found),
+        directions=np.array(directions),
+        cosines=np.array(directions) @ np.array(directions).T,
+        edits=edits,
+        notes=(),
+    )
 
 
 def interpolation(n: int, names: tuple[str, ...]) -> Interpolations:
@@ -311,15 +343,15 @@ def interpolation(n: int, names: tuple[str, ...]) -> Interpolations:
         Baseline("other real images", near(1.21, 0.04, 40)),
     )
     return Interpolations(
-        "lerp",
-        "the prior is uniform, where straight lines stay inside",
-        at,
-        pairs,
-        ends,
-        pixels(decode(path)),
-        near(1.38, 0.05, 40),
-        base,
-        (),
+        along="lerp",
+        reason="the prior is uniform, where straight lines stay inside",
+        at=at,
+        pairs=pairs,
+        labels=ends,
+        frames=pixels(decode(path)),
+        midpoint=near(1.38, 0.05, 40),
+        baselines=base,
+        notes=(),
     )
 
 
@@ -335,36 +367,36 @@ def mixture(n: int, names: tuple[str, ...]) -> Mixture:
     drawn = pixels(decode(means[:, None] + rng.normal(0, 0.35, (10, 6, LATENT))))
     weights = np.sort(np.bincount(owner, minlength=10) / n)[::-1]
     tried = tuple(
-        Candidate(k, kind, 9e4 + 900 * (np.log2(k) - at) ** 2, -31.0, 0)
+        Candidate(components=k, covariance=kind, bic=9e4 + 900 * (np.log2(k) - at) ** 2, held_out=-31.0, floored=0)
         for kind, at in (("full", 3.2), ("diag", 4.4))
         for k in (1, 2, 4, 8, 16, 32)
     )
     agreement = Agreement(
-        near(0.78, 0.02, 360),
-        near(0.71, 0.03, 360),
-        near(0.86, 0.02, 360),
-        0.03,
-        0.0,
-        0.17,
-        counts,
-        names,
-        (Baseline("pixels", near(0.72, 0.03, 360)), Baseline("untrained", near(0.41, 0.03, 360))),
+        nmi=near(0.78, 0.02, 360),
+        ari=near(0.71, 0.03, 360),
+        purity=near(0.86, 0.02, 360),
+        shuffled_nmi=0.03,
+        shuffled_ari=0.0,
+        shuffled_purity=0.17,
+        counts=counts,
+        classes=names,
+        baselines=(Baseline("pixels", near(0.72, 0.03, 360)), Baseline("untrained", near(0.41, 0.03, 360))),
     )
     return Mixture(
-        10,
-        "full",
-        weights,
-        means,
-        np.tile(np.eye(LATENT), (10, 1, 1)),
-        tried,
-        1797,
-        np.arange(n),
-        owner.astype(np.int64),
-        np.ones(n, np.float32),
-        agreement,
-        nearest.astype(np.int64),
-        drawn,
-        (),
+        components=10,
+        covariance="full",
+        weights=weights,
+        means=means,
+        covariances=np.tile(np.eye(LATENT), (10, 1, 1)),
+        candidates=tried,
+        fitted_on=1797,
+        rows=np.arange(n),
+        assignments=owner.astype(np.int64),
+        confidence=np.ones(n, np.float32),
+        agreement=agreement,
+        nearest=nearest.astype(np.int64),
+        samples=drawn,
+        notes=(),
     )
 
 
@@ -399,16 +431,16 @@ def maps(n: int) -> Maps:
         np.arange(n),
         tuple(
             Map(
-                method,
-                "code",
-                xy.astype(np.float32),
-                10,
-                near(0.975, 0.004, n),
-                0.5,
-                near(0.951, 0.01, n),
-                near(0.972, 0.008, n),
-                explained,
-                "seed 0",
+                method=method,
+                representation="code",
+                xy=xy.astype(np.float32),
+                k=10,
+                trustworthiness=near(0.975, 0.004, n),
+                random=0.5,
+                accuracy=near(0.951, 0.01, n),
+                full_accuracy=near(0.972, 0.008, n),
+                explained=explained,
+                note="seed 0",
             )
             for method, xy, explained in made
         ),
@@ -426,20 +458,20 @@ def reconstruction(n: int, names: tuple[str, ...]) -> Reconstruction:
     shown = np.stack([order[:8], order[n // 2 - 4 : n // 2 + 4], order[-8:][::-1]])
     ratio = float(errors.mean() / shuffled.mean())
     return Reconstruction(
-        np.arange(n),
-        errors.astype(np.float32),
-        shuffled.astype(np.float32),
-        near(ratio, 0.01, n),
-        near(float(errors.mean()), 0.02, n),
-        (Baseline(f"PCA {LATENT}", near(0.33, 0.01, n)), Baseline("mean image", near(0.82, 0.01, n))),
-        np.array([errors[labels[:n] == k].mean() / shuffled.mean() for k in range(10)]),
-        names,
-        shown,
-        np.array(["best", "typical", "worst"]),
-        pixels(images[shown]),
-        pixels(made[shown]),
-        errors[shown].astype(float),
-        (),
+        rows=np.arange(n),
+        errors=errors.astype(np.float32),
+        shuffled=shuffled.astype(np.float32),
+        ratio=near(ratio, 0.01, n),
+        error=near(float(errors.mean()), 0.02, n),
+        baselines=(Baseline(f"PCA {LATENT}", near(0.33, 0.01, n)), Baseline("mean image", near(0.82, 0.01, n))),
+        by_class=np.array([errors[labels[:n] == k].mean() / shuffled.mean() for k in range(10)]),
+        classes=names,
+        shown=shown,
+        groups=np.array(["best", "typical", "worst"]),
+        originals=pixels(images[shown]),
+        reconstructions=pixels(made[shown]),
+        shown_errors=errors[shown].astype(float),
+        notes=(),
     )
 
 
@@ -457,18 +489,24 @@ def verification(n: int, names: tuple[str, ...]) -> Verification:
     inks = np.linspace(-1, 1, LATENT)
     three = min(3, len(names) - 1)
     moves = [
-        EditDirection("ink", "ink", "numeric", inks / np.linalg.norm(inks), 0.4),
-        EditDirection(f"label: {names[three]}", "label", "class", table.directions[three], table.concepts[three].scale),
+        EditDirection(name="ink", column="ink", kind="numeric", direction=inks / np.linalg.norm(inks), length=0.4),
+        EditDirection(
+            name=f"label: {names[three]}",
+            column="label",
+            kind="class",
+            direction=table.directions[three],
+            length=table.concepts[three].scale,
+        ),
     ]
     scores = [
-        Score("ink", "measured, in [0, 1]", float(real[0][:, 0].std())),
+        Score(name="ink", about="measured, in [0, 1]", spread=float(real[0][:, 0].std())),
         Score(
-            f"label: {names[three]}",
-            "probability by a network",
-            float(real[0][:, 1].std()),
-            0.5,
-            "AUC",
-            near(0.97, 0.02, n),
+            name=f"label: {names[three]}",
+            about="probability by a network",
+            spread=float(real[0][:, 1].std()),
+            threshold=0.5,
+            metric="AUC",
+            quality=near(0.97, 0.02, n),
         ),
     ]
     return verify_edits(

@@ -206,7 +206,7 @@ def test_the_universal_encoders_codes_survive_saving(tmp_path):
 
 
 def test_the_mixture_has_its_petals_where_it_says():
-    prior = Prior([Part("z", "mixture", 2, components=5)])
+    prior = Prior([Part(name="z", kind="mixture", width=2, components=5)])
     component = torch.arange(5).repeat_interleave(20_000)
     z = prior.sample(100_000, generator=torch.Generator().manual_seed(0), component=component)
     for i in range(5):
@@ -223,7 +223,7 @@ def test_the_mixture_has_its_petals_where_it_says():
 
 
 def test_the_roll_ends_at_3_and_its_stretches_follow_one_another():
-    prior = Prior([Part("z", "swiss-roll", 2, components=4)])
+    prior = Prior([Part(name="z", kind="swiss-roll", width=2, components=4)])
     component = torch.arange(4).repeat_interleave(5_000)
     z = prior.sample(20_000, generator=torch.Generator().manual_seed(0), component=component)
     t = (z.norm(dim=1) / 3) ** 2
@@ -235,7 +235,9 @@ def test_the_roll_ends_at_3_and_its_stretches_follow_one_another():
 
 
 def test_without_a_component_all_are_equally_likely():
-    z = Prior([Part("z", "mixture", 2, components=4)]).sample(40_000, generator=torch.Generator().manual_seed(0))
+    z = Prior([Part(name="z", kind="mixture", width=2, components=4)]).sample(
+        40_000, generator=torch.Generator().manual_seed(0)
+    )
     component = torch.round(torch.atan2(z[:, 1], z[:, 0]) / (math.pi / 2)).long() % 4
     assert (component.bincount() / 40_000 - 0.25).abs().max() < 0.015
 

@@ -56,7 +56,7 @@ def played(family: Any, batch: Batch) -> dict[str, float]:
 
 def double_batch(n: int = 6, label: Tensor | None = None) -> Batch:
     x = torch.rand(n, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(x, label, torch.arange(n))
+    return Batch(image=x, label=label, index=torch.arange(n))
 
 
 def sp(logits: Tensor) -> float:
@@ -174,20 +174,20 @@ def test_a_label_changes_the_posterior():
 def test_hidden_and_missing_labels_are_unknown():
     family: ALI = built("ali", labels=np.arange(32) % 4, conditional=True, hidden_labels=0.3)
     label = torch.tensor([-1, 0, 1, 2, 3]).repeat(4_000)
-    condition = family.condition(Batch(torch.zeros(len(label), 1, 8, 8), label, label))
+    condition = family.condition(Batch(image=torch.zeros(len(label), 1, 8, 8), label=label, index=label))
     assert torch.allclose(condition.sum(1), torch.ones(len(label)))
     unknown = (condition == 0.25).all(1)
     assert unknown[label < 0].all()
     assert unknown[label >= 0].float().mean().item() == pytest.approx(0.3, abs=0.02)
     shown = ~unknown
     assert torch.equal(condition[shown].argmax(1), label[shown])
-    assert (family.condition(Batch(torch.zeros(5, 1, 8, 8), None, label)) == 0.25).all()
+    assert (family.condition(Batch(image=torch.zeros(5, 1, 8, 8), label=None, index=label)) == 0.25).all()
 
 
 def test_both_pairs_of_a_conditional_model_are_told_the_same_labels():
     family: ALI = built("ali", labels=np.arange(32) % 4, conditional=True, hidden_labels=0.0)
     label = torch.tensor([3, 0, -1, 2, 1, 1])
-    code, z = family.codes(Batch(torch.zeros(6, 1, 8, 8), label, label))
+    code, z = family.codes(Batch(image=torch.zeros(6, 1, 8, 8), label=label, index=label))
     assert torch.equal(code[:, 3:], z[:, 3:])
     assert torch.equal(code[label >= 0, 3:], one_hot(label[label >= 0], 4).float())
 

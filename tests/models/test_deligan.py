@@ -80,7 +80,7 @@ def test_gradients_reach_centres_and_deviations_by_reparameterisation():
 
 def test_a_draw_has_the_moments_of_the_mixture_and_each_component_as_often():
     torch.manual_seed(0)
-    prior = Prior([Part("z", "normal", 2)], MixtureConfig(components=3))
+    prior = Prior([Part(name="z", kind="normal", width=2)], MixtureConfig(components=3))
     with torch.no_grad():
         prior.mixture.mean.copy_(torch.tensor([[-4.0, 0.0], [0.0, 4.0], [4.0, 0.0]]))
         prior.mixture.deviation.copy_(torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]))
@@ -96,7 +96,10 @@ def test_a_draw_has_the_moments_of_the_mixture_and_each_component_as_often():
 
 
 def test_a_prior_without_components_draws_and_weighs_as_ever():
-    plain, off = Prior([Part("z", "uniform", 3)]), Prior([Part("z", "uniform", 3)], MixtureConfig())
+    plain, off = (
+        Prior([Part(name="z", kind="uniform", width=3)]),
+        Prior([Part(name="z", kind="uniform", width=3)], MixtureConfig()),
+    )
     one, other = (p.sample(7, generator=torch.Generator().manual_seed(1)) for p in (plain, off))
     assert torch.equal(one, other) and not list(off.parameters())
     assert off.movers() == {} and off.terms() == {} and off.components == 0 and off.describe() == plain.describe()
@@ -296,7 +299,7 @@ def test_regression_does_not_move_codes_to_be_easily_told():
 
 
 def test_a_description_holds_the_mixture_only_when_asked():
-    prior = Prior([Part("z", "normal", 2)], MixtureConfig(components=3, deviation=0.5))
+    prior = Prior([Part(name="z", kind="normal", width=2)], MixtureConfig(components=3, deviation=0.5))
     plain, whole = prior.describe()[0], prior.describe(learned=True)[0]
     assert plain == {"name": "z", "kind": "learned-mixture", "width": 2, "encoded": True, "components": 3, "start": 0}
     assert np.allclose(whole["means"], prior.mixture.mean.detach().numpy(), atol=1e-5)

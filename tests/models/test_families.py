@@ -381,6 +381,6 @@ def _name(family: Family, parameter: Tensor) -> str:
 
 
 def test_infogans_two_views_of_an_image_have_to_differ():
-    spec = ImageSpec(1, 8, 8, ("a", "b"))
+    spec = ImageSpec(channels=1, height=8, width=8, classes=("a", "b"))
     with pytest.raises(ConfigError, match=r"two random views.*family\.augment"):
         load_family("infogan")(configure("infogan", family={"consistency_weight": 1.0}).family, spec)

@@ -211,7 +211,8 @@ def test_the_paired_information_is_scikit_learns_for_certain_classes_and_numpys_
 @pytest.mark.parametrize("network", ["generator", "recogniser"])
 def test_infogans_information_reaches_generator_and_recogniser(network):
     family = load_family("infogan")(
-        configure("infogan", family={"noise": 3, "width": 4, "hidden": 16, "head": 8}).family, ImageSpec(1, 8, 8)
+        configure("infogan", family={"noise": 3, "width": 4, "hidden": 16, "head": 8}).family,
+        ImageSpec(channels=1, height=8, width=8),
     )
     z = family.prior.sample(16)
     terms = family._information(family.recogniser(family.discriminator.trunk(family.generator(z))), z, Notes())

@@ -52,14 +52,14 @@ def test_a_check_is_the_same_whatever_was_drawn_before():
 
 
 def test_a_figure_that_is_not_a_number_is_out_of_tolerance():
-    assert not base.Check("x", "y", math.nan, 0.0, 1e9).ok
-    assert not base.Check("x", "y", 1.2, 1.0, 0.1).ok
-    assert base.Check("x", "y", 1.2, 1.0, 0.3).ok
+    assert not base.Check(name="x", source="y", value=math.nan, expected=0.0, tolerance=1e9).ok
+    assert not base.Check(name="x", source="y", value=1.2, expected=1.0, tolerance=0.1).ok
+    assert base.Check(name="x", source="y", value=1.2, expected=1.0, tolerance=0.3).ok
 
 
 def test_a_check_that_raises_is_a_check_that_fails():
     def broken(device: torch.device):
-        yield base.Check("one", "two", 1.0, 1.0, 0.0)
+        yield base.Check(name="one", source="two", value=1.0, expected=1.0, tolerance=0.0)
         raise ZeroDivisionError("by zero")
 
     done, stopped = base.run(broken, CPU)

@@ -43,7 +43,14 @@ def test_a_model_classifies_arrays_as_its_family_does_and_others_refuse():
 @pytest.mark.parametrize("recipe", ["aae-100", "improved-gan", "ali"])
 def test_a_quick_run_gives_errors_with_their_baselines(recipe, tmp_path):
     job = Job(
-        load_protocol("semi-supervised"), "semi-supervised", recipe, 0, tmp_path, CONFIGS, device="cpu", quick=True
+        protocol=load_protocol("semi-supervised"),
+        name="semi-supervised",
+        recipe=recipe,
+        seed=0,
+        work=tmp_path,
+        configs=CONFIGS,
+        device="cpu",
+        quick=True,
     )
     outcome = job.protocol.measure(job)
     assert outcome.figures[ERROR].n == 359 and 0 < outcome.figures[ERROR].value < 1

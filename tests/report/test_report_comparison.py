@@ -122,7 +122,13 @@ def test_what_was_compared_comes_back_from_disk(found: Comparisons, tmp_path: Pa
 
 
 def test_hostile_names_of_tables_and_concepts_are_text_and_a_missing_result_names_its_command() -> None:
-    text = page(Report("t", "l", (comparison(ReportContext({"model_comparison": asked.comparison(samples.HOSTILE)})),)))
+    text = page(
+        Report(
+            title="t",
+            lead="l",
+            sections=(comparison(ReportContext({"model_comparison": asked.comparison(samples.HOSTILE)})),),
+        )
+    )
     assert "<img src=x" not in text and "<script>window" not in text and "&lt;img src=x" in text
     plain = comparison(ReportContext())
     assert plain.missing and "latentgan compare TABLE OTHER" in plain.finding

@@ -54,20 +54,22 @@ def test_blocks_inside_disclosures_and_choices_are_found() -> None:
 
 def test_the_axis_spans_figures_and_baselines_but_not_chance() -> None:
     rows = (
-        Estimate("ours", 0.92, 0.90, 0.94, 100),
-        Estimate("pixels", 0.81, 0.79, 0.83, 100, "pixels"),
-        Estimate("shuffled", 0.10, 0.07, 0.13, 100, "chance"),
+        Estimate(label="ours", value=0.92, low=0.90, high=0.94, n=100),
+        Estimate(label="pixels", value=0.81, low=0.79, high=0.83, n=100, role="pixels"),
+        Estimate(label="shuffled", value=0.10, low=0.07, high=0.13, n=100, role="chance"),
     )
-    assert axis(Comparison(rows, "")) == pytest.approx((0.7, 1.0))
+    assert axis(Comparison(rows=rows, caption="")) == pytest.approx((0.7, 1.0))
 
 
 def test_the_axis_of_shares_stays_within_0_and_1() -> None:
-    rows = (Estimate("a", 0.999, 0.99, 1.0, 9, marks=(Mark("pixels", 0.02, "pixels"),)),)
-    assert axis(Comparison(rows, "")) == (0.0, 1.0)
+    rows = (Estimate(label="a", value=0.999, low=0.99, high=1.0, n=9, marks=(Mark("pixels", 0.02, "pixels"),)),)
+    assert axis(Comparison(rows=rows, caption="")) == (0.0, 1.0)
 
 
 def test_an_axis_without_figures_is_still_an_axis() -> None:
-    assert axis(Comparison((Estimate("a", math.nan, math.nan, math.nan, 0),), "")) == (0.0, 1.0)
+    assert axis(
+        Comparison(rows=(Estimate(label="a", value=math.nan, low=math.nan, high=math.nan, n=0),), caption="")
+    ) == (0.0, 1.0)
 
 
 def curve(name: str, role: str | None = None) -> Line:
@@ -81,7 +83,18 @@ def test_a_role_has_its_colour_and_repeats_differ_in_the_dash() -> None:
 
 def test_an_interval_is_drawn_as_a_band_under_its_curve() -> None:
     line = Line("a", np.arange(3.0), np.ones(3), np.zeros(3), np.full(3, 2.0))
-    figure = lines_figure(Lines("i", "t", "x", "y", (line,), "c", y_scale="percent", level=(1.0, "one")))
+    figure = lines_figure(
+        Lines(
+            id="i",
+            title="t",
+            x_title="x",
+            y_title="y",
+            lines=(line,),
+            caption="c",
+            y_scale="percent",
+            level=(1.0, "one"),
+        )
+    )
     assert [trace.get("fill") for trace in figure["data"]] == [None, "tonexty", None]
     assert figure["layout"]["yaxis"]["tickformat"] == ".0%"
     assert figure["layout"]["annotations"][0]["text"] == "one"

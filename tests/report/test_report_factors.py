@@ -97,5 +97,5 @@ def test_a_table_without_factors_is_told_why_or_what_to_do() -> None:
 
 def test_hostile_names_of_factors_and_numbers_are_text() -> None:
     section = disentanglement(ReportContext({"disentanglement": asked.disentanglement(samples.HOSTILE[:2])}))
-    text = page(Report("t", "l", (section,)))
+    text = page(Report(title="t", lead="l", sections=(section,)))
     assert "<img src=x" not in text and "<script>window" not in text and "&lt;img src=x" in text

@@ -125,7 +125,7 @@ def test_every_share_stands_beside_that_of_real_images_and_few_rows_are_warned_o
 
 
 def test_the_word_fid_stands_only_where_it_is_said_that_it_is_none(found: Fidelity) -> None:
-    text = page(Report("t", "l", (section(found),)))
+    text = page(Report(title="t", lead="l", sections=(section(found),)))
     assert text.count("FID") == text.count("They are no FID, which has Inception") > 0
 
 
@@ -147,7 +147,7 @@ def test_what_was_measured_comes_back_from_disk(found: Fidelity, tmp_path: Path)
 
 
 def test_hostile_names_of_features_are_text_and_a_missing_result_names_its_command() -> None:
-    text = page(Report("t", "l", (section(asked.fidelity(samples.HOSTILE[1])),)))
+    text = page(Report(title="t", lead="l", sections=(section(asked.fidelity(samples.HOSTILE[1])),)))
     assert "<img src=x" not in text and "&lt;img src=x" in text
     plain = fidelity(ReportContext())
     assert plain.missing and "latentgan fidelity TABLE SAMPLES" in plain.finding

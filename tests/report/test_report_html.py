@@ -62,19 +62,37 @@ def every_block(text: str) -> Report:
         Code(text, text),
         Disclosure(text, (Prose(text),)),
         Choice("choice", text, ((text, (Prose(text),)), (text, ()))),
-        Comparison((Estimate(text, 0.5, 0.4, 0.6, 9, group=text, note=text),), text),
-        Table((text, text), ((text, text),), text, ((0.5,),)),
-        Lines("lines", text, text, text, (line, line), text, level=(1.0, text)),
-        Map("map", np.array([0]), (View(text, np.zeros((1, 2)), text),), text, text),
-        Gallery((Group(text, text, (picture, picture), pairs=True), Group(text, text, (picture,))), text),
-        Gallery((Group(text, text, (picture,), across=1),), text, rows=True),
-        Slideshow("slides", (Frame(png(TILE), text), Frame(png(TILE), text)), text, text, text),
-        Strips("strips", (Strip(text, np.stack([TILE, TILE]), text, 0),), (text, text), 0, text, text, title=text),
+        Comparison(
+            rows=(Estimate(label=text, value=0.5, low=0.4, high=0.6, n=9, group=text, note=text),), caption=text
+        ),
+        Table(columns=(text, text), rows=((text, text),), caption=text, shades=((0.5,),)),
+        Lines(id="lines", title=text, x_title=text, y_title=text, lines=(line, line), caption=text, level=(1.0, text)),
+        Map(id="map", rows=np.array([0]), views=(View(text, np.zeros((1, 2)), text),), caption=text, colour=text),
+        Gallery(
+            (
+                Group(title=text, detail=text, pictures=(picture, picture), pairs=True),
+                Group(title=text, detail=text, pictures=(picture,)),
+            ),
+            text,
+        ),
+        Gallery((Group(title=text, detail=text, pictures=(picture,), across=1),), text, rows=True),
+        Slideshow(
+            id="slides", frames=(Frame(png(TILE), text), Frame(png(TILE), text)), control=text, alt=text, caption=text
+        ),
+        Strips(
+            id="strips",
+            strips=(Strip(text, np.stack([TILE, TILE]), text, 0),),
+            steps=(text, text),
+            start=0,
+            control=text,
+            caption=text,
+            title=text,
+        ),
     )
     columns = (Column(text, np.array([0]), (text,)), Column(text + "2", np.array([np.nan])))
     thumbnails = Thumbnails(np.array([0]), (text,), TILE[None], columns)
-    sections = (Section("one", text, text, blocks), missing("two", text, text))
-    return Report(text, text, sections, thumbnails, text)
+    sections = (Section(id="one", title=text, finding=text, blocks=blocks), missing("two", text, text))
+    return Report(title=text, lead=text, sections=sections, thumbnails=thumbnails, footer=text)
 
 
 class Outline(HTMLParser):
@@ -196,7 +214,9 @@ def test_plotly_is_there_once_and_is_what_its_hash_says(document: str) -> None:
 
 
 def test_a_report_without_charts_carries_no_plotly() -> None:
-    bare = render(Report("a", "b", (Section("s", "t", "f", (Prose("p"),)),)))
+    bare = render(
+        Report(title="a", lead="b", sections=(Section(id="s", title="t", finding="f", blocks=(Prose("p"),)),))
+    )
     assert 'id="library"' not in bare and len(bare) < 80_000
 
 
@@ -206,19 +226,39 @@ def test_no_address_leaves_the_file(document: str) -> None:
 
 
 def test_findings_and_tables_stand_in_the_html_itself() -> None:
-    found = page(Report("t", "lead", (Section("s", "n", "Finding 94 %.", (Table(("a",), (("7",),), "c"),)),)))
+    found = page(
+        Report(
+            title="t",
+            lead="lead",
+            sections=(
+                Section(
+                    id="s",
+                    title="n",
+                    finding="Finding 94 %.",
+                    blocks=(Table(columns=("a",), rows=(("7",),), caption="c"),),
+                ),
+            ),
+        )
+    )
     assert "Finding 94\u00a0%." in found and "<td" not in found.split("<table", 1)[0]
     assert '<th scope="row" class="number">7</th>' in found
     assert "<noscript>" in found
 
 
 def test_a_missing_section_is_one_line() -> None:
-    found = page(Report("t", "l", (missing("map", "Map", "No map yet."),)))
+    found = page(Report(title="t", lead="l", sections=(missing("map", "Map", "No map yet."),)))
     assert 'class="stop missing"' in found and "No map yet." in found
 
 
 def test_a_table_without_pictures_still_gives_a_map() -> None:
     thumbnails = Thumbnails(np.array([3, 5]), ("a", "b"), None, (Column("label", np.array([0, -1]), ("x",)),))
-    chart = Map("map", np.array([3, 5]), (View("PCA", np.zeros((2, 2))),), "c", "label")
-    found = page(Report("t", "l", (Section("s", "n", "f", (chart,)),), thumbnails))
+    chart = Map(id="map", rows=np.array([3, 5]), views=(View("PCA", np.zeros((2, 2))),), caption="c", colour="label")
+    found = page(
+        Report(
+            title="t",
+            lead="l",
+            sections=(Section(id="s", title="n", finding="f", blocks=(chart,)),),
+            thumbnails=thumbnails,
+        )
+    )
     assert 'id="thumbnails"' in found and 'id="page-0"' not in found

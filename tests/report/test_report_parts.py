@@ -69,7 +69,10 @@ def numbers(codes: Codes, n: int) -> Codes:
     """A code of n continuous numbers and no categories, as a BiGAN's, of which 8 have films."""
     film = codes.sweeps[0].frames
     effects = [samples.near(0.9 * 0.9**k, 0.02, 100) for k in range(n)]
-    swept = tuple(Sweep("z", n - 1 - k, one, (-2.0, 2.0), film if k < 8 else None) for k, one in enumerate(effects))
+    swept = tuple(
+        Sweep(part="z", dimension=n - 1 - k, effect=one, ends=(-2.0, 2.0), frames=film if k < 8 else None)
+        for k, one in enumerate(effects)
+    )
     return replace(codes, categories=(), sweeps=swept, notes=())
 
 

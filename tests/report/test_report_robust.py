@@ -131,10 +131,15 @@ def many(n: int, out: Path, names: tuple[str, ...] = tuple("0123456789")) -> Pat
     columns = (Column("label", label, names),)
     thumbnails = Thumbnails(np.arange(n), tuple(f"scan-{i}" for i in range(n)), shade, columns)
     line = Line("loss", np.arange(5.0), np.arange(5.0) ** 2, role="ours")
-    curve = Lines("curve", "Curve", "x", "y", (line,), "A curve.")
-    chart = Map("latent-map", np.arange(n), (View("PCA", points),), "Many points.", "label")
-    blocks = Section("curves", "Curves", "f", (curve,)), Section("map", "Map", "f", (chart,))
-    out.write_text(render(Report("t", "l", blocks, thumbnails)), encoding="utf-8")
+    curve = Lines(id="curve", title="Curve", x_title="x", y_title="y", lines=(line,), caption="A curve.")
+    chart = Map(
+        id="latent-map", rows=np.arange(n), views=(View("PCA", points),), caption="Many points.", colour="label"
+    )
+    blocks = (
+        Section(id="curves", title="Curves", finding="f", blocks=(curve,)),
+        Section(id="map", title="Map", finding="f", blocks=(chart,)),
+    )
+    out.write_text(render(Report(title="t", lead="l", sections=blocks, thumbnails=thumbnails)), encoding="utf-8")
     return out
 
 
@@ -250,7 +255,10 @@ def test_a_name_cannot_turn_the_words_around_it(browser: Any, tmp_path: Path) ->
     out = tmp_path / "turned.html"
     names = "\u202e\u2067evil", "\u05e9\u05dc\u05d5\u05dd"
     prose = tuple(Prose(f"{name} 12, then 34") for name in names)
-    out.write_text(render(Report("t", "l", (Section("s", "n", "f", prose),))), encoding="utf-8")
+    out.write_text(
+        render(Report(title="t", lead="l", sections=(Section(id="s", title="n", finding="f", blocks=prose),))),
+        encoding="utf-8",
+    )
     page = open_report(browser, out).page
     order = page.evaluate(
         """() => [...document.querySelectorAll("#s > p")].map((p) => {

@@ -76,10 +76,10 @@ def test_training_rows_are_owned_up_to(results: dict[str, Any]) -> None:
 
 def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[str, Any]) -> None:
     tried = (
-        Candidate(2, "full", 900.0, -4.0, 0, 850.0),
-        Candidate(1, "full", 950.0, -5.0, 0, 930.0),
-        Candidate(4, "full", 910.0, -3.5, 0, 820.0),
-        Candidate(8, "diag", 700.0, np.nan, 3, 500.0),
+        Candidate(components=2, covariance="full", bic=900.0, held_out=-4.0, floored=0, aic=850.0),
+        Candidate(components=1, covariance="full", bic=950.0, held_out=-5.0, floored=0, aic=930.0),
+        Candidate(components=4, covariance="full", bic=910.0, held_out=-3.5, floored=0, aic=820.0),
+        Candidate(components=8, covariance="diag", bic=700.0, held_out=np.nan, floored=3, aic=500.0),
     )
     changed = replace(results["mixtures"], candidates=tried)
     blocks = all_blocks(mixture(ReportContext({**results, "mixtures": changed})).blocks)
@@ -104,17 +104,25 @@ def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[
 def test_the_mixture_shows_unusual_images_and_mixtures_of_classes(results: dict[str, Any]) -> None:
     rows = np.arange(12)
     scores = np.linspace(-30, -20, 12)
-    outliers = Outliers(rows, scores, -scores, np.full(12, 0.5), np.full(12, 0.5), 400, rows[:2])
+    outliers = Outliers(
+        rows=rows,
+        log_density=scores,
+        mahalanobis=-scores,
+        density_quantile=np.full(12, 0.5),
+        mahalanobis_quantile=np.full(12, 0.5),
+        references=400,
+        unusual=rows[:2],
+    )
     drawn = np.zeros((2, 3, 8, 8, 1), np.uint8)
     classes = ByClass(
-        ("a", "<b>"),
-        np.array([1, 4]),
-        ("full", "diag"),
-        np.array([90, 80]),
-        Interval(0.9, 0.85, 0.94, 200),
-        0.5,
-        drawn,
-        (),
+        classes=("a", "<b>"),
+        components=np.array([1, 4]),
+        covariances=("full", "diag"),
+        rows=np.array([90, 80]),
+        accuracy=Interval(0.9, 0.85, 0.94, 200),
+        shuffled=0.5,
+        samples=drawn,
+        notes=(),
     )
     changed = replace(results["mixtures"], outliers=outliers, by_class=classes)
     found = mixture(ReportContext({**results, "mixtures": changed}))

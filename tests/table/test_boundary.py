@@ -295,7 +295,11 @@ def test_the_weight_of_networks_is_exact(name: str) -> None:
     from latentgan.families.base import configure, load_family
     from latentgan.training.memory import weight_bytes
 
-    kind, config, spec = load_family(name), configure(name).family, ImageSpec(1, 8, 8, ("a", "b"))
+    kind, config, spec = (
+        load_family(name),
+        configure(name).family,
+        ImageSpec(channels=1, height=8, width=8, classes=("a", "b")),
+    )
     built = kind(config, spec)
     assert weight_bytes(kind, config, spec) == sum(
         tensor.numel() * tensor.element_size() for tensor in (*built.parameters(), *built.buffers())

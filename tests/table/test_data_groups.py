@@ -114,7 +114,22 @@ def test_scored_images_are_one_of_each_clip() -> None:
 
 def test_a_likelihood_is_averaged_over_clips() -> None:
     found = source(group="clip")
-    assert len(chosen(found, Plan(100, 5, 0, Annealing(1, 3, 1), None, 0))) == 8
+    assert (
+        len(
+            chosen(
+                found,
+                Plan(
+                    images=100,
+                    samples=5,
+                    annealed_images=0,
+                    annealing=Annealing(temperatures=1, chains=3, leapfrog=1),
+                    binarise=None,
+                    seed=0,
+                ),
+            )
+        )
+        == 8
+    )
 
 
 def test_no_judge_learns_which_clip_it_is() -> None:

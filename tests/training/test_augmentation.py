@@ -35,7 +35,15 @@ def test_the_cgan_of_a_draw_is_given_its_labelled_images_alone(recipe, tmp_path,
 
     monkeypatch.setattr(augmentation, "play", watch)
     protocol = base.load_protocol("augmentation")
-    job = base.Job(protocol, "augmentation", recipe, 0, tmp_path, ROOT / "examples" / "configs", quick=True)
+    job = base.Job(
+        protocol=protocol,
+        name="augmentation",
+        recipe=recipe,
+        seed=0,
+        work=tmp_path,
+        configs=ROOT / "examples" / "configs",
+        quick=True,
+    )
     with pytest.raises(InterruptedError):
         augmentation.generated(job, source, rows, 2, AugmentConfig())  # maps that leave every image as it is
     ((config, given),) = told

@@ -30,7 +30,7 @@ class Planted:
     """A family whose encoder and decoder are what a test makes them."""
 
     def __init__(self, encode: Callable[[Tensor], Tensor], decode: Callable[[Tensor], Tensor]) -> None:
-        self.prior = Prior([Part("z", "uniform", 4)])
+        self.prior = Prior([Part(name="z", kind="uniform", width=4)])
         self.encode, self.decode = encode, decode
 
 
@@ -125,7 +125,10 @@ def test_a_family_without_an_encoder_has_no_ratio(x: Tensor, others: Tensor) -> 
 
 def test_an_encoder_that_leaves_out_what_the_decoder_needs_has_no_ratio(x: Tensor, others: Tensor) -> None:
     family = Planted(lambda x: x, pick(others))
-    family.prior.parts = (Part("z", "normal", 4), Part("noise", "normal", 2, encoded=False))
+    family.prior.parts = (
+        Part(name="z", kind="normal", width=4),
+        Part(name="noise", kind="normal", width=2, encoded=False),
+    )
     assert look(family, x).keys() == {"duplicate_share"}
 
 
@@ -224,7 +227,7 @@ def test_a_game_that_goes_well_has_no_warning_from_start_to_end(tmp_path: Path, 
 class Naming:
     """A family that names class 1 whatever it sees."""
 
-    prior, uses_labels = Prior([Part("z", "uniform", 4)]), True
+    prior, uses_labels = Prior([Part(name="z", kind="uniform", width=4)]), True
 
     def classify(self, x: Tensor) -> Tensor:
         return torch.tensor([[0.2, 0.7, 0.1]]).expand(len(x), 3)

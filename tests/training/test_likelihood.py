@@ -147,7 +147,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(config, out, show_progress=False)
 
 
-SMALL = Plan(images=20, samples=30, annealed_images=6, annealing=Annealing(20, 2, 2))
+SMALL = Plan(images=20, samples=30, annealed_images=6, annealing=Annealing(temperatures=20, chains=2, leapfrog=2))
 
 
 def test_every_figure_has_its_standard_error_over_images(run):
@@ -228,7 +228,9 @@ def test_a_known_family_has_its_known_log_p():
     torch.manual_seed(0)
     config = configure("vae", family={"latent": 2, "network": "mlp", "hidden": 16, "deviation": DEVIATION}).family
     family = family_of(VAE, MODEL)(config, source.spec)
-    plan = Plan(images=100, samples=4000, annealed_images=50, annealing=Annealing(200, 10, 5))
+    plan = Plan(
+        images=100, samples=4000, annealed_images=50, annealing=Annealing(temperatures=200, chains=10, leapfrog=5)
+    )
     found = held_out_likelihood(NumpyModel(family), source, plan)
     rows = np.random.default_rng(0).permutation(source.rows("test"))[:100]
     true = MODEL.log_marginal(source.tensor(rows))

@@ -86,7 +86,12 @@ def from_points(
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.number) or not np.isfinite(values).all():
         raise DataError(f"{name}: points are finite numbers of shape (n, d), not {values.dtype} of {values.shape}")
     codes, names = labels_from_array(labels, len(values), name, tuple(classes))
-    raw = Raw(values.astype(np.float32)[:, None, None, :], codes, names, provenance={"from": "points in memory"})
+    raw = Raw(
+        images=values.astype(np.float32)[:, None, None, :],
+        labels=codes,
+        classes=names,
+        provenance={"from": "points in memory"},
+    )
     if split is not None:
         raw = _with_split(raw, official_split(np.asarray(split), len(values), name))
     return build_source(name, raw)
@@ -133,11 +138,27 @@ def raw_arrays(
     columns = Columns()
     for column, values in attributes.items():
         columns.add(column, *column_from_array(np.asarray(values), len(pixels), f"{description}: column {column!r}"))
-    return Raw(pixels, codes, names, columns, notes=notes, provenance=provenance or {"from": "arrays in memory"})
+    return Raw(
+        images=pixels,
+        labels=codes,
+        classes=names,
+        columns=columns,
+        notes=notes,
+        provenance=provenance or {"from": "arrays in memory"},
+    )
 
 
 def _with_split(raw: Raw, split: np.ndarray) -> Raw:
-    return Raw(raw.images, raw.labels, raw.classes, raw.columns, raw.ids, split, raw.notes, raw.provenance)
+    return Raw(
+        images=raw.images,
+        labels=raw.labels,
+        classes=raw.classes,
+        columns=raw.columns,
+        ids=raw.ids,
+        split=split,
+        notes=raw.notes,
+        provenance=raw.provenance,
+    )
 
 
 def read_npy(path: Path) -> Raw:
@@ -149,7 +170,7 @@ def read_npy(path: Path) -> Raw:
     array = map_array(path, error=DataError)
     note = f"{path.name}: images without labels; an .npz with `images` and `labels` has both"
     raw = raw_arrays(array, None, (), {}, path.name, {"from": str(path)})
-    return Raw(raw.images, raw.labels, notes=(*raw.notes, note), provenance=raw.provenance)
+    return Raw(images=raw.images, labels=raw.labels, notes=(*raw.notes, note), provenance=raw.provenance)
 
 
 def read_npz(path: Path, label: str | None) -> Raw:
@@ -220,7 +241,16 @@ def _read_members(arrays: dict[str, np.ndarray], path: Path, label: str | None) 
     notes = (f"{path.name}: arrays that are no column of {n} values are left out: {listed(left)}",) if left else ()
     ids = next((arrays[key].astype(str) for key in arrays if key.lower() in _IDS and arrays[key].shape == (n,)), None)
     split = official_split(arrays["split"], n, path.name) if "split" in arrays else None
-    return Raw(raw.images, raw.labels, raw.classes, raw.columns, ids, split, raw.notes + notes, raw.provenance)
+    return Raw(
+        images=raw.images,
+        labels=raw.labels,
+        classes=raw.classes,
+        columns=raw.columns,
+        ids=ids,
+        split=split,
+        notes=raw.notes + notes,
+        provenance=raw.provenance,
+    )
 
 
 def _image_key(arrays: dict[str, np.ndarray], path: Path) -> str:

@@ -60,7 +60,13 @@ def read_folder(folder: Path, classes: tuple[str, ...] = CLASSES) -> Raw:
         raise DataError(f"{folder}: image {row} has label {rows[row, 0]}; CIFAR-10 has 0 to 9")
     images = np.ascontiguousarray(rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
     split = np.repeat(np.array(["train", "test"], dtype="U10"), [len(rows) - len(parts[-1]), len(parts[-1])])
-    return Raw(images, rows[:, 0].astype(np.int64), classes, split=split, provenance={"from": str(folder)})
+    return Raw(
+        images=images,
+        labels=rows[:, 0].astype(np.int64),
+        classes=classes,
+        split=split,
+        provenance={"from": str(folder)},
+    )
 
 
 def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -35,7 +35,7 @@ RESERVED = frozenset({"id", "row", "label", "split", "code", "pixels", "thumbnai
 _MOST_CLASSES = 1_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sheet:
     """A CSV: the file column's cells, where each row stands in the file, and the other columns as texts."""
 
@@ -69,7 +69,9 @@ def read_csv(path: Path) -> Sheet:
     for line, file in zip(lines, files, strict=True):
         if not file:
             raise DataError(f"{path.name}, line {line}: the cell of column {key!r} is empty; it must name an image")
-    return Sheet(path.name, files, lines, {c: list(v) for c, v in columns.items()}, tuple(notes))
+    return Sheet(
+        name=path.name, files=files, lines=lines, columns={c: list(v) for c, v in columns.items()}, notes=tuple(notes)
+    )
 
 
 def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
@@ -174,7 +176,7 @@ def _join_notes(sheet: Sheet, unknown: Sequence[int], loose: int, rows: np.ndarr
     return tuple(notes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TypedTable:
     """Labels, attributes and split that a table gives the images, in the order of the images."""
 
@@ -213,7 +215,13 @@ def interpret(
         cells = [label_text(value, row, f"{description}, column {chosen!r}") for row, value in enumerate(table[chosen])]
         labels, classes = codes_from_texts(cells)
         _check_label(labels, classes, description, chosen)
-    return TypedTable(labels, classes, _attributes(columns, chosen, notes, description), split, tuple(notes))
+    return TypedTable(
+        labels=labels,
+        classes=classes,
+        columns=_attributes(columns, chosen, notes, description),
+        split=split,
+        notes=tuple(notes),
+    )
 
 
 def _is_split(value: Any) -> bool:

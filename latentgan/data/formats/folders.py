@@ -116,7 +116,16 @@ def read_folder(
     provenance = {"from": str(folder)}
     if table is None:
         labels, classes, split, sentences = _from_folders(names, folder)
-        return Raw(decoded.images, labels, classes, Columns(), names, split, first + sentences, provenance)
+        return Raw(
+            images=decoded.images,
+            labels=labels,
+            classes=classes,
+            columns=Columns(),
+            ids=names,
+            split=split,
+            notes=first + sentences,
+            provenance=provenance,
+        )
     chosen = rows[decoded.rows]
     cells = {name: [values[row] if row >= 0 else None for row in chosen] for name, values in sheet.columns.items()}
     provenance["attributes"] = str(table)
@@ -131,12 +140,30 @@ def read_folder(
             f"label: the sub-folder; --label chooses a column of {table.name} instead",
         )
         split = split if typed.split is None else typed.split
-        return Raw(decoded.images, labels, classes, typed.columns, names, split, sentences, provenance)
+        return Raw(
+            images=decoded.images,
+            labels=labels,
+            classes=classes,
+            columns=typed.columns,
+            ids=names,
+            split=split,
+            notes=sentences,
+            provenance=provenance,
+        )
     if len(classes) > 1 and FOLDER not in cells:
         cells[FOLDER] = [classes[k] if k >= 0 else None for k in labels.tolist()]
     typed = interpret(cells, len(names), table.name, label, texts=True)
     sentences = first + notes + typed.notes
-    return Raw(decoded.images, typed.labels, typed.classes, typed.columns, names, typed.split, sentences, provenance)
+    return Raw(
+        images=decoded.images,
+        labels=typed.labels,
+        classes=typed.classes,
+        columns=typed.columns,
+        ids=names,
+        split=typed.split,
+        notes=sentences,
+        provenance=provenance,
+    )
 
 
 def _passed_over(listing: Listing) -> tuple[str, ...]:

@@ -183,4 +183,6 @@ def read_pairs(pairs: list[tuple[str, dict[str, Path]]], where: Path, classes: t
     codes, names = labels_from_array(np.concatenate(labels), len(pixels), where.name, classes)
     drawn = any(name == "" for name, _ in pairs)
     split = None if drawn else np.repeat(np.array([n for n, _ in pairs], dtype="U10"), [len(p) for p in images])
-    return Raw(pixels, codes, names, split=split, notes=(*notes, *more), provenance={"from": str(where)})
+    return Raw(
+        images=pixels, labels=codes, classes=names, split=split, notes=(*notes, *more), provenance={"from": str(where)}
+    )

@@ -31,7 +31,7 @@ _TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange width and h
 _ORIENTATION = 0x0112
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Header:
     """What is known before decoding; width and height are those after EXIF orientation."""
 
@@ -52,7 +52,14 @@ def read_header(source: Path | bytes) -> Header:
     with open_image(source) as image:
         width, height = image.size[::-1] if _orientation(image) in _TURNED else image.size
         frames = getattr(image, "n_frames", 1) if image.format in ("GIF", "TIFF", "WEBP") else 1
-        return Header(width, height, _is_grey(image), image.mode in _DEEP_MODES, _is_clear(image), frames)
+        return Header(
+            width=width,
+            height=height,
+            grey=_is_grey(image),
+            deep=image.mode in _DEEP_MODES,
+            clear=_is_clear(image),
+            frames=frames,
+        )
 
 
 def _orientation(image: Image) -> int:

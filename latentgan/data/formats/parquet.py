@@ -67,14 +67,14 @@ def read_parquet(
     left = [name for name in schema.names if name != image and name not in columns]
     notes = (f"{where.name}: columns that are no numbers or texts are left out: {listed(left)}",) if left else ()
     return Raw(
-        decoded.images,
-        typed.labels,
-        typed.classes,
-        typed.columns,
-        np.array(names)[decoded.rows],
-        split,
-        decoded.notes + typed.notes + notes,
-        {"from": str(where)},
+        images=decoded.images,
+        labels=typed.labels,
+        classes=typed.classes,
+        columns=typed.columns,
+        ids=np.array(names)[decoded.rows],
+        split=split,
+        notes=decoded.notes + typed.notes + notes,
+        provenance={"from": str(where)},
     )
 
 

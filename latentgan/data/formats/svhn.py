@@ -28,7 +28,7 @@ def read_folder(folder: Path, classes: tuple[str, ...]) -> Raw:
         row = int(labels.argmax())
         raise DataError(f"{folder}: image {row} has label {labels[row]}; SVHN has 1 to 10, of which 10 is the digit 0")
     split = np.repeat(np.array(list(FILES), dtype="U10"), [len(part[1]) for part in parts.values()])
-    return Raw(images, labels, classes, split=split, provenance={"from": str(folder)})
+    return Raw(images=images, labels=labels, classes=classes, split=split, provenance={"from": str(folder)})
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:

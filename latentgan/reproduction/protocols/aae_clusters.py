@@ -65,9 +65,9 @@ def _accuracies(table: Embeddings, scores: np.ndarray) -> dict[str, Interval]:
 def _headlines(clusters: int, paper: str) -> tuple[Headline, ...]:
     return tuple(
         Headline(
-            rule,
-            f"accuracy of {clusters} clusters, {rule}",
-            published,
+            figure=rule,
+            title=f"accuracy of {clusters} clusters, {rule}",
+            paper=published,
             baselines={f"{name}, {rule}": name for name in (KMEANS, UNTRAINED)},
             median=True,
         )

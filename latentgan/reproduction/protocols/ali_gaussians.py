@@ -224,10 +224,20 @@ def _headlines(published: str) -> tuple[Headline, ...]:
 
     return (
         Headline(
-            COVERED, "modes covered, strictly", f"at most {published}", count=True, baselines=baselines_of(COVERED)
+            figure=COVERED,
+            title="modes covered, strictly",
+            paper=f"at most {published}",
+            count=True,
+            baselines=baselines_of(COVERED),
         ),
-        Headline(REACHED, "modes reached, the paper's count", published, count=True, baselines=baselines_of(REACHED)),
-        Headline(NEAR, "samples near a mode", baselines=baselines_of(NEAR)),
+        Headline(
+            figure=REACHED,
+            title="modes reached, the paper's count",
+            paper=published,
+            count=True,
+            baselines=baselines_of(REACHED),
+        ),
+        Headline(figure=NEAR, title="samples near a mode", baselines=baselines_of(NEAR)),
     )
 
 
@@ -235,8 +245,8 @@ def _with_encoder(published: str) -> tuple[Headline, ...]:
     error_baselines = {f"{ERROR}, untrained": "untrained", f"{ERROR}, the mode's centre": "the mode's centre"}
     return (
         *_headlines(published),
-        Headline(ERROR, "reconstruction error (less is better)", percent=False, baselines=error_baselines),
-        Headline(SAME, "reconstructed at its own mode", baselines={f"{SAME}, untrained": "untrained"}),
+        Headline(figure=ERROR, title="reconstruction error (less is better)", percent=False, baselines=error_baselines),
+        Headline(figure=SAME, title="reconstructed at its own mode", baselines={f"{SAME}, untrained": "untrained"}),
     )
 
 

@@ -90,7 +90,7 @@ def measure(job: Job) -> Outcome:
             draws,
             validation,
             test,
-            Classifier(WIDTH, HIDDEN, augment=augment),
+            Classifier(width=WIDTH, hidden=HIDDEN, augment=augment),
             seed=job.seed,
             marks=marks,
             device=str(pick_device(job.device)),
@@ -158,10 +158,18 @@ PROTOCOL = Protocol(
     },
     headlines={
         "": (
-            Headline(GAIN, "gain of accuracy by generated images, in points"),
-            Headline(AFFINE_GAIN, "the same where the classifier is shown affine maps of everything"),
-            Headline(MADE_TOO, "accuracy, real and generated", baselines={REAL: "real", AFFINE: "real, affine maps"}),
-            Headline(AFFINE_TOO, "accuracy, real and generated, affine maps", baselines={AFFINE: "real, affine maps"}),
+            Headline(figure=GAIN, title="gain of accuracy by generated images, in points"),
+            Headline(figure=AFFINE_GAIN, title="the same where the classifier is shown affine maps of everything"),
+            Headline(
+                figure=MADE_TOO,
+                title="accuracy, real and generated",
+                baselines={REAL: "real", AFFINE: "real, affine maps"},
+            ),
+            Headline(
+                figure=AFFINE_TOO,
+                title="accuracy, real and generated, affine maps",
+                baselines={AFFINE: "real, affine maps"},
+            ),
         )
     },
     measure=measure,

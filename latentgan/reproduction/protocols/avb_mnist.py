@@ -38,7 +38,13 @@ def measure(job: Job) -> Outcome:
     source = load_images(model.about["data"], None, {})
     plan = Plan(seed=job.seed, annealed_images=400, annealing=Annealing(temperatures=400, chains=3, pilot=1))
     if job.quick:
-        plan = Plan(20, 20, 10, Annealing(temperatures=10, chains=2, leapfrog=2), seed=job.seed)
+        plan = Plan(
+            images=20,
+            samples=20,
+            annealed_images=10,
+            annealing=Annealing(temperatures=10, chains=2, leapfrog=2),
+            seed=job.seed,
+        )
     job.say("log p(x) of test images")
     started = time.perf_counter()
     result = held_out_likelihood(model, source, plan)
@@ -69,15 +75,15 @@ def _headlines(published: str) -> tuple[Headline, ...]:
     baselines = {PIXELS: PIXELS, CRITERION: CRITERION}
     return (
         Headline(
-            ANNEALED,
-            "held-out log p(x), annealed importance sampling, nats",
-            published,
+            figure=ANNEALED,
+            title="held-out log p(x), annealed importance sampling, nats",
+            paper=published,
             percent=False,
             baselines={f"{ERROR}, {ANNEALED}": ERROR, PAIRED: "the same images, importance sampling"},
         ),
         Headline(
-            IMPORTANCE,
-            "held-out log p(x), importance sampling, nats",
+            figure=IMPORTANCE,
+            title="held-out log p(x), importance sampling, nats",
             percent=False,
             baselines={f"{ERROR}, {IMPORTANCE}": ERROR, **baselines},
         ),

@@ -55,7 +55,7 @@ class Recipe:
     is_ours: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Headline:
     """A figure that the table compares with the paper's.
 
@@ -88,7 +88,7 @@ class Outcome:
     baselines: Mapping[str, Interval] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
     """A published figure and how it is measured here.
 
@@ -113,7 +113,7 @@ class Protocol:
         return self.headlines.get(recipe, self.headlines.get("", ()))
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Job:
     """One seed of one recipe of one protocol, as it is being done.
 
@@ -255,19 +255,19 @@ def perform(job: Job) -> Record:
     if job.seconds["total"] <= time.perf_counter() - began + 1:  # a training that went on has more on the clock
         machine["processor_seconds"] = round(time.process_time() - started, 1)  # what a busy machine does not prolong
     return Record(
-        job.name,
-        job.recipe,
-        job.seed,
-        "failed" if reason else "finished",
-        reason,
-        f"latentgan reproduce {job.name} --recipe {job.recipe} --seed {job.seed}{' --quick' * job.quick}",
-        job.seconds,
-        {name: asdict(figure) for name, figure in outcome.figures.items()},
-        {name: asdict(figure) for name, figure in outcome.baselines.items()},
-        job.settings,
-        machine,
-        __version__,
-        datetime.date.today().isoformat(),
+        protocol=job.name,
+        recipe=job.recipe,
+        seed=job.seed,
+        status="failed" if reason else "finished",
+        reason=reason,
+        command=f"latentgan reproduce {job.name} --recipe {job.recipe} --seed {job.seed}{' --quick' * job.quick}",
+        seconds=job.seconds,
+        figures={name: asdict(figure) for name, figure in outcome.figures.items()},
+        baselines={name: asdict(figure) for name, figure in outcome.baselines.items()},
+        settings=job.settings,
+        hardware=machine,
+        version=__version__,
+        date=datetime.date.today().isoformat(),
     )
 
 

@@ -77,9 +77,9 @@ PROTOCOL = Protocol(
     headlines={
         "": (
             Headline(
-                f"1-NN, {LAYER}",
-                "1-NN on the penultimate layer",
-                "97.39 %",
+                figure=f"1-NN, {LAYER}",
+                title="1-NN on the penultimate layer",
+                paper="97.39 %",
                 baselines={
                     "1-NN, pixels": "pixels",
                     "1-NN, PCA 50 of pixels": "PCA 50",
@@ -87,9 +87,9 @@ PROTOCOL = Protocol(
                 },
             ),
             Headline(
-                "reconstruction ratio",
-                "reconstruction ratio (less is better)",
-                "0.62",
+                figure="reconstruction ratio",
+                title="reconstruction ratio (less is better)",
+                paper="0.62",
                 percent=False,
                 baselines={"reconstruction ratio, PCA 50 of pixels": "PCA 50"},
             ),

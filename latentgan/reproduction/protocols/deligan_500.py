@@ -103,7 +103,7 @@ def made(family: Family, *, seed: int) -> Tensor:
     return torch.cat([family.decode(part) for part in torch.split(z, BATCH)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluator:
     """A classifier of real images, the images that the GANs saw, and how varied real images of a class are."""
 
@@ -123,7 +123,13 @@ class Evaluator:
         job.timed("classifier", started)
         x, labels = source.tensor(rest[:SAMPLES], device), source.labels[rest[:SAMPLES]]
         training_images = source.tensor(rows, device).flatten(1)
-        return cls(network, training_images, spread_within(x, labels), device, job.seed)
+        return cls(
+            network=network,
+            training_images=training_images,
+            spread=spread_within(x, labels),
+            device=device,
+            seed=job.seed,
+        )
 
     @torch.no_grad()
     def named(self, x: Tensor) -> np.ndarray:
@@ -171,16 +177,23 @@ PROTOCOL = Protocol(
     headlines={
         "": (
             Headline(
-                MIS, "m-IS (the paper: high is varied; not if no digits)", percent=False, baselines=_baselines(MIS)
+                figure=MIS,
+                title="m-IS (the paper: high is varied; not if no digits)",
+                percent=False,
+                baselines=_baselines(MIS),
             ),
-            Headline(IS, "inception score", percent=False, baselines=_baselines(IS)),
+            Headline(figure=IS, title="inception score", percent=False, baselines=_baselines(IS)),
             Headline(
-                SURE,
-                "the classifier's mean confidence",
+                figure=SURE,
+                title="the classifier's mean confidence",
                 baselines=_baselines(SURE) | {RIGHT: "it names right, of test images"},
             ),
-            Headline(VARIETY, "variety of a class, real is 1", percent=False, baselines=_baselines(VARIETY)),
-            Headline(NEAR, "distance to the nearest training image", percent=False, baselines=_baselines(NEAR)),
+            Headline(
+                figure=VARIETY, title="variety of a class, real is 1", percent=False, baselines=_baselines(VARIETY)
+            ),
+            Headline(
+                figure=NEAR, title="distance to the nearest training image", percent=False, baselines=_baselines(NEAR)
+            ),
         )
     },
     measure=measure,

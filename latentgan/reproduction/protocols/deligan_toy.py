@@ -145,10 +145,10 @@ PROTOCOL = Protocol(
     },
     headlines={
         "": (
-            Headline(COVERED, "modes covered, strictly", count=True, baselines=_baselines(COVERED)),
-            Headline(REACHED, "modes reached", count=True, baselines=_baselines(REACHED)),
-            Headline(NEAR, "samples near a mode", baselines=_baselines(NEAR)),
-            Headline(DISTANCE, DISTANCE, percent=False, baselines=_baselines(DISTANCE)),
+            Headline(figure=COVERED, title="modes covered, strictly", count=True, baselines=_baselines(COVERED)),
+            Headline(figure=REACHED, title="modes reached", count=True, baselines=_baselines(REACHED)),
+            Headline(figure=NEAR, title="samples near a mode", baselines=_baselines(NEAR)),
+            Headline(figure=DISTANCE, title=DISTANCE, percent=False, baselines=_baselines(DISTANCE)),
         )
     },
     measure=measure,

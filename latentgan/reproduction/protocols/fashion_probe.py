@@ -125,8 +125,8 @@ PROTOCOL = Protocol(
         ),
     },
     headlines={
-        "": (Headline(FEATURES, "accuracy", baselines=BESIDE),),
-        SUPERVISED: (Headline(SUPERVISED, "accuracy"),),
+        "": (Headline(figure=FEATURES, title="accuracy", baselines=BESIDE),),
+        SUPERVISED: (Headline(figure=SUPERVISED, title="accuracy"),),
     },
     measure=measure,
 )

@@ -146,8 +146,8 @@ def _headlines(layer: str, width: int = COMPONENTS) -> tuple[Headline, ...]:
     }  # as wide as what the encoder gives
     feature_baselines = pixel_baselines | {f"untrained.{layer}": "untrained"}
     return (
-        Headline(layer, "features", baselines=feature_baselines, of=layer),
-        Headline("code", "codes", baselines=pixel_baselines | {"untrained.code": "untrained"}),
+        Headline(figure=layer, title="features", baselines=feature_baselines, of=layer),
+        Headline(figure="code", title="codes", baselines=pixel_baselines | {"untrained.code": "untrained"}),
     )
 
 
@@ -169,13 +169,13 @@ PROTOCOL = Protocol(
         "ali": _headlines("discriminator.dense1"),
         "infogan": _headlines("discriminator.dense1", width=12),
         PIXELS: (
-            Headline(PIXELS, "pixels"),
-            Headline(PCA, "PCA of pixels, 50 numbers"),
-            Headline(WHITENED, "the same, each number at unit variance"),
+            Headline(figure=PIXELS, title="pixels"),
+            Headline(figure=PCA, title="PCA of pixels, 50 numbers"),
+            Headline(figure=WHITENED, title="the same, each number at unit variance"),
         ),
         SUPERVISED: (
-            Headline(SUPERVISED, "network trained on the labels"),
-            Headline(f"{SUPERVISED}, augmented", "the same, with random affine maps"),
+            Headline(figure=SUPERVISED, title="network trained on the labels"),
+            Headline(figure=f"{SUPERVISED}, augmented", title="the same, with random affine maps"),
         ),
     },
     measure=measure,

@@ -59,9 +59,9 @@ PROTOCOL = Protocol(
     headlines={
         "": (
             Headline(
-                ACCURACY,
-                "accuracy without labels",
-                "95 % (one run)",
+                figure=ACCURACY,
+                title="accuracy without labels",
+                paper="95 % (one run)",
                 baselines={name: name for name in (KMEANS, UNTRAINED)},
                 median=True,
             ),

@@ -96,7 +96,7 @@ def supervised_errors(
 
 def _headline(paper: str) -> tuple[Headline, ...]:
     baselines = {PIXELS: "pixels", SUPERVISED: "network on the labels", AUGMENTED: "with affine maps"}
-    return (Headline(ERROR, "test error (less is better)", paper, baselines=baselines),)
+    return (Headline(figure=ERROR, title="test error (less is better)", paper=paper, baselines=baselines),)
 
 
 PROTOCOL = Protocol(

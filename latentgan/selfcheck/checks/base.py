@@ -22,7 +22,7 @@ from latentgan.losses import Objective
 from latentgan.selfcheck import discovery
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """A figure and what it must be.
 
@@ -75,7 +75,15 @@ def run(function: CheckFunction, device: torch.device) -> list[Check]:
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             name = function.__name__.replace("_", " ")
-            result.append(Check(f"{name}: stopped", f"{type(error).__name__}: {reason}", math.nan, 0.0, 0.0))
+            result.append(
+                Check(
+                    name=f"{name}: stopped",
+                    source=f"{type(error).__name__}: {reason}",
+                    value=math.nan,
+                    expected=0.0,
+                    tolerance=0.0,
+                )
+            )
     return result
 
 

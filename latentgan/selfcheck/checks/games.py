@@ -28,12 +28,22 @@ def line_between_two_normals(device: torch.device) -> Checks:
     features = torch.stack([torch.ones_like(x), x]), torch.stack([torch.ones_like(x), x + 1])
     weights, value = fit_logit(*features, start=torch.zeros(2))
     source = "log p(x)/q(x) = ½ − x"
-    yield Check("1-D GAN: slope of the best logit", source, float(weights[1]), -1.0, 1e-3)
-    yield Check("1-D GAN: the best logit at 0", source, float(weights[0]), 0.5, 1e-3)
+    yield Check(
+        name="1-D GAN: slope of the best logit", source=source, value=float(weights[1]), expected=-1.0, tolerance=1e-3
+    )
+    yield Check(
+        name="1-D GAN: the best logit at 0", source=source, value=float(weights[0]), expected=0.5, tolerance=1e-3
+    )
     grid = np.linspace(-12, 13, 20_001)
     p, q = (np.exp(-((grid - m) ** 2) / 2) / math.sqrt(2 * math.pi) for m in (0, 1))
     true = float(np.sum(p * np.log(p / (p + q)) + q * np.log(q / (p + q))) * (grid[1] - grid[0]))
-    yield Check("1-D GAN: V at D*, 2 JS − log 4 by quadrature", "Goodfellow et al. 2014, eq. 6", -value, true, 1e-4)
+    yield Check(
+        name="1-D GAN: V at D*, 2 JS − log 4 by quadrature",
+        source="Goodfellow et al. 2014, eq. 6",
+        value=-value,
+        expected=true,
+        tolerance=1e-4,
+    )
 
 
 def bigan_of_a_normal(device: torch.device) -> Checks:
@@ -46,11 +56,19 @@ def bigan_of_a_normal(device: torch.device) -> Checks:
 
     start = torch.tensor([0.5, -0.3, 0.4, 0.2, -0.1])
     _, inverse = fit_logit(pairs(x, (x - 2) / 3), pairs(2 + 3 * z, z), start=start)
-    yield Check("1-D BiGAN: V where E inverts G, −log 4", DONAHUE, -inverse, -math.log(4), 1e-5)
+    yield Check(
+        name="1-D BiGAN: V where E inverts G, −log 4",
+        source=DONAHUE,
+        value=-inverse,
+        expected=-math.log(4),
+        tolerance=1e-5,
+    )
     # With E(x) = x/3 the pairs lie on the lines 3z − x = 0 and 3z − x = −2: d = 30 (3z − x + 1) is ±30 on them.
     across, objective = torch.tensor([30.0, -90.0, 90.0, 0.0, 0.0], device=device), losses.Objective("bce")
     value = -float(objective.real(across @ pairs(x, x / 3)) + objective.fake(across @ pairs(2 + 3 * z, z)))
-    yield Check("1-D BiGAN: V where E is off, told apart: 0", DONAHUE, value, 0.0, 1e-5)
+    yield Check(
+        name="1-D BiGAN: V where E is off, told apart: 0", source=DONAHUE, value=value, expected=0.0, tolerance=1e-5
+    )
 
 
 def terms_at_chance(device: torch.device) -> Checks:
@@ -77,7 +95,7 @@ def terms_at_chance(device: torch.device) -> Checks:
             wanted = [as_real if (term in ("real", "encoded")) != swapped else as_fake for term in result]
             if result:
                 title, value = f"{name}: {player}'s terms at D = {chance}", sum(result.values())
-                yield Check(title, "−log D, −log(1 − D)", value, sum(wanted), 1e-6)
+                yield Check(name=title, source="−log D, −log(1 − D)", value=value, expected=sum(wanted), tolerance=1e-6)
 
 
 def information_gradient(device: torch.device) -> Checks:
@@ -92,7 +110,13 @@ def information_gradient(device: torch.device) -> Checks:
             length = math.sqrt(sum(float(g.square().sum()) for g in direction))
             slope = _central_difference(family, device, player, term, weights, direction, length)
             name = f"infogan: gradient of {term} information in the {network}, over a difference quotient"
-            yield Check(name, "Chen et al. 2016, eq. 6", length / slope if slope else math.nan, 1.0, 0.02)
+            yield Check(
+                name=name,
+                source="Chen et al. 2016, eq. 6",
+                value=length / slope if slope else math.nan,
+                expected=1.0,
+                tolerance=0.02,
+            )
 
 
 def _central_difference(

@@ -30,7 +30,13 @@ def adam(device: torch.device) -> Checks:
             v[i] = 0.9 * v[i] + 0.1 * g * g
             w[i] -= 0.05 * m[i] / (1 - 0.5**t) / (math.sqrt(v[i] / (1 - 0.9**t)) + 1e-8)
     for i, value in enumerate(weights.tolist()):
-        yield Check(f"Adam, weight {i + 1} after 5 moves", "Kingma & Ba 2015, alg. 1", value, w[i], 1e-6)
+        yield Check(
+            name=f"Adam, weight {i + 1} after 5 moves",
+            source="Kingma & Ba 2015, alg. 1",
+            value=value,
+            expected=w[i],
+            tolerance=1e-6,
+        )
 
 
 def order(device: torch.device) -> Checks:
@@ -44,8 +50,20 @@ def order(device: torch.device) -> Checks:
         else:
             update(x={"xy": x * y})
             update(y={"xy": -x * y})
-        yield Check(f"min max xy: y moves {name}", "y + 0.1 x", float(y.detach()), expected, 1e-6)
-        yield Check(f"min max xy: x, when y moves {name}", "x − 0.1 y", float(x.detach()), 0.9, 1e-6)
+        yield Check(
+            name=f"min max xy: y moves {name}",
+            source="y + 0.1 x",
+            value=float(y.detach()),
+            expected=expected,
+            tolerance=1e-6,
+        )
+        yield Check(
+            name=f"min max xy: x, when y moves {name}",
+            source="x − 0.1 y",
+            value=float(x.detach()),
+            expected=0.9,
+            tolerance=1e-6,
+        )
 
 
 def balance(device: torch.device) -> Checks:
@@ -63,4 +81,10 @@ def balance(device: torch.device) -> Checks:
             for _ in range(5):
                 rule.generator_moves(float(Objective("bce").as_real(logit)))
         source = "authors' code: ± 0.003 in [0.7, 1]"
-        yield Check(f"deligan: threshold from 0.9, {name}", source, rule.threshold, expected, 1e-9)
+        yield Check(
+            name=f"deligan: threshold from 0.9, {name}",
+            source=source,
+            value=rule.threshold,
+            expected=expected,
+            tolerance=1e-9,
+        )

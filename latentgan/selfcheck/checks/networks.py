@@ -18,7 +18,13 @@ def spectral_norm(device: torch.device) -> Checks:
         blocks.settle(layer)
         weight = layer.eval().weight.detach().cpu().double().flatten(1)
         value = float(torch.linalg.svdvals(weight)[0])
-        yield Check(f"largest singular value of a {name}", "Miyato et al. 2018, eq. 8", value, 1.0, 1e-4)
+        yield Check(
+            name=f"largest singular value of a {name}",
+            source="Miyato et al. 2018, eq. 8",
+            value=value,
+            expected=1.0,
+            tolerance=1e-4,
+        )
 
 
 @torch.no_grad()
@@ -34,8 +40,20 @@ def folded_batch_norm(device: torch.device) -> Checks:
         folded, x = copy.deepcopy(plain), torch.randn(shape, device=device)
         blocks.fold_batch_norm(folded)
         off = float((plain(x) - folded(x)).abs().max())
-        yield Check(f"batch norm folded into a {name}: largest difference", "Ioffe & Szegedy 2015", off, 0.0, 1e-5)
-        yield Check(f"batch norm folded into a {name}: norms left", "none", float(_norms(folded)), 0.0, 0.0)
+        yield Check(
+            name=f"batch norm folded into a {name}: largest difference",
+            source="Ioffe & Szegedy 2015",
+            value=off,
+            expected=0.0,
+            tolerance=1e-5,
+        )
+        yield Check(
+            name=f"batch norm folded into a {name}: norms left",
+            source="none",
+            value=float(_norms(folded)),
+            expected=0.0,
+            tolerance=0.0,
+        )
 
 
 def maxout(device: torch.device) -> Checks:
@@ -43,7 +61,9 @@ def maxout(device: torch.device) -> Checks:
     value = blocks.Maxout(3).to(device)(x)
     for i, expected in enumerate((4.0, -3.0)):
         name = f"maxout, unit {i + 1} of three pieces"
-        yield Check(name, "Goodfellow et al. 2013, §3", float(value[0, i]), expected, 0.0)
+        yield Check(
+            name=name, source="Goodfellow et al. 2013, §3", value=float(value[0, i]), expected=expected, tolerance=0.0
+        )
 
 
 def _norms(network: nn.Module) -> int:

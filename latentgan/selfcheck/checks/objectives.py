@@ -24,25 +24,59 @@ GOODFELLOW, MIYATO = "Goodfellow et al. 2014", "Miyato et al. 2018, eq. 17"
 def cross_entropy(device: torch.device) -> Checks:
     objective = losses.Objective("bce")
     d, value = _best(objective, device)
-    yield Check("bce: D* = p / (p + q)", f"{GOODFELLOW}, eq. 2", float(d[2].sigmoid()), RATIO, 1e-5)
+    yield Check(
+        name="bce: D* = p / (p + q)",
+        source=f"{GOODFELLOW}, eq. 2",
+        value=float(d[2].sigmoid()),
+        expected=RATIO,
+        tolerance=1e-5,
+    )
     log_4_minus_twice_js = sum(p * math.log((p + q) / p) + q * math.log((p + q) / q) for p, q in zip(P, Q, strict=True))
-    yield Check("bce: loss at D*, log 4 − 2 JS(p, q)", f"{GOODFELLOW}, eq. 6", value, log_4_minus_twice_js, 1e-6)
+    yield Check(
+        name="bce: loss at D*, log 4 − 2 JS(p, q)",
+        source=f"{GOODFELLOW}, eq. 6",
+        value=value,
+        expected=log_4_minus_twice_js,
+        tolerance=1e-6,
+    )
     zero = torch.zeros(4, device=device)
     value = -float(objective.real(zero) + objective.fake(zero))
-    yield Check("bce: V at the equilibrium, −log 4", f"{GOODFELLOW}, theorem 1", value, -math.log(4), 1e-6)
+    yield Check(
+        name="bce: V at the equilibrium, −log 4",
+        source=f"{GOODFELLOW}, theorem 1",
+        value=value,
+        expected=-math.log(4),
+        tolerance=1e-6,
+    )
 
 
 def smoothing(device: torch.device) -> Checks:
     source = "Salimans et al. 2016, §3.4"
     objective = losses.Objective("bce", smoothing=0.1)
     d, _ = _best(objective, device)
-    yield Check("smoothed bce: D* = 0.9 p / (p + q)", source, float(d[2].sigmoid()), 0.9 * RATIO, 1e-5)
+    yield Check(
+        name="smoothed bce: D* = 0.9 p / (p + q)",
+        source=source,
+        value=float(d[2].sigmoid()),
+        expected=0.9 * RATIO,
+        tolerance=1e-5,
+    )
     d = torch.tensor([1.5], device=device)
     yield Check(
-        "smoothed bce: fakes are not smoothed", source, float(objective.fake(d)), math.log1p(math.exp(1.5)), 1e-6
+        name="smoothed bce: fakes are not smoothed",
+        source=source,
+        value=float(objective.fake(d)),
+        expected=math.log1p(math.exp(1.5)),
+        tolerance=1e-6,
     )
     generator = float(objective.as_real(d))
-    yield Check("smoothed bce: nor is the generator's aim", source, generator, math.log1p(math.exp(-1.5)), 1e-6)
+    yield Check(
+        name="smoothed bce: nor is the generator's aim",
+        source=source,
+        value=generator,
+        expected=math.log1p(math.exp(-1.5)),
+        tolerance=1e-6,
+    )
 
 
 def extreme_logits(device: torch.device) -> Checks:
@@ -52,17 +86,37 @@ def extreme_logits(device: torch.device) -> Checks:
         for name, term, x in (("−log D", objective.real, -d), ("−log(1 − D)", objective.fake, d)):
             true = max(x, 0.0) + math.log1p(math.exp(-abs(x)))
             value = float(term(logit)) / (true or 1.0)  # e^−1000 is 0 in float64 too
-            yield Check(f"{name} at logit {d:g}, over the true one", source, value, float(true > 0), 1e-5)
+            yield Check(
+                name=f"{name} at logit {d:g}, over the true one",
+                source=source,
+                value=value,
+                expected=float(true > 0),
+                tolerance=1e-5,
+            )
 
 
 def non_saturating(device: torch.device) -> Checks:
     objective, sure = losses.Objective("bce"), -20.0
     weak = _slope(losses.minimax_generator, sure, device) / -(1 / (1 + math.exp(-sure)))
-    yield Check("minimax: its slope at logit −20, −σ(d), over the true one", f"{GOODFELLOW}, eq. 1", weak, 1.0, 1e-5)
+    yield Check(
+        name="minimax: its slope at logit −20, −σ(d), over the true one",
+        source=f"{GOODFELLOW}, eq. 1",
+        value=weak,
+        expected=1.0,
+        tolerance=1e-5,
+    )
     strong = _slope(objective.as_real, sure, device)
-    yield Check("non-saturating: its slope there, −σ(−d)", f"{GOODFELLOW}, §3", strong, -1.0, 1e-6)
+    yield Check(
+        name="non-saturating: its slope there, −σ(−d)",
+        source=f"{GOODFELLOW}, §3",
+        value=strong,
+        expected=-1.0,
+        tolerance=1e-6,
+    )
     value = _slope(losses.Objective("hinge").as_fake, 5.0, device)
-    yield Check("hinge: slope for who is to look fake, at logit 5", MIYATO, value, 1.0, 0.0)
+    yield Check(
+        name="hinge: slope for who is to look fake, at logit 5", source=MIYATO, value=value, expected=1.0, tolerance=0.0
+    )
 
 
 def hinge(device: torch.device) -> Checks:
@@ -70,26 +124,60 @@ def hinge(device: torch.device) -> Checks:
     pairs = list(zip(P, Q, strict=True))
     rows = torch.stack([torch.stack([p * objective.real(d) + q * objective.fake(d) for d in grid]) for p, q in pairs])
     least = 2 * sum(min(p, q) for p, q in pairs)
-    yield Check("hinge: least loss, 2 Σ min(p, q)", "Lim & Ye 2017", float(rows.amin(1).sum()), least, 1e-6)
+    yield Check(
+        name="hinge: least loss, 2 Σ min(p, q)",
+        source="Lim & Ye 2017",
+        value=float(rows.amin(1).sum()),
+        expected=least,
+        tolerance=1e-6,
+    )
     best = grid[rows.argmin(1)]
-    yield Check("hinge: best logit where p > q", "sign(p − q)", float(best[2]), 1.0, 1e-5)
-    yield Check("hinge: best logit where p < q", "sign(p − q)", float(best[0]), -1.0, 1e-5)
+    yield Check(
+        name="hinge: best logit where p > q", source="sign(p − q)", value=float(best[2]), expected=1.0, tolerance=1e-5
+    )
+    yield Check(
+        name="hinge: best logit where p < q", source="sign(p − q)", value=float(best[0]), expected=-1.0, tolerance=1e-5
+    )
 
 
 def least_squares(device: torch.device) -> Checks:
     objective = losses.Objective("least-squares")
     d, value = _best(objective, device)
     least = 0.5 * sum(p * q / (p + q) for p, q in zip(P, Q, strict=True))
-    yield Check("least squares: d* = p / (p + q)", "Mao et al. 2017", float(d[2]), RATIO, 1e-6)
-    yield Check("least squares: loss at d*, ½ Σ pq / (p + q)", "Mao et al. 2017", value, least, 1e-6)
+    yield Check(
+        name="least squares: d* = p / (p + q)",
+        source="Mao et al. 2017",
+        value=float(d[2]),
+        expected=RATIO,
+        tolerance=1e-6,
+    )
+    yield Check(
+        name="least squares: loss at d*, ½ Σ pq / (p + q)",
+        source="Mao et al. 2017",
+        value=value,
+        expected=least,
+        tolerance=1e-6,
+    )
     generator = float(objective.as_real(torch.tensor([-0.5, 2.0], device=device)))
-    yield Check("least squares: ½ E (d − 1)² of −½ and 2", "Mao et al. 2017", generator, 0.8125, 1e-6)
+    yield Check(
+        name="least squares: ½ E (d − 1)² of −½ and 2",
+        source="Mao et al. 2017",
+        value=generator,
+        expected=0.8125,
+        tolerance=1e-6,
+    )
 
 
 def wasserstein(device: torch.device) -> Checks:
     objective, x = losses.Objective("wasserstein"), torch.randn(500, device=device)
     value = -float(objective.real(x + 3) + objective.fake(x))
-    yield Check("wasserstein: d(x) = x tells a shift by 3", "Arjovsky et al. 2017, eq. 2", value, 3.0, 1e-5)
+    yield Check(
+        name="wasserstein: d(x) = x tells a shift by 3",
+        source="Arjovsky et al. 2017, eq. 2",
+        value=value,
+        expected=3.0,
+        tolerance=1e-5,
+    )
 
 
 def _best(objective: losses.Objective, device: torch.device) -> tuple[Tensor, float]:

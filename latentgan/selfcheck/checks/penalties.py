@@ -32,15 +32,29 @@ class _Quadratic(torch.nn.Module):
 def r1(device: torch.device) -> Checks:
     x, z = torch.randn(50, 3, device=device), torch.randn(50, 1, device=device)
     value = float(tricks.R1(AdversarialConfig(r1=10), _Linear())(1, x)["r1"].detach())
-    yield Check("R1 of d = wᵀx: γ/2 ‖w‖²", MESCHEDER, value, 70.0, 1e-4)
+    yield Check(name="R1 of d = wᵀx: γ/2 ‖w‖²", source=MESCHEDER, value=value, expected=70.0, tolerance=1e-4)
     value = float(tricks.R1(AdversarialConfig(r1=10), _Linear())(1, x, z)["r1"].detach())
-    yield Check("R1 of d = wᵀx + vᵀz: γ/2 (‖w‖² + ‖v‖²)", MESCHEDER, value, 90.0, 1e-4)
+    yield Check(
+        name="R1 of d = wᵀx + vᵀz: γ/2 (‖w‖² + ‖v‖²)", source=MESCHEDER, value=value, expected=90.0, tolerance=1e-4
+    )
     true = 0.5 * float(x.cpu().double().square().sum(1).mean())
     value = float(tricks.R1(AdversarialConfig(r1=1), _Quadratic())(1, x)["r1"].detach())
-    yield Check("R1 of d = ½ ‖x‖²: γ/2 E ‖x‖², a norm an image", MESCHEDER, value, true, 1e-5)
+    yield Check(
+        name="R1 of d = ½ ‖x‖²: γ/2 E ‖x‖², a norm an image",
+        source=MESCHEDER,
+        value=value,
+        expected=true,
+        tolerance=1e-5,
+    )
     lazy = tricks.R1(AdversarialConfig(r1=1, r1_every=4), _Quadratic())
     value = sum(float(lazy(iteration, x)["r1"].detach()) for iteration in range(1, 9)) / 8
-    yield Check("R1 every 4th iteration has the same mean", "Karras et al. 2020, §3.1", value, true, 1e-5)
+    yield Check(
+        name="R1 every 4th iteration has the same mean",
+        source="Karras et al. 2020, §3.1",
+        value=value,
+        expected=true,
+        tolerance=1e-5,
+    )
 
 
 def instance_noise(device: torch.device) -> Checks:
@@ -50,13 +64,27 @@ def instance_noise(device: torch.device) -> Checks:
     for progress, deviation in ((0.125, 0.3), (0.5, 0.0)):
         value = float((view(x, progress) - x).std())
         name = f"deviation of instance noise, 0.4 falling to 0 at ½, after {progress:g}"
-        yield Check(name, "Sønderby et al. 2017", value, deviation, spread if deviation else 0.0)
+        yield Check(
+            name=name,
+            source="Sønderby et al. 2017",
+            value=value,
+            expected=deviation,
+            tolerance=spread if deviation else 0.0,
+        )
 
 
 def affine_maps(device: torch.device) -> Checks:
     maps = tricks.random_affine(5, AugmentConfig(), device).cpu()
     off = float((maps - torch.eye(2, 3)).abs().max())
-    yield Check("affine maps with all ranges 0 are the identity", "Zhao et al. 2020", off, 0.0, 1e-7)
+    yield Check(
+        name="affine maps with all ranges 0 are the identity",
+        source="Zhao et al. 2020",
+        value=off,
+        expected=0.0,
+        tolerance=1e-7,
+    )
     maps = tricks.random_affine(200, AugmentConfig(rotation=180), device).cpu().double()[:, :, :2]
     off = float((maps @ maps.mT - torch.eye(2)).abs().max())
-    yield Check("rotations alone: largest entry of AAᵀ − 1", "AAᵀ = 1", off, 0.0, 1e-6)
+    yield Check(
+        name="rotations alone: largest entry of AAᵀ − 1", source="AAᵀ = 1", value=off, expected=0.0, tolerance=1e-6
+    )

@@ -50,7 +50,9 @@ def _table(
 ) -> ConceptTable:
     """Concepts (n, m) of codes (n, d), the last 30 % of the rows held out."""
     rows, cut = np.arange(len(codes)), len(codes) * 7 // 10
-    asked = [ConceptTarget(f"{i}", f"{i}", "boolean", column) for i, column in enumerate(signs.T)]
+    asked = [
+        ConceptTarget(name=f"{i}", column=f"{i}", kind="boolean", signs=column) for i, column in enumerate(signs.T)
+    ]
     return concept_table(
         codes[:cut],
         codes[cut:],

@@ -92,7 +92,10 @@ def _world(rng: np.random.Generator, spectrum: str, planted: int) -> _World:
 def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verification:
     world = _world(rng, spectrum, planted)
     fitted, evidence, learned, held = np.split(np.arange(len(world.codes)), np.cumsum([FITTED, EVIDENCE, LEARNED]))
-    asked = [ConceptTarget(f"a{i}", f"a{i}", "boolean", column) for i, column in enumerate(world.signs.T)]
+    asked = [
+        ConceptTarget(name=f"a{i}", column=f"a{i}", kind="boolean", signs=column)
+        for i, column in enumerate(world.signs.T)
+    ]
     table = concept_table(
         world.codes[fitted],
         world.codes[evidence],
@@ -245,12 +248,12 @@ def _together(rng: np.random.Generator, n: int, correlation: float, number: bool
     rows, half = np.arange(n), n // 2
     asked = [
         ConceptTarget(
-            name,
-            name,
-            "numeric" if number else "boolean",
-            np.where(values > (np.median(values) if number else 0), 1, -1),
-            "",
-            values if number else None,
+            name=name,
+            column=name,
+            kind="numeric" if number else "boolean",
+            signs=np.where(values > (np.median(values) if number else 0), 1, -1),
+            note="",
+            values=values if number else None,
         )
         for name, values in (("a", first), ("b", other))
     ]

@@ -39,7 +39,7 @@ def _entry(name: str, rng: np.random.Generator, hard: Doubles, better: float) ->
     """A run of accuracy 0.8 + better by four measures, and of errors as hard as the rows are, less by `better`."""
     hits = [rng.random((draws, ROWS)) < 0.8 + better for draws in (1, 1, DRAWS, DRAWS)]
     values = dict(zip((CODE, FEATURES, CODE_FEW, FEATURES_FEW), hits, strict=True))
-    return Entry(ComparedModel(name), {**values, ERROR: hard * (1 - better) + rng.normal(size=ROWS)})
+    return Entry(ComparedModel(name=name), {**values, ERROR: hard * (1 - better) + rng.normal(size=ROWS)})
 
 
 def _compared(rng: np.random.Generator, runs: int, better: float) -> ModelRanking:
@@ -47,7 +47,14 @@ def _compared(rng: np.random.Generator, runs: int, better: float) -> ModelRankin
     hard = rng.gamma(9, 1, size=ROWS)
     entries = [_entry(str(i), rng, hard, better if i == runs - 1 else 0.0) for i in range(runs)]
     return ModelRanking(
-        ranked_models(entries, rng=rng), best_by_metric(entries, rng=rng), "label", 10, DRAWS, 1000, ROWS, ROWS
+        ranked_models=ranked_models(entries, rng=rng),
+        best_by_metric=best_by_metric(entries, rng=rng),
+        target="label",
+        per_class=10,
+        draws=DRAWS,
+        train_rows=1000,
+        test_rows=ROWS,
+        held_rows=ROWS,
     )
 
 
@@ -78,7 +85,13 @@ def _cka(x: Doubles, y: Doubles, rng: np.random.Generator) -> Similarity:
     """Kernel alignment as `similarities` has it, without the other figures, which cost more."""
     x, y = centred(x), centred(y)
     value, null = cka_interval(x, y), cka_of_shuffles(x, y, 39, rng=rng)
-    return Similarity("linear CKA", value, float(null.mean()), permutation_p(value.value, null), len(null))
+    return Similarity(
+        name="linear CKA",
+        value=value,
+        shuffled=float(null.mean()),
+        p_value=permutation_p(value.value, null),
+        shuffles=len(null),
+    )
 
 
 def codes_of_noise(rng: np.random.Generator, trials: int) -> Claims:
