@@ -60,14 +60,14 @@ def study_runs(
     entries, ground, rng = [*runs, *baselines], study.ground, options.rng("side by side")
     read = ground.column is not None
     result = ModelRanking(
-        ranked_models(entries, rng=rng),
-        best_by_metric(entries, rng=rng),
-        ground.column.name if ground.column else "",
-        PER_CLASS if ground.draws is not None else 0,
-        0 if ground.draws is None else len(ground.draws),
-        len(ground.train) if read else 0,
-        len(ground.test) if read else 0,
-        len(ground.held),
+        ranked_models=ranked_models(entries, rng=rng),
+        best_by_metric=best_by_metric(entries, rng=rng),
+        target=ground.column.name if ground.column else "",
+        per_class=PER_CLASS if ground.draws is not None else 0,
+        draws=0 if ground.draws is None else len(ground.draws),
+        train_rows=len(ground.train) if read else 0,
+        test_rows=len(ground.test) if read else 0,
+        held_rows=len(ground.held),
     )
     return result, study.said(runs)
 
@@ -105,13 +105,13 @@ class _Study:
         if code is not None:
             self._errors(i, values)
         who = ComparedModel(
-            self.names[i],
-            False,
-            str(table.metadata.get("family", "")),
-            int(table.metadata.get("images_seen", 0) or 0),
-            table.n_labels_used,
-            0 if code is None else int(table.encoded.sum()),
-            layer,
+            name=self.names[i],
+            baseline=False,
+            family=str(table.metadata.get("family", "")),
+            images_seen=int(table.metadata.get("images_seen", 0) or 0),
+            told=table.n_labels_used,
+            width=0 if code is None else int(table.encoded.sum()),
+            layer=layer,
         )
         return Entry(who, values, UNKNOWN if code is None else self._dimension(i, code, who.name))
 
@@ -132,7 +132,7 @@ class _Study:
             if layer is not None:
                 self._read(i, layer, values, FEATURES, FEATURES_FEW)
         return Entry(
-            ComparedModel(name, True, width=who.width if code else 0, layer=who.layer if layer else ""),
+            ComparedModel(name=name, baseline=True, width=who.width if code else 0, layer=who.layer if layer else ""),
             values,
             dimension,
         )
@@ -144,9 +144,9 @@ class _Study:
             self.notes.append("no raw pixels and no PCA of them: the tables have no column 'pixels'")
             return []
         most = self.tables[i].width("pixels")
-        entries = [self._of_pixels(i, Representation("pixels", True, "pixels"), most)]
+        entries = [self._of_pixels(i, Representation(name="pixels", baseline=True, column="pixels"), most)]
         for width in dict.fromkeys(one for one in widths if 0 < one < most):
-            pca = Representation(f"PCA {width} of pixels", True, "pixels", width=width)
+            pca = Representation(name=f"PCA {width} of pixels", baseline=True, column="pixels", width=width)
             entries.append(self._of_pixels(i, pca, width))
         return entries
 
@@ -236,4 +236,4 @@ class _Study:
             restored = np.clip(pca.restore(pca.project(held)), 0, 1)
             values[ERROR] = reconstruction_error(held[:, :, None, None], restored[:, :, None, None])
         dimension = self._dimension(i, wanted, wanted.name) if len(ground.fit) > 1 or not wanted.width else UNKNOWN
-        return Entry(ComparedModel(wanted.name, True, width=width), values, dimension)
+        return Entry(ComparedModel(name=wanted.name, baseline=True, width=width), values, dimension)

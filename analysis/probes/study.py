@@ -91,7 +91,9 @@ def study(
         *said(options, table, train=len(train), test=len(test)),
     ]
     protocol = PROTOCOL if named is None else f"{named.name}: {named.about} ({named.source}). {PROTOCOL}"
-    return ProbeTable(targets[0].name, tuple(probes), protocol, tuple(notes), table.n_labels_used)
+    return ProbeTable(
+        target=targets[0].name, probes=tuple(probes), protocol=protocol, notes=tuple(notes), told=table.n_labels_used
+    )
 
 
 def _pixels(table: Embeddings, train: Ints, options: Options, rng: np.random.Generator) -> Components | None:
@@ -133,21 +135,21 @@ def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows
     width = train.x.shape[1]
     note = f"{len(draws)} balanced draws of {draws.shape[1]:,} labels, {len(test.y):,} test rows; n counts draws"
     return Probe(
-        wanted.name,
-        wanted.baseline,
-        "svm",
-        column.name,
-        "accuracy",
-        draws_and_rows(hits),
-        null,
-        setting.c,
-        width,
-        width,
-        draws.shape[1],
-        len(kept),
-        column.categories,
-        None,
-        note,
+        representation=wanted.name,
+        baseline=wanted.baseline,
+        method="svm",
+        target=column.name,
+        metric="accuracy",
+        score=draws_and_rows(hits),
+        shuffled=null,
+        setting=setting.c,
+        width=width,
+        used=width,
+        n_train=draws.shape[1],
+        n_validation=len(kept),
+        classes=column.categories,
+        confusion=None,
+        note=note,
     )
 
 

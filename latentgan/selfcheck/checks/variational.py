@@ -36,24 +36,46 @@ def pixels(device: torch.device) -> Checks:
     p = [1 / (1 + math.exp(-0.6)), 1 / (1 + math.exp(-4.0))]
     true = 0.75 * math.log(p[0]) + 0.25 * math.log(1 - p[0]) + math.log(1 - p[1])
     value = float(Likelihood("bernoulli").log_prob(x, a))
-    yield Check("Bernoulli pixels of grey ¾ and 0, by hand", "u log p + (1 − u) log(1 − p)", value, true, 1e-5)
+    yield Check(
+        name="Bernoulli pixels of grey ¾ and 0, by hand",
+        source="u log p + (1 − u) log(1 − p)",
+        value=value,
+        expected=true,
+        tolerance=1e-5,
+    )
     errors = (0.5 - math.tanh(0.3)) / 0.2, (-1 - math.tanh(2.0)) / 0.2
     true = sum(-0.5 * e * e - math.log(0.2) - 0.5 * math.log(2 * math.pi) for e in errors)
     value = float(Likelihood("gaussian", deviation=0.2).log_prob(x, a))
-    yield Check("Gaussian pixels of deviation 0.2, by hand", "log N(x; G(z), σ²)", value, true, 1e-4)
+    yield Check(
+        name="Gaussian pixels of deviation 0.2, by hand",
+        source="log N(x; G(z), σ²)",
+        value=value,
+        expected=true,
+        tolerance=1e-4,
+    )
     value = float(Likelihood("bernoulli").log_prob(torch.ones(1, 1, device=device), torch.full((1, 1), -500.0)))
-    yield Check("Bernoulli: a pixel that was ruled out, log σ(−1000)", "−1000", value, -1000.0, 1e-3)
+    yield Check(
+        name="Bernoulli: a pixel that was ruled out, log σ(−1000)",
+        source="−1000",
+        value=value,
+        expected=-1000.0,
+        tolerance=1e-3,
+    )
 
 
 def divergence(device: torch.device) -> Checks:
     mean = torch.tensor([[MEAN]], device=device)
     value = float(vae.gaussian_kl(mean, torch.full_like(mean, math.log(DEVIATION))))
-    yield Check("vae: KL(N(½, 0.6²) ‖ N(0, 1))", KINGMA, value, DIVERGENCE, 1e-6)
+    yield Check(name="vae: KL(N(½, 0.6²) ‖ N(0, 1))", source=KINGMA, value=value, expected=DIVERGENCE, tolerance=1e-6)
     z = (MEAN + DEVIATION * quantiles(20_001))[:, None].to(device)
     # T of the optimal adversary is 0 here: q is the Gaussian that it is compared with.
     value = float((log_normal(z, MEAN, DEVIATION) - log_normal(z)).mean())
     yield Check(
-        "avb: log r − log p where q is r, so that T = 0", f"{MESCHEDER}, log r with log s²", value, DIVERGENCE, 1e-3
+        name="avb: log r − log p where q is r, so that T = 0",
+        source=f"{MESCHEDER}, log r with log s²",
+        value=value,
+        expected=DIVERGENCE,
+        tolerance=1e-3,
     )
 
 
@@ -71,10 +93,20 @@ def optimal_adversary(device: torch.device) -> Checks:
     names = "constant", "slope", "curvature"
     for name, value, expected in zip(names, weights.tolist(), true, strict=True):
         yield Check(
-            f"avb: {name} of the best T between N(½, 0.6²) and N(0, 1)", f"{MESCHEDER}, T*", value, expected, 5e-3
+            name=f"avb: {name} of the best T between N(½, 0.6²) and N(0, 1)",
+            source=f"{MESCHEDER}, T*",
+            value=value,
+            expected=expected,
+            tolerance=5e-3,
         )
     value = float((weights.to(device) @ features[0]).mean())
-    yield Check("avb: its mean over draws of q, the divergence", f"{MESCHEDER}, KL = E T*", value, DIVERGENCE, 5e-3)
+    yield Check(
+        name="avb: its mean over draws of q, the divergence",
+        source=f"{MESCHEDER}, KL = E T*",
+        value=value,
+        expected=DIVERGENCE,
+        tolerance=5e-3,
+    )
 
 
 def fitted_adversary(device: torch.device) -> Checks:
@@ -100,9 +132,19 @@ def fitted_adversary(device: torch.device) -> Checks:
     for name, value, mean in zip(("½", "−½"), result.tolist(), (MEAN, -MEAN), strict=True):
         true = float(log_normal(z[:1].cpu().double(), mean, DEVIATION) - log_normal(z[:1].cpu().double()))
         yield Check(
-            f"avb: the adversary, fitted, at z = ½ of an image with q = N({name}, 0.6²)", TSTAR, value, true, 0.02
+            name=f"avb: the adversary, fitted, at z = ½ of an image with q = N({name}, 0.6²)",
+            source=TSTAR,
+            value=value,
+            expected=true,
+            tolerance=0.02,
         )
-    yield Check("avb: its mean over draws of both", f"{MESCHEDER}, KL = E T*", float(inferred.mean()), DIVERGENCE, 0.01)
+    yield Check(
+        name="avb: its mean over draws of both",
+        source=f"{MESCHEDER}, KL = E T*",
+        value=float(inferred.mean()),
+        expected=DIVERGENCE,
+        tolerance=0.01,
+    )
 
 
 def basis_moments(device: torch.device) -> Checks:
@@ -113,9 +155,15 @@ def basis_moments(device: torch.device) -> Checks:
     z = [1 + 2 * first + 0.5 * second for first in (0.0, 1.0) for second in (-1.0, 3.0)]
     true = sum(z) / 4
     source = "Σ aᵢ E vᵢ, Σ aᵢ² Var vᵢ"
-    yield Check("avb: mean of z₀ + Σ aᵢ vᵢ, over four equal cases", source, float(mean), true, 1e-6)
+    yield Check(
+        name="avb: mean of z₀ + Σ aᵢ vᵢ, over four equal cases",
+        source=source,
+        value=float(mean),
+        expected=true,
+        tolerance=1e-6,
+    )
     expected = math.sqrt(sum((first - true) ** 2 for first in z) / 4 + 1e-4)
-    yield Check("avb: its deviation", source, float(deviation), expected, 1e-5)
+    yield Check(name="avb: its deviation", source=source, value=float(deviation), expected=expected, tolerance=1e-5)
 
 
 def log_marginal(device: torch.device) -> Checks:
@@ -131,7 +179,13 @@ def log_marginal(device: torch.device) -> Checks:
         proposal = 0.8 * x[:, None], torch.full((3, 1, 1), deviation, device=device)
         result = annealing.importance_weights(log_likelihood, *proposal, samples=samples, generator=generator)
         title, value = f"log p(x) by {samples:,} samples of {name}", float(result.log_marginal.mean())
-        yield Check(title, "Burda et al. 2016, eq. 8", value, true, tolerance)
+        yield Check(name=title, source="Burda et al. 2016, eq. 8", value=value, expected=true, tolerance=tolerance)
     plan = annealing.Annealing(temperatures=50, chains=200, leapfrog=3)
     logs, _ = annealing.annealed(log_likelihood, 3, 1, plan, like=x, generator=generator)
-    yield Check("log p(x) by 200 annealed chains", "Neal 2001", float(logs.mean()), true, 0.06)
+    yield Check(
+        name="log p(x) by 200 annealed chains",
+        source="Neal 2001",
+        value=float(logs.mean()),
+        expected=true,
+        tolerance=0.06,
+    )
