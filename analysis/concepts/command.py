@@ -12,25 +12,27 @@ from ..cli.job import Job
 Permutations = Annotated[int, typer.Option(min=19, max=1_000_000, help="Label shuffles behind each p-value.")]
 
 
-Keep = Annotated[
+Preserve = Annotated[
     list[str] | None,
-    typer.Option("--keep", help="Concept, or column, that directions of the others keep; may be repeated."),
+    typer.Option(help="Concept, or column, that directions of the other concepts preserve; may be repeated."),
 ]
 
 
-KeepBy = Annotated[
+PreserveBy = Annotated[
     Literal["regression", "projection"],
     typer.Option(
-        "--keep-by",
-        help="regression: codes are regressed on a concept and the kept ones together, so that an edit leaves these "
-        "where they are also where they go together in the rows. projection: the kept ones' directions are taken out; "
-        "where concepts go together an edit then moves the kept ones backwards.",
+        help="regression: codes are regressed on a concept and the preserved ones together, so that an edit leaves "
+        "these unchanged even where they are correlated with it in the rows. projection: the directions of the "
+        "preserved concepts are projected out; where concepts are correlated, an edit then moves the preserved ones "
+        "backwards.",
     ),
 ]
 
 
 @table_command("concepts", without=())
-def concepts(job: Job, keep: Keep = None, keep_by: KeepBy = "regression", permutations: Permutations = 999) -> None:
+def concepts(
+    job: Job, preserve: Preserve = None, preserve_by: PreserveBy = "regression", permutations: Permutations = 999
+) -> None:
     """Directions in the code along which a label or attribute changes, with the evidence for and against.
 
     AUC is how well the position along a direction ranks test rows that have the concept above those that have not
@@ -43,14 +45,14 @@ def concepts(job: Job, keep: Keep = None, keep_by: KeepBy = "regression", permut
 
         latentgan concepts codes.parquet --out results
 
-    --keep finds directions of all others that keep a concept, see --keep-by, each with its evidence among rows
-    alike in that concept, and says how far an edit moves both; they are called "bold, keeping label", and `edit`
-    takes that name. How concepts go together in the rows is shown too.
+    --preserve finds directions of all other concepts that leave a concept unchanged (conditional directions, see
+    --preserve-by), each with its evidence among rows alike in that concept, and says how far an edit moves both; they
+    are called "bold, preserving label", and `edit` takes that name. How concepts go together in the rows is shown too.
 
-        latentgan concepts codes.parquet --keep label --out results
+        latentgan concepts codes.parquet --preserve label --out results
 
     Directions that no label told follow: pca1, pca2, … the principal components of the codes (GANSpace), and with a
     model sefa1, sefa2, … what the first layer that reads them stretches most (SeFa). `edit` and `verify` take these
     names too.
     """
-    job.run(permutations=permutations, preserve=tuple(keep or ()), preserve_by=keep_by)
+    job.run(permutations=permutations, preserve=tuple(preserve or ()), preserve_by=preserve_by)

@@ -53,7 +53,7 @@ from .unsupervised import Unsupervised
 class Concept:
     """One direction, found on train rows and judged on test rows."""
 
-    name: str  # "label: 3", "bold", "thickness", "font: Serif", "bold, keeping label"
+    name: str  # "label: 3", "bold", "thickness", "font: Serif", "bold, preserving label"
     column: str  # "label" or the attribute
     kind: str  # "class", "boolean", "numeric" or "text"
     method: str  # one of METHODS
@@ -125,12 +125,12 @@ class ConceptTable:
 
     kind: ClassVar[str] = "concepts"
 
-    concepts: tuple[Concept, ...]  # by method; those made free of others last
+    concepts: tuple[Concept, ...]  # by method; conditional directions last
     directions: Doubles  # (m, d) unit vectors in the code; zero in parts that are masked
     cosines: Doubles  # (m, m) between directions
     edits: Edits | None  # None without a model that decodes
     notes: tuple[str, ...]
-    freed: tuple[ConditionalConcept, ...] = ()
+    conditional: tuple[ConditionalConcept, ...] = ()  # directions that preserve other concepts
     unsupervised: tuple[Unsupervised, ...] = ()
     joint: Joint | None = None  # how concepts and codes go together on train rows, and when labels are shuffled
 
@@ -156,8 +156,8 @@ def concept_table(
     baselines: Mapping[str, tuple[Floats, Floats]] | None = None,
     mask: Bools | None = None,
     methods: Sequence[str] = METHODS,
-    keep: Sequence[str] = (),
-    keep_by: str = WAYS[0],
+    preserve: Sequence[str] = (),
+    preserve_by: str = WAYS[0],
     permutations: int = 999,
     draws: int = 20,
     resamples: int = RESAMPLES,
@@ -168,11 +168,11 @@ def concept_table(
 
     Args: train, test: (n, d) codes of train_rows and test_rows, of which only the columns in `mask` are used.
         baselines: name -> (train, test) representations in which the same is tried.
-        keep: questions, or columns, that directions of all others keep, besides; keep_by: how, one of WAYS; their
-        evidence is within strata of the kept ones. resamples: behind each stability. groups: (n,) codes of train rows
-        that belong together, which resamples and shuffles keep whole; test rows should be one of each group, and of
-        other groups.
-    Raises: AnalysisError for an unknown method or concept to keep.
+        preserve: concepts, or columns, that directions of all others preserve, besides; preserve_by: how, one of WAYS;
+        their evidence is within strata of the preserved ones. resamples: behind each stability. groups: (n,) codes of
+        train rows that belong together, which resamples and shuffles keep whole; test rows should be one of each
+        group, and of other groups.
+    Raises: AnalysisError for an unknown method or concept to preserve.
     """
     rng = as_rng(rng)
     check_counts(permutations=permutations)
@@ -190,7 +190,7 @@ def concept_table(
             )
         check_signs(question, train_rows, test_rows)
     mask = np.ones(train.shape[1], np.bool_) if mask is None else mask
-    kept = named(asked, keep)
+    preserved = named(asked, preserve)
     same_length(codes=train, rows=train_rows)
     own = (train, test) if mask.all() else (train[:, mask], test[:, mask])  # no copy of all columns
     space, said = narrow(*own, "codes", rng)
@@ -199,16 +199,16 @@ def concept_table(
         space,
         tasks,
         methods,
-        keep=kept,
-        kept=" and ".join(keep),
+        preserved=preserved,
+        preserved_names=" and ".join(preserve),
         rng=rng,
         resamples=resamples,
-        by=keep_by,
+        by=preserve_by,
         groups=groups,
     )
     best = best_methods(space, tasks, methods, rng=rng, groups=groups)
     beside_each = _baselines(space, tasks, methods, baselines or {}, draws, rng, groups)
-    judged = _judge(space, tasks, result, kept, beside_each, best, permutations, rng)
+    judged = _judge(space, tasks, result, preserved, beside_each, best, permutations, rng)
     wide = np.zeros((len(result), len(mask)))
     wide[:, mask] = space.whole(np.stack([one.axis for one in result]))
     free = tuple(_record(space, tasks, result, i, rng) for i, one in enumerate(result) if one.free is not None)
@@ -228,7 +228,7 @@ def _judge(
     space: Space,
     tasks: Sequence[Task],
     found: Sequence[Found],
-    keep: Sequence[int],
+    preserved: Sequence[int],
     baselines: Mapping[tuple[int, str], tuple[Baseline, ...]],
     best: Sequence[str],
     permutations: int,
@@ -249,7 +249,7 @@ def _judge(
             if found[place].free is not None:
                 aucs[k], r2s[k], p_values[k] = evidence_within(
                     task.question,
-                    [tasks[j].question for j in keep],
+                    [tasks[j].question for j in preserved],
                     (task.train, task.test),
                     each[k],
                     permutations,
@@ -340,7 +340,7 @@ def _baselines(
 def _record(
     space: Space, tasks: Sequence[Task], found: Sequence[Found], place: int, rng: np.random.Generator
 ) -> ConditionalConcept:
-    """What a freed direction had to do with each kept concept, before and after, on test rows."""
+    """How a conditional direction relates to each preserved concept, before and after, on test rows."""
     one = found[place]
     if one.free is None:
         raise ValueError(f"{one.name!r} was not made free of anything")
@@ -350,14 +350,14 @@ def _record(
     about = [one.task, *(found[condition].task for condition in one.conditions)]
     steps = pair * train.std(0, dtype=np.float64)[:, None]
     moved = list(zip(*moved_by(space.test, numbers[:, place_of[about]], steps), strict=True))
-    kept = []
+    preserved = []
     for k, condition in enumerate(one.conditions):
         axis, task = found[condition].axis, tasks[found[condition].task]
         position = space.test @ axis
         cosine = float(pair[0] @ axis), float(pair[1] @ axis)
         shared = correlation(test[:, 0], position), correlation(test[:, 1], position)
         ranked = task.figure((train[:, 0], test[:, 0]), rng), task.figure((train[:, 1], test[:, 1]), rng)
-        kept.append(
+        preserved.append(
             PreservedConcept(
                 name=found[condition].name,
                 dependent=not bool(one.free.used[k]),
@@ -372,7 +372,7 @@ def _record(
         source=one.source,
         left=one.free.left,
         condition=one.free.condition,
-        kept=tuple(kept),
+        preserved=tuple(preserved),
         by=one.by,
         moved=moved[0],
     )
@@ -464,7 +464,7 @@ def _cross_fitted(
         )
     space, _ = narrow(codes, codes, "codes", rng)
     task = Task(question, rows, rows)
-    [result], _ = search(space, [task], [method], keep=[], kept="", rng=rng)
+    [result], _ = search(space, [task], [method], preserved=[], preserved_names="", rng=rng)
     targets = question.signs if question.values is None else question.values
     held = cross_fit(space.train, targets, question.signs, method=method, permutations=permutations, rng=rng)
     area, r2 = (

@@ -5,7 +5,7 @@ the rows where its columns are known; and the same with the codes after the conc
 of a row together. From these follow, without the rows,
 
     the plain direction            cov(z, a), for sides a multiple of the difference of means
-    a, keeping b by regression     the coefficient of a in the least squares of codes on a and b together,
+    a, preserving b by regression  the coefficient of a in the least squares of codes on a and b together,
                                    ∝ cov(z, a) − cov(z, b) C_bb⁻¹ C_ba
 
 (Frisch–Waugh–Lovell). For b a class, whose columns are its sides against the rest, that is the difference within
@@ -82,23 +82,23 @@ class Joint:
                     result.append(Pair((self.names[k], self.names[i]), r, n))
         return tuple(sorted(result, key=lambda one: -abs(one.correlation)))
 
-    def shuffled_directions(self, question: int, kept: Sequence[int] = ()) -> Doubles:
+    def shuffled_directions(self, question: int, preserved: Sequence[int] = ()) -> Doubles:
         """Unit vectors (r, d) that the same estimator finds for shuffled labels."""
-        return unit(self._partial(self.shuffled, question, kept)[0])
+        return unit(self._partial(self.shuffled, question, preserved)[0])
 
-    def direction(self, question: int, kept: Sequence[int]) -> tuple[Doubles, float]:
-        """The direction of a question where the kept ones stay, and how much of its column they leave free.
+    def direction(self, question: int, preserved: Sequence[int]) -> tuple[Doubles, float]:
+        """The direction of a question where the preserved ones stay, and how much of its column these leave.
 
         Returns: unit vector (d,), zeros where nothing is free; standard deviation of the question's column where the
-            kept ones are given, as a share of all of it.
+            preserved ones are given, as a share of all of it.
         """
-        v, left = self._partial(self.cross, question, kept)
+        v, left = self._partial(self.cross, question, preserved)
         return unit(v) if left >= GONE else np.zeros_like(v), left
 
-    def _partial(self, cross: Doubles, question: int, kept: Sequence[int]) -> tuple[Doubles, float]:
-        if not kept:
+    def _partial(self, cross: Doubles, question: int, preserved: Sequence[int]) -> tuple[Doubles, float]:
+        if not preserved:
             return cross[..., question, :], 1.0
-        a, b = int(self.number[question]), self.number[list(kept)]
+        a, b = int(self.number[question]), self.number[list(preserved)]
         own = float(self.covariance[a, a])
         inside, toward = self.covariance[np.ix_(b, b)], self.covariance[b, a]
         weights = np.linalg.pinv(inside, rcond=1e-8, hermitian=True) @ toward

@@ -1,17 +1,20 @@
-"""Directions along which a concept changes while others stay: "a, keeping b".
+"""Directions along which a concept changes while others stay: "a, preserving b".
 
-By regression, unless projection is asked for: codes are regressed on a and the kept concepts together, and the
-direction is the coefficient of a, that is what codes of rows alike in b differ by where a does. For kept classes it is
-the difference within classes, pooled. Where a and b go together in the rows, the plain direction of a holds part of
-b's, and so does b's of a's:
+By regression, unless projection is asked for: codes are regressed on a and the preserved concepts together, and the
+direction is the coefficient of a: how codes of rows alike in b differ where a does. For preserved classes it is the
+difference within classes, pooled. Where a and b are correlated in the rows, the plain direction of a holds part of b's,
+and b's holds part of a's:
 
     z = a α + b β + …, correlation ρ of a and b      plain a ∝ α + ρ β, plain b ∝ β + ρ α, by regression ∝ α
 
-By projection v' = v − C⁺ C v, C the plain unit directions of the kept concepts as rows and C⁺ the pseudo-inverse, which
-for one is v − (v·c) c (Shen et al. 2020, InterFaceGAN, arXiv:2005.09635, §3.3). It leaves the code's position along c
-where it is. As c is ∝ β + ρ α above, an edit then moves b backwards about as far as the plain one moved it forwards.
+By projection v' = v − C⁺ C v, where the rows of C are the plain unit directions of the preserved concepts and C⁺ is the
+pseudo-inverse; for one concept that is v − (v·c) c (Shen et al. 2020, InterFaceGAN, arXiv:2005.09635, §3.3). It leaves
+the code's position along c where it is. As c is ∝ β + ρ α above, an edit then moves b backwards about as far as the
+plain one moved it forwards.
+
 Conditions that nearly depend on those before them are named and left out, as what little is theirs is noise more than a
-concept; `keeping` leaves out only what says nothing, as an edit moves along none that is to be kept.
+concept; `conditional_directions` leaves out only what is zero or an exact combination of others, as an edit must move
+along no preserved direction.
 """
 
 from __future__ import annotations
@@ -32,10 +35,10 @@ SAME = 1e-6  # of a unit vector that is left below which it lies within others, 
 REGRESSION, PROJECTION = "regression", "projection"
 
 
-WAYS = (REGRESSION, PROJECTION)  # how others are kept, the default first
+WAYS = (REGRESSION, PROJECTION)  # how others are preserved, the default first
 
 
-GONE = 1e-3  # share of a concept's standard deviation that the kept ones leave, below which they tell all of it
+GONE = 1e-3  # share of a concept's standard deviation that the preserved ones leave, below which they tell all of it
 
 
 BAR = 20.0  # condition number of unit directions up to which each says something of its own
@@ -60,9 +63,9 @@ class ConditionalConcept:
     concept: int  # the new direction's place in ConceptTable.concepts
     source: int  # the place of the direction that it was made of
     left: float  # by projection length of what was left of the unit vector; by regression share of the concept's
-    # standard deviation that the kept ones leave: 1 where it was free already
-    condition: float  # condition number of the directions that were taken out, or of the kept columns
-    kept: tuple[PreservedConcept, ...]
+    # standard deviation that the preserved ones leave: 1 where it was free already
+    condition: float  # condition number of the directions that were taken out, or of the preserved columns
+    preserved: tuple[PreservedConcept, ...]
     by: str = PROJECTION  # one of WAYS
     moved: tuple[Interval, Interval] = (UNKNOWN, UNKNOWN)  # how far a dose moves the concept itself
 
@@ -141,27 +144,29 @@ def _condition_number(rows: Doubles) -> float:
     return float(sizes[0] / sizes[-1]) if len(rows) <= rows.shape[1] and sizes[-1] > 0 else float("inf")
 
 
-def regress(codes: Floats, columns: Doubles, kept: Doubles, weights: Doubles | None = None) -> tuple[Doubles, Doubles]:
-    """Coefficients of each column in the least squares of codes on it and the kept columns together.
+def regress(
+    codes: Floats, columns: Doubles, preserved: Doubles, weights: Doubles | None = None
+) -> tuple[Doubles, Doubles]:
+    """Coefficients of each column in the least squares of codes on it and the preserved columns together.
 
-    Args: codes: (n, d). columns: (n, m), each regressed alone with `kept` (n, k); NaN is unknown, and rows with an
+    Args: codes: (n, d). columns: (n, m), each regressed alone with `preserved` (n, k); NaN is unknown, and rows with an
         unknown value take no part. weights: (n,) of the rows, 1 each unless given.
-    Returns: (m, d) of any length, pointing to where the column grows, zeros where the kept columns tell all of it; and
-        the share of each column's standard deviation that they leave (m,).
+    Returns: (m, d) of any length, pointing to where the column grows, zeros where the preserved columns determine it;
+        and the share of each column's standard deviation that they leave (m,).
     """
     weights = np.ones(len(codes)) if weights is None else weights
-    usable = np.isfinite(kept).all(axis=1) & (weights > 0)
+    usable = np.isfinite(preserved).all(axis=1) & (weights > 0)
     known = np.isfinite(columns) & np.reshape(usable, (-1, 1))
     result, left = np.zeros((columns.shape[1], codes.shape[1])), np.zeros(columns.shape[1])
     for places, rows in by_rows(known):
         if np.count_nonzero(rows) < 2:
             continue
         root = np.sqrt(weights[rows])[:, None]
-        centred = np.hstack([kept[rows], columns[np.ix_(rows, places)]])
+        centred = np.hstack([preserved[rows], columns[np.ix_(rows, places)]])
         centred = root * (centred - np.average(centred, axis=0, weights=weights[rows]))
-        u, s, _ = np.linalg.svd(centred[:, : kept.shape[1]], full_matrices=False)
+        u, s, _ = np.linalg.svd(centred[:, : preserved.shape[1]], full_matrices=False)
         u = u[:, s > 1e-6 * max(s[0], 1e-300)] if len(s) else u
-        own = centred[:, kept.shape[1] :]
+        own = centred[:, preserved.shape[1] :]
         rest = own - u @ (u.T @ own)
         rest -= u @ (u.T @ rest)  # twice, as rounding is all that the first pass leaves of a dependent one
         sizes = np.linalg.norm(own, axis=0)
@@ -177,46 +182,48 @@ NEAR = 0.2  # below which little of it is its own: sin of 12°
 
 @dataclass(frozen=True)
 class ConditionalDirections:
-    """Directions that keep the projections on other ones fixed."""
+    """Directions orthogonal to those of preserved concepts, so that positions along these stay fixed."""
 
-    directions: Doubles  # (m, d) of length 1, orthogonal to every kept direction; zero where nothing is left
-    remaining: Doubles  # (m,) length of what is left of each direction: sin of its angle to the kept ones' span
-    rank: int  # dimensions that the kept directions span
+    directions: Doubles  # (m, d) of length 1, orthogonal to every preserved direction; zero where nothing is left
+    remaining: Doubles  # (m,) length of what is left of each direction: sin of its angle to the preserved ones' span
+    rank: int  # dimensions that the preserved directions span
     notes: tuple[str, ...]  # sentences on what is nearly dependent, by name
 
 
 def conditional_directions(
-    directions: Floats, conditions: Floats, *, names: Sequence[str], kept: Sequence[str], least: float = NEAR
+    directions: Floats, conditions: Floats, *, names: Sequence[str], preserved: Sequence[str], least: float = NEAR
 ) -> ConditionalDirections:
-    """Project the kept directions out of others, and name what depends on what.
+    """Project the preserved directions out of others, and name what depends on what.
 
-    Args: directions: (m, d), of any length. conditions: (k, d), one a kept concept. names, kept: of both.
+    Args: directions: (m, d), of any length. conditions: (k, d), one a preserved concept. names, preserved: of both.
         least: what is left of a unit vector below which it is said to be nearly dependent.
-    Raises: AnalysisError where nothing is left of a direction, since then no edit can keep what is to be kept.
+    Raises: AnalysisError where nothing is left of a direction, since then no edit can preserve the others.
     """
     units = unit(as_codes(directions, "directions").astype(np.float64))
     fixed = unit(as_codes(conditions, "conditions").astype(np.float64))
     if units.shape[1] != fixed.shape[1]:
         raise AnalysisError(
-            f"directions have {units.shape[1]} columns and the kept ones {fixed.shape[1]}: give both of one code"
+            f"directions have {units.shape[1]} columns and the preserved ones {fixed.shape[1]}: give both of one code"
         )
-    notes = _dependent_conditions(fixed, kept, least)
-    freed: list[OrthogonalDirection] = []
+    notes = _dependent_conditions(fixed, preserved, least)
+    results: list[OrthogonalDirection] = []
     for name, v in zip(names, units, strict=True):
         if not v.any():
             raise AnalysisError(f"{name!r} has no direction to edit along: no code differs")
-        freed.append(_without(v, fixed))
-        size, nearest = freed[-1].left, _nearest(v, fixed, kept)
-        if freed[-1].gone:
-            raise AnalysisError(f"{name!r} cannot change while {nearest} is kept: nothing of its direction is left")
+        results.append(_without(v, fixed))
+        size, nearest = results[-1].left, _nearest(v, fixed, preserved)
+        if results[-1].gone:
+            raise AnalysisError(
+                f"{name!r} cannot change while {nearest} is preserved: nothing of its direction is left"
+            )
         if size < least:
             notes.append(
                 f"{name!r} is nearly dependent on {nearest}: only {100 * size**2:.1f} % of its variance is left when "
-                "that is kept, so the edit is mostly of something else"
+                "that is preserved, so the edit is mostly of something else"
             )
-    spanned = max((int(one.used.sum()) for one in freed), default=0)
+    spanned = max((int(one.used.sum()) for one in results), default=0)
     return ConditionalDirections(
-        np.stack([one.direction for one in freed]), np.array([one.left for one in freed]), spanned, tuple(notes)
+        np.stack([one.direction for one in results]), np.array([one.left for one in results]), spanned, tuple(notes)
     )
 
 
@@ -225,21 +232,23 @@ def _without(v: Doubles, conditions: Doubles) -> OrthogonalDirection:
     return without_span(v, conditions, bar=1 / SAME)
 
 
-def _dependent_conditions(conditions: Doubles, kept: Sequence[str], least: float) -> list[str]:
-    """Name each kept direction of which little is left beside those before it, or that is none."""
+def _dependent_conditions(conditions: Doubles, preserved: Sequence[str], least: float) -> list[str]:
+    """Warn about preserved directions that are zero or nearly linearly dependent on earlier ones."""
     notes = []
-    for i, (name, condition) in enumerate(zip(kept, conditions, strict=True)):
+    for i, (name, condition) in enumerate(zip(preserved, conditions, strict=True)):
         if not condition.any():
-            notes.append(f"the kept {name!r} has no direction, so that there is nothing to keep: no code differs")
+            notes.append(
+                f"the preserved {name!r} has no direction, so that there is nothing to preserve: no code differs"
+            )
         elif (size := _without(condition, conditions[:i]).left) < least:
-            among = _nearest(condition, conditions[:i], kept[:i])
+            among = _nearest(condition, conditions[:i], preserved[:i])
             counted = "it counts once" if size < SAME else f"{100 * size**2:.1f} % of it is its own"
-            notes.append(f"the kept {name!r} is nearly dependent on {among}: {counted}")
+            notes.append(f"the preserved {name!r} is nearly dependent on {among}: {counted}")
     return notes
 
 
-def _nearest(v: Doubles, conditions: Doubles, kept: Sequence[str]) -> str:
-    """Name the kept directions that make up the projection of `v`, the larger first, those that matter."""
+def _nearest(v: Doubles, conditions: Doubles, preserved: Sequence[str]) -> str:
+    """Name the preserved directions that make up the projection of `v`, the larger first, those that matter."""
     weights = np.abs(np.linalg.pinv(conditions.T, rcond=SAME) @ v)
     order = [i for i in np.argsort(-weights, kind="stable").tolist() if weights[i] >= 0.2 * weights.max()]
-    return " with ".join(repr(kept[i]) for i in order[:4])
+    return " with ".join(repr(preserved[i]) for i in order[:4])

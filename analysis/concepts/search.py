@@ -1,4 +1,4 @@
-"""Directions of every question by every method, how steady each is, and which of them to free of which."""
+"""Directions of every question by every method, how stable each is, and those that preserve other questions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDEST = 512  # columns; wider representations go through a PCA fitted on train
 SEARCH = 10_000  # train rows that choose the best method
 
 
-EDITED = "mean difference"  # the method of edits and of freed directions: it stays where the codes are
+EDITED = "mean difference"  # the method of edits and of conditional directions: it stays where the codes are
 
 
 class Space(NamedTuple):
@@ -77,10 +77,10 @@ class Found:
     stability: Interval  # of the cosine, at unit variance, of what a resample finds with what the rest of the rows does
     shuffled: Interval  # the same for shuffled labels
     name: str
-    source: int = -1  # of a freed one: the place of the direction that it was made of
+    source: int = -1  # of a conditional one: the place of the direction that it was made of
     free: OrthogonalDirection | None = None
-    conditions: tuple[int, ...] = ()  # places of the directions that it was made free of
-    by: str = ""  # one of WAYS, of a freed one
+    conditions: tuple[int, ...] = ()  # places of the directions that it preserves
+    by: str = ""  # one of WAYS, of a conditional one
 
 
 def targets_of(tasks: Sequence[Task], rows: Ints, method: str) -> AnyArray:
@@ -99,19 +99,21 @@ def search(
     tasks: Sequence[Task],
     methods: Sequence[str],
     *,
-    keep: Sequence[int],
-    kept: str,
+    preserved: Sequence[int],
+    preserved_names: str,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
     by: str = WAYS[0],
     groups: Ints | None = None,
 ) -> tuple[list[Found], list[str]]:
-    """Find every direction, method by method; last those that keep the tasks in `keep`, which are called `kept`.
+    """Find every direction, method by method; last those that leave the tasks in `preserved` unchanged.
+
+    `preserved_names` is what these tasks are called together.
 
     `by` is one of WAYS. `groups` (n,) are drawn whole.
     """
     if by not in WAYS:
-        raise AnalysisError(f"concepts are kept by {' or '.join(WAYS)}, not by {by!r}")
+        raise AnalysisError(f"concepts are preserved by {' or '.join(WAYS)}, not by {by!r}")
     for method in methods:
         if method not in METHODS:
             raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")
@@ -129,22 +131,29 @@ def search(
                 Found(task=i, method=method, axis=axis, stability=steady, shuffled=lost, name=tasks[i].question.name)
                 for i, axis, steady, lost in zip(columns, axes, own, null, strict=True)
             ]
-    freed = _projected if by == PROJECTION else _regressed
-    free, said = freed(result, space, tasks, drawn, list(keep), kept) if keep else ([], [])
-    return [*result, *free], said
+    condition_on = _projected if by == PROJECTION else _regressed
+    conditional, notes = list[Found](), list[str]()
+    if preserved:
+        conditional, notes = condition_on(result, space, tasks, drawn, list(preserved), preserved_names)
+    return [*result, *conditional], notes
 
 
 def _regressed(
-    found: Sequence[Found], space: Space, tasks: Sequence[Task], drawn: Resamples, keep: list[int], kept: str
+    found: Sequence[Found],
+    space: Space,
+    tasks: Sequence[Task],
+    drawn: Resamples,
+    preserved: list[int],
+    preserved_names: str,
 ) -> tuple[list[Found], list[str]]:
-    """Regress codes on every other task together with the kept ones; say of which these leave nothing."""
+    """Regress codes on every other task together with the preserved ones; note those of which these leave nothing."""
     method = EDITED if any(one.method == EDITED for one in found) else found[0].method
     places = {one.task: i for i, one in enumerate(found) if one.method == method}
-    others = [i for i in places if i not in keep]
+    others = [i for i in places if i not in preserved]
     if not others:
-        return [], [f"no direction keeps {kept}: every concept is among them"]
+        return [], [f"no direction preserves {preserved_names}: every concept is among them"]
     values, number = columns_of([task.question for task in tasks], tasks[0].train)
-    columns, beside = values[:, number[others]], values[:, number[keep]]
+    columns, beside = values[:, number[others]], values[:, number[preserved]]
     directions, left = regress(space.train, columns, beside)
     counts = drawn.counts.astype(np.float64)
     pairs = np.array(
@@ -156,14 +165,17 @@ def _regressed(
     for k, i in enumerate(others):
         name = tasks[i].question.name
         if not found[places[i]].axis.any():
-            said.append(f"{name!r} has no direction that could keep {kept}: no code differs")
+            said.append(f"{name!r} has no direction that could preserve {preserved_names}: no code differs")
         elif not directions[k].any():
+            verbs = ("is", "determines") if len(preserved) == 1 else ("are", "determine")
             said.append(
-                f"nothing is left of {name!r} where {kept} {'is' if len(keep) == 1 else 'are'} kept, which tell it"
+                f"nothing is left of {name!r} where {preserved_names} {verbs[0]} preserved, which {verbs[1]} it"
             )
         else:
-            free = OrthogonalDirection(unit(directions[k]), float(left[k]), np.ones(len(keep), np.bool_), condition)
-            conditions = tuple(places[one] for one in keep)
+            free = OrthogonalDirection(
+                unit(directions[k]), float(left[k]), np.ones(len(preserved), np.bool_), condition
+            )
+            conditions = tuple(places[k] for k in preserved)
             made.append(
                 Found(
                     task=i,
@@ -171,7 +183,7 @@ def _regressed(
                     axis=free.direction,
                     stability=steady[k],
                     shuffled=UNKNOWN,
-                    name=f"{name}, keeping {kept}",
+                    name=f"{name}, preserving {preserved_names}",
                     source=places[i],
                     free=free,
                     conditions=conditions,
@@ -192,30 +204,37 @@ def _condition(columns: Doubles) -> float:
 
 
 def _projected(
-    found: Sequence[Found], space: Space, tasks: Sequence[Task], drawn: Resamples, keep: list[int], kept: str
+    found: Sequence[Found],
+    space: Space,
+    tasks: Sequence[Task],
+    drawn: Resamples,
+    preserved: list[int],
+    preserved_names: str,
 ) -> tuple[list[Found], list[str]]:
-    """Make every other task's direction free of the kept ones'; say of which nothing is left."""
+    """Project the preserved tasks' directions out of every other task's; note those of which nothing is left."""
     method = EDITED if any(one.method == EDITED for one in found) else found[0].method
     places = {one.task: i for i, one in enumerate(found) if one.method == method}
-    axes = np.stack([found[places[i]].axis for i in keep])
-    apart = [k for k, used in zip(keep, span_of(axes).used, strict=True) if used]
+    axes = np.stack([found[places[i]].axis for i in preserved])
+    apart = [k for k, used in zip(preserved, span_of(axes).used, strict=True) if used]
     pairs = drawn.directions(targets_of(tasks, tasks[0].train, method), method)
     again = np.array([[span_of(one[apart], bar=1 / SAME).taken_out(one) for one in half] for half in pairs])
-    made, others = [], [i for i in places if i not in keep]
-    said = [] if others else [f"nothing was made free of {kept}: every concept is among them"]
+    made, others = [], [i for i in places if i not in preserved]
+    said = [] if others else [f"no direction preserves {preserved_names}: every concept is among them"]
     for i in others:
         if not found[places[i]].axis.any():
             said.append(
-                f"{tasks[i].question.name!r} has no direction that could be made free of {kept}: no code differs"
+                f"{tasks[i].question.name!r} has no direction that could preserve {preserved_names}: no code differs"
             )
             continue
         free = orthogonalise(found[places[i]].axis, axes)
         if free.gone:
-            whose = "its" if len(keep) == 1 else "their"
-            said.append(f"nothing is left of {tasks[i].question.name!r} without {kept}: it lies in {whose} span")
+            whose = "its" if len(preserved) == 1 else "their"
+            said.append(
+                f"nothing is left of {tasks[i].question.name!r} without {preserved_names}: it lies in {whose} span"
+            )
             continue
-        name = f"{tasks[i].question.name}, keeping {kept} by projection"
-        conditions = tuple(places[k] for k in keep)
+        name = f"{tasks[i].question.name}, preserving {preserved_names} by projection"
+        conditions = tuple(places[k] for k in preserved)
         steady = cosines_of(space.at_unit_variance(again[:, :, i : i + 1], method))[0]
         made.append(
             Found(

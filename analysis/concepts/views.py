@@ -53,7 +53,7 @@ def section(context: ReportContext) -> Section:
         *_comparisons(table.best),
         _evidence(table.best),
         *_together(table),
-        *_freed(table),
+        *_conditional(table),
         *_unsupervised(context, table),
         Disclosure("Every method for every concept", (_figures(table), _agreement(table))),
         Disclosure("Cosines between the concepts", (_cosines(table),)),
@@ -200,7 +200,7 @@ def _together(table: ConceptTable) -> list[Block]:
     most = f" The {count(PAIRS)} strongest are shown." if len(pairs) > PAIRS else ""
     caption = (
         f"{plural(len(pairs), 'pair')} of concepts that go together in the train rows (correlation beyond 0.1 and "
-        "beyond chance). The direction of one holds part of the other's, and an edit moves both; --keep finds "
+        "beyond chance). The direction of one holds part of the other's, and an edit moves both; --preserve finds "
         f"directions that leave the other where it is.{most}"
     )
     shown = Table(columns=("concept", "goes with", "correlation", "rows"), rows=rows, caption=caption)
@@ -216,44 +216,54 @@ def _moved(before: Interval, after: Interval) -> str:
     return f"{_signed(before.value)} → {brackets(after, 2) if np.isfinite(after.value) else '–'}"
 
 
-def _freed(table: ConceptTable) -> list[Block]:
-    """What keeping other concepts changed of a direction."""
+def _conditional(table: ConceptTable) -> list[Block]:
+    """Each conditional direction before and after the preserved concepts are taken into account."""
     rows = []
-    for free in table.freed:
+    for free in table.conditional:
         before, after = table.concepts[free.source], table.concepts[free.concept]
         own = _moved(*free.moved)
-        for kept in free.kept:
+        for other in free.preserved:
             rows.append(
                 (
                     after.name,
-                    kept.name + (" (not taken out)" if kept.dependent else ""),
+                    other.name + (" (not taken out)" if other.dependent else ""),
                     own,
-                    _moved(*kept.moved),
-                    *(f"{_short(a)} → {_short(b)}" for a, b in ((before.score.value, after.score.value), kept.cosine)),
+                    _moved(*other.moved),
+                    *(f"{_short(a)} → {_short(b)}" for a, b in ((before.score.value, after.score.value), other.cosine)),
                     number(free.left),
                     chance_of(after.q_value),
                 )
             )
     if not rows:
         return []
-    columns = ("direction", "kept", "a dose moves it by", "and the kept by", "tells its own", "cosine", "left", "q")
-    dependent = any(kept.dependent for free in table.freed for kept in free.kept)
-    first = table.concepts[table.freed[0].concept].score.n
-    caption = (
-        "Directions that keep other concepts, before → after. How far a dose moves the concept and the kept one, in "
-        "standard deviations, by least squares of held-out codes on all of them together; AUC (R² of a number) with "
-        "which the direction tells its own concept, afterwards among rows alike in the kept ones (partial R²); cosine "
-        f"with the kept one's direction; n = {count(first)}. Left: 1 if the kept ones say nothing of the concept."
+    columns = (
+        "direction",
+        "preserved",
+        "one sd moves it by",
+        "and the preserved by",
+        "own score",
+        "cosine",
+        "left",
+        "q",
     )
-    if any(free.by == PROJECTION for free in table.freed):
+    dependent = any(other.dependent for free in table.conditional for other in free.preserved)
+    first = table.concepts[table.conditional[0].concept].score.n
+    caption = (
+        "Directions that preserve other concepts, before → after. How far one standard deviation along the direction "
+        "moves the concept and the preserved one, in standard deviations, by least squares of held-out codes on all of "
+        "them together. Own score: AUC (R² of a number) of the direction for its own concept, afterwards among rows "
+        "alike in the preserved ones (partial R²). Cosine with the preserved one's direction. Left: 1 if the preserved "
+        f"ones do not determine any of the concept; n = {count(first)}."
+    )
+    if any(free.by == PROJECTION for free in table.conditional):
         caption += (
-            " By projection the kept directions are taken out; where concepts go together in the rows that moves the "
-            "kept ones backwards."
+            " By projection the preserved directions are taken out; where concepts are correlated in the rows, that "
+            "moves the preserved ones backwards."
         )
     if dependent:
         caption += " Not taken out: conditions that nearly depend on those before them, which would amplify noise."
     shown = Table(columns=columns, rows=tuple(rows), caption=caption)
-    return [shown] if len(rows) <= MANY else [Disclosure("Directions that keep others, before and after", (shown,))]
+    return [shown] if len(rows) <= MANY else [Disclosure("Directions that preserve others, before and after", (shown,))]
 
 
 def _unsupervised(context: ReportContext, table: ConceptTable) -> list[Block]:
@@ -343,8 +353,8 @@ def _cosines(table: ConceptTable) -> Table:
     rows = tuple((name, *(_short(float(v)) for v in row)) for name, row in zip(names, values, strict=True))
     shades = tuple(tuple(min(abs(float(v)), 1.0) for v in row) for row in values)
     caption = (
-        "Between the best directions: 1 is the same, 0 none in common, −1 the opposite: concepts that are not free of "
-        "each other. latentgan concepts TABLE --keep CONCEPT makes the others free of one."
+        "Between the best directions: 1 is the same, 0 none in common, −1 the opposite: concepts whose edits change "
+        "each other. latentgan concepts TABLE --preserve CONCEPT finds directions of the others that preserve one."
     )
     return Table(columns=("direction", *names), rows=rows, caption=caption, shades=shades)
 
@@ -353,7 +363,7 @@ PAIRS_IN_TERMINAL = 12  # concepts that go together
 
 
 def tables(result: Any) -> Iterator[TextTable]:
-    """The best direction of each concept, the evidence for it, every method, what was freed, what no label told."""
+    """Each concept's best direction with its evidence, every method, conditional directions, those without labels."""
     best = result.best
     for metric in dict.fromkeys(one.metric for one in best):
         mine = [one for one in best if one.metric == metric]
@@ -399,7 +409,7 @@ def _pair_tables(result: Any) -> Iterator[TextTable]:
     if pairs:
         rows = [(*pair.names, f"{pair.correlation:+.2f}", f"{pair.rows:,}") for pair in pairs[:PAIRS_IN_TERMINAL]]
         many = "1 pair of concepts goes" if len(pairs) == 1 else f"{len(pairs):,} pairs of concepts go"
-        title = f"{many} together in the train rows: an edit of one moves the other, but for --keep"
+        title = f"{many} together in the train rows: an edit of one moves the other, but for --preserve"
         title += f"; the {PAIRS_IN_TERMINAL} strongest" if len(pairs) > PAIRS_IN_TERMINAL else ""
         yield title, ("concept", "goes with", "correlation", "n"), rows
 
@@ -427,30 +437,28 @@ def _blind(found: Any) -> TextTable:
 
 def _conditional_tables(result: Any) -> Iterator[TextTable]:
     rows = []
-    for free in result.freed:
+    for free in result.conditional:
         before, after = result.concepts[free.source], result.concepts[free.concept]
         own = _moved_text(*free.moved)
-        for kept in free.kept:
-            name = kept.name + (" (left out: nearly depends on those before)" if kept.dependent else "")
+        for other in free.preserved:
+            name = other.name + (" (left out: nearly depends on those before)" if other.dependent else "")
             told = [f"{round(one.score.value, 2) + 0:.2f}" for one in (before, after)]
-            cosine = [f"{round(one, 2) + 0:.2f}" for one in kept.cosine]
+            cosine = [f"{round(one, 2) + 0:.2f}" for one in other.cosine]
             rows.append(
                 (
                     after.name,
                     name,
                     own,
-                    _moved_text(*kept.moved),
+                    _moved_text(*other.moved),
                     " → ".join(told),
                     " → ".join(cosine),
                     f"{after.score.n:,}",
                 )
             )
     if rows:
-        header = ("direction", "kept", "a dose moves it by", "and the kept by", "tells its own", "cosine", "n")
-        title = (
-            "directions that keep others, before → after: change by a dose, in sd on test rows; AUC, of numbers R², "
-        )
-        yield title + "afterwards within strata of the kept", header, rows
+        header = ("direction", "preserved", "one sd moves it by", "and the preserved by", "own score", "cosine", "n")
+        title = "directions that preserve others, before → after: change by one sd along them, in sd on test rows; "
+        yield title + "AUC, of numbers R², afterwards within strata of the preserved", header, rows
 
 
 def _moved_text(before: Any, after: Any) -> str:

@@ -1,8 +1,8 @@
-"""Moves that keep other concepts: what `edit` and `verify` move along where --keep names some.
+"""Edit directions that preserve other concepts: what `edit` and `verify` follow where --preserve names some.
 
 By regression, see `conditional`, from the covariances that a table of concepts keeps, so that no row is needed. What
-no label told has no column to regress on: there, and where it is asked for, the directions of the kept ones are
-projected out. A direction that `concepts --keep` has found is taken as it is, with its evidence.
+no label told has no column to regress on: there, and where it is asked for, the directions of the preserved ones are
+projected out. A direction that `concepts --preserve` has found is taken as it is, with its evidence.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .verification import EditDirection
 
 @dataclass(frozen=True)
 class PreservingDirections:
-    """Moves whose directions keep others, and what the same estimators find for shuffled labels."""
+    """Edit directions that preserve others, and what the same estimators find for shuffled labels."""
 
     moves: tuple[EditDirection, ...]
     shuffled: Doubles | None  # (m, r, d) steps of a standard deviation; None where the table keeps no shuffles
@@ -34,30 +34,30 @@ def preserve_directions(
     table: ConceptTable,
     moves: Sequence[EditDirection],
     chosen: Sequence[int],
-    kept: Sequence[int],
+    preserved: Sequence[int],
     *,
     by: str,
     draws: int = 0,
 ) -> PreservingDirections:
-    """Return the chosen moves with directions that keep the kept ones, positions of both among `moves`.
+    """Return the chosen moves with directions that leave the preserved ones unchanged, positions of both among `moves`.
 
     Args: by: one of conditional.WAYS. draws: shuffles at most, which `EditDirection`s of labels have.
     Raises: AnalysisError where nothing is left of a direction, or the table is older than what regression needs.
     """
     joint, result, steps, notes = table.joint, list[EditDirection](), list[Doubles](), dict[str, None]()
-    told = [_question(table, moves[k]) for k in kept]
+    told = [_question(table, moves[k]) for k in preserved]
     by_label = [one[0] for one in told if one is not None]
-    if joint is None and kept and by != PROJECTION and by_label:
+    if joint is None and preserved and by != PROJECTION and by_label:
         raise AnalysisError(
             "the table of concepts is of an older version, which keeps no covariances: run latentgan concepts again, "
-            f"or keep by {PROJECTION}"
+            f"or preserve by {PROJECTION}"
         )
     for i in chosen:
         one, own = moves[i], _question(table, moves[i])
         inside = own[1] if own is not None else ()
         regressed = by_label if by != PROJECTION and own is not None else []
-        out = [k for k, question in zip(kept, told, strict=True) if question is None or not regressed]
-        before = _found_before(table, moves, one, [moves[k].name for k in kept]) if regressed and not out else None
+        out = [k for k, question in zip(preserved, told, strict=True) if question is None or not regressed]
+        before = _found_before(table, moves, one, [moves[k].name for k in preserved]) if regressed and not out else None
         if before is not None:
             one = before
         elif regressed and joint is not None and own is not None:
@@ -66,14 +66,14 @@ def preserve_directions(
         conditions = np.stack([moves[k].direction for k in out]) if out else None
         if conditions is not None:
             fixed = conditional_directions(
-                one.direction[None], conditions, names=[one.name], kept=[moves[k].name for k in out]
+                one.direction[None], conditions, names=[one.name], preserved=[moves[k].name for k in out]
             )
             one = replace(one, direction=fixed.directions[0])
             notes |= dict.fromkeys(fixed.notes)
             if by != PROJECTION:
                 notes[_unlabelled(moves, i, out, own is not None)] = None
-        if kept and before is None:
-            one = replace(one, evidence=f"{one.evidence}, without keeping anything" if one.evidence else "")
+        if preserved and before is None:
+            one = replace(one, evidence=f"{one.evidence}, without preserving anything" if one.evidence else "")
         result.append(one)
         if joint is not None:
             question = own[0] if own is not None else _claimed(joint, one)
@@ -86,14 +86,14 @@ def preserve_directions(
 
 
 def _question(table: ConceptTable, move: EditDirection) -> tuple[int, tuple[int, ...]] | None:
-    """The question that a move is of, and those that it keeps already by regression; None where no label told it."""
+    """The target of an edit direction and those that it preserves by regression; None for one without labels."""
     if table.joint is None or move.column not in table.joint.columns:
         return None
     names = table.joint.names
-    for free in table.freed:
+    for free in table.conditional:
         if table.concepts[free.concept].name == move.name:
-            kept = tuple(names.index(one.name) for one in free.kept if one.name in names)
-            return names.index(table.concepts[free.source].name), kept if free.by != PROJECTION else ()
+            preserved = tuple(names.index(one.name) for one in free.preserved if one.name in names)
+            return names.index(table.concepts[free.source].name), preserved if free.by != PROJECTION else ()
     return (names.index(move.name), ()) if move.name in names else None
 
 
@@ -103,26 +103,26 @@ def _claimed(joint: Joint, move: EditDirection) -> int:
 
 
 def _found_before(
-    table: ConceptTable, moves: Sequence[EditDirection], move: EditDirection, kept: Sequence[str]
+    table: ConceptTable, moves: Sequence[EditDirection], move: EditDirection, preserved: Sequence[str]
 ) -> EditDirection | None:
-    """The direction of `concepts --keep` for the same concepts, under the name of the move; None without one."""
-    for free in table.freed:
+    """The direction of `concepts --preserve` for the same concepts, under the name of the move; None without one."""
+    for free in table.conditional:
         mine = free.by != PROJECTION and table.concepts[free.source].name == move.name
-        if mine and {one.name for one in free.kept} == set(kept):
+        if mine and {one.name for one in free.preserved} == set(preserved):
             return replace(moves[free.concept], name=move.name, says=move.says)
     return None
 
 
 def _regressed(
-    joint: Joint, move: EditDirection, question: int, kept: tuple[int, ...]
+    joint: Joint, move: EditDirection, question: int, preserved: tuple[int, ...]
 ) -> tuple[EditDirection, list[str]]:
-    """A move along the coefficient of its question beside the kept ones."""
-    direction, left = joint.direction(question, kept)
-    names = [joint.names[k] for k in kept]
+    """A move along the coefficient of its question beside the preserved ones."""
+    direction, left = joint.direction(question, preserved)
+    names = [joint.names[k] for k in preserved]
     called = " with ".join(map(repr, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     if left < GONE:
         raise AnalysisError(
-            f"{move.name!r} cannot change while {called} is kept: the rows of one are those of the other"
+            f"{move.name!r} cannot change while {called} is preserved: the rows of one are those of the other"
         )
     if not direction.any():
         raise AnalysisError(f"{move.name!r} has no direction to edit along: no code differs")
@@ -130,20 +130,20 @@ def _regressed(
     if left < NEAR:
         sentences.append(
             f"{move.name!r} nearly follows from {called}: only {100 * left**2:.1f} % of its variance is left where "
-            "that is kept, so the direction is of few rows"
+            "that is preserved, so the direction is of few rows"
         )
-    columns = joint.number[[question, *kept]]
+    columns = joint.number[[question, *preserved]]
     if (joint.known[np.ix_(columns, columns)] < len(joint.fitted)).any():
         sentences.append(
-            f"some rows lack {move.name!r} or what is kept: each pair is taken over the rows that have both; "
-            "`latentgan concepts --keep` takes those that have all"
+            f"some rows lack {move.name!r} or what is preserved: each pair is taken over the rows that have both; "
+            "`latentgan concepts --preserve` takes those that have all"
         )
     length = float(joint.deviation(direction))
     return replace(move, direction=direction, length=length if length > 0 else move.length), sentences
 
 
 def _unlabelled(moves: Sequence[EditDirection], edited: int, out: Sequence[int], labelled: bool) -> str:
-    """Say which directions were projected out although concepts are kept by regression."""
+    """Say which directions were projected out although concepts are preserved by regression."""
     which = ", ".join(repr(moves[k].name) for k in out)
     whose = which if labelled else repr(moves[edited].name)
     return f"no label tells {whose}, so that there is nothing to regress on: {which} projected out"

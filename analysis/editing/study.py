@@ -79,7 +79,7 @@ def edit_directions(table: ConceptTable) -> list[EditDirection]:
         )
         for one, direction in zip(table.concepts, table.directions, strict=True)
     ]
-    for free in table.freed:
+    for free in table.conditional:
         moves[free.concept] = replace(moves[free.concept], says=table.concepts[free.source].name)
     kinds = {move.name: move.kind for move in moves}
     for blind in table.unsupervised:

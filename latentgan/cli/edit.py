@@ -41,23 +41,23 @@ MOST = 24  # concepts
 Results = Annotated[Path, typer.Option(help="Results folder with the concepts.", show_default=False)]
 
 
-Keep = Annotated[
+Preserve = Annotated[
     list[str] | None,
     typer.Option(
-        help="Concept or direction that the edit leaves where it is, or a column for all of its concepts; may be "
+        help="Concept or direction that the edit leaves unchanged, or a column for all of its concepts; may be "
         "repeated.",
         show_default=False,
     ),
 ]
 
 
-KeepBy = Annotated[
+PreserveBy = Annotated[
     Literal["regression", "projection"],
     typer.Option(
-        help="How others are kept. regression: along what codes differ by where the concept does and the kept ones are "
-        "the same, so that these stay also where they go together with it in the rows. projection: the kept concepts' "
-        "directions are taken out of the concept's, so that positions along them stay; where concepts go together the "
-        "edit then moves the kept ones backwards.",
+        help="How others are preserved. regression: codes are regressed on the concept and the preserved ones "
+        "together, so that an edit leaves these unchanged even where they are correlated with it in the rows. "
+        "projection: the directions of the preserved concepts are projected out of the concept's, so that positions "
+        "along them stay; where concepts are correlated, the edit then moves the preserved ones backwards.",
     ),
 ]
 
@@ -91,8 +91,8 @@ def edit(
             show_default=False,
         ),
     ] = None,
-    keep: Keep = None,
-    keep_by: KeepBy = "regression",
+    preserve: Preserve = None,
+    preserve_by: PreserveBy = "regression",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the edited images.")] = Path("edits"),
     crop: Crop = False,
     device: Device = "auto",
@@ -102,17 +102,17 @@ def edit(
 
     Says by what figure the direction that is edited along tells its concept on test rows, and warns where it does not.
     Writes one PNG an image and strength, and a strip an image, its frames enlarged where they are small. Strength 0 is
-    the plain reconstruction. With --keep the edit leaves other concepts where they are, see --keep-by; `verify` tells
-    whether the images agree.
+    the plain reconstruction. With --preserve the edit leaves other concepts unchanged, see --preserve-by; `verify`
+    measures whether the images agree.
 
         latentgan edit runs/faces me.png --concept smiling --strength 2 --results results
 
-        latentgan edit runs/faces me.png --concept smiling=2 --concept age=-1 --keep glasses --results results
+        latentgan edit runs/faces me.png --concept smiling=2 --concept age=-1 --preserve glasses --results results
 
     Directions that no label told have names too: pca1 is the first principal component of the codes (GANSpace), sefa1
     what the first layer that reads them stretches most (SeFa).
 
-        latentgan edit runs/faces me.png --concept pca1 --keep smiling --results results
+        latentgan edit runs/faces me.png --concept pca1 --preserve smiling --results results
     """
     import numpy as np
 
@@ -126,7 +126,7 @@ def edit(
     chosen = [find_weighted(names, text) for text in concept]
     if len({position for position, _ in chosen}) < len(chosen):
         raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
-    edited = _keeping(table, moves, [position for position, _ in chosen], keep or [], keep_by).moves
+    edited = _preserving(table, moves, [position for position, _ in chosen], preserve or [], preserve_by).moves
     for one in edited:
         _say_evidence(one, results)
     weights = [1.0 if weight is None else weight for _, weight in chosen]
@@ -143,7 +143,7 @@ def edit(
         run,
         images,
         direction=np.sum([w * one.length * one.direction for w, one in zip(weights, edited, strict=True)], axis=0),
-        name="_".join([*parts, *(f"keep-{name}" for name in keep or [])]),
+        name="_".join([*parts, *(f"preserve-{name}" for name in preserve or [])]),
         strengths=used,
         out=out,
         crop=crop,
@@ -161,12 +161,12 @@ def verify(
         list[str] | None,
         typer.Option(
             help="Only this concept or direction (pca1, sefa2), or a column, pca or sefa for all of it; may be "
-            "repeated. Default: all concepts that are not kept, 24 at most.",
+            "repeated. Default: all concepts that are not preserved, 24 at most.",
             show_default=False,
         ),
     ] = None,
-    keep: Keep = None,
-    keep_by: KeepBy = "regression",
+    preserve: Preserve = None,
+    preserve_by: PreserveBy = "regression",
     images: Annotated[int, typer.Option(min=10, help="Held-out images to edit.")] = 100,
     draws: Annotated[
         int,
@@ -195,7 +195,7 @@ def verify(
 
         latentgan verify runs/mnist --results results
 
-        latentgan verify runs/mnist --results results --concept thickness --keep label
+        latentgan verify runs/mnist --results results --concept thickness --preserve label
 
     A direction that no label told, such as pca1, is judged by the concept that it tells best on train rows.
 
@@ -217,8 +217,8 @@ def verify(
             results,
             outcome,
             only=list(dict.fromkeys(concept or [])),
-            keep=keep or [],
-            by=keep_by,
+            preserve=preserve or [],
+            by=preserve_by,
             images=images,
             draws=draws,
             seed=seed,
@@ -259,27 +259,27 @@ def _concepts(run: Path, results: Path) -> ConceptTable:
     return table
 
 
-def _keeping(
+def _preserving(
     table: ConceptTable,
     moves: Sequence[EditDirection],
     chosen: Sequence[int],
-    keep: Sequence[str],
+    preserve: Sequence[str],
     by: str,
     draws: int = 0,
 ) -> PreservingDirections:
-    """Return the chosen moves along directions that keep others.
+    """Return the chosen moves along directions that preserve others.
 
     Raises:
-        ConfigError: a concept is to be both edited and kept, by its name or by its column's.
+        ConfigError: a concept is to be both edited and preserved, by its name or by its column's.
     """
     from analysis.editing.preserved_directions import preserve_directions
     from analysis.editing.study import namesakes
     from latentgan.console import say
 
-    if both := _both(moves, chosen, keep):
-        raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and kept: leave one of the two out")
-    result = preserve_directions(table, moves, chosen, _found(moves, keep), by=by, draws=draws)
-    for line in (*namesakes(moves, [*(moves[i].name for i in chosen), *keep]), *result.notes):
+    if both := _both(moves, chosen, preserve):
+        raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and preserved: leave one of the two out")
+    result = preserve_directions(table, moves, chosen, _found(moves, preserve), by=by, draws=draws)
+    for line in (*namesakes(moves, [*(moves[i].name for i in chosen), *preserve]), *result.notes):
         say(f"note: {line}")
     return result
 
@@ -292,26 +292,28 @@ def _found(moves: Sequence[EditDirection], wanted: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(i for name in wanted for i in find_all(names, columns, name)))
 
 
-def _both(moves: Sequence[EditDirection], chosen: Sequence[int], keep: Sequence[str]) -> list[int]:
-    """Return which of the chosen moves are themselves to be kept, alone or with all of their column."""
-    kept = _found(moves, keep)
-    return [i for i in chosen if i in kept]
+def _both(moves: Sequence[EditDirection], chosen: Sequence[int], preserve: Sequence[str]) -> list[int]:
+    """Return which of the chosen moves are themselves to be preserved, alone or with all of their column."""
+    preserved = _found(moves, preserve)
+    return [i for i in chosen if i in preserved]
 
 
-def _to_verify(moves: Sequence[EditDirection], only: Sequence[str], keep: Sequence[str], concepts: int) -> list[int]:
-    """Return the moves that are asked for, or all of the first so many, which are concepts, but the kept ones.
+def _to_verify(
+    moves: Sequence[EditDirection], only: Sequence[str], preserve: Sequence[str], concepts: int
+) -> list[int]:
+    """Return the moves that are asked for, or all of the first so many, which are concepts, but the preserved ones.
 
     Raises:
-        ConfigError: every concept is kept.
+        ConfigError: every concept is preserved.
     """
     if only:
         return _found(moves, only)
     names = [move.name for move in moves[:concepts]]
     every = [names.index(name) for name in dict.fromkeys(names)]
-    kept = _both(moves, every, keep)
-    if len(kept) == len(every):
-        raise ConfigError("every concept is kept, so that there is none to edit along")
-    return [i for i in every if i not in kept]
+    preserved = _both(moves, every, preserve)
+    if len(preserved) == len(every):
+        raise ConfigError("every concept is preserved, so that there is none to edit along")
+    return [i for i in every if i not in preserved]
 
 
 def _verified(
@@ -320,7 +322,7 @@ def _verified(
     found: ConceptTable,
     *,
     only: Sequence[str],
-    keep: Sequence[str],
+    preserve: Sequence[str],
     by: str,
     images: int,
     draws: int,
@@ -354,9 +356,9 @@ def _verified(
             f"{source.name} has {len(rows)} test images, of which {MIN_EDITED_IMAGES} are needed to verify edits"
         )
     known = edit_directions(found)
-    chosen = _to_verify(known, only, keep, len(found.concepts))
-    kept = _keeping(found, known, chosen[:MOST], keep, by, draws)
-    moves, shuffled = kept.moves, kept.shuffled
+    chosen = _to_verify(known, only, preserve, len(found.concepts))
+    preserving = _preserving(found, known, chosen[:MOST], preserve, by, draws)
+    moves, shuffled = preserving.moves, preserving.shuffled
     if shuffled is None or not shuffled.shape[1]:
         raise ConfigError(
             f"{results} tells neither which rows its directions were fitted to nor what shuffled labels give: run "
@@ -365,7 +367,7 @@ def _verified(
     pictures = np.asarray(source.images[rows])
     measured = suited(pictures)
     judge, truths = _judge(results, source, rows, learned, measured, measured(pictures), str(model.device))
-    notes = [f"{', '.join(map(repr, keep))} kept by {by}", *kept.notes] if keep else []
+    notes = [f"{', '.join(map(repr, preserve))} preserved by {by}", *preserving.notes] if preserve else []
     notes += [f"only the first {MOST} of {len(chosen)} concepts"] if len(chosen) > MOST else []
     if not all(part.encoded for part in model.family.prior.parts):
         notes.append("parts of the code that the encoder does not give are as it encodes an unknown value")

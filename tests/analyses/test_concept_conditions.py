@@ -103,9 +103,9 @@ def entangled(rng: np.random.Generator, n: int = 1500, by: str = "projection") -
         rows[:1000],
         rows[1000:],
         rng=rng,
-        keep=["hat"],
+        preserve=["hat"],
         draws=3,
-        keep_by=by,
+        preserve_by=by,
         permutations=99,
         resamples=10,
     )
@@ -113,31 +113,31 @@ def entangled(rng: np.random.Generator, n: int = 1500, by: str = "projection") -
 
 def test_a_freed_direction_keeps_its_concept_and_lets_the_other_go(rng: np.random.Generator) -> None:
     table = entangled(rng)
-    by = {table.concepts[free.concept].name: free for free in table.freed}
-    assert list(by) == ["smile, keeping hat by projection", "wet, keeping hat by projection"]
-    free = by["smile, keeping hat by projection"]
-    made, source, [kept] = table.concepts[free.concept], table.concepts[free.source], free.kept
+    by = {table.concepts[free.concept].name: free for free in table.conditional}
+    assert list(by) == ["smile, preserving hat by projection", "wet, preserving hat by projection"]
+    free = by["smile, preserving hat by projection"]
+    made, source, [other] = table.concepts[free.concept], table.concepts[free.source], free.preserved
     assert (source.name, source.method, made.method) == ("smile", "mean difference", "mean difference")
-    assert kept.cosine[0] == pytest.approx(0.6, abs=0.1) and kept.cosine[1] == pytest.approx(0, abs=1e-9)
-    assert kept.correlation[0].low > 0.3 and kept.correlation[1].low < 0.35 < 0.4 < kept.correlation[0].value
-    assert kept.ranked[0].low > 0.6 and abs(kept.ranked[1].value - 0.5) < abs(kept.ranked[0].value - 0.5)
+    assert other.cosine[0] == pytest.approx(0.6, abs=0.1) and other.cosine[1] == pytest.approx(0, abs=1e-9)
+    assert other.correlation[0].low > 0.3 and other.correlation[1].low < 0.35 < 0.4 < other.correlation[0].value
+    assert other.ranked[0].low > 0.6 and abs(other.ranked[1].value - 0.5) < abs(other.ranked[0].value - 0.5)
     assert made.auc.value > 0.8 and made.q_value < 0.05 and made.stability.low > 0.8
-    assert free.left == pytest.approx(np.sqrt(1 - kept.cosine[0] ** 2), abs=1e-6)
+    assert free.left == pytest.approx(np.sqrt(1 - other.cosine[0] ** 2), abs=1e-6)
     assert not made.chosen and made.name not in [one.name for one in table.best]
-    null = table.concepts[by["wet, keeping hat by projection"].concept]
+    null = table.concepts[by["wet, preserving hat by projection"].concept]
     assert null.q_value > 0.05 and null.stability.low < 0.5
 
 
 def test_independent_concepts_are_kept_by_regression_along_their_own_effects(rng: np.random.Generator) -> None:
     """Nothing goes together in the rows, so that the plain direction keeps the other already."""
     table = entangled(rng, by="regression")
-    free = next(one for one in table.freed if table.concepts[one.concept].name == "smile, keeping hat")
+    free = next(one for one in table.conditional if table.concepts[one.concept].name == "smile, preserving hat")
     assert abs(table.directions[free.concept][0]) > 0.99 and free.left == pytest.approx(1, abs=0.01)
-    moved, [kept] = free.moved[1], free.kept
-    assert kept.moved[1].low < 0 < kept.moved[1].high and moved.low > 0.5
+    moved, [other] = free.moved[1], free.preserved
+    assert other.moved[1].low < 0 < other.moved[1].high and moved.low > 0.5
     assert table.concepts[free.concept].stands and table.concepts[free.concept].stability.low > 0.8
-    null = next(table.concepts[one.concept] for one in table.freed if one is not free)
-    assert null.name == "wet, keeping hat" and not null.stands and null.stability.low < 0.5
+    null = next(table.concepts[one.concept] for one in table.conditional if one is not free)
+    assert null.name == "wet, preserving hat" and not null.stands and null.stability.low < 0.5
 
 
 def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator) -> None:
@@ -149,15 +149,17 @@ def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator)
     ]
     few: dict[str, Any] = {"draws": 2, "permutations": 19, "resamples": 2, "methods": ["mean difference"]}
 
-    def kept(*names: str) -> ConceptTable:
-        return concept_table(codes[:400], codes[400:], asked, rows[:400], rows[400:], rng=rng, keep=names, **few)
+    def preserving(*names: str) -> ConceptTable:
+        return concept_table(codes[:400], codes[400:], asked, rows[:400], rows[400:], rng=rng, preserve=names, **few)
 
-    spanned = kept("a", "b")
-    said = "nothing is left of 'both' where a and b are kept, which tell it"
-    assert spanned.freed == () and spanned.notes == (said,)
-    assert kept("a", "b", "both").notes == ("no direction keeps a and b and both: every concept is among them",)
-    few["keep_by"] = "projection"
-    assert kept("a", "b").notes == ("nothing is left of 'both' without a and b: it lies in their span",)
+    spanned = preserving("a", "b")
+    said = "nothing is left of 'both' where a and b are preserved, which determine it"
+    assert spanned.conditional == () and spanned.notes == (said,)
+    assert preserving("a", "b", "both").notes == (
+        "no direction preserves a and b and both: every concept is among them",
+    )
+    few["preserve_by"] = "projection"
+    assert preserving("a", "b").notes == ("nothing is left of 'both' without a and b: it lies in their span",)
 
 
 def test_names_call_a_question_or_all_of_a_column(rng: np.random.Generator) -> None:
@@ -266,9 +268,9 @@ def test_a_study_brings_numbers_freed_directions_and_those_without_labels(found:
     [ink] = [one for one in found.best if one.name == "ink"]
     assert ink.metric == "R²" and ink.score.low > 0.3
     assert {one.method for one in found.concepts if one.name == "ink"} >= {"ridge", "LDA", "SVM"}
-    assert {one.name for one in found.concepts if one.name.endswith("keeping label: 3 and parity")} >= {
-        "ink, keeping label: 3 and parity",
-        "label: 8, keeping label: 3 and parity",
+    assert {one.name for one in found.concepts if one.name.endswith("preserving label: 3 and parity")} >= {
+        "ink, preserving label: 3 and parity",
+        "label: 8, preserving label: 3 and parity",
     }
     assert [one.method for one in found.unsupervised] == [PCA_OF_CODES, FIRST_LAYER]
     assert found.edits is not None and all(one.frames is not None for one in found.unsupervised)
@@ -281,22 +283,24 @@ def test_a_study_brings_numbers_freed_directions_and_those_without_labels(found:
 def test_results_come_back_from_disk(found: ConceptTable, tmp_path: Path) -> None:
     save(found, tmp_path)
     again = load(tmp_path)["concepts"]
-    assert again.concepts[0] == found.concepts[0] and again.freed == found.freed
+    assert again.concepts[0] == found.concepts[0] and again.conditional == found.conditional
     assert (again.unsupervised[0].directions == found.unsupervised[0].directions).all()
-    assert isinstance(again.freed[0].kept[0].correlation[0], Interval)
+    assert isinstance(again.conditional[0].preserved[0].correlation[0], Interval)
 
 
 def test_the_report_shows_all_of_it_and_escapes_names(found: ConceptTable) -> None:
-    freed = tuple(replace(f, kept=tuple(replace(k, name="<i>" + k.name) for k in f.kept)) for f in found.freed)
+    conditional = tuple(
+        replace(f, preserved=tuple(replace(k, name="<i>" + k.name) for k in f.preserved)) for f in found.conditional
+    )
     blind = tuple(
         replace(one, axes=tuple(replace(axis, concept="<u>" + axis.concept) for axis in one.axes))
         for one in found.unsupervised
     )
     called = tuple(replace(one, name="<b>" + one.name, note="<s>") for one in found.concepts)
-    hostile = ReportContext({"concepts": replace(found, concepts=called, freed=freed, unsupervised=blind)})
+    hostile = ReportContext({"concepts": replace(found, concepts=called, conditional=conditional, unsupervised=blind)})
     words = str(all_blocks(section(hostile).blocks))
     for said in (
-        "keeping label: 3",
+        "preserving label: 3",
         "first layer (SeFa)",
         "sefa1",
         "--concept pca1",
@@ -327,9 +331,9 @@ def test_the_command_keeps_what_it_is_told_and_refuses_unknown_names(table: Path
 
     app = typer.Typer()
     register(app)
-    arguments = ["concepts", str(table), "--permutations", "19", "--keep", "round"]
+    arguments = ["concepts", str(table), "--permutations", "19", "--preserve", "round"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    assert "ink, keeping round" in done.output and "of 13 concepts stand at q <= 0.05" in done.output
+    assert "ink, preserving round" in done.output and "of 13 concepts stand at q <= 0.05" in done.output
     refused = CliRunner().invoke(app, [*arguments[:-1], "rond"])
     assert isinstance(refused.exception, AnalysisError) and "did you mean 'round'" in str(refused.exception)

@@ -165,13 +165,13 @@ def test_a_code_that_never_differs_claims_nothing(rng: np.random.Generator) -> N
         rows[:200],
         rows[200:],
         rng=rng,
-        keep=["a"],
+        preserve=["a"],
         permutations=19,
         draws=2,
     )
     assert all(one.auc.value == 0.5 and one.p_value == 1 and one.q_value == 1 for one in table.concepts)
     assert all(one.stability.value == 0 for one in table.concepts) and not table.directions.any()
-    assert table.freed == () and "'b' has no direction that could keep a" in table.notes[0]
+    assert table.conditional == () and "'b' has no direction that could preserve a" in table.notes[0]
 
 
 def test_the_same_shuffles_serve_every_direction_and_each_p_value_stays_that_of_its_own(

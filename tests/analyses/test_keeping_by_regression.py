@@ -1,4 +1,4 @@
-"""An edit along "a, keeping b" moves a and not b, also where the two go together, and says what it moves."""
+"""An edit along "a, preserving b" moves a and not b, also where the two go together, and says what it moves."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def together(
     ]
 
 
-def kept(
+def preserving(
     codes: np.ndarray, asked: list[ConceptTarget], rng: np.random.Generator, by: str = "regression"
 ) -> ConceptTable:
     rows, half = np.arange(len(codes)), len(codes) // 2
@@ -59,8 +59,8 @@ def kept(
         rows[:half],
         rows[half:],
         rng=rng,
-        keep=["b"],
-        keep_by=by,
+        preserve=["b"],
+        preserve_by=by,
         permutations=99,
         draws=2,
         resamples=2,
@@ -71,7 +71,7 @@ def kept(
 @pytest.mark.parametrize("number", [False, True])
 @pytest.mark.parametrize(("effect", "least", "most"), [(0.0, 0.0, 0.12), (0.4, 0.8, 1.0)])
 def test_what_both_share_with_b_in_waves_is_no_evidence(number: bool, effect: float, least: float, most: float) -> None:
-    """a and positions are waves of the kept number, which no line and no parabola takes out of them."""
+    """a and positions are waves of the preserved number, which no line and no parabola takes out of them."""
     found = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -82,16 +82,16 @@ def test_what_both_share_with_b_in_waves_is_no_evidence(number: bool, effect: fl
         asked = ConceptTarget(
             name="a", column="a", kind="numeric" if number else "boolean", signs=sides[0], values=a if number else None
         )
-        keep = [ConceptTarget(name="b", column="b", kind="numeric", signs=sides[1], values=b)]
+        preserved = [ConceptTarget(name="b", column="b", kind="numeric", signs=sides[1], values=b)]
         rows = np.arange(250), np.arange(250, 400)
-        found.append(evidence_within(asked, keep, rows, (positions[rows[0]], positions[rows[1]]), 199, rng)[2])
+        found.append(evidence_within(asked, preserved, rows, (positions[rows[0]], positions[rows[1]]), 199, rng)[2])
     assert least <= np.mean(np.array(found) <= 0.05) <= most
 
 
 @pytest.mark.parametrize("number", [False, True])
 @pytest.mark.parametrize("kinds", ["a class and a number", "two numbers"])
 def test_what_both_share_with_two_kept_ones_is_no_evidence(kinds: str, number: bool) -> None:
-    """a and positions know the product of what is kept: a slope turned by a class, or two numbers' product."""
+    """a and positions know the product of what is preserved: a slope turned by a class, or two numbers' product."""
     found = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -109,9 +109,9 @@ def test_what_both_share_with_two_kept_ones_is_no_evidence(kinds: str, number: b
             signs=np.where(c > 0, 1, -1),
             values=None if kinds == "a class and a number" else c,
         )
-        keep = [ConceptTarget(name="b", column="b", kind="numeric", signs=signs[1], values=b), other]
+        preserved = [ConceptTarget(name="b", column="b", kind="numeric", signs=signs[1], values=b), other]
         rows = np.arange(250), np.arange(250, 400)
-        found.append(evidence_within(asked, keep, rows, (positions[rows[0]], positions[rows[1]]), 99, rng)[2])
+        found.append(evidence_within(asked, preserved, rows, (positions[rows[0]], positions[rows[1]]), 99, rng)[2])
     assert np.mean(np.array(found) <= 0.05) <= 0.12
 
 
@@ -123,8 +123,8 @@ def test_an_edit_keeping_b_moves_a_and_not_b(n: int, tables: int, correlation: f
     moved, plain = [], []
     for _ in range(tables):
         codes, asked = together(rng, n, correlation, number)
-        table = kept(codes, asked, rng)
-        [free] = table.freed
+        table = preserving(codes, asked, rng)
+        [free] = table.conditional
         by_edit = preserve_directions(table, edit_directions(table), [0], [1], by="regression").moves[0]
         assert np.abs(by_edit.direction - table.directions[free.concept]).max() < 1e-5, "edit moves along it"
         moved.append(table.directions[free.concept][:2] / np.linalg.norm(table.directions[free.concept][:2]))
@@ -138,11 +138,11 @@ def test_an_edit_keeping_b_moves_a_and_not_b(n: int, tables: int, correlation: f
 def test_projection_moves_b_backwards_and_its_record_says_so() -> None:
     rng = np.random.default_rng(5)
     codes, asked = together(rng, 5000, 0.6, number=True)
-    [projected], [regressed] = (kept(codes, asked, rng, by=by).freed for by in ("projection", "regression"))
-    before, after = projected.kept[0].moved
+    [projected], [regressed] = (preserving(codes, asked, rng, by=by).conditional for by in ("projection", "regression"))
+    before, after = projected.preserved[0].moved
     assert before.low > 0.3 and after.high < -0.2, "0.4 forwards, and as far backwards"
-    assert regressed.kept[0].moved[1].low < 0 < regressed.kept[0].moved[1].high
-    assert projected.kept[0].ranked[1].value < 0.05, "although it tells nothing of b in the rows"
+    assert regressed.preserved[0].moved[1].low < 0 < regressed.preserved[0].moved[1].high
+    assert projected.preserved[0].ranked[1].value < 0.05, "although it tells nothing of b in the rows"
 
 
 def test_within_classes_a_regressed_direction_is_the_pooled_difference() -> None:
@@ -226,11 +226,11 @@ def test_how_attributes_go_together_is_shown(tmp_path: Path) -> None:
     table = table_maker.write_table(tmp_path / "t.parquet", columns)
     app = typer.Typer()
     register(app)
-    asked_for = ["concepts", str(table), "--permutations", "19", "--out", str(tmp_path / "results"), "--keep", "b"]
+    asked_for = ["concepts", str(table), "--permutations", "19", "--out", str(tmp_path / "results"), "--preserve", "b"]
     done = CliRunner().invoke(app, asked_for)
     assert done.exit_code == 0, done.output
     said = " ".join(done.output.split())
-    assert "1 pair of concepts goes together" in said and "a, keeping b" in said, said
+    assert "1 pair of concepts goes together" in said and "a, preserving b" in said, said
     report = CliRunner().invoke(app, ["report", str(tmp_path / "results"), "--out", str(tmp_path / "r.html")])
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert report.exit_code == 0 and "How concepts go together in the rows" in page

@@ -32,8 +32,8 @@ def hats(tmp_path_factory: pytest.TempPathFactory) -> Embeddings:
     return Embeddings(table_maker.write_table(tmp_path_factory.mktemp("hats") / "t.parquet", columns))
 
 
-def studied(table: Embeddings, *keep: str) -> ConceptTable:
-    return study_concepts(table, None, Options(), permutations=19, preserve=keep, preserve_by="projection")
+def studied(table: Embeddings, *preserved: str) -> ConceptTable:
+    return study_concepts(table, None, Options(), permutations=19, preserve=preserved, preserve_by="projection")
 
 
 def words(found: ConceptTable) -> tuple[Table, str]:
@@ -41,29 +41,29 @@ def words(found: ConceptTable) -> tuple[Table, str]:
     tables = [
         block for block in all_blocks(section(ReportContext({"concepts": found})).blocks) if isinstance(block, Table)
     ]
-    shown = next(block for block in tables if block.columns[:2] == ("direction", "kept"))
+    shown = next(block for block in tables if block.columns[:2] == ("direction", "preserved"))
     return shown, str(
-        next(block for block in concepttable(found) if block[0].startswith("directions that keep others"))
+        next(block for block in concepttable(found) if block[0].startswith("directions that preserve others"))
     )
 
 
 def test_a_condition_that_nearly_depends_on_another_is_named_and_not_taken_out(hats: Embeddings) -> None:
     found = studied(hats, "hat", "cap")
-    names = {found.concepts[free.concept].name: free for free in found.freed}
-    assert list(names) == ["smile, keeping hat and cap by projection", "wet, keeping hat and cap by projection"]
-    for free in found.freed:
-        hat, cap = free.kept
+    names = {found.concepts[free.concept].name: free for free in found.conditional}
+    assert list(names) == ["smile, preserving hat and cap by projection", "wet, preserving hat and cap by projection"]
+    for free in found.conditional:
+        hat, cap = free.preserved
         assert (hat.name, hat.dependent, cap.name, cap.dependent) == ("hat", False, "cap", True)
         assert free.condition == 1 and abs(hat.cosine[1]) < 1e-12, "one condition is left"
         assert abs(cap.cosine[1]) < 2 / BAR, "hardly any of it is left all the same"
     alone = studied(hats, "hat")
     np.testing.assert_allclose(
-        found.directions[names["smile, keeping hat and cap by projection"].concept],
-        alone.directions[alone.freed[0].concept],
+        found.directions[names["smile, preserving hat and cap by projection"].concept],
+        alone.directions[alone.conditional[0].concept],
     )
     shown, said = words(found)
-    kept = [row[1] for row in shown.rows]
-    assert kept == ["hat", "cap (not taken out)"] * 2
+    preserved = [row[1] for row in shown.rows]
+    assert preserved == ["hat", "cap (not taken out)"] * 2
     assert shown.caption.endswith(
         "Not taken out: conditions that nearly depend on those before them, which would amplify noise."
     )
@@ -72,15 +72,17 @@ def test_a_condition_that_nearly_depends_on_another_is_named_and_not_taken_out(h
 
 def test_the_first_of_two_that_say_the_same_is_taken_out(hats: Embeddings) -> None:
     found = studied(hats, "cap", "hat")
-    assert [(one.name, one.dependent) for one in found.freed[0].kept] == [("cap", False), ("hat", True)]
+    assert [(one.name, one.dependent) for one in found.conditional[0].preserved] == [("cap", False), ("hat", True)]
 
 
 def test_conditions_of_their_own_are_all_taken_out_and_nothing_is_said_of_dependence(hats: Embeddings) -> None:
     found = studied(hats, "hat", "wet")
-    assert [found.concepts[free.concept].name for free in found.freed] == ["smile, keeping hat and wet by projection"]
+    assert [found.concepts[free.concept].name for free in found.conditional] == [
+        "smile, preserving hat and wet by projection"
+    ]
     assert any(note.startswith("nothing is left of 'cap' without hat and wet") for note in found.notes)
-    for free in found.freed:
-        assert not any(one.dependent for one in free.kept) and 1 < free.condition < BAR
-        assert all(abs(one.cosine[1]) < 1e-12 for one in free.kept)
+    for free in found.conditional:
+        assert not any(one.dependent for one in free.preserved) and 1 < free.condition < BAR
+        assert all(abs(one.cosine[1]) < 1e-12 for one in free.preserved)
     shown, said = words(found)
     assert "not taken out" not in str(shown).lower() and "depend" not in str(shown) and "left out" not in said

@@ -42,7 +42,7 @@ def table() -> ConceptTable:
         rows[:600],
         rows[600:],
         rng=rng,
-        keep=["d"],
+        preserve=["d"],
         draws=2,
         permutations=49,
         resamples=4,
@@ -61,7 +61,7 @@ def moves(table: ConceptTable) -> dict[str, EditDirection]:
 def verified(moves: dict[str, EditDirection]) -> Verification:
     world, rng = Bands(axes()), np.random.default_rng(1)
     codes = np.random.default_rng(0).normal(size=(60, WIDTH)) * SPREADS
-    chosen = [moves[name] for name in ("pca1", "sefa1", "sefa2", "a, keeping d", "d")]
+    chosen = [moves[name] for name in ("pca1", "sefa1", "sefa2", "a, preserving d", "d")]
     return verify_edits(world.decode, world.judge, scores(), codes, chosen, rng=rng)
 
 
@@ -69,18 +69,18 @@ def test_every_direction_has_a_name_a_length_and_what_it_says(
     table: ConceptTable, moves: dict[str, EditDirection]
 ) -> None:
     blind = {f"{short}{i}" for short in ("pca", "sefa") for i in range(1, 9)}
-    assert set(moves) == {"a", "d", "a, keeping d"} | blind
+    assert set(moves) == {"a", "d", "a, preserving d"} | blind
     first, layer = moves["pca1"], moves["sefa1"]
     assert (first.column, first.claim, layer.column, layer.claim) == ("pca", "a", "sefa", "d")
     assert first.direction[0] > 0.99 and first.length == pytest.approx(4, rel=0.1), "a standard deviation along it"
     assert layer.direction[3] > 0.99 and layer.length == pytest.approx(1, rel=0.1)
-    assert moves["d"].claim == "d" and moves["a, keeping d"].claim == "a"
+    assert moves["d"].claim == "d" and moves["a, preserving d"].claim == "a"
     np.testing.assert_array_equal(moves["sefa2"].direction, table.unsupervised[1].directions[1])
 
 
 def test_planted_directions_are_proven_and_one_that_moves_nothing_is_not(verified: Verification) -> None:
     pca, sefa, idle, _, _ = verified.responses
-    assert {one.name for one in verified.proven} == {"pca1", "sefa1", "a, keeping d", "d"}
+    assert {one.name for one in verified.proven} == {"pca1", "sefa1", "a, preserving d", "d"}
     assert pca.effect.value == pytest.approx(4, rel=0.1) and sefa.effect.value == pytest.approx(1, rel=0.1)
     assert pca.spearman.value == 1 and pca.curve.shape == (3, 7) and pca.effect_random.value < 2
     assert np.argmax(np.abs(verified.leakage[0])) == 0 and not verified.leaks[0].any(), "its own judge is no leakage"
@@ -88,13 +88,13 @@ def test_planted_directions_are_proven_and_one_that_moves_nothing_is_not(verifie
 
 
 def test_what_is_kept_stays_and_what_it_consists_of_cannot_be_moved(moves: dict[str, EditDirection]) -> None:
-    axis, kept = moves["pca1"], moves["a"]
-    found = conditional_directions(moves["a"].direction[None], axis.direction[None], names=["a"], kept=["pca1"])
+    axis, plain = moves["pca1"], moves["a"]
+    found = conditional_directions(moves["a"].direction[None], axis.direction[None], names=["a"], preserved=["pca1"])
     assert abs(found.directions[0] @ axis.direction) < 1e-12 and "'a' is nearly dependent on 'pca1'" in found.notes[0]
-    free = conditional_directions(axis.direction[None], kept.direction[None], names=["pca1"], kept=["a"])
-    assert abs(free.directions[0] @ kept.direction) < 1e-12
-    with pytest.raises(AnalysisError, match="'pca1' cannot change while 'pca1' is kept"):
-        conditional_directions(axis.direction[None], axis.direction[None], names=["pca1"], kept=["pca1"])
+    free = conditional_directions(axis.direction[None], plain.direction[None], names=["pca1"], preserved=["a"])
+    assert abs(free.directions[0] @ plain.direction) < 1e-12
+    with pytest.raises(AnalysisError, match="'pca1' cannot change while 'pca1' is preserved"):
+        conditional_directions(axis.direction[None], axis.direction[None], names=["pca1"], preserved=["pca1"])
 
 
 def test_a_concept_that_is_called_so_keeps_its_name(table: ConceptTable) -> None:
@@ -117,15 +117,15 @@ def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[st
 
     images = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 1)).astype(np.uint8)
     held = HeldOut(images, np.full(30, -1), np.zeros((30, 0)))
-    asked = [replace(moves["pca1"], says="brightness"), moves["sefa1"], moves["a, keeping d"]]
+    asked = [replace(moves["pca1"], says="brightness"), moves["sefa1"], moves["a, preserving d"]]
     found = verify_concepts(
         asked, Inked(), held, Measured(("brightness",), 0.0), None, rng=np.random.default_rng(0), edited=10, draws=2
     )
     assert found.responses[0].score == 0 and found.responses[0].effect.low > 0 and found.responses[1].score == -1
     notes = " ".join(found.notes)
     assert "judged by what it tells best on train rows" in notes and "'pca1' by 'brightness', 'sefa1' by 'd'" in notes
-    assert "judged by the concept that it was made of: 'a, keeping d' by 'a'" in notes
-    assert "nobody judges 'sefa1', 'a, keeping d'" in notes
+    assert "judged by the concept that it was made of: 'a, preserving d' by 'a'" in notes
+    assert "nobody judges 'sefa1', 'a, preserving d'" in notes
 
 
 def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTable, verified: Verification) -> None:
@@ -140,7 +140,7 @@ def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTabl
     assert [row.label for row in rows][:2] + [row.label for row in rows][3:] == [
         "pca1 (a)",
         "sefa1 (d)",
-        "a, keeping d (a)",
+        "a, preserving d (a)",
         "d",
     ]
     said = str(list(concepttable(table)))

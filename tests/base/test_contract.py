@@ -234,7 +234,9 @@ CASES: dict[str, Case] = {
         one_class=False,
     ),
     "conditional_directions": case(
-        lambda directions, conditions: analysis.conditional_directions(directions, conditions, names=["a"], kept=["b"]),
+        lambda directions, conditions: analysis.conditional_directions(
+            directions, conditions, names=["a"], preserved=["b"]
+        ),
         "directions",
         "conditions",
         directions=CODES[:1],

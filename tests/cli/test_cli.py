@@ -150,10 +150,10 @@ def test_from_a_run_to_a_table_to_an_edited_image(call, run, tmp_path, digits):
     assert len(names) == 3 and any("strip" in n for n in names) and all(n.startswith("one_label--3") for n in names)
     zero = np.array(Image.open(next(out.glob("*+0.png"))))
     assert zero.shape == (8, 8)
-    assert call("concepts", tmp_path / "t.parquet", "--keep", "8", "--out", tmp_path / "results")[0] == 0
-    freed = "label: 3, keeping 8"
+    assert call("concepts", tmp_path / "t.parquet", "--preserve", "8", "--out", tmp_path / "results")[0] == 0
+    freed = "label: 3, preserving 8"
     assert call("edit", run, picture, "--concept", freed, "--results", tmp_path / "results", "--out", out)[0] == 0
-    assert len(list(out.glob("one_label--3--keeping-8*"))) == 6
+    assert len(list(out.glob("one_label--3--preserving-8*"))) == 6
     code, _, err = call("edit", run, picture, "--concept", "labl: 3", "--results", tmp_path / "results", "--out", out)
     assert code == 2 and "did you mean 'label: 3'" in err
     code, _, err = call("edit", run, tmp_path / "none.png", "--concept", "3", "--results", tmp_path / "results")

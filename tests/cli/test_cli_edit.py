@@ -1,4 +1,4 @@
-"""Editing along several concepts, keeping others, and verifying, as a user types it, on a run of a moment."""
+"""Editing along several concepts, preserving others, and verifying, as a user types it, on a run of a moment."""
 
 from __future__ import annotations
 
@@ -80,14 +80,16 @@ def test_several_concepts_are_edited_at_once_each_by_its_own_strength(call, made
 def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
     asked = ["--concept", "thickness", "--strength", "3", "--results", made / "results", "--out", tmp_path]
     assert call("edit", made / "run", made / "one.png", *asked)[0] == 0
-    assert call("edit", made / "run", made / "one.png", *asked, "--keep", "slant", "--keep", "label: 3")[0] == 0
+    assert call("edit", made / "run", made / "one.png", *asked, "--preserve", "slant", "--preserve", "label: 3")[0] == 0
     found = written(tmp_path)
     assert set(found) == {
-        f"one_thickness{kept}_{end}.png" for kept in ("", "_keep-slant_keep-label--3") for end in ("+3", "strip")
+        f"one_thickness{preserved}_{end}.png"
+        for preserved in ("", "_preserve-slant_preserve-label--3")
+        for end in ("+3", "strip")
     }
     far = call("edit", made / "run", made / "one.png", *asked, "--strength", "1e6")
     assert far[0] == 0 and "1e+06 standard deviations from an image there are no real ones" in far[2]
-    assert (found["one_thickness_+3.png"] != found["one_thickness_keep-slant_keep-label--3_+3.png"]).any()
+    assert (found["one_thickness_+3.png"] != found["one_thickness_preserve-slant_preserve-label--3_+3.png"]).any()
     table = load_one(made / "results", "concepts")
     names = [one.name for one in table.concepts]
     at = [names.index(name) for name in ("thickness", "slant", "label: 3")]
@@ -113,11 +115,13 @@ def test_directions_that_no_label_told_are_edited_and_kept_by_their_names(call, 
 
     asked = ["--concept", "pca2=-1", "--strength", "2", "--results", made / "results", "--out", tmp_path]
     assert call("edit", made / "run", made / "one.png", *asked)[0] == 0
-    kept = ["--keep", "slant", "--keep", "sefa1"]
-    code, _, err = call("edit", made / "run", made / "one.png", *asked, *kept)
+    preserved = ["--preserve", "slant", "--preserve", "sefa1"]
+    code, _, err = call("edit", made / "run", made / "one.png", *asked, *preserved)
     assert code == 0, err
     found, [pca, sefa] = written(tmp_path), load_one(made / "results", "concepts").unsupervised
-    assert set(found) == {f"one_pca2-1{k}_{end}.png" for k in ("", "_keep-slant_keep-sefa1") for end in ("+2", "strip")}
+    assert set(found) == {
+        f"one_pca2-1{k}_{end}.png" for k in ("", "_preserve-slant_preserve-sefa1") for end in ("+2", "strip")
+    }
     model = NumpyModel.load(made / "run")
     z = model.encode(np.asarray(Image.open(made / "one.png"))[None, ..., None])
     moved = model.decode((z - 2 * pca.axes[1].scale * pca.directions[1]).astype(np.float32))
@@ -133,8 +137,8 @@ def test_directions_that_no_label_told_are_edited_and_kept_by_their_names(call, 
     assert "no label tells 'pca2'" in " ".join(err.split())
     code, _, err = call("edit", made / "run", made / "one.png", *asked, "--concept", "pca9")
     assert code == 2 and "no concept is called 'pca9'; did you mean 'pca" in err and "and 14 more" in err
-    code, _, err = call("edit", made / "run", made / "one.png", *asked, "--keep", "pca2")
-    assert code == 2 and "'pca2' cannot be both edited and kept" in err
+    code, _, err = call("edit", made / "run", made / "one.png", *asked, "--preserve", "pca2")
+    assert code == 2 and "'pca2' cannot be both edited and preserved" in err
 
 
 def test_the_help_of_edit_and_verify_teaches_their_names(call):
@@ -147,13 +151,13 @@ def test_what_cannot_be_kept_or_is_not_there_is_one_sentence(call, made, tmp_pat
     edit = ["edit", made / "run", made / "one.png", "--results", made / "results", "--out", tmp_path]
     for extra, sentence in (
         (["--concept", "thicknes=2"], "no concept is called 'thicknes'; did you mean 'thickness'?"),
-        (["--concept", "thickness", "--keep", "slnt"], "no concept is called 'slnt'; did you mean 'slant'?"),
-        (["--concept", "slant", "--keep", "slant"], "cannot be both edited and kept"),
-        (["--concept", "label: 3", "--keep", "3"], "cannot be both edited and kept"),
-        (["--concept", "label: 3", "--keep", "label"], "'label: 3' cannot be both edited and kept"),
+        (["--concept", "thickness", "--preserve", "slnt"], "no concept is called 'slnt'; did you mean 'slant'?"),
+        (["--concept", "slant", "--preserve", "slant"], "cannot be both edited and preserved"),
+        (["--concept", "label: 3", "--preserve", "3"], "cannot be both edited and preserved"),
+        (["--concept", "label: 3", "--preserve", "label"], "'label: 3' cannot be both edited and preserved"),
         (["--concept", "slant", "--concept", "slant=2"], "can be edited once"),
         (["--concept", "slant=nan"], "must be a finite number"),
-        (["--concept", "slant", "--keep", "label", "--keep-by", "projection"], "'slant' cannot change while"),
+        (["--concept", "slant", "--preserve", "label", "--preserve-by", "projection"], "'slant' cannot change while"),
     ):
         code, _, err = call(*edit, *extra)
         assert code == 2 and sentence in err and err.count("\n") == 1, (extra, err)
@@ -179,11 +183,11 @@ def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, ma
     assert {"attribute_classifier.json", "attribute_classifier.safetensors", "editing.json"} <= {
         one.name for one in results.iterdir()
     }
-    kept = ["--concept", "thickness", "--keep", "slant"]
-    code, out, err = call(*given, *kept, "--keep-by", "projection", "--json")
+    preserved = ["--concept", "thickness", "--preserve", "slant"]
+    code, out, err = call(*given, *preserved, "--preserve-by", "projection", "--json")
     body = json.loads(out)
     assert code == 0 and "is used again" in " ".join(err.split()) and body["kind"] == "editing" and body["n"] == 30
-    assert any("'slant' kept" in note for note in body["notes"])
+    assert any("'slant' preserved" in note for note in body["notes"])
     again = load_one(results, "editing")
     at = [one.name for one in load_one(results, "concepts").concepts].index("slant")
     np.testing.assert_allclose(again.directions @ load_one(results, "concepts").directions[at], 0, atol=1e-9)
@@ -194,7 +198,7 @@ def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, ma
 def test_verifying_directions_that_no_label_told_judges_what_they_tell_best(call, made, tmp_path):
     results = made / "results"
     given = ["verify", made / "run", "--results", results, "--images", "20", "--draws", "2"]
-    code, out, err = call(*given, "--concept", "pca", "--concept", "sefa1", "--keep", "slant")
+    code, out, err = call(*given, "--concept", "pca", "--concept", "sefa1", "--preserve", "slant")
     assert code == 0, err
     found, [pca, sefa] = load_one(results, "editing"), load_one(results, "concepts").unsupervised
     assert [one.name for one in found.responses] == [*pca.names, "sefa1"] and "pca6" in pca.names
@@ -210,24 +214,24 @@ def test_verifying_directions_that_no_label_told_judges_what_they_tell_best(call
 def test_verifying_all_concepts_leaves_out_those_that_are_kept(call, made):
     results = made / "results"
     given = ["verify", made / "run", "--results", results, "--images", "10", "--draws", "2"]
-    for kept, out_of in ((["--keep", "8"], "label: 8"), (["--keep", "slant"], "slant")):
-        code, _, err = call(*given, *kept)
+    for preserved, out_of in ((["--preserve", "8"], "label: 8"), (["--preserve", "slant"], "slant")):
+        code, _, err = call(*given, *preserved)
         assert code == 0, err
         edited = [one.name for one in load_one(results, "editing").responses]
         asked = dict.fromkeys(one.name for one in load_one(results, "concepts").concepts)
         assert any("p is 0.33" in one and "20 are enough" in one for one in load_one(results, "editing").notes)
         assert out_of in asked and edited == [name for name in asked if name != out_of]
-    every = [one for name in asked for one in ("--keep", name)]
+    every = [one for name in asked for one in ("--preserve", name)]
     code, _, err = call(*given, *every)
-    assert code == 2 and "every concept is kept" in err
+    assert code == 2 and "every concept is preserved" in err
 
 
 def test_a_column_is_not_verified_and_kept_at_once(call, made):
     given = ["verify", made / "run", "--results", made / "results", "--images", "10", "--draws", "2"]
-    code, _, err = call(*given, "--concept", "label", "--keep", "label")
+    code, _, err = call(*given, "--concept", "label", "--preserve", "label")
     assert code == 2 and err.count("\n") == 1, err
-    assert "'label: 0' cannot be both edited and kept: leave one of the two out" in err
-    code, _, err = call(*given, "--keep", "label", "--keep-by", "projection")
+    assert "'label: 0' cannot be both edited and preserved: leave one of the two out" in err
+    code, _, err = call(*given, "--preserve", "label", "--preserve-by", "projection")
     assert code == 2 and "cannot change while" in err and "'label: " not in err.split(" cannot")[0], "label is left out"
 
 
@@ -240,7 +244,7 @@ def test_a_concept_called_as_a_direction_is_told_from_it(call, made, tmp_path):
     edit = ["edit", made / "run", made / "one.png", "--results", tmp_path / "results", "--out", tmp_path / "out"]
     for asked, said in (
         (["--concept", "pca1=2"], "note: 'pca1' is a concept of the table; the direction goes by 'PCA of codes 1'"),
-        (["--concept", "pca2", "--keep", "sefa2"], "the direction goes by 'first layer (SeFa) 2'"),
+        (["--concept", "pca2", "--preserve", "sefa2"], "the direction goes by 'first layer (SeFa) 2'"),
     ):
         code, _, err = call(*edit, *asked)
         assert code == 0 and said in " ".join(err.split()), err

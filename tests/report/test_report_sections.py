@@ -468,7 +468,7 @@ def test_a_small_q_without_a_figure_above_chance_claims_no_concept(results: dict
     reaching = replace(one, name="reaching", r2=Interval(-0.010, -0.060, 0.046, 360), kind="numeric")
     level = replace(one, name="level", auc=Interval(0.53, 0.49, 0.57, 360))
     told = replace(one, name="told", r2=Interval(0.2, 0.1, 0.3, 360), kind="numeric")
-    tried = replace(table, concepts=(reaching, level, told), freed=(), unsupervised=(), edits=None)
+    tried = replace(table, concepts=(reaching, level, told), conditional=(), unsupervised=(), edits=None)
     assert concept_finding(tried).startswith("1 of 3 concepts has a direction that tells it")
     titles = [title for title, *_ in concept_tables(tried)]
     assert any("1 of 3 concepts stand at q <= 0.05 with a 95 % interval above chance" in title for title in titles)

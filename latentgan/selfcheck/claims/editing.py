@@ -1,4 +1,4 @@
-"""Edits: how often `verify` proves what is noise, how often what is planted, and what "a, keeping b" moves.
+"""Edits: how often `verify` proves what is noise, how often what is planted, and what "a, preserving b" moves.
 
 A world is a table of codes with a spectrum, images that a smooth map makes of them, and attributes. Three sets of rows
 share none: directions are fitted to the first, a linear reader of pixels learns the same attributes from the second,
@@ -109,14 +109,14 @@ def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verifica
         resamples=2,
     )
     moves = edit_directions(table)
-    kept = preserve_directions(table, moves, range(len(moves)), [], by="regression", draws=20)
+    preserving = preserve_directions(table, moves, range(len(moves)), [], by="regression", draws=20)
     reader = _Reader(world.decode(world.codes[learned]), world.signs[learned])
     images = world.decode(world.codes[held])
     pictures = np.rint(255 * images).astype(np.uint8)
     out = HeldOut(pictures, np.full(len(held), -1), (world.signs[held] > 0).astype(np.float64))
     nothing = Measured((), 0.0)
     return verify_concepts(
-        kept.moves, world, out, nothing, reader, rng=rng, edited=EDITED, draws=2, shuffled=kept.shuffled
+        preserving.moves, world, out, nothing, reader, rng=rng, edited=EDITED, draws=2, shuffled=preserving.shuffled
     )
 
 
@@ -183,8 +183,8 @@ def keeping_what_goes_together(rng: np.random.Generator, trials: int) -> Claims:
             what = f"two {kind} with a correlation of {correlation:g}, 200 rows to fit and 200 to test"
             yield coverage("the edit moves b by 0, within 1.96 standard errors", what, moved, directions)
             yield coverage("the interval of how far b moves", what, near, stated)
-            yield power("a, keeping b stands", what, significant, trials, bound=0.5 if correlation > 0.8 else 0.9)
-            yield null_rate("a, keeping b has p <= 0.05", f"only b in the codes, {what}", lost, trials)
+            yield power("a, preserving b stands", what, significant, trials, bound=0.5 if correlation > 0.8 else 0.9)
+            yield null_rate("a, preserving b has p <= 0.05", f"only b in the codes, {what}", lost, trials)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,11 +218,11 @@ def _preserving_edit(rng: np.random.Generator, correlation: float, number: bool)
     """
     planted = _together(rng, 400, correlation, number, effect=1.0)
     null = _together(rng, 400, correlation, number, effect=0.0)
-    null_rejected = any(null.concepts[free.concept].p_value <= 0.05 for free in null.freed)
-    if not planted.freed:
+    null_rejected = any(null.concepts[free.concept].p_value <= 0.05 for free in null.conditional)
+    if not planted.conditional:
         return PreservingEdit(null_rejected=null_rejected)
-    [free] = planted.freed
-    concept, record = planted.concepts[free.concept], free.kept[0].moved[1]
+    [free] = planted.conditional
+    concept, record = planted.concepts[free.concept], free.preserved[0].moved[1]
     true = float(planted.directions[free.concept][1]) * concept.scale
     error = concept.scale / np.sqrt(200 * (1 - correlation**2))
     return PreservingEdit(
@@ -264,7 +264,7 @@ def _together(rng: np.random.Generator, n: int, correlation: float, number: bool
         rows[:half],
         rows[half:],
         rng=rng,
-        keep=["b"],
+        preserve=["b"],
         permutations=99,
         draws=2,
         resamples=2,
