@@ -219,7 +219,7 @@ def concept_table(
         cosines=wide @ wide.T,
         edits=None,
         notes=(*notes, *said, *left),
-        freed=free,
+        conditional=free,
         joint=joint,
     )
 
