@@ -64,6 +64,17 @@ class Job:
 
         return Embeddings(path, code=self.code, label=self.label, split=self.split)
 
+    def check_out(self, inputs: Sequence[Path]) -> None:
+        """Raise AnalysisError where the result cannot be saved; for commands that do long work before the study.
+
+        Args:
+            inputs: files and folders that the command reads.
+        """
+        from ..results import check_results
+
+        if self.out is not None:
+            check_results(self.out, (self.kind, "overview"), inputs=inputs)
+
     def ask(self, study: Callable[[Embeddings, Options, Callable[[str], None]], Any]) -> None:
         """Run a study that is no part of `analyze`, save it, print it."""
         from ..runner import run_asked

@@ -17,7 +17,11 @@ LoadSupervised = Callable[..., Any]
 
 
 EncodeRuns = Callable[..., list[Path]]
-"""From run folders and a folder to write into, rows= (of a split, at most; None is all) and seed=, to their tables."""
+"""From run folders and a folder to write into to their tables.
+
+Keywords: rows= (of a split, at most; None is all), seed=, data=, mirror=, device=, and results=, the folder into which
+results of the first run's table go, or None.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,7 +103,7 @@ def compare(
 def _tables(job: Job, asked: Sequence[Path], stack: ExitStack, **how: Any) -> list[Path]:
     """The table of each that was asked for; run folders are encoded, all of them before anything is compared."""
     runs = [path for path in asked if _is_run(path)]
-    for path in asked:  # a name that is wrong is told before minutes of encoding
+    for path in asked:  # what is wrong is refused before minutes of encoding
         if not path.exists():
             raise AnalysisError(f"there is neither a run folder nor a table {str(path)!r}")
     if not runs and how["data"] is not None:
@@ -115,12 +115,17 @@ def _tables(job: Job, asked: Sequence[Path], stack: ExitStack, **how: Any) -> li
             f"{str(runs[0])!r} is a run folder, and python -m analysis encodes no images: run folders need "
             "latentgan compare; here, give the table that latentgan encode makes of it"
         )
+    job.check_out(asked)
+    for path in asked:
+        if not _is_run(path):
+            job.other(path)
     if job.out is None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latentgan-compare-")))
     else:
         folder = job.out.with_name(f"{job.out.resolve().name}-tables")
         stack.enter_context(forgetting(folder, "*.parquet"))
-    made = iter(job.loaders.tables(runs, folder, **how))
+    results = job.out if _is_run(asked[0]) else None
+    made = iter(job.loaders.tables(runs, folder, results=results, **how))
     return [next(made) if _is_run(path) else path for path in asked]
 
 

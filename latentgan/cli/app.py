@@ -245,8 +245,8 @@ def ways_on(family: str) -> list[str]:
     kind = load_family(family)
     if issubclass(kind, Encodes) or not issubclass(kind, Decodes):
         return []
-    asked = ["augment {} --per-class 500 --out generated"] if family == "cgan" else []
-    return ["sample {} --out samples.png", *asked, *([] if ":" in family else ["fit-encoder {}"])]
+    augment = ["augment {} --per-class 500 --out generated"] if family == "cgan" else []
+    return ["sample {} --out samples.png", *augment, *([] if ":" in family else ["fit-encoder {}"])]
 
 
 @app.callback(invoke_without_command=True)
@@ -265,8 +265,8 @@ def main() -> None:
 
 
 def _warn_of_shadowing() -> None:
-    beside = Path(__file__).resolve().parents[2]
-    if Path(analysis.__file__ or "").resolve().parent.parent != beside:
+    package_root = Path(__file__).resolve().parents[2]
+    if Path(analysis.__file__ or "").resolve().parent.parent != package_root:
         note(f"latentgan: note: `analysis` is {analysis.__file__}, not the one that came with latentgan")
 
 

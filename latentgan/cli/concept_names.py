@@ -35,8 +35,13 @@ def find_weighted(names: Sequence[str], wanted: str) -> tuple[int, float | None]
         return find_concept(names, wanted), None
     try:
         strength = float(number)
-    except ValueError:
-        return find_concept(names, wanted), None
+    except ValueError as error:
+        if _position(names, name) is None:
+            return find_concept(names, wanted), None
+        raise ConfigError(
+            f"--concept {wanted}: after = comes a strength in standard deviations, and {number!r} is no number; give "
+            f"one, for example {name}=2"
+        ) from error
     if not math.isfinite(strength):
         raise ConfigError(f"--concept {wanted}: the strength must be a finite number, for example {name}=2")
     return find_concept(names, name), strength

@@ -130,13 +130,13 @@ def edit(
     for one in edited:
         _say_evidence(one, results)
     weights = [1.0 if weight is None else weight for _, weight in chosen]
-    said = any(weight is not None for _, weight in chosen)
-    parts = [names[i] + (f"{weight:+g}" if said else "") for (i, _), weight in zip(chosen, weights, strict=True)]
-    used = strength or ([0.0, 0.25, 0.5, 0.75, 1.0] if said else [-3.0, -1.5, 0.0, 1.5, 3.0])
-    far = max((abs(one) for one in used), default=0.0) * max(map(abs, weights))
-    if FAR < far < float("inf"):
+    has_strengths = any(weight is not None for _, weight in chosen)
+    parts = [names[i] + (f"{weight:+g}" if has_strengths else "") for (i, _), weight in zip(chosen, weights, strict=True)]
+    strengths = strength or ([0.0, 0.25, 0.5, 0.75, 1.0] if has_strengths else [-3.0, -1.5, 0.0, 1.5, 3.0])
+    farthest = max((abs(one) for one in strengths), default=0.0) * max(map(abs, weights))
+    if FAR < farthest < float("inf"):
         note(
-            f"{far:g} standard deviations from an image there are no real ones: what is drawn there says nothing of "
+            f"{farthest:g} standard deviations from an image there are no real ones: what is drawn there says nothing of "
             "them"
         )
     written = stages.edit(
@@ -144,7 +144,7 @@ def edit(
         images,
         direction=np.sum([w * one.length * one.direction for w, one in zip(weights, edited, strict=True)], axis=0),
         name="_".join([*parts, *(f"preserve-{name}" for name in preserve or [])]),
-        strengths=used,
+        strengths=strengths,
         out=out,
         crop=crop,
         device=device,
@@ -309,17 +309,17 @@ def _to_verify(
     if only:
         return _found(moves, only)
     names = [move.name for move in moves[:concepts]]
-    every = [names.index(name) for name in dict.fromkeys(names)]
-    preserved = _both(moves, every, preserve)
-    if len(preserved) == len(every):
+    candidates = [names.index(name) for name in dict.fromkeys(names)]
+    preserved = _both(moves, candidates, preserve)
+    if len(preserved) == len(candidates):
         raise ConfigError("every concept is preserved, so that there is none to edit along")
-    return [i for i in every if i not in preserved]
+    return [i for i in candidates if i not in preserved]
 
 
 def _verified(
     run: Path,
     results: Path,
-    found: ConceptTable,
+    concepts: ConceptTable,
     *,
     only: Sequence[str],
     preserve: Sequence[str],
@@ -347,17 +347,17 @@ def _verified(
     source = fitting_images(run, model, load_images(model.about.get("data", {}), data, options))
     rng = np.random.default_rng([seed, *b"verification"])
     most = min(JUDGED, HELD_BYTES // source.images[:1].nbytes)
-    fitted = _fitted(results, source, found)
-    told = fitted is not None and found.joint is not None and found.joint.groups.size
-    groups = found.joint.groups if told and found.joint is not None else source.groups
+    fitted = _fitted(results, source, concepts)
+    has_groups = fitted is not None and concepts.joint is not None and concepts.joint.groups.size
+    groups = concepts.joint.groups if has_groups and concepts.joint is not None else source.groups
     rows, learned = three_ways(source, fitted, edited=images, most=most, rng=rng, groups=groups)
     if len(rows) < MIN_EDITED_IMAGES:
         raise DataError(
             f"{source.name} has {len(rows)} test images, of which {MIN_EDITED_IMAGES} are needed to verify edits"
         )
-    known = edit_directions(found)
-    chosen = _to_verify(known, only, preserve, len(found.concepts))
-    preserving = _preserving(found, known, chosen[:MOST], preserve, by, draws)
+    moves_of_table = edit_directions(concepts)
+    chosen = _to_verify(moves_of_table, only, preserve, len(concepts.concepts))
+    preserving = _preserving(concepts, moves_of_table, chosen[:MOST], preserve, by, draws)
     moves, shuffled = preserving.moves, preserving.shuffled
     if shuffled is None or not shuffled.shape[1]:
         raise ConfigError(
@@ -371,11 +371,11 @@ def _verified(
     notes += [f"only the first {MOST} of {len(chosen)} concepts"] if len(chosen) > MOST else []
     if not all(part.encoded for part in model.family.prior.parts):
         notes.append("parts of the code that the encoder does not give are as it encodes an unknown value")
-    left = "that no direction was fitted to and that are not edited"
+    remaining = "that no direction was fitted to and that are not edited"
     notes.append(
-        f"the network learned from {len(learned):,} images {left}"
+        f"the network learned from {len(learned):,} images {remaining}"
         if judge is not None
-        else f"no network judges: none of the columns can be learned from the {len(learned):,} images {left}"
+        else f"no network judges: none of the columns can be learned from the {len(learned):,} images {remaining}"
     )
     with bar("verify edits", len(moves) * (1 + draws + shuffled.shape[1])) as advance:
         result = verify_concepts(
@@ -387,7 +387,7 @@ def _verified(
             rng=rng,
             edited=images,
             draws=draws,
-            mask=(found.directions != 0).any(0),
+            mask=(concepts.directions != 0).any(0),
             shuffled=shuffled,
             notes=notes,
             advance=advance,
@@ -395,7 +395,7 @@ def _verified(
     return replace(result, left_out=len(chosen) - len(moves))
 
 
-def _fitted(results: Path, source: ImageSource, found: ConceptTable) -> np.ndarray | None:
+def _fitted(results: Path, source: ImageSource, concepts: ConceptTable) -> np.ndarray | None:
     """Return the rows of the images that directions were fitted to; None where the table's images were others.
 
     Where labels or splits are others than the table's, train rows count among them too.
@@ -405,13 +405,13 @@ def _fitted(results: Path, source: ImageSource, found: ConceptTable) -> np.ndarr
     from analysis.io.reading import table_metadata
     from analysis.results import load_one
 
-    if found.joint is None or not (results / "overview.json").is_file():
+    if concepts.joint is None or not (results / "overview.json").is_file():
         return None
     overview = load_one(results, "overview")
     if overview.n != len(source):
         return None
     same = table_metadata(overview.metadata, overview.table).get("fingerprint") == source.fingerprint
-    return found.joint.fitted if same else np.union1d(found.joint.fitted, source.rows("train"))
+    return concepts.joint.fitted if same else np.union1d(concepts.joint.fitted, source.rows("train"))
 
 
 def _judge(
@@ -434,9 +434,9 @@ def _judge(
     heads = find_heads(source, attribute_columns(source, ()), learned)
     numbers = {head.column: head.truth(source, name, rows) for head, name in heads if head.kind == "numeric"}
     same = same_as_measured(values, measured.names, numbers)
-    heads = [one for one in heads if one[0].column not in same]
+    heads = [head_and_name for head_and_name in heads if head_and_name[0].column not in same]
     if not heads:
         return None, np.zeros((len(rows), 0))
-    judge, trained = open_attribute_classifier(results, source, heads, rows=learned, device=device)
+    classifier, trained = open_attribute_classifier(results, source, heads, rows=learned, device=device)
     say("a judge was trained on real images" if trained else f"the judge in {results} is used again")
-    return judge, np.hstack([head.truths(source, name, rows) for head, name in heads])
+    return classifier, np.hstack([head.truths(source, name, rows) for head, name in heads])

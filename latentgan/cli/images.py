@@ -88,8 +88,9 @@ def sample(
     if results is not None:
         if label is not None or attribute:
             raise ConfigError("--label and --attribute ask the prior; of the mixtures in --results, ask by --class")
-        grid = out.suffix.lower() == ".png"
-        codes, rows = _fitted(run, results, component=component, label=class_, count=count, grid=grid, seed=seed)
+        codes, rows = _fitted(
+            run, results, component=component, label=class_, count=count, grid=drawing.is_grid(out), seed=seed
+        )
         written = drawing.sample_fitted(run, out, codes, rows=rows, results=results, device=device, family=family)
         note(f"wrote {written}")
         return
@@ -98,8 +99,8 @@ def sample(
             f"--class {class_} draws from a mixture that was fitted to codes of the class: add --results RESULTS, "
             "which latentgan mixture TABLE --out RESULTS writes; a generator that is told labels is asked by --label"
         )
-    asked: dict[str, Any] = {"label": label, "component": component, "attributes": _asked(attribute or [])}
-    written = drawing.sample(run, out, count=count, seed=seed, device=device, family=family, **asked)
+    conditions: dict[str, Any] = {"label": label, "component": component, "attributes": _asked(attribute or [])}
+    written = drawing.sample(run, out, count=count, seed=seed, device=device, family=family, **conditions)
     note(f"wrote {written}")
 
 
@@ -120,14 +121,14 @@ def _fitted(
     result = {
         kind: load_one(results, kind) for kind in ("overview", "mixtures") if (results / f"{kind}.json").is_file()
     }
-    again = f"run `latentgan mixture TABLE --out {results}` first"
+    advice = f"run `latentgan mixture TABLE --out {results}` first"
     if (mixture := result.get("mixtures")) is None:
-        raise ConfigError(f"{results} holds no mixture; {again}")
+        raise ConfigError(f"{results} holds no mixture; {advice}")
     same_model(run, result.get("overview"), results)
     rng = np.random.default_rng(seed)
     if label is not None:
         if (by_class := mixture.by_class) is None:
-            raise ConfigError(f"{results} holds no mixtures of classes; {again}, on a table with labels")
+            raise ConfigError(f"{results} holds no mixtures of classes; {advice}, on a table with labels")
         if label not in by_class.classes:
             raise ConfigError(f"{results} has no mixture of a class {label!r}; {known_names(label, by_class.classes)}")
         return by_class.draw(count, label=label, rng=rng), 0

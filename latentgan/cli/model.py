@@ -163,12 +163,12 @@ def classify(
     named = classify_files(run, images, probe=fitted, crop=crop, device=device, family=family)
     if as_json:
         accuracy = None if fitted is None else asdict(fitted.accuracy)
-        body = {"kind": "classes", "test_accuracy": accuracy, "images": [asdict(one) for one in named]}
+        body = {"kind": "classes", "test_accuracy": accuracy, "images": [asdict(prediction) for prediction in named]}
         typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
         return
-    width = max(len(clean(one.file)) for one in named)
-    for one in named:
-        typer.echo(f"{clean(one.file):{width}}  {clean(one.label)}  {100 * one.probability:.1f} %")
+    width = max(len(clean(prediction.file)) for prediction in named)
+    for prediction in named:
+        typer.echo(f"{clean(prediction.file):{width}}  {clean(prediction.label)}  {100 * prediction.probability:.1f} %")
     if fitted is not None:
         right = fitted.accuracy
         note(f"the probe names {right.percent()} of {right.n:,} test images right")
@@ -228,14 +228,14 @@ def adversarial(
     )
     if out is not None:
         same_checkpoint(run, out)
-    mine = Network(reader(at.model, fitted), slopes(at.model))
-    before = None if at.untrained is None else Network(reader(at.untrained, fitted), slopes(at.untrained))
+    trained = Network(reader(at.model, fitted), slopes(at.model))
+    untrained = None if at.untrained is None else Network(reader(at.untrained, fitted), slopes(at.untrained))
     asked_of_a_run(
         "robustness",
         lambda tell: study_adversarial(
             fitted,
-            mine,
-            before,
+            trained,
+            untrained,
             Pictures(*at.train),
             Pictures(*at.validation),
             Pictures(*at.test),

@@ -130,13 +130,13 @@ def print_families(name: str | None, *, as_json: bool) -> None:
     """Print all families, or one family's settings."""
     console = Console()
     if name is None:
-        result = {known: _first_line(load_family(known).__doc__) for known in family_names()}
+        result = {family_name: _first_line(load_family(family_name).__doc__) for family_name in family_names()}
         if as_json:
             print(json.dumps(result, indent=1))
             return
         table = Table("family", "what it is", box=None, header_style="bold")
-        for known, line in result.items():
-            table.add_row(f"[bold cyan]{known}[/]", escape(line))
+        for family_name, line in result.items():
+            table.add_row(f"[bold cyan]{family_name}[/]", escape(line))
         console.print(table)
         console.print("\n[dim]latentgan families NAME shows a family's parameters.[/]")
         return

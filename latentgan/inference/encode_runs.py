@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.io.reading import check_file, irregular, parse_json, validated
+from analysis.io.writing import check_outputs
 from latentgan.console import bar, say
 from latentgan.data.source import ImageSource
 from latentgan.errors import ConfigError, DataError
 from latentgan.inference.encode import Plan, default_features, describe, encode_table, fitting_images
 from latentgan.inference.image_files import load_images
 from latentgan.inference.numpy_model import NumpyModel
+from latentgan.inference.provenance import same_checkpoint
 from latentgan.run_folder import read_model
 
 
@@ -31,23 +33,30 @@ def tables_of(
     data: str | None = None,
     mirror: Path | None = None,
     device: str = "auto",
+    results: Path | None = None,
     command: str = "",
 ) -> list[Path]:
     """Return the table of each run, of the images of the first one's data, written into `folder` where none fits.
+
+    Everything is checked before the first image is encoded.
 
     Args:
         runs: run folders.
         folder: where tables lie, RUN.parquet each.
         rows: images of a split, at most, the same ones for all; None means all.
         seed: of their choice.
-        data: other images, a name or path. mirror: a folder with the files of a named set.
+        data: other images, a name or path.
+        mirror: a folder with the files of a named set.
         device: where they are encoded.
+        results: folder into which results of the first run's table go, if any.
         command: what the user typed, for the records.
 
     Raises:
-        ConfigError: the runs are of different images.
+        ConfigError: the runs are of different images, a table cannot be written, or `results` is about another model.
     """
     about = [read_model(run)[1] for run in runs]
+    if results is not None:
+        same_checkpoint(runs[0], results)
     for run, other in zip(runs[1:], about[1:], strict=True):
         _refuse_others(runs[0], about[0], run, other, same_images=data is None)
     source = some_rows(load_images(about[0].get("data", {}), data, {"mirror": mirror}), rows, seed)
@@ -56,11 +65,13 @@ def tables_of(
     for line in (*source.notes, *([changed] if moved else [])):
         say(line)
     names = _names(runs, [str(model_about["sha256"])[:8] for model_about in about])
-    made: dict[str, Path] = {}  # runs of one name are one model
+    tables: dict[str, _Table] = {}  # runs of one name are one model
     for run, name in zip(runs, names, strict=True):
-        if name not in made:
-            made[name] = _table(run, source, folder / f"{name}.parquet", command, device)
-    return [made[name] for name in names]
+        if name not in tables:
+            tables[name] = _Table.checked(run, source, folder / f"{name}.parquet", device)
+    for table in tables.values():
+        table.write(source, command, device)
+    return [tables[name].path for name in names]
 
 
 def some_rows(source: ImageSource, rows: int | None, seed: int) -> ImageSource:
@@ -119,15 +130,36 @@ def _names(runs: Sequence[Path], marks: Sequence[str]) -> list[str]:
     ]
 
 
-def _table(run: Path, source: ImageSource, out: Path, command: str, device: str) -> Path:
-    model = NumpyModel.load(run, device=device)
-    plan = Plan(default_features(model))
-    metadata = describe(model, fitting_images(run, model, source, plan), plan, run, command, out=out)
-    if _fits(out, metadata):
-        say(f"{out} fits {run}; it is not encoded again")
-        return out
-    with bar(f"encode {source.name} by {run.name}", len(source)) as advance:
-        return encode_table(run, source, out, plan, command=command, device=device, advance=advance, note=say)
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    """A table that a run is to have."""
+
+    run: Path
+    path: Path
+    plan: Plan
+    fits: bool
+    """Whether a table that fits lies there already."""
+
+    @classmethod
+    def checked(cls, run: Path, source: ImageSource, path: Path, device: str) -> _Table:
+        """Return the table of a run; ConfigError where the images do not fit its model, or it cannot be written."""
+        model = NumpyModel.load(run, device=device)
+        plan = Plan(default_features(model))
+        metadata = describe(model, fitting_images(run, model, source, plan), plan, run, "", out=path)
+        fits = _fits(path, metadata)
+        if not fits:
+            check_outputs([path], "codes", inputs=[run], error=ConfigError)
+        return cls(run=run, path=path, plan=plan, fits=fits)
+
+    def write(self, source: ImageSource, command: str, device: str) -> None:
+        """Encode the images, unless a table that fits is there."""
+        if self.fits:
+            say(f"{self.path} fits {self.run}; it is not encoded again")
+            return
+        with bar(f"encode {source.name} by {self.run.name}", len(source)) as advance:
+            encode_table(
+                self.run, source, self.path, self.plan, command=command, device=device, advance=advance, note=say
+            )
 
 
 def _fits(path: Path, metadata: Mapping[str, Any]) -> bool:

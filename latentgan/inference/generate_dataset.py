@@ -25,6 +25,7 @@ from latentgan.data.columns import is_missing
 from latentgan.data.splits import split_name
 from latentgan.errors import ConfigError, DataError
 from latentgan.families.base import Scores
+from latentgan.inference.image_files import check_folder
 from latentgan.inference.numpy_model import NumpyModel
 
 BATCH = 256
@@ -246,8 +247,8 @@ def _refuse_used(out: Path) -> None:
     table = out.suffix.lower() in TABLES
     if table and out.exists() and not consent().overwrite:
         raise ConfigError(f"{out} exists already; remove it, or name another --out")
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file; name a folder or a .parquet file as --out")
+    if not table:
+        check_folder(out, "name a folder or a .parquet file as --out")
     if table:
         check_outputs([out], "images", error=ConfigError)
     elif out.is_dir() and any(out.iterdir()):

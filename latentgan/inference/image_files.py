@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,31 @@ from latentgan.data.formats.image_file import decode
 from latentgan.data.load import load_source
 from latentgan.data.pixels import Geometry
 from latentgan.data.source import ImageSource
-from latentgan.errors import DataError
+from latentgan.errors import ConfigError, DataError
 from latentgan.inference.numpy_model import NumpyModel
+
+FILE_ENDINGS = re.compile(
+    r"\.(avif|bmp|csv|gif|gz|h5|hdf5|html|jpe?g|json|np[yz]|parquet|pdf|pkl|png|pq|pth?|safetensors|svg|tar|tiff?|toml"
+    r"|tsv|txt|webp|zip)",
+    re.IGNORECASE,
+)
+"""Endings of names that are meant as files."""
+
+
+def check_folder(out: Path, way: str) -> None:
+    """Raise ConfigError where `out` cannot become a folder of images: a file is in its place, or it is named as one.
+
+    Args:
+        out: the folder, which need not exist.
+        way: what to name instead, a clause.
+    """
+    if out.is_dir():
+        return
+    place = next(path for path in (out, *out.absolute().parents) if os.path.lexists(path))
+    if not place.is_dir():
+        raise ConfigError(f"{place} is a file, where a folder of images is to be written: {way}")
+    if FILE_ENDINGS.fullmatch(out.suffix):
+        raise ConfigError(f"{out} is named like a file, where a folder of images is to be written: {way}")
 
 
 def load_images(recorded: Mapping[str, Any], data: str | None, options: Mapping[str, Any]) -> ImageSource:

@@ -121,13 +121,8 @@ def held_out_likelihood(
         ConfigError: the family gives no likelihood, or Gaussian pixels are to be binarised.
         DataError: there is no test image.
     """
-    plan, family = plan or Plan(), model.family
-    if not isinstance(family, Explains):
-        raise ConfigError(
-            f"family {model.about.get('name', '?')!r} has no likelihood of images, so log p(x) cannot be estimated; "
-            "avb and vae have one"
-        )
-    likelihood = evaluated(family.likelihood, plan.binarise)
+    plan = plan or Plan()
+    family, likelihood = evaluated_likelihood(model, plan)
     rows = chosen(source, plan)
     x = _observed(source, rows, likelihood, plan.seed).to(model.device)
     with seeded(model.device, plan.seed):
@@ -145,6 +140,20 @@ def held_out_likelihood(
         paired=None if few is None else Estimate.of(log_marginal[: len(few)]),
         acceptance=acceptance,
     )
+
+
+def evaluated_likelihood(model: NumpyModel, plan: Plan) -> tuple[Explains, Likelihood]:
+    """Return a model's family and the likelihood of pixels that is evaluated.
+
+    Raises:
+        ConfigError: the family gives no likelihood, or Gaussian pixels are to be binarised.
+    """
+    if not isinstance(model.family, Explains):
+        raise ConfigError(
+            f"family {model.about.get('name', '?')!r} has no likelihood of images, so log p(x) cannot be estimated; "
+            "avb and vae have one"
+        )
+    return model.family, evaluated(model.family.likelihood, plan.binarise)
 
 
 def evaluated(likelihood: Likelihood, binarise: Binarisation | None) -> Likelihood:

@@ -14,7 +14,7 @@ from analysis.io.reading import check_memory
 from analysis.io.writing import check_outputs
 from latentgan.console import say
 from latentgan.errors import ConfigError
-from latentgan.inference.image_files import picture
+from latentgan.inference.image_files import check_folder, picture
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.inference.stages import save_pictures
 from latentgan.training.sample_grids import sheet
@@ -52,7 +52,7 @@ def sample(
             say(f"note: {doubt}")
     request: dict[str, Any] = {"label": label, "attributes": attributes}
     request["component"] = None if component is None else component - 1
-    if out.suffix.lower() == ".png":
+    if is_grid(out):
         columns, free = max(1, round(count**0.5)), label is None and component is None and not attributes
         if model.classes and free:
             columns = math.ceil(count / len(model.classes))
@@ -106,9 +106,18 @@ def sample_fitted(
     return _write(model.decode(codes), out, len(codes) // rows if rows else max(1, round(len(codes) ** 0.5)))
 
 
+def is_grid(out: Path) -> bool:
+    """Tell whether samples are written as one picture (a name in .png), or as a folder of single images."""
+    return out.suffix.lower() == ".png"
+
+
 def _check(out: Path, count: int, inputs: Sequence[Path]) -> None:
     """Raise ConfigError where samples cannot be written to `out`, before they are drawn."""
-    paths = [out] if out.suffix.lower() == ".png" else _singles(out, count)
+    if is_grid(out):
+        paths = [out]
+    else:
+        check_folder(out, "a grid of samples is written as .png, single images into a folder; name one of these")
+        paths = _singles(out, count)
     check_outputs(paths, "picture", inputs=inputs, error=ConfigError)
 
 
@@ -118,9 +127,7 @@ def _singles(out: Path, count: int) -> list[Path]:
 
 def _write(images: np.ndarray, out: Path, columns: int = 1) -> Path:
     """Write images (n, h, w, c) as a grid (a .png) or one file each (a folder)."""
-    if out.suffix.lower() == ".png":
+    if is_grid(out):
         return save_pictures([(out, sheet(images, columns=columns))], out)[0]
-    if out.suffix.lower() in {".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".pdf"}:
-        raise ConfigError(f"{out}: a grid of samples is written as .png; any other name is a folder of single images")
     save_pictures(zip(_singles(out, len(images)), map(picture, images), strict=True), out)
     return out

@@ -17,7 +17,7 @@ from latentgan.console import bar, say
 from latentgan.data.source import ImageSource
 from latentgan.errors import ConfigError
 from latentgan.inference.encode import Plan, default_features, encode_table, fitting_images
-from latentgan.inference.image_files import load_images, picture, read_files
+from latentgan.inference.image_files import check_folder, load_images, picture, read_files
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.io.writing import write_failures
 from latentgan.training.sample_grids import sheet
@@ -117,9 +117,17 @@ def likelihood(
     family: str | None = None,
 ) -> Any:
     """Estimate log p(x) of test images, write likelihood.json into `run`, and return what was found."""
-    from latentgan.inference.log_likelihood import held_out_likelihood, work, write_likelihood
+    from latentgan.inference.log_likelihood import (
+        FILE,
+        evaluated_likelihood,
+        held_out_likelihood,
+        work,
+        write_likelihood,
+    )
 
+    check_outputs([run / FILE], "likelihood", error=ConfigError)
     model = NumpyModel.load(run, device=device, family=family)
+    evaluated_likelihood(model, plan)
     source = fitting_images(run, model, load_images(model.about.get("data", {}), data, options or {}))
     for line in source.notes:
         say(line)
@@ -153,6 +161,7 @@ def edit(
     """
     if not np.isfinite(strengths).all():
         raise ConfigError("--strength takes finite numbers, for example 2 or -1.5")
+    check_folder(out, "name a folder for the edited images")
     safe = "".join(c if c.isalnum() or c in "-+._" else "-" for c in name)[:LONGEST]
     stems = [file.stem for file in files]
     stems = [stem if stems.count(stem) == 1 else f"{stem}-{number}" for number, stem in enumerate(stems)]

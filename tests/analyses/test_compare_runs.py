@@ -25,6 +25,7 @@ from latentgan.training.loop import train
 
 ROWS = 200
 KEPT = 2 * ROWS + 144  # of all splits
+OF_ANOTHER_MODEL = {"kind": "overview", "metadata": json.dumps({"checkpoint": "abc"})}
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +112,39 @@ def test_runs_of_other_images_are_judged_on_images_that_are_named(call: Any, run
 def test_a_wrong_name_is_told_before_anything_is_encoded(call: Any, runs: Path, tmp_path: Path) -> None:
     code, _, err = call("compare", runs / "a", tmp_path / "nowhere", "--out", tmp_path / "results")
     assert code == 2 and "neither a run folder nor a table" in err and "encode digits" not in err
+    assert not (tmp_path / "results-tables").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "content", "sentence"),
+    [
+        ("results", "a thesis", "is no folder, into which results go"),
+        ("results/model_comparison.json", "{}", "is not what latentgan writes there"),
+        ("results-tables/b.parquet", "a thesis", "is not what latentgan writes there"),
+        ("results/overview.json", json.dumps(OF_ANOTHER_MODEL), "codes of another model"),
+    ],
+)
+def test_what_is_in_the_way_is_told_before_encoding(
+    place: str, content: str, sentence: str, call: Any, runs: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content)
+    options = ["--force"] if "overview" in place else []
+    code, _, err = call("compare", runs / "a", runs / "deep/b", "--out", tmp_path / "results", *options)
+    assert code == 2
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert path.read_text() == content
+    assert [file for file in tmp_path.rglob("*.*") if file.is_file()] == ([path] if path.suffix else [])
+
+
+def test_a_file_that_is_no_table_is_told_before_encoding(call: Any, runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "codes.parquet").write_text("a thesis")
+    code, _, err = call("compare", runs / "a", tmp_path / "codes.parquet", "--out", tmp_path / "results")
+    assert code == 2
+    assert "codes.parquet" in err
+    assert "encode digits" not in err
     assert not (tmp_path / "results-tables").exists()
 
 

@@ -28,6 +28,16 @@ def run(tmp_path_factory) -> Path:
     return train(config, out, show_progress=False)
 
 
+@pytest.fixture(scope="module")
+def conditional_run(tmp_path_factory) -> Path:
+    from latentgan import configure, train
+
+    config = configure(
+        "cgan", family={"latent": 4, "width": 4, "hidden": 16}, training={"total_images": 64, "batch_size": 16}
+    )
+    return train(config, tmp_path_factory.mktemp("cli") / "cgan", show_progress=False)
+
+
 def test_families_lists_what_there_is_and_what_a_family_can_be_told(call):
     code, out, _ = call("families")
     assert code == 0 and "bigan" in out and "1605.09782" in out
@@ -100,6 +110,37 @@ def test_sample_writes_a_grid_or_files_and_repeats_itself(call, run, tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     call("sample", run, "-n", "3", "--out", tmp_path / "folder")
     assert sorted(p.name for p in (tmp_path / "folder").iterdir()) == ["000000.png", "000001.png", "000002.png"]
+
+
+@pytest.mark.parametrize("command", ["sample", "augment"])
+@pytest.mark.parametrize(
+    ("out", "sentence"),
+    [
+        ("codes.parquet/images", "codes.parquet is a file, where a folder of images is to be written"),
+        ("notes", "notes is a file, where a folder of images is to be written"),
+        ("images.npz", "images.npz is named like a file, where a folder of images is to be written"),
+    ],
+)
+def test_a_file_is_no_folder_of_images(command, out, sentence, call, run, conditional_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("codes.parquet", "notes"):
+        Path(name).write_text("mine")
+    arguments = ("sample", run) if command == "sample" else ("augment", conditional_run, "--per-class", 2)
+    code, printed, err = call(*arguments, "--out", out)
+    assert code == 2
+    assert printed == ""
+    assert sentence in err
+    assert "; name" in err or ": name" in err
+    assert err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.parquet", "notes"]
+
+
+def test_a_table_is_no_grid_of_samples(call, run, tmp_path):
+    (tmp_path / "c.parquet").write_text("mine")
+    code, _, err = call("sample", run, "--out", tmp_path / "c.parquet")
+    assert code == 2
+    assert "a grid of samples is written as .png, single images into a folder" in err
+    assert (tmp_path / "c.parquet").read_text() == "mine"
 
 
 def test_components_of_a_learned_prior_are_sampled_by_number_and_found_again(call, tmp_path):

@@ -151,6 +151,8 @@ def test_what_cannot_be_kept_or_is_not_there_is_one_sentence(call, made, tmp_pat
     edit = ["edit", made / "run", made / "one.png", "--results", made / "results", "--out", tmp_path]
     for extra, sentence in (
         (["--concept", "thicknes=2"], "no concept is called 'thicknes'; did you mean 'thickness'?"),
+        (["--concept", "thicknes=thin"], "no concept is called 'thicknes=thin'; did you mean 'thickness'?"),
+        (["--concept", "slant=abc"], "after = comes a strength in standard deviations, and 'abc' is no number"),
         (["--concept", "thickness", "--preserve", "slnt"], "no concept is called 'slnt'; did you mean 'slant'?"),
         (["--concept", "slant", "--preserve", "slant"], "cannot be both edited and preserved"),
         (["--concept", "label: 3", "--preserve", "3"], "cannot be both edited and preserved"),

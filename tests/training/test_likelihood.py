@@ -203,6 +203,35 @@ def test_images_without_a_test_split_are_refused(run):
         held_out_likelihood(NumpyModel.load(run), source, SMALL)
 
 
+@pytest.mark.parametrize(
+    ("family", "content", "options", "sentence"),
+    [
+        ("bigan", None, [], "'bigan' has no likelihood of images"),
+        ("vae", "my notes", [], "is not what latentgan writes there"),
+        ("vae", None, ["--binarise", "threshold"], "is for Bernoulli pixels"),
+    ],
+)
+def test_the_command_refuses_before_it_reads_images(family, content, options, sentence, call, capsys, tmp_path):
+    images = tmp_path / "stripes.npz"
+    np.savez(images, x=stripes().images, split=stripes().split)
+    config = configure(
+        family,
+        family={"latent": 2, "network": "mlp", "hidden": 8},
+        training={"total_images": 32, "batch_size": 32, "device": "cpu"},
+        data={"source": str(images)},
+    )
+    run = train(config, tmp_path / "run", show_progress=False)
+    images.unlink()
+    capsys.readouterr()  # of training
+    if content is not None:
+        (run / "likelihood.json").write_text(content)
+    code, printed, err = call("likelihood", run, *options)
+    assert code == 2
+    assert printed == ""
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
 def test_the_command_prints_a_table_and_leaves_json(run):
     command = ["likelihood", str(run), "--images", "20", "--samples", "30", "--annealed", "6", "--chains", "2"]
     done = CliRunner().invoke(app, [*command, "--temperatures", "20", "--leapfrog", "2"])
