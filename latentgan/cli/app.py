@@ -189,7 +189,7 @@ def demo(
         training.resume(run, command=command_line())
     else:
         training.train(config, run, command=command_line())
-    headline("2/4  encode every image, beside its baselines")
+    headline("2/4  encode every image, with baselines")
     stages.encode(run, table, command=command_line())
     headline("3/4  analyse the codes")
     analysis.app.analyze_table(table, results, model=load_model(run), command=command_line())
@@ -221,7 +221,7 @@ def load_supervised(model: Any, classes: tuple[str, ...], *, n_labels_used: int,
 
 
 def encode_runs(runs: list[Path], folder: Path, **how: Any) -> list[Path]:
-    """Return the tables that `analysis` compares, as it wants them; see `latentgan.inference.encode_runs.tables_of`."""
+    """Return the tables that `analysis` compares; keywords as of `latentgan.inference.encode_runs.tables_of`."""
     from latentgan.inference.encode_runs import tables_of
 
     return tables_of(runs, folder, **how, command=command_line())

@@ -26,16 +26,19 @@ if TYPE_CHECKING:
 PANEL = "Use a model"
 
 
-FAR = 10.0  # standard deviations along a concept
+FAR = 10.0
+"""Standard deviations along a concept, beyond which an edit is far from all images."""
 
 
-JUDGED = 5_000  # real test images on which a judge is judged
+MAX_TEST_IMAGES = 5_000
+"""Real test images on which the attribute classifier is evaluated."""
 
 
-HELD_BYTES = 1 << 28  # of them
+MAX_IMAGE_BYTES = 1 << 28
+"""Bytes of these images."""
 
 
-MOST = 24  # concepts
+MAX_CONCEPTS = 24
 
 
 Results = Annotated[Path, typer.Option(help="Results folder with the concepts.", show_default=False)]
@@ -62,7 +65,10 @@ PreserveBy = Annotated[
 ]
 
 
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of images, random directions and a judge's training.")]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=2**63 - 1, help="Of images, random directions and the attribute classifier's training."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -100,7 +106,7 @@ def edit(
 ) -> None:
     """Edit image files along one concept or several at once: encode, move along their directions, decode.
 
-    Says by what figure the direction that is edited along tells its concept on test rows, and warns where it does not.
+    Says how well the direction that is edited along predicts its concept on test rows, and warns where it does not.
     Writes one PNG an image and strength, and a strip an image, its frames enlarged where they are small. Strength 0 is
     the plain reconstruction. With --preserve the edit leaves other concepts unchanged, see --preserve-by; `verify`
     measures whether the images agree.
@@ -109,8 +115,8 @@ def edit(
 
         latentgan edit runs/faces me.png --concept smiling=2 --concept age=-1 --preserve glasses --results results
 
-    Directions that no label told have names too: pca1 is the first principal component of the codes (GANSpace), sefa1
-    what the first layer that reads them stretches most (SeFa).
+    Directions that were found without labels have names too: pca1 is the first principal component of the codes
+    (GANSpace), sefa1 the direction that the first layer of the generator stretches most (SeFa).
 
         latentgan edit runs/faces me.png --concept pca1 --preserve smiling --results results
     """
@@ -127,22 +133,24 @@ def edit(
     if len({position for position, _ in chosen}) < len(chosen):
         raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
     edited = _preserving(table, moves, [position for position, _ in chosen], preserve or [], preserve_by).moves
-    for one in edited:
-        _say_evidence(one, results)
+    for direction in edited:
+        _say_evidence(direction, results)
     weights = [1.0 if weight is None else weight for _, weight in chosen]
     has_strengths = any(weight is not None for _, weight in chosen)
-    parts = [names[i] + (f"{weight:+g}" if has_strengths else "") for (i, _), weight in zip(chosen, weights, strict=True)]
+    parts = [
+        names[i] + (f"{weight:+g}" if has_strengths else "") for (i, _), weight in zip(chosen, weights, strict=True)
+    ]
     strengths = strength or ([0.0, 0.25, 0.5, 0.75, 1.0] if has_strengths else [-3.0, -1.5, 0.0, 1.5, 3.0])
-    farthest = max((abs(one) for one in strengths), default=0.0) * max(map(abs, weights))
+    farthest = max(map(abs, strengths), default=0.0) * max(map(abs, weights))
     if FAR < farthest < float("inf"):
         note(
-            f"{farthest:g} standard deviations from an image there are no real ones: what is drawn there says nothing of "
-            "them"
+            f"{farthest:g} standard deviations from an image there are no real images: what is decoded there says "
+            "nothing about them"
         )
     written = stages.edit(
         run,
         images,
-        direction=np.sum([w * one.length * one.direction for w, one in zip(weights, edited, strict=True)], axis=0),
+        direction=np.sum([w * move.length * move.direction for w, move in zip(weights, edited, strict=True)], axis=0),
         name="_".join([*parts, *(f"preserve-{name}" for name in preserve or [])]),
         strengths=strengths,
         out=out,
@@ -171,7 +179,7 @@ def verify(
     draws: Annotated[
         int,
         typer.Option(
-            min=2, max=10_000, help="Random directions beside each concept, and as many of shuffled labels, up to 40."
+            min=2, max=10_000, help="Random directions for each concept, and as many of shuffled labels, up to 40."
         ),
     ] = 20,
     seed: Seed = 0,
@@ -183,25 +191,26 @@ def verify(
     label: Label = None,
     mirror: Mirror = None,
 ) -> None:
-    """Verify edits: move held-out images along every concept, decode, and have them judged by what never saw the model.
+    """Verify edits: move held-out images along every concept, decode, and score the result independently of the model.
 
-    The judge is a small network trained on real images only, which no direction was fitted to (seconds; kept in RESULTS
-    for the next time), and for images of one object on a plain ground their thickness, slant, width and height,
-    measured. Each concept gets its dose-response curve, a rank correlation of dose and score, a success rate, and what
-    else changed: the leakage into every other judge, the judged class, the pixels; beside it all the same of random
-    directions of equal length, and the effect of directions of shuffled labels, by which p is counted, corrected for
-    the number of concepts. A concept that does not hold itself, or whose judge does not tell it of real images, never
-    counts. The result joins RESULTS, and the report shows it.
+    Scores come from an attribute classifier, a small network trained on real images only, to which no direction was
+    fitted (seconds; it stays in RESULTS for the next time), and for images of one object on a plain ground from their
+    measured thickness, slant, width and height. Each concept gets its dose-response curve, the rank correlation of edit
+    strength and score, a success rate, and what else changes: other scores (leakage), the predicted class, the pixels.
+    The baselines are random directions of equal length, and directions of shuffled labels, which give p, corrected for
+    the number of concepts. A concept that is not significant itself, or whose score fails on real images, is never
+    verified. The result joins RESULTS, and the report shows it.
 
         latentgan verify runs/mnist --results results
 
         latentgan verify runs/mnist --results results --concept thickness --preserve label
 
-    A direction that no label told, such as pca1, is judged by the concept that it tells best on train rows.
+    A direction that was found without labels, such as pca1, is scored by the concept that it predicts best on train
+    rows.
 
         latentgan verify runs/mnist --results results --concept pca --concept sefa
 
-    What `encode` was given by --attributes or --label is given again, so that the judge can learn it.
+    Give --attributes and --label as to `encode`, so that the attribute classifier can learn these columns.
 
         latentgan verify runs/faces --results results --attributes faces.csv
     """
@@ -233,16 +242,16 @@ def verify(
 
 
 def _say_evidence(move: EditDirection, results: Path) -> None:
-    """Say what is known of the direction that is edited along, and warn where it does not tell its concept."""
+    """Say how well the direction that is edited along predicts its concept, and warn where it does not."""
     from latentgan.console import say
 
     if move.evidence:
         say(f"{move.name}: {move.evidence}, on test rows")
     if not move.holds:
-        what = f"tells {move.says!r}" if move.says and move.says != move.name else "tells it"
+        target = repr(move.says) if move.says and move.says != move.name else "it"
         say(
-            f"warning: {move.name!r} does not hold: nothing shows that its direction {what} better than chance, so "
-            f"that edits along it may be of anything; `latentgan report {results}` shows the evidence"
+            f"warning: {move.name!r} is not significant: nothing shows that its direction predicts {target} better "
+            f"than chance, so edits along it may change anything; `latentgan report {results}` shows the evidence"
         )
 
 
@@ -288,7 +297,7 @@ def _found(moves: Sequence[EditDirection], wanted: Sequence[str]) -> list[int]:
     """Return the positions of moves that are named, or whose column is, one direction each."""
     from latentgan.cli.concept_names import find_all
 
-    names, columns = [move.name for move in moves], [one.column for one in moves]
+    names, columns = [move.name for move in moves], [move.column for move in moves]
     return list(dict.fromkeys(i for name in wanted for i in find_all(names, columns, name)))
 
 
@@ -332,7 +341,7 @@ def _verified(
     device: str,
     family: str | None,
 ) -> Any:
-    """Load model and images, train the judge, and verify the concepts."""
+    """Load model and images, train the attribute classifier, and verify the concepts."""
     import numpy as np
 
     from analysis.editing.evaluators import suited
@@ -346,7 +355,7 @@ def _verified(
     model = NumpyModel.load(run, device=device, family=family)
     source = fitting_images(run, model, load_images(model.about.get("data", {}), data, options))
     rng = np.random.default_rng([seed, *b"verification"])
-    most = min(JUDGED, HELD_BYTES // source.images[:1].nbytes)
+    most = min(MAX_TEST_IMAGES, MAX_IMAGE_BYTES // source.images[:1].nbytes)
     fitted = _fitted(results, source, concepts)
     has_groups = fitted is not None and concepts.joint is not None and concepts.joint.groups.size
     groups = concepts.joint.groups if has_groups and concepts.joint is not None else source.groups
@@ -357,25 +366,27 @@ def _verified(
         )
     moves_of_table = edit_directions(concepts)
     chosen = _to_verify(moves_of_table, only, preserve, len(concepts.concepts))
-    preserving = _preserving(concepts, moves_of_table, chosen[:MOST], preserve, by, draws)
+    preserving = _preserving(concepts, moves_of_table, chosen[:MAX_CONCEPTS], preserve, by, draws)
     moves, shuffled = preserving.moves, preserving.shuffled
     if shuffled is None or not shuffled.shape[1]:
         raise ConfigError(
-            f"{results} tells neither which rows its directions were fitted to nor what shuffled labels give: run "
+            f"{results} lacks the rows that its directions were fitted to, or directions of shuffled labels: run "
             f"`latentgan concepts TABLE --out {results}` again"
         )
     pictures = np.asarray(source.images[rows])
     measured = suited(pictures)
-    judge, truths = _judge(results, source, rows, learned, measured, measured(pictures), str(model.device))
+    classifier, truths = _attribute_classifier(
+        results, source, rows, learned, measured, measured(pictures), str(model.device)
+    )
     notes = [f"{', '.join(map(repr, preserve))} preserved by {by}", *preserving.notes] if preserve else []
-    notes += [f"only the first {MOST} of {len(chosen)} concepts"] if len(chosen) > MOST else []
+    notes += [f"only the first {MAX_CONCEPTS} of {len(chosen)} concepts"] if len(chosen) > MAX_CONCEPTS else []
     if not all(part.encoded for part in model.family.prior.parts):
         notes.append("parts of the code that the encoder does not give are as it encodes an unknown value")
     remaining = "that no direction was fitted to and that are not edited"
     notes.append(
-        f"the network learned from {len(learned):,} images {remaining}"
-        if judge is not None
-        else f"no network judges: none of the columns can be learned from the {len(learned):,} images {remaining}"
+        f"the attribute classifier was trained on {len(learned):,} images {remaining}"
+        if classifier is not None
+        else f"no attribute classifier: no column can be learned from the {len(learned):,} images {remaining}"
     )
     with bar("verify edits", len(moves) * (1 + draws + shuffled.shape[1])) as advance:
         result = verify_concepts(
@@ -383,7 +394,7 @@ def _verified(
             model,
             HeldOut(pictures, source.labels[rows], truths),
             measured,
-            judge,
+            classifier,
             rng=rng,
             edited=images,
             draws=draws,
@@ -414,7 +425,7 @@ def _fitted(results: Path, source: ImageSource, concepts: ConceptTable) -> np.nd
     return concepts.joint.fitted if same else np.union1d(concepts.joint.fitted, source.rows("train"))
 
 
-def _judge(
+def _attribute_classifier(
     results: Path,
     source: ImageSource,
     rows: np.ndarray,
@@ -423,7 +434,10 @@ def _judge(
     values: np.ndarray,
     device: str,
 ) -> tuple[Any, np.ndarray]:
-    """Return the network that judges what cannot be measured, None where there is no such thing, and its truths."""
+    """Return the classifier of the attributes that cannot be measured, and their true values (n, m) in images.
+
+    The classifier is None where there is no such attribute.
+    """
     import numpy as np
 
     from analysis.editing.evaluators import same_as_measured
@@ -434,9 +448,13 @@ def _judge(
     heads = find_heads(source, attribute_columns(source, ()), learned)
     numbers = {head.column: head.truth(source, name, rows) for head, name in heads if head.kind == "numeric"}
     same = same_as_measured(values, measured.names, numbers)
-    heads = [head_and_name for head_and_name in heads if head_and_name[0].column not in same]
+    heads = [(head, name) for head, name in heads if head.column not in same]
     if not heads:
         return None, np.zeros((len(rows), 0))
     classifier, trained = open_attribute_classifier(results, source, heads, rows=learned, device=device)
-    say("a judge was trained on real images" if trained else f"the judge in {results} is used again")
+    say(
+        "an attribute classifier was trained on real images"
+        if trained
+        else f"the attribute classifier in {results} is used again"
+    )
     return classifier, np.hstack([head.truths(source, name, rows) for head, name in heads])

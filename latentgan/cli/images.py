@@ -51,7 +51,7 @@ def sample(
     attribute: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only with this value of a told attribute, name=value in its own unit; may be repeated.",
+            help="Only with this value of a conditioning attribute, name=value in its own unit; may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -61,17 +61,17 @@ def sample(
 ) -> None:
     """Draw images from the prior, or from a mixture that was fitted to codes.
 
-    Where a model can be asked for classes (cgan, aae_semi, ali with family.conditional, aae with family.labels=decoder)
-    and no --label is given, the grid has a row a class, in the order that is printed, and --count is rounded up to full
-    rows; the images of a column share all of their code but the class. Where the prior is a mixture (deligan, others
-    with family.mixture.components, aae with family.prior=mixture), the grid likewise has a row a component, unless
-    --component is given. Where a cgan is told attributes (family.attributes), the images of a row differ in the first
-    one alone, from its 5th to its 95th percentile, unless --attribute is given or the rows are classes; the other
-    attributes are those of training images.
+    Where a model is conditioned on classes (cgan, aae_semi, ali with family.conditional, aae with
+    family.labels=decoder) and no --label is given, the grid has a row a class, in the order that is printed, and
+    --count is rounded up to full rows; the images of a column share all of their code but the class. Where the prior is
+    a mixture (deligan, others with family.mixture.components, aae with family.prior=mixture), the grid likewise has a
+    row a component, unless --component is given. Where a cgan is conditioned on attributes (family.attributes), the
+    images of a row differ in the first one alone, from its 5th to its 95th percentile, unless --attribute is given or
+    the rows are classes; the other attributes are those of training images.
 
     With --results the codes are drawn from the mixture that `latentgan mixture` or `analyze` fitted to the run's codes:
-    a row a component, or of one with --component, or from the mixture of a class with --class. No generator needs to be
-    told anything for that.
+    a row a component, or of one with --component, or from the mixture of a class with --class. The generator need not
+    be conditional for that.
 
         latentgan sample runs/mnist -n 100 --out samples.png
 
@@ -81,13 +81,15 @@ def sample(
 
         latentgan sample runs/cgan --label 5 -n 16 --out fives.png
 
-        latentgan sample runs/told --attribute slant=2.5 --attribute bold=true --out bold.png
+        latentgan sample runs/conditional --attribute slant=2.5 --attribute bold=true --out bold.png
     """
     from latentgan.inference import sample_files as drawing
 
     if results is not None:
         if label is not None or attribute:
-            raise ConfigError("--label and --attribute ask the prior; of the mixtures in --results, ask by --class")
+            raise ConfigError(
+                "--label and --attribute draw from the prior; with --results, --class draws from the mixture of a class"
+            )
         codes, rows = _fitted(
             run, results, component=component, label=class_, count=count, grid=drawing.is_grid(out), seed=seed
         )
@@ -97,9 +99,13 @@ def sample(
     if class_ is not None:
         raise ConfigError(
             f"--class {class_} draws from a mixture that was fitted to codes of the class: add --results RESULTS, "
-            "which latentgan mixture TABLE --out RESULTS writes; a generator that is told labels is asked by --label"
+            "which latentgan mixture TABLE --out RESULTS writes; a conditional generator draws a class by --label"
         )
-    conditions: dict[str, Any] = {"label": label, "component": component, "attributes": _asked(attribute or [])}
+    conditions: dict[str, Any] = {
+        "label": label,
+        "component": component,
+        "attributes": _attribute_values(attribute or []),
+    }
     written = drawing.sample(run, out, count=count, seed=seed, device=device, family=family, **conditions)
     note(f"wrote {written}")
 
@@ -109,7 +115,7 @@ def _fitted(
 ) -> tuple[np.ndarray, int]:
     """Draw codes from a mixture in a results folder that is about the model of `run`: (n, d), and rows of a grid or 0.
 
-    Where nothing is asked for, a grid has a row a component.
+    Without a component or a label, a grid has a row a component.
     """
     import numpy as np
 
@@ -146,7 +152,7 @@ def _fitted(
     return np.concatenate(drawn), rows
 
 
-def _asked(given: list[str]) -> dict[str, str]:
+def _attribute_values(given: list[str]) -> dict[str, str]:
     """Return attribute -> value of texts name=value."""
     pairs = [text.partition("=") for text in given]
     if odd := [text for text, (name, equals, _) in zip(given, pairs, strict=True) if not name or not equals]:
@@ -178,12 +184,12 @@ def augment(
 ) -> None:
     """Draw images of every class, or with attributes, from a conditional generator, for training on them.
 
-    With --keep-best 0.25 four times as many are drawn, and of each class those kept that the discriminator, told the
-    class, finds most real: its logit D(x | y) of a cgan, D(x, z, y) of a conditional ali. Memory does not grow with
+    With --keep-best 0.25 four times as many are drawn, and of each class those kept that the discriminator, given the
+    class, scores as most real: its logit D(x | y) of a cgan, D(x, z, y) of a conditional ali. Memory does not grow with
     their number but for 20 bytes a draw of a class, where the best are kept.
 
-    Attributes that a cgan was told are drawn from training images, those of one image together (of the class, where
-    classes are told), and written into the folder's attributes.csv, or as columns of the table.
+    Conditioning attributes of a cgan are drawn from training images, those of one image together (of the class, where
+    there are classes), and written into the folder's attributes.csv, or as columns of the table.
 
         latentgan augment runs/cgan --per-class 500 --keep-best 0.5 --out generated
 

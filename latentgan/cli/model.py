@@ -108,9 +108,9 @@ def likelihood(
 ) -> None:
     """Estimate how probable test images are under a model with a likelihood (avb, vae): log p(x) in nats an image.
 
-    By importance sampling (Burda et al. 2016) and by annealed importance sampling (Neal 2001), lower bounds in the
-    mean, beside what training believed and independent pixels, each with its standard error over images; also written
-    to RUN/likelihood.json, which the report shows.
+    By importance sampling (Burda et al. 2016) and by annealed importance sampling (Neal 2001), both lower bounds in the
+    mean, compared with the criterion of training and with independent pixels. Each figure has its standard error over
+    images. All are written to RUN/likelihood.json, and the report shows them.
 
         latentgan likelihood runs/avb --images 1000 --samples 500 --chains 5
     """
@@ -133,7 +133,7 @@ def likelihood(
 
 def classify(
     run: Run,
-    images: Annotated[list[Path], typer.Argument(help="Image files to name.", show_default=False)],
+    images: Annotated[list[Path], typer.Argument(help="Image files to classify.", show_default=False)],
     probe: Annotated[
         Path | None,
         typer.Option(help="Fitted probe, of `latentgan probe TABLE --save FILE.npz`.", show_default=False),
@@ -143,10 +143,10 @@ def classify(
     device: Device = "auto",
     family: FamilyOption = None,
 ) -> None:
-    """Name the class of image files, by a probe that was fitted on the run's features.
+    """Classify image files by a probe that was fitted to the run's features.
 
-    Prints each file's most probable class and its probability, which is as good as the probe: its accuracy on test
-    images stands below. Families that learned classes themselves (aae_semi, improved_gan, ali_semi) need no probe.
+    Prints each file's most probable class and its probability, and below them the probe's accuracy on test images.
+    Families that learned classes themselves (aae_semi, improved_gan, ali_semi) need no probe.
 
         latentgan probe codes.parquet --code discriminator.dense1 --save probe.npz
 
@@ -171,7 +171,7 @@ def classify(
         typer.echo(f"{clean(prediction.file):{width}}  {clean(prediction.label)}  {100 * prediction.probability:.1f} %")
     if fitted is not None:
         right = fitted.accuracy
-        note(f"the probe names {right.percent()} of {right.n:,} test images right")
+        note(f"the probe classifies {right.percent()} of {right.n:,} test images correctly")
 
 
 def adversarial(
@@ -199,10 +199,10 @@ def adversarial(
     device: Device = "auto",
     family: FamilyOption = None,
 ) -> None:
-    """How much of a probe's accuracy survives when every pixel moves a little, where it hurts most.
+    """Measure how much of a probe's accuracy survives small adversarial changes of the pixels.
 
-    FGSM and PGD follow the slope of the probe's loss through the networks down to the pixels. Beside the probe stand
-    one on raw pixels and one on the untrained network, each attacked through its own slope, and noise of the same size;
+    FGSM and PGD follow the gradient of the probe's loss through the networks to the pixels. The baselines are a probe
+    of raw pixels and one of the untrained network, each attacked through its own gradient, and noise of the same size;
     all with n and 95 % intervals at every epsilon. With --out the images go into the report.
 
         latentgan probe codes.parquet --code discriminator.dense1 --save probe.npz

@@ -44,7 +44,7 @@ def reproduce(
     ] = False,
     table: Annotated[bool, typer.Option("--table", help="Print the table of all figures in Markdown.")] = False,
 ) -> None:
-    """Measure a published figure again: train, encode, read, record; a seed that is recorded is not done twice.
+    """Measure a published figure again: train, encode, evaluate, record; a seed that is recorded is not done twice.
 
     latentgan reproduce
 

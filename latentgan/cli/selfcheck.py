@@ -24,12 +24,12 @@ def selfcheck(
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compute losses, penalties, moves and small solved games on this machine, beside their closed forms.
+    """Compare losses, penalties, updates and small solved games on this machine with their closed forms.
 
     Takes seconds; exits with 1 if any figure is out of its tolerance.
 
-    With --statistics it simulates, in minutes, how often noise is called an effect, how often 95 % intervals hold the
-    planted value, and how often planted effects are found; exits with 1 if any rate is out of its bound.
+    With --statistics it simulates, in minutes, how often an effect is claimed of noise, how often 95 % intervals hold
+    the planted value, and how often planted effects are found; exits with 1 if any rate is out of its bound.
 
         latentgan selfcheck --device cuda
         latentgan selfcheck --statistics

@@ -88,7 +88,7 @@ def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
         for end in ("+3", "strip")
     }
     far = call("edit", made / "run", made / "one.png", *asked, "--strength", "1e6")
-    assert far[0] == 0 and "1e+06 standard deviations from an image there are no real ones" in far[2]
+    assert far[0] == 0 and "1e+06 standard deviations from an image there are no real images" in far[2]
     assert (found["one_thickness_+3.png"] != found["one_thickness_preserve-slant_preserve-label--3_+3.png"]).any()
     table = load_one(made / "results", "concepts")
     names = [one.name for one in table.concepts]
@@ -170,7 +170,7 @@ def test_verifying_judges_edits_of_held_out_images_and_joins_the_report(call, ma
     given = ["verify", made / "run", "--results", results, "--images", "30", "--draws", "3"]
     asked = ["--concept", "thickness", "--concept", "label: 3"]
     code, out, err = call(*given, *asked)
-    assert code == 0 and "a judge was trained" in err, err
+    assert code == 0 and "an attribute classifier was trained" in err, err
     assert "30 held-out images" in out and "random directions" in out and "[" in out
     found = load_one(results, "editing")
     assert [one.name for one in found.responses] == ["thickness", "label: 3"]
@@ -294,7 +294,7 @@ def test_attributes_that_encode_was_given_are_judged_where_verify_is_given_them_
 
 
 def test_concepts_beyond_the_first_are_counted(call, made, monkeypatch):
-    monkeypatch.setattr("latentgan.cli.edit.MOST", 3)
+    monkeypatch.setattr("latentgan.cli.edit.MAX_CONCEPTS", 3)
     assert call("verify", made / "run", "--results", made / "results", "--images", "10", "--draws", "2")[0] == 0
     found = load_one(made / "results", "editing")
     assert len(found.responses) == 3 and found.left_out == 9 and any("first 3 of 12" in one for one in found.notes)

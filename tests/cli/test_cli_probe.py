@@ -50,7 +50,7 @@ def test_a_saved_probe_names_files_as_it_names_the_tables_rows(
     code, out, err = call("classify", run, *files[:2], "--probe", path)
     first = f"{files[0]}  {body['images'][0]['label']}  {100 * body['images'][0]['probability']:.1f} %"
     assert code == 0 and out.splitlines()[0] == first and len(out.splitlines()) == 2
-    assert f"the probe names {probe.accuracy.percent()} of {probe.accuracy.n:,} test images right" in err
+    assert f"the probe classifies {probe.accuracy.percent()} of {probe.accuracy.n:,} test images correctly" in err
 
 
 def test_classifying_without_a_probe_or_with_none_there_is_one_sentence(

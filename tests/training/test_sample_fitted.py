@@ -81,8 +81,8 @@ def test_a_component_or_a_class_is_drawn_decoded_and_nothing_else(call, run, res
         (["--class", "cow"], "has no mixture of a class 'cow'; known are: 'cat', 'dog'"),
         (["--class", "cta"], "did you mean 'cat'?"),
         (["--class", "cat", "--component", 1], "give --component or --class, not both"),
-        (["--class", "cat", "--label", "cat"], "--label and --attribute ask the prior"),
-        (["--component", 1, "--attribute", "a=1"], "--label and --attribute ask the prior"),
+        (["--class", "cat", "--label", "cat"], "--label and --attribute draw from the prior"),
+        (["--component", 1, "--attribute", "a=1"], "--label and --attribute draw from the prior"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_sentence(call, run, results, tmp_path, asked, sentence):
