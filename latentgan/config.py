@@ -12,7 +12,7 @@ import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -52,6 +52,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
     )
+
+    removed: ClassVar[Mapping[str, Any]] = {}
+    """Settings of earlier versions, with the value that each has now: stored runs may name them with this value."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -192,14 +195,14 @@ class AdversarialConfig(FamilyConfig):
     instance_noise: NotNegative = 0.0
     """Standard deviation of the Gaussian noise that the discriminator sees on every picture at the start of the run, in
     units of the pixels' range from -1 to 1; it falls linearly to 0 (Sønderby et al. 2017, arXiv:1610.04490)."""
-    instance_noise_until: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the run after which the instance noise is 0."""
     r1: NotNegative = 0.0
     """γ of the penalty γ/2 E‖∇d‖² on the discriminator's gradient at real inputs (Mescheder et al. 2018,
     arXiv:1801.04406, eq. 9; 10 there, 0.1 to 10 in use). It needs a discriminator without batch norm."""
     r1_every: PositiveInt = 1
     """Apply the penalty every so many iterations, at as many times the weight (Karras et al. 2020, arXiv:1912.04958,
     §3.1)."""
+
+    removed: ClassVar[Mapping[str, Any]] = {"instance_noise_until": 1.0}
 
 
 class RunConfig(Settings):
@@ -296,9 +299,19 @@ def validated(kind: type[Settings], values: Any, where: str) -> Settings:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where} is a table of settings, not {shown(values)}; write for example {where}.key=value")
     try:
-        return kind.model_validate(dict(values))
+        return kind.model_validate(_without_removed(kind, values, where))
     except ValidationError as error:
         raise ConfigError(_sentence(error, kind, where)) from error
+
+
+def _without_removed(kind: type[Settings], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return `values` without settings of earlier versions; ConfigError where one has another value than it has now."""
+    removed = {key: value for base in reversed(kind.__mro__) for key, value in vars(base).get("removed", {}).items()}
+    for key, constant in removed.items():
+        if key in values and values[key] != constant:
+            now = "" if constant is None else f": it is {constant} in every run"
+            raise ConfigError(f"{where}.{key} = {shown(values[key])} is no setting any more{now}; leave it out")
+    return {key: value for key, value in values.items() if key not in removed}
 
 
 def _sentence(error: ValidationError, kind: type[Settings], where: str) -> str:

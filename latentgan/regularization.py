@@ -28,7 +28,7 @@ class View(nn.Module):
     Arjovsky & Bottou 2017, arXiv:1701.04862): x + ε, ε ~ N(0, σ²), with σ falling linearly from `instance_noise` to 0.
 
     Args:
-        config: augment, instance_noise, instance_noise_until; all zero passes images through untouched.
+        config: augment and instance_noise; zeros pass images through untouched.
     """
 
     def __init__(self, config: AdversarialConfig) -> None:
@@ -45,7 +45,7 @@ class View(nn.Module):
 
     def deviation(self, progress: float) -> float:
         """Return σ after `progress` in [0, 1] of the run."""
-        return self.config.instance_noise * max(0.0, 1 - progress / self.config.instance_noise_until)
+        return self.config.instance_noise * max(0.0, 1 - progress)
 
 
 class R1:

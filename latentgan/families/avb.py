@@ -20,6 +20,9 @@ Adversarial Networks, ICML 2017 (arXiv:1701.04722), algorithm 1 and the section 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from pydantic import PositiveInt
 from torch import Tensor
@@ -34,6 +37,9 @@ from latentgan.networks.autoencoder import autoencoder
 from latentgan.networks.blocks import Layers
 from latentgan.networks.implicit_posterior import Adversary, BasisEncoder, NoisyEncoder
 
+BASIS_HIDDEN = 32
+"""Width of the three layers of each noise function (authors: 128, which is most of an iteration on a CPU)."""
+
 
 class AVB(VAE):
     """Variational autoencoder with a black-box encoder and an adversary (Mescheder et al. 2017, arXiv:1701.04722)."""
@@ -46,16 +52,12 @@ class AVB(VAE):
         """Dimension of the encoder's noise ε, N(0, I): with adaptive contrast of each noise function (paper: 32)."""
         basis: PositiveInt = 16
         """Noise functions of the encoder under adaptive contrast (authors: 16 for 8 dimensions, 32 for 32)."""
-        basis_hidden: PositiveInt = 32
-        """Width of the three layers of each noise function (authors: 128, which is most of an iteration on a CPU)."""
-        adversary_hidden: PositiveInt | None = None
-        """Width of the adversary's layers on z; by default that of the other dense layers (paper: 1024)."""
-        adversary_moves: PositiveInt = 1
-        """Moves of the adversary an iteration, the last one together with encoder and decoder (paper: 1)."""
         autoencoder: OptimizerConfig = OptimizerConfig(learning_rate=5e-4)
         """The optimiser of encoder and decoder (paper: Adam 5e-5 with beta1 0.5)."""
         adversary: OptimizerConfig = OptimizerConfig(learning_rate=1e-3)
         """The adversary's optimiser, which has to be ahead (paper: Adam 1e-4 with beta1 0.5)."""
+
+        removed: ClassVar[Mapping[str, Any]] = {"basis_hidden": 32, "adversary_hidden": None, "adversary_moves": 1}
 
     config: Config
 
@@ -66,7 +68,7 @@ class AVB(VAE):
         """Make encoder and adversary, which looks at images with a trunk of its own."""
         config = self.config
         if config.adaptive_contrast:
-            sizes = {"noise": config.noise, "basis": config.basis, "hidden": config.basis_hidden}
+            sizes = {"noise": config.noise, "basis": config.basis, "hidden": BASIS_HIDDEN}
             self.encoder = BasisEncoder(trunk, hidden, config.latent, **sizes)
         else:
             self.encoder = NoisyEncoder(trunk, hidden, config.latent, noise=config.noise)
@@ -75,7 +77,7 @@ class AVB(VAE):
             adversary_trunk,
             hidden,
             config.latent,
-            hidden=config.adversary_hidden or hidden,
+            hidden=hidden,
             quadratic=not config.adaptive_contrast,
         )
         self.objective = Objective("bce")
@@ -87,14 +89,8 @@ class AVB(VAE):
         }
 
     def step(self, batches: Batches, update: Update) -> None:
-        """The adversary moves on its own as often as it is asked to, then all move at once; terms are nats an image."""
+        """Encoder, decoder and adversary move at once; terms are nats an image."""
         x = self.likelihood.observed(next(batches).image)
-        for _ in range(self.config.adversary_moves - 1):
-            with torch.no_grad():
-                z, mean, deviation = self.encoder(x)
-            update(
-                adversary=self.adversary_terms(*self.adversary(x, (z - mean) / deviation, self.prior.sample(len(x))))
-            )
         explained, divergence, inferred, drawn = self.contrasted(x)
         error, kl = -explained.mean(), divergence.mean()
         adversary_terms = self.adversary_terms(inferred, drawn)

@@ -24,13 +24,14 @@ Source: Gurumurthy, Sarvadevabhatla, Babu: DeLiGAN: Generative Adversarial Netwo
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from latentgan.config import NotNegative, OptimizerConfig
+from latentgan.config import OptimizerConfig
 from latentgan.data.batches import Batches
 from latentgan.data.source import ImageSpec
 from latentgan.errors import ConfigError
@@ -40,6 +41,22 @@ from latentgan.networks.discriminators import Discriminator
 from latentgan.priors import MixtureConfig
 
 RATE = OptimizerConfig(learning_rate=5e-4, schedule="linear", decay_from=0.25)
+
+
+MOVES = 5
+"""Moves on each minibatch under the threshold (authors' code: 5)."""
+
+
+LOWEST_THRESHOLD = 0.70
+"""The lowest threshold on the generator's term (authors' code: 0.70 on MNIST, 0.73 on points)."""
+
+
+HIGHEST_THRESHOLD = 1.0
+"""The highest threshold, and the first (authors' code: 1.0)."""
+
+
+THRESHOLD_STEP = 0.003
+"""The threshold rises or falls by this much (authors' code: 0.003)."""
 
 
 class DeLiGAN(DCGAN):
@@ -60,18 +77,17 @@ class DeLiGAN(DCGAN):
         """Kernels of minibatch discrimination in the discriminator (authors' code: 64 on MNIST, none on points)."""
         balance: Literal["threshold", "alternate"] = "threshold"
         """Who moves: by the authors' threshold on the generator's term, or in turn as in a GAN."""
-        balance_moves: PositiveInt = 5
-        """Moves on each minibatch under the threshold (authors' code: 5)."""
-        balance_least: PositiveFloat = 0.70
-        """The lowest threshold (authors' code: 0.70 on MNIST, 0.73 on points)."""
-        balance_most: PositiveFloat = 1.0
-        """The highest threshold, and the first (authors' code: 1.0)."""
-        balance_step: NotNegative = 0.003
-        """What the threshold rises or falls by (authors' code: 0.003)."""
         discriminator: OptimizerConfig = RATE
         """The discriminator's optimiser (authors' code: Adam 5e-4, falling to 0 over the last three quarters)."""
         generator: OptimizerConfig = RATE
         """The optimiser of generator and mixture (authors' code: the same)."""
+
+        removed: ClassVar[Mapping[str, Any]] = {
+            "balance_moves": 5,
+            "balance_least": 0.70,
+            "balance_most": 1.0,
+            "balance_step": 0.003,
+        }
 
     config: Config
     balance: Tensor
@@ -85,13 +101,9 @@ class DeLiGAN(DCGAN):
                 "family.objective=bce and family.generator_loss=non-saturating: keep these, or set "
                 "family.balance=alternate"
             )
-        if config.balance_least > config.balance_most:
-            raise ConfigError(
-                f"family.balance_least={config.balance_least:g} is above family.balance_most={config.balance_most:g}"
-            )
         if by_threshold:
             # The threshold, and moves in a row of the generator and of the discriminator: part of every checkpoint.
-            self.register_buffer("balance", torch.tensor([config.balance_most, 0.0, 0.0]))
+            self.register_buffer("balance", torch.tensor([HIGHEST_THRESHOLD, 0.0, 0.0]))
 
     def build(self, spec: ImageSpec) -> tuple[nn.Module, Discriminator]:
         """Return generator and discriminator."""
@@ -103,9 +115,9 @@ class DeLiGAN(DCGAN):
             super().step(batches, update)
             return
         x, objective, progress = next(batches).image, self.objective, update.progress
-        rule = Balance.read(self.balance, self.config)
+        rule = Balance.read(self.balance)
         rule.adjust()
-        for _ in range(self.config.balance_moves):
+        for _ in range(MOVES):
             fake = self.discriminator(self.view(self.generator(self.prior.sample(len(x))), progress))
             generator_terms = objective.as_real(fake)
             if rule.generator_moves(float(generator_terms.detach())):
@@ -124,34 +136,27 @@ class Balance:
     """Which player moves, so that none gets far ahead: the rule of the authors' code.
 
     Args:
-        threshold: of the generator's term, above which it moves.
-        generator: its moves in a row so far.
-        discriminator: the discriminator's.
-        least: the lowest threshold.
-        most: the highest one.
-        step: what it rises or falls by.
+        threshold: value of the generator's term above which the generator moves.
+        generator: number of moves of the generator in a row so far.
+        discriminator: number of moves of the discriminator in a row so far.
     """
 
-    def __init__(
-        self, threshold: float, generator: int, discriminator: int, *, least: float, most: float, step: float
-    ) -> None:
+    def __init__(self, threshold: float, generator: int, discriminator: int) -> None:
         self.threshold, self.generator, self.discriminator = threshold, generator, discriminator
-        self.least, self.most, self.step = least, most, step
 
     @classmethod
-    def read(cls, state: Tensor, config: DeLiGAN.Config) -> Balance:
-        """Return the rule as a state (3,) of threshold and moves in a row has it."""
+    def read(cls, state: Tensor) -> Balance:
+        """Return the rule with the state (3,) of threshold and moves in a row that a checkpoint holds."""
         threshold, generator, discriminator = state.tolist()
-        limits = {"least": config.balance_least, "most": config.balance_most, "step": config.balance_step}
-        return cls(threshold, int(generator), int(discriminator), **limits)
+        return cls(threshold, int(generator), int(discriminator))
 
     def adjust(self) -> None:
         """Raise the threshold after more than 3 moves of the generator in a row, lower it after more than one of the
         discriminator; once a minibatch."""
         if self.generator > 3:
-            self.threshold, self.generator = min(self.threshold + self.step, self.most), 0
+            self.threshold, self.generator = min(self.threshold + THRESHOLD_STEP, HIGHEST_THRESHOLD), 0
         if self.discriminator > 1:
-            self.threshold, self.discriminator = max(self.threshold - self.step, self.least), 0
+            self.threshold, self.discriminator = max(self.threshold - THRESHOLD_STEP, LOWEST_THRESHOLD), 0
 
     def generator_moves(self, term: float) -> bool:
         """Tell whether the generator is to move, its term being this, and count the move."""

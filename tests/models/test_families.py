@@ -15,6 +15,7 @@ from latentgan.config import resolve
 from latentgan.data.batches import Batches
 from latentgan.data.source import ImageSource, ImageSpec
 from latentgan.errors import ConfigError
+from latentgan.families import deligan
 from latentgan.families.base import Decodes, Encodes, Family, configure, family_names, load_family
 from latentgan.game import Update
 from latentgan.inference.numpy_model import NumpyModel
@@ -23,8 +24,7 @@ from latentgan.training.ema import make_usable
 from latentgan.training.loop import iterations
 
 SMALL = {"latent": 4, "width": 4, "hidden": 16}
-TRICKS = {"smoothing": 0.1, "instance_noise": 0.2, "instance_noise_until": 0.03}  # until within six iterations
-BALANCED = {"balance_moves": 9, "balance_most": 0.69, "balance_least": 0.68}  # both players move within two iterations
+TRICKS = {"smoothing": 0.1, "instance_noise": 0.2}
 VARIANTS = {
     "bigan": [
         {},
@@ -104,7 +104,7 @@ VARIANTS = {
     "avb": [
         {"noise": 3, "basis": 4},
         {"noise": 3, "adaptive_contrast": False},
-        {"network": "mlp", "noise": 3, "basis": 4, "adversary_moves": 2, "likelihood": "bernoulli"},
+        {"network": "mlp", "noise": 3, "basis": 4, "likelihood": "bernoulli"},
         {"network": "mlp", "noise": 3, "adaptive_contrast": False, "likelihood": "bernoulli", "binarise": "stochastic"},
     ],
     "infogan": [
@@ -115,11 +115,11 @@ VARIANTS = {
         {"noise": 3, "mixture": {"components": 3}},
     ],
     "deligan": [
-        {**BALANCED, "mixture": {"components": 5}},
-        {**BALANCED, "network": "mlp", "mixture": {"components": 5}, "minibatch_discrimination": 0, "spectral": True},
+        {"mixture": {"components": 5}},
+        {"network": "mlp", "mixture": {"components": 5}, "minibatch_discrimination": 0, "spectral": True},
         {"balance": "alternate", "mixture": {"components": 5, "deviation_weight": 0.0}},
         {"balance": "alternate", "mixture": {"components": 0}},
-        {**BALANCED, "spectral": True, "minibatch_discrimination": 0, "r1": 1.0, "r1_every": 2, **TRICKS},
+        {"spectral": True, "minibatch_discrimination": 0, "r1": 1.0, "r1_every": 2, **TRICKS},
     ],
     "latent_regressor": [
         {"base": {"latent": 4, "width": 4}},
@@ -193,6 +193,13 @@ class Game:
         return {k: v.clone() for k, v in self.family.state_dict().items()}
 
 
+@pytest.fixture(autouse=True)
+def balanced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let both of DeLiGAN's players move within two iterations."""
+    for name, value in (("MOVES", 9), ("HIGHEST_THRESHOLD", 0.69), ("LOWEST_THRESHOLD", 0.68)):
+        monkeypatch.setattr(deligan, name, value)
+
+
 @pytest.fixture(params=CASES, ids=IDS)
 def case(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
     return request.param
@@ -206,6 +213,26 @@ def test_the_configuration_survives_a_round_trip(case):
     name, variant = case
     config = configure(name, family=settings(name, variant))
     assert resolve(name, load_family(name).Config, config.as_dict()) == config
+
+
+REMOVED = {
+    "deligan": {"balance_moves": 5, "balance_least": 0.7, "balance_most": 1.0, "balance_step": 0.003},
+    "avb": {"basis_hidden": 32, "adversary_moves": 1},
+    "bigan": {"instance_noise_until": 1.0},
+}
+
+
+@pytest.mark.parametrize("name", REMOVED)
+def test_removed_settings_of_stored_runs_are_ignored(name):
+    assert configure(name, {"family": REMOVED[name]}) == configure(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("deligan", "balance_moves"), ("avb", "adversary_hidden"), ("gan", "instance_noise_until")]
+)
+def test_a_removed_setting_of_another_value_is_refused(name, key):
+    with pytest.raises(ConfigError, match=rf"family\.{key} = 0\.25 is no setting any more"):
+        configure(name, {"family": {key: 0.25}})
 
 
 @pytest.mark.parametrize("channels", [1, 3])

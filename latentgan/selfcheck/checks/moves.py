@@ -74,7 +74,7 @@ def balance(device: torch.device) -> Checks:
         ("−log D below it, 5 minibatches", 0.6, 5, 0.888),
         ("−log D below it, 200 minibatches", 0.6, 200, 0.7),
     ):
-        rule = deligan.Balance(0.9, 0, 0, least=0.7, most=1.0, step=0.003)
+        rule = deligan.Balance(0.9, 0, 0)
         logit = torch.tensor([-math.log(math.expm1(term))], device=device)
         for _ in range(batches):
             rule.adjust()

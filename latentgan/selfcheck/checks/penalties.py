@@ -58,12 +58,12 @@ def r1(device: torch.device) -> Checks:
 
 
 def instance_noise(device: torch.device) -> Checks:
-    view = tricks.View(AdversarialConfig(instance_noise=0.4, instance_noise_until=0.5))
+    view = tricks.View(AdversarialConfig(instance_noise=0.4))
     x = torch.rand(400, 1, 16, 16, device=device)
     spread = 5 * 0.3 / math.sqrt(2 * x.numel())
-    for progress, deviation in ((0.125, 0.3), (0.5, 0.0)):
+    for progress, deviation in ((0.25, 0.3), (1.0, 0.0)):
         value = float((view(x, progress) - x).std())
-        name = f"deviation of instance noise, 0.4 falling to 0 at ½, after {progress:g}"
+        name = f"deviation of instance noise, 0.4 falling to 0, after {progress:g}"
         yield Check(
             name=name,
             source="Sønderby et al. 2017",
