@@ -1,4 +1,4 @@
-"""Concepts: how often coin flips are called a concept, whether intervals of AUCs hold, and what few rows find."""
+"""Concepts: how often noise is significant, whether intervals of AUCs hold, and what is significant at few rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GROUPS = ((10, 10), (5, 200), (30, 30), (300, 700))
 
 
 def rank_tests_of_noise(rng: np.random.Generator, trials: int) -> Claims:
-    """Scores that know nothing of their groups, with ties and without."""
+    """Scores that are independent of their groups, with ties and without."""
     for m, n in GROUPS:
         for levels in (0, 3):
             positive, hits = np.arange(m + n) < m, 0
@@ -48,15 +48,15 @@ def auc_intervals(rng: np.random.Generator, trials: int) -> Claims:
 def _table(
     codes: np.ndarray, signs: np.ndarray, rng: np.random.Generator, methods: tuple[str, ...] = METHODS
 ) -> ConceptTable:
-    """Concepts (n, m) of codes (n, d), the last 30 % of the rows held out."""
+    """Return the concepts (n, m) of codes (n, d), with the last 30 % of the rows held out."""
     rows, cut = np.arange(len(codes)), len(codes) * 7 // 10
-    asked = [
+    targets = [
         ConceptTarget(name=f"{i}", column=f"{i}", kind="boolean", signs=column) for i, column in enumerate(signs.T)
     ]
     return concept_table(
         codes[:cut],
         codes[cut:],
-        asked,
+        targets,
         rows[:cut],
         rows[cut:],
         rng=rng,
@@ -68,12 +68,12 @@ def _table(
 
 
 def concepts_of_noise(rng: np.random.Generator, trials: int) -> Claims:
-    """Tables of coin flips: any concept that stands is false."""
+    """Tables of coin flips, in which any significant concept is false."""
     hits = 0
     for _ in range(trials):
         table = _table(rng.normal(size=(150, 6)), rng.choice([-1, 1], (150, 12)), rng)
         hits += any(concept.stands for concept in table.best)
-    yield null_rate("some concept of a table stands", "12 coin flips, 6 normal numbers, 150 rows", hits, trials)
+    yield null_rate("some concept of a table is significant", "12 coin flips, 6 normal numbers, 150 rows", hits, trials)
 
 
 def one_concept_among_many(rng: np.random.Generator, trials: int) -> Claims:
@@ -84,7 +84,9 @@ def one_concept_among_many(rng: np.random.Generator, trials: int) -> Claims:
         codes[:, 0] = np.where(codes[:, 0] > 0, 2, -2) + 0.1 * codes[:, 0]
         signs = np.column_stack([np.sign(codes[:, 0]), rng.choice([-1, 1], (200, 100))]).astype(np.int64)
         result += _table(codes, signs, rng, ("mean difference", "LDA")).best[0].stands
-    yield power("a perfect concept stands", "1 among 101, 140 train and 60 test rows", result, trials, bound=0.95)
+    yield power(
+        "a perfect concept is significant", "1 among 101, 140 train and 60 test rows", result, trials, bound=0.95
+    )
 
 
 def concepts_of_few_rows(rng: np.random.Generator, trials: int) -> Claims:
@@ -109,11 +111,11 @@ def concepts_of_few_rows(rng: np.random.Generator, trials: int) -> Claims:
                 yield null_rate(f"a concept has p <= 0.05, {method}", planted, called, trials)
             else:
                 yield power(f"a concept has p <= 0.05, {method}", planted, called, trials, bound=0.8)
-                yield power(f"a concept stands, {method}", planted, stands, trials, bound=0.65)
+                yield power(f"a concept is significant, {method}", planted, stands, trials, bound=0.65)
 
 
 def probes_of_few_rows(rng: np.random.Generator, trials: int) -> Claims:
-    """Probes that choose their setting in folds of 60 rows, beside scikit-learn's logistic regression."""
+    """Probes that choose their setting in folds of 60 rows, compared with scikit-learn's logistic regression."""
     from sklearn.linear_model import LogisticRegression
 
     from analysis.probes.linear_probe import linear_probe

@@ -20,19 +20,24 @@ from analysis.editing.study import HeldOut, edit_directions, verify_concepts
 from analysis.editing.verification import Verification
 from latentgan.selfcheck.claims.base import Claims, coverage, null_rate, power
 
-WIDTH = 16  # numbers of a code
+WIDTH = 16
+"""Numbers of a code."""
 
 
 PIXELS = 36
+"""Pixels of an image."""
 
 
 CONCEPTS = 6
+"""Attributes of a world."""
 
 
-FITTED, EVIDENCE, LEARNED, HELD = 300, 150, 250, 150  # rows: directions, their evidence, the judge, the edited
+FITTED, SCORED, LEARNED, HELD = 300, 150, 250, 150
+"""Rows that directions are fitted to, are scored on, that the classifier is trained on, and that are edited."""
 
 
 EDITED = 40
+"""Images of which every edit is made."""
 
 
 SPECTRA: dict[str, Callable[[int], np.ndarray]] = {
@@ -44,25 +49,28 @@ SPECTRA: dict[str, Callable[[int], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class _World:
-    """Codes, a decoder, and attributes ±1, of which the first are planted in the codes."""
+    """Codes, a decoder, and attributes, of which the first are planted in the codes."""
 
-    codes: np.ndarray  # (n, d)
-    signs: np.ndarray  # (n, m)
-    mixing: np.ndarray  # (d, p)
+    codes: np.ndarray
+    """Codes (n, d)."""
+    signs: np.ndarray
+    """Attributes (n, m), each −1 or 1."""
+    mixing: np.ndarray
+    """Weights (d, p) of the decoder."""
 
     def decode(self, codes: np.ndarray, /) -> np.ndarray:
         images: np.ndarray = 1 / (1 + np.exp(-np.asarray(codes, np.float32) @ self.mixing))
         return images.reshape(len(codes), 6, 6, 1)
 
     def encode(self, images: np.ndarray, /) -> np.ndarray:
-        """The codes that made the images."""
+        """Return the codes (n, d) that made the images."""
         flat = np.clip(images.reshape(len(images), -1).astype(np.float64), 1e-6, 1 - 1e-6)
         result: np.ndarray = np.log(flat / (1 - flat)) @ np.linalg.pinv(self.mixing)
         return result.astype(np.float32)
 
 
-class _Reader:
-    """A ridge reader of pixels for each attribute, whose scores are probabilities."""
+class _PixelClassifier:
+    """A ridge classifier of pixels for each attribute, whose scores are probabilities."""
 
     def __init__(self, images: np.ndarray, signs: np.ndarray) -> None:
         x = images.reshape(len(images), -1).astype(np.float64)
@@ -79,29 +87,29 @@ class _Reader:
 
 
 def _world(rng: np.random.Generator, spectrum: str, planted: int) -> _World:
-    n = FITTED + EVIDENCE + LEARNED + HELD
+    n = FITTED + SCORED + LEARNED + HELD
     deviation = np.sqrt(SPECTRA[spectrum](WIDTH))
     signs = np.where(rng.random((n, CONCEPTS)) < rng.uniform(0.2, 0.8, CONCEPTS), 1, -1)
     codes = rng.normal(size=(n, WIDTH)) * deviation
     axes = np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0][:planted] * deviation * np.sqrt(WIDTH) / 2
     codes += signs[:, :planted] @ axes
-    turn = np.linalg.qr(rng.normal(size=(PIXELS, PIXELS)))[0][:WIDTH]
-    return _World(codes.astype(np.float32), signs, (turn * 1.5).astype(np.float32))
+    rotation = np.linalg.qr(rng.normal(size=(PIXELS, PIXELS)))[0][:WIDTH]
+    return _World(codes.astype(np.float32), signs, (rotation * 1.5).astype(np.float32))
 
 
 def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verification:
     world = _world(rng, spectrum, planted)
-    fitted, evidence, learned, held = np.split(np.arange(len(world.codes)), np.cumsum([FITTED, EVIDENCE, LEARNED]))
-    asked = [
+    fitted, scored, learned, held = np.split(np.arange(len(world.codes)), np.cumsum([FITTED, SCORED, LEARNED]))
+    targets = [
         ConceptTarget(name=f"a{i}", column=f"a{i}", kind="boolean", signs=column)
         for i, column in enumerate(world.signs.T)
     ]
     table = concept_table(
         world.codes[fitted],
-        world.codes[evidence],
-        asked,
+        world.codes[scored],
+        targets,
         fitted,
-        evidence,
+        scored,
         rng=rng,
         methods=["mean difference"],
         permutations=99,
@@ -110,41 +118,49 @@ def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verifica
     )
     moves = edit_directions(table)
     preserving = preserve_directions(table, moves, range(len(moves)), [], by="regression", draws=20)
-    reader = _Reader(world.decode(world.codes[learned]), world.signs[learned])
+    classifier = _PixelClassifier(world.decode(world.codes[learned]), world.signs[learned])
     images = world.decode(world.codes[held])
-    pictures = np.rint(255 * images).astype(np.uint8)
-    out = HeldOut(pictures, np.full(len(held), -1), (world.signs[held] > 0).astype(np.float64))
-    nothing = Measured((), 0.0)
+    pixels = np.rint(255 * images).astype(np.uint8)
+    held_out = HeldOut(pixels, np.full(len(held), -1), (world.signs[held] > 0).astype(np.float64))
+    no_measures = Measured((), 0.0)
     return verify_concepts(
-        preserving.moves, world, out, nothing, reader, rng=rng, edited=EDITED, draws=2, shuffled=preserving.shuffled
+        preserving.moves,
+        world,
+        held_out,
+        no_measures,
+        classifier,
+        rng=rng,
+        edited=EDITED,
+        draws=2,
+        shuffled=preserving.shuffled,
     )
 
 
 def _noise(rng: np.random.Generator, trials: int, spectrum: str) -> Claims:
-    proven, bare, leaks = 0, 0, 0
+    proven, by_p_alone, leaks = 0, 0, 0
     for _ in range(trials):
         result = _verified(rng, spectrum, 0)
         proven += bool(result.proven)
-        bare += any(one.p_value <= 0.05 and one.effect.low > 0 for one in result.judged)
+        by_p_alone += any(edit.p_value <= 0.05 and edit.effect.low > 0 for edit in result.judged)
         leaks += bool(result.leaks.any())
-    what = f"{CONCEPTS} coin flips, {WIDTH} numbers, {spectrum} spectrum"
-    yield null_rate("verify proves an edit of noise", what, proven, trials)
-    yield null_rate("p alone proves an edit of noise", what, bare, trials)
-    yield null_rate("verify marks a leak of noise", what, leaks, trials)
+    simulated = f"{CONCEPTS} coin flips, {WIDTH} numbers, {spectrum} spectrum"
+    yield null_rate("verify verifies an edit of noise", simulated, proven, trials)
+    yield null_rate("p alone verifies an edit of noise", simulated, by_p_alone, trials)
+    yield null_rate("verify marks a leak of noise", simulated, leaks, trials)
 
 
 def _real(rng: np.random.Generator, trials: int, spectrum: str) -> Claims:
     real, noise, leaks, planted, tables = 0, 0, 0, CONCEPTS // 2, max(1, trials // 4)
     for _ in range(tables):
         result = _verified(rng, spectrum, planted)
-        proven = {one.name for one in result.proven}
+        proven = {edit.name for edit in result.proven}
         real += sum(f"a{i}" in proven for i in range(planted))
         noise += any(f"a{i}" in proven for i in range(planted, CONCEPTS))
         leaks += bool(result.leaks[planted:].any() or result.leaks[:, planted:].any())
-    what = f"{planted} of {CONCEPTS} concepts planted, {spectrum} spectrum"
-    yield power("verify proves a planted edit", what, real, planted * tables, bound=0.7)
-    yield null_rate("verify proves noise beside planted edits", what, noise, tables)
-    yield null_rate("verify marks a leak of or into noise", what, leaks, tables)
+    simulated = f"{planted} of {CONCEPTS} concepts planted, {spectrum} spectrum"
+    yield power("verify verifies a planted edit", simulated, real, planted * tables, bound=0.7)
+    yield null_rate("verify verifies noise among planted edits", simulated, noise, tables)
+    yield null_rate("verify marks a leak of or into noise", simulated, leaks, tables)
 
 
 def noise_in_isotropic_codes(rng: np.random.Generator, trials: int) -> Claims:
@@ -163,7 +179,7 @@ def noise_in_geometric_codes(rng: np.random.Generator, trials: int) -> Claims:
 
 
 def planted_edits(rng: np.random.Generator, trials: int) -> Claims:
-    """Concepts that move codes beside coin flips."""
+    """Concepts that are planted in codes, among coin flips."""
     for spectrum in SPECTRA:
         yield from _real(rng, trials, spectrum)
 
@@ -176,15 +192,17 @@ def keeping_what_goes_together(rng: np.random.Generator, trials: int) -> Claims:
             directions = sum(edit.exists for edit in edits)
             moved = sum(edit.preserves for edit in edits)
             near = sum(edit.interval_holds for edit in edits)
-            stated = sum(edit.stated for edit in edits)
+            intervals = sum(edit.stated for edit in edits)
             significant = sum(edit.significant for edit in edits)
             lost = sum(edit.null_rejected for edit in edits)
             kind = "numbers" if number else "booleans"
-            what = f"two {kind} with a correlation of {correlation:g}, 200 rows to fit and 200 to test"
-            yield coverage("the edit moves b by 0, within 1.96 standard errors", what, moved, directions)
-            yield coverage("the interval of how far b moves", what, near, stated)
-            yield power("a, preserving b stands", what, significant, trials, bound=0.5 if correlation > 0.8 else 0.9)
-            yield null_rate("a, preserving b has p <= 0.05", f"only b in the codes, {what}", lost, trials)
+            simulated = f"two {kind} with a correlation of {correlation:g}, 200 rows to fit and 200 to test"
+            yield coverage("the edit moves b by 0, within 1.96 standard errors", simulated, moved, directions)
+            yield coverage("the interval of how far b moves", simulated, near, intervals)
+            yield power(
+                "a, preserving b stands", simulated, significant, trials, bound=0.5 if correlation > 0.8 else 0.9
+            )
+            yield null_rate("a, preserving b has p <= 0.05", f"only b in the codes, {simulated}", lost, trials)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,7 +264,7 @@ def _together(rng: np.random.Generator, n: int, correlation: float, number: bool
     codes[:, 0] += effect * first
     codes[:, 1] += other
     rows, half = np.arange(n), n // 2
-    asked = [
+    targets = [
         ConceptTarget(
             name=name,
             column=name,
@@ -260,7 +278,7 @@ def _together(rng: np.random.Generator, n: int, correlation: float, number: bool
     return concept_table(
         codes[:half],
         codes[half:],
-        asked,
+        targets,
         rows[:half],
         rows[half:],
         rng=rng,

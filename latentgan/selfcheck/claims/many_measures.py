@@ -1,4 +1,4 @@
-"""Null rates and power where several measures, models or figures are looked at and one is said to stand out."""
+"""Null rates and power where the best of several measures, models or figures is reported."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ CLAIMED = ("is read best", "reconstructs best", "ahead by")
 
 
 def _entry(name: str, rng: np.random.Generator, hard: Doubles, better: float) -> Entry:
-    """A run of accuracy 0.8 + better by four measures, and of errors as hard as the rows are, less by `better`."""
+    """Return a run with an accuracy of 0.8 + better by four measures, and with errors that are smaller by `better`."""
     hits = [rng.random((draws, ROWS)) < 0.8 + better for draws in (1, 1, DRAWS, DRAWS)]
     values = dict(zip((CODE, FEATURES, CODE_FEW, FEATURES_FEW), hits, strict=True))
     return Entry(ComparedModel(name=name), {**values, ERROR: hard * (1 - better) + rng.normal(size=ROWS)})
 
 
 def _compared(rng: np.random.Generator, runs: int, better: float) -> ModelRanking:
-    """Runs of which the last is better."""
+    """Return the ranking of runs of which the last is better."""
     hard = rng.gamma(9, 1, size=ROWS)
     entries = [_entry(str(i), rng, hard, better if i == runs - 1 else 0.0) for i in range(runs)]
     return ModelRanking(
@@ -58,20 +58,22 @@ def _compared(rng: np.random.Generator, runs: int, better: float) -> ModelRankin
     )
 
 
-def _says_ahead(found: ModelRanking) -> bool:
-    """Whether the report's sentence puts a run before the others."""
-    said = finding(found).replace("no run is ahead", "")
-    return any(words in said for words in CLAIMED)
+def _says_ahead(ranking: ModelRanking) -> bool:
+    """Return whether the report's sentence puts a run before the others."""
+    sentence = finding(ranking).replace("no run is ahead", "")
+    return any(words in sentence for words in CLAIMED)
 
 
 def equal_runs(rng: np.random.Generator, trials: int) -> Claims:
     """Runs that are equal by five measures, what the report says of them, and the stars in the table of differences."""
     for runs in (2, 4):
-        result = [_compared(rng, runs, 0.0) for _ in range(trials)]
+        rankings = [_compared(rng, runs, 0.0) for _ in range(trials)]
         planted = f"{runs} equal runs, 5 measures, {ROWS} rows"
-        ahead = sum(_says_ahead(one) for one in result)
+        ahead = sum(_says_ahead(ranking) for ranking in rankings)
         yield null_rate("a run is said to be ahead", planted, ahead, trials)
-        starred = sum(any(figure.differs for row in one.ranked_models for figure in row.figures) for one in result)
+        starred = sum(
+            any(figure.differs for row in ranking.ranked_models for figure in row.figures) for ranking in rankings
+        )
         yield null_rate("a difference has a star", planted, starred, trials)
 
 
@@ -82,7 +84,7 @@ def one_better_run(rng: np.random.Generator, trials: int) -> Claims:
 
 
 def _cka(x: Doubles, y: Doubles, rng: np.random.Generator) -> Similarity:
-    """Kernel alignment as `similarities` has it, without the other figures, which cost more."""
+    """Return the kernel alignment as `similarities` does, without the other figures, which cost more."""
     x, y = centred(x), centred(y)
     value, null = cka_interval(x, y), cka_of_shuffles(x, y, 39, rng=rng)
     return Similarity(
@@ -95,19 +97,19 @@ def _cka(x: Doubles, y: Doubles, rng: np.random.Generator) -> Similarity:
 
 
 def codes_of_noise(rng: np.random.Generator, trials: int) -> Claims:
-    """Independent codes beside several others, of which the most alike is chosen."""
+    """Independent codes, compared with several others, of which the most similar is reported."""
     for models in (1, 6):
         alike = 0
         for _ in range(trials):
             x = rng.normal(size=(100, 8))
             pairs = [_cka(x, rng.normal(size=(100, 5)), rng) for _ in range(models)]
-            best = max(pairs, key=lambda one: one.value.value)
+            best = max(pairs, key=lambda pair: pair.value.value)
             alike += "no more alike than shuffled rows" not in verdict(best, (), models)
         yield null_rate("codes arrange images alike", f"the best of {models} codes of noise, 100 rows", alike, trials)
 
 
 def samples_and_real_rows(rng: np.random.Generator, trials: int) -> Claims:
-    """Samples that are distributed as the real rows are, and narrower ones, by six figures beside other real rows'."""
+    """Samples of the distribution of real rows, and narrower ones, by six figures that other real rows have too."""
     trials = min(trials, 100)
     for scale in (1.0, 0.5):
         different = 0
