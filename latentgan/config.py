@@ -155,7 +155,7 @@ class TrainingConfig(Settings):
     checkpoint_images: PositiveInt = 64_000
     """Images between two checkpoints."""
     labels: PositiveInt | None = None
-    """How many labels of the train split the networks are told, equally many a class, drawn by the seed; the other
+    """How many labels of the train split the networks use, equally many a class, drawn by the seed; the other
     images count as unlabelled. By default all that there are. For families that learn from labels."""
     average_halflife_images: NotNegative = 10_000
     """Half-life of the moving average of the weights, in images; 0 keeps the last weights."""
@@ -173,7 +173,7 @@ class FamilyConfig(Settings):
     """Base of every family's own settings."""
 
     def conditioned_on(self) -> tuple[str, ...]:
-        """Return the names of the images' attributes that networks are told."""
+        """Return the names of the attributes that networks are conditioned on."""
         return ()
 
 

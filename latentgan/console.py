@@ -27,7 +27,7 @@ def say(line: str) -> None:
 
 @contextmanager
 def bar(title: str, total: int) -> Iterator[Any]:
-    """Show progress on standard error; gives a function that is told how many more are done."""
+    """Show progress on standard error; gives a function to call with the number done since the last call."""
     columns = (
         TextColumn("[bold]{task.description}"),
         BarColumn(),

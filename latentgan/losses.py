@@ -82,10 +82,10 @@ class Objective:
                 return -d.mean()
 
     def accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Share of logits (n,) of real and of fake samples on their own side of what this objective tells apart by.
+        """Discriminator accuracy: share of real and fake logits (n,) on the correct side of the decision threshold.
 
-        That is 0, for least squares ½ between its targets 1 and 0, and for Wasserstein, whose logits have no zero, the
-        middle between the two means.
+        The threshold is 0; for least squares it is ½, between its targets 1 and 0, and for Wasserstein, whose logits
+        have no zero, the middle between the two means.
         """
         match self.name:
             case "least-squares":

@@ -80,7 +80,7 @@ class R1:
         Args:
             iteration: the iteration's number, from 1.
             real: what the discriminator is given for real images; no gradient reaches where it came from.
-            given: what it is told beside them and has no slope in, as labels.
+            given: its further inputs, such as labels, which the gradient is not taken in.
         """
         if not self.weight:
             return {}

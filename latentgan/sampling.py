@@ -58,16 +58,14 @@ def attribute_columns(family: Family) -> dict[str, slice]:
     parts = [part for part in family.prior.describe() if part["kind"] == "condition"]
     return {
         condition.name: slice(part["start"], part["start"] + part["width"])
-        for condition, part in zip(
-            family.spec.attributes, parts, strict=False
-        )  # a family that is told none has no parts
+        for condition, part in zip(family.spec.attributes, parts, strict=False)  # an unconditional family has no parts
     }
 
 
 def label_columns(family: Family) -> slice | None:
     """Return the columns of a code that ask for a class by its one-hot label, None where none do.
 
-    A part "label" is told by labels; "class" is where labels are used, and else a category without a name.
+    A part "label" is a condition on labels; "class" is one where labels are used, and else a category without a name.
     """
     for part in family.prior.describe():
         named = part["name"] == "label" or (part["name"] == "class" and family.uses_labels)
@@ -82,12 +80,12 @@ def _class(family: Family, label: str, name: str) -> int:
     if label_columns(family) is None and label in classes and getattr(family.config, "labels", "none") == "prior":
         place = classes.index(label) + 1
         raise ConfigError(
-            f"the generator of this {name} is told no class, but under family.labels=prior {label!r} is component "
-            f"{place} of its prior: ask for it with --component {place}"
+            f"the generator of this {name} is not conditioned on classes, but under family.labels=prior {label!r} is "
+            f"component {place} of its prior: ask for it with --component {place}"
         )
     if label_columns(family) is None:
         raise ConfigError(
-            f"the generator of this {name} is told no class, so none can be asked for; "
+            f"the generator of this {name} is not conditioned on classes, so none can be asked for; "
             "that of cgan and aae_semi is, of ali with family.conditional=true, of aae with family.labels=decoder"
         )
     if label not in classes:
@@ -100,8 +98,8 @@ def _attribute(family: Family, key: str, value: str, name: str) -> tuple[slice, 
     columns = attribute_columns(family)
     if not columns:
         raise ConfigError(
-            f"the generator of this {name} is told no attributes, so none can be asked for; that of a cgan is with "
-            "family.attributes, a list of names"
+            f"the generator of this {name} is not conditioned on attributes, so none can be asked for; that of a "
+            "cgan is with family.attributes, a list of names"
         )
     if key not in columns:
         raise ConfigError(f"no attribute is called {key!r}; {known_names(key, list(columns))}")
@@ -126,7 +124,7 @@ def varied(family: Family, z: np.ndarray, steps: int) -> np.ndarray:
     """Return each code beside copies of it that differ in the first attribute alone, row by row: (n · m, d).
 
     Args:
-        family: that is told attributes.
+        family: one that is conditioned on attributes.
         z: codes (n, d).
         steps: m, about how many values the attribute takes (a boolean one has two), see `Condition.steps`.
     """

@@ -138,7 +138,7 @@ class LatentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Tell whether `fit` has seen the images' size."""
+        """Tell whether `fit` was called."""
         return hasattr(self, "widths_")
 
 

@@ -42,10 +42,10 @@ class Batch:
 class Batches:
     """Endless random minibatches of one split.
 
-    `next(batches)` is the main stream, `next(batches.labelled)` one over the rows that have a label (and the
-    attributes, where some are told), `next(batches.described)` one over those that have the attributes. Each
-    epoch is a permutation of the stream's rows; batches are always full and run on from one epoch into the
-    next, so no row is left out and a set smaller than a batch works.
+    `next(batches)` draws from the main stream, over all rows; `next(batches.labelled)` from one over the rows that have
+    a label (and the conditioning attributes, where there are some); `next(batches.described)` from one over the rows
+    that have the attributes. Each epoch is a permutation of the stream's rows; batches are always full and run on from
+    one epoch into the next, so no row is left out and a set smaller than a batch works.
 
     Args:
         source: where the rows come from.
@@ -53,7 +53,7 @@ class Batches:
         seed: of the order, together with the stream's name.
         device: where the batches are needed.
         split: rows to draw from; None means all.
-        labels: how many of the split's labels are told, equally many a class, drawn by the seed; the other images count
+        labels: how many of the split's labels are used, equally many a class, drawn by the seed; the other images count
             as unlabelled. None is all.
         counters: batches already drawn, by stream, as `counters` gave them in a checkpoint.
         rank, ranks: which contiguous part of every batch to return, for distributed training.
@@ -87,7 +87,7 @@ class Batches:
         self.counters: dict[str, int] = dict(counters or {})
         self._pixels = _Pixels(source.images, self.rows, self.device)
         self._index = torch.from_numpy(self.rows).to(self.device)
-        self.labels = source.labels[self.rows]  # (n,) int64, -1 = unlabelled or not told
+        self.labels = source.labels[self.rows]  # (n,) int64, -1 = unlabelled or not used
         self.attributes = (
             None if source.condition_values is None else source.condition_values[self.rows]
         )  # (n, a) float32, NaN = unknown
@@ -119,10 +119,10 @@ class Batches:
 
     @property
     def described(self) -> Stream:
-        """Endless batches over the rows of the split that have all attributes that are told.
+        """Endless batches over the rows of the split that have all conditioning attributes.
 
         Raises:
-            DataError: there are none, or none are told.
+            DataError: there are none, or the networks have no conditioning attributes.
         """
         values = self.attributes
         has_attributes = np.zeros(len(self.rows), dtype=bool) if values is None else ~np.isnan(values[:, 0])

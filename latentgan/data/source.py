@@ -25,7 +25,7 @@ _SLICE_BYTES = 1 << 24  # images are hashed and decoded in slices of about 16 Mi
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSpec:
-    """Size of the images, the names of their classes, in label order, and the attributes that networks are told."""
+    """Size of the images, the names of their classes, in label order, and the conditioning attributes."""
 
     channels: int
     height: int
@@ -171,7 +171,7 @@ def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
 
 
 def _grey_note(images: np.ndarray, name: str) -> tuple[str, ...]:
-    """A hint where grey images are stored as colour, judged by 64 of them."""
+    """A hint where grey images are stored as colour, by a sample of 64."""
     sample = images[:: max(1, len(images) // 64)]
     if sample.shape[-1] == 3 and (sample == sample[..., :1]).all():
         return (f"{name}: the images are grey, though stored as colour; --channels 1 makes them a third as large",)

@@ -1,4 +1,4 @@
-"""Who trains, who chooses, who judges: train, validation and test rows of a set."""
+"""Train, validation and test rows of a set: to fit on, to choose settings on, and to score on."""
 
 from __future__ import annotations
 

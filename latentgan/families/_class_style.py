@@ -1,8 +1,8 @@
-"""Autoencoders whose code is a class y and a style z, on which two discriminators keep an eye.
+"""Autoencoders whose code is a class y and a style z, each with a discriminator of its own.
 
     q(y|x) = softmax, z = linear;  decoder G(y, z)
     reconstruction   min_{E, G} E ‖x − G(y, z)‖²
-    regularisation   D_class tells y from one-hot draws of Cat(1/K), D_style tells z from draws of N(0, I); E fools both
+    regularisation   D_class separates y from one-hot draws of Cat(1/K), D_style z from draws of N(0, I); E fools both
 
 What learning from few labels (families/aae_semi.py) and clustering (families/aae_cluster.py) have in common.
 

@@ -61,11 +61,11 @@ class AAE(Family):
         noise: PositiveInt = 10
         """Dimension of the universal encoder's noise η, N(0, I)."""
         labels: Literal["none", "decoder", "prior"] = "none"
-        """Who is told labels: nobody; the decoder, so that z is style (the paper's supervised variant), and the
+        """Which networks use labels: none; the decoder, so that z is style (the paper's supervised variant), and the
         discriminator too, so that z says nothing about the label (not in the paper, whose z may match the prior and
         still tell classes apart); or the discriminator alone, class k together with component k of the prior, so that
-        labels say where a class lies. Unlabelled images count as any class. Codes of labels=prior know the labels: no
-        probe from few labels should read them."""
+        labels say where a class lies. Unlabelled images count as any class. Codes of labels=prior hold the labels: fit
+        no probe of few labels on them."""
         network: Literal["dcgan", "mlp"] = "dcgan"
         """Convolutions sized to the image, or two dense layers each as in the paper."""
         width: PositiveInt = 32
@@ -173,7 +173,7 @@ class AAE(Family):
     def encode(self, x: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1] → codes (n, d), the mean of q(z|x): the same at every call, see `draw`.
 
-        Where the decoder is told labels, the last K columns are 1/K each, an unknown label; set them to one-hot before
+        Where the decoder uses labels, the last K columns are 1/K each, an unknown label; set them to one-hot before
         `decode` to ask for a class.
         """
         h = self.encoder(x).flatten(1)

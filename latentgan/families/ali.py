@@ -3,7 +3,7 @@
     V(D, E, G) = E_x,ε log D(x, μ(x) + σ(x) ε) + E_z log(1 − D(G(z), z)),    ε ~ N(0, I)
 
 Gradients reach μ and σ by reparameterisation. In logits, discriminator: sp(−d_q) + sp(d_p); encoder and generator:
-sp(d_q) + sp(−d_p). Conditional on a label y, generator, encoder and discriminator are told y.
+sp(d_q) + sp(−d_p). Conditional on a label y, generator, encoder and discriminator are given y.
 
 Networks are BiGAN's, sized to the image. The paper's, for 32×32 in colour, have LeakyReLU 0.1 where these have 0.2, and
 in the discriminator two-piece maxout, dropout and two layers on z before it joins; they ran 6,475 epochs of batches of
@@ -39,12 +39,12 @@ class ALI(BiGAN):
         prior: Literal["uniform", "normal"] = "normal"
         """p(z): N(0, 1) in the paper, or U(-1, 1), which the encoder matches by tanh."""
         conditional: bool = False
-        """Tell generator, encoder and discriminator the label of each image (the conditional variant of the paper). The
-        discriminator's features then know labels too: no probe from few labels should read them."""
+        """Condition generator, encoder and discriminator on the label of each image (the conditional variant of the
+        paper). The discriminator's features then hold labels too: fit no probe of few labels on them."""
         hidden_labels: Share = 0.5
         """Share of the labels that conditional training hides, as an unlabelled image hides its own: then all networks
         see 1/K for each of the K classes, and learn that this means any of them. `encode`, which has no label, is
-        thereby defined, and its codes were told nothing that a probe could read off. 0 leaves `encode` undefined where
+        thereby defined, and its codes hold no label that a probe could recover. 0 leaves `encode` undefined where
         every image has a label."""
         discriminator: OptimizerConfig = OptimizerConfig(learning_rate=1e-4)
         """The discriminator's optimiser (paper: Adam 1e-4 with beta1 0.5)."""
@@ -94,7 +94,7 @@ class ALI(BiGAN):
         return self.draw(batch.image, y), torch.cat([z[:, : self.config.latent], y], dim=1)
 
     def condition(self, batch: Batch) -> Tensor:
-        """Return what the networks are told of each label, (n, K): the class, or 1/K where it is hidden or unknown."""
+        """Return the networks' condition on each label, (n, K): one-hot, or 1/K where it is hidden or unknown."""
         return label_or_unknown(batch.image, batch.label, len(self.spec.classes), hidden=self.config.hidden_labels)
 
     def draw(self, x: Tensor, y: Tensor | None = None) -> Tensor:

@@ -38,7 +38,7 @@ class ALISemi(ALI):
         need_classes(spec, "an ali_semi learns classes from labels", "ali learns without")
         if config.conditional:
             raise ConfigError(
-                "family.conditional tells all networks the labels that an ali_semi is to learn: leave it out"
+                "family.conditional gives all networks the labels that an ali_semi is to learn: leave it out"
             )
         self.named_classes = len(spec.classes)
         super().__init__(config, spec)

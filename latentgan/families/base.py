@@ -74,7 +74,7 @@ class Family(nn.Module):
 
     @property
     def uses_labels(self) -> bool:
-        """Whether `step` tells any network the labels of images."""
+        """Whether `step` gives any network the labels of images."""
         return False
 
     def still(self) -> list[nn.Module]:
@@ -167,7 +167,7 @@ class Classifies(Protocol):
 
 
 def condition_parts(spec: ImageSpec) -> list[Part]:
-    """Return a part of the code for each attribute that is told, under its name unless that is taken."""
+    """Return a part of the code for each conditioning attribute, under its name unless that is taken."""
     taken = ("z", "label")
     return [
         Part(

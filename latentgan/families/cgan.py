@@ -1,20 +1,20 @@
-"""Conditional GAN: generator and discriminator are both told what y an image is, so that images can be asked for by it.
+"""Conditional GAN: generator and discriminator are conditioned on y, so that a user can ask for images of a given y.
 
     V(D, G) = E_{x,y} log D(x | y) + E_{z,y} log(1 − D(G(z | y) | y))
 
 y is the label as one-hot, attributes (numeric ones standardised, boolean ones -1 or 1, categorical ones as one-hot), or
 both side by side. Real images come from the stream of those whose y is known, each with its own, and what is generated
-in their place is asked for with the same y: the game is about p(x | y), and each y is as frequent among real as among
-generated images. Images without a label, or without one of the told attributes, take no part.
+in their place has the same y: the game is about p(x | y), and each y is as frequent among real as among generated
+images. Images without a label, or without one of the conditioning attributes, are left out.
 
-How y is told (`condition`): beside z, and in the discriminator beside the image, as planes in front of convolutions or,
-as in the paper, beside what dense layers make of it ("concatenation"); as a learned vector in its place, linear in y
-("embedding"); or the discriminator's logit is yᵀV φ(x) + ψ(φ(x)), with the generator as in embedding ("projection").
-The projection paper derives the latter for classes; for a real y it holds where y given x is Gaussian with the same
-variance for real and generated images, since log p(y | x) − log q(y | x) is then linear in y.
+How y enters the networks (`condition`): beside z, and in the discriminator beside the image, as planes in front of
+convolutions or, as in the paper, beside what dense layers make of it ("concatenation"); as a learned vector in its
+place, linear in y ("embedding"); or the discriminator's logit is yᵀV φ(x) + ψ(φ(x)), with the generator as in embedding
+("projection"). The projection paper derives the latter for classes; for a real y it holds where y given x is Gaussian
+with the same variance for real and generated images, since log p(y | x) − log q(y | x) is then linear in y.
 
 The paper's discriminator is maxout throughout and has a layer on y before it joins; here maxout is an option of the
-layers on the image. The projection paper's generator is told y by conditional batch norm, this one at its door.
+layers on the image. The projection paper's generator gets y through conditional batch norm, this one at its input.
 
 Source: Mirza, Osindero: Conditional Generative Adversarial Nets, 2014 (arXiv:1411.1784), eq. 2 and §4.1; Miyato,
 Koyama: cGANs with Projection Discriminator, ICLR 2018 (arXiv:1802.05637), eq. 3.
@@ -51,7 +51,7 @@ from latentgan.regularization import R1, View
 
 
 class CGAN(Family):
-    """GAN whose networks are told each image's class or attributes (Mirza & Osindero 2014, arXiv:1411.1784)."""
+    """GAN that is conditioned on each image's class or attributes (Mirza & Osindero 2014, arXiv:1411.1784)."""
 
     class Config(AdversarialConfig):
         latent: PositiveInt = 100
@@ -59,15 +59,17 @@ class CGAN(Family):
         prior: Literal["uniform", "normal"] = "normal"
         """p(z): N(0, 1), or U(-1, 1) (paper: uniform on the unit hypercube)."""
         attributes: tuple[str, ...] = ()
-        """Attributes of the images (columns of their table) that are told. Images that lack one take no part."""
+        """Attributes of the images (columns of their table) that the networks are conditioned on. Images that lack one
+        are left out."""
         label: bool | None = None
-        """Whether the class is told: it is unless attributes are; true tells it beside them."""
+        """Whether the networks are conditioned on the class: by default where no attributes are named; true adds it to
+        them."""
         condition: Literal["concatenation", "embedding", "projection"] = "projection"
-        """How class and attributes are told: beside z and the image (the paper's way), as an embedding, or as the
-        direction on which the discriminator projects the image's features (arXiv:1802.05637; the generator is given an
-        embedding). Those features then know them: no probe from few labels should read them."""
+        """How class and attributes enter the networks: beside z and the image (the paper's way), as an embedding, or as
+        the direction on which the discriminator projects the image's features (arXiv:1802.05637; the generator is given
+        an embedding). Those features then hold them: fit no probe of few labels on them."""
         embedding: PositiveInt = 32
-        """Width of the embedding of what is told (paper: a layer of 200 on y, of 50 in the discriminator)."""
+        """Width of the embedding of the condition (paper: a layer of 200 on y, of 50 in the discriminator)."""
         network: Literal["dcgan", "mlp"] = "dcgan"
         """Convolutions sized to the image, or dense layers as in the paper."""
         width: PositiveInt = 32
@@ -100,9 +102,9 @@ class CGAN(Family):
 
         @field_validator("label")
         @classmethod
-        def _something_is_told(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+        def _needs_a_condition(cls, value: bool | None, info: ValidationInfo) -> bool | None:
             if value is False and not info.data.get("attributes"):
-                raise ValueError("it leaves nothing to tell; name family.attributes")
+                raise ValueError("it leaves no condition; name family.attributes")
             return value
 
         def conditioned_on(self) -> tuple[str, ...]:
@@ -116,7 +118,9 @@ class CGAN(Family):
         self.classes = len(spec.classes) if wanted else 0
         if wanted:
             need_classes(
-                spec, "a cgan is told classes", "family.attributes tells attributes; gan and dcgan learn without"
+                spec,
+                "a cgan is conditioned on classes",
+                "family.attributes names attributes instead; gan and dcgan learn without",
             )
         label = [Part(name="label", kind="categorical", width=self.classes, encoded=False)] if wanted else []
         width = sum(attribute.width for attribute in spec.attributes)

@@ -76,7 +76,7 @@ class DeLiGAN(DCGAN):
         minibatch_discrimination: Annotated[int, Field(ge=0)] = 64
         """Kernels of minibatch discrimination in the discriminator (authors' code: 64 on MNIST, none on points)."""
         balance: Literal["threshold", "alternate"] = "threshold"
-        """Who moves: by the authors' threshold on the generator's term, or in turn as in a GAN."""
+        """Who moves: by the authors' threshold on the generator's term, or alternately as in a GAN."""
         discriminator: OptimizerConfig = RATE
         """The discriminator's optimiser (authors' code: Adam 5e-4, falling to 0 over the last three quarters)."""
         generator: OptimizerConfig = RATE
@@ -110,7 +110,7 @@ class DeLiGAN(DCGAN):
         return super().build(spec) if self.config.network == "dcgan" else super(DCGAN, self).build(spec)
 
     def step(self, batches: Batches, update: Update) -> None:
-        """Move k times on a minibatch, each time the player whose turn the threshold says it is."""
+        """Move k times on a minibatch, each time the player that the threshold selects."""
         if self.config.balance == "alternate":
             super().step(batches, update)
             return

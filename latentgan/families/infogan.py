@@ -34,11 +34,11 @@ class InfoGAN(Family):
 
     class Config(AdversarialConfig):
         noise: PositiveInt = 62
-        """Dimension of the part of the code that is not read back, U(-1, 1) (paper: 62 on MNIST)."""
+        """Dimension of the part of the code that the recogniser does not predict, U(-1, 1) (paper: 62 on MNIST)."""
         mixture: MixtureConfig = MixtureConfig()
         """A learned mixture of Gaussians as the distribution of that noise, which the generator's player moves
-        (arXiv:1706.02071). Codes that are read back keep their priors, since L_I holds their entropy as a constant:
-        a learned one would be told most easily where it is a point."""
+        (arXiv:1706.02071). Codes that it predicts keep their priors, since L_I holds their entropy as a constant:
+        a learned one would be predicted most easily where it is a point."""
         categorical: tuple[PositiveInt, ...] = (10,)
         """Number of classes of each categorical part (paper: one of 10 on MNIST)."""
         continuous: NonNegativeInt = 2

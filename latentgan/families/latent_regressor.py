@@ -202,7 +202,7 @@ class _Made:
     def keep(self, _generator: nn.Module, inputs: tuple[Tensor, ...], image: Tensor) -> None:
         """Remember a pass, as a forward hook."""
         if torch.is_grad_enabled():
-            self.last = inputs[0].detach(), image  # codes of a learned prior are not moved to be easily told
+            self.last = inputs[0].detach(), image  # a learned prior is not moved so that its codes are predicted easily
 
     def take(self) -> tuple[Tensor, Tensor]:
         """Return codes (n, d) and images (n, c, h, w) of the last pass, and forget them with their graph."""

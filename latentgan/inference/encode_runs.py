@@ -117,12 +117,12 @@ def _refuse_others(
         other = f"on {names[1]}" if names[0] != names[1] else f"on {names[1]} with other images or labels"
         raise ConfigError(
             f"{first} was trained on {names[0]} and {run} {other}: only runs of the same images stand side by side; to "
-            "judge both on images of your choice, name them with --data"
+            "compare both on images of your choice, name them with --data"
         )
 
 
 def _names(runs: Sequence[Path], marks: Sequence[str]) -> list[str]:
-    """Name a table after its run; runs of one name are told apart by the mark of their model."""
+    """Name a table after its run; runs of one name differ by the hash of their model."""
     short = [run.resolve().name if run.name in ("", "..") else run.name for run in runs]
     return [
         name if len({m for n, m in zip(short, marks, strict=True) if n == name}) == 1 else f"{name}-{mark}"

@@ -20,7 +20,7 @@ def pooled(output: Tensor, pool: int) -> Tensor:
 
 
 def recorder(name: str, recorded: threading.local, pool: int) -> Any:
-    """Return a forward hook that keeps a layer's first output in `seen.layers[name]`."""
+    """Return a forward hook that keeps a layer's first output in `recorded.layers[name]`."""
 
     def record(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
         recorded.layers.setdefault(name, pooled(output, pool))

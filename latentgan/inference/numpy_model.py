@@ -214,7 +214,10 @@ class NumpyModel:
         return self.decode(of_each_class(self.family, self.draw(n, seed=seed), len(self.classes)))
 
     def sample_components(self, n: int, *, seed: int = 0) -> np.ndarray:
-        """Return n images of each component in turn, (components · n, h, w, c); the i-th ones are of the same noise."""
+        """Return n images of each component, one component after the other, (components · n, h, w, c).
+
+        The i-th images of all components are of the same noise.
+        """
         return np.concatenate([self.sample(n, seed=seed, component=k) for k in range(self.components)])
 
     def component(self, images: np.ndarray) -> np.ndarray:
@@ -244,8 +247,8 @@ class NumpyModel:
         family, critic = self.family, self.family.critic()
         if critic is None or not isinstance(family, Decodes):
             raise ConfigError(
-                f"family {self.about.get('name', '?')!r} gives its images no score, so the best cannot be told; leave "
-                "--keep-best out, or train a cgan or a conditional ali"
+                f"family {self.about.get('name', '?')!r} gives its images no score, so the best cannot be chosen; "
+                "leave --keep-best out, or train a cgan or a conditional ali"
             )
         if images is None:
             return self._map(lambda z: critic.score(family.decode(z), z), self._code_batches(codes))

@@ -111,7 +111,7 @@ def find_warnings(images: int, indicators: Mapping[str, float]) -> list[Training
         (
             accuracy >= DISCRIMINATOR_WON,
             "discriminator_has_won",
-            f"The discriminator has won: it tells {accuracy:.1%} of pairs apart, so the others learn little. "
+            f"The discriminator has won: its accuracy is {accuracy:.1%}, so the other players learn little. "
             "Lower its learning rate, add family.augment, or switch family.spectral.",
         ),
         (

@@ -68,8 +68,8 @@ def sample_codes(family: Family) -> tuple[Tensor, dict[str, Any]]:
     """Return the codes of a samples grid, rows of 8, and what each row asks for, where a class or component can be.
 
     They are the same at every mark, so that the pictures of a run can be compared. Rows of classes have one code but
-    for the class in each column, and rows of a mixture's components one noise; where attributes alone are told, the
-    images of a row differ in the first one.
+    for the class in each column, and rows of a mixture's components one noise; where networks are conditioned on
+    attributes alone, the images of a row differ in the first one.
     """
     generator, columns = torch.Generator().manual_seed(1), label_columns(family)
     if columns is None and attribute_columns(family):

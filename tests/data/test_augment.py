@@ -96,7 +96,7 @@ def test_every_family_that_is_told_labels_draws_a_class_by_its_name(name, settin
 def test_a_family_that_is_told_none_says_which_are(name, settings):
     asked = model(name, **settings)
     assert asked.classes == ()
-    with pytest.raises(ConfigError, match=r"is told no class.*cgan and aae_semi.*family\.conditional"):
+    with pytest.raises(ConfigError, match=r"is not conditioned on classes.*cgan and aae_semi.*family\.conditional"):
         asked.sample(3, label="a")
 
 
@@ -131,7 +131,7 @@ def test_what_cannot_be_asked_for_is_refused_with_exit_code_2(command, call, run
     told_none = trained(tmp_path, "bigan")
     extra = ["--label", "a"] if command == "sample" else ["--per-class", 2]
     code, said = call(command, told_none, *extra, "--out", tmp_path / "out")
-    assert code == 2 and "is told no class" in said and said.count("\n") == 1
+    assert code == 2 and "is not conditioned on classes" in said and said.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

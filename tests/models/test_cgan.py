@@ -285,7 +285,7 @@ def test_a_score_is_the_logit_given_the_class_that_was_asked_for():
 
 def test_images_without_classes_are_refused_with_the_way_out():
     x = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
-    with pytest.raises(ConfigError, match=r"told classes.*--label.*gan and dcgan"):
+    with pytest.raises(ConfigError, match=r"conditioned on classes.*--label.*gan and dcgan"):
         made(from_arrays(x))
     unlabelled = from_arrays(x, [-1] * 20, classes=("a", "b"))
     batches = Batches(unlabelled, batch_size=4, seed=0, device="cpu")

@@ -135,7 +135,7 @@ def test_values_are_asked_for_in_their_own_units():
         with pytest.raises(ConfigError, match=sentence):
             numpy.draw(1, attributes=wrong)
     plain = NumpyModel(load_family("cgan")(configure("cgan", family=SMALL).family, pictures().spec))
-    with pytest.raises(ConfigError, match=r"told no attributes.*family\.attributes"):
+    with pytest.raises(ConfigError, match=r"not conditioned on attributes.*family\.attributes"):
         plain.draw(1, attributes={"slant": "1"})
 
 
@@ -166,7 +166,7 @@ def test_an_attribute_that_tells_nothing_is_refused_in_one_sentence(names, sente
 
 
 def test_settings_that_tell_nothing_or_twice_are_refused():
-    with pytest.raises(ConfigError, match="leaves nothing to tell"):
+    with pytest.raises(ConfigError, match="leaves no condition"):
         configure("cgan", family={"label": False})
     with pytest.raises(ConfigError, match="named twice"):
         configure("cgan", family={"attributes": ("slant", "slant")})

@@ -33,7 +33,7 @@ FOLDER = "folder"
 
 @dataclass(frozen=True)
 class Listing:
-    """Image files below a folder, sorted, with what tells their versions apart."""
+    """Image files below a folder, sorted, with their sizes and modification times."""
 
     folder: Path
     files: list[str]  # as the file system has them, with /
