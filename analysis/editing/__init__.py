@@ -1,1 +1,1 @@
-"""Does an edit along a direction change what it says, and nothing else?"""
+"""Does an edit along a direction change its concept, and nothing else?"""

@@ -1,4 +1,4 @@
-"""Judges of edited images, side by side: a network that learned from real images, and what can be measured."""
+"""Evaluators of edited images: an attribute classifier that learned from real images, and measured properties."""
 
 from __future__ import annotations
 
@@ -10,91 +10,109 @@ import numpy as np
 from ..base.arrays import AnyArray, Doubles, Ints
 from ..base.statistics import Interval, auc_interval, bootstrap, r2_score
 from ..errors import AnalysisError
-from .edits import Judge
+from .edits import Evaluator
 from .image_measures import MEASURES, background, measure
 from .verification import Score
 
 UNITS = {"thickness": "pixels", "slant": "degrees", "width": "pixels", "height": "pixels", "brightness": "[0, 1]"}
 
 
-SAME = 0.95  # correlation with a measure from which a column is taken to be that measure
+SAME_MEASURE_CORRELATION = 0.95
+"""A column is taken to be the measure of the same name where the two correlate at least this much."""
 
 
-WEAK = {"AUC": 0.8, "R2": 0.5}  # of a judge below which a note warns of it
+WEAK = {"AUC": 0.8, "R2": 0.5}
+"""A note warns of an evaluator whose figure on real images is below these."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """The measures that suit a set of images, and how they are taken."""
+@dataclass(frozen=True, kw_only=True)
+class ImageMeasures:
+    """The measures that suit a set of images; call it with images to take them."""
 
-    names: tuple[str, ...]  # of MEASURES
-    ground: float  # brightness of the background
+    names: tuple[str, ...]
+    """Which of MEASURES."""
+    ground: float
+    """Brightness of the background, in [0, 1]."""
     notes: tuple[str, ...] = ()
+    """Sentences on measures that do not suit the images."""
 
     def __call__(self, images: AnyArray) -> Doubles:
         """Measure images (n, h, w, c): (n, len(names))."""
         return measure(images, ground=self.ground, names=self.names)
 
 
-def suited(images: AnyArray) -> Measured:
-    """All measures where images (n, h, w, c) stand on a plain ground, else their brightness alone."""
+def suitable_measures(images: AnyArray) -> ImageMeasures:
+    """All measures where images (n, h, w, c) have a plain background, else their brightness alone."""
     try:
-        return Measured(MEASURES, background(images))
+        return ImageMeasures(names=MEASURES, ground=background(images))
     except AnalysisError as error:
-        return Measured(MEASURES[-1:], 0.0, (str(error),))
+        return ImageMeasures(names=MEASURES[-1:], ground=0.0, notes=(str(error),))
 
 
-def same_as_measured(measured: Doubles, names: Sequence[str], columns: Mapping[str, Doubles]) -> list[str]:
-    """Name the columns (n,) that are the measure (n, len(names)) of the same name.
+def measured_columns(measured: Doubles, names: Sequence[str], columns: Mapping[str, Doubles]) -> list[str]:
+    """Name the columns that are the measure of the same name.
 
-    A column "width" may be anything; it is the measure where the two correlate at SAME over images.
+    A column "width" may be anything; it is the measure where the two correlate at SAME_MEASURE_CORRELATION over images.
+
+    Args:
+        measured: (n, len(names)) measures of images.
+        names: of the measures.
+        columns: name → (n,) numbers of the same images, NaN unknown.
     """
     result = []
     for column, values in columns.items():
         if column in names:
-            mine = measured[:, list(names).index(column)]
-            known = np.isfinite(mine) & np.isfinite(values)
-            moves = known.sum() > 2 and mine[known].std() > 0 and values[known].std() > 0
-            if moves and np.corrcoef(mine[known], values[known])[0, 1] >= SAME:
+            measures = measured[:, list(names).index(column)]
+            has_both = np.isfinite(measures) & np.isfinite(values)
+            varies = has_both.sum() > 2 and measures[has_both].std() > 0 and values[has_both].std() > 0
+            if varies and np.corrcoef(measures[has_both], values[has_both])[0, 1] >= SAME_MEASURE_CORRELATION:
                 result.append(column)
     return result
 
 
-def side_by_side(network: Judge | None, measured: Measured) -> Judge:
-    """One judge of both: the network's scores, then the measures; its classes."""
+def combined_evaluator(classifier: Evaluator | None, measures: ImageMeasures) -> Evaluator:
+    """An evaluator that gives the classifier's scores, then the measures; its classes are the classifier's."""
 
-    def judge(images: AnyArray) -> tuple[Doubles, Ints]:
-        scores = measured(images)
-        if network is None:
-            return scores, np.full(len(images), -1)
-        told, classes = network(images)
-        return np.hstack([told, scores]), classes
+    def evaluate(images: AnyArray) -> tuple[Doubles, Ints]:
+        measured = measures(images)
+        if classifier is None:
+            return measured, np.full(len(images), -1)
+        scores, classes = classifier(images)
+        return np.hstack([scores, measured]), classes
 
-    return judge
+    return evaluate
 
 
-def network_scores(
+def classifier_scores(
     names: Sequence[str], about: Sequence[str], scores: Doubles, truths: Doubles, *, rng: np.random.Generator
 ) -> tuple[list[Score], list[str]]:
-    """Say how far a network's scores of real test images can be trusted.
+    """Describe a classifier's scores, with how well they predict the attributes of real test images.
 
-    Args: scores: (n, j). truths: (n, j), 0 and 1 of a probability, or numbers; NaN unknown.
-    Returns: one Score a column, and notes on those that are weak.
+    Args:
+        names: of the scores.
+        about: what each is, "probability by a network" or "value by a network".
+        scores: (n, j) of real test images.
+        truths: (n, j) true attributes: 0 and 1 for a probability, or numbers; NaN unknown.
+        rng: of bootstrap intervals.
+
+    Returns:
+        One Score a column, and notes on those that are weak.
     """
     result, notes = [], []
-    for name, said, score, truth in zip(names, about, scores.T, truths.T, strict=True):
-        number, known = not said.startswith("probability"), np.isfinite(truth)
+    for name, kind, score, truth in zip(names, about, scores.T, truths.T, strict=True):
+        number, has_truth = not kind.startswith("probability"), np.isfinite(truth)
         metric = "R2" if number else "AUC"
-        quality = _quality(score[known], truth[known], number, rng)
+        quality = _quality(score[has_truth], truth[has_truth], number, rng)
         if not quality.value >= WEAK[metric]:
             figure = metric.replace("R2", "R²")
             notes.append(
-                f"the judge of {name!r} is weak on real images ({figure} {quality.plain(2)}): read its column so"
+                f"the evaluator of {name!r} is weak on real images ({figure} {quality.plain(2)}): "
+                "read its column with caution"
             )
         result.append(
             Score(
                 name=name,
-                about=said,
+                about=kind,
                 spread=float(np.std(score)),
                 threshold=float("nan") if number else 0.5,
                 metric=metric,
@@ -105,6 +123,7 @@ def network_scores(
 
 
 def _quality(score: Doubles, truth: Doubles, number: bool, rng: np.random.Generator) -> Interval:
+    """R² of a number or AUC of a probability; NaN where the truths (n,) do not vary."""
     if number and len(truth) > 1:
         return bootstrap(r2_score, truth, score, rng=rng, repeats=200)
     if not number and 0 < np.count_nonzero(truth > 0) < len(truth):
@@ -112,13 +131,19 @@ def _quality(score: Doubles, truth: Doubles, number: bool, rng: np.random.Genera
     return Interval(float("nan"), float("nan"), float("nan"), len(truth))
 
 
-def measured_scores(measured: Measured, values: Doubles, taken: Sequence[str]) -> list[Score]:
-    """One Score a measure, from its values (n, len(names)) on real test images; a `taken` name is told apart."""
+def measured_scores(measures: ImageMeasures, values: Doubles, taken: Sequence[str]) -> list[Score]:
+    """Describe the measures as scores.
+
+    Args:
+        measures: which measures.
+        values: (n, len(measures.names)) of real test images.
+        taken: names of the classifier's scores; a measure of such a name is called "measured NAME".
+    """
     return [
         Score(
             name=f"measured {name}" if name in taken else name,
             about=f"measured, in {UNITS[name]}",
             spread=float(np.nanstd(column)),
         )
-        for name, column in zip(measured.names, values.T, strict=True)
+        for name, column in zip(measures.names, values.T, strict=True)
     ]

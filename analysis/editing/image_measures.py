@@ -1,4 +1,4 @@
-"""Properties of images that are measured, not judged by a network: thickness, slant, width, height, brightness.
+"""Properties of images that are measured without a network: thickness, slant, width, height, brightness.
 
 They are moments of the ink, the absolute difference between an image and its plain background, so that they suit one
 light or dark object on an even ground, as digits and letters are. Coordinates are in pixels, y downwards; with m the
@@ -30,22 +30,27 @@ from ..errors import AnalysisError
 MEASURES = ("thickness", "slant", "width", "height", "brightness")
 
 
-INK = 1e-3  # mean ink below which an image is blank
+INK = 1e-3
+"""Mean ink below which an image is blank."""
 
 
-EVEN = 0.03  # difference from the background's brightness that still counts as background
+EVEN = 0.03
+"""Largest difference from the background's brightness that still counts as background."""
 
 
-PLAIN = 0.6  # share of the border that is background where there is a plain one
+PLAIN = 0.6
+"""Least share of the border that is background where there is a plain one."""
 
 
-AT_ONCE = 1 << 22  # pixels that are held as doubles at once
+AT_ONCE = 1 << 22
+"""Pixels that are held as doubles at once."""
 
 
 def background(images: AnyArray) -> float:
     """Return the brightness of the plain ground of images (n, h, w, c), uint8 or in [0, 1]: the median at the border.
 
-    Raises: AnalysisError where the border is not plain, since then there is no telling what is ink.
+    Raises:
+        AnalysisError: the border is not plain, so that ink and background cannot be told apart.
     """
     edge = _grey(_border(images))
     level = float(np.median(edge))
@@ -59,8 +64,16 @@ def background(images: AnyArray) -> float:
 def measure(images: AnyArray, *, ground: float = 0.0, names: Sequence[str] = MEASURES) -> Doubles:
     """Measure images (n, h, w, c), uint8 or floats in [0, 1].
 
-    Args: ground: brightness of the background, see `background`. names: which of MEASURES.
-    Returns: (n, len(names)), in pixels, degrees and shares; NaN for an image without ink.
+    Args:
+        images: one object each on a plain background.
+        ground: brightness of the background, see `background`.
+        names: which of MEASURES.
+
+    Returns:
+        (n, len(names)), in pixels, degrees and shares; NaN for an image without ink.
+
+    Raises:
+        AnalysisError: a name is none of MEASURES.
     """
     if unknown := [name for name in names if name not in MEASURES]:
         raise AnalysisError(f"no measure is called {unknown[0]!r}: known are {', '.join(MEASURES)}")
@@ -79,8 +92,8 @@ def _grey(images: AnyArray) -> Doubles:
 
 def _border(images: AnyArray) -> Singles:
     """Border pixels (n, 2h + 2w − 4, c), of a thousand images spread over the set where there are more."""
-    some = images[:: max(1, len(images) // 1000)]
-    sides = (some[:, 0], some[:, -1], some[:, 1:-1, 0], some[:, 1:-1, -1])
+    sample = images[:: max(1, len(images) // 1000)]
+    sides = (sample[:, 0], sample[:, -1], sample[:, 1:-1, 0], sample[:, 1:-1, -1])
     return np.concatenate(sides, axis=1)
 
 

@@ -1,8 +1,8 @@
 """Edit directions that preserve other concepts: what `edit` and `verify` follow where --preserve names some.
 
-By regression, see `conditional`, from the covariances that a table of concepts keeps, so that no row is needed. What
-no label told has no column to regress on: there, and where it is asked for, the directions of the preserved ones are
-projected out. A direction that `concepts --preserve` has found is taken as it is, with its evidence.
+By regression, see `orthogonalization`, from the covariances in a table of concepts, so that no row is needed. A
+direction without labels has no column to regress on: there, and where it is asked for, the directions of the preserved
+concepts are projected out. A direction that `concepts --preserve` has found is taken as it is, with its evidence.
 """
 
 from __future__ import annotations
@@ -21,129 +21,159 @@ from ..errors import AnalysisError
 from .verification import EditDirection
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PreservingDirections:
     """Edit directions that preserve others, and what the same estimators find for shuffled labels."""
 
-    moves: tuple[EditDirection, ...]
-    shuffled: Doubles | None  # (m, r, d) steps of a standard deviation; None where the table keeps no shuffles
+    directions: tuple[EditDirection, ...]
+    """(m,) one a chosen direction."""
+    shuffled: Doubles | None
+    """(m, r, d) steps of strength 1 along directions of shuffled labels; None where the table has no shuffles."""
     notes: tuple[str, ...]
+    """Sentences on what nearly depends on what, and on what was projected out."""
 
 
 def preserve_directions(
     table: ConceptTable,
-    moves: Sequence[EditDirection],
+    directions: Sequence[EditDirection],
     chosen: Sequence[int],
     preserved: Sequence[int],
     *,
     by: str,
     draws: int = 0,
 ) -> PreservingDirections:
-    """Return the chosen moves with directions that leave the preserved ones unchanged, positions of both among `moves`.
+    """Return the chosen edit directions such that the preserved ones stay unchanged.
 
-    Args: by: one of conditional.WAYS. draws: shuffles at most, which `EditDirection`s of labels have.
-    Raises: AnalysisError where nothing is left of a direction, or the table is older than what regression needs.
+    Args:
+        table: concepts, with the covariances of codes and labels.
+        directions: all directions of the table, see `edit_directions`.
+        chosen: (m,) positions of those to edit along.
+        preserved: (k,) positions of those to preserve.
+        by: "regression" or "projection", see `orthogonalization.WAYS`.
+        draws: at most this many shuffles.
+
+    Raises:
+        AnalysisError: nothing is left of a direction, or the table is older than what regression needs.
     """
     joint, result, steps, notes = table.joint, list[EditDirection](), list[Doubles](), dict[str, None]()
-    told = [_question(table, moves[k]) for k in preserved]
-    by_label = [one[0] for one in told if one is not None]
-    if joint is None and preserved and by != PROJECTION and by_label:
+    targets = [_target(table, directions[k]) for k in preserved]
+    with_labels = [target[0] for target in targets if target is not None]
+    if joint is None and preserved and by != PROJECTION and with_labels:
         raise AnalysisError(
-            "the table of concepts is of an older version, which keeps no covariances: run latentgan concepts again, "
+            "the table of concepts is of an older version without covariances: run latentgan concepts again, "
             f"or preserve by {PROJECTION}"
         )
     for i in chosen:
-        one, own = moves[i], _question(table, moves[i])
-        inside = own[1] if own is not None else ()
-        regressed = by_label if by != PROJECTION and own is not None else []
-        out = [k for k, question in zip(preserved, told, strict=True) if question is None or not regressed]
-        before = _found_before(table, moves, one, [moves[k].name for k in preserved]) if regressed and not out else None
-        if before is not None:
-            one = before
-        elif regressed and joint is not None and own is not None:
-            one, said = _regressed(joint, one, own[0], tuple(dict.fromkeys([*inside, *regressed])))
-            notes |= dict.fromkeys(said)
-        conditions = np.stack([moves[k].direction for k in out]) if out else None
+        edit, target = directions[i], _target(table, directions[i])
+        already = target[1] if target is not None else ()
+        regressed = with_labels if by != PROJECTION and target is not None else []
+        projected = [k for k, other in zip(preserved, targets, strict=True) if other is None or not regressed]
+        stored = (
+            _stored(table, directions, edit, [directions[k].name for k in preserved])
+            if regressed and not projected
+            else None
+        )
+        if stored is not None:
+            edit = stored
+        elif regressed and joint is not None and target is not None:
+            edit, sentences = _regressed(joint, edit, target[0], tuple(dict.fromkeys([*already, *regressed])))
+            notes |= dict.fromkeys(sentences)
+        conditions = np.stack([directions[k].vector for k in projected]) if projected else None
         if conditions is not None:
-            fixed = conditional_directions(
-                one.direction[None], conditions, names=[one.name], preserved=[moves[k].name for k in out]
+            conditional = conditional_directions(
+                edit.vector[None],
+                conditions,
+                names=[edit.name],
+                preserved=[directions[k].name for k in projected],
             )
-            one = replace(one, direction=fixed.directions[0])
-            notes |= dict.fromkeys(fixed.notes)
+            edit = replace(edit, vector=conditional.directions[0])
+            notes |= dict.fromkeys(conditional.notes)
             if by != PROJECTION:
-                notes[_unlabelled(moves, i, out, own is not None)] = None
-        if preserved and before is None:
-            one = replace(one, evidence=f"{one.evidence}, without preserving anything" if one.evidence else "")
-        result.append(one)
+                notes[_projected_note(directions, i, projected, target is not None)] = None
+        if preserved and stored is None:
+            edit = replace(edit, evidence=f"{edit.evidence}, without preserving anything" if edit.evidence else "")
+        result.append(edit)
         if joint is not None:
-            question = own[0] if own is not None else _claimed(joint, one)
-            some = joint.shuffled_directions(question, tuple(dict.fromkeys([*inside, *regressed])))[:draws]
+            position = target[0] if target is not None else _best_predicted(joint, edit)
+            shuffled = joint.shuffled_directions(position, tuple(dict.fromkeys([*already, *regressed])))[:draws]
             if conditions is not None:
-                some = unit(some - some @ np.linalg.pinv(conditions) @ conditions)
-            length = joint.deviation(some)
-            steps.append(some * np.where(np.isfinite(length), length, one.length)[:, None])
-    return PreservingDirections(tuple(result), np.stack(steps) if steps else None, tuple(notes))
+                shuffled = unit(shuffled - shuffled @ np.linalg.pinv(conditions) @ conditions)
+            length = joint.deviation(shuffled)
+            steps.append(shuffled * np.where(np.isfinite(length), length, edit.length)[:, None])
+    return PreservingDirections(
+        directions=tuple(result), shuffled=np.stack(steps) if steps else None, notes=tuple(notes)
+    )
 
 
-def _question(table: ConceptTable, move: EditDirection) -> tuple[int, tuple[int, ...]] | None:
-    """The target of an edit direction and those that it preserves by regression; None for one without labels."""
-    if table.joint is None or move.column not in table.joint.columns:
+def _target(table: ConceptTable, edit: EditDirection) -> tuple[int, tuple[int, ...]] | None:
+    """Position of a direction's concept target, and of those that it preserves by regression; None without labels."""
+    if table.joint is None or edit.column not in table.joint.columns:
         return None
     names = table.joint.names
-    for free in table.conditional:
-        if table.concepts[free.concept].name == move.name:
-            preserved = tuple(names.index(one.name) for one in free.preserved if one.name in names)
-            return names.index(table.concepts[free.source].name), preserved if free.by != PROJECTION else ()
-    return (names.index(move.name), ()) if move.name in names else None
+    for conditional in table.conditional:
+        if table.concepts[conditional.concept].name == edit.name:
+            already = tuple(names.index(other.name) for other in conditional.preserved if other.name in names)
+            source = names.index(table.concepts[conditional.source].name)
+            return source, already if conditional.by != PROJECTION else ()
+    return (names.index(edit.name), ()) if edit.name in names else None
 
 
-def _claimed(joint: Joint, move: EditDirection) -> int:
-    """The question whose shuffles stand for a direction that no label told: the one that it tells best."""
-    return joint.names.index(move.claim) if move.claim in joint.names else 0
+def _best_predicted(joint: Joint, edit: EditDirection) -> int:
+    """Position of the target whose shuffles serve a direction without labels: the one that it predicts best."""
+    return joint.names.index(edit.target_score) if edit.target_score in joint.names else 0
 
 
-def _found_before(
-    table: ConceptTable, moves: Sequence[EditDirection], move: EditDirection, preserved: Sequence[str]
+def _stored(
+    table: ConceptTable, directions: Sequence[EditDirection], edit: EditDirection, preserved: Sequence[str]
 ) -> EditDirection | None:
-    """The direction of `concepts --preserve` for the same concepts, under the name of the move; None without one."""
-    for free in table.conditional:
-        mine = free.by != PROJECTION and table.concepts[free.source].name == move.name
-        if mine and {one.name for one in free.preserved} == set(preserved):
-            return replace(moves[free.concept], name=move.name, says=move.says)
+    """The direction that `concepts --preserve` found for the same concepts, under the name of `edit`; None without."""
+    for conditional in table.conditional:
+        same_concept = conditional.by != PROJECTION and table.concepts[conditional.source].name == edit.name
+        if same_concept and {other.name for other in conditional.preserved} == set(preserved):
+            return replace(directions[conditional.concept], name=edit.name, target=edit.target)
     return None
 
 
 def _regressed(
-    joint: Joint, move: EditDirection, question: int, preserved: tuple[int, ...]
+    joint: Joint, edit: EditDirection, target: int, preserved: tuple[int, ...]
 ) -> tuple[EditDirection, list[str]]:
-    """A move along the coefficient of its question beside the preserved ones."""
-    direction, left = joint.direction(question, preserved)
+    """An edit along the coefficient of its target, regressed together with the preserved ones; and notes."""
+    vector, left = joint.direction(target, preserved)
     names = [joint.names[k] for k in preserved]
-    called = " with ".join(map(repr, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    listed = " with ".join(map(repr, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     if left < GONE:
         raise AnalysisError(
-            f"{move.name!r} cannot change while {called} is preserved: the rows of one are those of the other"
+            f"{edit.name!r} cannot change while {listed} is preserved: the rows of one are those of the other"
         )
-    if not direction.any():
-        raise AnalysisError(f"{move.name!r} has no direction to edit along: no code differs")
+    if not vector.any():
+        raise AnalysisError(f"{edit.name!r} has no direction to edit along: no code differs")
     sentences = []
     if left < NEAR:
         sentences.append(
-            f"{move.name!r} nearly follows from {called}: only {100 * left**2:.1f} % of its variance is left where "
+            f"{edit.name!r} nearly follows from {listed}: only {100 * left**2:.1f} % of its variance is left where "
             "that is preserved, so the direction is of few rows"
         )
-    columns = joint.number[[question, *preserved]]
+    columns = joint.number[[target, *preserved]]
     if (joint.known[np.ix_(columns, columns)] < len(joint.fitted)).any():
         sentences.append(
-            f"some rows lack {move.name!r} or what is preserved: each pair is taken over the rows that have both; "
+            f"some rows lack {edit.name!r} or what is preserved: each pair is taken over the rows that have both; "
             "`latentgan concepts --preserve` takes those that have all"
         )
-    length = float(joint.deviation(direction))
-    return replace(move, direction=direction, length=length if length > 0 else move.length), sentences
+    length = float(joint.deviation(vector))
+    return replace(edit, vector=vector, length=length if length > 0 else edit.length), sentences
 
 
-def _unlabelled(moves: Sequence[EditDirection], edited: int, out: Sequence[int], labelled: bool) -> str:
-    """Say which directions were projected out although concepts are preserved by regression."""
-    which = ", ".join(repr(moves[k].name) for k in out)
-    whose = which if labelled else repr(moves[edited].name)
-    return f"no label tells {whose}, so that there is nothing to regress on: {which} projected out"
+def _projected_note(
+    directions: Sequence[EditDirection], edited: int, projected: Sequence[int], has_labels: bool
+) -> str:
+    """Say which directions were projected out although concepts are preserved by regression, and why.
+
+    Args:
+        directions: all of the table.
+        edited: position of the one that is edited along.
+        projected: positions of those that were projected out.
+        has_labels: whether the edited one is of a column of labels.
+    """
+    names = ", ".join(repr(directions[k].name) for k in projected)
+    without_labels = names if has_labels else repr(directions[edited].name)
+    return f"no label defines {without_labels}, so that there is nothing to regress on: {names} projected out"

@@ -1,4 +1,4 @@
-"""The verification of a model's concepts on held-out images: what is moved, which judges, and how good those are."""
+"""The verification of a model's concepts on held-out images: which edits, which evaluators, and how good these are."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ..concepts.concept_table import Concept, ConceptTable
 from ..concepts.unsupervised import SHORT, Axis
 from ..errors import AnalysisError
 from ..table.selection import spread
-from .evaluators import Measured, measured_scores, network_scores, side_by_side
+from .evaluators import ImageMeasures, classifier_scores, combined_evaluator, measured_scores
 from .multiple_testing import LEVEL
 from .verification import DRAWS, EditDirection, Score, Verification, verify_edits
 
 NO_COLUMN = (
-    "the images have no such column that a judge could learn; where encode was given it by --attributes FILE, or by "
-    "--data, give verify the same"
+    "the images have no such column that a classifier could learn; where encode was given it by --attributes FILE, or "
+    "by --data, give verify the same"
 )
 
 
-class Network(Protocol):
-    """A network that learned from real images."""
+class ScoringNetwork(Protocol):
+    """An attribute classifier that learned from real images."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of its scores, those of the concepts that they judge."""
+        """Names of its scores, those of the concepts that they measure."""
 
     @property
     def about(self) -> tuple[str, ...]:
         """What each score is: "probability by a network", "value by a network"."""
 
     def __call__(self, images: AnyArray, /) -> tuple[Doubles, Ints]:
-        """Images (n, h, w, c), uint8 or in [0, 1], to scores (n, j) and classes (n,), -1 where it tells none."""
+        """Images (n, h, w, c), uint8 or in [0, 1], to scores (n, j) and classes (n,), -1 where it predicts none."""
 
 
 class Codec(Protocol):
@@ -52,85 +52,89 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Real images that neither the model nor the judge was trained on, and what is known of them."""
+    """Real images that neither the model nor the classifier was trained on, with their labels and attributes."""
 
-    images: Pixels  # (t, h, w, c)
-    labels: Ints  # (t,) -1 unlabelled
-    truths: Doubles  # (t, j) of a network's scores: 0 and 1 of a probability, or numbers; NaN unknown
+    images: Pixels
+    """(t, h, w, c)"""
+    labels: Ints
+    """(t,) classes, −1 unlabelled."""
+    truths: Doubles
+    """(t, j) what each of a classifier's scores should be: 0 and 1 of a probability, or numbers; NaN unknown."""
 
 
 def edit_directions(table: ConceptTable) -> list[EditDirection]:
-    """Everything that codes can be moved along, by its name: concepts, then directions that no label told.
+    """All directions along which codes can be edited, by name: concepts, then directions without labels.
 
-    "pca1" and "sefa1" are to raise the concept that they rank train rows by best, which chose their sign; a direction
-    made free of others the one that it was made of. Where a concept is itself called "pca1" it keeps the name, and the
-    direction goes by its long one, "PCA of codes 1".
+    "pca1" and "sefa1" are to raise the score of the concept that they rank train rows by best, which chose their sign;
+    a conditional direction that of the concept that it was made of. Where a concept is itself called "pca1" it keeps
+    the name, and the direction goes by its long one, "PCA of codes 1".
     """
-    moves = [
+    directions = [
         EditDirection(
-            name=one.name,
-            column=one.column,
-            kind=one.kind,
-            direction=direction,
-            length=one.scale,
-            says="",
-            evidence=_evidence(one),
-            holds=one.stands,
+            name=concept.name,
+            column=concept.column,
+            kind=concept.kind,
+            vector=vector,
+            length=concept.scale,
+            target="",
+            evidence=_evidence(concept),
+            significant=concept.stands,
         )
-        for one, direction in zip(table.concepts, table.directions, strict=True)
+        for concept, vector in zip(table.concepts, table.directions, strict=True)
     ]
-    for free in table.conditional:
-        moves[free.concept] = replace(moves[free.concept], says=table.concepts[free.source].name)
-    kinds = {move.name: move.kind for move in moves}
-    for blind in table.unsupervised:
-        each = zip(blind.names, blind.axes, blind.directions, strict=True)
-        for i, (name, axis, direction) in enumerate(each):
-            called = f"{blind.method} {i + 1}" if name in kinds else name
-            kind, (told, holds) = kinds.get(axis.concept, ""), _evidence_of_axis(axis)
-            moves.append(
+    for conditional in table.conditional:
+        target = table.concepts[conditional.source].name
+        directions[conditional.concept] = replace(directions[conditional.concept], target=target)
+    kinds = {direction.name: direction.kind for direction in directions}
+    for family in table.unsupervised:
+        each = zip(family.names, family.axes, family.directions, strict=True)
+        for i, (name, axis, vector) in enumerate(each):
+            evidence, significant = _evidence_of_axis(axis)
+            directions.append(
                 EditDirection(
-                    name=called,
-                    column=blind.short,
-                    kind=kind,
-                    direction=direction,
+                    name=f"{family.method} {i + 1}" if name in kinds else name,
+                    column=family.short,
+                    kind=kinds.get(axis.concept, ""),
+                    vector=vector,
                     length=axis.scale,
-                    says=axis.concept,
-                    evidence=told,
-                    holds=holds,
+                    target=axis.concept,
+                    evidence=evidence,
+                    significant=significant,
                 )
             )
-    return moves
+    return directions
 
 
-def _evidence(one: Concept) -> str:
-    """What a concept's direction is known by on test rows: "AUC 0.871 ± 0.030, q = 0.002, by mean difference"."""
-    return f"{one.metric} {one.score.plain()}, q = {one.q_value:.2g}, by {one.method}"
+def _evidence(concept: Concept) -> str:
+    """Figure of a concept's direction on test rows: "AUC 0.871 ± 0.030, q = 0.002, by mean difference"."""
+    return f"{concept.metric} {concept.score.plain()}, q = {concept.q_value:.2g}, by {concept.method}"
 
 
 def _evidence_of_axis(axis: Axis) -> tuple[str, bool]:
-    """The same of a direction that no label told, and whether it tells its concept better than chance."""
+    """The same of a direction without labels, and whether it predicts its concept better than chance."""
     if not axis.concept:
         return "", False
-    holds = axis.q_value <= SIGNIFICANT and axis.auc.low > 0.5
-    return f"AUC {axis.auc.plain()} of {axis.concept!r}, q = {axis.q_value:.2g}", holds
+    significant = axis.q_value <= SIGNIFICANT and axis.auc.low > 0.5
+    return f"AUC {axis.auc.plain()} of {axis.concept!r}, q = {axis.q_value:.2g}", significant
 
 
-def namesakes(moves: Sequence[EditDirection], wanted: Sequence[str]) -> list[str]:
-    """Say of wanted names of concepts by what names `edit_directions` has their directions, where it renamed them."""
+def namesakes(directions: Sequence[EditDirection], wanted: Sequence[str]) -> list[str]:
+    """Name the long names of directions without labels whose short name is a concept of the table, if it is wanted."""
     sentences = []
-    for move in moves:
-        short = move.column + move.name.rsplit(" ", 1)[-1]
-        if short in wanted and move.name in (f"{method} {short[len(move.column) :]}" for method in SHORT):
-            sentences.append(f"{short!r} is a concept of the table; the direction goes by {move.name!r}")
+    for direction in directions:
+        short = direction.column + direction.name.rsplit(" ", 1)[-1]
+        long_names = (f"{method} {short[len(direction.column) :]}" for method in SHORT)
+        if short in wanted and direction.name in long_names:
+            sentences.append(f"{short!r} is a concept of the table; the direction goes by {direction.name!r}")
     return sentences
 
 
 def verify_concepts(
-    moves: Sequence[EditDirection],
+    directions: Sequence[EditDirection],
     model: Codec,
     held: HeldOut,
-    measured: Measured,
-    network: Network | None,
+    measures: ImageMeasures,
+    classifier: ScoringNetwork | None,
     *,
     rng: Seed = 0,
     edited: int = 100,
@@ -140,84 +144,107 @@ def verify_concepts(
     notes: Sequence[str] = (),
     advance: Callable[[int], None] = lambda directions: None,
 ) -> Verification:
-    """Edit some of the held-out images, of as many classes as there are, and judge them by network and measures.
+    """Edit some of the held-out images, of as many classes as there are, and score them by classifier and measures.
 
-    A judge's spread and quality are those on all held-out images as they are. The directions of `moves` and the network
-    must have been fitted to rows that share none with each other, nor with `held`, else labels that are noise look
-    proven: the judge has learned the same noise. `shuffled` is of `kept_moves.preserve_directions`.
+    A score's spread and quality are those on all held-out images as they are. The directions and the classifier must
+    have been fitted to rows that share none with each other, nor with `held`, else edits along labels that are noise
+    look verified: the classifier has learned the same noise.
+
+    Args:
+        directions: (m,) directions to edit along.
+        model: encodes and decodes.
+        held: images to edit, and to measure the evaluators on.
+        measures: properties that are measured.
+        classifier: learned from real images; None where there is no column to learn.
+        rng: of the images that are chosen, bootstrap intervals and random directions.
+        edited: images that are edited.
+        draws: random directions a concept.
+        mask: (d,) columns in which random directions lie; all unless given.
+        shuffled: (m, r, d) of `preserve_directions`.
+        notes: sentences for the result.
+        advance: called with how many more directions are done.
+
+    Raises:
+        AnalysisError: no score of these images varies.
     """
     rng = as_rng(rng)
-    real, classes = side_by_side(network, measured)(held.images)
-    said = [] if network is None else list(network.names)
-    told = real[:, : len(said)]
-    scores, weak = ([], []) if network is None else network_scores(said, network.about, told, held.truths, rng=rng)
-    scores += measured_scores(measured, real[:, len(said) :], taken=said)
-    use = np.array([one.spread > 0 for one in scores], np.bool_)  # a constant judge can tell no change
-    if not use.any():
-        raise AnalysisError("nobody can judge these images: there is no label, no attribute, and nothing to measure")
-    chosen = spread(np.arange(len(real)), (held.labels, ()), edited, rng)
-    known = held.labels >= 0
-    right = proportion(classes[known] == held.labels[known]) if (classes >= 0).any() else UNKNOWN
-    both = side_by_side(network, measured)
+    evaluator = combined_evaluator(classifier, measures)
+    values, classes = evaluator(held.images)
+    names = [] if classifier is None else list(classifier.names)
+    predicted = values[:, : len(names)]
+    scores, limits = (
+        ([], []) if classifier is None else classifier_scores(names, classifier.about, predicted, held.truths, rng=rng)
+    )
+    scores += measured_scores(measures, values[:, len(names) :], taken=names)
+    varies = np.array([score.spread > 0 for score in scores], np.bool_)  # a constant score can measure no change
+    if not varies.any():
+        raise AnalysisError("no evaluator for these images: there is no label, no attribute, and nothing to measure")
+    chosen = spread(np.arange(len(values)), (held.labels, ()), edited, rng)
+    labelled = held.labels >= 0
+    accuracy = proportion(classes[labelled] == held.labels[labelled]) if (classes >= 0).any() else UNKNOWN
 
-    def judge(images: AnyArray) -> tuple[Doubles, Ints]:
-        result, named = both(images)
-        return result[:, use], named
+    def evaluate(images: AnyArray) -> tuple[Doubles, Ints]:
+        image_scores, predicted_classes = evaluator(images)
+        return image_scores[:, varies], predicted_classes
 
-    weak += _claims(moves)
-    alone = [move.name for move in moves if move.claim not in {score.name for score in scores}]
-    weak += [f"nobody judges {', '.join(map(repr, alone))}: {NO_COLUMN}"] if alone else []
-    weak += _too_few(draws if shuffled is None else shuffled.shape[1])
-    weak += _uncounted(moves, scores)
+    limits += _target_notes(directions)
+    names_of_scores = {score.name for score in scores}
+    unscored = [direction.name for direction in directions if direction.target_score not in names_of_scores]
+    limits += [f"no evaluator for {', '.join(map(repr, unscored))}: {NO_COLUMN}"] if unscored else []
+    limits += _too_few(draws if shuffled is None else shuffled.shape[1])
+    limits += _never_verified(directions, scores)
     codes = np.asarray(model.encode(as_images(held.images[chosen])))
     return verify_edits(
         checked_decode(model),
-        judge,
-        [one for one, kept in zip(scores, use, strict=True) if kept],
+        evaluate,
+        [score for score, used in zip(scores, varies, strict=True) if used],
         codes,
-        moves,
+        directions,
         rng=rng,
         draws=draws,
         mask=mask,
         shuffled=shuffled,
         real=classes[chosen],
-        accuracy=right,
-        notes=[*notes, *measured.notes, *weak],
+        accuracy=accuracy,
+        notes=[*notes, *measures.notes, *limits],
         advance=advance,
     )
 
 
-def _claims(moves: Sequence[EditDirection]) -> list[str]:
-    """Say what judges the directions that have no judge of their own name."""
-    blind, freed = list[str](), list[str]()
-    for move in moves:
-        if move.says:
-            of_it = move.name.startswith(f"{move.says}, ")
-            (freed if of_it else blind).append(f"{move.name!r} by {move.says!r}")
-    whose = (
-        (blind, "a direction that no label told is judged by what it tells best on train rows"),
-        (freed, "a direction made free of others is judged by the concept that it was made of"),
+def _target_notes(directions: Sequence[EditDirection]) -> list[str]:
+    """Say which score serves the directions that have none of their own name."""
+    unsupervised, conditional = list[str](), list[str]()
+    for direction in directions:
+        if direction.target:
+            is_conditional = direction.name.startswith(f"{direction.target}, ")
+            pairs = conditional if is_conditional else unsupervised
+            pairs.append(f"{direction.name!r} by {direction.target!r}")
+    sentences = (
+        (unsupervised, "a direction without labels is scored by the concept that it predicts best on train rows"),
+        (conditional, "a conditional direction is scored by the concept that it was made of"),
     )
-    return [f"{why}: {', '.join(some)}" for some, why in whose if some]
+    return [f"{sentence}: {', '.join(pairs)}" for pairs, sentence in sentences if pairs]
 
 
-def _uncounted(moves: Sequence[EditDirection], scores: Sequence[Score]) -> list[str]:
-    """Say which moves cannot count as proven, whatever their effect, and why."""
-    weak = [move.name for move in moves if not move.holds]
-    names = {score.name for score in scores if not score.tells}
-    unjudged = [one.name for one in moves if one.claim in names]
-    said = [f"{', '.join(map(repr, weak))} never counts, as it does not hold on test rows"] if len(weak) == 1 else []
-    said += [f"{', '.join(map(repr, weak))} never count, as they do not hold on test rows"] if len(weak) > 1 else []
-    if unjudged:
-        which = ", ".join(map(repr, unjudged))
-        said.append(f"no edit along {which} counts, as its judge tells real images no better than chance")
-    return said
+def _never_verified(directions: Sequence[EditDirection], scores: Sequence[Score]) -> list[str]:
+    """Say which edits cannot be verified, whatever their effect, and why."""
+    weak = [direction.name for direction in directions if not direction.significant]
+    at_chance = {score.name for score in scores if not score.above_chance}
+    unscored = [direction.name for direction in directions if direction.target_score in at_chance]
+    notes = []
+    if weak:
+        verb, pronoun = ("counts", "its direction is") if len(weak) == 1 else ("count", "their directions are")
+        notes.append(f"{', '.join(map(repr, weak))} never {verb}, as {pronoun} not significant on test rows")
+    if unscored:
+        listed = ", ".join(map(repr, unscored))
+        notes.append(f"no edit along {listed} counts, as its evaluator is no better than chance on real images")
+    return notes
 
 
-def _too_few(nulls: int) -> list[str]:
-    """Say that no effect could be told from null directions, which are too few for p to be small enough."""
-    least = 1 / (1 + nulls)
+def _too_few(null_directions: int) -> list[str]:
+    """Say that no effect could be significant, as null directions are too few for p to be small enough."""
+    least = 1 / (1 + null_directions)
     if least <= LEVEL:
         return []
-    few = f"with {nulls} null directions beside each concept p is {least:.2g} at least"
-    return [f"{few}, so that none can stand at {LEVEL}: {DRAWS} are enough"]
+    few = f"with {null_directions} null directions for each concept p is {least:.2g} at least"
+    return [f"{few}, so that none can be verified at {LEVEL}: {DRAWS} are enough"]

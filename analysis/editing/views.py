@@ -1,4 +1,4 @@
-"""The section on edits: what moving along each concept does to images, as judged by what never saw the model."""
+"""The section on edits: what moving along each concept does to images, as independent evaluators score them."""
 
 from __future__ import annotations
 
@@ -38,195 +38,237 @@ if TYPE_CHECKING:
 
 
 RANDOM = "random directions"
+"""Name of the baseline in charts."""
 
 
 def section(context: ReportContext) -> Section:
-    """Whether edits do what they say, and what else they do."""
+    """Whether edits change their concept, and what else they change."""
     result: Verification | None = context.results.get("editing")
     if result is None:
-        note = "None yet: latentgan verify RUN --results RESULTS has edited images judged."
+        note = "None yet: latentgan verify RUN --results RESULTS edits held-out images and scores them."
         return missing("editing", "Edits verified", context.refusal("editing") or note)
-    options = tuple((one.name, tuple(_response(result, i))) for i, one in enumerate(result.responses))
+    options = tuple((response.name, tuple(_response(result, i))) for i, response in enumerate(result.responses))
     blocks: list[Block] = [
         *one_of("verified", "Edited along", options),
         *_figures(result),
         _leakage(result),
-        Disclosure("The judges, and how good they are on real images", (_judges(result),)),
+        Disclosure("The evaluators, and how good they are on real images", (_evaluators(result),)),
     ]
-    notes = [*([_earlier(context, result)] if _earlier(context, result) else []), *result.notes]
+    notes = [*_best_edit(result), *_changed_since(context, result), *result.notes]
     return Section(
         id="editing",
         title="Edits verified",
         finding=_finding(result),
-        blocks=(*blocks, *(Prose(sentence(one)) for one in notes)),
+        blocks=(*blocks, *(Prose(sentence(note)) for note in notes)),
     )
 
 
-def _finding(found: Verification) -> str:
-    if not found.judged:
+def _finding(result: Verification) -> str:
+    """How many edits are verified, the largest effect, and the baselines."""
+    if not result.scored:
         return (
-            "Nobody judges these concepts: there is neither a label nor an attribute of theirs, nor a measure; what "
-            "encode was given by --attributes FILE, latentgan verify takes too."
+            "No evaluator scores these concepts: the images have no label or attribute of theirs and no measure; give "
+            "latentgan verify the --attributes FILE that encode was given."
         )
-    proven, tests = found.proven, len(found.judged)
-    change = "changes edited images as it says" if tests == 1 else "change edited images as they say"
-    what = "concept" if all(_judge(found, one) == one.name for one in found.judged) else "direction"
-    what, others = (f"judged {what}", f"; {others}") if (others := _others(found)) else (what, "")
-    beyond = "directions of shuffled labels do" if found.shuffles else "random directions of equal length do"
-    text = (
-        f"{count(len(proven))} of {plural(tests, what)} {change}, more than {beyond} (p ≤ 0.05, corrected for "
-        f"{plural(tests, 'concept')}), and {'holds' if tests == 1 else 'hold'} on test images{others}"
-    )
-    if not proven:
-        return f"{text}: n = {count(found.n)} images, {plural(found.nulls, 'such direction')} beside each."
-    best = max(proven, key=lambda one: (one.kind != "class", one.effect.value))
-    it = "it" if _judge(found, best) == best.name else _judge(found, best)
-    stays = ""
-    if best.kind != "class" and math.isfinite(best.kept_one.value):
-        beside = f" (random directions {percent(best.kept_one_random.value)})"
-        stays = f", while the judged class stays in {figure(best.kept_one)}{beside} of images"
+    tests = len(result.scored)
+    names_differ = any(_score_name(result, response) != response.name for response in result.scored)
+    noun = "direction" if names_differ else "concept"
+    verb = "changes its" if tests == 1 else "change their"
+    null = "shuffled labels" if result.shuffles else "random directions"
+    text = f"Edits along {count(len(result.verified))} of {plural(tests, noun)} {verb} concept more than {null} do"
+    best = _best(result)
+    if best is None:
+        return f"{text} (corrected p ≤ 0.05; n = {count(result.n)} images)."
     return (
-        f"{text}; one standard deviation along {best.name} changes {it} by {brackets(best.effect)} of real images' "
-        f"standard deviations (random directions {number(best.effect_random.value)}), with a rank correlation of "
-        f"{brackets(best.spearman)} over doses{stays} (n = {count(best.effect.n)})."
+        f"{text} (corrected p ≤ 0.05); {best.name} by {brackets(best.effect)} standard deviations, random directions "
+        f"by {number(best.effect_random.value)} (n = {count(best.effect.n)})."
     )
 
 
-def _others(found: Verification) -> str:
-    """Say how many more there are that nobody judges, or that were left out."""
-    alone, left = len(found.responses) - len(found.judged), found.left_out
-    said = [f"nobody judges {count(alone)} more"] if alone else []
-    return " and ".join([*said, *([f"{count(left)} {'was' if left == 1 else 'were'} left out"] if left else [])])
+def _best(result: Verification) -> Response | None:
+    """The verified edit with the largest effect, of concepts that are no classes if there are such."""
+    return max(result.verified, key=lambda response: (response.kind != "class", response.effect.value), default=None)
 
 
-def _judge(found: Verification, one: Response) -> str:
-    return found.scores[one.score].name if one.score >= 0 else one.name
+def _best_edit(result: Verification) -> list[str]:
+    """Sentences on the verified edit with the largest effect, and on the concepts that the figures leave out."""
+    sentences = []
+    best = _best(result)
+    if best is not None:
+        score = _score_name(result, best)
+        text = (
+            f"one standard deviation along {best.name} changes {'its score' if score == best.name else score} by "
+            f"{brackets(best.effect)} standard deviations of real images (random directions "
+            f"{number(best.effect_random.value)}); rank correlation of edit strength and score "
+            f"{brackets(best.spearman)}"
+        )
+        if best.kind != "class" and math.isfinite(best.class_preserved_at_one.value):
+            text += (
+                f"; the predicted class is preserved in {figure(best.class_preserved_at_one)} of images (random "
+                f"directions {percent(best.class_preserved_at_one_random.value)})"
+            )
+        sentences.append(f"{text}, n = {count(best.effect.n)}")
+    if omitted := _omitted(result):
+        sentences.append(omitted)
+    return sentences
 
 
-def _earlier(context: ReportContext, found: Verification) -> str:
-    """Say that the concepts are others by now than those that were verified."""
+def _omitted(result: Verification) -> str:
+    """How many directions have no evaluator, and how many were left out; "" for none."""
+    unscored, left_out = len(result.responses) - len(result.scored), result.left_out
+    parts = [f"{plural(unscored, 'direction')} without an evaluator"] if unscored else []
+    parts += [f"{plural(left_out, 'direction')} left out, as only the first are verified"] if left_out else []
+    return "; ".join(parts)
+
+
+def _score_name(result: Verification, response: Response) -> str:
+    """Name of a direction's own score; the direction's name without one."""
+    return result.scores[response.score].name if response.score >= 0 else response.name
+
+
+def _changed_since(context: ReportContext, result: Verification) -> list[str]:
+    """Say that the concepts were computed again after their edits were verified."""
     table = context.results.get("concepts")
-    now = {} if table is None else {one.name: one.length for one in reversed(edit_directions(table))}
+    now = {} if table is None else {edit.name: edit.length for edit in reversed(edit_directions(table))}
     changed = [
         response.name
-        for response in found.responses
+        for response in result.responses
         if response.name in now and not np.isclose(response.length, now[response.name])
     ]
     if not changed:
-        return ""
-    return f"the concepts were found anew since ({changed[0]!r} has another scale): run latentgan verify again"
+        return []
+    return [f"the concepts were computed again since ({changed[0]!r} has another scale): run latentgan verify again"]
 
 
-def _response(found: Verification, i: int) -> list[Block]:
-    """One concept's dose-response curve, what stays, and some images."""
-    one = found.responses[i]
+def _response(result: Verification, i: int) -> list[Block]:
+    """One concept's dose–response curve, how often the class is preserved, and some images."""
+    response = result.responses[i]
     blocks: list[Block] = []
-    if one.score >= 0:
-        score = found.scores[one.score]
-        to = "" if score.name == one.name else f" to {score.name}"
+    if response.score >= 0:
+        score = result.scores[response.score]
+        of = "" if score.name == response.name else f" of {score.name}"
         caption = (
-            f"Mean score of images edited along “{one.name}”, with its 95 % interval over "
-            f"{plural(one.effect.n, 'image')}, by dose in standard deviations of the code's position along it. The "
-            f"grey band holds 95 % of {plural(found.draws, 'random direction')} of equal length, each turned to rise."
+            f"Mean score of images edited along “{response.name}”, with its 95 % interval over "
+            f"{plural(response.effect.n, 'image')}, by edit strength in standard deviations of the code's position "
+            f"along it. The grey band holds 95 % of {plural(result.draws, 'random direction')} of equal length, each "
+            "turned to rise."
         )
-        lines = (_line(one.name, found, one.curve), _band(found, one.curve_random))
+        lines = (_line(response.name, result, response.curve), _band(result, response.curve_random))
         blocks.append(
             Lines(
                 id=f"dose-{i}",
-                title=f"What “{one.name}” does{to}",
-                x_title="dose",
+                title=f"Dose–response curve{of}: “{response.name}”",
+                x_title="edit strength",
                 y_title=score.about,
                 lines=lines,
                 caption=caption,
             )
         )
-    if np.isfinite(one.kept).all():
-        caption = "Share of edited images whose judged class is that at dose 0, and the same of random directions."
-        random = Line(RANDOM, found.doses, one.kept_random, role="chance")
-        lines = (_line(one.name, found, one.kept), random)
+    if np.isfinite(response.class_preserved).all():
+        caption = (
+            "Share of edited images whose predicted class is that at strength 0, and the same of random directions."
+        )
+        random = Line(RANDOM, result.strengths, response.class_preserved_random, role="chance")
+        lines = (_line(response.name, result, response.class_preserved), random)
         blocks.append(
             Lines(
-                id=f"kept-{i}",
-                title="Images that keep their class",
-                x_title="dose",
+                id=f"preserved-{i}",
+                title="Images whose class is preserved",
+                x_title="edit strength",
                 y_title="share",
                 lines=lines,
                 caption=caption,
                 y_scale="percent",
             )
         )
-    return [*blocks, _strip(found, i)]
+    return [*blocks, _strip(result, i)]
 
 
-def _line(name: str, found: Verification, curve: np.ndarray) -> Line:
-    return Line(name, found.doses, curve[0], curve[1], curve[2], role="ours", markers=True)
+def _line(name: str, result: Verification, curve: np.ndarray) -> Line:
+    """A curve (3, s) with its interval."""
+    return Line(name, result.strengths, curve[0], curve[1], curve[2], role="ours", markers=True)
 
 
-def _band(found: Verification, curves: np.ndarray) -> Line:
+def _band(result: Verification, curves: np.ndarray) -> Line:
+    """The mean of random directions' curves (r, s), with the band that holds 95 % of them."""
     low, high = np.quantile(curves, [0.025, 0.975], axis=0)
-    return Line(RANDOM, found.doses, curves.mean(0), low, high, role="chance")
+    return Line(RANDOM, result.strengths, curves.mean(0), low, high, role="chance")
 
 
-def _strip(found: Verification, i: int) -> Strips:
-    one, frames = found.responses[i], as_uint8(found.frames[i])
-    steps = tuple(f"{dose:+g} sd".replace("-", "\u2212") if dose else "0 sd" for dose in found.doses.tolist())
+def _strip(result: Verification, i: int) -> Strips:
+    """Held-out images edited along direction i, under a slider of edit strengths."""
+    response, frames = result.responses[i], as_uint8(result.frames[i])
+    steps = tuple(
+        f"{strength:+g} sd".replace("-", "\u2212") if strength else "0 sd" for strength in result.strengths.tolist()
+    )
     strips = tuple(
-        Strip(f"image {k + 1}", strip, f"held-out image {k + 1} edited along {one.name}")
+        Strip(f"image {k + 1}", strip, f"held-out image {k + 1} edited along {response.name}")
         for k, strip in enumerate(frames)
     )
-    moved = one.moved[found.doses == 1][0], one.moved_random[found.doses == 1][0]
+    at_one = result.strengths == 1
+    change, change_random = float(response.pixel_change[at_one][0]), float(response.pixel_change_random[at_one][0])
     caption = (
-        f"Held-out images edited along “{one.name}”; 0 is the plain reconstruction. One dose is {number(one.length)} "
-        f"in the code and changes pixels by {number(float(moved[0]), 3)} (root mean square, of 1), a random direction "
-        f"by {number(float(moved[1]), 3)}."
+        f"Held-out images edited along “{response.name}”; 0 is the plain reconstruction. A strength of 1 is "
+        f"{number(response.length)} in the code and changes pixels by {number(change, 3)} (root mean square, of 1), a "
+        f"random direction by {number(change_random, 3)}."
     )
-    start = int(np.argmin(np.abs(found.doses)))
+    start = int(np.argmin(np.abs(result.strengths)))
     return Strips(
-        id=f"verified-{i}", strips=strips, steps=steps, start=start, control="Dose", caption=caption, layout="films"
+        id=f"verified-{i}",
+        strips=strips,
+        steps=steps,
+        start=start,
+        control="Edit strength",
+        caption=caption,
+        layout="films",
     )
 
 
-def _figures(found: Verification) -> tuple[Block, ...]:
-    """Every concept's figures beside those of random directions, one kind of figure at a time."""
-    if not found.judged:
+def _figures(result: Verification) -> tuple[Block, ...]:
+    """Every concept's figures with those of random directions, one kind of figure at a time."""
+    if not result.scored:
         return ()
-    tests = len(found.judged)
-    effect = [
+    tests = len(result.scored)
+    effects = [
         _row(
-            found,
-            one,
-            one.effect,
-            one.effect_random,
-            f"p {'≤' if found.floored(one) else '='} {number(one.p_value, 3)}, corrected for {plural(tests, 'concept')}"
-            + ("" if one.holds else "; never counts: it does not hold on test images"),
+            result,
+            response,
+            response.effect,
+            response.effect_random,
+            f"p {'≤' if result.p_is_upper_bound(response) else '='} {number(response.p_value, 3)}, corrected for "
+            f"{plural(tests, 'concept')}"
+            + ("" if response.concept_significant else "; never verified: not significant on test images"),
         )
-        for one in found.judged
+        for response in result.scored
     ]
-    order = [_row(found, one, one.spearman, one.spearman_random) for one in found.judged]
-    success = [_row(found, one, one.success, one.success_random, _aim(found.scores[one.score])) for one in found.judged]
-    stays = [
-        _row(found, response, response.kept_one, response.kept_one_random)
-        for response in found.responses
-        if _known(response.kept_one)
+    correlations = [_row(result, response, response.spearman, response.spearman_random) for response in result.scored]
+    success = [
+        _row(result, response, response.success, response.success_random, _success_note(result.scores[response.score]))
+        for response in result.scored
     ]
-    beside = "Small marks are random directions of equal length."
-    also = "Small marks are random directions of equal length, and directions of shuffled labels."
-    words = (
+    preserved = [
+        _row(result, response, response.class_preserved_at_one, response.class_preserved_at_one_random)
+        for response in result.responses
+        if _is_known(response.class_preserved_at_one)
+    ]
+    random = "Small marks are random directions of equal length."
+    both = "Small marks are random directions of equal length, and directions of shuffled labels."
+    effect_caption = (
         "Change of the concept's own score by one standard deviation along it, in standard deviations of real images. "
-        f"{also if found.shuffles else beside}"
+        f"{both if result.shuffles else random}"
     )
-    sizes = [end for one in found.judged for end in (one.effect.low, one.effect.high)]
+    sizes = [end for response in result.scored for end in (response.effect.low, response.effect.high)]
     ends = min(0.0, np.floor(10 * min(sizes)) / 10), max(0.1, np.ceil(10 * max(sizes)) / 10)
-    rising = (min(0.0, *(row.low for row in order)), 1.0)
+    rising = (min(0.0, *(row.low for row in correlations)), 1.0)
     options: list[tuple[str, tuple[Block, ...]]] = [
-        ("the effect", (Comparison(rows=tuple(effect), caption=words, scale="number", axis=ends),)),
+        ("the effect", (Comparison(rows=tuple(effects), caption=effect_caption, scale="number", axis=ends),)),
         (
             "rank correlation",
             (
                 Comparison(
-                    rows=tuple(order),
-                    caption=f"Rank correlation of dose and score, an image at a time, mean: "
-                    f"1 is a score that always rises. {beside}",
+                    rows=tuple(correlations),
+                    caption=f"Mean over images of the rank correlation of edit strength and score: "
+                    f"1 is a score that always rises. {random}",
                     scale="number",
                     axis=rising,
                 ),
@@ -237,143 +279,160 @@ def _figures(found: Verification) -> tuple[Block, ...]:
             (
                 Comparison(
                     rows=tuple(success),
-                    caption=f"Share of images that an edit makes what it says. {beside}",
+                    caption=f"Share of images that get the concept by the edit. {random}",
                     axis=(0, 1),
                 ),
             ),
         ),
     ]
-    if stays:
-        text = f"Share of images whose judged class stays at ±1; concepts that are classes are to change it. {beside}"
-        options.append(("class kept", (Comparison(rows=tuple(stays), caption=text, axis=(0, 1)),)))
+    if preserved:
+        text = (
+            "Share of images whose predicted class is preserved at strength ±1; edits along a class are meant to "
+            f"change it. {random}"
+        )
+        options.append(("class preserved", (Comparison(rows=tuple(preserved), caption=text, axis=(0, 1)),)))
     return (Choice("verified-figures", "Figure", tuple(options)),)
 
 
-def _known(figure_: Interval) -> bool:
-    return math.isfinite(figure_.value)
+def _is_known(interval: Interval) -> bool:
+    """Whether there is such a figure."""
+    return math.isfinite(interval.value)
 
 
-def _row(found: Verification, one: Response, own: Interval, random: Interval, note: str = "") -> Estimate:
+def _row(result: Verification, response: Response, interval: Interval, random: Interval, note: str = "") -> Estimate:
+    """A concept's figure with its baselines."""
     marks = [Mark("chance", random.value, RANDOM)]
-    if own is one.effect and _known(one.effect_shuffled):
-        marks.append(Mark("chance", one.effect_shuffled.value, "directions of shuffled labels"))
-    return estimate(found.told(one), own, note=note, marks=tuple(marks))
+    if interval is response.effect and _is_known(response.effect_shuffled):
+        marks.append(Mark("chance", response.effect_shuffled.value, "directions of shuffled labels"))
+    return estimate(result.label(response), interval, note=note, marks=tuple(marks))
 
 
-def _aim(score: Score) -> str:
+def _success_note(score: Score) -> str:
+    """What counts as success of an edit that is to raise this score."""
     if math.isnan(score.threshold):
         return "more at +1 than at −1; half are by chance"
-    return "of those that lack it, at the largest dose"
+    return "of those that lack it, at the largest edit strength"
 
 
-def _leakage(found: Verification) -> Table:
-    """Edit concept i, change in judge j, shaded by size: a heat map that reads as a table."""
-    values = np.nan_to_num(found.leakage)
-    leaks = found.leaks
+def _leakage(result: Verification) -> Table:
+    """Edit concept i, change in score j, shaded by size: a heat map that reads as a table."""
+    values = np.nan_to_num(result.leakage)
+    leaks = result.leaks
     rows = tuple(
         (
-            found.told(one),
+            result.label(response),
             *(_change(float(v)) + ("\u00a0*" if leak else "") for v, leak in zip(row, marked, strict=True)),
         )
-        for one, row, marked in zip(found.responses, values, leaks, strict=True)
+        for response, row, marked in zip(result.responses, values, leaks, strict=True)
     )
     shades = tuple(tuple(min(abs(float(v)), 1.0) for v in row) for row in values)
-    total = leaks.size - len(found.judged)
+    total = leaks.size - len(result.scored)
     caption = (
-        "Edited along (row), change of each judge (column) by one standard deviation along the concept, in standard "
-        "deviations of real images. A concept's own judge has its name, or stands in brackets; everything else is "
+        "Edited along (row), change of each score (column) by one standard deviation along the concept, in standard "
+        "deviations of real images. A concept's own score has its name, or stands in brackets; everything else is "
         "leakage. * marks the "
         f"{count(int(leaks.sum()))} of {count(total)} that are more than directions of "
-        f"{'shuffled labels' if found.shuffles else 'no concept'} change, false discovery rate of the rows 5 %."
+        f"{'shuffled labels' if result.shuffles else 'no concept'} change, false discovery rate of the rows 5 %."
     )
     return Table(
-        columns=("edited along", *(score.name for score in found.scores)), rows=rows, caption=caption, shades=shades
+        columns=("edited along", *(score.name for score in result.scores)), rows=rows, caption=caption, shades=shades
     )
 
 
 def _change(value: float) -> str:
+    """A signed number with two decimals."""
     return f"{value:+.2f}".replace("-", "\u2212")
 
 
-def _judges(found: Verification) -> Table:
+def _evaluators(result: Verification) -> Table:
+    """What each score is, and how well it predicts its attribute of real images."""
     rows = []
-    for score in found.scores:
-        good = "–" if score.quality is None else f"{score.metric.replace('R2', 'R²')} {brackets(score.quality, 3)}"
+    for score in result.scores:
+        quality = "–" if score.quality is None else f"{score.metric.replace('R2', 'R²')} {brackets(score.quality, 3)}"
         rows.append(
             (
                 score.name,
                 score.about,
                 number(score.spread, 3),
-                good,
+                quality,
                 "–" if score.quality is None else count(score.quality.n),
             )
         )
-    right = f" It names the class of {figure(found.accuracy)} right" if _known(found.accuracy) else ""
-    right += f" (n = {count(found.accuracy.n)})." if right else ""
-    same = (
-        f" {figure(found.reconstructed)} of undosed reconstructions (n = {count(found.reconstructed.n)}) are given the "
-        "class of their image."
-        if _known(found.reconstructed)
+    accuracy = f" It predicts the class of {figure(result.accuracy)} correctly" if _is_known(result.accuracy) else ""
+    accuracy += f" (n = {count(result.accuracy.n)})." if accuracy else ""
+    reconstructed = (
+        f" {figure(result.reconstructed)} of plain reconstructions (n = {count(result.reconstructed.n)}) are predicted "
+        "to be of the class of their image."
+        if _is_known(result.reconstructed)
         else ""
     )
     caption = (
-        "What judges edits. The network was trained on real images that no direction was fitted to and shares nothing "
-        f"with the model; its figures are on other real images, as are all standard deviations.{right}{same}"
+        "What scores edits. The classifier was trained on real images that no direction was fitted to and shares "
+        f"nothing with the model; its figures are on other real images, as are all standard deviations.{accuracy}"
+        f"{reconstructed}"
     )
     return Table(
-        columns=("judge", "what it is", "standard deviation", "on real images", "n"), rows=tuple(rows), caption=caption
+        columns=("score", "what it is", "standard deviation", "on real images", "n"), rows=tuple(rows), caption=caption
     )
 
 
-LEAKS = 10  # judges side by side
+COLUMNS_AT_ONCE = 10
+"""Columns of scores in one table of the terminal."""
 
 
 def tables(result: Any) -> Iterator[TextTable]:
-    """What each concept does beside random directions, then what else changes."""
-    tests = len(result.judged)
+    """What each concept does with random directions as baseline, then what else changes."""
+    tests = len(result.scored)
     rows: list[tuple[str, ...]] = []
-    proven = {one.name for one in result.proven}
-    for one in result.judged:
-        p = f"{'≤ ' if result.floored(one) else ''}{one.p_value:.3f}"
-        counts = "yes" if one.name in proven else "no: does not hold" if not one.holds else "no"
-        figures = (
-            plain(one.spearman, 2),
-            percent_interval(one.success),
-            percent_interval(one.kept_one),
-            f"{one.effect.n:,}",
+    verified = {response.name for response in result.verified}
+    for response in result.scored:
+        p = f"{'≤ ' if result.p_is_upper_bound(response) else ''}{response.p_value:.3f}"
+        no = "no" if response.concept_significant else "no: concept not significant"
+        rows.append(
+            (
+                result.label(response),
+                plain(response.effect, 2),
+                p,
+                "yes" if response.name in verified else no,
+                plain(response.spearman, 2),
+                percent_interval(response.success),
+                percent_interval(response.class_preserved_at_one),
+                f"{response.effect.n:,}",
+            )
         )
-        rows.append((result.told(one), plain(one.effect, 2), p, counts, *figures))
         if result.shuffles:
-            beside = plain(one.effect_shuffled, 2)
-            rows.append(("  of shuffled labels", beside, "", "", "", "", "", f"{result.shuffles:,}"))
+            shuffled = plain(response.effect_shuffled, 2)
+            rows.append(("  of shuffled labels", shuffled, "", "", "", "", "", f"{result.shuffles:,}"))
         rows.append(
             (
                 "  random directions",
-                plain(one.effect_random, 2),
+                plain(response.effect_random, 2),
                 "",
                 "",
-                plain(one.spearman_random, 2),
-                percent_interval(one.success_random),
-                percent_interval(one.kept_one_random),
+                plain(response.spearman_random, 2),
+                percent_interval(response.success_random),
+                percent_interval(response.class_preserved_at_one_random),
                 f"{result.draws:,}",
             )
         )
-    header = ("edited along", "effect", "p", "proven", "rank correlation", "success", "class kept at ±1", "n")
+    header = ("edited along", "effect", "p", "verified", "rank correlation", "success", "class preserved at ±1", "n")
     title = f"edits of {result.n:,} held-out images, effects in sd of real images by one sd along the concept"
-    title += f"; p is corrected for {tests:,} concepts, {len(proven):,} proven"
-    alone = len(result.responses) - tests
-    title += f"; nobody judges {alone:,} more" if alone else ""
+    title += f"; p is corrected for {tests:,} concepts, {len(verified):,} verified"
+    unscored = len(result.responses) - tests
+    title += f"; {unscored:,} without an evaluator" if unscored else ""
     title += f"; {result.left_out:,} left out" if result.left_out else ""
     yield title, header, rows
-    for start in range(0, len(result.scores), LEAKS):
-        part = range(start, min(start + LEAKS, len(result.scores)))
+    for start in range(0, len(result.scores), COLUMNS_AT_ONCE):
+        columns = range(start, min(start + COLUMNS_AT_ONCE, len(result.scores)))
         cells = [
-            (one.name, *(_leak(result, i, j, j == one.score) for j in part)) for i, one in enumerate(result.responses)
+            (response.name, *(_leak(result, i, j, own=j == response.score) for j in columns))
+            for i, response in enumerate(result.responses)
         ]
-        title = "change of each judge (· more than directions of shuffled labels do, false discovery rate 5 %)"
-        yield title, ("edited along", *(result.scores[j].name for j in part)), cells
+        title = "change of each score (· more than directions of shuffled labels do, false discovery rate 5 %)"
+        yield title, ("edited along", *(result.scores[j].name for j in columns)), cells
 
 
-def _leak(result: Any, i: int, j: int, own: bool) -> str:
+def _leak(result: Any, i: int, j: int, *, own: bool) -> str:
+    """Change of score j by edit i: in brackets its own, marked by a dot where it leaks."""
     value = f"{result.leakage[i, j]:+.2f}"
     return f"[{value}]" if own else f"{value} ·" if result.leaks[i, j] else f"{value}  "
