@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from analysis.concepts.concept_table import ConceptTable
-    from analysis.editing.evaluators import Measured
+    from analysis.editing.evaluators import ImageMeasures
     from analysis.editing.preserved_directions import PreservingDirections
     from analysis.editing.verification import EditDirection
     from latentgan.data.source import ImageSource
@@ -127,12 +127,14 @@ def edit(
     from latentgan.inference import stages
 
     table = _concepts(run, results)
-    moves = edit_directions(table)
-    names = [move.name for move in moves]
+    directions = edit_directions(table)
+    names = [direction.name for direction in directions]
     chosen = [find_weighted(names, text) for text in concept]
     if len({position for position, _ in chosen}) < len(chosen):
         raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
-    edited = _preserving(table, moves, [position for position, _ in chosen], preserve or [], preserve_by).moves
+    edited = _preserving(
+        table, directions, [position for position, _ in chosen], preserve or [], preserve_by
+    ).directions
     for direction in edited:
         _say_evidence(direction, results)
     weights = [1.0 if weight is None else weight for _, weight in chosen]
@@ -150,7 +152,7 @@ def edit(
     written = stages.edit(
         run,
         images,
-        direction=np.sum([w * move.length * move.direction for w, move in zip(weights, edited, strict=True)], axis=0),
+        direction=np.sum([w * edit.length * edit.vector for w, edit in zip(weights, edited, strict=True)], axis=0),
         name="_".join([*parts, *(f"preserve-{name}" for name in preserve or [])]),
         strengths=strengths,
         out=out,
@@ -241,17 +243,17 @@ def verify(
     note(f"results: {results}   next: latentgan report {results}")
 
 
-def _say_evidence(move: EditDirection, results: Path) -> None:
+def _say_evidence(direction: EditDirection, results: Path) -> None:
     """Say how well the direction that is edited along predicts its concept, and warn where it does not."""
     from latentgan.console import say
 
-    if move.evidence:
-        say(f"{move.name}: {move.evidence}, on test rows")
-    if not move.holds:
-        target = repr(move.says) if move.says and move.says != move.name else "it"
+    if direction.evidence:
+        say(f"{direction.name}: {direction.evidence}, on test rows")
+    if not direction.significant:
+        target = repr(direction.target) if direction.target and direction.target != direction.name else "it"
         say(
-            f"warning: {move.name!r} is not significant: nothing shows that its direction predicts {target} better "
-            f"than chance, so edits along it may change anything; `latentgan report {results}` shows the evidence"
+            f"warning: {direction.name!r} is not significant: nothing shows that it predicts {target} better than "
+            f"chance, so edits along it may change anything; `latentgan report {results}` shows the evidence"
         )
 
 
@@ -270,13 +272,13 @@ def _concepts(run: Path, results: Path) -> ConceptTable:
 
 def _preserving(
     table: ConceptTable,
-    moves: Sequence[EditDirection],
+    directions: Sequence[EditDirection],
     chosen: Sequence[int],
     preserve: Sequence[str],
     by: str,
     draws: int = 0,
 ) -> PreservingDirections:
-    """Return the chosen moves along directions that preserve others.
+    """Return the chosen directions such that they preserve others.
 
     Raises:
         ConfigError: a concept is to be both edited and preserved, by its name or by its column's.
@@ -285,41 +287,41 @@ def _preserving(
     from analysis.editing.study import namesakes
     from latentgan.console import say
 
-    if both := _both(moves, chosen, preserve):
-        raise ConfigError(f"{moves[both[0]].name!r} cannot be both edited and preserved: leave one of the two out")
-    result = preserve_directions(table, moves, chosen, _found(moves, preserve), by=by, draws=draws)
-    for line in (*namesakes(moves, [*(moves[i].name for i in chosen), *preserve]), *result.notes):
+    if both := _both(directions, chosen, preserve):
+        raise ConfigError(f"{directions[both[0]].name!r} cannot be both edited and preserved: leave one of the two out")
+    result = preserve_directions(table, directions, chosen, _found(directions, preserve), by=by, draws=draws)
+    for line in (*namesakes(directions, [*(directions[i].name for i in chosen), *preserve]), *result.notes):
         say(f"note: {line}")
     return result
 
 
-def _found(moves: Sequence[EditDirection], wanted: Sequence[str]) -> list[int]:
-    """Return the positions of moves that are named, or whose column is, one direction each."""
+def _found(directions: Sequence[EditDirection], wanted: Sequence[str]) -> list[int]:
+    """Return the positions of directions that are named, or whose column is, one direction each."""
     from latentgan.cli.concept_names import find_all
 
-    names, columns = [move.name for move in moves], [move.column for move in moves]
+    names, columns = [direction.name for direction in directions], [direction.column for direction in directions]
     return list(dict.fromkeys(i for name in wanted for i in find_all(names, columns, name)))
 
 
-def _both(moves: Sequence[EditDirection], chosen: Sequence[int], preserve: Sequence[str]) -> list[int]:
-    """Return which of the chosen moves are themselves to be preserved, alone or with all of their column."""
-    preserved = _found(moves, preserve)
+def _both(directions: Sequence[EditDirection], chosen: Sequence[int], preserve: Sequence[str]) -> list[int]:
+    """Return which of the chosen directions are themselves to be preserved, alone or with all of their column."""
+    preserved = _found(directions, preserve)
     return [i for i in chosen if i in preserved]
 
 
 def _to_verify(
-    moves: Sequence[EditDirection], only: Sequence[str], preserve: Sequence[str], concepts: int
+    directions: Sequence[EditDirection], only: Sequence[str], preserve: Sequence[str], concepts: int
 ) -> list[int]:
-    """Return the moves that are asked for, or all of the first so many, which are concepts, but the preserved ones.
+    """Return the positions of the directions to verify: those named in `only`, else all concepts not preserved.
 
     Raises:
         ConfigError: every concept is preserved.
     """
     if only:
-        return _found(moves, only)
-    names = [move.name for move in moves[:concepts]]
+        return _found(directions, only)
+    names = [direction.name for direction in directions[:concepts]]
     candidates = [names.index(name) for name in dict.fromkeys(names)]
-    preserved = _both(moves, candidates, preserve)
+    preserved = _both(directions, candidates, preserve)
     if len(preserved) == len(candidates):
         raise ConfigError("every concept is preserved, so that there is none to edit along")
     return [i for i in candidates if i not in preserved]
@@ -344,7 +346,7 @@ def _verified(
     """Load model and images, train the attribute classifier, and verify the concepts."""
     import numpy as np
 
-    from analysis.editing.evaluators import suited
+    from analysis.editing.evaluators import suitable_measures
     from analysis.editing.study import HeldOut, edit_directions, verify_concepts
     from latentgan.console import bar
     from latentgan.evaluation.three_way_split import MIN_EDITED_IMAGES, three_ways
@@ -364,19 +366,19 @@ def _verified(
         raise DataError(
             f"{source.name} has {len(rows)} test images, of which {MIN_EDITED_IMAGES} are needed to verify edits"
         )
-    moves_of_table = edit_directions(concepts)
-    chosen = _to_verify(moves_of_table, only, preserve, len(concepts.concepts))
-    preserving = _preserving(concepts, moves_of_table, chosen[:MAX_CONCEPTS], preserve, by, draws)
-    moves, shuffled = preserving.moves, preserving.shuffled
+    all_directions = edit_directions(concepts)
+    chosen = _to_verify(all_directions, only, preserve, len(concepts.concepts))
+    preserving = _preserving(concepts, all_directions, chosen[:MAX_CONCEPTS], preserve, by, draws)
+    directions, shuffled = preserving.directions, preserving.shuffled
     if shuffled is None or not shuffled.shape[1]:
         raise ConfigError(
             f"{results} lacks the rows that its directions were fitted to, or directions of shuffled labels: run "
             f"`latentgan concepts TABLE --out {results}` again"
         )
     pictures = np.asarray(source.images[rows])
-    measured = suited(pictures)
+    measures = suitable_measures(pictures)
     classifier, truths = _attribute_classifier(
-        results, source, rows, learned, measured, measured(pictures), str(model.device)
+        results, source, rows, learned, measures, measures(pictures), str(model.device)
     )
     notes = [f"{', '.join(map(repr, preserve))} preserved by {by}", *preserving.notes] if preserve else []
     notes += [f"only the first {MAX_CONCEPTS} of {len(chosen)} concepts"] if len(chosen) > MAX_CONCEPTS else []
@@ -388,12 +390,12 @@ def _verified(
         if classifier is not None
         else f"no attribute classifier: no column can be learned from the {len(learned):,} images {remaining}"
     )
-    with bar("verify edits", len(moves) * (1 + draws + shuffled.shape[1])) as advance:
+    with bar("verify edits", len(directions) * (1 + draws + shuffled.shape[1])) as advance:
         result = verify_concepts(
-            moves,
+            directions,
             model,
             HeldOut(pictures, source.labels[rows], truths),
-            measured,
+            measures,
             classifier,
             rng=rng,
             edited=images,
@@ -403,7 +405,7 @@ def _verified(
             notes=notes,
             advance=advance,
         )
-    return replace(result, left_out=len(chosen) - len(moves))
+    return replace(result, left_out=len(chosen) - len(directions))
 
 
 def _fitted(results: Path, source: ImageSource, concepts: ConceptTable) -> np.ndarray | None:
@@ -430,7 +432,7 @@ def _attribute_classifier(
     source: ImageSource,
     rows: np.ndarray,
     learned: np.ndarray,
-    measured: Measured,
+    measures: ImageMeasures,
     values: np.ndarray,
     device: str,
 ) -> tuple[Any, np.ndarray]:
@@ -440,14 +442,14 @@ def _attribute_classifier(
     """
     import numpy as np
 
-    from analysis.editing.evaluators import same_as_measured
+    from analysis.editing.evaluators import measured_columns
     from latentgan.console import say
     from latentgan.evaluation.attribute_classifier import find_heads, open_attribute_classifier
     from latentgan.inference.table_writer import attribute_columns
 
     heads = find_heads(source, attribute_columns(source, ()), learned)
     numbers = {head.column: head.truth(source, name, rows) for head, name in heads if head.kind == "numeric"}
-    same = same_as_measured(values, measured.names, numbers)
+    same = measured_columns(values, measures.names, numbers)
     heads = [(head, name) for head, name in heads if head.column not in same]
     if not heads:
         return None, np.zeros((len(rows), 0))

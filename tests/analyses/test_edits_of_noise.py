@@ -43,13 +43,16 @@ def test_coin_flips_on_digits_are_not_proven_and_labels_are(call, flipped):
     code, out, err = call("verify", flipped / "run", "--results", results)
     assert code == 0, err
     found = load_one(results, "editing")
-    proven = {one.name for one in found.proven}
+    proven = {one.name for one in found.verified}
     assert not {name for name in proven if name.startswith("coin")}, proven
-    assert len(proven) >= 4, (proven, [(one.name, one.p_value, one.effect, one.holds) for one in found.responses])
+    assert len(proven) >= 4, (
+        proven,
+        [(one.name, one.p_value, one.effect, one.concept_significant) for one in found.responses],
+    )
     coins = [i for i, one in enumerate(found.responses) if one.name.startswith("coin")]
     judged = [j for j, one in enumerate(found.scores) if one.name.startswith("coin")]
     assert len(coins) == 12 and not found.leaks[coins].any() and not found.leaks[:, judged].any()
-    assert "does not hold" in out and any("never count" in note for note in found.notes)
+    assert "not significant" in out and any("never count" in note for note in found.notes)
 
 
 @pytest.mark.slow

@@ -125,8 +125,8 @@ def test_an_edit_keeping_b_moves_a_and_not_b(n: int, tables: int, correlation: f
         codes, asked = together(rng, n, correlation, number)
         table = preserving(codes, asked, rng)
         [free] = table.conditional
-        by_edit = preserve_directions(table, edit_directions(table), [0], [1], by="regression").moves[0]
-        assert np.abs(by_edit.direction - table.directions[free.concept]).max() < 1e-5, "edit moves along it"
+        by_edit = preserve_directions(table, edit_directions(table), [0], [1], by="regression").directions[0]
+        assert np.abs(by_edit.vector - table.directions[free.concept]).max() < 1e-5, "edit moves along it"
         moved.append(table.directions[free.concept][:2] / np.linalg.norm(table.directions[free.concept][:2]))
         plain.append(table.directions[free.source][:2])
     a, b = np.mean(moved, axis=0)

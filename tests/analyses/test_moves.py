@@ -62,7 +62,7 @@ def verified(moves: dict[str, EditDirection]) -> Verification:
     world, rng = Bands(axes()), np.random.default_rng(1)
     codes = np.random.default_rng(0).normal(size=(60, WIDTH)) * SPREADS
     chosen = [moves[name] for name in ("pca1", "sefa1", "sefa2", "a, preserving d", "d")]
-    return verify_edits(world.decode, world.judge, scores(), codes, chosen, rng=rng)
+    return verify_edits(world.decode, world.evaluate, scores(), codes, chosen, rng=rng)
 
 
 def test_every_direction_has_a_name_a_length_and_what_it_says(
@@ -71,16 +71,16 @@ def test_every_direction_has_a_name_a_length_and_what_it_says(
     blind = {f"{short}{i}" for short in ("pca", "sefa") for i in range(1, 9)}
     assert set(moves) == {"a", "d", "a, preserving d"} | blind
     first, layer = moves["pca1"], moves["sefa1"]
-    assert (first.column, first.claim, layer.column, layer.claim) == ("pca", "a", "sefa", "d")
-    assert first.direction[0] > 0.99 and first.length == pytest.approx(4, rel=0.1), "a standard deviation along it"
-    assert layer.direction[3] > 0.99 and layer.length == pytest.approx(1, rel=0.1)
-    assert moves["d"].claim == "d" and moves["a, preserving d"].claim == "a"
-    np.testing.assert_array_equal(moves["sefa2"].direction, table.unsupervised[1].directions[1])
+    assert (first.column, first.target_score, layer.column, layer.target_score) == ("pca", "a", "sefa", "d")
+    assert first.vector[0] > 0.99 and first.length == pytest.approx(4, rel=0.1), "a standard deviation along it"
+    assert layer.vector[3] > 0.99 and layer.length == pytest.approx(1, rel=0.1)
+    assert moves["d"].target_score == "d" and moves["a, preserving d"].target_score == "a"
+    np.testing.assert_array_equal(moves["sefa2"].vector, table.unsupervised[1].directions[1])
 
 
 def test_planted_directions_are_proven_and_one_that_moves_nothing_is_not(verified: Verification) -> None:
     pca, sefa, idle, _, _ = verified.responses
-    assert {one.name for one in verified.proven} == {"pca1", "sefa1", "a, preserving d", "d"}
+    assert {one.name for one in verified.verified} == {"pca1", "sefa1", "a, preserving d", "d"}
     assert pca.effect.value == pytest.approx(4, rel=0.1) and sefa.effect.value == pytest.approx(1, rel=0.1)
     assert pca.spearman.value == 1 and pca.curve.shape == (3, 7) and pca.effect_random.value < 2
     assert np.argmax(np.abs(verified.leakage[0])) == 0 and not verified.leaks[0].any(), "its own judge is no leakage"
@@ -89,12 +89,12 @@ def test_planted_directions_are_proven_and_one_that_moves_nothing_is_not(verifie
 
 def test_what_is_kept_stays_and_what_it_consists_of_cannot_be_moved(moves: dict[str, EditDirection]) -> None:
     axis, plain = moves["pca1"], moves["a"]
-    found = conditional_directions(moves["a"].direction[None], axis.direction[None], names=["a"], preserved=["pca1"])
-    assert abs(found.directions[0] @ axis.direction) < 1e-12 and "'a' is nearly dependent on 'pca1'" in found.notes[0]
-    free = conditional_directions(axis.direction[None], plain.direction[None], names=["pca1"], preserved=["a"])
-    assert abs(free.directions[0] @ plain.direction) < 1e-12
+    found = conditional_directions(moves["a"].vector[None], axis.vector[None], names=["a"], preserved=["pca1"])
+    assert abs(found.directions[0] @ axis.vector) < 1e-12 and "'a' is nearly dependent on 'pca1'" in found.notes[0]
+    free = conditional_directions(axis.vector[None], plain.vector[None], names=["pca1"], preserved=["a"])
+    assert abs(free.directions[0] @ plain.vector) < 1e-12
     with pytest.raises(AnalysisError, match="'pca1' cannot change while 'pca1' is preserved"):
-        conditional_directions(axis.direction[None], axis.direction[None], names=["pca1"], preserved=["pca1"])
+        conditional_directions(axis.vector[None], axis.vector[None], names=["pca1"], preserved=["pca1"])
 
 
 def test_a_concept_that_is_called_so_keeps_its_name(table: ConceptTable) -> None:
@@ -104,7 +104,7 @@ def test_a_concept_that_is_called_so_keeps_its_name(table: ConceptTable) -> None
 
 
 def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[str, EditDirection]) -> None:
-    from analysis.editing.evaluators import Measured
+    from analysis.editing.evaluators import ImageMeasures
     from analysis.editing.study import HeldOut
 
     class Inked:
@@ -117,24 +117,38 @@ def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[st
 
     images = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 1)).astype(np.uint8)
     held = HeldOut(images, np.full(30, -1), np.zeros((30, 0)))
-    asked = [replace(moves["pca1"], says="brightness"), moves["sefa1"], moves["a, preserving d"]]
+    asked = [replace(moves["pca1"], target="brightness"), moves["sefa1"], moves["a, preserving d"]]
     found = verify_concepts(
-        asked, Inked(), held, Measured(("brightness",), 0.0), None, rng=np.random.default_rng(0), edited=10, draws=2
+        asked,
+        Inked(),
+        held,
+        ImageMeasures(names=("brightness",), ground=0.0),
+        None,
+        rng=np.random.default_rng(0),
+        edited=10,
+        draws=2,
     )
     assert found.responses[0].score == 0 and found.responses[0].effect.low > 0 and found.responses[1].score == -1
     notes = " ".join(found.notes)
-    assert "judged by what it tells best on train rows" in notes and "'pca1' by 'brightness', 'sefa1' by 'd'" in notes
-    assert "judged by the concept that it was made of: 'a, preserving d' by 'a'" in notes
-    assert "nobody judges 'sefa1', 'a, preserving d'" in notes
+    assert (
+        "scored by the concept that it predicts best on train rows" in notes
+        and "'pca1' by 'brightness', 'sefa1' by 'd'" in notes
+    )
+    assert "scored by the concept that it was made of: 'a, preserving d' by 'a'" in notes
+    assert "no evaluator for 'sefa1', 'a, preserving d'" in notes
 
 
 def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTable, verified: Verification) -> None:
     section = edits(ReportContext({"editing": verified, "concepts": table}))
-    assert section.finding.startswith("4 of 5 directions change edited images as they say")
-    assert "one standard deviation along pca1 changes a by 4" in section.finding and "found anew" not in str(section)
+    assert "4 of 5 directions" in section.finding
+    assert (
+        "pca1 by 4" in section.finding
+        and "pca1 changes a by 4" in str(section)
+        and "computed again" not in str(section)
+    )
     blocks = all_blocks(section.blocks)
     charts = {block.id: block.title for block in blocks if isinstance(block, Lines)}
-    assert charts["dose-0"] == "What “pca1” does to a" and charts["dose-4"] == "What “d” does"
+    assert charts["dose-0"].endswith("of a: “pca1”") and charts["dose-4"].endswith("curve: “d”")
     assert [name for name, _ in next(b for b in blocks if isinstance(b, Choice)).options][:2] == ["pca1", "sefa1"]
     rows = next(block for block in blocks if isinstance(block, Comparison)).rows
     assert [row.label for row in rows][:2] + [row.label for row in rows][3:] == [

@@ -94,20 +94,20 @@ def test_kept_concepts_stay_where_they_are(call, made, tmp_path):
     names = [one.name for one in table.concepts]
     at = [names.index(name) for name in ("thickness", "slant", "label: 3")]
     [regressed], [projected] = (
-        preserve_directions(table, edit_directions(table), at[:1], at[1:], by=by).moves
+        preserve_directions(table, edit_directions(table), at[:1], at[1:], by=by).directions
         for by in ("regression", "projection")
     )
-    np.testing.assert_allclose(projected.direction @ table.directions[at[1:]].T, 0, atol=1e-9)
+    np.testing.assert_allclose(projected.vector @ table.directions[at[1:]].T, 0, atol=1e-9)
     for one in (regressed, projected):
-        np.testing.assert_allclose(np.linalg.norm(one.direction), 1)
+        np.testing.assert_allclose(np.linalg.norm(one.vector), 1)
     with np.load(made / "measured.npz") as known:
         train = np.isin(np.arange(len(known["split"])), table.joint.fitted)
         slant, thick, three = known["slant"], known["thickness"], known["labels"] == 3
     z = Embeddings(made / "t.parquet").vectors("code", np.flatnonzero(train))
     design = np.column_stack([thick, slant, three, np.ones(len(three))])[train]
     expected = np.linalg.lstsq(design, z, rcond=None)[0][0]
-    assert regressed.direction @ expected / np.linalg.norm(expected) > 0.9999, "the coefficient of all together"
-    assert regressed.length == pytest.approx((z @ regressed.direction).std(), rel=1e-3)
+    assert regressed.vector @ expected / np.linalg.norm(expected) > 0.9999, "the coefficient of all together"
+    assert regressed.length == pytest.approx((z @ regressed.vector).std(), rel=1e-3)
 
 
 def test_directions_that_no_label_told_are_edited_and_kept_by_their_names(call, made, tmp_path):
@@ -131,10 +131,10 @@ def test_directions_that_no_label_told_are_edited_and_kept_by_their_names(call, 
     names = [one.name for one in moves]
     [free] = preserve_directions(
         table, moves, [names.index("pca2")], [names.index("slant"), names.index("sefa1")], by="regression"
-    ).moves
-    beside = np.stack([moves[names.index("slant")].direction, sefa.directions[0]])
-    np.testing.assert_allclose(free.direction @ beside.T, 0, atol=1e-9)
-    assert "no label tells 'pca2'" in " ".join(err.split())
+    ).directions
+    beside = np.stack([moves[names.index("slant")].vector, sefa.directions[0]])
+    np.testing.assert_allclose(free.vector @ beside.T, 0, atol=1e-9)
+    assert "no label defines 'pca2'" in " ".join(err.split())
     code, _, err = call("edit", made / "run", made / "one.png", *asked, "--concept", "pca9")
     assert code == 2 and "no concept is called 'pca9'; did you mean 'pca" in err and "and 14 more" in err
     code, _, err = call("edit", made / "run", made / "one.png", *asked, "--preserve", "pca2")
@@ -286,11 +286,11 @@ def test_attributes_that_encode_was_given_are_judged_where_verify_is_given_them_
     given = ["verify", run, "--results", tmp_path / "res", "--images", "10", "--draws", "2", "--concept", "bold"]
     assert call(*given)[0] == 0
     notes = " ".join(load_one(tmp_path / "res", "editing").notes)
-    assert "nobody judges 'bold'" in notes and "by --attributes FILE" in notes
+    assert "no evaluator for 'bold'" in notes and "by --attributes FILE" in notes
     code, _, err = call(*given, "--attributes", tmp_path / "more.csv")
     assert code == 0, err
     found = load_one(tmp_path / "res", "editing")
-    assert [one.name for one in found.judged] == ["bold"] and not any("nobody judges" in one for one in found.notes)
+    assert [one.name for one in found.scored] == ["bold"] and not any("no evaluator" in one for one in found.notes)
 
 
 def test_concepts_beyond_the_first_are_counted(call, made, monkeypatch):

@@ -118,7 +118,7 @@ def test_measured_mnist_measures_edits_and_prints_baselines(tmp_path: Path) -> N
     said = play("measured_mnist", out)
     for name in ("thickness", "slant", "width", "height"):
         assert re.search(
-            rf"^{name}: Spearman -?\d\.\d\d .*\(random .*digit kept at ±1 sd .* n = 20$", said, re.MULTILINE
+            rf"^{name}: Spearman -?\d\.\d\d .*\(random .*digit preserved at ±1 sd .* n = 20$", said, re.MULTILINE
         )
     assert "$ latentgan verify" in said and "edits of 20 held-out images" in said
     assert_trained(out / "run")

@@ -19,7 +19,7 @@ class Bands:
         bands = 0.5 + 0.05 * codes.astype(np.float64) @ self.mixing
         return np.repeat(bands.astype(np.float32), 3, axis=1).reshape(len(codes), 4, 3, 1)
 
-    def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def evaluate(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         bands = images.mean((2, 3), dtype=np.float64)
         return bands, np.asarray(bands[:, 3] > 0.5, np.int64)
 

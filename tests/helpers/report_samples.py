@@ -489,12 +489,12 @@ def verification(n: int, names: tuple[str, ...]) -> Verification:
     inks = np.linspace(-1, 1, LATENT)
     three = min(3, len(names) - 1)
     moves = [
-        EditDirection(name="ink", column="ink", kind="numeric", direction=inks / np.linalg.norm(inks), length=0.4),
+        EditDirection(name="ink", column="ink", kind="numeric", vector=inks / np.linalg.norm(inks), length=0.4),
         EditDirection(
             name=f"label: {names[three]}",
             column="label",
             kind="class",
-            direction=table.directions[three],
+            vector=table.directions[three],
             length=table.concepts[three].scale,
         ),
     ]

@@ -14,7 +14,7 @@ import numpy as np
 
 from analysis.concepts.concept_table import ConceptTable, concept_table
 from analysis.concepts.targets import ConceptTarget
-from analysis.editing.evaluators import Measured
+from analysis.editing.evaluators import ImageMeasures
 from analysis.editing.preserved_directions import preserve_directions
 from analysis.editing.study import HeldOut, edit_directions, verify_concepts
 from analysis.editing.verification import Verification
@@ -116,15 +116,15 @@ def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verifica
         draws=2,
         resamples=2,
     )
-    moves = edit_directions(table)
-    preserving = preserve_directions(table, moves, range(len(moves)), [], by="regression", draws=20)
+    directions = edit_directions(table)
+    preserving = preserve_directions(table, directions, range(len(directions)), [], by="regression", draws=20)
     classifier = _PixelClassifier(world.decode(world.codes[learned]), world.signs[learned])
     images = world.decode(world.codes[held])
     pixels = np.rint(255 * images).astype(np.uint8)
     held_out = HeldOut(pixels, np.full(len(held), -1), (world.signs[held] > 0).astype(np.float64))
-    no_measures = Measured((), 0.0)
+    no_measures = ImageMeasures(names=(), ground=0.0)
     return verify_concepts(
-        preserving.moves,
+        preserving.directions,
         world,
         held_out,
         no_measures,
@@ -137,14 +137,14 @@ def _verified(rng: np.random.Generator, spectrum: str, planted: int) -> Verifica
 
 
 def _noise(rng: np.random.Generator, trials: int, spectrum: str) -> Claims:
-    proven, by_p_alone, leaks = 0, 0, 0
+    verified, by_p_alone, leaks = 0, 0, 0
     for _ in range(trials):
         result = _verified(rng, spectrum, 0)
-        proven += bool(result.proven)
-        by_p_alone += any(edit.p_value <= 0.05 and edit.effect.low > 0 for edit in result.judged)
+        verified += bool(result.verified)
+        by_p_alone += any(edit.p_value <= 0.05 and edit.effect.low > 0 for edit in result.scored)
         leaks += bool(result.leaks.any())
     simulated = f"{CONCEPTS} coin flips, {WIDTH} numbers, {spectrum} spectrum"
-    yield null_rate("verify verifies an edit of noise", simulated, proven, trials)
+    yield null_rate("verify verifies an edit of noise", simulated, verified, trials)
     yield null_rate("p alone verifies an edit of noise", simulated, by_p_alone, trials)
     yield null_rate("verify marks a leak of noise", simulated, leaks, trials)
 
@@ -153,9 +153,9 @@ def _real(rng: np.random.Generator, trials: int, spectrum: str) -> Claims:
     real, noise, leaks, planted, tables = 0, 0, 0, CONCEPTS // 2, max(1, trials // 4)
     for _ in range(tables):
         result = _verified(rng, spectrum, planted)
-        proven = {edit.name for edit in result.proven}
-        real += sum(f"a{i}" in proven for i in range(planted))
-        noise += any(f"a{i}" in proven for i in range(planted, CONCEPTS))
+        verified = {edit.name for edit in result.verified}
+        real += sum(f"a{i}" in verified for i in range(planted))
+        noise += any(f"a{i}" in verified for i in range(planted, CONCEPTS))
         leaks += bool(result.leaks[planted:].any() or result.leaks[:, planted:].any())
     simulated = f"{planted} of {CONCEPTS} concepts planted, {spectrum} spectrum"
     yield power("verify verifies a planted edit", simulated, real, planted * tables, bound=0.7)
