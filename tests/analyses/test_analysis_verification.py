@@ -240,7 +240,7 @@ def test_judges_of_constant_scores_and_no_judges_are_refused(codes: np.ndarray) 
     world, rng = Bands(axes()), np.random.default_rng(1)
     with pytest.raises(AnalysisError, match="all real images have the same score of 'a'"):
         verify_edits(world.decode, world.evaluate, scores(0.0), codes, moves(np.eye(WIDTH)[:1]), rng=rng)
-    with pytest.raises(AnalysisError, match="no judge"):
+    with pytest.raises(AnalysisError, match="no evaluator"):
         verify_edits(world.decode, world.evaluate, [], codes, moves(np.eye(WIDTH)[:1]), rng=rng)
     with pytest.raises(AnalysisError, match="do not vary along 'a'"):
         verify_edits(world.decode, world.evaluate, scores(), codes, moves(np.eye(WIDTH)[:1], 0.0), rng=rng)
