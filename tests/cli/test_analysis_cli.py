@@ -163,12 +163,12 @@ def test_hostile_labels_of_categories_are_text_in_a_terminal(tmp_path: Path) -> 
 
 
 def test_a_loader_decodes_and_its_absence_is_said(table: Path, tmp_path: Path) -> None:
-    found = run("reconstruction", table, "--model", tmp_path, load_model=lambda _: table_maker.digits_model())
-    assert found.exit_code == 0 and "PCA 10 of pixels" in found.stdout
-    found = run(
+    done = run("reconstruction", table, "--model", tmp_path, load_model=lambda _: table_maker.digits_model())
+    assert done.exit_code == 0 and "PCA 10 of pixels" in done.stdout
+    done = run(
         "interpolate", table, "--model", tmp_path, "--along", "lerp", load_model=lambda _: table_maker.digits_model()
     )
-    assert found.exit_code == 0 and "asked for" in found.stdout
+    assert done.exit_code == 0 and "asked for" in done.stdout
     lacking = run("interpolate", table)
     assert isinstance(lacking.exception, AnalysisError) and "--model RUN" in str(lacking.exception)
     refused = run("reconstruction", table, "--model", tmp_path)
@@ -176,9 +176,9 @@ def test_a_loader_decodes_and_its_absence_is_said(table: Path, tmp_path: Path) -
 
 
 def test_remedies_name_the_option_and_the_run_that_is_missing(table: Path) -> None:
-    asked = run("disentanglement", table, "--factor", "nope")
-    assert isinstance(asked.exception, AnalysisError)
-    assert "no column 'nope'" in str(asked.exception) and str(asked.exception).endswith("with --factor COLUMN")
+    done = run("disentanglement", table, "--factor", "nope")
+    assert isinstance(done.exception, AnalysisError)
+    assert "no column 'nope'" in str(done.exception) and str(done.exception).endswith("with --factor COLUMN")
     columns = pq.read_table(table)
     about = {**json.loads(columns.schema.metadata[b"latentgan"]), "run": "runs/elsewhere"}
     moved = table.with_name("moved.parquet")
@@ -195,8 +195,8 @@ def test_a_model_that_decodes_badly_is_refused(table: Path, tmp_path: Path) -> N
         def decode(self, codes: np.ndarray) -> np.ndarray:
             return np.full((len(codes), 8, 8, 1), np.nan)
 
-    found = run("reconstruction", table, "--model", tmp_path, load_model=lambda _: Broken())
-    assert isinstance(found.exception, AnalysisError) and "not finite" in str(found.exception)
+    done = run("reconstruction", table, "--model", tmp_path, load_model=lambda _: Broken())
+    assert isinstance(done.exception, AnalysisError) and "not finite" in str(done.exception)
 
 
 @pytest.mark.parametrize(
@@ -235,10 +235,10 @@ def test_analyze_table_returns_results_and_refusals(table: Path, tmp_path: Path)
 def test_a_map_says_which_rows_it_shows_and_full_shows_all(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "res"
     assert run("map", table, "--method", "pca", "--rows", "200", "--out", out).exit_code == 0
-    some = load(out)["projection"]
-    assert len(some.rows) == 200
-    assert some.notes[0].startswith("200 of 1,797 rows of all splits")
-    assert "the table has 1,797 rows, and latentgan map TABLE --full places all of them" in some.notes[0]
+    sampled = load(out)["projection"]
+    assert len(sampled.rows) == 200
+    assert sampled.notes[0].startswith("200 of 1,797 rows of all splits")
+    assert "the table has 1,797 rows, and latentgan map TABLE --full places all of them" in sampled.notes[0]
     assert run("map", table, "--method", "pca", "--full", "--out", out).exit_code == 0
     whole = load(out)
     assert len(whole["projection"].rows) == len(whole["overview"].rows) == 1797

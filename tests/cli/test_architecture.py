@@ -87,15 +87,15 @@ def imports(path: Path, *, top_level: bool = False) -> set[str]:
     package = module_name(path).split(".")
     if path.name != "__init__.py":
         package = package[:-1]
-    found = set()
+    names = set()
     for node in statements(tree) if top_level else ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
-            found.add(".".join([*base, *([node.module] if node.module else [])]))
-            found |= {".".join([*base, *([node.module] if node.module else []), a.name]) for a in node.names}
-    return found
+            names.add(".".join([*base, *([node.module] if node.module else [])]))
+            names |= {".".join([*base, *([node.module] if node.module else []), a.name]) for a in node.names}
+    return names
 
 
 def statements(tree: ast.Module) -> list[ast.stmt]:
@@ -170,21 +170,21 @@ def circle(arrows: dict[str, set[str]]) -> list[str]:
         for target in sorted(arrows.get(node, ())):
             if state.get(target) == 1:
                 return [*way, node, target]
-            if target not in state and (found := visit(target, [*way, node])):
-                return found
+            if target not in state and (circular := visit(target, [*way, node])):
+                return circular
         state[node] = 2
         return []
 
-    return next((found for node in sorted(arrows) if node not in state and (found := visit(node, []))), [])
+    return next((way for node in sorted(arrows) if node not in state and (way := visit(node, []))), [])
 
 
 def test_an_analysis_imports_of_others_only_their_topics():
     for path in files(*(f"analysis.{name}" for name in FOLDERS)):
-        own = part(module_name(path))
+        importing = part(module_name(path))
         for name in project_imports(path):
             other = part(name)
-            if under(name, "analysis") and other in FOLDERS and other != own:
-                assert other in TOPICS.get(own, ()), f"{path} imports {name}"
+            if under(name, "analysis") and other in FOLDERS and other != importing:
+                assert other in TOPICS.get(importing, ()), f"{path} imports {name}"
                 assert name.split(".")[-1] not in ("study", "views", "command"), f"{path} imports {name}"
 
 
@@ -237,10 +237,10 @@ def test_a_family_imports_the_vocabulary_and_at_most_one_other_family():
     for path in files("latentgan.families"):
         if path.stem in ("base", "__init__"):
             continue
-        own = {n for n in imports(path) if under(n, "latentgan")}
-        others = {n.split(".")[2] for n in own if n.startswith("latentgan.families.")} - {"base"}
-        assert len(others) <= 1, f"{path} builds on {others}"
-        strange = {n for n in own if not under(n, *allowed, "latentgan.families")}
+        imported = {n for n in imports(path) if under(n, "latentgan")}
+        families = {n.split(".")[2] for n in imported if n.startswith("latentgan.families.")} - {"base"}
+        assert len(families) <= 1, f"{path} builds on {families}"
+        strange = {n for n in imported if not under(n, *allowed, "latentgan.families")}
         assert not strange, f"{path} imports {strange}"
 
 

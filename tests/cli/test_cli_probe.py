@@ -43,10 +43,10 @@ def test_a_saved_probe_names_files_as_it_names_the_tables_rows(
     code, out, err = call("classify", run, *files, "--probe", path, "--json")
     body = json.loads(out)
     assert code == 0 and body["kind"] == "classes" and body["test_accuracy"]["n"] == probe.accuracy.n, err
-    assert [one["file"] for one in body["images"]] == [str(file) for file in files]
+    assert [image["file"] for image in body["images"]] == [str(file) for file in files]
     shares = probe.probabilities(table.vectors(column, rows))
-    assert [one["label"] for one in body["images"]] == [probe.classes[k] for k in shares.argmax(1)]
-    assert [one["probability"] for one in body["images"]] == pytest.approx(shares.max(1), abs=2e-3)
+    assert [image["label"] for image in body["images"]] == [probe.classes[k] for k in shares.argmax(1)]
+    assert [image["probability"] for image in body["images"]] == pytest.approx(shares.max(1), abs=2e-3)
     code, out, err = call("classify", run, *files[:2], "--probe", path)
     first = f"{files[0]}  {body['images'][0]['label']}  {100 * body['images'][0]['probability']:.1f} %"
     assert code == 0 and out.splitlines()[0] == first and len(out.splitlines()) == 2
@@ -70,13 +70,13 @@ def test_classifying_without_a_probe_or_with_none_there_is_one_sentence(
 def test_a_protocol_is_read_by_name_and_told_in_the_result(call: Call, trained: Trained, tmp_path: Path) -> None:
     code, out, err = call("probe", trained[1], "--protocol", "knn", "--rows", "300", "--out", tmp_path)
     assert code == 0 and "cosine-20" in out and "PCA 5 of pixels" in out and "a sample of 300 of" in out, err
-    found = load_one(tmp_path, "probes")
-    assert found.protocol.startswith("knn: ") and {one.method for one in found.probes} == {
+    probes = load_one(tmp_path, "probes")
+    assert probes.protocol.startswith("knn: ") and {probe.method for probe in probes.probes} == {
         "knn",
         "cosine-20",
         "cosine-200",
     }
-    assert all(one.shuffled is not None for one in found.probes if not one.baseline)
+    assert all(probe.shuffled is not None for probe in probes.probes if not probe.baseline)
     code, _, err = call("probe", trained[1], "--protocol", "dcgan-svm-4x4")
     assert code == 2 and "--features discriminator.conv1" in err and "--pool 4" in err
     code, _, err = call("probe", trained[1], "--protocol", "kn")
@@ -86,25 +86,25 @@ def test_a_protocol_is_read_by_name_and_told_in_the_result(call: Call, trained: 
 def test_full_reads_every_row_and_rows_a_sample(call: Call, trained: Trained, tmp_path: Path) -> None:
     table = Embeddings(trained[1])
     for name, extra, train in (("some", [], 200), ("all", ["--full"], len(table.rows("train")))):
-        asked = ["probe", trained[1], "--protocol", "bigan-1nn", "--rows", "200", *extra, "--out", tmp_path / name]
-        code, out, err = call(*asked)
-        found = load(tmp_path / name)["probes"]
-        assert code == 0 and {one.n_train for one in found.probes} == {train}, err
-        assert ("--full takes all" in out) == any("a sample of 200" in note for note in found.notes) == (train == 200)
-        judged = {one.score.n for one in found.probes}
-        assert judged == {200 if train == 200 else len(table.rows("test"))}
+        command = ["probe", trained[1], "--protocol", "bigan-1nn", "--rows", "200", *extra, "--out", tmp_path / name]
+        code, out, err = call(*command)
+        probes = load(tmp_path / name)["probes"]
+        assert code == 0 and {probe.n_train for probe in probes.probes} == {train}, err
+        assert ("--full takes all" in out) == any("a sample of 200" in note for note in probes.notes) == (train == 200)
+        test_rows = {probe.score.n for probe in probes.probes}
+        assert test_rows == {200 if train == 200 else len(table.rows("test"))}
 
 
 def test_paths_go_between_what_was_asked_for(call: Call, trained: Trained, tmp_path: Path) -> None:
     table = Embeddings(trained[1])
     ids = table.ids(np.array([12, 45]))
     walk = ["interpolate", trained[1], "--model", trained[1].parent / "run", "--along", "lerp", "--steps", "3"]
-    asked = ["--between", "3:8", "--between", f"{ids[0]}:{ids[1]}", "-n", "3", "--out", tmp_path]
-    code, out, err = call(*walk, *asked)
+    options = ["--between", "3:8", "--between", f"{ids[0]}:{ids[1]}", "-n", "3", "--out", tmp_path]
+    code, out, err = call(*walk, *options)
     assert code == 0 and "images of 3 and 8" in out, err
-    found = load_one(tmp_path, "interpolation")
-    assert found.between == f"images of 3 and 8; images {ids[0]} and {ids[1]}" and found.along == "lerp"
-    assert found.frames.shape[:2] == (3, 3)
-    assert [list(pair) for pair in found.labels[[0, 2]]] == [["3", "8"]] * 2 and found.pairs[1].tolist() == [12, 45]
+    result = load_one(tmp_path, "interpolation")
+    assert result.between == f"images of 3 and 8; images {ids[0]} and {ids[1]}" and result.along == "lerp"
+    assert result.frames.shape[:2] == (3, 3)
+    assert [list(pair) for pair in result.labels[[0, 2]]] == [["3", "8"]] * 2 and result.pairs[1].tolist() == [12, 45]
     code, _, err = call(*walk, "--between", "3:nine")
     assert code == 2 and "3:nine" in err and err.count("\n") == 1

@@ -44,10 +44,10 @@ def assert_report(file: Path) -> None:
 @pytest.mark.slow
 def test_bigan_digits_goes_from_images_to_the_report(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    said = play("bigan_digits", out)
-    assert "codes (5, 16), images again (5, 8, 8, 1), new ones (3, 8, 8, 1)" in said
-    assert re.search(r"^code +\d+\.\d %  ?(± \d|\[\d)", said, re.MULTILINE)
-    assert re.search(r"^pixels +\d+\.\d %  ?(± \d|\[\d)", said, re.MULTILINE)
+    printed = play("bigan_digits", out)
+    assert "codes (5, 16), images again (5, 8, 8, 1), new ones (3, 8, 8, 1)" in printed
+    assert re.search(r"^code +\d+\.\d %  ?(± \d|\[\d)", printed, re.MULTILINE)
+    assert re.search(r"^pixels +\d+\.\d %  ?(± \d|\[\d)", printed, re.MULTILINE)
     assert_trained(out / "run")
     assert {"probes.json", "concepts.json", "projection.npz"} <= {file.name for file in (out / "results").iterdir()}
     assert_report(out / "report.html")
@@ -56,10 +56,10 @@ def test_bigan_digits_goes_from_images_to_the_report(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_own_folder_finds_the_columns_and_edits_images(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    said = play("own_folder", out)
-    assert "'ink': 'numeric', 'slant': 'numeric', 'bold': 'boolean', 'writer': 'text'" in said
-    assert float(re.search(r"^bold +AUC (\d\.\d+)", said, re.MULTILINE)[1]) > 0.9  # type: ignore[index]
-    assert float(re.search(r"^writer: Carl +AUC (\d\.\d+)", said, re.MULTILINE)[1]) < 0.65  # type: ignore[index]
+    printed = play("own_folder", out)
+    assert "'ink': 'numeric', 'slant': 'numeric', 'bold': 'boolean', 'writer': 'text'" in printed
+    assert float(re.search(r"^bold +AUC (\d\.\d+)", printed, re.MULTILINE)[1]) > 0.9  # type: ignore[index]
+    assert float(re.search(r"^writer: Carl +AUC (\d\.\d+)", printed, re.MULTILINE)[1]) < 0.65  # type: ignore[index]
     assert_trained(out / "run")
     edits = np.asarray(Image.open(out / "edits.png"))
     assert edits.shape == (384, 512)
@@ -69,20 +69,20 @@ def test_own_folder_finds_the_columns_and_edits_images(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_foreign_model_needs_no_torch(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    said = play("foreign_model", out)
-    assert "torch was imported: False" in said
+    printed = play("foreign_model", out)
+    assert "torch was imported: False" in printed
     for kind in ("reconstruction", "interpolation", "probes", "neighbours", "concepts", "mixtures", "projection"):
-        assert f"{kind}: done" in said
-    assert float(re.search(r"digit +from embedding +by knn +accuracy (\d\.\d+)", said)[1]) > 0.9  # type: ignore[index]
+        assert f"{kind}: done" in printed
+    assert float(re.search(r"digit +from embedding +by knn +accuracy (\d\.\d+)", printed)[1]) > 0.9  # type: ignore[index]
     assert_report(out / "report.html")
 
 
 @pytest.mark.slow
 def test_own_family_plays_and_trains_from_one_file(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    said = play("own_family", out)
-    assert "iteration 100: {'discriminator/real': " in said
-    assert "64 samples of (1, 8, 8)" in said
+    printed = play("own_family", out)
+    assert "iteration 100: {'discriminator/real': " in printed
+    assert "64 samples of (1, 8, 8)" in printed
     assert_trained(out)
     assert 'name = "own_family:MyGAN"' in (out / "run.toml").read_text()
     assert list((out / "samples").glob("*-samples.png"))
@@ -91,8 +91,8 @@ def test_own_family_plays_and_trains_from_one_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_gaussians_counts_modes_and_draws_them(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    said = play("gaussians", out)
-    rows = re.findall(r"^ *([\d,]+) +(\d+) +(\d+) +(\d+\.\d)%$", said, re.MULTILINE)
+    printed = play("gaussians", out)
+    rows = re.findall(r"^ *([\d,]+) +(\d+) +(\d+) +(\d+\.\d)%$", printed, re.MULTILINE)
     assert rows[0][0] == "0" and len(rows) == 6
     assert int(rows[0][1]) <= 1, "an untrained generator covers nothing but the middle"
     assert all(int(covered) <= int(reached) <= 25 for _, covered, reached, _ in rows)
@@ -104,23 +104,23 @@ def test_gaussians_counts_modes_and_draws_them(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_few_labels_prints_a_table_with_intervals(tmp_path: Path) -> None:
-    said = play("few_labels", tmp_path / "out")
+    printed = play("few_labels", tmp_path / "out")
     cell = r"-?\d+\.\d %  ?(?:± \d+\.\d|\[-?\d+\.\d, -?\d+\.\d\])"
-    assert re.search(rf"^discriminator\.dense1 +{cell} +{cell} +{cell}$", said, re.MULTILINE)
+    assert re.search(rf"^discriminator\.dense1 +{cell} +{cell} +{cell}$", printed, re.MULTILINE)
     for baseline in ("pixels", "untrained.discriminator.dense1"):
-        assert re.search(rf"^{re.escape(baseline)} +{cell} *$", said, re.MULTILINE)
-    assert "Balanced draws of train rows, the same for every representation" in said
+        assert re.search(rf"^{re.escape(baseline)} +{cell} *$", printed, re.MULTILINE)
+    assert "Balanced draws of train rows, the same for every representation" in printed
 
 
 @pytest.mark.slow
 def test_measured_mnist_measures_edits_and_prints_baselines(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    said = play("measured_mnist", out)
+    printed = play("measured_mnist", out)
     for name in ("thickness", "slant", "width", "height"):
         assert re.search(
-            rf"^{name}: Spearman -?\d\.\d\d .*\(random .*digit preserved at ±1 sd .* n = 20$", said, re.MULTILINE
+            rf"^{name}: Spearman -?\d\.\d\d .*\(random .*digit preserved at ±1 sd .* n = 20$", printed, re.MULTILINE
         )
-    assert "$ latentgan verify" in said and "edits of 20 held-out images" in said
+    assert "$ latentgan verify" in printed and "edits of 20 held-out images" in printed
     assert_trained(out / "run")
     assert {"attribute_classifier.safetensors", "editing.json"} <= {file.name for file in (out / "results").iterdir()}
     with np.load(out / "measured.npz") as held:
@@ -139,10 +139,10 @@ def test_an_example_opens_with_what_it_shows(script: Path) -> None:
 
 
 def test_every_example_is_run_by_a_test() -> None:
-    mine = Path(__file__).read_text(encoding="utf-8")
+    tests = Path(__file__).read_text(encoding="utf-8")
     assert SCRIPTS
     for script in SCRIPTS:
-        assert f'play("{script.stem}"' in mine, f"no test runs {script.name}"
+        assert f'play("{script.stem}"' in tests, f"no test runs {script.name}"
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)

@@ -38,17 +38,18 @@ def job(folder: Path, name: str, recipe: str, **changes: object) -> base.Job:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "recipe"), CASES)
-def test_every_recipe_runs_and_gives_the_figures_that_the_table_shows(name, recipe, tmp_path):
+def test_every_recipe_gives_its_figures(name, recipe, tmp_path):
     protocol = base.load_protocol(name)
     record = base.perform(job(tmp_path, name, recipe))
     assert record.status == "finished", record.reason
     assert {headline.figure for headline in protocol.shown(recipe)} <= set(record.figures)
-    assert {known for headline in protocol.shown(recipe) for known in headline.baselines} <= set(record.baselines)
+    assert {baseline for headline in protocol.shown(recipe) for baseline in headline.baselines} <= set(record.baselines)
     for figure in [*record.figures.values(), *record.baselines.values()]:
         assert np.isfinite(figure["value"]) and figure["n"] > 0
     read_again = read_record(write_record(tmp_path / "results", record))
-    plain, again = (json.dumps(one.__dict__, sort_keys=True).replace("NaN", "null") for one in (record, read_again))
-    assert json.loads(again) == json.loads(plain)  # a figure without an interval has NaN ends
+    pair = (record, read_again)
+    plain, read_back = (json.dumps(item.__dict__, sort_keys=True).replace("NaN", "null") for item in pair)
+    assert json.loads(read_back) == json.loads(plain)  # a figure without an interval has NaN ends
     assert str(tmp_path) not in json.dumps(record.__dict__)
 
 
@@ -83,9 +84,9 @@ def fake(seed: int = 0, value: float = 0.9, **changes: object) -> Record:
 
 
 def test_a_figure_over_seeds_is_its_mean_and_standard_deviation():
-    found = summarise([fake(0, 0.9), fake(1, 0.94)], "1-NN, encoder.dense2")
-    assert found is not None
-    assert found.text(percent=True) == "92.0 % ± 2.8" and found.seeds(percent=True) == "90.0, 94.0"
+    summary = summarise([fake(0, 0.9), fake(1, 0.94)], "1-NN, encoder.dense2")
+    assert summary is not None
+    assert summary.text(percent=True) == "92.0 % ± 2.8" and summary.seeds(percent=True) == "90.0, 94.0"
     assert summarise([fake()], "no such figure") is None
 
 
@@ -98,12 +99,12 @@ def test_the_table_keeps_failures_and_says_what_is_missing(tmp_path):
 
 def test_documented_table_equals_records():
     rows = [row for name in base.protocol_names() for row in rows_of(name, RESULTS)]
-    _, found, rest = (
+    _, table, rest = (
         (ROOT / "docs" / "reproduction.md")
         .read_text(encoding="utf-8")
         .partition("<!-- latentgan reproduce --table -->\n")
     )
-    assert found and rest.partition("\n<!-- end of the table -->")[0] == as_markdown(rows)
+    assert table and rest.partition("\n<!-- end of the table -->")[0] == as_markdown(rows)
 
 
 def test_a_game_that_diverges_is_recorded_as_failed(tmp_path):

@@ -247,10 +247,10 @@ def test_inline_commands_are_known(name: str) -> None:
 
     from latentgan.cli.app import app
 
-    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     text = " ".join(DOCUMENTS[name].read_text(encoding="utf-8").split())
     named = re.findall(r"`latentgan ([a-z-]+)[^`]*`", text)
-    assert set(named) <= known
+    assert set(named) <= commands
 
 
 def test_readme_is_short_and_names_make_test() -> None:

@@ -58,7 +58,7 @@ DETERMINED = 6547
 def test_an_edit_that_b_determines_states_nothing():
     edit = editing._preserving_edit(np.random.default_rng(DETERMINED), 0.9, False)
     assert not edit.exists
-    assert not edit.stated
+    assert not edit.has_interval
     assert not edit.significant
 
 
@@ -72,7 +72,9 @@ def test_a_trial_without_an_edit_leaves_the_others_alone():
 
 
 def test_trials_without_an_edit_are_not_significant(monkeypatch):
-    whole = editing.PreservingEdit(exists=True, preserves=True, stated=True, interval_holds=True, significant=True)
+    whole = editing.PreservingEdit(
+        exists=True, preserves=True, has_interval=True, interval_holds=True, significant=True
+    )
     edits = iter([whole, editing.PreservingEdit()] * 12)
     monkeypatch.setattr(editing, "_preserving_edit", lambda *_: next(edits))
     claims = list(editing.keeping_what_goes_together(np.random.default_rng(0), 4))

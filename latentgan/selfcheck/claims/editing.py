@@ -1,8 +1,9 @@
-"""Edits: how often `verify` proves what is noise, how often what is planted, and what "a, preserving b" moves.
+"""Edits: how often `verify` verifies noise, how often what is planted, and how far an edit moves what it preserves.
 
-A world is a table of codes with a spectrum, images that a smooth map makes of them, and attributes. Three sets of rows
-share none: directions are fitted to the first, a linear reader of pixels learns the same attributes from the second,
-the third is edited; the path is that of `latentgan concepts` and `latentgan verify`.
+A world is a table of codes with a spectrum, images that a smooth map makes of them, and attributes. It has four
+disjoint sets of rows: directions are fitted to the first and scored on the second, a linear classifier of pixels learns
+the same attributes from the third, and the fourth is edited; the path is that of `latentgan concepts` and
+`latentgan verify`.
 """
 
 from __future__ import annotations
@@ -192,7 +193,7 @@ def keeping_what_goes_together(rng: np.random.Generator, trials: int) -> Claims:
             directions = sum(edit.exists for edit in edits)
             moved = sum(edit.preserves for edit in edits)
             near = sum(edit.interval_holds for edit in edits)
-            intervals = sum(edit.stated for edit in edits)
+            intervals = sum(edit.has_interval for edit in edits)
             significant = sum(edit.significant for edit in edits)
             lost = sum(edit.null_rejected for edit in edits)
             kind = "numbers" if number else "booleans"
@@ -200,9 +201,13 @@ def keeping_what_goes_together(rng: np.random.Generator, trials: int) -> Claims:
             yield coverage("the edit moves b by 0, within 1.96 standard errors", simulated, moved, directions)
             yield coverage("the interval of how far b moves", simulated, near, intervals)
             yield power(
-                "a, preserving b stands", simulated, significant, trials, bound=0.5 if correlation > 0.8 else 0.9
+                "a, preserving b, is significant",
+                simulated,
+                significant,
+                trials,
+                bound=0.5 if correlation > 0.8 else 0.9,
             )
-            yield null_rate("a, preserving b has p <= 0.05", f"only b in the codes, {simulated}", lost, trials)
+            yield null_rate("a, preserving b, has p <= 0.05", f"only b in the codes, {simulated}", lost, trials)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +218,7 @@ class PreservingEdit:
     """Whether anything of a is left that b does not predict, so that there is a direction."""
     preserves: bool = False
     """Whether the edit moves b by 0, within 1.96 standard errors."""
-    stated: bool = False
+    has_interval: bool = False
     """Whether the record says how far the edit moves b; it does not where codes hold b too weakly."""
     interval_holds: bool = False
     """Whether the recorded interval of how far b moves holds the true distance."""
@@ -236,17 +241,17 @@ def _preserving_edit(rng: np.random.Generator, correlation: float, number: bool)
     """
     planted = _together(rng, 400, correlation, number, effect=1.0)
     null = _together(rng, 400, correlation, number, effect=0.0)
-    null_rejected = any(null.concepts[free.concept].p_value <= 0.05 for free in null.conditional)
+    null_rejected = any(null.concepts[direction.concept].p_value <= 0.05 for direction in null.conditional)
     if not planted.conditional:
         return PreservingEdit(null_rejected=null_rejected)
-    [free] = planted.conditional
-    concept, record = planted.concepts[free.concept], free.preserved[0].moved[1]
-    true = float(planted.directions[free.concept][1]) * concept.scale
+    [direction] = planted.conditional
+    concept, record = planted.concepts[direction.concept], direction.preserved[0].moved[1]
+    true = float(planted.directions[direction.concept][1]) * concept.scale
     error = concept.scale / np.sqrt(200 * (1 - correlation**2))
     return PreservingEdit(
         exists=True,
         preserves=bool(abs(true) <= 1.96 * error),
-        stated=bool(np.isfinite(record.value)),
+        has_interval=bool(np.isfinite(record.value)),
         interval_holds=bool(record.low <= true <= record.high),
         significant=concept.stands,
         null_rejected=null_rejected,
