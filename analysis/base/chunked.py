@@ -97,9 +97,9 @@ class Stream:
         n, mean, square = 0, np.zeros(self.shape[1]), np.zeros(self.shape[1])
         low, high = np.full(self.shape[1], np.inf), np.full(self.shape[1], -np.inf)
         for block in self.blocks():
-            m, own = len(block), block.mean(0, dtype=np.float64)
-            gap = own - mean
-            square += np.square(block - own).sum(0) + np.square(gap) * n * m / (n + m)
+            m, block_mean = len(block), block.mean(0, dtype=np.float64)
+            gap = block_mean - mean
+            square += np.square(block - block_mean).sum(0) + np.square(gap) * n * m / (n + m)
             mean, n = mean + gap * m / (n + m), n + m
             low, high = np.minimum(low, block.min(0)), np.maximum(high, block.max(0))
         return mean, square / max(1, n), low, high

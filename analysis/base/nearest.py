@@ -25,7 +25,7 @@ GROUP = 16  # bounds of which only the least is looked at first
 REFERENCES = 1_000_000  # numbers of a stream's rows that are compared at once
 
 
-def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = False) -> tuple[Ints, Doubles]:
+def nearest(queries: Floats, references: Floats, *, k: int = 1, exclude_self: bool = False) -> tuple[Ints, Doubles]:
     """Find the k nearest `references` (n, d) of each query (q, d) in Euclidean distance, exactly.
 
     A product in float32 bounds every distance from below. Distances are computed, by differences in float64, of k
@@ -41,18 +41,18 @@ def nearest(queries: Floats, references: Floats, *, k: int = 1, own: bool = Fals
         raise AnalysisError(
             f"neighbours are of one width: queries have {queries.shape[1]} columns, references {references.shape[1]}"
         )
-    k = min(k, len(references) - own)
+    k = min(k, len(references) - exclude_self)
     if k < 1:
         raise AnalysisError("neighbours need at least one other row")
     if isinstance(queries, Stream) or isinstance(references, Stream):
-        return _nearest_in_blocks(queries, references, k, own)
+        return _nearest_in_blocks(queries, references, k, exclude_self)
     result = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
     rows, many = np.arange(len(queries)), max(k, len(references) // MANY)
     with one_blas_thread():
         for kind, most in ((np.float32, many), (np.float64, len(references))):
             if len(rows):
                 bounds = LowerBounds(references, queries, kind=kind, multiple=_grouped(len(references), k))
-                rows = _look_up(bounds, rows, queries, references, result, most, own)
+                rows = _look_up(bounds, rows, queries, references, result, most, exclude_self)
     return result[0], np.sqrt(result[1])
 
 
@@ -61,38 +61,41 @@ def _look_up(
     rows: Ints,
     queries: Floats,
     references: Floats,
-    found: tuple[Ints, Doubles],
+    neighbours: tuple[Ints, Doubles],
     most: int,
-    own: bool,
+    exclude_self: bool,
 ) -> Ints:
     """Write the nearest of queries `rows` and their squared distances to `found`, two arrays of k columns.
 
     Returns: the queries of which more than `most` references may be the nearest; what is found of them is not final.
     """
-    n, k = len(references), found[0].shape[1]
+    n, k = len(references), neighbours[0].shape[1]
     block = max(1, min(len(rows), COMPARED // n))
 
     def look_up(start: int) -> Ints:
-        some = rows[start : start + block]
-        values, squares = bounds(queries[some])
-        if own:
-            values[np.arange(len(some)), some] = np.inf
+        block_rows = rows[start : start + block]
+        values, squares = bounds(queries[block_rows])
+        if exclude_self:
+            values[np.arange(len(block_rows)), block_rows] = np.inf
         least = _minima(values, _grouped(n, k))
         index = _small(values, least, k)
-        gaps = direct_gaps(queries, references, np.repeat(some, k), index.ravel()).reshape(index.shape)
+        gaps = direct_gaps(queries, references, np.repeat(block_rows, k), index.ravel()).reshape(index.shape)
         order = np.argsort(gaps, axis=1, kind="stable")
-        found[0][some], found[1][some] = np.take_along_axis(index, order, 1), np.take_along_axis(gaps, order, 1)
+        neighbours[0][block_rows], neighbours[1][block_rows] = (
+            np.take_along_axis(index, order, 1),
+            np.take_along_axis(gaps, order, 1),
+        )
         limits = bounds.limits(gaps.max(1), squares)
         limits[gaps.max(1) == 0] = -np.inf  # none is nearer
         place, column, left = _within(values, least, limits, most)
-        more = (np.bincount(place, minlength=len(some)) > k)[place]
+        more = (np.bincount(place, minlength=len(block_rows)) > k)[place]
         place, column = place[more], column[more]
-        gaps = direct_gaps(queries, references, some[place], column)
+        gaps = direct_gaps(queries, references, block_rows[place], column)
         order = np.lexsort((column, gaps, place))
-        which, first = np.unique(place, return_index=True)
+        unique_places, first = np.unique(place, return_index=True)
         best = order[first[:, None] + np.arange(k)]
-        found[0][some[which]], found[1][some[which]] = column[best], gaps[best]
-        return some[left]
+        neighbours[0][block_rows[unique_places]], neighbours[1][block_rows[unique_places]] = column[best], gaps[best]
+        return block_rows[left]
 
     return np.concatenate([*over_blocks(look_up, range(0, len(rows), block), cells=len(rows) * n)])
 
@@ -138,16 +141,16 @@ def _columns(groups: Ints, values: Floats, least: Floats) -> Ints:
     return np.asarray(groups[..., None] + np.arange(0, values.shape[1], least.shape[1]), np.int64)
 
 
-def _nearest_in_blocks(queries: Floats, references: Floats, k: int, own: bool) -> tuple[Ints, Doubles]:
+def _nearest_in_blocks(queries: Floats, references: Floats, k: int, exclude_self: bool) -> tuple[Ints, Doubles]:
     """`nearest` where rows are streams: the nearest of each block of references, the nearer of the blocks kept."""
     rows = max(4096, int(room() / (8 * SHARE * references.shape[1])))  # each block of queries reads all references
     parts, few = [], max(256, REFERENCES // references.shape[1])
-    for first, asked in blocks(queries, rows):
-        q = len(asked)
+    for first, query_block in blocks(queries, rows):
+        q = len(query_block)
         index, distance = np.zeros((q, 0), np.int64), np.zeros((q, 0))
-        for start, known in blocks(references, few):
-            result, far = nearest(asked, known, k=min(len(known), k + own))
-            if own:
+        for start, reference_block in blocks(references, few):
+            result, far = nearest(query_block, reference_block, k=min(len(reference_block), k + exclude_self))
+            if exclude_self:
                 far[start + result == first + np.arange(q)[:, None]] = np.inf
             index, distance = np.hstack([index, start + result]), np.hstack([distance, far])
             order = np.argsort(distance, axis=1, kind="stable")[:, :k]

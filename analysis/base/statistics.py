@@ -301,12 +301,12 @@ def difference_p(difference: Interval, *, freedom: float = math.inf) -> float:
     return float(2 * t.sf(abs(value) / reach * t.ppf((1 + LEVEL) / 2, freedom), freedom))
 
 
-def unpaired(one: Interval, other: Interval) -> Interval:
+def unpaired(interval: Interval, other: Interval) -> Interval:
     """The difference of two figures of different rows, from their intervals (MOVER: Zou & Donner 2008)."""
-    value = one.value - other.value
-    low = value - math.hypot(one.value - one.low, other.high - other.value)
-    high = value + math.hypot(one.high - one.value, other.value - other.low)
-    return Interval(value, low, high, min(one.n, other.n))
+    value = interval.value - other.value
+    low = value - math.hypot(interval.value - interval.low, other.high - other.value)
+    high = value + math.hypot(interval.high - interval.value, other.value - other.low)
+    return Interval(value, low, high, min(interval.n, other.n))
 
 
 def permuted_auc(scores: Floats, positive: Bools, *, repeats: int, rng: np.random.Generator) -> Doubles:

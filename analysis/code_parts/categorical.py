@@ -47,8 +47,8 @@ def match_categories(
     rule = "majority"
     if categories == labels:
         names, rule = _assigned(counts), "one to one"
-    known = judged_on[1] >= 0
-    right = names[judged_on[0][known]] == judged_on[1][known]
+    is_labelled = judged_on[1] >= 0
+    right = names[judged_on[0][is_labelled]] == judged_on[1][is_labelled]
     return Matching(names, rule, proportion(right), int(counts.sum()))
 
 
@@ -75,8 +75,8 @@ def _assigned(counts: Ints) -> Ints:
 
 def judge_names(names: Ints, rule: str, judged_on: tuple[Ints, Ints], n_matched: int = 0) -> Matching:
     """Say how often names (categories,), -1 for none, are right on rows: categories (n,), labels (n,), -1 = unknown."""
-    known = judged_on[1] >= 0
-    return Matching(names, rule, proportion(names[judged_on[0][known]] == judged_on[1][known]), n_matched)
+    is_labelled = judged_on[1] >= 0
+    return Matching(names, rule, proportion(names[judged_on[0][is_labelled]] == judged_on[1][is_labelled]), n_matched)
 
 
 def match_by_confidence(chosen_on: tuple[Doubles, Ints], judged_on: tuple[Ints, Ints]) -> Matching:
@@ -95,19 +95,19 @@ def match_by_confidence(chosen_on: tuple[Doubles, Ints], judged_on: tuple[Ints, 
         same_length(categories=pair[0], labels=pair[1])
         if not (pair[1] >= 0).any():
             raise AnalysisError(f"categories cannot be compared with labels: there are no labelled rows to {name}")
-    told = chosen_on[1] >= 0
-    scores, labels = chosen_on[0][told], chosen_on[1][told]
+    is_labelled = chosen_on[1] >= 0
+    scores, labels = chosen_on[0][is_labelled], chosen_on[1][is_labelled]
     names = np.array([np.bincount(labels[_surest(scores, k)]).argmax() for k in range(scores.shape[1])])
-    known = judged_on[1] >= 0
-    right = names[judged_on[0][known]] == judged_on[1][known]
+    is_test_labelled = judged_on[1] >= 0
+    right = names[judged_on[0][is_test_labelled]] == judged_on[1][is_test_labelled]
     return Matching(names, "most confident", proportion(right), len(labels))
 
 
 def _surest(scores: Doubles, category: int) -> Ints:
     """Return the rows of (n, k) scores that are of a category most surely, more than one where nothing divides them."""
     rows = np.flatnonzero(scores[:, category] == scores[:, category].max())
-    others = np.delete(scores[rows], category, axis=1).sum(1, dtype=np.float64)
-    surest: Ints = rows[others == others.min()]
+    other_scores = np.delete(scores[rows], category, axis=1).sum(1, dtype=np.float64)
+    surest: Ints = rows[other_scores == other_scores.min()]
     return surest
 
 
@@ -119,9 +119,9 @@ def most_confident(scores: Floats, count: int) -> Ints:
     chosen = scores.argmax(1)
     result = np.full((scores.shape[1], count), -1)
     for k in range(scores.shape[1]):
-        mine = np.flatnonzero(chosen == k)
-        mine = mine[np.argsort(-scores[mine, k], kind="stable")][:count]
-        result[k, : len(mine)] = mine
+        members = np.flatnonzero(chosen == k)
+        members = members[np.argsort(-scores[members, k], kind="stable")][:count]
+        result[k, : len(members)] = members
     return result
 
 

@@ -98,22 +98,26 @@ def study_part(
     shared, shuffled = None, float("nan")
     named: dict[str, tuple[Matching, tuple[Baseline, ...]]] = {}
     names = _told_names(table, part, labels[1] if labels else ())
-    known = np.asarray(labels[0][rows] if labels else np.full(len(rows), -1))
+    known_labels = np.asarray(labels[0][rows] if labels else np.full(len(rows), -1))
     if names is not None and table.has_split:  # what taught the network says nothing of how well it learned
-        known = np.where(np.isin(rows, table.rows("train")), -1, known)
+        known_labels = np.where(np.isin(rows, table.rows("train")), -1, known_labels)
     cross, pure = np.zeros((k, 0), np.int64), None
-    beside: tuple[Baseline, ...] = ()
-    if (known >= 0).any():
-        cross = contingency(chosen, known, rows=k, columns=classes)
+    purity_baselines: tuple[Baseline, ...] = ()
+    if (known_labels >= 0).any():
+        cross = contingency(chosen, known_labels, rows=k, columns=classes)
         shared = shared_information(cross, rng=rng)
-        lost = contingency(chosen, rng.permutation(known), rows=k, columns=classes)
+        lost = contingency(chosen, rng.permutation(known_labels), rows=k, columns=classes)
         shuffled = float(nmi(lost[None])[0])
-        others = _others(table, part, k, options, rng)
+        representations = _others(table, part, k, options, rng)
         if names is not None:
-            named = {"matching": _named_as_told(table, part, rows, labels[0], known, names, others, options, rng)}
+            named = {
+                "matching": _named_as_told(
+                    table, part, rows, labels[0], known_labels, names, representations, options, rng
+                )
+            }
         else:
-            named = _named(table, part, rows, labels[0], classes, others, options, rng)
-        pure, beside = _purity(cross, (chosen, known), rows, others, rng)
+            named = _named(table, part, rows, labels[0], classes, representations, options, rng)
+        pure, purity_baselines = _purity(cross, (chosen, known_labels), rows, representations, rng)
     samples = None if decode is None else _samples(part, parts, decode, rng)
     exemplars, places = _exemplars(table, rows, probabilities)
     (matching, baselines), (confident, confident_baselines), (assigned, assigned_baselines) = (
@@ -139,7 +143,7 @@ def study_part(
         assigned_baselines=assigned_baselines,
         told=table.n_labels_used if names is not None and matching is not None else 0,
         purity=pure,
-        purity_baselines=beside,
+        purity_baselines=purity_baselines,
     )
 
 
@@ -150,19 +154,19 @@ def _purity(
 
     Args: cross: (k, classes) counts of the pairs. pairs: categories and labels of the rows, (n,) each.
     """
-    (k, classes), (chosen, known) = cross.shape, pairs
+    (k, classes), (chosen, known_rows) = cross.shape, pairs
 
     def counted(groups: Ints, labels: Ints) -> Ints:
         return contingency(groups, labels, rows=k, columns=classes)
 
-    beside = [
-        Baseline(name, purity_of(counted(scores(rows).argmax(1), known), rng=rng), note)
+    figures = [
+        Baseline(name, purity_of(counted(scores(rows).argmax(1), known_rows), rng=rng), note)
         for name, (scores, note) in others.items()
     ]
-    chance = purity(np.stack([counted(chosen, rng.permutation(known)) for _ in range(SHUFFLES)]))
+    chance = purity(np.stack([counted(chosen, rng.permutation(known_rows)) for _ in range(SHUFFLES)]))
     figure = Interval(float(chance.mean()), *percentiles(chance), int(cross.sum()))
-    beside.append(Baseline("shuffled", figure, f"mean of {SHUFFLES} shuffles, and where 95 % of them lie"))
-    return purity_of(cross, rng=rng), tuple(beside)
+    figures.append(Baseline("shuffled", figure, f"mean of {SHUFFLES} shuffles, and where 95 % of them lie"))
+    return purity_of(cross, rng=rng), tuple(figures)
 
 
 def _told_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...]) -> Ints | None:
@@ -170,11 +174,11 @@ def _told_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...
 
     None where categories have no names yet: no label was told, or the table's label is another than the told one.
     """
-    told = [str(name) for name in table.metadata.get("classes") or ()]
-    learned = part["name"] == "class" and table.n_labels_used > 0 and len(told) == size(part)
-    if not learned or table.label != "label" or not set(classes) <= set(told):
+    class_names = [str(name) for name in table.metadata.get("classes") or ()]
+    learned = part["name"] == "class" and table.n_labels_used > 0 and len(class_names) == size(part)
+    if not learned or table.label != "label" or not set(classes) <= set(class_names):
         return None
-    return np.array([classes.index(name) if name in classes else -1 for name in told], np.int64)
+    return np.array([classes.index(name) if name in classes else -1 for name in class_names], np.int64)
 
 
 def _named(
@@ -208,18 +212,18 @@ def _named(
         return by | ({"assigned": match_one_to_one(*pairs, categories=k)} if k > classes else {}), chosen
 
     ours, chosen = judged(_columns_of(table, table.code, part))
-    beside: dict[str, list[Baseline]] = {rule: [] for rule in ours}
+    baselines: dict[str, list[Baseline]] = {rule: [] for rule in ours}
     for name, (scores, note) in others.items():
-        for rule, one in judged(scores)[0].items():
-            beside[rule].append(Baseline(name, one.accuracy, note))
+        for rule, matching in judged(scores)[0].items():
+            baselines[rule].append(Baseline(name, matching.accuracy, note))
     lost = labels[rows][order]
-    for rule, one in ours.items():
-        beside[rule].append(_shuffled(one, chosen, lost))
-    return {rule: (one, tuple(beside[rule])) for rule, one in ours.items()}
+    for rule, matching in ours.items():
+        baselines[rule].append(_shuffled(matching, chosen, lost))
+    return {rule: (matching, tuple(baselines[rule])) for rule, matching in ours.items()}
 
 
-def _shuffled(one: Matching, chosen: Ints, lost: Ints) -> Baseline:
-    figure = judge_names(one.names, one.rule, (chosen, lost)).accuracy
+def _shuffled(matching: Matching, chosen: Ints, lost: Ints) -> Baseline:
+    figure = judge_names(matching.names, matching.rule, (chosen, lost)).accuracy
     return Baseline("shuffled", figure, "the same names against shuffled labels")
 
 
@@ -240,18 +244,18 @@ def _named_as_told(
     """
     chosen = _columns_of(table, table.code, part)(rows).argmax(1)
     matching = judge_names(names, "told", (chosen, judged))
-    beside = []
+    figures = []
     held = np.setdiff1d(sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0], rows)
     for name, (scores, note) in others.items():
         groups = scores(rows).argmax(1), judged
         if name == "untrained":
-            beside.append(Baseline(name, judge_names(names, "told", groups).accuracy, note))
+            figures.append(Baseline(name, judge_names(names, "told", groups).accuracy, note))
         elif (labels[held] >= 0).any():
             pairs = (scores(held).argmax(1), labels[held]), groups
             right = match_categories(*pairs, categories=len(names), classes=1 + int(labels.max())).accuracy
-            beside.append(Baseline(name, right, f"{note}, matched to labels on validation rows"))
-    beside += _probe_of_pixels(table, rows[judged >= 0], held, labels, rng)
-    return matching, (*beside, _shuffled(matching, chosen, rng.permutation(judged)))
+            figures.append(Baseline(name, right, f"{note}, matched to labels on validation rows"))
+    figures += _probe_of_pixels(table, rows[judged >= 0], held, labels, rng)
+    return matching, (*figures, _shuffled(matching, chosen, rng.permutation(judged)))
 
 
 def _probe_of_pixels(
@@ -259,14 +263,14 @@ def _probe_of_pixels(
 ) -> list[Baseline]:
     """Read raw pixels by a logistic probe of as many labels as the network was told, equally many a class."""
     train, classes = table.rows("train") if table.has_split else rows[:0], np.unique(labels[labels >= 0])
-    train, held, rows = (some[labels[some] >= 0] for some in (train, held, rows))
+    train, held, rows = (part[labels[part] >= 0] for part in (train, held, rows))
     together = None if table.groups is None else table.groups[train]
     counts = [int(label_counts(np.where(labels[train] == class_name, 0, -1), together).sum()) for class_name in classes]
     each = min([table.n_labels_used // max(len(classes), 1), *counts])
     if not table.has_pixels or not len(held) or len(classes) < 2 or not 0 < each * len(classes) <= PROBE_LABELS:
         return []
     picked = train[draw_labels(labels[train], per_class=each, draws=1, rng=rng, groups=together)[0]]
-    parts = [Rows(table.vectors("pixels", some), labels[some]) for some in (picked, held[:PROBE_LABELS], rows)]
+    parts = [Rows(table.vectors("pixels", part), labels[part]) for part in (picked, held[:PROBE_LABELS], rows)]
     hits, _ = few_label_accuracy(*parts, draws=np.arange(len(picked))[None], columns=1 + int(labels.max()))
     return [Baseline("probe of pixels", proportion(hits[0]), f"logistic, {len(picked):,} labels, C by validation rows")]
 
@@ -321,8 +325,8 @@ def _exemplars(table: Embeddings, rows: Ints, probabilities: Doubles) -> tuple[P
     """Return images of the rows that are of each category most surely, and which rows these are."""
     places = most_confident(probabilities, COLUMNS)
     shown = np.where(places >= 0, rows[places], -1)
-    there, back = np.unique(shown[shown >= 0], return_inverse=True)
-    pictures = thumbnails(table, there) if len(there) else None
+    shown_rows, back = np.unique(shown[shown >= 0], return_inverse=True)
+    pictures = thumbnails(table, shown_rows) if len(shown_rows) else None
     if pictures is None:
         return None, None
     result = np.zeros((*shown.shape, *pictures.shape[1:]), np.uint8)

@@ -54,9 +54,9 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
         progress(f"categories of {part['name']}")
         result.append(study_part(table, part, parts, rows, labels, decode, options, rng))
     notes = [f"usage and labels on {words}"] if words != "test rows" else []
-    if notes and any(one.told for one in result) and np.isin(table.rows("train"), rows).any():
+    if notes and any(part_result.told for part_result in result) and np.isin(table.rows("train"), rows).any():
         notes = [f"usage on {words}; labels on the others alone, as those of training rows taught the network"]
-    if any(one.matching is None and one.table.size for one in result):
+    if any(part_result.matching is None and part_result.table.size for part_result in result):
         notes.append("categories are not matched to labels: there are no other labelled rows to choose names on")
     notes += missing_baselines(table) if result else []
     moved = _sweeps(table, parts, rows, labels, decode, options, rng, progress)
@@ -146,8 +146,8 @@ def _sweeps(
 
 def _narrow(parts: list[dict[str, Any]], values: Singles) -> list[str]:
     """Say where codes (n, d) lie in a small part of the prior, whose whole range numbers are moved over."""
-    known = [part for part in parts if part["encoded"] and part["kind"] in DEVIATIONS]
-    ratios = [values[:, columns(part)].std(0) / DEVIATIONS[str(part["kind"])] for part in known]
+    narrow_parts = [part for part in parts if part["encoded"] and part["kind"] in DEVIATIONS]
+    ratios = [values[:, columns(part)].std(0) / DEVIATIONS[str(part["kind"])] for part in narrow_parts]
     if not ratios or (share := float(np.median(np.concatenate(ratios)))) >= 0.5:
         return []
     return [f"codes spread {share:.2f} times as wide as the prior, over whose range numbers move: effects are large"]

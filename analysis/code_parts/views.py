@@ -44,26 +44,29 @@ def section(context: ReportContext) -> Section:
     return stated("code_parts", "Parts of the code", sentences, blocks)
 
 
-def _number(one: Sweep, found: Codes) -> str:
+def _number(sweep: Sweep, codes: Codes) -> str:
     """Name a number: "style 2", or "style" where the part has one alone."""
-    alone = sum(other.part == one.part for other in found.sweeps) == 1
-    return one.part if alone else f"{one.part} {one.dimension + 1}"
+    alone = sum(other.part == sweep.part for other in codes.sweeps) == 1
+    return sweep.part if alone else f"{sweep.part} {sweep.dimension + 1}"
 
 
-def _numbers_finding(found: Codes) -> str:
-    if not found.sweeps:
+def _numbers_finding(codes: Codes) -> str:
+    if not codes.sweeps:
         return ""
-    first, n = found.sweeps[0], len(found.sweeps)
+    first, n = codes.sweeps[0], len(codes.sweeps)
     if not np.isfinite(first.effect.value):
         return f"All codes decode to the same image: {plural(n, 'continuous number')} and no effect."
-    others = [f"{_along(b.name)} {number(b.figure.value)}" for b in found.baselines]
+    baseline_texts = [f"{_along(b.name)} {number(b.figure.value)}" for b in codes.baselines]
     if n > 2:
-        others.append(f"the median number {number(float(np.median([sweep.effect.value for sweep in found.sweeps])))}")
-    whose = f"Of {count(n)} continuous numbers, {_number(first, found)} changes the image most"
-    alone = f"One continuous number, {_number(first, found)}, changes the image"
+        baseline_texts.append(
+            f"the median number {number(float(np.median([sweep.effect.value for sweep in codes.sweeps])))}"
+        )
+    whose = f"Of {count(n)} continuous numbers, {_number(first, codes)} changes the image most"
+    alone = f"One continuous number, {_number(first, codes)}, changes the image"
     return (
         f"{whose if n > 1 else alone}: from end to end by {brackets(first.effect)} times the distance between images "
-        f"of unrelated codes (n = {plural(first.effect.n, 'code')}){'; ' * bool(others)}{listed(others)}."
+        f"of unrelated codes (n = "
+        f"{plural(first.effect.n, 'code')}){'; ' * bool(baseline_texts)}{listed(baseline_texts)}."
     )
 
 
@@ -71,19 +74,19 @@ def _along(name: str) -> str:
     return "a random direction" if name == "random direction" else name
 
 
-def _films(context: ReportContext, found: Codes) -> list[Block]:
-    filmed = [sweep for sweep in found.sweeps if sweep.frames is not None][:SHOWN_FILMS]
+def _films(context: ReportContext, codes: Codes) -> list[Block]:
+    filmed = [sweep for sweep in codes.sweeps if sweep.frames is not None][:SHOWN_FILMS]
     options = tuple(
-        (f"{_number(one, found)}, effect {number(one.effect.value)}", (_film(context, found, one, i),))
-        for i, one in enumerate(filmed)
+        (f"{_number(sweep, codes)}, effect {number(sweep.effect.value)}", (_film(context, codes, sweep, i),))
+        for i, sweep in enumerate(filmed)
     )
     return list(one_of("number", "EditDirection", options))
 
 
-def _film(context: ReportContext, found: Codes, one: Sweep, index: int) -> Strips:
-    assert one.frames is not None
-    name, frames = _number(one, found), as_uint8(one.frames)
-    steps = tuple("+" * (value > 0) + number(value) for value in np.linspace(*one.ends, frames.shape[1]).tolist())
+def _film(context: ReportContext, codes: Codes, sweep: Sweep, index: int) -> Strips:
+    assert sweep.frames is not None
+    name, frames = _number(sweep, codes), as_uint8(sweep.frames)
+    steps = tuple("+" * (value > 0) + number(value) for value in np.linspace(*sweep.ends, frames.shape[1]).tolist())
     strips = tuple(
         Strip(
             context.label(int(row)) or context.describe(int(row)),
@@ -91,7 +94,7 @@ def _film(context: ReportContext, found: Codes, one: Sweep, index: int) -> Strip
             f"{context.describe(int(row))}, {name} moved",
             int(row),
         )
-        for i, row in enumerate(found.bases)
+        for i, row in enumerate(codes.bases)
     )
     caption = (
         f"Codes of held-out images in which {name} alone is moved over its range and everything else stays, decoded. "
@@ -104,12 +107,12 @@ def _film(context: ReportContext, found: Codes, one: Sweep, index: int) -> Strip
     )
 
 
-def _effects(found: Codes) -> list[Block]:
-    top = found.sweeps[:SHOWN_NUMBERS]
-    rows: list[Estimate] = [estimate(_number(one, found), one.effect) for one in top]
-    rows += [estimate(b.name, b.figure, role_of(b.name), note=b.note) for b in found.baselines]
-    there = len(found.sweeps)
-    many = f"The {len(top)} largest of {count(there)} on these codes: " if there > len(top) else ""
+def _effects(codes: Codes) -> list[Block]:
+    top = codes.sweeps[:SHOWN_NUMBERS]
+    rows: list[Estimate] = [estimate(_number(sweep, codes), sweep.effect) for sweep in top]
+    rows += [estimate(b.name, b.figure, role_of(b.name), note=b.note) for b in codes.baselines]
+    n_numbers = len(codes.sweeps)
+    many = f"The {len(top)} largest of {count(n_numbers)} on these codes: " if n_numbers > len(top) else ""
     caption = (
         f"{many}mean change of the image (L2) when a number goes from end to end of its range, over the distance "
         "between images of unrelated codes: 0 is a number without use, 1 a change as large as between two images."
@@ -117,19 +120,19 @@ def _effects(found: Codes) -> list[Block]:
     caption = caption[0].upper() + caption[1:]
     most = max([1.0, *(row.high for row in rows if np.isfinite(row.high))])
     block = Comparison(rows=tuple(rows), caption=caption, scale="number", axis=(0.0, np.ceil(10 * most) / 10))
-    return [block, _spectrum(found)] if many else [block]
+    return [block, _spectrum(codes)] if many else [block]
 
 
-def _spectrum(found: Codes) -> Lines:
+def _spectrum(codes: Codes) -> Lines:
     """Draw the effects of all numbers, so that one sees whether the code is spread or lies in a few."""
-    x = np.arange(1, len(found.sweeps) + 1, dtype=float)
-    value, low, high = np.array([(sweep.effect.value, sweep.effect.low, sweep.effect.high) for sweep in found.sweeps]).T
+    x = np.arange(1, len(codes.sweeps) + 1, dtype=float)
+    value, low, high = np.array([(sweep.effect.value, sweep.effect.low, sweep.effect.high) for sweep in codes.sweeps]).T
     line = Line("numbers", x, value, low, high, role="ours", markers=len(x) <= 64)
     caption = (
         f"Effects of all {count(len(x))} numbers, the largest first, with their 95 % intervals. A flat curve spreads "
         "the image over all numbers; where it falls to zero, numbers lie idle."
     )
-    level = next(((b.figure.value, b.name) for b in found.baselines if np.isfinite(b.figure.value)), None)
+    level = next(((b.figure.value, b.name) for b in codes.baselines if np.isfinite(b.figure.value)), None)
     return Lines(
         id="effects",
         title="Effect by rank",
@@ -164,10 +167,10 @@ def tables(result: Any) -> Iterator[TextTable]:
             ("accuracy, named by one image each, the most confident", category.confident, category.confident_baselines),
             ("accuracy, one category a label, the others wrong", category.assigned, category.assigned_baselines),
         )
-        figures = [(name, matching.accuracy, beside) for name, matching, beside in judged if matching]
+        figures = [(name, matching.accuracy, baselines) for name, matching, baselines in judged if matching]
         if category.purity:
             figures.append(("purity", category.purity, category.purity_baselines))
-        scores = [row for name, figure, beside in figures for row in _beside(name, figure, beside)]
+        scores = [row for name, figure, baselines in figures for row in _beside(name, figure, baselines)]
         if category.shared:
             scores += [("mutual information (NMI)", plain(category.shared), f"{category.shared.n:,}")]
             scores += [("  shuffled", f"{category.shuffled:.3f}", f"{category.shared.n:,}")]
@@ -182,8 +185,8 @@ def tables(result: Any) -> Iterator[TextTable]:
     if result.sweeps:
         swept = [(f"{s.part} {s.dimension + 1}", plain(s.effect), f"{s.effect.n}") for s in result.sweeps[:16]]
         swept += [(f"  {b.name}", plain(b.figure), f"{b.figure.n}") for b in result.baselines]
-        shown, there = min(16, len(result.sweeps)), len(result.sweeps)
-        of = f"the {shown} largest of {there} continuous numbers" if there > shown else "each continuous number"
+        shown, n_numbers = min(16, len(result.sweeps)), len(result.sweeps)
+        of = f"the {shown} largest of {n_numbers} continuous numbers" if n_numbers > shown else "each continuous number"
         yield f"effect of {of} on the image (1: as unrelated codes)", ("number", "effect", "codes"), swept
 
 

@@ -138,7 +138,9 @@ class ConceptTable:
     def best(self) -> tuple[Concept, ...]:
         """The direction of each concept by its best method, in the order in which concepts were asked for."""
         chosen = {concept.name: concept for concept in self.concepts if concept.chosen}
-        return tuple(chosen[name] for name in dict.fromkeys(one.name for one in self.concepts) if name in chosen)
+        return tuple(
+            chosen[name] for name in dict.fromkeys(concept.name for concept in self.concepts) if name in chosen
+        )
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
@@ -148,7 +150,7 @@ class ConceptTable:
 def concept_table(
     train: Floats,
     test: Floats,
-    asked: Sequence[ConceptTarget],
+    targets: Sequence[ConceptTarget],
     train_rows: Ints,
     test_rows: Ints,
     *,
@@ -183,18 +185,18 @@ def concept_table(
     same_length(train=train, train_rows=train_rows)
     same_length(test=test, test_rows=test_rows)
     most = max(int(train_rows.max()), int(test_rows.max()))
-    for question in asked:
+    for question in targets:
         if len(question.signs) <= most:
             raise AnalysisError(
                 f"{question.name!r} has {len(question.signs)} rows, and train_rows and test_rows go up to row {most}"
             )
         check_signs(question, train_rows, test_rows)
     mask = np.ones(train.shape[1], np.bool_) if mask is None else mask
-    preserved = named(asked, preserve)
+    preserved = named(targets, preserve)
     same_length(codes=train, rows=train_rows)
-    own = (train, test) if mask.all() else (train[:, mask], test[:, mask])  # no copy of all columns
-    space, said = narrow(*own, "codes", rng)
-    tasks = [Task(question, train_rows, test_rows) for question in asked]
+    masked = (train, test) if mask.all() else (train[:, mask], test[:, mask])  # no copy of all columns
+    space, width_notes = narrow(*masked, "codes", rng)
+    tasks = [Task(question, train_rows, test_rows) for question in targets]
     result, left = search(
         space,
         tasks,
@@ -210,15 +212,17 @@ def concept_table(
     beside_each = _baselines(space, tasks, methods, baselines or {}, draws, rng, groups)
     judged = _judge(space, tasks, result, preserved, beside_each, best, permutations, rng)
     wide = np.zeros((len(result), len(mask)))
-    wide[:, mask] = space.whole(np.stack([one.axis for one in result]))
-    free = tuple(_record(space, tasks, result, i, rng) for i, one in enumerate(result) if one.free is not None)
-    joint = joint_of(train, asked, train_rows, rng=rng.spawn(1)[0], mask=mask, groups=groups)
+    wide[:, mask] = space.whole(np.stack([candidate.axis for candidate in result]))
+    free = tuple(
+        _record(space, tasks, result, i, rng) for i, candidate in enumerate(result) if candidate.free is not None
+    )
+    joint = joint_of(train, targets, train_rows, rng=rng.spawn(1)[0], mask=mask, groups=groups)
     return ConceptTable(
         concepts=judged,
         directions=wide,
         cosines=wide @ wide.T,
         edits=None,
-        notes=(*notes, *said, *left),
+        notes=(*notes, *width_notes, *left),
         conditional=free,
         joint=joint,
     )
@@ -227,7 +231,7 @@ def concept_table(
 def _judge(
     space: Space,
     tasks: Sequence[Task],
-    found: Sequence[Found],
+    candidates: Sequence[Found],
     preserved: Sequence[int],
     baselines: Mapping[tuple[int, str], tuple[Baseline, ...]],
     best: Sequence[str],
@@ -237,16 +241,18 @@ def _judge(
     """Score directions on test rows, those of one task by the same shuffles; then correct for their number."""
     concepts: dict[int, Concept] = {}
     for i, task in enumerate(tasks):
-        mine = [place for place, one in enumerate(found) if one.task == i]
-        axes = np.stack([found[place].axis for place in mine])
+        of_task = [place for place, candidate in enumerate(candidates) if candidate.task == i]
+        axes = np.stack([candidates[place].axis for place in of_task])
         along = space.along(axes)
-        alike = unit(np.stack([space.at_unit_variance(found[place].axis, found[place].method) for place in mine]))
-        each = [(along[0][:, k], along[1][:, k]) for k in range(len(mine))]
+        alike = unit(
+            np.stack([space.at_unit_variance(candidates[place].axis, candidates[place].method) for place in of_task])
+        )
+        each = [(along[0][:, k], along[1][:, k]) for k in range(len(of_task))]
         aucs = [task.auc(test) for _, test in each]
-        r2s = [task.r2(one, rng) if task.numeric else None for one in each]
+        r2s = [task.r2(candidate, rng) if task.numeric else None for candidate in each]
         p_values = task.p_values(along, [auc.value for auc in aucs], permutations, rng)
-        for k, place in enumerate(mine):
-            if found[place].free is not None:
+        for k, place in enumerate(of_task):
+            if candidates[place].free is not None:
                 aucs[k], r2s[k], p_values[k] = evidence_within(
                     task.question,
                     [tasks[j].question for j in preserved],
@@ -256,31 +262,33 @@ def _judge(
                     rng,
                 )
         more, fewer = sides(task.signs(task.train))
-        first = [k for k, place in enumerate(mine) if found[place].free is None]
-        for k, place in enumerate(mine):
-            one, others = found[place], [alike[j] @ alike[k] for j in first if j != k]
-            plain = one.free is None
+        first = [k for k, place in enumerate(of_task) if candidates[place].free is None]
+        for k, place in enumerate(of_task):
+            candidate, cosines_to_others = candidates[place], [alike[j] @ alike[k] for j in first if j != k]
+            plain = candidate.free is None
             concepts[place] = Concept(
-                name=one.name,
+                name=candidate.name,
                 column=task.question.column,
                 kind=task.question.kind,
-                method=one.method,
+                method=candidate.method,
                 auc=aucs[k],
                 r2=r2s[k],
                 p_value=p_values[k],
                 q_value=math.nan,
                 permutations=permutations,
-                baselines=baselines[i, one.method] if plain else (),
-                stability=one.stability,
-                shuffled_stability=one.shuffled,
+                baselines=baselines[i, candidate.method] if plain else (),
+                stability=candidate.stability,
+                shuffled_stability=candidate.shuffled,
                 scale=float(np.std(each[k][0], dtype=np.float64)),
                 positive=more,
                 negative=fewer,
-                agreement=float(np.mean(others)) if plain and others else math.nan,
-                chosen=plain and one.method == best[i],
+                agreement=float(np.mean(cosines_to_others)) if plain and cosines_to_others else math.nan,
+                chosen=plain and candidate.method == best[i],
                 note=task.question.note,
             )
-    return _corrected([concepts[place] for place in range(len(found))], [one.free is None for one in found])
+    return _corrected(
+        [concepts[place] for place in range(len(candidates))], [candidate.free is None for candidate in candidates]
+    )
 
 
 def _corrected(concepts: Sequence[Concept], plain: Sequence[bool]) -> tuple[Concept, ...]:
@@ -320,7 +328,7 @@ def _baselines(
     lost = chance(tasks, space.train, space.test, mixed, "shuffled", either=False)
     random = chance(tasks, space.train, space.test, aimless, "random direction", either=True)
     result = {(i, ""): (lost[i], random[i], *by_mean(task, rng)) for i, task in enumerate(tasks)}
-    beside: dict[tuple[int, str], list[Baseline]] = {}
+    baseline_figures: dict[tuple[int, str], list[Baseline]] = {}
     for name, (train, test) in baselines.items():
         other, _ = narrow(train, test, name, rng)
         for method in methods:
@@ -331,36 +339,36 @@ def _baselines(
             along = other.along(find_directions(other.train, targets, method=method))
             for k, i in enumerate(columns):
                 figure = tasks[i].figure((along[0][:, k], along[1][:, k]), rng)
-                beside.setdefault((i, method), []).append(Baseline(name, figure))
+                baseline_figures.setdefault((i, method), []).append(Baseline(name, figure))
     for i in range(len(tasks)):
-        result |= {(i, method): (*beside.get((i, method), ()), *result[i, ""]) for method in methods}
+        result |= {(i, method): (*baseline_figures.get((i, method), ()), *result[i, ""]) for method in methods}
     return result
 
 
 def _record(
-    space: Space, tasks: Sequence[Task], found: Sequence[Found], place: int, rng: np.random.Generator
+    space: Space, tasks: Sequence[Task], candidates: Sequence[Found], place: int, rng: np.random.Generator
 ) -> ConditionalConcept:
     """How a conditional direction relates to each preserved concept, before and after, on test rows."""
-    one = found[place]
-    if one.free is None:
-        raise ValueError(f"{one.name!r} was not made free of anything")
-    pair = np.stack([found[one.source].axis, one.axis])
+    candidate = candidates[place]
+    if candidate.free is None:
+        raise ValueError(f"{candidate.name!r} was not made free of anything")
+    pair = np.stack([candidates[candidate.source].axis, candidate.axis])
     train, test = space.along(pair)
     numbers, place_of = columns_of([task.question for task in tasks], tasks[0].test)
-    about = [one.task, *(found[condition].task for condition in one.conditions)]
+    about = [candidate.task, *(candidates[condition].task for condition in candidate.conditions)]
     steps = pair * train.std(0, dtype=np.float64)[:, None]
     moved = list(zip(*moved_by(space.test, numbers[:, place_of[about]], steps), strict=True))
     preserved = []
-    for k, condition in enumerate(one.conditions):
-        axis, task = found[condition].axis, tasks[found[condition].task]
+    for k, condition in enumerate(candidate.conditions):
+        axis, task = candidates[condition].axis, tasks[candidates[condition].task]
         position = space.test @ axis
         cosine = float(pair[0] @ axis), float(pair[1] @ axis)
         shared = correlation(test[:, 0], position), correlation(test[:, 1], position)
         ranked = task.figure((train[:, 0], test[:, 0]), rng), task.figure((train[:, 1], test[:, 1]), rng)
         preserved.append(
             PreservedConcept(
-                name=found[condition].name,
-                dependent=not bool(one.free.used[k]),
+                name=candidates[condition].name,
+                dependent=not bool(candidate.free.used[k]),
                 cosine=cosine,
                 correlation=shared,
                 ranked=ranked,
@@ -369,11 +377,11 @@ def _record(
         )
     return ConditionalConcept(
         concept=place,
-        source=one.source,
-        left=one.free.left,
-        condition=one.free.condition,
+        source=candidate.source,
+        left=candidate.free.left,
+        condition=candidate.free.condition,
         preserved=tuple(preserved),
-        by=one.by,
+        by=candidate.by,
         moved=moved[0],
     )
 
@@ -440,11 +448,11 @@ def _found_and_judged(
         return _cross_fitted(codes, column, method, permutations, rng)
     order = rng.permutation(len(codes))
     train, test = np.sort(order[: len(codes) * 7 // 10]), np.sort(order[len(codes) * 7 // 10 :])
-    kept, left = answerable(questions(column, train), train, test)
-    if not kept:
+    usable, left = answerable(questions(column, train), train, test)
+    if not usable:
         raise AnalysisError(left[0])
     table = concept_table(
-        codes[train], codes[test], kept, train, test, rng=rng, methods=[method], permutations=permutations
+        codes[train], codes[test], usable, train, test, rng=rng, methods=[method], permutations=permutations
     )
     return table.concepts[0], table.directions[0]
 
@@ -453,9 +461,9 @@ def _cross_fitted(
     codes: Floats, column: Column, method: str, permutations: int, rng: np.random.Generator
 ) -> tuple[Concept, Doubles]:
     """The direction of all rows with a value, and its evidence from held-out folds."""
-    known = column.present
-    rows, codes = np.arange(int(known.sum())), codes[known]
-    [question] = questions(column.take(np.flatnonzero(known)), rows)
+    has_label = column.present
+    rows, codes = np.arange(int(has_label.sum())), codes[has_label]
+    [question] = questions(column.take(np.flatnonzero(has_label)), rows)
     more, fewer = sides(question.signs)
     if min(more, fewer) < FEWEST * 3 // 2:
         raise AnalysisError(

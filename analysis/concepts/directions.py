@@ -79,28 +79,28 @@ def fit_normals(x: Singles, targets: AnyArray, method: str) -> Linear:
         )
     if method not in PENALTIES:
         raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")
-    values, known = numbers(targets, method)
+    values, has_target = numbers(targets, method)
     reader = Linear(np.zeros((x.shape[1], values.shape[1]), np.float32), np.zeros(values.shape[1], np.float32))
-    for columns, rows in by_rows(known):
-        some = x if rows.all() else x[rows]
-        (result,) = fit_ridge(some, values[np.ix_(rows, columns)], penalties=(PENALTIES[method],))
+    for columns, rows in by_rows(has_target):
+        fitted = x if rows.all() else x[rows]
+        (result,) = fit_ridge(fitted, values[np.ix_(rows, columns)], penalties=(PENALTIES[method],))
         reader.weights[:, columns], reader.bias[columns] = result.weights, result.bias
     return reader
 
 
 def numbers(targets: AnyArray, method: str) -> tuple[Doubles, Bools]:
     """What least squares fits: targets (n, m) as numbers, unknown ones 0, and which are known."""
-    known = np.isfinite(targets) if method == NUMERIC else targets != 0
-    return np.where(known, targets, 0).astype(np.float64), known
+    has_target = np.isfinite(targets) if method == NUMERIC else targets != 0
+    return np.where(has_target, targets, 0).astype(np.float64), has_target
 
 
-def by_rows(known: Bools) -> Iterator[tuple[Ints, Bools]]:
+def by_rows(has_target: Bools) -> Iterator[tuple[Ints, Bools]]:
     """Group the columns of `known` (n, m) that agree on which rows are known: yield (columns, rows (n,))."""
     groups: dict[bytes, list[int]] = {}
-    for column, rows in enumerate(known.T):
+    for column, rows in enumerate(has_target.T):
         groups.setdefault(np.packbits(rows).tobytes(), []).append(column)
     for columns in groups.values():
-        yield np.asarray(columns, np.int64), known[:, columns[0]]
+        yield np.asarray(columns, np.int64), has_target[:, columns[0]]
 
 
 def in_units(weights: Floats, scale: Floats) -> Doubles:

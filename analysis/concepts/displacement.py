@@ -30,8 +30,8 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
     Returns: m lists of k; a column that follows from those before it is not known, nor one that codes hardly hold, nor
         any where rows are few.
     """
-    known = np.isfinite(columns).all(1)
-    x, z = columns[known], codes[known].astype(np.float64)
+    is_known = np.isfinite(columns).all(1)
+    x, z = columns[is_known], codes[is_known].astype(np.float64)
     from scipy.stats import t
 
     nothing = [[UNKNOWN] * columns.shape[1] for _ in steps]
@@ -39,16 +39,16 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
     if n < ROWS * (d + x.shape[1]):
         return nothing
     x, z = x - x.mean(0), z - z.mean(0)
-    own = _independent(x)
-    while own:
-        part = x[:, own]
+    covariance = _independent(x)
+    while covariance:
+        part = x[:, covariance]
         inverse = np.linalg.inv(part.T @ part)
         effects = inverse @ part.T @ z  # (k, d)
         left = z - part @ effects
-        spread = left.T @ left / (n - len(own))
+        spread = left.T @ left / (n - len(covariance))
         spread += 1e-6 * max(float(np.trace(spread)) / d, 1e-300) * np.eye(d)
-        seen = np.linalg.solve(spread, effects.T)  # (d, k)
-        inside = effects @ seen
+        slopes = np.linalg.solve(spread, effects.T)  # (d, k)
+        inside = effects @ slopes
         true = inside - d * inverse  # without what the noise of the effects adds
         if np.linalg.eigvalsh(true)[0] >= HELD * np.linalg.eigvalsh(inside)[0]:
             break
@@ -58,15 +58,15 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
         held = 1 - d / sizes / np.maximum(read, 1e-300)
         if held.min() >= HELD:  # each is in the codes, but not what they do apart
             return nothing
-        del own[int(held.argmin())]
-    if not own:
+        del covariance[int(held.argmin())]
+    if not covariance:
         return nothing
     x = part
-    filters, sizes = np.linalg.solve(true, seen.T), x.std(0)  # (k, d)
+    filters, sizes = np.linalg.solve(true, slopes.T), x.std(0)  # (k, d)
     noise = np.einsum("kd,de,ke->k", filters, spread, filters)
     result = []
     back = np.linalg.inv(true)
-    quantile = float(t.ppf(0.975, n - d - len(own)))
+    quantile = float(t.ppf(0.975, n - d - len(covariance)))
     for step in steps:
         change = filters @ step
         rest, mixed = step - change @ effects, inverse @ change
@@ -75,11 +75,11 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
         )  # of the noise of the effects: of those read, of what reads `rest`, of both at once
         also = inverse * (rest @ np.linalg.solve(spread, rest) + d * size) + d * np.outer(mixed, mixed)
         error = np.sqrt(noise * size + np.diag(back @ also @ back))
-        told = [UNKNOWN] * columns.shape[1]
-        for place, value, half, size in zip(own, change, quantile * error, sizes, strict=True):
+        displacements = [UNKNOWN] * columns.shape[1]
+        for place, value, half, size in zip(covariance, change, quantile * error, sizes, strict=True):
             low, high = float((value - half) / size), float((value + half) / size)
-            told[place] = Interval(float(value / size), low, high, n)
-        result.append(told)
+            displacements[place] = Interval(float(value / size), low, high, n)
+        result.append(displacements)
     return result
 
 

@@ -80,7 +80,7 @@ class Joint:
                 if self.columns[i] != self.columns[k] and n and whole > 0:
                     r = float(np.clip(self.covariance[a, b] / whole, -1, 1))
                     result.append(Pair((self.names[k], self.names[i]), r, n))
-        return tuple(sorted(result, key=lambda one: -abs(one.correlation)))
+        return tuple(sorted(result, key=lambda pair: -abs(pair.correlation)))
 
     def shuffled_directions(self, question: int, preserved: Sequence[int] = ()) -> Doubles:
         """Unit vectors (r, d) that the same estimator finds for shuffled labels."""
@@ -99,17 +99,17 @@ class Joint:
         if not preserved:
             return cross[..., question, :], 1.0
         a, b = int(self.number[question]), self.number[list(preserved)]
-        own = float(self.covariance[a, a])
+        variance = float(self.covariance[a, a])
         inside, toward = self.covariance[np.ix_(b, b)], self.covariance[b, a]
         weights = np.linalg.pinv(inside, rcond=1e-8, hermitian=True) @ toward
-        left = np.sqrt(max(0.0, 1 - float(toward @ weights) / own)) if own > 0 else 0.0
+        left = np.sqrt(max(0.0, 1 - float(toward @ weights) / variance)) if variance > 0 else 0.0
         result: Doubles = cross[..., a, :] - np.tensordot(weights, cross[..., b, :], (0, cross.ndim - 2))
         return result, float(left)
 
 
 def joint_of(
     codes: Floats,
-    asked: Sequence[ConceptTarget],
+    targets: Sequence[ConceptTarget],
     rows: Ints,
     *,
     rng: np.random.Generator,
@@ -121,31 +121,31 @@ def joint_of(
 
     Rows of one of the groups (n,) are shuffled together.
     """
-    values, number = columns_of(asked, rows)
-    known = np.isfinite(values)
-    x = np.where(known, values, 0.0)
-    x -= known * (x.sum(0) / np.maximum(known.sum(0), 1))
-    both = known.T.astype(np.float64) @ known
-    covariance = _pairwise(x, known)
-    n, centre = known.sum(0), np.zeros(codes.shape[1])
+    values, number = columns_of(targets, rows)
+    is_known = np.isfinite(values)
+    x = np.where(is_known, values, 0.0)
+    x -= is_known * (x.sum(0) / np.maximum(is_known.sum(0), 1))
+    both = is_known.T.astype(np.float64) @ is_known
+    covariance = _pairwise(x, is_known)
+    n, centre = is_known.sum(0), np.zeros(codes.shape[1])
     for _, part in blocks(codes):
         centre += part.sum(0, dtype=np.float64)
     centre /= max(1, len(codes))
     wide = codes.shape[1] > WIDEST
     every = np.arange(len(x))
     orders = [every, *(shuffled_whole(every, groups, rng=rng) for _ in range(shuffles))]
-    told = x.astype(np.float32)
+    single_codes = x.astype(np.float32)
     sums = np.zeros((len(orders), x.shape[1], codes.shape[1]))
     spread = np.zeros((0, 0)) if wide else np.zeros((codes.shape[1], codes.shape[1]))
     for start, part in blocks(codes):
         z = (part - centre).astype(np.float32) * mask
         for total, order in zip(sums, orders, strict=True):
-            total += told[order[start : start + len(z)]].T @ z
+            total += single_codes[order[start : start + len(z)]].T @ z
         spread = spread if wide else spread + z.T @ z
     cross = sums / np.maximum(n, 1)[:, None]
     return Joint(
-        names=tuple(one.name for one in asked),
-        columns=tuple(one.column for one in asked),
+        names=tuple(target.name for target in targets),
+        columns=tuple(target.column for target in targets),
         fitted=np.asarray(rows, np.int64),
         number=number,
         covariance=covariance,
@@ -156,26 +156,26 @@ def joint_of(
     )
 
 
-def columns_of(asked: Sequence[ConceptTarget], rows: Ints) -> tuple[Doubles, Ints]:
+def columns_of(targets: Sequence[ConceptTarget], rows: Ints) -> tuple[Doubles, Ints]:
     """Sides of each question as ±1, then the numbers of those that have one, over their standard deviation.
 
     Returns: (n, c) with NaN for unknown, and (t,) the column by which a question is regressed on.
     """
-    sides = [np.where(one.signs[rows] == 0, np.nan, one.signs[rows].astype(np.float64)) for one in asked]
+    sides = [np.where(target.signs[rows] == 0, np.nan, target.signs[rows].astype(np.float64)) for target in targets]
     numbers: list[Doubles] = []
-    place = np.arange(len(asked))
-    for i, one in enumerate(asked):
-        if one.values is not None:
-            result = np.where(np.isfinite(one.values[rows]), one.values[rows], np.nan).astype(np.float64)
+    place = np.arange(len(targets))
+    for i, target in enumerate(targets):
+        if target.values is not None:
+            result = np.where(np.isfinite(target.values[rows]), target.values[rows], np.nan).astype(np.float64)
             size = float(np.nanstd(result)) if np.isfinite(result).any() else 0.0
-            place[i] = len(asked) + len(numbers)
+            place[i] = len(targets) + len(numbers)
             numbers.append(result / (size or 1.0))
     return np.stack([*sides, *numbers], axis=1), place.astype(np.int64)
 
 
-def _pairwise(x: Doubles, known: Bools) -> Doubles:
+def _pairwise(x: Doubles, is_known: Bools) -> Doubles:
     """Covariances (c, c) over the rows where both columns are known; x is 0 elsewhere."""
-    k = known.astype(np.float64)
+    k = is_known.astype(np.float64)
     n = np.maximum(k.T @ k, 1)
     means = (x.T @ k) / n  # of column i over the rows where j is known too
     result: Doubles = (x.T @ x) / n - means * means.T

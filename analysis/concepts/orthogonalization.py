@@ -156,9 +156,9 @@ def regress(
     """
     weights = np.ones(len(codes)) if weights is None else weights
     usable = np.isfinite(preserved).all(axis=1) & (weights > 0)
-    known = np.isfinite(columns) & np.reshape(usable, (-1, 1))
+    is_known = np.isfinite(columns) & np.reshape(usable, (-1, 1))
     result, left = np.zeros((columns.shape[1], codes.shape[1])), np.zeros(columns.shape[1])
-    for places, rows in by_rows(known):
+    for places, rows in by_rows(is_known):
         if np.count_nonzero(rows) < 2:
             continue
         root = np.sqrt(weights[rows])[:, None]
@@ -166,14 +166,14 @@ def regress(
         centred = root * (centred - np.average(centred, axis=0, weights=weights[rows]))
         u, s, _ = np.linalg.svd(centred[:, : preserved.shape[1]], full_matrices=False)
         u = u[:, s > 1e-6 * max(s[0], 1e-300)] if len(s) else u
-        own = centred[:, preserved.shape[1] :]
-        rest = own - u @ (u.T @ own)
+        residual_columns = centred[:, preserved.shape[1] :]
+        rest = residual_columns - u @ (u.T @ residual_columns)
         rest -= u @ (u.T @ rest)  # twice, as rounding is all that the first pass leaves of a dependent one
-        sizes = np.linalg.norm(own, axis=0)
+        sizes = np.linalg.norm(residual_columns, axis=0)
         left[places] = np.where(sizes > 0, np.linalg.norm(rest, axis=0) / np.where(sizes > 0, sizes, 1), 0)
-        gone = left[places] < GONE
+        vanished = left[places] < GONE
         shift = (root * rest).T @ codes[rows].astype(np.float64)
-        result[places] = np.where(gone[:, None], 0.0, shift)
+        result[places] = np.where(vanished[:, None], 0.0, shift)
     return result, left
 
 
@@ -221,9 +221,12 @@ def conditional_directions(
                 f"{name!r} is nearly dependent on {nearest}: only {100 * size**2:.1f} % of its variance is left when "
                 "that is preserved, so the edit is mostly of something else"
             )
-    spanned = max((int(one.used.sum()) for one in results), default=0)
+    spanned = max((int(orthogonal.used.sum()) for orthogonal in results), default=0)
     return ConditionalDirections(
-        np.stack([one.direction for one in results]), np.array([one.left for one in results]), spanned, tuple(notes)
+        np.stack([orthogonal.direction for orthogonal in results]),
+        np.array([orthogonal.left for orthogonal in results]),
+        spanned,
+        tuple(notes),
     )
 
 

@@ -58,20 +58,20 @@ class Task:
         return self.r2_of(*self._told(*along), rng)
 
     @staticmethod
-    def r2_of(truth: Doubles, told: Doubles, rng: np.random.Generator) -> Interval:
+    def r2_of(truth: Doubles, predicted: Doubles, rng: np.random.Generator) -> Interval:
         """R² of numbers (n,) as told (n,), with a bootstrap over rows."""
-        gap, spread = np.square(truth - told), np.square(truth - truth.mean())
+        gap, spread = np.square(truth - predicted), np.square(truth - truth.mean())
         error = bootstrap_ratio(gap, spread, rng=rng, repeats=500)
         return Interval(1 - error.value, 1 - error.high, 1 - error.low, error.n)
 
     def _told(self, train: Floats, test: Floats) -> tuple[Doubles, Doubles]:
         """The number of the known test rows, and what the line through the train rows says."""
         y, truth = self.values(self.train), self.values(self.test)
-        fit, known = np.isfinite(y), np.isfinite(truth)
+        fit, has_number = np.isfinite(y), np.isfinite(truth)
         position, value = train[fit].astype(np.float64), y[fit]
         spread = position.var()
         slope = float(np.mean((position - position.mean()) * (value - value.mean())) / spread) if spread > 0 else 0.0
-        return truth[known], value.mean() + slope * (test[known].astype(np.float64) - position.mean())
+        return truth[has_number], value.mean() + slope * (test[has_number].astype(np.float64) - position.mean())
 
     def figure(self, along: tuple[Floats, Floats], rng: np.random.Generator) -> Interval:
         """The concept's own figure: R² of numbers, else AUC."""
@@ -101,32 +101,36 @@ class Task:
     def p_of_sides(self, test: Floats, observed: list[float], repeats: int, rng: np.random.Generator) -> list[float]:
         """The same for the AUCs of positions (n', r), of a number too."""
         signs = self.signs(self.test)
-        known, positive = test[signs != 0], signs[signs != 0] > 0
-        exact = [rank_sum_p(column, positive) for column in known.T]
+        labelled, positive = test[signs != 0], signs[signs != 0] > 0
+        exact = [rank_sum_p(column, positive) for column in labelled.T]
         if all(p is not None for p in exact):
             return [p for p in exact if p is not None]
-        null = permuted_auc(known, positive, repeats=repeats, rng=rng)
+        null = permuted_auc(labelled, positive, repeats=repeats, rng=rng)
         permuted = [permutation_p(value, column) for value, column in zip(observed, null.T, strict=True)]
-        return [auc_p(column, positive, p, repeats) for column, p in zip(known.T, permuted, strict=True)]
+        return [auc_p(column, positive, p, repeats) for column, p in zip(labelled.T, permuted, strict=True)]
 
     def _p_of_numbers(self, along: tuple[Floats, Floats], repeats: int, rng: np.random.Generator) -> list[float]:
         """R² of shuffled numbers rises with Σ y ŷ, all else in it staying: that is compared."""
         pairs = [self._told(train, test) for train, test in zip(along[0].T, along[1].T, strict=True)]
-        truth, told = pairs[0][0] - pairs[0][0].mean(), np.stack([one for _, one in pairs], axis=1)
-        told -= told.mean(0)
-        null = np.array([rng.permutation(truth) @ told for _ in range(repeats)])
-        tie = 1e-9 * np.abs(truth) @ np.abs(told)  # equal but for rounding, as where nothing is told, is as good
-        permuted = [permutation_p(p, column) for p, column in zip((truth @ told - tie).tolist(), null.T, strict=True)]
-        return [below_floor(p, repeats, spearman_p(truth, column)) for p, column in zip(permuted, told.T, strict=True)]
+        truth, predicted = pairs[0][0] - pairs[0][0].mean(), np.stack([prediction for _, prediction in pairs], axis=1)
+        predicted -= predicted.mean(0)
+        null = np.array([rng.permutation(truth) @ predicted for _ in range(repeats)])
+        tie = 1e-9 * np.abs(truth) @ np.abs(predicted)  # equal but for rounding, as where nothing is told, is as good
+        permuted = [
+            permutation_p(p, column) for p, column in zip((truth @ predicted - tie).tolist(), null.T, strict=True)
+        ]
+        return [
+            below_floor(p, repeats, spearman_p(truth, column)) for p, column in zip(permuted, predicted.T, strict=True)
+        ]
 
 
 def chance(tasks: list[Task], train: Floats, test: Floats, axes: Doubles, name: str, *, either: bool) -> list[Baseline]:
     """Mean figure of directions (draws, m, d), one a draw and task; `either`: AUCs with their better sign."""
     values = np.empty(axes.shape[:2])
-    for draw, some in enumerate(axes.astype(train.dtype)):
-        along = test @ some.T
+    for draw, random_axes in enumerate(axes.astype(train.dtype)):
+        along = test @ random_axes.T
         for i, task in enumerate(tasks):
-            value = task.plain((train @ some[i] if task.numeric else along[:, i], along[:, i]))
+            value = task.plain((train @ random_axes[i] if task.numeric else along[:, i], along[:, i]))
             values[draw, i] = max(value, 1 - value) if either and not task.numeric else value
     note = "either sign" if either else ""
     return [Baseline(name, mean_interval(column), note) for column in values.T]

@@ -126,10 +126,10 @@ def search(
                 axes = mean_differences(space.train, targets)
             else:
                 axes = in_units(reader.weights.T, drawn.scaler.scale)
-            own, null = stabilities(drawn, targets, method, reader, space.at_unit_variance, rng)
+            resampled, null = stabilities(drawn, targets, method, reader, space.at_unit_variance, rng)
             result += [
                 Found(task=i, method=method, axis=axis, stability=steady, shuffled=lost, name=tasks[i].question.name)
-                for i, axis, steady, lost in zip(columns, axes, own, null, strict=True)
+                for i, axis, steady, lost in zip(columns, axes, resampled, null, strict=True)
             ]
     condition_on = _projected if by == PROJECTION else _regressed
     conditional, notes = list[Found](), list[str]()
@@ -139,7 +139,7 @@ def search(
 
 
 def _regressed(
-    found: Sequence[Found],
+    candidates: Sequence[Found],
     space: Space,
     tasks: Sequence[Task],
     drawn: Resamples,
@@ -147,28 +147,31 @@ def _regressed(
     preserved_names: str,
 ) -> tuple[list[Found], list[str]]:
     """Regress codes on every other task together with the preserved ones; note those of which these leave nothing."""
-    method = EDITED if any(one.method == EDITED for one in found) else found[0].method
-    places = {one.task: i for i, one in enumerate(found) if one.method == method}
-    others = [i for i in places if i not in preserved]
-    if not others:
+    method = EDITED if any(candidate.method == EDITED for candidate in candidates) else candidates[0].method
+    places = {candidate.task: i for i, candidate in enumerate(candidates) if candidate.method == method}
+    concept_places = [i for i in places if i not in preserved]
+    if not concept_places:
         return [], [f"no direction preserves {preserved_names}: every concept is among them"]
     values, number = columns_of([task.question for task in tasks], tasks[0].train)
-    columns, beside = values[:, number[others]], values[:, number[preserved]]
-    directions, left = regress(space.train, columns, beside)
+    columns, condition_columns = values[:, number[concept_places]], values[:, number[preserved]]
+    directions, left = regress(space.train, columns, condition_columns)
     counts = drawn.counts.astype(np.float64)
     pairs = np.array(
-        [[regress(space.train, columns, beside, some)[0] for some in halves.T] for halves in (counts, counts == 0)]
+        [
+            [regress(space.train, columns, condition_columns, weights)[0] for weights in halves.T]
+            for halves in (counts, counts == 0)
+        ]
     )
     steady = cosines_of(unit(space.at_unit_variance(pairs, EDITED)))
-    condition = _condition(beside)
-    made, said = [], list[str]()
-    for k, i in enumerate(others):
+    condition = _condition(condition_columns)
+    made, notes = [], list[str]()
+    for k, i in enumerate(concept_places):
         name = tasks[i].question.name
-        if not found[places[i]].axis.any():
-            said.append(f"{name!r} has no direction that could preserve {preserved_names}: no code differs")
+        if not candidates[places[i]].axis.any():
+            notes.append(f"{name!r} has no direction that could preserve {preserved_names}: no code differs")
         elif not directions[k].any():
             verbs = ("is", "determines") if len(preserved) == 1 else ("are", "determine")
-            said.append(
+            notes.append(
                 f"nothing is left of {name!r} where {preserved_names} {verbs[0]} preserved, which {verbs[1]} it"
             )
         else:
@@ -190,21 +193,21 @@ def _regressed(
                     by=WAYS[0],
                 )
             )
-    return made, said
+    return made, notes
 
 
 def _condition(columns: Doubles) -> float:
     """Condition number of columns (n, k) at unit variance over rows that are known in all; infinite if dependent."""
-    known = columns[np.isfinite(columns).all(1)]
-    spread = known.std(0) if len(known) else np.zeros(columns.shape[1])
+    complete = columns[np.isfinite(columns).all(1)]
+    spread = complete.std(0) if len(complete) else np.zeros(columns.shape[1])
     if not (spread > 0).all():
         return float("inf")
-    sizes = np.linalg.svd((known - known.mean(0)) / spread, compute_uv=False)
+    sizes = np.linalg.svd((complete - complete.mean(0)) / spread, compute_uv=False)
     return float(sizes[0] / sizes[-1]) if sizes[-1] > 1e-9 * sizes[0] else float("inf")
 
 
 def _projected(
-    found: Sequence[Found],
+    candidates: Sequence[Found],
     space: Space,
     tasks: Sequence[Task],
     drawn: Resamples,
@@ -212,30 +215,32 @@ def _projected(
     preserved_names: str,
 ) -> tuple[list[Found], list[str]]:
     """Project the preserved tasks' directions out of every other task's; note those of which nothing is left."""
-    method = EDITED if any(one.method == EDITED for one in found) else found[0].method
-    places = {one.task: i for i, one in enumerate(found) if one.method == method}
-    axes = np.stack([found[places[i]].axis for i in preserved])
+    method = EDITED if any(candidate.method == EDITED for candidate in candidates) else candidates[0].method
+    places = {candidate.task: i for i, candidate in enumerate(candidates) if candidate.method == method}
+    axes = np.stack([candidates[places[i]].axis for i in preserved])
     apart = [k for k, used in zip(preserved, span_of(axes).used, strict=True) if used]
     pairs = drawn.directions(targets_of(tasks, tasks[0].train, method), method)
-    again = np.array([[span_of(one[apart], bar=1 / SAME).taken_out(one) for one in half] for half in pairs])
-    made, others = [], [i for i in places if i not in preserved]
-    said = [] if others else [f"no direction preserves {preserved_names}: every concept is among them"]
-    for i in others:
-        if not found[places[i]].axis.any():
-            said.append(
+    resampled_pairs = np.array(
+        [[span_of(candidate[apart], bar=1 / SAME).taken_out(candidate) for candidate in half] for half in pairs]
+    )
+    made, concept_places = [], [i for i in places if i not in preserved]
+    notes = [] if concept_places else [f"no direction preserves {preserved_names}: every concept is among them"]
+    for i in concept_places:
+        if not candidates[places[i]].axis.any():
+            notes.append(
                 f"{tasks[i].question.name!r} has no direction that could preserve {preserved_names}: no code differs"
             )
             continue
-        free = orthogonalise(found[places[i]].axis, axes)
+        free = orthogonalise(candidates[places[i]].axis, axes)
         if free.gone:
             whose = "its" if len(preserved) == 1 else "their"
-            said.append(
+            notes.append(
                 f"nothing is left of {tasks[i].question.name!r} without {preserved_names}: it lies in {whose} span"
             )
             continue
         name = f"{tasks[i].question.name}, preserving {preserved_names} by projection"
         conditions = tuple(places[k] for k in preserved)
-        steady = cosines_of(space.at_unit_variance(again[:, :, i : i + 1], method))[0]
+        steady = cosines_of(space.at_unit_variance(resampled_pairs[:, :, i : i + 1], method))[0]
         made.append(
             Found(
                 task=i,
@@ -250,7 +255,7 @@ def _projected(
                 by=PROJECTION,
             )
         )
-    return made, said
+    return made, notes
 
 
 def best_methods(
@@ -263,13 +268,13 @@ def best_methods(
     order = whole_order(len(space.train), groups, rng=rng)[:SEARCH]
     held, fit = cut(order, len(order) // 5, groups)
     inner = [Task(task.question, task.train[fit], task.train[held]) for task in tasks]
-    some, best = Space(space.train[fit], space.train[held], space.deviation), [(-np.inf, methods[0])] * len(tasks)
+    subspace, best = Space(space.train[fit], space.train[held], space.deviation), [(-np.inf, methods[0])] * len(tasks)
     for method in methods if len(methods) > 1 else ():
         columns = [i for i in told_by(tasks, method) if inner[i].two_sided]
         if not columns:
             continue
         targets = targets_of([inner[i] for i in columns], inner[0].train, method)
-        along = some.along(find_directions(some.train, targets, method=method))
+        along = subspace.along(find_directions(subspace.train, targets, method=method))
         for place, i in enumerate(columns):
             value = inner[i].plain((along[0][:, place], along[1][:, place]))
             best[i] = max(best[i], (value, method), key=lambda pair: np.nan_to_num(pair[0], nan=-np.inf))

@@ -87,28 +87,28 @@ class Resamples:
 
     def _afforded(self, readers: int, method: str) -> tuple[Pixels, bool]:
         """The resamples that are within the bounds on work and memory, and whether they are found exactly."""
-        (n, d), asked = self.x.shape, self.counts.shape[1]
+        (n, d), drawn = self.x.shape, self.counts.shape[1]
         if method == "mean difference":
             return self.counts, True
         if method in LOSSES:
             afforded = int(min(REFITTED / (2 * n), CELLS / 32) / (d * readers))
         else:
             afforded = int(min(SECOND / (2 * n * d**2), CELLS / (2 * d**2)))
-        if afforded >= asked:
+        if afforded >= drawn:
             return self.counts, True
         return (self.counts, False) if n >= RICH * d else (self.counts[:, : max(FEWEST, afforded)], True)
 
     def _least_squares(self, targets: AnyArray, method: str, counts: Pixels) -> Doubles:
         """cov(x, y), which mean differences are multiples of, or Σ⁻¹ of it: (m, 2b, d)."""
-        values, known = numbers(targets, method)
+        values, has_target = numbers(targets, method)
         normals = np.empty((values.shape[1], 2 * counts.shape[1], self.x.shape[1]))
-        for columns, rows in by_rows(known):
-            x, some, y = self.x[rows], counts[rows], values[np.ix_(rows, columns)]
+        for columns, rows in by_rows(has_target):
+            x, weights, y = self.x[rows], counts[rows], values[np.ix_(rows, columns)]
             y = y - y.mean(0)
-            total = np.maximum(both(some).sum(0, dtype=np.float64), 1)
-            sums = weighted_sums(x, np.column_stack([np.ones(len(x)), y]).astype(np.float32), some)
+            total = np.maximum(both(weights).sum(0, dtype=np.float64), 1)
+            sums = weighted_sums(x, np.column_stack([np.ones(len(x)), y]).astype(np.float32), weights)
             mean = sums[0] / total[:, None]
-            shift = (y.T @ both(some).astype(np.float64)) / total
+            shift = (y.T @ both(weights).astype(np.float64)) / total
             covariance = sums[1:] / total[:, None] - shift[:, :, None] * mean
             if method != "mean difference":
                 second = self._products(rows, counts) / total[:, None, None] - mean[:, :, None] * mean[:, None, :]
@@ -166,8 +166,12 @@ def _derivatives(scores: Singles, targets: AnyArray, method: str) -> tuple[Singl
         size = np.abs(slopes)
         bend = size * (1 - size) if method == "logistic" else 2.0 * (size > 0)
         return slopes, bend.astype(np.float32), np.ones_like(scores)
-    values, known = numbers(targets, method)
-    return ((scores - values) * known).astype(np.float32), known.astype(np.float32), known.astype(np.float32)
+    values, has_target = numbers(targets, method)
+    return (
+        ((scores - values) * has_target).astype(np.float32),
+        has_target.astype(np.float32),
+        has_target.astype(np.float32),
+    )
 
 
 def both(counts: Pixels) -> Singles:
@@ -211,8 +215,8 @@ def cosines_of(pairs: Doubles) -> list[Interval]:
 def shuffled(targets: AnyArray, method: str, rng: np.random.Generator, groups: Ints | None = None) -> AnyArray:
     """Targets (n, m) with the known values of each column in another order, those of a group together."""
     mixed = targets.copy()
-    known = numbers(targets, method)[1]
-    for column, rows in zip(mixed.T, known.T, strict=True):
+    has_target = numbers(targets, method)[1]
+    for column, rows in zip(mixed.T, has_target.T, strict=True):
         column[rows] = shuffled_whole(column[rows], None if groups is None else groups[rows], rng=rng)
     return mixed
 
@@ -233,9 +237,9 @@ def stabilities(
     """
     kind = "LDA" if method in LOSSES else method
     null = resamples.directions(shuffled(targets, method, rng, resamples.groups), kind)
-    own = resamples.directions(targets, method, reader)
+    resampled = resamples.directions(targets, method, reader)
     each = [
         [cosines_of(at_unit_variance(pairs[:, :, i : i + 1], method))[0] for i in range(pairs.shape[2])]
-        for pairs in (own, null)  # a target at a time, as all columns of a representation may be many
+        for pairs in (resampled, null)  # a target at a time, as all columns of a representation may be many
     ]
     return each[0], each[1]

@@ -59,39 +59,39 @@ class Strata:
         return result
 
 
-def strata_of(kept: Sequence[ConceptTarget], rows: Ints) -> Strata:
+def strata_of(preserved: Sequence[ConceptTarget], rows: Ints) -> Strata:
     """Cut `rows` (n,) of the table into strata of the kept questions."""
-    known = np.ones(len(rows), np.bool_)
+    is_known = np.ones(len(rows), np.bool_)
     classes, numbers = [np.zeros(len(rows), np.int64)], []
-    for one in kept:
-        if one.values is None:
-            known &= one.signs[rows] != 0
-            classes.append(one.signs[rows])
+    for target in preserved:
+        if target.values is None:
+            is_known &= target.signs[rows] != 0
+            classes.append(target.signs[rows])
         else:
-            known &= np.isfinite(one.values[rows])
-            numbers.append(np.nan_to_num(one.values[rows].astype(np.float64)))
+            is_known &= np.isfinite(target.values[rows])
+            numbers.append(np.nan_to_num(target.values[rows].astype(np.float64)))
     plain = _numbered(np.stack(classes, axis=1))
-    cells, design = [plain], [plain[:, None] == np.unique(plain[known])]
+    cells, design = [plain], [plain[:, None] == np.unique(plain[is_known])]
     lines: list[Doubles] = []
     for values in numbers:
-        bins = int(np.clip(known.sum() // ROWS, 2, BINS))
-        edges = np.quantile(values[known], np.arange(1, bins) / bins) if known.any() else np.zeros(0)
+        bins = int(np.clip(is_known.sum() // ROWS, 2, BINS))
+        edges = np.quantile(values[is_known], np.arange(1, bins) / bins) if is_known.any() else np.zeros(0)
         cells.append(np.searchsorted(edges, values))
-        scaled = (values - values[known].mean()) / (values[known].std() or 1.0) if known.any() else values
-        design += [_curve(scaled, known), *(scaled[:, None] * other for other in lines)]
-        design += [_within(scaled, plain == group) for group in np.unique(plain[known])[1:]]
+        scaled = (values - values[is_known].mean()) / (values[is_known].std() or 1.0) if is_known.any() else values
+        design += [_curve(scaled, is_known), *(scaled[:, None] * other for other in lines)]
+        design += [_within(scaled, plain == group) for group in np.unique(plain[is_known])[1:]]
         lines.append(scaled[:, None])
     groups = _numbered(np.stack(cells, axis=1))
-    return Strata(np.where(known, groups, -1), np.hstack(design).astype(np.float64), bool(numbers))
+    return Strata(np.where(is_known, groups, -1), np.hstack(design).astype(np.float64), bool(numbers))
 
 
-def _curve(scaled: Doubles, known: Bools) -> Doubles:
+def _curve(scaled: Doubles, is_known: Bools) -> Doubles:
     """Columns whose sums are smooth curves of a number (n,): a line, a parabola, and bends of it at KNOTS quantiles.
 
     Splines of degree 2, of which a relation that is no parabola needs the bends.
     """
-    knots = int(np.clip(known.sum() // ROWS_A_KNOT, 0, KNOTS))
-    places = np.quantile(scaled[known], np.arange(1, knots + 1) / (knots + 1)) if knots else np.zeros(0)
+    knots = int(np.clip(is_known.sum() // ROWS_A_KNOT, 0, KNOTS))
+    places = np.quantile(scaled[is_known], np.arange(1, knots + 1) / (knots + 1)) if knots else np.zeros(0)
     bends = np.square(np.maximum(scaled[:, None] - np.unique(places), 0))
     return np.column_stack([scaled, np.square(scaled), bends])
 
@@ -136,11 +136,11 @@ def stratified_auc(scores: Floats, positive: Bools, groups: Ints) -> Interval:
         above, below = placed[:m] - ranks(x), placed[m:] - ranks(y)  # rows of the other side that each lies above
         value += w * float(above.sum()) / (m * k)
         n, weight, null = n + m + k, weight + w, null + w * w * (m + k + 1) / (12 * m * k)
-        own = sum(
+        total = sum(
             float(part.var(ddof=1)) / (len(part) * size**2) if len(part) > 1 else 1 / 12
             for part, size in ((above, k), (below, m))
         )
-        variance += w * w * own
+        variance += w * w * total
     if not n:
         return UNKNOWN
     value, variance, null = value / weight, variance / weight**2, null / weight**2
@@ -208,7 +208,7 @@ def partial_p(
 
 def evidence_within(
     question: ConceptTarget,
-    kept: Sequence[ConceptTarget],
+    preserved: Sequence[ConceptTarget],
     rows: tuple[Ints, Ints],
     along: tuple[Floats, Floats],
     repeats: int,
@@ -218,15 +218,15 @@ def evidence_within(
 
     Args: rows: train and test rows of the table. along: positions of these.
     """
-    strata, (_, scores) = strata_of(kept, rows[1]), along
+    strata, (_, scores) = strata_of(preserved, rows[1]), along
     signs, free = question.signs[rows[1]], strata.without(scores)
     groups = np.where(signs == 0, -1, strata.groups)
     area = stratified_auc(free, signs > 0, groups)
     if question.values is None:
         return area, None, auc_p_within(free, signs > 0, replace(strata, groups=groups), repeats, rng)
     sides, tested = [], UNKNOWN
-    for some, positions in zip(rows, along, strict=True):
-        cut, values = strata_of(kept, some), question.values[some].astype(np.float64)
+    for signs_of_rows, positions in zip(rows, along, strict=True):
+        cut, values = strata_of(preserved, signs_of_rows), question.values[signs_of_rows].astype(np.float64)
         use = (cut.groups >= 0) & np.isfinite(values)
         sides.append((np.asarray(positions)[use], values[use], cut.design[use]))
     if all(len(side[0]) > side[2].shape[1] + 2 for side in sides):

@@ -46,33 +46,33 @@ def study(
     """
     rng = options.rng("concepts")
     train, test = train_and_test(table, options)
-    asked = [question for column in labelled_columns(table) for question in questions(column, train)]
-    asked, left = answerable(asked, train, test)
-    if not asked:
+    targets = [question for column in labelled_columns(table) for question in questions(column, train)]
+    targets, left = answerable(targets, train, test)
+    if not targets:
         raise AnalysisError(
             "no concept to look for: " + (left[0] if left else "the table has neither labels nor attributes")
         )
     codes = {rows: table.vectors(table.code, index) for rows, index in (("train", train), ("test", test))}
     names = ("pixels", table.untrained(table.code))
-    beside = _Beside(
+    baseline_codes = _Beside(
         table=table,
         columns=tuple(name for name in names if name is not None and name in table.vector_columns),
         train=train,
         test=test,
         progress=progress,
     )
-    progress(f"{len(asked)} concepts")
+    progress(f"{len(targets)} concepts")
     groups = None if table.groups is None else table.groups[train]
     weights, missing = first_layer(table, model)
     notes = [*missing_baselines(table), *said(options, table, train=len(train), test=len(test)), *left, *missing]
     result = concept_table(
         codes["train"],
         codes["test"],
-        asked,
+        targets,
         train,
         test,
         rng=rng,
-        baselines=beside,
+        baselines=baseline_codes,
         mask=table.continuous,
         preserve=preserve,
         preserve_by=preserve_by,
@@ -85,7 +85,7 @@ def study(
     blind = unsupervised(
         codes["train"],
         codes["test"],
-        [Task(one, train, test) for one in asked],
+        [Task(target, train, test) for target in targets],
         weights=weights,
         rng=rng,
         mask=table.continuous,
@@ -101,20 +101,20 @@ def study(
     edits = decode_edits(decode, result, table.vectors(table.code, chosen), chosen)
     measured, bases = subsample(test, MEASURED, rng=rng), table.vectors(table.code, chosen)
     moved = []
-    for one in blind:
-        steps = (one.directions * np.array([[axis.scale] for axis in one.axes]))[:FILMED]
+    for target in blind:
+        steps = (target.directions * np.array([[axis.scale] for axis in target.axes]))[:FILMED]
         frames = film(decode, steps, bases, edits.strengths.tolist())
-        one = effects_of(one, decode, table.vectors(table.code, measured), table.continuous, rng=rng)
-        moved.append(replace(one, frames=frames))
+        target = effects_of(target, decode, table.vectors(table.code, measured), table.continuous, rng=rng)
+        moved.append(replace(target, frames=frames))
     return replace(result, edits=edits, unsupervised=tuple(moved))
 
 
-def _with_whole_groups(found: ConceptTable, table: Embeddings, train: Ints) -> ConceptTable:
+def _with_whole_groups(result: ConceptTable, table: Embeddings, train: Ints) -> ConceptTable:
     """Count all rows of a group as fitted of which one is, and keep the groups: judges of edits must have seen none."""
-    if table.groups is None or found.joint is None:
-        return found
+    if table.groups is None or result.joint is None:
+        return result
     fitted = np.flatnonzero(np.isin(table.groups, table.groups[train]))
-    return replace(found, joint=replace(found.joint, fitted=fitted, groups=table.groups))
+    return replace(result, joint=replace(result.joint, fitted=fitted, groups=table.groups))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,10 +35,10 @@ def questions(column: Column, train: Ints) -> list[ConceptTarget]:
     """Turn a column into one-against-rest questions; a numeric one into above and below the train median."""
     present = column.present
     if column.kind == "numeric":
-        known = column.values[train][present[train]]
-        if len(known) == 0:
+        values = column.values[train][present[train]]
+        if len(values) == 0:
             return []
-        median = float(np.median(known))
+        median = float(np.median(values))
         signs = np.where(present, np.where(column.values > median, 1, -1), 0).astype(np.int64)
         note = f"above the train median, {median:.4g}"
         return [
@@ -49,48 +49,48 @@ def questions(column: Column, train: Ints) -> list[ConceptTarget]:
     if column.kind == "boolean":
         return [_question(column.name, column, np.where(present, np.where(column.values > 0, 1, -1), 0), "")]
     counts = np.bincount(column.codes[train][present[train]], minlength=len(column.categories))
-    asked = []
+    targets = []
     for value in np.sort(np.argsort(-counts, kind="stable")[:MOST]):
         signs = np.where(column.codes == value, 1, -1)
-        asked.append(_question(f"{column.name}: {column.categories[value]}", column, np.where(present, signs, 0), ""))
-    return asked[-1:] if len(column.categories) == 2 else asked
+        targets.append(_question(f"{column.name}: {column.categories[value]}", column, np.where(present, signs, 0), ""))
+    return targets[-1:] if len(column.categories) == 2 else targets
 
 
 def _question(name: str, column: Column, signs: Ints, note: str) -> ConceptTarget:
     return ConceptTarget(name=name, column=column.name, kind=column.kind, signs=signs.astype(np.int64), note=note)
 
 
-def named(asked: Sequence[ConceptTarget], wanted: Sequence[str]) -> list[int]:
+def named(targets: Sequence[ConceptTarget], wanted: Sequence[str]) -> list[int]:
     """Places of the questions that names call: a question's, its value alone, or a column's for all of its questions.
 
     Raises: AnalysisError for a name that is neither.
     """
     result: list[int] = []
     for name in wanted:
-        mine = [i for i, q in enumerate(asked) if name in (q.name, q.column)]
-        alone = [i for i, q in enumerate(asked) if name == q.name.split(": ", 1)[-1]]
-        mine = mine or (alone if len(alone) == 1 else [])
-        if not mine:
-            known = list(dict.fromkeys([*(q.name for q in asked), *(q.column for q in asked)]))
-            near = difflib.get_close_matches(name, known, n=1)
+        places = [i for i, q in enumerate(targets) if name in (q.name, q.column)]
+        alone = [i for i, q in enumerate(targets) if name == q.name.split(": ", 1)[-1]]
+        places = places or (alone if len(alone) == 1 else [])
+        if not places:
+            names = list(dict.fromkeys([*(q.name for q in targets), *(q.column for q in targets)]))
+            near = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise AnalysisError(f"no concept is called {name!r}; {hint}known are: {listed(known)}")
-        result += [i for i in mine if i not in result]
+            raise AnalysisError(f"no concept is called {name!r}; {hint}known are: {listed(names)}")
+        result += [i for i in places if i not in result]
     return result
 
 
-def answerable(asked: Sequence[ConceptTarget], train: Ints, test: Ints) -> tuple[list[ConceptTarget], list[str]]:
+def answerable(targets: Sequence[ConceptTarget], train: Ints, test: Ints) -> tuple[list[ConceptTarget], list[str]]:
     """Keep the questions with enough rows on both sides; say which were left out."""
-    kept, left = [], []
-    for question in asked:
+    usable, left = [], []
+    for question in targets:
         least = [min(sides(question.signs[rows])) for rows in (train, test)]
         if least[0] >= FEWEST and least[1] >= FEWEST // 2:
-            kept.append(question)
+            usable.append(question)
         else:
             left.append(f"{question.name!r} ({least[0]} train, {least[1]} test)")
     sentences = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
     reason = f"concepts need {FEWEST} train and {FEWEST // 2} test rows on either side"
-    return kept, [f"left out: {sentences}; {reason}"] if left else []
+    return usable, [f"left out: {sentences}; {reason}"] if left else []
 
 
 def sides(signs: Ints) -> tuple[int, int]:

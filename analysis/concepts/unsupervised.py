@@ -122,9 +122,9 @@ def unsupervised(
         judged = [_judge(axis, train, test, tasks, permutations, rng) for axis in axes]
         wide = np.zeros((len(axes), len(mask)))
         wide[:, mask] = axes * np.array([sign for sign, _ in judged])[:, None]
-        known = zip(judged, shares.tolist(), steady, strict=True)
-        told = tuple(replace(axis, share=share, stability=cosine) for (_, axis), share, cosine in known)
-        tables.append(Unsupervised(method=method, directions=wide, axes=told, even=1 / train.shape[1]))
+        described = zip(judged, shares.tolist(), steady, strict=True)
+        described_axes = tuple(replace(axis, share=share, stability=cosine) for (_, axis), share, cosine in described)
+        tables.append(Unsupervised(method=method, directions=wide, axes=described_axes, even=1 / train.shape[1]))
     q = false_discovery(np.array([axis.p_value for table in tables for axis in table.axes])).tolist()
     return tuple(replace(table, axes=tuple(replace(axis, q_value=q.pop(0)) for axis in table.axes)) for table in tables)
 
@@ -133,15 +133,15 @@ def _components(x: Floats, rng: np.random.Generator, groups: Ints | None) -> tup
     """Principal axes (k, d) of more variance than rounding, their shares of it, and how steady each is."""
     pca = fit_pca(x, AXES, rng=rng)
     rows = np.arange(len(x)) if len(x) <= SAMPLE else np.sort(rng.choice(len(x), SAMPLE, replace=False))
-    some, mine = x[rows], None if groups is None else groups[rows]
+    subset, subset_groups = x[rows], None if groups is None else groups[rows]
     pairs = []
     for _ in range(REPEATS):
-        drawn = drawn_whole(len(some), mine, rng=rng)
-        left = np.setdiff1d(np.arange(len(some)), drawn)
-        both = [fit_pca(some[rows], len(pca.axes), rng=rng).axes for rows in (drawn, left)]
+        drawn = drawn_whole(len(subset), subset_groups, rng=rng)
+        left = np.setdiff1d(np.arange(len(subset)), drawn)
+        both = [fit_pca(subset[rows], len(pca.axes), rng=rng).axes for rows in (drawn, left)]
         shared = min(map(len, both))
         pairs.append([axes[:shared] for axes in both])
-    shared = min(len(one) for one, _ in pairs)
+    shared = min(len(half_axes) for half_axes, _ in pairs)
     varied = min(shared, int(np.count_nonzero(pca.variances > ROUNDING * pca.total)))  # others are no direction at all
     stack = np.array([[axes[:shared] for axes in pair] for pair in pairs]).transpose(1, 0, 2, 3)
     stack[1] *= np.sign(np.einsum("bmd,bmd->bm", stack[0], stack[1]))[..., None]
@@ -175,7 +175,7 @@ def _judge(
 
 
 def effects_of(
-    found: Unsupervised, decode: Callable[[Singles], Singles], codes: Floats, mask: Bools, *, rng: np.random.Generator
+    result: Unsupervised, decode: Callable[[Singles], Singles], codes: Floats, mask: Bools, *, rng: np.random.Generator
 ) -> Unsupervised:
     """Measure how far a step along each axis moves the image of codes (m, d), beside random directions in `mask`.
 
@@ -190,5 +190,7 @@ def effects_of(
     random = np.zeros((RANDOM, codes.shape[1]))
     random[:, mask] = unit(rng.normal(size=(RANDOM, int(mask.sum()))))
     unrelated = np.mean([moved(direction) for direction in random], axis=0)
-    effects = [effect(moved(direction), unrelated, rng=rng) for direction in found.directions]
-    return replace(found, axes=tuple(replace(axis, effect=one) for axis, one in zip(found.axes, effects, strict=True)))
+    effects = [effect(moved(direction), unrelated, rng=rng) for direction in result.directions]
+    return replace(
+        result, axes=tuple(replace(axis, effect=effect) for axis, effect in zip(result.axes, effects, strict=True))
+    )

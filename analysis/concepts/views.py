@@ -59,51 +59,59 @@ def section(context: ReportContext) -> Section:
         Disclosure("Cosines between the concepts", (_cosines(table),)),
     ]
     blocks += [Prose(sentence(note)) for note in table.notes]
-    said = (concept_finding(table, context.noun), trained_on(table.notes))
-    return stated("concepts", "Concept directions", said, blocks)
+    findings = (concept_finding(table, context.noun), trained_on(table.notes))
+    return stated("concepts", "Concept directions", findings, blocks)
 
 
 def concept_finding(table: ConceptTable, noun: str = "image") -> str:
     """Say how many concepts have a direction, whether pixels have it too, and whether it is found again."""
     best = table.best
-    real = [one for one in best if one.stands]
+    real = [concept for concept in best if concept.stands]
     has, them = ("has", "it") if len(real) == 1 else ("have", "them")
     text = (
         f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test {noun}s "
-        f"better than chance (n = {count(max(one.score.n for one in best))}, 95 % intervals above it, "
+        f"better than chance (n = {count(max(concept.score.n for concept in best))}, 95 % intervals above it, "
         f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over {plural(len(best), 'concept')})"
     )
     if not real:
         return f"{text}."
-    beside = [(one, b.figure) for one in real for b in one.baselines if role_of(b.name) == "pixels"]
-    p = holm(np.array([difference_p(unpaired(one.score, pixels)) for one, pixels in beside]))  # of so many concepts
+    pixel_figures = [(concept, b.figure) for concept in real for b in concept.baselines if role_of(b.name) == "pixels"]
+    p = holm(
+        np.array([difference_p(unpaired(concept.score, pixels)) for concept, pixels in pixel_figures])
+    )  # of so many concepts
     ahead = sum(
-        one.score.value > pixels.value and one.score.apart(pixels) and value <= SIGNIFICANT
-        for (one, pixels), value in zip(beside, p.tolist(), strict=True)
+        concept.score.value > pixels.value and concept.score.apart(pixels) and value <= SIGNIFICANT
+        for (concept, pixels), value in zip(pixel_figures, p.tolist(), strict=True)
     )
-    if beside:
-        which = f"{count(ahead)} of these {count(len(beside))} " if len(beside) > 1 else "" if ahead else "no "
-        text += f", {which}better than raw pixels do, by intervals apart"
-    worst = min(real, key=lambda one: one.stability.value)
-    again = f"a cosine of {'at least ' if len(real) > 1 else ''}{brackets(worst.stability)}"
-    return f"{text}; rows left out find {them} again with {again} ({worst.name})."
+    if pixel_figures:
+        how_many = (
+            f"{count(ahead)} of these {count(len(pixel_figures))} "
+            if len(pixel_figures) > 1
+            else ""
+            if ahead
+            else "no "
+        )
+        text += f", {how_many}better than raw pixels do, by intervals apart"
+    worst = min(real, key=lambda concept: concept.stability.value)
+    lowest_cosine = f"a cosine of {'at least ' if len(real) > 1 else ''}{brackets(worst.stability)}"
+    return f"{text}; rows left out find {them} again with {lowest_cosine} ({worst.name})."
 
 
 def _comparisons(best: Sequence[Concept]) -> list[Block]:
     """The best direction of each concept as dots: AUCs, then R² of numbers."""
-    names = list(dict.fromkeys(readable(b.name) for one in best for b in one.baselines))
-    beside = f"Small marks are the same for {listed(names)}. The method is chosen on train rows alone."
+    names = list(dict.fromkeys(readable(b.name) for concept in best for b in concept.baselines))
+    marks = f"Small marks are the same for {listed(names)}. The method is chosen on train rows alone."
     sides = (
         "How well the position along a direction, found on the train split, ranks held-out rows with the concept above "
-        f"those without: 1 always, 0.5 by chance (AUC with its 95 % interval). {beside}"
+        f"those without: 1 always, 0.5 by chance (AUC with its 95 % interval). {marks}"
     )
     numbers = (
         "How much of a number's variance the position along a direction tells on held-out rows: 1 all of it, 0 as "
-        f"little as the train rows' mean (R² with its 95 % interval). {beside}"
+        f"little as the train rows' mean (R² with its 95 % interval). {marks}"
     )
     result: list[Block] = []
     for numeric, caption, chance in ((False, sides, 0.5), (True, numbers, 0.0)):
-        rows = tuple(_row(one) for one in best if (one.r2 is not None) == numeric)
+        rows = tuple(_row(concept) for concept in best if (concept.r2 is not None) == numeric)
         if rows:
             lowest = np.floor(10 * min(row.low for row in rows)) / 10
             result.append(
@@ -117,34 +125,34 @@ def _short(value: float) -> str:
     return number(round(value, 2) + 0.0)
 
 
-def _cosine(found: Interval) -> str:
+def _cosine(interval: Interval) -> str:
     """The same of a cosine and its bounds, where a third decimal says nothing."""
-    value, low, high = (round(end, 2) + 0.0 for end in (found.value, found.low, found.high))
-    return brackets(replace(found, value=value, low=low, high=high))
+    value, low, high = (round(end, 2) + 0.0 for end in (interval.value, interval.low, interval.high))
+    return brackets(replace(interval, value=value, low=low, high=high))
 
 
-def _row(one: Concept) -> Estimate:
-    note = f"by {one.method}" + (f"; {one.note}" if one.note else "")
-    return estimate(one.name, one.score, group=one.column, note=note, marks=marks(one.baselines))
+def _row(concept: Concept) -> Estimate:
+    note = f"by {concept.method}" + (f"; {concept.note}" if concept.note else "")
+    return estimate(concept.name, concept.score, group=concept.column, note=note, marks=marks(concept.baselines))
 
 
 def _evidence(best: Sequence[Concept]) -> Table:
     """For and against the best direction of each concept, a column each."""
     rows = tuple(
         (
-            one.name,
-            one.method,
-            chance_of(one.p_value),
-            chance_of(one.q_value),
-            _cosine(one.stability),
-            _cosine(one.shuffled_stability),
-            _short(one.agreement),
-            f"{count(one.positive)} / {count(one.negative)}",
+            concept.name,
+            concept.method,
+            chance_of(concept.p_value),
+            chance_of(concept.q_value),
+            _cosine(concept.stability),
+            _cosine(concept.shuffled_stability),
+            _short(concept.agreement),
+            f"{count(concept.positive)} / {count(concept.negative)}",
         )
-        for one in best
+        for concept in best
     )
     columns = ("concept", "found by", "p", "q", "found again", "of shuffled labels", "other methods", "train rows")
-    resamples = max(one.stability.n for one in best)
+    resamples = max(concept.stability.n for concept in best)
     caption = (
         "The evidence for each concept's best direction. p: how rarely test rows are told as well by chance (AUC: Mann "
         f"and Whitney's test; R²: {plural(best[0].permutations, 'shuffle')}, and Spearman's test where none does as "
@@ -159,14 +167,14 @@ def _evidence(best: Sequence[Concept]) -> Table:
 
 def _figures(table: ConceptTable) -> Table:
     names = list(dict.fromkeys(b.name for concept in table.concepts for b in concept.baselines))
-    rows, told = [], any(one.r2 for one in table.concepts)
-    for one in table.concepts:
-        beside = {b.name: number(b.figure.value, 3) for b in one.baselines}
-        cells = [chance_of(one.p_value), chance_of(one.q_value), number(one.stability.value)]
-        cells += [beside.get(name, "–") for name in names]
-        r2 = [number(one.r2.value, 3) if one.r2 else "–"] * told
-        rows.append((one.name, one.method, number(one.auc.value, 3), *r2, *cells))
-    columns = ("direction", "method", "AUC", *["R²"] * told, "p", "q", "found again", *map(readable, names))
+    rows, has_r2 = [], any(concept.r2 for concept in table.concepts)
+    for concept in table.concepts:
+        baseline_cells = {b.name: number(b.figure.value, 3) for b in concept.baselines}
+        cells = [chance_of(concept.p_value), chance_of(concept.q_value), number(concept.stability.value)]
+        cells += [baseline_cells.get(name, "–") for name in names]
+        r2 = [number(concept.r2.value, 3) if concept.r2 else "–"] * has_r2
+        rows.append((concept.name, concept.method, number(concept.auc.value, 3), *r2, *cells))
+    columns = ("direction", "method", "AUC", *["R²"] * has_r2, "p", "q", "found again", *map(readable, names))
     caption = (
         "Every direction with its baselines. Where the concept is a number, p, q and the baselines are of R², and "
         "AUC is that of rows above the train median. q of a method that was not chosen is as if it had been for all "
@@ -178,9 +186,9 @@ def _figures(table: ConceptTable) -> Table:
 def _agreement(table: ConceptTable) -> Table:
     """Mean cosine of each method's direction with the others', a concept a row."""
     plain = [concept for concept in table.concepts if not np.isnan(concept.agreement)]
-    methods = list(dict.fromkeys(one.method for one in plain))
-    result = {(one.name, one.method): one.agreement for one in plain}
-    names = list(dict.fromkeys(one.name for one in plain))
+    methods = list(dict.fromkeys(concept.method for concept in plain))
+    result = {(concept.name, concept.method): concept.agreement for concept in plain}
+    names = list(dict.fromkeys(concept.name for concept in plain))
     values = [[result.get((name, method), float("nan")) for method in methods] for name in names]
     rows = tuple((name, *map(number, row)) for name, row in zip(names, values, strict=True))
     shades = tuple(tuple(float(np.clip(np.nan_to_num(v), 0, 1)) for v in row) for row in values)
@@ -193,7 +201,7 @@ def _agreement(table: ConceptTable) -> Table:
 
 def _together(table: ConceptTable) -> list[Block]:
     """Concepts that go together in the rows, so that directions of one hold part of the other's."""
-    pairs = [one for one in table.joint.together() if one.unbalanced] if table.joint is not None else []
+    pairs = [pair for pair in table.joint.together() if pair.unbalanced] if table.joint is not None else []
     if not pairs:
         return []
     rows = tuple((*pair.names, _signed(pair.correlation), count(pair.rows)) for pair in pairs[:PAIRS])
@@ -267,49 +275,55 @@ def _conditional(table: ConceptTable) -> list[Block]:
 
 
 def _unsupervised(context: ReportContext, table: ConceptTable) -> list[Block]:
-    options = [(one.method, tuple(_axes(context, table, one, i))) for i, one in enumerate(table.unsupervised)]
+    options = [
+        (directions.method, tuple(_axes(context, table, directions, i)))
+        for i, directions in enumerate(table.unsupervised)
+    ]
     shown = one_of("unsupervised", "Directions without labels, by", options)
     if not shown:
         return []
     return [Disclosure("Directions that no label told", shown)]
 
 
-def _axes(context: ReportContext, table: ConceptTable, found: Unsupervised, index: int) -> list[Block]:
+def _axes(context: ReportContext, table: ConceptTable, unsupervised: Unsupervised, index: int) -> list[Block]:
     """Sliders along a method's axes, then what is known of each."""
-    resampled = found.axes[0].stability.n > 0
-    rows = tuple(_axis(name, one, resampled) for name, one in zip(found.names, found.axes, strict=True))
+    resampled = unsupervised.axes[0].stability.n > 0
+    rows = tuple(_axis(name, axis, resampled) for name, axis in zip(unsupervised.names, unsupervised.axes, strict=True))
     columns = ("direction", "share", *["found again"] * resampled, "moves the image", "tells best", "AUC", "p", "q")
     caption = f"Share of {'the variance of codes' if resampled else 'the squared gains of the first layer'}; all alike "
-    caption += f"would have {percent(found.even)} each. "
+    caption += f"would have {percent(unsupervised.even)} each. "
     if resampled:
-        by_chance = number(float(np.sqrt(2 / np.pi * found.even)))  # mean |cosine| of random directions
+        by_chance = number(float(np.sqrt(2 / np.pi * unsupervised.even)))  # mean |cosine| of random directions
         caption += f"Found again: as above, either sign; random directions have about {by_chance}. "
     caption += (
         "Moves the image: its change by a step along the direction over that by steps along random directions. The "
         "concept that a direction tells best is chosen on train rows, its AUC is that of test rows. latentgan edit and "
-        f"verify move along one by its name, --concept {found.names[0]}."
+        f"verify move along one by its name, --concept {unsupervised.names[0]}."
     )
     blocks: list[Block] = [Table(columns=columns, rows=rows, caption=caption)]
-    if found.frames is not None and table.edits is not None:
+    if unsupervised.frames is not None and table.edits is not None:
         options = tuple(
-            (found.names[i], (_strips(context, table.edits, frames, found.names[i], f"axis-{index}-{i}"),))
-            for i, frames in enumerate(as_uint8(found.frames))
+            (
+                unsupervised.names[i],
+                (_strips(context, table.edits, frames, unsupervised.names[i], f"axis-{index}-{i}"),),
+            )
+            for i, frames in enumerate(as_uint8(unsupervised.frames))
         )
         blocks = [*one_of(f"axis-{index}", "Edit along", options), *blocks]
     return blocks
 
 
-def _axis(name: str, one: Axis, resampled: bool) -> tuple[str, ...]:
-    told = bool(one.concept)
+def _axis(name: str, axis: Axis, resampled: bool) -> tuple[str, ...]:
+    has_concept = bool(axis.concept)
     return (
         name,
-        percent(one.share),
-        *[brackets(one.stability)] * resampled,
-        brackets(one.effect) if one.effect else "–",
-        one.concept or "–",
-        brackets(one.auc, 3) if told else "–",
-        chance_of(one.p_value),
-        chance_of(one.q_value),
+        percent(axis.share),
+        *[brackets(axis.stability)] * resampled,
+        brackets(axis.effect) if axis.effect else "–",
+        axis.concept or "–",
+        brackets(axis.auc, 3) if has_concept else "–",
+        chance_of(axis.p_value),
+        chance_of(axis.q_value),
     )
 
 
@@ -347,8 +361,8 @@ def _strips(context: ReportContext, edits: Edits, frames: np.ndarray, name: str,
 
 
 def _cosines(table: ConceptTable) -> Table:
-    names = [one.name for one in table.best]
-    places = [table.concepts.index(one) for one in table.best]
+    names = [concept.name for concept in table.best]
+    places = [table.concepts.index(concept) for concept in table.best]
     values = np.nan_to_num(np.asarray(table.cosines, float))[np.ix_(places, places)]
     rows = tuple((name, *(_short(float(v)) for v in row)) for name, row in zip(names, values, strict=True))
     shades = tuple(tuple(min(abs(float(v)), 1.0) for v in row) for row in values)
@@ -365,35 +379,41 @@ PAIRS_IN_TERMINAL = 12  # concepts that go together
 def tables(result: Any) -> Iterator[TextTable]:
     """Each concept's best direction with its evidence, every method, conditional directions, those without labels."""
     best = result.best
-    for metric in dict.fromkeys(one.metric for one in best):
-        mine = [one for one in best if one.metric == metric]
-        names = list(dict.fromkeys(b.name for one in mine for b in one.baselines))
+    for metric in dict.fromkeys(concept.metric for concept in best):
+        of_metric = [concept for concept in best if concept.metric == metric]
+        names = list(dict.fromkeys(b.name for concept in of_metric for b in concept.baselines))
         rows = []
-        for one in mine:
-            beside = {b.name: f"{b.figure.value:.3f}" for b in one.baselines}
+        for concept in of_metric:
+            baseline_cells = {b.name: f"{b.figure.value:.3f}" for b in concept.baselines}
             rows.append(
-                (one.name, one.method, plain(one.score), *(beside.get(n, "–") for n in names), f"{one.score.n:,}")
+                (
+                    concept.name,
+                    concept.method,
+                    plain(concept.score),
+                    *(baseline_cells.get(n, "–") for n in names),
+                    f"{concept.score.n:,}",
+                )
             )
         header = ("concept", "found by", metric, *names, "n")
         yield f"the best direction of each concept: {metric} on test rows, 95 % interval", header, rows
     evidence = [
         (
-            one.name,
-            p_as_text(one.p_value),
-            p_as_text(one.q_value),
-            plain(one.stability, 2),
-            plain(one.shuffled_stability, 2),
-            f"{one.agreement:.2f}",
+            concept.name,
+            p_as_text(concept.p_value),
+            p_as_text(concept.q_value),
+            plain(concept.stability, 2),
+            plain(concept.shuffled_stability, 2),
+            f"{concept.agreement:.2f}",
         )
-        for one in best
+        for concept in best
     ]
-    real = sum(one.stands for one in best)
+    real = sum(concept.stands for concept in best)
     title = (
         f"{real} of {len(best)} concepts stand at q <= 0.05 with a 95 % interval above chance, Benjamini–Hochberg over "
         f"{len(best)} concepts"
     )
     yield title, ("concept", "p", "q", "found again", "shuffled labels", "other methods"), evidence
-    methods = list(dict.fromkeys(one.method for one in result.concepts))
+    methods = list(dict.fromkeys(concept.method for concept in result.concepts))
     each = {(concept.name, concept.method): f"{concept.score.value:.3f}" for concept in result.concepts}
     if len(methods) > 1:
         title = "AUC by method, R² of numbers"
@@ -405,7 +425,7 @@ def tables(result: Any) -> Iterator[TextTable]:
 
 def _pair_tables(result: Any) -> Iterator[TextTable]:
     """Concepts that go together in the rows, so that directions of one hold part of the other's."""
-    pairs = [one for one in result.joint.together() if one.unbalanced] if result.joint is not None else []
+    pairs = [pair for pair in result.joint.together() if pair.unbalanced] if result.joint is not None else []
     if pairs:
         rows = [(*pair.names, f"{pair.correlation:+.2f}", f"{pair.rows:,}") for pair in pairs[:PAIRS_IN_TERMINAL]]
         many = "1 pair of concepts goes" if len(pairs) == 1 else f"{len(pairs):,} pairs of concepts go"
@@ -414,7 +434,7 @@ def _pair_tables(result: Any) -> Iterator[TextTable]:
         yield title, ("concept", "goes with", "correlation", "n"), rows
 
 
-def _blind(found: Any) -> TextTable:
+def _blind(unsupervised: Any) -> TextTable:
     rows = [
         (
             name,
@@ -426,12 +446,12 @@ def _blind(found: Any) -> TextTable:
             p_as_text(axis.q_value),
             f"{axis.auc.n:,}",
         )
-        for name, axis in zip(found.names, found.axes, strict=True)
+        for name, axis in zip(unsupervised.names, unsupervised.axes, strict=True)
     ]
     header = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "q", "n")
-    title = f"{found.method}, without labels; equal shares would be {100 * found.even:.1f} %"
-    if found.axes[0].stability.n:  # mean |cosine| of random directions
-        title += f", a cosine of {math.sqrt(2 / math.pi * found.even):.2f} is chance"
+    title = f"{unsupervised.method}, without labels; equal shares would be {100 * unsupervised.even:.1f} %"
+    if unsupervised.axes[0].stability.n:  # mean |cosine| of random directions
+        title += f", a cosine of {math.sqrt(2 / math.pi * unsupervised.even):.2f} is chance"
     return title, header, rows
 
 
@@ -439,18 +459,18 @@ def _conditional_tables(result: Any) -> Iterator[TextTable]:
     rows = []
     for free in result.conditional:
         before, after = result.concepts[free.source], result.concepts[free.concept]
-        own = _moved_text(*free.moved)
+        displacement = _moved_text(*free.moved)
         for other in free.preserved:
             name = other.name + (" (left out: nearly depends on those before)" if other.dependent else "")
-            told = [f"{round(one.score.value, 2) + 0:.2f}" for one in (before, after)]
-            cosine = [f"{round(one, 2) + 0:.2f}" for one in other.cosine]
+            scores = [f"{round(concept.score.value, 2) + 0:.2f}" for concept in (before, after)]
+            cosine = [f"{round(concept, 2) + 0:.2f}" for concept in other.cosine]
             rows.append(
                 (
                     after.name,
                     name,
-                    own,
+                    displacement,
                     _moved_text(*other.moved),
-                    " → ".join(told),
+                    " → ".join(scores),
                     " → ".join(cosine),
                     f"{after.score.n:,}",
                 )

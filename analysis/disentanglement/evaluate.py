@@ -132,24 +132,24 @@ def disentangle(
         raise AnalysisError(f"disentanglement needs two known factors that vary, and there are {len(varying)}")
     if same_length(codes=codes, **{f.name: f.values for f in varying}) < 100 or codes.shape[1] < 2:
         raise AnalysisError(f"disentanglement needs 100 rows of two numbers, not {codes.shape[0]} × {codes.shape[1]}")
-    kept = rng.permutation(subsample(np.arange(len(codes)), rows, rng=rng))
-    varying, rare = _common([Factor(f.name, f.values[kept], f.discrete) for f in varying])
+    kept_rows = rng.permutation(subsample(np.arange(len(codes)), rows, rng=rng))
+    varying, rare = _common([Factor(f.name, f.values[kept_rows], f.discrete) for f in varying])
     if len(varying) < 2:
         raise AnalysisError(f"disentanglement needs two known factors that vary, and has {len(varying)} ({rare[0]})")
     seed = int(rng.integers(2**31))
-    table = _Table(codes[kept], varying, seed)
+    table = _Table(codes[kept_rows], varying, seed)
     with one_blas_thread():
         figures, null = table.figures(rng), table.shuffled(rng)
         turned = _rotated(table, rng)
-        others = {
-            name: _Table(as_codes(z, name)[kept], varying, seed).figures(rng) for name, z in (beside or {}).items()
+        other_scores = {
+            name: _Table(as_codes(z, name)[kept_rows], varying, seed).figures(rng) for name, z in (beside or {}).items()
         }
         importance, read = table.importances(np.arange(len(table.some)), np.arange(len(table.some)))
     scores = []
     for name, value in figures.items():
         draws = _hardest(value.value, [np.array(each) for each in turned[name]])
         middle = Interval(float(draws.mean()), *percentiles(draws), len(draws))
-        known = [Baseline(other, result[name]) for other, result in others.items()]
+        baselines = [Baseline(other, result[name]) for other, result in other_scores.items()]
         scores.append(
             Score(
                 name=name,
@@ -158,7 +158,7 @@ def disentangle(
                 p_value=permutation_p(value.value, np.array(null[name])),
                 shuffles=len(null[name]),
                 rotated_p=permutation_p(value.value, draws),
-                baselines=(Baseline(ROTATED, middle), *known),
+                baselines=(Baseline(ROTATED, middle), *baselines),
             )
         )
     sentences = [
@@ -171,7 +171,7 @@ def disentangle(
         information=table.information,
         entropies=table.entropies,
         importance=importance,
-        rows=len(kept),
+        rows=len(kept_rows),
         notes=(*notes, *rare, f"held-out readers of all numbers: {', '.join(sentences)}"),
         numbers=tuple(numbers) or tuple(str(i + 1) for i in range(codes.shape[1])),
     )
@@ -208,7 +208,7 @@ def _rotated(table: _Table, rng: np.random.Generator, *, all_scores: bool = True
     """
     centred = table.codes - table.codes.mean(0, dtype=np.float64)
     spread = table.codes.std(0, dtype=np.float64)
-    every, some = np.arange(len(centred)), np.arange(len(table.some))
+    every, rows = np.arange(len(centred)), np.arange(len(table.some))
     result: dict[str, list[list[float]]] = {}
     read: list[_Table] = []
     for numbers in _informative(table):
@@ -228,7 +228,7 @@ def _rotated(table: _Table, rng: np.random.Generator, *, all_scores: bool = True
             for name, values in draws.items():
                 result.setdefault(name, []).append(values)
     dci_draws: dict[str, list[float]] = {}
-    for scores in over_blocks(lambda one: one.read(some, some), read, cells=LARGE):
+    for scores in over_blocks(lambda table_part: table_part.read(rows, rows), read, cells=LARGE):
         for name, value in scores.items():
             dci_draws.setdefault(name, []).append(value)
     return result | {name: [values] for name, values in dci_draws.items()}
@@ -296,23 +296,23 @@ class _Table:
         """The rows that DCI's readers are fitted on."""
         return self.codes[:DCI_ROWS]
 
-    def score(self, mine: Ints, theirs: Ints) -> dict[str, float]:
+    def score(self, columns: Ints, theirs: Ints) -> dict[str, float]:
         """MIG, modularity and SAP of rows `mine` of the codes with rows `theirs` of the factors."""
-        information, told = associations(self.bins[mine], self.indices[theirs])
+        information, predicted = associations(self.bins[columns], self.indices[theirs])
         entropies = np.array([entropy(column) for column in self.indices[theirs].T])
         factors = [Factor(f.name, f.values[theirs], f.discrete) for f in self.factors]
-        alone = predictability(self.codes[mine].astype(np.float64), factors)
-        modular = modularity(np.where(told, information, 0))
+        alone = predictability(self.codes[columns].astype(np.float64), factors)
+        modular = modularity(np.where(predicted, information, 0))
         return {"MIG": mig(information, entropies), "modularity": modular, "SAP": separated(alone)}
 
-    def importances(self, mine: Ints, theirs: Ints) -> tuple[Doubles, Doubles]:
+    def importances(self, columns: Ints, theirs: Ints) -> tuple[Doubles, Doubles]:
         """Importances of readers of rows `theirs` of the factors from rows `mine` of the codes, and their scores."""
         factors = [Factor(f.name, f.values[theirs], f.discrete) for f in self.factors]
-        return importances(self.codes[mine], factors, rng=np.random.default_rng(self.seed))
+        return importances(self.codes[columns], factors, rng=np.random.default_rng(self.seed))
 
-    def read(self, mine: Ints, theirs: Ints) -> dict[str, float]:
+    def read(self, columns: Ints, theirs: Ints) -> dict[str, float]:
         """DCI's three scores of rows `mine` of the codes with rows `theirs` of the factors."""
-        importance, informed = self.importances(mine, theirs)
+        importance, informed = self.importances(columns, theirs)
         return dict(zip(READ, (*dci(importance), float(informed.mean())), strict=True))
 
     def figures(self, rng: np.random.Generator) -> dict[str, Interval]:
@@ -323,7 +323,7 @@ class _Table:
             whole = score(np.arange(count), np.arange(count))
             left = list(_each(score, [(rows, rows) for rows in _without(count, groups)]))
             for name, value in whole.items():
-                wide = jackknife_interval(value, np.array([one[name] for one in left]), count)
+                wide = jackknife_interval(value, np.array([scores[name] for scores in left]), count)
                 low, high = np.clip([wide.low, wide.high], 0, 1)  # as every score is a share
                 result[name] = Interval(value, float(low), float(high), count)
         return result | {VOTED: factor_vae(self.codes, self.indices, rng=rng)}

@@ -48,9 +48,9 @@ def associations(codes: Ints, factors: Ints) -> tuple[Doubles, Bools]:
     from scipy.stats import chi2
 
     n, d = codes.shape
-    mine, wide = _one_hot(codes)
-    others, high = _one_hot(factors)
-    joint = (mine.T @ others).astype(np.float64) / n
+    code_bins, wide = _one_hot(codes)
+    factor_bins, high = _one_hot(factors)
+    joint = (code_bins.T @ factor_bins).astype(np.float64) / n
     joint = joint.reshape(d, wide, factors.shape[1], high)
     rows, columns = joint.sum(3, keepdims=True), joint.sum(1, keepdims=True)
     expected = rows * columns
@@ -142,9 +142,11 @@ def balanced_accuracy(codes: Doubles, classes: Ints) -> Doubles:
     np.put_along_axis(below, order, np.vstack([-end, ordered[:-1]]), 0)
     np.put_along_axis(above, order, np.vstack([ordered[1:], end]), 0)
     gaps = [np.abs(codes - each[classes]) for each in (means, below, above)]
-    own, lower, upper = (np.where(gap > 1e-9 * codes.std(0), gap, 0) for gap in gaps)  # equal but for rounding: equal
-    own *= (size / np.maximum(size - 1, 1))[classes]
-    right = (own < lower) & (own <= upper)
+    own_gap, lower, upper = (
+        np.where(gap > 1e-9 * codes.std(0), gap, 0) for gap in gaps
+    )  # equal but for rounding: equal
+    own_gap *= (size / np.maximum(size - 1, 1))[classes]
+    right = (own_gap < lower) & (own_gap <= upper)
     result: Doubles = (member.T @ right / size * (size > 1)).mean(0)
     return result
 
@@ -171,8 +173,8 @@ def factor_votes(codes: Floats, factors: Ints, *, rng: np.random.Generator, vote
     for start in range(0, votes, BLOCK):  # each takes BATCH neighbours in a random order of the rows with its value
         part = slice(start, start + BLOCK)
         place = starts[part, None] + (first[part, None] + np.arange(BATCH)) % sizes[part, None]
-        some = scaled[order[place, chosen[part, None]]].var(1)
-        picked[part] = np.where(alive, some, np.inf).argmin(1)
+        variances = scaled[order[place, chosen[part, None]]].var(1)
+        picked[part] = np.where(alive, variances, np.inf).argmin(1)
     return picked, chosen
 
 
@@ -272,7 +274,7 @@ def _bagged(
 
     kind = DecisionTreeClassifier if discrete else DecisionTreeRegressor
     shares, votes = np.zeros(x.shape[1]), []
-    x, others = (np.ascontiguousarray(one, np.float32) for one in (x, others))
+    x, others = (np.ascontiguousarray(side, np.float32) for side in (x, others))
     for _ in range(TREES):
         weights = np.bincount(rng.integers(len(x), size=len(x)), minlength=len(x)).astype(np.float64)
         tree = kind(max_depth=8, min_samples_leaf=5, random_state=int(rng.integers(2**31)))

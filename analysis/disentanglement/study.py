@@ -53,9 +53,9 @@ def study(
     codes = table.vectors(table.code, use)[:, table.encoded]
     train = sample(table, "train" if table.has_split else None, options.train_rows, options)
     codes_beside = [code_baseline for code_baseline in code_baselines(table) if code_baseline.name != "pixels"]
-    beside = {wanted.name: wanted.read(table, train, use, rng=rng)[1] for wanted in codes_beside}
+    baseline_codes = {wanted.name: wanted.read(table, train, use, rng=rng)[1] for wanted in codes_beside}
     notes += missing_baselines(table)
-    return disentangle(codes, result, rng=rng, notes=notes, beside=beside, numbers=_numbers(table))
+    return disentangle(codes, result, rng=rng, notes=notes, beside=baseline_codes, numbers=_numbers(table))
 
 
 def _numbers(table: Embeddings) -> list[str]:
@@ -64,7 +64,7 @@ def _numbers(table: Embeddings) -> list[str]:
     for part in table.parts:
         for i in range(int(part["width"])):
             names[int(part["start"]) + i] = f"{part['name']} {i + 1}"
-    return [name for name, there in zip(names, table.encoded.tolist(), strict=True) if there]
+    return [name for name, is_encoded in zip(names, table.encoded.tolist(), strict=True) if is_encoded]
 
 
 def _factors(table: Embeddings, rows: Ints, factors: tuple[str, ...]) -> tuple[list[Column], list[str]]:
@@ -76,33 +76,36 @@ def _factors(table: Embeddings, rows: Ints, factors: tuple[str, ...]) -> tuple[l
         return [table.column(name, option="--factor COLUMN") for name in factors], []
     columns, notes = labelled_columns(table), []
     varied = [_is_factor(column.take(rows)) for column in columns]
-    kept = [column for column, factor in zip(columns, varied, strict=True) if factor]
+    varied_columns = [column for column, factor in zip(columns, varied, strict=True) if factor]
     if not all(varied):
         named = _quoted([column.name for column, factor in zip(columns, varied, strict=True) if not factor])
         notes.append(f"no factors of these rows: {named} (one value, a value for nearly each row, or mostly unknown)")
-    if len(kept) < 2:
+    if len(varied_columns) < 2:
         raise AnalysisError(
             f"disentanglement needs two known factors that vary, and the table {table.path.name!r} has "
-            f"{_quoted([column.name for column in kept]) or 'none'}: encode images with attributes (--attributes FILE)"
+            f"{_quoted([column.name for column in varied_columns]) or 'none'}: encode images with attributes "
+            f"(--attributes FILE)"
         )
-    if len(kept) > MOST:
-        notes.append(f"the first {MOST} of {len(kept)} factors: name others with latentgan disentanglement --factor")
-    return kept[:MOST], notes
+    if len(varied_columns) > MOST:
+        notes.append(
+            f"the first {MOST} of {len(varied_columns)} factors: name others with latentgan disentanglement --factor"
+        )
+    return varied_columns[:MOST], notes
 
 
 def _is_factor(column: Column) -> bool:
     """Whether a column is known in half of the rows, varies there, and has values that rows share."""
-    known = column.values[column.present]
-    different = len(np.unique(known))
-    if different < 2 or 2 * len(known) < len(column.values):
+    values = column.values[column.present]
+    different = len(np.unique(values))
+    if different < 2 or 2 * len(values) < len(column.values):
         return False
-    return column.kind == "numeric" or different * EACH <= len(known)
+    return column.kind == "numeric" or different * EACH <= len(values)
 
 
 def _known(columns: Sequence[Column], rows: Ints) -> Bools:
     """Rows in which every factor has a value."""
-    known = np.stack([column.present[rows] for column in columns])
-    return np.asarray(known.all(0), np.bool_)
+    is_known = np.stack([column.present[rows] for column in columns])
+    return np.asarray(is_known.all(0), np.bool_)
 
 
 def _quoted(names: Sequence[str]) -> str:

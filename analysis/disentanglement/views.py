@@ -78,41 +78,48 @@ def _caption(name: str) -> str:
     )
 
 
-def _figures(one: Score) -> list[Estimate]:
-    rows = [estimate("code", one.value, note=f"{p_value(one.p_value, one.shuffles)} beside shuffled factors")]
-    rows += [estimate(readable(b.name), b.figure, role_of(b.name)) for b in one.baselines]
+def _figures(score: Score) -> list[Estimate]:
+    rows = [estimate("code", score.value, note=f"{p_value(score.p_value, score.shuffles)} beside shuffled factors")]
+    rows += [estimate(readable(b.name), b.figure, role_of(b.name)) for b in score.baselines]
     return [
         *rows,
         Estimate(
-            label="shuffled factors", value=one.shuffled, low=math.nan, high=math.nan, n=one.shuffles, role="chance"
+            label="shuffled factors", value=score.shuffled, low=math.nan, high=math.nan, n=score.shuffles, role="chance"
         ),
     ]
 
 
-def _importances(found: Disentanglement) -> Table:
+def _importances(disentanglement: Disentanglement) -> Table:
     caption = (
         "How much each number of the code (row) matters to a random forest that reads a factor (column), as a share of "
         "its held-out score, which the last row gives (R², or accuracy above chance): one dark cell in a column is a "
         "factor in one number, one in a row a number with one factor."
     )
-    return _heatmap(found, found.importance, caption, ("all numbers together", found.importance.sum(0)))
+    return _heatmap(
+        disentanglement,
+        disentanglement.importance,
+        caption,
+        ("all numbers together", disentanglement.importance.sum(0)),
+    )
 
 
-def _information(found: Disentanglement) -> Table:
+def _information(disentanglement: Disentanglement) -> Table:
     caption = (
         "Information of each number of the code (row) on each factor (column), as a share of the factor's entropy; "
-        f"n = {count(found.rows)}. Few rows and many values give some to numbers that have none."
+        f"n = {count(disentanglement.rows)}. Few rows and many values give some to numbers that have none."
     )
-    entropies = np.maximum(found.entropies, 1e-12)
-    return _heatmap(found, found.information / entropies, caption)
+    entropies = np.maximum(disentanglement.entropies, 1e-12)
+    return _heatmap(disentanglement, disentanglement.information / entropies, caption)
 
 
-def _heatmap(found: Disentanglement, values: Doubles, caption: str, last: tuple[str, Doubles] | None = None) -> Table:
+def _heatmap(
+    disentanglement: Disentanglement, values: Doubles, caption: str, last: tuple[str, Doubles] | None = None
+) -> Table:
     """The numbers that tell most of any factor, sorted by the factor that they tell most of, shaded by size."""
     first = values.argmax(1)
-    told = np.argsort(-values.max(1), kind="stable")[:SHOWN]
-    order = told[np.argsort(first[told], kind="stable")]
-    names = found.numbers or tuple(str(i + 1) for i in range(len(values)))
+    strongest = np.argsort(-values.max(1), kind="stable")[:SHOWN]
+    order = strongest[np.argsort(first[strongest], kind="stable")]
+    names = disentanglement.numbers or tuple(str(i + 1) for i in range(len(values)))
     rows = [(names[i], *(percent(float(v), 0) for v in values[i])) for i in order]
     shades = [tuple(min(float(v), 1.0) for v in values[i]) for i in order]
     if last is not None:
@@ -120,20 +127,21 @@ def _heatmap(found: Disentanglement, values: Doubles, caption: str, last: tuple[
         shades.append((0.0,) * len(last[1]))
     if len(order) < len(values):
         caption += f" The {len(order)} of {count(len(values))} numbers that tell most of any one are shown."
-    return Table(columns=("number", *found.factors), rows=tuple(rows), caption=caption, shades=tuple(shades))
+    return Table(columns=("number", *disentanglement.factors), rows=tuple(rows), caption=caption, shades=tuple(shades))
 
 
-def _finding(found: Disentanglement) -> str:
-    one = found.scores[0]
-    chance = one.value.low <= one.shuffled or one.p_value > SIGNIFICANT
-    beside = [f"{_beside(b.name)} {number(b.figure.value, 3)}" for b in one.baselines]
+def _finding(disentanglement: Disentanglement) -> str:
+    score = disentanglement.scores[0]
+    chance = score.value.low <= score.shuffled or score.p_value > SIGNIFICANT
+    baseline_texts = [f"{_beside(b.name)} {number(b.figure.value, 3)}" for b in score.baselines]
     figures = (
-        f"({one.name} {brackets(one.value, 3)} over {plural(len(found.factors), 'factor')}, n = {count(one.value.n)}; "
-        f"{listed([f'shuffled factors {number(one.shuffled, 3)}', *beside])})"
+        f"({score.name} {brackets(score.value, 3)} over {plural(len(disentanglement.factors), 'factor')}, n = "
+        f"{count(score.value.n)}; "
+        f"{listed([f'shuffled factors {number(score.shuffled, 3)}', *baseline_texts])})"
     )
     if chance:
         return f"No single number of the code stands for a single factor beyond what chance gives {figures}."
-    if not one.rotated_p <= SIGNIFICANT:
+    if not score.rotated_p <= SIGNIFICANT:
         return (
             "Single numbers of the code stand for single factors no more than those of the code turned at random do "
             f"{figures}: its axes mean nothing by themselves."
@@ -153,14 +161,14 @@ def tables(result: Any) -> Iterator[TextTable]:
     names = list(dict.fromkeys(b.name for s in result.scores for b in s.baselines))
     rows = []
     for score in result.scores:
-        beside = {b.name: f"{b.figure.value:.3f}" for b in score.baselines}
+        baseline_cells = {b.name: f"{b.figure.value:.3f}" for b in score.baselines}
         rows.append(
             (
                 score.name,
                 plain(score.value),
                 f"{score.shuffled:.3f}",
                 f"{score.p_value:.3f}",
-                *(beside.get(name, "–") for name in names),
+                *(baseline_cells.get(name, "–") for name in names),
                 f"{score.value.n:,}",
             )
         )

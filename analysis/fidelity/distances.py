@@ -137,8 +137,8 @@ def frechet_distance(x: Floats, y: Floats) -> float:
     Raises: AnalysisError for unequal widths, fewer than 2 rows on a side, or values that are not finite.
     """
     x, y = _pair(x, y)
-    one, other = _moments(x), _moments(y)
-    return _frechet(one, other)
+    first, other = _moments(x), _moments(y)
+    return _frechet(first, other)
 
 
 def _pair(x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -163,9 +163,9 @@ def _moments(x: Floats) -> tuple[Doubles, Doubles, float]:
     return mean, rows / math.sqrt(len(rows) - 1), trace
 
 
-def _frechet(one: tuple[Doubles, Doubles, float], other: tuple[Doubles, Doubles, float]) -> float:
-    shared = np.linalg.svd(one[1] @ other[1].T, compute_uv=False)
-    return float(np.square(one[0] - other[0]).sum() + one[2] + other[2] - 2 * shared.sum())
+def _frechet(first: tuple[Doubles, Doubles, float], other: tuple[Doubles, Doubles, float]) -> float:
+    shared = np.linalg.svd(first[1] @ other[1].T, compute_uv=False)
+    return float(np.square(first[0] - other[0]).sum() + first[2] + other[2] - 2 * shared.sum())
 
 
 def frechet_interval(x: Floats, y: Floats, *, rng: np.random.Generator, resamples: int = RESAMPLES) -> Interval:
@@ -257,9 +257,9 @@ def manifold_scores(
             balls[rows, g] = within @ stay[0][:, g].astype(np.float32)
             covered[:, g] |= within[stay[1][rows, g]].any(0)
             recalled[:, g] |= without[stay[1][rows, g]].any(0)
-    kept = [side.sum(0) for side in stay]
-    precision, density = (((values * stay[1]).sum(0) / kept[1]) for values in (balls > 0, balls / k))
-    recall, coverage = (((values & stay[0]).sum(0) / kept[0]) for values in (recalled, covered))
+    counts = [side.sum(0) for side in stay]
+    precision, density = (((values * stay[1]).sum(0) / counts[1]) for values in (balls > 0, balls / k))
+    recall, coverage = (((values & stay[0]).sum(0) / counts[0]) for values in (recalled, covered))
     thick = jackknife_interval(float(density[0]), density[1:], m)
     shares = [
         share_interval(float(share[0]), share[1:], rows, together=k)
@@ -273,7 +273,7 @@ def _radii(x: Floats, k: int, part: Ints) -> Doubles:
 
     Rounded up, so that one as far is within. Without a part it is found among the k + `SPARE` nearest of all.
     """
-    index, distance = nearest(x, x, k=k + SPARE, own=True)
+    index, distance = nearest(x, x, k=k + SPARE, exclude_self=True)
     k = min(k, distance.shape[1])
     out = np.empty((len(x), 1 + PARTS))
     out[:, 0] = distance[:, k - 1]
@@ -322,16 +322,19 @@ def compare_samples(real: Floats, fake: Floats, *, rng: Seed = 0, rows: int = RO
         )
 
 
-def warnings_of(found: Distances) -> list[str]:
+def warnings_of(distances: Distances) -> list[str]:
     """Say where there are too few rows for what is asked of them."""
-    least, notes = min(found.real, found.fake), []
-    if least <= found.width:
+    least, notes = min(distances.real, distances.fake), []
+    if least <= distances.width:
         notes.append(
-            f"{least:,} rows of {found.width:,} features: covariances are singular, and Fréchet distances of so few "
+            f"{least:,} rows of {distances.width:,} features: covariances are singular, and Fréchet distances of so "
+            f"few "
             "rows compare only with others of as many"
         )
-    elif least < 10 * found.width:
-        notes.append(f"{least:,} rows are few for covariances of {found.width:,} features: ten times as many are usual")
-    if found.subset < SUBSET:
-        notes.append(f"kernel distances are of subsets of {found.subset:,} rows, not the usual {SUBSET:,}")
+    elif least < 10 * distances.width:
+        notes.append(
+            f"{least:,} rows are few for covariances of {distances.width:,} features: ten times as many are usual"
+        )
+    if distances.subset < SUBSET:
+        notes.append(f"kernel distances are of subsets of {distances.subset:,} rows, not the usual {SUBSET:,}")
     return notes

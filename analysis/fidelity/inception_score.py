@@ -40,18 +40,18 @@ def inception_score(probabilities: Floats, *, rng: Seed = 0, repeats: int = 0) -
     n, k = p.shape
     if not n:
         return UNKNOWN
-    own = (p * logs).sum(1)
+    entropies = (p * logs).sum(1)
 
     def log_score(sums: Doubles, total: Doubles, rows: int) -> Doubles:
         mean = sums / rows
         scores: Doubles = total / rows - (mean * np.log(np.maximum(mean, FLOOR))).sum(1)
         return scores
 
-    sums, total = p.sum(0, keepdims=True), own.sum(keepdims=True)
+    sums, total = p.sum(0, keepdims=True), entropies.sum(keepdims=True)
     value = float(log_score(sums, total, n)[0])
     if n < 3:
         return without_interval(math.exp(value), n, f"there are {n} images")
-    bias, error = _from_left_out(value, log_score(sums - p, total - own, n - 1))
+    bias, error = _from_left_out(value, log_score(sums - p, total - entropies, n - 1))
     long, short = _squares(p)
     low = min(value, value - min(bias, 0.0) - math.hypot(Z * error, short))
     high = max(value, value - min(bias, 0.0) + math.hypot(Z * error, long))
@@ -102,14 +102,14 @@ def modified_inception_score(probabilities: Floats, *, rng: Seed = 0, repeats: i
     if not n:
         return UNKNOWN
     member = p.argmax(1)
-    one = np.column_stack([np.ones(n), (p * logs).sum(1), p, logs])  # Σ_ij KL = n Σ_i p_i·log p_i − Σ p · Σ log p
-    sums = np.zeros((k, one.shape[1]))
-    np.add.at(sums, member, one)
+    columns = np.column_stack([np.ones(n), (p * logs).sum(1), p, logs])  # Σ_ij KL = n Σ_i p_i·log p_i − Σ p · Σ log p
+    sums = np.zeros((k, columns.shape[1]))
+    np.add.at(sums, member, columns)
 
     def of_class(totals: Doubles) -> Doubles:
-        rows, own, both, lone = totals[:, 0], totals[:, 1], totals[:, 2 : 2 + k], totals[:, 2 + k :]
+        rows, own_terms, both, lone = totals[:, 0], totals[:, 1], totals[:, 2 : 2 + k], totals[:, 2 + k :]
         pairs = np.maximum(rows * (rows - 1), 1)
-        divergence = np.where(rows > 1, (rows * own - (both * lone).sum(1)) / pairs, 0.0)
+        divergence = np.where(rows > 1, (rows * own_terms - (both * lone).sum(1)) / pairs, 0.0)
         return np.exp(np.maximum(divergence, 0))
 
     scores = of_class(sums)
@@ -119,7 +119,7 @@ def modified_inception_score(probabilities: Floats, *, rng: Seed = 0, repeats: i
         each = "1 class is" if few == 1 else f"{few} classes are"
         why = f"{each} given fewer than {FEWEST} images, of which pairs say too little"
         return without_interval(math.exp(value), n, why)
-    left = np.log((scores.sum() - scores[member] + of_class(sums[member] - one)) / k)
+    left = np.log((scores.sum() - scores[member] + of_class(sums[member] - columns)) / k)
     bias, error = _from_left_out(value, left)
     low, high = min(value, value - bias - Z * error), max(value, value - bias + Z * error)
     return Interval(math.exp(value), math.exp(max(low, 0.0)), math.exp(high), n)

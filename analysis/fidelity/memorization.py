@@ -42,31 +42,34 @@ def copying_and_others(
             raise AnalysisError(f"a test of copying needs at least 20 {name}, and there are {len(z)}")
     index, distance = nearest(np.concatenate([parts[0], parts[2]]), parts[1])  # train rows may be read from disk: once
     m = len(parts[0])
-    which, near, others = index[:m, 0], distance[:m, 0], distance[m:, 0]
-    scores = np.concatenate([others, near])
-    closer = auc_interval(scores, np.arange(len(scores)) < len(others))
+    nearest_samples, near, other_distances = index[:m, 0], distance[:m, 0], distance[m:, 0]
+    scores = np.concatenate([other_distances, near])
+    closer = auc_interval(scores, np.arange(len(scores)) < len(other_distances))
     order = np.argsort(near, kind="stable")[:shown]
-    copies = int(np.count_nonzero(near < np.quantile(others, 0.01)))
+    copies = int(np.count_nonzero(near < np.quantile(other_distances, 0.01)))
     result = Copying(
         closer=closer,
-        ratio=_ratio(near, others),
+        ratio=_ratio(near, other_distances),
         copies=copies,
         samples=len(near),
-        nearest=which[order],
+        nearest=nearest_samples[order],
         which=order,
         distances=near[order],
     )
-    return result, index[m:, 0], others
+    return result, index[m:, 0], other_distances
 
 
-def _ratio(near: Floats, others: Floats) -> Interval:
+def _ratio(near: Floats, other_distances: Floats) -> Interval:
     """Median of `near` over that of `others`, each resampled by itself."""
     rng = np.random.default_rng(0)
-    below = float(np.median(others))
+    below = float(np.median(other_distances))
     if below == 0:
         return Interval(math.nan, math.nan, math.nan, len(near))
     draws = [
-        float(np.median(rng.choice(near, len(near))) / max(np.median(rng.choice(others, len(others))), 1e-300))
+        float(
+            np.median(rng.choice(near, len(near)))
+            / max(np.median(rng.choice(other_distances, len(other_distances))), 1e-300)
+        )
         for _ in range(500)
     ]
     return Interval(float(np.median(near)) / below, *percentiles(np.array(draws)), len(near))
@@ -77,7 +80,7 @@ def duplicate_threshold(real: Floats, *, share: float = 0.01) -> float:
 
     At it these rows have a share · n / 2 of pairs or a little more, whatever they are.
     """
-    distances = nearest(real, real, own=True)[1][:, 0]
+    distances = nearest(real, real, exclude_self=True)[1][:, 0]
     return float(np.quantile(distances, share))
 
 
@@ -109,9 +112,9 @@ def duplicates(x: Floats, *, threshold: float) -> Duplicates:
         return Duplicates(Interval(0.0, 0.0, 3.0 / possible, n), 0, n, threshold)  # 95 %: at most 3 expected
 
     def share(rows: Floats) -> float:
-        kept = np.zeros(n, np.bool_)
-        kept[rows.astype(np.int64)] = True
-        return float(np.count_nonzero(kept[i] & kept[j])) / (len(rows) * (len(rows) - 1) // 2)
+        is_kept = np.zeros(n, np.bool_)
+        is_kept[rows.astype(np.int64)] = True
+        return float(np.count_nonzero(is_kept[i] & is_kept[j])) / (len(rows) * (len(rows) - 1) // 2)
 
     result = jackknife(share, np.random.default_rng(0).permutation(n))
     exact = _poisson(pairs)
@@ -124,8 +127,8 @@ def _pairs(x: Floats, threshold: float) -> tuple[Ints, Ints]:
     result = []
     with one_blas_thread():
         for start in range(0, len(x), BLOCK):
-            some = x[start : start + BLOCK]
-            i, j = np.nonzero(at_most(squared_gaps(some, x), threshold**2, some, x))
+            block = x[start : start + BLOCK]
+            i, j = np.nonzero(at_most(squared_gaps(block, x), threshold**2, block, x))
             result.append(np.stack([start + i, j])[:, start + i < j])
     i, j = np.hstack(result)
     return i, j

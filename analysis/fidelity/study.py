@@ -45,26 +45,26 @@ def study_fidelity(
     parts = real.vectors(name, rows), fake.vectors(name, drawn)
     progress("distances")
     result = compare_samples(*parts, rng=rng)
-    seen = _of(len(rows), len(held_out(real, None, options)[0])), _of(len(drawn), fake.n)
-    notes = [f"real: {seen[0]} {words}; samples: {seen[1]} rows of {fake.path.name}", *warnings_of(result)]
+    rows_text = _of(len(rows), len(held_out(real, None, options)[0])), _of(len(drawn), fake.n)
+    notes = [f"real: {rows_text[0]} {words}; samples: {rows_text[1]} rows of {fake.path.name}", *warnings_of(result)]
     baseline, repeats = None, None
     pictures: dict[str, Any] = {}
-    train, others = _train(real, rows), parts[0]
+    train, held_out_rows = _train(real, rows), parts[0]
     if train is None:
         notes.append("no baseline of real rows, and no test of copying: the table has no train split beside the rows")
     else:
         progress("baseline")
-        beside = thin(independent(real, train, options), len(drawn), options)
-        others = real.vectors(name, beside)
-        baseline = compare_samples(parts[0], others, rng=rng)
-        notes.append(f"the baseline: {_of(len(beside), len(train))} train rows in the samples' place")
+        train_rows = thin(independent(real, train, options), len(drawn), options)
+        held_out_rows = real.vectors(name, train_rows)
+        baseline = compare_samples(parts[0], held_out_rows, rng=rng)
+        notes.append(f"the baseline: {_of(len(train_rows), len(train))} train rows in the samples' place")
         progress("nearest training images")
         repeats, pictures = _repeats(real, fake, real.matrix(name, train), train, (rows, drawn), parts)
         notes.append(f"the nearest training images are those of all {len(train):,} train rows")
     progress("duplicates")
-    held, made, others = (z[rng.permutation(len(z))[:MODE_ROWS]] for z in (*parts, others))
+    held, made, held_out_rows = (z[rng.permutation(len(z))[:MODE_ROWS]] for z in (*parts, held_out_rows))
     threshold = duplicate_threshold(held[: len(made)])
-    modes, real_pairs = count_modes(made, threshold=threshold), duplicates(others, threshold=threshold)
+    modes, real_pairs = count_modes(made, threshold=threshold), duplicates(held_out_rows, threshold=threshold)
     notes += [*_sampled(result, modes, real_pairs, len(rows), len(drawn)), *grouping(real)]
     return Fidelity(
         features=name,
@@ -78,33 +78,34 @@ def study_fidelity(
     )
 
 
-def _sampled(found: Distances, modes: Modes, others: Duplicates, real: int, drawn: int) -> list[str]:
+def _sampled(distances: Distances, modes: Modes, result: Duplicates, real: int, drawn: int) -> list[str]:
     """Say which figures are of fewer rows than there are `real` and `drawn`."""
-    if found.real == real and found.fake == modes.rows == drawn:
-        if found.manifold_rows == min(real, drawn):
+    if distances.real == real and distances.fake == modes.rows == drawn:
+        if distances.manifold_rows == min(real, drawn):
             return []
-        return [f"precision, recall, density and coverage are those of {found.manifold_rows:,} rows of either side"]
+        return [f"precision, recall, density and coverage are those of {distances.manifold_rows:,} rows of either side"]
     return [
-        f"distances are those of {found.real:,} real rows and {found.fake:,} samples, precision, recall, density and "
-        f"coverage those of {found.manifold_rows:,} of either, duplicates of {modes.rows:,} samples and "
-        f"{others.rows:,} real rows"
+        f"distances are those of {distances.real:,} real rows and {distances.fake:,} samples, precision, recall, "
+        f"density and "
+        f"coverage those of {distances.manifold_rows:,} of either, duplicates of {modes.rows:,} samples and "
+        f"{result.rows:,} real rows"
     ]
 
 
-def _of(used: int, there: int) -> str:
-    return f"{used:,}" if used == there else f"{used:,} of {there:,}"
+def _of(used: int, available: int) -> str:
+    return f"{used:,}" if used == available else f"{used:,} of {available:,}"
 
 
 def _repeats(
     real: Embeddings,
     fake: Embeddings,
-    known: Floats,
+    training: Floats,
     train: Ints,
     rows: tuple[Ints, Ints],
     parts: tuple[Floats, Floats],
 ) -> tuple[Copying, dict[str, Any]]:
     """The test of copying, with rows of the tables in place of positions, and the pictures of the nearest pairs."""
-    result, index, distance = copying_and_others(parts[1], known, parts[0])
+    result, index, distance = copying_and_others(parts[1], training, parts[0])
     result = replace(result, nearest=train[result.nearest], which=rows[1][result.which])
     order = np.argsort(result.which)
     shown = thumbnails(fake, result.which[order])

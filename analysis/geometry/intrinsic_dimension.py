@@ -135,11 +135,11 @@ def shape_of(
     unique = np.unique(x, axis=0) if len(x) < 2 or _has_twins(x) else x
     if len(unique) < 30:
         raise AnalysisError(f"only {len(unique)} of {len(x)} rows differ: they have no dimension")
-    index, distances = nearest(unique, unique, k=min(k + SPARE, len(unique) - 1), own=True)
+    index, distances = nearest(unique, unique, k=min(k + SPARE, len(unique) - 1), exclude_self=True)
     mle = levina_bickel(distances, index=index, k=min(k, len(unique) - 1), rng=rng)
-    index = index if unique is x else nearest(x, x, k=min(HUB_NEIGHBOURS + SPARE, len(x) - 1), own=True)[0]
-    own = index[:, :HUB_NEIGHBOURS]
-    counts = np.bincount(own.ravel(), minlength=len(x)).astype(np.float64)
+    index = index if unique is x else nearest(x, x, k=min(HUB_NEIGHBOURS + SPARE, len(x) - 1), exclude_self=True)[0]
+    hub_neighbours = index[:, :HUB_NEIGHBOURS]
+    counts = np.bincount(hub_neighbours.ravel(), minlength=len(x)).astype(np.float64)
     top = np.sort(counts)[::-1][: max(1, len(x) // 100)]
     return Shape(
         representation=representation,
@@ -149,7 +149,7 @@ def shape_of(
         two_nn=two_nn(distances),
         mle=mle,
         participation=participation_ratio(x, rng=rng),
-        hubness=hubness(index, k=own.shape[1], rng=rng),
+        hubness=hubness(index, k=hub_neighbours.shape[1], rng=rng),
         hubs=float(top.sum() / counts.sum()),
         duplicates=len(x) - len(unique),
         rank_me=rank_me(x),
@@ -158,7 +158,7 @@ def shape_of(
 
 
 def _has_twins(x: Floats) -> bool:
-    return bool((nearest(x, x, k=1, own=True)[1] == 0).any())
+    return bool((nearest(x, x, k=1, exclude_self=True)[1] == 0).any())
 
 
 def two_nn(distances: Doubles) -> Interval:
@@ -176,12 +176,12 @@ def two_nn(distances: Doubles) -> Interval:
         ratios = np.sort(np.log(distances[:, 1] / distances[:, 0]))
     ratios = ratios[np.isfinite(ratios)]
     n = len(ratios)
-    kept = max(1, round((1 - DISCARD) * n))
-    total = float(ratios[:kept].sum() + (n - kept) * ratios[kept - 1])
+    n_kept = max(1, round((1 - DISCARD) * n))
+    total = float(ratios[:n_kept].sum() + (n - n_kept) * ratios[n_kept - 1])
     if total <= 0:
         return Interval(math.inf, math.nan, math.nan, n)
-    value = kept / total
-    effective = 2 * kept * INDEPENDENT
+    value = n_kept / total
+    effective = 2 * n_kept * INDEPENDENT
     low, high = chi2.ppf([(1 - LEVEL) / 2, (1 + LEVEL) / 2], effective) / effective
     return with_edges(Interval(value, value * float(low), value * float(high), n), TWO_NN_OF_CUBES)
 
@@ -237,7 +237,7 @@ def _levina_bickel(distances: Doubles, least: int) -> float:
     return float(np.mean(1 / means)) if len(means) and (means > 0).all() else math.inf
 
 
-def with_edges(found: Interval, of_cubes: Doubles) -> Interval:
+def with_edges(interval: Interval, of_cubes: Doubles) -> Interval:
     """Raise an interval's upper bound so that it holds the dimension of a cloud with edges, as a cube has, or none.
 
     Near an edge, and in the tails of a normal cloud, rows have fewer neighbours than their distances promise, and an
@@ -249,18 +249,18 @@ def with_edges(found: Interval, of_cubes: Doubles) -> Interval:
         found: an estimate, with the interval for its mean over other rows.
         of_cubes: (dimensions, sizes) what is estimated, see `CUBES`.
     """
-    if not (math.isfinite(found.value) and math.isfinite(found.high)):
-        return found
-    at = np.interp(math.log(max(found.n, 1)), np.log(SIZES), np.arange(len(SIZES)))
+    if not (math.isfinite(interval.value) and math.isfinite(interval.high)):
+        return interval
+    at = np.interp(math.log(max(interval.n, 1)), np.log(SIZES), np.arange(len(SIZES)))
     first = int(at)
     last = min(first + 1, len(SIZES) - 1)
     estimates = of_cubes[:, first] + (at - first) * (of_cubes[:, last] - of_cubes[:, first])
-    ratio = float(np.interp(found.high, estimates, np.array(CUBES) / estimates))
-    beyond = found.high / float(estimates[-1])  # the ratio rises on as it did between the last two
+    ratio = float(np.interp(interval.high, estimates, np.array(CUBES) / estimates))
+    beyond = interval.high / float(estimates[-1])  # the ratio rises on as it did between the last two
     if beyond > 1:
         rise = math.log(ratio * float(estimates[-2]) / CUBES[-2]) / math.log(float(estimates[-1] / estimates[-2]))
         ratio *= beyond**rise
-    return replace(found, high=max(found.high, found.high * ratio))
+    return replace(interval, high=max(interval.high, interval.high * ratio))
 
 
 def hubness(index: Ints, *, k: int, rng: np.random.Generator) -> Interval:
@@ -284,10 +284,10 @@ def participation_ratio(x: Floats, *, rng: np.random.Generator, rows: int = PAIR
     Both traces are means over pairs of different rows, of |x|² |y|² and (xᵀy)², which no row's own square biases
     (as in Chen & Qin 2010): the figure does not grow with n. The interval is the jackknife's over 20 groups.
     """
-    kept = x[rng.permutation(len(x))[:rows]].astype(np.float64)
-    kept -= kept.mean(0)
-    gram = kept @ kept.T
-    norms, n = gram.diagonal().copy(), len(kept)
+    sample = x[rng.permutation(len(x))[:rows]].astype(np.float64)
+    sample -= sample.mean(0)
+    gram = sample @ sample.T
+    norms, n = gram.diagonal().copy(), len(sample)
     np.fill_diagonal(gram, 0)
     member = (np.arange(n)[:, None] % min(20, n) == np.arange(min(20, n))).astype(np.float64)
     inside = member.T @ np.square(gram) @ member  # sums over pairs of groups

@@ -47,35 +47,38 @@ def section(context: ReportContext) -> Section:
     return stated("geometry", "Geometry", (_shape_finding(result), trained_on(result.notes)), blocks)
 
 
-def _figures(found: Geometry, key: str, group: str) -> list[Estimate]:
+def _figures(geometry: Geometry, key: str, group: str) -> list[Estimate]:
     rows = []
-    for i, one in enumerate(found.shapes):
-        role = role_of(one.representation) if one.baseline else "ours"
-        rows.append(estimate(readable(one.representation), getattr(one, key), role, group=group))
+    for i, shape in enumerate(geometry.shapes):
+        role = role_of(shape.representation) if shape.baseline else "ours"
+        rows.append(estimate(readable(shape.representation), getattr(shape, key), role, group=group))
         if i == 0:
             rows += [
-                estimate("independent numbers", b.figure, "chance", group=group) for b in found.null if b.name == key
+                estimate("independent numbers", b.figure, "chance", group=group) for b in geometry.null if b.name == key
             ]
     return rows
 
 
-def _shape_finding(found: Geometry) -> str:
-    one = found.shapes[0]
-    beside = {b.name: b.figure for b in found.null}
+def _shape_finding(geometry: Geometry) -> str:
+    shape = geometry.shapes[0]
+    null_figures = {b.name: b.figure for b in geometry.null}
     text = (
-        f"The {one.width} numbers of the {one.representation} have an intrinsic dimension of {brackets(one.two_nn, 1)}"
+        f"The {shape.width} numbers of the {shape.representation} have an intrinsic dimension of "
+        f"{brackets(shape.two_nn, 1)}"
     )
-    others = [f"independent numbers {number(beside['two_nn'].value, 1)}"] if "two_nn" in beside else []
-    others += [f"{name} {number(s.two_nn.value, 1)}" for s, name in _baselines(found)]
-    text += f" (TwoNN, n = {count(one.rows)}{'; ' * bool(others)}{listed(others)})"
-    return f"{text}, and their variance fills {brackets(one.participation, 1)} directions."
+    baseline_texts = (
+        [f"independent numbers {number(null_figures['two_nn'].value, 1)}"] if "two_nn" in null_figures else []
+    )
+    baseline_texts += [f"{name} {number(s.two_nn.value, 1)}" for s, name in _baselines(geometry)]
+    text += f" (TwoNN, n = {count(shape.rows)}{'; ' * bool(baseline_texts)}{listed(baseline_texts)})"
+    return f"{text}, and their variance fills {brackets(shape.participation, 1)} directions."
 
 
-def _baselines(found: Geometry) -> list[tuple[Shape, str]]:
+def _baselines(geometry: Geometry) -> list[tuple[Shape, str]]:
     names = {"pixels": "raw pixels", "untrained": "the same network untrained"}
-    code = found.shapes[0].representation
+    code = geometry.shapes[0].representation
     wanted = {"pixels": "pixels", f"untrained.{code}": "untrained"}
-    return [(shape, names[wanted[shape.representation]]) for shape in found.shapes if shape.representation in wanted]
+    return [(shape, names[wanted[shape.representation]]) for shape in geometry.shapes if shape.representation in wanted]
 
 
 def tables(result: Any) -> Iterator[TextTable]:

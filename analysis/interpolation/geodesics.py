@@ -127,8 +127,8 @@ def measure_paths(codes: Floats, images: Floats, shell: Shell) -> Measures:
     )
 
 
-def _single(found: Measures) -> Measured:
-    return Measured(*(float(getattr(found, field.name)[0]) for field in fields(found)))
+def _single(measures: Measures) -> Measured:
+    return Measured(*(float(getattr(measures, field.name)[0]) for field in fields(measures)))
 
 
 def _decoded(decode: Callable[[Singles], Singles], codes: Floats) -> Singles:
@@ -193,10 +193,10 @@ def shorten(
     batch = max(1, CELLS // (inner * len(columns) * (2 * pixels + 8 * len(columns))))
     for first in range(0, len(moved), batch):
         part = slice(first, first + batch)
-        one = _Batch(
+        paths_batch = _Batch(
             decode=decode, codes=moved[part], images=images[part], columns=columns, extent=extent[part], step=step
         )
-        _descend(one, used[part], rests[part], rounds, tolerance)
+        _descend(paths_batch, used[part], rests[part], rounds, tolerance)
     return Shortened(moved, images, used, rests)
 
 
@@ -266,27 +266,27 @@ def _promised(images: Singles, jacobians: Singles) -> Doubles:
 
     It is not known, infinite, where no difference shows in any image, as where a decoder rounds.
     """
-    middle, beside, slope = _normal_equations(images, jacobians)
-    result: Doubles = (slope * _solve(_damped(middle, np.full(len(middle), DAMPING)), beside, slope)).sum((1, 2))
+    middle, off_diagonal, slope = _normal_equations(images, jacobians)
+    result: Doubles = (slope * _solve(_damped(middle, np.full(len(middle), DAMPING)), off_diagonal, slope)).sum((1, 2))
     return np.where(jacobians.any((1, 2, 3)), result, np.inf)
 
 
 def _move(batch: _Batch, energy: Doubles, damping: Doubles, at: Ints, jacobians: Singles) -> None:
     """Take one step with paths `at`, in place; each is damped until its energy falls, or stays where it is."""
-    middle, beside, slope = _normal_equations(batch.images[at], jacobians)
+    middle, off_diagonal, slope = _normal_equations(batch.images[at], jacobians)
     waiting = np.arange(len(at))
     for _ in range(8):
-        some = at[waiting]
-        tried = batch.codes[some]
-        move = _solve(_damped(middle[waiting], damping[some]), beside[waiting], slope[waiting])
-        tried[:, 1:-1, batch.columns] -= batch.extent[some, None, None] * move
-        seen = _decoded(batch.decode, tried)
-        result = _energy(seen)
-        better = result < energy[some]
-        kept = some[better]
-        batch.codes[kept], batch.images[kept], energy[kept] = tried[better], seen[better], result[better]
-        damping[kept] /= 10
-        damping[some[~better]] *= 10
+        active = at[waiting]
+        tried = batch.codes[active]
+        move = _solve(_damped(middle[waiting], damping[active]), off_diagonal[waiting], slope[waiting])
+        tried[:, 1:-1, batch.columns] -= batch.extent[active, None, None] * move
+        decoded = _decoded(batch.decode, tried)
+        result = _energy(decoded)
+        better = result < energy[active]
+        improved = active[better]
+        batch.codes[improved], batch.images[improved], energy[improved] = tried[better], decoded[better], result[better]
+        damping[improved] /= 10
+        damping[active[~better]] *= 10
         waiting = waiting[~better]
         if not len(waiting):
             return
@@ -312,10 +312,10 @@ def _jacobians(batch: _Batch, at: Ints) -> Singles:
     shift = np.zeros((len(columns), d))
     shift[np.arange(len(columns)), columns] = batch.step
     moved = codes[:, :, None] + batch.extent[at, None, None, None] * shift
-    seen = _decoded(batch.decode, moved.reshape(p * m, len(columns), d)).reshape(p, m, len(columns), -1)
-    seen -= batch.images[at, 1:-1][:, :, None]
-    seen /= np.float32(batch.step)
-    return seen.transpose(0, 1, 3, 2)
+    decoded = _decoded(batch.decode, moved.reshape(p * m, len(columns), d)).reshape(p, m, len(columns), -1)
+    decoded -= batch.images[at, 1:-1][:, :, None]
+    decoded /= np.float32(batch.step)
+    return decoded.transpose(0, 1, 3, 2)
 
 
 def _normal_equations(images: Singles, jacobians: Singles) -> tuple[Doubles, Doubles, Doubles]:
@@ -326,20 +326,20 @@ def _normal_equations(images: Singles, jacobians: Singles) -> tuple[Doubles, Dou
     turned = jacobians.transpose(0, 1, 3, 2)
     bend = 2 * images[:, 1:-1] - images[:, :-2] - images[:, 2:]
     slope = (turned @ bend[..., None])[..., 0]
-    middle, beside = 2 * (turned @ jacobians), -(turned[:, :-1] @ jacobians[:, 1:])
-    return middle.astype(np.float64), beside.astype(np.float64), slope.astype(np.float64)
+    middle, off_diagonal = 2 * (turned @ jacobians), -(turned[:, :-1] @ jacobians[:, 1:])
+    return middle.astype(np.float64), off_diagonal.astype(np.float64), slope.astype(np.float64)
 
 
-def _solve(middle: Doubles, beside: Doubles, right: Doubles) -> Doubles:
+def _solve(middle: Doubles, off_diagonal: Doubles, right: Doubles) -> Doubles:
     """Solve symmetric block-tridiagonal systems (p, m, d, d) for right sides (p, m, d), by block elimination."""
     m = middle.shape[1]
     pivots, sides = middle.copy(), right.copy()
     for i in range(1, m):
-        factor = np.linalg.solve(pivots[:, i - 1], beside[:, i - 1]).transpose(0, 2, 1)  # pivots are symmetric
-        pivots[:, i] -= factor @ beside[:, i - 1]
+        factor = np.linalg.solve(pivots[:, i - 1], off_diagonal[:, i - 1]).transpose(0, 2, 1)  # pivots are symmetric
+        pivots[:, i] -= factor @ off_diagonal[:, i - 1]
         sides[:, i] -= (factor @ sides[:, i - 1][..., None])[..., 0]
     out = np.empty_like(right)
     for i in range(m - 1, -1, -1):
-        rest = sides[:, i] if i == m - 1 else sides[:, i] - (beside[:, i] @ out[:, i + 1][..., None])[..., 0]
+        rest = sides[:, i] if i == m - 1 else sides[:, i] - (off_diagonal[:, i] @ out[:, i + 1][..., None])[..., 0]
         out[:, i] = np.linalg.solve(pivots[:, i], rest[..., None])[..., 0]
     return out

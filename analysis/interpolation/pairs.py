@@ -27,43 +27,45 @@ class Pairs:
     notes: tuple[str, ...]
 
 
-def drawn_pairs(table: Embeddings, asked: Sequence[str], rows: Ints, *, count: int, rng: np.random.Generator) -> Pairs:
+def drawn_pairs(
+    table: Embeddings, wanted_pairs: Sequence[str], rows: Ints, *, count: int, rng: np.random.Generator
+) -> Pairs:
     """Draw at most `count` pairs of `rows`, (p, 2) positions.
 
     Args: asked: "classes" (the default) for images of different classes, "images" for any two, "A:B" for images of
         class A and class B, or for the two images of these ids, of whatever split.
     """
     labels = labels_of(table)
-    known = labels[0][rows] if labels else np.full(len(rows), -1)
+    known_labels = labels[0][rows] if labels else np.full(len(rows), -1)
     names = labels[1] if labels else ()
-    wanted = tuple(dict.fromkeys(asked)) or (CLASSES,)
+    wanted = tuple(dict.fromkeys(wanted_pairs)) or (CLASSES,)
     result, words, ids = [], [], None
-    for one in wanted:
-        if one in (CLASSES, IMAGES):
-            some = known if one == CLASSES else np.full(len(rows), -1)
-            result.append(pairs_of_classes(some, rows, count=count, rng=rng))
-            classes = one == CLASSES and len(np.unique(known[known >= 0])) > 1
+    for pair in wanted:
+        if pair in (CLASSES, IMAGES):
+            group_labels = known_labels if pair == CLASSES else np.full(len(rows), -1)
+            result.append(pairs_of_classes(group_labels, rows, count=count, rng=rng))
+            classes = pair == CLASSES and len(np.unique(known_labels[known_labels >= 0])) > 1
             words.append("images of different classes" if classes else "any two images")
             continue
-        ends = _split(one, names)
+        ends = _split(pair, names)
         if ends is not None:
-            members = [rows[known == names.index(end)] for end in ends]
+            members = [rows[known_labels == names.index(end)] for end in ends]
             result.append(_between(members[0], members[1], ends, count, rng))
             words.append(f"images of {ends[0]} and {ends[1]}")
             continue
         ids = table.ids(np.arange(table.n)) if ids is None else ids
-        result.append(_by_id(one, ids, names))
+        result.append(_by_id(pair, ids, names))
         words.append(f"images {' and '.join(ids[result[-1][0]])}")
     turns = [pairs[i] for i in range(count) for pairs in result if i < len(pairs)]
     notes = ("images that were named by their ids may be of any split",) if ids is not None else ()
     return Pairs(np.array(turns[: max(count, len(result))], np.int64), "; ".join(words), notes)
 
 
-def _split(one: str, names: Sequence[str]) -> tuple[str, str] | None:
+def _split(pair: str, names: Sequence[str]) -> tuple[str, str] | None:
     """The two sides of "A:B" where both are among `names`; a name may hold colons itself."""
-    places = [i for i, letter in enumerate(one) if letter == ":"]
+    places = [i for i, letter in enumerate(pair) if letter == ":"]
     for i in places:
-        ends = one[:i], one[i + 1 :]
+        ends = pair[:i], pair[i + 1 :]
         if ends[0] in names and ends[1] in names:
             return ends
     return None
@@ -79,16 +81,16 @@ def _between(first: Ints, second: Ints, ends: tuple[str, str], count: int, rng: 
     return np.stack([rng.choice(first, count), rng.choice(second, count)], axis=1).astype(np.int64)
 
 
-def _by_id(one: str, ids: Strings, names: Sequence[str]) -> Ints:
-    ends = _split(one, set(ids.tolist()))  # type: ignore[arg-type]
+def _by_id(pair: str, ids: Strings, names: Sequence[str]) -> Ints:
+    ends = _split(pair, set(ids.tolist()))  # type: ignore[arg-type]
     if ends is None:
-        sides = one.partition(":")
-        known = [*names, *ids[:100_000].tolist()]
-        unknown = next((side for side in sides[::2] if side not in known), one)
-        near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
+        sides = pair.partition(":")
+        known_ids = [*names, *ids[:100_000].tolist()]
+        unknown = next((side for side in sides[::2] if side not in known_ids), pair)
+        near = difflib.get_close_matches(unknown, known_ids, n=1, cutoff=0.5)
         hint = f"; the nearest is {near[0]!r}" if near else ""
         raise AnalysisError(
-            f"no two classes or ids are called {one!r}{hint}: --between takes classes, images, or A:B, two classes "
+            f"no two classes or ids are called {pair!r}{hint}: --between takes classes, images, or A:B, two classes "
             f"({listed(names, quote=True) or 'there are none'}) or two ids"
         )
     return np.array([[int(np.argmax(ids == end)) for end in ends]], np.int64)

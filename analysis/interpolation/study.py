@@ -108,7 +108,7 @@ def study(
     codes = table.vectors(table.code, thin(rows, 2000, options))[:, table.continuous]
     shell, whose = shell_of(table.prior, codes)
     small, rest = table.pixels_shape, np.setdiff1d(sample(table, None, 10_000, options), pairs)
-    others = table.vectors("pixels", rest) if small is not None and len(rest) > 1 else None
+    other_images = table.vectors("pixels", rest) if small is not None and len(rest) > 1 else None
     at = np.linspace(0, 1, steps)
     world = _World(
         table=table,
@@ -117,7 +117,7 @@ def study(
         free=table.continuous,
         at=at,
         shell=shell,
-        others=others,
+        others=other_images,
         shown=options.shown,
     )
     progress("decoding paths")
@@ -129,20 +129,20 @@ def study(
         f"off the norm: the largest | |z| − r | on a path, in deviations of {whose} |z|; of a path's ends the farther "
         f"one lies {start.plain(2)} off",
     ]
-    own = next((kind for kind in kinds if kind.name == along), None)
-    if own is None or own.frames is None:
+    chosen_kind = next((kind for kind in kinds if kind.name == along), None)
+    if chosen_kind is None or chosen_kind.frames is None:
         raise AnalysisError(f"no paths along {along}: {more[0]}")
-    midpoint, baselines, said = _realism(world, along, pairs, own)
+    midpoint, baselines, notes_on_realism = _realism(world, along, pairs, chosen_kind)
     return Interpolations(
         along=along,
         reason=reason,
         at=at,
         pairs=pairs[: options.shown],
         labels=_names(table, pairs[: options.shown]),
-        frames=own.frames,
+        frames=chosen_kind.frames,
         midpoint=midpoint,
         baselines=baselines,
-        notes=(*notes, *said),
+        notes=(*notes, *notes_on_realism),
         between=chosen.words,
         kinds=kinds,
     )
@@ -208,18 +208,18 @@ def _seen(world: _World, codes: Singles, images: Singles | None = None) -> _Seen
     return _Seen(images, logits, figures)
 
 
-def _measured(world: _World, name: str, seen: _Seen, line: _Seen | None, *, baseline: bool = False) -> PathKind:
+def _measured(world: _World, name: str, seen_paths: _Seen, line: _Seen | None, *, baseline: bool = False) -> PathKind:
     """Put figures of one kind together, beside the straight paths `line` between the same ends."""
-    result, ratio, gain, score, scores = seen.figures, None, None, None, np.zeros((0, 3))
-    beside = line if line is not seen else None
-    if beside is not None and (beside.figures.length > 0).all():
-        ratio = mean_interval(result.length / beside.figures.length)
-    if seen.logits is not None:
-        between = seen.logits[:, 1:-1].mean(1)
-        score, by_step = mean_interval(between), [mean_interval(column) for column in seen.logits.T]
-        scores = np.array([(one.value, one.low, one.high) for one in by_step])
-        if beside is not None and beside.logits is not None:
-            gain = mean_interval(between - beside.logits[:, 1:-1].mean(1))
+    result, ratio, gain, score, scores = seen_paths.figures, None, None, None, np.zeros((0, 3))
+    baseline_line = line if line is not seen_paths else None
+    if baseline_line is not None and (baseline_line.figures.length > 0).all():
+        ratio = mean_interval(result.length / baseline_line.figures.length)
+    if seen_paths.logits is not None:
+        between = seen_paths.logits[:, 1:-1].mean(1)
+        score, by_step = mean_interval(between), [mean_interval(column) for column in seen_paths.logits.T]
+        scores = np.array([(interval.value, interval.low, interval.high) for interval in by_step])
+        if baseline_line is not None and baseline_line.logits is not None:
+            gain = mean_interval(between - baseline_line.logits[:, 1:-1].mean(1))
     return PathKind(
         name=name,
         baseline=baseline,
@@ -230,13 +230,13 @@ def _measured(world: _World, name: str, seen: _Seen, line: _Seen | None, *, base
         score=score,
         score_gain=gain,
         scores=scores,
-        midpoint=world.from_real(seen.images[:, len(world.at) // 2]),
-        frames=None if name == "random pairs" else to_pixels(seen.images[: world.shown]),
+        midpoint=world.from_real(seen_paths.images[:, len(world.at) // 2]),
+        frames=None if name == "random pairs" else to_pixels(seen_paths.images[: world.shown]),
     )
 
 
 def _realism(
-    world: _World, along: str, pairs: Ints, own: PathKind
+    world: _World, along: str, pairs: Ints, kind: PathKind
 ) -> tuple[Interval | None, tuple[Baseline, ...], list[str]]:
     """Distance to the nearest other image, of decoded midpoints, of blends, and of real images."""
     table = world.table
@@ -244,7 +244,7 @@ def _realism(
         return None, (), ["midpoints are not judged: the table has no pixels with a shape"]
     if world.others is None:
         return None, (), ["midpoints are not judged: there are no other images to compare them with"]
-    made = own.midpoint
+    made = kind.midpoint
     if along in WALKS:
         made = world.from_real(world.decode(world.walk(along, pairs, np.array([0.5]))[:, 0]))
     ends = [table.vectors("pixels", pairs[:, i]) for i in (0, 1)]

@@ -57,28 +57,38 @@ def section(context: ReportContext) -> Section:
     return stated("interpolation", "Interpolations", (finding, trained_on(result.notes)), blocks)
 
 
-def _films(context: ReportContext, found: Interpolations) -> tuple[Block, ...]:
+def _films(context: ReportContext, interpolations: Interpolations) -> tuple[Block, ...]:
     """The chosen kind first, then the others on the same pairs."""
-    why = f" ({found.reason})" if found.reason else ""
+    why = f" ({interpolations.reason})" if interpolations.reason else ""
     caption = (
-        f"Decoded codes on the way from one image to another; chosen: {NAMES.get(found.along, found.along)}{why}. A "
+        f"Decoded codes on the way from one image to another; chosen: "
+        f"{NAMES.get(interpolations.along, interpolations.along)}{why}. A "
         "good path shows an image at every step; a poor one fades from one picture into the other. Click a strip to go "
         "there."
     )
-    shown = {found.along: found.frames}
-    shown |= {kind.name: kind.frames for kind in found.kinds if kind.frames is not None and kind.name != found.along}
+    shown = {interpolations.along: interpolations.frames}
+    shown |= {
+        kind.name: kind.frames
+        for kind in interpolations.kinds
+        if kind.frames is not None and kind.name != interpolations.along
+    }
     options: list[tuple[str, tuple[Block, ...]]] = [
-        (NAMES.get(name, name).capitalize(), (_strips(context, found, i, frames, caption),))
+        (NAMES.get(name, name).capitalize(), (_strips(context, interpolations, i, frames, caption),))
         for i, (name, frames) in enumerate(shown.items())
     ]
     return one_of("paths-along", "Paths", options)
 
 
-def _strips(context: ReportContext, found: Interpolations, index: int, frames: Pixels, caption: str) -> Strips:
-    steps, films = tuple(percent(float(t), 0) for t in found.at), as_uint8(frames)
+def _strips(context: ReportContext, interpolations: Interpolations, index: int, frames: Pixels, caption: str) -> Strips:
+    steps, films = tuple(percent(float(t), 0) for t in interpolations.at), as_uint8(frames)
     strips = tuple(
-        Strip(_ends(context, found, i), films[i], f"path from {_ends(context, found, i)}", int(found.pairs[i, 0]))
-        for i in range(min(len(found.pairs), len(films), SHOWN_PAIRS))
+        Strip(
+            _ends(context, interpolations, i),
+            films[i],
+            f"path from {_ends(context, interpolations, i)}",
+            int(interpolations.pairs[i, 0]),
+        )
+        for i in range(min(len(interpolations.pairs), len(films), SHOWN_PAIRS))
     )
     name = "paths" if index == 0 else f"paths-{index}"
     return Strips(
@@ -100,14 +110,14 @@ def _role(kind: PathKind) -> Role:
     return _blend(kind.name) if kind.baseline else "ours"
 
 
-def _ends(context: ReportContext, found: Interpolations, i: int) -> str:
-    names = [str(found.labels[i, j]) or context.describe(int(found.pairs[i, j])) for j in (0, 1)]
+def _ends(context: ReportContext, interpolations: Interpolations, i: int) -> str:
+    names = [str(interpolations.labels[i, j]) or context.describe(int(interpolations.pairs[i, j])) for j in (0, 1)]
     return f"{names[0]} → {names[1]}"
 
 
-def _compared(found: Interpolations) -> tuple[Block, ...]:
+def _compared(interpolations: Interpolations) -> tuple[Block, ...]:
     """Every kind of path on the same pairs, one measure at a time."""
-    n = count(found.kinds[0].length.n) if found.kinds else ""
+    n = count(interpolations.kinds[0].length.n) if interpolations.kinds else ""
     same = f"Means over the same {n} pairs; random pairs are of the same images. "
     measures: tuple[tuple[str, Callable[[PathKind], Interval | None], str], ...] = (
         (
@@ -139,18 +149,23 @@ def _compared(found: Interpolations) -> tuple[Block, ...]:
     )
     options: list[tuple[str, tuple[Block, ...]]] = []
     for name, of, caption in measures:
-        rows = [(kind, figure) for kind in found.kinds if (figure := of(kind)) is not None]
+        rows = [(kind, figure) for kind in interpolations.kinds if (figure := of(kind)) is not None]
         if rows:
             shown = tuple(estimate(NAMES.get(kind.name, kind.name), figure, _role(kind)) for kind, figure in rows)
             options.append((name, (Comparison(rows=shown, caption=same + caption, scale="number"),)))
     return one_of("paths-by", "Compare by", options)
 
 
-def _along(found: Interpolations) -> list[Block]:
+def _along(interpolations: Interpolations) -> list[Block]:
     """What the discriminator says at every step."""
     lines = tuple(
-        Line(NAMES.get(kind.name, kind.name), found.at, *_bands(kind), role=_role(kind) if kind.baseline else None)
-        for kind in found.kinds
+        Line(
+            NAMES.get(kind.name, kind.name),
+            interpolations.at,
+            *_bands(kind),
+            role=_role(kind) if kind.baseline else None,
+        )
+        for kind in interpolations.kinds
         if len(kind.scores)
     )
     if not lines:
@@ -176,22 +191,26 @@ def _bands(kind: PathKind) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return mean, low, high
 
 
-def _midpoint_finding(found: Interpolations) -> str:
-    if found.midpoint is None:
-        return f"{plural(len(found.pairs), 'path')} between {found.between}, along {found.along}"
-    others = [f"{b.name} {number(b.figure.value, 3)}" for b in found.baselines]
-    beside = f"; {listed(others)}" if others else ""
+def _midpoint_finding(interpolations: Interpolations) -> str:
+    if interpolations.midpoint is None:
+        return (
+            f"{plural(len(interpolations.pairs), 'path')} between {interpolations.between}, along "
+            f"{interpolations.along}"
+        )
+    baseline_texts = [f"{b.name} {number(b.figure.value, 3)}" for b in interpolations.baselines]
+    comparison = f"; {listed(baseline_texts)}" if baseline_texts else ""
     return (
-        f"Halfway between two images, decoded pictures lie {brackets(found.midpoint)} from the nearest real image "
-        f"(n = {plural(found.midpoint.n, 'pair')}){beside}"
+        f"Halfway between two images, decoded pictures lie {brackets(interpolations.midpoint)} from the nearest real "
+        f"image "
+        f"(n = {plural(interpolations.midpoint.n, 'pair')}){comparison}"
     )
 
 
-def _kinds_finding(found: Interpolations) -> str:
+def _kinds_finding(interpolations: Interpolations) -> str:
     """Compare geodesics, and the chosen kind, with straight lines on the same pairs, as far as intervals tell."""
-    told = [kind for kind in found.kinds if kind.name in ("geodesic", found.along)]
-    sentences = [text for kind in told if (text := _against_line(kind))]
-    n = next((kind.length.n for kind in found.kinds), 0)
+    compared_kinds = [kind for kind in interpolations.kinds if kind.name in ("geodesic", interpolations.along)]
+    sentences = [text for kind in compared_kinds if (text := _against_line(kind))]
+    n = next((kind.length.n for kind in interpolations.kinds), 0)
     return f"; on the same {plural(n, 'pair')}, {listed(sentences)}" if sentences else ""
 
 

@@ -61,7 +61,7 @@ def without_paths(text: str, known: Iterable[str | Path] = (), *, here: bool = T
     """
     if consent().keep_paths or "/" not in text:
         return text
-    for path in sorted({str(one) for one in known}, key=len, reverse=True):
+    for path in sorted({str(path_text) for path_text in known}, key=len, reverse=True):
         if Path(path).is_absolute() and len(Path(path).parts) > 1:
             text = text.replace(path, shortened(path, here=here))
 

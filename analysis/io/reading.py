@@ -207,7 +207,7 @@ def validated(tree: Any, model: type[T], source_name: object, *, error: type[Exc
         result: T = _adapter(model).validate_python(tree)  # type: ignore[arg-type]
     except ValidationError as problem:
         problems = problem.errors(include_url=False)
-        if missing := [_key(one) for one in problems if one["type"] == "missing"]:
+        if missing := [_key(problem) for problem in problems if problem["type"] == "missing"]:
             raise error(f"{source_name} lacks {listed(missing)}") from None
         first, key = problems[0], _key(problems[0])
         reason = re.sub(" or instance of .*", "", first["msg"].removeprefix("Value error, "))

@@ -443,8 +443,8 @@ def check_outputs(
         except FileNotFoundError:  # a link to nothing, which is replaced
             continue
         if not stat.S_ISREG(info.st_mode):
-            thing = "a folder" if stat.S_ISDIR(info.st_mode) else "no regular file"
-            raise error(f"{path} is {thing}, where a file is to be written: name another place")
+            file_kind = "a folder" if stat.S_ISDIR(info.st_mode) else "no regular file"
+            raise error(f"{path} is {file_kind}, where a file is to be written: name another place")
         if (info.st_dev, info.st_ino) in read:
             raise error(f"{path} is read by this command, and writing there would destroy it: name another place")
         if not consent().overwrite and not wrote(path, kind):

@@ -131,9 +131,9 @@ class Gathered:
         self.sizes, self.metric = sizes, metric
         self._found: dict[str, tuple[bool, Sequence[Found]]] = {}
 
-    def add(self, name: str, baseline: bool, found: Sequence[Found]) -> None:
+    def add(self, name: str, baseline: bool, candidates: Sequence[Found]) -> None:
         """Keep what `name` gives at each size: (draws, n_test) of the metric, of fewer draws the first ones."""
-        self._found[name] = baseline, found
+        self._found[name] = baseline, candidates
 
     def setting(self, name: str, at: int) -> Setting:
         """How `name` is read at a size."""
@@ -144,13 +144,13 @@ class Gathered:
         """Every representation side by side, size by size."""
         out = []
         for i, size in enumerate(self.sizes):
-            there = {name: one for name, (_, result) in self._found.items() if (one := result[i]) is not None}
-            values, settings = zip(*there.values(), strict=True)
+            present = {name: added for name, (_, result) in self._found.items() if (added := result[i]) is not None}
+            values, settings = zip(*present.values(), strict=True)
             out.append(
                 compare(
                     values,
-                    tuple(there),
-                    tuple(self._found[name][0] for name in there),
+                    tuple(present),
+                    tuple(self._found[name][0] for name in present),
                     settings,
                     per_class=size.per_class,
                     labels=size.picked.shape[1],
@@ -181,9 +181,9 @@ class Gathered:
                 continue
             for other in ("pixels", NETWORK, f"untrained.{name}"):
                 curve = [self._at(other, i) for i in range(len(self.sizes))]
-                there = [(values, place) for values, place in zip(curve, places, strict=True) if values is not None]
-                if there:
-                    their, at_places = [values for values, _ in there], np.array([place for _, place in there])
+                measured = [(values, place) for values, place in zip(curve, places, strict=True) if values is not None]
+                if measured:
+                    their, at_places = [values for values, _ in measured], np.array([place for _, place in measured])
                     crossing = labels_needed(ours, their, at_places, metric=self.metric)
                     out.append(LabelsNeeded(name, other, self.sizes[at].per_class, crossing))
         return tuple(out)
@@ -221,9 +221,9 @@ class Curve(Gathered):
                 inner = within(picked, of=largest, per_class=size)
                 self.sizes.append(Size(size, inner[: fewer(draws, inner.shape[1])]))
         if all_labels:
-            known = np.flatnonzero(labels >= 0)
-            mean = round(len(known) / max(1, len(np.unique(labels[known]))))
-            self.sizes.append(Size(mean, known[None], everything=True))
+            labelled = np.flatnonzero(labels >= 0)
+            mean = round(len(labelled) / max(1, len(np.unique(labels[labelled]))))
+            self.sizes.append(Size(mean, labelled[None], everything=True))
 
     def read(self, name: str, baseline: bool, train: Rows, validation: Rows, test: Rows) -> None:
         """Read one representation at every size; rows are the same ones, in the same order, for every name."""
@@ -244,8 +244,8 @@ class Curve(Gathered):
         """Teach shuffled labels, ten times a size or more, at the right ones' settings, as chance level."""
         for at, size in enumerate(self.sizes):
             places = np.resize(np.arange(len(size.picked)), max(SHUFFLES, len(size.picked)))
-            some = subsample(np.arange(size.picked.shape[1]), SHUFFLED, rng=rng)
-            picked = size.picked[places][:, some]
+            draws = subsample(np.arange(size.picked.shape[1]), SHUFFLED, rng=rng)
+            picked = size.picked[places][:, draws]
             lost = rng.permuted(self.labels[picked], axis=1)
             setting = self.setting(name, at)
             hits = read_draws(train, test, lost, setting, draws=picked, columns=self.columns)
@@ -278,12 +278,12 @@ def label_efficiency_curve(
     if not wanted:
         raise AnalysisError("a label curve needs train rows of two classes, and a size to draw")
     curve = Curve(labels, wanted, columns=columns, draws=draws, rng=rng, all_labels=all_labels)
-    kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
+    validation_rows = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
     for name in names:
-        held = Rows(validation[name].x[kept], validation[name].y[kept])
+        held = Rows(validation[name].x[validation_rows], validation[name].y[validation_rows])
         curve.read(name, is_baseline(name), train[name], held, test[name])
-    own = next((name for name in names if not is_baseline(name)), names[0])
-    curve.read_shuffled(own, train[own], test[own], rng)
+    learned = next((name for name in names if not is_baseline(name)), names[0])
+    curve.read_shuffled(learned, train[learned], test[learned], rng)
     return Efficiency(target=target, curve=curve.results(), needed=curve.needed(), told=0, notes=())
 
 
@@ -345,8 +345,8 @@ def few_labels(
     train, validation, test, columns = checked_rows(train, validation, test, numeric=False)
     names = tuple(train)
     curve = Curve(train[names[0]].y, (per_class,), columns=columns, draws=draws, rng=rng)
-    kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
+    validation_rows = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
     for name in names:
-        held = Rows(validation[name].x[kept], validation[name].y[kept])
+        held = Rows(validation[name].x[validation_rows], validation[name].y[validation_rows])
         curve.read(name, is_baseline(name), train[name], held, test[name])
     return curve.results()[0]

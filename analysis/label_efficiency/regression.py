@@ -97,22 +97,22 @@ def few_number_figures(
     for common, scaler in enumerate(scalers):
         held = scaler(validation.x)
         for rows, y in zip(draws[:tried], taught[:tried], strict=True):
-            read = _readings(scaler(train.x[rows]), y, held, tuple(width * one for one in STRENGTHS))
+            read = _readings(scaler(train.x[rows]), y, held, tuple(width * strength for strength in STRENGTHS))
             error[common] += np.mean((read - validation.y) ** 2, axis=1)
     flat = error.reshape(-1, taught.shape[2]).argmin(0)
     settings = [Setting(bool(i // len(STRENGTHS)), STRENGTHS[i % len(STRENGTHS)]) for i in flat.tolist()]
     figures = np.empty((taught.shape[2], len(draws), len(test.y)), np.float32)
     spread = np.var(test.y, axis=0)
     for common, scaler in enumerate(scalers):
-        mine = [i for i, one in enumerate(settings) if one.common == bool(common)]
-        judged = scaler(test.x) if mine else test.x
-        strengths = tuple(sorted({settings[i].c for i in mine}))
-        place = [strengths.index(settings[i].c) for i in mine]
-        for k in range(len(draws) if mine else 0):
-            y = taught[k][:, mine]
+        places = [i for i, strength in enumerate(settings) if strength.common == bool(common)]
+        judged = scaler(test.x) if places else test.x
+        strengths = tuple(sorted({settings[i].c for i in places}))
+        place = [strengths.index(settings[i].c) for i in places]
+        for k in range(len(draws) if places else 0):
+            y = taught[k][:, places]
             read = _readings(scaler(train.x[draws[k]]), y, judged, tuple(width * strength for strength in strengths))
-            chosen = read[place, :, np.arange(len(mine))]  # (numbers, n_test)
-            figures[mine, k] = 1 - (test.y[:, mine].T - chosen) ** 2 / spread[mine, None]
+            chosen = read[place, :, np.arange(len(places))]  # (numbers, n_test)
+            figures[places, k] = 1 - (test.y[:, places].T - chosen) ** 2 / spread[places, None]
     return list(zip(figures, settings, strict=True))
 
 
@@ -151,7 +151,7 @@ class NumberCurves:
         self.mean, self.scale = values.mean(0), values.std(0)
         self.values, self.truth = self.standard(values), self.standard(truth)
         self.curves = [
-            Gathered([Size(one.per_class, one.picked, one.everything) for one in result], explained(column))
+            Gathered([Size(size.per_class, size.picked, size.everything) for size in result], explained(column))
             for column in self.truth.T
         ]
 
@@ -172,14 +172,16 @@ class NumberCurves:
         unset = [math.nan] * self.truth.shape[1]
         self.add(MEAN, [(self.values[picked].mean(1)[:, None], unset) for picked in self.picked])
 
-    def add(self, name: str, found: Sequence[tuple[AnyArray, Sequence[float]]]) -> None:
+    def add(self, name: str, predictions: Sequence[tuple[AnyArray, Sequence[float]]]) -> None:
         """Keep what a baseline reads at each size: (draws, n_test, t) in standard deviations, and t settings."""
         spread = np.var(self.truth, axis=0)
-        kept = []
-        for read, settings in found:
+        scored = []
+        for read, settings in predictions:
             figures = np.moveaxis((1 - (self.truth - read) ** 2 / spread).astype(np.float32), 2, 0)
-            kept.append([(one, Setting(False, c)) for one, c in zip(figures, settings, strict=True)])
-        self._add(name, True, kept)
+            scored.append(
+                [(figures_of_size, Setting(False, c)) for figures_of_size, c in zip(figures, settings, strict=True)]
+            )
+        self._add(name, True, scored)
 
     def read_shuffled(
         self, train: Singles, validation: Singles, test: Singles, held: Doubles, rng: np.random.Generator
@@ -188,10 +190,10 @@ class NumberCurves:
         rows = self._rows(train, validation, test, held)
         for at, picked in enumerate(self.picked):
             places = np.resize(np.arange(len(picked)), max(SHUFFLES, len(picked)))
-            some = picked[places][:, subsample(np.arange(picked.shape[1]), SHUFFLED, rng=rng)]
-            lost = rng.permuted(np.arange(some.shape[1])[None].repeat(len(some), 0), axis=1)
-            taught = self.values[np.take_along_axis(some, lost, axis=1)]
-            for curve, (figures, _) in zip(self.curves, self._read(rows, some, taught), strict=True):
+            draws = picked[places][:, subsample(np.arange(picked.shape[1]), SHUFFLED, rng=rng)]
+            lost = rng.permuted(np.arange(draws.shape[1])[None].repeat(len(draws), 0), axis=1)
+            taught = self.values[np.take_along_axis(draws, lost, axis=1)]
+            for curve, (figures, _) in zip(self.curves, self._read(rows, draws, taught), strict=True):
                 curve.sizes[at].shuffled = curve.metric.score(figures)
 
     def _rows(self, train: Singles, validation: Singles, test: Singles, held: Doubles) -> tuple[Rows, Rows, Rows]:
@@ -208,9 +210,9 @@ class NumberCurves:
         tried = max(1, min(TRIED, SEARCH // picked.shape[1]))
         return few_number_figures(*rows, draws=picked, taught=taught, tried=tried)
 
-    def _add(self, name: str, baseline: bool, found: Sequence[Sequence[tuple[AnyArray, Setting]]]) -> None:
+    def _add(self, name: str, baseline: bool, scored: Sequence[Sequence[tuple[AnyArray, Setting]]]) -> None:
         for i, curve in enumerate(self.curves):
-            curve.add(name, baseline, [at[i] for at in found])
+            curve.add(name, baseline, [at[i] for at in scored])
 
 
 def number_efficiency(
@@ -241,12 +243,12 @@ def number_efficiency(
     if not wanted:
         raise AnalysisError(f"a curve of labelled rows needs {2 * LEAST_ROWS} train rows, and there are {len(y)}")
     curves = NumberCurves(y[:, None], truth[:, None], wanted, draws=draws, rng=rng, all_labels=all_labels)
-    kept = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
-    held = validation[names[0]].y[kept, None]
+    validation_rows = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
+    held = validation[names[0]].y[validation_rows, None]
     for name in names:
-        curves.read(name, is_baseline(name), train[name].x, validation[name].x[kept], test[name].x, held)
-    own = next((name for name in names if not is_baseline(name)), names[0])
-    curves.read_shuffled(train[own].x, validation[own].x[kept], test[own].x, held, rng)
+        curves.read(name, is_baseline(name), train[name].x, validation[name].x[validation_rows], test[name].x, held)
+    learned = next((name for name in names if not is_baseline(name)), names[0])
+    curves.read_shuffled(train[learned].x, validation[learned].x[validation_rows], test[learned].x, held, rng)
     curves.read_mean()
     (result,) = curves.curves
     return Efficiency(

@@ -86,29 +86,29 @@ def study(
     readers += _by_known_rows(numbers, split, options, notes)
     if not readers or (main.kind == "numeric" and main.name not in {column.name for column in readers[0].columns}):
         raise AnalysisError(f"{main.name!r} cannot be read with few labels: {'; '.join(notes) or 'too few rows'}")
-    own = ""
+    main_name = ""
     for wanted in representations(table):
         x = wanted.read(table, *split.rows, rng=rng)
         progress(wanted.name)
         for reader in readers:
-            reader.read(wanted.name, wanted.baseline, x, shuffled=not own)
-        own = wanted.name
+            reader.read(wanted.name, wanted.baseline, x, shuffled=not main_name)
+        main_name = wanted.name
     if options.network_draws and supervised:
         notes += dict.fromkeys(
-            note for one in readers for note in one.add_supervised(table, supervised, options, progress)
+            note for reader in readers for note in reader.add_supervised(table, supervised, options, progress)
         )
     done = [result for reader in readers for result in reader.results(table.n_labels_used)]
-    outcome, others = done[0], done[1:]
+    outcome, attributes = done[0], done[1:]
     rest = [*missing_baselines(table), *said(options, table, True, train=len(train), test=len(test))]
-    return replace(outcome, notes=(*outcome.notes, *notes, *rest), attributes=tuple(others))
+    return replace(outcome, notes=(*outcome.notes, *notes, *rest), attributes=tuple(attributes))
 
 
 def _columns(table: Embeddings, train: Ints, test: Ints, *, alone: bool) -> tuple[Column, list[Column], list[str]]:
     """The main column, every numeric one that is read (a main one first), and what was left out."""
     targets = find_targets(table, train, test)[0]
-    asked = [target for target in targets if target.name == table.label]
-    main = [*asked, *(one for one in targets if one.kind != "numeric"), *targets][0]
-    numbers = [one for one in targets if one.kind == "numeric" and one is not main]
+    label_columns = [target for target in targets if target.name == table.label]
+    main = [*label_columns, *(target for target in targets if target.kind != "numeric"), *targets][0]
+    numbers = [target for target in targets if target.kind == "numeric" and target is not main]
     left = [number.name for number in numbers[MOST_NUMBERS:]]
     notes = [f"not read: {', '.join(map(repr, left))} (--label COLUMN reads one)"] if left and not alone else []
     return main, [*([main] if main.kind == "numeric" else []), *([] if alone else numbers[:MOST_NUMBERS])], notes
@@ -124,13 +124,13 @@ class _Classes:
         self.curve, self.notes = _curve(column, split.train, options, rng)
 
     def read(self, name: str, baseline: bool, x: Sequence[Singles], *, shuffled: bool) -> None:
-        known, held, judged = (
+        train, held, judged = (
             rows_with_values(self.columns[0], part, rows) for part, rows in zip(x, self.split.rows, strict=True)
         )
-        kept = subsample(np.arange(len(held.y)), VALIDATION, rng=np.random.default_rng(0))
-        self.curve.read(name, baseline, known, Rows(held.x[kept], held.y[kept]), judged)
+        validation_rows = subsample(np.arange(len(held.y)), VALIDATION, rng=np.random.default_rng(0))
+        self.curve.read(name, baseline, train, Rows(held.x[validation_rows], held.y[validation_rows]), judged)
         if shuffled:
-            self.curve.read_shuffled(name, known, judged, np.random.default_rng([self.seed, 11]))
+            self.curve.read_shuffled(name, train, judged, np.random.default_rng([self.seed, 11]))
 
     def add_supervised(
         self, table: Embeddings, baselines: Sequence[SupervisedBaseline], options: _Options, progress: Progress
@@ -138,8 +138,8 @@ class _Classes:
         """Train supervised baselines on the same draws; returns notes."""
         present = self.columns[0].present
         train, validation, test = (rows[present[rows]] for rows in self.split.rows)
-        kept = validation[subsample(np.arange(len(validation)), VALIDATION, rng=np.random.default_rng(0))]
-        rows = (train, kept, test)
+        validation_rows = validation[subsample(np.arange(len(validation)), VALIDATION, rng=np.random.default_rng(0))]
+        rows = (train, validation_rows, test)
         return add_classifiers(
             self.curve,
             baselines,
@@ -150,11 +150,15 @@ class _Classes:
             progress=progress,
         )
 
-    def results(self, told: int) -> list[Efficiency]:
+    def results(self, n_labels_used: int) -> list[Efficiency]:
         name = self.columns[0].name
         return [
             Efficiency(
-                target=name, curve=self.curve.results(), needed=self.curve.needed(), told=told, notes=tuple(self.notes)
+                target=name,
+                curve=self.curve.results(),
+                needed=self.curve.needed(),
+                told=n_labels_used,
+                notes=tuple(self.notes),
             )
         ]
 
@@ -163,11 +167,11 @@ def _by_known_rows(columns: Sequence[Column], split: _Split, options: _Options, 
     """Readers of numbers, those that are known for the same rows together; what cannot be read is noted."""
     groups: dict[bytes, list[Column]] = {}
     for column in columns:
-        known = [np.count_nonzero(column.present[rows]) for rows in split.rows]
-        if known[1] < 2 or np.ptp(column.values[split.validation][column.present[split.validation]]) == 0:
+        n_known = [np.count_nonzero(column.present[rows]) for rows in split.rows]
+        if n_known[1] < 2 or np.ptp(column.values[split.validation][column.present[split.validation]]) == 0:
             notes.append(f"{column.name!r} is not read: ridge chooses its strength on validation rows with a value")
-        elif known[0] < 2 * LEAST_ROWS:
-            notes.append(f"{column.name!r} is not read: {known[0]} train rows have a value")
+        elif n_known[0] < 2 * LEAST_ROWS:
+            notes.append(f"{column.name!r} is not read: {n_known[0]} train rows have a value")
         else:
             key = b"".join(column.present[rows].tobytes() for rows in split.rows)
             groups.setdefault(key, []).append(column)
@@ -180,12 +184,12 @@ class _Numbers:
     def __init__(self, columns: list[Column], split: _Split, options: _Options) -> None:
         self.columns, self.split, self.seed, self.notes = columns, split, options.seed, list[str]()
         present = columns[0].present
-        known = [np.flatnonzero(present[rows]) for rows in split.rows]
-        known[1] = subsample(known[1], VALIDATION, rng=np.random.default_rng(0))
-        judged = thin(known[2], JUDGED, options)
-        if len(judged) < len(known[2]):
-            self.notes.append(f"numbers are judged on a sample of {len(judged):,} of {len(known[2]):,} test rows")
-        self.known = (known[0], known[1], judged)
+        known_rows = [np.flatnonzero(present[rows]) for rows in split.rows]
+        known_rows[1] = subsample(known_rows[1], VALIDATION, rng=np.random.default_rng(0))
+        judged = thin(known_rows[2], JUDGED, options)
+        if len(judged) < len(known_rows[2]):
+            self.notes.append(f"numbers are judged on a sample of {len(judged):,} of {len(known_rows[2]):,} test rows")
+        self.known = (known_rows[0], known_rows[1], judged)
         values, self.held, truth = (
             np.stack([column.values[rows[part]] for column in columns], axis=1)
             for rows, part in zip(split.rows, self.known, strict=True)
@@ -227,14 +231,14 @@ class _Numbers:
         rows = (train, validation, test)
         return add_regressors(self.curves, baselines, table, rows, self.held, draws=draws, progress=progress)
 
-    def results(self, told: int) -> list[Efficiency]:
+    def results(self, n_labels_used: int) -> list[Efficiency]:
         self.curves.read_mean()
         return [
             Efficiency(
                 target=column.name,
                 curve=curve.results(),
                 needed=curve.needed(REFERENCE),
-                told=told,
+                told=n_labels_used,
                 notes=tuple(self.notes),
                 metric="R2",
             )

@@ -62,9 +62,12 @@ def section(context: ReportContext) -> Section:
     blocks = _blocks(result, "label")
     blocks += [Prose(sentence(note)) for note in _notes(result)]
     if result.attributes:
-        said = "".join(map(_in_short, result.attributes))
-        blocks += [Prose(f"Numbers are read by ridge regression.{said}")]
-        options = [(one.target, tuple(_blocks(one, f"number-{i}"))) for i, one in enumerate(result.attributes)]
+        attribute_texts = "".join(map(_in_short, result.attributes))
+        blocks += [Prose(f"Numbers are read by ridge regression.{attribute_texts}")]
+        options = [
+            (efficiency.target, tuple(_blocks(efficiency, f"number-{i}")))
+            for i, efficiency in enumerate(result.attributes)
+        ]
         blocks += one_of("numbers", "Number", options)
         blocks += [
             Prose(sentence(note))
@@ -79,23 +82,23 @@ def section(context: ReportContext) -> Section:
     )
 
 
-def _notes(found: Efficiency) -> list[str]:
-    return [note for note in dict.fromkeys([few.note for few in found.curve] + list(found.notes)) if note]
+def _notes(efficiency: Efficiency) -> list[str]:
+    return [note for note in dict.fromkeys([few.note for few in efficiency.curve] + list(efficiency.notes)) if note]
 
 
-def _blocks(found: Efficiency, id: str) -> list[Block]:
+def _blocks(efficiency: Efficiency, id: str) -> list[Block]:
     """The curve, the figures of each size, what baselines need, and paired differences."""
-    curve, at = found.curve, headline(found.curve)
+    curve, at = efficiency.curve, headline(efficiency.curve)
     rows = [row for few in curve for row in _few_rows(few)]
     caption = (
-        f"{_capital(_figure_name(found))} of {_reader(at)} trained on so few labels, mean over "
+        f"{_capital(_figure_name(efficiency))} of {_reader(at)} trained on so few labels, mean over "
         f"{'' if _is_number(at) else 'balanced '}draws with its 95 % interval and the standard deviation over draws. "
         f"All representations see the same draws and the same test rows.{_networks(at)} {_covered(at)}".rstrip()
     )
     scale: Scale = "number" if _is_number(at) else "percent"
-    blocks: list[Block] = [_curve(found, f"{id}-curve")] if len(curve) > 1 else []
+    blocks: list[Block] = [_curve(efficiency, f"{id}-curve")] if len(curve) > 1 else []
     blocks.append(by_group(f"{id}s", "Trained on", tuple(rows), caption, scale, start=trained_on_labels(at)))
-    return blocks + _needed(found) + _differences(curve)
+    return blocks + _needed(efficiency) + _differences(curve)
 
 
 def _is_number(few: FewLabels) -> bool:
@@ -114,9 +117,9 @@ def _networks(few: FewLabels) -> str:
     return f" Networks learned from the labelled images of the first {plural(max(draws), 'draw')} alone."
 
 
-def _figure_name(found: Efficiency) -> str:
+def _figure_name(efficiency: Efficiency) -> str:
     """What the curve shows: of numbers R² and their name, as several stand side by side."""
-    return f"test R² of {found.target}" if found.metric == "R2" else "test accuracy"
+    return f"test R² of {efficiency.target}" if efficiency.metric == "R2" else "test accuracy"
 
 
 def _capital(text: str) -> str:
@@ -125,7 +128,7 @@ def _capital(text: str) -> str:
 
 def headline(few: tuple[FewLabels, ...]) -> FewLabels:
     """Choose the number of labels to speak of: 10 a class, or 100 rows with a number, or the nearest to it."""
-    return min(few, key=lambda one: abs(np.log(one.per_class / (100 if _is_number(one) else 10))))
+    return min(few, key=lambda few_labels: abs(np.log(few_labels.per_class / (100 if _is_number(few_labels) else 10))))
 
 
 def trained_on_labels(few: FewLabels) -> str:
@@ -136,7 +139,7 @@ def trained_on_labels(few: FewLabels) -> str:
 
 
 def _few_rows(few: FewLabels) -> list[Estimate]:
-    order = sorted(zip(few.representations, few.scores, few.deviations, strict=True), key=lambda one: -one[1].value)
+    order = sorted(zip(few.representations, few.scores, few.deviations, strict=True), key=lambda row: -row[1].value)
     rows = [
         estimate(
             readable(name),
@@ -163,16 +166,16 @@ def _covered(few: FewLabels) -> str:
     return " ".join(map(sentence, sentences))
 
 
-def _few_finding(found: Efficiency, few: FewLabels, needed: str, noun: str) -> str:
-    own = [i for i, baseline in enumerate(few.baselines) if not baseline]
-    if not own:
+def _few_finding(efficiency: Efficiency, few: FewLabels, needed: str, noun: str) -> str:
+    learned = [i for i, baseline in enumerate(few.baselines) if not baseline]
+    if not learned:
         return "Only baselines were measured."
-    best = max(own, key=lambda i: few.scores[i].value)
+    best = max(learned, key=lambda i: few.scores[i].value)
     name, score = few.representations[best], few.scores[best]
-    chosen = f"{name}{best_of(len(own))}"
+    chosen = f"{name}{best_of(len(learned))}"
     text = f"With {trained_on_labels(few)}, {chosen} reads {figure(score)} of test {noun}s right"
     if _is_number(few):
-        text = f"With {trained_on_labels(few)}, {chosen} reads {found.target} with R² {brackets(score)}"
+        text = f"With {trained_on_labels(few)}, {chosen} reads {efficiency.target} with R² {brackets(score)}"
     counted = f"(n = {plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {noun}')})"
     compared = _compared(few, name)
     return f"{text}{compared and ', '}{compared} {counted}{_no_more_than_the_mean(few, name)}{needed}."
@@ -202,32 +205,32 @@ def _no_more_than_the_mean(few: FewLabels, name: str) -> str:
     return ", no more than predicting the labels' mean gives" if gap is not None and not gap.low > 0 else ""
 
 
-def _in_short(found: Efficiency) -> str:
+def _in_short(efficiency: Efficiency) -> str:
     """One sentence on a number beside the label."""
-    few = headline(found.curve)
+    few = headline(efficiency.curve)
     best = _best(few)
     if not best:
         return ""
     score = few.scores[few.representations.index(best)]
     compared = _compared(few, best)
     return (
-        f" {_capital(found.target)}: R² {brackets(score)} from {best} with {trained_on_labels(few)}"
+        f" {_capital(efficiency.target)}: R² {brackets(score)} from {best} with {trained_on_labels(few)}"
         f"{compared and ', '}{compared}{_no_more_than_the_mean(few, best)}."
     )
 
 
 def _best(few: FewLabels) -> str:
     """The model's own representation that is read best, "" without one."""
-    own = [i for i, baseline in enumerate(few.baselines) if not baseline]
-    return few.representations[max(own, key=lambda i: few.scores[i].value)] if own else ""
+    learned = [i for i, baseline in enumerate(few.baselines) if not baseline]
+    return few.representations[max(learned, key=lambda i: few.scores[i].value)] if learned else ""
 
 
-def _few_needed(found: Efficiency) -> str:
+def _few_needed(efficiency: Efficiency) -> str:
     """How many labels a class raw pixels need for what the finding names."""
-    best = _best(headline(found.curve))
-    for one in found.needed:
-        if (one.representation, one.baseline) == (best, "pixels"):
-            return f"; for as much, raw pixels {_needs(one.needed, found.curve)}"
+    best = _best(headline(efficiency.curve))
+    for needed in efficiency.needed:
+        if (needed.representation, needed.baseline) == (best, "pixels"):
+            return f"; for as much, raw pixels {_needs(needed.needed, efficiency.curve)}"
     return ""
 
 
@@ -249,37 +252,40 @@ def _labels(value: float) -> str:
     return number(value, 0 if value >= 10 else 1)
 
 
-def _curve(found: Efficiency, id: str) -> Lines:
-    few = found.curve
-    names = dict.fromkeys(name for one in few for name in one.representations)
+def _curve(efficiency: Efficiency, id: str) -> Lines:
+    few = efficiency.curve
+    names = dict.fromkeys(name for point in few for name in point.representations)
     lines = []
     best = _best(headline(few))
     for name in names:
         if name.startswith("untrained.") and name != f"untrained.{best}":
             continue  # one of them is enough to look at; the others stand below
         at = [
-            (one.per_class, one.scores[one.representations.index(name)]) for one in few if name in one.representations
+            (point.per_class, point.scores[point.representations.index(name)])
+            for point in few
+            if name in point.representations
         ]
         role = role_of(name)
         lines.append(_line(readable(name), at, None if role == "ours" else role))
-    shuffled = [(one.per_class, one.shuffled) for one in few if one.shuffled is not None]
+    shuffled = [(point.per_class, point.shuffled) for point in few if point.shuffled is not None]
     if shuffled:
         lines.append(_line(f"{readable(few[0].representations[0])}, labels shuffled", shuffled, "chance"))
     last = few[-1]
     end = f" The last point is all {plural(last.labels, 'label')}." if last.everything else ""
-    told = f" The networks were told {plural(found.told, 'label')} more." if found.told else ""
-    what, by = ("R²", "labelled rows") if _is_number(last) else ("Accuracy", "labels a class")
+    labels_note = f" The networks were told {plural(efficiency.told, 'label')} more." if efficiency.told else ""
+    title_of_axis, by = ("R²", "labelled rows") if _is_number(last) else ("Accuracy", "labels a class")
     caption = (
-        f"{what} against the {by} that the {'regression' if _is_number(last) else 'probe'} is taught; bands are 95 % "
+        f"{title_of_axis} against the {by} that the {'regression' if _is_number(last) else 'probe'} is taught; bands "
+        f"are 95 % "
         "intervals. How far a curve lies to the left of pixels' is how many labels it saves. Of the untrained network "
-        "the layer that leads is drawn." + _networks(headline(few)) + end + told + f" {_covered(headline(few))}"
+        "the layer that leads is drawn." + _networks(headline(few)) + end + labels_note + f" {_covered(headline(few))}"
     ).rstrip()
-    title = f"{what} {f'of {found.target} ' if _is_number(last) else ''}by number of labels"
+    title = f"{title_of_axis} {f'of {efficiency.target} ' if _is_number(last) else ''}by number of labels"
     return Lines(
         id=id,
         title=title,
         x_title=by,
-        y_title=_figure_name(found),
+        y_title=_figure_name(efficiency),
         lines=tuple(lines),
         caption=caption,
         y_scale="linear" if _is_number(last) else "percent",
@@ -299,19 +305,24 @@ def _line(name: str, at: list[tuple[int, Interval]], role: Role | None) -> Line:
     )
 
 
-def _needed(found: Efficiency) -> list[Block]:
+def _needed(efficiency: Efficiency) -> list[Block]:
     """A table of how many labels each baseline needs."""
-    if not found.needed:
+    if not efficiency.needed:
         return []
     rows = tuple(
-        (one.representation, count(one.per_class), readable(one.baseline), _needs(one.needed, found.curve))
-        for one in found.needed
+        (
+            needed.representation,
+            count(needed.per_class),
+            readable(needed.baseline),
+            _needs(needed.needed, efficiency.curve),
+        )
+        for needed in efficiency.needed
     )
     caption = (
         "Where the baseline's curve reaches what the representation gives; in brackets the sizes at which their "
         "paired difference is not clear of zero."
     )
-    labels = "labelled rows" if found.metric == "R2" else "labels a class"
+    labels = "labelled rows" if efficiency.metric == "R2" else "labels a class"
     names = ("representation", labels, "baseline", "for as much it must")
     return [Disclosure("How many labels the baselines need", (Table(columns=names, rows=rows, caption=caption),))]
 
@@ -326,10 +337,10 @@ def _differences(few: tuple[FewLabels, ...]) -> list[Block]:
             high=unit * d.difference.high,
             n=d.difference.n,
             role="ours",
-            group=trained_on_labels(one),
+            group=trained_on_labels(difference),
         )
-        for one in few
-        for d in one.differences
+        for difference in few
+        for d in difference.differences
     ]
     caption = (
         f"Paired differences{', in points,' if unit > 1 else ''} over the same draws and test rows, with their 95 % "
@@ -354,7 +365,7 @@ REFERENCE_ROWS = 100  # at which differences of numbers are shown
 
 
 def tables(result: Any) -> Iterator[TextTable]:
-    told = f" beyond the {result.told:,} that the networks were told" if result.told else ""
+    labels_note = f" beyond the {result.told:,} that the networks were told" if result.told else ""
     number = result.metric == "R2"
     write, by = (partial(plain, digits=2), "labelled rows") if number else (percent_interval, "labels a class")
     for start in range(0, len(result.curve), COLUMNS):
@@ -365,24 +376,24 @@ def tables(result: Any) -> Iterator[TextTable]:
         if any(few.shuffled for few in shown):
             rows.append(("  labels shuffled", *(write(few.shuffled) for few in shown)))
         read = "R² of ridge" if number else "logistic accuracy"
-        title = f"{result.target}: {read} on {shown[0].n_test:,} test rows by {by}{told}"
+        title = f"{result.target}: {read} on {shown[0].n_test:,} test rows by {by}{labels_note}"
         yield title, ("representation", *map(_drawn, shown)), rows
     at = REFERENCE_ROWS if number else 10
     for few in result.curve:
         show = partial(plain, digits=2) if number else points
         paired = [(f"{d.representation} − {d.baseline}", show(d.difference)) for d in few.differences]
-        if paired and few.per_class == min((one.per_class for one in result.curve), key=lambda k: abs(k - at)):
+        if paired and few.per_class == min((point.per_class for point in result.curve), key=lambda k: abs(k - at)):
             drawn = f"all {few.labels:,} labels" if few.everything else f"{few.per_class} {by}"
             unit = f"of {result.target}, R²" if number else "in points"
             yield f"difference with {drawn}, {unit}, paired", ("pair", "mean"), paired
     most = result.curve[-1].per_class
     needs = [
         (
-            f"{one.representation}, {one.per_class}{'' if number else ' a class'}",
-            one.baseline,
-            labels_a_class(one.needed, most),
+            f"{point.representation}, {point.per_class}{'' if number else ' a class'}",
+            point.baseline,
+            labels_a_class(point.needed, most),
         )
-        for one in result.needed
+        for point in result.needed
     ]
     if needs:
         of = f" of {result.target}" if number else ""

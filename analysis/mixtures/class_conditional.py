@@ -86,12 +86,12 @@ def fit_class_mixtures(
     """
     rng = as_rng(rng)
     codes = as_codes(codes)
-    (places,), known = as_classes({"labels": labels}, unlabelled=True)
+    (places,), has_class = as_classes({"labels": labels}, unlabelled=True)
     same_length(codes=codes, labels=places)
     result = _fitted(codes, places, rng=rng, components=components, restarts=restarts)
-    whole = known.values.dtype.kind == "i"
-    classes = known.values[result.classes] if whole else result.classes
-    return replace(result, classes=classes, names=tuple(known.names[place] for place in result.classes))
+    whole = has_class.values.dtype.kind == "i"
+    classes = has_class.values[result.classes] if whole else result.classes
+    return replace(result, classes=classes, names=tuple(has_class.names[place] for place in result.classes))
 
 
 def _fitted(
@@ -122,10 +122,10 @@ def _shuffled(codes: Floats, labels: Ints, *, rng: np.random.Generator) -> Class
     return _fitted(codes, mixed, rng=rng, components=(1,))
 
 
-def judge(found: ClassMixtures, codes: Floats, labels: Ints) -> Interval:
+def judge(mixtures: ClassMixtures, codes: Floats, labels: Ints) -> Interval:
     """Share of labelled (m, d) codes whose class has the highest posterior."""
-    known = np.isin(labels, found.classes)
-    return proportion(found.classes[found.log_joint(codes[known]).argmax(1)] == labels[known])
+    has_class = np.isin(labels, mixtures.classes)
+    return proportion(mixtures.classes[mixtures.log_joint(codes[has_class]).argmax(1)] == labels[has_class])
 
 
 def by_class(
@@ -148,32 +148,32 @@ def by_class(
     """
     rng = as_rng(rng)
     parts = {"train": as_pair(train, "train"), "test": as_pair(test, "test")}
-    codes, others = (as_codes(x, f"{name} X") for name, (x, _) in parts.items())
-    (labels, truth), known = as_classes(
+    codes, other_codes = (as_codes(x, f"{name} X") for name, (x, _) in parts.items())
+    (labels, truth), has_class = as_classes(
         {f"{name} y": y for name, (_, y) in parts.items()}, classes=tuple(classes), unlabelled=True
     )
-    classes = known.names
+    classes = has_class.names
     same_length(**{"train X": codes, "train y": labels})
-    same_length(**{"test X": others, "test y": truth})
-    if codes.shape[1] != others.shape[1]:
-        raise AnalysisError(f"train X has {codes.shape[1]} columns, and test X has {others.shape[1]}")
+    same_length(**{"test X": other_codes, "test y": truth})
+    if codes.shape[1] != other_codes.shape[1]:
+        raise AnalysisError(f"train X has {codes.shape[1]} columns, and test X has {other_codes.shape[1]}")
     if not (truth >= 0).any():
         raise AnalysisError("mixtures of classes are judged on test rows with a label, and there are none")
     keep = np.ones(codes.shape[1], np.bool_) if columns is None else columns
-    inner, held = (codes[:, keep], labels), (others[:, keep], truth)
+    inner, held = (codes[:, keep], labels), (other_codes[:, keep], truth)
     result = _fitted(*inner, rng=rng, components=components)
     null = [judge(_shuffled(*inner, rng=rng), *held).value for _ in range(SHUFFLES)]
     notes = [f"{keep.sum()} columns reduced to {len(result.pca.axes)} by PCA"] if result.pca is not None else []
     judged = ByClass(
         classes=tuple(classes[label] for label in result.classes),
         components=np.array([len(mixture.gaussians.weights) for mixture in result.mixtures], np.int64),
-        covariances=tuple(one.gaussians.covariance for one in result.mixtures),
-        rows=np.array([one.fitted_on for one in result.mixtures], np.int64),
+        covariances=tuple(mixture.gaussians.covariance for mixture in result.mixtures),
+        rows=np.array([mixture.fitted_on for mixture in result.mixtures], np.int64),
         accuracy=judge(result, *held),
         shuffled=float(np.mean(null)),
         samples=None,
         notes=tuple(notes),
-        mixtures=tuple(one.gaussians for one in result.mixtures),
+        mixtures=tuple(mixture.gaussians for mixture in result.mixtures),
         back=code_transform(
             codes, keep, result.pca, [np.flatnonzero(labels == label) for label in result.classes], rng=rng
         ),

@@ -112,9 +112,9 @@ def maximise(x: Floats, resp: Floats, covariance: str, floor: float = FLOOR) -> 
         centre, share, dense = means[k].astype(x.dtype), resp[k], 2 * len(rows) > len(x)
         total = np.zeros((d, d))
         for start in range(0, len(x) if dense else len(rows), BLOCK):
-            some = slice(start, start + BLOCK) if dense else rows[start : start + BLOCK]
-            gap = x[some] - centre
-            gap *= np.sqrt(share[some])[:, None]
+            part = slice(start, start + BLOCK) if dense else rows[start : start + BLOCK]
+            gap = x[part] - centre
+            gap *= np.sqrt(share[part])[:, None]
             total += np.diag(np.square(gap).sum(0)) if covariance == "diag" else gap.T @ gap
         covariances[k] = _positive(total / mass[k] + floor * np.eye(d), floor)
 
@@ -137,8 +137,8 @@ def step_in_blocks(x: Floats, mixture: Gaussians, floor: float = FLOOR) -> tuple
         mass += resp.sum(1, dtype=np.float64)
         least = LEAST[resp.dtype]
         for j in range(k):
-            some = np.flatnonzero(resp[j] > least)
-            gap, share = rows[some] - about[j], resp[j, some]
+            members = np.flatnonzero(resp[j] > least)
+            gap, share = rows[members] - about[j], resp[j, members]
             firsts[j] += share @ gap
             if mixture.covariance == "diag":
                 np.fill_diagonal(seconds[j], seconds[j].diagonal() + share @ np.square(gap))
@@ -153,7 +153,7 @@ def step_in_blocks(x: Floats, mixture: Gaussians, floor: float = FLOOR) -> tuple
     else:
         within = within * np.eye(d) if mixture.covariance == "diag" else within
         result = (seconds - within) / mass[:, None, None] + eye
-        covariances = np.stack([_positive((one + one.T) / 2, floor) for one in result])
+        covariances = np.stack([_positive((covariance + covariance.T) / 2, floor) for covariance in result])
     return Gaussians(mass / mass.sum(), about + moved, covariances, mixture.covariance), total / len(x)
 
 
@@ -229,9 +229,9 @@ def fit_gaussians(
         shift, spread, size = _scale(x)
         square = np.outer(spread, spread)
         if isinstance(x, Stream) and start is None:
-            some = np.asarray(x[np.sort(rng.permutation(len(x))[:sample])])
+            sample_rows = np.asarray(x[np.sort(rng.permutation(len(x))[:sample])])
             start, _ = fit_gaussians(
-                some,
+                sample_rows,
                 k,
                 covariance=covariance,
                 rng=rng,
@@ -244,10 +244,12 @@ def fit_gaussians(
         if start is not None:
             begun = Gaussians(start.weights, (start.means - shift) / spread, start.covariances / square, covariance)
         else:
-            seen = _scaled(x, shift, np.full_like(spread, size), np.float32)  # distances as they are in the code
+            scaled_codes = _scaled(
+                x, shift, np.full_like(spread, size), np.float32
+            )  # distances as they are in the code
             thorough = thorough and k > 1 and len(x) <= sample
             begin = _thorough if thorough else _begin
-            begun = begin(scaled, seen, k, covariance, rng, restarts, tolerance, floor, sample)
+            begun = begin(scaled, scaled_codes, k, covariance, rng, restarts, tolerance, floor, sample)
             tolerance *= FINE if thorough else 1
             if len(x) > sample and k > 1 and covariance != "tied":  # of one shape
                 begun = _annealed(scaled, begun, floor, rng)
@@ -290,16 +292,16 @@ def _begin(
     """
     views = [seen, np.asarray(x, np.float32)]  # groups may show in either: in large columns, or in all alike
     order = np.arange(len(x)) if len(x) <= sample else rng.permutation(len(x))
-    rows, others = np.sort(order[:sample]), np.sort(order[sample : 2 * sample])
+    rows, validation_rows = np.sort(order[:sample]), np.sort(order[sample : 2 * sample])
     runs = []
     for i in range(restarts if k > 1 else 1):
-        seed = seed_means(views[i % 2][rows], k, rng=rng, rounds=10 if len(others) else 25)
+        seed = seed_means(views[i % 2][rows], k, rng=rng, rounds=10 if len(validation_rows) else 25)
         run = maximise(x[rows], np.eye(k, dtype=x.dtype)[:, seed], covariance, floor)
-        rounds = 1 if len(others) else ROUGH
+        rounds = 1 if len(validation_rows) else ROUGH
         run, score = climb(x[rows], run, iterations=rounds, tolerance=tolerance, floor=floor)
-        runs.append((run, expect(run, x[others])[1] if len(others) else score, i % 2, seed))
+        runs.append((run, expect(run, x[validation_rows])[1] if len(validation_rows) else score, i % 2, seed))
     best, _, view, seed = max(runs, key=lambda run: run[1])
-    if not len(others):
+    if not len(validation_rows):
         return best
     centres = np.stack([views[view][rows[seed == j]].mean(0) for j in np.unique(seed)])
     cluster = lloyd(views[view], centres, LLOYD)
@@ -326,10 +328,10 @@ def _thorough(
     for i in range(max(STARTS, restarts)):
         seed = seed_means(views[i % 2], k, rng=rng, rounds=25 if i % 4 < 2 else 2)
         runs.append(maximise(x, np.eye(k, dtype=x.dtype)[:, seed], covariance, floor))
-    for rounds, kept in ((ROUGH, KEPT), (LONGER, FINISHED)):
+    for rounds, n_kept in ((ROUGH, KEPT), (LONGER, FINISHED)):
         climbed = [climb(x, run, iterations=rounds, tolerance=FINE * tolerance, floor=floor) for run in runs]
         climbed.sort(key=lambda run: (degenerate(run[0], len(x), floor), -run[1]))
-        runs = [run for run, _ in climbed[:kept]]
+        runs = [run for run, _ in climbed[:n_kept]]
     ended = [
         _split_and_merged(x, climb(x, run, tolerance=FINE * tolerance, floor=floor)[0], FINE * tolerance, floor)
         for run in runs
@@ -367,8 +369,8 @@ def _moves(x: Floats, mixture: Gaussians, resp: Floats, floor: float) -> Iterato
     pairs = [divmod(int(place), k) for place in np.argsort(-alike, axis=None)[:PAIRS]]
     local = resp / np.maximum(resp.sum(1, keepdims=True), 1e-30)
     with np.errstate(all="ignore"):  # of rows so far out that their density is 0
-        own = (mixture.log_joint(x) - np.log(mixture.weights)).T
-        misfit = np.nansum(local * (np.log(np.maximum(local, 1e-30)) - own), axis=1)
+        log_responsibilities = (mixture.log_joint(x) - np.log(mixture.weights)).T
+        misfit = np.nansum(local * (np.log(np.maximum(local, 1e-30)) - log_responsibilities), axis=1)
     order = np.argsort(-misfit).tolist()
     for first, second in pairs:
         for split in [each for each in order if each not in (first, second)][:SPLITS]:
@@ -394,7 +396,7 @@ def _annealed(x: Floats, mixture: Gaussians, floor: float, rng: np.random.Genera
     for power in np.geomspace(min(1.0, SOFT / math.sqrt(x.shape[1])), 1, ANNEALED).tolist():
         resp, _ = expect(mixture, used, precision=x.dtype, power=power)
         mixture = maximise(used, resp, mixture.covariance, floor)
-    return max(plain, mixture, key=lambda one: expect(one, aside, precision=x.dtype)[1])
+    return max(plain, mixture, key=lambda candidate: expect(candidate, aside, precision=x.dtype)[1])
 
 
 def climb(

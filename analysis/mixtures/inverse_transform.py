@@ -38,14 +38,14 @@ class CodeTransform:
 
     def inner(self, codes: Floats) -> Doubles:
         """Codes (n, D) as the mixture sees them: (n, u)."""
-        own = codes[:, self.columns].astype(np.float64)
-        return own if self.pca is None else (own - self.pca.mean) @ self.pca.axes.T
+        used = codes[:, self.columns].astype(np.float64)
+        return used if self.pca is None else (used - self.pca.mean) @ self.pca.axes.T
 
     def whole(self, inner: Doubles, group: int, *, rng: np.random.Generator) -> Singles:
         """Codes (n, D) of draws (n, u) of a group."""
-        own = inner if self.pca is None else self.pca.restore(inner)
+        used = inner if self.pca is None else self.pca.restore(inner)
         codes = np.empty((len(inner), self.width), np.float32)
-        codes[:, self.columns] = np.clip(own, self.low, self.high)
+        codes[:, self.columns] = np.clip(used, self.low, self.high)
         if len(self.columns) < self.width:
             rest = np.setdiff1d(np.arange(self.width), self.columns)
             codes[:, rest] = self.others[group][rng.integers(self.others.shape[1], size=len(codes))]
@@ -59,16 +59,16 @@ def code_transform(
 
     Args: members: rows of each group; of all codes where it has none.
     """
-    own = codes if keep.all() else codes[:, keep]
-    others = np.zeros((len(members), 1, 0), np.float32)
+    used = codes if keep.all() else codes[:, keep]
+    other_columns = np.zeros((len(members), 1, 0), np.float32)
     if not keep.all():
         every = np.arange(len(codes))
         picked = np.stack([rng.choice(rows if len(rows) else every, KEPT) for rows in members])
         wanted, back = np.unique(picked, return_inverse=True)
         read = np.asarray(codes[wanted], np.float32)[:, ~keep]  # a stream reads ascending rows once
-        others = read[back.reshape(picked.shape)]
-    low, high = (np.asarray(end, np.float64) for end in (own.min(0), own.max(0)))
-    return CodeTransform(columns=np.flatnonzero(keep), low=low, high=high, others=others, pca=pca)
+        other_columns = read[back.reshape(picked.shape)]
+    low, high = (np.asarray(end, np.float64) for end in (used.min(0), used.max(0)))
+    return CodeTransform(columns=np.flatnonzero(keep), low=low, high=high, others=other_columns, pca=pca)
 
 
 def decoded(drawn: Sequence[Singles], decode: Callable[[Singles], Singles]) -> Pixels:

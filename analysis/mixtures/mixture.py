@@ -102,11 +102,11 @@ def agreement(
     baselines: tuple[Baseline, ...] = (),
 ) -> Agreement | None:
     """Compare components with labels (-1 = unlabelled), each (n,), on the same table of counts."""
-    known = labels >= 0
-    n, width = int(np.count_nonzero(known)), max(len(classes), 1 + int(labels.max(initial=0)))
+    is_labelled = labels >= 0
+    n, width = int(np.count_nonzero(is_labelled)), max(len(classes), 1 + int(labels.max(initial=0)))
     if n < 2:
         return None
-    part, truth = assignments[known], labels[known]
+    part, truth = assignments[is_labelled], labels[is_labelled]
     counts = contingency(part, truth, rows=components, columns=width)
     shuffled = np.stack([contingency(part, rng.permutation(truth), rows=components, columns=width) for _ in range(20)])
     shared, rand = partition_interval(nmi, counts, rng=rng), partition_interval(ari, counts, rng=rng, ends=(-1.0, 1.0))
@@ -144,13 +144,13 @@ def mixture_result(
     Args: columns: (D,) those that the mixture was fitted to; by default all. Others have their mean in `means`.
     """
     keep = np.ones(codes.shape[1], np.bool_) if columns is None else columns
-    own = codes if keep.all() else codes[:, keep]
-    index, confidence = fitted.assign(own)
+    used = codes if keep.all() else codes[:, keep]
+    index, confidence = fitted.assign(used)
     k = len(fitted.gaussians.weights)
     centres = fitted.outer(fitted.gaussians.means)
     near = np.full((k, shown), -1, np.int64)
     gap = np.concatenate(
-        [np.linalg.norm(some - centres[index[start : start + len(some)]], axis=1) for start, some in blocks(own)]
+        [np.linalg.norm(part - centres[index[start : start + len(part)]], axis=1) for start, part in blocks(used)]
     )
     for component in range(k):
         members = np.flatnonzero(index == component)

@@ -83,8 +83,8 @@ class FittedMixture:
     def assign(self, codes: Floats) -> tuple[Ints, Singles]:
         """Likeliest component of (n, d) codes and its responsibility: (n,), (n,)."""
 
-        def likeliest(some: Floats) -> Doubles:
-            resp, _ = self.gaussians.responsibilities(some)
+        def likeliest(part: Floats) -> Doubles:
+            resp, _ = self.gaussians.responsibilities(part)
             best = resp.argmax(1)
             return np.stack([best, resp[np.arange(len(resp)), best]], axis=1)
 
@@ -93,7 +93,7 @@ class FittedMixture:
 
     def log_density(self, codes: Floats) -> Doubles:
         """log p of (n, d) codes: (n,)."""
-        return by_blocks(lambda some: self.gaussians.responsibilities(some)[1], self.inner(codes))
+        return by_blocks(lambda part: self.gaussians.responsibilities(part)[1], self.inner(codes))
 
 
 def fit_mixture(
@@ -146,7 +146,7 @@ def fit_mixture(
             f"{flat} of {codes.shape[1]} directions hold no variance (constant columns, or columns that depend on each "
             "other), so that they tell no groups apart"
         )
-    candidates = [one.candidate for one in tried]
+    candidates = [fit.candidate for fit in tried]
     chosen, start = _choose(tried, keep_degenerate)
     notes += _warnings(candidates, chosen)
     final, floored = _refitted(codes, chosen, start, rng)
@@ -185,12 +185,12 @@ def _search(
     if not tried:
         raise AnalysisError(f"no number of components in {tuple(components)} fits {len(codes)} rows")
     tried = _confirmed(tried)
-    while not components and (beside := _beside([one.candidate for one in tried])):
-        for k, shape in beside:
+    while not components and (more := _beside([fit.candidate for fit in tried])):
+        for k, shape in more:
             progress(f"{k} components, {shape} covariance")
             tried.append(_candidate(*parts, flat, k, shape, restarts, rng))
         tried = _confirmed(tried)
-    if not any(one.candidate.sound for one in tried):
+    if not any(fit.candidate.sound for fit in tried):
         tried += [_candidate(*parts, flat, 1, shape, 1, rng) for shape in ("full", "diag")]
     return tried if restarts == 1 else _polished(tried, parts, flat, rng, progress)
 
@@ -209,12 +209,14 @@ def _polished(
     order = sorted(range(len(tried)), key=lambda i: (not tried[i].candidate.sound, tried[i].candidate.bic))
     tried = list(tried)
     for i in order[:POLISHED]:
-        one = tried[i].candidate
-        if one.components > 1:
-            progress(f"{one.components} components, {one.covariance} covariance: more starts, splits and merges")
-            again = _candidate(*parts, flat, one.components, one.covariance, 6, rng, thorough=True)
-            if again.candidate.floored <= one.floored and again.candidate.bic < one.bic:
-                tried[i] = again
+        candidate = tried[i].candidate
+        if candidate.components > 1:
+            progress(
+                f"{candidate.components} components, {candidate.covariance} covariance: more starts, splits and merges"
+            )
+            refitted = _candidate(*parts, flat, candidate.components, candidate.covariance, 6, rng, thorough=True)
+            if refitted.candidate.floored <= candidate.floored and refitted.candidate.bic < candidate.bic:
+                tried[i] = refitted
     return _confirmed(tried)
 
 
@@ -237,8 +239,8 @@ def _refitted(codes: Floats, chosen: Candidate, start: Gaussians, rng: np.random
     """
     k, shape = chosen.components, chosen.covariance
 
-    def better(one: tuple[Gaussians, int], other: tuple[Gaussians, int]) -> tuple[Gaussians, int]:
-        return max(one, other, key=lambda fit: (-fit[1], float(fit[0].responsibilities(codes)[1].mean())))
+    def better(first_fit: tuple[Gaussians, int], other: tuple[Gaussians, int]) -> tuple[Gaussians, int]:
+        return max(first_fit, other, key=lambda fit: (-fit[1], float(fit[0].responsibilities(codes)[1].mean())))
 
     if len(codes) <= SAMPLE:
         codes = np.asarray(codes[np.arange(len(codes))])  # of a stream: as many rows as a search holds anyway
@@ -280,17 +282,17 @@ def _candidate(
 
 def _confirmed(tried: list[FittedCandidate]) -> list[FittedCandidate]:
     """Mark the degenerate candidates that held-out rows find likelier than the best of the others."""
-    others = [one for one in tried if not one.candidate.floored and len(one.held) >= FEWEST]
-    if not others:
+    sound_fits = [fit for fit in tried if not fit.candidate.floored and len(fit.held) >= FEWEST]
+    if not sound_fits:
         return tried
-    best = max(others, key=lambda one: one.candidate.held_out)
+    best = max(sound_fits, key=lambda fit: fit.candidate.held_out)
 
-    def judged(one: FittedCandidate) -> FittedCandidate:
-        gap = one.held - best.held
+    def judged(candidate: FittedCandidate) -> FittedCandidate:
+        gap = candidate.held - best.held
         sure = bool(gap.mean() > Z * gap.std(ddof=1) / math.sqrt(len(gap)))
-        return one._replace(candidate=replace(one.candidate, confirmed=sure))
+        return candidate._replace(candidate=replace(candidate.candidate, confirmed=sure))
 
-    return [judged(one) if one.candidate.floored else one for one in tried]
+    return [judged(fit) if fit.candidate.floored else fit for fit in tried]
 
 
 def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:
@@ -310,8 +312,8 @@ def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:
 
 def _choose(tried: Sequence[FittedCandidate], keep_degenerate: bool) -> tuple[Candidate, Gaussians]:
     """The least BIC among sound candidates."""
-    sound = [one for one in tried if keep_degenerate or one.candidate.sound]
-    best = min(sound or tried, key=lambda one: one.candidate.bic)
+    sound = [fit for fit in tried if keep_degenerate or fit.candidate.sound]
+    best = min(sound or tried, key=lambda fit: fit.candidate.bic)
     return best.candidate, best.gaussians
 
 

@@ -57,7 +57,7 @@ def outlier_scores(
     distance = conformal(scores[0][1], scores[1][1])
     order = np.argsort(scores[0][0], kind="stable")
     place = np.arange(len(codes)) if rows is None else rows
-    beyond = tail(*(by_blocks(lambda some: _heavy_tailed(fitted, some), fitted.inner(x)) for x in (codes, references)))
+    beyond = tail(*(by_blocks(lambda part: _heavy_tailed(fitted, part), fitted.inner(x)) for x in (codes, references)))
     unusual = place[order][beyond[order] <= 0.05 / (among or len(codes))]
     return Outliers(
         rows=place[order],
@@ -74,23 +74,23 @@ def scored_by_halves(fitted: FittedMixture, codes: Floats, rows: Ints, *, rng: n
     """Score all (n, d) codes of `rows` (n,), each half beside the other."""
     part = rng.permutation(len(rows))
     halves = np.sort(part[: len(rows) // 2]), np.sort(part[len(rows) // 2 :])
-    one, other = (
-        outlier_scores(fitted, codes[mine], codes[rest], rows=rows[mine], among=len(rows))
-        for mine, rest in (halves, halves[::-1])
+    first, second = (
+        outlier_scores(fitted, codes[half], codes[rest], rows=rows[half], among=len(rows))
+        for half, rest in (halves, halves[::-1])
     )
-    order = np.argsort(np.concatenate([one.log_density, other.log_density]), kind="stable")
+    order = np.argsort(np.concatenate([first.log_density, second.log_density]), kind="stable")
 
     def both(name: str) -> AnyArray:
-        return np.concatenate([getattr(one, name), getattr(other, name)])[order]
+        return np.concatenate([getattr(first, name), getattr(second, name)])[order]
 
-    ranked, unusual = both("rows"), np.concatenate([one.unusual, other.unusual])
+    ranked, unusual = both("rows"), np.concatenate([first.unusual, second.unusual])
     return Outliers(
         rows=ranked,
         log_density=both("log_density"),
         mahalanobis=both("mahalanobis"),
         density_quantile=both("density_quantile"),
         mahalanobis_quantile=both("mahalanobis_quantile"),
-        references=min(one.references, other.references),
+        references=min(first.references, second.references),
         unusual=ranked[np.isin(ranked, unusual)],
     )
 
@@ -118,8 +118,8 @@ def tail(scores: Doubles, references: Doubles) -> Doubles:
     scales = []
     for first, last in TAILS:
         low, high = np.quantile(references, (first, last))
-        known = (last - first) * len(references)
-        scales.append((high - low) / math.log((1 - first) / (1 - last)) * (1 + Z / math.sqrt(known)))
+        n_compared = (last - first) * len(references)
+        scales.append((high - low) / math.log((1 - first) / (1 - last)) * (1 + Z / math.sqrt(n_compared)))
     scale = max(scales)
     if not (math.isfinite(scale) and scale > 0):
         return np.ones(len(scores))
@@ -129,7 +129,7 @@ def tail(scores: Doubles, references: Doubles) -> Doubles:
 
 def nearest_component(fitted: FittedMixture, codes: Floats) -> Doubles:
     """Mahalanobis distance of (n, d) codes to the component that is nearest by it: (n,)."""
-    return by_blocks(lambda some: np.sqrt(fitted.gaussians.gaps(some).min(1)), fitted.inner(codes))
+    return by_blocks(lambda part: np.sqrt(fitted.gaussians.gaps(part).min(1)), fitted.inner(codes))
 
 
 def conformal(scores: Doubles, references: Doubles) -> Doubles:

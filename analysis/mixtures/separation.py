@@ -69,9 +69,9 @@ def separation(
         return None
     like, _ = fit_gaussians(halves[0], k, covariance=fitted.gaussians.covariance, rng=rng, thorough=False)
     groups = _connected(like, halves[1])
-    own, other = (one.responsibilities(halves[1])[0].argmax(1) for one in (fitted.gaussians, like))
+    assigned, other = (mixture.responsibilities(halves[1])[0].argmax(1) for mixture in (fitted.gaussians, like))
     shared = np.zeros((k, int(groups.max()) + 1))
-    np.add.at(shared, (own, groups[other]), 1)
+    np.add.at(shared, (assigned, groups[other]), 1)
     return Separation(int(groups.max()) + 1, shared.argmax(1), len(halves[1]), True)
 
 

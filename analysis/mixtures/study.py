@@ -48,13 +48,13 @@ def study(
     train = sample(table, fit_on, options.train_rows, options, one_each=True)  # BIC counts rows
     rows, words = held_out(table, options.test_rows, options, least=1000, drawn=True)
     keep = table.continuous
-    whole, own = table.matrix(table.code, rows), table.matrix(table.code, train)[:, keep]
-    fitted = fit_mixture(own, rng=rng, components=components, progress=progress)
+    whole, train_codes = table.matrix(table.code, rows), table.matrix(table.code, train)[:, keep]
+    fitted = fit_mixture(train_codes, rng=rng, components=components, progress=progress)
     progress("the same on two halves of the rows")
-    again = found_again(own, whole[:, keep], like=fitted, rng=rng)
+    split_half = found_again(train_codes, whole[:, keep], like=fitted, rng=rng)
     progress("valleys between components")
-    others = np.isin(rows, train, invert=True)
-    separated = separation(fitted, own, whole[np.flatnonzero(others)][:, keep], rng=rng)
+    held_out_rows = np.isin(rows, train, invert=True)
+    separated = separation(fitted, train_codes, whole[np.flatnonzero(held_out_rows)][:, keep], rng=rng)
     labels = labels_of(table)
     baselines = _mixture_baselines(table, train, rows, labels, fitted, rng, progress) if labels else ()
     decode = decoder(table, model)
@@ -79,7 +79,7 @@ def study(
     unusual = scored_by_halves(fitted, whole[:, keep], rows, rng=rng)
     classes, why = _classes(table, train, rows, labels, decode, rng)
     return replace(
-        result, again=again, separation=separated, outliers=unusual, by_class=classes, notes=(*result.notes, *why)
+        result, again=split_half, separation=separated, outliers=unusual, by_class=classes, notes=(*result.notes, *why)
     )
 
 
@@ -97,11 +97,19 @@ def _classes(
         notes.append(f"mixtures of classes look at a sample of {CLASS_ROWS:,} rows: all codes do not fit in memory")
         train, judged = (np.sort(rng.permutation(part)[:CLASS_ROWS]) for part in (train, judged))
     pairs = [(table.vectors(table.code, part), labels[0][part]) for part in (train, judged)]
-    names = [one for one in ("pixels", table.untrained(table.code)) if one in table.vector_columns]
-    beside = {name: (table.vectors(name, train), table.vectors(name, judged)) for name in names if name is not None}
+    names = [column for column in ("pixels", table.untrained(table.code)) if column in table.vector_columns]
+    baseline_codes = {
+        name: (table.vectors(name, train), table.vectors(name, judged)) for name in names if name is not None
+    }
     try:
         result = by_class(
-            pairs[0], pairs[1], classes=labels[1], rng=rng, columns=table.continuous, decode=decode, beside=beside
+            pairs[0],
+            pairs[1],
+            classes=labels[1],
+            rng=rng,
+            columns=table.continuous,
+            decode=decode,
+            beside=baseline_codes,
         )
     except AnalysisError as error:
         return None, [str(error)]
@@ -118,13 +126,13 @@ def _mixture_baselines(
     progress: Progress,
 ) -> tuple[Baseline, ...]:
     """NMI with the labels of as many components on pixels and on untrained codes, fitted on the same rows."""
-    known = rows[labels[0][rows] >= 0]
-    if len(known) < 2:
+    labelled_rows = rows[labels[0][rows] >= 0]
+    if len(labelled_rows) < 2:
         return ()
     like, result = fitted.gaussians, []
     for name in ("pixels", table.untrained(table.code)):
         if name is not None and name in table.vector_columns:
             progress(f"baseline: {name}")
-            parts = table.matrix(name, train), table.matrix(name, known)
-            result.append(mixture_nmi(*parts, labels[0][known], like=like, name=name, rng=rng))
+            parts = table.matrix(name, train), table.matrix(name, labelled_rows)
+            result.append(mixture_nmi(*parts, labels[0][labelled_rows], like=like, name=name, rng=rng))
     return tuple(result)

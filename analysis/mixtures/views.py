@@ -64,131 +64,138 @@ def section(context: ReportContext) -> Section:
     return stated("mixtures", "Mixture", (_mixture_finding(result), trained_on(result.notes)), blocks)
 
 
-def _mixture_finding(found: Mixture) -> str:
-    text = f"By BIC {components(found)}"
-    if found.agreement is None or found.components == 1:  # a single component says nothing of labels
+def _mixture_finding(mixture: Mixture) -> str:
+    text = f"By BIC {components(mixture)}"
+    if mixture.agreement is None or mixture.components == 1:  # a single component says nothing of labels
         return text + "."
-    return f"{text}; {shared_with_labels(found.agreement)}; shuffled labels {number(found.agreement.shuffled_nmi)}."
+    return f"{text}; {shared_with_labels(mixture.agreement)}; shuffled labels {number(mixture.agreement.shuffled_nmi)}."
 
 
-def components(found: Mixture) -> str:
+def components(mixture: Mixture) -> str:
     """State how many components the codes' density has, whether they are separate groups, and the rows' own."""
-    density = f"a density of {plural(found.components, 'Gaussian component')} ({found.covariance} covariances)"
-    return f"{density} fits the codes best{separate_groups(found)}{groups_again(found)}"
+    density = f"a density of {plural(mixture.components, 'Gaussian component')} ({mixture.covariance} covariances)"
+    return f"{density} fits the codes best{separate_groups(mixture)}{groups_again(mixture)}"
 
 
-def separate_groups(found: Mixture) -> str:
+def separate_groups(mixture: Mixture) -> str:
     """State how many groups with valleys between them the components form; "" where nobody looked, or there is one."""
-    one = found.separation
-    if one is None or found.components == 1:
+    separation = mixture.separation
+    if separation is None or mixture.components == 1:
         return ""
     fitted = (
-        "half of the rows, to which a mixture like it was not fitted" if one.refitted else "rows it was not fitted to"
+        "half of the rows, to which a mixture like it was not fitted"
+        if separation.refitted
+        else "rows it was not fitted to"
     )
-    looked = f"on {fitted}, n = {count(one.rows)}"
-    if one.groups == 1:
+    looked = f"on {fitted}, n = {count(separation.rows)}"
+    if separation.groups == 1:
         return f", whose components are parts of one group: no valley is shown between them ({looked})"
-    return f", whose components form {count(one.groups)} separate groups with valleys between them (p ≤ 0.05, {looked})"
+    return (
+        f", whose components form {count(separation.groups)} separate groups with valleys between them (p ≤ 0.05, "
+        f"{looked})"
+    )
 
 
-def groups_again(found: Mixture) -> str:
+def groups_again(mixture: Mixture) -> str:
     """State how far the components are the rows' own; "" where nobody looked."""
-    if found.again is None:
+    if mixture.again is None:
         return ""
     return (
         "; two mixtures like it, of half of the rows each, agree with an adjusted Rand index of "
-        f"{brackets(found.again)} (by chance 0)"
+        f"{brackets(mixture.again)} (by chance 0)"
     )
 
 
-def shared_with_labels(found: Agreement) -> str:
+def shared_with_labels(agreement: Agreement) -> str:
     """State the mutual information with its interval, n, and whether the baselines reach as much."""
     names = {"pixels": "raw pixels", "untrained": "the same network untrained"}
-    figures = [(names[role_of(b.name)], b.figure) for b in found.baselines if role_of(b.name) in names]
+    figures = [(names[role_of(b.name)], b.figure) for b in agreement.baselines if role_of(b.name) in names]
     groups = (
-        ("more than", [one for one in figures if found.nmi.low > one[1].high]),
-        ("no better than", [one for one in figures if found.nmi.low <= one[1].high]),
+        ("more than", [named for named in figures if agreement.nmi.low > named[1].high]),
+        ("no better than", [named for named in figures if agreement.nmi.low <= named[1].high]),
     )
     sentences = [
-        f"{relation} {listed([f'{name} {brackets(figure)}' for name, figure in some])}"
-        for relation, some in groups
-        if some
+        f"{relation} {listed([f'{name} {brackets(figure)}' for name, figure in group])}"
+        for relation, group in groups
+        if group
     ]
-    beside = f", {listed(sentences)}" if sentences else ""
-    shared = f"the components share a normalised mutual information of {brackets(found.nmi)} with the labels"
-    shared += f" (n = {count(found.nmi.n)})"
-    return f"{shared}{beside}"
+    comparison = f", {listed(sentences)}" if sentences else ""
+    shared = f"the components share a normalised mutual information of {brackets(agreement.nmi)} with the labels"
+    shared += f" (n = {count(agreement.nmi.n)})"
+    return f"{shared}{comparison}"
 
 
-def _component(context: ReportContext, found: Mixture, k: int) -> Group:
-    near = [context.picture(int(row)) for row in found.nearest[k][:SHOWN_MEMBERS] if row >= 0]
+def _component(context: ReportContext, mixture: Mixture, k: int) -> Group:
+    near = [context.picture(int(row)) for row in mixture.nearest[k][:SHOWN_MEMBERS] if row >= 0]
     pictures = [picture for picture in near if picture is not None]
     across = len(pictures) or SHOWN_MEMBERS
-    if found.samples is not None:
-        drawn = as_uint8(found.samples[k])[:across]
-        pictures += [Picture(one, f"sample of component {k + 1}") for one in drawn]
-    detail = f"weight {percent(float(found.weights[k]))}"
-    if found.agreement is not None:
-        row = np.asarray(found.agreement.counts[k])
+    if mixture.samples is not None:
+        drawn = as_uint8(mixture.samples[k])[:across]
+        pictures += [Picture(image, f"sample of component {k + 1}") for image in drawn]
+    detail = f"weight {percent(float(mixture.weights[k]))}"
+    if mixture.agreement is not None:
+        row = np.asarray(mixture.agreement.counts[k])
         if row.sum():
             top = int(row.argmax())
             detail += (
-                f"; {percent(row[top] / row.sum(), 0)} of {count(int(row.sum()))} are {found.agreement.classes[top]}"
+                f"; {percent(row[top] / row.sum(), 0)} of {count(int(row.sum()))} are {mixture.agreement.classes[top]}"
             )
     return Group(title=f"Component {k + 1}", detail=detail, pictures=tuple(pictures), across=across)
 
 
-def _unusual(context: ReportContext, found: Mixture) -> list[Block]:
+def _unusual(context: ReportContext, mixture: Mixture) -> list[Block]:
     """The images whose codes are least likely under the mixture."""
-    one = found.outliers
-    pictures = [] if one is None else [context.picture(int(row)) for row in one.rows[:UNUSUAL]]
+    outliers = mixture.outliers
+    pictures = [] if outliers is None else [context.picture(int(row)) for row in outliers.rows[:UNUSUAL]]
     shown = tuple(picture for picture in pictures if picture is not None)
-    if one is None or not len(one.rows):
+    if outliers is None or not len(outliers.rows):
         return []
     noun = context.noun
-    detail = f"{count(len(one.unusual))} of {plural(len(one.rows), noun)} beyond chance"
+    detail = f"{count(len(outliers.unusual))} of {plural(len(outliers.rows), noun)} beyond chance"
     caption = (
         f"{noun.capitalize()}s with the least likely codes, the least likely first. Beyond chance are those farther "
-        f"out than the tail of {plural(one.references, f'other {noun}')} reaches by chance, extended as one that falls "
-        f"with a power of the distance, as heavy tails do: p ≤ 0.05 / n, n = {count(len(one.rows))}, so that codes "
+        f"out than the tail of {plural(outliers.references, f'other {noun}')} reaches by chance, extended as one "
+        f"that falls "
+        f"with a power of the distance, as heavy tails do: p ≤ 0.05 / n, n = {count(len(outliers.rows))}, so that "
+        f"codes "
         "without outliers have one in a table of 20."
     )
     if not shown:
-        named = listed([context.describe(int(row)) for row in one.rows[:UNUSUAL]])
+        named = listed([context.describe(int(row)) for row in outliers.rows[:UNUSUAL]])
         return [Prose(f"Most unusual ({detail}): {named}. {caption}")]
     return [Gallery((Group(title="Most unusual", detail=detail, pictures=shown, across=len(shown)),), caption)]
 
 
-def _classes(found: Mixture, noun: str) -> list[Block]:
+def _classes(mixture: Mixture, noun: str) -> list[Block]:
     """What mixtures of classes say: how many groups each has, and new images of each."""
-    one = found.by_class
-    if one is None:
+    by_class = mixture.by_class
+    if by_class is None:
         return []
     rows = tuple(
         (name, f"{k} {shape}", count(n))
         for name, k, shape, n in zip(
-            one.classes, one.components.tolist(), one.covariances, one.rows.tolist(), strict=True
+            by_class.classes, by_class.components.tolist(), by_class.covariances, by_class.rows.tolist(), strict=True
         )
     )
     caption = (
-        f"A mixture for each class, chosen by BIC. By Bayes' rule they name {figure(one.accuracy)} of "
-        f"{plural(one.accuracy.n, f'other {noun}')} right; "
+        f"A mixture for each class, chosen by BIC. By Bayes' rule they name {figure(by_class.accuracy)} of "
+        f"{plural(by_class.accuracy.n, f'other {noun}')} right; "
     )
-    beside = [f"{readable(other.name)} {figure(other.figure)}" for other in one.baselines]
-    caption += f"{listed([*beside, f'shuffled labels {percent(one.shuffled)}'])} by mixtures of theirs."
+    baseline_texts = [f"{readable(other.name)} {figure(other.figure)}" for other in by_class.baselines]
+    caption += f"{listed([*baseline_texts, f'shuffled labels {percent(by_class.shuffled)}'])} by mixtures of theirs."
     blocks: list[Block] = [
         Disclosure(
             "A mixture for each class", (Table(columns=("class", "components", "rows"), rows=rows, caption=caption),)
         )
     ]
-    if one.samples is not None:
+    if by_class.samples is not None:
         groups = tuple(
             Group(
                 title=name,
                 detail="",
                 pictures=tuple(Picture(p, f"new image of {name}") for p in as_uint8(drawn)[:SHOWN_MEMBERS]),
             )
-            for name, drawn in zip(one.classes, one.samples, strict=True)
+            for name, drawn in zip(by_class.classes, by_class.samples, strict=True)
         )
         blocks.append(Gallery(groups, "Codes drawn from the mixture of each class, decoded.", rows=True))
     return blocks
@@ -204,22 +211,28 @@ CRITERIA = {
 }
 
 
-def _criteria(found: Mixture) -> list[Block]:
+def _criteria(mixture: Mixture) -> list[Block]:
     """What speaks for each candidate: BIC, by which one is chosen, AIC, and rows that no fit has seen."""
-    known = [key for key in CRITERIA if any(np.isfinite(getattr(candidate, key)) for candidate in found.candidates)]
-    charts = [(CRITERIA[key][0], (_criterion(found, key),)) for key in known]
-    return [*one_of("criterion", "Criterion", charts), *([_tried(found, known)] if known else [])]
+    criteria = [
+        key for key in CRITERIA if any(np.isfinite(getattr(candidate, key)) for candidate in mixture.candidates)
+    ]
+    charts = [(CRITERIA[key][0], (_criterion(mixture, key),)) for key in criteria]
+    return [*one_of("criterion", "Criterion", charts), *([_tried(mixture, criteria)] if criteria else [])]
 
 
-def _criterion(found: Mixture, key: str) -> Lines:
+def _criterion(mixture: Mixture, key: str) -> Lines:
     lines = []
-    for kind in dict.fromkeys(candidate.covariance for candidate in found.candidates):
-        tried = [one for one in found.candidates if one.covariance == kind and np.isfinite(getattr(one, key))]
-        tried.sort(key=lambda one: one.components)
-        x, y = (np.array([getattr(one, of) for one in tried], float) for of in ("components", key))
+    for kind in dict.fromkeys(candidate.covariance for candidate in mixture.candidates):
+        tried = [
+            candidate
+            for candidate in mixture.candidates
+            if candidate.covariance == kind and np.isfinite(getattr(candidate, key))
+        ]
+        tried.sort(key=lambda candidate: candidate.components)
+        x, y = (np.array([getattr(candidate, of) for candidate in tried], float) for of in ("components", key))
         lines += [Line(f"{kind} covariances", x, y, markers=True)] if tried else []
     name, caption = CRITERIA[key]
-    caption += f" n of the fit: {count(found.fitted_on)}."
+    caption += f" n of the fit: {count(mixture.fitted_on)}."
     return Lines(
         id=key,
         title="How many components",
@@ -231,23 +244,24 @@ def _criterion(found: Mixture, key: str) -> Lines:
     )
 
 
-def _tried(found: Mixture, known: Sequence[str]) -> Disclosure:
+def _tried(mixture: Mixture, criteria: Sequence[str]) -> Disclosure:
     """Every candidate in figures, and which is best by each criterion."""
-    sound = [candidate for candidate in found.candidates if candidate.sound] or found.candidates
-    best = {key: _best(sound, key) for key in known}
+    sound = [candidate for candidate in mixture.candidates if candidate.sound] or mixture.candidates
+    best = {key: _best(sound, key) for key in criteria}
     sentences = [
-        f"{CRITERIA[key][0]} {plural(one.components, 'component')} ({one.covariance})" for key, one in best.items()
+        f"{CRITERIA[key][0]} {plural(candidate.components, 'component')} ({candidate.covariance})"
+        for key, candidate in best.items()
     ]
     least = {key: getattr(best[key], key) if key in best else np.nan for key in ("bic", "aic")}
     rows = tuple(
         (
-            f"{one.components} {one.covariance}",
-            number(one.bic - least["bic"], 0),
-            number(one.aic - least["aic"], 0),
-            number(one.held_out),
-            _flaws(one),
+            f"{candidate.components} {candidate.covariance}",
+            number(candidate.bic - least["bic"], 0),
+            number(candidate.aic - least["aic"], 0),
+            number(candidate.held_out),
+            _flaws(candidate),
         )
-        for one in sorted(found.candidates, key=lambda one: (one.components, one.covariance))
+        for candidate in sorted(mixture.candidates, key=lambda candidate: (candidate.components, candidate.covariance))
     )
     caption = (
         f"Best by {listed(sentences)}. BIC and AIC are those above the best; a degenerate candidate is not chosen, "
@@ -258,24 +272,26 @@ def _tried(found: Mixture, known: Sequence[str]) -> Disclosure:
     )
 
 
-def _flaws(one: Candidate) -> str:
-    if not one.floored:
+def _flaws(candidate: Candidate) -> str:
+    if not candidate.floored:
         return ""
-    return f"{count(one.floored)} of {count(one.components)} degenerate" + ", confirmed" * one.confirmed
+    return (
+        f"{count(candidate.floored)} of {count(candidate.components)} degenerate" + ", confirmed" * candidate.confirmed
+    )
 
 
 def _best(candidates: Sequence[Candidate], key: str) -> Candidate:
     """The candidate with the least BIC or AIC, or the most likelihood, of those that have one."""
     sign = -1 if key == "held_out" else 1
-    return min(candidates, key=lambda one: np.nan_to_num(sign * getattr(one, key), nan=np.inf))
+    return min(candidates, key=lambda candidate: np.nan_to_num(sign * getattr(candidate, key), nan=np.inf))
 
 
-def _agreement(found: Agreement) -> Comparison:
+def _agreement(agreement: Agreement) -> Comparison:
     rows: list[Estimate] = []
     for name, score, shuffled in (
-        ("mutual information (NMI)", found.nmi, found.shuffled_nmi),
-        ("adjusted Rand index", found.ari, found.shuffled_ari),
-        ("purity", found.purity, found.shuffled_purity),
+        ("mutual information (NMI)", agreement.nmi, agreement.shuffled_nmi),
+        ("adjusted Rand index", agreement.ari, agreement.shuffled_ari),
+        ("purity", agreement.purity, agreement.shuffled_purity),
     ):
         rows.append(estimate("codes", score, group=name))
         rows.append(
@@ -285,7 +301,8 @@ def _agreement(found: Agreement) -> Comparison:
         )
         if name.startswith("mutual"):
             rows += [
-                estimate(readable(b.name), b.figure, role_of(b.name), group=name, note=b.note) for b in found.baselines
+                estimate(readable(b.name), b.figure, role_of(b.name), group=name, note=b.note)
+                for b in agreement.baselines
             ]
     caption = (
         "Agreement of components with labels: 1 is the same grouping. Intervals are for very many rows of these "
@@ -294,12 +311,12 @@ def _agreement(found: Agreement) -> Comparison:
     return Comparison(rows=tuple(rows), caption=caption, scale="number", axis=(0.0, 1.0))
 
 
-def _counts(found: Agreement) -> Table:
-    counts = np.asarray(found.counts)
+def _counts(agreement: Agreement) -> Table:
+    counts = np.asarray(agreement.counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     rows = tuple((f"component {k + 1}", *map(count, row.tolist())) for k, row in enumerate(counts))
     return Table(
-        columns=("", *found.classes),
+        columns=("", *agreement.classes),
         rows=rows,
         caption="Rows of each label in each component.",
         shades=tuple(map(tuple, share.tolist())),
@@ -307,8 +324,10 @@ def _counts(found: Agreement) -> Table:
 
 
 def tables(result: Any) -> Iterator[TextTable]:
-    own = [c.bic for c in result.candidates if (c.components, c.covariance) == (result.components, result.covariance)]
-    best = own[0] if own else min(c.bic for c in result.candidates)
+    chosen_bic = [
+        c.bic for c in result.candidates if (c.components, c.covariance) == (result.components, result.covariance)
+    ]
+    best = chosen_bic[0] if chosen_bic else min(c.bic for c in result.candidates)
     sound = [c for c in result.candidates if c.sound] or result.candidates
     akaike = min(c.aic for c in sound)
     rows = [
@@ -333,8 +352,8 @@ def tables(result: Any) -> Iterator[TextTable]:
         separate = (f"{result.separation.groups}", f"{result.separation.rows:,}")
         yield f"groups of components with a valley between them, in rows {rows_of}", ("groups", "n"), [separate]
     if result.again is not None:
-        again = ("adjusted Rand index (by chance 0)", plain(result.again), f"{result.again.n:,}")
-        yield "the same on two halves of the rows, agreement on others", ("score", "value", "n"), [again]
+        split_half = ("adjusted Rand index (by chance 0)", plain(result.again), f"{result.again.n:,}")
+        yield "the same on two halves of the rows, agreement on others", ("score", "value", "n"), [split_half]
     if result.by_class is not None:
         yield _by_class(result.by_class)
     outcome = result.agreement
@@ -357,6 +376,8 @@ def _by_class(result: Any) -> TextTable:
         )
     ]
     named = f"Bayes' rule names {percent_interval(result.accuracy)} of {result.accuracy.n:,} other rows right"
-    beside = "".join(f", on {baseline.name} {percent_interval(baseline.figure)}" for baseline in result.baselines)
-    title = f"a mixture for each class; {named}{beside}, of shuffled labels {100 * result.shuffled:.1f} %"
+    baseline_texts = "".join(
+        f", on {baseline.name} {percent_interval(baseline.figure)}" for baseline in result.baselines
+    )
+    title = f"a mixture for each class; {named}{baseline_texts}, of shuffled labels {100 * result.shuffled:.1f} %"
     return title, ("class", "components", "train rows"), rows

@@ -51,14 +51,15 @@ def cka_interval(x: Floats, y: Floats) -> Interval:
     if n < 5:
         return Interval(linear_cka(x, y), math.nan, math.nan, n)
     sums = [_Sums.of(*pair) for pair in ((x, y), (x, x), (y, y))]
-    cross, *own = (each.hsic() for each in sums)
-    value = _ratio(cross, *own)
-    if min(own) <= 0 or value > 1 - 1e-12:
+    cross, *own_hsics = (each.hsic() for each in sums)
+    value = _ratio(cross, *own_hsics)
+    if min(own_hsics) <= 0 or value > 1 - 1e-12:
         return Interval(value, value, value, n)
     left = np.array([_ratio(*each) for each in zip(*(each.without_each() for each in sums), strict=True)])
     variance = (n - 1) / n * float(np.square(left - left.mean()).sum())
     columns = [
-        float(each.x_norms.sum()) ** 2 / (n - 1) ** 2 * n * (n - 3) / h for each, h in zip(sums[1:], own, strict=True)
+        float(each.x_norms.sum()) ** 2 / (n - 1) ** 2 * n * (n - 3) / h
+        for each, h in zip(sums[1:], own_hsics, strict=True)
     ]
     return _hull(value, variance, n, 4 / n / math.sqrt(columns[0] * columns[1]))
 
@@ -68,8 +69,8 @@ def cka_of_shuffles(x: Floats, y: Floats, shuffles: int, *, rng: np.random.Gener
     x, y = centred(x), centred(y)
     if len(x) < 4:
         return np.zeros(shuffles)
-    own = [_Sums.of(z, z).hsic() for z in (x, y)]
-    return np.array([_ratio(_Sums.of(x, rng.permutation(y)).hsic(), *own) for _ in range(shuffles)])
+    own_hsics = [_Sums.of(z, z).hsic() for z in (x, y)]
+    return np.array([_ratio(_Sums.of(x, rng.permutation(y)).hsic(), *own_hsics) for _ in range(shuffles)])
 
 
 def _hull(value: float, variance: float, n: int, least: float) -> Interval:

@@ -136,7 +136,7 @@ def best_by_metric(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[BestByMe
     _check(entries)
     result = []
     for measure, sign in MEASURES.items():
-        runs = [i for i, one in enumerate(entries) if not one.who.baseline and measure in one.values]
+        runs = [i for i, entry in enumerate(entries) if not entry.who.baseline and measure in entry.values]
         if sign == 0 or len(runs) < 2:
             continue
         best = max(runs, key=lambda i: sign * float(np.mean(entries[i].values[measure])))
@@ -151,8 +151,8 @@ def best_by_metric(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[BestByMe
                 measure=measure, best=best, rival=rival, difference=gaps[rival], runs=len(runs), clear=False, p_value=p
             )
         )
-    adjusted = holm(np.array([one.p_value for one in result], np.float64)).tolist()
-    return tuple(replace(one, clear=p <= SIGNIFICANT, p_value=p) for one, p in zip(result, adjusted, strict=True))
+    adjusted = holm(np.array([entry.p_value for entry in result], np.float64)).tolist()
+    return tuple(replace(entry, clear=p <= SIGNIFICANT, p_value=p) for entry, p in zip(result, adjusted, strict=True))
 
 
 def _freedom(values: AnyArray) -> int:

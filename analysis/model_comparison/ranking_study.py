@@ -56,7 +56,7 @@ def study_runs(
     study = _Study(tables, names, options, find_model, progress, draws)
     runs = [study.run(i) for i in range(len(tables))]
     baselines = study.of_pixels([run.who.width for run in runs])
-    baselines += [wild for i, one in enumerate(runs) if (wild := study.untrained(i, one.who)) is not None]
+    baselines += [wild for i, run in enumerate(runs) if (wild := study.untrained(i, run.who)) is not None]
     entries, ground, rng = [*runs, *baselines], study.ground, options.rng("side by side")
     read = ground.column is not None
     result = ModelRanking(
@@ -92,8 +92,12 @@ class _Study:
     def run(self, i: int) -> Entry:
         """Measure a run: its code, its best feature layer, its reconstructions."""
         table, values, layer = self.tables[i], dict[str, AnyArray](), ""
-        own = [representation for representation in representations(table) if not representation.baseline]
-        code, layers = (None, own) if table.stands_in else (own[0], own[1:])
+        own_representations = [
+            representation for representation in representations(table) if not representation.baseline
+        ]
+        code, layers = (
+            (None, own_representations) if table.stands_in else (own_representations[0], own_representations[1:])
+        )
         if code is None:
             self._miss("no code, as there is no encoder", i)
         elif self.ground.column is not None:
@@ -145,7 +149,7 @@ class _Study:
             return []
         most = self.tables[i].width("pixels")
         entries = [self._of_pixels(i, Representation(name="pixels", baseline=True, column="pixels"), most)]
-        for width in dict.fromkeys(one for one in widths if 0 < one < most):
+        for width in dict.fromkeys(width for width in widths if 0 < width < most):
             pca = Representation(name=f"PCA {width} of pixels", baseline=True, column="pixels", width=width)
             entries.append(self._of_pixels(i, pca, width))
         return entries
@@ -156,12 +160,12 @@ class _Study:
         chosen = (
             [f"the feature layer of each run is its best on validation rows: {'; '.join(layers)}"] if layers else []
         )
-        told = [f"{one.who.name} was told {one.who.told:,} labels in training" for one in runs if one.who.told]
-        missing = [f"{what}: {', '.join(dict.fromkeys(names))}" for what, names in self.missing.items()]
-        return list(dict.fromkeys([*chosen, *told, *self.notes, *missing]))
+        label_notes = [f"{run.who.name} was told {run.who.told:,} labels in training" for run in runs if run.who.told]
+        missing = [f"{figure_name}: {', '.join(dict.fromkeys(names))}" for figure_name, names in self.missing.items()]
+        return list(dict.fromkeys([*chosen, *label_notes, *self.notes, *missing]))
 
-    def _miss(self, what: str, i: int) -> None:
-        self.missing.setdefault(what, []).append(self.names[i])
+    def _miss(self, figure_name: str, i: int) -> None:
+        self.missing.setdefault(figure_name, []).append(self.names[i])
 
     # Figures ----------------------------------------------------------------------------------------
 
@@ -180,10 +184,10 @@ class _Study:
         if self.ground.draws is None or self.ground.column is None:
             return
         train, held, test = rows
-        kept = subsample(np.arange(len(held.y)), VALIDATION, rng=np.random.default_rng(0))
+        validation = subsample(np.arange(len(held.y)), VALIDATION, rng=np.random.default_rng(0))
         values[measure] = few_label_accuracy(
             train,
-            Rows(held.x[kept], held.y[kept]),
+            Rows(held.x[validation], held.y[validation]),
             test,
             draws=self.ground.draws,
             columns=len(self.ground.column.categories),
@@ -197,9 +201,9 @@ class _Study:
             rows = self.ground.labelled(self.tables[i], i, wanted, self.options)
             hits, right = self._hits(rows)
             if right > best:
-                best, name, kept = right, wanted.name, rows
+                best, name, best_rows = right, wanted.name, rows
                 values[FEATURES] = hits[None]
-        self._few(kept, values, FEATURES_FEW)
+        self._few(best_rows, values, FEATURES_FEW)
         return name
 
     def _errors(self, i: int, values: dict[str, AnyArray]) -> None:
@@ -231,8 +235,8 @@ class _Study:
             self._read(i, wanted, values, CODE, CODE_FEW)
         table, ground = self.tables[i], self.ground
         if wanted.width and len(ground.fit) > 1:
-            seen, held = (table.vectors("pixels", ground.places[i][part]) for part in (ground.fit, ground.held))
-            pca = fit_pca(seen, wanted.width, rng=self.options.rng("errors"))
+            fit_pixels, held = (table.vectors("pixels", ground.places[i][part]) for part in (ground.fit, ground.held))
+            pca = fit_pca(fit_pixels, wanted.width, rng=self.options.rng("errors"))
             restored = np.clip(pca.restore(pca.project(held)), 0, 1)
             values[ERROR] = reconstruction_error(held[:, :, None, None], restored[:, :, None, None])
         dimension = self._dimension(i, wanted, wanted.name) if len(ground.fit) > 1 or not wanted.width else UNKNOWN

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 Scale = Literal["percent", "number"]
 
 
-def side_by_side(found: ModelRanking) -> list[Block]:
+def side_by_side(ranking: ModelRanking) -> list[Block]:
     """The table of all figures, and one figure at a time as a chart."""
-    return [_table(found), *([_charts(found)] if _titles(found) else [])]
+    return [_table(ranking), *([_charts(ranking)] if _titles(ranking) else [])]
 
 
-def _titles(found: ModelRanking) -> dict[str, str]:
+def _titles(ranking: ModelRanking) -> dict[str, str]:
     """Name the measures that somebody has."""
-    few = f"{plural(found.per_class, 'label')} a class"
+    few = f"{plural(ranking.per_class, 'label')} a class"
     named = {
         CODE: "code",
         FEATURES: "best feature layer",
@@ -37,27 +37,28 @@ def _titles(found: ModelRanking) -> dict[str, str]:
         ERROR: "reconstruction error",
         DIMENSION: "dimension",
     }
-    there = {one.measure for row in found.ranked_models for one in row.figures}
-    return {measure: named[measure] for measure in MEASURES if measure in there}
+    measures = {figure.measure for row in ranking.ranked_models for figure in row.figures}
+    return {measure: named[measure] for measure in MEASURES if measure in measures}
 
 
-def _table(found: ModelRanking) -> Table:
-    titles, first = _titles(found), found.ranked_models[0].who.name
-    cells = [_row(standing, titles) for standing in found.ranked_models]
+def _table(ranking: ModelRanking) -> Table:
+    titles, first = _titles(ranking), ranking.ranked_models[0].who.name
+    cells = [_row(standing, titles) for standing in ranking.ranked_models]
     read = (
-        f"Accuracies are those of a logistic probe for the {found.target}, taught {count(found.train_rows)} train rows "
-        f"and judged on {count(found.test_rows)} test rows, of raw pixels and their PCA in place of a code. The "
+        f"Accuracies are those of a logistic probe for the {ranking.target}, taught {count(ranking.train_rows)} "
+        f"train rows "
+        f"and judged on {count(ranking.test_rows)} test rows, of raw pixels and their PCA in place of a code. The "
         "feature layer, named below the run, is its best on validation rows. "
-        if found.target
+        if ranking.target
         else ""
     )
-    few = f"Few labels are {plural(found.draws, 'balanced draw')}, the same for all. " if found.draws else ""
-    held = plural(found.held_rows, "held-out image")
+    few = f"Few labels are {plural(ranking.draws, 'balanced draw')}, the same for all. " if ranking.draws else ""
+    held = plural(ranking.held_rows, "held-out image")
     errors = f"Errors are mean distances ‖x − G(E(x))‖ of {held} in [0, 1]. " if ERROR in titles else ""
     dimensions = "Dimensions are TwoNN's. " if DIMENSION in titles else ""
-    several = len(found.best_by_metric) > 1
+    several = len(ranking.best_by_metric) > 1
     ahead = (
-        f" Who is said to be ahead is so with {count(len(found.best_by_metric))} figures counted." if several else ""
+        f" Who is said to be ahead is so with {count(len(ranking.best_by_metric))} figures counted." if several else ""
     )
     caption = (
         f"{read}{few}{errors}{dimensions}Below each figure stand its 95 % interval and, after Δ, what it has more than "
@@ -66,7 +67,7 @@ def _table(found: ModelRanking) -> Table:
         "seed of training would give. A dash stands where there is nothing to measure."
     )
     names = ("", "width", *titles.values())
-    quiet = tuple(one.who.baseline for one in found.ranked_models)
+    quiet = tuple(model.who.baseline for model in ranking.ranked_models)
     return Table(
         columns=names,
         rows=tuple(row for row, _ in cells),
@@ -76,29 +77,29 @@ def _table(found: ModelRanking) -> Table:
     )
 
 
-def _row(one: RankedModel, measures: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _row(model: RankedModel, measures: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Cells, and the small lines below each."""
-    result = [_cell(one, measure) for measure in measures]
-    width = count(one.who.width) if one.who.width else "–"
-    return (_label(one), width, *(cell[0] for cell in result)), (_facts(one), (), *(cell[1:] for cell in result))
+    result = [_cell(model, measure) for measure in measures]
+    width = count(model.who.width) if model.who.width else "–"
+    return (_label(model), width, *(cell[0] for cell in result)), (_facts(model), (), *(cell[1:] for cell in result))
 
 
-def _facts(one: RankedModel) -> tuple[str, ...]:
+def _facts(model: RankedModel) -> tuple[str, ...]:
     """Family, images seen, labels told, the chosen layer, each on a line."""
-    who = one.who
+    who = model.who
     lines = [family_name(who.family)] if who.family else []
     lines += [f"{plural(who.images_seen, 'image')} seen"] if who.images_seen else []
     lines += [f"told {plural(who.told, 'label')}"] if who.told else []
     return (*lines, *([who.layer] if who.layer and not who.baseline else []))
 
 
-def _label(one: RankedModel) -> str:
-    return readable(one.who.name) if one.who.baseline else one.who.name
+def _label(model: RankedModel) -> str:
+    return readable(model.who.name) if model.who.baseline else model.who.name
 
 
-def _cell(one: RankedModel, measure: str) -> tuple[str, ...]:
+def _cell(model: RankedModel, measure: str) -> tuple[str, ...]:
     """The figure, its interval, its difference from the first run's; a dash where there is none."""
-    result = one.figure(measure)
+    result = model.figure(measure)
     if math.isnan(result.value.value):
         return ("–",)
     gap = (
@@ -111,8 +112,8 @@ def _cell(one: RankedModel, measure: str) -> tuple[str, ...]:
 
 def _written(measure: str, value: Interval) -> list[str]:
     """The figure, and its interval in brackets where it has one."""
-    said = figure(value) if _scale(measure) == "percent" else brackets(value, _digits(measure))
-    head, _, rest = said.partition(" [")
+    text = figure(value) if _scale(measure) == "percent" else brackets(value, _digits(measure))
+    head, _, rest = text.partition(" [")
     return [head, *(["[" + rest.replace(" ", "\u00a0")] if rest else [])]
 
 
@@ -135,16 +136,17 @@ def _signed(value: float, *, scale: int, digits: int) -> str:
     return f"+{number(shown, digits)}" if shown > 0 else number(shown, digits)
 
 
-def _charts(found: ModelRanking) -> Choice:
+def _charts(ranking: ModelRanking) -> Choice:
     options = []
-    for measure, title in _titles(found).items():
-        shown = [standing for standing in found.ranked_models if not math.isnan(standing.figure(measure).value.value)]
+    for measure, title in _titles(ranking).items():
+        shown = [standing for standing in ranking.ranked_models if not math.isnan(standing.figure(measure).value.value)]
         rows = tuple(
-            estimate(_label(one), one.figure(measure).value, _role(one), note=_note(one, measure)) for one in shown
+            estimate(_label(model), model.figure(measure).value, _role(model), note=_note(model, measure))
+            for model in shown
         )
         ends = None if _scale(measure) == "percent" else (0.0, _round_up(max(row.high for row in rows)))
         block = Comparison(
-            rows=rows, caption=_caption(found, measure), scale=_scale(measure), axis=ends, digits=_digits(measure)
+            rows=rows, caption=_caption(ranking, measure), scale=_scale(measure), axis=ends, digits=_digits(measure)
         )
         options.append((title, (block,)))
     return Choice("side-by-side", "Figure", tuple(options))
@@ -155,22 +157,22 @@ def _round_up(value: float) -> float:
     return step * math.ceil(value / step) if math.isfinite(value) else 1.0
 
 
-def _role(one: RankedModel) -> Role:
-    return role_of(one.who.name) if one.who.baseline else "ours"
+def _role(model: RankedModel) -> Role:
+    return role_of(model.who.name) if model.who.baseline else "ours"
 
 
-def _note(one: RankedModel, measure: str) -> str:
-    result = one.figure(measure)
+def _note(model: RankedModel, measure: str) -> str:
+    result = model.figure(measure)
     gap = result.difference
     return "" if math.isnan(gap.value) else f"Δ {_gap(measure, gap)}{'*' * result.differs}"
 
 
-def _caption(found: ModelRanking, measure: str) -> str:
+def _caption(ranking: ModelRanking, measure: str) -> str:
     if measure == DIMENSION:
         return "Intrinsic dimension of the code by TwoNN, with its 95 % interval."
     unit = "" if measure == ERROR else " in points"
     return (
-        f"Dots with 95 % intervals; Δ is the paired difference from {found.ranked_models[0].who.name}{unit}, with a "
+        f"Dots with 95 % intervals; Δ is the paired difference from {ranking.ranked_models[0].who.name}{unit}, with a "
         "star where it differs with all differences of the table counted (Holm)."
     )
 
@@ -178,34 +180,34 @@ def _caption(found: ModelRanking, measure: str) -> str:
 # The finding -----------------------------------------------------------------------------------------------
 
 
-def finding(found: ModelRanking) -> str:
+def finding(ranking: ModelRanking) -> str:
     """Name the best run where it differs from every other, else say that they are not told apart.
 
     "" where no figure that has a better side is of two runs.
     """
-    if not found.best_by_metric:
+    if not ranking.best_by_metric:
         return ""
-    first, rest = found.best_by_metric[0], found.best_by_metric[1:]
+    first, rest = ranking.best_by_metric[0], ranking.best_by_metric[1:]
     ahead: dict[str, list[str]] = {}
-    for one in rest:
-        if one.clear and one.measure == ERROR:
-            ahead[f"{_name(found, one.best)} reconstructs best"] = []
-        elif one.clear:
-            also = "also " if first.clear and one.best == first.best else ""
-            ahead.setdefault(f"{_name(found, one.best)} is {also}ahead by ", []).append(_noun(found, one.measure))
-    level = [_noun(found, one.measure) for one in rest if not one.clear]
-    parts = [_opening(found, first) + _baselines(found, first)]
+    for lead in rest:
+        if lead.clear and lead.measure == ERROR:
+            ahead[f"{_name(ranking, lead.best)} reconstructs best"] = []
+        elif lead.clear:
+            also = "also " if first.clear and lead.best == first.best else ""
+            ahead.setdefault(f"{_name(ranking, lead.best)} is {also}ahead by ", []).append(_noun(ranking, lead.measure))
+    level = [_noun(ranking, lead.measure) for lead in rest if not lead.clear]
+    parts = [_opening(ranking, first) + _baselines(ranking, first)]
     parts += [start + listed(nouns) for start, nouns in ahead.items()]
     parts += [f"no run is ahead by {' or '.join(level)}"] if level else []
     return "; ".join(parts) + "."
 
 
-def _name(found: ModelRanking, at: int) -> str:
-    return found.ranked_models[at].who.name
+def _name(ranking: ModelRanking, at: int) -> str:
+    return ranking.ranked_models[at].who.name
 
 
-def _noun(found: ModelRanking, measure: str) -> str:
-    few = f"with {plural(found.per_class, 'label')} a class"
+def _noun(ranking: ModelRanking, measure: str) -> str:
+    few = f"with {plural(ranking.per_class, 'label')} a class"
     return {
         CODE: "the code",
         FEATURES: "the best feature layer",
@@ -215,18 +217,18 @@ def _noun(found: ModelRanking, measure: str) -> str:
     }[measure]
 
 
-def _opening(found: ModelRanking, lead: BestByMetric) -> str:
+def _opening(ranking: ModelRanking, lead: BestByMetric) -> str:
     """State the first measure: who is ahead and by how much, or who is not told apart."""
-    best, rival = _name(found, lead.best), _name(found, lead.rival)
-    value = found.ranked_models[lead.best].figure(lead.measure).value
-    what = {CODE: "code", CODE_FEW: "code", ERROR: "reconstruction"}.get(lead.measure, "best feature layer")
-    start = f"Of {plural(lead.runs, 'run')} that have a {what}, " if lead.runs < len(found.runs) else ""
+    best, rival = _name(ranking, lead.best), _name(ranking, lead.rival)
+    value = ranking.ranked_models[lead.best].figure(lead.measure).value
+    noun = {CODE: "code", CODE_FEW: "code", ERROR: "reconstruction"}.get(lead.measure, "best feature layer")
+    start = f"Of {plural(lead.runs, 'run')} that have a {noun}, " if lead.runs < len(ranking.runs) else ""
     nearest = ", the nearest of the others" if lead.runs > 2 else ""
     if lead.measure == ERROR and lead.clear:
         return f"{start}{best} reconstructs best: error {brackets(value)}, {_more(lead)} less than {rival}{nearest}"
     right = f"{figure(value)} of {count(value.n)} test images right"
     if lead.clear:
-        read = f"a linear probe of its {what} names {right}"
+        read = f"a linear probe of its {noun} names {right}"
         return f"{start}{best} is read best: {read}, {_more(lead)} more than {rival}'s{nearest}"
     level = f"{start}{best} and {rival} are not told apart"
     if lead.runs > 2:
@@ -235,7 +237,7 @@ def _opening(found: ModelRanking, lead: BestByMetric) -> str:
     gap = _gap(lead.measure, lead.difference)
     if lead.measure == ERROR:
         return f"{level} by their reconstructions (errors apart by {gap}, n = {count(value.n)})"
-    return f"{level} by what a linear probe reads from their {what}s ({best} {right}, {gap} points beside {rival})"
+    return f"{level} by what a linear probe reads from their {noun}s ({best} {right}, {gap} points beside {rival})"
 
 
 def _more(lead: BestByMetric) -> str:
@@ -246,18 +248,20 @@ def _more(lead: BestByMetric) -> str:
     return f"{value}{unit} [{low},\u00a0{high}]"
 
 
-def _baselines(found: ModelRanking, lead: BestByMetric) -> str:
+def _baselines(ranking: ModelRanking, lead: BestByMetric) -> str:
     """What raw pixels and the best run's own network give untrained."""
     if lead.measure == ERROR:
         return ""
     whole = {FEATURES: CODE, FEATURES_FEW: CODE_FEW}.get(lead.measure, lead.measure)  # pixels have no layers
-    beside = {
+    sentences_by_name = {
         "pixels": (whole, "raw pixels"),
-        f"untrained.{_name(found, lead.best)}": (lead.measure, "its network untrained"),
+        f"untrained.{_name(ranking, lead.best)}": (lead.measure, "its network untrained"),
     }
-    rows = {standing.who.name: standing for standing in found.ranked_models if standing.who.baseline}
+    rows = {standing.who.name: standing for standing in ranking.ranked_models if standing.who.baseline}
     figures = {
-        words: rows[name].figure(measure).value.value for name, (measure, words) in beside.items() if name in rows
+        words: rows[name].figure(measure).value.value
+        for name, (measure, words) in sentences_by_name.items()
+        if name in rows
     }
     sentences = [f"{words} {percent(value)}" for words, value in figures.items() if math.isfinite(value)]
     return f"; baselines: {listed(sentences)}" if sentences else ""
@@ -280,17 +284,20 @@ def ranking_tables(result: ModelRanking) -> Iterator[TextTable]:
     title = f"side by side: {read}mean error of reconstructions, intrinsic dimension, each with its 95 % interval"
     yield title, ("run", "family", "seen", "width", *names.values()), rows
     paired = [
-        one for one in MEASURES if any(math.isfinite(row.figure(one).difference.value) for row in result.ranked_models)
+        measure
+        for measure in MEASURES
+        if any(math.isfinite(row.figure(measure).difference.value) for row in result.ranked_models)
     ]
     if paired:
         rows = [
-            (_run_label(row), *(_starred(one, row.figure(one)) for one in paired)) for row in result.ranked_models[1:]
+            (_run_label(row), *(_starred(measure, row.figure(measure)) for measure in paired))
+            for row in result.ranked_models[1:]
         ]
         title = (
             f"minus {result.ranked_models[0].who.name}, paired by row and draw; accuracies in points; "
             "* differs, with all of these counted (Holm)"
         )
-        yield title, ("run", *(names[one] for one in paired)), rows
+        yield title, ("run", *(names[measure] for measure in paired)), rows
     best_by_metric = [
         (
             names[lead.measure],
@@ -317,12 +324,12 @@ def _names(result: ModelRanking) -> dict[str, str]:
         ERROR: "error",
         DIMENSION: "dimension",
     }
-    return {one: named[one] for one in MEASURES}
+    return {measure: named[measure] for measure in MEASURES}
 
 
-def _run_label(one: RankedModel) -> str:
-    name = one.who.name
-    if not one.who.baseline:
+def _run_label(model: RankedModel) -> str:
+    name = model.who.name
+    if not model.who.baseline:
         return name
     return f"  {name.removeprefix('untrained.')}, untrained" if name.startswith("untrained.") else f"  {name}"
 

@@ -67,8 +67,8 @@ def shared_rows(tables: Sequence[Embeddings], options: Options, *, draws: int = 
     """
     places, notes = common_places(tables)
     try:
-        split, said = common_split(tables, places)
-        notes += said
+        split, split_notes = common_split(tables, places)
+        notes += split_notes
     except AnalysisError as error:
         split = np.full(len(places[0]), "", dtype="U10")
         notes.append(f"nothing is read: {error}")
@@ -106,10 +106,10 @@ def _classes(first: Embeddings, place: Ints, notes: list[str]) -> Column | None:
 
 def _parts(column: Column | None, split: Strings, options: Options, notes: list[str]) -> tuple[Ints, Ints, Ints]:
     """Labelled train, validation and test rows; without validation rows a tenth of train stands in."""
-    known = np.zeros(len(split), np.bool_) if column is None else column.present
+    is_labelled = np.zeros(len(split), np.bool_) if column is None else column.present
     limits = {"train": options.train_rows, "validation": SEARCH, "test": options.test_rows}
     train, validation, test = (
-        thin(np.flatnonzero(known & (split == name)), limit, options) for name, limit in limits.items()
+        thin(np.flatnonzero(is_labelled & (split == name)), limit, options) for name, limit in limits.items()
     )
     if len(validation) < 2 and len(train) >= FEWEST:
         validation = np.sort(options.rng("held").permutation(train)[: len(train) // 10])

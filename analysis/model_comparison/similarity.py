@@ -132,11 +132,11 @@ def procrustes_r2(x: Floats, y: Floats, halves: tuple[Ints, Ints], *, rng: np.ra
     """
     fit, judge = halves
     shift = x[fit].mean(0, dtype=np.float64), y[fit].mean(0, dtype=np.float64)
-    mine, theirs = x[fit] - shift[0], y[fit] - shift[1]
-    turn, _ = procrustes(mine, theirs)
+    first_rows, theirs = x[fit] - shift[0], y[fit] - shift[1]
+    turn, _ = procrustes(first_rows, theirs)
     above, below, part = 0.0, 0.0, np.arange(len(fit)) % FOLDS
     for fold in range(FOLDS):
-        turned = mine[part == fold] @ procrustes(mine[part != fold], theirs[part != fold])[0]
+        turned = first_rows[part == fold] @ procrustes(first_rows[part != fold], theirs[part != fold])[0]
         above += float((turned * theirs[part == fold]).sum())
         below += float(np.square(turned).sum())
     scale = above / below if below > 0 else 0.0
@@ -168,8 +168,8 @@ def _map(x: Floats, y: Floats, fit: Ints) -> Callable[[Floats], Floats]:
 def distance_correlation(x: Floats, y: Floats) -> float:
     """Spearman's correlation of all distances between rows (Kriegeskorte et al. 2008, RSA)."""
     pairs = np.triu_indices(len(x), 1)
-    one, other = (ranks(squared_gaps(z, z)[pairs]) for z in (x, y))
-    return float(np.corrcoef(one, other)[0, 1]) if one.std() * other.std() > 0 else 0.0
+    first_distances, other = (ranks(squared_gaps(z, z)[pairs]) for z in (x, y))
+    return float(np.corrcoef(first_distances, other)[0, 1]) if first_distances.std() * other.std() > 0 else 0.0
 
 
 def common_neighbours(first: Ints, second: Ints) -> Doubles:
@@ -249,11 +249,11 @@ def _distances(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) ->
         matrix = np.zeros((n, n))
         matrix[pairs] = (rank - rank.mean()) / spread
         matrices.append(matrix + matrix.T)
-    one, other = matrices[0][pairs], matrices[1]
+    first, other = matrices[0][pairs], matrices[1]
     null = []
     for _ in range(shuffles):
         order = rng.permutation(n)
-        null.append(float(one @ other[np.ix_(order, order)][pairs]) / len(one))
+        null.append(float(first @ other[np.ix_(order, order)][pairs]) / len(first))
     value = jackknife(lambda r: distance_correlation(x[r], y[r]), np.arange(n))
     return Similarity(
         name="RSA",
@@ -267,7 +267,7 @@ def _distances(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) ->
 def _overlap(x: Floats, y: Floats, shuffles: int, rng: np.random.Generator) -> Similarity:
     """Common neighbours; shuffling relabels the second table's rows."""
     n = len(x)
-    first, second = (nearest(z, z, k=NEIGHBOURS, own=True)[0] for z in (x, y))
+    first, second = (nearest(z, z, k=NEIGHBOURS, exclude_self=True)[0] for z in (x, y))
     null = []
     for _ in range(min(shuffles, 99)):
         order = rng.permutation(n)
@@ -294,7 +294,7 @@ def _shuffled_map(
 def transfers(
     x: Floats,
     y: Floats,
-    asked: Sequence[ConceptTarget],
+    targets: Sequence[ConceptTarget],
     *,
     rng: Seed = 0,
     method: str = "logistic",
@@ -311,32 +311,38 @@ def transfers(
     check_counts(0, shuffles=shuffles)
     x, y = as_codes(x, "the first codes"), as_codes(y, "the second codes")
     same_length(first=x, second=y)
-    for question in asked:
+    for question in targets:
         same_length(**{"codes": x, question.name: question.signs})
     order = rng.permutation(len(x))
     fit, judge = np.sort(order[: len(x) // 2]), np.sort(order[len(x) // 2 :])
-    kept, left = answerable(asked, fit, judge)
-    if not kept:
+    usable, left = answerable(targets, fit, judge)
+    if not usable:
         return (), left
-    signs = np.stack([question.signs for question in kept], axis=1)
+    signs = np.stack([question.signs for question in usable], axis=1)
     with one_blas_thread():
-        here, own = (find_directions(z[fit], signs[fit], method=method) for z in (x, y))
+        here, own_directions = (find_directions(z[fit], signs[fit], method=method) for z in (x, y))
         along = (x[fit] @ here.T).astype(np.float64)
         carried = _positions(y, along, (fit, judge))
         nulls = _by_shuffled_maps(y, along, (fit, judge), signs[judge], shuffles, rng)
     result = []
-    for i, question in enumerate(kept):
-        views = (carried[:, i], x[judge] @ here[i], y[judge] @ own[i])
-        known = signs[judge, i] != 0
-        positive = signs[judge, i][known] > 0
-        figures = [auc_interval(scores[known], positive) for scores in views]
-        there, home, away = figures
+    for i, question in enumerate(usable):
+        views = (carried[:, i], x[judge] @ here[i], y[judge] @ own_directions[i])
+        has_sign = signs[judge, i] != 0
+        positive = signs[judge, i][has_sign] > 0
+        figures = [auc_interval(scores[has_sign], positive) for scores in views]
+        carried_auc, home, away = figures
         null = nulls[:, i]
         spread = Interval(float(null.mean()), *percentiles(null), len(null)) if shuffles else UNKNOWN
-        p = permutation_p(there.value, null) if shuffles else math.nan
+        p = permutation_p(carried_auc.value, null) if shuffles else math.nan
         result.append(
             Transfer(
-                name=question.name, there=there, here=home, own=away, shuffled=spread, note=question.note, p_value=p
+                name=question.name,
+                there=carried_auc,
+                here=home,
+                own=away,
+                shuffled=spread,
+                note=question.note,
+                p_value=p,
             )
         )
     return tuple(result), left
@@ -361,10 +367,10 @@ def _by_shuffled_maps(
     m = along.shape[1]
     result, step = np.empty((shuffles, m)), max(1, AT_ONCE // max(1, along.size))
     for start in range(0, shuffles, step):
-        some = range(start, min(start + step, shuffles))
-        scores = _positions(y, np.hstack([rng.permutation(along) for _ in some]), halves)
-        for place, s in enumerate(some):
+        draws = range(start, min(start + step, shuffles))
+        scores = _positions(y, np.hstack([rng.permutation(along) for _ in draws]), halves)
+        for place, s in enumerate(draws):
             for i in range(m):
-                known = signs[:, i] != 0
-                result[s, i] = auc(scores[known, place * m + i], signs[known, i] > 0)
+                has_sign = signs[:, i] != 0
+                result[s, i] = auc(scores[has_sign, place * m + i], signs[has_sign, i] > 0)
     return result

@@ -27,7 +27,7 @@ WIDEST = 1024  # columns of a baseline that concepts are carried to; wider ones 
 
 def study_comparison(
     first: Embeddings,
-    others: Sequence[Embeddings],
+    other_tables: Sequence[Embeddings],
     options: Options,
     *,
     names: Sequence[str] = (),
@@ -40,20 +40,20 @@ def study_comparison(
     Args: names: of the tables, by default those of their files. find_model: gives the model that decodes a table's
         codes.
     """
-    tables = [first, *others]
+    tables = [first, *other_tables]
     short = [table.path.name for table in tables]
     names = names or [name if short.count(name) == 1 else str(t.path) for name, t in zip(short, tables, strict=True)]
     shown = [_named(name, table) for name, table in zip(names, tables, strict=True)]
     sides = [name if table.stands_in else side for name, side, table in zip(names, shown, tables, strict=True)]
-    runs, said = study_runs(tables, sides, options, find_model=find_model, progress=progress, draws=draws)
+    runs, ranking_notes = study_runs(tables, sides, options, find_model=find_model, progress=progress, draws=draws)
     pairs = []
-    for name, other in zip(shown[1:], others, strict=True):
+    for name, other in zip(shown[1:], other_tables, strict=True):
 
         def tell(text: str, name: str = name) -> None:
             progress(f"{name}: {text}")
 
-        one = compare_tables(first, other, options, progress=tell)
-        pairs.append(replace(one, names=(shown[0], name)))
+        compared = compare_tables(first, other, options, progress=tell)
+        pairs.append(replace(compared, names=(shown[0], name)))
     rng = options.rng("yardsticks")
     rows = thin(held_out(first, None, options, least=200)[0], options.test_rows, options)
     train = sample(first, "train" if first.has_split else None, options.train_rows, options)
@@ -75,7 +75,7 @@ def study_comparison(
             )
         )
     notes = dict.fromkeys(
-        [*said, *(note for pair in pairs for note in pair.notes), *missing_baselines(first), *grouping(first)]
+        [*ranking_notes, *(note for pair in pairs for note in pair.notes), *missing_baselines(first), *grouping(first)]
     )
     return Comparisons(tuple(pairs), tuple(result), tuple(notes), runs)
 
@@ -85,33 +85,33 @@ def compare_tables(
 ) -> Comparison:
     """Compare the codes of two tables on the images that both have, by their ids."""
     rng = options.rng("comparison")
-    mine, theirs, notes = common_rows(first, second)
-    alone = np.isin(mine, independent(first, mine, options))
-    mine, theirs = mine[alone], theirs[alone]
+    first_rows, theirs, notes = common_rows(first, second)
+    alone = np.isin(first_rows, independent(first, first_rows, options))
+    first_rows, theirs = first_rows[alone], theirs[alone]
     where, words = held_out(first, None, options, least=200)
-    kept = np.isin(mine, where)
-    if kept.sum() >= 100:
-        mine, theirs = mine[kept], theirs[kept]
-        notes.append(f"{len(mine):,} common {words}")
+    is_shared = np.isin(first_rows, where)
+    if is_shared.sum() >= 100:
+        first_rows, theirs = first_rows[is_shared], theirs[is_shared]
+        notes.append(f"{len(first_rows):,} common {words}")
     else:
-        notes.append(f"{len(mine):,} common rows of all splits, which includes training rows")
-    if options.test_rows is not None and len(mine) > options.test_rows:
-        chosen = np.sort(rng.choice(len(mine), options.test_rows, replace=False))
-        mine, theirs = mine[chosen], theirs[chosen]
-        notes.append(f"a sample of {len(mine):,} of them")
-    x = first.vectors(first.code, mine)[:, first.encoded]
+        notes.append(f"{len(first_rows):,} common rows of all splits, which includes training rows")
+    if options.test_rows is not None and len(first_rows) > options.test_rows:
+        chosen = np.sort(rng.choice(len(first_rows), options.test_rows, replace=False))
+        first_rows, theirs = first_rows[chosen], theirs[chosen]
+        notes.append(f"a sample of {len(first_rows):,} of them")
+    x = first.vectors(first.code, first_rows)[:, first.encoded]
     y = second.vectors(second.code, theirs)[:, second.encoded]
     still = [table.path.name for table, codes in ((first, x), (second, y)) if collapsed(codes)]
     notes += [f"all codes of {name} are the same: neighbours and maps of them cannot be judged" for name in still]
     progress("similarities")
     result = similarities(x, y, rng=rng)
     progress("concepts")
-    carried, left = transfers(x, y, _asked(first, mine), rng=rng)
+    carried, left = transfers(x, y, _asked(first, first_rows), rng=rng)
     named = (f"{first.path.name}: {first.code}", f"{second.path.name}: {second.code}")
     return Comparison(
         names=named,
         widths=(x.shape[1], y.shape[1]),
-        rows=len(mine),
+        rows=len(first_rows),
         similarities=result,
         transfers=carried,
         notes=(*notes, *left),

@@ -43,30 +43,31 @@ def section(context: ReportContext) -> Section:
         for pair in result.pairs
         if pair.transfers
     ]
-    said, alike = runs.finding(result.runs) if result.runs is not None else "", _finding(result)
+    ranking_text, alike = runs.finding(result.runs) if result.runs is not None else "", _finding(result)
     blocks: list[Block] = runs.side_by_side(result.runs) if result.runs is not None else []
-    blocks += [Prose(alike)] if said else []
+    blocks += [Prose(alike)] if ranking_text else []
     blocks += [_similarities(result), *one_of("carried", "Concepts carried over to", carried)]
     blocks += [Prose(sentence(note)) for note in result.notes]
-    return stated("model_comparison", "Other models", (said or alike, trained_on(result.notes)), blocks)
+    return stated("model_comparison", "Other models", (ranking_text or alike, trained_on(result.notes)), blocks)
 
 
-def _similarities(found: Comparisons) -> Block:
+def _similarities(comparisons: Comparisons) -> Block:
     """Every figure of alikeness, the other models above the baselines."""
     rows: list[Estimate] = []
-    for name in [similarity.name for similarity in found.pairs[0].similarities]:
-        for pair in (*found.pairs, *found.baselines):
-            one = next(each for each in pair.similarities if each.name == name)
-            if math.isnan(one.value.value):
+    for name in [similarity.name for similarity in comparisons.pairs[0].similarities]:
+        for pair in (*comparisons.pairs, *comparisons.baselines):
+            similarity = next(each for each in pair.similarities if each.name == name)
+            if math.isnan(similarity.value.value):
                 continue
-            role = role_of(pair.names[1]) if pair in found.baselines else "ours"
-            beside = (Mark("chance", one.shuffled, "shuffled rows"),)
-            label = readable(pair.names[1]) if pair in found.baselines else pair.names[1]
-            rows.append(estimate(label, one.value, role, group=name, marks=beside))
-    said = "; ".join(f"{name}: {text}" for name, text in MEANING.items())
+            role = role_of(pair.names[1]) if pair in comparisons.baselines else "ours"
+            marks = (Mark("chance", similarity.shuffled, "shuffled rows"),)
+            label = readable(pair.names[1]) if pair in comparisons.baselines else pair.names[1]
+            rows.append(estimate(label, similarity.value, role, group=name, marks=marks))
+    meanings = "; ".join(f"{name}: {text}" for name, text in MEANING.items())
     caption = (
-        f"How alike {found.pairs[0].names[0]} and each of these arrange the same images, 1 for the same arrangement. "
-        f"{sentence(said)} Small marks are shuffled rows. Raw pixels, their PCA and the untrained network show how "
+        f"How alike {comparisons.pairs[0].names[0]} and each of these arrange the same images, 1 for the same "
+        f"arrangement. "
+        f"{sentence(meanings)} Small marks are shuffled rows. Raw pixels, their PCA and the untrained network show how "
         "much of it two models have in common because they saw the same images. Rotations and maps of wide codes are "
         "fitted to more numbers, and explain less of other rows than they would if they were fitted to more."
     )
@@ -75,33 +76,35 @@ def _similarities(found: Comparisons) -> Block:
 
 
 def _transfers(pair: Pair, baselines: tuple[Pair, ...]) -> Comparison:
-    beside = [(each.names[1], {one.name: one.there.value for one in each.transfers}) for each in baselines]
+    baseline_aucs = [
+        (each.names[1], {transfer.name: transfer.there.value for transfer in each.transfers}) for each in baselines
+    ]
     marks = {
         transfer.name: (
             Mark("chance", transfer.shuffled.value, "shuffled maps"),
             *(
-                Mark(role_of(name), known[transfer.name], readable(name))
-                for name, known in beside
-                if transfer.name in known
+                Mark(role_of(name), aucs[transfer.name], readable(name))
+                for name, aucs in baseline_aucs
+                if transfer.name in aucs
             ),
         )
         for transfer in pair.transfers
     }
     rows = tuple(
         estimate(
-            one.name,
-            one.there,
-            marks=marks[one.name],
-            note=f"at home {number(one.here.value, 3)}, {p_value(one.p_value, SHUFFLED_MAPS)}",
+            transfer.name,
+            transfer.there,
+            marks=marks[transfer.name],
+            note=f"at home {number(transfer.here.value, 3)}, {p_value(transfer.p_value, SHUFFLED_MAPS)}",
         )
-        for one in pair.transfers
+        for transfer in pair.transfers
     )
     caption = (
         f"AUC of directions of {pair.names[0]} in {pair.names[1]}, carried over by a linear map that was fitted to the "
         "codes of other rows without a label: 0.5 is chance, and what the direction has at home is the most to expect. "
         f"Small marks are the mean of {SHUFFLED_MAPS} maps fitted to shuffled rows; p counts those that carry as much."
     )
-    if any(known for _, known in beside):
+    if any(aucs for _, aucs in baseline_aucs):
         caption += (
             " Further marks are the same directions carried over to baselines in place of the other code: what the "
             "images alone share."
@@ -124,15 +127,15 @@ def _details(pair: Pair) -> Table:
     )
 
 
-def carries(told: Sequence[Transfer]) -> list[bool]:
+def carries(transfers: Sequence[Transfer]) -> list[bool]:
     """Whether each direction tells its concept at home and in the other code, there more than by shuffled maps.
 
     That many are tried is corrected for: q by Benjamini–Hochberg.
     """
-    q = false_discovery(np.array([one.p_value for one in told], np.float64))
+    q = false_discovery(np.array([transfer.p_value for transfer in transfers], np.float64))
     return [
-        one.here.low > 0.5 and one.there.low > 0.5 and bool(value <= SIGNIFICANT)
-        for one, value in zip(told, q, strict=True)
+        transfer.here.low > 0.5 and transfer.there.low > 0.5 and bool(value <= SIGNIFICANT)
+        for transfer, value in zip(transfers, q, strict=True)
     ]
 
 
@@ -140,33 +143,43 @@ def _first(pair: Pair) -> Similarity:
     return pair.similarities[0]
 
 
-def _finding(found: Comparisons) -> str:
+def _finding(comparisons: Comparisons) -> str:
     """State the model that is most alike beside the baselines, the others, and how many concepts carry over."""
-    best = max(found.pairs, key=lambda pair: _first(pair).value.value)
-    one, others = _first(best), [pair for pair in found.pairs if pair is not best]
-    chosen = f"the most alike of {plural(len(found.pairs), 'other model')}, " if others else ""
-    listing = [f"with {pair.names[1]} {brackets(_first(pair).value)}" for pair in others]
-    listing += [f"with shuffled rows {number(one.shuffled)}"]
-    listing += [f"with {_baseline(pair)} {brackets(_first(pair).value)}" for pair in found.baselines]
-    mine, name = best.names
-    figures = f"{chosen}{one.name} {brackets(one.value)}; the first {listed(listing)}; n = {count(one.value.n)}"
-    said = verdict(one, found.baselines, len(found.pairs))
-    return f"The codes of {mine} and {name} {said} ({figures}){_carried(found)}."
+    best = max(comparisons.pairs, key=lambda pair: _first(pair).value.value)
+    similarity, other_pairs = _first(best), [pair for pair in comparisons.pairs if pair is not best]
+    chosen = f"the most alike of {plural(len(comparisons.pairs), 'other model')}, " if other_pairs else ""
+    listing = [f"with {pair.names[1]} {brackets(_first(pair).value)}" for pair in other_pairs]
+    listing += [f"with shuffled rows {number(similarity.shuffled)}"]
+    listing += [f"with {_baseline(pair)} {brackets(_first(pair).value)}" for pair in comparisons.baselines]
+    first_name, name = best.names
+    figures = (
+        f"{chosen}{similarity.name} {brackets(similarity.value)}; the first {listed(listing)}; n = "
+        f"{count(similarity.value.n)}"
+    )
+    verdict_text = verdict(similarity, comparisons.baselines, len(comparisons.pairs))
+    return f"The codes of {first_name} and {name} {verdict_text} ({figures}){_carried(comparisons)}."
 
 
-def verdict(one: Similarity, baselines: tuple[Pair, ...], models: int) -> str:
+def verdict(similarity: Similarity, baselines: tuple[Pair, ...], models: int) -> str:
     """Say whether a pair is alike, and more than baselines are, where it is the most alike of several models.
 
     That it was chosen among so many is corrected for (Bonferroni); where no shuffle is as alike, which says no more
     than that p is small, by the p-value of its interval. It is closer than the baselines where it is so than each.
     """
-    above = difference_p(Interval(one.value.value - one.shuffled, one.value.low - one.shuffled, math.inf, one.value.n))
-    p = above if at_floor(one.p_value, one.shuffles) else max(one.p_value, above)
-    if one.p_value > SIGNIFICANT or models * p > SIGNIFICANT or one.value.value <= one.shuffled:
+    above = difference_p(
+        Interval(
+            similarity.value.value - similarity.shuffled,
+            similarity.value.low - similarity.shuffled,
+            math.inf,
+            similarity.value.n,
+        )
+    )
+    p = above if at_floor(similarity.p_value, similarity.shuffles) else max(similarity.p_value, above)
+    if similarity.p_value > SIGNIFICANT or models * p > SIGNIFICANT or similarity.value.value <= similarity.shuffled:
         return "arrange the same images no more alike than shuffled rows"
     level = []
     for pair in baselines:
-        gap = unpaired(one.value, _first(pair).value)
+        gap = unpaired(similarity.value, _first(pair).value)
         if gap.value <= 0 or models * difference_p(gap) > SIGNIFICANT:
             level.append(_baseline(pair))
     if level:
@@ -179,42 +192,46 @@ def _baseline(pair: Pair) -> str:
     return "its own network untrained" if role_of(name) == "untrained" else readable(name)
 
 
-def _carried(found: Comparisons) -> str:
-    told = [transfer for pair in found.pairs for transfer in pair.transfers]
-    if not told:
+def _carried(comparisons: Comparisons) -> str:
+    transfers = [transfer for pair in comparisons.pairs for transfer in pair.transfers]
+    if not transfers:
         return ""
-    to = "" if len(found.pairs) == 1 else f" to {plural(len(found.pairs), 'model')}"
-    carried = f"{count(sum(carries(told)))} of {plural(len(told), 'concept')}"
-    beside = [
+    to = "" if len(comparisons.pairs) == 1 else f" to {plural(len(comparisons.pairs), 'model')}"
+    carried = f"{count(sum(carries(transfers)))} of {plural(len(transfers), 'concept')}"
+    sentences = [
         f"to {_baseline(baseline)} {count(sum(carries(baseline.transfers)))} of {count(len(baseline.transfers))}"
-        for baseline in found.baselines
+        for baseline in comparisons.baselines
         if baseline.transfers
     ]
     tried = f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over them"
-    said = f"{tried}; {listed(beside)}" if beside else tried
-    return f"; {carried} carry over{to} by a map that saw no label ({said})"
+    text = f"{tried}; {listed(sentences)}" if sentences else tried
+    return f"; {carried} carry over{to} by a map that saw no label ({text})"
 
 
 def tables(result: Any) -> Iterator[TextTable]:
     """Runs side by side, similarities beside baselines and shuffled rows, then concepts carried over."""
     if result.runs is not None:
         yield from ranking_tables(result.runs)
-    beside = {baseline.names[1]: {s.name: s.value for s in baseline.similarities} for baseline in result.baselines}
-    told = {one.names[1]: {t.name: t.there.value for t in one.transfers} for one in result.baselines if one.transfers}
-    for one in result.pairs:
+    baseline_similarities = {
+        baseline.names[1]: {s.name: s.value for s in baseline.similarities} for baseline in result.baselines
+    }
+    baseline_transfers = {
+        pair.names[1]: {t.name: t.there.value for t in pair.transfers} for pair in result.baselines if pair.transfers
+    }
+    for pair in result.pairs:
         rows = [
             (
                 s.name,
                 plain(s.value),
-                *(number_or_dash(known[s.name].value) for known in beside.values()),
+                *(number_or_dash(figures[s.name].value) for figures in baseline_similarities.values()),
                 number_or_dash(s.shuffled),
                 _bound(s.p_value, s.shuffles),
                 f"{s.value.n:,}",
             )
-            for s in one.similarities
+            for s in pair.similarities
         ]
-        header = ("figure", "value", *beside, "shuffled rows", "p", "n")
-        yield f"{one.names[0]} and {one.names[1]}", header, rows
+        header = ("figure", "value", *baseline_similarities, "shuffled rows", "p", "n")
+        yield f"{pair.names[0]} and {pair.names[1]}", header, rows
         carried = [
             (
                 t.name,
@@ -223,13 +240,16 @@ def tables(result: Any) -> Iterator[TextTable]:
                 plain(t.own),
                 plain(t.shuffled),
                 _bound(t.p_value, t.shuffled.n),
-                *(number_or_dash(known[t.name]) if t.name in known else "–" for known in told.values()),
+                *(
+                    number_or_dash(figures[t.name]) if t.name in figures else "–"
+                    for figures in baseline_transfers.values()
+                ),
                 f"{t.there.n:,}",
             )
-            for t in one.transfers
+            for t in pair.transfers
         ]
         if carried:
-            to = [f"to {name}" for name in told]
+            to = [f"to {name}" for name in baseline_transfers]
             header = ("concept", "carried over", "at home", "found there", "shuffled maps", "p", *to, "n")
             yield "AUC of directions of the first in the second, on the other half of the rows", header, carried
 

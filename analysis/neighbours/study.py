@@ -27,11 +27,11 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     for wanted in representations(table):
         progress(wanted.name)
         every = options.train_rows is None
-        known, asked, shown = wanted.read(table, train, test, gallery, rng=rng, stream=True, every=every)
-        index, distance = nearest(shown, known, k=k)
+        train_vectors, test_vectors, shown = wanted.read(table, train, test, gallery, rng=rng, stream=True, every=every)
+        index, distance = nearest(shown, train_vectors, k=k)
         agreement = None
         if labels is not None:
-            truth, near = labels[0][test], labels[0][train[nearest(asked, known, k=k)[0]]]
+            truth, near = labels[0][test], labels[0][train[nearest(test_vectors, train_vectors, k=k)[0]]]
             use = truth >= 0
             agreement = share_of_neighbours((near == truth[:, None])[use], (near >= 0)[use])
         tables.append(

@@ -31,36 +31,36 @@ def section(context: ReportContext) -> Section:
         f"first. The same test images everywhere; chance agreement is {percent(result.chance)}."
     )
     blocks: tuple[Block, ...] = (Gallery(shown, caption, beside=True),) if shown else ()
-    figures = [(one, one.agreement) for one in result.tables if one.agreement is not None]
+    figures = [(table, table.agreement) for table in result.tables if table.agreement is not None]
     figures.sort(key=lambda pair: -pair[1].value)
     rows = tuple(estimate(readable(o.representation), a, role_of(o.representation)) for o, a in figures)
     if rows:
         text = f"Share of the {result.k} nearest train {noun}s with the test {noun}'s label."
         blocks = (Comparison(rows=rows, caption=text), *blocks)
-    own = [(one, agreement) for one, agreement in figures if not one.baseline]
-    if not own:
+    own_tables = [(table, agreement) for table, agreement in figures if not table.baseline]
+    if not own_tables:
         finding = f"The {result.k} nearest train {noun}s of {plural(len(result.queries), f'test {noun}')}."
     else:
-        best, agreement = max(own, key=lambda pair: pair[1].value)
-        pixels = next((a for one, a in figures if one.representation == "pixels"), None)
-        beside = [f"in raw pixels {percent(pixels.value)}"] if pixels is not None else []
-        beside += [] if math.isnan(result.chance) else [f"of random ones {percent(result.chance)}"]
+        best, agreement = max(own_tables, key=lambda pair: pair[1].value)
+        pixels = next((a for table, a in figures if table.representation == "pixels"), None)
+        baseline_texts = [f"in raw pixels {percent(pixels.value)}"] if pixels is not None else []
+        baseline_texts += [] if math.isnan(result.chance) else [f"of random ones {percent(result.chance)}"]
         finding = (
             f"Of the {result.k} nearest train {noun}s in {best.representation}, {figure(agreement)} share the test "
             f"{noun}'s label (n = {count(agreement.n)}){no_better(agreement, result.chance)}"
-            f"{'; ' * bool(beside)}{listed(beside)}."
+            f"{'; ' * bool(baseline_texts)}{listed(baseline_texts)}."
         )
     blocks += tuple(Prose(sentence(note)) for note in result.notes)
     return stated("neighbours", "Neighbours", (finding, trained_on(result.notes)), blocks)
 
 
-def _lookup(context: ReportContext, found: Neighbours, one: NeighbourTable) -> Group:
+def _lookup(context: ReportContext, neighbours: Neighbours, table: NeighbourTable) -> Group:
     pictures: list[Picture] = []
-    for query, row in list(zip(found.queries, one.rows, strict=True))[:6]:
-        some = [context.picture(int(near)) for near in (query, *row[:6]) if near >= 0]
-        pictures += [picture for picture in some if picture is not None]
-    across = 1 + min(6, one.rows.shape[1]) if one.rows.ndim == 2 else None
-    return Group(title=readable(one.representation), detail="", pictures=tuple(pictures), across=across)
+    for query, row in list(zip(neighbours.queries, table.rows, strict=True))[:6]:
+        gallery_pictures = [context.picture(int(near)) for near in (query, *row[:6]) if near >= 0]
+        pictures += [picture for picture in gallery_pictures if picture is not None]
+    across = 1 + min(6, table.rows.shape[1]) if table.rows.ndim == 2 else None
+    return Group(title=readable(table.representation), detail="", pictures=tuple(pictures), across=across)
 
 
 def tables(result: Any) -> Iterator[TextTable]:

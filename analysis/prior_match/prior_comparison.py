@@ -80,7 +80,9 @@ def compare_with_prior(
     source = (lambda count: draw_prior(kind, count, d, rng=rng)) if draws is None else draws
     result = two_sample(codes, source if isinstance(source, np.ndarray) else source(n), rng=rng, rows=rows)
     nulls = [two_sample(*_two(source, n, rng), rng=rng, rows=rows) for _ in range(NULLS)]
-    null = sorted(nulls, key=lambda one: one.wasserstein)[NULLS // 2]  # a single pair can be the odd one in a hundred
+    null = sorted(nulls, key=lambda null_test: null_test.wasserstein)[
+        NULLS // 2
+    ]  # a single pair can be the odd one in a hundred
     mean, deviation = (np.full(d, value) for value in PRIORS[kind]) if draws is None else _moments(source)
     spread = codes.std(0, dtype=np.float64)
     ratio = np.divide(spread, deviation, out=np.full(d, np.nan), where=deviation > 0)

@@ -28,20 +28,22 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     if not table.parts and isinstance(model, Samples):
         parts = [{"name": table.code, "kind": "model's", "start": 0, "width": table.width(table.code)}]
     draws = [_draws(table, part, model, rng) for part in parts]
-    known = [part.get("kind") in PRIORS or draw is not None for part, draw in zip(parts, draws, strict=True)]
-    if not any(known):
+    has_prior = [part.get("kind") in PRIORS or draw is not None for part, draw in zip(parts, draws, strict=True)]
+    if not any(has_prior):
         raise AnalysisError(f"codes are compared with draws from their prior, and {_why_none(table, parts)}")
     if len(rows) < 10:
         raise AnalysisError(f"a comparison with the prior needs at least 10 rows, and there are {len(rows)}")
     codes, result = table.vectors(table.code, rows), []
-    for part, draw in compress(zip(parts, draws, strict=True), known):
+    for part, draw in compress(zip(parts, draws, strict=True), has_prior):
         progress(str(part["name"]))
-        own = np.ascontiguousarray(codes[:, columns(part)])
-        result.append(compare_with_prior(own, kind=str(part["kind"]), rng=rng, name=str(part["name"]), draws=draw))
+        part_codes = np.ascontiguousarray(codes[:, columns(part)])
+        result.append(
+            compare_with_prior(part_codes, kind=str(part["kind"]), rng=rng, name=str(part["name"]), draws=draw)
+        )
     notes = [f"{len(rows):,} {words}"]
     if result[0].codes.n < len(rows):
         notes.append(f"tests look at a sample of {result[0].codes.n:,} of {len(rows):,} rows, and as many draws")
-    left = [part for part, drawable in zip(parts, known, strict=True) if not drawable]
+    left = [part for part, drawable in zip(parts, has_prior, strict=True) if not drawable]
     names = ", ".join(str(part["name"]) for part in left)
     notes += [f"{names}: not compared, as {_why_none(table, left)}"] if left else []
     return PriorComparison(tuple(result), len(rows), tuple(notes))

@@ -115,12 +115,12 @@ def _mmds(kernel: Floats, n: int, first: Doubles) -> Doubles:
     total = float(rows.sum())
     result = []
     for start in range(0, first.shape[1], BLOCK):
-        some = first[:, start : start + BLOCK]
-        inside = np.einsum("ij,ij->j", some, (kernel @ some.astype(np.float32)).astype(np.float64))
-        mine = rows @ some
-        across = mine - inside
-        others = total - mine - across
-        result.append(inside / (n * (n - 1)) + others / (m * (m - 1)) - 2 * across / (n * m))
+        flags = first[:, start : start + BLOCK]
+        inside = np.einsum("ij,ij->j", flags, (kernel @ flags.astype(np.float32)).astype(np.float64))
+        within_first = rows @ flags
+        across = within_first - inside
+        within_second = total - within_first - across
+        result.append(inside / (n * (n - 1)) + within_second / (m * (m - 1)) - 2 * across / (n * m))
     return np.concatenate(result)
 
 
@@ -140,10 +140,10 @@ def _sliced(x: Doubles, first: Doubles, n: int, projections: int, rng: np.random
     total = np.zeros(first.shape[1])
     for column in range(projections):
         ordered = lines[order[:, column], column]
-        mine = first[order[:, column]] > 0.5  # (n + m, repeats), each column with n true entries
-        values = np.broadcast_to(ordered[:, None], mine.shape).T
-        one, other = (values[flags.T].reshape(first.shape[1], -1) for flags in (mine, ~mine))
-        total += np.square(one[:, at[0]] - other[:, at[1]]) @ widths
+        is_first = first[order[:, column]] > 0.5  # (n + m, repeats), each column with n true entries
+        values = np.broadcast_to(ordered[:, None], is_first.shape).T
+        first_values, second_values = (values[flags.T].reshape(first.shape[1], -1) for flags in (is_first, ~is_first))
+        total += np.square(first_values[:, at[0]] - second_values[:, at[1]]) @ widths
     sliced: Doubles = np.sqrt(total / projections)
     return sliced
 
@@ -153,4 +153,4 @@ def column_tests(x: Floats, y: Floats) -> tuple[Doubles, Doubles]:
     from scipy.stats import ks_2samp
 
     result = [ks_2samp(x[:, j], y[:, j], method="auto") for j in range(x.shape[1])]
-    return np.array([one.statistic for one in result]), np.array([one.pvalue for one in result])
+    return np.array([test.statistic for test in result]), np.array([test.pvalue for test in result])

@@ -38,12 +38,12 @@ def _differs(part: PartOfPrior) -> bool:
     return min(part.codes.wasserstein_p, part.codes.mmd_p) <= SIGNIFICANT / 2  # two tests of one question
 
 
-def _parts_finding(found: PriorComparison) -> str:
+def _parts_finding(comparison: PriorComparison) -> str:
     """Say of several parts which differ from their priors."""
-    differ = [part.name for part in found.parts if _differs(part)]
-    same = [part.name for part in found.parts if not _differs(part)]
-    one = found.parts[0].codes
-    tested = f"sliced Wasserstein and kernel tests, n = {count(one.n)}"
+    differ = [part.name for part in comparison.parts if _differs(part)]
+    same = [part.name for part in comparison.parts if not _differs(part)]
+    test = comparison.parts[0].codes
+    tested = f"sliced Wasserstein and kernel tests, n = {count(test.n)}"
     if not differ:
         return f"No difference shows between the codes of {listed(same)} and their priors ({tested})."
     alike = f"; no difference shows in those of {listed(same)}" if same else ""
@@ -52,15 +52,15 @@ def _parts_finding(found: PriorComparison) -> str:
 
 
 def _prior_finding(part: PartOfPrior) -> str:
-    one = part.codes
+    test = part.codes
     distance = (
-        f"sliced Wasserstein distance {number(one.wasserstein, 3)}, {p_value(one.wasserstein_p, one.permutations)}; "
+        f"sliced Wasserstein distance {number(test.wasserstein, 3)}, {p_value(test.wasserstein_p, test.permutations)}; "
         f"two sets of draws from the prior {number(part.null.wasserstein, 3)}; kernel test "
-        f"{p_value(one.mmd_p, one.permutations)}; n = {count(one.n)}"
+        f"{p_value(test.mmd_p, test.permutations)}; n = {count(test.n)}"
     )
     if not _differs(part):
         return f"No difference shows between the codes of {part.name} and the {part.kind} prior ({distance})."
-    columns = f"{count(len(one.rejected))} of {plural(len(one.ks), 'number')}"
+    columns = f"{count(len(test.rejected))} of {plural(len(test.ks), 'number')}"
     return (
         f"The codes of {part.name} are not distributed as the {part.kind} prior ({distance}); {columns} differ by "
         "themselves, at a false discovery rate of 5\u00a0%."
@@ -68,7 +68,7 @@ def _prior_finding(part: PartOfPrior) -> str:
 
 
 def _part(part: PartOfPrior, index: int) -> list[Block]:
-    rows = tuple(_tests(name, one) for name, one in (("codes and prior", part.codes), ("prior and prior", part.null)))
+    rows = tuple(_tests(name, test) for name, test in (("codes and prior", part.codes), ("prior and prior", part.null)))
     caption = (
         "The sliced Wasserstein distance is in units of the code, over random directions; MMD² is about 0, or below, "
         "where the two are one. p is the share of exchanges of codes and draws that lie as far apart. The last column "
@@ -82,14 +82,14 @@ def _part(part: PartOfPrior, index: int) -> list[Block]:
     return [_deviations(part, index), table, Disclosure("Every number", (_columns(part),))]
 
 
-def _tests(name: str, one: TwoSample) -> tuple[str, ...]:
+def _tests(name: str, test: TwoSample) -> tuple[str, ...]:
     return (
         name,
-        number(one.wasserstein, 3),
-        p_value(one.wasserstein_p, one.permutations),
-        f"{one.mmd:.1e}",
-        p_value(one.mmd_p, one.permutations),
-        f"{count(len(one.rejected))} of {count(len(one.ks))}",
+        number(test.wasserstein, 3),
+        p_value(test.wasserstein_p, test.permutations),
+        f"{test.mmd:.1e}",
+        p_value(test.mmd_p, test.permutations),
+        f"{count(len(test.rejected))} of {count(len(test.ks))}",
     )
 
 

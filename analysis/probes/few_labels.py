@@ -96,10 +96,10 @@ def draw_labels(
 
 def label_counts(labels: Ints, groups: Ints | None = None) -> Ints:
     """How many rows each class of (n,) labels has, or how many groups its rows are of; -1 is no class."""
-    known = labels >= 0
+    is_labelled = labels >= 0
     if groups is None:
-        return np.asarray(np.unique(labels[known], return_counts=True)[1], np.int64)
-    pairs = np.unique(np.stack([labels[known], groups[known]]), axis=1)
+        return np.asarray(np.unique(labels[is_labelled], return_counts=True)[1], np.int64)
+    pairs = np.unique(np.stack([labels[is_labelled], groups[is_labelled]]), axis=1)
     return np.asarray(np.unique(pairs[0], return_counts=True)[1], np.int64)
 
 
@@ -135,14 +135,14 @@ def few_label_accuracy(
     Args: draws: (draws, m) positions in train. columns: number of classes. loss: softmax_loss, or hinge_loss for an
         L2-SVM. tried: draws on which the setting is chosen. Returns: (draws, n_test), the setting.
     """
-    some = draws[:tried]
-    if some.shape[1] > SEARCH:
-        some = subsample(some[0], SEARCH, rng=np.random.default_rng(0))[None]
+    tried_draws = draws[:tried]
+    if tried_draws.shape[1] > SEARCH:
+        tried_draws = subsample(tried_draws[0], SEARCH, rng=np.random.default_rng(0))[None]
     trials: list[tuple[float, Setting]] = []
     scalers = fit_scalers(train.x)
     for common, scaler in enumerate(scalers):
-        picked, held = scaler(train.x[some.ravel()]), Rows(scaler(validation.x), validation.y)
-        accuracy = _by_setting(picked, train.y[some], held, columns, loss)
+        picked, held = scaler(train.x[tried_draws.ravel()]), Rows(scaler(validation.x), validation.y)
+        accuracy = _by_setting(picked, train.y[tried_draws], held, columns, loss)
         trials += [(right, Setting(bool(common), c)) for right, c in zip(accuracy, SETTINGS, strict=True)]
     best = max(trials, key=lambda trial: trial[0])[1]
     return read_draws(train, test, train.y[draws], best, draws=draws, columns=columns, loss=loss), best
@@ -231,7 +231,7 @@ def paired(ours: AnyArray, theirs: AnyArray, metric: Metric) -> Interval:
 
 
 def compare(
-    found: Sequence[AnyArray],
+    accuracies: Sequence[AnyArray],
     names: tuple[str, ...],
     baselines: tuple[bool, ...],
     settings: Sequence[Setting],
@@ -243,19 +243,25 @@ def compare(
     metric: Metric = ACCURACY,
 ) -> FewLabels:
     """Put each representation's (draws, n_test) hits, or what `metric` takes, side by side; and paired differences."""
-    n_test = found[0].shape[1]
-    accuracy = np.full((len(found), max(map(len, found))), math.nan)
-    for row, one in zip(accuracy, found, strict=True):
-        row[: len(one)] = one.mean(1)
-    scores = tuple(metric.score(one) for one in found)
-    spread = tuple(float(one.mean(1).std(ddof=1)) if len(one) > 1 else math.nan for one in found)
+    n_test = accuracies[0].shape[1]
+    accuracy = np.full((len(accuracies), max(map(len, accuracies))), math.nan)
+    for row, other_accuracy in zip(accuracy, accuracies, strict=True):
+        row[: len(other_accuracy)] = other_accuracy.mean(1)
+    scores = tuple(metric.score(other_accuracy) for other_accuracy in accuracies)
+    spread = tuple(
+        float(other_accuracy.mean(1).std(ddof=1)) if len(other_accuracy) > 1 else math.nan
+        for other_accuracy in accuracies
+    )
     differences = []
     for i, name in enumerate(names):
         for j, other in enumerate(names):
             rival = other in RIVALS or other == f"untrained.{name}"
             if (rival and not baselines[i]) or name.startswith(f"{other}, "):  # a network beside one with less
-                differences.append(Difference(name, other, paired(found[i], found[j], metric)))
-    chosen, common = tuple(setting.c for setting in settings), tuple(one.common for one in settings)
+                differences.append(Difference(name, other, paired(accuracies[i], accuracies[j], metric)))
+    chosen, common = (
+        tuple(setting.c for setting in settings),
+        tuple(other_accuracy.common for other_accuracy in settings),
+    )
     return FewLabels(
         per_class=per_class,
         representations=names,
@@ -300,10 +306,10 @@ def checked_rows(
         y = {part: as_targets(pair[first][1], f"{part} y") for part, pair in pairs.items()}
         columns = 0
     else:
-        result, known = as_classes(
+        result, classes = as_classes(
             {f"{part} y": pair[first][1] for part, pair in pairs.items()}, unlabelled=("train y",)
         )
-        y, columns = dict(zip(pairs, result, strict=True)), len(known)
+        y, columns = dict(zip(pairs, result, strict=True)), len(classes)
     out: dict[str, dict[str, Rows]] = {}
     for part, by_name in pairs.items():
         out[part] = {}

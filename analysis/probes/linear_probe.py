@@ -198,10 +198,10 @@ def linear_probe(
         if method not in READERS:
             raise AnalysisError(f"unknown probe {method!r}: known are {', '.join(READERS)}")
     given = {"train": train, "test": test, **({} if validation is None else {"validation": validation})}
-    parts, known = _parts(given, methods, tuple(classes))
+    parts, known_classes = _parts(given, methods, tuple(classes))
     return _probes(
         parts,
-        known,
+        known_classes,
         methods,
         rng=rng,
         representation=representation,
@@ -226,18 +226,18 @@ def _parts(
         if len(set(methods)) > 1:
             raise AnalysisError("ridge reads numbers and the other probes classes: probe them in two calls")
         y: dict[str, AnyArray] = {name: as_targets(pair[1], f"{name} y") for name, pair in pairs.items()}
-        known = Classes(np.zeros(0), ())
+        unique = Classes(np.zeros(0), ())
     else:
-        result, known = as_classes({f"{name} y": pair[1] for name, pair in pairs.items()}, classes=classes)
+        result, unique = as_classes({f"{name} y": pair[1] for name, pair in pairs.items()}, classes=classes)
         y = dict(zip(pairs, result, strict=True))
     for name in pairs:
         same_length(**{f"{name} X": x[name], f"{name} y": y[name]})
-    return {name: Rows(x[name], y[name]) for name in pairs}, known
+    return {name: Rows(x[name], y[name]) for name in pairs}, unique
 
 
 def _probes(
     parts: Mapping[str, Rows],
-    known: Classes,
+    classes: Classes,
     methods: tuple[str, ...],
     *,
     rng: np.random.Generator,
@@ -255,11 +255,11 @@ def _probes(
     note = [] if validation is not None else [f"no validation rows: {FOLDS} folds of train chose the setting"]
     if pca is not None:
         note.append(f"{width} columns reduced to {train.x.shape[1]} by PCA")
-    bench = _Bench(train, validation, test, known.names, rng, k, shuffled, groups)
+    bench = _Bench(train, validation, test, classes.names, rng, k, shuffled, groups)
     probes = []
     for method in methods:
-        score, null, setting, table, (said, probabilities) = bench.read(method)
-        labels = np.zeros(0) if method == "ridge" else known.values
+        score, null, setting, table, (prediction, probabilities) = bench.read(method)
+        labels = np.zeros(0) if method == "ridge" else classes.values
         probes.append(
             Probe(
                 representation=representation,
@@ -274,10 +274,10 @@ def _probes(
                 used=train.x.shape[1],
                 n_train=len(train.y),
                 n_validation=0 if validation is None else len(validation.y),
-                classes=() if method == "ridge" else known.names,
+                classes=() if method == "ridge" else classes.names,
                 confusion=table,
                 note="; ".join(note),
-                predictor=Predictor(width=width, labels=labels, said=said, probabilities=probabilities, pca=pca),
+                predictor=Predictor(width=width, labels=labels, said=prediction, probabilities=probabilities, pca=pca),
             )
         )
     return tuple(probes)
@@ -291,8 +291,8 @@ def logistic_hits(
     (train, test, held), _ = _narrowed(*_check(parts, numeric=False), rng=rng)
     bench = _Bench(train, held, test, classes, rng, 1, False)
     reader = bench.fitted("logistic")[1]
-    seen = bench.train if bench.validation is None else bench.validation
-    return reader(bench.test.x).argmax(1) == test.y, float(np.mean(reader(seen.x).argmax(1) == seen.y))
+    search_rows = bench.train if bench.validation is None else bench.validation
+    return reader(bench.test.x).argmax(1) == test.y, float(np.mean(reader(search_rows.x).argmax(1) == search_rows.y))
 
 
 def _narrowed(
@@ -359,8 +359,8 @@ class _Bench:
         self.train, self.test = Rows(self.scaler(train.x), train.y), Rows(self.scaler(test.x), test.y)
         self.validation: Rows | None = None
         if validation is not None:
-            some = subsample(np.arange(len(validation.y)), SEARCH, rng=rng)
-            self.validation = _held(Rows(self.scaler(validation.x[some]), validation.y[some]))
+            search = subsample(np.arange(len(validation.y)), SEARCH, rng=rng)
+            self.validation = _held(Rows(self.scaler(validation.x[search]), validation.y[search]))
         self.search = subsample(np.arange(len(train.y)), SEARCH, rng=rng)
         self.groups = None if groups is None else groups[self.search]
         highest = -1 if train.y.dtype.kind == "f" else max(int(train.y.max()), int(test.y.max()))
@@ -375,28 +375,28 @@ class _Bench:
 
     def fitted(self, method: str) -> tuple[float, Linear, Rows]:
         """The chosen C, the reader of all train rows, and those rows on which C was tried."""
-        some = _held(_take(self.train, self.search))
+        search_rows = _held(_take(self.train, self.search))
         if self.validation is None:
-            c, reader = choose_c_by_folds(some, self.columns, LOSSES[method], rng=self.rng, groups=self.groups)
+            c, reader = choose_c_by_folds(search_rows, self.columns, LOSSES[method], rng=self.rng, groups=self.groups)
         else:
-            c, reader = choose_c(some, self.validation, self.columns, LOSSES[method])
+            c, reader = choose_c(search_rows, self.validation, self.columns, LOSSES[method])
         if len(self.search) < len(self.train.y):
             reader = self._fit(self.train, LOSSES[method], c, reader)
-        return c, reader, some
+        return c, reader, search_rows
 
     def linear(self, method: str) -> _Part:
         """Choose C, refit, score; then again with shuffled labels."""
-        c, reader, some = self.fitted(method)
+        c, reader, search_rows = self.fitted(method)
         loss = LOSSES[method]
         predicted = np.asarray(reader(self.test.x).argmax(1), np.int64)
-        few = _take(some, subsample(np.arange(len(some.y)), SHUFFLED, rng=self.rng))
+        few = _take(search_rows, subsample(np.arange(len(search_rows.y)), SHUFFLED, rng=self.rng))
         null = []
         for _ in range(self.shuffles):
             lost = self._fit(Rows(few.x, self.rng.permutation(few.y)), loss, c, None, iterations=50)
             null.append(np.mean(lost(self.test.x).argmax(1) == self.test.y))
         probabilities = softmax if method == "logistic" else None
-        said: _Said = (lambda rows: reader(self.scaler(rows)), probabilities)
-        return self._score(predicted), _over(null), c, confusion(self.test.y, predicted, self.columns), said
+        prediction: _Said = (lambda rows: reader(self.scaler(rows)), probabilities)
+        return self._score(predicted), _over(null), c, confusion(self.test.y, predicted, self.columns), prediction
 
     def _fit(self, rows: Rows, loss: Loss, c: float, start: Linear | None, iterations: int = 200) -> Linear:
         return fit_linear(
@@ -464,14 +464,14 @@ class _Bench:
         if self.validation is not None:
             truth = self.validation.y
             return np.array([r2_score(truth, reader(self.validation.x)[:, 0]) for reader in readers])
-        some = _held(_take(self.train, self.search))
-        folds = balanced_folds(np.zeros(len(some.y), np.int64), FOLDS, rng=self.rng, groups=self.groups)
-        told = np.empty((len(readers), len(some.y)))
+        search_rows = _held(_take(self.train, self.search))
+        folds = balanced_folds(np.zeros(len(search_rows.y), np.int64), FOLDS, rng=self.rng, groups=self.groups)
+        predicted = np.empty((len(readers), len(search_rows.y)))
         for fold in np.unique(folds):
             rest, held = folds != fold, folds == fold
-            for i, reader in enumerate(fit_ridge(some.x[rest], some.y[rest], penalties=PENALTIES)):
-                told[i, held] = reader(some.x[held])[:, 0]
-        return np.array([r2_score(some.y, values) for values in told])
+            for i, reader in enumerate(fit_ridge(search_rows.x[rest], search_rows.y[rest], penalties=PENALTIES)):
+                predicted[i, held] = reader(search_rows.x[held])[:, 0]
+        return np.array([r2_score(search_rows.y, values) for values in predicted])
 
 
 def _over(null: list[Any]) -> Interval | None:

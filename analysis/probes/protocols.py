@@ -38,17 +38,19 @@ class Protocol:
         """
         if self.columns is None:
             return each_beside_its_width(table, pixels)
-        own = self.columns(table)
-        name = " + ".join(own)
+        names = self.columns(table)
+        name = " + ".join(names)
         raw = [representation for representation in representations(table) if representation.name == "pixels"]
-        as_wide, notes = _as_wide(table, {name: sum(table.width(one) for one in own)}, pixels)
-        read = [Representation(name=name, baseline=False, column=own[0], joined=own[1:]), *raw, *as_wide]
-        lacking = [one for one in own if table.untrained(one) is None]
+        as_wide, notes = _as_wide(table, {name: sum(table.width(name) for name in names)}, pixels)
+        read = [Representation(name=name, baseline=False, column=names[0], joined=names[1:]), *raw, *as_wide]
+        lacking = [name for name in names if table.untrained(name) is None]
         if lacking:
             notes.append(no_untrained(lacking[0]))
         else:
-            beside = tuple(f"untrained.{one}" for one in own)
-            read.append(Representation(name=" + ".join(beside), baseline=True, column=beside[0], joined=beside[1:]))
+            untrained = tuple(f"untrained.{name}" for name in names)
+            read.append(
+                Representation(name=" + ".join(untrained), baseline=True, column=untrained[0], joined=untrained[1:])
+            )
         return read, notes
 
 
@@ -72,10 +74,10 @@ def each_beside_its_width(table: Embeddings, pixels: Pixels) -> tuple[list[Repre
         for representation in table.representations
     }
     as_wide, notes = _as_wide(table, widths, pixels)
-    own = [one for one in every if not one.baseline]
-    rest = [one for one in every if one.baseline and not one.width]
-    at = sum(one.name == "pixels" for one in rest)  # pixels come first
-    return [*own, *rest[:at], *as_wide, *rest[at:]], notes
+    learned = [representation for representation in every if not representation.baseline]
+    rest = [representation for representation in every if representation.baseline and not representation.width]
+    at = sum(representation.name == "pixels" for representation in rest)  # pixels come first
+    return [*learned, *rest[:at], *as_wide, *rest[at:]], notes
 
 
 def _as_wide(table: Embeddings, widths: dict[str, int], pixels: Pixels) -> tuple[list[Representation], list[str]]:
@@ -86,9 +88,9 @@ def _as_wide(table: Embeddings, widths: dict[str, int], pixels: Pixels) -> tuple
     most = min(components.most, read or components.most)
     reduced = 0 < read < table.width("pixels")  # raw pixels are then themselves read through their PCA of `most`
     same = [name for name, width in widths.items() if reduced and width >= most]
-    asked = {name: min(width, most) for name, width in widths.items() if name not in same}
-    limit = components.fit(max(asked.values())) if asked else most
-    wide, notes = [name for name in asked if widths[name] > limit], []
+    wanted = {name: min(width, most) for name, width in widths.items() if name not in same}
+    limit = components.fit(max(wanted.values())) if wanted else most
+    wide, notes = [name for name in wanted if widths[name] > limit], []
     if wide:
         notes.append(
             f"the PCA of pixels beside {_with_width(wide, widths)} has all {limit:,} components of more variance than "
@@ -96,7 +98,7 @@ def _as_wide(table: Embeddings, widths: dict[str, int], pixels: Pixels) -> tuple
         )
     if same:
         notes.append(f"the PCA of pixels beside {_with_width(same, widths)} is that through which raw pixels are read")
-    result = sorted({min(width, limit) for width in asked.values()})
+    result = sorted({min(width, limit) for width in wanted.values()})
     return [
         Representation(name=f"PCA {width} of pixels", baseline=True, column="pixels", width=width) for width in result
     ], notes
@@ -108,34 +110,37 @@ def _with_width(names: list[str], widths: dict[str, int]) -> str:
 
 def _layers(table: Embeddings, start: str) -> list[str]:
     """Layers of the networks that begin with `start`, in their order: those known to the run, else the table's."""
-    known = table.metadata.get("layers")
-    names = known if isinstance(known, list) else table.representations
+    layers = table.metadata.get("layers")
+    names = layers if isinstance(layers, list) else table.representations
     return [name for name in map(str, names) if name.startswith(start)]
 
 
-def _needed(table: Embeddings, protocol: str, wanted: list[str], what: str, *, pool: int | None = None) -> None:
+def _needed(table: Embeddings, protocol: str, wanted: list[str], description: str, *, pool: int | None = None) -> None:
     """Refuse a table that lacks the columns `wanted`, or was pooled otherwise, with the options that make it."""
     pooled = table.metadata.get("preprocessing", {}).get("pool")
-    there = bool(wanted) and all(name in table.vector_columns for name in wanted)
-    if there and (pool is None or pooled == pool):
+    is_present = bool(wanted) and all(name in table.vector_columns for name in wanted)
+    if is_present and (pool is None or pooled == pool):
         return
     run = table.metadata.get("run") or "RUN"
     named = " ".join(f"--features {name}" for name in wanted if name != "code")
     if not wanted and "layers" not in table.metadata:
-        start = "discriminator.conv" if "discriminator" in what else "encoder."
+        start = "discriminator.conv" if "discriminator" in description else "encoder."
         raise AnalysisError(
-            f"{protocol} reads {what}, and {table.path.name!r} does not say which layers its model has: latentgan "
+            f"{protocol} reads {description}, and {table.path.name!r} does not say which layers its model has: "
+            f"latentgan "
             f"encode {run} --features {start}… (each of them)"
             + (f" --pool {pool}" if pool is not None else "")
             + " --out OTHER.parquet writes them"
         )
     if not wanted:
         raise AnalysisError(
-            f"{protocol} reads {what}, and the model of {table.path.name!r} has none: it needs a run of another family"
+            f"{protocol} reads {description}, and the model of {table.path.name!r} has none: it needs a run of "
+            f"another family"
         )
     options = named + (f" --pool {pool}" if pool is not None else "")
     raise AnalysisError(
-        f"{protocol} reads {what}, which {table.path.name!r} does not hold: latentgan encode {run} {options} --out "
+        f"{protocol} reads {description}, which {table.path.name!r} does not hold: latentgan encode {run} {options} "
+        f"--out "
         "OTHER.parquet writes them"
     )
 
@@ -148,8 +153,8 @@ def _penultimate(table: Embeddings) -> tuple[str, ...]:
 
 def _convolutions(table: Embeddings) -> tuple[str, ...]:
     wanted = _layers(table, "discriminator.conv")
-    what = "every convolution of the discriminator, max-pooled to 4×4"
-    _needed(table, "dcgan-svm-4x4", wanted, what, pool=4)
+    description = "every convolution of the discriminator, max-pooled to 4×4"
+    _needed(table, "dcgan-svm-4x4", wanted, description, pool=4)
     return tuple(wanted)
 
 

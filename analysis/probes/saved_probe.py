@@ -196,9 +196,12 @@ def fit_rows(
     mean, scale = scaler.mean.astype(np.float32), scaler.scale.astype(np.float32)
     scale = scale if pca else np.where(mask, scale, np.float32(np.inf))
     standard, judged = (Scaler(mean, scale)(part) for part in (x, held))
-    some: Ints = subsample(np.arange(len(train.y)), SEARCH, rng=rng)
+    search: Ints = subsample(np.arange(len(train.y)), SEARCH, rng=rng)
     c, start = choose_c(
-        Rows(np.asarray(standard[some]), train.y[some]), Rows(np.asarray(judged), validation.y), classes, softmax_loss
+        Rows(np.asarray(standard[search]), train.y[search]),
+        Rows(np.asarray(judged), validation.y),
+        classes,
+        softmax_loss,
     )
     reader = fit_linear(standard, train.y, classes, loss=softmax_loss, c=c, start=start)
     if pca is None:

@@ -75,7 +75,7 @@ def study(
     pixels = _pixels(table, train, options, rng)
     width = 0 if named is not None and named.labels else WIDEST
     one_each = each_beside_its_width if named is None else named.representations
-    read, beside = one_each(table, Pixels(pixels, width))
+    read, pca_notes = one_each(table, Pixels(pixels, width))
     for wanted in read:
         x = wanted.read(table, train, validation, test, rng=rng, stream=True, components=pixels)
         for column in targets:
@@ -87,7 +87,7 @@ def study(
     order = {column.name: i for i, column in enumerate(targets)}
     probes.sort(key=lambda probe: order[probe.target])
     notes += [
-        *dict.fromkeys([*beside, *missing_baselines(table)]),
+        *dict.fromkeys([*pca_notes, *missing_baselines(table)]),
         *said(options, table, train=len(train), test=len(test)),
     ]
     protocol = PROTOCOL if named is None else f"{named.name}: {named.about} ({named.source}). {PROTOCOL}"
@@ -108,13 +108,13 @@ def _pixels(table: Embeddings, train: Ints, options: Options, rng: np.random.Gen
 def _drawn(table: Embeddings, column: Column, train: Ints, labels: int, options: _Options, notes: list[str]) -> Ints:
     """Balanced draws of `labels` labelled train rows, or of as many as the smallest class allows, which is noted."""
     train = train[column.present[train]]
-    known, groups = column.codes[train], None if table.groups is None else table.groups[train]
-    classes, counts = np.unique(known), label_counts(known, groups)
+    train_labels, groups = column.codes[train], None if table.groups is None else table.groups[train]
+    classes, counts = np.unique(train_labels), label_counts(train_labels, groups)
     per_class = max(1, min(labels // len(classes), int(counts.min())))
     if per_class * len(classes) < labels // len(classes) * len(classes):
         notes.append(f"draws hold {per_class * len(classes):,} labels, not {labels:,}: the smallest class has no more")
     draws = min(options.draws, DRAWS)
-    return draw_labels(known, per_class=per_class, draws=draws, rng=options.rng("draws"), groups=groups)
+    return draw_labels(train_labels, per_class=per_class, draws=draws, rng=options.rng("draws"), groups=groups)
 
 
 def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows: Sequence[Ints], draws: Ints) -> Probe:
@@ -122,10 +122,10 @@ def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows
     train, validation, test = (rows_with_values(column, part, index) for part, index in zip(x, rows, strict=True))
     if len(validation.y) < 2:
         raise AnalysisError("this protocol chooses C on validation rows, and there are none with a label")
-    kept = subsample(np.arange(len(validation.y)), VALIDATION, rng=np.random.default_rng(0))
+    validation_rows = subsample(np.arange(len(validation.y)), VALIDATION, rng=np.random.default_rng(0))
     hits, setting = few_label_accuracy(
         train,
-        Rows(validation.x[kept], validation.y[kept]),
+        Rows(validation.x[validation_rows], validation.y[validation_rows]),
         test,
         draws=draws,
         columns=len(column.categories),
@@ -146,7 +146,7 @@ def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows
         width=width,
         used=width,
         n_train=draws.shape[1],
-        n_validation=len(kept),
+        n_validation=len(validation_rows),
         classes=column.categories,
         confusion=None,
         note=note,
@@ -155,9 +155,9 @@ def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows
 
 def _shuffled(train: Rows, test: Rows, setting: Setting, draws: Ints, columns: int) -> Interval:
     """Accuracy of the same reader where the labels of a draw are shuffled: mean over draws, interval over them."""
-    some, rng = np.resize(draws, (SHUFFLED, draws.shape[1])), np.random.default_rng(0)
-    lost = rng.permuted(train.y[some], axis=1)
-    hits = read_draws(train, test, lost, setting, draws=some, columns=columns, loss=hinge_loss)
+    shuffled_draws, rng = np.resize(draws, (SHUFFLED, draws.shape[1])), np.random.default_rng(0)
+    lost = rng.permuted(train.y[shuffled_draws], axis=1)
+    hits = read_draws(train, test, lost, setting, draws=shuffled_draws, columns=columns, loss=hinge_loss)
     return mean_interval(hits.mean(1))
 
 

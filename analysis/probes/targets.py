@@ -47,6 +47,6 @@ def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Colum
 
 def rows_with_values(column: Column, x: Singles, rows: Ints) -> Rows:
     """Rows with a value, and their values."""
-    known = column.present[rows]
-    y = column.values[rows][known]
-    return Rows(x[known], y if column.kind == "numeric" else y.astype(np.int64))
+    is_known = column.present[rows]
+    y = column.values[rows][is_known]
+    return Rows(x[is_known], y if column.kind == "numeric" else y.astype(np.int64))

@@ -46,7 +46,7 @@ def section(context: ReportContext) -> Section:
         note = context.refusal("probes") or "No probes yet: latentgan probe TABLE --out RESULTS trains them."
         return missing("probes", "Probes", note)
     main = [probe for probe in table.probes if probe.target == table.target]
-    others = [probe for probe in table.probes if probe.target != table.target]
+    attribute_probes = [probe for probe in table.probes if probe.target != table.target]
     caption = (
         "A reader is trained on frozen features of the train split and scored on the test split; dots are test "
         "figures, bars their 95 % intervals. The dashed line is what the same reader gets from raw pixels: "
@@ -57,25 +57,29 @@ def section(context: ReportContext) -> Section:
         ("accuracy", "Accuracy on attributes."),
         ("R2", "R² on numeric attributes; 0 is the mean value."),
     ):
-        rows = _probe_rows([probe for probe in others if probe.metric == metric], table.target)
+        rows = _probe_rows([probe for probe in attribute_probes if probe.metric == metric], table.target)
         if rows:
             scale: Literal["percent", "number"] = "percent" if metric == "accuracy" else "number"
             blocks.append(by_group(f"attribute-{metric}", "Attribute", rows, caption, scale))
     blocks.append(Disclosure("Settings, widths, and what is confused with what", _probe_details(table, main)))
-    said = (_probe_finding(main or others, context.noun), told_labels(table.told), trained_on(table.notes))
-    return stated("probes", "Probes", said, blocks)
+    findings = (
+        _probe_finding(main or attribute_probes, context.noun),
+        told_labels(table.told),
+        trained_on(table.notes),
+    )
+    return stated("probes", "Probes", findings, blocks)
 
 
-def _first_reader(found: list[Probe]) -> list[Probe]:
+def _first_reader(probes: list[Probe]) -> list[Probe]:
     """Keep the reader that the chart opens with, whichever is best: a choice made before looking."""
-    return [one for one in found if (one.method, one.target) == (found[0].method, found[0].target)]
+    return [probe for probe in probes if (probe.method, probe.target) == (probes[0].method, probes[0].target)]
 
 
-def _probe_rows(found: list[Probe], target: str) -> tuple[Estimate, ...]:
+def _probe_rows(probes: list[Probe], target: str) -> tuple[Estimate, ...]:
     """Rows by method, best first; the best one's shuffled figure last."""
     rows: list[Estimate] = []
-    for key in dict.fromkeys((probe.target, probe.method) for probe in found):
-        members = [probe for probe in found if (probe.target, probe.method) == key]
+    for key in dict.fromkeys((probe.target, probe.method) for probe in probes):
+        members = [probe for probe in probes if (probe.target, probe.method) == key]
         members.sort(key=lambda probe: -probe.score.value)
         name = METHODS.get(key[1], key[1])
         name += f" (k = {number(members[0].setting, 0)})" if key[1] == "knn" else ""
@@ -90,50 +94,52 @@ def _probe_rows(found: list[Probe], target: str) -> tuple[Estimate, ...]:
             )
             for member in members
         ]
-        shuffled = [one for one in members if not one.baseline and one.shuffled is not None]
+        shuffled = [probe for probe in members if not probe.baseline and probe.shuffled is not None]
         if shuffled and shuffled[0].shuffled is not None:
             label = f"{readable(shuffled[0].representation)}, labels shuffled"
             rows.append(estimate(label, shuffled[0].shuffled, "chance", group=group))
     return tuple(rows)
 
 
-def _probe_finding(found: list[Probe], noun: str) -> str:
-    found = _first_reader(found)
-    own = [probe for probe in found if not probe.baseline]
-    if not own:
+def _probe_finding(probes: list[Probe], noun: str) -> str:
+    probes = _first_reader(probes)
+    learned = [probe for probe in probes if not probe.baseline]
+    if not learned:
         return "Only baselines were probed."
-    best = max(own, key=lambda probe: probe.score.value)
-    rivals = _beside(best, found)
+    best = max(learned, key=lambda probe: probe.score.value)
+    rivals = _beside(best, probes)
     score = figure(best.score) if best.metric == "accuracy" else f"R² {brackets(best.score)}"
-    what = f"{METHODS.get(best.method, best.method)} on {best.representation}{best_of(len(own))}"
-    text = f"{what} reads the {best.target} right in {score} of {count(best.score.n)} test {noun}s"
+    title = f"{METHODS.get(best.method, best.method)} on {best.representation}{best_of(len(learned))}"
+    text = f"{title} reads the {best.target} right in {score} of {count(best.score.n)} test {noun}s"
     if best.metric != "accuracy":
-        text = f"{what} reads the {best.target} with {score} on {count(best.score.n)} test {noun}s"
+        text = f"{title} reads the {best.target} with {score} on {count(best.score.n)} test {noun}s"
     show = percent if best.metric == "accuracy" else number
-    others = [
+    baseline_texts = [
         f"{readable(rival.representation)} reach {show(rival.score.value)}"
         for rival in rivals
         if role_of(rival.representation) in ("pixels", "pca")
     ] + [
-        f"the same network untrained {show(one.score.value)}"
-        for one in rivals
-        if one.representation == f"untrained.{best.representation}"
+        f"the same network untrained {show(rival.score.value)}"
+        for rival in rivals
+        if rival.representation == f"untrained.{best.representation}"
     ]
     if best.shuffled is not None:
-        others.append(f"shuffled labels give {show(best.shuffled.value)}")
+        baseline_texts.append(f"shuffled labels give {show(best.shuffled.value)}")
         text += no_better(best.score, max(best.shuffled.value, 0.0))
-    pixels = next((one for one in rivals if one.representation == "pixels"), None)
+    pixels = next((rival for rival in rivals if rival.representation == "pixels"), None)
     verdict = ""
     if pixels is not None and not best.score.apart(pixels.score):
         verdict = "; the intervals of features and pixels overlap"
-    return f"{text}; {listed(others)}{verdict}." if others else f"{text}."
+    return f"{text}; {listed(baseline_texts)}{verdict}." if baseline_texts else f"{text}."
 
 
-def _beside(best: Probe, found: list[Probe]) -> list[Probe]:
+def _beside(best: Probe, probes: list[Probe]) -> list[Probe]:
     """The baselines, of several PCAs of pixels the one that is nearest in width."""
-    pcas = [one for one in found if one.baseline and role_of(one.representation) == "pca"]
-    nearest = min(pcas, key=lambda one: abs(one.width - best.width), default=None)
-    return [one for one in found if one.baseline and (one is nearest or role_of(one.representation) != "pca")]
+    pcas = [probe for probe in probes if probe.baseline and role_of(probe.representation) == "pca"]
+    nearest = min(pcas, key=lambda probe: abs(probe.width - best.width), default=None)
+    return [
+        probe for probe in probes if probe.baseline and (probe is nearest or role_of(probe.representation) != "pca")
+    ]
 
 
 def _probe_details(table: ProbeTable, main: list[Probe]) -> tuple[Block, ...]:
@@ -159,9 +165,11 @@ def _probe_details(table: ProbeTable, main: list[Probe]) -> tuple[Block, ...]:
             caption="Widths above what the reader takes were reduced by PCA of the train split.",
         )
     )
-    own = [one for one in _first_reader(main) if not one.baseline and one.confusion is not None] if main else []
-    if own:
-        blocks.append(_confusion(max(own, key=lambda one: one.score.value)))
+    learned = (
+        [probe for probe in _first_reader(main) if not probe.baseline and probe.confusion is not None] if main else []
+    )
+    if learned:
+        blocks.append(_confusion(max(learned, key=lambda probe: probe.score.value)))
     return (*blocks, *(Prose(sentence(note)) for note in table.notes))
 
 

@@ -91,9 +91,9 @@ def _umap(codes: Floats, seed: int, k: int, epochs: int | None = None) -> Single
 
     if codes.shape[1] == 1:  # its start, a PCA, has two axes
         codes = np.column_stack([codes, np.zeros_like(codes)])
-    index, distance = nearest(codes, codes, k=k - 1, own=True)
+    index, distance = nearest(codes, codes, k=k - 1, exclude_self=True)
     rows = np.arange(len(codes))[:, None]
-    known = np.hstack([rows, index]).astype(np.int32), np.hstack([0 * rows, distance]).astype(np.float32)
+    knn = np.hstack([rows, index]).astype(np.int32), np.hstack([0 * rows, distance]).astype(np.float32)
     with openmp_threads_as_before(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one thread because of the seed; no transform because of the neighbours
         reducer = umap.UMAP(
@@ -102,7 +102,7 @@ def _umap(codes: Floats, seed: int, k: int, epochs: int | None = None) -> Single
             init="pca",
             random_state=seed,
             n_epochs=epochs,
-            precomputed_knn=(*known, None),
+            precomputed_knn=(*knn, None),
         )
         return np.asarray(reducer.fit_transform(codes), np.float32)
 
@@ -166,7 +166,7 @@ def trust(codes: Floats, xy: Floats, *, k: int) -> Doubles:
     n = len(codes)
     if k >= n / 2:
         raise AnalysisError(f"trustworthiness with {k} neighbours needs more than {2 * k} rows, not {n}")
-    close, _ = nearest(xy, xy, k=k, own=True)
+    close, _ = nearest(xy, xy, k=k, exclude_self=True)
     ranks = _ranks(codes, close, np.zeros(n, np.int64))[:, :, 0]
     worth: Doubles = 1 - _penalty(n, k) * np.maximum(ranks - k, 0).sum(1)
     return worth
@@ -190,8 +190,8 @@ def _ranks(codes: Floats, close: Ints, part: Ints) -> Doubles:
     for start in range(0, n, 512):
         rows = slice(start, min(start + 512, n))
         gaps = norms - 2 * (centred[rows] @ centred.T)
-        own = np.arange(rows.start, rows.stop)
-        gaps[np.arange(len(own)), own] = -np.inf
+        own_rows = np.arange(rows.start, rows.stop)
+        gaps[np.arange(len(own_rows)), own_rows] = -np.inf
         picked = np.take_along_axis(gaps, close[rows], 1)
         for j in range(m):
             nearer[rows, j] = (gaps < picked[:, [j]]).astype(np.float32) @ member
@@ -208,15 +208,15 @@ def trustworthiness(codes: Floats, xy: Floats, *, k: int, rng: np.random.Generat
     if k >= n / 2:
         raise AnalysisError(f"trustworthiness with {k} neighbours needs more than {2 * k} rows, not {n}")
     part = jackknife_parts(n, rng=rng)
-    close, _ = nearest(xy, xy, k=min(k + SPARE, n - 1), own=True)
+    close, _ = nearest(xy, xy, k=min(k + SPARE, n - 1), exclude_self=True)
     nearer = _ranks(codes, close, part)
     ranks = nearer.sum(2)
     lost = _penalty(n, k) * float(np.maximum(ranks[:, :k] - k, 0).sum(1).mean())
     left = []
     for g, (stay, columns) in enumerate(without_parts(close, part, k)):
         rest = np.take_along_axis(ranks[stay] - nearer[stay, :, g], columns, 1)
-        some = int(np.count_nonzero(stay))
-        left.append(_penalty(some, k) * float(np.maximum(rest - k, 0).sum(1).mean()) if 2 * k < some else math.nan)
+        n_stay = int(np.count_nonzero(stay))
+        left.append(_penalty(n_stay, k) * float(np.maximum(rest - k, 0).sum(1).mean()) if 2 * k < n_stay else math.nan)
     if lost == 0:
         return wilson(n, n)  # no more rows lose a neighbour than this leaves open
     result = jackknife_interval(lost, np.array(left), n)
@@ -239,10 +239,10 @@ def neighbour_accuracy(x: Floats, labels: Ints, *, rng: np.random.Generator) -> 
     With an interval for the mean over other rows, as many: rows are each other's neighbours, so that a jackknife leaves
     parts of them out. Two that are nearest to each other are right or wrong together, and count as one near 0 and 1.
     """
-    known = labels >= 0
-    truth, own = labels[known], x[known]
+    is_labelled = labels >= 0
+    truth, labelled_rows = labels[is_labelled], x[is_labelled]
     n = len(truth)
-    index, _ = nearest(own, own, k=min(1 + SPARE, n - 1), own=True)
+    index, _ = nearest(labelled_rows, labelled_rows, k=min(1 + SPARE, n - 1), exclude_self=True)
     part = jackknife_parts(n, rng=rng)
     left = [
         float((truth[np.take_along_axis(index[stay], columns, 1)[:, 0]] == truth[stay]).mean())

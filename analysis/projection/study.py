@@ -33,7 +33,7 @@ def study(
     """
     rng = options.rng("maps")
     every = independent(table, table.rows(None), options)
-    what = "rows" if table.groups is None else "groups, of which one row each is placed"
+    unit = "rows" if table.groups is None else "groups, of which one row each is placed"
     if map_rows is None:
         rows, words = every, f"all {len(every):,} rows of the table, training rows included"
         words += "" if table.groups is None else ", one of each group"
@@ -41,11 +41,11 @@ def study(
         rows, words = held_out(table, map_rows, options, least=1000)
         candidates = len(held_out(table, None, options, least=1000)[0])
         of = f"{len(rows):,} of {candidates:,}" if len(rows) < candidates else f"{len(rows):,}"
-        whole = f"; the table has {len(every):,} {what}, and latentgan map TABLE --full places all of them"
+        whole = f"; the table has {len(every):,} {unit}, and latentgan map TABLE --full places all of them"
         words = f"{of} {words}{whole if len(rows) < len(every) else ''}"
     codes, labels = table.vectors(table.code, rows)[:, table.encoded], labels_of(table)
     maps, notes = [], [words]
-    known = np.where(labels[0][rows] < 0, np.nan, labels[0][rows]) if labels else None
+    known_labels = np.where(labels[0][rows] < 0, np.nan, labels[0][rows]) if labels else None
     for method in methods:
         progress(method)
         try:
@@ -54,7 +54,7 @@ def study(
                     codes,
                     rng=rng,
                     method=method,
-                    labels=known,
+                    labels=known_labels,
                     representation=table.code,
                     seed=options.seed,
                 )

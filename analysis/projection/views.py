@@ -29,15 +29,18 @@ def section(context: ReportContext) -> Section:
     if maps is None or not maps.maps:
         note = "No map yet: latentgan map TABLE --out RESULTS draws one."
         return missing("projection", "Map", context.refusal("projection") or note)
-    known = np.array([int(row) in context.places for row in maps.rows], bool)
-    views = tuple(View(NAMES.get(one.method, one.method), one.xy[known], _trust(one)) for one in maps.maps)
+    has_place = np.array([int(row) in context.places for row in maps.rows], bool)
+    views = tuple(
+        View(NAMES.get(placement.method, placement.method), placement.xy[has_place], _trust(placement))
+        for placement in maps.maps
+    )
     colour = context.thumbnails.columns[0].name if context.thumbnails and context.thumbnails.columns else ""
     caption = (
         f"Each point is an {context.noun}; near points have near codes. Hover or tap for it, draw around points to "
         "see them together, zoom by the wheel, click a name below to hide or show it. "
         "Distances between far groups mean little in UMAP."
     )
-    blocks: list[Block] = [Map(id="latent-map", rows=maps.rows[known], views=views, caption=caption, colour=colour)]
+    blocks: list[Block] = [Map(id="latent-map", rows=maps.rows[has_place], views=views, caption=caption, colour=colour)]
     blocks += [Prose(sentence(note)) for note in maps.notes]
     return stated("projection", "Map", (_map_finding(maps.maps[0], context.noun), trained_on(maps.notes)), blocks)
 
@@ -60,14 +63,16 @@ def _map_finding(best: Placement, noun: str) -> str:
     )
 
 
-def _trust(one: Placement) -> str:
-    trust = one.trustworthiness
-    text = f"Trustworthiness {brackets(trust, 3)} with k = {one.k}"
-    text += f" (n = {count(trust.n)}, the interval for other rows, as many; shuffled points {number(one.random, 2)})."
+def _trust(placement: Placement) -> str:
+    trust = placement.trustworthiness
+    text = f"Trustworthiness {brackets(trust, 3)} with k = {placement.k}"
+    text += (
+        f" (n = {count(trust.n)}, the interval for other rows, as many; shuffled points {number(placement.random, 2)})."
+    )
     text += f" {sentence(trust.reason)}" if trust.reason else ""
-    if one.explained:
-        text += f" The two axes hold {percent(sum(one.explained), 0)} of the variance."
-    return text + (f" {sentence(one.note)}" if one.note else "")
+    if placement.explained:
+        text += f" The two axes hold {percent(sum(placement.explained), 0)} of the variance."
+    return text + (f" {sentence(placement.note)}" if placement.note else "")
 
 
 def tables(result: Any) -> Iterator[TextTable]:

@@ -99,6 +99,6 @@ def pca_ratio(train: Floats, images: Singles, width: int, *, rng: np.random.Gene
     pca = fit_pca(train, width, rng=rng)
     flat = images.reshape(len(images), -1)
     restored = np.clip(pca.restore(pca.project(flat)), 0, 1).reshape(images.shape)
-    own = reconstruction_error(images, restored)
+    pca_errors = reconstruction_error(images, restored)
     other = reconstruction_error(images, restored, order=derangement(len(images), rng=rng))
-    return Baseline(f"PCA {len(pca.axes)} of pixels", bootstrap_ratio(own, other, rng=rng))
+    return Baseline(f"PCA {len(pca.axes)} of pixels", bootstrap_ratio(pca_errors, other, rng=rng))

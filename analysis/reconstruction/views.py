@@ -68,24 +68,24 @@ def section(context: ReportContext) -> Section:
     return stated("reconstruction", "Reconstructions", (_ratio_finding(result), trained_on(result.notes)), blocks)
 
 
-def _ratio_finding(found: Reconstruction) -> str:
-    others = [f"{b.name} {number(b.figure.value, 3)}" for b in found.baselines]
-    beside = f"; {listed(others)}" if others else ""
+def _ratio_finding(reconstruction: Reconstruction) -> str:
+    baseline_texts = [f"{b.name} {number(b.figure.value, 3)}" for b in reconstruction.baselines]
+    comparison = f"; {listed(baseline_texts)}" if baseline_texts else ""
     return (
-        f"A reconstruction is off by {percent(found.ratio.value, 0)} of what another image's would be: ratio "
-        f"{brackets(found.ratio, 3)}, n = {count(found.ratio.n)}{beside}."
+        f"A reconstruction is off by {percent(reconstruction.ratio.value, 0)} of what another image's would be: ratio "
+        f"{brackets(reconstruction.ratio, 3)}, n = {count(reconstruction.ratio.n)}{comparison}."
     )
 
 
-def _pairs(found: Reconstruction) -> Gallery:
+def _pairs(reconstruction: Reconstruction) -> Gallery:
     groups = []
-    for g, name in enumerate(found.groups):
+    for g, name in enumerate(reconstruction.groups):
         pictures: list[Picture] = []
-        for i, row in enumerate(found.shown[g]):
-            error = number(float(found.shown_errors[g, i]))
-            pictures.append(Picture(as_uint8(found.originals[g, i]), f"original, row {row}", "", int(row)))
+        for i, row in enumerate(reconstruction.shown[g]):
+            error = number(float(reconstruction.shown_errors[g, i]))
+            pictures.append(Picture(as_uint8(reconstruction.originals[g, i]), f"original, row {row}", "", int(row)))
             alt = f"reconstruction of row {row}, error {error}"
-            pictures.append(Picture(as_uint8(found.reconstructions[g, i]), alt, error, int(row)))
+            pictures.append(Picture(as_uint8(reconstruction.reconstructions[g, i]), alt, error, int(row)))
         groups.append(Group(title=str(name).capitalize(), detail="", pictures=tuple(pictures), pairs=True))
     caption = (
         "Above the image, below its reconstruction and the error (L2 norm, pixels in [0, 1]). Best and worst are the "
@@ -94,18 +94,19 @@ def _pairs(found: Reconstruction) -> Gallery:
     return Gallery(tuple(groups), caption)
 
 
-def _histogram(found: Reconstruction) -> Lines:
-    both = np.concatenate([found.errors, found.shuffled]).astype(np.float64)
+def _histogram(reconstruction: Reconstruction) -> Lines:
+    both = np.concatenate([reconstruction.errors, reconstruction.shuffled]).astype(np.float64)
     edges = np.linspace(0, float(both.max(initial=1e-9)), 41)
     centres = (edges[1:] + edges[:-1]) / 2
-    own = np.histogram(found.errors, edges)[0] / max(len(found.errors), 1)
-    other = np.histogram(found.shuffled, edges)[0] / max(len(found.shuffled), 1)
+    shares = np.histogram(reconstruction.errors, edges)[0] / max(len(reconstruction.errors), 1)
+    other = np.histogram(reconstruction.shuffled, edges)[0] / max(len(reconstruction.shuffled), 1)
     lines = (
-        Line("against its own image", centres, own, role="ours"),
+        Line("against its own image", centres, shares, role="ours"),
         Line("against another image", centres, other, role="chance"),
     )
     caption = (
-        f"Share of {count(len(found.errors))} images by error. The further apart the curves, the more a code says."
+        f"Share of {count(len(reconstruction.errors))} images by error. The further apart the curves, the more "
+        f"a code says."
     )
     return Lines(
         id="errors",
@@ -126,18 +127,18 @@ def left_open(run: Run) -> tuple[Block, ...]:
         "Each row is one held-out image, at the left, and decoded draws from q(z|x) of it: what they share the encoder "
         "has made up its mind about."
     )
-    what = "Draws from the encoder"
-    blocks: list[Block] = [slides("posteriors-over", run.posteriors, what, caption, what)]
+    subject = "Draws from the encoder"
+    blocks: list[Block] = [slides("posteriors-over", run.posteriors, subject, caption, subject)]
     points = _points(run.draws)
     if points is not None:
         blocks += [Prose(_spread(points)), _cloud(points, run.draws)]
     return tuple(blocks)
 
 
-def _points(said: dict[str, Any]) -> np.ndarray | None:
+def _points(metadata: dict[str, Any]) -> np.ndarray | None:
     """Draws of each image, (images, draws, 2); None where the file holds none."""
     try:
-        points = np.asarray(said.get("draws"), np.float64)
+        points = np.asarray(metadata.get("draws"), np.float64)
     except (TypeError, ValueError):
         return None
     return points if points.ndim == 3 and points.shape[2] == 2 and np.isfinite(points).all() else None
@@ -155,11 +156,11 @@ def _spread(points: np.ndarray) -> str:
     )
 
 
-def _cloud(points: np.ndarray, said: dict[str, Any]) -> Lines:
+def _cloud(points: np.ndarray, metadata: dict[str, Any]) -> Lines:
     gap = np.full((len(points), points.shape[1], 1), np.nan)  # a gap after each point: points alone, no line
     spaced = np.stack([np.concatenate([points[:, :, i : i + 1], gap], 2).reshape(len(points), -1) for i in (0, 1)])
     lines = [Line(f"image {i + 1}", spaced[0, i], spaced[1, i], markers=True) for i in range(len(points))]
-    first, second = [f"z, dimension {d + 1}" for d in said.get("dimensions", (0, 1))]
+    first, second = [f"z, dimension {d + 1}" for d in metadata.get("dimensions", (0, 1))]
     circle = np.linspace(0, 2 * np.pi, 121)
     lines += [Line("the prior's deviation", np.cos(circle), np.sin(circle))]
     caption = (

@@ -131,11 +131,12 @@ def _values(row: Estimate) -> list[float]:
     return [row.value, row.low, row.high, *marks]
 
 
-def told_labels(told: int) -> str:
+def told_labels(n_labels_used: int) -> str:
     """Say that the networks learned from labels themselves, which probes' figures then do not count."""
-    if not told:
+    if not n_labels_used:
         return ""
     return (
-        f"The networks were themselves told {plural(told, 'label')} in training, which these figures do not count: "
+        f"The networks were themselves told {plural(n_labels_used, 'label')} in training, which these figures do not "
+        f"count: "
         "baselines were told none, so that no difference from them shows what was gained without labels."
     )

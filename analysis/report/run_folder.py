@@ -134,8 +134,8 @@ def _rows(file: Path) -> Rows | None:
     result = parse_json(_text(file), file)
     if isinstance(result, list):
         result = {"of": "class", "count": len(result), "names": result}
-    said = validated(result, RowsFile, file)
-    rows = Rows(said.of, said.count, tuple(said.names))
+    rows_file = validated(result, RowsFile, file)
+    rows = Rows(rows_file.of, rows_file.count, tuple(rows_file.names))
     return rows if rows.names else None
 
 
@@ -144,9 +144,9 @@ def _series(path: Path) -> tuple[Series, ...]:
     points: dict[tuple[str, str], list[tuple[float, float]]] = {}
     lines = _text(path).split("\n")
     for number, text in enumerate(lines, 1):
-        what = f"{path}, line {number}"
+        place = f"{path}, line {number}"
         try:
-            line = validated(parse_json(text, what), LogLine, what)
+            line = validated(parse_json(text, place), LogLine, place)
         except AnalysisError:
             if number == len(lines):  # no line break ends it
                 break
@@ -195,9 +195,9 @@ def _read(path: Path, model: type[T]) -> T:
     return validated(parse_json(_text(path) or "{}", path), model, path)
 
 
-def slides(id: str, grids: tuple[Grid, ...], what: str, caption: str, title: str = "") -> Slideshow:
+def slides(id: str, grids: tuple[Grid, ...], subject: str, caption: str, title: str = "") -> Slideshow:
     """Grids over training, under a slider."""
     frames = tuple(Frame(grid.png, f"{count(grid.images)} images") for grid in grids)
     return Slideshow(
-        id=id, frames=frames, control="Seen so far", alt=f"{what} after training", caption=caption, title=title
+        id=id, frames=frames, control="Seen so far", alt=f"{subject} after training", caption=caption, title=title
     )

@@ -91,14 +91,14 @@ def linear_target(name: str, weights: Floats, bias: Floats, *, baseline: bool = 
         raise AnalysisError(f"weights of {weights.shape[1]} classes do not fit a bias of {len(bias)}")
 
     def scores(images: Singles) -> Floats:
-        found: Floats = images.reshape(len(images), -1) @ weights + bias
-        return found
+        logits: Floats = images.reshape(len(images), -1) @ weights + bias
+        return logits
 
     def gradient(images: Singles, labels: Ints) -> Floats:
         slope = softmax(scores(images))
         slope[np.arange(len(labels)), labels] -= 1
-        found: Floats = (slope @ weights.T).reshape(images.shape)
-        return found
+        image_gradient: Floats = (slope @ weights.T).reshape(images.shape)
+        return image_gradient
 
     return Target(name, scores, gradient, baseline)
 
@@ -204,7 +204,7 @@ def accuracy_under_attack(
         f"over {len(x):,} test images"
     )
     read_as, pixels = np.stack(named, 1).astype(np.int64), to_pixels(np.stack(frames, 1))
-    attacked, beside = (
+    attacked, noise_rows = (
         [reader for reader in readers if (reader.method == "noise") == noisy] for noisy in (False, True)
     )
     return Robustness(
@@ -214,7 +214,7 @@ def accuracy_under_attack(
         read_as=read_as,
         notes=(note, *notes),
         classes=classes,
-        disturbed=tuple(beside),
+        disturbed=tuple(noise_rows),
     )
 
 

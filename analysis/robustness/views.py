@@ -46,22 +46,22 @@ def section(context: ReportContext) -> Section:
     return Section(id="robustness", title="Adversarial examples", finding=_finding(result), blocks=tuple(blocks))
 
 
-def _under(found: Robustness, method: str) -> list[Attacked]:
-    return [reader for reader in (*found.readers, *found.disturbed) if reader.method == method]
+def _under(robustness: Robustness, method: str) -> list[Attacked]:
+    return [reader for reader in (*robustness.readers, *robustness.disturbed) if reader.method == method]
 
 
-def _curves(found: Robustness) -> tuple[Block, ...]:
+def _curves(robustness: Robustness) -> tuple[Block, ...]:
     options: list[tuple[str, tuple[Block, ...]]] = []
     for method, name in METHODS.items():
         lines = tuple(
             Line(
-                readable(one.name),
-                np.asarray(found.epsilons, float),
-                *_band(one),
+                readable(attacked.name),
+                np.asarray(robustness.epsilons, float),
+                *_band(attacked),
                 markers=True,
-                role=role_of(one.name) if one.baseline else "ours",
+                role=role_of(attacked.name) if attacked.baseline else "ours",
             )
-            for one in _under(found, method)
+            for attacked in _under(robustness, method)
         )
         if lines:
             caption = (
@@ -81,42 +81,47 @@ def _curves(found: Robustness) -> tuple[Block, ...]:
     return one_of("robust", "Change pixels by", options)
 
 
-def _band(one: Attacked) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rows = np.array([(a.value, a.low, a.high) for a in one.accuracy])
+def _band(attacked: Attacked) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows = np.array([(a.value, a.low, a.high) for a in attacked.accuracy])
     return rows[:, 0], rows[:, 1], rows[:, 2]
 
 
-def _images(found: Robustness) -> Gallery:
+def _images(robustness: Robustness) -> Gallery:
     """One row an image: as it is, then under PGD at each ε, with the class that the probe reads."""
-    frames, groups = as_uint8(found.shown), []
-    for shown, read in zip(frames, np.asarray(found.read_as), strict=True):
-        pictures, truth = [], _named(found, int(read[0]))
-        for epsilon, pixels, k in zip(found.epsilons, shown[1:], read[1:], strict=True):
-            name = _named(found, int(k))
+    frames, groups = as_uint8(robustness.shown), []
+    for shown, read in zip(frames, np.asarray(robustness.read_as), strict=True):
+        pictures, truth = [], _named(robustness, int(read[0]))
+        for epsilon, pixels, k in zip(robustness.epsilons, shown[1:], read[1:], strict=True):
+            name = _named(robustness, int(k))
             alt = f"{truth}, ε = {float(epsilon):g}, read as {name}"
             pictures.append(Picture(pixels, alt, name if k == read[0] else f"read as {name}"))
         groups.append(Group(title=truth, detail="", pictures=tuple(pictures)))
-    sizes = listed([f"{float(epsilon):g}" for epsilon in found.epsilons])
+    sizes = listed([f"{float(epsilon):g}" for epsilon in robustness.epsilons])
     caption = (
-        f"Test images under PGD against the probe of {found.readers[0].name}, from left to right ε = {sizes}; the "
+        f"Test images under PGD against the probe of {robustness.readers[0].name}, from left to right ε = {sizes}; the "
         "heading is the truth, and below a picture stands what the probe reads."
     )
     return Gallery(tuple(groups), caption, rows=True)
 
 
-def _named(found: Robustness, k: int) -> str:
-    return found.classes[k] if k < len(found.classes) else str(k)
+def _named(robustness: Robustness, k: int) -> str:
+    return robustness.classes[k] if k < len(robustness.classes) else str(k)
 
 
-def _figures(found: Robustness) -> tuple[Block, ...]:
+def _figures(robustness: Robustness) -> tuple[Block, ...]:
     """All figures, one ε at a time."""
     options: list[tuple[str, tuple[Block, ...]]] = []
-    caption = f"Accuracy on the same {count(found.readers[0].accuracy[0].n)} test images."
-    for i, epsilon in enumerate(found.epsilons):
+    caption = f"Accuracy on the same {count(robustness.readers[0].accuracy[0].n)} test images."
+    for i, epsilon in enumerate(robustness.epsilons):
         rows: list[Estimate] = [
-            estimate(readable(one.name), one.accuracy[i], role_of(one.name) if one.baseline else "ours", group=name)
+            estimate(
+                readable(attacked.name),
+                attacked.accuracy[i],
+                role_of(attacked.name) if attacked.baseline else "ours",
+                group=name,
+            )
             for method, name in METHODS.items()
-            for one in _under(found, method)
+            for attacked in _under(robustness, method)
         ]
         options.append(
             (
@@ -124,29 +129,30 @@ def _figures(found: Robustness) -> tuple[Block, ...]:
                 (Comparison(rows=tuple(rows), caption=caption, scale="percent", axis=(0.0, 1.0)),),
             )
         )
-    return (Choice("robust-figures", "Figures at", tuple(options), _middle(found)),)
+    return (Choice("robust-figures", "Figures at", tuple(options), _middle(robustness)),)
 
 
-def _middle(found: Robustness) -> int:
-    return len(found.epsilons) // 2
+def _middle(robustness: Robustness) -> int:
+    return len(robustness.epsilons) // 2
 
 
-def _finding(found: Robustness) -> str:
+def _finding(robustness: Robustness) -> str:
     """State the probe beside the best of its baselines at the middle ε, and whether it withstands more."""
-    at = _middle(found)
-    attacked = _under(found, "pgd")
-    ours = next(one for one in attacked if not one.baseline)
+    at = _middle(robustness)
+    attacked = _under(robustness, "pgd")
+    ours = next(row for row in attacked if not row.baseline)
     left, before = ours.accuracy[at], ours.accuracy[0]
     text = (
-        f"Moving every pixel by at most {number(float(found.epsilons[at]), 2)} where it hurts most (PGD) leaves the "
+        f"Moving every pixel by at most {number(float(robustness.epsilons[at]), 2)} where it hurts most (PGD) leaves "
+        f"the "
         f"probe of {ours.name} {figure(left)} of {count(left.n)} test images right, from {figure(before)}"
     )
-    still = next((one.accuracy[at] for one in _under(found, "noise") if one.name == ours.name), None)
+    still = next((row.accuracy[at] for row in _under(robustness, "noise") if row.name == ours.name), None)
     text += f"; noise of that size leaves {figure(still)}" if still is not None else ""
-    beside = [(readable(one.name), one.accuracy[at]) for one in attacked if one.baseline]
-    if not beside:
+    baseline_accuracies = [(readable(row.name), row.accuracy[at]) for row in attacked if row.baseline]
+    if not baseline_accuracies:
         return text + "."
-    name, best = max(beside, key=lambda one: one[1].value)
+    name, best = max(baseline_accuracies, key=lambda row: row[1].value)
     verdict = "no clear difference"
     if left.apart(best):
         verdict = f"so the probe withstands {'more' if left.value > best.value else 'less'}"
@@ -160,12 +166,12 @@ def tables(result: Any) -> Iterator[TextTable]:
     for method, name in names.items():
         rows = [
             (
-                f"  {one.name}" if one.baseline else one.name,
-                *(percent_interval(figure) for figure in one.accuracy),
-                f"{one.accuracy[0].n:,}",
+                f"  {attacked.name}" if attacked.baseline else attacked.name,
+                *(percent_interval(figure) for figure in attacked.accuracy),
+                f"{attacked.accuracy[0].n:,}",
             )
-            for one in (*result.disturbed, *result.readers)
-            if one.method == method
+            for attacked in (*result.disturbed, *result.readers)
+            if attacked.method == method
         ]
         if rows:
             header = ("probe of", *(f"ε = {float(epsilon):g}" for epsilon in result.epsilons), "n")

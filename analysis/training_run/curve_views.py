@@ -39,8 +39,8 @@ def _terms(run: Run) -> list[Lines]:
         "work against each other, so level curves, not falling ones, are the sign of a balanced game."
     )
     charts = []
-    for i, player in enumerate(dict.fromkeys(one.name.split("/")[0] for one in run.group("terms"))):
-        inside = [one for one in run.group("terms") if one.name.split("/")[0] == player]
+    for i, player in enumerate(dict.fromkeys(series.name.split("/")[0] for series in run.group("terms"))):
+        inside = [series for series in run.group("terms") if series.name.split("/")[0] == player]
         title = f"What the {player.replace('_', ' + ')} minimises"
         charts.append(_chart(f"terms-{i}", title, "term", inside, caption, strip=f"{player}/"))
         caption = "The terms of this player's objective, weight included."
@@ -50,8 +50,8 @@ def _terms(run: Run) -> list[Lines]:
 def _course(run: Run) -> str:
     named, judged = (_named(run, "health", name) for name in (ACCURACY, JUDGED))
     if named is not None and judged is not None and len(named.values):
-        told = run.said("labels")
-        by = f", told {count(int(told))} labels in training," if isinstance(told, int) and told else ""
+        n_labels = run.said("labels")
+        by = f", told {count(int(n_labels))} labels in training," if isinstance(n_labels, int) and n_labels else ""
         share = wilson_share(float(named.values[-1]), int(judged.values[-1])).percent()
         return (
             f"After {count(int(named.images[-1]))} images the network{by} names {share} of "
@@ -69,12 +69,15 @@ def _course(run: Run) -> str:
         )
     result = [information for information in _informations(run) if len(information.values)]
     if result:
-        said = listed(
-            [f"{number(float(one.values[-1]))} nats of {one.name.removesuffix(INFORMATION)}" for one in result]
+        information_text = listed(
+            [f"{number(float(series.values[-1]))} nats of {series.name.removesuffix(INFORMATION)}" for series in result]
         )
         sizes = _categories(run)
-        beside = f"; its categories can tell {number(sum(map(math.log, sizes)))}" if sizes else ""
-        return f"After {count(int(result[0].images[-1]))} images, a generated image tells {said}{beside}."
+        entropy_text = f"; its categories can tell {number(sum(map(math.log, sizes)))}" if sizes else ""
+        return (
+            f"After {count(int(result[0].images[-1]))} images, a generated image tells "
+            f"{information_text}{entropy_text}."
+        )
     terms = run.group("terms")
     if not terms:
         return f"{plural(len(run.series), 'quantity', 'quantities')} logged."
@@ -120,13 +123,17 @@ def _vitals(run: Run) -> list[Lines]:
                 y_scale="percent",
             )
         )
-    others = [one for one in run.group("health") if one.name not in ("reconstruction_ratio", ACCURACY, JUDGED)]
-    if others:
+    other_series = [
+        series for series in run.group("health") if series.name not in ("reconstruction_ratio", ACCURACY, JUDGED)
+    ]
+    if other_series:
         caption = (
             "Shares between 0 and 1 that the health checks watch: the discriminator's accuracy (near 100 % it has won) "
             "and samples with a near-duplicate (a collapse)."
         )
-        charts.append(_chart("vitals", "What the health checks watch", "share", others, caption, y_scale="percent"))
+        charts.append(
+            _chart("vitals", "What the health checks watch", "share", other_series, caption, y_scale="percent")
+        )
     return charts
 
 
@@ -142,7 +149,7 @@ def _information(run: Run) -> list[Lines]:
         of = " + ".join(f"log {size}" for size in sizes)
         caption += f" Categories reach at most {of} = {number(bound)}; continuous codes have no such limit."
     level = (bound, "all that categories can say") if bound else None
-    lines = tuple(Line(one.name.removesuffix(INFORMATION), one.images, one.values) for one in result)
+    lines = tuple(Line(series.name.removesuffix(INFORMATION), series.images, series.values) for series in result)
     return [
         Lines(
             id="information",
@@ -157,7 +164,7 @@ def _information(run: Run) -> list[Lines]:
 
 
 def _informations(run: Run) -> list[Series]:
-    return [one for one in run.group("notes") if one.name.endswith(INFORMATION)]
+    return [series for series in run.group("notes") if series.name.endswith(INFORMATION)]
 
 
 def _categories(run: Run) -> list[int]:
@@ -175,7 +182,7 @@ def _rest(run: Run) -> list[Block]:
         )
         inside.append(_chart("gradients", "Gradient norms", "norm", norms, caption, y_scale="log"))
     shown = ("discriminator_accuracy", *(information.name for information in _informations(run)))
-    notes = [one for one in run.group("notes") if one.name not in shown]
+    notes = [series for series in run.group("notes") if series.name not in shown]
     if notes:
         inside.append(_chart("notes", "Other logged quantities", "value", notes, "Logged, but nobody's objective."))
     speed = run.group("speed")
@@ -195,8 +202,8 @@ def _chart(
     y_scale: Literal["linear", "log", "percent"] = "linear",
     strip: str = "",
 ) -> Lines:
-    lines = tuple(Line(one.name.removeprefix(strip).replace("_", " "), one.images, one.values) for one in series)
-    if y_scale == "log" and not all(np.nanmin(one.values, initial=np.inf) > 0 for one in series):
+    lines = tuple(Line(line.name.removeprefix(strip).replace("_", " "), line.images, line.values) for line in series)
+    if y_scale == "log" and not all(np.nanmin(line.values, initial=np.inf) > 0 for line in series):
         y_scale = "linear"
     return Lines(
         id=id, title=title, x_title="images seen", y_title=y_title, lines=lines, caption=caption, y_scale=y_scale
@@ -204,4 +211,4 @@ def _chart(
 
 
 def _named(run: Run, group: str, name: str) -> Series | None:
-    return next((one for one in run.group(group) if one.name == name), None)
+    return next((series for series in run.group(group) if series.name == name), None)

@@ -72,8 +72,8 @@ def _some_images(context: ReportContext) -> list[Block]:
 
 
 def _trained(context: ReportContext) -> str:
-    run, table, said = context.run, context.overview, context.metadata
-    data = (run and run.said("data")) or said.get("data") or (table.table if table else "these images")
+    run, table, metadata = context.run, context.overview, context.metadata
+    data = (run and run.said("data")) or metadata.get("data") or (table.table if table else "these images")
     if run is not None and run.said("images"):
         vectors = dict(table.representations) if table is not None else {}
         size = vectors.get("code") or run.configured("family.latent")  # a code may hold more than z: a class, a label
@@ -99,13 +99,13 @@ def _device(run: Run) -> str:
 
 
 def _facts(context: ReportContext) -> tuple[tuple[str, str], ...]:
-    run, table, said = context.run, context.overview, context.metadata
+    run, table, metadata = context.run, context.overview, context.metadata
     facts: list[tuple[str, str]] = []
     if table is not None:
         facts.append((f"{_things(table)} in the table", count(table.n)))
         facts += [(f"{name} split", count(n)) for name, n in table.splits]
         facts += [("code", f"{width} numbers") for name, width in table.representations[:1]]
-    image = said.get("image")
+    image = metadata.get("image")
     if isinstance(image, dict) and {"height", "width", "channels"} <= image.keys():
         facts.append(("image", f"{image['height']} × {image['width']}, {plural(int(image['channels']), 'channel')}"))
     if run is not None:
@@ -119,19 +119,19 @@ def _facts(context: ReportContext) -> tuple[tuple[str, str], ...]:
             facts.append(("labels in training", count(run.said("labels")) if run.said("labels") else "none"))
         if run.said("seconds") and run.said("images"):
             facts.append(("speed", f"{number(run.said('images') / run.said('seconds'), 0)} images/s"))
-    if said.get("checkpoint"):
-        facts.append(("checkpoint", str(said["checkpoint"])[:12]))
+    if metadata.get("checkpoint"):
+        facts.append(("checkpoint", str(metadata["checkpoint"])[:12]))
     return tuple(facts)
 
 
-def _summary_row(one: Summary) -> tuple[str, ...]:
-    if one.kind == "numeric":
-        values = f"{number(one.low)} to {number(one.high)}, mean {number(one.mean)}"
+def _summary_row(summary: Summary) -> tuple[str, ...]:
+    if summary.kind == "numeric":
+        values = f"{number(summary.low)} to {number(summary.high)}, mean {number(summary.mean)}"
     else:
-        shown = [f"{name} ({count(n)})" for name, n in zip(one.categories[:12], one.counts, strict=False)]
-        rest = max(one.different, len(one.categories)) - len(shown)
+        shown = [f"{name} ({count(n)})" for name, n in zip(summary.categories[:12], summary.counts, strict=False)]
+        rest = max(summary.different, len(summary.categories)) - len(shown)
         values = ", ".join(shown) + (f" and {count(rest)} more" if rest > 0 else "")
-    return one.name, one.kind, count(one.present), count(one.missing), values
+    return summary.name, summary.kind, count(summary.present), count(summary.missing), values
 
 
 def health(context: ReportContext) -> Section:
@@ -153,13 +153,13 @@ def health(context: ReportContext) -> Section:
     return Section(id="health", title="Health", finding=sentence(finding), blocks=tuple(map(_notice, run.warnings)))
 
 
-def _notice(one: Warned) -> Notice:
-    when = f" Last seen at {count(one.images)} images." if one.images >= 0 else ""
-    text = sentence(one.sentence) + when + (" It no longer held at the end." if one.resolved else "")
-    title = one.name.replace("_", " ")
-    if one.resolved:
+def _notice(warning: Warned) -> Notice:
+    when = f" Last seen at {count(warning.images)} images." if warning.images >= 0 else ""
+    text = sentence(warning.sentence) + when + (" It no longer held at the end." if warning.resolved else "")
+    title = warning.name.replace("_", " ")
+    if warning.resolved:
         return Notice("resolved", title, text)
-    return Notice("failure" if one.name == "diverged" else "warning", title, text)
+    return Notice("failure" if warning.name == "diverged" else "warning", title, text)
 
 
 def samples(context: ReportContext) -> Section:
@@ -170,14 +170,14 @@ def samples(context: ReportContext) -> Section:
     if not run.samples:
         return missing("samples", "Samples", "The run has no sample grids.")
     last = run.samples[-1].images
-    share = next((one for one in run.group("health") if one.name == "duplicate_share"), None)
+    share = next((series for series in run.group("health") if series.name == "duplicate_share"), None)
     finding = f"Samples of the generator after {count(last)} images{f', a row a {run.rows.of}' if run.rows else ''}"
     if share is not None:
         finding += f"; {percent(float(share.values[-1]), 0)} of them have a near-duplicate among a few hundred others"
     drawn = "Every picture of the grid is drawn from its own random code"
     if run.rows:
-        shown, there = len(run.rows.names), run.rows.count
-        first = f", the first of {count(there)}" if there > shown else ""
+        shown, n_sheets = len(run.rows.names), run.rows.count
+        first = f", the first of {count(n_sheets)}" if n_sheets > shown else ""
         drawn = (
             f"From the top, a row each of {listed(run.rows.names)}{first}; a column has one random code, but for the "
             f"{run.rows.of}"
@@ -210,9 +210,9 @@ def configuration(context: ReportContext) -> Section:
 
 def made(context: ReportContext) -> Section:
     """The commands and versions behind every figure."""
-    run, said = context.run, context.metadata
+    run, metadata = context.run, context.metadata
     commands = [("train", str(run.said("command") or ""))] if run is not None else []
-    commands += [("encode", str(said.get("command") or ""))]
+    commands += [("encode", str(metadata.get("command") or ""))]
     commands += [(kind, context.commands.get(kind, "")) for kind in context.results]
     untold = [name for name in context.results if not context.commands.get(name)]
     commands = [(name, command) for name, command in commands if command]
@@ -270,10 +270,10 @@ def held_out_likelihood(run: Run) -> tuple[Block, ...]:
     )
 
 
-def _row(name: str, found: Any) -> tuple[str, ...] | None:
+def _row(name: str, interval: Any) -> tuple[str, ...] | None:
     try:
-        error = found["standard_error"]  # None of a single image
+        error = interval["standard_error"]  # None of a single image
         shown = "–" if error is None else number(float(error))
-        return name, number(float(found["value"])), shown, count(int(found["n"]))
+        return name, number(float(interval["value"])), shown, count(int(interval["n"]))
     except (TypeError, KeyError, ValueError):
         return None

@@ -190,7 +190,7 @@ def test_neighbours_are_scikit_learns(rng: np.random.Generator) -> None:
     index, distance = nearest(queries, references, k=6)
     expected = NearestNeighbors(n_neighbors=6).fit(references).kneighbors(queries)
     assert np.array_equal(index, expected[1]) and distance == pytest.approx(expected[0], abs=1e-4)
-    own = nearest(references, references, k=3, own=True)[0]
+    own = nearest(references, references, k=3, exclude_self=True)[0]
     assert (own != np.arange(500)[:, None]).all()
     assert np.array_equal(own, NearestNeighbors(n_neighbors=3).fit(references).kneighbors()[1])
     assert np.array_equal(nearest(queries, references)[0][:, 0], expected[1][:, 0])

@@ -43,7 +43,7 @@ TABLES = {f"{apart:g} deviations apart": clusters(apart) for apart in (1e2, 1e3,
 @pytest.mark.parametrize("table", TABLES)
 def test_neighbours_are_exact(table: str, k: int, rng: np.random.Generator) -> None:
     x = TABLES[table](rng)
-    index, distance = nearest(x, x, k=k, own=True)
+    index, distance = nearest(x, x, k=k, exclude_self=True)
     expected = cKDTree(x.astype(np.float64)).query(x, k=k + 1)[0][:, 1:]
     np.testing.assert_allclose(distance, expected, rtol=1e-9)
     assert (index != np.arange(len(x))[:, None]).all() and all(len(set(row)) == k for row in index.tolist())
@@ -54,7 +54,7 @@ def test_neighbours_are_exact(table: str, k: int, rng: np.random.Generator) -> N
 
 
 def test_all_rows_alike_are_at_no_distance() -> None:
-    index, distance = nearest(np.full((5000, 16), 0.3), np.full((5000, 16), 0.3), k=3, own=True)
+    index, distance = nearest(np.full((5000, 16), 0.3), np.full((5000, 16), 0.3), k=3, exclude_self=True)
     assert (distance == 0).all() and (index != np.arange(5000)[:, None]).all()
 
 

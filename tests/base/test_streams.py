@@ -134,9 +134,9 @@ def test_neighbours_in_blocks_are_the_nearest(
     ):
         found, far = nearest(asked, known, k=k)
         assert (found == index).mean() > 0.999 and far == pytest.approx(distance, rel=1e-4)
-    own = nearest(streamed(x), streamed(x), k=k, own=True)
+    own = nearest(streamed(x), streamed(x), k=k, exclude_self=True)
     assert (own[0] != np.arange(len(x))[:, None]).all()
-    assert own[1] == pytest.approx(nearest(x, x, k=k, own=True)[1], rel=1e-4)
+    assert own[1] == pytest.approx(nearest(x, x, k=k, exclude_self=True)[1], rel=1e-4)
 
 
 def test_copies_of_streamed_train_rows_are_those_of_the_array(
