@@ -17,7 +17,7 @@ FEWEST_HELD = 0.93 - 1.645 * np.sqrt(0.93 * 0.07 / TABLES)  # what 93 % leave op
 def held(score: Callable, components: int, classes: int, *, kept: float, skew: float, rows: int) -> float:
     """The share of tables of `rows` rows whose interval holds the score of 10⁹ rows."""
     rng = np.random.default_rng(0)
-    shares = _joint_shares(components, classes, kept=kept, skew=skew)
+    shares = _joint_shares(components, classes, aligned_share=kept, skew=skew)
     truth = float(score(np.rint(1e9 * shares).astype(np.int64)[None])[0])
     found = []
     for table in rng.multinomial(rows, shares.ravel(), size=TABLES).reshape(TABLES, components, classes):
