@@ -74,7 +74,7 @@ def compare(
     """
     from .study import study_comparison
 
-    asked = [run, *others]
+    runs = [run, *others]
     with ExitStack() as stack:
         how = {
             "rows": None if job.full else job.rows,
@@ -83,7 +83,7 @@ def compare(
             "mirror": mirror,
             "device": device,
         }
-        paths = _tables(job, asked, stack, **how)
+        paths = _tables(job, runs, stack, **how)
         job = replace(job, table=paths[0])
         tables = [job.other(path) for path in paths[1:]]
 
@@ -92,7 +92,7 @@ def compare(
                 first,
                 tables,
                 options,
-                names=distinct(asked),
+                names=distinct(runs),
                 find_model=lambda table: find_model(table, None, job.loaders.model),
                 progress=tell,
             )
@@ -100,23 +100,23 @@ def compare(
         job.ask(study)
 
 
-def _tables(job: Job, asked: Sequence[Path], stack: ExitStack, **how: Any) -> list[Path]:
+def _tables(job: Job, paths: Sequence[Path], stack: ExitStack, **how: Any) -> list[Path]:
     """The table of each that was asked for; run folders are encoded, all of them before anything is compared."""
-    runs = [path for path in asked if _is_run(path)]
-    for path in asked:  # what is wrong is refused before minutes of encoding
+    runs = [path for path in paths if _is_run(path)]
+    for path in paths:  # what is wrong is refused before minutes of encoding
         if not path.exists():
             raise AnalysisError(f"there is neither a run folder nor a table {str(path)!r}")
     if not runs and how["data"] is not None:
         raise AnalysisError("--data names images for run folders to encode, and only tables were given")
     if not runs:
-        return list(asked)
+        return list(paths)
     if job.loaders.tables is None:
         raise AnalysisError(
             f"{str(runs[0])!r} is a run folder, and python -m analysis encodes no images: run folders need "
             "latentgan compare; here, give the table that latentgan encode makes of it"
         )
-    job.check_out(asked)
-    for path in asked:
+    job.check_out(paths)
+    for path in paths:
         if not _is_run(path):
             job.other(path)
     if job.out is None:
@@ -124,9 +124,9 @@ def _tables(job: Job, asked: Sequence[Path], stack: ExitStack, **how: Any) -> li
     else:
         folder = job.out.with_name(f"{job.out.resolve().name}-tables")
         stack.enter_context(forgetting(folder, "*.parquet"))
-    results = job.out if _is_run(asked[0]) else None
+    results = job.out if _is_run(paths[0]) else None
     made = iter(job.loaders.tables(runs, folder, results=results, **how))
-    return [next(made) if _is_run(path) else path for path in asked]
+    return [next(made) if _is_run(path) else path for path in paths]
 
 
 def _is_run(path: Path) -> bool:
