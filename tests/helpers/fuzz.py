@@ -236,7 +236,7 @@ class World:
 def base_calls(world: World) -> dict[str, tuple[str, ...]]:
     """Return a call of each command whose options are spoiled one by one; none is meant to be quick but to start."""
     run, table, results = world.path("run"), world.path("codes.parquet"), world.path("results")
-    one, probe, data = world.path("one.png"), world.path("probe.npz"), world.path("set.npz")
+    picture, probe, data = world.path("one.png"), world.path("probe.npz"), world.path("set.npz")
     tables = (
         "probe",
         "efficiency",
@@ -270,9 +270,9 @@ def base_calls(world: World) -> dict[str, tuple[str, ...]]:
         "likelihood": ("likelihood", world.path("vae"), "--images", "2", "--samples", "2", "--annealed", "0"),
         "sample": ("sample", run, "--out", "made.png", "-n", "4"),
         "augment": ("augment", run, "--per-class", "2", "--out", "made"),
-        "classify": ("classify", run, one, "--probe", probe),
+        "classify": ("classify", run, picture, "--probe", probe),
         "adversarial": ("adversarial", run, "--probe", probe, "-n", "4", "--steps", "1"),
-        "edit": ("edit", run, one, "--concept", "pca1", "--results", results, "--out", "made"),
+        "edit": ("edit", run, picture, "--concept", "pca1", "--results", results, "--out", "made"),
         "verify": ("verify", run, "--results", results, "--concept", "pca1", "--images", "10", "--draws", "2"),
         "reproduce": ("reproduce",),
         "selfcheck": ("selfcheck",),
@@ -315,14 +315,17 @@ def options_of(command: Any) -> Iterator[tuple[str, str]]:
         inner, info = get_args(hint)[:2]
         if type(info).__name__ != "OptionInfo":
             continue
-        names = [one for one in (info.default, *(info.param_decls or ())) if isinstance(one, str)]
-        name = next((one for one in names if one.startswith("--")), f"--{parameter.strip('_').replace('_', '-')}")
+        names = [candidate for candidate in (info.default, *(info.param_decls or ())) if isinstance(candidate, str)]
+        name = next(
+            (candidate for candidate in names if candidate.startswith("--")),
+            f"--{parameter.strip('_').replace('_', '-')}",
+        )
         kinds = [inner, *get_args(inner), *(a for b in get_args(inner) for a in get_args(b))]
         if (inspect.isclass(inner) and inner is bool) or bool in kinds:
             continue
-        found = next((k for t, k in ((int, "integer"), (float, "number"), (Path, "path")) if t in kinds), "text")
-        literal = any(get_origin(one) is typing.Literal for one in kinds)
-        yield ("choice" if literal else found), name
+        kind = next((k for t, k in ((int, "integer"), (float, "number"), (Path, "path")) if t in kinds), "text")
+        literal = any(get_origin(candidate) is typing.Literal for candidate in kinds)
+        yield ("choice" if literal else kind), name
 
 
 def argument_calls(world: World) -> Iterator[Call]:
@@ -698,12 +701,12 @@ def _in_child(call: Call, folder: Path, out: Path, err: Path) -> None:
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     """Return size and time of everything in a folder."""
-    found = {}
+    entries = {}
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
             stat = os.lstat(f"{place}/{name}")
-            found[f"{place}/{name}"] = (stat.st_size, stat.st_mtime_ns)
-    return found
+            entries[f"{place}/{name}"] = (stat.st_size, stat.st_mtime_ns)
+    return entries
 
 
 def all_calls(world: World) -> list[Call]:
@@ -804,10 +807,10 @@ def perform_all(calls: list[Call], folder: Path) -> int:
         if number % 50 == 0 or outcome.seconds > 20:
             words = " ".join(call.arguments)[-80:]
             print(f"{number} of {len(calls)}; the last took {outcome.seconds:.0f} s: {words!r}", flush=True)
-        if found := outcome.faults(call):
-            faults.update(found)
+        if call_faults := outcome.faults(call):
+            faults.update(call_faults)
             words = " ".join(word if len(word) < 200 else f"{word[:40]}…" for word in call.arguments)
-            print(f"\n{number}: {', '.join(found)}: {call.module} {words!r}", flush=True)
+            print(f"\n{number}: {', '.join(call_faults)}: {call.module} {words!r}", flush=True)
             print(
                 "\n".join(f"    {line[:300]!r}" for line in (outcome.err or outcome.out).splitlines()[-6:]), flush=True
             )

@@ -57,9 +57,9 @@ class Model:
 
     def log_marginal(self, x: Tensor) -> Tensor:
         """x: (n, D, 1, 1) → log p(x), (n,)."""
-        own = torch.eye(len(self.weight), dtype=torch.float64)
+        identity = torch.eye(len(self.weight), dtype=torch.float64)
         normal = MultivariateNormal(
-            torch.zeros(len(own), dtype=torch.float64), self.weight @ self.weight.T + DEVIATION**2 * own
+            torch.zeros(len(identity), dtype=torch.float64), self.weight @ self.weight.T + DEVIATION**2 * identity
         )
         return normal.log_prob(x.double().flatten(1))
 

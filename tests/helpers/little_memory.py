@@ -35,7 +35,7 @@ def figures(table: Embeddings, *, streamed: bool) -> dict[str, Any]:
         "variances": pca.variances.tolist(),
         "weights": mixture.gaussians.weights.tolist(),
         "near": near.tolist(),
-        "probes": [one.score.value for one in probes.probes],
+        "probes": [probe.score.value for probe in probes.probes],
     }
 
 

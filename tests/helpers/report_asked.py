@@ -1,4 +1,4 @@
-"""Results beside something else for the report's tests: known factors, samples, other models; of real digits."""
+"""Results of comparisons for the report's tests, of real digits: with factors, samples and other models."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ def fidelity(features: str = "discriminator.dense1", copied: bool = False) -> Fi
     codes = pca()[2]
     real, train = codes[:60], codes[60:600]
     made = train[:80] if copied else train[np.arange(80) % 2] + rng.normal(0, 0.01, (80, LATENT))
-    found, again = compare_samples(real, made, rng=rng), copying(made, train, real, shown=4)
+    distances, copies = compare_samples(real, made, rng=rng), copying(made, train, real, shown=4)
     threshold = duplicate_threshold(real)
     return Fidelity(
         features=features,
-        samples=found,
+        samples=distances,
         baseline=compare_samples(real, train[:80], rng=rng),
-        copying=again,
+        copying=copies,
         modes=count_modes(made, threshold=threshold),
         real_duplicates=duplicates(train[80:160], threshold=threshold),
-        notes=("60 test rows", *warnings_of(found)),
-        shown=pixels(decode(made[again.which])),
+        notes=("60 test rows", *warnings_of(distances)),
+        shown=pixels(decode(made[copies.which])),
         real_pairs=np.stack([np.arange(4), np.arange(60, 64)], axis=1),
         real_distances=np.linspace(0.5, 0.8, 4),
     )
@@ -62,18 +62,18 @@ def fidelity(features: str = "discriminator.dense1", copied: bool = False) -> Fi
 
 @functools.cache
 def comparison(names: tuple[str, ...]) -> Comparisons:
-    """A PCA of digits beside itself turned, beside noise, and beside pixels and an untrained map of them."""
+    """A PCA of digits compared with itself rotated, with noise, and with pixels and an untrained map of them."""
     from report_samples import digits, pca
 
     rng = np.random.default_rng(0)
     images, labels = digits()
     flat, codes, labels = images[:500].reshape(500, -1), pca()[2][:500, :6], labels[:500]
     signs = [np.where(labels == k, 1, -1).astype(np.int64) for k in (0, 1)]
-    asked = [ConceptTarget(name=f"label: {names[k]}", column="label", kind="class", signs=signs[k]) for k in (0, 1)]
+    targets = [ConceptTarget(name=f"label: {names[k]}", column="label", kind="class", signs=signs[k]) for k in (0, 1)]
     turned = codes @ np.linalg.qr(rng.normal(size=(6, 6)))[0] + 0.05 * rng.normal(size=(500, 6))
     pairs = []
     for name, other in ((f"turned {names[0]}", turned), ("noise", rng.normal(size=(500, 6)))):
-        carried, left = transfers(codes, other, asked, rng=np.random.default_rng(2))  # halves with twenty of each
+        carried, left = transfers(codes, other, targets, rng=np.random.default_rng(2))  # halves with twenty of each
         alike = similarities(codes, other, rng=rng, shuffles=19)
         pairs.append(
             Comparison(

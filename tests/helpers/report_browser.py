@@ -75,7 +75,7 @@ def without_browser(reason: str) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    path = next((place for name in BROWSERS if (place := shutil.which(name))), None)
     if path is None:
         without_browser("no Chromium or Chrome on this machine")
     try:
@@ -89,29 +89,29 @@ def browser() -> Iterator[Any]:
 
 
 @dataclass
-class Seen:
-    """A page, with what it said and what it asked for."""
+class OpenReport:
+    """An open page, with its messages on the console and the addresses that it requested."""
 
     page: Any
-    said: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def assert_quiet(self) -> None:
-        assert self.said == []
-        assert [url for url in self.asked if not url.startswith(("data:", "blob:"))] == [self.page.url.split("#")[0]]
+        assert self.messages == []
+        assert [url for url in self.requests if not url.startswith(("data:", "blob:"))] == [self.page.url.split("#")[0]]
 
 
-def open_report(browser: Any, path: Path, **options: Any) -> Seen:
+def open_report(browser: Any, path: Path, **options: Any) -> OpenReport:
     page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **options})
     page.add_init_script(
         "addEventListener('securitypolicyviolation', (e) => console.error(`forbidden: ${e.violatedDirective}`))"
     )
-    seen = Seen(page)
-    page.on("console", lambda message: seen.said.append(message.text))
-    page.on("pageerror", lambda error: seen.said.append(str(error)))
-    page.on("request", lambda request: seen.asked.append(request.url))
+    opened = OpenReport(page)
+    page.on("console", lambda message: opened.messages.append(message.text))
+    page.on("pageerror", lambda error: opened.messages.append(str(error)))
+    page.on("request", lambda request: opened.requests.append(request.url))
     page.goto(path.as_uri())
-    return seen
+    return opened
 
 
 def until(page: Any, condition: str) -> None:

@@ -32,7 +32,7 @@ def codes(names: tuple[str, ...], means: np.ndarray, values: np.ndarray, decode:
         Baseline("pixels", near(0.76, 0.04, 360), "k-means with 10 groups on a PCA of raw pixels"),
         Baseline("shuffled", near(0.11, 0.03, 360), "the same names against shuffled labels"),
     )
-    one = Categories(
+    categories = Categories(
         part="class",
         counts=table.sum(1),
         effective=near(9.9, 0.1, 360),
@@ -55,5 +55,11 @@ def codes(names: tuple[str, ...], means: np.ndarray, values: np.ndarray, decode:
     random = (Baseline("random direction", near(0.14, 0.01, 100), "10 directions"),)
     notes = ("noise: not given by the encoder, so drawn from the prior",)
     return Codes(
-        categories=(one,), sweeps=tuple(sweeps), bases=bases, classes=names, rows=360, baselines=random, notes=notes
+        categories=(categories,),
+        sweeps=tuple(sweeps),
+        bases=bases,
+        classes=names,
+        rows=360,
+        baselines=random,
+        notes=notes,
     )

@@ -44,13 +44,13 @@ def write_run(
     images, _ = digits()
     lines = []
     for mark in range(marks):
-        share, seen = mark / (marks - 1), round(320000 * (mark + 1) / marks)
+        share, images_seen = mark / (marks - 1), round(320000 * (mark + 1) / marks)
         jitter = rng.normal(0, 0.02, 6)
         lines.append(
             json.dumps(
                 {
-                    "iteration": seen // 128,
-                    "images": seen,
+                    "iteration": images_seen // 128,
+                    "images": images_seen,
                     "seconds": 133 * share,
                     "images_per_second": 2400 + 900 * jitter[0],
                     "terms": {
@@ -72,7 +72,7 @@ def write_run(
         )
         for kind in ("samples", "reconstructions"):
             noisy = share * images[:64] + (1 - share) * rng.random((64, 8, 8, 1))
-            (folder / "samples" / f"{seen:09d}-{kind}.png").write_bytes(grid_png(noisy))
+            (folder / "samples" / f"{images_seen:09d}-{kind}.png").write_bytes(grid_png(noisy))
     (folder / "metrics.jsonl").write_text("\n".join(lines) + '\n{"iteration": 2500, "ima')
     return folder
 

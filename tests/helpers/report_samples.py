@@ -44,8 +44,8 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     """Real scans (1797, 8, 8, 1) in [0, 1] and their labels."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    return (found.images / 16).astype(np.float32)[..., None], found.target.astype(np.int64)
+    dataset = load_digits()
+    return (dataset.images / 16).astype(np.float32)[..., None], dataset.target.astype(np.int64)
 
 
 @functools.cache
@@ -99,7 +99,7 @@ def adversarial(names: tuple[str, ...]) -> Robustness:
     images, labels = digits()
     means = np.stack([images[labels == k].mean(0).ravel() for k in range(10)])
     smooth = (means.reshape(10, 4, 2, 4, 2).mean((2, 4), keepdims=True) * np.ones((1, 1, 2, 1, 2))).reshape(10, 64)
-    bias = [-(one**2).sum(1) / 2 for one in (smooth, means)]
+    bias = [-(weights**2).sum(1) / 2 for weights in (smooth, means)]
     targets = [
         linear_target("code", smooth.T, bias[0]),
         linear_target("pixels", means.T, bias[1], baseline=True),
@@ -274,10 +274,10 @@ def neighbours(n: int) -> Neighbours:
     for name, baseline, values in (("code", False, codes), ("pixels", True, flat)):
         distance = np.linalg.norm(values[queries][:, None] - values[None, :n], axis=2)
         rows = np.argsort(distance, axis=1)[:, 1:7]
-        found = np.take_along_axis(distance, rows, axis=1)
+        nearest = np.take_along_axis(distance, rows, axis=1)
         tables.append(
             NeighbourTable(
-                representation=name, baseline=baseline, rows=rows, distances=found, agreement=near(0.93, 0.02, 360)
+                representation=name, baseline=baseline, rows=rows, distances=nearest, agreement=near(0.93, 0.02, 360)
             )
         )
     return Neighbours(queries=queries, k=6, chance=0.1, tables=tuple(tables), notes=())
@@ -287,11 +287,11 @@ def concepts(n: int, names: tuple[str, ...]) -> ConceptTable:
     _, _, codes = pca()
     labels = digits()[1]
     chosen = range(len(names))
-    found, directions = [], []
+    class_concepts, directions = [], []
     for k in chosen:
         v = codes[labels == k].mean(axis=0) - codes[labels != k].mean(axis=0)
         directions.append(v / np.linalg.norm(v))
-        found.append(
+        class_concepts.append(
             Concept(
                 name=f"label: {names[k]}",
                 column="label",
@@ -323,7 +323,7 @@ def concepts(n: int, names: tuple[str, ...]) -> ConceptTable:
     moved = codes[rows][None, :, None] + strengths[None, None, :, None] * 0.6 * np.array(directions)[:, None, None]
     edits = Edits(tuple(chosen), strengths, rows, pixels(decode(moved)))
     return ConceptTable(
-        concepts=tuple(found),
+        concepts=tuple(class_concepts),
         directions=np.array(directions),
         cosines=np.array(directions) @ np.array(directions).T,
         edits=edits,
@@ -416,8 +416,10 @@ def prior() -> PriorComparison:
     """The codes of all digits, of unequal spread, beside N(0, 1), and numbers that are N(0, 1) themselves."""
     rng = np.random.default_rng(0)
     parts = {"z": pca()[2], "noise": rng.normal(size=(1797, 3))}
-    found = [compare_with_prior(codes, kind="normal", rng=rng, name=name, rows=200) for name, codes in parts.items()]
-    return PriorComparison(tuple(found), 1797, ("1,797 test rows",))
+    comparisons = [
+        compare_with_prior(codes, kind="normal", rng=rng, name=name, rows=200) for name, codes in parts.items()
+    ]
+    return PriorComparison(tuple(comparisons), 1797, ("1,797 test rows",))
 
 
 def maps(n: int) -> Maps:

@@ -50,8 +50,8 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 def read_json(run: Path, name: str) -> dict[str, Any]:
     """health.json, summary.json, …"""
-    found: dict[str, Any] = json.loads((run / name).read_text())
-    return found
+    content: dict[str, Any] = json.loads((run / name).read_text())
+    return content
 
 
 def everything(run: Path) -> dict[str, Any]:

@@ -54,22 +54,22 @@ class _Empty(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def figures() -> dict[str, dict[str, float]]:
     """Every figure of every case, by torch-fidelity. Raises: ModuleNotFoundError where it is not installed."""
-    beside = () if importlib.util.find_spec("torchvision") else (_Empty(),)
-    sys.meta_path.extend(beside)
+    finders = () if importlib.util.find_spec("torchvision") else (_Empty(),)
+    sys.meta_path.extend(finders)
     try:
         from torch_fidelity import metric_fid, metric_kid, metric_prc
     finally:
-        for finder in beside:
+        for finder in finders:
             sys.meta_path.remove(finder)
             for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
                 del sys.modules[name]
     import torch
 
-    found = {}
+    figures_by_case = {}
     for name, arrays in features().items():
         real, fake = map(torch.from_numpy, arrays)
-        stated = [metric_fid.fid_features_to_statistics(one) for one in (real, fake)]
-        figure = {"frechet": metric_fid.fid_statistics_to_metric(*stated, verbose=False)[metric_fid.KEY_METRIC_FID]}
+        statistics = [metric_fid.fid_features_to_statistics(sample) for sample in (real, fake)]
+        figure = {"frechet": metric_fid.fid_statistics_to_metric(*statistics, verbose=False)[metric_fid.KEY_METRIC_FID]}
         for size, count in ((len(real), 1), (SUBSET, SUBSETS)):
             kid = metric_kid.kid_features_to_metric(
                 real, fake, kid_subset_size=size, kid_subsets=count, rng_seed=SEED, verbose=False
@@ -78,8 +78,8 @@ def figures() -> dict[str, dict[str, float]]:
         for k in NEIGHBOURS:
             prc = metric_prc.prc_features_to_metric(fake, real, prc_neighborhood=k, verbose=False)
             figure |= {f"{key}, k = {k}": prc[key] for key in ("precision", "recall")}
-        found[name] = figure
-    return found
+        figures_by_case[name] = figure
+    return figures_by_case
 
 
 if __name__ == "__main__":

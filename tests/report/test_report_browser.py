@@ -11,7 +11,7 @@ import report_samples as samples
 from report_browser import (
     CARD,
     PIXELS,
-    Seen,
+    OpenReport,
     browser,
     category_colour,
     coloured,
@@ -30,13 +30,13 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def seen(browser: Any, written: Path) -> Iterator[Seen]:
+def seen(browser: Any, written: Path) -> Iterator[OpenReport]:
     seen = open_report(browser, written)
     yield seen
     seen.page.close()
 
 
-def test_every_chart_draws_as_the_reader_comes_by(seen: Seen) -> None:
+def test_every_chart_draws_as_the_reader_comes_by(seen: OpenReport) -> None:
     page = seen.page
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     for id in page.evaluate("[...document.querySelectorAll('.chart')].map(c => c.id)"):
@@ -45,7 +45,7 @@ def test_every_chart_draws_as_the_reader_comes_by(seen: Seen) -> None:
     seen.assert_quiet()
 
 
-def test_no_chart_offers_to_send_itself_away(seen: Seen) -> None:
+def test_no_chart_offers_to_send_itself_away(seen: OpenReport) -> None:
     drawn(seen.page, "ratio")
     seen.page.hover("#ratio")
     titles = seen.page.eval_on_selector_all(".modebar-btn", "all => all.map(b => b.dataset.title || '')")
@@ -62,7 +62,7 @@ def hovered(page: Any, k: int) -> int:
     return int(page.evaluate(f"{CARD}.querySelector('canvas').dataset.tile"))
 
 
-def test_hovering_a_point_shows_its_image(seen: Seen) -> None:
+def test_hovering_a_point_shows_its_image(seen: OpenReport) -> None:
     page = seen.page
     for k in (0, 7):
         tile = hovered(page, k)
@@ -78,7 +78,7 @@ def test_hovering_a_point_shows_its_image(seen: Seen) -> None:
     seen.assert_quiet()
 
 
-def test_hovering_a_picture_elsewhere_shows_the_same_image(seen: Seen) -> None:
+def test_hovering_a_picture_elsewhere_shows_the_same_image(seen: OpenReport) -> None:
     page = seen.page
     scroll_to(page, "#mixtures img[data-row]")
     picture = page.locator("#mixtures img[data-row]").first
@@ -98,7 +98,7 @@ def visible(page: Any, k: int) -> int:
     return int(coloured(map_pixels(page), category_colour(k)).sum())
 
 
-def test_the_menu_recolours_the_map(seen: Seen) -> None:
+def test_the_menu_recolours_the_map(seen: OpenReport) -> None:
     page = seen.page
     drawn(page, "latent-map")
     assert legend(page) == [str(k) for k in range(10)]
@@ -115,7 +115,7 @@ def test_the_menu_recolours_the_map(seen: Seen) -> None:
     seen.assert_quiet()
 
 
-def test_the_legend_hides_a_category_of_its_own_colouring_only(seen: Seen) -> None:
+def test_the_legend_hides_a_category_of_its_own_colouring_only(seen: OpenReport) -> None:
     page = seen.page
     drawn(page, "latent-map")
     before = visible(page, 0)
@@ -130,7 +130,7 @@ def test_the_legend_hides_a_category_of_its_own_colouring_only(seen: Seen) -> No
     assert visible(page, 0) == before
 
 
-def test_the_switch_changes_the_arrangement(seen: Seen) -> None:
+def test_the_switch_changes_the_arrangement(seen: OpenReport) -> None:
     page = seen.page
     drawn(page, "latent-map")
     before = map_pixels(page)
@@ -141,7 +141,7 @@ def test_the_switch_changes_the_arrangement(seen: Seen) -> None:
     assert (map_pixels(page) == before).all()
 
 
-def test_wheel_buttons_and_keys_zoom_and_reset_shows_all(seen: Seen) -> None:
+def test_wheel_buttons_and_keys_zoom_and_reset_shows_all(seen: OpenReport) -> None:
     page = seen.page
     drawn(page, "latent-map")
     before, top = map_pixels(page), page.evaluate("scrollY")
@@ -169,7 +169,7 @@ def test_wheel_buttons_and_keys_zoom_and_reset_shows_all(seen: Seen) -> None:
     seen.assert_quiet()
 
 
-def test_a_page_that_scrolls_is_not_caught_by_the_map(seen: Seen) -> None:
+def test_a_page_that_scrolls_is_not_caught_by_the_map(seen: OpenReport) -> None:
     page = seen.page
     drawn(page, "latent-map")
     page.evaluate("scrollBy({top: -700, behavior: 'instant'})")
@@ -181,7 +181,7 @@ def test_a_page_that_scrolls_is_not_caught_by_the_map(seen: Seen) -> None:
     assert (map_pixels(page) == before).all()
 
 
-def test_drawing_around_points_shows_their_images(seen: Seen) -> None:
+def test_drawing_around_points_shows_their_images(seen: OpenReport) -> None:
     page = seen.page
     drawn(page, "latent-map")
     box = page.locator("#latent-map").bounding_box()
@@ -198,7 +198,7 @@ def test_drawing_around_points_shows_their_images(seen: Seen) -> None:
     seen.assert_quiet()
 
 
-def test_a_slider_moves_edits_by_keyboard_and_says_its_value(seen: Seen) -> None:
+def test_a_slider_moves_edits_by_keyboard_and_says_its_value(seen: OpenReport) -> None:
     page = seen.page
     scroll_to(page, "#edit-0")
     slider, canvas = page.locator("#edit-0-slider"), "#edit-0 canvas.big"
@@ -216,7 +216,7 @@ def test_a_slider_moves_edits_by_keyboard_and_says_its_value(seen: Seen) -> None
     seen.assert_quiet()
 
 
-def test_a_number_of_the_code_is_moved_by_its_slider_and_another_can_be_chosen(seen: Seen) -> None:
+def test_a_number_of_the_code_is_moved_by_its_slider_and_another_can_be_chosen(seen: OpenReport) -> None:
     page = seen.page
     scroll_to(page, "#number-0")
     canvas = "#number-0 canvas.big"
@@ -253,7 +253,7 @@ def test_samples_of_a_category_stand_in_one_row_with_its_name(browser: Any, writ
     seen.page.close()
 
 
-def test_another_concept_can_be_chosen(seen: Seen) -> None:
+def test_another_concept_can_be_chosen(seen: OpenReport) -> None:
     page = seen.page
     assert page.is_visible("#edit-0") and not page.is_visible("#edit-3")
     page.select_option("#edit > .menu select", label="label: 3")
@@ -261,7 +261,7 @@ def test_another_concept_can_be_chosen(seen: Seen) -> None:
     page.select_option("#edit > .menu select", label="label: 0")
 
 
-def test_interpolation_strips_follow_the_slider_and_a_click(seen: Seen) -> None:
+def test_interpolation_strips_follow_the_slider_and_a_click(seen: OpenReport) -> None:
     page = seen.page
     scroll_to(page, "#paths")
     assert page.inner_text("#paths output") == "50\u00a0%"
@@ -270,7 +270,7 @@ def test_interpolation_strips_follow_the_slider_and_a_click(seen: Seen) -> None:
     assert page.evaluate("document.querySelector('#paths .marker').style.left") == "0%"
 
 
-def test_samples_go_through_training(seen: Seen) -> None:
+def test_samples_go_through_training(seen: OpenReport) -> None:
     page = seen.page
     scroll_to(page, "#samples-over")
     source = "document.querySelector('#samples-over img').src"
