@@ -131,9 +131,9 @@ def _attempt(url: str, part: Path, stall: float, advance: Callable[[int], None])
             total = _length(answer, offset)
             _receive(answer, part, offset, advance)
     except urllib.error.HTTPError as error:
-        _judge_status(error, part)
+        _check_status(error, part)
     except urllib.error.URLError as error:
-        _judge_connection(error.reason)
+        _check_connection(error.reason)
     except TimeoutError:
         raise _RetryError(f"nothing came for {stall:g} s") from None
     except (ConnectionError, http.client.HTTPException) as error:
@@ -169,7 +169,7 @@ def _receive(answer: Any, part: Path, offset: int, advance: Callable[[int], None
                 raise _GiveUpError(f"it sends more than {_MOST_BYTES:,} bytes")
 
 
-def _judge_status(error: urllib.error.HTTPError, part: Path) -> None:
+def _check_status(error: urllib.error.HTTPError, part: Path) -> None:
     if error.code == 416:  # the part is as long as the file, or longer: its digest will tell, or it starts anew
         return
     if error.code in (408, 425, 429) or error.code >= 500:
@@ -178,7 +178,7 @@ def _judge_status(error: urllib.error.HTTPError, part: Path) -> None:
     raise _GiveUpError(f"the server answered {error.code} {error.reason}") from None
 
 
-def _judge_connection(reason: Any) -> None:
+def _check_connection(reason: Any) -> None:
     if isinstance(reason, TimeoutError):
         raise _RetryError("the server does not answer") from None
     if isinstance(reason, ConnectionError):

@@ -40,8 +40,8 @@ def pictures(classes: tuple[str, ...] = ("a", "b", "c"), *, labels: bool = True)
 
 def model(name: str = "cgan", classes: tuple[str, ...] = ("a", "b", "c"), **family: Any) -> NumpyModel:
     torch.manual_seed(0)
-    known = load_family(name).Config.model_fields
-    settings = {k: v for k, v in SMALL.items() if k in known} | family
+    fields = load_family(name).Config.model_fields
+    settings = {k: v for k, v in SMALL.items() if k in fields} | family
     built = load_family(name)(configure(name, family=settings).family, pictures(classes).spec)
     return NumpyModel(built, about={"name": name})
 
@@ -78,75 +78,78 @@ def png(path: Path) -> np.ndarray:
 
 @pytest.mark.parametrize(("name", "settings"), ASKED.items())
 def test_every_family_that_is_told_labels_draws_a_class_by_its_name(name, settings):
-    asked = model(name, **settings)
-    assert asked.classes == ("a", "b", "c")
-    codes = asked.draw(5, seed=2, label="b")
-    (part,) = [p for p in asked.family.prior.describe() if p["width"] == 3 and p["kind"] == "categorical"]
+    conditional = model(name, **settings)
+    assert conditional.classes == ("a", "b", "c")
+    codes = conditional.draw(5, seed=2, label="b")
+    (part,) = [p for p in conditional.family.prior.describe() if p["width"] == 3 and p["kind"] == "categorical"]
     columns = slice(part["start"], part["start"] + 3)
     assert (codes[:, columns] == [0, 1, 0]).all()
     rest = np.delete(codes, np.r_[columns], axis=1)
-    assert np.array_equal(rest, np.delete(asked.draw(5, seed=2), np.r_[columns], axis=1)) and len(np.unique(rest)) > 5
-    assert np.array_equal(asked.sample(5, seed=2, label="b"), asked.decode(codes))
-    assert np.abs(asked.sample(5, seed=2, label="b") - asked.sample(5, seed=2, label="c")).max() > 0
+    assert (
+        np.array_equal(rest, np.delete(conditional.draw(5, seed=2), np.r_[columns], axis=1))
+        and len(np.unique(rest)) > 5
+    )
+    assert np.array_equal(conditional.sample(5, seed=2, label="b"), conditional.decode(codes))
+    assert np.abs(conditional.sample(5, seed=2, label="b") - conditional.sample(5, seed=2, label="c")).max() > 0
 
 
 @pytest.mark.parametrize(
     ("name", "settings"), [("bigan", {}), ("infogan", {"categorical": (3,)}), ("ali", {}), ("aae", {})]
 )
 def test_a_family_that_is_told_none_says_which_are(name, settings):
-    asked = model(name, **settings)
-    assert asked.classes == ()
+    unconditional = model(name, **settings)
+    assert unconditional.classes == ()
     with pytest.raises(ConfigError, match=r"is not conditioned on classes.*cgan and aae_semi.*family\.conditional"):
-        asked.sample(3, label="a")
+        unconditional.sample(3, label="a")
 
 
 def test_classes_stand_in_rows_and_columns_share_their_noise():
-    asked = model()
-    rows = asked.sample_classes(4, seed=1)
+    conditional = model()
+    rows = conditional.sample_classes(4, seed=1)
     assert rows.shape == (12, 8, 8, 1)
     for k, label in enumerate("abc"):
-        assert np.array_equal(rows[4 * k : 4 * k + 4], asked.sample(4, seed=1, label=label))
+        assert np.array_equal(rows[4 * k : 4 * k + 4], conditional.sample(4, seed=1, label=label))
 
 
 def test_sample_writes_a_row_a_class_or_the_class_that_is_asked_for(call, run, tmp_path):
-    code, said = call("sample", run, "-n", 10, "--out", tmp_path / "all.png", "--seed", 4)
-    assert code == 0 and "rows: 'a', 'b', 'c'" in said
-    grid, asked = png(tmp_path / "all.png"), NumpyModel.load(run, device="cpu").sample_classes(4, seed=4)
+    code, err = call("sample", run, "-n", 10, "--out", tmp_path / "all.png", "--seed", 4)
+    assert code == 0 and "rows: 'a', 'b', 'c'" in err
+    grid, drawn = png(tmp_path / "all.png"), NumpyModel.load(run, device="cpu").sample_classes(4, seed=4)
     assert grid.shape == (3 * 33 - 1, 4 * 33 - 1), "10 images are 4 columns of 3"
     tile = grid[33 : 33 + 32 : 4, 66 : 66 + 32 : 4]
-    assert np.abs(tile.astype(int) - 255 * asked[4 + 2, :, :, 0]).max() <= 1
+    assert np.abs(tile.astype(int) - 255 * drawn[4 + 2, :, :, 0]).max() <= 1
     assert call("sample", run, "-n", 3, "--label", "b", "--out", tmp_path / "b", "--seed", 4)[0] == 0
     expected = NumpyModel.load(run, device="cpu").sample(3, seed=4, label="b")
     for i in range(3):
         assert np.abs(png(tmp_path / "b" / f"{i:06d}.png").astype(int) - 255 * expected[i, :, :, 0]).max() <= 1
-    code, said = call("sample", run, "-n", 3, "--label", "b", "--out", tmp_path / "b.jpg")
-    assert code == 2 and "is written as .png" in said and not (tmp_path / "b.jpg").exists()
+    code, err = call("sample", run, "-n", 3, "--label", "b", "--out", tmp_path / "b.jpg")
+    assert code == 2 and "is written as .png" in err and not (tmp_path / "b.jpg").exists()
 
 
 @pytest.mark.parametrize("command", ["sample", "augment"])
 def test_what_cannot_be_asked_for_is_refused_with_exit_code_2(command, call, run, tmp_path):
     if command == "sample":
-        code, said = call("sample", run, "--label", "d", "--out", tmp_path / "x.png")
-        assert code == 2 and "no class is called 'd'" in said and "known are: 'a', 'b', 'c'" in said
+        code, err = call("sample", run, "--label", "d", "--out", tmp_path / "x.png")
+        assert code == 2 and "no class is called 'd'" in err and "known are: 'a', 'b', 'c'" in err
     told_none = trained(tmp_path, "bigan")
     extra = ["--label", "a"] if command == "sample" else ["--per-class", 2]
-    code, said = call(command, told_none, *extra, "--out", tmp_path / "out")
-    assert code == 2 and "is not conditioned on classes" in said and said.count("\n") == 1
+    code, err = call(command, told_none, *extra, "--out", tmp_path / "out")
+    assert code == 2 and "is not conditioned on classes" in err and err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_is_read_back_as_the_same_classes_and_trained_on(call, run, tmp_path):
     out = tmp_path / "generated"
-    code, said = call("augment", run, "--per-class", 7, "--out", out, "--seed", 3, "--device", "cpu")
-    assert code == 0 and f"--data {out}" in said
+    code, err = call("augment", run, "--per-class", 7, "--out", out, "--seed", 3, "--device", "cpu")
+    assert code == 0 and f"--data {out}" in err
     assert sorted(path.name for path in out.iterdir()) == ["a", "augment.json", "b", "c"]
-    source, asked = load_source(out), NumpyModel.load(run, device="cpu")
+    source, trained = load_source(out), NumpyModel.load(run, device="cpu")
     assert source.spec.classes == ("a", "b", "c") and np.bincount(source.labels).tolist() == [7, 7, 7]
     for k in range(3):
-        (codes,) = kept_codes(asked, k, Plan(7, seed=3))
-        assert np.array_equal(source.images[source.labels == k], np.rint(asked.decode(codes) * 255).astype(np.uint8))
+        (codes,) = kept_codes(trained, k, Plan(7, seed=3))
+        assert np.array_equal(source.images[source.labels == k], np.rint(trained.decode(codes) * 255).astype(np.uint8))
     about = json.loads((out / "augment.json").read_text())
-    assert about["per_class"] == 7 and about["seed"] == 3 and about["checkpoint"] == asked.about["sha256"]
+    assert about["per_class"] == 7 and about["seed"] == 3 and about["checkpoint"] == trained.about["sha256"]
     tiny = ["--set", "family.width=4", "--set", "training.total_images=32", "--set", "training.batch_size=8"]
     assert call("train", "cgan", "--data", out, "--out", tmp_path / "again", "--device", "cpu", *tiny)[0] == 0
 
@@ -162,40 +165,41 @@ def test_a_table_is_read_back_as_the_same_classes_and_images(call, run, tmp_path
 
 @pytest.mark.parametrize(("name", "settings"), [("cgan", {}), ("ali", {"conditional": True})])
 def test_the_best_of_a_class_are_kept_by_the_discriminators_logit(name, settings):
-    asked = model(name, **settings)
+    conditional = model(name, **settings)
     if name == "ali":  # its last weights start at zero, where all scores are equal
-        torch.nn.init.normal_(asked.family.discriminator.logit.weight)
-    every = np.concatenate(list(kept_codes(asked, 1, Plan(600, seed=5))))
-    kept = np.concatenate(list(kept_codes(asked, 1, Plan(150, 0.25, seed=5))))
-    family = asked.family
+        torch.nn.init.normal_(conditional.family.discriminator.logit.weight)
+    every = np.concatenate(list(kept_codes(conditional, 1, Plan(600, seed=5))))
+    kept_best = np.concatenate(list(kept_codes(conditional, 1, Plan(150, 0.25, seed=5))))
+    family = conditional.family
     with torch.no_grad():
         z = torch.from_numpy(every)
         image = family.decode(z)
         scores = (family.discriminator(image, z[:, 3:]) if name == "cgan" else family.discriminator(image, z)).numpy()
     best = np.sort(np.argsort(-scores)[:150])
-    assert kept.shape == (150, 6) and np.array_equal(kept, every[best])
+    assert kept_best.shape == (150, 6) and np.array_equal(kept_best, every[best])
     assert scores[best].min() >= np.delete(scores, best).max() and scores.std() > 0
-    assert (kept[:, 3:] == [0, 1, 0]).all()
+    assert (kept_best[:, 3:] == [0, 1, 0]).all()
 
 
 def test_draws_repeat_by_the_seed_and_differ_between_classes_batches_and_seeds():
-    asked = model()
-    one = [
-        np.concatenate(list(kept_codes(asked, k, Plan(2 * BATCH, seed=s)))) for k, s in ((0, 0), (0, 0), (1, 0), (0, 1))
+    conditional = model()
+    draws = [
+        np.concatenate(list(kept_codes(conditional, k, Plan(2 * BATCH, seed=s))))
+        for k, s in ((0, 0), (0, 0), (1, 0), (0, 1))
     ]
-    assert np.array_equal(one[0], one[1])
-    noise = np.concatenate([part[:, :3] for part in (one[0], one[2], one[3])])
+    assert np.array_equal(draws[0], draws[1])
+    noise = np.concatenate([part[:, :3] for part in (draws[0], draws[2], draws[3])])
     assert len(np.unique(noise, axis=0)) == 6 * BATCH
 
 
 def test_no_more_than_a_batch_is_held_at_once(tmp_path, monkeypatch):
-    asked, seen, steps = model(), [], []
+    conditional, sizes, steps = model(), [], []
     decode, score = NumpyModel.decode, NumpyModel.score
-    monkeypatch.setattr(NumpyModel, "decode", lambda self, z: seen.append(len(z)) or decode(self, z))
-    monkeypatch.setattr(NumpyModel, "score", lambda self, z: seen.append(len(z)) or score(self, z))
+    monkeypatch.setattr(NumpyModel, "decode", lambda self, z: sizes.append(len(z)) or decode(self, z))
+    monkeypatch.setattr(NumpyModel, "score", lambda self, z: sizes.append(len(z)) or score(self, z))
     plan = Plan(300, 0.5)
-    write_images(asked, tmp_path / "out", plan, advance=steps.append)
-    assert max(seen) <= BATCH and sum(steps) == plan.steps(asked) == 3 * 900
+    write_images(conditional, tmp_path / "out", plan, advance=steps.append)
+    assert max(sizes) <= BATCH and sum(steps) == plan.steps(conditional) == 3 * 900
 
 
 @pytest.mark.parametrize(
@@ -224,8 +228,8 @@ def test_mistakes_get_exit_code_2_and_leave_everything_as_it_was(arguments, sent
     (tmp_path / "full" / "file.txt").write_text("mine")
     (tmp_path / "old.parquet").write_text("mine")
     out = [] if "--out" in arguments else ["--out", "new"]
-    code, said = call("augment", run, *arguments, *out)
-    assert code == 2 and sentence in said and "Traceback" not in said
+    code, err = call("augment", run, *arguments, *out)
+    assert code == 2 and sentence in err and "Traceback" not in err
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
     assert left == ["full", "full/file.txt", "old.parquet"]
     assert (tmp_path / "old.parquet").read_text() == (tmp_path / "full" / "file.txt").read_text() == "mine"
@@ -233,21 +237,21 @@ def test_mistakes_get_exit_code_2_and_leave_everything_as_it_was(arguments, sent
 
 def test_a_family_without_a_score_keeps_all_or_says_why_not(call, tmp_path):
     semi = trained(tmp_path, "aae_semi")
-    code, said = call("augment", semi, "--per-class", 2, "--keep-best", 0.5, "--out", tmp_path / "out")
-    assert code == 2 and "gives its images no score" in said and "cgan" in said
+    code, err = call("augment", semi, "--per-class", 2, "--keep-best", 0.5, "--out", tmp_path / "out")
+    assert code == 2 and "gives its images no score" in err and "cgan" in err
     assert call("augment", semi, "--per-class", 2, "--out", tmp_path / "out")[0] == 0
 
 
 def test_given_images_are_scored_beside_their_codes():
-    asked = model()
-    codes = asked.draw(6, seed=1)
-    images = np.random.default_rng(0).random((6, *asked.decode(codes).shape[1:]), np.float32)
+    conditional = model()
+    codes = conditional.draw(6, seed=1)
+    images = np.random.default_rng(0).random((6, *conditional.decode(codes).shape[1:]), np.float32)
     with torch.no_grad():
         x = torch.from_numpy(2 * images - 1).permute(0, 3, 1, 2)
-        expected = asked.family.score(x, torch.from_numpy(codes)).numpy()
-    assert asked.scores and asked.score(codes, images) == pytest.approx(expected, abs=1e-7)
-    assert np.abs(asked.score(codes) - expected).max() > 1e-5
-    assert asked.score(codes, asked.decode(codes)) == pytest.approx(asked.score(codes), abs=1e-7)
+        expected = conditional.family.score(x, torch.from_numpy(codes)).numpy()
+    assert conditional.scores and conditional.score(codes, images) == pytest.approx(expected, abs=1e-7)
+    assert np.abs(conditional.score(codes) - expected).max() > 1e-5
+    assert conditional.score(codes, conditional.decode(codes)) == pytest.approx(conditional.score(codes), abs=1e-7)
 
 
 def test_an_encoder_that_was_fitted_afterwards_has_the_discriminator_of_its_game():
@@ -256,7 +260,7 @@ def test_an_encoder_that_was_fitted_afterwards_has_the_discriminator_of_its_game
 
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
 def test_what_is_stopped_halfway_leaves_nothing(name, tmp_path, monkeypatch):
-    asked, decode = model(), NumpyModel.decode
+    conditional, decode = model(), NumpyModel.decode
     calls = []
 
     def full(self: NumpyModel, codes: np.ndarray) -> np.ndarray:
@@ -267,7 +271,7 @@ def test_what_is_stopped_halfway_leaves_nothing(name, tmp_path, monkeypatch):
 
     monkeypatch.setattr(NumpyModel, "decode", full)
     with pytest.raises(DataError, match="No space left"):
-        write_images(asked, tmp_path / name, Plan(4))
+        write_images(conditional, tmp_path / name, Plan(4))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -276,8 +280,8 @@ def test_hostile_labels_stay_in_place_and_are_read_back_apart(name, call, tmp_pa
     folder = tmp_path / "work"
     hostile = trained(folder, classes=HOSTILE)
     out = folder / name
-    code, said = call("augment", hostile, "--per-class", 6, "--out", out, "--device", "cpu")
-    assert code == 0 and "'NA' is written as 'class4-NA'" in " ".join(said.split())
+    code, err = call("augment", hostile, "--per-class", 6, "--out", out, "--device", "cpu")
+    assert code == 0 and "'NA' is written as 'class4-NA'" in " ".join(err.split())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["work"], "nothing is written beside the folder"
     assert sorted(path.name for path in folder.iterdir()) == ["cgan-run", name]
     source = load_source(out)
@@ -285,14 +289,19 @@ def test_hostile_labels_stay_in_place_and_are_read_back_apart(name, call, tmp_pa
     assert sorted(source.spec.classes) == sorted(names) and len(names) == len(HOSTILE)
     counts = np.bincount(source.labels, minlength=len(names))
     assert (source.labels >= 0).all() and (counts == 6).all()
-    asked = NumpyModel.load(hostile, device="cpu")
+    model = NumpyModel.load(hostile, device="cpu")
     for position, written in enumerate(names):
-        (codes,) = kept_codes(asked, position, Plan(6))
-        found = source.images[source.labels == source.spec.classes.index(written)]
-        assert np.array_equal(found, np.rint(asked.decode(codes) * 255).astype(np.uint8)), written
+        (codes,) = kept_codes(model, position, Plan(6))
+        images = source.images[source.labels == source.spec.classes.index(written)]
+        assert np.array_equal(images, np.rint(model.decode(codes) * 255).astype(np.uint8)), written
     if name == "out":
-        kept = {path.name for path in out.iterdir()} - {"augment.json"}
-        assert kept == set(names) and {"3", "Cat", "ok"} <= kept and "class0-x" in kept and "class1-a-b" in kept
+        written_files = {path.name for path in out.iterdir()} - {"augment.json"}
+        assert (
+            written_files == set(names)
+            and {"3", "Cat", "ok"} <= written_files
+            and "class0-x" in written_files
+            and "class1-a-b" in written_files
+        )
         assert json.loads((out / "augment.json").read_text())["classes"]["class0-x"] == "../x"
 
 
@@ -304,5 +313,5 @@ def test_names_that_a_file_system_takes_for_the_same_are_kept_apart():
 
 def test_a_hostile_name_does_not_break_the_sentence(call, tmp_path):
     hostile = trained(tmp_path, classes=("x\ny", "b\x1b[31m"))
-    code, said = call("sample", hostile, "--label", "no", "--out", tmp_path / "x.png")
-    assert code == 2 and said.count("\n") == 1 and "\x1b" not in said
+    code, err = call("sample", hostile, "--label", "no", "--out", tmp_path / "x.png")
+    assert code == 2 and err.count("\n") == 1 and "\x1b" not in err

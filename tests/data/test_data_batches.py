@@ -59,8 +59,8 @@ def test_batch_i_is_the_same_whatever_was_drawn_before() -> None:
     stream = batches(source)
     drawn = [next(stream).index for _ in range(20)]
     for number in (17, 0, 9):
-        again = next(batches(source, counters={"main": number}))
-        assert torch.equal(again.index, drawn[number])
+        resumed = next(batches(source, counters={"main": number}))
+        assert torch.equal(resumed.index, drawn[number])
 
 
 def test_counters_resume_all_streams() -> None:
@@ -125,8 +125,8 @@ def test_memory_mapped_images_give_the_same_batches(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", images)
     mapped = from_arrays(np.load(tmp_path / "images.npy", mmap_mode="r"), np.arange(100) % 3)
     assert isinstance(mapped.images, np.memmap), "uint8 images stay on the disk"
-    one, other = next(batches(mapped)), next(batches(planted()))
-    assert torch.equal(one.image, other.image) and torch.equal(one.index, other.index)
+    from_map, in_memory = next(batches(mapped)), next(batches(planted()))
+    assert torch.equal(from_map.image, in_memory.image) and torch.equal(from_map.index, in_memory.index)
 
 
 def test_slices_stream_evaluation_rows_in_order() -> None:
@@ -156,11 +156,13 @@ def test_a_batch_of_128_costs_little() -> None:
 @pytest.mark.gpu
 def test_on_an_accelerator_images_live_there_as_bytes_and_batches_equal_those_of_the_cpu() -> None:
     source = planted(channels=3)
-    there, here = batches(source, device="cuda"), batches(source)
+    on_gpu, on_cpu = batches(source, device="cuda"), batches(source)
     for _ in range(8):
-        one, other = next(there), next(here)
-        assert one.image.device.type == "cuda"
-        assert torch.equal(one.image.cpu(), other.image) and torch.equal(one.index.cpu(), other.index)
+        gpu_batch, cpu_batch = next(on_gpu), next(on_cpu)
+        assert gpu_batch.image.device.type == "cuda"
+        assert torch.equal(gpu_batch.image.cpu(), cpu_batch.image) and torch.equal(
+            gpu_batch.index.cpu(), cpu_batch.index
+        )
 
 
 def test_told_labels_are_drawn_by_the_seed_equally_many_a_class():
@@ -175,9 +177,9 @@ def test_told_labels_are_drawn_by_the_seed_equally_many_a_class():
     rows = source.rows("train")
     for n, expected in ((3, [1, 1, 1]), (9, [3, 3, 3]), (10, [3, 3, 4])):
         labels = told(n)
-        known = labels >= 0
-        assert sorted(np.bincount(labels[known])) == expected
-        assert np.array_equal(labels[known], source.labels[rows][known])
+        has_label = labels >= 0
+        assert sorted(np.bincount(labels[has_label])) == expected
+        assert np.array_equal(labels[has_label], source.labels[rows][has_label])
     assert np.array_equal(told(9), told(9)) and not np.array_equal(told(9), told(9, seed=1))
     assert np.array_equal(told(None), source.labels[rows])
     with pytest.raises(DataError, match="too few for 3 classes"):
@@ -193,7 +195,7 @@ def test_the_labelled_stream_holds_the_told_rows_only():
         split=["train"] * 59 + ["test"],
     )
     batches = Batches(source, batch_size=8, seed=0, device="cpu", labels=6)
-    seen = {int(i) for _ in range(12) for i in next(batches.labelled).index}
-    assert len(seen) == 6
+    drawn = {int(i) for _ in range(12) for i in next(batches.labelled).index}
+    assert len(drawn) == 6
     main = [next(batches) for _ in range(20)]
-    assert {int(i) for b in main for i, y in zip(b.index, b.label, strict=True) if y >= 0} == seen
+    assert {int(i) for b in main for i, y in zip(b.index, b.label, strict=True) if y >= 0} == drawn

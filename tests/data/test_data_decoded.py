@@ -48,9 +48,9 @@ def test_the_decoded_copy_is_made_once_and_mapped(folder: Path, cache: Path, mon
     assert isinstance(first.images, np.memmap)
     assert sorted(path.suffix for path in (cache / "decoded").iterdir()) == [".json", ".lock", ".npy"]
     monkeypatch.setattr(decode, "decode", lambda *_: pytest.fail("decoded twice"))
-    again = load_source(folder)
-    assert again.fingerprint == first.fingerprint and again.notes == first.notes
-    assert isinstance(again.images, np.memmap) and not again.images.flags.writeable
+    second = load_source(folder)
+    assert second.fingerprint == first.fingerprint and second.notes == first.notes
+    assert isinstance(second.images, np.memmap) and not second.images.flags.writeable
 
 
 def test_the_decoded_copy_follows_changes_of_files_and_options(folder: Path) -> None:

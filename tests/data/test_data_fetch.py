@@ -44,13 +44,13 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
-        script, asked = self.server.script, self.headers["Range"]
-        self.server.ranges.append(asked)
+        script, wanted = self.server.script, self.headers["Range"]
+        self.server.ranges.append(wanted)
         word = script.pop(0) if len(script) > 1 else script[0]
         if word.isdigit():
             self.send_error(int(word))
             return
-        offset = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and word != "no-ranges" else 0
+        offset = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and word != "no-ranges" else 0
         if offset >= len(CONTENT):
             self.send_error(416)
             return

@@ -54,12 +54,12 @@ def mirror(tmp_path: Path) -> Path:
 @pytest.fixture
 def published(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The mirror behind an address, its digests published in place of MNIST's; gives the address."""
-    known = named.SETS["mnist"]
-    files = {file: hashlib.md5((mirror / file).read_bytes()).hexdigest() for file in known.files}
+    mnist = named.SETS["mnist"]
+    files = {file: hashlib.md5((mirror / file).read_bytes()).hexdigest() for file in mnist.files}
     handler = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(mirror)))
     base = f"http://127.0.0.1:{server.server_port}/"
-    monkeypatch.setitem(named.SETS, "mnist", dataclasses.replace(known, files=files, bases=(base,)))
+    monkeypatch.setitem(named.SETS, "mnist", dataclasses.replace(mnist, files=files, bases=(base,)))
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield base
     server.shutdown()
@@ -74,10 +74,10 @@ def refused(*arguments: Any, **options: Any) -> str:
 
 
 def test_a_mirror_is_taken_as_it_is_in_both_spellings(mirror: Path) -> None:
-    one, two = load_source(f"mnist={mirror}"), load_source("mnist", mirror=mirror)
-    assert one.fingerprint == two.fingerprint and one.name == "mnist"
-    assert one.spec.classes == tuple("0123456789") and (one.split == "test").sum() == 20
-    assert "as it is" in one.provenance["checksum"] and any(str(mirror) in note for note in one.notes)
+    first, second = load_source(f"mnist={mirror}"), load_source("mnist", mirror=mirror)
+    assert first.fingerprint == second.fingerprint and first.name == "mnist"
+    assert first.spec.classes == tuple("0123456789") and (first.split == "test").sum() == 20
+    assert "as it is" in first.provenance["checksum"] and any(str(mirror) in note for note in first.notes)
 
 
 def test_a_mirror_may_be_laid_out_as_torchvision_does(mirror: Path, tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_files_that_the_user_put_into_the_cache_are_taken_and_said(mirror: Path,
 def test_without_a_network_one_sentence_says_where_to_put_which_file(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = dataclasses.replace(named.SETS["mnist"], bases=("http://127.0.0.1:9/",))
-    monkeypatch.setitem(named.SETS, "mnist", known)
+    unreachable = dataclasses.replace(named.SETS["mnist"], bases=("http://127.0.0.1:9/",))
+    monkeypatch.setitem(named.SETS, "mnist", unreachable)
     with pytest.raises(DataError) as caught:
         named.read_named("mnist", patience=Patience(2, 0.2, 0.01), progress=False)
     message = str(caught.value)
@@ -128,8 +128,8 @@ def test_a_cache_that_cannot_be_made_is_named(published: str, tmp_path: Path, mo
 
 
 def test_the_package_of_a_distribution_is_found(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = dataclasses.replace(named.SETS["fashion-mnist"], system=(mirror,))
-    monkeypatch.setitem(named.SETS, "fashion-mnist", known)
+    packaged = dataclasses.replace(named.SETS["fashion-mnist"], system=(mirror,))
+    monkeypatch.setitem(named.SETS, "fashion-mnist", packaged)
     source = load_source("fashion-mnist", download=False)
     assert source.provenance["from"] == str(mirror)
 

@@ -37,10 +37,10 @@ def test_an_official_validation_split_is_kept() -> None:
 
 def test_the_same_data_always_split_the_same_way() -> None:
     images = np.random.default_rng(0).integers(0, 256, (200, 4, 4), dtype=np.uint8)
-    one, two = (from_arrays(images, np.arange(200) % 4) for _ in range(2))
-    np.testing.assert_array_equal(one.split, two.split)
+    first, second = (from_arrays(images, np.arange(200) % 4) for _ in range(2))
+    np.testing.assert_array_equal(first.split, second.split)
     images[0, 0, 0] ^= 1
-    assert not np.array_equal(from_arrays(images, np.arange(200) % 4).split, one.split)
+    assert not np.array_equal(from_arrays(images, np.arange(200) % 4).split, first.split)
 
 
 def test_a_class_of_two_has_one_to_train_and_one_to_test() -> None:

@@ -17,10 +17,10 @@ def test_the_grid_is_the_toy_of_ali() -> None:
     expected = {(float(a), float(b)) for a in range(-4, 5, 2) for b in range(-4, 5, 2)}
     assert {tuple(centre) for centre in grid.centres.tolist()} == expected
     for mode, centre in enumerate(grid.centres):
-        own = points(grid)[grid.source.labels == mode]
-        assert len(own) == pytest.approx(2_000, rel=0.15)
-        np.testing.assert_allclose(own.mean(axis=0), centre, atol=0.01)
-        np.testing.assert_allclose(np.cov(own.T), 0.05**2 * np.eye(2), atol=3e-4)
+        of_mode = points(grid)[grid.source.labels == mode]
+        assert len(of_mode) == pytest.approx(2_000, rel=0.15)
+        np.testing.assert_allclose(of_mode.mean(axis=0), centre, atol=0.01)
+        np.testing.assert_allclose(np.cov(of_mode.T), 0.05**2 * np.eye(2), atol=3e-4)
 
 
 def test_the_ring_stands_evenly_on_its_circle() -> None:
@@ -32,14 +32,14 @@ def test_the_ring_stands_evenly_on_its_circle() -> None:
 
 
 def test_the_same_seed_gives_the_same_points_and_another_one_others() -> None:
-    first, again, other = ring_of_gaussians(100), ring_of_gaussians(100), ring_of_gaussians(100, seed=1)
-    assert first.source.fingerprint == again.source.fingerprint != other.source.fingerprint
+    first, repeated, other = ring_of_gaussians(100), ring_of_gaussians(100), ring_of_gaussians(100, seed=1)
+    assert first.source.fingerprint == repeated.source.fingerprint != other.source.fingerprint
 
 
 def test_fresh_points_of_the_planted_distribution_cover_all_of_it() -> None:
-    found = modes_covered(points(grid_of_gaussians(10_000, seed=7)), grid_of_gaussians(1_000))
-    assert (found.covered, found.reached) == (25, 25)
-    assert found.share == pytest.approx(1 - np.exp(-8), abs=1e-3)  # P(r <= 4 sd) in two dimensions
+    coverage = modes_covered(points(grid_of_gaussians(10_000, seed=7)), grid_of_gaussians(1_000))
+    assert (coverage.covered, coverage.reached) == (25, 25)
+    assert coverage.share == pytest.approx(1 - np.exp(-8), abs=1e-3)  # P(r <= 4 sd) in two dimensions
 
 
 def test_a_mode_counts_from_a_twentieth_of_its_share_and_only_near_its_centre() -> None:
@@ -48,6 +48,6 @@ def test_a_mode_counts_from_a_twentieth_of_its_share_and_only_near_its_centre() 
     samples[:20] = grid.centres[1] + [0.19, 0]
     samples[20:39] = grid.centres[2]
     samples[39:500] = grid.centres[3] + [0.21, 0]
-    found = modes_covered(samples, grid)
-    assert (found.covered, found.reached) == (2, 4)
-    assert found.share == pytest.approx(1 - 461 / 10_000)
+    coverage = modes_covered(samples, grid)
+    assert (coverage.covered, coverage.reached) == (2, 4)
+    assert coverage.share == pytest.approx(1 - 461 / 10_000)

@@ -161,10 +161,10 @@ def test_the_index_that_a_table_program_writes_is_left_out(folder: Path) -> None
 
 
 def test_two_tables_need_a_choice(folder: Path, tmp_path: Path) -> None:
-    one, two = table(folder, ("label", KIND)), table(folder, ("label", KIND[::-1]), path="other.csv")
+    first, second = table(folder, ("label", KIND)), table(folder, ("label", KIND[::-1]), path="other.csv")
     message = refused(folder)
     assert "attributes.csv, other.csv" in message and "--attributes" in message
-    assert load_source(folder, attributes=two).labels[0] != load_source(folder, attributes=one).labels[0]
+    assert load_source(folder, attributes=second).labels[0] != load_source(folder, attributes=first).labels[0]
     assert "is no file" in refused(folder, attributes=tmp_path / "gone.csv")
 
 

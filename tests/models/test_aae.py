@@ -71,7 +71,7 @@ def test_the_terms_are_the_papers_computed_anew_in_float64(posterior, told):
         for weight in family.parameters():
             weight += 0.3 * torch.randn_like(weight)
     torch.manual_seed(1)
-    found, (judged,), (decoded,) = played(family, source)
+    objectives, (judged,), (decoded,) = played(family, source)
     batch = next(Batches(source, batch_size=60, seed=0, device="cpu"))
     torch.manual_seed(1)
     noise = torch.randn(60, 5 if posterior == "universal" else 2).double()  # the iteration's first draw
@@ -85,18 +85,18 @@ def test_the_terms_are_the_papers_computed_anew_in_float64(posterior, told):
     else:  # z = e(x), or z = μ + σ ε
         (head,) = of(family.head)
         z = head(h) if posterior == "deterministic" else head(h)[:, :2] + head(h)[:, 2:].exp() * noise
-    known = (batch.label >= 0)[:, None]
-    label = torch.where(known, torch.eye(3)[batch.label], 1 / 3).double()
-    beside = torch.eye(4)[torch.where(known[:, 0], batch.label, 3)].double()
+    has_label = (batch.label >= 0)[:, None]
+    label = torch.where(has_label, torch.eye(3)[batch.label], 1 / 3).double()
+    classes = torch.eye(4)[torch.where(has_label[:, 0], batch.label, 3)].double()
     given = torch.cat([z, label], 1) if told.get("labels") == "decoder" else z
     assert torch.allclose(decoded.double(), given, atol=1e-5)
 
-    project, again, image = of(family.decoder)
-    rebuilt = (image(again(torch.cat([project(given).relu(), given], 1)).relu()) / 2).tanh()
+    project, decoded_again, image = of(family.decoder)
+    rebuilt = (image(decoded_again(torch.cat([project(given).relu(), given], 1)).relu()) / 2).tanh()
     first, second, last = of(family.discriminator)
 
     def logit(z: Tensor) -> Tensor:
-        return last(leaky(second(leaky(first(torch.cat([z, beside], 1) if told else z)))))
+        return last(leaky(second(leaky(first(torch.cat([z, classes], 1) if told else z)))))
 
     expected = {
         ("autoencoder", "reconstruction"): ((x - rebuilt) ** 2).sum() / x.numel(),
@@ -104,9 +104,12 @@ def test_the_terms_are_the_papers_computed_anew_in_float64(posterior, told):
         ("discriminator", "fake"): softplus(logit(z)).mean(),
         ("encoder", "fake"): softplus(-logit(z)).mean(),
     }
-    assert {(player, term) for player, terms in found.items() for term in terms} == set(expected)
+    assert {(player, term) for player, terms in objectives.items() for term in terms} == set(expected)
     for (player, term), value in expected.items():
-        assert float(found[player][term].detach()) == pytest.approx(float(value), rel=1e-6, abs=1e-6), (player, term)
+        assert float(objectives[player][term].detach()) == pytest.approx(float(value), rel=1e-6, abs=1e-6), (
+            player,
+            term,
+        )
     if not told:
         assert drawn.std() == pytest.approx(1, abs=0.3)
 
@@ -114,8 +117,8 @@ def test_the_terms_are_the_papers_computed_anew_in_float64(posterior, told):
 def test_reconstruction_moves_the_autoencoder_and_the_game_the_encoder_and_nothing_else():
     source = pictures()
     family = made(source)
-    found, *_ = played(family, source)
-    assert {player: set(terms) for player, terms in found.items()} == {
+    objectives, *_ = played(family, source)
+    assert {player: set(terms) for player, terms in objectives.items()} == {
         "autoencoder": {"reconstruction"},
         "discriminator": {"real", "fake"},
         "encoder": {"fake"},
@@ -123,7 +126,7 @@ def test_reconstruction_moves_the_autoencoder_and_the_game_the_encoder_and_nothi
     players = family.players()
     owned = {name: {id(p) for p in player.parameters} for name, player in players.items()}
     assert owned["encoder"] < owned["autoencoder"] and not owned["discriminator"] & owned["autoencoder"]
-    gradient = torch.autograd.grad(found["encoder"]["fake"], players["encoder"].parameters)
+    gradient = torch.autograd.grad(objectives["encoder"]["fake"], players["encoder"].parameters)
     assert all(g.abs().max() > 0 for g in gradient)
 
 
@@ -153,12 +156,12 @@ def test_the_decoder_is_told_labels_and_unlabelled_images_count_as_any():
     family = made(source, labels="decoder")
     _, (judged,), (decoded,) = played(family, source)
     batch = next(Batches(source, batch_size=60, seed=0, device="cpu"))
-    known = batch.label >= 0
-    assert 20 < int(known.sum()) < 50
-    assert torch.equal(decoded[known, 2:], one_hot(batch.label[known], 3).float())
-    assert torch.allclose(decoded[~known, 2:], torch.tensor(1 / 3))
-    beside = one_hot(torch.where(known, batch.label, 3), 4).float()
-    assert torch.equal(judged[:, 2:], torch.cat([beside, beside]))
+    has_label = batch.label >= 0
+    assert 20 < int(has_label.sum()) < 50
+    assert torch.equal(decoded[has_label, 2:], one_hot(batch.label[has_label], 3).float())
+    assert torch.allclose(decoded[~has_label, 2:], torch.tensor(1 / 3))
+    classes = one_hot(torch.where(has_label, batch.label, 3), 4).float()
+    assert torch.equal(judged[:, 2:], torch.cat([classes, classes]))
     code = family.encode(batch.image)
     assert code.shape == (60, 5) and torch.allclose(code[:, 2:], torch.tensor(1 / 3))
 
@@ -168,14 +171,16 @@ def test_a_label_says_which_component_of_the_prior_its_image_is_judged_with():
     _, (judged,), (decoded,) = played(made(source, **PRIOR), source)
     batch = next(Batches(source, batch_size=60, seed=0, device="cpu"))
     assert decoded.shape == (60, 2)
-    z, beside = judged[:60, :2], judged[:60, 2:]
+    z, classes = judged[:60, :2], judged[:60, 2:]
     component = torch.round(torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi / 3)).long() % 3
-    known = batch.label >= 0
+    has_label = batch.label >= 0
     near = z.norm(dim=1) > 0.3  # a draw that crosses the origin has another angle
-    assert torch.equal(component[known & near], batch.label[known & near]) and int((known & near).sum()) > 30
-    assert set(component[~known].tolist()) == {0, 1, 2}
-    assert torch.equal(beside.argmax(1), torch.where(known, batch.label, 3))
-    assert torch.equal(judged[60:, 2:], beside)
+    assert (
+        torch.equal(component[has_label & near], batch.label[has_label & near]) and int((has_label & near).sum()) > 30
+    )
+    assert set(component[~has_label].tolist()) == {0, 1, 2}
+    assert torch.equal(classes.argmax(1), torch.where(has_label, batch.label, 3))
+    assert torch.equal(judged[60:, 2:], classes)
 
 
 @pytest.mark.parametrize("posterior", ["deterministic", "gaussian", "universal"])
@@ -198,11 +203,11 @@ def test_encode_is_the_mean_of_what_is_drawn(posterior):
 
 def test_the_universal_encoders_codes_survive_saving(tmp_path):
     source = pictures()
-    one, other = made(source, posterior="universal"), made(source, posterior="universal")
-    other.head.pool.zero_()
-    other.load_state_dict(one.state_dict())
+    saved, loaded = made(source, posterior="universal"), made(source, posterior="universal")
+    loaded.head.pool.zero_()
+    loaded.load_state_dict(saved.state_dict())
     x = source.tensor(range(4))
-    assert torch.equal(one.encode(x), other.encode(x))
+    assert torch.equal(saved.encode(x), loaded.encode(x))
 
 
 def test_the_mixture_has_its_petals_where_it_says():
@@ -215,11 +220,11 @@ def test_the_mixture_has_its_petals_where_it_says():
             torch.tensor([math.cos(angle), math.sin(angle)]),
             torch.tensor([-math.sin(angle), math.cos(angle)]),
         )
-        mine = z[component == i]
-        assert float((mine @ ray).mean()) == pytest.approx(1.4, abs=0.02)
-        assert float((mine @ ray).std()) == pytest.approx(0.5, abs=0.02)
-        assert float((mine @ across).mean()) == pytest.approx(0, abs=0.002)
-        assert float((mine @ across).std()) == pytest.approx(0.05, abs=0.002)
+        petal = z[component == i]
+        assert float((petal @ ray).mean()) == pytest.approx(1.4, abs=0.02)
+        assert float((petal @ ray).std()) == pytest.approx(0.5, abs=0.02)
+        assert float((petal @ across).mean()) == pytest.approx(0, abs=0.002)
+        assert float((petal @ across).std()) == pytest.approx(0.05, abs=0.002)
 
 
 def test_the_roll_ends_at_3_and_its_stretches_follow_one_another():
@@ -260,13 +265,13 @@ def test_settings_that_do_not_go_together_are_refused(settings, labels, sentence
 def test_exactly_the_asked_number_of_labels_reaches_the_networks():
     source = pictures()
     family = made(source, labels="decoder", latent=2)
-    batches, told = Batches(source, batch_size=16, seed=3, device="cpu", labels=7), set()
-    hook = family.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    batches, labelled = Batches(source, batch_size=16, seed=3, device="cpu", labels=7), set()
+    hook = family.decoder.register_forward_pre_hook(lambda _, given: inputs.append(given[0].detach()))
     for _ in range(30):
-        seen: list[Tensor] = []
+        inputs: list[Tensor] = []
         iteration = dict(batches.counters)
         family.step(batches, Recorder().as_update())
         index = next(Batches(source, batch_size=16, seed=3, device="cpu", labels=7, counters=iteration)).index
-        told |= set(index[seen[0][:, 2:].max(1).values == 1].tolist())
+        labelled |= set(index[inputs[0][:, 2:].max(1).values == 1].tolist())
     hook.remove()
-    assert len(told) == 7 and sorted(np.bincount(source.labels[sorted(told)])) == [2, 2, 3]
+    assert len(labelled) == 7 and sorted(np.bincount(source.labels[sorted(labelled)])) == [2, 2, 3]

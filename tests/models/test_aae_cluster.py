@@ -34,9 +34,9 @@ def batches_of(source: ImageSource) -> Batches:
     return Batches(source, batch_size=16, seed=0, device="cpu")
 
 
-def information(one: Tensor, other: Tensor, balance: float) -> float:
+def information(first: Tensor, second: Tensor, balance: float) -> float:
     """balance · (H_j + H_k) − H_jk of the symmetric joint of two views' clusters, (n, m) probabilities each."""
-    joint = one.T @ other / len(one)
+    joint = first.T @ second / len(first)
     joint = (joint + joint.T) / 2
     entropy = [-(p * p.log()).sum() for p in (joint.sum(0), joint.sum(1), joint)]
     return float(balance * (entropy[0] + entropy[1]) - entropy[2])
@@ -46,7 +46,7 @@ def information(one: Tensor, other: Tensor, balance: float) -> float:
 def test_the_terms_are_the_papers_computed_anew_in_float64(reduction):
     source = pictures()
     family = made(source, reduction=reduction, head_weight=0.3, **VIEWS)
-    found, given = iteration(family, batches_of(source))
+    objectives, given = iteration(family, batches_of(source))
     x = next(batches_of(source)).image
     assert torch.equal(given["encoder"][:16], x) and given["encoder"].shape == (32, 1, 8, 8)
     assert (given["encoder"][16:] - x).abs().mean() > 0.05  # another view, of the same images
@@ -74,9 +74,9 @@ def test_the_terms_are_the_papers_computed_anew_in_float64(reduction):
             ("encoder", "class_fake"): softplus(-classes[16:]).mean(),
             ("autoencoder", "consistency"): -0.5 * information(p[:16], p[16:], 2.0),
         }
-    assert {(player, term) for player, terms in found.items() for term in terms} == set(expected)
+    assert {(player, term) for player, terms in objectives.items() for term in terms} == set(expected)
     for (player, term), value in expected.items():
-        assert float(found[player][term].detach()) == pytest.approx(float(value), abs=5e-6), (player, term)
+        assert float(objectives[player][term].detach()) == pytest.approx(float(value), abs=5e-6), (player, term)
     drawn = given["class_discriminator"][:16]
     assert torch.equal(drawn.sort(1).values, torch.tensor([[0.0, 0.0, 0.0, 1.0]]).expand(16, 4))
     assert torch.allclose(given["class_discriminator"][16:].double(), p[:16], atol=1e-5)
@@ -95,27 +95,27 @@ class Unlabelled:
 
 def test_it_learns_the_same_where_there_is_no_label():
     source = pictures()
-    found, _ = iteration(made(source, **VIEWS), batches_of(source))
-    again, _ = iteration(made(source, **VIEWS), Unlabelled(batches_of(source)))
-    for player, terms in found.items():
+    objectives, _ = iteration(made(source, **VIEWS), batches_of(source))
+    unlabelled, _ = iteration(made(source, **VIEWS), Unlabelled(batches_of(source)))
+    for player, terms in objectives.items():
         for term, value in terms.items():
-            assert torch.equal(value, again[player][term]), (player, term)
+            assert torch.equal(value, unlabelled[player][term]), (player, term)
     assert not made(source).uses_labels
     made(pictures(labels=False))
 
 
 def test_without_a_weight_no_view_is_made():
     source = pictures()
-    found, given = iteration(made(source), batches_of(source))
-    assert given["encoder"].shape[0] == 16 and set(found["autoencoder"]) == {"reconstruction"}
+    terms, given = iteration(made(source), batches_of(source))
+    assert given["encoder"].shape[0] == 16 and set(terms["autoencoder"]) == {"reconstruction"}
 
 
 def test_consistency_moves_the_clusters_and_not_the_style():
     source = pictures()
     family = made(source, **VIEWS)
-    found, _ = iteration(family, batches_of(source))
+    terms, _ = iteration(family, batches_of(source))
     head, trunk = torch.autograd.grad(
-        found["autoencoder"]["consistency"], [family.head.weight, family.encoder.conv1[0].weight]
+        terms["autoencoder"]["consistency"], [family.head.weight, family.encoder.conv1[0].weight]
     )
     assert trunk.abs().max() > 0 and head[:4].abs().max() > 0 and head[4:].abs().max() == 0
 
@@ -150,16 +150,16 @@ def test_the_representation_is_head_and_style_and_alone_decides_the_image():
     source = pictures()
     family = made(source, reduction=True, latent=3).eval()
     (heads,) = family.reduction.parameters()
-    one, other = torch.zeros(1, 7), torch.zeros(1, 7)
-    one[0, 1], one[0, 4:] = 1, torch.tensor([0.3, -0.2, 0.1])
-    other[0, 2], other[0, 4:] = 1, one[0, 4:] + heads[1].detach() - heads[2].detach()
+    first, second = torch.zeros(1, 7), torch.zeros(1, 7)
+    first[0, 1], first[0, 4:] = 1, torch.tensor([0.3, -0.2, 0.1])
+    second[0, 2], second[0, 4:] = 1, first[0, 4:] + heads[1].detach() - heads[2].detach()
     with torch.no_grad():
-        assert torch.allclose(family.decode(one), family.decode(other), atol=1e-5)
-        x, seen = source.tensor(range(5)), []
+        assert torch.allclose(family.decode(first), family.decode(second), atol=1e-5)
+        x, outputs = source.tensor(range(5)), []
         layer = family.feature_layers()["reduction.representation"]
-        layer.register_forward_hook(lambda *given: seen.append(given[2]))
+        layer.register_forward_hook(lambda *given: outputs.append(given[2]))
         code = family.represent(x)
-        assert code.shape == (5, 7) and torch.allclose(seen[0], code[:, :4] @ heads + code[:, 4:], atol=1e-6)
+        assert code.shape == (5, 7) and torch.allclose(outputs[0], code[:, :4] @ heads + code[:, 4:], atol=1e-6)
 
 
 def test_heads_belong_to_the_autoencoder_alone():

@@ -28,9 +28,9 @@ def iteration(family: Any, batches: Any) -> tuple[dict[str, dict[str, Tensor]], 
 def test_the_terms_are_the_papers_computed_anew_in_float64():
     source = pictures()
     family = made(source)
-    found, given = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
-    again = Batches(source, batch_size=16, seed=0, device="cpu")
-    x, labelled = next(again).image, next(again.labelled)
+    objectives, given = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    batches = Batches(source, batch_size=16, seed=0, device="cpu")
+    x, labelled = next(batches).image, next(batches.labelled)
     assert torch.equal(given["encoder"], torch.cat([x, labelled.image]))
     family.double()
     with torch.no_grad():
@@ -48,9 +48,9 @@ def test_the_terms_are_the_papers_computed_anew_in_float64():
             ("encoder", "fake"): softplus(-style[16:]).mean(),
             ("encoder", "class_fake"): softplus(-classes[16:]).mean(),
         }
-    assert {(player, term) for player, terms in found.items() for term in terms} == set(expected)
+    assert {(player, term) for player, terms in objectives.items() for term in terms} == set(expected)
     for (player, term), value in expected.items():
-        assert float(found[player][term].detach()) == pytest.approx(float(value), abs=2e-6), (player, term)
+        assert float(objectives[player][term].detach()) == pytest.approx(float(value), abs=2e-6), (player, term)
     drawn = given["class_discriminator"][:16]
     assert torch.equal(drawn.sort(1).values, torch.tensor([[0.0, 0.0, 1.0]]).expand(16, 3))
     assert torch.allclose(given["class_discriminator"][16:].double(), p[:16], atol=1e-5)
@@ -60,21 +60,23 @@ def test_the_terms_are_the_papers_computed_anew_in_float64():
 def test_the_consistency_term_is_the_information_that_images_share_with_their_views():
     source = pictures()
     family = made(source, consistency_weight=0.5, consistency_balance=2.0, augment={"rotation": 20.0})
-    found, given = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
-    seen = given["encoder"]
-    assert len(seen) == 48
-    again = Batches(source, batch_size=16, seed=0, device="cpu")
-    x, labelled = next(again).image, next(again.labelled)
-    assert torch.equal(seen[:16], x) and not torch.allclose(seen[16:32], labelled.image, atol=0.1)  # a view of each
+    terms, given = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    encoder_inputs = given["encoder"]
+    assert len(encoder_inputs) == 48
+    batches = Batches(source, batch_size=16, seed=0, device="cpu")
+    x, labelled = next(batches).image, next(batches.labelled)
+    assert torch.equal(encoder_inputs[:16], x) and not torch.allclose(
+        encoder_inputs[16:32], labelled.image, atol=0.1
+    )  # a view of each
     family.double()
     with torch.no_grad():
-        p = family.head(family.encoder(seen.double()))[:, :3].softmax(1)
+        p = family.head(family.encoder(encoder_inputs.double()))[:, :3].softmax(1)
         joint = p[:16].T @ p[32:] / 16
         joint = (joint + joint.T) / 2
         expected = (joint * (joint.log() - 2 * joint.sum(1, keepdim=True).log() - 2 * joint.sum(0).log())).sum()
         error = -p[16:32].gather(1, labelled.label[:, None]).log().mean()
-    assert float(found["autoencoder"]["consistency"].detach()) == pytest.approx(-0.5 * float(expected), abs=1e-5)
-    assert float(found["classifier"]["cross_entropy"].detach()) == pytest.approx(float(error), abs=1e-5)
+    assert float(terms["autoencoder"]["consistency"].detach()) == pytest.approx(-0.5 * float(expected), abs=1e-5)
+    assert float(terms["classifier"]["cross_entropy"].detach()) == pytest.approx(float(error), abs=1e-5)
 
 
 def test_exactly_the_told_labels_reach_the_cross_entropy():
@@ -92,9 +94,9 @@ def test_exactly_the_told_labels_reach_the_cross_entropy():
 def test_cross_entropy_moves_the_encoder_and_not_the_style():
     source = pictures()
     family = made(source)
-    found, _ = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    terms, _ = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
     head, trunk = torch.autograd.grad(
-        found["classifier"]["cross_entropy"], [family.head.weight, family.encoder.conv1[0].weight]
+        terms["classifier"]["cross_entropy"], [family.head.weight, family.encoder.conv1[0].weight]
     )
     assert trunk.abs().max() > 0 and head[:3].abs().max() > 0 and head[3:].abs().max() == 0
 

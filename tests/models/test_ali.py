@@ -110,8 +110,8 @@ def test_without_weight_alice_is_bigan_bit_for_bit():
 def test_the_second_discriminator_moves_with_the_discriminator_and_reaches_encoder_and_generator():
     family = built("bigan", reconstruction="adversarial", reconstruction_weight=1.0)
     movers = {name: {id(p) for p in player.parameters} for name, player in family.players().items()}
-    mine = {id(p) for p in family.pair_discriminator.parameters()}
-    assert mine <= movers["discriminator"] and not mine & movers["encoder_generator"]
+    pair_parameters = {id(p) for p in family.pair_discriminator.parameters()}
+    assert pair_parameters <= movers["discriminator"] and not pair_parameters & movers["encoder_generator"]
     x = double_batch().image.float()
     _, term = family._reconstruction(x, family.decode(family.encode(x)), Recorder())
     for network in (family.encoder, family.generator):
@@ -167,8 +167,8 @@ def test_encode_is_the_mean_and_the_same_at_every_call_while_draws_differ(prior)
 def test_a_label_changes_the_posterior():
     posterior = Posterior(8, 2, labels=3).double()
     h, y = torch.randn(4, 8, dtype=torch.float64), torch.eye(3, dtype=torch.float64)[[0, 1, 2, 0]]
-    one, other = posterior(h, y)[0], posterior(h, y.roll(1, 1))[0]
-    assert one.shape == (4, 2) and (one - other).abs().min() > 0
+    mean, mean_of_another = posterior(h, y)[0], posterior(h, y.roll(1, 1))[0]
+    assert mean.shape == (4, 2) and (mean - mean_of_another).abs().min() > 0
 
 
 def test_hidden_and_missing_labels_are_unknown():
@@ -198,9 +198,9 @@ def test_a_conditional_models_code_asks_for_a_class():
     codes = model.encode(images(np.arange(32) % 4).images[:5])
     assert codes.shape == (5, 7) and (codes[:, 3:] == 0.25).all(), "encode is told no label"
     assert [part["encoded"] for part in family.prior.describe()] == [True, False]
-    asked = codes.copy()
-    asked[:, 3:] = np.eye(4)[2]
-    assert np.abs(model.decode(asked) - model.decode(codes)).max() > 0
+    edited = codes.copy()
+    edited[:, 3:] = np.eye(4)[2]
+    assert np.abs(model.decode(edited) - model.decode(codes)).max() > 0
     drawn = family.prior.sample(2_000)[:, 3:]
     assert torch.allclose(drawn.mean(0), torch.full((4,), 0.25), atol=0.05) and (drawn.max(1).values == 1).all()
 

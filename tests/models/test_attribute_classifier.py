@@ -57,8 +57,8 @@ def test_planted_columns_are_told_and_chance_is_not(source: ImageSource, heads: 
     assert scores.shape == truth.shape and (classes == source.labels[test]).mean() > 0.95
     np.testing.assert_allclose(scores[:, :3].sum(1), 1)
     assert ((scores[:, 4] > 0.5) == truth[:, 4]).mean() > 0.95 and ((scores[:, 7] > 0.5) == truth[:, 7]).mean() > 0.95
-    known = np.isfinite(truth[:, 3])
-    assert not known.all() and np.corrcoef(scores[known, 3], truth[known, 3])[0, 1] > 0.95
+    has_value = np.isfinite(truth[:, 3])
+    assert not has_value.all() and np.corrcoef(scores[has_value, 3], truth[has_value, 3])[0, 1] > 0.95
     assert 10 < scores[:, 3].mean() < 14, "in the column's own unit"
     assert abs(np.corrcoef(scores[:, 5], truth[:, 5])[0, 1]) < 0.35
     floats, same = judge(source.images[test].astype(np.float32) / 255)
@@ -70,18 +70,24 @@ def test_only_train_rows_are_learned_from(source: ImageSource, heads: list[tuple
     images = source.images.copy()
     images[source.rows("test")] = 0
     other = replace(source, images=images, labels=np.where(source.split == "test", 0, source.labels))
-    ours, theirs = (train_attribute_classifier(one, heads, steps=3).network.state_dict() for one in (source, other))
-    assert all((ours[name] == theirs[name]).all() for name in ours)
+    state, other_state = (
+        train_attribute_classifier(training_set, heads, steps=3).network.state_dict()
+        for training_set in (source, other)
+    )
+    assert all((state[name] == other_state[name]).all() for name in state)
 
 
 def test_a_judge_is_kept_without_a_pickle_and_used_again(
     source: ImageSource, heads: list[tuple[Head, str]], tmp_path: Path
 ) -> None:
-    judge, trained = open_attribute_classifier(tmp_path, source, heads, steps=5)
-    again, anew = open_attribute_classifier(tmp_path, source, heads, steps=5)
+    classifier, trained = open_attribute_classifier(tmp_path, source, heads, steps=5)
+    stored, anew = open_attribute_classifier(tmp_path, source, heads, steps=5)
     assert trained and not anew
-    assert {one.name for one in tmp_path.iterdir()} == {"attribute_classifier.json", "attribute_classifier.safetensors"}
-    np.testing.assert_array_equal(judge(source.images[:9])[0], again(source.images[:9])[0])
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "attribute_classifier.json",
+        "attribute_classifier.safetensors",
+    }
+    np.testing.assert_array_equal(classifier(source.images[:9])[0], stored(source.images[:9])[0])
     swapped = replace(source, labels=(source.labels + 1) % 3)
     for changed in ({"source": swapped}, {"heads": heads[:2]}, {"steps": 6}, {"seed": 1}):
         given = {"source": source, "heads": heads, "steps": 5, "seed": 0} | changed
@@ -101,15 +107,15 @@ def test_columns_that_nobody_can_learn_have_no_head(source: ImageSource) -> None
     n = len(source)
     rare = np.full(n, None, object)
     rare[: MIN_ROWS_PER_VALUE - 1] = "seldom"
-    some = replace(
+    unlearnable = replace(
         source,
         attributes={"flat": np.ones(n), "rare": rare, "empty": np.full(n, np.nan)},
         attribute_kinds={"flat": "numeric", "rare": "text", "empty": "boolean"},
         labels=np.full(n, -1),
     )
-    assert find_heads(some, attribute_columns(some, ())) == []
+    assert find_heads(unlearnable, attribute_columns(unlearnable, ())) == []
     with pytest.raises(DataError, match="no label and no attribute"):
-        train_attribute_classifier(some, [])
+        train_attribute_classifier(unlearnable, [])
     unlabelled = replace(source, labels=np.full(n, -1))
     judge = train_attribute_classifier(unlabelled, find_heads(unlabelled, {"bold": "bold"}), steps=3)
     assert judge(source.images[:5])[1].tolist() == [-1] * 5

@@ -37,8 +37,8 @@ def played_turn(name: str, **settings: Any) -> tuple[Any, dict[str, dict[str, Te
     """A family, the terms of an iteration, what its networks were given, and the images of it."""
     family = small(name, pictures(), latent=3, **settings)
     torch.manual_seed(1)
-    found, given = iteration(family, batches(), [n for n in ("encoder", "decoder", "adversary") if hasattr(family, n)])
-    return family.double(), found, given, next(batches()).image
+    terms, given = iteration(family, batches(), [n for n in ("encoder", "decoder", "adversary") if hasattr(family, n)])
+    return family.double(), terms, given, next(batches()).image
 
 
 # Likelihoods
@@ -48,12 +48,12 @@ def test_pixels_are_those_of_torchs_distributions_in_float64():
     rng = torch.Generator().manual_seed(0)
     x = torch.rand(5, 3, 4, 4, generator=rng, dtype=torch.float64) * 2 - 1
     a = torch.randn(5, 3, 4, 4, generator=rng, dtype=torch.float64)
-    found = Likelihood("gaussian", deviation=0.2).log_prob(x, a)
-    assert torch.allclose(found, Normal(a.tanh(), 0.2).log_prob(x).sum((1, 2, 3)), atol=1e-9)
+    log_p = Likelihood("gaussian", deviation=0.2).log_prob(x, a)
+    assert torch.allclose(log_p, Normal(a.tanh(), 0.2).log_prob(x).sum((1, 2, 3)), atol=1e-9)
     black = torch.where(x > 0, 1.0, -1.0).double()
-    found = Likelihood("bernoulli", "threshold").log_prob(black, a)
+    log_p = Likelihood("bernoulli", "threshold").log_prob(black, a)
     p = ((a.tanh() + 1) / 2).clamp(0, 1)
-    assert torch.allclose(found, Bernoulli(p).log_prob((black + 1) / 2).sum((1, 2, 3)), atol=1e-9)
+    assert torch.allclose(log_p, Bernoulli(p).log_prob((black + 1) / 2).sum((1, 2, 3)), atol=1e-9)
 
 
 def test_a_certain_decoder_has_a_finite_likelihood():
@@ -77,8 +77,8 @@ def test_binarisation_is_what_it_says():
 def test_real_valued_pixels_are_the_mean_over_draws():
     x, a = torch.rand(1, 1, 2, 2) * 2 - 1, torch.randn(1, 1, 2, 2)
     drawing = Likelihood("bernoulli", "stochastic")
-    again = drawing.observed(x.expand(40_000, -1, -1, -1), torch.Generator().manual_seed(0))
-    mean = drawing.log_prob(again, a.expand(40_000, -1, -1, -1)).mean()
+    draws = drawing.observed(x.expand(40_000, -1, -1, -1), torch.Generator().manual_seed(0))
+    mean = drawing.log_prob(draws, a.expand(40_000, -1, -1, -1)).mean()
     assert float(mean) == pytest.approx(Likelihood("bernoulli").log_prob(x, a).item(), abs=0.05)
 
 
@@ -98,7 +98,7 @@ def test_the_divergence_of_gaussians_is_torchs():
 
 
 def test_the_terms_of_a_vae_are_the_papers_computed_anew_in_float64():
-    family, found, given, x = played_turn("vae", likelihood="bernoulli")
+    family, terms, given, x = played_turn("vae", likelihood="bernoulli")
     assert torch.equal(given["encoder"], x)
     with torch.no_grad():
         mean, log_deviation = family.head(family.encoder(x.double()).flatten(1))
@@ -109,13 +109,13 @@ def test_the_terms_of_a_vae_are_the_papers_computed_anew_in_float64():
     torch.manual_seed(1)
     noise = torch.randn(16, 3)
     assert torch.allclose(given["decoder"].double(), mean + log_deviation.exp() * noise, atol=1e-5)
-    assert float(found["autoencoder"]["reconstruction"].detach()) == pytest.approx(float(error), abs=1e-4)
-    assert float(found["autoencoder"]["kl"].detach()) == pytest.approx(float(kl), abs=1e-5)
+    assert float(terms["autoencoder"]["reconstruction"].detach()) == pytest.approx(float(error), abs=1e-4)
+    assert float(terms["autoencoder"]["kl"].detach()) == pytest.approx(float(kl), abs=1e-5)
 
 
 @pytest.mark.parametrize("settings", ENCODERS, ids=IDS)
 def test_the_terms_of_avb_are_the_papers_computed_anew_in_float64(settings):
-    family, found, given, x = played_turn("avb", noise=4, **settings)
+    family, objectives, given, x = played_turn("avb", noise=4, **settings)
     torch.manual_seed(1)
     with torch.no_grad():
         if settings["adaptive_contrast"]:
@@ -136,9 +136,12 @@ def test_the_terms_of_avb_are_the_papers_computed_anew_in_float64(settings):
         ("adversary", "posterior"): softplus(-inferred).mean(),
         ("adversary", "prior"): softplus(prior).mean(),
     }
-    assert {(player, term) for player, terms in found.items() for term in terms} == set(expected)
+    assert {(player, term) for player, terms in objectives.items() for term in terms} == set(expected)
     for (player, term), value in expected.items():
-        assert float(found[player][term].detach()) == pytest.approx(float(value), rel=2e-5, abs=1e-4), (player, term)
+        assert float(objectives[player][term].detach()) == pytest.approx(float(value), rel=2e-5, abs=1e-4), (
+            player,
+            term,
+        )
 
 
 def basis_by_hand(encoder: Any, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -209,16 +212,16 @@ def test_moments_are_those_of_many_draws():
 
 
 def test_one_image_has_moments_from_a_fixed_pool_that_survives_saving():
-    one, other = (small("avb", pictures(), latent=3, noise=4, **WITH).eval() for _ in range(2))
-    other.encoder.pool.zero_()
-    other.load_state_dict(one.state_dict())
+    saved, loaded = (small("avb", pictures(), latent=3, noise=4, **WITH).eval() for _ in range(2))
+    loaded.encoder.pool.zero_()
+    loaded.load_state_dict(saved.state_dict())
     x = pictures().tensor(range(5))
     with torch.no_grad():
-        _, mean, deviation = one.encoder(x)
+        _, mean, deviation = saved.encoder(x)
         assert float(deviation.min()) > 0.05
-        _, alone, width = one.encoder(x[2:3])
+        _, alone, width = saved.encoder(x[2:3])
         assert torch.allclose(alone, mean[2:3], atol=1e-5) and torch.allclose(width, deviation[2:3], atol=1e-5)
-        assert torch.equal(one.encode(x), other.encode(x)) and torch.allclose(one.encode(x), mean, atol=1e-6)
+        assert torch.equal(saved.encode(x), loaded.encode(x)) and torch.allclose(saved.encode(x), mean, atol=1e-6)
 
 
 def test_in_bf16_a_narrow_posterior_is_no_grid():
@@ -258,9 +261,11 @@ def test_the_adversarys_loss_is_among_a_runs_indicators():
     family = small("avb", pictures(), latent=3, noise=4, **WITHOUT)
     update = Update(family.players())
     family.step(batches(), update)
-    seen = update.drain()
-    expected = seen["terms"]["adversary/posterior"] + seen["terms"]["adversary/prior"]
-    assert seen["notes"]["adversary_loss"] == pytest.approx(expected, rel=1e-5) and "adversary_loss" in NOTED_INDICATORS
+    logged = update.drain()
+    expected = logged["terms"]["adversary/posterior"] + logged["terms"]["adversary/prior"]
+    assert (
+        logged["notes"]["adversary_loss"] == pytest.approx(expected, rel=1e-5) and "adversary_loss" in NOTED_INDICATORS
+    )
 
 
 def test_both_are_known_to_draw_and_to_explain_images():
@@ -348,9 +353,9 @@ def of_a_folded_model(kind: type[VAE], *, seed: int = 0, **family: Any) -> dict[
     x = torch.tensor([0.4, 0.5, 0.6]).view(3, 1, 1, 1)
     torch.manual_seed(0)
     with torch.no_grad():
-        again = x.repeat_interleave(4_000, 0)
-        draws = family.draw(again).double().view(3, -1)
-        explained, kl = family.bound(again)
+        repeated = x.repeat_interleave(4_000, 0)
+        draws = family.draw(repeated).double().view(3, -1)
+        explained, kl = family.bound(repeated)
     return {
         "above": (draws > 0).double().mean(1),
         "middle": (draws.abs() < x.view(3, 1) / 0.3 / 3).double().mean(1),
@@ -366,11 +371,13 @@ def test_one_images_posterior_has_two_modes_of_a_half_each_which_no_gaussian_has
     Without adaptive contrast the halves are less equal, 0.19 to 0.73, and nothing is claimed. Gaussians straddle the
     middle, a third of their draws, or keep to one mode: at least 0.31, 0.43 and 0.57 away, 0.45 to 1.33 below; 0.7 s.
     """
-    found, gaussian = of_a_folded_model(AVB, basis=4, noise=4), of_a_folded_model(VAE)
-    assert ((found["above"] - 0.5).abs() < 0.15).all() and (found["middle"] < 0.2).all()
-    assert (found["away"] < torch.tensor([0.25, 0.3, 0.35])).all() and (found["away"] < 0.7 * gaussian["away"]).all()
+    implicit, gaussian = of_a_folded_model(AVB, basis=4, noise=4), of_a_folded_model(VAE)
+    assert ((implicit["above"] - 0.5).abs() < 0.15).all() and (implicit["middle"] < 0.2).all()
+    assert (implicit["away"] < torch.tensor([0.25, 0.3, 0.35])).all() and (
+        implicit["away"] < 0.7 * gaussian["away"]
+    ).all()
     assert (((gaussian["above"] - 0.5).abs() > 0.25) | (gaussian["middle"] > 0.25)).all()
-    assert (found["gap"].abs() < 0.3).all() and (gaussian["gap"] > found["gap"].clamp_min(0) + 0.2).all()
+    assert (implicit["gap"].abs() < 0.3).all() and (gaussian["gap"] > implicit["gap"].clamp_min(0) + 0.2).all()
 
 
 @pytest.mark.slow
@@ -403,10 +410,10 @@ def test_the_adversarys_optimum_is_the_logarithm_of_the_ratio(contrast):
     x = source.tensor(source.rows("test")[:2000])
     with torch.no_grad():
         z, mean, deviation = family.encoder(x)
-        found, _ = family.adversary(x, (z - mean) / deviation, z)
+        logits, _ = family.adversary(x, (z - mean) / deviation, z)
     q, r = model.posterior(x), Normal(mean.double(), deviation.double())
     true = q.log_prob(z.double()) - r.log_prob(z.double()).sum(1)
-    assert float(np.corrcoef(found, true)[0, 1]) > 0.98
-    assert float((found - true).abs().mean()) < 0.12
-    divergence = (found + log_normal(z, mean, deviation) - log_normal(z)).mean()
+    assert float(np.corrcoef(logits, true)[0, 1]) > 0.98
+    assert float((logits - true).abs().mean()) < 0.12
+    divergence = (logits + log_normal(z, mean, deviation) - log_normal(z)).mean()
     assert float(divergence) == pytest.approx(float(model.divergence(x).mean()), abs=0.1)

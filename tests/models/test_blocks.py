@@ -18,12 +18,12 @@ def test_dense_maxout_is_the_largest_of_each_units_affine_maps():
     torch.manual_seed(0)
     block = dense(4, 3, pieces=5).double()
     x = torch.randn(6, 4, dtype=torch.float64)
-    found, (layer, _) = block(x), block
+    output, (layer, _) = block(x), block
     for n in range(6):
         for i in range(3):
             rows = range(5 * i, 5 * i + 5)
             by_hand = max(sum(layer.weight[j, c] * x[n, c] for c in range(4)) + layer.bias[j] for j in rows)
-            assert found[n, i].item() == pytest.approx(by_hand.item(), rel=1e-12)
+            assert output[n, i].item() == pytest.approx(by_hand.item(), rel=1e-12)
 
 
 def test_convolutional_maxout_is_the_largest_of_each_channels_convolutions():

@@ -81,13 +81,13 @@ class Watched:
 def test_every_image_reaches_the_discriminator_with_its_own_label(network, condition):
     iteration = Watched(made(network=network, condition=condition, discriminator_moves=2))
     for move in range(2):
-        (x, y), (fake, asked) = iteration.judged[2 * move : 2 * move + 2]
+        (x, y), (fake, fake_y) = iteration.judged[2 * move : 2 * move + 2]
         assert torch.equal(y, one_hot(classes_of(x), K).float()), "a real image: its true label"
         assert y.argmax(1).unique().tolist() == [0, 1, 2]
-        assert torch.equal(fake, iteration.images[move]) and torch.equal(asked, iteration.codes[move][:, LATENT:])
-    fooling, asked = iteration.judged[4]
+        assert torch.equal(fake, iteration.images[move]) and torch.equal(fake_y, iteration.codes[move][:, LATENT:])
+    fooling, fake_y = iteration.judged[4]
     assert torch.equal(fooling, iteration.images[2]), "the generator's move: the label that it was given"
-    assert torch.equal(asked, iteration.codes[2][:, LATENT:])
+    assert torch.equal(fake_y, iteration.codes[2][:, LATENT:])
     z = torch.cat([code[:, :LATENT] for code in iteration.codes])
     assert len(z.unique(dim=0)) == len(z), "every image has noise of its own"
 
@@ -95,9 +95,9 @@ def test_every_image_reaches_the_discriminator_with_its_own_label(network, condi
 def test_in_one_pass_for_both_each_image_keeps_its_label():
     family = made()
     apart, together = Watched(family, apart=True), Watched(family, apart=False)
-    (x, y), (fake, asked) = apart.judged[:2]
+    (x, y), (fake, fake_y) = apart.judged[:2]
     assert torch.equal(together.judged[0][0], torch.cat([x, fake]))
-    assert torch.equal(together.judged[0][1], torch.cat([y, asked]))
+    assert torch.equal(together.judged[0][1], torch.cat([y, fake_y]))
 
 
 @pytest.mark.parametrize("told", [None, 6])
@@ -162,10 +162,10 @@ def test_a_projections_logit_is_the_papers_formula_in_float64(network):
         phi = family.discriminator.trunk(x).flatten(1).numpy()
         v = family.discriminator.logit.embedding.weight.numpy()  # (features, K): a column a class
         psi = family.discriminator.logit.psi
-        found = family.discriminator(x, one_hot(label, K).double()).numpy()
+        logits = family.discriminator(x, one_hot(label, K).double()).numpy()
     w, b = psi.weight.numpy()[0], float(psi.bias)
     expected = [v[:, k] @ f + w @ f + b for k, f in zip(label.tolist(), phi, strict=True)]
-    assert np.abs(found - expected).max() < 1e-12
+    assert np.abs(logits - expected).max() < 1e-12
     scale = np.abs([v[:, k] @ f for k, f in zip(label.tolist(), phi, strict=True)]).max()
     assert scale > 1e-6, "the class's part is no rounding error"
 
@@ -176,12 +176,12 @@ def test_a_logit_where_the_label_joins_dense_features_is_the_formula_in_float64(
     x, y = torch.rand(9, 1, 8, 8, dtype=torch.float64) * 2 - 1, rows_of_y()
     d.joint[0].bias.fill_(0.2)
     d.logit.bias.fill_(0.3)
-    told = y @ d.code.weight.T if condition == "embedding" else y  # (9, K), or a column of E a class
+    condition_columns = y @ d.code.weight.T if condition == "embedding" else y  # (9, K), or a column of E a class
     w, features = d.joint[0].weight, d.trunk(x)
-    before = features @ w[:, : features.shape[1]].T + told @ w[:, features.shape[1] :].T + 0.2
+    before = features @ w[:, : features.shape[1]].T + condition_columns @ w[:, features.shape[1] :].T + 0.2
     expected = torch.where(before > 0, before, 0.2 * before) @ d.logit.weight[0] + 0.3
     assert (d(x, y) - expected).abs().max() < 1e-12
-    assert (told @ w[:, features.shape[1] :].T).abs().max() > 1e-3, "the label's part is no rounding error"
+    assert (condition_columns @ w[:, features.shape[1] :].T).abs().max() > 1e-3, "the label's part is no rounding error"
 
 
 @pytest.mark.parametrize("condition", ["concatenation", "embedding"])
@@ -189,12 +189,14 @@ def test_a_logit_where_the_label_stands_beside_the_image_is_the_formula_in_float
     d = made(condition=condition, spectral=False).double().eval().discriminator.requires_grad_(False)
     x, y = torch.rand(9, 1, 8, 8, dtype=torch.float64) * 2 - 1, rows_of_y()
     d.logit.bias.fill_(0.3)
-    told = y @ d.code.weight.T if condition == "embedding" else y
+    condition_columns = y @ d.code.weight.T if condition == "embedding" else y
     layers = dict(d.trunk.named_children())
     w, b = layers.pop("conv1")[0].weight, 0.1
     d.trunk.conv1[0].bias.fill_(b)
-    padded = torch.zeros(9, 1 + told.shape[1], 10, 10, dtype=torch.float64)  # the border is 0 in every plane
-    padded[:, :1, 1:9, 1:9], padded[:, 1:, 1:9, 1:9] = x, told[:, :, None, None]
+    padded = torch.zeros(
+        9, 1 + condition_columns.shape[1], 10, 10, dtype=torch.float64
+    )  # the border is 0 in every plane
+    padded[:, :1, 1:9, 1:9], padded[:, 1:, 1:9, 1:9] = x, condition_columns[:, :, None, None]
     windows = padded.unfold(2, 4, 2).unfold(3, 4, 2)  # (9, channels, 4, 4, 4, 4): a window of 4×4 at every other pixel
     h = torch.einsum("nchwij,ocij->nohw", windows, w) + b
     h = torch.where(h > 0, h, 0.2 * h)
@@ -224,13 +226,13 @@ def test_spectral_norm_covers_the_classes_too():
 
 def test_an_embeddings_generator_sees_the_column_of_its_class():
     family = made(condition="embedding").eval()
-    seen: list[Tensor] = []
-    family.generator.generator.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    inputs: list[Tensor] = []
+    family.generator.generator.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     y = torch.eye(K)[[2, 0]]
     code = family.codes(y)
     family.decode(code)
-    assert torch.equal(seen[0][:, :LATENT], code[:, :LATENT])
-    assert torch.equal(seen[0][:, LATENT:], family.generator.embedding.weight.T[[2, 0]])
+    assert torch.equal(inputs[0][:, :LATENT], code[:, :LATENT])
+    assert torch.equal(inputs[0][:, LATENT:], family.generator.embedding.weight.T[[2, 0]])
 
 
 def test_r1_is_the_slope_in_the_image_alone():

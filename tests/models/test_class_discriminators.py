@@ -40,29 +40,30 @@ def test_improved_gans_terms_are_the_papers_with_k_plus_one_classes():
     family = made("improved_gan", source)
     given: list[Tensor] = []
     hook = family.discriminator.trunk.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].detach()))
-    found = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    objectives = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
     hook.remove()
-    again = Batches(source, batch_size=16, seed=0, device="cpu")
-    x, labelled = next(again).image, next(again.labelled)
+    batches = Batches(source, batch_size=16, seed=0, device="cpu")
+    x, labelled = next(batches).image, next(batches.labelled)
     (shown,) = given
     assert torch.equal(shown[:16], x) and torch.equal(shown[32:], labelled.image)
     family.double()
     with torch.no_grad():
         f = family.discriminator.trunk(shown.double())
         logits = family.discriminator.logit(f)
-        told = logits[32:]
+        labelled_logits = logits[32:]
         k1 = torch.cat([logits, torch.zeros(48, 1, dtype=torch.float64)], 1).softmax(1)  # the K + 1 probabilities
         expected = {
             ("discriminator", "real"): -(1 - k1[:16, -1]).log().mean(),
             ("discriminator", "fake"): -k1[16:32, -1].log().mean(),
-            ("discriminator", "class"): 2 * (lse(told) - told.gather(1, labelled.label[:, None])[:, 0]).mean(),
+            ("discriminator", "class"): 2
+            * (lse(labelled_logits) - labelled_logits.gather(1, labelled.label[:, None])[:, 0]).mean(),
             ("generator", "matching"): (f[:16].mean(0) - f[16:32].mean(0)).square().mean(),
         }
         half = -0.5 * (lse(logits[:16]) - softplus(lse(logits[:16]))).mean() + 0.5 * softplus(lse(logits[16:32])).mean()
-    assert {(player, term) for player, terms in found.items() for term in terms} == set(expected)
+    assert {(player, term) for player, terms in objectives.items() for term in terms} == set(expected)
     for (player, term), value in expected.items():
-        assert float(found[player][term].detach()) == pytest.approx(float(value), abs=3e-6), (player, term)
-    both = float((found["discriminator"]["real"] + found["discriminator"]["fake"]).detach())
+        assert float(objectives[player][term].detach()) == pytest.approx(float(value), abs=3e-6), (player, term)
+    both = float((objectives["discriminator"]["real"] + objectives["discriminator"]["fake"]).detach())
     assert both / 2 == pytest.approx(float(half), abs=3e-6)  # the authors' L_unl
 
 
@@ -74,11 +75,11 @@ def test_semi_supervised_alis_terms_are_alis_with_k_plus_one_classes():
             module.eval()  # a power iteration would give every pass of the iteration weights of its own
     given: list[tuple[Tensor, Tensor]] = []
     hook = family.discriminator.joint.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].detach()))
-    found = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
+    objectives = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))
     hook.remove()
-    again = Batches(source, batch_size=16, seed=0, device="cpu")
-    next(again)
-    label = next(again.labelled).label
+    batches = Batches(source, batch_size=16, seed=0, device="cpu")
+    next(batches)
+    label = next(batches.labelled).label
     family.double().eval()
     with torch.no_grad():
         logits = family.discriminator.logit(family.discriminator.joint(torch.cat(given).double()))
@@ -90,9 +91,9 @@ def test_semi_supervised_alis_terms_are_alis_with_k_plus_one_classes():
             ("encoder_generator", "encoded"): softplus(d[:16]).mean(),
             ("encoder_generator", "generated"): softplus(-d[16:32]).mean(),
         }
-    assert {(player, term) for player, terms in found.items() for term in terms} == set(expected)
+    assert {(player, term) for player, terms in objectives.items() for term in terms} == set(expected)
     for (player, term), value in expected.items():
-        assert float(found[player][term].detach()) == pytest.approx(float(value), rel=1e-5), (player, term)
+        assert float(objectives[player][term].detach()) == pytest.approx(float(value), rel=1e-5), (player, term)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -142,13 +143,15 @@ def test_classify_gives_probabilities_that_do_not_depend_on_companions(name):
 def test_a_session_starts_improved_gan_from_data_and_always_alike():
     source = pictures()
     config = configure("improved_gan", family={"latent": 4, "network": "mlp", "hidden": 16, "layers": (12, 8)})
-    one, other = (open_state(config, source).family for _ in range(2))
-    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
-    seen: list[Tensor] = []
-    one.discriminator.trunk.dense1[1].register_forward_hook(lambda _, __, out: seen.append(out.detach().clone()))
-    one.represent(source.tensor(range(60)).repeat(20, 1, 1, 1))
-    assert seen[0].mean(0).abs().max() < 0.3
-    assert (seen[0].std(0) - 1).abs().max() < 0.3
+    first, second = (open_state(config, source).family for _ in range(2))
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
+    outputs: list[Tensor] = []
+    first.discriminator.trunk.dense1[1].register_forward_hook(lambda _, __, out: outputs.append(out.detach().clone()))
+    first.represent(source.tensor(range(60)).repeat(20, 1, 1, 1))
+    assert outputs[0].mean(0).abs().max() < 0.3
+    assert (outputs[0].std(0) - 1).abs().max() < 0.3
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,7 @@ def test_a_session_starts_improved_gan_from_data_and_always_alike():
         ("improved_gan", False, {}, "learns classes from labels.*--label.*gan and dcgan"),
         ("ali_semi", False, {}, "learns classes from labels.*--label.*ali learns without"),
         ("improved_gan", True, {"layers": []}, r"family\.layers = \[\] is not possible: .* at least 1 item"),
-        ("ali_semi", True, {"conditional": True}, r"family\.conditional tells all networks"),
+        ("ali_semi", True, {"conditional": True}, r"family\.conditional gives all networks"),
     ],
 )
 def test_what_they_cannot_play_is_refused(name, labels, settings, sentence):

@@ -26,20 +26,20 @@ CASES = [("bigan", SPECTRAL), ("infogan", {}), ("aae", {}), ("vae", {}), ("impro
 @pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> dict[nn.Module, list[int]]:
     """Of each network that is compiled, the numbers of operations of its graphs, which run as they are."""
-    found: dict[nn.Module, list[int]] = {}
+    counts: dict[nn.Module, list[int]] = {}
 
     def counting(network: nn.Module) -> None:
-        found[network] = []
+        counts[network] = []
 
         def backend(graph: torch.fx.GraphModule, inputs: Any) -> Callable[..., Any]:
-            found[network].append(sum(node.op.startswith("call") for node in graph.graph.nodes))
+            counts[network].append(sum(node.op.startswith("call") for node in graph.graph.nodes))
             return graph.forward
 
         compile_network(network, backend=backend)
 
     torch._dynamo.reset()
     monkeypatch.setattr("latentgan.training.state.compile_network", counting)
-    return found
+    return counts
 
 
 def compiled(name: str, family: dict[str, Any]) -> TrainingState:
@@ -92,5 +92,5 @@ def test_a_compiled_graph_is_walked_by_two_players() -> None:
     eager = gradients()
     discriminator.load_state_dict(start), generator.load_state_dict(begun)
     compile_network(discriminator)
-    found = gradients()
-    assert found["gradient_norm"] == pytest.approx(eager["gradient_norm"], rel=1e-5)
+    compiled_gradients = gradients()
+    assert compiled_gradients["gradient_norm"] == pytest.approx(eager["gradient_norm"], rel=1e-5)

@@ -56,11 +56,11 @@ def mixture(components: int = 3, width: int = 2) -> GaussianMixture:
 
 def test_densities_are_those_of_the_gaussians():
     made, z = mixture(), torch.randn(5, 2, dtype=torch.float64)
-    found = made.log_density(z).detach().numpy()
+    log_densities = made.log_density(z).detach().numpy()
     mean, deviation = made.mean.detach().numpy(), made.deviation.abs().detach().numpy()
     for i in range(3):
         wanted = norm.logpdf(z.numpy(), mean[i], deviation[i]).sum(1)
-        assert np.abs(found[:, i] - wanted).max() < 1e-12
+        assert np.abs(log_densities[:, i] - wanted).max() < 1e-12
 
 
 def test_the_penalty_is_the_mean_square_distance_of_deviations_from_one():
@@ -89,9 +89,9 @@ def test_a_draw_has_the_moments_of_the_mixture_and_each_component_as_often():
         of = prior.component(z)
     assert torch.bincount(of).tolist() == pytest.approx([30_000] * 3, abs=5 * 141)
     for i in range(3):
-        mine = z[of == i]
-        assert torch.allclose(mine.mean(0), prior.mixture.mean[i], atol=0.02)
-        assert torch.allclose(mine.std(0), prior.mixture.deviation[i], rtol=0.03)
+        draws = z[of == i]
+        assert torch.allclose(draws.mean(0), prior.mixture.mean[i], atol=0.02)
+        assert torch.allclose(draws.std(0), prior.mixture.deviation[i], rtol=0.03)
     chosen = prior.sample(50, component=torch.full((50,), 1))
     assert (prior.component(chosen) == 1).all()
 
@@ -101,8 +101,8 @@ def test_a_prior_without_components_draws_and_weighs_as_ever():
         Prior([Part(name="z", kind="uniform", width=3)]),
         Prior([Part(name="z", kind="uniform", width=3)], MixtureConfig()),
     )
-    one, other = (p.sample(7, generator=torch.Generator().manual_seed(1)) for p in (plain, off))
-    assert torch.equal(one, other) and not list(off.parameters())
+    plain_draw, off_draw = (p.sample(7, generator=torch.Generator().manual_seed(1)) for p in (plain, off))
+    assert torch.equal(plain_draw, off_draw) and not list(off.parameters())
     assert off.movers() == {} and off.terms() == {} and off.components == 0 and off.describe() == plain.describe()
 
 
@@ -111,11 +111,15 @@ def test_the_mixture_moves_with_whoever_moves_the_generator_and_with_nobody_else
     player, settings = MOVERS[name]
     source = pictures()
     family = built(name, source, **settings)
-    mine = {id(p) for p in family.prior.parameters()}
+    prior_parameters = {id(p) for p in family.prior.parameters()}
     for owner, each in family.players().items():
-        assert mine <= {id(p) for p in each.parameters} if owner == player else not mine & {map(id, each.parameters)}
-    found, _ = iteration(family, batches(source))
-    terms = dict(found[player])
+        assert (
+            prior_parameters <= {id(p) for p in each.parameters}
+            if owner == player
+            else not prior_parameters & {map(id, each.parameters)}
+        )
+    objectives, _ = iteration(family, batches(source))
+    terms = dict(objectives[player])
     penalty = terms.pop("deviation")
     assert penalty.item() == pytest.approx(0.333 * 0.8**2, rel=1e-5)
     gradients = torch.autograd.grad(torch.stack(list(terms.values())).sum(), list(family.prior.parameters()))
@@ -133,10 +137,10 @@ def test_an_autoencoders_prior_wants_its_draws_to_be_called_codes():
     source = pictures()
     for settings, player, weight in (({}, "encoder", 1.0), ({"adversarial_weight": 0.5}, "autoencoder", 0.5)):
         family = built("aae", source, latent=3, **MIXED, **settings)
-        found, given = iteration(family, batches(source), ["discriminator"])
+        terms, given = iteration(family, batches(source), ["discriminator"])
         with torch.no_grad():
             d = family.discriminator(given["discriminator"][:60]).double()  # draws of the prior, then codes
-        assert float(found[player]["prior"].detach()) == pytest.approx(weight * float(softplus(d).mean()), abs=1e-6)
+        assert float(terms[player]["prior"].detach()) == pytest.approx(weight * float(softplus(d).mean()), abs=1e-6)
     assert "prior" not in iteration(built("aae", source, latent=3), batches(source))[0]["encoder"]
 
 
@@ -272,11 +276,11 @@ def test_an_encoder_finds_the_component_of_an_image():
         "base.prior.mixture.mean",
         "base.prior.mixture.deviation",
     ]
-    found = model.component(source.images[:7])
+    components = model.component(source.images[:7])
     z = torch.from_numpy(model.encode(source.images[:7]))
     mean, deviation = regressor.prior.learned.mean, regressor.prior.learned.deviation
     densities = torch.distributions.Normal(mean, deviation).log_prob(z[:, None]).sum(2)
-    assert np.array_equal(found, densities.argmax(1).numpy())
+    assert np.array_equal(components, densities.argmax(1).numpy())
     with pytest.raises(ConfigError, match="no mixture was learned"):
         NumpyModel(built("bigan", source, latent=3)).component(source.images)
     with pytest.raises(ConfigError, match="does not give the part of the code that is a mixture"):
@@ -287,15 +291,15 @@ def test_regression_does_not_move_codes_to_be_easily_told():
     """The regressor's own term reaches the mixture through images alone."""
     source = pictures()
     family = built("latent_regressor", source, base={"latent": 3, "width": 4, **MIXED}, generator_weight=1.0)
-    found, _ = iteration(family, batches(source))
-    mine = list(family.base.prior.parameters())
-    moving = torch.autograd.grad(found["generator"]["regression"], mine)
+    terms, _ = iteration(family, batches(source))
+    prior_parameters = list(family.base.prior.parameters())
+    moving = torch.autograd.grad(terms["generator"]["regression"], prior_parameters)
     assert all(float(g.abs().sum()) > 0 for g in moving)
     with torch.no_grad():
         for parameter in family.base.generator.parameters():
             parameter.zero_()
     still, _ = iteration(family, batches(source))
-    blind = torch.autograd.grad(still["generator"]["regression"], mine)
+    blind = torch.autograd.grad(still["generator"]["regression"], prior_parameters)
     assert all(float(g.abs().sum()) == 0 for g in blind)
 
 

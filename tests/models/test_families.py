@@ -154,8 +154,8 @@ IDS = [f"{name}-{'-'.join(map(str, v)) or 'default'}" for name, v in CASES]
 
 
 def settings(name: str, variant: dict[str, object]) -> dict[str, object]:
-    known = load_family(name).Config.model_fields
-    return {**{k: v for k, v in SMALL.items() if k in known}, **variant}
+    fields = load_family(name).Config.model_fields
+    return {**{k: v for k, v in SMALL.items() if k in fields}, **variant}
 
 
 def images(channels: int = 1, n: int = 48) -> ImageSource:
@@ -259,11 +259,11 @@ def test_an_iteration_moves_no_parameter_that_belongs_to_no_player(case):
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(case):
-    one, two, other = Game(*case), Game(*case), Game(*case, seed=1)
-    for game in (one, two, other):
+    first, second, other = Game(*case), Game(*case), Game(*case, seed=1)
+    for game in (first, second, other):
         game.play(2)
-    assert equal(one.state(), two.state())
-    assert not equal(one.state(), other.state())
+    assert equal(first.state(), second.state())
+    assert not equal(first.state(), other.state())
 
 
 def test_three_iterations_and_three_more_are_six_iterations_bit_for_bit(case):

@@ -55,12 +55,12 @@ def test_the_other_family_starts_from_data_unless_its_weights_are_given(source, 
     base = {"latent": 3, "network": "mlp", "hidden": 16, "layers": (12, 8)}
     settings = {"of": "improved_gan", "base": base, "frozen": frozen, "width": 4, "hidden": 8}
     family = open_state(configure("latent_regressor", family=settings), source).family
-    seen = []
+    calls = []
     family.base.discriminator.trunk.dense1[1].register_forward_hook(
-        lambda _, __, out: seen.append(out.detach().clone())
+        lambda _, __, out: calls.append(out.detach().clone())
     )
     family.base.represent(source.tensor(range(80)).repeat(20, 1, 1, 1))
-    standard = seen[0].mean(0).abs().max() < 0.3 and (seen[0].std(0) - 1).abs().max() < 0.3
+    standard = calls[0].mean(0).abs().max() < 0.3 and (calls[0].std(0) - 1).abs().max() < 0.3
     assert standard != frozen
 
 
@@ -119,8 +119,8 @@ def test_a_fit_that_was_killed_before_its_first_checkpoint_starts_from_the_same_
     for name in ("latest", "summary.json", "metrics.jsonl"):
         (half / name).unlink()
     resume(half, source=source, show_progress=False)
-    one, other = read_model(whole)[0], read_model(half)[0]
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    whole_weights, half_weights = read_model(whole)[0], read_model(half)[0]
+    assert all(torch.equal(whole_weights[name], half_weights[name]) for name in whole_weights)
 
 
 def test_a_fitted_encoder_undoes_a_generator_of_three_numbers(source, tmp_path):

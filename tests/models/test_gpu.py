@@ -83,8 +83,8 @@ def test_a_stopped_run_continues_from_its_checkpoint(
     with pytest.raises(GoneError):
         train(config, cut, source=source, show_progress=False)
     monkeypatch.undo()
-    kept = read_checkpoint(cut)
-    assert kept is not None and 0 < kept.state["images"] < 96
+    checkpoint = read_checkpoint(cut)
+    assert checkpoint is not None and 0 < checkpoint.state["images"] < 96
     resume(cut, source=source, show_progress=False)
     ends = [read_checkpoint(run) for run in (whole, cut)]
     for key in ("iteration", "images", "counters", "moves"):
@@ -111,17 +111,17 @@ def test_a_run_of_this_device_goes_on_on_the_cpu(tmp_path: Path, monkeypatch: py
 def test_maps_and_features_equal_the_cpus(case: str, tmp_path: Path) -> None:
     source = stripes()
     run = train(tiny(case, device="cpu"), tmp_path / "run", source=source, show_progress=False)
-    here, there = NumpyModel.load(run, device="cpu"), NumpyModel.load(run, device=DEVICE)
-    assert there.device.type == torch.device(DEVICE).type
+    on_cpu, on_gpu = NumpyModel.load(run, device="cpu"), NumpyModel.load(run, device=DEVICE)
+    assert on_gpu.device.type == torch.device(DEVICE).type
     # Convolutions of 32-bit floats run in TF32 on CUDA (10 bits of mantissa), so 1e-6 is out of reach there.
     close = {"rtol": 2e-2, "atol": 2e-2}
-    np.testing.assert_allclose(there.sample(16, seed=3), here.sample(16, seed=3), **close)
-    names = here.feature_names
-    expected, found = here.features(source.images, names), there.features(source.images, names)
+    np.testing.assert_allclose(on_gpu.sample(16, seed=3), on_cpu.sample(16, seed=3), **close)
+    names = on_cpu.feature_names
+    expected, features = on_cpu.features(source.images, names), on_gpu.features(source.images, names)
     for name in names:
-        np.testing.assert_allclose(found[name], expected[name], err_msg=name, **close)
+        np.testing.assert_allclose(features[name], expected[name], err_msg=name, **close)
     if CASES[case][0] == "bigan":
-        np.testing.assert_allclose(there.encode(source.images), here.encode(source.images), **close)
+        np.testing.assert_allclose(on_gpu.encode(source.images), on_cpu.encode(source.images), **close)
 
 
 def test_the_table_of_codes_equals_the_cpus(tmp_path: Path) -> None:
@@ -131,22 +131,22 @@ def test_the_table_of_codes_equals_the_cpus(tmp_path: Path) -> None:
     source = stripes()
     run = train(tiny(device="cpu"), tmp_path / "run", source=source, show_progress=False)
     plan = Plan(default_features(NumpyModel.load(run, device="cpu")))
-    here, there = (
+    cpu_table, gpu_table = (
         Embeddings(encode_table(run, source, tmp_path / f"{name}.parquet", plan, device=device))
         for name, device in (("here", "cpu"), ("there", DEVICE))
     )
-    assert here.vector_columns == there.vector_columns
-    for name in here.vector_columns:
-        np.testing.assert_allclose(there.vectors(name), here.vectors(name), rtol=2e-2, atol=2e-2, err_msg=name)
+    assert cpu_table.vector_columns == gpu_table.vector_columns
+    for name in cpu_table.vector_columns:
+        np.testing.assert_allclose(gpu_table.vectors(name), cpu_table.vectors(name), rtol=2e-2, atol=2e-2, err_msg=name)
 
 
 def test_batches_live_on_the_device() -> None:
     source = stripes()
     batches = Batches(source, batch_size=16, seed=0, device=DEVICE)
-    there, here = next(batches), next(Batches(source, batch_size=16, seed=0, device="cpu"))
+    gpu_batch, cpu_batch = next(batches), next(Batches(source, batch_size=16, seed=0, device="cpu"))
     for name in ("image", "label", "index"):
-        assert getattr(there, name).device.type == torch.device(DEVICE).type, name
-        torch.testing.assert_close(getattr(there, name).cpu(), getattr(here, name))
+        assert getattr(gpu_batch, name).device.type == torch.device(DEVICE).type, name
+        torch.testing.assert_close(getattr(gpu_batch, name).cpu(), getattr(cpu_batch, name))
     labelled = next(batches.labelled)
     assert labelled.image.device.type == torch.device(DEVICE).type
     assert labelled.label is not None and int(labelled.label.min()) >= 0
@@ -161,9 +161,9 @@ def test_an_infinite_gradient_stops_the_run_at_a_log_mark(tmp_path: Path, monkey
         train(tiny(device=DEVICE), run, source=stripes(), show_progress=False)  # log marks after iterations 2, 4, 6, …
     assert played[-1] == (5 if DEVICE == "cpu" else 6)
     assert read_json(run, "summary.json")["status"] == "diverged"
-    kept = read_checkpoint(run)
-    assert kept is not None and kept.state["iteration"] == 4
-    assert all(bool(torch.isfinite(value).all()) for value in kept.tensors.values() if value.is_floating_point())
+    checkpoint = read_checkpoint(run)
+    assert checkpoint is not None and checkpoint.state["iteration"] == 4
+    assert all(bool(torch.isfinite(value).all()) for value in checkpoint.tensors.values() if value.is_floating_point())
 
 
 class GoneError(LatentganError):

@@ -34,8 +34,8 @@ def test_slopes_are_those_of_finite_differences(trained: tuple[latentgan.NumpyMo
     images = images.astype(np.float64) + 0.01 * np.random.default_rng(1).random(images.shape)
 
     def loss(x: np.ndarray) -> np.ndarray:
-        found = scores(x).astype(np.float64)
-        return np.logaddexp.reduce(found, axis=1) - found[np.arange(6), labels]
+        logits = scores(x).astype(np.float64)
+        return np.logaddexp.reduce(logits, axis=1) - logits[np.arange(6), labels]
 
     slope = gradient(images, labels)
     direction = np.random.default_rng(0).normal(size=images.shape)
@@ -50,10 +50,10 @@ def test_an_attack_through_the_encoder_lowers_accuracy(trained: tuple[latentgan.
     source = latentgan.load_source("digits")
     rows = source.rows("test")[:100]
     target = Target("encoder.dense1", *probe_slopes(model, probe))
-    found = accuracy_under_attack(
+    result = accuracy_under_attack(
         [target], source.images[rows], source.labels[rows], epsilons=(0.1,), rng=np.random.default_rng(0), steps=5
     )
-    for reader in found.readers:
+    for reader in result.readers:
         assert reader.accuracy[1].high < reader.accuracy[0].low
 
 

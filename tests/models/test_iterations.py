@@ -132,9 +132,9 @@ def test_its_images_are_counted_after_a_resume(own_streams: None, tmp_path: Path
     state = open_state(config, stripes())
     list(itertools.islice(state_iterations(state), 3))
     state.iteration = 3
-    again = open_state(config, stripes())
-    again.restore(state.checkpoint())
-    assert again.images == state.images == 24
+    resumed = open_state(config, stripes())
+    resumed.restore(state.checkpoint())
+    assert resumed.images == state.images == 24
 
 
 # Averages
@@ -142,12 +142,12 @@ def test_its_images_are_counted_after_a_resume(own_streams: None, tmp_path: Path
 
 def test_toy_games_average_by_the_images_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GAN with three moves of its discriminator draws three minibatches an iteration."""
-    told: list[tuple[int, int]] = []
-    monkeypatch.setattr(ExponentialMovingAverage, "update", lambda self, images, seen: told.append((images, seen)))
+    calls: list[tuple[int, int]] = []
+    monkeypatch.setattr(ExponentialMovingAverage, "update", lambda self, images, total: calls.append((images, total)))
     training = {"total_images": 360, "batch_size": 40, "device": "cpu"}
     config = configure("gan", family={"hidden": 8, "latent": 2, "discriminator_moves": 3}, training=training)
     list(points.play(config, ring_of_gaussians(200).source))
-    assert told == [(120, 120), (120, 240), (120, 360)]
+    assert calls == [(120, 120), (120, 240), (120, 360)]
 
 
 # Graphs
@@ -168,10 +168,10 @@ def test_the_discriminators_moves_record_no_generator(name: str, width: dict[str
 
 
 def test_shared_information_is_float32_under_autocast() -> None:
-    one, other = torch.randn(2, 64, 10, generator=torch.Generator().manual_seed(0))
+    first, second = torch.randn(2, 64, 10, generator=torch.Generator().manual_seed(0))
     with torch.autocast("cpu", torch.bfloat16):
-        found = paired_information(one, other)
-    assert found.item() == pytest.approx(paired_information(one, other).item(), abs=1e-7)
+        information = paired_information(first, second)
+    assert information.item() == pytest.approx(paired_information(first, second).item(), abs=1e-7)
 
 
 def test_matched_cosines_are_float32_under_autocast() -> None:
@@ -180,11 +180,11 @@ def test_matched_cosines_are_float32_under_autocast() -> None:
     matcher = Matcher(6, 4)
     features, z = torch.randn(8, 6), torch.randn(8, 4)
     with torch.autocast("cpu", torch.bfloat16):
-        found = matcher(features, z)
+        cosines = matcher(features, z)
         a, b = matcher.image(features).double(), matcher.code(z).double()
     exact = nn.functional.normalize(a, dim=1) @ nn.functional.normalize(b, dim=1).T / matcher.temperature
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found.double(), exact, atol=1e-5, rtol=0)
+    assert cosines.dtype == torch.float32
+    torch.testing.assert_close(cosines.double(), exact, atol=1e-5, rtol=0)
 
 
 # Uploads

@@ -73,13 +73,13 @@ def test_flattened_planes_get_their_gradient_in_their_order() -> None:
     x = torch.randn(2, 3, 4, 4).contiguous(memory_format=LAST).requires_grad_()
     plain = x.detach().clone().requires_grad_()
     weight = torch.randn(48)
-    found: list[Tensor] = []
+    gradients: list[Tensor] = []
     y = x * 1
-    y.register_hook(lambda gradient: found.append(gradient))
+    y.register_hook(lambda gradient: gradients.append(gradient))
     (LaidOut()(y).flatten(1) @ weight).square().sum().backward()
     (plain.flatten(1) @ weight).square().sum().backward()
     assert x.grad is not None and plain.grad is not None
-    assert found[0].is_contiguous(memory_format=LAST)
+    assert gradients[0].is_contiguous(memory_format=LAST)
     assert torch.allclose(x.grad, plain.grad)
 
 
@@ -155,5 +155,5 @@ def fresh(memory: torch.memory_format) -> Iterator[Tensor]:
 
 
 def test_the_order_in_memory_changes_no_figure() -> None:
-    for one, other in zip(fresh(LAST), fresh(torch.contiguous_format), strict=True):
-        torch.testing.assert_close(one, other, atol=2e-4, rtol=1e-3)
+    for channels_last, channels_first in zip(fresh(LAST), fresh(torch.contiguous_format), strict=True):
+        torch.testing.assert_close(channels_last, channels_first, atol=2e-4, rtol=1e-3)

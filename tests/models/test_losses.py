@@ -195,16 +195,16 @@ def test_the_paired_information_is_scikit_learns_for_certain_classes_and_numpys_
     a, b = np.concatenate([a, b]), np.concatenate([b, a])  # so that the table is symmetric, as ours is made
     hard = [torch.tensor(60.0 * np.eye(4)[labels]) for labels in (a, b)]
     assert paired_information(*hard).item() == pytest.approx(mutual_info_score(a, b), abs=1e-4)
-    one, other = torch.randn(50, 3, dtype=torch.float64), torch.randn(50, 3, dtype=torch.float64)
-    p, q = one.softmax(1).numpy(), other.softmax(1).numpy()
+    first, second = torch.randn(50, 3, dtype=torch.float64), torch.randn(50, 3, dtype=torch.float64)
+    p, q = first.softmax(1).numpy(), second.softmax(1).numpy()
     joint = (p.T @ q + q.T @ p) / 100
     by_hand = sum(
         joint[i, j] * math.log(joint[i, j] / (joint[i].sum() * joint[:, j].sum())) for i in range(3) for j in range(3)
     )
-    assert paired_information(one, other).item() == pytest.approx(by_hand, abs=1e-6)
+    assert paired_information(first, second).item() == pytest.approx(by_hand, abs=1e-6)
     assert paired_information(60 * torch.eye(5), 60 * torch.eye(5)).item() == pytest.approx(math.log(5), abs=1e-5)
     entropy = -2 * (joint.sum(1) * np.log(joint.sum(1))).sum()
-    more = paired_information(one, other, balance=2.5).item()
+    more = paired_information(first, second, balance=2.5).item()
     assert more == pytest.approx(by_hand + 1.5 * entropy, abs=1e-6), "I + (balance − 1)(H_j + H_k)"
 
 

@@ -165,13 +165,13 @@ def test_a_start_from_data_gives_every_unit_mean_0_and_deviation_1():
     add_weight_norm(network, learned=True)
     x = 4 + 3 * torch.randn(200, 1, 8, 8)
     initialise_from_data(network, x)
-    seen = {}
+    outputs = {}
     for name, layer in network.named_modules():
         if parametrize.is_parametrized(layer):
-            layer.register_forward_hook(lambda _, __, out, name=name: seen.__setitem__(name, out.detach().clone()))
+            layer.register_forward_hook(lambda _, __, out, name=name: outputs.__setitem__(name, out.detach().clone()))
     network(x)
-    assert len(seen) == 2
-    for out in seen.values():
+    assert len(outputs) == 2
+    for out in outputs.values():
         over = [0, *range(2, out.ndim)]
         assert out.mean(over).abs().max() < 1e-4 and (out.std(over) - 1).abs().max() < 1e-2
 
@@ -181,8 +181,8 @@ def test_noise_stands_in_front_of_every_layer_in_training_alone():
     trunk = noisy(Layers({"flat": nn.Flatten(), "dense1": dense(4, 3), "dense2": dense(3, 2)}), door=0.6, between=0.5)
     assert [m.deviation for m in trunk.modules() if isinstance(m, GaussianNoise)] == [0.6, 0.5]
     x = torch.zeros(20_000, 4)
-    seen = []
-    trunk.dense1[1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    layer_inputs = []
+    trunk.dense1[1].register_forward_pre_hook(lambda _, inputs: layer_inputs.append(inputs[0]))
     trunk.train()(x)
     trunk.eval()(x)
-    assert float(seen[0].std()) == pytest.approx(0.6, abs=0.01) and torch.equal(seen[1], x)
+    assert float(layer_inputs[0].std()) == pytest.approx(0.6, abs=0.01) and torch.equal(layer_inputs[1], x)

@@ -57,8 +57,8 @@ def test_a_state_that_is_loaded_replaces_the_one_it_went_by() -> None:
         first.step(gradients)
         second.step(tuple(-2 * g for g in gradients if g is not None))
     with torch.no_grad():
-        for mine, theirs in zip(second.parameters, first.parameters, strict=True):
-            mine.copy_(theirs)
+        for loaded, saved in zip(second.parameters, first.parameters, strict=True):
+            loaded.copy_(saved)
     second.optimizer.load_state_dict(copy.deepcopy(first.optimizer.state_dict()))
     for gradients in iterations[3:]:
         first.step(gradients)

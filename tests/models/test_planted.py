@@ -107,8 +107,8 @@ def rebuilt(family: Any, source: ImageSource) -> tuple[np.ndarray, np.ndarray]:
 
 def unexplained(family: Family, source: ImageSource) -> Figures:
     """Share of the test images' variance that reconstructions leave."""
-    x, again = rebuilt(family, source)
-    return {"unexplained": float(((x - again) ** 2).sum() / ((x - x.mean(0)) ** 2).sum())}
+    x, reconstructed = rebuilt(family, source)
+    return {"unexplained": float(((x - reconstructed) ** 2).sum() / ((x - x.mean(0)) ** 2).sum())}
 
 
 def own(family: Family, planted: Gaussians) -> Figures:
@@ -215,7 +215,7 @@ def deligan_tiles(seed: int) -> list[Figures]:
     for regressor in fitted(game, source, seed=seed, total=20_000):
         with torch.no_grad():
             codes = [regressor.encode(x) for x in (game.decode(z), source.tensor(rows))]
-        made, real = (regressor.prior.component(some) for some in codes)
+        made, real = (regressor.prior.component(codes_of_kind) for codes_of_kind in codes)
         shared = nmi(contingency(real.numpy(), source.labels[rows], rows=8, columns=4)[None])[0]
         figures.append({"component": float((made == component).double().mean()), "shared": float(shared)})
     return figures
@@ -339,13 +339,13 @@ def aae_told_decoder(seed: int) -> list[Figures]:
     settings = {"labels": "decoder", "latent": 2, **AAE}
     figures = []
     for game in learned("aae", planted.source, seed=seed, total=64_000, **settings):
-        asked = torch.arange(900) % 9
+        classes = torch.arange(900) % 9
         z = game.prior.sample(900, generator=torch.Generator().manual_seed(0))
-        z[:, 2:] = torch.nn.functional.one_hot(asked, 9)
+        z[:, 2:] = torch.nn.functional.one_hot(classes, 9)
         with torch.no_grad():
             made = game.decode(z).flatten(1).numpy()
         nearest = np.linalg.norm(made[:, None] - planted.centres, axis=2).argmin(1)
-        figures.append({"as asked": float((nearest == asked.numpy()).mean())})
+        figures.append({"as asked": float((nearest == classes.numpy()).mean())})
     return figures
 
 
@@ -386,17 +386,17 @@ def aae_roll_four(seed: int) -> list[Figures]:
 def aae_semi_tiles(seed: int) -> list[Figures]:
     """Five labels a class: which test images it names, and how many samples of a class are of it."""
     planted = tiles(3)
-    source, rows, asked = planted.source, planted.source.rows("test"), torch.arange(900) % 9
+    source, rows, requested = planted.source, planted.source.rows("test"), torch.arange(900) % 9
     figures = []
     for game in learned("aae_semi", source, seed=seed, total=64_000, told=45, **{**AAE, "latent": 2}):
         classes = encoded(game, source, "class")[rows].argmax(1)
         z = game.prior.sample(900, generator=torch.Generator().manual_seed(0))
-        z[:, :9] = torch.nn.functional.one_hot(asked, 9)
+        z[:, :9] = torch.nn.functional.one_hot(requested, 9)
         with torch.no_grad():
             made = game.decode(z).flatten(1).numpy()
         nearest = np.linalg.norm(made[:, None] - planted.centres, axis=2).argmin(1)
         right = {"accuracy": float((classes == source.labels[rows]).mean())}
-        figures.append(right | {"as asked": float((nearest == asked.numpy()).mean())} | unexplained(game, source))
+        figures.append(right | {"as asked": float((nearest == requested.numpy()).mean())} | unexplained(game, source))
     return figures
 
 
@@ -497,15 +497,15 @@ def ali_semi_faint(seed: int) -> list[Figures]:
 def asked_for(game: Any, planted: Gaussians) -> Figures:
     """Share of 100 samples a class that lie nearest to their class's mode, and within 4 deviations of it."""
     k = len(planted.centres)
-    asked = torch.arange(100 * k) % k
+    classes = torch.arange(100 * k) % k
     z = game.prior.sample(100 * k, generator=torch.Generator().manual_seed(0))
-    z[:, -k:] = torch.nn.functional.one_hot(asked, k)
+    z[:, -k:] = torch.nn.functional.one_hot(classes, k)
     with torch.no_grad():
         made = game.decode(z).flatten(1).numpy()
     distance = np.linalg.norm(made[:, None] - planted.centres, axis=2)
-    own = distance[np.arange(len(made)), asked.numpy()]
-    nearest = float((distance.argmin(1) == asked.numpy()).mean())
-    return {"as asked": nearest, "near": float((own < 4 * planted.deviation).mean())}
+    own_distance = distance[np.arange(len(made)), classes.numpy()]
+    nearest = float((distance.argmin(1) == classes.numpy()).mean())
+    return {"as asked": nearest, "near": float((own_distance < 4 * planted.deviation).mean())}
 
 
 def cgan_ring(seed: int, condition: str = "concatenation") -> list[Figures]:
@@ -562,7 +562,7 @@ CONSISTENT |= {"augment": {"scale": 0.1, "rotation": 5.0}}
 def aae_cluster_tiles(seed: int, **changes: Any) -> list[Figures]:
     """No label: clusters are tiles, named by either rule, and a sample of a cluster is of its tile."""
     planted = tiles(2)
-    source, asked = planted.source, torch.arange(400) % 4
+    source, clusters = planted.source, torch.arange(400) % 4
     validation, test = source.rows("validation"), source.rows("test")
     figures = []
     settings = {"clusters": 4, "latent": 2, **AAE, **CONSISTENT, **changes}
@@ -573,7 +573,7 @@ def aae_cluster_tiles(seed: int, **changes: Any) -> list[Figures]:
         matched = match_categories((chosen[validation], labels[validation]), judged, categories=4)
         confident = match_by_confidence((q[validation], labels[validation]), judged)
         z = game.prior.sample(400, generator=torch.Generator().manual_seed(0))
-        z[:, :4] = torch.nn.functional.one_hot(asked, 4)
+        z[:, :4] = torch.nn.functional.one_hot(clusters, 4)
         with torch.no_grad():
             made = game.decode(z).flatten(1).numpy()
         nearest = np.linalg.norm(made[:, None] - planted.centres, axis=2).argmin(1)
@@ -582,7 +582,7 @@ def aae_cluster_tiles(seed: int, **changes: Any) -> list[Figures]:
             | {
                 "one to one": matched.accuracy.value,
                 "most confident": confident.accuracy.value,
-                "as asked": float((nearest == matched.names[asked.numpy()]).mean()),
+                "as asked": float((nearest == matched.names[clusters.numpy()]).mean()),
             }
         )
     return figures

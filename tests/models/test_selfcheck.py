@@ -98,8 +98,8 @@ def fooled_towards_real(self: losses.Objective, logits: Tensor) -> Tensor:
     return self.as_real(logits)
 
 
-def unsymmetric(one: Tensor, other: Tensor) -> Tensor:
-    joint = (one.softmax(1).T @ other.softmax(1) / len(one)).clamp_min(1e-8)
+def unsymmetric(first: Tensor, second: Tensor) -> Tensor:
+    joint = (first.softmax(1).T @ second.softmax(1) / len(first)).clamp_min(1e-8)
     return (joint * (joint.log() - joint.sum(1, keepdim=True).log() - joint.sum(0, keepdim=True).log())).sum()
 
 

@@ -23,8 +23,8 @@ def test_the_baselines_are_told_the_rows_that_the_run_is_told():
     config = configure("aae_semi", training={"labels": 12, "seed": 3})
     rows = labelled_training_rows(SOURCE, config)
     batches = Batches(SOURCE, batch_size=128, seed=3, device="cpu", labels=12)
-    seen = {int(i) for _ in range(5) for i in next(batches.labelled).index}
-    assert seen == set(rows.tolist()) and np.bincount(SOURCE.labels[rows]).tolist() == [4, 4, 4]
+    drawn = {int(i) for _ in range(5) for i in next(batches.labelled).index}
+    assert drawn == set(rows.tolist()) and np.bincount(SOURCE.labels[rows]).tolist() == [4, 4, 4]
 
 
 def test_a_model_classifies_arrays_as_its_family_does_and_others_refuse():

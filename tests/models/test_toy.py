@@ -30,19 +30,24 @@ def weights(family: Family) -> torch.Tensor:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_play_yields_the_untrained_family_the_marks_and_the_finished_one(recipe):
-    found = played(recipe, marks=3)
-    assert [seen for seen, _ in found] == [0, 160, 280, 400]  # a mark is passed by the first iteration that reaches it
-    for (_, before), (_, after) in pairwise(found):
+    states = played(recipe, marks=3)
+    assert [images for images, _ in states] == [
+        0,
+        160,
+        280,
+        400,
+    ]  # a mark is passed by the first iteration that reaches it
+    for (_, before), (_, after) in pairwise(states):
         assert not torch.equal(weights(before), weights(after))
-    assert not any(family.training for _, family in found)
+    assert not any(family.training for _, family in states)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_same_seed_gives_the_same_game_and_another_one_another(recipe):
-    one, again, other = (played(recipe, seed=seed)[-1][1] for seed in (0, 0, 1))
-    assert torch.equal(weights(one), weights(again)) and not torch.equal(weights(one), weights(other))
-    assert np.array_equal(sampled(one, 50), sampled(again, 50))
-    assert not np.array_equal(sampled(one, 50), sampled(one, 50, seed=1))
+    first, repeated, other = (played(recipe, seed=seed)[-1][1] for seed in (0, 0, 1))
+    assert torch.equal(weights(first), weights(repeated)) and not torch.equal(weights(first), weights(other))
+    assert np.array_equal(sampled(first, 50), sampled(repeated, 50))
+    assert not np.array_equal(sampled(first, 50), sampled(first, 50, seed=1))
 
 
 def test_looking_at_marks_does_not_change_the_game():
@@ -84,7 +89,7 @@ def test_the_authors_networks_have_the_sizes_of_their_code():
 
 def test_points_that_lie_on_the_modes_are_counted_with_an_interval():
     ring = ring_of_gaussians(2_000)
-    found = covered(ring.source.images.reshape(-1, 2)[ring.source.labels < 6], ring, seed=0)
-    assert found["modes covered"].value == found["modes reached"].value == 6
-    assert found["modes covered"].low <= 6 <= found["modes covered"].high
-    assert found["samples near a mode"].value > 0.99
+    coverage = covered(ring.source.images.reshape(-1, 2)[ring.source.labels < 6], ring, seed=0)
+    assert coverage["modes covered"].value == coverage["modes reached"].value == 6
+    assert coverage["modes covered"].low <= 6 <= coverage["modes covered"].high
+    assert coverage["samples near a mode"].value > 0.99

@@ -24,8 +24,8 @@ IMAGES = from_arrays(np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dt
 
 
 def build(name: str, **settings: object) -> Family:
-    known = load_family(name).Config.model_fields
-    given = {**{k: v for k, v in SMALL.items() if k in known}, "spectral": True, **settings}
+    fields = load_family(name).Config.model_fields
+    given = {**{k: v for k, v in SMALL.items() if k in fields}, "spectral": True, **settings}
     torch.manual_seed(0)
     return load_family(name)(configure(name, family=given).family, IMAGES.spec).train()
 
@@ -72,8 +72,8 @@ def test_r1_of_a_quadratic_discriminator_and_its_gradient_by_hand():
     slope = 0.5 * x @ (d.A + d.A.T) + d.b
     term = R1(AdversarialConfig(r1=0.6), d)(1, x)["r1"]
     assert term.item() == pytest.approx(0.3 * slope.square().sum(1).mean().item(), rel=1e-12)
-    (found,) = torch.autograd.grad(term, d.b)
-    assert torch.allclose(found, 0.6 * slope.mean(0), rtol=1e-12)
+    (gradient,) = torch.autograd.grad(term, d.b)
+    assert torch.allclose(gradient, 0.6 * slope.mean(0), rtol=1e-12)
 
 
 def test_r1_of_a_joint_discriminator_is_taken_in_image_and_code():
@@ -118,9 +118,9 @@ def test_r1_runs_in_float32_under_autocast():
     linear = nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))
     x = torch.randn(8, 6)
     with torch.autocast("cpu", torch.bfloat16):
-        found = squared_gradients(linear, x.bfloat16())
-    assert found.dtype is torch.float32
-    assert found.tolist() == pytest.approx([linear[0].weight.square().sum().item()] * 8, rel=1e-6)
+        squares = squared_gradients(linear, x.bfloat16())
+    assert squares.dtype is torch.float32
+    assert squares.tolist() == pytest.approx([linear[0].weight.square().sum().item()] * 8, rel=1e-6)
 
 
 def test_r1_reaches_the_discriminators_weights_and_not_the_encoders():
@@ -179,8 +179,8 @@ def test_instance_noise_has_the_deviation_of_the_runs_progress(progress, share):
 def test_instance_noise_is_white_and_fresh_for_every_pixel_and_call():
     torch.manual_seed(0)
     view, x = View(AdversarialConfig(instance_noise=1.0)), torch.zeros(4000, 1, 3, 3)
-    one, other = view(x, 0.0).flatten(1), view(x, 0.0).flatten(1)
-    correlation = torch.corrcoef(torch.cat([one, other], dim=1).T)
+    first, second = view(x, 0.0).flatten(1), view(x, 0.0).flatten(1)
+    correlation = torch.corrcoef(torch.cat([first, second], dim=1).T)
     assert (correlation - torch.eye(18)).abs().max() < 5 / math.sqrt(4000)
 
 
@@ -205,18 +205,18 @@ def test_instance_noise_follows_the_affine_map_in_full_precision():
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_a_discriminator_sees_noise_that_fades(name):
     family = build(name, instance_noise=5.0)
-    seen: list[torch.Tensor] = []
+    pictures: list[torch.Tensor] = []
     trunk = family.discriminator.trunk
-    trunk.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().flatten(1)))
+    trunk.register_forward_pre_hook(lambda _, inputs: pictures.append(inputs[0].detach().flatten(1)))
 
     def deviations() -> torch.Tensor:
         """Of every picture; of codes, which have few numbers and a prior of deviation 1, all together."""
-        x = torch.cat(seen)
+        x = torch.cat(pictures)
         return x.std(1) if x.shape[1] >= 64 else x.std()[None] / 1.5
 
     play(family, 1)
     assert deviations().min() > 3
-    seen.clear()
+    pictures.clear()
     play(family, 1, start=999, total_images=8000)
     assert deviations().max() <= 1, "the run is nearly over"
     with torch.no_grad():

@@ -27,10 +27,10 @@ def pictures(n: int = 60) -> ImageSource:
 
 @pytest.mark.parametrize("recipe", ["mapped", "view"])
 def test_the_cgan_of_a_draw_is_given_its_labelled_images_alone(recipe, tmp_path, monkeypatch):
-    source, rows, told = pictures(), np.array([3, 10, 11, 25, 26, 27]), []
+    source, rows, configs = pictures(), np.array([3, 10, 11, 25, 26, 27]), []
 
     def watch(config: Any, given: ImageSource) -> Any:
-        told.append((config, given))
+        configs.append((config, given))
         raise InterruptedError
 
     monkeypatch.setattr(augmentation, "play", watch)
@@ -46,7 +46,7 @@ def test_the_cgan_of_a_draw_is_given_its_labelled_images_alone(recipe, tmp_path,
     )
     with pytest.raises(InterruptedError):
         augmentation.generated(job, source, rows, 2, AugmentConfig())  # maps that leave every image as it is
-    ((config, given),) = told
+    ((config, given),) = configs
     assert config.name == "cgan" and config.training.seed == 2
     copies = augmentation.COPIES if recipe == "mapped" else 1
     assert np.array_equal(given.images, np.tile(source.images[rows], (copies, 1, 1, 1)))
@@ -59,11 +59,11 @@ def test_the_cgan_of_a_draw_is_given_its_labelled_images_alone(recipe, tmp_path,
 def test_mapped_copies_are_moved_each_by_its_own_draw_and_keep_their_labels():
     source = pictures()
     maps = AugmentConfig(rotation=20.0, shift=0.1)
-    one, again, other = (augmentation.mapped(source, maps, seed=seed) for seed in (1, 1, 2))
-    assert np.array_equal(one.images, again.images) and not np.array_equal(one.images, other.images)
-    first, second = one.images[:60], one.images[60:120]
+    mapped, repeated, other = (augmentation.mapped(source, maps, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(mapped.images, repeated.images) and not np.array_equal(mapped.images, other.images)
+    first, second = mapped.images[:60], mapped.images[60:120]
     assert (first != second).any(axis=(1, 2, 3)).all() and (first != source.images).any(axis=(1, 2, 3)).all()
-    assert np.array_equal(one.labels[:60], source.labels) and np.array_equal(one.labels[60:120], source.labels)
+    assert np.array_equal(mapped.labels[:60], source.labels) and np.array_equal(mapped.labels[60:120], source.labels)
 
 
 def test_real_and_generated_images_are_as_frequent_with_their_own_labels():
@@ -87,12 +87,12 @@ def test_gains_are_differences_paired_by_draw_and_image():
             (augmentation.AFFINE_TOO, 0.85),
         )
     }
-    found = augmentation.outcome(hits)
-    gain, beside = found.figures[augmentation.GAIN], found.figures[augmentation.AFFINE_GAIN]
+    outcome = augmentation.outcome(hits)
+    gain, affine_gain = outcome.figures[augmentation.GAIN], outcome.figures[augmentation.AFFINE_GAIN]
     assert gain == paired_draws_and_rows(hits["real and generated"], hits["real"])
     assert gain.value == pytest.approx(hits["real and generated"].mean() - hits["real"].mean())
-    assert beside.value < 0 < gain.low, "a loss is shown as it is"
-    assert set(found.baselines) == {"real", "real, affine maps"}
+    assert affine_gain.value < 0 < gain.low, "a loss is shown as it is"
+    assert set(outcome.baselines) == {"real", "real, affine maps"}
 
 
 def test_a_classifier_is_trained_on_the_set_it_is_given_and_judged_on_the_source():
@@ -105,12 +105,14 @@ def test_a_classifier_is_trained_on_the_set_it_is_given_and_judged_on_the_source
     draws = np.stack([rows, rows])
     held = np.arange(60, 90)
     network = Classifier(width=4, hidden=16, learning_rate=1e-2)
-    own, _ = few_label_hits(source, draws, held, held, network, tried=1)
-    theirs, _ = few_label_hits(source, draws, held, held, network, tried=1, sets=[(shifted, rows), (shifted, rows)])
-    assert own.mean() > 0.9 and theirs[1].mean() < 0.1
+    plain_hits, _ = few_label_hits(source, draws, held, held, network, tried=1)
+    shifted_hits, _ = few_label_hits(
+        source, draws, held, held, network, tried=1, sets=[(shifted, rows), (shifted, rows)]
+    )
+    assert plain_hits.mean() > 0.9 and shifted_hits[1].mean() < 0.1
 
 
 def test_the_two_configurations_differ_in_the_view_alone():
-    one, other = (read_toml(ROOT / "examples" / "configs" / f"cgan_mnist_few{end}.toml") for end in ("", "_view"))
+    plain, augmented = (read_toml(ROOT / "examples" / "configs" / f"cgan_mnist_few{end}.toml") for end in ("", "_view"))
     maps = read_toml(ROOT / "examples" / "configs" / "bigan_mnist.toml")["family"]["augment"]
-    assert other["family"].pop("augment") == maps and one == other
+    assert augmented["family"].pop("augment") == maps and plain == augmented

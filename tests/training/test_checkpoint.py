@@ -202,12 +202,12 @@ def test_on_a_disk_that_is_really_full_the_checkpoint_before_is_intact(tmp_path:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "No space left on device; the checkpoint at 32 images is intact; continue with --resume" in done.stdout
     assert done.stdout.count("\n") == 1
-    kept = tmp_path / "kept"
-    checkpoint = read_checkpoint(kept)
+    copy = tmp_path / "kept"
+    checkpoint = read_checkpoint(copy)
     assert checkpoint is not None and checkpoint.state["images"] == 32
-    assert sorted(p.name for p in (kept / "checkpoints").iterdir()) == ["000000000032"]
+    assert sorted(p.name for p in (copy / "checkpoints").iterdir()) == ["000000000032"]
     straight = train(tiny(), tmp_path / "straight", source=stripes(), show_progress=False)
-    assert differences(go_on(kept), straight) == []
+    assert differences(go_on(copy), straight) == []
 
 
 def test_a_full_disk_while_a_game_runs_is_one_sentence_and_the_run_goes_on_later(
@@ -380,23 +380,23 @@ def test_a_run_killed_before_it_had_a_run_toml_can_be_started_again(tmp_path: Pa
 @pytest.mark.parametrize("package", ["latentgan", "analysis"])
 def test_no_module_can_unpickle_anything(package: str) -> None:
     forbidden = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
-    found = []
+    violations = []
     for file in sorted((ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            found += [f"{file.name}: import {name}" for name in names if name.split(".")[0] in forbidden]
+            violations += [f"{file.name}: import {name}" for name in names if name.split(".")[0] in forbidden]
             if isinstance(node, ast.Attribute) and node.attr in ("load", "save") and dotted(node.value) == "torch":
-                found.append(f"{file.name}:{node.lineno}: torch.{node.attr}")
+                violations.append(f"{file.name}:{node.lineno}: torch.{node.attr}")
             if isinstance(node, ast.Attribute) and node.attr in ("read_pickle", "to_pickle"):
-                found.append(f"{file.name}:{node.lineno}: {node.attr}")
+                violations.append(f"{file.name}:{node.lineno}: {node.attr}")
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 value = node.value.value if isinstance(node.value, ast.Constant) else None
-                found += [] if value is False else [f"{file.name}:{node.value.lineno}: allow_pickle"]
+                violations += [] if value is False else [f"{file.name}:{node.value.lineno}: allow_pickle"]
             if isinstance(node, ast.Call) and dotted(node.func) in ("np.load", "numpy.load"):
-                stated = any(keyword.arg == "allow_pickle" for keyword in node.keywords)
-                found += [] if stated else [f"{file.name}:{node.lineno}: np.load without allow_pickle=False"]
-    assert found == []
+                explicit = any(keyword.arg == "allow_pickle" for keyword in node.keywords)
+                violations += [] if explicit else [f"{file.name}:{node.lineno}: np.load without allow_pickle=False"]
+    assert violations == []
 
 
 def dotted(node: ast.AST) -> str:

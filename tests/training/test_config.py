@@ -150,8 +150,8 @@ def test_a_file_that_is_not_toml_or_not_there_is_named_with_the_line(tmp_path: P
 @pytest.mark.parametrize("name", family_names())
 def test_a_configuration_survives_toml(name: str) -> None:
     config = configure(name, training={"seed": 5}, data={"label": "digit", "size": 16})
-    again = tomllib.loads(tomli_w.dumps(config.as_dict()))
-    assert resolve(name, load_family(name).Config, again) == config
+    tree = tomllib.loads(tomli_w.dumps(config.as_dict()))
+    assert resolve(name, load_family(name).Config, tree) == config
 
 
 @given(rate=st.floats(1e-12, 1e6), seed=st.integers(0, 2**63 - 1), source=st.text(min_size=1).filter(str.isprintable))

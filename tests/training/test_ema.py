@@ -99,8 +99,8 @@ def test_buffers_are_copied_and_never_averaged() -> None:
     state = played(MLP)
     state.ema.write_to(shadow, state.family)
     assert any(name.endswith("running_mean") for name, _ in state.family.named_buffers())
-    for (name, mine), theirs in zip(shadow.named_buffers(), state.family.buffers(), strict=True):
-        assert torch.equal(mine, theirs), name
+    for (name, copied), original in zip(shadow.named_buffers(), state.family.buffers(), strict=True):
+        assert torch.equal(copied, original), name
     moved = [not torch.equal(a, b) for a, b in zip(shadow.parameters(), state.family.parameters(), strict=True)]
     assert all(moved)
 
@@ -115,8 +115,8 @@ def test_an_average_survives_its_state() -> None:
 def test_a_shadow_shares_nothing_and_no_player_moves_it() -> None:
     state = played(CONVOLUTIONAL, 1)
     shadow = shadow_of(state.family)
-    mine = {t.data_ptr() for t in state.family.state_dict().values() if t.numel()}
-    assert mine.isdisjoint(t.data_ptr() for t in shadow.state_dict().values() if t.numel())
+    addresses = {t.data_ptr() for t in state.family.state_dict().values() if t.numel()}
+    assert addresses.isdisjoint(t.data_ptr() for t in shadow.state_dict().values() if t.numel())
     assert not shadow.training and not any(p.requires_grad for p in shadow.parameters())
     assert state.family.training
 
@@ -207,10 +207,10 @@ def test_statistics_images_are_mixed_training_images_in_full_batches() -> None:
     parts = list(statistics_images(state, 40))
     assert [len(part) for part in parts] == [16, 16]
     train_rows = {source.tensor([row]).numpy().tobytes() for row in source.rows("train")}
-    seen = {image.numpy().tobytes() for part in parts for image in part}
-    assert len(seen) == 32 and seen <= train_rows
-    again = list(statistics_images(state, 40))
-    assert all(torch.equal(a, b) for a, b in zip(parts, again, strict=True))
+    drawn = {image.numpy().tobytes() for part in parts for image in part}
+    assert len(drawn) == 32 and drawn <= train_rows
+    repeated = list(statistics_images(state, 40))
+    assert all(torch.equal(a, b) for a, b in zip(parts, repeated, strict=True))
     sizes = [len(part) for part in statistics_images(open_state(tiny(batch_size=512), source), STATISTICS_IMAGES)]
     assert sizes == [len(source.rows("train"))]
 
@@ -258,13 +258,13 @@ def test_iterations_without_images_hide_no_update(drawing: int) -> None:
     dial, images = Dial(0.0), 5
     every, followed = ExponentialMovingAverage(dial, 400.0), ExponentialMovingAverage(dial, 400.0)  # type: ignore[arg-type]
     dial.turn_to(1.0)
-    seen = 10**9
+    n_images = 10**9
     for iteration in range(1, 81):
         given = images if iteration % 4 == drawing else 0
-        seen += given
-        followed.follow(given, seen)
+        n_images += given
+        followed.follow(given, n_images)
         if given:
-            every.update(given, seen)
+            every.update(given, n_images)
     assert followed.values[0].tolist() == pytest.approx(every.values[0].tolist(), abs=1e-12)
 
 

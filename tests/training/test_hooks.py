@@ -33,9 +33,9 @@ class Again(nn.Module):
 
 def test_every_layer_that_reads_the_code_is_found_and_no_other() -> None:
     network, z = Again(), torch.randn(3, 3)
-    found = reading_weights(network, network, z)
-    assert found is not None
-    assert torch.equal(found, torch.cat([network.first.weight, network.second.weight[:, 5:8]]))
+    weights = reading_weights(network, network, z)
+    assert weights is not None
+    assert torch.equal(weights, torch.cat([network.first.weight, network.second.weight[:, 5:8]]))
     assert not any(layer._forward_pre_hooks for layer in network.modules()), "hooks are gone"
 
 
@@ -61,9 +61,9 @@ def model(name: str, **settings: object) -> NumpyModel:
 )
 def test_families_with_a_linear_door_offer_its_weights(name: str, settings: dict[str, object], rows: int) -> None:
     built = model(name, **settings)
-    found = built.first_layer()
+    weights = built.first_layer()
     assert isinstance(built, ReadsLinearly)
-    assert found is not None and found.shape == (rows, built.code_width) and np.isfinite(found).all()
+    assert weights is not None and weights.shape == (rows, built.code_width) and np.isfinite(weights).all()
 
 
 def test_a_family_that_embeds_part_of_its_code_offers_none() -> None:

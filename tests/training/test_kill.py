@@ -206,8 +206,8 @@ def test_killed_before_or_after_any_step_of_a_commit_a_run_has_one_whole_checkpo
     code, (_, calls) = Worker(context, training_process.work_until_call, counted, -1, False).end()
     assert code == 0 and isinstance(calls, int)
     with ThreadPoolExecutor(2) as both_cores:
-        seen = [name for name in both_cores.map(killed_at, range(calls)) if name]
-    assert len(seen) > 30 and seen == sorted(seen) and len(set(seen)) == 2
+        checkpoints = [name for name in both_cores.map(killed_at, range(calls)) if name]
+    assert len(checkpoints) > 30 and checkpoints == sorted(checkpoints) and len(set(checkpoints)) == 2
 
 
 def read_tensors(run: Path, name: str) -> dict[str, bytes]:

@@ -44,12 +44,12 @@ def generator() -> torch.Generator:
 def test_the_exact_posterior_needs_one_sample():
     x = points()
     root = torch.linalg.cholesky(MODEL.covariance).expand(len(x), 2, 2)
-    found = importance_weights(
+    weights = importance_weights(
         log_likelihood(x), MODEL.posterior(x).mean, root, samples=7, generator=generator(), at_once=80
     )
-    assert torch.allclose(found.log_marginal, MODEL.log_marginal(x), atol=1e-9)
-    assert torch.allclose(found.bound, found.log_marginal, atol=1e-9) and torch.allclose(
-        found.effective, torch.tensor(7.0).double()
+    assert torch.allclose(weights.log_marginal, MODEL.log_marginal(x), atol=1e-9)
+    assert torch.allclose(weights.bound, weights.log_marginal, atol=1e-9) and torch.allclose(
+        weights.effective, torch.tensor(7.0).double()
     )
 
 
@@ -62,13 +62,15 @@ def test_importance_sampling_agrees_within_its_standard_error_and_its_bound_is_w
     x = points()
     deviation = 2 * MODEL.precision.diagonal().rsqrt()
     root = torch.diag(deviation).expand(len(x), 2, 2)
-    found = importance_weights(log_likelihood(x), MODEL.posterior(x).mean, root, samples=20_000, generator=generator())
-    error = found.log_marginal - MODEL.log_marginal(x)
+    weights = importance_weights(
+        log_likelihood(x), MODEL.posterior(x).mean, root, samples=20_000, generator=generator()
+    )
+    error = weights.log_marginal - MODEL.log_marginal(x)
     # The variance of log p̂ is 1/ESS − 1/K by the delta method.
-    scale = (1 / found.effective - 1 / 20_000).sqrt()
+    scale = (1 / weights.effective - 1 / 20_000).sqrt()
     assert float((error / scale).square().mean()) < 2.5
     assert abs(float(error.mean())) < 4 * float(scale.square().mean().sqrt()) / math.sqrt(len(x))
-    assert float((MODEL.log_marginal(x) - found.bound).mean()) == pytest.approx(MODEL.gap + 3 - math.log(4), abs=0.01)
+    assert float((MODEL.log_marginal(x) - weights.bound).mean()) == pytest.approx(MODEL.gap + 3 - math.log(4), abs=0.01)
 
 
 def test_fewer_samples_give_a_lower_bound():
@@ -90,8 +92,8 @@ def test_temperatures_rise_from_0_to_1_and_are_symmetric():
 def test_annealing_agrees_with_the_known_log_p():
     x = points()
     plan = Annealing(temperatures=200, chains=20, leapfrog=5)
-    found, accepted = annealed(log_likelihood(x), len(x), 2, plan, like=x, generator=generator())
-    error = found - MODEL.log_marginal(x)
+    log_p, accepted = annealed(log_likelihood(x), len(x), 2, plan, like=x, generator=generator())
+    error = log_p - MODEL.log_marginal(x)
     assert abs(float(error.mean())) < 4 * float(error.std()) / math.sqrt(len(x)) < 0.1
     assert accepted == pytest.approx(0.65, abs=0.08)
 
@@ -107,25 +109,25 @@ def test_a_hamiltonian_move_keeps_its_target_by_what_it_rejects():
     z, momentum = torch.randn(2, n, 1, 2, generator=rng).double()
     z, chance = mean + z @ root.T, torch.rand(n, 1, generator=rng).double()
     state = z, *annealing._slope(log_likelihood(x), z)
-    for threshold, kept in ((chance, True), (torch.zeros_like(chance), False)):
+    for threshold, accepted in ((chance, True), (torch.zeros_like(chance), False)):
         size = torch.tensor([0.8]).double()
         (moved, value, slope), rate = annealing._transition(
             log_likelihood(x), state, beta, size, 3, momentum, threshold
         )
         white = torch.linalg.solve_triangular(root, (moved[:, 0] - mean).T, upper=False)
         away = (white @ white.T / n - torch.eye(2)).abs().max() / math.sqrt(2 / n)
-        assert (float(away) < 4 and float((white.mean(1) * n**0.5).abs().max()) < 4) if kept else float(away) > 20
+        assert (float(away) < 4 and float((white.mean(1) * n**0.5).abs().max()) < 4) if accepted else float(away) > 20
         assert 0.3 < float(rate.mean()) < 0.9
-        again = annealing._slope(log_likelihood(x), moved)
-        assert torch.allclose(value, again[0]) and torch.allclose(slope, again[1])
+        recomputed = annealing._slope(log_likelihood(x), moved)
+        assert torch.allclose(value, recomputed[0]) and torch.allclose(slope, recomputed[1])
 
 
 def test_two_temperatures_are_importance_sampling_from_the_prior():
     """Far too few: the estimate is still unbiased for p(x), so that its mean over many chains is right."""
     x = points(5)
     plan = Annealing(temperatures=2, chains=40_000, leapfrog=1, pilot=1)
-    found, _ = annealed(log_likelihood(x), len(x), 2, plan, like=x, generator=generator())
-    assert torch.allclose(found, MODEL.log_marginal(x), atol=0.25)
+    log_p, _ = annealed(log_likelihood(x), len(x), 2, plan, like=x, generator=generator())
+    assert torch.allclose(log_p, MODEL.log_marginal(x), atol=0.25)
 
 
 def stripes(n: int = 90) -> ImageSource:
@@ -151,33 +153,33 @@ SMALL = Plan(images=20, samples=30, annealed_images=6, annealing=Annealing(tempe
 
 
 def test_every_figure_has_its_standard_error_over_images(run):
-    found = held_out_likelihood(NumpyModel.load(run), stripes(), SMALL)
-    assert [e.n for e in (found.importance, found.bound, found.criterion, found.independent)] == [20] * 4
-    assert found.annealed is not None and found.annealed.n == 6 and found.paired is not None and found.paired.n == 6
-    assert found.bound.value <= found.importance.value <= 0
-    assert found.criterion.value == pytest.approx(found.bound.value, abs=1.0)  # q(z|x) is the proposal
-    assert 1 <= found.effective <= 30 and 0 < float(found.acceptance or 0) <= 1
-    again = held_out_likelihood(NumpyModel.load(run), stripes(), SMALL)
-    assert again == found
+    result = held_out_likelihood(NumpyModel.load(run), stripes(), SMALL)
+    assert [e.n for e in (result.importance, result.bound, result.criterion, result.independent)] == [20] * 4
+    assert result.annealed is not None and result.annealed.n == 6 and result.paired is not None and result.paired.n == 6
+    assert result.bound.value <= result.importance.value <= 0
+    assert result.criterion.value == pytest.approx(result.bound.value, abs=1.0)  # q(z|x) is the proposal
+    assert 1 <= result.effective <= 30 and 0 < float(result.acceptance or 0) <= 1
+    repeated = held_out_likelihood(NumpyModel.load(run), stripes(), SMALL)
+    assert repeated == result
 
 
 def test_an_estimate_is_a_mean_and_its_standard_error():
-    found = Estimate.of(torch.tensor([1.0, 2.0, 3.0, 6.0]))
-    assert found.value == 3 and found.n == 4
-    assert found.standard_error == pytest.approx(math.sqrt((4 + 1 + 0 + 9) / 3 / 4))
-    assert found.interval == (3 - 1.96 * found.standard_error, 3 + 1.96 * found.standard_error)
+    estimate = Estimate.of(torch.tensor([1.0, 2.0, 3.0, 6.0]))
+    assert estimate.value == 3 and estimate.n == 4
+    assert estimate.standard_error == pytest.approx(math.sqrt((4 + 1 + 0 + 9) / 3 / 4))
+    assert estimate.interval == (3 - 1.96 * estimate.standard_error, 3 + 1.96 * estimate.standard_error)
 
 
 def test_independent_pixels_are_laplaces_rule_by_hand(run):
     """40 of 60 training images have a white third row, 20 a white fifth: (k + 1) / (n + 2)."""
-    found = held_out_likelihood(NumpyModel.load(run), stripes(), SMALL)
+    result = held_out_likelihood(NumpyModel.load(run), stripes(), SMALL)
     train_rows, test_rows = stripes().rows("train"), stripes().rows("test")
     white = (stripes().images[train_rows] > 0).sum(0)
     share = (white + 1) / (len(train_rows) + 2)
     chosen = np.random.default_rng(0).permutation(test_rows)[:20]
     x = stripes().images[chosen] > 0
     expected = np.where(x, np.log(share), np.log(1 - share)).sum((1, 2, 3))
-    assert found.independent.value == pytest.approx(expected.mean(), abs=1e-4)
+    assert result.independent.value == pytest.approx(expected.mean(), abs=1e-4)
 
 
 def test_images_are_binarised_as_in_training_and_grey_ones_by_a_draw():
@@ -260,8 +262,8 @@ def test_a_known_family_has_its_known_log_p():
     plan = Plan(
         images=100, samples=4000, annealed_images=50, annealing=Annealing(temperatures=200, chains=10, leapfrog=5)
     )
-    found = held_out_likelihood(NumpyModel(family), source, plan)
+    result = held_out_likelihood(NumpyModel(family), source, plan)
     rows = np.random.default_rng(0).permutation(source.rows("test"))[:100]
     true = MODEL.log_marginal(source.tensor(rows))
-    assert found.importance.value == pytest.approx(float(true.mean()), abs=0.05)
-    assert found.annealed is not None and found.annealed.value == pytest.approx(float(true[:50].mean()), abs=0.08)
+    assert result.importance.value == pytest.approx(float(true.mean()), abs=0.05)
+    assert result.annealed is not None and result.annealed.value == pytest.approx(float(true[:50].mean()), abs=0.08)

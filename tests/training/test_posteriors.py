@@ -30,10 +30,10 @@ def test_encoders_that_draw_are_shown_and_others_are_not(name, tmp_path):
     assert len(blocks) == (3 if shown else 0)
     if shown:
         z = drawn(family, source.tensor(range(8)))
-        said = json.loads((tmp_path / "samples" / "posteriors.json").read_text())
-        points = np.asarray(said["draws"])
+        posteriors = json.loads((tmp_path / "samples" / "posteriors.json").read_text())
+        points = np.asarray(posteriors["draws"])
         assert points.shape == (8, 200, 2) and z is not None
-        assert np.allclose(points, z[:, :, said["dimensions"]].transpose(0, 1), atol=1e-4)
+        assert np.allclose(points, z[:, :, posteriors["dimensions"]].transpose(0, 1), atol=1e-4)
 
 
 def test_likelihood_is_a_table_and_damage_is_named(tmp_path):

@@ -120,8 +120,8 @@ def test_codes_that_are_not_whole_are_not_decoded(call, tmp_path):
     results = fitted(tmp_path / "i", width=width)
     code, _, err = call("sample", infogan, "--results", results, "--out", tmp_path / "x.png")
     assert code == 2 and "'noise', which the encoder does not give; `latentgan fit-encoder RUN`" in err
-    told = trained(tmp_path, "ali", conditional=True, latent=4)
+    conditional = trained(tmp_path, "ali", conditional=True, latent=4)
     (tmp_path / "a").mkdir()
     results = fitted(tmp_path / "a", width=7)
-    code, _, err = call("sample", told, "--results", results, "--class", "cat", "--out", tmp_path / "x.png")
+    code, _, err = call("sample", conditional, "--results", results, "--class", "cat", "--out", tmp_path / "x.png")
     assert code == 2 and "'label', which the encoder does not give; --label asks for a class" in err

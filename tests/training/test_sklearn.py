@@ -81,7 +81,7 @@ def test_grey_images_are_taken_without_a_channel_and_in_a_list(
         grey.astype("f8"),
     ):
         assert np.array_equal(encoder.fit_transform(images), expected)
-    for images, said in (
+    for images, sentence in (
         (grey[0][..., None], r"images are \(8, 1\), and this run takes \(8, 8, 1\): a single image goes into a list"),
         (np.zeros((3, 8, 9)), r"images are \(8, 9, 1\), and this run takes \(8, 8, 1\)$"),
         ([grey[0], grey[0][:5]], "must be of one size"),
@@ -90,7 +90,7 @@ def test_grey_images_are_taken_without_a_channel_and_in_a_list(
         ([], "there are no images"),
         (grey.astype(str), "images are of <U"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=sentence):
             encoder.fit(images)
 
 
@@ -124,8 +124,8 @@ def test_scikit_learns_own_checks_pass_or_fail_for_the_images_size_alone(run: Pa
     from sklearn.utils.estimator_checks import check_estimator
 
     results = check_estimator(LatentEncoder(run, device="cpu"), on_fail=None, on_skip=None)
-    failed = {one["check_name"]: str(one["exception"]) for one in results if one["status"] == "failed"}
-    passed = {one["check_name"] for one in results if one["status"] == "passed"}
+    failed = {check["check_name"]: str(check["exception"]) for check in results if check["status"] == "failed"}
+    passed = {check["check_name"] for check in results if check["status"] == "passed"}
     assert {
         "check_estimator_cloneable",
         "check_no_attributes_set_in_init",
@@ -134,7 +134,7 @@ def test_scikit_learns_own_checks_pass_or_fail_for_the_images_size_alone(run: Pa
         "check_estimator_repr",
         "check_parameters_default_constructible",
     } - passed == set()
-    strange = {name: said for name, said in failed.items() if "this run takes" not in said}
+    strange = {name: message for name, message in failed.items() if "this run takes" not in message}
     assert not strange, strange
 
 

@@ -140,10 +140,10 @@ def test_restoring_gives_back_all_that_a_checkpoint_took(straight: tuple[str, Pa
     checkpoint, state = read_checkpoint(run), open_state(tiny(case), stripes())
     assert checkpoint is not None
     state.restore(checkpoint)
-    again = state.checkpoint()
-    assert again.tensors.keys() == checkpoint.tensors.keys()
-    assert all(torch.equal(again.tensors[k], checkpoint.tensors[k]) for k in again.tensors)
-    assert again.state == {k: checkpoint.state[k] for k in again.state}
+    restored = state.checkpoint()
+    assert restored.tensors.keys() == checkpoint.tensors.keys()
+    assert all(torch.equal(restored.tensors[k], checkpoint.tensors[k]) for k in restored.tensors)
+    assert restored.state == {k: checkpoint.state[k] for k in restored.state}
 
 
 def test_a_run_that_died_before_its_first_checkpoint_starts_again(
@@ -397,9 +397,9 @@ def test_a_compiled_iteration_is_the_iteration_that_it_compiles(
     plain, compiled = fresh(tiny(case, family=family)), fresh(tiny(case, family=family, compile=True))
     for state in (plain, compiled):
         list(itertools.islice(game(state), 2))
-    expected, found = plain.update.drain(), compiled.update.drain()
+    expected, logged = plain.update.drain(), compiled.update.drain()
     for kind in ("terms", "gradient_norm"):
-        assert found[kind] == pytest.approx(expected[kind], rel=1e-4, abs=1e-5)
+        assert logged[kind] == pytest.approx(expected[kind], rel=1e-4, abs=1e-5)
     weights = compiled.family.state_dict()
     for name, value in plain.family.state_dict().items():
         torch.testing.assert_close(weights[name], value, atol=1e-5, rtol=1e-3, msg=name)
