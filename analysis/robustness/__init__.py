@@ -1,1 +1,1 @@
-"""How far does a small change of the images change what a probe says?"""
+"""How far does a small change of the images change what a probe predicts?"""

@@ -1,4 +1,4 @@
-"""The study of adversarial examples: a fitted probe beside one on raw pixels and one on the untrained network."""
+"""The study of adversarial examples: a fitted probe, with probes on pixels and the untrained network as baselines."""
 
 from __future__ import annotations
 
@@ -16,32 +16,36 @@ from ..errors import AnalysisError
 from ..probes.saved_probe import FittedProbe, fit_rows
 from .attacks import Robustness, Target, accuracy_under_attack, linear_target
 
-Slopes = tuple[Callable[[Singles], Floats], Callable[[Singles, Ints], Floats]]
-"""Of a reader of images: scores, and the gradient of the loss by the pixels; see `adversarial.Target`."""
+ScoresAndGradient = tuple[Callable[[Singles], Floats], Callable[[Singles, Ints], Floats]]
+"""Of a classifier of images: its scores, and the gradient of its loss by the pixels; see `attacks.Target`."""
 
 
-class Pictures(NamedTuple):
-    """Images of one split, (n, h, w, c) uint8 or in [0, 1], and their classes (n,)."""
+class LabelledImages(NamedTuple):
+    """Images of one split with their classes."""
 
     images: Floats | Pixels
+    """(n, h, w, c), uint8 or in [0, 1]."""
     labels: Ints
+    """(n,)"""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network under a probe. Args: read: images -> features (n, d). slopes: a probe of them -> its slopes."""
+    """A network whose features a probe classifies."""
 
-    read: Callable[[Floats | Pixels], Floats]
-    slopes: Callable[[FittedProbe], Slopes]
+    features: Callable[[Floats | Pixels], Floats]
+    """Maps images to features (n, d)."""
+    scores_and_gradient: Callable[[FittedProbe], ScoresAndGradient]
+    """Maps a probe of these features to its scores of images, and their gradient by the pixels."""
 
 
 def study_adversarial(
     probe: FittedProbe,
     network: Network,
     untrained: Network | None,
-    train: Pictures,
-    validation: Pictures,
-    test: Pictures,
+    train: LabelledImages,
+    validation: LabelledImages,
+    test: LabelledImages,
     *,
     epsilons: Sequence[float],
     steps: int,
@@ -51,7 +55,21 @@ def study_adversarial(
 ) -> Robustness:
     """Attack the probe through its network, and the baselines, fitted on train images, through theirs.
 
-    Raises: AnalysisError where too few images have a label to fit or to judge.
+    Args:
+        probe: fitted on the network's features.
+        network: what the probe was fitted to.
+        untrained: the same network with its first weights; None without.
+        train: images that baselines are fitted on.
+        validation: images that choose C.
+        test: images that are attacked.
+        epsilons: largest changes of a pixel in [0, 1], ascending, above 0.
+        steps: of PGD.
+        seed: of fits, random starts and noise.
+        notes: sentences for the result.
+        progress: called with what is at work.
+
+    Raises:
+        AnalysisError: too few images have a label to fit or to test.
     """
     least = min(len(train.labels), len(validation.labels), len(test.labels))
     if least < 2 or len(np.unique(train.labels)) < 2:
@@ -60,7 +78,7 @@ def study_adversarial(
             "with labels that the probe knows"
         )
     rng, classes = np.random.default_rng([seed, *b"adversarial"]), len(probe.classes)
-    targets = [Target(probe.column, *network.slopes(probe))]
+    targets = [Target(probe.column, *network.scores_and_gradient(probe))]
     with one_blas_thread():
         for common, name in ((False, "pixels"), (True, "pixels, all at one scale")):
             progress(f"fitting {name}")
@@ -68,8 +86,8 @@ def study_adversarial(
             targets.append(linear_target(name, *pixels.in_the_columns, baseline=True))
         if untrained is not None:
             progress("fitting the untrained network")
-            fitted = _fitted(probe, train, validation, classes, untrained.read, rng)
-            targets.append(Target(f"untrained.{probe.column}", *untrained.slopes(fitted), baseline=True))
+            fitted = _fitted(probe, train, validation, classes, untrained.features, rng)
+            targets.append(Target(f"untrained.{probe.column}", *untrained.scores_and_gradient(fitted), baseline=True))
         sentences = [
             f"baselines are fitted on {len(train.labels):,} train images, C chosen on {len(validation.labels):,} "
             "validation images; pixels are divided each by its own deviation, as all columns are, which makes much of "
@@ -90,21 +108,22 @@ def study_adversarial(
 
 
 def _flat(images: Floats | Pixels) -> Singles:
+    """Pixels in [0, 1] as features (n, h · w · c)."""
     return as_images(images).reshape(len(images), -1)
 
 
 def _fitted(
     like: FittedProbe,
-    train: Pictures,
-    validation: Pictures,
+    train: LabelledImages,
+    validation: LabelledImages,
     classes: int,
-    read: Callable[[Floats | Pixels], Floats],
+    features: Callable[[Floats | Pixels], Floats],
     rng: np.random.Generator,
     *,
     common: bool = False,
 ) -> FittedProbe:
-    """A probe of the same classes that reads other features of the same images."""
-    rows = [Rows(read(part.images), part.labels) for part in (train, validation)]
+    """A probe of the same classes, fitted to other features of the same images; `common`: one scale for all columns."""
+    rows = [Rows(features(part.images), part.labels) for part in (train, validation)]
     mean, scale, weights, bias, c = fit_rows(rows[0], rows[1], classes, rng=rng, common=common)
     return replace(
         like, mean=mean, scale=scale, weights=weights, bias=bias, c=c, accuracy=Interval(np.nan, np.nan, np.nan, 0)

@@ -1,4 +1,4 @@
-"""The section on adversarial examples: what a small change of every pixel leaves of a probe."""
+"""The section on adversarial examples: how accurate a probe is after a small change of every pixel."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ..report.document import (
     Lines,
     Picture,
     Prose,
+    Role,
     Section,
     missing,
     one_of,
@@ -29,16 +30,17 @@ from ..report.images import as_uint8
 from ..terminal import TextTable, percent_interval
 
 if TYPE_CHECKING:
-    from .attacks import Attacked, Robustness
+    from .attacks import AttackedProbe, Robustness
 
 
 METHODS = {"pgd": "PGD", "fgsm": "FGSM", "noise": "random noise"}
+"""Attack -> how charts call it."""
 
 
 def section(context: ReportContext) -> Section:
-    """Robust accuracy against the size of the change, and the images."""
+    """Accuracy by the size of the change, and the images."""
     result: Robustness | None = context.results.get("robustness")
-    if result is None or not result.readers:
+    if result is None or not result.attacked:
         note = "None yet: latentgan adversarial RUN --probe FILE --out RESULTS attacks a saved probe."
         return missing("robustness", "Adversarial examples", note)
     blocks: list[Block] = [*_curves(result), _images(result), *_figures(result)]
@@ -46,33 +48,36 @@ def section(context: ReportContext) -> Section:
     return Section(id="robustness", title="Adversarial examples", finding=_finding(result), blocks=tuple(blocks))
 
 
-def _under(robustness: Robustness, method: str) -> list[Attacked]:
-    return [reader for reader in (*robustness.readers, *robustness.disturbed) if reader.method == method]
+def _under(result: Robustness, method: str) -> list[AttackedProbe]:
+    """The probe and its baselines under one attack."""
+    return [probe for probe in (*result.attacked, *result.under_noise) if probe.method == method]
 
 
-def _curves(robustness: Robustness) -> tuple[Block, ...]:
+def _role(probe: AttackedProbe) -> Role:
+    """Role of a probe's marks in charts."""
+    return role_of(probe.name) if probe.baseline else "ours"
+
+
+def _curves(result: Robustness) -> tuple[Block, ...]:
+    """Accuracy by ε, a chart an attack."""
     options: list[tuple[str, tuple[Block, ...]]] = []
     for method, name in METHODS.items():
         lines = tuple(
             Line(
-                readable(attacked.name),
-                np.asarray(robustness.epsilons, float),
-                *_band(attacked),
-                markers=True,
-                role=role_of(attacked.name) if attacked.baseline else "ours",
+                readable(probe.name), np.asarray(result.epsilons, float), *_band(probe), markers=True, role=_role(probe)
             )
-            for attacked in _under(robustness, method)
+            for probe in _under(result, method)
         )
         if lines:
             caption = (
-                f"Test images still read right when every pixel moves by at most ε under {name}, with 95 % intervals. "
-                "Each probe is attacked through its own slope; noise of the same size shows what the aim adds."
+                f"Accuracy on test images of which every pixel moves by at most ε under {name}, with 95 % intervals. "
+                "Each probe is attacked through its own gradient; noise of the same size is the baseline of an attack."
             )
             chart = Lines(
                 id=f"robust-{method}",
                 title=f"Accuracy under {name}",
                 x_title="ε, largest change of a pixel in [0, 1]",
-                y_title="test images right",
+                y_title="accuracy on test images",
                 lines=lines,
                 caption=caption,
                 y_scale="percent",
@@ -81,47 +86,44 @@ def _curves(robustness: Robustness) -> tuple[Block, ...]:
     return one_of("robust", "Change pixels by", options)
 
 
-def _band(attacked: Attacked) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rows = np.array([(a.value, a.low, a.high) for a in attacked.accuracy])
+def _band(probe: AttackedProbe) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Accuracy at each ε and the ends of its interval, (e,) each."""
+    rows = np.array([(accuracy.value, accuracy.low, accuracy.high) for accuracy in probe.accuracy])
     return rows[:, 0], rows[:, 1], rows[:, 2]
 
 
-def _images(robustness: Robustness) -> Gallery:
-    """One row an image: as it is, then under PGD at each ε, with the class that the probe reads."""
-    frames, groups = as_uint8(robustness.shown), []
-    for shown, read in zip(frames, np.asarray(robustness.read_as), strict=True):
-        pictures, truth = [], _named(robustness, int(read[0]))
-        for epsilon, pixels, k in zip(robustness.epsilons, shown[1:], read[1:], strict=True):
-            name = _named(robustness, int(k))
-            alt = f"{truth}, ε = {float(epsilon):g}, read as {name}"
-            pictures.append(Picture(pixels, alt, name if k == read[0] else f"read as {name}"))
+def _images(result: Robustness) -> Gallery:
+    """One row an image: as it is, then under PGD at each ε, with the class that the probe predicts."""
+    frames, groups = as_uint8(result.shown), []
+    for shown, predicted in zip(frames, np.asarray(result.predicted), strict=True):
+        pictures, truth = [], _class_name(result, int(predicted[0]))
+        for epsilon, pixels, k in zip(result.epsilons, shown[1:], predicted[1:], strict=True):
+            name = _class_name(result, int(k))
+            alt = f"{truth}, ε = {float(epsilon):g}, predicted {name}"
+            pictures.append(Picture(pixels, alt, name if k == predicted[0] else f"predicted {name}"))
         groups.append(Group(title=truth, detail="", pictures=tuple(pictures)))
-    sizes = listed([f"{float(epsilon):g}" for epsilon in robustness.epsilons])
+    sizes = listed([f"{float(epsilon):g}" for epsilon in result.epsilons])
     caption = (
-        f"Test images under PGD against the probe of {robustness.readers[0].name}, from left to right ε = {sizes}; the "
-        "heading is the truth, and below a picture stands what the probe reads."
+        f"Test images under PGD against the probe of {result.attacked[0].name}, from left to right ε = {sizes}; the "
+        "heading is the true class, and below each picture is the class that the probe predicts."
     )
     return Gallery(tuple(groups), caption, rows=True)
 
 
-def _named(robustness: Robustness, k: int) -> str:
-    return robustness.classes[k] if k < len(robustness.classes) else str(k)
+def _class_name(result: Robustness, k: int) -> str:
+    """Name of class k; its number without names."""
+    return result.classes[k] if k < len(result.classes) else str(k)
 
 
-def _figures(robustness: Robustness) -> tuple[Block, ...]:
+def _figures(result: Robustness) -> tuple[Block, ...]:
     """All figures, one ε at a time."""
     options: list[tuple[str, tuple[Block, ...]]] = []
-    caption = f"Accuracy on the same {count(robustness.readers[0].accuracy[0].n)} test images."
-    for i, epsilon in enumerate(robustness.epsilons):
+    caption = f"Accuracy on the same {count(result.attacked[0].accuracy[0].n)} test images."
+    for i, epsilon in enumerate(result.epsilons):
         rows: list[Estimate] = [
-            estimate(
-                readable(attacked.name),
-                attacked.accuracy[i],
-                role_of(attacked.name) if attacked.baseline else "ours",
-                group=name,
-            )
+            estimate(readable(probe.name), probe.accuracy[i], _role(probe), group=name)
             for method, name in METHODS.items()
-            for attacked in _under(robustness, method)
+            for probe in _under(result, method)
         ]
         options.append(
             (
@@ -129,49 +131,47 @@ def _figures(robustness: Robustness) -> tuple[Block, ...]:
                 (Comparison(rows=tuple(rows), caption=caption, scale="percent", axis=(0.0, 1.0)),),
             )
         )
-    return (Choice("robust-figures", "Figures at", tuple(options), _middle(robustness)),)
+    return (Choice("robust-figures", "Figures at", tuple(options), _middle(result)),)
 
 
-def _middle(robustness: Robustness) -> int:
-    return len(robustness.epsilons) // 2
+def _middle(result: Robustness) -> int:
+    """Position of the ε that the finding is about."""
+    return len(result.epsilons) // 2
 
 
-def _finding(robustness: Robustness) -> str:
-    """State the probe beside the best of its baselines at the middle ε, and whether it withstands more."""
-    at = _middle(robustness)
-    attacked = _under(robustness, "pgd")
-    ours = next(row for row in attacked if not row.baseline)
-    left, before = ours.accuracy[at], ours.accuracy[0]
+def _finding(result: Robustness) -> str:
+    """Accuracy of the probe at the middle ε, that under noise, and that of the best baseline under the same attack."""
+    at = _middle(result)
+    attacked = _under(result, "pgd")
+    probe = next(probe for probe in attacked if not probe.baseline)
+    accuracy = probe.accuracy[at]
     text = (
-        f"Moving every pixel by at most {number(float(robustness.epsilons[at]), 2)} where it hurts most (PGD) leaves "
-        f"the "
-        f"probe of {ours.name} {figure(left)} of {count(left.n)} test images right, from {figure(before)}"
+        f"PGD with ε = {number(float(result.epsilons[at]), 2)} lowers the accuracy of the {probe.name} probe from "
+        f"{figure(probe.accuracy[0])} to {figure(accuracy)} (n = {count(accuracy.n)})"
     )
-    still = next((row.accuracy[at] for row in _under(robustness, "noise") if row.name == ours.name), None)
-    text += f"; noise of that size leaves {figure(still)}" if still is not None else ""
-    baseline_accuracies = [(readable(row.name), row.accuracy[at]) for row in attacked if row.baseline]
-    if not baseline_accuracies:
+    under_noise = next((other.accuracy[at] for other in _under(result, "noise") if other.name == probe.name), None)
+    text += f"; noise of that size: {figure(under_noise)}" if under_noise is not None else ""
+    baselines = [(readable(other.name), other.accuracy[at]) for other in attacked if other.baseline]
+    if not baselines:
         return text + "."
-    name, best = max(baseline_accuracies, key=lambda row: row[1].value)
+    name, best = max(baselines, key=lambda baseline: baseline[1].value)
     verdict = "no clear difference"
-    if left.apart(best):
-        verdict = f"so the probe withstands {'more' if left.value > best.value else 'less'}"
-    most = f"the most that a baseline keeps under the same attack is {figure(best)} ({name})"
-    return f"{text}; {most}, {verdict}."
+    if accuracy.apart(best):
+        verdict = f"so the probe is {'more' if accuracy.value > best.value else 'less'} robust"
+    return f"{text}; best baseline under PGD ({name}): {figure(best)}, {verdict}."
 
 
 def tables(result: Any) -> Iterator[TextTable]:
-    """Accuracy at each ε, a reader and an attack a row."""
+    """Accuracy at each ε, a probe and an attack a row."""
     names = {"noise": "random noise", "fgsm": "FGSM", "pgd": "PGD"}
     for method, name in names.items():
         rows = [
             (
-                f"  {attacked.name}" if attacked.baseline else attacked.name,
-                *(percent_interval(figure) for figure in attacked.accuracy),
-                f"{attacked.accuracy[0].n:,}",
+                f"  {probe.name}" if probe.baseline else probe.name,
+                *(percent_interval(accuracy) for accuracy in probe.accuracy),
+                f"{probe.accuracy[0].n:,}",
             )
-            for attacked in (*result.disturbed, *result.readers)
-            if attacked.method == method
+            for probe in _under(result, method)
         ]
         if rows:
             header = ("probe of", *(f"ε = {float(epsilon):g}" for epsilon in result.epsilons), "n")

@@ -211,7 +211,7 @@ def adversarial(
     """
     from analysis.cli.job import asked_of_a_run
     from analysis.probes.saved_probe import load_probe
-    from analysis.robustness.study import Network, Pictures, study_adversarial
+    from analysis.robustness.study import LabelledImages, Network, study_adversarial
     from latentgan.evaluation.probe_gradients import attackable, reader, slopes
     from latentgan.inference.image_files import load_images
     from latentgan.inference.provenance import same_checkpoint
@@ -236,9 +236,9 @@ def adversarial(
             fitted,
             trained,
             untrained,
-            Pictures(*at.train),
-            Pictures(*at.validation),
-            Pictures(*at.test),
+            LabelledImages(*at.train),
+            LabelledImages(*at.validation),
+            LabelledImages(*at.test),
             progress=tell,
             epsilons=epsilon or (0.01, 0.02, 0.05, 0.1, 0.2),
             steps=steps,

@@ -1,4 +1,4 @@
-"""Adversarial examples: on a linear reader of two classes FGSM is the worst case, exactly."""
+"""Adversarial examples: on a linear classifier of two classes FGSM is the worst case, exactly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def rng() -> np.random.Generator:
 
 
 def setting(rng: np.random.Generator, n: int = 300) -> tuple[Target, np.ndarray, np.ndarray, np.ndarray]:
-    """A linear reader of 5×4 images; pixels stay far enough from 0 and 1 that nothing is cut off at ε <= 0.2."""
+    """A linear classifier of 5×4 images; pixels stay far enough from 0 and 1 that nothing is cut off at ε <= 0.2."""
     w = rng.normal(size=(20, 1)) * 0.5
     weights, bias = np.hstack([w, -w]), np.array([-w.sum() / 2, w.sum() / 2])
     images = rng.uniform(0.25, 0.75, (n, 5, 4, 1)).astype(np.float32)
@@ -39,18 +39,19 @@ def test_fgsm_lowers_a_linear_margin_by_epsilon_times_the_l1_norm(rng: np.random
     assert margins(steps) == pytest.approx(margins(moved), abs=1e-4)  # there is nothing worse to find
 
 
-def test_robust_accuracy_of_a_linear_reader_is_the_share_of_large_margins(rng: np.random.Generator) -> None:
+def test_robust_accuracy_is_the_share_of_large_margins(rng: np.random.Generator) -> None:
     target, images, labels, weights = setting(rng)
     scores = target.scores(images)
     margin, reach = np.abs(scores[:, 0] - scores[:, 1]), np.abs(weights[:, 0] - weights[:, 1]).sum()
-    found = accuracy_under_attack([target], images, labels, epsilons=(0.01, 0.05, 0.2), rng=rng)
-    for reader in found.readers:
-        expected = [np.mean(margin > epsilon * reach) for epsilon in found.epsilons]
-        assert [one.value for one in reader.accuracy] == pytest.approx(expected, abs=0.004)
-        assert all(one.n == 300 and one.low <= one.value <= one.high for one in reader.accuracy)
-    assert found.readers[0].accuracy[0].value == 1 and found.readers[0].accuracy[-1].value < 0.5
-    assert found.shown.shape == (8, 5, 5, 4, 1) and found.read_as.shape == (8, 5)
-    assert (found.read_as[:, 0] == labels[:8]).all()
+    result = accuracy_under_attack([target], images, labels, epsilons=(0.01, 0.05, 0.2), rng=rng)
+    for probe in result.attacked:
+        expected = [np.mean(margin > epsilon * reach) for epsilon in result.epsilons]
+        assert [interval.value for interval in probe.accuracy] == pytest.approx(expected, abs=0.004)
+        assert all(interval.n == 300 for interval in probe.accuracy)
+        assert all(interval.low <= interval.value <= interval.high for interval in probe.accuracy)
+    assert result.attacked[0].accuracy[0].value == 1 and result.attacked[0].accuracy[-1].value < 0.5
+    assert result.shown.shape == (8, 5, 5, 4, 1) and result.predicted.shape == (8, 5)
+    assert (result.predicted[:, 0] == labels[:8]).all()
 
 
 def test_the_gradient_is_that_of_finite_differences(rng: np.random.Generator) -> None:
@@ -68,15 +69,14 @@ def test_the_gradient_is_that_of_finite_differences(rng: np.random.Generator) ->
         assert gradient[:, place[0], place[1], 0] == pytest.approx(slope, abs=1e-6)
 
 
-def test_a_reader_that_sees_no_pixel_is_not_attacked(rng: np.random.Generator) -> None:
-    """The null: a constant reader has no gradient, and keeps its accuracy."""
+def test_a_blind_classifier_cannot_be_attacked(rng: np.random.Generator) -> None:
+    """The null: a constant classifier has no gradient, and keeps its accuracy."""
     target = linear_target("blind", np.zeros((20, 2)), np.array([1.0, 0.0]))
     images, labels = rng.uniform(size=(200, 5, 4, 1)), rng.integers(0, 2, 200)
-    found = accuracy_under_attack([target], images, labels, rng=rng)
-    for reader in found.readers:
-        assert (
-            len({one.value for one in reader.accuracy}) == 1 and reader.accuracy[0].low < 0.5 < reader.accuracy[0].high
-        )
+    result = accuracy_under_attack([target], images, labels, rng=rng)
+    for probe in result.attacked:
+        assert len({interval.value for interval in probe.accuracy}) == 1
+        assert probe.accuracy[0].low < 0.5 < probe.accuracy[0].high
 
 
 def test_the_order_of_images_does_not_matter_to_fgsm(rng: np.random.Generator) -> None:

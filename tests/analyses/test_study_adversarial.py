@@ -18,7 +18,7 @@ from analysis.probes.saved_probe import FittedProbe, fit_probe
 from analysis.report.context import ReportContext
 from analysis.results import load_one, save
 from analysis.robustness.attacks import Robustness, linear_target, softmax
-from analysis.robustness.study import Network, Pictures, Slopes, study_adversarial
+from analysis.robustness.study import LabelledImages, Network, ScoresAndGradient, study_adversarial
 from analysis.robustness.views import section as adversarial
 from analysis.table.study_options import Options
 from latentgan import NumpyModel
@@ -35,34 +35,34 @@ class Brightness:
         rough = np.random.default_rng(seed).normal(size=(SIDE, SIDE)) / SIDE
         self.weights = (halves if seed is None else rough).reshape(-1, 1)
 
-    def read(self, images: np.ndarray) -> np.ndarray:
+    def features(self, images: np.ndarray) -> np.ndarray:
         return images.reshape(len(images), -1) @ self.weights
 
-    def slopes(self, probe: FittedProbe) -> Slopes:
+    def scores_and_gradient(self, probe: FittedProbe) -> ScoresAndGradient:
         inner, bias = probe.in_the_columns
-        found = linear_target("", self.weights @ inner, bias)
-        return found.scores, found.gradient
+        target = linear_target("", self.weights @ inner, bias)
+        return target.scores, target.gradient
 
 
 class Contrast(Brightness):
-    """One whose feature is that difference without its sign, which no linear reader of pixels sees."""
+    """One whose feature is that difference without its sign, which no linear classifier of pixels sees."""
 
-    def read(self, images: np.ndarray) -> np.ndarray:
-        return np.abs(super().read(images))
+    def features(self, images: np.ndarray) -> np.ndarray:
+        return np.abs(super().features(images))
 
-    def slopes(self, probe: FittedProbe) -> Slopes:
+    def scores_and_gradient(self, probe: FittedProbe) -> ScoresAndGradient:
         inner, bias = probe.in_the_columns
 
         def gradient(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-            slope = softmax(self.read(images) @ inner + bias)
+            slope = softmax(self.features(images) @ inner + bias)
             slope[np.arange(len(labels)), labels] -= 1
-            signs = np.sign(Brightness.read(self, images))
+            signs = np.sign(Brightness.features(self, images))
             return (signs * (slope @ inner.T) @ self.weights.T).reshape(images.shape)
 
-        return lambda images: self.read(images) @ inner + bias, gradient
+        return lambda images: self.features(images) @ inner + bias, gradient
 
 
-def planted(n: int, seed: int, gap: float = 0.2, *, signed: bool = True) -> Pictures:
+def planted(n: int, seed: int, gap: float = 0.2, *, signed: bool = True) -> LabelledImages:
     """Noise in which one half is brighter than the other by `gap`, and one pixel that says it too, but for little.
 
     Unsigned ones: either half is brighter than the other, or neither.
@@ -74,20 +74,20 @@ def planted(n: int, seed: int, gap: float = 0.2, *, signed: bool = True) -> Pict
     images[:, :, : SIDE // 2] += (gap / 2 * turn)[:, None, None, None]
     images[:, :, SIDE // 2 :] -= (gap / 2 * turn)[:, None, None, None]
     images[:, 0, 0, 0] = 0.5 + 0.004 * turn
-    return Pictures(np.clip(images, 0, 1), labels.astype(np.int64))
+    return LabelledImages(np.clip(images, 0, 1), labels.astype(np.int64))
 
 
 def probe_of(weights: tuple[float, float], bias: tuple[float, float]) -> FittedProbe:
     """A probe of one column, as if it had been fitted and saved."""
-    one, w, b = np.ones(1, np.float32), np.array([weights], np.float32), np.array(bias, np.float32)
+    ones, w, b = np.ones(1, np.float32), np.array([weights], np.float32), np.array(bias, np.float32)
     return FittedProbe(
         column="halves",
         pool=0,
         checkpoint="",
         target="label",
         classes=("left", "right"),
-        mean=0 * one,
-        scale=one,
+        mean=0 * ones,
+        scale=ones,
         weights=w,
         bias=b,
         c=1.0,
@@ -97,9 +97,9 @@ def probe_of(weights: tuple[float, float], bias: tuple[float, float]) -> FittedP
 
 def study(network: Brightness, untrained: Brightness | None, probe: FittedProbe, *, signed: bool = True) -> Robustness:
     sets = [planted(300, seed, signed=signed) for seed in (1, 2, 3)]
-    nets = [None if one is None else Network(one.read, one.slopes) for one in (network, untrained)]
-    assert nets[0] is not None
-    return study_adversarial(probe, nets[0], nets[1], *sets, epsilons=(0.02, 0.05), steps=5)
+    trained, baseline = (net and Network(net.features, net.scores_and_gradient) for net in (network, untrained))
+    assert trained is not None
+    return study_adversarial(probe, trained, baseline, *sets, epsilons=(0.02, 0.05), steps=5)
 
 
 LINEAR = probe_of((40, -40), (0, 0))
@@ -112,22 +112,22 @@ def linear() -> Robustness:
 
 
 @pytest.fixture(scope="module")
-def found() -> Robustness:
+def contrast() -> Robustness:
     return study(Contrast(), Contrast(seed=4), UNSIGNED, signed=False)
 
 
-def accuracy(found: Robustness, name: str, method: str = "pgd") -> tuple[Interval, ...]:
-    one = [a for a in (*found.readers, *found.disturbed) if (a.name, a.method) == (name, method)]
-    return one[0].accuracy
+def accuracy(result: Robustness, name: str, method: str = "pgd") -> tuple[Interval, ...]:
+    probes = (*result.attacked, *result.under_noise)
+    return next(probe.accuracy for probe in probes if (probe.name, probe.method) == (name, method))
 
 
 def test_a_planted_robust_feature_withstands_what_undoes_pixels(linear: Robustness) -> None:
     """The halves differ by 0.2: ε = 0.05 moves that by 0.1. The pixel that pixels lean on needs 0.004."""
     ours, pixels, rough = (accuracy(linear, name) for name in ("halves", "pixels", "untrained.halves"))
-    margins = np.abs(Brightness().read(planted(300, 3).images)[:, 0])
+    margins = np.abs(Brightness().features(planted(300, 3).images)[:, 0])
     assert ours[0].value > 0.97 and ours[2].value == pytest.approx(np.mean(margins > 0.1), abs=0.01)
     assert pixels[0].value > 0.97 and pixels[1].apart(pixels[0]) and pixels[2].high < 0.2 < ours[2].low
-    assert rough[0].high < ours[0].low and all(one.n == 300 for one in ours)
+    assert rough[0].high < ours[0].low and all(interval.n == 300 for interval in ours)
     assert accuracy(linear, "halves", "noise")[2].value > 0.97
 
 
@@ -135,48 +135,50 @@ def test_pixels_at_one_scale_find_the_same_and_nothing_is_claimed(linear: Robust
     """The null: a linear feature is no better than pixels that are read well."""
     ours, pixels = (accuracy(linear, name)[2] for name in ("halves", "pixels, all at one scale"))
     assert pixels.value == pytest.approx(ours.value, abs=0.05)
-    said = adversarial(ReportContext({"robustness": linear})).finding
-    assert "no clear difference" in said and "withstands" not in said
+    finding = adversarial(ReportContext({"robustness": linear})).finding
+    assert "no clear difference" in finding and "robust" not in finding
 
 
-def test_accuracy_under_pgd_never_rises_with_epsilon(found: Robustness, linear: Robustness) -> None:
-    for one in (*found.readers, *linear.readers):
-        if one.method == "pgd":
-            values = [figure.value for figure in one.accuracy]
+def test_accuracy_under_pgd_never_rises_with_epsilon(contrast: Robustness, linear: Robustness) -> None:
+    for probe in (*contrast.attacked, *linear.attacked):
+        if probe.method == "pgd":
+            values = [interval.value for interval in probe.accuracy]
             assert values == sorted(values, reverse=True)
 
 
-def test_the_report_says_it_in_one_sentence_and_shows_the_images(found: Robustness, tmp_path: Path) -> None:
-    save(found, tmp_path)
+def test_the_report_says_it_in_one_sentence_and_shows_the_images(contrast: Robustness, tmp_path: Path) -> None:
+    save(contrast, tmp_path)
     section = adversarial(ReportContext({"robustness": load_one(tmp_path, "robustness")}))
-    assert "at most 0.02" in section.finding and "so the probe withstands more" in section.finding
-    assert section.finding.count(". ") == 0 and "of 300 test images" in section.finding
+    assert "ε = 0.02" in section.finding and "more robust" in section.finding and "n = 300" in section.finding
+    assert len(section.finding.split()) <= 45, section.finding
     kinds = [type(block).__name__ for block in section.blocks]
     assert kinds[:3] == ["Choice", "Gallery", "Choice"]
     gallery: Any = section.blocks[1]
     assert len(gallery.groups) == 8 and all(len(group.pictures) == 3 for group in gallery.groups)
     assert {group.title for group in gallery.groups} == {"left", "right"}
-    assert any(picture.label.startswith("read as") for group in gallery.groups for picture in group.pictures)
+    assert any(picture.label.startswith("predicted") for group in gallery.groups for picture in group.pictures)
 
 
-def test_without_baselines_none_are_spoken_of(found: Robustness) -> None:
+def test_without_baselines_none_are_spoken_of(contrast: Robustness) -> None:
     bare = study(Brightness(), None, LINEAR)
     assert any("no untrained network" in note for note in bare.notes)
-    alone = replace(found, readers=tuple(one for one in found.readers if not one.baseline), disturbed=())
+    alone = replace(
+        contrast, attacked=tuple(probe for probe in contrast.attacked if not probe.baseline), under_noise=()
+    )
     assert "baseline" not in adversarial(ReportContext({"robustness": alone})).finding
 
 
 def test_too_few_labels_are_refused() -> None:
     pictures, network = planted(300, 1), Brightness()
-    one = Pictures(pictures.images[:1], pictures.labels[:1])
+    single = LabelledImages(pictures.images[:1], pictures.labels[:1])
     with pytest.raises(AnalysisError, match="need train images of two classes"):
         study_adversarial(
             LINEAR,
-            Network(network.read, network.slopes),
+            Network(network.features, network.scores_and_gradient),
             None,
-            one,
-            one,
-            one,
+            single,
+            single,
+            single,
             epsilons=(0.1,),
             steps=1,
         )
@@ -204,15 +206,15 @@ def test_the_command_attacks_a_saved_probe_through_the_run(
     run, probe = probed
     asked = ("adversarial", run, "--probe", probe, "--epsilon", 0.02, "--epsilon", 0.1, "-n", 80, "--steps", 4)
     assert call(monkeypatch, *asked, "--out", tmp_path, "--json") == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["kind"] == "robustness" and [one["name"] for one in said["readers"]][::2] == [
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["kind"] == "robustness" and [probe["name"] for probe in printed["attacked"]][::2] == [
         "code",
         "pixels",
         "pixels, all at one scale",
         "untrained.code",
     ]
-    found = load_one(tmp_path, "robustness")
-    assert accuracy(found, "code")[2].high < accuracy(found, "code")[0].low and found.shown.shape == (8, 4, 8, 8, 1)
+    result = load_one(tmp_path, "robustness")
+    assert accuracy(result, "code")[2].high < accuracy(result, "code")[0].low and result.shown.shape == (8, 4, 8, 8, 1)
     assert call(monkeypatch, *asked) == 0 and "accuracy under PGD" in capsys.readouterr().out
 
     (tmp_path / "overview.json").write_text(json.dumps({"metadata": json.dumps({"checkpoint": "0" * 64})}))

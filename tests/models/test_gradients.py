@@ -53,7 +53,7 @@ def test_an_attack_through_the_encoder_lowers_accuracy(trained: tuple[latentgan.
     result = accuracy_under_attack(
         [target], source.images[rows], source.labels[rows], epsilons=(0.1,), rng=np.random.default_rng(0), steps=5
     )
-    for reader in result.readers:
+    for reader in result.attacked:
         assert reader.accuracy[1].high < reader.accuracy[0].low
 
 
