@@ -25,7 +25,7 @@ from ..report.document import (
     one_of,
 )
 from ..report.estimate_rows import estimate, figure, readable, role_of
-from ..report.formatting import count, listed, number, sentence
+from ..report.formatting import count, listed, number, percent, sentence
 from ..report.images import as_uint8
 from ..terminal import TextTable, percent_interval
 
@@ -145,20 +145,21 @@ def _finding(result: Robustness) -> str:
     attacked = _under(result, "pgd")
     probe = next(probe for probe in attacked if not probe.baseline)
     accuracy = probe.accuracy[at]
-    text = (
-        f"PGD with ε = {number(float(result.epsilons[at]), 2)} lowers the accuracy of the {probe.name} probe from "
-        f"{figure(probe.accuracy[0])} to {figure(accuracy)} (n = {count(accuracy.n)})"
-    )
     under_noise = next((other.accuracy[at] for other in _under(result, "noise") if other.name == probe.name), None)
-    text += f"; noise of that size: {figure(under_noise)}" if under_noise is not None else ""
+    noise = f", under noise {percent(under_noise.value)}" if under_noise is not None else ""
+    text = (
+        f"The {probe.name} probe is {figure(accuracy)} accurate under PGD with "
+        f"ε = {number(float(result.epsilons[at]), 2)} (unattacked {percent(probe.accuracy[0].value)}{noise}; "
+        f"n = {count(accuracy.n)})"
+    )
     baselines = [(readable(other.name), other.accuracy[at]) for other in attacked if other.baseline]
     if not baselines:
         return text + "."
     name, best = max(baselines, key=lambda baseline: baseline[1].value)
-    verdict = "no clear difference"
+    verdict = "no clear difference to"
     if accuracy.apart(best):
-        verdict = f"so the probe is {'more' if accuracy.value > best.value else 'less'} robust"
-    return f"{text}; best baseline under PGD ({name}): {figure(best)}, {verdict}."
+        verdict = "more robust than" if accuracy.value > best.value else "less robust than"
+    return f"{text}, {verdict} the best baseline ({name}): {figure(best)}."
 
 
 def tables(result: Any) -> Iterator[TextTable]:

@@ -150,7 +150,7 @@ def test_the_report_says_it_in_one_sentence_and_shows_the_images(contrast: Robus
     save(contrast, tmp_path)
     section = adversarial(ReportContext({"robustness": load_one(tmp_path, "robustness")}))
     assert "ε = 0.02" in section.finding and "more robust" in section.finding and "n = 300" in section.finding
-    assert len(section.finding.split()) <= 45, section.finding
+    assert len(section.finding.split(" ")) <= 40, section.finding
     kinds = [type(block).__name__ for block in section.blocks]
     assert kinds[:3] == ["Choice", "Gallery", "Choice"]
     gallery: Any = section.blocks[1]
