@@ -1,4 +1,4 @@
-"""ALI on the 25 Gaussians of its paper: how many of them it covers as it learns, beside the authors' figure.
+"""ALI on the 25 Gaussians of its paper: how many of them it covers as it learns, and the authors' figure.
 
     python examples/gaussians.py --out runs/gaussians            # two minutes on one core
     python examples/gaussians.py --out runs/gaussians --quick    # seconds: a twentieth of the training

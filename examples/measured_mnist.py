@@ -35,7 +35,7 @@ def call(command: str, *arguments: object) -> None:
     subprocess.run([sys.executable, "-m", "latentgan", *typed], check=True)
 
 
-# 1. Columns (n,) of an .npz beside `images` and `labels` are attributes; with a folder of images it is a CSV.
+# 1. Columns (n,) of an .npz other than `images` and `labels` are attributes; with a folder of images it is a CSV.
 source = latentgan.load_source("digits") if options.quick else latentgan.load_source("mnist", mirror=options.mirror)
 names = MEASURES[:4]
 values = measure(source.images, ground=background(source.images), names=names)
@@ -52,7 +52,7 @@ call("encode", run, "--out", table, "--features", "none")
 call("concepts", table, "--model", run, "--out", results)
 call("verify", run, "--results", results, *(["--images", 20, "--draws", 3] if options.quick else ["--images", 200]))
 
-# 3. The figures, each beside random directions of equal length; the report shows curves, leakage and images.
+# 3. The figures, each with that of random directions of equal length; the report shows curves, leakage and images.
 for response in load(results)["editing"].responses:
     if response.column in names:
         ranks = f"{response.spearman.plain(2)} (random {response.spearman_random.plain(2)})"

@@ -163,17 +163,24 @@ def _aae(family: Any, draw: Any, move: Any, step: Any) -> None:
     """AAE: reconstruction and game on one draw of the codes."""
     x = draw()
     z = family.draw(x)
-    judged = family.discriminator(torch.cat([family.prior.sample(len(x)), z]))
-    real, fake = judged[: len(x)], judged[len(x) :]
-    rebuilding, fooling, weight = (x - family.decoder(z)).square().mean(), _real(fake), family.config.adversarial_weight
-    judging = _real(real) + _fake(fake)
+    logits = family.discriminator(torch.cat([family.prior.sample(len(x)), z]))
+    real, fake = logits[: len(x)], logits[len(x) :]
+    reconstruction, encoder_loss, weight = (
+        (x - family.decoder(z)).square().mean(),
+        _real(fake),
+        family.config.adversarial_weight,
+    )
+    discriminator_loss = _real(real) + _fake(fake)
     if weight:
-        step(move("autoencoder", rebuilding + weight * fooling, keep=True), move("discriminator", judging))
+        step(
+            move("autoencoder", reconstruction + weight * encoder_loss, keep=True),
+            move("discriminator", discriminator_loss),
+        )
     else:
         step(
-            move("autoencoder", rebuilding, keep=True),
-            move("discriminator", judging, keep=True),
-            move("encoder", fooling),
+            move("autoencoder", reconstruction, keep=True),
+            move("discriminator", discriminator_loss, keep=True),
+            move("encoder", encoder_loss),
         )
 
 
@@ -213,10 +220,10 @@ def _aae_semi(family: Any, draw_labelled: Any, move: Any, step: Any) -> None:
     y, z, drawn = out[:n, :k].softmax(1), out[:n, k:], family.prior.sample(n)
     classes = family.class_discriminator(torch.cat([drawn[:, :k], y]))
     styles = family.discriminator(torch.cat([drawn[:, k:], z]))
-    judging = _real(classes[:n]) + _fake(classes[n:]) + _real(styles[:n]) + _fake(styles[n:])
+    discriminator_loss = _real(classes[:n]) + _fake(classes[n:]) + _real(styles[:n]) + _fake(styles[n:])
     step(
         move("autoencoder", (x - family.decoder(torch.cat([y, z], 1))).square().mean(), keep=True),
-        move("discriminator", judging, keep=True),
+        move("discriminator", discriminator_loss, keep=True),
         move("encoder", _real(classes[n:]) + _real(styles[n:]), keep=True),
         move("classifier", cross_entropy(out[n:, :k], label)),
     )
@@ -260,8 +267,8 @@ def script_trunk() -> nn.Sequential:
 def script_infogan(source: ImageSource, *, batch: int, noise: int = 62, classes: int = 10, codes: int = 2) -> Iteration:
     """Return a function that plays one batch of the script: generator, then discriminator, then information."""
     generator, trunk = ScriptGenerator(noise + classes + codes), script_trunk()
-    judge, aux, latent = nn.Linear(512, 1), nn.Sequential(nn.Linear(512, classes), nn.Softmax(1)), nn.Linear(512, codes)
-    discriminator = nn.ModuleList([trunk, judge, aux, latent])
+    logit, aux, latent = nn.Linear(512, 1), nn.Sequential(nn.Linear(512, classes), nn.Softmax(1)), nn.Linear(512, codes)
+    discriminator = nn.ModuleList([trunk, logit, aux, latent])
     everything = [*generator.parameters(), *discriminator.parameters()]
     adams = [
         torch.optim.Adam(list(p), lr=2e-4, betas=(0.5, 0.999))
@@ -277,13 +284,13 @@ def script_infogan(source: ImageSource, *, batch: int, noise: int = 62, classes:
         code = torch.tensor(np.random.uniform(-1, 1, (len(x), codes)), dtype=torch.float32)
         adams[0].zero_grad()
         images = generator(torch.cat([z, label, code], 1))
-        loss = nn.functional.mse_loss(judge(trunk(images)), valid)
+        loss = nn.functional.mse_loss(logit(trunk(images)), valid)
         loss.backward()
         adams[0].step()
         adams[1].zero_grad()
-        real = nn.functional.mse_loss(judge(trunk(x)), valid)
-        made = nn.functional.mse_loss(judge(trunk(images.detach())), fake)
-        ((real + made) / 2).backward()
+        real = nn.functional.mse_loss(logit(trunk(x)), valid)
+        generated = nn.functional.mse_loss(logit(trunk(images.detach())), fake)
+        ((real + generated) / 2).backward()
         adams[1].step()
         adams[2].zero_grad()
         wanted = torch.from_numpy(np.random.randint(0, classes, len(x)))
@@ -294,7 +301,7 @@ def script_infogan(source: ImageSource, *, batch: int, noise: int = 62, classes:
         information.backward()
         adams[2].step()
         # The script prints its losses after every batch, so it reads them.
-        loss.item(), real.item(), made.item(), information.item()
+        loss.item(), real.item(), generated.item(), information.item()
 
     return iteration
 

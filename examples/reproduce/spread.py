@@ -1,4 +1,4 @@
-"""How much of a representation's variance is between classes, which is what a reader with few labels lives on.
+"""How much of a representation's variance is between classes, which is what a probe with few labels can use.
 
     python examples/reproduce/spread.py mnist.parquet
 

@@ -159,7 +159,7 @@ def _attribute_values(given: list[str]) -> dict[str, str]:
         raise ConfigError(f"--attribute {odd[0]} is no name=value, for example --attribute slant=2.5")
     names = [name for name, _, _ in pairs]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise ConfigError(f"--attribute {twice[0]}: one value can be asked for, and there are {names.count(twice[0])}")
+        raise ConfigError(f"--attribute {twice[0]}: one value is possible, and there are {names.count(twice[0])}")
     return {name: value for name, _, value in pairs}
 
 

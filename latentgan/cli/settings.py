@@ -27,7 +27,7 @@ from latentgan.families.base import configure, family_names, load_family
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One parameter as a person reads it."""
+    """One parameter as text."""
 
     key: str
     type: str

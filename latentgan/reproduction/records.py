@@ -111,7 +111,7 @@ def read_record(path: Path) -> Record | None:
 
 
 def is_quick(record: Record) -> bool:
-    """Tell a record of a few iterations on embedded digits, whose figures mean nothing."""
+    """Return whether a record is of a few iterations on embedded digits, whose figures mean nothing."""
     return record.command.endswith(" --quick")
 
 

@@ -248,7 +248,7 @@ def test_the_command_line_imports_nothing_heavy_at_its_top():
     heavy = ("torch", "numpy", "pandas", "sklearn", "scipy", "umap", "plotly", "pyarrow", "PIL")
     for path in files(*LIGHT, "analysis.app", "analysis.cli", "analysis.catalogue"):
         bad = {name for name in imports(path, top_level=True) if under(name, *heavy)}
-        assert not bad, f"{path} imports {bad} before it knows what is asked"
+        assert not bad, f"{path} imports {bad} before it knows the command"
 
 
 def test_nothing_is_ever_unpickled():

@@ -1,4 +1,4 @@
-"""The command line as a user types it: one sentence for every mistake, files where they were asked for."""
+"""The command line as a user types it: one sentence for every mistake, files where they belong."""
 
 from __future__ import annotations
 
@@ -192,8 +192,8 @@ def test_from_a_run_to_a_table_to_an_edited_image(call, run, tmp_path, digits):
     zero = np.array(Image.open(next(out.glob("*+0.png"))))
     assert zero.shape == (8, 8)
     assert call("concepts", tmp_path / "t.parquet", "--preserve", "8", "--out", tmp_path / "results")[0] == 0
-    freed = "label: 3, preserving 8"
-    assert call("edit", run, picture, "--concept", freed, "--results", tmp_path / "results", "--out", out)[0] == 0
+    conditional = "label: 3, preserving 8"
+    assert call("edit", run, picture, "--concept", conditional, "--results", tmp_path / "results", "--out", out)[0] == 0
     assert len(list(out.glob("one_label--3--preserving-8*"))) == 6
     code, _, err = call("edit", run, picture, "--concept", "labl: 3", "--results", tmp_path / "results", "--out", out)
     assert code == 2 and "did you mean 'label: 3'" in err

@@ -1,4 +1,4 @@
-"""The examples run as their first lines say, and the configurations beside them can be trained from."""
+"""The examples run as their first lines say, and their configurations can be trained from."""
 
 from __future__ import annotations
 

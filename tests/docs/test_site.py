@@ -1,4 +1,4 @@
-"""The site builds from nothing without a warning, and a browser that opens its pages asks for nothing but files."""
+"""The site builds from nothing without a warning, and a browser that opens its pages requests nothing but files."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ WIDTH = 12
 
 
 class Bands:
-    """An image of four bands whose brightness is linear in the code, and judges that read the bands."""
+    """An image of four bands whose brightness is linear in the code, and an evaluator that measures the bands."""
 
     def __init__(self, mixing: np.ndarray) -> None:
         self.mixing = mixing  # (d, 4)

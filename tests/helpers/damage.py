@@ -1,4 +1,4 @@
-"""Files that are broken at random, for the tests of what reads them."""
+"""Files that are broken at random, for the tests of the functions that read them."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ from damage import damaged
 from PIL import Image
 
 TIMEOUT_SECONDS = 240
-"""By the clock: a call that waits for ever is told from one on a busy machine."""
+"""By the clock, after which a call counts as waiting for ever; the machine may be busy."""
 CPU_SECONDS = 60
 MEMORY_BYTES = 6 << 30
 MAX_LINE = 600
@@ -462,7 +462,7 @@ def data_calls(world: World) -> Iterator[Call]:
 
 
 def image_calls(world: World) -> Iterator[Call]:
-    """Spoil image files and the table beside them."""
+    """Spoil image files and the table in their folder."""
     for kind in ("jpeg", "png", "gif", "bmp", "tiff", "webp"):
         content = (world.good / f"one.{kind}").read_bytes()
         for number in range(4):

@@ -1,6 +1,6 @@
 """A model whose log p(x) and posterior are known, x = W z + σ ε with z ~ N(0, I), and families that have it as decoder.
 
-Beside it, encoders whose q(z|x) is a Gaussian that is written down, and one that is folded, x = w |z| + σ ε.
+Also encoders whose q(z|x) is a given Gaussian, and a folded model, x = w |z| + σ ε.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Model:
 
 
 class Folded:
-    """x = w |z| + σ ε of one z ~ N(0, 1), whose sign no x tells: the posterior is symmetric, with modes at ±x/w.
+    """x = w |z| + σ ε of one z ~ N(0, 1), of unknown sign: the posterior is symmetric, with modes at ±x/w.
 
     Args:
         weight: w.

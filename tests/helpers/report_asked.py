@@ -16,7 +16,7 @@ from analysis.model_comparison.similarity import Comparison, Comparisons, simila
 
 @functools.cache
 def disentanglement(names: tuple[str, ...]) -> Disentanglement:
-    """A PCA of digits with one number that is the ink, beside the label and the ink as known factors."""
+    """A PCA of digits with one number that is the ink, with the label and the ink as known factors."""
     from report_samples import digits, pca
 
     images, labels = digits()
@@ -37,7 +37,7 @@ def disentanglement(names: tuple[str, ...]) -> Disentanglement:
 
 @functools.cache
 def fidelity(features: str = "discriminator.dense1", copied: bool = False) -> Fidelity:
-    """Samples of a PCA of digits, beside 60 held-out ones: noisy and of two kinds, or train rows as they are."""
+    """Samples of a PCA of digits, and 60 held-out ones: noisy and of two kinds, or train rows as they are."""
     from report_samples import LATENT, decode, pca, pixels
 
     rng = np.random.default_rng(0)

@@ -95,7 +95,7 @@ def results(n: int = 600, names: tuple[str, ...] = tuple("0123456789")) -> dict[
 
 
 def adversarial(names: tuple[str, ...]) -> Robustness:
-    """Class means as readers: one of smoothed images, one of pixels."""
+    """Class means as classifiers: one of smoothed images, one of pixels."""
     images, labels = digits()
     means = np.stack([images[labels == k].mean(0).ravel() for k in range(10)])
     smooth = (means.reshape(10, 4, 2, 4, 2).mean((2, 4), keepdims=True) * np.ones((1, 1, 2, 1, 2))).reshape(10, 64)
@@ -413,7 +413,7 @@ def geometry() -> Geometry:
 
 
 def prior() -> PriorComparison:
-    """The codes of all digits, of unequal spread, beside N(0, 1), and numbers that are N(0, 1) themselves."""
+    """The codes of all digits, of unequal spread, compared with N(0, 1), and numbers that are N(0, 1) themselves."""
     rng = np.random.default_rng(0)
     parts = {"z": pca()[2], "noise": rng.normal(size=(1797, 3))}
     comparisons = [
@@ -478,16 +478,16 @@ def reconstruction(n: int, names: tuple[str, ...]) -> Reconstruction:
 
 
 def verification(n: int, names: tuple[str, ...]) -> Verification:
-    """Two of the concepts, edited and judged: ink by measuring, a digit by the nearest mean in pixels."""
+    """Two of the concepts, edited and scored: ink by measuring, a digit by the nearest mean in pixels."""
     images, labels = digits()
     centres = np.stack([images[labels == k].reshape(-1, 64).mean(0) for k in range(10)])
 
-    def judge(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def evaluate(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         flat = np.asarray(shown, np.float64).reshape(-1, 64)
         near = -np.square(flat[:, None] - centres).sum(2)
         return np.stack([flat.mean(1), 1 / (1 + np.exp(near.max(1) - near[:, 3] - 1))], axis=1), near.argmax(1)
 
-    table, real = concepts(n, names), judge(images[:n])
+    table, real = concepts(n, names), evaluate(images[:n])
     inks = np.linspace(-1, 1, LATENT)
     three = min(3, len(names) - 1)
     moves = [
@@ -513,7 +513,7 @@ def verification(n: int, names: tuple[str, ...]) -> Verification:
     ]
     return verify_edits(
         decode,
-        judge,
+        evaluate,
         scores,
         pca()[2][:40],
         moves,

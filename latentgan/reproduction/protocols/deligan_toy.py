@@ -5,7 +5,7 @@ deviations and λ; "ring" is ours and harder, eight narrow Gaussians on a circle
 small λ: the authors' of 0.1 pulls deviations towards 1, and the components of one mode then reach over to the next. λ
 was chosen on these points. The same networks are trained twice from the same seed, with the mixture and without.
 Covered, reached and near are as in ali-gaussians: the paper's result is a picture, in which points of a GAN without the
-mixture lie in the voids. The distance is one of distributions, and tells where there are no voids.
+mixture lie in the voids. The distance is one of distributions, and measures the difference where there are no voids.
 
 Not the authors': who moves is decided by the rule of their code for MNIST, where that of their toy counts moves in
 another way, with other thresholds; networks have two layers of 32 units, batch norm and rectifiers in the generator,

@@ -110,7 +110,7 @@ def supervised(job: Job) -> Outcome:
     return Outcome({SUPERVISED: draws_and_rows(hits)})
 
 
-BESIDE = {"pixels": "pixels", "untrained": "untrained"}
+BASELINES = {"pixels": "pixels", "untrained": "untrained"}
 
 
 PROTOCOL = Protocol(
@@ -125,7 +125,7 @@ PROTOCOL = Protocol(
         ),
     },
     headlines={
-        "": (Headline(figure=FEATURES, title="accuracy", baselines=BESIDE),),
+        "": (Headline(figure=FEATURES, title="accuracy", baselines=BASELINES),),
         SUPERVISED: (Headline(figure=SUPERVISED, title="accuracy"),),
     },
     measure=measure,

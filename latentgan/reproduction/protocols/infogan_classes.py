@@ -31,7 +31,7 @@ ACCURACY = "category as classifier"
 
 
 def measure(job: Job) -> Outcome:
-    """Train, encode, match categories to labels on validation, judge them on test."""
+    """Train, encode, match categories to labels on validation images, and evaluate them on test images."""
     table = job.encoded(job.trained(), ["none"])
     job.say("categories and labels")
     started = time.perf_counter()

@@ -24,7 +24,7 @@ def categorical(device: torch.device) -> Checks:
     )
     value = float(losses.categorical_information(torch.zeros_like(code), code))
     yield Check(
-        name="categorical code, Q that knows nothing: 0", source=CHEN, value=value, expected=0.0, tolerance=1e-6
+        name="categorical code, Q independent of the image: 0", source=CHEN, value=value, expected=0.0, tolerance=1e-6
     )
     table = torch.full((4, 4), 0.1) + 0.6 * torch.eye(4)
     value = float(losses.categorical_information(table.log().to(device), torch.eye(4, device=device)))

@@ -78,7 +78,7 @@ def alignment_of_codes(rng: np.random.Generator, trials: int) -> Claims:
 
 
 def effective_rank_of_known_covariances(rng: np.random.Generator, trials: int) -> Claims:
-    """Intervals of RankMe, beside its mean over other tables of as many rows of the same covariance."""
+    """Intervals of RankMe, and whether they hold its mean over other tables of as many rows of the same covariance."""
     for n in (60, 300):
         for name, variances in SPECTRA.items():
             deviations = np.sqrt(variances)
