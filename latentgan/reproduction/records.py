@@ -81,7 +81,14 @@ def hardware(device: str) -> dict[str, Any]:
 
 
 def record_path(folder: Path, protocol: str, recipe: str, seed: int) -> Path:
-    """Return the file of a seed."""
+    """Return the file of a record.
+
+    Args:
+        folder: of all records.
+        protocol: the protocol's name.
+        recipe: the recipe's name.
+        seed: the seed.
+    """
     return folder / protocol / f"{recipe}-{seed}.json"
 
 
@@ -152,14 +159,29 @@ class Summary:
 
 
 def written(value: float, *, percent: bool, count: bool = False) -> str:
-    """Write a figure as "97.4 %", as "0.620", or as "24.3", the mean of a count."""
+    """Write a figure.
+
+    Args:
+        value: the figure.
+        percent: written as "97.4 %"; else as "0.620".
+        count: the mean of a count, written as "24.3"; then `percent` does not matter.
+    """
     if count:
         return f"{value:.1f}"
     return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
 
 
 def summarise(records: Iterable[Record], name: str, *, baseline: bool = False) -> Summary | None:
-    """Return a figure, or a baseline, over the seeds that have it; None where none has."""
+    """Summarise a figure over seeds.
+
+    Args:
+        records: of one recipe.
+        name: of the figure.
+        baseline: whether it is one of the baselines.
+
+    Returns:
+        The figure of the seeds that have it; None where none has.
+    """
     tables: Iterable[Mapping[str, Mapping[str, float]]]
     tables = [record.baselines if baseline else record.figures for record in records]
     values = tuple(float(table[name]["value"]) for table in tables if name in table)

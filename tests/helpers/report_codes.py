@@ -20,7 +20,10 @@ def near(value: float, half: float, n: int) -> Interval:
 def codes(names: tuple[str, ...], means: np.ndarray, values: np.ndarray, decode: Callable[..., np.ndarray]) -> Codes:
     """Categories and sweeps over a PCA of digits.
 
-    Args: means: (10, d) code of each label. values: (n, d) codes. decode: (…, d) → (…, h, w, c) in [0, 1].
+    Args:
+        means: (10, d) code of each label.
+        values: (n, d) codes.
+        decode: (…, d) → (…, h, w, c) in [0, 1].
     """
     drawn = np.random.default_rng(3).normal(0, 0.3, (1, 8, values.shape[1]))
     samples = np.rint(255 * decode(means[NAMES][:, None] + drawn)).astype(np.uint8)

@@ -53,7 +53,11 @@ class _Empty(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def figures() -> dict[str, dict[str, float]]:
-    """Every figure of every case, by torch-fidelity. Raises: ModuleNotFoundError where it is not installed."""
+    """Return every figure of every case, by torch-fidelity.
+
+    Raises:
+        ModuleNotFoundError: torch-fidelity is not installed.
+    """
     finders = () if importlib.util.find_spec("torchvision") else (_Empty(),)
     sys.meta_path.extend(finders)
     try:

@@ -182,13 +182,23 @@ def measure(job: Job) -> Outcome:
 
 
 def figures_of(family: Family, grid: Gaussians, *, seed: int = 0) -> dict[str, Interval]:
-    """Return every figure of a finished game."""
+    """Return every figure of a finished game: what its samples cover, and with an encoder its reconstructions."""
     figures = covered(sampled(family, SAMPLES, seed=seed), grid, seed=seed)
     return figures | _reconstruction_figures(family, grid, seed) if isinstance(family, PointALI) else figures
 
 
 def covered(samples: np.ndarray, grid: Gaussians, *, seed: int) -> dict[str, Interval]:
-    """Return what samples (n, d) cover; the counts' intervals are bootstraps over the samples."""
+    """Return which share of the modes samples cover, in three ways.
+
+    Args:
+        samples: (n, d).
+        grid: the Gaussians.
+        seed: of the bootstrap.
+
+    Returns:
+        The number of covered and of reached modes, with bootstrap intervals over the samples, and the share of samples
+        near a mode.
+    """
     n, rng, result = len(samples), np.random.default_rng(seed), modes_covered(samples, grid)
     draws = [modes_covered(samples[rng.integers(n, size=n)], grid) for _ in range(REPEATS)]
     counts = np.array([(draw.covered, draw.reached) for draw in draws])

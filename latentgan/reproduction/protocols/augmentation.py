@@ -115,7 +115,18 @@ def outcome(hits: dict[str, np.ndarray]) -> Outcome:
 def generated(
     job: Job, source: ImageSource, rows: np.ndarray, number: int, maps: AugmentConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train the cgan of one draw and sample from it: images (n, h, w, c) uint8 and labels (n,)."""
+    """Train the cgan of one draw and sample from it.
+
+    Args:
+        job: gives the configuration and the seed.
+        source: all images.
+        rows: (m,) labelled ones of the draw.
+        number: of the draw.
+        maps: ranges of the affine maps that the recipe "mapped" applies.
+
+    Returns:
+        Images (n, h, w, c) uint8 and labels (n,).
+    """
     started = time.perf_counter()
     labelled = alone(source, rows)
     if job.recipe == MAPPED:

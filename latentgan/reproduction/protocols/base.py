@@ -219,8 +219,16 @@ class Job:
 
 
 def category_scores(table: Embeddings, seed: int) -> dict[str, np.ndarray]:
-    """Return how strongly each row is of each category, (n, k): "code" by the code's categorical part, the baselines
-    UNTRAINED by the untrained network's, and KMEANS by as many groups of pixels."""
+    """Return how strongly each row belongs to each category, by the model and by baselines.
+
+    Args:
+        table: of a run whose code has one categorical part.
+        seed: of k-means.
+
+    Returns:
+        Scores (n, k): "code" of the code's categorical part, UNTRAINED of the untrained network's, and KMEANS of as
+        many groups of pixels.
+    """
     (part,) = [part for part in table.metadata["parts"] if part["kind"] == "categorical"]
     columns = slice(part["start"], part["start"] + part["width"])
     return {
@@ -231,9 +239,15 @@ def category_scores(table: Embeddings, seed: int) -> dict[str, np.ndarray]:
 
 
 def nearness_to_groups(table: Embeddings, k: int, seed: int) -> np.ndarray:
-    """Fit k-means on the pixels of 20,000 training images; return minus every row's distance to its centres, (n, k).
+    """Fit k-means to the pixels of 20,000 training images.
 
-    The largest is the row's group.
+    Args:
+        table: with pixels.
+        k: number of groups.
+        seed: of the training images and of k-means.
+
+    Returns:
+        Minus the distance of every row to every centre, (n, k); the largest is that of the row's group.
     """
     from sklearn.cluster import KMeans
 

@@ -121,9 +121,17 @@ def measure(job: Job) -> Outcome:
 
 
 def distance(samples: np.ndarray, fresh: np.ndarray, *, seed: int) -> Interval:
-    """Return the sliced Wasserstein distance W₂ of a tenth of the samples (n, d) to a tenth of fresh points (m, d).
+    """Return the sliced Wasserstein distance W₂ of a tenth of samples to a tenth of fresh points.
 
-    Its interval is over the tenths. It is not 0 for points of one distribution, as there are so few.
+    It is not 0 for points of one distribution, as there are so few.
+
+    Args:
+        samples: (n, d) of a model.
+        fresh: (m, d) of the data, which no model was trained on.
+        seed: of the directions.
+
+    Returns:
+        The mean distance over the tenths, with its interval over them.
     """
     rng = np.random.default_rng(seed)
     parts = zip(np.array_split(samples, PARTS), np.array_split(fresh, PARTS), strict=True)

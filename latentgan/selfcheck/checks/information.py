@@ -13,6 +13,7 @@ CHEN, JI = "Chen et al. 2016, eq. 5", "Ji et al. 2019, eq. 3"
 
 
 def categorical(device: torch.device) -> Checks:
+    """The lower bound of information about a categorical code."""
     code = torch.eye(10, device=device)
     value = float(losses.categorical_information(60 * code, code))
     yield Check(
@@ -38,6 +39,7 @@ def categorical(device: torch.device) -> Checks:
 
 
 def continuous(device: torch.device) -> Checks:
+    """The lower bound of information about uniform codes."""
     code = torch.rand(1000, 2, device=device) * 2 - 1
     value = float(losses.uniform_information(code + torch.tensor([0.1, -0.2], device=device), code))
     true = sum(math.log(2) - 0.5 * math.log(2 * math.pi * math.e * error**2) for error in (0.1, 0.2))
@@ -55,6 +57,7 @@ def continuous(device: torch.device) -> Checks:
 
 
 def paired(device: torch.device) -> Checks:
+    """Information between the classes that two views give."""
     certain = 60 * torch.eye(5, device=device)
     value = float(losses.paired_information(certain, certain))
     yield Check(
@@ -89,6 +92,7 @@ def paired(device: torch.device) -> Checks:
 
 
 def contrastive(device: torch.device) -> Checks:
+    """The contrastive term, of equal partners and of a 2 × 2 table by hand."""
     source = "van den Oord et al. 2018, eq. 4"
     value = float(losses.contrastive(torch.zeros(16, 16, device=device)))
     yield Check(
@@ -111,6 +115,7 @@ def contrastive(device: torch.device) -> Checks:
 
 
 def conditional_entropy(device: torch.device) -> Checks:
+    """The bound of conditional entropy at two sizes of images, which it does not depend on."""
     source = "Li et al. 2017 (ALICE), eq. 7"
     for side in (8, 16):
         x = torch.rand(6, 3, side, side, device=device)

@@ -12,6 +12,7 @@ from latentgan.selfcheck.checks.base import Check, Checks
 
 
 def spectral_norm(device: torch.device) -> Checks:
+    """Largest singular values of layers under spectral norm."""
     layers: dict[str, nn.Linear | nn.Conv2d] = {"convolution": nn.Conv2d(3, 8, 4), "dense layer": nn.Linear(40, 12)}
     for name, layer in layers.items():
         blocks.add_spectral_norm(layer.to(device))
@@ -29,6 +30,7 @@ def spectral_norm(device: torch.device) -> Checks:
 
 @torch.no_grad()
 def folded_batch_norm(device: torch.device) -> Checks:
+    """Layers into which batch norm was folded, and the two layers one after the other."""
     for name, layer, norm, shape in (
         ("convolution", nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), (4, 3, 9, 9)),
         ("transposed convolution", nn.ConvTranspose2d(3, 5, 3), nn.BatchNorm2d(5), (4, 3, 9, 9)),
@@ -57,6 +59,7 @@ def folded_batch_norm(device: torch.device) -> Checks:
 
 
 def maxout(device: torch.device) -> Checks:
+    """Maxout units of three pieces, by hand."""
     x = torch.tensor([[1.0, 4.0, 2.0, -3.0, -7.0, -5.0]], device=device)
     value = blocks.Maxout(3).to(device)(x)
     for i, expected in enumerate((4.0, -3.0)):

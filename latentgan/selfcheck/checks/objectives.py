@@ -22,6 +22,7 @@ GOODFELLOW, MIYATO = "Goodfellow et al. 2014", "Miyato et al. 2018, eq. 17"
 
 
 def cross_entropy(device: torch.device) -> Checks:
+    """The best discriminator, and its loss, of two distributions on a grid."""
     objective = losses.Objective("bce")
     d, value = _best(objective, device)
     yield Check(
@@ -51,6 +52,7 @@ def cross_entropy(device: torch.device) -> Checks:
 
 
 def smoothing(device: torch.device) -> Checks:
+    """The best discriminator under one-sided label smoothing."""
     source = "Salimans et al. 2016, §3.4"
     objective = losses.Objective("bce", smoothing=0.1)
     d, _ = _best(objective, device)
@@ -80,6 +82,7 @@ def smoothing(device: torch.device) -> Checks:
 
 
 def extreme_logits(device: torch.device) -> Checks:
+    """Terms at logits where a plain sigmoid would be 0 or 1."""
     objective, source = losses.Objective("bce"), "softplus(x) = max(x, 0) + log(1 + e^−|x|)"
     for d in (-1000.0, -20.0, 20.0, 1000.0):
         logit = torch.tensor([d], device=device)
@@ -96,6 +99,7 @@ def extreme_logits(device: torch.device) -> Checks:
 
 
 def non_saturating(device: torch.device) -> Checks:
+    """Slopes of the minimax and of the non-saturating generator where the discriminator is sure."""
     objective, sure = losses.Objective("bce"), -20.0
     weak = _slope(losses.minimax_generator, sure, device) / -(1 / (1 + math.exp(-sure)))
     yield Check(
@@ -120,6 +124,7 @@ def non_saturating(device: torch.device) -> Checks:
 
 
 def hinge(device: torch.device) -> Checks:
+    """The least hinge loss of two distributions, over logits on a grid."""
     objective, grid = losses.Objective("hinge"), torch.linspace(-3, 3, 601, device=device)
     pairs = list(zip(P, Q, strict=True))
     rows = torch.stack([torch.stack([p * objective.real(d) + q * objective.fake(d) for d in grid]) for p, q in pairs])
@@ -141,6 +146,7 @@ def hinge(device: torch.device) -> Checks:
 
 
 def least_squares(device: torch.device) -> Checks:
+    """The best discriminator of the least-squares loss, and that loss."""
     objective = losses.Objective("least-squares")
     d, value = _best(objective, device)
     least = 0.5 * sum(p * q / (p + q) for p, q in zip(P, Q, strict=True))
@@ -169,6 +175,7 @@ def least_squares(device: torch.device) -> Checks:
 
 
 def wasserstein(device: torch.device) -> Checks:
+    """The difference of means of a linear critic on points and on shifted ones."""
     objective, x = losses.Objective("wasserstein"), torch.randn(500, device=device)
     value = -float(objective.real(x + 3) + objective.fake(x))
     yield Check(

@@ -30,6 +30,7 @@ class _Quadratic(torch.nn.Module):
 
 
 def r1(device: torch.device) -> Checks:
+    """R1 of a linear discriminator, of images and of pairs."""
     x, z = torch.randn(50, 3, device=device), torch.randn(50, 1, device=device)
     value = float(tricks.R1(AdversarialConfig(r1=10), _Linear())(1, x)["r1"].detach())
     yield Check(name="R1 of d = wᵀx: γ/2 ‖w‖²", source=MESCHEDER, value=value, expected=70.0, tolerance=1e-4)
@@ -58,6 +59,7 @@ def r1(device: torch.device) -> Checks:
 
 
 def instance_noise(device: torch.device) -> Checks:
+    """Deviation of instance noise at two points of training."""
     view = tricks.View(AdversarialConfig(instance_noise=0.4))
     x = torch.rand(400, 1, 16, 16, device=device)
     spread = 5 * 0.3 / math.sqrt(2 * x.numel())
@@ -74,6 +76,7 @@ def instance_noise(device: torch.device) -> Checks:
 
 
 def affine_maps(device: torch.device) -> Checks:
+    """Affine maps of images: the identity, and the ranges of random ones."""
     maps = tricks.random_affine(5, AugmentConfig(), device).cpu()
     off = float((maps - torch.eye(2, 3)).abs().max())
     yield Check(

@@ -13,12 +13,14 @@ N = 200_000
 
 
 def normal(device: torch.device) -> Checks:
+    """Moments of draws of N(0, 1)."""
     z = Prior([Part(name="z", kind="normal", width=1)]).to(device).sample(N).cpu().double()
     for power, moment, variance in ((1, 0.0, 1.0), (2, 1.0, 2.0), (4, 3.0, 96.0)):
         yield _moment("N(0, 1)", z, power, moment, variance)
 
 
 def uniform(device: torch.device) -> Checks:
+    """Moments and range of draws of U(−1, 1)."""
     z = Prior([Part(name="z", kind="uniform", width=1)]).to(device).sample(N).cpu().double()
     for power, moment, variance in ((1, 0.0, 1 / 3), (2, 1 / 3, 4 / 45)):
         yield _moment("U(−1, 1)", z, power, moment, variance)
@@ -32,6 +34,7 @@ def uniform(device: torch.device) -> Checks:
 
 
 def categorical(device: torch.device) -> Checks:
+    """Shares of ten categories, of draws that are one-hot."""
     z = Prior([Part(name="class", kind="categorical", width=10)]).to(device).sample(N).cpu().double()
     yield Check(
         name="categorical: share of each of 10, of the rarest",

@@ -32,6 +32,7 @@ DIVERGENCE = 0.5 * (MEAN**2 + DEVIATION**2 - 1 - 2 * math.log(DEVIATION))
 
 
 def pixels(device: torch.device) -> Checks:
+    """log p of Bernoulli and of Gaussian pixels, summed by hand."""
     x, a = torch.tensor([[0.5, -1.0]], device=device), torch.tensor([[0.3, 2.0]], device=device)
     p = [1 / (1 + math.exp(-0.6)), 1 / (1 + math.exp(-4.0))]
     true = 0.75 * math.log(p[0]) + 0.25 * math.log(1 - p[0]) + math.log(1 - p[1])
@@ -64,6 +65,7 @@ def pixels(device: torch.device) -> Checks:
 
 
 def divergence(device: torch.device) -> Checks:
+    """KL of a Gaussian from the prior: the closed form, and the mean over draws."""
     mean = torch.tensor([[MEAN]], device=device)
     value = float(vae.gaussian_kl(mean, torch.full_like(mean, math.log(DEVIATION))))
     yield Check(name="vae: KL(N(½, 0.6²) ‖ N(0, 1))", source=KINGMA, value=value, expected=DIVERGENCE, tolerance=1e-6)

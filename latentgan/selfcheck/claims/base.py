@@ -98,17 +98,41 @@ Claims = Iterator[Claim]
 
 
 def null_rate(name: str, planted: str, hits: int, trials: int, *, bound: float = NULL_BOUND) -> Claim:
-    """Return the claim that nothing is found where nothing is planted, but in a share `bound` of the trials."""
+    """Return the claim that nothing is found where nothing is planted, but in a share `bound` of the trials.
+
+    Args:
+        name: what is claimed, in a phrase.
+        planted: what was simulated, in a phrase.
+        hits: trials in which it was claimed.
+        trials: number of trials.
+        bound: largest share of the trials in which this may happen.
+    """
     return Claim(name=name, planted=planted, kind="null rate", hits=hits, trials=trials, bound=bound)
 
 
 def coverage(name: str, planted: str, hits: int, trials: int, *, bound: float = COVERAGE_BOUND) -> Claim:
-    """Return the claim that a 95 % interval holds the planted value in at least a share `bound` of the trials."""
+    """Return the claim that a 95 % interval holds the planted value in at least a share `bound` of the trials.
+
+    Args:
+        name: what is claimed, in a phrase.
+        planted: what was simulated, in a phrase.
+        hits: trials in which the interval held the value.
+        trials: number of trials.
+        bound: smallest share of the trials in which this must happen.
+    """
     return Claim(name=name, planted=planted, kind="coverage", hits=hits, trials=trials, bound=bound)
 
 
 def power(name: str, planted: str, hits: int, trials: int, *, bound: float) -> Claim:
-    """Return the claim that a planted effect is found in at least a share `bound` of the trials."""
+    """Return the claim that a planted effect is found in at least a share `bound` of the trials.
+
+    Args:
+        name: what is claimed, in a phrase.
+        planted: what was simulated, in a phrase.
+        hits: trials in which it was claimed.
+        trials: number of trials.
+        bound: smallest share of the trials in which this must happen.
+    """
     return Claim(name=name, planted=planted, kind="power", hits=hits, trials=trials, bound=bound)
 
 
