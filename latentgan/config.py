@@ -295,7 +295,13 @@ def resolve(name: str, family: type[FamilyConfig], tree: Mapping[str, Any]) -> R
 
 
 def validated(kind: type[Settings], values: Any, where: str) -> Settings:
-    """Return `values` as settings of a kind; ConfigError says which one, under the table `where`, is not possible."""
+    """Return `values` as settings of a kind; ConfigError says which one, under the table `where`, is not possible.
+
+    Args:
+        kind: class of the settings.
+        values: nested dictionaries.
+        where: name of the table, for messages.
+    """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where} is a table of settings, not {shown(values)}; write for example {where}.key=value")
     try:

@@ -92,6 +92,12 @@ class Likelihood:
 
 
 def log_normal(z: Tensor, mean: Tensor | float = 0.0, deviation: Tensor | float = 1.0) -> Tensor:
-    """Return log N(z; μ, diag σ²) in nats, summed over the last axis: (…, d) → (…)."""
+    """Return log N(z; μ, diag σ²) in nats, summed over the last axis: (…, d) → (…).
+
+    Args:
+        z: (…, d) points.
+        mean: μ, (…, d) or a number.
+        deviation: σ, (…, d) or a number.
+    """
     deviation = torch.as_tensor(deviation, dtype=z.dtype, device=z.device)
     return -0.5 * (((z - mean) / deviation).square() + 2 * deviation.log() + LOG_2PI).sum(-1)

@@ -224,5 +224,11 @@ def paired_information(first: Tensor, second: Tensor, *, balance: float = 1.0) -
 
 @torch.no_grad()
 def accuracy(real: Tensor, fake: Tensor, threshold: float | Tensor = 0.0) -> Tensor:
-    """Return the discriminator's accuracy on logits (n,) of real and fake samples; 1 means it has won."""
+    """Return the discriminator's accuracy on logits (n,) of real and fake samples; 1 means it has won.
+
+    Args:
+        real: (n,) logits of real samples.
+        fake: (n,) logits of fake samples.
+        threshold: above it a logit means real.
+    """
     return 0.5 * ((real > threshold).mean(dtype=torch.float32) + (fake < threshold).mean(dtype=torch.float32))

@@ -225,7 +225,13 @@ class Prior(nn.Module):
         return torch.cat(drawn, dim=1)
 
     def conditions(self, n: int, y: Tensor | None, generator: torch.Generator | None = None) -> Tensor:
-        """Draw n images' attributes, (n, a): of the classes of one-hot y (n, K), where the label is a condition too."""
+        """Draw n images' attributes, (n, a): of the classes of one-hot y (n, K), where the label is a condition too.
+
+        Args:
+            n: number of images.
+            y: one-hot classes (n, K); None where the label is no condition.
+            generator: draws them.
+        """
         assert self.condition_rows is not None
         label = None if y is None else y.argmax(1)
         return self.condition_rows(label, n, generator)  # type: ignore[no-any-return]

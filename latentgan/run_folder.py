@@ -62,7 +62,9 @@ class Checkpoint:
     """What a run continues from: named tensors, and counters as JSON."""
 
     tensors: dict[str, Tensor]
+    """Weights, averages and the optimisers' states by name."""
     state: dict[str, Any]
+    """Counters and diagnostics, as JSON."""
 
 
 def refuse_used(out: Path) -> None:
@@ -219,7 +221,13 @@ def latest_name(run: Path) -> str | None:
 
 
 def write_model(run: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
-    """Write model/: the averaged weights and config.json, which names their SHA-256; both or none."""
+    """Write model/: the averaged weights and config.json, which names their SHA-256; both or none.
+
+    Args:
+        run: the run folder.
+        tensors: the averaged weights.
+        config: what config.json says.
+    """
     folder, weights = run / "model", tensor_bytes(tensors)
     about = {"format": FORMAT, **config, "sha256": hashlib.sha256(weights).hexdigest()}
     with writing(run, folder), Writing() as files:

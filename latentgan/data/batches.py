@@ -28,12 +28,18 @@ _RESIDENT_SHARE = 0.5  # of the device's free memory that images may take
 class Batch:
     """What a family's step draws."""
 
-    image: Tensor  # (n, c, h, w) float32 in [-1, 1]
-    label: Tensor | None  # (n,) int64, -1 = unlabelled; None: the set has no labels
-    index: Tensor  # (n,) int64, row of the source
-    target: Tensor | None = None  # (n, c, h, w), for translations
-    text: Tensor | None = None  # (n, d), for text conditions
-    attributes: Tensor | None = None  # (n, a) float32, NaN where unknown; see ImageSource.conditioned_on
+    image: Tensor
+    """(n, c, h, w) float32 in [-1, 1]."""
+    label: Tensor | None
+    """(n,) int64, -1 = unlabelled; None: the set has no labels."""
+    index: Tensor
+    """(n,) int64, row of the source."""
+    target: Tensor | None = None
+    """(n, c, h, w), for translations."""
+    text: Tensor | None = None
+    """(n, d), for text conditions."""
+    attributes: Tensor | None = None
+    """(n, a) float32, NaN where unknown; see ImageSource.conditioned_on."""
 
     def __len__(self) -> int:
         return len(self.image)
@@ -56,7 +62,8 @@ class Batches:
         labels: how many of the split's labels are used, equally many a class, drawn by the seed; the other images count
             as unlabelled. None is all.
         counters: batches already drawn, by stream, as `counters` gave them in a checkpoint.
-        rank, ranks: which contiguous part of every batch to return, for distributed training.
+        rank: which contiguous part of every batch to return, from 0, for distributed training.
+        ranks: number of parts.
 
     Raises:
         DataError: the split is empty, the batch cannot be divided among the ranks, or there are fewer labels than

@@ -42,6 +42,12 @@ def labels_from_array(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return (codes (n,) int64 with -1 = unlabelled, class names) of integer, whole floating or text labels.
 
+    Args:
+        labels: (n,) or (n, 1) labels; None means that all images are unlabelled.
+        n: number of images.
+        description: name of the images, for messages.
+        classes: names of the integer labels 0, 1, …; empty where the values name themselves.
+
     Raises:
         DataError: the count differs from n, or a value is no label.
     """
@@ -63,7 +69,13 @@ def labels_from_array(
 
 
 def label_text(value: Any, row: int, description: str) -> str | None:
-    """The text of one label: whole numbers without a point, None for missing."""
+    """The text of one label: whole numbers without a point, None for missing.
+
+    Args:
+        value: one label, as a Python value.
+        row: its row, for messages.
+        description: name of the images, for messages.
+    """
     if value is None or value != value:
         return None
     if isinstance(value, bytes):
@@ -122,6 +134,10 @@ def column_from_texts(texts: Sequence[str | None], description: str) -> tuple[np
 
     Boolean: true/false, yes/no, 1/0 or 1/-1, whatever the case. Numeric: every value is a finite number.
 
+    Args:
+        texts: cells of the column; None or a word such as NA is missing.
+        description: name of the column, for messages.
+
     Raises:
         DataError: a number is infinite.
     """
@@ -153,6 +169,11 @@ def _boolean_yes(words: set[str]) -> str | None:
 def column_from_array(values: np.ndarray, n: int, description: str) -> tuple[np.ndarray, AttributeKind]:
     """Return (values (n,), kind) of an array of numbers, booleans or texts.
 
+    Args:
+        values: (n,) numbers, booleans or texts.
+        n: number of images.
+        description: name of the column, for messages.
+
     Raises:
         DataError: the length differs from n, the array has several columns, or a number is infinite.
     """
@@ -170,7 +191,12 @@ def column_from_array(values: np.ndarray, n: int, description: str) -> tuple[np.
 
 
 def column_from_objects(values: Sequence[Any], description: str) -> tuple[np.ndarray, AttributeKind]:
-    """Return (values (n,), kind) of Python values; None and NaN are missing."""
+    """Return (values (n,), kind) of Python values; None and NaN are missing.
+
+    Args:
+        values: (n) cells of the column.
+        description: name of the column, for messages.
+    """
     present = [value for value in values if value is not None and value == value]
     if present and all(isinstance(value, bool) for value in present):
         return np.array([np.nan if value is None else float(value) for value in values]), "boolean"

@@ -39,19 +39,26 @@ T = TypeVar("T")
 class Items:
     """Encoded images: their names, and their paths or bytes in chunks, which can be gone through again."""
 
-    description: str  # the folder or file, in messages
+    description: str
+    """Name of the folder or file, for messages."""
     names: Sequence[str]
+    """(n) names of the images."""
     chunks: Callable[[], Iterable[Sequence[Path | bytes]]]
-    identity: Mapping[str, Any]  # JSON: changes whenever the images do
+    """Gives their paths or bytes in chunks, from the beginning at each call."""
+    identity: Mapping[str, Any]
+    """Plain values for JSON that change whenever the images do: the key of the cache."""
 
 
 @dataclass(frozen=True)
 class Decoded:
     """Images that could be decoded, and the rows of the items that they are."""
 
-    images: np.ndarray  # (m, h, w, c) uint8
-    rows: np.ndarray  # (m,) int64
+    images: np.ndarray
+    """(m, h, w, c) uint8."""
+    rows: np.ndarray
+    """(m,) int64, their rows among the items."""
     notes: tuple[str, ...]
+    """What was done to them, in sentences."""
 
 
 @dataclass
@@ -64,6 +71,12 @@ class _Findings:
 
 def decode_items(items: Items, geometry: Geometry, *, skip_bad: bool, progress: bool) -> Decoded:
     """Decode all items to one size, or take them from the cache of an earlier call.
+
+    Args:
+        items: the encoded images.
+        geometry: size and channels that they are brought to.
+        skip_bad: whether to leave out images that cannot be decoded.
+        progress: whether to show a bar on a terminal.
 
     Raises:
         DataError: an image is bad (unless skip_bad), or sizes differ and no size was asked for.

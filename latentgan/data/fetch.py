@@ -42,9 +42,12 @@ class _GiveUpError(Exception):
 class Patience:
     """How long to wait for what."""
 
-    attempts: int = 4  # without progress, for one address
-    stall_seconds: float = 30.0  # without a byte
-    backoff_seconds: float = 1.0  # before the second attempt, then doubled
+    attempts: int = 4
+    """Attempts without progress, for one address."""
+    stall_seconds: float = 30.0
+    """Seconds without a byte after which an attempt ends."""
+    backoff_seconds: float = 1.0
+    """Seconds before the second attempt; each further pause is twice as long."""
 
 
 def digest(path: Path, algorithm: str) -> str:
@@ -66,7 +69,11 @@ def fetch(
 
     Args:
         urls: addresses of the same file, tried in order.
-        algorithm, checksum: what the file's digest must be, as hashlib names it ("md5", "sha256").
+        target: path of the file.
+        algorithm: name of the digest in hashlib, such as "md5" or "sha256".
+        checksum: the file's digest, in hexadecimal.
+        patience: how long to wait for what.
+        progress: whether to show a bar on a terminal.
 
     Raises:
         FetchError: no address gave the file.

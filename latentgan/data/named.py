@@ -33,7 +33,8 @@ class NamedSet:
     algorithm: str
     bases: tuple[str, ...]
     classes: tuple[str, ...]
-    system: tuple[Path, ...] = ()  # where a distribution's package puts it
+    system: tuple[Path, ...] = ()
+    """Where a distribution's package puts it."""
 
 
 def _idx_set(

@@ -23,9 +23,12 @@ _CHUNK = 4096  # images converted at a time
 class Geometry:
     """What images are to become; None and False leave them as they are."""
 
-    size: int | None = None  # pixels a side
-    crop: bool = False  # centre square first
-    channels: int | None = None  # 1 (luma) or 3 (RGB)
+    size: int | None = None
+    """Pixels a side."""
+    crop: bool = False
+    """Centre square first."""
+    channels: int | None = None
+    """1 (luma) or 3 (RGB)."""
 
     def __post_init__(self) -> None:
         if self.size is not None and not 2 <= self.size <= 4096:
@@ -36,6 +39,10 @@ class Geometry:
 
 def as_images(array: np.ndarray, description: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return (images (n, h, w, c) uint8 with c = 1 or 3, notes) of an array of images.
+
+    Args:
+        array: (n, h, w), (n, h, w, c) or (n, c, h, w) numbers.
+        description: name of the images, for messages.
 
     Raises:
         DataError: wrong number of axes, a type that is no number, a value that is not finite or out of range.
@@ -74,6 +81,10 @@ def _axes(array: np.ndarray, description: str) -> tuple[np.ndarray, tuple[str, .
 
 def as_bytes(array: np.ndarray, description: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return (array as uint8, notes); numbers are on the scale 0…255, floating ones maybe on 0…1.
+
+    Args:
+        array: numbers of any shape.
+        description: name of the images, for messages.
 
     Raises:
         DataError: NaN, infinite, out of range, or on another scale, which would give black images in silence.
@@ -125,7 +136,13 @@ def over_white(images: np.ndarray) -> np.ndarray:
 
 
 def fit(images: np.ndarray, geometry: Geometry, description: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return (images (n, h, w, c) of the asked size and channels, notes); untouched where nothing differs."""
+    """Return (images (n, h, w, c) of the asked size and channels, notes); untouched where nothing differs.
+
+    Args:
+        images: (n, h, w, c) uint8.
+        geometry: size and channels that they are brought to.
+        description: name of the images, for messages.
+    """
     n, height, width, channels = images.shape
     wanted = geometry.channels or channels
     side = min(height, width) if geometry.crop else None

@@ -28,10 +28,15 @@ class ImageSpec:
     """Size of the images, the names of their classes, in label order, and the conditioning attributes."""
 
     channels: int
+    """Channels of an image: 1 or 3, or the d of points."""
     height: int
+    """Height in pixels."""
     width: int
+    """Width in pixels."""
     classes: tuple[str, ...] = ()
+    """Names of the classes, in label order."""
     attributes: tuple[Condition, ...] = ()
+    """The conditioning attributes, in the order of their columns."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -56,14 +61,22 @@ class ImageSpec:
 class Raw:
     """What a reader found, before splits, checks and the fingerprint."""
 
-    images: np.ndarray  # (n, h, w, c) uint8
-    labels: np.ndarray  # (n,) int64, -1 = unlabelled
+    images: np.ndarray
+    """(n, h, w, c) uint8."""
+    labels: np.ndarray
+    """(n,) int64, -1 = unlabelled."""
     classes: tuple[str, ...] = ()
+    """Names of the classes, in label order."""
     columns: Columns = field(default_factory=Columns)
-    ids: np.ndarray | None = None  # (n,) str; None: row numbers
-    split: np.ndarray | None = None  # (n,) "train" | "validation" | "test"; None: to be drawn
+    """Attributes."""
+    ids: np.ndarray | None = None
+    """(n,) str; None: row numbers."""
+    split: np.ndarray | None = None
+    """(n,) "train" | "validation" | "test"; None: to be drawn."""
     notes: tuple[str, ...] = ()
+    """What was done to the images, in sentences."""
     provenance: dict[str, str] = field(default_factory=dict)
+    """Where the bytes came from."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -74,17 +87,29 @@ class ImageSource:
     """
 
     name: str
+    """Name of the set."""
     spec: ImageSpec
-    images: np.ndarray  # (n, h, w, c) uint8, maybe memory-mapped; points: (n, 1, 1, d) float32
-    labels: np.ndarray  # (n,) int64, index into spec.classes, -1 = unlabelled
-    attributes: dict[str, np.ndarray]  # (n,) float64 (NaN missing; boolean 0/1) or object str (None missing)
+    """Size of the images, classes and conditioning attributes."""
+    images: np.ndarray
+    """(n, h, w, c) uint8, maybe memory-mapped; points: (n, 1, 1, d) float32."""
+    labels: np.ndarray
+    """(n,) int64, index into spec.classes, -1 = unlabelled."""
+    attributes: dict[str, np.ndarray]
+    """Columns by name, each (n,) float64 (NaN missing; boolean 0 or 1) or object str (None missing)."""
     attribute_kinds: dict[str, AttributeKind]
-    split: np.ndarray  # (n,) "train" | "validation" | "test"
-    ids: np.ndarray  # (n,) str: file path relative to the folder, or the row number
-    fingerprint: str  # sha256 of the images and labels
+    """Kind of each attribute: "numeric", "boolean" or "text"."""
+    split: np.ndarray
+    """(n,) "train" | "validation" | "test"."""
+    ids: np.ndarray
+    """(n,) str: file path relative to the folder, or the row number."""
+    fingerprint: str
+    """SHA-256 of the images and labels, in hexadecimal."""
     provenance: dict[str, str]
+    """Where the bytes came from."""
     notes: tuple[str, ...] = ()
-    group: str = ""  # the attribute whose rows of equal value belong together and are on one side of a drawn split
+    """What was done to the images, in sentences for the log."""
+    group: str = ""
+    """The attribute whose rows of equal value belong together and are on one side of a drawn split."""
     condition_values: np.ndarray | None = None
     """Conditions, (n, a) float32 of spec.attributes, see `conditioned_on`; a row is NaN where one is missing."""
 
@@ -137,7 +162,13 @@ class ImageSource:
     def slices(
         self, rows: np.ndarray | None = None, *, size: int = 512, device: Any = "cpu"
     ) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Yield (rows, images) in order, `size` rows at a time, so that memory does not grow with the set."""
+        """Yield (rows, images) in order, `size` rows at a time, so that memory does not grow with the set.
+
+        Args:
+            rows: (m,) rows; all unless given.
+            size: rows of a slice.
+            device: where the images are needed.
+        """
         rows = self.rows() if rows is None else np.asarray(rows, dtype=np.int64)
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
@@ -180,6 +211,12 @@ def _grey_note(images: np.ndarray, name: str) -> tuple[str, ...]:
 
 def group_codes(name: str, columns: Columns, group: str, n: int) -> np.ndarray:
     """Return the group of each of n rows by a column's values, (n,) int64; a row without a value is one by itself.
+
+    Args:
+        name: name of the images, for messages.
+        columns: their attributes.
+        group: the column that says which images belong together.
+        n: number of images.
 
     Raises:
         DataError: there is no such column.

@@ -32,6 +32,11 @@ def split_name(word: str) -> str | None:
 def official_split(words: np.ndarray, n: int, description: str) -> np.ndarray:
     """Translate a given column of split names (n,) to "train" | "validation" | "test".
 
+    Args:
+        words: (n,) names of splits, in the usual spellings.
+        n: number of images.
+        description: name of the images, for messages.
+
     Raises:
         DataError: the length differs from n, or a word is no split.
     """
@@ -54,6 +59,12 @@ def complete_split(
     label (unlabelled rows are a stratum of their own), by a generator seeded with the fingerprint: the same
     data always split the same way, whatever the seed of the training. Rows of one of the (n,) groups stay together, and
     a group is of the class that most of its rows have.
+
+    Args:
+        official: (n,) split names that the set came with; None means that all are to be drawn.
+        labels: (n,) int64, -1 = unlabelled.
+        fingerprint: hash of the images and labels, in hexadecimal.
+        groups: (n,) int64 codes of images that belong together, if known.
     """
     n = len(labels)
     split = np.full(n, "train", dtype="U10") if official is None else official.astype("U10")
@@ -82,6 +93,12 @@ def stratified(labels: np.ndarray, share: float, rng: np.random.Generator, *, le
 
     Fractions are settled by largest remainder, so that many small classes together still give their share;
     of a class of two or more at least `least` are chosen.
+
+    Args:
+        labels: (n,) int64.
+        share: share of the positions to choose, in [0, 1].
+        rng: draws them.
+        least: minimum number of positions of a class of two or more.
     """
     order = rng.permutation(len(labels))
     strata, counts = np.unique(labels, return_counts=True)
@@ -99,6 +116,11 @@ def balanced(labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
     """Choose n positions of labels (m,), ascending, as many of each class as of every other; never an unlabelled one.
 
     Where n is no multiple of the number of classes, classes drawn at random have one more.
+
+    Args:
+        labels: (m,) int64, -1 = unlabelled.
+        n: number of positions to choose.
+        rng: draws them.
 
     Raises:
         DataError: fewer than the classes, or a class has too few.

@@ -24,9 +24,12 @@ FAIR_SHARE = 0.05
 class Gaussians:
     """Equally likely round Gaussians, and points drawn from them."""
 
-    source: ImageSource  # points as (d, 1, 1) float32 in their own units; label: the mode
-    centres: np.ndarray  # (modes, d)
-    deviation: float  # standard deviation of each, in every direction
+    source: ImageSource
+    """Points as (d, 1, 1) float32 in their own units; label: the mode."""
+    centres: np.ndarray
+    """(modes, d)."""
+    deviation: float
+    """Standard deviation of each, in every direction."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,13 @@ def grid_of_gaussians(
 
     The defaults are ALI's toy (Dumoulin et al. 2016, arXiv:1606.00704, §4.4, and the authors' code): 25 Gaussians at
     {-4, -2, 0, 2, 4}² of standard deviation 0.05, 100,000 points.
+
+    Args:
+        n: number of points.
+        side: Gaussians a side of the grid.
+        spacing: distance of neighbours.
+        deviation: standard deviation of each Gaussian.
+        seed: seed of the draw.
     """
     ticks = spacing * (np.arange(side) - (side - 1) / 2)
     centres = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -106,7 +116,15 @@ def grid_of_gaussians(
 def ring_of_gaussians(
     n: int = 10_000, *, modes: int = 8, radius: float = 2.0, deviation: float = 0.02, seed: int = 0
 ) -> Gaussians:
-    """Draw n points of Gaussians that stand evenly on a circle around 0 (the toy of Metz et al., arXiv:1611.02163)."""
+    """Draw n points of Gaussians that stand evenly on a circle around 0 (the toy of Metz et al., arXiv:1611.02163).
+
+    Args:
+        n: number of points.
+        modes: number of Gaussians.
+        radius: radius of the circle.
+        deviation: standard deviation of each Gaussian.
+        seed: seed of the draw.
+    """
     angles = 2 * np.pi * np.arange(modes) / modes
     return _gaussians(radius * np.stack([np.cos(angles), np.sin(angles)], axis=1), n, deviation, seed, "ring")
 
@@ -115,12 +133,24 @@ def two_gaussians(n: int = 400, *, at: float = 0.6, deviation: float = 0.15, see
     """Draw n points of two Gaussians at (at, at) and (-at, -at), with a void between them.
 
     The defaults are DeLiGAN's toy (Gurumurthy et al. 2017, arXiv:1706.02071, §5.2, and the authors' code).
+
+    Args:
+        n: number of points.
+        at: both coordinates of the first centre.
+        deviation: standard deviation of each Gaussian.
+        seed: seed of the draw.
     """
     return _gaussians(np.array([[at, at], [-at, -at]]), n, deviation, seed, "pair")
 
 
 def one_gaussian(n: int = 400, *, deviation: float = 0.3, seed: int = 0) -> Gaussians:
-    """Draw n points of one Gaussian around 0: DeLiGAN's other toy, see `two_gaussians`."""
+    """Draw n points of one Gaussian around 0: DeLiGAN's other toy, see `two_gaussians`.
+
+    Args:
+        n: number of points.
+        deviation: standard deviation of each Gaussian.
+        seed: seed of the draw.
+    """
     return _gaussians(np.zeros((1, 2)), n, deviation, seed, "ball")
 
 

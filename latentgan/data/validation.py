@@ -10,6 +10,10 @@ from latentgan.errors import DataError
 def check_images(images: np.ndarray, name: str) -> None:
     """Refuse sets of fewer than two images, and sets in which all images are the same.
 
+    Args:
+        images: (n, h, w, c) uint8, or points.
+        name: name of the images, for messages.
+
     Raises:
         DataError: with the number of images or the constant value.
     """
@@ -27,6 +31,12 @@ def check_images(images: np.ndarray, name: str) -> None:
 
 def check_classes(labels: np.ndarray, classes: tuple[str, ...], ids: np.ndarray, name: str) -> None:
     """Refuse a class of a single image, which cannot be both learned and tested.
+
+    Args:
+        labels: (n,) int64, -1 = unlabelled.
+        classes: names of the classes.
+        ids: (n,) names of the images.
+        name: name of the images, for messages.
 
     Raises:
         DataError: with the class and the image.

@@ -79,7 +79,12 @@ class Head:
         return "value by a network" if self.kind == "numeric" else "probability by a network"
 
     def loss(self, outputs: Tensor, truth: Tensor) -> Tensor:
-        """Mean over rows with a truth; 0 where no row has one. outputs: (b, width), truth: (b,) float, NaN unknown."""
+        """Mean over rows with a truth; 0 where no row has one. outputs: (b, width), truth: (b,) float, NaN unknown.
+
+        Args:
+            outputs: (b, width) outputs of the network.
+            truth: (b,) values as of `truth`.
+        """
         has_truth = ~truth.isnan()
         outputs, truth = outputs[has_truth], truth[has_truth]
         if not len(truth):
@@ -97,7 +102,13 @@ class Head:
         return outputs.sigmoid() if self.kind == "boolean" else outputs * self.scale + self.mean
 
     def truth(self, source: ImageSource, name: str, rows: np.ndarray) -> np.ndarray:
-        """Return the column of `rows`, (n,) float64: positions of categories, 0 and 1, or numbers; NaN unknown."""
+        """Return the column of `rows`, (n,) float64: positions of categories, 0 and 1, or numbers; NaN unknown.
+
+        Args:
+            source: the images.
+            name: name of the attribute, "" for the label.
+            rows: (n,) rows.
+        """
         if self.kind == "class":
             labels = source.labels[rows]
             return np.where(labels < 0, np.nan, labels.astype(np.float64))
@@ -108,7 +119,13 @@ class Head:
         return np.asarray(values, np.float64)
 
     def truths(self, source: ImageSource, name: str, rows: np.ndarray) -> np.ndarray:
-        """Return what each of the scores should be for `rows`, (n, width) float64: 0 and 1, or numbers; NaN unknown."""
+        """Return what each of the scores should be for `rows`, (n, width) float64: 0 and 1, or numbers; NaN unknown.
+
+        Args:
+            source: the images.
+            name: name of the attribute, "" for the label.
+            rows: (n,) rows.
+        """
         truth = self.truth(source, name, rows)[:, None]
         if not self.categories:
             return truth
@@ -240,7 +257,12 @@ def open_attribute_classifier(
 
     Args:
         folder: a results folder.
-        source, heads, rows, steps, seed, device: as of `train_attribute_classifier`.
+        source: the images.
+        heads: columns to learn, each with the name of its attribute, see `find_heads`.
+        rows: (n,) rows to learn from; the train split unless given.
+        steps: training steps.
+        seed: seed of the images, weights and batches.
+        device: where it runs.
 
     Returns:
         The classifier, and whether it was trained now.

@@ -133,13 +133,27 @@ def train_network(
 
 
 def predict(network: nn.Module, source: ImageSource, rows: np.ndarray, *, device: str = "cpu") -> np.ndarray:
-    """Return the class of each of the rows, (m,) int64."""
+    """Return the class of each of the rows, (m,) int64.
+
+    Args:
+        network: gives logits of the classes.
+        source: the images.
+        rows: (m,) rows.
+        device: where it runs.
+    """
     return outputs(network, source, rows, device=device).argmax(1).cpu().numpy()
 
 
 @torch.inference_mode()
 def outputs(network: nn.Module, source: ImageSource, rows: np.ndarray, *, device: str = "cpu") -> Tensor:
-    """Return what a network gives for each of the rows, (m, outputs)."""
+    """Return what a network gives for each of the rows, (m, outputs).
+
+    Args:
+        network: the network, in evaluation mode.
+        source: the images.
+        rows: (m,) rows.
+        device: where it runs.
+    """
     parts: list[Tensor] = []
     for start in range(0, len(rows), EVALUATED):
         parts.append(network(source.tensor(rows[start : start + EVALUATED], device)))
@@ -266,7 +280,9 @@ def _of_draws(
         train: yields the network of draw i after each of some numbers of steps.
         score: gives (k,) scores of a network, the higher the better; they are averaged over the first `tried` draws.
         evaluate: gives the (t, k) values of a network that are returned.
-        tried, marks, progress: see `few_label_hits`.
+        tried: see `few_label_hits`.
+        marks: see `few_label_hits`.
+        progress: see `few_label_hits`.
 
     Returns:
         (draws, t, k), and k numbers of steps.

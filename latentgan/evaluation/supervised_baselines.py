@@ -213,7 +213,14 @@ def by_class(model: NumpyModel, *, seed: int = 0) -> Generated:
 
 
 def by_network(model: NumpyModel, shape: AnySize = SHAPE, *, seed: int = 0, device: str = "cpu") -> Generated:
-    """Return what gives a draw a model's images, labelled by a network trained on the draw behind affine maps."""
+    """Return what gives a draw a model's images, labelled by a network trained on the draw behind affine maps.
+
+    Args:
+        model: draws the images.
+        shape: shape of the network that labels them.
+        seed: seed of the draw and of the network.
+        device: where the network is trained.
+    """
     images = as_pixels(model.sample(MADE, seed=seed))
 
     def generate(source: ImageSource, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -235,14 +242,27 @@ def mixed(
     source: ImageSource, rows: np.ndarray, images: np.ndarray, labels: np.ndarray
 ) -> tuple[ImageSource, np.ndarray]:
     """Return a set of the real rows and the generated images, and its rows with each real one as often as it takes for
-    real and generated ones to be as many."""
+    real and generated ones to be as many.
+
+    Args:
+        source: the real images.
+        rows: (m,) rows of them.
+        images: (n, h, w, c) uint8 generated images.
+        labels: (n,) their classes.
+    """
     both = set_of(source, np.concatenate([source.images[rows], images]), np.concatenate([source.labels[rows], labels]))
     real = np.tile(np.arange(len(rows)), max(1, round(len(images) / len(rows))))
     return both, np.concatenate([real, np.arange(len(rows), len(both))])
 
 
 def set_of(source: ImageSource, images: np.ndarray, labels: np.ndarray) -> ImageSource:
-    """Return a set of other images and labels than `source`, all of them to train on."""
+    """Return a set of other images and labels than `source`, all of them to train on.
+
+    Args:
+        source: gives name, size and classes.
+        images: (n, h, w, c) uint8.
+        labels: (n,) int64, -1 = unlabelled.
+    """
     n = len(images)
     return replace(
         source,

@@ -33,6 +33,11 @@ class Prediction:
 def probe_inputs(model: NumpyModel, probe: FittedProbe, images: np.ndarray) -> np.ndarray:
     """Return the columns (n, d) of images (n, h, w, c) that the probe classifies.
 
+    Args:
+        model: the model.
+        probe: a fitted probe on one of its columns.
+        images: (n, h, w, c), uint8 or float in [0, 1].
+
     Raises:
         ConfigError: the probe was fitted on another model's features, or on a column that this one does not give.
     """
@@ -61,6 +66,11 @@ def check_probe(model: NumpyModel, probe: FittedProbe) -> None:
 def classify(model: NumpyModel, images: np.ndarray, probe: FittedProbe | None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return class probabilities (n, K) of images (n, h, w, c) and the classes' names.
 
+    Args:
+        model: the model.
+        images: (n, h, w, c), uint8 or float in [0, 1].
+        probe: a fitted probe on one of its columns; None asks the family itself.
+
     Raises:
         ConfigError: there is no probe and the family names no classes itself, or the probe is another model's.
     """
@@ -86,7 +96,16 @@ def classify_files(
     device: str = "auto",
     family: str | None = None,
 ) -> list[Prediction]:
-    """Return the most probable class of each image file."""
+    """Return the most probable class of each image file.
+
+    Args:
+        run: run or model folder.
+        files: image files.
+        probe: a fitted probe; None asks the family itself.
+        crop: whether to take the centre square.
+        device: where the networks run.
+        family: a foreign family "module:Class" must be named again.
+    """
     from latentgan.inference.image_files import read_files
 
     model = NumpyModel.load(run, device=device, family=family)

@@ -105,7 +105,14 @@ def encode_table(
 def open_models(
     run: Path, *, baselines: bool, device: str = "auto", family: str | None = None
 ) -> dict[str, NumpyModel]:
-    """Return the trained model under "" and, for baselines, the untrained one under "untrained."."""
+    """Return the trained model under "" and, for baselines, the untrained one under "untrained.".
+
+    Args:
+        run: run or model folder.
+        baselines: whether to load the untrained networks too.
+        device: where the networks run.
+        family: a foreign family "module:Class" must be named again.
+    """
     models = {"": NumpyModel.load(run, device=device, family=family)}
     if baselines and (run / "untrained.safetensors").is_file():
         models["untrained."] = NumpyModel.load(run, device=device, family=family, untrained=True)
@@ -119,13 +126,26 @@ def default_features(model: NumpyModel) -> tuple[str, ...]:
 
 
 def fitting_images(run: Path, model: NumpyModel, source: ImageSource, plan: Plan | None = None) -> ImageSource:
-    """Return the images for an evaluation of a run, see `mark_training_images`; ConfigError where they do not fit."""
+    """Return the images for an evaluation of a run, see `mark_training_images`; ConfigError where they do not fit.
+
+    Args:
+        run: the run folder.
+        model: its model.
+        source: the images.
+        plan: columns of the table that they are encoded for.
+    """
     check_fit(model, source, plan or Plan())
     return mark_training_images(run, source, str(model.about.get("fingerprint", "")))
 
 
 def check_fit(model: NumpyModel, source: ImageSource, plan: Plan) -> None:
-    """Raise ConfigError where the images or the asked layers are not the model's."""
+    """Raise ConfigError where the images or the asked layers are not the model's.
+
+    Args:
+        model: the model.
+        source: the images.
+        plan: columns of the table.
+    """
     model_shape, image_shape = model.spec.shape, source.spec.shape
     if model_shape != image_shape:
         options = ([f"--size {model_shape[1]} --crop"] if model_shape[1:] != image_shape[1:] else []) + (
@@ -142,7 +162,16 @@ def check_fit(model: NumpyModel, source: ImageSource, plan: Plan) -> None:
 def describe(
     model: NumpyModel, source: ImageSource, plan: Plan, run: Path, command: str, *, out: Path
 ) -> dict[str, Any]:
-    """Return the metadata of the table `out`: which model, which images, which columns."""
+    """Return the metadata of the table `out`: which model, which images, which columns.
+
+    Args:
+        model: the model.
+        source: the images.
+        plan: columns of the table.
+        run: the run folder.
+        command: what the user typed.
+        out: the table's file.
+    """
     about, spec = model.about, source.spec
     columns = attribute_columns(source, plan.features)
     grouped = {"group": columns[source.group]} if source.group else {}

@@ -75,7 +75,13 @@ def tables_of(
 
 
 def some_rows(source: ImageSource, rows: int | None, seed: int) -> ImageSource:
-    """Return at most `rows` images of every split, drawn by the seed and in their order."""
+    """Return at most `rows` images of every split, drawn by the seed and in their order.
+
+    Args:
+        source: the images.
+        rows: maximum number of images of a split; None keeps all.
+        seed: seed of the draw.
+    """
     sampled, notes = [], list(source.notes)
     for name in ("train", "validation", "test"):
         split_rows = source.rows(name)

@@ -162,7 +162,14 @@ def write_images(
 def kept_images(
     model: NumpyModel, position: int, plan: Plan, advance: Callable[[int], None] = lambda images: None
 ) -> Iterator[np.ndarray]:
-    """Yield the images of one class that are kept, (n, h, w, c) uint8, n at most 256; arguments as of `kept_codes`."""
+    """Yield the images of one class that are kept, (n, h, w, c) uint8, n at most 256; arguments as of `kept_codes`.
+
+    Args:
+        model: see `kept_codes`.
+        position: see `kept_codes`.
+        plan: see `kept_codes`.
+        advance: see `kept_codes`.
+    """
     for codes in kept_codes(model, position, plan, advance):
         yield _images(model, codes)
 

@@ -20,7 +20,13 @@ def pooled(output: Tensor, pool: int) -> Tensor:
 
 
 def recorder(name: str, recorded: threading.local, pool: int) -> Any:
-    """Return a forward hook that keeps a layer's first output in `recorded.layers[name]`."""
+    """Return a forward hook that keeps a layer's first output in `recorded.layers[name]`.
+
+    Args:
+        name: name of the layer.
+        recorded: holds the outputs, each thread's own.
+        pool: cells a side to which convolutional layers are max-pooled; 0 keeps them whole.
+    """
 
     def record(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
         recorded.layers.setdefault(name, pooled(output, pool))

@@ -44,7 +44,13 @@ def check_folder(out: Path, way: str) -> None:
 
 
 def load_images(recorded: Mapping[str, Any], data: str | None, options: Mapping[str, Any]) -> ImageSource:
-    """Load `data`, or the images that `recorded`, a run's data settings, name, read as they were then."""
+    """Load `data`, or the images that `recorded`, a run's data settings, name, read as they were then.
+
+    Args:
+        recorded: the table `data` of a run's settings.
+        data: name or path of other images.
+        options: settings of the data that replace the recorded ones.
+    """
     chosen = {key: value for key, value in options.items() if value not in (None, False)}
     if data is not None:
         same = {key: recorded[key] for key in ("size", "crop", "channels") if key in recorded}
@@ -57,7 +63,13 @@ def load_images(recorded: Mapping[str, Any], data: str | None, options: Mapping[
 
 
 def read_files(files: Sequence[Path], model: NumpyModel, *, crop: bool) -> np.ndarray:
-    """Return image files as the model takes them, (n, h, w, c) uint8, resized to its size."""
+    """Return image files as the model takes them, (n, h, w, c) uint8, resized to its size.
+
+    Args:
+        files: image files.
+        model: the model whose size they get.
+        crop: whether to take the centre square.
+    """
     spec = model.spec
     geometry = Geometry(size=spec.height, crop=crop, channels=spec.channels)
     images = []

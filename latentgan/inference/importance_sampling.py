@@ -27,9 +27,12 @@ LogLikelihood = Callable[[Tensor], Tensor]
 class Weights:
     """What importance sampling found of n images."""
 
-    log_marginal: Tensor  # (n,) log (1/K) Σ_k w_k, in nats
-    bound: Tensor  # (n,) (1/K) Σ_k log w_k: the variational bound of the proposal
-    effective: Tensor  # (n,) (Σ w)² / Σ w²: how many samples carry the weight, from 1 to K
+    log_marginal: Tensor
+    """(n,) log (1/K) Σ_k w_k, in nats."""
+    bound: Tensor
+    """(n,) (1/K) Σ_k log w_k: the variational bound of the proposal."""
+    effective: Tensor
+    """(n,) (Σ w)² / Σ w²: how many samples carry the weight, from 1 to K."""
 
 
 @dataclass(frozen=True, kw_only=True)

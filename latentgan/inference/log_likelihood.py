@@ -71,8 +71,11 @@ class Estimate:
     """A mean over images in nats, with the standard error over these images."""
 
     value: float
+    """Mean in nats an image."""
     standard_error: float
+    """Standard error over images; NaN for a single one."""
     n: int
+    """Number of images."""
 
     @classmethod
     def of(cls, values: Tensor) -> Estimate:
@@ -91,15 +94,24 @@ class Estimate:
 class HeldOutLikelihood:
     """log p(x) of held-out images, each figure in nats an image."""
 
-    pixels: str  # the likelihood, and how images were binarised
-    importance: Estimate  # of `samples`
-    effective: float  # median over images of the samples that carry the weight
-    bound: Estimate  # E log w: the variational bound of the proposal
-    criterion: Estimate  # what training maximises; of an adversary it is no bound
-    independent: Estimate  # the same images under independent pixels
-    annealed: Estimate | None  # of `annealed_images`
-    paired: Estimate | None  # importance sampling on these images alone
-    acceptance: float | None  # of the chains
+    pixels: str
+    """The likelihood, and how images were binarised."""
+    importance: Estimate
+    """log p(x) by importance sampling with `Plan.samples` samples an image."""
+    effective: float
+    """Median over images of the number of samples that carry the weight."""
+    bound: Estimate
+    """E log w: the variational bound of the proposal."""
+    criterion: Estimate
+    """The criterion that training maximises; it is no bound where an adversary estimates the divergence."""
+    independent: Estimate
+    """log p(x) of the same images under independent pixels fitted to training images: the baseline."""
+    annealed: Estimate | None
+    """log p(x) of the first `Plan.annealed_images` images by annealing; None where it is left out."""
+    paired: Estimate | None
+    """log p(x) by importance sampling on these images alone."""
+    acceptance: float | None
+    """Share of accepted moves of the chains, in [0, 1]."""
 
 
 def held_out_likelihood(
@@ -182,7 +194,15 @@ def work(plan: Plan, source: ImageSource) -> int:
 
 
 def write_likelihood(run: Path, model: NumpyModel, source: ImageSource, plan: Plan, result: HeldOutLikelihood) -> Path:
-    """Write likelihood.json into a run folder."""
+    """Write likelihood.json into a run folder.
+
+    Args:
+        run: the run folder.
+        model: its model.
+        source: the images.
+        plan: what was measured.
+        result: the estimates.
+    """
     about = {"checkpoint": model.about.get("sha256", ""), "images_seen": model.about.get("images_seen", 0)}
     tree = {"format": 1, "version": __version__, **about, "data": source.name, "split": "test", "unit": "nats an image"}
     path = run / FILE
@@ -201,7 +221,12 @@ def _plain(result: HeldOutLikelihood) -> dict[str, Any]:
 
 
 def as_rows(result: HeldOutLikelihood, plan: Plan) -> list[tuple[str, Estimate, str]]:
-    """Return what is shown: a name, the figure, and what it rests on."""
+    """Return what is shown: a name, the figure, and what it rests on.
+
+    Args:
+        result: the estimates.
+        plan: what was measured.
+    """
     samples = f"{plan.samples} samples, of which {result.effective:.0f} carry the weight"
     rows = [("log p(x), importance sampling", result.importance, samples)]
     if result.annealed is not None and result.paired is not None:
@@ -215,7 +240,13 @@ def as_rows(result: HeldOutLikelihood, plan: Plan) -> list[tuple[str, Estimate, 
 
 
 def show(result: HeldOutLikelihood, plan: Plan, *, as_json: bool = False) -> None:
-    """Print the estimates as a table, or as JSON."""
+    """Print the estimates as a table, or as JSON.
+
+    Args:
+        result: the estimates.
+        plan: what was measured.
+        as_json: whether to print JSON.
+    """
     from rich.console import Console
     from rich.table import Table
 

@@ -203,6 +203,12 @@ class NumpyModel:
         """Return rows of images that differ in the first attribute alone, (rows · m, h, w, c) float32 in [0, 1].
 
         Along a row it takes m values, see `Condition.steps`: of a number `columns`, from 5th to 95th percentile.
+
+        Args:
+            rows: number of rows, each of one code.
+            columns: number of values that a numeric attribute takes.
+            seed: seed of the draw.
+            label: class that all ask for, by name.
         """
         return self.decode(varied(self.family, self.draw(rows, seed=seed, label=label), columns))
 

@@ -14,7 +14,13 @@ from latentgan.run_folder import read_model
 
 
 def same_model(run: Path, overview: Any, results: Path) -> None:
-    """Raise ConfigError where results (with this overview, or None) are not about what the model of `run` decodes."""
+    """Raise ConfigError where results (with this overview, or None) are not about what the model of `run` decodes.
+
+    Args:
+        run: the run folder.
+        overview: overview of the results, or None.
+        results: the results folder.
+    """
     if overview is None:
         return
     if overview.code != "code":

@@ -38,6 +38,17 @@ def sample(
     if the prior has some, and as many columns as it takes for `count` images; the images of a column share the rest of
     their code. Where attributes can be asked for and none is, nor classes row by row, the images of a row share all of
     their code but the first attribute.
+
+    Args:
+        run: run or model folder.
+        out: a .png, or a folder.
+        count: number of images.
+        seed: seed of the draw.
+        device: where the networks run.
+        family: a foreign family "module:Class" must be named again.
+        label: class that all ask for, by name.
+        component: component of the prior, from 1.
+        attributes: values that all ask for, by attribute.
     """
     _check(out, count, inputs=[run])
     model = NumpyModel.load(run, device=device, family=family)
@@ -86,7 +97,14 @@ def sample_fitted(
 ) -> Path:
     """Decode codes (n, d) that were drawn from a mixture in `results`, and write them as `sample` does.
 
-    Args: rows: of the grid, one a component; 0 is about as many as columns.
+    Args:
+        run: run or model folder.
+        out: a .png, or a folder.
+        codes: (n, d) codes.
+        rows: rows of the grid, one a component; 0 makes about as many as columns.
+        results: folder of the results that hold the mixture.
+        device: where the networks run.
+        family: a foreign family "module:Class" must be named again.
     """
     _check(out, len(codes), inputs=[run, results])
     model = NumpyModel.load(run, device=device, family=family)

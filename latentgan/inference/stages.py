@@ -39,7 +39,20 @@ def encode(
     family: str | None = None,
     command: str = "",
 ) -> Path:
-    """Write the table of `data` (default: the run's own images) under the model of `run`."""
+    """Write the table of `data` (default: the run's own images) under the model of `run`.
+
+    Args:
+        run: run or model folder.
+        out: the table, a .parquet file.
+        data: name or path of the images.
+        options: settings of the data that replace the recorded ones.
+        features: names of layers, "network.layer"; ("none",) gives none.
+        pool: cells a side to which convolutional layers are max-pooled; 0 keeps them whole.
+        baselines: whether to write the baselines' columns.
+        device: where the networks run.
+        family: a foreign family "module:Class" must be named again.
+        command: what the user typed, for the records.
+    """
     if out.suffix != ".parquet":
         raise ConfigError(f"--out {out} should end in .parquet")
     model = NumpyModel.load(run, device=device, family=family)
@@ -94,7 +107,18 @@ def augment(
     family: str | None = None,
     command: str = "",
 ) -> Path:
-    """Write images of every class by the generator of `run` as a folder of labelled images, or a Parquet table."""
+    """Write images of every class by the generator of `run` as a folder of labelled images, or a Parquet table.
+
+    Args:
+        run: run or model folder.
+        out: a folder, or a .parquet file.
+        per_class: images of each class.
+        keep_best: share of the drawn images that is kept, in (0, 1].
+        seed: seed of the draws.
+        device: where the networks run.
+        family: a foreign family "module:Class" must be named again.
+        command: what the user typed, for the records.
+    """
     from latentgan.inference.generate_dataset import Plan, write_images, written_names
 
     plan = Plan(per_class, keep_best, seed)
@@ -116,7 +140,16 @@ def likelihood(
     device: str = "auto",
     family: str | None = None,
 ) -> Any:
-    """Estimate log p(x) of test images, write likelihood.json into `run`, and return what was found."""
+    """Estimate log p(x) of test images, write likelihood.json into `run`, and return what was found.
+
+    Args:
+        run: the run folder.
+        plan: how many images and samples, `log_likelihood.Plan`.
+        data: name or path of the images.
+        options: settings of the data that replace the recorded ones.
+        device: where the networks run.
+        family: a foreign family "module:Class" must be named again.
+    """
     from latentgan.inference.log_likelihood import (
         FILE,
         evaluated_likelihood,
@@ -158,6 +191,18 @@ def edit(
     """Write each image moved along `direction` (d,) by each strength, and their strip (see `sheet`); return files.
 
     Nothing is written over `files`, `run` or `inputs`, what else the caller read.
+
+    Args:
+        run: run or model folder.
+        files: image files.
+        direction: (d,) in code space.
+        name: name of the direction, for file names.
+        strengths: edit strengths, in lengths of the direction.
+        out: folder of the pictures.
+        crop: whether to take the centre square.
+        device: where the networks run.
+        family: a foreign family "module:Class" must be named again.
+        inputs: other files that were read.
     """
     if not np.isfinite(strengths).all():
         raise ConfigError("--strength takes finite numbers, for example 2 or -1.5")

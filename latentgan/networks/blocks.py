@@ -150,7 +150,14 @@ def conv(
 
 
 def deconv(channels_in: int, channels: int, *, norm: Norm = "batch", activation: Activation = "relu") -> nn.Sequential:
-    """Return a 4×4 transposed convolution of stride 2 → norm → activation: (n, in, h, w) → (n, out, 2h, 2w)."""
+    """Return a 4×4 transposed convolution of stride 2 → norm → activation: (n, in, h, w) → (n, out, 2h, 2w).
+
+    Args:
+        channels_in: channels of an input.
+        channels: channels of an output.
+        norm: on the convolution's output.
+        activation: of the outputs.
+    """
     layer = nn.ConvTranspose2d(channels_in, channels, 4, stride=2, padding=1, bias=norm == "none")
     return _block(layer, norm, channels, activation, nn.BatchNorm2d)
 

@@ -128,7 +128,13 @@ def dense_discriminator(
 
 
 def embed(condition_width: int, width: int, *, std: float = 0.02) -> nn.Linear:
-    """Return y (n, K) → embeddings, linear in y, (n, width), which start as draws from N(0, std²)."""
+    """Return y (n, K) → embeddings, linear in y, (n, width), which start as draws from N(0, std²).
+
+    Args:
+        condition_width: K, columns of y.
+        width: columns of the embedding.
+        std: standard deviation of the initial weights.
+    """
     network = nn.Linear(condition_width, width, bias=False)
     nn.init.normal_(network.weight, 0.0, std)
     return network

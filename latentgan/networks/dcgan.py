@@ -95,7 +95,16 @@ def conv_encoder(
     norm: Norm = "none",
     std: float | None = None,
 ) -> Layers:
-    """Return conv1 … convL → dense1 → code: (n, c, h, w) in [-1, 1] → (n, latent), not squashed."""
+    """Return conv1 … convL → dense1 → code: (n, c, h, w) in [-1, 1] → (n, latent), not squashed.
+
+    Args:
+        shape: (c, h, w) of an image.
+        latent: columns of a code.
+        width: channels of conv1; each further one has twice as many, at most eight times.
+        hidden: width of dense1.
+        norm: of every layer but the first.
+        std: initial weights are N(0, std²); None keeps torch's scaled uniform ones.
+    """
     trunk = conv_trunk(shape, width=width, hidden=hidden, norm=norm)
     return _initialised(Layers({**dict(trunk.named_children()), "code": nn.Linear(hidden, latent)}), std)
 

@@ -54,7 +54,14 @@ class MLPGenerator(nn.Module):
 
 
 def mlp_encoder(shape: tuple[int, int, int], latent: int, *, hidden: int = 1024, norm: Norm = "batch-plain") -> Layers:
-    """Return x → dense1 → dense2 → code: (n, c, h, w) in [-1, 1] → (n, latent), not squashed; `norm` is dense2's."""
+    """Return x → dense1 → dense2 → code: (n, c, h, w) in [-1, 1] → (n, latent), not squashed; `norm` is dense2's.
+
+    Args:
+        shape: (c, h, w) of an image.
+        latent: columns of a code.
+        hidden: width of both dense layers.
+        norm: of dense2.
+    """
     pixels = shape[0] * shape[1] * shape[2]
     first = nn.Sequential(nn.Flatten(), UnitRange(), nn.Linear(pixels, hidden, bias=False), nn.LeakyReLU(0.2))
     network = Layers(

@@ -25,6 +25,11 @@ def noisy_encoder(shape: Shape, latent: int, *, hidden: int = 400) -> Layers:
     """Return (x, ε) → two dense layers → code: points upon noise of their shape, (n, 2d, 1, 1) → (n, latent).
 
     What it gives is a draw from a q(z|x) that need not be Gaussian.
+
+    Args:
+        shape: (d, 1, 1) of a point.
+        latent: columns of a code.
+        hidden: width of the dense layers.
     """
     layers = _hidden(2 * math.prod(shape), hidden, 2, norm="batch")
     network = Layers({"flat": nn.Flatten(), **dict(layers.named_children()), "code": nn.Linear(hidden, latent)})
@@ -33,7 +38,13 @@ def noisy_encoder(shape: Shape, latent: int, *, hidden: int = 400) -> Layers:
 
 
 def point_generator(latent: int, shape: Shape, *, hidden: int = 400) -> nn.Sequential:
-    """Return z → four dense layers → point: (n, latent) → (n, *shape)."""
+    """Return z → four dense layers → point: (n, latent) → (n, *shape).
+
+    Args:
+        latent: columns of a code.
+        shape: (d, 1, 1) of a point.
+        hidden: width of the dense layers.
+    """
     layers = _hidden(latent, hidden, 4, norm="batch")
     network = nn.Sequential(layers, nn.Linear(hidden, math.prod(shape)), Reshape(*shape))
     initialise(network)

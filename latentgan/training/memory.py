@@ -39,6 +39,11 @@ class _Unfilled(TorchFunctionMode):
 def weight_bytes(kind: type[Family], config: FamilyConfig, spec: ImageSpec) -> float:
     """Return the bytes of a family's weights and buffers; infinite beyond what 64 bits count, 0 where it is not known.
 
+    Args:
+        kind: the family.
+        config: its settings.
+        spec: size of the images, classes and attributes.
+
     Raises:
         ConfigError: the settings do not fit the images.
     """
@@ -77,6 +82,11 @@ def check_networks(kind: type[Family], config: FamilyConfig, spec: ImageSpec, *,
 
 def check_training(kind: type[Family], config: RunConfig, spec: ImageSpec) -> None:
     """Refuse a run whose networks or minibatches do not fit in memory, before either is made.
+
+    Args:
+        kind: the family.
+        config: settings of the run.
+        spec: size of the images, classes and attributes.
 
     Raises:
         ConfigError: how much memory is needed and how much there is.

@@ -95,7 +95,13 @@ def sample_codes(family: Family) -> tuple[Tensor, dict[str, Any]]:
 
 
 def alternate(x: Tensor, reconstructed: Tensor, *, columns: int) -> Tensor:
-    """Return rows of `columns` images, each followed by the row of their reconstructions: (2n, c, h, w)."""
+    """Return rows of `columns` images, each followed by the row of their reconstructions: (2n, c, h, w).
+
+    Args:
+        x: (n, c, h, w) images.
+        reconstructed: (n, c, h, w), row by row of the same.
+        columns: images a row.
+    """
     rows = [
         part
         for start in range(0, len(x), columns)

@@ -45,14 +45,23 @@ class TrainingState:
     """A run in progress: everything that a checkpoint holds."""
 
     config: RunConfig
+    """The resolved configuration."""
     source: ImageSource
+    """The training images."""
     family: Family
+    """Networks and prior."""
     update: Update
+    """Moves the players."""
     batches: Batches
+    """Streams of minibatches."""
     ema: ExponentialMovingAverage
+    """Moving averages of the weights."""
     diagnostics: Diagnostics
+    """Warnings of the run so far."""
     iteration: int = 0
+    """Number of iterations done."""
     seconds: float = 0.0
+    """Seconds of training so far."""
 
     @property
     def images(self) -> int:
@@ -267,6 +276,11 @@ def restore_optimizer(prefix: str, optimizer: torch.optim.Optimizer, tensors: Ma
 
     What goes with each value of a parameter, as Adam's moments, is laid out in memory as the parameter is: files hold
     them row by row, and fused optimisers read both in one order.
+
+    Args:
+        prefix: name of the player in `tensors`.
+        optimizer: its optimiser.
+        tensors: named tensors of a checkpoint.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}

@@ -50,7 +50,13 @@ def play(config: RunConfig, source: ImageSource, *, marks: int = 1) -> Iterator[
 
 @torch.no_grad()
 def sampled(family: Family, n: int, *, seed: int = 0) -> np.ndarray:
-    """Return n points drawn from a family, (n, d) float32; the same for the same seed."""
+    """Return n points drawn from a family, (n, d) float32; the same for the same seed.
+
+    Args:
+        family: the family.
+        n: number of points.
+        seed: seed of the draw.
+    """
     if not isinstance(family, Decodes):
         raise TypeError(f"{type(family).__name__} cannot decode, so nothing can be drawn from it")
     z = family.prior.sample(n, generator=torch.Generator().manual_seed(seed))

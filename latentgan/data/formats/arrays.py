@@ -77,7 +77,10 @@ def from_points(
 
     Args:
         points: (n, d) numbers.
-        labels, classes, split: as for from_arrays.
+        labels: as for `from_arrays`.
+        classes: as for `from_arrays`.
+        split: as for `from_arrays`.
+        name: name of the set.
 
     Raises:
         DataError: a shape or value cannot be used; the sentence names it.
@@ -132,7 +135,16 @@ def raw_arrays(
     description: str,
     provenance: dict[str, str] | None = None,
 ) -> Raw:
-    """Check and convert arrays of one set."""
+    """Check and convert arrays of one set.
+
+    Args:
+        images: see `from_arrays`.
+        labels: see `from_arrays`.
+        classes: see `from_arrays`.
+        attributes: see `from_arrays`.
+        description: name of the images, for messages.
+        provenance: where they come from; by default from memory.
+    """
     pixels, notes = as_images(images, description)
     codes, names = labels_from_array(labels, len(pixels), description, classes)
     columns = Columns()

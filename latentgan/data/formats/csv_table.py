@@ -121,6 +121,12 @@ def join(sheet: Sheet, names: Sequence[str], folder: Path, *, skip_bad: bool) ->
 
     A cell is a path relative to the folder, or a bare file name that only one image has.
 
+    Args:
+        sheet: the table.
+        names: (n) names of the images, paths relative to the folder.
+        folder: the folder.
+        skip_bad: whether to leave out rows that name no image.
+
     Raises:
         DataError: an unknown file name (unless skip_bad), or a file named twice.
     """
@@ -180,11 +186,16 @@ def _join_notes(sheet: Sheet, unknown: Sequence[int], loose: int, rows: np.ndarr
 class TypedTable:
     """Labels, attributes and split that a table gives the images, in the order of the images."""
 
-    labels: np.ndarray  # (n,) int64
+    labels: np.ndarray
+    """(n,) int64."""
     classes: tuple[str, ...]
+    """Names of the classes, in label order."""
     columns: Columns
+    """Attributes."""
     split: np.ndarray | None
+    """(n,) "train" | "validation" | "test"; None where no column says so."""
     notes: tuple[str, ...]
+    """What was read as what, in sentences."""
 
 
 def interpret(

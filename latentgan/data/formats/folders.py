@@ -36,9 +36,12 @@ class Listing:
     """Image files below a folder, sorted, with their sizes and modification times."""
 
     folder: Path
-    files: list[str]  # as the file system has them, with /
-    stats: list[tuple[int, int]]  # size in bytes, modification time in ns
-    other_files: Counter[str]  # files that are no images, by suffix
+    files: list[str]
+    """As the file system has them, with /."""
+    stats: list[tuple[int, int]]
+    """Size in bytes, modification time in ns."""
+    other_files: Counter[str]
+    """Files that are no images, by suffix."""
 
     @property
     def names(self) -> list[str]:
@@ -99,6 +102,14 @@ def read_folder(
     progress: bool = True,
 ) -> Raw:
     """Read all images of a folder with their labels and attributes.
+
+    Args:
+        folder: the folder, whose sub-folders may be classes or splits.
+        geometry: size and channels that images are brought to.
+        attributes: CSV of labels and attributes; by default the only one in the folder.
+        label: column of the CSV that is the label.
+        skip_bad: whether to leave out bad images and rows.
+        progress: whether to show a bar on a terminal.
 
     Raises:
         DataError: no images, a bad one (unless skip_bad), sizes that differ, or a table that does not fit.

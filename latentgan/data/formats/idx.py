@@ -159,7 +159,13 @@ def read_file(path: Path, classes: tuple[str, ...] = ()) -> Raw:
 
 
 def read_pairs(pairs: list[tuple[str, dict[str, Path]]], where: Path, classes: tuple[str, ...]) -> Raw:
-    """Read and join (split, pair) in order; a split of "" leaves the splits to be drawn."""
+    """Read and join (split, pair) in order; a split of "" leaves the splits to be drawn.
+
+    Args:
+        pairs: each split's name with the files of its images and labels.
+        where: the folder or file, for messages.
+        classes: names of the classes.
+    """
     images, labels, notes = [], [], []
     for name, pair in pairs:
         if "images" not in pair:

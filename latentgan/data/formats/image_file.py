@@ -38,8 +38,10 @@ class Header:
     width: int
     height: int
     grey: bool
-    deep: bool  # 16 bits
-    clear: bool  # has transparency
+    deep: bool
+    """Whether it has 16 bits a channel."""
+    clear: bool
+    """Whether it has transparency."""
     frames: int
 
 
@@ -84,6 +86,11 @@ def decode(source: Path | bytes, geometry: Geometry, channels: int) -> np.ndarra
 
     16-bit grey is scaled by 255/65535; transparency is laid on white; palettes become what they show; EXIF
     orientation is applied; large JPEGs are decoded at a fraction of their size where `geometry.size` allows.
+
+    Args:
+        source: path or bytes of the image.
+        geometry: size and channels that it is brought to.
+        channels: 1 or 3.
 
     Raises:
         BadImageError: the pixels cannot be decoded.

@@ -39,6 +39,14 @@ def read_parquet(
 ) -> Raw:
     """Read one Parquet file, or the shards of one set; shards called train-…, test-… give the split.
 
+    Args:
+        files: the files, in order.
+        where: the file or folder that the user named, for messages.
+        geometry: size and channels that images are brought to.
+        label: column that is the label.
+        skip_bad: whether to leave out images that cannot be decoded.
+        progress: whether to show a bar on a terminal.
+
     Raises:
         DataError: no Parquet, no column of images, or a bad image (unless skip_bad).
     """
