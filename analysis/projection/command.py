@@ -20,9 +20,9 @@ MapRows = Annotated[int, typer.Option("--rows", min=50, help="Rows on the map, a
 def map(job: Job, method: Method = None, rows: MapRows = 5000, full: Full = False) -> None:
     """A picture of the codes in two dimensions, and how far it can be trusted.
 
-    Trustworthiness is 1 where neighbours on the map are neighbours in the code, and about 0.5 for a
-    shuffled map. 1-NN accuracy on the map beside that in the whole code says what flattening has lost.
-    The same seed gives the same map. --rows takes held-out rows; --full places every row of every split, so that
+    Trustworthiness is 1 where neighbours on the map are neighbours in the code, and about 0.5 for a shuffled map. The
+    label accuracy of nearest neighbours on the map, compared with that in the whole code, measures what two dimensions
+    lose. The same seed gives the same map. --rows takes held-out rows; --full places every row of every split, so that
     the report shows all of them.
 
         latentgan map codes.parquet --method umap --out results

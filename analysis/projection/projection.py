@@ -18,32 +18,47 @@ from ..base.statistics import Interval, jackknife_interval, jackknife_parts, sha
 from ..errors import AnalysisError
 
 METHODS = ("umap", "pca")
+"""Ways to place codes in the plane."""
 
 
 NEIGHBOURS = 15
+"""Of UMAP, and of trustworthiness."""
 
 
-SCORED_ROWS = 5_000  # rows on which a map is measured: all their distances are ranked
+SCORED_ROWS = 5_000
+"""Rows on which a map is measured: all their distances are ranked."""
 
 
-SPARE = 12  # neighbours that are found beyond those needed, of which enough are left without a part of the rows
+SPARE = 12
+"""Neighbours beyond those needed, so that enough remain where the jackknife leaves rows out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Map:
     """One placement of rows in the plane."""
 
-    method: str  # "umap" or "pca"
-    representation: str  # "code", ...
-    xy: Singles  # (n, 2)
-    k: int  # neighbours in the figures below
-    trustworthiness: Interval  # 1 = every neighbour on the map is one in the code (Venna & Kaski); n rows
-    random: float  # trustworthiness of the same points shuffled: about 0.5
-    accuracy: Interval | None  # 1-NN label accuracy on the map, each row against the others; None unlabelled
-    full_accuracy: Interval | None  # the same in the whole code
-    explained: tuple[float, ...]  # PCA: share of variance of the two axes, else empty
-    note: str  # parameters and seed
-    chance: float = math.nan  # share of pairs of labelled rows with the same label: of a random row's accuracy
+    method: str
+    """ "umap" or "pca"."""
+    representation: str
+    """What was placed: "code", a layer, "pixels"."""
+    xy: Singles
+    """(n, 2) positions on the map."""
+    k: int
+    """Neighbours in the trustworthiness."""
+    trustworthiness: Interval
+    """1 where every neighbour on the map is one in the code (Venna & Kaski)."""
+    shuffled_trustworthiness: float
+    """Of the same points in a random order: about 0.5."""
+    accuracy: Interval | None
+    """Share of labelled rows whose nearest neighbour on the map has their label; None unlabelled."""
+    full_accuracy: Interval | None
+    """The same in the whole code."""
+    explained: tuple[float, ...]
+    """Of a PCA: share of variance of the two axes; else empty."""
+    note: str
+    """Parameters and seed."""
+    chance: float = math.nan
+    """Share of pairs of labelled rows with the same label: the accuracy of a random neighbour."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +67,12 @@ class Maps:
 
     kind: ClassVar[str] = "projection"
 
-    rows: Ints  # (n,) positions in the table, shared by all maps
-    maps: tuple[Map, ...]  # the best first
+    rows: Ints
+    """(n,) positions in the table, shared by all maps."""
+    maps: tuple[Map, ...]
+    """One a method, in the order asked for."""
     notes: tuple[str, ...]
+    """Sentences on which rows are placed, and on maps that could not be made."""
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
@@ -64,9 +82,20 @@ class Maps:
 def place(
     codes: Floats, *, method: str, seed: int = 0, k: int = NEIGHBOURS, epochs: int | None = None
 ) -> tuple[Singles, tuple[float, ...], str]:
-    """Place (n, d) codes in the plane: (n, 2), the explained variance of a PCA's axes, and a note.
+    """Place codes in the plane.
 
-    Raises: AnalysisError for an unknown method, too few rows, or rows that are all the same.
+    Args:
+        codes: (n, d).
+        method: "umap" or "pca".
+        seed: of the placement; the same seed gives the same map.
+        k: neighbours of UMAP.
+        epochs: of UMAP; its own choice unless given.
+
+    Returns:
+        Positions (n, 2), the shares of variance of a PCA's axes (else empty), and a note on parameters.
+
+    Raises:
+        AnalysisError: the method is unknown, there are too few rows, or all rows are the same.
     """
     codes = as_codes(codes)
     if (codes == codes[0]).all():
@@ -118,10 +147,20 @@ def latent_map(
     k: int = NEIGHBOURS,
     epochs: int | None = None,
 ) -> Map:
-    """Place (n, d) codes in the plane and measure how far the placement can be trusted, on at most 5,000 rows.
+    """Place codes in the plane and measure how far the placement can be trusted, on at most 5,000 rows.
 
-    Args: labels: (n,) classes, -1 = unlabelled, for the neighbours' accuracy on the map and in the whole code.
-        seed: of the placement; the same seed gives the same map. epochs: of UMAP, by default its own choice.
+    Args:
+        codes: (n, d).
+        rng: of the rows that are measured, of shuffled points and of jackknife parts.
+        method: "umap" or "pca".
+        labels: (n,) classes, −1 unlabelled, for the neighbours' accuracy on the map and in the whole code.
+        representation: what the codes are, for the result.
+        seed: of the placement; the same seed gives the same map.
+        k: neighbours in the trustworthiness.
+        epochs: of UMAP; its own choice unless given.
+
+    Raises:
+        AnalysisError: as of `place`, or labels do not fit the codes.
     """
     rng = as_rng(rng)
     check_counts(k=k, epochs=epochs)
@@ -136,51 +175,73 @@ def latent_map(
         codes, xy, labels = codes[scored], xy[scored], None if labels is None else labels[scored]
         note += f"; its figures are of {SCORED_ROWS:,} of the {len(placed):,} points"
     k = min(k, max(1, (len(codes) - 1) // 3))
-    worth = trustworthiness(codes, xy, k=k, rng=rng)
-    accuracy, full, random = None, None, math.nan
+    trust = trustworthiness(codes, xy, k=k, rng=rng)
+    accuracy, full_accuracy, chance = None, None, math.nan
     if labels is not None and np.count_nonzero(labels >= 0) > 1:
-        accuracy, full = (neighbour_accuracy(x, labels, rng=rng) for x in (xy, codes))
-        random = shared_labels(labels)
-    lost = trust(codes, xy[rng.permutation(len(xy))], k=k)
+        accuracy, full_accuracy = (neighbour_accuracy(x, labels, rng=rng) for x in (xy, codes))
+        chance = shared_labels(labels)
+    shuffled = row_trustworthiness(codes, xy[rng.permutation(len(xy))], k=k)
     return Map(
         method=method,
         representation=representation,
         xy=placed,
         k=k,
-        trustworthiness=worth,
-        random=float(lost.mean()),
+        trustworthiness=trust,
+        shuffled_trustworthiness=float(shuffled.mean()),
         accuracy=accuracy,
-        full_accuracy=full,
+        full_accuracy=full_accuracy,
         explained=explained,
         note=note,
-        chance=random,
+        chance=chance,
     )
 
 
-def trust(codes: Floats, xy: Floats, *, k: int) -> Doubles:
-    """Trustworthiness of each row: its mean over rows is Venna and Kaski's, (n,).
+def row_trustworthiness(codes: Floats, xy: Floats, *, k: int) -> Doubles:
+    """Trustworthiness of each row, 1 − 2 / (k (2n − 3k − 1)) · Σ_{j ∈ U_k(i)} (r(i, j) − k).
 
-    1 − 2 / (k (2n − 3k − 1)) · Σ_{j ∈ U_k(i)} (r(i, j) − k), U_k(i) being the neighbours on the map that are
-    not among the k nearest in the code, and r the rank in the code. Args: k < n / 2.
+    U_k(i) are the neighbours of row i on the map that are not among its k nearest in the code, and r(i, j) is the rank
+    of j among the neighbours of i in the code. The mean over rows is the measure of the source.
+
+    Args:
+        codes: (n, d).
+        xy: (n, 2) positions on the map.
+        k: neighbours, fewer than n / 2.
+
+    Returns:
+        (n,) at most 1.
+
+    Raises:
+        AnalysisError: there are too few rows.
+
+    Source:
+        Venna & Kaski: Neighborhood preservation in nonlinear projection methods, ICANN 2001.
     """
     n = len(codes)
     if k >= n / 2:
         raise AnalysisError(f"trustworthiness with {k} neighbours needs more than {2 * k} rows, not {n}")
     close, _ = nearest(xy, xy, k=k, exclude_self=True)
     ranks = _ranks(codes, close, np.zeros(n, np.int64))[:, :, 0]
-    worth: Doubles = 1 - _penalty(n, k) * np.maximum(ranks - k, 0).sum(1)
-    return worth
+    trust: Doubles = 1 - _penalty(n, k) * np.maximum(ranks - k, 0).sum(1)
+    return trust
 
 
 def _penalty(n: int, k: int) -> float:
-    """What a rank too many takes from a row's trustworthiness."""
+    """What each rank beyond k takes from a row's trustworthiness."""
     return 2 / (k * (2 * n - 3 * k - 1))
 
 
 def _ranks(codes: Floats, close: Ints, part: Ints) -> Doubles:
-    """How many rows of each part are nearer to a row in the code than its neighbours `close` (n, m): (n, m, parts).
+    """Count the rows of each jackknife part that are nearer to a row in the code than its neighbours on the map.
 
     The row itself counts, so that the sum over parts is the rank of a neighbour, 1 for the nearest.
+
+    Args:
+        codes: (n, d).
+        close: (n, m) neighbours of each row on the map.
+        part: (n,) part of each row, from 0.
+
+    Returns:
+        (n, m, parts).
     """
     n, m = close.shape
     member = (part[:, None] == np.arange(int(part.max()) + 1)).astype(np.float32)
@@ -189,20 +250,26 @@ def _ranks(codes: Floats, close: Ints, part: Ints) -> Doubles:
     nearer = np.empty((n, m, member.shape[1]), np.float32)
     for start in range(0, n, 512):
         rows = slice(start, min(start + 512, n))
-        gaps = norms - 2 * (centred[rows] @ centred.T)
+        squared_distances = norms - 2 * (centred[rows] @ centred.T)
         own_rows = np.arange(rows.start, rows.stop)
-        gaps[np.arange(len(own_rows)), own_rows] = -np.inf
-        picked = np.take_along_axis(gaps, close[rows], 1)
+        squared_distances[np.arange(len(own_rows)), own_rows] = -np.inf
+        picked = np.take_along_axis(squared_distances, close[rows], 1)
         for j in range(m):
-            nearer[rows, j] = (gaps < picked[:, [j]]).astype(np.float32) @ member
+            nearer[rows, j] = (squared_distances < picked[:, [j]]).astype(np.float32) @ member
     return nearer.astype(np.float64)
 
 
 def trustworthiness(codes: Floats, xy: Floats, *, k: int, rng: np.random.Generator) -> Interval:
-    """Trustworthiness of a map xy (n, 2) of codes (n, d), with an interval for its mean over other rows, n of them.
+    """Trustworthiness of a map, with an interval for its mean over as many other rows.
 
     Rows are each other's neighbours, and ranks count all of them: a jackknife leaves parts of the rows out of the code
     and of the map, which otherwise stays as it is. The interval is symmetric in log(1 − T).
+
+    Args:
+        codes: (n, d).
+        xy: (n, 2) positions on the map.
+        k: neighbours, fewer than n / 2.
+        rng: of the jackknife's parts.
     """
     n = len(codes)
     if k >= n / 2:
@@ -234,10 +301,15 @@ def shared_labels(labels: Ints) -> float:
 
 
 def neighbour_accuracy(x: Floats, labels: Ints, *, rng: np.random.Generator) -> Interval:
-    """How often the nearest other labelled row has the same label, of (n, d) rows with labels (n,).
+    """Share of labelled rows whose nearest other labelled row has the same label.
 
-    With an interval for the mean over other rows, as many: rows are each other's neighbours, so that a jackknife leaves
+    The interval is for the mean over as many other rows: rows are each other's neighbours, so that a jackknife leaves
     parts of them out. Two that are nearest to each other are right or wrong together, and count as one near 0 and 1.
+
+    Args:
+        x: (n, d) codes or positions.
+        labels: (n,) classes, −1 unlabelled.
+        rng: of the jackknife's parts.
     """
     is_labelled = labels >= 0
     truth, labelled_rows = labels[is_labelled], x[is_labelled]

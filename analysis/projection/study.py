@@ -21,30 +21,33 @@ def study(
     methods: tuple[str, ...] = ("umap", "pca"),
     map_rows: int | None = 5_000,
 ) -> Maps:
-    """Place a sample of codes, or all, in the plane by each method, and say which they are.
+    """Place a sample of codes, or all, in the plane by each method, and note which they are.
 
     Args:
         table: of codes.
         model: not used.
         options: the seed.
-        progress: is told what is at work.
-        methods: "umap", "pca".
+        progress: called with what is at work.
+        methods: "umap", "pca", or both; the report opens with the first.
         map_rows: held-out rows on the map, at most; None places every row of the table.
+
+    Raises:
+        AnalysisError: no method can place these codes.
     """
     rng = options.rng("maps")
-    every = independent(table, table.rows(None), options)
+    all_rows = independent(table, table.rows(None), options)
     unit = "rows" if table.groups is None else "groups, of which one row each is placed"
     if map_rows is None:
-        rows, words = every, f"all {len(every):,} rows of the table, training rows included"
-        words += "" if table.groups is None else ", one of each group"
+        rows, placed = all_rows, f"all {len(all_rows):,} rows of the table, training rows included"
+        placed += "" if table.groups is None else ", one of each group"
     else:
-        rows, words = held_out(table, map_rows, options, least=1000)
+        rows, placed = held_out(table, map_rows, options, least=1000)
         candidates = len(held_out(table, None, options, least=1000)[0])
         of = f"{len(rows):,} of {candidates:,}" if len(rows) < candidates else f"{len(rows):,}"
-        whole = f"; the table has {len(every):,} {unit}, and latentgan map TABLE --full places all of them"
-        words = f"{of} {words}{whole if len(rows) < len(every) else ''}"
+        whole = f"; the table has {len(all_rows):,} {unit}, and latentgan map TABLE --full places all of them"
+        placed = f"{of} {placed}{whole if len(rows) < len(all_rows) else ''}"
     codes, labels = table.vectors(table.code, rows)[:, table.encoded], labels_of(table)
-    maps, notes = [], [words]
+    maps, notes = [], [placed]
     known_labels = np.where(labels[0][rows] < 0, np.nan, labels[0][rows]) if labels else None
     for method in methods:
         progress(method)

@@ -1,4 +1,4 @@
-"""Sections on where codes lie: the map, and what is near to what."""
+"""The section with maps of the codes, and how far these can be trusted."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 
 NAMES = {"umap": "UMAP", "pca": "PCA", "pacmap": "PaCMAP", "tsne": "t-SNE"}
+"""Method -> how the report calls it."""
 
 
 def section(context: ReportContext) -> Section:
-    """The codes in the plane."""
+    """The maps, to look at and to choose points on."""
     maps: Maps | None = context.results.get("projection")
     if maps is None or not maps.maps:
         note = "No map yet: latentgan map TABLE --out RESULTS draws one."
@@ -45,29 +46,32 @@ def section(context: ReportContext) -> Section:
     return stated("projection", "Map", (_map_finding(maps.maps[0], context.noun), trained_on(maps.notes)), blocks)
 
 
-def _map_finding(best: Placement, noun: str) -> str:
-    name = NAMES.get(best.method, best.method)
-    text = (
-        f"{percent(best.trustworthiness.value)} of what the {name} map shows as near is near in the "
-        f"{best.representation} (trustworthiness, n = {count(best.trustworthiness.n)}; "
-        f"{percent(best.random, 0)} would be chance)"
-    )
-    if best.accuracy is None or best.full_accuracy is None:
-        return text + "."
-    random = "" if math.isnan(best.chance) else f" and {percent(best.chance)} of random pairs"
+def _map_finding(placement: Placement, noun: str) -> str:
+    """How far the first map can be trusted: by its neighbours' labels where there are labels."""
+    name = NAMES.get(placement.method, placement.method)
+    trust = placement.trustworthiness
+    if placement.accuracy is None or placement.full_accuracy is None:
+        often = "more" if trust.low > placement.shuffled_trustworthiness else "no more"
+        return (
+            f"Neighbours on the {name} map are neighbours in the {placement.representation} {often} often than by "
+            f"chance: trustworthiness {number(trust.value, 3)} (n = {count(trust.n)}; shuffled points "
+            f"{number(placement.shuffled_trustworthiness, 2)})."
+        )
+    random = "" if math.isnan(placement.chance) else f", {percent(placement.chance)} for random pairs"
     return (
-        f"A point's nearest neighbour on the {name} map has its label in {figure(best.accuracy)} of "
-        f"{count(best.accuracy.n)} {noun}s, against {percent(best.full_accuracy.value)} in the whole "
-        f"{best.representation}{random}{no_better(best.accuracy, best.chance)}; trustworthiness is "
-        f"{number(best.trustworthiness.value, 3)}."
+        f"Nearest neighbours on the {name} map share a label for {figure(placement.accuracy)} of "
+        f"{count(placement.accuracy.n)} {noun}s{no_better(placement.accuracy, placement.chance)} "
+        f"({percent(placement.full_accuracy.value)} in the whole {placement.representation}{random}); trustworthiness "
+        f"is {number(trust.value, 3)}."
     )
 
 
 def _trust(placement: Placement) -> str:
+    """Sentences under a map: how far it can be trusted, and its parameters."""
     trust = placement.trustworthiness
-    text = f"Trustworthiness {brackets(trust, 3)} with k = {placement.k}"
-    text += (
-        f" (n = {count(trust.n)}, the interval for other rows, as many; shuffled points {number(placement.random, 2)})."
+    text = (
+        f"Trustworthiness {brackets(trust, 3)} with k = {placement.k} (n = {count(trust.n)}, the interval is for as "
+        f"many other rows; shuffled points {number(placement.shuffled_trustworthiness, 2)})."
     )
     text += f" {sentence(trust.reason)}" if trust.reason else ""
     if placement.explained:
@@ -76,18 +80,19 @@ def _trust(placement: Placement) -> str:
 
 
 def tables(result: Any) -> Iterator[TextTable]:
+    """Each map's figures, with those of shuffled points and of the whole code."""
     rows = [
         (
-            m.method,
-            plain(m.trustworthiness),
-            f"{m.random:.3f}",
-            percent_interval(m.accuracy),
-            percent_interval(m.full_accuracy),
-            f"{m.trustworthiness.n:,}",
+            placement.method,
+            plain(placement.trustworthiness),
+            f"{placement.shuffled_trustworthiness:.3f}",
+            percent_interval(placement.accuracy),
+            percent_interval(placement.full_accuracy),
+            f"{placement.trustworthiness.n:,}",
         )
-        for m in result.maps
+        for placement in result.maps
     ]
     header = ("map", "trustworthiness", "shuffled", "1-NN on the map", "1-NN in the code", "n")
-    chance = next((m.chance for m in result.maps), math.nan)
+    chance = next((placement.chance for placement in result.maps), math.nan)
     random = "" if math.isnan(chance) else f" (1-NN by chance {100 * chance:.1f} %)"
     yield f"maps of the code{random}", header, rows

@@ -13,7 +13,14 @@ import table_maker
 
 from analysis.base.decoding import derangement, reconstruction_error, shrink
 from analysis.errors import AnalysisError
-from analysis.projection.projection import latent_map, neighbour_accuracy, place, shared_labels, trust, trustworthiness
+from analysis.projection.projection import (
+    latent_map,
+    neighbour_accuracy,
+    place,
+    row_trustworthiness,
+    shared_labels,
+    trustworthiness,
+)
 from analysis.reconstruction.reconstruction import pca_ratio, reconstruction_result
 
 
@@ -28,9 +35,11 @@ def test_trustworthiness_is_scikit_learns(rng: np.random.Generator) -> None:
     codes, xy = rng.normal(size=(300, 8)), rng.normal(size=(300, 2))
     xy[:150] = codes[:150, :2]
     for k in (1, 7, 30):
-        assert trust(codes, xy, k=k).mean() == pytest.approx(trustworthiness(codes, xy, n_neighbors=k), abs=1e-6)
+        assert row_trustworthiness(codes, xy, k=k).mean() == pytest.approx(
+            trustworthiness(codes, xy, n_neighbors=k), abs=1e-6
+        )
     with pytest.raises(AnalysisError, match="more than 400 rows"):
-        trust(codes, xy, k=200)
+        row_trustworthiness(codes, xy, k=200)
 
 
 def test_a_plane_is_mapped_without_loss_and_a_shuffled_map_is_worth_nothing(rng: np.random.Generator) -> None:
@@ -38,7 +47,7 @@ def test_a_plane_is_mapped_without_loss_and_a_shuffled_map_is_worth_nothing(rng:
     labels = (plane[:, 0] > 0).astype(np.int64)
     labels[:40] = -1
     found = latent_map(plane, rng=rng, method="pca", labels=labels)
-    assert found.trustworthiness.value > 0.999 and found.random == pytest.approx(0.5, abs=0.05)
+    assert found.trustworthiness.value > 0.999 and found.shuffled_trustworthiness == pytest.approx(0.5, abs=0.05)
     assert sum(found.explained) == pytest.approx(1) and found.accuracy is not None and found.accuracy.n == 360
     assert found.full_accuracy is not None and found.accuracy.value == pytest.approx(
         found.full_accuracy.value, abs=0.03

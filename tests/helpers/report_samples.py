@@ -438,7 +438,7 @@ def maps(n: int) -> Maps:
                 xy=xy.astype(np.float32),
                 k=10,
                 trustworthiness=near(0.975, 0.004, n),
-                random=0.5,
+                shuffled_trustworthiness=0.5,
                 accuracy=near(0.951, 0.01, n),
                 full_accuracy=near(0.972, 0.008, n),
                 explained=explained,

@@ -294,7 +294,9 @@ def test_findings_name_what_chance_gives_where_there_are_no_pixels(results: dict
         }
         assert said["probes"].endswith(f"of 359 test images{verdict}; shuffled labels give {share}."), said
         assert said["neighbours"].endswith(f"label (n = 359){verdict}; of random ones {share}."), said
-        assert f"in the whole code and {share} of random pairs{verdict}; trustworthiness" in said["projection"], said
+        assert f"359 images{verdict} (" in said["projection"] and f"{share} for random pairs" in said["projection"], (
+            said
+        )
     numbers = replace(probe, metric="R2", score=Interval(-0.01, -0.02, 0.1, 99), shuffled=Interval(-0.03, -0.1, 0, 9))
     said = section(build(ReportContext({"probes": replace(results["probes"], probes=(numbers,))})), "probes").finding
     assert "test images, no better than chance; shuffled labels give −0.03" in said
