@@ -1,4 +1,4 @@
-"""Edits along labels that are coin flips are never proven, and edits along real ones are."""
+"""Edits along labels that are coin flips are never verified, and edits along real ones are."""
 
 from __future__ import annotations
 
@@ -37,43 +37,41 @@ def flipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_coin_flips_on_digits_are_not_proven_and_labels_are(call, flipped):
+def test_coin_flips_on_digits_are_not_verified(call, flipped):
     results = flipped / "results"
     assert call("concepts", flipped / "t.parquet", "--out", results, "--model", flipped / "run")[0] == 0
     code, out, err = call("verify", flipped / "run", "--results", results)
     assert code == 0, err
-    found = load_one(results, "editing")
-    proven = {one.name for one in found.verified}
-    assert not {name for name in proven if name.startswith("coin")}, proven
-    assert len(proven) >= 4, (
-        proven,
-        [(one.name, one.p_value, one.effect, one.concept_significant) for one in found.responses],
-    )
-    coins = [i for i, one in enumerate(found.responses) if one.name.startswith("coin")]
-    judged = [j for j, one in enumerate(found.scores) if one.name.startswith("coin")]
-    assert len(coins) == 12 and not found.leaks[coins].any() and not found.leaks[:, judged].any()
-    assert "not significant" in out and any("never count" in note for note in found.notes)
+    result = load_one(results, "editing")
+    verified = {response.name for response in result.verified}
+    assert not {name for name in verified if name.startswith("coin")}, verified
+    figures = [(response.name, response.p_value, response.effect) for response in result.responses]
+    assert len(verified) >= 4, (verified, figures)
+    coins = [i for i, response in enumerate(result.responses) if response.name.startswith("coin")]
+    coin_scores = [j for j, score in enumerate(result.scores) if score.name.startswith("coin")]
+    assert len(coins) == 12 and not result.leaks[coins].any() and not result.leaks[:, coin_scores].any()
+    assert "not significant" in out and any("never count" in note for note in result.notes)
 
 
 @pytest.mark.slow
-def test_edit_shows_its_direction_s_evidence_and_warns(call, flipped, tmp_path):
+def test_edit_shows_evidence_and_warns(call, flipped, tmp_path):
     from PIL import Image
 
     results = flipped / "results"
     if not (results / "concepts.json").is_file():
         assert call("concepts", flipped / "t.parquet", "--out", results, "--model", flipped / "run")[0] == 0
-    with np.load(flipped / "coins.npz") as kept:
-        Image.fromarray(kept["images"][0]).save(tmp_path / "one.png")
+    with np.load(flipped / "coins.npz") as stored:
+        Image.fromarray(stored["images"][0]).save(tmp_path / "one.png")
     table = load_one(results, "concepts")
-    asked = [flipped / "run", tmp_path / "one.png", "--results", results, "--out", tmp_path / "out"]
+    arguments = [flipped / "run", tmp_path / "one.png", "--results", results, "--out", tmp_path / "out"]
     for name, warned in (("round", False), ("coin3", True)):
-        code, _, err = call("edit", *asked, "--concept", name)
-        said, one = " ".join(err.split()), next(one for one in table.concepts if one.name == name)
-        assert code == 0 and f"AUC {one.auc.plain()}" in said and "by mean difference" in said, said
-        assert one.method == "mean difference" and ("is not significant" in said) == warned, said
+        code, _, err = call("edit", *arguments, "--concept", name)
+        printed, concept = " ".join(err.split()), next(concept for concept in table.concepts if concept.name == name)
+        assert code == 0 and f"AUC {concept.auc.plain()}" in printed and "by mean difference" in printed, printed
+        assert concept.method == "mean difference" and ("is not significant" in printed) == warned, printed
 
 
-def test_three_sets_of_images_share_none_of_their_rows():
+def test_three_sets_of_images_share_no_row():
     rng = np.random.default_rng(0)
     split = np.array(["train"] * 700 + ["validation"] * 100 + ["test"] * 200)
     images = rng.integers(0, 255, (1000, 4, 4, 1)).astype(np.uint8)
@@ -86,16 +84,16 @@ def test_three_sets_of_images_share_none_of_their_rows():
         assert len(held) >= 66 and len(learned) >= 150
 
 
-def test_a_p_value_counts_the_largest_effect_of_each_shuffle():
+def test_p_counts_each_shuffle_s_largest_effect():
     rng = np.random.default_rng(1)
     null = rng.normal(size=(3, 20, 2)) * [1, 50]
     effects = np.array([[9.0, 0], [0, 9.0], [-9.0, 0]])
     p = family_wise(effects, null, [0, 1, 0])
-    assert p[0] == pytest.approx(1 / 21) and p[1] > 0.5 and p[2] == 1, "a judge's own unit, and one side"
+    assert p[0] == pytest.approx(1 / 21) and p[1] > 0.5 and p[2] == 1, "a score's own unit, and one side"
     null[1, :5] = np.nan
     assert family_wise(effects * [1, 100], null, [0, 1, -1])[1] == pytest.approx(6 / 21), (
         "unknown ones count against it"
     )
     assert np.isnan(family_wise(effects, null, [0, 1, -1])[2])
     blind = leaking(effects * 20, np.nan_to_num(null), [-1, -1, -1], np.array([False, True]))
-    assert not blind[:, 0].any(), "a judge that tells nothing marks nothing"
+    assert not blind[:, 0].any(), "a score at chance marks nothing"

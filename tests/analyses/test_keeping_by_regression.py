@@ -1,4 +1,4 @@
-"""An edit along "a, preserving b" moves a and not b, also where the two go together, and says what it moves."""
+"""An edit along "a, preserving b" moves a and not b, even where the two are correlated, and records what it moves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WIDTH = 12
 def together(
     rng: np.random.Generator, n: int, correlation: float, number: bool
 ) -> tuple[np.ndarray, list[ConceptTarget]]:
-    """Codes (n, 12) of which number 0 is moved by a, number 1 by b, and questions for both, correlated."""
+    """Codes (n, 12) of which number 0 is moved by a, number 1 by b, and targets for both, correlated."""
     factors = rng.normal(size=(n, 2))
     factors[:, 1] = correlation * factors[:, 0] + np.sqrt(1 - correlation**2) * factors[:, 1]
     if not number:  # sides whose own correlation is that
@@ -49,13 +49,13 @@ def together(
 
 
 def preserving(
-    codes: np.ndarray, asked: list[ConceptTarget], rng: np.random.Generator, by: str = "regression"
+    codes: np.ndarray, targets: list[ConceptTarget], rng: np.random.Generator, by: str = "regression"
 ) -> ConceptTable:
     rows, half = np.arange(len(codes)), len(codes) // 2
     return concept_table(
         codes[:half],
         codes[half:],
-        asked,
+        targets,
         rows[:half],
         rows[half:],
         rng=rng,
@@ -70,36 +70,37 @@ def preserving(
 
 @pytest.mark.parametrize("number", [False, True])
 @pytest.mark.parametrize(("effect", "least", "most"), [(0.0, 0.0, 0.12), (0.4, 0.8, 1.0)])
-def test_what_both_share_with_b_in_waves_is_no_evidence(number: bool, effect: float, least: float, most: float) -> None:
+def test_waves_of_b_are_no_evidence(number: bool, effect: float, least: float, most: float) -> None:
     """a and positions are waves of the preserved number, which no line and no parabola takes out of them."""
-    found = []
+    p_values = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        own, b = rng.normal(size=400), rng.normal(size=400)
+        unshared, b = rng.normal(size=400), rng.normal(size=400)
         wave = np.sin(2 * b)
-        positions, a = 2 * wave + rng.normal(size=400) + effect * own, wave + 0.7 * own
+        positions, a = 2 * wave + rng.normal(size=400) + effect * unshared, wave + 0.7 * unshared
         sides = [np.where(values > np.median(values), 1, -1) for values in (a, b)]
-        asked = ConceptTarget(
+        target = ConceptTarget(
             name="a", column="a", kind="numeric" if number else "boolean", signs=sides[0], values=a if number else None
         )
         preserved = [ConceptTarget(name="b", column="b", kind="numeric", signs=sides[1], values=b)]
         rows = np.arange(250), np.arange(250, 400)
-        found.append(evidence_within(asked, preserved, rows, (positions[rows[0]], positions[rows[1]]), 199, rng)[2])
-    assert least <= np.mean(np.array(found) <= 0.05) <= most
+        along = positions[rows[0]], positions[rows[1]]
+        p_values.append(evidence_within(target, preserved, rows, along, 199, rng)[2])
+    assert least <= np.mean(np.array(p_values) <= 0.05) <= most
 
 
 @pytest.mark.parametrize("number", [False, True])
 @pytest.mark.parametrize("kinds", ["a class and a number", "two numbers"])
-def test_what_both_share_with_two_kept_ones_is_no_evidence(kinds: str, number: bool) -> None:
+def test_products_of_preserved_are_no_evidence(kinds: str, number: bool) -> None:
     """a and positions know the product of what is preserved: a slope turned by a class, or two numbers' product."""
-    found = []
+    p_values = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
         b, c = rng.normal(size=(2, 400))
         c = np.where(c > 0, 1.0, -1.0) if kinds == "a class and a number" else c
         positions, a = 1.5 * b * c + rng.normal(size=400), 1.5 * b * c + 0.7 * rng.normal(size=400)
         signs = [np.where(values > np.median(values), 1, -1) for values in (a, b)]
-        asked = ConceptTarget(
+        target = ConceptTarget(
             name="a", column="a", kind="numeric" if number else "boolean", signs=signs[0], values=a if number else None
         )
         other = ConceptTarget(
@@ -111,62 +112,67 @@ def test_what_both_share_with_two_kept_ones_is_no_evidence(kinds: str, number: b
         )
         preserved = [ConceptTarget(name="b", column="b", kind="numeric", signs=signs[1], values=b), other]
         rows = np.arange(250), np.arange(250, 400)
-        found.append(evidence_within(asked, preserved, rows, (positions[rows[0]], positions[rows[1]]), 99, rng)[2])
-    assert np.mean(np.array(found) <= 0.05) <= 0.12
+        along = positions[rows[0]], positions[rows[1]]
+        p_values.append(evidence_within(target, preserved, rows, along, 99, rng)[2])
+    assert np.mean(np.array(p_values) <= 0.05) <= 0.12
 
 
 @pytest.mark.parametrize("number", [False, True])
 @pytest.mark.parametrize("correlation", [0.3, 0.6, 0.9])
 @pytest.mark.parametrize(("n", "tables"), [(200, 12), (5000, 2)])
-def test_an_edit_keeping_b_moves_a_and_not_b(n: int, tables: int, correlation: float, number: bool) -> None:
+def test_an_edit_preserving_b_moves_a_alone(n: int, tables: int, correlation: float, number: bool) -> None:
     rng = np.random.default_rng([n, int(10 * correlation)])
     moved, plain = [], []
     for _ in range(tables):
-        codes, asked = together(rng, n, correlation, number)
-        table = preserving(codes, asked, rng)
-        [free] = table.conditional
+        codes, targets = together(rng, n, correlation, number)
+        table = preserving(codes, targets, rng)
+        [conditional] = table.conditional
         by_edit = preserve_directions(table, edit_directions(table), [0], [1], by="regression").directions[0]
-        assert np.abs(by_edit.vector - table.directions[free.concept]).max() < 1e-5, "edit moves along it"
-        moved.append(table.directions[free.concept][:2] / np.linalg.norm(table.directions[free.concept][:2]))
-        plain.append(table.directions[free.source][:2])
+        assert np.abs(by_edit.vector - table.directions[conditional.concept]).max() < 1e-5, "edit moves along it"
+        moved.append(
+            table.directions[conditional.concept][:2] / np.linalg.norm(table.directions[conditional.concept][:2])
+        )
+        plain.append(table.directions[conditional.source][:2])
     a, b = np.mean(moved, axis=0)
     assert np.mean(plain, axis=0)[1] > 0.5 * correlation * np.mean(plain, axis=0)[0], "the plain one moves b"
     error = 1 / np.sqrt(tables * n / 2 * (1 - correlation**2))
     assert abs(b) < 4 * error and a > 0.8, (a, b, error)
 
 
-def test_projection_moves_b_backwards_and_its_record_says_so() -> None:
+def test_projection_moves_b_backwards() -> None:
     rng = np.random.default_rng(5)
-    codes, asked = together(rng, 5000, 0.6, number=True)
-    [projected], [regressed] = (preserving(codes, asked, rng, by=by).conditional for by in ("projection", "regression"))
+    codes, targets = together(rng, 5000, 0.6, number=True)
+    [projected], [regressed] = (
+        preserving(codes, targets, rng, by=by).conditional for by in ("projection", "regression")
+    )
     before, after = projected.preserved[0].moved
     assert before.low > 0.3 and after.high < -0.2, "0.4 forwards, and as far backwards"
     assert regressed.preserved[0].moved[1].low < 0 < regressed.preserved[0].moved[1].high
-    assert projected.preserved[0].ranked[1].value < 0.05, "although it tells nothing of b in the rows"
+    assert projected.preserved[0].ranked[1].value < 0.05, "although it predicts nothing of b in the rows"
 
 
-def test_within_classes_a_regressed_direction_is_the_pooled_difference() -> None:
+def test_within_classes_differences_are_pooled() -> None:
     rng = np.random.default_rng(1)
     group, codes = rng.integers(0, 4, 600), rng.normal(size=(600, 5))
     side = np.where(rng.random(600) < 0.2 + 0.15 * group, 1.0, -1.0)
     codes += side[:, None] * np.arange(5) + 3 * group[:, None]
     dummies = (group[:, None] == np.arange(4)).astype(float)
-    [found], [left] = regress(codes, side[:, None], dummies)
+    [regressed], [left] = regress(codes, side[:, None], dummies)
     pooled, weight = np.zeros(5), 0.0
     for k in range(4):
-        one, other = codes[(group == k) & (side > 0)], codes[(group == k) & (side < 0)]
-        w = len(one) * len(other) / (len(one) + len(other))
-        pooled, weight = pooled + w * (one.mean(0) - other.mean(0)), weight + w
-    np.testing.assert_allclose(found / np.linalg.norm(found), pooled / np.linalg.norm(pooled), atol=1e-9)
+        above, below = codes[(group == k) & (side > 0)], codes[(group == k) & (side < 0)]
+        w = len(above) * len(below) / (len(above) + len(below))
+        pooled, weight = pooled + w * (above.mean(0) - below.mean(0)), weight + w
+    np.testing.assert_allclose(regressed / np.linalg.norm(regressed), pooled / np.linalg.norm(pooled), atol=1e-9)
     assert 0.8 < left < 1
-    assert not regress(codes, dummies[:, :1], dummies[:, 1:])[0].any(), "three others tell the fourth"
+    assert not regress(codes, dummies[:, :1], dummies[:, 1:])[0].any(), "three others determine the fourth"
 
 
-def test_covariances_give_the_regression_without_the_rows() -> None:
+def test_covariances_give_the_regression() -> None:
     rng = np.random.default_rng(2)
-    codes, asked = together(rng, 900, 0.6, number=True)
-    joint = joint_of(codes, asked, np.arange(900), rng=rng, mask=np.ones(WIDTH, bool))
-    values = np.stack([one.values for one in asked], axis=1)
+    codes, targets = together(rng, 900, 0.6, number=True)
+    joint = joint_of(codes, targets, np.arange(900), rng=rng, mask=np.ones(WIDTH, bool))
+    values = np.stack([target.values for target in targets], axis=1)
     expected, [left] = regress(codes, values[:, :1], values[:, 1:])
     direction, share = joint.direction(0, [1])
     assert direction @ expected[0] / np.linalg.norm(expected) > 1 - 1e-9 and share == pytest.approx(left, abs=1e-6)
@@ -179,7 +185,7 @@ def test_covariances_give_the_regression_without_the_rows() -> None:
     assert lost.shape == (40, WIDTH) and abs(lost @ direction).mean() < 0.5 and pair.unbalanced
 
 
-def test_evidence_within_strata_is_not_moved_by_what_goes_together() -> None:
+def test_correlation_is_no_evidence_in_strata() -> None:
     """b alone moves the code; a goes with b, and its marginal AUC is far from chance."""
     rng = np.random.default_rng(3)
     p = []
@@ -193,11 +199,11 @@ def test_evidence_within_strata_is_not_moved_by_what_goes_together() -> None:
         p.append(value)
     assert 0.3 < np.mean(p) < 0.7 and np.mean(np.array(p) <= 0.05) < 0.15, p
     signal = positions + 1.5 * (a.values if a.values is not None else a.signs)
-    found = evidence_within(a, [b], half, (signal[:200], signal[200:]), 199, rng)
-    assert found[0].low > 0.55 and found[2] < 0.001
+    area, _, p_value = evidence_within(a, [b], half, (signal[:200], signal[200:]), 199, rng)
+    assert area.low > 0.55 and p_value < 0.001
 
 
-def test_an_auc_of_one_stratum_is_the_plain_one_and_strata_are_pooled() -> None:
+def test_aucs_of_strata_are_pooled() -> None:
     from analysis.base.statistics import auc
 
     rng = np.random.default_rng(4)
@@ -206,33 +212,38 @@ def test_an_auc_of_one_stratum_is_the_plain_one_and_strata_are_pooled() -> None:
     groups = rng.integers(-1, 3, 300)
     each = [(auc(scores[groups == k], positive[groups == k]), positive[groups == k]) for k in range(3)]
     weights = [s.sum() * (~s).sum() / len(s) for _, s in each]
-    found = stratified_auc(scores, positive, groups)
-    assert found.value == pytest.approx(np.average([a for a, _ in each], weights=weights))
-    assert found.low < found.value < found.high and found.n == np.count_nonzero(groups >= 0)
+    pooled = stratified_auc(scores, positive, groups)
+    assert pooled.value == pytest.approx(np.average([a for a, _ in each], weights=weights))
+    assert pooled.low < pooled.value < pooled.high and pooled.n == np.count_nonzero(groups >= 0)
     assert stratified_auc(scores, np.ones(300, bool), groups).n == 0
     number = ConceptTarget(name="x", column="x", kind="numeric", signs=np.ones(300, int), note="", values=scores)
     assert len(np.unique(strata_of([number], np.arange(300)).groups)) == 7, "300 rows, 40 a bin"
 
 
-def test_how_attributes_go_together_is_shown(tmp_path: Path) -> None:
+def test_correlated_attributes_are_shown(tmp_path: Path) -> None:
     import typer
 
     from analysis.app import register
 
     rng = np.random.default_rng(0)
-    codes, asked = together(rng, 600, 0.6, number=False)
+    codes, targets = together(rng, 600, 0.6, number=False)
     split = np.array(["train", "train", "test"])[np.arange(600) % 3].tolist()
-    columns = {"code": codes, "split": split, **{one.name: one.signs > 0 for one in asked}, "c": rng.random(600) < 0.5}
+    columns = {
+        "code": codes,
+        "split": split,
+        **{target.name: target.signs > 0 for target in targets},
+        "c": rng.random(600) < 0.5,
+    }
     table = table_maker.write_table(tmp_path / "t.parquet", columns)
     app = typer.Typer()
     register(app)
-    asked_for = ["concepts", str(table), "--permutations", "19", "--out", str(tmp_path / "results"), "--preserve", "b"]
-    done = CliRunner().invoke(app, asked_for)
+    arguments = ["concepts", str(table), "--permutations", "19", "--out", str(tmp_path / "results"), "--preserve", "b"]
+    done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    said = " ".join(done.output.split())
-    assert "1 pair of concepts goes together" in said and "a, preserving b" in said, said
+    printed = " ".join(done.output.split())
+    assert "1 pair of concepts goes together" in printed and "a, preserving b" in printed, printed
     report = CliRunner().invoke(app, ["report", str(tmp_path / "results"), "--out", str(tmp_path / "r.html")])
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert report.exit_code == 0 and "How concepts go together in the rows" in page
     [pair, *_] = load_one(tmp_path / "results", "concepts").joint.together()
-    assert pair.names == ("a", "b") and f"{pair.correlation:+.2f}" in page and f"{pair.correlation:+.2f}" in said
+    assert pair.names == ("a", "b") and f"{pair.correlation:+.2f}" in page and f"{pair.correlation:+.2f}" in printed

@@ -1,4 +1,4 @@
-"""Concepts that are kept together: two that nearly say the same, and two that do not, from the study to its words."""
+"""Concepts that are preserved together: two that are nearly the same, and two that are not, from study to report."""
 
 from __future__ import annotations
 
@@ -36,53 +36,56 @@ def studied(table: Embeddings, *preserved: str) -> ConceptTable:
     return study_concepts(table, None, Options(), permutations=19, preserve=preserved, preserve_by="projection")
 
 
-def words(found: ConceptTable) -> tuple[Table, str]:
-    """The report's table of what was freed, and the terminal's as text."""
+def words(concepts: ConceptTable) -> tuple[Table, str]:
+    """The report's table of conditional directions, and the terminal's as text."""
     tables = [
-        block for block in all_blocks(section(ReportContext({"concepts": found})).blocks) if isinstance(block, Table)
+        block for block in all_blocks(section(ReportContext({"concepts": concepts})).blocks) if isinstance(block, Table)
     ]
     shown = next(block for block in tables if block.columns[:2] == ("direction", "preserved"))
     return shown, str(
-        next(block for block in concepttable(found) if block[0].startswith("directions that preserve others"))
+        next(block for block in concepttable(concepts) if block[0].startswith("directions that preserve others"))
     )
 
 
-def test_a_condition_that_nearly_depends_on_another_is_named_and_not_taken_out(hats: Embeddings) -> None:
-    found = studied(hats, "hat", "cap")
-    names = {found.concepts[free.concept].name: free for free in found.conditional}
+def test_a_dependent_condition_is_not_taken_out(hats: Embeddings) -> None:
+    concepts = studied(hats, "hat", "cap")
+    names = {concepts.concepts[conditional.concept].name: conditional for conditional in concepts.conditional}
     assert list(names) == ["smile, preserving hat and cap by projection", "wet, preserving hat and cap by projection"]
-    for free in found.conditional:
-        hat, cap = free.preserved
+    for conditional in concepts.conditional:
+        hat, cap = conditional.preserved
         assert (hat.name, hat.dependent, cap.name, cap.dependent) == ("hat", False, "cap", True)
-        assert free.condition == 1 and abs(hat.cosine[1]) < 1e-12, "one condition is left"
+        assert conditional.condition == 1 and abs(hat.cosine[1]) < 1e-12, "one condition is left"
         assert abs(cap.cosine[1]) < 2 / BAR, "hardly any of it is left all the same"
     alone = studied(hats, "hat")
     np.testing.assert_allclose(
-        found.directions[names["smile, preserving hat and cap by projection"].concept],
+        concepts.directions[names["smile, preserving hat and cap by projection"].concept],
         alone.directions[alone.conditional[0].concept],
     )
-    shown, said = words(found)
+    shown, printed = words(concepts)
     preserved = [row[1] for row in shown.rows]
     assert preserved == ["hat", "cap (not taken out)"] * 2
     assert shown.caption.endswith(
         "Not taken out: conditions that nearly depend on those before them, which would amplify noise."
     )
-    assert "'cap (left out: nearly depends on those before)'" in said and "'hat'" in said
+    assert "'cap (left out: nearly depends on those before)'" in printed and "'hat'" in printed
 
 
-def test_the_first_of_two_that_say_the_same_is_taken_out(hats: Embeddings) -> None:
-    found = studied(hats, "cap", "hat")
-    assert [(one.name, one.dependent) for one in found.conditional[0].preserved] == [("cap", False), ("hat", True)]
+def test_the_first_of_two_alike_is_taken_out(hats: Embeddings) -> None:
+    concepts = studied(hats, "cap", "hat")
+    assert [(other.name, other.dependent) for other in concepts.conditional[0].preserved] == [
+        ("cap", False),
+        ("hat", True),
+    ]
 
 
-def test_conditions_of_their_own_are_all_taken_out_and_nothing_is_said_of_dependence(hats: Embeddings) -> None:
-    found = studied(hats, "hat", "wet")
-    assert [found.concepts[free.concept].name for free in found.conditional] == [
+def test_independent_conditions_are_taken_out(hats: Embeddings) -> None:
+    concepts = studied(hats, "hat", "wet")
+    assert [concepts.concepts[conditional.concept].name for conditional in concepts.conditional] == [
         "smile, preserving hat and wet by projection"
     ]
-    assert any(note.startswith("nothing is left of 'cap' without hat and wet") for note in found.notes)
-    for free in found.conditional:
-        assert not any(one.dependent for one in free.preserved) and 1 < free.condition < BAR
-        assert all(abs(one.cosine[1]) < 1e-12 for one in free.preserved)
-    shown, said = words(found)
-    assert "not taken out" not in str(shown).lower() and "depend" not in str(shown) and "left out" not in said
+    assert any(note.startswith("nothing is left of 'cap' without hat and wet") for note in concepts.notes)
+    for conditional in concepts.conditional:
+        assert not any(other.dependent for other in conditional.preserved) and 1 < conditional.condition < BAR
+        assert all(abs(other.cosine[1]) < 1e-12 for other in conditional.preserved)
+    shown, printed = words(concepts)
+    assert "not taken out" not in str(shown).lower() and "depend" not in str(shown) and "left out" not in printed

@@ -1,4 +1,4 @@
-"""Directions that no label told, by name: moved along, kept and verified as concepts are, where each is planted."""
+"""Directions without labels, by name: edited along, preserved and verified as concepts are, where each is planted."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def table() -> ConceptTable:
     """Bands "a" and "d" of images are numbers 0 and 3 of the code; the last number moves no band."""
     rng = np.random.default_rng(5)
     codes, rows = (rng.normal(size=(900, WIDTH)) * SPREADS).astype(np.float32), np.arange(900)
-    asked = [
+    targets = [
         ConceptTarget(name="d", column="d", kind="boolean", signs=np.where(codes[:, 3] > 0, 1, -1)),
         ConceptTarget(name="a", column="a", kind="boolean", signs=np.where(codes[:, 0] > 0, 1, -1)),
     ]
-    found = concept_table(
+    result = concept_table(
         codes[:600],
         codes[600:],
-        asked,
+        targets,
         rows[:600],
         rows[600:],
         rng=rng,
@@ -47,63 +47,64 @@ def table() -> ConceptTable:
         permutations=49,
         resamples=4,
     )
-    tasks = [Task(one, rows[:600], rows[600:]) for one in asked]
+    tasks = [Task(target, rows[:600], rows[600:]) for target in targets]
     blind = unsupervised(codes[:600], codes[600:], tasks, weights=np.diag(GAINS), rng=rng, permutations=49)
-    return replace(found, unsupervised=blind)
+    return replace(result, unsupervised=blind)
 
 
 @pytest.fixture(scope="module")
-def moves(table: ConceptTable) -> dict[str, EditDirection]:
-    return {one.name: one for one in reversed(edit_directions(table))}
+def directions(table: ConceptTable) -> dict[str, EditDirection]:
+    return {direction.name: direction for direction in reversed(edit_directions(table))}
 
 
 @pytest.fixture(scope="module")
-def verified(moves: dict[str, EditDirection]) -> Verification:
+def verified(directions: dict[str, EditDirection]) -> Verification:
     world, rng = Bands(axes()), np.random.default_rng(1)
     codes = np.random.default_rng(0).normal(size=(60, WIDTH)) * SPREADS
-    chosen = [moves[name] for name in ("pca1", "sefa1", "sefa2", "a, preserving d", "d")]
+    chosen = [directions[name] for name in ("pca1", "sefa1", "sefa2", "a, preserving d", "d")]
     return verify_edits(world.decode, world.evaluate, scores(), codes, chosen, rng=rng)
 
 
-def test_every_direction_has_a_name_a_length_and_what_it_says(
-    table: ConceptTable, moves: dict[str, EditDirection]
-) -> None:
+def test_directions_have_a_name_and_a_target(table: ConceptTable, directions: dict[str, EditDirection]) -> None:
     blind = {f"{short}{i}" for short in ("pca", "sefa") for i in range(1, 9)}
-    assert set(moves) == {"a", "d", "a, preserving d"} | blind
-    first, layer = moves["pca1"], moves["sefa1"]
+    assert set(directions) == {"a", "d", "a, preserving d"} | blind
+    first, layer = directions["pca1"], directions["sefa1"]
     assert (first.column, first.target_score, layer.column, layer.target_score) == ("pca", "a", "sefa", "d")
     assert first.vector[0] > 0.99 and first.length == pytest.approx(4, rel=0.1), "a standard deviation along it"
     assert layer.vector[3] > 0.99 and layer.length == pytest.approx(1, rel=0.1)
-    assert moves["d"].target_score == "d" and moves["a, preserving d"].target_score == "a"
-    np.testing.assert_array_equal(moves["sefa2"].vector, table.unsupervised[1].directions[1])
+    assert directions["d"].target_score == "d" and directions["a, preserving d"].target_score == "a"
+    np.testing.assert_array_equal(directions["sefa2"].vector, table.unsupervised[1].directions[1])
 
 
-def test_planted_directions_are_proven_and_one_that_moves_nothing_is_not(verified: Verification) -> None:
+def test_planted_directions_are_verified(verified: Verification) -> None:
     pca, sefa, idle, _, _ = verified.responses
-    assert {one.name for one in verified.verified} == {"pca1", "sefa1", "a, preserving d", "d"}
+    assert {response.name for response in verified.verified} == {"pca1", "sefa1", "a, preserving d", "d"}
     assert pca.effect.value == pytest.approx(4, rel=0.1) and sefa.effect.value == pytest.approx(1, rel=0.1)
     assert pca.spearman.value == 1 and pca.curve.shape == (3, 7) and pca.effect_random.value < 2
     assert np.argmax(np.abs(verified.leakage[0])) == 0 and not verified.leaks[0].any(), "its own judge is no leakage"
     assert abs(idle.effect.value) < 0.05 and idle.p_value > 0.05 and idle.score >= 0
 
 
-def test_what_is_kept_stays_and_what_it_consists_of_cannot_be_moved(moves: dict[str, EditDirection]) -> None:
-    axis, plain = moves["pca1"], moves["a"]
-    found = conditional_directions(moves["a"].vector[None], axis.vector[None], names=["a"], preserved=["pca1"])
-    assert abs(found.directions[0] @ axis.vector) < 1e-12 and "'a' is nearly dependent on 'pca1'" in found.notes[0]
+def test_preserved_directions_stay(directions: dict[str, EditDirection]) -> None:
+    axis, plain = directions["pca1"], directions["a"]
+    conditional = conditional_directions(
+        directions["a"].vector[None], axis.vector[None], names=["a"], preserved=["pca1"]
+    )
+    assert abs(conditional.directions[0] @ axis.vector) < 1e-12
+    assert "'a' is nearly dependent on 'pca1'" in conditional.notes[0]
     free = conditional_directions(axis.vector[None], plain.vector[None], names=["pca1"], preserved=["a"])
     assert abs(free.directions[0] @ plain.vector) < 1e-12
     with pytest.raises(AnalysisError, match="'pca1' cannot change while 'pca1' is preserved"):
         conditional_directions(axis.vector[None], axis.vector[None], names=["pca1"], preserved=["pca1"])
 
 
-def test_a_concept_that_is_called_so_keeps_its_name(table: ConceptTable) -> None:
+def test_a_concept_called_pca1_keeps_its_name(table: ConceptTable) -> None:
     taken = replace(table, concepts=(replace(table.concepts[0], name="pca1"), *table.concepts[1:]))
-    names = [one.name for one in edit_directions(taken)]
+    names = [direction.name for direction in edit_directions(taken)]
     assert names.count("pca1") == 1 and names.index("pca1") == 0 and "PCA of codes 1" in names and "pca2" in names
 
 
-def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[str, EditDirection]) -> None:
+def test_notes_name_the_scores_of_directions(directions: dict[str, EditDirection]) -> None:
     from analysis.editing.evaluators import ImageMeasures
     from analysis.editing.study import HeldOut
 
@@ -117,9 +118,9 @@ def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[st
 
     images = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 1)).astype(np.uint8)
     held = HeldOut(images, np.full(30, -1), np.zeros((30, 0)))
-    asked = [replace(moves["pca1"], target="brightness"), moves["sefa1"], moves["a, preserving d"]]
-    found = verify_concepts(
-        asked,
+    chosen = [replace(directions["pca1"], target="brightness"), directions["sefa1"], directions["a, preserving d"]]
+    result = verify_concepts(
+        chosen,
         Inked(),
         held,
         ImageMeasures(names=("brightness",), ground=0.0),
@@ -128,8 +129,8 @@ def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[st
         edited=10,
         draws=2,
     )
-    assert found.responses[0].score == 0 and found.responses[0].effect.low > 0 and found.responses[1].score == -1
-    notes = " ".join(found.notes)
+    assert result.responses[0].score == 0 and result.responses[0].effect.low > 0 and result.responses[1].score == -1
+    notes = " ".join(result.notes)
     assert (
         "scored by the concept that it predicts best on train rows" in notes
         and "'pca1' by 'brightness', 'sefa1' by 'd'" in notes
@@ -138,7 +139,7 @@ def test_the_study_says_who_judges_a_direction_that_no_label_told(moves: dict[st
     assert "no evaluator for 'sefa1', 'a, preserving d'" in notes
 
 
-def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTable, verified: Verification) -> None:
+def test_views_name_directions_and_scores(table: ConceptTable, verified: Verification) -> None:
     section = edits(ReportContext({"editing": verified, "concepts": table}))
     assert "4 of 5 directions" in section.finding
     assert (
@@ -157,11 +158,11 @@ def test_report_and_terminal_name_directions_and_their_judges(table: ConceptTabl
         "a, preserving d (a)",
         "d",
     ]
-    said = str(list(concepttable(table)))
-    assert "'pca1'" in said and "'sefa8'" in said and "PCA of codes, without labels" in said
+    printed = str(list(concepttable(table)))
+    assert "'pca1'" in printed and "'sefa8'" in printed and "PCA of codes, without labels" in printed
     assert "pca1 (a)" in str(list(verification(verified)))
     other = replace(
         table.unsupervised[0], axes=tuple(replace(a, scale=2 * a.scale) for a in table.unsupervised[0].axes)
     )
-    again = edits(ReportContext({"editing": verified, "concepts": replace(table, unsupervised=(other,))}))
-    assert "'pca1' has another scale" in str(again)
+    changed = edits(ReportContext({"editing": verified, "concepts": replace(table, unsupervised=(other,))}))
+    assert "'pca1' has another scale" in str(changed)
