@@ -46,19 +46,19 @@ def test_a_plane_is_mapped_without_loss_and_a_shuffled_map_is_worth_nothing(rng:
     plane = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 9))
     labels = (plane[:, 0] > 0).astype(np.int64)
     labels[:40] = -1
-    found = latent_map(plane, rng=rng, method="pca", labels=labels)
-    assert found.trustworthiness.value > 0.999 and found.shuffled_trustworthiness == pytest.approx(0.5, abs=0.05)
-    assert sum(found.explained) == pytest.approx(1) and found.accuracy is not None and found.accuracy.n == 360
-    assert found.full_accuracy is not None and found.accuracy.value == pytest.approx(
-        found.full_accuracy.value, abs=0.03
+    placed = latent_map(plane, rng=rng, method="pca", labels=labels)
+    assert placed.trustworthiness.value > 0.999 and placed.shuffled_trustworthiness == pytest.approx(0.5, abs=0.05)
+    assert sum(placed.explained) == pytest.approx(1) and placed.accuracy is not None and placed.accuracy.n == 360
+    assert placed.full_accuracy is not None and placed.accuracy.value == pytest.approx(
+        placed.full_accuracy.value, abs=0.03
     )
-    assert np.array_equal(place(plane, method="pca")[0], found.xy)
+    assert np.array_equal(place(plane, method="pca")[0], placed.xy)
 
 
 @pytest.mark.parametrize("method", ["umap", "pca"])
 def test_a_code_of_one_number_is_drawn_and_one_point_is_not(rng: np.random.Generator, method: str) -> None:
-    found = latent_map(rng.normal(size=(200, 1)), rng=rng, method=method)
-    assert found.xy.shape == (200, 2) and np.isfinite(found.xy).all() and found.trustworthiness.value > 0.97
+    placed = latent_map(rng.normal(size=(200, 1)), rng=rng, method=method)
+    assert placed.xy.shape == (200, 2) and np.isfinite(placed.xy).all() and placed.trustworthiness.value > 0.97
     with pytest.raises(AnalysisError, match="all 60 codes are one and the same point"):
         latent_map(np.ones((60, 3)), rng=rng, method=method)
     with pytest.raises(AnalysisError, match="codes 60, labels 5"):
@@ -116,13 +116,17 @@ def test_the_shown_images_are_the_best_the_typical_and_the_worst(rng: np.random.
     images = np.zeros((30, 2, 2, 1), np.float32)
     made = images + np.linspace(0, 0.9, 30, dtype=np.float32)[:, None, None, None]
     labels = np.arange(30) % 3
-    found = reconstruction_result(
+    result = reconstruction_result(
         images, made, np.arange(30), rng=rng, shown=4, labels=np.where(labels == 2, -1, labels), classes=("a", "b", "c")
     )
-    assert found.shown[0].tolist() == [0, 1, 2, 3] and found.shown[2].tolist() == [29, 28, 27, 26]
-    assert set(found.shown[1].tolist()) <= set(range(12, 18)) and found.groups.tolist() == ["best", "typical", "worst"]
-    assert found.shown_errors[2, 0] == pytest.approx(found.errors[29]) and found.originals.shape == (3, 4, 2, 2, 1)
-    assert np.isnan(found.by_class).tolist() == [False, False, True]
+    assert result.shown[0].tolist() == [0, 1, 2, 3] and result.shown[2].tolist() == [29, 28, 27, 26]
+    assert set(result.shown[1].tolist()) <= set(range(12, 18)) and result.groups.tolist() == [
+        "best",
+        "typical",
+        "worst",
+    ]
+    assert result.shown_errors[2, 0] == pytest.approx(result.errors[29]) and result.originals.shape == (3, 4, 2, 2, 1)
+    assert np.isnan(result.by_class).tolist() == [False, False, True]
 
 
 def test_a_pca_is_measured_by_the_same_ruler(rng: np.random.Generator) -> None:
@@ -147,31 +151,33 @@ def test_chance_is_how_often_two_rows_have_one_label() -> None:
     assert shared_labels(np.array([0, 0, 1, -1])) == pytest.approx(1 / 3)
     labels = np.repeat([0, 1], [199, 1])
     assert shared_labels(labels) == pytest.approx(198 / 200)
-    found = latent_map(
+    placed = latent_map(
         np.random.default_rng(0).normal(size=(200, 3)), rng=np.random.default_rng(0), method="pca", labels=labels
     )
-    assert found.chance == shared_labels(labels) and found.accuracy is not None
-    assert found.accuracy.low < found.chance < found.accuracy.high
+    assert placed.chance == shared_labels(labels) and placed.accuracy is not None
+    assert placed.accuracy.low < placed.chance < placed.accuracy.high
 
 
 def test_a_perfect_map_of_few_rows_is_not_certain(rng: np.random.Generator) -> None:
-    found = trustworthiness(plane := rng.normal(size=(100, 2)), plane, k=5, rng=rng)
-    assert found.value == found.high == 1
-    assert 0.9 < found.low < 1
+    trust = trustworthiness(plane := rng.normal(size=(100, 2)), plane, k=5, rng=rng)
+    assert trust.value == trust.high == 1
+    assert 0.9 < trust.low < 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("figure", ["trustworthiness", "on the map"])
 def test_intervals_of_maps_hold_the_mean_of_others(figure: str, rng: np.random.Generator) -> None:
-    centres, found = rng.normal(size=(5, 8)), []
+    centres, intervals = rng.normal(size=(5, 8)), []
     for _ in range(80):
         labels = rng.integers(0, 5, 200)
         codes = rng.normal(size=(200, 8)) + centres[labels]
         xy = place(codes, method="pca")[0]
-        one = figure == "trustworthiness"
-        found.append(trustworthiness(codes, xy, k=15, rng=rng) if one else neighbour_accuracy(xy, labels, rng=rng))
-    mean = np.mean([one.value for one in found])
-    assert np.mean([one.low <= mean <= one.high for one in found]) >= 0.9
+        of_codes = figure == "trustworthiness"
+        intervals.append(
+            trustworthiness(codes, xy, k=15, rng=rng) if of_codes else neighbour_accuracy(xy, labels, rng=rng)
+        )
+    mean = np.mean([interval.value for interval in intervals])
+    assert np.mean([interval.low <= mean <= interval.high for interval in intervals]) >= 0.9
 
 
 def test_a_map_leaves_pytorchs_threads_alone() -> None:

@@ -25,18 +25,18 @@ def named(images: np.ndarray, **options: float) -> dict[str, np.ndarray]:
 
 def test_width_height_and_slant_of_bars_are_what_they_were_drawn_with() -> None:
     sizes = [(4, 30, 0), (6, 20, 25), (10, 36, -15), (8, 24, 10)]
-    found = named(np.stack([stroke(w, h, slant=s, at=(1.5, -2)) for w, h, s in sizes]))
+    measured = named(np.stack([stroke(w, h, slant=s, at=(1.5, -2)) for w, h, s in sizes]))
     width, height, slant = np.array(sizes, float).T
-    np.testing.assert_allclose(found["height"], height, rtol=0.01)
-    np.testing.assert_allclose(found["slant"], slant, atol=0.5)
-    np.testing.assert_allclose(found["width"], width, atol=0.25)  # an upright one is exact
+    np.testing.assert_allclose(measured["height"], height, rtol=0.01)
+    np.testing.assert_allclose(measured["slant"], slant, atol=0.5)
+    np.testing.assert_allclose(measured["width"], width, atol=0.25)  # an upright one is exact
 
 
 def test_thickness_is_area_over_half_the_outline() -> None:
     """2 L t / (2 L + 2 t): the thickness itself for a long stroke, and rising with it."""
     thick = np.array([2.0, 3, 4, 5, 6, 8])
-    found = named(np.stack([stroke(t, 40) for t in thick]))["thickness"]
-    np.testing.assert_allclose(found, 40 * thick / (40 + thick), rtol=0.05)
+    thickness = named(np.stack([stroke(t, 40) for t in thick]))["thickness"]
+    np.testing.assert_allclose(thickness, 40 * thick / (40 + thick), rtol=0.05)
     turned = named(np.stack([stroke(t, 30, slant=35) for t in thick]))["thickness"]
     long = 30 / np.cos(np.radians(35))  # a parallelogram: its area stays 30 t, its sides are longer
     np.testing.assert_allclose(turned[1:], 30 * thick[1:] / (thick[1:] + long), rtol=0.06)
@@ -61,9 +61,9 @@ def test_bytes_and_colours_are_read_as_brightness() -> None:
 
 
 def test_a_blank_image_has_a_brightness_and_nothing_else() -> None:
-    found = named(np.stack([np.zeros((SIDE, SIDE, 1)), stroke(4, 20)]))
-    assert all(np.isnan(found[name][0]) and np.isfinite(found[name][1]) for name in MEASURES[:4])
-    assert found["brightness"][0] == 0
+    measured = named(np.stack([np.zeros((SIDE, SIDE, 1)), stroke(4, 20)]))
+    assert all(np.isnan(measured[name][0]) and np.isfinite(measured[name][1]) for name in MEASURES[:4])
+    assert measured["brightness"][0] == 0
 
 
 def test_many_images_are_measured_in_parts_alike(monkeypatch: pytest.MonkeyPatch) -> None:

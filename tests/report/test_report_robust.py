@@ -37,8 +37,8 @@ pytestmark = pytest.mark.browser
 
 
 def test_light_and_dark_follow_the_system_and_the_reader(browser: Any, written: Path) -> None:
-    seen = open_report(browser, written, color_scheme="dark")
-    page = seen.page
+    opened = open_report(browser, written, color_scheme="dark")
+    page = opened.page
     ground = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(ground) == "rgb(19, 20, 24)"
     drawn(page, "ratio")
@@ -47,14 +47,14 @@ def test_light_and_dark_follow_the_system_and_the_reader(browser: Any, written: 
     page.click("#scheme")
     assert page.evaluate(ground) == "rgb(252, 252, 250)"
     until(page, f"{line} === '#2457c5'")
-    seen.assert_quiet()
+    opened.assert_quiet()
     page.close()
 
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_scrolls_sideways_but_tables(browser: Any, written: Path, width: int) -> None:
-    seen = open_report(browser, written, viewport={"width": width, "height": 844})
-    page = seen.page
+    opened = open_report(browser, written, viewport={"width": width, "height": 844})
+    page = opened.page
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     drawn(page, "latent-map")
     drawn(page, "label-curve")
@@ -67,13 +67,13 @@ def test_nothing_scrolls_sideways_but_tables(browser: Any, written: Path, width:
         width,
     )
     assert wide == []
-    seen.assert_quiet()
+    opened.assert_quiet()
     page.close()
 
 
 def test_without_scripts_findings_tables_and_pictures_are_there(browser: Any, written: Path) -> None:
-    seen = open_report(browser, written, java_script_enabled=False)
-    page = seen.page
+    opened = open_report(browser, written, java_script_enabled=False)
+    page = opened.page
     assert page.locator("h2 .finding").count() == len(STORY)
     assert page.locator("table").first.is_visible() and page.locator("#samples-over img").is_visible()
     assert not page.locator("#samples-over-slider").is_visible()
@@ -96,17 +96,17 @@ def test_a_chart_that_cannot_be_drawn_says_so(browser: Any, written: Path, tmp_p
 def test_hostile_names_are_shown_and_never_run(browser: Any, tmp_path: Path) -> None:
     evil = samples.HOSTILE
     names = tuple(f"{evil[i % 5]}{i}" for i in range(10))
-    found = samples.results(120, names)
-    overview = found["overview"]
+    results = samples.results(120, names)
+    overview = results["overview"]
     ids = [f"{evil[i % 5]}-{i}.png" for i in range(120)]
     object.__setattr__(overview, "ids", [text.encode("utf-8", "replace").decode() for text in ids])
     run = write_run(tmp_path / "run", command=f"latentgan train {evil[0]} {evil[1]}")
 
     out = tmp_path / "hostile.html"
-    commands = dict.fromkeys(found, evil[0])
-    out.write_text(render(build(ReportContext(found, commands, {}, read_run(run)))), encoding="utf-8")
-    seen = open_report(browser, out)
-    page = seen.page
+    commands = dict.fromkeys(results, evil[0])
+    out.write_text(render(build(ReportContext(results, commands, {}, read_run(run)))), encoding="utf-8")
+    opened = open_report(browser, out)
+    page = opened.page
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     for id in page.evaluate("[...document.querySelectorAll('.chart')].map(c => c.id)"):
         drawn(page, id)
@@ -117,7 +117,7 @@ def test_hostile_names_are_shown_and_never_run(browser: Any, tmp_path: Path) -> 
     assert evil[0] in page.text_content("#projection")
     assert evil[0] in page.text_content("#made")
     assert page.locator("img[onerror], main a[href^=javascript], #card img").count() == 0
-    seen.assert_quiet()
+    opened.assert_quiet()
     page.close()
 
 
@@ -145,8 +145,8 @@ def many(n: int, out: Path, names: tuple[str, ...] = tuple("0123456789")) -> Pat
 
 @pytest.mark.parametrize("n", [300, 5_001, 70_000])
 def test_every_group_of_the_map_has_its_colour_and_image(browser: Any, tmp_path: Path, n: int) -> None:
-    seen = open_report(browser, many(n, tmp_path / "many.html"))
-    page = seen.page
+    opened = open_report(browser, many(n, tmp_path / "many.html"))
+    page = opened.page
     drawn(page, "latent-map")
     pixels = map_pixels(page)
     for k in range(10):
@@ -156,13 +156,13 @@ def test_every_group_of_the_map_has_its_colour_and_image(browser: Any, tmp_path:
         page.mouse.move(*point_on_screen(page, k))
         until(page, f"!{CARD}.hidden && {CARD}.querySelector('canvas').width === 4")
         until(page, f"({PIXELS})('#card canvas')[1] === {k}")
-    seen.assert_quiet()
+    opened.assert_quiet()
     page.close()
 
 
 def test_a_map_of_70_000_points_is_drawn_and_moved_quickly(browser: Any, tmp_path: Path) -> None:
-    seen = open_report(browser, many(70_000, tmp_path / "many.html"))
-    page = seen.page
+    opened = open_report(browser, many(70_000, tmp_path / "many.html"))
+    page = opened.page
     drawn(page, "latent-map")
     milliseconds = page.evaluate(
         """() => {
