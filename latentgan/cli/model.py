@@ -211,8 +211,8 @@ def adversarial(
     """
     from analysis.cli.job import asked_of_a_run
     from analysis.probes.saved_probe import load_probe
-    from analysis.robustness.study import LabelledImages, Network, study_adversarial
-    from latentgan.evaluation.probe_gradients import attackable, reader, slopes
+    from analysis.robustness.study import Network, study_adversarial
+    from latentgan.evaluation.probe_gradients import attackable, probe_features, probe_gradients
     from latentgan.inference.image_files import load_images
     from latentgan.inference.provenance import same_checkpoint
 
@@ -228,17 +228,19 @@ def adversarial(
     )
     if out is not None:
         same_checkpoint(run, out)
-    trained = Network(reader(at.model, fitted), slopes(at.model))
-    untrained = None if at.untrained is None else Network(reader(at.untrained, fitted), slopes(at.untrained))
+    trained = Network(probe_features(at.model, fitted), probe_gradients(at.model))
+    untrained = (
+        None if at.untrained is None else Network(probe_features(at.untrained, fitted), probe_gradients(at.untrained))
+    )
     asked_of_a_run(
         "robustness",
         lambda tell: study_adversarial(
             fitted,
             trained,
             untrained,
-            LabelledImages(*at.train),
-            LabelledImages(*at.validation),
-            LabelledImages(*at.test),
+            at.train,
+            at.validation,
+            at.test,
             progress=tell,
             epsilons=epsilon or (0.01, 0.02, 0.05, 0.1, 0.2),
             steps=steps,

@@ -1,4 +1,4 @@
-"""What an attack on a fitted probe needs of a run: labelled images of each split, the network, and it untrained."""
+"""What an attack on a fitted probe needs of a run: labelled images of each split, the trained and untrained network."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from analysis.io.messages import listed
+from analysis.robustness.study import LabelledImages
 from latentgan.data.source import ImageSource
 from latentgan.errors import CheckpointError, ConfigError, DataError
 from latentgan.inference.classify import check_probe, probe_inputs
@@ -23,33 +24,26 @@ from latentgan.inference.numpy_model import NumpyModel
 if TYPE_CHECKING:
     from analysis.probes.saved_probe import FittedProbe
 
-FITTED = 10_000
-"""Train images, and validation images, that baselines are fitted on at most."""
-
-
-Pictures = tuple[np.ndarray, np.ndarray]
-"""Images (n, h, w, c) uint8, and their classes (n,) as the probe numbers them."""
+MAX_BASELINE_IMAGES = 10_000
+"""Baselines are fitted on at most this many train images, and choose C on at most as many validation images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attackable:
-    """A run's networks and images.
-
-    Args:
-        model: the trained networks.
-        untrained: the same at iteration 0, None where the run does not hold them.
-        train: images that baselines learn from.
-        validation: images that choose their C.
-        test: images that are attacked.
-        notes: what is to be said about them.
-    """
+    """What an attack needs of a run: networks, and images with their classes as the probe numbers them."""
 
     model: NumpyModel
+    """The trained networks."""
     untrained: NumpyModel | None
-    train: Pictures
-    validation: Pictures
-    test: Pictures
+    """The same networks at iteration 0; None where the run does not hold them."""
+    train: LabelledImages
+    """Images that the baselines learn from, (n, h, w, c) uint8."""
+    validation: LabelledImages
+    """Images on which the baselines' C is chosen."""
+    test: LabelledImages
+    """Images that are attacked."""
     notes: tuple[str, ...]
+    """What was done to the images, in sentences."""
 
 
 def attackable(
@@ -68,8 +62,8 @@ def attackable(
         run: the run folder.
         probe: fitted on a column of its table.
         load: gives the images of the run's data settings, or others.
-        images: test images at most, drawn by the seed.
-        seed: of the draws.
+        images: maximum number of test images, drawn by the seed.
+        seed: seed of the draws.
         device: where the networks run.
         family: a foreign family must be named again.
 
@@ -80,9 +74,9 @@ def attackable(
     model = NumpyModel.load(run, device=device, family=family)
     check_probe(model, probe)
     source = fitting_images(run, model, load(model.about.get("data", {})))
-    labels = _as_the_probe_counts(source, probe)
-    rng, result, notes = np.random.default_rng(seed), [], list(source.notes)
-    for split, most in (("train", FITTED), ("validation", FITTED), ("test", images)):
+    labels = _classes_of_the_probe(source, probe)
+    rng, parts, notes = np.random.default_rng(seed), list[LabelledImages](), list(source.notes)
+    for split, most in (("train", MAX_BASELINE_IMAGES), ("validation", MAX_BASELINE_IMAGES), ("test", images)):
         rows = source.rows(split)
         rows = rows[labels[rows] >= 0]
         rows = source.one_of_each(rows, rng) if split == "test" else rows
@@ -91,17 +85,17 @@ def attackable(
             rows = np.sort(rng.permutation(rows)[:most])
         if not len(rows):
             raise DataError(f"{source.name} has no {split} images with a label, which an attack on a probe needs")
-        result.append((np.asarray(source.images[rows]), labels[rows]))
+        parts.append(LabelledImages(images=np.asarray(source.images[rows]), labels=labels[rows]))
     try:
         untrained = NumpyModel.load(run, device=device, family=family, untrained=True)
     except CheckpointError:
         untrained = None
     return Attackable(
-        model=model, untrained=untrained, train=result[0], validation=result[1], test=result[2], notes=tuple(notes)
+        model=model, untrained=untrained, train=parts[0], validation=parts[1], test=parts[2], notes=tuple(notes)
     )
 
 
-def _as_the_probe_counts(source: ImageSource, probe: FittedProbe) -> np.ndarray:
+def _classes_of_the_probe(source: ImageSource, probe: FittedProbe) -> np.ndarray:
     """Return each image's class as the probe numbers it, (n,), -1 where it has none that the probe knows."""
     place = {name: k for k, name in enumerate(probe.classes)}
     numbers = np.array([*(place.get(name, -1) for name in source.spec.classes), -1], np.int64)
@@ -114,17 +108,17 @@ def _as_the_probe_counts(source: ImageSource, probe: FittedProbe) -> np.ndarray:
     return classes
 
 
-def reader(model: NumpyModel, probe: FittedProbe) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what the probe's column is of images (n, h, w, c), as a function."""
+def probe_features(model: NumpyModel, probe: FittedProbe) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from images (n, h, w, c) to the features (n, d) that the probe classifies."""
     return lambda images: probe_inputs(model, probe, images)
 
 
-def slopes(model: NumpyModel) -> Callable[[FittedProbe], Any]:
-    """Return the slopes of a probe through the model's networks, as a function of the probe."""
-    return lambda probe: probe_slopes(model, probe)
+def probe_gradients(model: NumpyModel) -> Callable[[FittedProbe], Any]:
+    """Return the function from a probe to its scores and gradient, see `scores_and_gradient`."""
+    return lambda probe: scores_and_gradient(model, probe)
 
 
-def probe_slopes(
+def scores_and_gradient(
     model: NumpyModel, probe: FittedProbe
 ) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray, np.ndarray], np.ndarray]]:
     """Return two functions of images (n, h, w, c) in [0, 1]: scores (n, k), and the gradient by the pixels.
@@ -139,7 +133,7 @@ def probe_slopes(
 
     def logits(images: Tensor) -> Tensor:
         x = (2 * images - 1).permute(0, 3, 1, 2).contiguous()
-        return (_read(model, probe, x) - mean) / scale @ weights + bias
+        return (_features(model, probe, x) - mean) / scale @ weights + bias
 
     def scores(images: np.ndarray) -> np.ndarray:
         with torch.no_grad():
@@ -163,8 +157,8 @@ def _tensor(images: np.ndarray, model: NumpyModel) -> Tensor:
     return torch.from_numpy(np.array(images)).to(model.device, kind)
 
 
-def _read(model: NumpyModel, probe: FittedProbe, x: Tensor) -> Tensor:
-    """Return what the probe reads of x (n, c, h, w) in [-1, 1], (n, d), with its graph."""
+def _features(model: NumpyModel, probe: FittedProbe, x: Tensor) -> Tensor:
+    """Return the features (n, d) of x (n, c, h, w) in [-1, 1] that the probe classifies, with their graph."""
     family: Any = model.family
     if probe.column == "code":
         code: Tensor = family.encode(x)

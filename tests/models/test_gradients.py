@@ -13,7 +13,7 @@ from analysis.probes.saved_probe import fit_probe
 from analysis.robustness.attacks import Target, accuracy_under_attack
 from analysis.table.study_options import Options
 from latentgan.errors import ConfigError
-from latentgan.evaluation.probe_gradients import probe_slopes
+from latentgan.evaluation.probe_gradients import scores_and_gradient
 from latentgan.inference.classify import classify
 
 
@@ -21,7 +21,7 @@ from latentgan.inference.classify import classify
 def test_slopes_are_those_of_finite_differences(trained: tuple[latentgan.NumpyModel, Path], column: str) -> None:
     model, table = trained
     probe = fit_probe(Embeddings(table, code=column), Options())
-    scores, _ = probe_slopes(model, probe)
+    scores, _ = scores_and_gradient(model, probe)
     source = latentgan.load_source("digits")
     images, labels = (source.images[:6] / 255).astype(np.float32), source.labels[:6]
     shares = np.exp(scores(images) - scores(images).max(1, keepdims=True))
@@ -30,7 +30,7 @@ def test_slopes_are_those_of_finite_differences(trained: tuple[latentgan.NumpyMo
 
     double = latentgan.NumpyModel.load(table.parent / "run", device="cpu")
     double.family.double()  # so that steps are smaller than the kinks are apart
-    scores, gradient = probe_slopes(double, probe)
+    scores, gradient = scores_and_gradient(double, probe)
     images = images.astype(np.float64) + 0.01 * np.random.default_rng(1).random(images.shape)
 
     def loss(x: np.ndarray) -> np.ndarray:
@@ -49,7 +49,7 @@ def test_an_attack_through_the_encoder_lowers_accuracy(trained: tuple[latentgan.
     probe = fit_probe(Embeddings(table, code="encoder.dense1"), Options())
     source = latentgan.load_source("digits")
     rows = source.rows("test")[:100]
-    target = Target("encoder.dense1", *probe_slopes(model, probe))
+    target = Target("encoder.dense1", *scores_and_gradient(model, probe))
     result = accuracy_under_attack(
         [target], source.images[rows], source.labels[rows], epsilons=(0.1,), rng=np.random.default_rng(0), steps=5
     )
@@ -63,6 +63,6 @@ def test_a_probe_of_another_model_is_refused(trained: tuple[latentgan.NumpyModel
     model, table = trained
     probe = fit_probe(Embeddings(table), Options())
     with pytest.raises(ConfigError, match="features of another model"):
-        probe_slopes(model, replace(probe, checkpoint="0" * 64))
+        scores_and_gradient(model, replace(probe, checkpoint="0" * 64))
     with pytest.raises(ConfigError, match=r"classifies the column 'encoder\.dense9'"):
         classify(model, np.zeros((1, 8, 8, 1), np.float32), replace(probe, column="encoder.dense9"))
