@@ -107,7 +107,7 @@ def _attribute(family: Family, key: str, value: str, name: str) -> tuple[slice, 
     return columns[key], condition.read(value)
 
 
-def of_each_class(family: Family, z: np.ndarray, count: int) -> np.ndarray:
+def codes_of_each_class(family: Family, z: np.ndarray, count: int) -> np.ndarray:
     """Return codes (n, d) once for each of the first `count` classes, each time asking for it: (count · n, d).
 
     Args:
@@ -120,7 +120,7 @@ def of_each_class(family: Family, z: np.ndarray, count: int) -> np.ndarray:
     return rows
 
 
-def varied(family: Family, z: np.ndarray, steps: int) -> np.ndarray:
+def vary_first_attribute(family: Family, z: np.ndarray, steps: int) -> np.ndarray:
     """Return each code beside copies of it that differ in the first attribute alone, row by row: (n · m, d).
 
     Args:

@@ -349,7 +349,7 @@ def _verified(
     from analysis.editing.evaluators import suitable_measures
     from analysis.editing.study import HeldOut, edit_directions, verify_concepts
     from latentgan.console import bar
-    from latentgan.evaluation.three_way_split import MIN_EDITED_IMAGES, three_ways
+    from latentgan.evaluation.three_way_split import MIN_EDITED_IMAGES, edited_and_classifier_rows
     from latentgan.inference.encode import fitting_images
     from latentgan.inference.image_files import load_images
     from latentgan.inference.numpy_model import NumpyModel
@@ -361,7 +361,7 @@ def _verified(
     fitted = _fitted(results, source, concepts)
     has_groups = fitted is not None and concepts.joint is not None and concepts.joint.groups.size
     groups = concepts.joint.groups if has_groups and concepts.joint is not None else source.groups
-    rows, learned = three_ways(source, fitted, edited=images, most=most, rng=rng, groups=groups)
+    rows, learned = edited_and_classifier_rows(source, fitted, edited=images, most=most, rng=rng, groups=groups)
     if len(rows) < MIN_EDITED_IMAGES:
         raise DataError(
             f"{source.name} has {len(rows)} test images, of which {MIN_EDITED_IMAGES} are needed to verify edits"

@@ -20,10 +20,10 @@ from latentgan.io.credentials import request
 _CHUNK = 1 << 16
 
 
-_MOST_BYTES = 1 << 30  # no named set is that large: whatever sends more sends something else
+_MAX_BYTES = 1 << 30  # no named set is that large: whatever sends more sends something else
 
 
-_MOST_ROUNDS = 50  # attempts in all, however much progress each of them makes
+_MAX_ATTEMPTS = 50  # attempts in all, however much progress each of them makes
 
 
 class FetchError(Exception):
@@ -101,7 +101,7 @@ def _persist(
 ) -> None:
     """Attempt until the part file is whole and right, or give up."""
     idle, wrong, reason = 0, 0, ""
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MAX_ATTEMPTS):
         before = _size(part)
         try:
             _attempt(url, part, patience.stall_seconds, advance)
@@ -117,7 +117,7 @@ def _persist(
             if idle >= patience.attempts:
                 raise _GiveUpError(f"{reason} ({idle} attempts)") from None
         time.sleep(patience.backoff_seconds * 2 ** max(idle - 1, 0))
-    raise _GiveUpError(f"{reason} ({_MOST_ROUNDS} attempts)")
+    raise _GiveUpError(f"{reason} ({_MAX_ATTEMPTS} attempts)")
 
 
 def _size(path: Path) -> int:
@@ -171,9 +171,9 @@ def _receive(answer: Any, part: Path, offset: int, advance: Callable[[int], None
         while block := answer.read1(_CHUNK):
             stream.write(block)
             advance(len(block))
-            if stream.tell() > _MOST_BYTES:
+            if stream.tell() > _MAX_BYTES:
                 stream.truncate(0)
-                raise _GiveUpError(f"it sends more than {_MOST_BYTES:,} bytes")
+                raise _GiveUpError(f"it sends more than {_MAX_BYTES:,} bytes")
 
 
 def _check_status(error: urllib.error.HTTPError, part: Path) -> None:

@@ -12,7 +12,7 @@ from latentgan.data.source import ImageSource
 SHAPES = ("disc", "square", "triangle")
 
 
-NEAR = 4.0
+MODE_RADIUS = 4.0
 """A sample within so many standard deviations is of that Gaussian: 99.97 % of its own are, in two dimensions."""
 
 
@@ -166,7 +166,7 @@ def modes_covered(samples: np.ndarray, gaussians: Gaussians) -> Coverage:
     """
     distances = np.linalg.norm(samples[:, None, :].astype(np.float64) - gaussians.centres, axis=2)
     nearest, modes = distances.argmin(axis=1), len(gaussians.centres)
-    near = distances.min(axis=1) <= NEAR * gaussians.deviation
+    near = distances.min(axis=1) <= MODE_RADIUS * gaussians.deviation
     counts = np.bincount(nearest[near], minlength=modes)
     enough = max(1.0, FAIR_SHARE * len(samples) / modes)
     return Coverage(int((counts >= enough).sum()), len(np.unique(nearest)), float(near.mean()))

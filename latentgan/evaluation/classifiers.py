@@ -27,7 +27,7 @@ STEPS = (50, 100, 200, 400, 800)
 BATCH = 128
 
 
-EVALUATED = 512
+EVALUATION_BATCH = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +155,8 @@ def outputs(network: nn.Module, source: ImageSource, rows: np.ndarray, *, device
         device: where it runs.
     """
     parts: list[Tensor] = []
-    for start in range(0, len(rows), EVALUATED):
-        parts.append(network(source.tensor(rows[start : start + EVALUATED], device)))
+    for start in range(0, len(rows), EVALUATION_BATCH):
+        parts.append(network(source.tensor(rows[start : start + EVALUATION_BATCH], device)))
     return torch.cat(parts)
 
 

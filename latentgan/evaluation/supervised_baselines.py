@@ -26,11 +26,11 @@ from latentgan.inference.numpy_model import NumpyModel
 from latentgan.inference.thumbnails import area_average
 from latentgan.networks.blocks import Maxout
 
-MARKS = (25, 50, 100, 200, 400)
+STEP_CHOICES = (25, 50, 100, 200, 400)
 """Numbers of steps that are tried on validation images."""
 
 
-TRIED = 2
+SELECTION_DRAWS = 2
 """Draws on which they are tried."""
 
 
@@ -42,7 +42,7 @@ SHAPE = AnySize(width=16, hidden=128)
 """Where there is no model, whose networks would give a shape."""
 
 
-MADE = 2_000
+GENERATED_IMAGES = 2_000
 """Generated images beside a draw's, of all classes."""
 
 
@@ -83,8 +83,8 @@ class SupervisedTraining:
             subset.test,
             replace(self.shape, augment=self.augment),
             seed=self.seed,
-            tried=TRIED,
-            marks=MARKS,
+            tried=SELECTION_DRAWS,
+            marks=STEP_CHOICES,
             sets=sets,
             device=self.device,
         )
@@ -101,8 +101,8 @@ class SupervisedTraining:
             subset.test,
             self.shape,
             seed=self.seed,
-            tried=TRIED,
-            marks=MARKS,
+            tried=SELECTION_DRAWS,
+            marks=STEP_CHOICES,
             device=self.device,
         )
 
@@ -144,8 +144,8 @@ def supervised_baselines(
         )
     )
     note = (
-        f"{MADE:,} images by {model.about.get('name', 'the model')}, {labelled}; it saw train images only, and used "
-        f"{labels_note}"
+        f"{GENERATED_IMAGES:,} images by {model.about.get('name', 'the model')}, {labelled}; it saw train images only, "
+        f"and used {labels_note}"
     )
     augmented = SupervisedTraining(augment=MAPS, generated=generated, shape=shape, seed=seed, device=device)
     result.append(
@@ -199,7 +199,7 @@ def as_source(subset: LabelSubset) -> ImageSource:
 
 def by_class(model: NumpyModel, *, seed: int = 0) -> Generated:
     """Return what gives any draw a conditional model's images of every class, found by the class's name."""
-    each = -(-MADE // len(model.classes))
+    each = -(-GENERATED_IMAGES // len(model.classes))
 
     def generate(source: ImageSource, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         images, labels = [], []
@@ -221,11 +221,11 @@ def by_network(model: NumpyModel, shape: AnySize = SHAPE, *, seed: int = 0, devi
         seed: seed of the draw and of the network.
         device: where the network is trained.
     """
-    images = as_pixels(model.sample(MADE, seed=seed))
+    images = as_pixels(model.sample(GENERATED_IMAGES, seed=seed))
 
     def generate(source: ImageSource, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         (network,) = train_classifier(
-            source, rows, replace(shape, augment=MAPS), marks=MARKS[-2:-1], seed=seed, device=device
+            source, rows, replace(shape, augment=MAPS), marks=STEP_CHOICES[-2:-1], seed=seed, device=device
         )
         unnamed = set_of(source, images, np.full(len(images), -1))
         return images, predict(network, unnamed, np.arange(len(images)), device=device)

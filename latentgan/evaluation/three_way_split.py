@@ -20,7 +20,7 @@ MIN_CLASSIFIER_IMAGES = 5_000
 """Where fewer images than this are left for the classifier, test images are shared between it and editing."""
 
 
-def three_ways(
+def edited_and_classifier_rows(
     source: ImageSource,
     fitted: np.ndarray | None,
     *,

@@ -77,13 +77,13 @@ class Family(nn.Module):
         """Whether `step` gives any network the labels of images."""
         return False
 
-    def still(self) -> list[nn.Module]:
+    def frozen_networks(self) -> list[nn.Module]:
         """Return the networks that nothing may change, batch statistics included: always in evaluation mode."""
         return []
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
-        for network in self.still():
+        for network in self.frozen_networks():
             network.eval()
         return self
 

@@ -36,7 +36,7 @@ from latentgan.networks.weight_norm import add_weight_norm, initialise_from_data
 from latentgan.priors import Part, Prior
 from latentgan.regularization import R1, View
 
-LOOKED_AT = 500
+INITIALISATION_IMAGES = 500
 """Images that the data-dependent start looks at, as many as in the authors' code."""
 
 
@@ -98,7 +98,7 @@ class ImprovedGAN(Family):
 
     def initialise(self, images: Callable[[int], Tensor]) -> None:
         if not self.config.spectral:
-            initialise_from_data(self.discriminator, self.view(images(LOOKED_AT), 0.0))
+            initialise_from_data(self.discriminator, self.view(images(INITIALISATION_IMAGES), 0.0))
 
     def players(self) -> dict[str, Player]:
         return {

@@ -98,7 +98,7 @@ class LatentRegressor(Family):
     def uses_labels(self) -> bool:
         return self.base.uses_labels and not self.config.frozen
 
-    def still(self) -> list[nn.Module]:
+    def frozen_networks(self) -> list[nn.Module]:
         return [self.base] if self.config.frozen else []
 
     def initialise(self, images: Callable[[int], Tensor]) -> None:

@@ -59,7 +59,7 @@ def tables_of(
         same_checkpoint(runs[0], results)
     for run, other in zip(runs[1:], about[1:], strict=True):
         _refuse_others(runs[0], about[0], run, other, same_images=data is None)
-    source = some_rows(load_images(about[0].get("data", {}), data, {"mirror": mirror}), rows, seed)
+    source = sample_rows(load_images(about[0].get("data", {}), data, {"mirror": mirror}), rows, seed)
     changed = f"{source.name} has changed since {runs[0]} was trained on it, or is not what it was trained on"
     moved = data is None and source.fingerprint != about[0].get("fingerprint")
     for line in (*source.notes, *([changed] if moved else [])):
@@ -74,7 +74,7 @@ def tables_of(
     return [tables[name].path for name in names]
 
 
-def some_rows(source: ImageSource, rows: int | None, seed: int) -> ImageSource:
+def sample_rows(source: ImageSource, rows: int | None, seed: int) -> ImageSource:
     """Return at most `rows` images of every split, drawn by the seed and in their order.
 
     Args:

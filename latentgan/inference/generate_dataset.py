@@ -32,7 +32,7 @@ BATCH = 256
 """Images drawn, and written, at once."""
 
 
-MOST_DRAWN = 50_000_000
+MAX_DRAWN = 50_000_000
 
 
 TABLES = (".parquet", ".pq")
@@ -94,9 +94,9 @@ class Plan:
             raise ConfigError(f"--per-class {self.per_class} is no positive number of images")
         if not 0 < self.keep_best <= 1:
             raise ConfigError(f"--keep-best {self.keep_best} is no share above 0 and up to 1, for example 0.25")
-        if self.per_class / self.keep_best > MOST_DRAWN:
+        if self.per_class / self.keep_best > MAX_DRAWN:
             raise ConfigError(
-                f"{self.per_class:,} images at --keep-best {self.keep_best:g} are the best of more than {MOST_DRAWN:,} "
+                f"{self.per_class:,} images at --keep-best {self.keep_best:g} are the best of more than {MAX_DRAWN:,} "
                 "draws a class; ask for fewer, or keep a larger share"
             )
         if not model.classes and not model.attributes:
@@ -150,7 +150,7 @@ def write_images(
     try:
         with opened(out, names, kinds, about) as write:
             for position in range(max(1, len(names))):
-                for codes in kept_codes(model, position, plan, advance):
+                for codes in selected_codes(model, position, plan, advance):
                     values = {columns[name]: column for name, column in model.attribute_values(codes).items()}
                     write(position, _images(model, codes), values)
                     advance(len(codes))
@@ -159,18 +159,18 @@ def write_images(
     return out
 
 
-def kept_images(
+def selected_images(
     model: NumpyModel, position: int, plan: Plan, advance: Callable[[int], None] = lambda images: None
 ) -> Iterator[np.ndarray]:
-    """Yield the images of one class that are kept, (n, h, w, c) uint8, n at most 256; arguments as of `kept_codes`.
+    """Yield the images of one class that are kept, (n, h, w, c) uint8, n at most 256; arguments as of `selected_codes`.
 
     Args:
-        model: see `kept_codes`.
-        position: see `kept_codes`.
-        plan: see `kept_codes`.
-        advance: see `kept_codes`.
+        model: see `selected_codes`.
+        position: see `selected_codes`.
+        plan: see `selected_codes`.
+        advance: see `selected_codes`.
     """
-    for codes in kept_codes(model, position, plan, advance):
+    for codes in selected_codes(model, position, plan, advance):
         yield _images(model, codes)
 
 
@@ -179,7 +179,7 @@ def _images(model: NumpyModel, codes: np.ndarray) -> np.ndarray:
     return images
 
 
-def kept_codes(
+def selected_codes(
     model: NumpyModel, position: int, plan: Plan, advance: Callable[[int], None] = lambda images: None
 ) -> Iterator[np.ndarray]:
     """Yield the codes of one class whose images are kept, (n, d) each, n at most 256.

@@ -35,7 +35,7 @@ BATCH = 100
 """Images of importance sampling at once."""
 
 
-AT_ONCE = 1000
+CHAINS_AT_ONCE = 1000
 """Annealed chains at once."""
 
 
@@ -302,7 +302,7 @@ def _annealed(
     if len(x) == 0:
         return None, None
     generator, result, accepted = torch.Generator().manual_seed(plan.seed), [], 0.0
-    for part in torch.split(x, max(1, AT_ONCE // plan.annealing.chains)):
+    for part in torch.split(x, max(1, CHAINS_AT_ONCE // plan.annealing.chains)):
         latent = family.prior.width
         logs, rate = annealed(
             explained(family, part), len(part), latent, plan.annealing, like=part, generator=generator

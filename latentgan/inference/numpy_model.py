@@ -28,7 +28,7 @@ from latentgan.families.base import Classifies, Decodes, Encodes, Family, load_f
 from latentgan.inference.hooks import reading_weights, recorder
 from latentgan.networks.blocks import fold_batch_norm
 from latentgan.run_folder import read_model, read_untrained
-from latentgan.sampling import attribute_columns, draw_codes, label_columns, of_each_class, varied
+from latentgan.sampling import attribute_columns, codes_of_each_class, draw_codes, label_columns, vary_first_attribute
 from latentgan.training.memory import check_networks
 
 BATCH = 256
@@ -210,14 +210,14 @@ class NumpyModel:
             seed: seed of the draw.
             label: class that all ask for, by name.
         """
-        return self.decode(varied(self.family, self.draw(rows, seed=seed, label=label), columns))
+        return self.decode(vary_first_attribute(self.family, self.draw(rows, seed=seed, label=label), columns))
 
     def sample_classes(self, n: int, *, seed: int = 0) -> np.ndarray:
         """Return n images of every class, class by class, (classes · n, h, w, c) float32 in [0, 1].
 
         The i-th image of each class is of the same code but for the label.
         """
-        return self.decode(of_each_class(self.family, self.draw(n, seed=seed), len(self.classes)))
+        return self.decode(codes_of_each_class(self.family, self.draw(n, seed=seed), len(self.classes)))
 
     def sample_components(self, n: int, *, seed: int = 0) -> np.ndarray:
         """Return n images of each component, one component after the other, (components · n, h, w, c).

@@ -96,7 +96,7 @@ def make_usable(family: Family, images: Iterable[Tensor], *, seed: int = 0) -> N
         seed: of the prior's draws while statistics are recomputed.
     """
     settle(family)
-    still = {m for network in family.still() for m in network.modules()}
+    still = {m for network in family.frozen_networks() for m in network.modules()}
     norms = [m for m in family.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m not in still]
     if norms:
         momenta = [norm.momentum for norm in norms]

@@ -161,7 +161,7 @@ def train(
             "play them with latentgan.training.toy_loop.play"
         )
     state = open_state(config, source)
-    if start is None and state.family.still():
+    if start is None and state.family.frozen_networks():
         raise ConfigError(
             f"these settings of {config.name} keep networks still, which would stay random: "
             "start from a trained run, as `latentgan fit-encoder RUN` does"

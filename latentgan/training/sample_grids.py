@@ -15,7 +15,7 @@ from torch import Tensor
 from analysis.io.writing import png_bytes, replace_bytes, replace_text
 from latentgan.data.tensors import from_model
 from latentgan.families.base import Decodes, Encodes, Family
-from latentgan.sampling import attribute_columns, label_columns, of_each_class, varied
+from latentgan.sampling import attribute_columns, codes_of_each_class, label_columns, vary_first_attribute
 from latentgan.training.posterior_draws import IMAGES, SHOWN, drawn, rows_of_draws, write_draws
 
 TILE = 32
@@ -75,7 +75,7 @@ def sample_codes(family: Family) -> tuple[Tensor, dict[str, Any]]:
     if columns is None and attribute_columns(family):
         each = min(8, len(family.spec.attributes[0].steps(8)))
         z = family.prior.sample(SAMPLES // each, generator=generator)
-        return torch.from_numpy(varied(family, z.cpu().numpy(), each)).to(z), {}
+        return torch.from_numpy(vary_first_attribute(family, z.cpu().numpy(), each)).to(z), {}
     if columns is None and (components := family.prior.components) > 1:
         rows = [
             family.prior.sample(8, generator=torch.Generator().manual_seed(1), component=torch.full((8,), k))
@@ -87,7 +87,7 @@ def sample_codes(family: Family) -> tuple[Tensor, dict[str, Any]]:
         return family.prior.sample(SAMPLES, generator=generator), {}
     classes = list(family.spec.classes[:CLASSES])
     z = family.prior.sample(8, generator=generator)
-    return torch.from_numpy(of_each_class(family, z.cpu().numpy(), len(classes))).to(z), {
+    return torch.from_numpy(codes_of_each_class(family, z.cpu().numpy(), len(classes))).to(z), {
         "of": "class",
         "count": len(family.spec.classes),
         "names": classes,

@@ -20,7 +20,7 @@ from analysis import AnalysisError, load
 from analysis.io.writing import allowing
 from latentgan.data.source import ImageSource
 from latentgan.errors import CheckpointError, ConfigError
-from latentgan.inference.encode_runs import some_rows, tables_of
+from latentgan.inference.encode_runs import sample_rows, tables_of
 from latentgan.training.loop import train
 
 ROWS = 200
@@ -172,10 +172,10 @@ def test_tables_of_one_name_are_told_apart_and_no_other_file_is_replaced(runs: P
 
 def test_a_sample_keeps_every_split_and_the_images_of_its_rows(digits: ImageSource) -> None:
     source = replace(digits, attributes={"ink": np.arange(len(digits)) * 1.0}, attribute_kinds={"ink": "numeric"})
-    some = some_rows(source, 100, seed=1)
+    some = sample_rows(source, 100, seed=1)
     assert [len(some.rows(name)) for name in ("train", "validation", "test")] == [100] * 3
     rows = some.attributes["ink"].astype(int)
     np.testing.assert_array_equal(some.images, digits.images[rows])
     np.testing.assert_array_equal(some.ids, digits.ids[rows])
     assert some.fingerprint == digits.fingerprint and "a sample of 100 of" in some.notes[-1]
-    assert some_rows(digits, None, seed=1) is digits and some_rows(digits, 5000, seed=1) is digits
+    assert sample_rows(digits, None, seed=1) is digits and sample_rows(digits, 5000, seed=1) is digits

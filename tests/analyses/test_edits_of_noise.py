@@ -11,7 +11,7 @@ from analysis.editing.multiple_testing import family_wise, leaking
 from analysis.results import load_one
 from latentgan.data.formats.arrays import from_arrays
 from latentgan.data.source import ImageSource
-from latentgan.evaluation.three_way_split import three_ways
+from latentgan.evaluation.three_way_split import edited_and_classifier_rows
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_three_sets_of_images_share_no_row():
     images = rng.integers(0, 255, (1000, 4, 4, 1)).astype(np.uint8)
     source: ImageSource = from_arrays(images, rng.integers(0, 2, 1000), split=split, name="rows")
     for fitted in (None, np.arange(700), np.arange(0, 700, 2), np.arange(0, 1000, 3)):
-        held, learned = three_ways(source, fitted, edited=100, most=5000, rng=rng)
+        held, learned = edited_and_classifier_rows(source, fitted, edited=100, most=5000, rng=rng)
         used = np.arange(700) if fitted is None else fitted
         assert not np.intersect1d(held, learned).size and not np.intersect1d(held, used).size
         assert not np.intersect1d(learned, used).size and (source.split[held] == "test").all()

@@ -29,7 +29,7 @@ from latentgan import NumpyModel, configure, encode_table, from_arrays, train
 from latentgan.evaluation import supervised_baselines as teaching
 from latentgan.evaluation.supervised_baselines import (
     MAPS,
-    MARKS,
+    STEP_CHOICES,
     SupervisedTraining,
     as_source,
     by_class,
@@ -110,7 +110,7 @@ class Generator:
 
 @pytest.fixture
 def few_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teaching, "MADE", 200)
+    monkeypatch.setattr(teaching, "GENERATED_IMAGES", 200)
 
 
 @pytest.mark.usefixtures("few_made")
@@ -207,7 +207,7 @@ def test_a_network_reads_numbers_that_ridge_of_pixels_cannot_and_nothing_where_n
         values=values,
     )
     network = SupervisedTraining().fit_regressors(given)
-    assert network[0].shape == (2, 300, 2) and set(network[1]) <= set(MARKS)
+    assert network[0].shape == (2, 300, 2) and set(network[1]) <= set(STEP_CHOICES)
     again = SupervisedTraining().fit_regressors(given)
     assert np.array_equal(network[0], again[0])
     x = images.reshape(800, -1).astype(np.float32)
@@ -298,8 +298,8 @@ def test_the_command_teaches_and_the_report_shows_it(tmp_path: Path, monkeypatch
     from latentgan import load_source
     from latentgan.cli import app as cli
 
-    monkeypatch.setattr(teaching, "MARKS", (5, 10))
-    monkeypatch.setattr(teaching, "MADE", 40)
+    monkeypatch.setattr(teaching, "STEP_CHOICES", (5, 10))
+    monkeypatch.setattr(teaching, "GENERATED_IMAGES", 40)
     source = load_source("digits")
     config = configure(
         "cgan",

@@ -35,7 +35,7 @@ from analysis.table.embeddings import Embeddings
 from analysis.table.selection import held_out, train_and_test
 from analysis.table.study_options import Options
 from latentgan.data.formats.arrays import from_arrays
-from latentgan.evaluation.three_way_split import three_ways
+from latentgan.evaluation.three_way_split import edited_and_classifier_rows
 
 CLIPS = 60
 
@@ -303,7 +303,9 @@ def test_a_judge_shares_no_group_with_edits() -> None:
         group="clip",
     )
     fitted = source.rows("train")[:100]
-    edited, learned = three_ways(source, fitted, edited=10, most=50, rng=np.random.default_rng(0), groups=clips)
+    edited, learned = edited_and_classifier_rows(
+        source, fitted, edited=10, most=50, rng=np.random.default_rng(0), groups=clips
+    )
     assert not np.isin(clips[edited], clips[learned]).any()
 
 

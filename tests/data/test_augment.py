@@ -18,7 +18,7 @@ from latentgan.cli import app as cli
 from latentgan.data.source import ImageSource
 from latentgan.errors import ConfigError, DataError
 from latentgan.families.base import load_family
-from latentgan.inference.generate_dataset import BATCH, Plan, kept_codes, write_images, written_names
+from latentgan.inference.generate_dataset import BATCH, Plan, selected_codes, write_images, written_names
 
 SMALL = {"latent": 3, "width": 4, "hidden": 16}
 HOSTILE = ("../x", "a/b", "<script>", "", "NA", "train", ".hidden", "CON", "3", "3.0", "Cat", "cat", "=1+1", "-3", "ok")
@@ -146,7 +146,7 @@ def test_a_folder_is_read_back_as_the_same_classes_and_trained_on(call, run, tmp
     source, trained = load_source(out), NumpyModel.load(run, device="cpu")
     assert source.spec.classes == ("a", "b", "c") and np.bincount(source.labels).tolist() == [7, 7, 7]
     for k in range(3):
-        (codes,) = kept_codes(trained, k, Plan(7, seed=3))
+        (codes,) = selected_codes(trained, k, Plan(7, seed=3))
         assert np.array_equal(source.images[source.labels == k], np.rint(trained.decode(codes) * 255).astype(np.uint8))
     about = json.loads((out / "augment.json").read_text())
     assert about["per_class"] == 7 and about["seed"] == 3 and about["checkpoint"] == trained.about["sha256"]
@@ -168,8 +168,8 @@ def test_the_best_of_a_class_are_kept_by_the_discriminators_logit(name, settings
     conditional = model(name, **settings)
     if name == "ali":  # its last weights start at zero, where all scores are equal
         torch.nn.init.normal_(conditional.family.discriminator.logit.weight)
-    every = np.concatenate(list(kept_codes(conditional, 1, Plan(600, seed=5))))
-    kept_best = np.concatenate(list(kept_codes(conditional, 1, Plan(150, 0.25, seed=5))))
+    every = np.concatenate(list(selected_codes(conditional, 1, Plan(600, seed=5))))
+    kept_best = np.concatenate(list(selected_codes(conditional, 1, Plan(150, 0.25, seed=5))))
     family = conditional.family
     with torch.no_grad():
         z = torch.from_numpy(every)
@@ -184,7 +184,7 @@ def test_the_best_of_a_class_are_kept_by_the_discriminators_logit(name, settings
 def test_draws_repeat_by_the_seed_and_differ_between_classes_batches_and_seeds():
     conditional = model()
     draws = [
-        np.concatenate(list(kept_codes(conditional, k, Plan(2 * BATCH, seed=s))))
+        np.concatenate(list(selected_codes(conditional, k, Plan(2 * BATCH, seed=s))))
         for k, s in ((0, 0), (0, 0), (1, 0), (0, 1))
     ]
     assert np.array_equal(draws[0], draws[1])
@@ -291,7 +291,7 @@ def test_hostile_labels_stay_in_place_and_are_read_back_apart(name, call, tmp_pa
     assert (source.labels >= 0).all() and (counts == 6).all()
     model = NumpyModel.load(hostile, device="cpu")
     for position, written in enumerate(names):
-        (codes,) = kept_codes(model, position, Plan(6))
+        (codes,) = selected_codes(model, position, Plan(6))
         images = source.images[source.labels == source.spec.classes.index(written)]
         assert np.array_equal(images, np.rint(model.decode(codes) * 255).astype(np.uint8)), written
     if name == "out":

@@ -26,7 +26,7 @@ CLASSES = (
 _ROW = 1 + 3 * 32 * 32  # a label, then the red, green and blue planes
 
 
-_MOST_BYTES = 1 << 30
+_MAX_BYTES = 1 << 30
 
 
 _FILES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
@@ -74,7 +74,7 @@ def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:
     for place in (folder, folder / "cifar-10-batches-bin"):
         if is_cifar(place):
             yield from (
-                (path.name, read_bytes(path, most=_MOST_BYTES, error=DataError)) for path in sorted(place.glob("*.bin"))
+                (path.name, read_bytes(path, most=_MAX_BYTES, error=DataError)) for path in sorted(place.glob("*.bin"))
             )
             return
     archive = folder / ARCHIVE

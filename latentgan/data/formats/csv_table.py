@@ -32,7 +32,7 @@ FILE_COLUMNS = ("file", "filename", "image", "path", "file_name")
 RESERVED = frozenset({"id", "row", "label", "split", "code", "pixels", "thumbnail"})  # of the embeddings table
 
 
-_MOST_CLASSES = 1_000
+_MAX_CLASSES = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +263,7 @@ def _categorical(values: np.ndarray, kind: AttributeKind) -> bool:
         return False
     present = [value for value in values.tolist() if value is not None and value == value]
     counts = Counter(present)
-    return 2 <= len(counts) <= _MOST_CLASSES and min(counts.values()) >= 2
+    return 2 <= len(counts) <= _MAX_CLASSES and min(counts.values()) >= 2
 
 
 def _check_label(labels: np.ndarray, classes: tuple[str, ...], description: str, chosen: str) -> None:

@@ -33,7 +33,7 @@ from latentgan.data.tensors import from_model
 from latentgan.devices import pick_device, seeded
 from latentgan.evaluation.classifiers import Classifier, few_label_hits
 from latentgan.evaluation.supervised_baselines import mixed, set_of
-from latentgan.inference.generate_dataset import Plan, kept_images
+from latentgan.inference.generate_dataset import Plan, selected_images
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.regularization import Augmentation
 from latentgan.reproduction.protocols.base import Headline, Job, Outcome, Protocol, Recipe
@@ -141,7 +141,7 @@ def generated(
     *_, (_, family) = play(config.model_copy(update={"training": training}), labelled)
     model = NumpyModel(family, device=pick_device(job.device))
     plan = Plan(MADE, KEEP_BEST, job.seed)
-    images = [np.concatenate(list(kept_images(model, k, plan))) for k in range(len(model.classes))]
+    images = [np.concatenate(list(selected_images(model, k, plan))) for k in range(len(model.classes))]
     job.timed("cgan", started)
     return np.concatenate(images), np.repeat(np.arange(len(images)), [len(part) for part in images])
 
