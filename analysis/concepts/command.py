@@ -35,24 +35,24 @@ def concepts(
 ) -> None:
     """Directions in the code along which a label or attribute changes, with the evidence for and against.
 
-    AUC is how well the position along a direction ranks test rows that have the concept above those that have not
+    AUC is how well the position along a direction ranks test rows with the concept above those without
     (0.5 is chance); of a number R² tells how much of it the position tells (0 is its mean). p is how rarely test
     rows are told as well by chance: Mann and Whitney's test of an AUC, shuffled test rows of R² (where no shuffle
     does as well, Spearman's test). q is p after Benjamini–Hochberg over all concepts, each by the method that train
-    rows chose. `found again` is the cosine of a direction found on a resample with that of the rows left out (1
+    rows chose. `stability` is the cosine of a direction fitted on a resample with that of the rows left out (1
     always the same, 0 nothing there), `other methods` the mean cosine with what they find: mean difference, LDA,
     logistic, SVM, and ridge for numbers. With a model, images edited along each are decoded too.
 
         latentgan concepts codes.parquet --out results
 
     --preserve finds directions of all other concepts that leave a concept unchanged (conditional directions, see
-    --preserve-by), each with its evidence among rows alike in that concept, and says how far an edit moves both; they
-    are called "bold, preserving label", and `edit` takes that name. How concepts go together in the rows is shown too.
+    --preserve-by), each with its evidence among rows alike in that concept and how far an edit moves both; they are
+    called "bold, preserving label", and `edit` takes that name. Correlated concepts are listed too.
 
         latentgan concepts codes.parquet --preserve label --out results
 
-    Directions that no label told follow: pca1, pca2, … the principal components of the codes (GANSpace), and with a
-    model sefa1, sefa2, … what the first layer that reads them stretches most (SeFa). `edit` and `verify` take these
+    Directions without labels follow: pca1, pca2, … the principal components of the codes (GANSpace), and with a model
+    sefa1, sefa2, … what the generator's first layer stretches most (SeFa). `edit` and `verify` take these
     names too.
     """
     job.run(permutations=permutations, preserve=tuple(preserve or ()), preserve_by=preserve_by)

@@ -2,8 +2,8 @@
 
 For and against: a figure on rows that the direction has not seen, beside pixels, an untrained network, shuffled labels
 and random directions; how rarely such a figure comes by chance, corrected for all concepts that are tried; whether the
-direction is found again on other rows; and whether other estimators find the same one. The last two do not depend on
-the units of the code's columns.
+direction is stable, that is whether other rows give the same one; and whether other estimators give the same one. The
+last two do not depend on the units of the code's columns.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from .unsupervised import Unsupervised
 
 @dataclass(frozen=True, kw_only=True)
 class Concept:
-    """One direction, found on train rows and judged on test rows."""
+    """One direction, fitted on train rows and scored on test rows."""
 
     name: str  # "label: 3", "bold", "thickness", "font: Serif", "bold, preserving label"
     column: str  # "label" or the attribute
@@ -85,8 +85,8 @@ class Concept:
         return "AUC" if self.r2 is None else "R²"
 
     @property
-    def stands(self) -> bool:
-        """Whether it tells its concept better than chance: by q, and by its whole interval."""
+    def significant(self) -> bool:
+        """Whether it predicts its concept better than chance: by q, and by its whole interval."""
         return self.q_value <= SIGNIFICANT and self.above_chance
 
     @property
@@ -166,7 +166,7 @@ def concept_table(
     notes: Sequence[str] = (),
     groups: Ints | None = None,
 ) -> ConceptTable:
-    """Find and judge every question's direction by every method; ridge reads numbers only.
+    """Fit and score a direction for every concept target by every method; ridge is for numbers only.
 
     Args: train, test: (n, d) codes of train_rows and test_rows, of which only the columns in `mask` are used.
         baselines: name -> (train, test) representations in which the same is tried.
@@ -210,15 +210,15 @@ def concept_table(
     )
     best = best_methods(space, tasks, methods, rng=rng, groups=groups)
     beside_each = _baselines(space, tasks, methods, baselines or {}, draws, rng, groups)
-    judged = _judge(space, tasks, result, preserved, beside_each, best, permutations, rng)
+    concepts = _scored(space, tasks, result, preserved, beside_each, best, permutations, rng)
     wide = np.zeros((len(result), len(mask)))
     wide[:, mask] = space.whole(np.stack([candidate.axis for candidate in result]))
     free = tuple(
-        _record(space, tasks, result, i, rng) for i, candidate in enumerate(result) if candidate.free is not None
+        _record(space, tasks, result, i, rng) for i, candidate in enumerate(result) if candidate.orthogonal is not None
     )
     joint = joint_of(train, targets, train_rows, rng=rng.spawn(1)[0], mask=mask, groups=groups)
     return ConceptTable(
-        concepts=judged,
+        concepts=concepts,
         directions=wide,
         cosines=wide @ wide.T,
         edits=None,
@@ -228,7 +228,7 @@ def concept_table(
     )
 
 
-def _judge(
+def _scored(
     space: Space,
     tasks: Sequence[Task],
     candidates: Sequence[Found],
@@ -252,7 +252,7 @@ def _judge(
         r2s = [task.r2(candidate, rng) if task.numeric else None for candidate in each]
         p_values = task.p_values(along, [auc.value for auc in aucs], permutations, rng)
         for k, place in enumerate(of_task):
-            if candidates[place].free is not None:
+            if candidates[place].orthogonal is not None:
                 aucs[k], r2s[k], p_values[k] = evidence_within(
                     task.question,
                     [tasks[j].question for j in preserved],
@@ -262,10 +262,10 @@ def _judge(
                     rng,
                 )
         more, fewer = sides(task.signs(task.train))
-        first = [k for k, place in enumerate(of_task) if candidates[place].free is None]
+        first = [k for k, place in enumerate(of_task) if candidates[place].orthogonal is None]
         for k, place in enumerate(of_task):
             candidate, cosines_to_others = candidates[place], [alike[j] @ alike[k] for j in first if j != k]
-            plain = candidate.free is None
+            plain = candidate.orthogonal is None
             concepts[place] = Concept(
                 name=candidate.name,
                 column=task.question.column,
@@ -287,7 +287,8 @@ def _judge(
                 note=task.question.note,
             )
     return _corrected(
-        [concepts[place] for place in range(len(candidates))], [candidate.free is None for candidate in candidates]
+        [concepts[place] for place in range(len(candidates))],
+        [candidate.orthogonal is None for candidate in candidates],
     )
 
 
@@ -296,9 +297,9 @@ def _corrected(concepts: Sequence[Concept], plain: Sequence[bool]) -> tuple[Conc
 
     Train rows choose a method for each concept, so that test rows test each concept once: the chosen directions are one
     family. Any other direction is corrected as if its method had been chosen for all concepts. Directions that were
-    made free of others are a family of their own.
+    conditional ones are a family of their own.
 
-    Args: plain: (m,) which were not made free of others.
+    Args: plain: (m,) which are not conditional.
     """
     q = np.full(len(concepts), math.nan)
     p = np.array([concept.p_value for concept in concepts])
@@ -350,8 +351,8 @@ def _record(
 ) -> ConditionalConcept:
     """How a conditional direction relates to each preserved concept, before and after, on test rows."""
     candidate = candidates[place]
-    if candidate.free is None:
-        raise ValueError(f"{candidate.name!r} was not made free of anything")
+    if candidate.orthogonal is None:
+        raise ValueError(f"{candidate.name!r} preserves nothing")
     pair = np.stack([candidates[candidate.source].axis, candidate.axis])
     train, test = space.along(pair)
     numbers, place_of = columns_of([task.question for task in tasks], tasks[0].test)
@@ -368,7 +369,7 @@ def _record(
         preserved.append(
             PreservedConcept(
                 name=candidates[condition].name,
-                dependent=not bool(candidate.free.used[k]),
+                dependent=not bool(candidate.orthogonal.used[k]),
                 cosine=cosine,
                 correlation=shared,
                 ranked=ranked,
@@ -378,8 +379,8 @@ def _record(
     return ConditionalConcept(
         concept=place,
         source=candidate.source,
-        left=candidate.free.left,
-        condition=candidate.free.condition,
+        left=candidate.orthogonal.left,
+        condition=candidate.orthogonal.condition,
         preserved=tuple(preserved),
         by=candidate.by,
         moved=moved[0],
@@ -396,10 +397,10 @@ def concept_vector(
     permutations: int = 999,
     groups: npt.ArrayLike | None = None,
 ) -> tuple[Concept, Doubles]:
-    """Find one direction by all rows, and judge it by scoring each row along a direction of the other rows.
+    """Fit one direction on all rows, and score each row along a direction fitted on the other rows.
 
     Where rows are so many that fitting again for every shuffle of the labels would take long, a random 70 % of the rows
-    find the direction and the rest judge it.
+    fit the direction and the rest score it.
 
     Args:
         codes: (n, d) array, list or data frame.

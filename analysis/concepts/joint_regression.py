@@ -89,7 +89,7 @@ class Joint:
     def direction(self, question: int, preserved: Sequence[int]) -> tuple[Doubles, float]:
         """The direction of a question where the preserved ones stay, and how much of its column these leave.
 
-        Returns: unit vector (d,), zeros where nothing is free; standard deviation of the question's column where the
+        Returns: unit vector (d,), zeros where nothing is left; standard deviation of the question's column where the
             preserved ones are given, as a share of all of it.
         """
         v, left = self._partial(self.cross, question, preserved)

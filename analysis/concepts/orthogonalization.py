@@ -29,55 +29,76 @@ from ..base.statistics import UNKNOWN, Interval
 from ..errors import AnalysisError
 from .directions import by_rows, unit
 
-SAME = 1e-6  # of a unit vector that is left below which it lies within others, up to rounding
+SAME = 1e-6
+"""A unit vector of which less is left lies within others, up to rounding."""
 
 
 REGRESSION, PROJECTION = "regression", "projection"
 
 
-WAYS = (REGRESSION, PROJECTION)  # how others are preserved, the default first
+WAYS = (REGRESSION, PROJECTION)
+"""How others are preserved, the default first."""
 
 
-GONE = 1e-3  # share of a concept's standard deviation that the preserved ones leave, below which they tell all of it
+GONE = 1e-3
+"""Preserved concepts that leave a smaller share of a concept's standard deviation determine it."""
 
 
-BAR = 20.0  # condition number of unit directions up to which each says something of its own
+BAR = 20.0
+"""Condition number of unit directions up to which none nearly depends on the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreservedConcept:
-    """A concept that a direction was made free of, before and after."""
+    """A concept that a conditional direction preserves; each pair is of the plain direction and the conditional one."""
 
     name: str
-    dependent: bool  # left out: it nearly lies in the span of those before it
-    cosine: tuple[float, float]  # of the two directions
-    correlation: tuple[Interval, Interval]  # of the positions of test rows along them
-    ranked: tuple[Interval, Interval]  # AUC or R² of this concept by the direction, on test rows
-    moved: tuple[Interval, Interval] = (UNKNOWN, UNKNOWN)  # how far a dose moves this concept, see `moved`
+    """Of the preserved concept."""
+    dependent: bool
+    """Whether it was left out, as its direction nearly lies in the span of those before it."""
+    cosine: tuple[float, float]
+    """Of the direction with this concept's."""
+    correlation: tuple[Interval, Interval]
+    """Of the positions of test rows along the two."""
+    ranked: tuple[Interval, Interval]
+    """AUC or R² of this concept by the direction, on test rows."""
+    moved: tuple[Interval, Interval] = (UNKNOWN, UNKNOWN)
+    """How far an edit of strength 1 moves this concept, in its standard deviations; see `displacement`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionalConcept:
-    """How a direction was made free of others."""
+    """A direction of one concept that preserves others, and what it was made of."""
 
-    concept: int  # the new direction's place in ConceptTable.concepts
-    source: int  # the place of the direction that it was made of
-    left: float  # by projection length of what was left of the unit vector; by regression share of the concept's
-    # standard deviation that the preserved ones leave: 1 where it was free already
-    condition: float  # condition number of the directions that were taken out, or of the preserved columns
+    concept: int
+    """Position of the conditional direction in `ConceptTable.concepts`."""
+    source: int
+    """Position of the plain direction that it was made of."""
+    left: float
+    """By projection, length of what is left of the unit vector; by regression, share of the concept's standard
+    deviation that the preserved ones leave. 1 where they were independent already."""
+    condition: float
+    """Condition number of the directions that were projected out, or of the preserved columns."""
     preserved: tuple[PreservedConcept, ...]
-    by: str = PROJECTION  # one of WAYS
-    moved: tuple[Interval, Interval] = (UNKNOWN, UNKNOWN)  # how far a dose moves the concept itself
+    """The concepts that it preserves."""
+    by: str = PROJECTION
+    """One of WAYS."""
+    moved: tuple[Interval, Interval] = (UNKNOWN, UNKNOWN)
+    """How far an edit of strength 1 along the plain and the conditional direction moves the concept itself."""
 
 
 @dataclass(frozen=True)
 class OrthogonalDirection:
-    """A direction without its part in the span of others, or beside others in one regression."""
+    """A direction without its part in the span of others, or regressed together with others."""
 
-    direction: Doubles  # (d,) unit vector, zeros where nothing is left
-    left: float  # as of `ConditionalConcept`
-    used: Bools  # (c,) conditions that were taken out; the others nearly depend on those before them
-    condition: float  # condition number of the used ones
+    direction: Doubles
+    """(d,) unit vector, zeros where nothing is left."""
+    left: float
+    """As of `ConditionalConcept`."""
+    used: Bools
+    """(c,) conditions that were taken out; the others nearly depend on those before them."""
+    condition: float
+    """Condition number of the used ones."""
 
     @property
     def gone(self) -> bool:
@@ -87,11 +108,14 @@ class OrthogonalDirection:
 
 @dataclass(frozen=True)
 class Span:
-    """What conditions span."""
+    """The space that the directions of conditions span."""
 
-    basis: Doubles  # (d, r) orthonormal
-    used: Bools  # (c,) conditions that span it; the others nearly depend on those before them
-    condition: float  # condition number of the used ones
+    basis: Doubles
+    """(d, r) orthonormal."""
+    used: Bools
+    """(c,) conditions that span it; the others nearly depend on those before them."""
+    condition: float
+    """Condition number of the used ones."""
 
     def taken_out(self, v: Doubles) -> Doubles:
         """v − C⁺ C v of vectors (..., d): C⁺ C is the projector on the span, here Q Qᵀ of the basis Q."""
@@ -101,9 +125,13 @@ class Span:
 
 
 def span_of(conditions: Doubles, *, bar: float = BAR) -> Span:
-    """Find the span of conditions (c, d), any lengths.
+    """Find the span of conditions.
 
     A condition is used where, with those used before it, the condition number of the unit vectors stays up to `bar`.
+
+    Args:
+        conditions: (c, d) directions of any length.
+        bar: largest condition number.
     """
     c = unit(conditions.astype(np.float64))
     used, number = np.zeros(len(c), np.bool_), 1.0
@@ -116,9 +144,15 @@ def span_of(conditions: Doubles, *, bar: float = BAR) -> Span:
 
 
 def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -> OrthogonalDirection:
-    """Take the span of `conditions` (c, d) out of `direction` (d,), any lengths; see `span_of` for `bar`.
+    """Project the span of conditions out of a direction.
 
-    Raises: AnalysisError for a direction without length or of another width.
+    Args:
+        direction: (d,) of any length.
+        conditions: (c, d) of any length.
+        bar: largest condition number of the conditions that are used, see `span_of`.
+
+    Raises:
+        AnalysisError: the direction has no length, or another width than the conditions.
     """
     direction, conditions = as_point(direction, "direction"), as_numbers(conditions, "conditions").astype(np.float64)
     if not np.isfinite(conditions).all():
@@ -132,7 +166,7 @@ def without_span(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -
     """The same of a direction (d,) and checked conditions (c, d), of which there may be none."""
     v, span = unit(direction.astype(np.float64)), span_of(conditions, bar=bar)
     if not v.any():
-        raise AnalysisError("a direction of length 0 cannot be made free of others")
+        raise AnalysisError("a direction of length 0 cannot be orthogonalised")
     rest = span.taken_out(v)
     left = float(np.linalg.norm(rest))
     return OrthogonalDirection(unit(rest) if left >= 1 / bar else np.zeros_like(v), left, span.used, span.condition)
@@ -149,10 +183,17 @@ def regress(
 ) -> tuple[Doubles, Doubles]:
     """Coefficients of each column in the least squares of codes on it and the preserved columns together.
 
-    Args: codes: (n, d). columns: (n, m), each regressed alone with `preserved` (n, k); NaN is unknown, and rows with an
-        unknown value take no part. weights: (n,) of the rows, 1 each unless given.
-    Returns: (m, d) of any length, pointing to where the column grows, zeros where the preserved columns determine it;
-        and the share of each column's standard deviation that they leave (m,).
+    Rows with an unknown value take no part.
+
+    Args:
+        codes: (n, d).
+        columns: (n, m), each regressed alone with the preserved ones; NaN unknown.
+        preserved: (n, k) columns; NaN unknown.
+        weights: (n,) of the rows; 1 each unless given.
+
+    Returns:
+        Directions (m, d) of any length, pointing to where the column grows, zeros where the preserved columns determine
+        it; and the share of each column's standard deviation that they leave (m,).
     """
     weights = np.ones(len(codes)) if weights is None else weights
     usable = np.isfinite(preserved).all(axis=1) & (weights > 0)
@@ -177,17 +218,22 @@ def regress(
     return result, left
 
 
-NEAR = 0.2  # below which little of it is its own: sin of 12°
+NEAR = 0.2
+"""A direction of which less is left nearly depends on others: sin of 12°."""
 
 
 @dataclass(frozen=True)
 class ConditionalDirections:
     """Directions orthogonal to those of preserved concepts, so that positions along these stay fixed."""
 
-    directions: Doubles  # (m, d) of length 1, orthogonal to every preserved direction; zero where nothing is left
-    remaining: Doubles  # (m,) length of what is left of each direction: sin of its angle to the preserved ones' span
-    rank: int  # dimensions that the preserved directions span
-    notes: tuple[str, ...]  # sentences on what is nearly dependent, by name
+    directions: Doubles
+    """(m, d) unit vectors, orthogonal to every preserved direction."""
+    remaining: Doubles
+    """(m,) length of what is left of each direction: sine of its angle to the preserved ones' span."""
+    rank: int
+    """Dimensions that the preserved directions span."""
+    notes: tuple[str, ...]
+    """Sentences on what is nearly dependent, by name."""
 
 
 def conditional_directions(
@@ -195,9 +241,15 @@ def conditional_directions(
 ) -> ConditionalDirections:
     """Project the preserved directions out of others, and name what depends on what.
 
-    Args: directions: (m, d), of any length. conditions: (k, d), one a preserved concept. names, preserved: of both.
-        least: what is left of a unit vector below which it is said to be nearly dependent.
-    Raises: AnalysisError where nothing is left of a direction, since then no edit can preserve the others.
+    Args:
+        directions: (m, d), of any length.
+        conditions: (k, d), one a preserved concept, of any length.
+        names: (m,) of the directions.
+        preserved: (k,) names of the preserved concepts.
+        least: a unit vector of which less is left is noted as nearly dependent.
+
+    Raises:
+        AnalysisError: nothing is left of a direction, so that no edit can preserve the others.
     """
     units = unit(as_codes(directions, "directions").astype(np.float64))
     fixed = unit(as_codes(conditions, "conditions").astype(np.float64))

@@ -69,7 +69,7 @@ def narrow(train: Floats, test: Floats, name: str, rng: np.random.Generator) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One direction that is to be judged."""
+    """One direction, before it is scored on test rows."""
 
     task: int
     method: str
@@ -78,7 +78,7 @@ class Found:
     shuffled: Interval  # the same for shuffled labels
     name: str
     source: int = -1  # of a conditional one: the place of the direction that it was made of
-    free: OrthogonalDirection | None = None
+    orthogonal: OrthogonalDirection | None = None  # of a conditional one
     conditions: tuple[int, ...] = ()  # places of the directions that it preserves
     by: str = ""  # one of WAYS, of a conditional one
 
@@ -175,7 +175,7 @@ def _regressed(
                 f"nothing is left of {name!r} where {preserved_names} {verbs[0]} preserved, which {verbs[1]} it"
             )
         else:
-            free = OrthogonalDirection(
+            orthogonal = OrthogonalDirection(
                 unit(directions[k]), float(left[k]), np.ones(len(preserved), np.bool_), condition
             )
             conditions = tuple(places[k] for k in preserved)
@@ -183,12 +183,12 @@ def _regressed(
                 Found(
                     task=i,
                     method=method,
-                    axis=free.direction,
+                    axis=orthogonal.direction,
                     stability=steady[k],
                     shuffled=UNKNOWN,
                     name=f"{name}, preserving {preserved_names}",
                     source=places[i],
-                    free=free,
+                    orthogonal=orthogonal,
                     conditions=conditions,
                     by=WAYS[0],
                 )
@@ -231,8 +231,8 @@ def _projected(
                 f"{tasks[i].question.name!r} has no direction that could preserve {preserved_names}: no code differs"
             )
             continue
-        free = orthogonalise(candidates[places[i]].axis, axes)
-        if free.gone:
+        orthogonal = orthogonalise(candidates[places[i]].axis, axes)
+        if orthogonal.gone:
             whose = "its" if len(preserved) == 1 else "their"
             notes.append(
                 f"nothing is left of {tasks[i].question.name!r} without {preserved_names}: it lies in {whose} span"
@@ -245,12 +245,12 @@ def _projected(
             Found(
                 task=i,
                 method=method,
-                axis=free.direction,
+                axis=orthogonal.direction,
                 stability=steady,
                 shuffled=UNKNOWN,
                 name=name,
                 source=places[i],
-                free=free,
+                orthogonal=orthogonal,
                 conditions=conditions,
                 by=PROJECTION,
             )

@@ -1,7 +1,7 @@
 """How well positions along a direction tell a concept where other concepts are the same: evidence within strata.
 
-Concepts that go together in the rows make a direction look free of one although an edit moves it, and the other way
-round. Rows are therefore compared with rows alike in the kept concepts alone:
+Where concepts are correlated in the rows, a direction may look independent of one although an edit moves it, and the
+other way round. Rows are therefore compared with rows alike in the preserved concepts alone:
 
     AUC       pairs of rows of one stratum, strata weighted by n₊ n₋ / (n₊ + n₋) (van Elteren 1960)
     R²        of what the kept concepts leave of the number, told by what they leave of the position (squared partial

@@ -110,7 +110,7 @@ def study(
 
 
 def _with_whole_groups(result: ConceptTable, table: Embeddings, train: Ints) -> ConceptTable:
-    """Count all rows of a group as fitted of which one is, and keep the groups: judges of edits must have seen none."""
+    """Count all rows of a group as fitted if one is, and store the groups: no evaluator may be trained on them."""
     if table.groups is None or result.joint is None:
         return result
     fitted = np.flatnonzero(np.isin(table.groups, table.groups[train]))

@@ -1,4 +1,4 @@
-"""Directions that no label told: principal components of codes, and what a generator's first layer stretches most.
+"""Directions without labels: principal components of codes, and what a generator's first layer stretches most.
 
 PCA of codes   the axes of largest variance      Härkönen et al. 2020 (GANSpace, arXiv:2004.02546)
 first layer    eigenvectors of AᵀA, A the weights of the linear layers that read the code: unit steps along the

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .unsupervised import Axis, Unsupervised
 
 
-PAIRS = 20  # of concepts that go together
+PAIRS = 20  # of correlated concepts
 
 
 MANY = 12  # rows above which a table waits to be opened
@@ -64,37 +64,28 @@ def section(context: ReportContext) -> Section:
 
 
 def concept_finding(table: ConceptTable, noun: str = "image") -> str:
-    """Say how many concepts have a direction, whether pixels have it too, and whether it is found again."""
+    """Say how many concepts have a direction, whether pixels have it too, and how stable it is."""
     best = table.best
-    real = [concept for concept in best if concept.stands]
-    has, them = ("has", "it") if len(real) == 1 else ("have", "them")
+    real = [concept for concept in best if concept.significant]
     text = (
-        f"{count(len(real))} of {plural(len(best), 'concept')} {has} a direction that tells {them} on test {noun}s "
-        f"better than chance (n = {count(max(concept.score.n for concept in best))}, 95 % intervals above it, "
-        f"q ≤ {SIGNIFICANT}, Benjamini–Hochberg over {plural(len(best), 'concept')})"
+        f"{count(len(real))} of {plural(len(best), 'concept')} {'has' if len(real) == 1 else 'have'} a significant "
+        f"direction on test {noun}s (n = {count(max(concept.score.n for concept in best))}, q ≤ {SIGNIFICANT}, 95 % "
+        "intervals above chance)"
     )
     if not real:
         return f"{text}."
     pixel_figures = [(concept, b.figure) for concept in real for b in concept.baselines if role_of(b.name) == "pixels"]
-    p = holm(
-        np.array([difference_p(unpaired(concept.score, pixels)) for concept, pixels in pixel_figures])
-    )  # of so many concepts
+    # Holm's correction for as many concepts.
+    p = holm(np.array([difference_p(unpaired(concept.score, pixels)) for concept, pixels in pixel_figures]))
     ahead = sum(
         concept.score.value > pixels.value and concept.score.apart(pixels) and value <= SIGNIFICANT
         for (concept, pixels), value in zip(pixel_figures, p.tolist(), strict=True)
     )
     if pixel_figures:
-        how_many = (
-            f"{count(ahead)} of these {count(len(pixel_figures))} "
-            if len(pixel_figures) > 1
-            else ""
-            if ahead
-            else "no "
-        )
-        text += f", {how_many}better than raw pixels do, by intervals apart"
+        text += f", {count(ahead)} of {count(len(pixel_figures))} clearly better than raw pixels"
     worst = min(real, key=lambda concept: concept.stability.value)
-    lowest_cosine = f"a cosine of {'at least ' if len(real) > 1 else ''}{brackets(worst.stability)}"
-    return f"{text}; rows left out find {them} again with {lowest_cosine} ({worst.name})."
+    least = "at least " if len(real) > 1 else ""
+    return f"{text}; their stability is {least}{brackets(worst.stability)} (cosine, {worst.name})."
 
 
 def _comparisons(best: Sequence[Concept]) -> list[Block]:
@@ -106,7 +97,7 @@ def _comparisons(best: Sequence[Concept]) -> list[Block]:
         f"those without: 1 always, 0.5 by chance (AUC with its 95 % interval). {marks}"
     )
     numbers = (
-        "How much of a number's variance the position along a direction tells on held-out rows: 1 all of it, 0 as "
+        "How much of a number's variance the position along a direction explains on held-out rows: 1 all of it, 0 as "
         f"little as the train rows' mean (R² with its 95 % interval). {marks}"
     )
     result: list[Block] = []
@@ -151,16 +142,16 @@ def _evidence(best: Sequence[Concept]) -> Table:
         )
         for concept in best
     )
-    columns = ("concept", "found by", "p", "q", "found again", "of shuffled labels", "other methods", "train rows")
+    columns = ("concept", "found by", "p", "q", "stability", "of shuffled labels", "other methods", "train rows")
     resamples = max(concept.stability.n for concept in best)
     caption = (
-        "The evidence for each concept's best direction. p: how rarely test rows are told as well by chance (AUC: Mann "
+        "The evidence for each concept's best direction. p: how rarely chance predicts test rows as well (AUC: Mann "
         f"and Whitney's test; R²: {plural(best[0].permutations, 'shuffle')}, and Spearman's test where none does as "
-        "well); q: after Benjamini–Hochberg over all concepts, whose methods train rows chose. Found again: "
-        "median cosine, and the middle 95 %, of the direction found on a resample of the train rows with that of the "
-        f"rows left out, {plural(resamples, 'resample')}: 1 is always the same, 0 nothing; beside it the same for "
-        "shuffled labels. Other methods: mean cosine with what they find. Cosines are taken where every column of the "
-        "code has unit variance, so that units do not count. Train rows with and without it."
+        "well); q: after Benjamini–Hochberg over all concepts, whose methods train rows chose. Stability: "
+        "median cosine, and the middle 95 %, of the direction fitted on a resample of the train rows with that "
+        f"of the rows left out, {plural(resamples, 'resample')}: 1 is always the same, 0 unrelated; then the same for "
+        "shuffled labels. Other methods: mean cosine with their directions. Cosines are taken where every column of "
+        "the code has unit variance, so that units do not count. Train rows with and without it."
     )
     return Table(columns=columns, rows=rows, caption=caption)
 
@@ -174,7 +165,7 @@ def _figures(table: ConceptTable) -> Table:
         cells += [baseline_cells.get(name, "–") for name in names]
         r2 = [number(concept.r2.value, 3) if concept.r2 else "–"] * has_r2
         rows.append((concept.name, concept.method, number(concept.auc.value, 3), *r2, *cells))
-    columns = ("direction", "method", "AUC", *["R²"] * has_r2, "p", "q", "found again", *map(readable, names))
+    columns = ("direction", "method", "AUC", *["R²"] * has_r2, "p", "q", "stability", *map(readable, names))
     caption = (
         "Every direction with its baselines. Where the concept is a number, p, q and the baselines are of R², and "
         "AUC is that of rows above the train median. q of a method that was not chosen is as if it had been for all "
@@ -200,19 +191,19 @@ def _agreement(table: ConceptTable) -> Table:
 
 
 def _together(table: ConceptTable) -> list[Block]:
-    """Concepts that go together in the rows, so that directions of one hold part of the other's."""
+    """Correlated concepts: the direction of one holds part of the other's."""
     pairs = [pair for pair in table.joint.together() if pair.unbalanced] if table.joint is not None else []
     if not pairs:
         return []
     rows = tuple((*pair.names, _signed(pair.correlation), count(pair.rows)) for pair in pairs[:PAIRS])
     most = f" The {count(PAIRS)} strongest are shown." if len(pairs) > PAIRS else ""
     caption = (
-        f"{plural(len(pairs), 'pair')} of concepts that go together in the train rows (correlation beyond 0.1 and "
+        f"{plural(len(pairs), 'pair')} of concepts are correlated in the train rows (beyond 0.1 and "
         "beyond chance). The direction of one holds part of the other's, and an edit moves both; --preserve finds "
-        f"directions that leave the other where it is.{most}"
+        f"directions that leave the other unchanged.{most}"
     )
-    shown = Table(columns=("concept", "goes with", "correlation", "rows"), rows=rows, caption=caption)
-    return [Disclosure("How concepts go together in the rows", (shown,))]
+    shown = Table(columns=("concept", "with", "correlation", "rows"), rows=rows, caption=caption)
+    return [Disclosure("How concepts are correlated in the rows", (shown,))]
 
 
 def _signed(value: float) -> str:
@@ -220,25 +211,25 @@ def _signed(value: float) -> str:
 
 
 def _moved(before: Interval, after: Interval) -> str:
-    """How far a dose moves a concept before, and after with its interval."""
+    """How far an edit of strength 1 moves a concept before, and after with its interval."""
     return f"{_signed(before.value)} → {brackets(after, 2) if np.isfinite(after.value) else '–'}"
 
 
 def _conditional(table: ConceptTable) -> list[Block]:
     """Each conditional direction before and after the preserved concepts are taken into account."""
     rows = []
-    for free in table.conditional:
-        before, after = table.concepts[free.source], table.concepts[free.concept]
-        own = _moved(*free.moved)
-        for other in free.preserved:
+    for conditional in table.conditional:
+        before, after = table.concepts[conditional.source], table.concepts[conditional.concept]
+        displacement = _moved(*conditional.moved)
+        for other in conditional.preserved:
             rows.append(
                 (
                     after.name,
                     other.name + (" (not taken out)" if other.dependent else ""),
-                    own,
+                    displacement,
                     _moved(*other.moved),
                     *(f"{_short(a)} → {_short(b)}" for a, b in ((before.score.value, after.score.value), other.cosine)),
-                    number(free.left),
+                    number(conditional.left),
                     chance_of(after.q_value),
                 )
             )
@@ -254,7 +245,7 @@ def _conditional(table: ConceptTable) -> list[Block]:
         "left",
         "q",
     )
-    dependent = any(other.dependent for free in table.conditional for other in free.preserved)
+    dependent = any(other.dependent for conditional in table.conditional for other in conditional.preserved)
     first = table.concepts[table.conditional[0].concept].score.n
     caption = (
         "Directions that preserve other concepts, before → after. How far one standard deviation along the direction "
@@ -263,7 +254,7 @@ def _conditional(table: ConceptTable) -> list[Block]:
         "alike in the preserved ones (partial R²). Cosine with the preserved one's direction. Left: 1 if the preserved "
         f"ones do not determine any of the concept; n = {count(first)}."
     )
-    if any(free.by == PROJECTION for free in table.conditional):
+    if any(conditional.by == PROJECTION for conditional in table.conditional):
         caption += (
             " By projection the preserved directions are taken out; where concepts are correlated in the rows, that "
             "moves the preserved ones backwards."
@@ -282,23 +273,23 @@ def _unsupervised(context: ReportContext, table: ConceptTable) -> list[Block]:
     shown = one_of("unsupervised", "Directions without labels, by", options)
     if not shown:
         return []
-    return [Disclosure("Directions that no label told", shown)]
+    return [Disclosure("Directions without labels", shown)]
 
 
 def _axes(context: ReportContext, table: ConceptTable, unsupervised: Unsupervised, index: int) -> list[Block]:
     """Sliders along a method's axes, then what is known of each."""
     resampled = unsupervised.axes[0].stability.n > 0
     rows = tuple(_axis(name, axis, resampled) for name, axis in zip(unsupervised.names, unsupervised.axes, strict=True))
-    columns = ("direction", "share", *["found again"] * resampled, "moves the image", "tells best", "AUC", "p", "q")
+    columns = ("direction", "share", *["stability"] * resampled, "moves the image", "concept", "AUC", "p", "q")
     caption = f"Share of {'the variance of codes' if resampled else 'the squared gains of the first layer'}; all alike "
     caption += f"would have {percent(unsupervised.even)} each. "
     if resampled:
         by_chance = number(float(np.sqrt(2 / np.pi * unsupervised.even)))  # mean |cosine| of random directions
-        caption += f"Found again: as above, either sign; random directions have about {by_chance}. "
+        caption += f"Stability: as above, of either sign; random directions have about {by_chance}. "
     caption += (
         "Moves the image: its change by a step along the direction over that by steps along random directions. The "
-        "concept that a direction tells best is chosen on train rows, its AUC is that of test rows. latentgan edit and "
-        f"verify move along one by its name, --concept {unsupervised.names[0]}."
+        "concept that a direction predicts best is chosen on train rows, its AUC is of test rows. latentgan edit and "
+        f"verify take its name, --concept {unsupervised.names[0]}."
     )
     blocks: list[Block] = [Table(columns=columns, rows=rows, caption=caption)]
     if unsupervised.frames is not None and table.edits is not None:
@@ -373,7 +364,7 @@ def _cosines(table: ConceptTable) -> Table:
     return Table(columns=("direction", *names), rows=rows, caption=caption, shades=shades)
 
 
-PAIRS_IN_TERMINAL = 12  # concepts that go together
+PAIRS_IN_TERMINAL = 12  # of correlated concepts
 
 
 def tables(result: Any) -> Iterator[TextTable]:
@@ -407,12 +398,12 @@ def tables(result: Any) -> Iterator[TextTable]:
         )
         for concept in best
     ]
-    real = sum(concept.stands for concept in best)
+    real = sum(concept.significant for concept in best)
     title = (
-        f"{real} of {len(best)} concepts stand at q <= 0.05 with a 95 % interval above chance, Benjamini–Hochberg over "
-        f"{len(best)} concepts"
+        f"{real} of {len(best)} concepts significant at q <= 0.05 with a 95 % interval above chance, "
+        f"Benjamini–Hochberg over {len(best)} concepts"
     )
-    yield title, ("concept", "p", "q", "found again", "shuffled labels", "other methods"), evidence
+    yield title, ("concept", "p", "q", "stability", "shuffled labels", "other methods"), evidence
     methods = list(dict.fromkeys(concept.method for concept in result.concepts))
     each = {(concept.name, concept.method): f"{concept.score.value:.3f}" for concept in result.concepts}
     if len(methods) > 1:
@@ -424,14 +415,14 @@ def tables(result: Any) -> Iterator[TextTable]:
 
 
 def _pair_tables(result: Any) -> Iterator[TextTable]:
-    """Concepts that go together in the rows, so that directions of one hold part of the other's."""
+    """Correlated concepts: the direction of one holds part of the other's."""
     pairs = [pair for pair in result.joint.together() if pair.unbalanced] if result.joint is not None else []
     if pairs:
         rows = [(*pair.names, f"{pair.correlation:+.2f}", f"{pair.rows:,}") for pair in pairs[:PAIRS_IN_TERMINAL]]
-        many = "1 pair of concepts goes" if len(pairs) == 1 else f"{len(pairs):,} pairs of concepts go"
-        title = f"{many} together in the train rows: an edit of one moves the other, but for --preserve"
+        many = "1 pair of concepts is" if len(pairs) == 1 else f"{len(pairs):,} pairs of concepts are"
+        title = f"{many} correlated in the train rows: an edit of one moves the other without --preserve"
         title += f"; the {PAIRS_IN_TERMINAL} strongest" if len(pairs) > PAIRS_IN_TERMINAL else ""
-        yield title, ("concept", "goes with", "correlation", "n"), rows
+        yield title, ("concept", "with", "correlation", "n"), rows
 
 
 def _blind(unsupervised: Any) -> TextTable:
@@ -448,7 +439,7 @@ def _blind(unsupervised: Any) -> TextTable:
         )
         for name, axis in zip(unsupervised.names, unsupervised.axes, strict=True)
     ]
-    header = ("direction", "share", "found again", "moves the image", "tells best", "AUC", "q", "n")
+    header = ("direction", "share", "stability", "moves the image", "concept", "AUC", "q", "n")
     title = f"{unsupervised.method}, without labels; equal shares would be {100 * unsupervised.even:.1f} %"
     if unsupervised.axes[0].stability.n:  # mean |cosine| of random directions
         title += f", a cosine of {math.sqrt(2 / math.pi * unsupervised.even):.2f} is chance"
@@ -457,10 +448,10 @@ def _blind(unsupervised: Any) -> TextTable:
 
 def _conditional_tables(result: Any) -> Iterator[TextTable]:
     rows = []
-    for free in result.conditional:
-        before, after = result.concepts[free.source], result.concepts[free.concept]
-        displacement = _moved_text(*free.moved)
-        for other in free.preserved:
+    for conditional in result.conditional:
+        before, after = result.concepts[conditional.source], result.concepts[conditional.concept]
+        displacement = _moved_text(*conditional.moved)
+        for other in conditional.preserved:
             name = other.name + (" (left out: nearly depends on those before)" if other.dependent else "")
             scores = [f"{round(concept.score.value, 2) + 0:.2f}" for concept in (before, after)]
             cosine = [f"{round(concept, 2) + 0:.2f}" for concept in other.cosine]
@@ -482,5 +473,5 @@ def _conditional_tables(result: Any) -> Iterator[TextTable]:
 
 
 def _moved_text(before: Any, after: Any) -> str:
-    """How far a dose moves a concept before, and after with its interval."""
+    """How far an edit of strength 1 moves a concept before, and after with its interval."""
     return f"{number_or_dash(before.value, 2)} → {plain(after, 2) if math.isfinite(after.value) else '–'}"

@@ -78,7 +78,7 @@ def edit_directions(table: ConceptTable) -> list[EditDirection]:
             length=concept.scale,
             target="",
             evidence=_evidence(concept),
-            significant=concept.stands,
+            significant=concept.significant,
         )
         for concept, vector in zip(table.concepts, table.directions, strict=True)
     ]

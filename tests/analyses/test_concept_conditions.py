@@ -135,9 +135,9 @@ def test_independent_concepts_are_kept_by_regression_along_their_own_effects(rng
     assert abs(table.directions[free.concept][0]) > 0.99 and free.left == pytest.approx(1, abs=0.01)
     moved, [other] = free.moved[1], free.preserved
     assert other.moved[1].low < 0 < other.moved[1].high and moved.low > 0.5
-    assert table.concepts[free.concept].stands and table.concepts[free.concept].stability.low > 0.8
+    assert table.concepts[free.concept].significant and table.concepts[free.concept].stability.low > 0.8
     null = next(table.concepts[one.concept] for one in table.conditional if one is not free)
-    assert null.name == "wet, preserving hat" and not null.stands and null.stability.low < 0.5
+    assert null.name == "wet, preserving hat" and not null.significant and null.stability.low < 0.5
 
 
 def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator) -> None:
@@ -334,6 +334,6 @@ def test_the_command_keeps_what_it_is_told_and_refuses_unknown_names(table: Path
     arguments = ["concepts", str(table), "--permutations", "19", "--preserve", "round"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    assert "ink, preserving round" in done.output and "of 13 concepts stand at q <= 0.05" in done.output
+    assert "ink, preserving round" in done.output and "of 13 concepts significant at q <= 0.05" in done.output
     refused = CliRunner().invoke(app, [*arguments[:-1], "rond"])
     assert isinstance(refused.exception, AnalysisError) and "did you mean 'round'" in str(refused.exception)

@@ -43,7 +43,7 @@ def test_numbers_of_60_rows_stand_where_an_f_test_finds_them(weight: float, leas
         codes = rng.normal(size=(60, 12))
         number = weight * codes[:, 0] + rng.normal(size=60)
         concept, _ = concept_vector(codes, number, rng=rng, method=NUMERIC, permutations=199)
-        stands.append(concept.stands)
+        stands.append(concept.significant)
     assert least <= np.mean(stands) <= most
 
 

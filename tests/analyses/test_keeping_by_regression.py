@@ -241,9 +241,9 @@ def test_correlated_attributes_are_shown(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     printed = " ".join(done.output.split())
-    assert "1 pair of concepts goes together" in printed and "a, preserving b" in printed, printed
+    assert "1 pair of concepts is correlated" in printed and "a, preserving b" in printed, printed
     report = CliRunner().invoke(app, ["report", str(tmp_path / "results"), "--out", str(tmp_path / "r.html")])
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert report.exit_code == 0 and "How concepts go together in the rows" in page
+    assert report.exit_code == 0 and "How concepts are correlated in the rows" in page
     [pair, *_] = load_one(tmp_path / "results", "concepts").joint.together()
     assert pair.names == ("a", "b") and f"{pair.correlation:+.2f}" in page and f"{pair.correlation:+.2f}" in printed

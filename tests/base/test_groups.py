@@ -76,7 +76,7 @@ def clips(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 
 def names(result: object) -> set[str]:
-    return {concept.name for concept in result.best if concept.stands}  # type: ignore[attr-defined]
+    return {concept.name for concept in result.best if concept.significant}  # type: ignore[attr-defined]
 
 
 # The rules ------------------------------------------------------------------------------------------
@@ -264,14 +264,14 @@ def test_a_clips_own_concept_stands(tmp_path: Path, rng: np.random.Generator) ->
 def test_one_direction_counts_groups(rng: np.random.Generator) -> None:
     codes, clip = film(rng)
     concept, _ = concept_vector(codes, (rng.random(CLIPS) < 0.5)[clip], groups=clip, permutations=99)
-    assert (concept.auc.n, concept.stands) == (CLIPS, False)
+    assert (concept.auc.n, concept.significant) == (CLIPS, False)
 
 
 def test_one_direction_of_clips_is_found(rng: np.random.Generator) -> None:
     codes, clip = film(rng)
     bright = rng.permutation(np.arange(CLIPS) % 2 == 0)[clip]
     codes[:, 0] += 3 * bright
-    assert concept_vector(codes, bright, groups=clip, permutations=99)[0].stands
+    assert concept_vector(codes, bright, groups=clip, permutations=99)[0].significant
 
 
 def test_shuffled_directions_are_of_whole_groups(rng: np.random.Generator) -> None:

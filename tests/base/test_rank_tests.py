@@ -103,8 +103,8 @@ def perfect_among(others: int, kind: str, rng: np.random.Generator) -> ConceptTa
 def test_a_perfect_concept_among_101_stands(kind: str, rng: np.random.Generator) -> None:
     table = perfect_among(100, kind, rng)
     [real, *noise] = table.best
-    assert real.stands
-    assert sum(concept.stands for concept in noise) <= 1
+    assert real.significant
+    assert sum(concept.significant for concept in noise) <= 1
 
 
 def test_q_counts_concepts_once_each(rng: np.random.Generator) -> None:

@@ -72,7 +72,7 @@ def concepts_of_noise(rng: np.random.Generator, trials: int) -> Claims:
     hits = 0
     for _ in range(trials):
         table = _table(rng.normal(size=(150, 6)), rng.choice([-1, 1], (150, 12)), rng)
-        hits += any(concept.stands for concept in table.best)
+        hits += any(concept.significant for concept in table.best)
     yield null_rate("some concept of a table is significant", "12 coin flips, 6 normal numbers, 150 rows", hits, trials)
 
 
@@ -83,7 +83,7 @@ def one_concept_among_many(rng: np.random.Generator, trials: int) -> Claims:
         codes = rng.normal(size=(200, 8))
         codes[:, 0] = np.where(codes[:, 0] > 0, 2, -2) + 0.1 * codes[:, 0]
         signs = np.column_stack([np.sign(codes[:, 0]), rng.choice([-1, 1], (200, 100))]).astype(np.int64)
-        result += _table(codes, signs, rng, ("mean difference", "LDA")).best[0].stands
+        result += _table(codes, signs, rng, ("mean difference", "LDA")).best[0].significant
     yield power(
         "a perfect concept is significant", "1 among 101, 140 train and 60 test rows", result, trials, bound=0.95
     )
@@ -103,7 +103,7 @@ def concepts_of_few_rows(rng: np.random.Generator, trials: int) -> Claims:
                 codes = rng.normal(size=(n, 12)) + gap * has[:, None] * direction
                 concept, axis = concept_vector(codes, has, rng=rng, method=method, permutations=199)
                 called += concept.p_value <= 0.05
-                stands += concept.stands
+                stands += concept.significant
                 area = norm.cdf(gap * float(axis @ direction) / math.sqrt(2))
                 covered += concept.auc.low <= area <= concept.auc.high
             yield coverage(f"the interval of a cross-fitted AUC, {method}", planted, covered, trials)

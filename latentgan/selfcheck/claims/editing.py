@@ -253,7 +253,7 @@ def _preserving_edit(rng: np.random.Generator, correlation: float, number: bool)
         preserves=bool(abs(true) <= 1.96 * error),
         has_interval=bool(np.isfinite(record.value)),
         interval_holds=bool(record.low <= true <= record.high),
-        significant=concept.stands,
+        significant=concept.significant,
         null_rejected=null_rejected,
     )
 

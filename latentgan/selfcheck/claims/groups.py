@@ -175,7 +175,9 @@ def _of_noise(
 
 
 def _concepts(table: Embeddings) -> set[str]:
-    return {concept.name for concept in study_concepts(table, None, Options(), permutations=199).best if concept.stands}
+    return {
+        concept.name for concept in study_concepts(table, None, Options(), permutations=199).best if concept.significant
+    }
 
 
 def _probed(table: Embeddings) -> bool:
