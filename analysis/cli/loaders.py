@@ -19,8 +19,9 @@ LoadSupervised = Callable[..., Any]
 EncodeRuns = Callable[..., list[Path]]
 """From run folders and a folder to write into to their tables.
 
-Keywords: rows= (of a split, at most; None is all), seed=, data=, mirror=, device=, and results=, the folder into which
-results of the first run's table go, or None.
+Keywords: rows= (of a split, at most; None is all), seed=, data=, mirror=, device=; and, to be checked first, results=,
+the folder into which results of the first run's table go, or None, columns= that options name, by option, and
+fingerprints= of the tables that the runs are compared with, by the table's name.
 """
 
 

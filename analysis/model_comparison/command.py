@@ -116,17 +116,33 @@ def _tables(job: Job, paths: Sequence[Path], stack: ExitStack, **how: Any) -> li
             "latentgan compare; here, give the table that latentgan encode makes of it"
         )
     job.check_out(paths)
-    for path in paths:
-        if not _is_run(path):
-            job.other(path)
+    tables = {str(path): job.other(path) for path in paths if not _is_run(path)}
     if job.out is None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latentgan-compare-")))
     else:
         folder = job.out.with_name(f"{job.out.resolve().name}-tables")
         stack.enter_context(forgetting(folder, "*.parquet"))
-    results = job.out if _is_run(paths[0]) else None
-    made = iter(job.loaders.tables(runs, folder, results=results, **how))
+    checks = {
+        "results": job.out if _is_run(paths[0]) else None,
+        "columns": _named_columns(job, with_group=_is_run(paths[0])),
+        "fingerprints": {
+            name: table.metadata["fingerprint"] for name, table in tables.items() if table.metadata.get("fingerprint")
+        },
+    }
+    made = iter(job.loaders.tables(runs, folder, **how, **checks))
     return [next(made) if _is_run(path) else path for path in paths]
+
+
+def _named_columns(job: Job, *, with_group: bool) -> dict[str, str]:
+    """The columns that options name, by option; only the first table has groups."""
+    named = {
+        "--code": job.code,
+        "--label": job.label,
+        "--split": job.split,
+        "--group": job.group if with_group else None,
+    }
+    defaults = {"--label": "label", "--split": "split"}
+    return {option: name for option, name in named.items() if name and name != defaults.get(option)}
 
 
 def _is_run(path: Path) -> bool:

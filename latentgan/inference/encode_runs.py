@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from analysis.io.reading import check_file, irregular, parse_json, validated
 from analysis.io.writing import check_outputs
 from latentgan.console import bar, say
 from latentgan.data.source import ImageSource
-from latentgan.errors import ConfigError, DataError
+from latentgan.errors import ConfigError, DataError, known_names
+from latentgan.families.base import Encodes
 from latentgan.inference.encode import Plan, default_features, describe, encode_table, fitting_images
 from latentgan.inference.image_files import load_images
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.inference.provenance import same_checkpoint
+from latentgan.inference.table_writer import attribute_columns
 from latentgan.run_folder import read_model
 
 
@@ -34,6 +37,8 @@ def tables_of(
     mirror: Path | None = None,
     device: str = "auto",
     results: Path | None = None,
+    columns: Mapping[str, str] = MappingProxyType({}),
+    fingerprints: Mapping[str, str] = MappingProxyType({}),
     command: str = "",
 ) -> list[Path]:
     """Return the table of each run, of the images of the first one's data, written into `folder` where none fits.
@@ -49,10 +54,13 @@ def tables_of(
         mirror: a folder with the files of a named set.
         device: where they are encoded.
         results: folder into which results of the first run's table go, if any.
+        columns: columns that every table must have, by the option that names them; "--code" names vectors.
+        fingerprints: of the images of other tables, by the table's name, which the runs are compared with.
         command: what the user typed, for the records.
 
     Raises:
-        ConfigError: the runs are of different images, a table cannot be written, or `results` is about another model.
+        ConfigError: the runs or other tables are of different images, a table cannot be written or would lack a
+            column, or `results` is about another model.
     """
     about = [read_model(run)[1] for run in runs]
     if results is not None:
@@ -60,6 +68,12 @@ def tables_of(
     for run, other in zip(runs[1:], about[1:], strict=True):
         _refuse_others(runs[0], about[0], run, other, same_images=data is None)
     source = sample_rows(load_images(about[0].get("data", {}), data, {"mirror": mirror}), rows, seed)
+    for name, fingerprint in fingerprints.items():
+        if fingerprint != source.fingerprint:
+            raise ConfigError(
+                f"{name} and {runs[0]} are of different images (their fingerprints differ): only tables of the same "
+                "images stand side by side"
+            )
     changed = f"{source.name} has changed since {runs[0]} was trained on it, or is not what it was trained on"
     moved = data is None and source.fingerprint != about[0].get("fingerprint")
     for line in (*source.notes, *([changed] if moved else [])):
@@ -68,7 +82,7 @@ def tables_of(
     tables: dict[str, _Table] = {}  # runs of one name are one model
     for run, name in zip(runs, names, strict=True):
         if name not in tables:
-            tables[name] = _Table.checked(run, source, folder / f"{name}.parquet", device)
+            tables[name] = _Table.checked(run, source, folder / f"{name}.parquet", device, columns)
     for table in tables.values():
         table.write(source, command, device)
     return [tables[name].path for name in names]
@@ -147,10 +161,15 @@ class _Table:
     """Whether a table that fits lies there already."""
 
     @classmethod
-    def checked(cls, run: Path, source: ImageSource, path: Path, device: str) -> _Table:
-        """Return the table of a run; ConfigError where the images do not fit its model, or it cannot be written."""
+    def checked(cls, run: Path, source: ImageSource, path: Path, device: str, columns: Mapping[str, str]) -> _Table:
+        """Return the table of a run.
+
+        Raises:
+            ConfigError: the images do not fit its model, the table would lack a column, or it cannot be written.
+        """
         model = NumpyModel.load(run, device=device)
         plan = Plan(default_features(model))
+        _refuse_missing(run, model, source, plan, columns)
         metadata = describe(model, fitting_images(run, model, source, plan), plan, run, "", out=path)
         fits = _fits(path, metadata)
         if not fits:
@@ -166,6 +185,17 @@ class _Table:
             encode_table(
                 self.run, source, self.path, self.plan, command=command, device=device, advance=advance, note=say
             )
+
+
+def _refuse_missing(run: Path, model: NumpyModel, source: ImageSource, plan: Plan, columns: Mapping[str, str]) -> None:
+    """Raise ConfigError where the table of a run would not have a column that an option names."""
+    layers = [*(["code"] if isinstance(model.family, Encodes) else []), *plan.features]
+    vectors = [*layers, *(f"untrained.{name}" for name in layers), "pixels"]
+    scalars = ["label", "split", *attribute_columns(source, plan.features).values()]
+    for option, name in columns.items():
+        names = vectors if option == "--code" else scalars
+        if name not in names:
+            raise ConfigError(f"{option} {name}: the table of {run} has no such column; {known_names(name, names)}")
 
 
 def _fits(path: Path, metadata: Mapping[str, Any]) -> bool:

@@ -139,6 +139,47 @@ def test_what_is_in_the_way_is_told_before_encoding(
     assert [file for file in tmp_path.rglob("*.*") if file.is_file()] == ([path] if path.suffix else [])
 
 
+@pytest.mark.parametrize(
+    ("option", "name", "sentence"),
+    [
+        ("--code", "encoder.dense9", "did you mean 'encoder.dense1'?"),
+        ("--label", "slant", "known are: 'label', 'split'"),
+        ("--group", "person", "known are: 'label', 'split'"),
+        ("--split", "fold", "known are: 'label', 'split'"),
+    ],
+)
+def test_a_missing_column_is_told_before_encoding(
+    option: str, name: str, sentence: str, call: Any, runs: Path, tmp_path: Path
+) -> None:
+    code, _, err = call("compare", runs / "a", runs / "deep/b", option, name, "--out", tmp_path / "results")
+    assert code == 2
+    assert f"{option} {name}: the table of" in err
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_that_tables_will_have_is_taken(call: Any, runs: Path, tmp_path: Path) -> None:
+    code, out, err = call("compare", runs / "a", runs / "deep/b", "--code", "encoder.dense1", "--rows", 60)
+    assert code == 0, err
+    assert "side by side" in out
+
+
+def test_a_table_of_other_images_is_told_before_encoding(
+    call: Any, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (path,) = tables_of([runs / "a"], tmp_path, rows=50)
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[b"latentgan"]) | {"fingerprint": "0" * 64}
+    pq.write_table(table.replace_schema_metadata({"latentgan": json.dumps(about)}), tmp_path / "other.parquet")
+    capsys.readouterr()  # of the first table
+    code, _, err = call("compare", runs / "a", tmp_path / "other.parquet", "--out", tmp_path / "results")
+    assert code == 2
+    assert "are of different images (their fingerprints differ)" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "results-tables").exists()
+
+
 def test_a_file_that_is_no_table_is_told_before_encoding(call: Any, runs: Path, tmp_path: Path) -> None:
     (tmp_path / "codes.parquet").write_text("a thesis")
     code, _, err = call("compare", runs / "a", tmp_path / "codes.parquet", "--out", tmp_path / "results")
