@@ -178,7 +178,7 @@ class FamilyConfig(Settings):
 
 
 class AdversarialConfig(FamilyConfig):
-    """What every family with a discriminator can switch on; a family overrides a default where its paper has another.
+    """Settings of every family with a discriminator; a family overrides a default where its paper has another.
 
     The family's side of it: Objective, View and R1, a line each where it is built and where it is used.
     """

@@ -1,4 +1,4 @@
-"""What a command says on the way: a headline, a bar, a sentence."""
+"""Output of a command while it runs: a headline, a bar, a sentence."""
 
 from __future__ import annotations
 

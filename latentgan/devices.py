@@ -57,7 +57,7 @@ def default_generators(device: torch.device) -> list[torch.Generator]:
 
 
 def keep_freed_memory() -> None:
-    """Tell the C library to keep freed memory for this process rather than to give it back at once.
+    """Make the C library keep freed memory for this process rather than to give it back at once.
 
     A pass frees and asks for the same megabytes again and again, and each time the kernel hands them out page by page:
     an iteration of the convolutional BiGAN takes a quarter less time without that. Without glibc nothing is done.

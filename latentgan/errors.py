@@ -1,4 +1,4 @@
-"""What can go wrong, by whose doing; the command line prints the message as one line and exits 2."""
+"""Errors by their cause; the command line prints the message as one line and exits 2."""
 
 from __future__ import annotations
 

@@ -293,7 +293,7 @@ def _named_parameters(
 
 
 def _in_words(key: str) -> str:
-    """What "term:player/name" and "norm:player" are in a message."""
+    """Return the words for "term:player/name" and "norm:player" in a message."""
     kind, name = key.split(":", 1)
     player, _, term = name.partition("/")
     return f"player {player}, term {term}" if kind == "term" else f"player {player}, gradient norm"

@@ -51,7 +51,7 @@ class Likelihood:
             )
 
     def observed(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return what the model is shown of images x (n, c, h, w) in [-1, 1], same shape: drawn where it is stochastic.
+        """Return the observed images of x (n, c, h, w) in [-1, 1], same shape; stochastic pixels are drawn.
 
         Args:
             x: images.
@@ -62,7 +62,7 @@ class Likelihood:
         return torch.where(torch.rand(x.shape, generator=generator, device=x.device) < (x + 1) / 2, 1.0, -1.0)
 
     def settled(self, x: Tensor) -> Tensor:
-        """Return what the model is shown of images where that has to be the same each time: their grey for a draw."""
+        """Return the images that the model observes where they must be the same at each call: grey values for draws."""
         return torch.where(x >= 0, 1.0, -1.0) if self.binarise == "threshold" else x
 
     def log_prob(self, x: Tensor, a: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class Likelihood:
 
     @property
     def text(self) -> str:
-        """What a figure of this likelihood says of its pixels."""
+        """Description of the pixels, for figures of this likelihood."""
         if self.kind == "gaussian":
             return f"density of pixels in [-1, 1], Gaussian with deviation {self.deviation:g}"
         return {

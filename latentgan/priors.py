@@ -190,11 +190,11 @@ class Prior(nn.Module):
         return next((part.components for part in self.parts if part.kind in COMPOSED), 0)
 
     def movers(self) -> dict[str, nn.Module]:
-        """Return what the generator's player moves beside its networks: the mixture, if it is learned here."""
+        """Return the modules that the generator's player moves besides its networks: a learned mixture."""
         return {} if self.mixture is None else {"mixture": self.mixture}
 
     def terms(self) -> dict[str, Tensor]:
-        """Return what the generator's player minimises for the sake of the mixture: λ · mean (1 − σ)²."""
+        """Return the generator's term for the mixture: λ · mean (1 − σ)²."""
         if self.mixture is None or not self._weight:
             return {}
         return {"deviation": self._weight * self.mixture.penalty()}

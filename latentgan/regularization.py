@@ -21,7 +21,7 @@ from latentgan.networks.blocks import has_batch_statistics
 
 
 class View(nn.Module):
-    """What a discriminator is shown of an image: a random affine map of it, then instance noise.
+    """View of an image that a discriminator gets: a random affine map of it, then instance noise.
 
     Every image that reaches a discriminator, real or generated, in whoever's terms, passes here; those that people
     see do not. Noise makes the supports of the two distributions overlap (Sønderby et al. 2017, arXiv:1610.04490;
@@ -115,7 +115,7 @@ def _uncompiled(network: nn.Module) -> contextlib.AbstractContextManager[object]
 
 
 class Augmentation(nn.Module):
-    """A random affine map of each image, differentiable, so that it may stand in front of a discriminator.
+    """A random affine map of each image, differentiable, so that gradients pass through it.
 
     Applied to real and generated images in both players' terms, it leaves the game's equilibrium where it is
     (Zhao et al. 2020: Differentiable Augmentation, arXiv:2006.10738; Karras et al. 2020, arXiv:2006.06676).

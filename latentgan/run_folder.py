@@ -59,7 +59,7 @@ _PICTURE = re.compile(r"\d{9,}-(samples|reconstructions|posteriors)\.png|rows\.j
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run continues from: named tensors, and counters as JSON."""
+    """State that a run continues from: named tensors, and counters as JSON."""
 
     tensors: dict[str, Tensor]
     """Weights, averages and the optimisers' states by name."""
@@ -299,7 +299,7 @@ def _way_on(run: Path) -> str:
 
 
 def _ways_out(damaged: Path) -> str:
-    """Say how to go on without the checkpoint `damaged`: from the one before, if it is there."""
+    """Return a sentence on how to go on without the checkpoint `damaged`: from the one before, if it is there."""
     checkpoints = (
         sorted(p.name for p in damaged.parent.glob("[0-9]*") if p != damaged) if damaged.parent.is_dir() else []
     )

@@ -1,4 +1,4 @@
-"""What can be asked of a generator by its code: images of a class, with attributes, of a component of the prior."""
+"""Codes of requested images: of a class, with attributes, or of a component of the prior."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _class(family: Family, label: str, name: str) -> int:
 
 
 def _attribute(family: Family, key: str, value: str, name: str) -> tuple[slice, np.ndarray]:
-    """Return the columns of the attribute `key`, and what stands there where `value` is asked for."""
+    """Return the columns of the attribute `key`, and the encoded `value`, (width,)."""
     columns = attribute_columns(family)
     if not columns:
         raise ConfigError(
@@ -121,7 +121,7 @@ def codes_of_each_class(family: Family, z: np.ndarray, count: int) -> np.ndarray
 
 
 def vary_first_attribute(family: Family, z: np.ndarray, steps: int) -> np.ndarray:
-    """Return each code beside copies of it that differ in the first attribute alone, row by row: (n · m, d).
+    """Return copies of each code that differ in the first attribute alone, row by row: (n · m, d).
 
     Args:
         family: one that is conditioned on attributes.

@@ -85,7 +85,7 @@ class LatentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def _names(self) -> tuple[str, ...]:
-        """What stands side by side."""
+        """Names of the columns, in order."""
         return (self.features,) if isinstance(self.features, str) else tuple(self.features or (CODE,))
 
     @property
@@ -132,7 +132,7 @@ class LatentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return state
 
     def __sklearn_tags__(self) -> Any:
-        """Say that images hold no negative numbers."""
+        """Declare that images hold no negative numbers."""
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags

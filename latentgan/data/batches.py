@@ -26,7 +26,7 @@ _RESIDENT_SHARE = 0.5  # of the device's free memory that images may take
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What a family's step draws."""
+    """One minibatch, as a family's step draws it."""
 
     image: Tensor
     """(n, c, h, w) float32 in [-1, 1]."""

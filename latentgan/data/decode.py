@@ -239,7 +239,7 @@ def _common_shape(items: Items, headers: Mapping[int, Header], geometry: Geometr
 
 
 def _describe(headers: Mapping[int, Header], findings: _Findings) -> None:
-    """Say what was done to modes that are more than 8-bit grey or RGB."""
+    """Add notes on images that were converted to 8-bit grey or RGB."""
     kinds = Counter[str]()
     for header in headers.values():
         kinds["deep"] += header.deep

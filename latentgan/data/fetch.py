@@ -65,7 +65,7 @@ def fetch(
     patience: Patience | None = None,
     progress: bool = True,
 ) -> None:
-    """Put the file at `target` unless it is there; what has come so far waits beside it as NAME.part.
+    """Download a file to `target` unless it is there already; an unfinished download is kept as NAME.part.
 
     Args:
         urls: addresses of the same file, tried in order.

@@ -1,4 +1,4 @@
-"""Arrays of any number type to uint8 images (n, h, w, c), and to the size and channels asked for."""
+"""Arrays of any number type to uint8 images (n, h, w, c), and to the requested size and channels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHUNK = 4096  # images converted at a time
 
 @dataclass(frozen=True)
 class Geometry:
-    """What images are to become; None and False leave them as they are."""
+    """Size and channels that images are brought to; None and False leave them as they are."""
 
     size: int | None = None
     """Pixels a side."""
@@ -136,7 +136,7 @@ def over_white(images: np.ndarray) -> np.ndarray:
 
 
 def fit(images: np.ndarray, geometry: Geometry, description: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return (images (n, h, w, c) of the asked size and channels, notes); untouched where nothing differs.
+    """Return (images (n, h, w, c) of the requested size and channels, notes); the same array where nothing differs.
 
     Args:
         images: (n, h, w, c) uint8.

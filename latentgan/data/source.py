@@ -59,7 +59,7 @@ class ImageSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Raw:
-    """What a reader found, before splits, checks and the fingerprint."""
+    """The output of a reader, before splits, checks and the fingerprint."""
 
     images: np.ndarray
     """(n, h, w, c) uint8."""
@@ -243,7 +243,7 @@ def _torn_note(name: str, group: str, torn: int) -> tuple[str, ...]:
 
 
 def build_source(name: str, raw: Raw, geometry: Geometry | None = None, group: str = "") -> ImageSource:
-    """Bring images to the asked geometry, check them, draw splits and hash: the last step of every reader.
+    """Bring images to the requested geometry, check them, draw splits and hash them: the last step of every reader.
 
     Args:
         name: what the set is called.

@@ -1,4 +1,4 @@
-"""What every set must satisfy before anything trains on it."""
+"""Checks that every set must pass before networks train on it."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class Head:
         return np.asarray(values, np.float64)
 
     def truths(self, source: ImageSource, name: str, rows: np.ndarray) -> np.ndarray:
-        """Return what each of the scores should be for `rows`, (n, width) float64: 0 and 1, or numbers; NaN unknown.
+        """Return the true value of each score for `rows`, (n, width) float64: 0 and 1, or numbers; NaN unknown.
 
         Args:
             source: the images.
@@ -133,7 +133,7 @@ class Head:
 
 
 def find_heads(source: ImageSource, columns: dict[str, str], rows: np.ndarray | None = None) -> list[tuple[Head, str]]:
-    """Return what can be learned from some rows, each with the name of its attribute ("" is the label).
+    """Return the columns that can be learned from some rows, each with the name of its attribute ("" is the label).
 
     Args:
         source: the images.

@@ -146,7 +146,7 @@ def predict(network: nn.Module, source: ImageSource, rows: np.ndarray, *, device
 
 @torch.inference_mode()
 def outputs(network: nn.Module, source: ImageSource, rows: np.ndarray, *, device: str = "cpu") -> Tensor:
-    """Return what a network gives for each of the rows, (m, outputs).
+    """Return the outputs of a network for each of the rows, (m, outputs).
 
     Args:
         network: the network, in evaluation mode.

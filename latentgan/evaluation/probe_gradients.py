@@ -1,4 +1,4 @@
-"""What an attack on a fitted probe needs of a run: labelled images of each split, the trained and untrained network."""
+"""Inputs of an attack on a fitted probe: labelled images of each split, the trained and the untrained network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_BASELINE_IMAGES = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Attackable:
-    """What an attack needs of a run: networks, and images with their classes as the probe numbers them."""
+    """Inputs of an attack: networks, and images with their classes as the probe numbers them."""
 
     model: NumpyModel
     """The trained networks."""

@@ -110,7 +110,7 @@ class SupervisedTraining:
 def supervised_baselines(
     model: NumpyModel | None, classes: Sequence[str], *, n_labels_used: int = 0, seed: int = 0
 ) -> list[SupervisedBaseline]:
-    """Return baselines trained on real images, on these behind affine maps, and on generated images beside them.
+    """Return baselines trained on real images, on affine maps of them, and on generated images as well.
 
     Args:
         model: gives the generated images, and the networks their shape; None where there is none.
@@ -198,7 +198,7 @@ def as_source(subset: LabelSubset) -> ImageSource:
 
 
 def by_class(model: NumpyModel, *, seed: int = 0) -> Generated:
-    """Return what gives any draw a conditional model's images of every class, found by the class's name."""
+    """Return a function that gives any draw a conditional model's images of every class, by the class's name."""
     each = -(-GENERATED_IMAGES // len(model.classes))
 
     def generate(source: ImageSource, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -213,7 +213,7 @@ def by_class(model: NumpyModel, *, seed: int = 0) -> Generated:
 
 
 def by_network(model: NumpyModel, shape: AnySize = SHAPE, *, seed: int = 0, device: str = "cpu") -> Generated:
-    """Return what gives a draw a model's images, labelled by a network trained on the draw behind affine maps.
+    """Return a function that gives a draw a model's images, labelled by a network trained on affine maps of the draw.
 
     Args:
         model: draws the images.

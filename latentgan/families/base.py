@@ -1,4 +1,4 @@
-"""What a family is, and how one is found by its name."""
+"""Base class of families, their capabilities, and how one is found by its name."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class Explains(Protocol):
 
 @runtime_checkable
 class Scores(Protocol):
-    """Families whose discriminator says how real a generated image is, given what was asked for."""
+    """Families whose discriminator scores how real a generated image is, given its condition."""
 
     def score(self, x: Tensor, z: Tensor) -> Tensor:
         """x: (n, c, h, w) in [-1, 1], made of codes z (n, d) → logits (n,): the higher, the more real."""

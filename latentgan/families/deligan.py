@@ -159,7 +159,7 @@ class Balance:
             self.threshold, self.discriminator = max(self.threshold - THRESHOLD_STEP, LOWEST_THRESHOLD), 0
 
     def generator_moves(self, term: float) -> bool:
-        """Tell whether the generator is to move, its term being this, and count the move."""
+        """Return whether the generator moves, given the value of its term, and count the move."""
         if term > self.threshold:
             self.generator, self.discriminator = self.generator + 1, 0
             return True

@@ -95,7 +95,7 @@ class GAN(Family):
         return generator, Discriminator(trunk, width, kernels=config.minibatch_discrimination)
 
     def units(self) -> dict[str, Any]:
-        """Return what the discriminator's hidden units are, as arguments of its trunk."""
+        """Return the kind of the discriminator's hidden units, as arguments of its trunk."""
         config = self.config
         return {"pieces": config.maxout, "drop": config.dropout, "drop_input": config.input_dropout}
 

@@ -1,1 +1,1 @@
-"""What a trained model does with images: encode, decode, sample, classify, score."""
+"""Uses of a trained model: encode, decode, sample, classify, score."""

@@ -1,4 +1,4 @@
-"""From images to the embeddings table: one forward pass an image, streamed, resumable, with the baselines beside it.
+"""From images to the embeddings table: one forward pass an image, streamed, resumable, with the baselines' columns.
 
 Some threads run the networks and another writes, see `latentgan.inference.table_writer`.
 """
@@ -41,7 +41,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Plan:
-    """What the table holds; equal plans write equal parts.
+    """Columns of the table; equal plans write equal parts.
 
     Args:
         features: names of layers, "network.layer".
@@ -139,7 +139,7 @@ def fitting_images(run: Path, model: NumpyModel, source: ImageSource, plan: Plan
 
 
 def check_fit(model: NumpyModel, source: ImageSource, plan: Plan) -> None:
-    """Raise ConfigError where the images or the asked layers are not the model's.
+    """Raise ConfigError where the images or the requested layers are not the model's.
 
     Args:
         model: the model.
@@ -290,7 +290,7 @@ class _RowGroup:
 
 
 def _plan_key(metadata: Mapping[str, Any], source: ImageSource) -> str:
-    """Return what must be equal for parts of an earlier, interrupted encode to be used."""
+    """Return the key that must be equal for parts of an earlier, interrupted encode to be used."""
     settings = {key: value for key, value in metadata.items() if key not in ("run", "command")}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for column in (source.ids, source.split, source.labels, *source.attributes.values()):

@@ -177,7 +177,7 @@ class _Table:
         return cls(run=run, path=path, plan=plan, fits=fits)
 
     def write(self, source: ImageSource, command: str, device: str) -> None:
-        """Encode the images, unless a table that fits is there."""
+        """Encode the images, unless a table that fits exists."""
         if self.fits:
             say(f"{self.path} fits {self.run}; it is not encoded again")
             return
@@ -199,7 +199,7 @@ def _refuse_missing(run: Path, model: NumpyModel, source: ImageSource, plan: Pla
 
 
 def _fits(path: Path, metadata: Mapping[str, Any]) -> bool:
-    """Tell whether a table is of this model, these images and these columns, by what it says of itself."""
+    """Return whether a table is of this model, these images and these columns, by its metadata."""
     if irregular(path) == "missing":
         return False
     check_file(path, error=DataError)

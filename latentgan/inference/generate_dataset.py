@@ -1,4 +1,4 @@
-"""Images of a conditional generator, with what was asked for, as a set that any trainer reads: folder or Parquet table.
+"""Images of a conditional generator, with their classes and attributes, as a folder or Parquet table for any trainer.
 
 Images are drawn, scored and written batch by batch. Where only the best are kept, all draws are scored first, and the
 codes of the chosen ones drawn again: a batch's codes follow from (seed, class, batch).
@@ -67,7 +67,7 @@ Write = Callable[[int, np.ndarray, AttributeValues], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is drawn.
+    """How many images are drawn and kept.
 
     Args:
         per_class: images of each class that are written; of all where no class can be asked for.
@@ -242,7 +242,7 @@ def _taken_by_readers(text: str, *, folder: bool) -> bool:
 
 
 def _key(text: str) -> str:
-    """What is equal for names that a file system or a reader takes for the same one: A and a, 3 and 3.0."""
+    """Return a key that is equal for names that a file system or reader takes for the same: A and a, 3 and 3.0."""
     return text.partition(".")[0] if _WHOLE.fullmatch(text) else text.casefold()
 
 
@@ -268,7 +268,7 @@ def _refuse_used(out: Path) -> None:
 
 @contextmanager
 def _folder(out: Path, names: Sequence[str], kinds: dict[str, str], about: dict[str, Any]) -> Iterator[Write]:
-    """Give what writes PNGs into one sub-folder a class; one rename puts all in place, once they are written."""
+    """Give a function that writes PNGs into one sub-folder a class; one rename puts all in place at the end."""
     folders = list(names) or [ONE_FOLDER]
     counts = [0] * len(folders)
     with staged(out.resolve()) as part:
@@ -296,7 +296,7 @@ def _folder(out: Path, names: Sequence[str], kinds: dict[str, str], about: dict[
 
 @contextmanager
 def _table(out: Path, names: Sequence[str], kinds: dict[str, str], about: dict[str, Any]) -> Iterator[Write]:
-    """Give what writes rows of a Parquet table, which takes its name once all are written."""
+    """Give a function that writes rows of a Parquet table, which gets its name at the end."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

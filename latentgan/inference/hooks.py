@@ -1,4 +1,4 @@
-"""What modules see in a forward pass: outputs of named layers, and which linear layers read a code as it is."""
+"""Hooks on a forward pass: outputs of named layers, and the linear layers whose input is a code as it is."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ LogLikelihood = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Weights:
-    """What importance sampling found of n images."""
+    """Estimates of importance sampling for n images."""
 
     log_marginal: Tensor
     """(n,) log (1/K) Σ_k w_k, in nats."""

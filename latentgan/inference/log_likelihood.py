@@ -1,4 +1,4 @@
-"""How probable a model finds held-out images: log p(x) in nats, beside what training believed and independent pixels.
+"""Log-likelihood of held-out images, log p(x) in nats, with the training criterion and independent pixels to compare.
 
 For families with a decoder p(x|z), a prior N(0, I) and a q(z|x) to draw from. `importance_sampling` has the two
 estimates; they are written to likelihood.json in the run folder.
@@ -47,7 +47,7 @@ PIXEL_IMAGES = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is measured; equal plans and seeds see the same images, binarised alike.
+    """Numbers of images and samples; equal plans and seeds use the same images, binarised alike.
 
     Args:
         images: of the test split, drawn by the seed; all if there are fewer.
@@ -221,7 +221,7 @@ def _plain(result: HeldOutLikelihood) -> dict[str, Any]:
 
 
 def as_rows(result: HeldOutLikelihood, plan: Plan) -> list[tuple[str, Estimate, str]]:
-    """Return what is shown: a name, the figure, and what it rests on.
+    """Return the rows of the table: a name, the figure, and how it was estimated.
 
     Args:
         result: the estimates.

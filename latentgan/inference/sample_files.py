@@ -125,7 +125,7 @@ def sample_fitted(
 
 
 def is_grid(out: Path) -> bool:
-    """Tell whether samples are written as one picture (a name in .png), or as a folder of single images."""
+    """Return whether samples are written as one picture (a name in .png), or as a folder of single images."""
     return out.suffix.lower() == ".png"
 
 

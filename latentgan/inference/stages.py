@@ -1,4 +1,4 @@
-"""What the command line's stages do, between parsing and printing: load, run with a progress bar, write files."""
+"""Stages of the command line, between parsing and printing: load, run with a progress bar, write files."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Parts:
             self._held.close()
 
     def _parts(self) -> list[str]:
-        """Names of closed parts in the folder; what else lies there is none of ours."""
+        """Return the names of closed parts in the folder; other files there are left alone."""
         return (
             [path.name for path in self.folder.iterdir() if _PART.fullmatch(path.name)] if self.folder.is_dir() else []
         )
@@ -222,7 +222,7 @@ def make_table(
 
 
 def attribute_columns(source: ImageSource, features: Sequence[str]) -> dict[str, str]:
-    """Return the table's column for every attribute: its own name, unless a column of ours has it."""
+    """Return the table's column for every attribute: its own name, unless the table uses that name itself."""
     ours = {"id", "row", "split", "label", "code", "pixels", "thumbnail", *features}
     taken = {name for name in source.attributes if name in ours or name.startswith("untrained.")}
     return {name: f"attribute.{name}" if name in taken else name for name in source.attributes}

@@ -1,4 +1,4 @@
-"""Typed models of the files that latentgan writes and reads again: a wrong type or a missing key is named at the door.
+"""Typed models of the files that latentgan writes and reads again: an error names a wrong type or a missing key.
 
 Keys that a model does not name are kept and not looked at, so that a run of a later version is not refused for them.
 """
@@ -111,7 +111,7 @@ class ModelFile(FileModel):
 
 
 class SummaryFile(FileModel):
-    """What is read again of summary.json."""
+    """Keys of summary.json that are read again."""
 
     status: str = ""
     command: str = ""
@@ -120,13 +120,13 @@ class SummaryFile(FileModel):
 
 
 class LogLine(FileModel):
-    """What is read again of a line of metrics.jsonl."""
+    """Keys of a line of metrics.jsonl that are read again."""
 
     images: Count
 
 
 class OverviewFile(FileModel):
-    """What latentgan reads of overview.json in a results folder."""
+    """Keys of overview.json in a results folder that latentgan reads."""
 
     metadata: str
 
@@ -138,7 +138,7 @@ class HubFeature(FileModel):
 
 
 class HubInfo(FileModel):
-    """What an image hub says of a table."""
+    """An image hub's description of a table."""
 
     features: Tree = Field(default_factory=dict)
 
@@ -150,7 +150,7 @@ class HubFile(FileModel):
 
 
 class DecodedFacts(FileModel):
-    """What is kept beside images that were decoded before."""
+    """Facts that are stored with images that were decoded before."""
 
     kept: Count
     bad: list[tuple[Count, str]]

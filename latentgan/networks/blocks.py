@@ -268,7 +268,7 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def settle(network: nn.Module, *, tolerance: float = 1e-6, limit: int = 1000) -> None:
-    """Run the power iterations of every spectral norm in `network` until its largest singular value stands still.
+    """Run the power iterations of every spectral norm in `network` until its largest singular value has converged.
 
     A fixed number is not enough: where the two largest singular values are close, 15 leave half a per cent.
 

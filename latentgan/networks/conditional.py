@@ -81,7 +81,7 @@ class ProjectionDiscriminator(nn.Module):
 
 
 class PlanesDiscriminator(nn.Module):
-    """(x, y) → logit, where y, or its embedding, stands beside the image as planes of one value each.
+    """(x, y) → logit, where y, or its embedding, is appended to the image as planes of one value each.
 
     A class that only joined the convolutions' flattened features would hardly be heard among them.
 
@@ -109,7 +109,7 @@ class PlanesDiscriminator(nn.Module):
 def dense_discriminator(
     trunk: Layers, trunk_width: int, condition_width: int, *, embedding: int = 0
 ) -> JointDiscriminator:
-    """Return (x, y) → logit whose last dense layer is given the features of x beside y, or beside the embedding of y.
+    """Return (x, y) → logit whose last dense layer is given the features of x and y, or the embedding of y.
 
     As in the paper y joins after layers on the image alone.
 

@@ -1,4 +1,4 @@
-"""Layers that see an image beside others: those of its minibatch, or those of a reference batch that never changes.
+"""Layers that see an image together with others: its minibatch, or a reference batch that never changes.
 
 Source: Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen: Improved Techniques for Training GANs, NeurIPS 2016
 (arXiv:1606.03498), §3.2 and §3.5.

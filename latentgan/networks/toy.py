@@ -81,7 +81,7 @@ def _judging(fan_in: int, width: int, pieces: int) -> Layers:
 
 
 def _hidden(fan_in: int, width: int, depth: int, **units: Any) -> Layers:
-    """Return `depth` dense layers; what their units are stands in arguments of `dense`."""
+    """Return `depth` dense layers; the kind of their units is given by arguments of `dense`."""
     fans = [fan_in, *[width] * (depth - 1)]
     return Layers({f"dense{i}": dense(fan, width, **units) for i, fan in enumerate(fans, 1)})
 

@@ -1,4 +1,4 @@
-"""An encoder for a run whose family has none: the latent regressor, fitted to a generator that stands still."""
+"""An encoder for a run whose family has none: the latent regressor, fitted to a generator that no longer moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an encoder leaves open about an image: several draws from q(z|x) of one image, in pictures and in numbers."""
+"""Uncertainty of an encoder: several draws from q(z|x) of one image, in pictures and in numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def drawn(family: Family, x: Tensor, *, seed: int = 0) -> Tensor | None:
 
 
 def rows_of_draws(family: Decodes, x: Tensor, z: Tensor) -> Tensor:
-    """Return each image and beside it what the decoder makes of draws, row by row: (n · (1 + SHOWN), c, h, w).
+    """Return each image followed by decoded draws from its posterior, row by row: (n · (1 + SHOWN), c, h, w).
 
     Args:
         family: decodes.

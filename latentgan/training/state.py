@@ -254,7 +254,7 @@ def statistics_images(state: TrainingState, limit: int) -> Iterator[torch.Tensor
 
 
 def model_config(state: TrainingState) -> dict[str, Any]:
-    """Return what config.json says: all that is needed to build the model again."""
+    """Return the contents of config.json: all that is needed to build the model again."""
     return {
         **state.config.as_dict(),
         "spec": state.source.spec.as_dict(),

@@ -37,7 +37,7 @@ _MAX_CLASSES = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """A CSV: the file column's cells, where each row stands in the file, and the other columns as texts."""
+    """A CSV: the cells of its file column, the line of each row, and the other columns as texts."""
 
     name: str
     files: list[str]
@@ -278,7 +278,7 @@ def _check_label(labels: np.ndarray, classes: tuple[str, ...], description: str,
 
 
 def _attributes(columns: Columns, label: str | None, notes: list[str], description: str) -> Columns:
-    """All columns that say something beside the label; a boolean label stays, for it is a concept as well."""
+    """Return the columns that are attributes: all but the label and empty ones; a boolean label stays, as a concept."""
     attributes = Columns()
     for name, values in columns.values.items():
         kind = columns.kinds[name]

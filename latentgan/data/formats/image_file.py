@@ -33,7 +33,7 @@ _ORIENTATION = 0x0112
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What is known before decoding; width and height are those after EXIF orientation."""
+    """Facts about an image that are known before decoding; width and height are those after EXIF orientation."""
 
     width: int
     height: int

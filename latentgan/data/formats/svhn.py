@@ -17,7 +17,7 @@ FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 
 
 def read_folder(folder: Path, classes: tuple[str, ...]) -> Raw:
-    """Read the train and test files; the label 10, which stands for the digit 0, becomes 0.
+    """Read the train and test files; the label 10, which means the digit 0, becomes 0.
 
     Raises:
         DataError: a file is missing, damaged or holds other arrays.
