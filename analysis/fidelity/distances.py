@@ -47,9 +47,9 @@ SPARE = 16  # neighbours beyond the k nearest, of which enough are left without 
 class Distances:
     """Two sets of rows in one space of features; both distances are 0 where the distributions are one."""
 
-    real: int
-    fake: int
-    width: int
+    real: int  # real rows
+    fake: int  # generated rows
+    width: int  # features of a row
     frechet: Interval  # |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), extrapolated to infinitely many rows
     frechet_plain: float  # as it is, which is too large by about a constant over n
     kernel: Interval  # unbiased MMD² with kernel (xᵀy / d + 1)³, mean over subsets
@@ -68,8 +68,8 @@ class Fidelity:
 
     kind: ClassVar[str] = "fidelity"
 
-    features: str
-    samples: Distances
+    features: str  # vector column that distances are measured in
+    samples: Distances  # of samples from held-out real rows
     baseline: Distances | None  # real train rows in the samples' place; None without a split
     copying: Copying | None
     modes: Modes  # of samples: how many there are where `repeats`, else only its lower end counts
@@ -77,7 +77,7 @@ class Fidelity:
     notes: tuple[str, ...]
     shown: Pixels | None = None  # (m, h, w, c) of the samples `copying.which`, beside their nearest train rows
     real_pairs: Ints | None = None  # (m, 2) held-out rows that lie nearest to a train row, and that one; table rows
-    real_distances: Doubles | None = None  # (m,)
+    real_distances: Doubles | None = None  # (m,) their distances
 
     @property
     def repeats(self) -> bool:
@@ -98,13 +98,13 @@ class Copying:
     closer: Interval  # P(a held-out row is farther from train than a sample is); 0.5 copies nothing, 1 everything
     ratio: Interval  # median distance to the nearest train row, samples over held-out rows
     copies: int  # samples nearer to a train row than 99 % of held-out rows; 1 % is expected
-    samples: int
+    samples: int  # samples that were compared
     nearest: Ints  # (m,) the nearest train row of the samples that are nearest to one, nearest first
     which: Ints  # (m,) those samples; positions among the rows given, in `Fidelity` rows of the tables
-    distances: Doubles  # (m,)
+    distances: Doubles  # (m,) from those samples to their nearest train rows, ascending
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Duplicates:
     """How often two rows are duplicates."""
 
@@ -114,7 +114,7 @@ class Duplicates:
     threshold: float  # distance up to which two rows are duplicates
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Modes:
     """How many different rows there are, by the share of pairs that are duplicates (birthday paradox).
 
@@ -134,7 +134,8 @@ def frechet_distance(x: Floats, y: Floats) -> float:
     tr (Σ₁ Σ₂)^½ is the sum of the singular values of A Bᵀ, where AᵀA = Σ₁ and BᵀB = Σ₂: no matrix root, no
     imaginary parts, and exact for singular covariances. Covariances divide by n − 1.
 
-    Raises: AnalysisError for unequal widths, fewer than 2 rows on a side, or values that are not finite.
+    Raises:
+        AnalysisError: unequal widths, fewer than 2 rows on a side, or values that are not finite.
     """
     x, y = _pair(x, y)
     first, other = _moments(x), _moments(y)
@@ -194,7 +195,8 @@ def frechet_interval(x: Floats, y: Floats, *, rng: np.random.Generator, resample
 def kernel_distance(x: Floats, y: Floats) -> float:
     """Unbiased MMD² with kernel (xᵀy / d + 1)³ of (n, d), (m, d) rows (Bińkowski et al. 2018, arXiv:1801.01401).
 
-    Raises: AnalysisError for unequal widths, fewer than 2 rows on a side, or values that are not finite.
+    Raises:
+        AnalysisError: unequal widths, fewer than 2 rows on a side, or values that are not finite.
     """
     x, y = _pair(x, y)
     a, b = x.astype(np.float64), y.astype(np.float64)
@@ -285,9 +287,16 @@ def _radii(x: Floats, k: int, part: Ints) -> Doubles:
 
 
 def compare_samples(real: Floats, fake: Floats, *, rng: Seed = 0, rows: int = ROWS, k: int = NEIGHBOURS) -> Distances:
-    """Measure all distances between (n, d) real and (m, d) generated features.
+    """Measure all distances between real and generated features.
 
-    Raises: AnalysisError for unequal widths, or fewer than 50 rows on a side.
+    Args:
+        real: (n, d) features of real images.
+        fake: (m, d) features of generated images, by the same network.
+        rng: generator or seed of the subsets.
+        rows: at most so many rows of either side are used.
+        k: neighbours that a ball of precision, recall, density and coverage reaches to.
+    Raises:
+        AnalysisError: unequal widths, or fewer than 50 rows on a side.
     """
     rng = as_rng(rng)
     check_counts(k=k)

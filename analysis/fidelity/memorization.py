@@ -26,7 +26,15 @@ def copying(samples: Floats, train: Floats, held_out: Floats, *, shown: int = SH
     P(held-out farther than sample) is the Mann–Whitney statistic of the data-copying test (Meehan, Chaudhuri &
     Dasgupta 2020, arXiv:2004.05675): 0.5 where samples are like new real rows, below where they lie off the data.
 
-    Args: samples (n, d), train (m, d), held_out (r, d) features. Raises: AnalysisError for fewer than 20 rows.
+    Args:
+        samples: (n, d) features of generated images.
+        train: (m, d) features of the images that the generator was trained on.
+        held_out: (r, d) features of real images that it was not trained on.
+        shown: how many samples, those nearest to a train row, are returned with it.
+    Returns:
+        How near samples lie to train rows, compared with held-out rows.
+    Raises:
+        AnalysisError: fewer than 20 rows in one of the three.
     """
     return copying_and_others(samples, train, held_out, shown=shown)[0]
 
@@ -90,17 +98,33 @@ def count_modes(x: Floats, *, threshold: float) -> Modes:
     The birthday paradox turned round (Arora & Zhang 2017, arXiv:1706.08224): n rows of a uniform source of N
     hold about n² / 2N pairs. Sources that are not uniform count by their collisions, 1 / Σ p², so that N is a lower
     bound of the number. The interval is that of `duplicates` for P.
+
+    Args:
+        x: (n, d) features.
+        threshold: distance up to which two rows are duplicates.
+    Raises:
+        AnalysisError: fewer than 20 rows.
     """
     result = duplicates(x, threshold=threshold)
     value, low, high = (1 / p if p > 0 else math.inf for p in (result.share.value, result.share.high, result.share.low))
-    return Modes(Interval(value, low, high, result.rows), result.pairs, result.rows, threshold)
+    return Modes(
+        number=Interval(value, low, high, result.rows), pairs=result.pairs, rows=result.rows, threshold=threshold
+    )
 
 
 def duplicates(x: Floats, *, threshold: float) -> Duplicates:
     """Measure how often two of (n, d) rows are within `threshold` of each other.
 
     The interval is the jackknife's over rows and Poisson's over pairs, the wider at either end; where no pair is
-    found, up to 3 / pairs. Raises: AnalysisError for fewer than 20 rows.
+    found, up to 3 / pairs.
+
+    Args:
+        x: (n, d) features.
+        threshold: distance up to which two rows are duplicates.
+    Returns:
+        The share of pairs that are duplicates, with a 95 % interval.
+    Raises:
+        AnalysisError: fewer than 20 rows.
     """
     x = as_codes(x)
     n = same_length(rows=x)
@@ -109,7 +133,8 @@ def duplicates(x: Floats, *, threshold: float) -> Duplicates:
     i, j = _pairs(x, threshold)
     pairs, possible = len(i), n * (n - 1) // 2
     if pairs == 0:
-        return Duplicates(Interval(0.0, 0.0, 3.0 / possible, n), 0, n, threshold)  # 95 %: at most 3 expected
+        none = Interval(0.0, 0.0, 3.0 / possible, n)  # 95 %: at most 3 expected
+        return Duplicates(share=none, pairs=0, rows=n, threshold=threshold)
 
     def share(rows: Floats) -> float:
         is_kept = np.zeros(n, np.bool_)
@@ -119,7 +144,8 @@ def duplicates(x: Floats, *, threshold: float) -> Duplicates:
     result = jackknife(share, np.random.default_rng(0).permutation(n))
     exact = _poisson(pairs)
     low, high = min(result.low, exact[0] / possible), max(result.high, exact[1] / possible)
-    return Duplicates(Interval(result.value, max(low, 0.0), min(high, 1.0), n), pairs, n, threshold)
+    interval = Interval(result.value, max(low, 0.0), min(high, 1.0), n)
+    return Duplicates(share=interval, pairs=pairs, rows=n, threshold=threshold)
 
 
 def _pairs(x: Floats, threshold: float) -> tuple[Ints, Ints]:

@@ -41,22 +41,23 @@ class ComparedModel:
     layer: str = ""  # the feature layer that was chosen, on validation rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What a contender gave on the common rows, before it is compared."""
+    """Measurements of one run or baseline on the shared rows, before it is compared with others."""
 
     who: ComparedModel
-    values: Mapping[str, AnyArray] = field(default_factory=dict)  # (draws, n) hits; of ERROR (n,) errors
-    dimension: Interval = UNKNOWN
+    values: Mapping[str, AnyArray] = field(default_factory=dict)
+    """By measure: (draws, n) whether each test row is classified correctly; of ERROR (n,) reconstruction errors."""
+    dimension: Interval = UNKNOWN  # intrinsic dimension of the code
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One figure and what it has more than the first run's, paired by row and by draw."""
+    """One figure of a run or baseline and its paired difference from the first run's, by row and by draw."""
 
-    measure: str
+    measure: str  # a key of MEASURES
     value: Interval  # n counts rows
-    difference: Interval  # not a number for the first run, or where one of the two is missing
+    difference: Interval = UNKNOWN  # not a number for the first run, or where one of the two is missing
     p_value: float = math.nan  # of the difference, with all differences of the table counted (Holm)
 
     @property
@@ -65,25 +66,26 @@ class Figure:
         return self.p_value <= SIGNIFICANT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RankedModel:
-    """A row of the table."""
+    """A row of the ranking: a run or a baseline with all its figures."""
 
     who: ComparedModel
     figures: tuple[Figure, ...]  # of the measures that it has
 
     def figure(self, measure: str) -> Figure:
         """The figure of a measure, not a number where there is none."""
-        return next((figure for figure in self.figures if figure.measure == measure), Figure(measure, UNKNOWN, UNKNOWN))
+        missing = Figure(measure=measure, value=UNKNOWN)
+        return next((figure for figure in self.figures if figure.measure == measure), missing)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BestByMetric:
-    """The best run by one measure, and the run that is hardest to tell from it."""
+    """The best run by one measure, and the run whose figure is hardest to distinguish from its."""
 
-    measure: str
-    best: int  # position among the ranked_models
-    rival: int
+    measure: str  # a key of MEASURES
+    best: int  # position among the ranked models
+    rival: int  # position of the run that is hardest to distinguish from the best
     difference: Interval  # the best's figure minus the rival's, paired
     runs: int  # that have this figure
     clear: bool  # whether the best differs from every other run, with all measures counted
@@ -96,21 +98,30 @@ class ModelRanking:
 
     ranked_models: tuple[RankedModel, ...]
     best_by_metric: tuple[BestByMetric, ...]  # by measure, where two runs have it
-    target: str  # the label; "" where nothing was read
-    per_class: int  # labels a class of the few; 0 where none were drawn
-    draws: int
-    train_rows: int
-    test_rows: int
-    held_rows: int  # on which errors are measured, and at most dimensions
+    target: str  # column that probes predict; "" where no probe was fitted
+    per_class: int  # labels a class of the few-label probes; 0 where none were drawn
+    draws: int  # draws of few labels, the same for all
+    train_rows: int  # rows that probes are trained on; 0 without a target
+    test_rows: int  # rows that probes are scored on; 0 without a target
+    held_rows: int  # held-out rows of reconstruction errors; dimensions are measured on these or a sample of them
 
     @property
     def runs(self) -> tuple[RankedModel, ...]:
-        """The ranked_models that are no baselines."""
-        return tuple(standing for standing in self.ranked_models if not standing.who.baseline)
+        """The ranked models that are no baselines."""
+        return tuple(model for model in self.ranked_models if not model.who.baseline)
 
 
 def ranked_models(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[RankedModel, ...]:
-    """Put entries in a table, each beside the first."""
+    """Compare each entry with the first, paired by row and by draw.
+
+    Args:
+        entries: runs and baselines, measured on the same rows; the first is the one that all are compared with.
+        rng: generator or seed of the bootstrap over rows.
+    Returns:
+        A row for each entry, in the same order; p-values are adjusted for all differences of the table (Holm).
+    Raises:
+        AnalysisError: no entries, values that are not finite, or measures of different rows.
+    """
     rng = as_rng(rng)
     _check(entries)
     first, result = entries[0], []
@@ -120,10 +131,11 @@ def ranked_models(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[RankedMod
             paired = i > 0 and measure in first.values
             gap = _gap(measure, values, first.values[measure], rng) if paired else UNKNOWN
             p = difference_p(gap, freedom=_freedom(values))
-            figures.append(Figure(measure, _figure(measure, values, rng), gap, p))
+            value = _figure(measure, values, rng)
+            figures.append(Figure(measure=measure, value=value, difference=gap, p_value=p))
         if np.isfinite(entry.dimension.value):
-            figures.append(Figure(DIMENSION, entry.dimension, UNKNOWN))
-        result.append(RankedModel(entry.who, tuple(figures)))
+            figures.append(Figure(measure=DIMENSION, value=entry.dimension))
+        result.append(RankedModel(who=entry.who, figures=tuple(figures)))
     adjusted = iter(holm(np.array([figure.p_value for row in result for figure in row.figures])).tolist())
     return tuple(
         replace(row, figures=tuple(replace(figure, p_value=next(adjusted)) for figure in row.figures)) for row in result
@@ -131,7 +143,16 @@ def ranked_models(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[RankedMod
 
 
 def best_by_metric(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[BestByMetric, ...]:
-    """The best run by each measure that has a better side and that two runs have."""
+    """Find the best run by each measure that has a better side and that two runs have.
+
+    Args:
+        entries: runs and baselines, measured on the same rows; baselines are never the best.
+        rng: generator or seed of the bootstrap over rows.
+    Returns:
+        An entry for each such measure, in the order of MEASURES; p-values are adjusted for their number (Holm).
+    Raises:
+        AnalysisError: no entries, values that are not finite, or measures of different rows.
+    """
     rng = as_rng(rng)
     _check(entries)
     result = []
@@ -162,7 +183,11 @@ def _freedom(values: AnyArray) -> int:
 
 
 def _check(entries: Sequence[Entry]) -> None:
-    """Raise: AnalysisError for no entries, or measures of other rows than the first entry's."""
+    """Check that there are entries, all measured on the same rows.
+
+    Raises:
+        AnalysisError: no entries, values that are not finite, or measures of different rows.
+    """
     if not entries:
         raise AnalysisError("a table of runs needs one entry at least")
     for measure in MEASURES:

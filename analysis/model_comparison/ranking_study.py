@@ -48,10 +48,19 @@ def study_runs(
     progress: Progress = silent,
     draws: int = DRAWS,
 ) -> tuple[ModelRanking, list[str]]:
-    """Read every table's code and features, and those of baselines, from the same rows; and notes.
+    """Measure the codes and feature layers of several tables, and those of baselines, on the same rows.
 
-    Args: names: of the runs, in the order of tables. find_model: gives the model that decodes a table's codes.
-    Raises: AnalysisError where the tables are not of the same images.
+    Args:
+        tables: embeddings of the same images, one table a run.
+        names: names of the runs, in the order of the tables.
+        options: rows and seed that all analyses share.
+        find_model: returns the model that decodes a table's codes, or None; without it there are no errors.
+        progress: called with a line of text before each step.
+        draws: draws of few labels, the same for all.
+    Returns:
+        The ranking, and notes on which rows were used and what is missing from which run.
+    Raises:
+        AnalysisError: the tables are not of the same images.
     """
     study = _Study(tables, names, options, find_model, progress, draws)
     runs = [study.run(i) for i in range(len(tables))]
@@ -73,7 +82,7 @@ def study_runs(
 
 
 class _Study:
-    """One entry after the other; what cannot be measured is kept with the names of whom it is missing from."""
+    """Measures one entry after the other; `missing` maps what could not be measured to the names of these runs."""
 
     def __init__(
         self,
@@ -117,10 +126,11 @@ class _Study:
             width=0 if code is None else int(table.encoded.sum()),
             layer=layer,
         )
-        return Entry(who, values, UNKNOWN if code is None else self._dimension(i, code, who.name))
+        dimension = UNKNOWN if code is None else self._dimension(i, code, who.name)
+        return Entry(who=who, values=values, dimension=dimension)
 
     def untrained(self, i: int, who: ComparedModel) -> Entry | None:
-        """Read the same columns of a run's untrained network."""
+        """Measure the same columns of a run's untrained network; None where the table has none."""
         table, values, dimension = self.tables[i], dict[str, AnyArray](), UNKNOWN
         result = {representation.name: representation for representation in representations(table)}
         name = f"untrained.{who.name}"
@@ -135,11 +145,10 @@ class _Study:
                 self._read(i, code, values, CODE, CODE_FEW)
             if layer is not None:
                 self._read(i, layer, values, FEATURES, FEATURES_FEW)
-        return Entry(
-            ComparedModel(name=name, baseline=True, width=who.width if code else 0, layer=who.layer if layer else ""),
-            values,
-            dimension,
+        baseline = ComparedModel(
+            name=name, baseline=True, width=who.width if code else 0, layer=who.layer if layer else ""
         )
+        return Entry(who=baseline, values=values, dimension=dimension)
 
     def of_pixels(self, widths: Sequence[int]) -> list[Entry]:
         """Measure raw pixels, and a PCA of them for each width of a code."""
@@ -180,7 +189,7 @@ class _Study:
         return logistic_hits(*rows, rng=self.options.rng("readers"), classes=classes)
 
     def _few(self, rows: tuple[Rows, Rows, Rows], values: dict[str, AnyArray], measure: str) -> None:
-        """Teach the draws that all share."""
+        """Train a probe on each draw of few labels; all runs share the draws."""
         if self.ground.draws is None or self.ground.column is None:
             return
         train, held, test = rows
@@ -194,7 +203,7 @@ class _Study:
         )[0]
 
     def _best_layer(self, i: int, layers: Sequence[Representation], values: dict[str, AnyArray]) -> str:
-        """Read the layer that is best on validation rows, so that its test rows know nothing of the choice."""
+        """Probe all layers and choose the best on validation rows, so that test rows have no part in the choice."""
         best, name = -1.0, ""
         for wanted in layers:
             self.progress(f"{self.names[i]}: {wanted.name}")
@@ -240,4 +249,5 @@ class _Study:
             restored = np.clip(pca.restore(pca.project(held)), 0, 1)
             values[ERROR] = reconstruction_error(held[:, :, None, None], restored[:, :, None, None])
         dimension = self._dimension(i, wanted, wanted.name) if len(ground.fit) > 1 or not wanted.width else UNKNOWN
-        return Entry(ComparedModel(name=wanted.name, baseline=True, width=width), values, dimension)
+        who = ComparedModel(name=wanted.name, baseline=True, width=width)
+        return Entry(who=who, values=values, dimension=dimension)

@@ -90,24 +90,24 @@ class Transfer:
 class Comparison:
     """Two representations of the same rows."""
 
-    names: tuple[str, str]
-    widths: tuple[int, int]
-    rows: int
+    names: tuple[str, str]  # of the first and the second representation
+    widths: tuple[int, int]  # columns of either
+    rows: int  # shared rows
     similarities: tuple[Similarity, ...]
-    transfers: tuple[Transfer, ...]
+    transfers: tuple[Transfer, ...]  # a concept each; empty where no concept has rows enough
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparisons:
-    """One representation beside those of other models, and beside its baselines."""
+    """One representation compared with those of other models, and with its baselines."""
 
     kind: ClassVar[str] = "model_comparison"
 
     pairs: tuple[Comparison, ...]  # the first is the same in all
     baselines: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network
     notes: tuple[str, ...]
-    runs: ModelRanking | None = None  # what each run gives, on the same rows
+    runs: ModelRanking | None = None  # figures of each run, on the same rows
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""

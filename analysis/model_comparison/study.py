@@ -35,10 +35,20 @@ def study_comparison(
     progress: Progress = silent,
     draws: int = DRAWS,
 ) -> Comparisons:
-    """Put tables of the same images side by side, and the code of the first beside those of others and baselines.
+    """Rank the runs of several tables, and compare the code of the first with those of the others and of baselines.
 
-    Args: names: of the tables, by default those of their files. find_model: gives the model that decodes a table's
-        codes.
+    Args:
+        first: embeddings of the model that all are compared with.
+        other_tables: embeddings of the same images by other models.
+        options: rows and seed that all analyses share.
+        names: names of the tables, by default those of their files.
+        find_model: returns the model that decodes a table's codes, or None.
+        progress: called with a line of text before each step.
+        draws: draws of few labels, the same for all.
+    Returns:
+        Similarities and transferred concepts of each pair, those of the baselines, and the ranking of the runs.
+    Raises:
+        AnalysisError: the tables are not of the same images, or share fewer than 50 rows.
     """
     tables = [first, *other_tables]
     short = [table.path.name for table in tables]
@@ -77,7 +87,7 @@ def study_comparison(
     notes = dict.fromkeys(
         [*ranking_notes, *(note for pair in pairs for note in pair.notes), *missing_baselines(first), *grouping(first)]
     )
-    return Comparisons(tuple(pairs), tuple(result), tuple(notes), runs)
+    return Comparisons(pairs=tuple(pairs), baselines=tuple(result), notes=tuple(notes), runs=runs)
 
 
 def compare_tables(

@@ -117,7 +117,8 @@ def test_alike_runs_are_told_apart_in_one_case_of_twenty_and_more_of_them_in_few
     for runs, most in ((2, 0.07), (4, 0.05)):
         named = [
             best_by_metric(
-                [Entry(ComparedModel(name=str(i)), {CODE: rng.random((1, 300)) < 0.8}) for i in range(runs)], rng=rng
+                [Entry(who=ComparedModel(name=str(i)), values={CODE: rng.random((1, 300)) < 0.8}) for i in range(runs)],
+                rng=rng,
             )[0].clear
             for _ in range(600)
         ]
@@ -129,8 +130,8 @@ def test_less_is_better_of_errors_and_differences_are_paired() -> None:
     rng = np.random.default_rng(0)
     hard = rng.gamma(9, 1, size=200)
     entries = [
-        Entry(ComparedModel(name="worse"), {ERROR: hard + 0.1 + 0.01 * rng.normal(size=200)}),
-        Entry(ComparedModel(name="better"), {ERROR: hard}),
+        Entry(who=ComparedModel(name="worse"), values={ERROR: hard + 0.1 + 0.01 * rng.normal(size=200)}),
+        Entry(who=ComparedModel(name="better"), values={ERROR: hard}),
     ]
     (lead,) = best_by_metric(entries, rng=rng)
     table = ranked_models(entries, rng=rng)

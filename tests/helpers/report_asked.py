@@ -96,4 +96,4 @@ def comparison(names: tuple[str, ...]) -> Comparisons:
         )
         for name, y in (("pixels", flat), ("untrained.code", flat @ rng.normal(size=(64, 6))))
     ]
-    return Comparisons(tuple(pairs), tuple(baselines), ("500 common test rows",))
+    return Comparisons(pairs=tuple(pairs), baselines=tuple(baselines), notes=("500 common test rows",))

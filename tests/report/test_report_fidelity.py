@@ -59,7 +59,7 @@ def test_samples_that_lie_off_and_repeat_are_said_to(found: Fidelity) -> None:
 def test_real_images_in_the_samples_place_differ_in_nothing(found: Fidelity) -> None:
     assert found.baseline is not None and found.copying is not None
     near = replace(found.copying, closer=Interval(0.5, 0.4, 0.6, 140))
-    few = Modes(Interval(4000.0, 1500.0, 9000.0, 80), 1, 80, 0.5)
+    few = Modes(number=Interval(4000.0, 1500.0, 9000.0, 80), pairs=1, rows=80, threshold=0.5)
     as_real = replace(found, samples=found.baseline, copying=near, modes=few)
     said = finding(as_real)
     (table,) = [t for t in blocks(as_real, Table) if t.columns[0] == "different images"]
@@ -72,7 +72,7 @@ def test_no_clear_difference_is_said_only_where_no_figure_beside_that_of_real_im
     real, copying = found.baseline, found.copying
     assert real is not None and copying is not None
     near = replace(copying, closer=Interval(0.5, 0.4, 0.6, 140))
-    few = Modes(Interval(4000.0, 1500.0, 9000.0, 80), 1, 80, 0.5)
+    few = Modes(number=Interval(4000.0, 1500.0, 9000.0, 80), pairs=1, rows=80, threshold=0.5)
     alike = replace(found, samples=real, copying=near, modes=few)
     recall, kernel = Interval(0.813, 0.77, 0.85, 400), Interval(0.5, 0.45, 0.55, 400)
     baseline = replace(real, recall=Interval(0.978, 0.96, 0.99, 400))
@@ -130,7 +130,7 @@ def test_the_word_fid_stands_only_where_it_is_said_that_it_is_none(found: Fideli
 
 
 def test_no_duplicates_give_a_lower_end_alone(found: Fidelity) -> None:
-    none = Modes(Interval(np.inf, 590.0, np.inf, 60), 0, 60, 0.5)
+    none = Modes(number=Interval(np.inf, 590.0, np.inf, 60), pairs=0, rows=60, threshold=0.5)
     (table,) = [t for t in blocks(replace(found, modes=none), Table) if t.columns[0] == "different images"]
     assert table.rows[0] == ("samples", "more than 590", "0", "60")
 
