@@ -38,7 +38,7 @@ from ..base.statistics import SIGNIFICANT, Baseline, Interval, correlation, fals
 from ..errors import AnalysisError
 from .cross_fitting import FOLDS, affordable, cross_fit
 from .directions import METHODS, NUMERIC, find_directions, unit
-from .displacement import moved_by
+from .displacement import displacement_note, moved_by
 from .joint_regression import Joint, columns_of, joint_of
 from .orthogonalization import WAYS, ConditionalConcept, PreservedConcept
 from .scoring import Task, by_mean, chance
@@ -213,17 +213,17 @@ def concept_table(
     concepts = _scored(space, tasks, result, preserved, beside_each, best, permutations, rng)
     wide = np.zeros((len(result), len(mask)))
     wide[:, mask] = space.whole(np.stack([candidate.axis for candidate in result]))
-    free = tuple(
-        _record(space, tasks, result, i, rng) for i, candidate in enumerate(result) if candidate.orthogonal is not None
-    )
+    conditional_places = [i for i, candidate in enumerate(result) if candidate.orthogonal is not None]
+    conditional = tuple(_record(space, tasks, result, i, rng) for i in conditional_places)
+    displacement = displacement_note(space.test, [_concept_columns(tasks, result, i) for i in conditional_places])
     joint = joint_of(train, targets, train_rows, rng=rng.spawn(1)[0], mask=mask, groups=groups)
     return ConceptTable(
         concepts=concepts,
         directions=wide,
         cosines=wide @ wide.T,
         edits=None,
-        notes=(*notes, *width_notes, *left),
-        conditional=free,
+        notes=(*notes, *width_notes, *left, *filter(None, [displacement])),
+        conditional=conditional,
         joint=joint,
     )
 
@@ -355,10 +355,8 @@ def _record(
         raise ValueError(f"{candidate.name!r} preserves nothing")
     pair = np.stack([candidates[candidate.source].axis, candidate.axis])
     train, test = space.along(pair)
-    numbers, place_of = columns_of([task.question for task in tasks], tasks[0].test)
-    about = [candidate.task, *(candidates[condition].task for condition in candidate.conditions)]
     steps = pair * train.std(0, dtype=np.float64)[:, None]
-    moved = list(zip(*moved_by(space.test, numbers[:, place_of[about]], steps), strict=True))
+    moved = list(zip(*moved_by(space.test, _concept_columns(tasks, candidates, place), steps), strict=True))
     preserved = []
     for k, condition in enumerate(candidate.conditions):
         axis, task = candidates[condition].axis, tasks[candidates[condition].task]
@@ -385,6 +383,14 @@ def _record(
         by=candidate.by,
         moved=moved[0],
     )
+
+
+def _concept_columns(tasks: Sequence[Task], candidates: Sequence[Found], place: int) -> Doubles:
+    """Values of a conditional direction's concept, then of the preserved ones, on test rows: (n', 1 + c)."""
+    numbers, place_of = columns_of([task.question for task in tasks], tasks[0].test)
+    conditions = [candidates[condition].task for condition in candidates[place].conditions]
+    values: Doubles = numbers[:, place_of[[candidates[place].task, *conditions]]]
+    return values
 
 
 def concept_vector(

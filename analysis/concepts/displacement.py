@@ -11,24 +11,30 @@ so that a step along β_a alone moves a and nothing else, however a and the othe
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..base.arrays import Doubles, Floats
 from ..base.statistics import UNKNOWN, Interval
 
-HELD = 0.4  # share of what is read of concepts that must not be noise
+MIN_SIGNAL_SHARE = 0.4  # share of a concept's variance along its effect that must not be noise of the estimate
 
 
-ROWS = 3  # a column of the code, below which the covariance says too little
+MIN_ROWS_PER_COLUMN = 3  # rows for each column of the code and each concept; fewer estimate no usable covariance
 
 
 def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Interval]]:
-    """Change of each column by each step, in the column's standard deviations, with its 95 % interval.
+    """Estimate how far each step moves each concept, in the concept's standard deviations, with a 95 % interval.
 
-    Args: codes: (n, d). columns: (n, k) of concepts, NaN unknown; rows with an unknown one take no part. steps: (m, d).
-    Returns: m lists of k; a column that follows from those before it is not known, nor one that codes hardly hold, nor
-        any where rows are few.
+    Args:
+        codes: (n, d) of test rows.
+        columns: (n, k) values of the concepts, NaN where unknown; only rows with all k values are used.
+        steps: (m, d) steps in the code.
+
+    Returns:
+        m lists of k intervals. `UNKNOWN` stands for a concept that the ones before it determine, for one that codes
+        hardly hold, and for all where rows are too few (see `displacement_note`).
     """
     is_known = np.isfinite(columns).all(1)
     x, z = columns[is_known], codes[is_known].astype(np.float64)
@@ -36,7 +42,7 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
 
     nothing = [[UNKNOWN] * columns.shape[1] for _ in steps]
     n, d = z.shape
-    if n < ROWS * (d + x.shape[1]):
+    if n < rows_needed(d, x.shape[1]):
         return nothing
     x, z = x - x.mean(0), z - z.mean(0)
     covariance = _independent(x)
@@ -50,13 +56,13 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
         slopes = np.linalg.solve(spread, effects.T)  # (d, k)
         inside = effects @ slopes
         true = inside - d * inverse  # without what the noise of the effects adds
-        if np.linalg.eigvalsh(true)[0] >= HELD * np.linalg.eigvalsh(inside)[0]:
+        if np.linalg.eigvalsh(true)[0] >= MIN_SIGNAL_SHARE * np.linalg.eigvalsh(inside)[0]:
             break
         sizes = np.square(part).sum(0)
         alone = part.T @ z / sizes[:, None]
         read = np.einsum("kd,dk->k", alone, np.linalg.solve(spread, alone.T))
         held = 1 - d / sizes / np.maximum(read, 1e-300)
-        if held.min() >= HELD:  # each is in the codes, but not what they do apart
+        if held.min() >= MIN_SIGNAL_SHARE:  # each is in the codes, but not what they do apart
             return nothing
         del covariance[int(held.argmin())]
     if not covariance:
@@ -81,6 +87,34 @@ def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Inter
             displacements[place] = Interval(float(value / size), low, high, n)
         result.append(displacements)
     return result
+
+
+def rows_needed(width: int, concepts: int) -> int:
+    """Test rows that a displacement needs: `MIN_ROWS_PER_COLUMN` for each column of the code and each concept."""
+    return MIN_ROWS_PER_COLUMN * (width + concepts)
+
+
+def displacement_note(codes: Floats, columns: Sequence[Doubles]) -> str:
+    """Say for how many directions no displacement is estimated because test rows are too few.
+
+    Args:
+        codes: (n, d) of test rows.
+        columns: of each direction, (n, k) values of its concept and the preserved ones, NaN where unknown.
+
+    Returns:
+        A note, empty where rows suffice for every direction.
+    """
+    width = codes.shape[1]
+    complete = [(int(np.isfinite(values).all(1).sum()), values.shape[1]) for values in columns]
+    short = [(n, concepts) for n, concepts in complete if n < rows_needed(width, concepts)]
+    if not short:
+        return ""
+    fewest, needed = min(n for n, _ in short), max(rows_needed(width, concepts) for _, concepts in short)
+    directions = "one conditional direction" if len(short) == 1 else f"{len(short):,} conditional directions"
+    return (
+        f"no displacement is estimated for {directions} (a dash in the table): {fewest:,} test rows have all values, "
+        f"and {needed:,} are needed, {MIN_ROWS_PER_COLUMN} for each of the code's {width:,} columns and each concept"
+    )
 
 
 def _independent(x: Doubles) -> list[int]:

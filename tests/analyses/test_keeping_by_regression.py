@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,17 @@ def test_projection_moves_b_backwards() -> None:
     assert before.low > 0.3 and after.high < -0.2, "0.4 forwards, and as far backwards"
     assert regressed.preserved[0].moved[1].low < 0 < regressed.preserved[0].moved[1].high
     assert projected.preserved[0].ranked[1].value < 0.05, "although it predicts nothing of b in the rows"
+
+
+@pytest.mark.parametrize(("test_rows", "estimated"), [(41, False), (42, True)])
+def test_few_rows_without_displacement_are_noted(test_rows: int, estimated: bool) -> None:
+    rng = np.random.default_rng(2)
+    codes, targets = together(rng, 2 * test_rows, 0.3, number=True)
+    table = preserving(codes, targets, rng)
+    notes = [note for note in table.notes if "displacement" in note]
+    figures = [re.findall(r"\d+", note) for note in notes]
+    assert np.isfinite(table.conditional[0].moved[1].value) == estimated
+    assert figures == ([] if estimated else [["41", "42", "3", "12"]])
 
 
 def test_within_classes_differences_are_pooled() -> None:
