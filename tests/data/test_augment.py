@@ -77,7 +77,7 @@ def png(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("name", "settings"), ASKED.items())
-def test_every_family_that_is_told_labels_draws_a_class_by_its_name(name, settings):
+def test_conditional_families_draw_by_class_name(name, settings):
     conditional = model(name, **settings)
     assert conditional.classes == ("a", "b", "c")
     codes = conditional.draw(5, seed=2, label="b")
@@ -96,7 +96,7 @@ def test_every_family_that_is_told_labels_draws_a_class_by_its_name(name, settin
 @pytest.mark.parametrize(
     ("name", "settings"), [("bigan", {}), ("infogan", {"categorical": (3,)}), ("ali", {}), ("aae", {})]
 )
-def test_a_family_that_is_told_none_says_which_are(name, settings):
+def test_an_unconditional_family_names_others(name, settings):
     unconditional = model(name, **settings)
     assert unconditional.classes == ()
     with pytest.raises(ConfigError, match=r"is not conditioned on classes.*cgan and aae_semi.*family\.conditional"):
@@ -111,7 +111,7 @@ def test_classes_stand_in_rows_and_columns_share_their_noise():
         assert np.array_equal(rows[4 * k : 4 * k + 4], conditional.sample(4, seed=1, label=label))
 
 
-def test_sample_writes_a_row_a_class_or_the_class_that_is_asked_for(call, run, tmp_path):
+def test_sample_writes_a_row_a_class(call, run, tmp_path):
     code, err = call("sample", run, "-n", 10, "--out", tmp_path / "all.png", "--seed", 4)
     assert code == 0 and "rows: 'a', 'b', 'c'" in err
     grid, drawn = png(tmp_path / "all.png"), NumpyModel.load(run, device="cpu").sample_classes(4, seed=4)
@@ -127,7 +127,7 @@ def test_sample_writes_a_row_a_class_or_the_class_that_is_asked_for(call, run, t
 
 
 @pytest.mark.parametrize("command", ["sample", "augment"])
-def test_what_cannot_be_asked_for_is_refused_with_exit_code_2(command, call, run, tmp_path):
+def test_impossible_requests_exit_with_2(command, call, run, tmp_path):
     if command == "sample":
         code, err = call("sample", run, "--label", "d", "--out", tmp_path / "x.png")
         assert code == 2 and "no class is called 'd'" in err and "known are: 'a', 'b', 'c'" in err
@@ -181,7 +181,7 @@ def test_the_best_of_a_class_are_kept_by_the_discriminators_logit(name, settings
     assert (kept_best[:, 3:] == [0, 1, 0]).all()
 
 
-def test_draws_repeat_by_the_seed_and_differ_between_classes_batches_and_seeds():
+def test_draws_depend_on_seed_class_and_batch():
     conditional = model()
     draws = [
         np.concatenate(list(selected_codes(conditional, k, Plan(2 * BATCH, seed=s))))
@@ -254,7 +254,7 @@ def test_given_images_are_scored_beside_their_codes():
     assert conditional.score(codes, conditional.decode(codes)) == pytest.approx(conditional.score(codes), abs=1e-7)
 
 
-def test_an_encoder_that_was_fitted_afterwards_has_the_discriminator_of_its_game():
+def test_a_fitted_encoder_has_its_games_critic():
     assert model("latent_regressor", of="dcgan").scores and not model("vae").scores
 
 
@@ -305,7 +305,7 @@ def test_hostile_labels_stay_in_place_and_are_read_back_apart(name, call, tmp_pa
         assert json.loads((out / "augment.json").read_text())["classes"]["class0-x"] == "../x"
 
 
-def test_names_that_a_file_system_takes_for_the_same_are_kept_apart():
+def test_names_equal_on_disk_are_kept_apart():
     names = written_names(("a", "A", "é", "e\u0301", "x" * 300, "class1-A", "\udc80", "x\ny"), Path("out"))
     assert len({name.casefold() for name in names}) == 8 and all(0 < len(name.encode()) < 120 for name in names)
     assert names[0] == "a" and all("\n" not in name and "/" not in name for name in names)

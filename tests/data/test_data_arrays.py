@@ -81,7 +81,7 @@ def test_dark_bytes_are_said_but_not_refused() -> None:
     assert any("very dark" in note for note in from_arrays(BYTES // 16).notes)
 
 
-def test_channels_may_come_first_or_last_and_opacity_is_laid_on_white() -> None:
+def test_channels_may_come_first_or_last() -> None:
     colours = RNG.integers(0, 256, (20, 6, 6, 3), dtype=np.uint8)
     first = from_arrays(colours.transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(first.images, colours)
@@ -257,7 +257,7 @@ def test_points_reach_a_batch_as_they_are() -> None:
     np.testing.assert_array_equal(source.tensor([3])[0, :, 0, 0], points[3].astype(np.float32))
 
 
-def test_points_that_are_none_are_refused_and_so_is_training_on_them(tmp_path: Path) -> None:
+def test_bad_points_are_refused(tmp_path: Path) -> None:
     for bad in (np.zeros(5), np.full((5, 2), np.nan), np.array([["a", "b"]])):
         with pytest.raises(DataError, match="finite numbers of shape"):
             from_points(bad)

@@ -37,14 +37,14 @@ def test_a_batch_holds_the_images_and_labels_of_its_rows() -> None:
     np.testing.assert_array_equal(batch.label, source.labels[batch.index.numpy()])
 
 
-def test_black_and_white_are_exactly_minus_one_and_one_and_come_back_as_bytes() -> None:
+def test_black_and_white_are_minus_one_and_one() -> None:
     bytes_ = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     images = to_model(torch.from_numpy(bytes_))
     assert images.min() == -1 and images.max() == 1
     np.testing.assert_array_equal(from_model(images), bytes_)
 
 
-def test_every_row_comes_once_an_epoch_and_none_is_lost_between_epochs() -> None:
+def test_every_row_comes_once_an_epoch() -> None:
     source = planted(97)
     stream = batches(source)
     n = len(source.rows("train"))
@@ -97,7 +97,7 @@ def test_the_labelled_stream_draws_labelled_training_rows_alone() -> None:
     assert (next(stream.labelled).label >= 0).all()  # type: ignore[operator]
 
 
-def test_without_labels_batches_have_none_and_the_labelled_stream_refuses() -> None:
+def test_the_labelled_stream_needs_labels() -> None:
     stream = batches(planted(labels=None))
     assert next(stream).label is None
     with pytest.raises(DataError, match="no labelled images"):
@@ -154,7 +154,7 @@ def test_a_batch_of_128_costs_little() -> None:
 
 
 @pytest.mark.gpu
-def test_on_an_accelerator_images_live_there_as_bytes_and_batches_equal_those_of_the_cpu() -> None:
+def test_batches_of_an_accelerator_equal_the_cpus() -> None:
     source = planted(channels=3)
     on_gpu, on_cpu = batches(source, device="cuda"), batches(source)
     for _ in range(8):
@@ -165,7 +165,7 @@ def test_on_an_accelerator_images_live_there_as_bytes_and_batches_equal_those_of
         )
 
 
-def test_told_labels_are_drawn_by_the_seed_equally_many_a_class():
+def test_used_labels_are_balanced_and_seeded():
     y = np.repeat([0, 1, 2, -1], [40, 30, 20, 10])
     source = from_arrays(
         np.random.default_rng(0).integers(0, 256, (100, 4, 4, 1), np.uint8), y, split=["train"] * 99 + ["test"]
@@ -188,7 +188,7 @@ def test_told_labels_are_drawn_by_the_seed_equally_many_a_class():
         told(90)
 
 
-def test_the_labelled_stream_holds_the_told_rows_only():
+def test_the_labelled_stream_has_used_rows_only():
     source = from_arrays(
         np.random.default_rng(0).integers(0, 256, (60, 4, 4, 1), np.uint8),
         np.arange(60) % 3,

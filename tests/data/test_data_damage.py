@@ -76,9 +76,7 @@ def test_damage_ends_in_one_sentence_or_none(name: str, tmp_path: Path) -> None:
             assert "\n" not in str(error)
 
 
-def test_damage_found_while_the_decoded_copy_is_written_is_the_files_not_the_caches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_damage_of_a_file_is_not_the_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode, "KEEP_BYTES", 0)
     content = bytearray(WHOLE["set.parquet"])
     content[40:400] = bytes(360)

@@ -70,7 +70,7 @@ def test_the_decoded_copy_remembers_bad_files(folder: Path) -> None:
     assert "cats/013.png" in refused(folder)
 
 
-def test_the_decoded_copy_leaves_nothing_behind_when_decoding_fails(folder: Path, cache: Path) -> None:
+def test_failed_decoding_leaves_nothing_behind(folder: Path, cache: Path) -> None:
     bad = folder / "cats" / "013.png"
     content = bad.read_bytes()
     bad.write_bytes(content[: content.index(b"IDAT") + 20])

@@ -143,7 +143,7 @@ def test_busy_servers_are_asked_again(server: Server, tmp_path: Path) -> None:
     assert get(server, tmp_path / "file") == CONTENT
 
 
-def test_what_came_before_a_server_broke_down_is_kept_for_the_next_time(server: Server, tmp_path: Path) -> None:
+def test_a_broken_download_is_resumed_later(server: Server, tmp_path: Path) -> None:
     server.script = ["truncate", "503"]
     with pytest.raises(FetchError, match=r"answered 503 \(3 attempts\)") as caught:
         get(server, tmp_path / "file")

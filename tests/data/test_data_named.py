@@ -109,9 +109,7 @@ def test_files_that_the_user_put_into_the_cache_are_taken_and_said(mirror: Path,
     assert any("not the published one" in note for note in source.notes)
 
 
-def test_without_a_network_one_sentence_says_where_to_put_which_file(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_network_the_way_out_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unreachable = dataclasses.replace(named.SETS["mnist"], bases=("http://127.0.0.1:9/",))
     monkeypatch.setitem(named.SETS, "mnist", unreachable)
     with pytest.raises(DataError) as caught:

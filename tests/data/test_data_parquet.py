@@ -45,7 +45,7 @@ def refused(*arguments: Any, **options: Any) -> str:
     return str(caught.value)
 
 
-def test_a_table_of_an_image_hub_comes_with_names_paths_and_columns(tmp_path: Path) -> None:
+def test_a_hubs_table_has_names_and_columns(tmp_path: Path) -> None:
     extra = {"bold": [True, None, False] * 50, "size": np.arange(150.0), "tags": [["a"]] * 150}
     pq.write_table(hub(**extra), tmp_path / "set.parquet", row_group_size=40)
     source = load_source(tmp_path / "set.parquet")

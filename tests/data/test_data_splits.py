@@ -14,7 +14,7 @@ from latentgan.errors import DataError
 MARK = "ab" * 32
 
 
-def test_a_fifth_of_every_class_is_test_and_a_tenth_of_the_rest_validation() -> None:
+def test_a_fifth_of_every_class_is_test() -> None:
     labels = np.repeat([0, 1, -1], [500, 100, 400])
     split = complete_split(None, labels, MARK)
     for label, n in ((0, 500), (1, 100), (-1, 400)):
@@ -23,7 +23,7 @@ def test_a_fifth_of_every_class_is_test_and_a_tenth_of_the_rest_validation() -> 
     assert (split == "train").sum() == 720
 
 
-def test_the_official_test_split_is_kept_and_validation_comes_from_training_rows() -> None:
+def test_the_official_test_split_stays() -> None:
     official = np.array(["train"] * 100 + ["test"] * 30)
     split = complete_split(official, np.arange(130) % 2, MARK)
     assert (split[100:] == "test").all()
@@ -51,9 +51,7 @@ def test_a_class_of_two_has_one_to_train_and_one_to_test() -> None:
 
 @given(st.lists(st.integers(-1, 6), min_size=2, max_size=200), st.floats(0.05, 0.5), st.integers(0, 99))
 @settings(deadline=None, max_examples=60)
-def test_stratified_rows_are_distinct_and_keep_each_class_near_its_share(
-    labels: list[int], share: float, seed: int
-) -> None:
+def test_stratified_rows_keep_class_shares(labels: list[int], share: float, seed: int) -> None:
     array = np.array(labels)
     chosen = stratified(array, share, np.random.default_rng(seed))
     assert len(set(chosen.tolist())) == len(chosen) == round(share * len(array))

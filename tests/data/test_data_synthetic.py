@@ -31,7 +31,7 @@ def test_the_ring_stands_evenly_on_its_circle() -> None:
     np.testing.assert_allclose((points(ring) - ring.centres[ring.source.labels]).std(), 0.03, rtol=0.05)
 
 
-def test_the_same_seed_gives_the_same_points_and_another_one_others() -> None:
+def test_points_follow_the_seed() -> None:
     first, repeated, other = ring_of_gaussians(100), ring_of_gaussians(100), ring_of_gaussians(100, seed=1)
     assert first.source.fingerprint == repeated.source.fingerprint != other.source.fingerprint
 
@@ -42,7 +42,7 @@ def test_fresh_points_of_the_planted_distribution_cover_all_of_it() -> None:
     assert coverage.share == pytest.approx(1 - np.exp(-8), abs=1e-3)  # P(r <= 4 sd) in two dimensions
 
 
-def test_a_mode_counts_from_a_twentieth_of_its_share_and_only_near_its_centre() -> None:
+def test_a_mode_counts_from_a_twentieth() -> None:
     grid = grid_of_gaussians(1_000)
     samples = np.repeat(grid.centres[:1], 10_000, axis=0)
     samples[:20] = grid.centres[1] + [0.19, 0]

@@ -81,7 +81,7 @@ def test_columns_are_numeric_boolean_or_text_with_missing_values(folder: Path) -
     assert any("'void' is empty" in note for note in source.notes)
 
 
-def test_the_label_is_the_one_asked_for_else_label_else_the_first_categorical(folder: Path) -> None:
+def test_the_label_column_is_chosen_in_order(folder: Path) -> None:
     columns = (("note", [f"n{row}" for row in range(12)]), ("weight", WEIGHT), ("kind", KIND), ("bold", [0, 1] * 6))
     table(folder, *columns)
     source = load_source(folder)
@@ -96,7 +96,7 @@ def test_the_label_is_the_one_asked_for_else_label_else_the_first_categorical(fo
     assert load_source(folder).spec.classes == ("x", "y", "z")
 
 
-def test_without_a_categorical_column_images_are_unlabelled_and_the_log_says_how_to_choose(folder: Path) -> None:
+def test_without_a_categorical_column_no_labels(folder: Path) -> None:
     table(folder, ("weight", WEIGHT))
     source = load_source(folder)
     assert (source.labels == -1).all() and any("--label chooses one" in note for note in source.notes)
@@ -123,7 +123,7 @@ def test_a_column_called_split_is_the_official_split(folder: Path) -> None:
     assert "split" not in source.attributes
 
 
-def test_columns_that_would_hide_those_of_the_embeddings_get_another_name(folder: Path) -> None:
+def test_reserved_column_names_are_changed(folder: Path) -> None:
     table(folder, ("label", KIND), ("id", WEIGHT), ("code", WEIGHT))
     source = load_source(folder)
     assert set(source.attributes) == {"attribute_id", "attribute_code"}

@@ -114,7 +114,7 @@ def test_the_terms_are_the_papers_computed_anew_in_float64(posterior, told):
         assert drawn.std() == pytest.approx(1, abs=0.3)
 
 
-def test_reconstruction_moves_the_autoencoder_and_the_game_the_encoder_and_nothing_else():
+def test_each_term_moves_its_networks_alone():
     source = pictures()
     family = made(source)
     objectives, *_ = played(family, source)
@@ -130,7 +130,7 @@ def test_reconstruction_moves_the_autoencoder_and_the_game_the_encoder_and_nothi
     assert all(g.abs().max() > 0 for g in gradient)
 
 
-def test_one_optimiser_moves_the_encoder_on_the_weighted_sum_where_the_game_has_a_weight():
+def test_one_optimiser_moves_the_weighted_sum():
     source = pictures()
     apart, together = made(source), made(source, adversarial_weight=0.25)
     torch.manual_seed(1)
@@ -151,7 +151,7 @@ def test_without_labels_nothing_is_told():
     assert judged.shape == (120, 2) and decoded.shape == (60, 2)
 
 
-def test_the_decoder_is_told_labels_and_unlabelled_images_count_as_any():
+def test_unlabelled_images_count_as_any_class():
     source = pictures(unlabelled=24)
     family = made(source, labels="decoder")
     _, (judged,), (decoded,) = played(family, source)
@@ -166,7 +166,7 @@ def test_the_decoder_is_told_labels_and_unlabelled_images_count_as_any():
     assert code.shape == (60, 5) and torch.allclose(code[:, 2:], torch.tensor(1 / 3))
 
 
-def test_a_label_says_which_component_of_the_prior_its_image_is_judged_with():
+def test_a_label_selects_the_priors_component():
     source = pictures(unlabelled=24)
     _, (judged,), (decoded,) = played(made(source, **PRIOR), source)
     batch = next(Batches(source, batch_size=60, seed=0, device="cpu"))
@@ -262,7 +262,7 @@ def test_settings_that_do_not_go_together_are_refused(settings, labels, sentence
         made(pictures(labels=labels), **settings)
 
 
-def test_exactly_the_asked_number_of_labels_reaches_the_networks():
+def test_exactly_the_used_labels_reach_networks():
     source = pictures()
     family = made(source, labels="decoder", latent=2)
     batches, labelled = Batches(source, batch_size=16, seed=3, device="cpu", labels=7), set()

@@ -131,7 +131,7 @@ def test_heads_that_are_close_are_pushed_apart_linearly():
     assert torch.allclose(gradient, expected, atol=1e-6)
 
 
-def test_heads_that_are_far_apart_are_left_alone_and_those_that_coincide_give_no_nan():
+def test_coinciding_heads_give_no_nan():
     far = (10 * torch.eye(4)).requires_grad_()
     penalty = head_penalty(far, 6.0)
     assert float(penalty.detach()) == 0 and torch.autograd.grad(penalty, far)[0].abs().max() == 0
@@ -146,7 +146,7 @@ def test_heads_start_as_far_apart_as_they_are_asked_to_be():
     assert float(torch.pdist(heads).square().mean().sqrt()) == pytest.approx(6, rel=0.05)
 
 
-def test_the_representation_is_head_and_style_and_alone_decides_the_image():
+def test_the_representation_decides_the_image():
     source = pictures()
     family = made(source, reduction=True, latent=3).eval()
     (heads,) = family.reduction.parameters()

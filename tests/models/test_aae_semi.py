@@ -57,7 +57,7 @@ def test_the_terms_are_the_papers_computed_anew_in_float64():
     assert torch.allclose(given["decoder"].double(), code, atol=1e-5)
 
 
-def test_the_consistency_term_is_the_information_that_images_share_with_their_views():
+def test_consistency_is_shared_information():
     source = pictures()
     family = made(source, consistency_weight=0.5, consistency_balance=2.0, augment={"rotation": 20.0})
     terms, given = iteration(family, Batches(source, batch_size=16, seed=0, device="cpu"))

@@ -81,7 +81,7 @@ def test_alices_adversarial_terms_are_those_of_its_second_game(network):
     assert terms["encoder_generator/reconstruction"] == pytest.approx(0.7 * sp(-made), abs=1e-6)
 
 
-def test_alices_explicit_term_is_the_mean_square_error_times_its_weight():
+def test_alices_explicit_term_by_hand():
     family = built("bigan", network="mlp", reconstruction_weight=0.7).double()
     x = double_batch().image
     with torch.no_grad():
@@ -107,7 +107,7 @@ def test_without_weight_alice_is_bigan_bit_for_bit():
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
 
 
-def test_the_second_discriminator_moves_with_the_discriminator_and_reaches_encoder_and_generator():
+def test_the_pair_discriminator_moves_along():
     family = built("bigan", reconstruction="adversarial", reconstruction_weight=1.0)
     movers = {name: {id(p) for p in player.parameters} for name, player in family.players().items()}
     pair_parameters = {id(p) for p in family.pair_discriminator.parameters()}
@@ -119,7 +119,7 @@ def test_the_second_discriminator_moves_with_the_discriminator_and_reaches_encod
         assert sum(float(g.abs().sum()) for g in gradients) > 1e-6
 
 
-def test_alis_terms_are_the_papers_softplus_losses_of_a_reparameterised_draw():
+def test_alis_terms_are_the_papers():
     family = built("ali", network="mlp").double()
     with torch.no_grad():
         family.discriminator.logit.weight.normal_(0, 1)
@@ -138,7 +138,7 @@ def test_alis_terms_are_the_papers_softplus_losses_of_a_reparameterised_draw():
     assert terms["encoder_generator/generated"] == pytest.approx(sp(-generated), abs=1e-6)
 
 
-def test_draws_have_the_posteriors_moments_and_gradients_reach_both_of_them():
+def test_draws_have_the_posteriors_moments():
     mean = torch.tensor([[0.3, -2.0]], dtype=torch.float64, requires_grad=True)
     log_deviation = torch.tensor([[-1.0, 0.5]], dtype=torch.float64, requires_grad=True)
     torch.manual_seed(0)
@@ -152,7 +152,7 @@ def test_draws_have_the_posteriors_moments_and_gradients_reach_both_of_them():
 
 
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
-def test_encode_is_the_mean_and_the_same_at_every_call_while_draws_differ(prior):
+def test_encode_is_the_mean_at_every_call(prior):
     family = built("ali", prior=prior).eval()
     x = double_batch().image.float()
     mean, _ = family.posterior(family.encoder(x))
@@ -184,7 +184,7 @@ def test_hidden_and_missing_labels_are_unknown():
     assert (family.condition(Batch(image=torch.zeros(5, 1, 8, 8), label=None, index=label)) == 0.25).all()
 
 
-def test_both_pairs_of_a_conditional_model_are_told_the_same_labels():
+def test_both_pairs_have_the_same_labels():
     family: ALI = built("ali", labels=np.arange(32) % 4, conditional=True, hidden_labels=0.0)
     label = torch.tensor([3, 0, -1, 2, 1, 1])
     code, z = family.codes(Batch(image=torch.zeros(6, 1, 8, 8), label=label, index=label))
@@ -205,6 +205,6 @@ def test_a_conditional_models_code_asks_for_a_class():
     assert torch.allclose(drawn.mean(0), torch.full((4,), 0.25), atol=0.05) and (drawn.max(1).values == 1).all()
 
 
-def test_conditional_training_without_classes_is_refused_with_the_way_out():
+def test_conditional_training_needs_classes():
     with pytest.raises(ConfigError, match="--label"):
         built("ali", conditional=True)

@@ -1,4 +1,4 @@
-"""The judge of edits: it learns planted columns from real training images, says nothing of chance, and is kept."""
+"""The classifier of edits: it learns planted columns from real training images, says nothing of chance, and is kept."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def heads(source: ImageSource) -> list[tuple[Head, str]]:
     return find_heads(source, attribute_columns(source, ()))
 
 
-def test_planted_columns_are_told_and_chance_is_not(source: ImageSource, heads: list[tuple[Head, str]]) -> None:
-    judge = train_attribute_classifier(source, heads, steps=STEPS)
-    assert judge.names == ("label: 0", "label: 1", "label: 2", "ink", "bold", "luck", "font: Sans", "font: Serif")
+def test_planted_columns_are_learned_not_chance(source: ImageSource, heads: list[tuple[Head, str]]) -> None:
+    classifier = train_attribute_classifier(source, heads, steps=STEPS)
+    assert classifier.names == ("label: 0", "label: 1", "label: 2", "ink", "bold", "luck", "font: Sans", "font: Serif")
     test = source.rows("test")
-    scores, classes = judge(source.images[test])
+    scores, classes = classifier(source.images[test])
     truth = np.hstack([head.truths(source, name, test) for head, name in heads])
     assert scores.shape == truth.shape and (classes == source.labels[test]).mean() > 0.95
     np.testing.assert_allclose(scores[:, :3].sum(1), 1)
@@ -61,7 +61,7 @@ def test_planted_columns_are_told_and_chance_is_not(source: ImageSource, heads: 
     assert not has_value.all() and np.corrcoef(scores[has_value, 3], truth[has_value, 3])[0, 1] > 0.95
     assert 10 < scores[:, 3].mean() < 14, "in the column's own unit"
     assert abs(np.corrcoef(scores[:, 5], truth[:, 5])[0, 1]) < 0.35
-    floats, same = judge(source.images[test].astype(np.float32) / 255)
+    floats, same = classifier(source.images[test].astype(np.float32) / 255)
     np.testing.assert_allclose(floats, scores, atol=1e-4)
     assert (same == classes).all()
 
@@ -77,9 +77,7 @@ def test_only_train_rows_are_learned_from(source: ImageSource, heads: list[tuple
     assert all((state[name] == other_state[name]).all() for name in state)
 
 
-def test_a_judge_is_kept_without_a_pickle_and_used_again(
-    source: ImageSource, heads: list[tuple[Head, str]], tmp_path: Path
-) -> None:
+def test_a_stored_classifier_is_used_again(source: ImageSource, heads: list[tuple[Head, str]], tmp_path: Path) -> None:
     classifier, trained = open_attribute_classifier(tmp_path, source, heads, steps=5)
     stored, anew = open_attribute_classifier(tmp_path, source, heads, steps=5)
     assert trained and not anew
@@ -91,16 +89,16 @@ def test_a_judge_is_kept_without_a_pickle_and_used_again(
     swapped = replace(source, labels=(source.labels + 1) % 3)
     for changed in ({"source": swapped}, {"heads": heads[:2]}, {"steps": 6}, {"seed": 1}):
         given = {"source": source, "heads": heads, "steps": 5, "seed": 0} | changed
-        assert open_attribute_classifier(tmp_path, **given)[1], f"another {list(changed)} needs another judge"  # type: ignore[arg-type]
+        assert open_attribute_classifier(tmp_path, **given)[1], f"another {list(changed)} needs another classifier"  # type: ignore[arg-type]
     weights = tmp_path / "attribute_classifier.safetensors"
     weights.write_bytes(weights.read_bytes()[:-3])
     assert open_attribute_classifier(tmp_path, source, heads, steps=6, seed=1)[1], "a damaged one is trained again"
 
 
-def test_images_that_convolutions_do_not_fit_have_a_judge_too() -> None:
+def test_small_images_have_a_classifier_too() -> None:
     source = planted(120, size=10)
-    judge = train_attribute_classifier(source, find_heads(source, {}), steps=3)
-    assert judge(source.images[:4])[0].shape == (4, 3)
+    classifier = train_attribute_classifier(source, find_heads(source, {}), steps=3)
+    assert classifier(source.images[:4])[0].shape == (4, 3)
 
 
 def test_columns_that_nobody_can_learn_have_no_head(source: ImageSource) -> None:
@@ -117,5 +115,5 @@ def test_columns_that_nobody_can_learn_have_no_head(source: ImageSource) -> None
     with pytest.raises(DataError, match="no label and no attribute"):
         train_attribute_classifier(unlearnable, [])
     unlabelled = replace(source, labels=np.full(n, -1))
-    judge = train_attribute_classifier(unlabelled, find_heads(unlabelled, {"bold": "bold"}), steps=3)
-    assert judge(source.images[:5])[1].tolist() == [-1] * 5
+    classifier = train_attribute_classifier(unlabelled, find_heads(unlabelled, {"bold": "bold"}), steps=3)
+    assert classifier(source.images[:5])[1].tolist() == [-1] * 5

@@ -97,7 +97,7 @@ def test_the_divergence_of_gaussians_is_torchs():
     assert torch.allclose(log_normal(mean, mean + 1, 2.0), Normal(mean + 1, 2.0).log_prob(mean).sum(1), atol=1e-9)
 
 
-def test_the_terms_of_a_vae_are_the_papers_computed_anew_in_float64():
+def test_vae_terms_are_the_papers():
     family, terms, given, x = played_turn("vae", likelihood="bernoulli")
     assert torch.equal(given["encoder"], x)
     with torch.no_grad():
@@ -114,7 +114,7 @@ def test_the_terms_of_a_vae_are_the_papers_computed_anew_in_float64():
 
 
 @pytest.mark.parametrize("settings", ENCODERS, ids=IDS)
-def test_the_terms_of_avb_are_the_papers_computed_anew_in_float64(settings):
+def test_avb_terms_are_the_papers(settings):
     family, objectives, given, x = played_turn("avb", noise=4, **settings)
     torch.manual_seed(1)
     with torch.no_grad():
@@ -182,7 +182,7 @@ def adversary_by_hand(adversary: Any, h: Tensor, z: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("settings", ENCODERS, ids=IDS)
-def test_the_encoder_feels_the_adversary_through_z_and_the_moments_stand_still(settings):
+def test_the_encoder_feels_the_adversary_through_z(settings):
     """The gradient of the divergence is that of T + log r − log p in z alone, along dz."""
     family = small("avb", pictures(), latent=3, noise=4, **settings).double()
     x = next(batches()).image.double()
@@ -211,7 +211,7 @@ def test_moments_are_those_of_many_draws():
     assert torch.allclose(z.std(0), deviation[0], rtol=0.03)
 
 
-def test_one_image_has_moments_from_a_fixed_pool_that_survives_saving():
+def test_moments_come_from_a_saved_pool():
     saved, loaded = (small("avb", pictures(), latent=3, noise=4, **WITH).eval() for _ in range(2))
     loaded.encoder.pool.zero_()
     loaded.load_state_dict(saved.state_dict())
@@ -236,7 +236,7 @@ def test_in_bf16_a_narrow_posterior_is_no_grid():
 
 
 @pytest.mark.parametrize("settings", ENCODERS, ids=IDS)
-def test_encode_is_the_mean_of_what_is_drawn_and_the_proposal_its_gaussian(settings):
+def test_encode_is_the_mean_of_the_draws(settings):
     family = small("avb", pictures(), latent=3, noise=4, **settings).eval()
     x = pictures().tensor(range(3))
     with torch.no_grad():
@@ -275,7 +275,7 @@ def test_both_are_known_to_draw_and_to_explain_images():
     assert not isinstance(small("aae", pictures(), latent=3), Explains)
 
 
-def test_the_weight_of_the_divergence_rises_over_its_share_of_the_run():
+def test_the_divergences_weight_warms_up():
     family = small("vae", pictures(), latent=3, kl_warmup=0.5)
     assert [family.warmed(p) for p in (0.0, 0.25, 0.5, 1.0)] == [0.0, 0.5, 1.0, 1.0]
     assert small("vae", pictures(), latent=3).warmed(0.0) == 1.0
@@ -312,7 +312,7 @@ def test_a_vae_finds_log_p_where_the_posterior_is_diagonal():
 
 
 @pytest.mark.slow
-def test_a_vae_falls_short_by_what_a_diagonal_gaussian_lacks_where_the_posterior_is_correlated():
+def test_a_vae_lacks_the_correlation():
     model = Model(CORRELATED)
     family, x = trained(VAE, model)
     assert model.gap > 0.25
@@ -365,7 +365,7 @@ def of_a_folded_model(kind: type[VAE], *, seed: int = 0, **family: Any) -> dict[
 
 
 @pytest.mark.slow
-def test_one_images_posterior_has_two_modes_of_a_half_each_which_no_gaussian_has():
+def test_a_folded_posterior_has_two_modes():
     """In seeds 0 to 5 0.44 to 0.53 of the draws are above 0, 0.10 to 0.12 in the middle, at a distance of 0.04 to 0.14,
     0.10 to 0.16 and 0.16 to 0.21 from p(z|x), the bound 0.03 above to 0.19 below log p(x), in 2 s of the processor.
     Without adaptive contrast the halves are less equal, 0.19 to 0.73, and nothing is claimed. Gaussians straddle the

@@ -26,7 +26,7 @@ def test_dense_maxout_is_the_largest_of_each_units_affine_maps():
             assert output[n, i].item() == pytest.approx(by_hand.item(), rel=1e-12)
 
 
-def test_convolutional_maxout_is_the_largest_of_each_channels_convolutions():
+def test_convolutional_maxout_is_a_maximum():
     torch.manual_seed(0)
     block = conv(2, 3, pieces=4).double()
     x = torch.randn(2, 2, 8, 8, dtype=torch.float64)
@@ -49,7 +49,7 @@ def test_maxout_with_batch_norm_normalises_every_piece():
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5])
-def test_dropout_drops_its_share_keeps_the_mean_and_is_off_in_evaluation(share):
+def test_dropout_keeps_the_mean(share):
     torch.manual_seed(0)
     block = dense(1, 200_000, drop=share)
     nn.init.zeros_(block[0].weight)
@@ -72,7 +72,7 @@ def test_a_dropped_pixel_is_black_and_black_stays_black():
 
 
 @pytest.mark.parametrize("trunk", [mlp_trunk, conv_trunk])
-def test_a_trunk_with_maxout_and_dropout_has_the_plain_ones_layers_and_shapes(trunk):
+def test_maxout_and_dropout_keep_the_shapes(trunk):
     x = torch.rand(3, 1, 8, 8)
     plain, other = trunk((1, 8, 8), hidden=6), trunk((1, 8, 8), hidden=6, pieces=5, drop=0.5, drop_input=0.2)
     assert [name for name, _ in other.named_children()] == [name for name, _ in plain.named_children()]

@@ -101,7 +101,7 @@ def test_in_one_pass_for_both_each_image_keeps_its_label():
 
 
 @pytest.mark.parametrize("told", [None, 6])
-def test_exactly_the_told_labels_take_part_and_no_unlabelled_image(told):
+def test_exactly_the_used_labels_take_part(told):
     source = pictures()
     batches, seen = Batches(source, batch_size=16, seed=0, device="cpu", labels=told), set()
     x = source.tensor(source.rows())
@@ -115,7 +115,7 @@ def test_exactly_the_told_labels_take_part_and_no_unlabelled_image(told):
     assert "main" not in batches.counters
 
 
-def test_the_labels_of_generated_images_are_as_frequent_as_those_of_real_ones():
+def test_generated_labels_are_as_frequent():
     x = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
     source = from_arrays(x, [0] * 45 + [1] * 5, split=["train"] * 50)
     batches = Batches(source, batch_size=40, seed=0, device="cpu")
@@ -171,7 +171,7 @@ def test_a_projections_logit_is_the_papers_formula_in_float64(network):
 
 
 @pytest.mark.parametrize("condition", ["concatenation", "embedding"])
-def test_a_logit_where_the_label_joins_dense_features_is_the_formula_in_float64(condition):
+def test_a_label_at_dense_features_by_hand(condition):
     d = made(network="mlp", condition=condition, spectral=False).double().eval().discriminator.requires_grad_(False)
     x, y = torch.rand(9, 1, 8, 8, dtype=torch.float64) * 2 - 1, rows_of_y()
     d.joint[0].bias.fill_(0.2)
@@ -185,7 +185,7 @@ def test_a_logit_where_the_label_joins_dense_features_is_the_formula_in_float64(
 
 
 @pytest.mark.parametrize("condition", ["concatenation", "embedding"])
-def test_a_logit_where_the_label_stands_beside_the_image_is_the_formula_in_float64(condition):
+def test_a_label_beside_the_image_by_hand(condition):
     d = made(condition=condition, spectral=False).double().eval().discriminator.requires_grad_(False)
     x, y = torch.rand(9, 1, 8, 8, dtype=torch.float64) * 2 - 1, rows_of_y()
     d.logit.bias.fill_(0.3)
@@ -258,7 +258,7 @@ def test_features_are_had_without_a_label_and_the_code_has_one():
     ]
 
 
-def test_a_run_without_a_told_label_is_refused_and_classes_that_nobody_is_told_are_named():
+def test_classes_without_labels_are_named():
     config = configure("cgan", family={"latent": 4, "width": 4, "hidden": 16}, training={"device": "cpu"})
     x = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
     split = ["train"] * 10 + ["validation"] * 4 + ["test"] * 6
@@ -268,7 +268,7 @@ def test_a_run_without_a_told_label_is_refused_and_classes_that_nobody_is_told_a
     assert state.labels == 10 and state.classes_without_labels == ["b"]
 
 
-def test_the_run_advances_by_the_labelled_stream_and_says_how_many_labels_were_told():
+def test_the_run_advances_by_labelled_images():
     source = pictures()
     config = configure(
         "cgan", family={"latent": 4, "width": 4, "hidden": 16}, training={"batch_size": 8, "labels": 6, "device": "cpu"}

@@ -35,7 +35,7 @@ def lse(l: Tensor) -> Tensor:  # noqa: E741
     return l.exp().sum(1).log()
 
 
-def test_improved_gans_terms_are_the_papers_with_k_plus_one_classes():
+def test_improved_gans_terms_are_the_papers():
     source = pictures()
     family = made("improved_gan", source)
     given: list[Tensor] = []
@@ -67,7 +67,7 @@ def test_improved_gans_terms_are_the_papers_with_k_plus_one_classes():
     assert both / 2 == pytest.approx(float(half), abs=3e-6)  # the authors' L_unl
 
 
-def test_semi_supervised_alis_terms_are_alis_with_k_plus_one_classes():
+def test_ali_semis_terms_have_k_plus_one_classes():
     source = pictures()
     family = made("ali_semi", source)
     for module in family.modules():
@@ -132,7 +132,7 @@ def test_the_matching_term_reaches_the_generator():
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_classify_gives_probabilities_that_do_not_depend_on_companions(name):
+def test_classify_ignores_companions(name):
     source = pictures()
     family, x = made(name, source).eval(), source.tensor(range(5))
     p = family.classify(x)

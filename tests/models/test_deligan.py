@@ -63,12 +63,12 @@ def test_densities_are_those_of_the_gaussians():
         assert np.abs(log_densities[:, i] - wanted).max() < 1e-12
 
 
-def test_the_penalty_is_the_mean_square_distance_of_deviations_from_one():
+def test_the_mixtures_penalty_by_hand():
     wanted = (0.7**2 + 1.5**2 + 0.0**2 + 0.8**2 + 1.0**2 + 0.3**2) / 6
     assert float(mixture().penalty().detach()) == pytest.approx(wanted, abs=1e-7)
 
 
-def test_gradients_reach_centres_and_deviations_by_reparameterisation():
+def test_gradients_reach_the_mixture():
     """Of Σ_n a·z_n, dμ_i is a for every draw of i and dσ_i is a ε."""
     made, component = mixture(), torch.tensor([0, 2, 2, 0])
     noise, a = torch.randn(4, 2, dtype=torch.float64), torch.tensor([1.0, -3.0], dtype=torch.float64)
@@ -79,7 +79,7 @@ def test_gradients_reach_centres_and_deviations_by_reparameterisation():
         assert torch.allclose(made.deviation.grad[i], a * noise[rows].sum(0), atol=1e-12)
 
 
-def test_a_draw_has_the_moments_of_the_mixture_and_each_component_as_often():
+def test_a_draw_has_the_mixtures_moments():
     torch.manual_seed(0)
     prior = Prior([Part(name="z", kind="normal", width=2)], MixtureConfig(components=3))
     with torch.no_grad():
@@ -107,7 +107,7 @@ def test_a_prior_without_components_draws_and_weighs_as_ever():
 
 
 @pytest.mark.parametrize("name", MOVERS)
-def test_the_mixture_moves_with_whoever_moves_the_generator_and_with_nobody_else(name):
+def test_the_mixture_moves_with_the_generator(name):
     player, settings = MOVERS[name]
     source = pictures()
     family = built(name, source, **settings)
@@ -287,7 +287,7 @@ def test_an_encoder_finds_the_component_of_an_image():
         NumpyModel(built("infogan", source, noise=3, **MIXED)).component(source.images)
 
 
-def test_regression_does_not_move_codes_to_be_easily_told():
+def test_regression_does_not_move_the_prior():
     """The regressor's own term reaches the mixture through images alone."""
     source = pictures()
     family = built("latent_regressor", source, base={"latent": 3, "width": 4, **MIXED}, generator_weight=1.0)

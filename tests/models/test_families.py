@@ -258,7 +258,7 @@ def test_an_iteration_moves_no_parameter_that_belongs_to_no_player(case):
         assert id(parameter) in owned or torch.equal(parameter, before[name])
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_one_others(case):
+def test_weights_follow_the_seed(case):
     first, second, other = Game(*case), Game(*case), Game(*case, seed=1)
     for game in (first, second, other):
         game.play(2)
@@ -266,7 +266,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(case):
     assert not equal(first.state(), other.state())
 
 
-def test_three_iterations_and_three_more_are_six_iterations_bit_for_bit(case):
+def test_three_and_three_iterations_are_six(case):
     straight = Game(*case)
     straight.play(6)
     first = Game(*case)
@@ -397,7 +397,7 @@ def test_a_foreign_family_is_found_by_module_and_class():
 
 
 @pytest.mark.parametrize(("side", "sentence"), [(30, "--size 28 --crop or --size 32"), (6, "too small")])
-def test_sizes_that_a_network_cannot_take_are_refused_with_those_it_can(side, sentence):
+def test_impossible_sizes_name_possible_ones(side, sentence):
     source = from_arrays(np.random.default_rng(0).integers(0, 256, (8, side, side, 1), dtype=np.uint8))
     with pytest.raises(ConfigError, match=sentence):
         load_family("bigan")(configure("bigan").family, source.spec)

@@ -51,7 +51,7 @@ def test_terms_of_continuous_codes_are_the_closed_form(source, prior):
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_the_other_family_starts_from_data_unless_its_weights_are_given(source, frozen):
+def test_the_other_family_starts_from_data(source, frozen):
     base = {"latent": 3, "network": "mlp", "hidden": 16, "layers": (12, 8)}
     settings = {"of": "improved_gan", "base": base, "frozen": frozen, "width": 4, "hidden": 8}
     family = open_state(configure("latent_regressor", family=settings), source).family
@@ -101,7 +101,7 @@ def test_a_frozen_game_changes_nothing_but_the_encoder(source):
     assert not any(torch.equal(a, b) for a, b in zip(encoder, family.encoder.parameters(), strict=True) if a.ndim > 1)
 
 
-def test_fitting_keeps_the_run_s_networks_and_its_untrained_baseline(run, source, tmp_path):
+def test_fitting_keeps_the_runs_networks(run, source, tmp_path):
     fitted = fit_encoder(run, tmp_path / "fit", settings=TINY, source=source, show_progress=False)
     ours, theirs = read_model(fitted)[0], read_model(run)[0]
     assert all(torch.equal(ours[f"base.{name}"], value) for name, value in theirs.items())
@@ -113,7 +113,7 @@ def test_fitting_keeps_the_run_s_networks_and_its_untrained_baseline(run, source
     assert np.abs(model.decode(codes) - NumpyModel.load(run).decode(codes)).max() < 1e-5
 
 
-def test_a_fit_that_was_killed_before_its_first_checkpoint_starts_from_the_same_weights(run, source, tmp_path):
+def test_a_killed_fit_starts_the_same_again(run, source, tmp_path):
     whole = fit_encoder(run, tmp_path / "whole", settings=TINY, source=source, show_progress=False)
     half = fit_encoder(run, tmp_path / "half", settings=TINY, source=source, show_progress=False)
     for name in ("latest", "summary.json", "metrics.jsonl"):

@@ -45,7 +45,7 @@ def test_updating_one_player_leaves_the_others_untouched(networks, optimizer):
     assert not same(networks["first"], before["first"])
 
 
-def test_named_players_move_down_their_own_gradients_at_the_same_point():
+def test_players_move_at_the_same_point():
     a, b = (nn.Parameter(torch.tensor([2.0], dtype=torch.float64)) for _ in range(2))
     update = Update({"a": Player({"a": a}, SGD), "b": Player({"b": b}, SGD)})
     product = (a * b).sum()
@@ -75,7 +75,7 @@ def test_adam_moves_as_the_paper_says():
 
 
 @pytest.mark.parametrize("optimizer", [SGD, ADAM, OptimizerConfig(kind="rmsprop")])
-def test_a_graph_used_after_its_player_moved_raises_instead_of_giving_a_wrong_gradient(networks, optimizer):
+def test_a_stale_graph_raises(networks, optimizer):
     update = make_update(networks, optimizer)
     x = torch.randn(4, 3)
     deep = networks["second"](networks["first"](x).expand(-1, 3))
@@ -85,7 +85,7 @@ def test_a_graph_used_after_its_player_moved_raises_instead_of_giving_a_wrong_gr
         update(first={"stale": stale})
 
 
-def test_two_calls_alternate_and_the_second_sees_the_first_ones_move(networks):
+def test_the_second_call_sees_the_firsts_move(networks):
     update = make_update(networks)
     x = torch.randn(4, 3)
     update(first={"mean": networks["first"](x).mean()})
@@ -132,7 +132,7 @@ def test_an_objective_without_parameters_is_refused(networks):
         make_update(networks)(first={"constant": torch.zeros(())})
 
 
-def test_finite_terms_with_an_infinite_gradient_stop_the_run_with_iteration_player_and_term():
+def test_an_infinite_gradient_names_its_player():
     a = nn.Parameter(torch.zeros(1))
     update = Update({"a": Player({"a": a}, SGD)})
     with update.iteration(7, 0.0), pytest.raises(DivergedError, match=r"iteration 7.*player a, gradient norm"):
@@ -172,14 +172,14 @@ def test_terms_and_norms_are_recorded_as_means_and_then_forgotten():
     assert update.drain() == {"terms": {}, "gradient_norm": {}, "notes": {}}
 
 
-def test_the_gradient_norm_is_that_of_all_the_players_parameters_together():
+def test_the_gradient_norm_is_over_all_parameters():
     a, b = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1))
     update = Update({"p": Player({"a": a, "b": b}, SGD)})
     update(p={"line": 3 * a.sum() + 4 * b.sum()})
     assert update.drain()["gradient_norm"]["p"] == pytest.approx((9 + 9 + 16) ** 0.5)
 
 
-def test_a_discriminator_under_autocast_answers_differently_after_its_move():
+def test_autocast_sees_the_moved_weights():
     torch.manual_seed(0)
     network = nn.Linear(8, 1)
     update = Update({"d": Player(network, OptimizerConfig(learning_rate=0.1))})
@@ -199,7 +199,7 @@ def test_gradients_and_steps_stay_in_float32_under_autocast():
     assert all(p.dtype is torch.float32 for p in network.parameters())
 
 
-def test_a_spectral_norm_iterates_once_an_update_however_often_the_network_is_used():
+def test_spectral_norm_iterates_once_an_update():
     torch.manual_seed(0)
     once, thrice = spectral_norm(nn.Linear(6, 4)), spectral_norm(nn.Linear(6, 4))
     thrice.load_state_dict(once.state_dict())

@@ -38,7 +38,7 @@ def test_bce_is_binary_cross_entropy_on_logits():
 
 
 @pytest.mark.parametrize("alpha", [0.9, 0.7])
-def test_one_sided_smoothing_is_cross_entropy_against_the_smoothed_target(alpha):
+def test_smoothing_is_a_smoothed_cross_entropy(alpha):
     smooth = Objective("bce", smoothing=1 - alpha)
     assert smooth.real(d).item() == pytest.approx(
         binary_cross_entropy_with_logits(d, alpha * target(d)).item(), abs=1e-6
@@ -48,7 +48,7 @@ def test_one_sided_smoothing_is_cross_entropy_against_the_smoothed_target(alpha)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_optimal_discriminator_of_a_discrete_table_is_the_density_ratio(smoothing):
+def test_the_optimum_is_the_density_ratio(smoothing):
     p, q = torch.tensor([0.1, 0.2, 0.7], dtype=torch.float64), torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
     logits = torch.zeros(3, dtype=torch.float64, requires_grad=True)
     bce, solver = Objective("bce", smoothing=smoothing), torch.optim.LBFGS([logits], max_iter=200, tolerance_grad=1e-12)
@@ -87,7 +87,7 @@ def test_hinge_by_hand():
     assert hinge.as_fake(d).item() == pytest.approx(d.mean().item(), abs=1e-6)
 
 
-def test_the_hinge_of_the_fooled_has_a_gradient_where_the_discriminator_is_sure():
+def test_the_generators_hinge_has_a_gradient():
     logits = torch.tensor([5.0], requires_grad=True)
     (gradient,) = torch.autograd.grad(Objective("hinge").as_fake(logits), logits)
     assert gradient.item() == 1.0
@@ -121,21 +121,21 @@ def test_losses_are_float32_and_finite_for_sure_logits_in_bf16(name):
         assert torch.isfinite(loss(logits))
 
 
-def test_unknown_objectives_and_smoothing_where_it_is_not_defined_are_refused():
+def test_unknown_objectives_are_refused():
     with pytest.raises(ConfigError, match="known are: bce, hinge"):
         Objective("bse")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="smoothing"):
         Objective("hinge", smoothing=0.1)
 
 
-def test_the_conditional_entropy_bound_is_the_mean_square_per_value():
+def test_the_entropy_bound_is_a_mean_square():
     x, r = torch.zeros(2, 1, 2, 2), torch.full((2, 1, 2, 2), 0.5)
     assert conditional_entropy_bound(x, r).item() == pytest.approx(0.25)
     a, b = torch.randn(3, 1, 4, 4), torch.randn(3, 1, 4, 4)
     assert conditional_entropy_bound(a, b).item() == pytest.approx(mse_loss(a, b).item(), abs=1e-6)
 
 
-def test_contrastive_is_log_n_when_all_look_alike_and_zero_when_partners_stand_out():
+def test_contrastive_goes_from_log_n_to_zero():
     assert contrastive(torch.zeros(8, 8)).item() == pytest.approx(math.log(8), abs=1e-6)
     assert contrastive(100 * torch.eye(8)).item() == pytest.approx(0.0, abs=1e-6)
 
@@ -152,7 +152,7 @@ def test_accuracy_counts_both_sides_alike():
 
 
 @pytest.mark.parametrize("name", ["bce", "hinge", "least-squares", "wasserstein"])
-def test_a_discriminator_at_its_targets_is_always_right_and_a_blind_one_half_the_time(name):
+def test_accuracy_is_one_at_the_targets(name):
     real, fake = {"least-squares": (1.0, 0.0), "wasserstein": (7.0, 5.0)}.get(name, (2.0, -2.0))
     o, noise = Objective(name), 0.2 * torch.randn(500, generator=torch.Generator().manual_seed(0))
     assert o.accuracy(real + noise, fake + noise).item() == pytest.approx(1, abs=0.02)
@@ -170,14 +170,14 @@ def test_the_categorical_information_is_what_a_table_says():
     assert categorical_information(torch.zeros(3, 3), torch.eye(3)).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_the_gaussian_error_is_torchs_likelihood_up_to_its_constant():
+def test_the_gaussian_error_is_torchs():
     mean, code = torch.randn(40, 3, dtype=torch.float64), torch.rand(40, 3, dtype=torch.float64)
     likelihood = torch.distributions.Normal(mean, 1.0).log_prob(code).sum(1).mean()
     constant = 3 * 0.5 * math.log(2 * math.pi)
     assert gaussian_error(mean, code).item() == pytest.approx(-(likelihood.item() + constant), abs=1e-5)
 
 
-def test_the_uniform_information_of_a_noisy_reading_bounds_the_true_one_from_below():
+def test_uniform_information_is_a_lower_bound():
     code = 2 * torch.rand(200_000, 1, dtype=torch.float64) - 1
     for deviation in (0.01, 0.05):
         read = code + deviation * torch.randn_like(code)
@@ -188,7 +188,7 @@ def test_the_uniform_information_of_a_noisy_reading_bounds_the_true_one_from_bel
     assert uniform_information(torch.zeros_like(code), code).item() < 0, "a constant reading says nothing"
 
 
-def test_the_paired_information_is_scikit_learns_for_certain_classes_and_numpys_for_soft_ones():
+def test_paired_information_is_scikit_learns():
     rng = np.random.default_rng(0)
     a = rng.integers(0, 4, 500)
     b = np.where(rng.random(500) < 0.7, a, rng.integers(0, 4, 500))

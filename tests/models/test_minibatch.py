@@ -26,7 +26,7 @@ from latentgan.training.state import open_state
 SOURCE = from_arrays(np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), dtype=np.uint8), np.arange(60) % 3)
 
 
-def test_minibatch_discrimination_is_the_papers_sum_over_the_others():
+def test_minibatch_discrimination_is_the_papers():
     torch.manual_seed(0)
     layer, f = MinibatchDiscrimination(4, 3, dimensions=2), torch.randn(5, 4)
     m = (f.double() @ layer.project.weight.double().T).view(5, 3, 2)
@@ -56,7 +56,7 @@ def virtually_normed(layer: VirtualBatchNorm, x: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 2, 4)])
-def test_virtual_batch_norm_mixes_each_example_with_the_reference_and_with_nobody_else(shape):
+def test_virtual_norm_sees_the_reference_alone(shape):
     torch.manual_seed(0)
     layer, x = VirtualBatchNorm(3), torch.randn(9, *shape)
     layer.reference = 5
@@ -69,7 +69,7 @@ def test_virtual_batch_norm_mixes_each_example_with_the_reference_and_with_nobod
 
 @pytest.mark.parametrize(("mean", "deviation"), [(1000.0, 0.1), (30.0, 0.02), (-4.0, 0.0)])
 @pytest.mark.parametrize("shape", [(3,), (3, 4, 4)])
-def test_virtual_batch_norm_keeps_its_digits_where_the_mean_is_far_from_0(shape, mean, deviation):
+def test_virtual_norm_keeps_its_digits(shape, mean, deviation):
     torch.manual_seed(0)
     layer, x = VirtualBatchNorm(3), mean + deviation * torch.randn(80, *shape)
     layer.reference = 64
@@ -77,7 +77,7 @@ def test_virtual_batch_norm_keeps_its_digits_where_the_mean_is_far_from_0(shape,
     assert torch.allclose(out.double().view(80, 3, -1), virtually_normed(layer, x), atol=1e-4)
 
 
-def test_a_generator_with_virtual_batch_norm_draws_each_image_by_itself():
+def test_virtual_norm_draws_each_image_alone():
     torch.manual_seed(0)
     generator = Referenced(MLPGenerator(4, (1, 8, 8), hidden=16, norm="virtual"), torch.randn(10, 4)).train()
     z = torch.randn(6, 4)
@@ -86,7 +86,7 @@ def test_a_generator_with_virtual_batch_norm_draws_each_image_by_itself():
     assert not torch.allclose(plain(z)[2:4], plain(z[2:4]), atol=1e-3)
 
 
-def test_minibatch_discrimination_keeps_real_and_generated_apart_and_refuses_r1():
+def test_minibatch_discrimination_refuses_r1():
     config = configure("gan", family={"hidden": 8, "minibatch_discrimination": 4, "r1": 1.0})
     with pytest.raises(ConfigError, match="minibatch discrimination"):
         load_family("gan")(config.family, SOURCE.spec)
@@ -94,7 +94,7 @@ def test_minibatch_discrimination_keeps_real_and_generated_apart_and_refuses_r1(
     assert has_batch_statistics(family.discriminator) and not family.together
 
 
-def test_feature_matching_takes_expectations_before_the_difference_and_leaves_the_target_alone():
+def test_feature_matching_compares_means():
     torch.manual_seed(0)
     real, made = torch.randn(7, 3, requires_grad=True), torch.randn(5, 3, requires_grad=True)
     value = feature_matching(real, made)
@@ -105,7 +105,7 @@ def test_feature_matching_takes_expectations_before_the_difference_and_leaves_th
     assert torch.allclose(made.grad.double(), (-2 * gap / 3 / 5).expand(5, 3), atol=1e-6)
 
 
-def test_historical_averaging_is_the_distance_to_the_mean_of_all_iterates():
+def test_historical_averaging_by_hand():
     theta = nn.Parameter(torch.tensor([1.0, -2.0]))
     update = Update(
         {"p": Player({"θ": theta}, OptimizerConfig(kind="sgd", learning_rate=0.1, historical_averaging=0.5))}
@@ -143,7 +143,7 @@ def test_a_run_with_historical_averaging_resumes_bit_for_bit():
         assert torch.equal(value, other), name
 
 
-def test_weight_norm_starts_as_the_weights_were_and_has_rows_of_its_scale():
+def test_weight_norm_starts_as_the_weights():
     torch.manual_seed(0)
     network, x = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2)), torch.randn(7, 5)
     before = network(x)

@@ -738,7 +738,7 @@ def test_components_of_a_learned_mixture_are_modes():
 
 
 @pytest.mark.slow
-def test_a_fitted_encoder_finds_the_component_that_an_image_was_made_from():
+def test_a_fitted_encoder_finds_components():
     """Of eight, 0.75 to 0.98 of generated images; components of test images and their tiles share a mutual information
     of 0.43 to 0.93. Untrained at most 0.125, and 0.00 to 0.51."""
     assert_learned(figures := deligan_tiles(0), {"component": 0.5})

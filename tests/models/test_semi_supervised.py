@@ -19,7 +19,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "examples" / "configs"
 SOURCE = from_arrays(np.random.default_rng(0).integers(0, 256, (90, 8, 8, 1), dtype=np.uint8), np.arange(90) % 3)
 
 
-def test_the_baselines_are_told_the_rows_that_the_run_is_told():
+def test_baselines_use_the_runs_labels():
     config = configure("aae_semi", training={"labels": 12, "seed": 3})
     rows = labelled_training_rows(SOURCE, config)
     batches = Batches(SOURCE, batch_size=128, seed=3, device="cpu", labels=12)
@@ -27,7 +27,7 @@ def test_the_baselines_are_told_the_rows_that_the_run_is_told():
     assert drawn == set(rows.tolist()) and np.bincount(SOURCE.labels[rows]).tolist() == [4, 4, 4]
 
 
-def test_a_model_classifies_arrays_as_its_family_does_and_others_refuse():
+def test_a_model_classifies_as_its_family():
     config = configure("aae_semi", family={"latent": 2, "width": 4, "hidden": 16})
     family = load_family("aae_semi")(config.family, SOURCE.spec).eval()
     p = family.classify(SOURCE.tensor(range(5))).detach().numpy()

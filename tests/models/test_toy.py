@@ -29,7 +29,7 @@ def weights(family: Family) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_play_yields_the_untrained_family_the_marks_and_the_finished_one(recipe):
+def test_play_yields_untrained_marks_and_finished(recipe):
     states = played(recipe, marks=3)
     assert [images for images, _ in states] == [
         0,
@@ -60,7 +60,7 @@ def test_the_averaged_weights_are_yielded_not_the_last_ones():
     assert torch.allclose(weights(last), weights(mean), atol=0.05)
 
 
-def test_a_draw_of_the_toys_encoder_depends_on_its_noise_and_encode_does_not():
+def test_encode_of_a_toy_ignores_the_noise():
     (_, family), *_ = played("paper")
     x = ring_of_gaussians(200).source.tensor(range(20))
     assert torch.equal(family.encode(x), family.encode(x))

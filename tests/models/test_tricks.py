@@ -60,7 +60,7 @@ def mlp(*, norm: bool) -> nn.Sequential:
     return nn.Sequential(nn.Linear(6, 8), *between, nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0)).double()
 
 
-def test_r1_of_a_linear_discriminator_is_half_gamma_times_the_squared_norm_of_its_weights():
+def test_r1_of_a_linear_discriminator():
     linear = nn.Sequential(nn.Flatten(), nn.Linear(12, 1, bias=False), nn.Flatten(0)).double()
     x = torch.randn(7, 3, 2, 2, dtype=torch.float64)
     (term,) = R1(AdversarialConfig(r1=10.0), linear)(1, x).values()
@@ -81,7 +81,7 @@ def test_r1_of_a_joint_discriminator_is_taken_in_image_and_code():
     assert squared_gradients(Joint(), x, z).tolist() == pytest.approx([9 + 1 + 4] * 4)
 
 
-def test_norms_are_taken_image_by_image_so_that_companions_do_not_matter():
+def test_r1_is_taken_image_by_image():
     d, x = mlp(norm=False), torch.randn(6, 6, dtype=torch.float64)
     together = squared_gradients(d, x)
     alone = torch.cat([squared_gradients(d, x[i : i + 1]) for i in range(6)])
@@ -90,7 +90,7 @@ def test_norms_are_taken_image_by_image_so_that_companions_do_not_matter():
     assert once == pytest.approx(twice, rel=1e-12), "one norm a batch would grow with the batch"
 
 
-def test_batch_norm_mixes_gradients_of_images_and_is_refused_with_the_way_out():
+def test_r1_refuses_batch_norm():
     d, x = mlp(norm=True), torch.randn(6, 6, dtype=torch.float64)
     with torch.no_grad():
         jacobian = torch.autograd.functional.jacobian(d, x)
@@ -101,7 +101,7 @@ def test_batch_norm_mixes_gradients_of_images_and_is_refused_with_the_way_out():
 
 
 @pytest.mark.parametrize("name", ["bigan", "infogan", "dcgan"])
-def test_a_paper_with_batch_norm_in_its_discriminator_refuses_r1_where_the_family_is_built(name):
+def test_families_with_batch_norm_refuse_r1(name):
     with pytest.raises(ConfigError, match=r"family\.spectral=true"):
         build(name, spectral=False, r1=1.0)
 
@@ -123,7 +123,7 @@ def test_r1_runs_in_float32_under_autocast():
     assert squares.tolist() == pytest.approx([linear[0].weight.square().sum().item()] * 8, rel=1e-6)
 
 
-def test_r1_reaches_the_discriminators_weights_and_not_the_encoders():
+def test_r1_reaches_the_discriminator_alone():
     family = build("bigan", r1=1.0)
     x = IMAGES.tensor(range(8))
     term = family.r1(1, x, family.encode(x))["r1"]
@@ -176,7 +176,7 @@ def test_instance_noise_has_the_deviation_of_the_runs_progress(progress, share):
     assert (shown is x) == (share == 0), "without noise nothing is drawn or copied"
 
 
-def test_instance_noise_is_white_and_fresh_for_every_pixel_and_call():
+def test_instance_noise_is_white_and_fresh():
     torch.manual_seed(0)
     view, x = View(AdversarialConfig(instance_noise=1.0)), torch.zeros(4000, 1, 3, 3)
     first, second = view(x, 0.0).flatten(1), view(x, 0.0).flatten(1)

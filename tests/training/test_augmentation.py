@@ -56,7 +56,7 @@ def test_the_cgan_of_a_draw_is_given_its_labelled_images_alone(recipe, tmp_path,
     assert set(next(batches.labelled).index.tolist()) <= set(range(len(given)))
 
 
-def test_mapped_copies_are_moved_each_by_its_own_draw_and_keep_their_labels():
+def test_mapped_copies_keep_their_labels():
     source = pictures()
     maps = AugmentConfig(rotation=20.0, shift=0.1)
     mapped, repeated, other = (augmentation.mapped(source, maps, seed=seed) for seed in (1, 1, 2))
@@ -66,7 +66,7 @@ def test_mapped_copies_are_moved_each_by_its_own_draw_and_keep_their_labels():
     assert np.array_equal(mapped.labels[:60], source.labels) and np.array_equal(mapped.labels[60:120], source.labels)
 
 
-def test_real_and_generated_images_are_as_frequent_with_their_own_labels():
+def test_real_and_generated_are_as_frequent():
     source, rows = pictures(), np.array([4, 9, 17])
     images = np.random.default_rng(1).integers(0, 256, (30, 8, 8, 1), dtype=np.uint8)
     both, chosen = augmentation.mixed(source, rows, images, np.arange(30) % 3)
@@ -95,7 +95,7 @@ def test_gains_are_differences_paired_by_draw_and_image():
     assert set(outcome.baselines) == {"real", "real, affine maps"}
 
 
-def test_a_classifier_is_trained_on_the_set_it_is_given_and_judged_on_the_source():
+def test_a_classifier_is_scored_on_the_source():
     """Labels of the sets are shifted by one: a network that learned from them is right about none of the source's."""
     level = np.arange(90) % 3
     x = np.clip(level[:, None, None, None] * 100 + np.random.default_rng(0).integers(0, 40, (90, 8, 8, 1)), 0, 255)

@@ -101,9 +101,7 @@ def test_a_folder_without_a_checkpoint_has_none(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path) is None and latest_name(tmp_path) is None
 
 
-def test_the_committed_checkpoint_is_never_taken_away_to_be_written_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_committed_checkpoint_stays_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoint(tmp_path, 64, state(1))
     monkeypatch.setattr(module, "_remove", lambda path: pytest.fail(f"removed {path}"))
     write_checkpoint(tmp_path, 64, state(1))
@@ -133,9 +131,7 @@ def left_in(run: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("step", range(1, 13))
-def test_a_disk_that_fills_up_at_any_step_leaves_the_checkpoint_before(
-    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_the_last_checkpoint(step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoint(tmp_path, 8, state(1))
     before = left_in(tmp_path)
     calls = {"n": 0}
@@ -186,7 +182,7 @@ except CheckpointError as error:
 
 
 @pytest.mark.slow
-def test_on_a_disk_that_is_really_full_the_checkpoint_before_is_intact(tmp_path: Path) -> None:
+def test_a_really_full_disk_harms_no_checkpoint(tmp_path: Path) -> None:
     """A 4 MB file system in memory, in a mount namespace of its own."""
     (tmp_path / "disk").mkdir()
     (tmp_path / "small.py").write_text(TRAIN_ON_A_SMALL_DISK.format(tests=str(ROOT / "tests" / "helpers")))
@@ -210,9 +206,7 @@ def test_on_a_disk_that_is_really_full_the_checkpoint_before_is_intact(tmp_path:
     assert differences(go_on(copy), straight) == []
 
 
-def test_a_full_disk_while_a_game_runs_is_one_sentence_and_the_run_goes_on_later(
-    run: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_goes_on_after_a_full_disk(run: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("latentgan.io.writing.save", full_disk)
     sentence = refusal(lambda: go_on(run))
     assert "No space left on device; the checkpoint at 64 images is intact" in sentence
@@ -288,7 +282,7 @@ def test_a_foreign_family_is_not_imported_because_a_file_says_so(run: Path) -> N
 
 
 @pytest.mark.parametrize("text", ["format = 1\nname = ", "\x00", 'format = 2\nname = "bigan"', 'name = "bigan"'])
-def test_a_run_toml_that_is_damaged_or_of_another_version_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_damaged_run_toml_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(text)
     sentence = refusal(lambda: read_config(tmp_path))
     assert "is not TOML" in sentence or "is not UTF-8" in sentence or "another version of latentgan" in sentence
@@ -345,14 +339,14 @@ def test_a_damaged_model_of_a_finished_run_is_written_again(name: str, finished:
     assert {path: path.read_bytes() for path in (run / "model").iterdir()} == whole
 
 
-def test_an_out_folder_that_is_not_empty_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_used_out_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("my work")
     sentence = refusal(lambda: train(tiny(), tmp_path, source=stripes(), show_progress=False), ConfigError)
     assert sentence == f"{tmp_path} exists, is not empty and is not a run; name another --out"
     assert left_in(tmp_path) == ["thesis.tex"]
 
 
-def test_an_out_folder_with_a_run_is_refused_with_the_way_to_continue_it(finished: Path) -> None:
+def test_a_run_in_the_out_folder_is_refused(finished: Path) -> None:
     sentence = refusal(lambda: train(tiny(), finished, source=stripes(), show_progress=False), ConfigError)
     assert f"continue it with --resume {finished}" in sentence
 
@@ -367,7 +361,7 @@ def test_an_out_that_is_a_file_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_run_killed_before_it_had_a_run_toml_can_be_started_again(tmp_path: Path) -> None:
+def test_a_run_killed_at_birth_starts_again(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("")
     (tmp_path / ".run.toml.tmp").write_text("form")
     create_run(tmp_path, tiny().as_dict())

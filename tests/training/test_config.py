@@ -93,7 +93,7 @@ def test_a_value_that_is_not_possible_is_named_with_what_is(tree: dict[str, Any]
         ("", ""),
     ],
 )
-def test_an_assignment_is_read_as_toml_where_it_is_and_as_text_elsewhere(text: str, value: object) -> None:
+def test_an_assignment_is_toml_or_text(text: str, value: object) -> None:
     assert parse_assignments([f"a.b = {text}"]) == {"a": {"b": value}}
 
 
@@ -104,7 +104,7 @@ def test_assignments_nest_and_join() -> None:
 
 
 @pytest.mark.parametrize("assignment", ["family.latent", "=3", "  =3"])
-def test_an_assignment_without_key_or_value_is_answered_with_an_example(assignment: str) -> None:
+def test_a_bad_assignment_gets_an_example(assignment: str) -> None:
     with pytest.raises(ConfigError, match=r"not of the form a\.b=value, for example family\.latent=16"):
         parse_assignments([assignment])
 
@@ -135,7 +135,7 @@ def test_a_file_for_another_family_is_refused() -> None:
         configure("bigan", {"name": "gan"})
 
 
-def test_a_file_that_is_not_toml_or_not_there_is_named_with_the_line(tmp_path: Path) -> None:
+def test_a_bad_toml_file_is_named_with_the_line(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     with pytest.raises(ConfigError, match=r"a\.toml does not exist"):
         read_toml(file)

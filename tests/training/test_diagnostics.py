@@ -71,7 +71,7 @@ def test_the_ratio_of_a_case_solved_by_hand() -> None:
     assert reconstruction_ratio(x, x / 2) == pytest.approx(0.5 / math.sqrt(1.25), abs=1e-6)
 
 
-def test_the_ratio_is_zero_for_perfect_and_one_for_constant_reconstructions(x: Tensor) -> None:
+def test_the_ratio_is_zero_for_perfect_images(x: Tensor) -> None:
     assert reconstruction_ratio(x, x) == 0
     assert reconstruction_ratio(x, x.mean(0, keepdim=True).expand_as(x)) == pytest.approx(1, abs=1e-6)
     assert reconstruction_ratio(torch.zeros(3, 4), torch.zeros(3, 4)) == 0
@@ -123,7 +123,7 @@ def test_a_family_without_an_encoder_has_no_ratio(x: Tensor, others: Tensor) -> 
     assert look(family, x).keys() == {"duplicate_share"}
 
 
-def test_an_encoder_that_leaves_out_what_the_decoder_needs_has_no_ratio(x: Tensor, others: Tensor) -> None:
+def test_a_partial_encoder_has_no_ratio(x: Tensor, others: Tensor) -> None:
     family = Planted(lambda x: x, pick(others))
     family.prior.parts = (
         Part(name="z", kind="normal", width=4),
@@ -140,7 +140,7 @@ def test_nothing_is_judged_before_a_tenth_of_the_run() -> None:
     assert health.status == "warning"
 
 
-def test_a_warning_is_said_once_resolved_when_it_goes_and_said_again_when_it_returns() -> None:
+def test_a_warning_is_resolved_and_returns() -> None:
     health, bad, good = Diagnostics(1000), {"reconstruction_ratio": 1.0}, {"reconstruction_ratio": 0.5}
     assert len(health.observe(200, bad)) == 1
     assert health.observe(300, bad) == []

@@ -131,7 +131,7 @@ def used_weights(family: nn.Module) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("case", [CONVOLUTIONAL, TWO_MOVES])
-def test_used_weights_under_spectral_norm_have_a_largest_singular_value_of_one(case: str) -> None:
+def test_averaged_spectral_norms_are_one(case: str) -> None:
     shadow = averaged(played(case))
     make_usable(shadow, [])
     values = [float(torch.linalg.svdvals(weight.double())[0]) for weight in used_weights(shadow)]
@@ -139,7 +139,7 @@ def test_used_weights_under_spectral_norm_have_a_largest_singular_value_of_one(c
     assert values == pytest.approx([1.0] * len(values), abs=1e-3)
 
 
-def test_batch_statistics_are_those_of_the_averaged_weights_over_these_images() -> None:
+def test_statistics_are_the_averaged_weights() -> None:
     state = played(MLP)
     shadow = averaged(state)
     x = state.source.tensor(state.source.rows("train"))
@@ -153,7 +153,7 @@ def test_batch_statistics_are_those_of_the_averaged_weights_over_these_images() 
     assert not torch.allclose(norm.running_mean, stale, atol=1e-6)
 
 
-def test_batch_statistics_over_several_batches_are_plain_means_of_the_batches() -> None:
+def test_statistics_are_means_over_batches() -> None:
     state = played(MLP)
     shadow = averaged(state)
     parts = list(state.source.tensor(state.source.rows("train")[:48]).split(16))
@@ -168,7 +168,7 @@ def test_batch_statistics_over_several_batches_are_plain_means_of_the_batches() 
     )
 
 
-def test_a_joint_discriminators_statistics_see_real_and_generated_pairs() -> None:
+def test_joint_statistics_see_both_kinds_of_pairs() -> None:
     state = played(MLP)
     shadow = averaged(state)
     x = state.source.tensor(state.source.rows("train"))
@@ -186,7 +186,7 @@ def test_a_joint_discriminators_statistics_see_real_and_generated_pairs() -> Non
     torch.testing.assert_close(norm.running_mean, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_making_usable_leaves_parameters_the_momentum_and_the_default_generator_alone() -> None:
+def test_making_usable_moves_no_parameter() -> None:
     state = played(MLP)
     shadow = averaged(state)
     parameters = [p.clone() for p in shadow.parameters()]
@@ -201,7 +201,7 @@ def test_making_usable_leaves_parameters_the_momentum_and_the_default_generator_
     assert not any(m.training for m in shadow.modules())
 
 
-def test_statistics_images_are_mixed_training_images_in_full_batches() -> None:
+def test_statistics_images_are_mixed() -> None:
     state = open_state(tiny(batch_size=16), stripes())
     source = state.source
     parts = list(statistics_images(state, 40))

@@ -65,7 +65,7 @@ def test_a_row_an_image_with_everything_that_is_known_of_it(run, source, tmp_pat
     assert "attribute.code" in table, "an attribute never takes the code's name"
 
 
-def test_codes_and_features_are_those_of_the_model_and_of_iteration_0(run, source, tmp_path):
+def test_codes_are_the_models_and_iteration_0s(run, source, tmp_path):
     model, untrained = NumpyModel.load(run), NumpyModel.load(run, untrained=True)
     names = tuple(model.feature_names)
     encode_table(run, source, tmp_path / "t.parquet", Plan(names, pool=2))
@@ -94,7 +94,7 @@ def test_the_metadata_says_which_model_and_which_images(run, source, tmp_path):
     assert about["attributes"] == {"weight": "numeric", "bold": "boolean", "font": "text", "attribute.code": "numeric"}
 
 
-def test_without_baselines_neither_pixels_nor_the_untrained_network_are_there(run, source, tmp_path):
+def test_baselines_can_be_left_out(run, source, tmp_path):
     encode_table(run, source, tmp_path / "t.parquet", Plan(baselines=False))
     names = pq.read_schema(tmp_path / "t.parquet").names
     assert "code" in names and not [n for n in names if n.startswith("untrained") or n == "pixels"]
@@ -202,7 +202,7 @@ def test_memory_does_not_grow_with_the_number_of_images(run, source, tmp_path, s
     assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [16, 16, 16, 12]
 
 
-def test_images_of_another_size_and_unknown_layers_are_refused_with_the_way_out(run, tmp_path):
+def test_other_sizes_and_layers_are_refused(run, tmp_path):
     big = from_arrays(np.random.default_rng(0).integers(0, 256, (9, 12, 12, 1), dtype=np.uint8))
     with pytest.raises(ConfigError, match=r"12×12 with 1 channel.*takes 8×8.*--size 8"):
         encode_table(run, big, tmp_path / "t.parquet", Plan())

@@ -39,7 +39,7 @@ def test_every_layer_that_reads_the_code_is_found_and_no_other() -> None:
     assert not any(layer._forward_pre_hooks for layer in network.modules()), "hooks are gone"
 
 
-def test_a_code_that_is_changed_before_any_layer_sees_it_is_read_by_none() -> None:
+def test_a_changed_code_has_no_reading_layer() -> None:
     network = nn.Sequential(nn.Tanh(), nn.Linear(3, 5))
     assert reading_weights(network, network, torch.randn(3, 3)) is None
 

@@ -116,9 +116,7 @@ def test_ctrl_c_writes_a_checkpoint_and_says_how_to_go_on(context: ForkServerCon
     assert read_json(run, "model/config.json")["images_seen"] == images
 
 
-def test_a_second_process_is_refused_while_the_first_lives_and_not_after(
-    context: ForkServerContext, tmp_path: Path
-) -> None:
+def test_a_second_process_waits_for_the_first(context: ForkServerContext, tmp_path: Path) -> None:
     run = tmp_path / "run"
     worker = work(context, run, tiny(total_images=80_000))
     wait_for((run / "run.toml").exists)
@@ -136,7 +134,7 @@ def test_a_second_process_is_refused_while_the_first_lives_and_not_after(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("case", "kills"), [(CONVOLUTIONAL, 10), (MLP, 5), (TWO_MOVES, 5)])
-def test_killed_at_random_moments_a_run_ends_with_the_weights_of_one_that_was_not(
+def test_killed_runs_end_with_the_same_weights(
     case: str, kills: int, context: ForkServerContext, tmp_path: Path
 ) -> None:
     """Twenty kills in all; a checkpoint after every second batch, so that most fall in or near one."""
@@ -178,7 +176,7 @@ def before_a_commit(committed: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.slow
-def test_killed_before_or_after_any_step_of_a_commit_a_run_has_one_whole_checkpoint_and_the_same_end(
+def test_any_step_of_a_commit_can_be_killed(
     before_a_commit: Path, committed: Path, context: ForkServerContext, tmp_path: Path
 ) -> None:
     whole = {name: read_tensors(committed, name) for name in ("000000000064", "000000000096")}

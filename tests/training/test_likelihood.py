@@ -53,7 +53,7 @@ def test_the_exact_posterior_needs_one_sample():
     )
 
 
-def test_importance_sampling_agrees_within_its_standard_error_and_its_bound_is_what_the_proposal_lacks():
+def test_importance_sampling_agrees_with_log_p():
     """From diagonal Gaussians: the mean of log w is below log p(x) by the divergence, which has a closed form.
 
     They are twice as wide as the best ones, whose weights have no variance here (their correlation is above ½), so that
@@ -182,7 +182,7 @@ def test_independent_pixels_are_laplaces_rule_by_hand(run):
     assert result.independent.value == pytest.approx(expected.mean(), abs=1e-4)
 
 
-def test_images_are_binarised_as_in_training_and_grey_ones_by_a_draw():
+def test_images_are_binarised_as_in_training():
     assert evaluated(Likelihood("bernoulli", "threshold"), None).binarise == "threshold"
     assert evaluated(Likelihood("bernoulli", "none"), None).binarise == "stochastic"
     assert evaluated(Likelihood("bernoulli", "threshold"), "none").binarise == "none"

@@ -91,7 +91,7 @@ def test_what_cannot_be_drawn_is_one_sentence(call, run, results, tmp_path, aske
     assert not (tmp_path / "x.png").exists()
 
 
-def test_a_class_needs_results_and_a_prior_without_components_names_them(call, run, tmp_path):
+def test_a_class_needs_results(call, run, tmp_path):
     code, _, err = call("sample", run, "--class", "cat", "--out", tmp_path / "x.png")
     assert code == 2 and "add --results RESULTS" in err and "by --label" in err and err.count("\n") == 1
     code, _, err = call("sample", run, "--component", 1, "--out", tmp_path / "x.png")

@@ -25,7 +25,7 @@ def flat(*values: float, size: int = 32, channels: int = 1) -> Tensor:
     return torch.tensor(values).view(-1, 1, 1, 1).expand(-1, channels, size, size)
 
 
-def test_images_stand_left_to_right_and_top_to_bottom_with_a_pixel_between() -> None:
+def test_a_grid_is_filled_row_by_row() -> None:
     picture = np.asarray(grid(flat(-1, -0.5, 0, 0.5, 1), columns=2))
     assert picture.shape == (3 * 32 + 2, 2 * 32 + 1)
     centres = [picture[16 + 33 * row, 16 + 33 * column] for row in range(3) for column in range(2)]

@@ -120,7 +120,7 @@ def test_what_does_not_fit_is_refused(run: Path) -> None:
         LatentEncoder(run).transform(np.zeros((3, 64)))
 
 
-def test_scikit_learns_own_checks_pass_or_fail_for_the_images_size_alone(run: Path) -> None:
+def test_scikit_learns_own_checks_pass(run: Path) -> None:
     from sklearn.utils.estimator_checks import check_estimator
 
     results = check_estimator(LatentEncoder(run, device="cpu"), on_fail=None, on_skip=None)

@@ -85,7 +85,7 @@ def interrupt_in_turn(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 # The same bits
 
 
-def test_a_run_that_died_and_was_resumed_leaves_the_same_as_one_that_did_not(
+def test_a_resumed_run_leaves_the_same_files(
     straight: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights, averages, optimisers, counters, metrics, grids, model: all but the clock."""
@@ -100,7 +100,7 @@ def test_a_run_that_died_and_was_resumed_leaves_the_same_as_one_that_did_not(
     assert differences(tmp_path / "run", expected) == []
 
 
-def test_two_runs_of_one_seed_are_the_same_and_of_two_seeds_are_not(convolutional: Path, tmp_path: Path) -> None:
+def test_runs_follow_the_seed(convolutional: Path, tmp_path: Path) -> None:
     assert differences(play(tiny(), tmp_path / "a"), convolutional) == []
     other = differences(play(tiny(seed=4), tmp_path / "b"), convolutional)
     assert "tensor/family/encoder.conv1.0.weight" in other and "untrained.safetensors" in other
@@ -168,7 +168,7 @@ def test_resuming_a_finished_run_does_nothing(convolutional: Path) -> None:
     assert stamps() == before
 
 
-def test_a_run_killed_between_its_last_checkpoint_and_its_model_gets_the_model(
+def test_a_killed_run_still_gets_its_model(
     convolutional: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(state: TrainingState, *_: object) -> None:
@@ -203,9 +203,7 @@ def test_lines_and_grids_after_the_checkpoint_are_cut_back(tmp_path: Path, monke
 # Ctrl-C
 
 
-def test_ctrl_c_ends_the_iteration_writes_a_checkpoint_and_says_how_to_go_on(
-    convolutional: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_writes_a_checkpoint(convolutional: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         interrupt_in_turn(7, patch)
@@ -220,7 +218,7 @@ def test_ctrl_c_ends_the_iteration_writes_a_checkpoint_and_says_how_to_go_on(
     assert set(differences(run, convolutional)) <= extra | {"state/health"}
 
 
-def test_ctrl_c_in_the_iteration_of_a_checkpoint_does_not_write_it_twice(
+def test_ctrl_c_writes_no_checkpoint_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, convolutional: Path
 ) -> None:
     run = tmp_path / "run"
@@ -270,9 +268,7 @@ def poison_turn(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GAN, "step", poisoned)
 
 
-def test_a_gradient_of_nan_stops_the_run_and_keeps_the_last_good_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_nan_gradient_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     config = tiny(TWO_MOVES, family={"discriminator_moves": 1})
     with monkeypatch.context() as patch:
@@ -293,9 +289,7 @@ def test_a_gradient_of_nan_stops_the_run_and_keeps_the_last_good_checkpoint(
     assert differences(run, play(config, tmp_path / "straight")) == []
 
 
-def test_a_run_that_diverges_at_once_says_that_there_is_no_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_early_divergence_has_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     poison_turn(1, monkeypatch)
     with pytest.raises(DivergedError, match=r"iteration 1: .*; there was no checkpoint yet$"):
         play(tiny(TWO_MOVES), tmp_path / "run")
@@ -328,7 +322,7 @@ def test_the_game_has_no_end_of_its_own() -> None:
     assert list(itertools.islice(game(state), 6)) == [1, 2, 3, 4, 5, 6]
 
 
-def test_iterations_leave_the_default_generator_alone_and_do_not_depend_on_it() -> None:
+def test_iterations_ignore_the_default_generator() -> None:
     states = fresh(tiny(MLP)), fresh(tiny(MLP))
     torch.manual_seed(1)
     expected = torch.rand(3)
@@ -444,7 +438,7 @@ def test_a_line_of_metrics_has_these_fields(straight: tuple[str, Path]) -> None:
     assert [line["iteration"] for line in lines] == [line["images"] // iteration_images for line in lines]
 
 
-def test_images_a_second_are_those_of_the_stretch_since_the_last_line(convolutional: Path) -> None:
+def test_speed_is_since_the_last_log_line(convolutional: Path) -> None:
     lines = metrics(convolutional)
     for before, line in itertools.pairwise(lines):
         seconds = line["seconds"] - before["seconds"]
