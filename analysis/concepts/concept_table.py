@@ -53,26 +53,42 @@ from .unsupervised import Unsupervised
 class Concept:
     """One direction, fitted on train rows and scored on test rows."""
 
-    name: str  # "label: 3", "bold", "thickness", "font: Serif", "bold, preserving label"
-    column: str  # "label" or the attribute
-    kind: str  # "class", "boolean", "numeric" or "text"
-    method: str  # one of METHODS
-    auc: Interval  # held-out (test) AUC of the projection; of a number, for rows above the train median
-    r2: Interval | None  # of a number: held-out R² of the line through the train rows' positions
-    p_value: float  # one-sided, of test rows: Mann-Whitney of the AUC, shuffled rows of R² (below their floor Spearman)
-    q_value: float  # Benjamini–Hochberg, see `_corrected`
-    permutations: int  # shuffles of test rows where the p-value is theirs
-    baselines: tuple[
-        Baseline, ...
-    ]  # in the same figure: pixels, untrained, shuffled (fitted to shuffled labels), random direction, train mean
-    stability: Interval  # median cosine at unit variance, and 95 % of them, of n resamples' with the other rows'
-    shuffled_stability: Interval  # the same for shuffled labels
-    scale: float  # standard deviation of the train rows' projections: an edit of strength 1
-    positive: int  # train rows on either side
+    name: str
+    """ "label: 3", "bold", "thickness", "font: Serif", "bold, preserving label"."""
+    column: str
+    """ "label" or the attribute."""
+    kind: str
+    """ "class", "boolean", "numeric" or "text"."""
+    method: str
+    """One of METHODS."""
+    auc: Interval
+    """Held-out (test) AUC of the projection; of a number, for rows above the train median."""
+    r2: Interval | None
+    """Of a number: held-out R² of the line through the train rows' positions."""
+    p_value: float
+    """One-sided, on test rows: Mann and Whitney's of the AUC; shuffled rows of R² (Spearman's below their floor)."""
+    q_value: float
+    """After Benjamini–Hochberg, see `_corrected`."""
+    permutations: int
+    """Shuffles of test rows, where the p-value comes from these."""
+    baselines: tuple[Baseline, ...]
+    """In the same figure: pixels, untrained, shuffled (fitted to shuffled labels), random direction, train mean."""
+    stability: Interval
+    """Median and middle 95 % of the cosine, at unit variance, of directions of resamples with those of other rows."""
+    shuffled_stability: Interval
+    """The same for shuffled labels."""
+    scale: float
+    """Standard deviation of the train rows' projections: an edit of strength 1."""
+    positive: int
+    """Train rows with the concept, or above the median."""
     negative: int
-    agreement: float  # mean cosine at unit variance with the other methods' directions, NaN where there is none
-    chosen: bool  # whether it is the concept's best method, as held-out train rows say
-    note: str  # numeric: "above the train median, 3.2"
+    """Train rows without it, or not above the median."""
+    agreement: float
+    """Mean cosine, at unit variance, with the other methods' directions; NaN where there is none."""
+    chosen: bool
+    """Whether it is the concept's best method, as held-out train rows say."""
+    note: str
+    """Of a number: "above the train median, 3.2"; else ""."""
 
     @property
     def score(self) -> Interval:
@@ -93,7 +109,7 @@ class Concept:
     def above_chance(self) -> bool:
         """Whether all of the figure's interval is above chance, without which a small q claims nothing.
 
-        Of an R² the figure itself is above 0, too: worse than the mean tells nobody the number.
+        Of an R² the figure itself is above 0, too: what is worse than the mean predicts nothing.
         """
         return self.score.low > self.chance and (self.r2 is None or self.r2.value > 0)
 
@@ -101,8 +117,8 @@ class Concept:
     def chance(self) -> float:
         """The figure that labels without any relation to the codes have: an AUC of 0.5, an R² of 0 or below.
 
-        A direction and a line that are fitted to noise tell new rows less than the mean does. Few rows of many numbers
-        have an R² of -0.2 or less then, as the mean over shuffled labels says, which stands among the baselines.
+        A direction and a line that are fitted to noise predict new rows worse than the mean does. Few rows of many
+        numbers have an R² of -0.2 or less then, as the mean over shuffled labels says, which is among the baselines.
         """
         if self.r2 is None:
             return 0.5
@@ -113,10 +129,14 @@ class Concept:
 class Edits:
     """Codes moved along directions and decoded beforehand, for sliders."""
 
-    concepts: tuple[int, ...]  # (m,) indices into ConceptTable.concepts
-    strengths: Doubles  # (s,) in standard deviations of the projection; 0 is the reconstruction
-    rows: Ints  # (r,) positions in the table of the images that are edited
-    frames: Pixels  # (m, r, s, h, w, c)
+    concepts: tuple[int, ...]
+    """(m,) indices into ConceptTable.concepts."""
+    strengths: Doubles
+    """(s,) in standard deviations of the projection; 0 is the reconstruction."""
+    rows: Ints
+    """(r,) positions in the table of the images that are edited."""
+    frames: Pixels
+    """(m, r, s, h, w, c) image r edited along concept m at strength s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +145,22 @@ class ConceptTable:
 
     kind: ClassVar[str] = "concepts"
 
-    concepts: tuple[Concept, ...]  # by method; conditional directions last
-    directions: Doubles  # (m, d) unit vectors in the code; zero in parts that are masked
-    cosines: Doubles  # (m, m) between directions
-    edits: Edits | None  # None without a model that decodes
+    concepts: tuple[Concept, ...]
+    """(m,) every direction, method by method; conditional directions last."""
+    directions: Doubles
+    """(m, d) unit vectors in the code; zero in parts that are masked."""
+    cosines: Doubles
+    """(m, m) between directions."""
+    edits: Edits | None
+    """Edited images; None without a model that decodes."""
     notes: tuple[str, ...]
-    conditional: tuple[ConditionalConcept, ...] = ()  # directions that preserve other concepts
+    """Sentences on rows, columns and concepts that were left out or reduced."""
+    conditional: tuple[ConditionalConcept, ...] = ()
+    """Directions that preserve other concepts."""
     unsupervised: tuple[Unsupervised, ...] = ()
-    joint: Joint | None = None  # how concepts and codes go together on train rows, and when labels are shuffled
+    """Directions without labels, by method."""
+    joint: Joint | None = None
+    """Covariances of concepts and codes on train rows, also for shuffled labels; None in old tables."""
 
     @property
     def best(self) -> tuple[Concept, ...]:
@@ -168,13 +196,28 @@ def concept_table(
 ) -> ConceptTable:
     """Fit and score a direction for every concept target by every method; ridge is for numbers only.
 
-    Args: train, test: (n, d) codes of train_rows and test_rows, of which only the columns in `mask` are used.
-        baselines: name -> (train, test) representations in which the same is tried.
-        preserve: concepts, or columns, that directions of all others preserve, besides; preserve_by: how, one of WAYS;
-        their evidence is within strata of the preserved ones. resamples: behind each stability. groups: (n,) codes of
-        train rows that belong together, which resamples and shuffles keep whole; test rows should be one of each
-        group, and of other groups.
-    Raises: AnalysisError for an unknown method or concept to preserve.
+    Args:
+        train: (n, d) codes of `train_rows`.
+        test: (n', d) codes of `test_rows`.
+        targets: concepts to look for.
+        train_rows: (n,) rows of the targets that directions are fitted to.
+        test_rows: (n',) rows of the targets that directions are scored on.
+        rng: of resamples, shuffles and random directions.
+        baselines: name → (train, test) representations in which the same is tried.
+        mask: (d,) columns that are used; all unless given.
+        methods: of METHODS.
+        preserve: concepts, or columns, that directions of all others preserve, in addition to the plain directions;
+            their evidence is within strata of the preserved ones.
+        preserve_by: how, one of WAYS.
+        permutations: shuffles behind each p-value.
+        draws: shuffled labels and random directions behind each baseline.
+        resamples: behind each stability.
+        notes: sentences for the result.
+        groups: (n,) codes of train rows that belong together, which resamples and shuffles keep whole; test rows
+            should be one of each group, and of other groups.
+
+    Raises:
+        AnalysisError: a method or a concept to preserve is unknown, or inputs do not fit each other.
     """
     rng = as_rng(rng)
     check_counts(permutations=permutations)
@@ -299,7 +342,9 @@ def _corrected(concepts: Sequence[Concept], plain: Sequence[bool]) -> tuple[Conc
     family. Any other direction is corrected as if its method had been chosen for all concepts. Directions that were
     conditional ones are a family of their own.
 
-    Args: plain: (m,) which are not conditional.
+    Args:
+        concepts: (m,) without q-values.
+        plain: (m,) which are not conditional.
     """
     q = np.full(len(concepts), math.nan)
     p = np.array([concept.p_value for concept in concepts])
@@ -321,7 +366,7 @@ def _baselines(
     rng: np.random.Generator,
     groups: Ints | None = None,
 ) -> dict[tuple[int, str], tuple[Baseline, ...]]:
-    """What stands beside each (task, method): the same in each baseline, then what chance gives; "" has only that."""
+    """Baselines of each (task, method): the estimator on other representations, then chance; "" holds chance alone."""
     signs = targets_of(tasks, tasks[0].train, EDITED)
     shuffled = (shuffled_whole(signs, groups, rng=rng) for _ in range(draws))
     mixed = np.stack([find_directions(space.train, targets, method=EDITED) for targets in shuffled])
@@ -419,22 +464,24 @@ def concept_vector(
         groups: (n,) names or numbers of what rows belong to, such as clips or persons. The evidence is then that of one
             row of each, drawn at random, whose number counts groups; the direction is still that of all rows.
 
-    Returns: the evidence, and the unit vector (d,).
+    Returns:
+        The evidence, and the unit vector (d,).
 
-    Raises: AnalysisError for inputs of other kinds or lengths, fewer than 15 rows on a side, or an unknown method.
+    Raises:
+        AnalysisError: inputs have other kinds or lengths, a side has fewer than 15 rows, or the method is unknown.
     """
     codes, rng = as_codes(codes), as_rng(rng)
     column = as_column(positive, name, numeric=method == NUMERIC)
     same_length(codes=codes, positive=column.values)
     if method == NUMERIC and column.kind != "numeric":
-        raise AnalysisError(f"{NUMERIC} reads numbers, and {name!r} says which rows have it: take another method")
+        raise AnalysisError(f"{NUMERIC} is for numbers, and {name!r} says which rows have it: take another method")
     check_counts(permutations=permutations)
     if groups is not None:
         n = len(codes)
         alone = one_of_each(np.arange(n), as_groups(groups, n), rng.permutation(n))
-        concept, _ = _found_and_judged(codes[alone], column.take(alone), method, permutations, rng)
+        concept, _ = _with_evidence(codes[alone], column.take(alone), method, permutations, rng)
         return concept, direction_of(codes, column, method, rng)
-    return _found_and_judged(codes, column, method, permutations, rng)
+    return _with_evidence(codes, column, method, permutations, rng)
 
 
 def direction_of(codes: Floats, column: Column, method: str, rng: np.random.Generator) -> Doubles:
@@ -447,7 +494,7 @@ def direction_of(codes: Floats, column: Column, method: str, rng: np.random.Gene
     return direction
 
 
-def _found_and_judged(
+def _with_evidence(
     codes: Floats, column: Column, method: str, permutations: int, rng: np.random.Generator
 ) -> tuple[Concept, Doubles]:
     """One direction and its evidence: by folds where they can be fitted again often enough, else by a split."""
@@ -516,7 +563,11 @@ def _cross_fitted(
 
 
 def check_signs(question: ConceptTarget, train_rows: Ints, test_rows: Ints) -> None:
-    """Raise: AnalysisError for signs that are none, or where train or test rows hold one side alone."""
+    """Check that signs are signs, and that train and test rows hold both sides.
+
+    Raises:
+        AnalysisError: they are not, or do not.
+    """
     if not np.isin(question.signs, (-1, 0, 1)).all():
         raise AnalysisError(f"the signs of {question.name!r} must be 1 (has it), -1 (has not) or 0 (unknown)")
     for part, rows in (("train", train_rows), ("test", test_rows)):
@@ -540,7 +591,14 @@ def decode_edits(
 ) -> Edits:
     """Decode code + strength · scale · direction for every concept of `method`: frames for sliders.
 
-    Args: codes: (r, d) of `rows`, the images to edit. most: concepts at most.
+    Args:
+        decode: codes (n, d) to images (n, h, w, c) in [0, 1].
+        table: whose directions.
+        codes: (r, d) of `rows`, the images to edit.
+        rows: (r,) positions in the table.
+        strengths: (s,) in standard deviations of the projection.
+        method: whose directions, one of METHODS.
+        most: concepts at most.
     """
     codes, rows = as_codes(codes), as_rows(rows, "rows")
     same_length(codes=codes, rows=rows)

@@ -43,11 +43,16 @@ TAIL = (
 class CrossFit:
     """What held-out folds say."""
 
-    positions: Doubles  # (n,) of each row along the direction of the other folds, centred and scaled a fold
-    predicted: Doubles  # (n,) the number of each row as told by the other folds; NaN where sides are told apart
-    p_value: float  # one-sided, of the AUC, or R² of numbers
-    null: Doubles  # (permutations,) the same figure of shuffled labels
-    inflation: tuple[float, float]  # of the AUC's variance below and above it, 1 or more: the squared outer
+    positions: Doubles
+    """(n,) of each row along the direction of the other folds, centred and scaled a fold."""
+    predicted: Doubles
+    """(n,) the number of each row as told by the other folds; NaN where sides are told apart."""
+    p_value: float
+    """One-sided, of the AUC, or R² of numbers."""
+    null: Doubles
+    """(permutations,) the same figure of shuffled labels."""
+    inflation: tuple[float, float]
+    """Of the AUC's variance below and above it, 1 or more: the squared outer."""
 
     # quantiles of shuffled labels' AUCs, over those of independent rows'
 

@@ -26,7 +26,8 @@ from ..errors import AnalysisError
 METHODS = ("mean difference", "LDA", "logistic", "SVM", "ridge")
 
 
-NUMERIC = "ridge"  # the method that reads numbers where the others read sides
+NUMERIC = "ridge"
+"""The method that is fitted to numbers where the others are fitted to sides."""
 
 
 LOSSES: dict[str, Loss] = {"logistic": logistic_loss, "SVM": hinge_loss}
@@ -46,9 +47,11 @@ def find_directions(codes: Floats, targets: AnyArray, *, method: str) -> Doubles
             NaN = unknown.
         method: one of METHODS.
 
-    Returns: (m, d) unit vectors.
+    Returns:
+        (m, d) unit vectors.
 
-    Raises: AnalysisError for an unknown method, targets of another length or kind, or a column with one side alone.
+    Raises:
+        AnalysisError: the method is unknown, targets have another length or kind, or a column has one side alone.
     """
     if method not in METHODS:
         raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")

@@ -1,4 +1,4 @@
-"""How codes go with concepts, and concepts with each other, on the rows that directions are fitted to.
+"""Covariances of codes and concepts, and of concepts with each other, on the rows that directions are fitted to.
 
 Covariances of the concepts' columns (sides as ±1, numbers as they are) among each other and with the codes, each over
 the rows where its columns are known; and the same with the codes after the concepts' rows were shuffled, all concepts
@@ -28,39 +28,54 @@ from .orthogonalization import GONE
 from .targets import ConceptTarget
 
 SHUFFLES = 40
+"""Shuffles of the concepts' rows."""
 
 
-WIDEST = 512  # columns of codes up to which their own covariance is kept
+WIDEST = 512
+"""Columns of codes up to which their own covariance is stored."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two concepts of different columns, as they go together in the rows that directions were fitted to."""
+    """Correlation of two concepts of different columns, on the rows that directions were fitted to."""
 
     names: tuple[str, str]
-    correlation: float  # Pearson's, of sides as ±1 and numbers as they are
-    rows: int  # where both are known
+    """Of the two concepts."""
+    correlation: float
+    """Pearson's, of sides as ±1 and numbers as they are."""
+    rows: int
+    """Number of rows where both are known."""
 
     @property
     def unbalanced(self) -> bool:
-        """Whether they go together by more than rows where they do not would by chance: |r| > 3 / √n, and above 0.1."""
+        """Whether they are correlated by more than unrelated ones would be by chance: |r| > 3 / √n, and above 0.1."""
         return abs(self.correlation) > max(0.1, 3 / math.sqrt(self.rows))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Joint:
-    """Covariances on the rows that directions were fitted to; of c columns the first t are the questions' sides."""
+    """Covariances on the rows that directions were fitted to; of c columns the first t are the targets' sides."""
 
-    names: tuple[str, ...]  # (t,) of the questions
-    columns: tuple[str, ...]  # (t,) labels or attributes
-    fitted: Ints  # (n,) rows of the table
-    number: Ints  # (t,) column of a question's number, of its sides where it is none
-    covariance: Doubles  # (c, c)
-    known: Ints  # (c, c) rows where both are known
-    cross: Doubles  # (c, d) with the codes
-    shuffled: Doubles  # (r, c, d) with the codes, rows of all columns shuffled together
-    spread: Doubles  # (d, d) covariance of the codes; (0, 0) where they are too wide
-    groups: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # (N,) of all rows of the table; (0,) if none
+    names: tuple[str, ...]
+    """(t,) of the targets."""
+    columns: tuple[str, ...]
+    """(t,) column of the table that each target is of."""
+    fitted: Ints
+    """(n,) rows of the table."""
+    number: Ints
+    """(t,) position among the c columns of a target's number, or of its sides where it is none."""
+    covariance: Doubles
+    """(c, c) of the targets' columns, each over rows where both are known."""
+    known: Ints
+    """(c, c) number of rows where both are known."""
+    cross: Doubles
+    """(c, d) of the targets' columns with the codes."""
+    shuffled: Doubles
+    """(r, c, d) the same where the rows of all columns are shuffled together."""
+    spread: Doubles
+    """(d, d) covariance of the codes; (0, 0) where they are too wide."""
+    groups: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(N,) group of every row of the table; (0,) without groups."""
 
     def deviation(self, directions: Doubles) -> Doubles:
         """Standard deviation of the codes' positions along unit vectors (..., d): (...); NaN where it is not known."""
@@ -70,7 +85,7 @@ class Joint:
         return result
 
     def together(self) -> tuple[Pair, ...]:
-        """How questions go together in the rows, the most correlated pairs of different columns first."""
+        """Pairs of targets of different columns, the most correlated first."""
         size = np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
         result = []
         for i in range(len(self.names)):
@@ -87,9 +102,10 @@ class Joint:
         return unit(self._partial(self.shuffled, question, preserved)[0])
 
     def direction(self, question: int, preserved: Sequence[int]) -> tuple[Doubles, float]:
-        """The direction of a question where the preserved ones stay, and how much of its column these leave.
+        """The direction of a target where the preserved ones stay, and how much of its column these leave.
 
-        Returns: unit vector (d,), zeros where nothing is left; standard deviation of the question's column where the
+        Returns:
+            Unit vector (d,), zeros where nothing is left; and the standard deviation of the target's column where the
             preserved ones are given, as a share of all of it.
         """
         v, left = self._partial(self.cross, question, preserved)
@@ -157,9 +173,10 @@ def joint_of(
 
 
 def columns_of(targets: Sequence[ConceptTarget], rows: Ints) -> tuple[Doubles, Ints]:
-    """Sides of each question as ±1, then the numbers of those that have one, over their standard deviation.
+    """Sides of each target as ±1, then the numbers of those that have one, over their standard deviation.
 
-    Returns: (n, c) with NaN for unknown, and (t,) the column by which a question is regressed on.
+    Returns:
+        (n, c) with NaN for unknown, and (t,) the column by which a target is regressed on.
     """
     sides = [np.where(target.signs[rows] == 0, np.nan, target.signs[rows].astype(np.float64)) for target in targets]
     numbers: list[Doubles] = []

@@ -27,7 +27,8 @@ class Task:
     """One question on train and test rows: sides to rank, and numbers to tell where the concept is one."""
 
     question: ConceptTarget
-    train: Ints  # (n,) rows of the table, in the order of the train codes
+    train: Ints
+    """(n,) rows of the table, in the order of the train codes."""
     test: Ints
 
     @property

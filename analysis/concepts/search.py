@@ -73,14 +73,21 @@ class Found:
 
     task: int
     method: str
-    axis: Doubles  # (w,) unit vector
-    stability: Interval  # of the cosine, at unit variance, of what a resample finds with what the rest of the rows does
-    shuffled: Interval  # the same for shuffled labels
+    axis: Doubles
+    """(w,) unit vector."""
+    stability: Interval
+    """Of the cosine, at unit variance, of what a resample finds with what the rest of the rows does."""
+    shuffled: Interval
+    """The same for shuffled labels."""
     name: str
-    source: int = -1  # of a conditional one: the place of the direction that it was made of
-    orthogonal: OrthogonalDirection | None = None  # of a conditional one
-    conditions: tuple[int, ...] = ()  # places of the directions that it preserves
-    by: str = ""  # one of WAYS, of a conditional one
+    source: int = -1
+    """Of a conditional one: the place of the direction that it was made of."""
+    orthogonal: OrthogonalDirection | None = None
+    """Of a conditional one."""
+    conditions: tuple[int, ...] = ()
+    """Places of the directions that it preserves."""
+    by: str = ""
+    """One of WAYS, of a conditional one."""
 
 
 def targets_of(tasks: Sequence[Task], rows: Ints, method: str) -> AnyArray:

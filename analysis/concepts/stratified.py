@@ -41,9 +41,12 @@ ROWS_A_KNOT = 15
 class Strata:
     """Rows that are alike in the kept concepts."""
 
-    groups: Ints  # (n,) from 0; -1 where a kept concept is unknown
-    design: Doubles  # (n, k) of the kept concepts: groups of classes, numbers and curves of them
-    numbers: bool  # whether a number is among them
+    groups: Ints
+    """(n,) from 0; -1 where a kept concept is unknown."""
+    design: Doubles
+    """(n, k) of the kept concepts: groups of classes, numbers and curves of them."""
+    numbers: bool
+    """Whether a number is among them."""
 
     def without(self, positions: Floats) -> Doubles:
         """What the kept numbers leave of positions (n,), by least squares; as they are without a number."""

@@ -1,4 +1,4 @@
-"""Questions that a table's columns pose to a code: which rows have a concept, and which have not."""
+"""Concept targets of a table's columns: which rows have a concept, and which have not."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from ..base.columns import Column
 from ..errors import AnalysisError
 from ..io.messages import listed
 
-FEWEST = 10  # train rows on either side of a concept; half as many test rows
+FEWEST = 10
+"""Least number of train rows on either side of a concept; half as many test rows."""
 
 
-MOST = 20  # values of one column that become concepts, the commonest first
+MOST = 20
+"""Largest number of values of one column that become concepts, the commonest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,15 +26,21 @@ class ConceptTarget:
     """A concept to look for: which rows have it."""
 
     name: str
+    """ "label: 3", "bold", "thickness"."""
     column: str
+    """Of the table: "label" or an attribute."""
     kind: str
-    signs: Ints  # (n,) of all rows: 1 has it, -1 has not, 0 unknown
+    """ "class", "boolean", "numeric" or "text"."""
+    signs: Ints
+    """(n,) of all rows: 1 has it, -1 has not, 0 unknown."""
     note: str = ""
-    values: Doubles | None = None  # (n,) of all rows: the number behind a numeric concept, NaN unknown
+    """Of a number: "above the train median, 3.2"."""
+    values: Doubles | None = None
+    """(n,) of all rows: the number behind a numeric concept, NaN unknown."""
 
 
 def questions(column: Column, train: Ints) -> list[ConceptTarget]:
-    """Turn a column into one-against-rest questions; a numeric one into above and below the train median."""
+    """Turn a column into one-against-rest targets; a numeric one into above and below the train median."""
     present = column.present
     if column.kind == "numeric":
         values = column.values[train][present[train]]
@@ -61,9 +69,10 @@ def _question(name: str, column: Column, signs: Ints, note: str) -> ConceptTarge
 
 
 def named(targets: Sequence[ConceptTarget], wanted: Sequence[str]) -> list[int]:
-    """Places of the questions that names call: a question's, its value alone, or a column's for all of its questions.
+    """Positions of the targets that names call: a target's, its value alone, or a column's for all of its targets.
 
-    Raises: AnalysisError for a name that is neither.
+    Raises:
+        AnalysisError: a name is neither.
     """
     result: list[int] = []
     for name in wanted:
@@ -80,7 +89,7 @@ def named(targets: Sequence[ConceptTarget], wanted: Sequence[str]) -> list[int]:
 
 
 def answerable(targets: Sequence[ConceptTarget], train: Ints, test: Ints) -> tuple[list[ConceptTarget], list[str]]:
-    """Keep the questions with enough rows on both sides; say which were left out."""
+    """Select the targets with enough rows on both sides, and note which were left out."""
     usable, left = [], []
     for question in targets:
         least = [min(sides(question.signs[rows])) for rows in (train, test)]
@@ -94,4 +103,5 @@ def answerable(targets: Sequence[ConceptTarget], train: Ints, test: Ints) -> tup
 
 
 def sides(signs: Ints) -> tuple[int, int]:
+    """Number of rows with the concept, and without it."""
     return int(np.count_nonzero(signs > 0)), int(np.count_nonzero(signs < 0))

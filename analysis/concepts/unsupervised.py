@@ -6,7 +6,7 @@ first layer    eigenvectors of AᵀA, A the weights of the linear layers that re
                arXiv:2007.06600)
 
 A code that has the shape of its prior N(0, I) has no axis of largest variance; the share that equal axes would have
-stands beside each, and how steady an axis is tells whether it is one.
+is given with each, and its stability shows whether it is one.
 """
 
 from __future__ import annotations
@@ -32,30 +32,42 @@ PCA_OF_CODES, FIRST_LAYER = "PCA of codes", "first layer (SeFa)"
 SHORT = {PCA_OF_CODES: "pca", FIRST_LAYER: "sefa"}
 
 
-AXES = 8  # directions of each method
+AXES = 8
+"""Directions of each method."""
 
 
-FILMED = 4  # of which so many are decoded for sliders
+FILMED = 4
+"""Leading axes whose edits are decoded for the sliders."""
 
 
-REPEATS = 20  # resamples of a PCA
+REPEATS = 20
+"""Resamples of a PCA."""
 
 
-RANDOM = 16  # directions behind each effect
+RANDOM = 16
+"""Random directions behind each effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
     """One direction, and what is known of it on test rows."""
 
-    share: float  # of the codes' variance, or of the sum of the first layer's squared gains
-    scale: float  # standard deviation of the train rows' projections
-    stability: Interval  # |cosine| of what a resample finds with what the rest of the rows does; none for a layer
-    concept: str  # the one that train rows are ranked by best, and the sign is chosen so; "" where none is known
-    auc: Interval  # of that concept, on test rows
-    p_value: float  # of shuffled test rows, NaN without a concept
-    q_value: float  # Benjamini–Hochberg over all axes of the table
-    effect: Interval | None  # change of the image by a step, over that along random directions; None without a model
+    share: float
+    """Share of the codes' variance, or of the sum of the first layer's squared gains."""
+    scale: float
+    """Standard deviation of the train rows' projections."""
+    stability: Interval
+    """|cosine| of the axis of a resample with that of the other rows; unknown for a layer."""
+    concept: str
+    """The concept that it ranks train rows by best, by which its sign is chosen; "" without labels."""
+    auc: Interval
+    """Of that concept by the axis, on test rows."""
+    p_value: float
+    """Of the AUC, by shuffled test rows; NaN without a concept."""
+    q_value: float
+    """Benjamini–Hochberg over all axes of the table."""
+    effect: Interval | None
+    """Change of the image by a step along it, over that along random directions; None without a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +75,15 @@ class Unsupervised:
     """The leading directions by one method."""
 
     method: str
-    directions: Doubles  # (k, d) unit vectors in the code
+    """PCA_OF_CODES or FIRST_LAYER."""
+    directions: Doubles
+    """(k, d) unit vectors in the code."""
     axes: tuple[Axis, ...]
-    even: float  # share of each if all were equal
-    frames: Pixels | None = None  # (m, r, s, h, w, c): the first, at rows and strengths of ConceptTable.edits
+    """(k,) one a direction, the leading one first."""
+    even: float
+    """Share of each if all were equal."""
+    frames: Pixels | None = None
+    """(m, r, s, h, w, c): the first, at rows and strengths of ConceptTable.edits."""
 
     @property
     def short(self) -> str:
@@ -82,7 +99,8 @@ class Unsupervised:
 def first_layer_directions(weights: Floats, *, most: int = AXES) -> tuple[Doubles, Doubles]:
     """Unit vectors (k, d) that weights (rows, d) stretch most, and their shares of the sum of squared gains (k,).
 
-    Raises: AnalysisError for weights that are no finite matrix, or all zero.
+    Raises:
+        AnalysisError: weights are no finite matrix, or all zero.
     """
     weights = as_numbers(weights, "the first layer's weights")
     if weights.ndim != 2 or not np.isfinite(weights).all() or not weights.any():
@@ -104,8 +122,15 @@ def unsupervised(
 ) -> tuple[Unsupervised, ...]:
     """Find the leading directions of codes (n, d) and of the first layer, and what each ranks.
 
-    Args: train, test: (n, d), (n', d), of which only the columns in `mask` are used. weights: (rows, d) of the layers
-        that read the code. groups: (n,) codes of train rows that belong together, which resamples draw whole.
+    Args:
+        train: (n, d) codes.
+        test: (n', d) codes.
+        tasks: concepts, by which axes are named and signed.
+        weights: (rows, d) of the layers whose input is the code; None without.
+        mask: (d,) columns that are used; all unless given.
+        rng: of resamples and shuffles.
+        permutations: shuffles behind each p-value.
+        groups: (n,) codes of train rows that belong together, which resamples draw whole.
     """
     mask = np.ones(train.shape[1], np.bool_) if mask is None else mask
     train, test = as_codes(train[:, mask], "train codes"), as_codes(test[:, mask], "test codes")
