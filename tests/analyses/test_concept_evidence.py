@@ -149,7 +149,7 @@ def test_a_vector_of_numbers_is_found_by_ridge_and_unknown_ones_take_no_part(rng
     concept, found = concept_vector(codes, number, rng=rng, method="ridge", permutations=99)
     assert found @ truth > 0.99 and concept.r2 is not None and concept.r2.low < 0.8 < concept.r2.high
     assert concept.kind == "numeric" and concept.stability.low > 0.95
-    with pytest.raises(AnalysisError, match="ridge reads numbers, and 'hat' says which rows have it"):
+    with pytest.raises(AnalysisError, match="ridge is for numbers, and 'hat' says which rows have it"):
         concept_vector(codes, codes[:, 0] > 0, rng=rng, method="ridge", name="hat")
     with pytest.raises(AnalysisError, match="no value that is known"):
         concept_vector(codes, np.full(900, np.nan), rng=rng)
