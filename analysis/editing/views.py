@@ -415,7 +415,7 @@ def tables(result: Any) -> Iterator[TextTable]:
                 f"{result.draws:,}",
             )
         )
-    header = ("edited along", "effect", "p", "verified", "rank correlation", "success", "class preserved at ±1", "n")
+    header = ("edited along", "effect", "p", "verified", "rank correlation", "success", "same class at ±1", "n")
     title = f"edits of {result.n:,} held-out images, effects in sd of real images by one sd along the concept"
     title += f"; p is corrected for {tests:,} concepts, {len(verified):,} verified"
     unscored = len(result.responses) - tests

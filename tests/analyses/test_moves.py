@@ -81,7 +81,7 @@ def test_planted_directions_are_verified(verified: Verification) -> None:
     assert {response.name for response in verified.verified} == {"pca1", "sefa1", "a, preserving d", "d"}
     assert pca.effect.value == pytest.approx(4, rel=0.1) and sefa.effect.value == pytest.approx(1, rel=0.1)
     assert pca.spearman.value == 1 and pca.curve.shape == (3, 7) and pca.effect_random.value < 2
-    assert np.argmax(np.abs(verified.leakage[0])) == 0 and not verified.leaks[0].any(), "its own judge is no leakage"
+    assert np.argmax(np.abs(verified.leakage[0])) == 0 and not verified.leaks[0].any(), "its own score is no leakage"
     assert abs(idle.effect.value) < 0.05 and idle.p_value > 0.05 and idle.score >= 0
 
 

@@ -67,9 +67,11 @@ def test_leakage_is_a_table_shaded_by_size(result: Verification, section: Sectio
     assert table.columns == ("edited along", "ink", "label: 3") and len(table.rows) == 2
     assert table.rows[0][1] == f"{result.leakage[0, 0]:+.2f}".replace("-", "−")
     assert table.shades[0][0] == min(1, abs(result.leakage[0, 0]))
-    judges = next(block for block in section.blocks if isinstance(block, Disclosure)).blocks[0]
-    assert isinstance(judges, Table) and judges.rows[1][3].startswith("AUC 0.97") and judges.rows[0][3] == "–"
-    assert "90.0" in judges.caption
+    evaluators = next(block for block in section.blocks if isinstance(block, Disclosure)).blocks[0]
+    assert (
+        isinstance(evaluators, Table) and evaluators.rows[1][3].startswith("AUC 0.97") and evaluators.rows[0][3] == "–"
+    )
+    assert "90.0" in evaluators.caption
 
 
 def test_concepts_computed_again_are_noted(result: Verification, section: Section) -> None:
