@@ -1,12 +1,12 @@
-"""Linear readers of standardised columns: softmax, L2-SVM, binary logistic (L-BFGS) and ridge (closed form).
+"""Linear models of standardised columns: softmax, L2-SVM, binary logistic (L-BFGS) and ridge (closed form).
 
 Softmax   min_W,b  ½‖W‖² + C Σ_i −log softmax(x_i W + b)_{y_i}
 L2-SVM    min_W,b  ½‖W‖² + C Σ_ik max(0, 1 − s_ik (x_i W + b)_k)²     s_ik = ±1, one column a class
 logistic  min_W,b  ½‖W‖² + C Σ_ik log(1 + exp(−s_ik (x_i W + b)_k))
 
 with scikit-learn's C and a free intercept. x is float32 and read in blocks (two matrix products a pass),
-sums are float64. s_ik = 0 leaves row i out of column k: readers with different missing rows share a pass. The SVM's and
-the binary logistic's signs may be ±w: a row of weight w, so that readers of many resamples share a pass too.
+sums are float64. s_ik = 0 leaves row i out of column k: models with different missing rows share a pass. The SVM's and
+the binary logistic's signs may be ±w: a row of weight w, so that models of many resamples share a pass too.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def fit_linear(
 def into_span(x: Singles, *others: Singles) -> tuple[Singles, ...]:
     """Rotate rows (n, d), and others of that width, to coordinates of the span of x where that is much smaller.
 
-    Penalised readers of x are the same there, so that what is fitted several times is rotated once.
+    Penalised models of x are the same there, so that what is fitted several times is rotated once.
     """
     if len(x) >= x.shape[1] // 2:
         return (x, *others)
@@ -231,7 +231,7 @@ def _objective(
 
 
 def fit_ridge(x: Singles, y: Floats, *, penalties: tuple[float, ...]) -> list[Linear]:
-    """Ridge regression of (n,) or (n, t) values on standardised rows, one reader a penalty (alpha a row).
+    """Ridge regression of (n,) or (n, t) values on standardised rows, one model a penalty (alpha a row).
 
     w = (XᵀX / n + alpha I)⁻¹ Xᵀ(y − mean y) / n, by one eigendecomposition for all penalties, or by solving for few.
     """

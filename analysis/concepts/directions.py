@@ -75,7 +75,7 @@ def mean_differences(codes: Floats, signs: Ints) -> Doubles:
 
 
 def fit_normals(x: Singles, targets: AnyArray, method: str) -> Linear:
-    """Fit the reader whose weights are the normals, on standardised rows x (n, d) and targets as above."""
+    """Fit the classifier whose weights are the normals, on standardised rows x (n, d) and targets as above."""
     if method in LOSSES:
         return fit_linear(
             x, targets, targets.shape[1], loss=LOSSES[method], c=1 / (PENALTIES[method] * len(x)), iterations=100
@@ -83,12 +83,12 @@ def fit_normals(x: Singles, targets: AnyArray, method: str) -> Linear:
     if method not in PENALTIES:
         raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")
     values, has_target = numbers(targets, method)
-    reader = Linear(np.zeros((x.shape[1], values.shape[1]), np.float32), np.zeros(values.shape[1], np.float32))
+    classifier = Linear(np.zeros((x.shape[1], values.shape[1]), np.float32), np.zeros(values.shape[1], np.float32))
     for columns, rows in by_rows(has_target):
         fitted = x if rows.all() else x[rows]
         (result,) = fit_ridge(fitted, values[np.ix_(rows, columns)], penalties=(PENALTIES[method],))
-        reader.weights[:, columns], reader.bias[columns] = result.weights, result.bias
-    return reader
+        classifier.weights[:, columns], classifier.bias[columns] = result.weights, result.bias
+    return classifier
 
 
 def numbers(targets: AnyArray, method: str) -> tuple[Doubles, Bools]:

@@ -128,12 +128,12 @@ def search(
     for method in methods:
         if columns := told_by(tasks, method):
             targets = targets_of([tasks[i] for i in columns], tasks[0].train, method)
-            reader = drawn.fit(targets, method)
-            if reader is None:
+            classifier = drawn.fit(targets, method)
+            if classifier is None:
                 axes = mean_differences(space.train, targets)
             else:
-                axes = in_units(reader.weights.T, drawn.scaler.scale)
-            resampled, null = stabilities(drawn, targets, method, reader, space.at_unit_variance, rng)
+                axes = in_units(classifier.weights.T, drawn.scaler.scale)
+            resampled, null = stabilities(drawn, targets, method, classifier, space.at_unit_variance, rng)
             result += [
                 Found(task=i, method=method, axis=axis, stability=steady, shuffled=lost, name=tasks[i].question.name)
                 for i, axis, steady, lost in zip(columns, axes, resampled, null, strict=True)

@@ -31,7 +31,7 @@ from .directions import LOSSES, PENALTIES, by_rows, fit_normals, in_units, numbe
 RESAMPLES = 40
 
 
-REFITTED = 1e8  # rows · columns · readers up to which iterative readers are refitted
+REFITTED = 1e8  # rows · columns · classifiers up to which iterative classifiers are refitted
 
 
 SECOND = 5e9  # rows · columns² · resamples up to which covariances are weighted
@@ -43,7 +43,9 @@ RICH = 50  # rows a column from which the first order is within 0.03 of refitted
 FEWEST = 8  # resamples
 
 
-CELLS = 4_000_000  # floats of all covariances at once; refitted readers have a 32nd, as L-BFGS keeps 20 steps of them
+CELLS = (
+    4_000_000  # floats of all covariances at once; refitted classifiers have a 32nd, as L-BFGS keeps 20 steps of them
+)
 
 
 class Resamples:
@@ -63,19 +65,19 @@ class Resamples:
         self.counts: Pixels = np.minimum(poisson_counts(len(codes), resamples, groups, rng=rng), 255).astype(np.uint8)
 
     def fit(self, targets: AnyArray, method: str) -> Linear | None:
-        """The reader of all rows, whose weights are the normals; None for mean differences, which need none."""
+        """The classifier of all rows, whose weights are the normals; None for mean differences, which need none."""
         return None if method == "mean difference" else fit_normals(self.x, targets, method)
 
-    def directions(self, targets: AnyArray, method: str, reader: Linear | None = None) -> Doubles:
+    def directions(self, targets: AnyArray, method: str, classifier: Linear | None = None) -> Doubles:
         """Directions of targets (n, m), as of `find_directions`, on resamples and what each left out: (2, b, m, d).
 
-        Args: reader: the fit of all rows, where it is there already.
+        Args: classifier: the fit of all rows, where it is there already.
         """
         counts, exact = self._afforded(targets.shape[1], method)
         if not exact:
-            normals = self._first_order(targets, method, counts, reader)
+            normals = self._first_order(targets, method, counts, classifier)
         elif method in LOSSES:
-            normals = self._refitted(targets, method, counts, reader)
+            normals = self._refitted(targets, method, counts, classifier)
         else:
             normals = self._least_squares(targets, method, counts)
         scale = self.scaler.scale
@@ -85,13 +87,13 @@ class Resamples:
             result = in_units(normals, scale)
         return result.transpose(1, 0, 2).reshape(2, counts.shape[1], *result.shape[::2])
 
-    def _afforded(self, readers: int, method: str) -> tuple[Pixels, bool]:
+    def _afforded(self, classifiers: int, method: str) -> tuple[Pixels, bool]:
         """The resamples that are within the bounds on work and memory, and whether they are found exactly."""
         (n, d), drawn = self.x.shape, self.counts.shape[1]
         if method == "mean difference":
             return self.counts, True
         if method in LOSSES:
-            afforded = int(min(REFITTED / (2 * n), CELLS / 32) / (d * readers))
+            afforded = int(min(REFITTED / (2 * n), CELLS / 32) / (d * classifiers))
         else:
             afforded = int(min(SECOND / (2 * n * d**2), CELLS / (2 * d**2)))
         if afforded >= drawn:
@@ -124,15 +126,15 @@ class Resamples:
             self._kept = {key: weighted_products(self.x[rows], counts[rows])}
         return self._kept[key]
 
-    def _refitted(self, targets: Ints, method: str, counts: Pixels, reader: Linear | None) -> Doubles:
-        """Every reader fitted again, all in one pass over the rows, from the fit of all rows: (m, 2b, d)."""
+    def _refitted(self, targets: Ints, method: str, counts: Pixels, classifier: Linear | None) -> Doubles:
+        """Every classifier fitted again, all in one pass over the rows, from the fit of all rows: (m, 2b, d)."""
         (n, d), m = self.x.shape, targets.shape[1]
         weights = both(counts)
         weights *= n / np.maximum(weights.sum(0), 1)
         signs = (targets[:, :, None] * weights[:, None, :]).reshape(n, -1)
-        first = reader or fit_normals(self.x, targets, method)
+        first = classifier or fit_normals(self.x, targets, method)
         start = Linear(*(np.repeat(part, weights.shape[1], axis=-1) for part in (first.weights, first.bias)))
-        reader = fit_linear(
+        classifier = fit_linear(
             self.x,
             signs,
             signs.shape[1],
@@ -141,18 +143,18 @@ class Resamples:
             start=start,
             iterations=60,
         )
-        return reader.weights.T.reshape(m, -1, d).astype(np.float64)
+        return classifier.weights.T.reshape(m, -1, d).astype(np.float64)
 
-    def _first_order(self, targets: AnyArray, method: str, counts: Pixels, reader: Linear | None) -> Doubles:
+    def _first_order(self, targets: AnyArray, method: str, counts: Pixels, classifier: Linear | None) -> Doubles:
         """W − H⁻¹ ∇_b, the intercept being the last column: (m, 2b, d)."""
         n, d = self.x.shape
-        reader = reader or fit_normals(self.x, targets, method)
-        slopes, curvature, counted = _derivatives(reader(self.x), targets, method)
+        classifier = classifier or fit_normals(self.x, targets, method)
+        slopes, curvature, counted = _derivatives(classifier(self.x), targets, method)
         wide = np.column_stack([self.x, np.ones(n, np.float32)])
         penalty = PENALTIES[method] * np.append(np.ones(d), 0)
         sums, totals = weighted_sums(wide, slopes, counts), np.maximum(counted.T @ both(counts), 1)
         normals = np.empty((targets.shape[1], totals.shape[1], d))
-        for i, fitted in enumerate(np.vstack([reader.weights, reader.bias]).T.astype(np.float64)):
+        for i, fitted in enumerate(np.vstack([classifier.weights, classifier.bias]).T.astype(np.float64)):
             bend = (wide.T @ (wide * curvature[:, i, None])).astype(np.float64) / counted[:, i].sum() + np.diag(penalty)
             gradient = sums[i] / totals[i, :, None] + penalty * fitted
             normals[i] = (fitted - np.linalg.solve(bend, gradient.T).T)[:, :d]
@@ -225,7 +227,7 @@ def stabilities(
     resamples: Resamples,
     targets: AnyArray,
     method: str,
-    reader: Linear | None,
+    classifier: Linear | None,
     at_unit_variance: Callable[[Doubles, str], Doubles],
     rng: np.random.Generator,
 ) -> tuple[list[Interval], list[Interval]]:
@@ -237,7 +239,7 @@ def stabilities(
     """
     kind = "LDA" if method in LOSSES else method
     null = resamples.directions(shuffled(targets, method, rng, resamples.groups), kind)
-    resampled = resamples.directions(targets, method, reader)
+    resampled = resamples.directions(targets, method, classifier)
     each = [
         [cosines_of(at_unit_variance(pairs[:, :, i : i + 1], method))[0] for i in range(pairs.shape[2])]
         for pairs in (resampled, null)  # a target at a time, as all columns of a representation may be many

@@ -92,7 +92,7 @@ class Disentanglement:
     factors: tuple[str, ...]
     information: Doubles  # (d, f) mutual information, nats, of binned numbers
     entropies: Doubles  # (f,)
-    importance: Doubles  # (d, f) of DCI's readers, columns summing to 1
+    importance: Doubles  # (d, f) of DCI's models, columns summing to 1
     rows: int
     notes: tuple[str, ...]
     numbers: tuple[str, ...] = ()  # (d,) names of the code's numbers
@@ -172,7 +172,7 @@ def disentangle(
         entropies=table.entropies,
         importance=importance,
         rows=len(kept_rows),
-        notes=(*notes, *rare, f"held-out readers of all numbers: {', '.join(sentences)}"),
+        notes=(*notes, *rare, f"held-out models of all numbers: {', '.join(sentences)}"),
         numbers=tuple(numbers) or tuple(str(i + 1) for i in range(codes.shape[1])),
     )
 
@@ -273,7 +273,7 @@ class _Table:
 
     codes: Floats
     factors: Sequence[Factor]
-    seed: int  # of DCI's readers
+    seed: int  # of DCI's models
 
     @cached_property
     def bins(self) -> Ints:
@@ -293,7 +293,7 @@ class _Table:
 
     @property
     def some(self) -> Floats:
-        """The rows that DCI's readers are fitted on."""
+        """The rows that DCI's models are fitted on."""
         return self.codes[:DCI_ROWS]
 
     def score(self, columns: Ints, theirs: Ints) -> dict[str, float]:
@@ -306,7 +306,7 @@ class _Table:
         return {"MIG": mig(information, entropies), "modularity": modular, "SAP": separated(alone)}
 
     def importances(self, columns: Ints, theirs: Ints) -> tuple[Doubles, Doubles]:
-        """Importances of readers of rows `theirs` of the factors from rows `mine` of the codes, and their scores."""
+        """Importances of models of rows `theirs` of the factors from rows `mine` of the codes, and their scores."""
         factors = [Factor(f.name, f.values[theirs], f.discrete) for f in self.factors]
         return importances(self.codes[columns], factors, rng=np.random.default_rng(self.seed))
 

@@ -193,7 +193,7 @@ def factor_vae(codes: Floats, factors: Ints, *, rng: np.random.Generator, votes:
 TREES = 10
 
 
-INFORMATIVE = 0.05  # the score of a reader that reads
+INFORMATIVE = 0.05  # the score of a model that reads
 
 
 @dataclass(frozen=True)
@@ -238,10 +238,10 @@ def dci(importance: Doubles) -> tuple[float, float]:
 
 
 def importances(codes: Floats, factors: Sequence[Factor], *, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
-    """Importances (d, f) of readers of each factor, and their held-out scores (f,): R² or accuracy above chance.
+    """Importances (d, f) of models of each factor, and their held-out scores (f,): R² or accuracy above chance.
 
-    The readers are forests of bagged trees, one of the two kinds of DCI's authors: they need no linear relation. An
-    importance is the share of impurity that splits on a number remove, times the reader's score. Readers below
+    The models are forests of bagged trees, one of the two kinds of DCI's authors: they need no linear relation. An
+    importance is the share of impurity that splits on a number remove, times the model's score. Models below
     INFORMATIVE, or within three standard errors of chance, count for nothing: splits on noise would look like a choice.
     """
     order = rng.permutation(len(codes))

@@ -1,4 +1,4 @@
-"""Label efficiency: what a simple reader reads against the labels that it was taught, from few to all."""
+"""Label efficiency: what a probe reads against the labels that it was taught, from few to all."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ Found = tuple[AnyArray, Setting] | None
 """What one representation gives at a size, and how it is read; None where it is not read."""
 
 
-class Gathered:
+class CurveBuilder:
     """What was read at every size from one representation after the other, on the same draws and rows."""
 
     def __init__(self, sizes: list[Size], metric: Metric) -> None:
@@ -194,7 +194,7 @@ class Gathered:
         return result[0] if result is not None else None
 
 
-class Curve(Gathered):
+class Curve(CurveBuilder):
     """The same nested draws of labels for one representation after the other.
 
     Args: labels: (n,) classes of the train rows, -1 = unlabelled. sizes: labels a class. columns: number of classes.

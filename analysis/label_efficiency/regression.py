@@ -18,7 +18,7 @@ from ..base.statistics import Interval, Z
 from ..errors import AnalysisError
 from ..probes.few_labels import TRIED, VALIDATION, Metric, Setting, checked_rows, over_draws
 from ..probes.linear_probe import SHUFFLED, SHUFFLES, WIDEST
-from .curves import LARGEST, Efficiency, Gathered, Size, fewer
+from .curves import LARGEST, CurveBuilder, Efficiency, Size, fewer
 
 LEAST_ROWS = 10  # of a draw
 
@@ -119,7 +119,9 @@ def few_number_figures(
 def _readings(x: Singles, y: Doubles, judged: Singles, penalties: tuple[float, ...]) -> Doubles:
     """Values that ridge regression of y (m, t) on x gives for `judged` (n, d): (penalties, n, t)."""
     inner, rows = into_span(x, judged)
-    return np.stack([reader(rows).astype(np.float64) for reader in fit_ridge(inner, y, penalties=penalties)])
+    return np.stack(
+        [target_curve(rows).astype(np.float64) for target_curve in fit_ridge(inner, y, penalties=penalties)]
+    )
 
 
 class NumberCurves:
@@ -151,7 +153,7 @@ class NumberCurves:
         self.mean, self.scale = values.mean(0), values.std(0)
         self.values, self.truth = self.standard(values), self.standard(truth)
         self.curves = [
-            Gathered([Size(size.per_class, size.picked, size.everything) for size in result], explained(column))
+            CurveBuilder([Size(size.per_class, size.picked, size.everything) for size in result], explained(column))
             for column in self.truth.T
         ]
 

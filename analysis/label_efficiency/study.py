@@ -80,24 +80,28 @@ def study(
     train, test = train_and_test(table, options, one_each=True)
     main, numbers, notes = _columns(table, train, test, alone=options.per_class is not None)
     split = _Split(train, sample(table, "validation", SEARCH, options), test)
-    readers: list[_Classes | _Numbers] = []
+    target_curves: list[_Classes | _Numbers] = []
     if main.kind != "numeric":
-        readers.append(_Classes(main, split, options, rng))
-    readers += _by_known_rows(numbers, split, options, notes)
-    if not readers or (main.kind == "numeric" and main.name not in {column.name for column in readers[0].columns}):
+        target_curves.append(_Classes(main, split, options, rng))
+    target_curves += _by_known_rows(numbers, split, options, notes)
+    if not target_curves or (
+        main.kind == "numeric" and main.name not in {column.name for column in target_curves[0].columns}
+    ):
         raise AnalysisError(f"{main.name!r} cannot be read with few labels: {'; '.join(notes) or 'too few rows'}")
     main_name = ""
     for wanted in representations(table):
         x = wanted.read(table, *split.rows, rng=rng)
         progress(wanted.name)
-        for reader in readers:
-            reader.read(wanted.name, wanted.baseline, x, shuffled=not main_name)
+        for target_curve in target_curves:
+            target_curve.read(wanted.name, wanted.baseline, x, shuffled=not main_name)
         main_name = wanted.name
     if options.network_draws and supervised:
         notes += dict.fromkeys(
-            note for reader in readers for note in reader.add_supervised(table, supervised, options, progress)
+            note
+            for target_curve in target_curves
+            for note in target_curve.add_supervised(table, supervised, options, progress)
         )
-    done = [result for reader in readers for result in reader.results(table.n_labels_used)]
+    done = [result for target_curve in target_curves for result in target_curve.results(table.n_labels_used)]
     outcome, attributes = done[0], done[1:]
     rest = [*missing_baselines(table), *said(options, table, True, train=len(train), test=len(test))]
     return replace(outcome, notes=(*outcome.notes, *notes, *rest), attributes=tuple(attributes))
@@ -164,7 +168,7 @@ class _Classes:
 
 
 def _by_known_rows(columns: Sequence[Column], split: _Split, options: _Options, notes: list[str]) -> list[_Numbers]:
-    """Readers of numbers, those that are known for the same rows together; what cannot be read is noted."""
+    """Probes of numbers, those that are known for the same rows together; what cannot be read is noted."""
     groups: dict[bytes, list[Column]] = {}
     for column in columns:
         n_known = [np.count_nonzero(column.present[rows]) for rows in split.rows]

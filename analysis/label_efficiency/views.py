@@ -1,4 +1,4 @@
-"""The section on few labels: what simple readers get out of frozen features, against the labels they were taught."""
+"""The section on few labels: what probes get out of frozen features, against the labels they were taught."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _blocks(efficiency: Efficiency, id: str) -> list[Block]:
     curve, at = efficiency.curve, headline(efficiency.curve)
     rows = [row for few in curve for row in _few_rows(few)]
     caption = (
-        f"{_capital(_figure_name(efficiency))} of {_reader(at)} trained on so few labels, mean over "
+        f"{_capital(_figure_name(efficiency))} of {_probe_name(at)} trained on so few labels, mean over "
         f"{'' if _is_number(at) else 'balanced '}draws with its 95 % interval and the standard deviation over draws. "
         f"All representations see the same draws and the same test rows.{_networks(at)} {_covered(at)}".rstrip()
     )
@@ -105,7 +105,7 @@ def _is_number(few: FewLabels) -> bool:
     return few.metric == "R2"
 
 
-def _reader(few: FewLabels) -> str:
+def _probe_name(few: FewLabels) -> str:
     return "ridge regression" if _is_number(few) else "a logistic probe"
 
 

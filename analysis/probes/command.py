@@ -27,7 +27,7 @@ SaveProbe = Annotated[
 
 @table_command("probes")
 def probe(job: Job, protocol: ProtocolName = None, save: SaveProbe = None, k: Neighbours = 1) -> None:
-    """How much of the labels and attributes a simple reader finds in the codes.
+    """How much of the labels and attributes a simple classifier finds in the codes.
 
     Linear probes (logistic, L2-SVM), k-NN, and ridge regression for numbers, trained on train rows and
     scored on test rows. Compare each figure with the dim lines below it: raw pixels, a PCA of equal

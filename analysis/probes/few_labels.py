@@ -42,7 +42,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class FewLabels:
-    """Simple readers taught by few labels, the same draws for every representation."""
+    """Simple classifiers taught by few labels, the same draws for every representation."""
 
     per_class: int  # labels a class, their mean over classes where `everything`; all labelled rows where `metric` is R2
     representations: tuple[str, ...]
@@ -151,7 +151,7 @@ def few_label_accuracy(
 def read_draws(
     train: Rows, test: Rows, labels: Ints, setting: Setting, *, draws: Ints, columns: int, loss: Loss = softmax_loss
 ) -> Bools:
-    """Which test rows (draws, n_test) readers with a known setting get right.
+    """Which test rows (draws, n_test) probes with a known setting get right.
 
     Args: labels: (draws, m) classes that they are taught, the rows' own or shuffled ones.
     """
@@ -173,11 +173,11 @@ def _by_setting(picked: Singles, labels: Ints, rows: Rows, columns: int, loss: L
 
 
 def _hits(picked: Singles, labels: Ints, rows: Rows, c: float, columns: int, loss: Loss) -> Bools:
-    """Fit a reader on the rows of each draw (draws · m, d), labels (draws, m), and judge it: (draws, n)."""
+    """Fit a probe on the rows of each draw (draws · m, d), labels (draws, m), and judge it: (draws, n)."""
     result = np.empty((len(labels), len(rows.y)), np.bool_)
     for i, (x, y) in enumerate(zip(picked.reshape(*labels.shape, -1), labels, strict=True)):
-        reader = fit_linear(x, targets(y, columns, loss), columns, loss=loss, c=c)
-        result[i] = reader(rows.x).argmax(1) == rows.y
+        classifier = fit_linear(x, targets(y, columns, loss), columns, loss=loss, c=c)
+        result[i] = classifier(rows.x).argmax(1) == rows.y
     return result
 
 

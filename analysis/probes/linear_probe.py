@@ -1,4 +1,4 @@
-"""Probes: how well a simple reader gets the labels out of a frozen representation."""
+"""Probes: how well a simple classifier gets the labels out of a frozen representation."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ FOLDS = 5  # of the train rows, in which a setting is chosen where there are no 
 METHODS = ("logistic", "svm", "knn")
 
 
-READERS = (*METHODS, "cosine-20", "cosine-200", "ridge")
+ALL_METHODS = (*METHODS, "cosine-20", "cosine-200", "ridge")
 
 
 LOSSES: dict[str, Loss] = {"logistic": softmax_loss, "svm": hinge_loss}
 
 
-COSINE = {"cosine-20": (20, 0.07), "cosine-200": (200, 0.1)}  # reader: k, temperature
+COSINE = {"cosine-20": (20, 0.07), "cosine-200": (200, 0.1)}  # probe: k, temperature
 
 
 PROTOCOL = (
@@ -82,7 +82,7 @@ PROTOCOL = (
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """One figure: a reader trained on a representation's train rows, scored on its test rows."""
+    """One figure: a probe trained on a representation's train rows, scored on its test rows."""
 
     representation: str  # "code", "discriminator.conv2", "pixels", "PCA 50 of pixels", "untrained.code", ...
     baseline: bool  # a baseline (pixels, PCA of pixels, untrained network), not the model's own
@@ -90,7 +90,7 @@ class Probe:
     target: str  # "label" or an attribute's name
     metric: str  # "accuracy" or "R2"
     score: Interval  # over test rows
-    shuffled: Interval | None  # the same reader on shuffled targets: mean over n shuffles, interval over them
+    shuffled: Interval | None  # the same probe on shuffled targets: mean over n shuffles, interval over them
     setting: float  # C of logistic and svm, alpha of ridge, k of knn
     width: int  # columns of the representation
     used: int  # columns after PCA, = width where none was needed
@@ -195,8 +195,8 @@ def linear_probe(
     """
     methods, rng = (methods,) if isinstance(methods, str) else tuple(methods), as_rng(rng)
     for method in methods:
-        if method not in READERS:
-            raise AnalysisError(f"unknown probe {method!r}: known are {', '.join(READERS)}")
+        if method not in ALL_METHODS:
+            raise AnalysisError(f"unknown probe {method!r}: known are {', '.join(ALL_METHODS)}")
     given = {"train": train, "test": test, **({} if validation is None else {"validation": validation})}
     parts, known_classes = _parts(given, methods, tuple(classes))
     return _probes(
@@ -290,15 +290,17 @@ def logistic_hits(
     parts = {"train": train, "test": test, "validation": validation}
     (train, test, held), _ = _narrowed(*_check(parts, numeric=False), rng=rng)
     bench = _Bench(train, held, test, classes, rng, 1, False)
-    reader = bench.fitted("logistic")[1]
+    classifier = bench.fitted("logistic")[1]
     search_rows = bench.train if bench.validation is None else bench.validation
-    return reader(bench.test.x).argmax(1) == test.y, float(np.mean(reader(search_rows.x).argmax(1) == search_rows.y))
+    return classifier(bench.test.x).argmax(1) == test.y, float(
+        np.mean(classifier(search_rows.x).argmax(1) == search_rows.y)
+    )
 
 
 def _narrowed(
     train: Rows, test: Rows, validation: Rows | None, *, rng: np.random.Generator
 ) -> tuple[tuple[Rows, Rows, Rows | None], PCA | None]:
-    """Reduce what is wider than readers take by a PCA fitted on train."""
+    """Reduce what is wider than probes take by a PCA fitted on train."""
     if train.x.shape[1] <= WIDEST:
         return (train, test, validation), None
     whole = fit_pca(train.x, WIDEST, rng=rng)
@@ -331,17 +333,17 @@ def _held(rows: Rows) -> Rows:
     return Rows(np.asarray(rows.x), rows.y)
 
 
-_Said = tuple[
+_Prediction = tuple[
     Callable[[Floats], AnyArray], Callable[[AnyArray], Doubles] | None
 ]  # scores of rows; probabilities of them
 
 
 # score, shuffled score, setting, confusion, what is said of new rows
-_Part = tuple[Interval, Interval | None, float, Ints | None, _Said]
+_Part = tuple[Interval, Interval | None, float, Ints | None, _Prediction]
 
 
 class _Bench:
-    """Three splits of one representation, standardised once for all readers."""
+    """Three splits of one representation, standardised once for all probes."""
 
     def __init__(
         self,
@@ -368,34 +370,36 @@ class _Bench:
         self.rng, self.k, self.shuffles = rng, k, SHUFFLES if shuffled else 0
 
     def read(self, method: str) -> _Part:
-        """Train and score one reader."""
+        """Train and score one probe."""
         if method in COSINE:
             return self.cosine(*COSINE[method])
         return self.ridge() if method == "ridge" else self.knn() if method == "knn" else self.linear(method)
 
     def fitted(self, method: str) -> tuple[float, Linear, Rows]:
-        """The chosen C, the reader of all train rows, and those rows on which C was tried."""
+        """The chosen C, the probe of all train rows, and those rows on which C was tried."""
         search_rows = _held(_take(self.train, self.search))
         if self.validation is None:
-            c, reader = choose_c_by_folds(search_rows, self.columns, LOSSES[method], rng=self.rng, groups=self.groups)
+            c, classifier = choose_c_by_folds(
+                search_rows, self.columns, LOSSES[method], rng=self.rng, groups=self.groups
+            )
         else:
-            c, reader = choose_c(search_rows, self.validation, self.columns, LOSSES[method])
+            c, classifier = choose_c(search_rows, self.validation, self.columns, LOSSES[method])
         if len(self.search) < len(self.train.y):
-            reader = self._fit(self.train, LOSSES[method], c, reader)
-        return c, reader, search_rows
+            classifier = self._fit(self.train, LOSSES[method], c, classifier)
+        return c, classifier, search_rows
 
     def linear(self, method: str) -> _Part:
         """Choose C, refit, score; then again with shuffled labels."""
-        c, reader, search_rows = self.fitted(method)
+        c, classifier, search_rows = self.fitted(method)
         loss = LOSSES[method]
-        predicted = np.asarray(reader(self.test.x).argmax(1), np.int64)
+        predicted = np.asarray(classifier(self.test.x).argmax(1), np.int64)
         few = _take(search_rows, subsample(np.arange(len(search_rows.y)), SHUFFLED, rng=self.rng))
         null = []
         for _ in range(self.shuffles):
             lost = self._fit(Rows(few.x, self.rng.permutation(few.y)), loss, c, None, iterations=50)
             null.append(np.mean(lost(self.test.x).argmax(1) == self.test.y))
         probabilities = softmax if method == "logistic" else None
-        prediction: _Said = (lambda rows: reader(self.scaler(rows)), probabilities)
+        prediction: _Prediction = (lambda rows: classifier(self.scaler(rows)), probabilities)
         return self._score(predicted), _over(null), c, confusion(self.test.y, predicted, self.columns), prediction
 
     def _fit(self, rows: Rows, loss: Loss, c: float, start: Linear | None, iterations: int = 200) -> Linear:
@@ -451,26 +455,26 @@ class _Bench:
     def ridge(self) -> _Part:
         """R2 of ridge regression, alpha a row chosen on validation; shuffled targets are further columns."""
         lost = [self.rng.permutation(self.train.y) for _ in range(self.shuffles)]
-        readers = fit_ridge(self.train.x, np.column_stack([self.train.y, *lost]), penalties=PENALTIES)
-        best = middle_of_best(self._r2_of_penalties(readers))
-        predicted = readers[best](self.test.x).astype(np.float64)
+        models = fit_ridge(self.train.x, np.column_stack([self.train.y, *lost]), penalties=PENALTIES)
+        best = middle_of_best(self._r2_of_penalties(models))
+        predicted = models[best](self.test.x).astype(np.float64)
         null = [r2_score(self.test.y, column) for column in predicted[:, 1:].T]
         score = bootstrap(r2_score, self.test.y, predicted[:, 0], rng=self.rng)
-        chosen = readers[best]
+        chosen = models[best]
         return score, _over(null), PENALTIES[best], None, (lambda rows: chosen(self.scaler(rows))[:, 0], None)
 
-    def _r2_of_penalties(self, readers: list[Linear]) -> Doubles:
+    def _r2_of_penalties(self, models: list[Linear]) -> Doubles:
         """R² of each penalty on validation rows, or on folds of at most `SEARCH` train rows."""
         if self.validation is not None:
             truth = self.validation.y
-            return np.array([r2_score(truth, reader(self.validation.x)[:, 0]) for reader in readers])
+            return np.array([r2_score(truth, model(self.validation.x)[:, 0]) for model in models])
         search_rows = _held(_take(self.train, self.search))
         folds = balanced_folds(np.zeros(len(search_rows.y), np.int64), FOLDS, rng=self.rng, groups=self.groups)
-        predicted = np.empty((len(readers), len(search_rows.y)))
+        predicted = np.empty((len(models), len(search_rows.y)))
         for fold in np.unique(folds):
             rest, held = folds != fold, folds == fold
-            for i, reader in enumerate(fit_ridge(search_rows.x[rest], search_rows.y[rest], penalties=PENALTIES)):
-                predicted[i, held] = reader(search_rows.x[held])[:, 0]
+            for i, model in enumerate(fit_ridge(search_rows.x[rest], search_rows.y[rest], penalties=PENALTIES)):
+                predicted[i, held] = model(search_rows.x[held])[:, 0]
         return np.array([r2_score(search_rows.y, values) for values in predicted])
 
 
@@ -491,9 +495,11 @@ def choose_c(
 
     Of several that are equally good, it is the one nearest to the middle of the settings.
     """
-    readers = _readers(train, columns, loss, settings)
-    best = middle_of_best(np.array([np.mean(reader(validation.x).argmax(1) == validation.y) for reader in readers]))
-    return settings[best], readers[best]
+    classifiers = _fit_each(train, columns, loss, settings)
+    best = middle_of_best(
+        np.array([np.mean(classifier(validation.x).argmax(1) == validation.y) for classifier in classifiers])
+    )
+    return settings[best], classifiers[best]
 
 
 def choose_c_by_folds(
@@ -510,23 +516,23 @@ def choose_c_by_folds(
     right = np.zeros(len(settings))
     for fold in np.unique(folds):
         held = _take(train, np.flatnonzero(folds == fold))
-        readers = _readers(_take(train, np.flatnonzero(folds != fold)), columns, loss, settings)
-        right += [np.count_nonzero(reader(held.x).argmax(1) == held.y) for reader in readers]
+        classifiers = _fit_each(_take(train, np.flatnonzero(folds != fold)), columns, loss, settings)
+        right += [np.count_nonzero(classifier(held.x).argmax(1) == held.y) for classifier in classifiers]
     best = middle_of_best(right)
     wanted = targets(train.y, columns, loss)
     return settings[best], fit_linear(train.x, wanted, columns, loss=loss, c=settings[best])
 
 
-def _readers(train: Rows, columns: int, loss: Loss, settings: tuple[float, ...]) -> list[Linear]:
+def _fit_each(train: Rows, columns: int, loss: Loss, settings: tuple[float, ...]) -> list[Linear]:
     """Fits of standardised rows at each C, least first, each from the one before."""
-    readers: list[Linear] = []
+    classifiers: list[Linear] = []
     wanted = targets(train.y, columns, loss)
     for c in settings:
-        start = readers[-1] if readers else None
-        readers.append(
+        start = classifiers[-1] if classifiers else None
+        classifiers.append(
             fit_linear(train.x, wanted, columns, loss=loss, c=c, start=start, iterations=100, tolerance=1e-6)
         )
-    return readers
+    return classifiers
 
 
 def middle_of_best(figures: Doubles) -> int:

@@ -1,4 +1,4 @@
-"""Probe protocols by name: which columns a paper reads together, by which reader, and on how many labels."""
+"""Probe protocols by name: which columns a paper reads together, by which probe, and on how many labels."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Protocol:
 
     Args: name: as on the command line. source: paper and section. about: one sentence for the result's notes. columns:
         the model's own columns that are read together as one representation; None reads each column on its own.
-        readers: of linear_probe. labels: train rows of each balanced draw, 0 for all of them at once.
+        methods: of linear_probe. labels: train rows of each balanced draw, 0 for all of them at once.
     """
 
     name: str
     source: str
     about: str
-    readers: tuple[str, ...]
+    methods: tuple[str, ...]
     columns: Callable[[Embeddings], tuple[str, ...]] | None = None
     labels: int = 0
 
@@ -59,7 +59,7 @@ class Pixels:
     """What a PCA of pixels as wide as other columns is made of.
 
     Args: components: of the train rows' pixels; None for a table without. read: columns of any representation that
-        readers take, the rest going through a PCA of its own; 0 where they take all.
+        probes take, the rest going through a PCA of its own; 0 where they take all.
     """
 
     components: Components | None
@@ -172,27 +172,27 @@ PROTOCOLS = {
             name="linear",
             source="multinomial logistic regression",
             about="Every column on its own, all labels.",
-            readers=("logistic",),
+            methods=("logistic",),
         ),
         Protocol(
             name="knn",
             source="Wu et al. 2018, arXiv:1805.01978, §3.4; Caron et al. 2021, arXiv:2104.14294, §4.1",
             about="Every column on its own, all labels: the nearest neighbour in Euclidean distance, and votes "
             "weighted by exp(cos / T) of the 20 nearest with T = 0.07 and of the 200 nearest with T = 0.1.",
-            readers=("knn", "cosine-20", "cosine-200"),
+            methods=("knn", "cosine-20", "cosine-200"),
         ),
         Protocol(
             name="bigan-1nn",
             source="Donahue et al. 2017, arXiv:1605.09782, §4.1",
             about="One nearest neighbour, Euclidean, in the encoder's last hidden layer.",
-            readers=("knn",),
+            methods=("knn",),
             columns=_penultimate,
         ),
         Protocol(
             name="dcgan-svm-4x4",
             source="Radford et al. 2016, arXiv:1511.06434, §5",
             about="An L2-SVM on the features of every convolution of the discriminator, max-pooled to 4×4.",
-            readers=("svm",),
+            methods=("svm",),
             columns=_convolutions,
             labels=LABELS,
         ),
@@ -200,7 +200,7 @@ PROTOCOLS = {
             name="ali-svm-last4",
             source="Dumoulin et al. 2017, arXiv:1606.00704, §4.3",
             about="An L2-SVM on the encoder's last three hidden layers and its output.",
-            readers=("svm",),
+            methods=("svm",),
             columns=_last_four,
             labels=LABELS,
         ),

@@ -33,7 +33,7 @@ ARRAYS = ("mean", "scale", "weights", "bias")
 
 @dataclass(frozen=True, kw_only=True)
 class FittedProbe:
-    """A multinomial logistic reader of one column: softmax of ((x − mean) / scale) W + b."""
+    """A multinomial logistic probe of one column: softmax of ((x − mean) / scale) W + b."""
 
     column: str  # "code", or a feature layer
     pool: int  # cells to which convolutional layers were pooled, 0 whole
@@ -60,7 +60,7 @@ class FittedProbe:
 
     @property
     def in_the_columns(self) -> tuple[Doubles, Doubles]:
-        """The same reader as x W + b on columns as they are: W (d, k) and b (k,), as float64."""
+        """The same probe as x W + b on columns as they are: W (d, k) and b (k,), as float64."""
         inner = self.weights / self.scale[:, None].astype(np.float64)
         return inner, self.bias - self.mean.astype(np.float64) @ inner
 
@@ -183,7 +183,7 @@ def fit_rows(
     mask: Bools | None = None,
     common: bool = False,
 ) -> tuple[Singles, Singles, Singles, Singles, float]:
-    """Mean, scale, weights, bias of a softmax reader in the columns as they are, and its C.
+    """Mean, scale, weights, bias of a softmax probe in the columns as they are, and its C.
 
     Args: mask: (d,) columns that are read, by default all. common: divide all columns by one number, not each by its
         own deviation.
@@ -203,10 +203,10 @@ def fit_rows(
         classes,
         softmax_loss,
     )
-    reader = fit_linear(standard, train.y, classes, loss=softmax_loss, c=c, start=start)
+    classifier = fit_linear(standard, train.y, classes, loss=softmax_loss, c=c, start=start)
     if pca is None:
-        return mean, scale, reader.weights, reader.bias, c
-    inner = reader.weights / scale[:, None]
-    bias = reader.bias - mean @ inner
+        return mean, scale, classifier.weights, classifier.bias, c
+    inner = classifier.weights / scale[:, None]
+    bias = classifier.bias - mean @ inner
     ones = np.ones(train.x.shape[1], np.float32)
     return pca.mean.astype(np.float32), ones, (pca.axes.T @ inner).astype(np.float32), bias.astype(np.float32), c

@@ -66,7 +66,7 @@ def study(
     probes: list[Probe] = []
     named = find_protocol(protocol) if protocol else None
     if named is not None:
-        targets, options = targets[:1], replace(options, methods=named.readers)
+        targets, options = targets[:1], replace(options, methods=named.methods)
         if targets[0].kind == "numeric":
             raise AnalysisError(f"{named.name} reads classes, and {targets[0].name!r} holds numbers: --label COLUMN")
     drawn = (
@@ -154,7 +154,7 @@ def _by_draws(column: Column, wanted: Representation, x: Sequence[Singles], rows
 
 
 def _shuffled(train: Rows, test: Rows, setting: Setting, draws: Ints, columns: int) -> Interval:
-    """Accuracy of the same reader where the labels of a draw are shuffled: mean over draws, interval over them."""
+    """Accuracy of the same probe where the labels of a draw are shuffled: mean over draws, interval over them."""
     shuffled_draws, rng = np.resize(draws, (SHUFFLED, draws.shape[1])), np.random.default_rng(0)
     lost = rng.permuted(train.y[shuffled_draws], axis=1)
     hits = read_draws(train, test, lost, setting, draws=shuffled_draws, columns=columns, loss=hinge_loss)
@@ -170,7 +170,7 @@ def _probe(
     rng: np.random.Generator,
     groups: Ints | None,
 ) -> tuple[Probe, ...]:
-    """All readers for the label, one for an attribute."""
+    """All probes for the label, one for an attribute."""
     train, validation, test = (rows_with_values(column, part, index) for part, index in zip(x, rows, strict=True))
     methods: tuple[str, ...] = options.methods if column.kind == "class" else ("logistic",)
     probes = linear_probe(

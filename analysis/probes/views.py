@@ -1,4 +1,4 @@
-"""The section on probes: what simple readers get out of frozen features with all labels."""
+"""The section on probes: what simple classifiers get out of frozen features with all labels."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ METHODS = {
 
 
 def section(context: ReportContext) -> Section:
-    """How well simple readers get labels out of each representation."""
+    """How well simple classifiers get labels out of each representation."""
     table: ProbeTable | None = context.results.get("probes")
     if table is None or not table.probes:
         note = context.refusal("probes") or "No probes yet: latentgan probe TABLE --out RESULTS trains them."
@@ -48,11 +48,11 @@ def section(context: ReportContext) -> Section:
     main = [probe for probe in table.probes if probe.target == table.target]
     attribute_probes = [probe for probe in table.probes if probe.target != table.target]
     caption = (
-        "A reader is trained on frozen features of the train split and scored on the test split; dots are test "
-        "figures, bars their 95 % intervals. The dashed line is what the same reader gets from raw pixels: "
+        "A probe is trained on frozen features of the train split and scored on the test split; dots are test "
+        "figures, bars their 95 % intervals. The dashed line is what the same probe gets from raw pixels: "
         "only what stands to the right of it was gained."
     )
-    blocks: list[Block] = [by_group("reader", "Reader", _probe_rows(main, table.target), caption)]
+    blocks: list[Block] = [by_group("probe", "Probe", _probe_rows(main, table.target), caption)]
     for metric, caption in (
         ("accuracy", "Accuracy on attributes."),
         ("R2", "R² on numeric attributes; 0 is the mean value."),
@@ -70,8 +70,8 @@ def section(context: ReportContext) -> Section:
     return stated("probes", "Probes", findings, blocks)
 
 
-def _first_reader(probes: list[Probe]) -> list[Probe]:
-    """Keep the reader that the chart opens with, whichever is best: a choice made before looking."""
+def _first_method(probes: list[Probe]) -> list[Probe]:
+    """Keep the probe that the chart opens with, whichever is best: a choice made before looking."""
     return [probe for probe in probes if (probe.method, probe.target) == (probes[0].method, probes[0].target)]
 
 
@@ -102,7 +102,7 @@ def _probe_rows(probes: list[Probe], target: str) -> tuple[Estimate, ...]:
 
 
 def _probe_finding(probes: list[Probe], noun: str) -> str:
-    probes = _first_reader(probes)
+    probes = _first_method(probes)
     learned = [probe for probe in probes if not probe.baseline]
     if not learned:
         return "Only baselines were probed."
@@ -156,17 +156,17 @@ def _probe_details(table: ProbeTable, main: list[Probe]) -> tuple[Block, ...]:
         )
         for probe in table.probes
     )
-    names = ("representation", "target", "reader", "C, α or k", "width", "used", "n train", "n test")
+    names = ("representation", "target", "probe", "C, α or k", "width", "used", "n train", "n test")
     blocks: list[Block] = [Prose(sentence(table.protocol))] if table.protocol else []
     blocks.append(
         Table(
             columns=names,
             rows=rows,
-            caption="Widths above what the reader takes were reduced by PCA of the train split.",
+            caption="Widths above what the probe takes were reduced by PCA of the train split.",
         )
     )
     learned = (
-        [probe for probe in _first_reader(main) if not probe.baseline and probe.confusion is not None] if main else []
+        [probe for probe in _first_method(main) if not probe.baseline and probe.confusion is not None] if main else []
     )
     if learned:
         blocks.append(_confusion(max(learned, key=lambda probe: probe.score.value)))
