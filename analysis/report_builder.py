@@ -15,7 +15,7 @@ from .label_efficiency.views import headline, trained_on_labels
 from .mixtures.views import components, shared_with_labels
 from .report.context import ReportContext
 from .report.document import Report, Section
-from .report.estimate_rows import figure, told_labels, trained_on
+from .report.estimate_rows import figure, labels_used_note, trained_on
 from .report.formatting import best_of, family_name, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _features(context: ReportContext) -> str:
     probe = f"{name}{best_of(len(learned))}"
     text = f"From {trained_on_labels(few)}, {probe} names {figure(few.scores[best])} of test {context.noun}s right"
     text += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {context.noun}')})"
-    labels_used = f" {told_labels(efficiency.told)}".rstrip()
+    labels_used = f" {labels_used_note(efficiency.n_labels_used)}".rstrip()
     for gap in few.differences:
         if (gap.representation, gap.baseline) == (name, "pixels"):
             points, low, high = 100 * gap.difference.value, gap.difference.low, gap.difference.high

@@ -51,7 +51,7 @@ def run_study(
         options: how many rows.
         out: results folder.
         command: what the user typed, for the record.
-        progress: is told what is at work.
+        progress: is called with what is at work.
         settings: keywords of the study's own.
 
     Raises:
@@ -136,7 +136,7 @@ def run_all(
         options: how many rows.
         out: results folder.
         command: what the user typed, for the record.
-        progress: is told which analysis is at work, and on what.
+        progress: is called with the analysis at work, and on what.
         settings: keywords of studies' own, by analysis.
     """
     refused: dict[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 MEAN = "mean of labels"  # predicted for every row: what a number is read from nothing
 
 
-NETWORK = "network"  # taught the drawn labels alone
+NETWORK = "network"  # trained on the drawn labels alone
 
 
 def is_baseline(name: str) -> bool:

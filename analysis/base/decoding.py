@@ -26,7 +26,7 @@ def effect(moved: Doubles, unrelated: Doubles, *, rng: np.random.Generator) -> I
 Decode = Callable[[Singles], Singles]  # codes (n, d) to images (n, h, w, c) in [0, 1]
 
 
-def film(decode: Decode, steps: Doubles, codes: Floats, strengths: Doubles | Sequence[float]) -> Pixels:
+def decode_frames(decode: Decode, steps: Doubles, codes: Floats, strengths: Doubles | Sequence[float]) -> Pixels:
     """Decode codes (r, d) moved by each strength along each of steps (m, d): (m, r, s, h, w, c)."""
     frames = []
     for step in steps:

@@ -124,7 +124,7 @@ def _refuse_absent(absent: Bools, name: str, unlabelled: bool, *, minus: bool) -
 
 
 def as_targets(values: npt.ArrayLike, name: str, *, unknown: bool = False) -> Doubles:
-    """Return numbers (n,) to be told, finite ones. Args: unknown: whether NaN may stand for a value that is missing."""
+    """Return finite numbers (n,) to predict. Args: unknown: whether NaN may stand for a value that is missing."""
     numbers = as_numbers(as_vector(values, name), name).astype(np.float64)
     bad = np.isinf(numbers) if unknown else ~np.isfinite(numbers)
     if bad.any():

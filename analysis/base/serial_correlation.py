@@ -1,4 +1,4 @@
-"""Whether rows that follow each other are alike, as frames of a film or rows in the order of time are."""
+"""Whether rows that follow each other are alike, as frames of a video or rows in the order of time are."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ from ..errors import AnalysisError
 
 @dataclass(frozen=True)
 class Matching:
-    """Categories named after labels on some rows, judged on others."""
+    """Categories named after labels on some rows, scored on others."""
 
     names: Ints  # (categories,) the label that each category stands for, -1 where it stands for none
     rule: (
         str  # "one to one" (Hungarian), "majority", "most confident", or "told": class k is label k, nothing is chosen
     )
-    accuracy: Interval  # share of judged rows whose category stands for their label
+    accuracy: Interval  # share of scored rows whose category stands for their label
     n_matched: int  # rows that the names were chosen on
 
 
@@ -31,7 +31,7 @@ def match_categories(
 
     With as many categories as labels the best one-to-one assignment (Hungarian; Kuhn 1955) names them, else each
     category has the label that most of its rows have; one that no row speaks for has none. InfoGAN's protocol
-    (Chen et al. 2016, arXiv:1606.03657, §7.2), but names are chosen on other rows than those they are judged on.
+    (Chen et al. 2016, arXiv:1606.03657, §7.2), but names are chosen on other rows than those they are scored on.
 
     Args: chosen_on, judged_on: (categories (n,), labels (n,)) of rows, label -1 = unlabelled, left out.
         categories: how many there are. classes: how many labels there are, where these rows may lack the last ones.
@@ -61,7 +61,7 @@ def match_one_to_one(chosen_on: tuple[Ints, Ints], judged_on: tuple[Ints, Ints],
     several = match_categories(chosen_on, judged_on, categories=categories)  # checks the rows
     labels = 1 + max(int(chosen_on[1].max()), int(judged_on[1].max()))
     names = _assigned(contingency(*chosen_on, rows=categories, columns=labels))
-    return judge_names(names, "one to one", judged_on, several.n_matched)
+    return score_names(names, "one to one", judged_on, several.n_matched)
 
 
 def _assigned(counts: Ints) -> Ints:
@@ -73,7 +73,7 @@ def _assigned(counts: Ints) -> Ints:
     return names
 
 
-def judge_names(names: Ints, rule: str, judged_on: tuple[Ints, Ints], n_matched: int = 0) -> Matching:
+def score_names(names: Ints, rule: str, judged_on: tuple[Ints, Ints], n_matched: int = 0) -> Matching:
     """Say how often names (categories,), -1 for none, are right on rows: categories (n,), labels (n,), -1 = unknown."""
     is_labelled = judged_on[1] >= 0
     return Matching(names, rule, proportion(names[judged_on[0][is_labelled]] == judged_on[1][is_labelled]), n_matched)
@@ -146,7 +146,7 @@ class Categories:
     noun: str = "category"  # or "component", of a learned mixture
     assigned: Matching | None = None  # where there are more categories than labels: one to one, the others are wrong
     assigned_baselines: tuple[Baseline, ...] = ()  # the same groups as in `baselines`, assigned alike
-    told: int = 0  # labels that the network was told, where it learned these classes from them
+    n_labels_used: int = 0  # labels that the network was trained with, where it learned these classes from them
     purity: Interval | None = None  # labelled rows that have their category's commonest label
     purity_baselines: tuple[Baseline, ...] = ()  # the same of as many groups of something else, and of shuffled labels
 

@@ -24,12 +24,12 @@ from ..table.study_options import Options
 from .categorical import (
     Categories,
     Matching,
-    judge_names,
     match_by_confidence,
     match_categories,
     match_one_to_one,
     most_confident,
     purity_of,
+    score_names,
     shared_information,
 )
 
@@ -97,9 +97,9 @@ def study_part(
     classes = len(labels[1]) if labels else 0
     shared, shuffled = None, float("nan")
     named: dict[str, tuple[Matching, tuple[Baseline, ...]]] = {}
-    names = _told_names(table, part, labels[1] if labels else ())
+    names = _class_names(table, part, labels[1] if labels else ())
     known_labels = np.asarray(labels[0][rows] if labels else np.full(len(rows), -1))
-    if names is not None and table.has_split:  # what taught the network says nothing of how well it learned
+    if names is not None and table.has_split:  # what the network was trained on says nothing of how well it learned
         known_labels = np.where(np.isin(rows, table.rows("train")), -1, known_labels)
     cross, pure = np.zeros((k, 0), np.int64), None
     purity_baselines: tuple[Baseline, ...] = ()
@@ -111,7 +111,7 @@ def study_part(
         representations = _others(table, part, k, options, rng)
         if names is not None:
             named = {
-                "matching": _named_as_told(
+                "matching": _scored_as_labelled(
                     table, part, rows, labels[0], known_labels, names, representations, options, rng
                 )
             }
@@ -141,7 +141,7 @@ def study_part(
         noun="component" if is_learned(part) else "category",
         assigned=assigned,
         assigned_baselines=assigned_baselines,
-        told=table.n_labels_used if names is not None and matching is not None else 0,
+        n_labels_used=table.n_labels_used if names is not None and matching is not None else 0,
         purity=pure,
         purity_baselines=purity_baselines,
     )
@@ -169,10 +169,10 @@ def _purity(
     return purity_of(cross, rng=rng), tuple(figures)
 
 
-def _told_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...]) -> Ints | None:
+def _class_names(table: Embeddings, part: dict[str, Any], classes: tuple[str, ...]) -> Ints | None:
     """Return the label of each class of a part that was learned from labels, (k,) with -1 where it is in no row.
 
-    None where categories have no names yet: no label was told, or the table's label is another than the told one.
+    None where categories have no names yet: no label was used, or the table's label is another one.
     """
     class_names = [str(name) for name in table.metadata.get("classes") or ()]
     learned = part["name"] == "class" and table.n_labels_used > 0 and len(class_names) == size(part)
@@ -191,7 +191,7 @@ def _named(
     options: Options,
     rng: np.random.Generator,
 ) -> dict[str, tuple[Matching, tuple[Baseline, ...]]]:
-    """Name categories on validation rows by each rule and judge them on `rows`; the same for groups of other things.
+    """Name categories on validation rows by each rule and score them on `rows`; the same for groups of other things.
 
     Returns: rule -> the matching of categories and its baselines.
     """
@@ -202,7 +202,7 @@ def _named(
     k = size(part)
     order = rng.permutation(len(rows))
 
-    def judged(scores: Scores) -> tuple[dict[str, Matching], Ints]:
+    def scored(scores: Scores) -> tuple[dict[str, Matching], Ints]:
         on_held, chosen = scores(held), scores(rows).argmax(1)
         pairs = (on_held.argmax(1), labels[held]), (chosen, labels[rows])
         by = {
@@ -211,10 +211,10 @@ def _named(
         }
         return by | ({"assigned": match_one_to_one(*pairs, categories=k)} if k > classes else {}), chosen
 
-    ours, chosen = judged(_columns_of(table, table.code, part))
+    ours, chosen = scored(_columns_of(table, table.code, part))
     baselines: dict[str, list[Baseline]] = {rule: [] for rule in ours}
     for name, (scores, note) in others.items():
-        for rule, matching in judged(scores)[0].items():
+        for rule, matching in scored(scores)[0].items():
             baselines[rule].append(Baseline(name, matching.accuracy, note))
     lost = labels[rows][order]
     for rule, matching in ours.items():
@@ -223,16 +223,16 @@ def _named(
 
 
 def _shuffled(matching: Matching, chosen: Ints, lost: Ints) -> Baseline:
-    figure = judge_names(matching.names, matching.rule, (chosen, lost)).accuracy
+    figure = score_names(matching.names, matching.rule, (chosen, lost)).accuracy
     return Baseline("shuffled", figure, "the same names against shuffled labels")
 
 
-def _named_as_told(
+def _scored_as_labelled(
     table: Embeddings,
     part: dict[str, Any],
     rows: Ints,
     labels: Ints,
-    judged: Ints,
+    scored: Ints,
     names: Ints,
     others: Others,
     options: Options,
@@ -243,25 +243,25 @@ def _named_as_told(
     Args: judged: labels of `rows`, -1 where one is unknown or the row is of the train split.
     """
     chosen = _columns_of(table, table.code, part)(rows).argmax(1)
-    matching = judge_names(names, "told", (chosen, judged))
+    matching = score_names(names, "told", (chosen, scored))
     figures = []
     held = np.setdiff1d(sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0], rows)
     for name, (scores, note) in others.items():
-        groups = scores(rows).argmax(1), judged
+        groups = scores(rows).argmax(1), scored
         if name == "untrained":
-            figures.append(Baseline(name, judge_names(names, "told", groups).accuracy, note))
+            figures.append(Baseline(name, score_names(names, "told", groups).accuracy, note))
         elif (labels[held] >= 0).any():
             pairs = (scores(held).argmax(1), labels[held]), groups
             right = match_categories(*pairs, categories=len(names), classes=1 + int(labels.max())).accuracy
             figures.append(Baseline(name, right, f"{note}, matched to labels on validation rows"))
-    figures += _probe_of_pixels(table, rows[judged >= 0], held, labels, rng)
-    return matching, (*figures, _shuffled(matching, chosen, rng.permutation(judged)))
+    figures += _probe_of_pixels(table, rows[scored >= 0], held, labels, rng)
+    return matching, (*figures, _shuffled(matching, chosen, rng.permutation(scored)))
 
 
 def _probe_of_pixels(
     table: Embeddings, rows: Ints, held: Ints, labels: Ints, rng: np.random.Generator
 ) -> list[Baseline]:
-    """Read raw pixels by a logistic probe of as many labels as the network was told, equally many a class."""
+    """Classify raw pixels by a logistic probe of as many labels as the network used, equally many a class."""
     train, classes = table.rows("train") if table.has_split else rows[:0], np.unique(labels[labels >= 0])
     train, held, rows = (part[labels[part] >= 0] for part in (train, held, rows))
     together = None if table.groups is None else table.groups[train]

@@ -60,7 +60,7 @@ def _best(codes: Codes) -> Categories | None:
     return codes.categories[0] if codes.categories else None
 
 
-def categories_said(codes: Codes) -> tuple[str, ...]:
+def categories_sentence(codes: Codes) -> tuple[str, ...]:
     """One sentence on the best part of categories, and what else is to be said of it."""
     best = _best(codes)
     return () if best is None else (_finding(best, codes), *_by_one_image(best))
@@ -100,7 +100,7 @@ def _beside_pixels(categories: Categories) -> str:
 
 
 def _by_one_image(categories: Categories) -> tuple[str, ...]:
-    """Say what is right where one label a category is told; not where each is one label and both rules agree."""
+    """Accuracy where one label a category is used; not where each is one label and both rules agree."""
     if categories.confident is None or categories.matching is None or categories.matching.rule == "one to one":
         return ()
     alone = categories.assigned
@@ -112,16 +112,18 @@ def _by_one_image(categories: Categories) -> tuple[str, ...]:
 
 
 def _how(categories: Categories) -> str:
-    if categories.told:
-        return f"class k judged against label k, of which the network was told {count(categories.told)}"
+    if categories.n_labels_used:
+        return (
+            f"class k scored against label k, of which the network was trained with {count(categories.n_labels_used)}"
+        )
     if categories.matching is not None and categories.matching.rule == "one to one":
         return "each matched to a label on validation images"
     return "each named by its commonest label among validation images"
 
 
-def _images(codes: Codes, judged: Categories | None = None) -> str:
-    """Name what was looked at, or whose labels judge categories: none that taught the network."""
-    return ("held-out " * bool(judged and judged.told) if trained_on(codes.notes) else "test ") + "images"
+def _images(codes: Codes, scored: Categories | None = None) -> str:
+    """Name what was looked at, or whose labels score categories: none that the network was trained on."""
+    return ("held-out " * bool(scored and scored.n_labels_used) if trained_on(codes.notes) else "test ") + "images"
 
 
 def category_blocks(categories: Categories, codes: Codes) -> list[Block]:
@@ -139,15 +141,16 @@ def category_blocks(categories: Categories, codes: Codes) -> list[Block]:
             f"images; "
             f"the names were chosen on {count(categories.matching.n_matched)} other images and are held fixed. The "
             f"baselines "
-            "are named and judged on the same."
+            "are named and scored on the same."
         )
-        if categories.told:
+        if categories.n_labels_used:
             caption = (
                 f"Share of {_images(codes, categories)} whose class is their label, with its 95 % interval over "
                 f"images. The "
-                f"network was told {count(categories.told)} labels, and which class is which, so that nothing is "
+                f"network was trained with {count(categories.n_labels_used)} labels, and which class is which, so "
+                f"that nothing is "
                 f"matched; "
-                "k-means was told those of the validation images alone, to match its groups."
+                "k-means used those of the validation images alone, to match its groups."
             )
         blocks.append(_beside_others(categories, categories.matching.accuracy, categories.baselines, caption))
     if categories.assigned is not None:
@@ -161,7 +164,7 @@ def category_blocks(categories: Categories, codes: Codes) -> list[Block]:
         caption = (
             f"The same where each {categories.noun} has the label of one validation image, the one that is of it "
             f"most surely "
-            f"(of {count(categories.confident.n_matched)}), so that as many labels are told as there are "
+            f"(of {count(categories.confident.n_matched)}), so that as many labels are used as there are "
             f"{categories.nouns}: the "
             "protocol of adversarial autoencoders."
         )

@@ -33,7 +33,7 @@ class Codes:
 
     categories: tuple[Categories, ...]
     sweeps: tuple[Sweep, ...]  # the largest effect first
-    bases: Ints  # (bases,) rows whose codes the films start from
+    bases: Ints  # (bases,) rows whose codes the traversals start from
     classes: tuple[str, ...]
     rows: int  # that usage and accuracy were counted on
     baselines: tuple[Baseline, ...]  # effects of something else than one number, measured alike

@@ -54,8 +54,8 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
         progress(f"categories of {part['name']}")
         result.append(study_part(table, part, parts, rows, labels, decode, options, rng))
     notes = [f"usage and labels on {words}"] if words != "test rows" else []
-    if notes and any(part_result.told for part_result in result) and np.isin(table.rows("train"), rows).any():
-        notes = [f"usage on {words}; labels on the others alone, as those of training rows taught the network"]
+    if notes and any(part_result.n_labels_used for part_result in result) and np.isin(table.rows("train"), rows).any():
+        notes = [f"usage on {words}; labels on the others alone, as the network was trained on those of training rows"]
     if any(part_result.matching is None and part_result.table.size for part_result in result):
         notes.append("categories are not matched to labels: there are no other labelled rows to choose names on")
     notes += missing_baselines(table) if result else []
@@ -104,7 +104,7 @@ def _sweeps(
     rng: np.random.Generator,
     progress: Progress,
 ) -> _Moved:
-    """Move each continuous number from end to end on many codes; film the largest effects on a few."""
+    """Move each continuous number from end to end on many codes; decode the largest effects on a few."""
     if decode is None:
         return _Moved(notes=(f"no traversals: {needs_model(table)}",))
     moving = [part for part in parts if part["encoded"] and is_continuous(part)]

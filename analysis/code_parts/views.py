@@ -14,7 +14,7 @@ from ..report.estimate_rows import brackets, estimate, role_of, stated, trained_
 from ..report.formatting import count, listed, number, plural, sentence
 from ..report.images import as_uint8
 from ..terminal import percent_interval, plain
-from .categorical_views import categories_said, category_blocks
+from .categorical_views import categories_sentence, category_blocks
 
 if TYPE_CHECKING:
     from ..base.statistics import Baseline
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SHOWN_NUMBERS = 8
 
 
-SHOWN_FILMS = 5  # continuous numbers
+SHOWN_TRAVERSALS = 5  # continuous numbers
 
 
 def section(context: ReportContext) -> Section:
@@ -37,9 +37,9 @@ def section(context: ReportContext) -> Section:
     shown = tuple((category.part, tuple(category_blocks(category, result))) for category in result.categories)
     blocks: list[Block] = [*one_of("part", "Part", shown)]
     if result.sweeps:
-        blocks += [*_films(context, result), *_effects(result)]
+        blocks += [*_traversals(context, result), *_effects(result)]
     blocks += [Prose(sentence(note)) for note in result.notes]
-    sentences = [text for text in (*categories_said(result), _numbers_finding(result)) if text]
+    sentences = [text for text in (*categories_sentence(result), _numbers_finding(result)) if text]
     sentences = [*(sentences or ["There was nothing to count and nothing to move."]), trained_on(result.notes)]
     return stated("code_parts", "Parts of the code", sentences, blocks)
 
@@ -74,16 +74,16 @@ def _along(name: str) -> str:
     return "a random direction" if name == "random direction" else name
 
 
-def _films(context: ReportContext, codes: Codes) -> list[Block]:
-    filmed = [sweep for sweep in codes.sweeps if sweep.frames is not None][:SHOWN_FILMS]
+def _traversals(context: ReportContext, codes: Codes) -> list[Block]:
+    with_frames = [sweep for sweep in codes.sweeps if sweep.frames is not None][:SHOWN_TRAVERSALS]
     options = tuple(
-        (f"{_number(sweep, codes)}, effect {number(sweep.effect.value)}", (_film(context, codes, sweep, i),))
-        for i, sweep in enumerate(filmed)
+        (f"{_number(sweep, codes)}, effect {number(sweep.effect.value)}", (_traversal(context, codes, sweep, i),))
+        for i, sweep in enumerate(with_frames)
     )
     return list(one_of("number", "EditDirection", options))
 
 
-def _film(context: ReportContext, codes: Codes, sweep: Sweep, index: int) -> Strips:
+def _traversal(context: ReportContext, codes: Codes, sweep: Sweep, index: int) -> Strips:
     assert sweep.frames is not None
     name, frames = _number(sweep, codes), as_uint8(sweep.frames)
     steps = tuple("+" * (value > 0) + number(value) for value in np.linspace(*sweep.ends, frames.shape[1]).tolist())
@@ -103,7 +103,13 @@ def _film(context: ReportContext, codes: Codes, sweep: Sweep, index: int) -> Str
     )
     start = frames.shape[1] // 2
     return Strips(
-        id=f"number-{index}", strips=strips, steps=steps, start=start, control=name, caption=caption, layout="films"
+        id=f"number-{index}",
+        strips=strips,
+        steps=steps,
+        start=start,
+        control=name,
+        caption=caption,
+        layout="traversals",
     )
 
 
@@ -162,12 +168,12 @@ def tables(result: Any) -> Iterator[TextTable]:
             for k, (n, name, pure) in enumerate(zip(category.counts, named, category.purities, strict=True))
         ]
         yield title, (category.noun, "stands for", "usage", "n", "purity", "its labels"), rows
-        judged = (
+        scored = (
             ("accuracy", category.matching, category.baselines),
             ("accuracy, named by one image each, the most confident", category.confident, category.confident_baselines),
             ("accuracy, one category a label, the others wrong", category.assigned, category.assigned_baselines),
         )
-        figures = [(name, matching.accuracy, baselines) for name, matching, baselines in judged if matching]
+        figures = [(name, matching.accuracy, baselines) for name, matching, baselines in scored if matching]
         if category.purity:
             figures.append(("purity", category.purity, category.purity_baselines))
         scores = [row for name, figure, baselines in figures for row in _beside(name, figure, baselines)]
@@ -178,8 +184,8 @@ def tables(result: Any) -> Iterator[TextTable]:
         if category.matching:
             rule = "by majority" if category.matching.rule == "majority" else category.matching.rule
             how = f", matched {rule} on {category.matching.n_matched:,} other rows"
-            if category.told:
-                how = f", class k against label k: the network was told {category.told:,} labels"
+            if category.n_labels_used:
+                how = f", class k against label k: the network was trained with {category.n_labels_used:,} labels"
         if scores:
             yield f"{category.part} and labels{how}", ("score", "value", "n"), scores
     if result.sweeps:

@@ -31,7 +31,7 @@ from ..base.arrays import (
     same_length,
 )
 from ..base.columns import Column
-from ..base.decoding import film
+from ..base.decoding import decode_frames
 from ..base.groups import as_groups, one_of_each, shuffled_whole
 from ..base.labels import as_column, as_rows
 from ..base.statistics import SIGNIFICANT, Baseline, Interval, correlation, false_discovery, mean_interval
@@ -604,5 +604,5 @@ def decode_edits(
     same_length(codes=codes, rows=rows)
     chosen = [i for i, concept in enumerate(table.concepts) if concept.method == method][:most]
     steps = np.array([table.concepts[i].scale * table.directions[i] for i in chosen])
-    frames = film(decode, steps, codes, strengths)
+    frames = decode_frames(decode, steps, codes, strengths)
     return Edits(tuple(chosen), np.asarray(strengths, np.float64), np.asarray(rows, np.int64), frames)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..base.arrays import Floats, Ints, Singles, subsample
-from ..base.decoding import film
+from ..base.decoding import decode_frames
 from ..base.model import Model, ReadsLinearly
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
@@ -39,7 +39,7 @@ def study(
         table: of codes.
         model: decodes edits; None shows none.
         options: how many rows.
-        progress: is told what is at work.
+        progress: is called with what is at work.
         permutations: label shuffles behind each p-value.
         preserve: concepts, or columns, that directions of the others leave as they are.
         preserve_by: how, "regression" or "projection".
@@ -103,7 +103,7 @@ def study(
     moved = []
     for target in blind:
         steps = (target.directions * np.array([[axis.scale] for axis in target.axes]))[:FILMED]
-        frames = film(decode, steps, bases, edits.strengths.tolist())
+        frames = decode_frames(decode, steps, bases, edits.strengths.tolist())
         target = effects_of(target, decode, table.vectors(table.code, measured), table.continuous, rng=rng)
         moved.append(replace(target, frames=frames))
     return replace(result, edits=edits, unsupervised=tuple(moved))

@@ -130,8 +130,8 @@ def predictability(codes: Doubles, factors: Sequence[Factor]) -> Doubles:
 def balanced_accuracy(codes: Doubles, classes: Ints) -> Doubles:
     """How well the nearest class mean in each number of (n, d) tells (n,) classes 0 to k − 1: mean over classes, (d,).
 
-    That is LDA of one number with equal priors. Each row is judged by means without it: that of its own class, of m
-    rows, is then m / (m − 1) as far away. A class of one row is never told; of equal means the first is taken.
+    That is LDA of one number with equal priors. Each row is scored by means without it: that of its own class, of m
+    rows, is then m / (m − 1) as far away. A class of one row is never right; of equal means the first is taken.
     """
     member = _one_hot(classes[:, None])[0].astype(np.float64)
     size = member.sum(0)[:, None]
@@ -179,7 +179,7 @@ def factor_votes(codes: Floats, factors: Ints, *, rng: np.random.Generator, vote
 
 
 def factor_vae(codes: Floats, factors: Ints, *, rng: np.random.Generator, votes: int = VOTES) -> Interval:
-    """FactorVAE score: accuracy of the majority vote, chosen on half of the votes and judged on the others.
+    """FactorVAE score: accuracy of the majority vote, chosen on half of the votes and scored on the others.
 
     A rotation need not lower it: one number that varies least for each factor is enough.
     """

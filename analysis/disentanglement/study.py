@@ -37,7 +37,7 @@ def study(
         table: of codes.
         model: not used.
         options: how many rows.
-        progress: is told what is at work.
+        progress: is called with what is at work.
         factors: columns that are known factors; none means the label and the attributes.
     """
     rng = options.rng("disentanglement")

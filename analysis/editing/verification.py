@@ -35,7 +35,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..base.arrays import Bools, Doubles, Floats, Ints, Pixels, Seed, as_codes, as_rng, rows_of
-from ..base.decoding import Decode, film
+from ..base.decoding import Decode, decode_frames
 from ..base.statistics import UNKNOWN, Interval, at_floor, mean_interval, proportion
 from ..errors import AnalysisError
 from .edits import (
@@ -356,7 +356,7 @@ def verify_edits(
         shuffles=0 if shuffled is None else shuffled.shape[1],
         reconstructed=proportion(unedited == real) if has_classes else UNKNOWN,
         directions=np.stack([edit.vector for edit in directions]),
-        frames=film(decode, np.stack([edit.length * edit.vector for edit in directions]), codes[:shown], at),
+        frames=decode_frames(decode, np.stack([edit.length * edit.vector for edit in directions]), codes[:shown], at),
         notes=tuple(notes),
         accuracy=accuracy,
     )

@@ -220,7 +220,7 @@ def _strip(result: Verification, i: int) -> Strips:
         start=start,
         control="Edit strength",
         caption=caption,
-        layout="films",
+        layout="traversals",
     )
 
 

@@ -31,7 +31,7 @@ PARTS = 10
 """Parts of the rows that the jackknife leaves out, one after the other."""
 
 FEWEST_COLUMNS = 8
-"""Columns below which a power law cannot be told from anything else."""
+"""Columns below which a power law cannot be distinguished from anything else."""
 
 
 def rank_me(x: Floats) -> Interval:

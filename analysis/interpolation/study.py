@@ -90,7 +90,7 @@ def study(
         table: of codes.
         model: decodes.
         options: how many rows, and how many paths are shown.
-        progress: is told what is at work.
+        progress: is called with what is at work.
         along: "lerp", "slerp", "norm", "geodesic", or "auto", which the prior decides.
         between: "classes", "images" or "A:B", see `pairs`; none means different classes.
         steps: images on a path, both ends included.
@@ -189,7 +189,7 @@ def compare_kinds(
 
 @dataclass(frozen=True)
 class _Seen:
-    """Paths as they are decoded and judged."""
+    """Paths as they are decoded and measured."""
 
     images: Singles  # (p, steps, h, w, c)
     logits: Doubles | None  # (p, steps)
@@ -197,7 +197,7 @@ class _Seen:
 
 
 def _seen(world: _World, codes: Singles, images: Singles | None = None) -> _Seen:
-    """Decode, or take, the images of codes (p, steps, d), and judge them."""
+    """Decode, or take, the images of codes (p, steps, d), and measure them."""
     images = world.images(codes) if images is None else images
     p, steps = images.shape[:2]
     logits = None
@@ -241,9 +241,9 @@ def _realism(
     """Distance to the nearest other image, of decoded midpoints, of blends, and of real images."""
     table = world.table
     if table.pixels_shape is None:
-        return None, (), ["midpoints are not judged: the table has no pixels with a shape"]
+        return None, (), ["midpoints are not measured: the table has no pixels with a shape"]
     if world.others is None:
-        return None, (), ["midpoints are not judged: there are no other images to compare them with"]
+        return None, (), ["midpoints are not measured: there are no other images to compare them with"]
     made = kind.midpoint
     if along in WALKS:
         made = world.from_real(world.decode(world.walk(along, pairs, np.array([0.5]))[:, 0]))

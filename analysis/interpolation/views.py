@@ -44,7 +44,7 @@ def section(context: ReportContext) -> Section:
     if result is None or not len(result.pairs):
         note = "None yet: latentgan interpolate TABLE --out RESULTS draws paths, where a model decodes."
         return missing("interpolation", "Interpolations", context.refusal("interpolation") or note)
-    blocks: list[Block] = list(_films(context, result))
+    blocks: list[Block] = list(_traversals(context, result))
     if result.midpoint is not None:
         rows = [estimate("decoded midpoints", result.midpoint)]
         rows += [estimate(b.name, b.figure, _blend(b.name), note=b.note) for b in result.baselines]
@@ -57,7 +57,7 @@ def section(context: ReportContext) -> Section:
     return stated("interpolation", "Interpolations", (finding, trained_on(result.notes)), blocks)
 
 
-def _films(context: ReportContext, interpolations: Interpolations) -> tuple[Block, ...]:
+def _traversals(context: ReportContext, interpolations: Interpolations) -> tuple[Block, ...]:
     """The chosen kind first, then the others on the same pairs."""
     why = f" ({interpolations.reason})" if interpolations.reason else ""
     caption = (
@@ -80,15 +80,15 @@ def _films(context: ReportContext, interpolations: Interpolations) -> tuple[Bloc
 
 
 def _strips(context: ReportContext, interpolations: Interpolations, index: int, frames: Pixels, caption: str) -> Strips:
-    steps, films = tuple(percent(float(t), 0) for t in interpolations.at), as_uint8(frames)
+    steps, frame_rows = tuple(percent(float(t), 0) for t in interpolations.at), as_uint8(frames)
     strips = tuple(
         Strip(
             _ends(context, interpolations, i),
-            films[i],
+            frame_rows[i],
             f"path from {_ends(context, interpolations, i)}",
             int(interpolations.pairs[i, 0]),
         )
-        for i in range(min(len(interpolations.pairs), len(films), SHOWN_PAIRS))
+        for i in range(min(len(interpolations.pairs), len(frame_rows), SHOWN_PAIRS))
     )
     name = "paths" if index == 0 else f"paths-{index}"
     return Strips(
@@ -98,7 +98,7 @@ def _strips(context: ReportContext, interpolations: Interpolations, index: int, 
         start=len(steps) // 2,
         control="Along the path",
         caption=caption,
-        layout="films",
+        layout="traversals",
     )
 
 

@@ -1,4 +1,4 @@
-"""Label efficiency: what a probe reads against the labels that it was taught, from few to all."""
+"""Label efficiency: accuracy of a probe against the labels that it was trained on, from few to all."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Efficiency:
     target: str  # "label" or the column in its place
     curve: tuple[FewLabels, ...]  # by size, ascending
     needed: tuple[LabelsNeeded, ...]
-    told: int  # labels that the networks themselves were told in training, which no figure here counts
+    n_labels_used: int  # labels that the networks themselves were trained with, which no figure here counts
     notes: tuple[str, ...]
     metric: str = "accuracy"  # or "R2"
     attributes: tuple[Efficiency, ...] = ()  # likewise of numeric attributes
@@ -284,7 +284,7 @@ def label_efficiency_curve(
         curve.read(name, is_baseline(name), train[name], held, test[name])
     learned = next((name for name in names if not is_baseline(name)), names[0])
     curve.read_shuffled(learned, train[learned], test[learned], rng)
-    return Efficiency(target=target, curve=curve.results(), needed=curve.needed(), told=0, notes=())
+    return Efficiency(target=target, curve=curve.results(), needed=curve.needed(), n_labels_used=0, notes=())
 
 
 def labels_needed(ours: AnyArray, curve: Sequence[AnyArray], places: Doubles, *, metric: Metric = ACCURACY) -> Interval:

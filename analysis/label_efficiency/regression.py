@@ -83,42 +83,42 @@ def explained(truth: Floats) -> Metric:
 
 
 def few_number_figures(
-    train: Rows, validation: Rows, test: Rows, *, draws: Ints, taught: Doubles, tried: int = TRIED
+    train: Rows, validation: Rows, test: Rows, *, draws: Ints, labels: Doubles, tried: int = TRIED
 ) -> list[tuple[Singles, Setting]]:
-    """Read t numbers by ridge regression taught by each draw of train rows, each at its own scale and strength.
+    """Read t numbers by ridge regression trained on each draw of train rows, each at its own scale and strength.
 
-    Args: train, validation, test: rows, y (n, t). draws: (draws, m) positions in train. taught: (draws, m, t) values
-        that they are taught, the rows' own or shuffled ones. tried: draws on which the setting is chosen.
+    Args: train, validation, test: rows, y (n, t). draws: (draws, m) positions in train. labels: (draws, m, t) values
+        that they are trained on, the rows' own or shuffled ones. tried: draws on which the setting is chosen.
     Returns: for each number (draws, n_test) figures as `explained` takes them, and its setting.
     """
     scalers = fit_scalers(train.x)
     width = float(train.x.shape[1])
-    error = np.zeros((len(scalers), len(STRENGTHS), taught.shape[2]))
+    error = np.zeros((len(scalers), len(STRENGTHS), labels.shape[2]))
     for common, scaler in enumerate(scalers):
         held = scaler(validation.x)
-        for rows, y in zip(draws[:tried], taught[:tried], strict=True):
+        for rows, y in zip(draws[:tried], labels[:tried], strict=True):
             read = _readings(scaler(train.x[rows]), y, held, tuple(width * strength for strength in STRENGTHS))
             error[common] += np.mean((read - validation.y) ** 2, axis=1)
-    flat = error.reshape(-1, taught.shape[2]).argmin(0)
+    flat = error.reshape(-1, labels.shape[2]).argmin(0)
     settings = [Setting(bool(i // len(STRENGTHS)), STRENGTHS[i % len(STRENGTHS)]) for i in flat.tolist()]
-    figures = np.empty((taught.shape[2], len(draws), len(test.y)), np.float32)
+    figures = np.empty((labels.shape[2], len(draws), len(test.y)), np.float32)
     spread = np.var(test.y, axis=0)
     for common, scaler in enumerate(scalers):
         places = [i for i, strength in enumerate(settings) if strength.common == bool(common)]
-        judged = scaler(test.x) if places else test.x
+        test_rows = scaler(test.x) if places else test.x
         strengths = tuple(sorted({settings[i].c for i in places}))
         place = [strengths.index(settings[i].c) for i in places]
         for k in range(len(draws) if places else 0):
-            y = taught[k][:, places]
-            read = _readings(scaler(train.x[draws[k]]), y, judged, tuple(width * strength for strength in strengths))
+            y = labels[k][:, places]
+            read = _readings(scaler(train.x[draws[k]]), y, test_rows, tuple(width * strength for strength in strengths))
             chosen = read[place, :, np.arange(len(places))]  # (numbers, n_test)
             figures[places, k] = 1 - (test.y[:, places].T - chosen) ** 2 / spread[places, None]
     return list(zip(figures, settings, strict=True))
 
 
-def _readings(x: Singles, y: Doubles, judged: Singles, penalties: tuple[float, ...]) -> Doubles:
-    """Values that ridge regression of y (m, t) on x gives for `judged` (n, d): (penalties, n, t)."""
-    inner, rows = into_span(x, judged)
+def _readings(x: Singles, y: Doubles, test_rows: Singles, penalties: tuple[float, ...]) -> Doubles:
+    """Values that ridge regression of y (m, t) on x gives for `test_rows` (n, d): (penalties, n, t)."""
+    inner, rows = into_span(x, test_rows)
     return np.stack(
         [target_curve(rows).astype(np.float64) for target_curve in fit_ridge(inner, y, penalties=penalties)]
     )
@@ -170,7 +170,7 @@ class NumberCurves:
         self._add(name, baseline, [self._read(rows, picked, self.values[picked]) for picked in self.picked])
 
     def read_mean(self) -> None:
-        """Predict the mean of what a draw teaches."""
+        """Predict the mean of what a draw holds."""
         unset = [math.nan] * self.truth.shape[1]
         self.add(MEAN, [(self.values[picked].mean(1)[:, None], unset) for picked in self.picked])
 
@@ -194,8 +194,8 @@ class NumberCurves:
             places = np.resize(np.arange(len(picked)), max(SHUFFLES, len(picked)))
             draws = picked[places][:, subsample(np.arange(picked.shape[1]), SHUFFLED, rng=rng)]
             lost = rng.permuted(np.arange(draws.shape[1])[None].repeat(len(draws), 0), axis=1)
-            taught = self.values[np.take_along_axis(draws, lost, axis=1)]
-            for curve, (figures, _) in zip(self.curves, self._read(rows, draws, taught), strict=True):
+            labels = self.values[np.take_along_axis(draws, lost, axis=1)]
+            for curve, (figures, _) in zip(self.curves, self._read(rows, draws, labels), strict=True):
                 curve.sizes[at].shuffled = curve.metric.score(figures)
 
     def _rows(self, train: Singles, validation: Singles, test: Singles, held: Doubles) -> tuple[Rows, Rows, Rows]:
@@ -208,9 +208,9 @@ class NumberCurves:
         first, second, third = (Rows(x, y) for x, y in zip(parts, values, strict=True))
         return first, second, third
 
-    def _read(self, rows: tuple[Rows, Rows, Rows], picked: Ints, taught: Doubles) -> list[tuple[Singles, Setting]]:
+    def _read(self, rows: tuple[Rows, Rows, Rows], picked: Ints, labels: Doubles) -> list[tuple[Singles, Setting]]:
         tried = max(1, min(TRIED, SEARCH // picked.shape[1]))
-        return few_number_figures(*rows, draws=picked, taught=taught, tried=tried)
+        return few_number_figures(*rows, draws=picked, labels=labels, tried=tried)
 
     def _add(self, name: str, baseline: bool, scored: Sequence[Sequence[tuple[AnyArray, Setting]]]) -> None:
         for i, curve in enumerate(self.curves):
@@ -254,5 +254,5 @@ def number_efficiency(
     curves.read_mean()
     (result,) = curves.curves
     return Efficiency(
-        target=target, curve=result.results(), needed=result.needed(REFERENCE), told=0, notes=(), metric="R2"
+        target=target, curve=result.results(), needed=result.needed(REFERENCE), n_labels_used=0, notes=(), metric="R2"
     )

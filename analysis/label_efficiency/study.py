@@ -26,7 +26,7 @@ from .supervised_baselines import SupervisedBaseline, add_classifiers, add_regre
 MOST_NUMBERS = 6  # numeric attributes
 
 
-JUDGED = 5_000  # test rows on which numbers are judged: what every draw gives each of them is held
+JUDGED = 5_000  # test rows on which numbers are scored: what every draw gives each of them is held
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def study(
         table: of codes.
         model: not used.
         options: how many rows.
-        progress: is told what is at work.
+        progress: is called with what is at work.
         per_class: numbers of labels a class, or of labelled rows; None means from 1 to all.
         draws: of each number of labels; large draws are fewer.
         supervised: supervised baselines, trained on the same draws.
@@ -128,13 +128,13 @@ class _Classes:
         self.curve, self.notes = _curve(column, split.train, options, rng)
 
     def read(self, name: str, baseline: bool, x: Sequence[Singles], *, shuffled: bool) -> None:
-        train, held, judged = (
+        train, held, test_rows = (
             rows_with_values(self.columns[0], part, rows) for part, rows in zip(x, self.split.rows, strict=True)
         )
         validation_rows = subsample(np.arange(len(held.y)), VALIDATION, rng=np.random.default_rng(0))
-        self.curve.read(name, baseline, train, Rows(held.x[validation_rows], held.y[validation_rows]), judged)
+        self.curve.read(name, baseline, train, Rows(held.x[validation_rows], held.y[validation_rows]), test_rows)
         if shuffled:
-            self.curve.read_shuffled(name, train, judged, np.random.default_rng([self.seed, 11]))
+            self.curve.read_shuffled(name, train, test_rows, np.random.default_rng([self.seed, 11]))
 
     def add_supervised(
         self, table: Embeddings, baselines: Sequence[SupervisedBaseline], options: _Options, progress: Progress
@@ -161,7 +161,7 @@ class _Classes:
                 target=name,
                 curve=self.curve.results(),
                 needed=self.curve.needed(),
-                told=n_labels_used,
+                n_labels_used=n_labels_used,
                 notes=tuple(self.notes),
             )
         ]
@@ -190,10 +190,12 @@ class _Numbers:
         present = columns[0].present
         known_rows = [np.flatnonzero(present[rows]) for rows in split.rows]
         known_rows[1] = subsample(known_rows[1], VALIDATION, rng=np.random.default_rng(0))
-        judged = thin(known_rows[2], JUDGED, options)
-        if len(judged) < len(known_rows[2]):
-            self.notes.append(f"numbers are judged on a sample of {len(judged):,} of {len(known_rows[2]):,} test rows")
-        self.known = (known_rows[0], known_rows[1], judged)
+        test_rows = thin(known_rows[2], JUDGED, options)
+        if len(test_rows) < len(known_rows[2]):
+            self.notes.append(
+                f"numbers are scored on a sample of {len(test_rows):,} of {len(known_rows[2]):,} test rows"
+            )
+        self.known = (known_rows[0], known_rows[1], test_rows)
         values, self.held, truth = (
             np.stack([column.values[rows[part]] for column in columns], axis=1)
             for rows, part in zip(split.rows, self.known, strict=True)
@@ -242,7 +244,7 @@ class _Numbers:
                 target=column.name,
                 curve=curve.results(),
                 needed=curve.needed(REFERENCE),
-                told=n_labels_used,
+                n_labels_used=n_labels_used,
                 notes=tuple(self.notes),
                 metric="R2",
             )

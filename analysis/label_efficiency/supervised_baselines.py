@@ -73,7 +73,7 @@ def add_classifiers(
         rows: train, validation and test rows of the table with a label, the first in the order that the curve draws
             from.
         draws: of each size.
-        progress: is told what is trained.
+        progress: is called with what is trained.
 
     Returns:
         Notes.
@@ -131,7 +131,7 @@ def add_regressors(
         rows: train, validation and test rows.
         held: (v, k) values of the validation rows.
         draws: of each size.
-        progress: is told what is trained.
+        progress: is called with what is trained.
 
     Returns:
         Notes.

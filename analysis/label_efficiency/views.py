@@ -1,4 +1,4 @@
-"""The section on few labels: what probes get out of frozen features, against the labels they were taught."""
+"""The section on few labels: what probes get out of frozen features, against the labels they were trained on."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from ..report.estimate_rows import (
     by_group,
     estimate,
     figure,
+    labels_used_note,
     readable,
     role_of,
     stated,
-    told_labels,
     trained_on,
 )
 from ..report.formatting import best_of, count, number, percent, plural, sentence
@@ -77,7 +77,7 @@ def section(context: ReportContext) -> Section:
     return stated(
         "label_efficiency",
         "Few labels",
-        (finding, _covered(at), told_labels(result.told), trained_on(result.notes)),
+        (finding, _covered(at), labels_used_note(result.n_labels_used), trained_on(result.notes)),
         blocks,
     )
 
@@ -111,7 +111,9 @@ def _probe_name(few: FewLabels) -> str:
 
 def _networks(few: FewLabels) -> str:
     """Say what networks are, where there are some."""
-    draws = {score.n for name, score in zip(few.representations, few.scores, strict=True) if role_of(name) == "taught"}
+    draws = {
+        score.n for name, score in zip(few.representations, few.scores, strict=True) if role_of(name) == "supervised"
+    }
     if not draws:
         return ""
     return f" Networks learned from the labelled images of the first {plural(max(draws), 'draw')} alone."
@@ -132,7 +134,7 @@ def headline(few: tuple[FewLabels, ...]) -> FewLabels:
 
 
 def trained_on_labels(few: FewLabels) -> str:
-    """Say how many labels a probe was taught: of a balanced draw a class, else all, as classes then differ."""
+    """Say how many labels a probe was trained on: of a balanced draw a class, else all, as classes then differ."""
     if few.everything:
         return f"all {plural(few.labels, 'label')}"
     return plural(few.per_class, "labelled row") if _is_number(few) else f"{plural(few.per_class, 'label')} a class"
@@ -272,10 +274,13 @@ def _curve(efficiency: Efficiency, id: str) -> Lines:
         lines.append(_line(f"{readable(few[0].representations[0])}, labels shuffled", shuffled, "chance"))
     last = few[-1]
     end = f" The last point is all {plural(last.labels, 'label')}." if last.everything else ""
-    labels_note = f" The networks were told {plural(efficiency.told, 'label')} more." if efficiency.told else ""
+    labels_note = (
+        f" The networks used {plural(efficiency.n_labels_used, 'label')} more." if efficiency.n_labels_used else ""
+    )
     title_of_axis, by = ("R²", "labelled rows") if _is_number(last) else ("Accuracy", "labels a class")
     caption = (
-        f"{title_of_axis} against the {by} that the {'regression' if _is_number(last) else 'probe'} is taught; bands "
+        f"{title_of_axis} against the {by} that the {'regression' if _is_number(last) else 'probe'} is trained on; "
+        f"bands "
         f"are 95 % "
         "intervals. How far a curve lies to the left of pixels' is how many labels it saves. Of the untrained network "
         "the layer that leads is drawn." + _networks(headline(few)) + end + labels_note + f" {_covered(headline(few))}"
@@ -365,7 +370,7 @@ REFERENCE_ROWS = 100  # at which differences of numbers are shown
 
 
 def tables(result: Any) -> Iterator[TextTable]:
-    labels_note = f" beyond the {result.told:,} that the networks were told" if result.told else ""
+    labels_note = f" beyond the {result.n_labels_used:,} that the networks used" if result.n_labels_used else ""
     number = result.metric == "R2"
     write, by = (partial(plain, digits=2), "labelled rows") if number else (percent_interval, "labels a class")
     for start in range(0, len(result.curve), COLUMNS):

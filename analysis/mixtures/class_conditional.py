@@ -52,7 +52,7 @@ class ClassMixtures:
 
 @dataclass(frozen=True, kw_only=True)
 class ByClass:
-    """Mixtures of classes, judged on rows that they have not seen."""
+    """Mixtures of classes, scored on rows that they have not seen."""
 
     classes: tuple[str, ...]
     components: Ints  # (c,) of each class
@@ -122,7 +122,7 @@ def _shuffled(codes: Floats, labels: Ints, *, rng: np.random.Generator) -> Class
     return _fitted(codes, mixed, rng=rng, components=(1,))
 
 
-def judge(mixtures: ClassMixtures, codes: Floats, labels: Ints) -> Interval:
+def accuracy_of(mixtures: ClassMixtures, codes: Floats, labels: Ints) -> Interval:
     """Share of labelled (m, d) codes whose class has the highest posterior."""
     has_class = np.isin(labels, mixtures.classes)
     return proportion(mixtures.classes[mixtures.log_joint(codes[has_class]).argmax(1)] == labels[has_class])
@@ -140,7 +140,7 @@ def by_class(
     shown: int = 12,
     beside: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({}),
 ) -> ByClass:
-    """Fit mixtures of classes on train rows, judge them on test rows, and draw from each.
+    """Fit mixtures of classes on train rows, score them on test rows, and draw from each.
 
     The baselines are one Gaussian a class, fitted to the same rows with shuffled labels, and the same on what stands
     beside the codes. Args: train, test: codes (n, D), labels (n,). columns: (D,) those that are looked at; by default
@@ -158,18 +158,18 @@ def by_class(
     if codes.shape[1] != other_codes.shape[1]:
         raise AnalysisError(f"train X has {codes.shape[1]} columns, and test X has {other_codes.shape[1]}")
     if not (truth >= 0).any():
-        raise AnalysisError("mixtures of classes are judged on test rows with a label, and there are none")
+        raise AnalysisError("mixtures of classes are scored on test rows with a label, and there are none")
     keep = np.ones(codes.shape[1], np.bool_) if columns is None else columns
     inner, held = (codes[:, keep], labels), (other_codes[:, keep], truth)
     result = _fitted(*inner, rng=rng, components=components)
-    null = [judge(_shuffled(*inner, rng=rng), *held).value for _ in range(SHUFFLES)]
+    null = [accuracy_of(_shuffled(*inner, rng=rng), *held).value for _ in range(SHUFFLES)]
     notes = [f"{keep.sum()} columns reduced to {len(result.pca.axes)} by PCA"] if result.pca is not None else []
-    judged = ByClass(
+    scored = ByClass(
         classes=tuple(classes[label] for label in result.classes),
         components=np.array([len(mixture.gaussians.weights) for mixture in result.mixtures], np.int64),
         covariances=tuple(mixture.gaussians.covariance for mixture in result.mixtures),
         rows=np.array([mixture.fitted_on for mixture in result.mixtures], np.int64),
-        accuracy=judge(result, *held),
+        accuracy=accuracy_of(result, *held),
         shuffled=float(np.mean(null)),
         samples=None,
         notes=tuple(notes),
@@ -180,13 +180,13 @@ def by_class(
         baselines=tuple(
             Baseline(
                 name,
-                judge(_fitted(fit_on, labels, rng=rng, components=components), other, held[1]),
+                accuracy_of(_fitted(fit_on, labels, rng=rng, components=components), other, held[1]),
                 "accuracy",
             )
             for name, (fit_on, other) in beside.items()
         ),
     )
     if decode is None:
-        return judged
-    images = decoded([judged.draw(shown, label=name, rng=rng) for name in judged.classes], decode)
-    return replace(judged, samples=images)
+        return scored
+    images = decoded([scored.draw(shown, label=name, rng=rng) for name in scored.classes], decode)
+    return replace(scored, samples=images)

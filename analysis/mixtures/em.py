@@ -37,7 +37,7 @@ ANNEALED = 8  # rounds in which memberships harden, where more rows are fitted t
 PLAIN = 3  # rounds of EM as it is beside them
 
 
-ASIDE = 10  # rows to one that judges which go on
+ASIDE = 10  # rows to one on which it is chosen which go on
 
 
 SOFT = 2.5  # memberships start as powers p^(SOFT / √d): of d numbers log p differs by about √d
@@ -64,7 +64,7 @@ MOVES = 6  # splits and merges that are made at most
 PAIRS, SPLITS = 3, 2  # pairs of components that may be merged at once, and others that may be split
 
 
-TRIED = 12  # rounds of EM after a split and a merge, by which it is judged
+TRIED = 12  # rounds of EM after a split and a merge, after which it is compared
 
 
 FINE = 0.3  # tolerance of a thorough fit, as a share
@@ -390,8 +390,8 @@ def _annealed(x: Floats, mixture: Gaussians, floor: float, rng: np.random.Genera
     Groups that seeds do see may be lost by it, so that rows kept aside must find its end likelier than that of a
     few rounds of EM as it is. Source: Ueda & Nakano: Deterministic annealing EM algorithm, Neural Networks 11, 1998.
     """
-    judges = rng.permutation(len(x)) < len(x) // ASIDE
-    used, aside = x[~judges], x[judges]
+    is_validation = rng.permutation(len(x)) < len(x) // ASIDE
+    used, aside = x[~is_validation], x[is_validation]
     plain, _ = climb(used, mixture, iterations=PLAIN, floor=floor)
     for power in np.geomspace(min(1.0, SOFT / math.sqrt(x.shape[1])), 1, ANNEALED).tolist():
         resp, _ = expect(mixture, used, precision=x.dtype, power=power)

@@ -215,5 +215,5 @@ def mixture_nmi(
     fitted = fit_mixture(train, rng=rng, components=(k,), covariances=(like.covariance,), keep_degenerate=True)
     result = agreement(fitted.assign(codes)[0], labels, components=k, classes=(), rng=rng)
     if result is None:
-        raise AnalysisError(f"no labelled rows to judge the mixture on {name!r} by")
+        raise AnalysisError(f"no labelled rows to compare the mixture with {name!r} by")
     return Baseline(name, result.nmi, "NMI")

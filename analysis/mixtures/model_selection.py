@@ -169,7 +169,7 @@ def _search(
     rng: np.random.Generator,
     progress: Callable[[str], None],
 ) -> list[FittedCandidate]:
-    """Fit every candidate on a sample, and judge it there by BIC and on other rows by likelihood."""
+    """Fit every candidate on a sample, and score it there by BIC and on other rows by likelihood."""
     order = rng.permutation(len(codes))
     used = order[: min(search, max(len(codes) * 4 // 5, 10))]
     parts = np.asarray(codes[used]), np.asarray(codes[order[len(used) : len(used) + search // 2]])
@@ -287,12 +287,12 @@ def _confirmed(tried: list[FittedCandidate]) -> list[FittedCandidate]:
         return tried
     best = max(sound_fits, key=lambda fit: fit.candidate.held_out)
 
-    def judged(candidate: FittedCandidate) -> FittedCandidate:
+    def scored(candidate: FittedCandidate) -> FittedCandidate:
         gap = candidate.held - best.held
         sure = bool(gap.mean() > Z * gap.std(ddof=1) / math.sqrt(len(gap)))
         return candidate._replace(candidate=replace(candidate.candidate, confirmed=sure))
 
-    return [judged(fit) if fit.candidate.floored else fit for fit in tried]
+    return [scored(fit) if fit.candidate.floored else fit for fit in tried]
 
 
 def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:

@@ -1,7 +1,7 @@
 """How unusual a code is under a mixture, among other codes: log density and Mahalanobis distance, as quantiles.
 
 Quantiles of m references end at 1 / (1 + m), which is too coarse to tell an outlier among n rows beyond chance. What
-lies farther out is judged by the tail of −log t, t the density of the same mixture with Student's t of one degree of
+lies farther out is scored by the tail of −log t, t the density of the same mixture with Student's t of one degree of
 freedom (Cauchy's) in place of each Gaussian. It grows with the logarithm of the distance, in which a tail that falls
 with a power of the distance, as heavy ones do, is exponential, and all others fall faster. −log p itself has no such
 tail: it grows with the logarithm among rows like those fitted, to which wide components adapt, and beyond the farthest

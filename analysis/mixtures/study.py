@@ -22,7 +22,7 @@ from .model_selection import fit_mixture
 from .outliers import scored_by_halves
 from .separation import separation
 
-CLASS_ROWS = 10_000  # that mixtures of classes are fitted on, and judged on, where codes do not fit in memory
+CLASS_ROWS = 10_000  # that mixtures of classes are fitted on, and scored on, where codes do not fit in memory
 
 
 def study(
@@ -39,7 +39,7 @@ def study(
         table: of codes.
         model: decodes components; None shows none.
         options: how many rows.
-        progress: is told what is at work.
+        progress: is called with what is at work.
         components: numbers of components to try; none means 1 2 4 8 16 32 and the neighbours of the best.
     """
     rng = options.rng("mixture")
@@ -86,20 +86,20 @@ def study(
 def _classes(
     table: Embeddings, train: Ints, rows: Ints, labels: Any, decode: Any, rng: np.random.Generator
 ) -> tuple[ByClass | None, list[str]]:
-    """A mixture for each class, fitted on train rows and judged on others; None, and why, where there are too few."""
+    """A mixture for each class, fitted on train rows and scored on others; None, and why, where there are too few."""
     if not labels:
         return None, []
-    judged = np.setdiff1d(rows, train)
-    if not (labels[0][judged] >= 0).any():
-        return None, ["no mixtures of classes: there are no other labelled rows to judge them on"]
+    scored = np.setdiff1d(rows, train)
+    if not (labels[0][scored] >= 0).any():
+        return None, ["no mixtures of classes: there are no other labelled rows to score them on"]
     notes = []
-    if not fits(len(train) + len(judged), table.width(table.code)):
+    if not fits(len(train) + len(scored), table.width(table.code)):
         notes.append(f"mixtures of classes look at a sample of {CLASS_ROWS:,} rows: all codes do not fit in memory")
-        train, judged = (np.sort(rng.permutation(part)[:CLASS_ROWS]) for part in (train, judged))
-    pairs = [(table.vectors(table.code, part), labels[0][part]) for part in (train, judged)]
+        train, scored = (np.sort(rng.permutation(part)[:CLASS_ROWS]) for part in (train, scored))
+    pairs = [(table.vectors(table.code, part), labels[0][part]) for part in (train, scored)]
     names = [column for column in ("pixels", table.untrained(table.code)) if column in table.vector_columns]
     baseline_codes = {
-        name: (table.vectors(name, train), table.vectors(name, judged)) for name in names if name is not None
+        name: (table.vectors(name, train), table.vectors(name, scored)) for name in names if name is not None
     }
     try:
         result = by_class(

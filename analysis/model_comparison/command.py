@@ -34,7 +34,7 @@ Data = Annotated[
     typer.Option(
         "--data",
         "-d",
-        help="Images that run folders are judged on, a name or path as `latentgan encode` takes it. "
+        help="Images that run folders are scored on, a name or path as `latentgan encode` takes it. "
         "Default: those of the first run.",
         show_default=False,
     ),
@@ -63,12 +63,12 @@ def compare(
 
     Of run folders the images of the first one's data are encoded, at most --rows of a split, into tables in
     RESULTS-tables, which are used again while they fit. Tables of `latentgan encode`, or anybody's, may stand in
-    their place; rows are matched by id. With --data all are judged on other images.
+    their place; rows are matched by id. With --data all are scored on other images.
 
         latentgan compare seed0.parquet seed1.parquet seed2.parquet --out results
 
     Then the first code beside each of the others: linear CKA, RSA, common neighbours, and maps from one to the
-    other, fitted on one half of the rows and judged on the other; beside each the same with shuffled rows, and with
+    other, fitted on one half of the rows and scored on the other; beside each the same with shuffled rows, and with
     the first's own pixels, their PCA and the untrained network. A concept's direction is carried over by a map that
     saw no label. With --out the report of the first shows it all.
     """

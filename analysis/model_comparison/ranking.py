@@ -36,7 +36,7 @@ class ComparedModel:
     baseline: bool = False
     family: str = ""  # "" where the table does not say
     images_seen: int = 0
-    told: int = 0  # labels that its networks were told in training
+    n_labels_used: int = 0  # labels that its networks were trained with
     width: int = 0  # columns of the code; 0 where it has none
     layer: str = ""  # the feature layer that was chosen, on validation rows
 

@@ -122,7 +122,7 @@ class _Study:
             baseline=False,
             family=str(table.metadata.get("family", "")),
             images_seen=int(table.metadata.get("images_seen", 0) or 0),
-            told=table.n_labels_used,
+            n_labels_used=table.n_labels_used,
             width=0 if code is None else int(table.encoded.sum()),
             layer=layer,
         )
@@ -169,7 +169,9 @@ class _Study:
         chosen = (
             [f"the feature layer of each run is its best on validation rows: {'; '.join(layers)}"] if layers else []
         )
-        label_notes = [f"{run.who.name} was told {run.who.told:,} labels in training" for run in runs if run.who.told]
+        label_notes = [
+            f"{run.who.name} used {run.who.n_labels_used:,} labels in training" for run in runs if run.who.n_labels_used
+        ]
         missing = [f"{figure_name}: {', '.join(dict.fromkeys(names))}" for figure_name, names in self.missing.items()]
         return list(dict.fromkeys([*chosen, *label_notes, *self.notes, *missing]))
 

@@ -45,9 +45,9 @@ def _table(ranking: ModelRanking) -> Table:
     titles, first = _titles(ranking), ranking.ranked_models[0].who.name
     cells = [_row(standing, titles) for standing in ranking.ranked_models]
     read = (
-        f"Accuracies are those of a logistic probe for the {ranking.target}, taught {count(ranking.train_rows)} "
+        f"Accuracies are those of a logistic probe for the {ranking.target}, trained on {count(ranking.train_rows)} "
         f"train rows "
-        f"and judged on {count(ranking.test_rows)} test rows, of raw pixels and their PCA in place of a code. The "
+        f"and scored on {count(ranking.test_rows)} test rows, of raw pixels and their PCA in place of a code. The "
         "feature layer, named below the run, is its best on validation rows. "
         if ranking.target
         else ""
@@ -85,11 +85,11 @@ def _row(model: RankedModel, measures: Iterable[str]) -> tuple[tuple[str, ...], 
 
 
 def _facts(model: RankedModel) -> tuple[str, ...]:
-    """Family, images seen, labels told, the chosen layer, each on a line."""
+    """Family, images seen, labels used, the chosen layer, each on a line."""
     who = model.who
     lines = [family_name(who.family)] if who.family else []
     lines += [f"{plural(who.images_seen, 'image')} seen"] if who.images_seen else []
-    lines += [f"told {plural(who.told, 'label')}"] if who.told else []
+    lines += [f"trained with {plural(who.n_labels_used, 'label')}"] if who.n_labels_used else []
     return (*lines, *([who.layer] if who.layer and not who.baseline else []))
 
 
@@ -181,7 +181,7 @@ def _caption(ranking: ModelRanking, measure: str) -> str:
 
 
 def finding(ranking: ModelRanking) -> str:
-    """Name the best run where it differs from every other, else say that they are not told apart.
+    """Name the best run where it differs from every other, else say that they are not clearly different.
 
     "" where no figure that has a better side is of two runs.
     """
@@ -218,7 +218,7 @@ def _noun(ranking: ModelRanking, measure: str) -> str:
 
 
 def _opening(ranking: ModelRanking, lead: BestByMetric) -> str:
-    """State the first measure: who is ahead and by how much, or who is not told apart."""
+    """State the first measure: who is ahead and by how much, or who is not clearly different."""
     best, rival = _name(ranking, lead.best), _name(ranking, lead.rival)
     value = ranking.ranked_models[lead.best].figure(lead.measure).value
     noun = {CODE: "code", CODE_FEW: "code", ERROR: "reconstruction"}.get(lead.measure, "best feature layer")
@@ -230,9 +230,9 @@ def _opening(ranking: ModelRanking, lead: BestByMetric) -> str:
     if lead.clear:
         read = f"a linear probe of its {noun} names {right}"
         return f"{start}{best} is read best: {read}, {_more(lead)} more than {rival}'s{nearest}"
-    level = f"{start}{best} and {rival} are not told apart"
+    level = f"{start}{best} and {rival} are not clearly different"
     if lead.runs > 2:
-        level = f"{start}no run is ahead: {best} and {rival} are not told apart"
+        level = f"{start}no run is ahead: {best} and {rival} are not clearly different"
         level = level[0].upper() + level[1:]
     gap = _gap(lead.measure, lead.difference)
     if lead.measure == ERROR:

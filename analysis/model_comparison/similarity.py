@@ -1,7 +1,7 @@
 """Whether two representations of the same rows are alike, each figure beside that of shuffled rows.
 
 Kernel alignment and distances ask for the same arrangement up to rotation and scale; maps are fitted on one half of
-the rows and judged on the other. For independent codes every figure but the share of common neighbours, whose chance
+the rows and scored on the other. For independent codes every figure but the share of common neighbours, whose chance
 depends on the number of rows alone, is 0 in the mean or just below, however wide the codes are: models of unequal
 widths stand beside each other.
 """
@@ -130,7 +130,7 @@ def procrustes_r2(x: Floats, y: Floats, halves: tuple[Ints, Ints], *, rng: np.ra
     The scale is that which rotations of FOLDS − 1 parts of the first half have on the other part: on its own rows a
     rotation of wide codes fits noise, and its scale would add that noise to the second half.
     """
-    fit, judge = halves
+    fit, test = halves
     shift = x[fit].mean(0, dtype=np.float64), y[fit].mean(0, dtype=np.float64)
     first_rows, theirs = x[fit] - shift[0], y[fit] - shift[1]
     turn, _ = procrustes(first_rows, theirs)
@@ -140,14 +140,14 @@ def procrustes_r2(x: Floats, y: Floats, halves: tuple[Ints, Ints], *, rng: np.ra
         above += float((turned * theirs[part == fold]).sum())
         below += float(np.square(turned).sum())
     scale = above / below if below > 0 else 0.0
-    gap = (y[judge] - shift[1]) - scale * (x[judge] - shift[0]) @ turn
-    return _explained(gap, y[judge] - shift[1], rng)
+    gap = (y[test] - shift[1]) - scale * (x[test] - shift[0]) @ turn
+    return _explained(gap, y[test] - shift[1], rng)
 
 
 def linear_r2(x: Floats, y: Floats, halves: tuple[Ints, Ints], *, rng: np.random.Generator) -> Interval:
     """Share of the variance of the second half of y that a linear map fitted on the first half explains."""
-    fit, judge = halves
-    return _explained(y[judge] - _map(x, y, fit)(x[judge]), y[judge] - y[fit].mean(0, dtype=np.float64), rng)
+    fit, test = halves
+    return _explained(y[test] - _map(x, y, fit)(x[test]), y[test] - y[fit].mean(0, dtype=np.float64), rng)
 
 
 MAPS = {"orthogonal Procrustes R²": procrustes_r2, "linear map R²": linear_r2}
@@ -194,7 +194,7 @@ def similarities(
         raise AnalysisError(f"a comparison needs at least 50 common rows, and there are {len(x)}")
     order = rng.permutation(subsample(np.arange(len(x)), rows, rng=rng))
     x, y = x[order], y[order]
-    n, judged = len(x), not (collapsed(x) or collapsed(y))
+    n, usable_codes = len(x), not (collapsed(x) or collapsed(y))
     x, y = centred(x), centred(y)
     with one_blas_thread():
         null = cka_of_shuffles(x, y, shuffles, rng=rng)
@@ -209,7 +209,7 @@ def similarities(
             ),
             _distances(x[:DISTANCES], y[:DISTANCES], shuffles, rng),
         ]
-        if not judged:
+        if not usable_codes:
             return (
                 *result,
                 *(
@@ -314,21 +314,21 @@ def transfers(
     for question in targets:
         same_length(**{"codes": x, question.name: question.signs})
     order = rng.permutation(len(x))
-    fit, judge = np.sort(order[: len(x) // 2]), np.sort(order[len(x) // 2 :])
-    usable, left = answerable(targets, fit, judge)
+    fit, test = np.sort(order[: len(x) // 2]), np.sort(order[len(x) // 2 :])
+    usable, left = answerable(targets, fit, test)
     if not usable:
         return (), left
     signs = np.stack([question.signs for question in usable], axis=1)
     with one_blas_thread():
         here, own_directions = (find_directions(z[fit], signs[fit], method=method) for z in (x, y))
         along = (x[fit] @ here.T).astype(np.float64)
-        carried = _positions(y, along, (fit, judge))
-        nulls = _by_shuffled_maps(y, along, (fit, judge), signs[judge], shuffles, rng)
+        carried = _positions(y, along, (fit, test))
+        nulls = _by_shuffled_maps(y, along, (fit, test), signs[test], shuffles, rng)
     result = []
     for i, question in enumerate(usable):
-        views = (carried[:, i], x[judge] @ here[i], y[judge] @ own_directions[i])
-        has_sign = signs[judge, i] != 0
-        positive = signs[judge, i][has_sign] > 0
+        views = (carried[:, i], x[test] @ here[i], y[test] @ own_directions[i])
+        has_sign = signs[test, i] != 0
+        positive = signs[test, i][has_sign] > 0
         figures = [auc_interval(scores[has_sign], positive) for scores in views]
         carried_auc, home, away = figures
         null = nulls[:, i]
@@ -350,10 +350,10 @@ def transfers(
 
 def _positions(y: Floats, along: Doubles, halves: tuple[Ints, Ints]) -> Floats:
     """Positions (n', m) of the second half's rows by the map that predicts those of the first half, `along` (n, m)."""
-    fit, judge = halves
+    fit, test = halves
     scaler = fit_scaler(y[fit])
     fitted = fit_ridge_by_gcv(scaler(y[fit]), along)
-    return scaler(y[judge]) @ fitted.weights + fitted.bias
+    return scaler(y[test]) @ fitted.weights + fitted.bias
 
 
 def _by_shuffled_maps(

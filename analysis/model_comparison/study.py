@@ -112,7 +112,7 @@ def compare_tables(
     x = first.vectors(first.code, first_rows)[:, first.encoded]
     y = second.vectors(second.code, theirs)[:, second.encoded]
     still = [table.path.name for table, codes in ((first, x), (second, y)) if collapsed(codes)]
-    notes += [f"all codes of {name} are the same: neighbours and maps of them cannot be judged" for name in still]
+    notes += [f"all codes of {name} are the same: neighbours and maps of them cannot be compared" for name in still]
     progress("similarities")
     result = similarities(x, y, rng=rng)
     progress("concepts")

@@ -42,12 +42,12 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class FewLabels:
-    """Simple classifiers taught by few labels, the same draws for every representation."""
+    """Simple classifiers trained on few labels, the same draws for every representation."""
 
     per_class: int  # labels a class, their mean over classes where `everything`; all labelled rows where `metric` is R2
     representations: tuple[str, ...]
     baselines: tuple[bool, ...]  # which of them are baselines
-    accuracy: Doubles  # (representations, draws) on the test rows, or R2; NaN where one was taught fewer draws
+    accuracy: Doubles  # (representations, draws) on the test rows, or R2; NaN where one has fewer draws
     scores: tuple[Interval, ...]  # mean over draws; covers draws and test rows, n = draws
     deviations: tuple[float, ...]  # standard deviation over draws
     differences: tuple[Difference, ...]
@@ -56,7 +56,7 @@ class FewLabels:
     note: str  # the protocol
     common: tuple[bool, ...] = ()  # of each, whether one number scaled all columns rather than each its own
     everything: bool = False  # all labelled train rows in place of a draw
-    shuffled: Interval | None = None  # the first representation taught shuffled labels; n counts shuffles
+    shuffled: Interval | None = None  # the first representation trained on shuffled labels; n counts shuffles
     labels: int = 0  # train rows with a label that each draw holds
     metric: str = "accuracy"  # or "R2"
 
@@ -153,7 +153,7 @@ def read_draws(
 ) -> Bools:
     """Which test rows (draws, n_test) probes with a known setting get right.
 
-    Args: labels: (draws, m) classes that they are taught, the rows' own or shuffled ones.
+    Args: labels: (draws, m) classes that they are trained on, the rows' own or shuffled ones.
     """
     scaler = fit_scalers(train.x)[setting.common]
     return _hits(scaler(train.x[draws.ravel()]), labels, Rows(scaler(test.x), test.y), setting.c, columns, loss)
@@ -173,7 +173,7 @@ def _by_setting(picked: Singles, labels: Ints, rows: Rows, columns: int, loss: L
 
 
 def _hits(picked: Singles, labels: Ints, rows: Rows, c: float, columns: int, loss: Loss) -> Bools:
-    """Fit a probe on the rows of each draw (draws · m, d), labels (draws, m), and judge it: (draws, n)."""
+    """Fit a probe on the rows of each draw (draws · m, d), labels (draws, m), and score it: (draws, n)."""
     result = np.empty((len(labels), len(rows.y)), np.bool_)
     for i, (x, y) in enumerate(zip(picked.reshape(*labels.shape, -1), labels, strict=True)):
         classifier = fit_linear(x, targets(y, columns, loss), columns, loss=loss, c=c)
@@ -184,7 +184,7 @@ def _hits(picked: Singles, labels: Ints, rows: Rows, c: float, columns: int, los
 def draws_and_rows(hits: Bools) -> Interval:
     """Mean of (draws, n_test) hits; its interval adds the variance over draws (t) and over rows (Wilson).
 
-    Each row counts as one trial however many draws judge it, which is conservative. One draw tells nothing of others,
+    Each row counts as one trial however many draws score it, which is conservative. One draw says nothing of others,
     so that its interval covers the rows alone. n counts draws.
     """
     value, half = float(hits.mean()), over_draws(hits.mean(1))
@@ -226,7 +226,7 @@ ACCURACY = Metric("accuracy", draws_and_rows, paired_draws_and_rows, protocol)
 
 
 def paired(ours: AnyArray, theirs: AnyArray, metric: Metric) -> Interval:
-    """Difference of two figures over the draws that both were taught; the first ones are the same."""
+    """Difference of two figures over the draws that both have; the first ones are the same."""
     return metric.paired(ours[: len(theirs)], theirs[: len(ours)])
 
 

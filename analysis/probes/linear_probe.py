@@ -150,7 +150,7 @@ class ProbeTable:
     probes: tuple[Probe, ...]  # the main target's first, then attributes'
     protocol: str  # one paragraph: standardisation, C, rows
     notes: tuple[str, ...]  # what was left out and why
-    told: int = 0  # labels that the networks themselves were told in training
+    n_labels_used: int = 0  # labels that the networks themselves were trained with
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""

@@ -52,7 +52,7 @@ def study(
         table: of codes.
         model: not used.
         options: how many rows.
-        progress: is told what is at work.
+        progress: is called with what is at work.
         methods: of classes, of "logistic", "svm" and "knn".
         draws: of labels, where a protocol draws them.
         neighbours: k of the k-NN probe.
@@ -92,7 +92,11 @@ def study(
     ]
     protocol = PROTOCOL if named is None else f"{named.name}: {named.about} ({named.source}). {PROTOCOL}"
     return ProbeTable(
-        target=targets[0].name, probes=tuple(probes), protocol=protocol, notes=tuple(notes), told=table.n_labels_used
+        target=targets[0].name,
+        probes=tuple(probes),
+        protocol=protocol,
+        notes=tuple(notes),
+        n_labels_used=table.n_labels_used,
     )
 
 

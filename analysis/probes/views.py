@@ -15,10 +15,10 @@ from ..report.estimate_rows import (
     by_group,
     estimate,
     figure,
+    labels_used_note,
     readable,
     role_of,
     stated,
-    told_labels,
     trained_on,
 )
 from ..report.formatting import best_of, count, listed, no_better, number, percent, sentence
@@ -64,7 +64,7 @@ def section(context: ReportContext) -> Section:
     blocks.append(Disclosure("Settings, widths, and what is confused with what", _probe_details(table, main)))
     findings = (
         _probe_finding(main or attribute_probes, context.noun),
-        told_labels(table.told),
+        labels_used_note(table.n_labels_used),
         trained_on(table.notes),
     )
     return stated("probes", "Probes", findings, blocks)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-Role = Literal["ours", "pixels", "pca", "untrained", "real", "taught", "chance"]  # the network's own, or a baseline
+Role = Literal["ours", "pixels", "pca", "untrained", "real", "supervised", "chance"]  # the network's own, or a baseline
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ class Strips:
     start: int
     control: str
     caption: str
-    layout: Literal["tiles", "films"] = "tiles"
+    layout: Literal["tiles", "traversals"] = "tiles"
     title: str = ""
 
 

@@ -68,7 +68,7 @@ def role_of(name: str) -> Role:
     if lowered.startswith("untrained"):
         return "untrained"
     if name == NETWORK or name.startswith(f"{NETWORK}, "):
-        return "taught"
+        return "supervised"
     if "pca" in lowered:
         return "pca"
     if lowered.startswith("pixel") or lowered.endswith("of pixels"):
@@ -131,12 +131,12 @@ def _values(row: Estimate) -> list[float]:
     return [row.value, row.low, row.high, *marks]
 
 
-def told_labels(n_labels_used: int) -> str:
+def labels_used_note(n_labels_used: int) -> str:
     """Say that the networks learned from labels themselves, which probes' figures then do not count."""
     if not n_labels_used:
         return ""
     return (
-        f"The networks were themselves told {plural(n_labels_used, 'label')} in training, which these figures do not "
+        f"The networks themselves were trained with {plural(n_labels_used, 'label')}, which these figures do not "
         f"count: "
-        "baselines were told none, so that no difference from them shows what was gained without labels."
+        "baselines used none, so that no difference from them shows what was gained without labels."
     )

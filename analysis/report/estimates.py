@@ -19,7 +19,7 @@ ROLE_NAMES = {
     "pca": "PCA",
     "untrained": "the same network, untrained",
     "real": "real images",
-    "taught": "a network that learned these labels alone",
+    "supervised": "a network that learned these labels alone",
     "chance": "shuffled or random",
 }
 

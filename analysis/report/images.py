@@ -1,4 +1,4 @@
-"""Arrays of pixels to encoded pictures: single ones, film strips, and pages of thumbnails."""
+"""Arrays of pixels to encoded pictures: single ones, strips of frames, and pages of thumbnails."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def png(pixels: np.ndarray) -> bytes:
     return _encode(pixels, "PNG", optimize=True)
 
 
-def film(pixels: np.ndarray) -> bytes:
+def frame_strip(pixels: np.ndarray) -> bytes:
     """Encode steps (n, h, w, c) side by side."""
     n, height, width, channels = pixels.shape
     return png(pixels.transpose(1, 0, 2, 3).reshape(height, n * width, channels))

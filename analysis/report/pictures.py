@@ -6,7 +6,7 @@ import numpy as np
 
 from .document import Column, Gallery, Group, Picture, Slideshow, Strip, Strips, Thumbnails
 from .formatting import unbroken
-from .images import film, pages, png
+from .images import frame_strip, pages, png
 from .markup import Markup, data_url, inert, inert_json, join, tag
 
 
@@ -32,16 +32,16 @@ def slideshow(block: Slideshow) -> Markup:
 
 
 def strips(block: Strips) -> Markup:
-    """One slider over several strips: big pictures at its position, and the whole films."""
+    """One slider over several strips: big pictures at its position, and the whole traversals."""
     slider = _slider(block.id, block.control, len(block.steps), block.start, block.steps[block.start])
     labels = inert_json(list(block.steps), class_="steps")
-    items = [_film(strip, block) for strip in block.strips]
+    items = [_frame_strip(strip, block) for strip in block.strips]
     head = tag("h3", block.title) if block.title else Markup()
-    if block.layout == "films":
-        body = tag("div", join(items), class_="films")
+    if block.layout == "traversals":
+        body = tag("div", join(items), class_="traversals")
     else:
         tiles = tag("div", join([_tile(strip, block) for strip in block.strips]), class_="board js-only")
-        whole = tag("div", join(items), class_="films")
+        whole = tag("div", join(items), class_="traversals")
         body = join([tiles, tag("details", tag("summary", "All positions at once"), whole)])
     shell = tag("div", slider, body, labels, class_=f"strips {block.layout}", id=block.id, data_start=block.start)
     return tag("figure", head, shell, tag("figcaption", unbroken(block.caption)))
@@ -99,13 +99,13 @@ def _tile(strip: Strip, block: Strips) -> Markup:
     return tag("div", canvas, tag("span", strip.label, class_="label"), class_="one")
 
 
-def _film(strip: Strip, block: Strips) -> Markup:
+def _frame_strip(strip: Strip, block: Strips) -> Markup:
     steps = len(strip.pixels)
     alt = f"{strip.alt}, {steps} steps from {block.steps[0]} to {block.steps[-1]}"
-    image = tag("img", src=data_url(film(strip.pixels)), alt=alt, class_="px film", data_steps=steps)
+    image = tag("img", src=data_url(frame_strip(strip.pixels)), alt=alt, class_="px frames", data_steps=steps)
     marker = tag("i", class_="marker js-only", style=f"width:{100 / steps:.3f}%")
     big = Markup()
-    if block.layout == "films":
+    if block.layout == "traversals":
         big = tag("canvas", class_="px big js-only", role="img", aria_label=strip.alt, data_row=strip.row)
     reel = tag("div", image, marker, class_="reel")
     return tag("div", big, tag("div", tag("span", strip.label, class_="label"), reel, class_="run"), class_="strip")

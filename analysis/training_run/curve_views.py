@@ -28,7 +28,7 @@ def curves(context: ReportContext) -> Section:
         return missing("curves", "Training", NO_RUN)
     if not run.series:
         return missing("curves", "Training", "The run has no metrics.jsonl yet.")
-    charts: list[Block] = [*_vitals(run), *_information(run), *_terms(run), *_rest(run)]
+    charts: list[Block] = [*_indicators(run), *_information(run), *_terms(run), *_rest(run)]
     return Section(id="curves", title="Training", finding=_course(run), blocks=tuple(charts))
 
 
@@ -51,7 +51,7 @@ def _course(run: Run) -> str:
     named, judged = (_named(run, "health", name) for name in (ACCURACY, JUDGED))
     if named is not None and judged is not None and len(named.values):
         n_labels = run.said("labels")
-        by = f", told {count(int(n_labels))} labels in training," if isinstance(n_labels, int) and n_labels else ""
+        by = f", trained with {count(int(n_labels))} labels," if isinstance(n_labels, int) and n_labels else ""
         share = wilson_share(float(named.values[-1]), int(judged.values[-1])).percent()
         return (
             f"After {count(int(named.images[-1]))} images the network{by} names {share} of "
@@ -85,7 +85,7 @@ def _course(run: Run) -> str:
     return f"After {count(int(terms[0].images[-1]))} images the terms stood at: {ends}."
 
 
-def _vitals(run: Run) -> list[Lines]:
+def _indicators(run: Run) -> list[Lines]:
     ratio = _named(run, "health", "reconstruction_ratio")
     charts = []
     if ratio is not None:
@@ -110,7 +110,7 @@ def _vitals(run: Run) -> list[Lines]:
         line = Line("accuracy", named.images, named.values, role="ours")
         caption = (
             "Share of the validation images with a label, at most 256, that the averaged weights name right. Their "
-            "labels are told to no network."
+            "no network is trained on labels."
         )
         charts.append(
             Lines(

@@ -214,7 +214,7 @@ def made(context: ReportContext) -> Section:
     commands = [("train", str(run.said("command") or ""))] if run is not None else []
     commands += [("encode", str(metadata.get("command") or ""))]
     commands += [(kind, context.commands.get(kind, "")) for kind in context.results]
-    untold = [name for name in context.results if not context.commands.get(name)]
+    without_command = [name for name in context.results if not context.commands.get(name)]
     commands = [(name, command) for name, command in commands if command]
     groups: dict[str, list[str]] = {}
     for name, command in commands:
@@ -223,7 +223,7 @@ def made(context: ReportContext) -> Section:
     versions = _versions(context)
     if versions:
         blocks.append(Facts(versions))
-    but = f" but {listed(untold)}" if untold else ""
+    but = f" but {listed(without_command)}" if without_command else ""
     finding = (
         f"{plural(len(groups), 'command')} made what is shown here{but}; files that they read and that none of them "
         "writes, such as samples or another table, were made before."

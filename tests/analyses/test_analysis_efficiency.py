@@ -152,7 +152,7 @@ def test_a_table_gets_its_curve_and_says_what_it_lacks(tmp_path: Path) -> None:
     assert found.curve[-1].everything and found.curve[-1].labels == np.count_nonzero(
         table.column().present[table.rows("train")]
     )
-    assert found.told == 0 and [(one.representation, one.baseline) for one in found.needed][:2] == [
+    assert found.n_labels_used == 0 and [(one.representation, one.baseline) for one in found.needed][:2] == [
         ("code", "pixels"),
         ("code", "untrained.code"),
     ]

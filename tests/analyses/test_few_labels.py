@@ -94,7 +94,7 @@ def test_the_log_the_summary_and_the_report_say_how_many_labels_were_told(made: 
     assert f"labels in training {told}" in made.section("overview")
     assert "class 72 168 one (24), two (24), zero (24)" in made.section("overview")
     for id in ("curves", "label_efficiency", "code_parts"):
-        assert re.search(rf"told {told}\b", made.section(id)), id
+        assert re.search(rf"(trained with|used|of) {told}\b", made.section(id)), id
 
 
 def test_the_report_of_few_labels_has_label_efficiency_and_samples_by_label(made: Made) -> None:
@@ -104,7 +104,7 @@ def test_the_report_of_few_labels_has_label_efficiency_and_samples_by_label(made
     assert "a row each of one, two and zero; a column has one random code, but for the class" in made.section("samples")
     codes = made.section("code_parts")
     assert f"(n = {72 - made.trained_on()[0]})" in codes, "no label that was told is judged"
-    assert "class k judged against label k" in codes and "New images of each category, a row each" in codes
+    assert "class k scored against label k" in codes and "New images of each category, a row each" in codes
 
 
 def pictures() -> ImageSource:

@@ -89,7 +89,7 @@ def test_a_code_and_the_same_turned_do_not_differ(tables: dict[str, Embeddings])
     assert one.figure(DIMENSION).value.value == pytest.approx(turned.figure(DIMENSION).value.value, rel=1e-4)
     assert abs(turned.figure(CODE).difference.value) < 0.02
     said = clean(finding(found))
-    assert "are not told apart by what a linear probe reads from their codes" in said
+    assert "are not clearly different by what a linear probe reads from their codes" in said
     assert said.endswith("no run is ahead by the code with 10 labels a class.")
 
 
@@ -106,7 +106,7 @@ def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Emb
         "; one is also ahead by the code with 10 labels a class." in said
         and "more than noisy's; baselines: raw pixels" in said
     )
-    assert "noisy was told 30 labels in training" in notes
+    assert "noisy used 30 labels in training" in notes
     three, _ = study_runs([tables[name] for name in names], names, OPTIONS, draws=2)
     assert not three.best_by_metric[0].clear and {three.best_by_metric[0].best, three.best_by_metric[0].rival} == {1, 2}
     assert clean(finding(three)).startswith("No run is ahead: ")
@@ -184,13 +184,13 @@ def test_baselines_stand_once_and_errors_are_of_what_decodes(tables: dict[str, E
     assert one.figure(ERROR).value.value == pytest.approx(pca.figure(ERROR).value.value, rel=0.02)
     assert np.isnan(noisy.figure(ERROR).value.value) and "no model at hand that decodes: noisy" in " ".join(notes)
     assert pixels.figure(CODE).value.n == found.test_rows == 352 and one.who.images_seen == 500
-    assert (one.who.family, one.who.width, noisy.who.told) == ("bigan", WIDTH, 30)
+    assert (one.who.family, one.who.width, noisy.who.n_labels_used) == ("bigan", WIDTH, 30)
     first, gaps, ahead = printed(found)
     assert [row[0] for row in first[2]][:3] == ["one", "noisy", "  pixels"] and "–" in first[2][1]
     assert len(gaps[2]) == 5 and {row[4] for row in ahead[2]} == {"ahead"}
     blocks = [block for block in all_blocks(section(found)) if isinstance(block, Table)]
     assert len(blocks[0].rows) == 6 and blocks[0].quiet == (False, False, True, True, True, True)
-    assert "told 30 labels" in blocks[0].below[1][0] and blocks[0].rows[2][4] == "–"
+    assert "trained with 30 labels" in blocks[0].below[1][0] and blocks[0].rows[2][4] == "–"
 
 
 def test_what_tables_cannot_give_is_said(tmp_path: Path) -> None:

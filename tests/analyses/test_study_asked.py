@@ -199,7 +199,7 @@ def test_a_collapsed_code_is_compared_by_a_sentence_and_not_by_p(folder: Path, t
     table_maker.write_table(tmp_path / "still.parquet", columns, table_maker.digits_metadata(WIDTH))
     done = run("compare", folder / "one.parquet", tmp_path / "still.parquet", "--out", tmp_path / "out")
     assert done.exit_code == 0 and "nan" not in done.stdout, done.stdout
-    assert "all codes of still.parquet are the same: neighbours and maps of them cannot be judged" in done.output
+    assert "all codes of still.parquet are the same: neighbours and maps of them cannot be compared" in done.output
     said = comparison(ReportContext({"model_comparison": load(tmp_path / "out")["model_comparison"]}))
     assert "no more alike than shuffled rows" in str(said.blocks)
 

@@ -297,7 +297,7 @@ def test_classes_that_were_told_labels_are_judged_as_they_are_so_that_a_permutat
     (one,) = study(permuted).categories
     test = permuted.rows("test")
     chosen, labels = columns()["code"][test][:, CLASS].argmax(1), columns()["label"][test]
-    assert one.matching is not None and (one.matching.rule, one.told) == ("told", 30)
+    assert one.matching is not None and (one.matching.rule, one.n_labels_used) == ("told", 30)
     assert one.matching.accuracy.value == np.mean(chosen == labels) < 0.2
     code = columns()["code"]
     code[:, CLASS] = code[:, CLASS][:, [2, 0, 1]]  # class k is label k

@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from analysis import AnalysisError, Embeddings, load, save
 from analysis.base.statistics import wilson
-from analysis.code_parts.categorical_views import categories_said, category_blocks
+from analysis.code_parts.categorical_views import categories_sentence, category_blocks
 from analysis.code_parts.code_parts import Codes
 from analysis.code_parts.study import study as study_codes
 from analysis.interpolation.interpolate import choose_along
@@ -139,7 +139,7 @@ def test_components_that_are_not_the_labels_are_not_said_to_be(tmp_path):
 
 def test_the_report_speaks_of_components(tmp_path):
     found = study(planted(tmp_path), Places())
-    said = categories_said(found)[0]
+    said = categories_sentence(found)[0]
     assert said.startswith("The 4 components of “z”") and "k-means on pixels" in said
     text = str(category_blocks(found.categories[0], found)).replace("\\'", "'")
     assert f"samples, by the prior's fixed weights, have {percent(0.25)} each" in text.replace("\\xa0", "\xa0")

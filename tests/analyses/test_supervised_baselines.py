@@ -318,7 +318,7 @@ def test_the_command_teaches_and_the_report_shows_it(tmp_path: Path, monkeypatch
     assert [few.labels for few in found.curve] == [20, 50] and helped == [False, True]
     blocks = all_blocks(few_labels(ReportContext({"label_efficiency": found})).blocks)
     rows = [row for block in blocks if isinstance(block, Comparison) for row in block.rows]
-    assert {row.role for row in rows if row.label.startswith("network") and "minus" not in row.label} == {"taught"}
+    assert {row.role for row in rows if row.label.startswith("network") and "minus" not in row.label} == {"supervised"}
     (chart,) = [block for block in blocks if isinstance(block, Lines)]
     (line,) = [line for line in chart.lines if line.name == "network, affine maps, generated"]
     assert line.x.tolist() == [5.0] and "first 2 draws alone" in chart.caption + " ".join(

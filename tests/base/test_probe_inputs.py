@@ -10,7 +10,7 @@ import pytest
 
 from analysis.base.linear_models import Rows
 from analysis.errors import AnalysisError
-from analysis.probes.linear_probe import READERS, Probe, ProbeTable, linear_probe, middle_of_best
+from analysis.probes.linear_probe import ALL_METHODS, Probe, ProbeTable, linear_probe, middle_of_best
 from analysis.results import load_one, save
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -79,7 +79,7 @@ def test_labels_of_every_kind_are_predicted(kind: str, method: str, pairs: tuple
     assert probe.evaluate(test[0], write(test[1])).value == plain.score.value
 
 
-@pytest.mark.parametrize("method", READERS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_probes_predict_what_they_scored(method: str, pairs: tuple[Pair, Pair, Pair]) -> None:
     train, held, test = pairs
     if method == "ridge":

@@ -192,7 +192,7 @@ LAYERS = {
 def efficiency() -> Efficiency:
     needed = LabelsNeeded("discriminator.conv2", "pixels", 10, Interval(14.2, 11.6, 19.3, 20))
     return Efficiency(
-        target="label", curve=tuple(few(k, LAYERS) for k in (1, 2, 5, 10)), needed=(needed,), told=0, notes=()
+        target="label", curve=tuple(few(k, LAYERS) for k in (1, 2, 5, 10)), needed=(needed,), n_labels_used=0, notes=()
     )
 
 

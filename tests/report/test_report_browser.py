@@ -265,7 +265,7 @@ def test_interpolation_strips_follow_the_slider_and_a_click(seen: OpenReport) ->
     page = seen.page
     scroll_to(page, "#paths")
     assert page.inner_text("#paths output") == "50\u00a0%"
-    page.locator("#paths img.film").first.click(position={"x": 3, "y": 3})
+    page.locator("#paths img.frames").first.click(position={"x": 3, "y": 3})
     until(page, "document.querySelector('#paths output').textContent.startsWith('0')")
     assert page.evaluate("document.querySelector('#paths .marker').style.left") == "0%"
 

@@ -12,7 +12,7 @@ from analysis.report.charts import _apart, label, lines_figure, strokes
 from analysis.report.document import Choice, Comparison, Disclosure, Estimate, Line, Lines, Mark, Prose, all_blocks
 from analysis.report.estimate_rows import axis
 from analysis.report.formatting import count, duration, family_name, listed, number, p_value, percent, plural, sentence
-from analysis.report.images import PAGE_TILES, as_uint8, film, pages, png
+from analysis.report.images import PAGE_TILES, as_uint8, frame_strip, pages, png
 from analysis.report.theme import CATEGORIES, CATEGORIES_DARK, DARK, LIGHT, palettes
 
 
@@ -150,7 +150,7 @@ def test_larger_thumbnails_are_webp_and_small() -> None:
 def test_pictures_of_any_channel_count_encode(channels: int) -> None:
     pictures = as_uint8(np.random.default_rng(0).random((3, 5, 4, channels)))
     assert pictures.shape[-1] == (3 if channels >= 3 else 1)
-    assert png(pictures[0]).startswith(b"\x89PNG") and film(pictures).startswith(b"\x89PNG")
+    assert png(pictures[0]).startswith(b"\x89PNG") and frame_strip(pictures).startswith(b"\x89PNG")
 
 
 def test_floats_outside_the_unit_interval_are_clipped() -> None:

@@ -160,7 +160,7 @@ def test_each_number_has_its_films_and_begins_in_the_middle(shown: Section, code
     choice = next(block for block in shown.blocks if isinstance(block, Choice))
     assert [name for name, _ in choice.options] == ["style 2, effect 0.83", "style 1, effect 0.66"]
     films = only(shown, Strips)
-    assert [one.id for one in films] == ["number-0", "number-1"] and films[0].layout == "films"
+    assert [one.id for one in films] == ["number-0", "number-1"] and films[0].layout == "traversals"
     assert films[0].steps[:2] == ("−1.00", "−0.75") and films[0].steps[films[0].start] == "0.00"
     assert films[0].steps[-1] == "+1.00"
     for film, sweep in zip(films, codes.sweeps, strict=True):

@@ -165,7 +165,7 @@ def test_every_finding_is_one_sentence_where_there_is_more_to_say(results: dict[
         for kind, one in results.items()
         if hasattr(one, "notes") and kind != "overview"
     }
-    told = {kind: replace(noted[kind], told=100) for kind in ("label_efficiency", "probes")}
+    told = {kind: replace(noted[kind], n_labels_used=100) for kind in ("label_efficiency", "probes")}
     more = build(ReportContext({**results, **noted, **told}, run=read_run(folder)))
     one_each(more)
     cautious = (
@@ -398,12 +398,12 @@ def test_what_baselines_need_is_said_beyond_the_ends_too(results: dict[str, Any]
 
 
 def test_networks_that_learned_from_labels_are_said_to_wherever_they_are_probed(results: dict[str, Any]) -> None:
-    told = {kind: replace(results[kind], told=100) for kind in ("label_efficiency", "probes")}
+    told = {kind: replace(results[kind], n_labels_used=100) for kind in ("label_efficiency", "probes")}
     report = build(ReportContext({**results, **told}))
     for one in (report.lead, below(section(report, "label_efficiency")), below(section(report, "probes"))):
-        assert "The networks were themselves told 100 labels in training, which these figures do not count" in one
+        assert "The networks themselves were trained with 100 labels, which these figures do not count" in one
     (chart,) = [b for b in section(report, "label_efficiency").blocks if isinstance(b, Lines)]
-    assert "told 100 labels more" in chart.caption
+    assert "used 100 labels more" in chart.caption
 
 
 def test_few_labels_quotes_what_its_intervals_cover(results: dict[str, Any]) -> None:
@@ -589,7 +589,7 @@ def test_a_family_of_few_labels_is_introduced_by_its_accuracy_and_the_labels_it_
     run = replace(plain, series=(*plain.series, named, judged), summary={**plain.summary, "labels": 50})
     found = curves(ReportContext(run=run))
     assert found.finding == (
-        f"After 200 images the network, told 50 labels in training, names {wilson(3, 4).percent()} of 4 validation "
+        f"After 200 images the network, trained with 50 labels, names {wilson(3, 4).percent()} of 4 validation "
         "images right."
     )
     charts = {block.id: block for block in found.blocks if isinstance(block, Lines)}

@@ -130,11 +130,11 @@ for (const strips of all(".strips")) {
   const words = JSON.parse(strips.querySelector(".steps").textContent);
   const canvases = all("canvas.big", strips);
   const names = canvases.map((canvas) => canvas.getAttribute("aria-label"));
-  const films = all("img.film", strips);
+  const traversals = all("img.frames", strips);
   const markers = all(".marker", strips);
   const move = (i) => {
     for (const marker of markers) marker.style.left = `${(100 * i) / words.length}%`;
-    films.forEach(async (image, k) => {
+    traversals.forEach(async (image, k) => {
       const canvas = canvases[k];
       canvas.dataset.step = i;
       canvas.setAttribute("aria-label", `${names[k]}, ${words[i]}`);
@@ -147,7 +147,7 @@ for (const strips of all(".strips")) {
     });
   };
   const { field, update } = slider(strips.querySelector(".slider"), words, move);
-  films.forEach((image) =>
+  traversals.forEach((image) =>
     image.addEventListener("click", (event) => {
       const share = event.offsetX / image.clientWidth;
       field.value = Math.floor(share * words.length);
