@@ -122,7 +122,7 @@ class Batches:
         Raises:
             DataError: there are none.
         """
-        return self._some(LABELLED, self.labels >= 0, "labelled images")
+        return self._filtered_stream(LABELLED, self.labels >= 0, "labelled images")
 
     @property
     def described(self) -> Stream:
@@ -133,9 +133,9 @@ class Batches:
         """
         values = self.attributes
         has_attributes = np.zeros(len(self.rows), dtype=bool) if values is None else ~np.isnan(values[:, 0])
-        return self._some(DESCRIBED, has_attributes, "images with all of these attributes")
+        return self._filtered_stream(DESCRIBED, has_attributes, "images with all of these attributes")
 
-    def _some(self, name: str, has_value: np.ndarray, description: str) -> Stream:
+    def _filtered_stream(self, name: str, has_value: np.ndarray, description: str) -> Stream:
         if name not in self._streams:
             positions = np.flatnonzero(has_value)
             if len(positions) == 0:
