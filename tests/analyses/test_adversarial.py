@@ -23,7 +23,7 @@ def setting(rng: np.random.Generator, n: int = 300) -> tuple[Target, np.ndarray,
     return target, images, target.scores(images).argmax(1), weights
 
 
-def test_fgsm_lowers_a_linear_margin_by_epsilon_times_the_l1_norm(rng: np.random.Generator) -> None:
+def test_fgsm_lowers_margins_by_the_l1_norm(rng: np.random.Generator) -> None:
     target, images, labels, weights = setting(rng)
     gap = weights[:, 0] - weights[:, 1]
 
@@ -39,7 +39,7 @@ def test_fgsm_lowers_a_linear_margin_by_epsilon_times_the_l1_norm(rng: np.random
     assert margins(steps) == pytest.approx(margins(moved), abs=1e-4)  # there is nothing worse to find
 
 
-def test_robust_accuracy_is_the_share_of_large_margins(rng: np.random.Generator) -> None:
+def test_robust_accuracy_counts_large_margins(rng: np.random.Generator) -> None:
     target, images, labels, weights = setting(rng)
     scores = target.scores(images)
     margin, reach = np.abs(scores[:, 0] - scores[:, 1]), np.abs(weights[:, 0] - weights[:, 1]).sum()
@@ -54,7 +54,7 @@ def test_robust_accuracy_is_the_share_of_large_margins(rng: np.random.Generator)
     assert (result.predicted[:, 0] == labels[:8]).all()
 
 
-def test_the_gradient_is_that_of_finite_differences(rng: np.random.Generator) -> None:
+def test_gradients_are_finite_differences(rng: np.random.Generator) -> None:
     target = linear_target("three", rng.normal(size=(20, 3)), rng.normal(size=3))
     images, labels = rng.uniform(size=(4, 5, 4, 1)), np.array([0, 1, 2, 1])
     gradient = target.gradient(images, labels)
@@ -79,7 +79,7 @@ def test_a_blind_classifier_cannot_be_attacked(rng: np.random.Generator) -> None
         assert probe.accuracy[0].low < 0.5 < probe.accuracy[0].high
 
 
-def test_the_order_of_images_does_not_matter_to_fgsm(rng: np.random.Generator) -> None:
+def test_fgsm_does_not_depend_on_order(rng: np.random.Generator) -> None:
     target, images, labels, _ = setting(rng)
     order = rng.permutation(len(labels))
     moved = fgsm(target, images, labels, epsilon=0.1)

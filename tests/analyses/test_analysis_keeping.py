@@ -27,7 +27,7 @@ def test_preserved_projections_do_not_move(drawn: np.ndarray) -> None:
     assert single.remaining[0] == pytest.approx(np.sqrt(1 - (v @ c) ** 2))
 
 
-def test_it_is_the_formula_with_the_pseudo_inverse(drawn: np.ndarray) -> None:
+def test_projection_is_by_the_pseudo_inverse(drawn: np.ndarray) -> None:
     v, c = drawn[0] / np.linalg.norm(drawn[0]), drawn[2:5]
     expected = v - np.linalg.pinv(c) @ c @ v
     conditional = conditional_directions(drawn[:1], c, names="a", preserved="xyz")
