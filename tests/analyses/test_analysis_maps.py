@@ -42,7 +42,7 @@ def test_trustworthiness_is_scikit_learns(rng: np.random.Generator) -> None:
         row_trustworthiness(codes, xy, k=200)
 
 
-def test_a_plane_is_mapped_without_loss_and_a_shuffled_map_is_worth_nothing(rng: np.random.Generator) -> None:
+def test_a_plane_is_mapped_without_loss(rng: np.random.Generator) -> None:
     plane = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 9))
     labels = (plane[:, 0] > 0).astype(np.int64)
     labels[:40] = -1
@@ -56,7 +56,7 @@ def test_a_plane_is_mapped_without_loss_and_a_shuffled_map_is_worth_nothing(rng:
 
 
 @pytest.mark.parametrize("method", ["umap", "pca"])
-def test_a_code_of_one_number_is_drawn_and_one_point_is_not(rng: np.random.Generator, method: str) -> None:
+def test_a_code_of_one_number_is_drawn(rng: np.random.Generator, method: str) -> None:
     placed = latent_map(rng.normal(size=(200, 1)), rng=rng, method=method)
     assert placed.xy.shape == (200, 2) and np.isfinite(placed.xy).all() and placed.trustworthiness.value > 0.97
     with pytest.raises(AnalysisError, match="all 60 codes are one and the same point"):
@@ -73,7 +73,7 @@ def test_maps_of_one_column_or_few_rows(rng: np.random.Generator) -> None:
         place(rng.normal(size=(20, 3)), method="tsne")
 
 
-def test_umap_separates_clusters_and_is_the_same_twice() -> None:
+def test_umap_separates_clusters_repeatably() -> None:
     code = (
         "import numpy as np; from analysis.projection.projection import latent_map\n"
         "rng = np.random.default_rng(0); y = np.arange(60) % 3\n"
@@ -103,7 +103,7 @@ def test_nobody_keeps_a_place_in_shuffled_pairs(rng: np.random.Generator) -> Non
         derangement(1, rng=rng)
 
 
-def test_a_perfect_model_has_ratio_zero_and_a_useless_one_ratio_one(rng: np.random.Generator) -> None:
+def test_reconstruction_ratios_go_from_0_to_1(rng: np.random.Generator) -> None:
     images = rng.random((400, 4, 4, 1), dtype=np.float32)
     rows = np.arange(400) + 1000
     perfect = reconstruction_result(images, images, rows, rng=rng)
@@ -112,7 +112,7 @@ def test_a_perfect_model_has_ratio_zero_and_a_useless_one_ratio_one(rng: np.rand
     assert useless.ratio.low < 1 < useless.ratio.high and useless.ratio.half < 0.05
 
 
-def test_the_shown_images_are_the_best_the_typical_and_the_worst(rng: np.random.Generator) -> None:
+def test_best_typical_and_worst_are_shown(rng: np.random.Generator) -> None:
     images = np.zeros((30, 2, 2, 1), np.float32)
     made = images + np.linspace(0, 0.9, 30, dtype=np.float32)[:, None, None, None]
     labels = np.arange(30) % 3
@@ -147,7 +147,7 @@ def test_images_shrink_by_areas(rng: np.random.Generator) -> None:
         shrink(images, (3, 3, 1))
 
 
-def test_chance_is_how_often_two_rows_have_one_label() -> None:
+def test_chance_is_the_share_of_equal_labels() -> None:
     assert shared_labels(np.array([0, 0, 1, -1])) == pytest.approx(1 / 3)
     labels = np.repeat([0, 1], [199, 1])
     assert shared_labels(labels) == pytest.approx(198 / 200)
@@ -158,7 +158,7 @@ def test_chance_is_how_often_two_rows_have_one_label() -> None:
     assert placed.accuracy.low < placed.chance < placed.accuracy.high
 
 
-def test_a_perfect_map_of_few_rows_is_not_certain(rng: np.random.Generator) -> None:
+def test_a_perfect_map_has_an_interval(rng: np.random.Generator) -> None:
     trust = trustworthiness(plane := rng.normal(size=(100, 2)), plane, k=5, rng=rng)
     assert trust.value == trust.high == 1
     assert 0.9 < trust.low < 1
@@ -166,7 +166,7 @@ def test_a_perfect_map_of_few_rows_is_not_certain(rng: np.random.Generator) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("figure", ["trustworthiness", "on the map"])
-def test_intervals_of_maps_hold_the_mean_of_others(figure: str, rng: np.random.Generator) -> None:
+def test_intervals_of_maps_hold_other_means(figure: str, rng: np.random.Generator) -> None:
     centres, intervals = rng.normal(size=(5, 8)), []
     for _ in range(80):
         labels = rng.integers(0, 5, 200)

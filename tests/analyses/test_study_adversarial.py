@@ -121,7 +121,7 @@ def accuracy(result: Robustness, name: str, method: str = "pgd") -> tuple[Interv
     return next(probe.accuracy for probe in probes if (probe.name, probe.method) == (name, method))
 
 
-def test_a_planted_robust_feature_withstands_what_undoes_pixels(linear: Robustness) -> None:
+def test_a_planted_robust_feature_is_found(linear: Robustness) -> None:
     """The halves differ by 0.2: ε = 0.05 moves that by 0.1. The pixel that pixels lean on needs 0.004."""
     ours, pixels, rough = (accuracy(linear, name) for name in ("halves", "pixels", "untrained.halves"))
     margins = np.abs(Brightness().features(planted(300, 3).images)[:, 0])
@@ -131,7 +131,7 @@ def test_a_planted_robust_feature_withstands_what_undoes_pixels(linear: Robustne
     assert accuracy(linear, "halves", "noise")[2].value > 0.97
 
 
-def test_pixels_at_one_scale_find_the_same_and_nothing_is_claimed(linear: Robustness) -> None:
+def test_linear_features_claim_no_robustness(linear: Robustness) -> None:
     """The null: a linear feature is no better than pixels that are read well."""
     ours, pixels = (accuracy(linear, name)[2] for name in ("halves", "pixels, all at one scale"))
     assert pixels.value == pytest.approx(ours.value, abs=0.05)
@@ -139,14 +139,14 @@ def test_pixels_at_one_scale_find_the_same_and_nothing_is_claimed(linear: Robust
     assert "no clear difference" in finding and "robust" not in finding
 
 
-def test_accuracy_under_pgd_never_rises_with_epsilon(contrast: Robustness, linear: Robustness) -> None:
+def test_pgd_accuracy_falls_with_epsilon(contrast: Robustness, linear: Robustness) -> None:
     for probe in (*contrast.attacked, *linear.attacked):
         if probe.method == "pgd":
             values = [interval.value for interval in probe.accuracy]
             assert values == sorted(values, reverse=True)
 
 
-def test_the_report_says_it_in_one_sentence_and_shows_the_images(contrast: Robustness, tmp_path: Path) -> None:
+def test_the_report_shows_attacked_images(contrast: Robustness, tmp_path: Path) -> None:
     save(contrast, tmp_path)
     section = adversarial(ReportContext({"robustness": load_one(tmp_path, "robustness")}))
     assert "ε = 0.02" in section.finding and "more robust" in section.finding and "n = 300" in section.finding
@@ -159,7 +159,7 @@ def test_the_report_says_it_in_one_sentence_and_shows_the_images(contrast: Robus
     assert any(picture.label.startswith("predicted") for group in gallery.groups for picture in group.pictures)
 
 
-def test_without_baselines_none_are_spoken_of(contrast: Robustness) -> None:
+def test_without_baselines_none_are_named(contrast: Robustness) -> None:
     bare = study(Brightness(), None, LINEAR)
     assert any("no untrained network" in note for note in bare.notes)
     alone = replace(
@@ -200,7 +200,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return int(stop.value.code or 0)
 
 
-def test_the_command_attacks_a_saved_probe_through_the_run(
+def test_the_command_attacks_a_saved_probe(
     probed: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, probe = probed

@@ -145,7 +145,7 @@ def test_directions_without_labels_have_names(call, made, tmp_path):
     assert code == 2 and "'pca2' cannot be both edited and preserved" in err
 
 
-def test_the_help_of_edit_and_verify_teaches_their_names(call):
+def test_help_names_directions(call):
     for command in ("edit", "verify"):
         code, out, _ = call(command, "--help")
         assert code == 0 and "pca1" in out and "sefa2" in out, out
@@ -238,7 +238,7 @@ def test_preserved_concepts_are_not_verified(call, made):
     assert code == 2 and "every concept is preserved" in err
 
 
-def test_a_column_is_not_verified_and_kept_at_once(call, made):
+def test_a_verified_column_is_not_preserved(call, made):
     given = ["verify", made / "run", "--results", made / "results", "--images", "10", "--draws", "2"]
     code, _, err = call(*given, "--concept", "label", "--preserve", "label")
     assert code == 2 and err.count("\n") == 1, err
@@ -315,7 +315,7 @@ def test_concepts_beyond_the_first_are_counted(call, made, monkeypatch):
     )
 
 
-def test_names_with_strengths_and_columns_are_read():
+def test_names_may_have_strengths():
     assert find_weighted(NAMES, "thickness") == (2, None) and find_weighted(NAMES, "thickness=-1.5") == (2, -1.5)
     assert find_weighted(NAMES, "3=2") == (0, 2.0) and find_weighted(NAMES, "label: 7=2") == (1, 2.0)
     assert find_weighted(NAMES, "a=b") == (4, None) and find_weighted(NAMES, "a=b=3") == (4, 3.0)

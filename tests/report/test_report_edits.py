@@ -122,6 +122,6 @@ def test_a_floored_p_is_an_upper_bound(result: Verification) -> None:
     assert [row[2] for row in next(iter(printed(bounded)))[2][::2]] == ["≤ 0.048", "0.143"]
 
 
-def test_a_missing_verification_names_its_command() -> None:
+def test_missing_results_name_their_command() -> None:
     section = edits(ReportContext())
     assert section.missing and "latentgan verify RUN" in section.finding

@@ -36,7 +36,7 @@ __all__ = ["browser", "written"]  # fixtures
 pytestmark = pytest.mark.browser
 
 
-def test_light_and_dark_follow_the_system_and_the_reader(browser: Any, written: Path) -> None:
+def test_light_and_dark_follow_the_system(browser: Any, written: Path) -> None:
     opened = open_report(browser, written, color_scheme="dark")
     page = opened.page
     ground = "getComputedStyle(document.body).backgroundColor"
@@ -71,7 +71,7 @@ def test_nothing_scrolls_sideways_but_tables(browser: Any, written: Path, width:
     page.close()
 
 
-def test_without_scripts_findings_tables_and_pictures_are_there(browser: Any, written: Path) -> None:
+def test_without_scripts_pictures_are_there(browser: Any, written: Path) -> None:
     opened = open_report(browser, written, java_script_enabled=False)
     page = opened.page
     assert page.locator("h2 .finding").count() == len(STORY)
@@ -144,7 +144,7 @@ def many(n: int, out: Path, names: tuple[str, ...] = tuple("0123456789")) -> Pat
 
 
 @pytest.mark.parametrize("n", [300, 5_001, 70_000])
-def test_every_group_of_the_map_has_its_colour_and_image(browser: Any, tmp_path: Path, n: int) -> None:
+def test_map_groups_have_colour_and_image(browser: Any, tmp_path: Path, n: int) -> None:
     opened = open_report(browser, many(n, tmp_path / "many.html"))
     page = opened.page
     drawn(page, "latent-map")
@@ -160,7 +160,7 @@ def test_every_group_of_the_map_has_its_colour_and_image(browser: Any, tmp_path:
     page.close()
 
 
-def test_a_map_of_70_000_points_is_drawn_and_moved_quickly(browser: Any, tmp_path: Path) -> None:
+def test_a_map_of_70_000_points_is_quick(browser: Any, tmp_path: Path) -> None:
     opened = open_report(browser, many(70_000, tmp_path / "many.html"))
     page = opened.page
     drawn(page, "latent-map")
@@ -221,7 +221,7 @@ def test_what_is_folded_away_is_printed(browser: Any, tmp_path: Path) -> None:
     page.close()
 
 
-def test_a_printed_page_is_light_and_dark_again_afterwards(browser: Any, tmp_path: Path) -> None:
+def test_a_printed_page_is_light(browser: Any, tmp_path: Path) -> None:
     page = open_report(browser, many(1_500, tmp_path / "many.html"), color_scheme="dark").page
     drawn(page, "latent-map")
     ground = tuple(map_pixels(page)[0, 0])
