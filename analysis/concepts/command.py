@@ -37,7 +37,7 @@ def concepts(
 
     AUC is how well the position along a direction ranks test rows with the concept above those without
     (0.5 is chance); of a number R² tells how much of it the position tells (0 is its mean). p is how rarely test
-    rows are told as well by chance: Mann and Whitney's test of an AUC, shuffled test rows of R² (where no shuffle
+    rows are predicted as well by chance: Mann and Whitney's test of an AUC, shuffled test rows of R² (where no shuffle
     does as well, Spearman's test). q is p after Benjamini–Hochberg over all concepts, each by the method that train
     rows chose. `stability` is the cosine of a direction fitted on a resample with that of the rows left out (1
     always the same, 0 nothing there), `other methods` the mean cosine with what they find: mean difference, LDA,

@@ -38,14 +38,24 @@ from ..base.statistics import SIGNIFICANT, Baseline, Interval, correlation, fals
 from ..errors import AnalysisError
 from .cross_fitting import FOLDS, affordable, cross_fit
 from .directions import METHODS, NUMERIC, find_directions, unit
-from .displacement import displacement_note, moved_by
+from .displacement import displacement_note, estimate_displacements
 from .joint_regression import Joint, columns_of, joint_of
-from .orthogonalization import WAYS, ConditionalConcept, PreservedConcept
+from .orthogonalization import PRESERVE_METHODS, ConditionalConcept, PreservedConcept
 from .scoring import Task, by_mean, chance
-from .search import EDITED, WIDEST, Found, Space, best_methods, narrow, search, targets_of, told_by
+from .search import (
+    EDIT_METHOD,
+    MAX_COLUMNS,
+    FittedDirection,
+    Space,
+    best_methods,
+    narrow,
+    search,
+    targets_of,
+    tasks_for,
+)
 from .stability import RESAMPLES
 from .stratified import evidence_within
-from .targets import FEWEST, ConceptTarget, answerable, named, questions, sides
+from .targets import MIN_ROWS_PER_SIDE, ConceptTarget, concept_targets, places_of_names, sides, with_enough_rows
 from .unsupervised import Unsupervised
 
 
@@ -187,7 +197,7 @@ def concept_table(
     mask: Bools | None = None,
     methods: Sequence[str] = METHODS,
     preserve: Sequence[str] = (),
-    preserve_by: str = WAYS[0],
+    preserve_by: str = PRESERVE_METHODS[0],
     permutations: int = 999,
     draws: int = 20,
     resamples: int = RESAMPLES,
@@ -208,7 +218,7 @@ def concept_table(
         methods: of METHODS.
         preserve: concepts, or columns, that directions of all others preserve, in addition to the plain directions;
             their evidence is within strata of the preserved ones.
-        preserve_by: how, one of WAYS.
+        preserve_by: how, one of PRESERVE_METHODS.
         permutations: shuffles behind each p-value.
         draws: shuffled labels and random directions behind each baseline.
         resamples: behind each stability.
@@ -228,18 +238,18 @@ def concept_table(
     same_length(train=train, train_rows=train_rows)
     same_length(test=test, test_rows=test_rows)
     most = max(int(train_rows.max()), int(test_rows.max()))
-    for question in targets:
-        if len(question.signs) <= most:
+    for target in targets:
+        if len(target.signs) <= most:
             raise AnalysisError(
-                f"{question.name!r} has {len(question.signs)} rows, and train_rows and test_rows go up to row {most}"
+                f"{target.name!r} has {len(target.signs)} rows, and train_rows and test_rows go up to row {most}"
             )
-        check_signs(question, train_rows, test_rows)
+        check_signs(target, train_rows, test_rows)
     mask = np.ones(train.shape[1], np.bool_) if mask is None else mask
-    preserved = named(targets, preserve)
+    preserved = places_of_names(targets, preserve)
     same_length(codes=train, rows=train_rows)
     masked = (train, test) if mask.all() else (train[:, mask], test[:, mask])  # no copy of all columns
     space, width_notes = narrow(*masked, "codes", rng)
-    tasks = [Task(question, train_rows, test_rows) for question in targets]
+    tasks = [Task(target, train_rows, test_rows) for target in targets]
     result, left = search(
         space,
         tasks,
@@ -252,8 +262,8 @@ def concept_table(
         groups=groups,
     )
     best = best_methods(space, tasks, methods, rng=rng, groups=groups)
-    beside_each = _baselines(space, tasks, methods, baselines or {}, draws, rng, groups)
-    concepts = _scored(space, tasks, result, preserved, beside_each, best, permutations, rng)
+    baselines_of_each = _baselines(space, tasks, methods, baselines or {}, draws, rng, groups)
+    concepts = _scored(space, tasks, result, preserved, baselines_of_each, best, permutations, rng)
     wide = np.zeros((len(result), len(mask)))
     wide[:, mask] = space.whole(np.stack([candidate.axis for candidate in result]))
     conditional_places = [i for i, candidate in enumerate(result) if candidate.orthogonal is not None]
@@ -274,7 +284,7 @@ def concept_table(
 def _scored(
     space: Space,
     tasks: Sequence[Task],
-    candidates: Sequence[Found],
+    candidates: Sequence[FittedDirection],
     preserved: Sequence[int],
     baselines: Mapping[tuple[int, str], tuple[Baseline, ...]],
     best: Sequence[str],
@@ -297,8 +307,8 @@ def _scored(
         for k, place in enumerate(of_task):
             if candidates[place].orthogonal is not None:
                 aucs[k], r2s[k], p_values[k] = evidence_within(
-                    task.question,
-                    [tasks[j].question for j in preserved],
+                    task.target,
+                    [tasks[j].target for j in preserved],
                     (task.train, task.test),
                     each[k],
                     permutations,
@@ -311,8 +321,8 @@ def _scored(
             plain = candidate.orthogonal is None
             concepts[place] = Concept(
                 name=candidate.name,
-                column=task.question.column,
-                kind=task.question.kind,
+                column=task.target.column,
+                kind=task.target.kind,
                 method=candidate.method,
                 auc=aucs[k],
                 r2=r2s[k],
@@ -327,7 +337,7 @@ def _scored(
                 negative=fewer,
                 agreement=float(np.mean(cosines_to_others)) if plain and cosines_to_others else math.nan,
                 chosen=plain and candidate.method == best[i],
-                note=task.question.note,
+                note=task.target.note,
             )
     return _corrected(
         [concepts[place] for place in range(len(candidates))],
@@ -367,9 +377,9 @@ def _baselines(
     groups: Ints | None = None,
 ) -> dict[tuple[int, str], tuple[Baseline, ...]]:
     """Baselines of each (task, method): the estimator on other representations, then chance; "" holds chance alone."""
-    signs = targets_of(tasks, tasks[0].train, EDITED)
+    signs = targets_of(tasks, tasks[0].train, EDIT_METHOD)
     shuffled = (shuffled_whole(signs, groups, rng=rng) for _ in range(draws))
-    mixed = np.stack([find_directions(space.train, targets, method=EDITED) for targets in shuffled])
+    mixed = np.stack([find_directions(space.train, targets, method=EDIT_METHOD) for targets in shuffled])
     aimless = np.repeat(unit(rng.normal(size=(draws, 1, mixed.shape[2]))), len(tasks), axis=1)
     lost = chance(tasks, space.train, space.test, mixed, "shuffled", either=False)
     random = chance(tasks, space.train, space.test, aimless, "random direction", either=True)
@@ -378,7 +388,7 @@ def _baselines(
     for name, (train, test) in baselines.items():
         other, _ = narrow(train, test, name, rng)
         for method in methods:
-            columns = told_by(tasks, method)
+            columns = tasks_for(tasks, method)
             if not columns:
                 continue
             targets = targets_of([tasks[i] for i in columns], tasks[0].train, method)
@@ -392,7 +402,7 @@ def _baselines(
 
 
 def _record(
-    space: Space, tasks: Sequence[Task], candidates: Sequence[Found], place: int, rng: np.random.Generator
+    space: Space, tasks: Sequence[Task], candidates: Sequence[FittedDirection], place: int, rng: np.random.Generator
 ) -> ConditionalConcept:
     """How a conditional direction relates to each preserved concept, before and after, on test rows."""
     candidate = candidates[place]
@@ -401,7 +411,9 @@ def _record(
     pair = np.stack([candidates[candidate.source].axis, candidate.axis])
     train, test = space.along(pair)
     steps = pair * train.std(0, dtype=np.float64)[:, None]
-    moved = list(zip(*moved_by(space.test, _concept_columns(tasks, candidates, place), steps), strict=True))
+    moved = list(
+        zip(*estimate_displacements(space.test, _concept_columns(tasks, candidates, place), steps), strict=True)
+    )
     preserved = []
     for k, condition in enumerate(candidate.conditions):
         axis, task = candidates[condition].axis, tasks[candidates[condition].task]
@@ -430,9 +442,9 @@ def _record(
     )
 
 
-def _concept_columns(tasks: Sequence[Task], candidates: Sequence[Found], place: int) -> Doubles:
+def _concept_columns(tasks: Sequence[Task], candidates: Sequence[FittedDirection], place: int) -> Doubles:
     """Values of a conditional direction's concept, then of the preserved ones, on test rows: (n', 1 + c)."""
-    numbers, place_of = columns_of([task.question for task in tasks], tasks[0].test)
+    numbers, place_of = columns_of([task.target for task in tasks], tasks[0].test)
     conditions = [candidates[condition].task for condition in candidates[place].conditions]
     values: Doubles = numbers[:, place_of[[candidates[place].task, *conditions]]]
     return values
@@ -444,7 +456,7 @@ def concept_vector(
     *,
     rng: Seed = 0,
     name: str = "concept",
-    method: str = EDITED,
+    method: str = EDIT_METHOD,
     permutations: int = 999,
     groups: npt.ArrayLike | None = None,
 ) -> tuple[Concept, Doubles]:
@@ -486,10 +498,10 @@ def concept_vector(
 
 def direction_of(codes: Floats, column: Column, method: str, rng: np.random.Generator) -> Doubles:
     """The unit vector (d,) that a method finds by all rows with a value."""
-    [question] = questions(column, np.arange(len(codes)))
+    [target] = concept_targets(column, np.arange(len(codes)))
     space, _ = narrow(codes, codes, "codes", rng)
     rows = np.arange(len(codes))
-    targets = targets_of([Task(question, rows, rows)], rows, method)
+    targets = targets_of([Task(target, rows, rows)], rows, method)
     direction: Doubles = space.whole(find_directions(space.train, targets, method=method))[0]
     return direction
 
@@ -498,11 +510,11 @@ def _with_evidence(
     codes: Floats, column: Column, method: str, permutations: int, rng: np.random.Generator
 ) -> tuple[Concept, Doubles]:
     """One direction and its evidence: by folds where they can be fitted again often enough, else by a split."""
-    if affordable(int(column.present.sum()), min(codes.shape[1], WIDEST), permutations, method):
+    if affordable(int(column.present.sum()), min(codes.shape[1], MAX_COLUMNS), permutations, method):
         return _cross_fitted(codes, column, method, permutations, rng)
     order = rng.permutation(len(codes))
     train, test = np.sort(order[: len(codes) * 7 // 10]), np.sort(order[len(codes) * 7 // 10 :])
-    usable, left = answerable(questions(column, train), train, test)
+    usable, left = with_enough_rows(concept_targets(column, train), train, test)
     if not usable:
         raise AnalysisError(left[0])
     table = concept_table(
@@ -517,21 +529,21 @@ def _cross_fitted(
     """The direction of all rows with a value, and its evidence from held-out folds."""
     has_label = column.present
     rows, codes = np.arange(int(has_label.sum())), codes[has_label]
-    [question] = questions(column.take(np.flatnonzero(has_label)), rows)
-    more, fewer = sides(question.signs)
-    if min(more, fewer) < FEWEST * 3 // 2:
+    [target] = concept_targets(column.take(np.flatnonzero(has_label)), rows)
+    more, fewer = sides(target.signs)
+    if min(more, fewer) < MIN_ROWS_PER_SIDE * 3 // 2:
         raise AnalysisError(
             f"{column.name!r} is left out: {more} rows have it and {fewer} have not, and a concept needs "
-            f"{FEWEST * 3 // 2} on either side"
+            f"{MIN_ROWS_PER_SIDE * 3 // 2} on either side"
         )
     space, _ = narrow(codes, codes, "codes", rng)
-    task = Task(question, rows, rows)
+    task = Task(target, rows, rows)
     [result], _ = search(space, [task], [method], preserved=[], preserved_names="", rng=rng)
-    targets = question.signs if question.values is None else question.values
-    held = cross_fit(space.train, targets, question.signs, method=method, permutations=permutations, rng=rng)
+    targets = target.signs if target.values is None else target.values
+    held = cross_fit(space.train, targets, target.signs, method=method, permutations=permutations, rng=rng)
     area, r2 = (
         task.auc(held.positions, inflation=held.inflation),
-        None if question.values is None else task.r2_of(question.values, held.predicted, rng),
+        None if target.values is None else task.r2_of(target.values, held.predicted, rng),
     )
     random = unit(rng.normal(size=(20, 1, space.train.shape[1])))
     baselines = (
@@ -540,7 +552,7 @@ def _cross_fitted(
     )
     direction = space.whole(result.axis[None])[0]
     concept = Concept(
-        name=question.name,
+        name=target.name,
         column=column.name,
         kind=column.kind,
         method=method,
@@ -557,24 +569,24 @@ def _cross_fitted(
         negative=fewer,
         agreement=math.nan,
         chosen=True,
-        note="; ".join(filter(None, (question.note, f"{FOLDS}-fold cross-fitting"))),
+        note="; ".join(filter(None, (target.note, f"{FOLDS}-fold cross-fitting"))),
     )
     return concept, direction
 
 
-def check_signs(question: ConceptTarget, train_rows: Ints, test_rows: Ints) -> None:
+def check_signs(target: ConceptTarget, train_rows: Ints, test_rows: Ints) -> None:
     """Check that signs are signs, and that train and test rows hold both sides.
 
     Raises:
         AnalysisError: they are not, or do not.
     """
-    if not np.isin(question.signs, (-1, 0, 1)).all():
-        raise AnalysisError(f"the signs of {question.name!r} must be 1 (has it), -1 (has not) or 0 (unknown)")
+    if not np.isin(target.signs, (-1, 0, 1)).all():
+        raise AnalysisError(f"the signs of {target.name!r} must be 1 (has it), -1 (has not) or 0 (unknown)")
     for part, rows in (("train", train_rows), ("test", test_rows)):
-        more, fewer = sides(question.signs[rows])
+        more, fewer = sides(target.signs[rows])
         if not (more and fewer):
             raise AnalysisError(
-                f"{question.name!r} has {more} {part} rows with it and {fewer} without: a direction needs both sides, "
+                f"{target.name!r} has {more} {part} rows with it and {fewer} without: a direction needs both sides, "
                 "signs of 1 and -1"
             )
 
@@ -586,7 +598,7 @@ def decode_edits(
     rows: Ints,
     *,
     strengths: Sequence[float] = (-3, -2, -1, 0, 1, 2, 3),
-    method: str = EDITED,
+    method: str = EDIT_METHOD,
     most: int = 24,
 ) -> Edits:
     """Decode code + strength · scale · direction for every concept of `method`: frames for sliders.

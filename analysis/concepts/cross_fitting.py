@@ -25,16 +25,16 @@ from .targets import sides
 FOLDS = 10
 
 
-WORK = 2e9  # rows · columns · shuffles · folds up to which everything is fitted again: some seconds
+MAX_WORK = 2e9  # rows · columns · shuffles · folds up to which everything is fitted again: some seconds
 
 
-ITERATED = 25  # times as much work for a direction that is found by iteration
+ITERATIVE_COST = 25  # times as much work for a direction that is found by iteration
 
 
-CELLS = 8_000_000  # rows · shuffles at once
+MAX_CELLS = 8_000_000  # rows · shuffles at once
 
 
-TAIL = (
+TAIL_QUANTILE = (
     0.015  # quantile of shuffled labels' AUCs that bounds intervals: 2.5 % less what some hundred shuffles leave open
 )
 
@@ -46,7 +46,7 @@ class CrossFit:
     positions: Doubles
     """(n,) of each row along the direction of the other folds, centred and scaled a fold."""
     predicted: Doubles
-    """(n,) the number of each row as told by the other folds; NaN where sides are told apart."""
+    """(n,) the number of each row predicted by the other folds; NaN where labels are sides."""
     p_value: float
     """One-sided, of the AUC, or R² of numbers."""
     null: Doubles
@@ -59,8 +59,8 @@ class CrossFit:
 
 def affordable(rows: int, columns: int, permutations: int, method: str) -> bool:
     """Whether a direction of so many rows and columns can be fitted again for every fold of every shuffle."""
-    work = rows * columns * (permutations + 1) * FOLDS * (ITERATED if method in LOSSES else 1)
-    return work <= WORK and rows * (permutations + 1) <= CELLS
+    work = rows * columns * (permutations + 1) * FOLDS * (ITERATIVE_COST if method in LOSSES else 1)
+    return work <= MAX_WORK and rows * (permutations + 1) <= MAX_CELLS
 
 
 def cross_fit(
@@ -88,7 +88,9 @@ def cross_fit(
     areas = _auc(positions[:, 1:], labels[:, 1:] if not numeric else _sides(labels[:, 1:]))
     more, fewer = sides(signs)
     independent = (more + fewer + 1) / (12 * more * fewer)
-    low, high = (np.square(np.quantile(areas, (TAIL, 1 - TAIL)) - 0.5) / (Z**2 * independent)).tolist()
+    low, high = (
+        np.square(np.quantile(areas, (TAIL_QUANTILE, 1 - TAIL_QUANTILE)) - 0.5) / (Z**2 * independent)
+    ).tolist()
     return CrossFit(
         positions=positions[:, 0],
         predicted=predicted[:, 0],

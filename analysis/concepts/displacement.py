@@ -24,7 +24,7 @@ MIN_SIGNAL_SHARE = 0.4  # share of a concept's variance along its effect that mu
 MIN_ROWS_PER_COLUMN = 3  # rows for each column of the code and each concept; fewer estimate no usable covariance
 
 
-def moved_by(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Interval]]:
+def estimate_displacements(codes: Floats, columns: Doubles, steps: Doubles) -> list[list[Interval]]:
     """Estimate how far each step moves each concept, in the concept's standard deviations, with a 95 % interval.
 
     Args:

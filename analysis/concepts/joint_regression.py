@@ -24,14 +24,14 @@ from ..base.arrays import Bools, Doubles, Floats, Ints
 from ..base.chunked import blocks
 from ..base.groups import shuffled_whole
 from .directions import unit
-from .orthogonalization import GONE
+from .orthogonalization import MIN_SHARE_LEFT
 from .targets import ConceptTarget
 
-SHUFFLES = 40
+N_SHUFFLES = 40
 """Shuffles of the concepts' rows."""
 
 
-WIDEST = 512
+MAX_COVARIANCE_COLUMNS = 512
 """Columns of codes up to which their own covariance is stored."""
 
 
@@ -97,24 +97,24 @@ class Joint:
                     result.append(Pair((self.names[k], self.names[i]), r, n))
         return tuple(sorted(result, key=lambda pair: -abs(pair.correlation)))
 
-    def shuffled_directions(self, question: int, preserved: Sequence[int] = ()) -> Doubles:
+    def shuffled_directions(self, place: int, preserved: Sequence[int] = ()) -> Doubles:
         """Unit vectors (r, d) that the same estimator finds for shuffled labels."""
-        return unit(self._partial(self.shuffled, question, preserved)[0])
+        return unit(self._partial(self.shuffled, place, preserved)[0])
 
-    def direction(self, question: int, preserved: Sequence[int]) -> tuple[Doubles, float]:
+    def direction(self, place: int, preserved: Sequence[int]) -> tuple[Doubles, float]:
         """The direction of a target where the preserved ones stay, and how much of its column these leave.
 
         Returns:
             Unit vector (d,), zeros where nothing is left; and the standard deviation of the target's column where the
             preserved ones are given, as a share of all of it.
         """
-        v, left = self._partial(self.cross, question, preserved)
-        return unit(v) if left >= GONE else np.zeros_like(v), left
+        v, left = self._partial(self.cross, place, preserved)
+        return unit(v) if left >= MIN_SHARE_LEFT else np.zeros_like(v), left
 
-    def _partial(self, cross: Doubles, question: int, preserved: Sequence[int]) -> tuple[Doubles, float]:
+    def _partial(self, cross: Doubles, place: int, preserved: Sequence[int]) -> tuple[Doubles, float]:
         if not preserved:
-            return cross[..., question, :], 1.0
-        a, b = int(self.number[question]), self.number[list(preserved)]
+            return cross[..., place, :], 1.0
+        a, b = int(self.number[place]), self.number[list(preserved)]
         variance = float(self.covariance[a, a])
         inside, toward = self.covariance[np.ix_(b, b)], self.covariance[b, a]
         weights = np.linalg.pinv(inside, rcond=1e-8, hermitian=True) @ toward
@@ -130,7 +130,7 @@ def joint_of(
     *,
     rng: np.random.Generator,
     mask: Bools,
-    shuffles: int = SHUFFLES,
+    shuffles: int = N_SHUFFLES,
     groups: Ints | None = None,
 ) -> Joint:
     """Take the covariances of codes (n, d) of `rows`, (n,) of the table; of columns beyond `mask` they are 0.
@@ -147,7 +147,7 @@ def joint_of(
     for _, part in blocks(codes):
         centre += part.sum(0, dtype=np.float64)
     centre /= max(1, len(codes))
-    wide = codes.shape[1] > WIDEST
+    wide = codes.shape[1] > MAX_COVARIANCE_COLUMNS
     every = np.arange(len(x))
     orders = [every, *(shuffled_whole(every, groups, rng=rng) for _ in range(shuffles))]
     single_codes = x.astype(np.float32)

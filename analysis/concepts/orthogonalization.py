@@ -29,22 +29,22 @@ from ..base.statistics import UNKNOWN, Interval
 from ..errors import AnalysisError
 from .directions import by_rows, unit
 
-SAME = 1e-6
+MIN_LENGTH_LEFT = 1e-6
 """A unit vector of which less is left lies within others, up to rounding."""
 
 
 REGRESSION, PROJECTION = "regression", "projection"
 
 
-WAYS = (REGRESSION, PROJECTION)
+PRESERVE_METHODS = (REGRESSION, PROJECTION)
 """How others are preserved, the default first."""
 
 
-GONE = 1e-3
+MIN_SHARE_LEFT = 1e-3
 """Preserved concepts that leave a smaller share of a concept's standard deviation determine it."""
 
 
-BAR = 20.0
+MAX_CONDITION_NUMBER = 20.0
 """Condition number of unit directions up to which none nearly depends on the others."""
 
 
@@ -82,7 +82,7 @@ class ConditionalConcept:
     preserved: tuple[PreservedConcept, ...]
     """The concepts that it preserves."""
     by: str = PROJECTION
-    """One of WAYS."""
+    """One of PRESERVE_METHODS."""
     moved: tuple[Interval, Interval] = (UNKNOWN, UNKNOWN)
     """How far an edit of strength 1 along the plain and the conditional direction moves the concept itself."""
 
@@ -124,7 +124,7 @@ class Span:
         return v
 
 
-def span_of(conditions: Doubles, *, bar: float = BAR) -> Span:
+def span_of(conditions: Doubles, *, bar: float = MAX_CONDITION_NUMBER) -> Span:
     """Find the span of conditions.
 
     A condition is used where, with those used before it, the condition number of the unit vectors stays up to `bar`.
@@ -143,7 +143,7 @@ def span_of(conditions: Doubles, *, bar: float = BAR) -> Span:
     return Span(np.linalg.qr(c[used].T)[0] if used.any() else np.zeros((c.shape[1], 0)), used, number)
 
 
-def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -> OrthogonalDirection:
+def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = MAX_CONDITION_NUMBER) -> OrthogonalDirection:
     """Project the span of conditions out of a direction.
 
     Args:
@@ -162,7 +162,7 @@ def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = BAR) 
     return without_span(direction, conditions, bar=bar)
 
 
-def without_span(direction: Doubles, conditions: Doubles, *, bar: float = BAR) -> OrthogonalDirection:
+def without_span(direction: Doubles, conditions: Doubles, *, bar: float = MAX_CONDITION_NUMBER) -> OrthogonalDirection:
     """The same of a direction (d,) and checked conditions (c, d), of which there may be none."""
     v, span = unit(direction.astype(np.float64)), span_of(conditions, bar=bar)
     if not v.any():
@@ -212,13 +212,13 @@ def regress(
         rest -= u @ (u.T @ rest)  # twice, as rounding is all that the first pass leaves of a dependent one
         sizes = np.linalg.norm(residual_columns, axis=0)
         left[places] = np.where(sizes > 0, np.linalg.norm(rest, axis=0) / np.where(sizes > 0, sizes, 1), 0)
-        vanished = left[places] < GONE
+        vanished = left[places] < MIN_SHARE_LEFT
         shift = (root * rest).T @ codes[rows].astype(np.float64)
         result[places] = np.where(vanished[:, None], 0.0, shift)
     return result, left
 
 
-NEAR = 0.2
+NEARLY_DEPENDENT = 0.2
 """A direction of which less is left nearly depends on others: sin of 12°."""
 
 
@@ -237,7 +237,12 @@ class ConditionalDirections:
 
 
 def conditional_directions(
-    directions: Floats, conditions: Floats, *, names: Sequence[str], preserved: Sequence[str], least: float = NEAR
+    directions: Floats,
+    conditions: Floats,
+    *,
+    names: Sequence[str],
+    preserved: Sequence[str],
+    least: float = NEARLY_DEPENDENT,
 ) -> ConditionalDirections:
     """Project the preserved directions out of others, and name what depends on what.
 
@@ -284,7 +289,7 @@ def conditional_directions(
 
 def _without(v: Doubles, conditions: Doubles) -> OrthogonalDirection:
     """`v` without the whole span of `conditions`, of which only what says nothing beside the others is left out."""
-    return without_span(v, conditions, bar=1 / SAME)
+    return without_span(v, conditions, bar=1 / MIN_LENGTH_LEFT)
 
 
 def _dependent_conditions(conditions: Doubles, preserved: Sequence[str], least: float) -> list[str]:
@@ -297,13 +302,13 @@ def _dependent_conditions(conditions: Doubles, preserved: Sequence[str], least: 
             )
         elif (size := _without(condition, conditions[:i]).left) < least:
             among = _nearest(condition, conditions[:i], preserved[:i])
-            counted = "it counts once" if size < SAME else f"{100 * size**2:.1f} % of it is its own"
+            counted = "it counts once" if size < MIN_LENGTH_LEFT else f"{100 * size**2:.1f} % of it is its own"
             notes.append(f"the preserved {name!r} is nearly dependent on {among}: {counted}")
     return notes
 
 
 def _nearest(v: Doubles, conditions: Doubles, preserved: Sequence[str]) -> str:
     """Name the preserved directions that make up the projection of `v`, the larger first, those that matter."""
-    weights = np.abs(np.linalg.pinv(conditions.T, rcond=SAME) @ v)
+    weights = np.abs(np.linalg.pinv(conditions.T, rcond=MIN_LENGTH_LEFT) @ v)
     order = [i for i in np.argsort(-weights, kind="stable").tolist() if weights[i] >= 0.2 * weights.max()]
     return " with ".join(repr(preserved[i]) for i in order[:4])

@@ -24,9 +24,9 @@ from .targets import ConceptTarget, sides
 
 @dataclass(frozen=True)
 class Task:
-    """One question on train and test rows: sides to rank, and numbers to tell where the concept is one."""
+    """One concept on train and test rows: sides to rank, and numbers to tell where the concept is one."""
 
-    question: ConceptTarget
+    target: ConceptTarget
     train: Ints
     """(n,) rows of the table, in the order of the train codes."""
     test: Ints
@@ -34,7 +34,7 @@ class Task:
     @property
     def numeric(self) -> bool:
         """Whether the figure is R² of the number, and not AUC of the sides."""
-        return self.question.values is not None
+        return self.target.values is not None
 
     @property
     def two_sided(self) -> bool:
@@ -43,11 +43,11 @@ class Task:
 
     def signs(self, rows: Ints) -> Ints:
         """1, −1 and 0 = unknown of `rows`."""
-        return self.question.signs[rows]
+        return self.target.signs[rows]
 
     def values(self, rows: Ints) -> Doubles:
         """The numbers of `rows`, NaN = unknown."""
-        return np.full(len(rows), np.nan) if self.question.values is None else self.question.values[rows]
+        return np.full(len(rows), np.nan) if self.target.values is None else self.target.values[rows]
 
     def auc(self, along: Floats, *, inflation: tuple[float, float] = (1.0, 1.0)) -> Interval:
         """AUC of positions (n',) of the test rows; see `auc_interval` for `inflation`."""
@@ -55,17 +55,17 @@ class Task:
         return auc_interval(along[signs != 0], signs[signs != 0] > 0, inflation=inflation)
 
     def r2(self, along: tuple[Floats, Floats], rng: np.random.Generator) -> Interval:
-        """R² of the number as told from positions of (train, test) rows, by the line fitted on train."""
-        return self.r2_of(*self._told(*along), rng)
+        """R² of the number predicted from positions of (train, test) rows, by the line fitted on train."""
+        return self.r2_of(*self._predict(*along), rng)
 
     @staticmethod
     def r2_of(truth: Doubles, predicted: Doubles, rng: np.random.Generator) -> Interval:
-        """R² of numbers (n,) as told (n,), with a bootstrap over rows."""
+        """R² of predicted numbers (n,), with a bootstrap over rows."""
         gap, spread = np.square(truth - predicted), np.square(truth - truth.mean())
         error = bootstrap_ratio(gap, spread, rng=rng, repeats=500)
         return Interval(1 - error.value, 1 - error.high, 1 - error.low, error.n)
 
-    def _told(self, train: Floats, test: Floats) -> tuple[Doubles, Doubles]:
+    def _predict(self, train: Floats, test: Floats) -> tuple[Doubles, Doubles]:
         """The number of the known test rows, and what the line through the train rows says."""
         y, truth = self.values(self.train), self.values(self.test)
         fit, has_number = np.isfinite(y), np.isfinite(truth)
@@ -81,7 +81,7 @@ class Task:
     def plain(self, along: tuple[Floats, Floats]) -> float:
         """The same without its interval."""
         if self.numeric:
-            return r2_score(*self._told(*along))
+            return r2_score(*self._predict(*along))
         signs = self.signs(self.test)
         return auc(along[1][signs != 0], signs[signs != 0] > 0)
 
@@ -112,11 +112,12 @@ class Task:
 
     def _p_of_numbers(self, along: tuple[Floats, Floats], repeats: int, rng: np.random.Generator) -> list[float]:
         """R² of shuffled numbers rises with Σ y ŷ, all else in it staying: that is compared."""
-        pairs = [self._told(train, test) for train, test in zip(along[0].T, along[1].T, strict=True)]
+        pairs = [self._predict(train, test) for train, test in zip(along[0].T, along[1].T, strict=True)]
         truth, predicted = pairs[0][0] - pairs[0][0].mean(), np.stack([prediction for _, prediction in pairs], axis=1)
         predicted -= predicted.mean(0)
         null = np.array([rng.permutation(truth) @ predicted for _ in range(repeats)])
-        tie = 1e-9 * np.abs(truth) @ np.abs(predicted)  # equal but for rounding, as where nothing is told, is as good
+        # Values that are equal up to rounding count as ties, as where nothing is predicted.
+        tie = 1e-9 * np.abs(truth) @ np.abs(predicted)
         permuted = [
             permutation_p(p, column) for p, column in zip((truth @ predicted - tie).tolist(), null.T, strict=True)
         ]

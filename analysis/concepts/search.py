@@ -1,4 +1,4 @@
-"""Directions of every question by every method, how stable each is, and those that preserve other questions."""
+"""Directions of every concept by every method, how stable each is, and those that preserve other concepts."""
 
 from __future__ import annotations
 
@@ -16,17 +16,25 @@ from ..base.statistics import UNKNOWN, Interval
 from ..errors import AnalysisError
 from .directions import METHODS, NUMERIC, find_directions, in_units, mean_differences, unit
 from .joint_regression import columns_of
-from .orthogonalization import PROJECTION, SAME, WAYS, OrthogonalDirection, orthogonalise, regress, span_of
+from .orthogonalization import (
+    MIN_LENGTH_LEFT,
+    PRESERVE_METHODS,
+    PROJECTION,
+    OrthogonalDirection,
+    orthogonalise,
+    regress,
+    span_of,
+)
 from .scoring import Task
 from .stability import RESAMPLES, Resamples, cosines_of, stabilities
 
-WIDEST = 512  # columns; wider representations go through a PCA fitted on train
+MAX_COLUMNS = 512  # columns; wider representations go through a PCA fitted on train
 
 
-SEARCH = 10_000  # train rows that choose the best method
+MAX_SELECTION_ROWS = 10_000  # train rows that choose the best method
 
 
-EDITED = "mean difference"  # the method of edits and of conditional directions: it stays where the codes are
+EDIT_METHOD = "mean difference"  # the method of edits and of conditional directions: it stays where the codes are
 
 
 class Space(NamedTuple):
@@ -60,15 +68,15 @@ class Space(NamedTuple):
 def narrow(train: Floats, test: Floats, name: str, rng: np.random.Generator) -> tuple[Space, list[str]]:
     """Check (n, d) and (n', d) rows, and reduce more columns than normals can be found in; say so."""
     train, test = as_codes(train, f"train {name}"), as_codes(test, f"test {name}")
-    if train.shape[1] <= WIDEST:
+    if train.shape[1] <= MAX_COLUMNS:
         return Space(train, test, fit_scaler(train).scale), []
-    pca = fit_pca(train, WIDEST, rng=rng)
+    pca = fit_pca(train, MAX_COLUMNS, rng=rng)
     sentences = [f"{train.shape[1]:,} columns of {name} reduced to {len(pca.axes)} by a PCA fitted on train"]
     return Space(pca.project(train), pca.project(test), fit_scaler(train).scale, pca.axes), sentences
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FittedDirection:
     """One direction, before it is scored on test rows."""
 
     task: int
@@ -87,7 +95,7 @@ class Found:
     conditions: tuple[int, ...] = ()
     """Places of the directions that it preserves."""
     by: str = ""
-    """One of WAYS, of a conditional one."""
+    """One of PRESERVE_METHODS, of a conditional one."""
 
 
 def targets_of(tasks: Sequence[Task], rows: Ints, method: str) -> AnyArray:
@@ -96,7 +104,7 @@ def targets_of(tasks: Sequence[Task], rows: Ints, method: str) -> AnyArray:
     return np.stack(columns, axis=1)
 
 
-def told_by(tasks: Sequence[Task], method: str) -> list[int]:
+def tasks_for(tasks: Sequence[Task], method: str) -> list[int]:
     """Places of the tasks that a method is for: ridge reads numbers only."""
     return [i for i, task in enumerate(tasks) if task.numeric or method != NUMERIC]
 
@@ -110,23 +118,23 @@ def search(
     preserved_names: str,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
-    by: str = WAYS[0],
+    by: str = PRESERVE_METHODS[0],
     groups: Ints | None = None,
-) -> tuple[list[Found], list[str]]:
+) -> tuple[list[FittedDirection], list[str]]:
     """Find every direction, method by method; last those that leave the tasks in `preserved` unchanged.
 
     `preserved_names` is what these tasks are called together.
 
-    `by` is one of WAYS. `groups` (n,) are drawn whole.
+    `by` is one of PRESERVE_METHODS. `groups` (n,) are drawn whole.
     """
-    if by not in WAYS:
-        raise AnalysisError(f"concepts are preserved by {' or '.join(WAYS)}, not by {by!r}")
+    if by not in PRESERVE_METHODS:
+        raise AnalysisError(f"concepts are preserved by {' or '.join(PRESERVE_METHODS)}, not by {by!r}")
     for method in methods:
         if method not in METHODS:
             raise AnalysisError(f"unknown method {method!r}: known are {', '.join(METHODS)}")
     drawn, result = Resamples(space.train, rng=rng, resamples=resamples, groups=groups), []
     for method in methods:
-        if columns := told_by(tasks, method):
+        if columns := tasks_for(tasks, method):
             targets = targets_of([tasks[i] for i in columns], tasks[0].train, method)
             classifier = drawn.fit(targets, method)
             if classifier is None:
@@ -135,31 +143,33 @@ def search(
                 axes = in_units(classifier.weights.T, drawn.scaler.scale)
             resampled, null = stabilities(drawn, targets, method, classifier, space.at_unit_variance, rng)
             result += [
-                Found(task=i, method=method, axis=axis, stability=steady, shuffled=lost, name=tasks[i].question.name)
+                FittedDirection(
+                    task=i, method=method, axis=axis, stability=steady, shuffled=lost, name=tasks[i].target.name
+                )
                 for i, axis, steady, lost in zip(columns, axes, resampled, null, strict=True)
             ]
     condition_on = _projected if by == PROJECTION else _regressed
-    conditional, notes = list[Found](), list[str]()
+    conditional, notes = list[FittedDirection](), list[str]()
     if preserved:
         conditional, notes = condition_on(result, space, tasks, drawn, list(preserved), preserved_names)
     return [*result, *conditional], notes
 
 
 def _regressed(
-    candidates: Sequence[Found],
+    candidates: Sequence[FittedDirection],
     space: Space,
     tasks: Sequence[Task],
     drawn: Resamples,
     preserved: list[int],
     preserved_names: str,
-) -> tuple[list[Found], list[str]]:
+) -> tuple[list[FittedDirection], list[str]]:
     """Regress codes on every other task together with the preserved ones; note those of which these leave nothing."""
-    method = EDITED if any(candidate.method == EDITED for candidate in candidates) else candidates[0].method
+    method = EDIT_METHOD if any(candidate.method == EDIT_METHOD for candidate in candidates) else candidates[0].method
     places = {candidate.task: i for i, candidate in enumerate(candidates) if candidate.method == method}
     concept_places = [i for i in places if i not in preserved]
     if not concept_places:
         return [], [f"no direction preserves {preserved_names}: every concept is among them"]
-    values, number = columns_of([task.question for task in tasks], tasks[0].train)
+    values, number = columns_of([task.target for task in tasks], tasks[0].train)
     columns, condition_columns = values[:, number[concept_places]], values[:, number[preserved]]
     directions, left = regress(space.train, columns, condition_columns)
     counts = drawn.counts.astype(np.float64)
@@ -169,11 +179,11 @@ def _regressed(
             for halves in (counts, counts == 0)
         ]
     )
-    steady = cosines_of(unit(space.at_unit_variance(pairs, EDITED)))
+    steady = cosines_of(unit(space.at_unit_variance(pairs, EDIT_METHOD)))
     condition = _condition(condition_columns)
     made, notes = [], list[str]()
     for k, i in enumerate(concept_places):
-        name = tasks[i].question.name
+        name = tasks[i].target.name
         if not candidates[places[i]].axis.any():
             notes.append(f"{name!r} has no direction that could preserve {preserved_names}: no code differs")
         elif not directions[k].any():
@@ -187,7 +197,7 @@ def _regressed(
             )
             conditions = tuple(places[k] for k in preserved)
             made.append(
-                Found(
+                FittedDirection(
                     task=i,
                     method=method,
                     axis=orthogonal.direction,
@@ -197,7 +207,7 @@ def _regressed(
                     source=places[i],
                     orthogonal=orthogonal,
                     conditions=conditions,
-                    by=WAYS[0],
+                    by=PRESERVE_METHODS[0],
                 )
             )
     return made, notes
@@ -214,42 +224,45 @@ def _condition(columns: Doubles) -> float:
 
 
 def _projected(
-    candidates: Sequence[Found],
+    candidates: Sequence[FittedDirection],
     space: Space,
     tasks: Sequence[Task],
     drawn: Resamples,
     preserved: list[int],
     preserved_names: str,
-) -> tuple[list[Found], list[str]]:
+) -> tuple[list[FittedDirection], list[str]]:
     """Project the preserved tasks' directions out of every other task's; note those of which nothing is left."""
-    method = EDITED if any(candidate.method == EDITED for candidate in candidates) else candidates[0].method
+    method = EDIT_METHOD if any(candidate.method == EDIT_METHOD for candidate in candidates) else candidates[0].method
     places = {candidate.task: i for i, candidate in enumerate(candidates) if candidate.method == method}
     axes = np.stack([candidates[places[i]].axis for i in preserved])
     apart = [k for k, used in zip(preserved, span_of(axes).used, strict=True) if used]
     pairs = drawn.directions(targets_of(tasks, tasks[0].train, method), method)
     resampled_pairs = np.array(
-        [[span_of(candidate[apart], bar=1 / SAME).taken_out(candidate) for candidate in half] for half in pairs]
+        [
+            [span_of(candidate[apart], bar=1 / MIN_LENGTH_LEFT).taken_out(candidate) for candidate in half]
+            for half in pairs
+        ]
     )
     made, concept_places = [], [i for i in places if i not in preserved]
     notes = [] if concept_places else [f"no direction preserves {preserved_names}: every concept is among them"]
     for i in concept_places:
         if not candidates[places[i]].axis.any():
             notes.append(
-                f"{tasks[i].question.name!r} has no direction that could preserve {preserved_names}: no code differs"
+                f"{tasks[i].target.name!r} has no direction that could preserve {preserved_names}: no code differs"
             )
             continue
         orthogonal = orthogonalise(candidates[places[i]].axis, axes)
         if orthogonal.gone:
             whose = "its" if len(preserved) == 1 else "their"
             notes.append(
-                f"nothing is left of {tasks[i].question.name!r} without {preserved_names}: it lies in {whose} span"
+                f"nothing is left of {tasks[i].target.name!r} without {preserved_names}: it lies in {whose} span"
             )
             continue
-        name = f"{tasks[i].question.name}, preserving {preserved_names} by projection"
+        name = f"{tasks[i].target.name}, preserving {preserved_names} by projection"
         conditions = tuple(places[k] for k in preserved)
         steady = cosines_of(space.at_unit_variance(resampled_pairs[:, :, i : i + 1], method))[0]
         made.append(
-            Found(
+            FittedDirection(
                 task=i,
                 method=method,
                 axis=orthogonal.direction,
@@ -268,16 +281,17 @@ def _projected(
 def best_methods(
     space: Space, tasks: Sequence[Task], methods: Sequence[str], *, rng: np.random.Generator, groups: Ints | None = None
 ) -> list[str]:
-    """Choose each task's method by a fifth of at most `SEARCH` train rows, fitted on the rest: no test row chooses.
+    """Choose the best method of each task on held-out train rows; no test row takes part.
 
-    Rows of one of the groups (n,) are on one side.
+    Of at most `MAX_SELECTION_ROWS` train rows a fifth scores the methods, which are fitted to the rest. Rows of one
+    group stay together.
     """
-    order = whole_order(len(space.train), groups, rng=rng)[:SEARCH]
+    order = whole_order(len(space.train), groups, rng=rng)[:MAX_SELECTION_ROWS]
     held, fit = cut(order, len(order) // 5, groups)
-    inner = [Task(task.question, task.train[fit], task.train[held]) for task in tasks]
+    inner = [Task(task.target, task.train[fit], task.train[held]) for task in tasks]
     subspace, best = Space(space.train[fit], space.train[held], space.deviation), [(-np.inf, methods[0])] * len(tasks)
     for method in methods if len(methods) > 1 else ():
-        columns = [i for i in told_by(tasks, method) if inner[i].two_sided]
+        columns = [i for i in tasks_for(tasks, method) if inner[i].two_sided]
         if not columns:
             continue
         targets = targets_of([inner[i] for i in columns], inner[0].train, method)

@@ -7,7 +7,8 @@ all rows, share rows, and would have a cosine of 0.5 to 0.7 where there is nothi
 unit variance on the train rows: in the columns' own units the widest one would decide it alone.
 
 All resamples are found at once as weighted products. Mean differences are exact. LDA and ridge need Σ w x xᵀ, logistic
-normals and SVMs a fit each: exact up to a size. Beyond it, where there are `RICH` rows a column, to first order,
+normals and SVMs a fit each: exact up to a size. Beyond it, where there are `FIRST_ORDER_ROWS_PER_COLUMN` rows a
+column, to first order,
 
     W_b = W − H⁻¹ ∇_b     ∇_b the gradient of the weighted rows at the fit of all rows, H the curvature there
 
@@ -31,19 +32,19 @@ from .directions import LOSSES, PENALTIES, by_rows, fit_normals, in_units, numbe
 RESAMPLES = 40
 
 
-REFITTED = 1e8  # rows · columns · classifiers up to which iterative classifiers are refitted
+MAX_REFIT_WORK = 1e8  # rows · columns · classifiers up to which iterative classifiers are refitted
 
 
-SECOND = 5e9  # rows · columns² · resamples up to which covariances are weighted
+MAX_COVARIANCE_WORK = 5e9  # rows · columns² · resamples up to which covariances are weighted
 
 
-RICH = 50  # rows a column from which the first order is within 0.03 of refitted cosines
+FIRST_ORDER_ROWS_PER_COLUMN = 50  # rows a column from which the first order is within 0.03 of refitted cosines
 
 
-FEWEST = 8  # resamples
+MIN_RESAMPLES = 8  # resamples
 
 
-CELLS = (
+MAX_CELLS = (
     4_000_000  # floats of all covariances at once; refitted classifiers have a 32nd, as L-BFGS keeps 20 steps of them
 )
 
@@ -93,12 +94,16 @@ class Resamples:
         if method == "mean difference":
             return self.counts, True
         if method in LOSSES:
-            afforded = int(min(REFITTED / (2 * n), CELLS / 32) / (d * classifiers))
+            afforded = int(min(MAX_REFIT_WORK / (2 * n), MAX_CELLS / 32) / (d * classifiers))
         else:
-            afforded = int(min(SECOND / (2 * n * d**2), CELLS / (2 * d**2)))
+            afforded = int(min(MAX_COVARIANCE_WORK / (2 * n * d**2), MAX_CELLS / (2 * d**2)))
         if afforded >= drawn:
             return self.counts, True
-        return (self.counts, False) if n >= RICH * d else (self.counts[:, : max(FEWEST, afforded)], True)
+        return (
+            (self.counts, False)
+            if n >= FIRST_ORDER_ROWS_PER_COLUMN * d
+            else (self.counts[:, : max(MIN_RESAMPLES, afforded)], True)
+        )
 
     def _least_squares(self, targets: AnyArray, method: str, counts: Pixels) -> Doubles:
         """cov(x, y), which mean differences are multiples of, or Σ⁻¹ of it: (m, 2b, d)."""

@@ -4,12 +4,13 @@ Where concepts are correlated in the rows, a direction may look independent of o
 other way round. Rows are therefore compared with rows alike in the preserved concepts alone:
 
     AUC       pairs of rows of one stratum, strata weighted by n₊ n₋ / (n₊ + n₋) (van Elteren 1960)
-    R²        of what the kept concepts leave of the number, told by what they leave of the position (squared partial
-              correlation, at the train rows' slope)
+    R²        of the number's residual given the preserved concepts, predicted from the position's residual (squared
+              partial correlation, at the train rows' slope)
 
-A stratum holds the rows that agree in every kept class, boolean and text and are near each other in kept numbers. What
-a smooth curve of kept numbers explains is first taken out of the positions: quadratic splines, whose line and parabola
-may differ between kept classes, and products of two numbers. p-values shuffle rows within strata.
+A stratum holds the rows that agree in every preserved class, boolean and text and are near each other in preserved
+numbers. What a smooth curve of preserved numbers explains is first taken out of the positions: quadratic splines, whose
+line and parabola may differ between preserved classes, and products of two numbers. p-values shuffle rows within
+strata.
 """
 
 from __future__ import annotations
@@ -25,31 +26,31 @@ from ..base.rank_tests import below_floor
 from ..base.statistics import UNKNOWN, Interval, Z, bootstrap_ratio, permutation_p, ranks
 from .targets import ConceptTarget
 
-BINS = 10  # of a kept number
+MAX_BINS = 10  # of a preserved number
 
 
-ROWS = 40  # a bin at least, where there are so many
+MIN_ROWS_PER_BIN = 40  # a bin at least, where there are so many
 
 
-KNOTS = 9  # where curves of a kept number bend
+MAX_KNOTS = 9  # where curves of a preserved number bend
 
 
-ROWS_A_KNOT = 15
+MIN_ROWS_PER_KNOT = 15
 
 
 @dataclass(frozen=True)
 class Strata:
-    """Rows that are alike in the kept concepts."""
+    """Rows that are alike in the preserved concepts."""
 
     groups: Ints
-    """(n,) from 0; -1 where a kept concept is unknown."""
+    """(n,) from 0; -1 where a preserved concept is unknown."""
     design: Doubles
-    """(n, k) of the kept concepts: groups of classes, numbers and curves of them."""
+    """(n, k) of the preserved concepts: groups of classes, numbers and curves of them."""
     numbers: bool
     """Whether a number is among them."""
 
     def without(self, positions: Floats) -> Doubles:
-        """What the kept numbers leave of positions (n,), by least squares; as they are without a number."""
+        """What the preserved numbers leave of positions (n,), by least squares; as they are without a number."""
         return residuals(positions, self.design) if self.numbers else np.asarray(positions, np.float64)
 
     def shuffles(self, repeats: int, rng: np.random.Generator) -> Ints:
@@ -63,7 +64,7 @@ class Strata:
 
 
 def strata_of(preserved: Sequence[ConceptTarget], rows: Ints) -> Strata:
-    """Cut `rows` (n,) of the table into strata of the kept questions."""
+    """Cut `rows` (n,) of the table into strata of the preserved concepts."""
     is_known = np.ones(len(rows), np.bool_)
     classes, numbers = [np.zeros(len(rows), np.int64)], []
     for target in preserved:
@@ -77,7 +78,7 @@ def strata_of(preserved: Sequence[ConceptTarget], rows: Ints) -> Strata:
     cells, design = [plain], [plain[:, None] == np.unique(plain[is_known])]
     lines: list[Doubles] = []
     for values in numbers:
-        bins = int(np.clip(is_known.sum() // ROWS, 2, BINS))
+        bins = int(np.clip(is_known.sum() // MIN_ROWS_PER_BIN, 2, MAX_BINS))
         edges = np.quantile(values[is_known], np.arange(1, bins) / bins) if is_known.any() else np.zeros(0)
         cells.append(np.searchsorted(edges, values))
         scaled = (values - values[is_known].mean()) / (values[is_known].std() or 1.0) if is_known.any() else values
@@ -89,11 +90,11 @@ def strata_of(preserved: Sequence[ConceptTarget], rows: Ints) -> Strata:
 
 
 def _curve(scaled: Doubles, is_known: Bools) -> Doubles:
-    """Columns whose sums are smooth curves of a number (n,): a line, a parabola, and bends of it at KNOTS quantiles.
+    """Columns whose sums are smooth curves of a number (n,): a line, a parabola, and its bends at quantiles.
 
     Splines of degree 2, of which a relation that is no parabola needs the bends.
     """
-    knots = int(np.clip(is_known.sum() // ROWS_A_KNOT, 0, KNOTS))
+    knots = int(np.clip(is_known.sum() // MIN_ROWS_PER_KNOT, 0, MAX_KNOTS))
     places = np.quantile(scaled[is_known], np.arange(1, knots + 1) / (knots + 1)) if knots else np.zeros(0)
     bends = np.square(np.maximum(scaled[:, None] - np.unique(places), 0))
     return np.column_stack([scaled, np.square(scaled), bends])
@@ -102,7 +103,7 @@ def _curve(scaled: Doubles, is_known: Bools) -> Doubles:
 def _within(scaled: Doubles, rows: Bools) -> Doubles:
     """Columns by which the line and the parabola of a number (n,) differ in one class; none where it has few rows."""
     columns = np.column_stack([scaled, np.square(scaled)]) * rows[:, None]
-    return columns if np.count_nonzero(rows) >= ROWS else columns[:, :0]
+    return columns if np.count_nonzero(rows) >= MIN_ROWS_PER_BIN else columns[:, :0]
 
 
 def _numbered(cells: Ints) -> Ints:
@@ -210,31 +211,31 @@ def partial_p(
 
 
 def evidence_within(
-    question: ConceptTarget,
+    target: ConceptTarget,
     preserved: Sequence[ConceptTarget],
     rows: tuple[Ints, Ints],
     along: tuple[Floats, Floats],
     repeats: int,
     rng: np.random.Generator,
 ) -> tuple[Interval, Interval | None, float]:
-    """AUC of positions within strata of the kept questions, partial R² of a number, and the p-value of what is tested.
+    """Score positions within strata of the preserved concepts: AUC, partial R² of a number, and the p-value.
 
     Args: rows: train and test rows of the table. along: positions of these.
     """
     strata, (_, scores) = strata_of(preserved, rows[1]), along
-    signs, free = question.signs[rows[1]], strata.without(scores)
+    signs, free = target.signs[rows[1]], strata.without(scores)
     groups = np.where(signs == 0, -1, strata.groups)
     area = stratified_auc(free, signs > 0, groups)
-    if question.values is None:
+    if target.values is None:
         return area, None, auc_p_within(free, signs > 0, replace(strata, groups=groups), repeats, rng)
     sides, tested = [], UNKNOWN
     for signs_of_rows, positions in zip(rows, along, strict=True):
-        cut, values = strata_of(preserved, signs_of_rows), question.values[signs_of_rows].astype(np.float64)
+        cut, values = strata_of(preserved, signs_of_rows), target.values[signs_of_rows].astype(np.float64)
         use = (cut.groups >= 0) & np.isfinite(values)
         sides.append((np.asarray(positions)[use], values[use], cut.design[use]))
     if all(len(side[0]) > side[2].shape[1] + 2 for side in sides):
         tested = partial_r2(sides[0], sides[1], rng)
-    use = (strata.groups >= 0) & np.isfinite(question.values[rows[1]])
+    use = (strata.groups >= 0) & np.isfinite(target.values[rows[1]])
     inside = Strata(strata.groups[use], strata.design[use], strata.numbers)
     x, y, design = sides[0]
     sign = 1.0 if float(residuals(x, design) @ residuals(y, design)) >= 0 else -1.0

@@ -1,4 +1,4 @@
-"""The study of concepts: the questions that a table poses, baselines beside, edits where a model decodes."""
+"""The study of concepts: the concepts that a table poses, baselines beside, edits where a model decodes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ..table.selection import labelled_columns, labels_of, said, spread, train_a
 from ..table.study_options import Options, Progress, decoder, needs_model, silent
 from .concept_table import ConceptTable, concept_table, decode_edits
 from .scoring import Task
-from .targets import answerable, questions
-from .unsupervised import FILMED, effects_of, unsupervised
+from .targets import concept_targets, with_enough_rows
+from .unsupervised import N_DECODED_AXES, effects_of, unsupervised
 
-MEASURED = 64  # codes on which the effect of an axis is measured
+N_MEASURED_CODES = 64  # codes on which the effect of an axis is measured
 
 
 def study(
@@ -46,15 +46,15 @@ def study(
     """
     rng = options.rng("concepts")
     train, test = train_and_test(table, options)
-    targets = [question for column in labelled_columns(table) for question in questions(column, train)]
-    targets, left = answerable(targets, train, test)
+    targets = [target for column in labelled_columns(table) for target in concept_targets(column, train)]
+    targets, left = with_enough_rows(targets, train, test)
     if not targets:
         raise AnalysisError(
             "no concept to look for: " + (left[0] if left else "the table has neither labels nor attributes")
         )
     codes = {rows: table.vectors(table.code, index) for rows, index in (("train", train), ("test", test))}
     names = ("pixels", table.untrained(table.code))
-    baseline_codes = _Beside(
+    baseline_codes = _BaselineCodes(
         table=table,
         columns=tuple(name for name in names if name is not None and name in table.vector_columns),
         train=train,
@@ -82,7 +82,7 @@ def study(
     )
     result = _with_whole_groups(result, table, train)
     progress("directions without labels")
-    blind = unsupervised(
+    unsupervised_methods = unsupervised(
         codes["train"],
         codes["test"],
         [Task(target, train, test) for target in targets],
@@ -92,21 +92,21 @@ def study(
         permutations=permutations,
         groups=groups,
     )
-    result = replace(result, unsupervised=blind)
+    result = replace(result, unsupervised=unsupervised_methods)
     decode = decoder(table, model)
     if decode is None:
         return replace(result, notes=(*result.notes, f"no edited images: {needs_model(table)}"))
     progress("decoding edits")
     chosen = spread(test, labels_of(table), options.shown, rng)
     edits = decode_edits(decode, result, table.vectors(table.code, chosen), chosen)
-    measured, bases = subsample(test, MEASURED, rng=rng), table.vectors(table.code, chosen)
-    moved = []
-    for target in blind:
-        steps = (target.directions * np.array([[axis.scale] for axis in target.axes]))[:FILMED]
+    measured, bases = subsample(test, N_MEASURED_CODES, rng=rng), table.vectors(table.code, chosen)
+    with_effects = []
+    for method in unsupervised_methods:
+        steps = (method.directions * np.array([[axis.scale] for axis in method.axes]))[:N_DECODED_AXES]
         frames = decode_frames(decode, steps, bases, edits.strengths.tolist())
-        target = effects_of(target, decode, table.vectors(table.code, measured), table.continuous, rng=rng)
-        moved.append(replace(target, frames=frames))
-    return replace(result, edits=edits, unsupervised=tuple(moved))
+        method = effects_of(method, decode, table.vectors(table.code, measured), table.continuous, rng=rng)
+        with_effects.append(replace(method, frames=frames))
+    return replace(result, edits=edits, unsupervised=tuple(with_effects))
 
 
 def _with_whole_groups(result: ConceptTable, table: Embeddings, train: Ints) -> ConceptTable:
@@ -118,7 +118,7 @@ def _with_whole_groups(result: ConceptTable, table: Embeddings, train: Ints) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Beside(Mapping[str, tuple[Singles, Singles]]):
+class _BaselineCodes(Mapping[str, tuple[Singles, Singles]]):
     """Train and test rows of other columns, each read when its turn comes: together they may be a whole table."""
 
     table: Embeddings

@@ -13,11 +13,11 @@ from ..base.columns import Column
 from ..errors import AnalysisError
 from ..io.messages import listed
 
-FEWEST = 10
+MIN_ROWS_PER_SIDE = 10
 """Least number of train rows on either side of a concept; half as many test rows."""
 
 
-MOST = 20
+MAX_TARGETS_PER_COLUMN = 20
 """Largest number of values of one column that become concepts, the commonest first."""
 
 
@@ -39,7 +39,7 @@ class ConceptTarget:
     """(n,) of all rows: the number behind a numeric concept, NaN unknown."""
 
 
-def questions(column: Column, train: Ints) -> list[ConceptTarget]:
+def concept_targets(column: Column, train: Ints) -> list[ConceptTarget]:
     """Turn a column into one-against-rest targets; a numeric one into above and below the train median."""
     present = column.present
     if column.kind == "numeric":
@@ -55,20 +55,22 @@ def questions(column: Column, train: Ints) -> list[ConceptTarget]:
             )
         ]
     if column.kind == "boolean":
-        return [_question(column.name, column, np.where(present, np.where(column.values > 0, 1, -1), 0), "")]
+        return [_side_target(column.name, column, np.where(present, np.where(column.values > 0, 1, -1), 0), "")]
     counts = np.bincount(column.codes[train][present[train]], minlength=len(column.categories))
     targets = []
-    for value in np.sort(np.argsort(-counts, kind="stable")[:MOST]):
+    for value in np.sort(np.argsort(-counts, kind="stable")[:MAX_TARGETS_PER_COLUMN]):
         signs = np.where(column.codes == value, 1, -1)
-        targets.append(_question(f"{column.name}: {column.categories[value]}", column, np.where(present, signs, 0), ""))
+        targets.append(
+            _side_target(f"{column.name}: {column.categories[value]}", column, np.where(present, signs, 0), "")
+        )
     return targets[-1:] if len(column.categories) == 2 else targets
 
 
-def _question(name: str, column: Column, signs: Ints, note: str) -> ConceptTarget:
+def _side_target(name: str, column: Column, signs: Ints, note: str) -> ConceptTarget:
     return ConceptTarget(name=name, column=column.name, kind=column.kind, signs=signs.astype(np.int64), note=note)
 
 
-def named(targets: Sequence[ConceptTarget], wanted: Sequence[str]) -> list[int]:
+def places_of_names(targets: Sequence[ConceptTarget], wanted: Sequence[str]) -> list[int]:
     """Positions of the targets that names call: a target's, its value alone, or a column's for all of its targets.
 
     Raises:
@@ -88,17 +90,19 @@ def named(targets: Sequence[ConceptTarget], wanted: Sequence[str]) -> list[int]:
     return result
 
 
-def answerable(targets: Sequence[ConceptTarget], train: Ints, test: Ints) -> tuple[list[ConceptTarget], list[str]]:
+def with_enough_rows(
+    targets: Sequence[ConceptTarget], train: Ints, test: Ints
+) -> tuple[list[ConceptTarget], list[str]]:
     """Select the targets with enough rows on both sides, and note which were left out."""
     usable, left = [], []
-    for question in targets:
-        least = [min(sides(question.signs[rows])) for rows in (train, test)]
-        if least[0] >= FEWEST and least[1] >= FEWEST // 2:
-            usable.append(question)
+    for target in targets:
+        least = [min(sides(target.signs[rows])) for rows in (train, test)]
+        if least[0] >= MIN_ROWS_PER_SIDE and least[1] >= MIN_ROWS_PER_SIDE // 2:
+            usable.append(target)
         else:
-            left.append(f"{question.name!r} ({least[0]} train, {least[1]} test)")
+            left.append(f"{target.name!r} ({least[0]} train, {least[1]} test)")
     sentences = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
-    reason = f"concepts need {FEWEST} train and {FEWEST // 2} test rows on either side"
+    reason = f"concepts need {MIN_ROWS_PER_SIDE} train and {MIN_ROWS_PER_SIDE // 2} test rows on either side"
     return usable, [f"left out: {sentences}; {reason}"] if left else []
 
 

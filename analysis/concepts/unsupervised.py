@@ -29,22 +29,22 @@ from .stability import cosines_of
 PCA_OF_CODES, FIRST_LAYER = "PCA of codes", "first layer (SeFa)"
 
 
-SHORT = {PCA_OF_CODES: "pca", FIRST_LAYER: "sefa"}
+SHORT_NAMES = {PCA_OF_CODES: "pca", FIRST_LAYER: "sefa"}
 
 
-AXES = 8
+N_AXES = 8
 """Directions of each method."""
 
 
-FILMED = 4
+N_DECODED_AXES = 4
 """Leading axes whose edits are decoded for the sliders."""
 
 
-REPEATS = 20
+N_RESAMPLES = 20
 """Resamples of a PCA."""
 
 
-RANDOM = 16
+N_RANDOM_DIRECTIONS = 16
 """Random directions behind each effect."""
 
 
@@ -88,7 +88,7 @@ class Unsupervised:
     @property
     def short(self) -> str:
         """What all of them are called: "pca", "sefa"."""
-        return SHORT.get(self.method, self.method)
+        return SHORT_NAMES.get(self.method, self.method)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ class Unsupervised:
         return tuple(f"{self.short}{i + 1}" for i in range(len(self.axes)))
 
 
-def first_layer_directions(weights: Floats, *, most: int = AXES) -> tuple[Doubles, Doubles]:
+def first_layer_directions(weights: Floats, *, most: int = N_AXES) -> tuple[Doubles, Doubles]:
     """Unit vectors (k, d) that weights (rows, d) stretch most, and their shares of the sum of squared gains (k,).
 
     Raises:
@@ -144,10 +144,10 @@ def unsupervised(
     for method, axes, shares, steady in result:
         if not len(axes):
             continue
-        judged = [_judge(axis, train, test, tasks, permutations, rng) for axis in axes]
+        scored_axes = [_score_axis(axis, train, test, tasks, permutations, rng) for axis in axes]
         wide = np.zeros((len(axes), len(mask)))
-        wide[:, mask] = axes * np.array([sign for sign, _ in judged])[:, None]
-        described = zip(judged, shares.tolist(), steady, strict=True)
+        wide[:, mask] = axes * np.array([sign for sign, _ in scored_axes])[:, None]
+        described = zip(scored_axes, shares.tolist(), steady, strict=True)
         described_axes = tuple(replace(axis, share=share, stability=cosine) for (_, axis), share, cosine in described)
         tables.append(Unsupervised(method=method, directions=wide, axes=described_axes, even=1 / train.shape[1]))
     q = false_discovery(np.array([axis.p_value for table in tables for axis in table.axes])).tolist()
@@ -156,11 +156,11 @@ def unsupervised(
 
 def _components(x: Floats, rng: np.random.Generator, groups: Ints | None) -> tuple[Doubles, Doubles, list[Interval]]:
     """Principal axes (k, d) of more variance than rounding, their shares of it, and how steady each is."""
-    pca = fit_pca(x, AXES, rng=rng)
+    pca = fit_pca(x, N_AXES, rng=rng)
     rows = np.arange(len(x)) if len(x) <= SAMPLE else np.sort(rng.choice(len(x), SAMPLE, replace=False))
     subset, subset_groups = x[rows], None if groups is None else groups[rows]
     pairs = []
-    for _ in range(REPEATS):
+    for _ in range(N_RESAMPLES):
         drawn = drawn_whole(len(subset), subset_groups, rng=rng)
         left = np.setdiff1d(np.arange(len(subset)), drawn)
         both = [fit_pca(subset[rows], len(pca.axes), rng=rng).axes for rows in (drawn, left)]
@@ -173,7 +173,7 @@ def _components(x: Floats, rng: np.random.Generator, groups: Ints | None) -> tup
     return pca.axes[:varied], pca.explained[:varied], cosines_of(stack)[:varied]
 
 
-def _judge(
+def _score_axis(
     axis: Doubles, train: Floats, test: Floats, tasks: Sequence[Task], permutations: int, rng: np.random.Generator
 ) -> tuple[float, Axis]:
     """The sign and the concept by train rows, then the AUC and its p-value by test rows."""
@@ -196,7 +196,7 @@ def _judge(
     position = sign * (test @ axis)
     figure = task.auc(position)
     p = task.p_of_sides(position[:, None], [figure.value], permutations, rng)[0]
-    return sign, replace(nothing, concept=task.question.name, auc=figure, p_value=p)
+    return sign, replace(nothing, concept=task.target.name, auc=figure, p_value=p)
 
 
 def effects_of(
@@ -212,8 +212,8 @@ def effects_of(
     def moved(direction: Doubles) -> Doubles:
         return change(plain, decode((codes + step * direction).astype(np.float32)))
 
-    random = np.zeros((RANDOM, codes.shape[1]))
-    random[:, mask] = unit(rng.normal(size=(RANDOM, int(mask.sum()))))
+    random = np.zeros((N_RANDOM_DIRECTIONS, codes.shape[1]))
+    random[:, mask] = unit(rng.normal(size=(N_RANDOM_DIRECTIONS, int(mask.sum()))))
     unrelated = np.mean([moved(direction) for direction in random], axis=0)
     effects = [effect(moved(direction), unrelated, rng=rng) for direction in result.directions]
     return replace(

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from .unsupervised import Axis, Unsupervised
 
 
-PAIRS = 20  # of correlated concepts
+MAX_PAIRS_IN_REPORT = 20  # of correlated concepts
 
 
-MANY = 12  # rows above which a table waits to be opened
+MAX_OPEN_ROWS = 12  # rows above which a table waits to be opened
 
 
 def section(context: ReportContext) -> Section:
@@ -195,8 +195,8 @@ def _together(table: ConceptTable) -> list[Block]:
     pairs = [pair for pair in table.joint.together() if pair.unbalanced] if table.joint is not None else []
     if not pairs:
         return []
-    rows = tuple((*pair.names, _signed(pair.correlation), count(pair.rows)) for pair in pairs[:PAIRS])
-    most = f" The {count(PAIRS)} strongest are shown." if len(pairs) > PAIRS else ""
+    rows = tuple((*pair.names, _signed(pair.correlation), count(pair.rows)) for pair in pairs[:MAX_PAIRS_IN_REPORT])
+    most = f" The {count(MAX_PAIRS_IN_REPORT)} strongest are shown." if len(pairs) > MAX_PAIRS_IN_REPORT else ""
     caption = (
         f"{plural(len(pairs), 'pair')} of concepts are correlated in the train rows (beyond 0.1 and "
         "beyond chance). The direction of one holds part of the other's, and an edit moves both; --preserve finds "
@@ -262,7 +262,11 @@ def _conditional(table: ConceptTable) -> list[Block]:
     if dependent:
         caption += " Not taken out: conditions that nearly depend on those before them, which would amplify noise."
     shown = Table(columns=columns, rows=tuple(rows), caption=caption)
-    return [shown] if len(rows) <= MANY else [Disclosure("Directions that preserve others, before and after", (shown,))]
+    return (
+        [shown]
+        if len(rows) <= MAX_OPEN_ROWS
+        else [Disclosure("Directions that preserve others, before and after", (shown,))]
+    )
 
 
 def _unsupervised(context: ReportContext, table: ConceptTable) -> list[Block]:
@@ -364,7 +368,7 @@ def _cosines(table: ConceptTable) -> Table:
     return Table(columns=("direction", *names), rows=rows, caption=caption, shades=shades)
 
 
-PAIRS_IN_TERMINAL = 12  # of correlated concepts
+MAX_PAIRS_IN_TERMINAL = 12  # of correlated concepts
 
 
 def tables(result: Any) -> Iterator[TextTable]:
@@ -418,10 +422,10 @@ def _pair_tables(result: Any) -> Iterator[TextTable]:
     """Correlated concepts: the direction of one holds part of the other's."""
     pairs = [pair for pair in result.joint.together() if pair.unbalanced] if result.joint is not None else []
     if pairs:
-        rows = [(*pair.names, f"{pair.correlation:+.2f}", f"{pair.rows:,}") for pair in pairs[:PAIRS_IN_TERMINAL]]
+        rows = [(*pair.names, f"{pair.correlation:+.2f}", f"{pair.rows:,}") for pair in pairs[:MAX_PAIRS_IN_TERMINAL]]
         many = "1 pair of concepts is" if len(pairs) == 1 else f"{len(pairs):,} pairs of concepts are"
         title = f"{many} correlated in the train rows: an edit of one moves the other without --preserve"
-        title += f"; the {PAIRS_IN_TERMINAL} strongest" if len(pairs) > PAIRS_IN_TERMINAL else ""
+        title += f"; the {MAX_PAIRS_IN_TERMINAL} strongest" if len(pairs) > MAX_PAIRS_IN_TERMINAL else ""
         yield title, ("concept", "with", "correlation", "n"), rows
 
 

@@ -16,7 +16,7 @@ from ..base.arrays import Doubles
 from ..concepts.concept_table import ConceptTable
 from ..concepts.directions import unit
 from ..concepts.joint_regression import Joint
-from ..concepts.orthogonalization import GONE, NEAR, PROJECTION, conditional_directions
+from ..concepts.orthogonalization import MIN_SHARE_LEFT, NEARLY_DEPENDENT, PROJECTION, conditional_directions
 from ..errors import AnalysisError
 from .verification import EditDirection
 
@@ -49,7 +49,7 @@ def preserve_directions(
         directions: all directions of the table, see `edit_directions`.
         chosen: (m,) positions of those to edit along.
         preserved: (k,) positions of those to preserve.
-        by: "regression" or "projection", see `orthogonalization.WAYS`.
+        by: "regression" or "projection", see `orthogonalization.PRESERVE_METHODS`.
         draws: at most this many shuffles.
 
     Raises:
@@ -141,14 +141,14 @@ def _regressed(
     vector, left = joint.direction(target, preserved)
     names = [joint.names[k] for k in preserved]
     listed = " with ".join(map(repr, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    if left < GONE:
+    if left < MIN_SHARE_LEFT:
         raise AnalysisError(
             f"{edit.name!r} cannot change while {listed} is preserved: the rows of one are those of the other"
         )
     if not vector.any():
         raise AnalysisError(f"{edit.name!r} has no direction to edit along: no code differs")
     sentences = []
-    if left < NEAR:
+    if left < NEARLY_DEPENDENT:
         sentences.append(
             f"{edit.name!r} nearly follows from {listed}: only {100 * left**2:.1f} % of its variance is left where "
             "that is preserved, so the direction is of few rows"

@@ -12,7 +12,7 @@ from ..base.arrays import AnyArray, Bools, Doubles, Ints, Pixels, Seed, Singles,
 from ..base.decoding import checked_decode
 from ..base.statistics import SIGNIFICANT, UNKNOWN, proportion
 from ..concepts.concept_table import Concept, ConceptTable
-from ..concepts.unsupervised import SHORT, Axis
+from ..concepts.unsupervised import SHORT_NAMES, Axis
 from ..errors import AnalysisError
 from ..table.selection import spread
 from .evaluators import ImageMeasures, classifier_scores, combined_evaluator, measured_scores
@@ -123,7 +123,7 @@ def namesakes(directions: Sequence[EditDirection], wanted: Sequence[str]) -> lis
     sentences = []
     for direction in directions:
         short = direction.column + direction.name.rsplit(" ", 1)[-1]
-        long_names = (f"{method} {short[len(direction.column) :]}" for method in SHORT)
+        long_names = (f"{method} {short[len(direction.column) :]}" for method in SHORT_NAMES)
         if short in wanted and direction.name in long_names:
             sentences.append(f"{short!r} is a concept of the table; the direction goes by {direction.name!r}")
     return sentences

@@ -33,7 +33,7 @@ from ..base.statistics import (
     wilson_share,
 )
 from ..concepts.directions import find_directions
-from ..concepts.targets import ConceptTarget, answerable
+from ..concepts.targets import ConceptTarget, with_enough_rows
 from ..errors import AnalysisError
 from .kernel_alignment import centred, cka_interval, cka_of_shuffles
 from .ranking import ModelRanking
@@ -300,7 +300,7 @@ def transfers(
     method: str = "logistic",
     shuffles: int = SHUFFLED_MAPS,
 ) -> tuple[tuple[Transfer, ...], list[str]]:
-    """Carry each question's direction from x (n, d) to y (n, e); return the transfers and what was left out.
+    """Carry each concept's direction from x (n, d) to y (n, e); return the transfers and what was left out.
 
     The direction w and an affine map y → w · x are fitted on one half, the map without labels; on the other half y is
     ranked by it. A direction that is shared keeps the AUC that it has at home.
@@ -311,21 +311,21 @@ def transfers(
     check_counts(0, shuffles=shuffles)
     x, y = as_codes(x, "the first codes"), as_codes(y, "the second codes")
     same_length(first=x, second=y)
-    for question in targets:
-        same_length(**{"codes": x, question.name: question.signs})
+    for target in targets:
+        same_length(**{"codes": x, target.name: target.signs})
     order = rng.permutation(len(x))
     fit, test = np.sort(order[: len(x) // 2]), np.sort(order[len(x) // 2 :])
-    usable, left = answerable(targets, fit, test)
+    usable, left = with_enough_rows(targets, fit, test)
     if not usable:
         return (), left
-    signs = np.stack([question.signs for question in usable], axis=1)
+    signs = np.stack([target.signs for target in usable], axis=1)
     with one_blas_thread():
         here, own_directions = (find_directions(z[fit], signs[fit], method=method) for z in (x, y))
         along = (x[fit] @ here.T).astype(np.float64)
         carried = _positions(y, along, (fit, test))
         nulls = _by_shuffled_maps(y, along, (fit, test), signs[test], shuffles, rng)
     result = []
-    for i, question in enumerate(usable):
+    for i, target in enumerate(usable):
         views = (carried[:, i], x[test] @ here[i], y[test] @ own_directions[i])
         has_sign = signs[test, i] != 0
         positive = signs[test, i][has_sign] > 0
@@ -336,12 +336,12 @@ def transfers(
         p = permutation_p(carried_auc.value, null) if shuffles else math.nan
         result.append(
             Transfer(
-                name=question.name,
+                name=target.name,
                 there=carried_auc,
                 here=home,
                 own=away,
                 shuffled=spread,
-                note=question.note,
+                note=target.note,
                 p_value=p,
             )
         )

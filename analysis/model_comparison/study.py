@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base.arrays import Ints
 from ..base.pca import fit_pca
-from ..concepts.targets import ConceptTarget, questions
+from ..concepts.targets import ConceptTarget, concept_targets
 from ..table.alignment import common_rows
 from ..table.embeddings import Embeddings
 from ..table.representations import code_baselines, missing_baselines
@@ -131,7 +131,7 @@ def compare_tables(
 def _asked(table: Embeddings, rows: Ints) -> list[ConceptTarget]:
     """What the table's columns ask of some of its rows."""
     every = np.arange(len(rows))
-    return [question for column in labelled_columns(table) for question in questions(column.take(rows), every)]
+    return [target for column in labelled_columns(table) for target in concept_targets(column.take(rows), every)]
 
 
 def _named(name: str, table: Embeddings) -> str:

@@ -8,7 +8,7 @@ import pytest
 from analysis.base.columns import Column
 from analysis.concepts.concept_table import concept_table, concept_vector, decode_edits
 from analysis.concepts.directions import find_directions
-from analysis.concepts.targets import ConceptTarget, answerable, questions
+from analysis.concepts.targets import ConceptTarget, concept_targets, with_enough_rows
 from analysis.errors import AnalysisError
 
 
@@ -107,22 +107,22 @@ def test_rows_with_an_unknown_value_count_on_neither_side(rng: np.random.Generat
         assert left == pytest.approx(kept, abs=1e-5)
 
 
-def test_columns_become_questions() -> None:
+def test_columns_become_concept_targets() -> None:
     train = np.arange(8)
     digit = Column("digit", "class", np.array([0, 1, 2, 0, 1, 2, np.nan, 0, 0.0]), ("<a>", "b", "[red]"))
-    asked = questions(digit, train)
+    asked = concept_targets(digit, train)
     assert [q.name for q in asked] == ["digit: <a>", "digit: b", "digit: [red]"]
     assert asked[0].signs.tolist() == [1, -1, -1, 1, -1, -1, 0, 1, 1]
-    [number] = questions(Column("size", "numeric", np.array([1, 2, 3, np.nan, 9.0]), ()), np.arange(5))
+    [number] = concept_targets(Column("size", "numeric", np.array([1, 2, 3, np.nan, 9.0]), ()), np.arange(5))
     assert number.signs.tolist() == [-1, -1, 1, 0, 1] and "median, 2.5" in number.note
-    [yes] = questions(Column("bold", "boolean", np.array([1, 0, np.nan]), ("false", "true")), np.arange(3))
+    [yes] = concept_targets(Column("bold", "boolean", np.array([1, 0, np.nan]), ("false", "true")), np.arange(3))
     assert yes.signs.tolist() == [1, -1, 0]
-    assert questions(Column("empty", "numeric", np.full(3, np.nan), ()), np.arange(3)) == []
+    assert concept_targets(Column("empty", "numeric", np.full(3, np.nan), ()), np.arange(3)) == []
 
 
 def test_rare_values_are_left_out_by_name() -> None:
     signs = np.where(np.arange(100) < 3, 1, -1)
-    kept, notes = answerable(
+    kept, notes = with_enough_rows(
         [ConceptTarget(name="rare", column="x", kind="text", signs=signs)], np.arange(50), np.arange(50, 100)
     )
     assert kept == [] and "'rare' (3 train, 0 test)" in notes[0]

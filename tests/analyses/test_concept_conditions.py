@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from analysis.base.statistics import Interval
 from analysis.concepts.concept_table import ConceptTable, concept_table
-from analysis.concepts.orthogonalization import BAR, SAME, orthogonalise, span_of
+from analysis.concepts.orthogonalization import MAX_CONDITION_NUMBER, MIN_LENGTH_LEFT, orthogonalise, span_of
 from analysis.concepts.scoring import Task
 from analysis.concepts.study import study as study_concepts
-from analysis.concepts.targets import ConceptTarget, named
+from analysis.concepts.targets import ConceptTarget, places_of_names
 from analysis.concepts.unsupervised import FIRST_LAYER, PCA_OF_CODES, effects_of, first_layer_directions, unsupervised
 from analysis.concepts.views import section
 from analysis.errors import AnalysisError
@@ -60,7 +60,7 @@ def test_a_span_is_taken_out_of_many_vectors_at_once_as_by_the_pseudo_inverse(rn
     v, conditions = rng.normal(size=(3, 2, 9)), rng.normal(size=(4, 9))
     expected = v - v @ (np.linalg.pinv(conditions) @ conditions)
     assert span_of(conditions).taken_out(v) == pytest.approx(expected, abs=1e-12)
-    twice = span_of(np.vstack([conditions, conditions, np.zeros((1, 9))]), bar=1 / SAME)
+    twice = span_of(np.vstack([conditions, conditions, np.zeros((1, 9))]), bar=1 / MIN_LENGTH_LEFT)
     assert twice.used.sum() == 4 and twice.taken_out(v) == pytest.approx(expected, abs=1e-12)
 
 
@@ -69,7 +69,7 @@ def test_nearly_dependent_conditions_are_left_out_and_not_divided_by(noise: floa
     v, one, two = rng.normal(size=(3, 8))
     third = one - 2 * two + noise * rng.normal(size=8)
     free = orthogonalise(v, np.stack([one, two, third]))
-    assert free.used.tolist() == [True, True, False] and free.condition <= BAR
+    assert free.used.tolist() == [True, True, False] and free.condition <= MAX_CONDITION_NUMBER
     assert free.direction == pytest.approx(orthogonalise(v, np.stack([one, two])).direction)
     assert abs(free.direction @ third) <= 10 * noise + 1e-12
     assert not orthogonalise(v, np.zeros((1, 8))).used.any()
@@ -166,10 +166,10 @@ def test_names_call_a_question_or_all_of_a_column(rng: np.random.Generator) -> N
     asked = [
         ConceptTarget(name=f"label: {k}", column="label", kind="class", signs=np.zeros(3, np.int64)) for k in "abc"
     ]
-    assert named(asked, ["label: b"]) == [1] and named(asked, ["label: c", "label"]) == [2, 0, 1]
-    assert named(asked, ["c", "a"]) == [2, 0]
+    assert places_of_names(asked, ["label: b"]) == [1] and places_of_names(asked, ["label: c", "label"]) == [2, 0, 1]
+    assert places_of_names(asked, ["c", "a"]) == [2, 0]
     with pytest.raises(AnalysisError, match="no concept is called 'lable'; did you mean 'label'"):
-        named(asked, ["lable"])
+        places_of_names(asked, ["lable"])
 
 
 def test_the_first_layers_directions_are_its_right_singular_vectors(rng: np.random.Generator) -> None:

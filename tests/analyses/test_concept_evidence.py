@@ -229,8 +229,8 @@ def test_to_first_order_is_near_a_fit_of_each_resample(
     for method in ("LDA", "logistic", "SVM", "ridge"):
         targets = number if method == "ridge" else signs
         exact = cosines_of(drawn.directions(targets, method))[0]
-        monkeypatch.setattr(resampling, "REFITTED", 0)
-        monkeypatch.setattr(resampling, "SECOND", 0)
+        monkeypatch.setattr(resampling, "MAX_REFIT_WORK", 0)
+        monkeypatch.setattr(resampling, "MAX_COVARIANCE_WORK", 0)
         near = cosines_of(drawn.directions(targets, method))[0]
         monkeypatch.undo()
         assert near.value == pytest.approx(exact.value, abs=0.02), method
@@ -242,7 +242,7 @@ def test_few_rows_of_many_columns_are_refitted_on_fewer_resamples(rng: np.random
     drawn = Resamples(codes, rng=rng)
     for method in ("LDA", "logistic", "SVM"):
         pairs = drawn.directions(signs, method)
-        assert resampling.FEWEST <= pairs.shape[1] <= resampling.RESAMPLES, method
+        assert resampling.MIN_RESAMPLES <= pairs.shape[1] <= resampling.RESAMPLES, method
         cosine = np.mean([one.value for one in cosines_of(pairs)])
         assert abs(cosine) < 0.15, f"{method} fits every row, and finds nothing again"
 

@@ -7,7 +7,7 @@ import pytest
 import table_maker
 
 from analysis.concepts.concept_table import ConceptTable
-from analysis.concepts.orthogonalization import BAR
+from analysis.concepts.orthogonalization import MAX_CONDITION_NUMBER
 from analysis.concepts.study import study as study_concepts
 from analysis.concepts.views import section
 from analysis.concepts.views import tables as concepttable
@@ -55,7 +55,7 @@ def test_a_dependent_condition_is_not_taken_out(hats: Embeddings) -> None:
         hat, cap = conditional.preserved
         assert (hat.name, hat.dependent, cap.name, cap.dependent) == ("hat", False, "cap", True)
         assert conditional.condition == 1 and abs(hat.cosine[1]) < 1e-12, "one condition is left"
-        assert abs(cap.cosine[1]) < 2 / BAR, "hardly any of it is left all the same"
+        assert abs(cap.cosine[1]) < 2 / MAX_CONDITION_NUMBER, "hardly any of it is left all the same"
     alone = studied(hats, "hat")
     np.testing.assert_allclose(
         concepts.directions[names["smile, preserving hat and cap by projection"].concept],
@@ -85,7 +85,10 @@ def test_independent_conditions_are_taken_out(hats: Embeddings) -> None:
     ]
     assert any(note.startswith("nothing is left of 'cap' without hat and wet") for note in concepts.notes)
     for conditional in concepts.conditional:
-        assert not any(other.dependent for other in conditional.preserved) and 1 < conditional.condition < BAR
+        assert (
+            not any(other.dependent for other in conditional.preserved)
+            and 1 < conditional.condition < MAX_CONDITION_NUMBER
+        )
         assert all(abs(other.cosine[1]) < 1e-12 for other in conditional.preserved)
     shown, printed = words(concepts)
     assert "not taken out" not in str(shown).lower() and "depend" not in str(shown) and "left out" not in printed
