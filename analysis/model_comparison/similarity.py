@@ -64,26 +64,29 @@ FOLDS = 4  # of the rows that a rotation is fitted on, for its scale
 
 @dataclass(frozen=True, kw_only=True)
 class Similarity:
-    """One figure of alikeness, 1 for the same arrangement."""
+    """One measure of similarity, 1 for the same arrangement."""
 
-    name: str
+    name: str  # "linear CKA", "RSA", …
     value: Interval
     shuffled: float  # the mean with the rows of one side shuffled
     p_value: float  # share of shuffles that are as alike
-    shuffles: int = 0  # behind p
+    shuffles: int = 0  # how many shuffles p is a share of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """A concept's direction found in the first, carried over to the second by a map that saw no label."""
+    """A concept's direction in the first representation, transferred to the second by a map fitted without labels.
 
-    name: str
-    there: Interval  # AUC of the direction carried over, on the second's held-out rows
-    here: Interval  # AUC at home, same rows
-    own: Interval  # AUC of a direction found in the second itself
-    shuffled: Interval  # AUC carried by maps that were fitted to shuffled rows: the mean, and 95 % of them
-    note: str = ""
-    p_value: float = math.nan  # share of those maps that carry as much
+    All AUCs are of the same held-out rows.
+    """
+
+    name: str  # the concept
+    transferred_auc: Interval  # of the transferred direction, in the second representation
+    source_auc: Interval  # of the direction in the first representation, where it was fitted
+    target_auc: Interval  # of a direction fitted to labels in the second representation
+    shuffled: Interval  # AUC transferred by maps that were fitted to shuffled rows: the mean, and 95 % of them
+    note: str = ""  # how the concept was made from its column
+    p_value: float = math.nan  # share of those maps whose AUC is at least the transferred one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +187,16 @@ def similarities(
 
     Where one side is `collapsed` the first two are 0 by their definition, and the others no numbers.
 
-    Raises: AnalysisError where lengths differ or fewer than 50 rows are there.
+    Args:
+        x: (n, d) codes of the first model.
+        y: (n, e) codes of the second model, of the same rows in the same order.
+        rng: generator or seed of the sample of rows and the shuffles.
+        rows: at most so many rows are compared.
+        shuffles: shuffles of the rows of one side, at most 19 of them for maps.
+    Returns:
+        A measure each: linear CKA, RSA, common neighbours, orthogonal Procrustes, linear map.
+    Raises:
+        AnalysisError: lengths differ, or there are fewer than 50 rows.
     """
     rng = as_rng(rng)
     check_counts(shuffles=shuffles)
@@ -303,9 +315,17 @@ def transfers(
     """Carry each concept's direction from x (n, d) to y (n, e); return the transfers and what was left out.
 
     The direction w and an affine map y → w · x are fitted on one half, the map without labels; on the other half y is
-    ranked by it. A direction that is shared keeps the AUC that it has at home.
+    ranked by it. A direction that is shared keeps the AUC that it has in x.
 
-    Args: shuffles: maps fitted to shuffled rows; with none there is no p.
+    Args:
+        x: (n, d) codes of the first model.
+        y: (n, e) codes of the second model, of the same rows in the same order.
+        targets: concepts, each with labels ±1 of the n rows (0 where a row has none).
+        rng: generator or seed of the halves and shuffles.
+        method: how directions are fitted (see `find_directions`).
+        shuffles: maps fitted to shuffled rows; with none there is no p.
+    Returns:
+        A transfer for each concept that both halves have labels enough for, and a note on the others.
     """
     rng = as_rng(rng)
     check_counts(0, shuffles=shuffles)
@@ -337,9 +357,9 @@ def transfers(
         result.append(
             Transfer(
                 name=target.name,
-                there=carried_auc,
-                here=home,
-                own=away,
+                transferred_auc=carried_auc,
+                source_auc=home,
+                target_auc=away,
                 shuffled=spread,
                 note=target.note,
                 p_value=p,

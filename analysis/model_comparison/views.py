@@ -77,7 +77,8 @@ def _similarities(comparisons: Comparisons) -> Block:
 
 def _transfers(pair: Pair, baselines: tuple[Pair, ...]) -> Comparison:
     baseline_aucs = [
-        (each.names[1], {transfer.name: transfer.there.value for transfer in each.transfers}) for each in baselines
+        (each.names[1], {transfer.name: transfer.transferred_auc.value for transfer in each.transfers})
+        for each in baselines
     ]
     marks = {
         transfer.name: (
@@ -93,15 +94,15 @@ def _transfers(pair: Pair, baselines: tuple[Pair, ...]) -> Comparison:
     rows = tuple(
         estimate(
             transfer.name,
-            transfer.there,
+            transfer.transferred_auc,
             marks=marks[transfer.name],
-            note=f"at home {number(transfer.here.value, 3)}, {p_value(transfer.p_value, SHUFFLED_MAPS)}",
+            note=f"in its own code {number(transfer.source_auc.value, 3)}, {p_value(transfer.p_value, SHUFFLED_MAPS)}",
         )
         for transfer in pair.transfers
     )
     caption = (
         f"AUC of directions of {pair.names[0]} in {pair.names[1]}, carried over by a linear map that was fitted to the "
-        "codes of other rows without a label: 0.5 is chance, and what the direction has at home is the most to expect. "
+        "codes of other rows without a label: 0.5 is chance, and its AUC in its own code is the most to expect. "
         f"Small marks are the mean of {SHUFFLED_MAPS} maps fitted to shuffled rows; p counts those that carry as much."
     )
     if any(aucs for _, aucs in baseline_aucs):
@@ -116,25 +117,32 @@ def _details(pair: Pair) -> Table:
     rows = tuple(
         (
             transfer.name,
-            *(brackets(each, 3) for each in (transfer.there, transfer.here, transfer.own, transfer.shuffled)),
-            count(transfer.there.n),
+            *(
+                brackets(each, 3)
+                for each in (transfer.transferred_auc, transfer.source_auc, transfer.target_auc, transfer.shuffled)
+            ),
+            count(transfer.transferred_auc.n),
         )
         for transfer in pair.transfers
     )
-    caption = "The same directions at home, directions found in the other code itself, and maps of shuffled rows."
+    caption = (
+        "The same directions in their own code, directions fitted in the other code itself, and maps of shuffled rows."
+    )
     return Table(
-        columns=("concept", "carried over", "at home", "found there", "shuffled maps", "n"), rows=rows, caption=caption
+        columns=("concept", "transferred", "in its own code", "fitted in the other", "shuffled maps", "n"),
+        rows=rows,
+        caption=caption,
     )
 
 
 def carries(transfers: Sequence[Transfer]) -> list[bool]:
-    """Whether each direction tells its concept at home and in the other code, there more than by shuffled maps.
+    """Whether each direction predicts its concept in both codes, in the other one better than by shuffled maps.
 
-    That many are tried is corrected for: q by Benjamini–Hochberg.
+    Corrected for the number of concepts: q by Benjamini–Hochberg.
     """
     q = false_discovery(np.array([transfer.p_value for transfer in transfers], np.float64))
     return [
-        transfer.here.low > 0.5 and transfer.there.low > 0.5 and bool(value <= SIGNIFICANT)
+        transfer.source_auc.low > 0.5 and transfer.transferred_auc.low > 0.5 and bool(value <= SIGNIFICANT)
         for transfer, value in zip(transfers, q, strict=True)
     ]
 
@@ -216,7 +224,9 @@ def tables(result: Any) -> Iterator[TextTable]:
         baseline.names[1]: {s.name: s.value for s in baseline.similarities} for baseline in result.baselines
     }
     baseline_transfers = {
-        pair.names[1]: {t.name: t.there.value for t in pair.transfers} for pair in result.baselines if pair.transfers
+        pair.names[1]: {t.name: t.transferred_auc.value for t in pair.transfers}
+        for pair in result.baselines
+        if pair.transfers
     }
     for pair in result.pairs:
         rows = [
@@ -235,22 +245,31 @@ def tables(result: Any) -> Iterator[TextTable]:
         carried = [
             (
                 t.name,
-                plain(t.there),
-                plain(t.here),
-                plain(t.own),
+                plain(t.transferred_auc),
+                plain(t.source_auc),
+                plain(t.target_auc),
                 plain(t.shuffled),
                 _bound(t.p_value, t.shuffled.n),
                 *(
                     number_or_dash(figures[t.name]) if t.name in figures else "–"
                     for figures in baseline_transfers.values()
                 ),
-                f"{t.there.n:,}",
+                f"{t.transferred_auc.n:,}",
             )
             for t in pair.transfers
         ]
         if carried:
             to = [f"to {name}" for name in baseline_transfers]
-            header = ("concept", "carried over", "at home", "found there", "shuffled maps", "p", *to, "n")
+            header = (
+                "concept",
+                "transferred",
+                "in its own code",
+                "fitted in the other",
+                "shuffled maps",
+                "p",
+                *to,
+                "n",
+            )
             yield "AUC of directions of the first in the second, on the other half of the rows", header, carried
 
 

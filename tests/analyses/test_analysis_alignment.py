@@ -20,9 +20,9 @@ def song(x: np.ndarray, y: np.ndarray) -> float:
 
     def hsic(k: np.ndarray, other: np.ndarray) -> float:
         k, other = k - np.diag(np.diag(k)), other - np.diag(np.diag(other))
-        n, one = len(k), np.ones(len(k))
-        total = np.trace(k @ other) + (one @ k @ one) * (one @ other @ one) / ((n - 1) * (n - 2))
-        return float(total - 2 / (n - 2) * (one @ k @ other @ one)) / (n * (n - 3))
+        n, ones = len(k), np.ones(len(k))
+        total = np.trace(k @ other) + (ones @ k @ ones) * (ones @ other @ ones) / ((n - 1) * (n - 2))
+        return float(total - 2 / (n - 2) * (ones @ k @ other @ ones)) / (n * (n - 3))
 
     k, other = x @ x.T, y @ y.T
     return hsic(k, other) / np.sqrt(hsic(k, k) * hsic(other, other))
@@ -47,13 +47,16 @@ def test_the_jackknife_leaves_each_row_out(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("width", [2, 64, 506])
 def test_independent_codes_of_any_width_have_none(width: int, rng: np.random.Generator) -> None:
     figures = [cka_interval(*rng.normal(size=(2, 500, width))) for _ in range(8)]
-    assert np.mean([one.value for one in figures]) == pytest.approx(0, abs=0.003)
+    assert np.mean([interval.value for interval in figures]) == pytest.approx(0, abs=0.003)
 
 
 def test_maps_of_wide_noise_explain_nothing(rng: np.random.Generator) -> None:
-    found = {one.name: one.value.value for one in similarities(*rng.normal(size=(2, 500, 200)), rng=rng, shuffles=2)}
-    assert found["linear map R²"] == pytest.approx(0, abs=0.02)
-    assert found["orthogonal Procrustes R²"] == pytest.approx(0, abs=0.02)
+    r2 = {
+        measure.name: measure.value.value
+        for measure in similarities(*rng.normal(size=(2, 500, 200)), rng=rng, shuffles=2)
+    }
+    assert r2["linear map R²"] == pytest.approx(0, abs=0.02)
+    assert r2["orthogonal Procrustes R²"] == pytest.approx(0, abs=0.02)
 
 
 @pytest.mark.parametrize(("n", "width", "noise"), [(60, 2, 3.0), (60, 2, 0.3), (150, 40, 3.0), (150, 40, 0.5)])
@@ -63,12 +66,12 @@ def test_intervals_of_cka_cover(n: int, width: int, noise: float, rng: np.random
     truth, held = float(np.square(spread**2).sum() / below), 0
     for _ in range(200):
         x = rng.normal(size=(n, width)) * spread
-        one = cka_interval(x, x + noise * rng.normal(size=(n, width)))
-        held += one.low <= truth <= one.high
+        interval = cka_interval(x, x + noise * rng.normal(size=(n, width)))
+        held += interval.low <= truth <= interval.high
     assert held >= 182  # 93 %, less what 200 draws leave open
 
 
 def test_the_same_arrangement_has_one_without_doubt(rng: np.random.Generator) -> None:
     x = rng.normal(size=(100, 5))
-    one = cka_interval(x, 3 * x @ np.linalg.qr(rng.normal(size=(5, 5)))[0] + 1)
-    assert (one.value, one.low, one.high) == pytest.approx((1, 1, 1), abs=1e-6)
+    interval = cka_interval(x, 3 * x @ np.linalg.qr(rng.normal(size=(5, 5)))[0] + 1)
+    assert (interval.value, interval.low, interval.high) == pytest.approx((1, 1, 1), abs=1e-6)

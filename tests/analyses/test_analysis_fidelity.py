@@ -34,32 +34,34 @@ def rng() -> np.random.Generator:
 def test_distances_of_what_has_none_are_one_sentence(rng: np.random.Generator, distance: Any) -> None:
     x = rng.normal(size=(30, 4))
     unknown = np.where(np.arange(30)[:, None] == 3, np.nan, x)
-    for one, other, said in (
+    for first, second, message in (
         (x[:1], x, "needs 2 rows on either side, not 1 and 30"),
         (x, x[:1], "needs 2 rows on either side, not 30 and 1"),
         (x, x[:, :3], "the first have 4, not 3"),
         (x, unknown, "the second set of rows has values that are not finite in 1 of 30 rows, first in row 3"),
         (x[:, 0], x[:, 0], r"the first set of rows must be \(rows, columns\)"),
     ):
-        with pytest.raises(AnalysisError, match=said):
-            distance(one, other)
+        with pytest.raises(AnalysisError, match=message):
+            distance(first, second)
     assert np.isfinite(distance(x[:2].tolist(), x[:2]))
 
 
 def test_frechet_distance_is_that_of_the_matrix_root(rng: np.random.Generator) -> None:
     x = rng.normal(size=(300, 8)) @ rng.normal(size=(8, 8))
     y = rng.normal(size=(250, 8)) @ rng.normal(size=(8, 8)) + 1
-    one, other = np.cov(x.T), np.cov(y.T)
-    root = sqrtm(one @ other).real
-    by_hand = np.square(x.mean(0) - y.mean(0)).sum() + np.trace(one + other - 2 * root)
+    first_covariance, second_covariance = np.cov(x.T), np.cov(y.T)
+    root = sqrtm(first_covariance @ second_covariance).real
+    by_hand = np.square(x.mean(0) - y.mean(0)).sum() + np.trace(first_covariance + second_covariance - 2 * root)
     assert frechet_distance(x, y) == pytest.approx(by_hand, rel=1e-6)
     assert frechet_distance(x, x) == pytest.approx(0, abs=1e-6)
 
 
 def test_frechet_distance_of_fewer_rows_than_columns(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(20, 50)), rng.normal(size=(30, 50)) + 0.5
-    one, other = np.cov(x.T) + 1e-9 * np.eye(50), np.cov(y.T) + 1e-9 * np.eye(50)
-    by_hand = np.square(x.mean(0) - y.mean(0)).sum() + np.trace(one + other - 2 * sqrtm(one @ other).real)
+    first_covariance, second_covariance = np.cov(x.T) + 1e-9 * np.eye(50), np.cov(y.T) + 1e-9 * np.eye(50)
+    by_hand = np.square(x.mean(0) - y.mean(0)).sum() + np.trace(
+        first_covariance + second_covariance - 2 * sqrtm(first_covariance @ second_covariance).real
+    )
     assert frechet_distance(x, y) == pytest.approx(by_hand, rel=1e-3)
 
 
@@ -81,8 +83,8 @@ def test_manifold_scores_are_those_of_naive_loops(rng: np.random.Generator) -> N
     precision = np.mean([any(row) for row in inside])
     density, coverage = np.mean([sum(row) for row in inside]) / k, np.mean(np.any(inside, axis=0))
     recall = np.mean([any(np.linalg.norm(a - b) <= r for b, r in zip(y, radius[1], strict=True)) for a in x])
-    found = manifold_scores(x, y, k=k, rng=rng)
-    assert [one.value for one in found] == pytest.approx([precision, recall, density, coverage])
+    scores = manifold_scores(x, y, k=k, rng=rng)
+    assert [score.value for score in scores] == pytest.approx([precision, recall, density, coverage])
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
@@ -122,22 +124,24 @@ def test_torch_fidelity_says_what_was_printed() -> None:
 
 
 def test_two_samples_of_one_distribution_are_at_no_distance(rng: np.random.Generator) -> None:
-    found = [frechet_interval(*rng.normal(size=(2, 400, 10)), rng=rng) for _ in range(40)]
-    assert np.mean([one.low <= 0 <= one.high for one in found]) >= 0.8
-    assert abs(np.mean([one.value for one in found])) < 0.02 < frechet_distance(*rng.normal(size=(2, 400, 10)))
+    frechet = [frechet_interval(*rng.normal(size=(2, 400, 10)), rng=rng) for _ in range(40)]
+    assert np.mean([interval.low <= 0 <= interval.high for interval in frechet]) >= 0.8
+    assert (
+        abs(np.mean([interval.value for interval in frechet])) < 0.02 < frechet_distance(*rng.normal(size=(2, 400, 10)))
+    )
     kernel = [kernel_interval(*rng.normal(size=(2, 400, 10)), rng=rng)[0] for _ in range(40)]
-    assert np.mean([one.low <= 0 <= one.high for one in kernel]) >= 0.85
+    assert np.mean([interval.low <= 0 <= interval.high for interval in kernel]) >= 0.85
     same = compare_samples(*rng.normal(size=(2, 1500, 10)), rng=rng)
-    assert all(0.85 < one.value <= 1.05 for one in (same.precision, same.recall, same.density, same.coverage))
+    assert all(0.85 < interval.value <= 1.05 for interval in (same.precision, same.recall, same.density, same.coverage))
 
 
 def test_a_known_distance_is_in_its_interval(rng: np.random.Generator) -> None:
     truth = 5 * 0.5**2 + 5 * (1.5 - 1) ** 2
-    found = [
+    intervals = [
         frechet_interval(rng.normal(size=(600, 5)), rng.normal(size=(600, 5)) * 1.5 + 0.5, rng=rng) for _ in range(40)
     ]
-    assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.8
-    assert np.mean([one.value for one in found]) == pytest.approx(truth, rel=0.03)
+    assert np.mean([interval.low <= truth <= interval.high for interval in intervals]) >= 0.8
+    assert np.mean([interval.value for interval in intervals]) == pytest.approx(truth, rel=0.03)
 
 
 def test_dropped_modes_cost_recall_and_noise_costs_precision(rng: np.random.Generator) -> None:
@@ -157,13 +161,13 @@ def test_rotation_and_order_change_nothing(rng: np.random.Generator) -> None:
     assert frechet_distance(x @ turn, rng.permutation(y) @ turn) == pytest.approx(frechet_distance(x, y))
     assert kernel_distance(x @ turn, rng.permutation(y) @ turn) == pytest.approx(kernel_distance(x, y))
     plain, turned = (manifold_scores(x @ t, y @ t, rng=rng) for t in (np.eye(5), turn * 3))
-    assert [one.value for one in turned] == pytest.approx([one.value for one in plain], abs=0.005)
+    assert [score.value for score in turned] == pytest.approx([score.value for score in plain], abs=0.005)
 
 
 def test_too_few_rows_are_warned_of_and_subsets_fit(rng: np.random.Generator) -> None:
-    found = compare_samples(*rng.normal(size=(2, 60, 80)), rng=rng)
-    assert found.subset == 15 and any("singular" in note for note in warnings_of(found))
-    assert any("subsets of 15 rows" in note for note in warnings_of(found))
+    distances = compare_samples(*rng.normal(size=(2, 60, 80)), rng=rng)
+    assert distances.subset == 15 and any("singular" in note for note in warnings_of(distances))
+    assert any("subsets of 15 rows" in note for note in warnings_of(distances))
     assert warnings_of(compare_samples(*rng.normal(size=(2, 4000, 3)), rng=rng)) == []
     with pytest.raises(AnalysisError, match="at least 50 rows"):
         compare_samples(np.ones((60, 2)), np.ones((20, 2)), rng=rng)
@@ -174,11 +178,11 @@ def test_too_few_rows_are_warned_of_and_subsets_fit(rng: np.random.Generator) ->
 def test_copies_of_training_rows_are_found_and_new_rows_are_not(rng: np.random.Generator) -> None:
     train, held = rng.normal(size=(800, 6)), rng.normal(size=(400, 6))
     honest = [copying(rng.normal(size=(200, 6)), train, rng.normal(size=(200, 6))).closer for _ in range(80)]
-    assert np.mean([one.low <= 0.5 <= one.high for one in honest]) >= 0.88
+    assert np.mean([interval.low <= 0.5 <= interval.high for interval in honest]) >= 0.88
     mixed = np.concatenate([train[:100] + 0.01, rng.normal(size=(300, 6))])
-    found = copying(mixed, train, held)
-    assert found.closer.low > 0.55 and 100 <= found.copies < 115 and found.samples == 400
-    assert (found.nearest[:10] == found.which[:10]).all()
+    copies = copying(mixed, train, held)
+    assert copies.closer.low > 0.55 and 100 <= copies.copies < 115 and copies.samples == 400
+    assert (copies.nearest[:10] == copies.which[:10]).all()
     off = copying(rng.normal(size=(300, 6)) * 3, train, held)
     assert off.closer.high < 0.2 and off.ratio.low > 1.5
 
@@ -186,23 +190,23 @@ def test_copies_of_training_rows_are_found_and_new_rows_are_not(rng: np.random.G
 @pytest.mark.parametrize("modes", [20, 300])
 def test_planted_modes_are_counted(modes: int, rng: np.random.Generator) -> None:
     centres = rng.normal(size=(modes, 8)) * 5
-    found = []
+    intervals = []
     for _ in range(20):
         rows = centres[rng.integers(modes, size=400)] + 0.01 * rng.normal(size=(400, 8))
-        found.append(count_modes(rows, threshold=0.5).number)
-    assert np.mean([one.low <= modes <= one.high for one in found]) >= 0.85
-    assert np.median([one.value for one in found]) == pytest.approx(modes, rel=0.15)
+        intervals.append(count_modes(rows, threshold=0.5).number)
+    assert np.mean([interval.low <= modes <= interval.high for interval in intervals]) >= 0.85
+    assert np.median([interval.value for interval in intervals]) == pytest.approx(modes, rel=0.15)
 
 
 def test_new_real_rows_seldom_seem_to_repeat(rng: np.random.Generator) -> None:
-    found = []
+    repeats = []
     for _ in range(100):
         held, train, new = rng.normal(size=(3, 300, 4))
         at = duplicate_threshold(held)
         number, other = count_modes(new, threshold=at).number, duplicates(train, threshold=at)
         assert other.share.low <= other.share.value <= other.share.high and other.rows == 300
-        found.append(1 / number.high > other.share.high)
-    assert np.mean(found) <= 0.05
+        repeats.append(1 / number.high > other.share.high)
+    assert np.mean(repeats) <= 0.05
 
 
 def test_equal_rows_are_duplicates_at_a_threshold_of_zero(rng: np.random.Generator) -> None:
@@ -212,16 +216,16 @@ def test_equal_rows_are_duplicates_at_a_threshold_of_zero(rng: np.random.Generat
 
 def test_rows_that_all_differ_have_no_upper_bound(rng: np.random.Generator) -> None:
     rows = rng.normal(size=(300, 10))
-    found = count_modes(rows, threshold=duplicate_threshold(rng.normal(size=(300, 10))) / 2)
-    assert found.pairs <= 1 and np.isinf(found.number.high) and found.number.low > 1000
+    estimate = count_modes(rows, threshold=duplicate_threshold(rng.normal(size=(300, 10))) / 2)
+    assert estimate.pairs <= 1 and np.isinf(estimate.number.high) and estimate.number.low > 1000
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("figure", range(4), ids=["precision", "recall", "density", "coverage"])
 def test_intervals_of_shares_hold_the_mean_of_others(figure: int, rng: np.random.Generator) -> None:
-    found = []
+    intervals = []
     for _ in range(80):
         real, fake = rng.normal(size=(2, 150, 6))
-        found.append(manifold_scores(real, 0.8 * fake + 0.2, rng=rng)[figure])
-    mean = np.mean([one.value for one in found])
-    assert np.mean([one.low <= mean <= one.high for one in found]) >= 0.9
+        intervals.append(manifold_scores(real, 0.8 * fake + 0.2, rng=rng)[figure])
+    mean = np.mean([interval.value for interval in intervals])
+    assert np.mean([interval.low <= mean <= interval.high for interval in intervals]) >= 0.9

@@ -18,8 +18,8 @@ def rng(seed: int = 0) -> np.random.Generator:
 def test_the_inception_score_of_sure_and_even_answers_is_the_number_of_classes():
     even = np.eye(4)[np.arange(400) % 4]
     assert inception_score(even, rng=rng()).value == pytest.approx(4, abs=1e-3)  # the floor takes the rest
-    one = np.eye(4)[np.zeros(400, int)]
-    assert inception_score(one, rng=rng()).value == pytest.approx(1, abs=1e-9)
+    one_class = np.eye(4)[np.zeros(400, int)]
+    assert inception_score(one_class, rng=rng()).value == pytest.approx(1, abs=1e-9)
     unsure = np.full((400, 4), 0.25)
     assert inception_score(unsure, rng=rng()).value == pytest.approx(1, abs=1e-12)
 
@@ -33,10 +33,10 @@ def test_the_inception_score_of_two_answers_by_hand():
 def test_the_modified_score_of_two_images_by_hand():
     """Class 1 has two images, exp of the mean of their two divergences; class 2 has none and counts as 1."""
     p = np.array([[0.8, 0.2], [0.6, 0.4]])
-    there = 0.8 * math.log(0.8 / 0.6) + 0.2 * math.log(0.2 / 0.4)
-    back = 0.6 * math.log(0.6 / 0.8) + 0.4 * math.log(0.4 / 0.2)
-    found = modified_inception_score(p, rng=rng())
-    assert found.value == pytest.approx((math.exp((there + back) / 2) + 1) / 2, abs=1e-12) and found.n == 2
+    forward = 0.8 * math.log(0.8 / 0.6) + 0.2 * math.log(0.2 / 0.4)
+    backward = 0.6 * math.log(0.6 / 0.8) + 0.4 * math.log(0.4 / 0.2)
+    score = modified_inception_score(p, rng=rng())
+    assert score.value == pytest.approx((math.exp((forward + backward) / 2) + 1) / 2, abs=1e-12) and score.n == 2
 
 
 def test_the_modified_score_is_the_mean_over_all_pairs_one_by_one():
@@ -51,8 +51,8 @@ def test_the_modified_score_is_the_mean_over_all_pairs_one_by_one():
 
 def test_images_that_are_all_answered_alike_have_the_least_modified_score():
     p = np.tile([[0.7, 0.3], [0.2, 0.8]], (50, 1))
-    found = modified_inception_score(p, rng=rng())
-    assert (found.value, found.low, found.high) == pytest.approx((1, 1, 1), abs=1e-12)
+    score = modified_inception_score(p, rng=rng())
+    assert (score.value, score.low, score.high) == pytest.approx((1, 1, 1), abs=1e-12)
 
 
 def test_a_probability_of_nothing_does_not_become_the_score():
@@ -67,8 +67,8 @@ def test_the_interval_holds_the_score_of_many_images_about_as_often_as_it_says(s
     """95 % nominal; 150 small samples, so that 88 % is four standard errors off."""
     truth = score(rng(7).dirichlet([2, 1, 1], 60_000), rng=rng(), repeats=2).value
     draws = rng(8)
-    found = [score(draws.dirichlet([2, 1, 1], 300), rng=draws, repeats=200) for _ in range(150)]
-    assert np.mean([one.low <= truth <= one.high for one in found]) > 0.88
+    intervals = [score(draws.dirichlet([2, 1, 1], 300), rng=draws, repeats=200) for _ in range(150)]
+    assert np.mean([interval.low <= truth <= interval.high for interval in intervals]) > 0.88
 
 
 def test_what_is_no_probability_is_refused():
@@ -86,12 +86,12 @@ def test_the_score_of_many_images_is_held_though_few_lower_it(draw, truth):
         "one-hot": lambda: np.eye(10)[draws.integers(0, 10, 100)],
         "sharp": lambda: draws.dirichlet([0.1] * 10, 100),
     }
-    found = [inception_score(made[draw]()) for _ in range(150)]
-    assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.9
+    intervals = [inception_score(made[draw]()) for _ in range(150)]
+    assert np.mean([interval.low <= truth <= interval.high for interval in intervals]) >= 0.9
 
 
 def test_classes_of_few_images_leave_the_modified_score_without_an_interval():
     p = np.eye(4)[[0] * 20 + [1] * 20 + [2] * 2] * 0.9 + 0.025
-    found = modified_inception_score(p)
-    assert np.isnan(found.low)
-    assert found.reason == "no interval: 1 class is given fewer than 4 images, of which pairs say too little"
+    score = modified_inception_score(p)
+    assert np.isnan(score.low)
+    assert score.reason == "no interval: 1 class is given fewer than 4 images, of which pairs say too little"

@@ -34,24 +34,28 @@ def rotation(rng: np.random.Generator, d: int) -> np.ndarray:
 
 def test_a_turned_scaled_shifted_copy_is_the_same(rng: np.random.Generator) -> None:
     x = rng.normal(size=(600, 6)) * [3, 2, 1, 1, 0.5, 0.2]
-    for one in similarities(x, 4 * x @ rotation(rng, 6) + 7, rng=rng, shuffles=19):
-        assert one.value.value == pytest.approx(1, abs=1e-3) and one.p_value == 1 / 20, one.name
-        assert one.shuffled < 0.1
+    for measure in similarities(x, 4 * x @ rotation(rng, 6) + 7, rng=rng, shuffles=19):
+        assert measure.value.value == pytest.approx(1, abs=1e-3) and measure.p_value == 1 / 20, measure.name
+        assert measure.shuffled < 0.1
 
 
 def test_unrelated_rows_are_as_alike_as_shuffled_ones(rng: np.random.Generator) -> None:
-    found = [similarities(*rng.normal(size=(2, 60, 4)), rng=rng, shuffles=19) for _ in range(60)]
-    for i, name in enumerate(one.name for one in found[0]):
-        p = np.array([each[i].p_value for each in found])
+    trials = [similarities(*rng.normal(size=(2, 60, 4)), rng=rng, shuffles=19) for _ in range(60)]
+    for i, name in enumerate(measure.name for measure in trials[0]):
+        p = np.array([measures[i].p_value for measures in trials])
         noise = rng.uniform(0, 1 / 20, len(p))  # p comes in steps of 1 / 20
         assert kstest(p - noise, "uniform").pvalue > 0.002, name
-        assert np.mean([each[i].value.value - each[i].shuffled for each in found]) == pytest.approx(0, abs=0.05), name
+        assert np.mean([measures[i].value.value - measures[i].shuffled for measures in trials]) == pytest.approx(
+            0, abs=0.05
+        ), name
 
 
 def test_a_linear_map_explains_what_no_rotation_does(rng: np.random.Generator) -> None:
     x = rng.normal(size=(1000, 4))
-    found = {one.name: one for one in similarities(x, x @ np.diag([10, 1, 0.1, 1]) @ rotation(rng, 4), rng=rng)}
-    assert found["linear map R²"].value.low > 0.999 > 0.9 > found["orthogonal Procrustes R²"].value.high
+    by_name = {
+        measure.name: measure for measure in similarities(x, x @ np.diag([10, 1, 0.1, 1]) @ rotation(rng, 4), rng=rng)
+    }
+    assert by_name["linear map R²"].value.low > 0.999 > 0.9 > by_name["orthogonal Procrustes R²"].value.high
 
 
 def test_rank_correlation_of_distances_is_scipys(rng: np.random.Generator) -> None:
@@ -89,47 +93,55 @@ def concept(rng: np.random.Generator, n: int = 1600) -> tuple[np.ndarray, Concep
 
 
 def test_a_shared_direction_carries_over_and_a_lost_one_does_not(rng: np.random.Generator) -> None:
-    x, question = concept(rng)
+    x, target = concept(rng)
     shared = x @ rng.normal(size=(5, 7)) + 0.1 * rng.normal(size=(len(x), 7))
-    (found,), left = transfers(x, shared, [question], rng=rng)
-    assert not left and found.there.value == pytest.approx(found.here.value, abs=0.02) and found.here.low > 0.9
-    assert found.own.value > 0.9 and found.there.n == 800
-    assert found.p_value == LEAST and found.shuffled.low < 0.5 < found.shuffled.high
-    assert found.shuffled.n == SHUFFLED_MAPS
+    (transfer,), left = transfers(x, shared, [target], rng=rng)
+    assert (
+        not left
+        and transfer.transferred_auc.value == pytest.approx(transfer.source_auc.value, abs=0.02)
+        and transfer.source_auc.low > 0.9
+    )
+    assert transfer.target_auc.value > 0.9 and transfer.transferred_auc.n == 800
+    assert transfer.p_value == LEAST and transfer.shuffled.low < 0.5 < transfer.shuffled.high
+    assert transfer.shuffled.n == SHUFFLED_MAPS
     without = np.hstack([x[:, 1:], rng.normal(size=(len(x), 1))])
-    (lost,), _ = transfers(x, without, [question], rng=rng)
-    assert lost.there.low < 0.5 < lost.there.high and lost.here.low > 0.9
+    (lost,), _ = transfers(x, without, [target], rng=rng)
+    assert lost.transferred_auc.low < 0.5 < lost.transferred_auc.high and lost.source_auc.low > 0.9
 
 
 def test_an_unrelated_code_carries_as_much_as_shuffled_maps_do(rng: np.random.Generator) -> None:
-    found = []
+    p_values = []
     for _ in range(60):
-        x, question = concept(rng, 200)
-        told = np.hstack([question.signs[:, None] + rng.normal(size=(200, 1)), rng.normal(size=(200, 4))])
-        y = told[rng.permutation(200)]
-        found.append(transfers(x, y, [question], rng=rng)[0][0].p_value)
-    assert kstest(np.array(found) - rng.uniform(0, LEAST, 60), "uniform").pvalue > 0.002  # p comes in steps
+        x, target = concept(rng, 200)
+        informative = np.hstack([target.signs[:, None] + rng.normal(size=(200, 1)), rng.normal(size=(200, 4))])
+        y = informative[rng.permutation(200)]
+        p_values.append(transfers(x, y, [target], rng=rng)[0][0].p_value)
+    assert kstest(np.array(p_values) - rng.uniform(0, LEAST, 60), "uniform").pvalue > 0.002  # p comes in steps
 
 
 def test_a_map_fitted_to_shuffled_rows_carries_nothing(rng: np.random.Generator) -> None:
-    found = []
+    aucs = []
     for _ in range(30):
-        x, question = concept(rng, 300)
-        found.append(transfers(x, x @ rotation(rng, 5), [question], rng=rng)[0][0].shuffled.value)
-    assert np.mean(found) == pytest.approx(0.5, abs=0.12)
+        x, target = concept(rng, 300)
+        aucs.append(transfers(x, x @ rotation(rng, 5), [target], rng=rng)[0][0].shuffled.value)
+    assert np.mean(aucs) == pytest.approx(0.5, abs=0.12)
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_code_that_collapsed_is_like_nothing_and_gets_no_small_p(rng: np.random.Generator) -> None:
     still, moving = np.full((120, 4), 0.1, np.float32), rng.normal(size=(120, 3))
     for x, y in ((still, moving), (moving, still), (still, still)):
-        found = similarities(x, y, rng=rng, shuffles=19)
-        assert [one.p_value for one in found[:2]] == [1, 1] and [one.value.value for one in found[:2]] == [0, 0]
-        for one in found[2:]:
-            assert np.isnan([one.value.value, one.shuffled, one.p_value]).all() and one.value.n == 120, one
-    x, question = concept(rng, 200)
-    (lost,), _ = transfers(x, np.ones((200, 3)), [question], rng=rng)
-    assert lost.p_value == 1 and lost.there.value == 0.5
+        measures = similarities(x, y, rng=rng, shuffles=19)
+        assert [measure.p_value for measure in measures[:2]] == [1, 1] and [
+            measure.value.value for measure in measures[:2]
+        ] == [0, 0]
+        for measure in measures[2:]:
+            assert (
+                np.isnan([measure.value.value, measure.shuffled, measure.p_value]).all() and measure.value.n == 120
+            ), measure
+    x, target = concept(rng, 200)
+    (lost,), _ = transfers(x, np.ones((200, 3)), [target], rng=rng)
+    assert lost.p_value == 1 and lost.transferred_auc.value == 0.5
     assert np.isnan(permutation_p(np.nan, np.zeros(19))) and permutation_p(0.0, np.full(19, np.nan)) == 1
 
 
@@ -140,14 +152,14 @@ def test_maps_of_shuffled_rows_are_those_that_are_fitted_one_by_one(
     signs, w = np.where(rng.random((80, 2)) < 0.5, 1, -1), rng.normal(size=(2, 3))
     signs[60, 0] = 0
     monkeypatch.setattr(similarity, "AT_ONCE", 250)
-    found = similarity._by_shuffled_maps(y, x[:50] @ w.T, halves, signs[50:], 5, np.random.default_rng(3))
-    again = np.random.default_rng(3)
-    for aucs in found:
-        mixed = np.vstack([again.permutation(x[:50] @ w.T), np.zeros((30, 2))])
+    aucs_by_shuffle = similarity._by_shuffled_maps(y, x[:50] @ w.T, halves, signs[50:], 5, np.random.default_rng(3))
+    same_rng = np.random.default_rng(3)
+    for aucs in aucs_by_shuffle:
+        mixed = np.vstack([same_rng.permutation(x[:50] @ w.T), np.zeros((30, 2))])
         scores = similarity._map(y, mixed, halves[0])(y[50:])
         for i, value in enumerate(aucs):
-            known = signs[50:, i] != 0
-            assert value == pytest.approx(auc(scores[known, i], signs[50:][known, i] > 0), abs=0.01)
+            has_sign = signs[50:, i] != 0
+            assert value == pytest.approx(auc(scores[has_sign, i], signs[50:][has_sign, i] > 0), abs=0.01)
 
 
 def test_too_few_or_unequal_rows_are_refused(rng: np.random.Generator) -> None:

@@ -45,8 +45,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory, digits: ImageSource) -> Path:
 
 
 def test_runs_are_encoded_once_on_the_same_images_and_stand_side_by_side(call: Any, runs: Path, tmp_path: Path) -> None:
-    said = ("compare", runs / "a", runs / "deep/b", "--rows", ROWS, "--out", tmp_path / "results")
-    code, out, err = call(*said, "--json")
+    arguments = ("compare", runs / "a", runs / "deep/b", "--rows", ROWS, "--out", tmp_path / "results")
+    code, out, err = call(*arguments, "--json")
     assert code == 0, err
     body = json.loads(out)
     ranked_models = body["runs"]["ranked_models"]
@@ -66,8 +66,8 @@ def test_runs_are_encoded_once_on_the_same_images_and_stand_side_by_side(call: A
     measures = {figure["measure"] for figure in ranked_models[0]["figures"]}
     assert len(measures) == 6 and body["runs"]["test_rows"] == body["runs"]["train_rows"] == ROWS
     assert body["pairs"][0]["names"] == ["a", "b"]
-    found = load(tmp_path / "results")["model_comparison"].runs
-    assert found.runs[1].figures[0].difference.n == ROWS and len(found.best_by_metric) == 5
+    ranking = load(tmp_path / "results")["model_comparison"].runs
+    assert ranking.runs[1].figures[0].difference.n == ROWS and len(ranking.best_by_metric) == 5
 
     tables = [tmp_path / "results-tables" / f"{name}.parquet" for name in "ab"]
     split = [pq.read_table(path, columns=["id", "split"]).to_pylist() for path in tables]
@@ -95,10 +95,10 @@ def test_runs_of_other_images_or_sizes_get_one_sentence(call: Any, runs: Path, t
 
 def test_runs_of_other_images_are_judged_on_images_that_are_named(call: Any, runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "results"
-    code, said, err = call("compare", runs / "a", runs / "strange", "--data", "digits", "--rows", 60, "--out", out)
-    assert code == 0 and "side by side" in said, err
+    code, stdout, err = call("compare", runs / "a", runs / "strange", "--data", "digits", "--rows", 60, "--out", out)
+    assert code == 0 and "side by side" in stdout, err
     about = [pq.read_schema(tmp_path / f"results-tables/{name}.parquet").metadata for name in ("a", "strange")]
-    names = [json.loads(one[b"latentgan"])["fingerprint"] for one in about]
+    names = [json.loads(metadata[b"latentgan"])["fingerprint"] for metadata in about]
     assert names[0] == names[1]
     code, _, err = call(
         "compare", out.with_name("results-tables") / "a.parquet", tmp_path / "a.parquet", "-d", "digits"
@@ -205,18 +205,18 @@ def test_tables_of_one_name_are_told_apart_and_no_other_file_is_replaced(runs: P
         assert tables_of([runs / "a", runs / "a"], tmp_path, rows=50) == [tmp_path / "a.parquet"] * 2
     (tmp_path / "other").mkdir()
     (tmp_path / "other/a").symlink_to(runs / "deep/b")
-    one, other = tables_of([runs / "a", tmp_path / "other/a"], tmp_path, rows=50)
-    assert one != other and one.name.startswith("a-") and other.name.startswith("a-")
+    first, second = tables_of([runs / "a", tmp_path / "other/a"], tmp_path, rows=50)
+    assert first != second and first.name.startswith("a-") and second.name.startswith("a-")
     with pytest.raises(CheckpointError, match="no trained model"):
         tables_of([tmp_path, runs / "a"], tmp_path)
 
 
 def test_a_sample_keeps_every_split_and_the_images_of_its_rows(digits: ImageSource) -> None:
     source = replace(digits, attributes={"ink": np.arange(len(digits)) * 1.0}, attribute_kinds={"ink": "numeric"})
-    some = sample_rows(source, 100, seed=1)
-    assert [len(some.rows(name)) for name in ("train", "validation", "test")] == [100] * 3
-    rows = some.attributes["ink"].astype(int)
-    np.testing.assert_array_equal(some.images, digits.images[rows])
-    np.testing.assert_array_equal(some.ids, digits.ids[rows])
-    assert some.fingerprint == digits.fingerprint and "a sample of 100 of" in some.notes[-1]
+    subset = sample_rows(source, 100, seed=1)
+    assert [len(subset.rows(name)) for name in ("train", "validation", "test")] == [100] * 3
+    rows = subset.attributes["ink"].astype(int)
+    np.testing.assert_array_equal(subset.images, digits.images[rows])
+    np.testing.assert_array_equal(subset.ids, digits.ids[rows])
+    assert subset.fingerprint == digits.fingerprint and "a sample of 100 of" in subset.notes[-1]
     assert sample_rows(digits, None, seed=1) is digits and sample_rows(digits, 5000, seed=1) is digits

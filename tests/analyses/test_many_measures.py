@@ -38,8 +38,10 @@ def test_samples_and_real_rows_differ_in_nothing():
 
 @pytest.mark.parametrize(("models", "alike"), [(1, True), (5, False)])
 def test_the_best_of_many_models_must_be_more_alike(models, alike):
-    found = Similarity(name="linear CKA", value=Interval(0.1, 0.01, 0.19, 200), shuffled=0.0, p_value=0.01, shuffles=99)
-    assert ("no more alike" not in verdict(found, (), models)) is alike
+    similarity = Similarity(
+        name="linear CKA", value=Interval(0.1, 0.01, 0.19, 200), shuffled=0.0, p_value=0.01, shuffles=99
+    )
+    assert ("no more alike" not in verdict(similarity, (), models)) is alike
 
 
 def test_holm_by_hand():
@@ -53,5 +55,5 @@ def test_p_is_5_percent_where_an_interval_reaches_0(sign):
 
 
 def test_a_difference_of_unequal_intervals_by_hand():
-    found = unpaired(Interval(0.9, 0.8, 0.95, 50), Interval(0.5, 0.4, 0.7, 80))
-    assert (found.low, found.high) == pytest.approx((0.4 - np.hypot(0.1, 0.2), 0.4 + np.hypot(0.05, 0.1)))
+    difference = unpaired(Interval(0.9, 0.8, 0.95, 50), Interval(0.5, 0.4, 0.7, 80))
+    assert (difference.low, difference.high) == pytest.approx((0.4 - np.hypot(0.1, 0.2), 0.4 + np.hypot(0.05, 0.1)))

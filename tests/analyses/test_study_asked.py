@@ -65,7 +65,7 @@ def test_a_turned_code_in_another_order_is_the_same_and_carries_every_concept(fo
     found = compare_tables(Embeddings(folder / "one.parquet"), Embeddings(folder / "turned.parquet"), Options())
     assert found.rows == 359 and any("359 common test rows" in note for note in found.notes)
     assert all(one.value.value > 0.999 and one.shuffled < 0.1 for one in found.similarities)
-    assert all(one.there.value == pytest.approx(one.here.value, abs=0.02) for one in found.transfers)
+    assert all(one.transferred_auc.value == pytest.approx(one.source_auc.value, abs=0.02) for one in found.transfers)
     assert {"label: 3", "ink", "round"} <= {one.name for one in found.transfers}
 
 
@@ -79,7 +79,9 @@ def test_several_models_stand_beside_pixels_their_pca_and_the_untrained_network(
     cka = [one.similarities[0].value.value for one in (*found.pairs, *found.baselines)]
     assert cka[0] == pytest.approx(1) and cka[1] == pytest.approx(cka[4], abs=0.1) and cka[2] < 0.99
     assert all(one.rows == 200 and len(one.similarities) == 5 for one in (*found.pairs, *found.baselines))
-    ink = [{t.name: t.there.value for t in one.transfers}["ink"] for one in (found.pairs[0], *found.baselines)]
+    ink = [
+        {t.name: t.transferred_auc.value for t in one.transfers}["ink"] for one in (found.pairs[0], *found.baselines)
+    ]
     assert ink[1] == pytest.approx(ink[0], abs=0.1), "pixels hold what a PCA of them tells"
     [*_, (_, header, _)] = comparison_tables(found)
     assert header[6:] == ("to pixels", f"to PCA {WIDTH} of pixels", "to untrained.code", "n")
