@@ -109,8 +109,8 @@ def _indicators(run: Run) -> list[Lines]:
     if named is not None:
         line = Line("accuracy", named.images, named.values, role="ours")
         caption = (
-            "Share of the validation images with a label, at most 256, that the averaged weights name right. Their "
-            "no network is trained on labels."
+            "Share of the validation images with a label, at most 256, that the averaged weights classify correctly. "
+            "No network is trained on these labels."
         )
         charts.append(
             Lines(
