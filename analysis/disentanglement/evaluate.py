@@ -36,7 +36,7 @@ from .metrics import (
     separated,
 )
 
-ROWS = 5000
+MAX_ROWS = 5000
 
 
 SHUFFLES = 19
@@ -54,19 +54,20 @@ DCI_SHUFFLES = 19
 DCI_ROTATIONS = 19
 
 
-SHARES = 0.0, 0.1, 0.3  # of the most information that a number has on a factor, above which numbers are rotated
+# Thresholds, as shares of the most information that a number has on a factor: numbers above one are rotated.
+INFORMATION_SHARES = 0.0, 0.1, 0.3
 
 
-LEAST = 10  # rows with another value than the commonest one that a factor must have
+MIN_UNCOMMON_ROWS = 10  # rows with another value than the commonest one that a factor must have
 
 
-ROTATED = "random rotations"
+RANDOM_ROTATIONS = "random rotations"
 
 
-VOTED = "FactorVAE score"
+FACTOR_VAE_SCORE = "FactorVAE score"
 
 
-READ = ("DCI disentanglement", "DCI completeness", "DCI informativeness")
+DCI_SCORES = ("DCI disentanglement", "DCI completeness", "DCI informativeness")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ class Disentanglement:
     factors: tuple[str, ...]
     information: Doubles  # (d, f) mutual information, nats, of binned numbers
     entropies: Doubles  # (f,)
-    importance: Doubles  # (d, f) of DCI's models, columns summing to 1
+    importance: Doubles  # (d, f) of DCI's random forests, columns summing to 1
     rows: int
     notes: tuple[str, ...]
     numbers: tuple[str, ...] = ()  # (d,) names of the code's numbers
@@ -107,22 +108,32 @@ def disentangle(
     factors: Sequence[Factor],
     *,
     rng: Seed = 0,
-    rows: int = ROWS,
+    rows: int = MAX_ROWS,
     notes: Sequence[str] = (),
-    beside: Mapping[str, Floats] | None = None,
+    baseline_codes: Mapping[str, Floats] | None = None,
     numbers: Sequence[str] = (),
 ) -> Disentanglement:
     """Score (n, d) codes against known factors of the same n rows.
 
     Intervals are jackknives over groups of rows, cut at 0 and 1 (the FactorVAE score's is over votes, that of rotations
-    holds 95 % of them). A factor of which fewer than LEAST rows have another value than the commonest is left out, as
-    the notes say. The baseline shuffles the rows of all factors together, so that relations among factors stay.
+    holds 95 % of them). A factor of which fewer than MIN_UNCOMMON_ROWS rows have another value than the
+    commonest is left out, as the notes say.
+
+    The baseline shuffles the rows of all factors together, so that relations among factors stay.
     Rotations keep all that the code says and lose what single numbers say. Numbers that tell of no factor stay as they
     are: mixed with those that do, they would thin out what each says, and any code with dead numbers would beat its
     rotations. See `_rotated` for which numbers are rotated, and `rotated_p` for the largest p over them.
 
-    Args: beside: other codes (n, e) of the same rows by name, scored alike. numbers: names of the d columns.
-    Raises: AnalysisError without two factors that vary, without two numbers, or for fewer than 100 rows.
+    Args:
+        codes: (n, d).
+        factors: two or more, with (n,) values each.
+        rng: a generator or a seed.
+        rows: most rows that are scored; more are sampled.
+        notes: sentences that the result carries first.
+        baseline_codes: name of another representation -> its codes (n, e) of the same rows, scored alike.
+        numbers: names of the d columns.
+    Raises:
+        AnalysisError: without two factors that vary, without two numbers, or for fewer than 100 rows.
     """
     rng = as_rng(rng)
     codes = as_codes(codes)
@@ -132,19 +143,20 @@ def disentangle(
         raise AnalysisError(f"disentanglement needs two known factors that vary, and there are {len(varying)}")
     if same_length(codes=codes, **{f.name: f.values for f in varying}) < 100 or codes.shape[1] < 2:
         raise AnalysisError(f"disentanglement needs 100 rows of two numbers, not {codes.shape[0]} × {codes.shape[1]}")
-    kept_rows = rng.permutation(subsample(np.arange(len(codes)), rows, rng=rng))
-    varying, rare = _common([Factor(f.name, f.values[kept_rows], f.discrete) for f in varying])
+    scored_rows = rng.permutation(subsample(np.arange(len(codes)), rows, rng=rng))
+    varying, rare = _common([Factor(f.name, f.values[scored_rows], f.discrete) for f in varying])
     if len(varying) < 2:
         raise AnalysisError(f"disentanglement needs two known factors that vary, and has {len(varying)} ({rare[0]})")
     seed = int(rng.integers(2**31))
-    table = _Table(codes[kept_rows], varying, seed)
+    table = _Table(codes[scored_rows], varying, seed)
     with one_blas_thread():
         figures, null = table.figures(rng), table.shuffled(rng)
         turned = _rotated(table, rng)
         other_scores = {
-            name: _Table(as_codes(z, name)[kept_rows], varying, seed).figures(rng) for name, z in (beside or {}).items()
+            name: _Table(as_codes(z, name)[scored_rows], varying, seed).figures(rng)
+            for name, z in (baseline_codes or {}).items()
         }
-        importance, read = table.importances(np.arange(len(table.some)), np.arange(len(table.some)))
+        importance, predicted = table.importances(np.arange(len(table.dci_codes)), np.arange(len(table.dci_codes)))
     scores = []
     for name, value in figures.items():
         draws = _hardest(value.value, [np.array(each) for each in turned[name]])
@@ -158,12 +170,12 @@ def disentangle(
                 p_value=permutation_p(value.value, np.array(null[name])),
                 shuffles=len(null[name]),
                 rotated_p=permutation_p(value.value, draws),
-                baselines=(Baseline(ROTATED, middle), *baselines),
+                baselines=(Baseline(RANDOM_ROTATIONS, middle), *baselines),
             )
         )
     sentences = [
         f"{f.name} {'accuracy above chance' if f.discrete else 'R²'} {r:.2f}"
-        for f, r in zip(varying, read, strict=True)
+        for f, r in zip(varying, predicted, strict=True)
     ]
     return Disentanglement(
         scores=tuple(scores),
@@ -171,8 +183,8 @@ def disentangle(
         information=table.information,
         entropies=table.entropies,
         importance=importance,
-        rows=len(kept_rows),
-        notes=(*notes, *rare, f"held-out models of all numbers: {', '.join(sentences)}"),
+        rows=len(scored_rows),
+        notes=(*notes, *rare, f"held-out prediction from all numbers: {', '.join(sentences)}"),
         numbers=tuple(numbers) or tuple(str(i + 1) for i in range(codes.shape[1])),
     )
 
@@ -183,11 +195,11 @@ def _hardest(value: float, kinds: Sequence[Doubles]) -> Doubles:
 
 
 def _common(factors: Sequence[Factor]) -> tuple[list[Factor], list[str]]:
-    """Factors of which LEAST rows or more have another value than the commonest, and a note where there are others."""
+    """Factors with at least MIN_UNCOMMON_ROWS rows off their commonest value, and a note on the factors left out."""
     other = [len(f.values) - int(np.bincount(_values(f)).max()) for f in factors]
-    rare = [repr(f.name) for f, rows in zip(factors, other, strict=True) if rows < LEAST]
-    text = f"not scored, as all but fewer than {LEAST} rows have one value: {', '.join(rare)}"
-    return [f for f, rows in zip(factors, other, strict=True) if rows >= LEAST], [text] if rare else []
+    rare = [repr(f.name) for f, rows in zip(factors, other, strict=True) if rows < MIN_UNCOMMON_ROWS]
+    text = f"not scored, as all but fewer than {MIN_UNCOMMON_ROWS} rows have one value: {', '.join(rare)}"
+    return [f for f, rows in zip(factors, other, strict=True) if rows >= MIN_UNCOMMON_ROWS], [text] if rare else []
 
 
 def _values(factor: Factor) -> Ints:
@@ -200,17 +212,18 @@ def _values(factor: Factor) -> Ints:
 def _rotated(table: _Table, rng: np.random.Generator, *, all_scores: bool = True) -> dict[str, list[list[float]]]:
     """Scores behind random rotations of several sets of numbers: for each score a list of draws for each set.
 
-    The sets are nested: numbers that tell of any factor beyond chance, and those with more than SHARES of the most
-    information. Each is rotated at unit variance and in the code's own scales, since a code of which the axes mean
-    nothing may have been scaled before it was turned or after. Beating one kind of rotations says that scales or noise
-    differ between numbers; only a code that beats every kind has axes that are factors. The FactorVAE score and DCI's
-    are of rotations of all numbers that tell anything, at unit variance; they are left out without `all_scores`.
+    The sets are nested: numbers that tell of any factor beyond chance, and those with more than each of
+    INFORMATION_SHARES of the most information. Each is rotated at unit variance and in the code's own scales, since a
+    code of which the axes mean nothing may have been scaled before it was turned or after. Beating one kind of
+    rotations says that scales or noise differ between numbers; only a code that beats every kind has axes that are
+    factors. The FactorVAE score and DCI's are of rotations of all numbers that tell anything, at unit variance; they
+    are left out without `all_scores`.
     """
     centred = table.codes - table.codes.mean(0, dtype=np.float64)
     spread = table.codes.std(0, dtype=np.float64)
-    every, rows = np.arange(len(centred)), np.arange(len(table.some))
+    every, rows = np.arange(len(centred)), np.arange(len(table.dci_codes))
     result: dict[str, list[list[float]]] = {}
-    read: list[_Table] = []
+    dci_tables: list[_Table] = []
     for numbers in _informative(table):
         for scaled in (centred / np.where(spread > 0, spread, 1), centred):
             draws: dict[str, list[float]] = {}
@@ -223,12 +236,14 @@ def _rotated(table: _Table, rng: np.random.Generator, *, all_scores: bool = True
                 for name, value in turned.score(every, every).items():
                     draws.setdefault(name, []).append(value)
                 if first:
-                    draws.setdefault(VOTED, []).append(factor_vae(turned.codes, table.indices, rng=rng).value)
-                    read += [turned] if j < DCI_ROTATIONS else []
+                    draws.setdefault(FACTOR_VAE_SCORE, []).append(
+                        factor_vae(turned.codes, table.indices, rng=rng).value
+                    )
+                    dci_tables += [turned] if j < DCI_ROTATIONS else []
             for name, values in draws.items():
                 result.setdefault(name, []).append(values)
     dci_draws: dict[str, list[float]] = {}
-    for scores in over_blocks(lambda table_part: table_part.read(rows, rows), read, cells=LARGE):
+    for scores in over_blocks(lambda table_part: table_part.dci_scores(rows, rows), dci_tables, cells=LARGE):
         for name, value in scores.items():
             dci_draws.setdefault(name, []).append(value)
     return result | {name: [values] for name, values in dci_draws.items()}
@@ -249,7 +264,7 @@ def _informative(table: _Table) -> list[Ints]:
     """Nested sets of two or more numbers by what they tell of the factors; all that vary where fewer tell anything."""
     information, beyond_chance = associations(table.bins, table.indices)
     most = np.where(beyond_chance, information / np.maximum(table.entropies, 1e-12), 0).max(1)
-    sets = [np.flatnonzero(most > share * most.max()) for share in SHARES]
+    sets = [np.flatnonzero(most > share * most.max()) for share in INFORMATION_SHARES]
     sets = [numbers for i, numbers in enumerate(sets) if len(numbers) >= 2 and len(numbers) not in map(len, sets[:i])]
     return sets or [np.flatnonzero(np.ptp(table.codes, axis=0) > 0)]
 
@@ -273,7 +288,7 @@ class _Table:
 
     codes: Floats
     factors: Sequence[Factor]
-    seed: int  # of DCI's models
+    seed: int  # of DCI's random forests
 
     @cached_property
     def bins(self) -> Ints:
@@ -292,50 +307,53 @@ class _Table:
         return np.array([entropy(column) for column in self.indices.T])
 
     @property
-    def some(self) -> Floats:
-        """The rows that DCI's models are fitted on."""
+    def dci_codes(self) -> Floats:
+        """Codes (m, d) that DCI's random forests are fitted on: the first DCI_ROWS."""
         return self.codes[:DCI_ROWS]
 
-    def score(self, columns: Ints, theirs: Ints) -> dict[str, float]:
-        """MIG, modularity and SAP of rows `mine` of the codes with rows `theirs` of the factors."""
-        information, predicted = associations(self.bins[columns], self.indices[theirs])
-        entropies = np.array([entropy(column) for column in self.indices[theirs].T])
-        factors = [Factor(f.name, f.values[theirs], f.discrete) for f in self.factors]
-        alone = predictability(self.codes[columns].astype(np.float64), factors)
+    def score(self, code_rows: Ints, factor_rows: Ints) -> dict[str, float]:
+        """MIG, modularity and SAP of `code_rows` of the codes with `factor_rows` of the factors."""
+        information, predicted = associations(self.bins[code_rows], self.indices[factor_rows])
+        entropies = np.array([entropy(column) for column in self.indices[factor_rows].T])
+        factors = [Factor(f.name, f.values[factor_rows], f.discrete) for f in self.factors]
+        alone = predictability(self.codes[code_rows].astype(np.float64), factors)
         modular = modularity(np.where(predicted, information, 0))
         return {"MIG": mig(information, entropies), "modularity": modular, "SAP": separated(alone)}
 
-    def importances(self, columns: Ints, theirs: Ints) -> tuple[Doubles, Doubles]:
-        """Importances of models of rows `theirs` of the factors from rows `mine` of the codes, and their scores."""
-        factors = [Factor(f.name, f.values[theirs], f.discrete) for f in self.factors]
-        return importances(self.codes[columns], factors, rng=np.random.default_rng(self.seed))
+    def importances(self, code_rows: Ints, factor_rows: Ints) -> tuple[Doubles, Doubles]:
+        """Importances (d, f) in random forests that predict factors from codes, and their held-out scores (f,)."""
+        factors = [Factor(f.name, f.values[factor_rows], f.discrete) for f in self.factors]
+        return importances(self.codes[code_rows], factors, rng=np.random.default_rng(self.seed))
 
-    def read(self, columns: Ints, theirs: Ints) -> dict[str, float]:
-        """DCI's three scores of rows `mine` of the codes with rows `theirs` of the factors."""
-        importance, informed = self.importances(columns, theirs)
-        return dict(zip(READ, (*dci(importance), float(informed.mean())), strict=True))
+    def dci_scores(self, code_rows: Ints, factor_rows: Ints) -> dict[str, float]:
+        """DCI's three scores of `code_rows` of the codes with `factor_rows` of the factors."""
+        importance, informed = self.importances(code_rows, factor_rows)
+        return dict(zip(DCI_SCORES, (*dci(importance), float(informed.mean())), strict=True))
 
     def figures(self, rng: np.random.Generator) -> dict[str, Interval]:
         """Every score with its interval."""
-        n, few = len(self.codes), len(self.some)
+        n, few = len(self.codes), len(self.dci_codes)
         result: dict[str, Interval] = {}
-        for score, count, groups in ((self.score, n, 10), (self.read, few, 5)):
+        for score, count, groups in ((self.score, n, 10), (self.dci_scores, few, 5)):
             whole = score(np.arange(count), np.arange(count))
             left = list(_each(score, [(rows, rows) for rows in _without(count, groups)]))
             for name, value in whole.items():
                 wide = jackknife_interval(value, np.array([scores[name] for scores in left]), count)
                 low, high = np.clip([wide.low, wide.high], 0, 1)  # as every score is a share
                 result[name] = Interval(value, float(low), float(high), count)
-        return result | {VOTED: factor_vae(self.codes, self.indices, rng=rng)}
+        return result | {FACTOR_VAE_SCORE: factor_vae(self.codes, self.indices, rng=rng)}
 
     def shuffled(self, rng: np.random.Generator) -> dict[str, list[float]]:
         """Every score with the factors' rows shuffled, several times."""
-        result: dict[str, list[float]] = {VOTED: []}
-        for score, count, times in ((self.score, len(self.codes), SHUFFLES), (self.read, len(self.some), DCI_SHUFFLES)):
+        result: dict[str, list[float]] = {FACTOR_VAE_SCORE: []}
+        for score, count, times in (
+            (self.score, len(self.codes), SHUFFLES),
+            (self.dci_scores, len(self.dci_codes), DCI_SHUFFLES),
+        ):
             rows = np.arange(count)
             for scores in _each(score, [(rows, rng.permutation(count)) for _ in range(times)]):
                 for name, value in scores.items():
                     result.setdefault(name, []).append(value)
         for _ in range(SHUFFLES):
-            result[VOTED].append(factor_vae(self.codes, rng.permutation(self.indices), rng=rng).value)
+            result[FACTOR_VAE_SCORE].append(factor_vae(self.codes, rng.permutation(self.indices), rng=rng).value)
         return result

@@ -15,7 +15,7 @@ from ..errors import AnalysisError
 BINS = 20
 
 
-CHANCE = 0.01  # of a table of independent columns to show any information at all
+CHANCE_LEVEL = 0.01  # of a table of independent columns to show any information at all
 
 
 VOTES = 800  # of the FactorVAE score
@@ -58,7 +58,7 @@ def associations(codes: Ints, factors: Ints) -> tuple[Doubles, Bools]:
     result: Doubles = np.maximum((joint * np.log(ratio)).sum((1, 3)), 0)
     squares = (np.square(joint - expected) / np.where(expected > 0, expected, 1)).sum((1, 3)) * (n - 1)
     freedom = ((rows > 0).sum((1, 3)) - 1) * ((columns > 0).sum((1, 3)) - 1)
-    return result, squares > chi2.isf(CHANCE / result.size, np.maximum(freedom, 1))
+    return result, squares > chi2.isf(CHANCE_LEVEL / result.size, np.maximum(freedom, 1))
 
 
 def _one_hot(columns: Ints) -> tuple[Singles, int]:
@@ -130,8 +130,8 @@ def predictability(codes: Doubles, factors: Sequence[Factor]) -> Doubles:
 def balanced_accuracy(codes: Doubles, classes: Ints) -> Doubles:
     """How well the nearest class mean in each number of (n, d) tells (n,) classes 0 to k − 1: mean over classes, (d,).
 
-    That is LDA of one number with equal priors. Each row is scored by means without it: that of its own class, of m
-    rows, is then m / (m − 1) as far away. A class of one row is never right; of equal means the first is taken.
+    That is LDA of one number with equal priors. Each row is classified by means without it: that of its own class, of m
+    rows, is then m / (m − 1) as far away. A class of one row is never predicted; of equal means the first is taken.
     """
     member = _one_hot(classes[:, None])[0].astype(np.float64)
     size = member.sum(0)[:, None]
@@ -193,7 +193,7 @@ def factor_vae(codes: Floats, factors: Ints, *, rng: np.random.Generator, votes:
 TREES = 10
 
 
-INFORMATIVE = 0.05  # the score of a model that reads
+MIN_PREDICTION_SCORE = 0.05  # least held-out score at which a factor counts as predicted
 
 
 @dataclass(frozen=True)
@@ -238,35 +238,36 @@ def dci(importance: Doubles) -> tuple[float, float]:
 
 
 def importances(codes: Floats, factors: Sequence[Factor], *, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
-    """Importances (d, f) of models of each factor, and their held-out scores (f,): R² or accuracy above chance.
+    """Predict each factor: importances (d, f) of the numbers, and held-out scores (f,), R² or accuracy above chance.
 
-    The models are forests of bagged trees, one of the two kinds of DCI's authors: they need no linear relation. An
-    importance is the share of impurity that splits on a number remove, times the model's score. Models below
-    INFORMATIVE, or within three standard errors of chance, count for nothing: splits on noise would look like a choice.
+    The predictors are forests of bagged trees, one of the two kinds of DCI's authors: they need no linear relation. An
+    importance is the share of impurity that splits on a number remove, times the forest's score. Forests below
+    MIN_PREDICTION_SCORE, or within three standard errors of chance, count for nothing: splits on noise would look like
+    a choice.
     """
     order = rng.permutation(len(codes))
     train, test = order[: len(codes) * 4 // 5], order[len(codes) * 4 // 5 :]
     table, scores = np.zeros((codes.shape[1], len(factors))), np.zeros(len(factors))
-    least = np.full(len(factors), INFORMATIVE)
+    least = np.full(len(factors), MIN_PREDICTION_SCORE)
     for j, factor in enumerate(factors):
         values = factor.values.astype(np.int64) if factor.discrete else factor.values
-        shares, read = _bagged(codes[train], values[train], codes[test], discrete=factor.discrete, rng=rng)
+        shares, predicted = _bagged(codes[train], values[train], codes[test], discrete=factor.discrete, rng=rng)
         truth = values[test]
         if factor.discrete:
             chance = float(np.bincount(truth).max()) / len(truth)
-            scores[j] = (float(np.mean(read == truth)) - chance) / max(1 - chance, 1e-9)
-            least[j] = max(INFORMATIVE, 3 * np.sqrt(chance / (len(truth) * max(1 - chance, 1e-9))))
+            scores[j] = (float(np.mean(predicted == truth)) - chance) / max(1 - chance, 1e-9)
+            least[j] = max(MIN_PREDICTION_SCORE, 3 * np.sqrt(chance / (len(truth) * max(1 - chance, 1e-9))))
         else:
-            scores[j] = r2_score(truth.astype(np.float64), read)
+            scores[j] = r2_score(truth.astype(np.float64), predicted)
         table[:, j] = shares
     scores = np.clip(np.nan_to_num(scores), 0, 1)
     return table * np.where(scores > least, scores, 0), scores
 
 
 def _bagged(
-    x: Floats, y: AnyArray, others: Floats, *, discrete: bool, rng: np.random.Generator
+    x: Floats, y: AnyArray, test: Floats, *, discrete: bool, rng: np.random.Generator
 ) -> tuple[Doubles, AnyArray]:
-    """TREES trees of resamples of (n, d) rows: shares of impurity removed (d,), and what they read in (m, d) others.
+    """TREES trees of resamples of (n, d) rows: shares of impurity removed (d,), and predictions of (m, d) test rows.
 
     scikit-learn's own forests change the process's warning filters while they run, which threads must not share.
     """
@@ -274,12 +275,12 @@ def _bagged(
 
     kind = DecisionTreeClassifier if discrete else DecisionTreeRegressor
     shares, votes = np.zeros(x.shape[1]), []
-    x, others = (np.ascontiguousarray(side, np.float32) for side in (x, others))
+    x, test = (np.ascontiguousarray(rows, np.float32) for rows in (x, test))
     for _ in range(TREES):
         weights = np.bincount(rng.integers(len(x), size=len(x)), minlength=len(x)).astype(np.float64)
         tree = kind(max_depth=8, min_samples_leaf=5, random_state=int(rng.integers(2**31)))
         tree.fit(x, y, sample_weight=weights)
         shares += tree.feature_importances_
-        votes.append(tree.predict_proba(others) if discrete else tree.predict(others))
-    read = np.mean(votes, axis=0)
-    return shares / max(float(shares.sum()), 1e-12), tree.classes_[read.argmax(1)] if discrete else read
+        votes.append(tree.predict_proba(test) if discrete else tree.predict(test))
+    predicted = np.mean(votes, axis=0)
+    return shares / max(float(shares.sum()), 1e-12), tree.classes_[predicted.argmax(1)] if discrete else predicted

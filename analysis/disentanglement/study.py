@@ -14,13 +14,13 @@ from ..table.embeddings import Embeddings
 from ..table.representations import code_baselines, missing_baselines
 from ..table.selection import held_out, labelled_columns, sample, thin
 from ..table.study_options import Options, Progress, silent
-from .evaluate import ROWS, Disentanglement, disentangle
+from .evaluate import MAX_ROWS, Disentanglement, disentangle
 from .metrics import Factor
 
-MOST = 20  # factors, the table's first, where none are named
+MAX_FACTORS = 20  # factors, the table's first, where none are named
 
 
-EACH = 10  # rows a value that a factor has in the mean, below which it is a name more than a factor
+MIN_ROWS_PER_VALUE = 10  # in the mean over values; with fewer, a column of classes is rather a name than a factor
 
 
 def study(
@@ -37,7 +37,7 @@ def study(
         table: of codes.
         model: not used.
         options: how many rows.
-        progress: is called with what is at work.
+        progress: receives what is at work.
         factors: columns that are known factors; none means the label and the attributes.
     """
     rng = options.rng("disentanglement")
@@ -45,17 +45,17 @@ def study(
     columns, notes = _factors(table, rows, factors)
     use = rows[_known(columns, rows)]
     notes = [f"{len(use):,} {words}, those with every factor known", *notes]
-    if len(use) > ROWS:
-        use = thin(use, ROWS, options)
-        notes.append(f"a sample of {ROWS:,} of them")
+    if len(use) > MAX_ROWS:
+        use = thin(use, MAX_ROWS, options)
+        notes.append(f"a sample of {MAX_ROWS:,} of them")
     result = [Factor(c.name, np.asarray(c.values[use], np.float64), c.kind != "numeric") for c in columns]
     progress(f"{len(result)} factors")
     codes = table.vectors(table.code, use)[:, table.encoded]
     train = sample(table, "train" if table.has_split else None, options.train_rows, options)
-    codes_beside = [code_baseline for code_baseline in code_baselines(table) if code_baseline.name != "pixels"]
-    baseline_codes = {wanted.name: wanted.read(table, train, use, rng=rng)[1] for wanted in codes_beside}
+    baselines = [code_baseline for code_baseline in code_baselines(table) if code_baseline.name != "pixels"]
+    baseline_codes = {wanted.name: wanted.read(table, train, use, rng=rng)[1] for wanted in baselines}
     notes += missing_baselines(table)
-    return disentangle(codes, result, rng=rng, notes=notes, beside=baseline_codes, numbers=_numbers(table))
+    return disentangle(codes, result, rng=rng, notes=notes, baseline_codes=baseline_codes, numbers=_numbers(table))
 
 
 def _numbers(table: Embeddings) -> list[str]:
@@ -86,11 +86,12 @@ def _factors(table: Embeddings, rows: Ints, factors: tuple[str, ...]) -> tuple[l
             f"{_quoted([column.name for column in varied_columns]) or 'none'}: encode images with attributes "
             f"(--attributes FILE)"
         )
-    if len(varied_columns) > MOST:
+    if len(varied_columns) > MAX_FACTORS:
         notes.append(
-            f"the first {MOST} of {len(varied_columns)} factors: name others with latentgan disentanglement --factor"
+            f"the first {MAX_FACTORS} of {len(varied_columns)} factors: name others with latentgan disentanglement "
+            "--factor"
         )
-    return varied_columns[:MOST], notes
+    return varied_columns[:MAX_FACTORS], notes
 
 
 def _is_factor(column: Column) -> bool:
@@ -99,7 +100,7 @@ def _is_factor(column: Column) -> bool:
     different = len(np.unique(values))
     if different < 2 or 2 * len(values) < len(column.values):
         return False
-    return column.kind == "numeric" or different * EACH <= len(values)
+    return column.kind == "numeric" or different * MIN_ROWS_PER_VALUE <= len(values)
 
 
 def _known(columns: Sequence[Column], rows: Ints) -> Bools:

@@ -14,7 +14,7 @@ from ..report.document import Block, Comparison, Estimate, Prose, Section, Table
 from ..report.estimate_rows import brackets, estimate, readable, role_of, stated, trained_on
 from ..report.formatting import count, listed, number, p_value, percent, plural, sentence
 from ..terminal import TextTable, plain
-from .evaluate import ROTATED
+from .evaluate import RANDOM_ROTATIONS
 
 if TYPE_CHECKING:
     from ..base.arrays import Doubles
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 INFORMATIVENESS = "DCI informativeness"
 
 
-SHOWN = 24  # numbers of the code in the picture of importances
+N_SHOWN_NUMBERS = 24  # numbers of the code in the picture of importances
 
 
 MEANING = {
@@ -36,8 +36,8 @@ MEANING = {
     "balanced accuracy of the nearest class mean, where the second best is at least near chance)",
     "DCI disentanglement": "how few factors a number matters for, by the importances in random forests",
     "DCI completeness": "how few numbers matter for a factor, by the importances in random forests",
-    INFORMATIVENESS: "how well random forests read a factor from all numbers together, held out (R², or accuracy above "
-    "chance; mean over factors)",
+    INFORMATIVENESS: "how well random forests predict a factor from all numbers together, held out (R², or accuracy "
+    "above chance; mean over factors)",
     "FactorVAE score": "how often the number that varies least among images that share a factor names that factor",
 }
 
@@ -67,7 +67,7 @@ def section(context: ReportContext) -> Section:
 
 
 def _caption(name: str) -> str:
-    best = "all factors read without error" if name == INFORMATIVENESS else "one number a factor"
+    best = "all factors predicted without error" if name == INFORMATIVENESS else "one number a factor"
     best += " (1 − 1 / k for k classes)" if name == "SAP" else ""
     return (
         f"{name}: {MEANING.get(name, 'a score')}. 1 is {best}. Random rotations of the numbers that tell of any factor "
@@ -91,9 +91,9 @@ def _figures(score: Score) -> list[Estimate]:
 
 def _importances(disentanglement: Disentanglement) -> Table:
     caption = (
-        "How much each number of the code (row) matters to a random forest that reads a factor (column), as a share of "
-        "its held-out score, which the last row gives (R², or accuracy above chance): one dark cell in a column is a "
-        "factor in one number, one in a row a number with one factor."
+        "How much each number of the code (row) matters to a random forest that predicts a factor (column), as a share "
+        "of its held-out score, which the last row gives (R², or accuracy above chance): one dark cell in a column is "
+        "a factor in one number, one in a row a number with one factor."
     )
     return _heatmap(
         disentanglement,
@@ -117,7 +117,7 @@ def _heatmap(
 ) -> Table:
     """The numbers that tell most of any factor, sorted by the factor that they tell most of, shaded by size."""
     first = values.argmax(1)
-    strongest = np.argsort(-values.max(1), kind="stable")[:SHOWN]
+    strongest = np.argsort(-values.max(1), kind="stable")[:N_SHOWN_NUMBERS]
     order = strongest[np.argsort(first[strongest], kind="stable")]
     names = disentanglement.numbers or tuple(str(i + 1) for i in range(len(values)))
     rows = [(names[i], *(percent(float(v), 0) for v in values[i])) for i in order]
@@ -133,7 +133,7 @@ def _heatmap(
 def _finding(disentanglement: Disentanglement) -> str:
     score = disentanglement.scores[0]
     chance = score.value.low <= score.shuffled or score.p_value > SIGNIFICANT
-    baseline_texts = [f"{_beside(b.name)} {number(b.figure.value, 3)}" for b in score.baselines]
+    baseline_texts = [f"{_baseline_name(b.name)} {number(b.figure.value, 3)}" for b in score.baselines]
     figures = (
         f"({score.name} {brackets(score.value, 3)} over {plural(len(disentanglement.factors), 'factor')}, n = "
         f"{count(score.value.n)}; "
@@ -143,16 +143,16 @@ def _finding(disentanglement: Disentanglement) -> str:
         return f"No single number of the code stands for a single factor beyond what chance gives {figures}."
     if not score.rotated_p <= SIGNIFICANT:
         return (
-            "Single numbers of the code stand for single factors no more than those of the code turned at random do "
+            "Single numbers of the code stand for single factors no more than numbers of its random rotations do "
             f"{figures}: its axes mean nothing by themselves."
         )
-    more = "Single numbers of the code stand for single factors more than those of the code turned at random do"
+    more = "Single numbers of the code stand for single factors more than numbers of its random rotations do"
     return f"{more} {figures}."
 
 
-def _beside(name: str) -> str:
-    if name == ROTATED:
-        return "the code turned at random"
+def _baseline_name(name: str) -> str:
+    if name == RANDOM_ROTATIONS:
+        return "its random rotations"
     return "the same network untrained" if role_of(name) == "untrained" else name
 
 

@@ -16,15 +16,15 @@ from ..errors import AnalysisError
 from ..io.messages import listed
 from .gaussians import Gaussians
 from .inverse_transform import CodeTransform, code_transform, decoded, must
-from .model_selection import WIDEST, FittedMixture, fit_mixture
+from .model_selection import MAX_COLUMNS, FittedMixture, fit_mixture
 
-GRID = (1, 2, 4)
-
-
-FEWEST = 10  # rows of a class
+COMPONENT_GRID = (1, 2, 4)
 
 
-SHUFFLES = 10
+MIN_ROWS_PER_CLASS = 10  # rows of a class
+
+
+LABEL_SHUFFLES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class ClassMixtures:
 
 @dataclass(frozen=True, kw_only=True)
 class ByClass:
-    """Mixtures of classes, scored on rows that they have not seen."""
+    """Mixtures of classes, scored on rows that they were not fitted on."""
 
     classes: tuple[str, ...]
     components: Ints  # (c,) of each class
@@ -76,13 +76,13 @@ class ByClass:
 
 
 def fit_class_mixtures(
-    codes: Floats, labels: Ints, *, rng: Seed = 0, components: Sequence[int] = GRID, restarts: int = 1
+    codes: Floats, labels: Ints, *, rng: Seed = 0, components: Sequence[int] = COMPONENT_GRID, restarts: int = 1
 ) -> ClassMixtures:
     """Fit a mixture, chosen by BIC, to the (n, d) codes of every class; `labels` (n,) of any kind.
 
     Rows without a label, or with -1 among other whole numbers than 1, belong to no class.
 
-    Raises: AnalysisError where fewer than two classes have FEWEST rows.
+    Raises: AnalysisError where fewer than two classes have MIN_ROWS_PER_CLASS rows.
     """
     rng = as_rng(rng)
     codes = as_codes(codes)
@@ -100,12 +100,13 @@ def _fitted(
     """The same of checked codes and positions of classes, -1 = unlabelled."""
     classes, counts = np.unique(labels[labels >= 0], return_counts=True)
     varied = np.array([bool(codes[labels == label].var(0).any()) for label in classes], np.bool_)
-    use = (counts >= FEWEST) & varied
+    use = (counts >= MIN_ROWS_PER_CLASS) & varied
     if use.sum() < 2:
         raise AnalysisError(
-            f"mixtures of classes need two classes of {FEWEST} rows, and {int(use.sum())} have them, not all the same"
+            f"mixtures of classes need two classes of {MIN_ROWS_PER_CLASS} rows, and {int(use.sum())} have them, "
+            "not all the same"
         )
-    pca = fit_pca(codes, WIDEST, rng=rng) if codes.shape[1] > WIDEST else None
+    pca = fit_pca(codes, MAX_COLUMNS, rng=rng) if codes.shape[1] > MAX_COLUMNS else None
     inner = codes if pca is None else pca.project(codes)
     fitted = tuple(
         fit_mixture(inner[labels == label], rng=rng, components=components, restarts=restarts) for label in classes[use]
@@ -122,7 +123,7 @@ def _shuffled(codes: Floats, labels: Ints, *, rng: np.random.Generator) -> Class
     return _fitted(codes, mixed, rng=rng, components=(1,))
 
 
-def accuracy_of(mixtures: ClassMixtures, codes: Floats, labels: Ints) -> Interval:
+def bayes_accuracy(mixtures: ClassMixtures, codes: Floats, labels: Ints) -> Interval:
     """Share of labelled (m, d) codes whose class has the highest posterior."""
     has_class = np.isin(labels, mixtures.classes)
     return proportion(mixtures.classes[mixtures.log_joint(codes[has_class]).argmax(1)] == labels[has_class])
@@ -134,17 +135,29 @@ def by_class(
     *,
     classes: tuple[str, ...] = (),
     rng: Seed = 0,
-    components: Sequence[int] = GRID,
+    components: Sequence[int] = COMPONENT_GRID,
     columns: Bools | None = None,
     decode: Callable[[Singles], Singles] | None = None,
     shown: int = 12,
-    beside: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({}),
+    baseline_codes: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({}),
 ) -> ByClass:
     """Fit mixtures of classes on train rows, score them on test rows, and draw from each.
 
-    The baselines are one Gaussian a class, fitted to the same rows with shuffled labels, and the same on what stands
-    beside the codes. Args: train, test: codes (n, D), labels (n,). columns: (D,) those that are looked at; by default
-    all. beside: name of another representation -> its train and test rows.
+    The baselines are one Gaussian a class, fitted to the same rows with shuffled labels, and mixtures of classes on
+    other representations.
+
+    Args:
+        train: codes (n, D), labels (n,).
+        test: codes (m, D), labels (m,).
+        classes: names of the labels, where they are positions.
+        rng: a generator or a seed.
+        components: numbers of components to try for each class.
+        columns: (D,) those that are looked at; by default all.
+        decode: codes (s, D) to images; None shows none.
+        shown: codes that are drawn and decoded for each class.
+        baseline_codes: name of another representation -> its train and test rows.
+    Raises:
+        AnalysisError: for codes and labels that do not fit together, or fewer than two classes with rows enough.
     """
     rng = as_rng(rng)
     parts = {"train": as_pair(train, "train"), "test": as_pair(test, "test")}
@@ -162,14 +175,14 @@ def by_class(
     keep = np.ones(codes.shape[1], np.bool_) if columns is None else columns
     inner, held = (codes[:, keep], labels), (other_codes[:, keep], truth)
     result = _fitted(*inner, rng=rng, components=components)
-    null = [accuracy_of(_shuffled(*inner, rng=rng), *held).value for _ in range(SHUFFLES)]
+    null = [bayes_accuracy(_shuffled(*inner, rng=rng), *held).value for _ in range(LABEL_SHUFFLES)]
     notes = [f"{keep.sum()} columns reduced to {len(result.pca.axes)} by PCA"] if result.pca is not None else []
     scored = ByClass(
         classes=tuple(classes[label] for label in result.classes),
         components=np.array([len(mixture.gaussians.weights) for mixture in result.mixtures], np.int64),
         covariances=tuple(mixture.gaussians.covariance for mixture in result.mixtures),
         rows=np.array([mixture.fitted_on for mixture in result.mixtures], np.int64),
-        accuracy=accuracy_of(result, *held),
+        accuracy=bayes_accuracy(result, *held),
         shuffled=float(np.mean(null)),
         samples=None,
         notes=tuple(notes),
@@ -180,10 +193,10 @@ def by_class(
         baselines=tuple(
             Baseline(
                 name,
-                accuracy_of(_fitted(fit_on, labels, rng=rng, components=components), other, held[1]),
+                bayes_accuracy(_fitted(fit_on, labels, rng=rng, components=components), other, held[1]),
                 "accuracy",
             )
-            for name, (fit_on, other) in beside.items()
+            for name, (fit_on, other) in baseline_codes.items()
         ),
     )
     if decode is None:

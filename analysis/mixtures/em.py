@@ -16,61 +16,61 @@ import numpy as np
 from ..base.arrays import Doubles, Floats, Singles
 from ..base.chunked import Stream, blocks, moments
 from ..base.parallel import one_blas_thread, over_blocks
-from .gaussians import TASK, Gaussians, normalise
+from .gaussians import TASK_ROWS, Gaussians, normalise
 from .kmeans import lloyd, seed_means
 
 FLOOR = 1e-5  # added to the variance in every direction, columns being standardised
 
 
-SAMPLE = 10_000  # rows that seeds are chosen on
+SEED_ROWS = 10_000  # rows that seeds are chosen on
 
 
-ROUGH = 5  # rounds of each restart
+RESTART_ROUNDS = 5  # rounds of each restart
 
 
-LLOYD = 50  # rounds of k-means on all rows
+KMEANS_ROUNDS = 50  # rounds of k-means on all rows
 
 
-ANNEALED = 8  # rounds in which memberships harden, where more rows are fitted than seeds are chosen on
+ANNEALING_ROUNDS = 8  # rounds in which memberships harden, where more rows are fitted than seeds are chosen on
 
 
-PLAIN = 3  # rounds of EM as it is beside them
+PLAIN_ROUNDS = 3  # rounds of EM as it is beside them
 
 
-ASIDE = 10  # rows to one on which it is chosen which go on
+ROWS_PER_VALIDATION_ROW = 10  # rows to one of those whose likelihood decides which fit goes on
 
 
-SOFT = 2.5  # memberships start as powers p^(SOFT / √d): of d numbers log p differs by about √d
+INITIAL_POWER = 2.5  # memberships start as powers p^(INITIAL_POWER / √d): of d numbers log p differs by about √d
 
 
-BLOCK = 2048
+BLOCK_ROWS = 2048
 
 
-STARTS = 10  # of a thorough fit
+THOROUGH_STARTS = 10  # seeds of a thorough fit
 
 
-KEPT = 5  # of which so many go on after ROUGH rounds
+N_SEMIFINALISTS = 5  # of these starts go on after RESTART_ROUNDS rounds
 
 
-LONGER = 15  # rounds of those
+SEMIFINAL_ROUNDS = 15  # rounds of the semifinalists
 
 
-FINISHED = 2  # so many of them go on to the end
+N_FINALISTS = 2  # of these go on to convergence
 
 
-MOVES = 6  # splits and merges that are made at most
+MAX_MOVES = 6  # splits and merges of one thorough fit, at most
 
 
 PAIRS, SPLITS = 3, 2  # pairs of components that may be merged at once, and others that may be split
 
 
-TRIED = 12  # rounds of EM after a split and a merge, after which it is compared
+TRIAL_ROUNDS = 12  # rounds of EM after a split and a merge, after which the likelihood decides whether it stays
 
 
-FINE = 0.3  # tolerance of a thorough fit, as a share
+THOROUGH_TOLERANCE = 0.3  # tolerance of a thorough fit, as a share
 
 
-LEAST = {np.dtype(np.float32): 1e-8, np.dtype(np.float64): 1e-20}  # responsibility of a row that counts
+MIN_RESPONSIBILITY = {np.dtype(np.float32): 1e-8, np.dtype(np.float64): 1e-20}  # responsibility of a row that counts
 
 
 def expect(mixture: Gaussians, x: Floats, *, precision: Any = np.float32, power: float = 1.0) -> tuple[Floats, float]:
@@ -82,17 +82,17 @@ def expect(mixture: Gaussians, x: Floats, *, precision: Any = np.float32, power:
     measure, constant = mixture.measure(precision), mixture.whitening[1]
 
     def task(start: int) -> float:
-        joint = measure(x[start : start + TASK])
+        joint = measure(x[start : start + TASK_ROWS])
         joint *= -0.5
         joint += constant
         if power != 1:
             joint *= power
         log_p = normalise(joint)
-        resp[:, start : start + TASK] = joint.T
+        resp[:, start : start + TASK_ROWS] = joint.T
         return float(log_p.sum())
 
     cells = x.size * len(mixture.weights)
-    return resp, sum(over_blocks(task, range(0, len(x), TASK), cells=cells)) / len(x)
+    return resp, sum(over_blocks(task, range(0, len(x), TASK_ROWS), cells=cells)) / len(x)
 
 
 def maximise(x: Floats, resp: Floats, covariance: str, floor: float = FLOOR) -> Gaussians:
@@ -105,14 +105,14 @@ def maximise(x: Floats, resp: Floats, covariance: str, floor: float = FLOOR) -> 
         within = _sums(np.ascontiguousarray(x.T), x) - (means.T * mass) @ means
         covariances[:] = _positive(within / mass.sum() + floor * np.eye(d), floor)
         return Gaussians(mass / mass.sum(), means, covariances, covariance)
-    least = LEAST[resp.dtype]
+    least = MIN_RESPONSIBILITY[resp.dtype]
 
     def component(k: int) -> None:
         rows = np.flatnonzero(resp[k] > least)
         centre, share, dense = means[k].astype(x.dtype), resp[k], 2 * len(rows) > len(x)
         total = np.zeros((d, d))
-        for start in range(0, len(x) if dense else len(rows), BLOCK):
-            part = slice(start, start + BLOCK) if dense else rows[start : start + BLOCK]
+        for start in range(0, len(x) if dense else len(rows), BLOCK_ROWS):
+            part = slice(start, start + BLOCK_ROWS) if dense else rows[start : start + BLOCK_ROWS]
             gap = x[part] - centre
             gap *= np.sqrt(share[part])[:, None]
             total += np.diag(np.square(gap).sum(0)) if covariance == "diag" else gap.T @ gap
@@ -135,7 +135,7 @@ def step_in_blocks(x: Floats, mixture: Gaussians, floor: float = FLOOR) -> tuple
         resp, mean = expect(mixture, rows, precision=rows.dtype)
         total += mean * len(rows)
         mass += resp.sum(1, dtype=np.float64)
-        least = LEAST[resp.dtype]
+        least = MIN_RESPONSIBILITY[resp.dtype]
         for j in range(k):
             members = np.flatnonzero(resp[j] > least)
             gap, share = rows[members] - about[j], resp[j, members]
@@ -160,8 +160,8 @@ def step_in_blocks(x: Floats, mixture: Gaussians, floor: float = FLOOR) -> tuple
 def _sums(left: Floats, right: Floats) -> Doubles:
     """left (m, n) · right (n, d), summed over blocks of n in float64."""
     total = np.zeros((len(left), right.shape[1]))
-    for start in range(0, len(right), BLOCK):
-        total += left[:, start : start + BLOCK] @ right[start : start + BLOCK]
+    for start in range(0, len(right), BLOCK_ROWS):
+        total += left[:, start : start + BLOCK_ROWS] @ right[start : start + BLOCK_ROWS]
     return total
 
 
@@ -213,7 +213,7 @@ def fit_gaussians(
     iterations: int = 100,
     tolerance: float = 1e-3,
     start: Gaussians | None = None,
-    sample: int = SAMPLE,
+    sample: int = SEED_ROWS,
     precision: Any = np.float32,
     floor: float = FLOOR,
     thorough: bool = True,
@@ -250,7 +250,7 @@ def fit_gaussians(
             thorough = thorough and k > 1 and len(x) <= sample
             begin = _thorough if thorough else _begin
             begun = begin(scaled, scaled_codes, k, covariance, rng, restarts, tolerance, floor, sample)
-            tolerance *= FINE if thorough else 1
+            tolerance *= THOROUGH_TOLERANCE if thorough else 1
             if len(x) > sample and k > 1 and covariance != "tied":  # of one shape
                 begun = _annealed(scaled, begun, floor, rng)
         best, _ = climb(scaled, begun, iterations=iterations, tolerance=tolerance, floor=floor)
@@ -276,7 +276,7 @@ def _scale(x: Floats) -> tuple[Doubles, Doubles, float]:
 
 def _begin(
     x: Floats,
-    seen: Singles,
+    standardised: Singles,
     k: int,
     covariance: str,
     rng: np.random.Generator,
@@ -285,32 +285,32 @@ def _begin(
     floor: float,
     sample: int,
 ) -> Gaussians:
-    """The likeliest of `restarts` mixtures after ROUGH rounds each, from seeds in either view of the rows.
+    """The likeliest of `restarts` mixtures after RESTART_ROUNDS rounds each, from seeds in either view of the rows.
 
     On a sample only the seeds are chosen, by the likelihood of other rows, and all rows go to the nearest: there
     covariances of few rows a component harden its memberships, and EM that began with them ended lower.
     """
-    views = [seen, np.asarray(x, np.float32)]  # groups may show in either: in large columns, or in all alike
+    views = [standardised, np.asarray(x, np.float32)]  # groups may show in either: in large columns, or in all alike
     order = np.arange(len(x)) if len(x) <= sample else rng.permutation(len(x))
     rows, validation_rows = np.sort(order[:sample]), np.sort(order[sample : 2 * sample])
     runs = []
     for i in range(restarts if k > 1 else 1):
         seed = seed_means(views[i % 2][rows], k, rng=rng, rounds=10 if len(validation_rows) else 25)
         run = maximise(x[rows], np.eye(k, dtype=x.dtype)[:, seed], covariance, floor)
-        rounds = 1 if len(validation_rows) else ROUGH
+        rounds = 1 if len(validation_rows) else RESTART_ROUNDS
         run, score = climb(x[rows], run, iterations=rounds, tolerance=tolerance, floor=floor)
         runs.append((run, expect(run, x[validation_rows])[1] if len(validation_rows) else score, i % 2, seed))
     best, _, view, seed = max(runs, key=lambda run: run[1])
     if not len(validation_rows):
         return best
     centres = np.stack([views[view][rows[seed == j]].mean(0) for j in np.unique(seed)])
-    cluster = lloyd(views[view], centres, LLOYD)
+    cluster = lloyd(views[view], centres, KMEANS_ROUNDS)
     return maximise(x, np.eye(k, dtype=x.dtype)[:, cluster], covariance, floor)
 
 
 def _thorough(
     x: Floats,
-    seen: Singles,
+    standardised: Singles,
     k: int,
     covariance: str,
     rng: np.random.Generator,
@@ -319,39 +319,46 @@ def _thorough(
     floor: float,
     sample: int,
 ) -> Gaussians:
-    """The likeliest of STARTS mixtures, in three rounds of elimination, after splits and merges.
+    """The likeliest of THOROUGH_STARTS mixtures, in three rounds of elimination, after splits and merges.
 
     Half of the seeds are k-means', and half are those of k-means++ with two rounds, which differ more. One with a
     degenerate component goes on only where there are too few others: its likelihood means nothing.
     """
-    views, runs = [seen, np.asarray(x, np.float32)], []
-    for i in range(max(STARTS, restarts)):
+    views, runs = [standardised, np.asarray(x, np.float32)], []
+    for i in range(max(THOROUGH_STARTS, restarts)):
         seed = seed_means(views[i % 2], k, rng=rng, rounds=25 if i % 4 < 2 else 2)
         runs.append(maximise(x, np.eye(k, dtype=x.dtype)[:, seed], covariance, floor))
-    for rounds, n_kept in ((ROUGH, KEPT), (LONGER, FINISHED)):
-        climbed = [climb(x, run, iterations=rounds, tolerance=FINE * tolerance, floor=floor) for run in runs]
+    for rounds, n_kept in ((RESTART_ROUNDS, N_SEMIFINALISTS), (SEMIFINAL_ROUNDS, N_FINALISTS)):
+        climbed = [
+            climb(x, run, iterations=rounds, tolerance=THOROUGH_TOLERANCE * tolerance, floor=floor) for run in runs
+        ]
         climbed.sort(key=lambda run: (degenerate(run[0], len(x), floor), -run[1]))
         runs = [run for run, _ in climbed[:n_kept]]
     ended = [
-        _split_and_merged(x, climb(x, run, tolerance=FINE * tolerance, floor=floor)[0], FINE * tolerance, floor)
+        _split_and_merged(
+            x,
+            climb(x, run, tolerance=THOROUGH_TOLERANCE * tolerance, floor=floor)[0],
+            THOROUGH_TOLERANCE * tolerance,
+            floor,
+        )
         for run in runs
     ]
     return min(ended, key=lambda run: (degenerate(run, len(x), floor), -expect(run, x, precision=x.dtype)[1]))
 
 
 def _split_and_merged(x: Floats, mixture: Gaussians, tolerance: float, floor: float) -> Gaussians:
-    """Merge two components and split a third one while that makes (n, d) rows likelier, MOVES times at most.
+    """Merge two components and split a third one while that makes (n, d) rows likelier, MAX_MOVES times at most.
 
     Pairs with the most alike memberships are merged, and components split that fit their rows worst, by the divergence
     of the rows' local density from the component's. Source: Ueda, Nakano, Ghahramani & Hinton: SMEM algorithm for
     mixture models, Neural Computation 12, 2000.
     """
     k = len(mixture.weights)
-    for _ in range(MOVES if k > 2 else 0):
+    for _ in range(MAX_MOVES if k > 2 else 0):
         resp, score = expect(mixture, x, precision=x.dtype)
         flaws = degenerate(mixture, len(x), floor)
         for moved in _moves(x, mixture, resp, floor):
-            other, likelihood = climb(x, moved, iterations=TRIED, tolerance=tolerance, floor=floor)
+            other, likelihood = climb(x, moved, iterations=TRIAL_ROUNDS, tolerance=tolerance, floor=floor)
             if likelihood > score + tolerance and degenerate(other, len(x), floor) <= flaws:
                 mixture, _ = climb(x, other, tolerance=tolerance, floor=floor)
                 break
@@ -390,10 +397,10 @@ def _annealed(x: Floats, mixture: Gaussians, floor: float, rng: np.random.Genera
     Groups that seeds do see may be lost by it, so that rows kept aside must find its end likelier than that of a
     few rounds of EM as it is. Source: Ueda & Nakano: Deterministic annealing EM algorithm, Neural Networks 11, 1998.
     """
-    is_validation = rng.permutation(len(x)) < len(x) // ASIDE
+    is_validation = rng.permutation(len(x)) < len(x) // ROWS_PER_VALIDATION_ROW
     used, aside = x[~is_validation], x[is_validation]
-    plain, _ = climb(used, mixture, iterations=PLAIN, floor=floor)
-    for power in np.geomspace(min(1.0, SOFT / math.sqrt(x.shape[1])), 1, ANNEALED).tolist():
+    plain, _ = climb(used, mixture, iterations=PLAIN_ROUNDS, floor=floor)
+    for power in np.geomspace(min(1.0, INITIAL_POWER / math.sqrt(x.shape[1])), 1, ANNEALING_ROUNDS).tolist():
         resp, _ = expect(mixture, used, precision=x.dtype, power=power)
         mixture = maximise(used, resp, mixture.covariance, floor)
     return max(plain, mixture, key=lambda candidate: expect(candidate, aside, precision=x.dtype)[1])

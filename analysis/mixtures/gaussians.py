@@ -20,13 +20,13 @@ from ..base.parallel import one_blas_thread, over_blocks
 COVARIANCES = ("full", "tied", "diag")
 
 
-TASK = 4096  # rows of a thread's turn
+TASK_ROWS = 4096  # rows of a thread's turn
 
 
-CELLS = 500_000  # of a block's product, which is so many numbers: 2 MB in float32
+BLOCK_CELLS = 500_000  # of a block's product, which is so many numbers: 2 MB in float32
 
 
-STRIP = 16  # columns of W at a time
+STRIP_COLUMNS = 16  # columns of W at a time
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Gaussians:
         measure = self.measure(precision)
 
         def task(start: int) -> None:
-            out[start : start + TASK] = measure(x[start : start + TASK])
+            out[start : start + TASK_ROWS] = measure(x[start : start + TASK_ROWS])
 
         with one_blas_thread():
-            list(over_blocks(task, range(0, len(x), TASK), cells=x.size * len(self.weights)))
+            list(over_blocks(task, range(0, len(x), TASK_ROWS), cells=x.size * len(self.weights)))
         return out
 
     def measure(self, precision: Any) -> Any:
@@ -82,18 +82,21 @@ class Gaussians:
             return self._measure_tied(whiten[0])
         offset = np.einsum("ki,kij->kj", self.means - self.centre, whiten)
         parts = []  # W is an upper triangle: a strip of its columns needs only as much of a row
-        for first in range(0, d, STRIP):
-            last = min(first + STRIP, d)
+        for first in range(0, d, STRIP_COLUMNS):
+            last = min(first + STRIP_COLUMNS, d)
             side = whiten[:, :last, first:last].swapaxes(1, 2)  # (k, strip, last), and what Wᵀ makes of the mean
             side = np.concatenate([side, -offset[:, first:last, None]], axis=2).reshape(-1, last + 1)
             parts.append((last, side.astype(precision)))
-        block = max(1, CELLS // (k * min(STRIP, d)))
+        block = max(1, BLOCK_CELLS // (k * min(STRIP_COLUMNS, d)))
 
         def measure(x: Floats) -> Doubles:
             out = np.empty((len(x), k))
             for start in range(0, len(x), block):
                 rows = (x[start : start + block] - self.centre).T.astype(precision)  # rows in the last axis: long loops
-                total, white = np.zeros((k, rows.shape[1])), np.empty((k * min(STRIP, d), rows.shape[1]), precision)
+                total, white = (
+                    np.zeros((k, rows.shape[1])),
+                    np.empty((k * min(STRIP_COLUMNS, d), rows.shape[1]), precision),
+                )
                 for last, weights in parts:
                     each = white[: len(weights)]
                     np.matmul(weights, np.concatenate([rows[:last], np.ones_like(rows[:1])]), out=each)

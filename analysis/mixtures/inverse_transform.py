@@ -11,10 +11,10 @@ from ..base.arrays import Bools, Doubles, Floats, Ints, Pixels, Singles, to_pixe
 from ..base.pca import PCA
 from ..errors import AnalysisError
 
-KEPT = 64  # rows of a group whose other columns its draws take
+ROWS_PER_GROUP = 64  # draws of a group take their other columns from so many of its rows
 
 
-OLDER = "these results were written before codes could be drawn from them: run `latentgan mixture` again"
+REPEAT_STUDY = "these results were written before codes could be drawn from them: run `latentgan mixture` again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +28,13 @@ class CodeTransform:
     columns: Ints  # (d,) of the code that are grouped, ascending
     low: Doubles  # (d,) least of each among the codes
     high: Doubles  # (d,)
-    others: Singles  # (groups, r, D − d) of r rows of each group
+    other_columns: Singles  # (groups, r, D − d) of r rows of each group
     pca: PCA | None  # from d columns to those u that the mixture sees
 
     @property
     def width(self) -> int:
         """D."""
-        return len(self.columns) + int(self.others.shape[2])
+        return len(self.columns) + int(self.other_columns.shape[2])
 
     def inner(self, codes: Floats) -> Doubles:
         """Codes (n, D) as the mixture sees them: (n, u)."""
@@ -48,7 +48,7 @@ class CodeTransform:
         codes[:, self.columns] = np.clip(used, self.low, self.high)
         if len(self.columns) < self.width:
             rest = np.setdiff1d(np.arange(self.width), self.columns)
-            codes[:, rest] = self.others[group][rng.integers(self.others.shape[1], size=len(codes))]
+            codes[:, rest] = self.other_columns[group][rng.integers(self.other_columns.shape[1], size=len(codes))]
         return codes
 
 
@@ -63,12 +63,12 @@ def code_transform(
     other_columns = np.zeros((len(members), 1, 0), np.float32)
     if not keep.all():
         every = np.arange(len(codes))
-        picked = np.stack([rng.choice(rows if len(rows) else every, KEPT) for rows in members])
+        picked = np.stack([rng.choice(rows if len(rows) else every, ROWS_PER_GROUP) for rows in members])
         wanted, back = np.unique(picked, return_inverse=True)
-        read = np.asarray(codes[wanted], np.float32)[:, ~keep]  # a stream reads ascending rows once
-        other_columns = read[back.reshape(picked.shape)]
+        values = np.asarray(codes[wanted], np.float32)[:, ~keep]  # a stream reads ascending rows once
+        other_columns = values[back.reshape(picked.shape)]
     low, high = (np.asarray(end, np.float64) for end in (used.min(0), used.max(0)))
-    return CodeTransform(columns=np.flatnonzero(keep), low=low, high=high, others=other_columns, pca=pca)
+    return CodeTransform(columns=np.flatnonzero(keep), low=low, high=high, other_columns=other_columns, pca=pca)
 
 
 def decoded(drawn: Sequence[Singles], decode: Callable[[Singles], Singles]) -> Pixels:
@@ -80,5 +80,5 @@ def decoded(drawn: Sequence[Singles], decode: Callable[[Singles], Singles]) -> P
 def must(back: CodeTransform | None) -> CodeTransform:
     """The way back. Raises: AnalysisError where results are too old to have one."""
     if back is None:
-        raise AnalysisError(OLDER)
+        raise AnalysisError(REPEAT_STUDY)
     return back

@@ -8,9 +8,9 @@ import numpy as np
 
 from ..base.arrays import Ints, Singles
 from ..base.parallel import over_blocks
-from .gaussians import TASK
+from .gaussians import TASK_ROWS
 
-SETTLED = 1000  # rows to one that still changes its cluster
+ROWS_PER_CHANGE = 1000  # Lloyd's rounds end where at most one row of so many changes its cluster
 
 
 def seed_means(x: Singles, k: int, *, rng: np.random.Generator, rounds: int = 25) -> Ints:
@@ -34,12 +34,12 @@ def seed_means(x: Singles, k: int, *, rng: np.random.Generator, rounds: int = 25
 def lloyd(x: Singles, centres: Singles, rounds: int) -> Ints:
     """Rounds of k-means from (k, d) centres: the cluster of each row, (n,).
 
-    They end where one row in SETTLED, or fewer, changes its own.
+    They end where one row in ROWS_PER_CHANGE, or fewer, changes its own.
     """
     k = len(centres)
 
     def task(start: int) -> tuple[Ints, Singles, Singles]:
-        rows = x[start : start + TASK]
+        rows = x[start : start + TASK_ROWS]
         gaps = rows @ (-2 * centres.T)
         gaps += np.einsum("ij,ij->i", centres, centres)
         nearest = gaps.argmin(1)
@@ -48,9 +48,9 @@ def lloyd(x: Singles, centres: Singles, rounds: int) -> Ints:
 
     cluster = np.full(len(x), -1)
     for turn in range(rounds + 1):
-        result, counts, sums = zip(*over_blocks(task, range(0, len(x), TASK), cells=x.size * k), strict=True)
+        result, counts, sums = zip(*over_blocks(task, range(0, len(x), TASK_ROWS), cells=x.size * k), strict=True)
         before, cluster = cluster, np.concatenate(result)
-        if turn == rounds or np.count_nonzero(before != cluster) * SETTLED <= len(x):
+        if turn == rounds or np.count_nonzero(before != cluster) * ROWS_PER_CHANGE <= len(x):
             break
         count = np.sum(counts, 0)[:, None]
         centres = np.where(count > 0, np.sum(sums, 0) / np.maximum(count, 1), centres)

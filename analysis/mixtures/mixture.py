@@ -18,16 +18,16 @@ from .class_conditional import ByClass
 from .em import fit_gaussians
 from .gaussians import Gaussians
 from .inverse_transform import CodeTransform, code_transform, decoded, must
-from .model_selection import SEARCH, Candidate, FittedMixture, fit_mixture
+from .model_selection import SEARCH_ROWS, Candidate, FittedMixture, fit_mixture
 from .outliers import Outliers
 from .separation import Separation
 
-UNUSUAL = 12  # images that a report shows as outliers
+N_SHOWN_OUTLIERS = 12  # images that a report shows as outliers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How well components and labels tell each other, over n labelled rows (test where there is a split)."""
+    """How well components and labels predict each other, over n labelled rows (test where there is a split)."""
 
     nmi: Interval  # normalised mutual information (arithmetic mean)
     ari: Interval  # adjusted Rand index
@@ -63,7 +63,7 @@ class Mixture:
     outliers: Outliers | None = None  # the rows, each half beside the other
     by_class: ByClass | None = None  # None where fewer than two classes have labelled train rows enough
     back: CodeTransform | None = None  # None in results of earlier versions
-    again: Interval | None = None  # adjusted Rand index of two mixtures like it, fitted to a half of the rows each
+    split_half: Interval | None = None  # adjusted Rand index of two mixtures like it, fitted to a half of the rows each
     separation: Separation | None = None  # groups of components with a valley between them; None where too few rows
 
     @property
@@ -89,7 +89,9 @@ class Mixture:
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
-        return rows_of(self.nearest[self.nearest >= 0], *([self.outliers.rows[:UNUSUAL]] if self.outliers else []))
+        return rows_of(
+            self.nearest[self.nearest >= 0], *([self.outliers.rows[:N_SHOWN_OUTLIERS]] if self.outliers else [])
+        )
 
 
 def agreement(
@@ -183,14 +185,16 @@ def mixture_result(
     return replace(result, samples=decoded([result.draw(shown, component=i, rng=rng) for i in range(k)], decode))
 
 
-def found_again(train: Floats, codes: Floats, *, like: FittedMixture, rng: np.random.Generator) -> Interval | None:
+def split_half_agreement(
+    train: Floats, codes: Floats, *, like: FittedMixture, rng: np.random.Generator
+) -> Interval | None:
     """Adjusted Rand index of the groups in (n, d) codes by two mixtures like this one, of half the train rows each.
 
     1 where the groups are in the rows, near 0 where they are the seeds'; n is that of the codes. Each half is half of
     `train` (m, d), or of a sample of it. None for one component, or too few rows.
     """
     k, shape = len(like.gaussians.weights), like.gaussians.covariance
-    order = rng.permutation(len(train))[:SEARCH]
+    order = rng.permutation(len(train))[:SEARCH_ROWS]
     halves = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
     if k == 1 or len(halves[0]) < 5 * k:
         return None
@@ -215,5 +219,5 @@ def mixture_nmi(
     fitted = fit_mixture(train, rng=rng, components=(k,), covariances=(like.covariance,), keep_degenerate=True)
     result = agreement(fitted.assign(codes)[0], labels, components=k, classes=(), rng=rng)
     if result is None:
-        raise AnalysisError(f"no labelled rows to compare the mixture with {name!r} by")
+        raise AnalysisError(f"no labelled rows to compare the mixture on {name!r} with")
     return Baseline(name, result.nmi, "NMI")

@@ -14,25 +14,25 @@ from ..base.chunked import Stream, by_blocks
 from ..base.pca import PCA, fit_pca
 from ..base.statistics import Z
 from ..errors import AnalysisError
-from .em import FLOOR, SAMPLE, fit_gaussians, flat_below
+from .em import FLOOR, SEED_ROWS, fit_gaussians, flat_below
 from .gaussians import COVARIANCES, Gaussians, free_parameters
 
-GRID = (1, 2, 4, 8, 16, 32)
+COMPONENT_GRID = (1, 2, 4, 8, 16, 32)
 
 
-SEARCH = 10_000  # rows on which the number of components is chosen
+SEARCH_ROWS = 10_000  # rows on which the number of components is chosen
 
 
-ENOUGH = 10  # rows to a parameter
+ROWS_PER_PARAMETER = 10  # rows to a parameter
 
 
-POLISHED = 2  # candidates that are fitted again, thoroughly
+N_POLISHED = 2  # candidates that are fitted again, thoroughly
 
 
-FEWEST = 30  # held-out rows that confirm a degenerate candidate
+MIN_HELD_OUT_ROWS = 30  # held-out rows that confirm a degenerate candidate
 
 
-WIDEST = 64  # columns; wider codes are reduced by PCA, since a full covariance has d²/2 entries
+MAX_COLUMNS = 64  # columns; wider codes are reduced by PCA, since a full covariance has d²/2 entries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def fit_mixture(
     rng: Seed = 0,
     components: Sequence[int] = (),
     covariances: Sequence[str] = COVARIANCES,
-    search: int = SEARCH,
+    search: int = SEARCH_ROWS,
     restarts: int = 6,
     keep_degenerate: bool = False,
     progress: Callable[[str], None] = lambda text: None,
@@ -116,12 +116,18 @@ def fit_mixture(
     of columns that depend on each other, tell no groups apart: no candidate is blamed for them, and they are not
     counted among its parameters.
 
-    Args: codes: (n, d). components: numbers to try; by default GRID, and then between the best and those beside it
-        until its neighbours k − 1 and k + 1 are tried. search: rows on which candidates are fitted; half as many
-        others, where there are any, give the held-out likelihood. restarts: k-means++ seeds a candidate.
+    Args:
+        codes: (n, d).
+        components: numbers to try; by default COMPONENT_GRID, and then numbers near the best until its neighbours
+            k − 1 and k + 1 are tried.
+        search: rows on which candidates are fitted; half as many others, where there are any, give the held-out
+            likelihood.
+        restarts: k-means++ seeds a candidate.
         keep_degenerate: choose among all.
-    Returns: the mixture, components ordered by weight. Raises: AnalysisError for fewer than 10 rows, or
-        what no mixture is.
+    Returns:
+        The mixture, components ordered by weight.
+    Raises:
+        AnalysisError: for fewer than 10 rows, or components or covariances of no mixture.
     """
     rng = as_rng(rng)
     check_counts(restarts=restarts)
@@ -135,8 +141,8 @@ def fit_mixture(
         raise AnalysisError(f"a mixture needs at least 10 rows, and there are {len(codes)}")
     if not codes.var(0).any():
         raise AnalysisError("all codes are the same: there is nothing to group")
-    if codes.shape[1] > WIDEST:
-        pca = fit_pca(codes, WIDEST, rng=rng)
+    if codes.shape[1] > MAX_COLUMNS:
+        pca = fit_pca(codes, MAX_COLUMNS, rng=rng)
         pca = pca.first(pca.sound)
         notes.append(f"{codes.shape[1]} columns reduced to {len(pca.axes)} by PCA")
         codes = pca.project(codes)
@@ -176,7 +182,7 @@ def _search(
     flat = _flat(parts[0])
     most = max(1, len(used) // 5)
     tried: list[FittedCandidate] = []
-    for k in sorted({k for k in components or GRID if k <= most}):
+    for k in sorted({k for k in components or COMPONENT_GRID if k <= most}):
         for shape in covariances:
             if k == 1 and shape == "tied" and "full" in covariances:
                 continue  # the same model
@@ -202,13 +208,13 @@ def _polished(
     rng: np.random.Generator,
     progress: Callable[[str], None],
 ) -> list[FittedCandidate]:
-    """Fit the POLISHED sound candidates with the least BIC again, thoroughly, and keep what is better.
+    """Fit the N_POLISHED sound candidates with the least BIC again, thoroughly, and keep what is better.
 
     One fit in six of a few short runs ends far below the best: which number is chosen is settled among the best.
     """
     order = sorted(range(len(tried)), key=lambda i: (not tried[i].candidate.sound, tried[i].candidate.bic))
     tried = list(tried)
-    for i in order[:POLISHED]:
+    for i in order[:N_POLISHED]:
         candidate = tried[i].candidate
         if candidate.components > 1:
             progress(
@@ -242,14 +248,14 @@ def _refitted(codes: Floats, chosen: Candidate, start: Gaussians, rng: np.random
     def better(first_fit: tuple[Gaussians, int], other: tuple[Gaussians, int]) -> tuple[Gaussians, int]:
         return max(first_fit, other, key=lambda fit: (-fit[1], float(fit[0].responsibilities(codes)[1].mean())))
 
-    if len(codes) <= SAMPLE:
+    if len(codes) <= SEED_ROWS:
         codes = np.asarray(codes[np.arange(len(codes))])  # of a stream: as many rows as a search holds anyway
         result = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, tolerance=3e-4)
         for fresh in rng.spawn(2 if k > 1 else 0):  # what is drawn here changes nothing that is drawn later
             result = better(result, fit_gaussians(codes, k, covariance=shape, rng=fresh))
         return result
     result = fit_gaussians(codes, k, covariance=shape, rng=rng, start=start, iterations=20)
-    few = ENOUGH * k * free_parameters(1, codes.shape[1], shape) > SEARCH
+    few = ROWS_PER_PARAMETER * k * free_parameters(1, codes.shape[1], shape) > SEARCH_ROWS
     if k == 1 or not few or isinstance(codes, Stream):
         return result
     return better(result, fit_gaussians(codes, k, covariance=shape, rng=rng))
@@ -282,17 +288,17 @@ def _candidate(
 
 def _confirmed(tried: list[FittedCandidate]) -> list[FittedCandidate]:
     """Mark the degenerate candidates that held-out rows find likelier than the best of the others."""
-    sound_fits = [fit for fit in tried if not fit.candidate.floored and len(fit.held) >= FEWEST]
+    sound_fits = [fit for fit in tried if not fit.candidate.floored and len(fit.held) >= MIN_HELD_OUT_ROWS]
     if not sound_fits:
         return tried
     best = max(sound_fits, key=lambda fit: fit.candidate.held_out)
 
-    def scored(candidate: FittedCandidate) -> FittedCandidate:
+    def verified(candidate: FittedCandidate) -> FittedCandidate:
         gap = candidate.held - best.held
         sure = bool(gap.mean() > Z * gap.std(ddof=1) / math.sqrt(len(gap)))
         return candidate._replace(candidate=replace(candidate.candidate, confirmed=sure))
 
-    return [scored(fit) if fit.candidate.floored else fit for fit in tried]
+    return [verified(fit) if fit.candidate.floored else fit for fit in tried]
 
 
 def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:
@@ -318,7 +324,7 @@ def _choose(tried: Sequence[FittedCandidate], keep_degenerate: bool) -> tuple[Ca
 
 
 def _warnings(candidates: Sequence[Candidate], best: Candidate) -> list[str]:
-    """Say what a reader must know about the choice."""
+    """Notes on the choice that a report shows."""
     notes = []
     bad = [f"{c.components} {c.covariance}" for c in candidates if not c.sound and c is not best]
     if bad:

@@ -17,9 +17,9 @@ from ..base.arrays import Doubles, Floats, Ints
 from ..base.statistics import SIGNIFICANT
 from .em import fit_gaussians
 from .gaussians import Gaussians
-from .model_selection import SEARCH, FittedMixture
+from .model_selection import SEARCH_ROWS, FittedMixture
 
-DEPTH = 0.9  # density in the valley over that at the lower of two components, below which there is a valley
+VALLEY_DEPTH = 0.9  # density in the valley over that at the lower of two components, below which there is a valley
 
 
 MIN_ROWS = 100  # that were not fitted on
@@ -63,7 +63,7 @@ def separation(
     if len(held_out) >= MIN_ROWS:
         members = _connected(fitted.gaussians, np.asarray(fitted.inner(held_out)))
         return Separation(int(members.max()) + 1, members, len(held_out), False)
-    order = rng.permutation(len(train))[:SEARCH]
+    order = rng.permutation(len(train))[:SEARCH_ROWS]
     halves = [fitted.inner(np.asarray(train[np.sort(half)])) for half in (order[::2], order[1::2])]
     if len(halves[1]) < max(MIN_ROWS, 5 * k):
         return None
@@ -92,8 +92,8 @@ def valley_p(mixture: Gaussians, rows: Floats, component: Ints, pair: tuple[int,
 
     Rows (n, d) of the pair, by `component` (n,), are projected on the axis that tells the two apart best,
     Σ⁻¹ (μ₂ − μ₁), Σ the mean of both covariances. They are counted in three windows of equal width, at either mean and
-    in the valley of the mixture's own density. Without a valley the middle one has a density of at least DEPTH times
-    that of one of the others. The windows depend on the mixture alone, so that counts are binomial.
+    in the valley of the mixture's own density. Without a valley the middle one has a density of at least
+    VALLEY_DEPTH times that of one of the others. The windows depend on the mixture alone, so that counts are binomial.
     """
     from scipy.stats import binom
 
@@ -111,7 +111,7 @@ def valley_p(mixture: Gaussians, rows: Floats, component: Ints, pair: tuple[int,
     valley, half = windows
     along = rows[(component == first) | (component == second)] @ axis
     low, middle, high = (int(np.count_nonzero(np.abs(along - at) <= half)) for at in (means[0], valley, means[1]))
-    at_most = DEPTH / (1 + DEPTH)
+    at_most = VALLEY_DEPTH / (1 + VALLEY_DEPTH)
     return max(float(binom.cdf(middle, middle + other, at_most)) for other in (low, high))
 
 

@@ -1,4 +1,4 @@
-"""Each analysis on a table: rows chosen, baselines beside, what is missing said. One function a result."""
+"""The study of mixtures: choose rows of a table, fit a mixture, and compare its components with the labels."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ..table.representations import missing_baselines
 from ..table.selection import held_out, labels_of, said, sample
 from ..table.study_options import Options, Progress, decoder, needs_model, silent
 from .class_conditional import ByClass, by_class
-from .mixture import Mixture, found_again, mixture_nmi, mixture_result
+from .mixture import Mixture, mixture_nmi, mixture_result, split_half_agreement
 from .model_selection import fit_mixture
 from .outliers import scored_by_halves
 from .separation import separation
 
-CLASS_ROWS = 10_000  # that mixtures of classes are fitted on, and scored on, where codes do not fit in memory
+MAX_CLASS_ROWS = 10_000  # rows of fit and of test of mixtures of classes, where the codes do not fit in memory
 
 
 def study(
@@ -39,7 +39,7 @@ def study(
         table: of codes.
         model: decodes components; None shows none.
         options: how many rows.
-        progress: is called with what is at work.
+        progress: receives what is at work.
         components: numbers of components to try; none means 1 2 4 8 16 32 and the neighbours of the best.
     """
     rng = options.rng("mixture")
@@ -51,7 +51,7 @@ def study(
     whole, train_codes = table.matrix(table.code, rows), table.matrix(table.code, train)[:, keep]
     fitted = fit_mixture(train_codes, rng=rng, components=components, progress=progress)
     progress("the same on two halves of the rows")
-    split_half = found_again(train_codes, whole[:, keep], like=fitted, rng=rng)
+    split_half = split_half_agreement(train_codes, whole[:, keep], like=fitted, rng=rng)
     progress("valleys between components")
     held_out_rows = np.isin(rows, train, invert=True)
     separated = separation(fitted, train_codes, whole[np.flatnonzero(held_out_rows)][:, keep], rng=rng)
@@ -79,7 +79,12 @@ def study(
     unusual = scored_by_halves(fitted, whole[:, keep], rows, rng=rng)
     classes, why = _classes(table, train, rows, labels, decode, rng)
     return replace(
-        result, again=split_half, separation=separated, outliers=unusual, by_class=classes, notes=(*result.notes, *why)
+        result,
+        split_half=split_half,
+        separation=separated,
+        outliers=unusual,
+        by_class=classes,
+        notes=(*result.notes, *why),
     )
 
 
@@ -89,17 +94,17 @@ def _classes(
     """A mixture for each class, fitted on train rows and scored on others; None, and why, where there are too few."""
     if not labels:
         return None, []
-    scored = np.setdiff1d(rows, train)
-    if not (labels[0][scored] >= 0).any():
+    test_rows = np.setdiff1d(rows, train)
+    if not (labels[0][test_rows] >= 0).any():
         return None, ["no mixtures of classes: there are no other labelled rows to score them on"]
     notes = []
-    if not fits(len(train) + len(scored), table.width(table.code)):
-        notes.append(f"mixtures of classes look at a sample of {CLASS_ROWS:,} rows: all codes do not fit in memory")
-        train, scored = (np.sort(rng.permutation(part)[:CLASS_ROWS]) for part in (train, scored))
-    pairs = [(table.vectors(table.code, part), labels[0][part]) for part in (train, scored)]
+    if not fits(len(train) + len(test_rows), table.width(table.code)):
+        notes.append(f"mixtures of classes look at a sample of {MAX_CLASS_ROWS:,} rows: all codes do not fit in memory")
+        train, test_rows = (np.sort(rng.permutation(part)[:MAX_CLASS_ROWS]) for part in (train, test_rows))
+    pairs = [(table.vectors(table.code, part), labels[0][part]) for part in (train, test_rows)]
     names = [column for column in ("pixels", table.untrained(table.code)) if column in table.vector_columns]
     baseline_codes = {
-        name: (table.vectors(name, train), table.vectors(name, scored)) for name in names if name is not None
+        name: (table.vectors(name, train), table.vectors(name, test_rows)) for name in names if name is not None
     }
     try:
         result = by_class(
@@ -109,7 +114,7 @@ def _classes(
             rng=rng,
             columns=table.continuous,
             decode=decode,
-            beside=baseline_codes,
+            baseline_codes=baseline_codes,
         )
     except AnalysisError as error:
         return None, [str(error)]

@@ -31,6 +31,7 @@ from ..report.images import as_uint8
 from ..terminal import percent_interval, plain
 
 if TYPE_CHECKING:
+    from ..base.statistics import Interval
     from ..terminal import TextTable
     from .mixture import Agreement, Mixture
     from .model_selection import Candidate
@@ -39,7 +40,10 @@ if TYPE_CHECKING:
 SHOWN_MEMBERS = 8
 
 
-UNUSUAL = 12
+N_SHOWN_OUTLIERS = 12
+
+
+AGREEMENT_WORDS = (0.8, "strongly"), (0.4, "moderately")  # least adjusted Rand index, and the word for it
 
 
 def section(context: ReportContext) -> Section:
@@ -72,9 +76,9 @@ def _mixture_finding(mixture: Mixture) -> str:
 
 
 def components(mixture: Mixture) -> str:
-    """State how many components the codes' density has, whether they are separate groups, and the rows' own."""
+    """State how many components the codes' density has, how many groups they form, and whether two halves agree."""
     density = f"a density of {plural(mixture.components, 'Gaussian component')} ({mixture.covariance} covariances)"
-    return f"{density} fits the codes best{separate_groups(mixture)}{groups_again(mixture)}"
+    return f"{density} fits the codes best{separate_groups(mixture)}{halves_agree(mixture)}"
 
 
 def separate_groups(mixture: Mixture) -> str:
@@ -96,14 +100,22 @@ def separate_groups(mixture: Mixture) -> str:
     )
 
 
-def groups_again(mixture: Mixture) -> str:
-    """State how far the components are the rows' own; "" where nobody looked."""
-    if mixture.again is None:
+def halves_agree(mixture: Mixture) -> str:
+    """State how strongly groupings of two halves of the rows agree; "" where nobody looked."""
+    split_half = mixture.split_half
+    if split_half is None:
         return ""
     return (
-        "; two mixtures like it, of half of the rows each, agree with an adjusted Rand index of "
-        f"{brackets(mixture.again)} (by chance 0)"
+        f", and groupings fitted to two halves of the rows agree {strength(split_half)} (adjusted Rand index "
+        f"{brackets(split_half)}, chance 0)"
     )
+
+
+def strength(agreement: Interval) -> str:
+    """Name the strength of an adjusted Rand index, 1 where two groupings are the same and 0 by chance."""
+    if not agreement.low > 0:
+        return "no more than by chance"
+    return next((word for least, word in AGREEMENT_WORDS if agreement.value >= least), "weakly")
 
 
 def shared_with_labels(agreement: Agreement) -> str:
@@ -146,7 +158,7 @@ def _component(context: ReportContext, mixture: Mixture, k: int) -> Group:
 def _unusual(context: ReportContext, mixture: Mixture) -> list[Block]:
     """The images whose codes are least likely under the mixture."""
     outliers = mixture.outliers
-    pictures = [] if outliers is None else [context.picture(int(row)) for row in outliers.rows[:UNUSUAL]]
+    pictures = [] if outliers is None else [context.picture(int(row)) for row in outliers.rows[:N_SHOWN_OUTLIERS]]
     shown = tuple(picture for picture in pictures if picture is not None)
     if outliers is None or not len(outliers.rows):
         return []
@@ -161,7 +173,7 @@ def _unusual(context: ReportContext, mixture: Mixture) -> list[Block]:
         "without outliers have one in a table of 20."
     )
     if not shown:
-        named = listed([context.describe(int(row)) for row in outliers.rows[:UNUSUAL]])
+        named = listed([context.describe(int(row)) for row in outliers.rows[:N_SHOWN_OUTLIERS]])
         return [Prose(f"Most unusual ({detail}): {named}. {caption}")]
     return [Gallery((Group(title="Most unusual", detail=detail, pictures=shown, across=len(shown)),), caption)]
 
@@ -351,9 +363,9 @@ def tables(result: Any) -> Iterator[TextTable]:
         rows_of = "of a half, by a mixture of the other" if result.separation.refitted else "not fitted to"
         separate = (f"{result.separation.groups}", f"{result.separation.rows:,}")
         yield f"groups of components with a valley between them, in rows {rows_of}", ("groups", "n"), [separate]
-    if result.again is not None:
-        split_half = ("adjusted Rand index (by chance 0)", plain(result.again), f"{result.again.n:,}")
-        yield "the same on two halves of the rows, agreement on others", ("score", "value", "n"), [split_half]
+    if result.split_half is not None:
+        split_half = ("adjusted Rand index (by chance 0)", plain(result.split_half), f"{result.split_half.n:,}")
+        yield "split-half agreement of the groupings, on other rows", ("score", "value", "n"), [split_half]
     if result.by_class is not None:
         yield _by_class(result.by_class)
     outcome = result.agreement

@@ -25,7 +25,7 @@ def test_classes_of_several_groups_are_told_apart_and_shuffled_labels_are_chance
     train, test = planted(rng, 1200), planted(rng, 800)
     noise = rng.normal(size=(1200, 3)), rng.normal(size=(800, 3))
     beside = {"the same": (train[0], test[0]), "noise": noise}
-    found = by_class(train, test, classes=("outer", "inner"), rng=rng, beside=beside)
+    found = by_class(train, test, classes=("outer", "inner"), rng=rng, baseline_codes=beside)
     same, other = found.baselines
     assert (same.name, other.name, same.figure.value) == (
         "the same",

@@ -112,7 +112,7 @@ def test_axes_beat_every_rotation_beside_dead_columns(dead: int, rng: np.random.
 def test_other_codes_of_the_same_rows_are_scored_alike(rng: np.random.Generator) -> None:
     codes, factors = planted(rng, 200)
     beside = {"noise": rng.normal(size=(200, 3)), "the same": codes}
-    found = disentangle(codes, factors, rng=rng, beside=beside)
+    found = disentangle(codes, factors, rng=rng, baseline_codes=beside)
     for one in found.scores:
         _, noise, again = one.baselines
         assert (noise.name, again.name) == ("noise", "the same")

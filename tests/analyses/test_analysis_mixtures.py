@@ -10,7 +10,7 @@ from analysis.base.clustering_scores import ari, nmi, purity
 from analysis.errors import AnalysisError
 from analysis.mixtures.em import FLOOR, climb, fit_gaussians, maximise
 from analysis.mixtures.gaussians import COVARIANCES, Gaussians
-from analysis.mixtures.mixture import agreement, found_again, mixture_result
+from analysis.mixtures.mixture import agreement, mixture_result, split_half_agreement
 from analysis.mixtures.model_selection import _search, fit_mixture
 
 
@@ -139,18 +139,18 @@ def test_wide_codes_are_reduced_and_come_back_whole(rng: np.random.Generator) ->
     assert np.sort(shown.means.argmax(1)).tolist() == [0, 1, 2]
 
 
-def test_groups_of_the_rows_are_found_again_and_those_of_the_seeds_are_not(rng: np.random.Generator) -> None:
+def test_groups_of_the_rows_are_split_half_agreement_and_those_of_the_seeds_are_not(rng: np.random.Generator) -> None:
     for codes, low, high in (
         (blobs(rng, 3000, d=5, k=4)[0], 0.98, 1.0),
         (rng.normal(size=(3000, 5)).astype(np.float32), -0.1, 0.4),
     ):
         train, others = codes[:2000], codes[2000:]
         fitted = fit_mixture(train, rng=rng, components=(4,), covariances=("full",), keep_degenerate=True)
-        again = found_again(train, others, like=fitted, rng=rng)
-        assert again is not None and low <= again.value <= high and again.n == 1000
-        assert again.low <= again.value <= again.high and (again.high < 0.6 or low > 0.9)
+        split_half = split_half_agreement(train, others, like=fitted, rng=rng)
+        assert split_half is not None and low <= split_half.value <= high and split_half.n == 1000
+        assert split_half.low <= split_half.value <= split_half.high and (split_half.high < 0.6 or low > 0.9)
     single = fit_mixture(codes, rng=rng, components=(1,))
-    assert found_again(codes, codes, like=single, rng=rng) is None
+    assert split_half_agreement(codes, codes, like=single, rng=rng) is None
 
 
 def test_nearest_images_belong_to_their_component(rng: np.random.Generator) -> None:
@@ -337,7 +337,7 @@ def test_groups_that_overlap_by_their_means_are_not_lost_to_memberships_that_har
         return adjusted_rand_score(member, fitted.responsibilities(x)[0].argmax(1))
 
     agreed = found()
-    monkeypatch.setattr("analysis.mixtures.em.SOFT", np.inf)
+    monkeypatch.setattr("analysis.mixtures.em.INITIAL_POWER", np.inf)
     assert agreed >= found() - 0.02 and agreed >= 0.4
 
 
@@ -354,7 +354,7 @@ def test_groups_that_differ_by_shape_alone_are_found_by_memberships_that_harden_
         return adjusted_rand_score(member, shares.argmax(1)), float(log_p.mean())
 
     agreed, likelihood = found()
-    monkeypatch.setattr("analysis.mixtures.em.SOFT", np.inf)  # memberships as they are from the first round on
+    monkeypatch.setattr("analysis.mixtures.em.INITIAL_POWER", np.inf)  # memberships as they are from the first round on
     hard, lower = found()
     assert agreed >= 0.65 and hard <= 0.45  # four seeds: 0.77 to 0.86 and 0.25 to 0.35
     assert likelihood - lower >= 1.5  # 2.1 to 2.8

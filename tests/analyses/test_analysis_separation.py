@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import report_samples as samples
 
+from analysis.base.statistics import Interval
 from analysis.mixtures.model_selection import fit_mixture
 from analysis.mixtures.separation import Separation, separation
 from analysis.mixtures.views import section as mixture
@@ -63,3 +64,25 @@ def test_the_finding_counts_components_and_groups_apart() -> None:
     said = [mixture(ReportContext({"mixtures": each})).finding.replace("\u00a0", " ") for each in (one, two)]
     assert "parts of one group: no valley is shown between them" in said[0]
     assert "form 2 separate groups with valleys between them" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "words"),
+    [
+        (0.93, 0.9, "strongly"),
+        (0.49, 0.45, "moderately"),
+        (0.2, 0.1, "weakly"),
+        (0.02, -0.01, "no more than by chance"),
+    ],
+)
+def test_groups_come_with_split_half_agreement(value: float, low: float, words: str) -> None:
+    chosen = samples.mixture(600, tuple("0123456789"))
+    members = np.arange(chosen.components)
+    split_half = Interval(value, low, value + 0.03, 400)
+    result = replace(chosen, separation=Separation(10, members, 500, False), split_half=split_half)
+    finding = mixture(ReportContext({"mixtures": result})).finding.replace("\u00a0", " ")
+    assert (
+        "10 separate groups with valleys between them (p ≤ 0.05, on rows it was not fitted to, n = 500), and "
+        in finding
+    )
+    assert f"two halves of the rows agree {words} (adjusted Rand index {value:.2f} [" in finding

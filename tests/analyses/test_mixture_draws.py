@@ -102,9 +102,13 @@ def test_the_way_back_from_a_stream_is_that_from_an_array() -> None:
     members = [np.flatnonzero(group == k) for k in (0, 1, 7)]  # the last has none: its rows are any
     one, other = (code_transform(x, KEEP, None, members, rng=np.random.default_rng(1)) for x in (codes, stream))
     assert one.width == 5 and one.columns.tolist() == other.columns.tolist() == [0, 2, 3]
-    for name in ("low", "high", "others"):
+    for name in ("low", "high", "other_columns"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    assert (one.others[0] == [1, 0]).all() and (one.others[1] == [0, 1]).all() and len(np.unique(one.others[2])) == 2
+    assert (
+        (one.other_columns[0] == [1, 0]).all()
+        and (one.other_columns[1] == [0, 1]).all()
+        and len(np.unique(one.other_columns[2])) == 2
+    )
 
 
 def test_results_of_earlier_versions_say_what_to_do(found: Mixture) -> None:

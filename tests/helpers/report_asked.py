@@ -30,7 +30,7 @@ def disentanglement(names: tuple[str, ...]) -> Disentanglement:
         rng=np.random.default_rng(0),
         rows=200,
         notes=("200 test rows",),
-        beside={"PCA 4 of pixels": pca()[2][:, :4], "untrained.code": codes @ turn},
+        baseline_codes={"PCA 4 of pixels": pca()[2][:, :4], "untrained.code": codes @ turn},
         numbers=tuple(f"{names[0]} {i + 1}" for i in range(5)),
     )
 
