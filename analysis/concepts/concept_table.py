@@ -135,7 +135,7 @@ class Concept:
         return min([0.0, *(baseline.figure.value for baseline in self.baselines if baseline.name == "shuffled")])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Edits:
     """Codes moved along directions and decoded beforehand, for sliders."""
 
@@ -267,8 +267,8 @@ def concept_table(
     wide = np.zeros((len(result), len(mask)))
     wide[:, mask] = space.whole(np.stack([candidate.axis for candidate in result]))
     conditional_places = [i for i, candidate in enumerate(result) if candidate.orthogonal is not None]
-    conditional = tuple(_record(space, tasks, result, i, rng) for i in conditional_places)
-    displacement = displacement_note(space.test, [_concept_columns(tasks, result, i) for i in conditional_places])
+    conditional = tuple(_conditional_concept(space, tasks, result, i, rng) for i in conditional_places)
+    displacement = displacement_note(space.test, [_test_columns(tasks, result, i) for i in conditional_places])
     joint = joint_of(train, targets, train_rows, rng=rng.spawn(1)[0], mask=mask, groups=groups)
     return ConceptTable(
         concepts=concepts,
@@ -401,7 +401,7 @@ def _baselines(
     return result
 
 
-def _record(
+def _conditional_concept(
     space: Space, tasks: Sequence[Task], candidates: Sequence[FittedDirection], place: int, rng: np.random.Generator
 ) -> ConditionalConcept:
     """How a conditional direction relates to each preserved concept, before and after, on test rows."""
@@ -411,9 +411,7 @@ def _record(
     pair = np.stack([candidates[candidate.source].axis, candidate.axis])
     train, test = space.along(pair)
     steps = pair * train.std(0, dtype=np.float64)[:, None]
-    moved = list(
-        zip(*estimate_displacements(space.test, _concept_columns(tasks, candidates, place), steps), strict=True)
-    )
+    moved = list(zip(*estimate_displacements(space.test, _test_columns(tasks, candidates, place), steps), strict=True))
     preserved = []
     for k, condition in enumerate(candidate.conditions):
         axis, task = candidates[condition].axis, tasks[candidates[condition].task]
@@ -442,7 +440,7 @@ def _record(
     )
 
 
-def _concept_columns(tasks: Sequence[Task], candidates: Sequence[FittedDirection], place: int) -> Doubles:
+def _test_columns(tasks: Sequence[Task], candidates: Sequence[FittedDirection], place: int) -> Doubles:
     """Values of a conditional direction's concept, then of the preserved ones, on test rows: (n', 1 + c)."""
     numbers, place_of = columns_of([task.target for task in tasks], tasks[0].test)
     conditions = [candidates[condition].task for condition in candidates[place].conditions]
@@ -617,4 +615,9 @@ def decode_edits(
     chosen = [i for i, concept in enumerate(table.concepts) if concept.method == method][:most]
     steps = np.array([table.concepts[i].scale * table.directions[i] for i in chosen])
     frames = decode_frames(decode, steps, codes, strengths)
-    return Edits(tuple(chosen), np.asarray(strengths, np.float64), np.asarray(rows, np.int64), frames)
+    return Edits(
+        concepts=tuple(chosen),
+        strengths=np.asarray(strengths, np.float64),
+        rows=np.asarray(rows, np.int64),
+        frames=frames,
+    )

@@ -35,7 +35,7 @@ MAX_COVARIANCE_COLUMNS = 512
 """Columns of codes up to which their own covariance is stored."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pair:
     """Correlation of two concepts of different columns, on the rows that directions were fitted to."""
 
@@ -94,7 +94,7 @@ class Joint:
                 n, whole = int(self.known[a, b]), size[a] * size[b]
                 if self.columns[i] != self.columns[k] and n and whole > 0:
                     r = float(np.clip(self.covariance[a, b] / whole, -1, 1))
-                    result.append(Pair((self.names[k], self.names[i]), r, n))
+                    result.append(Pair(names=(self.names[k], self.names[i]), correlation=r, rows=n))
         return tuple(sorted(result, key=lambda pair: -abs(pair.correlation)))
 
     def shuffled_directions(self, place: int, preserved: Sequence[int] = ()) -> Doubles:

@@ -87,7 +87,7 @@ class ConditionalConcept:
     """How far an edit of strength 1 along the plain and the conditional direction moves the concept itself."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OrthogonalDirection:
     """A direction without its part in the span of others, or regressed together with others."""
 
@@ -106,7 +106,7 @@ class OrthogonalDirection:
         return not self.direction.any()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Span:
     """The space that the directions of conditions span."""
 
@@ -140,7 +140,9 @@ def span_of(conditions: Doubles, *, bar: float = MAX_CONDITION_NUMBER) -> Span:
         tried = _condition_number(c[used])
         used[i] = tried <= bar
         number = tried if used[i] else number
-    return Span(np.linalg.qr(c[used].T)[0] if used.any() else np.zeros((c.shape[1], 0)), used, number)
+    return Span(
+        basis=np.linalg.qr(c[used].T)[0] if used.any() else np.zeros((c.shape[1], 0)), used=used, condition=number
+    )
 
 
 def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = MAX_CONDITION_NUMBER) -> OrthogonalDirection:
@@ -169,7 +171,12 @@ def without_span(direction: Doubles, conditions: Doubles, *, bar: float = MAX_CO
         raise AnalysisError("a direction of length 0 cannot be orthogonalised")
     rest = span.taken_out(v)
     left = float(np.linalg.norm(rest))
-    return OrthogonalDirection(unit(rest) if left >= 1 / bar else np.zeros_like(v), left, span.used, span.condition)
+    return OrthogonalDirection(
+        direction=unit(rest) if left >= 1 / bar else np.zeros_like(v),
+        left=left,
+        used=span.used,
+        condition=span.condition,
+    )
 
 
 def _condition_number(rows: Doubles) -> float:
@@ -222,7 +229,7 @@ NEARLY_DEPENDENT = 0.2
 """A direction of which less is left nearly depends on others: sin of 12°."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConditionalDirections:
     """Directions orthogonal to those of preserved concepts, so that positions along these stay fixed."""
 
@@ -280,10 +287,10 @@ def conditional_directions(
             )
     spanned = max((int(orthogonal.used.sum()) for orthogonal in results), default=0)
     return ConditionalDirections(
-        np.stack([orthogonal.direction for orthogonal in results]),
-        np.array([orthogonal.left for orthogonal in results]),
-        spanned,
-        tuple(notes),
+        directions=np.stack([orthogonal.direction for orthogonal in results]),
+        remaining=np.array([orthogonal.left for orthogonal in results]),
+        rank=spanned,
+        notes=tuple(notes),
     )
 
 

@@ -24,7 +24,7 @@ from .targets import ConceptTarget, sides
 
 @dataclass(frozen=True)
 class Task:
-    """One concept on train and test rows: sides to rank, and numbers to tell where the concept is one."""
+    """One concept on train and test rows: sides to rank, or numbers to predict where the concept is numeric."""
 
     target: ConceptTarget
     train: Ints
@@ -93,7 +93,11 @@ class Task:
         AUCs have Mann and Whitney's p-value, exact for few rows; R² that of shuffled test rows. Where no shuffle does
         as well, a rank test says how much rarer than the shuffles' floor it is.
 
-        Args: along: positions (n, r) and (n', r). observed: r AUCs, or R² where the concept is a number.
+        Args:
+            along: positions of train and test rows along r directions, (n, r) and (n', r).
+            observed: r AUCs, or R² where the concept is a number.
+            repeats: shuffles of test rows.
+            rng: of the shuffles.
         """
         if self.numeric:
             return self._p_of_numbers(along, repeats, rng)

@@ -1,4 +1,4 @@
-"""Directions of every concept by every method, how stable each is, and those that preserve other concepts."""
+"""Fit the directions of all concepts by all methods with their stability, and those that preserve other concepts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Space(NamedTuple):
 
 
 def narrow(train: Floats, test: Floats, name: str, rng: np.random.Generator) -> tuple[Space, list[str]]:
-    """Check (n, d) and (n', d) rows, and reduce more columns than normals can be found in; say so."""
+    """Check (n, d) and (n', d) rows, and reduce codes of more than `MAX_COLUMNS` by PCA, with a note."""
     train, test = as_codes(train, f"train {name}"), as_codes(test, f"test {name}")
     if train.shape[1] <= MAX_COLUMNS:
         return Space(train, test, fit_scaler(train).scale), []
@@ -193,7 +193,10 @@ def _regressed(
             )
         else:
             orthogonal = OrthogonalDirection(
-                unit(directions[k]), float(left[k]), np.ones(len(preserved), np.bool_), condition
+                direction=unit(directions[k]),
+                left=float(left[k]),
+                used=np.ones(len(preserved), np.bool_),
+                condition=condition,
             )
             conditions = tuple(places[k] for k in preserved)
             made.append(

@@ -1,12 +1,12 @@
-"""Whether a direction is found again: bootstrap resamples of the train rows beside the rows that each left out.
+"""Stability of a direction: its cosine between a bootstrap resample of the train rows and the rows left out.
 
 A resample gives row i a weight w_i ~ Poisson(1), independently (Chamandy et al. 2012): the bootstrap without a table of
-draws. The cosine is that of two directions, one found on the resample and one on the rows with w_i = 0, which share
+draws. The cosine is that of two directions, one fitted to the resample and one to the rows with w_i = 0, which share
 no row: 1 where the direction is always the same, 0 where there is nothing to find. Two resamples, or a resample and
 all rows, share rows, and would have a cosine of 0.5 to 0.7 where there is nothing. It is taken where every column has
 unit variance on the train rows: in the columns' own units the widest one would decide it alone.
 
-All resamples are found at once as weighted products. Mean differences are exact. LDA and ridge need Σ w x xᵀ, logistic
+All resamples are fitted at once as weighted products. Mean differences are exact. LDA and ridge need Σ w x xᵀ, logistic
 normals and SVMs a fit each: exact up to a size. Beyond it, where there are `FIRST_ORDER_ROWS_PER_COLUMN` rows a
 column, to first order,
 
@@ -52,8 +52,12 @@ MAX_CELLS = (
 class Resamples:
     """The resamples of one table's train rows, for all methods the same.
 
-    Args: codes: (n, d). resamples: how many, b; each also with the rows that it left out. groups: (n,) codes of rows
-        that belong together, which have one weight, so that neither half of a pair has seen the other's groups.
+    Args:
+        codes: (n, d) of train rows.
+        rng: of the row weights.
+        resamples: number of resamples, b; each is paired with the rows that it left out.
+        groups: (n,) codes of rows that belong together. They have one weight, so that the two halves of a pair share no
+            group.
     """
 
     def __init__(
@@ -72,7 +76,10 @@ class Resamples:
     def directions(self, targets: AnyArray, method: str, classifier: Linear | None = None) -> Doubles:
         """Directions of targets (n, m), as of `find_directions`, on resamples and what each left out: (2, b, m, d).
 
-        Args: classifier: the fit of all rows, where it is there already.
+        Args:
+            targets: (n, m) signs, or numbers for ridge.
+            method: one of `directions.METHODS`.
+            classifier: the fit of all rows, if it was made already.
         """
         counts, exact = self._afforded(targets.shape[1], method)
         if not exact:
@@ -89,7 +96,7 @@ class Resamples:
         return result.transpose(1, 0, 2).reshape(2, counts.shape[1], *result.shape[::2])
 
     def _afforded(self, classifiers: int, method: str) -> tuple[Pixels, bool]:
-        """The resamples that are within the bounds on work and memory, and whether they are found exactly."""
+        """The resamples that are within the bounds on work and memory, and whether they are fitted exactly."""
         (n, d), drawn = self.x.shape, self.counts.shape[1]
         if method == "mean difference":
             return self.counts, True
@@ -236,11 +243,20 @@ def stabilities(
     at_unit_variance: Callable[[Doubles, str], Doubles],
     rng: np.random.Generator,
 ) -> tuple[list[Interval], list[Interval]]:
-    """The figure of each column of targets (n, m), and that of its shuffled values.
-
-    Args: at_unit_variance: takes directions (..., w) of a method to the columns of which cosines are taken.
+    """Compute the stability of each target's direction, and that of its shuffled values.
 
     Logistic normals and SVMs of shuffled signs are those of LDA, as without a signal all three are linear in the signs.
+
+    Args:
+        resamples: of the train rows.
+        targets: (n, m) signs, or numbers for ridge.
+        method: one of `directions.METHODS`.
+        classifier: the fit of all rows; None for mean differences.
+        at_unit_variance: maps directions (..., w) of a method to columns of unit variance, where cosines are taken.
+        rng: of the shuffle.
+
+    Returns:
+        m stabilities, and m of the shuffled targets.
     """
     kind = "LDA" if method in LOSSES else method
     null = resamples.directions(shuffled(targets, method, rng, resamples.groups), kind)

@@ -38,7 +38,7 @@ MAX_KNOTS = 9  # where curves of a preserved number bend
 MIN_ROWS_PER_KNOT = 15
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Strata:
     """Rows that are alike in the preserved concepts."""
 
@@ -86,7 +86,9 @@ def strata_of(preserved: Sequence[ConceptTarget], rows: Ints) -> Strata:
         design += [_within(scaled, plain == group) for group in np.unique(plain[is_known])[1:]]
         lines.append(scaled[:, None])
     groups = _numbered(np.stack(cells, axis=1))
-    return Strata(np.where(is_known, groups, -1), np.hstack(design).astype(np.float64), bool(numbers))
+    return Strata(
+        groups=np.where(is_known, groups, -1), design=np.hstack(design).astype(np.float64), numbers=bool(numbers)
+    )
 
 
 def _curve(scaled: Doubles, is_known: Bools) -> Doubles:
@@ -220,7 +222,16 @@ def evidence_within(
 ) -> tuple[Interval, Interval | None, float]:
     """Score positions within strata of the preserved concepts: AUC, partial R² of a number, and the p-value.
 
-    Args: rows: train and test rows of the table. along: positions of these.
+    Args:
+        target: the concept.
+        preserved: concepts that are alike within a stratum.
+        rows: (n,) train and (n',) test rows of the table.
+        along: their positions along the direction, (n,) and (n',).
+        repeats: shuffles within strata behind the p-value.
+        rng: of the shuffles and the bootstrap.
+
+    Returns:
+        AUC; partial R² of a number, else None; one-sided p-value of R² if there is one, else of the AUC.
     """
     strata, (_, scores) = strata_of(preserved, rows[1]), along
     signs, free = target.signs[rows[1]], strata.without(scores)
@@ -236,7 +247,7 @@ def evidence_within(
     if all(len(side[0]) > side[2].shape[1] + 2 for side in sides):
         tested = partial_r2(sides[0], sides[1], rng)
     use = (strata.groups >= 0) & np.isfinite(target.values[rows[1]])
-    inside = Strata(strata.groups[use], strata.design[use], strata.numbers)
+    inside = Strata(groups=strata.groups[use], design=strata.design[use], numbers=strata.numbers)
     x, y, design = sides[0]
     sign = 1.0 if float(residuals(x, design) @ residuals(y, design)) >= 0 else -1.0
     p = partial_p(sides[1][0], sides[1][1], inside, repeats, rng, sign=sign) if use.any() else math.nan

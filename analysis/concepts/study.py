@@ -1,4 +1,4 @@
-"""The study of concepts: the concepts that a table poses, baselines beside, edits where a model decodes."""
+"""The study of concepts: directions of a table's labels and attributes, with baselines, and decoded edits."""
 
 from __future__ import annotations
 

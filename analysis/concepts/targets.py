@@ -78,11 +78,11 @@ def places_of_names(targets: Sequence[ConceptTarget], wanted: Sequence[str]) -> 
     """
     result: list[int] = []
     for name in wanted:
-        places = [i for i, q in enumerate(targets) if name in (q.name, q.column)]
-        alone = [i for i, q in enumerate(targets) if name == q.name.split(": ", 1)[-1]]
-        places = places or (alone if len(alone) == 1 else [])
+        places = [i for i, target in enumerate(targets) if name in (target.name, target.column)]
+        by_value = [i for i, target in enumerate(targets) if name == target.name.split(": ", 1)[-1]]
+        places = places or (by_value if len(by_value) == 1 else [])
         if not places:
-            names = list(dict.fromkeys([*(q.name for q in targets), *(q.column for q in targets)]))
+            names = list(dict.fromkeys([*(target.name for target in targets), *(target.column for target in targets)]))
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise AnalysisError(f"no concept is called {name!r}; {hint}known are: {listed(names)}")

@@ -1,4 +1,4 @@
-"""The section on directions that mean something: the best of each concept, then everything that was tried."""
+"""Views of concept directions: the best one of each concept, then all methods, for report and terminal."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def section(context: ReportContext) -> Section:
         *_edits(context, table),
         *_comparisons(table.best),
         _evidence(table.best),
-        *_together(table),
+        *_correlated_pairs(table),
         *_conditional(table),
         *_unsupervised(context, table),
         Disclosure("Every method for every concept", (_figures(table), _agreement(table))),
@@ -93,7 +93,7 @@ def _comparisons(best: Sequence[Concept]) -> list[Block]:
     names = list(dict.fromkeys(readable(b.name) for concept in best for b in concept.baselines))
     marks = f"Small marks are the same for {listed(names)}. The method is chosen on train rows alone."
     sides = (
-        "How well the position along a direction, found on the train split, ranks held-out rows with the concept above "
+        "How well the position along a direction fitted on the train split ranks held-out rows with the concept above "
         f"those without: 1 always, 0.5 by chance (AUC with its 95 % interval). {marks}"
     )
     numbers = (
@@ -142,7 +142,7 @@ def _evidence(best: Sequence[Concept]) -> Table:
         )
         for concept in best
     )
-    columns = ("concept", "found by", "p", "q", "stability", "of shuffled labels", "other methods", "train rows")
+    columns = ("concept", "method", "p", "q", "stability", "of shuffled labels", "other methods", "train rows")
     resamples = max(concept.stability.n for concept in best)
     caption = (
         "The evidence for each concept's best direction. p: how rarely chance predicts test rows as well (AUC: Mann "
@@ -190,7 +190,7 @@ def _agreement(table: ConceptTable) -> Table:
     return Table(columns=("concept", *methods), rows=rows, caption=caption, shades=shades)
 
 
-def _together(table: ConceptTable) -> list[Block]:
+def _correlated_pairs(table: ConceptTable) -> list[Block]:
     """Correlated concepts: the direction of one holds part of the other's."""
     pairs = [pair for pair in table.joint.together() if pair.unbalanced] if table.joint is not None else []
     if not pairs:
@@ -389,7 +389,7 @@ def tables(result: Any) -> Iterator[TextTable]:
                     f"{concept.score.n:,}",
                 )
             )
-        header = ("concept", "found by", metric, *names, "n")
+        header = ("concept", "method", metric, *names, "n")
         yield f"the best direction of each concept: {metric} on test rows, 95 % interval", header, rows
     evidence = [
         (
@@ -415,7 +415,7 @@ def tables(result: Any) -> Iterator[TextTable]:
         yield title, ("concept", *methods), [(c.name, *(each.get((c.name, m), "–") for m in methods)) for c in best]
     yield from _pair_tables(result)
     yield from _conditional_tables(result)
-    yield from map(_blind, result.unsupervised)
+    yield from map(_unsupervised_table, result.unsupervised)
 
 
 def _pair_tables(result: Any) -> Iterator[TextTable]:
@@ -429,7 +429,7 @@ def _pair_tables(result: Any) -> Iterator[TextTable]:
         yield title, ("concept", "with", "correlation", "n"), rows
 
 
-def _blind(unsupervised: Any) -> TextTable:
+def _unsupervised_table(unsupervised: Any) -> TextTable:
     rows = [
         (
             name,

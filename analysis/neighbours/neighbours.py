@@ -14,10 +14,15 @@ class NeighbourTable:
     """The nearest train rows of some test rows in one representation."""
 
     representation: str
+    """Name of the representation, such as "code" or "pixels"."""
     baseline: bool
-    rows: Ints  # (q, k) positions in the table, nearest first
-    distances: Doubles  # (q, k) Euclidean
-    agreement: Interval | None  # share of the k neighbours with the query's label, over all n test rows tried
+    """Whether it is a baseline, such as pixels or the untrained network."""
+    rows: Ints
+    """(q, k) positions in the table of the nearest train rows, nearest first."""
+    distances: Doubles
+    """(q, k) Euclidean distances to them."""
+    agreement: Interval | None
+    """Share of the k neighbours with the query's label, over all n labelled test rows; None without labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +31,16 @@ class Neighbours:
 
     kind: ClassVar[str] = "neighbours"
 
-    queries: Ints  # (q,) positions in the table, q of them for the gallery
+    queries: Ints
+    """(q,) positions in the table of the test rows that the gallery shows."""
     k: int
-    chance: float  # agreement of random train rows: the sum over classes of p_train · p_test; NaN unlabelled
+    """Number of neighbours of each query."""
+    chance: float
+    """Agreement of random train rows: the sum over classes of p_train · p_test; NaN without labels."""
     tables: tuple[NeighbourTable, ...]
+    """One for each representation."""
     notes: tuple[str, ...]
+    """Sentences on rows and representations that were left out or reduced."""
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""

@@ -16,7 +16,17 @@ from .neighbours import Neighbours, NeighbourTable
 
 
 def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Neighbours:
-    """Look the same test images up among the train images, in each representation."""
+    """Find the nearest train images of the same test images in each representation.
+
+    Args:
+        table: of codes.
+        model: is not used.
+        options: how many rows, and how many queries the gallery shows.
+        progress: is called with each representation's name.
+
+    Returns:
+        Neighbours, and the share of them with the query's label, in each representation.
+    """
     rng = options.rng("neighbours")
     train, test = train_and_test(table, options)
     if options.test_rows is not None:  # every query is compared with every train row
@@ -24,10 +34,12 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     labels, k = labels_of(table), min(8, len(train))
     gallery = spread(test, labels, options.shown, rng)
     tables = []
-    for wanted in representations(table):
-        progress(wanted.name)
+    for representation in representations(table):
+        progress(representation.name)
         every = options.train_rows is None
-        train_vectors, test_vectors, shown = wanted.read(table, train, test, gallery, rng=rng, stream=True, every=every)
+        train_vectors, test_vectors, shown = representation.read(
+            table, train, test, gallery, rng=rng, stream=True, every=every
+        )
         index, distance = nearest(shown, train_vectors, k=k)
         agreement = None
         if labels is not None:
@@ -36,8 +48,8 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
             agreement = share_of_neighbours((near == truth[:, None])[use], (near >= 0)[use])
         tables.append(
             NeighbourTable(
-                representation=wanted.name,
-                baseline=wanted.baseline,
+                representation=representation.name,
+                baseline=representation.baseline,
                 rows=train[index],
                 distances=distance,
                 agreement=agreement,

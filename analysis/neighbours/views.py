@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def section(context: ReportContext) -> Section:
-    """What a representation considers similar."""
+    """Nearest train images of test images, with a gallery and the share that have the same label."""
     result: Neighbours | None = context.results.get("neighbours")
     if result is None or not result.tables:
         note = "Not looked up yet: latentgan analyze TABLE --out RESULTS does."

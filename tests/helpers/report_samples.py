@@ -321,7 +321,7 @@ def concepts(n: int, names: tuple[str, ...]) -> ConceptTable:
     strengths = np.linspace(-3, 3, 9)
     rows = np.arange(0, min(n, 60), 8)[:6]
     moved = codes[rows][None, :, None] + strengths[None, None, :, None] * 0.6 * np.array(directions)[:, None, None]
-    edits = Edits(tuple(chosen), strengths, rows, pixels(decode(moved)))
+    edits = Edits(concepts=tuple(chosen), strengths=strengths, rows=rows, frames=pixels(decode(moved)))
     return ConceptTable(
         concepts=tuple(class_concepts),
         directions=np.array(directions),
