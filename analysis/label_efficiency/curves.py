@@ -58,7 +58,7 @@ REFERENCE = 10  # labels a class at which baselines are asked how many they need
 
 @dataclass(frozen=True)
 class LabelsNeeded:
-    """How many labels a class, or labelled rows, a baseline needs to be read as well as a representation with few.
+    """How many labels a class, or labelled rows, a baseline needs for a probe as good as a representation's with few.
 
     The figure is where the baseline's curve crosses, linear in the logarithm of labels, and its interval holds the
     sizes at which the paired difference is not clear of 0. NaN lies beyond all labels; the smallest size means "that
@@ -120,37 +120,37 @@ def fewer(draws: int, labels: int) -> int:
     return min(draws, max(LEAST, ROWS // labels))
 
 
-Found = tuple[AnyArray, Setting] | None
-"""What one representation gives at a size, and how it is read; None where it is not read."""
+PointScores = tuple[AnyArray, Setting] | None
+"""Scores of one representation at a size and the settings of its probe; None where it has none."""
 
 
 class CurveBuilder:
-    """What was read at every size from one representation after the other, on the same draws and rows."""
+    """Scores of one representation after the other at every size, on the same draws and rows."""
 
     def __init__(self, sizes: list[Size], metric: Metric) -> None:
         self.sizes, self.metric = sizes, metric
-        self._found: dict[str, tuple[bool, Sequence[Found]]] = {}
+        self._scores: dict[str, tuple[bool, Sequence[PointScores]]] = {}
 
-    def add(self, name: str, baseline: bool, candidates: Sequence[Found]) -> None:
+    def add(self, name: str, baseline: bool, candidates: Sequence[PointScores]) -> None:
         """Keep what `name` gives at each size: (draws, n_test) of the metric, of fewer draws the first ones."""
-        self._found[name] = baseline, candidates
+        self._scores[name] = baseline, candidates
 
     def setting(self, name: str, at: int) -> Setting:
-        """How `name` is read at a size."""
-        result = self._found[name][1][at]
+        """Setting of the probe of `name` at a size."""
+        result = self._scores[name][1][at]
         return result[1] if result is not None else Setting(False, math.nan)
 
     def results(self) -> tuple[FewLabels, ...]:
         """Every representation side by side, size by size."""
         out = []
         for i, size in enumerate(self.sizes):
-            present = {name: added for name, (_, result) in self._found.items() if (added := result[i]) is not None}
+            present = {name: added for name, (_, result) in self._scores.items() if (added := result[i]) is not None}
             values, settings = zip(*present.values(), strict=True)
             out.append(
                 compare(
                     values,
                     tuple(present),
-                    tuple(self._found[name][0] for name in present),
+                    tuple(self._scores[name][0] for name in present),
                     settings,
                     per_class=size.per_class,
                     labels=size.picked.shape[1],
@@ -162,10 +162,10 @@ class CurveBuilder:
         return tuple(out)
 
     def needed(self, per_class: int = REFERENCE) -> tuple[LabelsNeeded, ...]:
-        """Ask baselines how many labels they need for what others read with `per_class`.
+        """Ask baselines how many labels they need for the scores that others reach with `per_class`.
 
         They are pixels, a network and the untrained network. Taken at the size nearest to `per_class`; nothing where
-        there is no other size, or where what is read is not clear of the mean, which needs no label.
+        there is no other size, or where the score is not clear of the mean, which needs no label.
         """
         if len(self.sizes) < 2:
             return ()
@@ -173,7 +173,7 @@ class CurveBuilder:
         places = np.array([size.per_class for size in self.sizes], np.float64)
         out = []
         mean = self._at(MEAN, at)
-        for name, (baseline, _) in self._found.items():
+        for name, (baseline, _) in self._scores.items():
             ours = self._at(name, at)
             if baseline or ours is None:
                 continue
@@ -190,7 +190,7 @@ class CurveBuilder:
 
     def _at(self, name: str, at: int) -> AnyArray | None:
         """What `name` gives at a size; None where it is not there."""
-        result = self._found[name][1][at] if name in self._found else None
+        result = self._scores[name][1][at] if name in self._scores else None
         return result[0] if result is not None else None
 
 
@@ -226,7 +226,7 @@ class Curve(CurveBuilder):
             self.sizes.append(Size(mean, labelled[None], everything=True))
 
     def read(self, name: str, baseline: bool, train: Rows, validation: Rows, test: Rows) -> None:
-        """Read one representation at every size; rows are the same ones, in the same order, for every name."""
+        """Probe one representation at every size; rows are the same ones, in the same order, for every name."""
         result = [
             few_label_accuracy(
                 train,
@@ -241,7 +241,7 @@ class Curve(CurveBuilder):
         self.add(name, baseline, result)
 
     def read_shuffled(self, name: str, train: Rows, test: Rows, rng: np.random.Generator) -> None:
-        """Teach shuffled labels, ten times a size or more, at the right ones' settings, as chance level."""
+        """Train on shuffled labels, ten times a size or more, at the right ones' settings, as chance level."""
         for at, size in enumerate(self.sizes):
             places = np.resize(np.arange(len(size.picked)), max(SHUFFLES, len(size.picked)))
             draws = subsample(np.arange(size.picked.shape[1]), SHUFFLED, rng=rng)
@@ -263,7 +263,7 @@ def label_efficiency_curve(
     all_labels: bool = True,
     target: str = "label",
 ) -> Efficiency:
-    """Read classes with few labels and with many, beside shuffled labels; and how many baselines need.
+    """Predict classes with few labels and with many, beside shuffled labels; and how many baselines need.
 
     Args: train, validation, test: name -> rows, the same rows in the same order for every name. Names that are "pixels"
         or begin with "untrained." or "PCA" are baselines. per_class: sizes of draws; by default those of `sizes`.

@@ -1,6 +1,6 @@
 """Few labelled rows: ridge regression of numbers on n of them, the same draws for every representation and number.
 
-Numbers that are known for the same rows are read together: one eigendecomposition of a draw serves them all.
+Numbers that are known for the same rows are fitted together: one eigendecomposition of a draw serves them all.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def explained(truth: Floats) -> Metric:
 def few_number_figures(
     train: Rows, validation: Rows, test: Rows, *, draws: Ints, labels: Doubles, tried: int = TRIED
 ) -> list[tuple[Singles, Setting]]:
-    """Read t numbers by ridge regression trained on each draw of train rows, each at its own scale and strength.
+    """Predict t numbers by ridge regression trained on each draw of train rows, each at its own scale and strength.
 
     Args: train, validation, test: rows, y (n, t). draws: (draws, m) positions in train. labels: (draws, m, t) values
         that they are trained on, the rows' own or shuffled ones. tried: draws on which the setting is chosen.
@@ -97,8 +97,10 @@ def few_number_figures(
     for common, scaler in enumerate(scalers):
         held = scaler(validation.x)
         for rows, y in zip(draws[:tried], labels[:tried], strict=True):
-            read = _readings(scaler(train.x[rows]), y, held, tuple(width * strength for strength in STRENGTHS))
-            error[common] += np.mean((read - validation.y) ** 2, axis=1)
+            predicted = _ridge_predictions(
+                scaler(train.x[rows]), y, held, tuple(width * strength for strength in STRENGTHS)
+            )
+            error[common] += np.mean((predicted - validation.y) ** 2, axis=1)
     flat = error.reshape(-1, labels.shape[2]).argmin(0)
     settings = [Setting(bool(i // len(STRENGTHS)), STRENGTHS[i % len(STRENGTHS)]) for i in flat.tolist()]
     figures = np.empty((labels.shape[2], len(draws), len(test.y)), np.float32)
@@ -110,18 +112,18 @@ def few_number_figures(
         place = [strengths.index(settings[i].c) for i in places]
         for k in range(len(draws) if places else 0):
             y = labels[k][:, places]
-            read = _readings(scaler(train.x[draws[k]]), y, test_rows, tuple(width * strength for strength in strengths))
-            chosen = read[place, :, np.arange(len(places))]  # (numbers, n_test)
+            predicted = _ridge_predictions(
+                scaler(train.x[draws[k]]), y, test_rows, tuple(width * strength for strength in strengths)
+            )
+            chosen = predicted[place, :, np.arange(len(places))]  # (numbers, n_test)
             figures[places, k] = 1 - (test.y[:, places].T - chosen) ** 2 / spread[places, None]
     return list(zip(figures, settings, strict=True))
 
 
-def _readings(x: Singles, y: Doubles, test_rows: Singles, penalties: tuple[float, ...]) -> Doubles:
+def _ridge_predictions(x: Singles, y: Doubles, test_rows: Singles, penalties: tuple[float, ...]) -> Doubles:
     """Values that ridge regression of y (m, t) on x gives for `test_rows` (n, d): (penalties, n, t)."""
     inner, rows = into_span(x, test_rows)
-    return np.stack(
-        [target_curve(rows).astype(np.float64) for target_curve in fit_ridge(inner, y, penalties=penalties)]
-    )
+    return np.stack([ridge(rows).astype(np.float64) for ridge in fit_ridge(inner, y, penalties=penalties)])
 
 
 class NumberCurves:
@@ -165,7 +167,7 @@ class NumberCurves:
     def read(
         self, name: str, baseline: bool, train: Singles, validation: Singles, test: Singles, held: Doubles
     ) -> None:
-        """Read every number from one representation at every size. Args: held: (n_validation, t) of validation rows."""
+        """Probe one representation for every number at every size. Args: held: (n_validation, t) of validation rows."""
         rows = self._rows(train, validation, test, held)
         self._add(name, baseline, [self._read(rows, picked, self.values[picked]) for picked in self.picked])
 
@@ -175,11 +177,11 @@ class NumberCurves:
         self.add(MEAN, [(self.values[picked].mean(1)[:, None], unset) for picked in self.picked])
 
     def add(self, name: str, predictions: Sequence[tuple[AnyArray, Sequence[float]]]) -> None:
-        """Keep what a baseline reads at each size: (draws, n_test, t) in standard deviations, and t settings."""
+        """Keep a baseline's predictions at each size: (draws, n_test, t) in standard deviations, and t settings."""
         spread = np.var(self.truth, axis=0)
         scored = []
-        for read, settings in predictions:
-            figures = np.moveaxis((1 - (self.truth - read) ** 2 / spread).astype(np.float32), 2, 0)
+        for predicted, settings in predictions:
+            figures = np.moveaxis((1 - (self.truth - predicted) ** 2 / spread).astype(np.float32), 2, 0)
             scored.append(
                 [(figures_of_size, Setting(False, c)) for figures_of_size, c in zip(figures, settings, strict=True)]
             )
@@ -188,7 +190,7 @@ class NumberCurves:
     def read_shuffled(
         self, train: Singles, validation: Singles, test: Singles, held: Doubles, rng: np.random.Generator
     ) -> None:
-        """Teach shuffled values, ten times a size or more, the strength chosen anew: what is read where nothing is."""
+        """Train on shuffled values, ten times a size or more, the strength chosen anew, as chance level."""
         rows = self._rows(train, validation, test, held)
         for at, picked in enumerate(self.picked):
             places = np.resize(np.arange(len(picked)), max(SHUFFLES, len(picked)))
@@ -228,7 +230,7 @@ def number_efficiency(
     all_labels: bool = True,
     target: str = "number",
 ) -> Efficiency:
-    """Read a number with few labelled rows and with many, beside shuffled ones and the mean, as `label_efficiency`.
+    """Predict a number with few labelled rows and with many, beside shuffled ones and the mean, as `label_efficiency`.
 
     Args: train, validation, test: name -> rows, y (n,) without unknown values. rows: sizes of draws; by default those
         of `amounts`.
@@ -241,7 +243,7 @@ def number_efficiency(
     wanted = amounts(len(y)) if rows is None else tuple(rows)
     for part, numbers in (("train", y), ("test", truth)):
         if np.ptp(numbers) == 0:
-            raise AnalysisError(f"{part} y has one value alone, which leaves nothing to tell")
+            raise AnalysisError(f"{part} y has one value alone, which leaves nothing to predict")
     if not wanted:
         raise AnalysisError(f"a curve of labelled rows needs {2 * LEAST_ROWS} train rows, and there are {len(y)}")
     curves = NumberCurves(y[:, None], truth[:, None], wanted, draws=draws, rng=rng, all_labels=all_labels)

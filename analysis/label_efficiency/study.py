@@ -1,4 +1,4 @@
-"""Label efficiency as the report wants it: a table read for its label and numbers, one representation at a time."""
+"""Label efficiency of a table's label and numbers, one representation at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .supervised_baselines import SupervisedBaseline, add_classifiers, add_regre
 MOST_NUMBERS = 6  # numeric attributes
 
 
-JUDGED = 5_000  # test rows on which numbers are scored: what every draw gives each of them is held
+MAX_NUMBER_TEST_ROWS = 5_000  # test rows on which numbers are scored: what every draw gives each of them is held
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ def study(
     supervised: Sequence[SupervisedBaseline] = (),
     network_draws: int = 0,
 ) -> Efficiency:
-    """Read the label, and numeric attributes, from every representation with few labels and with many.
+    """Predict the label, and numeric attributes, from every representation with few labels and with many.
 
-    A label column of classes is read by logistic probes, one of measurements by ridge regression. With `per_class`
-    only it is read.
+    A label column of classes is predicted by logistic probes, one of measurements by ridge regression. With `per_class`
+    only the label is predicted.
 
     Args:
         table: of codes.
@@ -87,7 +87,7 @@ def study(
     if not target_curves or (
         main.kind == "numeric" and main.name not in {column.name for column in target_curves[0].columns}
     ):
-        raise AnalysisError(f"{main.name!r} cannot be read with few labels: {'; '.join(notes) or 'too few rows'}")
+        raise AnalysisError(f"{main.name!r} cannot be predicted with few labels: {'; '.join(notes) or 'too few rows'}")
     main_name = ""
     for wanted in representations(table):
         x = wanted.read(table, *split.rows, rng=rng)
@@ -108,13 +108,13 @@ def study(
 
 
 def _columns(table: Embeddings, train: Ints, test: Ints, *, alone: bool) -> tuple[Column, list[Column], list[str]]:
-    """The main column, every numeric one that is read (a main one first), and what was left out."""
+    """The main column, every numeric one that is probed (a main one first), and what was left out."""
     targets = find_targets(table, train, test)[0]
     label_columns = [target for target in targets if target.name == table.label]
     main = [*label_columns, *(target for target in targets if target.kind != "numeric"), *targets][0]
     numbers = [target for target in targets if target.kind == "numeric" and target is not main]
     left = [number.name for number in numbers[MOST_NUMBERS:]]
-    notes = [f"not read: {', '.join(map(repr, left))} (--label COLUMN reads one)"] if left and not alone else []
+    notes = [f"not probed: {', '.join(map(repr, left))} (--label COLUMN probes one)"] if left and not alone else []
     return main, [*([main] if main.kind == "numeric" else []), *([] if alone else numbers[:MOST_NUMBERS])], notes
 
 
@@ -168,14 +168,14 @@ class _Classes:
 
 
 def _by_known_rows(columns: Sequence[Column], split: _Split, options: _Options, notes: list[str]) -> list[_Numbers]:
-    """Probes of numbers, those that are known for the same rows together; what cannot be read is noted."""
+    """Probes of numbers, those that are known for the same rows together; what cannot be probed is noted."""
     groups: dict[bytes, list[Column]] = {}
     for column in columns:
         n_known = [np.count_nonzero(column.present[rows]) for rows in split.rows]
         if n_known[1] < 2 or np.ptp(column.values[split.validation][column.present[split.validation]]) == 0:
-            notes.append(f"{column.name!r} is not read: ridge chooses its strength on validation rows with a value")
+            notes.append(f"{column.name!r} is not probed: ridge chooses its strength on validation rows with a value")
         elif n_known[0] < 2 * LEAST_ROWS:
-            notes.append(f"{column.name!r} is not read: {n_known[0]} train rows have a value")
+            notes.append(f"{column.name!r} is not probed: {n_known[0]} train rows have a value")
         else:
             key = b"".join(column.present[rows].tobytes() for rows in split.rows)
             groups.setdefault(key, []).append(column)
@@ -190,7 +190,7 @@ class _Numbers:
         present = columns[0].present
         known_rows = [np.flatnonzero(present[rows]) for rows in split.rows]
         known_rows[1] = subsample(known_rows[1], VALIDATION, rng=np.random.default_rng(0))
-        test_rows = thin(known_rows[2], JUDGED, options)
+        test_rows = thin(known_rows[2], MAX_NUMBER_TEST_ROWS, options)
         if len(test_rows) < len(known_rows[2]):
             self.notes.append(
                 f"numbers are scored on a sample of {len(test_rows):,} of {len(known_rows[2]):,} test rows"

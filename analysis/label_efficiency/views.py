@@ -63,7 +63,7 @@ def section(context: ReportContext) -> Section:
     blocks += [Prose(sentence(note)) for note in _notes(result)]
     if result.attributes:
         attribute_texts = "".join(map(_in_short, result.attributes))
-        blocks += [Prose(f"Numbers are read by ridge regression.{attribute_texts}")]
+        blocks += [Prose(f"Numbers are predicted by ridge regression.{attribute_texts}")]
         options = [
             (efficiency.target, tuple(_blocks(efficiency, f"number-{i}")))
             for i, efficiency in enumerate(result.attributes)
@@ -175,9 +175,9 @@ def _few_finding(efficiency: Efficiency, few: FewLabels, needed: str, noun: str)
     best = max(learned, key=lambda i: few.scores[i].value)
     name, score = few.representations[best], few.scores[best]
     chosen = f"{name}{best_of(len(learned))}"
-    text = f"With {trained_on_labels(few)}, {chosen} reads {figure(score)} of test {noun}s right"
+    text = f"With {trained_on_labels(few)}, {chosen} predicts {figure(score)} of test {noun}s correctly"
     if _is_number(few):
-        text = f"With {trained_on_labels(few)}, {chosen} reads {efficiency.target} with R² {brackets(score)}"
+        text = f"With {trained_on_labels(few)}, {chosen} predicts {efficiency.target} with R² {brackets(score)}"
     counted = f"(n = {plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {noun}')})"
     compared = _compared(few, name)
     return f"{text}{compared and ', '}{compared} {counted}{_no_more_than_the_mean(few, name)}{needed}."
@@ -202,7 +202,7 @@ def _compared(few: FewLabels, name: str) -> str:
 
 
 def _no_more_than_the_mean(few: FewLabels, name: str) -> str:
-    """Say so where a number is read no better than by its mean, which needs no image."""
+    """Say so where a number is predicted no better than by its mean, which needs no image."""
     gap = next((d.difference for d in few.differences if (d.representation, d.baseline) == (name, MEAN)), None)
     return ", no more than predicting the labels' mean gives" if gap is not None and not gap.low > 0 else ""
 
@@ -222,7 +222,7 @@ def _in_short(efficiency: Efficiency) -> str:
 
 
 def _best(few: FewLabels) -> str:
-    """The model's own representation that is read best, "" without one."""
+    """The model's own representation with the best probe, "" without one."""
     learned = [i for i, baseline in enumerate(few.baselines) if not baseline]
     return few.representations[max(learned, key=lambda i: few.scores[i].value)] if learned else ""
 
@@ -380,8 +380,8 @@ def tables(result: Any) -> Iterator[TextTable]:
         rows = [(_named(name, baseline[name]), *(write(_at(few, name)) for few in shown)) for name in names]
         if any(few.shuffled for few in shown):
             rows.append(("  labels shuffled", *(write(few.shuffled) for few in shown)))
-        read = "R² of ridge" if number else "logistic accuracy"
-        title = f"{result.target}: {read} on {shown[0].n_test:,} test rows by {by}{labels_note}"
+        metric_name = "R² of ridge" if number else "logistic accuracy"
+        title = f"{result.target}: {metric_name} on {shown[0].n_test:,} test rows by {by}{labels_note}"
         yield title, ("representation", *map(_drawn, shown)), rows
     at = REFERENCE_ROWS if number else 10
     for few in result.curve:
@@ -402,7 +402,7 @@ def tables(result: Any) -> Iterator[TextTable]:
     ]
     if needs:
         of = f" of {result.target}" if number else ""
-        yield f"{by}{of} that a baseline needs to be read as well", ("read from", "baseline", "needs"), needs
+        yield f"{by}{of} that a baseline needs for as good a probe", ("representation", "baseline", "needs"), needs
     for attribute in result.attributes:
         yield from tables(attribute)
 

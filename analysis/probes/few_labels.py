@@ -111,7 +111,7 @@ def within(picked: Ints, *, of: int, per_class: int) -> Ints:
 
 @dataclass(frozen=True)
 class Setting:
-    """How a representation is read best, chosen on validation rows."""
+    """Settings of a representation's best probe, chosen on validation rows."""
 
     common: bool  # all columns divided by one number, rather than each by its own deviation
     c: float  # or the strength of ridge, or the steps of a network
@@ -163,12 +163,12 @@ def _by_setting(picked: Singles, labels: Ints, rows: Rows, columns: int, loss: L
     """Mean accuracy at each C, least first, each fit from the one before; arguments as in `_hits`."""
     right = np.zeros(len(SETTINGS))
     for x, y in zip(picked.reshape(*labels.shape, -1), labels, strict=True):
-        (inner, judged), start = into_span(x, rows.x), None
+        (inner, projected_rows), start = into_span(x, rows.x), None
         for i, c in enumerate(SETTINGS):
             start = fit_linear(
                 inner, targets(y, columns, loss), columns, loss=loss, c=c, start=start, iterations=100, tolerance=1e-6
             )
-            right[i] += np.mean(start(judged).argmax(1) == rows.y)
+            right[i] += np.mean(start(projected_rows).argmax(1) == rows.y)
     return [float(share) for share in right / len(labels)]
 
 

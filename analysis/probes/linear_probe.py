@@ -224,7 +224,7 @@ def _parts(
             raise AnalysisError(f"train X has {x['train'].shape[1]} columns, and {name} X has {rows.shape[1]}")
     if "ridge" in methods:
         if len(set(methods)) > 1:
-            raise AnalysisError("ridge reads numbers and the other probes classes: probe them in two calls")
+            raise AnalysisError("ridge predicts numbers and the other probes classes: probe them in two calls")
         y: dict[str, AnyArray] = {name: as_targets(pair[1], f"{name} y") for name, pair in pairs.items()}
         unique = Classes(np.zeros(0), ())
     else:

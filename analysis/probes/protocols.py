@@ -1,4 +1,4 @@
-"""Probe protocols by name: which columns a paper reads together, by which probe, and on how many labels."""
+"""Probe protocols by name: which columns a paper probes together, by which probe, and on how many labels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LABELS, DRAWS = 1000, 10
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """One way of reading features, as a paper reports it.
+    """One way of probing features, as a paper reports it.
 
     Args: name: as on the command line. source: paper and section. about: one sentence for the result's notes. columns:
-        the model's own columns that are read together as one representation; None reads each column on its own.
+        the model's own columns that are probed together as one representation; None probes each column on its own.
         methods: of linear_probe. labels: train rows of each balanced draw, 0 for all of them at once.
     """
 
@@ -32,7 +32,7 @@ class Protocol:
     labels: int = 0
 
     def representations(self, table: Embeddings, pixels: Pixels) -> tuple[list[Representation], list[str]]:
-        """What is read, then its baselines; and notes on those that there are not.
+        """What is probed, then its baselines; and notes on those that there are not.
 
         Raises: AnalysisError that says how to encode what the table lacks.
         """

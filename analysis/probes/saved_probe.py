@@ -185,7 +185,7 @@ def fit_rows(
 ) -> tuple[Singles, Singles, Singles, Singles, float]:
     """Mean, scale, weights, bias of a softmax probe in the columns as they are, and its C.
 
-    Args: mask: (d,) columns that are read, by default all. common: divide all columns by one number, not each by its
+    Args: mask: (d,) columns that are used, by default all. common: divide all columns by one number, not each by its
         own deviation.
     """
     mask = np.ones(train.x.shape[1], np.bool_) if mask is None else mask
@@ -195,11 +195,11 @@ def fit_rows(
     scaler = fit_scalers(x)[common]
     mean, scale = scaler.mean.astype(np.float32), scaler.scale.astype(np.float32)
     scale = scale if pca else np.where(mask, scale, np.float32(np.inf))
-    standard, judged = (Scaler(mean, scale)(part) for part in (x, held))
+    standard, standard_held = (Scaler(mean, scale)(part) for part in (x, held))
     search: Ints = subsample(np.arange(len(train.y)), SEARCH, rng=rng)
     c, start = choose_c(
         Rows(np.asarray(standard[search]), train.y[search]),
-        Rows(np.asarray(judged), validation.y),
+        Rows(np.asarray(standard_held), validation.y),
         classes,
         softmax_loss,
     )

@@ -1,4 +1,4 @@
-"""The probe study: every representation and baseline of a table read for its label and attributes."""
+"""The probe study: every representation and baseline of a table probed for its label and attributes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .linear_probe import PROTOCOL, SEARCH, WIDEST, Probe, ProbeTable, linear_pr
 from .protocols import DRAWS, Pixels, each_beside_its_width, find_protocol
 from .targets import find_targets, rows_with_values
 
-SHUFFLED = 5  # draws that are also read with their labels shuffled
+SHUFFLED = 5  # draws that are also fitted with their labels shuffled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +68,15 @@ def study(
     if named is not None:
         targets, options = targets[:1], replace(options, methods=named.methods)
         if targets[0].kind == "numeric":
-            raise AnalysisError(f"{named.name} reads classes, and {targets[0].name!r} holds numbers: --label COLUMN")
+            raise AnalysisError(f"{named.name} predicts classes, and {targets[0].name!r} holds numbers: --label COLUMN")
     drawn = (
         _drawn(table, targets[0], train, named.labels, options, notes) if named is not None and named.labels else None
     )
     pixels = _pixels(table, train, options, rng)
     width = 0 if named is not None and named.labels else WIDEST
     one_each = each_beside_its_width if named is None else named.representations
-    read, pca_notes = one_each(table, Pixels(pixels, width))
-    for wanted in read:
+    probed, pca_notes = one_each(table, Pixels(pixels, width))
+    for wanted in probed:
         x = wanted.read(table, train, validation, test, rng=rng, stream=True, components=pixels)
         for column in targets:
             progress(f"{wanted.name} → {column.name}")

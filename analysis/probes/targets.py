@@ -23,12 +23,12 @@ def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Colum
     for name in names:
         column = table.column(name)
         values = column.values[train][column.present[train]]
-        judged = column.values[test][column.present[test]]
-        if len(values) < 20 or len(judged) < 2 or len(np.unique(values)) < 2:
+        test_values = column.values[test][column.present[test]]
+        if len(values) < 20 or len(test_values) < 2 or len(np.unique(values)) < 2:
             left.append(f"{name!r} (too few values in train or test, or only one)")
-        elif column.kind == "numeric" and np.ptp(judged) == 0:
+        elif column.kind == "numeric" and np.ptp(test_values) == 0:
             left.append(f"{name!r} (constant in test)")
-        elif column.kind != "numeric" and not np.isin(judged, values).any():
+        elif column.kind != "numeric" and not np.isin(test_values, values).any():
             left.append(f"{name!r} (no test row has a value that train rows have)")
         elif column.kind == "text" and len(column.categories) > MOST_CLASSES:
             left.append(f"{name!r} ({len(column.categories)} different texts)")

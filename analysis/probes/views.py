@@ -110,9 +110,9 @@ def _probe_finding(probes: list[Probe], noun: str) -> str:
     rivals = _beside(best, probes)
     score = figure(best.score) if best.metric == "accuracy" else f"R² {brackets(best.score)}"
     title = f"{METHODS.get(best.method, best.method)} on {best.representation}{best_of(len(learned))}"
-    text = f"{title} reads the {best.target} right in {score} of {count(best.score.n)} test {noun}s"
+    text = f"{title} predicts the {best.target} with an accuracy of {score} on {count(best.score.n)} test {noun}s"
     if best.metric != "accuracy":
-        text = f"{title} reads the {best.target} with {score} on {count(best.score.n)} test {noun}s"
+        text = f"{title} predicts the {best.target} with {score} on {count(best.score.n)} test {noun}s"
     show = percent if best.metric == "accuracy" else number
     baseline_texts = [
         f"{readable(rival.representation)} reach {show(rival.score.value)}"
@@ -178,7 +178,7 @@ def _confusion(best: Probe) -> Table:
     counts = np.asarray(best.confusion)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     rows = tuple((name, *map(count, row.tolist())) for name, row in zip(best.classes, counts, strict=True))
-    caption = f"Test rows by truth (rows) and by what {best.method} on {best.representation} reads (columns)."
+    caption = f"Test rows by truth (rows) and by what {best.method} on {best.representation} predicts (columns)."
     return Table(columns=("truth", *best.classes), rows=rows, caption=caption, shades=tuple(map(tuple, share.tolist())))
 
 

@@ -176,8 +176,8 @@ def test_numbers_that_are_not_known_in_validation_are_left_out_with_a_sentence(t
     columns["ink"] = pa.array([None if s == "validation" else v for v, s in zip(ink, split, strict=True)])
     path = table_maker.write_table(tmp_path / "t.parquet", columns, table_maker.digits_metadata())
     found = study_efficiency(Embeddings(path), None, Options(), draws=2)
-    assert found.attributes == () and any("'ink' is not read: ridge chooses" in note for note in found.notes)
-    with pytest.raises(AnalysisError, match="'ink' cannot be read with few labels"):
+    assert found.attributes == () and any("'ink' is not probed: ridge chooses" in note for note in found.notes)
+    with pytest.raises(AnalysisError, match="'ink' cannot be predicted with few labels"):
         study_efficiency(Embeddings(path, label="ink"), None, Options(), draws=2)
 
 

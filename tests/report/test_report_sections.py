@@ -292,7 +292,7 @@ def test_findings_name_what_chance_gives_where_there_are_no_pixels(results: dict
             name: section(report, name).finding.replace("\u00a0", " ")
             for name in ("probes", "neighbours", "projection")
         }
-        assert said["probes"].endswith(f"of 359 test images{verdict}; shuffled labels give {share}."), said
+        assert said["probes"].endswith(f"on 359 test images{verdict}; shuffled labels give {share}."), said
         assert said["neighbours"].endswith(f"label (n = 359){verdict}; of random ones {share}."), said
         assert f"359 images{verdict} (" in said["projection"] and f"{share} for random pairs" in said["projection"], (
             said
@@ -318,8 +318,8 @@ def test_the_overview_says_what_was_trained_on_what(report: Report) -> None:
 def test_the_probe_finding_names_the_best_features_and_the_baselines(report: Report) -> None:
     finding = text(section(report, "probes").finding)
     assert finding.startswith(
-        "Logistic regression on discriminator.conv2, the best of 3 representations on these test rows, reads the label "
-        "right in 97.2 % [95.6, 98.8] of 360 test images; "
+        "Logistic regression on discriminator.conv2, the best of 3 representations on these test rows, predicts the "
+        "label with an accuracy of 97.2 % [95.6, 98.8] on 360 test images; "
     )
     assert "raw pixels reach 95.8 %" in finding and "untrained 94.2 %" in finding
     assert finding.endswith("; the intervals of features and pixels overlap.")
@@ -363,8 +363,8 @@ def test_each_group_of_probes_has_pixels_untrained_and_shuffled_beside_it(report
 
 def test_few_labels_states_the_paired_difference_and_the_draws(report: Report) -> None:
     assert text(section(report, "label_efficiency").finding) == (
-        "With 10 labels a class, discriminator.conv2, the best of 3 representations on these test rows, reads 87.1 % "
-        "[86.1, 88.1] of test images right, 1.4 points more than raw pixels on the same draws [0.8, 2.0] "
+        "With 10 labels a class, discriminator.conv2, the best of 3 representations on these test rows, predicts "
+        "87.1 % [86.1, 88.1] of test images correctly, 1.4 points more than raw pixels on the same draws [0.8, 2.0] "
         "(n = 20 draws, 360 test images); for as much, raw pixels need about 14 labels a class [12, 19]."
     )
 
