@@ -169,7 +169,7 @@ def _finding(fidelity: Fidelity) -> str:
         f"In {fidelity.features}, samples lie at a Fréchet distance of {brackets(ours.frechet, 3)} from held-out images"
     )
     if real is None:
-        return f"{text}, of which {figure(ours.coverage)} have a sample near ({sizes}); nothing stands beside it."
+        return f"{text}, of which {figure(ours.coverage)} have a sample near ({sizes}); there is no baseline."
     return f"{text}, where training images lie at {brackets(real.frechet, 3)}{_verdict(fidelity, real)} ({sizes})."
 
 

@@ -34,7 +34,7 @@ from .ranking import (
 )
 from .shared_rows import DRAWS, PER_CLASS, shared_rows
 
-LOOKED_AT = 5000  # rows whose neighbours are found
+MAX_DIMENSION_ROWS = 5000  # rows that the intrinsic dimension is estimated on
 
 FindModel = Callable[[Embeddings], Model | None]
 
@@ -65,18 +65,18 @@ def study_runs(
     study = _Study(tables, names, options, find_model, progress, draws)
     runs = [study.run(i) for i in range(len(tables))]
     baselines = study.of_pixels([run.who.width for run in runs])
-    baselines += [wild for i, run in enumerate(runs) if (wild := study.untrained(i, run.who)) is not None]
-    entries, ground, rng = [*runs, *baselines], study.ground, options.rng("side by side")
-    read = ground.column is not None
+    baselines += [untrained for i, run in enumerate(runs) if (untrained := study.untrained(i, run.who)) is not None]
+    entries, shared, rng = [*runs, *baselines], study.shared, options.rng("side by side")
+    read = shared.column is not None
     result = ModelRanking(
         ranked_models=ranked_models(entries, rng=rng),
         best_by_metric=best_by_metric(entries, rng=rng),
-        target=ground.column.name if ground.column else "",
-        per_class=PER_CLASS if ground.draws is not None else 0,
-        draws=0 if ground.draws is None else len(ground.draws),
-        train_rows=len(ground.train) if read else 0,
-        test_rows=len(ground.test) if read else 0,
-        held_rows=len(ground.held),
+        target=shared.column.name if shared.column else "",
+        per_class=PER_CLASS if shared.draws is not None else 0,
+        draws=0 if shared.draws is None else len(shared.draws),
+        train_rows=len(shared.train) if read else 0,
+        test_rows=len(shared.test) if read else 0,
+        held_rows=len(shared.held),
     )
     return result, study.said(runs)
 
@@ -95,7 +95,7 @@ class _Study:
     ) -> None:
         self.tables, self.names, self.options = tables, names, options
         self.find_model, self.progress = find_model, progress
-        self.ground, self.notes = shared_rows(tables, options, draws=draws)
+        self.shared, self.notes = shared_rows(tables, options, draws=draws)
         self.missing: dict[str, list[str]] = {}
 
     def run(self, i: int) -> Entry:
@@ -109,11 +109,11 @@ class _Study:
         )
         if code is None:
             self._miss("no code, as there is no encoder", i)
-        elif self.ground.column is not None:
+        elif self.shared.column is not None:
             self._read(i, code, values, CODE, CODE_FEW)
         if not layers:
             self._miss("no feature layers in the table", i)
-        elif self.ground.column is not None:
+        elif self.shared.column is not None:
             layer = self._best_layer(i, layers, values)
         if code is not None:
             self._errors(i, values)
@@ -140,7 +140,7 @@ class _Study:
             return None
         if code is not None:
             dimension = self._dimension(i, code, name)
-        if self.ground.column is not None:
+        if self.shared.column is not None:
             if code is not None:
                 self._read(i, code, values, CODE, CODE_FEW)
             if layer is not None:
@@ -164,7 +164,7 @@ class _Study:
         return entries
 
     def said(self, runs: Sequence[Entry]) -> list[str]:
-        """What was read, and what is missing from whom."""
+        """Notes: chosen layers, labels used in training, and what is missing from which run."""
         layers = [f"{run.who.name}: {run.who.layer}" for run in runs if run.who.layer]
         chosen = (
             [f"the feature layer of each run is its best on validation rows: {'; '.join(layers)}"] if layers else []
@@ -182,17 +182,17 @@ class _Study:
 
     def _read(self, i: int, wanted: Representation, values: dict[str, AnyArray], all_labels: str, few: str) -> None:
         self.progress(f"{self.names[i]}: {wanted.name}")
-        rows = self.ground.labelled(self.tables[i], i, wanted, self.options)
+        rows = self.shared.labelled(self.tables[i], i, wanted, self.options)
         values[all_labels] = self._hits(rows)[0][None]
         self._few(rows, values, few)
 
     def _hits(self, rows: tuple[Rows, Rows, Rows]) -> tuple[Bools, float]:
-        classes = self.ground.column.categories if self.ground.column is not None else ()
+        classes = self.shared.column.categories if self.shared.column is not None else ()
         return logistic_hits(*rows, rng=self.options.rng("readers"), classes=classes)
 
     def _few(self, rows: tuple[Rows, Rows, Rows], values: dict[str, AnyArray], measure: str) -> None:
         """Train a probe on each draw of few labels; all runs share the draws."""
-        if self.ground.draws is None or self.ground.column is None:
+        if self.shared.draws is None or self.shared.column is None:
             return
         train, held, test = rows
         validation = subsample(np.arange(len(held.y)), VALIDATION, rng=np.random.default_rng(0))
@@ -200,8 +200,8 @@ class _Study:
             train,
             Rows(held.x[validation], held.y[validation]),
             test,
-            draws=self.ground.draws,
-            columns=len(self.ground.column.categories),
+            draws=self.shared.draws,
+            columns=len(self.shared.column.categories),
         )[0]
 
     def _best_layer(self, i: int, layers: Sequence[Representation], values: dict[str, AnyArray]) -> str:
@@ -209,7 +209,7 @@ class _Study:
         best, name = -1.0, ""
         for wanted in layers:
             self.progress(f"{self.names[i]}: {wanted.name}")
-            rows = self.ground.labelled(self.tables[i], i, wanted, self.options)
+            rows = self.shared.labelled(self.tables[i], i, wanted, self.options)
             hits, right = self._hits(rows)
             if right > best:
                 best, name, best_rows = right, wanted.name, rows
@@ -225,16 +225,16 @@ class _Study:
             if model is None:
                 return self._miss("no reconstruction errors, as there is no model at hand that decodes", i)
             self.progress(f"{self.names[i]}: reconstructions")
-            values[ERROR] = reconstruction_error(*reconstruct(table, model, self.ground.places[i][self.ground.held]))
+            values[ERROR] = reconstruction_error(*reconstruct(table, model, self.shared.places[i][self.shared.held]))
         except AnalysisError as error:
             self._miss(f"no reconstruction errors ({error})", i)
 
     def _dimension(self, i: int, wanted: Representation, name: str) -> Interval:
         """Intrinsic dimension by the two nearest neighbours."""
-        ground = self.ground
-        rows = thin(ground.held, LOOKED_AT, self.options)
+        shared = self.shared
+        rows = thin(shared.held, MAX_DIMENSION_ROWS, self.options)
         try:
-            x = ground.looked_at(self.tables[i], i, wanted, rows, self.options)
+            x = shared.unlabelled(self.tables[i], i, wanted, rows, self.options)
             return shape_of(x, rng=self.options.rng("dimension")).two_nn
         except AnalysisError as error:
             self.notes.append(f"no dimension of {name}: {error}")
@@ -242,14 +242,14 @@ class _Study:
 
     def _of_pixels(self, i: int, wanted: Representation, width: int) -> Entry:
         values: dict[str, AnyArray] = {}
-        if self.ground.column is not None:
+        if self.shared.column is not None:
             self._read(i, wanted, values, CODE, CODE_FEW)
-        table, ground = self.tables[i], self.ground
-        if wanted.width and len(ground.fit) > 1:
-            fit_pixels, held = (table.vectors("pixels", ground.places[i][part]) for part in (ground.fit, ground.held))
+        table, shared = self.tables[i], self.shared
+        if wanted.width and len(shared.fit) > 1:
+            fit_pixels, held = (table.vectors("pixels", shared.places[i][part]) for part in (shared.fit, shared.held))
             pca = fit_pca(fit_pixels, wanted.width, rng=self.options.rng("errors"))
             restored = np.clip(pca.restore(pca.project(held)), 0, 1)
             values[ERROR] = reconstruction_error(held[:, :, None, None], restored[:, :, None, None])
-        dimension = self._dimension(i, wanted, wanted.name) if len(ground.fit) > 1 or not wanted.width else UNKNOWN
+        dimension = self._dimension(i, wanted, wanted.name) if len(shared.fit) > 1 or not wanted.width else UNKNOWN
         who = ComparedModel(name=wanted.name, baseline=True, width=width)
         return Entry(who=who, values=values, dimension=dimension)

@@ -226,10 +226,10 @@ def _opening(ranking: ModelRanking, lead: BestByMetric) -> str:
     nearest = ", the nearest of the others" if lead.runs > 2 else ""
     if lead.measure == ERROR and lead.clear:
         return f"{start}{best} reconstructs best: error {brackets(value)}, {_more(lead)} less than {rival}{nearest}"
-    right = f"{figure(value)} of {count(value.n)} test images right"
+    correct = f"{figure(value)} of {count(value.n)} test images"
     if lead.clear:
-        read = f"a linear probe of its {noun} names {right}"
-        return f"{start}{best} is read best: {read}, {_more(lead)} more than {rival}'s{nearest}"
+        probe = f"a linear probe of its {noun} classifies {correct} correctly"
+        return f"{start}{best} is ahead: {probe}, {_more(lead)} more than {rival}'s{nearest}"
     level = f"{start}{best} and {rival} are not clearly different"
     if lead.runs > 2:
         level = f"{start}no run is ahead: {best} and {rival} are not clearly different"
@@ -237,7 +237,7 @@ def _opening(ranking: ModelRanking, lead: BestByMetric) -> str:
     gap = _gap(lead.measure, lead.difference)
     if lead.measure == ERROR:
         return f"{level} by their reconstructions (errors apart by {gap}, n = {count(value.n)})"
-    return f"{level} by what a linear probe reads from their {noun}s ({best} {right}, {gap} points beside {rival})"
+    return f"{level} by a linear probe of their {noun}s ({best} {correct} correct, {gap} points from {rival})"
 
 
 def _more(lead: BestByMetric) -> str:

@@ -19,14 +19,14 @@ from ..table.representations import Representation
 from ..table.selection import independent, thin
 from ..table.study_options import Options
 
-PER_CLASS = 10  # labels of the few
+PER_CLASS = 10  # labels a class of the few-label probes
 
 
-FEWEST = 20  # labelled train rows
+MIN_TRAIN_ROWS = 20  # labelled train rows that a probe needs
 
 
-HELD = 100  # test rows
-DRAWS = 20  # of few labels
+MIN_HELD_ROWS = 100  # fewer test rows are joined by validation rows
+DRAWS = 20  # draws of few labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,27 +34,27 @@ class SharedRows:
     """Common rows as positions among themselves; train, validation and test rows have a label."""
 
     places: tuple[Ints, ...]  # of each table: (n,) its positions of the common rows
-    column: Column | None  # classes of the common rows; None where nothing can be read
+    column: Column | None  # classes of the common rows; None where no probe can be fitted
     train: Ints
     validation: Ints
     test: Ints
     draws: Ints | None  # (draws, m) positions in `train`
     fit: Ints  # train rows, labelled or not
-    held: Ints  # rows to look at, labelled or not
+    held: Ints  # held-out rows, labelled or not
 
     def labelled(self, table: Embeddings, at: int, wanted: Representation, options: Options) -> tuple[Rows, Rows, Rows]:
         """A representation's train, validation and test rows, of the table at position `at`.
 
-        Raises: AnalysisError where nothing can be read.
+        Raises: AnalysisError where no row has a label.
         """
         if self.column is None:
-            raise AnalysisError("there are no labels to read")
+            raise AnalysisError("there are no labels to predict")
         parts = (self.train, self.validation, self.test)
         x = wanted.read(table, *(self.places[at][part] for part in parts), rng=options.rng("probes"))
         train, validation, test = (Rows(z, self.column.codes[part]) for z, part in zip(x, parts, strict=True))
         return train, validation, test
 
-    def looked_at(self, table: Embeddings, at: int, wanted: Representation, rows: Ints, options: Options) -> Singles:
+    def unlabelled(self, table: Embeddings, at: int, wanted: Representation, rows: Ints, options: Options) -> Singles:
         """A representation of rows without labels; a PCA is fitted on train rows."""
         parts = (self.fit, rows) if wanted.width else (rows,)
         return wanted.read(table, *(self.places[at][part] for part in parts), rng=options.rng("probes"))[-1]
@@ -71,14 +71,16 @@ def shared_rows(tables: Sequence[Embeddings], options: Options, *, draws: int = 
         notes += split_notes
     except AnalysisError as error:
         split = np.full(len(places[0]), "", dtype="U10")
-        notes.append(f"nothing is read: {error}")
+        notes.append(f"no probe is fitted: {error}")
     column = _classes(tables[0], places[0], notes)
     alone = np.isin(places[0], independent(tables[0], places[0], options))
     named = np.isin(places[0], independent(tables[0], places[0][split != ""], options))
     split = np.where(named, split, "")  # one row of each group
     train, validation, test = _parts(column, split, options, notes)
     if column is not None and not _enough(column, train, test):
-        notes += ["nothing is read: too few train or test rows with a label are common"] if (split != "").any() else []
+        notes += (
+            ["no probe is fitted: too few train or test rows with a label are common"] if (split != "").any() else []
+        )
         column = None
     drawn = None if column is None else _draws(column.codes[train], draws, options, notes)
     fit = thin(np.flatnonzero(split == "train"), options.train_rows, options)
@@ -100,7 +102,7 @@ def _classes(first: Embeddings, place: Ints, notes: list[str]) -> Column | None:
     try:
         return first.column().take(place)
     except AnalysisError as error:
-        notes.append(f"nothing is read: {error}")
+        notes.append(f"no probe is fitted: {error}")
         return None
 
 
@@ -111,7 +113,7 @@ def _parts(column: Column | None, split: Strings, options: Options, notes: list[
     train, validation, test = (
         thin(np.flatnonzero(is_labelled & (split == name)), limit, options) for name, limit in limits.items()
     )
-    if len(validation) < 2 and len(train) >= FEWEST:
+    if len(validation) < 2 and len(train) >= MIN_TRAIN_ROWS:
         validation = np.sort(options.rng("held").permutation(train)[: len(train) // 10])
         train = np.setdiff1d(train, validation)
         notes.append("no validation rows: a tenth of train chose settings and layers")
@@ -119,7 +121,7 @@ def _parts(column: Column | None, split: Strings, options: Options, notes: list[
 
 
 def _enough(column: Column, train: Ints, test: Ints) -> bool:
-    return len(train) >= FEWEST and len(np.unique(column.codes[train])) > 1 and len(test) > 1
+    return len(train) >= MIN_TRAIN_ROWS and len(np.unique(column.codes[train])) > 1 and len(test) > 1
 
 
 def _draws(labels: Ints, draws: int, options: Options, notes: list[str]) -> Ints | None:
@@ -134,7 +136,7 @@ def _held(split: Strings, notes: list[str], every: Ints) -> Ints:
     """Test rows where there are enough, else test and validation rows, else all, which is noted."""
     for names in (("test",), ("test", "validation")):
         held = np.flatnonzero(np.isin(split, names))
-        if len(held) >= HELD:
+        if len(held) >= MIN_HELD_ROWS:
             break
     else:
         names, held = ("all",), every

@@ -2,8 +2,8 @@
 
 Kernel alignment and distances ask for the same arrangement up to rotation and scale; maps are fitted on one half of
 the rows and scored on the other. For independent codes every figure but the share of common neighbours, whose chance
-depends on the number of rows alone, is 0 in the mean or just below, however wide the codes are: models of unequal
-widths stand beside each other.
+depends on the number of rows alone, is 0 in the mean or just below, however wide the codes are, so that models of
+unequal widths can be compared.
 """
 
 from __future__ import annotations

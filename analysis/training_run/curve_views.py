@@ -13,8 +13,8 @@ from ..report.document import Block, Disclosure, Line, Lines, Section, missing
 from ..report.formatting import count, listed, number, plural
 from ..report.run_folder import NO_RUN, Run, Series
 
-ACCURACY, JUDGED = "validation_accuracy", "validation_labels"
-"""The share of validation images named right, and of how many."""
+ACCURACY, N_SCORED = "validation_accuracy", "validation_labels"
+"""Series of metrics.jsonl: the share of validation images classified correctly, and how many were scored."""
 
 
 INFORMATION = "_information"
@@ -48,14 +48,14 @@ def _terms(run: Run) -> list[Lines]:
 
 
 def _course(run: Run) -> str:
-    named, judged = (_named(run, "health", name) for name in (ACCURACY, JUDGED))
-    if named is not None and judged is not None and len(named.values):
+    named, n_scored = (_named(run, "health", name) for name in (ACCURACY, N_SCORED))
+    if named is not None and n_scored is not None and len(named.values):
         n_labels = run.said("labels")
         by = f", trained with {count(int(n_labels))} labels," if isinstance(n_labels, int) and n_labels else ""
-        share = wilson_share(float(named.values[-1]), int(judged.values[-1])).percent()
+        share = wilson_share(float(named.values[-1]), int(n_scored.values[-1])).percent()
         return (
             f"After {count(int(named.images[-1]))} images the network{by} names {share} of "
-            f"{plural(int(judged.values[-1]), 'validation image', 'validation images')} right."
+            f"{plural(int(n_scored.values[-1]), 'validation image', 'validation images')} right."
         )
     ratio = _named(run, "health", "reconstruction_ratio")
     if ratio is not None and len(ratio.values) > 1:
@@ -124,7 +124,7 @@ def _indicators(run: Run) -> list[Lines]:
             )
         )
     other_series = [
-        series for series in run.group("health") if series.name not in ("reconstruction_ratio", ACCURACY, JUDGED)
+        series for series in run.group("health") if series.name not in ("reconstruction_ratio", ACCURACY, N_SCORED)
     ]
     if other_series:
         caption = (

@@ -44,14 +44,14 @@ OPTIONS = Options()
 
 def columns(*baselines: str, **changes: Any) -> dict[str, Any]:
     """Digits by a PCA, of which only what a test reads is kept, and columns of its own."""
-    found = table_maker.digits_columns(WIDTH)
-    kept = ("id", "split", "label", "code", *baselines)
-    return {name: found[name] for name in kept} | changes
+    digits = table_maker.digits_columns(WIDTH)
+    names = ("id", "split", "label", "code", *baselines)
+    return {name: digits[name] for name in names} | changes
 
 
-def table(folder: Path, name: str, found: dict[str, Any], **about: Any) -> Embeddings:
+def table(folder: Path, name: str, values: dict[str, Any], **about: Any) -> Embeddings:
     metadata = table_maker.digits_metadata(WIDTH) | about
-    return Embeddings(table_maker.write_table(folder / f"{name}.parquet", found, metadata))
+    return Embeddings(table_maker.write_table(folder / f"{name}.parquet", values, metadata))
 
 
 def clean(text: str) -> str:
@@ -62,8 +62,8 @@ def clean(text: str) -> str:
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embeddings]:
     """A code, the same turned and in another order of rows, and the same under noise."""
     folder, rng = tmp_path_factory.mktemp("tables"), np.random.default_rng(0)
-    found = columns("pixels", "untrained.code")
-    code = found["code"]
+    columns_of_one = columns("pixels", "untrained.code")
+    code = columns_of_one["code"]
     turn = np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0].astype(np.float32)
     order = rng.permutation(len(code))
     turned = {
@@ -72,39 +72,39 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embeddings]:
         else [values[i] for i in order]
         if isinstance(values, list)
         else values.take(order)
-        for name, values in {**found, "code": code @ turn}.items()
+        for name, values in {**columns_of_one, "code": code @ turn}.items()
     }
-    noisy = {**found, "code": code + rng.normal(size=code.shape).astype(np.float32)}
+    noisy = {**columns_of_one, "code": code + rng.normal(size=code.shape).astype(np.float32)}
     return {
-        "one": table(folder, "one", found, family="bigan", images_seen=500),
+        "one": table(folder, "one", columns_of_one, family="bigan", images_seen=500),
         "turned": table(folder, "turned", turned),
         "noisy": table(folder, "noisy", noisy, n_labels_used=30),
     }
 
 
 def test_a_code_and_the_same_turned_do_not_differ(tables: dict[str, Embeddings]) -> None:
-    found, _ = study_runs([tables["one"], tables["turned"]], ["one", "turned"], OPTIONS, draws=2)
-    assert found.best_by_metric and not any(lead.clear for lead in found.best_by_metric)
-    one, turned = found.runs
-    assert one.figure(DIMENSION).value.value == pytest.approx(turned.figure(DIMENSION).value.value, rel=1e-4)
+    ranking, _ = study_runs([tables["one"], tables["turned"]], ["one", "turned"], OPTIONS, draws=2)
+    assert ranking.best_by_metric and not any(lead.clear for lead in ranking.best_by_metric)
+    first, turned = ranking.runs
+    assert first.figure(DIMENSION).value.value == pytest.approx(turned.figure(DIMENSION).value.value, rel=1e-4)
     assert abs(turned.figure(CODE).difference.value) < 0.02
-    said = clean(finding(found))
-    assert "are not clearly different by what a linear probe reads from their codes" in said
-    assert said.endswith("no run is ahead by the code with 10 labels a class.")
+    sentence = clean(finding(ranking))
+    assert "are not clearly different by a linear probe of their codes" in sentence
+    assert sentence.endswith("no run is ahead by the code with 10 labels a class.")
 
 
 def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Embeddings]) -> None:
     names = ("noisy", "one", "turned")
-    found, notes = study_runs([tables[name] for name in names[:2]], names[:2], OPTIONS, draws=2)
-    assert all(lead.clear and lead.best == 1 for lead in found.best_by_metric)
-    gap, lead = found.runs[1].figure(CODE).difference, found.best_by_metric[0]
+    ranking, notes = study_runs([tables[name] for name in names[:2]], names[:2], OPTIONS, draws=2)
+    assert all(lead.clear and lead.best == 1 for lead in ranking.best_by_metric)
+    gap, lead = ranking.runs[1].figure(CODE).difference, ranking.best_by_metric[0]
     assert (gap.low, gap.value) == (lead.difference.low, lead.difference.value) and gap.low > 0.1
-    said = clean(finding(found))
-    value = found.runs[1].figure(CODE).value
-    assert said.startswith(f"one is read best: a linear probe of its code names {100 * value.value:.1f} % [")
+    sentence = clean(finding(ranking))
+    value = ranking.runs[1].figure(CODE).value
+    assert sentence.startswith(f"one is ahead: a linear probe of its code classifies {100 * value.value:.1f} % [")
     assert (
-        "; one is also ahead by the code with 10 labels a class." in said
-        and "more than noisy's; baselines: raw pixels" in said
+        "; one is also ahead by the code with 10 labels a class." in sentence
+        and "more than noisy's; baselines: raw pixels" in sentence
     )
     assert "noisy used 30 labels in training" in notes
     three, _ = study_runs([tables[name] for name in names], names, OPTIONS, draws=2)
@@ -141,9 +141,9 @@ def test_less_is_better_of_errors_and_differences_are_paired() -> None:
 
 
 def test_hits_are_those_of_the_linear_probe(tables: dict[str, Embeddings]) -> None:
-    one, labels = tables["one"], table_maker.digits()[1]
+    digits, labels = tables["one"], table_maker.digits()[1]
     train, held, test = (
-        Rows(one.vectors("code", rows), labels[rows]) for rows in map(one.rows, ("train", "validation", "test"))
+        Rows(digits.vectors("code", rows), labels[rows]) for rows in map(digits.rows, ("train", "validation", "test"))
     )
     hits, _ = logistic_hits(train, held, test, rng=np.random.default_rng(0))
     (probe,) = linear_probe(train, test, validation=held, rng=np.random.default_rng(0), shuffled=False)
@@ -156,23 +156,23 @@ def test_the_feature_layer_is_chosen_on_validation_rows_and_not_on_test_rows(tmp
     noise = rng.normal(size=truth.shape).astype(np.float32)
     lucky = np.where((split == "validation")[:, None], noise, truth)  # says all but to validation rows
     layers = {"net.lucky": lucky, "net.honest": (truth + noise / 3).astype(np.float32)}
-    one = table(tmp_path, "one", columns(**layers))
-    found, notes = study_runs([one, table(tmp_path, "other", columns())], ["one", "other"], OPTIONS, draws=2)
-    assert found.runs[0].who.layer == "net.honest" and found.runs[0].figure(FEATURES).value.value > 0.8
-    assert np.isnan(found.runs[1].figure(FEATURES).value.value)
+    with_layers = table(tmp_path, "one", columns(**layers))
+    ranking, notes = study_runs([with_layers, table(tmp_path, "other", columns())], ["one", "other"], OPTIONS, draws=2)
+    assert ranking.runs[0].who.layer == "net.honest" and ranking.runs[0].figure(FEATURES).value.value > 0.8
+    assert np.isnan(ranking.runs[1].figure(FEATURES).value.value)
     assert "no feature layers in the table: other" in notes
 
 
 def test_baselines_stand_once_and_errors_are_of_what_decodes(tables: dict[str, Embeddings]) -> None:
     model = table_maker.digits_model(WIDTH)
-    found, notes = study_runs(
+    ranking, notes = study_runs(
         [tables["one"], tables["noisy"]],
         ["one", "noisy"],
         OPTIONS,
         draws=2,
-        find_model=lambda one: model if one is tables["one"] else None,
+        find_model=lambda table: model if table is tables["one"] else None,
     )
-    assert [row.who.name for row in found.ranked_models] == [
+    assert [row.who.name for row in ranking.ranked_models] == [
         "one",
         "noisy",
         "pixels",
@@ -180,28 +180,28 @@ def test_baselines_stand_once_and_errors_are_of_what_decodes(tables: dict[str, E
         "untrained.one",
         "untrained.noisy",
     ]
-    one, noisy, pixels, pca, *_ = found.ranked_models
-    assert one.figure(ERROR).value.value == pytest.approx(pca.figure(ERROR).value.value, rel=0.02)
+    first, noisy, pixels, pca, *_ = ranking.ranked_models
+    assert first.figure(ERROR).value.value == pytest.approx(pca.figure(ERROR).value.value, rel=0.02)
     assert np.isnan(noisy.figure(ERROR).value.value) and "no model at hand that decodes: noisy" in " ".join(notes)
-    assert pixels.figure(CODE).value.n == found.test_rows == 352 and one.who.images_seen == 500
-    assert (one.who.family, one.who.width, noisy.who.n_labels_used) == ("bigan", WIDTH, 30)
-    first, gaps, ahead = printed(found)
-    assert [row[0] for row in first[2]][:3] == ["one", "noisy", "  pixels"] and "–" in first[2][1]
+    assert pixels.figure(CODE).value.n == ranking.test_rows == 352 and first.who.images_seen == 500
+    assert (first.who.family, first.who.width, noisy.who.n_labels_used) == ("bigan", WIDTH, 30)
+    figures, gaps, ahead = printed(ranking)
+    assert [row[0] for row in figures[2]][:3] == ["one", "noisy", "  pixels"] and "–" in figures[2][1]
     assert len(gaps[2]) == 5 and {row[4] for row in ahead[2]} == {"ahead"}
-    blocks = [block for block in all_blocks(section(found)) if isinstance(block, Table)]
+    blocks = [block for block in all_blocks(section(ranking)) if isinstance(block, Table)]
     assert len(blocks[0].rows) == 6 and blocks[0].quiet == (False, False, True, True, True, True)
     assert "trained with 30 labels" in blocks[0].below[1][0] and blocks[0].rows[2][4] == "–"
 
 
 def test_what_tables_cannot_give_is_said(tmp_path: Path) -> None:
-    found = {name: values for name, values in columns().items() if name in ("id", "split", "code")}
-    one, other = (table(tmp_path, name, found) for name in ("one", "other"))
-    result, notes = study_runs([one, other], ["one", "other"], OPTIONS, draws=2)
+    bare_columns = {name: values for name, values in columns().items() if name in ("id", "split", "code")}
+    first, second = (table(tmp_path, name, bare_columns) for name in ("one", "other"))
+    result, notes = study_runs([first, second], ["one", "other"], OPTIONS, draws=2)
     assert result.best_by_metric == () and finding(result) == "" and result.target == ""
     assert [len(row.figures) for row in result.ranked_models] == [1, 1]
-    said = " ".join(notes)
-    for words in ("nothing is read: ", "no raw pixels and no PCA", "no untrained network in the table: one, other"):
-        assert words in said
+    note_text = " ".join(notes)
+    for words in ("no probe is fitted: ", "no raw pixels and no PCA", "no untrained network in the table: one, other"):
+        assert words in note_text
     few = columns(label=["0" if i % 200 else "1" for i in range(1797)])
     result, notes = study_runs([table(tmp_path, "a", few), table(tmp_path, "b", few)], ["a", "b"], OPTIONS, draws=2)
     assert result.per_class == 0 and any("10 labels a class cannot be drawn" in note for note in notes)
@@ -212,37 +212,37 @@ def test_rows_whose_split_differs_are_left_out_and_other_images_refused(tmp_path
     split = table_maker.digits()[2].copy()
     test = np.flatnonzero(split == "test")
     split[test[:100]] = "train"  # as one model has seen them
-    one = table(tmp_path, "one", columns())
-    found, notes = study_runs(
-        [one, table(tmp_path, "other", columns(split=split.tolist()))], ["one", "other"], OPTIONS, draws=2
+    whole = table(tmp_path, "one", columns())
+    ranking, notes = study_runs(
+        [whole, table(tmp_path, "other", columns(split=split.tolist()))], ["one", "other"], OPTIONS, draws=2
     )
-    assert found.test_rows == 352 - np.count_nonzero(test[:100] % 50)  # every 50th row has no label
+    assert ranking.test_rows == 352 - np.count_nonzero(test[:100] % 50)  # every 50th row has no label
     assert "100 rows are left out, as their split differs between tables" in notes
     with pytest.raises(AnalysisError, match="different images"):
         study_runs(
-            [one, table(tmp_path, "strange", columns(), fingerprint="0" * 64)], ["one", "strange"], OPTIONS, draws=2
+            [whole, table(tmp_path, "strange", columns(), fingerprint="0" * 64)], ["one", "strange"], OPTIONS, draws=2
         )
 
 
 def test_runs_side_by_side_lead_the_section_and_come_back_from_disk(
     tables: dict[str, Embeddings], tmp_path: Path
 ) -> None:
-    found = study_comparison(
+    comparisons = study_comparison(
         tables["noisy"], [tables["one"]], replace(OPTIONS, test_rows=150), names=("<b>", "b"), draws=2
     )
-    save(found, tmp_path)
-    assert same(load_one(tmp_path, "model_comparison"), found) and found.runs is not None
-    written = comparison(ReportContext({"model_comparison": found}))
-    assert clean(written.finding).startswith("b is read best: ")
+    save(comparisons, tmp_path)
+    assert same(load_one(tmp_path, "model_comparison"), comparisons) and comparisons.runs is not None
+    written = comparison(ReportContext({"model_comparison": comparisons}))
+    assert clean(written.finding).startswith("b is ahead: ")
     assert any("arrange the same images" in getattr(block, "text", "") for block in written.blocks)
 
 
 def test_tables_without_ids_are_matched_by_place_only_where_they_have_as_many_rows(tmp_path: Path) -> None:
-    found = columns()
-    del found["id"]
-    bare, whole = table(tmp_path, "bare", found), table(tmp_path, "whole", columns())
-    said = "no column 'id' in bare.parquet and bare.parquet: rows are matched by their place"
-    assert common_rows(bare, bare)[2] == [said] and common_rows(whole, whole)[2] == []
-    fewer = table(tmp_path, "fewer", {name: values[:300] for name, values in found.items()})
+    without_ids = columns()
+    del without_ids["id"]
+    bare, whole = table(tmp_path, "bare", without_ids), table(tmp_path, "whole", columns())
+    note = "no column 'id' in bare.parquet and bare.parquet: rows are matched by their place"
+    assert common_rows(bare, bare)[2] == [note] and common_rows(whole, whole)[2] == []
+    fewer = table(tmp_path, "fewer", {name: values[:300] for name, values in without_ids.items()})
     with pytest.raises(AnalysisError, match=r"'fewer.parquet' has no column 'id'.* ids"):
         common_rows(whole, fewer)

@@ -137,7 +137,7 @@ def test_no_duplicates_give_a_lower_end_alone(result: Fidelity) -> None:
 
 def test_without_a_split_nothing_stands_beside_and_that_is_said(result: Fidelity) -> None:
     alone = replace(result, baseline=None, copying=None, shown=None, real_pairs=None, real_distances=None)
-    assert finding(alone).endswith("(n = 80 samples, 60 held-out images); nothing stands beside it.")
+    assert finding(alone).endswith("(n = 80 samples, 60 held-out images); there is no baseline.")
     assert len(blocks(alone, Comparison)[0].rows) == 3 and not blocks(alone, Gallery)
 
 
