@@ -29,19 +29,21 @@ def planted(rng: np.random.Generator, n: int = 800, d: int = 12, gap: float = 2.
 @pytest.mark.parametrize("method", ["mean difference", "LDA", "logistic", "SVM"])
 def test_a_planted_direction_is_recovered(method: str, rng: np.random.Generator) -> None:
     codes, positive, truth = planted(rng, 4000)
-    concept, found = concept_vector(codes, positive, rng=rng, method=method)
-    assert np.linalg.norm(found) == pytest.approx(1) and found @ truth > 0.97
+    concept, direction = concept_vector(codes, positive, rng=rng, method=method)
+    assert np.linalg.norm(direction) == pytest.approx(1) and direction @ truth > 0.97
     assert concept.auc.low > 0.85 and concept.p_value < 1e-9
     assert concept.scale == pytest.approx(np.std(codes @ truth), rel=0.03)
 
 
 @pytest.mark.parametrize("offset", [1e4, 1e5])
-def test_codes_far_from_zero_have_the_same_mean_differences(offset: float, rng: np.random.Generator) -> None:
+def test_an_offset_keeps_mean_differences(offset: float, rng: np.random.Generator) -> None:
     codes = rng.normal(size=(20_000, 12))
     signs = np.where(0.1 * codes[:, 0] + rng.normal(size=20_000) > 0, 1, -1)[:, None]
     moved = (codes + offset).astype(np.float32)
-    found, same = (find_directions(z, signs, method="mean difference")[0] for z in (moved, moved - np.float32(offset)))
-    assert found @ same > 0.99999 and same[0] > 0.95
+    direction, same = (
+        find_directions(z, signs, method="mean difference")[0] for z in (moved, moved - np.float32(offset))
+    )
+    assert direction @ same > 0.99999 and same[0] > 0.95
 
 
 def test_the_logistic_normal_sees_through_correlation_where_the_mean_difference_does_not(
@@ -65,7 +67,7 @@ def test_p_values_under_the_null_are_uniform(rng: np.random.Generator) -> None:
     assert kstest(p, "uniform").pvalue > 0.01
 
 
-def test_baselines_stand_beside_and_shuffled_labels_give_nothing(rng: np.random.Generator) -> None:
+def test_shuffled_labels_predict_nothing(rng: np.random.Generator) -> None:
     codes, positive, _ = planted(rng, 1500, gap=3)
     rows = np.arange(1500)
     train, test = rows[:1000], rows[1000:]
@@ -76,11 +78,11 @@ def test_baselines_stand_beside_and_shuffled_labels_give_nothing(rng: np.random.
     )
     assert [c.method for c in table.concepts] == ["mean difference", "LDA", "logistic", "SVM"]
     for concept in table.concepts:
-        beside = {b.name: b.figure for b in concept.baselines}
+        figures = {b.name: b.figure for b in concept.baselines}
         assert concept.auc.value > 0.95 and concept.agreement > 0.95 and concept.auc.n == 500
-        assert beside["pixels"].low < 0.5 < beside["pixels"].high
-        assert beside["shuffled"].low < 0.5 < beside["shuffled"].high
-        assert 0.5 < beside["random direction"].value < concept.auc.value
+        assert figures["pixels"].low < 0.5 < figures["pixels"].high
+        assert figures["shuffled"].low < 0.5 < figures["shuffled"].high
+        assert 0.5 < figures["random direction"].value < concept.auc.value
     assert np.allclose(np.diag(table.cosines), 1)
 
 
@@ -103,16 +105,16 @@ def test_rows_with_an_unknown_value_count_on_neither_side(rng: np.random.Generat
     wild[::3] = 1000
     for method in ("mean difference",):
         left = find_directions(wild, signs[:, None], method=method)
-        kept = find_directions(codes[signs != 0], signs[signs != 0][:, None], method=method)
-        assert left == pytest.approx(kept, abs=1e-5)
+        complete = find_directions(codes[signs != 0], signs[signs != 0][:, None], method=method)
+        assert left == pytest.approx(complete, abs=1e-5)
 
 
 def test_columns_become_concept_targets() -> None:
     train = np.arange(8)
     digit = Column("digit", "class", np.array([0, 1, 2, 0, 1, 2, np.nan, 0, 0.0]), ("<a>", "b", "[red]"))
-    asked = concept_targets(digit, train)
-    assert [q.name for q in asked] == ["digit: <a>", "digit: b", "digit: [red]"]
-    assert asked[0].signs.tolist() == [1, -1, -1, 1, -1, -1, 0, 1, 1]
+    targets = concept_targets(digit, train)
+    assert [q.name for q in targets] == ["digit: <a>", "digit: b", "digit: [red]"]
+    assert targets[0].signs.tolist() == [1, -1, -1, 1, -1, -1, 0, 1, 1]
     [number] = concept_targets(Column("size", "numeric", np.array([1, 2, 3, np.nan, 9.0]), ()), np.arange(5))
     assert number.signs.tolist() == [-1, -1, 1, 0, 1] and "median, 2.5" in number.note
     [yes] = concept_targets(Column("bold", "boolean", np.array([1, 0, np.nan]), ("false", "true")), np.arange(3))
@@ -122,36 +124,36 @@ def test_columns_become_concept_targets() -> None:
 
 def test_rare_values_are_left_out_by_name() -> None:
     signs = np.where(np.arange(100) < 3, 1, -1)
-    kept, notes = with_enough_rows(
+    usable, notes = with_enough_rows(
         [ConceptTarget(name="rare", column="x", kind="text", signs=signs)], np.arange(50), np.arange(50, 100)
     )
-    assert kept == [] and "'rare' (3 train, 0 test)" in notes[0]
+    assert usable == [] and "'rare' (3 train, 0 test)" in notes[0]
 
 
-def test_targets_and_shuffles_that_tell_nothing_are_one_sentence(rng: np.random.Generator) -> None:
+def test_unusable_targets_are_refused(rng: np.random.Generator) -> None:
     codes, positive, _ = planted(rng, 100)
     signs = np.where(positive, 1, -1)
     with pytest.raises(AnalysisError, match="permutations must be a whole number of 1 or more, not 0"):
         concept_vector(codes, positive, rng=rng, permutations=0)
     for method in ("mean difference", "LDA", "logistic", "ridge"):
-        for x, targets, said in (
+        for x, targets, message in (
             (codes, signs[:, None, None], r"a column a concept, not \(100, 1, 1\)"),
             (codes, signs[:5, None], "codes 100, targets 5"),
             (codes, np.ones((100, 1)), "one side alone|no two different"),
             (np.where(codes > 2, np.nan, codes), signs[:, None], "not finite"),
             (codes[:, 0], signs[:, None], r"codes must be \(rows, columns\)"),
         ):
-            with pytest.raises(AnalysisError, match=said):
+            with pytest.raises(AnalysisError, match=message):
                 find_directions(x, targets, method=method)
 
 
 def test_classes_are_no_signs(rng: np.random.Generator) -> None:
     codes, positive, _ = planted(rng, 100)
-    for targets, said in (
+    for targets, message in (
         (positive.astype(int), "0 and 1 must be written as booleans"),
         (positive + 2, "labels == class"),
     ):
-        with pytest.raises(AnalysisError, match=said):
+        with pytest.raises(AnalysisError, match=message):
             find_directions(codes, targets, method="mean difference")
 
 
@@ -162,22 +164,22 @@ def test_too_few_rows_are_refused(rng: np.random.Generator) -> None:
         find_directions(rng.normal(size=(20, 3)), np.ones((20, 1), np.int64), method="forest")
 
 
-def test_edits_move_by_standard_deviations_and_strength_zero_is_the_reconstruction(
+def test_strengths_are_standard_deviations(
     rng: np.random.Generator,
 ) -> None:
     codes, positive, _ = planted(rng, 600, gap=3)
     rows = np.arange(600)
     ask = ConceptTarget(name="it", column="it", kind="boolean", signs=np.where(positive, 1, -1))
     table = concept_table(codes[:400], codes[400:], [ask], rows[:400], rows[400:], rng=rng)
-    seen = []
+    decoded = []
 
     def decode(moved: np.ndarray) -> np.ndarray:
-        seen.append(moved)
+        decoded.append(moved)
         return np.clip(moved[:, :4].reshape(-1, 2, 2, 1) / 10 + 0.5, 0, 1)
 
     edits = decode_edits(decode, table, codes[400:403], rows[400:403], strengths=(-1, 0, 2))
     assert edits.frames.shape == (1, 3, 3, 2, 2, 1) and edits.concepts == (0,)
-    moved = seen[0].reshape(3, 3, -1)
+    moved = decoded[0].reshape(3, 3, -1)
     assert moved[:, 1] == pytest.approx(codes[400:403])
     along = (moved[:, 2] - moved[:, 1]) @ table.directions[0]
     assert along == pytest.approx(np.full(3, 2 * table.concepts[0].scale), rel=1e-4)

@@ -37,33 +37,34 @@ def clusters(rng: np.random.Generator, n: int) -> np.ndarray:
 def groups(draw: Callable[[np.random.Generator, int], np.ndarray], held: int, rng: np.random.Generator) -> Separation:
     train = draw(rng, 1000)
     fitted = fit_mixture(train, rng=rng, components=(2, 3, 4, 6), restarts=1)
-    found = separation(fitted, train, draw(rng, held) if held else train[:0], rng=rng)
-    assert found is not None
-    assert found.members.shape == fitted.gaussians.weights.shape
-    return found
+    result = separation(fitted, train, draw(rng, held) if held else train[:0], rng=rng)
+    assert result is not None
+    assert result.members.shape == fitted.gaussians.weights.shape
+    return result
 
 
 @pytest.mark.parametrize("held", [1000, 0])
 @pytest.mark.parametrize("draw", [*CONNECTED.values(), ring], ids=[*CONNECTED, "ring"])
 def test_one_connected_cloud_is_one_group(draw: Any, held: int, rng: np.random.Generator) -> None:
-    found = [groups(draw, held, rng).groups for _ in range(4)]
-    assert sum(each > 1 for each in found) <= 1  # two or more at a rate of 5 % in 1.4 % of such tests
+    n_groups = [groups(draw, held, rng).groups for _ in range(4)]
+    assert sum(each > 1 for each in n_groups) <= 1  # two or more at a rate of 5 % in 1.4 % of such tests
 
 
 @pytest.mark.parametrize("held", [1000, 0])
 def test_separated_clusters_are_as_many_groups(held: int, rng: np.random.Generator) -> None:
-    found = groups(clusters, held, rng)
-    assert (found.groups, found.refitted) == (3, not held)
+    result = groups(clusters, held, rng)
+    assert (result.groups, result.refitted) == (3, not held)
 
 
 def test_the_finding_counts_components_and_groups_apart() -> None:
     chosen = samples.mixture(600, tuple("0123456789"))
     members = np.zeros(chosen.components, np.int64)
-    one = replace(chosen, separation=Separation(1, members, 500, False))
-    two = replace(chosen, separation=Separation(2, members, 500, True))
-    said = [mixture(ReportContext({"mixtures": each})).finding.replace("\u00a0", " ") for each in (one, two)]
-    assert "parts of one group: no valley is shown between them" in said[0]
-    assert "form 2 separate groups with valleys between them" in said[1]
+    one_group = replace(chosen, separation=Separation(1, members, 500, False))
+    two_groups = replace(chosen, separation=Separation(2, members, 500, True))
+    contexts = [ReportContext({"mixtures": each}) for each in (one_group, two_groups)]
+    findings = [mixture(context).finding.replace("\u00a0", " ") for context in contexts]
+    assert "parts of one group: no valley is shown between them" in findings[0]
+    assert "form 2 separate groups with valleys between them" in findings[1]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Directions made free of others, directions that no label told, and how a model offers its first layer."""
+"""Conditional directions, directions without labels, and those of a model's first layer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(21)
 
 
-def test_one_condition_is_projected_out_as_interfacegan_does(rng: np.random.Generator) -> None:
+def test_one_condition_follows_interfacegan(rng: np.random.Generator) -> None:
     v, c = rng.normal(size=6), rng.normal(size=6)
     v, c = v / np.linalg.norm(v), c / np.linalg.norm(c)
     free = orthogonalise(3 * v, 7 * c[None])
@@ -56,7 +56,7 @@ def test_any_number_of_conditions_is_projected_out(rng: np.random.Generator) -> 
     assert orthogonalise(v, np.zeros((0, 12))).direction == pytest.approx(v / np.linalg.norm(v))
 
 
-def test_a_span_is_taken_out_of_many_vectors_at_once_as_by_the_pseudo_inverse(rng: np.random.Generator) -> None:
+def test_a_span_is_taken_out_as_by_pinv(rng: np.random.Generator) -> None:
     v, conditions = rng.normal(size=(3, 2, 9)), rng.normal(size=(4, 9))
     expected = v - v @ (np.linalg.pinv(conditions) @ conditions)
     assert span_of(conditions).taken_out(v) == pytest.approx(expected, abs=1e-12)
@@ -65,19 +65,19 @@ def test_a_span_is_taken_out_of_many_vectors_at_once_as_by_the_pseudo_inverse(rn
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-12, 1e-5, 1e-2])
-def test_nearly_dependent_conditions_are_left_out_and_not_divided_by(noise: float, rng: np.random.Generator) -> None:
-    v, one, two = rng.normal(size=(3, 8))
-    third = one - 2 * two + noise * rng.normal(size=8)
-    free = orthogonalise(v, np.stack([one, two, third]))
+def test_dependent_conditions_are_left_out(noise: float, rng: np.random.Generator) -> None:
+    v, first, second = rng.normal(size=(3, 8))
+    third = first - 2 * second + noise * rng.normal(size=8)
+    free = orthogonalise(v, np.stack([first, second, third]))
     assert free.used.tolist() == [True, True, False] and free.condition <= MAX_CONDITION_NUMBER
-    assert free.direction == pytest.approx(orthogonalise(v, np.stack([one, two])).direction)
+    assert free.direction == pytest.approx(orthogonalise(v, np.stack([first, second])).direction)
     assert abs(free.direction @ third) <= 10 * noise + 1e-12
     assert not orthogonalise(v, np.zeros((1, 8))).used.any()
 
 
-def test_nothing_is_left_of_a_direction_in_the_span_of_its_conditions(rng: np.random.Generator) -> None:
-    one, two = rng.normal(size=(2, 8))
-    free = orthogonalise(one + two, np.stack([one, two]))
+def test_a_direction_in_the_span_is_gone(rng: np.random.Generator) -> None:
+    first, second = rng.normal(size=(2, 8))
+    free = orthogonalise(first + second, np.stack([first, second]))
     assert free.gone and not free.direction.any() and free.left < 1e-12
     with pytest.raises(AnalysisError, match="length 0"):
         orthogonalise(np.zeros(3), np.eye(3))
@@ -91,7 +91,7 @@ def entangled(rng: np.random.Generator, n: int = 1500, by: str = "projection") -
     codes = rng.normal(size=(n, 6))
     codes[:, 0] += 1.5 * smile + 0.9 * hat
     codes[:, 1] += 1.2 * hat
-    asked = [
+    targets = [
         ConceptTarget(name=k, column=k, kind="boolean", signs=v)
         for k, v in (("smile", smile), ("hat", hat), ("wet", wet))
     ]
@@ -99,7 +99,7 @@ def entangled(rng: np.random.Generator, n: int = 1500, by: str = "projection") -
     return concept_table(
         codes[:1000],
         codes[1000:],
-        asked,
+        targets,
         rows[:1000],
         rows[1000:],
         rng=rng,
@@ -111,7 +111,7 @@ def entangled(rng: np.random.Generator, n: int = 1500, by: str = "projection") -
     )
 
 
-def test_a_freed_direction_keeps_its_concept_and_lets_the_other_go(rng: np.random.Generator) -> None:
+def test_projection_keeps_its_own_concept(rng: np.random.Generator) -> None:
     table = entangled(rng)
     by = {table.concepts[free.concept].name: free for free in table.conditional}
     assert list(by) == ["smile, preserving hat by projection", "wet, preserving hat by projection"]
@@ -123,38 +123,39 @@ def test_a_freed_direction_keeps_its_concept_and_lets_the_other_go(rng: np.rando
     assert other.ranked[0].low > 0.6 and abs(other.ranked[1].value - 0.5) < abs(other.ranked[0].value - 0.5)
     assert made.auc.value > 0.8 and made.q_value < 0.05 and made.stability.low > 0.8
     assert free.left == pytest.approx(np.sqrt(1 - other.cosine[0] ** 2), abs=1e-6)
-    assert not made.chosen and made.name not in [one.name for one in table.best]
+    assert not made.chosen and made.name not in [concept.name for concept in table.best]
     null = table.concepts[by["wet, preserving hat by projection"].concept]
     assert null.q_value > 0.05 and null.stability.low < 0.5
 
 
-def test_independent_concepts_are_kept_by_regression_along_their_own_effects(rng: np.random.Generator) -> None:
+def test_regression_keeps_independent_effects(rng: np.random.Generator) -> None:
     """Nothing goes together in the rows, so that the plain direction keeps the other already."""
     table = entangled(rng, by="regression")
-    free = next(one for one in table.conditional if table.concepts[one.concept].name == "smile, preserving hat")
+    names = [table.concepts[conditional.concept].name for conditional in table.conditional]
+    free = table.conditional[names.index("smile, preserving hat")]
     assert abs(table.directions[free.concept][0]) > 0.99 and free.left == pytest.approx(1, abs=0.01)
     moved, [other] = free.moved[1], free.preserved
     assert other.moved[1].low < 0 < other.moved[1].high and moved.low > 0.5
     assert table.concepts[free.concept].significant and table.concepts[free.concept].stability.low > 0.8
-    null = next(table.concepts[one.concept] for one in table.conditional if one is not free)
+    null = next(table.concepts[conditional.concept] for conditional in table.conditional if conditional is not free)
     assert null.name == "wet, preserving hat" and not null.significant and null.stability.low < 0.5
 
 
-def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator) -> None:
-    one, other = (np.where(rng.random(600) < 0.5, 1, -1) for _ in range(2))
-    codes, rows = np.column_stack([3 * one, 3 * other]) + rng.normal(size=(600, 2)), np.arange(600)
-    asked = [
+def test_what_cannot_be_preserved_is_noted(rng: np.random.Generator) -> None:
+    a, b = (np.where(rng.random(600) < 0.5, 1, -1) for _ in range(2))
+    codes, rows = np.column_stack([3 * a, 3 * b]) + rng.normal(size=(600, 2)), np.arange(600)
+    targets = [
         ConceptTarget(name=k, column=k, kind="boolean", signs=v)
-        for k, v in (("a", one), ("b", other), ("both", one * (one == other)))
+        for k, v in (("a", a), ("b", b), ("both", a * (a == b)))
     ]
     few: dict[str, Any] = {"draws": 2, "permutations": 19, "resamples": 2, "methods": ["mean difference"]}
 
     def preserving(*names: str) -> ConceptTable:
-        return concept_table(codes[:400], codes[400:], asked, rows[:400], rows[400:], rng=rng, preserve=names, **few)
+        return concept_table(codes[:400], codes[400:], targets, rows[:400], rows[400:], rng=rng, preserve=names, **few)
 
     spanned = preserving("a", "b")
-    said = "nothing is left of 'both' where a and b are preserved, which determine it"
-    assert spanned.conditional == () and spanned.notes == (said,)
+    note = "nothing is left of 'both' where a and b are preserved, which determine it"
+    assert spanned.conditional == () and spanned.notes == (note,)
     assert preserving("a", "b", "both").notes == (
         "no direction preserves a and b and both: every concept is among them",
     )
@@ -162,17 +163,21 @@ def test_what_cannot_be_freed_is_said_and_not_invented(rng: np.random.Generator)
     assert preserving("a", "b").notes == ("nothing is left of 'both' without a and b: it lies in their span",)
 
 
-def test_names_call_a_question_or_all_of_a_column(rng: np.random.Generator) -> None:
-    asked = [
+def test_names_call_targets_or_a_column(rng: np.random.Generator) -> None:
+    targets = [
         ConceptTarget(name=f"label: {k}", column="label", kind="class", signs=np.zeros(3, np.int64)) for k in "abc"
     ]
-    assert places_of_names(asked, ["label: b"]) == [1] and places_of_names(asked, ["label: c", "label"]) == [2, 0, 1]
-    assert places_of_names(asked, ["c", "a"]) == [2, 0]
+    assert places_of_names(targets, ["label: b"]) == [1] and places_of_names(targets, ["label: c", "label"]) == [
+        2,
+        0,
+        1,
+    ]
+    assert places_of_names(targets, ["c", "a"]) == [2, 0]
     with pytest.raises(AnalysisError, match="no concept is called 'lable'; did you mean 'label'"):
-        places_of_names(asked, ["lable"])
+        places_of_names(targets, ["lable"])
 
 
-def test_the_first_layers_directions_are_its_right_singular_vectors(rng: np.random.Generator) -> None:
+def test_first_layer_gives_singular_vectors(rng: np.random.Generator) -> None:
     weights = rng.normal(size=(30, 6)) * [5, 1, 1, 1, 1, 0.1]
     axes, shares = first_layer_directions(weights)
     _, sizes, right = np.linalg.svd(weights)
@@ -183,7 +188,7 @@ def test_the_first_layers_directions_are_its_right_singular_vectors(rng: np.rand
             first_layer_directions(wrong)
 
 
-def test_a_planted_component_is_found_again_and_named_and_a_round_cloud_has_none(rng: np.random.Generator) -> None:
+def test_a_planted_component_is_stable(rng: np.random.Generator) -> None:
     signs = np.where(rng.random(1200) < 0.5, 1, -1)
     noise = np.where(rng.random(1200) < 0.5, 1, -1)
     rows = np.arange(1200)
@@ -193,10 +198,10 @@ def test_a_planted_component_is_found_again_and_named_and_a_round_cloud_has_none
     ]
     round_cloud = rng.normal(size=(1200, 10)).astype(np.float32)
     planted = round_cloud + 2 * signs[:, None] * np.eye(10, dtype=np.float32)[0]
-    [found] = unsupervised(planted[:800], planted[800:], tasks, rng=rng, permutations=199)
-    first, second = found.axes[:2]
-    assert found.method == PCA_OF_CODES and found.directions[0, 0] > 0.97, "the sign is the concept's"
-    assert first.share > 3 * found.even and first.stability.low > 0.95 and first.concept == "it"
+    [components] = unsupervised(planted[:800], planted[800:], tasks, rng=rng, permutations=199)
+    first, second = components.axes[:2]
+    assert components.method == PCA_OF_CODES and components.directions[0, 0] > 0.97, "the sign is the concept's"
+    assert first.share > 3 * components.even and first.stability.low > 0.95 and first.concept == "it"
     assert first.auc.low > 0.9 and first.q_value < 0.05 and second.stability.value < 0.9
     [none] = unsupervised(round_cloud[:800], round_cloud[800:], tasks, rng=rng, permutations=199)
     assert all(axis.q_value > 0.05 and axis.stability.value < 0.8 for axis in none.axes)
@@ -208,12 +213,12 @@ def test_a_planted_component_is_found_again_and_named_and_a_round_cloud_has_none
 def test_an_axis_without_variance_is_no_direction(rng: np.random.Generator) -> None:
     codes = rng.normal(size=(200, 3)).astype(np.float32)
     codes[:, 1] = 4
-    [found] = unsupervised(codes[:120], codes[120:], [], rng=rng)
-    assert len(found.axes) == 2 and np.allclose(found.directions[:, 1], 0, atol=1e-6)
+    [components] = unsupervised(codes[:120], codes[120:], [], rng=rng)
+    assert len(components.axes) == 2 and np.allclose(components.directions[:, 1], 0, atol=1e-6)
     assert unsupervised(np.zeros((50, 3)), np.zeros((20, 3)), [], rng=rng) == ()
 
 
-def test_what_axes_tell_has_uniform_p_values_where_there_is_nothing_to_tell(rng: np.random.Generator) -> None:
+def test_axes_of_noise_have_uniform_p_values(rng: np.random.Generator) -> None:
     p, rows = [], np.arange(200)
     for _ in range(8):
         signs = np.where(rng.random((200, 5)) < 0.5, 1, -1)
@@ -222,18 +227,18 @@ def test_what_axes_tell_has_uniform_p_values_where_there_is_nothing_to_tell(rng:
             for i, v in enumerate(signs.T)
         ]
         codes = rng.normal(size=(200, 8))
-        [found] = unsupervised(codes[:120], codes[120:], tasks, rng=rng, permutations=99)
-        p += [axis.p_value for axis in found.axes]
-    assert kstest(p, "uniform").pvalue > 0.01, "the concept is chosen on train rows, and judged on others"
+        [components] = unsupervised(codes[:120], codes[120:], tasks, rng=rng, permutations=99)
+        p += [axis.p_value for axis in components.axes]
+    assert kstest(p, "uniform").pvalue > 0.01, "the concept is chosen on train rows, and scored on others"
 
 
 def test_the_effect_of_an_axis_is_that_of_the_decoder(rng: np.random.Generator) -> None:
     gains = np.array([4, 2, 1, 1.0])
     codes = rng.normal(size=(300, 4)).astype(np.float32)
-    [_, found] = unsupervised(codes[:200], codes[200:], [], weights=np.diag(gains), rng=rng)
-    assert found.method == FIRST_LAYER and found.axes[0].share == pytest.approx(16 / 22)
+    [_, first_layer] = unsupervised(codes[:200], codes[200:], [], weights=np.diag(gains), rng=rng)
+    assert first_layer.method == FIRST_LAYER and first_layer.axes[0].share == pytest.approx(16 / 22)
     moved = effects_of(
-        found, lambda z: (z * gains).reshape(-1, 2, 2, 1).astype(np.float32), codes, np.ones(4, bool), rng=rng
+        first_layer, lambda z: (z * gains).reshape(-1, 2, 2, 1).astype(np.float32), codes, np.ones(4, bool), rng=rng
     )
     effects = [axis.effect.value for axis in moved.axes if axis.effect]
     assert effects[0] / np.array(effects) == pytest.approx([1, 2, 4, 4], rel=1e-3)
@@ -259,47 +264,47 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(table: Path) -> ConceptTable:
+def result(table: Path) -> ConceptTable:
     preserved = ("label: 3", "parity")
     return study_concepts(Embeddings(table), Reading(), QUICK, permutations=59, preserve=preserved)  # type: ignore[arg-type]
 
 
-def test_a_study_brings_numbers_freed_directions_and_those_without_labels(found: ConceptTable) -> None:
-    [ink] = [one for one in found.best if one.name == "ink"]
+def test_a_study_has_every_kind_of_direction(result: ConceptTable) -> None:
+    [ink] = [concept for concept in result.best if concept.name == "ink"]
     assert ink.metric == "R²" and ink.score.low > 0.3
-    assert {one.method for one in found.concepts if one.name == "ink"} >= {"ridge", "LDA", "SVM"}
-    assert {one.name for one in found.concepts if one.name.endswith("preserving label: 3 and parity")} >= {
+    assert {concept.method for concept in result.concepts if concept.name == "ink"} >= {"ridge", "LDA", "SVM"}
+    assert {concept.name for concept in result.concepts if concept.name.endswith("preserving label: 3 and parity")} >= {
         "ink, preserving label: 3 and parity",
         "label: 8, preserving label: 3 and parity",
     }
-    assert [one.method for one in found.unsupervised] == [PCA_OF_CODES, FIRST_LAYER]
-    assert found.edits is not None and all(one.frames is not None for one in found.unsupervised)
-    shape = found.unsupervised[0].frames.shape  # type: ignore[union-attr]
-    assert shape[1:] == found.edits.frames.shape[1:]
-    white = found.unsupervised[0].axes
+    assert [concept.method for concept in result.unsupervised] == [PCA_OF_CODES, FIRST_LAYER]
+    assert result.edits is not None and all(concept.frames is not None for concept in result.unsupervised)
+    shape = result.unsupervised[0].frames.shape  # type: ignore[union-attr]
+    assert shape[1:] == result.edits.frames.shape[1:]
+    white = result.unsupervised[0].axes
     assert all(axis.stability.value < 0.8 for axis in white), "these codes are white: no axis is one"
 
 
-def test_results_come_back_from_disk(found: ConceptTable, tmp_path: Path) -> None:
-    save(found, tmp_path)
-    again = load(tmp_path)["concepts"]
-    assert again.concepts[0] == found.concepts[0] and again.conditional == found.conditional
-    assert (again.unsupervised[0].directions == found.unsupervised[0].directions).all()
-    assert isinstance(again.conditional[0].preserved[0].correlation[0], Interval)
+def test_results_come_back_from_disk(result: ConceptTable, tmp_path: Path) -> None:
+    save(result, tmp_path)
+    loaded = load(tmp_path)["concepts"]
+    assert loaded.concepts[0] == result.concepts[0] and loaded.conditional == result.conditional
+    assert (loaded.unsupervised[0].directions == result.unsupervised[0].directions).all()
+    assert isinstance(loaded.conditional[0].preserved[0].correlation[0], Interval)
 
 
-def test_the_report_shows_all_of_it_and_escapes_names(found: ConceptTable) -> None:
+def test_the_report_escapes_names(result: ConceptTable) -> None:
     conditional = tuple(
-        replace(f, preserved=tuple(replace(k, name="<i>" + k.name) for k in f.preserved)) for f in found.conditional
+        replace(f, preserved=tuple(replace(k, name="<i>" + k.name) for k in f.preserved)) for f in result.conditional
     )
     blind = tuple(
-        replace(one, axes=tuple(replace(axis, concept="<u>" + axis.concept) for axis in one.axes))
-        for one in found.unsupervised
+        replace(concept, axes=tuple(replace(axis, concept="<u>" + axis.concept) for axis in concept.axes))
+        for concept in result.unsupervised
     )
-    called = tuple(replace(one, name="<b>" + one.name, note="<s>") for one in found.concepts)
-    hostile = ReportContext({"concepts": replace(found, concepts=called, conditional=conditional, unsupervised=blind)})
+    called = tuple(replace(concept, name="<b>" + concept.name, note="<s>") for concept in result.concepts)
+    hostile = ReportContext({"concepts": replace(result, concepts=called, conditional=conditional, unsupervised=blind)})
     words = str(all_blocks(section(hostile).blocks))
-    for said in (
+    for text in (
         "preserving label: 3",
         "first layer (SeFa)",
         "sefa1",
@@ -309,22 +314,22 @@ def test_the_report_shows_all_of_it_and_escapes_names(found: ConceptTable) -> No
         "<b>label: 3",
         "train rows",
     ):
-        assert said in words, said
+        assert text in words, text
     page = render(build(hostile))
     for tag in ("b", "i", "u", "s"):
         assert f"&lt;{tag}&gt;" in page and f"<{tag}>label" not in page and f"<{tag}>ink" not in page
 
 
-def test_a_model_whose_first_layer_is_of_another_width_is_refused(table: Path) -> None:
+def test_a_first_layer_of_other_width_fails(table: Path) -> None:
     with pytest.raises(AnalysisError, match=r"first_layer gave \(10, 7\), not \(rows, 10\)"):
         study_concepts(Embeddings(table), Reading(7), QUICK, permutations=59)  # type: ignore[arg-type]
     plain: Any = table_maker.digits_model()
     done = study_concepts(Embeddings(table), plain, QUICK, permutations=59)
-    assert [one.method for one in done.unsupervised] == [PCA_OF_CODES]
+    assert [method.method for method in done.unsupervised] == [PCA_OF_CODES]
     assert any("no linear layer of the model reads the code" in note for note in done.notes)
 
 
-def test_the_command_keeps_what_it_is_told_and_refuses_unknown_names(table: Path) -> None:
+def test_the_command_refuses_unknown_names(table: Path) -> None:
     import typer
 
     from analysis.app import register

@@ -73,14 +73,14 @@ def mixture(rng: np.random.Generator, real: int, null: int, n: int = 400, d: int
     signs = np.where(rng.random((n, real + null)) < 0.5, 1, -1)
     moves = rng.normal(size=(real, d)) / np.sqrt(d)
     codes = (rng.normal(size=(n, d)) + 0.9 * signs[:, :real] @ moves).astype(np.float32)
-    asked = [
+    targets = [
         ConceptTarget(name=f"{i}", column=f"{i}", kind="boolean", signs=column) for i, column in enumerate(signs.T)
     ]
     rows, half = np.arange(n), n // 2
     return concept_table(
         codes[:half],
         codes[half:],
-        asked,
+        targets,
         rows[:half],
         rows[half:],
         rng=rng,
@@ -91,38 +91,38 @@ def mixture(rng: np.random.Generator, real: int, null: int, n: int = 400, d: int
     )
 
 
-def test_q_values_hold_false_discoveries_down_and_find_what_is_planted(rng: np.random.Generator) -> None:
-    shares, found = [], 0
+def test_q_values_bound_false_discoveries(rng: np.random.Generator) -> None:
+    shares, n_found = [], 0
     for _ in range(10):
-        told = [one.q_value <= 0.05 for one in mixture(rng, 6, 14).best]
-        shares.append(sum(told[6:]) / max(1, sum(told)))
-        found += sum(told[:6])
+        significant = [concept.q_value <= 0.05 for concept in mixture(rng, 6, 14).best]
+        shares.append(sum(significant[6:]) / max(1, sum(significant)))
+        n_found += sum(significant[:6])
     assert np.mean(shares) <= 0.05 + 2 * np.std(shares) / np.sqrt(10) and np.mean(shares) < 0.15
-    assert found > 0.7 * 60
+    assert n_found > 0.7 * 60
 
 
 def test_without_anything_planted_nothing_is_claimed(rng: np.random.Generator) -> None:
-    concepts = [one for _ in range(6) for one in mixture(rng, 0, 15).concepts]
-    plain = [one.p_value for one in concepts if one.method == "LDA"]
+    concepts = [concept for _ in range(6) for concept in mixture(rng, 0, 15).concepts]
+    plain = [concept.p_value for concept in concepts if concept.method == "LDA"]
     assert kstest(plain, "uniform").pvalue > 0.01
-    assert sum(one.q_value <= 0.05 for one in concepts) <= 2
+    assert sum(concept.q_value <= 0.05 for concept in concepts) <= 2
 
 
-def test_a_number_is_told_by_r2_beside_its_mean_and_its_p_values_are_uniform_where_it_is_not(
+def test_r2_of_noise_has_uniform_p_values(
     rng: np.random.Generator,
 ) -> None:
     rows = np.arange(600)
     codes = rng.normal(size=(600, 6)).astype(np.float32)
     signal = codes @ rng.normal(size=6) + rng.normal(size=600)
-    names = {"told": signal, **{f"noise {i}": rng.normal(size=600) for i in range(40)}}
-    asked = [
+    names = {"planted": signal, **{f"noise {i}": rng.normal(size=600) for i in range(40)}}
+    targets = [
         ConceptTarget(name=k, column=k, kind="numeric", signs=np.where(v > np.median(v), 1, -1), note="", values=v)
         for k, v in names.items()
     ]
     table = concept_table(
         codes[:400],
         codes[400:],
-        asked,
+        targets,
         rows[:400],
         rows[400:],
         rng=rng,
@@ -131,23 +131,23 @@ def test_a_number_is_told_by_r2_beside_its_mean_and_its_p_values_are_uniform_whe
         resamples=4,
         methods=["mean difference", "ridge"],
     )
-    by = {(one.name, one.method): one for one in table.concepts}
-    told, share = by["told", "ridge"], np.var(signal - signal.mean()) - 1
-    assert told.r2 is not None and told.r2.low < share / np.var(signal) < told.r2.high
-    assert told.q_value < 0.05 and told.chosen and told.metric == "R²" and told.score is told.r2
-    assert {b.name: b.figure.value for b in told.baselines}["train mean"] == pytest.approx(0, abs=0.05)
-    noise = [one for one in table.concepts if one.name != "told" and one.method == "ridge"]
-    assert kstest([one.p_value for one in noise], "uniform").pvalue > 0.01
-    assert np.mean([one.r2.value for one in noise if one.r2]) < 0
-    assert sum(one.q_value <= 0.05 for one in noise) <= 2
+    by = {(concept.name, concept.method): concept for concept in table.concepts}
+    planted, share = by["planted", "ridge"], np.var(signal - signal.mean()) - 1
+    assert planted.r2 is not None and planted.r2.low < share / np.var(signal) < planted.r2.high
+    assert planted.q_value < 0.05 and planted.chosen and planted.metric == "R²" and planted.score is planted.r2
+    assert {b.name: b.figure.value for b in planted.baselines}["train mean"] == pytest.approx(0, abs=0.05)
+    noise = [concept for concept in table.concepts if concept.name != "planted" and concept.method == "ridge"]
+    assert kstest([concept.p_value for concept in noise], "uniform").pvalue > 0.01
+    assert np.mean([concept.r2.value for concept in noise if concept.r2]) < 0
+    assert sum(concept.q_value <= 0.05 for concept in noise) <= 2
 
 
-def test_a_vector_of_numbers_is_found_by_ridge_and_unknown_ones_take_no_part(rng: np.random.Generator) -> None:
+def test_ridge_finds_a_direction_of_numbers(rng: np.random.Generator) -> None:
     codes, truth = rng.normal(size=(900, 5)).astype(np.float32), np.array([3, -4, 0, 0, 0]) / 5
     number = 10 + codes @ truth + 0.5 * rng.normal(size=900)
     number[::9] = np.nan
-    concept, found = concept_vector(codes, number, rng=rng, method="ridge", permutations=99)
-    assert found @ truth > 0.99 and concept.r2 is not None and concept.r2.low < 0.8 < concept.r2.high
+    concept, direction = concept_vector(codes, number, rng=rng, method="ridge", permutations=99)
+    assert direction @ truth > 0.99 and concept.r2 is not None and concept.r2.low < 0.8 < concept.r2.high
     assert concept.kind == "numeric" and concept.stability.low > 0.95
     with pytest.raises(AnalysisError, match="ridge is for numbers, and 'hat' says which rows have it"):
         concept_vector(codes, codes[:, 0] > 0, rng=rng, method="ridge", name="hat")
@@ -157,11 +157,11 @@ def test_a_vector_of_numbers_is_found_by_ridge_and_unknown_ones_take_no_part(rng
 
 def test_a_code_that_never_differs_claims_nothing(rng: np.random.Generator) -> None:
     rows, signs = np.arange(300), np.where(rng.random((300, 2)) < 0.5, 1, -1)
-    asked = [ConceptTarget(name=k, column=k, kind="boolean", signs=v) for k, v in zip("ab", signs.T, strict=True)]
+    targets = [ConceptTarget(name=k, column=k, kind="boolean", signs=v) for k, v in zip("ab", signs.T, strict=True)]
     table = concept_table(
         np.ones((200, 3)),
         np.ones((100, 3)),
-        asked,
+        targets,
         rows[:200],
         rows[200:],
         rng=rng,
@@ -169,12 +169,12 @@ def test_a_code_that_never_differs_claims_nothing(rng: np.random.Generator) -> N
         permutations=19,
         draws=2,
     )
-    assert all(one.auc.value == 0.5 and one.p_value == 1 and one.q_value == 1 for one in table.concepts)
-    assert all(one.stability.value == 0 for one in table.concepts) and not table.directions.any()
+    assert all(concept.auc.value == 0.5 and concept.p_value == 1 and concept.q_value == 1 for concept in table.concepts)
+    assert all(concept.stability.value == 0 for concept in table.concepts) and not table.directions.any()
     assert table.conditional == () and "'b' has no direction that could preserve a" in table.notes[0]
 
 
-def test_the_same_shuffles_serve_every_direction_and_each_p_value_stays_that_of_its_own(
+def test_shared_shuffles_leave_p_values_alone(
     rng: np.random.Generator,
 ) -> None:
     scores, positive = rng.normal(size=(80, 2)), rng.random(80) < 0.4
@@ -185,30 +185,30 @@ def test_the_same_shuffles_serve_every_direction_and_each_p_value_stays_that_of_
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_is_planted_is_found_again_and_what_is_not_is_not(method: str, rng: np.random.Generator) -> None:
+def test_only_planted_directions_are_stable(method: str, rng: np.random.Generator) -> None:
     codes = rng.normal(size=(2000, 10)).astype(np.float32)
     signs = np.where(rng.random((2000, 1)) < 0.5, 1, -1)
     number = codes @ rng.normal(size=(10, 1)) + rng.normal(size=(2000, 1))
     moved = codes + 1.5 * signs * rng.normal(size=10).astype(np.float32) / 3
     targets = number if method == "ridge" else signs
-    there = Resamples(codes if method == "ridge" else moved, rng=rng).directions(targets, method)
-    nothing = Resamples(codes, rng=rng).directions(shuffled(targets, method, rng), method)
-    assert there.shape == (2, resampling.RESAMPLES, 1, 10)
-    [found], [lost] = cosines_of(there), cosines_of(nothing)
-    assert found.value > 0.95 and found.n == resampling.RESAMPLES
-    assert lost.low < 0.3 and lost.value < 0.75 and found.low > lost.value
+    pairs = Resamples(codes if method == "ridge" else moved, rng=rng).directions(targets, method)
+    null_pairs = Resamples(codes, rng=rng).directions(shuffled(targets, method, rng), method)
+    assert pairs.shape == (2, resampling.RESAMPLES, 1, 10)
+    [planted], [null] = cosines_of(pairs), cosines_of(null_pairs)
+    assert planted.value > 0.95 and planted.n == resampling.RESAMPLES
+    assert null.low < 0.3 and null.value < 0.75 and planted.low > null.value
 
 
-def test_where_nothing_is_found_the_mean_cosine_is_0(rng: np.random.Generator) -> None:
+def test_noise_has_a_mean_stability_of_0(rng: np.random.Generator) -> None:
     codes = rng.normal(size=(300, 8)).astype(np.float32)
     signs = np.where(rng.random((300, 60)) < 0.5, 1, -1)
     for method in ("mean difference", "LDA", "logistic"):
-        values = [one.value for one in cosines_of(Resamples(codes, rng=rng).directions(signs, method))]
+        values = [cosine.value for cosine in cosines_of(Resamples(codes, rng=rng).directions(signs, method))]
         assert abs(np.mean(values)) < 0.12, method
 
 
 @pytest.mark.parametrize("method", ["mean difference", "LDA", "ridge", "logistic", "SVM"])
-def test_weighted_products_give_the_directions_of_repeated_rows(method: str, rng: np.random.Generator) -> None:
+def test_weights_equal_repeated_rows(method: str, rng: np.random.Generator) -> None:
     codes, signs, number = spread(rng, 400, 6, 0.6)
     targets = (number if method == "ridge" else signs).astype(np.float64)
     targets[::7] = np.nan if method == "ridge" else 0
@@ -217,13 +217,11 @@ def test_weighted_products_give_the_directions_of_repeated_rows(method: str, rng
     for b in range(3):
         rows = np.repeat(np.arange(400), drawn.counts[:, b])
         for side, use in enumerate((rows, np.flatnonzero(drawn.counts[:, b] == 0))):
-            again = find_directions(codes[use], targets[use], method=method)[0]
-            assert both[side, b, 0] @ again > 0.995, (b, side)  # the penalty is on other widths, no more
+            direction = find_directions(codes[use], targets[use], method=method)[0]
+            assert both[side, b, 0] @ direction > 0.995, (b, side)  # the penalty is on other widths, no more
 
 
-def test_to_first_order_is_near_a_fit_of_each_resample(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_first_order_is_near_a_refit(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     codes, signs, number = spread(rng, 3000, 8, 0.4)
     drawn = Resamples(codes, rng=rng)
     for method in ("LDA", "logistic", "SVM", "ridge"):
@@ -236,28 +234,28 @@ def test_to_first_order_is_near_a_fit_of_each_resample(
         assert near.value == pytest.approx(exact.value, abs=0.02), method
 
 
-def test_few_rows_of_many_columns_are_refitted_on_fewer_resamples(rng: np.random.Generator) -> None:
+def test_wide_codes_have_fewer_resamples(rng: np.random.Generator) -> None:
     codes = rng.normal(size=(60, 200)).astype(np.float32)
     signs = np.where(rng.random((60, 30)) < 0.5, 1, -1)
     drawn = Resamples(codes, rng=rng)
     for method in ("LDA", "logistic", "SVM"):
         pairs = drawn.directions(signs, method)
         assert resampling.MIN_RESAMPLES <= pairs.shape[1] <= resampling.RESAMPLES, method
-        cosine = np.mean([one.value for one in cosines_of(pairs)])
+        cosine = np.mean([interval.value for interval in cosines_of(pairs)])
         assert abs(cosine) < 0.15, f"{method} fits every row, and finds nothing again"
 
 
-def test_methods_that_agree_say_so_and_correlated_codes_part_them(rng: np.random.Generator) -> None:
+def test_correlated_codes_lower_agreement(rng: np.random.Generator) -> None:
     def agreements(codes: np.ndarray, signs: np.ndarray) -> dict[str, Concept]:
         rows, ask = np.arange(len(codes)), ConceptTarget(name="it", column="it", kind="boolean", signs=signs)
         table = concept_table(
             codes[:1500], codes[1500:], [ask], rows[:1500], rows[1500:], rng=rng, permutations=19, draws=2, resamples=2
         )
-        return {one.method: one for one in table.concepts}
+        return {concept.method: concept for concept in table.concepts}
 
     signs = np.where(rng.random(2000) < 0.5, 1, -1)
     plain = rng.normal(size=(2000, 2)) + signs[:, None] * [1, 0.5]
-    assert min(one.agreement for one in agreements(plain, signs).values()) > 0.98
+    assert min(concept.agreement for concept in agreements(plain, signs).values()) > 0.98
     narrow = plain.copy()
     narrow[:, 1] = 3 * rng.normal(size=2000)
     narrow[:, 0] = narrow[:, 1] + 0.3 * rng.normal(size=2000) + 0.5 * signs
@@ -265,11 +263,11 @@ def test_methods_that_agree_say_so_and_correlated_codes_part_them(rng: np.random
     assert parted["mean difference"].agreement < 0.9 and parted["LDA"].agreement > parted["mean difference"].agreement
 
 
-def test_being_found_again_and_agreement_do_not_depend_on_the_units_of_columns(rng: np.random.Generator) -> None:
+def test_stability_ignores_units_of_columns(rng: np.random.Generator) -> None:
     codes, signs, number = spread(rng, 600, 6, 0.4)
     codes[:, 3], codes[:, 4] = 0.1 * rng.normal(size=600), 7
     rows, names = np.arange(600), {"sides": None, "number": number[:, 0]}
-    asked = [
+    targets = [
         ConceptTarget(name=name, column=name, kind="numeric", signs=signs[:, 0], note="", values=values)
         for name, values in names.items()
     ]
@@ -278,7 +276,7 @@ def test_being_found_again_and_agreement_do_not_depend_on_the_units_of_columns(r
         concept_table(
             x[:400],
             x[400:],
-            asked,
+            targets,
             rows[:400],
             rows[400:],
             rng=np.random.default_rng(1),
@@ -288,38 +286,38 @@ def test_being_found_again_and_agreement_do_not_depend_on_the_units_of_columns(r
         )
         for x in (codes, codes * units.astype(np.float32))
     )
-    for one, other in zip(plain.concepts, scaled.concepts, strict=True):
-        assert (one.name, one.method) == (other.name, other.method)
+    for concept, other in zip(plain.concepts, scaled.concepts, strict=True):
+        assert (concept.name, concept.method) == (other.name, other.method)
         for figure in ("stability", "shuffled_stability"):
-            ends = [(f.low, f.value, f.high) for f in (getattr(one, figure), getattr(other, figure))]
-            assert ends[0] == pytest.approx(ends[1], abs=0.01), (one.name, one.method, figure)
-        assert one.agreement == pytest.approx(other.agreement, abs=0.01), (one.name, one.method)
+            ends = [(f.low, f.value, f.high) for f in (getattr(concept, figure), getattr(other, figure))]
+            assert ends[0] == pytest.approx(ends[1], abs=0.01), (concept.name, concept.method, figure)
+        assert concept.agreement == pytest.approx(other.agreement, abs=0.01), (concept.name, concept.method)
     assert not np.allclose(plain.directions, scaled.directions, atol=0.1), "directions themselves are in own units"
 
 
-def test_directions_found_behind_a_pca_are_compared_on_the_columns_themselves(rng: np.random.Generator) -> None:
+def test_pca_directions_compare_on_columns(rng: np.random.Generator) -> None:
     axes, deviation = ortho_group.rvs(4, random_state=1)[:2], np.array([1, 10, 0.1, np.inf], np.float32)
     space = Space(np.zeros((3, 2)), np.zeros((3, 2)), deviation, axes)
-    found = np.array([[0.6, 0.8], [0.8, -0.6]])
-    wide = (found @ axes)[:, :3]
-    assert space.at_unit_variance(found, "LDA")[:, :3] == pytest.approx(wide * deviation[:3])
-    assert space.at_unit_variance(found, "mean difference")[:, :3] == pytest.approx(wide / deviation[:3])
-    assert not space.at_unit_variance(found, "LDA")[:, 3].any()
+    directions = np.array([[0.6, 0.8], [0.8, -0.6]])
+    wide = (directions @ axes)[:, :3]
+    assert space.at_unit_variance(directions, "LDA")[:, :3] == pytest.approx(wide * deviation[:3])
+    assert space.at_unit_variance(directions, "mean difference")[:, :3] == pytest.approx(wide / deviation[:3])
+    assert not space.at_unit_variance(directions, "LDA")[:, 3].any()
 
 
-def test_the_best_method_is_chosen_without_test_rows(rng: np.random.Generator) -> None:
+def test_test_rows_do_not_choose_the_method(rng: np.random.Generator) -> None:
     signs = np.where(rng.random(1200) < 0.5, 1, -1)
     wide = rng.normal(size=1200) * 3
     codes = np.column_stack([wide + 0.3 * rng.normal(size=1200) + 0.5 * signs, wide]).astype(np.float32)
     ask, rows = ConceptTarget(name="it", column="it", kind="boolean", signs=signs), np.arange(1200)
     for lie in (1, -1):  # reversed test labels change what the figure is, not which method is taken
-        question = ConceptTarget(
+        target = ConceptTarget(
             name="it", column="it", kind="boolean", signs=np.where(rows < 800, ask.signs, lie * ask.signs)
         )
         table = concept_table(
             codes[:800],
             codes[800:],
-            [question],
+            [target],
             rows[:800],
             rows[800:],
             rng=np.random.default_rng(0),
@@ -327,7 +325,7 @@ def test_the_best_method_is_chosen_without_test_rows(rng: np.random.Generator) -
             draws=2,
             resamples=2,
         )
-        assert [one.chosen for one in table.concepts].count(True) == 1
+        assert [concept.chosen for concept in table.concepts].count(True) == 1
         assert table.best[0].method != "mean difference" and (table.best[0].auc.value > 0.5) == (lie == 1)
 
 

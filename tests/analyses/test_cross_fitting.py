@@ -19,20 +19,20 @@ def drawn(rng: np.random.Generator, n: int, positive: int, d: int, gap: float) -
 
 def evidence(rng: np.random.Generator, *shape: int, gap: float, method: str, trials: int) -> list[tuple[Concept, bool]]:
     """Concepts, and whether the interval of each holds the AUC of its direction on fresh rows."""
-    found = []
+    concepts = []
     for _ in range(trials):
         codes, has = drawn(rng, *shape, gap)
         concept, axis = concept_vector(codes, has, rng=rng, method=method, permutations=199)
         shift = codes[has].mean(0) - codes[~has].mean(0) if gap else np.zeros(codes.shape[1])
         area = norm.cdf(gap * np.sign(axis @ shift) * abs(axis @ shift) / max(1e-9, np.linalg.norm(shift)) / np.sqrt(2))
-        found.append((concept, concept.auc.low <= area <= concept.auc.high))
-    return found
+        concepts.append((concept, concept.auc.low <= area <= concept.auc.high))
+    return concepts
 
 
 @pytest.mark.parametrize("method", ["mean difference", "LDA"])
 def test_60_rows_find_what_hotelling_finds(method: str) -> None:
-    found = evidence(np.random.default_rng(1), 60, 30, 12, gap=1.35, method=method, trials=60)
-    assert np.mean([concept.p_value <= 0.05 for concept, _ in found]) >= 0.75  # Hotelling 0.9; a holdout 0.5 to 0.6
+    concepts = evidence(np.random.default_rng(1), 60, 30, 12, gap=1.35, method=method, trials=60)
+    assert np.mean([concept.p_value <= 0.05 for concept, _ in concepts]) >= 0.75  # Hotelling 0.9; a holdout 0.5 to 0.6
 
 
 @pytest.mark.parametrize(("weight", "least", "most"), [(0.8, 0.65, 1.0), (0.0, 0.0, 0.1)])
@@ -63,8 +63,8 @@ def test_coin_flips_have_uniform_p(n: int, positive: int, method: str) -> None:
 
 @pytest.mark.slow
 def test_intervals_of_cross_fits_cover_chance() -> None:
-    found = evidence(np.random.default_rng(3), 60, 30, 12, gap=0.0, method="LDA", trials=150)
-    assert np.mean([covered for _, covered in found]) >= 0.93 - 0.035
+    concepts = evidence(np.random.default_rng(3), 60, 30, 12, gap=0.0, method="LDA", trials=150)
+    assert np.mean([covered for _, covered in concepts]) >= 0.93 - 0.035
 
 
 @pytest.mark.parametrize("numeric", [False, True])
