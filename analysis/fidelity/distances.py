@@ -75,7 +75,7 @@ class Fidelity:
     modes: Modes  # of samples: how many there are where `repeats`, else only its lower end counts
     real_duplicates: Duplicates  # of the baseline's rows, or without one of the held-out ones
     notes: tuple[str, ...]
-    shown: Pixels | None = None  # (m, h, w, c) of the samples `copying.which`, beside their nearest train rows
+    shown: Pixels | None = None  # (m, h, w, c) of the samples `copying.sample_rows`, beside their nearest train rows
     real_pairs: Ints | None = None  # (m, 2) held-out rows that lie nearest to a train row, and that one; table rows
     real_distances: Doubles | None = None  # (m,) their distances
 
@@ -100,7 +100,7 @@ class Copying:
     copies: int  # samples nearer to a train row than 99 % of held-out rows; 1 % is expected
     samples: int  # samples that were compared
     nearest: Ints  # (m,) the nearest train row of the samples that are nearest to one, nearest first
-    which: Ints  # (m,) those samples; positions among the rows given, in `Fidelity` rows of the tables
+    sample_rows: Ints  # (m,) those samples; positions among the rows given, in `Fidelity` rows of the tables
     distances: Doubles  # (m,) from those samples to their nearest train rows, ascending
 
 
@@ -172,8 +172,16 @@ def _frechet(first: tuple[Doubles, Doubles, float], other: tuple[Doubles, Double
 def frechet_interval(x: Floats, y: Floats, *, rng: np.random.Generator, resamples: int = RESAMPLES) -> Interval:
     """The Fréchet distance at infinitely many rows, from halves and wholes (Chong & Forsyth 2020, FID∞).
 
-    The bias is c / n to first order, so that F∞ = 2 F(n) − F(n / 2). Each of `resamples` splits of the rows gives two
-    values; the interval is a jackknife's over 10 groups of rows. n counts the smaller side.
+    The bias is c / n to first order, so that F∞ = 2 F(n) − F(n / 2). Each split of the rows into halves gives two
+    values; the interval is a jackknife's over 10 groups of rows.
+
+    Args:
+        x: (n, d) features of one side.
+        y: (m, d) features of the other.
+        rng: generator of the splits.
+        resamples: a tenth of so many splits give the value; without each group of rows there is one split.
+    Returns:
+        The extrapolated distance with a 95 % interval; its n counts the smaller side.
     """
 
     def extrapolated(a: Floats, b: Floats, splits: int) -> float:
@@ -214,7 +222,16 @@ def kernel_interval(
     """Mean kernel distance over subsets that fit, and their size.
 
     Each pair of subsets is drawn without replacement; the interval is Student's over the disjoint ones that fit,
-    since overlapping subsets would vary too little together. n counts the smaller side.
+    since overlapping subsets would vary too little together.
+
+    Args:
+        x: (n, d) features of one side.
+        y: (m, d) features of the other.
+        rng: generator of the subsets.
+        subset: rows of a subset, at most a quarter of the smaller side.
+        subsets: about a quarter of so many pairs of subsets give the value.
+    Returns:
+        The mean distance with a 95 % interval, whose n counts the smaller side, and the rows of a subset.
     """
     from ..base.statistics import mean_interval
 
@@ -240,6 +257,14 @@ def manifold_scores(
     intervals are for the mean of these scores over other rows, n and m of them; not for those of very many. Rows have
     their balls in common, and these vary too: both sides are left out in parts (a jackknife), with the balls of the
     rows that stay.
+
+    Args:
+        real: (n, d) features of real images.
+        fake: (m, d) features of generated images.
+        k: neighbours that a ball reaches to.
+        rng: generator of the parts that are left out.
+    Returns:
+        Precision, recall, density and coverage, each with a 95 % interval.
     """
     n, m = len(real), len(fake)
     sides = tuple(jackknife_parts(len(z), rng=rng, parts=PARTS) for z in (real, fake))
@@ -332,7 +357,7 @@ def compare_samples(real: Floats, fake: Floats, *, rng: Seed = 0, rows: int = RO
 
 
 def warnings_of(distances: Distances) -> list[str]:
-    """Say where there are too few rows for what is asked of them."""
+    """Warn where there are too few rows for a distance; [] where there are enough."""
     least, notes = min(distances.real, distances.fake), []
     if least <= distances.width:
         notes.append(

@@ -61,7 +61,7 @@ def copying_and_others(
         copies=copies,
         samples=len(near),
         nearest=nearest_samples[order],
-        which=order,
+        sample_rows=order,
         distances=near[order],
     )
     return result, index[m:, 0], other_distances

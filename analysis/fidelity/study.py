@@ -1,4 +1,4 @@
-"""The studies that `analyze` leaves out, since one must say of what: another table, or samples."""
+"""Fidelity of generated images: a table of samples compared with the held-out rows of a table of real images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,17 @@ MODE_ROWS = 5000
 def study_fidelity(
     real: Embeddings, fake: Embeddings, options: Options, *, features: str = "", progress: Progress = silent
 ) -> Fidelity:
-    """Compare samples with held-out real rows in a vector column of both tables, by default their code."""
+    """Compare samples with held-out real rows in a vector column of both tables.
+
+    Args:
+        real: embeddings of real images; with a split, train rows are the baseline and copies are looked for.
+        fake: embeddings of generated images, encoded with the same model.
+        options: rows and seed that all analyses share.
+        features: vector column that both tables have, by default their code.
+        progress: called with a line of text before each step.
+    Raises:
+        AnalysisError: the tables share no such column, or were encoded with different models.
+    """
     rng = options.rng("fidelity")
     if not features and real.code != fake.code:
         raise AnalysisError(f"features must be the same: {real.code!r} of real rows, {fake.code!r} of samples")
@@ -106,10 +116,10 @@ def _repeats(
 ) -> tuple[Copying, dict[str, Any]]:
     """The test of copying, with rows of the tables in place of positions, and the pictures of the nearest pairs."""
     result, index, distance = copying_and_others(parts[1], training, parts[0])
-    result = replace(result, nearest=train[result.nearest], which=rows[1][result.which])
-    order = np.argsort(result.which)
-    shown = thumbnails(fake, result.which[order])
-    first = np.argsort(distance, kind="stable")[: len(result.which)]
+    result = replace(result, nearest=train[result.nearest], sample_rows=rows[1][result.sample_rows])
+    order = np.argsort(result.sample_rows)
+    shown = thumbnails(fake, result.sample_rows[order])
+    first = np.argsort(distance, kind="stable")[: len(result.sample_rows)]
     return result, {
         "shown": None if shown is None else shown[np.argsort(order)],
         "real_pairs": np.stack([rows[0][first], train[index[first]]], axis=1),

@@ -53,9 +53,9 @@ def compare(
 ) -> None:
     """Runs side by side, and whether they arrange the same images alike.
 
-    A row a run, on the same images and draws of labels: what a linear probe reads from the code and from the best
-    feature layer with all labels and with 10 a class, the error of reconstructions, the intrinsic dimension; beside
-    raw pixels, a PCA of equal width and each network untrained. Differences from the first run are paired; a
+    A row a run, on the same images and draws of labels: the accuracy of a linear probe on the code and on the best
+    feature layer, trained with all labels and with 10 a class, the error of reconstructions, the intrinsic dimension;
+    beside raw pixels, a PCA of equal width and each network untrained. Differences from the first run are paired; a
     star marks those that are evidence with all of them counted (Holm), for these trainings: another seed may
     differ.
 

@@ -182,7 +182,7 @@ def test_copies_of_training_rows_are_found_and_new_rows_are_not(rng: np.random.G
     mixed = np.concatenate([train[:100] + 0.01, rng.normal(size=(300, 6))])
     copies = copying(mixed, train, held)
     assert copies.closer.low > 0.55 and 100 <= copies.copies < 115 and copies.samples == 400
-    assert (copies.nearest[:10] == copies.which[:10]).all()
+    assert (copies.nearest[:10] == copies.sample_rows[:10]).all()
     off = copying(rng.normal(size=(300, 6)) * 3, train, held)
     assert off.closer.high < 0.2 and off.ratio.low > 1.5
 

@@ -103,7 +103,7 @@ def test_copied_training_rows_and_noise_are_told_apart_from_real_rows(folder: Pa
     assert any("subsets of" in note for note in copies.notes)
     assert copies.shown is None  # the samples' table has no pictures
     rows = np.flatnonzero(table_maker.digits()[2] == "train")[:400]
-    np.testing.assert_array_equal(copies.copying.nearest, rows[copies.copying.which])
+    np.testing.assert_array_equal(copies.copying.nearest, rows[copies.copying.sample_rows])
 
 
 def test_copies_of_any_train_row_are_found_and_what_is_a_sample_is_said(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_copies_of_any_train_row_are_found_and_what_is_a_sample_is_said(tmp_path
     real, fake = Embeddings(tmp_path / "real.parquet"), Embeddings(tmp_path / "copies.parquet")
     found = study_fidelity(real, fake, Options(train_rows=500, test_rows=300))
     assert found.copying is not None and found.copying.copies == found.copying.samples == 300
-    np.testing.assert_array_equal(rows[found.copying.nearest], rows[taken][found.copying.which])
+    np.testing.assert_array_equal(rows[found.copying.nearest], rows[taken][found.copying.sample_rows])
     assert found.real_pairs is not None and found.real_distances is not None
     apart = np.linalg.norm(rows[12_000:, None] - rows[None, :12_000], axis=2).min(1)
     assert found.real_distances == pytest.approx(apart[found.real_pairs[:, 0] - 12_000], rel=1e-5)
@@ -183,7 +183,7 @@ def test_samples_are_shown_beside_training_images_in_the_folder_of_the_codes_res
     found = load(tmp_path)
     result, overview = found["fidelity"], found["overview"]
     assert result.features == "encoder.hidden" and set(found) == {"overview", "prior_match", "fidelity"}
-    np.testing.assert_array_equal(result.copying.nearest, train[result.copying.which])
+    np.testing.assert_array_equal(result.copying.nearest, train[result.copying.sample_rows])
     expected = np.rint(images[result.copying.nearest] * 255)
     np.testing.assert_array_equal(result.shown, expected)
     assert np.isin(result.copying.nearest, overview.rows).all() and np.isin(result.real_pairs, overview.rows).all()

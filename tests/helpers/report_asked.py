@@ -54,7 +54,7 @@ def fidelity(features: str = "discriminator.dense1", copied: bool = False) -> Fi
         modes=count_modes(made, threshold=threshold),
         real_duplicates=duplicates(train[80:160], threshold=threshold),
         notes=("60 test rows", *warnings_of(distances)),
-        shown=pixels(decode(made[copies.which])),
+        shown=pixels(decode(made[copies.sample_rows])),
         real_pairs=np.stack([np.arange(4), np.arange(60, 64)], axis=1),
         real_distances=np.linspace(0.5, 0.8, 4),
     )
