@@ -66,9 +66,13 @@ class LabelsNeeded:
     """
 
     representation: str
+    """Name of the representation whose score the baseline is to reach."""
     baseline: str
-    per_class: int  # labels a class of the representation, or labelled rows
-    needed: Interval  # the baseline's; n counts draws
+    """Name of the baseline."""
+    per_class: int
+    """Labels a class of the representation, or labelled rows of a number."""
+    needed: Interval
+    """Labels a class, or labelled rows, of the baseline; n counts draws."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +81,20 @@ class Efficiency:
 
     kind: ClassVar[str] = "label_efficiency"
 
-    target: str  # "label" or the column in its place
-    curve: tuple[FewLabels, ...]  # by size, ascending
+    target: str
+    """The label ("label"), or the column in its place."""
+    curve: tuple[FewLabels, ...]
+    """Scores of all representations at each size, ascending by size."""
     needed: tuple[LabelsNeeded, ...]
-    n_labels_used: int  # labels that the networks themselves were trained with, which no figure here counts
+    """Labels that baselines need for the scores of representations."""
+    n_labels_used: int
+    """Labels that the networks themselves were trained with, which no figure here counts."""
     notes: tuple[str, ...]
-    metric: str = "accuracy"  # or "R2"
-    attributes: tuple[Efficiency, ...] = ()  # likewise of numeric attributes
+    """What was sampled or left out, and why."""
+    metric: str = "accuracy"
+    """Either "accuracy", or "R2" of a number."""
+    attributes: tuple[Efficiency, ...] = ()
+    """The same for each numeric attribute."""
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
@@ -106,10 +117,10 @@ def sizes(labels: Ints) -> tuple[int, ...]:
 
 
 @dataclass
-class Size:
-    """The draws of one size."""
+class CurvePoint:
+    """The draws of one size, a point of each curve."""
 
-    per_class: int  # labelled rows of numbers
+    per_class: int  # labels a class, or labelled rows of a number
     picked: Ints  # (draws, m) positions in train
     everything: bool = False
     shuffled: Interval | None = None
@@ -127,7 +138,7 @@ PointScores = tuple[AnyArray, Setting] | None
 class CurveBuilder:
     """Scores of one representation after the other at every size, on the same draws and rows."""
 
-    def __init__(self, sizes: list[Size], metric: Metric) -> None:
+    def __init__(self, sizes: list[CurvePoint], metric: Metric) -> None:
         self.sizes, self.metric = sizes, metric
         self._scores: dict[str, tuple[bool, Sequence[PointScores]]] = {}
 
@@ -219,13 +230,13 @@ class Curve(CurveBuilder):
             picked = draw_labels(labels, per_class=largest, draws=draws, rng=rng)
             for size in sorted(set(sizes)):
                 inner = within(picked, of=largest, per_class=size)
-                self.sizes.append(Size(size, inner[: fewer(draws, inner.shape[1])]))
+                self.sizes.append(CurvePoint(size, inner[: fewer(draws, inner.shape[1])]))
         if all_labels:
             labelled = np.flatnonzero(labels >= 0)
             mean = round(len(labelled) / max(1, len(np.unique(labels[labelled]))))
-            self.sizes.append(Size(mean, labelled[None], everything=True))
+            self.sizes.append(CurvePoint(mean, labelled[None], everything=True))
 
-    def read(self, name: str, baseline: bool, train: Rows, validation: Rows, test: Rows) -> None:
+    def add_probes(self, name: str, baseline: bool, train: Rows, validation: Rows, test: Rows) -> None:
         """Probe one representation at every size; rows are the same ones, in the same order, for every name."""
         result = [
             few_label_accuracy(
@@ -240,7 +251,7 @@ class Curve(CurveBuilder):
         ]
         self.add(name, baseline, result)
 
-    def read_shuffled(self, name: str, train: Rows, test: Rows, rng: np.random.Generator) -> None:
+    def add_shuffled(self, name: str, train: Rows, test: Rows, rng: np.random.Generator) -> None:
         """Train on shuffled labels, ten times a size or more, at the right ones' settings, as chance level."""
         for at, size in enumerate(self.sizes):
             places = np.resize(np.arange(len(size.picked)), max(SHUFFLES, len(size.picked)))
@@ -281,9 +292,9 @@ def label_efficiency_curve(
     validation_rows = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
     for name in names:
         held = Rows(validation[name].x[validation_rows], validation[name].y[validation_rows])
-        curve.read(name, is_baseline(name), train[name], held, test[name])
+        curve.add_probes(name, is_baseline(name), train[name], held, test[name])
     learned = next((name for name in names if not is_baseline(name)), names[0])
-    curve.read_shuffled(learned, train[learned], test[learned], rng)
+    curve.add_shuffled(learned, train[learned], test[learned], rng)
     return Efficiency(target=target, curve=curve.results(), needed=curve.needed(), n_labels_used=0, notes=())
 
 
@@ -348,5 +359,5 @@ def few_labels(
     validation_rows = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
     for name in names:
         held = Rows(validation[name].x[validation_rows], validation[name].y[validation_rows])
-        curve.read(name, is_baseline(name), train[name], held, test[name])
+        curve.add_probes(name, is_baseline(name), train[name], held, test[name])
     return curve.results()[0]

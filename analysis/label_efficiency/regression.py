@@ -18,7 +18,7 @@ from ..base.statistics import Interval, Z
 from ..errors import AnalysisError
 from ..probes.few_labels import TRIED, VALIDATION, Metric, Setting, checked_rows, over_draws
 from ..probes.linear_probe import SHUFFLED, SHUFFLES, WIDEST
-from .curves import LARGEST, CurveBuilder, Efficiency, Size, fewer
+from .curves import LARGEST, CurveBuilder, CurvePoint, Efficiency, fewer
 
 LEAST_ROWS = 10  # of a draw
 
@@ -148,14 +148,16 @@ class NumberCurves:
         if largest > n:
             raise AnalysisError(f"{largest} labelled rows cannot be drawn: there are {n}")
         picked = np.stack([rng.choice(n, largest, replace=False) for _ in range(draws)])
-        result = [Size(size, picked[: fewer(draws, size), :size]) for size in sorted(set(sizes))]
+        result = [CurvePoint(size, picked[: fewer(draws, size), :size]) for size in sorted(set(sizes))]
         if all_labels:
-            result.append(Size(n, np.arange(n)[None], everything=True))
+            result.append(CurvePoint(n, np.arange(n)[None], everything=True))
         self.picked = [size.picked for size in result]
         self.mean, self.scale = values.mean(0), values.std(0)
         self.values, self.truth = self.standard(values), self.standard(truth)
         self.curves = [
-            CurveBuilder([Size(size.per_class, size.picked, size.everything) for size in result], explained(column))
+            CurveBuilder(
+                [CurvePoint(size.per_class, size.picked, size.everything) for size in result], explained(column)
+            )
             for column in self.truth.T
         ]
 
@@ -164,14 +166,14 @@ class NumberCurves:
         standard: Doubles = (values - self.mean) / self.scale
         return standard
 
-    def read(
+    def add_probes(
         self, name: str, baseline: bool, train: Singles, validation: Singles, test: Singles, held: Doubles
     ) -> None:
         """Probe one representation for every number at every size. Args: held: (n_validation, t) of validation rows."""
         rows = self._rows(train, validation, test, held)
-        self._add(name, baseline, [self._read(rows, picked, self.values[picked]) for picked in self.picked])
+        self._add(name, baseline, [self._fit(rows, picked, self.values[picked]) for picked in self.picked])
 
-    def read_mean(self) -> None:
+    def add_mean(self) -> None:
         """Predict the mean of what a draw holds."""
         unset = [math.nan] * self.truth.shape[1]
         self.add(MEAN, [(self.values[picked].mean(1)[:, None], unset) for picked in self.picked])
@@ -187,7 +189,7 @@ class NumberCurves:
             )
         self._add(name, True, scored)
 
-    def read_shuffled(
+    def add_shuffled(
         self, train: Singles, validation: Singles, test: Singles, held: Doubles, rng: np.random.Generator
     ) -> None:
         """Train on shuffled values, ten times a size or more, the strength chosen anew, as chance level."""
@@ -197,7 +199,7 @@ class NumberCurves:
             draws = picked[places][:, subsample(np.arange(picked.shape[1]), SHUFFLED, rng=rng)]
             lost = rng.permuted(np.arange(draws.shape[1])[None].repeat(len(draws), 0), axis=1)
             labels = self.values[np.take_along_axis(draws, lost, axis=1)]
-            for curve, (figures, _) in zip(self.curves, self._read(rows, draws, labels), strict=True):
+            for curve, (figures, _) in zip(self.curves, self._fit(rows, draws, labels), strict=True):
                 curve.sizes[at].shuffled = curve.metric.score(figures)
 
     def _rows(self, train: Singles, validation: Singles, test: Singles, held: Doubles) -> tuple[Rows, Rows, Rows]:
@@ -210,7 +212,7 @@ class NumberCurves:
         first, second, third = (Rows(x, y) for x, y in zip(parts, values, strict=True))
         return first, second, third
 
-    def _read(self, rows: tuple[Rows, Rows, Rows], picked: Ints, labels: Doubles) -> list[tuple[Singles, Setting]]:
+    def _fit(self, rows: tuple[Rows, Rows, Rows], picked: Ints, labels: Doubles) -> list[tuple[Singles, Setting]]:
         tried = max(1, min(TRIED, SEARCH // picked.shape[1]))
         return few_number_figures(*rows, draws=picked, labels=labels, tried=tried)
 
@@ -250,10 +252,12 @@ def number_efficiency(
     validation_rows = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
     held = validation[names[0]].y[validation_rows, None]
     for name in names:
-        curves.read(name, is_baseline(name), train[name].x, validation[name].x[validation_rows], test[name].x, held)
+        curves.add_probes(
+            name, is_baseline(name), train[name].x, validation[name].x[validation_rows], test[name].x, held
+        )
     learned = next((name for name in names if not is_baseline(name)), names[0])
-    curves.read_shuffled(train[learned].x, validation[learned].x[validation_rows], test[learned].x, held, rng)
-    curves.read_mean()
+    curves.add_shuffled(train[learned].x, validation[learned].x[validation_rows], test[learned].x, held, rng)
+    curves.add_mean()
     (result,) = curves.curves
     return Efficiency(
         target=target, curve=result.results(), needed=result.needed(REFERENCE), n_labels_used=0, notes=(), metric="R2"

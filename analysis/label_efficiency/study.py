@@ -93,7 +93,7 @@ def study(
         x = wanted.read(table, *split.rows, rng=rng)
         progress(wanted.name)
         for target_curve in target_curves:
-            target_curve.read(wanted.name, wanted.baseline, x, shuffled=not main_name)
+            target_curve.add_probes(wanted.name, wanted.baseline, x, shuffled=not main_name)
         main_name = wanted.name
     if options.network_draws and supervised:
         notes += dict.fromkeys(
@@ -127,14 +127,14 @@ class _Classes:
         self.columns, self.split, self.seed = [column], split, options.seed
         self.curve, self.notes = _curve(column, split.train, options, rng)
 
-    def read(self, name: str, baseline: bool, x: Sequence[Singles], *, shuffled: bool) -> None:
+    def add_probes(self, name: str, baseline: bool, x: Sequence[Singles], *, shuffled: bool) -> None:
         train, held, test_rows = (
             rows_with_values(self.columns[0], part, rows) for part, rows in zip(x, self.split.rows, strict=True)
         )
         validation_rows = subsample(np.arange(len(held.y)), VALIDATION, rng=np.random.default_rng(0))
-        self.curve.read(name, baseline, train, Rows(held.x[validation_rows], held.y[validation_rows]), test_rows)
+        self.curve.add_probes(name, baseline, train, Rows(held.x[validation_rows], held.y[validation_rows]), test_rows)
         if shuffled:
-            self.curve.read_shuffled(name, train, test_rows, np.random.default_rng([self.seed, 11]))
+            self.curve.add_shuffled(name, train, test_rows, np.random.default_rng([self.seed, 11]))
 
     def add_supervised(
         self, table: Embeddings, baselines: Sequence[SupervisedBaseline], options: _Options, progress: Progress
@@ -222,11 +222,11 @@ class _Numbers:
         self.notes += [f"not drawn: {', '.join(map(str, left))} labelled rows, as {why}"] if left else []
         return wanted
 
-    def read(self, name: str, baseline: bool, x: Sequence[Singles], *, shuffled: bool) -> None:
+    def add_probes(self, name: str, baseline: bool, x: Sequence[Singles], *, shuffled: bool) -> None:
         train, validation, test = (part[rows] for part, rows in zip(x, self.known, strict=True))
-        self.curves.read(name, baseline, train, validation, test, self.held)
+        self.curves.add_probes(name, baseline, train, validation, test, self.held)
         if shuffled:
-            self.curves.read_shuffled(train, validation, test, self.held, np.random.default_rng([self.seed, 11]))
+            self.curves.add_shuffled(train, validation, test, self.held, np.random.default_rng([self.seed, 11]))
 
     def add_supervised(
         self, table: Embeddings, baselines: Sequence[SupervisedBaseline], options: _Options, progress: Progress
@@ -238,7 +238,7 @@ class _Numbers:
         return add_regressors(self.curves, baselines, table, rows, self.held, draws=draws, progress=progress)
 
     def results(self, n_labels_used: int) -> list[Efficiency]:
-        self.curves.read_mean()
+        self.curves.add_mean()
         return [
             Efficiency(
                 target=column.name,

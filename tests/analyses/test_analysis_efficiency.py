@@ -37,8 +37,8 @@ def read(
 ) -> Curve:
     curve = Curve(labels[0], (2, 10, 50), columns=CLASSES, draws=draws, rng=rng, all_labels=True)
     for name, parts in views.items():
-        curve.read(name, name != "code", *(Rows(x, y) for x, y in zip(parts, labels, strict=True)))
-    curve.read_shuffled("code", Rows(views["code"][0], labels[0]), Rows(views["code"][2], labels[2]), rng)
+        curve.add_probes(name, name != "code", *(Rows(x, y) for x, y in zip(parts, labels, strict=True)))
+    curve.add_shuffled("code", Rows(views["code"][0], labels[0]), Rows(views["code"][2], labels[2]), rng)
     return curve
 
 

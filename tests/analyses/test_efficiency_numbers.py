@@ -44,9 +44,9 @@ def read(rng: np.random.Generator, *, unit: float = 1.0, draws: int = 10, n_test
     values = [1000 + unit * one for one in told]
     curves = NumberCurves(values[0], values[2], SIZES, draws=draws, rng=rng, all_labels=True)
     for name, parts in (("code", codes), ("pixels", pixels)):
-        curves.read(name, name != "code", *parts, values[1])
-    curves.read_mean()
-    curves.read_shuffled(*codes, values[1], rng)
+        curves.add_probes(name, name != "code", *parts, values[1])
+    curves.add_mean()
+    curves.add_shuffled(*codes, values[1], rng)
     return curves
 
 

@@ -212,7 +212,7 @@ def test_a_network_reads_numbers_that_ridge_of_pixels_cannot_and_nothing_where_n
     assert np.array_equal(network[0], again[0])
     x = images.reshape(800, -1).astype(np.float32)
     curves = NumberCurves(values[:300], values[500:], (240,), draws=2, rng=np.random.default_rng(0))
-    curves.read("pixels", True, x[:300], x[300:500], x[500:], values[300:500])
+    curves.add_probes("pixels", True, x[:300], x[300:500], x[500:], values[300:500])
     curves.add("network", [((network[0] - curves.mean) / curves.scale, [7.0, 8.0])])
     shape, nothing = (curve.results()[0] for curve in curves.curves)
     assert shape.scores[1].value > 0.4 and shape.scores[0].value < 0.15 and shape.settings[1] == 7
